@@ -1,0 +1,86 @@
+# Needs make and Python 3.11 to 3.14, nothing else. `make` says what there is.
+
+# The first of these that runs, is of a version that the lock knows, and can make a virtual environment; a shim may
+# exist and still fail.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	"$$p" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+UV ?= uv
+BIN := .venv/bin
+LOCK := requirements/dev.txt
+
+# What `make test` runs, with how many processes, and with which further options for pytest.
+TESTS ?= tests
+WORKERS ?= 2
+PYTEST_ARGS ?=
+
+# Wherever CI=true, a test that was skipped is a failure.
+SEEDBED_FAIL_ON_SKIP ?= $(if $(filter true,$(CI)),1,0)
+export SEEDBED_FAIL_ON_SKIP
+
+SOAK_RACES ?= 100
+SOAK_KILLS ?= 100
+SOAK_BACKFILL_ROWS ?= 1000000
+SOAK_BACKFILL_KILLS ?= 20
+export SOAK_RACES SOAK_KILLS SOAK_BACKFILL_ROWS SOAK_BACKFILL_KILLS
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint lint-ruff lint-format lint-types lint-imports format bench soak soak-race soak-kill soak-backfill docs lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+install: .venv/.installed ## .venv with everything that is locked, and seedbed itself, editable
+
+.venv/.installed: $(LOCK) pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.14 that can make a virtual environment was found." >&2; \
+		echo "  try:     install one (on Debian: apt-get install python3-venv), or make PYTHON=/path/to/python3" >&2; exit 2; }
+	@$(BIN)/python -c 'import pip' >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install ## the whole platform on embedded engines: planned, migrated, seeded, verified
+	$(BIN)/seedbed -C edtech demo
+
+test: install ## every test (TESTS=tests/unit WORKERS=2 PYTEST_ARGS=...); with CI=true a skip is a failure
+	@code=0; \
+	$(BIN)/python -m pytest -p tests.plugins.no_silent_skips -n $(WORKERS) --dist worksteal $(PYTEST_ARGS) $(TESTS) || code=$$?; \
+	echo "make test leaves to make soak: $(SOAK_RACES) races, $(SOAK_KILLS) kills, a backfill of $(SOAK_BACKFILL_ROWS) rows killed $(SOAK_BACKFILL_KILLS) times"; \
+	exit $$code
+
+lint: lint-ruff lint-format lint-types lint-imports ## ruff, mypy, import-linter (make -k lint: all of them, whatever fails)
+
+lint-ruff: install
+	$(BIN)/ruff check
+
+lint-format: install
+	$(BIN)/ruff format --check
+
+lint-types: install
+	$(BIN)/mypy
+
+lint-imports: install
+	$(BIN)/lint-imports
+
+format: install ## what ruff can mend by itself
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: install ## the benchmarks
+	$(BIN)/python -m benchmarks.apply
+
+soak: soak-race soak-kill soak-backfill ## what takes long (SOAK_RACES, SOAK_KILLS, SOAK_BACKFILL_ROWS, SOAK_BACKFILL_KILLS)
+
+soak-race soak-kill soak-backfill: soak-%: install
+	$(BIN)/python -m tests.soak.$*
+
+docs: install ## the documentation, as a site
+	$(BIN)/zensical build --clean
+
+lock: ## lock the newest versions again, with their hashes; needs uv
+	$(UV) pip compile pyproject.toml --extra sandbox --group dev --universal --python-version 3.11 --upgrade \
+		--generate-hashes --only-binary :all: --no-annotate --custom-compile-command "make lock" --quiet -o $(LOCK)
+
+clean: ## remove what can be made again; .seedbed, which holds the sandbox's data, stays
+	rm -rf .venv dist site .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find src tests benchmarks edtech -name __pycache__ -type d -prune -exec rm -rf {} +

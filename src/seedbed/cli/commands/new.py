@@ -1,0 +1,57 @@
+"""`seedbed new`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from seedbed.cli import options
+from seedbed.cli.frame import Frame, framed
+from seedbed.errors import UsageError
+
+
+@click.command("new")
+@click.argument("name", required=False)
+@options.selection
+@click.option(
+    "--phase", type=click.Choice(["expand", "migrate", "contract"]), default="expand", show_default=True
+)
+@click.option("--after", multiple=True, metavar="DATABASE:VERSION", help="Comes after this one.")
+@click.option("--rebase", metavar="VERSION", help="Give this migration a new version instead.")
+@framed
+def command(
+    frame: Frame,
+    name: str | None,
+    services: tuple[str, ...],
+    engines: tuple[str, ...],
+    phase: str,
+    after: tuple[str, ...],
+    rebase: str | None,
+) -> None:
+    """Write an empty migration and print its path; or give a late one a version that is the last.
+
+    \b
+    seedbed new add_phone_number -s user
+    seedbed new drop_old_amount -s payment --phase contract
+    seedbed new --rebase 20260301090000 -s user
+    """
+    if bool(name) == bool(rebase):
+        raise UsageError(
+            "new takes a name, or --rebase with a version",
+            because="it writes one file or renames one",
+            try_="seedbed new add_phone_number -s user",
+        )
+    databases = frame.databases(services, engines)
+    if len(databases) != 1:
+        raise UsageError(
+            f"{len(databases)} databases are selected",
+            because="a migration belongs to one",
+            try_="narrow it with --service and --engine",
+        )
+    now = datetime.now(UTC)
+    if rebase:
+        path = frame.project.rebase_migration(databases[0], rebase, now)
+    else:
+        path = frame.project.new_migration(databases[0], name or "", now, phase=phase, after=after)
+    frame.out.result(f"{path}\n")

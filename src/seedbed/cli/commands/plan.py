@@ -1,0 +1,63 @@
+"""`seedbed plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from seedbed.cli import options
+from seedbed.cli.frame import Frame, framed
+from seedbed.errors import ExitCode
+
+
+@click.command("plan")
+@options.environment
+@options.selection
+@click.option("--to", metavar="VERSION", help="Stop after this version (one database).")
+@click.option(
+    "--through",
+    type=click.Choice(["expand", "migrate", "contract"]),
+    default="contract",
+    show_default=True,
+    help="The gate: how far along a release to go.",
+)
+@click.option("--allow-out-of-order", is_flag=True, help="Plan versions that were merged late as well.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, writable=True), help="Write the plan for review and apply."
+)
+@click.option("--exit-code", is_flag=True, help="Leave with 6 if anything is to be done.")
+@options.as_json
+@framed
+def command(
+    frame: Frame,
+    env: str,
+    services: tuple[str, ...],
+    engines: tuple[str, ...],
+    to: str | None,
+    through: str,
+    allow_out_of_order: bool,
+    out: str | None,
+    exit_code: bool,
+) -> None:
+    """Show what apply would do; changes nothing.
+
+    \b
+    seedbed plan -e staging
+    seedbed plan -e prod --through expand --out plan.json
+    seedbed plan -e dev-ana --exit-code            in a pipeline: 6 if anything is pending
+    """
+    from seedbed.cli.planning import request, show_plan
+    from seedbed.report.documents import dumps, plan_document
+
+    wanted, databases = request(frame, None, env, services, engines, to, through, allow_out_of_order, False)
+    with frame.reaching(env, databases, wait=0, silent=True) as reach:
+        for error in reach.failed.values():
+            raise error
+        plan = frame.project.plan(reach, wanted)
+    show_plan(frame, plan)
+    if out:
+        Path(out).write_text(dumps(plan_document(plan)), encoding="utf-8")
+        frame.out.note(f"written to {out}; carry it out with: seedbed apply -e {env} {out}")
+    if exit_code and not plan.is_empty:
+        frame.leave(ExitCode.FOUND)

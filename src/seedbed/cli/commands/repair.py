@@ -1,0 +1,63 @@
+"""`seedbed repair`."""
+
+from __future__ import annotations
+
+import click
+
+from seedbed.cli import options
+from seedbed.cli.frame import Frame, framed
+from seedbed.errors import UsageError
+
+_DECISIONS = {
+    "applied": "The step in hand took effect.",
+    "not-applied": "The step in hand did not take effect.",
+    "checksum": "The file as it is now is right.",
+    "forget": "Remove the record; the database stays as it is.",
+}
+
+
+@click.command("repair")
+@click.argument("version", required=False)
+@options.environment
+@options.selection
+@click.option("--applied", "decision", flag_value="applied", help=_DECISIONS["applied"])
+@click.option("--not-applied", "decision", flag_value="not-applied", help=_DECISIONS["not-applied"])
+@click.option("--checksum", "decision", flag_value="checksum", help=_DECISIONS["checksum"])
+@click.option("--forget", "decision", flag_value="forget", help=_DECISIONS["forget"])
+@click.option("--unlock", is_flag=True, help="End the run that holds the lease, by force.")
+@click.option("--because", default="", metavar="TEXT", help="Why, for the audit.")
+@options.wait
+@options.as_json
+@framed
+def command(
+    frame: Frame,
+    version: str | None,
+    env: str,
+    services: tuple[str, ...],
+    engines: tuple[str, ...],
+    decision: str | None,
+    unlock: bool,
+    because: str,
+    wait: float,
+) -> None:
+    """Write a person's decision about VERSION into the history of one database, with a line in its audit.
+
+    \b
+    seedbed repair 20260301090000 -e staging -s reviews --applied --because "index is there, checked by hand"
+    seedbed repair -e staging -s reviews --unlock
+    """
+    from seedbed.project import Decision
+
+    if unlock == (decision is not None) or (decision is not None and version is None):
+        raise UsageError(
+            "repair needs one decision",
+            because="it is VERSION with --applied, --not-applied, --checksum or --forget; or --unlock alone",
+            try_="seedbed repair --help",
+        )
+    with frame.reaching(env, frame.databases(services, engines), wait=wait) as reach:
+        if unlock:
+            ended = frame.project.unlock(reach)
+            frame.out.note(f"ended {ended}" if ended else "nobody holds the lease")
+            return
+        outcome = frame.project.repair(reach, version or "", Decision(decision or ""), because=because)
+    frame.finish(reach, outcome)

@@ -1,0 +1,42 @@
+"""`seedbed reset`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from seedbed.cli import options
+from seedbed.cli.frame import Frame, framed
+from seedbed.errors import Refused
+
+
+@click.command("reset")
+@options.environment
+@options.selection
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@options.wait
+@options.as_json
+@framed
+def command(
+    frame: Frame, env: str, services: tuple[str, ...], engines: tuple[str, ...], yes: bool, wait: float
+) -> None:
+    """Empty databases: data, schema and history. Refused outside ephemeral environments, always.
+
+    \b
+    seedbed reset -e sandbox --yes
+    seedbed reset -e dev-ana -s reviews
+    """
+    from seedbed.model.environment import is_ephemeral
+
+    databases = frame.databases(services, engines)
+    if is_ephemeral(frame.project.environment(env)) and not yes:
+        names = ", ".join(str(each.id) for each in databases)
+        if not sys.stdin.isatty():
+            raise Refused(
+                f"reset would empty {names}", because="there is no terminal to ask at", try_="--yes"
+            )
+        click.confirm(f"Empty {names} in {env}?", abort=True, err=True)
+    with frame.reaching(env, databases, wait=wait) as reach:
+        outcome = frame.project.reset(reach)
+    frame.finish(reach, outcome)

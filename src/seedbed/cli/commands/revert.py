@@ -1,0 +1,62 @@
+"""`seedbed revert`."""
+
+from __future__ import annotations
+
+import click
+
+from seedbed.cli import options
+from seedbed.cli.frame import Frame, framed
+from seedbed.errors import UsageError
+
+
+@click.command("revert")
+@options.environment
+@options.selection
+@click.option("--steps", type=click.IntRange(1), help="How many migrations to undo.  [default: 1]")
+@click.option("--to", metavar="VERSION", help="Undo everything after this version; 0 undoes all.")
+@click.option("--all", "each_of_them", is_flag=True, help="On each selected database, if there are several.")
+@click.option("--dry-run", is_flag=True, help="Show what would be undone and change nothing.")
+@options.wait
+@options.as_json
+@framed
+def command(
+    frame: Frame,
+    env: str,
+    services: tuple[str, ...],
+    engines: tuple[str, ...],
+    steps: int | None,
+    to: str | None,
+    each_of_them: bool,
+    dry_run: bool,
+    wait: float,
+) -> None:
+    """Undo migrations, the last one first.
+
+    A migration that says it has no way back is refused before anything is touched.
+
+    \b
+    seedbed revert -e dev-ana -s user
+    seedbed revert -e dev-ana -s payment --to 20260301090000
+    seedbed revert -e sandbox --all --steps 2
+    """
+    from seedbed.cli.planning import show_plan
+
+    if steps and to:
+        raise UsageError(
+            "--steps and --to say two things", because="each says how far to go", try_="one of them"
+        )
+    databases = frame.databases(services, engines)
+    if len(databases) > 1 and not each_of_them:
+        raise UsageError(
+            f"{len(databases)} databases are selected",
+            because="each would lose its own last migrations",
+            try_="narrow it with --service and --engine, or say --all",
+        )
+    with frame.reaching(env, databases, wait=wait, silent=dry_run) as reach:
+        for error in reach.failed.values():
+            raise error
+        if dry_run:
+            show_plan(frame, frame.project.plan_revert(reach, steps=steps or 1, to=to))
+            return
+        outcome = frame.project.revert(reach, steps=steps or 1, to=to)
+    frame.finish(reach, outcome)

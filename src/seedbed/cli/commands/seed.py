@@ -1,0 +1,48 @@
+"""`seedbed seed`."""
+
+from __future__ import annotations
+
+import click
+
+from seedbed.cli import options
+from seedbed.cli.frame import Frame, framed
+
+
+@click.command("seed")
+@options.environment
+@options.selection
+@click.option(
+    "--kind",
+    "kinds",
+    type=click.Choice(["reference", "fixture"]),
+    multiple=True,
+    help="Which datasets, in this order.  [default: reference; fixture as well where it is ephemeral]",
+)
+@options.wait
+@options.as_json
+@framed
+def command(
+    frame: Frame,
+    env: str,
+    services: tuple[str, ...],
+    engines: tuple[str, ...],
+    kinds: tuple[str, ...],
+    wait: float,
+) -> None:
+    """Load reference data (everywhere) and fixtures (not where it is protected).
+
+    Rows that are there already are left alone: a second run changes nothing, and says so.
+
+    \b
+    seedbed seed -e sandbox
+    seedbed seed -e prod --kind reference
+    """
+    from seedbed.model.environment import is_ephemeral
+    from seedbed.model.seed import SeedKind
+    from seedbed.report.texts import seed_text
+
+    default = list(SeedKind) if is_ephemeral(frame.project.environment(env)) else [SeedKind.REFERENCE]
+    wanted = [SeedKind(each) for each in kinds] or default
+    with frame.reaching(env, frame.databases(services, engines), wait=wait) as reach:
+        outcome = frame.project.seed(reach, wanted)
+    frame.finish(reach, outcome, seed_text(reach.events))

@@ -1,0 +1,163 @@
+"""What every command runs in: output, the project, signals, and errors turned into exit codes."""
+
+from __future__ import annotations
+
+import functools
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seedbed.errors import ExitCode, SeedbedError, UsageError
+from seedbed.model.secret import Redactor
+from seedbed.report.console import Output
+
+if TYPE_CHECKING:
+    from seedbed.execution.stopping import Stop
+    from seedbed.model.event import Listener
+    from seedbed.model.outcome import Outcome
+    from seedbed.model.platform import Database
+    from seedbed.project import Project, Reach
+
+
+class Frame:
+    """One command under way."""
+
+    def __init__(self, settings: dict[str, Any], *, command: str, as_json: bool) -> None:
+        self.command = command
+        self.as_json = as_json
+        self.redactor = Redactor()
+        self.verbose: int = settings.get("verbose", 0)
+        self._settings = settings
+        self._project: Project | None = None
+        self.out = Output(
+            sys.stdout,
+            sys.stderr,
+            color=settings.get("color", "auto"),
+            quiet=settings.get("quiet", 0),
+            verbose=self.verbose,
+            redact=self.redactor,
+        )
+
+    @property
+    def directory(self) -> Path:
+        directory = Path(self._settings.get("directory") or ".")
+        if not directory.is_dir():
+            raise UsageError(
+                f"{directory} is no directory", because="-C names where to work", try_="check it"
+            )
+        return directory.absolute()
+
+    @property
+    def project(self) -> Project:
+        if self._project is None:
+            from seedbed.project import Project
+
+            self._project = Project.open(self.directory, redactor=self.redactor)
+        return self._project
+
+    def databases(self, services: Sequence[str], engines: Sequence[str]) -> tuple[Database, ...]:
+        """Return what is selected; an engine in the command's own name narrows as `--engine` does."""
+        named = self._settings.get("engine")
+        return self.project.databases(services, [*engines, named] if named else engines)
+
+    @contextmanager
+    def reaching(
+        self, env: str, databases: Sequence[Database], *, wait: float, silent: bool = False
+    ) -> Iterator[Reach]:
+        """Yield open sessions while progress is shown, and stop cleanly at Ctrl-C and SIGTERM."""
+        from seedbed.execution.stopping import Stop
+        from seedbed.report.progress import listener_for
+
+        stop = Stop()
+        with signals(stop), listener_for(self.out) as listener:
+            told: Listener = _deaf if silent else listener
+            with self.project.reaching(env, databases, listener=told, stop=stop, wait=wait) as reach:
+                yield reach
+
+    def document(self, document: dict[str, Any]) -> None:
+        from seedbed.report.documents import dumps
+
+        self.out.result(dumps(document))
+
+    def finish(self, reach: Reach, outcome: Outcome, lines: Sequence[Any] = ()) -> None:
+        """Show how it ended and leave with its exit code."""
+        from seedbed.report.documents import outcome_document
+        from seedbed.report.texts import outcome_text
+
+        if self.as_json:
+            self.document(outcome_document(outcome, reach.events, self.command))
+        else:
+            self.out.lines([*lines, *outcome_text(outcome, self.command)])
+        self.leave(outcome.exit_code)
+
+    def leave(self, code: ExitCode) -> None:
+        click.get_current_context().exit(int(code))
+
+    def fail(self, error: SeedbedError) -> ExitCode:
+        """Show an error that ended the command, and return its exit code."""
+        if self.as_json:
+            from seedbed.report.documents import error_document
+
+            self.document(error_document(error))
+        from seedbed.report.texts import error_text
+
+        self.out.errors(error_text(error))
+        if self.verbose > 1:
+            self.out.trace(traceback.format_exc())
+        return error.exit_code
+
+    def crash(self) -> ExitCode:
+        """Show that this was a bug: one line, and the traceback, which never holds values of variables."""
+        self.out.trace(traceback.format_exc())
+        self.out.trace("this is a bug in seedbed: please report it with the lines above\n")
+        return ExitCode.BUG
+
+
+def framed(function: Callable[..., None]) -> Callable[..., None]:
+    """Hand a command its Frame, and turn what it raises into output and an exit code."""
+
+    @functools.wraps(function)
+    @click.pass_context
+    def wrapped(ctx: click.Context, /, *args: Any, **kwargs: Any) -> None:
+        as_json = bool(kwargs.pop("as_json", False))
+        name = function.__name__.removesuffix("_command")
+        frame = Frame(ctx.ensure_object(dict), command=name, as_json=as_json)
+        try:
+            function(frame, *args, **kwargs)
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except SeedbedError as error:
+            ctx.exit(int(frame.fail(error)))
+        except KeyboardInterrupt:
+            ctx.exit(int(ExitCode.INTERRUPTED))
+        except Exception:  # noqa: BLE001  the last line of defence: said, traced, exit code 1
+            ctx.exit(int(frame.crash()))
+
+    return wrapped
+
+
+@contextmanager
+def signals(stop: Stop) -> Iterator[None]:
+    """Ask `stop` at the first Ctrl-C or SIGTERM; a second one ends the process at once."""
+    codes = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+
+    def handle(number: int, _frame: object) -> None:
+        stop.request(codes[signal.Signals(number)])
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, handle) for number in codes}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
+
+
+def _deaf(_: object) -> None:
+    """Listen to nothing."""

@@ -1,0 +1,129 @@
+"""The entry point: a group that knows every command by name and imports only the one that runs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from seedbed import __version__
+
+# name: (module, one line for `--help`). The modules are imported when their command is.
+COMMANDS = {
+    "apply": ("apply", "Carry out what is pending, on every database that is selected."),
+    "demo": ("demo", "Run a whole platform on embedded databases: migrate, seed, revert, apply again."),
+    "doctor": ("doctor", "Say what this machine has, where things are, and what answers."),
+    "new": ("new", "Write an empty migration, or give one that was merged late a new version."),
+    "plan": ("plan", "Show what apply would do, and write it to a file for review."),
+    "repair": ("repair", "Write a person's decision into a history, audited."),
+    "reset": ("reset", "Empty databases. Ephemeral environments only."),
+    "revert": ("revert", "Undo the last migration, some, or all after a version."),
+    "schema": ("schema", "Print the JSON Schema of seedbed.toml or of a --json document."),
+    "seed": ("seed", "Load reference data and fixtures."),
+    "status": ("status", "Show every migration of every database and where it stands."),
+}
+ALIASES = {
+    "migration:create": "new",
+    "migration:run": "apply",
+    "migration:revert": "revert",
+    "migration:show": "status",
+    "seed:run": "seed",
+    "schema:drop": "reset",
+}
+# Every installed engine has these: `migrate:postgres` is `apply --engine postgres`.
+ENGINE_VERBS = {"migrate": "apply", "seed": "seed"}
+ENGINE_NOUNS = {"migrate": "apply", "seed": "seed", "reset": "reset"}
+
+
+class Commands(click.Group):
+    """Commands by name, their aliases, and `<verb>:<engine>` for every engine that is installed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        name, engine = resolve(cmd_name)
+        if name is None:
+            return None
+        command: click.Command = importlib.import_module(f"seedbed.cli.commands.{COMMANDS[name][0]}").command
+        if engine:
+            ctx.ensure_object(dict)["engine"] = engine
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if resolve(name)[0] is None and not name.startswith("-"):
+            from difflib import get_close_matches
+
+            close = get_close_matches(name, [*COMMANDS, *ALIASES], 1)
+            hint = f" Did you mean {close[0]}?" if close else " See seedbed --help."
+            ctx.fail(f"There is no command {name!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in sorted(COMMANDS.items())])
+
+
+def resolve(name: str) -> tuple[str | None, str]:
+    """Return (command, engine) for a name as typed; (None, "") for an unknown one."""
+    if name in COMMANDS:
+        return name, ""
+    if name in ALIASES:
+        return ALIASES[name], ""
+    left, colon, right = name.partition(":")
+    if colon:
+        from seedbed.engines import registry
+
+        if left in ENGINE_VERBS and right in registry.names():
+            return ENGINE_VERBS[left], right
+        if right in ENGINE_NOUNS and left in registry.names():
+            return ENGINE_NOUNS[right], left
+    return None, ""
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=(
+        "Try it without any database of your own: seedbed demo. Exit codes: 0 done, 1 bug, 2 usage, 3 refused, "
+        "4 unreachable or busy, 5 partly done or unknown, 6 pending or violated, 7 failed, 130/143 interrupted."
+    ),
+)
+@click.version_option(__version__, prog_name="seedbed")
+@click.option("-C", "--directory", metavar="DIR", help="Work as if started in DIR.")
+@click.option("-v", "--verbose", count=True, help="Say more; twice: tracebacks.")
+@click.option("-q", "--quiet", count=True, help="Say only what failed.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+@click.pass_context
+def cli(ctx: click.Context, directory: str | None, verbose: int, quiet: int, color: str) -> None:
+    """Migrate and seed every database that a platform of microservices owns.
+
+    \b
+    seedbed apply -e sandbox               everything pending, on embedded databases
+    seedbed plan -e staging -s payment     what would happen to the payment service
+    seedbed status -e staging --json       where everything stands, for a machine
+    """
+    ctx.ensure_object(dict).update(directory=directory, verbose=verbose, quiet=quiet, color=color)
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code."""
+    try:
+        code: Any = cli.main(arguments, prog_name="seedbed", standalone_mode=False)
+    except click.exceptions.Exit as leaving:
+        code = leaving.exit_code
+    except click.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    sys.exit(code or 0)
+
+
+if __name__ == "__main__":
+    run()

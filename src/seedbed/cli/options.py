@@ -1,0 +1,43 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def environment(function: F) -> F:
+    return click.option(
+        "-e", "--env", "env", required=True, metavar="NAME", help="Environment, as declared; or sandbox."
+    )(function)
+
+
+def selection(function: F) -> F:
+    """Add --service and --engine; the engine may also come from the command's own name (`seed:postgres`)."""
+    function = click.option("--engine", "engines", multiple=True, metavar="NAME", help="Only this engine.")(
+        function
+    )
+    return click.option(
+        "-s", "--service", "services", multiple=True, metavar="NAME", help="Only this service."
+    )(function)
+
+
+def wait(function: F) -> F:
+    return click.option(
+        "--wait",
+        type=click.FloatRange(0),
+        default=60.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait for another run.",
+    )(function)
+
+
+def as_json(function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")(
+        function
+    )

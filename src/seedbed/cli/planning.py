@@ -1,0 +1,82 @@
+"""What `plan` and `apply` share: from options to a request, and a plan on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seedbed.cli.frame import Frame
+from seedbed.errors import Location, UsageError
+
+if TYPE_CHECKING:
+    from seedbed.model.plan import Plan
+    from seedbed.model.platform import Database
+    from seedbed.planning.reviewed import ReviewedPlan
+    from seedbed.project import Request
+
+
+def request(
+    frame: Frame,
+    plan: str | None,
+    env: str,
+    services: Sequence[str],
+    engines: Sequence[str],
+    to: str | None,
+    through: str,
+    out_of_order: bool,
+    unreviewed: bool,
+) -> tuple[Request, tuple[Database, ...]]:
+    """Return what is asked for, and the databases it is about. Raises UsageError."""
+    from seedbed.model.migration import Phase
+    from seedbed.project import Request
+
+    if plan is not None:
+        reviewed = _read(plan)
+        if services or engines or to or out_of_order or through != "contract":
+            raise UsageError(
+                "a plan file says itself what is selected and how far it goes",
+                because="options beside it could contradict what was reviewed",
+                try_=f"seedbed apply -e {reviewed.environment} {plan}",
+            )
+        if reviewed.environment != env:
+            raise UsageError(
+                f"the plan is for {reviewed.environment}, and -e says {env}",
+                because="a plan is bound to the environment that it was made in",
+                try_=f"seedbed apply -e {reviewed.environment} {plan}",
+                at=Location(plan),
+            )
+        return Request.of(reviewed), frame.project.reviewed_databases(reviewed)
+    databases = frame.databases(services, engines)
+    if to is not None and len(databases) != 1:
+        raise UsageError(
+            f"--to names a version, and {len(databases)} databases are selected",
+            because="each database has versions of its own",
+            try_="narrow it with --service and --engine",
+        )
+    return Request(Phase(through), to, out_of_order, unreviewed=unreviewed), databases
+
+
+def _read(path: str) -> ReviewedPlan:
+    import json
+
+    from seedbed.planning.reviewed import read
+
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(
+            "the plan file cannot be read", because=str(error), try_="seedbed plan --out", at=Location(path)
+        ) from None
+    return read(document, path)
+
+
+def show_plan(frame: Frame, plan: Plan) -> None:
+    """Print a plan, as text or as a document."""
+    from seedbed.report.documents import plan_document
+    from seedbed.report.texts import plan_text
+
+    if frame.as_json:
+        frame.document(plan_document(plan))
+    else:
+        frame.out.lines(plan_text(plan))

@@ -1,0 +1,127 @@
+"""Where a server lives: in the project's sandbox, or in a private temporary directory when it could not live there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import stat
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from seedbed.embedded.identity import Identity
+from seedbed.errors import SandboxError
+
+SOCKET_PATH_BYTES = 107 if sys.platform.startswith("linux") else 103  # sun_path without its final NUL
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A directory for servers; `why` it is not the home that was asked for, "" when it is."""
+
+    path: Path
+    why: str
+
+
+def settle(home: Path, *, room: str, longest_socket: str, identity: Identity) -> Place:
+    """Return where the server that keeps its things in `room` (a directory's name) of `home` has to live.
+
+    `longest_socket` is the path of its socket below home, "" for a server without one. Nothing is left behind on the
+    disk, and the same home settles at the same place: the temporary directory is named by a hash of home.
+    """
+    home = Path(os.path.abspath(home))
+    why = _objection(home, room, longest_socket, identity)
+    if not why:
+        return Place(home, "")
+    # /tmp first: TMPDIR changes with the shell, and the data would be lost sight of.
+    folders = [Path("/tmp"), Path(tempfile.gettempdir()), Path("/var/tmp")]
+    digest = hashlib.sha256(os.fsencode(os.path.realpath(home))).hexdigest()[:12]
+    for folder in folders:
+        candidate = folder / f"seedbed-{os.geteuid()}-{digest}"
+        if not _objection(candidate, room, longest_socket, identity):
+            return Place(candidate, why)
+    raise SandboxError(
+        f"there is no place for a server: neither {home} nor a temporary directory",
+        because=why,
+        try_="a shorter path for the project, or a /tmp that can be written",
+    )
+
+
+def furnish(place: Place, room: str, identity: Identity) -> Path:
+    """Create the place and the server's room in it, and return the room. Raises SandboxError.
+
+    What exists must be a directory of ours that nobody else can write to: /tmp is everybody's.
+    """
+    # A server with another uid passes through on the way to what is its own.
+    mode = 0o711 if identity.kind == "setuid" else 0o700
+    try:
+        if place.why:
+            own_directory(place.path, mode)
+        elif not place.path.is_dir():
+            place.path.mkdir(parents=True, exist_ok=True)
+            # Data directories do not belong into a repository, whatever its own .gitignore says.
+            (place.path / ".gitignore").write_text("*\n", encoding="ascii")
+        own_directory(place.path / room, mode)
+    except OSError as error:
+        raise SandboxError(f"cannot create {place.path / room}", because=str(error)) from error
+    return place.path / room
+
+
+def own_directory(path: Path, mode: int) -> None:
+    try:
+        path.mkdir(mode)
+    except FileExistsError:
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise SandboxError(
+                f"{path} is not a private directory of ours",
+                because=f"it has mode {stat.filemode(found.st_mode)} and belongs to uid {found.st_uid}",
+                try_=f"look at it, and remove it: ls -ld {path}",
+            ) from None
+    if stat.S_IMODE(path.lstat().st_mode) != mode:
+        path.chmod(mode)  # umask, or another identity than last time
+
+
+def _objection(home: Path, room: str, longest_socket: str, identity: Identity) -> str:
+    """Return why the server cannot live in `home`, "" if it can."""
+    size = len(os.fsencode(home / longest_socket))
+    if longest_socket and size > SOCKET_PATH_BYTES:
+        return f"its socket's path would have {size} bytes, {SOCKET_PATH_BYTES} is the most"
+    if blocked := identity.blocked_at(home):
+        return f"uid {identity.owner}, which the server runs as, may not pass {blocked}"
+    if (home / room).is_dir():
+        owner = (home / room).lstat().st_uid
+        return "" if owner == os.geteuid() else f"{home / room} belongs to uid {owner}"
+    existing = next(folder for folder in [home, *home.parents] if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        return f"{existing} is not a directory that we can write to"
+    return _refuses_servers(existing)
+
+
+def _refuses_servers(folder: Path) -> str:
+    """Return what `folder`'s file system lacks (shared folders of virtual machines lack both), "" if nothing."""
+    try:
+        probe = Path(tempfile.mkdtemp(dir=folder, prefix=".seedbed-"))
+    except OSError as error:
+        return f"{folder} cannot be written: {error.strerror}"
+    try:
+        if stat.S_IMODE(probe.stat().st_mode) != 0o700 or probe.stat().st_uid != os.geteuid():
+            return f"the file system of {folder} does not keep permissions"
+        return _refuses_sockets(probe, folder)
+    finally:
+        probe.rmdir()
+
+
+def _refuses_sockets(probe: Path, folder: Path) -> str:
+    name = probe / "s"
+    if len(os.fsencode(name)) > SOCKET_PATH_BYTES:
+        return ""  # cannot be asked here; a server with a socket has been refused for its length by now
+    with socket.socket(socket.AF_UNIX) as listener:
+        try:
+            listener.bind(os.fspath(name))
+        except OSError as error:
+            return f"the file system of {folder} does not keep sockets: {error.strerror}"
+    name.unlink()
+    return ""

@@ -1,0 +1,341 @@
+"""The lease of a memory target: everything that writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from seedbed.engines.memory.client import Rejected
+from seedbed.engines.memory.history import history, plain
+from seedbed.engines.memory.language import Misread, Statement, read
+from seedbed.errors import (
+    ForeignTarget,
+    HistoryConflict,
+    Interrupted,
+    LeaseLost,
+    Location,
+    OutcomeUnknown,
+    SeedFileError,
+    StepFailed,
+    Unreachable,
+)
+from seedbed.model.event import Event, StepProbed, WorkFinished, WorkProgressed, WorkStarted
+from seedbed.model.history import History, Identity, Owner, Revision, State
+from seedbed.model.migration import Backfill, Direction, Step, Work
+from seedbed.model.seed import Dataset, Loaded, Rows, Script
+
+if TYPE_CHECKING:
+    from seedbed.engines.memory.session import MemorySession
+
+
+class MemoryLease:
+    """The right to write, proven to the server by a token with every request."""
+
+    def __init__(self, session: MemorySession, owner: Owner, token: int) -> None:
+        self._session = session
+        self._owner = owner
+        self._token = token
+
+    def _ask(self, do: str, *, anyway: bool = False, **request: Any) -> dict[str, Any]:
+        """Return the server's answer to a request that shows the token; `anyway` asks even when interrupted.
+
+        Raises LeaseLost, Interrupted, Rejected.
+        """
+        if self._session.is_interrupted and not anyway:
+            raise self._interrupted()
+        try:
+            return self._session.ask(do, token=self._token, **request)
+        except Unreachable as error:
+            raise self._lost("the connection that held it is gone") from error
+        except Rejected as error:
+            if error.code == "lease_lost":
+                raise self._lost("it was ended from outside, or another run has it") from error
+            if error.code == "interrupted":
+                raise self._interrupted() from error
+            raise
+
+    def _lost(self, because: str) -> LeaseLost:
+        return LeaseLost(
+            f"the lease of {self._session.target} is gone",
+            because=because,
+            try_="`seedbed status` shows what is recorded; apply goes on from there",
+        )
+
+    def _interrupted(self) -> Interrupted:
+        return Interrupted(
+            f"work on {self._session.target} was interrupted",
+            because="it was asked to stop",
+            try_="apply again: it goes on where this stopped",
+        )
+
+    # history
+
+    def history(self) -> History:
+        try:
+            return history(self._session.ask("history"))
+        except Unreachable as error:
+            raise self._lost("the connection that held it is gone") from error
+
+    def stamp(self, identity: Identity) -> None:
+        found = Identity(**self._ask("stamp", identity=asdict(identity))["identity"])
+        if found != identity:
+            raise ForeignTarget(
+                f"{self._session.target} is stamped as {found}",
+                because=f"this run is for {identity}",
+                try_="look where its address points",
+            )
+
+    def record(self, revision: Revision, *, actor: str, because: str) -> None:
+        self._ask("record", revision=plain(revision), actor=actor, because=because)
+
+    def forget(self, version: str, *, actor: str, because: str) -> None:
+        self._ask("forget", version=version, actor=actor, because=because)
+
+    def reset(self) -> str:
+        tables = self._ask("reset")["tables"]
+        return f"{tables} table{'' if tables == 1 else 's'} and the history"
+
+    # migrations
+
+    def apply(self, works: Sequence[Work]) -> Iterator[Event]:
+        stored = self.history()
+        for work in works:
+            run = _Run(self._session.target, work, self._owner, self._ask)
+            yield from run.events(stored.revision(work.migration.version))
+
+    # seeds
+
+    def load(self, dataset: Dataset) -> Iterator[Loaded]:
+        parts = [_part(each) for each in dataset.parts]
+        try:
+            answer = self._ask("load", parts=[{"ops": ops} for ops, _ in parts])
+        except Rejected as error:
+            number, _, what = error.what.partition(":")
+            part, (_, lines) = dataset.parts[int(number)], parts[int(number)]
+            at = Location(part.path, lines[error.op] if error.op < len(lines) else 0)
+            raise StepFailed(
+                f"{part.path} was refused", because=what, try_="correct the row; nothing was loaded", at=at
+            ) from error
+        for part, counts in zip(dataset.parts, answer["counts"], strict=True):
+            yield Loaded(part.path, **counts)
+
+
+def _part(part: Rows | Script) -> tuple[list[list[Any]], tuple[int, ...]]:
+    """Return (operations, the line of each) of one part of a dataset."""
+    if isinstance(part, Rows):
+        key = part.key or ("id",)
+        rows = [dict(zip(part.columns, values, strict=True)) for values in part.rows]
+        return [["upsert", part.table, [row.get(name) for name in key], row] for row in rows], part.lines
+    try:
+        statements = read(part.source.data.decode())
+    except (Misread, UnicodeDecodeError) as error:
+        line = error.args[1] if isinstance(error, Misread) else 0
+        raise SeedFileError(
+            "this is no seed of this engine", because=str(error.args[0]), at=Location(part.path, line)
+        ) from error
+    return [each.op for each in statements], tuple(each.line for each in statements)
+
+
+class _Run:
+    """One work on its way; `revision` is what the history says about it right now, None if nothing."""
+
+    def __init__(self, target: str, work: Work, owner: Owner, ask: Any) -> None:
+        self.target, self.work, self.ask = target, work, ask
+        self.migration = work.migration
+        self.steps = work.migration.steps(work.direction)
+        self.before: Revision | None = None
+        self.revision = Revision(
+            version=self.migration.version,
+            name=self.migration.name,
+            checksum=self.migration.checksum,
+            phase=self.migration.phase,
+            state=State.STARTED,
+            direction=work.direction,
+            overtakes=self.migration.overtakes,
+            owner=owner.who,
+        )
+        self.began = time.monotonic()
+
+    def events(self, stored: Revision | None) -> Iterator[Event]:
+        """Carry out what is left of the work, telling what happens."""
+        resumed = self._take_up(stored)
+        yield WorkStarted(
+            self.target,
+            self.migration.version,
+            self.migration.name,
+            self.work.direction,
+            len(self.steps),
+            resumed,
+        )
+        for step in self.steps[self.revision.step :]:
+            yield from self._carry_out(step)
+            if len(self.steps) > 1:
+                yield WorkProgressed(
+                    self.target,
+                    self.migration.version,
+                    step.index + 1,
+                    len(self.steps),
+                    "steps",
+                    step.summary,
+                )
+        if self.revision.state is State.STARTED:  # nothing was left but to say so
+            self._commit([], self._finished())
+        yield WorkFinished(
+            self.target,
+            self.migration.version,
+            self.migration.name,
+            self.work.direction,
+            time.monotonic() - self.began,
+        )
+
+    def _take_up(self, stored: Revision | None) -> bool:
+        """Set out from what the history says; return whether a former run began this work."""
+        if stored is not None and stored.state is State.STARTED:
+            if stored.direction is not self.work.direction:
+                raise self._conflict(f"it was started {stored.direction} and is not finished")
+            self.revision = replace(
+                self.revision, step=stored.step, in_step=stored.in_step, checkpoint=stored.checkpoint
+            )
+            return True
+        if (stored is None) is (self.work.direction is Direction.DOWN):
+            raise self._conflict("it is not applied" if stored is None else "it is applied already")
+        self.before = stored
+        return False
+
+    def _conflict(self, because: str) -> HistoryConflict:
+        what = f"{self.migration.label} cannot go {self.work.direction} on {self.target}"
+        return HistoryConflict(what, because=because, try_="seedbed status")
+
+    def _carry_out(self, step: Step) -> Iterator[Event]:
+        if step.backfill is not None:
+            yield from self._fill(step, step.backfill)
+        elif step.atomic:
+            self._commit(_ops(step), self._after(step), step)
+        else:
+            yield from self._run(step)
+
+    # what the history will say
+
+    def _after(self, step: Step) -> Revision:
+        """Return the revision once `step` is finished."""
+        done = replace(self.revision, step=step.index + 1, in_step=False, checkpoint=None)
+        return self._finished() if step.index + 1 == len(self.steps) else done
+
+    def _finished(self) -> Revision:
+        duration = round((time.monotonic() - self.began) * 1000)
+        return replace(
+            self.revision,
+            state=State.APPLIED,
+            step=len(self.steps),
+            in_step=False,
+            checkpoint=None,
+            duration_ms=duration,
+        )
+
+    def _commit(self, ops: list[list[Any]], revision: Revision, step: Step | None = None) -> None:
+        """Carry out `ops` and write `revision`, both or neither; a finished way down leaves the history."""
+        is_gone = revision.state is State.APPLIED and revision.direction is Direction.DOWN
+        written: dict[str, Any] = {"remove": revision.version} if is_gone else {"put": plain(revision)}
+        try:
+            self.ask("commit", ops=ops, text=self._mark(step), **written)
+        except Rejected as error:
+            if step is None:
+                raise
+            self._refused(step, _statements(step)[error.op], error)
+        self.revision = revision
+
+    def _mark(self, step: Step | None) -> str:
+        return f"{self.migration.label}: {step.summary}" if step else self.migration.label
+
+    def _refused(self, step: Step, statement: Statement, error: Rejected) -> NoReturn:
+        raise StepFailed(
+            f"{self.migration.label} failed on {self.target}: {statement.text}",
+            because=error.what,
+            try_="correct the file and apply again; nothing of this step stayed",
+            at=Location(self.migration.path, statement.line),
+        ) from error
+
+    # steps outside of transactions
+
+    def _run(self, step: Step) -> Iterator[Event]:
+        statement = _statements(step)[0]
+        if self.revision.in_step:
+            probed = self._probe(step, statement)
+            yield StepProbed(self.target, self.migration.version, step.index, probed[1])
+            if probed[0]:
+                self._commit([], self._after(step))
+                return
+        self._commit([], replace(self.revision, in_step=True))
+        try:
+            self.ask("run", op=statement.op, until=statement.until, text=self._mark(step))
+        except (Rejected, Interrupted) as error:
+            self._undone()
+            if isinstance(error, Rejected):
+                self._refused(step, statement, error)
+            raise
+        self._commit([], self._after(step))
+
+    def _undone(self) -> None:
+        """The step in hand had no effect, and we know it: the history says so, and forgets a work without any."""
+        stands = replace(self.revision, in_step=False)
+        if stands.step > 0:
+            self._commit_anyway(put=plain(stands))
+        elif self.before is not None:
+            self._commit_anyway(put=plain(self.before))
+        else:
+            self._commit_anyway(remove=stands.version)
+
+    def _commit_anyway(self, **written: Any) -> None:
+        self.ask("commit", anyway=True, ops=[], text=self._mark(None), **written)
+
+    def _probe(self, step: Step, statement: Statement) -> tuple[bool, str]:
+        """Return (whether the step took effect, what was found). Raises OutcomeUnknown where nobody can tell."""
+        if step.repeatable:
+            return False, "it is declared repeatable: it runs again"
+        if not statement.is_provable:
+            raise OutcomeUnknown(
+                f"nobody can tell whether step {step.index + 1} of {self.migration.label} took effect",
+                because=f"a former run began `{statement.text}` and never told its end",
+                try_=f"look at {self.target}, then `seedbed repair --applied` or `--not-applied`",
+                at=Location(self.migration.path, statement.line),
+            )
+        table = statement.op[1]
+        is_there = table in self.ask("tables")["tables"]
+        if is_there is (statement.kind == "create"):
+            return True, f"table {table} is {'there' if is_there else 'gone'}: it took effect"
+        return False, f"table {table} is {'still there' if is_there else 'not there'}: it runs again"
+
+    # backfills
+
+    def _fill(self, step: Step, backfill: Backfill) -> Iterator[Event]:
+        statement = _statements(step)[0]
+        while True:
+            put = plain(replace(self.revision, step=step.index))
+            try:
+                answer = self.ask(
+                    "batch",
+                    op=statement.op,
+                    column=backfill.key,
+                    limit=backfill.batch,
+                    put=put,
+                    text=self._mark(step),
+                )
+            except Rejected as error:
+                self._refused(step, statement, error)
+            if not answer["changed"]:
+                break
+            self.revision = replace(self.revision, checkpoint=answer["checkpoint"])
+            yield WorkProgressed(
+                self.target, self.migration.version, answer["done"], answer["total"], "rows", step.summary
+            )
+        self._commit([], self._after(step))
+
+
+def _statements(step: Step) -> list[Statement]:
+    return read(step.body, step.line)
+
+
+def _ops(step: Step) -> list[list[Any]]:
+    return [each.op for each in _statements(step)]

@@ -1,0 +1,227 @@
+"""A `.mem` file -> a migration. Pure, and nothing in it is run.
+
+The sections are those of every text engine (`# migrate:up [transaction:false]`, `# migrate:down`), the header
+facts are seedbed's own (`# seedbed: phase=contract`), the statements are in `language`. A section is one atomic
+step; with `transaction:false` each statement is a step.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from seedbed.engines.memory.language import Misread, Statement, read
+from seedbed.errors import Location, MigrationFileError
+from seedbed.model.facts import Fact, fact_lines, parse_facts, unknown_fact
+from seedbed.model.migration import (
+    Backfill,
+    Irreversibility,
+    Migration,
+    MigrationFile,
+    MigrationRef,
+    Phase,
+    Step,
+)
+
+_SECTION = re.compile(r"#\s*migrate:(\w+)\s*(.*?)\s*\Z")
+_KNOWN = {"phase", "after", "overtake", "reverse", "repeatable", "backfill", "batch", "allow"}
+_BATCH = 1000  # rows, where a backfill does not say it
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """`# migrate:<name>` at `line`, and the text after it."""
+
+    name: str
+    line: int
+    is_transaction: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What the facts of a file say, checked."""
+
+    phase: Phase = Phase.EXPAND
+    after: tuple[MigrationRef, ...] = ()
+    overtakes: tuple[str, ...] = ()
+    irreversible: Irreversibility | None = None
+    repeatable: bool = False
+    backfill: Backfill | None = None
+
+
+def parse(file: MigrationFile) -> Migration:
+    """Return the migration that `file` holds. Raises MigrationFileError."""
+    lines = _text(file).split("\n")
+    sections = _sections(file, lines)
+    header = _header(file, lines[: sections[0].line - 1])
+    found = {each.name: _steps(file, each, header) for each in sections}
+    if not found.get("up"):
+        raise _error(file, sections[0].line, "there is nothing to do", "`# migrate:up` holds no statement")
+    return Migration(
+        version=file.version,
+        name=file.name,
+        path=file.path,
+        checksum=file.checksum,
+        phase=header.phase,
+        up=found["up"],
+        down=found.get("down", ()),
+        irreversible=header.irreversible,
+        after=header.after,
+        overtakes=header.overtakes,
+    )
+
+
+def _error(file: MigrationFile, line: int, what: str, because: str, try_: str = "") -> MigrationFileError:
+    return MigrationFileError(what, because=because, try_=try_, at=Location(file.path, line))
+
+
+def _text(file: MigrationFile) -> str:
+    try:
+        text = file.source.data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _error(file, 0, "the file is not text", f"byte {error.start} is no UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _sections(file: MigrationFile, lines: Sequence[str]) -> list[_Section]:
+    marks = [(number, match) for number, line in enumerate(lines, 1) if (match := _SECTION.match(line))]
+    names = [match[1] for _, match in marks]
+    if names not in (["up"], ["up", "down"]):
+        raise _error(
+            file,
+            marks[0][0] if marks else 0,
+            "the file has no sections that make a migration",
+            f"its marks are {', '.join(names) or 'none at all'}",
+            "write `# migrate:up`, the statements, and then perhaps `# migrate:down`",
+        )
+    ends = [number for number, _ in marks[1:]] + [len(lines) + 1]
+    return [
+        _Section(
+            match[1], number, _is_transaction(file, number, match[2]), "\n".join(lines[number : end - 1])
+        )
+        for (number, match), end in zip(marks, ends, strict=True)
+    ]
+
+
+def _is_transaction(file: MigrationFile, line: int, options: str) -> bool:
+    if options not in {"", "transaction:true", "transaction:false"}:
+        raise _error(file, line, f"a section has no option {options!r}", "it may say `transaction:false`")
+    return options != "transaction:false"
+
+
+def _steps(file: MigrationFile, section: _Section, header: _Header) -> tuple[Step, ...]:
+    try:
+        statements = read(section.text, section.line + 1)
+    except Misread as error:
+        raise _error(file, error.args[1], "this is no statement", error.args[0]) from None
+    if header.backfill and section.name == "up":
+        return (_backfill(file, section, statements, header.backfill),)
+    if not section.is_transaction:
+        return tuple(_step(index, each, header) for index, each in enumerate(statements))
+    for each in statements:
+        if not each.is_atomic:
+            raise _error(
+                file,
+                each.line,
+                "this statement does not go into a transaction",
+                "its effect stays whatever comes after it",
+                f"`# migrate:{section.name} transaction:false`",
+            )
+    return (_whole(section, statements),) if statements else ()
+
+
+def _whole(section: _Section, statements: Sequence[Statement]) -> Step:
+    """Return a section as one step; its body keeps the line numbers by starting at the first statement."""
+    first = statements[0].line
+    body = "\n".join(section.text.split("\n")[first - section.line - 1 :]).rstrip()
+    return Step(0, body, first, summary="; ".join(each.text for each in statements))
+
+
+def _step(index: int, statement: Statement, header: _Header) -> Step:
+    return Step(
+        index,
+        statement.text,
+        statement.line,
+        atomic=statement.is_atomic,
+        repeatable=header.repeatable and not statement.is_atomic,
+        summary=statement.text,
+    )
+
+
+def _backfill(
+    file: MigrationFile, section: _Section, statements: Sequence[Statement], backfill: Backfill
+) -> Step:
+    if len(statements) != 1 or statements[0].op[:2] not in (
+        ["set", backfill.table],
+        ["increment", backfill.table],
+    ):
+        raise _error(
+            file,
+            section.line,
+            "a backfill is one statement",
+            f"each batch of {backfill.table} runs the same `set` or `increment`",
+            f"`set {backfill.table} column value`, and everything else in another migration",
+        )
+    only = statements[0]
+    return Step(0, only.text, only.line, atomic=False, summary=only.text, backfill=backfill)
+
+
+def _header(file: MigrationFile, lines: Sequence[str]) -> _Header:
+    facts = parse_facts(fact_lines(enumerate(lines, 1), "#"), file.path)
+    for fact in facts:
+        if fact.key not in _KNOWN:
+            raise unknown_fact(fact, _KNOWN, file.path)
+    single = {each.key: each for each in facts}
+    return _Header(
+        phase=_phase(file, single.get("phase")),
+        after=tuple(_ref(file, each) for each in facts if each.key == "after"),
+        overtakes=tuple(each.value for each in facts if each.key == "overtake"),
+        irreversible=_irreversible(file, single.get("reverse")),
+        repeatable="repeatable" in single,
+        backfill=_backfilled(file, single.get("backfill"), single.get("batch")),
+    )
+
+
+def _phase(file: MigrationFile, fact: Fact | None) -> Phase:
+    if fact is None:
+        return Phase.EXPAND
+    try:
+        return Phase(fact.value)
+    except ValueError:
+        raise _error(
+            file, fact.line, f"there is no phase {fact.value!r}", f"the phases are {', '.join(Phase)}"
+        ) from None
+
+
+def _ref(file: MigrationFile, fact: Fact) -> MigrationRef:
+    database, _, version = fact.value.rpartition(":")
+    if not database or not version:
+        raise _error(
+            file,
+            fact.line,
+            f"`after={fact.value}` names no migration",
+            "it has to read service/engine:version",
+        )
+    return MigrationRef(database, version)
+
+
+def _irreversible(file: MigrationFile, fact: Fact | None) -> Irreversibility | None:
+    if fact is None:
+        return None
+    if fact.value != "none" or not fact.because:
+        raise _error(file, fact.line, "`reverse` is not understood", 'it reads `reverse=none because "…"`')
+    return Irreversibility(fact.because)
+
+
+def _backfilled(file: MigrationFile, fact: Fact | None, batch: Fact | None) -> Backfill | None:
+    if fact is None:
+        return None
+    table, _, key = fact.value.partition(".")
+    rows = batch.value if batch else str(_BATCH)
+    if not table or not key or not rows.isascii() or not rows.isdigit() or int(rows) < 1:
+        raise _error(
+            file, fact.line, "the backfill is not understood", "it reads `backfill=table.key batch=1000`"
+        )
+    return Backfill(table, key, int(rows))

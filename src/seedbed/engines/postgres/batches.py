@@ -1,0 +1,162 @@
+"""Migrations that fit into one transaction each: several of them travel in one message.
+
+`BEGIN; body; INSERT history; COMMIT; BEGIN; …` is one round trip for all of them, while each one still commits
+or fails alone, together with its record. The answers come back statement by statement; a COMMIT among them
+says that one more migration is done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from seedbed.engines.base import Progress
+from seedbed.engines.postgres.messages import ServerError, send
+from seedbed.engines.postgres.running import Run, line_of, settings, statement_offset
+from seedbed.errors import Location
+from seedbed.model.event import WorkFinished, WorkStarted
+from seedbed.model.migration import Direction, Step, Work
+
+MOST_WORKS = 16
+MOST_CHARACTERS = 256 * 1024
+
+
+def is_short(work: Work) -> bool:
+    """Return whether `work` is at most one step that commits together with its record."""
+    steps = work.migration.steps(work.direction)
+    return not steps or (len(steps) == 1 and steps[0].atomic and steps[0].backfill is None)
+
+
+def grouped(works: Sequence[Work], unfinished: Collection[str]) -> Iterator[list[Work]]:
+    """Yield `works` in order: short neighbours together up to a bound, each of the others alone."""
+    group: list[Work] = []
+    size = 0
+    for work in works:
+        short = is_short(work) and work.migration.version not in unfinished
+        length = sum(len(step.body) for step in work.migration.steps(work.direction))
+        if group and (not short or len(group) == MOST_WORKS or size + length > MOST_CHARACTERS):
+            yield group
+            group, size = [], 0
+        if short:
+            group.append(work)
+            size += length
+        else:
+            yield [work]
+    if group:
+        yield group
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One work inside a message; `start` and `end` bound its body, in characters of the message.
+
+    `preamble` counts the statements before the body: BEGIN and the settings.
+    """
+
+    work: Work
+    start: int
+    end: int
+    preamble: int
+
+    @property
+    def step(self) -> Step | None:
+        return _step(self.work)
+
+
+@dataclass(slots=True)
+class _Message:
+    """A message under way: `current` is the part at work, `statements` how many of it are done."""
+
+    text: str
+    parts: Sequence[_Part]
+    current: int = 0
+    statements: int = 0
+
+
+def apply(run: Run, works: Sequence[Work]) -> Iterator[Progress]:
+    """Carry out `works`, trying again what gave way. Raises StepFailed, LeaseLost, Interrupted."""
+    waiting, attempt, together = list(works), 0, True
+    while waiting:
+        message = _compose(run, waiting if together else waiting[:1])
+        try:
+            for progress in _send(run, message):
+                if isinstance(progress, WorkFinished):
+                    waiting.pop(0)
+                    attempt = 0
+                yield progress
+        except ServerError as error:
+            if error.is_syntax and len(message.parts) > 1 and error.finished == 0:
+                # The server reads a whole message before it runs any of it, and its grammar may be older than
+                # the one that parsed the files: one by one, all before the culprit are done first.
+                together = False
+                continue
+            part = message.parts[message.current]
+            yield from run.notices(part.work.migration.version)
+            attempt += 1
+            yield from run.retry(part.work.migration, error, attempt, _where(message, part, error))
+
+
+def _compose(run: Run, works: Sequence[Work]) -> _Message:
+    pieces: list[str] = []
+    parts: list[_Part] = []
+    length = 0
+    for work in works:
+        step = _step(work)
+        local = settings(work.migration, local=True)
+        head = f"BEGIN; {local}"
+        body = step.body if step else ""
+        tail = _tail(run, work, step)
+        start = length + len(head)
+        parts.append(_Part(work, start, start + len(body), 1 + local.count(";")))
+        pieces += (head, body, tail)
+        length = start + len(body) + len(tail)
+    return _Message("".join(pieces), parts)
+
+
+def _tail(run: Run, work: Work, step: Step | None) -> str:
+    """Return what follows a body. The line break ends a comment that the body may close with."""
+    reset = "" if step is None or step.keeps_session else f"{run.forget_session()}; "
+    up = work.direction is Direction.UP
+    record = (run.table.applied if up else run.table.reverted)(work.migration, run.owner)
+    return f"\n;{reset}{record}; COMMIT;\n"
+
+
+def _step(work: Work) -> Step | None:
+    steps = work.migration.steps(work.direction)
+    return steps[0] if steps else None
+
+
+def _send(run: Run, message: _Message) -> Iterator[Progress]:
+    began = time.monotonic()
+    yield _started(run, message.parts[0].work)
+    for tag in send(run.connection, message.text):
+        if tag != "COMMIT":
+            message.statements += 1
+            continue
+        work = message.parts[message.current].work
+        yield from run.notices(work.migration.version)
+        now = time.monotonic()
+        yield WorkFinished(
+            run.target, work.migration.version, work.migration.name, work.direction.value, now - began
+        )
+        began, message.statements = now, 0
+        if message.current + 1 < len(message.parts):
+            message.current += 1
+            yield _started(run, message.parts[message.current].work)
+
+
+def _started(run: Run, work: Work) -> WorkStarted:
+    return WorkStarted(run.target, work.migration.version, work.migration.name, work.direction.value)
+
+
+def _where(message: _Message, part: _Part, error: ServerError) -> Location:
+    """Return the line that failed: by the error's position, else by counting the statements that are done."""
+    path = part.work.migration.path
+    if part.step is None:
+        return Location(path)
+    position = error.position
+    if position is not None and part.start <= position <= part.end:
+        return Location(path, line_of(part.step, position - part.start))
+    offset = statement_offset(part.step.body, message.statements - part.preamble)
+    return Location(path, line_of(part.step, offset))

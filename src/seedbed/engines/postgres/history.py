@@ -1,0 +1,205 @@
+"""seedbed's own tables in a PostgreSQL database: their definition, and every statement that touches them.
+
+Three tables in a schema of their own: `migrations_history` (a row per migration), `migrations_identity` (who
+this target is, and the format of all this) and `migrations_audit` (what people decided, never changed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from psycopg import errors, sql
+
+from seedbed.errors import Refused
+from seedbed.model.history import FORMAT, History, Identity, Revision, State
+from seedbed.model.migration import Direction, Migration, Phase, Work
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_DEFINITION = """
+CREATE SCHEMA IF NOT EXISTS {schema};
+CREATE TABLE IF NOT EXISTS {schema}.migrations_identity (
+    only_row    boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    format      integer NOT NULL,
+    platform    text NOT NULL,
+    database    text NOT NULL,
+    environment text NOT NULL,
+    stamped_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE TABLE IF NOT EXISTS {schema}.migrations_history (
+    version     text PRIMARY KEY,
+    name        text NOT NULL,
+    checksum    text NOT NULL,
+    phase       text NOT NULL CHECK (phase IN ('expand', 'migrate', 'contract')),
+    state       text NOT NULL CHECK (state IN ('applied', 'started')),
+    direction   text NOT NULL CHECK (direction IN ('up', 'down')),
+    step        integer NOT NULL DEFAULT 0,
+    in_step     boolean NOT NULL DEFAULT false,
+    checkpoint  text,
+    overtakes   text NOT NULL DEFAULT '',
+    owner       text NOT NULL,
+    applied_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    duration_ms bigint NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS {schema}.migrations_audit (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    actor   text NOT NULL,
+    action  text NOT NULL,
+    version text NOT NULL,
+    because text NOT NULL
+);
+COMMENT ON TABLE {schema}.migrations_history IS 'seedbed: which migrations this database has';
+COMMENT ON TABLE {schema}.migrations_identity IS 'seedbed: which target this database is';
+COMMENT ON TABLE {schema}.migrations_audit IS 'seedbed: what people decided about the history';
+"""
+
+# Identity and revisions in one answer: a run that finds nothing to do costs one round trip.
+_READ = """
+SELECT i.format, i.platform, i.database, i.environment,
+       h.version, h.name, h.checksum, h.phase, h.state, h.direction, h.step, h.in_step, h.checkpoint,
+       h.overtakes, h.owner, h.applied_at, h.duration_ms
+FROM {schema}.migrations_identity AS i
+LEFT JOIN {schema}.migrations_history AS h ON true
+ORDER BY lpad(h.version, 20, '0')
+"""
+
+
+def quoted(text: str) -> str:
+    """Return `text` as an SQL literal; standard_conforming_strings is pinned on, NUL cannot occur."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+class HistoryTable:
+    """The statements, with the schema's name already in them."""
+
+    def __init__(self, schema: str) -> None:
+        self._schema = schema
+        self._prefix = sql.Identifier(schema).as_string()
+        self.table = f"{self._prefix}.migrations_history"
+
+    def read(self, connection: Connection[tuple[Any, ...]]) -> History:
+        """Return what is stored, an empty history where nothing is. Raises Refused for a newer format."""
+        try:
+            rows = connection.execute(_READ.format(schema=self._prefix).encode()).fetchall()
+        except (errors.UndefinedTable, errors.InvalidSchemaName):
+            return History()
+        if not rows:
+            return History()
+        stored, *identity = rows[0][:4]
+        if stored > FORMAT:
+            raise Refused(
+                f"the history in schema {self._schema} was written by a newer seedbed",
+                because=f"its format is {stored}, this seedbed knows {FORMAT}",
+                try_="upgrade seedbed",
+            )
+        return History(Identity(*identity), tuple(_revision(row[4:]) for row in rows if row[4] is not None))
+
+    def create(self, connection: Connection[tuple[Any, ...]], identity: Identity) -> None:
+        """Make the tables and stamp them; what is there already is left as it is."""
+        values = ", ".join(map(quoted, (identity.platform, identity.database, identity.environment)))
+        stamp = (
+            f"INSERT INTO {self._prefix}.migrations_identity (format, platform, database, environment) "
+            f"VALUES ({FORMAT}, {values}) ON CONFLICT DO NOTHING"
+        )
+        connection.execute(f"BEGIN; {_DEFINITION.format(schema=self._prefix)} {stamp}; COMMIT".encode())
+
+    def applied(self, migration: Migration, owner: str) -> str:
+        """Return the statement that records `migration` as applied, inside its own transaction."""
+        values = (migration.version, migration.name, migration.checksum, migration.phase.value)
+        return (
+            f"INSERT INTO {self.table} (version, name, checksum, phase, state, direction, overtakes, owner, "
+            f"duration_ms) VALUES ({', '.join(map(quoted, values))}, 'applied', 'up', "
+            f"{quoted(','.join(migration.overtakes))}, {quoted(owner)}, "
+            "extract(epoch FROM clock_timestamp() - transaction_timestamp()) * 1000)"
+        )
+
+    def reverted(self, migration: Migration, owner: str) -> str:
+        """Return the statements that take `migration` out of the history, inside its own transaction."""
+        gone = f"DELETE FROM {self.table} WHERE version = {quoted(migration.version)}"
+        return f"{gone}; {self.audit(owner, 'revert', migration.version, '')}"
+
+    def started(self, work: Work, owner: str) -> str:
+        """Return the statement that records the start of a work that does not fit into one transaction."""
+        migration, direction = work.migration, work.direction.value
+        values = (migration.version, migration.name, migration.checksum, migration.phase.value)
+        return (
+            f"INSERT INTO {self.table} (version, name, checksum, phase, state, direction, overtakes, owner) "
+            f"VALUES ({', '.join(map(quoted, values))}, 'started', '{direction}', "
+            f"{quoted(','.join(migration.overtakes))}, {quoted(owner)}) "
+            f"ON CONFLICT (version) DO UPDATE SET state = 'started', direction = '{direction}', step = 0, "
+            "in_step = false, checkpoint = NULL, owner = EXCLUDED.owner, checksum = EXCLUDED.checksum"
+        )
+
+    def stands_at(self, version: str, step: int, *, in_step: bool) -> str:
+        """Return the statement that says: `step` steps are finished, the next one is begun or not."""
+        return (
+            f"UPDATE {self.table} SET step = {step}, in_step = {str(in_step).lower()} "
+            f"WHERE version = {quoted(version)}"
+        )
+
+    def checkpointed(self, version: str, checkpoint: str) -> str:
+        return f"UPDATE {self.table} SET checkpoint = {quoted(checkpoint)} WHERE version = {quoted(version)}"
+
+    def finished(self, work: Work, owner: str) -> str:
+        """Return the statement that closes a started work."""
+        if work.direction is Direction.DOWN:
+            return self.reverted(work.migration, owner)
+        return (
+            f"UPDATE {self.table} SET state = 'applied', in_step = false, checkpoint = NULL, "
+            f"step = {len(work.migration.up)}, owner = {quoted(owner)}, applied_at = clock_timestamp(), "
+            "duration_ms = extract(epoch FROM clock_timestamp() - applied_at) * 1000 "
+            f"WHERE version = {quoted(work.migration.version)}"
+        )
+
+    def write(self, revision: Revision) -> str:
+        """Return the statement that makes the stored row equal to `revision`."""
+        texts = (
+            revision.version,
+            revision.name,
+            revision.checksum,
+            revision.phase.value,
+            revision.state.value,
+        )
+        checkpoint = "NULL" if revision.checkpoint is None else quoted(revision.checkpoint)
+        columns = (
+            "version, name, checksum, phase, state, direction, step, in_step, checkpoint, overtakes, owner"
+        )
+        updates = ", ".join(f"{name} = EXCLUDED.{name}" for name in columns.split(", ")[1:])
+        return (
+            f"INSERT INTO {self.table} ({columns}) VALUES ({', '.join(map(quoted, texts))}, "
+            f"'{revision.direction.value}', {revision.step}, {str(revision.in_step).lower()}, {checkpoint}, "
+            f"{quoted(','.join(revision.overtakes))}, {quoted(revision.owner)}) "
+            f"ON CONFLICT (version) DO UPDATE SET {updates}"
+        )
+
+    def forget(self, version: str) -> str:
+        return f"DELETE FROM {self.table} WHERE version = {quoted(version)}"
+
+    def audit(self, actor: str, action: str, version: str, because: str) -> str:
+        values = ", ".join(map(quoted, (actor, action, version, because)))
+        return (
+            f"INSERT INTO {self._prefix}.migrations_audit (actor, action, version, because) VALUES ({values})"
+        )
+
+
+def _revision(row: Sequence[Any]) -> Revision:
+    version, name, checksum, phase, state, direction, step, in_step, checkpoint, overtakes, *rest = row
+    owner, applied_at, duration = rest
+    return Revision(
+        version=version,
+        name=name,
+        checksum=checksum,
+        phase=Phase(phase),
+        state=State(state),
+        direction=Direction(direction),
+        step=step,
+        in_step=in_step,
+        checkpoint=checkpoint,
+        overtakes=tuple(filter(None, overtakes.split(","))),
+        owner=owner,
+        applied_at=applied_at,
+        duration_ms=duration,
+    )

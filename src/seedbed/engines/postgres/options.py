@@ -1,0 +1,30 @@
+"""The section of the manifest that belongs to a PostgreSQL database: `[services.<name>.postgres]`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+Identifier = Annotated[str, msgspec.Meta(pattern=r"^[a-z_][a-z0-9_$]{0,62}$")]
+Duration = Annotated[str, msgspec.Meta(pattern=r"^(0|[0-9]+(us|ms|s|min|h|d))$")]
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How seedbed works on this database; every duration is written as PostgreSQL writes it (`5s`, `2min`)."""
+
+    schema: Annotated[
+        Identifier, msgspec.Meta(description="schema that unqualified names mean: the search_path")
+    ] = "public"
+    history_schema: Annotated[
+        Identifier, msgspec.Meta(description="schema of seedbed's own tables, made by the first apply")
+    ] = "seedbed"
+    lock_timeout: Annotated[
+        Duration, msgspec.Meta(description="how long a statement may queue for a lock before it gives way")
+    ] = "5s"
+    lock_retries: Annotated[
+        int, msgspec.Meta(ge=0, le=1000, description="how often a step that gave way is tried again")
+    ] = 10
+    statement_timeout: Annotated[
+        Duration, msgspec.Meta(description="how long a statement may run; 0 means as long as it takes")
+    ] = "0"

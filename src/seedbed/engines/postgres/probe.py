@@ -1,0 +1,148 @@
+"""What the catalogue can prove about a statement whose runner died in the middle of it.
+
+Only statements that PostgreSQL refuses inside a transaction come here. Each probe answers whether the
+statement took effect, and where it left something half made, what has to be removed before it runs again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from seedbed.engines.postgres.statements import Effect, EffectKind, effect
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_INDEX = """
+SELECT i.indisvalid, i.indisready, c.relkind = 'I', n.nspname, c.relname,
+       EXISTS (SELECT 1 FROM pg_stat_progress_create_index AS p WHERE p.index_relid = c.oid),
+       i.indrelid = to_regclass(%(table)s)
+FROM pg_class AS c
+JOIN pg_index AS i ON i.indexrelid = c.oid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid = to_regclass(%(index)s)
+"""
+# REINDEX CONCURRENTLY builds `<name>_ccnew` and swaps; killed late it leaves `<name>_ccold`. Numbers follow
+# when a name is taken. Only an invalid index of the same table with such a name is a leftover.
+_LEFTOVERS = r"""
+SELECT n.nspname, x.relname
+FROM pg_index AS i
+JOIN pg_class AS x ON x.oid = i.indexrelid
+JOIN pg_namespace AS n ON n.oid = x.relnamespace
+WHERE NOT i.indisvalid AND x.relname ~ '_cc(new|old)[0-9]*$' AND i.indrelid = %(table)s::oid
+  AND (%(index)s::text IS NULL OR x.relname LIKE %(index)s || '\_cc%%')
+  AND NOT EXISTS (SELECT 1 FROM pg_stat_progress_create_index AS p
+                  WHERE p.index_relid = x.oid OR p.relid = i.indrelid)
+"""
+_DETACHING = """
+SELECT inhdetachpending FROM pg_inherits
+WHERE inhrelid = to_regclass(%(partition)s) AND inhparent = to_regclass(%(table)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`took_effect`: True, False, or None where a person has to decide. `cleanup` runs before a repetition;
+    `instead` is what finishes the statement where repeating it would not. `words` tell what was found."""
+
+    took_effect: bool | None
+    words: str
+    cleanup: tuple[str, ...] = ()
+    instead: str = ""
+
+
+def probe(connection: Connection[tuple[Any, ...]], statement: str) -> Verdict:
+    """Return what the catalogue proves about `statement`."""
+    found = effect(statement)
+    if found is None:
+        return Verdict(None, "the catalogue cannot prove whether it took effect")
+    match found.kind:
+        case EffectKind.CREATE_INDEX:
+            return _created(connection, found)
+        case EffectKind.DROP_INDEX:
+            return _dropped(connection, found)
+        case EffectKind.REINDEX_INDEX | EffectKind.REINDEX_TABLE:
+            return _rebuilt(connection, found)
+        case EffectKind.DETACH_PARTITION:
+            return _detached(connection, found)
+    return Verdict(None, "the catalogue cannot prove whether it took effect")
+
+
+def _created(connection: Connection[tuple[Any, ...]], found: Effect) -> Verdict:
+    row = _index(connection, found)
+    if row is None:
+        return Verdict(False, f"index {found.name} is not there: it is built now")
+    valid, _ready, is_partitioned, schema, name, is_being_built, on_table = row
+    if not on_table:
+        return Verdict(None, f"there is an index {name}, but on another table than {found.table}")
+    if valid:
+        return Verdict(True, f"index {name} is there and valid")
+    if is_being_built:
+        return Verdict(None, f"index {name} is being built by another session right now")
+    if is_partitioned:
+        return Verdict(
+            None, f"index {name} belongs to a partitioned table and is invalid until all parts have it"
+        )
+    return Verdict(
+        False, f"index {name} was left invalid: it is removed and built again", (_drop(schema, name),)
+    )
+
+
+def _dropped(connection: Connection[tuple[Any, ...]], found: Effect) -> Verdict:
+    row = _index(connection, found)
+    if row is None:
+        return Verdict(True, f"index {found.name} is gone")
+    # An interrupted DROP leaves it invalid; the same statement finishes the work either way.
+    return Verdict(False, f"index {found.name} is still there: it is dropped now")
+
+
+def _rebuilt(connection: Connection[tuple[Any, ...]], found: Effect) -> Verdict:
+    is_index = found.kind is EffectKind.REINDEX_INDEX
+    table = (
+        "(SELECT indrelid FROM pg_index WHERE indexrelid = to_regclass(%(name)s))"
+        if is_index
+        else "to_regclass(%(name)s)"
+    )
+    row = connection.execute(f"SELECT {table}::oid::bigint", {"name": _name(found)}).fetchone()
+    if row is None or row[0] is None:
+        return Verdict(None, f"{found.name} is not there any more")
+    leftovers = connection.execute(
+        _LEFTOVERS, {"table": row[0], "index": found.name if is_index else None}
+    ).fetchall()
+    words = f"REINDEX of {found.name} may be done or not; doing it again is safe"
+    if leftovers:
+        words += f"; left behind and removed: {', '.join(name for _, name in leftovers)}"
+    return Verdict(False, words, tuple(_drop(schema, name) for schema, name in leftovers))
+
+
+def _detached(connection: Connection[tuple[Any, ...]], found: Effect) -> Verdict:
+    names = {"partition": found.partition, "table": _name(found)}
+    there = connection.execute(
+        "SELECT to_regclass(%(partition)s) IS NOT NULL AND to_regclass(%(table)s) IS NOT NULL", names
+    ).fetchone()
+    if not there or not there[0]:
+        return Verdict(None, f"{found.partition} or {found.name} is not there any more")
+    row = connection.execute(_DETACHING, names).fetchone()
+    if row is None:
+        return Verdict(True, f"{found.partition} is detached")
+    if not row[0]:
+        return Verdict(False, f"{found.partition} is still attached: it is detached now")
+    finish = f"ALTER TABLE {_name(found)} DETACH PARTITION {found.partition} FINALIZE"
+    return Verdict(False, f"{found.partition} is half detached: that is finished now", instead=finish)
+
+
+def _index(connection: Connection[tuple[Any, ...]], found: Effect) -> Any:
+    parameters = {"index": _name(found), "table": found.table}
+    return connection.execute(_INDEX, parameters).fetchone()
+
+
+def _name(found: Effect) -> str:
+    parts = (found.schema, found.name) if found.schema else (found.name,)
+    return sql.Identifier(*parts).as_string()
+
+
+def _drop(schema: str, name: str) -> str:
+    return f"DROP INDEX CONCURRENTLY IF EXISTS {sql.Identifier(schema, name).as_string()}"

@@ -1,0 +1,35 @@
+"""Emptying a database: every schema of its own, every extension, and seedbed's history with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from seedbed.engines.postgres.messages import run
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+# What lives beside the schemas comes first: event triggers would fire on the drops that follow.
+_OBJECTS = """
+SELECT 1, 'EVENT TRIGGER', evtname FROM pg_event_trigger
+UNION ALL SELECT 2, 'PUBLICATION', pubname FROM pg_publication
+UNION ALL SELECT 3, 'EXTENSION', extname FROM pg_extension WHERE extname <> 'plpgsql'
+UNION ALL SELECT 4, 'SCHEMA', nspname FROM pg_namespace
+          WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+ORDER BY 1, 3
+"""
+_PUBLIC = (
+    "CREATE SCHEMA public AUTHORIZATION pg_database_owner; GRANT USAGE ON SCHEMA public TO PUBLIC; "
+    "COMMENT ON SCHEMA public IS 'standard public schema'"
+)
+
+
+def reset(connection: Connection[tuple[Any, ...]]) -> str:
+    """Drop everything in one transaction and give back an empty `public`; return what went, in words."""
+    found = [(kind, name) for _, kind, name in connection.execute(_OBJECTS.encode()).fetchall()]
+    drops = [f"DROP {kind} IF EXISTS {sql.Identifier(name).as_string()} CASCADE" for kind, name in found]
+    run(connection, "; ".join(["BEGIN", *drops, _PUBLIC, "COMMIT"]))
+    schemas = [name for kind, name in found if kind == "SCHEMA"]
+    return f"{len(schemas)} schemas ({', '.join(schemas)})" if schemas else "nothing was there"

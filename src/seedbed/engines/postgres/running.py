@@ -1,0 +1,110 @@
+"""What every way of carrying out a migration needs at hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from seedbed.engines.base import Progress
+from seedbed.engines.postgres.address import Address
+from seedbed.engines.postgres.history import HistoryTable, quoted
+from seedbed.engines.postgres.messages import ServerError
+from seedbed.errors import Interrupted, Location, SeedbedError, StepFailed
+from seedbed.model.backoff import backoff
+from seedbed.model.event import Noticed, Retrying
+from seedbed.model.migration import Migration, Step
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+    from psycopg.errors import Diagnostic
+
+_RETRY_BASE, _RETRY_CAP = 0.1, 10.0  # seconds
+_SETTINGS = ("lock_timeout", "statement_timeout")
+
+
+@dataclass(slots=True)
+class Run:
+    """One lease at work: where to, in whose name, and the notices that came in meanwhile."""
+
+    connection: Connection[tuple[Any, ...]]
+    address: Address
+    table: HistoryTable
+    target: str
+    owner: str
+    mark: str
+    rng: Random = field(default_factory=Random)
+    _notices: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.connection.add_notice_handler(self._notice)
+
+    def _notice(self, diag: Diagnostic) -> None:
+        self._notices.append((diag.severity_nonlocalized or "NOTICE", diag.message_primary or ""))
+
+    def notices(self, version: str) -> Iterator[Progress]:
+        """Yield what the server said since the last call."""
+        said, self._notices[:] = list(self._notices), []
+        for severity, text in said:
+            yield Noticed(self.target, version, severity, text)
+
+    def forget_session(self) -> str:
+        """Return the statements that undo whatever a migration did to the session, our mark kept."""
+        return f"RESET SESSION AUTHORIZATION; RESET ALL; SET application_name = {quoted(self.mark)}"
+
+    def retry(
+        self, migration: Migration, error: ServerError, attempt: int, at: Location
+    ) -> Iterator[Progress]:
+        """Wait before what gave way is tried again, telling so; raises for anything else, and in the end."""
+        if not error.gave_way or attempt > self.address.lock_retries:
+            raise self.failed(migration, error, at) from None
+        delay = 0.05 + backoff(attempt, base=_RETRY_BASE, cap=_RETRY_CAP, rng=self.rng)
+        yield Retrying(self.target, migration.version, str(error), attempt, round(delay, 2))
+        time.sleep(delay)
+
+    def failed(self, migration: Migration, error: ServerError, at: Location) -> SeedbedError:
+        """Return the error that a person reads about a statement that the server refused."""
+        if error.was_canceled:
+            return Interrupted(
+                f"{migration.label} was interrupted on {self.target}",
+                because="its step was rolled back" if error.sqlstate else "",
+                try_="run the same command again: it goes on where this one stopped",
+            )
+        return StepFailed(
+            f"{migration.label} failed on {self.target}: {error}",
+            because=error.because(),
+            try_=_advice(error),
+            at=at,
+        )
+
+
+def settings(migration: Migration, *, local: bool) -> str:
+    """Return the SET statements for the session settings that `migration` declares."""
+    scope = "LOCAL " if local else ""
+    declared: Mapping[str, str] = migration.settings
+    return "".join(
+        f"SET {scope}{name} = {quoted(declared[name])}; " for name in _SETTINGS if name in declared
+    )
+
+
+def line_of(step: Step, offset: int) -> int:
+    """Return the file's line in which character `offset` of the step's body stands."""
+    return step.line + step.body.count("\n", 0, max(offset, 0))
+
+
+def statement_offset(body: str, index: int) -> int:
+    """Return where statement `index` of `body` begins, in characters; 0 where there is none such."""
+    from seedbed.engines.postgres.grammar import statement_spans
+
+    spans = statement_spans(body)
+    return spans[index][0] if 0 <= index < len(spans) else 0
+
+
+def _advice(error: ServerError) -> str:
+    if error.gave_way:
+        return "find who holds the lock (pg_stat_activity), or give it longer: -- seedbed: lock_timeout=30s"
+    if error.sqlstate == "57014":
+        return "the statement ran into its statement_timeout: -- seedbed: statement_timeout=10min"
+    return "mend the migration and run the same command again"

@@ -1,0 +1,200 @@
+"""What a seed has to know about the table it goes into: columns, and the keys that identify its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from seedbed.engines.postgres.values import Shape
+from seedbed.errors import Location, StepFailed
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from seedbed.model.seed import Rows
+
+# The columns of a table and its unique keys, in one answer. Domains are followed to what they stand on. A key
+# is a unique index over plain columns of all rows; `equals` is the operator that its uniqueness means, which
+# for a type from an extension need not be on the search path.
+_DESCRIBE = """
+WITH RECURSIVE target AS (
+    SELECT c.oid, c.relkind FROM pg_class AS c WHERE c.oid = to_regclass(%(table)s)
+), attribute AS (
+    SELECT a.* FROM pg_attribute AS a JOIN target ON a.attrelid = target.oid
+    WHERE a.attnum > 0 AND NOT a.attisdropped
+), base (attnum, type) AS (
+    SELECT attnum, atttypid FROM attribute
+    UNION ALL
+    SELECT base.attnum, t.typbasetype FROM base JOIN pg_type AS t ON t.oid = base.type WHERE t.typtype = 'd'
+), shape AS (
+    SELECT base.attnum, t.typcategory = 'A' AS is_array, t.typcategory = 'S' AS is_text,
+           coalesce(e.oid, t.oid) IN ('json'::regtype, 'jsonb'::regtype) AS is_json,
+           coalesce(e.typdelim, ',') AS delimiter
+    FROM base JOIN pg_type AS t ON t.oid = base.type AND t.typtype <> 'd'
+    LEFT JOIN pg_type AS e ON e.oid = t.typelem AND t.typcategory = 'A'
+), unique_key AS (
+    SELECT i.indisprimary, i.indimmediate, k.columns, k.operators
+    FROM pg_index AS i JOIN target ON i.indrelid = target.oid,
+    LATERAL (
+        SELECT array_agg(a.attname::text ORDER BY p.place) AS columns,
+               array_agg(format('OPERATOR(%%I.%%s)', n.nspname, o.oprname) ORDER BY p.place) AS operators
+        FROM unnest(i.indkey::int2[], i.indclass::oid[]) WITH ORDINALITY AS p (attnum, class, place)
+        JOIN attribute AS a ON a.attnum = p.attnum
+        JOIN pg_opclass AS c ON c.oid = p.class
+        JOIN pg_amop AS m ON m.amopfamily = c.opcfamily AND m.amopstrategy = 3
+                         AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype
+        JOIN pg_operator AS o ON o.oid = m.amopopr
+        JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+        WHERE p.place <= i.indnkeyatts
+    ) AS k
+    WHERE i.indisunique AND NOT i.indisexclusion AND i.indisvalid AND i.indisready
+      AND i.indpred IS NULL AND cardinality(k.columns) = i.indnkeyatts
+)
+SELECT target.relkind::text,
+       (SELECT array_agg(jsonb_build_array(a.attname, a.attgenerated <> '', a.attidentity = 'a',
+                                           s.is_array, s.is_json, s.is_text, s.delimiter) ORDER BY a.attnum)
+        FROM attribute AS a JOIN shape AS s USING (attnum)),
+       (SELECT array_agg(jsonb_build_array(u.indisprimary, u.indimmediate, u.columns, u.operators)
+                         ORDER BY u.indisprimary DESC, u.columns) FROM unique_key AS u)
+FROM target
+"""
+# What a mistyped name may have meant.
+_TABLES = """
+SELECT CASE WHEN pg_table_is_visible(oid) THEN relname ELSE relnamespace::regnamespace || '.' || relname END
+FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace::regnamespace::text !~ '^(pg_|information_schema)'
+ORDER BY 1
+"""
+_KINDS = {
+    "v": "a view",
+    "m": "a materialised view",
+    "f": "a foreign table",
+    "S": "a sequence",
+    "i": "an index",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column; `is_fixed` once its row is there (GENERATED ALWAYS AS IDENTITY)."""
+
+    name: str
+    is_generated: bool
+    is_fixed: bool
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Columns that tell rows apart, and the operator that compares each; `guards`: fit for ON CONFLICT."""
+
+    is_primary: bool
+    guards: bool
+    columns: tuple[str, ...]
+    operators: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as a seed sees it: the columns that the file gives, and the key that identifies its rows."""
+
+    name: sql.Identifier
+    columns: tuple[Column, ...]
+    key: Key
+
+
+def describe(connection: Connection[tuple[Any, ...]], rows: Rows) -> Table:
+    """Return the table that `rows` go into. Raises StepFailed for what does not fit together."""
+    name = sql.Identifier(*rows.table.split(".", 1))
+    found = connection.execute(_DESCRIBE, {"table": name.as_string(connection)}).fetchone()
+    if found is None:
+        raise _unknown_table(connection, rows)
+    kind, columns, keys = found
+    if kind not in {"r", "p"}:
+        raise _unfit(rows, f"{rows.table} is {_KINDS.get(kind, 'no table')}", "a seed goes into a table")
+    known = {each[0]: Column(each[0], each[1], each[2], Shape(*each[3:])) for each in columns or ()}
+    given = tuple(_column(rows, name, known) for name in rows.columns)
+    if missing := [name for name in rows.key if name not in rows.columns]:
+        raise _unfit(
+            rows,
+            f"the key of {rows.table} names {missing[0]}, which is no column of the file",
+            f"its columns are {', '.join(rows.columns)}",
+        )
+    return Table(name, given, _key(rows, [Key(each[0], each[1], tuple(each[2]), tuple(each[3])) for each in keys or ()]))
+
+
+def _column(rows: Rows, name: str, known: dict[str, Column]) -> Column:
+    if name not in known:
+        raise _unfit(
+            rows,
+            f"{rows.table} has no column {name}",
+            f"its columns are {', '.join(known)}",
+            _guess(name, known),
+        )
+    if known[name].is_generated:
+        raise _unfit(
+            rows,
+            f"{rows.table}.{name} is generated by the database",
+            "a generated column takes no values",
+            f"leave {name} out of the file",
+        )
+    return known[name]
+
+
+def _key(rows: Rows, keys: list[Key]) -> Key:
+    """Return the key as given, else the primary key if the file has it, else the only unique one that it has."""
+    if rows.key:
+        same = [each for each in keys if set(each.columns) == set(rows.key)]
+        if same:
+            return max(same, key=lambda each: each.guards)
+        raise _unfit(
+            rows,
+            f"no unique index of {rows.table} covers exactly ({', '.join(rows.key)})",
+            f"a row is found by its key, so the database has to keep that unique; {_known_keys(keys)}",
+            "name one of these as key=, or create a unique index (partial ones and expressions do not count)",
+        )
+    here = [each for each in keys if set(each.columns) <= set(rows.columns)]
+    primary = [each for each in here if each.is_primary]
+    if primary:
+        return primary[0]
+    if len({frozenset(each.columns) for each in here}) == 1:
+        return max(here, key=lambda each: each.guards)
+    what = "several keys could identify" if here else "nothing identifies"
+    raise _unfit(
+        rows, f"{what} the rows of {rows.table}", _known_keys(here or keys), "say which: key=column,column"
+    )
+
+
+def _known_keys(keys: Iterable[Key]) -> str:
+    said = list(dict.fromkeys(f"({', '.join(each.columns)})" for each in keys))
+    return f"its unique keys are {', '.join(said)}" if said else "it has no unique key"
+
+
+def _unknown_table(connection: Connection[tuple[Any, ...]], rows: Rows) -> StepFailed:
+    tables = [name for (name,) in connection.execute(_TABLES.encode()).fetchall()]
+    known = f"the tables are {', '.join(tables[:20])}{'…' if len(tables) > 20 else ''}"
+    return _unfit(
+        rows,
+        f"there is no table {rows.table}",
+        known if tables else "the database has no tables",
+        _guess(rows.table, tables) or "say it in the file: seedbed: table=…",
+    )
+
+
+def _guess(word: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches  # only who mistyped pays for it
+
+    lower = {name.lower(): name for name in known}
+    likely = get_close_matches(word.lower()[:64], list(lower), n=1)
+    return f"did you mean {lower[likely[0]]}?" if likely else ""
+
+
+def _unfit(rows: Rows, what: str, because: str, try_: str = "") -> StepFailed:
+    line = (
+        max(1, min(rows.lines) - 1)
+        if rows.lines and rows.path.endswith(".csv")
+        else min(rows.lines, default=0)
+    )
+    return StepFailed(what, because=because, try_=try_, at=Location(rows.path, line))

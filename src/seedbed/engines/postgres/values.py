@@ -1,0 +1,101 @@
+"""Values of a seed -> the text that a column's own input function reads (COPY's text format, unescaped)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+class Unfit(ValueError):
+    """A value has no text that the column could mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What of a column's type decides how a value is written.
+
+    `is_json`: the type, or an array's element, is json or jsonb. `delimiter`: between an array's elements.
+    """
+
+    is_array: bool = False
+    is_json: bool = False
+    is_text: bool = False
+    delimiter: str = ","
+
+
+def text_of(value: object, shape: Shape, *, is_cell: bool) -> str | None:
+    """Return `value` as text, None for NULL. Raises Unfit.
+
+    `is_cell`: the value stood in a file of text (.csv), where a string is already in the type's own notation:
+    `{"a": 1}` in a jsonb column is an object there, and the string of these characters anywhere else.
+    """
+    if value is None:
+        return None
+    if is_cell and isinstance(value, str):
+        return _checked(value)
+    if shape.is_array:
+        return (
+            _array(value, shape)
+            if isinstance(value, Sequence) and not isinstance(value, str | bytes)
+            else _scalar(value)
+        )
+    if shape.is_json:
+        return json_text(value)
+    if isinstance(value, Mapping | list | tuple | bytes) and shape.is_text:
+        raise Unfit(f"a {type(value).__name__} is no text")
+    # Vectors, geometry and the like read something close to JSON; what they do not read they refuse.
+    return json_text(value) if isinstance(value, Mapping | list | tuple) else _scalar(value)
+
+
+def json_text(value: object) -> str:
+    """Return `value` as JSON with every number exact. Raises Unfit."""
+    match value:
+        case None | bool() | int() | str():
+            return _checked(json.dumps(value, ensure_ascii=False))
+        case float() | Decimal():
+            if not math.isfinite(value):
+                raise Unfit(f"{value} is no number in JSON")
+            return str(value)
+        case Mapping():
+            return (
+                "{" + ", ".join(f"{json_text(str(k))}: {json_text(each)}" for k, each in value.items()) + "}"
+            )
+        case list() | tuple():
+            return "[" + ", ".join(map(json_text, value)) + "]"
+    raise Unfit(f"a {type(value).__name__} has no form in JSON")
+
+
+def _scalar(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return _checked(value)
+        case int() | float() | Decimal():
+            return str(value)
+        case bytes():
+            return f"\\x{value.hex()}"
+    raise Unfit(f"a {type(value).__name__} is no single value")
+
+
+def _array(values: Sequence[object], shape: Shape) -> str:
+    return "{" + shape.delimiter.join(_element(each, shape) for each in values) + "}"
+
+
+def _element(value: object, shape: Shape) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, list | tuple) and not shape.is_json:
+        return _array(value, shape)
+    text = json_text(value) if shape.is_json else _scalar(value)
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _checked(text: str) -> str:
+    if "\0" in text:
+        raise Unfit("it holds a NUL character, which PostgreSQL has in no text")
+    return text

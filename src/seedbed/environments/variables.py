@@ -1,0 +1,74 @@
+"""Facts from environment variables: `DB_HOST` in a service's own task, `USER_DB_HOST` where several share one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from seedbed.engines.base import Variable
+from seedbed.errors import UsageError
+from seedbed.model.secret import Secret
+
+Facts = dict[str, str | Secret]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A database whose facts are wanted: its id, its service, its engine's variables, what is known already."""
+
+    database: str
+    service: str
+    variables: Sequence[Variable]
+    known: Mapping[str, str]
+
+
+def read(wanted: Sequence[Wanted], environ: Mapping[str, str]) -> dict[str, Facts]:
+    """Return the facts of each database, by its id.
+
+    A prefixed variable wins over a bare one; bare ones serve a single target only. Raises UsageError that
+    names every variable that is missing, and for bare variables with several targets selected.
+    """
+    alone = len(wanted) == 1
+    found = {each.database: _facts(each, environ, bare_allowed=alone) for each in wanted}
+    bare = _bare_in_use(wanted, environ)
+    missing = [line for each in wanted for line in _missing(each, found[each.database], alone=alone)]
+    if bare and len(wanted) > 1 and missing:
+        raise UsageError(
+            f"{bare[0]} is set, but {len(wanted)} databases are selected",
+            because="one address cannot be meant for all of them",
+            try_=f"select one (--service {wanted[0].service}), or set {prefixed(wanted[0].service, bare[0])} and so on",
+        )
+    if missing:
+        raise UsageError(
+            f"environment variables are missing: {', '.join(missing)}",
+            because="they say where the databases are; seedbed never guesses, and never falls back to this machine",
+            try_="set them, or try the embedded databases with -e sandbox",
+        )
+    return found
+
+
+def prefixed(service: str, name: str) -> str:
+    """Return the variable of one service: `tutor-matching`, `DB_HOST` -> `TUTOR_MATCHING_DB_HOST`."""
+    return f"{service.upper().replace('-', '_')}_{name}"
+
+
+def _facts(wanted: Wanted, environ: Mapping[str, str], *, bare_allowed: bool) -> Facts:
+    facts: Facts = dict(wanted.known)
+    for variable in wanted.variables:
+        names = [prefixed(wanted.service, variable.name), *([variable.name] if bare_allowed else [])]
+        value = next((environ[name] for name in names if name in environ), None)
+        if value is not None:
+            facts[variable.fact] = Secret(value) if variable.secret else value
+    return facts
+
+
+def _missing(wanted: Wanted, facts: Facts, *, alone: bool) -> list[str]:
+    return [
+        each.name if alone else prefixed(wanted.service, each.name)
+        for each in wanted.variables
+        if each.required and each.fact not in facts and not any(other in facts for other in each.unless)
+    ]
+
+
+def _bare_in_use(wanted: Sequence[Wanted], environ: Mapping[str, str]) -> list[str]:
+    return [each.name for one in wanted[:1] for each in one.variables if each.name in environ]

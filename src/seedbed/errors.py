@@ -1,0 +1,180 @@
+"""Every error that seedbed raises on purpose, and the exit code that each one means.
+
+::
+
+    SeedbedError                      1  a bug, unless a child says otherwise
+    ├── UsageError                    2  the call, the manifest or a file is wrong; nothing was touched
+    │   ├── ManifestError             2  seedbed.toml
+    │   ├── MigrationFileError        2  a migration's file
+    │   └── SeedFileError             2  a seed's file
+    ├── Refused                       3  policy says no; nothing was touched
+    │   ├── HistoryConflict           3  files and history contradict each other
+    │   ├── GateRefused               3  an `after=` lies beyond the gate
+    │   ├── Irreversible              3  `revert` would need what cannot be brought back
+    │   ├── ForeignTarget             3  the target is stamped as another one, or not at all
+    │   ├── StalePlan                 3  a plan file no longer fits what it was made from
+    │   └── LeaseNotExclusive         3  something between us and the server fakes the lease
+    ├── Unavailable                   4  nothing was touched, trying again may help
+    │   ├── Unreachable               4  no connection, no login
+    │   ├── Busy                      4  another run holds the lease
+    │   └── SandboxError              4  an embedded server could not be started
+    ├── OutcomeUnknown                5  a person has to look before the run goes on
+    ├── LeaseLost                     5  the lease went away under the run
+    ├── ViolationsFound               6  pending work, drift or broken references, where that was the question
+    ├── StepFailed                    7  the engine refused a step, nothing of it stayed
+    └── Interrupted             130/143  Ctrl-C or SIGTERM; the step in hand was rolled back or finished
+
+A run over several databases folds what happened to each of them into one code: see `model.outcome`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What a process says to its caller; the numbers are part of the public interface."""
+
+    DONE = 0
+    BUG = 1
+    USAGE = 2
+    REFUSED = 3
+    UNAVAILABLE = 4
+    PARTIAL = 5
+    FOUND = 6
+    FAILED = 7
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a file that a person wrote; `line` and `column` count from 1, 0 means unknown."""
+
+    path: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        if not self.line:
+            return self.path
+        return f"{self.path}:{self.line}:{self.column}" if self.column else f"{self.path}:{self.line}"
+
+
+class SeedbedError(Exception):
+    """What happened, because of what, and what to try; optionally where in which file."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.BUG
+
+    def __init__(self, what: str, *, because: str = "", try_: str = "", at: Location | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.because = because
+        self.try_ = try_
+        self.at = at
+
+    def __str__(self) -> str:
+        lines = [f"{self.at}: {self.what}" if self.at else self.what]
+        if self.because:
+            lines.append(f"  because: {self.because}")
+        if self.try_:
+            lines.append(f"  try:     {self.try_}")
+        return "\n".join(lines)
+
+
+class UsageError(SeedbedError):
+    """The call is wrong; nothing was touched."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ManifestError(UsageError):
+    """seedbed.toml says something that seedbed does not understand."""
+
+
+class MigrationFileError(UsageError):
+    """A migration's file cannot be what it says it is."""
+
+
+class SeedFileError(UsageError):
+    """A seed's file cannot be read as rows or statements."""
+
+
+class Refused(SeedbedError):
+    """Policy says no; nothing was touched."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class HistoryConflict(Refused):
+    """Files and history contradict each other: late, edited, missing or duplicate versions."""
+
+
+class GateRefused(Refused):
+    """A migration may go, but what it declares itself `after=` lies beyond the gate."""
+
+
+class Irreversible(Refused):
+    """A revert would need what the migration says cannot be brought back."""
+
+
+class ForeignTarget(Refused):
+    """The target is stamped as another platform, database or environment, or not stamped at all."""
+
+
+class StalePlan(Refused):
+    """A plan file no longer fits the files, the history or the policy that it was made from."""
+
+
+class LeaseNotExclusive(Refused):
+    """Something between us and the server hands one server session to several clients."""
+
+
+class Unavailable(SeedbedError):
+    """Nothing was touched, and trying again may help."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class Unreachable(Unavailable):
+    """There is no connection to the target, or no login."""
+
+
+class Busy(Unavailable):
+    """Another run holds the lease, and did so for longer than we were told to wait."""
+
+
+class SandboxError(Unavailable):
+    """An embedded server could not be started or reached."""
+
+
+class OutcomeUnknown(SeedbedError):
+    """A step was started, never finished, and the engine cannot tell whether it took effect."""
+
+    exit_code = ExitCode.PARTIAL
+
+
+class LeaseLost(SeedbedError):
+    """The lease went away while work was under way; nothing was recorded after that."""
+
+    exit_code = ExitCode.PARTIAL
+
+
+class ViolationsFound(SeedbedError):
+    """The question was whether something is pending or broken, and it is."""
+
+    exit_code = ExitCode.FOUND
+
+
+class StepFailed(SeedbedError):
+    """The engine refused a step; nothing of that step stayed."""
+
+    exit_code = ExitCode.FAILED
+
+
+class Interrupted(SeedbedError):
+    """Ctrl-C or SIGTERM stopped the run between two steps, or rolled back the one in hand."""
+
+    exit_code = ExitCode.INTERRUPTED

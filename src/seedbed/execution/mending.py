@@ -1,0 +1,129 @@
+"""What changes a target outside of migrations and seeds: reset, repair, unlock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from enum import StrEnum
+
+from seedbed.engines.base import Lease, Releasable, Resettable
+from seedbed.errors import Refused, UsageError
+from seedbed.execution.applying import Leasing
+from seedbed.execution.connecting import Connected, on_each, refuse_unstamped
+from seedbed.execution.stopping import Stop
+from seedbed.model.environment import is_ephemeral
+from seedbed.model.event import Listener, Repaired, TargetDone, TargetEmptied
+from seedbed.model.history import Revision, State
+from seedbed.model.migration import Direction, Migration
+
+
+class Decision(StrEnum):
+    """What a person decided about a revision."""
+
+    APPLIED = "applied"
+    NOT_APPLIED = "not-applied"
+    CHECKSUM = "checksum"
+    FORGET = "forget"
+
+
+def reset(reached: Sequence[Connected], leasing: Leasing, listener: Listener, stop: Stop) -> None:
+    """Empty every target. Raises Refused outside ephemeral environments, ForeignTarget: then nothing is touched."""
+    for each in reached:
+        environment = each.target.environment
+        if not is_ephemeral(environment):
+            raise Refused(
+                f"reset refuses {each.id}: {environment.name} is not an ephemeral environment",
+                because="its name has to start with dev, and the manifest has to declare it ephemeral",
+                try_="nothing: this refusal is compiled in",
+            )
+        refuse_unstamped(each.target, each.history, "reset")
+
+    def one(each: Connected) -> None:
+        with each.session.lease(leasing.owner, wait=leasing.wait, listener=listener) as lease:
+            if not isinstance(lease, Resettable):
+                raise Refused(f"the engine of {each.id} cannot be emptied", because="it offers no reset")
+            listener(TargetEmptied(each.id, lease.reset()))
+        listener(TargetDone(each.id))
+
+    on_each(reached, one, listener, stop)
+
+
+def unlock(each: Connected, actor: str) -> str:
+    """End whoever holds the lease of a target, by force; return in words who that was, empty if nobody."""
+    if not isinstance(each.session, Releasable):
+        raise Refused(
+            f"the lease of {each.id} cannot be ended by force", because="its engine does not offer it"
+        )
+    return each.session.unlock(actor=actor)
+
+
+def repair(
+    each: Connected,
+    version: str,
+    decision: Decision,
+    migration: Callable[[str], Migration | None],
+    leasing: Leasing,
+    listener: Listener,
+    because: str,
+) -> None:
+    """Write a person's decision about one version into the history of one target, audited."""
+    with each.session.lease(leasing.owner, wait=leasing.wait, listener=listener) as lease:
+        revision = lease.history().revision(version)
+        if revision is None:
+            raise UsageError(
+                f"{each.id} has no record of {version}",
+                because="repair mends records; there is none to mend",
+                try_="seedbed status shows what is recorded",
+            )
+        words = _decide(lease, revision, decision, migration(version), leasing.owner.who, because)
+        listener(Repaired(each.id, version, words))
+    listener(TargetDone(each.id))
+
+
+def _decide(
+    lease: Lease,
+    revision: Revision,
+    decision: Decision,
+    migration: Migration | None,
+    actor: str,
+    because: str,
+) -> str:
+    if decision is Decision.FORGET:
+        lease.forget(revision.version, actor=actor, because=because)
+        return "the record was removed"
+    if migration is None:
+        raise UsageError(
+            f"there is no file for {revision.label}",
+            because="the decision needs to know its steps",
+            try_=f"bring the file back, or seedbed repair {revision.version} --forget",
+        )
+    if decision is Decision.CHECKSUM:
+        lease.record(replace(revision, checksum=migration.checksum), actor=actor, because=because)
+        return "the file as it is now was accepted"
+    return _settle(lease, revision, migration, decision, actor, because)
+
+
+def _settle(
+    lease: Lease, revision: Revision, migration: Migration, decision: Decision, actor: str, because: str
+) -> str:
+    """Decide about the step in hand; the next run goes on after it, or with it."""
+    if revision.state is not State.STARTED or not revision.in_step:
+        raise UsageError(
+            f"no outcome of {revision.label} is unknown",
+            because=f"it is {revision.state.value}, with {revision.step} steps done and none in hand",
+            try_="seedbed status shows where it stands",
+        )
+    number = revision.step + 1
+    if decision is Decision.NOT_APPLIED:
+        lease.record(replace(revision, in_step=False), actor=actor, because=because)
+        return f"step {number} did not take effect: the next run repeats it"
+    total = len(migration.steps(revision.direction))
+    settled = replace(revision, step=number, in_step=False)
+    if number < total:
+        lease.record(settled, actor=actor, because=because)
+        return f"step {number} of {total} took effect: the next run goes on after it"
+    if revision.direction is Direction.DOWN:
+        lease.forget(revision.version, actor=actor, because=because)
+        return f"step {number} of {total} took effect: it is reverted"
+    lease.record(replace(settled, state=State.APPLIED), actor=actor, because=because)
+    return f"step {number} of {total} took effect: it is applied"

@@ -1,0 +1,64 @@
+"""Being asked to stop: Ctrl-C and SIGTERM reach every session at work."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from seedbed.engines.base import Session
+from seedbed.errors import ExitCode, Interrupted, SeedbedError
+
+
+class Stop:
+    """Set from a signal handler; everything that works looks at it between two steps.
+
+    `request` also interrupts what is running: an atomic step rolls back, any other leaves its record.
+    """
+
+    def __init__(self) -> None:
+        self._code: ExitCode | None = None
+        self._sessions: dict[int, Session] = {}
+        self._lock = threading.Lock()
+
+    def request(self, code: ExitCode = ExitCode.INTERRUPTED) -> None:
+        self._code = self._code or code
+        # A handler runs inside any line of the main thread, also inside `watching`: it must not wait for the lock.
+        threading.Thread(target=self._interrupt, daemon=True).start()
+
+    def _interrupt(self) -> None:
+        with self._lock:
+            sessions = list(self._sessions.values())
+        for session in sessions:
+            session.interrupt()
+
+    @property
+    def code(self) -> ExitCode | None:
+        """130 or 143 once a stop was asked for, None before."""
+        return self._code
+
+    def check(self) -> None:
+        """Raise Interrupted if a stop was asked for."""
+        if self._code is not None:
+            raise Interrupted(
+                "stopped between two steps",
+                because="Ctrl-C" if self._code is ExitCode.INTERRUPTED else "SIGTERM",
+                try_="run the same command again: it goes on where this one stopped",
+            )
+
+    def mark(self, error: SeedbedError) -> SeedbedError:
+        """Return `error`; an interruption gets the exit code of the signal that asked for it."""
+        if isinstance(error, Interrupted) and self._code is not None:
+            error.exit_code = self._code  # type: ignore[misc]  # this one instance knows its signal
+        return error
+
+    @contextmanager
+    def watching(self, session: Session) -> Iterator[None]:
+        """Interrupt `session` as well when a stop is asked for within this context."""
+        with self._lock:
+            self._sessions[id(session)] = session
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._sessions.pop(id(session), None)

@@ -1,0 +1,1 @@
+"""seedbed.toml and the directories it names, read, checked and turned into the model."""

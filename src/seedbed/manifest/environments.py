@@ -1,0 +1,116 @@
+"""From an environment's name to what the manifest says about it; and the rules such a saying has to keep."""
+
+from __future__ import annotations
+
+import re
+
+from seedbed.errors import UsageError
+from seedbed.manifest.guess import did_you_mean
+from seedbed.model.environment import SANDBOX, Environment, EnvironmentPattern, is_ephemeral
+from seedbed.model.platform import Platform
+
+MAX_NAME = 32
+_NAME = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")  # it becomes part of DNS names, stack names and table names
+_WILD = re.compile(r"[*?\[]")
+_DEV = "dev"
+_DEV_MEANS = "a name that starts with `dev` means that everything there may be thrown away"
+_NAMES_HAVE = f"names have lower-case letters, digits and single hyphens, and at most {MAX_NAME} characters"
+
+
+def environment(platform: Platform, name: str) -> Environment:
+    """Return the environment called `name`: the built-in sandbox, one declared by name, or by a pattern.
+
+    An exact name wins over every pattern, a longer pattern over a shorter one.
+    Raises UsageError for a name that is malformed, undeclared, or matched by two patterns of equal length.
+    """
+    if name == SANDBOX:
+        return Environment(name=SANDBOX, ephemeral=True)
+    if not is_name(name):
+        raise UsageError(
+            f"{_quoted(name)} cannot be the name of an environment",
+            because=_NAMES_HAVE,
+            try_="dev-ana, staging",
+        )
+    found = _declared(platform, name).named(name)
+    if name.startswith(_DEV) and not is_ephemeral(found):
+        # only a pattern such as `*` or `?ev-1` gets here: what it says was never meant for a dev environment
+        raise UsageError(
+            f"{name} is not declared as a dev environment",
+            because=_DEV_MEANS,
+            try_=f'[environments."dev-*"] with ephemeral = true, or a name other than {name}',
+        )
+    return found
+
+
+def is_name(text: str) -> bool:
+    """Return whether `text` can be the name of one environment."""
+    return len(text) <= MAX_NAME and _NAME.fullmatch(text) is not None
+
+
+def is_pattern(text: str) -> bool:
+    """Return whether `text` stands for a family of names."""
+    return _WILD.search(text) is not None
+
+
+def broken_rule(declared: EnvironmentPattern) -> tuple[str, str, str, str] | None:
+    """Return what is wrong with a declaration, or None: the key at fault ("" for all), what, because, try."""
+    pattern = declared.pattern
+    if pattern == SANDBOX:
+        return ("", "`sandbox` cannot be declared", "it is built in", "choose another name")
+    if not is_pattern(pattern) and not is_name(pattern):
+        because = _NAMES_HAVE
+        return ("", f"{_quoted(pattern)} cannot be the name of an environment", because, "")
+    is_dev = pattern.startswith(_DEV)
+    if declared.ephemeral and not is_dev:
+        because = "only an environment whose name starts with `dev` may be thrown away"
+        return (
+            "ephemeral",
+            f"{pattern} cannot be ephemeral",
+            because,
+            f"rename it to dev-{pattern}, or remove the line",
+        )
+    if is_dev and declared.protected:
+        because = _DEV_MEANS
+        return (
+            "protected",
+            f"{pattern} cannot be protected",
+            because,
+            "give it another name, or remove the line",
+        )
+    if is_dev and not declared.ephemeral:
+        because = f"{_DEV_MEANS}, and that has to be said"
+        return ("", f"{pattern} is not declared ephemeral", because, "ephemeral = true, or another name")
+    return None
+
+
+def _declared(platform: Platform, name: str) -> EnvironmentPattern:
+    exact = next((each for each in platform.environments if each.pattern == name), None)
+    if exact:
+        return exact
+    matching = [each for each in platform.environments if is_pattern(each.pattern) and each.matches(name)]
+    if not matching:
+        raise _undeclared(platform, name)
+    longest = max(len(each.pattern) for each in matching)
+    closest = [each for each in matching if len(each.pattern) == longest]
+    if len(closest) > 1:
+        both = " and ".join(each.pattern for each in closest)
+        raise UsageError(
+            f"{name} is declared twice",
+            because=f"it matches {both}, which are equally long",
+            try_=f"[environments.{name}], which wins over any pattern",
+        )
+    return closest[0]
+
+
+def _undeclared(platform: Platform, name: str) -> UsageError:
+    names = [each.pattern for each in platform.environments]
+    likely = did_you_mean(name, [*names, SANDBOX])
+    return UsageError(
+        f"there is no environment {name}",
+        because=f"declared are {', '.join([*names, f'{SANDBOX} (built in)'])}",
+        try_=f"did you mean {likely}?" if likely else f"declare it in seedbed.toml: [environments.{name}]",
+    )
+
+
+def _quoted(name: str) -> str:
+    return f'"{ascii(name[:64])[1:-1]}"'

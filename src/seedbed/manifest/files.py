@@ -1,0 +1,184 @@
+"""The files of a database, found by convention: `migrations/*` and `seeds/<kind>/*` below its directory.
+
+Nothing is skipped silently: a file that is neither understood nor known to be noise is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path, PurePath
+
+from seedbed.errors import HistoryConflict, Location, ManifestError, MigrationFileError, SeedFileError
+from seedbed.manifest.text import printable, read, reason, shown
+from seedbed.model.migration import MigrationFile, Source, checksum
+from seedbed.model.platform import Database
+from seedbed.model.seed import SeedKind
+
+SEED_SUFFIXES = (".csv", ".json", ".py")
+_NOISE = frozenset({"README.md", "__pycache__"})
+
+
+def migration_files(
+    database: Database, suffixes: Sequence[str], *, root: PurePath
+) -> tuple[MigrationFile, ...]:
+    """Return the migrations of `database`, by version; () where it has no `migrations/` yet.
+
+    `suffixes`: those that its engine reads. `root`: the platform's; paths are shown as seen from there.
+    Raises MigrationFileError for a file that cannot be one or cannot be read, HistoryConflict for two files
+    of one version, ManifestError where the manifest names a directory that does not exist.
+    """
+    directory = os.path.join(database.directory, "migrations")
+    name = _name_pattern(suffixes)
+    found: list[MigrationFile] = []
+    prefix = _prefix(directory, root)
+    for entry in _entries(database, directory, root, MigrationFileError):
+        parsed = name.fullmatch(entry.name)
+        if parsed is None:
+            raise _misnamed(entry.name, prefix, suffixes)
+        version, label, suffix = parsed.groups()
+        data = _bytes(entry, prefix, MigrationFileError)
+        source = Source(prefix + entry.name, suffix, data)
+        found.append(MigrationFile(version, label, source, checksum(data)))
+    found.sort(key=lambda each: (int(each.version), each.path))
+    for one, other in pairwise(found):
+        if int(one.version) == int(other.version):
+            raise _same_version(database, one, other)
+    return tuple(found)
+
+
+def seed_files(
+    database: Database, kind: SeedKind, suffixes: Sequence[str] = (), *, root: PurePath
+) -> tuple[Source, ...]:
+    """Return the seeds of one `kind` of `database`, by file name; () where it has none.
+
+    `suffixes`: of scripts that its engine runs, beside SEED_SUFFIXES. `root`: as for migrations.
+    Raises SeedFileError for anything else that lies there, or cannot be read, and ManifestError as above.
+    """
+    directory = os.path.join(database.directory, "seeds", kind.value)
+    prefix = _prefix(directory, root)
+    allowed = tuple(dict.fromkeys((*SEED_SUFFIXES, *suffixes)))
+    found: list[Source] = []
+    for entry in _entries(database, directory, root, SeedFileError):
+        suffix = next((each for each in allowed if entry.name.endswith(each)), None)
+        if suffix is None:
+            raise SeedFileError(
+                "this is not a seed",
+                because=f"seeds of {database.id} end in {', '.join(allowed)}",
+                try_="rename it, or move it elsewhere: nothing here is skipped silently",
+                at=Location(printable(prefix + _decodable(entry.name))),
+            )
+        found.append(Source(prefix + entry.name, suffix, _bytes(entry, prefix, SeedFileError)))
+    return tuple(sorted(found, key=lambda each: each.path))
+
+
+def _entries(
+    database: Database, directory: str, root: PurePath, error_type: type[MigrationFileError | SeedFileError]
+) -> Iterator[os.DirEntry[str]]:
+    """Yield what lies in `directory`, noise left out; nothing where it does not exist."""
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                name = entry.name
+                if not (name.startswith(".") or name.endswith("~") or name in _NOISE):
+                    yield entry
+    except FileNotFoundError:
+        if not os.path.isdir(database.directory):
+            _refuse_missing(database, root)
+    except OSError as error:
+        at = Location(printable(_decodable(_prefix(directory, root))))
+        raise error_type("this directory cannot be read", because=reason(error), at=at) from None
+
+
+def _bytes(
+    entry: os.DirEntry[str], prefix: str, error_type: type[MigrationFileError | SeedFileError]
+) -> bytes:
+    try:
+        if entry.is_file():  # also through a symlink; opening a pipe would wait for ever
+            with open(entry.path, "rb", buffering=0) as file:
+                return file.read()
+        because = (
+            "it is a directory" if entry.is_dir() else "it is no regular file, or a link that leads nowhere"
+        )
+    except OSError as error:
+        because = reason(error)
+    raise error_type("this cannot be read as a file", because=because, at=Location(prefix + entry.name))
+
+
+def _name_pattern(suffixes: Sequence[str]) -> re.Pattern[str]:
+    alternatives = "|".join(re.escape(each) for each in sorted(suffixes, key=len, reverse=True))
+    return re.compile(rf"([0-9]{{1,18}})_([a-z0-9_]+)({alternatives})")
+
+
+def _prefix(directory: str, root: PurePath) -> str:
+    """Return `directory`, with a slash at its end, as seen from the platform's root."""
+    try:
+        relative = os.path.relpath(directory, root)
+    except ValueError:  # another drive of Windows
+        relative = directory
+    return PurePath(relative).as_posix() + "/"
+
+
+def _misnamed(name: str, prefix: str, suffixes: Sequence[str]) -> MigrationFileError:
+    return MigrationFileError(
+        "this is not a migration's file name",
+        because=_why_misnamed(name, suffixes),
+        try_="rename it, or move it elsewhere: nothing here is skipped silently",
+        at=Location(printable(prefix + _decodable(name))),
+    )
+
+
+def _why_misnamed(name: str, suffixes: Sequence[str]) -> str:
+    parts = re.fullmatch(r"([0-9]+)_([^.]+)(\..*)?", name)
+    wanted = " or ".join(f"20261122093000_create_users{each}" for each in suffixes)
+    if parts is None:
+        return f"a name looks like {wanted}"
+    version, label, suffix = parts.groups()
+    if suffix not in suffixes:
+        return f"its engine reads {', '.join(suffixes)}, not {printable(_decodable(suffix or 'no suffix'))}"
+    if len(version) > 18:
+        return f"a version has at most 18 digits, this one has {len(version)}"
+    if not re.fullmatch(r"[a-z0-9_]+", label):
+        return "after the version, a name has lower-case letters, digits and _"
+    return f"a name looks like {wanted}"
+
+
+def _same_version(database: Database, one: MigrationFile, other: MigrationFile) -> HistoryConflict:
+    return HistoryConflict(
+        f"two migrations of {database.id} have the version {other.version}",
+        because=f"{one.path} and {other.path}",
+        try_=f"seedbed new --rebase {other.version}_{other.name}",
+        at=Location(other.path),
+    )
+
+
+def _refuse_missing(database: Database, root: PurePath) -> None:
+    """Raise ManifestError for a directory that does not exist although the manifest names it.
+
+    The conventional one may be missing: that is a database without its first migration.
+    """
+    if database.directory == root / "services" / database.service / database.engine:
+        return
+    name = _prefix(str(database.directory), root).rstrip("/")
+    raise ManifestError(
+        f"{database.id} has no directory {printable(name)}",
+        because="the manifest names it, and it does not exist",
+        try_=f"correct the manifest, or mkdir -p {printable(name)}",
+        at=_declaration(database, root),
+    )
+
+
+def _declaration(database: Database, root: PurePath) -> Location:
+    """Return where the manifest names the directory; the file is read again, since only this error asks."""
+    path = Path(root) / "seedbed.toml"
+    try:
+        return read(path).location(("services", database.service, database.engine, "directory"))
+    except ManifestError:
+        return Location(shown(path))
+
+
+def _decodable(name: str) -> str:
+    """Return `name` with bytes that are no UTF-8 replaced: it is about to be printed."""
+    return os.fsencode(name).decode("utf-8", "replace")

@@ -1,0 +1,270 @@
+"""seedbed.toml -> `Platform`: every section checked by its type, then by what it means beside the others."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+from seedbed.errors import ManifestError, UsageError
+from seedbed.manifest.credentials import refuse_secrets
+from seedbed.manifest.environments import broken_rule
+from seedbed.manifest.guess import suggestion
+from seedbed.manifest.lines import KeyPath
+from seedbed.manifest.problems import Unknown, convert, kind, refuse_unknown, unknown_keys
+from seedbed.manifest.sections import (
+    ENVIRONMENT,
+    IN_WORDS,
+    NAME,
+    EnvironmentSection,
+    PlatformSection,
+    ReferenceSection,
+)
+from seedbed.manifest.text import Text, dotted, key_text, printable, read
+from seedbed.model.environment import EnvironmentPattern
+from seedbed.model.platform import Database, Platform, Reference
+
+FILE = "seedbed.toml"
+DIRECTORY = "directory"  # the one key of a database's section that is ours, not its engine's
+_SECTIONS = ("platform", "services", "references", "environments")
+_IS_NAME = re.compile(NAME)
+_IS_ENVIRONMENT = re.compile(ENVIRONMENT)
+
+EngineOptions = Callable[[str], type[Any]]
+
+
+def find(start: Path) -> Path:
+    """Return the seedbed.toml in `start` or the closest directory above it. Raises ManifestError."""
+    here = Path(os.path.abspath(start))
+    for directory in (here, *here.parents):
+        if (directory / FILE).is_file():
+            return directory / FILE
+    raise ManifestError(
+        f"there is no {FILE}",
+        because=f"neither {printable(str(here))} nor any directory above it has one",
+        try_="change to the platform's directory, or start one: seedbed init",
+    )
+
+
+def load(path: Path, engine_options: EngineOptions, engine_names: Sequence[str] = ()) -> Platform:
+    """Return the platform that the manifest at `path` declares; directories in it are absolute.
+
+    `engine_options`: an engine's name -> its `msgspec.Struct`; asked only for engines that are used.
+    `engine_names`: those that exist; where it is empty, `engine_options` itself refuses.
+    Raises ManifestError, with file and line.
+    """
+    text = read(path)
+    root = PurePath(os.path.abspath(path)).parent
+    refuse_secrets(text)
+    _refuse_misshapen(text)
+    sections = list(_database_sections(text, engine_names))
+    options = _options(text, sections, engine_options)
+    try:
+        return _platform(text, root, sections, options)
+    except ManifestError:
+        # a mistyped key is more likely an error's cause than its effect, and one run tells about all of them
+        refuse_unknown(text, _all_unknown(text, sections, options))
+        raise
+
+
+def _options(
+    text: Text, sections: Sequence[tuple[str, str]], engine_options: EngineOptions
+) -> dict[str, type[Any]]:
+    options: dict[str, type[Any]] = {}
+    for service, engine in sections:
+        if engine not in options:
+            try:
+                options[engine] = engine_options(engine)
+            except UsageError as error:
+                at = ("services", service, engine)
+                raise text.error(error.what, at=at, because=error.because, try_=error.try_) from None
+    return options
+
+
+def _platform(
+    text: Text, root: PurePath, sections: Sequence[tuple[str, str]], options: Mapping[str, type[Any]]
+) -> Platform:
+    if not text.data.keys() <= set(_SECTIONS):
+        refuse_unknown(text, _all_unknown(text, sections, options))
+    if "platform" not in text.data:
+        raise text.error("[platform] is missing", at=(), try_='[platform] with name = "…", at the top')
+    platform: PlatformSection = convert(text, text.data["platform"], PlatformSection, ("platform",))
+    databases = tuple(_database(text, root, *each, options[each[1]]) for each in sections)
+    _refuse_shared(text, databases)
+    ids = {str(each.id) for each in databases}
+    return Platform(
+        name=platform.name,
+        root=root,
+        databases=databases,
+        references=_references(text, ids),
+        environments=_environments(text, ids),
+    )
+
+
+def _refuse_misshapen(text: Text) -> None:
+    """Refuse sections that are no tables at all, so that everyone after this may walk them."""
+    for name in ("platform", "services", "environments"):
+        if not isinstance(text.data.get(name, {}), dict):
+            raise _not(text, (name,), text.data[name], f"[{name}]")
+    references = text.data.get("references", [])
+    if not isinstance(references, list):
+        raise _not(text, ("references",), references, "[[references]]")
+
+
+def _not(text: Text, at: KeyPath, found: object, wanted: str) -> ManifestError:
+    return text.error(f"{dotted(at)} is wrong", at=at, because=f"expected {wanted}, found {kind(found)}")
+
+
+def _database_sections(text: Text, engine_names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield service and engine of every [services.<service>.<engine>], in the manifest's order."""
+    for service, engines in text.data.get("services", {}).items():
+        at = ("services", service)
+        _refuse_name(text, at, "a service")
+        if not isinstance(engines, dict):
+            raise _not(text, at, engines, f"a table such as [{dotted(at)}.postgres]")
+        if not engines:
+            raise text.error(
+                f"the service {service} has no database", at=at, try_=f"[{dotted(at)}.postgres], or remove it"
+            )
+        for engine, section in engines.items():
+            if engine_names and engine not in engine_names:
+                raise _unknown_engine(text, (*at, engine), engine_names)
+            if not isinstance(section, dict):
+                raise _not(text, (*at, engine), section, f"[{dotted((*at, engine))}]")
+            yield service, engine
+
+
+def _refuse_name(text: Text, at: KeyPath, of: str) -> None:
+    name = str(at[-1])
+    if _IS_NAME.search(name) is None or len(name) > 32:
+        raise text.error(
+            f"{key_text(name)} cannot be the name of {of}",
+            at=at,
+            because=f"names have {IN_WORDS[NAME]}, and at most 32 characters",
+        )
+
+
+def _unknown_engine(text: Text, at: KeyPath, engine_names: Sequence[str]) -> ManifestError:
+    engine = str(at[-1])
+    return text.error(
+        f"there is no engine {key_text(engine)}",
+        at=at,
+        because=f"the installed engines are {', '.join(engine_names)}",
+        try_=suggestion(engine, engine_names, nothing=""),
+    )
+
+
+def _database(text: Text, root: PurePath, service: str, engine: str, type_: type[Any]) -> Database:
+    at = ("services", service, engine)
+    section: dict[str, Any] = dict(text.data["services"][service][engine])
+    directory = section.pop(DIRECTORY, f"services/{service}/{engine}")
+    problem = _directory_problem(directory)
+    if problem:
+        raise text.error(f"{dotted((*at, DIRECTORY))} is wrong", at=(*at, DIRECTORY), because=problem)
+    if not type_.__struct_config__.forbid_unknown_fields:  # its engine is lenient, the manifest is not
+        refuse_unknown(text, unknown_keys(section, type_, at))
+    return Database(
+        service=service,
+        engine=engine,
+        directory=PurePath(os.path.normpath(os.path.join(root, directory))),
+        options=convert(text, section, type_, at),
+    )
+
+
+def _directory_problem(directory: object) -> str:
+    if not isinstance(directory, str):
+        return f"expected a string, found {kind(directory)}"
+    if not directory or not directory.isprintable():
+        return "expected the path of a directory"
+    if "\\" in directory:
+        return "a path in the manifest is written with / on every system"
+    if os.path.isabs(directory) or directory.startswith("/"):
+        return "an absolute path is right on one machine only; it is taken from the manifest's own directory"
+    return ""
+
+
+def _refuse_shared(text: Text, databases: Sequence[Database]) -> None:
+    owners: dict[PurePath, Database] = {}
+    for each in databases:
+        owner = owners.setdefault(each.directory, each)
+        if owner is not each:
+            raise text.error(
+                f"{each.id} shares its directory with {owner.id}",
+                at=("services", each.service, each.engine, DIRECTORY),
+                because="the same migrations would run on both",
+                try_=f"give {each.id} a directory of its own",
+            )
+
+
+def _references(text: Text, ids: set[str]) -> tuple[Reference, ...]:
+    references: dict[Reference, int] = {}
+    for index, section in enumerate(text.data.get("references", ())):
+        at = ("references", index)
+        parsed: ReferenceSection = convert(text, section, ReferenceSection, at)
+        for key, column in (("from", parsed.from_), ("to", parsed.to)):
+            _refuse_undeclared(text, (*at, key), column.partition(":")[0], ids)
+        reference = Reference(parsed.from_, parsed.to)
+        if reference.from_ == reference.to:
+            raise text.error("a reference points at itself", at=at, because=f"both ends are {reference.to}")
+        if reference in references:
+            first = text.line(("references", references[reference]))
+            raise text.error("a reference is declared twice", at=at, because=f"line {first} says the same")
+        references[reference] = index
+    return tuple(references)
+
+
+def _refuse_undeclared(text: Text, at: KeyPath, database: str, ids: set[str]) -> None:
+    if database not in ids:
+        raise text.error(
+            f"there is no database {printable(database)}",
+            at=at,
+            because="[services] does not declare it",
+            try_=suggestion(database, sorted(ids), nothing="declare it, or remove this"),
+        )
+
+
+def _environments(text: Text, ids: set[str]) -> tuple[EnvironmentPattern, ...]:
+    return tuple(_environment(text, pattern, ids) for pattern in text.data.get("environments", {}))
+
+
+def _environment(text: Text, pattern: str, ids: set[str]) -> EnvironmentPattern:
+    at = ("environments", pattern)
+    if _IS_ENVIRONMENT.search(pattern) is None:
+        because = f"expected {IN_WORDS[ENVIRONMENT]}"
+        raise text.error(f"{key_text(pattern)} cannot be the name of an environment", at=at, because=because)
+    section: EnvironmentSection = convert(text, text.data["environments"][pattern], EnvironmentSection, at)
+    for database in section.targets:
+        _refuse_undeclared(text, (*at, "targets", database), database, ids)
+    declared = EnvironmentPattern(
+        pattern=pattern,
+        account=section.account,
+        region=section.region,
+        ephemeral=section.ephemeral,
+        protected=section.protected,
+        access=section.access,
+        facts=section.targets,
+    )
+    broken = broken_rule(declared)
+    if broken:
+        key, what, because, try_ = broken
+        raise text.error(what, at=(*at, key) if key else at, because=because, try_=try_)
+    return declared
+
+
+def _all_unknown(
+    text: Text, sections: Sequence[tuple[str, str]], options: Mapping[str, type[Any]]
+) -> Iterator[Unknown]:
+    data = text.data
+    for name in data:
+        if name not in _SECTIONS:
+            yield Unknown((name,), _SECTIONS)
+    yield from unknown_keys(data.get("platform", {}), PlatformSection, ("platform",))
+    for service, engine in sections:
+        section = {key: each for key, each in data["services"][service][engine].items() if key != DIRECTORY}
+        for unknown in unknown_keys(section, options[engine], ("services", service, engine)):
+            is_top = len(unknown.path) == 4
+            yield Unknown(unknown.path, (DIRECTORY, *unknown.known)) if is_top else unknown
+    yield from unknown_keys(data.get("references", []), list[ReferenceSection], ("references",))
+    yield from unknown_keys(data.get("environments", {}), dict[str, EnvironmentSection], ("environments",))

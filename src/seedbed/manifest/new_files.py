@@ -1,0 +1,71 @@
+"""Writing migration files: an empty one, or an old one under a new version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from seedbed.errors import Location, UsageError
+from seedbed.model.migration import MigrationFile
+from seedbed.model.platform import Database
+
+
+def next_version(files: Sequence[MigrationFile], now: datetime) -> str:
+    """Return `now` (UTC) as a version, or the first second after the last version if that is not earlier."""
+    last = max((int(each.version) for each in files), default=0)
+    while int(version := now.strftime("%Y%m%d%H%M%S")) <= last:
+        later = _as_time(last)
+        if later is None:
+            return str(last + 1)
+        now = later + timedelta(seconds=1)
+    return version
+
+
+def _as_time(version: int) -> datetime | None:
+    try:
+        return datetime.strptime(str(version), "%Y%m%d%H%M%S")  # noqa: DTZ007  a version has no time zone
+    except ValueError:
+        return None
+
+
+def write_migration(
+    database: Database, version: str, name: str, suffix: str, template: str, facts: Sequence[str]
+) -> Path:
+    """Write an empty migration and return its path. Raises UsageError for a name that no file can bear."""
+    label = re.sub(r"[\s-]+", "_", name.strip().lower())
+    if not re.fullmatch(r"[a-z0-9_]{1,100}", label):
+        raise UsageError(
+            f"{name!r} is no name for a migration",
+            because="it becomes part of a file's name: letters a to z, digits and underscores",
+            try_="seedbed new add_phone_number",
+        )
+    path = Path(database.directory) / "migrations" / f"{version}_{label}{suffix}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = "".join(f"-- seedbed: {each}\n" for each in facts)
+    text = template.format(summary=label.replace("_", " ").capitalize() + ".", facts=header)
+    with path.open("x", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+    return path
+
+
+def rename_migration(database: Database, files: Sequence[MigrationFile], version: str, new: str) -> Path:
+    """Give the file of `version` the version `new`, and return its new path. Raises UsageError."""
+    found = next((each for each in files if int(each.version) == _number(version)), None)
+    if found is None:
+        raise UsageError(
+            f"{database.id} has no migration {version}",
+            because="no file carries that version",
+            try_="seedbed status shows the versions there are",
+        )
+    old = Path(database.directory) / "migrations" / Path(found.path).name
+    path = old.with_name(f"{new}_{found.name}{found.source.suffix}")
+    if path.exists():
+        raise UsageError(f"{path.name} is there already", because="two runs chose it", at=Location(str(path)))
+    old.rename(path)
+    return path
+
+
+def _number(version: str) -> int:
+    return int(version) if version.isascii() and version.isdigit() else -1

@@ -1,0 +1,79 @@
+"""The manifest's own sections as types: what msgspec checks, and what the published schema says.
+
+The text of every `Meta` is read by people: in the schema, by their editors.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+_END = r"$(?!\n)"  # Python's $ alone would let a line end pass; JavaScript, which reads the schema, has no \Z
+NAME = r"^[a-z](-?[a-z0-9])*" + _END
+ENVIRONMENT = r"^[a-z0-9*?\[\]!-]+" + _END
+ACCOUNT = r"^[0-9]{12}" + _END
+REGION = r"^[a-z]{2,6}(-[a-z]+)+-[0-9]{1,2}" + _END
+DATABASE = r"^[a-z0-9-]+/[A-Za-z0-9_-]+" + _END
+COLUMN = r"^[a-z0-9-]+/[A-Za-z0-9_-]+:[^\s./:]+(\.[^\s./:]+)+" + _END
+
+IN_WORDS = {
+    NAME: "lower-case letters, digits and single hyphens, a letter first",
+    ENVIRONMENT: "lower-case letters, digits and hyphens, or a pattern of them with * and ?",
+    ACCOUNT: "the 12 digits of an AWS account",
+    REGION: "an AWS region such as eu-central-1",
+    DATABASE: "service/engine",
+    COLUMN: "service/engine:table.column",
+}
+
+Name = Annotated[str, Meta(pattern=NAME, max_length=32)]
+DatabaseName = Annotated[str, Meta(pattern=DATABASE, examples=["user/postgres"])]
+Column = Annotated[str, Meta(pattern=COLUMN, examples=["payment/postgres:payments.user_id"])]
+Facts = Annotated[
+    dict[str, str],
+    Meta(
+        description="What is known about this database there, in the engine's own words; never a credential."
+    ),
+]
+
+
+class PlatformSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """The platform itself."""
+
+    name: Annotated[
+        Name,
+        Meta(description="Its name. Every target is stamped with it: renaming a platform orphans them."),
+    ]
+
+
+class ReferenceSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """An id that crosses a service border; no database can check it, `seedbed verify` does."""
+
+    from_: Annotated[Column, Meta(description="The column that holds the id.")] = field(name="from")
+    to: Annotated[Column, Meta(description="The column that the id must be found in.")]
+
+
+class EnvironmentSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """An environment, or with * and ? a family of them."""
+
+    account: Annotated[
+        str, Meta(pattern=ACCOUNT, description="The AWS account, checked before anything is deployed.")
+    ] = ""
+    region: Annotated[str, Meta(pattern=REGION, description="The AWS region.")] = ""
+    ephemeral: Annotated[
+        bool, Meta(description="Everything there may be thrown away. Only for names that start with `dev`.")
+    ] = False
+    protected: Annotated[
+        bool, Meta(description="Gates, point-in-time recovery and deletion protection are on.")
+    ] = False
+    access: Annotated[
+        Literal["direct", "task", "tunnel"],
+        Meta(
+            description="How its databases are reached: from here (direct), by running seedbed inside the VPC"
+            " (task), or through a port that was forwarded (tunnel)."
+        ),
+    ] = "direct"
+    targets: Annotated[
+        dict[DatabaseName, Facts],
+        Meta(description="Facts about single databases in this environment, by database id."),
+    ] = {}

@@ -1,0 +1,166 @@
+"""seedbed.toml as text and as plain data, bounded: a hostile file costs a clear error, not the process."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from seedbed.errors import Location, ManifestError
+from seedbed.manifest.lines import KeyPath, Lines, TooDeep, line_and_column
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 10  # keys and array items on the way to any value; ours need 5, engines get the rest
+
+_AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class Text:
+    """A manifest that is well-formed TOML: its plain `data`, and errors that know where they are.
+
+    `path` is how people are shown where the file is, `raw` the text with plain line ends.
+    """
+
+    def __init__(self, path: str, text: str) -> None:
+        """Raises ManifestError where `text` is no TOML, or nested too deep."""
+        self.path = path
+        self.raw = text.removeprefix("\N{BYTE ORDER MARK}").replace("\r\n", "\n")
+        self._lines = Lines(self.raw, depth=MAX_DEPTH)
+        self.data = self._parsed()
+
+    def error(self, what: str, *, at: KeyPath, because: str = "", try_: str = "") -> ManifestError:
+        """Return an error at the key `at`, or at its closest ancestor that is written down."""
+        return ManifestError(what, because=because, try_=try_, at=self.location(at))
+
+    def location(self, key: KeyPath) -> Location:
+        return Location(self.path, *self._lines.locate(key))
+
+    def line(self, key: KeyPath) -> int:
+        return self._lines.locate(key)[0]
+
+    def offset(self, key: KeyPath) -> int:
+        return self._lines.offset(key)
+
+    def _parsed(self) -> dict[str, Any]:
+        try:
+            if any(line.count(".") > MAX_DEPTH for line in self.raw.split("\n")):
+                # tomllib's time grows with the square of a key's dots: ours has to look first
+                self._lines.locate(())
+            data = tomllib.loads(self.raw)
+            _refuse_deep(data, self._lines)
+        except TooDeep as too_deep:
+            raise self._too_deep(*too_deep.args) from None
+        except RecursionError:
+            raise self._too_deep(0, 0) from None
+        except tomllib.TOMLDecodeError as error:
+            raise self._malformed(str(error)) from None
+        except ValueError as error:  # an integer of thousands of digits
+            raise ManifestError(
+                "a number is too long to be read", because=str(error).split(";")[0], at=Location(self.path)
+            ) from None
+        return data
+
+    def _too_deep(self, line: int, column: int) -> ManifestError:
+        return ManifestError(
+            "keys or arrays are nested too deep",
+            because=f"nothing in a manifest lies deeper than {MAX_DEPTH} levels",
+            try_="write it flatter",
+            at=Location(self.path, line, column),
+        )
+
+    def _malformed(self, message: str) -> ManifestError:
+        found = _AT.search(message)
+        line, column = line_and_column(self.raw, len(self.raw))
+        if found and found[1]:
+            line, column = int(found[1]), int(found[2])
+        reason = clipped(_AT.sub("", message))
+        return ManifestError("this is not TOML", because=reason, at=Location(self.path, line, column))
+
+
+def read(path: Path) -> Text:
+    """Return the manifest at `path`. Raises ManifestError where it cannot be read or is no TOML."""
+    at = Location(shown(path))
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ManifestError("the manifest cannot be read", because=reason(error), at=at) from None
+    except ValueError as error:  # a NUL in the path
+        raise ManifestError("the manifest cannot be read", because=str(error), at=at) from None
+    if len(data) > MAX_BYTES:
+        raise ManifestError("the manifest is too large", because=f"it has more than {MAX_BYTES} bytes", at=at)
+    try:
+        return Text(at.path, data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line, column = data.count(b"\n", 0, error.start) + 1, error.start - data.rfind(b"\n", 0, error.start)
+        raise ManifestError(
+            "the manifest is not UTF-8",
+            because=f"byte 0x{data[error.start]:02x} cannot stand here",
+            try_="save it as UTF-8",
+            at=Location(at.path, line, column),
+        ) from None
+
+
+def reason(error: OSError) -> str:
+    """Return why the system refused, in lower case and without the path, which the location names."""
+    text = error.strerror or type(error).__name__
+    return text[:1].lower() + text[1:]
+
+
+def shown(path: Path) -> str:
+    """Return `path` as people are shown it: from the current directory where it lies below it."""
+    try:
+        text, here = os.path.abspath(path), os.path.join(os.getcwd(), "")
+    except OSError:  # the current directory is gone
+        text, here = str(path), "/"
+    return printable(text[len(here) :] if here != "/" and text.startswith(here) else text)
+
+
+def dotted(path: KeyPath) -> str:
+    """Return a key path as it would be written: `environments."dev-*".account`, `references[1].to`."""
+    words = ""
+    for part in path:
+        if isinstance(part, int):
+            words += f"[{part}]"
+        else:
+            words += ("." if words else "") + key_text(part)
+    return words
+
+
+def section(path: KeyPath) -> str:
+    """Return a table's key path in the way its header is written: `[platform]`, or `references[1]`."""
+    return dotted(path) if isinstance(path[-1], int) else f"[{dotted(path)}]"
+
+
+def key_text(key: str) -> str:
+    """Return one key as it would be written, quoted where it has to be, cut where it is endless."""
+    return clipped(key) if _BARE.fullmatch(key) else f'"{clipped(key)}"'
+
+
+def clipped(text: str, width: int = 60) -> str:
+    """Return `text` on one printable line of about `width` characters at most."""
+    return printable(text if len(text) <= width else text[: width - 1] + "…")
+
+
+def printable(text: str) -> str:
+    """Return `text` with everything escaped that a terminal would act on or cannot show."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def _refuse_deep(data: dict[str, Any], lines: Lines) -> None:
+    """Raise TooDeep if anything in `data` lies deeper than MAX_DEPTH. By levels: recursion is the enemy."""
+    level: list[Any] = [data]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            child
+            for each in level
+            for child in (each.values() if isinstance(each, dict) else each)
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return
+    lines.locate(())  # it meets the same depth, and says where
+    raise TooDeep(0, 0)

@@ -1,0 +1,1 @@
+"""The nouns of seedbed: frozen dataclasses without I/O, clock or randomness."""

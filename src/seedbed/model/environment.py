@@ -1,0 +1,80 @@
+"""Where databases live: environments, and a database in one of them, a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from seedbed.model.platform import Database
+
+SANDBOX = "sandbox"
+Access = Literal["direct", "task", "tunnel"]
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentPattern:
+    """An environment as declared: `pattern` is a name, or a family of names such as `dev-*`.
+
+    `facts` holds what is known about single databases there, by database id (never a secret).
+    """
+
+    pattern: str
+    account: str = ""
+    region: str = ""
+    ephemeral: bool = False
+    protected: bool = False
+    access: Access = "direct"
+    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def matches(self, name: str) -> bool:
+        return fnmatchcase(name, self.pattern)
+
+    def named(self, name: str) -> Environment:
+        return Environment(
+            name, self.account, self.region, self.ephemeral, self.protected, self.access, self.facts
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One environment, by its own name."""
+
+    name: str
+    account: str = ""
+    region: str = ""
+    ephemeral: bool = False
+    protected: bool = False
+    access: Access = "direct"
+    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def is_sandbox(self) -> bool:
+        return self.name == SANDBOX
+
+
+def is_ephemeral(environment: Environment) -> bool:
+    """Return whether everything in `environment` may be thrown away.
+
+    The one predicate that `reset`, `destroy` and the CDK constructs ask: the embedded sandbox, or a name
+    that starts with `dev`, declared ephemeral, and not protected. A name alone is never enough.
+    """
+    if environment.is_sandbox:
+        return True
+    return environment.name.startswith("dev") and environment.ephemeral and not environment.protected
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A database in an environment; `address` is the engine's own and holds the credentials."""
+
+    database: Database
+    environment: Environment
+    platform: str
+    address: object = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        return str(self.database.id)

@@ -1,0 +1,187 @@
+"""What happened, as data. Everything a person or a machine is shown is made from these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+EVENT_FORMAT = 1  # of events as JSON; raised when a field changes its meaning or goes away
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to one target; `kind` names it in JSON."""
+
+    kind: ClassVar[str] = "event"
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetReached(Event):
+    """A connection stands; `server` says what answered (`PostgreSQL 18.6`)."""
+
+    kind: ClassVar[str] = "target_reached"
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseAwaited(Event):
+    """Another run holds the lease; told about once a second while we wait. `waited` in seconds."""
+
+    kind: ClassVar[str] = "lease_awaited"
+    holder: str
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver(Event):
+    """A vanished owner's work was still running on the server and was ended: `work` in words."""
+
+    kind: ClassVar[str] = "taken_over"
+    work: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStamped(Event):
+    """The target had no identity and got one."""
+
+    kind: ClassVar[str] = "target_stamped"
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkStarted(Event):
+    """A migration begins, or goes on where a former run left it (`resumed`)."""
+
+    kind: ClassVar[str] = "work_started"
+    version: str
+    name: str
+    direction: str
+    steps: int = 1
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkProgressed(Event):
+    """A step or a batch is done. `done` of `total` in `unit` (total 0: not known)."""
+
+    kind: ClassVar[str] = "work_progressed"
+    version: str
+    done: int
+    total: int
+    unit: str
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepProbed(Event):
+    """A step with an unknown outcome was looked up in the catalogue; `verdict` says what was found and done."""
+
+    kind: ClassVar[str] = "step_probed"
+    version: str
+    step: int
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying(Event):
+    """A step gave way (a lock, a deadlock) and is tried again after `delay` seconds."""
+
+    kind: ClassVar[str] = "retrying"
+    version: str
+    because: str
+    attempt: int
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFinished(Event):
+    """A migration is applied or reverted and recorded. `seconds` may be shared by those sent together."""
+
+    kind: ClassVar[str] = "work_finished"
+    version: str
+    name: str
+    direction: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeedLoaded(Event):
+    """One part of a dataset is loaded; the numbers are rows."""
+
+    kind: ClassVar[str] = "seed_loaded"
+    dataset: str
+    part: str
+    inserted: int
+    updated: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed(Event):
+    """The server said something worth reading (a NOTICE, a WARNING)."""
+
+    kind: ClassVar[str] = "noticed"
+    version: str
+    severity: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetEmptied(Event):
+    """`reset` removed everything; `what` in words."""
+
+    kind: ClassVar[str] = "target_emptied"
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired(Event):
+    """A person's decision was written into the history and its audit."""
+
+    kind: ClassVar[str] = "repaired"
+    version: str
+    decision: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDone(Event):
+    """All that was to be done on the target is done; `held` versions wait behind the gate."""
+
+    kind: ClassVar[str] = "target_done"
+    held: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFailed(Event):
+    """Work on the target ended early. `exit_code` is the error's own."""
+
+    kind: ClassVar[str] = "target_failed"
+    error: str
+    because: str
+    try_: str
+    at: str
+    exit_code: int
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSkipped(Event):
+    """Nothing more was done on the target, because of another one."""
+
+    kind: ClassVar[str] = "target_skipped"
+    because: str
+    versions: tuple[str, ...] = ()
+
+
+Listener = Callable[[Event], None]
+
+
+def to_dict(event: Event) -> dict[str, Any]:
+    """Return the event as plain data, `event` first; the format is `EVENT_FORMAT`."""
+    data: dict[str, Any] = {"event": event.kind}
+    for each in fields(event):
+        value = getattr(event, each.name)
+        data[each.name.rstrip("_")] = list(value) if isinstance(value, tuple) else value
+    return data

@@ -1,0 +1,86 @@
+"""What a target remembers: who it is, which migrations it has, what was started and not finished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from seedbed.model.migration import Direction, Phase
+
+FORMAT = 1  # of the history as stored; a newer one is refused, an older one is upgraded by the engine
+
+
+class State(StrEnum):
+    APPLIED = "applied"
+    STARTED = "started"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which target this is; stamped by the first apply and compared by every command after it."""
+
+    platform: str
+    database: str
+    environment: str
+
+    def __str__(self) -> str:
+        return f"{self.database} of {self.platform} in {self.environment}"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A migration as a target recorded it.
+
+    `step`: how many steps are finished while `state` is started; `in_step`: whether the next one was begun.
+    `checkpoint`: where a backfill stands, in the engine's own text. `applied_at` is the server's clock.
+    """
+
+    version: str
+    name: str
+    checksum: str
+    phase: Phase
+    state: State = State.APPLIED
+    direction: Direction = Direction.UP
+    step: int = 0
+    in_step: bool = False
+    checkpoint: str | None = None
+    overtakes: tuple[str, ...] = ()
+    owner: str = ""
+    applied_at: datetime | None = None
+    duration_ms: int = 0
+
+    @property
+    def label(self) -> str:
+        return f"{self.version}_{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Everything a target recorded; `revisions` in version order. `identity` is None before the first apply."""
+
+    identity: Identity | None = None
+    revisions: tuple[Revision, ...] = ()
+
+    @property
+    def applied(self) -> tuple[Revision, ...]:
+        return tuple(each for each in self.revisions if each.state is State.APPLIED)
+
+    @property
+    def unfinished(self) -> tuple[Revision, ...]:
+        return tuple(each for each in self.revisions if each.state is State.STARTED)
+
+    def revision(self, version: str) -> Revision | None:
+        return next((each for each in self.revisions if each.version == version), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who wants or holds a lease: a random id of this run, and what a person recognises it by."""
+
+    id: str
+    who: str  # "ana@laptop pid 4711"
+    since: str = ""  # ISO 8601, the holder's start, where the engine knows it
+
+    def __str__(self) -> str:
+        return f"{self.who} (since {self.since})" if self.since else self.who

@@ -1,0 +1,143 @@
+"""Migrations: versioned files, the steps inside them, and the facts they declare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import sha256
+
+
+class Phase(StrEnum):
+    """Where a migration stands in a production release; ordered."""
+
+    EXPAND = "expand"
+    MIGRATE = "migrate"
+    CONTRACT = "contract"
+
+    @property
+    def rank(self) -> int:
+        return _PHASES.index(self)
+
+
+_PHASES = list(Phase)
+
+
+class Direction(StrEnum):
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file as it lies on disk: path (as shown to people), suffix with its dot, bytes."""
+
+    path: str
+    suffix: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationFile:
+    """What a migration's name and bytes say, before anyone parses them.
+
+    `checksum` is the SHA-256, in hex, of the bytes with CRLF and CR read as LF and without a byte order
+    mark: an editor's habits are no edit.
+    """
+
+    version: str
+    name: str
+    source: Source
+    checksum: str
+
+    @property
+    def path(self) -> str:
+        return self.source.path
+
+
+def checksum(data: bytes) -> str:
+    """Return the hex SHA-256 of `data`, line ends normalised to LF, byte order mark dropped."""
+    if data.startswith(b"\xef\xbb\xbf"):
+        data = data[3:]
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return sha256(data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class MigrationRef:
+    """A migration of some database: what `after=` names, `courses/dynamodb:20261122094500`."""
+
+    database: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.database}:{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """How a step walks a table: keyset batches of about `batch` rows along `key`, each with its checkpoint."""
+
+    table: str
+    key: str
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What commits or fails alone; `body` is text in the engine's own language.
+
+    `atomic`: commits together with its history record. `repeatable`: may be run again when nobody knows
+    whether it took effect. `line`: of the body's first character in the file. `summary`: one line for people.
+    """
+
+    index: int
+    body: str
+    line: int
+    atomic: bool = True
+    repeatable: bool = False
+    summary: str = ""
+    backfill: Backfill | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Irreversibility:
+    """Why a migration has no way back, in its author's words."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A parsed migration. `down` is empty where there is no way back; then `irreversible` may say why.
+
+    `settings` are engine facts that hold while its steps run (`lock_timeout`, …), as written.
+    """
+
+    version: str
+    name: str
+    path: str
+    checksum: str
+    phase: Phase
+    up: tuple[Step, ...]
+    down: tuple[Step, ...] = ()
+    irreversible: Irreversibility | None = None
+    after: tuple[MigrationRef, ...] = ()
+    overtakes: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        return f"{self.version}_{self.name}"
+
+    def steps(self, direction: Direction) -> tuple[Step, ...]:
+        return self.up if direction is Direction.UP else self.down
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A migration to be carried out in one direction."""
+
+    migration: Migration
+    direction: Direction = Direction.UP

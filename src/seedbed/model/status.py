@@ -1,0 +1,60 @@
+"""What `status` and `doctor` know: every migration of every database, and where it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Standing(StrEnum):
+    """Where one migration stands on one database."""
+
+    APPLIED = "applied"
+    PENDING = "pending"
+    STARTED = "started"  # begun and not finished: apply or revert goes on with it
+    UNKNOWN = "unknown"  # the step in hand may or may not have taken effect
+    EDITED = "edited"  # applied, but the file is another one now
+    MISSING = "missing"  # applied, but there is no file
+    LATE = "late"  # pending, with a version before one that is applied
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationStatus:
+    """One line of `status`. `phase` is empty where only the file's name is known."""
+
+    version: str
+    name: str
+    standing: Standing
+    phase: str = ""
+    applied_at: datetime | None = None
+    duration_ms: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStatus:
+    """All migrations of one database, in version order; `error` instead, where it could not be asked."""
+
+    database: str
+    address: str
+    server: str = ""
+    identity: str = ""
+    migrations: tuple[MigrationStatus, ...] = ()
+    error: str = ""
+    exit_code: int = 0
+
+    def count(self, *standings: Standing) -> int:
+        return sum(each.standing in standings for each in self.migrations)
+
+    @property
+    def is_up_to_date(self) -> bool:
+        return not self.error and self.count(Standing.APPLIED) == len(self.migrations)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All databases that were asked about, in id order."""
+
+    environment: str
+    databases: tuple[DatabaseStatus, ...]

@@ -1,0 +1,125 @@
+"""Files against history: what is pending, and where the two contradict each other.
+
+History is linear. A database has a prefix of its files, in version order, and what is pending comes after. The
+exceptions are declared: an expand that overtakes a waiting contract, or `--allow-out-of-order`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from seedbed.errors import HistoryConflict, Location
+from seedbed.model.history import History, Revision, State
+from seedbed.model.migration import Direction, MigrationFile
+
+
+class ConflictKind(StrEnum):
+    EDITED = "edited"
+    MISSING = "missing"
+    LATE = "late"
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """One contradiction between files and history."""
+
+    kind: ConflictKind
+    version: str
+    error: HistoryConflict
+
+
+def order(version: str) -> int:
+    """Return the number by which versions sort; `007` and `7` are the same."""
+    return int(version)
+
+
+def conflicts(database: str, history: History, files: Sequence[MigrationFile]) -> list[Conflict]:
+    """Return every contradiction between `files` and `history`, in version order."""
+    known = {order(each.version): each for each in files}
+    recorded = {order(each.version): each for each in history.revisions}
+    found = [
+        *_edited(database, history, known),
+        *(_missing(database, each) for number, each in recorded.items() if number not in known),
+        *_late(database, history, files, recorded.keys()),
+    ]
+    return sorted(found, key=lambda each: order(each.version))
+
+
+def _edited(database: str, history: History, known: dict[int, MigrationFile]) -> Iterable[Conflict]:
+    for revision in history.revisions:
+        file = known.get(order(revision.version))
+        if file and file.checksum != revision.checksum and not _is_untouched(revision):
+            yield Conflict(ConflictKind.EDITED, file.version, _edited_error(database, file, revision))
+
+
+def _is_untouched(revision: Revision) -> bool:
+    """Return whether a started revision has done nothing yet: its file may still be mended."""
+    begun = revision.step > 0 or revision.in_step or revision.checkpoint is not None
+    return revision.state is State.STARTED and revision.direction is Direction.UP and not begun
+
+
+def _edited_error(database: str, file: MigrationFile, revision: Revision) -> HistoryConflict:
+    done = revision.state.value
+    return HistoryConflict(
+        f"{revision.label} was edited after {database} had {done} it",
+        because=f"the file's checksum is {file.checksum[:12]}…, the recorded one {revision.checksum[:12]}…",
+        try_=f"restore the file and write a new migration, or accept it: seedbed repair {file.version} --checksum",
+        at=Location(file.path),
+    )
+
+
+def _missing(database: str, revision: Revision) -> Conflict:
+    error = HistoryConflict(
+        f"{database} has {revision.label}, but its file is not here",
+        because="it was deleted, renamed to another version, or belongs to a branch that is not checked out",
+        try_=f"bring the file back, or forget the record: seedbed repair {revision.version} --forget",
+    )
+    return Conflict(ConflictKind.MISSING, revision.version, error)
+
+
+def _late(
+    database: str, history: History, files: Sequence[MigrationFile], recorded: Iterable[int]
+) -> Iterable[Conflict]:
+    applied = sorted(history.applied, key=lambda each: order(each.version), reverse=True)
+    if not applied:
+        return
+    have = set(recorded)
+    newest = order(applied[0].version)
+    for file in files:
+        number = order(file.version)
+        if number in have or number > newest:
+            continue
+        passed = [each for each in applied if order(each.version) > number and not _overtook(each, number)]
+        if passed:
+            yield Conflict(ConflictKind.LATE, file.version, _late_error(database, file, passed[-1]))
+
+
+def _overtook(revision: Revision, number: int) -> bool:
+    return any(order(each) == number for each in revision.overtakes)
+
+
+def _late_error(database: str, file: MigrationFile, passed: Revision) -> HistoryConflict:
+    label = f"{file.version}_{file.name}"
+    return HistoryConflict(
+        f"{label} would run after {passed.label}, which {database} has already applied",
+        because="it was merged later but carries an earlier version",
+        try_=f"seedbed new --rebase {file.version}, or apply --allow-out-of-order",
+        at=Location(file.path),
+    )
+
+
+def pending(
+    database: str, history: History, files: Sequence[MigrationFile], *, out_of_order: bool = False
+) -> tuple[MigrationFile, ...]:
+    """Return the files that are still to be applied or finished, in version order.
+
+    Raises HistoryConflict where files and history contradict each other; `out_of_order` lets late files pass.
+    """
+    for conflict in conflicts(database, history, files):
+        if conflict.kind is ConflictKind.LATE and out_of_order:
+            continue
+        raise conflict.error
+    applied = {order(each.version) for each in history.applied}
+    return tuple(each for each in files if order(each.version) not in applied)

@@ -1,0 +1,209 @@
+"""Making a plan from files and histories, and telling whether one that was made earlier still fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from seedbed.errors import HistoryConflict, Irreversible, Location, UsageError
+from seedbed.model.history import History, Revision
+from seedbed.model.migration import Direction, Migration, MigrationFile, MigrationRef, Phase
+from seedbed.model.plan import Action, DatabasePlan, Plan
+from seedbed.planning.gates import Passed, Waiting, pass_gate
+from seedbed.planning.ordering import stages
+from seedbed.planning.pending import order, pending
+
+Parse = Callable[[str, MigrationFile], Migration]  # database id, file
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known about one database: its files and its history. `selected`: whether work is wanted there,
+    or it is only looked at because another one comes after something in it."""
+
+    database: str
+    files: tuple[MigrationFile, ...]
+    history: History
+    selected: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How far a run may go; part of what makes a plan stale."""
+
+    environment: str
+    protected: bool = False
+    gate: Phase = Phase.CONTRACT
+    to: str | None = None
+    out_of_order: bool = False
+
+
+def plan_up(known: Sequence[Known], policy: Policy, parse: Parse) -> Plan:
+    """Return what an apply would do. Raises HistoryConflict, GateRefused, UsageError, MigrationFileError."""
+    waiting = [_waiting(each, policy, parse) for each in known]
+    passed = pass_gate(waiting, policy.gate)
+    by_database = {each.database: each for each in known}
+    planned = [each for each in passed if by_database[each.database].selected]
+    running = {MigrationRef(each.database, one.version) for each in planned for one in each.run}
+    _refuse_unselected(passed, by_database, running)
+    databases = tuple(_database_plan(each, by_database[each.database], policy, running) for each in planned)
+    return Plan(
+        policy.environment,
+        Direction.UP,
+        databases,
+        stages([each.actions for each in databases]),
+        policy.gate,
+        policy.to,
+        policy.out_of_order,
+    )
+
+
+def _waiting(known: Known, policy: Policy, parse: Parse) -> Waiting:
+    files = pending(known.database, known.history, known.files, out_of_order=policy.out_of_order)
+    _refuse_unfinished(known, Direction.DOWN)
+    if policy.to is not None and known.selected:
+        _insist_on_version(known, policy.to)
+    return Waiting(
+        known.database,
+        tuple(parse(known.database, file) for file in files),
+        frozenset(each.version for each in known.history.applied),
+        policy.to if known.selected else None,
+    )
+
+
+def _insist_on_version(known: Known, version: str) -> None:
+    if not any(order(each.version) == order(version) for each in known.files):
+        raise UsageError(
+            f"{known.database} has no migration {version}",
+            because="no file carries that version",
+            try_="seedbed status shows the versions there are",
+        )
+
+
+def _refuse_unselected(
+    passed: Sequence[Passed], by_database: Mapping[str, Known], running: set[MigrationRef]
+) -> None:
+    """Refuse to run what comes after something that is pending where no work is wanted."""
+    for each in passed:
+        if not by_database[each.database].selected:
+            continue
+        for migration in each.run:
+            for ref in migration.after:
+                if ref in running or by_database[ref.database].history.revision(ref.version) is not None:
+                    continue
+                raise UsageError(
+                    f"{each.database}:{migration.label} comes after {ref}, which is pending and not selected",
+                    because="the selection leaves its database out",
+                    try_=f"select {ref.database} as well, or apply it there first",
+                    at=Location(migration.path),
+                )
+
+
+def _database_plan(passed: Passed, known: Known, policy: Policy, running: set[MigrationRef]) -> DatabasePlan:
+    unfinished = {each.version for each in known.history.unfinished}
+    actions = tuple(
+        Action(
+            passed.database,
+            migration,
+            Direction.UP,
+            tuple(ref for ref in migration.after if ref in running and ref.database != passed.database),
+            migration.version in unfinished,
+        )
+        for migration in passed.run
+    )
+    return DatabasePlan(passed.database, actions, passed.held, _basis(known, actions, policy))
+
+
+def plan_down(known: Known, policy: Policy, parse: Parse, *, steps: int = 1, to: str | None = None) -> Plan:
+    """Return what a revert of the last `steps` migrations, or of all after version `to`, would do.
+
+    Raises Irreversible for one that has no way back, HistoryConflict, UsageError.
+    """
+    pending(known.database, known.history, known.files, out_of_order=True)  # files and history have to agree
+    _refuse_unfinished(known, Direction.UP)
+    actions = tuple(
+        Action(known.database, migration, Direction.DOWN, (), state is not None)
+        for migration, state in _to_revert(known, parse, steps, to)
+    )
+    database = DatabasePlan(known.database, actions, (), _basis(known, actions, policy))
+    return Plan(
+        policy.environment,
+        Direction.DOWN,
+        (database,),
+        (tuple(each.ref for each in actions),) if actions else (),
+    )
+
+
+def _to_revert(
+    known: Known, parse: Parse, steps: int, to: str | None
+) -> list[tuple[Migration, Revision | None]]:
+    files = {order(each.version): each for each in known.files}
+    revisions = sorted(known.history.revisions, key=lambda each: order(each.version), reverse=True)
+    if to is not None:
+        if order(to) != 0 and not any(order(each.version) == order(to) for each in revisions):
+            raise UsageError(
+                f"{known.database} has not applied {to}",
+                because="--to names the version that stays the last one",
+                try_="seedbed status shows what is applied; --to 0 reverts everything",
+            )
+        revisions = [each for each in revisions if order(each.version) > order(to)]
+    else:
+        revisions = revisions[:steps]
+    chosen = [(parse(known.database, files[order(each.version)]), each) for each in revisions]
+    for migration, _ in chosen:
+        _refuse_irreversible(known.database, migration)
+    return [(migration, each if each.state.value == "started" else None) for migration, each in chosen]
+
+
+def _refuse_irreversible(database: str, migration: Migration) -> None:
+    if migration.down:
+        return
+    said = migration.irreversible.because if migration.irreversible else "its file has no down section"
+    raise Irreversible(
+        f"{migration.label} cannot be reverted on {database}",
+        because=said,
+        try_="restore a backup, or write a migration that goes forward to where you want to be",
+        at=Location(migration.path),
+    )
+
+
+def _refuse_unfinished(known: Known, direction: Direction) -> None:
+    for revision in known.history.unfinished:
+        if revision.direction is not direction:
+            continue
+        verb = "revert" if direction is Direction.DOWN else "apply"
+        raise HistoryConflict(
+            f"{known.database} is in the middle of {'reverting' if verb == 'revert' else 'applying'} "
+            f"{revision.label}",
+            because="a former run ended before it was done",
+            try_=f"finish it first with seedbed {verb}, or decide with seedbed repair {revision.version}",
+        )
+
+
+def _basis(known: Known, actions: Sequence[Action], policy: Policy) -> tuple[str, ...]:
+    """Return a digest for every state that the plan passes through, from before the first action on."""
+    applied = {each.version: each.checksum for each in known.history.applied}
+    states = [_digest(known, applied, policy)]
+    for action in actions:
+        if action.direction is Direction.UP:
+            applied = {**applied, action.migration.version: action.migration.checksum}
+        else:
+            applied = {key: value for key, value in applied.items() if key != action.migration.version}
+        states.append(_digest(known, applied, policy))
+    return tuple(states)
+
+
+def basis(known: Known, policy: Policy) -> str:
+    """Return the digest of the state that a database is in now; unfinished work counts as not done."""
+    return _digest(known, {each.version: each.checksum for each in known.history.applied}, policy)
+
+
+def _digest(known: Known, applied: Mapping[str, str], policy: Policy) -> str:
+    lines = [
+        f"database {known.database} environment {policy.environment} protected {policy.protected}",
+        f"gate {policy.gate.value} to {policy.to} out of order {policy.out_of_order}",
+        *(f"applied {version} {applied[version]}" for version in sorted(applied, key=order)),
+        *(f"file {each.version} {each.checksum}" for each in known.files),
+    ]
+    return sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,503 @@
+"""The composition root and the public API: a project is a manifest and everything that can be done with it.
+
+::
+
+    project = Project.open()
+    with project.reaching("sandbox") as reach:
+        outcome = project.apply(reach)
+
+Nothing here prints, prompts or exits: events go to a listener, results are values, errors are raised.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from seedbed.engines import registry
+from seedbed.engines.base import Diagnosable, Engine
+from seedbed.environments import sandbox, variables
+from seedbed.errors import Refused, SeedbedError, UsageError
+from seedbed.execution import applying, mending, seeding
+from seedbed.execution.applying import Leasing
+from seedbed.execution.connecting import Connected, connected, failure
+from seedbed.execution.stopping import Stop
+from seedbed.manifest import environments as declared
+from seedbed.manifest import files as discovery
+from seedbed.manifest import new_files
+from seedbed.manifest.load import find, load
+from seedbed.model.environment import Environment, Target
+from seedbed.model.event import Event, Listener
+from seedbed.model.history import History, Owner
+from seedbed.model.migration import Migration, MigrationFile, Phase
+from seedbed.model.outcome import Outcome, fold
+from seedbed.model.plan import Plan
+from seedbed.model.platform import Database, Platform
+from seedbed.model.secret import Redactor, Secret
+from seedbed.model.seed import Dataset, SeedKind
+from seedbed.model.status import DatabaseStatus, Status
+from seedbed.planning import reviewed
+from seedbed.planning.plans import Known, Policy, plan_down, plan_up
+from seedbed.planning.reviewed import ReviewedPlan
+from seedbed.planning.standings import standings
+
+Decision = mending.Decision
+DEFAULT_WAIT = 60.0  # seconds that a run waits for another one's lease
+
+
+def _nobody(_: Event) -> None:
+    """Listen to nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How far an apply may go. `reviewed`: the plan that binds it; `unreviewed`: go on without one anywhere."""
+
+    gate: Phase = Phase.CONTRACT
+    to: str | None = None
+    out_of_order: bool = False
+    reviewed: ReviewedPlan | None = None
+    unreviewed: bool = False
+
+    @classmethod
+    def of(cls, plan: ReviewedPlan) -> Request:
+        """Return the request that carries out a reviewed plan and nothing else."""
+        return cls(plan.gate, plan.to, plan.out_of_order, plan)
+
+
+@dataclass(slots=True)
+class Reach:
+    """Targets of one environment with open sessions, and the errors of those that did not answer."""
+
+    environment: Environment
+    reached: list[Connected]
+    failed: dict[str, SeedbedError]
+    events: list[Event]
+    listener: Listener
+    stop: Stop
+    leasing: Leasing
+    looked_at: list[Connected] = field(default_factory=list)
+    closing: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What has happened so far."""
+        return fold(self.events)
+
+
+class Project:
+    """A platform as its manifest declares it, and what can be done with it."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        *,
+        environ: Mapping[str, str] | None = None,
+        redactor: Redactor | None = None,
+        home: Path | None = None,
+    ) -> None:
+        """`home`: where the sandbox keeps its servers, `.seedbed/sandbox` of the project if it is not said."""
+        self.platform = platform
+        self.redactor = redactor or Redactor()
+        self.home = home or Path(platform.root) / ".seedbed" / "sandbox"
+        self._environ = os.environ if environ is None else environ
+        self._files: dict[str, tuple[MigrationFile, ...]] = {}
+        self._parsed: dict[tuple[str, str], Migration] = {}
+
+    @classmethod
+    def open(cls, start: Path | None = None, **options: Any) -> Project:
+        """Return the project whose manifest is found from `start` (this directory) upwards. Raises ManifestError."""
+        path = find(start or Path.cwd())
+        return cls(load(path, engine_options=_options, engine_names=registry.names()), **options)
+
+    # What there is
+
+    def databases(self, services: Sequence[str] = (), engines: Sequence[str] = ()) -> tuple[Database, ...]:
+        """Return the databases of `services` and `engines` (none named: all), in id order. Raises UsageError."""
+        everything = self.platform.databases
+        _refuse_unknown("service", services, {each.service for each in everything})
+        _refuse_unknown("engine", engines, {each.engine for each in everything})
+        chosen = [
+            each
+            for each in everything
+            if (not services or each.service in services) and (not engines or each.engine in engines)
+        ]
+        if not chosen:
+            raise UsageError(
+                "the selection leaves no database",
+                because=f"services {', '.join(services) or 'all'} have no {' or '.join(engines)}",
+                try_=f"one of {', '.join(str(each.id) for each in everything)}",
+            )
+        return tuple(sorted(chosen, key=lambda each: each.id))
+
+    def reviewed_databases(self, plan: ReviewedPlan) -> tuple[Database, ...]:
+        """Return the databases that a plan file is about. Raises UsageError for one that is gone."""
+        return tuple(self._database(each) for each in sorted(plan.basis))
+
+    def environment(self, name: str) -> Environment:
+        """Return the environment `name`. Raises UsageError for one that is not declared."""
+        return declared.environment(self.platform, name)
+
+    def files(self, database: Database) -> tuple[MigrationFile, ...]:
+        """Return a database's migration files in version order, read once. Raises MigrationFileError."""
+        known = self._files.get(database.id)
+        if known is None:
+            suffixes = self.engine(database.engine).suffixes
+            known = self._files[database.id] = discovery.migration_files(
+                database, suffixes, root=self.platform.root
+            )
+        return known
+
+    def parse(self, database_id: str, file: MigrationFile) -> Migration:
+        """Return the parsed migration, parsed once. Raises MigrationFileError."""
+        key = (database_id, file.version)
+        if key not in self._parsed:
+            self._parsed[key] = self.engine(self._database(database_id).engine).parse(file)
+        return self._parsed[key]
+
+    @staticmethod
+    def engine(name: str) -> Engine:
+        return registry.load(name)
+
+    def _database(self, database_id: str) -> Database:
+        found = self.platform.database(database_id)
+        if found is None:
+            raise UsageError(
+                f"the platform has no database {database_id}", because="the manifest declares none"
+            )
+        return found
+
+    # Reaching targets
+
+    @contextmanager
+    def targets(self, environment: Environment, databases: Sequence[Database]) -> Iterator[list[Target]]:
+        """Yield the targets of `databases` in `environment`; the sandbox's servers run within this context."""
+        with ExitStack() as servers:
+            if environment.is_sandbox:
+                pairs = [(str(each.id), self.engine(each.engine)) for each in databases]
+                facts: Mapping[str, Any] = servers.enter_context(sandbox.facts(pairs, self.home))
+            else:
+                facts = variables.read([self._wanted(environment, each) for each in databases], self._environ)
+            yield [self._target(environment, each, facts[each.id]) for each in databases]
+
+    def _wanted(self, environment: Environment, database: Database) -> variables.Wanted:
+        known = environment.facts.get(database.id, {})
+        return variables.Wanted(database.id, database.service, self.engine(database.engine).variables, known)
+
+    def _target(
+        self, environment: Environment, database: Database, facts: Mapping[str, str | Secret]
+    ) -> Target:
+        for value in facts.values():
+            if isinstance(value, Secret):
+                self.redactor.add(value)
+        address = self.engine(database.engine).address(facts, database.options)
+        for secret in address.secrets:
+            self.redactor.add(secret)
+        return Target(database, environment, self.platform.name, address)
+
+    @contextmanager
+    def reaching(
+        self,
+        environment: str,
+        databases: Sequence[Database] | None = None,
+        *,
+        listener: Listener = _nobody,
+        stop: Stop | None = None,
+        wait: float = DEFAULT_WAIT,
+    ) -> Iterator[Reach]:
+        """Yield open sessions on `databases` (all) of an environment.
+
+        A target that does not answer is in `failed` and was told to `listener`; the others go on. Raises
+        UsageError, ForeignTarget: then nothing was touched.
+        """
+        where = self.environment(environment)
+        events: list[Event] = []
+        tell = _recording(events, listener)
+        with (
+            self.targets(where, databases or self.databases()) as targets,
+            connected(targets, self.engine, tell) as (reached, failed),
+            ExitStack() as closing,
+        ):
+            leasing = Leasing(_owner(), wait)
+            yield Reach(where, reached, failed, events, tell, stop or Stop(), leasing, closing=closing)
+
+    # Looking
+
+    def status(self, reach: Reach) -> Status:
+        """Return where every migration of every target stands."""
+        databases = [
+            DatabaseStatus(
+                each.id,
+                str(each.target.address),
+                each.session.server,
+                str(each.history.identity or ""),
+                standings(each.id, each.history, self.files(each.target.database), self._phase_of(each.id)),
+            )
+            for each in reach.reached
+        ]
+        databases += [
+            DatabaseStatus(name, "", error=str(error), exit_code=int(error.exit_code))
+            for name, error in reach.failed.items()
+        ]
+        return Status(reach.environment.name, tuple(sorted(databases, key=lambda each: each.database)))
+
+    def _phase_of(self, database_id: str) -> Callable[[MigrationFile], str]:
+        def phase(file: MigrationFile) -> str:
+            try:
+                return self.parse(database_id, file).phase.value
+            except UsageError:
+                return ""
+
+        return phase
+
+    def plan(self, reach: Reach, request: Request | None = None) -> Plan:
+        """Return what an apply would do now. Raises HistoryConflict, GateRefused, MigrationFileError, UsageError."""
+        wanted = request or Request()
+        self._look_beside(reach, wanted)
+        return self._replan(reach, wanted)({each.id: each.history for each in reach.reached})
+
+    def _replan(self, reach: Reach, request: Request) -> applying.Replan:
+        policy = _policy(reach.environment, request)
+        plan_file = request.reviewed
+
+        def replan(histories: dict[str, History]) -> Plan:
+            known = [
+                Known(each.id, self.files(each.target.database), histories[each.id]) for each in reach.reached
+            ]
+            # What did not answer is planned as if it were empty, so that what comes after it is known to wait.
+            lost = [Known(name, self.files(self._database(name)), History()) for name in reach.failed]
+            beside = [
+                Known(each.id, self.files(each.target.database), each.history, selected=False)
+                for each in reach.looked_at
+            ]
+            if plan_file:
+                for each in known:
+                    reviewed.refuse_stale(plan_file, each, policy)
+            return plan_up([*known, *lost, *beside], policy, self.parse)
+
+        return replan
+
+    def _look_beside(self, reach: Reach, request: Request) -> None:
+        """Open sessions on databases that are not selected but that something pending comes after."""
+        known = {each.id for each in [*reach.reached, *reach.looked_at]} | set(reach.failed)
+        looking = [(each.target.database, each.history) for each in reach.reached]
+        while looking:
+            named = {
+                ref.database
+                for database, history in looking
+                for file in self.files(database)
+                if history.revision(file.version) is None
+                for ref in self.parse(database.id, file).after
+            }
+            new = [self._database(each) for each in sorted(named - known) if self.platform.database(each)]
+            if not new:
+                return
+            found = self._open_beside(reach, new)
+            reach.looked_at += found
+            known |= {each.id for each in found}
+            looking = [(each.target.database, each.history) for each in found]
+
+    def _open_beside(self, reach: Reach, databases: Sequence[Database]) -> list[Connected]:
+        try:
+            targets = reach.closing.enter_context(self.targets(reach.environment, databases))
+        except UsageError as error:
+            raise UsageError(
+                f"{databases[0].id} is not selected, but something pending comes after one of its migrations",
+                because=error.what,
+                try_=f"say where it is as well, or select it: {error.try_}",
+            ) from None
+        found, failed = reach.closing.enter_context(connected(targets, self.engine, _nobody))
+        for problem in failed.values():
+            raise problem
+        return found
+
+    # Changing
+
+    def apply(self, reach: Reach, request: Request | None = None) -> Outcome:
+        """Apply what is pending. Raises what `plan` raises, StalePlan, Refused: then nothing was touched."""
+        wanted = request or Request()
+        _insist_on_review(reach.environment, wanted)
+        self._look_beside(reach, wanted)
+        applying.carry_out(
+            reach.reached,
+            reach.failed,
+            self._replan(reach, wanted),
+            reach.leasing,
+            reach.listener,
+            reach.stop,
+        )
+        return reach.outcome
+
+    def plan_revert(self, reach: Reach, *, steps: int = 1, to: str | None = None) -> Plan:
+        """Return what `revert` would do, on each target by itself. Raises Irreversible, HistoryConflict."""
+        return self._replan_down(reach, steps, to)({each.id: each.history for each in reach.reached})
+
+    def revert(self, reach: Reach, *, steps: int = 1, to: str | None = None) -> Outcome:
+        """Revert the last `steps` migrations of each target, or all after version `to`."""
+        replan = self._replan_down(reach, steps, to)
+        applying.carry_out(reach.reached, reach.failed, replan, reach.leasing, reach.listener, reach.stop)
+        return reach.outcome
+
+    def _replan_down(self, reach: Reach, steps: int, to: str | None) -> applying.Replan:
+        policy = _policy(reach.environment, Request())
+
+        def replan(histories: dict[str, History]) -> Plan:
+            plans = [
+                plan_down(
+                    Known(each.id, self.files(each.target.database), histories[each.id]),
+                    policy,
+                    self.parse,
+                    steps=steps,
+                    to=to,
+                )
+                for each in reach.reached
+            ]
+            databases = tuple(database for each in plans for database in each.databases)
+            refs = tuple(action.ref for database in databases for action in database.actions)
+            return replace(plans[0], databases=databases, stages=(refs,) if refs else ())
+
+        return replan
+
+    def seed(self, reach: Reach, kinds: Sequence[SeedKind]) -> Outcome:
+        """Load datasets. Raises Refused, SeedFileError, ForeignTarget: then nothing was touched."""
+        if reach.environment.protected and any(kind is not SeedKind.REFERENCE for kind in kinds):
+            raise Refused(
+                f"{reach.environment.name} takes reference data only",
+                because="it is protected, and fixtures are made-up people",
+                try_="seedbed seed --kind reference",
+            )
+        datasets = {
+            each.id: [self.dataset(each.target.database, kind) for kind in kinds] for each in reach.reached
+        }
+        seeding.load(reach.reached, datasets.__getitem__, reach.leasing, reach.listener, reach.stop)
+        return reach.outcome
+
+    def dataset(self, database: Database, kind: SeedKind) -> Dataset:
+        """Return one dataset of a database, read from its files. Raises SeedFileError."""
+        from seedbed.seeding.dataset import dataset
+
+        scripts = set(self.engine(database.engine).suffixes) - {".py"}
+        sources = discovery.seed_files(database, kind, sorted(scripts), root=self.platform.root)
+        return dataset(kind, sources, platform=self.platform.name, scripts=scripts)
+
+    def new_migration(
+        self,
+        database: Database,
+        name: str,
+        now: datetime,
+        *,
+        phase: str = "expand",
+        after: Sequence[str] = (),
+    ) -> Path:
+        """Write an empty migration with the next version, and return its path. Raises UsageError."""
+        engine = self.engine(database.engine)
+        facts = [f"phase={phase}"] if phase != "expand" else []
+        facts += [f"after={each}" for each in after]
+        version = new_files.next_version(self.files(database), now)
+        return new_files.write_migration(database, version, name, engine.suffixes[0], engine.template, facts)
+
+    def rebase_migration(self, database: Database, version: str, now: datetime) -> Path:
+        """Rename a migration so that its version is the last one, and return its new path. Raises UsageError."""
+        return new_files.rename_migration(
+            database, self.files(database), version, new_files.next_version(self.files(database), now)
+        )
+
+    def reset(self, reach: Reach) -> Outcome:
+        """Empty every target; refused outside ephemeral environments."""
+        mending.reset(reach.reached, reach.leasing, reach.listener, reach.stop)
+        return reach.outcome
+
+    def repair(self, reach: Reach, version: str, decision: Decision, *, because: str = "") -> Outcome:
+        """Write a person's decision about a version into the history of the one target in `reach`, audited."""
+        each = _the_one(reach)
+        files = {file.version: file for file in self.files(each.target.database)}
+
+        def migration(wanted: str) -> Migration | None:
+            file = files.get(wanted)
+            return self.parse(each.id, file) if file else None
+
+        try:
+            mending.repair(each, version, decision, migration, reach.leasing, reach.listener, because)
+        except SeedbedError as error:
+            reach.listener(failure(each.id, reach.stop.mark(error)))
+        return reach.outcome
+
+    def unlock(self, reach: Reach) -> str:
+        """End whoever holds the lease of the one target in `reach`; return in words who that was."""
+        return mending.unlock(_the_one(reach), _owner().who)
+
+    def diagnose(self) -> list[tuple[str, str]]:
+        """Return (what, finding) pairs about this machine, from every engine that has something to say."""
+        found: list[tuple[str, str]] = []
+        for name in sorted({each.engine for each in self.platform.databases}):
+            engine = self.engine(name)
+            if isinstance(engine, Diagnosable):
+                found += engine.diagnose(self.home)
+        return found
+
+
+def _options(engine: str) -> type[Any]:
+    return registry.load(engine).options
+
+
+def _policy(environment: Environment, request: Request) -> Policy:
+    return Policy(environment.name, environment.protected, request.gate, request.to, request.out_of_order)
+
+
+def _insist_on_review(environment: Environment, request: Request) -> None:
+    if environment.protected and request.reviewed is None and not request.unreviewed:
+        raise Refused(
+            f"{environment.name} is protected: apply takes a reviewed plan there",
+            because="what runs in production should be what somebody has read",
+            try_=f"seedbed plan -e {environment.name} --out plan.json; read it; "
+            f"seedbed apply -e {environment.name} plan.json",
+        )
+
+
+def _recording(events: list[Event], listener: Listener) -> Listener:
+    lock = threading.Lock()  # workers tell from threads of their own
+
+    def tell(event: Event) -> None:
+        with lock:
+            events.append(event)
+            listener(event)
+
+    return tell
+
+
+def _owner() -> Owner:
+    user = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
+    return Owner(uuid.uuid4().hex, f"{user}@{socket.gethostname()} pid {os.getpid()}")
+
+
+def _the_one(reach: Reach) -> Connected:
+    for error in reach.failed.values():
+        raise error
+    if len(reach.reached) != 1:
+        raise UsageError(
+            f"{len(reach.reached)} databases are selected, and this is about one",
+            because="a decision belongs to one history",
+            try_="narrow it with --service and --engine",
+        )
+    return reach.reached[0]
+
+
+def _refuse_unknown(what: str, asked: Sequence[str], known: set[str]) -> None:
+    for each in asked:
+        if each not in known:
+            from difflib import get_close_matches
+
+            close = get_close_matches(each, known, 1)
+            raise UsageError(
+                f"the platform has no {what} {each!r}",
+                because=f"it has {', '.join(sorted(known))}",
+                try_=f"did you mean {close[0]}?" if close else "check the spelling",
+            )

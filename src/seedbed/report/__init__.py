@@ -1,0 +1,1 @@
+"""What people and machines are shown: terminal, progress, JSON documents, GitHub annotations."""

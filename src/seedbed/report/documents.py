@@ -1,0 +1,222 @@
+"""What `--json` writes: documents with a version, `{"schema": "seedbed/<command>/1", "seedbed": "<version>", ...}`.
+
+A field may be added at any time; the number in `schema` is raised when one changes its meaning or goes away.
+`schemas.py` describes every document, docs/reference/json.md shows one of each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from seedbed import __version__
+from seedbed.errors import Location, SeedbedError
+from seedbed.model.event import EVENT_FORMAT, Event, LeaseAwaited, TargetFailed, WorkProgressed, to_dict
+from seedbed.model.migration import Step
+from seedbed.model.outcome import Outcome, TargetOutcome
+from seedbed.model.plan import Action, DatabasePlan, Held, Plan
+from seedbed.model.status import DatabaseStatus, MigrationStatus, Standing, Status
+from seedbed.report.places import place
+
+Document = dict[str, Any]
+VERSION = 1
+
+
+def plan_document(plan: Plan) -> Document:
+    """Return the plan; also the format of a plan file, so it holds what `apply PLAN` needs, and no body of a step."""
+    return {
+        **_head("plan"),
+        "environment": plan.environment,
+        "direction": plan.direction.value,
+        "gate": plan.gate.value,
+        "databases": [_database_plan(each) for each in plan.databases],
+        "stages": [[str(ref) for ref in stage] for stage in plan.stages],
+    }
+
+
+def status_document(status: Status) -> Document:
+    return {
+        **_head("status"),
+        "environment": status.environment,
+        "up_to_date": all(each.is_up_to_date for each in status.databases),
+        "databases": [_database_status(each) for each in status.databases],
+    }
+
+
+def outcome_document(outcome: Outcome, events: Iterable[Event], command: str) -> Document:
+    """Return what a command did. Of events that only say how far something is, the last of each row is kept."""
+    return {
+        **_head(command),
+        "exit_code": int(outcome.exit_code),
+        "changed": outcome.changed,
+        "targets": [_target(each) for each in outcome.targets],
+        "event_format": EVENT_FORMAT,
+        "events": [to_dict(each) for each in without_ticks(events)],
+    }
+
+
+def error_document(error: SeedbedError) -> Document:
+    """Return an error that ended a command before there was an outcome."""
+    return {
+        **_head("error"),
+        "exit_code": int(error.exit_code),
+        "kind": type(error).__name__,
+        "error": error.what,
+        "because": error.because,
+        "try": error.try_,
+        "at": _at(error.at),
+    }
+
+
+def doctor_document(pairs: Iterable[tuple[str, str]]) -> Document:
+    return {
+        **_head("doctor"),
+        "findings": [{"what": what, "finding": finding} for what, finding in pairs],
+    }
+
+
+def text(document: Mapping[str, Any], *, ascii_only: bool = False) -> str:
+    """Return `document` as JSON in UTF-8, with a line break at its end.
+
+    ASCII where the stream has another encoding (ASCII is UTF-8, too), and for what UTF-8 cannot hold: a file's
+    name that is no text.
+    """
+    plain = json.dumps(document, ensure_ascii=ascii_only, indent=2) + "\n"
+    try:
+        plain.encode()
+    except UnicodeEncodeError:
+        return json.dumps(document, ensure_ascii=True, indent=2) + "\n"
+    return plain
+
+
+def redacted(value: Any, redact: Callable[[str], str]) -> Any:
+    """Return plain data with every text in it redacted; keys are ours and stay."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {key: redacted(each, redact) for key, each in value.items()}
+    if isinstance(value, Sequence):
+        return [redacted(each, redact) for each in value]
+    return value
+
+
+def without_ticks(events: Iterable[Event]) -> list[Event]:
+    """Return `events`, of each run of progress in one work, or of waiting for one lease, only the last.
+
+    A backfill tells of every batch, and a table may have a million of them.
+    """
+    kept: dict[tuple[object, ...], Event] = {}
+    turn: dict[str, int] = {}  # by target: counts what is no tick, and so tells runs of ticks apart
+    for number, event in enumerate(events):
+        if isinstance(event, WorkProgressed):
+            key: tuple[object, ...] = (event.target, turn.get(event.target, 0), event.version, event.unit)
+        elif isinstance(event, LeaseAwaited):
+            key = (event.target, turn.get(event.target, 0), "lease")
+        else:
+            key = (number,)
+            turn[event.target] = number + 1
+        kept.pop(key, None)  # the last one stands where it happened
+        kept[key] = event
+    return list(kept.values())
+
+
+def _head(command: str) -> Document:
+    return {"schema": f"seedbed/{command}/{VERSION}", "seedbed": __version__}
+
+
+def _database_plan(plan: DatabasePlan) -> Document:
+    return {
+        "database": plan.database,
+        "basis": list(plan.basis),
+        "actions": [_action(each) for each in plan.actions],
+        "held": [_held(each) for each in plan.held],
+    }
+
+
+def _action(action: Action) -> Document:
+    migration = action.migration
+    return {
+        "version": migration.version,
+        "name": migration.name,
+        "checksum": migration.checksum,
+        "phase": migration.phase.value,
+        "direction": action.direction.value,
+        "waits_for": [str(ref) for ref in action.waits_for],
+        "resumes": action.resumes,
+        "steps": [_step(each) for each in migration.steps(action.direction)],
+    }
+
+
+def _step(step: Step) -> Document:
+    backfill = step.backfill
+    return {
+        "summary": step.summary,
+        "atomic": step.atomic,
+        "backfill": {"table": backfill.table, "key": backfill.key, "batch": backfill.batch}
+        if backfill
+        else None,
+    }
+
+
+def _held(held: Held) -> Document:
+    return {
+        "version": held.ref.version,
+        "name": held.name,
+        "phase": held.phase.value,
+        "because": held.because,
+    }
+
+
+def _database_status(status: DatabaseStatus) -> Document:
+    return {
+        "database": status.database,
+        "address": status.address,
+        "server": status.server,
+        "identity": status.identity,
+        "up_to_date": status.is_up_to_date,
+        "counts": {each.value: status.count(each) for each in Standing},
+        "migrations": [_migration_status(each) for each in status.migrations],
+        "error": status.error,
+        "exit_code": status.exit_code,
+    }
+
+
+def _migration_status(status: MigrationStatus) -> Document:
+    return {
+        "version": status.version,
+        "name": status.name,
+        "standing": status.standing.value,
+        "phase": status.phase,
+        "applied_at": status.applied_at.isoformat() if status.applied_at else None,
+        "duration_ms": status.duration_ms,
+        "detail": status.detail,
+    }
+
+
+def _target(outcome: TargetOutcome) -> Document:
+    return {
+        "target": outcome.target,
+        "result": outcome.result.value,
+        "finished": list(outcome.finished),
+        "rows_changed": outcome.rows_changed,
+        "touched": outcome.touched,
+        "held": list(outcome.held),
+        "because": outcome.because,
+        "error": _failure(outcome.error) if outcome.error else None,
+    }
+
+
+def _failure(failed: TargetFailed) -> Document:
+    return {
+        "error": failed.error,
+        "because": failed.because,
+        "try": failed.try_,
+        "at": _at(place(failed.at)),
+        "version": failed.version,
+        "exit_code": failed.exit_code,
+    }
+
+
+def _at(at: Location | None) -> Document | None:
+    return {"path": at.path, "line": at.line, "column": at.column} if at else None

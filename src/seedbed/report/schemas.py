@@ -1,0 +1,169 @@
+"""JSON Schemas (draft 2020-12) of everything that `documents.py` writes.
+
+They name what has to be there and say nothing against more: a reader that ignores unknown fields outlives us.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from seedbed.errors import ExitCode
+from seedbed.model import event as events
+from seedbed.model.migration import Direction, Phase
+from seedbed.model.outcome import Result
+from seedbed.model.status import Standing
+from seedbed.report.documents import VERSION
+
+Schema = dict[str, Any]
+
+OUTCOMES = ("apply", "revert", "seed", "reset", "repair", "baseline")
+COMMANDS = ("plan", "status", *OUTCOMES, "doctor", "error")
+
+_STRING: Schema = {"type": "string"}
+_INTEGER: Schema = {"type": "integer"}
+_NUMBER: Schema = {"type": "number"}
+_BOOLEAN: Schema = {"type": "boolean"}
+
+
+def schema(command: str) -> Schema:
+    """Return the schema of the document that `command` writes (`error` for any that failed early).
+
+    Raises ValueError for a command that writes none.
+    """
+    if command not in COMMANDS:
+        raise ValueError(f"{command} writes no document; those that do are {', '.join(COMMANDS)}")
+    known = {"plan": _plan, "status": _status, "doctor": _doctor, "error": _error}
+    head: Schema = {"schema": {"const": f"seedbed/{command}/{VERSION}"}, "seedbed": _STRING}
+    body = known[command]() if command in known else _outcome()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"seedbed {command}",
+        **_object(head | body),
+    }
+
+
+def _object(properties: Schema) -> Schema:
+    """Return the schema of an object that has all of `properties`."""
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _one_of(values: Any) -> Schema:
+    return {"enum": [each.value for each in values]}
+
+
+def _or_null(known: Schema) -> Schema:
+    return {"anyOf": [known, {"type": "null"}]}
+
+
+def _plan() -> Schema:
+    return {
+        "environment": _STRING,
+        "direction": _one_of(Direction),
+        "gate": _one_of(Phase),
+        "databases": _list(_database_plan()),
+        "stages": _list(_list(_STRING)),
+    }
+
+
+def _database_plan() -> Schema:
+    backfill = _object({"table": _STRING, "key": _STRING, "batch": _INTEGER})
+    step = _object({"summary": _STRING, "atomic": _BOOLEAN, "backfill": _or_null(backfill)})
+    action = _object(
+        {
+            "version": _STRING,
+            "name": _STRING,
+            "checksum": _STRING,
+            "phase": _one_of(Phase),
+            "direction": _one_of(Direction),
+            "waits_for": _list(_STRING),
+            "resumes": _BOOLEAN,
+            "steps": _list(step),
+        }
+    )
+    held = _object({"version": _STRING, "name": _STRING, "phase": _one_of(Phase), "because": _STRING})
+    return _object(
+        {"database": _STRING, "basis": _list(_STRING), "actions": _list(action), "held": _list(held)}
+    )
+
+
+def _status() -> Schema:
+    migration = _object(
+        {
+            "version": _STRING,
+            "name": _STRING,
+            "standing": _one_of(Standing),
+            "phase": {"enum": ["", *(each.value for each in Phase)]},
+            "applied_at": _or_null({"type": "string", "format": "date-time"}),
+            "duration_ms": _INTEGER,
+            "detail": _STRING,
+        }
+    )
+    database = _object(
+        {
+            "database": _STRING,
+            "address": _STRING,
+            "server": _STRING,
+            "identity": _STRING,
+            "up_to_date": _BOOLEAN,
+            "counts": _object({each.value: _INTEGER for each in Standing}),
+            "migrations": _list(migration),
+            "error": _STRING,
+            "exit_code": _one_of(ExitCode),
+        }
+    )
+    return {"environment": _STRING, "up_to_date": _BOOLEAN, "databases": _list(database)}
+
+
+def _outcome() -> Schema:
+    failure = _object(_failure() | {"version": _STRING, "exit_code": _one_of(ExitCode)})
+    target = _object(
+        {
+            "target": _STRING,
+            "result": _one_of(Result),
+            "finished": _list(_STRING),
+            "rows_changed": _INTEGER,
+            "touched": _BOOLEAN,
+            "held": _list(_STRING),
+            "because": _STRING,
+            "error": _or_null(failure),
+        }
+    )
+    return {
+        "exit_code": _one_of(ExitCode),
+        "changed": _BOOLEAN,
+        "targets": _list(target),
+        "event_format": {"const": events.EVENT_FORMAT},
+        "events": _list({"anyOf": [_event(each) for each in events.Event.__subclasses__()]}),
+    }
+
+
+_FIELDS: dict[str, Schema] = {
+    "str": _STRING,
+    "int": _INTEGER,
+    "float": _NUMBER,
+    "bool": _BOOLEAN,
+    "tuple[str, ...]": _list(_STRING),
+}
+
+
+def _event(kind: type[events.Event]) -> Schema:
+    properties = {each.name.rstrip("_"): _FIELDS[str(each.type)] for each in fields(kind)}
+    return _object({"event": {"const": kind.kind}} | properties)
+
+
+def _failure() -> Schema:
+    at = _object({"path": _STRING, "line": _INTEGER, "column": _INTEGER})
+    return {"error": _STRING, "because": _STRING, "try": _STRING, "at": _or_null(at)}
+
+
+def _error() -> Schema:
+    return {"exit_code": _one_of(ExitCode), "kind": _STRING, **_failure()}
+
+
+def _doctor() -> Schema:
+    return {"findings": _list(_object({"what": _STRING, "finding": _STRING}))}

@@ -1,0 +1,281 @@
+"""Text with style, and the one way in which it becomes characters.
+
+What is shown is first a page: lines and tables of styled spans. `render` then decides about colour, ASCII and
+width, takes out what must not be shown, and makes what servers and files say harmless to a terminal.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias
+
+
+class Style(StrEnum):
+    """The value is the parameter of the ANSI sequence that switches it on."""
+
+    PLAIN = ""
+    BOLD = "1"
+    DIM = "2"
+    GOOD = "32"
+    CHANGE = "36"
+    WARN = "33"
+    BAD = "31"
+    REMOVE = "35"
+
+
+class Span(NamedTuple):
+    text: str
+    style: Style = Style.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of spans; a line break inside a span goes on below that span's first character.
+
+    `flex`: the span that is shortened where the line is wider than a terminal; None: the terminal wraps it.
+    """
+
+    spans: tuple[Span, ...] = ()
+    indent: int = 0
+    flex: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Cells of a table, one per column."""
+
+    cells: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows with aligned columns; a line among them stands for itself and widens no column.
+
+    `right`: columns of numbers. `flex`: the column that is shortened where a terminal is too narrow.
+    """
+
+    rows: tuple[Row | Line, ...]
+    right: frozenset[int] = frozenset()
+    flex: int | None = None
+    indent: int = 0
+
+
+Page: TypeAlias = Sequence[Line | Table]
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a page is rendered. `width` None: nothing is shortened. `cut`: no line is ever wider than `width`."""
+
+    color: bool = False
+    unicode: bool = True
+    width: int | None = None
+    cut: bool = False
+    redact: Callable[[str], str] = field(default=_as_it_is)
+
+
+def span(part: str | Span | tuple[str, Style]) -> Span:
+    return Span(part) if isinstance(part, str) else Span(*part)
+
+
+def line(*parts: str | Span | tuple[str, Style], indent: int = 0, flex: int | None = None) -> Line:
+    return Line(tuple(span(each) for each in parts), indent, flex)
+
+
+def row(*parts: str | Span | tuple[str, Style]) -> Row:
+    return Row(tuple(span(each) for each in parts))
+
+
+def render(page: Page, look: Look) -> str:
+    """Return `page` as text; every line ends with a line break and nothing else."""
+    return "".join(f"{_paint(spans, look)}\n" for each in page for spans in _laid_out(each, look))
+
+
+def widths(page: Page, look: Look) -> list[int]:
+    """Return how many cells each line of the rendered page is wide."""
+    return [_total(spans) for each in page for spans in _laid_out(each, look)]
+
+
+_Spans: TypeAlias = tuple[Span, ...]
+
+
+def _laid_out(element: Line | Table, look: Look) -> Iterator[_Spans]:
+    if isinstance(element, Line):
+        yield from _line(element, look)
+        return
+    prepared = [
+        Row(tuple(_shown(cell, look, one_line=True) for cell in each.cells))
+        if isinstance(each, Row)
+        else each
+        for each in element.rows
+    ]
+    columns = _columns([each for each in prepared if isinstance(each, Row)], element, look)
+    for each in prepared:
+        if isinstance(each, Line):
+            yield from _line(each, look)
+        else:
+            yield _stripped(_cut_to(_aligned(each, columns, element, look), look))
+
+
+def _line(each: Line, look: Look) -> Iterator[_Spans]:
+    spans = tuple(_shown(one, look, one_line=False) for one in each.spans)
+    lines: list[list[Span]] = [[Span(" " * each.indent)]]
+    for one in spans:
+        column = _total(tuple(lines[-1]))
+        first, *others = one.text.split("\n")
+        lines[-1].append(_with(one, first))
+        lines += [[Span(" " * column), _with(one, other)] for other in others]
+    if each.flex is not None and len(lines) == 1:
+        lines[0] = _flexed(lines[0], each.flex + 1, look)
+    for whole in lines:
+        yield _stripped(_cut_to(tuple(whole), look))
+
+
+def _with(one: Span, text: str) -> Span:
+    return Span(text, one.style)
+
+
+def _flexed(spans: list[Span], position: int, look: Look) -> list[Span]:
+    over = _total(tuple(spans)) - look.width if look.width else 0
+    if over <= 0:
+        return spans
+    one = spans[position]
+    kept = max(_LEAST, cells(one.text) - over)
+    return [
+        *spans[:position],
+        _with(one, shortened(one.text, kept, look.unicode)),
+        *spans[position + 1 :],
+    ]
+
+
+_LEAST = 12  # cells; what is shortened further says nothing
+_GAP = 2
+
+
+def _columns(rows: Sequence[Row], table: Table, look: Look) -> list[int]:
+    """Return the width of each column."""
+    size = max((len(each.cells) for each in rows), default=0)
+    columns = [
+        max((cells(each.cells[index].text) for each in rows if index < len(each.cells)), default=0)
+        for index in range(size)
+    ]
+    if look.width and table.flex is not None and table.flex < size:
+        over = table.indent + sum(columns) + _GAP * (sum(map(bool, columns)) - 1) - look.width
+        if over > 0:
+            columns[table.flex] = max(min(_LEAST, columns[table.flex]), columns[table.flex] - over)
+    return columns
+
+
+def _aligned(each: Row, columns: Sequence[int], table: Table, look: Look) -> _Spans:
+    spans = [Span(" " * table.indent)]
+    for index, cell in enumerate(each.cells):
+        if not columns[index]:
+            continue  # a column in which nothing stands anywhere
+        text = shortened(cell.text, columns[index], look.unicode)
+        room = " " * (columns[index] - cells(text))
+        gap = Span(" " * _GAP)
+        spans += (
+            [Span(room), _with(cell, text), gap]
+            if index in table.right
+            else [_with(cell, text), Span(room), gap]
+        )
+    return tuple(spans)
+
+
+def _cut_to(spans: _Spans, look: Look) -> _Spans:
+    if not look.cut or look.width is None or _total(spans) <= look.width:
+        return spans
+    left, kept = look.width, []
+    for one in spans:
+        if cells(one.text) >= left:
+            kept.append(_with(one, shortened(one.text + "...", left, look.unicode)))
+            break
+        kept.append(one)
+        left -= cells(one.text)
+    return tuple(kept)
+
+
+def _stripped(spans: _Spans) -> _Spans:
+    """Return `spans` without blanks at the end."""
+    kept = list(spans)
+    while kept and not kept[-1].text.rstrip():
+        kept.pop()
+    if kept:
+        kept[-1] = _with(kept[-1], kept[-1].text.rstrip())
+    return tuple(kept)
+
+
+def _paint(spans: _Spans, look: Look) -> str:
+    return "".join(
+        f"\x1b[{one.style}m{one.text}\x1b[0m" if look.color and one.style and one.text.strip() else one.text
+        for one in spans
+    )
+
+
+def _total(spans: _Spans) -> int:
+    return sum(cells(one.text) for one in spans)
+
+
+def cells(text: str) -> int:
+    """Return how many cells of a terminal `text` takes."""
+    if text.isascii():
+        return len(text)
+    return sum(_cell(character) for character in text)
+
+
+def _cell(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
+
+
+def shortened(text: str, width: int, unicode: bool = True) -> str:
+    """Return `text` in at most `width` cells, with an ellipsis where something is left out."""
+    if cells(text) <= width:
+        return text
+    dots = "…" if unicode else "..."
+    kept, room = "", width - len(dots)
+    for character in text:
+        room -= _cell(character)
+        if room < 0:
+            break
+        kept += character
+    return (kept + dots)[:width] if width < len(dots) else kept + dots
+
+
+# What we draw with, and what stands in for it where the encoding has only ASCII.
+_ASCII = str.maketrans(
+    {
+        "✓": "*", "✗": "x", "○": "o", "◐": "~", "≠": "!", "…": "...", "→": "->", "–": "-", "━": "=", "─": "-",
+        "⠋": "|", "⠙": "/", "⠹": "-", "⠸": "\\", "⠴": "|", "⠦": "/", "⠧": "-", "⠏": "\\",
+    }
+)  # fmt: skip
+
+# A terminal obeys control characters, and directional ones make text read other than it is: both are spelled out.
+_CONTROLS = {
+    code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"
+} | {
+    code: f"\\u{code:04x}"
+    for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x2028, 0x2029)
+}
+
+
+def harmless(text: str) -> str:
+    """Return `text` with everything spelled out that a terminal would obey; line breaks stay, tabs become blanks."""
+    if text.isascii() and text.isprintable():
+        return text
+    return text.replace("\r\n", "\n").replace("\t", "    ").translate(_CONTROLS)
+
+
+def _shown(one: Span, look: Look, *, one_line: bool) -> Span:
+    text = harmless(look.redact(one.text))  # redacted first: afterwards a secret may be cut in two
+    if one_line:
+        text = text.replace("\n", " ")
+    return _with(one, text if look.unicode else text.translate(_ASCII))

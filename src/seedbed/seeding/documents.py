@@ -1,0 +1,177 @@
+"""A `.json` seed -> its rows with their lines, every number exact."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NoReturn
+
+from seedbed.seeding.given import Given, error
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_SHAPE = 'a list of objects, or {"table": …, "key": […], "rows": [objects]}'
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a file says; `table` and `key` are empty where it leaves them to convention."""
+
+    rows: tuple[Given, ...]
+    table: str = ""
+    key: tuple[str, ...] = ()
+
+
+class _Unfit(ValueError):
+    """JSON that another reader would take, and lose something of."""
+
+
+def read_json(text: str, path: str) -> Document:
+    """Return the rows of `text`: integers of any size, other numbers as Decimal. Raises SeedFileError."""
+    reader = _Reader(text, path)
+    try:
+        return reader.document()
+    except json.JSONDecodeError as wrong:
+        raise error(path, wrong.lineno, f"this is no JSON: {wrong.msg}", f"column {wrong.colno}") from None
+    except RecursionError:
+        raise error(path, reader.line, "the values are nested too deeply to be data") from None
+    except ValueError as wrong:  # ours, and a number beyond Python's limit of digits
+        raise error(path, reader.line, "a row cannot be read exactly", str(wrong)) from None
+
+
+class _Reader:
+    """Goes through the outermost brackets itself, because the decoder forgets where a row began."""
+
+    def __init__(self, text: str, path: str) -> None:
+        self._text = text
+        self._path = path
+        self._position = 0
+        self._decoder = json.JSONDecoder(
+            object_pairs_hook=_once, parse_float=Decimal, parse_constant=_no_constant
+        )
+        self._lines = (1, 0)  # (line, position) as far as lines were counted
+
+    @property
+    def line(self) -> int:
+        """The line of the value that comes next."""
+        line, counted = self._lines
+        line += self._text.count("\n", counted, self._position)
+        self._lines = (line, self._position)
+        return line
+
+    def document(self) -> Document:
+        opening = self._peek()
+        if opening == "[":
+            found = Document(self._rows())
+        elif opening == "{":
+            found = self._with_names()
+        else:
+            self._misshapen("the file holds neither a list nor an object" if opening else "the file is empty")
+        if self._peek():
+            raise json.JSONDecodeError("something follows the data", self._text, self._position)
+        return found
+
+    def _with_names(self) -> Document:
+        table, rows = "", None
+        key: tuple[str, ...] = ()
+        seen: set[str] = set()
+        for _ in self._members("{", "}"):
+            line = self.line
+            name = self._value()
+            if name in seen or not isinstance(name, str):
+                raise error(
+                    self._path, line, f"{name!r} is there twice" if name in seen else "a name is missing"
+                )
+            seen.add(name)
+            self._expect(":")
+            self._peek()
+            if name == "table":
+                table = self._name(self._value())
+            elif name == "key":
+                key = self._names(self._value())
+            elif name == "rows":
+                rows = self._rows()
+            else:
+                self._misshapen(f"there is no {name!r} in a seed")
+        if rows is None:
+            self._misshapen("there are no rows")
+        return Document(rows, table, key)
+
+    def _rows(self) -> tuple[Given, ...]:
+        if self._peek() != "[":
+            self._misshapen("the rows are no list")
+        return tuple(self._row() for _ in self._members("[", "]"))
+
+    def _row(self) -> Given:
+        line = self.line
+        value = self._value()
+        if not isinstance(value, Mapping):
+            raise error(self._path, line, "a row is no object", f"a seed is {_SHAPE}")
+        return Given(line, value)
+
+    def _members(self, opening: str, closing: str) -> Iterator[None]:
+        """Stop before each member between the brackets; the caller reads it."""
+        self._expect(opening)
+        if self._peek() == closing:
+            self._position += 1
+            return
+        while True:
+            self._peek()
+            yield
+            if self._peek() != ",":
+                self._expect(closing)
+                return
+            self._position += 1
+
+    def _peek(self) -> str:
+        """Return the next character that is no space, and stand before it; "" at the end."""
+        found = _SPACE.match(self._text, self._position)
+        self._position = found.end() if found else self._position
+        return self._text[self._position : self._position + 1]
+
+    def _expect(self, character: str) -> None:
+        if self._peek() != character:
+            raise json.JSONDecodeError(f"Expecting {character!r}", self._text, self._position)
+        self._position += 1
+
+    def _value(self) -> object:
+        try:
+            value, self._position = self._decoder.raw_decode(self._text, self._position)
+        except json.JSONDecodeError as wrong:
+            # The scanner counts from the value when nothing begins there; the text is the whole one.
+            raise json.JSONDecodeError(wrong.msg, self._text, wrong.pos) from None
+        return value
+
+    def _name(self, value: object) -> str:
+        if not isinstance(value, str) or not value:
+            self._misshapen("`table` is no name")
+        return value
+
+    def _names(self, value: object) -> tuple[str, ...]:
+        names = value.split(",") if isinstance(value, str) else value
+        if (
+            not isinstance(names, list)
+            or not names
+            or not all(isinstance(each, str) and each for each in names)
+        ):
+            self._misshapen("`key` is no list of names")
+        return tuple(each.strip() for each in names)
+
+    def _misshapen(self, what: str) -> NoReturn:
+        raise error(self._path, self.line, what, f"a seed is {_SHAPE}")
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Unfit(
+            f"{next(name for name in names if names.count(name) > 1)!r} is there twice in one object"
+        )
+    return members
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise _Unfit(f"{name} is no JSON")

@@ -1,0 +1,21 @@
+"""What the readers of files have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from seedbed.errors import Location, SeedFileError
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Named values and the line on which they stand: a row before anyone checked it against the others."""
+
+    line: int
+    values: Mapping[str, object]
+
+
+def error(path: str, line: int, what: str, because: str = "", try_: str = "") -> SeedFileError:
+    """Return the error about a place in a seed's file; line 0 is unknown."""
+    return SeedFileError(what, because=because, try_=try_, at=Location(path, line))

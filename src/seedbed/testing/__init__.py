@@ -1,0 +1,68 @@
+"""The contract that every engine keeps, as a test suite to subclass.
+
+::
+
+    from seedbed.testing import EngineContract, ResetContract
+
+    class TestMyEngine(EngineContract):
+        @pytest.fixture
+        def harness(self) -> MyHarness: ...
+
+`Harness` says what a test of an engine has to bring: texts in the engine's language, and a few looks and pokes
+at its server from outside. What only some engines can do is a contract of its own: `ResetContract`,
+`SchemaContract`, `UnlockContract`, `AtomicLoadContract`, `ScriptContract`. pytest is imported when one of the
+contracts is asked for, not before: the runner that the suite starts and kills lives here too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from seedbed.testing.harness import Harness, Hold, ScriptHarness
+
+if TYPE_CHECKING:
+    from seedbed.testing.bench import Bench
+    from seedbed.testing.contract import (
+        ApplyContract,
+        AtomicLoadContract,
+        EngineContract,
+        HistoryContract,
+        LeaseContract,
+        LoadContract,
+        ResetContract,
+        ResumeContract,
+        SchemaContract,
+        ScriptContract,
+        UnlockContract,
+    )
+
+__all__ = [
+    "ApplyContract",
+    "AtomicLoadContract",
+    "Bench",
+    "EngineContract",
+    "Harness",
+    "HistoryContract",
+    "Hold",
+    "LeaseContract",
+    "LoadContract",
+    "ResetContract",
+    "ResumeContract",
+    "SchemaContract",
+    "ScriptContract",
+    "ScriptHarness",
+    "UnlockContract",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Return a contract, importing pytest with it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "Bench":
+        from seedbed.testing.bench import Bench
+
+        return Bench
+    from seedbed.testing import contract
+
+    return getattr(contract, name)

@@ -1,0 +1,114 @@
+"""What an engine's own tests bring, so that the contract can be checked without knowing the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, runtime_checkable
+
+
+class Hold(Protocol):
+    """A server in which a step that waits does not come to its end."""
+
+    def wait_until_inside(self, timeout: float) -> bool:
+        """Return whether a step waits in the middle of itself on the server, after `timeout` seconds at most."""
+        ...
+
+
+class Harness(Protocol):
+    """One engine under test, seen from outside.
+
+    A *thing* is whatever a migration of this engine can make under a name: a table, a constraint, an index, an
+    item. Texts are whole migration files in the engine's language; the suite puts seedbed's facts above them as
+    `<comment> seedbed: phase=…`, gives each a version, and parses it with the engine.
+
+    A step that *waits* is inside the server for as long as a `hold` is open, and takes no time otherwise: a
+    lock that the harness takes on another connection, an open transaction, a proxy that keeps the request.
+    """
+
+    entry_point: str  # "package.module:attribute" of the engine, as its entry point says
+    suffix: str  # of the migration files below
+    comment: str  # what begins a comment in them: "--"
+    options: Mapping[str, Any]  # the engine's section of the manifest, as plain data
+    leaves_work: bool  # whether a killed runner's step goes on until the next owner ends it
+
+    def facts(self) -> Mapping[str, str]:
+        """Return the facts of a fresh, empty database of its own; plain data, a runner process gets them too."""
+        ...
+
+    def nowhere(self) -> Mapping[str, str]:
+        """Return the facts of a database where nobody answers."""
+        ...
+
+    # texts
+
+    def creates(self, thing: str) -> str:
+        """One atomic step that makes `thing`, and one that takes it away again. As a table, it has the columns
+        `id` (whole number, its key), `name` (text) and `visits` (whole number, 0 unless given)."""
+        ...
+
+    def adds(self, table: str) -> str:
+        """One atomic step that adds one more row to `table` every time it runs; no way down."""
+        ...
+
+    def fails(self, thing: str) -> str:
+        """One atomic step that makes `thing` and is then refused by the server."""
+        ...
+
+    def waits(self, thing: str) -> str:
+        """One atomic step that makes `thing` and then waits."""
+        ...
+
+    def probeable(self, thing: str, on: str) -> str:
+        """One step that is not atomic, waits and makes `thing` (on the table `on`, where it needs one), and one
+        such step that takes it away again; whether either took effect can be proven."""
+        ...
+
+    def unprovable(self, thing: str) -> str:
+        """One step that is not atomic, waits and makes `thing`; nobody can prove whether it took effect."""
+        ...
+
+    def repeatable(self, table: str) -> str:
+        """One step that is not atomic, waits, leaves one row in `table` however often it runs, and says so."""
+        ...
+
+    def backfill(self, table: str, batch: int) -> str:
+        """A backfill along `id` in batches of `batch` rows that adds 1 to `visits` of every row."""
+        ...
+
+    # looks and pokes, by connections that are not the engine's
+
+    def made(self, facts: Mapping[str, str]) -> Collection[str]:
+        """Return the names of all things that are there; seedbed's own left out."""
+        ...
+
+    def rows(self, facts: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
+        """Return the rows of `table` as {column: value}, in any order."""
+        ...
+
+    def audit(self, facts: Mapping[str, str]) -> Sequence[str]:
+        """Return the lines of the audit as text, oldest first; none where there is none."""
+        ...
+
+    def hold(self, facts: Mapping[str, str]) -> AbstractContextManager[Hold]:
+        """Make steps that wait go on waiting until the block ends."""
+        ...
+
+    def break_lease(self, facts: Mapping[str, str]) -> None:
+        """Take the lease away from whoever holds it: end its session, make it expire, delete its record."""
+        ...
+
+    def age_history(self, facts: Mapping[str, str]) -> None:
+        """Raise the format number of the stored history by one, as a newer seedbed would have written it."""
+        ...
+
+
+@runtime_checkable
+class ScriptHarness(Protocol):
+    """What `ScriptContract` wants besides."""
+
+    script_suffix: str
+
+    def script(self, table: str) -> str:
+        """A seed in the engine's own language that leaves the row with `id` 7 in `table`, run after run."""
+        ...

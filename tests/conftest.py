@@ -1,0 +1,56 @@
+"""Fixtures that all tests share: a real PostgreSQL for the session, fresh databases on it, throw-away projects."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
+from tests.projects import ProjectFiles
+
+pytest_plugins: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def postgres_server(testrun_uid: str) -> Iterator[EmbeddedServer]:
+    """A PostgreSQL that all workers of this run share; SEEDBED_PG_BIN chooses which."""
+    home = Path(tempfile.gettempdir()) / f"seedbed-tests-{os.getuid()}-{testrun_uid[:8]}"
+    home.mkdir(mode=0o755, exist_ok=True)
+    with embedded(home) as server:
+        yield server
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def new_database(postgres_server: EmbeddedServer) -> Iterator[Callable[[], str]]:
+    """A function that makes an empty database and returns its name; they are dropped after the test."""
+    made: list[str] = []
+
+    def make() -> str:
+        name = f"t_{uuid.uuid4().hex[:16]}"
+        postgres_server.ensure_database(name)
+        made.append(name)
+        return name
+
+    yield make
+    for name in made:
+        postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def postgres_database(postgres_server: EmbeddedServer, new_database: Callable[[], str]) -> str:
+    """The conninfo of an empty database."""
+    facts = postgres_server.dsn(new_database())
+    return " ".join(f"{key}={value}" for key, value in facts.items())
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> ProjectFiles:
+    """An empty project of one service `user` with one PostgreSQL database."""
+    return ProjectFiles(tmp_path)

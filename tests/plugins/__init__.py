@@ -1,0 +1,1 @@
+"""pytest plugins of this repository's own test run."""

@@ -1,0 +1,284 @@
+"""A database in one JSON file: as small as an engine can be that people could use.
+
+A section is one atomic step, because every write is one rename. The lease is a lock on a file beside it; a
+number in the store, raised by every owner, fences those who lost it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from seedbed.engines.base import Variable
+from seedbed.errors import (
+    Busy,
+    LeaseLost,
+    Location,
+    MigrationFileError,
+    Refused,
+    StepFailed,
+    Unreachable,
+    UsageError,
+)
+from seedbed.model.environment import Target
+from seedbed.model.event import Event, LeaseAwaited, Listener, WorkFinished, WorkStarted
+from seedbed.model.facts import fact_lines, parse_facts
+from seedbed.model.history import FORMAT, History, Identity, Owner, Revision, State
+from seedbed.model.migration import Direction, Migration, MigrationFile, Phase, Step, Work
+from seedbed.model.secret import Secret
+from seedbed.model.seed import Dataset, Loaded, Rows
+
+Store = dict[str, Any]
+EMPTY: Store = {"format": FORMAT, "identity": None, "history": {}, "audit": [], "tables": {}, "token": 0}
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """There is nothing to choose."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """The directory of a store."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        return ()
+
+    def read(self) -> Store:
+        file = self.path / "store.json"
+        return {**EMPTY, **json.loads(file.read_text())} if file.exists() else json.loads(json.dumps(EMPTY))
+
+    def write(self, store: Store) -> None:
+        fresh = self.path / "store.json.new"
+        fresh.write_text(json.dumps(store))
+        fresh.rename(self.path / "store.json")
+
+
+def refused(step: Step, path: str, line: int, because: str) -> StepFailed:
+    return StepFailed(
+        f"{path} was refused", because=because, try_="correct it", at=Location(path, step.line + line)
+    )
+
+
+def carry_out(tables: dict[str, dict[str, Any]], words: list[str]) -> None:
+    """Change `tables` as one statement says. Raises ValueError."""
+    match words:
+        case ["make", name] if name not in tables:
+            tables[name] = {}
+        case ["unmake", name] if name in tables:
+            del tables[name]
+        case ["more", name] if name in tables:
+            key = len(tables[name]) + 1
+            tables[name][str(key)] = {"id": key}
+        case ["visit", name] if name in tables:
+            for row in tables[name].values():
+                row["visits"] = row.get("visits", 0) + 1
+        case _:
+            raise ValueError(f"it cannot be done: {' '.join(words)}")
+
+
+class Session:
+    """A look at the file."""
+
+    server = "toy 1"
+
+    def __init__(self, target: Target, address: Address) -> None:
+        self.target, self.address = target.id, address
+
+    def history(self) -> History:
+        store = self.address.read()
+        if store["format"] > FORMAT:
+            raise Refused("the store is newer than this seedbed", because=f"its format is {store['format']}")
+        known = [store["history"][key] for key in sorted(store["history"])]
+        identity = Identity(**store["identity"]) if store["identity"] else None
+        return History(identity, tuple(msgspec.convert(each, Revision) for each in known))
+
+    @contextmanager
+    def lease(self, owner: Owner, *, wait: float, listener: Listener) -> Iterator[Lease]:
+        self.history()
+        with (self.address.path / "lock").open("a+") as lock:
+            self._acquire(lock.fileno(), wait, listener)
+            store = self.address.read()
+            store["token"] += 1
+            self.address.write(store)
+            yield Lease(self, owner, store["token"])
+
+    def _acquire(self, lock: int, wait: float, listener: Listener) -> None:
+        began = time.monotonic()
+        while True:
+            try:
+                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waited = time.monotonic() - began
+            if waited >= wait:
+                raise Busy(f"{self.target} is busy", because="another process holds its lock")
+            listener(LeaseAwaited(self.target, "another process", waited))
+            time.sleep(min(0.1, wait))
+
+    def interrupt(self) -> None:
+        """Nothing takes long here."""
+
+
+class Lease:
+    """The right to replace the file."""
+
+    def __init__(self, session: Session, owner: Owner, token: int) -> None:
+        self.session, self.owner, self.token = session, owner, token
+
+    def _change(self, change: Callable[[Store], None]) -> None:
+        """Write what `change` makes of the store, all of it or nothing."""
+        store = self.session.address.read()
+        if store["token"] != self.token:
+            raise LeaseLost("the lease is gone", because="another owner has been there since")
+        change(store)
+        self.session.address.write(store)
+
+    def history(self) -> History:
+        return self.session.history()
+
+    def stamp(self, identity: Identity) -> None:
+        self._change(lambda store: store.update(identity=asdict(identity)))
+
+    def apply(self, works: Sequence[Work]) -> Iterator[Event]:
+        for work in works:
+            it, target, began = work.migration, self.session.target, time.monotonic()
+            yield WorkStarted(target, it.version, it.name, work.direction)
+            self._change(lambda store, work=work: self._run(store, work))  # type: ignore[misc]
+            yield WorkFinished(target, it.version, it.name, work.direction, time.monotonic() - began)
+
+    def _run(self, store: Store, work: Work) -> None:
+        it = work.migration
+        for step in it.steps(work.direction):
+            for number, line in enumerate(step.body.splitlines()):
+                try:
+                    carry_out(store["tables"], line.split())
+                except ValueError as error:
+                    raise refused(step, it.path, number, str(error)) from error
+        if work.direction is Direction.DOWN:
+            del store["history"][it.version]
+            return
+        now = datetime.now(UTC)
+        revision = Revision(
+            it.version, it.name, it.checksum, it.phase, State.APPLIED, owner=self.owner.who, applied_at=now
+        )
+        store["history"][it.version] = msgspec.to_builtins(revision)
+
+    def record(self, revision: Revision, *, actor: str, because: str) -> None:
+        def change(store: Store) -> None:
+            store["history"][revision.version] = msgspec.to_builtins(revision)
+            store["audit"].append(f"{actor} recorded {revision.version}: {because}")
+
+        self._change(change)
+
+    def forget(self, version: str, *, actor: str, because: str) -> None:
+        def change(store: Store) -> None:
+            store["history"].pop(version, None)
+            store["audit"].append(f"{actor} forgot {version}: {because}")
+
+        self._change(change)
+
+    def load(self, dataset: Dataset) -> Iterator[Loaded]:
+        loaded: list[Loaded] = []
+
+        def change(store: Store) -> None:
+            for part in dataset.parts:
+                assert isinstance(part, Rows)
+                if part.table not in store["tables"]:
+                    raise StepFailed(f"{part.path} was refused", because=f"there is no {part.table}")
+                loaded.append(self._load(store["tables"][part.table], part))
+
+        self._change(change)
+        yield from loaded
+
+    def _load(self, table: dict[str, Any], part: Rows) -> Loaded:
+        inserted = updated = 0
+        for values in part.rows:
+            row = dict(zip(part.columns, values, strict=True))
+            before = table.get(str(row["id"]))
+            table[str(row["id"])] = after = {**(before or {}), **row}
+            inserted += before is None
+            updated += before is not None and before != after
+        return Loaded(part.path, inserted, updated, len(part.rows) - inserted - updated)
+
+
+class Embedded:
+    """Directories in a directory."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def facts(self, database: str) -> Mapping[str, str]:
+        path = self.home / database.replace("/", "-")
+        path.mkdir(parents=True, exist_ok=True)
+        return {"path": str(path)}
+
+
+class ToyEngine:
+    """A JSON file."""
+
+    name = "toy"
+    options: type[Any] = Options
+    variables: Sequence[Variable] = (Variable("TOY_PATH", "path", required=True),)
+    suffixes: Sequence[str] = (".toy",)
+    template = "# {summary}\n{facts}# migrate:up\n\n# migrate:down\n"
+
+    def address(self, facts: Mapping[str, str | Secret], options: Any) -> Address:
+        path = facts.get("path")
+        if not isinstance(path, str):
+            raise UsageError("a toy needs its path", try_="set TOY_PATH")
+        return Address(Path(path))
+
+    @contextmanager
+    def _embedded(self, home: Path) -> Iterator[Embedded]:
+        yield Embedded(home)
+
+    def embedded(self, home: Path) -> AbstractContextManager[Embedded]:
+        return self._embedded(home)
+
+    def parse(self, file: MigrationFile) -> Migration:
+        parts: dict[str, list[tuple[int, str]]] = {"head": []}
+        part = "head"
+        for number, line in enumerate(file.source.data.decode().splitlines(), 1):
+            if line.startswith("# migrate:"):
+                part = line.removeprefix("# migrate:").strip()
+                parts[part] = []
+            elif line.strip():
+                parts[part].append((number, line))
+        if not parts.get("up"):
+            raise MigrationFileError("there is nothing to do", at=Location(file.path))
+        facts = {each.key: each.value for each in parse_facts(fact_lines(parts["head"], "#"), file.path)}
+        up, down = (self._steps(parts.get(name, [])) for name in ("up", "down"))
+        phase = Phase(facts.get("phase", Phase.EXPAND))
+        return Migration(file.version, file.name, file.path, file.checksum, phase, up, down)
+
+    def _steps(self, lines: list[tuple[int, str]]) -> tuple[Step, ...]:
+        return (Step(0, "\n".join(line for _, line in lines), lines[0][0]),) if lines else ()
+
+    def connect(self, target: Target) -> AbstractContextManager[Session]:
+        return self._connect(target)
+
+    @contextmanager
+    def _connect(self, target: Target) -> Iterator[Session]:
+        address = target.address
+        assert isinstance(address, Address)
+        if not os.access(address.path, os.W_OK):
+            raise Unreachable(f"there is no store at {address}", try_="make the directory")
+        yield Session(target, address)
+
+
+engine = ToyEngine()

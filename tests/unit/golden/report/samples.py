@@ -1,0 +1,233 @@
+"""A plan, a status, outcomes, events and an error that the golden files of the reports are made from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+from seedbed.errors import Location, MigrationFileError
+from seedbed.model.event import (
+    Event,
+    LeaseAwaited,
+    Noticed,
+    Repaired,
+    Retrying,
+    SeedLoaded,
+    StepProbed,
+    TakenOver,
+    TargetDone,
+    TargetEmptied,
+    TargetFailed,
+    TargetReached,
+    TargetSkipped,
+    TargetStamped,
+    WorkFinished,
+    WorkProgressed,
+    WorkStarted,
+)
+from seedbed.model.migration import Backfill, Direction, Irreversibility, Migration, MigrationRef, Phase, Step
+from seedbed.model.plan import Action, DatabasePlan, Held, Plan
+from seedbed.model.status import DatabaseStatus, MigrationStatus, Standing, Status
+
+USER, PAYMENT, REVIEWS = "user/postgres", "payment/postgres", "reviews/postgres"
+USERS, NAMES, DROP = "20260112093000", "20260316090000", "20260330090000"
+INVOICES, SEARCH, INDEX = "20260209100000", "20260220090000", "20260220091500"
+
+
+def _step(index: int, summary: str, **facts: object) -> Step:
+    return Step(index, f"{summary};", 1, summary=summary, **facts)  # type: ignore[arg-type]
+
+
+def _migration(version: str, name: str, phase: Phase, *up: Step, **facts: object) -> Migration:
+    path = f"services/{name}/{version}.sql"
+    down = facts.pop("down", (_step(0, "DROP TABLE users"),))
+    return Migration(version, name, path, version[:8] * 8, phase, up, down, **facts)  # type: ignore[arg-type]
+
+
+CREATE = _migration(USERS, "create_users", Phase.EXPAND, _step(0, "CREATE TABLE users (id bigint, …)"))
+BACKFILL = _migration(
+    NAMES,
+    "name_backfill_parts",
+    Phase.MIGRATE,
+    _step(0, "UPDATE users SET given = …", atomic=False, backfill=Backfill("users", "id", 1000)),
+    irreversible=Irreversibility("names cannot be put together again"),
+    down=(),
+)
+ADD = _migration(SEARCH, "add_search", Phase.EXPAND, _step(0, "ALTER TABLE reviews\n  ADD search tsvector"))
+CONCURRENTLY = _migration(
+    INDEX,
+    "index_search",
+    Phase.EXPAND,
+    _step(0, "SET maintenance_work_mem = '1GB'"),
+    _step(1, "CREATE INDEX CONCURRENTLY reviews_search ON reviews USING gin (search)", atomic=False),
+    after=(MigrationRef(USER, NAMES),),
+)
+CONTRACT = _migration(DROP, "name_drop_whole", Phase.CONTRACT, _step(0, "ALTER TABLE users DROP name"), down=())
+
+
+def plan() -> Plan:
+    """Return a plan with all that a plan may have."""
+    user = (Action(USER, CREATE), Action(USER, BACKFILL, resumes=True), Action(USER, CONTRACT))
+    reviews = (Action(REVIEWS, ADD), Action(REVIEWS, CONCURRENTLY, waits_for=(MigrationRef(USER, NAMES),)))
+    held = (
+        Held(MigrationRef(REVIEWS, "20260508090000"), "language_not_null", Phase.CONTRACT, "beyond --to 20260424"),
+    )
+    return Plan(
+        "staging",
+        Direction.UP,
+        (
+            DatabasePlan(PAYMENT, (), (), ("d0" * 32,)),
+            DatabasePlan(REVIEWS, reviews, held, ("a0" * 32, "a1" * 32, "a2" * 32)),
+            DatabasePlan(USER, user, (), ("b0" * 32, "b1" * 32, "b2" * 32, "b3" * 32)),
+        ),
+        (tuple(each.ref for each in (*user, reviews[0])), (reviews[1].ref,)),
+    )
+
+
+def plan_down() -> Plan:
+    action = Action(USER, CREATE, Direction.DOWN)
+    return Plan("dev-ana", Direction.DOWN, (DatabasePlan(USER, (action,), (), ("c0" * 32,)),), ((action.ref,),))
+
+
+def plan_held() -> Plan:
+    ref = MigrationRef(USER, DROP)
+    because = "contract waits: the gate is at migrate"
+    held = DatabasePlan(USER, (), (Held(ref, "name_drop_whole", Phase.CONTRACT, because),), ("c0" * 32,))
+    return Plan("prod", Direction.UP, (held,), (), Phase.MIGRATE)
+
+
+def plan_empty() -> Plan:
+    return Plan("prod", Direction.UP, (DatabasePlan(USER, ()), DatabasePlan(PAYMENT, ())))
+
+
+def status() -> Status:
+    """Return a status with every standing, a database without migrations and one that did not answer."""
+    at = datetime(2026, 1, 12, 11, 30, 7, 250000, tzinfo=timezone(timedelta(hours=2)))
+    user = (
+        MigrationStatus(USERS, "create_users", Standing.APPLIED, "expand", at, 12),
+        MigrationStatus(
+            "20260114140000", "create_auth", Standing.EDITED, "expand", at, 3400, "its file has changed since"
+        ),
+        MigrationStatus("20260119101500", "add_passkey", Standing.MISSING, "expand", at, 0, "there is no file"),
+        MigrationStatus("20260126083000", "create_roles", Standing.LATE, "expand"),
+        MigrationStatus(NAMES, "name_backfill_parts", Standing.STARTED, "migrate", None, 0, "step 1 of 2"),
+        MigrationStatus("20260420090000", "email_unique", Standing.UNKNOWN, "expand", None, 0, "step 2 in hand"),
+        MigrationStatus(DROP, "name_drop_whole", Standing.PENDING),
+    )
+    payment = (MigrationStatus(INVOICES, "create_invoices", Standing.APPLIED, "expand", at, 125_000),)
+    return Status(
+        "staging",
+        (
+            DatabaseStatus("chat/memory", "memory", "memory 1"),
+            DatabaseStatus(
+                PAYMENT, "app@db-1:5432/payment", "PostgreSQL 18.6", f"{PAYMENT} of edtech in staging", payment
+            ),
+            DatabaseStatus(
+                REVIEWS, "app@db-2:5432/reviews", error="app@db-2:5432 refuses the connection", exit_code=4
+            ),
+            DatabaseStatus(USER, "app@db-1:5432/user", "PostgreSQL 18.6", f"{USER} of edtech in staging", user),
+        ),
+    )
+
+
+def status_up_to_date() -> Status:
+    return Status("staging", (status().databases[1],))
+
+
+FAILED = TargetFailed(
+    REVIEWS,
+    "20260220090000_add_search failed on reviews/postgres: column «search» exists already",
+    "DETAIL: somebody was here",
+    "look who added it",
+    "services/reviews/postgres/migrations/20260220090000_add_search.sql:14:3",
+    7,
+    SEARCH,
+)
+
+
+def applied() -> tuple[Event, ...]:
+    """Return the events of an apply in which all went well."""
+    return (
+        TargetReached(PAYMENT, "PostgreSQL 18.6"),
+        TargetReached(USER, "PostgreSQL 18.6"),
+        TargetDone(PAYMENT),
+        TargetStamped(USER, f"{USER} of edtech in staging"),
+        WorkStarted(USER, USERS, "create_users", "up"),
+        WorkFinished(USER, USERS, "create_users", "up", 0.012),
+        WorkStarted(USER, NAMES, "name_backfill_parts", "up"),
+        WorkProgressed(USER, NAMES, 1000, 2500, "rows", "up to id 1000"),
+        WorkProgressed(USER, NAMES, 2000, 2500, "rows", "up to id 2000"),
+        WorkProgressed(USER, NAMES, 2500, 2500, "rows", "up to id 2500"),
+        WorkFinished(USER, NAMES, "name_backfill_parts", "up", 3.42),
+        TargetDone(USER, (DROP,)),
+    )
+
+
+def eventful() -> tuple[Event, ...]:
+    """Return one of every event there is, of an apply in which not all went well."""
+    return (
+        *applied()[:-1],
+        TargetReached(REVIEWS, "PostgreSQL 18.6"),
+        LeaseAwaited(REVIEWS, "ana@laptop pid 4711", 0.0),
+        LeaseAwaited(REVIEWS, "ana@laptop pid 4711", 1.0),
+        TakenOver(REVIEWS, "ALTER TABLE reviews, running for 12 s, was cancelled"),
+        WorkStarted(REVIEWS, INDEX, "index_search", "up", 2, resumed=True),
+        StepProbed(REVIEWS, INDEX, 1, "index reviews_search is there and valid: it took effect"),
+        WorkProgressed(REVIEWS, INDEX, 2, 2, "statements", "CREATE INDEX CONCURRENTLY reviews_search"),
+        WorkFinished(REVIEWS, INDEX, "index_search", "up", 125.2),
+        WorkStarted(REVIEWS, SEARCH, "add_search", "up"),
+        Retrying(REVIEWS, SEARCH, "canceling statement due to lock timeout", 1, 0.35),
+        Noticed(REVIEWS, SEARCH, "NOTICE", "table rewritten"),
+        Noticed(REVIEWS, SEARCH, "WARNING", "there is no transaction in progress\nHINT: begin one"),
+        FAILED,
+        TargetSkipped("chat/memory", f"{INDEX}_x: it comes after {REVIEWS}:{SEARCH}, and that one failed", (INDEX,)),
+        Repaired("ai/memory", "20260101000000", "step 2 of 2 took effect: it is applied"),
+        TargetDone("ai/memory"),
+        TargetEmptied("demo/memory", "2 tables and the history"),
+        TargetDone("demo/memory"),
+        TargetDone(USER, (DROP,)),
+    )
+
+
+def seeded() -> tuple[Event, ...]:
+    return (
+        SeedLoaded(PAYMENT, "reference", "01_currencies.csv", 0, 0, 160),
+        SeedLoaded(PAYMENT, "reference", "02_countries.csv", 12_400, 3, 0),
+        TargetDone(PAYMENT),
+        SeedLoaded(USER, "fixture", "01_users.csv", 0, 0, 42),
+        TargetDone(USER),
+    )
+
+
+def seeded_again() -> tuple[Event, ...]:
+    return (SeedLoaded(USER, "fixture", "01_users.csv", 0, 0, 42), TargetDone(USER))
+
+
+def failed_untouched() -> tuple[Event, ...]:
+    return (TargetFailed(USER, "app@db-1:5432 refuses the connection", "", "start it", "", 4),)
+
+
+def interrupted() -> tuple[Event, ...]:
+    return (
+        WorkFinished(USER, USERS, "create_users", "up", 0.012),
+        TargetFailed(USER, "stopped between two steps", "Ctrl-C", "run the same command again", "", 130),
+        TargetReached(PAYMENT, "PostgreSQL 18.6"),
+    )
+
+
+def unknown() -> tuple[Event, ...]:
+    what = "nobody knows whether statement 2 of 20260220091500_index_search took effect on reviews/postgres"
+    try_ = "look, then `seedbed repair 20260220091500 --applied`"
+    return (TargetFailed(REVIEWS, what, "a former run began it", try_, "", 5, INDEX),)
+
+
+def error() -> MigrationFileError:
+    return MigrationFileError(
+        "COMMIT ends the transaction that the history is written in",
+        because="a migration's transaction belongs to seedbed",
+        try_="leave COMMIT out, or say transaction:false",
+        at=Location("services/user/postgres/migrations/20260112093000_create_users.sql", 12, 1),
+    )
+
+
+def utc() -> datetime:
+    return datetime(2026, 1, 12, 9, 30, 7, tzinfo=UTC)

@@ -51,7 +51,9 @@ class ProjectFiles:
         text = f'[platform]\nname = "sample"\n{sections}{environments}{more}'
         (self.root / "seedbed.toml").write_text(text, encoding="utf-8")
 
-    def migration(self, name: str, up: str, down: str | None = None, *, facts: str = "", **where: str) -> Path:
+    def migration(
+        self, name: str, up: str, down: str | None = None, *, facts: str = "", **where: str
+    ) -> Path:
         """Write `name` (version and label, without suffix); `where`: service, options, suffix."""
         directory = self.root / "services" / where.get("service", "user") / "postgres" / "migrations"
         options = where.get("options", "")

@@ -75,15 +75,14 @@ class Frame:
         from seedbed.report.progress import listener_for
 
         stop = Stop()
-        with signals(stop), listener_for(self.out) as listener:
+        names = [str(each.id) for each in databases]
+        with signals(stop), listener_for(self.out, targets=names) as listener:
             told: Listener = _deaf if silent else listener
             with self.project.reaching(env, databases, listener=told, stop=stop, wait=wait) as reach:
                 yield reach
 
     def document(self, document: dict[str, Any]) -> None:
-        from seedbed.report.documents import dumps
-
-        self.out.result(dumps(document))
+        self.out.document(document)
 
     def finish(self, reach: Reach, outcome: Outcome, lines: Sequence[Any] = ()) -> None:
         """Show how it ended and leave with its exit code."""
@@ -93,7 +92,7 @@ class Frame:
         if self.as_json:
             self.document(outcome_document(outcome, reach.events, self.command))
         else:
-            self.out.lines([*lines, *outcome_text(outcome, self.command)])
+            self.out.result([*lines, *outcome_text(outcome, self.command)])
         self.leave(outcome.exit_code)
 
     def leave(self, code: ExitCode) -> None:
@@ -105,17 +104,15 @@ class Frame:
             from seedbed.report.documents import error_document
 
             self.document(error_document(error))
-        from seedbed.report.texts import error_text
-
-        self.out.errors(error_text(error))
+        self.out.error(error)
         if self.verbose > 1:
-            self.out.trace(traceback.format_exc())
+            self.out.log(traceback.format_exc(), level=-1)
         return error.exit_code
 
     def crash(self) -> ExitCode:
         """Show that this was a bug: one line, and the traceback, which never holds values of variables."""
-        self.out.trace(traceback.format_exc())
-        self.out.trace("this is a bug in seedbed: please report it with the lines above\n")
+        self.out.log(traceback.format_exc(), level=-1)
+        self.out.log("this is a bug in seedbed: please report it with the lines above", level=-1)
         return ExitCode.BUG
 
 

@@ -79,4 +79,4 @@ def show_plan(frame: Frame, plan: Plan) -> None:
     if frame.as_json:
         frame.document(plan_document(plan))
     else:
-        frame.out.lines(plan_text(plan))
+        frame.out.result(plan_text(plan))

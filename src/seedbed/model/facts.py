@@ -40,7 +40,9 @@ def parse_facts(lines: Iterable[tuple[int, str]], path: str) -> tuple[Fact, ...]
         while text[position:].strip():
             token = _TOKEN.match(text, position)
             if token is None:
-                raise fact_error(path, line, f"cannot read {text[position:].strip()!r}", 'key=value because "…"')
+                raise fact_error(
+                    path, line, f"cannot read {text[position:].strip()!r}", 'key=value because "…"'
+                )
             position = token.end()
             if token["key"]:
                 value = token["quoted"] if token["quoted"] is not None else token["value"] or ""
@@ -52,7 +54,9 @@ def parse_facts(lines: Iterable[tuple[int, str]], path: str) -> tuple[Fact, ...]
     return tuple(found)
 
 
-def refuse_unknown(facts: Sequence[Fact], known: Collection[str], repeatable: Collection[str], path: str) -> None:
+def refuse_unknown(
+    facts: Sequence[Fact], known: Collection[str], repeatable: Collection[str], path: str
+) -> None:
     """Raise MigrationFileError for a fact that is not in `known`, or stated twice and not in `repeatable`."""
     seen: set[str] = set()
     for fact in facts:

@@ -89,7 +89,7 @@ class Step:
     """What commits or fails alone; `body` is text in the engine's own language.
 
     `atomic`: commits together with its history record. `repeatable`: may be run again when nobody knows
-    whether it took effect. `line`: of the body's first character in the file. `summary`: one line for people.
+    whether it took effect. `line`: of the body's first character in the file. `summary`: one line for people. `keeps_session`: cannot leave session settings behind.
     """
 
     index: int
@@ -99,6 +99,7 @@ class Step:
     repeatable: bool = False
     summary: str = ""
     backfill: Backfill | None = None
+    keeps_session: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ def plan_document(plan: Plan) -> Document:
         "environment": plan.environment,
         "direction": plan.direction.value,
         "gate": plan.gate.value,
+        "to": plan.to,
+        "out_of_order": plan.out_of_order,
         "databases": [_database_plan(each) for each in plan.databases],
         "stages": [[str(ref) for ref in stage] for stage in plan.stages],
     }

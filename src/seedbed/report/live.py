@@ -29,7 +29,8 @@ from seedbed.report.tracking import Stage, Track, done_word
 from seedbed.report.words import duration
 
 _SPINNER = "⠋⠙⠹⠸⠴⠦⠧⠏"
-_BAR = 16  # cells
+_BAR = 12  # cells
+_WHAT = 3  # the column that gives way on a narrow terminal
 _ON_ITS_ROW = (  # what the row shows well enough; anything else is printed above
     SeedLoaded,
     TargetDone,
@@ -48,7 +49,15 @@ _SIGNS = {
     Stage.FAILED: Span("✗", Style.BAD),
     Stage.SKIPPED: Span("○", Style.WARN),
 }
-_ACTIVE = {Stage.WORKING: 0, Stage.QUEUED: 1, Stage.FAILED: 2}
+_BY_INTEREST = (  # which rows go first where there is no room for all: the last of these
+    Stage.WORKING,
+    Stage.QUEUED,
+    Stage.FAILED,
+    Stage.READY,
+    Stage.WAITING,
+    Stage.SKIPPED,
+    Stage.DONE,
+)
 
 
 class Live(Progress):
@@ -77,8 +86,12 @@ class Live(Progress):
         self.paint()
 
     def close(self) -> None:
+        """Leave the rows as they are in the end; where nothing was ever told, leave nothing."""
         self._over = True
-        self.paint()
+        if any(each.began is not None for each in self.tracks.values()):
+            self.paint()
+        else:
+            self.erase()
         self._painted = []
         self.output.overlay = None
 
@@ -113,13 +126,13 @@ class Live(Progress):
         tracks = list(self.tracks.values())
         room = max(1, self._size()[1] - 2)
         if self._over or len(tracks) <= room:
-            return [Table(tuple(self._row(each) for each in tracks))]
-        most_active = sorted(tracks, key=lambda each: _ACTIVE.get(each.stage, 9))
-        shown = most_active[: room - 1]
-        hidden = Counter(each.stage.name.lower() for each in most_active[room - 1 :])
+            return [Table(tuple(self._row(each) for each in tracks), flex=_WHAT)]
+        by_interest = sorted(tracks, key=lambda each: _BY_INTEREST.index(each.stage))
+        shown = by_interest[: room - 1]
+        hidden = Counter(each.stage.name.lower() for each in by_interest[room - 1 :])
         more = ", ".join(f"{many} {stage}" for stage, many in hidden.items())
         rows = [self._row(each) for each in tracks if each in shown]
-        return [Table(tuple(rows)), line((f"… and {more}", Style.DIM))]
+        return [Table(tuple(rows), flex=_WHAT), line((f"… and {more}", Style.DIM))]
 
     def _row(self, track: Track) -> Row:
         sign = _SIGNS[track.stage]
@@ -136,7 +149,7 @@ class Live(Progress):
             case Stage.QUEUED:
                 return _position(track), Span(track.note, Style.WARN)
             case Stage.WORKING:
-                return _position(track), self._work(track)
+                return _position(track), *self._work(track)
             case Stage.DONE:
                 return "", Span(track.summary(), Style.GOOD if track.finished or track.rows else Style.DIM)
             case Stage.FAILED:
@@ -144,11 +157,12 @@ class Live(Progress):
             case Stage.SKIPPED:
                 return _position(track), Span(f"skipped because {track.note}", Style.WARN)
 
-    def _work(self, track: Track) -> str:
+    def _work(self, track: Track) -> tuple[str, str]:
+        """Return what a target works at, and how far it is."""
         if not track.current:
-            return track.label("") or f"{track.finished} {done_word(track.direction)}"
-        parts = [track.label(track.current)]
+            return f"{track.finished} {done_word(track.direction)}" if track.finished else "at work", ""
         running = track.works[track.current]
+        parts = []
         if track.meter is not None:
             parts += [bar(track.meter.fraction), track.meter.words()]
         elif running.steps > 1:
@@ -156,8 +170,8 @@ class Live(Progress):
         if track.meter is None and self.clock() - running.began >= 1:
             parts.append(duration(self.clock() - running.began))
         if self._over:
-            parts.append("stopped")
-        return "  ".join(part for part in parts if part)
+            parts.insert(0, "stopped")
+        return track.label(track.current), "  ".join(part for part in parts if part)
 
 
 def _position(track: Track) -> str:

@@ -65,6 +65,8 @@ def _plan() -> Schema:
         "environment": _STRING,
         "direction": _one_of(Direction),
         "gate": _one_of(Phase),
+        "to": _or_null(_STRING),
+        "out_of_order": _BOOLEAN,
         "databases": _list(_database_plan()),
         "stages": _list(_list(_STRING)),
     }

@@ -121,7 +121,7 @@ def _laid_out(element: Line | Table, look: Look) -> Iterator[_Spans]:
         if isinstance(each, Line):
             yield from _line(each, look)
         else:
-            yield _stripped(_cut_to(_aligned(each, columns, element, look), look))
+            yield _cut_to(_stripped(_aligned(each, columns, element, look)), look)
 
 
 def _line(each: Line, look: Look) -> Iterator[_Spans]:
@@ -135,7 +135,7 @@ def _line(each: Line, look: Look) -> Iterator[_Spans]:
     if each.flex is not None and len(lines) == 1:
         lines[0] = _flexed(lines[0], each.flex + 1, look)
     for whole in lines:
-        yield _stripped(_cut_to(tuple(whole), look))
+        yield _cut_to(_stripped(tuple(whole)), look)
 
 
 def _with(one: Span, text: str) -> Span:

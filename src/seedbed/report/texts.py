@@ -13,7 +13,7 @@ from seedbed.model.outcome import Outcome, Result, TargetOutcome
 from seedbed.model.plan import Action, DatabasePlan, Held, Plan
 from seedbed.model.status import DatabaseStatus, MigrationStatus, Standing, Status
 from seedbed.report.styles import Line, Row, Span, Style, Table, line, row
-from seedbed.report.words import count, duration, number
+from seedbed.report.words import and_so_on, count, duration, number
 
 Lines = list[Line | Table]
 
@@ -168,7 +168,7 @@ def _short(status: DatabaseStatus) -> Row:
         (status.database, Style.BOLD),
         (_counts(status), style),
         (status.server, Style.DIM),
-        (f"{status.error.splitlines()[0]}" if status.error else status.address, Style.DIM),
+        (status.error or status.address, Style.DIM),
     )
 
 
@@ -209,7 +209,7 @@ def _database_status(status: DatabaseStatus) -> Lines:
 
 def _migration(each: MigrationStatus) -> Row:
     sign, style = _STANDINGS[each.standing]
-    took = duration(each.duration_ms / 1000) if each.applied_at else ""
+    took = duration(each.duration_ms / 1000) if each.duration_ms else ""  # 0: nobody measured
     return row(
         (sign, style),
         (each.standing.value, style),
@@ -244,6 +244,7 @@ def _standing(status: Status) -> Line:
 
 # outcomes
 
+_STOPPED = {ExitCode.INTERRUPTED, ExitCode.TERMINATED}
 _DONE = {
     "apply": "applied",
     "revert": "reverted",
@@ -271,10 +272,7 @@ def _target(each: TargetOutcome, verb: str) -> Iterator[Row | Line]:
         yield line((f"{failed.at}: {failed.error}" if failed.at else failed.error, Style.BAD), indent=4)
         yield from _reasons(failed.because, failed.try_, indent=4)
     if each.held:
-        shown = ", ".join(each.held[:5]) + (
-            f" and {number(len(each.held) - 5)} more" if len(each.held) > 5 else ""
-        )
-        yield line((f"held: {shown}", Style.DIM), indent=4)
+        yield line((f"held: {and_so_on(each.held)}", Style.DIM), indent=4)
 
 
 def _ended(each: TargetOutcome, verb: str) -> str:
@@ -286,7 +284,8 @@ def _ended(each: TargetOutcome, verb: str) -> str:
             return did or _DONE.get(verb, "changed")
         case Result.FAILED:
             after = f", after {did}" if did else ", part of it stayed" if each.touched else ""
-            return f"failed{after}"
+            stopped = each.error is not None and each.error.exit_code in _STOPPED
+            return f"{'stopped' if stopped else 'failed'}{after}"
         case Result.SKIPPED:
             return f"skipped because {each.because}" + (f", after {did}" if did else "")
         case Result.PENDING:
@@ -343,18 +342,16 @@ def _unchanged(verb: str, held: int) -> str:
 
 def _unfinished(outcome: Outcome, verb: str, results: Counter[Result]) -> str:
     code = outcome.exit_code
-    stopped = code in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}
-    counted = [
-        f"{number(results[result])} {words}"
-        for result, words in (
-            (Result.FAILED, "stopped" if stopped else "failed"),
-            (Result.SKIPPED, "skipped"),
-            (Result.PENDING, "without an end"),
-        )
-        if results[result]
-    ]
-    head = f"{'interrupted: ' if stopped else ''}of {count(len(outcome.targets), 'database')}, {', '.join(counted)}"
-    return f"{head}; {_what_stays(outcome, verb, code)}"
+    stopped = code in _STOPPED
+    words = {
+        Result.FAILED: "stopped" if stopped else "failed",
+        Result.SKIPPED: "skipped",
+        Result.PENDING: "without an end",
+    }
+    first, *others = [(results[each], said) for each, said in words.items() if results[each]]
+    head = f"{number(first[0])} of {count(len(outcome.targets), 'database')} {first[1]}"
+    rest = "".join(f", {number(many)} {said}" for many, said in others)
+    return f"{'interrupted: ' if stopped else ''}{head}{rest}; {_what_stays(outcome, verb, code)}"
 
 
 def _what_stays(outcome: Outcome, verb: str, code: ExitCode) -> str:

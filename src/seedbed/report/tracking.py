@@ -9,8 +9,10 @@ from enum import Enum, auto
 from seedbed.model.event import (
     Event,
     LeaseAwaited,
+    Repaired,
     SeedLoaded,
     TargetDone,
+    TargetEmptied,
     TargetFailed,
     TargetReached,
     TargetSkipped,
@@ -109,6 +111,7 @@ class Track:
     finished: int = 0
     rows: int = 0
     seeded: bool = False
+    mended: bool = False  # emptied or repaired
     direction: str = Direction.UP.value
     step: int = 0
     works: dict[str, Running] = field(default_factory=dict)  # by version, the first one is at work
@@ -122,6 +125,8 @@ class Track:
 
     def take(self, event: Event, now: float) -> None:
         """Take in what `event` says."""
+        if self.is_over and not isinstance(event, TargetDone | TargetFailed | TargetSkipped):
+            self._begin_again()
         if self.began is None:
             self.began = now
         match event:
@@ -142,6 +147,8 @@ class Track:
             case SeedLoaded(inserted=inserted, updated=updated):
                 self.stage, self.seeded = Stage.WORKING, True
                 self.rows += inserted + updated
+            case TargetEmptied() | Repaired():
+                self.stage, self.mended = Stage.WORKING, True
             case TargetDone():
                 self._end(Stage.DONE, "", now)
             case TargetFailed(error=error):
@@ -151,6 +158,13 @@ class Track:
             case _:
                 if self.stage is Stage.QUEUED:
                     self.stage = Stage.READY
+
+    def _begin_again(self) -> None:
+        """Forget a round that is over: a tour of several commands tells of the same target again."""
+        self.stage, self.note, self.began = Stage.READY, "", None
+        self.finished, self.rows, self.seeded, self.mended = 0, 0, False, False
+        self.works.clear()
+        self.meter = None
 
     def _start(self, event: WorkStarted, now: float) -> None:
         self._names[event.version] = event.name
@@ -192,10 +206,12 @@ class Track:
         if self.finished:
             parts.append(f"{number(self.finished)} {done_word(self.direction)}")
         if self.seeded:
-            parts.append(f"{count(self.rows, 'row')} changed")
+            parts.append(f"{count(self.rows, 'row')} changed" if self.rows else "nothing changed")
         if not parts:
-            return "nothing to do"
-        return f"{', '.join(parts)}  {duration(self.ended - (self.began or self.ended))}"
+            return "done" if self.mended else "nothing to do"
+        return (
+            f"{', '.join(parts)}  {duration(self.ended - (self.ended if self.began is None else self.began))}"
+        )
 
     def may_speak(self, about: str, now: float, every: float) -> bool:
         """Return whether `every` seconds have gone since the last time that this said yes about `about`."""

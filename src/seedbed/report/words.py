@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def number(value: int) -> str:
     """Return `value` with its thousands set apart: `12 400`.
@@ -40,7 +42,7 @@ def duration(seconds: float) -> str:
     return f"{number(hours // 24)} d {hours % 24} h"
 
 
-def and_so_on(words: list[str], most: int = 5) -> str:
+def and_so_on(words: Sequence[str], most: int = 5) -> str:
     """Return `words` with commas between them; beyond `most`, only how many more there are."""
     if len(words) <= most + 1:
         return ", ".join(words)

@@ -41,7 +41,7 @@ def _resolved(text: str, platform: str, at: Location | None) -> str:
         return text[1:]
     if found := _REFERENCE.fullmatch(text):
         return str(entity_key(platform, found["entity"], found["label"]))
-    shown = text if len(text) <= 60 else f"{text[:59]}…"  # noqa: PLR2004  a line of a message
+    shown = text if len(text) <= 60 else f"{text[:59]}…"
     raise SeedFileError(
         f"{shown!r} is no reference to an entity",
         because=f"a value that begins with @ names a row: @service.entity:label, like {_EXAMPLE}",

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from types import GeneratorType, TracebackType
 
-from seedbed.seeding.given import Given, error
 from seedbed.errors import SeedFileError
+from seedbed.seeding.given import Given, error
 
 _HOW = "def rows():\n    yield {…}"
 

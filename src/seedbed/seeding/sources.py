@@ -15,8 +15,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from seedbed.errors import Location, SeedFileError
-from seedbed.model.facts import Fact, fact_lines, parse_facts, unknown_fact
+from seedbed.errors import Location, MigrationFileError, SeedFileError
+from seedbed.model.facts import Fact, parse_facts
 from seedbed.model.seed import Rows, Script
 from seedbed.seeding.cells import Malformed, Record, records
 from seedbed.seeding.documents import read_json
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _ORDER = re.compile(r"\d+_")
-_COMMENTS = ("--", "//", "#")  # of the languages that engines speak
-_COMMENT = re.compile(r"\s*(?:--|//|#|$)")
+_COMMENT = re.compile(r"\s*(?:--|//|#|$)")  # in the languages that engines speak
+_FACTS = re.compile(r"\s*(?:--|//|#)\s*seedbed:(?P<facts>.*)")
 
 
 def read(source: Source, *, platform: str, scripts: Collection[str]) -> Rows | Script:
@@ -222,15 +222,24 @@ def _resolved(values: Iterable[object], platform: str, path: str, line: int) -> 
 # Facts
 
 
-def _facts(lines: Sequence[str], path: str, comments: Iterable[str] = ("#",)) -> tuple[Fact, ...]:
+def _facts(lines: Sequence[str], path: str) -> tuple[Fact, ...]:
     """Return the facts in a file's leading comment lines, each of them said once."""
-    numbered = [(number, line.rstrip()) for number, line in enumerate(lines, 1)]
-    found = sorted(each for comment in comments for each in fact_lines(numbered, comment))
-    return parse_facts(found, path, repeatable=(), error=SeedFileError)
+    found = [
+        (number, match["facts"]) for number, line in enumerate(lines, 1) if (match := _FACTS.match(line))
+    ]
+    try:
+        facts = parse_facts(found, path)
+    except MigrationFileError as wrong:  # facts look alike everywhere, and this file is a seed
+        raise SeedFileError(wrong.what, because=wrong.because, try_=wrong.try_, at=wrong.at) from None
+    keys = [fact.key for fact in facts]
+    for index, fact in enumerate(facts):
+        if fact.key in keys[:index]:
+            raise error(path, fact.line, f"{fact.key!r} is said twice", "only one of them can be meant")
+    return facts
 
 
 def _script_facts(text: str, path: str) -> dict[str, str]:
-    return {fact.key: fact.value for fact in _facts(_leading(text), path, _COMMENTS)}
+    return {fact.key: fact.value for fact in _facts(_leading(text), path)}
 
 
 def _leading(text: str) -> list[str]:
@@ -241,7 +250,7 @@ def _leading(text: str) -> list[str]:
 def _table_and_key(facts: Sequence[Fact], path: str) -> tuple[str, tuple[str, ...]]:
     for fact in facts:
         if fact.key not in {"table", "key"}:
-            raise unknown_fact(fact, {"table", "key"}, path, error=SeedFileError)
+            raise error(path, fact.line, f"there is no fact {fact.key!r}", "a seed may say table= and key=")
         if not fact.value:
             raise error(path, fact.line, f"{fact.key!r} says nothing", "it reads table=users or key=a,b")
     said = {fact.key: fact for fact in facts}

@@ -45,8 +45,8 @@ def command(frame: Frame, keep: bool) -> None:
             tour.step("seed again: nothing changes", tour.seed)
             tour.step("revert the last migration of each database", tour.revert_each)
             tour.step("apply again", lambda: project.apply(tour.fresh()))
-            frame.out.lines(status_text(project.status(tour.fresh()), summary=True))
-    frame.out.note(f"done in {time.monotonic() - began:.1f} s: {tour.told}")
+            frame.out.result(status_text(project.status(tour.fresh()), summary=True))
+    frame.out.log(f"done in {time.monotonic() - began:.1f} s: {tour.told}")
 
 
 class Tour:
@@ -69,12 +69,12 @@ class Tour:
         return self.reach
 
     def step(self, title: str, act: Callable[[], Outcome]) -> None:
-        self.frame.out.note(f"\n== {title}")
+        self.frame.out.log(f"\n== {title}")
         outcome = act()
         if outcome.exit_code is not ExitCode.DONE:
             from seedbed.report.texts import outcome_text
 
-            self.frame.out.lines(outcome_text(outcome, title))
+            self.frame.out.result(outcome_text(outcome, title))
             self.frame.leave(outcome.exit_code)
         migrations = sum(len(each.finished) for each in outcome.targets)
         rows = sum(each.rows_changed for each in outcome.targets)
@@ -85,7 +85,7 @@ class Tour:
         from seedbed.report.texts import seed_text
 
         outcome = self.frame.project.seed(self.fresh(), list(SeedKind))
-        self.frame.out.lines(seed_text(self.reach.events))
+        self.frame.out.result(seed_text(self.reach.events))
         return outcome
 
     def revert_each(self) -> Outcome:
@@ -97,6 +97,6 @@ class Tour:
             try:
                 self.frame.project.revert(reach)
             except Irreversible as error:
-                self.frame.out.note(f"{each.id}: {error.what}, because {error.because}")
+                self.frame.out.log(f"{each.id}: {error.what}, because {error.because}")
         reach.reached = everything
         return reach.outcome

@@ -43,6 +43,6 @@ def command(frame: Frame, env: str | None, services: tuple[str, ...], engines: t
     if frame.as_json:
         frame.document(doctor_document(found))
     else:
-        frame.out.lines(doctor_text(found))
+        frame.out.result(doctor_text(found))
     if failed:
         frame.leave(max(error.exit_code for error in failed.values()))

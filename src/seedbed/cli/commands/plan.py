@@ -48,7 +48,7 @@ def command(
     seedbed plan -e dev-ana --exit-code            in a pipeline: 6 if anything is pending
     """
     from seedbed.cli.planning import request, show_plan
-    from seedbed.report.documents import dumps, plan_document
+    from seedbed.report.documents import plan_document, text
 
     wanted, databases = request(frame, None, env, services, engines, to, through, allow_out_of_order, False)
     with frame.reaching(env, databases, wait=0, silent=True) as reach:
@@ -57,7 +57,7 @@ def command(
         plan = frame.project.plan(reach, wanted)
     show_plan(frame, plan)
     if out:
-        Path(out).write_text(dumps(plan_document(plan)), encoding="utf-8")
-        frame.out.note(f"written to {out}; carry it out with: seedbed apply -e {env} {out}")
+        Path(out).write_text(text(plan_document(plan)), encoding="utf-8")
+        frame.out.log(f"written to {out}; carry it out with: seedbed apply -e {env} {out}")
     if exit_code and not plan.is_empty:
         frame.leave(ExitCode.FOUND)

@@ -57,7 +57,7 @@ def command(
     with frame.reaching(env, frame.databases(services, engines), wait=wait) as reach:
         if unlock:
             ended = frame.project.unlock(reach)
-            frame.out.note(f"ended {ended}" if ended else "nobody holds the lease")
+            frame.out.log(f"ended {ended}" if ended else "nobody holds the lease")
             return
         outcome = frame.project.repair(reach, version or "", Decision(decision or ""), because=because)
     frame.finish(reach, outcome)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from seedbed.cli.frame import Frame, framed
+from seedbed.errors import UsageError
 
 
 @click.command("schema")
@@ -18,9 +19,15 @@ def command(frame: Frame, of: str) -> None:
     seedbed schema status
     """
     from seedbed.engines import registry
-    from seedbed.report.schemas import schema
+    from seedbed.report.schemas import COMMANDS, schema
 
     if of != "manifest":
+        if of not in COMMANDS:
+            raise UsageError(
+                f"there is no document of {of!r}",
+                because=f"those that are there are manifest, {', '.join(COMMANDS)}",
+                try_="seedbed schema status",
+            )
         frame.document(schema(of))
         return
     from seedbed.manifest.schema import json_schema

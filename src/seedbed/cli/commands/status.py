@@ -38,7 +38,7 @@ def command(
     if frame.as_json:
         frame.document(status_document(status))
     else:
-        frame.out.lines(status_text(status, summary=summary))
+        frame.out.result(status_text(status, summary=summary))
     if reach.failed:
         frame.leave(max(error.exit_code for error in reach.failed.values()))
     if exit_code and not all(each.is_up_to_date for each in status.databases):

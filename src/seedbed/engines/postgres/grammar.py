@@ -14,16 +14,18 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ctypes import POINTER, c_char_p, c_int, c_size_t, c_void_p
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from seedbed.errors import SeedbedError
+
+T = TypeVar("T")
 
 SQL_COMMENT, C_COMMENT, IDENTIFIER, UNICODE_IDENTIFIER, PARAMETER = 275, 276, 258, 259, 267
 
@@ -44,13 +46,20 @@ class Token(NamedTuple):
     kind: int
 
 
-class Statement(NamedTuple):
-    """A statement: its bytes are [start, end), `kind` names the node (`CreateStmt`), `node` is its tree."""
+class Parsed(NamedTuple):
+    """A statement: its bytes are [start, end), `kind` names the node (`CreateStmt`), `tree` is its JSON."""
 
     start: int
     end: int
     kind: str
-    node: dict[str, Any]
+    tree: msgspec.Raw
+
+    def node(self) -> dict[str, Any]:
+        found: dict[str, Any] = msgspec.json.decode(self.tree)
+        return found
+
+    def read(self, decoder: msgspec.json.Decoder[T]) -> T:
+        return decoder.decode(self.tree)
 
 
 class _Error(ctypes.Structure):
@@ -78,7 +87,7 @@ class _Scanned(ctypes.Structure):
 
 
 class _RawStatement(msgspec.Struct):
-    stmt: dict[str, dict[str, Any]] = {}
+    stmt: dict[str, msgspec.Raw] = {}
     stmt_location: int = 0
     stmt_len: int = 0
 
@@ -111,22 +120,22 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-def statements(text: bytes) -> list[Statement]:
+def parse(text: bytes, tokens: Sequence[Token] = ()) -> list[Parsed]:
     """Return the statements in `text`, which must not hold a NUL byte. Raises GrammarError."""
     library = _library()
     result = library.pg_query_parse(text)
     try:
         _raise(result.error, text)
-        raw = _decoder.decode(result.parse_tree).stmts
+        raw = _decoder.decode(bytes(result.parse_tree)).stmts
     finally:
         library.pg_query_free_parse_result(result)
     return [_statement(each, text) for each in raw if each.stmt]
 
 
-def _statement(raw: _RawStatement, text: bytes) -> Statement:
+def _statement(raw: _RawStatement, text: bytes) -> Parsed:
     end = raw.stmt_location + raw.stmt_len if raw.stmt_len else len(text)
-    kind, node = next(iter(raw.stmt.items()))
-    return Statement(_skip_blank(text, raw.stmt_location, end), end, kind, node)
+    kind, tree = next(iter(raw.stmt.items()))
+    return Parsed(_skip_blank(text, raw.stmt_location, end), end, kind, tree)
 
 
 def _skip_blank(text: bytes, start: int, end: int) -> int:
@@ -220,7 +229,7 @@ def statement_spans(text: str) -> list[tuple[int, int]]:
     """Return (start, end) of each statement in `text`, in characters; empty where it does not parse."""
     data = text.encode()
     try:
-        found = statements(data)
+        found = parse(data)
     except GrammarError:
         return []
     return [(len(data[: each.start].decode()), len(data[: each.end].decode())) for each in found]

@@ -55,7 +55,8 @@ FROM type JOIN pg_catalog.pg_enum ON enumtypid = type.oid GROUP BY name
 
 _DOMAINS = """
 SELECT concat_ws(' ', 'domain', name, format_type(typbasetype, typtypmod), CASE WHEN typnotnull THEN 'not null' END,
-                 'default ' || typdefault, CASE WHEN typcollation NOT IN (0, b.collation) THEN 'collate ' || typcollation::regcollation END)
+                 'default ' || typdefault,
+                 CASE WHEN typcollation NOT IN (0, b.collation) THEN 'collate ' || typcollation::regcollation END)
 FROM type, LATERAL (SELECT u.typcollation AS collation FROM pg_catalog.pg_type AS u WHERE u.oid = type.typbasetype) AS b
 WHERE typtype = 'd'
 """
@@ -97,25 +98,33 @@ SELECT concat_ws(' ', CASE r.relkind WHEN 'f' THEN 'foreign table' ELSE 'table' 
                  CASE WHEN r.relforcerowsecurity THEN 'row security forced' END,
                  CASE r.relreplident WHEN 'n' THEN 'replica identity nothing' WHEN 'f' THEN 'replica identity full'
                                      WHEN 'i' THEN 'replica identity index' END,
-                 CASE WHEN r.relam NOT IN (0, 2) THEN 'using ' || (SELECT amname FROM pg_catalog.pg_am WHERE oid = r.relam) END,
-                 (SELECT 'tablespace ' || quote_ident(spcname) FROM pg_catalog.pg_tablespace WHERE oid = r.reltablespace),
+                 CASE WHEN r.relam NOT IN (0, 2) THEN 'using ' || (
+                     SELECT amname FROM pg_catalog.pg_am WHERE oid = r.relam) END,
+                 (SELECT 'tablespace ' || quote_ident(spcname)
+                  FROM pg_catalog.pg_tablespace WHERE oid = r.reltablespace),
                  'with (' || (SELECT string_agg(o, ', ' ORDER BY o)
                              FROM unnest(r.reloptions) AS o) || ')',
-                 (SELECT 'server ' || srvname || coalesce(' options ' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(ftoptions) AS o), '')
-                  FROM pg_catalog.pg_foreign_table JOIN pg_catalog.pg_foreign_server AS s ON s.oid = ftserver WHERE ftrelid = r.oid))
+                 (SELECT concat_ws(' ', 'server', srvname, 'options',
+                                    (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(ftoptions) AS o))
+                  FROM pg_catalog.pg_foreign_table JOIN pg_catalog.pg_foreign_server AS s ON s.oid = ftserver
+                  WHERE ftrelid = r.oid))
 FROM relation AS r WHERE r.relkind IN ('r', 'p', 'f')
 """
 
 # Of tables and composite types. An identity's sequence is told among the sequences.
 _COLUMNS = """
-SELECT concat_ws(' ', CASE r.relkind WHEN 'c' THEN 'attribute' ELSE 'column' END, r.name || '.' || quote_ident(a.attname),
+SELECT concat_ws(' ', CASE r.relkind WHEN 'c' THEN 'attribute' ELSE 'column' END,
+                 r.name || '.' || quote_ident(a.attname),
                  format_type(a.atttypid, a.atttypmod),
-                 CASE WHEN a.attcollation NOT IN (0, t.typcollation) THEN 'collate ' || a.attcollation::regcollation END,
+                 CASE WHEN a.attcollation NOT IN (0, t.typcollation) THEN 'collate '
+                     || a.attcollation::regcollation END,
                  CASE WHEN a.attnotnull THEN 'not null' END,
-                 CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_constraint AS n WHERE n.conrelid = r.oid AND n.contype = 'n'
-                                   AND NOT n.convalidated AND n.conkey = ARRAY[a.attnum]) THEN 'unproven' END,
+                 CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_constraint AS n WHERE n.conrelid = r.oid
+                                   AND n.contype = 'n' AND NOT n.convalidated AND n.conkey = ARRAY[a.attnum])
+                      THEN 'unproven' END,
                  CASE a.attidentity WHEN 'a' THEN 'identity always' WHEN 'd' THEN 'identity by default' END,
-                 CASE a.attgenerated WHEN 's' THEN 'generated stored ' WHEN 'v' THEN 'generated virtual ' ELSE 'default ' END
+                 CASE a.attgenerated WHEN 's' THEN 'generated stored ' WHEN 'v' THEN 'generated virtual '
+                                     ELSE 'default ' END
                  || pg_get_expr(d.adbin, d.adrelid),
                  CASE WHEN a.attstorage <> t.typstorage THEN 'storage ' || a.attstorage::text END,
                  'compression ' || nullif(a.attcompression::text, ''),
@@ -144,7 +153,8 @@ _INDEXES = """
 SELECT concat_ws(' ', 'index', pg_get_indexdef(i.indexrelid), CASE WHEN NOT i.indisvalid THEN 'invalid' END,
                  CASE WHEN NOT i.indisready THEN 'not ready' END, CASE WHEN i.indisclustered THEN 'clustered' END,
                  CASE WHEN i.indisreplident THEN 'replica identity' END,
-                 'part of ' || (SELECT inhparent::regclass::text FROM pg_catalog.pg_inherits WHERE inhrelid = i.indexrelid))
+                 'part of ' || (SELECT inhparent::regclass::text
+                                FROM pg_catalog.pg_inherits WHERE inhrelid = i.indexrelid))
 FROM relation AS r JOIN pg_catalog.pg_index AS i ON i.indrelid = r.oid
 """
 
@@ -160,7 +170,8 @@ SELECT concat_ws(' ', kind, name, 'as', pg_get_functiondef(oid)) FROM routine WH
 """
 
 _AGGREGATES = """
-SELECT concat_ws(' ', kind, p.name, 'returns', format_type(prorettype, NULL), 'step', aggtransfn, 'state', format_type(aggtranstype, NULL),
+SELECT concat_ws(' ', kind, p.name, 'returns', format_type(prorettype, NULL), 'step', aggtransfn,
+                 'state', format_type(aggtranstype, NULL),
                  'final ' || nullif(aggfinalfn, 0)::regproc, 'combine ' || nullif(aggcombinefn, 0)::regproc,
                  'serial ' || nullif(aggserialfn, 0)::regproc, 'deserial ' || nullif(aggdeserialfn, 0)::regproc,
                  'moving ' || nullif(aggmtransfn, 0)::regproc, 'inverse ' || nullif(aggminvtransfn, 0)::regproc,
@@ -215,7 +226,8 @@ WHERE (o.tableoid, o.oid) NOT IN (SELECT classid, objid FROM brought_along)
 """
 
 _CASTS = """
-SELECT concat_ws(' ', 'cast', format_type(castsource, NULL), 'as', format_type(casttarget, NULL), castcontext, castmethod,
+SELECT concat_ws(' ', 'cast', format_type(castsource, NULL), 'as', format_type(casttarget, NULL),
+                 castcontext, castmethod,
                  nullif(castfunc, 0)::regprocedure)
 FROM pg_catalog.pg_cast AS c
 WHERE c.oid >= 16384 AND (c.tableoid, c.oid) NOT IN (SELECT classid, objid FROM brought_along)
@@ -263,7 +275,8 @@ WHERE (d.objoid >= 16384 OR d.classoid = 'pg_namespace'::regclass)
   AND (o.schema IS NULL OR o.schema IN (SELECT nspname FROM mine))
   AND (d.classoid <> 'pg_namespace'::regclass OR d.objoid IN (SELECT oid FROM mine))
   AND (d.classoid <> 'pg_constraint'::regclass OR EXISTS (
-       SELECT FROM pg_catalog.pg_constraint WHERE oid = d.objoid AND contype <> 'n' AND connamespace IN (SELECT oid FROM mine)))
+       SELECT FROM pg_catalog.pg_constraint WHERE oid = d.objoid AND contype <> 'n'
+       AND connamespace IN (SELECT oid FROM mine)))
   AND (d.classoid <> 'pg_trigger'::regclass OR EXISTS (
        SELECT FROM pg_catalog.pg_trigger AS t JOIN relation AS r ON r.oid = t.tgrelid WHERE t.oid = d.objoid))
   AND (d.classoid <> 'pg_policy'::regclass OR EXISTS (

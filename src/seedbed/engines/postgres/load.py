@@ -8,6 +8,7 @@ every change take the same seed twice, and neither triggers nor sequences notice
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -227,23 +228,43 @@ class _Upsert:
         return written
 
     def _culprit(self, template: str, numbers: Sequence[int], error: psycopg.Error) -> Location:
-        """Try the rows one by one until one meets the very same error, and return where it stands."""
-        same = (error.sqlstate, error.diag.message_primary, error.diag.message_detail)
-        if self._connection.closed or error.sqlstate == CANCELED:
+        """Find out which row it was by trying again with fewer, and return where it stands."""
+        if self._connection.closed or error.sqlstate in {None, CANCELED}:
             return Location(self._rows.path)
         self._connection.execute("ROLLBACK TO SAVEPOINT seedbed_part")
-        for number in numbers:
-            chosen = sql.SQL("s.{row} = {number}").format(row=self._words["row"], number=number)
-            self._connection.execute("SAVEPOINT seedbed_row")
-            try:
-                self._connection.execute(self._sql(template, chosen=chosen))
-            except psycopg.Error as single:
-                if self._connection.closed:
-                    break
-                if (single.sqlstate, single.diag.message_primary, single.diag.message_detail) == same:
-                    return _at(self._rows, number)
+        row = self._words["row"]
+
+        def fails_alike(condition: str, number: int) -> bool:
+            chosen = sql.SQL(condition).format(row=row, number=number)  # type: ignore[arg-type]
+            return self._fails_alike(self._sql(template, chosen=chosen), error)
+
+        # The first row without which the rows before it do not meet this error ...
+        first = bisect_left(numbers, True, key=lambda number: fails_alike("s.{row} <= {number}", number))
+        if first == len(numbers):
+            return Location(self._rows.path)
+        # ... but a foreign key is checked at the end, and rows before may wait for this one.
+        if error.sqlstate == psycopg.errors.ForeignKeyViolation.sqlstate:
+            singles = (n for n in numbers[: min(first, _MANY)] if fails_alike("s.{row} = {number}", n))
+            return _at(self._rows, next(singles, numbers[first]))
+        return _at(self._rows, numbers[first])
+
+    def _fails_alike(self, statement: sql.Composed, error: psycopg.Error) -> bool:
+        """Return whether `statement` meets the very same error; nothing of it stays."""
+        self._connection.execute("SAVEPOINT seedbed_row")
+        try:
+            self._connection.execute(statement)
+        except psycopg.Error as again:
+            if self._connection.closed or again.sqlstate == CANCELED:
+                raise
+            return _said(again) == _said(error)
+        finally:
+            if not self._connection.closed:
                 self._connection.execute("ROLLBACK TO SAVEPOINT seedbed_row")
-        return Location(self._rows.path)
+        return False
+
+
+def _said(error: psycopg.Error) -> tuple[str | None, ...]:
+    return error.sqlstate, error.diag.message_primary, error.diag.message_detail
 
 
 def _words(rows: Rows, table: Table) -> dict[str, sql.Composable]:
@@ -264,7 +285,7 @@ def _words(rows: Rows, table: Table) -> dict[str, sql.Composable]:
         "same": sql.SQL(" AND ").join(
             sql.SQL("{} {} {}").format(
                 sql.Identifier("t", name), sql.SQL(operator), sql.Identifier("s", name)
-            )  # type: ignore[arg-type]
+            )
             for name, operator in zip(key.columns, key.operators, strict=True)
         ),
         "differs": _differ([column.name for column in others]),
@@ -333,12 +354,14 @@ def _send(connection: Connection[tuple[Any, ...]], text: str) -> Iterator[str]:
 
 def _ends_copy_out(connection: Connection[tuple[Any, ...]]) -> bool:
     """End a COPY that a script has begun with us, FROM STDIN by failing it; return whether it was TO STDOUT."""
-    with suppress(psycopg.Error):
+    try:
         connection.pgconn.put_copy_end(b"a seed has no STDIN; put the rows into a .csv file")
-        return False
-    with suppress(psycopg.Error):
-        while connection.pgconn.get_copy_data(0)[0] >= 0:
-            pass
+    except psycopg.Error:  # it is no COPY FROM STDIN
+        try:
+            while connection.pgconn.get_copy_data(0)[0] >= 0:
+                pass
+        except psycopg.Error:  # nor any other
+            return False
         return True
     return False
 

@@ -542,7 +542,9 @@ def _create_trigger(node: Tree) -> str:
 def _reindex(node: Tree) -> str:
     what = _words(node["kind"], "REINDEX_OBJECT_")
     concurrently = "CONCURRENTLY " if is_concurrent(node) else ""
-    return f"REINDEX {what} {concurrently}{_relation(node.get('relation')) or _shown(node.get('name'))}".rstrip()
+    return (
+        f"REINDEX {what} {concurrently}{_relation(node.get('relation')) or _shown(node.get('name'))}".rstrip()
+    )
 
 
 def _vacuum(node: Tree) -> str:
@@ -572,7 +574,9 @@ _DESCRIBED = {
     "CreateEnumStmt": lambda node: f"CREATE TYPE {_shown(*_strings(node['typeName']))}",
     "CreateExtensionStmt": lambda node: f"CREATE EXTENSION {_shown(node['extname'])}",
     "CreateFunctionStmt": _create_function,
-    "CreatePolicyStmt": lambda node: f"CREATE POLICY {_shown(node['policy_name'])} ON {_relation(node['table'])}",
+    "CreatePolicyStmt": lambda node: (
+        f"CREATE POLICY {_shown(node['policy_name'])} ON {_relation(node['table'])}"
+    ),
     "CreateSchemaStmt": lambda node: f"CREATE SCHEMA {_shown(node.get('schemaname'))}".rstrip(),
     "CreateSeqStmt": lambda node: f"CREATE SEQUENCE {_relation(node['sequence'])}",
     "CreateStmt": _create_table,

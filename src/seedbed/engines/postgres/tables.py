@@ -122,7 +122,11 @@ def describe(connection: Connection[tuple[Any, ...]], rows: Rows) -> Table:
             f"the key of {rows.table} names {missing[0]}, which is no column of the file",
             f"its columns are {', '.join(rows.columns)}",
         )
-    return Table(name, given, _key(rows, [Key(each[0], each[1], tuple(each[2]), tuple(each[3])) for each in keys or ()]))
+    return Table(
+        name,
+        given,
+        _key(rows, [Key(each[0], each[1], tuple(each[2]), tuple(each[3])) for each in keys or ()]),
+    )
 
 
 def _column(rows: Rows, name: str, known: dict[str, Column]) -> Column:

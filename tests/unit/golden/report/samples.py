@@ -61,7 +61,9 @@ CONCURRENTLY = _migration(
     _step(1, "CREATE INDEX CONCURRENTLY reviews_search ON reviews USING gin (search)", atomic=False),
     after=(MigrationRef(USER, NAMES),),
 )
-CONTRACT = _migration(DROP, "name_drop_whole", Phase.CONTRACT, _step(0, "ALTER TABLE users DROP name"), down=())
+CONTRACT = _migration(
+    DROP, "name_drop_whole", Phase.CONTRACT, _step(0, "ALTER TABLE users DROP name"), down=()
+)
 
 
 def plan() -> Plan:
@@ -69,7 +71,12 @@ def plan() -> Plan:
     user = (Action(USER, CREATE), Action(USER, BACKFILL, resumes=True), Action(USER, CONTRACT))
     reviews = (Action(REVIEWS, ADD), Action(REVIEWS, CONCURRENTLY, waits_for=(MigrationRef(USER, NAMES),)))
     held = (
-        Held(MigrationRef(REVIEWS, "20260508090000"), "language_not_null", Phase.CONTRACT, "beyond --to 20260424"),
+        Held(
+            MigrationRef(REVIEWS, "20260508090000"),
+            "language_not_null",
+            Phase.CONTRACT,
+            "beyond --to 20260424",
+        ),
     )
     return Plan(
         "staging",
@@ -85,7 +92,9 @@ def plan() -> Plan:
 
 def plan_down() -> Plan:
     action = Action(USER, CREATE, Direction.DOWN)
-    return Plan("dev-ana", Direction.DOWN, (DatabasePlan(USER, (action,), (), ("c0" * 32,)),), ((action.ref,),))
+    return Plan(
+        "dev-ana", Direction.DOWN, (DatabasePlan(USER, (action,), (), ("c0" * 32,)),), ((action.ref,),)
+    )
 
 
 def plan_held() -> Plan:
@@ -107,10 +116,14 @@ def status() -> Status:
         MigrationStatus(
             "20260114140000", "create_auth", Standing.EDITED, "expand", at, 3400, "its file has changed since"
         ),
-        MigrationStatus("20260119101500", "add_passkey", Standing.MISSING, "expand", at, 0, "there is no file"),
+        MigrationStatus(
+            "20260119101500", "add_passkey", Standing.MISSING, "expand", at, 0, "there is no file"
+        ),
         MigrationStatus("20260126083000", "create_roles", Standing.LATE, "expand"),
         MigrationStatus(NAMES, "name_backfill_parts", Standing.STARTED, "migrate", None, 0, "step 1 of 2"),
-        MigrationStatus("20260420090000", "email_unique", Standing.UNKNOWN, "expand", None, 0, "step 2 in hand"),
+        MigrationStatus(
+            "20260420090000", "email_unique", Standing.UNKNOWN, "expand", None, 0, "step 2 in hand"
+        ),
         MigrationStatus(DROP, "name_drop_whole", Standing.PENDING),
     )
     payment = (MigrationStatus(INVOICES, "create_invoices", Standing.APPLIED, "expand", at, 125_000),)
@@ -119,12 +132,18 @@ def status() -> Status:
         (
             DatabaseStatus("chat/memory", "memory", "memory 1"),
             DatabaseStatus(
-                PAYMENT, "app@db-1:5432/payment", "PostgreSQL 18.6", f"{PAYMENT} of edtech in staging", payment
+                PAYMENT,
+                "app@db-1:5432/payment",
+                "PostgreSQL 18.6",
+                f"{PAYMENT} of edtech in staging",
+                payment,
             ),
             DatabaseStatus(
                 REVIEWS, "app@db-2:5432/reviews", error="app@db-2:5432 refuses the connection", exit_code=4
             ),
-            DatabaseStatus(USER, "app@db-1:5432/user", "PostgreSQL 18.6", f"{USER} of edtech in staging", user),
+            DatabaseStatus(
+                USER, "app@db-1:5432/user", "PostgreSQL 18.6", f"{USER} of edtech in staging", user
+            ),
         ),
     )
 
@@ -179,7 +198,9 @@ def eventful() -> tuple[Event, ...]:
         Noticed(REVIEWS, SEARCH, "NOTICE", "table rewritten"),
         Noticed(REVIEWS, SEARCH, "WARNING", "there is no transaction in progress\nHINT: begin one"),
         FAILED,
-        TargetSkipped("chat/memory", f"{INDEX}_x: it comes after {REVIEWS}:{SEARCH}, and that one failed", (INDEX,)),
+        TargetSkipped(
+            "chat/memory", f"{INDEX}_x: it comes after {REVIEWS}:{SEARCH}, and that one failed", (INDEX,)
+        ),
         Repaired("ai/memory", "20260101000000", "step 2 of 2 took effect: it is applied"),
         TargetDone("ai/memory"),
         TargetEmptied("demo/memory", "2 tables and the history"),

@@ -321,10 +321,20 @@ class Project:
 
     # Changing
 
+    def insist_on_review(self, environment: str, request: Request) -> None:
+        """Raise Refused where a protected environment is to be changed without a reviewed plan."""
+        if self.environment(environment).protected and request.reviewed is None and not request.unreviewed:
+            raise Refused(
+                f"{environment} is protected: apply takes a reviewed plan there",
+                because="what runs in production should be what somebody has read",
+                try_=f"seedbed plan -e {environment} --out plan.json; read it; "
+                f"seedbed apply -e {environment} plan.json",
+            )
+
     def apply(self, reach: Reach, request: Request | None = None) -> Outcome:
         """Apply what is pending. Raises what `plan` raises, StalePlan, Refused: then nothing was touched."""
         wanted = request or Request()
-        _insist_on_review(reach.environment, wanted)
+        self.insist_on_review(reach.environment.name, wanted)
         self._look_beside(reach, wanted)
         applying.carry_out(
             reach.reached,
@@ -410,6 +420,10 @@ class Project:
             database, self.files(database), version, new_files.next_version(self.files(database), now)
         )
 
+    def insist_on_ephemeral(self, environment: str) -> None:
+        """Raise Refused where nothing may ever be thrown away."""
+        mending.refuse_lasting(self.environment(environment))
+
     def reset(self, reach: Reach) -> Outcome:
         """Empty every target; refused outside ephemeral environments."""
         mending.reset(reach.reached, reach.leasing, reach.listener, reach.stop)
@@ -450,16 +464,6 @@ def _options(engine: str) -> type[Any]:
 
 def _policy(environment: Environment, request: Request) -> Policy:
     return Policy(environment.name, environment.protected, request.gate, request.to, request.out_of_order)
-
-
-def _insist_on_review(environment: Environment, request: Request) -> None:
-    if environment.protected and request.reviewed is None and not request.unreviewed:
-        raise Refused(
-            f"{environment.name} is protected: apply takes a reviewed plan there",
-            because="what runs in production should be what somebody has read",
-            try_=f"seedbed plan -e {environment.name} --out plan.json; read it; "
-            f"seedbed apply -e {environment.name} plan.json",
-        )
 
 
 def _recording(events: list[Event], listener: Listener) -> Listener:

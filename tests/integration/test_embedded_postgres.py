@@ -37,8 +37,9 @@ import json, sys
 from pathlib import Path
 from seedbed.engines.postgres.embedded import embedded
 with embedded(Path(sys.argv[1])) as server:
-    state = json.loads((server.data_directory.parent / "state.json").read_text())
-    print(json.dumps({**state, "socket": server.socket_directory, "room": str(server.data_directory.parent)}), flush=True)
+    room = server.data_directory.parent
+    state = json.loads((room / "state.json").read_text())
+    print(json.dumps({**state, "socket": server.socket_directory, "room": str(room)}), flush=True)
     sys.stdin.read()
 """
 
@@ -162,15 +163,9 @@ def test_a_server_does_not_outlive_an_owner_that_was_killed(home: Path) -> None:
 
 def test_a_server_does_not_outlive_an_owner_that_was_killed_in_the_middle_of_a_statement(home: Path) -> None:
     with owner(home) as one:
-        psql = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                "import psycopg, sys; psycopg.connect(sys.argv[1]).execute('SELECT pg_sleep(600)')",
-            ]
-            + [f"host={one.socket} user=seedbed dbname=postgres"],
-            stderr=subprocess.DEVNULL,
-        )
+        sleep = "import psycopg, sys; psycopg.connect(sys.argv[1]).execute('SELECT pg_sleep(600)')"
+        line = f"host={one.socket} user=seedbed dbname=postgres"
+        psql = subprocess.Popen([sys.executable, "-c", sleep, line], stderr=subprocess.DEVNULL)
         time.sleep(0.5)
         one.kill()
         assert gone(one.room, one.server, one.supervisor)

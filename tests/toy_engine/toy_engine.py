@@ -32,7 +32,7 @@ from seedbed.errors import (
 )
 from seedbed.model.environment import Target
 from seedbed.model.event import Event, LeaseAwaited, Listener, WorkFinished, WorkStarted
-from seedbed.model.facts import fact_lines, parse_facts
+from seedbed.model.facts import parse_facts
 from seedbed.model.history import FORMAT, History, Identity, Owner, Revision, State
 from seedbed.model.migration import Direction, Migration, MigrationFile, Phase, Step, Work
 from seedbed.model.secret import Secret
@@ -261,7 +261,8 @@ class ToyEngine:
                 parts[part].append((number, line))
         if not parts.get("up"):
             raise MigrationFileError("there is nothing to do", at=Location(file.path))
-        facts = {each.key: each.value for each in parse_facts(fact_lines(parts["head"], "#"), file.path)}
+        marked = [(number, line.removeprefix("# seedbed:").strip()) for number, line in parts["head"]]
+        facts = {each.key: each.value for each in parse_facts(marked, file.path)}
         up, down = (self._steps(parts.get(name, [])) for name in ("up", "down"))
         phase = Phase(facts.get("phase", Phase.EXPAND))
         return Migration(file.version, file.name, file.path, file.checksum, phase, up, down)

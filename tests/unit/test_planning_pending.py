@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from seedbed.errors import HistoryConflict
@@ -17,8 +19,6 @@ def file(version: str, text: str = "x") -> MigrationFile:
 
 def revision(version: str, text: str = "x", **fields: object) -> Revision:
     base = Revision(version, f"m{version}", checksum(text.encode()), Phase.EXPAND)
-    from dataclasses import replace
-
     return replace(base, **fields)  # type: ignore[arg-type]  # a test names the fields it means
 
 
@@ -73,7 +73,7 @@ def test_a_started_file_that_has_done_nothing_may_still_be_mended() -> None:
 
 @pytest.mark.parametrize("fields", [{"step": 1}, {"in_step": True}, {"checkpoint": "7"}])
 def test_a_started_file_that_has_done_something_may_not_be_edited(fields: dict[str, object]) -> None:
-    started = revision("1", state=State.STARTED, **fields)
+    started = replace(revision("1", state=State.STARTED), **fields)  # type: ignore[arg-type]
     (conflict,) = conflicts("user/postgres", history(started), [file("1", "edited")])
     assert conflict.kind == "edited"
 

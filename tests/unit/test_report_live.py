@@ -135,7 +135,7 @@ def test_a_terminal_that_is_too_low_shows_what_is_at_work() -> None:
     live(TargetDone("s03/x"))
     live.tick()
     assert len(screen.lines) <= 8
-    assert "s20/x  1  1_one" in screen.text
+    assert "s20/x  1  one" in screen.text
     assert screen.lines[-2] == "… and 24 waiting, 1 done"
     live.close()
     assert sum("/x" in each for each in screen.lines) == 30
@@ -218,14 +218,14 @@ def test_ctrl_c_leaves_the_terminal_clean() -> None:
         [sys.executable, "-c", PROGRAM], stdin=theirs, stdout=theirs, stderr=theirs, env=environ
     )
     os.close(theirs)
-    seen = _read_until(ours, b"1_one")
+    seen = _read_until(ours, b"  one")
     child.send_signal(signal.SIGINT)
     seen += _read_until(ours, b"interrupted\r\n")
     assert child.wait(30) == 130
     os.close(ours)
     assert b"\x1b[?" not in seen
     last = seen.decode().rpartition("\r\n\x1b[J")
-    assert "1_one  stopped" in last[0][-80:].replace("\x1b[K", "")
+    assert "one  stopped" in last[0][-80:].replace("\x1b[K", "")
     assert last[2] == "interrupted\r\n"
 
 

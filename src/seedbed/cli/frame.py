@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from seedbed.execution.stopping import Stop
     from seedbed.model.event import Listener
     from seedbed.model.outcome import Outcome
+    from seedbed.model.plan import Plan
     from seedbed.model.platform import Database
     from seedbed.project import Project, Reach
+    from seedbed.report.progress import Progress
 
 
 class Frame:
@@ -35,6 +37,7 @@ class Frame:
         self.verbose: int = settings.get("verbose", 0)
         self._settings = settings
         self._project: Project | None = None
+        self._progress: Progress | None = None
         self.out = Output(
             sys.stdout,
             sys.stderr,
@@ -76,23 +79,30 @@ class Frame:
 
         stop = Stop()
         names = [str(each.id) for each in databases]
-        with signals(stop), listener_for(self.out, targets=names) as listener:
-            told: Listener = _deaf if silent else listener
+        with signals(stop), ExitStack() as showing:
+            self._progress = None if silent else showing.enter_context(listener_for(self.out, targets=names))
+            told: Listener = self._progress or _deaf
             with self.project.reaching(env, databases, listener=told, stop=stop, wait=wait) as reach:
                 yield reach
+
+    def expect(self, plan: Callable[[], Plan]) -> None:
+        """Tell a live display how much there is to do; asks for the plan only where there is one."""
+        if self._progress is not None and self.out.stderr.is_capable:
+            self._progress.expect(plan())
 
     def document(self, document: dict[str, Any]) -> None:
         self.out.document(document)
 
     def finish(self, reach: Reach, outcome: Outcome, lines: Sequence[Any] = ()) -> None:
-        """Show how it ended and leave with its exit code."""
+        """Show how it ended and leave with its exit code; `lines` say it all where all went well."""
         from seedbed.report.documents import outcome_document
         from seedbed.report.texts import outcome_text
 
         if self.as_json:
             self.document(outcome_document(outcome, reach.events, self.command))
         else:
-            self.out.result([*lines, *outcome_text(outcome, self.command)])
+            all_said = bool(lines) and outcome.exit_code is ExitCode.DONE
+            self.out.result(lines if all_said else [*lines, *outcome_text(outcome, self.command)])
         self.leave(outcome.exit_code)
 
     def leave(self, code: ExitCode) -> None:
@@ -119,12 +129,16 @@ class Frame:
 def framed(function: Callable[..., None]) -> Callable[..., None]:
     """Hand a command its Frame, and turn what it raises into output and an exit code."""
 
+    @click.option("-v", "--verbose", count=True, help="Say more; twice: tracebacks.")
+    @click.option("-q", "--quiet", count=True, help="Say only what failed.")
     @functools.wraps(function)
     @click.pass_context
     def wrapped(ctx: click.Context, /, *args: Any, **kwargs: Any) -> None:
         as_json = bool(kwargs.pop("as_json", False))
-        name = function.__name__.removesuffix("_command")
-        frame = Frame(ctx.ensure_object(dict), command=name, as_json=as_json)
+        settings = ctx.ensure_object(dict)
+        for name in ("verbose", "quiet"):  # both may be said before and after the command's name
+            settings[name] = settings.get(name, 0) + kwargs.pop(name)
+        frame = Frame(settings, command=str(ctx.command.name), as_json=as_json)
         try:
             function(frame, *args, **kwargs)
         except (click.exceptions.Exit, click.ClickException, click.Abort):

@@ -25,7 +25,7 @@ from seedbed.errors import SandboxError
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 CHOICE = "SEEDBED_SANDBOX_ROOT"  # tests force one of the two ways with it; people work around a broken kernel
-UNPRIVILEGED = ("nobody", "daemon", "bin", "postgres", "www-data")
+UNPRIVILEGED = ("nobody", "daemon", "bin", "www-data")
 
 Kind = Literal["same", "userns", "setuid"]
 

@@ -281,10 +281,8 @@ def command_succeeds(argv: list[str]) -> bool:
 
 
 def remove(path: str) -> None:
-    try:
+    if os.path.lexists(path):  # nobody else removes files here while we hold supervisor.lock
         os.unlink(path)
-    except FileNotFoundError:
-        pass
 
 
 def describe(status: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import PurePath
 
 from seedbed.execution.applying import Leasing
 from seedbed.execution.connecting import Connected, on_each, refuse_unstamped
@@ -40,4 +41,5 @@ def load(
 
 
 def _loaded(target: str, dataset: Dataset, done: Loaded) -> SeedLoaded:
-    return SeedLoaded(target, dataset.kind.value, done.part, done.inserted, done.updated, done.unchanged)
+    part = PurePath(done.part).name
+    return SeedLoaded(target, dataset.kind.value, part, done.inserted, done.updated, done.unchanged)

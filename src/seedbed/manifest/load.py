@@ -123,10 +123,10 @@ def _database_sections(text: Text, engine_names: Sequence[str]) -> Iterator[tupl
         at = ("services", service)
         _refuse_name(text, at, "a service")
         if not isinstance(engines, dict):
-            raise _not(text, at, engines, f"a table such as [{dotted(at)}.postgres]")
+            raise _not(text, at, engines, f"a table such as [{dotted(at)}.ENGINE]")
         if not engines:
             raise text.error(
-                f"the service {service} has no database", at=at, try_=f"[{dotted(at)}.postgres], or remove it"
+                f"the service {service} has no database", at=at, try_=f"[{dotted(at)}.ENGINE], or remove it"
             )
         for engine, section in engines.items():
             if engine_names and engine not in engine_names:

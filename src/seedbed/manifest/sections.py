@@ -27,8 +27,8 @@ IN_WORDS = {
 }
 
 Name = Annotated[str, Meta(pattern=NAME, max_length=32)]
-DatabaseName = Annotated[str, Meta(pattern=DATABASE, examples=["user/postgres"])]
-Column = Annotated[str, Meta(pattern=COLUMN, examples=["payment/postgres:payments.user_id"])]
+DatabaseName = Annotated[str, Meta(pattern=DATABASE, examples=["user/ENGINE"])]
+Column = Annotated[str, Meta(pattern=COLUMN, examples=["payment/ENGINE:payments.user_id"])]
 Facts = Annotated[
     dict[str, str],
     Meta(

@@ -97,7 +97,7 @@ class Retrying(Event):
 
 @dataclass(frozen=True, slots=True)
 class WorkFinished(Event):
-    """A migration is applied or reverted and recorded. `seconds` may be shared by those sent together."""
+    """A migration is applied or reverted and recorded."""
 
     kind: ClassVar[str] = "work_finished"
     version: str

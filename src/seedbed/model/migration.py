@@ -89,7 +89,8 @@ class Step:
     """What commits or fails alone; `body` is text in the engine's own language.
 
     `atomic`: commits together with its history record. `repeatable`: may be run again when nobody knows
-    whether it took effect. `line`: of the body's first character in the file. `summary`: one line for people. `keeps_session`: cannot leave session settings behind.
+    whether it took effect. `line`: of the body's first character in the file. `summary`: one line for people.
+    `keeps_session`: cannot leave session settings behind.
     """
 
     index: int

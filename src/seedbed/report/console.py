@@ -1,7 +1,7 @@
 """Where everything that seedbed writes goes through: stdout for results, stderr for progress and logs.
 
 There is no terminal library behind it. Colours are a handful of sequences, tables a dozen lines, the live
-display is `live.py`; importing rich costs more than most commands take.
+display is `live.py`; both write escape sequences of their own, see docs/adr.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, TextIO
 
 from seedbed.errors import SeedbedError
-from seedbed.report import documents, github
+from seedbed.report import github
 from seedbed.report.styles import Line, Look, Page, Span, render
 
 Color = Literal["auto", "always", "never"]
@@ -139,6 +139,8 @@ class Output:
 
         Its texts are redacted one by one: a mask in the middle of a number would leave no JSON.
         """
+        from seedbed.report import documents
+
         text = documents.text(documents.redacted(document, self.redact), ascii_only=not self.stdout.unicode)
         with self.lock:
             self.stdout.write(text)

@@ -10,10 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from seedbed.errors import Location, SeedbedError
-from seedbed.model.event import TargetFailed
 from seedbed.report.places import place
+
+if TYPE_CHECKING:
+    from seedbed.errors import Location, SeedbedError
+    from seedbed.model.event import TargetFailed
 
 _COMMAND = re.compile(r"^([ \t]*)::", re.MULTILINE)
 

@@ -171,7 +171,8 @@ class Live(Progress):
             parts.append(duration(self.clock() - running.began))
         if self._over:
             parts.insert(0, "stopped")
-        return track.label(track.current), "  ".join(part for part in parts if part)
+        # Without its version: that is in the outcome, and here it would take the room of what is in a hurry.
+        return running.name or track.current, "  ".join(part for part in parts if part)
 
 
 def _position(track: Track) -> str:

@@ -163,7 +163,7 @@ def _columns(rows: Sequence[Row], table: Table, look: Look) -> list[int]:
     """Return the width of each column."""
     size = max((len(each.cells) for each in rows), default=0)
     columns = [
-        max((cells(each.cells[index].text) for each in rows if index < len(each.cells)), default=0)
+        max((cells(each.cells[index].text) for each in rows if _counts(each, index, table)), default=0)
         for index in range(size)
     ]
     if look.width and table.flex is not None and table.flex < size:
@@ -173,19 +173,26 @@ def _columns(rows: Sequence[Row], table: Table, look: Look) -> list[int]:
     return columns
 
 
+def _counts(each: Row, index: int, table: Table) -> bool:
+    return index < len(each.cells) and not (index == table.flex and _ends_at(each, index))
+
+
+def _ends_at(each: Row, index: int) -> bool:
+    """Return whether nothing stands after cell `index`: then it may run on over the columns that follow."""
+    return not any(cell.text for cell in each.cells[index + 1 :])
+
+
 def _aligned(each: Row, columns: Sequence[int], table: Table, look: Look) -> _Spans:
     spans = [Span(" " * table.indent)]
     for index, cell in enumerate(each.cells):
+        if index == table.flex and _ends_at(each, index):
+            left = look.width - _total(tuple(spans)) if look.width else cells(cell.text)
+            return (*spans, _with(cell, shortened(cell.text, max(_LEAST, left), look.unicode)))
         if not columns[index]:
             continue  # a column in which nothing stands anywhere
         text = shortened(cell.text, columns[index], look.unicode)
-        room = " " * (columns[index] - cells(text))
-        gap = Span(" " * _GAP)
-        spans += (
-            [Span(room), _with(cell, text), gap]
-            if index in table.right
-            else [_with(cell, text), Span(room), gap]
-        )
+        room, gap = Span(" " * (columns[index] - cells(text))), Span(" " * _GAP)
+        spans += [room, _with(cell, text), gap] if index in table.right else [_with(cell, text), room, gap]
     return tuple(spans)
 
 

@@ -93,7 +93,7 @@ def _step(step: Step) -> Iterator[Line]:
         facts.append(
             f"in batches of {number(step.backfill.batch)} along {step.backfill.table}.{step.backfill.key}"
         )
-    if not step.atomic:
+    elif not step.atomic:
         facts.append("not in a transaction")
     summary = " ".join(step.summary.split()) or (f"step {step.index + 1}" if facts else "")
     if summary:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -215,6 +216,13 @@ class Runner:
                 lambda: self._is_over or any(each["event"] == kind for each in self._told), PATIENCE
             )
         assert self.told(kind), f"the runner told no {kind!r}: {self._told} {self._errors}"
+
+    def wait_until_inside(self, hold: Hold) -> None:
+        """Wait until the server is inside a step that waits. Raises AssertionError when that does not come."""
+        until = time.monotonic() + PATIENCE
+        while not hold.wait_until_inside(1.0):
+            is_late = self._is_over or time.monotonic() > until
+            assert not is_late, f"no step waits on the server: {self._told} {self._errors}"
 
     def wait_until_stopped(self) -> None:
         self.wait_until("stopped_at")

@@ -261,7 +261,7 @@ class ResumeContract(Contract):
         with ExitStack() as held:
             hold = held.enter_context(bench.hold())
             with bench.runner(base, text) as runner:
-                assert hold.wait_until_inside(PATIENCE)
+                runner.wait_until_inside(hold)
                 inside = bench.revision(text)
                 held.close()
                 assert runner.finish() == ""
@@ -417,7 +417,7 @@ class ResumeContract(Contract):
     ) -> None:
         text = bench.text(bench.harness.waits("orders"))
         with bench.hold() as hold, bench.runner(text, who="ghost") as runner:
-            assert hold.wait_until_inside(PATIENCE)
+            runner.wait_until_inside(hold)
             runner.kill()
             told: list[Event] = []
             with bench.connect() as session, session.lease(owner("ana"), wait=PATIENCE, listener=told.append):
@@ -442,7 +442,7 @@ class ResumeContract(Contract):
         """Start a runner, kill it while the server is inside the step that waits, end what it left."""
         with bench.hold() as hold:
             with bench.runner(*texts, direction=direction) as runner:
-                assert hold.wait_until_inside(PATIENCE)
+                runner.wait_until_inside(hold)
                 runner.kill()
             with bench.lease():
                 pass
@@ -486,7 +486,7 @@ class LeaseContract(Contract):
         awaited = [each for each in told if isinstance(each, LeaseAwaited)]
         assert awaited
         assert all("ana@laptop" in each.holder for each in awaited)
-        assert 1.0 <= waited < 1.2 + 5
+        assert 1.0 <= waited < 1.2 + 3
 
     def test_not_waiting_is_busy_at_once(self, bench: Bench) -> None:
         with bench.lease("ana@laptop"), bench.connect() as session:
@@ -558,7 +558,7 @@ class LeaseContract(Contract):
         with ExitStack() as held:
             hold = held.enter_context(bench.hold())
             with bench.runner(text) as runner:
-                assert hold.wait_until_inside(PATIENCE)
+                runner.wait_until_inside(hold)
                 bench.break_lease()
                 if successor:
                     with bench.lease():

@@ -73,7 +73,7 @@ constraint email_check on public.email CHECK ((VALUE OPERATOR(public.~) '@'::pub
 constraint payments_id_excl on billing.payments EXCLUDE USING btree (id WITH =)
 constraint payments_user_id_fkey on billing.payments FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE DEFERRABLE
 constraint small on billing.payments CHECK ((amount < (100)::numeric)) NOT VALID
-default grant SELECT on r in billing by postgres to pg_monitor
+default grant SELECT on r in billing to pg_monitor
 domain public.email public.citext not null
 enum public.mood ('sad', 'ok', 'happy')
 event trigger looks on ddl_command_end calls public.look() tags DROP TABLE

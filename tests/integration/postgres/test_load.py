@@ -365,13 +365,14 @@ def test_a_script_that_waits_for_its_stdin_fails(connection: Connection) -> None
 
 
 def test_the_settings_of_a_script_do_not_leak(connection: Connection) -> None:
+    user = connection.info.user
     connection.execute(
         "CREATE SCHEMA other; CREATE TABLE t (id int PRIMARY KEY); SET application_name = 'mine'"
     )
     text = "SET search_path = other; SET application_name = 'x'; SET statement_timeout = '9s'; SET ROLE pg_monitor"
     loaded(connection, script(text), rows("t", "id", (1,)))
     shown = "current_setting('application_name'), current_setting('statement_timeout'), current_user"
-    assert select(connection, f"SELECT {shown}") == [("mine", "0", "postgres")]
+    assert select(connection, f"SELECT {shown}") == [("mine", "0", user)]
 
 
 def test_a_script_that_ends_the_transaction_is_found_out(connection: Connection) -> None:
@@ -382,8 +383,8 @@ def test_a_script_that_ends_the_transaction_is_found_out(connection: Connection)
 
 
 def test_whoever_knows_the_grammar_may_refuse_a_script(connection: Connection) -> None:
-    def check(text: str) -> None:
-        raise SeedFileError(f"no {text}")
+    def check(refused: Script) -> None:
+        raise SeedFileError(f"no {refused.source.data.decode()}")
 
     with pytest.raises(SeedFileError, match="no COMMIT"):
         list(load(connection, Dataset(SeedKind.FIXTURE, (script("COMMIT"),)), check=check))

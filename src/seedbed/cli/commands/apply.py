@@ -60,9 +60,12 @@ def command(
     wanted, databases = request(
         frame, plan, env, services, engines, to, through, allow_out_of_order, unreviewed
     )
+    if not dry_run:
+        frame.project.insist_on_review(env, wanted)
     with frame.reaching(env, databases, wait=wait, silent=dry_run) as reach:
         if dry_run:
             show_plan(frame, frame.project.plan(reach, wanted))
             return
+        frame.expect(lambda: frame.project.plan(reach, wanted))
         outcome = frame.project.apply(reach, wanted)
     frame.finish(reach, outcome)

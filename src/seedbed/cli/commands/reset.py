@@ -27,10 +27,9 @@ def command(
     seedbed reset -e sandbox --yes
     seedbed reset -e dev-ana -s reviews
     """
-    from seedbed.model.environment import is_ephemeral
-
+    frame.project.insist_on_ephemeral(env)
     databases = frame.databases(services, engines)
-    if is_ephemeral(frame.project.environment(env)) and not yes:
+    if not yes:
         names = ", ".join(str(each.id) for each in databases)
         if not sys.stdin.isatty():
             raise Refused(

@@ -58,5 +58,6 @@ def command(
         if dry_run:
             show_plan(frame, frame.project.plan_revert(reach, steps=steps or 1, to=to))
             return
+        frame.expect(lambda: frame.project.plan_revert(reach, steps=steps or 1, to=to))
         outcome = frame.project.revert(reach, steps=steps or 1, to=to)
     frame.finish(reach, outcome)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from seedbed.engines.memory.language import Misread, Statement, read
 from seedbed.errors import Location, MigrationFileError
-from seedbed.model.facts import Fact, fact_lines, parse_facts, unknown_fact
+from seedbed.model.facts import Fact, parse_facts
 from seedbed.model.migration import (
     Backfill,
     Irreversibility,
@@ -25,7 +25,9 @@ from seedbed.model.migration import (
 )
 
 _SECTION = re.compile(r"#\s*migrate:(\w+)\s*(.*?)\s*\Z")
-_KNOWN = {"phase", "after", "overtake", "reverse", "repeatable", "backfill", "batch", "allow"}
+_FACTS = re.compile(r"#\s*seedbed:\s*(.*)\Z")
+_SINGLE = {"phase", "reverse", "repeatable", "backfill", "batch"}
+_KNOWN = _SINGLE | {"after", "overtake", "allow"}
 _BATCH = 1000  # rows, where a backfill does not say it
 
 
@@ -169,11 +171,16 @@ def _backfill(
 
 
 def _header(file: MigrationFile, lines: Sequence[str]) -> _Header:
-    facts = parse_facts(fact_lines(enumerate(lines, 1), "#"), file.path)
+    marked = [(number, match[1]) for number, line in enumerate(lines, 1) if (match := _FACTS.match(line))]
+    facts = parse_facts(marked, file.path)
+    single: dict[str, Fact] = {}
     for fact in facts:
         if fact.key not in _KNOWN:
-            raise unknown_fact(fact, _KNOWN, file.path)
-    single = {each.key: each for each in facts}
+            known = ", ".join(sorted(_KNOWN))
+            raise _error(file, fact.line, f"there is no fact {fact.key!r}", f"a file may declare {known}")
+        if fact.key in _SINGLE and fact.key in single:
+            raise _error(file, fact.line, f"{fact.key!r} is said twice", "only one of them can be meant")
+        single[fact.key] = fact
     return _Header(
         phase=_phase(file, single.get("phase")),
         after=tuple(_ref(file, each) for each in facts if each.key == "after"),

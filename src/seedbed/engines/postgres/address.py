@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -26,12 +27,29 @@ VARIABLES = (
 )
 _FACTS = {each.fact for each in VARIABLES} | {"service", "libpq"}
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+# What people put into a URL's query beside these; anything else there may be a piece of a badly encoded password.
+_OTHER_PARAMETERS = frozenset(
+    {
+        "application_name",
+        "channel_binding",
+        "connect_timeout",
+        "currentSchema",
+        "gssencmode",
+        "options",
+        "pgbouncer",
+    }
+    | {"schema", "search_path", "sslcert", "sslkey", "sslpassword", "target_session_attrs"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a database is. `host` may be a socket directory. `uses_libpq`: gaps are filled by libpq itself
-    from PG* variables and service files, because the manifest asked for it."""
+    """Where a database is. `host` may be a socket directory.
+
+    `uses_libpq`: libpq fills the gaps from PG* variables and service files; `service`: from that service. Only
+    where the manifest asks for one of them may `host`, `user` and `name` be empty, `port` 0, and `sslmode` empty:
+    then `safe_sslmode` decides about what libpq found.
+    """
 
     host: str = ""
     port: int = 5432
@@ -70,21 +88,60 @@ def address(facts: Mapping[str, str | Secret], options: object) -> Address:
             because=f"the facts it has are {', '.join(sorted(_FACTS))}",
             try_="correct the key in the environment's targets table",
         )
+    _refuse_unspeakable(plain)
     if url := plain.pop("url", ""):
         plain = _from_url(url, plain)
-    service, uses_libpq = plain.get("service", ""), plain.get("libpq", "") == "true"
-    host = plain.get("host", "")
+    service, uses_libpq = plain.get("service", ""), _yes(plain.get("libpq", ""))
+    asks_libpq = uses_libpq or bool(service)
+    if not asks_libpq:
+        _refuse_gaps(plain)
     return Address(
-        host=host,
-        port=_port(plain.get("port", "")),
+        host=plain.get("host", ""),
+        port=_port(plain.get("port", ""), otherwise=0 if asks_libpq else 5432),
         user=plain.get("user", ""),
         name=plain.get("name", ""),
-        password=Secret(plain["password"]) if "password" in plain else None,
-        sslmode=_sslmode(host, plain, asked_libpq=bool(service) or uses_libpq),
+        password=Secret(plain["password"]) if plain.get("password") else None,
+        sslmode=_sslmode(plain, asks_libpq=asks_libpq),
         sslrootcert=plain.get("sslrootcert", ""),
         service=service,
-        uses_libpq=uses_libpq or bool(service),
+        uses_libpq=uses_libpq,
         **_settings(options),
+    )
+
+
+def _refuse_unspeakable(facts: Mapping[str, str]) -> None:
+    """Raise UsageError for what no connection could carry; the value itself is not shown."""
+    for fact, value in facts.items():
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise UsageError(
+                f"{_variable(fact)} holds what is no text",
+                because="it has a NUL, or bytes that are not UTF-8",
+                try_="look how it was written there",
+            )
+
+
+def _refuse_gaps(facts: Mapping[str, str]) -> None:
+    """Raise UsageError naming all that is missing: libpq would take this machine and our own user's name."""
+    missing = [_variable(fact) for fact in ("host", "user", "name") if not facts.get(fact)]
+    if missing:
+        raise UsageError(
+            f"the address of a PostgreSQL target is incomplete: {', '.join(missing)}",
+            because="seedbed never guesses, and never falls back to this machine",
+            try_="set what is missing, or write it into the environment's targets table",
+        )
+
+
+def _variable(fact: str) -> str:
+    return next((each.name for each in VARIABLES if each.fact == fact), fact)
+
+
+def _yes(text: str) -> bool:
+    if text in {"true", "false", ""}:
+        return text == "true"
+    raise UsageError(
+        f"libpq = {text!r} is neither true nor false",
+        because="it decides whether PG* variables and service files count",
+        try_='libpq = "true", or leave it out',
     )
 
 
@@ -93,37 +150,54 @@ def _settings(options: object) -> dict[str, Any]:
     return {name: getattr(options, name) for name in names if hasattr(options, name)}
 
 
-def _port(text: str) -> int:
+def _port(text: str, *, otherwise: int) -> int:
     if not text:
-        return 5432
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+        return otherwise
+    if not text.isascii() or not text.isdigit() or len(text) > 5 or not 0 < int(text) < 65536:
         raise UsageError("DB_PORT is not a port", because=f"it reads {text!r}", try_="a number such as 5432")
     return int(text)
 
 
-def _sslmode(host: str, facts: Mapping[str, str], *, asked_libpq: bool) -> str:
-    """Return the mode: verify-full with a CA bundle, at least require off this machine."""
-    asked = facts.get("sslmode", "")
+def _sslmode(facts: Mapping[str, str], *, asks_libpq: bool) -> str:
+    """Return the mode: verify-full with a CA bundle, at least require off this machine; empty: libpq may say."""
+    asked, host = facts.get("sslmode", ""), facts.get("host", "")
     if asked and asked not in _SSL_MODES:
         raise UsageError(
             f"there is no sslmode {asked!r}", because=f"libpq knows {', '.join(_SSL_MODES)}", try_="require"
         )
-    if facts.get("sslrootcert"):
-        return "verify-full"
-    if is_this_machine(host) and not asked_libpq:
-        return asked or "prefer"
-    if asked and _SSL_MODES.index(asked) < _SSL_MODES.index("require"):
+    if asks_libpq and not host:
+        return asked
+    mode = safe_sslmode(asked, host, facts.get("sslrootcert", ""))
+    if asked and _SSL_MODES.index(asked) < _SSL_MODES.index("require") == _SSL_MODES.index(mode):
         raise UsageError(
             f"sslmode={asked} would send the password over the network in the clear",
-            because=f"{host or 'the server'} is not this machine",
+            because=f"{host} is not this machine",
             try_="sslmode=require, or name a CA bundle in DB_SSLROOTCERT",
         )
-    return asked or "require"
+    return mode
+
+
+def safe_sslmode(asked: str, host: str, sslrootcert: str) -> str:
+    """Return `asked`, or what is needed at least: verify-full with a CA bundle, require off this machine."""
+    if sslrootcert:
+        return "verify-full"
+    if is_this_machine(host):
+        return asked or "prefer"
+    return max(asked or "require", "require", key=_SSL_MODES.index)
 
 
 def is_this_machine(host: str) -> bool:
-    """Return whether `host` is a socket directory or a loopback address."""
-    return host.startswith(("/", "@", "127.")) or host in {"localhost", "::1"}
+    """Return whether `host` is a socket directory or a loopback address, or a list of nothing else."""
+    return all(_is_loopback(each.strip()) for each in host.split(","))
+
+
+def _is_loopback(host: str) -> bool:
+    if host.startswith(("/", "@")) or host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name; `127.evil.example` is one, too
+        return False
 
 
 def _from_url(url: str, others: Mapping[str, str]) -> dict[str, str]:
@@ -146,32 +220,52 @@ def _from_url(url: str, others: Mapping[str, str]) -> dict[str, str]:
     try:
         parts = urlsplit(url)
         port = parts.port
+        if parts.scheme not in {"postgres", "postgresql"} or not re.fullmatch(r"/[^/@]+", parts.path):
+            raise _unreadable()  # a `/` or `@` there may well be the rest of a password
+        if "#" in url:
+            raise _unreadable()
+        pairs = parse_qsl(parts.query, strict_parsing=True, errors="strict") if parts.query else []
+        query = dict(pairs)
+        found = {
+            **others,
+            # Not `parts.hostname`: that one is in lower case, and a socket's directory is not.
+            "host": query.pop("host", "") or _decoded(_host(parts.netloc)),
+            "port": str(port or query.pop("port", "")),
+            "user": _decoded(parts.username) or query.pop("user", ""),
+            "name": _decoded(parts.path[1:]),
+        }
+        password = _decoded(parts.password) or query.pop("password", "")
     except ValueError:
-        parts, port = None, None
-    if parts is None or parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
-        raise UsageError(
-            "the database's URL cannot be read",
-            because="it has to look like postgresql://user:password@host:5432/name",
-            try_="encode @ : / ? # % in the password, or use DB_HOST, DB_USER, DB_PASSWORD and DB_NAME",
-        ) from None
-    query = dict(parse_qsl(parts.query))
-    found = {
-        **others,
-        "host": query.pop("host", "") or unquote(parts.hostname or ""),
-        "port": str(port or query.pop("port", "")),
-        "user": unquote(parts.username or "") or query.pop("user", ""),
-        "name": unquote(parts.path.lstrip("/")),
-    }
-    if parts.password is not None or "password" in query:
-        found["password"] = unquote(parts.password or "") or query.pop("password", "")
-    return _with_query(found, query)
+        raise _unreadable() from None
+    return _with_query({**found, "password": password} if password else found, query)
+
+
+def _unreadable() -> UsageError:
+    return UsageError(
+        "the database's URL cannot be read",
+        because="it has to look like postgresql://user:password@host:5432/name",
+        try_="encode @ : / ? # % in the password, or use DB_HOST, DB_USER, DB_PASSWORD and DB_NAME",
+    )
+
+
+def _host(netloc: str) -> str:
+    """Return the host of `user:password@host:port`, its letters as they were written; `[::1]` without brackets."""
+    place = netloc.rpartition("@")[2]
+    if place.startswith("["):
+        return place[1:].partition("]")[0]
+    return place.partition(":")[0]
+
+
+def _decoded(text: str | None) -> str:
+    return unquote(text or "", errors="strict")
 
 
 def _with_query(found: dict[str, str], query: Mapping[str, str]) -> dict[str, str]:
     unknown = sorted(set(query) - {"sslmode", "sslrootcert"})
     if unknown:
+        named = next((repr(each) for each in unknown if each in _OTHER_PARAMETERS), "something")
         raise UsageError(
-            f"the database's URL sets {unknown[0]!r}, which seedbed does not take from a URL",
+            f"the database's URL sets {named}, which seedbed does not take from a URL",
             because="session settings are seedbed's own, so that every run has the same ones",
             try_='leave it out, or use a service file (`service = "…"` in the environment\'s targets)',
         )
@@ -181,4 +275,6 @@ def _with_query(found: dict[str, str], query: Mapping[str, str]) -> dict[str, st
             because="seedbed never falls back to this machine",
             try_="postgresql://user@host:5432/name",
         )
-    return {**found, **query}
+    given = {**found, **query}
+    _refuse_unspeakable(given)
+    return given

@@ -2,7 +2,9 @@
 
 `BEGIN; body; INSERT history; COMMIT; BEGIN; …` is one round trip for all of them, while each one still commits
 or fails alone, together with its record. The answers come back statement by statement; a COMMIT among them
-says that one more migration is done.
+says that one more migration is done. The server hands its answers over when a message ends, so how many travel
+together depends on how quick they are: one at first, twice as many after each quick message, one again after a
+slow one.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from seedbed.model.migration import Direction, Step, Work
 
 MOST_WORKS = 16
 MOST_CHARACTERS = 256 * 1024
+QUICK = 0.25  # seconds that a message may take for the next one to be longer
 
 
 def is_short(work: Work) -> bool:
@@ -29,22 +32,28 @@ def is_short(work: Work) -> bool:
 
 
 def grouped(works: Sequence[Work], unfinished: Collection[str]) -> Iterator[list[Work]]:
-    """Yield `works` in order: short neighbours together up to a bound, each of the others alone."""
+    """Yield `works` in order: short neighbours together, each of the others alone."""
     group: list[Work] = []
-    size = 0
     for work in works:
-        short = is_short(work) and work.migration.version not in unfinished
-        length = sum(len(step.body) for step in work.migration.steps(work.direction))
-        if group and (not short or len(group) == MOST_WORKS or size + length > MOST_CHARACTERS):
-            yield group
-            group, size = [], 0
-        if short:
+        if is_short(work) and work.migration.version not in unfinished:
             group.append(work)
-            size += length
-        else:
-            yield [work]
+            continue
+        if group:
+            yield group
+            group = []
+        yield [work]
     if group:
         yield group
+
+
+def _first(works: Sequence[Work], most: int) -> list[Work]:
+    """Return the first of `works` that go into one message: at most `most`, and no more text than is sensible."""
+    size = 0
+    for count, work in enumerate(works[:most]):
+        size += sum(len(step.body) for step in work.migration.steps(work.direction))
+        if count and size > MOST_CHARACTERS:
+            return list(works[:count])
+    return list(works[:most])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +85,22 @@ class _Message:
 
 def apply(run: Run, works: Sequence[Work]) -> Iterator[Progress]:
     """Carry out `works`, trying again what gave way. Raises StepFailed, LeaseLost, Interrupted."""
-    waiting, attempt, together = list(works), 0, True
+    waiting, attempt, most, ceiling = list(works), 0, 1, MOST_WORKS
     while waiting:
-        message = _compose(run, waiting if together else waiting[:1])
+        message = _compose(run, _first(waiting, most))
+        began = time.monotonic()
         try:
             for progress in _send(run, message):
                 if isinstance(progress, WorkFinished):
                     waiting.pop(0)
                     attempt = 0
                 yield progress
+            most = min(most * 2, ceiling) if time.monotonic() - began < QUICK else 1
         except ServerError as error:
             if error.is_syntax and len(message.parts) > 1 and error.finished == 0:
                 # The server reads a whole message before it runs any of it, and its grammar may be older than
                 # the one that parsed the files: one by one, all before the culprit are done first.
-                together = False
+                most = ceiling = 1
                 continue
             part = message.parts[message.current]
             yield from run.notices(part.work.migration.version)
@@ -128,22 +139,30 @@ def _step(work: Work) -> Step | None:
 
 
 def _send(run: Run, message: _Message) -> Iterator[Progress]:
-    began = time.monotonic()
     yield _started(run, message.parts[0].work)
-    for tag in send(run.connection, message.text):
+    milliseconds = 0.0
+    for tag, value in send(run.connection, message.text):
         if tag != "COMMIT":
             message.statements += 1
+            milliseconds = _number(value) or milliseconds
             continue
         work = message.parts[message.current].work
         yield from run.notices(work.migration.version)
-        now = time.monotonic()
         yield WorkFinished(
-            run.target, work.migration.version, work.migration.name, work.direction.value, now - began
+            run.target, work.migration.version, work.migration.name, work.direction.value, milliseconds / 1000
         )
-        began, message.statements = now, 0
+        message.statements = 0
         if message.current + 1 < len(message.parts):
             message.current += 1
             yield _started(run, message.parts[message.current].work)
+
+
+def _number(value: str) -> float:
+    """Return what the record's statement says about the time; answers of the migration's own may be anything."""
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0
 
 
 def _started(run: Run, work: Work) -> WorkStarted:

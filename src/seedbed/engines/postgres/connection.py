@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from seedbed.engines.postgres.address import Address
-from seedbed.errors import SeedbedError, Unreachable
+from seedbed.engines.postgres.address import Address, safe_sslmode
+from seedbed.errors import Unreachable
+from seedbed.model.secret import Redactor
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 MARK = "seedbed"  # application_name of a session that only reads; a lease adds its owner
+# ~/.pgpass is libpq's own default; a path that cannot exist keeps it from being asked.
+_NO_FILE = f"{os.devnull}/none"
 CONNECT_TIMEOUT = 10  # seconds
 # A server that polls its client once a second ends the statement of a killed runner by itself.
 CHECK_INTERVAL = "1s"
@@ -78,10 +83,12 @@ def _keywords(address: Address) -> dict[str, Any]:
     }
     given = {key: value for key, value in known.items() if value}
     outside = _take_libpq_environment()
-    if address.uses_libpq:
-        given.pop("port") if "PGPORT" in outside or address.service else None
-        return {**_from_environment(outside), **given, **fixed}
-    return {**given, **fixed, "passfile": os.devnull}
+    if not address.uses_libpq and not address.service:
+        return {**given, **fixed, "passfile": _NO_FILE}
+    found = {**_from_libpq(outside if address.uses_libpq else {}, address.service), **given}
+    place = found.get("hostaddr") or found.get("host", "")
+    found["sslmode"] = safe_sslmode(found.get("sslmode", ""), place, found.get("sslrootcert", ""))
+    return {**found, **fixed}
 
 
 def _take_libpq_environment() -> dict[str, str]:
@@ -99,35 +106,76 @@ def _take_libpq_environment() -> dict[str, str]:
         return _libpq_environment
 
 
-def _from_environment(outside: dict[str, str]) -> dict[str, str]:
-    keywords = {
-        each.envvar.decode(): each.keyword.decode()
-        for each in psycopg.pq.Conninfo.get_defaults()
-        if each.envvar
+def _from_libpq(outside: Mapping[str, str], service: str) -> dict[str, str]:
+    """Return what libpq itself makes of PG* variables and service files, in its own order of precedence."""
+    ours = {"application_name", "options"}
+    with _lent({**outside, "PGSERVICE": service} if service else outside):
+        found = {each.keyword.decode(): each.val for each in psycopg.pq.Conninfo.get_defaults()}
+    return {
+        keyword: value.decode()
+        for keyword, value in found.items()
+        if value is not None and keyword not in ours
     }
-    ours = {"PGAPPNAME", "PGOPTIONS"}
-    return {keywords[name]: value for name, value in outside.items() if name in keywords and name not in ours}
 
 
-def _unreachable(address: Address, text: str) -> SeedbedError:
-    """Return libpq's complaint in our words; the caller's secrets are not in it, but may be in libpq's."""
-    said = " ".join(text.split())
-    for secret in address.secrets:
-        said = said.replace(secret.reveal(), "********") if secret else said
-    if "startup parameter" in said:
-        return Unreachable(
-            f"a connection pooler stands before {address} and refuses session settings",
-            because=said,
-            try_="connect to PostgreSQL itself: a lease needs a session of its own (port 5432, not the pooler's)",
-        )
-    if "password authentication failed" in said or "no password supplied" in said:
-        return Unreachable(f"{address} refused the login", because=said, try_="check DB_USER and DB_PASSWORD")
-    if "does not support SSL" in said:
-        return Unreachable(
-            f"{address} offers no TLS",
-            because=said,
-            try_="switch TLS on there: off this machine seedbed insists",
-        )
+@contextmanager
+def _lent(values: Mapping[str, str]) -> Iterator[None]:
+    """Have `values` in the process's environment for a moment; libpq reads them nowhere else."""
+    with _environment_lock:
+        os.environ.update(values)
+        try:
+            yield
+        finally:
+            for name in values:
+                os.environ.pop(name, None)
+
+
+def _unreachable(address: Address, text: str) -> Unreachable:
+    """Return libpq's complaint in our words; what it may quote of the caller's secrets is masked."""
+    said = " ".join(Redactor(address.secrets)(text).split())
+    for words, what, advice in _COMPLAINTS:
+        if any(each in said for each in words):
+            return Unreachable(what.format(address=address), because=said, try_=advice)
     return Unreachable(
         f"{address} cannot be reached", because=said, try_="check DB_HOST, DB_PORT, the network and its rules"
     )
+
+
+# (what libpq or the server says, what happened, what to try)
+_COMPLAINTS = (
+    (
+        ("startup parameter", "unsupported startup parameter in options"),
+        "a connection pooler stands before {address} and refuses session settings",
+        "connect to PostgreSQL itself: a lease needs a session of its own (port 5432, not the pooler's)",
+    ),
+    (
+        ("password authentication failed", "no password supplied"),
+        "{address} refused the login",
+        "check DB_USER and DB_PASSWORD",
+    ),
+    (
+        ("does not support SSL",),
+        "{address} offers no TLS",
+        "switch TLS on there: off this machine, or with DB_SSLROOTCERT, seedbed insists",
+    ),
+    (
+        ("certificate verify failed", "does not match host name"),
+        "{address} is not who it says it is: its certificate is not trusted",
+        "check DB_HOST against the certificate's names, and DB_SSLROOTCERT against who issued it",
+    ),
+    (
+        ("root certificate file", "could not load root"),
+        "the CA bundle for {address} cannot be read",
+        "check DB_SSLROOTCERT: a file with PEM certificates",
+    ),
+    (
+        ("no pg_hba.conf entry",),
+        "{address} lets nobody in from here",
+        "check its pg_hba.conf, DB_USER and DB_NAME",
+    ),
+    (
+        ('database "',),
+        "{address} does not exist",
+        "check DB_NAME; seedbed makes no databases outside the sandbox",
+    ),
+)

@@ -132,16 +132,18 @@ class EmbeddedServer:
     def create_from_template(self, name: str, template: str) -> None:
         """Create the database `name` as a copy of `template`, which nobody may be connected to.
 
-        A schema without rows takes some 20 ms. Raises SandboxError if `name` exists, `template` does not, or somebody
-        stays connected to it for the five seconds that the server waits.
+        Creating some 300 files is what takes its time: 10 ms in memory, many times that on a busy disk. Raises
+        SandboxError if `name` exists, `template` does not, or somebody stays connected to it for the five seconds
+        that the server waits.
         """
         from psycopg import Error, sql
 
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY {}")
-        # Through the WAL is faster for the few megabytes of a template (no checkpoints) and slows no neighbour down.
-        strategy = sql.SQL("wal_log")
-        if _major(self.version) < 15:
-            statement, strategy = sql.SQL("CREATE DATABASE {} TEMPLATE {}{}"), sql.SQL("")
+        # Files are copied, not logged page by page: measured side by side this was faster on disk and twice as fast
+        # in memory, alone and four at once. Its two checkpoints cost little where nothing waits for the disk.
+        strategy = sql.SQL(
+            " STRATEGY file_copy" if _major(self.version) >= 15 else ""
+        )  # the older know no other
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}{}")
         names = sql.Identifier(_checked(name)), sql.Identifier(_checked(template))
         with self._administration() as connection:
             try:
@@ -374,7 +376,7 @@ def _server(room: Path, binaries: Binaries, identity: Identity) -> servers.Serve
 
 
 def _startup_message() -> bytes:
-    """Return the first message of protocol 3.0, for the superuser; the answer of a server that lets us in begins with R.
+    """Return the first message of protocol 3.0, for the superuser; a server that lets us in answers with an R.
 
     Source: PostgreSQL documentation, "Message Formats", StartupMessage.
     """
@@ -444,7 +446,7 @@ def _is_at_work(pid_file: Path, data: Path) -> bool:
 
 
 def _within_reach(binaries: Binaries, identity: Identity) -> Binaries:
-    """Return binaries that the server's user may run: these, or a copy in a temporary directory. Raises SandboxError."""
+    """Return binaries that the server's user may run: these, or a copy below /tmp. Raises SandboxError."""
     if identity.reads(binaries.bin / "postgres"):
         return binaries
     install = binaries.bin.parent
@@ -458,7 +460,7 @@ def _within_reach(binaries: Binaries, identity: Identity) -> Binaries:
     package = install.parent
     folders = [install, package.with_name(f"{package.name}.libs")]
     digest = hashlib.sha256(os.fsencode(install)).hexdigest()[:12]
-    target = Path("/tmp") / f"seedbed-{os.geteuid()}-postgres-{binaries.version}-{digest}"
+    target = Path("/tmp") / f"seedbed-{os.geteuid()}-postgres-{binaries.version}-{digest}"  # noqa: S108  see own_directory
     places.own_directory(target, 0o755)
     copy = target / "install"
     try:

@@ -66,6 +66,8 @@ LEFT JOIN {schema}.migrations_history AS h ON true
 ORDER BY lpad(h.version, 20, '0')
 """
 
+_ELAPSED = "extract(epoch FROM clock_timestamp() - transaction_timestamp()) * 1000"
+
 
 def quoted(text: str) -> str:
     """Return `text` as an SQL literal; standard_conforming_strings is pinned on, NUL cannot occur."""
@@ -113,13 +115,13 @@ class HistoryTable:
             f"INSERT INTO {self.table} (version, name, checksum, phase, state, direction, overtakes, owner, "
             f"duration_ms) VALUES ({', '.join(map(quoted, values))}, 'applied', 'up', "
             f"{quoted(','.join(migration.overtakes))}, {quoted(owner)}, "
-            "extract(epoch FROM clock_timestamp() - transaction_timestamp()) * 1000)"
+            f"{_ELAPSED}) RETURNING {_ELAPSED}"
         )
 
     def reverted(self, migration: Migration, owner: str) -> str:
         """Return the statements that take `migration` out of the history, inside its own transaction."""
         gone = f"DELETE FROM {self.table} WHERE version = {quoted(migration.version)}"
-        return f"{gone}; {self.audit(owner, 'revert', migration.version, '')}"
+        return f"{self.audit(owner, 'revert', migration.version, '')}; {gone} RETURNING {_ELAPSED}"
 
     def started(self, work: Work, owner: str) -> str:
         """Return the statement that records the start of a work that does not fit into one transaction."""

@@ -316,8 +316,9 @@ WHERE acl IS NOT NULL AND NOT EXISTS (SELECT FROM aclexplode(acl) WHERE grantee 
 """
 
 _DEFAULT_GRANTS = """
-SELECT concat_ws(' ', 'default grant', privilege_type, 'on', defaclobjtype, 'in ' || quote_ident(nspname), 'by',
-                 defaclrole::regrole, 'to', CASE WHEN grantee = 0 THEN 'public' ELSE grantee::regrole::text END,
+SELECT concat_ws(' ', 'default grant', privilege_type, 'on', defaclobjtype, 'in ' || quote_ident(nspname),
+                 CASE WHEN defaclrole <> quote_ident(current_user)::regrole THEN 'by ' || defaclrole::regrole END,
+                 'to', CASE WHEN grantee = 0 THEN 'public' ELSE grantee::regrole::text END,
                  CASE WHEN is_grantable THEN 'with grant option' END)
 FROM pg_catalog.pg_default_acl LEFT JOIN mine ON mine.oid = defaclnamespace, LATERAL aclexplode(defaclacl)
 WHERE defaclnamespace = 0 OR mine.oid IS NOT NULL

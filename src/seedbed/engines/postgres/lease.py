@@ -71,8 +71,9 @@ class PostgresLease:
 
     def load(self, dataset: Dataset) -> Iterator[Loaded]:
         from seedbed.engines.postgres.load import load
+        from seedbed.engines.postgres.scripts import check_script
 
-        return load(self._run.connection, dataset)
+        return load(self._run.connection, dataset, check=check_script)
 
     def reset(self) -> str:
         from seedbed.engines.postgres.reset import reset

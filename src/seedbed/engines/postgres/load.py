@@ -56,11 +56,7 @@ SELECT {columns} FROM {stage} AS s
 WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE {same}) AND {chosen} ORDER BY {row} {guard}
 """
 
-ScriptCheck = Callable[[str], None]
-
-
-def check_script(text: str) -> None:
-    """Raise for a script that may not run inside the dataset's transaction; the parser's word, by default none."""
+ScriptCheck = Callable[[Script], None]
 
 
 def load(
@@ -77,7 +73,7 @@ def load(
     try:
         run(connection, "BEGIN")
         for part in dataset.parts:
-            loaded.append(_load_part(connection, part, check or check_script))  # noqa: PERF401  `part` is asked for
+            loaded.append(_load_part(connection, part, check))  # noqa: PERF401  `part` is asked for
         part = None
         connection.execute("COMMIT")
     except psycopg.Error as error:
@@ -88,7 +84,9 @@ def load(
     yield from loaded
 
 
-def _load_part(connection: Connection[tuple[Any, ...]], part: Rows | Script, check: ScriptCheck) -> Loaded:
+def _load_part(
+    connection: Connection[tuple[Any, ...]], part: Rows | Script, check: ScriptCheck | None
+) -> Loaded:
     if isinstance(part, Rows):
         return _load_rows(connection, part)
     return _run_script(connection, part, check)
@@ -235,7 +233,7 @@ class _Upsert:
         row = self._words["row"]
 
         def fails_alike(condition: str, number: int) -> bool:
-            chosen = sql.SQL(condition).format(row=row, number=number)  # type: ignore[arg-type]
+            chosen = sql.SQL(condition).format(row=row, number=number)
             return self._fails_alike(self._sql(template, chosen=chosen), error)
 
         # The first row without which the rows before it do not meet this error ...
@@ -320,10 +318,11 @@ def _free_name(taken: Sequence[str]) -> str:
 # Scripts
 
 
-def _run_script(connection: Connection[tuple[Any, ...]], script: Script, check: ScriptCheck) -> Loaded:
+def _run_script(connection: Connection[tuple[Any, ...]], script: Script, check: ScriptCheck | None) -> Loaded:
     """Run a script inside the dataset's transaction, its session settings undone when it is through."""
     text = script.source.data.decode("utf-8-sig")
-    check(text)
+    if check:
+        check(script)
     mark = connection.info.parameter_status("application_name") or ""
     transaction = _transaction(connection)
     try:
@@ -345,7 +344,7 @@ def _run_script(connection: Connection[tuple[Any, ...]], script: Script, check: 
 def _send(connection: Connection[tuple[Any, ...]], text: str) -> Iterator[str]:
     """Yield the command tags of a script's statements, without those that only read."""
     was_read = False
-    for tag in send(connection, text):
+    for tag, _ in send(connection, text):
         if tag and not was_read:
             yield tag
         # No tag: an empty statement, or a COPY that waits for us or talks to us and has its tag to come.

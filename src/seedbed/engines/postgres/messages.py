@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 from psycopg import generators
@@ -58,8 +58,15 @@ class ServerError(Exception):
         return "; ".join(part for part in parts if part) or f"SQLSTATE {self.sqlstate}"
 
 
-def send(connection: Connection[tuple[Any, ...]], text: str) -> Iterator[str]:
-    """Send `text` and yield the command tag of each statement as it is done.
+class Answer(NamedTuple):
+    """What the server said about one statement: its command tag, and its first value, if it returned one."""
+
+    tag: str
+    value: str
+
+
+def send(connection: Connection[tuple[Any, ...]], text: str) -> Iterator[Answer]:
+    """Send `text` and yield an answer for each statement as it is done.
 
     Raises ServerError at the first that fails, after ending the transaction that it left behind; LeaseLost
     where the connection breaks, because the lease ends with it.
@@ -74,7 +81,8 @@ def send(connection: Connection[tuple[Any, ...]], text: str) -> Iterator[str]:
                 failed = failed or ServerError(result, count)
                 continue
             count += 1
-            yield (result.command_status or b"").decode()
+            value = result.get_value(0, 0) if result.ntuples else None
+            yield Answer((result.command_status or b"").decode(), (value or b"").decode())
     except psycopg.Error as error:
         raise lost(error) from None
     if failed:
@@ -95,7 +103,7 @@ def end_transaction(connection: Connection[tuple[Any, ...]]) -> None:
 
 def run(connection: Connection[tuple[Any, ...]], text: str) -> list[str]:
     """Send `text` and return the command tags of its statements."""
-    return list(send(connection, text))
+    return [answer.tag for answer in send(connection, text)]
 
 
 def lost(error: Exception) -> LeaseLost:

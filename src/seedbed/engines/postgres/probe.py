@@ -68,7 +68,6 @@ def probe(connection: Connection[tuple[Any, ...]], statement: str) -> Verdict:
             return _rebuilt(connection, found)
         case EffectKind.DETACH_PARTITION:
             return _detached(connection, found)
-    return Verdict(None, "the catalogue cannot prove whether it took effect")
 
 
 def _created(connection: Connection[tuple[Any, ...]], found: Effect) -> Verdict:

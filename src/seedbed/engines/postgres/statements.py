@@ -6,7 +6,7 @@ Everything here is read off the tree; nothing asks a server.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any
@@ -134,7 +134,7 @@ def _block_of_alter_database(node: Tree) -> Block:
     return _outside_if("tablespace" in _options(node.get("options")))
 
 
-_BLOCKS = {
+_BLOCKS: dict[str, Callable[[Tree], Block]] = {
     "IndexStmt": lambda node: _outside_if(node.get("concurrent")),
     "DropStmt": lambda node: _outside_if(node.get("concurrent")),
     "AlterTableStmt": _block_of_alter_table,
@@ -360,7 +360,7 @@ def _detached(node: Tree) -> Tree | None:
     return None
 
 
-_EFFECTS = {
+_EFFECTS: dict[str, Callable[[Tree], Effect | None]] = {
     "IndexStmt": _effect_of_index,
     "DropStmt": _effect_of_drop,
     "ReindexStmt": _effect_of_reindex,
@@ -562,7 +562,7 @@ def _set(node: Tree) -> str:
     return f"SET {'LOCAL ' if node.get('is_local') else ''}{node.get('name', '')}".rstrip()
 
 
-_DESCRIBED = {
+_DESCRIBED: dict[str, Callable[[Tree], str]] = {
     "AlterEnumStmt": lambda node: f"ALTER TYPE {_shown(*_strings(node['typeName']))}",
     "AlterSeqStmt": lambda node: f"ALTER SEQUENCE {_relation(node['sequence'])}",
     "AlterTableStmt": _alter_table,

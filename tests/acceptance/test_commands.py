@@ -379,3 +379,25 @@ def test_the_sandbox_needs_no_variables_and_keeps_its_data_between_commands(tmp_
     assert run(tmp_path, "apply", "-e", "sandbox").code == 0
     status = run(tmp_path, "status", "-e", "sandbox", "--exit-code")
     assert status.code == 0, status.everything
+
+
+def test_what_another_database_came_after_is_not_reverted_alone_and_goes_last_with_all(
+    tmp_path: Path, postgres_server: EmbeddedServer, new_database: Callable[[], str]
+) -> None:
+    files = ProjectFiles(tmp_path, ("a", "b"))
+    files.migration("1_x", "CREATE TABLE x (id int);", "DROP TABLE x;", service="a")
+    files.migration(
+        "1_y", "CREATE TABLE y (id int);", "DROP TABLE y;", facts="after=a/postgres:1", service="b"
+    )
+    env = {
+        **variables(postgres_server, new_database(), "A_"),
+        **variables(postgres_server, new_database(), "B_"),
+    }
+    assert run(tmp_path, "apply", "-e", "dev-test", env=env).code == 0
+    refused = run(tmp_path, "revert", "-e", "dev-test", "-s", "a", env=env)
+    assert refused.code == 3
+    assert "b/postgres:1 was applied after it" in refused.err
+    both = run(tmp_path, "revert", "-e", "dev-test", "--all", "--json", env=env)
+    assert both.code == 0, both.everything
+    finished = [each["target"] for each in both.document["events"] if each["event"] == "work_finished"]
+    assert finished == ["b/postgres", "a/postgres"]

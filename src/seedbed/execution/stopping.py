@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from seedbed.engines.base import Session
 from seedbed.errors import ExitCode, Interrupted, SeedbedError
+
+
+_PAUSE = 0.5  # seconds
 
 
 class Stop:
@@ -27,10 +31,18 @@ class Stop:
         threading.Thread(target=self._interrupt, daemon=True).start()
 
     def _interrupt(self) -> None:
-        with self._lock:
-            sessions = list(self._sessions.values())
-        for session in sessions:
-            session.interrupt()
+        """Interrupt what runs, again and again: between two statements there is nothing that could be canceled.
+
+        The pause leaves a session that was hit the time to write down where it stands.
+        """
+        while True:
+            with self._lock:
+                sessions = list(self._sessions.values())
+            if not sessions:
+                return
+            for session in sessions:
+                session.interrupt()
+            time.sleep(_PAUSE)
 
     @property
     def code(self) -> ExitCode | None:

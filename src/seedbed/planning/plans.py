@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from seedbed.errors import HistoryConflict, Irreversible, Location, UsageError
+from seedbed.errors import HistoryConflict, Irreversible, Location, Refused, UsageError
 from seedbed.model.history import History, Revision
 from seedbed.model.migration import Direction, Migration, MigrationFile, MigrationRef, Phase
 from seedbed.model.plan import Action, DatabasePlan, Plan
@@ -133,6 +133,41 @@ def plan_down(known: Known, policy: Policy, parse: Parse, *, steps: int = 1, to:
         (database,),
         (tuple(each.ref for each in actions),) if actions else (),
     )
+
+
+def combined(plans: Sequence[Plan]) -> Plan:
+    """Return one plan to revert on several databases: what came after another database's migration goes first."""
+    actions = [action for plan in plans for database in plan.databases for action in database.actions]
+    dependants: dict[MigrationRef, list[MigrationRef]] = {}
+    for action in actions:
+        for ref in action.migration.after:
+            dependants.setdefault(ref, []).append(action.ref)
+    databases = tuple(
+        replace(
+            database,
+            actions=tuple(
+                replace(action, waits_for=tuple(dependants.get(action.ref, ())))
+                for action in database.actions
+            ),
+        )
+        for plan in plans
+        for database in plan.databases
+    )
+    return replace(plans[0], databases=databases, stages=stages([each.actions for each in databases]))
+
+
+def refuse_dependants(plan: Plan, database: str, migration: Migration) -> None:
+    """Raise Refused if `plan` reverts something that `migration`, applied on another database, came after."""
+    reverted = {action.ref for each in plan.databases for action in each.actions}
+    own = MigrationRef(database, migration.version)
+    for ref in migration.after:
+        if ref in reverted and own not in reverted:
+            raise Refused(
+                f"{ref} cannot be reverted: {own} was applied after it",
+                because=f"{migration.label} says after={ref}, so it may rest on what would go",
+                try_=f"revert {own} first, or both together with --all",
+                at=Location(migration.path),
+            )
 
 
 def _to_revert(

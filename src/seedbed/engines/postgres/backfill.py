@@ -7,18 +7,22 @@ row is converted exactly once by us however often the runner is killed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from itertools import pairwise
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
 from psycopg.raw_cursor import RawCursor
 from psycopg.rows import dict_row, tuple_row
+from psycopg.types.json import Json, Jsonb
 
 from seedbed.engines.base import Progress
-from seedbed.engines.postgres.messages import CANCELED, end_transaction, lost, run
-from seedbed.engines.postgres.running import Run, settings
+from seedbed.engines.postgres.messages import CANCELED, ServerError, end_transaction, lost, refusal, run
+from seedbed.engines.postgres.running import Run, is_untouched, settings
 from seedbed.errors import Interrupted, Location, SeedbedError, StepFailed
 from seedbed.model.backoff import backoff
 from seedbed.model.event import Retrying, WorkFinished, WorkProgressed
@@ -38,8 +42,13 @@ SELECT (SELECT k::text FROM batch ORDER BY k LIMIT 1),
        (SELECT k::text FROM batch ORDER BY k DESC LIMIT 1),
        (SELECT count(*) FROM batch)
 """
-_ESTIMATE = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = to_regclass($1)"
-_JSON_TYPES = {114, 3802}  # json, jsonb
+# How many rows there may be, and whether the key may be empty in some of them.
+_TABLE = """
+SELECT greatest(c.reltuples, 0)::bigint, NOT a.attnotnull
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = $2
+WHERE c.oid = to_regclass($1)
+"""
+_JSON, _JSONB, _JSONS, _JSONBS = 114, 3802, 199, 3807
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +60,20 @@ class _Batch:
 
 def apply(running: Run, work: Work, revision: Revision | None) -> Iterator[Progress]:
     """Carry out the backfill `work` from its checkpoint. Raises StepFailed, LeaseLost, Interrupted."""
+    try:
+        yield from _carry_out(running, work, revision)
+    except ServerError as error:  # between two batches: a record was refused, or an interruption came in
+        raise running.failed(work.migration, error, Location(work.migration.path)) from None
+
+
+def _carry_out(running: Run, work: Work, revision: Revision | None) -> Iterator[Progress]:
     migration, (step,) = work.migration, work.migration.steps(work.direction)
     began = time.monotonic()
-    if revision is None:
+    walk = _Walk(running, migration, step, _converter(migration, step, work))
+    if is_untouched(revision):
         run(running.connection, running.table.started(work, running.owner))
     if declared := settings(migration, local=False):
         run(running.connection, declared)
-    walk = _Walk(running, migration, step, _converter(migration, step, work))
     yield from walk.batches(revision.checkpoint if revision else None)
     run(
         running.connection,
@@ -76,7 +92,8 @@ def _converter(migration: Migration, step: Step, work: Work) -> Convert | None:
     try:
         exec(compile(step.body, migration.path, "exec"), names)  # noqa: S102  reviewed code, like any migration
     except Exception as error:
-        raise _refused(migration, step, f"its code fails when it is loaded: {error!r}") from error
+        line = _line_in(migration.path, error)
+        raise _refused(migration, step, f"its code fails when it is loaded: {error!r}", line=line) from error
     convert: Convert = names[work.direction.value]
     return convert
 
@@ -95,7 +112,7 @@ class _Walk:
         self._key = sql.Identifier(step.backfill.key)
 
     def batches(self, checkpoint: str | None) -> Iterator[Progress]:
-        done, total, attempt = 0, self._estimate(), 0
+        done, total, attempt = 0, self._look(), 0
         while True:
             try:
                 batch = self._next(checkpoint)
@@ -120,10 +137,22 @@ class _Walk:
     def _cursor(self) -> Cursor[tuple[Any, ...]]:
         return RawCursor(self._running.connection, row_factory=tuple_row)
 
-    def _estimate(self) -> int:
-        with self._cursor() as cursor:
-            row = cursor.execute(_ESTIMATE, [self._table.as_string()]).fetchone()
-        return int(row[0]) if row else 0
+    def _look(self) -> int:
+        """Return about how many rows there are. Raises StepFailed for rows that no key leads to."""
+        empty = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {} IS NULL)").format(self._table, self._key)
+        try:
+            with self._cursor() as cursor:
+                row = cursor.execute(_TABLE, [self._table.as_string(), self._backfill.key]).fetchone()
+                rows, is_nullable = row or (0, False)
+                found = cursor.execute(empty).fetchone() if is_nullable else None
+        except psycopg.Error as error:
+            raise refusal(self._running.connection, error) from None
+        if found and found[0]:
+            raise self._refused(
+                f"{self._backfill.table} has rows without a {self._backfill.key}",
+                "a backfill walks along its key, and would never come to them",
+            )
+        return int(rows)
 
     def _next(self, checkpoint: str | None) -> _Batch | None:
         query = sql.SQL(_BOUNDS).format(
@@ -152,40 +181,68 @@ class _Walk:
         query = sql.SQL("SELECT * FROM {} WHERE {} BETWEEN $1 AND $2 ORDER BY {} FOR UPDATE")
         with RawCursor(self._running.connection, row_factory=dict_row) as cursor:
             cursor.execute(query.format(self._table, self._key, self._key), [batch.first, batch.last])
-            json = {each.name for each in cursor.description or () if each.type_code in _JSON_TYPES}
+            types = {each.name: each.type_code for each in cursor.description or ()}
             rows = cursor.fetchall()
+        self._refuse_ambiguous(rows)
         writes: dict[tuple[str, ...], list[list[Any]]] = {}
         for row in rows:
-            changes = self._changes(convert, row)
-            if changes:
-                values = [_adapted(value, name in json) for name, value in changes.items()]
-                writes.setdefault(tuple(changes), []).append([*values, row[self._backfill.key]])
+            if changes := self._changes(convert, row, types):
+                writes.setdefault(tuple(changes), []).append([*changes.values(), row[self._backfill.key]])
         with self._running.connection.cursor() as plain:
             for columns, parameters in writes.items():
                 plain.executemany(self._update(columns), parameters)
+
+    def _refuse_ambiguous(self, rows: Sequence[Row]) -> None:
+        for key, following in pairwise(row[self._backfill.key] for row in rows):
+            if key == following:
+                raise self._refused(
+                    f"{key} is the {self._backfill.key} of more than one row",
+                    "a function over rows writes each one back by its key",
+                )
 
     def _update(self, columns: tuple[str, ...]) -> sql.Composed:
         pairs = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in columns)
         return sql.SQL("UPDATE {} SET {} WHERE {} = %s").format(self._table, pairs, self._key)
 
-    def _changes(self, convert: Convert, row: dict[str, Any]) -> Row:
-        key, before = row[self._backfill.key], dict(row)
+    def _changes(self, convert: Convert, row: dict[str, Any], types: Mapping[str, int]) -> Row:
+        """Return what `convert` changes in `row`, as parameters. Raises StepFailed, naming the row."""
+        key, before = row[self._backfill.key], deepcopy(row)  # it may change lists and documents in place
         try:
             changes = convert(row) or {}
+            if not isinstance(changes, Mapping):
+                raise TypeError(f"it returns a {type(changes).__name__}, not a dict of columns")
+            unknown = sorted(set(changes) - set(before))
+            moved = changes.get(self._backfill.key, key) != key
+            if unknown or moved:
+                raise ValueError(
+                    f"column {unknown[0] if unknown else self._backfill.key!r} is not one it may change"
+                )
+            return {
+                name: self._parameter(value, types[name])
+                for name, value in changes.items()
+                if not _is_same(before[name], value)
+            }
         except Exception as error:
-            raise _refused(self._migration, self._step, f"row {key} fails: {error!r}") from error
-        unknown = sorted(set(changes) - set(before))
-        if unknown or self._backfill.key in changes:
-            name = unknown[0] if unknown else self._backfill.key
-            raise _refused(
-                self._migration, self._step, f"row {key}: column {name!r} is not one it may change"
-            )
-        return {name: value for name, value in changes.items() if before[name] != value}
+            line = _line_in(self._migration.path, error) or self._step.line
+            raise self._refused(f"row {key} fails: {error!r}", line=line) from error
+
+    def _parameter(self, value: Any, type_code: int) -> Any:
+        """Return `value` as psycopg takes it. Raises whatever says that it cannot be written."""
+        if value is not None and type_code in {_JSON, _JSONB}:
+            value = (Jsonb if type_code == _JSONB else Json)(value)
+        elif isinstance(value, list) and type_code in {_JSONS, _JSONBS}:
+            wrap = Jsonb if type_code == _JSONBS else Json
+            value = [each if each is None else wrap(each) for each in value]
+        sql.Literal(value).as_string(self._running.connection)  # what cannot be written is found row by row
+        return value
+
+    def _refused(self, what: str, because: str = "", line: int = 0) -> SeedbedError:
+        return _refused(self._migration, self._step, what, because, line)
 
     def _again(self, error: psycopg.Error, attempt: int) -> Iterator[Progress]:
         """Wait before a batch that gave way is tried again; raises for anything else."""
         running = self._running
-        if running.connection.closed or error.sqlstate is None:
+        if running.connection.closed:
             raise lost(error) from None
         end_transaction(running.connection)
         if error.sqlstate == CANCELED and "user request" in str(error):
@@ -196,24 +253,38 @@ class _Walk:
             ) from None
         if error.sqlstate not in {"55P03", "40P01", "40001"} or attempt > running.address.lock_retries:
             said = error.diag.message_primary or str(error)
-            raise _refused(self._migration, self._step, said, error.diag.message_detail or "") from None
+            raise self._refused(said, error.diag.message_detail or "") from None
         delay = 0.05 + backoff(attempt, base=0.1, cap=10.0, rng=running.rng)
         yield Retrying(running.target, self._migration.version, str(error), attempt, round(delay, 2))
         time.sleep(delay)
 
 
-def _adapted(value: Any, is_json: bool) -> Any:
-    if is_json and value is not None:
-        from psycopg.types.json import Jsonb
+def _is_same(before: Any, value: Any) -> bool:
+    """Return whether writing `value` would change nothing. To Python, 1 is 1.0 and True; to a document it is not."""
+    if isinstance(value, dict | list):
+        return bool(_typed(before) == _typed(value))
+    return bool(before == value) and isinstance(before, bool) == isinstance(value, bool)
 
-        return Jsonb(value)
-    return value
+
+def _typed(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _typed(each) for name, each in value.items()}
+        case list():
+            return [_typed(each) for each in value]
+    return type(value), value
 
 
-def _refused(migration: Migration, step: Step, what: str, because: str = "") -> SeedbedError:
+def _line_in(path: str, error: BaseException) -> int:
+    """Return the line of `path` in which `error` came up, 0 where none of it is there."""
+    lines = [frame.lineno or 0 for frame in extract_tb(error.__traceback__) if frame.filename == path]
+    return lines[-1] if lines else 0
+
+
+def _refused(migration: Migration, step: Step, what: str, because: str = "", line: int = 0) -> SeedbedError:
     return StepFailed(
         f"{migration.label} failed: {what}",
         because=because or "the batch was rolled back, those before it are kept with their checkpoint",
         try_="mend the migration or the row, and run the same command again: it goes on at its checkpoint",
-        at=Location(migration.path, step.line),
+        at=Location(migration.path, line or step.line),
     )

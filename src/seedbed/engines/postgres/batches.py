@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from seedbed.engines.base import Progress
 from seedbed.engines.postgres.messages import ServerError, send
-from seedbed.engines.postgres.running import Run, line_of, settings, statement_offset
+from seedbed.engines.postgres.running import Run, line_of, line_of_statement, settings
 from seedbed.errors import Location
 from seedbed.model.event import WorkFinished, WorkStarted
 from seedbed.model.migration import Direction, Step, Work
@@ -86,6 +86,7 @@ class _Message:
 def apply(run: Run, works: Sequence[Work]) -> Iterator[Progress]:
     """Carry out `works`, trying again what gave way. Raises StepFailed, LeaseLost, Interrupted."""
     waiting, attempt, most, ceiling = list(works), 0, 1, MOST_WORKS
+    begun: set[str] = set()  # told already: what is sent again begins nothing anew
     while waiting:
         message = _compose(run, _first(waiting, most))
         began = time.monotonic()
@@ -94,12 +95,17 @@ def apply(run: Run, works: Sequence[Work]) -> Iterator[Progress]:
                 if isinstance(progress, WorkFinished):
                     waiting.pop(0)
                     attempt = 0
+                elif isinstance(progress, WorkStarted):
+                    if progress.version in begun:
+                        continue
+                    begun.add(progress.version)
                 yield progress
             most = min(most * 2, ceiling) if time.monotonic() - began < QUICK else 1
         except ServerError as error:
-            if error.is_syntax and len(message.parts) > 1 and error.finished == 0:
-                # The server reads a whole message before it runs any of it, and its grammar may be older than
-                # the one that parsed the files: one by one, all before the culprit are done first.
+            if error.finished == 0 and len(message.parts) > 1 and not error.was_canceled:
+                # Not even BEGIN was done. The server reads a whole message before it runs any of it, and its
+                # grammar may be older than the one that parsed the files: one by one, all before the culprit
+                # are done first.
                 most = ceiling = 1
                 continue
             part = message.parts[message.current]
@@ -177,5 +183,5 @@ def _where(message: _Message, part: _Part, error: ServerError) -> Location:
     position = error.position
     if position is not None and part.start <= position <= part.end:
         return Location(path, line_of(part.step, position - part.start))
-    offset = statement_offset(part.step.body, message.statements - part.preamble)
-    return Location(path, line_of(part.step, offset))
+    # No line: the body was through, and its COMMIT failed (a deferred constraint) or its record.
+    return Location(path, line_of_statement(part.step, message.statements - part.preamble))

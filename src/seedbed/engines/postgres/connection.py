@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import suppress
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -107,34 +109,41 @@ def _take_libpq_environment() -> dict[str, str]:
 
 
 def _from_libpq(outside: Mapping[str, str], service: str) -> dict[str, str]:
-    """Return what libpq itself makes of PG* variables and service files, in its own order of precedence."""
+    """Return the keywords that libpq would take from PG* variables and from a service, which wins.
+
+    We look ourselves: libpq is told the sslmode, so what it finds must be known before it connects.
+    """
     ours = {"application_name", "options"}
-    with _lent({**outside, "PGSERVICE": service} if service else outside):
-        found = {each.keyword.decode(): each.val for each in psycopg.pq.Conninfo.get_defaults()}
-    return {
-        keyword: value.decode()
-        for keyword, value in found.items()
-        if value is not None and keyword not in ours
+    names = {
+        each.envvar.decode(): each.keyword.decode()
+        for each in psycopg.pq.Conninfo.get_defaults()
+        if each.envvar
     }
+    found = {names[name]: value for name, value in outside.items() if name in names and value}
+    if service := service or found.get("service", ""):
+        found |= {**_of_service(service), "service": service}
+    return {keyword: value for keyword, value in found.items() if keyword not in ours}
 
 
-@contextmanager
-def _lent(values: Mapping[str, str]) -> Iterator[None]:
-    """Have `values` in the process's environment for a moment; libpq reads them nowhere else."""
-    with _environment_lock:
-        os.environ.update(values)
-        try:
-            yield
-        finally:
-            for name in values:
-                os.environ.pop(name, None)
+def _of_service(service: str) -> dict[str, str]:
+    """Return what service files say about `service`; whatever is wrong with one, libpq says itself."""
+    folder = os.environ.get("PGSYSCONFDIR", "")
+    own = os.environ.get("PGSERVICEFILE") or os.path.expanduser("~/.pg_service.conf")
+    for path in (own, f"{folder}/pg_service.conf"):
+        with suppress(OSError, UnicodeDecodeError), open(path, encoding="utf-8") as file:
+            lines = [line.strip() for line in file if line.strip() and not line.lstrip().startswith("#")]
+            if f"[{service}]" in lines:
+                section = lines[lines.index(f"[{service}]") + 1 :]
+                pairs = [line.partition("=") for line in takewhile(lambda line: line[0] != "[", section)]
+                return {key: value for key, _, value in pairs if value}
+    return {}
 
 
 def _unreachable(address: Address, text: str) -> Unreachable:
     """Return libpq's complaint in our words; what it may quote of the caller's secrets is masked."""
     said = " ".join(Redactor(address.secrets)(text).split())
     for words, what, advice in _COMPLAINTS:
-        if any(each in said for each in words):
+        if re.search(words, said):
             return Unreachable(what.format(address=address), because=said, try_=advice)
     return Unreachable(
         f"{address} cannot be reached", because=said, try_="check DB_HOST, DB_PORT, the network and its rules"
@@ -144,38 +153,38 @@ def _unreachable(address: Address, text: str) -> Unreachable:
 # (what libpq or the server says, what happened, what to try)
 _COMPLAINTS = (
     (
-        ("startup parameter", "unsupported startup parameter in options"),
+        "startup parameter",
         "a connection pooler stands before {address} and refuses session settings",
         "connect to PostgreSQL itself: a lease needs a session of its own (port 5432, not the pooler's)",
     ),
     (
-        ("password authentication failed", "no password supplied"),
+        "password authentication failed|no password supplied",
         "{address} refused the login",
         "check DB_USER and DB_PASSWORD",
     ),
     (
-        ("does not support SSL",),
+        "does not support SSL",
         "{address} offers no TLS",
-        "switch TLS on there: off this machine, or with DB_SSLROOTCERT, seedbed insists",
+        "switch TLS on there: off this machine, and with DB_SSLROOTCERT, seedbed insists",
     ),
     (
-        ("certificate verify failed", "does not match host name"),
-        "{address} is not who it says it is: its certificate is not trusted",
-        "check DB_HOST against the certificate's names, and DB_SSLROOTCERT against who issued it",
+        "certificate verify failed|does not match host name",
+        "{address} does not prove who it is",
+        "check DB_HOST against the names in its certificate, and DB_SSLROOTCERT against who issued it",
     ),
     (
-        ("root certificate file", "could not load root"),
+        "root certificate file",
         "the CA bundle for {address} cannot be read",
-        "check DB_SSLROOTCERT: a file with PEM certificates",
+        "check DB_SSLROOTCERT: it names a file with PEM certificates",
     ),
     (
-        ("no pg_hba.conf entry",),
+        "no pg_hba.conf entry",
         "{address} lets nobody in from here",
         "check its pg_hba.conf, DB_USER and DB_NAME",
     ),
     (
-        ('database "',),
+        'database ".*" does not exist',
         "{address} does not exist",
-        "check DB_NAME; seedbed makes no databases outside the sandbox",
+        "check DB_NAME; outside the sandbox seedbed makes no databases",
     ),
 )

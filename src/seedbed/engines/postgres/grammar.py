@@ -61,7 +61,7 @@ class Token:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parsed:
     """A statement: its node's name (`IndexStmt`), its tree as JSON, and its bytes without what surrounds it."""
 
@@ -69,10 +69,13 @@ class Parsed:
     tree: bytes | msgspec.Raw
     start: int
     end: int
+    _node: dict[str, Any] | None = None
 
     def node(self) -> dict[str, Any]:
         """Return the whole tree; anything nested absurdly deep is left out."""
-        return self.read(_ANY)
+        if self._node is None:
+            self._node = self.read(_ANY)
+        return self._node
 
     def read(self, decoder: msgspec.json.Decoder[_T]) -> _T:
         try:
@@ -173,15 +176,27 @@ def _scanned(sql: bytes) -> bytes:
 
 
 def _tokens(packed: bytes, kinds: Collection[TokenKind]) -> Iterator[Token]:
-    wanted = {_packed(kind): kind for kind in kinds}
-    for match in _TOKEN.finditer(packed):
-        kind = wanted.get(match[3])
-        if kind is not None:
-            yield Token(kind, _number(match[1] or b"\0"), _number(match[2]))
+    pattern = _pattern(frozenset(kinds))
+    found = pattern.match(packed)
+    while found:
+        yield Token(_KINDS[found[3]], _number(found[1] or b"\0"), _number(found[2]))
+        found = pattern.match(packed, found.end())
+
+
+@cache
+def _pattern(kinds: frozenset[TokenKind]) -> re.Pattern[bytes]:
+    """Return what matches the next token of `kinds` and all tokens before it: that is much faster than Python."""
+    number = b"(?:%b)" % b"|".join(re.escape(_packed(kind)) for kind in kinds)
+    other = rb"\x12.(?:\x08%b)?\x10%b\x20(?!%b)%b(?:\x28.)?" % (_VARINT, _VARINT, number, _VARINT)
+    wanted = rb"\x12.(?:\x08(%b))?\x10(%b)\x20(%b)(?:\x28.)?" % (_VARINT, _VARINT, number)
+    return re.compile(rb"(?:\x08%b)?+(?:%b)*+%b" % (_VARINT, other, wanted), re.DOTALL)
 
 
 def _packed(number: int) -> bytes:
     return bytes([number]) if number < 0x80 else bytes([number & 0x7F | 0x80, number >> 7])
+
+
+_KINDS = {_packed(kind): kind for kind in TokenKind}
 
 
 def _number(varint: bytes) -> int:

@@ -132,7 +132,8 @@ class HistoryTable:
             f"VALUES ({', '.join(map(quoted, values))}, 'started', '{direction}', "
             f"{quoted(','.join(migration.overtakes))}, {quoted(owner)}) "
             f"ON CONFLICT (version) DO UPDATE SET state = 'started', direction = '{direction}', step = 0, "
-            "in_step = false, checkpoint = NULL, owner = EXCLUDED.owner, checksum = EXCLUDED.checksum"
+            "in_step = false, checkpoint = NULL, owner = EXCLUDED.owner, checksum = EXCLUDED.checksum, "
+            "name = EXCLUDED.name, phase = EXCLUDED.phase, overtakes = EXCLUDED.overtakes"
         )
 
     def stands_at(self, version: str, step: int, *, in_step: bool) -> str:

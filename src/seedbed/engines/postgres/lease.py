@@ -41,7 +41,7 @@ class PostgresLease:
 
     def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
         """Carry out `works`; neighbours that fit into a transaction each travel in one message together."""
-        unfinished = {each.version: each for each in self.history().unfinished} if _any_long(works) else {}
+        unfinished = {each.version: each for each in self.history().unfinished}
         for group in batches.grouped(works, set(unfinished)):
             if len(group) > 1 or _is_short(group[0], unfinished):
                 yield from batches.apply(self._run, group)
@@ -88,7 +88,3 @@ class PostgresLease:
 
 def _is_short(work: Work, unfinished: object) -> bool:
     return batches.is_short(work) and work.migration.version not in unfinished  # type: ignore[operator]
-
-
-def _any_long(works: Sequence[Work]) -> bool:
-    return any(not batches.is_short(work) for work in works)

@@ -101,6 +101,13 @@ def end_transaction(connection: Connection[tuple[Any, ...]]) -> None:
             raise lost(error) from None
 
 
+def refusal(connection: Connection[tuple[Any, ...]], error: psycopg.Error) -> ServerError:
+    """Return what psycopg raised about a statement as a ServerError. Raises LeaseLost where nobody answered."""
+    if connection.closed or error.pgresult is None:
+        raise lost(error) from None
+    return ServerError(error.pgresult, 0)
+
+
 def run(connection: Connection[tuple[Any, ...]], text: str) -> list[str]:
     """Send `text` and return the command tags of its statements."""
     return [answer.tag for answer in send(connection, text)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from seedbed.engines.postgres.grammar import COMMENTS, GrammarError, Parsed, Token, TokenKind, scan
@@ -45,6 +45,7 @@ _FACTS = frozenset(
 _DURATION = re.compile(r"(\d{1,18})(us|ms|s|min|h|d)|0", re.ASCII)
 _MICROSECONDS = {"us": 1, "ms": 1000, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
 _LONGEST_TIMEOUT = (2**31 - 1) * 1000  # microseconds
+_PHASES = frozenset(each.value for each in Phase)
 _CODE = re.compile(r"[A-Z]+[0-9]+")
 _NAME = re.compile(r'[^\s."]+')
 
@@ -719,7 +720,7 @@ def _insist_on_shape(text: _Text, fact: Fact) -> None:
         case "allow":
             _insist(text, fact, _CODE.fullmatch(fact.value) is not None, 'allow=PG204 because "…"')
         case "phase":
-            _insist(text, fact, fact.value in _values(Phase), f"phase={'|'.join(Phase)}")
+            _insist(text, fact, fact.value in _PHASES, f"phase={'|'.join(Phase)}")
         case "lock_timeout" | "statement_timeout":
             _insist_on_duration(text, fact)
         case _:
@@ -728,10 +729,6 @@ def _insist_on_shape(text: _Text, fact: Fact) -> None:
         raise text.error(
             fact.line, f"`{fact}` gives no reason", "whoever reads it later wants one", f'{fact} because "…"'
         )
-
-
-def _values(names: Iterable[str]) -> Collection[str]:
-    return {str(each) for each in names}
 
 
 def _insist(text: _Text, fact: Fact, condition: bool, form: str) -> None:

@@ -26,14 +26,18 @@ JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.oid = to_regclass(%(index)s)
 """
 # REINDEX CONCURRENTLY builds `<name>_ccnew` and swaps; killed late it leaves `<name>_ccold`. Numbers follow
-# when a name is taken. Only an invalid index of the same table with such a name is a leftover.
-_LEFTOVERS = r"""
+# when a name is taken, and a long name is cut so that all of it fits into 63 bytes. Only an invalid index of
+# the same table that is called so after an index of that table is a leftover.
+_LEFTOVERS = """
 SELECT n.nspname, x.relname
 FROM pg_index AS i
 JOIN pg_class AS x ON x.oid = i.indexrelid
 JOIN pg_namespace AS n ON n.oid = x.relnamespace
-WHERE NOT i.indisvalid AND x.relname ~ '_cc(new|old)[0-9]*$' AND i.indrelid = %(table)s::oid
-  AND (%(index)s::text IS NULL OR x.relname LIKE %(index)s || '\_cc%%')
+CROSS JOIN LATERAL regexp_replace(x.relname, '_cc(new|old)[0-9]*$', '') AS base
+WHERE NOT i.indisvalid AND base <> x.relname AND i.indrelid = %(table)s::oid
+  AND EXISTS (SELECT FROM pg_index AS j JOIN pg_class AS own ON own.oid = j.indexrelid
+              WHERE j.indrelid = i.indrelid AND own.relname = coalesce(%(index)s, own.relname)
+                AND (own.relname = base OR octet_length(x.relname) > 59 AND starts_with(own.relname, base)))
   AND NOT EXISTS (SELECT 1 FROM pg_stat_progress_create_index AS p
                   WHERE p.index_relid = x.oid OR p.relid = i.indrelid)
 """
@@ -52,6 +56,11 @@ class Verdict:
     words: str
     cleanup: tuple[str, ...] = ()
     instead: str = ""
+
+    @property
+    def left_nothing(self) -> bool:
+        """Whether everything is as if the statement had never been begun."""
+        return self.took_effect is False and not self.cleanup and not self.instead
 
 
 def probe(connection: Connection[tuple[Any, ...]], statement: str) -> Verdict:

@@ -11,15 +11,19 @@ from seedbed.engines.postgres.messages import run
 if TYPE_CHECKING:
     from psycopg import Connection
 
-# What lives beside the schemas comes first: event triggers would fire on the drops that follow.
+# What lives beside the schemas comes first: event triggers would fire on the drops that follow. What belongs to
+# an extension goes with it, and could not be dropped by itself.
 _OBJECTS = """
 SELECT 1, 'EVENT TRIGGER', evtname FROM pg_event_trigger
+       WHERE NOT EXISTS (SELECT FROM pg_depend WHERE classid = pg_event_trigger.tableoid AND objid = pg_event_trigger.oid AND deptype = 'e')
 UNION ALL SELECT 2, 'PUBLICATION', pubname FROM pg_publication
 UNION ALL SELECT 3, 'EXTENSION', extname FROM pg_extension WHERE extname <> 'plpgsql'
-UNION ALL SELECT 4, 'SCHEMA', nspname FROM pg_namespace
+UNION ALL SELECT 4, 'FOREIGN DATA WRAPPER', fdwname FROM pg_foreign_data_wrapper
+UNION ALL SELECT 5, 'SCHEMA', nspname FROM pg_namespace
           WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
 ORDER BY 1, 3
 """
+_LARGE_OBJECTS = "SELECT lo_unlink(oid) FROM pg_largeobject_metadata"
 _PUBLIC = (
     "CREATE SCHEMA public AUTHORIZATION pg_database_owner; GRANT USAGE ON SCHEMA public TO PUBLIC; "
     "COMMENT ON SCHEMA public IS 'standard public schema'"
@@ -30,6 +34,6 @@ def reset(connection: Connection[tuple[Any, ...]]) -> str:
     """Drop everything in one transaction and give back an empty `public`; return what went, in words."""
     found = [(kind, name) for _, kind, name in connection.execute(_OBJECTS.encode()).fetchall()]
     drops = [f"DROP {kind} IF EXISTS {sql.Identifier(name).as_string()} CASCADE" for kind, name in found]
-    run(connection, "; ".join(["BEGIN", *drops, _PUBLIC, "COMMIT"]))
+    run(connection, "; ".join(["BEGIN", *drops, _LARGE_OBJECTS, _PUBLIC, "COMMIT"]))
     schemas = [name for kind, name in found if kind == "SCHEMA"]
     return f"{len(schemas)} schemas ({', '.join(schemas)})" if schemas else "nothing was there"

@@ -15,6 +15,7 @@ from seedbed.engines.postgres.messages import ServerError
 from seedbed.errors import Interrupted, Location, SeedbedError, StepFailed
 from seedbed.model.backoff import backoff
 from seedbed.model.event import Noticed, Retrying
+from seedbed.model.history import Revision
 from seedbed.model.migration import Migration, Step
 
 if TYPE_CHECKING:
@@ -96,10 +97,25 @@ def line_of(step: Step, offset: int) -> int:
 
 def statement_offset(body: str, index: int) -> int:
     """Return where statement `index` of `body` begins, in characters; 0 where there is none such."""
+    return _offset(body, index) or 0
+
+
+def line_of_statement(step: Step, index: int) -> int:
+    """Return the file's line in which statement `index` of the step begins; 0 where it has fewer."""
+    offset = _offset(step.body, max(index, 0))
+    return 0 if offset is None else line_of(step, offset)
+
+
+def _offset(body: str, index: int) -> int | None:
     from seedbed.engines.postgres.grammar import statement_spans
 
-    spans = statement_spans(body)
-    return spans[index][0] if 0 <= index < len(spans) else 0
+    spans = statement_spans(body) or [(0, len(body))]
+    return spans[index][0] if 0 <= index < len(spans) else None
+
+
+def is_untouched(revision: Revision | None) -> bool:
+    """Return whether nothing of a work is done: then its record is made anew, its file may have been mended."""
+    return revision is None or not (revision.step or revision.in_step or revision.checkpoint is not None)
 
 
 def _advice(error: ServerError) -> str:

@@ -169,9 +169,22 @@ def _is_on(argument: Tree | None) -> bool:
     return str(argument.get("String", {}).get("sval", "")).lower() not in {"false", "off"}
 
 
+_MAY_COMMIT = re.compile(r"\b(commit|rollback|call|execute)\b", re.IGNORECASE)
+
+
 def commits_inside(body: str) -> bool:
-    """Return whether `body` may commit some of its work before it fails. Raises GrammarError."""
-    return any(each.kind in {"CallStmt", "DoStmt"} for each in parse(body.encode(), ()))
+    """Return whether `body` may commit some of its work before it fails. Raises GrammarError.
+
+    A CALL may; so may a DO whose text has one of the words that it takes, wherever they stand in it.
+    """
+    kinds = {each.kind for each in parse(body.encode(), ())}
+    return "CallStmt" in kinds or ("DoStmt" in kinds and _MAY_COMMIT.search(body) is not None)
+
+
+def sets_session(body: str) -> bool:
+    """Return whether `body` is a SET or RESET that holds for the rest of its session. Raises GrammarError."""
+    found = parse(body.encode(), ())
+    return any(each.kind == "VariableSetStmt" and not each.node().get("is_local") for each in found)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -483,6 +496,7 @@ def _alter_table(node: Tree) -> str:
 
 def _alter_command(command: Tree) -> str:
     words = _CAMEL.sub(" ", command["subtype"].removeprefix("AT_")).upper()
+    words = words.replace("COLUMN DEFAULT", "SET DEFAULT")
     return f"{words} {_shown(command.get('name') or _defined(command.get('def') or {}))}".rstrip()
 
 

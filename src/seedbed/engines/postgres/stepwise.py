@@ -10,11 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 
+import psycopg
+
 from seedbed.engines.base import Progress
-from seedbed.engines.postgres.messages import ServerError, run
-from seedbed.engines.postgres.probe import probe
-from seedbed.engines.postgres.running import Run, line_of, settings
-from seedbed.engines.postgres.statements import EffectKind, commits_inside, effect
+from seedbed.engines.postgres.messages import ServerError, refusal, run
+from seedbed.engines.postgres.probe import Verdict, probe
+from seedbed.engines.postgres.running import Run, is_untouched, line_of, settings
+from seedbed.engines.postgres.statements import EffectKind, commits_inside, effect, sets_session
 from seedbed.errors import Location, OutcomeUnknown, StepFailed
 from seedbed.model.event import StepProbed, WorkFinished, WorkProgressed
 from seedbed.model.history import Revision
@@ -23,20 +25,26 @@ from seedbed.model.migration import Migration, Step, Work
 
 def apply(running: Run, work: Work, revision: Revision | None) -> Iterator[Progress]:
     """Carry out `work` from where `revision` stands. Raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted."""
+    try:
+        yield from _walk(running, work, revision)
+    except ServerError as error:  # between two steps: a record was refused, or an interruption came in
+        raise running.failed(work.migration, error, Location(work.migration.path)) from None
+
+
+def _walk(running: Run, work: Work, revision: Revision | None) -> Iterator[Progress]:
     migration, steps = work.migration, work.migration.steps(work.direction)
     began = time.monotonic()
-    if revision is None:
+    if is_untouched(revision):
         run(running.connection, running.table.started(work, running.owner))
     first, in_step = (revision.step, revision.in_step) if revision else (0, False)
     if declared := settings(migration, local=False):
         run(running.connection, declared)
+    for step in steps[:first]:
+        if sets_session(step.body):  # it was done in a session that is gone
+            run(running.connection, step.body)
     for step in steps[first:]:
-        done = False
-        if in_step:
-            done = yield from _resume(running, migration, step)
-            in_step = False
-        if not done:
-            yield from _carry_out(running, migration, step)
+        yield from _carry_out(running, migration, step, in_step)
+        in_step = False
         yield from running.notices(migration.version)
         yield WorkProgressed(
             running.target, migration.version, step.index + 1, len(steps), "statements", step.summary
@@ -48,17 +56,34 @@ def apply(running: Run, work: Work, revision: Revision | None) -> Iterator[Progr
     )
 
 
-def _carry_out(running: Run, migration: Migration, step: Step) -> Iterator[Progress]:
-    """Run one step to its record, trying again what gave way."""
+def _carry_out(running: Run, migration: Migration, step: Step, begun: bool) -> Iterator[Progress]:
+    """Run one step to its record, trying again what gave way. `begun`: by a former run, or a former try."""
     attempt = 0
     while True:
         try:
-            (_atomic if step.atomic else _alone)(running, migration, step)
+            if step.atomic:
+                _atomic(running, migration, step)
+                return
+            if begun:
+                done = yield from _settle(running, migration, step)
+            else:
+                done = _is_there(running, migration, step)
+            if not done:
+                begun = True
+                _alone(running, migration, step)
+            _record(running, migration, step, done=True)
             return
         except ServerError as error:
+            if begun and _left_nothing(running, step, error):
+                begun = False
+                _record(running, migration, step, done=False)
             attempt += 1
             yield from running.retry(migration, error, attempt, _where(migration, step, error))
-            yield from _clean(running, migration, step)
+
+
+def _record(running: Run, migration: Migration, step: Step, *, done: bool) -> None:
+    """Write that nothing is in hand, the step `done` or not."""
+    run(running.connection, running.table.stands_at(migration.version, step.index + done, in_step=False))
 
 
 def _atomic(running: Run, migration: Migration, step: Step) -> None:
@@ -67,70 +92,63 @@ def _atomic(running: Run, migration: Migration, step: Step) -> None:
 
 
 def _alone(running: Run, migration: Migration, step: Step) -> None:
-    """Run a statement that PostgreSQL refuses inside a transaction, between its two records."""
+    """Run a statement that PostgreSQL refuses inside a transaction, recorded as begun."""
     run(running.connection, running.table.stands_at(migration.version, step.index, in_step=True))
-    try:
-        run(running.connection, step.body)
-    except ServerError:
-        if effect(step.body) is None and not commits_inside(step.body):
-            # The server says that it did nothing, and it is of a kind that does all or nothing.
-            run(running.connection, running.table.stands_at(migration.version, step.index, in_step=False))
-        raise
-    _insist_on_valid_index(running, migration, step)
-    run(running.connection, running.table.stands_at(migration.version, step.index + 1, in_step=False))
+    run(running.connection, step.body)
 
 
-def _insist_on_valid_index(running: Run, migration: Migration, step: Step) -> None:
-    """IF NOT EXISTS takes an invalid index of somebody else's for granted; we do not."""
+def _is_there(running: Run, migration: Migration, step: Step) -> bool:
+    """Return whether the index that `step` makes IF NOT EXISTS is there, valid. Raises StepFailed for any other.
+
+    Asked before the step is recorded as begun: what stands there by now is not ours, whatever becomes of us.
+    """
     found = effect(step.body)
-    if found is None or found.kind is not EffectKind.CREATE_INDEX or not found.if_not_exists:
-        return
-    verdict = probe(running.connection, step.body)
-    if verdict.took_effect:
-        return
-    run(running.connection, running.table.stands_at(migration.version, step.index, in_step=False))
+    if found is None or found.kind is not EffectKind.CREATE_INDEX:
+        return False
+    verdict = _probe(running, step)
+    if verdict.left_nothing:
+        return False
+    if found.if_not_exists and verdict.took_effect:
+        return True
+    but = ", but it is not valid" if verdict.cleanup else " already"
     raise StepFailed(
-        f"{migration.label}: index {found.name} exists, but it is not valid",
-        because="it was there before this migration, and IF NOT EXISTS takes any index of that name",
+        f"{migration.label}: index {found.name} exists{but}",
+        because="it was there before this migration, which takes no index of somebody else's for its own",
         try_=f"look who made it; DROP INDEX CONCURRENTLY {found.name}; then run the same command again",
         at=Location(migration.path, step.line),
     )
 
 
-def _resume(running: Run, migration: Migration, step: Step) -> Generator[Progress, None, bool]:
-    """Find out what became of a step that a former run had begun; return whether it is done."""
-    verdict = probe(running.connection, step.body)
+def _left_nothing(running: Run, step: Step, error: ServerError) -> bool:
+    """Return whether the statement that the server refused with `error` is as if it had never been begun."""
+    found = effect(step.body)
+    if found is None:
+        return not commits_inside(step.body)
+    if found.kind is EffectKind.CREATE_INDEX:
+        return _probe(running, step).left_nothing
+    # Names and rights are looked at before anything is done.
+    return error.sqlstate.startswith("42")
+
+
+def _probe(running: Run, step: Step) -> Verdict:
+    try:
+        return probe(running.connection, step.body)
+    except psycopg.Error as error:
+        raise refusal(running.connection, error) from None
+
+
+def _settle(running: Run, migration: Migration, step: Step) -> Generator[Progress, None, bool]:
+    """Find out what became of a step that was begun, remove what it left; return whether it is done."""
+    verdict = _probe(running, step)
     if verdict.took_effect is None and step.repeatable:
         yield StepProbed(running.target, migration.version, step.index, "declared repeatable: run again")
         return False
     if verdict.took_effect is None:
         raise _unknown(running, migration, step, verdict.words)
     yield StepProbed(running.target, migration.version, step.index, verdict.words)
-    if verdict.took_effect:
-        run(running.connection, running.table.stands_at(migration.version, step.index + 1, in_step=False))
-        return True
-    for statement in verdict.cleanup:
+    for statement in (*verdict.cleanup, *filter(None, [verdict.instead])):
         run(running.connection, statement)
-    if verdict.instead:
-        run(running.connection, verdict.instead)
-        run(running.connection, running.table.stands_at(migration.version, step.index + 1, in_step=False))
-        return True
-    return False
-
-
-def _clean(running: Run, migration: Migration, step: Step) -> Iterator[Progress]:
-    """Remove what an attempt that gave way left half made, before the next one."""
-    if step.atomic:
-        return
-    verdict = probe(running.connection, step.body)
-    if verdict.took_effect is None:
-        if effect(step.body) is not None:
-            raise _unknown(running, migration, step, verdict.words)
-        return
-    if verdict.cleanup:
-        yield StepProbed(running.target, migration.version, step.index, verdict.words)
-    for statement in verdict.cleanup:
-        run(running.connection, statement)
+    return verdict.took_effect or bool(verdict.instead)
 
 
 def _unknown(running: Run, migration: Migration, step: Step, words: str) -> OutcomeUnknown:

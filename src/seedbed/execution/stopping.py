@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from seedbed.engines.base import Session
 from seedbed.errors import ExitCode, Interrupted, SeedbedError
 
-
 _PAUSE = 0.5  # seconds
 
 

@@ -38,8 +38,8 @@ Convert = Callable[[dict[str, Any]], Row | None]
 # The batch's first and last key and its size. Text both ways: any type that sorts may be a key.
 _BOUNDS = """
 WITH batch AS (SELECT {key} AS k FROM {table} {beyond} ORDER BY {key} LIMIT {limit})
-SELECT (SELECT k::text FROM batch ORDER BY k LIMIT 1),
-       (SELECT k::text FROM batch ORDER BY k DESC LIMIT 1),
+SELECT (SELECT batch.k::text FROM batch ORDER BY batch.k LIMIT 1),
+       (SELECT batch.k::text FROM batch ORDER BY batch.k DESC LIMIT 1),
        (SELECT count(*) FROM batch)
 """
 # How many rows there may be, and whether the key may be empty in some of them.

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from seedbed.engines.base import Progress
 from seedbed.engines.postgres import backfill, batches, stepwise
-from seedbed.engines.postgres.messages import ServerError, run
+from seedbed.engines.postgres.messages import in_words, run
 from seedbed.engines.postgres.running import Run
-from seedbed.errors import StepFailed
 from seedbed.model.event import WorkStarted
 from seedbed.model.history import History, Identity, Owner, Revision, State
 from seedbed.model.migration import Work
@@ -37,37 +36,44 @@ class PostgresLease:
         return self._session.history()
 
     def stamp(self, identity: Identity) -> None:
-        self._session.table.create(self._session.connection, identity)
+        with in_words(f"making the history of {self._run.target}"):
+            self._session.table.create(self._session.connection, identity)
 
     def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
         """Carry out `works`; neighbours that fit into a transaction each travel in one message together."""
         unfinished = {each.version: each for each in self.history().unfinished}
-        for group in batches.grouped(works, set(unfinished)):
-            if len(group) > 1 or _is_short(group[0], unfinished):
+        for group in batches.grouped(works, unfinished):
+            first = group[0]
+            revision = unfinished.get(first.migration.version)
+            if batches.is_short(first) and revision is None:
                 yield from batches.apply(self._run, group)
-                continue
-            work = group[0]
-            revision = unfinished.get(work.migration.version)
-            steps = work.migration.steps(work.direction)
-            yield WorkStarted(
-                self._run.target,
-                work.migration.version,
-                work.migration.name,
-                work.direction.value,
-                len(steps),
-                resumed=revision is not None,
-            )
-            carry_out = backfill.apply if any(step.backfill for step in steps) else stepwise.apply
+            else:
+                yield from self._carry_out(first, revision)
+
+    def _carry_out(self, work: Work, revision: Revision | None) -> Iterator[Progress]:
+        steps = work.migration.steps(work.direction)
+        yield WorkStarted(
+            self._run.target,
+            work.migration.version,
+            work.migration.name,
+            work.direction.value,
+            len(steps),
+            resumed=revision is not None,
+        )
+        carry_out = backfill.apply if any(step.backfill for step in steps) else stepwise.apply
+        with in_words(f"applying {work.migration.label}"):
             yield from carry_out(self._run, work, revision)
 
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
         action = "record " + ("applied" if revision.state is State.APPLIED else f"at step {revision.step}")
         audit = self._run.table.audit(actor, action, revision.version, because)
-        run(self._run.connection, f"BEGIN; {self._run.table.write(revision)}; {audit}; COMMIT")
+        with in_words(f"recording {revision.label}"):
+            run(self._run.connection, f"BEGIN; {self._run.table.write(revision)}; {audit}; COMMIT")
 
     def forget(self, version: str, *, actor: str, because: str) -> None:
         audit = self._run.table.audit(actor, "forget", version, because)
-        run(self._run.connection, f"BEGIN; {self._run.table.forget(version)}; {audit}; COMMIT")
+        with in_words(f"forgetting {version}"):
+            run(self._run.connection, f"BEGIN; {self._run.table.forget(version)}; {audit}; COMMIT")
 
     def load(self, dataset: Dataset) -> Iterator[Loaded]:
         from seedbed.engines.postgres.load import load
@@ -78,13 +84,5 @@ class PostgresLease:
     def reset(self) -> str:
         from seedbed.engines.postgres.reset import reset
 
-        try:
+        with in_words(f"emptying {self._run.target}"):
             return reset(self._run.connection)
-        except ServerError as error:
-            raise StepFailed(
-                f"{self._run.target} could not be emptied: {error}", because=error.because()
-            ) from None
-
-
-def _is_short(work: Work, unfinished: object) -> bool:
-    return batches.is_short(work) and work.migration.version not in unfinished  # type: ignore[operator]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 from psycopg import generators
 
-from seedbed.errors import LeaseLost
+from seedbed.errors import LeaseLost, StepFailed
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -120,3 +121,23 @@ def lost(error: Exception) -> LeaseLost:
         because=said,
         try_="run the same command again: what was committed is in the history, the rest is not there",
     )
+
+
+@contextmanager
+def in_words(doing: str) -> Iterator[None]:
+    """Turn what the driver raises meanwhile into LeaseLost or StepFailed; `doing` begins the sentence."""
+    try:
+        yield
+    except ServerError as error:
+        raise StepFailed(f"{doing} failed: {error}", because=error.because()) from None
+    except psycopg.Error as error:
+        if is_broken(error):
+            raise lost(error) from None
+        diag = error.diag
+        because = diag.message_detail or diag.message_hint or f"SQLSTATE {error.sqlstate}"
+        raise StepFailed(f"{doing} failed: {diag.message_primary or error}", because=because) from None
+
+
+def is_broken(error: psycopg.Error) -> bool:
+    """Return whether `error` means that there is no connection any more."""
+    return error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))

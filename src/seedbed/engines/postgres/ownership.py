@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.postgres.address import Address
@@ -63,11 +65,10 @@ def key(history_schema: str) -> int:
 def machine() -> str:
     """Return 8 hex digits that two processes share only if they see the same process ids."""
     marks = [socket.gethostname()]
-    for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
-        try:
-            marks.append(os.readlink(path) if "ns" in path.split("/") else open(path).read())  # noqa: SIM115
-        except OSError:
-            continue
+    with suppress(OSError):
+        marks.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+    with suppress(OSError):
+        marks.append(os.readlink("/proc/self/ns/pid"))
     return sha256("\n".join(marks).encode()).hexdigest()[:8]
 
 

@@ -427,7 +427,8 @@ def _syntax_error(
     because = "PostgreSQL's own grammar refuses it"
     if not error.is_placed:
         return text.error(section.line if section else 0, shortened(error.message), because)
-    offset = start + error.offset
+    # what ends too early ends after its last word, not on the line of the next section
+    offset = min(start + error.offset, len(text.data[: section.end if section else None].rstrip()))
     return text.error(text.line(offset), shortened(error.message), because, column=text.column(offset))
 
 

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 # What lives beside the schemas comes first: event triggers would fire on the drops that follow. What belongs to
 # an extension goes with it, and could not be dropped by itself.
 _OBJECTS = """
-SELECT 1, 'EVENT TRIGGER', evtname FROM pg_event_trigger
-       WHERE NOT EXISTS (SELECT FROM pg_depend WHERE classid = pg_event_trigger.tableoid AND objid = pg_event_trigger.oid AND deptype = 'e')
+SELECT 1, 'EVENT TRIGGER', evtname FROM pg_event_trigger AS e
+       WHERE NOT EXISTS (SELECT FROM pg_depend AS d
+                         WHERE d.classid = e.tableoid AND d.objid = e.oid AND d.deptype = 'e')
 UNION ALL SELECT 2, 'PUBLICATION', pubname FROM pg_publication
 UNION ALL SELECT 3, 'EXTENSION', extname FROM pg_extension WHERE extname <> 'plpgsql'
 UNION ALL SELECT 4, 'FOREIGN DATA WRAPPER', fdwname FROM pg_foreign_data_wrapper

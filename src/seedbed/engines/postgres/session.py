@@ -12,6 +12,7 @@ from seedbed.engines.postgres import ownership
 from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.connection import open_connection
 from seedbed.engines.postgres.history import HistoryTable, quoted
+from seedbed.engines.postgres.messages import in_words
 from seedbed.errors import Busy
 from seedbed.model.backoff import backoff
 from seedbed.model.event import LeaseAwaited, Listener, TakenOver
@@ -50,7 +51,8 @@ class PostgresSession:
         return f"PostgreSQL {major}.{minor}"
 
     def history(self) -> History:
-        return self.table.read(self.connection)
+        with in_words(f"reading the history of {self.target}"):
+            return self.table.read(self.connection)
 
     def interrupt(self) -> None:
         """Cancel the running statement: its transaction rolls back, a concurrent build leaves its record."""
@@ -60,7 +62,8 @@ class PostgresSession:
     def schema(self) -> Sequence[str]:
         from seedbed.engines.postgres.inspect import schema
 
-        return schema(self.connection, exclude_schemas={self.address.history_schema})
+        with in_words(f"reading the schema of {self.target}"):
+            return schema(self.connection, exclude_schemas={self.address.history_schema})
 
     def lease(
         self, owner: Owner, *, wait: float, listener: Listener
@@ -72,7 +75,8 @@ class PostgresSession:
         from seedbed.engines.postgres.lease import PostgresLease
 
         name = ownership.application_name(owner)
-        self._acquire(wait, listener)
+        with in_words(f"taking the lease of {self.target}"):
+            self._acquire(wait, listener)
         try:
             self.connection.execute(f"SET application_name = {quoted(name)}".encode())
             for pid, left in ownership.left_behind(self.connection):
@@ -118,9 +122,10 @@ class PostgresSession:
 
     def unlock(self, *, actor: str) -> str:
         """End the session that holds the lease and write that into the audit; return who it was."""
-        found = ownership.holder(self.connection, self._lock)
-        if found is None or not ownership.end(self.connection, found.pid):
-            return ""
-        line = self.table.audit(actor, "unlock", "", f"ended {found.owner}")
-        self.connection.execute(line.encode())
-        return str(found.owner)
+        with in_words(f"ending the lease of {self.target}"):
+            found = ownership.holder(self.connection, self._lock)
+            if found is None or not ownership.end(self.connection, found.pid):
+                return ""
+            line = self.table.audit(actor, "unlock", "", f"ended {found.owner}")
+            self.connection.execute(line.encode())
+            return str(found.owner)

@@ -166,7 +166,9 @@ def _is_on(argument: Tree | None) -> bool:
         return bool(argument["Integer"].get("ival", 0))
     if "Boolean" in argument:
         return bool(argument["Boolean"].get("boolval", False))
-    return str(argument.get("String", {}).get("sval", "")).lower() not in {"false", "off"}
+    # `off` is a word of the grammar's, which takes it for the name of a type
+    said = _strings(argument["TypeName"]["names"])[-1:] if "TypeName" in argument else _strings([argument])
+    return [each.lower() for each in said] not in (["false"], ["off"])
 
 
 _MAY_COMMIT = re.compile(r"\b(commit|rollback|call|execute)\b", re.IGNORECASE)

@@ -393,7 +393,7 @@ INSERT INTO moderation_reports (id, review_id, reporter_id, reason) VALUES ({_id
 """,
         after=f"""
 INSERT INTO reviews (id, course_id, author_id, rating, title) VALUES ({_id(4)}, {_id(1)}, {_id(3)}, 2, 'So so');
-UPDATE reviews SET status = 'hidden' WHERE id = {_id(3)};
+UPDATE reviews SET status = 'hidden', rating = 3 WHERE id = {_id(4)};
 """,
     ),
     "20260220090000": Stage(),

@@ -11,20 +11,23 @@ from seedbed.engines.postgres.embedded import EmbeddedServer
 from tests.projects import ProjectFiles
 from tests.soak.common import Site, site
 
-ROWS = 6_000
+ROWS = 3_000
 TABLE = f"""
 CREATE TABLE people (id bigint PRIMARY KEY, name text NOT NULL, first text, touched integer NOT NULL DEFAULT 0);
 INSERT INTO people (id, name) SELECT n, 'first' || n || ' last' FROM generate_series(1, {ROWS}) AS n;
 """
 STATEMENT = """
 UPDATE people SET first = split_part(name, ' ', 1), touched = touched + 1
-WHERE id BETWEEN $1 AND $2 AND pg_sleep(0.0001) IS NOT NULL;
+WHERE id BETWEEN $1 AND $2 AND pg_sleep(0.001) IS NOT NULL;
 """
 FUNCTION = """\
-# seedbed: phase=migrate backfill=people.id batch=500
+# seedbed: phase=migrate backfill=people.id batch=250
+
+import time
 
 
 def up(row):
+    time.sleep(0.0005)
     return {"first": row["name"].split(" ")[0], "touched": row["touched"] + 1}
 """
 
@@ -32,7 +35,7 @@ def up(row):
 def write(files: ProjectFiles, kind: str) -> None:
     files.migration("20260101000001_people", TABLE)
     if kind == "statement":
-        files.migration("20260101000002_first", STATEMENT, facts="phase=migrate backfill=people.id batch=500")
+        files.migration("20260101000002_first", STATEMENT, facts="phase=migrate backfill=people.id batch=250")
     else:
         migrations = files.root / "services" / "user" / "postgres" / "migrations"
         (migrations / "20260101000002_first.py").write_text(FUNCTION, encoding="utf-8")
@@ -66,7 +69,7 @@ def test_each_row_is_converted_exactly_once_however_often_the_run_is_killed(
         write(files, kind)
         assert place.run("apply", "--to", "20260101000001").code == 0
         behind = []
-        for key in (1, 2000, 4000):
+        for key in (1, 1000, 2000):
             assert kill_beyond(place, key, rng)
             behind.append(checkpoint(place))
         assert behind == sorted(behind)

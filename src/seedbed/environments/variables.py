@@ -25,14 +25,15 @@ class Wanted:
 def read(wanted: Sequence[Wanted], environ: Mapping[str, str]) -> dict[str, Facts]:
     """Return the facts of each database, by its id.
 
-    A prefixed variable wins over a bare one; bare ones serve a single target only. Raises UsageError that
-    names every variable that is missing, and for bare variables with several targets selected.
+    A prefixed variable wins over a bare one; bare ones serve a single target only; an empty one says nothing.
+    Raises UsageError that names every variable that is missing, and for a bare variable with several targets
+    selected, unless each of them has its own.
     """
+    given = {name: value for name, value in environ.items() if value}
     alone = len(wanted) == 1
-    found = {each.database: _facts(each, environ, bare_allowed=alone) for each in wanted}
-    bare = _bare_in_use(wanted, environ)
+    found = {each.database: _facts(each, given, bare_allowed=alone) for each in wanted}
     missing = [line for each in wanted for line in _missing(each, found[each.database], alone=alone)]
-    if bare and len(wanted) > 1 and missing:
+    if not alone and (bare := _bare_in_use(wanted, given)):
         raise UsageError(
             f"{bare[0]} is set, but {len(wanted)} databases are selected",
             because="one address cannot be meant for all of them",
@@ -66,9 +67,15 @@ def _missing(wanted: Wanted, facts: Facts, *, alone: bool) -> list[str]:
     return [
         each.name if alone else prefixed(wanted.service, each.name)
         for each in wanted.variables
-        if each.required and each.fact not in facts and not any(other in facts for other in each.unless)
+        if each.required and not facts.get(each.fact) and not any(facts.get(other) for other in each.unless)
     ]
 
 
-def _bare_in_use(wanted: Sequence[Wanted], environ: Mapping[str, str]) -> list[str]:
-    return [each.name for one in wanted[:1] for each in one.variables if each.name in environ]
+def _bare_in_use(wanted: Sequence[Wanted], given: Mapping[str, str]) -> list[str]:
+    """Return the bare variables that are set, and that at least one target has no own one for."""
+    return [
+        each.name
+        for one in wanted
+        for each in one.variables
+        if each.name in given and prefixed(one.service, each.name) not in given
+    ]

@@ -13,19 +13,29 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+from psycopg import generators
+
 from seedbed.engines.postgres.address import Address
-from seedbed.engines.postgres.connection import CHECK_INTERVAL, MARK, open_connection
-from seedbed.errors import LeaseNotExclusive, SeedbedError
+from seedbed.engines.postgres.connection import CHECK_INTERVAL, MARK, open_connection, pins
+from seedbed.engines.postgres.history import quoted
+from seedbed.engines.postgres.messages import send
+from seedbed.errors import LeaseNotExclusive, Refused
 from seedbed.model.history import Owner
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
+# Through a pooler the lock is not even tried before the session is proven to be ours: taken in a session that we
+# lose the next moment, it would stay with the pooler, and nobody could give it back.
 _TRY = """
-SELECT pg_try_advisory_lock({key}), pg_backend_pid(), current_setting('client_connection_check_interval')
+SELECT CASE WHEN pg_backend_pid() = {own} AND current_setting('client_connection_check_interval') = '{interval}'
+            THEN pg_try_advisory_lock({key}) END
 """
+_TRY_PROVEN = "SELECT pg_try_advisory_lock({key})"
 _HOLDER = """
 SELECT a.pid, a.application_name, to_char(a.backend_start, 'YYYY-MM-DD"T"HH24:MI:SSOF')
 FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
@@ -33,11 +43,21 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
   AND l.classid = {high}::oid AND l.objid = {low}::oid
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-# Sessions that bear a run's mark and are at work although the lease is ours: what a vanished owner left.
+# Sessions that bear a run's mark and are at work although the lease is ours: what a vanished owner left. One that
+# holds a lock of its own is another history's run.
 _LEFT_BEHIND = """
-SELECT pid, application_name FROM pg_stat_activity
-WHERE datname = current_database() AND application_name LIKE '{mark} run %' AND pid <> pg_backend_pid()
+SELECT a.pid, a.application_name FROM pg_stat_activity AS a
+WHERE a.datname = current_database() AND a.application_name LIKE '{mark} run %' AND a.pid <> pg_backend_pid()
+  AND NOT EXISTS (SELECT FROM pg_locks AS l WHERE l.pid = a.pid AND l.locktype = 'advisory' AND l.granted)
 """
+_SERVER_PROCESS = "SELECT pg_backend_pid()"
+# Names of the settings that do not stand where RESET would put them back to what we want.
+_NOT_ARRIVED = """
+SELECT string_agg(name, ', ' ORDER BY name) FROM pg_settings
+WHERE name IN ({names}) AND setting IS DISTINCT FROM reset_val
+"""
+_PATIENCE = 5.0  # seconds that a pooler has for an answer
+_LAPS = 50  # short transactions, so that a pool that takes turns comes round to every session that it has
 _END = "SELECT pg_terminate_backend({pid}, 10000)"
 
 
@@ -78,11 +98,12 @@ def application_name(owner: Owner) -> str:
     return f"{MARK} run {machine()} {os.getpid()} {who}"[:63]
 
 
-def try_lock(connection: Connection[tuple[Any, ...]], number: int) -> tuple[bool, int, bool]:
-    """Return (got it, the server process that answered, whether our session settings arrived)."""
-    row = connection.execute(_TRY.format(key=number).encode()).fetchone()
-    assert row is not None
-    return row[0], row[1], row[2] == CHECK_INTERVAL
+def try_lock(connection: Connection[tuple[Any, ...]], number: int, *, proven: bool = False) -> bool | None:
+    """Return whether we got the lock; None, and nothing was tried, where `prove_exclusive` has to speak first."""
+    query = _TRY_PROVEN if proven else _TRY
+    own = connection.info.backend_pid
+    row = connection.execute(query.format(own=own, interval=CHECK_INTERVAL, key=number).encode()).fetchone()
+    return row[0] if row else None
 
 
 def holder(connection: Connection[tuple[Any, ...]], number: int) -> Holder | None:
@@ -108,8 +129,15 @@ def has_vanished(found: Holder) -> bool:
 
 
 def end(connection: Connection[tuple[Any, ...]], pid: int) -> bool:
-    """End a server process and wait up to ten seconds; return whether it is gone."""
-    row = connection.execute(_END.format(pid=pid).encode()).fetchone()
+    """End a server process and wait up to ten seconds; return whether it is gone. Raises Refused without the right."""
+    try:
+        row = connection.execute(_END.format(pid=pid).encode()).fetchone()
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise Refused(
+            f"{connection.info.user} may not end server process {pid}",
+            because=error.diag.message_detail or str(error),
+            try_=f"GRANT pg_signal_backend TO {connection.info.user}, or run as the role that it belongs to",
+        ) from None
     return bool(row and row[0])
 
 
@@ -119,49 +147,72 @@ def left_behind(connection: Connection[tuple[Any, ...]]) -> list[tuple[int, str]
     return [(pid, name) for pid, name in rows]
 
 
-def prove_exclusive(
-    connection: Connection[tuple[Any, ...]], address: Address, server_process: int, *, pinned: bool
-) -> None:
-    """Raise LeaseNotExclusive unless our session is ours alone.
+def prove_exclusive(connection: Connection[tuple[Any, ...]], address: Address) -> None:
+    """Raise LeaseNotExclusive unless our session is ours alone and has the settings that we asked for.
 
-    A direct connection tells the same process number in its start-up and in `pg_backend_pid()`: proven. Where
-    they differ something stands between. Then a second connection opens a transaction, which a
-    transaction-mode pooler serves with the session that we just used, and ours is asked again: another
-    answer, or none, proves that sessions are shared.
+    A direct connection tells the same process number in its start-up and in `pg_backend_pid()`: then `try_lock`
+    has no doubt. Where they differ something stands between: a pool in session mode may stay, if it handed
+    our settings on.
     """
-    if connection.info.backend_pid == server_process and pinned:
-        return
-    if _is_shared(connection, address, server_process):
+    if _is_shared(connection, address):
         raise LeaseNotExclusive(
             f"the connection to {address} goes through a pooler in transaction mode",
             because="it lends one server session to several clients, so a lock taken there is nobody's",
             try_="connect to PostgreSQL itself, or to a pool in session mode",
         )
-    if not pinned:
+    if lacking := _not_arrived(connection, address):
         raise LeaseNotExclusive(
-            f"something between us and {address} drops our session settings",
-            because="client_connection_check_interval did not arrive (pgbouncer: ignore_startup_parameters)",
+            f"a connection pooler between us and {address} drops our session settings",
+            because=f"{lacking} did not arrive (pgbouncer: ignore_startup_parameters)",
             try_="connect to PostgreSQL itself",
         )
 
 
-def _is_shared(connection: Connection[tuple[Any, ...]], address: Address, server_process: int) -> bool:
-    import psycopg
+def _is_shared(connection: Connection[tuple[Any, ...]], address: Address) -> bool:
+    """Return whether a second client is ever served by the session that serves us, or ours ever changes.
 
+    First while the other one keeps a transaction open: a pooler in transaction mode gives it the session that we
+    used last, and us another one. Then by many short transactions, for a pool whose sessions take turns.
+    """
+    other = open_connection(address)
     try:
-        other = open_connection(address)
-    except SeedbedError:
-        return False  # the pool has no second session to give, so nobody else has ours
-    try:
+        ours = _server_process(connection)
         other.execute("BEGIN")
-        taken = other.execute("SELECT pg_backend_pid()").fetchone()
-        if taken and taken[0] == server_process:
-            return True
-        connection.execute("SET statement_timeout = '5s'")
-        answer = connection.execute("SELECT pg_backend_pid()").fetchone()
-        connection.execute("RESET statement_timeout")
-        return answer is None or answer[0] != server_process
-    except psycopg.Error:
-        return True
+        theirs = {_server_process(other)}
+        still_ours = _server_process(connection)
+        other.execute("COMMIT")
+        theirs |= {_server_process(other) for _ in range(_LAPS)}
+        return ours in theirs or still_ours != ours or len(theirs) > 1
     finally:
-        other.close()
+        with suppress(psycopg.Error):
+            other.close()
+
+
+def _server_process(connection: Connection[tuple[Any, ...]]) -> int:
+    """Return which server process answers. Raises LeaseNotExclusive if none does for some seconds.
+
+    The pool has no second session to give then, or somebody else has ours: which of the two, nobody can say.
+    """
+    connection.pgconn.send_query(_SERVER_PROCESS.encode())
+    connection.wait(generators.send(connection.pgconn))
+    with DefaultSelector() as selector:
+        selector.register(connection.fileno(), EVENT_READ)
+        answered = selector.select(_PATIENCE)
+    result = connection.wait(generators.fetch_many(connection.pgconn))[0] if answered else None
+    number = result.get_value(0, 0) if result and result.ntuples else None
+    if number is None:
+        raise LeaseNotExclusive(
+            "a connection pooler leaves us waiting, so nobody can tell whether our session is ours alone",
+            because=f"it gave no session to the shortest of queries within {_PATIENCE:.0f} s",
+            try_="connect to PostgreSQL itself",
+        )
+    return int(number)
+
+
+def _not_arrived(connection: Connection[tuple[Any, ...]], address: Address) -> str:
+    """Return the names of settings that RESET would not bring to what we want; the server compares."""
+    wanted = pins(address)
+    sets = ", ".join(f"set_config({quoted(name)}, {quoted(value)}, true)" for name, value in wanted.items())
+    names = ", ".join(map(quoted, wanted))
+    answers = list(send(connection, f"BEGIN; SELECT {sets}; {_NOT_ARRIVED.format(names=names)}; ROLLBACK"))
+    return answers[2].value

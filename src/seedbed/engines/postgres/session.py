@@ -13,7 +13,7 @@ from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.connection import open_connection
 from seedbed.engines.postgres.history import HistoryTable, quoted
 from seedbed.engines.postgres.messages import in_words
-from seedbed.errors import Busy
+from seedbed.errors import Busy, LeaseLost, Refused, Unreachable
 from seedbed.model.backoff import backoff
 from seedbed.model.event import LeaseAwaited, Listener, TakenOver
 from seedbed.model.history import History, Owner
@@ -75,8 +75,11 @@ class PostgresSession:
         from seedbed.engines.postgres.lease import PostgresLease
 
         name = ownership.application_name(owner)
-        with in_words(f"taking the lease of {self.target}"):
-            self._acquire(wait, listener)
+        try:
+            with in_words(f"taking the lease of {self.target}"):
+                self._acquire(wait, listener)
+        except LeaseLost as error:  # there was none yet: nothing was touched
+            raise Unreachable(error.what, because=error.because, try_="run the same command again") from None
         try:
             self.connection.execute(f"SET application_name = {quoted(name)}".encode())
             for pid, left in ownership.left_behind(self.connection):
@@ -88,15 +91,18 @@ class PostgresSession:
 
     def _acquire(self, wait: float, listener: Listener) -> None:
         """Poll for the lock; never block on it, because a blocked waiter deadlocks with CONCURRENTLY."""
-        began, told, attempt, rng = time.monotonic(), 0.0, 0, Random()
+        began, told, attempt, rng, proven = time.monotonic(), 0.0, 0, Random(), False
         while True:
-            got, server_process, pinned = ownership.try_lock(self.connection, self._lock)
+            got = ownership.try_lock(self.connection, self._lock, proven=proven)
             if got:
-                ownership.prove_exclusive(self.connection, self.address, server_process, pinned=pinned)
                 return
+            if got is None:
+                ownership.prove_exclusive(self.connection, self.address)
+                proven = True
+                continue
             waited = time.monotonic() - began
             found = ownership.holder(self.connection, self._lock)
-            if found and ownership.has_vanished(found) and ownership.end(self.connection, found.pid):
+            if found and ownership.has_vanished(found) and self._end(found):
                 listener(TakenOver(self.target, f"ended {found.owner}, whose process is gone"))
                 continue
             if waited >= wait:
@@ -107,6 +113,13 @@ class PostgresSession:
             attempt += 1
             pause = _FIRST_POLL / 2 + backoff(min(attempt, 6), base=_FIRST_POLL, cap=_SLOWEST_POLL, rng=rng)
             time.sleep(min(pause, max(0.0, wait - waited)))
+
+    def _end(self, found: ownership.Holder) -> bool:
+        with suppress(
+            Refused
+        ):  # another role's: the server itself ends it when it finds nobody at the other end
+            return ownership.end(self.connection, found.pid)
+        return False
 
     def _busy(self, found: ownership.Holder | None, waited: float) -> Busy:
         return Busy(

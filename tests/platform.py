@@ -18,14 +18,14 @@ from psycopg import sql
 from seedbed.engines.base import Inspectable
 from seedbed.engines.postgres.embedded import EmbeddedServer
 from seedbed.execution.mending import Decision
-from seedbed.model.event import Event, TargetFailed, WorkFinished
+from seedbed.model.event import Event, Listener, Retrying, TargetFailed, WorkFinished
 from seedbed.model.history import Revision
 from seedbed.model.outcome import Outcome
 from seedbed.model.plan import Plan
 from seedbed.model.platform import Database
 from seedbed.model.seed import SeedKind
 from seedbed.project import Project, Reach, Request
-from tests.projects import clean_environment, command, variables
+from tests.projects import ProjectFiles, clean_environment, command, variables
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 E = TypeVar("E", bound=Event)
@@ -59,6 +59,10 @@ class Told:
         return [each for each in self.events if isinstance(each, kind)]
 
 
+def nobody(_: Event) -> None:
+    """Listen to nothing."""
+
+
 class Place:
     """A PostgreSQL database of a project on disk; every call opens the project anew, as a command does."""
 
@@ -85,8 +89,8 @@ class Place:
 
     # Calls
 
-    def apply(self, to: str | None = None) -> Told:
-        return self._call(lambda project, reach: project.apply(reach, Request(to=to)))
+    def apply(self, to: str | None = None, listener: Listener = nobody) -> Told:
+        return self._call(lambda project, reach: project.apply(reach, Request(to=to)), listener)
 
     def revert(self, *, steps: int = 1, to: str | None = None) -> Told:
         return self._call(lambda project, reach: project.revert(reach, steps=steps, to=to))
@@ -113,12 +117,15 @@ class Place:
     def _databases(self, project: Project) -> Sequence[Database]:
         return project.databases([self.service])
 
-    def _call(self, do: Callable[[Project, Reach], Outcome]) -> Told:
+    def _call(self, do: Callable[[Project, Reach], Outcome], listener: Listener = nobody) -> Told:
         events: list[Event] = []
+
+        def tell(event: Event) -> None:
+            events.append(event)
+            listener(event)
+
         project = self.project()
-        with project.reaching(
-            ENVIRONMENT, self._databases(project), listener=events.append, wait=20
-        ) as reach:
+        with project.reaching(ENVIRONMENT, self._databases(project), listener=tell, wait=20) as reach:
             return Told(do(project, reach), events)
 
     # Looks
@@ -191,6 +198,27 @@ class Place:
                     raise AssertionError(f"the command ended early: {child.communicate()[0]}")
                 assert time.monotonic() < until, f"{statement} never waited"
                 time.sleep(0.02)
+
+
+def options(files: ProjectFiles, **values: str | int) -> None:
+    """Write options of the service `user` into the manifest."""
+    manifest = files.root / "seedbed.toml"
+    section = "[services.user.postgres]\n"
+    lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+    manifest.write_text(manifest.read_text().replace(section, section + lines))
+
+
+def at_retry(count: int, do: Callable[[], object]) -> Listener:
+    """Return a listener that calls `do` when a retry is told for the `count`th time."""
+    left = [count]
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Retrying):
+            left[0] -= 1
+            if left[0] == 0:
+                do()
+
+    return tell
 
 
 def data(place: Place) -> dict[str, list[dict[str, Any]]]:

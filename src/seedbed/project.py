@@ -17,10 +17,11 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from seedbed.engines import registry
 from seedbed.engines.base import Diagnosable, Engine
@@ -64,8 +65,7 @@ def _nobody(_: Event) -> None:
     """Listen to nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """How far an apply may go. `reviewed`: the plan that binds it; `unreviewed`: go on without one anywhere."""
 
     gate: Phase = Phase.CONTRACT
@@ -80,8 +80,7 @@ class Request:
         return cls(plan.gate, plan.to, plan.out_of_order, plan)
 
 
-@dataclass(slots=True)
-class Reach:
+class Reach(Struct):
     """Targets of one environment with open sessions, and the errors of those that did not answer."""
 
     environment: Environment

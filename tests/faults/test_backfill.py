@@ -44,7 +44,7 @@ def write(files: ProjectFiles, kind: str) -> None:
 def checkpoint(place: Site) -> int:
     """Return the last key that is behind the backfill, -1 before the first."""
     found = place.rows(
-        "SELECT state, checkpoint FROM seedbed.migrations_history ORDER BY version DESC LIMIT 1"
+        "SELECT state, checkpoint FROM seedbed.migrations_history WHERE version = '20260101000002'"
     )
     if not found or (found[0][0] == "started" and found[0][1] is None):
         return -1

@@ -12,7 +12,9 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+from msgspec import structs
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -152,7 +154,7 @@ class Lease:
         return self.session.history()
 
     def stamp(self, identity: Identity) -> None:
-        self._change(lambda store: store.update(identity=asdict(identity)))
+        self._change(lambda store: store.update(identity=structs.asdict(identity)))
 
     def apply(self, works: Sequence[Work]) -> Iterator[Event]:
         for work in works:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from seedbed.errors import HistoryConflict
 from seedbed.model.history import History, Revision, State
@@ -19,7 +18,7 @@ def file(version: str, text: str = "x") -> MigrationFile:
 
 def revision(version: str, text: str = "x", **fields: object) -> Revision:
     base = Revision(version, f"m{version}", checksum(text.encode()), Phase.EXPAND)
-    return replace(base, **fields)  # type: ignore[arg-type]  # a test names the fields it means
+    return replace(base, **fields)
 
 
 def history(*revisions: Revision) -> History:
@@ -73,7 +72,7 @@ def test_a_started_file_that_has_done_nothing_may_still_be_mended() -> None:
 
 @pytest.mark.parametrize("fields", [{"step": 1}, {"in_step": True}, {"checkpoint": "7"}])
 def test_a_started_file_that_has_done_something_may_not_be_edited(fields: dict[str, object]) -> None:
-    started = replace(revision("1", state=State.STARTED), **fields)  # type: ignore[arg-type]
+    started = replace(revision("1", state=State.STARTED), **fields)
     (conflict,) = conflicts("user/postgres", history(started), [file("1", "edited")])
     assert conflict.kind == "edited"
 

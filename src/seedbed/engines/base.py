@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from seedbed.model.environment import Target
 from seedbed.model.event import Event, Listener
@@ -22,8 +23,7 @@ from seedbed.model.seed import Dataset, Loaded
 Progress = Event  # what an engine tells while it works; `target` is the target's id
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """An environment variable that carries a fact: `DB_HOST` -> `host`.
 
     Where one process serves several services, each has its own, prefixed: `USER_DB_HOST`.

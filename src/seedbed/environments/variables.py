@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from seedbed.engines.base import Variable
 from seedbed.errors import UsageError
@@ -12,8 +13,7 @@ from seedbed.model.secret import Secret
 Facts = dict[str, str | Secret]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """A database whose facts are wanted: its id, its service, its engine's variables, what is known already."""
 
     database: str

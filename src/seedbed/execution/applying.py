@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from itertools import groupby
+
+from msgspec import Struct, field
 
 from seedbed.engines.base import Lease
 from seedbed.errors import SeedbedError
@@ -25,16 +26,14 @@ from seedbed.model.plan import Action, DatabasePlan, Plan
 Replan = Callable[[dict[str, History]], Plan]  # histories by database id -> the plan as of now
 
 
-@dataclass(frozen=True, slots=True)
-class Leasing:
+class Leasing(Struct, frozen=True):
     """How leases are taken: in whose name, waiting how many seconds for another run."""
 
     owner: Owner
     wait: float
 
 
-@dataclass(slots=True)
-class _Ledger:
+class _Ledger(Struct):
     """Which migrations of this run are recorded, and which will never be; workers wait here for each other."""
 
     finished: set[MigrationRef] = field(default_factory=set)
@@ -147,8 +146,7 @@ def _raise_bugs(results: Sequence[BaseException | None]) -> None:
             raise result
 
 
-@dataclass(slots=True)
-class _Idle:
+class _Idle(Struct):
     """A target without work: it is told that it is done."""
 
     connected: Connected
@@ -159,8 +157,7 @@ class _Idle:
         self.listener(TargetDone(self.connected.id, tuple(each.ref.version for each in self.plan.held)))
 
 
-@dataclass(slots=True)
-class _Worker:
+class _Worker(Struct):
     """Carries out one database's part of the plan, then gives its lease back."""
 
     connected: Connected

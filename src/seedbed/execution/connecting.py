@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec import Struct
 
 from seedbed.engines.base import Engine, Session
 from seedbed.errors import ForeignTarget, SeedbedError
@@ -18,14 +19,13 @@ from seedbed.model.history import History, Identity
 EngineOf = Callable[[str], Engine]
 
 
-@dataclass(slots=True)
-class Connected:
+class Connected(Struct):
     """A target with its open session and the history that was read from it."""
 
     target: Target
     session: Session
     history: History
-    closing: ExitStack = field(repr=False)
+    closing: ExitStack
 
     @property
     def id(self) -> str:

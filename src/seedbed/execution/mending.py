@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from enum import StrEnum
+
+from msgspec.structs import replace
 
 from seedbed.engines.base import Lease, Releasable, Resettable
 from seedbed.errors import Refused, UsageError

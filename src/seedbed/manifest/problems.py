@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from ast import literal_eval
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
 
 import msgspec
-from msgspec import inspect
+from msgspec import Struct, inspect
 
 from seedbed.errors import ManifestError
 from seedbed.manifest.credentials import names_a_secret, refusal
@@ -37,8 +36,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """A key that nobody asked for, and those that it could have been."""
 
     path: KeyPath

@@ -1,1 +1,1 @@
-"""The nouns of seedbed: frozen dataclasses without I/O, clock or randomness."""
+"""The nouns of seedbed: frozen structs without I/O, clock or randomness."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from seedbed.model.platform import Database
@@ -14,8 +15,7 @@ SANDBOX = "sandbox"
 Access = Literal["direct", "task", "tunnel"]
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentPattern:
+class EnvironmentPattern(Struct, frozen=True):
     """An environment as declared: `pattern` is a name, or a family of names such as `dev-*`.
 
     `facts` holds what is known about single databases there, by database id (never a secret).
@@ -38,8 +38,7 @@ class EnvironmentPattern:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """One environment, by its own name."""
 
     name: str
@@ -66,14 +65,13 @@ def is_ephemeral(environment: Environment) -> bool:
     return environment.name.startswith("dev") and environment.ephemeral and not environment.protected
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A database in an environment; `address` is the engine's own and holds the credentials."""
 
     database: Database
     environment: Environment
     platform: str
-    address: object = field(repr=False)
+    address: object
 
     @property
     def id(self) -> str:

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from typing import Any, ClassVar
+
+from msgspec import Struct
 
 EVENT_FORMAT = 1  # of events as JSON; raised when a field changes its meaning or goes away
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """Something that happened to one target; `kind` names it in JSON."""
 
     kind: ClassVar[str] = "event"
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class TargetReached(Event):
+class TargetReached(Event, frozen=True):
     """A connection stands; `server` says what answered (`PostgreSQL 18.6`)."""
 
     kind: ClassVar[str] = "target_reached"
     server: str
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseAwaited(Event):
+class LeaseAwaited(Event, frozen=True):
     """Another run holds the lease; told about once a second while we wait. `waited` in seconds."""
 
     kind: ClassVar[str] = "lease_awaited"
@@ -34,24 +32,21 @@ class LeaseAwaited(Event):
     waited: float
 
 
-@dataclass(frozen=True, slots=True)
-class TakenOver(Event):
+class TakenOver(Event, frozen=True):
     """A vanished owner's work was still running on the server and was ended: `work` in words."""
 
     kind: ClassVar[str] = "taken_over"
     work: str
 
 
-@dataclass(frozen=True, slots=True)
-class TargetStamped(Event):
+class TargetStamped(Event, frozen=True):
     """The target had no identity and got one."""
 
     kind: ClassVar[str] = "target_stamped"
     identity: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkStarted(Event):
+class WorkStarted(Event, frozen=True):
     """A migration begins, or goes on where a former run left it (`resumed`)."""
 
     kind: ClassVar[str] = "work_started"
@@ -62,8 +57,7 @@ class WorkStarted(Event):
     resumed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WorkProgressed(Event):
+class WorkProgressed(Event, frozen=True):
     """A step or a batch is done. `done` of `total` in `unit` (total 0: not known)."""
 
     kind: ClassVar[str] = "work_progressed"
@@ -74,8 +68,7 @@ class WorkProgressed(Event):
     summary: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StepProbed(Event):
+class StepProbed(Event, frozen=True):
     """A step with an unknown outcome was looked up in the catalogue; `verdict` says what was found and done."""
 
     kind: ClassVar[str] = "step_probed"
@@ -84,8 +77,7 @@ class StepProbed(Event):
     verdict: str
 
 
-@dataclass(frozen=True, slots=True)
-class Retrying(Event):
+class Retrying(Event, frozen=True):
     """A step gave way (a lock, a deadlock) and is tried again after `delay` seconds."""
 
     kind: ClassVar[str] = "retrying"
@@ -95,8 +87,7 @@ class Retrying(Event):
     delay: float
 
 
-@dataclass(frozen=True, slots=True)
-class WorkFinished(Event):
+class WorkFinished(Event, frozen=True):
     """A migration is applied or reverted and recorded."""
 
     kind: ClassVar[str] = "work_finished"
@@ -106,8 +97,7 @@ class WorkFinished(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class SeedLoaded(Event):
+class SeedLoaded(Event, frozen=True):
     """One part of a dataset is loaded; the numbers are rows."""
 
     kind: ClassVar[str] = "seed_loaded"
@@ -118,8 +108,7 @@ class SeedLoaded(Event):
     unchanged: int
 
 
-@dataclass(frozen=True, slots=True)
-class Noticed(Event):
+class Noticed(Event, frozen=True):
     """The server said something worth reading (a NOTICE, a WARNING)."""
 
     kind: ClassVar[str] = "noticed"
@@ -128,16 +117,14 @@ class Noticed(Event):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class TargetEmptied(Event):
+class TargetEmptied(Event, frozen=True):
     """`reset` removed everything; `what` in words."""
 
     kind: ClassVar[str] = "target_emptied"
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Repaired(Event):
+class Repaired(Event, frozen=True):
     """A person's decision was written into the history and its audit."""
 
     kind: ClassVar[str] = "repaired"
@@ -145,16 +132,14 @@ class Repaired(Event):
     decision: str
 
 
-@dataclass(frozen=True, slots=True)
-class TargetDone(Event):
+class TargetDone(Event, frozen=True):
     """All that was to be done on the target is done; `held` versions wait behind the gate."""
 
     kind: ClassVar[str] = "target_done"
     held: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TargetFailed(Event):
+class TargetFailed(Event, frozen=True):
     """Work on the target ended early. `exit_code` is the error's own."""
 
     kind: ClassVar[str] = "target_failed"
@@ -166,8 +151,7 @@ class TargetFailed(Event):
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TargetSkipped(Event):
+class TargetSkipped(Event, frozen=True):
     """Nothing more was done on the target, because of another one."""
 
     kind: ClassVar[str] = "target_skipped"
@@ -181,7 +165,7 @@ Listener = Callable[[Event], None]
 def to_dict(event: Event) -> dict[str, Any]:
     """Return the event as plain data, `event` first; the format is `EVENT_FORMAT`."""
     data: dict[str, Any] = {"event": event.kind}
-    for each in fields(event):
-        value = getattr(event, each.name)
-        data[each.name.rstrip("_")] = list(value) if isinstance(value, tuple) else value
+    for name in event.__struct_fields__:
+        value = getattr(event, name)
+        data[name.rstrip("_")] = list(value) if isinstance(value, tuple) else value
     return data

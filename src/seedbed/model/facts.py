@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from seedbed.errors import Location, MigrationFileError, UsageError
 
@@ -27,8 +28,7 @@ _SPACE = re.compile(r"\s+")
 _BECAUSE = re.compile(r'because(?=[\s"]|$)')
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """One fact as written: `value` is empty for a flag, `because` where no reason is given."""
 
     key: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from seedbed.model.migration import Direction, Phase
 
@@ -16,8 +17,7 @@ class State(StrEnum):
     STARTED = "started"
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """Which target this is; stamped by the first apply and compared by every command after it."""
 
     platform: str
@@ -28,8 +28,7 @@ class Identity:
         return f"{self.database} of {self.platform} in {self.environment}"
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Struct, frozen=True):
     """A migration as a target recorded it.
 
     `step`: how many steps are finished while `state` is started; `in_step`: whether the next one was begun.
@@ -55,8 +54,7 @@ class Revision:
         return f"{self.version}_{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """Everything a target recorded; `revisions` in version order. `identity` is None before the first apply."""
 
     identity: Identity | None = None
@@ -74,8 +72,7 @@ class History:
         return next((each for each in self.revisions if each.version == version), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Struct, frozen=True):
     """Who wants or holds a lease: a random id of this run, and what a person recognises it by."""
 
     id: str

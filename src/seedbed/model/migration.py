@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
+
+from msgspec import Struct, field
 
 
 class Phase(StrEnum):
@@ -28,17 +29,15 @@ class Direction(StrEnum):
     DOWN = "down"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A file as it lies on disk: path (as shown to people), suffix with its dot, bytes."""
 
     path: str
     suffix: str
-    data: bytes = field(repr=False)
+    data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class MigrationFile:
+class MigrationFile(Struct, frozen=True):
     """What a migration's name and bytes say, before anyone parses them.
 
     `checksum` is the SHA-256, in hex, of the bytes with CRLF and CR read as LF and without a byte order
@@ -64,8 +63,7 @@ def checksum(data: bytes) -> str:
     return sha256(data).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class MigrationRef:
+class MigrationRef(Struct, frozen=True, order=True):
     """A migration of some database: what `after=` names, `courses/dynamodb:20261122094500`."""
 
     database: str
@@ -75,8 +73,7 @@ class MigrationRef:
         return f"{self.database}:{self.version}"
 
 
-@dataclass(frozen=True, slots=True)
-class Backfill:
+class Backfill(Struct, frozen=True):
     """How a step walks a table: keyset batches of about `batch` rows along `key`, each with its checkpoint."""
 
     table: str
@@ -84,8 +81,7 @@ class Backfill:
     batch: int
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What commits or fails alone; `body` is text in the engine's own language.
 
     `atomic`: commits together with its history record. `repeatable`: may be run again when nobody knows
@@ -103,15 +99,13 @@ class Step:
     keeps_session: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Irreversibility:
+class Irreversibility(Struct, frozen=True):
     """Why a migration has no way back, in its author's words."""
 
     because: str
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(Struct, frozen=True):
     """A parsed migration. `down` is empty where there is no way back; then `irreversible` may say why.
 
     `settings` are engine facts that hold while its steps run (`lock_timeout`, …), as written.
@@ -137,8 +131,7 @@ class Migration:
         return self.up if direction is Direction.UP else self.down
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """A migration to be carried out in one direction."""
 
     migration: Migration

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from seedbed.errors import ExitCode
 from seedbed.model.event import (
@@ -30,8 +32,7 @@ class Result(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class TargetOutcome:
+class TargetOutcome(Struct, frozen=True):
     """What happened to one target; `finished` holds versions in the order in which they were recorded."""
 
     target: str
@@ -44,8 +45,7 @@ class TargetOutcome:
     because: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What happened to all of them."""
 
     targets: tuple[TargetOutcome, ...] = ()

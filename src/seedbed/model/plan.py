@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from seedbed.model.migration import Direction, Migration, MigrationRef, Phase
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """One migration to be carried out on one database.
 
     `waits_for`: migrations of other databases in the same plan that have to be recorded first.
@@ -26,8 +25,7 @@ class Action:
         return MigrationRef(self.database, self.migration.version)
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """A pending migration that does not run now, and why."""
 
     ref: MigrationRef
@@ -36,8 +34,7 @@ class Held:
     because: str
 
 
-@dataclass(frozen=True, slots=True)
-class DatabasePlan:
+class DatabasePlan(Struct, frozen=True):
     """What is to be done on one database, in order.
 
     `basis`: digests of every history state that this plan itself passes through, the first being the one it
@@ -50,8 +47,7 @@ class DatabasePlan:
     basis: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What is to be done on all of them. `stages`: refs that may run side by side, stage after stage."""
 
     environment: str

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import NewType
+
+from msgspec import Struct
 
 from seedbed.model.environment import EnvironmentPattern
 
 DatabaseId = NewType("DatabaseId", str)  # "user/postgres"
 
 
-@dataclass(frozen=True, slots=True)
-class Database:
+class Database(Struct, frozen=True):
     """One engine of one service; `directory` holds its `migrations/` and `seeds/`."""
 
     service: str
@@ -25,23 +25,21 @@ class Database:
         return DatabaseId(f"{self.service}/{self.engine}")
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """An id that crosses a service border: `from_` and `to` read `service/engine:table.column`."""
 
     from_: str
     to: str
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(Struct, frozen=True):
     """Everything the manifest says, in the model's own words."""
 
     name: str
     root: PurePath
     databases: tuple[Database, ...]
     references: tuple[Reference, ...] = ()
-    environments: tuple[EnvironmentPattern, ...] = field(default=())
+    environments: tuple[EnvironmentPattern, ...] = ()
 
     def database(self, database_id: str) -> Database | None:
         return next((each for each in self.databases if each.id == database_id), None)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from seedbed.model.migration import Source
 
@@ -19,8 +20,7 @@ class SeedKind(StrEnum):
 Value = object  # None, bool, int, float, str, or a list or mapping of these
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """Rows of one table, upserted by `key` (empty: the engine takes the primary key).
 
     `rows` have one value per column, in the order of `columns`; `lines[i]` is where row i stands in `path`.
@@ -29,13 +29,12 @@ class Rows:
     path: str
     table: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[Value, ...], ...] = field(repr=False)
+    rows: tuple[tuple[Value, ...], ...]
     key: tuple[str, ...] = ()
-    lines: tuple[int, ...] = field(default=(), repr=False)
+    lines: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(Struct, frozen=True):
     """A seed in the engine's own language; it has to be safe to run again."""
 
     path: str
@@ -43,16 +42,14 @@ class Script:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
+class Dataset(Struct, frozen=True):
     """One kind of seed of one database, in the order in which its parts are loaded."""
 
     kind: SeedKind
     parts: tuple[Rows | Script, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """What loading one part did, in rows."""
 
     part: str

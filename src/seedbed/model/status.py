@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Standing(StrEnum):
@@ -19,8 +20,7 @@ class Standing(StrEnum):
     LATE = "late"  # pending, with a version before one that is applied
 
 
-@dataclass(frozen=True, slots=True)
-class MigrationStatus:
+class MigrationStatus(Struct, frozen=True):
     """One line of `status`. `phase` is empty where only the file's name is known."""
 
     version: str
@@ -32,8 +32,7 @@ class MigrationStatus:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseStatus:
+class DatabaseStatus(Struct, frozen=True):
     """All migrations of one database, in version order; `error` instead, where it could not be asked."""
 
     database: str
@@ -52,8 +51,7 @@ class DatabaseStatus:
         return not self.error and self.count(Standing.APPLIED) == len(self.migrations)
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """All databases that were asked about, in id order."""
 
     environment: str

@@ -8,7 +8,8 @@ they declare themselves `after=` something that is held.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from seedbed.errors import GateRefused, Location, UsageError
 from seedbed.model.migration import Migration, MigrationRef, Phase
@@ -16,8 +17,7 @@ from seedbed.model.plan import Held
 from seedbed.planning.pending import order
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """One database's pending migrations in version order, and the versions that it has applied."""
 
     database: str
@@ -26,8 +26,7 @@ class Waiting:
     to: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(Struct, frozen=True):
     """What may run on a database now, and what is held, with reasons."""
 
     database: str

@@ -7,8 +7,9 @@ exceptions are declared: an expand that overtakes a waiting contract, or `--allo
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from seedbed.errors import HistoryConflict, Location
 from seedbed.model.history import History, Revision, State
@@ -21,8 +22,7 @@ class ConflictKind(StrEnum):
     LATE = "late"
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(Struct, frozen=True):
     """One contradiction between files and history."""
 
     kind: ConflictKind

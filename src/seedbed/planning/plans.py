@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from hashlib import sha256
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from seedbed.errors import HistoryConflict, Irreversible, Location, Refused, UsageError
 from seedbed.model.history import History, Revision
@@ -17,8 +19,7 @@ from seedbed.planning.pending import order, pending
 Parse = Callable[[str, MigrationFile], Migration]  # database id, file
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What is known about one database: its files and its history. `selected`: whether work is wanted there,
     or it is only looked at because another one comes after something in it."""
 
@@ -28,8 +29,7 @@ class Known:
     selected: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """How far a run may go; part of what makes a plan stale."""
 
     environment: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from seedbed.errors import Location, StalePlan, UsageError
 from seedbed.model.migration import Phase
@@ -13,8 +14,7 @@ from seedbed.planning.plans import Known, Policy, basis
 SCHEMA = "seedbed/plan/1"
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewedPlan:
+class ReviewedPlan(Struct, frozen=True):
     """What a plan file binds a run to: the environment, the policy, and the states each database may be in."""
 
     path: str

@@ -5,7 +5,6 @@ They name what has to be there and say nothing against more: a reader that ignor
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from seedbed.errors import ExitCode
@@ -154,7 +153,10 @@ _FIELDS: dict[str, Schema] = {
 
 
 def _event(kind: type[events.Event]) -> Schema:
-    properties = {each.name.rstrip("_"): _FIELDS[str(each.type)] for each in fields(kind)}
+    properties = {
+        name.rstrip("_"): _FIELDS[str(kind.__annotations__.get(name, events.Event.__annotations__.get(name)))]
+        for name in kind.__struct_fields__
+    }
     return _object({"event": {"const": kind.kind}} | properties)
 
 

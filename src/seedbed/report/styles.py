@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 
 class Style(StrEnum):
@@ -31,8 +32,7 @@ class Span(NamedTuple):
     style: Style = Style.PLAIN
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A line of spans; a line break inside a span goes on below that span's first character.
 
     `flex`: the span that is shortened where the line is wider than a terminal; None: the terminal wraps it.
@@ -43,15 +43,13 @@ class Line:
     flex: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """Cells of a table, one per column."""
 
     cells: tuple[Span, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """Rows with aligned columns; a line among them stands for itself and widens no column.
 
     `right`: columns of numbers. `flex`: the column that is shortened where a terminal is too narrow.
@@ -70,15 +68,14 @@ def _as_it_is(text: str) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """How a page is rendered. `width` None: nothing is shortened. `cut`: no line is ever wider than `width`."""
 
     color: bool = False
     unicode: bool = True
     width: int | None = None
     cut: bool = False
-    redact: Callable[[str], str] = field(default=_as_it_is)
+    redact: Callable[[str], str] = _as_it_is
 
 
 def span(part: str | Span | tuple[str, Style]) -> Span:

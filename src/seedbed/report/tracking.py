@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from enum import Enum, auto
+
+from msgspec import Struct, field
 
 from seedbed.model.event import (
     Event,
@@ -39,8 +40,7 @@ class Stage(Enum):
     SKIPPED = auto()
 
 
-@dataclass(slots=True)
-class Meter:
+class Meter(Struct):
     """How far a backfill is, how fast, and how long it still takes."""
 
     unit: str
@@ -89,8 +89,7 @@ class Meter:
         return "  ".join(parts)
 
 
-@dataclass(slots=True)
-class Running:
+class Running(Struct):
     """A migration that was begun."""
 
     name: str
@@ -100,8 +99,7 @@ class Running:
     steps: int
 
 
-@dataclass(slots=True)
-class Track:
+class Track(Struct):
     """One target: where it is, what it works at. `total`: how many migrations are before it, 0 if unknown."""
 
     target: str

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 # One field and what ends it. A quoted field may hold anything, its quotes doubled; a plain one no quote,
 # comma or line end. Neither part can match in two ways, so the time is linear.
@@ -24,8 +25,7 @@ class Malformed(Exception):
         self.hint = hint
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A record and the line on which it begins; None is an empty field without quotes."""
 
     line: int

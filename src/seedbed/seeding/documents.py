@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import NoReturn
+
+from msgspec import Struct
 
 from seedbed.seeding.given import Given, error
 
@@ -15,8 +16,7 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _SHAPE = 'a list of objects, or {"table": …, "key": […], "rows": [objects]}'
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """What a file says; `table` and `key` are empty where it leaves them to convention."""
 
     rows: tuple[Given, ...]

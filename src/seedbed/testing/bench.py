@@ -10,9 +10,10 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from types import TracebackType
 from typing import Any
+
+from msgspec.structs import replace
 
 from seedbed.engines.base import Engine, Inspectable, Lease, Session
 from seedbed.model.environment import Target

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from seedbed.engines.base import Inspectable, Releasable, Resettable
 from seedbed.errors import (

@@ -12,10 +12,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import PurePath
 from pkgutil import resolve_name
 from typing import Any, ClassVar
+
+from msgspec import Struct, to_builtins
 
 from seedbed.engines.base import Engine
 from seedbed.errors import SeedbedError
@@ -28,15 +29,13 @@ from seedbed.model.platform import Database
 PLATFORM = "contract"
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseTaken(Event):
+class LeaseTaken(Event, frozen=True):
     """The lease is ours, the target is stamped, nothing is applied yet."""
 
     kind: ClassVar[str] = "lease_taken"
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """A migration file as it goes to a child."""
 
     version: str
@@ -51,8 +50,7 @@ class Text:
         return MigrationFile(self.version, self.name, Source(path, self.suffix, data), checksum(data))
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """What a runner is to do, in plain data. `stop_count`: at which event of the kind `stop_at` it stops."""
 
     entry_point: str
@@ -64,10 +62,10 @@ class Order:
     wait: float = 30.0
     stop_at: str = ""
     stop_count: int = 1
-    environment: str = field(default=SANDBOX)
+    environment: str = SANDBOX
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps(to_builtins(self))
 
     @classmethod
     def from_json(cls, line: str) -> Order:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from seedbed.engines.base import Variable
 from seedbed.errors import UsageError
@@ -16,8 +17,7 @@ VARIABLES = (
 _FACTS = tuple(each.fact for each in VARIABLES)
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """A database in a running server."""
 
     socket: str

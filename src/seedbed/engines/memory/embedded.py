@@ -9,8 +9,9 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from seedbed.errors import SandboxError
 
@@ -18,8 +19,7 @@ _SERVER = Path(__file__).with_name("server.py")
 _LONGEST_PATH = 100  # a unix socket's path holds 107 bytes, 103 on macOS
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Struct, frozen=True):
     """A running server; a database is there as soon as somebody names it."""
 
     socket: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import asdict
 
 from seedbed.errors import Refused
 from seedbed.model.history import FORMAT, History, Identity, Revision, State

@@ -22,8 +22,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 Op = list[Any]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -33,8 +34,7 @@ class Misread(ValueError):
     """A line that is no statement; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """One line: what the server does, and, outside of transactions, the pause before it.
 
     `until` is None for a statement that commits with its history, else seconds or the name of a door.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from msgspec.structs import asdict, replace
 
 from seedbed.engines.memory.client import Rejected
 from seedbed.engines.memory.history import history, plain

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from seedbed.engines.memory.language import Misread, Statement, read
 from seedbed.errors import Location, MigrationFileError
@@ -31,8 +32,7 @@ _KNOWN = _SINGLE | {"after", "overtake", "allow"}
 _BATCH = 1000  # rows, where a backfill does not say it
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
+class _Section(Struct, frozen=True):
     """`# migrate:<name>` at `line`, and the text after it."""
 
     name: str
@@ -41,8 +41,7 @@ class _Section:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(Struct, frozen=True):
     """What the facts of a file say, checked."""
 
     phase: Phase = Phase.EXPAND

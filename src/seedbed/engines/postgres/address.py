@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from msgspec import Struct
 
 from seedbed.engines.base import Variable
 from seedbed.errors import UsageError
@@ -42,8 +43,7 @@ _OTHER_PARAMETERS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """Where a database is. `host` may be a socket directory.
 
     `uses_libpq`: libpq fills the gaps from PG* variables and service files; `service`: from that service. Only
@@ -55,7 +55,7 @@ class Address:
     port: int = 5432
     user: str = ""
     name: str = ""
-    password: Secret | None = field(default=None, repr=False)
+    password: Secret | None = None
     sslmode: str = "prefer"
     sslrootcert: str = ""
     service: str = ""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from itertools import pairwise
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from msgspec import Struct
 from psycopg import sql
 from psycopg.raw_cursor import RawCursor
 from psycopg.rows import dict_row, tuple_row
@@ -51,8 +51,7 @@ WHERE c.oid = to_regclass($1)
 _JSON, _JSONB, _JSONS, _JSONBS = 114, 3802, 199, 3807
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
+class _Batch(Struct, frozen=True):
     first: str
     last: str
     size: int

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from seedbed.engines.base import Progress
 from seedbed.engines.postgres.messages import ServerError, send
@@ -56,8 +57,7 @@ def _first(works: Sequence[Work], most: int) -> list[Work]:
     return list(works[:most])
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """One work inside a message; `start` and `end` bound its body, in characters of the message.
 
     `preamble` counts the statements before the body: BEGIN and the settings.
@@ -73,8 +73,7 @@ class _Part:
         return _step(self.work)
 
 
-@dataclass(slots=True)
-class _Message:
+class _Message(Struct):
     """A message under way: `current` is the part at work, `statements` how many of it are done."""
 
     text: str

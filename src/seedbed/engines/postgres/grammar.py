@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 from ctypes import CDLL, POINTER, Structure, c_char_p, c_int, c_size_t, c_void_p, string_at
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 from importlib.util import find_spec
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from seedbed.errors import SeedbedError
 
@@ -52,8 +52,7 @@ class TokenKind(IntEnum):
 COMMENTS = frozenset({TokenKind.LINE_COMMENT, TokenKind.BLOCK_COMMENT})
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """A token from byte `start` up to byte `end`."""
 
     kind: TokenKind
@@ -61,8 +60,7 @@ class Token:
     end: int
 
 
-@dataclass(slots=True)
-class Parsed:
+class Parsed(Struct):
     """A statement: its node's name (`IndexStmt`), its tree as JSON, and its bytes without what surrounds it."""
 
     kind: str

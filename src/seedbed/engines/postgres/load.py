@@ -11,10 +11,10 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from msgspec import Struct
 from psycopg import sql
 
 from seedbed.engines.postgres.messages import CANCELED, ServerError, end_transaction, lost, run, send
@@ -106,8 +106,7 @@ def _load_rows(connection: Connection[tuple[Any, ...]], rows: Rows) -> Loaded:
     return Loaded(rows.path, inserted, updated, len(rows.rows) - inserted - updated)
 
 
-@dataclass(frozen=True, slots=True)
-class _Todo:
+class _Todo(Struct, frozen=True):
     """Numbers of rows, from 1, in the order of the file."""
 
     missing: tuple[int, ...]

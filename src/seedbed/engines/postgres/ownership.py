@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from msgspec import Struct
 from psycopg import generators
 
 from seedbed.engines.postgres.address import Address
@@ -61,8 +61,7 @@ _LAPS = 50  # short transactions, so that a pool that takes turns comes round to
 _END = "SELECT pg_terminate_backend({pid}, 10000)"
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """The session that holds the lease."""
 
     pid: int

@@ -10,7 +10,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from seedbed.engines.postgres.grammar import COMMENTS, GrammarError, Parsed, Token, TokenKind, scan
 from seedbed.engines.postgres.grammar import parse as parse_sql
@@ -246,8 +247,7 @@ def _unescaped(match: re.Match[str]) -> str:
 # ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
+class _Section(Struct, frozen=True):
     """`-- migrate:<name>` on `line`; its text is the bytes from `start` up to `end`."""
 
     name: str
@@ -257,8 +257,7 @@ class _Section:
     is_transaction: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
+class _Mark(Struct, frozen=True):
     token: Token
     line: int
     name: str
@@ -668,8 +667,7 @@ def _function_step(
 # ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(Struct, frozen=True):
     """What the facts of a file say, checked."""
 
     phase: Phase = Phase.EXPAND

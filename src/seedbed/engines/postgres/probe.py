@@ -6,9 +6,9 @@ statement took effect, and where it left something half made, what has to be rem
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from psycopg import sql
 
 from seedbed.engines.postgres.statements import Effect, EffectKind, effect
@@ -47,8 +47,7 @@ WHERE inhrelid = to_regclass(%(partition)s) AND inhparent = to_regclass(%(table)
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """`took_effect`: True, False, or None where a person has to decide. `cleanup` runs before a repetition;
     `instead` is what finishes the statement where repeating it would not. `words` tell what was found."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from seedbed.engines.base import Progress
 from seedbed.engines.postgres.address import Address
@@ -26,8 +27,7 @@ _RETRY_BASE, _RETRY_CAP = 0.1, 10.0  # seconds
 _SETTINGS = ("lock_timeout", "statement_timeout")
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """One lease at work: where to, in whose name, and the notices that came in meanwhile."""
 
     connection: Connection[tuple[Any, ...]]
@@ -53,7 +53,8 @@ class Run:
 
     def forget_session(self) -> str:
         """Return the statements that undo whatever a migration did to the session, our mark kept."""
-        return f"RESET SESSION AUTHORIZATION; RESET ALL; SET application_name = {quoted(self.mark)}"
+        reset = "RESET SESSION AUTHORIZATION; RESET ALL; DISCARD TEMP"
+        return f"{reset}; SET application_name = {quoted(self.mark)}"
 
     def retry(
         self, migration: Migration, error: ServerError, attempt: int, at: Location

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from seedbed.engines.postgres.grammar import Parsed, parse
 
@@ -36,8 +36,7 @@ class EffectKind(StrEnum):
     DETACH_PARTITION = "detach_partition"
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Struct, frozen=True):
     """What a statement outside of any transaction does, where the catalogue can prove it.
 
     `schema` and `name` are bare: of the index, of the table that is rebuilt, of the parent that is detached
@@ -53,8 +52,7 @@ class Effect:
     if_not_exists: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why a statement has no place in a migration."""
 
     what: str
@@ -283,12 +281,17 @@ _QUIET = {
 }
 
 
+_TEMPORARY = re.compile(rb'"relpersistence":"t"|"schemaname":"pg_temp"')
+
+
 def may_change_session(statements: Sequence[Parsed]) -> bool:
-    """Return whether session settings could differ after `statements`; False only where that is certain.
+    """Return whether the session could differ after `statements`, in settings or temporary tables.
+
+    False only where that is certain.
 
     What event triggers do is not looked at.
     """
-    return any(each.kind not in _QUIET or _calls(each) for each in statements)
+    return any(each.kind not in _QUIET or _calls(each) or _TEMPORARY.search(each.tree) for each in statements)
 
 
 def _calls(statement: Parsed) -> bool:

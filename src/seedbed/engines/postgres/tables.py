@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from psycopg import sql
 
 from seedbed.engines.postgres.values import Shape
@@ -76,8 +76,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column; `is_fixed` once its row is there (GENERATED ALWAYS AS IDENTITY)."""
 
     name: str
@@ -86,8 +85,7 @@ class Column:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """Columns that tell rows apart, and the operator that compares each; `guards`: fit for ON CONFLICT."""
 
     is_primary: bool
@@ -96,8 +94,7 @@ class Key:
     operators: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """A table as a seed sees it: the columns that the file gives, and the key that identifies its rows."""
 
     name: sql.Identifier

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 
 class Unfit(ValueError):
     """A value has no text that the column could mean."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """What of a column's type decides how a value is written.
 
     `is_json`: the type, or an array's element, is json or jsonb. `delimiter`: between an array's elements.

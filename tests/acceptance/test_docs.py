@@ -1,0 +1,463 @@
+"""The documentation says what is true: its commands run, its links lead somewhere, its lists are complete.
+
+A page that says `tested on the sandbox` or `tested on a database` in a comment is a story: a fenced block with a
+title is a file that is written, a `console` block is typed line by line, in a directory of its own. What a page
+shows is compared like this:
+
+- all of standard output is there, in any order (databases work side by side); standard error only as far as shown
+- durations and times are alike, blanks are not counted, and `…` stands for anything on its line
+- a command succeeds, unless its output shows that it failed: `error:`, `✗`, `○  … skipped`
+
+`UPDATE_GOLDEN=1` writes the generated parts anew: the page of commands and the tree of errors.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from seedbed import errors
+from seedbed.cli.main import ALIASES, COMMANDS, ENGINE_NOUNS, ENGINE_VERBS, cli
+from seedbed.engines import registry
+from seedbed.engines.postgres.embedded import EmbeddedServer
+from tests.projects import clean_environment, variables
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
+PAGES = sorted(DOCS.rglob("*.md"))
+UPDATE = os.environ.get("UPDATE_GOLDEN", "") not in {"", "0"}
+
+# Pages that are other people's, and speak of commands that are still to come.
+_OF_LATER = {DOCS / "reference" / "manifest.md"}
+
+_FENCE = re.compile(
+    r'^(?P<fence>```+)(?P<language>[\w-]*)(?: title="(?P<title>[^"]+)")?[^\n]*\n(?P<body>.*?)^(?P=fence)[ ]*$',
+    re.MULTILINE | re.DOTALL,
+)
+_STORY = re.compile(r"<!-- tested on (?P<where>the sandbox|a database)")
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def stories(where: str) -> list[Path]:
+    found = ((page, _STORY.search(page.read_text(encoding="utf-8"))) for page in [README, *PAGES])
+    return [page for page, said in found if said and said["where"] == where]
+
+
+# -----------------------------------------------------------------------------------------------------------
+# Pages that are carried out
+# -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    language: str
+    title: str
+    body: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A command as a page shows it, with what it shows below."""
+
+    command: str
+    shown: tuple[str, ...]
+    line: int
+
+    @property
+    def may_fail(self) -> bool:
+        return any("error:" in each or "✗" in each or " skipped" in each for each in self.shown)
+
+
+def blocks(text: str) -> Iterator[Block]:
+    for found in _FENCE.finditer(text):
+        line = text.count("\n", 0, found.start()) + 1
+        yield Block(found["language"], found["title"] or "", found["body"], line)
+
+
+def typed(block: Block) -> Iterator[Typed]:
+    """Yield the commands of a `console` block; a line that begins with two blanks goes on after a backslash."""
+    command, shown, began = "", list[str](), 0
+    for number, line in enumerate(block.body.splitlines(), block.line + 1):
+        if command.endswith("\\"):
+            command += "\n" + line
+        elif line.startswith("$ "):
+            if command:
+                yield Typed(command, tuple(shown), began)
+            command, shown, began = line[2:], [], number
+        else:
+            shown.append(line)
+    if command:
+        yield Typed(command, tuple(shown), began)
+
+
+_ALIKE = (
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?"), "<time>"),
+    (re.compile(r"<?\b\d+(\.\d+)? (ms|s|min)\b"), "<duration>"),
+    (re.compile(r"\s+"), " "),
+)
+
+
+def alike(text: str) -> list[str]:
+    """Return the lines of `text` that are not empty, without what differs from run to run."""
+    lines = text.splitlines()
+    for pattern, word in _ALIKE:
+        lines = [pattern.sub(word, line).strip() for line in lines]
+    return [line for line in lines if line]
+
+
+def fits(shown: str, real: str) -> bool:
+    return re.fullmatch(".*".join(map(re.escape, shown.split("…"))), real) is not None
+
+
+def compare(page: Path, step: Typed, out: str, err: str) -> None:
+    """Raise AssertionError where a page shows what was not said, or leaves out what was."""
+    real, more = alike(out), alike(err)
+    for line in alike("\n".join(step.shown)):
+        found = next((each for each in real if fits(line, each)), None)
+        if found is not None:
+            real.remove(found)
+        else:
+            assert any(fits(line, each) for each in more), (
+                f"{name_of(page)}:{step.line}: nothing said {line!r}:\n{out}{err}"
+            )
+    assert not real, f"{name_of(page)}:{step.line}: the page leaves out {real}"
+
+
+class Reader:
+    """Does what a page says, in a directory of its own."""
+
+    def __init__(self, page: Path, home: Path, env: Mapping[str, str]) -> None:
+        self.page = page
+        self.home = home
+        programs = Path(sys.executable).parent
+        path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+        self.env = {**clean_environment(env), "PATH": path, "LC_ALL": "C.UTF-8"}
+        for name in ("GITHUB_ACTIONS", "GITHUB_WORKSPACE"):
+            self.env.pop(name, None)
+
+    def read(self) -> int:
+        """Return how many commands were carried out."""
+        count = 0
+        for block in blocks(self.page.read_text(encoding="utf-8")):
+            if block.title:
+                path = self.home / block.title
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(block.body, encoding="utf-8")
+            elif block.language == "console":
+                for step in typed(block):
+                    self.type(step)
+                    count += 1
+        return count
+
+    def type(self, step: Typed) -> None:
+        done = subprocess.run(
+            ["bash", "-c", step.command],
+            cwd=self.home,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+        )
+        where = f"{name_of(self.page)}:{step.line}: {step.command}"
+        assert done.returncode == 0 or step.may_fail, f"{where}\n{done.stdout}{done.stderr}"
+        compare(self.page, step, done.stdout, done.stderr)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", stories("the sandbox"), ids=name_of)
+def test_a_page_does_on_the_sandbox_what_it_says(page: Path, tmp_path: Path) -> None:
+    if "-C edtech" in page.read_text(encoding="utf-8"):
+        leave_out = shutil.ignore_patterns(".seedbed", "__pycache__")
+        shutil.copytree(ROOT / "edtech", tmp_path / "edtech", ignore=leave_out)
+    assert Reader(page, tmp_path, {}).read() > 3
+
+
+@pytest.mark.parametrize("page", stories("a database"), ids=name_of)
+def test_a_page_does_on_a_database_what_it_says(
+    page: Path, tmp_path: Path, postgres_server: EmbeddedServer, new_database: Callable[[], str]
+) -> None:
+    env = variables(postgres_server, new_database())
+    assert Reader(page, tmp_path, env).read() > 3
+
+
+def test_there_is_a_tutorial_and_a_transcript_that_are_carried_out() -> None:
+    assert {README, DOCS / "tutorial" / "first-platform.md"} <= set(stories("the sandbox"))
+    assert stories("a database")
+
+
+def test_a_story_that_shows_what_nobody_said_is_found_out(tmp_path: Path) -> None:
+    reader = Reader(DOCS / "index.md", tmp_path, {})
+    reader.type(Typed("echo took 3 ms", ("took 14 ms",), 1))
+    reader.type(Typed("echo here: $PWD", ("here: …",), 1))
+    with pytest.raises(AssertionError, match="nothing said"):
+        reader.type(Typed("echo one", ("two",), 1))
+    with pytest.raises(AssertionError, match="leaves out"):
+        reader.type(Typed("echo one; echo two", ("one",), 1))
+    with pytest.raises(AssertionError):
+        reader.type(Typed("exit 3", (), 1))
+
+
+# -----------------------------------------------------------------------------------------------------------
+# Commands that are mentioned
+# -----------------------------------------------------------------------------------------------------------
+
+_MENTIONED = re.compile(r"(?:^|[`$|&(;]\s*|- run: |\bexec )seedbed((?: +[^\s`|&;#()…]+)+)", re.MULTILINE)
+
+
+def mentioned(page: Path) -> Iterator[list[str]]:
+    """Yield the words of every command of ours, in code or between backticks."""
+    text = re.sub(r"\\\n\s*", " ", page.read_text(encoding="utf-8"))
+    for found in _MENTIONED.finditer(text):
+        line = text[text.rfind("\n", 0, found.start()) + 1 : found.end()]
+        is_output = line.startswith(("  try:", "seedbed     "))
+        if not is_output:
+            yield found[1].split()
+
+
+def options_of(command: click.Command) -> dict[str, click.Option]:
+    context = click.Context(command)
+    return {
+        name: each
+        for each in command.get_params(context)
+        if isinstance(each, click.Option)
+        for name in (*each.opts, *each.secondary_opts)
+    }
+
+
+@pytest.mark.parametrize("page", sorted({README, *PAGES} - _OF_LATER), ids=name_of)
+def test_every_command_on_a_page_exists_with_the_options_that_it_is_given(page: Path) -> None:
+    for words in mentioned(page):
+        at, arguments = options_of(cli), iter(words)
+        command: click.Command = cli
+        for word in arguments:
+            if word.startswith("-") and word != "-":
+                option = at.get(word.split("=")[0].rstrip(",.:"))
+                assert option is not None, f"{name_of(page)}: seedbed {' '.join(words)}: no option {word}"
+                if not option.is_flag and not option.count and "=" not in word:
+                    next(arguments, None)
+            elif command is cli:
+                name = word.rstrip(",.:")
+                found = cli.get_command(click.Context(cli), name)
+                assert found is not None, f"{name_of(page)}: there is no command {name}"
+                command, at = found, options_of(found)
+
+
+# -----------------------------------------------------------------------------------------------------------
+# Links
+# -----------------------------------------------------------------------------------------------------------
+
+_LINK = re.compile(r"\[[^\]]*\]\((?!https?://|mailto:)([^)\s]+)\)")
+
+
+def slugs(page: Path) -> set[str]:
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ +(.+)$", text, re.MULTILINE)
+    return {re.sub(r"[\s]+", "-", re.sub(r"[^\w\s-]", "", each.lower()).strip()) for each in headings}
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=name_of)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    for target in _LINK.findall(text):
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), f"{name_of(page)}: {target} leads nowhere"
+        if page != README:
+            assert there.is_relative_to(DOCS), f"{name_of(page)}: {target} leads out of the site"
+        if anchor:
+            assert anchor in slugs(there), f"{name_of(page)}: {target}: no such heading"
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    import tomllib
+
+    config = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))
+    listed = set(_leaves(config["project"]["nav"]))
+    assert listed == {page.relative_to(DOCS).as_posix() for page in PAGES}
+
+
+def _leaves(nav: object) -> Iterator[str]:
+    if isinstance(nav, str):
+        yield nav
+    elif isinstance(nav, list | dict):
+        for each in nav.values() if isinstance(nav, dict) else nav:
+            yield from _leaves(each)
+
+
+def test_no_page_names_a_place_on_somebodys_machine() -> None:
+    for page in {README, *PAGES} - set((DOCS / "adr").iterdir()):
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"/(work|root|home|tmp|Users)/\w", text), name_of(page)
+
+
+# -----------------------------------------------------------------------------------------------------------
+# Lists that are complete
+# -----------------------------------------------------------------------------------------------------------
+
+
+def fresh(page: Path, wanted: str) -> bool:
+    """Return whether `page` reads as `wanted`; where asked to, make it so."""
+    if UPDATE:
+        page.write_text(wanted, encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == wanted, (
+        f"{name_of(page)} is old; UPDATE_GOLDEN=1 writes it anew"
+    )
+    return True
+
+
+def between(text: str, mark: str, inside: str) -> str:
+    """Return `text` with what stands between the comments of `mark` replaced."""
+    pattern = re.compile(rf"(<!-- {mark}: begin -->\n).*?(<!-- {mark}: end -->)", re.DOTALL)
+    assert pattern.search(text)
+    return pattern.sub(lambda found: f"{found[1]}{inside}{found[2]}", text)
+
+
+def help_of(*arguments: str) -> str:
+    runner = CliRunner()
+    result = runner.invoke(cli, [*arguments, "--help"], prog_name="seedbed", terminal_width=90)
+    assert result.exit_code == 0
+    return "\n".join(line.rstrip() for line in result.output.rstrip().splitlines())
+
+
+def commands_page() -> str:
+    """Return the page of commands, made from what `--help` says."""
+    parts = [
+        "# Commands\n",
+        "<!-- Generated from --help. tests/acceptance/test_docs.py writes it anew with UPDATE_GOLDEN=1. -->\n",
+        "What each exit code means stands in [errors and exit codes](errors-and-exit-codes.md), what `--json` prints"
+        " in\n[JSON documents](json.md). `-v` and `-q` may stand before or after the command's name.\n",
+        f"```text\n{help_of()}\n```\n",
+    ]
+    parts += [f"## {name}\n\n```text\n{help_of(name)}\n```\n" for name in sorted(COMMANDS)]
+    aliases = [*ALIASES.items()]
+    aliases += [(f"{verb}:ENGINE", f"{name} --engine ENGINE") for verb, name in ENGINE_VERBS.items()]
+    aliases += [(f"ENGINE:{noun}", f"{name} --engine ENGINE") for noun, name in ENGINE_NOUNS.items()]
+    rows = "\n".join(f"| `{alias}` | `{name}` |" for alias, name in aliases)
+    parts += [
+        "## Other names\n",
+        "Names that people know from other tools. `ENGINE` is any that is installed, such as `postgres`.\n",
+        f"| also accepted | is |\n|---|---|\n{rows}\n",
+    ]
+    return "\n".join(parts)
+
+
+def test_the_page_of_commands_says_what_help_says() -> None:
+    assert fresh(DOCS / "reference" / "commands.md", commands_page())
+
+
+def test_the_tree_of_errors_is_the_one_in_the_code() -> None:
+    page = DOCS / "reference" / "errors-and-exit-codes.md"
+    _, _, rest = (errors.__doc__ or "").partition("::\n\n")
+    tree = textwrap.dedent(rest.split("\n\n")[0])
+    assert fresh(
+        page, between(page.read_text(encoding="utf-8"), "errors", f"```text\n{tree.rstrip()}\n```\n")
+    )
+    for each in vars(errors).values():
+        if isinstance(each, type) and issubclass(each, errors.SeedbedError):
+            assert re.search(rf"\b{each.__name__} +(130/)?\d", tree), each.__name__
+
+
+def test_every_exit_code_is_on_the_page() -> None:
+    text = (DOCS / "reference" / "errors-and-exit-codes.md").read_text(encoding="utf-8")
+    for code in errors.ExitCode:
+        assert re.search(rf"^\| {int(code)} \|", text, re.MULTILINE), code
+
+
+def test_every_environment_variable_is_on_the_page() -> None:
+    text = (DOCS / "reference" / "environment-variables.md").read_text(encoding="utf-8")
+    wanted = {each.name for name in registry.names() for each in registry.load(name).variables}
+    for path in (ROOT / "src").rglob("*.py"):
+        code = path.read_text(encoding="utf-8")
+        wanted |= set(re.findall(r"\bSEEDBED_[A-Z][A-Z_]*[A-Z]\b", code))
+        wanted |= set(re.findall(r"environ(?:\.get\(|\[)\"([A-Z_]+)\"", code))
+    assert wanted
+    missing = {each for each in wanted if f"`{each}`" not in text}
+    assert not missing
+
+
+def test_every_fact_of_a_migration_is_on_the_page() -> None:
+    from seedbed.engines.postgres.parse import _FACTS
+
+    text = (DOCS / "reference" / "migration-files.md").read_text(encoding="utf-8")
+    assert not {each for each in _FACTS if f"| `{each}" not in text}
+
+
+def test_every_column_of_the_history_is_on_the_page() -> None:
+    from seedbed.engines.postgres import history
+
+    text = (DOCS / "reference" / "history-tables.md").read_text(encoding="utf-8")
+    columns = re.findall(
+        r"^    (\w+) +(?:text|integer|bigint|boolean|timestamptz)", history._DEFINITION, re.MULTILINE
+    )
+    assert len(columns) > 20
+    assert not {each for each in columns if f"| `{each}` |" not in text}
+
+
+def test_every_dependency_is_on_the_page() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [
+        *project["dependencies"],
+        *(each for extra in project["optional-dependencies"].values() for each in extra),
+    ]
+    text = (DOCS / "reference" / "dependencies.md").read_text(encoding="utf-8")
+    for requirement in wanted:
+        assert f"| {re.split(r'[^a-z0-9-]', requirement)[0]} |" in text, requirement
+
+
+# -----------------------------------------------------------------------------------------------------------
+# Completion
+# -----------------------------------------------------------------------------------------------------------
+
+
+def complete(*words: str) -> list[str]:
+    """Return what a shell would offer after `words`, the last of which is being typed."""
+    env = {
+        **clean_environment({}),
+        "COMP_WORDS": " ".join(["seedbed", *words]),
+        "COMP_CWORD": str(len(words)),
+        "_SEEDBED_COMPLETE": "bash_complete",
+    }
+    done = subprocess.run([_program()], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+
+def _program() -> str:
+    return str(Path(sys.executable).parent / "seedbed")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_completion_script_is_printed_for_each_shell(shell: str) -> None:
+    env = {**clean_environment({}), "_SEEDBED_COMPLETE": f"{shell}_source"}
+    done = subprocess.run([_program()], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "_SEEDBED_COMPLETE" in done.stdout
+    if shutil.which(shell):
+        assert subprocess.run([shell, "-n"], input=done.stdout, text=True).returncode == 0
+
+
+def test_commands_options_and_choices_are_completed() -> None:
+    assert complete("sta") == ["status"]
+    assert complete("apply", "--thr") == ["--through"]
+    assert complete("apply", "--through", "") == ["expand", "migrate", "contract"]

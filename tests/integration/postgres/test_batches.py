@@ -1,0 +1,268 @@
+"""Migrations that travel together in one message, on a real PostgreSQL: each commits or fails alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import accumulate
+from pathlib import Path
+
+import pytest
+
+from seedbed.engines.postgres import batches
+from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.engine import PostgresEngine
+from seedbed.model.event import Noticed, Retrying, TargetFailed, WorkStarted
+from seedbed.model.migration import Migration, MigrationFile, Step
+from tests.platform import Place, at_retry, options
+from tests.projects import ProjectFiles
+
+
+@pytest.fixture
+def place(files: ProjectFiles, postgres_server: EmbeddedServer, new_database: Callable[[], str]) -> Place:
+    return Place(files.root, postgres_server, {"user": new_database()})
+
+
+@pytest.fixture(autouse=True)
+def long_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow this machine is: one migration in the first message, then 2, 4, 8, and 16 in all others."""
+    monkeypatch.setattr(batches, "QUICK", 3600)
+
+
+def tables(place: Place) -> list[str]:
+    return [
+        name
+        for (name,) in place.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+    ]
+
+
+def at(path: Path, text: str) -> int:
+    """Return the line of `path` in which `text` stands for the first time."""
+    return path.read_text().split(text)[0].count("\n") + 1
+
+
+def failure(place: Place, path: Path) -> tuple[TargetFailed, int]:
+    """Apply, and return the failure with its line in `path`, 0 where it tells none."""
+    error = place.apply().error
+    name, _, line = error.at.partition(":")
+    assert path.as_posix().endswith(name)
+    return error, int(line or 0)
+
+
+def test_sixteen_migrations_go_in_one_message(
+    place: Place, files: ProjectFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    original = batches.send
+    monkeypatch.setattr(
+        batches, "send", lambda connection, text: (sent.append(text), original(connection, text))[1]
+    )
+    files.tables(40)
+    told = place.apply()
+    assert told.code == 0
+    assert [text.count("COMMIT") for text in sent] == [1, 2, 4, 8, 16, 9]
+    assert list(accumulate(text.count("CREATE TABLE") for text in sent))[-1] == 40
+    assert told.finished == sorted(told.finished) == place.versions()
+
+
+def test_one_that_fails_ends_the_message_and_what_stood_before_it_stays(
+    place: Place, files: ProjectFiles
+) -> None:
+    files.tables(31)
+    name = "20260101000022"  # the seventh of the fifth message
+    path = files.migration(
+        f"{name}_t22", "CREATE TABLE t22 (id int);\n\n-- Über\nINSERT INTO t22\nSELECT nothing FROM t1;"
+    )
+    told = place.apply()
+    assert told.error.at.endswith(f"{path.name}:{at(path, 'SELECT nothing')}")
+    assert (told.error.version, told.code) == (name, 5)
+    assert place.versions() == told.finished == [f"20260101{number:06d}" for number in range(1, 22)]
+    assert tables(place) == sorted(f"t{number}" for number in range(1, 22))
+    path.write_text(path.read_text().replace("nothing", "id"))
+    assert len(place.apply().finished) == 10
+
+
+def test_a_statement_without_a_position_is_found_by_counting(place: Place, files: ProjectFiles) -> None:
+    files.tables(2)
+    path = files.migration(
+        "20260102000000_rows",
+        "CREATE TABLE words (word text UNIQUE);\nDO $$ BEGIN NULL; END $$; /* ; */ INSERT INTO words VALUES ('a;b'), ('ä');\n"
+        "SELECT 1; SELECT 2;\n-- twice\nINSERT INTO words VALUES ('ä'); -- here\nDROP TABLE words;",
+        facts="lock_timeout=3s\nstatement_timeout=1min",
+    )
+    error, line = failure(place, path)
+    assert "duplicate key" in error.error
+    assert line == at(path, "INSERT INTO words VALUES ('ä');")
+
+
+def test_an_error_inside_a_function_is_told_where_the_function_is_called(
+    place: Place, files: ProjectFiles
+) -> None:
+    path = files.migration(
+        "1_function",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$\nBEGIN\n  RETURN 1 / 0;\nEND $$;\nSELECT 1;\nSELECT f();",
+    )
+    error, line = failure(place, path)
+    assert line == at(path, "SELECT f()")
+    assert "PL/pgSQL function f() line 3" in error.because
+
+
+def test_an_error_in_a_functions_text_is_told_where_it_stands_there(
+    place: Place, files: ProjectFiles
+) -> None:
+    files.tables(3)
+    path = files.migration(
+        "20260102000000_function",
+        "SELECT 1;\nCREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$\n  SELECT id\n  FROM nowhere $$;",
+    )
+    assert failure(place, path)[1] == at(path, "FROM nowhere")
+
+
+def test_a_deferred_constraint_fails_at_commit_and_blames_no_statement(
+    place: Place, files: ProjectFiles
+) -> None:
+    files.migration(
+        "1_table", "CREATE TABLE t (id int PRIMARY KEY, next int REFERENCES t DEFERRABLE INITIALLY DEFERRED);"
+    )
+    path = files.migration("2_row", "INSERT INTO t VALUES (1, 2);\nINSERT INTO t VALUES (3, 1);")
+    files.migration("3_more", "CREATE TABLE never (id int);")
+    error, line = failure(place, path)
+    assert "foreign key constraint" in error.error
+    assert line == 0
+    assert (place.versions(), tables(place)) == (["1"], ["t"])
+    assert place.query("SELECT count(*) FROM t") == [(0,)]
+
+
+def test_syntax_that_only_the_server_refuses_is_found_one_by_one(
+    place: Place, files: ProjectFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.tables(6)
+    original = PostgresEngine.parse
+
+    def newer(engine: PostgresEngine, file: MigrationFile) -> Migration:
+        migration = original(engine, file)
+        if file.name != "t5":
+            return migration
+        return replace(migration, up=(Step(0, "SELECT 1;\nMAKE TABLE t5;", line=1),))
+
+    monkeypatch.setattr(PostgresEngine, "parse", newer)
+    told = place.apply()
+    assert told.finished == [f"2026010100000{number}" for number in range(1, 5)] == place.versions()
+    assert told.error.at.endswith("_t5.sql:2")  # the second line of the body, which begins in line 1 here
+    assert [each.version for each in told.of(WorkStarted)] == [*told.finished, told.error.version]
+
+
+def test_settings_do_not_reach_the_next_migration(place: Place, files: ProjectFiles) -> None:
+    asking = (
+        "AS SELECT current_user::text, session_user::text, current_setting('search_path') AS path, "
+        "current_setting('TimeZone') AS zone, current_setting('statement_timeout') AS timeout, "
+        "left(current_setting('application_name'), 12) AS mark;"
+    )
+    files.migration("1_before", f"CREATE TABLE before {asking}")
+    files.migration(
+        "2_sets",
+        "CREATE TABLE here (id int); SET search_path = ''; SET application_name = 'mine'; SET statement_timeout = '1h'; "
+        "SELECT set_config('TimeZone', 'Asia/Tokyo', false); SET SESSION AUTHORIZATION pg_monitor;",
+    )
+    files.migration(
+        "3_hides", "DO $$ BEGIN PERFORM set_config('search_path', '', false); END $$; SET ROLE pg_monitor;"
+    )
+    files.migration("4_after", f"CREATE TABLE after {asking}", facts="lock_timeout=1s")
+    assert place.apply().code == 0
+    assert place.query("TABLE before") == place.query("TABLE after")
+    assert place.query("SELECT mark FROM after") == [("seedbed run ",)]
+
+
+def test_a_temporary_table_does_not_hide_a_real_one_from_the_next_migration(
+    place: Place, files: ProjectFiles
+) -> None:
+    files.migration("1_real", "CREATE TABLE people (id int);")
+    files.migration("2_temporary", "CREATE TEMPORARY TABLE people (id int); INSERT INTO people VALUES (7);")
+    files.migration("3_again", "CREATE TABLE pg_temp.people (id int);")
+    files.migration("4_rows", "INSERT INTO people VALUES (1);")
+    assert place.apply().code == 0
+    assert place.query("TABLE people") == [(1,)]
+
+
+def test_a_migration_without_statements_is_recorded(place: Place, files: ProjectFiles) -> None:
+    files.tables(1)
+    files.migration("20260101000002_nothing", "-- moved elsewhere\n;;", "-- nothing", facts="lock_timeout=1s")
+    files.tables(1, first=3)
+    assert place.apply().finished == ["20260101000001", "20260101000002", "20260101000003"]
+
+
+@pytest.mark.parametrize(
+    "end", ["-- the end", ";-- the end", "/* the end */", "; /* the end */ -- of /* it", ";;", ""]
+)
+def test_a_body_may_end_in_anything(place: Place, files: ProjectFiles, end: str) -> None:
+    files.tables(1)
+    path = files.migration("20260101000002_end", f"CREATE TABLE ended (id int) {end}")
+    path.write_text(path.read_text().rstrip("\n"))
+    files.tables(2, first=3)
+    assert place.apply().code == 0
+    assert tables(place) == ["ended", "t1", "t3", "t4"]
+
+
+def test_what_the_server_says_is_told_with_the_version_that_made_it_say_so(
+    place: Place, files: ProjectFiles
+) -> None:
+    files.tables(1)
+    files.migration("20260101000002_notice", "DO $$ BEGIN RAISE NOTICE 'ten rows'; END $$;")
+    files.migration(
+        "20260101000003_warning", "DROP TABLE IF EXISTS nowhere; DO $$ BEGIN RAISE WARNING 'slow'; END $$;"
+    )
+    files.migration(
+        "20260101000004_fails",
+        "DO $$ BEGIN RAISE NOTICE 'so far'; END $$; DO $$ BEGIN RAISE EXCEPTION 'no'; END $$;",
+    )
+    told = place.apply()
+    assert [(each.version[-1], each.severity, each.text) for each in told.of(Noticed)] == [
+        ("2", "NOTICE", "ten rows"),
+        ("3", "NOTICE", 'table "nowhere" does not exist, skipping'),
+        ("3", "WARNING", "slow"),
+        ("4", "NOTICE", "so far"),
+    ]
+
+
+def test_what_gives_way_to_a_lock_is_tried_again(place: Place, files: ProjectFiles) -> None:
+    options(files, lock_timeout="50ms", lock_retries=20)
+    files.tables(3)
+    assert place.apply(to="20260101000003").code == 0
+    files.migration("20260102000001_first", "CREATE TABLE first (id int);")
+    files.migration("20260102000002_waits", "ALTER TABLE t1 ADD COLUMN a int;")
+    files.migration("20260102000003_last", "CREATE TABLE last (id int);")
+    with place.connection() as other:
+        other.execute("BEGIN; LOCK TABLE t1")
+        told = place.apply(listener=at_retry(2, other.rollback))
+    assert told.code == 0
+    assert [each.version for each in told.of(Retrying)] == ["20260102000002"] * 2
+    assert [each.version for each in told.of(WorkStarted)] == told.finished
+    assert len(told.finished) == 3
+
+
+def test_what_gives_way_too_often_fails_and_says_what_to_do(place: Place, files: ProjectFiles) -> None:
+    options(files, lock_timeout="50ms", lock_retries=1)
+    files.tables(1)
+    place.apply()
+    path = files.migration("20260102000001_waits", "SELECT 1;\nALTER TABLE t1 ADD COLUMN a int;")
+    with place.connection() as other:
+        other.execute("BEGIN; LOCK TABLE t1")
+        told = place.apply()
+    assert (told.code, len(told.of(Retrying))) == (7, 1)
+    assert told.error.at.endswith(f":{at(path, 'ALTER')}")
+    assert "pg_stat_activity" in told.error.try_
+
+
+def test_reverting_goes_the_same_way_and_one_that_fails_keeps_its_record(
+    place: Place, files: ProjectFiles
+) -> None:
+    files.tables(10)
+    place.apply()
+    place.execute("CREATE VIEW rests_on AS SELECT * FROM t4")
+    told = place.revert(to="0")
+    assert told.error.version == "20260101000004"
+    assert told.finished == [f"20260101{number:06d}" for number in range(10, 4, -1)]
+    assert place.versions() == [f"20260101{number:06d}" for number in range(1, 5)]
+    place.execute("DROP VIEW rests_on")
+    assert place.revert(to="0").code == 0
+    assert tables(place) == []

@@ -35,7 +35,7 @@ from seedbed.manifest import environments as declared
 from seedbed.manifest import files as discovery
 from seedbed.manifest import new_files
 from seedbed.manifest.load import find, load
-from seedbed.model.environment import Environment, Target
+from seedbed.model.environment import Environment
 from seedbed.model.event import Event, Listener
 from seedbed.model.history import History, Owner
 from seedbed.model.migration import Migration, MigrationFile, Phase
@@ -45,6 +45,7 @@ from seedbed.model.platform import Database, Platform
 from seedbed.model.secret import Redactor, Secret
 from seedbed.model.seed import Dataset, SeedKind
 from seedbed.model.status import DatabaseStatus, Status
+from seedbed.model.target import Target
 from seedbed.planning import reviewed
 from seedbed.planning.plans import (
     Known,

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.model.event import SeedLoaded
+from seedbed.model.seed import SeedKind
 from seedbed.project import Project
-from tests.platform import EDTECH, STAGES, Place, Stage, data
+from tests.platform import EDTECH, ENVIRONMENT, STAGES, Place, Stage, data
+from tests.projects import run
 
 Data = dict[str, list[dict[str, Any]]]
 
@@ -22,12 +25,6 @@ def places(postgres_server: EmbeddedServer, new_database: Callable[[], str]) -> 
     """The platform's databases, empty."""
     databases = {service: new_database() for service in STAGES}
     return {service: Place(EDTECH, postgres_server, databases, service) for service in STAGES}
-
-
-def versions(service: str) -> list[str]:
-    project = Project.open(EDTECH)
-    (database,) = project.databases([service])
-    return [file.version for file in project.files(database)]
 
 
 @pytest.mark.parametrize("service", STAGES)

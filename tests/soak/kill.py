@@ -117,6 +117,7 @@ class Undisturbed:
     seconds: float
     after: Snapshot
     logged: frozenset[str]
+    unconverted: int
 
 
 @dataclass(slots=True)
@@ -136,7 +137,13 @@ def undisturbed(place: Site) -> Undisturbed:
     assert ran.code == 0, ran.everything
     seconds = time.monotonic() - began
     logged = frozenset(each for (each,) in place.rows("SELECT version FROM applied_log"))
-    return Undisturbed(seconds, snapshot(place), logged)
+    return Undisturbed(seconds, snapshot(place), logged, _unconverted(place))
+
+
+def _unconverted(place: Site) -> int:
+    """Return how many rows were not converted exactly once: none, where the corpus has a backfill."""
+    count = "SELECT count(*) FROM people WHERE touched <> 1 OR whole IS DISTINCT FROM first || ' ' || last"
+    return int(place.value(count))
 
 
 def recover(place: Site) -> Recovery:
@@ -174,18 +181,12 @@ def compare(place: Site, wanted: Undisturbed) -> list[str]:
     logged = dict(place.rows("SELECT version, count(*) FROM applied_log GROUP BY version"))
     problems += [f"{each} was applied {times} times" for each, times in logged.items() if times != 1]
     problems += [f"{each} left no trace" for each in wanted.logged - logged.keys()]
-    wrong = place.value("SELECT count(*) FROM people WHERE touched <> 1 OR whole <> first || ' ' || last")
-    if wrong and "backfill" in _kinds(place):
-        problems.append(f"{wrong} rows were not converted exactly once")
+    if (left := _unconverted(place)) != wanted.unconverted:
+        problems.append(f"{left} rows were not converted exactly once")
     plan = place.run("plan", "--exit-code")
     if plan.code != 0:
         problems.append(f"the plan afterwards leaves with {plan.code}: {plan.everything[-400:]}")
     return problems
-
-
-def _kinds(place: Site) -> set[str]:
-    texts = (path.read_text(encoding="utf-8") for path in (place.root / "services").rglob("*.sql"))
-    return {"backfill"} if any("backfill=" in text for text in texts) else set()
 
 
 # Random moments
@@ -241,11 +242,14 @@ def prepared(
         files = ProjectFiles(Path(root))
         write_corpus(files, migrations, rows=rows, people=people)
         place = Site(server, files.root, {}, ENVIRONMENT)
-        for _ in range(2):
-            with fresh_database(server) as database:
-                place = replace(place, databases={"user": database})
-                wanted = undisturbed(place)
-        yield place, wanted
+        wanted = [_on_fresh_database(place) for _ in range(2)]
+        assert wanted[1].unconverted == 0
+        yield place, wanted[1]
+
+
+def _on_fresh_database(place: Site) -> Undisturbed:
+    with fresh_database(place.server) as database:
+        return undisturbed(replace(place, databases={"user": database}))
 
 
 def random_kill(place: Site, wanted: Undisturbed, rng: Random, *, companion: bool) -> Killed:
@@ -269,9 +273,7 @@ def small(server: EmbeddedServer, body: str, options: str = "") -> Iterator[tupl
         else:
             _transactional(files, 3, body)
         _transactional(files, 4, _PLAIN.format(n=4))
-        with fresh_database(server) as database:
-            wanted = undisturbed(replace(place, databases={"user": database}))
-        yield place, wanted
+        yield place, _on_fresh_database(place)
 
 
 def recovered(place: Site, wanted: Undisturbed) -> list[str]:

@@ -32,13 +32,13 @@ from seedbed.errors import (
     Unreachable,
     UsageError,
 )
-from seedbed.model.environment import Target
 from seedbed.model.event import Event, LeaseAwaited, Listener, WorkFinished, WorkStarted
 from seedbed.model.facts import parse_facts
 from seedbed.model.history import FORMAT, History, Identity, Owner, Revision, State
 from seedbed.model.migration import Direction, Migration, MigrationFile, Phase, Step, Work
 from seedbed.model.secret import Secret
 from seedbed.model.seed import Dataset, Loaded, Rows
+from seedbed.model.target import Target
 
 Store = dict[str, Any]
 EMPTY: Store = {"format": FORMAT, "identity": None, "history": {}, "audit": [], "tables": {}, "token": 0}

@@ -194,10 +194,10 @@ def test_head_in_a_pipe_leaves_exit_code_and_stderr_alone() -> None:
 
 IMPORTS = """
 import io, sys
-from seedbed.report import console, documents, github, progress, schemas, texts
+from seedbed.report import console, documents, github, listening, schemas, texts
 from tests.unit.golden.report import samples
 output = console.Output(sys.stdout, sys.stderr, redact=str)
-with progress.listener_for(output) as listener:
+with listening.listener_for(output) as listener:
     for event in samples.eventful():
         listener(event)
 output.result(texts.status_text(samples.status()))

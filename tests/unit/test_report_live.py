@@ -25,8 +25,8 @@ from seedbed.model.event import (
     WorkStarted,
 )
 from seedbed.report.console import Output
+from seedbed.report.listening import listener_for
 from seedbed.report.live import Live, bar
-from seedbed.report.progress import listener_for
 from tests.unit.golden.report import samples
 from tests.unit.golden.report.files import same_as
 
@@ -196,7 +196,7 @@ PROGRAM = """
 import sys, time
 from seedbed.model.event import TargetReached, WorkStarted
 from seedbed.report.console import Output
-from seedbed.report.progress import listener_for
+from seedbed.report.listening import listener_for
 output = Output(sys.stdout, sys.stderr, redact=str)
 try:
     with listener_for(output, targets=["a/b"]) as listener:

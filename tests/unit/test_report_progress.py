@@ -19,7 +19,8 @@ from seedbed.model.event import (
     WorkStarted,
 )
 from seedbed.report.console import Output
-from seedbed.report.progress import Plain, Progress, Quiet, listener_for
+from seedbed.report.listening import listener_for
+from seedbed.report.progress import Plain, Progress, Quiet
 from seedbed.report.tracking import Meter, Track
 from tests.unit.golden.report import samples
 from tests.unit.golden.report.files import same_as

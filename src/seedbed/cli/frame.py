@@ -75,7 +75,7 @@ class Frame:
     ) -> Iterator[Reach]:
         """Yield open sessions while progress is shown, and stop cleanly at Ctrl-C and SIGTERM."""
         from seedbed.execution.stopping import Stop
-        from seedbed.report.progress import listener_for
+        from seedbed.report.listening import listener_for
 
         stop = Stop()
         names = [str(each.id) for each in databases]

@@ -13,12 +13,12 @@ from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from seedbed.model.environment import Target
 from seedbed.model.event import Event, Listener
 from seedbed.model.history import History, Identity, Owner, Revision
 from seedbed.model.migration import Migration, MigrationFile, Work
 from seedbed.model.secret import Secret
 from seedbed.model.seed import Dataset, Loaded
+from seedbed.model.target import Target
 
 Progress = Event  # what an engine tells while it works; `target` is the target's id
 

@@ -12,9 +12,9 @@ from seedbed.engines.base import Engine, Session
 from seedbed.errors import ForeignTarget, SeedbedError
 from seedbed.execution.stopping import Stop
 from seedbed.execution.threads import side_by_side
-from seedbed.model.environment import Target
 from seedbed.model.event import Listener, TargetFailed, TargetReached
 from seedbed.model.history import History, Identity
+from seedbed.model.target import Target
 
 EngineOf = Callable[[str], Engine]
 

@@ -1,15 +1,12 @@
-"""Where databases live: environments, and a database in one of them, a target."""
+"""Where databases live: environments."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from msgspec import Struct, field
-
-if TYPE_CHECKING:
-    from seedbed.model.platform import Database
 
 SANDBOX = "sandbox"
 Access = Literal["direct", "task", "tunnel"]
@@ -63,16 +60,3 @@ def is_ephemeral(environment: Environment) -> bool:
     if environment.is_sandbox:
         return True
     return environment.name.startswith("dev") and environment.ephemeral and not environment.protected
-
-
-class Target(Struct, frozen=True):
-    """A database in an environment; `address` is the engine's own and holds the credentials."""
-
-    database: Database
-    environment: Environment
-    platform: str
-    address: object
-
-    @property
-    def id(self) -> str:
-        return str(self.database.id)

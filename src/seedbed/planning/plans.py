@@ -219,26 +219,41 @@ def _refuse_unfinished(known: Known, direction: Direction) -> None:
 def _basis(known: Known, actions: Sequence[Action], policy: Policy) -> tuple[str, ...]:
     """Return a digest for every state that the plan passes through, from before the first action on."""
     applied = {each.version: each.checksum for each in known.history.applied}
-    states = [_digest(known, applied, policy)]
+    last = max(map(order, applied), default=-1)
+    digest = _digest(known, applied, policy)
+    states = [digest.hexdigest()]
     for action in actions:
-        if action.direction is Direction.UP:
-            applied = {**applied, action.migration.version: action.migration.checksum}
+        version, checksum = action.migration.version, action.migration.checksum
+        if action.direction is Direction.UP and order(version) > last:  # the usual way: one line more
+            applied[version], last = checksum, order(version)
+            digest.update(_applied_line(version, checksum))
         else:
-            applied = {key: value for key, value in applied.items() if key != action.migration.version}
-        states.append(_digest(known, applied, policy))
+            applied = {key: value for key, value in applied.items() if key != version}
+            applied |= {version: checksum} if action.direction is Direction.UP else {}
+            last = max(map(order, applied), default=-1)
+            digest = _digest(known, applied, policy)
+        states.append(digest.hexdigest())
     return tuple(states)
 
 
 def basis(known: Known, policy: Policy) -> str:
     """Return the digest of the state that a database is in now; unfinished work counts as not done."""
-    return _digest(known, {each.version: each.checksum for each in known.history.applied}, policy)
+    applied = {each.version: each.checksum for each in known.history.applied}
+    return _digest(known, applied, policy).hexdigest()
 
 
-def _digest(known: Known, applied: Mapping[str, str], policy: Policy) -> str:
+def _digest(known: Known, applied: Mapping[str, str], policy: Policy) -> Hash:
+    """Return the digest so far: what is applied comes last, so that a plan's states share all but that."""
     lines = [
         f"database {known.database} environment {policy.environment} protected {policy.protected}",
         f"gate {policy.gate.value} to {policy.to} out of order {policy.out_of_order}",
-        *(f"applied {version} {applied[version]}" for version in sorted(applied, key=order)),
         *(f"file {each.version} {each.checksum}" for each in known.files),
     ]
-    return sha256("\n".join(lines).encode()).hexdigest()
+    digest = sha256("\n".join(lines).encode())
+    for version in sorted(applied, key=order):
+        digest.update(_applied_line(version, applied[version]))
+    return digest
+
+
+def _applied_line(version: str, checksum: str) -> bytes:
+    return f"\napplied {version} {checksum}".encode()

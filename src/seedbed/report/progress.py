@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -171,25 +170,6 @@ class Quiet(Progress):
         if isinstance(event, TargetFailed | TargetSkipped):
             for words in told(event, track, verbose=1):
                 self.output.log([Line((Span(f"{track.target}  ", Style.BOLD), *words.spans))], level=-1)
-
-
-@contextmanager
-def listener_for(
-    output: Output, *, targets: Sequence[str] = (), clock: Clock = time.monotonic
-) -> Iterator[Progress]:
-    """Yield the listener that fits: quiet, live on a terminal, otherwise lines.
-
-    `targets`: ids of those that will be told about, in the order in which they are to be shown.
-    """
-    chosen: type[Progress] = Plain
-    if output.quiet:
-        chosen = Quiet
-    elif output.stderr.is_capable:
-        from seedbed.report.live import Live
-
-        chosen = Live
-    with chosen(output, targets=targets, clock=clock) as listener:
-        yield listener
 
 
 def told(event: Event, track: Track, verbose: int = 0) -> Iterator[Line]:

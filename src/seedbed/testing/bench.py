@@ -16,11 +16,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from seedbed.engines.base import Engine, Inspectable, Lease, Session
-from seedbed.model.environment import Target
 from seedbed.model.event import Event
 from seedbed.model.history import History, Identity, Owner, Revision
 from seedbed.model.migration import Direction, Migration, Phase
 from seedbed.model.seed import Dataset, Rows, SeedKind
+from seedbed.model.target import Target
 from seedbed.testing.harness import Harness, Hold
 from seedbed.testing.runner import Order, Text, carry_out, identity_of
 

@@ -20,11 +20,12 @@ from msgspec import Struct, to_builtins
 
 from seedbed.engines.base import Engine
 from seedbed.errors import SeedbedError
-from seedbed.model.environment import SANDBOX, Environment, Target
+from seedbed.model.environment import SANDBOX, Environment
 from seedbed.model.event import Event, TargetReached, to_dict
 from seedbed.model.history import History, Identity, Owner, State
 from seedbed.model.migration import Direction, Migration, MigrationFile, Source, Work, checksum
 from seedbed.model.platform import Database
+from seedbed.model.target import Target
 
 PLATFORM = "contract"
 

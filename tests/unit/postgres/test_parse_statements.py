@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from seedbed.engines.postgres.effects import Effect, EffectKind, effect
 from seedbed.engines.postgres.grammar import Parsed, parse
-from seedbed.engines.postgres.statements import (
-    Effect,
-    EffectKind,
-    commits_inside,
-    effect,
-    may_change_session,
-    sets_session,
-    summary,
-)
+from seedbed.engines.postgres.statements import commits_inside, may_change_session, sets_session
+from seedbed.engines.postgres.summaries import summary
 
 
 def parsed(sql: str) -> tuple[Parsed, ...]:

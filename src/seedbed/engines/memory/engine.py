@@ -11,9 +11,9 @@ from seedbed.engines.memory.address import VARIABLES, Address, address
 
 if TYPE_CHECKING:
     from seedbed.engines.base import Embedded, Session, Variable
-    from seedbed.model.environment import Target
     from seedbed.model.migration import Migration, MigrationFile
     from seedbed.model.secret import Secret
+    from seedbed.model.target import Target
 
 _TEMPLATE = """\
 # {summary}

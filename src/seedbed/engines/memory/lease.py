@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from msgspec.structs import asdict, replace
 
+from seedbed.engines.memory.channel import Channel
 from seedbed.engines.memory.client import Rejected
 from seedbed.engines.memory.history import history, plain
 from seedbed.engines.memory.language import Misread, Statement, read
@@ -27,15 +28,12 @@ from seedbed.model.history import History, Identity, Owner, Revision, State
 from seedbed.model.migration import Backfill, Direction, Step, Work
 from seedbed.model.seed import Dataset, Loaded, Rows, Script
 
-if TYPE_CHECKING:
-    from seedbed.engines.memory.session import MemorySession
-
 
 class MemoryLease:
     """The right to write, proven to the server by a token with every request."""
 
-    def __init__(self, session: MemorySession, owner: Owner, token: int) -> None:
-        self._session = session
+    def __init__(self, channel: Channel, owner: Owner, token: int) -> None:
+        self._channel = channel
         self._owner = owner
         self._token = token
 
@@ -44,10 +42,10 @@ class MemoryLease:
 
         Raises LeaseLost, Interrupted, Rejected.
         """
-        if self._session.is_interrupted and not anyway:
+        if self._channel.is_interrupted and not anyway:
             raise self._interrupted()
         try:
-            return self._session.ask(do, token=self._token, **request)
+            return self._channel.ask(do, token=self._token, **request)
         except Unreachable as error:
             raise self._lost("the connection that held it is gone") from error
         except Rejected as error:
@@ -59,14 +57,14 @@ class MemoryLease:
 
     def _lost(self, because: str) -> LeaseLost:
         return LeaseLost(
-            f"the lease of {self._session.target} is gone",
+            f"the lease of {self._channel.target} is gone",
             because=because,
             try_="`seedbed status` shows what is recorded; apply goes on from there",
         )
 
     def _interrupted(self) -> Interrupted:
         return Interrupted(
-            f"work on {self._session.target} was interrupted",
+            f"work on {self._channel.target} was interrupted",
             because="it was asked to stop",
             try_="apply again: it goes on where this stopped",
         )
@@ -75,7 +73,7 @@ class MemoryLease:
 
     def history(self) -> History:
         try:
-            return history(self._session.ask("history"))
+            return history(self._channel.ask("history"))
         except Unreachable as error:
             raise self._lost("the connection that held it is gone") from error
 
@@ -83,7 +81,7 @@ class MemoryLease:
         found = Identity(**self._ask("stamp", identity=asdict(identity))["identity"])
         if found != identity:
             raise ForeignTarget(
-                f"{self._session.target} is stamped as {found}",
+                f"{self._channel.target} is stamped as {found}",
                 because=f"this run is for {identity}",
                 try_="look where its address points",
             )
@@ -103,7 +101,7 @@ class MemoryLease:
     def apply(self, works: Sequence[Work]) -> Iterator[Event]:
         stored = self.history()
         for work in works:
-            run = _Run(self._session.target, work, self._owner, self._ask)
+            run = _Run(self._channel.target, work, self._owner, self._ask)
             yield from run.events(stored.revision(work.migration.version))
 
     # seeds

@@ -8,15 +8,16 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.engines.memory.address import Address
-from seedbed.engines.memory.client import Connection, Dropped, Rejected
+from seedbed.engines.memory.channel import Channel
+from seedbed.engines.memory.client import Connection
 from seedbed.engines.memory.history import history
-from seedbed.errors import Busy, Interrupted, Unavailable, Unreachable
+from seedbed.errors import Busy, Interrupted, Unavailable
 from seedbed.model.event import LeaseAwaited, Listener, TakenOver
 from seedbed.model.history import History, Owner
 
 if TYPE_CHECKING:
     from seedbed.engines.memory.lease import MemoryLease
-    from seedbed.model.environment import Target
+    from seedbed.model.target import Target
 
 _SLICE = 1.0  # seconds between two words about waiting
 
@@ -25,38 +26,25 @@ _SLICE = 1.0  # seconds between two words about waiting
 def connect(target: Target) -> Iterator[MemorySession]:
     """Open a session on `target`. Raises Unreachable."""
     with Connection(cast(Address, target.address)) as connection:
-        yield MemorySession(target.id, connection)
+        yield MemorySession(Channel(target.id, connection))
 
 
 class MemorySession:
     """One connection. Whoever takes a lease from it writes through this same connection."""
 
-    def __init__(self, target: str, connection: Connection) -> None:
-        self.target = target
-        self.is_interrupted = False
-        self._connection = connection
-        self._number: int = self.ask("hello")["session"]
-
-    def ask(self, do: str, **request: Any) -> dict[str, Any]:
-        """Return the server's answer. Raises Unreachable, Rejected."""
-        try:
-            return self._connection.ask(do, **request)
-        except Dropped as error:
-            raise Unreachable(
-                f"the connection to {self.target} is gone",
-                because="the server ended it, or ended itself",
-                try_="see whether the server runs, and try again",
-            ) from error
+    def __init__(self, channel: Channel) -> None:
+        self.target = channel.target
+        self._channel = channel
 
     @property
     def server(self) -> str:
         return "memory 1"
 
     def history(self) -> History:
-        return history(self.ask("history"))
+        return history(self._channel.ask("history"))
 
     def schema(self) -> Sequence[str]:
-        tables: dict[str, list[dict[str, Any]]] = self.ask("tables")["tables"]
+        tables: dict[str, list[dict[str, Any]]] = self._channel.ask("tables")["tables"]
         lines = [f"table {name}" for name in tables]
         for name, rows in tables.items():
             columns = {column for row in rows for column in row} - {"id"}
@@ -64,13 +52,11 @@ class MemorySession:
         return sorted(lines)
 
     def interrupt(self) -> None:
-        """Stop what is running over a connection of its own; what would come next does not begin."""
-        self.is_interrupted = True
-        with suppress(Unavailable, Dropped, Rejected), Connection(self._connection.address) as other:
-            other.ask("interrupt", victim=self._number)
+        """Stop what is running; what would come next does not begin."""
+        self._channel.interrupt()
 
     def unlock(self, *, actor: str) -> str:
-        return str(self.ask("unlock", actor=actor)["who"])
+        return str(self._channel.ask("unlock", actor=actor)["who"])
 
     def lease(self, owner: Owner, *, wait: float, listener: Listener) -> AbstractContextManager[MemoryLease]:
         return self._lease(owner, wait, listener)
@@ -82,20 +68,20 @@ class MemorySession:
         self.history()  # a format that is not ours is refused before anything is touched
         token = self._acquire(owner, wait, listener)
         try:
-            for work in self.ask("takeover", token=token)["ended"]:
+            for work in self._channel.ask("takeover", token=token)["ended"]:
                 listener(TakenOver(self.target, f"ended {work!r}, whose owner is gone"))
-            yield MemoryLease(self, owner, token)
+            yield MemoryLease(self._channel, owner, token)
         finally:
             with suppress(Unavailable):  # a connection that is gone holds nothing any more
-                self.ask("release", token=token)
+                self._channel.ask("release", token=token)
 
     def _acquire(self, owner: Owner, wait: float, listener: Listener) -> int:
         began = time.monotonic()
         pause = 0.0
         while True:
-            if self.is_interrupted:
+            if self._channel.is_interrupted:
                 raise Interrupted("waiting for the lease was interrupted", because="it was asked to stop")
-            answer = self.ask("lease", who=owner.who, wait=pause)
+            answer = self._channel.ask("lease", who=owner.who, wait=pause)
             if "token" in answer:
                 return int(answer["token"])
             waited = time.monotonic() - began

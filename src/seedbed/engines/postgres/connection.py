@@ -10,9 +10,9 @@ from contextlib import suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-
+from seedbed.engines.postgres import libpq
 from seedbed.engines.postgres.address import Address, safe_sslmode
+from seedbed.engines.postgres.libpq import Look, QueryFailed
 from seedbed.errors import Unreachable
 from seedbed.model.secret import Redactor
 
@@ -53,11 +53,24 @@ def pins(address: Address) -> dict[str, str]:
 
 def open_connection(address: Address) -> Connection[tuple[Any, ...]]:
     """Return an autocommitting connection with its settings pinned. Raises Unreachable."""
-    keywords = _keywords(address)
-    settings = " ".join(f"-c {name}={_escaped(value)}" for name, value in pins(address).items())
+    import psycopg
+
     try:
-        return psycopg.connect(**keywords, options=settings, autocommit=True, prepare_threshold=None)
+        return psycopg.connect(**_keywords(address), autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
+        raise _unreachable(address, str(error)) from None
+
+
+def open_look(address: Address) -> Look | None:
+    """Return the same connection without the driver, for a first look; None where only the driver can connect.
+
+    Raises Unreachable.
+    """
+    if not libpq.is_available():
+        return None
+    try:
+        return Look(_keywords(address))
+    except QueryFailed as error:
         raise _unreachable(address, str(error)) from None
 
 
@@ -76,7 +89,9 @@ def _keywords(address: Address) -> dict[str, Any]:
         "sslrootcert": address.sslrootcert,
         "service": address.service,
     }
+    settings = " ".join(f"-c {name}={_escaped(value)}" for name, value in pins(address).items())
     fixed = {
+        "options": settings,
         "application_name": MARK,
         "connect_timeout": CONNECT_TIMEOUT,
         "keepalives_idle": 30,
@@ -113,6 +128,8 @@ def _from_libpq(outside: Mapping[str, str], service: str) -> dict[str, str]:
 
     We look ourselves: libpq is told the sslmode, so what it finds must be known before it connects.
     """
+    import psycopg
+
     ours = {"application_name", "options"}
     names = {
         each.envvar.decode(): each.keyword.decode()

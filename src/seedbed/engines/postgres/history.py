@@ -6,11 +6,11 @@ this target is, and the format of all this) and `migrations_audit` (what people 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from psycopg import errors, sql
-
+from seedbed.engines.postgres.libpq import QueryFailed, Row
 from seedbed.errors import Refused
 from seedbed.model.history import FORMAT, History, Identity, Revision, State
 from seedbed.model.migration import Direction, Migration, Phase, Work
@@ -58,9 +58,9 @@ COMMENT ON TABLE {schema}.migrations_audit IS 'seedbed: what people decided abou
 
 # Identity and revisions in one answer: a run that finds nothing to do costs one round trip.
 _READ = """
-SELECT i.format, i.platform, i.database, i.environment,
-       h.version, h.name, h.checksum, h.phase, h.state, h.direction, h.step, h.in_step, h.checkpoint,
-       h.overtakes, h.owner, h.applied_at, h.duration_ms
+SELECT i.format::text, i.platform, i.database, i.environment,
+       h.version, h.name, h.checksum, h.phase, h.state, h.direction, h.step::text, h.in_step::text, h.checkpoint,
+       h.overtakes, h.owner, h.applied_at::text, h.duration_ms::text
 FROM {schema}.migrations_identity AS i
 LEFT JOIN {schema}.migrations_history AS h ON true
 ORDER BY lpad(h.version, 20, '0')
@@ -74,24 +74,33 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+Ask = Callable[[str], Sequence[Row]]
+_ABSENT = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
+
+
 class HistoryTable:
     """The statements, with the schema's name already in them."""
 
     def __init__(self, schema: str) -> None:
         self._schema = schema
-        self._prefix = sql.Identifier(schema).as_string()
+        self._prefix = '"' + schema.replace('"', '""') + '"'
         self.table = f"{self._prefix}.migrations_history"
 
-    def read(self, connection: Connection[tuple[Any, ...]]) -> History:
-        """Return what is stored, an empty history where nothing is. Raises Refused for a newer format."""
+    def read(self, ask: Ask) -> History:
+        """Return what is stored, an empty history where nothing is.
+
+        `ask` returns the rows of a query, all values as text. Raises Refused for a newer format, QueryFailed.
+        """
         try:
-            rows = connection.execute(_READ.format(schema=self._prefix).encode()).fetchall()
-        except (errors.UndefinedTable, errors.InvalidSchemaName):
-            return History()
+            rows = ask(_READ.format(schema=self._prefix))
+        except QueryFailed as error:
+            if error.sqlstate in _ABSENT:
+                return History()
+            raise
         if not rows:
             return History()
-        stored, *identity = rows[0][:4]
-        if stored > FORMAT:
+        stored, *identity = (value or "" for value in rows[0][:4])
+        if int(stored) > FORMAT:
             raise Refused(
                 f"the history in schema {self._schema} was written by a newer seedbed",
                 because=f"its format is {stored}, this seedbed knows {FORMAT}",
@@ -188,21 +197,22 @@ class HistoryTable:
         )
 
 
-def _revision(row: Sequence[Any]) -> Revision:
-    version, name, checksum, phase, state, direction, step, in_step, checkpoint, overtakes, *rest = row
-    owner, applied_at, duration = rest
+def _revision(row: Row) -> Revision:
+    """Return the revision in `row`, whose values are text in the order of the query."""
+    version, name, checksum, phase, state, direction, step, in_step, checkpoint, *rest = row
+    overtakes, owner, applied_at, duration = (value or "" for value in rest)
     return Revision(
-        version=version,
-        name=name,
-        checksum=checksum,
-        phase=Phase(phase),
-        state=State(state),
-        direction=Direction(direction),
-        step=step,
-        in_step=in_step,
+        version=version or "",
+        name=name or "",
+        checksum=checksum or "",
+        phase=Phase(phase or ""),
+        state=State(state or ""),
+        direction=Direction(direction or ""),
+        step=int(step or 0),
+        in_step=in_step == "true",
         checkpoint=checkpoint,
         overtakes=tuple(filter(None, overtakes.split(","))),
         owner=owner,
-        applied_at=applied_at,
-        duration_ms=duration,
+        applied_at=datetime.fromisoformat(applied_at),  # the session's time zone is pinned to UTC
+        duration_ms=int(duration),
     )

@@ -3,41 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from seedbed.engines.base import Progress
 from seedbed.engines.postgres import backfill, batches, stepwise
-from seedbed.engines.postgres.messages import in_words, run
+from seedbed.engines.postgres.messages import asking, in_words, run
 from seedbed.engines.postgres.running import Run
 from seedbed.model.event import WorkStarted
-from seedbed.model.history import History, Identity, Owner, Revision, State
+from seedbed.model.history import History, Identity, Revision, State
 from seedbed.model.migration import Work
 from seedbed.model.seed import Dataset, Loaded
-
-if TYPE_CHECKING:
-    from seedbed.engines.postgres.session import PostgresSession
 
 
 class PostgresLease:
     """Holds the advisory lock of its session; when the session goes, so does the lease."""
 
-    def __init__(self, session: PostgresSession, owner: Owner, mark: str) -> None:
-        self._session = session
-        self._run = Run(
-            connection=session.connection,
-            address=session.address,
-            table=session.table,
-            target=session.target,
-            owner=owner.who,
-            mark=mark,
-        )
+    def __init__(self, running: Run) -> None:
+        self._run = running
 
     def history(self) -> History:
-        return self._session.history()
+        with in_words(f"reading the history of {self._run.target}"):
+            return self._run.table.read(asking(self._run.connection))
 
     def stamp(self, identity: Identity) -> None:
         with in_words(f"making the history of {self._run.target}"):
-            self._session.table.create(self._session.connection, identity)
+            self._run.table.create(self._run.connection, identity)
 
     def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
         """Carry out `works`; neighbours that fit into a transaction each travel in one message together."""

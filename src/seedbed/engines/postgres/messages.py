@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import psycopg
 from psycopg import generators
 
+from seedbed.engines.postgres.history import Ask
+from seedbed.engines.postgres.libpq import QueryFailed, Row
 from seedbed.errors import LeaseLost, StepFailed
 
 if TYPE_CHECKING:
@@ -130,12 +132,28 @@ def in_words(doing: str) -> Iterator[None]:
         yield
     except ServerError as error:
         raise StepFailed(f"{doing} failed: {error}", because=error.because()) from None
+    except QueryFailed as error:
+        raise StepFailed(f"{doing} failed: {error}", because=f"SQLSTATE {error.sqlstate}") from None
     except psycopg.Error as error:
         if is_broken(error):
             raise lost(error) from None
         diag = error.diag
         because = diag.message_detail or diag.message_hint or f"SQLSTATE {error.sqlstate}"
         raise StepFailed(f"{doing} failed: {diag.message_primary or error}", because=because) from None
+
+
+def asking(connection: Connection[tuple[Any, ...]]) -> Ask:
+    """Return a function that asks a query and raises QueryFailed, with its SQLSTATE, where the server refuses it."""
+
+    def ask(text: str) -> list[Row]:
+        try:
+            return connection.execute(text.encode()).fetchall()
+        except psycopg.Error as error:
+            if is_broken(error):
+                raise
+            raise QueryFailed(error.diag.message_primary or str(error), error.sqlstate or "") from None
+
+    return ask
 
 
 def is_broken(error: psycopg.Error) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seedbed.engines.postgres import grammar, statements
+from seedbed.engines.postgres import grammar, statements, summaries
 from seedbed.engines.postgres.grammar import GrammarError, Parsed
 from seedbed.errors import Location, SeedFileError
 from seedbed.model.seed import Script
@@ -28,7 +28,7 @@ def _refuse(script: Script, data: bytes, each: Parsed) -> None:
         because = "a dataset is one transaction" if each.kind == "TransactionStmt" else refusal.because
         raise _error(script, data, each.start, refusal.what.replace("migration", "seed"), because)
     if statements.block(each) is statements.Block.OUTSIDE:
-        what = f"{statements.describe(each, data)} cannot run inside a transaction"
+        what = f"{summaries.describe(each, data)} cannot run inside a transaction"
         raise _error(script, data, each.start, what, "a dataset is one transaction")
 
 

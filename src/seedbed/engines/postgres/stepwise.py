@@ -13,14 +13,17 @@ from collections.abc import Generator, Iterator
 import psycopg
 
 from seedbed.engines.base import Progress
+from seedbed.engines.postgres.effects import EffectKind, effect
 from seedbed.engines.postgres.messages import ServerError, refusal, run
 from seedbed.engines.postgres.probe import Verdict, probe
 from seedbed.engines.postgres.running import Run, is_untouched, line_of, settings
-from seedbed.engines.postgres.statements import EffectKind, commits_inside, effect, sets_session
+from seedbed.engines.postgres.statements import commits_inside, sets_session
 from seedbed.errors import Location, OutcomeUnknown, StepFailed
 from seedbed.model.event import StepProbed, WorkFinished, WorkProgressed
 from seedbed.model.history import Revision
 from seedbed.model.migration import Migration, Step, Work
+
+_AS_OURSELVES = "SET LOCAL ROLE NONE"  # a record is ours, whatever role the statements SET
 
 
 def apply(running: Run, work: Work, revision: Revision | None) -> Iterator[Progress]:
@@ -49,8 +52,7 @@ def _walk(running: Run, work: Work, revision: Revision | None) -> Iterator[Progr
         yield WorkProgressed(
             running.target, migration.version, step.index + 1, len(steps), "statements", step.summary
         )
-    ending = f"BEGIN; {running.table.finished(work, running.owner)}; COMMIT; {running.forget_session()}"
-    run(running.connection, ending)
+    _write(running, running.table.finished(work, running.owner), then=running.forget_session())
     yield WorkFinished(
         running.target, migration.version, migration.name, work.direction.value, time.monotonic() - began
     )
@@ -74,6 +76,7 @@ def _carry_out(running: Run, migration: Migration, step: Step, begun: bool) -> I
             _record(running, migration, step, done=True)
             return
         except ServerError as error:
+            yield from running.notices(migration.version)
             if begun and _left_nothing(running, step, error):
                 begun = False
                 _record(running, migration, step, done=False)
@@ -83,17 +86,21 @@ def _carry_out(running: Run, migration: Migration, step: Step, begun: bool) -> I
 
 def _record(running: Run, migration: Migration, step: Step, *, done: bool) -> None:
     """Write that nothing is in hand, the step `done` or not."""
-    run(running.connection, running.table.stands_at(migration.version, step.index + done, in_step=False))
+    _write(running, running.table.stands_at(migration.version, step.index + done, in_step=False))
+
+
+def _write(running: Run, record: str, *, then: str = "") -> None:
+    run(running.connection, f"BEGIN; {_AS_OURSELVES}; {record}; COMMIT; {then}")
 
 
 def _atomic(running: Run, migration: Migration, step: Step) -> None:
     record = running.table.stands_at(migration.version, step.index + 1, in_step=False)
-    run(running.connection, f"BEGIN; {step.body}\n; {record}; COMMIT")
+    run(running.connection, f"BEGIN; {step.body}\n; {_AS_OURSELVES}; {record}; COMMIT")
 
 
 def _alone(running: Run, migration: Migration, step: Step) -> None:
     """Run a statement that PostgreSQL refuses inside a transaction, recorded as begun."""
-    run(running.connection, running.table.stands_at(migration.version, step.index, in_step=True))
+    _write(running, running.table.stands_at(migration.version, step.index, in_step=True))
     run(running.connection, step.body)
 
 

@@ -1,0 +1,128 @@
+"""Taking the lease on a PostgreSQL target, giving it back, and ending somebody else's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from seedbed.engines.postgres import ownership
+from seedbed.engines.postgres.address import Address
+from seedbed.engines.postgres.history import HistoryTable, quoted
+from seedbed.engines.postgres.lease import PostgresLease
+from seedbed.engines.postgres.messages import in_words
+from seedbed.engines.postgres.running import Run
+from seedbed.errors import Busy, LeaseLost, Refused, Unreachable
+from seedbed.model.backoff import backoff
+from seedbed.model.event import LeaseAwaited, Listener, TakenOver
+from seedbed.model.history import Owner
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_FIRST_POLL, _SLOWEST_POLL = 0.05, 1.0  # seconds
+
+
+@contextmanager
+def lease(
+    connection: Connection[tuple[Any, ...]],
+    address: Address,
+    table: HistoryTable,
+    target: str,
+    owner: Owner,
+    *,
+    wait: float,
+    listener: Listener,
+) -> Iterator[PostgresLease]:
+    """Take the lease, mark the session as a run, end what a vanished owner left at work; give it back at the end.
+
+    Raises Busy, LeaseNotExclusive, Unreachable.
+    """
+    number = ownership.key(address.history_schema)
+    try:
+        with in_words(f"taking the lease of {target}"):
+            _acquire(connection, address, target, number, wait, listener)
+    except LeaseLost as error:  # there was none yet: nothing was touched
+        raise Unreachable(error.what, because=error.because, try_="run the same command again") from None
+    mark = ownership.application_name(owner)
+    try:
+        with in_words(f"taking over {target}"):
+            connection.execute(f"SET application_name = {quoted(mark)}".encode())
+            for pid, left in ownership.left_behind(connection):
+                if ownership.end(connection, pid):
+                    listener(TakenOver(target, f"ended server process {pid} of {left!r}"))
+        yield PostgresLease(
+            Run(
+                connection=connection,
+                address=address,
+                table=table,
+                target=target,
+                owner=owner.who,
+                mark=mark,
+            )
+        )
+    finally:
+        with suppress(Exception):  # a broken connection holds nothing any more
+            connection.rollback()
+            connection.execute(f"RESET ALL; SELECT pg_advisory_unlock({number})".encode())
+
+
+def _acquire(
+    connection: Connection[tuple[Any, ...]],
+    address: Address,
+    target: str,
+    number: int,
+    wait: float,
+    listener: Listener,
+) -> None:
+    """Poll for the lock; never block on it, because a blocked waiter deadlocks with CONCURRENTLY."""
+    began, told, attempt, rng, proven = time.monotonic(), 0.0, 0, Random(), False
+    while True:
+        got = ownership.try_lock(connection, number, proven=proven)
+        if got:
+            return
+        if got is None:
+            ownership.prove_exclusive(connection, address)
+            proven = True
+            continue
+        waited = time.monotonic() - began
+        found = ownership.holder(connection, number)
+        if found and ownership.has_vanished(found) and _end(connection, found):
+            listener(TakenOver(target, f"ended {found.owner}, whose process is gone"))
+            continue
+        if waited >= wait:
+            raise _busy(target, found, waited)
+        if told == 0.0 or waited - told >= 1.0:
+            listener(LeaseAwaited(target, str(found.owner) if found else "another run", waited))
+            told = waited or 1e-9
+        attempt += 1
+        pause = _FIRST_POLL / 2 + backoff(min(attempt, 6), base=_FIRST_POLL, cap=_SLOWEST_POLL, rng=rng)
+        time.sleep(min(pause, max(0.0, wait - waited)))
+
+
+def _end(connection: Connection[tuple[Any, ...]], found: ownership.Holder) -> bool:
+    with suppress(Refused):  # another role's: the server ends it itself when it finds nobody at the other end
+        return ownership.end(connection, found.pid)
+    return False
+
+
+def _busy(target: str, found: ownership.Holder | None, waited: float) -> Busy:
+    return Busy(
+        f"another run holds the lease of {target}",
+        because=f"{found.owner if found else 'another run'} did not finish within {waited:.0f} s",
+        try_="wait longer with --wait, or look what it does; `seedbed repair --unlock` ends it",
+    )
+
+
+def unlock(
+    connection: Connection[tuple[Any, ...]], address: Address, table: HistoryTable, target: str, *, actor: str
+) -> str:
+    """End the session that holds the lease and write that into the audit; return who it was, empty if nobody."""
+    with in_words(f"ending the lease of {target}"):
+        found = ownership.holder(connection, ownership.key(address.history_schema))
+        if found is None or not ownership.end(connection, found.pid):
+            return ""
+        connection.execute(table.audit(actor, "unlock", "", f"ended {found.owner}").encode())
+        return str(found.owner)

@@ -1,0 +1,1 @@
+"""The parts of `parse`: a migration's file, from its bytes to its steps."""

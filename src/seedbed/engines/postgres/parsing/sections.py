@@ -1,0 +1,147 @@
+"""The sections of an SQL file, and the facts above them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import Struct
+
+from seedbed.engines.postgres.grammar import Token, TokenKind
+from seedbed.engines.postgres.parsing.header import Header, looks_like_facts, misplaced_facts, read_header
+from seedbed.engines.postgres.parsing.text import Text
+from seedbed.engines.postgres.summaries import shortened
+from seedbed.errors import MigrationFileError
+from seedbed.model.facts import fact_lines
+
+_MARK = re.compile(r"--\s*migrate:(up|down)(?:\s+(.*))?")
+_NEARLY_A_MARK = re.compile(r"--+\s*migrate\s*:\s*(?:up|down)\b|--\s*migrate:\w", re.IGNORECASE)
+_LOOKS_LIKE_UP = re.compile(rb"^--\s*migrate:up\b", re.MULTILINE)
+
+
+class Section(Struct, frozen=True):
+    """`-- migrate:<name>` on `line`; its text is the bytes from `start` up to `end`."""
+
+    name: str
+    line: int
+    start: int
+    end: int
+    is_transaction: bool
+
+
+class _Mark(Struct, frozen=True):
+    token: Token
+    line: int
+    name: str
+    options: str
+
+
+def cut(text: Text, tokens: Iterable[Token]) -> tuple[Header, list[Section]]:
+    """Return what the facts above the sections say, and the sections: first the way up."""
+    comments = [each for each in tokens if each.kind is not TokenKind.PARAMETER]
+    marks = _marks(text, comments)
+    _insist_on_up_and_down(text, marks)
+    first = marks[0].token.start
+    _insist_on_nothing_before(text, comments, first)
+    header = read_header(text, _facts_above(text, comments, first))
+    return header, [_section(text, mark, end) for mark, end in zip(marks, _ends(text, marks), strict=True)]
+
+
+def _marks(text: Text, comments: Iterable[Token]) -> list[_Mark]:
+    marks: list[_Mark] = []
+    for token in comments:
+        if token.kind is not TokenKind.LINE_COMMENT:
+            continue
+        comment = text.data[token.start : token.end]
+        if b"migrate" not in comment.lower() or not text.begins_line(token.start):
+            continue
+        said, line = comment.decode().rstrip(), text.line(token.start)
+        found = _MARK.fullmatch(said)
+        if found and (token.start == 0 or text.data[token.start - 1] == ord("\n")):
+            marks.append(_Mark(token, line, found[1], found[2] or ""))
+        elif found or _NEARLY_A_MARK.match(said):
+            raise text.error(
+                line,
+                f"{shortened(said)} is nearly the mark of a section",
+                "it has to stand at the start of its line and be written exactly",
+                "-- migrate:up or -- migrate:down",
+            )
+    return marks
+
+
+def _ends(text: Text, marks: Sequence[_Mark]) -> list[int]:
+    return [*(each.token.start for each in marks[1:]), len(text.data)]
+
+
+def _insist_on_up_and_down(text: Text, marks: Sequence[_Mark]) -> None:
+    names = [each.name for each in marks]
+    for index, mark in enumerate(marks):
+        if mark.name in names[:index]:
+            before = marks[names.index(mark.name)]
+            raise text.error(
+                mark.line,
+                f"there are two sections `-- migrate:{mark.name}`",
+                f"the first one begins on line {before.line}",
+                "one file is one migration",
+            )
+    if "up" not in names:
+        raise _without_up(text)
+    if names[0] != "up":
+        raise text.error(
+            marks[0].line, "`-- migrate:down` comes before `-- migrate:up`", "", "put `-- migrate:up` first"
+        )
+
+
+def _without_up(text: Text) -> MigrationFileError:
+    hidden = _LOOKS_LIKE_UP.search(text.data)
+    if hidden is None:
+        return text.error(
+            0, "the file has no `-- migrate:up`", "", "begin with that line, and the statements after it"
+        )
+    return text.error(
+        text.line(hidden.start()),
+        "the file has no `-- migrate:up` that counts",
+        "this one stands inside a string or a comment",
+    )
+
+
+def _insist_on_nothing_before(text: Text, comments: Iterable[Token], end: int) -> None:
+    """Refuse anything but comments before the first section: it would belong to none."""
+    position = 0
+    for token in (*(each for each in comments if each.end <= end), Token(TokenKind.LINE_COMMENT, end, end)):
+        gap = text.data[position : token.start]
+        if gap.strip():
+            offset = position + len(gap) - len(gap.lstrip())
+            raise text.error(
+                text.line(offset),
+                "something stands before `-- migrate:up`",
+                "only comments may: nobody would run it",
+                "put it into a section",
+            )
+        position = token.end
+
+
+def _facts_above(text: Text, comments: Iterable[Token], end: int) -> Iterator[tuple[int, str]]:
+    """Yield the lines of facts above the first section at `end`; refuses any that stand below."""
+    for token in comments:
+        said = text.data[token.start : token.end]
+        if b"seedbed:" not in said or token.kind is not TokenKind.LINE_COMMENT:
+            continue
+        if token.start < end:
+            yield from fact_lines([(text.line(token.start), said.decode())], "--")
+        elif looks_like_facts(said.decode()) and text.begins_line(token.start):
+            raise misplaced_facts(text, text.line(token.start), "above `-- migrate:up`")
+
+
+def _section(text: Text, mark: _Mark, end: int) -> Section:
+    transaction = "true"
+    for option in mark.options.split():
+        key, _, value = option.partition(":")
+        if key != "transaction" or value not in {"true", "false"}:
+            raise text.error(
+                mark.line,
+                f"a section has no option {option!r}",
+                "it may say `transaction:true` or `transaction:false`",
+            )
+        transaction = value
+    return Section(mark.name, mark.line, mark.token.end, end, transaction == "true")

@@ -1,0 +1,68 @@
+"""A file's text, and places in it."""
+
+from __future__ import annotations
+
+from seedbed.errors import Location, MigrationFileError
+from seedbed.model.migration import MigrationFile
+
+LONGEST_NAME = 63  # bytes; the server cuts what is longer
+
+
+class Text:
+    """A file's text with LF line ends, as bytes too, and what is said about places in it."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self.text = text
+        self.data = text.encode()
+
+    def line(self, offset: int) -> int:
+        """Return the line of byte `offset`."""
+        return self.data.count(b"\n", 0, offset) + 1
+
+    def column(self, offset: int) -> int:
+        """Return the column of byte `offset`, in characters."""
+        return len(self.data[self.data.rfind(b"\n", 0, offset) + 1 : offset].decode(errors="replace")) + 1
+
+    def begins_line(self, offset: int) -> bool:
+        """Return whether nothing but blanks stands before byte `offset` on its line."""
+        return not self.data[self.data.rfind(b"\n", 0, offset) + 1 : offset].strip()
+
+    def error(
+        self, line: int, what: str, because: str = "", try_: str = "", column: int = 0
+    ) -> MigrationFileError:
+        return MigrationFileError(what, because=because, try_=try_, at=Location(self.path, line, column))
+
+
+def read_text(file: MigrationFile) -> Text:
+    """Return the text that `file` holds. Raises MigrationFileError."""
+    return Text(file.path, _decoded(file))
+
+
+def _decoded(file: MigrationFile) -> str:
+    """Return the file's text, line ends normalised as its checksum has them."""
+    data = file.source.data
+    head = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        offset = error.start + len(data) - len(head)
+        utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        raise MigrationFileError(
+            f"the file is not UTF-8: byte {offset} is 0x{data[offset]:02x}",
+            because="it begins like UTF-16" if utf16 else error.reason,
+            try_="save it as UTF-8",
+            at=Location(file.path, _lines(data[:offset])),
+        ) from None
+    if "\0" in text:
+        raise MigrationFileError(
+            "the file has a NUL byte",
+            because="PostgreSQL would silently cut the text there",
+            at=Location(file.path, _lines(head[: head.index(b"\0")])),
+        )
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _lines(data: bytes) -> int:
+    """Return the number of the line that follows `data`."""
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n") + 1

@@ -1,0 +1,29 @@
+"""Which listener fits: the choice between lines, rows and silence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from seedbed.report.console import Output
+from seedbed.report.progress import Clock, Plain, Progress, Quiet
+
+
+@contextmanager
+def listener_for(
+    output: Output, *, targets: Sequence[str] = (), clock: Clock = time.monotonic
+) -> Iterator[Progress]:
+    """Yield the listener that fits: quiet, live on a terminal, otherwise lines.
+
+    `targets`: ids of those that will be told about, in the order in which they are to be shown.
+    """
+    chosen: type[Progress] = Plain
+    if output.quiet:
+        chosen = Quiet
+    elif output.stderr.is_capable:
+        from seedbed.report.live import Live
+
+        chosen = Live
+    with chosen(output, targets=targets, clock=clock) as listener:
+        yield listener

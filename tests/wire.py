@@ -25,7 +25,6 @@ from seedbed.engines.postgres.embedded import EmbeddedServer
 from seedbed.model.environment import Environment
 from seedbed.model.platform import Database
 from seedbed.model.target import Target
-from seedbed.model.target import Target
 from tests.projects import Ran, command
 
 HERE = "127.0.0.1"

@@ -36,7 +36,7 @@ from seedbed.manifest import files as discovery
 from seedbed.manifest import new_files
 from seedbed.manifest.load import find, load
 from seedbed.model.environment import Environment
-from seedbed.model.event import Event, Listener
+from seedbed.model.event import Event, Listener, Repaired, TargetDone
 from seedbed.model.history import History, Owner
 from seedbed.model.migration import Migration, MigrationFile, Phase
 from seedbed.model.outcome import Outcome, fold
@@ -328,6 +328,15 @@ class Project:
 
     # Changing
 
+    def insist_on_unreviewed(self, environment: str, unreviewed: bool) -> None:
+        """Raise Refused where a protected environment is to be changed by something that has no plan file."""
+        if self.environment(environment).protected and not unreviewed:
+            raise Refused(
+                f"{environment} is protected: this command takes no reviewed plan, so it has to be meant",
+                because="what runs in production should be what somebody has read",
+                try_="read what --dry-run shows, then say --unreviewed",
+            )
+
     def insist_on_review(self, environment: str, request: Request) -> None:
         """Raise Refused where a protected environment is to be changed without a reviewed plan."""
         if self.environment(environment).protected and request.reviewed is None and not request.unreviewed:
@@ -482,9 +491,14 @@ class Project:
             reach.listener(failure(each.id, reach.stop.mark(error)))
         return reach.outcome
 
-    def unlock(self, reach: Reach) -> str:
-        """End whoever holds the lease of the one target in `reach`; return in words who that was."""
-        return mending.unlock(_the_one(reach), _owner().who)
+    def unlock(self, reach: Reach) -> Outcome:
+        """End whoever holds the lease of the one target in `reach`, by force, audited."""
+        each = _the_one(reach)
+        ended = mending.unlock(each, _owner().who)
+        if ended:
+            reach.listener(Repaired(each.id, "", f"ended {ended}"))
+        reach.listener(TargetDone(each.id))
+        return reach.outcome
 
     def diagnose(self) -> list[tuple[str, str]]:
         """Return (what, finding) pairs about this machine, from every engine that has something to say."""

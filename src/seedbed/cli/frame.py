@@ -130,7 +130,7 @@ def framed(function: Callable[..., None]) -> Callable[..., None]:
     """Hand a command its Frame, and turn what it raises into output and an exit code."""
 
     @click.option("-v", "--verbose", count=True, help="Say more; twice: tracebacks.")
-    @click.option("-q", "--quiet", count=True, help="Say only what failed.")
+    @click.option("-q", "--quiet", count=True, help="No progress: only results and failures.")
     @functools.wraps(function)
     @click.pass_context
     def wrapped(ctx: click.Context, /, *args: Any, **kwargs: Any) -> None:

@@ -97,7 +97,7 @@ def resolve(name: str) -> tuple[str | None, str]:
 @click.version_option(__version__, prog_name="seedbed")
 @click.option("-C", "--directory", metavar="DIR", help="Work as if started in DIR.")
 @click.option("-v", "--verbose", count=True, help="Say more; twice: tracebacks.")
-@click.option("-q", "--quiet", count=True, help="Say only what failed.")
+@click.option("-q", "--quiet", count=True, help="No progress: only results and failures.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @click.pass_context
 def cli(ctx: click.Context, directory: str | None, verbose: int, quiet: int, color: str) -> None:

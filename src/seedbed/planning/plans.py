@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,6 +16,9 @@ from seedbed.model.plan import Action, DatabasePlan, Plan
 from seedbed.planning.gates import Passed, Waiting, pass_gate
 from seedbed.planning.ordering import stages
 from seedbed.planning.pending import order, pending
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 Parse = Callable[[str, MigrationFile], Migration]  # database id, file
 

@@ -366,7 +366,7 @@ def _what_stays(outcome: Outcome, verb: str, code: ExitCode) -> str:
 
 def seed_text(events: Iterable[Event]) -> Lines:
     """Return what loading seeds did, part by part."""
-    parts = [each for each in events if isinstance(each, SeedLoaded)]
+    parts = sorted((each for each in events if isinstance(each, SeedLoaded)), key=lambda each: each.target)
     if not parts:
         return [line("nothing to load: there are no seeds")]
     titles = ("database", "dataset", "part", "inserted", "updated", "unchanged")

@@ -22,7 +22,7 @@ from seedbed.testing.harness import Harness, Hold, ScriptHarness
 
 if TYPE_CHECKING:
     from seedbed.testing.bench import Bench
-    from seedbed.testing.contract import (
+    from seedbed.testing.contracts import (
         ApplyContract,
         AtomicLoadContract,
         EngineContract,
@@ -63,6 +63,6 @@ def __getattr__(name: str) -> Any:
         from seedbed.testing.bench import Bench
 
         return Bench
-    from seedbed.testing import contract
+    from seedbed.testing import contracts
 
-    return getattr(contract, name)
+    return getattr(contracts, name)

@@ -56,8 +56,9 @@ def command(
         )
     with frame.reaching(env, frame.databases(services, engines), wait=wait) as reach:
         if unlock:
-            ended = frame.project.unlock(reach)
-            frame.out.log(f"ended {ended}" if ended else "nobody holds the lease")
-            return
-        outcome = frame.project.repair(reach, version or "", Decision(decision or ""), because=because)
+            outcome = frame.project.unlock(reach)
+            if not outcome.changed:
+                frame.out.log("nobody holds the lease")
+        else:
+            outcome = frame.project.repair(reach, version or "", Decision(decision or ""), because=because)
     frame.finish(reach, outcome)

@@ -15,6 +15,7 @@ from seedbed.errors import UsageError
 @click.option("--steps", type=click.IntRange(1), help="How many migrations to undo.  [default: 1]")
 @click.option("--to", metavar="VERSION", help="Undo everything after this version; 0 undoes all.")
 @click.option("--all", "each_of_them", is_flag=True, help="On each selected database, if there are several.")
+@click.option("--unreviewed", is_flag=True, help="Go on in a protected environment.")
 @click.option("--dry-run", is_flag=True, help="Show what would be undone and change nothing.")
 @options.wait
 @options.as_json
@@ -27,6 +28,7 @@ def command(
     steps: int | None,
     to: str | None,
     each_of_them: bool,
+    unreviewed: bool,
     dry_run: bool,
     wait: float,
 ) -> None:
@@ -45,6 +47,8 @@ def command(
         raise UsageError(
             "--steps and --to say two things", because="each says how far to go", try_="one of them"
         )
+    if not dry_run:
+        frame.project.insist_on_unreviewed(env, unreviewed)
     databases = frame.databases(services, engines)
     if len(databases) > 1 and not each_of_them:
         raise UsageError(

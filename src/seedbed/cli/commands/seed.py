@@ -6,6 +6,7 @@ import click
 
 from seedbed.cli import options
 from seedbed.cli.frame import Frame, framed
+from seedbed.errors import ExitCode
 
 
 @click.command("seed")
@@ -45,4 +46,5 @@ def command(
     wanted = [SeedKind(each) for each in kinds] or default
     with frame.reaching(env, frame.databases(services, engines), wait=wait) as reach:
         outcome = frame.project.seed(reach, wanted)
-    frame.finish(reach, outcome, seed_text(reach.events))
+    said = seed_text(reach.events) if outcome.exit_code is ExitCode.DONE or outcome.changed else []
+    frame.finish(reach, outcome, said)

@@ -128,7 +128,7 @@ class _Walk:
                 self._running.target,
                 self._migration.version,
                 done,
-                max(total, done),
+                total if done <= total else 0,  # the statistics may know less than we do
                 "rows",
                 f"up to {self._backfill.key} {batch.last}",
             )

@@ -392,7 +392,7 @@ def _script_failed(script: Script, text: str, error: ServerError) -> SeedbedErro
     if error.was_canceled:
         return _interrupted(script.path)
     return StepFailed(
-        f"{script.path} failed: {error}", because=error.because(), try_="nothing of the dataset stayed", at=at
+        f"the seed failed: {error}", because=error.because(), try_="nothing of the dataset stayed", at=at
     )
 
 
@@ -426,7 +426,7 @@ def _refused(
     more = [diag.message_detail, diag.message_hint and f"hint: {diag.message_hint}"]
     because = "; ".join(each for each in ((said, *more) if what else more) if each)
     return StepFailed(
-        what or f"{at.path} failed: {said}",
+        what or f"the seed failed: {said}",
         because=because or f"SQLSTATE {error.sqlstate}",
         try_="mend the seed and run the same command again; nothing of the dataset stayed",
         at=at,

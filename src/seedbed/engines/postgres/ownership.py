@@ -176,10 +176,9 @@ def _is_shared(connection: Connection[tuple[Any, ...]], address: Address) -> boo
     other = open_connection(address)
     try:
         ours = _server_process(connection)
-        other.execute("BEGIN")
-        theirs = {_server_process(other)}
+        theirs = {_server_process(other, "BEGIN; ")}
         still_ours = _server_process(connection)
-        other.execute("COMMIT")
+        theirs |= {_server_process(other, "COMMIT; ")}
         theirs |= {_server_process(other) for _ in range(_LAPS)}
         return ours in theirs or still_ours != ours or len(theirs) > 1
     finally:
@@ -187,25 +186,30 @@ def _is_shared(connection: Connection[tuple[Any, ...]], address: Address) -> boo
             other.close()
 
 
-def _server_process(connection: Connection[tuple[Any, ...]]) -> int:
-    """Return which server process answers. Raises LeaseNotExclusive if none does for some seconds.
+def _server_process(connection: Connection[tuple[Any, ...]], before: str = "") -> int:
+    """Return which server process answers. Raises LeaseNotExclusive if none does for some seconds."""
+    try:
+        connection.pgconn.send_query(f"{before}{_SERVER_PROCESS}".encode())
+        connection.wait(generators.send(connection.pgconn))
+        with DefaultSelector() as selector:
+            selector.register(connection.fileno(), EVENT_READ)
+            if not selector.select(_PATIENCE):
+                # It has no second session to give, or somebody else has ours: which of the two, nobody can say.
+                raise _undecided(f"it gave no session to the shortest of queries within {_PATIENCE:.0f} s")
+        answers = connection.wait(generators.fetch_many(connection.pgconn))
+    except psycopg.Error as error:
+        raise _undecided(" ".join(str(error).split())) from None
+    if not answers[-1].ntuples:
+        raise _undecided(" ".join((answers[-1].error_message or b"").decode("utf-8", "replace").split()))
+    return int(answers[-1].get_value(0, 0) or 0)
 
-    The pool has no second session to give then, or somebody else has ours: which of the two, nobody can say.
-    """
-    connection.pgconn.send_query(_SERVER_PROCESS.encode())
-    connection.wait(generators.send(connection.pgconn))
-    with DefaultSelector() as selector:
-        selector.register(connection.fileno(), EVENT_READ)
-        answered = selector.select(_PATIENCE)
-    result = connection.wait(generators.fetch_many(connection.pgconn))[0] if answered else None
-    number = result.get_value(0, 0) if result and result.ntuples else None
-    if number is None:
-        raise LeaseNotExclusive(
-            "a connection pooler leaves us waiting, so nobody can tell whether our session is ours alone",
-            because=f"it gave no session to the shortest of queries within {_PATIENCE:.0f} s",
-            try_="connect to PostgreSQL itself",
-        )
-    return int(number)
+
+def _undecided(because: str) -> LeaseNotExclusive:
+    return LeaseNotExclusive(
+        "a connection pooler stands before the server, and nobody can tell whether our session is ours alone",
+        because=because,
+        try_="connect to PostgreSQL itself",
+    )
 
 
 def _not_arrived(connection: Connection[tuple[Any, ...]], address: Address) -> str:

@@ -1,0 +1,31 @@
+"""The promises of `engines.base`, checked. Every test is a sentence; none of them knows which engine it tests."""
+
+from __future__ import annotations
+
+from seedbed.testing.contracts.apply import ApplyContract
+from seedbed.testing.contracts.engine import EngineContract
+from seedbed.testing.contracts.history import HistoryContract
+from seedbed.testing.contracts.lease import LeaseContract
+from seedbed.testing.contracts.load import LoadContract
+from seedbed.testing.contracts.optional import (
+    AtomicLoadContract,
+    ResetContract,
+    SchemaContract,
+    ScriptContract,
+    UnlockContract,
+)
+from seedbed.testing.contracts.resume import ResumeContract
+
+__all__ = [
+    "ApplyContract",
+    "AtomicLoadContract",
+    "EngineContract",
+    "HistoryContract",
+    "LeaseContract",
+    "LoadContract",
+    "ResetContract",
+    "ResumeContract",
+    "SchemaContract",
+    "ScriptContract",
+    "UnlockContract",
+]

@@ -1,0 +1,95 @@
+"""The contract of a target's history."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from seedbed.errors import Refused, Unreachable
+from seedbed.model.history import Revision, State
+from seedbed.model.migration import Phase
+from seedbed.testing.bench import Bench, ignore, owner
+from seedbed.testing.contracts.base import Contract
+from seedbed.testing.runner import Order
+
+
+class HistoryContract(Contract):
+    """What a target remembers."""
+
+    def test_a_fresh_target_has_an_empty_history(self, bench: Bench) -> None:
+        history = bench.history()
+        assert history.identity is None
+        assert history.revisions == ()
+
+    def test_reading_leaves_a_fresh_target_as_it_is(self, bench: Bench) -> None:
+        bench.history()
+        assert bench.history().identity is None
+        assert not bench.made()
+        assert not bench.audit()
+
+    def test_the_stamp_is_there_for_every_session_after_it(self, bench: Bench) -> None:
+        with bench.connect() as session, session.lease(owner("ana"), wait=0, listener=ignore) as lease:
+            lease.stamp(bench.identity)
+            assert lease.history().identity == bench.identity
+        assert bench.history().identity == bench.identity
+
+    def test_stamping_again_with_the_same_identity_changes_nothing(self, bench: Bench) -> None:
+        with bench.lease() as (_, lease):
+            lease.stamp(bench.identity)
+        assert bench.history().identity == bench.identity
+
+    def test_nobody_answering_is_unreachable(self, bench: Bench) -> None:
+        nowhere = Order(bench.harness.entry_point, bench.harness.nowhere(), dict(bench.harness.options))
+        with pytest.raises(Unreachable), bench.engine.connect(nowhere.target):
+            pass
+
+    def test_the_server_says_what_it_is(self, bench: Bench) -> None:
+        with bench.connect() as session:
+            assert session.server.strip()
+
+    def test_the_address_shows_no_secret(self, bench: Bench) -> None:
+        address = bench.engine.address(bench.facts, bench.target.database.options)
+        for secret in address.secrets:
+            assert not secret or secret.reveal() not in str(address)
+
+    def test_a_format_newer_than_ours_is_refused(self, bench: Bench) -> None:
+        text = bench.text(bench.harness.creates("users"))
+        bench.apply(text)
+        bench.harness.age_history(bench.facts)
+        with pytest.raises(Refused), bench.connect() as session:
+            session.history()
+        with pytest.raises(Refused):
+            bench.apply(text, bench.text(bench.harness.creates("orders")))
+        assert set(bench.made()) == {"users"}
+
+    def test_record_writes_a_revision_as_it_is_and_an_audit_line(self, bench: Bench) -> None:
+        revision = Revision("20250101000000", "before_us", "0" * 64, Phase.CONTRACT, owner="ana")
+        with bench.lease() as (_, lease):
+            lease.record(revision, actor="ana@example.org", because="it was there before seedbed")
+        found = bench.history().revision(revision.version)
+        assert found is not None
+        assert replace(found, applied_at=None, duration_ms=0) == revision
+        self._is_audited(bench, revision.version, "ana@example.org", "it was there before seedbed")
+
+    def test_record_replaces_what_is_there(self, bench: Bench) -> None:
+        text = bench.text(bench.harness.creates("users"))
+        bench.apply(text)
+        with bench.lease() as (_, lease):
+            before = lease.history().revision(text.version)
+            assert before is not None
+            lease.record(replace(before, checksum="1" * 64), actor="ana", because="only a comment changed")
+        found = bench.revision(text)
+        assert found is not None
+        assert (found.checksum, found.name, found.state) == ("1" * 64, before.name, State.APPLIED)
+
+    def test_forget_removes_a_version_and_leaves_an_audit_line(self, bench: Bench) -> None:
+        first, second = bench.texts(bench.harness.creates("users"), bench.harness.creates("orders"))
+        bench.apply(first, second)
+        with bench.lease() as (_, lease):
+            lease.forget(second.version, actor="ana@example.org", because="orders were dropped by hand")
+        assert bench.applied == [first.version]
+        assert set(bench.made()) == {"users", "orders"}
+        self._is_audited(bench, second.version, "ana@example.org", "orders were dropped by hand")
+
+    def _is_audited(self, bench: Bench, *words: str) -> None:
+        assert any(all(word in line for word in words) for line in bench.audit()), bench.audit()

@@ -1,0 +1,67 @@
+"""The contract of seeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from seedbed.errors import LeaseLost, StepFailed
+from seedbed.model.seed import Rows
+from seedbed.testing.bench import Bench, dataset, rows
+from seedbed.testing.contracts.base import Contract
+
+
+class LoadContract(Contract):
+    """Seeds as rows."""
+
+    def test_loading_counts_what_it_did(self, bench: Bench) -> None:
+        self._table(bench)
+        part = rows("users", (1, "ana"), (2, "ben"))
+        assert self._load(bench, part) == [(part.path, 2, 0, 0)]
+        changed = rows("users", (1, "ana"), (2, "benjamin"), (3, "eve"))
+        assert self._load(bench, changed) == [(part.path, 1, 1, 1)]
+        assert self._names(bench) == {1: "ana", 2: "benjamin", 3: "eve"}
+
+    def test_loading_again_changes_nothing(self, bench: Bench) -> None:
+        self._table(bench)
+        part = rows("users", (1, "ana"), (2, "ben"))
+        self._load(bench, part)
+        before = sorted(map(str, bench.rows("users")))
+        assert self._load(bench, part) == [(part.path, 0, 0, 2)]
+        assert sorted(map(str, bench.rows("users"))) == before
+
+    def test_loading_leaves_columns_that_it_does_not_name(self, bench: Bench) -> None:
+        self._table(bench)
+        self._load(bench, rows("users", (1, "ana")))
+        bench.apply(bench.text(bench.harness.backfill("users", 10)))
+        assert self._load(bench, rows("users", (1, "anna"))) == [("seeds/users.csv", 0, 1, 0)]
+        assert [each["visits"] for each in bench.rows("users")] == [1]
+
+    def test_loading_nothing_is_nothing(self, bench: Bench) -> None:
+        self._table(bench)
+        assert self._load(bench, rows("users")) == [("seeds/users.csv", 0, 0, 0)]
+        with bench.lease() as (_, lease):
+            assert list(lease.load(dataset())) == []
+
+    def test_rows_that_the_server_refuses_say_which_file(self, bench: Bench) -> None:
+        with pytest.raises(StepFailed) as caught:
+            self._load(bench, rows("no_such_table", (1, "ana")))
+        assert "seeds/no_such_table.csv" in str(caught.value)
+
+    def test_a_lost_lease_loads_nothing(self, bench: Bench) -> None:
+        self._table(bench)
+        with bench.lease() as (_, lease):
+            bench.break_lease()
+            with pytest.raises(LeaseLost):
+                list(lease.load(dataset(rows("users", (1, "ana")))))
+        assert not bench.rows("users")
+
+    def _table(self, bench: Bench) -> None:
+        bench.apply(bench.text(bench.harness.creates("users")))
+
+    def _names(self, bench: Bench) -> dict[object, object]:
+        return {each["id"]: each["name"] for each in bench.rows("users")}
+
+    def _load(self, bench: Bench, *parts: Rows) -> list[tuple[str, int, int, int]]:
+        with bench.lease() as (_, lease):
+            loaded = list(lease.load(dataset(*parts)))
+        return [(each.part, each.inserted, each.updated, each.unchanged) for each in loaded]

@@ -1,0 +1,148 @@
+"""Contracts of what only some engines can do."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from seedbed.engines.base import Inspectable, Releasable, Resettable
+from seedbed.errors import LeaseLost, StepFailed
+from seedbed.model.migration import Source, Work
+from seedbed.model.seed import Script
+from seedbed.testing.bench import Bench, dataset, rows
+from seedbed.testing.contracts.base import Contract
+from seedbed.testing.harness import ScriptHarness
+
+
+class AtomicLoadContract(Contract):
+    """For engines whose seeds stay as a whole or not at all."""
+
+    def test_a_part_that_fails_takes_the_parts_before_it_with_it(self, bench: Bench) -> None:
+        bench.apply(bench.text(bench.harness.creates("users")))
+        parts = dataset(rows("users", (1, "ana")), rows("no_such_table", (1, "ana")))
+        with bench.lease() as (_, lease), pytest.raises(StepFailed):
+            list(lease.load(parts))
+        assert not bench.rows("users")
+
+
+class ScriptContract(Contract):
+    """For engines whose seeds may be scripts in their own language; the harness is a `ScriptHarness` too."""
+
+    def test_a_script_may_run_again(self, bench: Bench) -> None:
+        harness = bench.harness
+        assert isinstance(harness, ScriptHarness)
+        bench.apply(bench.text(harness.creates("users")))
+        path = f"seeds/users{harness.script_suffix}"
+        part = Script(path, Source(path, harness.script_suffix, harness.script("users").encode()))
+        for _ in range(2):
+            with bench.lease() as (_, lease):
+                loaded = list(lease.load(replace(dataset(), parts=(part,))))
+            assert [each.part for each in loaded] == [path]
+        assert [each["id"] for each in bench.rows("users")] == [7]
+
+
+class ResetContract(Contract):
+    """For engines that are `Resettable`."""
+
+    def test_reset_removes_everything_and_says_what(self, bench: Bench) -> None:
+        texts = bench.texts(bench.harness.creates("users"), bench.harness.adds("users"))
+        bench.apply(*texts)
+        with bench.lease() as (_, lease):
+            assert isinstance(lease, Resettable)
+            assert lease.reset().strip()
+        assert not bench.made()
+        assert bench.history().identity is None
+        assert bench.history().revisions == ()
+
+    def test_after_a_reset_everything_can_be_applied_again(self, bench: Bench) -> None:
+        texts = bench.texts(bench.harness.creates("users"), bench.harness.adds("users"))
+        bench.apply(*texts)
+        before = bench.state()
+        with bench.lease() as (_, lease):
+            assert isinstance(lease, Resettable)
+            lease.reset()
+        bench.apply(*texts)
+        assert bench.state() == before
+
+    def test_resetting_an_empty_target_is_no_error(self, bench: Bench) -> None:
+        with bench.lease() as (_, lease):
+            assert isinstance(lease, Resettable)
+            lease.reset()
+        assert bench.history().identity is None
+
+    def test_a_lost_lease_resets_nothing(self, bench: Bench) -> None:
+        bench.apply(bench.text(bench.harness.creates("users")))
+        with bench.lease() as (_, lease):
+            assert isinstance(lease, Resettable)
+            bench.break_lease()
+            with pytest.raises(LeaseLost):
+                lease.reset()
+        assert set(bench.made()) == {"users"}
+
+
+class SchemaContract(Contract):
+    """For engines that are `Inspectable`."""
+
+    def test_the_schema_of_an_empty_target_is_the_same_with_a_history_and_without(self, bench: Bench) -> None:
+        before = self._schema(bench)
+        with bench.lease():
+            pass
+        assert self._schema(bench) == before
+
+    def test_the_schema_is_sorted_and_knows_what_was_made(self, bench: Bench) -> None:
+        empty = self._schema(bench)
+        bench.apply(*bench.texts(bench.harness.creates("users"), bench.harness.creates("orders")))
+        schema = self._schema(bench)
+        assert schema == sorted(schema)
+        assert all("\n" not in line for line in schema)
+        for thing in ("users", "orders"):
+            assert any(thing in line for line in set(schema) - set(empty))
+
+    def test_the_same_migrations_make_the_same_schema(self, bench: Bench) -> None:
+        other = Bench(bench.harness)
+        for each in (bench, other):
+            each.apply(*each.texts(bench.harness.creates("users"), bench.harness.probeable("extra", "users")))
+        assert self._schema(bench) == self._schema(other)
+
+    def test_down_brings_the_schema_back(self, bench: Bench) -> None:
+        first, second = bench.texts(bench.harness.creates("users"), bench.harness.creates("orders"))
+        bench.apply(first)
+        before = self._schema(bench)
+        bench.apply(first, second)
+        assert self._schema(bench) != before
+        bench.revert(second)
+        assert self._schema(bench) == before
+
+    def _schema(self, bench: Bench) -> list[str]:
+        with bench.connect() as session:
+            assert isinstance(session, Inspectable)
+            return list(session.schema())
+
+
+class UnlockContract(Contract):
+    """For engines that are `Releasable`."""
+
+    def test_unlock_ends_the_holder_and_says_who_that_was(self, bench: Bench) -> None:
+        text = bench.text(bench.harness.creates("users"))
+        with bench.lease("ana@laptop") as (_, lease):
+            assert "ana@laptop" in self._unlock(bench)
+            with pytest.raises(LeaseLost):
+                list(lease.apply([Work(bench.migration(text))]))
+        assert bench.history().revisions == ()
+        assert any("eve@desk" in line for line in bench.audit())
+
+    def test_after_unlock_the_lease_is_free(self, bench: Bench) -> None:
+        with bench.runner(stop_at="lease_taken") as runner:
+            runner.wait_until_stopped()
+            self._unlock(bench)
+            with bench.lease("eve", wait=5):
+                pass
+
+    def test_unlock_with_nobody_there_is_nothing(self, bench: Bench) -> None:
+        assert self._unlock(bench) == ""
+        assert not bench.audit()
+
+    def _unlock(self, bench: Bench) -> str:
+        with bench.connect() as session:
+            assert isinstance(session, Releasable)
+            return session.unlock(actor="eve@desk")

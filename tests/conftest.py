@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,3 +55,11 @@ def postgres_database(postgres_server: EmbeddedServer, new_database: Callable[[]
 def files(tmp_path: Path) -> ProjectFiles:
     """An empty project of one service `user` with one PostgreSQL database."""
     return ProjectFiles(tmp_path)
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A directory whose path is short enough for the sandbox's socket, and that the sandbox's user may pass."""
+    with tempfile.TemporaryDirectory(prefix="seedbed-t-", dir="/tmp") as path:
+        Path(path).chmod(0o755)
+        yield Path(path)

@@ -241,16 +241,11 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def role(server: EmbeddedServer, attributes: str = "") -> Iterator[str]:
-    """Yield a role that may log in; it and what it owns are dropped afterwards."""
+def role(server: EmbeddedServer, database: str, attributes: str = "") -> Iterator[str]:
+    """Yield a role that may log in; it and what it owns in `database` are dropped afterwards."""
     name = f"r_{uuid.uuid4().hex[:12]}"
-    with connected(server, "postgres") as connection:
+    with connected(server, database) as connection:
         connection.execute(f"CREATE ROLE {name} LOGIN {attributes}".encode())
     yield name
-    with connected(server, "postgres") as connection:
-        databases = connection.execute("SELECT datname FROM pg_database WHERE datallowconn").fetchall()
-    for (database,) in databases:
-        with suppress(psycopg.OperationalError), connected(server, database) as connection:
-            connection.execute(f"DROP OWNED BY {name} CASCADE".encode())
-    with connected(server, "postgres") as connection:
-        connection.execute(f"DROP ROLE {name}".encode())
+    with connected(server, database) as connection:
+        connection.execute(f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}".encode())

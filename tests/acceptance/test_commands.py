@@ -373,11 +373,11 @@ def test_json_never_prompts_and_stdout_is_one_document(files: ProjectFiles, seed
     assert json.loads(ran.out)["exit_code"] == 0
 
 
-def test_the_sandbox_needs_no_variables_and_keeps_its_data_between_commands(tmp_path: Path) -> None:
-    files = ProjectFiles(tmp_path)
+def test_the_sandbox_needs_no_variables_and_keeps_its_data_between_commands(short_path: Path) -> None:
+    files = ProjectFiles(short_path)
     files.tables(2)
-    assert run(tmp_path, "apply", "-e", "sandbox").code == 0
-    status = run(tmp_path, "status", "-e", "sandbox", "--exit-code")
+    assert run(short_path, "apply", "-e", "sandbox").code == 0
+    status = run(short_path, "status", "-e", "sandbox", "--exit-code")
     assert status.code == 0, status.everything
 
 

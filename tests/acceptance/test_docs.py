@@ -18,7 +18,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -184,14 +183,6 @@ class Reader:
         where = f"{name_of(self.page)}:{step.line}: {step.command}"
         assert done.returncode == 0 or step.may_fail, f"{where}\n{done.stdout}{done.stderr}"
         compare(self.page, step, done.stdout, done.stderr)
-
-
-@pytest.fixture
-def short_path() -> Iterator[Path]:
-    """A directory whose path is short enough for the sandbox's socket, and that the sandbox's user may pass."""
-    with tempfile.TemporaryDirectory(prefix="docs-", dir="/tmp") as path:
-        Path(path).chmod(0o755)
-        yield Path(path)
 
 
 @pytest.mark.slow

@@ -216,7 +216,7 @@ def test_a_role_without_rights_is_told_so_and_it_is_no_bug(
     postgres_server: EmbeddedServer, database: str, files: ProjectFiles
 ) -> None:
     files.tables(1)
-    with role(postgres_server) as name:
+    with role(postgres_server, database) as name:
         env = {**variables(postgres_server, database), "DB_USER": name}
         ran = run(files.root, "apply", "-e", "staging", env=env)
     assert ran.code == 7, ran.everything

@@ -100,7 +100,7 @@ table public.days_2024 partition of public.days FOR VALUES FROM ('2024-01-01') T
 table public.lost unlogged
 table public.users row security
 trigger on public.users CREATE TRIGGER touched BEFORE UPDATE ON public.users FOR EACH ROW EXECUTE FUNCTION public.touch() disabled
-"""  # noqa: E501  one line per fact
+"""
 
 
 @pytest.fixture

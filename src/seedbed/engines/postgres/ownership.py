@@ -177,6 +177,8 @@ def _is_shared(connection: Connection[tuple[Any, ...]], address: Address) -> boo
     try:
         ours = _server_process(connection)
         theirs = {_server_process(other, "BEGIN; ")}
+        if ours in theirs:
+            return True
         still_ours = _server_process(connection)
         theirs |= {_server_process(other, "COMMIT; ")}
         theirs |= {_server_process(other) for _ in range(_LAPS)}

@@ -159,6 +159,7 @@ class TargetSkipped(Event, frozen=True):
     versions: tuple[str, ...] = ()
 
 
+KINDS: tuple[type[Event], ...] = tuple(Event.__subclasses__())  # all that there are; tests may add their own
 Listener = Callable[[Event], None]
 
 

@@ -376,6 +376,8 @@ PINNED = {
 }
 
 
+
+
 def recorded(site: Site, table: str) -> dict[str, object]:
     with connected(site.server, site.database) as connection:
         cursor = connection.execute(f"SELECT * FROM public.{table}".encode())
@@ -436,6 +438,7 @@ def test_session_settings_as_pg_dump_writes_them_do_not_leak_into_the_next_file(
         ("", "SET ROLE {role}"),
         ("", "SET SESSION AUTHORIZATION {role}"),
         ("transaction:false", "SET ROLE {role}"),
+        ("transaction:false", "SET SESSION AUTHORIZATION {role}"),
     ],
 )
 def test_a_role_that_a_file_takes_on_does_not_leak_into_the_next_file(

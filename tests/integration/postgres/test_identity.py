@@ -1,0 +1,146 @@
+"""A target that is not the one that was meant is found out before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from seedbed.engines.postgres.embedded import EmbeddedServer
+from tests.projects import ProjectFiles, Ran, run, variables
+from tests.wire import connected, free_port, snapshot
+
+CSV = "id\n1\n"
+
+
+@pytest.fixture
+def database(new_database: Callable[[], str]) -> str:
+    return new_database()
+
+
+@pytest.fixture
+def site(files: ProjectFiles, postgres_server: EmbeddedServer, database: str) -> Site:
+    files.tables(1)
+    files.seed("t1.csv", CSV, kind="fixture")
+    files.seed("t1.csv", CSV, kind="reference")
+    return Site(files, postgres_server, database)
+
+
+class Site:
+    """A project with a table and seeds for it, and the database that the variables point at."""
+
+    def __init__(self, files: ProjectFiles, server: EmbeddedServer, database: str) -> None:
+        self.files, self.server, self.database = files, server, database
+        self.env = variables(server, database)
+
+    def run(self, *arguments: str) -> Ran:
+        return run(self.files.root, *arguments, env=self.env)
+
+    def refused_untouched(self, *arguments: str) -> str:
+        """Return what a command says that has to be refused, and has to leave everything as it is."""
+        before = snapshot(self.server, self.database)
+        ran = self.run(*arguments)
+        assert ran.code == 3, ran.everything
+        assert "Traceback" not in ran.err
+        assert snapshot(self.server, self.database) == before
+        return ran.everything
+
+
+def test_the_first_apply_stamps_and_the_next_one_compares(site: Site) -> None:
+    assert "stamped as user/postgres of sample in staging" in site.run("apply", "-e", "staging").everything
+    assert site.run("apply", "-e", "staging").code == 0
+    status = site.run("status", "-e", "staging", "--json").document
+    assert status["databases"][0]["identity"] == "user/postgres of sample in staging"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["apply"],
+        ["apply", "--dry-run"],
+        ["plan"],
+        ["status"],
+        ["revert"],
+        ["seed"],
+        ["seed", "--kind", "fixture"],
+        ["reset", "--yes"],
+        ["repair", "20260101000001", "--forget"],
+        ["repair", "--unlock"],
+        ["doctor"],
+    ],
+    ids=" ".join,
+)
+def test_another_environment_s_database_is_refused_by_every_command_before_anything_is_touched(
+    site: Site, command: list[str]
+) -> None:
+    assert site.run("apply", "-e", "staging").code == 0
+    site.files.tables(2)
+    said = site.refused_untouched(*command, "-e", "dev-ana")
+    assert "is not user/postgres of sample in dev-ana" in said
+    assert "it is stamped as user/postgres of sample in staging" in said
+    assert "nothing was touched" in said
+
+
+def test_another_service_s_database_is_refused(site: Site) -> None:
+    assert site.run("apply", "-e", "dev-ana").code == 0
+    site.files.manifest(["payment"])
+    site.files.tables(1, service="payment")
+    said = site.refused_untouched("apply", "-e", "dev-ana", "-s", "payment")
+    assert "it is stamped as user/postgres of sample in dev-ana" in said
+
+
+def test_another_platform_s_database_is_refused(site: Site) -> None:
+    assert site.run("apply", "-e", "dev-ana").code == 0
+    manifest = site.files.root / "seedbed.toml"
+    manifest.write_text(manifest.read_text().replace('name = "sample"', 'name = "other"'))
+    assert "user/postgres of sample in dev-ana" in site.refused_untouched("apply", "-e", "dev-ana")
+
+
+def test_one_foreign_target_among_several_keeps_all_of_them_from_being_touched(
+    site: Site, new_database: Callable[[], str]
+) -> None:
+    assert site.run("apply", "-e", "staging").code == 0
+    site.files.manifest(["payment", "user"])
+    site.files.tables(1, service="payment")
+    good = new_database()
+    site.env = {**variables(site.server, site.database, "USER_"), **variables(site.server, good, "PAYMENT_")}
+    before = snapshot(site.server, good)
+    site.refused_untouched("apply", "-e", "dev-ana")
+    assert snapshot(site.server, good) == before
+
+
+@pytest.mark.parametrize(
+    "command", [["reset", "--yes"], ["seed"], ["seed", "--kind", "fixture"]], ids=" ".join
+)
+def test_a_target_that_nobody_knows_is_neither_emptied_nor_seeded(site: Site, command: list[str]) -> None:
+    with connected(site.server, site.database) as connection:
+        connection.execute("CREATE TABLE t1 (id bigint PRIMARY KEY)")
+    said = site.refused_untouched(*command, "-e", "dev-ana")
+    assert "nobody knows which database" in said
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_reset_is_refused_outside_ephemeral_environments_whatever_is_said(
+    site: Site, environment: str
+) -> None:
+    assert site.run("apply", "-e", environment, "--unreviewed").code == 0
+    said = site.refused_untouched("reset", "-e", environment, "--yes")
+    assert "is not an ephemeral environment" in said
+    assert "compiled in" in said
+
+
+def test_reset_is_refused_before_the_target_is_even_asked(site: Site) -> None:
+    site.env |= {"DB_HOST": "127.0.0.1", "DB_PORT": str(free_port())}
+    assert site.run("reset", "-e", "staging", "--yes").code == 3
+
+
+def test_fixtures_are_refused_where_it_is_protected(site: Site) -> None:
+    assert site.run("apply", "-e", "prod", "--unreviewed").code == 0
+    assert "reference data only" in site.refused_untouched("seed", "-e", "prod", "--kind", "fixture")
+
+
+def test_what_is_stamped_as_ours_is_seeded_and_emptied(site: Site) -> None:
+    assert site.run("apply", "-e", "dev-ana").code == 0
+    assert site.run("seed", "-e", "dev-ana").code == 0
+    assert site.run("reset", "-e", "dev-ana", "--yes").code == 0
+    assert snapshot(site.server, site.database) == []

@@ -39,6 +39,7 @@ SETTINGS = ("fsync", "full_page_writes", "synchronous_commit", "wal_level", "sha
 ENVIRONMENT = "dev-bench"
 DATABASES = 50
 MIGRATIONS_EACH = 20
+SHORT = 20  # rounds at least, for what takes less than a second: its ratios spread more
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +161,12 @@ class Bench:
             "alembic": Program("alembic", alembic, root / "alembic", {"BENCH_URL": url}),
         }
 
-    def turns(self, names: Sequence[str], run: Callable[[str], Spent]) -> dict[str, list[Spent]]:
-        """Let `names` take turns for all rounds, after a turn each that does not count."""
+    def turns(
+        self, names: Sequence[str], run: Callable[[str], Spent], *, least: int = 0
+    ) -> dict[str, list[Spent]]:
+        """Let `names` take turns for all rounds, `least` of them, after a turn each that does not count."""
         spent: dict[str, list[Spent]] = {name: [] for name in names}
-        for round_ in range(self.rounds + 1):
+        for round_ in range(max(self.rounds, least) + 1):
             for name in names:
                 each = run(name)
                 if round_:
@@ -193,7 +196,7 @@ class Bench:
                 "seedbed": self.programs(count, ours)["seedbed"],
                 "alembic": self.programs(count, theirs)["alembic"],
             }
-            spent = self.turns(tuple(programs), lambda name: programs[name].run())
+            spent = self.turns(tuple(programs), lambda name: programs[name].run(), least=SHORT)
         walls_of = {name: walls(each) for name, each in spent.items()}
         name = f"nothing to do, {count} migrations"
         return [compared(name, "s", walls_of["seedbed"], "Alembic", walls_of["alembic"], 1 / 3)]
@@ -213,7 +216,7 @@ class Bench:
             programs = {"fifty": all_, "one": one}
             for each in programs.values():
                 each.run()
-            spent = self.turns(tuple(programs), lambda name: programs[name].run())
+            spent = self.turns(tuple(programs), lambda name: programs[name].run(), least=SHORT)
         name = f"{DATABASES} databases up to date"
         return [compared(name, "s", walls(spent["fifty"]), "one database", walls(spent["one"]), 3.0)]
 
@@ -242,9 +245,7 @@ class Bench:
             "seedbed": Program("seedbed", command("--help"), self.root),
             "click": Program("click", [sys.executable, "-c", "import click"], self.root),
         }
-        rounds, self.rounds = self.rounds, max(self.rounds, 20)
-        spent = self.turns(tuple(programs), lambda name: programs[name].run())
-        self.rounds = rounds
+        spent = self.turns(tuple(programs), lambda name: programs[name].run(), least=SHORT)
         ours, click = ([each.cpu for each in spent[name]] for name in ("seedbed", "click"))
         return [compared("seedbed --help", "s CPU", ours, "import click", click, 3.0)]
 
@@ -304,7 +305,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lines = measured(Bench(server, root / "work", asked.rounds), asked.only or NAMES)
     finally:
         shutil.rmtree(root, ignore_errors=True)
-    keep(facts, asked.rounds, lines)
+    if not asked.only:
+        keep(facts, asked.rounds, lines)
     return 0
 
 
@@ -319,7 +321,7 @@ def measured(bench: Bench, names: Sequence[str]) -> list[Line]:
 
 
 def keep(facts: Mapping[str, Any], rounds: int, lines: Sequence[Line]) -> None:
-    """Write the results beside this file; what was not measured this time is left out."""
+    """Write the results beside this file."""
     RESULTS.parent.mkdir(exist_ok=True)
     results = [{**asdict(line), "verdict": line.verdict} for line in lines]
     document = {**facts, "rounds": rounds, "results": results}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable
-from urllib.parse import quote, quote_plus
 
 MASK = "********"
 _SHORTEST = 4  # masking shorter values would shred ordinary words and hide nothing
@@ -40,48 +40,71 @@ class Secret:
 
 
 class Redactor:
-    """Replaces every known form of every known secret in text that is about to leave the process.
+    """Replaces every known secret, however it is spelled, in text that is about to leave the process.
 
     The second line of defence: no message is built from a secret in the first place, but drivers,
     servers and tracebacks quote what they were given.
     """
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
-        self._forms: list[str] = []
+        self._secrets: list[str] = []
+        self._pattern: re.Pattern[str] | None = None
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: Secret) -> None:
-        known = {*self._forms, *_forms(secret.reveal())}
-        self._forms = sorted(known, key=len, reverse=True)  # longest first: a form may contain another
+        value = secret.reveal()
+        if len(value) < _SHORTEST or value in self._secrets:
+            return
+        self._secrets = sorted([*self._secrets, value], key=len, reverse=True)  # one may contain another
+        self._pattern = None
 
     def __call__(self, text: str) -> str:
-        for form in self._forms:
-            if form in text:
-                text = text.replace(form, MASK)
-        return text
+        if not self._secrets:
+            return text
+        if self._pattern is None:  # compiled once, when all secrets are known
+            self._pattern = re.compile("|".join(form for each in self._secrets for form in _forms(each)))
+        return self._pattern.sub(MASK, text)
 
 
-def _forms(value: str) -> set[str]:
-    """Return the spellings in which `value` turns up: plain, URL, repr, JSON, shell, SQL, libpq, base64."""
-    if len(value) < _SHORTEST:
-        return set()
-    escaped = value.replace("\\", "\\\\")
-    spellings = {
-        value,
-        quote(value),
-        quote(value, safe=""),
-        quote_plus(value),
-        repr(value)[1:-1],
-        repr(value.encode())[2:-1],
-        escaped,
-        escaped.replace("'", "\\'"),
-        escaped.replace('"', '\\"'),
-        value.replace("'", "''"),
-        value.replace("'", "'\\''"),
-    }
-    spellings |= {quote(value, safe="").lower(), quote(value).lower()} - {value.lower()}
-    return {form for form in spellings | _base64_cores(value.encode()) if len(form) >= _SHORTEST}
+def _forms(value: str) -> Iterable[str]:
+    """Return patterns for `value` as it is, for its spellings, and for base64 of what contains it."""
+    # Of quotes and blanks alone, the pattern would match anything.
+    if sum(map(str.isalnum, value)) >= _SHORTEST:
+        yield _spelled(value)
+    yield re.escape(value)
+    yield from map(re.escape, sorted(_base64_cores(value.encode("utf-8", "replace")), key=len, reverse=True))
+
+
+def _spelled(value: str) -> str:
+    """Return a pattern for `value` in a URL, a repr, JSON, SQL, a shell, or several of them inside each other.
+
+    Letters and digits stay what they are everywhere. Anything else may be escaped with a % or with backslashes,
+    quotes may be doubled as well, and a run of blanks may be as long as it likes, or gone from an end.
+    """
+    runs = re.findall(r"""[\\'"`]+|\s+|.""", value.strip(), re.DOTALL)
+    return "".join(_run(each) for each in runs)
+
+
+def _run(run: str) -> str:
+    first = run[0]
+    if first.isascii() and first.isalnum():
+        return first
+    if first.isspace():
+        return r"(?:\s|\+|%20|%0[9ADad]|\\{1,4}[nrt])+"
+    if first in "\\'\"`":  # as one run: a pattern for each of them could match in too many ways
+        return r"""(?:[\\'"`]|%5[Cc]|%2[27]|%60)+"""
+    raw = first.encode("utf-8", "replace")
+    units = first.encode("utf-16-be", "replace")
+    escapes = [
+        re.escape(first),
+        "".join(f"%{byte:02x}" for byte in raw),
+        "".join(rf"\\{{1,4}}x{byte:02x}" for byte in raw),
+        rf"\\{{1,4}}x{ord(first):02x}",
+        rf"\\{{1,4}}U{ord(first):08x}",
+        "".join(rf"\\{{1,4}}u{units[at : at + 2].hex()}" for at in range(0, len(units), 2)),
+    ]
+    return rf"\\{{0,4}}(?i:{'|'.join(escapes)})"
 
 
 def _base64_cores(raw: bytes) -> set[str]:

@@ -376,8 +376,6 @@ PINNED = {
 }
 
 
-
-
 def recorded(site: Site, table: str) -> dict[str, object]:
     with connected(site.server, site.database) as connection:
         cursor = connection.execute(f"SELECT * FROM public.{table}".encode())

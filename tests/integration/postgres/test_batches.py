@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from seedbed.engines.postgres import batches, messages
@@ -13,7 +15,7 @@ from seedbed.engines.postgres.engine import PostgresEngine
 from seedbed.model.event import Noticed, Retrying, TargetFailed, WorkStarted
 from seedbed.model.migration import Migration, MigrationFile, Phase, Step
 from tests.platform import Connection, Place, at_retry, options
-from tests.projects import ProjectFiles
+from tests.projects import ProjectFiles, run, variables
 
 
 @pytest.fixture
@@ -265,3 +267,29 @@ def test_reverting_goes_the_same_way_and_one_that_fails_keeps_its_record(
     place.execute("DROP VIEW rests_on")
     assert place.revert(to="0").code == 0
     assert tables(place) == []
+
+
+def test_each_migration_of_a_message_records_its_own_time(
+    files: ProjectFiles, postgres_server: EmbeddedServer, new_database: Callable[[], str]
+) -> None:
+    for number in range(1, 8):  # messages of one, two and four
+        files.migration(f"{number}_m", "SELECT pg_sleep(0.05);", "SELECT pg_sleep(0.05);")
+    database = new_database()
+    env = variables(postgres_server, database)
+    assert run(files.root, "apply", "-e", "dev-test", env=env).code == 0
+    with psycopg.connect(**postgres_server.dsn(database)) as connection:  # type: ignore[arg-type]
+        times = connection.execute(
+            "SELECT min(duration_ms), sum(duration_ms), extract(epoch FROM max(applied_at) - min(applied_at)) * 1000 "
+            "+ max(duration_ms) FROM seedbed.migrations_history"
+        ).fetchone()
+    assert times is not None
+    shortest, together, span = times
+    assert shortest >= 50
+    assert together <= span + 7, "times overlap: they were counted from the start of the message"
+    began = time.monotonic()
+    reverted = run(files.root, "revert", "-e", "dev-test", "--to", "0", "--json", env=env)
+    took = time.monotonic() - began
+    seconds = [each["seconds"] for each in reverted.document["events"] if each["event"] == "work_finished"]
+    assert len(seconds) == 7
+    assert min(seconds) >= 0.05
+    assert sum(seconds) <= took

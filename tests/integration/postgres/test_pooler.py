@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -71,6 +72,22 @@ def test_a_pool_that_lends_one_session_to_many_is_refused_and_keeps_no_lock(
         assert ran.code == 3, ran.everything
         assert "pooler" in ran.everything
         assert snapshot(postgres_server, database) == before
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_a_pool_whose_sessions_take_turns_is_refused_when_it_is_warm(
+    postgres_server: EmbeddedServer, database: str, size: int
+) -> None:
+    """The harder case: with as many sessions as clients, each may get its own again for a while."""
+    settings = {"server_round_robin": "1", "default_pool_size": str(size)}
+    with pgbouncer(postgres_server, "transaction", **IGNORED, **settings) as port, ExitStack() as stack:
+        place = pooled(postgres_server, database, port)
+        clients = [stack.enter_context(closing(open_connection(place))) for _ in range(size)]
+        for statement in ("BEGIN", "SELECT 1", "COMMIT"):
+            for client in clients:
+                client.execute(statement.encode())
+        with pytest.raises(LeaseNotExclusive, match="transaction mode"):
+            ownership.prove_exclusive(clients[0], place)
 
 
 def test_after_a_refusal_the_same_database_is_migrated_directly(

@@ -122,7 +122,7 @@ def _compose(run: Run, works: Sequence[Work]) -> _Message:
         local = settings(work.migration, local=True)
         head = f"BEGIN; {local}"
         body = step.body if step else ""
-        tail = _tail(run, work, step)
+        tail = _tail(run, work, step, parts[-1].work.migration.version if parts else "")
         start = length + len(head)
         parts.append(_Part(work, start, start + len(body), 1 + local.count(";")))
         pieces += (head, body, tail)
@@ -130,11 +130,14 @@ def _compose(run: Run, works: Sequence[Work]) -> _Message:
     return _Message("".join(pieces), parts)
 
 
-def _tail(run: Run, work: Work, step: Step | None) -> str:
-    """Return what follows a body. The line break ends a comment that the body may close with."""
+def _tail(run: Run, work: Work, step: Step | None, after: str) -> str:
+    """Return what follows a body. The line break ends a comment that the body may close with.
+
+    `after`: the version before this one in the message.
+    """
     reset = "" if step is None or step.keeps_session else f"{run.forget_session()}; "
     up = work.direction is Direction.UP
-    record = (run.table.applied if up else run.table.reverted)(work.migration, run.owner)
+    record = (run.table.applied if up else run.table.reverted)(work.migration, run.owner, after=after)
     return f"\n;{reset}{record}; COMMIT;\n"
 
 

@@ -66,7 +66,13 @@ LEFT JOIN {schema}.migrations_history AS h ON true
 ORDER BY lpad(h.version, 20, '0')
 """
 
-_ELAPSED = "extract(epoch FROM clock_timestamp() - transaction_timestamp()) * 1000"
+# Transactions that arrive in one message share its time as their start: from the second on, a migration began when
+# the one before it was recorded.
+_ARRIVAL = "transaction_timestamp()"
+
+
+def _milliseconds_since(began: str) -> str:
+    return f"extract(epoch FROM clock_timestamp() - {began}) * 1000"
 
 
 def quoted(text: str) -> str:
@@ -117,20 +123,35 @@ class HistoryTable:
         )
         connection.execute(f"BEGIN; {_DEFINITION.format(schema=self._prefix)} {stamp}; COMMIT".encode())
 
-    def applied(self, migration: Migration, owner: str) -> str:
-        """Return the statement that records `migration` as applied, inside its own transaction."""
+    def applied(self, migration: Migration, owner: str, *, after: str = "") -> str:
+        """Return the statement that records `migration` as applied; the statement returns milliseconds.
+
+        `after`: the version that was recorded just before, in the same message.
+        """
+        began = (
+            f"(SELECT applied_at FROM {self.table} WHERE version = {quoted(after)})" if after else _ARRIVAL
+        )
         values = (migration.version, migration.name, migration.checksum, migration.phase.value)
         return (
             f"INSERT INTO {self.table} (version, name, checksum, phase, state, direction, overtakes, owner, "
             f"duration_ms) VALUES ({', '.join(map(quoted, values))}, 'applied', 'up', "
             f"{quoted(','.join(migration.overtakes))}, {quoted(owner)}, "
-            f"{_ELAPSED}) RETURNING {_ELAPSED}"
+            f"{_milliseconds_since(began)}) RETURNING duration_ms"
         )
 
-    def reverted(self, migration: Migration, owner: str) -> str:
-        """Return the statements that take `migration` out of the history, inside its own transaction."""
+    def reverted(self, migration: Migration, owner: str, *, after: str = "") -> str:
+        """Return the statements that take `migration` out of the history; the last one returns milliseconds.
+
+        `after`: the version that was reverted just before, in the same message.
+        """
+        began = (
+            f"(SELECT max(at) FROM {self._prefix}.migrations_audit WHERE version = {quoted(after)})"
+            if after
+            else _ARRIVAL
+        )
         gone = f"DELETE FROM {self.table} WHERE version = {quoted(migration.version)}"
-        return f"{self.audit(owner, 'revert', migration.version, '')}; {gone} RETURNING {_ELAPSED}"
+        audit = self.audit(owner, "revert", migration.version, "")
+        return f"{audit}; {gone} RETURNING {_milliseconds_since(began)}"
 
     def started(self, work: Work, owner: str) -> str:
         """Return the statement that records the start of a work that does not fit into one transaction."""

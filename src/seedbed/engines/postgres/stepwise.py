@@ -23,7 +23,9 @@ from seedbed.model.event import StepProbed, WorkFinished, WorkProgressed
 from seedbed.model.history import Revision
 from seedbed.model.migration import Migration, Step, Work
 
-_AS_OURSELVES = "SET LOCAL session_authorization TO DEFAULT; SET LOCAL role TO DEFAULT"  # whatever the statements SET
+_AS_OURSELVES = (
+    "SET LOCAL session_authorization TO DEFAULT; SET LOCAL role TO DEFAULT"  # whatever the statements SET
+)
 
 
 def apply(running: Run, work: Work, revision: Revision | None) -> Iterator[Progress]:

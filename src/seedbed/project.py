@@ -185,14 +185,20 @@ class Project:
     # Reaching targets
 
     @contextmanager
-    def targets(self, environment: Environment, databases: Sequence[Database]) -> Iterator[list[Target]]:
-        """Yield the targets of `databases` in `environment`; the sandbox's servers run within this context."""
+    def targets(
+        self, environment: Environment, databases: Sequence[Database], *, beside: bool = False
+    ) -> Iterator[list[Target]]:
+        """Yield the targets of `databases` in `environment`; the sandbox's servers run within this context.
+
+        `beside`: they are looked at beside others that are selected, whose variables are not theirs.
+        """
         with ExitStack() as servers:
             if environment.is_sandbox:
                 pairs = [(str(each.id), self.engine(each.engine)) for each in databases]
                 facts: Mapping[str, Any] = servers.enter_context(sandbox.facts(pairs, self.home))
             else:
-                facts = variables.read([self._wanted(environment, each) for each in databases], self._environ)
+                wanted = [self._wanted(environment, each) for each in databases]
+                facts = variables.read(wanted, self._environ, beside=beside)
             yield [self._target(environment, each, facts[each.id]) for each in databases]
 
     def _wanted(self, environment: Environment, database: Database) -> variables.Wanted:
@@ -314,7 +320,7 @@ class Project:
 
     def _open_beside(self, reach: Reach, databases: Sequence[Database]) -> list[Connected]:
         try:
-            targets = reach.closing.enter_context(self.targets(reach.environment, databases))
+            targets = reach.closing.enter_context(self.targets(reach.environment, databases, beside=True))
         except UsageError as error:
             raise UsageError(
                 f"{databases[0].id} is not selected, but something pending comes after one of its migrations",

@@ -401,3 +401,21 @@ def test_what_another_database_came_after_is_not_reverted_alone_and_goes_last_wi
     assert both.code == 0, both.everything
     finished = [each["target"] for each in both.document["events"] if each["event"] == "work_finished"]
     assert finished == ["b/postgres", "a/postgres"]
+
+
+def test_a_database_that_is_only_looked_at_does_not_take_the_selected_ones_address(
+    tmp_path: Path, postgres_server: EmbeddedServer, new_database: Callable[[], str]
+) -> None:
+    files = ProjectFiles(tmp_path, ("a", "b"))
+    files.tables(1, service="a")
+    files.migration("1_y", "CREATE TABLE y (id int);", facts="after=a/postgres:20260101000001", service="b")
+    theirs = variables(postgres_server, new_database())
+    refused = run(tmp_path, "apply", "-e", "dev-test", "-s", "b", env=theirs)
+    assert refused.code == 2
+    assert "A_DB_HOST" in refused.err
+    told = {**theirs, **variables(postgres_server, new_database(), "A_")}
+    pending = run(tmp_path, "apply", "-e", "dev-test", "-s", "b", env=told)
+    assert pending.code == 2
+    assert "pending and not selected" in pending.err
+    assert run(tmp_path, "apply", "-e", "dev-test", "-s", "a", env=told).code == 0
+    assert run(tmp_path, "apply", "-e", "dev-test", "-s", "b", env=told).code == 0

@@ -22,18 +22,18 @@ class Wanted(Struct, frozen=True):
     known: Mapping[str, str]
 
 
-def read(wanted: Sequence[Wanted], environ: Mapping[str, str]) -> dict[str, Facts]:
-    """Return the facts of each database, by its id.
+def read(wanted: Sequence[Wanted], environ: Mapping[str, str], *, beside: bool = False) -> dict[str, Facts]:
+    """Return the facts of each database, by its id. `beside`: others are selected, and bare variables are theirs.
 
     A prefixed variable wins over a bare one; bare ones serve a single target only; an empty one says nothing.
     Raises UsageError that names every variable that is missing, and for a bare variable with several targets
     selected, unless each of them has its own.
     """
     given = {name: value for name, value in environ.items() if value}
-    alone = len(wanted) == 1
+    alone = len(wanted) == 1 and not beside
     found = {each.database: _facts(each, given, bare_allowed=alone) for each in wanted}
     missing = [line for each in wanted for line in _missing(each, found[each.database], alone=alone)]
-    if not alone and (bare := _bare_in_use(wanted, given)):
+    if not alone and not beside and (bare := _bare_in_use(wanted, given)):
         raise UsageError(
             f"{bare[0]} is set, but {len(wanted)} databases are selected",
             because="one address cannot be meant for all of them",

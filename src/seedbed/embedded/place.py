@@ -37,7 +37,7 @@ def settle(home: Path, *, room: str, longest_socket: str, identity: Identity) ->
         return Place(home, "")
     # /tmp first: TMPDIR changes with the shell, and the data would be lost sight of.
     # Being everybody's is provided for: see `own_directory`.
-    folders = [Path("/tmp"), Path(tempfile.gettempdir()), Path("/var/tmp")]  # noqa: S108
+    folders = [Path("/tmp"), Path(tempfile.gettempdir()), Path("/var/tmp")]  # noqa: S108  see above
     digest = hashlib.sha256(os.fsencode(os.path.realpath(home))).hexdigest()[:12]
     for folder in folders:
         candidate = folder / f"seedbed-{os.geteuid()}-{digest}"

@@ -78,7 +78,7 @@ docs: install ## the documentation, as a site
 	$(BIN)/zensical build --clean
 
 lock: ## lock the newest versions again, with their hashes; needs uv
-	$(UV) pip compile pyproject.toml --extra sandbox --group dev --universal --python-version 3.11 --upgrade \
+	$(UV) pip compile pyproject.toml --extra sandbox --extra cdk --group dev --universal --python-version 3.11 --upgrade \
 		--generate-hashes --only-binary :all: --no-annotate --custom-compile-command "make lock" --quiet -o $(LOCK)
 
 clean: ## remove what can be made again; .seedbed, which holds the sandbox's data, stays

@@ -13,9 +13,11 @@ from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from seedbed.aws.cloud import Cloud
+from seedbed.model.deployment import Change, Estimate, Template, Wave
 from seedbed.model.event import Event, Listener
 from seedbed.model.history import History, Identity, Owner, Revision
-from seedbed.model.migration import Migration, MigrationFile, Work
+from seedbed.model.migration import Migration, MigrationFile, Phase, Work
 from seedbed.model.secret import Secret
 from seedbed.model.seed import Dataset, Loaded
 from seedbed.model.target import Target
@@ -28,12 +30,14 @@ class Variable(Struct, frozen=True):
 
     Where one process serves several services, each has its own, prefixed: `USER_DB_HOST`.
     `required`: missing ones are named before anything is tried; `unless` names facts that stand in for it.
+    `shared`: the bare one serves all databases, as the variables of a cloud do.
     """
 
     name: str
     fact: str
     required: bool = False
     secret: bool = False
+    shared: bool = False
     unless: tuple[str, ...] = ()
     help: str = ""
 
@@ -182,4 +186,51 @@ class Diagnosable(Protocol):
 
     def diagnose(self, home: Path) -> Sequence[tuple[str, str]]:
         """Return (what, finding) pairs about this machine: binaries, versions, where the sandbox lives."""
+        ...
+
+
+@runtime_checkable
+class Deployable(Protocol):
+    """An engine whose schema is infrastructure: changed by updates of a stack, never by a migration."""
+
+    def waves(self, deployed: Template | None, wanted: Template, *, gate: Phase) -> Sequence[Wave]:
+        """Return the updates that lead from the `deployed` template (None: no stack yet) to the `wanted` one; pure.
+
+        Additions go through at `expand`, removals only at `contract`: at a lower gate what would be removed stays
+        in every template. No wave asks for more than one update of a stack may do. Raises Refused for what no
+        update can ever do, naming all of it and the way round.
+        """
+        ...
+
+    def cloud(self, address: Any) -> Cloud:
+        """Return the account, region and credentials that an address of this engine lies in."""
+        ...
+
+
+@runtime_checkable
+class Deployed(Protocol):
+    """A session on a database whose schema is infrastructure."""
+
+    def changes(self, gate: Phase) -> Sequence[Change]:
+        """Return how what is declared differs from what is live, as a deployment through `gate` would change it."""
+        ...
+
+    def unmet(self, migrations: Sequence[Migration]) -> Mapping[str, str]:
+        """Return, by version, what a migration needs and is not live: "index courses.by_teacher is being built"."""
+        ...
+
+    def settle(self, things: Sequence[str], *, timeout: float) -> Iterator[Progress]:
+        """Wait until `things` (a wave's `waits_for`) are ready, telling how far they are. Raises Unavailable."""
+        ...
+
+
+@runtime_checkable
+class Estimating(Protocol):
+    """A session that can say what migrations will cost, by looking at the target."""
+
+    def estimate(self, migrations: Sequence[Migration], *, sample: int) -> Sequence[Estimate]:
+        """Return one estimate for each migration that walks over data; others have none.
+
+        `sample`: how many items each is tried on, in memory, nothing being written; 0 looks at sizes only.
+        """
         ...

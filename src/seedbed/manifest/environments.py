@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from seedbed.errors import UsageError
-from seedbed.manifest.guess import did_you_mean
 from seedbed.model.environment import SANDBOX, Environment, EnvironmentPattern, is_ephemeral
 from seedbed.model.platform import Platform
+from seedbed.toml.guess import did_you_mean
 
 MAX_NAME = 32
 _NAME = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")  # it becomes part of DNS names, stack names and table names

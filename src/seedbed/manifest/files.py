@@ -12,10 +12,10 @@ from itertools import pairwise
 from pathlib import Path, PurePath
 
 from seedbed.errors import HistoryConflict, Location, ManifestError, MigrationFileError, SeedFileError
-from seedbed.manifest.text import printable, read, reason, shown
 from seedbed.model.migration import MigrationFile, Source, checksum
 from seedbed.model.platform import Database
 from seedbed.model.seed import SeedKind
+from seedbed.toml.text import printable, read, reason, shown
 
 SEED_SUFFIXES = (".csv", ".json", ".py")
 _NOISE = frozenset({"README.md", "__pycache__"})

@@ -9,11 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from seedbed.errors import ManifestError, UsageError
-from seedbed.manifest.credentials import refuse_secrets
 from seedbed.manifest.environments import broken_rule
-from seedbed.manifest.guess import suggestion
-from seedbed.manifest.lines import KeyPath
-from seedbed.manifest.problems import Unknown, convert, kind, refuse_unknown, unknown_keys
 from seedbed.manifest.sections import (
     ENVIRONMENT,
     IN_WORDS,
@@ -22,11 +18,16 @@ from seedbed.manifest.sections import (
     PlatformSection,
     ReferenceSection,
 )
-from seedbed.manifest.text import Text, dotted, key_text, printable, read
 from seedbed.model.environment import EnvironmentPattern
 from seedbed.model.platform import Database, Platform, Reference
+from seedbed.toml.credentials import refuse_secrets
+from seedbed.toml.guess import suggestion
+from seedbed.toml.lines import KeyPath
+from seedbed.toml.problems import Unknown, convert, kind, refuse_unknown, unknown_keys
+from seedbed.toml.text import Kind, Text, dotted, key_text, printable, read
 
 FILE = "seedbed.toml"
+MANIFEST = Kind(in_words=IN_WORDS)
 DIRECTORY = "directory"  # the one key of a database's section that is ours, not its engine's
 _SECTIONS = ("platform", "services", "references", "environments")
 _IS_NAME = re.compile(NAME)
@@ -55,7 +56,7 @@ def load(path: Path, engine_options: EngineOptions, engine_names: Sequence[str] 
     `engine_names`: those that exist; where it is empty, `engine_options` itself refuses.
     Raises ManifestError, with file and line.
     """
-    text = read(path)
+    text = read(path, MANIFEST)
     root = PurePath(os.path.abspath(path)).parent
     refuse_secrets(text)
     _refuse_misshapen(text)
@@ -113,7 +114,7 @@ def _refuse_misshapen(text: Text) -> None:
         raise _not(text, ("references",), references, "[[references]]")
 
 
-def _not(text: Text, at: KeyPath, found: object, wanted: str) -> ManifestError:
+def _not(text: Text, at: KeyPath, found: object, wanted: str) -> UsageError:
     return text.error(f"{dotted(at)} is wrong", at=at, because=f"expected {wanted}, found {kind(found)}")
 
 
@@ -146,7 +147,7 @@ def _refuse_name(text: Text, at: KeyPath, of: str) -> None:
         )
 
 
-def _unknown_engine(text: Text, at: KeyPath, engine_names: Sequence[str]) -> ManifestError:
+def _unknown_engine(text: Text, at: KeyPath, engine_names: Sequence[str]) -> UsageError:
     engine = str(at[-1])
     return text.error(
         f"there is no engine {key_text(engine)}",

@@ -132,6 +132,37 @@ class Repaired(Event, frozen=True):
     decision: str
 
 
+class DeployStarted(Event, frozen=True):
+    """A stack's updates begin: `waves` of them, `changes` in words; `resumed` where a former run began them."""
+
+    kind: ClassVar[str] = "deploy_started"
+    stack: str
+    waves: int
+    changes: tuple[str, ...] = ()
+    resumed: bool = False
+
+
+class DeployProgressed(Event, frozen=True):
+    """A deployment goes on: `what` says what is waited for; `done` of `total` in `unit` (total 0: not known)."""
+
+    kind: ClassVar[str] = "deploy_progressed"
+    stack: str
+    wave: int
+    what: str
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+
+
+class DeployFinished(Event, frozen=True):
+    """A stack is as it should be (or gone, where it was destroyed). `waves`: how many updates that took."""
+
+    kind: ClassVar[str] = "deploy_finished"
+    stack: str
+    waves: int
+    seconds: float
+
+
 class TargetDone(Event, frozen=True):
     """All that was to be done on the target is done; `held` versions wait behind the gate."""
 

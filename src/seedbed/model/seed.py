@@ -11,10 +11,14 @@ from seedbed.model.migration import Source
 
 
 class SeedKind(StrEnum):
-    """`reference` goes everywhere, prod too; `fixture` is small and hand-made, for dev and test."""
+    """`reference` goes everywhere, prod too; `fixture` is small and hand-made, for dev and test.
+
+    `volume` is as large as anybody likes and never loaded without being asked for.
+    """
 
     REFERENCE = "reference"
     FIXTURE = "fixture"
+    VOLUME = "volume"
 
 
 Value = object  # None, bool, int, float, str, or a list or mapping of these

@@ -84,7 +84,7 @@ class Tour:
         from seedbed.model.seed import SeedKind
         from seedbed.report.texts import seed_text
 
-        outcome = self.frame.project.seed(self.fresh(), list(SeedKind))
+        outcome = self.frame.project.seed(self.fresh(), [SeedKind.REFERENCE, SeedKind.FIXTURE])
         self.frame.out.result(seed_text(self.reach.events))
         return outcome
 

@@ -42,7 +42,8 @@ def command(
     from seedbed.model.seed import SeedKind
     from seedbed.report.texts import seed_text
 
-    default = list(SeedKind) if is_ephemeral(frame.project.environment(env)) else [SeedKind.REFERENCE]
+    small = [SeedKind.REFERENCE, SeedKind.FIXTURE]
+    default = small if is_ephemeral(frame.project.environment(env)) else [SeedKind.REFERENCE]
     wanted = [SeedKind(each) for each in kinds] or default
     with frame.reaching(env, frame.databases(services, engines), wait=wait) as reach:
         outcome = frame.project.seed(reach, wanted)

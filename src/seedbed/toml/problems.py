@@ -1,4 +1,4 @@
-"""What msgspec found wrong, said in the manifest's own words and at the manifest's own lines."""
+"""What msgspec found wrong, said in people's words and at the file's own lines."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct, inspect
 
-from seedbed.errors import ManifestError
-from seedbed.manifest.credentials import names_a_secret, refusal
-from seedbed.manifest.guess import suggestion
-from seedbed.manifest.lines import KeyPath
-from seedbed.manifest.sections import IN_WORDS
-from seedbed.manifest.text import Text, clipped, dotted, key_text, section
+from seedbed.errors import UsageError
+from seedbed.toml.credentials import names_a_secret, refusal
+from seedbed.toml.guess import suggestion
+from seedbed.toml.lines import KeyPath
+from seedbed.toml.text import Text, clipped, dotted, key_text, section
 
 _LISTED = 5
 _MESSAGE = re.compile(r"^(?P<text>.*?)(?: - at (?P<key>`key` in )?`\$(?P<path>.*)`)?$", re.DOTALL)
@@ -44,7 +43,7 @@ class Unknown(Struct, frozen=True):
 
 
 def convert(text: Text, value: Any, type_: type[Any], at: KeyPath) -> Any:
-    """Return `value`, which stands at the key `at`, as a `type_`. Raises ManifestError where it is none."""
+    """Return `value`, which stands at the key `at`, as a `type_`. Raises UsageError where it is none."""
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
@@ -57,7 +56,7 @@ def unknown_keys(value: object, type_: Any, at: KeyPath) -> Iterator[Unknown]:
 
 
 def refuse_unknown(text: Text, unknown: Iterable[Unknown]) -> None:
-    """Raise ManifestError, at the first of them by line, if there are `unknown` keys."""
+    """Raise UsageError, at the first of them by line, if there are `unknown` keys."""
     found = sorted(unknown, key=lambda each: text.offset(each.path))
     if not found:
         return
@@ -129,7 +128,7 @@ def _unknown(value: object, type_: inspect.Type, at: KeyPath) -> Iterator[Unknow
             yield from _unknown(value, structs[0], at)
 
 
-def _invalid(text: Text, message: str, value: Any, type_: type[Any], at: KeyPath) -> ManifestError:
+def _invalid(text: Text, message: str, value: Any, type_: type[Any], at: KeyPath) -> UsageError:
     found = _MESSAGE.match(message)
     said, inside = (found["text"], found["path"] or "") if found else (message, "")
     path, culprit = _resolved(inside, value, lambda trial: _complaint(trial, type_) == message)
@@ -144,11 +143,11 @@ def _invalid(text: Text, message: str, value: Any, type_: type[Any], at: KeyPath
             because=f"{section(key)} cannot do without it",
             try_=f"{missing[1]} = …",
         )
-    because = _because(said, culprit, _allowed(type_, path))
+    because = _because(said, culprit, _allowed(type_, path), text.kind.in_words)
     return text.error(f"{dotted(key)} is wrong", at=key, because=because, try_=_cure(said, culprit, path))
 
 
-def _because(said: str, culprit: object, allowed: tuple[str, ...]) -> str:
+def _because(said: str, culprit: object, allowed: tuple[str, ...], in_words: Mapping[str, str]) -> str:
     if said.startswith("Invalid enum value") and allowed:
         found = key_text(culprit) if isinstance(culprit, str) else kind(culprit)
         return f"expected one of {', '.join(allowed)}, found {found}"
@@ -165,8 +164,8 @@ def _because(said: str, culprit: object, allowed: tuple[str, ...]) -> str:
     rule = expected["rule"]
     if rule.startswith("matching regex "):
         pattern = literal_eval(rule.removeprefix("matching regex "))  # msgspec quotes it as Python would
-        rule = IN_WORDS.get(pattern, f"matching {pattern}")
-        wanted = "" if pattern in IN_WORDS else f"{wanted} "
+        rule = in_words.get(pattern, f"matching {pattern}")
+        wanted = "" if pattern in in_words else f"{wanted} "
         return f"expected {wanted}{rule}, found {clipped(repr(culprit), 60)}"
     return f"expected {wanted} {rule.replace('`', '')}, found {kind(culprit)}"
 

@@ -8,9 +8,9 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from seedbed.errors import ManifestError
-from seedbed.manifest.lines import KeyPath
-from seedbed.manifest.text import Text, dotted
+from seedbed.errors import UsageError
+from seedbed.toml.lines import KeyPath
+from seedbed.toml.text import Text, dotted
 
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 _SECRET = frozenset(
@@ -54,7 +54,7 @@ def holds_a_secret(value: str) -> bool:
 
 
 def refuse_secrets(text: Text) -> None:
-    """Raise ManifestError for a string anywhere that carries a password, and for a fact called like one.
+    """Raise UsageError for a string anywhere that carries a password, and for a fact called like one.
 
     Asked before anything else is: no other error may quote what stands there.
     """
@@ -67,7 +67,7 @@ def refuse_secrets(text: Text) -> None:
                 raise refusal(text, path)
 
 
-def refusal(text: Text, path: KeyPath) -> ManifestError:
+def refusal(text: Text, path: KeyPath) -> UsageError:
     """Return the error for a credential at `path`; it never shows the value."""
     return text.error(
         f"{dotted(path)} would hold a credential",

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedbed.manifest.lines import KeyPath, Lines, TooDeep
+from seedbed.toml.lines import KeyPath, Lines, TooDeep
 
 DEPTH = 12
 

@@ -1,15 +1,18 @@
-"""seedbed.toml as text and as plain data, bounded: a hostile file costs a clear error, not the process."""
+"""A TOML file as text and as plain data, bounded: a hostile file costs a clear error, not the process."""
 
 from __future__ import annotations
 
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seedbed.errors import Location, ManifestError
-from seedbed.manifest.lines import KeyPath, Lines, TooDeep, line_and_column
+from msgspec import Struct, field
+
+from seedbed.errors import Location, ManifestError, UsageError
+from seedbed.toml.lines import KeyPath, Lines, TooDeep, line_and_column
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 10  # keys and array items on the way to any value; ours need 5, engines get the rest
@@ -18,22 +21,35 @@ _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
-class Text:
-    """A manifest that is well-formed TOML: its plain `data`, and errors that know where they are.
+class Kind(Struct, frozen=True):
+    """What a file is: how it is `called`, what its errors are, and its patterns said `in_words`."""
 
-    `path` is how people are shown where the file is, `raw` the text with plain line ends.
+    called: str = "the manifest"
+    error: type[UsageError] = ManifestError
+    in_words: Mapping[str, str] = field(default_factory=dict)
+
+
+MANIFEST = Kind()
+
+
+class Text:
+    """A file that is well-formed TOML: its plain `data`, and errors that know where they are.
+
+    `path` is how people are shown where the file is, `raw` the text with plain line ends. All errors are of the
+    class that its `kind` names; the manifest's is ManifestError.
     """
 
-    def __init__(self, path: str, text: str) -> None:
-        """Raises ManifestError where `text` is no TOML, or nested too deep."""
+    def __init__(self, path: str, text: str, kind: Kind = MANIFEST) -> None:
+        """Raises `kind.error` where `text` is no TOML, or nested too deep."""
         self.path = path
+        self.kind = kind
         self.raw = text.removeprefix("\N{BYTE ORDER MARK}").replace("\r\n", "\n")
         self._lines = Lines(self.raw, depth=MAX_DEPTH)
         self.data = self._parsed()
 
-    def error(self, what: str, *, at: KeyPath, because: str = "", try_: str = "") -> ManifestError:
+    def error(self, what: str, *, at: KeyPath, because: str = "", try_: str = "") -> UsageError:
         """Return an error at the key `at`, or at its closest ancestor that is written down."""
-        return ManifestError(what, because=because, try_=try_, at=self.location(at))
+        return self.kind.error(what, because=because, try_=try_, at=self.location(at))
 
     def location(self, key: KeyPath) -> Location:
         return Location(self.path, *self._lines.locate(key))
@@ -58,46 +74,46 @@ class Text:
         except tomllib.TOMLDecodeError as error:
             raise self._malformed(str(error)) from None
         except ValueError as error:  # an integer of thousands of digits
-            raise ManifestError(
+            raise self.kind.error(
                 "a number is too long to be read", because=str(error).split(";")[0], at=Location(self.path)
             ) from None
         return data
 
-    def _too_deep(self, line: int, column: int) -> ManifestError:
-        return ManifestError(
+    def _too_deep(self, line: int, column: int) -> UsageError:
+        return self.kind.error(
             "keys or arrays are nested too deep",
-            because=f"nothing in a manifest lies deeper than {MAX_DEPTH} levels",
+            because=f"nothing in {self.kind.called} lies deeper than {MAX_DEPTH} levels",
             try_="write it flatter",
             at=Location(self.path, line, column),
         )
 
-    def _malformed(self, message: str) -> ManifestError:
+    def _malformed(self, message: str) -> UsageError:
         found = _AT.search(message)
         line, column = line_and_column(self.raw, len(self.raw))
         if found and found[1]:
             line, column = int(found[1]), int(found[2])
         reason = clipped(_AT.sub("", message))
-        return ManifestError("this is not TOML", because=reason, at=Location(self.path, line, column))
+        return self.kind.error("this is not TOML", because=reason, at=Location(self.path, line, column))
 
 
-def read(path: Path) -> Text:
-    """Return the manifest at `path`. Raises ManifestError where it cannot be read or is no TOML."""
+def read(path: Path, kind: Kind = MANIFEST) -> Text:
+    """Return the file at `path`. Raises `kind.error` where it cannot be read or is no TOML."""
     at = Location(shown(path))
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise ManifestError("the manifest cannot be read", because=reason(error), at=at) from None
+        raise kind.error(f"{kind.called} cannot be read", because=reason(error), at=at) from None
     except ValueError as error:  # a NUL in the path
-        raise ManifestError("the manifest cannot be read", because=str(error), at=at) from None
+        raise kind.error(f"{kind.called} cannot be read", because=str(error), at=at) from None
     if len(data) > MAX_BYTES:
-        raise ManifestError("the manifest is too large", because=f"it has more than {MAX_BYTES} bytes", at=at)
+        raise kind.error(f"{kind.called} is too large", because=f"it has more than {MAX_BYTES} bytes", at=at)
     try:
-        return Text(at.path, data.decode("utf-8"))
+        return Text(at.path, data.decode("utf-8"), kind)
     except UnicodeDecodeError as error:
         line, column = data.count(b"\n", 0, error.start) + 1, error.start - data.rfind(b"\n", 0, error.start)
-        raise ManifestError(
-            "the manifest is not UTF-8",
+        raise kind.error(
+            f"{kind.called} is not UTF-8",
             because=f"byte 0x{data[error.start]:02x} cannot stand here",
             try_="save it as UTF-8",
             at=Location(at.path, line, column),

@@ -1,0 +1,1 @@
+"""Tables as declared (tables.toml), as deployed (a template) and as live (DescribeTable): one shape for all three."""

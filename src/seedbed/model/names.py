@@ -1,0 +1,21 @@
+"""Names that CDK writes and an environment reads back: made in one place, so that they always meet."""
+
+from __future__ import annotations
+
+
+def stack_name(platform: str, environment: str, service: str, engine: str) -> str:
+    """Return the name of the stack that holds one database: `edtech-dev-ana-courses-dynamodb`."""
+    return f"{platform}-{environment}-{service}-{engine}"
+
+
+def table_name(service: str, table: str, environment: str) -> str:
+    """Return the physical name of a table: `courses-lessons-dev-ana`."""
+    return f"{service}-{table}-{environment}"
+
+
+def parameter_path(platform: str, environment: str, service: str, engine: str) -> str:
+    """Return the path in the parameter store below which the facts of one database lie, one parameter a fact.
+
+    A value is the fact itself, or `secret:ARN:KEY`: the member KEY of a JSON secret.
+    """
+    return f"/{platform}/{environment}/{service}/{engine}"

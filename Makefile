@@ -17,6 +17,9 @@ PYTEST_ARGS ?=
 SEEDBED_FAIL_ON_SKIP ?= $(if $(filter true,$(CI)),1,0)
 export SEEDBED_FAIL_ON_SKIP
 
+# No test and no demo asks the instance metadata service who it is.
+export AWS_EC2_METADATA_DISABLED = true
+
 SOAK_RACES ?= 100
 SOAK_KILLS ?= 100
 SOAK_BACKFILL_ROWS ?= 1000000
@@ -78,7 +81,7 @@ docs: install ## the documentation, as a site
 	$(BIN)/zensical build --clean
 
 lock: ## lock the newest versions again, with their hashes; needs uv
-	$(UV) pip compile pyproject.toml --extra sandbox --extra cdk --group dev --universal --python-version 3.11 --upgrade \
+	$(UV) pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --upgrade \
 		--generate-hashes --only-binary :all: --no-annotate --custom-compile-command "make lock" --quiet -o $(LOCK)
 
 clean: ## remove what can be made again; .seedbed, which holds the sandbox's data, stays

@@ -19,13 +19,14 @@ class Wanted(Struct, frozen=True):
     database: str
     service: str
     variables: Sequence[Variable]
-    known: Mapping[str, str]
+    known: Mapping[str, str | Secret]
 
 
 def read(wanted: Sequence[Wanted], environ: Mapping[str, str], *, beside: bool = False) -> dict[str, Facts]:
     """Return the facts of each database, by its id. `beside`: others are selected, and bare variables are theirs.
 
-    A prefixed variable wins over a bare one; bare ones serve a single target only; an empty one says nothing.
+    A prefixed variable wins over a bare one; bare ones serve a single target only, but for those that are
+    shared; an empty one says nothing.
     Raises UsageError that names every variable that is missing, and for a bare variable with several targets
     selected, unless each of them has its own.
     """
@@ -53,10 +54,18 @@ def prefixed(service: str, name: str) -> str:
     return f"{service.upper().replace('-', '_')}_{name}"
 
 
+def are_silent(wanted: Wanted, environ: Mapping[str, str], *, alone: bool) -> bool:
+    """Return whether no variable of its own says where a database that needs some is."""
+    own = [each for each in wanted.variables if not each.shared]
+    names = {prefixed(wanted.service, each.name) for each in own} | {each.name for each in own if alone}
+    return any(each.required for each in own) and not any(environ.get(each) for each in names)
+
+
 def _facts(wanted: Wanted, environ: Mapping[str, str], *, bare_allowed: bool) -> Facts:
     facts: Facts = dict(wanted.known)
     for variable in wanted.variables:
-        names = [prefixed(wanted.service, variable.name), *([variable.name] if bare_allowed else [])]
+        is_bare = bare_allowed or variable.shared
+        names = [prefixed(wanted.service, variable.name), *([variable.name] if is_bare else [])]
         value = next((environ[name] for name in names if name in environ), None)
         if value is not None:
             facts[variable.fact] = Secret(value) if variable.secret else value
@@ -77,5 +86,5 @@ def _bare_in_use(wanted: Sequence[Wanted], given: Mapping[str, str]) -> list[str
         each.name
         for one in wanted
         for each in one.variables
-        if each.name in given and prefixed(one.service, each.name) not in given
+        if each.name in given and not each.shared and prefixed(one.service, each.name) not in given
     ]

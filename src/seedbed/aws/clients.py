@@ -1,0 +1,91 @@
+"""botocore's clients, made once for each place: with our timeouts, retries, credentials and endpoint."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from seedbed.aws import faults
+
+if TYPE_CHECKING:
+    from seedbed.aws.cloud import Cloud
+
+CONNECT_TIMEOUT = 5  # seconds
+READ_TIMEOUT = 30  # seconds
+ATTEMPTS = 5
+
+_lock = threading.Lock()
+_clients: dict[tuple[Cloud, str, int], Any] = {}
+
+
+def client(cloud: Cloud, service: str, *, attempts: int = ATTEMPTS) -> Any:
+    """Return the client of `service` ("sts", "ssm") for `cloud`; the same one each time, thread-safe.
+
+    What its calls raise is for `calling` to put into words. Raises NoCredentials.
+    """
+    with _lock:  # sessions of botocore are not thread-safe
+        key = (cloud, service, attempts)
+        if key not in _clients:
+            _clients[key] = _made(cloud, service, attempts)
+        return _clients[key]
+
+
+def _made(cloud: Cloud, service: str, attempts: int) -> Any:
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+    from botocore.session import Session
+
+    try:
+        session = Session(profile=cloud.profile or None)
+        return session.create_client(
+            service,
+            region_name=cloud.region,
+            endpoint_url=cloud.endpoint or None,
+            aws_access_key_id=cloud.access_key or None,
+            aws_secret_access_key=cloud.secret_key.reveal()
+            if cloud.access_key and cloud.secret_key
+            else None,
+            aws_session_token=cloud.session_token.reveal()
+            if cloud.access_key and cloud.session_token
+            else None,
+            config=Config(
+                connect_timeout=CONNECT_TIMEOUT,
+                read_timeout=READ_TIMEOUT,
+                retries={"mode": "standard", "total_max_attempts": attempts},
+                user_agent_extra="seedbed",
+            ),
+        )
+    except BotoCoreError as error:
+        raise faults.of_exception(error, cloud, action=f"{service}:*") from None
+
+
+def call(
+    cloud: Cloud, service: str, operation: str, *, attempts: int = ATTEMPTS, **parameters: Any
+) -> dict[str, Any]:
+    """Call `operation` ("GetCallerIdentity") of `service` and return its answer.
+
+    Raises what `faults` make of it; `ClientError` itself where only the service's own caller knows what it means.
+    """
+    from botocore import xform_name
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    ask = getattr(client(cloud, service, attempts=attempts), xform_name(operation))
+    action = f"{service}:{operation}"
+    try:
+        answer: dict[str, Any] = ask(**parameters)
+    except ClientError as error:
+        found = error.response.get("Error", {})
+        named = faults.of_exception(error, cloud, action=action)
+        if faults.of_code(found.get("Code", ""), "", cloud, action=action) is None and not _is_server_side(
+            error
+        ):
+            raise
+        raise named from None
+    except BotoCoreError as error:
+        raise faults.of_exception(error, cloud, action=action) from None
+    return answer
+
+
+def _is_server_side(error: Any) -> bool:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return isinstance(status, int) and status >= 500

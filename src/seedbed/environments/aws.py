@@ -1,0 +1,83 @@
+"""Facts from AWS: what CDK wrote into the parameter store for each database, secrets from Secrets Manager."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
+
+from seedbed.aws.cloud import Cloud
+from seedbed.environments.variables import Wanted, are_silent
+from seedbed.errors import UsageError
+from seedbed.model.environment import Environment
+from seedbed.model.names import parameter_path
+from seedbed.model.secret import Secret
+
+Facts = Mapping[str, str | Secret]
+
+
+def cloud(environment: Environment, environ: Mapping[str, str]) -> Cloud:
+    """Return the account and region that `environment` is declared in, with the credentials of `environ`."""
+    secret, token = environ.get("AWS_SECRET_ACCESS_KEY"), environ.get("AWS_SESSION_TOKEN")
+    return Cloud(
+        region=environment.region,
+        account=environment.account,
+        endpoint=environ.get("AWS_ENDPOINT_URL", ""),
+        profile=environ.get("AWS_PROFILE", ""),
+        access_key=environ.get("AWS_ACCESS_KEY_ID", "") if secret else "",
+        secret_key=Secret(secret) if secret else None,
+        session_token=Secret(token) if token and secret else None,
+    )
+
+
+def completed(
+    wanted: Sequence[Wanted], environment: Environment, platform: str, environ: Mapping[str, str]
+) -> list[Wanted]:
+    """Return `wanted` with the facts that AWS knows about those databases that no variable says anything about.
+
+    A database that any variable of its own speaks of is left to the variables: half an address from here and half
+    from there would be nobody's. Raises Refused for another account, Unreachable, and UsageError where
+    the environment was never deployed.
+    """
+    alone = len(wanted) == 1
+    silent = [each for each in wanted if are_silent(each, environ, alone=alone) and not _is_told(each)]
+    if not silent or not (environment.account and environment.region):
+        return list(wanted)
+    found = _read(silent, environment, platform, environ)
+    return [
+        replace(each, known={**found[each.database], **each.known}) if each in silent else each
+        for each in wanted
+    ]
+
+
+def _is_told(wanted: Wanted) -> bool:
+    """Return whether the manifest itself says all that is required."""
+    return all(
+        each.fact in wanted.known or any(other in wanted.known for other in each.unless)
+        for each in wanted.variables
+        if each.required
+    )
+
+
+def _read(
+    silent: Sequence[Wanted], environment: Environment, platform: str, environ: Mapping[str, str]
+) -> dict[str, Facts]:
+    from seedbed.aws import parameters
+    from seedbed.aws.identity import insist_on
+
+    where = cloud(environment, environ)
+    insist_on(where)
+    found: dict[str, Facts] = {}
+    for each in silent:
+        engine = each.database.removeprefix(f"{each.service}/")
+        path = parameter_path(platform, environment.name, each.service, engine)
+        facts = parameters.read(where, path)
+        if not facts:
+            raise UsageError(
+                f"nobody says where {each.database} is in {environment.name}",
+                because=f"no variable does, and the parameter store of account {environment.account} has nothing below "
+                f"{path}",
+                try_=f"seedbed deploy -e {environment.name} {each.service}, or set its variables",
+            )
+        found[each.database] = facts
+    return found

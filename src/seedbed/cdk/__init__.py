@@ -1,0 +1,35 @@
+"""CDK constructs for the databases that seedbed migrates, and the app that makes them for a whole platform.
+
+    from seedbed.cdk import run
+    run(Path("seedbed.toml"))
+
+is a CDK app: one stack per database of the environment that `cdk deploy -c environment=NAME` names. The constructs
+behind it (`ServiceTables`, `ServicePostgres`, `Network`, `MigrationTask`, `inject`) serve in apps of your own as well.
+"""
+
+from importlib.util import find_spec
+
+if find_spec("aws_cdk") is None:
+    raise ImportError("seedbed.cdk needs the CDK: pip install 'seedbed[cdk]'")
+
+from seedbed.cdk.environment import chosen, refuse_dev_in_protected_account
+from seedbed.cdk.injecting import RDS_BUNDLE, inject
+from seedbed.cdk.network import Network
+from seedbed.cdk.platform import platform_stacks, run
+from seedbed.cdk.postgres import ServicePostgres, Sizes
+from seedbed.cdk.tables import ServiceTables
+from seedbed.cdk.task import MigrationTask
+
+__all__ = [
+    "RDS_BUNDLE",
+    "MigrationTask",
+    "Network",
+    "ServicePostgres",
+    "ServiceTables",
+    "Sizes",
+    "chosen",
+    "inject",
+    "platform_stacks",
+    "refuse_dev_in_protected_account",
+    "run",
+]

@@ -1,0 +1,163 @@
+"""The PostgreSQL of one service: an Aurora cluster of its own, with its secret and its doors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_rds as rds
+from constructs import Construct
+from msgspec import Struct
+
+from seedbed.cdk.environment import removal
+from seedbed.cdk.facts import pointer, write_facts
+from seedbed.cdk.network import Network
+from seedbed.model.environment import Environment, is_ephemeral
+from seedbed.model.platform import Database
+
+ENGINE = "postgres"
+USER = "seedbed"
+_VERSION = "VER_17_7"  # 16.3 is the oldest that can pause
+_PORT = 5432
+
+
+class Sizes(Struct, frozen=True):
+    """How large a cluster is.
+
+    `instance`, `readers`: of a protected environment, whose instances are provisioned, each reader in a zone of its
+    own. `least`, `most`: Aurora capacity units elsewhere, where Aurora scales by itself; ephemeral ones always scale to
+    zero, whatever `least` says. `pause`: minutes without a connection after which those fall asleep, 5 or more.
+    """
+
+    instance: str = "r7g.large"
+    readers: int = 1
+    least: float = 0.5
+    most: float = 4.0
+    pause: int = 10
+
+
+class ServicePostgres(Construct):  # type: ignore[misc]
+    """Aurora PostgreSQL for one service, reached only from where `allow` says.
+
+    Ephemeral environments: serverless, asleep when nobody is connected, and nothing of it stays when the stack goes: no
+    final snapshot, no automated backup. Elsewhere: kept with its secret and security group when the stack goes, and
+    protected from deletion; provisioned with readers where the environment is protected.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        *,
+        platform: str,
+        environment: Environment,
+        database: Database,
+        network: Network,
+        sizes: Sizes | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        self.service = database.service
+        self.environment = environment
+        self.name = database_name(database.service)
+        self.port = _PORT
+        keep = removal(environment)
+        self.secret = rds.DatabaseSecret(self, "Secret", username=USER, dbname=self.name)
+        self.secret.apply_removal_policy(keep)
+        self.group = ec2.SecurityGroup(
+            self,
+            "Access",
+            vpc=network.vpc,
+            allow_all_outbound=False,
+            description=f"PostgreSQL of {self.service} in {environment.name}",
+        )
+        self.group.apply_removal_policy(keep)
+        self.cluster = self._cluster(network, keep, sizes or Sizes())
+        self.attached = self.cluster.secret  # once it is attached, the secret knows its host as well
+        self._say_where(platform)
+
+    @property
+    def host(self) -> str:
+        """The writer's name, as a token."""
+        return str(self.cluster.cluster_endpoint.hostname)
+
+    def allow(self, peer: ec2.IConnectable) -> None:
+        """Let `peer` (a service, a task, a security group) connect. The rule lies in the stack of `peer`."""
+        # Seen from the peer: a rule in our stack would make the two stacks depend on each other.
+        peer.connections.allow_to(self.cluster, ec2.Port.tcp(_PORT), f"PostgreSQL of {self.service}")
+
+    def _cluster(self, network: Network, keep: RemovalPolicy, sizes: Sizes) -> rds.DatabaseCluster:
+        throw_away = is_ephemeral(self.environment)
+        return rds.DatabaseCluster(
+            self,
+            "Cluster",
+            engine=rds.DatabaseClusterEngine.aurora_postgres(
+                version=getattr(rds.AuroraPostgresEngineVersion, _VERSION)
+            ),
+            credentials=rds.Credentials.from_secret(self.secret),
+            default_database_name=self.name,
+            port=_PORT,
+            vpc=network.vpc,
+            vpc_subnets=network.databases,
+            security_groups=[self.group],
+            storage_encrypted=True,
+            removal_policy=keep,
+            deletion_protection=not throw_away,
+            delete_automated_backups=throw_away,
+            copy_tags_to_snapshot=True,
+            backup=rds.BackupProps(retention=Duration.days(_backup_days(self.environment))),
+            **(self._provisioned(sizes) if self.environment.protected else self._serverless(sizes)),
+        )
+
+    def _serverless(self, sizes: Sizes) -> dict[str, Any]:
+        scaling: dict[str, Any] = {"serverless_v2_min_capacity": sizes.least}
+        if is_ephemeral(self.environment):
+            scaling = {
+                "serverless_v2_min_capacity": 0,
+                "serverless_v2_auto_pause_duration": Duration.minutes(sizes.pause),
+            }
+        return {
+            "writer": rds.ClusterInstance.serverless_v2("Writer", publicly_accessible=False),
+            "serverless_v2_max_capacity": sizes.most,
+            **scaling,
+        }
+
+    def _provisioned(self, sizes: Sizes) -> dict[str, Any]:
+        kind = {"instance_type": ec2.InstanceType(sizes.instance), "publicly_accessible": False}
+        readers = [
+            rds.ClusterInstance.provisioned(f"Reader{number}", promotion_tier=1, **kind)
+            for number in range(1, sizes.readers + 1)
+        ]
+        return {"writer": rds.ClusterInstance.provisioned("Writer", **kind), "readers": readers}
+
+    def _say_where(self, platform: str) -> None:
+        facts = {
+            "host": self.host,
+            "port": str(_PORT),
+            "name": self.name,
+            "user": USER,
+            "password": pointer(str(self.attached.secret_arn), "password"),
+        }
+        write_facts(
+            self,
+            facts,
+            platform=platform,
+            environment=self.environment.name,
+            service=self.service,
+            engine=ENGINE,
+        )
+
+
+def database_name(service: str) -> str:
+    """Return the name of a service's database: `tutor_matching_db`.
+
+    With an ending, because RDS refuses what is a word of SQL, and `user` is one.
+    """
+    return f"{service.replace('-', '_')}_db"
+
+
+def _backup_days(environment: Environment) -> int:
+    """Return how many days a cluster can be taken back to any moment of; Aurora wants 1 at least."""
+    if is_ephemeral(environment):
+        return 1
+    return 35 if environment.protected else 7

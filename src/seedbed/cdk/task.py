@@ -1,0 +1,116 @@
+"""seedbed itself as an ECS task, next to the databases that nothing outside can reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import CfnOutput, Duration
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from seedbed.cdk.environment import removal
+from seedbed.cdk.facts import write_parameters
+from seedbed.cdk.injecting import RDS_BUNDLE, inject
+from seedbed.cdk.network import Network
+from seedbed.cdk.postgres import ServicePostgres
+from seedbed.cdk.tables import ServiceTables
+from seedbed.model.environment import Environment, is_ephemeral
+from seedbed.model.names import parameter_path
+
+_PLATFORM = "/platform"  # where the image has seedbed.toml
+
+
+class MigrationTask(Construct):  # type: ignore[misc]
+    """A Fargate task that runs `seedbed apply` on `databases`, with the rights that this takes and no others.
+
+    It has no public address. What starting one takes, and where it logs, is in the parameters `cluster`,
+    `task-definition`, `subnets`, `security-group` and `log-group` below `/{platform}/{environment}/seedbed/task`.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002
+        *,
+        platform: str,
+        environment: Environment,
+        databases: Sequence[ServiceTables | ServicePostgres],
+        network: Network,
+        image: ecs.ContainerImage,
+        command: Sequence[str] = (),
+        cluster: ecs.ICluster | None = None,
+        ca_bundle: str = RDS_BUNDLE,
+    ) -> None:
+        """`image`: has `seedbed` on its PATH, the platform in /platform, and AWS's certificates at `ca_bundle`.
+
+        `command`: instead of `seedbed -C /platform apply -e ENVIRONMENT`; whoever runs the task may override it too.
+        """
+        super().__init__(scope, id)
+        self.environment = environment
+        self.cluster = cluster or ecs.Cluster(self, "Cluster", vpc=network.vpc)
+        self.group = ec2.SecurityGroup(
+            self, "Access", vpc=network.vpc, description=f"seedbed in {environment.name}"
+        )
+        self.definition = ecs.FargateTaskDefinition(self, "Definition", cpu=512, memory_limit_mib=1024)
+        self.log_group = self._log_group()
+        self.container = self.definition.add_container(
+            "seedbed",
+            image=image,
+            command=list(command) or ["seedbed", "-C", _PLATFORM, "apply", "-e", environment.name],
+            logging=ecs.LogDrivers.aws_logs(stream_prefix="seedbed", log_group=self.log_group),
+            environment={"NO_COLOR": "1"},
+            stop_timeout=Duration.seconds(
+                120
+            ),  # SIGTERM is Ctrl-C: the step in hand is rolled back or finished
+        )
+        for database in databases:
+            self._reach(database, databases, ca_bundle)
+        self._may_know_itself()
+        self._say_where(platform, network)
+
+    def _reach(
+        self,
+        database: ServiceTables | ServicePostgres,
+        databases: Sequence[ServiceTables | ServicePostgres],
+        ca_bundle: str,
+    ) -> None:
+        if isinstance(database, ServiceTables):
+            database.grant_migrations(self.definition.task_role)
+            return
+        is_alone = len(databases) == 1
+        inject(self.container, database, is_prefixed=not is_alone, ca_bundle=ca_bundle)
+        database.allow(self.group)
+
+    def _may_know_itself(self) -> None:
+        """The account is checked before anything else; said here, although nothing can forbid it by silence."""
+        self.definition.add_to_task_role_policy(
+            iam.PolicyStatement(actions=["sts:GetCallerIdentity"], resources=["*"])
+        )
+
+    def _log_group(self) -> logs.LogGroup:
+        # Without a name of its own: one that was kept would stand in the way of the next.
+        week, year = logs.RetentionDays.ONE_WEEK, logs.RetentionDays.ONE_YEAR
+        return logs.LogGroup(
+            self,
+            "Log",
+            retention=week if is_ephemeral(self.environment) else year,
+            removal_policy=removal(self.environment),
+        )
+
+    def _say_where(self, platform: str, network: Network) -> None:
+        subnets = network.vpc.select_subnets(
+            subnet_type=network.tasks.subnet_type, one_per_az=True
+        ).subnet_ids
+        values = {
+            "cluster": str(self.cluster.cluster_arn),
+            "task-definition": str(self.definition.task_definition_arn),
+            "subnets": ",".join(subnets),
+            "security-group": str(self.group.security_group_id),
+            "log-group": str(self.log_group.log_group_name),
+        }
+        path = parameter_path(platform, self.environment.name, "seedbed", "task")
+        write_parameters(self, values, path)
+        CfnOutput(self, "TaskDefinition", value=values["task-definition"])

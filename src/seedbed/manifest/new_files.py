@@ -43,7 +43,8 @@ def write_migration(
         )
     path = Path(database.directory) / "migrations" / f"{version}_{label}{suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    header = "".join(f"-- seedbed: {each}\n" for each in facts)
+    comment = template.split(maxsplit=1)[0]  # what the template itself begins with
+    header = "".join(f"{comment} seedbed: {each}\n" for each in facts)
     text = template.format(summary=label.replace("_", " ").capitalize() + ".", facts=header)
     with path.open("x", encoding="utf-8", newline="\n") as file:
         file.write(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -96,9 +97,10 @@ class Bench:
         stop_at: str = "",
         stop_count: int = 1,
         who: str = "runner",
+        wait: float = PATIENCE,
     ) -> Runner:
         """Start a runner that applies or reverts `texts` in a process of its own; see `runner.Order`."""
-        order = replace(self._order, texts=texts, direction=direction, who=who)
+        order = replace(self._order, texts=texts, direction=direction, who=who, wait=wait)
         return Runner(replace(order, stop_at=stop_at, stop_count=stop_count))
 
     # what is seen
@@ -233,6 +235,14 @@ class Runner:
         if self._process.poll() is None:
             self._process.kill()
         self._end()
+
+    def freeze(self) -> None:
+        """Stop it as a machine stops that goes to sleep: it notices nothing, until `thaw`."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on after `freeze`."""
+        self._process.send_signal(signal.SIGCONT)
 
     def finish(self) -> str:
         """Wait until it ends by itself; return the name of the error that ended it, empty if all went well."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seedbed.testing.contracts.apply import ApplyContract
 from seedbed.testing.contracts.engine import EngineContract
+from seedbed.testing.contracts.expiry import ExpiryContract
 from seedbed.testing.contracts.history import HistoryContract
 from seedbed.testing.contracts.lease import LeaseContract
 from seedbed.testing.contracts.load import LoadContract
@@ -20,6 +21,7 @@ __all__ = [
     "ApplyContract",
     "AtomicLoadContract",
     "EngineContract",
+    "ExpiryContract",
     "HistoryContract",
     "LeaseContract",
     "LoadContract",

@@ -126,6 +126,25 @@ class LeaseContract(Contract):
         assert bench.history().revisions == ()
         assert not bench.made()
 
+    def test_a_runner_that_slept_while_another_took_over_wakes_and_names_the_lost_lease(
+        self, bench: Bench
+    ) -> None:
+        text = bench.text(bench.harness.waits("orders"))
+        with ExitStack() as held:
+            hold = held.enter_context(bench.hold())
+            with bench.runner(text) as runner:
+                runner.wait_until_inside(hold)
+                runner.freeze()
+                bench.break_lease()
+                with bench.lease("eve"):
+                    held.close()
+                    runner.thaw()
+                    assert runner.finish() == "LeaseLost"
+                (error,) = runner.told("error")
+        assert "lease" in error["text"]
+        assert bench.history().revisions == ()
+        assert not bench.made()
+
     def test_a_runner_whose_lease_was_taken_over_records_nothing(self, bench: Bench) -> None:
         base, text = bench.texts(bench.harness.creates("users"), bench.harness.adds("users"))
         with bench.runner(base, text, stop_at="work_finished") as runner:

@@ -1,0 +1,146 @@
+"""A server's jars: a lock says exactly which, they are fetched once and kept in a cache for all projects.
+
+A lock is a text with one artifact a line, and comments::
+
+    # The database server X 1.2
+    group:artifact:type[:classifier]:version SIZE sha256:HEXADECIMAL
+
+Below the cache each lock has a directory of its own, named by what is in the lock, so a directory never changes
+once it is whole, and servers that run from it are not disturbed by an update.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from msgspec import Struct
+
+from seedbed.embedded import download, owners
+from seedbed.embedded.download import Artifact
+from seedbed.errors import SandboxError
+
+CACHE = "SEEDBED_CACHE"
+WORKERS = 8
+OTHER_SECONDS = 900.0  # how long another process may take to fetch the same
+MB = 1_000_000
+
+log = logging.getLogger(__name__)
+
+Say = Callable[[str], None]
+
+
+class Lock(Struct, frozen=True):
+    """What a server consists of; `title` is the first line of comment, for people."""
+
+    title: str
+    artifacts: tuple[Artifact, ...]
+
+    @property
+    def size(self) -> int:
+        """All of it, in bytes."""
+        return sum(each.size for each in self.artifacts)
+
+    @property
+    def digest(self) -> str:
+        lines = "".join(f"{each} {each.sha256}\n" for each in self.artifacts)
+        return hashlib.sha256(lines.encode()).hexdigest()[:12]
+
+
+def read(text: str) -> Lock:
+    """Return the lock that `text` holds. Raises ValueError naming the line."""
+    title, artifacts = "", []
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if line.startswith("#"):
+            title = title or line.removeprefix("#").strip()
+        elif line:
+            try:
+                artifacts.append(_artifact(line))
+            except ValueError as error:
+                raise ValueError(f"line {number} of the lock: {line}") from error
+    return Lock(title, tuple(artifacts))
+
+
+def _artifact(line: str) -> Artifact:
+    coordinates, size, digest = line.split()
+    kind, _, sha256 = digest.partition(":")
+    group, name, type_, *classifier, version = coordinates.split(":")
+    if kind != "sha256" or len(sha256) != 64 or len(classifier) > 1:
+        raise ValueError(line)
+    return Artifact(group, name, type_, version, int(size), sha256, "".join(classifier))
+
+
+def cache() -> Path:
+    """Return the directory for what is fetched: SEEDBED_CACHE, else `seedbed` in the user's cache directory."""
+    if named := os.environ.get(CACHE, ""):
+        return Path(named).absolute()
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "seedbed"
+
+
+def folder(lock: Lock, cache_dir: Path, name: str) -> Path:
+    """Return where the jars of `lock` are or will be; `name` is for people who look into the cache."""
+    return cache_dir / "jars" / f"{name}-{lock.digest}"
+
+
+def missing(lock: Lock, path: Path) -> Sequence[Artifact]:
+    """Return what of `lock` is not in the directory `path`; a file of another size does not count."""
+    return [each for each in lock.artifacts if _size(path / each.filename) != each.size]
+
+
+def fetch(lock: Lock, cache_dir: Path, name: str, *, say: Say = log.warning) -> Path:
+    """Return the directory with all jars of `lock`, fetched if they are not there. Raises SandboxError.
+
+    Says in one line what will be fetched, and how large, before anything is. A fetch that was interrupted goes on
+    with what is missing; of two processes at once one fetches and the other waits.
+    """
+    path = folder(lock, cache_dir, name)
+    if not missing(lock, path):
+        return path
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with owners.holding(path / ".lock", exclusive=True, seconds=OTHER_SECONDS):
+            _fetch_missing(lock, path, say)
+    except TimeoutError as error:
+        raise SandboxError(
+            f"another process does not finish fetching {lock.title}", because=str(error)
+        ) from error
+    except OSError as error:
+        raise SandboxError(
+            f"{lock.title} cannot be kept in {path}", because=str(error), try_=f"{CACHE}=DIRECTORY"
+        ) from error
+    return path
+
+
+def _fetch_missing(lock: Lock, path: Path, say: Say) -> None:
+    """Fetch what is missing, several at a time; the first that fails ends it. Must be called under the lock."""
+    wanted = missing(lock, path)
+    if not wanted:
+        return  # another process was faster
+    for left in path.glob(".fetching-*"):  # of one that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    size = sum(each.size for each in wanted) / MB
+    say(
+        f"Fetching {lock.title}: {len(wanted)} files, {size:.0f} MB, from {download.repository()} into {path}"
+    )
+    largest_first = sorted(wanted, key=lambda each: -each.size)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        running = [pool.submit(download.fetch, each, path) for each in largest_first]
+        try:
+            for each in running:
+                each.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1

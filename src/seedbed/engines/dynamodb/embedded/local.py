@@ -1,0 +1,136 @@
+"""DynamoDB Local: Amazon's own server, which refuses what AWS refuses. In memory, so nothing of it stays.
+
+Access key and region name the tables: a fresh access key (letters and digits) is an empty world, and costs nothing.
+There is no CloudFormation, so what CDK would deploy has to be created by whoever uses it.
+
+Below the sandbox's home::
+
+    dynamodb-local/log       since the last start; log.old before that
+    dynamodb-local/*.lock    who owns it: see `seedbed.embedded`
+
+The jars come from Maven Central at first use, as its licence wants: see `seedbed.embedded.jars`.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import shutil
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from seedbed.embedded import jars, java
+from seedbed.embedded import place as places
+from seedbed.embedded import server as servers
+from seedbed.embedded.identity import Identity
+from seedbed.engines.dynamodb.embedded.world import World, furnished, ourselves
+from seedbed.errors import SandboxError
+
+JAVA = 17
+NAME = "dynamodb-local"
+MACHINES = ("Linux x86_64",)
+FILES = Path(__file__).parent
+PORTS = (10_240, 32_768)  # below those that Linux and macOS give to outgoing connections
+QUESTION = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+ANSWER = b"HTTP/1.1 400"  # it misses a signature; the answer comes when tables could be asked for
+SMALL = (
+    "-Xms64m",
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:-UsePerfData",
+    "-Djava.awt.headless=true",
+    "-Dfile.encoding=UTF-8",
+    "--enable-native-access=ALL-UNNAMED",
+)
+
+
+@contextmanager
+def dynamodb_local(home: Path) -> Iterator[World]:
+    """Run a DynamoDB Local in the sandbox `home`, or share the one that runs there. Raises SandboxError."""
+    _check_machine()
+    program = java.runtime(JAVA)
+    folder = jars.fetch(lock(), jars.cache(), NAME)
+    room, identity = furnished(home, NAME)
+    with servers.running(_server(room, identity, program, folder)) as running:
+        port = next(part.removeprefix("port=") for part in running.argv if part.startswith("port="))
+        yield World(endpoint=f"http://127.0.0.1:{port}", room=room, pid=running.server)
+
+
+def diagnose(home: Path) -> Sequence[tuple[str, str]]:
+    """Return what `doctor` shows: (what, what about it); fetches nothing."""
+    try:
+        program = str(java.runtime(JAVA))
+    except SandboxError as error:
+        program = f"{error.what}; {error.try_}"
+    folder = jars.folder(lock(), jars.cache(), NAME)
+    missing = sum(each.size for each in jars.missing(lock(), folder)) / jars.MB
+    room = places.settle(home, room=NAME, longest_socket="", identity=ourselves()).path / NAME
+    return [
+        ("AWS", f"{lock().title}: tables only, in memory"),
+        ("Java", program),
+        ("jars", f"{folder}, {missing:.0f} MB to be fetched" if missing else str(folder)),
+        ("log", str(room / "log")),
+        ("running", "yes" if servers.is_running(room) else "no"),
+    ]
+
+
+@cache
+def lock() -> jars.Lock:
+    """Return what DynamoDB Local consists of."""
+    return jars.read((FILES / "dynamodb-local.lock").read_text(encoding="utf-8"))
+
+
+def _check_machine() -> None:
+    """Raise SandboxError where the lock has no native library for this machine."""
+    machine = f"{platform.system()} {platform.machine()}"
+    if machine not in MACHINES:
+        raise SandboxError(
+            f"DynamoDB Local does not run here yet: this is {machine}",
+            because=f"it needs a native library, and there is one for {', '.join(MACHINES)} only",
+            try_="SEEDBED_DYNAMODB=ministack",
+        )
+
+
+def _server(room: Path, identity: Identity, program: Path, folder: Path) -> servers.Server:
+    port = _free_port()
+    return servers.Server(
+        name=lock().title,
+        room=room,
+        argv=[
+            str(program),
+            *SMALL,
+            f"-Djava.library.path={folder}",
+            f"-Djava.io.tmpdir={room / 'tmp'}",
+            *("-cp", f"{folder}/*", "org.eclipse.jetty.xml.XmlConfiguration"),
+            f"port={port}",  # before its file: the arguments are read in this order
+            str(FILES / "dynamodb-local.xml"),
+        ],
+        environment={"PATH": os.defpath, "HOME": str(room)},
+        identity=identity,
+        ready=[servers.Check("tcp", port=port, says=QUESTION.hex(), hears=ANSWER.hex())],
+        stop=[(signal.SIGTERM, 10.0)],
+        before=lambda: _tidy(room / "tmp"),
+    )
+
+
+def _tidy(scratch: Path) -> None:
+    """Empty the directory for temporary files: each start unpacks a library of a megabyte, and leaves it there."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+
+
+def _free_port() -> int:
+    """Return a port that is free now, and that no outgoing connection takes until the server gets there."""
+    while True:
+        port = random.randrange(*PORTS)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port

@@ -1,0 +1,118 @@
+"""ministack, as the sandbox wants it. Run by path: `python -P serving.py ROOM`, with ministack's variables set.
+
+Its own main program would choose neither a free port nor a moment to save. Here the socket is bound before anything
+is told, so no port is ever somebody else's, and what changed is saved while it runs, so a kill loses seconds.
+Standard library and ministack only: nothing of seedbed is imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+SECONDS_BETWEEN_SAVES = 1.0
+SHARE_OF_SAVING = 0.02  # of the time: it answers nobody meanwhile
+LONGEST_SAVE_SECONDS = 1.0  # what takes longer is left to the end
+KEEP_ALIVE_SECONDS = 75.0
+READS = (b"BatchGetItem", b"Describe", b"GetItem", b"List", b"Query", b"Scan", b"TransactGetItems")
+
+
+def main(room: Path) -> None:
+    """Serve until a signal says to stop."""
+    listener = _listen(room / "port")
+    port = listener.getsockname()[1]
+    os.environ["GATEWAY_PORT"] = str(port)  # read by ministack when it is imported
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack import app as ministack
+
+    logging.getLogger("persistence").setLevel(logging.WARNING)  # a line for each service and save
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+    config.loglevel = "WARNING"
+    asyncio.run(serve(Kept(ministack, room, port), config))  # type: ignore[arg-type]
+
+
+class Kept:
+    """ministack's application, whose state is saved again and again while it changes."""
+
+    def __init__(self, ministack: Any, room: Path, port: int) -> None:
+        self.ministack = ministack
+        self.room = room
+        self.port = port
+        self.changed = False
+        self.saving: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.ministack.app(scope, receive, self._telling(send))
+            return
+        await self.ministack.app(scope, receive, send)
+        self.changed = self.changed or not _is_read(scope)
+
+    def _telling(self, send: Send) -> Send:
+        """Return a `send` that says where we are as soon as we are, and then begins the saving."""
+
+        async def told(message: Message) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                _write(self.room / "port", str(self.port))
+                _write(self.room / "ready", "")
+                if self.ministack.PERSIST_STATE:
+                    self.saving = asyncio.create_task(self._save())
+
+        return told
+
+    async def _save(self) -> None:
+        """Save whatever is held, whenever something may have changed, as long as that takes little time."""
+        pause = SECONDS_BETWEEN_SAVES
+        while True:
+            await asyncio.sleep(pause)
+            if self.changed:
+                self.changed = False
+                started = time.monotonic()
+                self.ministack.save_all(self.ministack._build_persistence_save_dict())
+                took = time.monotonic() - started
+                if took > LONGEST_SAVE_SECONDS:
+                    return
+                pause = max(SECONDS_BETWEEN_SAVES, took / SHARE_OF_SAVING)
+
+
+def _is_read(scope: Message) -> bool:
+    """Return whether a request changes nothing for sure; a poll of CloudFormation does not count: it works on."""
+    target: bytes = next((value for name, value in scope["headers"] if name == b"x-amz-target"), b"")
+    service, _, operation = target.partition(b".")
+    return service.startswith(b"DynamoDB") and operation.startswith(READS)
+
+
+def _listen(last: Path) -> socket.socket:
+    """Return a socket bound to this machine only, on the port of last time where it is free.
+
+    What was deployed may hold the address: outputs of stacks, addresses of queues.
+    """
+    try:
+        return socket.create_server(("127.0.0.1", int(last.read_text(encoding="ascii"))))
+    except (OSError, ValueError):
+        return socket.create_server(("127.0.0.1", 0))
+
+
+def _write(path: Path, text: str) -> None:
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text, encoding="ascii")
+    new.replace(path)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

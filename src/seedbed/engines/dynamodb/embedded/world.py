@@ -1,0 +1,67 @@
+"""An account and region on a server of the sandbox."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from seedbed.aws.cloud import Cloud
+from seedbed.embedded import place as places
+from seedbed.embedded.identity import Identity
+from seedbed.model.secret import Secret
+
+REGION = "eu-central-1"
+ACCOUNT = "000000000000"
+
+
+class World(Struct, frozen=True):
+    """What a running server offers: one URL, and credentials that lead into one account.
+
+    Servers of the sandbox check no signature. The access key is what tells worlds apart: of ministack the account
+    (12 digits), of DynamoDB Local, together with the region, all tables.
+    """
+
+    endpoint: str
+    room: Path
+    pid: int
+    account: str = ACCOUNT
+    region: str = REGION
+
+    def facts(self, database: str) -> Mapping[str, str]:
+        """Return the facts that `address` wants; all databases live in one account, as in any environment."""
+        return {
+            "region": self.region,
+            "account": self.account,
+            "endpoint": self.endpoint,
+            "access_key": self.account,
+            "secret_key": "sandbox",
+        }
+
+    @property
+    def cloud(self) -> Cloud:
+        """The same for those who speak to it without an environment."""
+        return Cloud(
+            region=self.region,
+            account=self.account,
+            endpoint=self.endpoint,
+            access_key=self.account,
+            secret_key=Secret("sandbox"),
+        )
+
+
+def ourselves() -> Identity:
+    """Return the identity of a server that may be whoever we are."""
+    return Identity("same", os.geteuid(), os.getegid())
+
+
+def furnished(home: Path, room: str) -> tuple[Path, Identity]:
+    """Return the directory of the server that keeps its things in `room`, created, and who it runs as: we ourselves.
+
+    Raises SandboxError.
+    """
+    identity = ourselves()
+    place = places.settle(home, room=room, longest_socket="", identity=identity)
+    return places.furnish(place, room, identity), identity

@@ -1,0 +1,199 @@
+"""The lease on a DynamoDB target: everything that writes goes through here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from uuid import uuid4
+
+from seedbed.engines.base import Progress
+from seedbed.engines.dynamodb import history
+from seedbed.engines.dynamodb.history import Action
+from seedbed.engines.dynamodb.leasing import Grip
+from seedbed.engines.dynamodb.place import Place, in_words, needed
+from seedbed.engines.dynamodb.wire.errors import CONDITION_REASON, SERVER_SIDE, ServiceError
+from seedbed.errors import ForeignTarget, Interrupted, LeaseLost, Refused, Unavailable
+from seedbed.model.history import History, Identity, Revision, State
+from seedbed.model.migration import Migration, Work
+from seedbed.model.seed import Dataset, Loaded
+
+LARGEST = 100  # actions in a transaction
+ROOM = LARGEST - 3  # actions beside the token and what the history takes (a revert writes two items)
+SOME = 90  # actions in one of many transactions that could be cut anywhere
+Unmet = Callable[[Sequence[Migration]], Mapping[str, str]]
+
+
+class DynamoLease:
+    """The right to write, shown with every transaction. Thread-safe."""
+
+    def __init__(self, place: Place, grip: Grip, unmet: Unmet) -> None:
+        self.place = place
+        self.grip = grip
+        self._unmet = unmet
+        self._met: set[str] = set()  # tables and indexes that were live under this lease
+        self._marked: set[str] = set()  # revisions that say they have a checkpoint
+
+    @property
+    def owner(self) -> str:
+        return self.grip.owner.who
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody asked us to stop."""
+        return self.place.client.is_interrupted
+
+    def prove(self) -> None:
+        """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop."""
+        if self.interrupted:
+            raise self._stopped()
+        self.grip.prove()
+
+    def commit(self, actions: Sequence[Action], *, anyway: bool = False) -> None:
+        """Carry out `actions` (at most 99) in one transaction, if the lease is still ours.
+
+        `anyway`: also after an interruption. Raises LeaseLost, Interrupted (what was sent has taken effect or never
+        will), ServiceError whose reasons are those of `actions`.
+        """
+        client, prove = self.place.client, self.prove
+        if anyway:
+            client, prove = self.grip.keeper, self.grip.prove
+        with self.grip.lock:
+            prove()
+            # The token goes last, so that reason i is action i's.
+            body = {"TransactItems": [*actions, self.grip.condition()], "ClientRequestToken": uuid4().hex}
+            try:
+                client.call("TransactWriteItems", body)
+            except ServiceError as error:
+                raise self._refused(error, len(actions)) from None
+            except Interrupted:
+                self.grip.fence()
+                raise self._stopped() from None
+            except Unavailable as error:  # no connection, or credentials that have expired
+                raise self.grip.lost(f"it can no longer be shown: {error.what}") from error
+
+    def _refused(self, error: ServiceError, count: int) -> LeaseLost | ServiceError:
+        if error.reasons[count:] == (CONDITION_REASON,):
+            return self.grip.lost("it was ended from outside, or another run has it")
+        if error.code in SERVER_SIDE:  # what was sent may yet be carried out: until we let go, and no longer
+            return self.grip.lost(f"DynamoDB failed: {error.because}")
+        return ServiceError(
+            error.code,
+            error.message,
+            error.reasons[:count],
+            operation=error.operation,
+            items=error.items[:count],
+        )
+
+    def _stopped(self) -> Interrupted:
+        return Interrupted(
+            f"work on {self.place.target} was interrupted",
+            because="it was asked to stop",
+            try_="run the same command again: it goes on where this one stopped",
+        )
+
+    def insist_on_needs(self, migration: Migration) -> None:
+        """Raise Refused unless all that `migration` needs is live; a plan that said so may be old by now."""
+        needs = set(needed(migration))
+        if needs <= self._met:
+            return
+        if because := self._unmet([migration]).get(migration.version, ""):
+            raise Refused(
+                f"{migration.label} cannot run on {self.place.target} yet",
+                because=because,
+                try_=f"seedbed deploy -e {self.place.environment}; what is being built only takes time",
+            )
+        self._met |= needs
+
+    # transformations
+
+    def checkpoint(self, version: str, segment: int, state: str, actions: Sequence[Action] = ()) -> None:
+        """Carry out `actions` (at most 97) and write where the transformation stands in `segment`, both or neither.
+
+        Raises LeaseLost, Interrupted, ServiceError when one of `actions` was refused (its reasons are theirs).
+        """
+        mine = [history.checkpoint(self.place, version, segment, state)]
+        if version not in self._marked:
+            mine.append(history.mark(self.place, version, "by segment"))
+        try:
+            self.commit([*actions, *mine])
+        except ServiceError as error:
+            count = len(actions)
+            raise ServiceError(
+                error.code,
+                error.message,
+                error.reasons[:count],
+                operation=error.operation,
+                items=error.items[:count],
+            ) from None
+        self._marked.add(version)
+
+    def begin(self, revision: Revision) -> None:
+        """Write that a work begins, without anything of a way that this version went before."""
+        self._marked.discard(revision.version)
+        self.drop_checkpoints(self.checkpoint_drops(revision.version))
+        self.commit([history.write(self.place, revision)])
+
+    def checkpoint_drops(self, version: str) -> list[Action]:
+        """Return the actions that remove all checkpoints of `version`."""
+        found = self.checkpoints(version)
+        return [history.drop_checkpoint(self.place, version, segment) for segment in found]
+
+    def drop_checkpoints(self, drops: Sequence[Action]) -> None:
+        for first in range(0, len(drops), SOME):
+            self.commit(drops[first : first + SOME])
+
+    def checkpoints(self, version: str) -> dict[int, str]:
+        """Return by segment where the transformation `version` stands."""
+        return history.checkpoints(self.place, version)
+
+    # history
+
+    def history(self) -> History:
+        with in_words(self.place, f"reading the history of {self.place.target}"):
+            return history.read(self.place)
+
+    def stamp(self, identity: Identity) -> None:
+        with in_words(self.place, f"stamping {self.place.target}"):
+            try:
+                self.commit([history.stamp(self.place, identity)])
+            except ServiceError as error:
+                found = history.read(self.place).identity
+                if not error.is_condition or found is None:
+                    raise
+                if found != identity:
+                    raise ForeignTarget(
+                        f"{self.place.target} is stamped as {found}",
+                        because=f"this run is for {identity}",
+                        try_="look where its address points",
+                    ) from None
+
+    def record(self, revision: Revision, *, actor: str, because: str) -> None:
+        action = "record " + ("applied" if revision.state is State.APPLIED else f"at step {revision.step}")
+        audit = history.audit(self.place, actor, action, revision.version, because)
+        with in_words(self.place, f"recording {revision.label}"):
+            self.commit([history.write(self.place, revision), audit])
+
+    def forget(self, version: str, *, actor: str, because: str) -> None:
+        audit = history.audit(self.place, actor, "forget", version, because)
+        with in_words(self.place, f"forgetting {version}"):
+            self.commit([history.forget(self.place, version), audit])
+
+    # what changes the tables
+
+    def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
+        from seedbed.engines.dynamodb.stepwise import Run
+
+        stored = self.history()
+        for work in works:
+            with in_words(self.place, f"applying {work.migration.label}"):
+                yield from Run(self, work).events(stored.revision(work.migration.version))
+
+    def load(self, dataset: Dataset) -> Iterator[Loaded]:
+        from seedbed.engines.dynamodb.load import load
+
+        return load(self, dataset)
+
+    def reset(self) -> str:
+        from seedbed.engines.dynamodb.reset import reset
+
+        with in_words(self.place, f"emptying {self.place.target}"):
+            return reset(self)

@@ -1,0 +1,192 @@
+"""A session on a DynamoDB target: reading, and taking the lease."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from typing import TYPE_CHECKING, cast
+
+from seedbed.aws import identity
+from seedbed.engines.base import Progress
+from seedbed.engines.dynamodb import history
+from seedbed.engines.dynamodb.address import Address
+from seedbed.engines.dynamodb.place import Place, in_words, needed
+from seedbed.engines.dynamodb.wire.client import Client
+from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
+from seedbed.errors import Unavailable
+from seedbed.model.deployment import Change, Estimate
+from seedbed.model.event import DeployProgressed
+from seedbed.model.history import History, Owner
+from seedbed.model.migration import Migration, Phase
+from seedbed.model.names import stack_name
+
+if TYPE_CHECKING:
+    from seedbed.engines.dynamodb.lease import DynamoLease
+    from seedbed.engines.dynamodb.tables.live import State
+    from seedbed.engines.dynamodb.tables.shape import Table
+    from seedbed.model.event import Listener
+    from seedbed.model.target import Target
+
+_FIRST_POLL, _SLOWEST_POLL = 0.1, 5.0  # seconds between two looks at something that is being built
+_USABLE = {"ACTIVE", "UPDATING"}  # a table that gets an index reads and writes as ever
+
+
+@contextmanager
+def connect(target: Target) -> Iterator[DynamoSession]:
+    """Open a session on `target`. Raises Unreachable; Refused where the credentials are another account's."""
+    address = cast(Address, target.address)
+    caller = identity.insist_on(address.cloud)
+    with closing(Client(address.cloud)) as client:
+        place = Place(
+            target=target.id,
+            address=address,
+            client=client,
+            service=target.database.service,
+            environment=target.environment.name,
+            directory=target.database.directory,
+        )
+        yield DynamoSession(place, target.platform, caller.account)
+
+
+class DynamoSession:
+    """There is no connection to keep: every question is a signed request of its own."""
+
+    def __init__(self, place: Place, platform: str, account: str) -> None:
+        self.place = place
+        self._platform = platform
+        self._account = account
+
+    @property
+    def server(self) -> str:
+        cloud = self.place.cloud
+        return f"DynamoDB in {cloud.region}, account {self._account}" + (
+            f", at {cloud.endpoint}" if cloud.endpoint else ""
+        )
+
+    def history(self) -> History:
+        with in_words(self.place, f"reading the history of {self.place.target}"):
+            return history.read(self.place)
+
+    def interrupt(self) -> None:
+        """Stop what is running; a write that was sent is answered, or fenced off. What comes next does not begin."""
+        self.place.client.interrupt()
+
+    def lease(self, owner: Owner, *, wait: float, listener: Listener) -> AbstractContextManager[DynamoLease]:
+        return self._lease(owner, wait, listener)
+
+    @contextmanager
+    def _lease(self, owner: Owner, wait: float, listener: Listener) -> Iterator[DynamoLease]:
+        from seedbed.engines.dynamodb import leasing
+        from seedbed.engines.dynamodb.lease import DynamoLease
+
+        self.history()  # a format that is not ours is refused before anything is touched
+        with leasing.lease(self.place, owner, wait=wait, listener=listener) as grip:
+            yield DynamoLease(self.place, grip, self.unmet)
+
+    def unlock(self, *, actor: str) -> str:
+        """End the lease of whoever holds it, audited; return who that was."""
+        from seedbed.engines.dynamodb import leasing
+
+        return leasing.unlock(self.place, actor=actor)
+
+    # tables and indexes: infrastructure
+
+    def changes(self, gate: Phase) -> Sequence[Change]:
+        """Return how tables.toml differs from what is live, as a deployment through `gate` would change it."""
+        from seedbed.engines.dynamodb.tables import changes
+        from seedbed.engines.dynamodb.tables.shape import Tables
+
+        declared = self.place.declared()
+        with in_words(self.place, f"looking at the tables of {self.place.target}"):
+            live = [self._live(table.name) for table in declared.tables]
+        return changes.changes(Tables(tuple(filter(None, live))), declared, gate)
+
+    def _live(self, table: str) -> Table | None:
+        try:
+            return self.place.live(table)
+        except ServiceError as error:
+            if error.code == NOT_FOUND:
+                return None
+            raise
+
+    def unmet(self, migrations: Sequence[Migration]) -> Mapping[str, str]:
+        """Return by version what a migration needs and is not live, in words."""
+        needs = {each.version: needed(each) for each in migrations}
+        asked = sorted({name for names in needs.values() for name in names})
+        with in_words(self.place, f"looking at the tables of {self.place.target}"):
+            found = {table: self._states(table) for table in {each.partition(".")[0] for each in asked}}
+        problems = {name: _problem(name, found) for name in asked}
+        words = {
+            version: [problems[each] for each in names if problems[each]] for version, names in needs.items()
+        }
+        return {version: "; ".join(each) for version, each in words.items() if each}
+
+    def _states(self, table: str) -> Mapping[str, State] | None:
+        """Return how the table ("") and its indexes are; None where there is no such table."""
+        from seedbed.engines.dynamodb.tables.live import states
+
+        try:
+            return states(self.place.description(table))
+        except ServiceError as error:
+            if error.code == NOT_FOUND:
+                return None
+            raise
+
+    def settle(self, things: Sequence[str], *, timeout: float) -> Iterator[Progress]:
+        """Wait until all `things` ("courses", "courses.by_teacher") are ready, telling what is waited for.
+
+        Raises Unavailable after `timeout` seconds.
+        """
+        place, began = self.place, time.monotonic()
+        stack = stack_name(self._platform, place.environment, place.service, "dynamodb")
+        told, pause = "", _FIRST_POLL
+        while True:
+            with in_words(place, f"looking at the tables of {place.target}"):
+                found = {table: self._states(table) for table in {each.partition(".")[0] for each in things}}
+            problems = [problem for each in things if (problem := _problem(each, found))]
+            if not problems:
+                return
+            words = "; ".join(problems)
+            if time.monotonic() - began >= timeout:
+                raise Unavailable(
+                    f"{place.target} is not ready after {timeout:.0f} s",
+                    because=words,
+                    try_="run the same command again: it goes on waiting",
+                )
+            if words != told:
+                done = len(things) - len(problems)
+                yield DeployProgressed(place.target, stack, 0, words, done, len(things), "ready")
+                told = words
+            place.client.sleep(min(pause, timeout))
+            pause = min(1.5 * pause, _SLOWEST_POLL)
+
+    def estimate(self, migrations: Sequence[Migration], *, sample: int) -> Sequence[Estimate]:
+        """Return what each transformation would cost, by looking at its table and trying `sample` of its items."""
+        from seedbed.engines.dynamodb.estimate import estimate
+
+        with in_words(self.place, f"estimating the migrations of {self.place.target}"):
+            return estimate(self.place, migrations, sample=sample)
+
+
+def _problem(name: str, found: Mapping[str, Mapping[str, State] | None]) -> str:
+    """Return why "courses" or "courses.by_teacher" cannot be used right now; empty if it can."""
+    table, _, index = name.partition(".")
+    states = found[table]
+    if states is None:
+        return f"table {table} is missing"
+    if states[""].status not in _USABLE:
+        return _state(f"table {table}", states[""])
+    if not index:
+        return ""
+    if index not in states:
+        return f"index {name} is missing"
+    return "" if states[index].is_ready else _state(f"index {name}", states[index])
+
+
+def _state(what: str, state: State) -> str:
+    if state.status == "DELETING":
+        return f"{what} is being deleted"
+    if state.is_backfilling:
+        return f"{what} is being filled"
+    return f"{what} is being built" if state.status == "CREATING" else f"{what} is {state.status}"

@@ -1,0 +1,1 @@
+"""Transformations: a function over items, carried out over a table."""

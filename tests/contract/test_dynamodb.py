@@ -1,0 +1,351 @@
+"""DynamoDB keeps the contract, on ministack and on DynamoDB Local."""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+pytest.register_assert_rewrite("seedbed.testing")
+
+from seedbed.aws.cloud import Cloud  # noqa: E402
+from seedbed.engines.dynamodb.embedded.local import dynamodb_local  # noqa: E402
+from seedbed.engines.dynamodb.embedded.ministack import ministack  # noqa: E402
+from seedbed.engines.dynamodb.wire.client import Client  # noqa: E402
+from seedbed.engines.dynamodb.wire.values import from_item, to_item  # noqa: E402
+from seedbed.model.secret import Secret  # noqa: E402
+from seedbed.testing import (  # noqa: E402
+    EngineContract,
+    ExpiryContract,
+    ResetContract,
+    UnlockContract,
+)
+
+REGION = "eu-central-1"
+KNOCK = "knock"  # in a write's body: this one waits while the door is closed
+TABLES = """
+[tables.things]
+key = { partition = "name" }
+attributes = { name = "S" }
+
+[tables.users]
+key = { partition = "id" }
+attributes = { id = "N", name = "S", visits = "N" }
+"""
+KEYS = {"things": {"name": "S"}, "users": {"id": "N"}, "migrations_history": {"pk": "S", "sk": "S"}}
+_accounts = count(1)  # of databases, whichever harness asks
+
+
+class Door(ThreadingHTTPServer):
+    """A proxy before the server that keeps requests which knock, while their account's door is closed.
+
+    A request whose sender has died goes on its way all the same when the door opens: a packet knows no owner.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, endpoint: str, *, has_sts: bool) -> None:
+        super().__init__(("127.0.0.1", 0), _Passage)
+        self.behind = urlsplit(endpoint).netloc
+        self.has_sts = has_sts
+        self.closed: set[str] = set()
+        self.inside: dict[str, int] = {}
+        self.changed = threading.Condition()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients are killed here."""
+
+
+class _Passage(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Door
+    disable_nagle_algorithm = True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        account = self.headers["Authorization"].partition("Credential=")[2].partition("/")[0]
+        if b"Action=GetCallerIdentity" in body and not self.server.has_sts:
+            self._answer(200, {"Content-Type": "text/xml"}, _identity(account))
+            return
+        if KNOCK.encode() in body:
+            self._wait(account)
+        server = HTTPConnection(self.server.behind, timeout=60)
+        try:
+            server.request("POST", self.path, body, dict(self.headers))
+            answer = server.getresponse()
+            self._answer(answer.status, dict(answer.getheaders()), answer.read())
+        finally:
+            server.close()
+
+    def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _wait(self, account: str) -> None:
+        door, is_inside = self.server, False
+        with door.changed:
+            while account in door.closed:
+                is_alive = not _has_hung_up(self.connection)
+                if is_alive is not is_inside:
+                    is_inside = is_alive
+                    door.inside[account] = door.inside.get(account, 0) + (1 if is_alive else -1)
+                    door.changed.notify_all()
+                door.changed.wait(0.02)
+            if is_inside:
+                door.inside[account] -= 1
+
+
+def _has_hung_up(client: socket.socket) -> bool:
+    if not select.select([client], [], [], 0)[0]:
+        return False
+    try:
+        return not client.recv(1, socket.MSG_PEEK)
+    except OSError:
+        return True
+
+
+def _identity(account: str) -> bytes:
+    return (
+        '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
+        f"<Arn>arn:aws:iam::{account}:root</Arn><UserId>{account}</UserId><Account>{account}</Account>"
+        "</GetCallerIdentityResult></GetCallerIdentityResponse>"
+    ).encode()
+
+
+class Inside:
+    """A closed door."""
+
+    def __init__(self, door: Door, account: str) -> None:
+        self._door = door
+        self._account = account
+
+    def wait_until_inside(self, timeout: float) -> bool:
+        with self._door.changed:
+            return self._door.changed.wait_for(lambda: self._door.inside.get(self._account, 0) > 0, timeout)
+
+
+class DynamoHarness:
+    """An account of its own for every database, with the tables that CDK would have made."""
+
+    entry_point = "seedbed.engines.dynamodb:engine"
+    suffix = ".py"
+    comment = "#"
+    options: Mapping[str, Any] = {"lease_seconds": 2}
+    leaves_work = False  # nothing of a killed runner goes on: what it sent last is fenced off
+
+    def __init__(self, endpoint: str, door: Door) -> None:
+        self._endpoint = endpoint
+        self._door = door
+
+    def facts(self) -> Mapping[str, str]:
+        facts = self._facts(f"{next(_accounts):012}")
+        for table, key in KEYS.items():
+            kinds = [
+                {"AttributeName": name, "KeyType": kind}
+                for name, kind in zip(key, ("HASH", "RANGE"), strict=False)
+            ]
+            types = [{"AttributeName": name, "AttributeType": kind} for name, kind in key.items()]
+            declared = {"KeySchema": kinds, "AttributeDefinitions": types, "BillingMode": "PAY_PER_REQUEST"}
+            self._call(facts, "CreateTable", table, declared)
+        return facts
+
+    def _facts(self, account: str) -> dict[str, str]:
+        return {
+            "region": REGION,
+            "account": account,
+            "endpoint": self._door.endpoint,
+            "access_key": account,
+            "secret_key": "sandbox",
+        }
+
+    def nowhere(self) -> Mapping[str, str]:
+        return {**self._facts("999999999999"), "endpoint": "http://127.0.0.1:9"}
+
+    def creates(self, thing: str) -> str:
+        return _program(
+            "things", up=f'table.put({{"name": "{thing}"}})', down=f'table.delete({{"name": "{thing}"}})'
+        )
+
+    def adds(self, table: str) -> str:
+        put = 'table.put({"id": random.getrandbits(60), "name": "one more"})'
+        return _program(table, up=f"import random\n\n    {put}")
+
+    def fails(self, thing: str) -> str:
+        refused = 'table.put({"name": "nobody"}, condition="attribute_exists(nothing)")'
+        return _program("things", up=f'table.put({{"name": "{thing}"}})\n    {refused}')
+
+    def waits(self, thing: str) -> str:
+        return _program("things", up=_knocking(thing))
+
+    def probeable(self, thing: str, on: str) -> str:
+        key = f'{{"name": "{thing}"}}'
+        down = f'table.delete({key}, condition="door = :door", values={{":door": "{KNOCK}"}})'
+        program = _program("things", "transaction=false", up=_knocking(thing), down=down)
+        return f"{program}\n\ndef applied(table):\n    return table.get({key}) is not None\n"
+
+    def unprovable(self, thing: str) -> str:
+        return _program("things", "transaction=false", up=_knocking(thing))
+
+    def repeatable(self, table: str) -> str:
+        facts = 'transaction=false repeatable because "it writes the same item"'
+        return _program(table, facts, up=f'table.put({{"id": 1, "name": "again", "door": "{KNOCK}"}})')
+
+    def backfill(self, table: str, batch: int) -> str:
+        facts = f"# seedbed: table={table} batch={batch} segments=1\n\n\n"
+        return f'{facts}def up(item):\n    item["visits"] = item.get("visits", 0) + 1\n    return item\n'
+
+    def _call(
+        self, facts: Mapping[str, str], operation: str, table: str, request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Ask the server itself, not through the door."""
+        cloud = Cloud(REGION, facts["account"], self._endpoint, "", facts["access_key"], Secret("sandbox"))
+        with Client(cloud) as client:
+            return client.call(operation, {"TableName": f"contract-{table}-sandbox", **request})
+
+    def _scan(self, facts: Mapping[str, str], table: str) -> list[dict[str, Any]]:
+        return [
+            from_item(item) for item in self._call(facts, "Scan", table, {"ConsistentRead": True})["Items"]
+        ]
+
+    def made(self, facts: Mapping[str, str]) -> Collection[str]:
+        return [item["name"] for item in self._scan(facts, "things")]
+
+    def rows(self, facts: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
+        return [{"visits": 0, **item} for item in self._scan(facts, table)]
+
+    def audit(self, facts: Mapping[str, str]) -> Sequence[str]:
+        items = [item for item in self._scan(facts, "migrations_history") if item["pk"] == "audit"]
+        return [json.dumps(item) for item in sorted(items, key=lambda item: str(item["sk"]))]
+
+    @contextmanager
+    def hold(self, facts: Mapping[str, str]) -> Iterator[Inside]:
+        door, account = self._door, facts["access_key"]
+        with door.changed:
+            door.closed.add(account)
+        try:
+            yield Inside(door, account)
+        finally:
+            with door.changed:
+                door.closed.discard(account)
+                door.changed.notify_all()
+
+    def break_lease(self, facts: Mapping[str, str]) -> None:
+        change = {
+            "Key": to_item({"pk": "lease", "sk": "lease"}),
+            "UpdateExpression": "SET #token = #token + :one REMOVE holder",
+            "ExpressionAttributeNames": {"#token": "token"},
+            "ExpressionAttributeValues": to_item({":one": 1}),
+        }
+        self._call(facts, "UpdateItem", "migrations_history", change)
+
+    def age_history(self, facts: Mapping[str, str]) -> None:
+        change = {
+            "Key": to_item({"pk": "history", "sk": "identity"}),
+            "UpdateExpression": "SET #format = #format + :one",
+            "ExpressionAttributeNames": {"#format": "format"},
+            "ExpressionAttributeValues": to_item({":one": 1}),
+        }
+        self._call(facts, "UpdateItem", "migrations_history", change)
+
+
+def _knocking(thing: str) -> str:
+    return f'table.put({{"name": "{thing}", "door": "{KNOCK}"}})'
+
+
+def _program(table: str, facts: str = "", *, up: str, down: str = "") -> str:
+    functions = [f"def up(table):\n    {up}\n", f"def down(table):\n    {down}\n" if down else ""]
+    header = f"# seedbed: table={table} {facts}".rstrip()
+    return "\n\n".join([header, *filter(None, functions)])
+
+
+@contextmanager
+def _harness(endpoint: str, *, has_sts: bool) -> Iterator[DynamoHarness]:
+    with Door(endpoint, has_sts=has_sts) as door:
+        threading.Thread(target=door.serve_forever, args=(0.05,), daemon=True).start()
+        yield DynamoHarness(endpoint, door)
+        door.shutdown()
+
+
+@pytest.fixture(scope="module")
+def on_ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DynamoHarness]:
+    with (
+        ministack(tmp_path_factory.mktemp("ministack")) as world,
+        _harness(world.endpoint, has_sts=True) as harness,
+    ):
+        yield harness
+
+
+@pytest.fixture(scope="module")
+def on_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DynamoHarness]:
+    with (
+        dynamodb_local(tmp_path_factory.mktemp("local")) as world,
+        _harness(world.endpoint, has_sts=False) as harness,
+    ):
+        yield harness
+
+
+@pytest.fixture(autouse=True)
+def declared(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put tables.toml where the contract's database has its directory; runners start where we are."""
+    home = tmp_path_factory.mktemp("project")
+    (home / "contract").mkdir()
+    (home / "contract" / "tables.toml").write_text(TABLES)
+    monkeypatch.chdir(home)
+
+
+class OnMinistack:
+    @pytest.fixture
+    def harness(self, on_ministack: DynamoHarness) -> DynamoHarness:
+        return on_ministack
+
+
+class OnLocal:
+    @pytest.fixture
+    def harness(self, on_local: DynamoHarness) -> DynamoHarness:
+        return on_local
+
+
+class TestMinistack(OnMinistack, EngineContract): ...
+
+
+class TestLocal(OnLocal, EngineContract): ...
+
+
+class TestMinistackLeasesExpire(OnMinistack, ExpiryContract): ...
+
+
+class TestLocalLeasesExpire(OnLocal, ExpiryContract): ...
+
+
+class TestMinistackResets(OnMinistack, ResetContract): ...
+
+
+class TestLocalResets(OnLocal, ResetContract): ...
+
+
+class TestMinistackUnlocks(OnMinistack, UnlockContract): ...
+
+
+class TestLocalUnlocks(OnLocal, UnlockContract): ...

@@ -1,0 +1,254 @@
+"""Seeds of DynamoDB: rows become items as tables.toml declares them; what is there and equal is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.tables.read import read
+from seedbed.errors import LeaseLost, Location, Refused, SeedFileError, StepFailed
+from seedbed.model.migration import Source
+from seedbed.model.seed import Dataset, Rows, Script, SeedKind
+from tests.tables import BACKENDS, Stage, spied, stage
+
+TABLES = """
+[tables.courses]
+key = { partition = "id" }
+attributes = { id = "S", price = "N", open = "BOOL", tags = "SS", parts = "L", meta = "M", raw = "B", none = "NULL" }
+
+[tables.lessons]
+key = { partition = "course", sort = "number" }
+attributes = { course = "S", number = "N", marks = "NS" }
+"""
+
+
+@pytest.fixture(scope="module", params=sorted(BACKENDS))
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with BACKENDS[request.param](tmp_path_factory.mktemp("world")) as running:
+        yield running
+
+
+@pytest.fixture
+def here(world: World, tmp_path: Path) -> Iterator[Stage]:
+    file = tmp_path / "tables.toml"
+    file.write_text(TABLES)
+    with stage(world, *read(file).tables, directory=tmp_path) as made:
+        yield made
+
+
+def rows(table: str, columns: str, *values: tuple[Any, ...], suffix: str = ".json", key: str = "") -> Rows:
+    """Return rows whose numbers in the file are 2, 3, …"""
+    lines = tuple(range(2, len(values) + 2))
+    return Rows(f"seeds/{table}{suffix}", table, tuple(columns.split()), values, tuple(key.split()), lines)
+
+
+def load(here: Stage, *parts: Rows | Script, kind: SeedKind = SeedKind.FIXTURE) -> list[tuple[int, int, int]]:
+    """Load `parts`; return (inserted, updated, unchanged) of each."""
+    with here.lease() as lease:
+        done = list(lease.load(Dataset(kind, parts)))
+    return [(each.inserted, each.updated, each.unchanged) for each in done]
+
+
+def test_values_become_what_is_declared(here: Stage) -> None:
+    columns = "id price open tags parts meta raw none other"
+    load(
+        here,
+        rows(
+            "courses",
+            columns,
+            ("c1", 9.5, True, ["a", "b"], [1, "x", 2.5], {"en": {"n": 1}}, "AQI=", None, 7),
+            ("c2", Decimal("0.1"), False, None, None, None, None, None, None),
+        ),
+    )
+    assert here.items("courses") == [
+        {
+            "id": "c1",
+            "price": Decimal("9.5"),
+            "open": True,
+            "tags": {"a", "b"},
+            "parts": [1, "x", Decimal("2.5")],
+            "meta": {"en": {"n": 1}},
+            "raw": b"\x01\x02",
+            "none": None,
+            "other": 7,
+        },
+        {"id": "c2", "price": Decimal("0.1"), "open": False, "none": None},
+    ]
+
+
+def test_cells_of_a_csv_are_read_as_what_is_declared(here: Stage) -> None:
+    columns = "id price open tags parts meta raw other"
+    cells = ("1", "9.50", "TRUE", '["a"]', "[1, 2.5]", '{"en": 1}', "AQI=", "007")
+    load(here, rows("courses", columns, cells, suffix=".csv"))
+    assert here.items("courses") == [
+        {
+            "id": "1",
+            "price": Decimal("9.5"),
+            "open": True,
+            "tags": {"a"},
+            "parts": [1, Decimal("2.5")],
+            "meta": {"en": 1},
+            "raw": b"\x01\x02",
+            "other": "007",
+        }
+    ]
+
+
+def test_the_same_value_in_another_form_is_no_change(here: Stage) -> None:
+    here.put("courses", {"id": "c1", "price": Decimal("9.5"), "tags": {"b", "a"}, "parts": [Decimal("1.0")]})
+    assert load(here, rows("courses", "id price tags parts", ("c1", Decimal("9.50"), ["a", "b"], [1]))) == [
+        (0, 0, 1)
+    ]
+
+
+def test_an_empty_value_takes_the_attribute_away(here: Stage) -> None:
+    here.put("courses", {"id": "c1", "price": 1, "other": "stays"})
+    assert load(here, rows("courses", "id price", ("c1", None))) == [(0, 1, 0)]
+    assert here.items("courses") == [{"id": "c1", "other": "stays"}]
+    assert load(here, rows("courses", "id price", ("c1", None))) == [(0, 0, 1)]
+
+
+def test_items_have_keys_of_two_attributes(here: Stage) -> None:
+    part = rows("lessons", "number course marks", (1, "c1", [3, 1]), (2, "c1", [1]), (1, "c2", [2]))
+    assert load(here, part) == [(3, 0, 0)]
+    assert load(here, part) == [(0, 0, 3)]
+    changed = rows("lessons", "number course marks", (1, "c1", [1, 3]), (2, "c1", [7]), key="course number")
+    assert load(here, changed) == [(0, 1, 1)]
+
+
+def test_more_rows_than_one_transaction_takes(here: Stage) -> None:
+    part = rows("courses", "id price", *((f"{number:04}", number) for number in range(345)))
+    assert load(here, part) == [(345, 0, 0)]
+    assert len(here.items("courses")) == 345
+    assert load(here, part) == [(0, 0, 345)]
+
+
+def test_rows_that_are_large_go_in_more_transactions(here: Stage) -> None:
+    part = rows("courses", "id text", *((f"{number:03}", "x" * 300_000) for number in range(25)))
+    assert load(here, part) == [(25, 0, 0)]
+
+
+def test_parts_are_counted_each_for_itself(here: Stage) -> None:
+    parts = (rows("courses", "id", ("c1",)), rows("lessons", "course number", ("c1", 1), ("c1", 2)))
+    assert load(here, *parts) == [(1, 0, 0), (2, 0, 0)]
+
+
+def test_what_somebody_writes_meanwhile_is_looked_at_again_and_not_lost(here: Stage) -> None:
+    here.put("courses", {"id": "c1", "price": 1, "visits": 1})
+    others = iter([{"id": "c1", "price": 2, "visits": 2}, {"id": "c2", "price": 5}])
+
+    def meanwhile(operation: str, body: Mapping[str, Any]) -> None:
+        if (
+            operation == "TransactWriteItems"
+            and len(body["TransactItems"]) > 2
+            and (item := next(others, None))
+        ):
+            here.put("courses", item)
+
+    with here.lease() as lease:
+        spied(here.client, meanwhile)
+        (done,) = lease.load(
+            Dataset(SeedKind.FIXTURE, (rows("courses", "id price", ("c1", 7), ("c2", 8), ("c3", 9)),))
+        )
+    assert (done.inserted, done.updated, done.unchanged) == (1, 2, 0)
+    assert here.items("courses") == [
+        {"id": "c1", "price": 7, "visits": 2},
+        {"id": "c2", "price": 8},
+        {"id": "c3", "price": 9},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("part", "line", "words"),
+    [
+        (rows("nothing", "id", ("c1",)), 0, "there is no table 'nothing'"),
+        (rows("courses", "price", (1,)), 0, "the rows have no id"),
+        (rows("courses", "id price", ("c1", 1), key="price"), 0, "declared to have the key price"),
+        (rows("courses", "id price", ("c1", 1), ("c2", "much")), 3, "price = 'much' does not fit"),
+        (
+            rows("courses", "id price", ("c1", 1), ("c2", "much"), suffix=".csv"),
+            3,
+            "price = 'much' does not fit",
+        ),
+        (rows("courses", "id price", ("c1", True)), 2, "price = True does not fit"),
+        (rows("courses", "id open", ("c1", "maybe"), suffix=".csv"), 2, "open = 'maybe' does not fit"),
+        (rows("courses", "id meta", ("c1", "{"), suffix=".csv"), 2, "meta = '{' does not fit"),
+        (rows("courses", "id raw", ("c1", "!")), 2, "raw = '!' does not fit"),
+        (rows("courses", "id tags", ("c1", [])), 2, "the set is empty"),
+        (rows("courses", "id price", ("c1", Decimal("1E+200"))), 2, "out of range"),
+        (rows("courses", "id price", ("c1", 1), (None, 2)), 3, "id is empty"),
+        (rows("courses", "id price", ("c1", 1), ("c2", 1), ("c1", 2)), 4, "two rows have the same key"),
+        (
+            rows("lessons", "course number", ("c1", Decimal("1.0")), ("c1", 1)),
+            3,
+            "two rows have the same key",
+        ),
+    ],
+)
+def test_a_row_that_does_not_fit_is_named_and_nothing_is_loaded(
+    here: Stage, part: Rows, line: int, words: str
+) -> None:
+    with pytest.raises(StepFailed) as caught:
+        load(here, rows("lessons", "course number", ("c1", 1)), part)
+    assert words in str(caught.value)
+    assert caught.value.at == Location(part.path, line)
+    assert here.items("lessons") == []
+
+
+def test_an_item_that_is_too_large_is_named_with_its_line(here: Stage) -> None:
+    with pytest.raises(StepFailed) as caught:
+        load(here, rows("courses", "id text", ("c1", "x" * 420_000)))
+    assert caught.value.at == Location("seeds/courses.json", 2)
+    assert here.items("courses") == []
+
+
+def test_a_table_that_is_declared_and_not_deployed_is_named(here: Stage, tmp_path: Path) -> None:
+    later = '[tables.later]\nkey = { partition = "id" }\nattributes = { id = "S" }\n'
+    (tmp_path / "tables.toml").write_text(TABLES + later)
+    for kind in (SeedKind.FIXTURE, SeedKind.VOLUME):
+        with pytest.raises(Refused) as caught:
+            load(here, rows("later", "id", ("c1",)), kind=kind)
+        assert here.place.physical("later") in caught.value.because
+        assert caught.value.try_ == "seedbed deploy -e dev-test"
+
+
+def test_scripts_are_no_seeds_here(here: Stage) -> None:
+    source = Source("seeds/x.cql", ".cql", b"")
+    with pytest.raises(SeedFileError):
+        load(here, Script("seeds/x.cql", source))
+
+
+def test_volume_goes_in_bulk_with_the_same_types(here: Stage) -> None:
+    part = rows(
+        "courses",
+        "id price tags",
+        *((f"{number:04}", f"{number}.5", '["a"]') for number in range(400)),
+        suffix=".csv",
+    )
+    assert load(here, part, kind=SeedKind.VOLUME) == [(400, 0, 0)]
+    found = here.items("courses")
+    assert len(found) == 400
+    assert found[7] == {"id": "0007", "price": Decimal("7.5"), "tags": {"a"}}
+
+
+def test_volume_names_the_row_that_does_not_fit(here: Stage) -> None:
+    part = rows(
+        "courses", "id price", *((f"{number}", number if number != 250 else "x") for number in range(300))
+    )
+    with pytest.raises(StepFailed) as caught:
+        load(here, part, kind=SeedKind.VOLUME)
+    assert caught.value.at == Location(part.path, 252)
+
+
+def test_volume_ends_when_the_lease_is_lost(here: Stage) -> None:
+    with here.lease() as lease:
+        part = rows("courses", "id", *((f"{number}",) for number in range(300)))
+        lease.grip.lost("because the test says so")
+        with pytest.raises(LeaseLost):
+            list(lease.load(Dataset(SeedKind.VOLUME, (part,))))
+    assert here.items("courses") == []

@@ -1,0 +1,89 @@
+"""Emptying a service's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from seedbed.engines.dynamodb import leasing
+from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.history import read as read_history
+from seedbed.errors import LeaseLost, Refused
+from seedbed.model.history import Identity
+from tests.tables import BACKENDS, COURSES, LESSONS, Stage, stage
+
+TABLES = """
+[tables.courses]
+key = { partition = "id" }
+attributes = { id = "S" }
+
+[tables.lessons]
+key = { partition = "course", sort = "number" }
+attributes = { course = "S", number = "N" }
+
+[tables.later]
+key = { partition = "id" }
+attributes = { id = "S" }
+"""
+
+
+@pytest.fixture(scope="module", params=sorted(BACKENDS))
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with BACKENDS[request.param](tmp_path_factory.mktemp("world")) as running:
+        yield running
+
+
+@pytest.fixture
+def here(world: World, tmp_path: Path) -> Iterator[Stage]:
+    (tmp_path / "tables.toml").write_text(TABLES)
+    with stage(world, COURSES, LESSONS, directory=tmp_path) as made:
+        yield made
+
+
+def test_every_item_goes_and_the_history_with_them(here: Stage) -> None:
+    here.fill("courses", [{"id": f"{number:04}"} for number in range(205)])
+    here.fill("lessons", [{"course": "c", "number": number} for number in range(30)])
+    with here.lease() as lease:
+        lease.stamp(Identity("edtech", "courses/dynamodb", "dev-test"))
+        for segment in range(120):
+            lease.commit([])
+            lease.checkpoint("1", segment, "state")
+        words = lease.reset()
+    assert words == "235 items (courses: 205, lessons: 30) and the history"
+    assert here.items("courses") == here.items("lessons") == []
+    found = read_history(here.place)
+    assert (found.identity, found.revisions) == (None, ())
+
+
+def test_the_token_of_the_lease_outlives_it(here: Stage) -> None:
+    with here.lease() as lease:
+        lease.reset()
+        token = lease.grip.token
+    assert leasing.look(here.place).token == token
+
+
+def test_a_table_that_nobody_declares_is_left_alone(here: Stage, tmp_path: Path) -> None:
+    (tmp_path / "tables.toml").write_text(TABLES.partition("[tables.lessons]")[0])
+    here.put("lessons", {"course": "somebody else's", "number": 1})
+    with here.lease() as lease:
+        lease.reset()
+    assert len(here.items("lessons")) == 1
+
+
+def test_where_nothing_is_declared_nothing_is_emptied(here: Stage, tmp_path: Path) -> None:
+    (tmp_path / "tables.toml").unlink()
+    here.put("courses", {"id": "c1"})
+    with here.lease() as lease, pytest.raises(Refused):
+        lease.reset()
+    assert len(here.items("courses")) == 1
+
+
+def test_without_the_lease_nothing_goes(here: Stage) -> None:
+    here.put("courses", {"id": "c1"})
+    with here.lease() as lease:
+        leasing.unlock(here.place, actor="eve")
+        with pytest.raises(LeaseLost):
+            lease.reset()
+    assert len(here.items("courses")) == 1

@@ -1,0 +1,119 @@
+"""Transformations over a line that loses answers, and on a table that is throttled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.errors import SeedbedError, StepFailed
+from tests.aws_proxy import Call, Proxy, proxy
+from tests.tables import COURSES, Stage, stage
+
+COUNT = """
+def up(item):
+    item["count"] += 1
+    return item
+"""
+LOOK = """
+def up(item):
+    if "done" not in item:
+        item["count"] += 1
+        item["done"] = True
+    return item
+"""
+SPLIT = """
+def up(item):
+    if "/" in item["id"] or "done" in item:
+        return item
+    item["count"] += 1
+    item["done"] = True
+    return [item, {"id": item["id"] + "/x", "count": 0}]
+"""
+WAYS = [("from=1 to=2", COUNT), ("", COUNT), ('repeatable because "it looks"', LOOK), ("from=1 to=2", SPLIT)]
+EACH_WAY = pytest.mark.parametrize(
+    ("facts", "code"), WAYS, ids=["versioned", "paged", "repeatable", "splitting"]
+)
+
+
+@pytest.fixture
+def aws(dynamodb_local_account: World) -> Iterator[Proxy]:
+    with proxy(dynamodb_local_account.endpoint) as found:
+        yield found
+
+
+@pytest.fixture
+def there(aws: Proxy, dynamodb_local_account: World) -> Iterator[Stage]:
+    with stage(replace(dynamodb_local_account, endpoint=aws.endpoint), COURSES) as made:
+        made.fill("courses", [{"id": f"c-{number:03d}", "count": number} for number in range(100)])
+        yield made
+
+
+def text(facts: str, code: str) -> str:
+    return f"# seedbed: phase=migrate table=courses batch=20 segments=2 {facts}\n{code}"
+
+
+def writes_items(call: Call) -> bool:
+    return call.mutates and any("-courses-" in each for each in call.tables)
+
+
+def counts(there: Stage) -> dict[str, Any]:
+    return {each["id"]: each["count"] for each in there.items("courses") if "/" not in each["id"]}
+
+
+ONCE = {f"c-{number:03d}": number + 1 for number in range(100)}
+
+
+@EACH_WAY
+def test_a_write_whose_answer_was_lost_is_not_done_twice(
+    aws: Proxy, there: Stage, facts: str, code: str
+) -> None:
+    with aws.drop(writes_items, when="answered", times=3) as lost:
+        there.apply(text(facts, code))
+    assert lost.hits == 3
+    assert counts(there) == ONCE
+
+
+@EACH_WAY
+def test_a_write_that_never_arrived_is_sent_again(aws: Proxy, there: Stage, facts: str, code: str) -> None:
+    with aws.drop(writes_items, when="asked", times=3):
+        there.apply(text(facts, code))
+    assert counts(there) == ONCE
+
+
+@EACH_WAY
+def test_throttles_slow_a_run_down_and_do_not_stop_it(
+    aws: Proxy, there: Stage, facts: str, code: str
+) -> None:
+    there.client._attempts = 3  # the rest is the walk's own patience
+    with aws.throttle(writes_items, times=10) as writes, aws.throttle("Scan", times=3) as scans:
+        there.apply(text(facts, code))
+    assert (writes.hits, scans.hits) == (10, 3)
+    assert counts(there) == ONCE
+
+
+def test_what_the_server_says_no_to_is_told_with_the_items_key(aws: Proxy, there: Stage) -> None:
+    with (
+        aws.refuse(writes_items, "ValidationException", "the stars are wrong", times=1),
+        pytest.raises(StepFailed, match=r"item id=c-\d+ of courses") as caught,
+    ):
+        there.apply(text("from=1 to=2", COUNT))
+    assert "the stars are wrong" in caught.value.because
+    there.apply(text("from=1 to=2", COUNT))
+    assert counts(there) == ONCE
+
+
+def test_a_run_that_is_told_nothing_any_more_leaves_a_table_that_the_next_one_finishes(
+    aws: Proxy, there: Stage
+) -> None:
+    for _ in range(3):
+        with aws.drop(writes_items, when="answered", times=None) as line:
+            there.client._attempts = 2
+            with pytest.raises(SeedbedError):
+                there.apply(text("from=1 to=2", COUNT))
+            assert line.hits
+    there.apply(text("from=1 to=2", COUNT))
+    assert counts(there) == ONCE

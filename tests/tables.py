@@ -1,0 +1,196 @@
+"""Throw-away DynamoDB tables on a server of the sandbox, and migrations of the items in them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any
+
+from seedbed.engines.base import Progress
+from seedbed.engines.dynamodb import leasing
+from seedbed.engines.dynamodb.address import Address
+from seedbed.engines.dynamodb.embedded.local import dynamodb_local
+from seedbed.engines.dynamodb.embedded.ministack import ministack
+from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.lease import DynamoLease
+from seedbed.engines.dynamodb.parse import parse
+from seedbed.engines.dynamodb.place import Place
+from seedbed.engines.dynamodb.tables.shape import HISTORY, HISTORY_TABLE, Index, Key, Projection, Table
+from seedbed.engines.dynamodb.wire.client import Client
+from seedbed.engines.dynamodb.wire.values import from_item, to_item
+from seedbed.model.event import Event
+from seedbed.model.history import Owner
+from seedbed.model.migration import Direction, Migration, MigrationFile, Source, Work, checksum
+
+BACKENDS = {"local": dynamodb_local, "ministack": ministack}
+COURSES = Table("courses", Key(("id",)), {"id": "S"}, version_attribute="v")
+LESSONS = Table("lessons", Key(("course",), ("number",)), {"course": "S", "number": "N"})
+
+
+def indexed(table: Table, *attributes: str, projection: Projection | None = None) -> Table:
+    """Return `table` with a global index on each of `attributes`, all of them texts."""
+    from msgspec.structs import replace
+
+    found = tuple(Index(f"by_{each}", Key((each,)), projection or Projection()) for each in attributes)
+    types = {**table.key_types, **dict.fromkeys(attributes, "S")}
+    return replace(table, global_indexes=found, key_types=types)
+
+
+def creation(physical: str, shape: Table) -> dict[str, Any]:
+    """Return the CreateTable request that CDK's template comes to."""
+
+    def schema(key: Key) -> list[dict[str, str]]:
+        return [
+            *({"AttributeName": each, "KeyType": "HASH"} for each in key.partition),
+            *({"AttributeName": each, "KeyType": "RANGE"} for each in key.sort),
+        ]
+
+    def index(each: Index) -> dict[str, Any]:
+        projection: dict[str, Any] = {"ProjectionType": each.projection.kind}
+        if each.projection.attributes:
+            projection["NonKeyAttributes"] = list(each.projection.attributes)
+        return {"IndexName": each.name, "KeySchema": schema(each.key), "Projection": projection}
+
+    body: dict[str, Any] = {
+        "TableName": physical,
+        "KeySchema": schema(shape.key),
+        "AttributeDefinitions": [
+            {"AttributeName": name, "AttributeType": kind} for name, kind in shape.key_types.items()
+        ],
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+    if shape.global_indexes:
+        body["GlobalSecondaryIndexes"] = list(map(index, shape.global_indexes))
+    if shape.local_indexes:
+        body["LocalSecondaryIndexes"] = list(map(index, shape.local_indexes))
+    return body
+
+
+def migration_file(text: str, version: str = "1", name: str = "m") -> MigrationFile:
+    data = text.encode()
+    return MigrationFile(
+        version, name, Source(f"migrations/{version}_{name}.py", ".py", data), checksum(data)
+    )
+
+
+def migration(text: str, version: str = "1", name: str = "m") -> Migration:
+    return parse(migration_file(text, version, name))
+
+
+@dataclass
+class Stage:
+    """One database `courses/dynamodb` in `dev-test`, with the history's table and any others that are made."""
+
+    place: Place
+    shapes: dict[str, Table] = field(default_factory=dict)
+    told: list[Event] = field(default_factory=list)
+
+    @property
+    def client(self) -> Client:
+        return self.place.client
+
+    def make(self, *shapes: Table) -> None:
+        for each in shapes:
+            self.client.call("CreateTable", creation(self.place.physical(each.name), each))
+            self.shapes[each.name] = each
+
+    def put(self, table: str, *items: Mapping[str, Any]) -> None:
+        for each in items:
+            self.client.call("PutItem", {"TableName": self.place.physical(table), "Item": to_item(each)})
+
+    def fill(self, table: str, items: Sequence[Mapping[str, Any]]) -> None:
+        """Write many items, quickly."""
+        name = self.place.physical(table)
+        for start in range(0, len(items), 25):
+            puts = [{"PutRequest": {"Item": to_item(each)}} for each in items[start : start + 25]]
+            self.client.call("BatchWriteItem", {"RequestItems": {name: puts}})
+
+    def items(self, table: str) -> list[dict[str, Any]]:
+        """Return all items, in the order of their keys."""
+        shape, found = self.shapes[table], []
+        body: dict[str, Any] = {"TableName": self.place.physical(table), "ConsistentRead": True}
+        while True:
+            page = self.client.call("Scan", body)
+            found += [from_item(each) for each in page["Items"]]
+            if "LastEvaluatedKey" not in page:
+                keys = (*shape.key.partition, *shape.key.sort)
+                return sorted(found, key=lambda item: [item[name] for name in keys])
+            body["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def item(self, table: str, **key: Any) -> dict[str, Any] | None:
+        body = {"TableName": self.place.physical(table), "Key": to_item(key), "ConsistentRead": True}
+        found = self.client.call("GetItem", body).get("Item")
+        return from_item(found) if found else None
+
+    @contextmanager
+    def lease(self, who: str = "test", wait: float = 0.0) -> Iterator[DynamoLease]:
+        owner = Owner(uuid.uuid4().hex, who)
+        listener = self.told.append
+        with leasing.lease(self.place, owner, wait=wait, listener=listener) as grip:
+            yield DynamoLease(self.place, grip, lambda migrations: {})
+
+    def events(
+        self, text: str, direction: Direction = Direction.UP, version: str = "1"
+    ) -> Iterator[Progress]:
+        """Carry out a migration whole, history and all, telling what happens."""
+        with self.lease() as lease:
+            yield from lease.apply([Work(migration(text, version), direction)])
+
+    def apply(self, text: str, direction: Direction = Direction.UP, version: str = "1") -> list[Progress]:
+        return list(self.events(text, direction, version))
+
+    def recorded(self) -> dict[str, str]:
+        """Return what the history says of each version."""
+        from seedbed.engines.dynamodb import history
+
+        return {each.version: each.state.value for each in history.read(self.place).revisions}
+
+
+@contextmanager
+def opened(
+    world: World, service: str, *shapes: Table, directory: Path | None = None, **limits: float
+) -> Iterator[Stage]:
+    """Yield a stage on tables that are there; `limits` are those of an `Address`."""
+    given: dict[str, Any] = {"lease_seconds": 2.0, **limits}
+    with closing(Client(world.cloud)) as client:
+        place = Place(
+            target="courses/dynamodb",
+            address=Address(world.cloud, **given),
+            client=client,
+            service=service,
+            environment="dev-test",
+            directory=directory or PurePath("nowhere"),
+        )
+        place._shapes.update({each.name: each for each in shapes})
+        yield Stage(place, {each.name: each for each in shapes})
+
+
+@contextmanager
+def stage(world: World, *shapes: Table, directory: Path | None = None, **limits: float) -> Iterator[Stage]:
+    """Yield a stage with tables of its own, which are gone afterwards."""
+    service = f"t{uuid.uuid4().hex[:12]}"
+    with opened(world, service, *shapes, directory=directory, **limits) as made:
+        made.make(HISTORY_TABLE, *shapes)
+        try:
+            yield made
+        finally:
+            with made.client.sheltered() as client:  # ours may have been interrupted
+                for each in dict.fromkeys((*made.shapes, HISTORY)):
+                    client.call("DeleteTable", {"TableName": made.place.physical(each)})
+
+
+Spy = Callable[[str, Mapping[str, Any]], None]
+
+
+def spied(client: Client, spy: Spy) -> None:
+    """Tell `spy` of every call of `client` right before it is sent; what it raises, the caller gets."""
+    original = client.call
+
+    def call(operation: str, body: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+        spy(operation, body)
+        return original(operation, body, **options)
+
+    client.call = call  # type: ignore[method-assign]

@@ -1,0 +1,27 @@
+"""New migration files parse, whatever the engine's language."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+
+import pytest
+
+from seedbed.engines import registry
+from seedbed.manifest.new_files import write_migration
+from seedbed.model.migration import MigrationFile, Phase, Source, checksum
+from seedbed.model.platform import Database
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_a_new_migration_says_its_facts_in_its_own_language(name: str, tmp_path: Path) -> None:
+    engine = registry.load(name)
+    suffix = engine.suffixes[0]
+    database = Database("user", name, PurePath(tmp_path))
+    facts = ["phase=migrate", "after=user/other:1"]
+    path = write_migration(database, "20260101000000", "Add phone", suffix, engine.template, facts)
+    text = path.read_text(encoding="utf-8").replace("# migrate:up\n", "# migrate:up\ncreate t\n")
+    text = text.replace("-- migrate:up\n", "-- migrate:up\nCREATE TABLE t (id int);\n")
+    source = Source(path.name, suffix, text.encode())
+    parsed = engine.parse(MigrationFile("20260101000000", "add_phone", source, checksum(source.data)))
+    assert parsed.phase is Phase.MIGRATE
+    assert [str(each) for each in parsed.after] == ["user/other:1"]

@@ -18,28 +18,32 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 
+from seedbed.deployment.request import DeployRequest
 from seedbed.engines import registry
-from seedbed.engines.base import Diagnosable, Engine
-from seedbed.environments import sandbox, variables
-from seedbed.errors import Refused, SeedbedError, StalePlan, Unavailable, UsageError
-from seedbed.execution import applying, mending, seeding
+from seedbed.engines.base import Deployable, Diagnosable, Engine
+from seedbed.environments import aws, sandbox, variables
+from seedbed.errors import Refused, SeedbedError, StalePlan, UsageError
+from seedbed.execution import applying, infrastructure, mending, seeding
 from seedbed.execution.applying import Leasing
-from seedbed.execution.connecting import Connected, connected, failure
+from seedbed.execution.connecting import Connected, connected
+from seedbed.execution.reach import Looking, Reach
 from seedbed.execution.stopping import Stop
 from seedbed.manifest import environments as declared
 from seedbed.manifest import files as discovery
 from seedbed.manifest import new_files
 from seedbed.manifest.load import find, load
 from seedbed.model.environment import Environment
-from seedbed.model.event import Event, Listener, Repaired, TargetDone
+from seedbed.model.event import Event, Listener, Repaired, TargetDone, failure
 from seedbed.model.history import History, Owner
 from seedbed.model.migration import Migration, MigrationFile, Phase
-from seedbed.model.outcome import Outcome, fold
+from seedbed.model.names import stack_name
+from seedbed.model.outcome import Outcome
 from seedbed.model.plan import Plan
 from seedbed.model.platform import Database, Platform
 from seedbed.model.secret import Redactor, Secret
@@ -57,6 +61,15 @@ from seedbed.planning.plans import (
 )
 from seedbed.planning.reviewed import ReviewedPlan
 from seedbed.planning.standings import standings
+
+if TYPE_CHECKING:  # the room is entered by two commands, and the others do not wait for it
+    from seedbed.deployment.assembly import Stack
+    from seedbed.deployment.destroy import Doomed
+    from seedbed.deployment.examine import Examined
+    from seedbed.deployment.parts import Part
+    from seedbed.deployment.site import Site
+
+__all__ = ["DEFAULT_WAIT", "Decision", "DeployRequest", "Project", "Reach", "Request"]
 
 Decision = mending.Decision
 DEFAULT_WAIT = 60.0  # seconds that a run waits for another one's lease
@@ -79,25 +92,6 @@ class Request(Struct, frozen=True):
     def of(cls, plan: ReviewedPlan) -> Request:
         """Return the request that carries out a reviewed plan and nothing else."""
         return cls(plan.gate, plan.to, plan.out_of_order, plan)
-
-
-class Reach(Struct):
-    """Targets of one environment with open sessions, and the errors of those that did not answer."""
-
-    environment: Environment
-    reached: list[Connected]
-    failed: dict[str, SeedbedError]
-    events: list[Event]
-    listener: Listener
-    stop: Stop
-    leasing: Leasing
-    looked_at: list[Connected] = field(default_factory=list)
-    closing: ExitStack = field(default_factory=ExitStack)
-
-    @property
-    def outcome(self) -> Outcome:
-        """What has happened so far."""
-        return fold(self.events)
 
 
 class Project:
@@ -198,12 +192,16 @@ class Project:
                 facts: Mapping[str, Any] = servers.enter_context(sandbox.facts(pairs, self.home))
             else:
                 wanted = [self._wanted(environment, each) for each in databases]
+                wanted = aws.completed(wanted, environment, self.platform.name, self._environ)
                 facts = variables.read(wanted, self._environ, beside=beside)
             yield [self._target(environment, each, facts[each.id]) for each in databases]
 
     def _wanted(self, environment: Environment, database: Database) -> variables.Wanted:
-        known = environment.facts.get(database.id, {})
-        return variables.Wanted(database.id, database.service, self.engine(database.engine).variables, known)
+        engine = self.engine(database.engine)
+        declared = {"account": environment.account, "region": environment.region}
+        known = {key: value for key, value in declared.items() if value and isinstance(engine, Deployable)}
+        known |= environment.facts.get(database.id, {})
+        return variables.Wanted(database.id, database.service, engine.variables, known)
 
     def _target(
         self, environment: Environment, database: Database, facts: Mapping[str, str | Secret]
@@ -235,7 +233,7 @@ class Project:
         events: list[Event] = []
         tell = _recording(events, listener)
         with (
-            self.targets(where, databases or self.databases()) as targets,
+            self.targets(where, self.databases() if databases is None else databases) as targets,
             connected(targets, self.engine, tell) as (reached, failed),
             ExitStack() as closing,
         ):
@@ -246,6 +244,7 @@ class Project:
 
     def status(self, reach: Reach) -> Status:
         """Return where every migration of every target stands."""
+        to_deploy = infrastructure.pending(reach.reached)
         databases = [
             DatabaseStatus(
                 each.id,
@@ -253,6 +252,7 @@ class Project:
                 each.session.server,
                 str(each.history.identity or ""),
                 standings(each.id, each.history, self.files(each.target.database), self._phase_of(each.id)),
+                deployment=to_deploy[each.id],
             )
             for each in reach.reached
         ]
@@ -274,8 +274,14 @@ class Project:
     def plan(self, reach: Reach, request: Request | None = None) -> Plan:
         """Return what an apply would do now. Raises HistoryConflict, GateRefused, MigrationFileError, UsageError."""
         wanted = request or Request()
-        self._look_beside(reach, wanted)
-        return self._replan(reach, wanted)({each.id: each.history for each in reach.reached})
+        self._looking.after(reach)
+        plan = self._replan(reach, wanted)({each.id: each.history for each in reach.reached})
+        return infrastructure.described(plan, reach.reached)
+
+    @staticmethod
+    def estimate(reach: Reach, plan: Plan, *, sample: int = 0) -> Plan:
+        """Return `plan` with what its actions will cost, each tried on `sample` items (0: judged by sizes)."""
+        return infrastructure.estimated(plan, reach.reached, sample)
 
     def _replan(self, reach: Reach, request: Request) -> applying.Replan:
         policy = _policy(reach.environment, request)
@@ -294,43 +300,88 @@ class Project:
             if plan_file:
                 for each in known:
                     reviewed.refuse_stale(plan_file, each, policy)
+                for one in reach.reached:
+                    changes = infrastructure.changes(one, policy.gate)
+                    reviewed.refuse_other_changes(plan_file, one.id, changes)
             return plan_up([*known, *lost, *beside], policy, self.parse)
 
         return replan
 
-    def _look_beside(self, reach: Reach, request: Request) -> None:
-        """Open sessions on databases that are not selected but that something pending comes after."""
-        known = {each.id for each in [*reach.reached, *reach.looked_at]} | set(reach.failed)
-        looking = [(each.target.database, each.history) for each in reach.reached]
-        while looking:
-            named = {
-                ref.database
-                for database, history in looking
-                for file in self.files(database)
-                if history.revision(file.version) is None
-                for ref in self.parse(database.id, file).after
-            }
-            new = [self._database(each) for each in sorted(named - known) if self.platform.database(each)]
-            if not new:
-                return
-            found = self._open_beside(reach, new)
-            reach.looked_at += found
-            known |= {each.id for each in found}
-            looking = [(each.target.database, each.history) for each in found]
+    @property
+    def _looking(self) -> Looking:
+        return Looking(self.platform, self.files, self.parse, partial(self.targets, beside=True), self.engine)
 
-    def _open_beside(self, reach: Reach, databases: Sequence[Database]) -> list[Connected]:
-        try:
-            targets = reach.closing.enter_context(self.targets(reach.environment, databases, beside=True))
-        except UsageError as error:
-            raise UsageError(
-                f"{databases[0].id} is not selected, but something pending comes after one of its migrations",
-                because=error.what,
-                try_=f"say where it is as well, or select it: {error.try_}",
-            ) from None
-        found, failed = reach.closing.enter_context(connected(targets, self.engine, _nobody))
-        for problem in failed.values():
-            raise problem
-        return found
+    # Deploying
+
+    def deployable(self, databases: Sequence[Database]) -> tuple[Database, ...]:
+        """Return those of `databases` whose schema is infrastructure, deployed and not migrated."""
+        return tuple(each for each in databases if isinstance(self.engine(each.engine), Deployable))
+
+    @contextmanager
+    def deploying(self, reach: Reach, request: DeployRequest | None = None) -> Iterator[Examined]:
+        """Yield what a deployment of the databases in `reach` would do now; nothing is changed yet.
+
+        An update that is under way is followed to its end first. Raises Refused, StalePlan, Unavailable, UsageError.
+        """
+        from seedbed.deployment.examine import examine
+
+        wanted = request or DeployRequest()
+        self._refuse_other_changes(reach, wanted)
+        with self._site(reach, wanted) as (site, parts, chosen):
+            yield examine(site, parts, chosen, wanted)
+
+    @staticmethod
+    def deploy(reach: Reach, examined: Examined, *, jobs: int = 1) -> Outcome:
+        """Carry out what `deploying` yielded, each update followed to its end."""
+        from seedbed.deployment import deploy
+
+        deploy.carry_out(examined, jobs=jobs)
+        return reach.outcome
+
+    @contextmanager
+    def destroying(self, reach: Reach, request: DeployRequest | None = None) -> Iterator[Doomed]:
+        """Yield the stacks that would be deleted. Raises Refused outside ephemeral environments."""
+        from seedbed.deployment import destroy
+
+        destroy.refuse_lasting(reach.environment)
+        with self._site(reach, request or DeployRequest()) as (site, parts, chosen):
+            yield destroy.examine(site, parts, chosen)
+
+    @staticmethod
+    def destroy(reach: Reach, doomed: Doomed) -> Outcome:
+        """Delete what `destroying` yielded."""
+        from seedbed.deployment import destroy
+
+        destroy.carry_out(doomed)
+        return reach.outcome
+
+    @contextmanager
+    def _site(self, reach: Reach, request: DeployRequest) -> Iterator[tuple[Site, list[Part], list[Stack]]]:
+        from seedbed.deployment.opening import Wanted, opened
+
+        for error in reach.failed.values():
+            raise error
+        where = reach.environment
+        cloud = aws.cloud(where, self._environ)
+        for secret in cloud.secrets:
+            self.redactor.add(secret)
+        others = [] if where.is_sandbox else self.databases(request.services)
+        wanted = Wanted(
+            where,
+            Path(self.platform.root),
+            [(each.target, self.engine(each.target.database.engine), each.session) for each in reach.reached],
+            [stack_name(self.platform.name, where.name, each.service, each.engine) for each in others],
+            cloud,
+            request,
+        )
+        with opened(wanted, self._environ, reach.listener, reach.stop) as found:
+            yield found
+
+    def _refuse_other_changes(self, reach: Reach, request: DeployRequest) -> None:
+        if plan_file := request.reviewed:
+            for each in reach.reached:
+                changes = infrastructure.changes(each, request.gate)
+                reviewed.refuse_other_changes(plan_file, each.id, changes)
 
     # Changing
 
@@ -343,25 +394,32 @@ class Project:
                 try_="read what --dry-run shows, then say --unreviewed",
             )
 
-    def insist_on_review(self, environment: str, request: Request) -> None:
+    def insist_on_review(self, environment: str, request: Request, *, verb: str = "apply") -> None:
         """Raise Refused where a protected environment is to be changed without a reviewed plan."""
         if self.environment(environment).protected and request.reviewed is None and not request.unreviewed:
             raise Refused(
-                f"{environment} is protected: apply takes a reviewed plan there",
+                f"{environment} is protected: {verb} takes a reviewed plan there",
                 because="what runs in production should be what somebody has read",
                 try_=f"seedbed plan -e {environment} --out plan.json; read it; "
-                f"seedbed apply -e {environment} plan.json",
+                f"seedbed {verb} -e {environment} {'--plan ' if verb == 'deploy' else ''}plan.json",
             )
 
     def apply(self, reach: Reach, request: Request | None = None) -> Outcome:
         """Apply what is pending. Raises what `plan` raises, StalePlan, Refused: then nothing was touched."""
         wanted = request or Request()
         self.insist_on_review(reach.environment.name, wanted)
-        self._look_beside(reach, wanted)
+        self._looking.after(reach)
+        replan = self._replan(reach, wanted)
+
+        def deployed(histories: dict[str, History]) -> Plan:
+            plan = replan(histories)
+            infrastructure.refuse_unmet(plan, reach.reached)
+            return plan
+
         applying.carry_out(
             reach.reached,
             reach.failed,
-            self._replan(reach, wanted),
+            deployed,
             reach.leasing,
             reach.listener,
             reach.stop,
@@ -416,18 +474,10 @@ class Project:
             ]
             if not naming:
                 continue
-            history = histories.get(database.id) or self._history_beside(reach, database)
+            history = histories.get(database.id) or self._looking.history(reach, database)
             for file in naming:
                 if history and history.revision(file.version):
                     refuse_dependants(plan, database.id, self.parse(database.id, file))
-
-    def _history_beside(self, reach: Reach, database: Database) -> History | None:
-        """Return the history of a database that is not selected; None where nobody said where it is."""
-        try:
-            reach.looked_at += self._open_beside(reach, [database])
-        except (UsageError, Unavailable):
-            return None
-        return reach.looked_at[-1].history
 
     def seed(self, reach: Reach, kinds: Sequence[SeedKind]) -> Outcome:
         """Load datasets. Raises Refused, SeedFileError, ForeignTarget: then nothing was touched."""
@@ -476,6 +526,12 @@ class Project:
     def insist_on_ephemeral(self, environment: str) -> None:
         """Raise Refused where nothing may ever be thrown away."""
         mending.refuse_lasting(self.environment(environment))
+
+    def insist_on_destroyable(self, environment: str) -> None:
+        """Raise Refused where no stack may ever be deleted."""
+        from seedbed.deployment import destroy
+
+        destroy.refuse_lasting(self.environment(environment))
 
     def reset(self, reach: Reach) -> Outcome:
         """Empty every target; refused outside ephemeral environments."""

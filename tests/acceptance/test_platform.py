@@ -1,4 +1,4 @@
-"""Every migration of the platform in `edtech/`, there and back and there again, with rows in the tables; its seeds."""
+"""Every migration of the platform's PostgreSQL databases, there and back and there again, with rows in them; its seeds."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def there_and_back(place: Place, version: str, stage: Stage) -> None:
 
 def versions(service: str) -> list[str]:
     project = Project.open(EDTECH)
-    (database,) = project.databases([service])
+    (database,) = project.databases([service], ["postgres"])
     return [file.version for file in project.files(database)]
 
 
@@ -96,7 +96,7 @@ def test_what_has_no_way_back_is_listed() -> None:
         database.service: [
             file.version for file in project.files(database) if not project.parse(database.id, file).down
         ]
-        for database in project.databases()
+        for database in project.databases([], ["postgres"])
     }
     assert found == NO_WAY_BACK
 

@@ -28,7 +28,8 @@ READS = (
     ),
     *("AssumeRole", "Validate"),
 )
-KEPT_BYTES = 1 << 20
+KEPT_BYTES = 1 << 20  # of one answer
+KEPT_CALLS = 20_000  # whole
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _S3 = {
     "GET": "GetObject",
@@ -60,6 +61,10 @@ class Call:
     status: int = 0
     answer: bytes = b""
     units: float = 0.0
+
+    def lighten(self) -> None:
+        """Forget what was said, and keep what it was: of the older ones of very many."""
+        self.request, self.answer = self.request.with_body(b""), b""
 
     @property
     def protocol(self) -> str:

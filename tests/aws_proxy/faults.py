@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from typing import Any
 
 from tests.aws_proxy.calls import Call
 from tests.aws_proxy.http import Response
@@ -21,8 +22,8 @@ THROTTLED = {
 }
 
 
-def fault(call: Call, code: str, message: str, status: int = 400) -> Response:
-    """Return the answer that refuses `call`."""
+def fault(call: Call, code: str, message: str, status: int = 400, **more: Any) -> Response:
+    """Return the answer that refuses `call`; `more` are further fields where it is JSON."""
     request_id = str(uuid.uuid4())
     if call.protocol == "query":
         kind = "Sender" if status < 500 else "Receiver"
@@ -37,7 +38,7 @@ def fault(call: Call, code: str, message: str, status: int = 400) -> Response:
             status, {"content-type": "application/xml", "x-amz-request-id": request_id}, body.encode()
         )
     prefix = _NAMESPACES.get(call.service, "com.amazon.coral.service")
-    body = json.dumps({"__type": f"{prefix}#{code}", "message": message})
+    body = json.dumps({"__type": f"{prefix}#{code}", "message": message, **more})
     headers = {"content-type": "application/x-amz-json-1.0", "x-amzn-requestid": request_id}
     if call.protocol == "rest":
         headers["x-amzn-errortype"] = code

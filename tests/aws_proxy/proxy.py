@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from tests.aws_proxy import faults
-from tests.aws_proxy.calls import KEPT_BYTES, Call, consumed, recognised
+from tests.aws_proxy.calls import KEPT_BYTES, KEPT_CALLS, Call, consumed, recognised
 from tests.aws_proxy.http import Closed, Request, Response, Wire
 from tests.aws_proxy.rules import (
     Answer,
@@ -54,7 +54,7 @@ class Proxy:
 
     @property
     def calls(self) -> Sequence[Call]:
-        """All calls whose fate is decided, in that order."""
+        """All calls whose fate is decided, in that order; of very many, the older ones without what they said."""
         return tuple(self._calls)
 
     def of(self, match: Match) -> Sequence[Call]:
@@ -82,10 +82,21 @@ class Proxy:
         return self.add(Answer(match, throttling(code), times, share))
 
     def refuse(
-        self, match: Match, code: str, message: str = "", *, status: int = 400, times: int | None = None
+        self,
+        match: Match,
+        code: str,
+        message: str = "",
+        *,
+        status: int = 400,
+        times: int | None = None,
+        **more: Any,
     ) -> Rule:
-        """Refuse calls with an error of AWS."""
-        return self.add(Answer(match, lambda call: faults.fault(call, code, message, status), times, 1.0))
+        """Refuse calls with an error of AWS; `more` are further fields of its JSON, such as CancellationReasons."""
+        return self.answer(match, lambda call: faults.fault(call, code, message, status, **more), times=times)
+
+    def answer(self, match: Match, answer: Callable[[Call], Response], *, times: int | None = None) -> Rule:
+        """Answer calls instead of the server."""
+        return self.add(Answer(match, answer, times, 1.0))
 
     def expire(self, match: Match = "", *, times: int | None = None) -> Rule:
         """Treat credentials as expired, for `times` calls or from now on."""
@@ -158,6 +169,8 @@ class Proxy:
         finally:  # before the client knows: it would look for the call at once
             call.seconds = time.monotonic() - call.at
             self._calls.append(call)
+            if len(self._calls) > KEPT_CALLS:
+                self._calls[-KEPT_CALLS - 1].lighten()
         client.send(response.encoded())
         return request.headers.get("connection", "").lower() != "close"
 

@@ -11,6 +11,7 @@ import pytest
 
 from seedbed.model.event import KINDS, Event, LeaseAwaited, WorkProgressed
 from seedbed.model.outcome import fold
+from seedbed.report.deployments import deployment_document
 from seedbed.report.documents import (
     doctor_document,
     error_document,
@@ -34,9 +35,11 @@ def _outcome(events: tuple[Event, ...], command: str) -> dict[str, Any]:
 
 EXAMPLES = {
     "plan": plan_document(samples.plan()),
+    "deployment": deployment_document(samples.deployment()),
     "status": status_document(samples.status()),
     "apply": _outcome((*samples.applied(), samples.FAILED), "apply"),
     "seed": _outcome(samples.seeded(), "seed"),
+    "deploy": _outcome(samples.deployed(), "deploy"),
     "doctor": doctor_document([("Python", "3.11.7"), ("PostgreSQL", "18.6, embedded")]),
     "error": error_document(samples.error()),
 }

@@ -6,6 +6,7 @@ import pytest
 
 from seedbed.errors import Location, SeedbedError, UsageError
 from seedbed.model.outcome import fold
+from seedbed.report.deployments import deployment_text
 from seedbed.report.styles import Look, Page, render
 from seedbed.report.texts import doctor_text, error_text, outcome_text, plan_text, seed_text, status_text
 from tests.unit.golden.report import samples
@@ -25,6 +26,14 @@ PAGES: dict[str, Page] = {
     "outcome-untouched": outcome_text(fold(samples.failed_untouched()), "apply"),
     "outcome-interrupted": outcome_text(fold(samples.interrupted()), "apply"),
     "outcome-unknown": outcome_text(fold(samples.unknown()), "apply"),
+    "outcome-deployed": outcome_text(fold(samples.deployed()), "deploy"),
+    "outcome-destroyed": outcome_text(fold(samples.destroyed()), "destroy"),
+    "outcome-nothing-deployed": outcome_text(
+        fold(samples.deployed()[:1] + samples.deployed()[-1:]), "deploy"
+    ),
+    "deployment": deployment_text(samples.deployment()),
+    "deployment-empty": deployment_text(samples.deployment_empty()),
+    "plan-to-deploy": plan_text(samples.plan_to_deploy()),
     "outcome-nothing": outcome_text(fold(()), "revert"),
     "seed": seed_text(samples.seeded()),
     "seed-again": seed_text(samples.seeded_again()),

@@ -90,6 +90,21 @@ class Frame:
         if self._progress is not None and self.out.stderr.is_capable:
             self._progress.expect(plan())
 
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Keep the display still while somebody is asked."""
+        with self.out.lock:
+            if self.out.overlay is not None:
+                self.out.overlay.erase()
+            yield
+
+    def show(self, page: Any) -> None:
+        """Write a result: a document where JSON was asked for, else lines."""
+        if self.as_json:
+            self.document(page)
+        else:
+            self.out.result(page)
+
     def document(self, document: dict[str, Any]) -> None:
         self.out.document(document)
 

@@ -14,6 +14,8 @@ from seedbed import __version__
 COMMANDS = {
     "apply": ("apply", "Carry out what is pending, on every database that is selected."),
     "demo": ("demo", "Run a whole platform on embedded databases: migrate, seed, revert, apply again."),
+    "deploy": ("deploy", "Bring stacks to what is declared, in updates that each can be made."),
+    "destroy": ("destroy", "Delete stacks and all that is in them. Ephemeral environments only."),
     "doctor": ("doctor", "Say what this machine has, where things are, and what answers."),
     "new": ("new", "Write an empty migration, or give one that was merged late a new version."),
     "plan": ("plan", "Show what apply would do, and write it to a file for review."),
@@ -21,10 +23,11 @@ COMMANDS = {
     "reset": ("reset", "Empty databases. Ephemeral environments only."),
     "revert": ("revert", "Undo the last migration, some, or all after a version."),
     "schema": ("schema", "Print the JSON Schema of seedbed.toml or of a --json document."),
-    "seed": ("seed", "Load reference data and fixtures."),
+    "seed": ("seed", "Load reference data, fixtures, and volume where it is asked for."),
     "status": ("status", "Show every migration of every database and where it stands."),
 }
 ALIASES = {
+    "cdk:deploy": "deploy",
     "migration:create": "new",
     "migration:run": "apply",
     "migration:revert": "revert",

@@ -37,6 +37,17 @@ def wait(function: F) -> F:
     )(function)
 
 
+def deploy_wait(function: F) -> F:
+    return click.option(
+        "--wait",
+        type=click.FloatRange(0),
+        default=86_400.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to follow an update, or an index that is built.",
+    )(function)
+
+
 def as_json(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")(
         function

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from seedbed.cli.frame import Frame
 from seedbed.errors import Location, UsageError
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from seedbed.model.plan import Plan
     from seedbed.model.platform import Database
     from seedbed.planning.reviewed import ReviewedPlan
-    from seedbed.project import Request
+    from seedbed.project import DeployRequest, Request
 
 
 def request(
@@ -55,6 +57,27 @@ def request(
             try_="narrow it with --service and --engine",
         )
     return Request(Phase(through), to, out_of_order, unreviewed=unreviewed), databases
+
+
+def deploy_request(
+    frame: Frame,
+    plan: str | None,
+    env: str,
+    services: Sequence[str],
+    through: str,
+    *,
+    unreviewed: bool,
+    follow: bool,
+) -> tuple[DeployRequest, tuple[Database, ...]]:
+    """Return what is asked for, and the databases it is about. Raises UsageError, Refused."""
+    from seedbed.project import DeployRequest
+
+    asked, databases = request(frame, plan, env, services, (), None, through, False, unreviewed)
+    frame.project.insist_on_review(env, asked, verb="deploy")
+    wanted = DeployRequest(asked.gate, tuple(services), asked.reviewed, follow=follow)
+    if asked.reviewed:
+        wanted = replace(wanted, services=tuple(sorted({each.service for each in databases})))
+    return wanted, frame.project.deployable(databases)
 
 
 def _read(path: str) -> ReviewedPlan:

@@ -15,10 +15,18 @@ from msgspec import Struct, field
 
 from seedbed.engines.base import Lease
 from seedbed.errors import SeedbedError
-from seedbed.execution.connecting import Connected, failure, identity, refuse_foreign
+from seedbed.execution.connecting import Connected, identity, refuse_foreign
 from seedbed.execution.stopping import Stop
 from seedbed.execution.threads import side_by_side
-from seedbed.model.event import Event, Listener, TargetDone, TargetSkipped, TargetStamped, WorkFinished
+from seedbed.model.event import (
+    Event,
+    Listener,
+    TargetDone,
+    TargetSkipped,
+    TargetStamped,
+    WorkFinished,
+    failure,
+)
 from seedbed.model.history import History, Owner
 from seedbed.model.migration import MigrationRef, Work
 from seedbed.model.plan import Action, DatabasePlan, Plan

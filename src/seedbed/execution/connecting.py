@@ -12,7 +12,7 @@ from seedbed.engines.base import Engine, Session
 from seedbed.errors import ForeignTarget, SeedbedError
 from seedbed.execution.stopping import Stop
 from seedbed.execution.threads import side_by_side
-from seedbed.model.event import Listener, TargetFailed, TargetReached
+from seedbed.model.event import Listener, TargetReached, failure
 from seedbed.model.history import History, Identity
 from seedbed.model.target import Target
 
@@ -110,16 +110,3 @@ def on_each(
     for result in side_by_side([partial(one, each) for each in reached]):
         if isinstance(result, BaseException):
             raise result
-
-
-def failure(target: str, error: SeedbedError, version: str = "") -> TargetFailed:
-    """Return `error` as the event that ends the work on `target`."""
-    return TargetFailed(
-        target,
-        error.what,
-        error.because,
-        error.try_,
-        str(error.at) if error.at else "",
-        int(error.exit_code),
-        version,
-    )

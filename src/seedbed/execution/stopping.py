@@ -6,11 +6,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-from seedbed.engines.base import Session
 from seedbed.errors import ExitCode, Interrupted, SeedbedError
 
 _PAUSE = 0.5  # seconds
+
+
+class Interruptible(Protocol):
+    """Something at work that can be told to stop; a session, a child process."""
+
+    def interrupt(self) -> None: ...
 
 
 class Stop:
@@ -21,7 +27,7 @@ class Stop:
 
     def __init__(self) -> None:
         self._code: ExitCode | None = None
-        self._sessions: dict[int, Session] = {}
+        self._sessions: dict[int, Interruptible] = {}
         self._lock = threading.Lock()
 
     def request(self, code: ExitCode = ExitCode.INTERRUPTED) -> None:
@@ -64,7 +70,7 @@ class Stop:
         return error
 
     @contextmanager
-    def watching(self, session: Session) -> Iterator[None]:
+    def watching(self, session: Interruptible) -> Iterator[None]:
         """Interrupt `session` as well when a stop is asked for within this context."""
         with self._lock:
             self._sessions[id(session)] = session

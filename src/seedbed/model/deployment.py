@@ -46,3 +46,42 @@ class Estimate(Struct, frozen=True):
     version: str
     quantities: Mapping[str, float]
     lines: tuple[str, ...] = ()
+
+
+class Rollout(Struct, frozen=True):
+    """What a deployment would do with one stack.
+
+    `target`: the database that the stack holds, or the stack's own name where it holds none of ours. `waves` are
+    empty where the stack is as it should be. `collisions`: what `waves` would create and is there already, outside
+    of the stack. `notes`: what is worth knowing about the state that the stack is in.
+    """
+
+    target: str
+    stack: str
+    waves: tuple[Wave, ...] = ()
+    collisions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return tuple(change for wave in self.waves for change in wave.changes)
+
+
+class Deployment(Struct, frozen=True):
+    """What a deployment of one environment would do, stack after stack. `bootstrap`: accounts to be prepared first."""
+
+    environment: str
+    gate: Phase
+    rollouts: tuple[Rollout, ...]
+    bootstrap: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(each.waves for each in self.rollouts)
+
+    @property
+    def removes(self) -> tuple[str, ...]:
+        """What it takes away, in words."""
+        return tuple(
+            change.what for each in self.rollouts for change in each.changes if change.phase is Phase.CONTRACT
+        )

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from seedbed.errors import SeedbedError
+
 EVENT_FORMAT = 1  # of events as JSON; raised when a field changes its meaning or goes away
 
 
@@ -133,7 +135,10 @@ class Repaired(Event, frozen=True):
 
 
 class DeployStarted(Event, frozen=True):
-    """A stack's updates begin: `waves` of them, `changes` in words; `resumed` where a former run began them."""
+    """A stack's updates begin: `waves` of them (0: it is destroyed), `changes` in words.
+
+    `resumed`: a former run began them, and what it left under way was followed to its end.
+    """
 
     kind: ClassVar[str] = "deploy_started"
     stack: str
@@ -143,7 +148,11 @@ class DeployStarted(Event, frozen=True):
 
 
 class DeployProgressed(Event, frozen=True):
-    """A deployment goes on: `what` says what is waited for; `done` of `total` in `unit` (total 0: not known)."""
+    """A deployment goes on: `what` says what happens or is waited for; `done` of `total` in `unit` (0: not known).
+
+    `wave` counts from 1; 0 is what comes before the first update that this run makes. In `updates` it is told when
+    one begins (`done`: those before it) and when it is made (`done`: with it).
+    """
 
     kind: ClassVar[str] = "deploy_progressed"
     stack: str
@@ -188,6 +197,19 @@ class TargetSkipped(Event, frozen=True):
     kind: ClassVar[str] = "target_skipped"
     because: str
     versions: tuple[str, ...] = ()
+
+
+def failure(target: str, error: SeedbedError, version: str = "") -> TargetFailed:
+    """Return `error` as the event that ends the work on `target`."""
+    return TargetFailed(
+        target,
+        error.what,
+        error.because,
+        error.try_,
+        str(error.at) if error.at else "",
+        int(error.exit_code),
+        version,
+    )
 
 
 KINDS: tuple[type[Event], ...] = tuple(Event.__subclasses__())  # all that there are; tests may add their own

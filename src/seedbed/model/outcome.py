@@ -10,6 +10,8 @@ from msgspec.structs import replace
 
 from seedbed.errors import ExitCode
 from seedbed.model.event import (
+    DeployFinished,
+    DeployProgressed,
     Event,
     Repaired,
     SeedLoaded,
@@ -40,6 +42,7 @@ class TargetOutcome(Struct, frozen=True):
     finished: tuple[str, ...] = ()
     rows_changed: int = 0
     touched: bool = False  # something of this run stayed in the target
+    updates: int = 0  # of its stack
     held: tuple[str, ...] = ()
     error: TargetFailed | None = None
     because: str = ""
@@ -78,6 +81,10 @@ def _after(outcome: TargetOutcome, event: Event) -> TargetOutcome:
             return replace(
                 outcome, rows_changed=outcome.rows_changed + changed, touched=outcome.touched or changed > 0
             )
+        case DeployProgressed(unit="updates", done=done):
+            return replace(outcome, updates=max(outcome.updates, done), touched=outcome.touched or done > 0)
+        case DeployFinished():
+            return replace(outcome, updates=event.waves, touched=outcome.touched or event.waves > 0)
         case TargetDone():
             result = Result.CHANGED if outcome.touched else Result.UNCHANGED
             return replace(outcome, result=result, held=event.held)

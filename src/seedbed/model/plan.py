@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from collections.abc import Mapping
 
+from msgspec import Struct, field
+
+from seedbed.model.deployment import Change, Estimate
 from seedbed.model.migration import Direction, Migration, MigrationRef, Phase
 
 
@@ -38,13 +41,22 @@ class DatabasePlan(Struct, frozen=True):
     """What is to be done on one database, in order.
 
     `basis`: digests of every history state that this plan itself passes through, the first being the one it
-    was made from; a target in any of them may go on with it, in any other the plan is stale.
+    was made from; a target in any of them may go on with it, in any other the plan is stale. `changes`: what a
+    deployment through the plan's gate changes, `kept`: what it leaves to a later gate. `unmet`: by version, what
+    an action needs and is not there. `estimates`: what actions will cost, where somebody asked.
     """
 
     database: str
     actions: tuple[Action, ...]
     held: tuple[Held, ...] = ()
     basis: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    kept: tuple[Change, ...] = ()
+    unmet: Mapping[str, str] = field(default_factory=dict)
+    estimates: tuple[Estimate, ...] = ()
+
+    def estimate(self, version: str) -> Estimate | None:
+        return next((each for each in self.estimates if each.version == version), None)
 
 
 class Plan(Struct, frozen=True):
@@ -60,7 +72,7 @@ class Plan(Struct, frozen=True):
 
     @property
     def is_empty(self) -> bool:
-        return not any(each.actions for each in self.databases)
+        return not any(each.actions or each.changes for each in self.databases)
 
     def of(self, database: str) -> DatabasePlan:
         return next(each for each in self.databases if each.database == database)

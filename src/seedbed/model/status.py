@@ -33,7 +33,10 @@ class MigrationStatus(Struct, frozen=True):
 
 
 class DatabaseStatus(Struct, frozen=True):
-    """All migrations of one database, in version order; `error` instead, where it could not be asked."""
+    """All migrations of one database, in version order; `error` instead, where it could not be asked.
+
+    `deployment`: what a deployment would change in it, in words.
+    """
 
     database: str
     address: str
@@ -42,13 +45,14 @@ class DatabaseStatus(Struct, frozen=True):
     migrations: tuple[MigrationStatus, ...] = ()
     error: str = ""
     exit_code: int = 0
+    deployment: tuple[str, ...] = ()
 
     def count(self, *standings: Standing) -> int:
         return sum(each.standing in standings for each in self.migrations)
 
     @property
     def is_up_to_date(self) -> bool:
-        return not self.error and self.count(Standing.APPLIED) == len(self.migrations)
+        return not (self.error or self.deployment) and self.count(Standing.APPLIED) == len(self.migrations)
 
 
 class Status(Struct, frozen=True):

@@ -12,7 +12,16 @@ from typing import Any
 
 from seedbed import __version__
 from seedbed.errors import Location, SeedbedError
-from seedbed.model.event import EVENT_FORMAT, Event, LeaseAwaited, TargetFailed, WorkProgressed, to_dict
+from seedbed.model.deployment import Change, Estimate
+from seedbed.model.event import (
+    EVENT_FORMAT,
+    DeployProgressed,
+    Event,
+    LeaseAwaited,
+    TargetFailed,
+    WorkProgressed,
+    to_dict,
+)
 from seedbed.model.migration import Step
 from seedbed.model.outcome import Outcome, TargetOutcome
 from seedbed.model.plan import Action, DatabasePlan, Held, Plan
@@ -26,7 +35,7 @@ VERSION = 1
 def plan_document(plan: Plan) -> Document:
     """Return the plan; also the format of a plan file, so it holds what `apply PLAN` needs, and no body of a step."""
     return {
-        **_head("plan"),
+        **head("plan"),
         "environment": plan.environment,
         "direction": plan.direction.value,
         "gate": plan.gate.value,
@@ -39,7 +48,7 @@ def plan_document(plan: Plan) -> Document:
 
 def status_document(status: Status) -> Document:
     return {
-        **_head("status"),
+        **head("status"),
         "environment": status.environment,
         "up_to_date": all(each.is_up_to_date for each in status.databases),
         "databases": [_database_status(each) for each in status.databases],
@@ -49,7 +58,7 @@ def status_document(status: Status) -> Document:
 def outcome_document(outcome: Outcome, events: Iterable[Event], command: str) -> Document:
     """Return what a command did. Of events that only say how far something is, the last of each row is kept."""
     return {
-        **_head(command),
+        **head(command),
         "exit_code": int(outcome.exit_code),
         "changed": outcome.changed,
         "targets": [_target(each) for each in outcome.targets],
@@ -61,7 +70,7 @@ def outcome_document(outcome: Outcome, events: Iterable[Event], command: str) ->
 def error_document(error: SeedbedError) -> Document:
     """Return an error that ended a command before there was an outcome."""
     return {
-        **_head("error"),
+        **head("error"),
         "exit_code": int(error.exit_code),
         "kind": type(error).__name__,
         "error": error.what,
@@ -73,7 +82,7 @@ def error_document(error: SeedbedError) -> Document:
 
 def doctor_document(pairs: Iterable[tuple[str, str]]) -> Document:
     return {
-        **_head("doctor"),
+        **head("doctor"),
         "findings": [{"what": what, "finding": finding} for what, finding in pairs],
     }
 
@@ -113,6 +122,8 @@ def without_ticks(events: Iterable[Event]) -> list[Event]:
     for number, event in enumerate(events):
         if isinstance(event, WorkProgressed):
             key: tuple[object, ...] = (event.target, turn.get(event.target, 0), event.version, event.unit)
+        elif isinstance(event, DeployProgressed):
+            key = (event.target, turn.get(event.target, 0), event.wave, event.unit)
         elif isinstance(event, LeaseAwaited):
             key = (event.target, turn.get(event.target, 0), "lease")
         else:
@@ -123,7 +134,8 @@ def without_ticks(events: Iterable[Event]) -> list[Event]:
     return list(kept.values())
 
 
-def _head(command: str) -> Document:
+def head(command: str) -> Document:
+    """Return what every document begins with."""
     return {"schema": f"seedbed/{command}/{VERSION}", "seedbed": __version__}
 
 
@@ -133,6 +145,29 @@ def _database_plan(plan: DatabasePlan) -> Document:
         "basis": list(plan.basis),
         "actions": [_action(each) for each in plan.actions],
         "held": [_held(each) for each in plan.held],
+        "changes": [change_document(each) for each in plan.changes],
+        "kept": [change_document(each) for each in plan.kept],
+        "unmet": [{"version": version, "needs": what} for version, what in sorted(plan.unmet.items())],
+        "estimates": [_estimate(each) for each in plan.estimates],
+    }
+
+
+def change_document(change: Change) -> Document:
+    """Return one change of a database's infrastructure."""
+    return {
+        "phase": change.phase.value,
+        "what": change.what,
+        "wave": change.wave,
+        "refused": change.refused,
+        "try": change.try_,
+    }
+
+
+def _estimate(estimate: Estimate) -> Document:
+    return {
+        "version": estimate.version,
+        "quantities": [{"name": name, "value": value} for name, value in estimate.quantities.items()],
+        "lines": list(estimate.lines),
     }
 
 
@@ -181,6 +216,7 @@ def _database_status(status: DatabaseStatus) -> Document:
         "migrations": [_migration_status(each) for each in status.migrations],
         "error": status.error,
         "exit_code": status.exit_code,
+        "deployment": list(status.deployment),
     }
 
 
@@ -203,6 +239,7 @@ def _target(outcome: TargetOutcome) -> Document:
         "finished": list(outcome.finished),
         "rows_changed": outcome.rows_changed,
         "touched": outcome.touched,
+        "updates": outcome.updates,
         "held": list(outcome.held),
         "because": outcome.because,
         "error": _failure(outcome.error) if outcome.error else None,

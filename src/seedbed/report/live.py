@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from typing import Self
 
 from seedbed.model.event import (
+    DeployFinished,
+    DeployProgressed,
+    DeployStarted,
     Event,
     LeaseAwaited,
     SeedLoaded,
@@ -32,6 +35,8 @@ _SPINNER = "⠋⠙⠹⠸⠴⠦⠧⠏"
 _BAR = 12  # cells
 _WHAT = 3  # the column that gives way on a narrow terminal
 _ON_ITS_ROW = (  # what the row shows well enough; anything else is printed above
+    DeployFinished,
+    DeployStarted,
     SeedLoaded,
     TargetDone,
     TargetFailed,
@@ -39,7 +44,7 @@ _ON_ITS_ROW = (  # what the row shows well enough; anything else is printed abov
     TargetStamped,
     WorkFinished,
 )
-_TICKS = (LeaseAwaited, WorkProgressed)  # only ever shown on the row
+_TICKS = (DeployProgressed, LeaseAwaited, WorkProgressed)  # only ever shown on the row
 _SIGNS = {
     Stage.WAITING: Span("○", Style.DIM),
     Stage.READY: Span("○", Style.DIM),
@@ -151,7 +156,10 @@ class Live(Progress):
             case Stage.WORKING:
                 return _position(track), *self._work(track)
             case Stage.DONE:
-                return "", Span(track.summary(), Style.GOOD if track.finished or track.rows else Style.DIM)
+                return "", Span(
+                    track.summary(),
+                    Style.GOOD if track.finished or track.rows or track.updates else Style.DIM,
+                )
             case Stage.FAILED:
                 return _position(track), Span(f"failed: {track.note}", Style.BAD)
             case Stage.SKIPPED:
@@ -159,6 +167,10 @@ class Live(Progress):
 
     def _work(self, track: Track) -> tuple[str, str]:
         """Return what a target works at, and how far it is."""
+        if track.doing and not track.current:
+            if track.meter is None:
+                return track.doing, ""
+            return track.doing, f"{bar(track.meter.fraction)}  {track.meter.words()}".strip()
         if not track.current:
             return f"{track.finished} {done_word(track.direction)}" if track.finished else "at work", ""
         running = track.works[track.current]
@@ -177,6 +189,8 @@ class Live(Progress):
 
 def _position(track: Track) -> str:
     """Return `8/14`, the migration at work counted; only what is known of it."""
+    if track.updating:
+        return track.updating
     at = track.finished + bool(track.current)
     if track.total:
         return f"{min(at, track.total)}/{track.total}"

@@ -12,6 +12,9 @@ from types import TracebackType
 from typing import Self
 
 from seedbed.model.event import (
+    DeployFinished,
+    DeployProgressed,
+    DeployStarted,
     Event,
     LeaseAwaited,
     Noticed,
@@ -156,6 +159,8 @@ class Plain(Progress):
             return track.may_speak("lease", now, _WAITING_EVERY)
         if isinstance(event, WorkProgressed) and track.meter is not None:
             return track.may_speak(event.version, now, _BATCHES_EVERY)
+        if isinstance(event, DeployProgressed) and track.meter is not None:
+            return track.may_speak(event.what, now, _WAITING_EVERY)
         track.spoke_at, track.spoke_again = now, False
         return True
 
@@ -195,8 +200,28 @@ def told(event: Event, track: Track, verbose: int = 0) -> Iterator[Line]:
             yield _loaded(event)
         case Repaired(version=version, decision=decision):
             yield line(f"{version}  repaired: {decision}")
+        case DeployStarted() | DeployProgressed() | DeployFinished():
+            yield from _told_of_deployment(event, track)
         case _:
             yield from _told_of_work(event, track, verbose)
+
+
+def _told_of_deployment(event: Event, track: Track) -> Iterator[Line]:
+    match event:
+        case DeployStarted(waves=waves, resumed=resumed, stack=stack):
+            again = "  goes on where a former run stopped" if resumed else ""
+            yield line(f"{stack}  {count(waves, 'update')}{again}" if waves else f"{stack}  is deleted")
+        case DeployProgressed(wave=wave, what=what, unit=unit, done=done, total=total):
+            if track.meter is not None:
+                yield line(f"{what}  {track.meter.words()}")
+                return
+            head = f"update {wave}  " if wave else ""
+            if unit != "updates" or done < wave:  # that one is made is said by what comes next
+                yield line(f"update {wave} of {total}  " if unit == "updates" and total > 1 else head, what)
+        case DeployFinished(stack=stack, seconds=seconds):
+            yield line(f"{stack}", ("  done", Style.GOOD), f"  {duration(seconds)}")
+        case _:
+            return
 
 
 def _told_of_work(event: Event, track: Track, verbose: int) -> Iterator[Line]:

@@ -16,8 +16,8 @@ from seedbed.report.documents import VERSION
 
 Schema = dict[str, Any]
 
-OUTCOMES = ("apply", "revert", "seed", "reset", "repair", "baseline")
-COMMANDS = ("plan", "status", *OUTCOMES, "doctor", "error")
+OUTCOMES = ("apply", "revert", "seed", "reset", "repair", "baseline", "deploy", "destroy")
+COMMANDS = ("plan", "deployment", "status", *OUTCOMES, "doctor", "error")
 
 _STRING: Schema = {"type": "string"}
 _INTEGER: Schema = {"type": "integer"}
@@ -32,7 +32,7 @@ def schema(command: str) -> Schema:
     """
     if command not in COMMANDS:
         raise ValueError(f"{command} writes no document; those that do are {', '.join(COMMANDS)}")
-    known = {"plan": _plan, "status": _status, "doctor": _doctor, "error": _error}
+    known = {"plan": _plan, "deployment": _deployment, "status": _status, "doctor": _doctor, "error": _error}
     head: Schema = {"schema": {"const": f"seedbed/{command}/{VERSION}"}, "seedbed": _STRING}
     body = known[command]() if command in known else _outcome()
     return {
@@ -87,9 +87,52 @@ def _database_plan() -> Schema:
         }
     )
     held = _object({"version": _STRING, "name": _STRING, "phase": _one_of(Phase), "because": _STRING})
+    unmet = _object({"version": _STRING, "needs": _STRING})
+    quantity = _object({"name": _STRING, "value": _NUMBER})
+    estimate = _object({"version": _STRING, "quantities": _list(quantity), "lines": _list(_STRING)})
     return _object(
-        {"database": _STRING, "basis": _list(_STRING), "actions": _list(action), "held": _list(held)}
+        {
+            "database": _STRING,
+            "basis": _list(_STRING),
+            "actions": _list(action),
+            "held": _list(held),
+            "changes": _list(_change()),
+            "kept": _list(_change()),
+            "unmet": _list(unmet),
+            "estimates": _list(estimate),
+        }
     )
+
+
+def _change() -> Schema:
+    return _object(
+        {
+            "phase": _one_of(Phase),
+            "what": _STRING,
+            "wave": _INTEGER,
+            "refused": _STRING,
+            "try": _STRING,
+        }
+    )
+
+
+def _deployment() -> Schema:
+    update = _object({"changes": _list(_change()), "waits_for": _list(_STRING)})
+    stack = _object(
+        {
+            "target": _STRING,
+            "stack": _STRING,
+            "updates": _list(update),
+            "collisions": _list(_STRING),
+            "notes": _list(_STRING),
+        }
+    )
+    return {
+        "environment": _STRING,
+        "gate": _one_of(Phase),
+        "bootstrap": _list(_STRING),
+        "stacks": _list(stack),
+    }
 
 
 def _status() -> Schema:
@@ -115,6 +158,7 @@ def _status() -> Schema:
             "migrations": _list(migration),
             "error": _STRING,
             "exit_code": _one_of(ExitCode),
+            "deployment": _list(_STRING),
         }
     )
     return {"environment": _STRING, "up_to_date": _BOOLEAN, "databases": _list(database)}
@@ -129,6 +173,7 @@ def _outcome() -> Schema:
             "finished": _list(_STRING),
             "rows_changed": _INTEGER,
             "touched": _BOOLEAN,
+            "updates": _INTEGER,
             "held": _list(_STRING),
             "because": _STRING,
             "error": _or_null(failure),

@@ -7,21 +7,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from seedbed.errors import ExitCode, SeedbedError
+from seedbed.model.deployment import Change
 from seedbed.model.event import Event, SeedLoaded
 from seedbed.model.migration import Direction, Migration, Phase, Step
 from seedbed.model.outcome import Outcome, Result, TargetOutcome
 from seedbed.model.plan import Action, DatabasePlan, Held, Plan
 from seedbed.model.status import DatabaseStatus, MigrationStatus, Standing, Status
+from seedbed.report.deployments import SIGNS, change_row
 from seedbed.report.styles import Line, Row, Span, Style, Table, line, row
 from seedbed.report.words import and_so_on, count, duration, number
 
 Lines = list[Line | Table]
 
-_PHASES = {
-    Phase.EXPAND: ("+", Style.GOOD),
-    Phase.MIGRATE: ("~", Style.CHANGE),
-    Phase.CONTRACT: ("-", Style.REMOVE),
-}
 _STANDINGS = {
     Standing.APPLIED: ("✓", Style.GOOD),
     Standing.PENDING: ("○", Style.CHANGE),
@@ -31,6 +28,7 @@ _STANDINGS = {
     Standing.MISSING: ("!", Style.BAD),
     Standing.LATE: ("!", Style.BAD),
 }
+_GRAVE = tuple(each for each in Standing if each not in {Standing.APPLIED, Standing.PENDING})
 _RESULTS = {
     Result.CHANGED: ("✓", Style.GOOD),
     Result.UNCHANGED: ("✓", Style.DIM),
@@ -47,27 +45,51 @@ def plan_text(plan: Plan) -> Lines:
     """Return what a plan would do, database by database, and in one sentence at the end."""
     page: Lines = []
     for each in plan.databases:
-        if each.actions or each.held:
+        if _is_busy(each):
             page += [_database_plan(each), line()]
-    if page and (idle := [each.database for each in plan.databases if not (each.actions or each.held)]):
+    if page and (idle := [each.database for each in plan.databases if not _is_busy(each)]):
         page += [line((f"nothing to do: {', '.join(idle)}", Style.DIM)), line()]
     if len(plan.stages) > 1:
         page += [*_stages(plan), line()]
     return [*page, _sum(plan)]
 
 
+def _is_busy(plan: DatabasePlan) -> bool:
+    return bool(plan.actions or plan.held or plan.changes or plan.kept)
+
+
 def _database_plan(plan: DatabasePlan) -> Table:
     rows: list[Row | Line] = [line((plan.database, Style.BOLD))]
+    for change in plan.changes:
+        rows += _change(change)
+    for change in plan.kept:
+        rows += [
+            row(("○", Style.DIM), "deploy", change.what, (change.phase.value, Style.DIM)),
+            _note(f"held: it goes at {change.phase.value}", Style.WARN),
+        ]
     for action in plan.actions:
         rows += _action(action)
+        version = action.migration.version
+        if needs := plan.unmet.get(version):
+            rows.append(_note(f"cannot run yet: {needs}", Style.WARN))
+        if estimate := plan.estimate(version):
+            rows += [_note(each) for each in estimate.lines]
     for held in plan.held:
         rows += _held(held)
     return Table(tuple(rows), indent=2)
 
 
+def _change(change: Change) -> Iterator[Row | Line]:
+    yield change_row(change, "deploy")
+    if change.refused:
+        yield _note(f"no update can make it: {change.refused}", Style.BAD)
+        if change.try_:
+            yield _note(f"try: {change.try_}")
+
+
 def _action(action: Action) -> Iterator[Row | Line]:
     migration = action.migration
-    sign, style = _PHASES[migration.phase]
+    sign, style = SIGNS[migration.phase]
     down = action.direction is Direction.DOWN
     words = f"revert {migration.phase.value}" if down else migration.phase.value
     if down:
@@ -90,9 +112,8 @@ def _note(text: str, style: Style = Style.DIM) -> Line:
 def _step(step: Step) -> Iterator[Line]:
     facts = []
     if step.backfill:
-        facts.append(
-            f"in batches of {number(step.backfill.batch)} along {step.backfill.table}.{step.backfill.key}"
-        )
+        along = ".".join(filter(None, (step.backfill.table, step.backfill.key)))
+        facts.append(f"in batches of {number(step.backfill.batch)} along {along}")
     elif not step.atomic:
         facts.append("not in a transaction")
     summary = " ".join(step.summary.split()) or (f"step {step.index + 1}" if facts else "")
@@ -133,6 +154,16 @@ def _sum(plan: Plan) -> Line:
     actions = [action for each in plan.databases for action in each.actions]
     held = sum(len(each.held) for each in plan.databases)
     down = plan.direction is Direction.DOWN
+    changes = sum(len(each.changes) for each in plan.databases)
+    first = (
+        f"; {count(changes, 'change')} to deploy first: seedbed deploy -e {plan.environment}"
+        if changes
+        else ""
+    )
+    if not actions and changes:
+        held_words = f"; {number(held)} held" if held else ""
+        words = f"{count(changes, 'change')} to deploy: seedbed deploy -e {plan.environment}{held_words}"
+        return line((words, Style.BOLD))
     if not actions:
         if down:
             return line(("nothing to revert", Style.BOLD))
@@ -144,7 +175,7 @@ def _sum(plan: Plan) -> Line:
     kinds = ", ".join(f"{number(phases[phase])} {phase.value}" for phase in Phase if phases[phase])
     tail = f"; {number(held)} held" if held else ""
     verb = "revert" if down else "apply"
-    return line((f"{number(len(actions))} to {verb} in {databases}: {kinds}{tail}", Style.BOLD))
+    return line((f"{number(len(actions))} to {verb} in {databases}: {kinds}{tail}{first}", Style.BOLD))
 
 
 # status
@@ -175,6 +206,8 @@ def _short(status: DatabaseStatus) -> Row:
 def _sign(status: DatabaseStatus) -> tuple[str, Style]:
     if status.error:
         return "✗", Style.BAD
+    if status.deployment and not status.count(*_GRAVE):
+        return _STANDINGS[Standing.PENDING]
     worst = [each for each in reversed(Standing) if status.count(each)]
     return _STANDINGS[worst[0]] if worst else _STANDINGS[Standing.APPLIED]
 
@@ -182,10 +215,11 @@ def _sign(status: DatabaseStatus) -> tuple[str, Style]:
 def _counts(status: DatabaseStatus) -> str:
     if status.error:
         return "no answer" if status.exit_code == ExitCode.UNAVAILABLE else "failed"
+    pending = ", deployment pending" if status.deployment else ""
     if not status.migrations:
-        return "no migrations"
+        return f"no migrations{pending}"
     counted = [(status.count(each), each) for each in Standing]
-    return ", ".join(f"{number(many)} {standing.value}" for many, standing in counted if many)
+    return ", ".join(f"{number(many)} {standing.value}" for many, standing in counted if many) + pending
 
 
 def _database_status(status: DatabaseStatus) -> Lines:
@@ -196,15 +230,16 @@ def _database_status(status: DatabaseStatus) -> Lines:
     )
     if status.error:
         return [head, line("✗ ", status.error, indent=2)]
+    changes = [line(("○ to deploy  ", Style.CHANGE), each, indent=2) for each in status.deployment]
     if not status.migrations:
-        return [head]
+        return [head, *changes]
     titles = ("", "", "version", "name", "phase", "applied at (UTC)", "took")
     rows: list[Row | Line] = [row(*((title, Style.DIM) for title in titles))]
     for each in status.migrations:
         rows.append(_migration(each))
         if each.detail:
             rows.append(line((each.detail, Style.WARN), indent=4))
-    return [head, Table(tuple(rows), right=frozenset({6}), flex=3, indent=2)]
+    return [head, *changes, Table(tuple(rows), right=frozenset({6}), flex=3, indent=2)]
 
 
 def _migration(each: MigrationStatus) -> Row:
@@ -235,6 +270,8 @@ def _standing(status: Status) -> Line:
         for each, many in totals.items()
         if many and each is not Standing.APPLIED
     ]
+    if changes := sum(len(each.deployment) for each in status.databases):
+        found.append(f"{count(changes, 'change')} to deploy")
     if errors := sum(bool(each.error) for each in status.databases):
         found.append(f"{count(errors, 'database')} could not be asked")
     if not found:
@@ -252,6 +289,8 @@ _DONE = {
     "reset": "emptied",
     "repair": "repaired",
     "baseline": "recorded",
+    "deploy": "deployed",
+    "destroy": "destroyed",
 }
 
 
@@ -296,6 +335,8 @@ def _did(each: TargetOutcome, verb: str) -> str:
     parts = []
     if each.finished:
         parts.append(f"{count(len(each.finished), 'migration')} {_DONE.get(verb, 'done')}")
+    if each.updates and verb == "deploy":
+        parts.append(f"{count(each.updates, 'update')} deployed")
     if each.rows_changed:
         parts.append(f"{count(each.rows_changed, 'row')} inserted or updated")
     return ", ".join(parts)
@@ -328,13 +369,18 @@ def _all(outcome: Outcome) -> TargetOutcome:
     """Return the sum over all targets."""
     finished = tuple(version for each in outcome.targets for version in each.finished)
     return TargetOutcome(
-        "", finished=finished, rows_changed=sum(each.rows_changed for each in outcome.targets)
+        "",
+        finished=finished,
+        rows_changed=sum(each.rows_changed for each in outcome.targets),
+        updates=sum(each.updates for each in outcome.targets),
     )
 
 
 def _unchanged(verb: str, held: int) -> str:
     if verb == "seed":
         return "nothing changed: all rows are there already"
+    if verb == "deploy":
+        return "nothing to deploy: every stack is as it should be"
     if verb == "apply":
         return "nothing to apply now" if held else "nothing to do: every database is up to date"
     return f"nothing to {verb}"

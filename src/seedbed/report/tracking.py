@@ -8,6 +8,9 @@ from enum import Enum, auto
 from msgspec import Struct, field
 
 from seedbed.model.event import (
+    DeployFinished,
+    DeployProgressed,
+    DeployStarted,
     Event,
     LeaseAwaited,
     Repaired,
@@ -26,6 +29,9 @@ from seedbed.report.words import count, duration, number
 
 _WINDOW = 30.0  # seconds that a rate is measured over
 _STEPS = {"step", "steps", "statement", "statements"}  # few, and each worth a line; all else comes in batches
+
+
+_DELETING = "deleting"
 
 
 class Stage(Enum):
@@ -110,6 +116,9 @@ class Track(Struct):
     rows: int = 0
     seeded: bool = False
     mended: bool = False  # emptied or repaired
+    updates: int = 0  # of its stack, done
+    updating: str = ""  # which of its stack's updates is under way, `1/2`
+    doing: str = ""  # what it waits for
     direction: str = Direction.UP.value
     step: int = 0
     works: dict[str, Running] = field(default_factory=dict)  # by version, the first one is at work
@@ -142,6 +151,8 @@ class Track(Struct):
                 self.stage, self.direction = Stage.WORKING, direction
                 self.finished += 1
                 self.meter, self.step = None, 0
+            case DeployStarted() | DeployProgressed() | DeployFinished():
+                self._deploy(event, now)
             case SeedLoaded(inserted=inserted, updated=updated):
                 self.stage, self.seeded = Stage.WORKING, True
                 self.rows += inserted + updated
@@ -161,6 +172,7 @@ class Track(Struct):
         """Forget a round that is over: a tour of several commands tells of the same target again."""
         self.stage, self.note, self.began = Stage.READY, "", None
         self.finished, self.rows, self.seeded, self.mended = 0, 0, False, False
+        self.updates, self.updating, self.doing = 0, "", ""
         self.works.clear()
         self.meter = None
 
@@ -182,12 +194,37 @@ class Track(Struct):
                 self.meter.take(0, event.total, work.began)
         self.meter.take(event.done, event.total, now)
 
+    def _deploy(self, event: DeployStarted | DeployProgressed | DeployFinished, now: float) -> None:
+        """A deployment is shown by what it does now; only what is counted in something has a meter."""
+        self.stage = Stage.WORKING
+        match event:
+            case DeployStarted(waves=waves):
+                self.updating = f"0/{waves}" if waves else _DELETING
+            case DeployProgressed(unit=unit, what=what, wave=wave, done=done, total=total):
+                self.doing = what
+                if unit == "updates":
+                    self.updating = f"{wave}/{total}"
+                    self.meter = None
+                elif unit and total:
+                    self.meter = self.meter if self.meter and self.meter.unit == unit else Meter(unit)
+                    self.meter.take(done, total, now)
+                else:
+                    self.meter = None
+            case DeployFinished(waves=waves):
+                self.mended = self.updating == _DELETING
+                self.updates = 0 if self.mended else waves
+                self.updating, self.doing, self.meter = "", "", None
+
     def _end(self, stage: Stage, note: str, now: float) -> None:
         self.stage, self.note, self.ended = stage, note, now
 
     @property
     def is_over(self) -> bool:
         return self.stage in {Stage.DONE, Stage.FAILED, Stage.SKIPPED}
+
+    @property
+    def has_done_something(self) -> bool:
+        return bool(self.finished or self.rows or self.updates)
 
     @property
     def current(self) -> str:
@@ -205,6 +242,8 @@ class Track(Struct):
             parts.append(f"{number(self.finished)} {done_word(self.direction)}")
         if self.seeded:
             parts.append(f"{count(self.rows, 'row')} changed" if self.rows else "nothing changed")
+        if self.updates:
+            parts.append(f"{count(self.updates, 'update')} deployed")
         if not parts:
             return "done" if self.mended else "nothing to do"
         return (

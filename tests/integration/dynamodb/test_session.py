@@ -73,7 +73,7 @@ def target(here: Stage, **facts: str) -> Target:
     options = Options(lease_seconds=2)
     cloud = here.place.cloud
     given = {"region": cloud.region, "account": cloud.account, "endpoint": cloud.endpoint}
-    keys = {"access_key": cloud.access_key, "secret_key": "sandbox"}
+    keys = {"access_key": cloud.access_key, "secret_key": "none-is-needed"}
     address = engine.address({**given, **keys, **facts}, options)
     database = Database(here.place.service, "dynamodb", here.place.directory, options)
     return Target(database, Environment(here.place.environment), "edtech", address)
@@ -82,15 +82,16 @@ def target(here: Stage, **facts: str) -> Target:
 @contextmanager
 def session(here: Stage) -> Iterator[DynamoSession]:
     """Yield a session without asking who we are, which DynamoDB Local does not know."""
-    yield DynamoSession(here.place, "edtech", here.place.cloud.account)
+    yield DynamoSession(here.place, "edtech")
 
 
 # who answers
 
 
-def test_the_server_is_named_by_region_account_and_endpoint(world: World) -> None:
+def test_the_server_is_named_and_the_address_says_where_it_is(world: World) -> None:
     with stage(world, COURSES) as here, connect(target(here)) as found:
-        assert found.server == f"DynamoDB in eu-central-1, account 000000000000, at {world.endpoint}"
+        assert found.server == "DynamoDB"
+        assert world.endpoint in str(target(here).address)
 
 
 def test_credentials_of_another_account_are_refused_and_nothing_is_asked(world: World) -> None:

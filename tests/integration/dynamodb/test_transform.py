@@ -128,7 +128,7 @@ def _cut_off(there: Stage, count: int) -> None:
 def stage_again(there: Stage) -> Any:
     from tests.tables import opened
 
-    world = World(there.place.cloud.endpoint, there.place.directory, 0, account=there.place.cloud.account)  # type: ignore[arg-type]
+    world = World(there.place.cloud.endpoint, there.place.directory, 0, account=there.place.cloud.access_key)  # type: ignore[arg-type]
     return opened(world, there.place.service, *there.shapes.values())
 
 

@@ -9,8 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.engines.dynamodb.embedded.world import World
-from seedbed.errors import SeedbedError, StepFailed
+from seedbed.errors import SeedbedError, StepFailed, Unavailable
 from tests.aws_proxy import Call, Proxy, proxy
+from tests.aws_proxy.http import Response
 from tests.tables import COURSES, Stage, stage
 
 COUNT = """
@@ -117,3 +118,18 @@ def test_a_run_that_is_told_nothing_any_more_leaves_a_table_that_the_next_one_fi
             assert line.hits
     there.apply(text("from=1 to=2", COUNT))
     assert counts(there) == ONCE
+
+
+@pytest.mark.parametrize(
+    ("status", "says"), [("CREATING", "is still being created"), ("DELETING", "is being deleted")]
+)
+def test_a_table_that_cannot_be_used_is_named_before_an_item_is_touched(
+    aws: Proxy, there: Stage, status: str, says: str
+) -> None:
+    def changed(call: Call, response: Response) -> Response:
+        return response.with_body(response.body.replace(b'"ACTIVE"', f'"{status}"'.encode(), 1))
+
+    before = len(aws.calls)
+    with aws.rewrite("DescribeTable", changed), pytest.raises(Unavailable, match=says):
+        there.apply(text("from=1 to=2", COUNT))
+    assert not [each for each in aws.calls[before:] if writes_items(each)]

@@ -4,58 +4,112 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from seedbed.cli import options
 from seedbed.cli.frame import Frame, framed
-from seedbed.errors import ExitCode, Irreversible
+from seedbed.errors import ExitCode, Irreversible, UsageError, ViolationsFound
 
 if TYPE_CHECKING:
     from seedbed.model.outcome import Outcome
-    from seedbed.project import Reach
+    from seedbed.model.platform import Database
+    from seedbed.model.seed import SeedKind
+    from seedbed.project import Project, Reach
 
 ENV = "sandbox"
+STACKS_AT_ONCE = 3  # each is a process of Node's
 
 
 @click.command("demo")
 @click.option("--keep", is_flag=True, help="Use the project's own sandbox and leave it as it is afterwards.")
+@options.selection
 @framed
-def command(frame: Frame, keep: bool) -> None:
-    """Run the whole platform on embedded databases: migrate, seed, revert, apply again, and say what was done.
+def command(frame: Frame, keep: bool, services: tuple[str, ...], engines: tuple[str, ...]) -> None:
+    """Run the whole platform on embedded servers, and say what was done.
+
+    Tables are deployed, everything is migrated, seeded and counted, the last migrations are reverted and applied
+    again, and what was deployed is destroyed.
 
     \b
     seedbed -C edtech demo
+    seedbed -C edtech demo -s user -s payment
     """
     from seedbed.report.texts import status_text
 
     began = time.monotonic()
     project = frame.project
-    with tempfile.TemporaryDirectory(prefix="seedbed-demo-") as scratch:
+    databases = frame.databases(services, engines)
+    deployed = project.deployable(databases)
+    if deployed:
+        insist_on_cdk(project, databases, deployed)
+    with tempfile.TemporaryDirectory(prefix="seedbed-demo-") as scratch, ExitStack() as closing:
         if not keep:
             project.home = Path(scratch)
-        with frame.reaching(ENV, project.databases(), wait=60) as reach:
-            for error in reach.failed.values():
-                raise error
-            tour = Tour(frame, reach)
-            tour.step("migrate every database", lambda: project.apply(tour.fresh()))
-            tour.step("seed reference data and fixtures", tour.seed)
-            tour.step("seed again: nothing changes", tour.seed)
-            tour.step("revert the last migration of each database", tour.revert_each)
-            tour.step("apply again", lambda: project.apply(tour.fresh()))
-            frame.out.result(status_text(project.status(tour.fresh()), summary=True))
+        reach = closing.enter_context(frame.reaching(ENV, databases, wait=60))
+        for error in reach.failed.values():
+            raise error
+        tour = Tour(frame, reach, closing)
+        if deployed:
+            tour.step("deploy the tables with the CDK", tour.deploy)
+        tour.step("migrate every database", lambda: project.apply(tour.fresh()))
+        tour.step("seed reference data and fixtures", tour.seed)
+        tour.step("seed again: nothing changes, every row is there", tour.count)
+        tour.step("revert the last migration of each database", tour.revert_each)
+        tour.step("apply again", lambda: project.apply(tour.fresh()))
+        tour.step("seed again: only what went with the reverted ones", tour.load)
+        tour.step("every row is there again", tour.count)
+        frame.out.result(status_text(project.status(tour.fresh()), summary=True))
+        if deployed and not keep:
+            tour.step("destroy what was deployed", tour.destroy)
     frame.out.log(f"done in {time.monotonic() - began:.1f} s: {tour.told}")
+
+
+def insist_on_cdk(project: Project, databases: Sequence[Database], deployed: Sequence[Database]) -> None:
+    """Raise UsageError before anything is started where this machine cannot deploy tables."""
+    import os
+
+    from seedbed.deployment.cdk import find_node
+
+    names = ", ".join(each.id for each in deployed)
+    others = sorted({each.service for each in databases if each not in deployed})
+    without = "seedbed demo " + " ".join(f"-s {each}" for each in others)
+    try_ = "make install, or pip install 'seedbed[cdk,node,sandbox]'" + (f"; or {without}" if others else "")
+    if find_spec("aws_cdk") is None:
+        raise UsageError(
+            "the demo deploys tables with the CDK, and the CDK is not installed",
+            because=f"there is no package aws-cdk-lib, and these are deployed: {names}",
+            try_=try_,
+        )
+    try:
+        find_node(os.environ)
+    except UsageError as error:
+        raise UsageError(
+            "the demo deploys tables with the CDK, and that needs Node", because=error.because, try_=try_
+        ) from None
+
+
+def _kinds() -> list[SeedKind]:
+    from seedbed.model.seed import SeedKind
+
+    return [SeedKind.REFERENCE, SeedKind.FIXTURE]
 
 
 class Tour:
     """The steps of the demo, each announced, each checked."""
 
-    def __init__(self, frame: Frame, reach: Reach) -> None:
+    def __init__(self, frame: Frame, reach: Reach, closing: ExitStack) -> None:
+        """`closing`: what is entered here stays open until the demo is over."""
         self.frame = frame
         self.reach = reach
         self.done: list[str] = []
+        self._closing = closing
+        self._assembly: Path | None = None
 
     @property
     def told(self) -> str:
@@ -76,17 +130,78 @@ class Tour:
 
             self.frame.out.result(outcome_text(outcome, title))
             self.frame.leave(outcome.exit_code)
+        self.done.append(f"{title} ({self._amount(outcome)})")
+
+    def _amount(self, outcome: Outcome) -> str:
+        """Return what a step changed, or found to be there, in the unit that it has."""
+        from seedbed.model.event import SeedLoaded
+
         migrations = sum(len(each.finished) for each in outcome.targets)
-        rows = sum(each.rows_changed for each in outcome.targets)
-        self.done.append(f"{title} ({migrations} migrations)" if migrations else f"{title} ({rows} rows)")
+        stacks = sum(bool(each.updates) for each in outcome.targets)
+        if migrations or stacks:
+            return f"{migrations} migrations" if migrations else f"{stacks} stacks"
+        changed = sum(each.rows_changed for each in outcome.targets)
+        there = sum(each.unchanged for each in self.reach.events if isinstance(each, SeedLoaded))
+        return f"{changed or there} rows"
+
+    def deploy(self) -> Outcome:
+        """Deploy what is declared; the app is synthesised once, and its assembly is kept for `destroy`."""
+        project, reach = self.frame.project, self.fresh()
+        examined = self._closing.enter_context(project.deploying(reach))
+        self._assembly = examined.site.assembly.directory
+        outcome = project.deploy(reach, examined, jobs=STACKS_AT_ONCE)
+        for each in reach.reached:  # what was looked up before there were tables
+            each.history = each.session.history()
+        return outcome
+
+    def destroy(self) -> Outcome:
+        from seedbed.project import DeployRequest
+
+        project, reach = self.frame.project, self.fresh()
+        with project.destroying(reach, DeployRequest(assembly=self._assembly)) as doomed:
+            return project.destroy(reach, doomed)
 
     def seed(self) -> Outcome:
-        from seedbed.model.seed import SeedKind
         from seedbed.report.texts import seed_text
 
-        outcome = self.frame.project.seed(self.fresh(), [SeedKind.REFERENCE, SeedKind.FIXTURE])
+        outcome = self.load()
         self.frame.out.result(seed_text(self.reach.events))
         return outcome
+
+    def count(self) -> Outcome:
+        """Compare every row of the seeds with what is stored. Raises ViolationsFound where not all are there, equal."""
+        from seedbed.model.event import SeedLoaded
+
+        outcome = self.load()
+        loaded = [each for each in self.reach.events if isinstance(each, SeedLoaded)]
+        for target, wanted in self._wanted().items():
+            parts = [each for each in loaded if each.target == target]
+            equal = sum(each.unchanged for each in parts)
+            if equal != wanted or any(each.inserted or each.updated for each in parts):
+                raise ViolationsFound(
+                    f"{target} does not hold what its seeds say",
+                    because=f"they have {wanted} rows, and {equal} were found as they are",
+                    try_="run the demo again with --keep, and look at the rows that differ",
+                )
+            self.frame.out.log(f"{target}: all {wanted} rows of its seeds are there")
+        return outcome
+
+    def _wanted(self) -> dict[str, int]:
+        """Return how many rows the seeds have, by database; scripts have none."""
+        from seedbed.model.seed import Rows
+
+        return {
+            each.id: sum(
+                len(part.rows)
+                for kind in _kinds()
+                for part in self.frame.project.dataset(each.target.database, kind).parts
+                if isinstance(part, Rows)
+            )
+            for each in self.reach.reached
+        }
+
+    def load(self) -> Outcome:
+        return self.frame.project.seed(self.fresh(), _kinds())
 
     def revert_each(self) -> Outcome:
         """Revert one migration of each database; one that has no way back says so and stays."""

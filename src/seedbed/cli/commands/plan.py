@@ -26,6 +26,14 @@ from seedbed.errors import ExitCode
 @click.option(
     "--out", type=click.Path(dir_okay=False, writable=True), help="Write the plan for review and apply."
 )
+@click.option(
+    "--sample",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Try data migrations on N items, in memory, to say what they cost; 0 looks at sizes only.",
+)
 @click.option("--exit-code", is_flag=True, help="Leave with 6 if anything is to be done.")
 @options.as_json
 @framed
@@ -38,6 +46,7 @@ def command(
     through: str,
     allow_out_of_order: bool,
     out: str | None,
+    sample: int,
     exit_code: bool,
 ) -> None:
     """Show what apply would do; changes nothing.
@@ -45,6 +54,7 @@ def command(
     \b
     seedbed plan -e staging
     seedbed plan -e prod --through expand --out plan.json
+    seedbed plan -e staging --sample 1000          what data migrations will cost
     seedbed plan -e dev-ana --exit-code            in a pipeline: 6 if anything is pending
     """
     from seedbed.cli.planning import request, show_plan
@@ -54,7 +64,7 @@ def command(
     with frame.reaching(env, databases, wait=0, silent=True) as reach:
         for error in reach.failed.values():
             raise error
-        plan = frame.project.plan(reach, wanted)
+        plan = frame.project.estimate(reach, frame.project.plan(reach, wanted), sample=sample)
     show_plan(frame, plan)
     if out:
         Path(out).write_text(text(plan_document(plan)), encoding="utf-8")

@@ -15,9 +15,9 @@ from seedbed.errors import ExitCode
 @click.option(
     "--kind",
     "kinds",
-    type=click.Choice(["reference", "fixture"]),
+    type=click.Choice(["reference", "fixture", "volume"]),
     multiple=True,
-    help="Which datasets, in this order.  [default: reference; fixture as well where it is ephemeral]",
+    help="Which datasets, in this order.  [default: reference; fixture as well where it is ephemeral; volume never]",
 )
 @options.wait
 @options.as_json
@@ -30,7 +30,9 @@ def command(
     kinds: tuple[str, ...],
     wait: float,
 ) -> None:
-    """Load reference data (everywhere) and fixtures (not where it is protected).
+    """Load reference data (everywhere), fixtures and volume (not where it is protected).
+
+    Volume is as large as its authors like and only loaded where it is asked for: --kind volume.
 
     Rows that are there already are left alone: a second run changes nothing, and says so.
 

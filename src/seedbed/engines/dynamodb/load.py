@@ -264,9 +264,13 @@ def _part(lease: DynamoLease, part: object, *, is_volume: bool) -> _Part:
         return _Part(part, table)
     rows = tuple(_row(part, table, number) for number in range(len(part.rows)))
     seen: dict[str, int] = {}
-    for row in rows:
-        if (first := seen.setdefault(_id(row.key), row.line)) != row.line:
-            raise _failed(part, row.line, "two rows have the same key", f"line {first} has it too")
+    for number, row in enumerate(rows):
+        if (first := seen.setdefault(_id(row.key), number)) != number:
+            other = rows[first].line
+            because = (
+                f"line {other} has it too" if other != row.line else f"rows {first + 1} and {number + 1} do"
+            )
+            raise _failed(part, row.line, "two rows have the same key", because)
     return _Part(part, table, rows)
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 from seedbed.errors import Location, MigrationFileError
+from seedbed.model.deployment import Change, Deployment, Estimate, Rollout, Wave
 from seedbed.model.event import (
+    DeployFinished,
+    DeployProgressed,
+    DeployStarted,
     Event,
     LeaseAwaited,
     Noticed,
@@ -29,6 +33,7 @@ from seedbed.model.plan import Action, DatabasePlan, Held, Plan
 from seedbed.model.status import DatabaseStatus, MigrationStatus, Standing, Status
 
 USER, PAYMENT, REVIEWS = "user/postgres", "payment/postgres", "reviews/postgres"
+VIDEO, STACK = "video-call/dynamodb", "edtech-staging-video-call-dynamodb"
 USERS, NAMES, DROP = "20260112093000", "20260316090000", "20260330090000"
 INVOICES, SEARCH, INDEX = "20260209100000", "20260220090000", "20260220091500"
 
@@ -66,6 +71,82 @@ CONTRACT = _migration(
 )
 
 
+FILL = _migration(
+    "20260511090000",
+    "fill_rooms",
+    Phase.MIGRATE,
+    _step(0, "Fill calls.room", atomic=False, backfill=Backfill("calls", "", 250)),
+)
+CHANGES = (
+    Change(Phase.EXPAND, "calls: add index by_host"),
+    Change(Phase.EXPAND, "calls: add index by_room", 2),
+)
+DROPPED = Change(Phase.CONTRACT, "calls: remove index by_day")
+KEY = Change(
+    Phase.EXPAND,
+    "calls: change the key",
+    1,
+    "a table keeps its key for ever",
+    "declare a new table beside it",
+)
+COST = Estimate(
+    FILL.version,
+    {"items": 1_200_000, "write_units": 2_400_000, "dollars": 1.92},
+    ("calls: about 1 200 000 items, 310 MB", "$1.92 on demand in eu-central-1"),
+)
+
+
+def deployment() -> Deployment:
+    """Return a deployment with all that one may have."""
+    template: dict[str, object] = {}
+    waves = (
+        Wave(template, CHANGES[:1], ("calls.by_host",)),
+        Wave(template, (CHANGES[1], DROPPED), ("calls.by_room",)),
+    )
+    stuck = "UPDATE_ROLLBACK_COMPLETE: its last update failed and was taken back"
+    return Deployment(
+        "staging",
+        Phase.CONTRACT,
+        (
+            Rollout(VIDEO, STACK, waves, ("video-call-recordings-staging",), (stuck,)),
+            Rollout("edtech-staging-network", "edtech-staging-network", (Wave(template, ()),)),
+            Rollout("courses/dynamodb", "edtech-staging-courses-dynamodb"),
+        ),
+        ("aws://222222222222/eu-central-1",),
+    )
+
+
+def deployment_empty() -> Deployment:
+    return Deployment("prod", Phase.EXPAND, (Rollout(VIDEO, STACK),))
+
+
+def deployed() -> tuple[Event, ...]:
+    """Return the events of a deployment that followed another run's update and then made one of its own."""
+    return (
+        TargetReached(VIDEO, "DynamoDB in eu-central-1, account 222222222222"),
+        DeployProgressed(VIDEO, STACK, 0, "UPDATE_IN_PROGRESS: it is being updated; following it to its end"),
+        Noticed(VIDEO, "", "CDK", f"{STACK}: creating CloudFormation changeset..."),
+        DeployStarted(VIDEO, STACK, 1, ("calls: add index by_room",), resumed=True),
+        DeployProgressed(VIDEO, STACK, 1, "calls: add index by_room", 0, 1, "updates"),
+        DeployProgressed(VIDEO, STACK, 1, "calls: add index by_room", 1, 1, "updates"),
+        DeployProgressed(VIDEO, STACK, 1, "index calls.by_room is being filled", 0, 1, "ready"),
+        DeployFinished(VIDEO, STACK, 1, 75.5),
+        TargetDone(VIDEO),
+    )
+
+
+def destroyed() -> tuple[Event, ...]:
+    return (
+        DeployStarted(VIDEO, STACK, 0, (f"delete {STACK}",)),
+        DeployFinished(VIDEO, STACK, 1, 12.0),
+        TargetDone(VIDEO),
+    )
+
+
+def plan_to_deploy() -> Plan:
+    return Plan("dev-ana", Direction.UP, (DatabasePlan(VIDEO, (), changes=CHANGES),))
+
+
 def plan() -> Plan:
     """Return a plan with all that a plan may have."""
     user = (Action(USER, CREATE), Action(USER, BACKFILL, resumes=True), Action(USER, CONTRACT))
@@ -85,6 +166,16 @@ def plan() -> Plan:
             DatabasePlan(PAYMENT, (), (), ("d0" * 32,)),
             DatabasePlan(REVIEWS, reviews, held, ("a0" * 32, "a1" * 32, "a2" * 32)),
             DatabasePlan(USER, user, (), ("b0" * 32, "b1" * 32, "b2" * 32, "b3" * 32)),
+            DatabasePlan(
+                VIDEO,
+                (Action(VIDEO, FILL),),
+                (),
+                ("e0" * 32, "e1" * 32),
+                (*CHANGES, KEY),
+                (DROPPED,),
+                {FILL.version: "index calls.by_room is missing"},
+                (COST,),
+            ),
         ),
         (tuple(each.ref for each in (*user, reviews[0])), (reviews[1].ref,)),
     )
@@ -143,6 +234,14 @@ def status() -> Status:
             ),
             DatabaseStatus(
                 USER, "app@db-1:5432/user", "PostgreSQL 18.6", f"{USER} of edtech in staging", user
+            ),
+            DatabaseStatus(
+                VIDEO,
+                "eu-central-1",
+                "DynamoDB",
+                f"{VIDEO} of edtech in staging",
+                (MigrationStatus(FILL.version, FILL.name, Standing.APPLIED, "migrate", at, 12),),
+                deployment=tuple(each.what for each in CHANGES),
             ),
         ),
     )
@@ -205,6 +304,7 @@ def eventful() -> tuple[Event, ...]:
         TargetDone("ai/memory"),
         TargetEmptied("demo/memory", "2 tables and the history"),
         TargetDone("demo/memory"),
+        *deployed(),
         TargetDone(USER, (DROP,)),
     )
 

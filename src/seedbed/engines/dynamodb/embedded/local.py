@@ -59,7 +59,7 @@ def dynamodb_local(home: Path) -> Iterator[World]:
     room, identity = furnished(home, NAME)
     with servers.running(_server(room, identity, program, folder)) as running:
         port = next(part.removeprefix("port=") for part in running.argv if part.startswith("port="))
-        yield World(endpoint=f"http://127.0.0.1:{port}", room=room, pid=running.server)
+        yield World(endpoint=f"http://127.0.0.1:{port}", room=room, pid=running.server, tells_account=False)
 
 
 def diagnose(home: Path) -> Sequence[tuple[str, str]]:

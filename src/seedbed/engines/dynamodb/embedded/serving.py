@@ -32,17 +32,48 @@ def main(room: Path) -> None:
     """Serve until a signal says to stop."""
     listener = _listen(room / "port")
     port = listener.getsockname()[1]
-    os.environ["GATEWAY_PORT"] = str(port)  # read by ministack when it is imported
+    os.environ.update(GATEWAY_PORT=str(port))  # read by ministack when it is imported
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack import app as ministack
 
+    _with_expiry()
     logging.getLogger("persistence").setLevel(logging.WARNING)  # a line for each service and save
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.loglevel = "WARNING"
     asyncio.run(serve(Kept(ministack, room, port), config))  # type: ignore[arg-type]
+
+
+def _with_expiry() -> None:
+    """Let CloudFormation switch on what items expire by; ministack's own handlers leave it out."""
+    from ministack.services import dynamodb
+    from ministack.services.cloudformation import provisioners
+
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
+    create, update = handlers["create"], handlers["update"]
+
+    def settle(name: str, properties: Any) -> None:
+        wanted = properties.get("TimeToLiveSpecification") or {}
+        is_on = wanted.get("Enabled") in {True, "true"}
+        if is_on or name in dynamodb._ttl_settings:
+            known = dynamodb._ttl_settings.get(name, {})
+            attribute = wanted.get("AttributeName") or known.get("AttributeName", "")
+            specification = {"Enabled": is_on, "AttributeName": attribute}
+            dynamodb._update_ttl({"TableName": name, "TimeToLiveSpecification": specification})
+
+    def created(logical_id: str, properties: Any, stack: str) -> Any:
+        made = create(logical_id, properties, stack)
+        settle(made[0], properties)
+        return made
+
+    def updated(name: str, old: Any, new: Any, stack: str, logical_id: str | None = None) -> Any:
+        made = update(name, old, new, stack, logical_id)
+        settle(made[0], new)
+        return made
+
+    handlers["create"], handlers["update"] = created, updated
 
 
 class Kept:

@@ -15,13 +15,15 @@ from seedbed.model.secret import Secret
 
 REGION = "eu-central-1"
 ACCOUNT = "000000000000"
+ANY_KEY = "none-is-needed"  # no word of anybody's: it is masked wherever it stands
 
 
 class World(Struct, frozen=True):
     """What a running server offers: one URL, and credentials that lead into one account.
 
     Servers of the sandbox check no signature. The access key is what tells worlds apart: of ministack the account
-    (12 digits), of DynamoDB Local, together with the region, all tables.
+    (12 digits), of DynamoDB Local, together with the region, all tables. `tells_account`: whether somebody there
+    answers whose credentials these are.
     """
 
     endpoint: str
@@ -29,15 +31,16 @@ class World(Struct, frozen=True):
     pid: int
     account: str = ACCOUNT
     region: str = REGION
+    tells_account: bool = True
 
     def facts(self, database: str) -> Mapping[str, str]:
         """Return the facts that `address` wants; all databases live in one account, as in any environment."""
         return {
             "region": self.region,
-            "account": self.account,
+            **({"account": self.account} if self.tells_account else {}),
             "endpoint": self.endpoint,
             "access_key": self.account,
-            "secret_key": "sandbox",
+            "secret_key": ANY_KEY,
         }
 
     @property
@@ -45,10 +48,10 @@ class World(Struct, frozen=True):
         """The same for those who speak to it without an environment."""
         return Cloud(
             region=self.region,
-            account=self.account,
+            account=self.account if self.tells_account else "",
             endpoint=self.endpoint,
             access_key=self.account,
-            secret_key=Secret("sandbox"),
+            secret_key=Secret(ANY_KEY),
         )
 
 

@@ -17,7 +17,7 @@ def living(client: Client, wanted: Template) -> dict[str, Mapping[str, Any]]:
     Its key, indexes, expiry and stream are those that live. What the environment decides (point-in-time recovery,
     deletion protection) is left out, so that the update after the import sets it. Raises ServiceError.
     """
-    found = {}
+    found: dict[str, Mapping[str, Any]] = {}
     for logical_id, resource in wanted.get("Resources", {}).items():
         name = resource.get("Properties", {}).get("TableName")
         if resource.get("Type") != template.TYPE or not isinstance(name, str):

@@ -115,13 +115,13 @@ class Transformer:
     def _outcome(self, item: Item) -> Outcome:
         recorded = Recorded(item, from_attribute)
         returned = self._called(item, recorded)
-        own, others = self._told_apart(item, recorded, returned)
+        own, others = self._told_apart(item, returned)
         if own is None:
             sets: dict[str, Attribute] = {}
             removes: tuple[str, ...] = ()
         else:
-            sets, removes = self._changes(item, recorded, own)
-        new = tuple(self._new(item, recorded, each) for each in others)
+            sets, removes = self._changes(item, own)
+        new = tuple(self._new(item, each) for each in others)
         self._insist_on_different_keys(item, new)
         outcome = Outcome(
             self.key(item),
@@ -147,9 +147,7 @@ class Transformer:
                 item, f"`{self._name}` raised {words}", because="its own code did", at=told.at
             ) from error
 
-    def _told_apart(
-        self, item: Item, recorded: Recorded, returned: Any
-    ) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    def _told_apart(self, item: Item, returned: Any) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
         """Return what is returned for the item itself, None if it goes, and the items that are new."""
         results = list(returned) if isinstance(returned, list | tuple) else [returned]
         if returned is None:
@@ -161,12 +159,12 @@ class Transformer:
                 raise self.failed(
                     item, f"`{self._name}` returned an attribute whose name is no text", because=_RETURNS
                 )
-        own = [each for each in results if self._has_key_of(item, recorded, each)]
+        own = [each for each in results if self._has_key_of(item, each)]
         if len(own) > 1:
             raise self.failed(item, f"`{self._name}` returned the item {len(own)} times", because=_RETURNS)
         return (own[0] if own else None), [each for each in results if not own or each is not own[0]]
 
-    def _has_key_of(self, item: Item, recorded: Recorded, result: dict[str, Any]) -> bool:
+    def _has_key_of(self, item: Item, result: dict[str, Any]) -> bool:
         stored = dict(_stored(result))
         for name in self._key_names:
             if name not in stored:
@@ -180,9 +178,7 @@ class Transformer:
             for name in self._key_names
         )
 
-    def _changes(
-        self, item: Item, recorded: Recorded, result: dict[str, Any]
-    ) -> tuple[dict[str, Attribute], tuple[str, ...]]:
+    def _changes(self, item: Item, result: dict[str, Any]) -> tuple[dict[str, Attribute], tuple[str, ...]]:
         stored = dict(_stored(result))
         sets = {}
         for name, value in stored.items():
@@ -210,7 +206,7 @@ class Transformer:
             raise self._meddled(item, name, stored[name])
         return {**sets, name: after}, tuple(each for each in removes if each != name)
 
-    def _new(self, item: Item, recorded: Recorded, result: dict[str, Any]) -> Item:
+    def _new(self, item: Item, result: dict[str, Any]) -> Item:
         """Return a new item as the server wants it, all of it."""
         values = dict(result)  # as a copy: of the recorded item this is a look at everything
         new = {name: self._attribute(item, name, value) for name, value in values.items()}

@@ -113,7 +113,7 @@ class Writer:
             raise self._transformer.failed(
                 outcome.before,
                 str(error),
-                because="a write is conditioned on every attribute that its result depends on; about 140 are the most",
+                because="a write is conditioned on every attribute that its result depends on; about 145 are the most",
                 try_='let the function ask for the attributes that it needs by name, item["title"], '
                 "instead of going over all of them",
             ) from None

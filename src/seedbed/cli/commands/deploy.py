@@ -1,0 +1,125 @@
+"""`seedbed deploy`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from msgspec.structs import replace
+
+from seedbed.cli import options
+from seedbed.cli.frame import Frame, framed
+from seedbed.errors import Refused
+
+if TYPE_CHECKING:
+    from seedbed.model.deployment import Deployment
+    from seedbed.model.environment import Environment
+
+
+@click.command("deploy")
+@click.argument("services", nargs=-1, metavar="[SERVICE]...")
+@options.environment
+@click.option(
+    "--through",
+    type=click.Choice(["expand", "migrate", "contract"]),
+    default="contract",
+    show_default=True,
+    help="The gate: what is removed goes at contract only.",
+)
+@click.option(
+    "--plan",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="PLAN",
+    help="Deploy what this reviewed plan says and nothing else.",
+)
+@click.option("--unreviewed", is_flag=True, help="Go on in a protected environment without a plan file.")
+@click.option("--dry-run", is_flag=True, help="Show updates and changes, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask before something is removed.")
+@click.option("--import", "adopt", is_flag=True, help="Take what is there already into its stack.")
+@click.option("--bootstrap", is_flag=True, help="Prepare the account for the CDK first (ephemeral ones).")
+@click.option(
+    "--assembly",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="DIR",
+    help="Deploy this cloud assembly, synthesised before.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="How many stacks to update side by side.",
+)
+@options.deploy_wait
+@options.as_json
+@framed
+def command(
+    frame: Frame,
+    services: tuple[str, ...],
+    env: str,
+    through: str,
+    plan: str | None,
+    unreviewed: bool,
+    dry_run: bool,
+    yes: bool,
+    adopt: bool,
+    bootstrap: bool,
+    assembly: str | None,
+    jobs: int,
+    wait: float,
+) -> None:
+    """Bring the stacks of databases whose schema is infrastructure to what is declared.
+
+    A change that takes more than one update of a stack is made as several, each waited for until what it made is
+    ready. Started again after any end, it goes on where that left it.
+
+    \b
+    seedbed deploy -e dev-ana courses
+    seedbed deploy -e staging --through expand      before the new code is deployed
+    seedbed deploy -e prod --plan plan.json
+    """
+    from seedbed.cli.planning import deploy_request
+    from seedbed.report.deployments import deployment_document, deployment_text
+
+    wanted, databases = deploy_request(
+        frame, plan, env, services, through, unreviewed=unreviewed or dry_run, follow=not dry_run
+    )
+    wanted = replace(
+        wanted,
+        adopt=adopt,
+        bootstrap=bootstrap,
+        assembly=Path(assembly).absolute() if assembly else None,
+        wait=wait,
+    )
+    with (
+        frame.reaching(env, databases, wait=wait, silent=dry_run) as reach,
+        frame.project.deploying(reach, wanted) as examined,
+    ):
+        if dry_run:
+            page = deployment_document if frame.as_json else deployment_text
+            frame.show(page(examined.deployment))
+            return
+        if not yes:
+            with frame.asking():
+                _ask(frame.project.environment(env), examined.deployment)
+        outcome = frame.project.deploy(reach, examined, jobs=jobs)
+    frame.finish(reach, outcome)
+
+
+def _ask(environment: Environment, deployment: Deployment) -> None:
+    """Ask before something is removed where it could be missed. Raises Refused where nobody can be asked."""
+    from seedbed.model.environment import is_ephemeral
+
+    if not deployment.removes or is_ephemeral(environment):
+        return
+    what = "; ".join(deployment.removes)
+    if not sys.stdin.isatty():
+        raise Refused(
+            f"deploy would remove: {what}",
+            because="there is no terminal to ask at",
+            try_="--yes, or leave it to later: --through expand",
+        )
+    click.confirm(f"Remove in {environment.name}: {what}?", abort=True, err=True)

@@ -1,0 +1,61 @@
+"""`seedbed destroy`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from seedbed.cli import options
+from seedbed.cli.frame import Frame, framed
+from seedbed.errors import Refused
+
+
+@click.command("destroy")
+@click.argument("services", nargs=-1, metavar="[SERVICE]...")
+@options.environment
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--assembly",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="DIR",
+    help="Of this cloud assembly, synthesised before.",
+)
+@options.deploy_wait
+@options.as_json
+@framed
+def command(
+    frame: Frame, services: tuple[str, ...], env: str, yes: bool, assembly: str | None, wait: float
+) -> None:
+    """Delete stacks and all that is in them. Refused outside ephemeral environments, always.
+
+    \b
+    seedbed destroy -e dev-ana
+    seedbed destroy -e sandbox courses --yes
+    """
+    from seedbed.project import DeployRequest
+
+    frame.project.insist_on_destroyable(env)
+    databases = frame.project.deployable(frame.project.databases(services))
+    wanted = DeployRequest(
+        services=services, assembly=Path(assembly).absolute() if assembly else None, wait=wait
+    )
+    with (
+        frame.reaching(env, databases, wait=wait) as reach,
+        frame.project.destroying(reach, wanted) as doomed,
+    ):
+        if doomed.stacks and not yes:
+            with frame.asking():
+                _ask(env, ", ".join(stack.name for stack, _ in doomed.stacks))
+        outcome = frame.project.destroy(reach, doomed)
+    frame.finish(reach, outcome)
+
+
+def _ask(env: str, names: str) -> None:
+    """Ask for the environment's name: a mere yes is said too easily. Raises Refused where nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise Refused(f"destroy would delete {names}", because="there is no terminal to ask at", try_="--yes")
+    said = click.prompt(f"This deletes {names}, with all data. Type {env} to go on", err=True)
+    if said != env:
+        raise click.Abort

@@ -1,0 +1,222 @@
+"""Carrying out a deployment: stack after stack, wave after wave, each followed to its end and ready before the next.
+
+Waves are computed again before each of them, from what is deployed then. So a run that was killed anywhere goes on
+when it is started again, and two runs at once do each other's work instead of colliding.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from msgspec import Struct, field
+
+from seedbed.deployment import adopting, bootstrap
+from seedbed.deployment.assembly import Stack
+from seedbed.deployment.child import Ran
+from seedbed.deployment.examine import Examined, collisions
+from seedbed.deployment.parts import Part
+from seedbed.deployment.site import Site
+from seedbed.deployment.stacks import Standing, refuse_stuck
+from seedbed.deployment.states import Kind
+from seedbed.errors import SeedbedError, StepFailed
+from seedbed.model.deployment import Template, Wave
+from seedbed.model.event import (
+    DeployFinished,
+    DeployProgressed,
+    DeployStarted,
+    TargetDone,
+    TargetSkipped,
+    failure,
+)
+
+_TRIES = 5  # how often in a row another run may be faster, or an update may lead nowhere
+_LISTED = 3  # changes that are told of one update
+# What the CLI says where another run executed, replaced or removed the change set that it was about to execute.
+_RIVAL = re.compile(
+    r"ChangeSetNotFound|InvalidChangeSetStatus|OBSOLETE|_IN_PROGRESS state|AlreadyExistsException"
+)
+
+
+def carry_out(examined: Examined, *, jobs: int = 1) -> None:
+    """Carry out a deployment; what happens to each stack is told to the listener, a failure as well.
+
+    `jobs`: how many stacks may be updated side by side, where none of them needs another. Raises StepFailed where
+    an account cannot be prepared, Interrupted.
+    """
+    site = examined.site
+    for where in examined.deployment.bootstrap:
+        first = examined.deployment.rollouts[0]
+        following = site.following(examined.parts[first.stack])
+        following.teller(0)(f"preparing {where} for the CDK")
+        bootstrap.carry_out(site.cli, site.cloud, where, site.room, following.repeat)
+    board = _Board()
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        # In the order of the assembly, so that whoever waits for another stack waits for one that has begun.
+        for result in [pool.submit(_one, examined, stack, board) for stack in examined.chosen]:
+            result.result()
+
+
+class _Board(Struct):
+    """Which stacks are done (True) or will never be (False), by id; workers wait here for each other."""
+
+    ended: dict[str, bool] = field(default_factory=dict)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def end(self, stack: Stack, well: bool) -> None:
+        with self.changed:
+            self.ended[stack.id] = well
+            self.changed.notify_all()
+
+    def broken(self, stack: Stack, among: Sequence[str]) -> str:
+        """Return which of the stacks that `stack` depends on failed, once all of them have ended; "" for none."""
+        needed = [each for each in stack.depends if each in among]
+        with self.changed:
+            self.changed.wait_for(lambda: all(each in self.ended for each in needed))
+            return next((each for each in needed if not self.ended[each]), "")
+
+
+def _one(examined: Examined, stack: Stack, board: _Board) -> None:
+    part, site = examined.parts[stack.name], examined.site
+    well = False
+    try:
+        if broken := board.broken(stack, [each.id for each in examined.chosen]):
+            site.listener(TargetSkipped(part.target, f"it needs {broken}, which failed"))
+            return
+        _Walk(site, stack, part, examined.adopt).run()
+        well = True
+    except SeedbedError as error:
+        site.listener(failure(part.target, site.stop.mark(error)))
+    finally:
+        board.end(stack, well)
+
+
+class _Walk(Struct):
+    """One stack on its way."""
+
+    site: Site
+    stack: Stack
+    part: Part
+    adopt: bool
+    done: int = 0
+    rivals: int = 0
+    former: str = ""  # the last event before an update, where the one before that was rolled back
+
+    def run(self) -> None:
+        began, left, tries, told, adopted = time.monotonic(), 0, 0, False, False
+        while True:
+            deployed, moved = self._deployed()
+            wanted = self.site.assembly.template(self.stack)
+            waves = self.part.waves(deployed, wanted)
+            if not waves:
+                break
+            tries = tries + 1 if left and len(waves) >= left and not moved else 0
+            if tries > _TRIES:
+                raise StepFailed(
+                    f"{self.stack.name} does not come closer to what it should be",
+                    because=f"{len(waves)} updates are left, as before the last {_TRIES}",
+                    try_="compare the deployed template with the app's: cdk diff",
+                )
+            left = len(waves)
+            if not told:
+                self._begin(waves, moved)
+                told = True
+            if self.adopt and not adopted and (living := collisions(self.part, deployed, waves[-1].template)):
+                with tempfile.TemporaryDirectory(dir=self.site.room) as room:
+                    adopting.adopt(self.site, self.stack, self.part, deployed, wanted, living, Path(room))
+                adopted = True
+                continue
+            if self._update(waves[0], self.done + len(waves)):
+                self.done += 1
+        if told:
+            self.site.listener(
+                DeployFinished(self.part.target, self.stack.name, self.done, time.monotonic() - began)
+            )
+        self.site.listener(TargetDone(self.part.target))
+
+    def _begin(self, waves: Sequence[Wave], resumed: bool) -> None:
+        changes = tuple(change.what for wave in waves for change in wave.changes)
+        self.site.listener(
+            DeployStarted(self.part.target, self.stack.name, len(waves), changes, resumed=resumed)
+        )
+
+    def _deployed(self) -> tuple[Template | None, bool]:
+        """Return what is deployed once nothing is under way and all of it is ready, and whether anything was."""
+        following = self.site.following(self.part)
+        standing, moved = following.to_its_end(self.done)
+        refuse_stuck(standing, self.site.stacks)
+        if standing.kind is Kind.ABSENT:
+            return None, moved
+        self.former = self._last_event() if "ROLLBACK" in standing.status else ""
+        deployed = self.site.stacks.template(self.stack.name)
+        following.until_all_is_ready(deployed, self.done)
+        return deployed, moved
+
+    def _update(self, wave: Wave, total: int) -> bool:
+        """Make one update and wait for it; return whether it was made: False where another run was faster."""
+        number, following = self.done + 1, self.site.following(self.part)
+        what = _words([change.what for change in wave.changes])
+        self._tell(number, what, self.done, total)
+        ran = self._submit(wave.template)
+        if ran.code != 0:
+            standing = self.site.stacks.standing(self.stack.name)
+            if standing.kind is Kind.MOVING or self._is_rivalled(ran):
+                return False
+            raise self._failed(ran, standing, number, total)
+        self._tell(number, what, number, total)
+        following.until_ready(wave.waits_for, number)
+        return True
+
+    def _is_rivalled(self, ran: Ran) -> bool:
+        """Return whether another run was faster, as long as that does not happen for ever."""
+        self.rivals += 1
+        return self.rivals <= _TRIES and any(_RIVAL.search(each) for each in ran.lines)
+
+    def _tell(self, number: int, what: str, done: int, total: int) -> None:
+        self.site.listener(
+            DeployProgressed(self.part.target, self.stack.name, number, what, done, total, "updates")
+        )
+
+    def _last_event(self) -> str:
+        last = next(self.site.stacks.happenings(self.stack.name), None)
+        return last.id if last else ""
+
+    def _submit(self, template: Template) -> Ran:
+        with tempfile.TemporaryDirectory(dir=self.site.room) as room:
+            into = Path(room) / "assembly"
+            self.site.assembly.write(self.stack, template, into)
+            arguments = ["deploy", self.stack.id, "--app", str(into), "--exclusively"]
+            arguments += ["--require-approval", "never", "--progress", "events"]
+            # Under one name for all, a run would execute the change set of another.
+            arguments += ["--change-set-name", f"seedbed-{uuid.uuid4().hex}"]
+            return self.site.cli.run(
+                arguments, cwd=into, cloud=self.site.cloud, tell=self.site.following(self.part).repeat
+            )
+
+    def _failed(self, ran: Ran, standing: Standing, number: int, total: int) -> StepFailed:
+        back = "ROLLBACK" in standing.status or standing.kind is Kind.STUCK
+        back = back and self._last_event() != self.former
+        which = f"update {number} of {total} of {self.stack.name}"
+        reason = self.site.stacks.why(standing) if back else ""
+        collides = "already exists" in f"{reason} {' '.join(ran.lines)}"
+        return StepFailed(
+            f"{which} failed: the stack is {standing.status}" if back else f"{which} was not made",
+            because=reason or ran.last_words,
+            try_="seedbed deploy --import takes what is there already into the stack"
+            if collides
+            else "mend what the reason names; the same command goes on from here",
+        )
+
+
+def _words(changes: Sequence[str]) -> str:
+    """Return what an update does, in one line; of many changes the first few."""
+    if not changes:
+        return "other resources"
+    more = f"; and {len(changes) - _LISTED} more" if len(changes) > _LISTED + 1 else ""
+    return "; ".join(changes[: _LISTED if more else None]) + more

@@ -1,0 +1,129 @@
+"""Getting ready for a deployment: who we are, the CLI, the app synthesised once, and what of it is meant."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from seedbed.aws.cloud import Cloud
+from seedbed.aws.identity import insist_on
+from seedbed.deployment import cdk
+from seedbed.deployment.assembly import Assembly, Stack, read, with_dependencies
+from seedbed.deployment.child import Stopping
+from seedbed.deployment.parts import Part, part_of
+from seedbed.deployment.request import DeployRequest
+from seedbed.deployment.site import Site
+from seedbed.deployment.stacks import Stacks
+from seedbed.deployment.synthesis import insist_on_app, synthesise
+from seedbed.engines.base import Deployable, Engine, Session
+from seedbed.errors import Refused, UsageError
+from seedbed.model.environment import Environment
+from seedbed.model.event import DeployProgressed, Listener
+from seedbed.model.target import Target
+
+APP = "cdk"  # the directory of the app, beside the manifest
+
+
+class Wanted(Struct, frozen=True):
+    """What a deployment is about.
+
+    `databases`: those whose schema is infrastructure, each with its engine and an open session. `others`: stacks of
+    databases that the app may deploy as well. `cloud`: where no database says it.
+    """
+
+    environment: Environment
+    root: Path
+    databases: Sequence[tuple[Target, Engine, Session]]
+    others: Sequence[str]
+    cloud: Cloud
+    request: DeployRequest
+
+
+@contextmanager
+def opened(
+    wanted: Wanted, environ: Mapping[str, str], listener: Listener, stop: Stopping
+) -> Iterator[tuple[Site, list[Part], list[Stack]]]:
+    """Yield where a deployment takes place, its parts, and the stacks that it is about.
+
+    Who we are is asked first: another account than the declared one ends it here. Raises Refused, Unavailable,
+    UsageError.
+    """
+    cloud = _the_cloud(wanted)
+    account = insist_on(cloud).account
+    parts = [
+        part_of(target, engine, session, wanted.request.gate)
+        for target, engine, session in wanted.databases
+        if isinstance(engine, Deployable)
+    ]
+    speaker = parts[0].target if parts else wanted.environment.name
+
+    def tell(line: str) -> None:
+        listener(DeployProgressed(speaker, "", 0, line))
+
+    app = wanted.root / APP
+    if wanted.request.assembly is None:
+        insist_on_app(app)
+    with tempfile.TemporaryDirectory(prefix="seedbed-deploy-") as room:
+        cli = cdk.find(app, environ, Path(room) / "home", stop, tell)
+        assembly = (
+            read(wanted.request.assembly)
+            if wanted.request.assembly
+            else synthesise(cli, app, wanted.environment.name, cloud, Path(room) / "assembly")
+        )
+        site = Site(
+            wanted.environment,
+            cloud,
+            account,
+            cli,
+            assembly,
+            Stacks(cloud),
+            Path(room),
+            listener,
+            stop,
+            wanted.request.wait,
+        )
+        everything = not wanted.request.services and not wanted.environment.is_sandbox
+        yield site, parts, chosen_stacks(assembly, parts, wanted.others, everything=everything)
+
+
+def _the_cloud(wanted: Wanted) -> Cloud:
+    """Return the one place that all databases lie in. Raises Refused where they do not."""
+    clouds = {
+        engine.cloud(target.address): target.id
+        for target, engine, _ in wanted.databases
+        if isinstance(engine, Deployable)
+    }
+    places = {(each.account, each.region, each.endpoint) for each in clouds}
+    if len(places) > 1:
+        raise Refused(
+            f"the databases of {wanted.environment.name} lie in {len(places)} accounts or regions",
+            because=", ".join(f"{name} in {each.account} {each.region}" for each, name in clouds.items()),
+            try_="deploy them one after another: seedbed deploy -e ENV SERVICE",
+        )
+    return next(iter(clouds), wanted.cloud)
+
+
+def chosen_stacks(
+    assembly: Assembly, parts: Sequence[Part], others: Sequence[str], *, everything: bool
+) -> list[Stack]:
+    """Return the stacks that a selection is about, with all that they depend on.
+
+    `others`: stacks of databases whose schema is no infrastructure, deployed where the app has them. `everything`:
+    nothing was selected, so stacks that hold no database go along. Raises UsageError for a stack that the app lacks.
+    """
+    for each in parts:
+        if assembly.stack(each.stack) is None:
+            known = ", ".join(stack.name for stack in assembly.stacks) or "none"
+            raise UsageError(
+                f"the CDK app has no stack {each.stack}, which would hold {each.target}",
+                because=f"it has {known}",
+                try_="let the app make a stack of that name for every database that it deploys",
+            )
+    if everything:
+        return list(assembly.stacks)
+    names = {each.stack for each in parts} | set(others)
+    return with_dependencies(assembly, [each for each in assembly.stacks if each.name in names])

@@ -1,0 +1,180 @@
+"""What CloudFormation knows about a stack: its state, its template, what happens to it. Reads only."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from seedbed.aws import clients
+from seedbed.aws.cloud import Cloud
+from seedbed.deployment.states import Kind, State, state
+from seedbed.errors import Refused, Unavailable, Unreachable
+from seedbed.model.deployment import Template
+
+_POLL = 1.0  # seconds between two looks at first
+_SLOWEST = 10.0  # seconds between two looks in the end
+
+
+class Standing(Struct, frozen=True):
+    """A stack as it is now; `status` is "" where there never was one. `reason` is CloudFormation's own."""
+
+    name: str
+    status: str = ""
+    reason: str = ""
+    id: str = ""
+
+    @property
+    def state(self) -> State:
+        return state(self.status) if self.status else State(Kind.ABSENT)
+
+    @property
+    def kind(self) -> Kind:
+        return self.state.kind
+
+
+class Happening(Struct, frozen=True):
+    """One event of a stack."""
+
+    id: str
+    at: datetime
+    resource: str
+    type: str
+    status: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.resource} {self.status}" + (f": {self.reason}" if self.reason else "")
+
+
+class Stacks:
+    """The stacks of one account and region."""
+
+    def __init__(self, cloud: Cloud, *, poll: float = _POLL) -> None:
+        self.cloud = cloud
+        self._poll = poll
+
+    def standing(self, name: str) -> Standing:
+        """Return how the stack `name` stands. Raises Unavailable, Refused."""
+        answer = self._asked("DescribeStacks", StackName=name)
+        if not answer or not answer.get("Stacks"):
+            return Standing(name)
+        found = answer["Stacks"][0]
+        return Standing(
+            name, str(found["StackStatus"]), str(found.get("StackStatusReason", "")), str(found["StackId"])
+        )
+
+    def template(self, name: str) -> Template | None:
+        """Return the template that the stack was last deployed with; None where there is no stack.
+
+        Raises Refused for a template that is no JSON: it was not deployed by us.
+        """
+        answer = self._asked("GetTemplate", StackName=name, TemplateStage="Original")
+        body = answer.get("TemplateBody") if answer else None
+        if isinstance(body, str):
+            try:
+                body = json.loads(body)
+            except ValueError:
+                raise Refused(
+                    f"the template of stack {name} is no JSON",
+                    because="it was not deployed by the CDK, so nobody can say what would change",
+                    try_="deploy it once with the CDK from the app as it was then",
+                ) from None
+        return body or None
+
+    def happenings(self, name: str) -> Iterator[Happening]:
+        """Yield what happened to the stack, the last first."""
+        token: dict[str, str] = {}
+        while True:
+            answer = self._asked("DescribeStackEvents", StackName=name, **token) or {}
+            for each in answer.get("StackEvents", ()):
+                yield Happening(
+                    str(each["EventId"]),
+                    each["Timestamp"],
+                    str(each.get("LogicalResourceId", "")),
+                    str(each.get("ResourceType", "")),
+                    str(each.get("ResourceStatus", "")),
+                    str(each.get("ResourceStatusReason", "")),
+                )
+            if not answer.get("NextToken"):
+                return
+            token = {"NextToken": answer["NextToken"]}
+
+    def why(self, standing: Standing) -> str:
+        """Return what made the last operation on a stack fail, the first cause first."""
+        failed: list[str] = []
+        for each in self.happenings(standing.id or standing.name):
+            if _begins(each):
+                break
+            if each.status.endswith("_FAILED") and "cancelled" not in each.reason:
+                failed.append(f"{each.resource} ({each.type}): {each.reason}")
+        return "\n           ".join([*reversed(failed)][:3]) or standing.reason
+
+    def follow(
+        self, standing: Standing, *, timeout: float, tell: Callable[[str], None], check: Callable[[], None]
+    ) -> Standing:
+        """Return how the stack stands once nothing is under way any more; what happens meanwhile is told.
+
+        `check` raises to end the waiting. Raises Unavailable after `timeout` seconds.
+        """
+        deadline, pause, seen = time.monotonic() + timeout, self._poll, None
+        # By its id: under its name, a stack that was deleted is not to be found.
+        wanted = standing.id or standing.name
+        while standing.kind is Kind.MOVING:
+            check()
+            last = next(self.happenings(wanted), None)
+            if last and last.id != seen:
+                seen = last.id
+                tell(f"{standing.status}, {last}")
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"stack {standing.name} is still {standing.status} after {timeout:.0f} s",
+                    because=standing.state.means,
+                    try_="the same command again follows it on; --wait says for how long",
+                )
+            time.sleep(pause)
+            pause = min(_SLOWEST, pause * 1.2)
+            found = self.standing(wanted)
+            standing = Standing(standing.name, found.status, found.reason, found.id)
+        return standing
+
+    def _asked(self, operation: str, **parameters: Any) -> dict[str, Any] | None:
+        """Return the answer, None where the stack does not exist."""
+        try:
+            return clients.call(self.cloud, "cloudformation", operation, **parameters)
+        except Exception as error:
+            said = getattr(error, "response", {}).get("Error", {})
+            if not said:
+                raise
+            if said.get("Code") == "ValidationError" and "not exist" in said.get("Message", ""):
+                return None
+            raise Unreachable(
+                f"CloudFormation does not answer {operation}",
+                because=f"{said.get('Code')}: {said.get('Message')}",
+                try_="look at the stack in its console",
+            ) from None
+
+
+def refuse_stuck(standing: Standing, stacks: Stacks) -> None:
+    """Raise Refused for a stack that nothing can be done with before somebody has done something else."""
+    if standing.kind is Kind.STUCK:
+        means = standing.state.means
+        raise Refused(
+            f"stack {standing.name} is {standing.status}: {means}",
+            because=stacks.why(standing) or "CloudFormation gives no reason",
+            try_=standing.state.way.format(stack=standing.name),
+        )
+
+
+def _begins(each: Happening) -> bool:
+    """Return whether an event is the first of an operation: an older one belongs to another operation."""
+    return each.type == "AWS::CloudFormation::Stack" and each.status in {
+        "CREATE_IN_PROGRESS",
+        "UPDATE_IN_PROGRESS",
+        "DELETE_IN_PROGRESS",
+        "IMPORT_IN_PROGRESS",
+    }

@@ -1,0 +1,50 @@
+"""Synthesising the app, once, and looking whether what came out belongs where it is about to go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from seedbed.aws.cloud import Cloud
+from seedbed.deployment.assembly import Assembly, Stack, read
+from seedbed.deployment.cdk import Cli
+from seedbed.errors import Refused, UsageError
+
+
+def synthesise(cli: Cli, app: Path, environment: str, cloud: Cloud, into: Path) -> Assembly:
+    """Return the assembly that the app in `app` makes for `environment`. Raises UsageError where it makes none."""
+    insist_on_app(app)
+    arguments = ["synth", "--quiet", "--output", str(into), "-c", f"environment={environment}"]
+    ran = cli.run(arguments, cwd=app, cloud=cloud)
+    if ran.code != 0:
+        raise UsageError(
+            f"the CDK app in {app} cannot be synthesised for {environment}",
+            because=ran.last_words,
+            try_=f"cd {app} && cdk synth -c environment={environment}",
+        )
+    return read(into)
+
+
+def insist_on_app(app: Path) -> None:
+    """Raise UsageError where there is no app."""
+    if not (app / "cdk.json").is_file():
+        raise UsageError(
+            f"there is no CDK app in {app}",
+            because="it holds no cdk.json",
+            try_="write one; docs/how-to/deploy-tables.md shows the ten lines that it takes",
+        )
+
+
+def refuse_elsewhere(stacks: Sequence[Stack], cloud: Cloud, account: str, environment: str) -> None:
+    """Raise Refused where a stack was synthesised for another account or region than the environment's."""
+    for each in stacks:
+        for what, found, wanted in (
+            ("account", each.account, account),
+            ("region", each.region, cloud.region),
+        ):
+            if found and found != wanted:
+                raise Refused(
+                    f"stack {each.name} is made for {what} {found}, and {environment} is in {wanted}",
+                    because=f"the app says so: env of {each.id}",
+                    try_=f"let the app take {what} from the manifest, as seedbed.cdk does",
+                )

@@ -1,0 +1,106 @@
+"""What plans and runs need to know about databases whose schema is infrastructure. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from msgspec.structs import replace
+
+from seedbed.engines.base import Deployed, Estimating
+from seedbed.errors import Refused
+from seedbed.execution.connecting import Connected
+from seedbed.execution.threads import side_by_side
+from seedbed.model.deployment import Change
+from seedbed.model.migration import Phase
+from seedbed.model.plan import DatabasePlan, Plan
+
+_Look = Callable[[Plan, Connected, DatabasePlan], DatabasePlan]
+
+
+def changes(each: Connected, gate: Phase) -> tuple[Change, ...]:
+    """Return what a deployment through `gate` would change in one database."""
+    return tuple(each.session.changes(gate)) if isinstance(each.session, Deployed) else ()
+
+
+def pending(reached: Sequence[Connected]) -> dict[str, tuple[str, ...]]:
+    """Return, by database, what a deployment of all that is declared would change, in words."""
+    found = side_by_side([partial(changes, each, Phase.CONTRACT) for each in reached])
+    words = {}
+    for each, those in zip(reached, found, strict=True):
+        if isinstance(those, BaseException):
+            raise those
+        words[each.id] = tuple(one.what for one in those)
+    return words
+
+
+def described(plan: Plan, reached: Sequence[Connected]) -> Plan:
+    """Return `plan` with what a deployment would change, and with what its actions need and do not find."""
+    return _each(plan, reached, _described)
+
+
+def estimated(plan: Plan, reached: Sequence[Connected], sample: int) -> Plan:
+    """Return `plan` with what its actions will cost, each tried on `sample` items of its target (0: by sizes)."""
+    return _each(plan, reached, lambda _, each, database: _estimated(each, database, sample))
+
+
+def refuse_unmet(plan: Plan, reached: Sequence[Connected]) -> None:
+    """Raise Refused if an action needs what is not deployed, naming every one."""
+    sessions = {each.id: each for each in reached}
+    missing = [
+        f"{database.database}:{action.migration.label}: {unmet[action.migration.version]}"
+        for database in plan.databases
+        if database.database in sessions and (unmet := _unmet(sessions[database.database], database))
+        for action in database.actions
+        if action.migration.version in unmet
+    ]
+    if missing:
+        raise Refused(
+            "something pending needs what is not deployed",
+            because="\n           ".join(missing),
+            try_=f"seedbed deploy -e {plan.environment}",
+        )
+
+
+def _each(plan: Plan, reached: Sequence[Connected], look: _Look) -> Plan:
+    sessions = {each.id: each for each in reached}
+    found = side_by_side(
+        [
+            partial(look, plan, sessions[each.database], each)
+            if each.database in sessions
+            else partial(_as_it_is, each)
+            for each in plan.databases
+        ]
+    )
+    databases = []
+    for each in found:
+        if isinstance(each, BaseException):
+            raise each
+        databases.append(each)
+    return replace(plan, databases=tuple(databases))
+
+
+def _as_it_is(database: DatabasePlan) -> DatabasePlan:
+    return database
+
+
+def _described(plan: Plan, each: Connected, database: DatabasePlan) -> DatabasePlan:
+    now = changes(each, plan.gate)
+    known = {(one.phase, one.what) for one in now}
+    later = changes(each, Phase.CONTRACT) if plan.gate is not Phase.CONTRACT else ()
+    kept = tuple(one for one in later if (one.phase, one.what) not in known)
+    return replace(database, changes=now, kept=kept, unmet=_unmet(each, database))
+
+
+def _unmet(each: Connected, database: DatabasePlan) -> dict[str, str]:
+    migrations = [action.migration for action in database.actions]
+    if not migrations or not isinstance(each.session, Deployed):
+        return {}
+    return dict(each.session.unmet(migrations))
+
+
+def _estimated(each: Connected, database: DatabasePlan, sample: int) -> DatabasePlan:
+    migrations = [action.migration for action in database.actions]
+    if not migrations or not isinstance(each.session, Estimating):
+        return database
+    return replace(database, estimates=tuple(each.session.estimate(migrations, sample=sample)))

@@ -1,0 +1,143 @@
+"""The platform's CDK app, carried out: the pinned command line of the CDK against the sandbox's AWS."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from seedbed.aws import clients, parameters
+from seedbed.deployment import cdk
+from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.tables import live
+from seedbed.engines.dynamodb.tables.read import read
+from seedbed.engines.dynamodb.tables.shape import HISTORY_TABLE, Table
+from seedbed.engines.postgres.address import address
+from seedbed.execution.stopping import Stop
+from seedbed.model.names import parameter_path, table_name
+from seedbed.model.secret import Secret
+
+EDTECH = Path(__file__).parents[2] / "edtech"
+DYNAMODB = ("ai", "chat", "courses", "tutor-matching", "video-call")
+POSTGRES = ("payment", "reviews", "user")
+LEVEL = """
+[tables.courses.indexes.by_state_of_teacher]
+partition  = ["teacher_id", "state"]
+sort       = ["created_at"]
+projection = "KEYS_ONLY"
+"""
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A copy of the platform with its CDK app, declared to lie in an account of its own."""
+
+    root: Path
+    world: World
+    cli: cdk.Cli
+
+    def run(self, *arguments: str) -> str:
+        """Run the CDK's command line in the app's directory; what it says, if it succeeds."""
+        ran = self.cli.run(arguments, cwd=self.root / "cdk", cloud=self.world.cloud)
+        assert ran.code == 0, ran.last_words
+        return "\n".join(ran.lines)
+
+    def deploy(self, environment: str, *more: str) -> str:
+        flags = ("--all", "--require-approval", "never", "--progress", "events")
+        return self.run("deploy", *flags, *self.context(environment), *more)
+
+    def destroy(self) -> str:
+        """Destroy what was deployed last; its templates are still there, the app is not asked again."""
+        return self.run("destroy", "--app", "cdk.out", "--all", "--force")
+
+    def context(self, environment: str) -> tuple[str, ...]:
+        account = ("-c", f"account={self.world.account}") if environment == "sandbox" else ()
+        return ("-c", f"environment={environment}", *account)
+
+    def ask(self, service: str, operation: str, **more: Any) -> Mapping[str, Any]:
+        return clients.call(self.world.cloud, service, operation, **more)
+
+    def tables(self, environment: str) -> set[str]:
+        names = self.ask("dynamodb", "ListTables")["TableNames"]
+        return {each for each in names if each.endswith(f"-{environment}")}
+
+    def declared(self, service: str) -> list[Table]:
+        return [*read(self.root / "services" / service / "dynamodb" / "tables.toml").tables, HISTORY_TABLE]
+
+    def live(self, service: str, table: str, environment: str) -> Table:
+        name = table_name(service, table, environment)
+        described = self.ask("dynamodb", "DescribeTable", TableName=name)["Table"]
+        return live.described(described, name=table)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory, ministack_server: World) -> App:
+    """The platform in an account that is prepared for the CDK; each test takes an environment of its own."""
+    place = tmp_path_factory.mktemp("cdk")
+    unwanted = shutil.ignore_patterns(".seedbed", "node_modules", "cdk.out", "__pycache__")
+    root = shutil.copytree(EDTECH, place / "edtech", ignore=unwanted)
+    world = replace(ministack_server, account=f"{random.randrange(10**11, 10**12)}")
+    manifest = root / "seedbed.toml"
+    text = manifest.read_text(encoding="utf-8")
+    assert '"111111111111"' in text
+    manifest.write_text(text.replace("111111111111", world.account), encoding="utf-8")
+    (place / "home").mkdir()
+    app = App(root, world, cdk.find(root / "cdk", os.environ, place / "home", Stop(), print))
+    app.run("bootstrap", f"aws://{world.account}/{world.region}", "--app", "")
+    return app
+
+
+def test_a_dev_environment_is_deployed_changed_and_destroyed_without_a_trace(app: App) -> None:
+    app.deploy("dev-ana")
+    for service in DYNAMODB:
+        for table in app.declared(service):
+            assert same(app.live(service, table.name, "dev-ana"), table)
+    for service in POSTGRES:
+        facts = parameters.read(app.world.cloud, parameter_path("edtech", "dev-ana", service, "postgres"))
+        found = address(facts, None)
+        assert (found.user, found.name, found.sslmode) == ("seedbed", f"{service}_db", "require")
+        assert isinstance(facts["password"], Secret)
+        assert len(facts["password"].reveal()) == 30
+    assert parameters.read(app.world.cloud, parameter_path("edtech", "dev-ana", "chat", "dynamodb")) == {
+        "account": app.world.account,
+        "region": app.world.region,
+    }
+
+    toml = app.root / "services" / "courses" / "dynamodb" / "tables.toml"
+    toml.write_text(toml.read_text(encoding="utf-8") + LEVEL, encoding="utf-8")
+    said = app.deploy("dev-ana")
+    assert "edtech-dev-ana-chat-dynamodb (no changes)" in said
+    assert app.live("courses", "courses", "dev-ana").index("by_state_of_teacher") is not None
+
+    app.destroy()
+    assert app.tables("dev-ana") == set()
+    assert app.ask("rds", "DescribeDBClusters")["DBClusters"] == []
+    assert app.ask("rds", "DescribeDBClusterSnapshots")["DBClusterSnapshots"] == []
+    assert app.ask("secretsmanager", "ListSecrets")["SecretList"] == []
+    stacks = app.ask("cloudformation", "DescribeStacks")["Stacks"]
+    assert [each["StackName"] for each in stacks] == ["CDKToolkit"]
+
+
+def test_the_sandbox_gets_every_table_and_no_server(app: App) -> None:
+    app.deploy("sandbox")
+    wanted = {
+        table_name(service, each.name, "sandbox") for service in DYNAMODB for each in app.declared(service)
+    }
+    assert app.tables("sandbox") == wanted
+    assert app.ask("rds", "DescribeDBClusters")["DBClusters"] == []
+    app.destroy()
+    assert app.tables("sandbox") == set()
+
+
+def same(found: Table, declared: Table) -> bool:
+    """Return whether a live table is as declared, as far as a server can say; ministack's stacks leave TTL out."""
+    return found == replace(declared, attributes={}, version_attribute="", version=1, ttl="")

@@ -1,0 +1,212 @@
+"""A small platform that is deployed in releases: one table, then two indexes more, synthesised once for all tests."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from botocore.session import Session
+
+from seedbed.engines.dynamodb.embedded.world import World
+from tests.assemblies import PARAMETER
+from tests.projects import Ran, clean_environment, command, run
+
+NOBODY = "999999999999"  # the account that the releases are synthesised for, and moved away from
+OTHER = "888888888888"
+STACK = "shop-{environment}-courses-dynamodb"
+TABLE = "courses-courses-{environment}"
+PLAIN = """
+[tables.courses]
+key = {partition = "course_id"}
+
+[tables.courses.attributes]
+course_id = "S"
+teacher_id = "S"
+slug = "S"
+"""
+INDEXES = """
+[tables.courses.indexes.by_slug]
+partition  = "slug"
+projection = "KEYS_ONLY"
+
+[tables.courses.indexes.by_teacher]
+partition  = "teacher_id"
+projection = "ALL"
+"""
+OTHER_KEY = PLAIN.replace('partition = "course_id"', 'partition = "slug"')
+RELEASES = {"one": PLAIN, "two": PLAIN + INDEXES, "other_key": OTHER_KEY}
+APP = (
+    "from pathlib import Path\nfrom seedbed.cdk import run\nrun(Path(__file__).parents[1] / 'seedbed.toml')\n"
+)
+MANIFEST = """
+[platform]
+name = "shop"
+
+[services.courses.dynamodb]
+
+[environments."dev-*"]
+account   = "{account}"
+region    = "eu-central-1"
+ephemeral = true
+
+[environments.staging]
+account = "{account}"
+region  = "eu-central-1"
+
+[environments.prod]
+account   = "{prod}"
+region    = "eu-central-1"
+protected = true
+"""
+
+
+def write_project(root: Path, account: str, tables: str, *, prod: str) -> None:
+    """Write the platform into `root`; all environments lie in `account`, but prod."""
+    service = root / "services" / "courses" / "dynamodb"
+    (service / "migrations").mkdir(parents=True, exist_ok=True)
+    (service / "tables.toml").write_text(tables)
+    (root / "cdk").mkdir(exist_ok=True)
+    (root / "cdk" / "app.py").write_text(APP)
+    (root / "cdk" / "cdk.json").write_text('{"app": "python3 app.py", "versionReporting": false}')
+    (root / "seedbed.toml").write_text(MANIFEST.format(account=account, prod=prod))
+
+
+def synthesise(releases: Sequence[tuple[str, str]], into: Path) -> None:
+    """Synthesise releases, each for an environment, as if that were in the account NOBODY; once for all workers."""
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with open(into.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if into.exists():
+            return
+        with tempfile.TemporaryDirectory(dir=into.parent) as room:
+            manifests = []
+            for release, environment in releases:
+                root, is_prod = Path(room) / f"{release}-{environment}", environment == "prod"
+                accounts = (OTHER, NOBODY) if is_prod else (NOBODY, OTHER)
+                write_project(root, accounts[0], RELEASES[release], prod=accounts[1])
+                manifests.append([str(root / "seedbed.toml"), environment, f"made/{root.name}"])
+            # One program for all of them: the constructs take seconds to be loaded.
+            subprocess.run([sys.executable, "-c", _SYNTHESIS, json.dumps(manifests)], cwd=room, check=True)
+            (Path(room) / "made").rename(into)
+
+
+_SYNTHESIS = """
+import json, pathlib, sys
+import aws_cdk
+from seedbed.cdk import platform_stacks
+for manifest, environment, into in json.loads(sys.argv[1]):
+    app = aws_cdk.App(outdir=into, context={"environment": environment}, analytics_reporting=False)
+    platform_stacks(app, pathlib.Path(manifest))
+    app.synth()
+"""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The platform as one test has it. `assemblies`: what was synthesised, by release and environment."""
+
+    root: Path
+    world: World
+    assemblies: Path
+    endpoint: str = ""  # where commands find AWS, if it is not the server itself
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def release(self, name: str, environment: str = "dev-ana") -> list[str]:
+        """Declare release `name`, and return the options that deploy what was synthesised for it."""
+        is_prod, mine = environment == "prod", self.world.account
+        write_project(self.root, OTHER if is_prod else mine, RELEASES[name], prod=mine if is_prod else OTHER)
+        into = self.root / "assemblies" / f"{name}-{environment}"
+        if not into.exists():
+            shutil.copytree(self.assemblies / f"{name}-{environment}", into)
+            for path in into.iterdir():
+                path.write_text(path.read_text().replace(NOBODY, self.world.account))
+        return ["--assembly", str(into)]
+
+    @property
+    def scratch(self) -> Path:
+        """Where commands keep what passes: what works for them names it in its command line."""
+        path = self.root / "scratch"
+        path.mkdir(exist_ok=True)
+        return path
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {
+            "TMPDIR": str(self.scratch),
+            "AWS_ENDPOINT_URL": self.endpoint or self.world.endpoint,
+            "AWS_ACCESS_KEY_ID": self.world.account,
+            "AWS_SECRET_ACCESS_KEY": "not-to-be-shown",
+            **self.variables,
+        }
+
+    def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> Ran:
+        return run(self.root, *arguments, env={**self.environ, **(env or {})}, timeout=300)
+
+    def deploy(self, release: str, *arguments: str, environment: str = "dev-ana") -> Ran:
+        return self.run("deploy", "-e", environment, *self.release(release, environment), *arguments)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command and do not wait for it."""
+        return subprocess.Popen(
+            command(*arguments),
+            cwd=self.root,
+            env=clean_environment(self.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def ask(self, service: str, operation: str, **parameters: Any) -> Any:
+        """Ask the server itself, past any proxy."""
+        from botocore import xform_name
+
+        client = Session().create_client(
+            service,
+            region_name=self.world.region,
+            endpoint_url=self.world.endpoint,
+            aws_access_key_id=self.world.account,
+            aws_secret_access_key="x",
+        )
+        return getattr(client, xform_name(operation))(**parameters)
+
+    def prepare(self) -> None:
+        """Prepare the account as `cdk bootstrap` does, as far as a deployment looks at it."""
+        bucket = f"cdk-hnb659fds-assets-{self.world.account}-{self.world.region}"
+        where = {"LocationConstraint": self.world.region}
+        self.ask("s3", "CreateBucket", Bucket=bucket, CreateBucketConfiguration=where)
+        self.ask("ssm", "PutParameter", Name=PARAMETER, Value="30", Type="String")
+
+    def indexes(self, environment: str = "dev-ana") -> list[str]:
+        """The indexes that live, by name."""
+        table = self.ask("dynamodb", "DescribeTable", TableName=TABLE.format(environment=environment))
+        return sorted(each["IndexName"] for each in table["Table"].get("GlobalSecondaryIndexes", ()))
+
+    def tables(self) -> list[str]:
+        return list(self.ask("dynamodb", "ListTables")["TableNames"])
+
+    def status(self, environment: str = "dev-ana") -> str:
+        name = STACK.format(environment=environment)
+        found = self.ask("cloudformation", "DescribeStacks", StackName=name)["Stacks"]
+        return str(found[0]["StackStatus"])
+
+
+def helpers(shop: Shop) -> list[int]:
+    """Return the processes that work for commands in `shop`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(shop.scratch).encode() in path.read_bytes() and path.parent.name != str(os.getpid()):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found

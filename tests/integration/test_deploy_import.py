@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from seedbed.deployment import deploy
 from seedbed.deployment.assembly import read
@@ -21,11 +23,13 @@ from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.dynamodb.engine import DynamoEngine
 from seedbed.engines.dynamodb.tables.living import living
 from seedbed.engines.dynamodb.wire.client import Client
-from seedbed.errors import Refused
+from seedbed.errors import ExitCode, Refused
 from seedbed.execution.stopping import Stop
 from seedbed.model.environment import Environment
 from seedbed.model.event import Event, TargetFailed
 from seedbed.model.migration import Phase
+from tests.aws_proxy import proxy
+from tests.aws_proxy.cloudformation_guard import CloudFormationGuard
 from tests.releases import STACK, TABLE, Shop, synthesise
 
 pytestmark = pytest.mark.slow
@@ -44,7 +48,7 @@ def assemblies(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path
 @pytest.fixture
 def shop(tmp_path: Path, ministack_account: World, assemblies: Path) -> Shop:
     """The platform in staging, where an item was written and then the stack was deleted: its tables stay."""
-    made = Shop(tmp_path, ministack_account, assemblies)
+    made = Shop(tmp_path, ministack_account, assemblies, ministack_account.endpoint)
     made.prepare()
     assert made.deploy("one", environment=HERE).code == 0
     made.ask("dynamodb", "PutItem", TableName=TABLE.format(environment=HERE), Item={"course_id": {"S": "c1"}})
@@ -59,14 +63,17 @@ def client(ministack_account: World) -> Iterator[Client]:
         yield found
 
 
-def _examined(shop: Shop, client: Client, release: str, told: list[Event], *, adopt: bool) -> Examined:
-    name, cloud = STACK.format(environment=HERE), shop.world.cloud
+def _examined(
+    shop: Shop, client: Client | None, release: str, told: list[Event], *, adopt: bool = False
+) -> Examined:
+    """Return a deployment by an engine that looks with `client` for what lives, or does not look."""
+    name, cloud = STACK.format(environment=HERE), replace(shop.world.cloud, endpoint=shop.endpoint)
     part = Part(
         "courses/dynamodb",
         name,
         lambda deployed, wanted: DynamoEngine().waves(deployed, wanted, gate=Phase.CONTRACT),
         lambda _, __: iter(()),
-        lambda template: living(client, template),
+        lambda template: living(client, template) if client else {},
     )
     room = shop.scratch / f"room-{release}-{adopt}"
     room.mkdir()
@@ -95,3 +102,16 @@ def test_what_a_deleted_stack_left_behind_is_named_and_taken_back_with_all_that_
     assert shop.indexes(HERE) == ["by_slug", "by_teacher"]
     items = shop.ask("dynamodb", "Scan", TableName=TABLE.format(environment=HERE))["Items"]
     assert items == [{"course_id": {"S": "c1"}}]
+
+
+def test_an_update_that_is_rolled_back_says_why_and_what_leads_on(shop: Shop) -> None:
+    with proxy(shop.endpoint) as aws:
+        aws.add(CloudFormationGuard())
+        told: list[Event] = []
+        deploy.carry_out(_examined(dataclasses.replace(shop, endpoint=aws.endpoint), None, "one", told))
+    (failed,) = [each for each in told if isinstance(each, TargetFailed)]
+    assert failed.exit_code == ExitCode.FAILED
+    assert "update 1 of 1" in failed.error
+    assert "the stack is ROLLBACK_COMPLETE" in failed.error
+    assert f"'courses-courses-{HERE}' already exists" in failed.because
+    assert failed.try_ == "seedbed deploy --import takes what is there already into the stack"

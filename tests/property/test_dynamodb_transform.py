@@ -7,7 +7,7 @@ from copy import deepcopy
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedbed.engines.dynamodb.tables.shape import Table
@@ -16,11 +16,13 @@ from seedbed.engines.dynamodb.transform.expressions import Compared
 from seedbed.engines.dynamodb.transform.outcome import Outcome, Transformer
 from seedbed.engines.dynamodb.transform.recording import Recorded
 from seedbed.engines.dynamodb.transform.standing import Standing, resumed
-from seedbed.engines.dynamodb.transform.values import attribute_size, same, same_item
+from seedbed.engines.dynamodb.transform.values import same, same_item
+from seedbed.engines.dynamodb.wire.sizes import attribute_size
 from seedbed.engines.dynamodb.wire.values import from_attribute, from_item, to_attribute, to_item
 from seedbed.model.migration import Direction
 from tests.tables import COURSES, migration
 
+patient = settings(deadline=None)
 NAMES = ["a", "b", "c", "d"]
 names = st.sampled_from(NAMES)
 numbers = st.integers(-(10**6), 10**6) | st.decimals(-1000, 1000, places=3)
@@ -127,6 +129,7 @@ def applied(item: dict[str, Any], program: list[Act]) -> dict[str, Any]:
     return plain
 
 
+@patient
 @given(items, programs, finishes)
 def test_the_update_is_exactly_what_the_function_did(
     item: dict[str, Any], program: list[Act], finish: Callable[[dict[str, Any]], Any]
@@ -142,6 +145,7 @@ def test_the_update_is_exactly_what_the_function_did(
     assert raw == to_item(item)
 
 
+@patient
 @given(items, programs, names, values)
 def test_what_was_not_recorded_could_have_been_anything(
     item: dict[str, Any], program: list[Act], name: str, value: Any
@@ -157,6 +161,7 @@ def test_what_was_not_recorded_could_have_been_anything(
             assert (found.sets, found.removes, found.reads) == (one.sets, one.removes, one.reads)
 
 
+@patient
 @given(items, programs)
 def test_every_attribute_that_a_result_depends_on_or_changes_is_compared(
     item: dict[str, Any], program: list[Act]
@@ -174,6 +179,7 @@ def test_every_attribute_that_a_result_depends_on_or_changes_is_compared(
         assert set(body["ExpressionAttributeNames"].values()) == names | {"id"}
 
 
+@patient
 @given(values)
 def test_a_value_is_the_same_as_itself_after_a_round_trip(value: Any) -> None:
     attribute = to_attribute(value)
@@ -181,12 +187,14 @@ def test_a_value_is_the_same_as_itself_after_a_round_trip(value: Any) -> None:
     assert attribute_size(attribute) >= 0
 
 
+@patient
 @given(st.decimals(-(10**9), 10**9, places=4), st.integers(0, 3))
 def test_numbers_are_the_same_however_they_are_written(number: Decimal, zeros: int) -> None:
     text = f"{number:f}"
     assert same({"N": text}, {"N": text + "0" * zeros if "." in text else text})
 
 
+@patient
 @given(items)
 def test_a_recorded_item_looks_like_the_dict_that_it_stands_for(item: dict[str, Any]) -> None:
     recorded = Recorded(to_item(item), from_attribute)
@@ -194,6 +202,7 @@ def test_a_recorded_item_looks_like_the_dict_that_it_stands_for(item: dict[str, 
     assert recorded == from_item(to_item(item))
 
 
+@patient
 @given(
     st.dictionaries(
         st.integers(0, 4),

@@ -118,7 +118,15 @@ class Runner:
 
     def __init__(self, there: Stage, facts: str, direction: Direction, **limits: float) -> None:
         cloud = there.place.cloud
-        order = [cloud.endpoint, cloud.access_key, there.place.service, facts, direction.value, PATIENCE, limits]
+        order = [
+            cloud.endpoint,
+            cloud.access_key,
+            there.place.service,
+            facts,
+            direction.value,
+            PATIENCE,
+            limits,
+        ]
         self.told: list[dict[str, Any]] = []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.soak.dynamodb_kill", "run", json.dumps(order)],

@@ -89,7 +89,8 @@ def _one(examined: Examined, stack: Stack, board: _Board) -> None:
         if broken := board.broken(stack, [each.id for each in examined.chosen]):
             site.listener(TargetSkipped(part.target, f"it needs {broken}, which failed"))
             return
-        _Walk(site, stack, part, examined.adopt).run()
+        rollout = next(each for each in examined.deployment.rollouts if each.stack == stack.name)
+        _Walk(site, stack, part, examined.adopt, rollout.resumed).run()
         well = True
     except SeedbedError as error:
         site.listener(failure(part.target, site.stop.mark(error)))
@@ -104,6 +105,7 @@ class _Walk(Struct):
     stack: Stack
     part: Part
     adopt: bool
+    resumed: bool = False
     done: int = 0
     rivals: int = 0
     former: str = ""  # the last event before an update, where the one before that was rolled back
@@ -125,7 +127,7 @@ class _Walk(Struct):
                 )
             left = len(waves)
             if not told:
-                self._begin(waves, moved)
+                self._begin(waves, moved or self.resumed)
                 told = True
             if self.adopt and not adopted and (living := collisions(self.part, deployed, waves[-1].template)):
                 with tempfile.TemporaryDirectory(dir=self.site.room) as room:

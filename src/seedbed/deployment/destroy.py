@@ -15,6 +15,7 @@ from seedbed.deployment.synthesis import refuse_elsewhere
 from seedbed.errors import Refused, SeedbedError, StepFailed
 from seedbed.model.environment import Environment, is_ephemeral
 from seedbed.model.event import DeployFinished, DeployStarted, TargetDone, TargetSkipped, failure
+from seedbed.model.migration import Phase
 
 
 def refuse_lasting(environment: Environment) -> None:
@@ -40,7 +41,7 @@ def examine(site: Site, parts: Sequence[Part], chosen: Sequence[Stack]) -> Doome
     refuse_lasting(site.environment)
     refuse_elsewhere(chosen, site.cloud, site.account, site.environment.name)
     known = {each.stack: each for each in parts}
-    pairs = [(each, known.get(each.name, plain(each.name))) for each in reversed(chosen)]
+    pairs = [(each, known.get(each.name, plain(each.name, Phase.CONTRACT))) for each in reversed(chosen)]
     there = tuple(each for each in pairs if _exists(site.stacks.standing(each[0].name)))
     return Doomed(site, there, tuple(each[1].target for each in pairs if each not in there))
 

@@ -38,7 +38,7 @@ def examine(site: Site, parts: Sequence[Part], chosen: Sequence[Stack], request:
     refuse_elsewhere(chosen, site.cloud, site.account, site.environment.name)
     missing = _bootstrap(site, chosen, request.bootstrap)
     known = {each.stack: each for each in parts}
-    known = {each.name: known.get(each.name, plain(each.name)) for each in chosen}
+    known = {each.name: known.get(each.name, plain(each.name, request.gate)) for each in chosen}
     rollouts = tuple(_rollout(site, stack, known[stack.name], request.follow) for stack in chosen)
     _refuse(rollouts, request.adopt)
     deployment = Deployment(site.environment.name, request.gate, rollouts, missing)
@@ -59,22 +59,22 @@ def _bootstrap(site: Site, chosen: Sequence[Stack], prepare: bool) -> tuple[str,
 
 def _rollout(site: Site, stack: Stack, part: Part, follow: bool) -> Rollout:
     following = site.following(part)
-    standing = following.to_its_end(0)[0] if follow else site.stacks.standing(stack.name)
+    standing, moved = following.to_its_end(0) if follow else (site.stacks.standing(stack.name), False)
     refuse_stuck(standing, site.stacks)
     deployed = None if standing.kind is Kind.ABSENT else site.stacks.template(stack.name)
     wanted = site.assembly.template(stack)
     waves = tuple(part.waves(deployed, wanted))
     notes = (f"{standing.status}: {standing.state.means}",) if standing.state.means else ()
     living = collisions(part, deployed, waves[-1].template) if waves else {}
-    return Rollout(
-        part.target, stack.name, waves, tuple(physical_name(*each) for each in living.items()), notes
-    )
+    names = tuple(physical_name(*each) for each in living.items())
+    return Rollout(part.target, stack.name, waves, names, notes, moved)
 
 
 def collisions(part: Part, deployed: Template | None, wanted: Template) -> dict[str, Resource]:
     """Return, by logical id, what an update to `wanted` would create and is there already, as it is."""
-    inside = set((deployed or {}).get("Resources", {}))
-    return {name: found for name, found in part.existing(wanted).items() if name not in inside}
+    inside = (deployed or {}).get("Resources", {})
+    new = {name: each for name, each in wanted.get("Resources", {}).items() if name not in inside}
+    return dict(part.existing({**wanted, "Resources": new})) if new else {}
 
 
 def physical_name(logical_id: str, resource: Resource) -> str:

@@ -91,7 +91,7 @@ def opened(
 
 
 def _the_cloud(wanted: Wanted) -> Cloud:
-    """Return the one place that all databases lie in. Raises Refused where they do not."""
+    """Return the one place that all databases lie in. Raises Refused where they do not, UsageError."""
     clouds = {
         engine.cloud(target.address): target.id
         for target, engine, _ in wanted.databases
@@ -103,6 +103,12 @@ def _the_cloud(wanted: Wanted) -> Cloud:
             f"the databases of {wanted.environment.name} lie in {len(places)} accounts or regions",
             because=", ".join(f"{name} in {each.account} {each.region}" for each, name in clouds.items()),
             try_="deploy them one after another: seedbed deploy -e ENV SERVICE",
+        )
+    if not clouds and wanted.environment.is_sandbox:
+        raise UsageError(
+            "nothing that is selected is deployed in the sandbox",
+            because="only databases whose schema is infrastructure have a stack there; other servers are embedded",
+            try_="seedbed apply -e sandbox",
         )
     return next(iter(clouds), wanted.cloud)
 

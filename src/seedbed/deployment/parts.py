@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from msgspec import Struct
 
-from seedbed.engines.base import Deployable, Deployed, Session
+from seedbed.engines.base import Adoptable, Deployable, Deployed, Session
 from seedbed.model.deployment import Change, Template, Wave
 from seedbed.model.event import Event
 from seedbed.model.migration import Phase
@@ -15,15 +15,6 @@ from seedbed.model.names import stack_name
 from seedbed.model.target import Target
 
 Resource = Mapping[str, Any]  # of a template
-
-
-@runtime_checkable
-class Adoptable(Protocol):
-    """A session that can tell which resources of a template live already, whoever made them."""
-
-    def existing(self, template: Template) -> Mapping[str, Resource]:
-        """Return, by logical id, each resource of `template` that lives, as it is: so it would be imported."""
-        ...
 
 
 class Part(Struct, frozen=True):
@@ -59,14 +50,31 @@ def part_of(target: Target, engine: Deployable, session: Session, gate: Phase) -
     return Part(target.id, name, waves, settle, existing)
 
 
-def plain(stack: str) -> Part:
-    """Return the part of a stack that holds no database whose engine knows of waves: one update, all at once."""
+def plain(stack: str, gate: Phase) -> Part:
+    """Return the part of a stack that holds no database whose engine knows of waves: one update, all at once.
+
+    As everywhere, what is removed goes at contract; until then it stays as it was.
+    """
 
     def waves(deployed: Template | None, wanted: Template) -> Sequence[Wave]:
-        if deployed == wanted:
+        gone = sorted(set((deployed or {}).get("Resources", {})) - set(wanted.get("Resources", {})))
+        target = wanted if gate is Phase.CONTRACT else _with_all_of(deployed or {}, wanted)
+        if deployed == target:
             return ()
-        return (
-            Wave(wanted, (Change(Phase.EXPAND, f"{stack}: {'create' if deployed is None else 'update'}"),)),
-        )
+        changes = [Change(Phase.EXPAND, f"{stack}: {'create' if deployed is None else 'update'}")]
+        if gone and gate is Phase.CONTRACT:
+            changes.append(Change(Phase.CONTRACT, f"{stack}: remove {', '.join(gone)}"))
+        return (Wave(target, tuple(changes)),)
 
     return Part(stack, stack, waves, lambda _, __: iter(()), lambda _: {})
+
+
+def _with_all_of(old: Template, new: Template) -> Template:
+    """Return `new` with everything of `old` that it no longer has."""
+    sections = ("Resources", "Outputs", "Parameters", "Conditions", "Mappings")
+    merged = {
+        name: {**old.get(name, {}), **new.get(name, {})}
+        for name in sections
+        if old.get(name) or new.get(name)
+    }
+    return {**new, **merged}

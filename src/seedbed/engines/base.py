@@ -190,6 +190,15 @@ class Diagnosable(Protocol):
 
 
 @runtime_checkable
+class Documented(Protocol):
+    """An engine that reads files of its own besides migrations and seeds."""
+
+    def schemas(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return the JSON Schema of each of them by its name: "tables.toml"."""
+        ...
+
+
+@runtime_checkable
 class Deployable(Protocol):
     """An engine whose schema is infrastructure: changed by updates of a stack, never by a migration."""
 
@@ -221,6 +230,15 @@ class Deployed(Protocol):
 
     def settle(self, things: Sequence[str], *, timeout: float) -> Iterator[Progress]:
         """Wait until `things` (a wave's `waits_for`) are ready, telling how far they are. Raises Unavailable."""
+        ...
+
+
+@runtime_checkable
+class Adoptable(Protocol):
+    """A session that can tell which resources of a template live already, whoever made them."""
+
+    def existing(self, template: Template) -> Mapping[str, Mapping[str, Any]]:
+        """Return, by logical id, each resource of `template` that lives, as it is: so it would be imported."""
         ...
 
 

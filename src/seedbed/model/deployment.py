@@ -53,7 +53,8 @@ class Rollout(Struct, frozen=True):
 
     `target`: the database that the stack holds, or the stack's own name where it holds none of ours. `waves` are
     empty where the stack is as it should be. `collisions`: what `waves` would create and is there already, outside
-    of the stack. `notes`: what is worth knowing about the state that the stack is in.
+    of the stack. `notes`: what is worth knowing about the state that the stack is in. `resumed`: an update that a
+    former run began was followed to its end.
     """
 
     target: str
@@ -61,6 +62,7 @@ class Rollout(Struct, frozen=True):
     waves: tuple[Wave, ...] = ()
     collisions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    resumed: bool = False
 
     @property
     def changes(self) -> tuple[Change, ...]:

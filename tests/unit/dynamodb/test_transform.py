@@ -11,7 +11,8 @@ from seedbed.engines.dynamodb.tables.shape import Index, Key, Projection, Table
 from seedbed.engines.dynamodb.transform.costs import outcome_units, write_units
 from seedbed.engines.dynamodb.transform.outcome import Outcome, Transformer
 from seedbed.engines.dynamodb.transform.standing import Standing, resumed
-from seedbed.engines.dynamodb.transform.values import Item, attribute_size, item_size, key_id, same
+from seedbed.engines.dynamodb.transform.values import Item, key_id, same
+from seedbed.engines.dynamodb.wire.sizes import attribute_size, item_size
 from seedbed.engines.dynamodb.wire.values import from_attribute, to_item
 from seedbed.errors import StepFailed
 from seedbed.model.migration import Direction

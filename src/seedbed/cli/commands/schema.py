@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import click
 
 from seedbed.cli.frame import Frame, framed
@@ -12,24 +15,41 @@ from seedbed.errors import UsageError
 @click.argument("of", default="manifest")
 @framed
 def command(frame: Frame, of: str) -> None:
-    """Print the JSON Schema of seedbed.toml, or of the document that COMMAND --json prints.
+    """Print the JSON Schema of seedbed.toml, of an engine's own file, or of the document that COMMAND --json prints.
 
     \b
     seedbed schema > seedbed.schema.json
+    seedbed schema tables.toml
     seedbed schema status
     """
-    from seedbed.engines import registry
     from seedbed.report.schemas import COMMANDS, schema
 
-    if of != "manifest":
-        if of not in COMMANDS:
-            raise UsageError(
-                f"there is no document of {of!r}",
-                because=f"those that are there are manifest, {', '.join(COMMANDS)}",
-                try_="seedbed schema status",
-            )
+    if of in COMMANDS:
         frame.document(schema(of))
-        return
-    from seedbed.manifest.schema import json_schema
+    else:
+        frame.document(dict(_of_file(of, COMMANDS)))
 
-    frame.document(json_schema({name: registry.load(name).options for name in registry.names()}))
+
+def _of_file(of: str, commands: Iterable[str]) -> Mapping[str, Any]:
+    """Return the schema of a file that people write. Raises UsageError where there is none of that name."""
+    from seedbed.engines import registry
+    from seedbed.engines.base import Documented
+
+    engines = [registry.load(name) for name in registry.names()]
+    if of == "manifest":
+        from seedbed.manifest.schema import json_schema
+
+        return json_schema({each.name: each.options for each in engines})
+    found = {
+        name: each
+        for engine in engines
+        if isinstance(engine, Documented)
+        for name, each in engine.schemas().items()
+    }
+    if of not in found:
+        raise UsageError(
+            f"there is no document of {of!r}",
+            because=f"those that are there are {', '.join(['manifest', *found, *commands])}",
+            try_="seedbed schema status",
+        )
+    return found[of]

@@ -76,3 +76,9 @@ class DynamoEngine:
         from seedbed.engines.dynamodb.embedded import diagnose
 
         return diagnose(home)
+
+    def schemas(self) -> Mapping[str, Mapping[str, Any]]:
+        from seedbed.engines.dynamodb.tables.read import FILE
+        from seedbed.engines.dynamodb.tables.schema import json_schema
+
+        return {FILE: json_schema()}

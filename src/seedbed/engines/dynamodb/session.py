@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.aws import identity
 from seedbed.engines.base import Progress
@@ -15,7 +15,7 @@ from seedbed.engines.dynamodb.place import Place, in_words, needed
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.errors import Unavailable
-from seedbed.model.deployment import Change, Estimate
+from seedbed.model.deployment import Change, Estimate, Template
 from seedbed.model.event import DeployProgressed
 from seedbed.model.history import History, Owner
 from seedbed.model.migration import Migration, Phase
@@ -36,7 +36,9 @@ _USABLE = {"ACTIVE", "UPDATING"}  # a table that gets an index reads and writes 
 def connect(target: Target) -> Iterator[DynamoSession]:
     """Open a session on `target`. Raises Unreachable; Refused where the credentials are another account's."""
     address = cast(Address, target.address)
-    if address.cloud.account:  # else nobody said whose it has to be, and the first request says whether we may
+    if (
+        address.cloud.account
+    ):  # else nobody said whose it has to be, and the first request says whether we may
         identity.insist_on(address.cloud)
     with closing(Client(address.cloud)) as client:
         place = Place(
@@ -157,6 +159,13 @@ class DynamoSession:
                 told = words
             place.client.sleep(min(pause, timeout))
             pause = min(1.5 * pause, _SLOWEST_POLL)
+
+    def existing(self, template: Template) -> Mapping[str, Mapping[str, Any]]:
+        """Return, by logical id, the tables of `template` that live already, as the resources they would be."""
+        from seedbed.engines.dynamodb.tables.living import living
+
+        with in_words(self.place, f"looking for tables of {self.place.target}"):
+            return living(self.place.client, template)
 
     def estimate(self, migrations: Sequence[Migration], *, sample: int) -> Sequence[Estimate]:
         """Return what each transformation would cost, by looking at its table and trying `sample` of its items."""

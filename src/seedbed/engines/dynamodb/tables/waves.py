@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from seedbed.engines.dynamodb.tables import template
 from seedbed.engines.dynamodb.tables.changes import change
 from seedbed.engines.dynamodb.tables.shape import Table, Tables
-from seedbed.engines.dynamodb.tables.steps import Kind, Schedule, schedule
+from seedbed.engines.dynamodb.tables.steps import Kind, Schedule, Step, schedule
 from seedbed.errors import Refused
 from seedbed.model.deployment import Change, Template, Wave
 from seedbed.model.migration import Phase
@@ -315,8 +315,17 @@ def _wave(both: _Both, plan: Schedule, templates: Sequence[Template], number: in
     return Wave(
         template=after,
         changes=said or (Change(Phase.EXPAND, _ANEW, number),),
-        waits_for=tuple(f"{each.table}.{each.index}" for each in steps if each.kind is Kind.ADD_INDEX),
+        waits_for=tuple(name for each in steps for name in _built(both.target, each)),
     )
+
+
+def _built(target: Tables, step: Step) -> Iterator[str]:
+    """Yield what takes its time after a step: an index that is added, a new table and all of its indexes."""
+    if step.kind is Kind.ADD_INDEX:
+        yield f"{step.table}.{step.index}"
+    elif step.kind is Kind.ADD_TABLE and (table := target.table(step.table)):
+        yield table.name
+        yield from (f"{table.name}.{each.name}" for each in table.global_indexes)
 
 
 _ANEW = "write the template anew; the tables stay as they are"  # another order, or settings of an index

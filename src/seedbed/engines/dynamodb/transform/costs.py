@@ -11,7 +11,8 @@ from math import ceil
 
 from seedbed.engines.dynamodb.tables.shape import Index, Table
 from seedbed.engines.dynamodb.transform.outcome import Outcome
-from seedbed.engines.dynamodb.transform.values import Item, item_size, same_item
+from seedbed.engines.dynamodb.transform.values import Item, same_item
+from seedbed.engines.dynamodb.wire.sizes import item_size
 
 _READ, _WRITE = 4096, 1024  # bytes in a unit
 IN_TRANSACTION = 2  # times the units

@@ -13,16 +13,15 @@ from seedbed.engines.dynamodb.programs import compiled, failure
 from seedbed.engines.dynamodb.tables.shape import Table
 from seedbed.engines.dynamodb.transform.recording import UNREAD, Recorded
 from seedbed.engines.dynamodb.transform.values import (
-    LARGEST_ITEM,
     Attribute,
     Item,
-    item_size,
     key_id,
     key_of,
     key_text,
     same,
     type_word,
 )
+from seedbed.engines.dynamodb.wire.sizes import LARGEST_ITEM, item_size
 from seedbed.engines.dynamodb.wire.values import Unfit, from_attribute, to_attribute
 from seedbed.errors import Location, StepFailed
 from seedbed.model.migration import Direction, Migration, Step

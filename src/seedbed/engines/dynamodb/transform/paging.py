@@ -12,9 +12,10 @@ from seedbed.engines.dynamodb.facts import PAGE
 from seedbed.engines.dynamodb.transform.access import Access
 from seedbed.engines.dynamodb.transform.costs import IN_TRANSACTION
 from seedbed.engines.dynamodb.transform.outcome import Outcome, Transformer
-from seedbed.engines.dynamodb.transform.values import Item, item_size
+from seedbed.engines.dynamodb.transform.values import Item
 from seedbed.engines.dynamodb.transform.writing import Action, Writer, Written, written
 from seedbed.engines.dynamodb.wire.errors import ServiceError
+from seedbed.engines.dynamodb.wire.sizes import item_size
 from seedbed.errors import StepFailed
 
 _ROOM = 3 * 1024 * 1024  # bytes of items in a transaction: each counts with what it is compared with

@@ -1,9 +1,8 @@
-"""What is done with items as the server says them: compared, measured, named."""
+"""What is done with items as the server says them: compared, and called by their keys."""
 
 from __future__ import annotations
 
 import json
-from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 Attribute = Mapping[str, Any]  # {type: value}
 Item = Mapping[str, Attribute]
 
-LARGEST_ITEM = 400 * 1024  # bytes
 _WORDS = {"S": "text", "N": "a number", "B": "bytes"}
 
 
@@ -38,45 +36,6 @@ def same(one: Attribute | None, other: Attribute | None) -> bool:
 
 def same_item(one: Item, other: Item) -> bool:
     return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
-
-
-def item_size(item: Item) -> int:
-    """Return the bytes that an item counts for: names and values in UTF-8.
-
-    Source: Amazon DynamoDB Developer Guide, "DynamoDB item sizes and formats". Numbers are about right there too.
-    """
-    return sum(len(name.encode()) + attribute_size(value) for name, value in item.items())
-
-
-def attribute_size(attribute: Attribute) -> int:
-    ((kind, value),) = attribute.items()
-    match kind:
-        case "S":
-            return len(value.encode())
-        case "N":
-            return _number_size(value)
-        case "B":
-            return _bytes_size(value)
-        case "SS":
-            return sum(len(each.encode()) for each in value)
-        case "NS":
-            return sum(map(_number_size, value))
-        case "BS":
-            return sum(map(_bytes_size, value))
-        case "M":
-            return 3 + sum(1 + len(name.encode()) + attribute_size(each) for name, each in value.items())
-        case "L":
-            return 3 + sum(1 + attribute_size(each) for each in value)
-    return 1  # BOOL, NULL
-
-
-def _number_size(text: str) -> int:
-    sign, digits, _ = Decimal(text).normalize().as_tuple()
-    return (len(digits) + 1) // 2 + 1 + sign
-
-
-def _bytes_size(value: str | bytes) -> int:
-    return len(value) if isinstance(value, bytes) else len(b64decode(value))
 
 
 def key_of(item: Item, names: Iterable[str]) -> dict[str, Attribute]:

@@ -15,8 +15,9 @@ from seedbed.engines.dynamodb.transform.access import Access
 from seedbed.engines.dynamodb.transform.costs import IN_TRANSACTION, outcome_units
 from seedbed.engines.dynamodb.transform.expressions import MOST_OPERATORS, Compared, TooMuch
 from seedbed.engines.dynamodb.transform.outcome import Outcome, Transformer
-from seedbed.engines.dynamodb.transform.values import Item, item_size, key_text, same_item
+from seedbed.engines.dynamodb.transform.values import Item, key_text, same_item
 from seedbed.engines.dynamodb.wire.errors import CONDITION_REASON, CONFLICTS, ServiceError
+from seedbed.engines.dynamodb.wire.sizes import item_size
 from seedbed.errors import StepFailed
 from seedbed.model.backoff import backoff
 

@@ -1,0 +1,45 @@
+"""Stacks that hold no database whose engine knows of waves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seedbed.deployment.parts import plain
+from seedbed.model.migration import Phase
+
+OLD: dict[str, Any] = {
+    "Resources": {"A": {"Type": "X"}, "B": {"Type": "Y"}},
+    "Outputs": {"O": {"Value": "1"}},
+}
+NEW: dict[str, Any] = {"Resources": {"A": {"Type": "X", "Properties": {}}, "C": {"Type": "Z"}}}
+
+
+def test_a_new_one_is_made_at_once() -> None:
+    (wave,) = plain("net", Phase.EXPAND).waves(None, NEW)
+    assert wave.template == NEW
+    assert [each.what for each in wave.changes] == ["net: create"]
+
+
+def test_one_that_is_as_it_should_be_is_left_alone() -> None:
+    assert plain("net", Phase.CONTRACT).waves(NEW, NEW) == ()
+    assert plain("net", Phase.EXPAND).waves(NEW, NEW) == ()
+
+
+def test_at_contract_what_is_removed_is_said() -> None:
+    (wave,) = plain("net", Phase.CONTRACT).waves(OLD, NEW)
+    assert wave.template == NEW
+    assert [(each.phase, each.what) for each in wave.changes] == [
+        (Phase.EXPAND, "net: update"),
+        (Phase.CONTRACT, "net: remove B"),
+    ]
+
+
+def test_before_contract_what_would_be_removed_stays() -> None:
+    part = plain("net", Phase.MIGRATE)
+    (wave,) = part.waves(OLD, NEW)
+    assert wave.template == {
+        "Resources": {**OLD["Resources"], **NEW["Resources"]},
+        "Outputs": OLD["Outputs"],
+    }
+    assert [each.phase for each in wave.changes] == [Phase.EXPAND]
+    assert part.waves(wave.template, NEW) == ()

@@ -10,7 +10,7 @@ LOCK := requirements/dev.txt
 
 # What `make test` runs, with how many processes, and with which further options for pytest.
 TESTS ?= tests
-WORKERS ?= 2
+WORKERS ?= 4
 PYTEST_ARGS ?=
 
 # Wherever CI=true, a test that was skipped is a failure.
@@ -29,7 +29,7 @@ SOAK_DYNAMODB_KILLS ?= 30
 export SOAK_RACES SOAK_KILLS SOAK_BACKFILL_ROWS SOAK_BACKFILL_KILLS SOAK_DYNAMODB_ITEMS SOAK_DYNAMODB_KILLS
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint lint-ruff lint-format lint-types lint-imports format bench soak soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate docs lock clean
+.PHONY: help install demo test lint lint-ruff lint-format lint-types lint-imports format bench soak soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-deploy docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -50,7 +50,7 @@ demo: install ## the whole platform on embedded engines: planned, migrated, seed
 test: install ## every test (TESTS=tests/unit WORKERS=2 PYTEST_ARGS=...); with CI=true a skip is a failure
 	@code=0; \
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS) $(TESTS) || code=$$?; \
-	echo "make test leaves to make soak: $(SOAK_RACES) races, $(SOAK_KILLS) kills, a backfill of $(SOAK_BACKFILL_ROWS) rows killed $(SOAK_BACKFILL_KILLS) times, a transformation of $(SOAK_DYNAMODB_ITEMS) items killed $(SOAK_DYNAMODB_KILLS) times"; \
+	echo "make test leaves to make soak: $(SOAK_RACES) races, $(SOAK_KILLS) kills, a backfill of $(SOAK_BACKFILL_ROWS) rows killed $(SOAK_BACKFILL_KILLS) times, a transformation of $(SOAK_DYNAMODB_ITEMS) items killed $(SOAK_DYNAMODB_KILLS) times, deployments killed while an index is built"; \
 	exit $$code
 
 lint: lint-ruff lint-format lint-types lint-imports ## ruff, mypy, import-linter (make -k lint: all of them, whatever fails)
@@ -75,10 +75,13 @@ bench: install ## the benchmarks
 	$(BIN)/python -m benchmarks.apply
 	$(BIN)/python -m benchmarks.dynamodb
 
-soak: soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate ## what takes long (SOAK_RACES, SOAK_KILLS, SOAK_BACKFILL_ROWS, SOAK_BACKFILL_KILLS, SOAK_DYNAMODB_ITEMS, SOAK_DYNAMODB_KILLS)
+soak: soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-deploy ## what takes long (SOAK_RACES, SOAK_KILLS, SOAK_BACKFILL_ROWS, SOAK_BACKFILL_KILLS, SOAK_DYNAMODB_ITEMS, SOAK_DYNAMODB_KILLS)
 
 soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate: soak-%: install
 	$(BIN)/python -m tests.soak.$*
+
+soak-deploy: install ## deployments killed while an index is built, and between two updates
+	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal tests/integration
 
 docs: install ## the documentation, as a site
 	$(BIN)/zensical build --clean

@@ -136,6 +136,7 @@ def _building(shop: Shop, index: str) -> Callable[[Call], bool]:
     return asks
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("index", BOTH)
 def test_killed_while_an_index_is_built_the_next_run_follows_it_and_finishes(
     shop: Shop, aws: Proxy, index: str
@@ -158,6 +159,7 @@ def test_killed_while_an_index_is_built_the_next_run_follows_it_and_finishes(
     assert not helpers(shop)
 
 
+@pytest.mark.soak
 def test_killed_between_two_updates_the_next_run_makes_the_second(shop: Shop, aws: Proxy) -> None:
     guard = CloudFormationGuard(building_polls=4)
     aws.add(guard)

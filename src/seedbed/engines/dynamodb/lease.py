@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 from uuid import uuid4
 
 from seedbed.engines.base import Progress
@@ -47,11 +48,11 @@ class DynamoLease:
             raise self._stopped()
         self.grip.prove()
 
-    def commit(self, actions: Sequence[Action], *, anyway: bool = False) -> None:
-        """Carry out `actions` (at most 99) in one transaction, if the lease is still ours.
+    def commit(self, actions: Sequence[Action], *, anyway: bool = False) -> Mapping[str, Any]:
+        """Carry out `actions` (at most 99) in one transaction, if the lease is still ours; return the answer.
 
-        `anyway`: also after an interruption. Raises LeaseLost, Interrupted (what was sent has taken effect or never
-        will), ServiceError whose reasons are those of `actions`.
+        The answer says what was consumed. `anyway`: also after an interruption. Raises LeaseLost, Interrupted (what
+        was sent has taken effect or never will), ServiceError whose reasons are those of `actions`.
         """
         client, prove = self.place.client, self.prove
         if anyway:
@@ -59,9 +60,13 @@ class DynamoLease:
         with self.grip.lock:
             prove()
             # The token goes last, so that reason i is action i's.
-            body = {"TransactItems": [*actions, self.grip.condition()], "ClientRequestToken": uuid4().hex}
+            body = {
+                "TransactItems": [*actions, self.grip.condition()],
+                "ClientRequestToken": uuid4().hex,
+                "ReturnConsumedCapacity": "INDEXES",
+            }
             try:
-                client.call("TransactWriteItems", body)
+                return client.call("TransactWriteItems", body)
             except ServiceError as error:
                 raise self._refused(error, len(actions)) from None
             except Interrupted:
@@ -105,16 +110,19 @@ class DynamoLease:
 
     # transformations
 
-    def checkpoint(self, version: str, segment: int, state: str, actions: Sequence[Action] = ()) -> None:
+    def checkpoint(
+        self, version: str, segment: int, state: str, actions: Sequence[Action] = ()
+    ) -> Mapping[str, Any]:
         """Carry out `actions` (at most 97) and write where the transformation stands in `segment`, both or neither.
 
-        Raises LeaseLost, Interrupted, ServiceError when one of `actions` was refused (its reasons are theirs).
+        Returns the answer, which says what was consumed. Raises LeaseLost, Interrupted, ServiceError when one of
+        `actions` was refused (its reasons are theirs).
         """
         mine = [history.checkpoint(self.place, version, segment, state)]
         if version not in self._marked:
             mine.append(history.mark(self.place, version, "by segment"))
         try:
-            self.commit([*actions, *mine])
+            answer = self.commit([*actions, *mine])
         except ServiceError as error:
             count = len(actions)
             raise ServiceError(
@@ -125,6 +133,7 @@ class DynamoLease:
                 items=error.items[:count],
             ) from None
         self._marked.add(version)
+        return answer
 
     def begin(self, revision: Revision) -> None:
         """Write that a work begins, without anything of a way that this version went before."""

@@ -83,7 +83,7 @@ class Client:
             target=VERSION,
         )
         self._tls = _tls() if self._place.is_tls else None
-        self._idle: deque[tuple[http.Connection, float]] = deque(maxlen=MAX_IDLE)
+        self._idle: deque[tuple[http.Connection, float]] = deque()
         self._busy: dict[http.Connection, bool] = {}  # whether a write is under way on it
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -239,8 +239,10 @@ class Client:
         if (crc := answer.headers.get("x-amz-crc32")) and crc != str(zlib.crc32(answer.body)):
             connection.close()
             raise http.Broken("the answer's checksum is wrong", was_sent=True, has_answered=True)
-        if connection.is_open:
+        if connection.is_open and len(self._idle) < MAX_IDLE:
             self._idle.append((connection, time.monotonic()))
+        else:  # an interruption may have ended it after its answer came
+            connection.close()
         return answer
 
     def _connection(self) -> http.Connection:

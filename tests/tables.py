@@ -154,7 +154,7 @@ def opened(
     world: World, service: str, *shapes: Table, directory: Path | None = None, **limits: float
 ) -> Iterator[Stage]:
     """Yield a stage on tables that are there; `limits` are those of an `Address`."""
-    given: dict[str, Any] = {"lease_seconds": 2.0, **limits}
+    given: dict[str, Any] = {"lease_seconds": 4.0, **limits}
     with closing(Client(world.cloud)) as client:
         place = Place(
             target="courses/dynamodb",

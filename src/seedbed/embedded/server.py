@@ -161,7 +161,7 @@ def _find_or_start(server: Server, deadline: float) -> Running:
                 ours = True
             finally:
                 os.close(free)
-        elif state := _state(server):
+        elif (state := _state(server)) and _exists(state.server):
             return state
         time.sleep(owners.POLL_SECONDS)
     raise SandboxError(
@@ -169,6 +169,17 @@ def _find_or_start(server: Server, deadline: float) -> Running:
         because=last_words(server),
         try_=f"read {server.log}",
     )
+
+
+def _exists(pid: int) -> bool:
+    """Return whether there is a process `pid`: one that was killed with its supervisor is on its way out."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _start(server: Server, supervisor_lock: int) -> None:

@@ -481,7 +481,7 @@ def test_progress_tells_how_many_of_how_many_and_how_fast(there: Stage) -> None:
 
 
 def test_a_migration_may_ask_for_fewer_units_and_never_for_more(world: World) -> None:
-    from seedbed.engines.dynamodb.transform.run import least
+    from seedbed.engines.dynamodb.transform.job import least
 
     assert (least("50", 100.0), least("500", 100.0), least(None, 100.0), least("50", 0.0)) == (
         50,

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from seedbed.engines.dynamodb.tables import limits
+from seedbed.engines.dynamodb.tables import quotas
 from seedbed.engines.dynamodb.tables.read import KIND, parse
 from seedbed.engines.dynamodb.tables.schema import json_schema
 from seedbed.engines.dynamodb.tables.shape import StreamView
@@ -38,11 +38,11 @@ def test_every_key_and_section_is_described() -> None:
 
 def test_the_schema_repeats_the_limits_that_a_schema_can_say() -> None:
     table = json_schema()["$defs"]["TableSection"]["properties"]
-    assert table["indexes"]["maxProperties"] == limits.GLOBAL_INDEXES
-    assert table["local_indexes"]["maxProperties"] == limits.LOCAL_INDEXES
+    assert table["indexes"]["maxProperties"] == quotas.GLOBAL_INDEXES
+    assert table["local_indexes"]["maxProperties"] == quotas.LOCAL_INDEXES
     assert table["indexes"]["propertyNames"]["minLength"] == 3
     index = json_schema()["$defs"]["IndexSection"]["properties"]
-    assert index["partition"]["anyOf"][1]["maxItems"] == limits.KEY_ATTRIBUTES
+    assert index["partition"]["anyOf"][1]["maxItems"] == quotas.KEY_ATTRIBUTES
     assert index["projection"]["anyOf"][0]["enum"] == ["ALL", "KEYS_ONLY"]
 
 
@@ -56,13 +56,13 @@ def test_every_key_and_every_limit_is_on_the_page() -> None:
     words = keys - {"tables"} | set(get_args(StreamView))
     assert not {each for each in words if f"`{each}`" not in page}
     for limit in (
-        limits.GLOBAL_INDEXES,
-        limits.LOCAL_INDEXES,
-        limits.KEY_ATTRIBUTES,
-        limits.PROJECTED_PER_INDEX,
-        limits.PROJECTED,
-        limits.TABLE_LENGTH,
-        limits.NAME_BYTES,
+        quotas.GLOBAL_INDEXES,
+        quotas.LOCAL_INDEXES,
+        quotas.KEY_ATTRIBUTES,
+        quotas.PROJECTED_PER_INDEX,
+        quotas.PROJECTED,
+        quotas.TABLE_LENGTH,
+        quotas.NAME_BYTES,
     ):
         assert re.search(rf"^\| .*\| .*\b{limit}\b", page, re.MULTILINE), limit
 

@@ -17,8 +17,8 @@ from seedbed.engines.dynamodb.facts import Mode
 from seedbed.engines.dynamodb.place import Place
 from seedbed.engines.dynamodb.tables.shape import Index, Table
 from seedbed.engines.dynamodb.transform.costs import IN_TRANSACTION, index_units, outcome_units
+from seedbed.engines.dynamodb.transform.job import least
 from seedbed.engines.dynamodb.transform.outcome import Outcome, Transformer
-from seedbed.engines.dynamodb.transform.run import least
 from seedbed.engines.dynamodb.transform.values import Item
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.errors import SeedbedError

@@ -26,7 +26,7 @@ from seedbed.errors import Location, SeedFileError, StepFailed
 from seedbed.model.seed import Dataset, Loaded, Rows, SeedKind
 
 if TYPE_CHECKING:
-    from seedbed.engines.dynamodb.lease import DynamoLease
+    from seedbed.engines.dynamodb.guarded import Guarded
 
 _READ = 100  # items in one BatchGetItem
 _WRITTEN = 90  # items in one transaction
@@ -56,7 +56,7 @@ class _Write(Struct, frozen=True):
     is_new: bool
 
 
-def load(lease: DynamoLease, dataset: Dataset) -> Iterator[Loaded]:
+def load(lease: Guarded, dataset: Dataset) -> Iterator[Loaded]:
     """Load all parts of `dataset`. Every row is checked before the first is written.
 
     Raises StepFailed with file and line, LeaseLost, Interrupted.
@@ -72,7 +72,7 @@ def load(lease: DynamoLease, dataset: Dataset) -> Iterator[Loaded]:
             raise _failed(part.rows, 0, f"the seed failed: {error.what}", error.because) from None
 
 
-def _loaded(lease: DynamoLease, part: _Part) -> Loaded:
+def _loaded(lease: Guarded, part: _Part) -> Loaded:
     inserted = updated = 0
     for first in range(0, len(part.items), _READ):
         added, changed = _chunk(lease, part, part.items[first : first + _READ])
@@ -80,7 +80,7 @@ def _loaded(lease: DynamoLease, part: _Part) -> Loaded:
     return Loaded(part.rows.path, inserted, updated, len(part.items) - inserted - updated)
 
 
-def _bulk(lease: DynamoLease, part: _Part) -> Loaded:
+def _bulk(lease: Guarded, part: _Part) -> Loaded:
     """Write all items as they are, without looking at what is there: volume is made, and made again the same."""
     from seedbed.engines.dynamodb import bulk
     from seedbed.engines.dynamodb.capacity import Budget
@@ -108,7 +108,7 @@ def _items(part: _Part) -> Iterator[dict[str, Any]]:
 # comparing and writing
 
 
-def _chunk(lease: DynamoLease, part: _Part, rows: Sequence[Row]) -> tuple[int, int]:
+def _chunk(lease: Guarded, part: _Part, rows: Sequence[Row]) -> tuple[int, int]:
     """Make the table hold `rows`; return how many were inserted and updated."""
     inserted = updated = 0
     left = list(rows)
@@ -141,7 +141,7 @@ def _chunk(lease: DynamoLease, part: _Part, rows: Sequence[Row]) -> tuple[int, i
     return inserted, updated
 
 
-def _stored(lease: DynamoLease, table: Table, rows: Sequence[Row]) -> dict[str, Item]:
+def _stored(lease: Guarded, table: Table, rows: Sequence[Row]) -> dict[str, Item]:
     """Return the stored items of `rows` by their keys."""
     name, found = lease.place.physical(table.name), {}
     asked: Mapping[str, Any] = (
@@ -160,7 +160,7 @@ def _stored(lease: DynamoLease, table: Table, rows: Sequence[Row]) -> dict[str, 
     return found
 
 
-def _write(lease: DynamoLease, table: Table, row: Row, stored: Item | None) -> _Write | None:
+def _write(lease: Guarded, table: Table, row: Row, stored: Item | None) -> _Write | None:
     """Return what makes the table hold `row`; None where it does already."""
     name = lease.place.physical(table.name)
     if stored is None:
@@ -248,7 +248,7 @@ def _comparable(value: Attribute | None) -> object:
 # rows -> items
 
 
-def _part(lease: DynamoLease, part: object, *, is_volume: bool) -> _Part:
+def _part(lease: Guarded, part: object, *, is_volume: bool) -> _Part:
     """Return a part of a dataset, its rows as items unless there are too many. Raises StepFailed, SeedFileError."""
     if not isinstance(part, Rows):
         path = getattr(part, "path", "")

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from seedbed.engines.base import Progress
 from seedbed.engines.dynamodb import free, history
+from seedbed.engines.dynamodb.guarded import SOME, Guarded
 from seedbed.engines.dynamodb.history import Action
-from seedbed.engines.dynamodb.lease import SOME, DynamoLease
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.errors import (
     HistoryConflict,
@@ -28,7 +28,7 @@ from seedbed.model.migration import Direction, Step, Work
 class Run:
     """One work on its way; `revision` is what the history says about it right now."""
 
-    def __init__(self, lease: DynamoLease, work: Work) -> None:
+    def __init__(self, lease: Guarded, work: Work) -> None:
         self.lease, self.work, self.place = lease, work, lease.place
         self.target = lease.place.target
         self.migration = work.migration
@@ -199,7 +199,8 @@ class Run:
     # transformations
 
     def _transform(self, step: Step) -> Iterator[Progress]:
-        from seedbed.engines.dynamodb.transform.run import Job, run
+        from seedbed.engines.dynamodb.transform.job import Job
+        from seedbed.engines.dynamodb.transform.run import run
 
         if not self.revision.checkpoint:
             self.lease.begin(self.revision)

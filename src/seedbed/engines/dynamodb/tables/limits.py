@@ -1,6 +1,6 @@
 """What DynamoDB refuses, as far as a file can tell: each limit in words of its own, with the way round.
 
-Sources: "Quotas in Amazon DynamoDB" and the API reference (CreateTable, Projection, KeySchemaElement), 2026.
+The numbers are in `quotas`.
 """
 
 from __future__ import annotations
@@ -12,31 +12,29 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Struct, UnsetType
 
+from seedbed.engines.dynamodb.tables.quotas import (
+    ATTRIBUTE_BYTES,
+    GLOBAL_INDEXES,
+    INDEX_LENGTH,
+    INDEX_NAME,
+    KEY_ATTRIBUTES,
+    LOCAL_INDEXES,
+    NAME_BYTES,
+    PHYSICAL_LENGTH,
+    PROJECTED,
+    PROJECTED_PER_INDEX,
+    TABLE_LENGTH,
+    TABLE_NAME,
+)
 from seedbed.engines.dynamodb.tables.shape import HISTORY
 from seedbed.model.names import table_name
 from seedbed.toml.guess import did_you_mean
 from seedbed.toml.lines import KeyPath
 from seedbed.toml.text import clipped, key_text
 
-if TYPE_CHECKING:  # the sections repeat some of these limits in the published schema
+if TYPE_CHECKING:
     from seedbed.engines.dynamodb.tables.sections import Document, IndexSection, TableSection
 
-GLOBAL_INDEXES = (
-    20  # of one table; a quota that AWS raises on request, but templates are made for all accounts
-)
-LOCAL_INDEXES = 5
-PROJECTED = 100  # attributes listed by all indexes of one table together
-PROJECTED_PER_INDEX = 20
-KEY_ATTRIBUTES = 4  # of each kind in the key of a global index
-NAME_BYTES = 255  # of an attribute that is part of a key, projected, or the one that items expire by
-ATTRIBUTE_BYTES = 65535
-PHYSICAL_LENGTH = range(3, 256)
-INDEX_LENGTH = range(3, 256)
-TABLE_LENGTH = (
-    189  # what 255 leave when service and environment have 32 each, which is the most they may have
-)
-TABLE_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
-INDEX_NAME = re.compile(r"[a-zA-Z0-9_.-]+")
 _PHYSICAL = re.compile(r"[a-zA-Z0-9_.-]+")
 _KEY_TYPES = frozenset({"S", "N", "B"})
 

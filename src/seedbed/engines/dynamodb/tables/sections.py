@@ -10,7 +10,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from seedbed.engines.dynamodb.tables import limits
+from seedbed.engines.dynamodb.tables import quotas
 from seedbed.engines.dynamodb.tables.shape import AttributeType, StreamView
 
 _PROJECTIONS = ["ALL", "KEYS_ONLY"]
@@ -18,25 +18,25 @@ _PROJECTIONS = ["ALL", "KEYS_ONLY"]
 Attribute = Annotated[str, Meta(min_length=1)]
 TableName = Annotated[
     str,
-    Meta(extra_json_schema={"pattern": f"^{limits.TABLE_NAME.pattern}$", "maxLength": limits.TABLE_LENGTH}),
+    Meta(extra_json_schema={"pattern": f"^{quotas.TABLE_NAME.pattern}$", "maxLength": quotas.TABLE_LENGTH}),
 ]
 IndexName = Annotated[
     str,
     Meta(
         extra_json_schema={
-            "pattern": f"^{limits.INDEX_NAME.pattern}$",
-            "minLength": limits.INDEX_LENGTH.start,
-            "maxLength": limits.INDEX_LENGTH.stop - 1,
+            "pattern": f"^{quotas.INDEX_NAME.pattern}$",
+            "minLength": quotas.INDEX_LENGTH.start,
+            "maxLength": quotas.INDEX_LENGTH.stop - 1,
         }
     ),
 ]
 Attributes = Annotated[
     list[Attribute],
-    Meta(extra_json_schema={"minItems": 1, "maxItems": limits.KEY_ATTRIBUTES, "uniqueItems": True}),
+    Meta(extra_json_schema={"minItems": 1, "maxItems": quotas.KEY_ATTRIBUTES, "uniqueItems": True}),
 ]
 Projected = Annotated[
     list[Attribute],
-    Meta(extra_json_schema={"minItems": 1, "maxItems": limits.PROJECTED_PER_INDEX, "uniqueItems": True}),
+    Meta(extra_json_schema={"minItems": 1, "maxItems": quotas.PROJECTED_PER_INDEX, "uniqueItems": True}),
 ]
 ProjectionSection = Annotated[
     Annotated[str, Meta(extra_json_schema={"enum": _PROJECTIONS})] | Projected,
@@ -102,14 +102,14 @@ class TableSection(Struct, frozen=True, forbid_unknown_fields=True):
         dict[IndexName, IndexSection],
         Meta(
             description="Global secondary indexes, by name.",
-            extra_json_schema={"maxProperties": limits.GLOBAL_INDEXES},
+            extra_json_schema={"maxProperties": quotas.GLOBAL_INDEXES},
         ),
     ] = {}
     local_indexes: Annotated[
         dict[IndexName, LocalIndexSection],
         Meta(
             description="Local secondary indexes, by name.",
-            extra_json_schema={"maxProperties": limits.LOCAL_INDEXES},
+            extra_json_schema={"maxProperties": quotas.LOCAL_INDEXES},
         ),
     ] = {}
     ttl: Annotated[

@@ -13,7 +13,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from seedbed.engines.dynamodb.tables.limits import GLOBAL_INDEXES, PROJECTED, fit_together
+from seedbed.engines.dynamodb.tables.limits import fit_together
+from seedbed.engines.dynamodb.tables.quotas import GLOBAL_INDEXES, PROJECTED
 from seedbed.engines.dynamodb.tables.refusals import refusals
 from seedbed.engines.dynamodb.tables.shape import HISTORY, Index, Table, Tables
 from seedbed.model.deployment import Change

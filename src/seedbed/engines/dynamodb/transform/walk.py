@@ -16,9 +16,9 @@ from seedbed.engines.dynamodb.capacity import Budget
 from seedbed.engines.dynamodb.facts import Mode
 from seedbed.engines.dynamodb.transform.access import Access, Page
 from seedbed.engines.dynamodb.transform.expressions import version_filter
+from seedbed.engines.dynamodb.transform.job import Job, found, least
 from seedbed.engines.dynamodb.transform.outcome import Transformer
 from seedbed.engines.dynamodb.transform.paging import Pager
-from seedbed.engines.dynamodb.transform.run import Job, found, least
 from seedbed.engines.dynamodb.transform.standing import Standing, resumed
 from seedbed.engines.dynamodb.transform.values import Item
 from seedbed.engines.dynamodb.transform.writing import Action, Names, Writer, Written

@@ -1,0 +1,153 @@
+"""Writes that show the lease: transactions that carry its token, checkpoints, and a look at our own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from seedbed.engines.dynamodb import history
+from seedbed.engines.dynamodb.history import Action
+from seedbed.engines.dynamodb.leasing import Grip
+from seedbed.engines.dynamodb.place import Place, needed
+from seedbed.engines.dynamodb.wire.errors import CONDITION_REASON, SERVER_SIDE, ServiceError
+from seedbed.errors import Interrupted, LeaseLost, Refused, Unavailable
+from seedbed.model.history import Revision
+from seedbed.model.migration import Migration
+
+LARGEST = 100  # actions in a transaction
+ROOM = LARGEST - 3  # actions beside the token and what the history takes (a revert writes two items)
+SOME = 90  # actions in one of many transactions that could be cut anywhere
+Unmet = Callable[[Sequence[Migration]], Mapping[str, str]]
+
+
+class Guarded:
+    """The right to write, shown with every transaction. Thread-safe."""
+
+    def __init__(self, place: Place, grip: Grip, unmet: Unmet) -> None:
+        self.place = place
+        self.grip = grip
+        self._unmet = unmet
+        self._met: set[str] = set()  # tables and indexes that were live under this lease
+        self._marked: set[str] = set()  # revisions that say they have a checkpoint
+
+    @property
+    def owner(self) -> str:
+        return self.grip.owner.who
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody asked us to stop."""
+        return self.place.client.is_interrupted
+
+    def prove(self) -> None:
+        """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop."""
+        if self.interrupted:
+            raise self._stopped()
+        self.grip.prove()
+
+    def commit(self, actions: Sequence[Action], *, anyway: bool = False) -> Mapping[str, Any]:
+        """Carry out `actions` (at most 99) in one transaction, if the lease is still ours; return the answer.
+
+        The answer says what was consumed. `anyway`: also after an interruption. Raises LeaseLost, Interrupted (what
+        was sent has taken effect or never will), ServiceError whose reasons are those of `actions`.
+        """
+        client, prove = self.place.client, self.prove
+        if anyway:
+            client, prove = self.grip.keeper, self.grip.prove
+        with self.grip.lock:
+            prove()
+            # The token goes last, so that reason i is action i's.
+            body = {
+                "TransactItems": [*actions, self.grip.condition()],
+                "ClientRequestToken": uuid4().hex,
+                "ReturnConsumedCapacity": "INDEXES",
+            }
+            try:
+                return client.call("TransactWriteItems", body)
+            except ServiceError as error:
+                raise self._refused(error, len(actions)) from None
+            except Interrupted:
+                self.grip.fence()
+                raise self._stopped() from None
+            except Unavailable as error:  # no connection, or credentials that have expired
+                raise self.grip.lost(f"it can no longer be shown: {error.what}") from error
+
+    def _refused(self, error: ServiceError, count: int) -> LeaseLost | ServiceError:
+        if error.reasons[count:] == (CONDITION_REASON,):
+            return self.grip.lost("it was ended from outside, or another run has it")
+        if error.code in SERVER_SIDE:  # what was sent may yet be carried out: until we let go, and no longer
+            return self.grip.lost(f"DynamoDB failed: {error.because}")
+        return ServiceError(
+            error.code,
+            error.message,
+            error.reasons[:count],
+            operation=error.operation,
+            items=error.items[:count],
+        )
+
+    def _stopped(self) -> Interrupted:
+        return Interrupted(
+            f"work on {self.place.target} was interrupted",
+            because="it was asked to stop",
+            try_="run the same command again: it goes on where this one stopped",
+        )
+
+    def insist_on_needs(self, migration: Migration) -> None:
+        """Raise Refused unless all that `migration` needs is live; a plan that said so may be old by now."""
+        needs = set(needed(migration))
+        if needs <= self._met:
+            return
+        if because := self._unmet([migration]).get(migration.version, ""):
+            raise Refused(
+                f"{migration.label} cannot run on {self.place.target} yet",
+                because=because,
+                try_=f"seedbed deploy -e {self.place.environment}; what is being built only takes time",
+            )
+        self._met |= needs
+
+    # transformations
+
+    def checkpoint(
+        self, version: str, segment: int, state: str, actions: Sequence[Action] = ()
+    ) -> Mapping[str, Any]:
+        """Carry out `actions` (at most 97) and write where the transformation stands in `segment`, both or neither.
+
+        Returns the answer, which says what was consumed. Raises LeaseLost, Interrupted, ServiceError when one of
+        `actions` was refused (its reasons are theirs).
+        """
+        mine = [history.checkpoint(self.place, version, segment, state)]
+        if version not in self._marked:
+            mine.append(history.mark(self.place, version, "by segment"))
+        try:
+            answer = self.commit([*actions, *mine])
+        except ServiceError as error:
+            count = len(actions)
+            raise ServiceError(
+                error.code,
+                error.message,
+                error.reasons[:count],
+                operation=error.operation,
+                items=error.items[:count],
+            ) from None
+        self._marked.add(version)
+        return answer
+
+    def begin(self, revision: Revision) -> None:
+        """Write that a work begins, without anything of a way that this version went before."""
+        self._marked.discard(revision.version)
+        self.drop_checkpoints(self.checkpoint_drops(revision.version))
+        self.commit([history.write(self.place, revision)])
+
+    def checkpoint_drops(self, version: str) -> list[Action]:
+        """Return the actions that remove all checkpoints of `version`."""
+        found = self.checkpoints(version)
+        return [history.drop_checkpoint(self.place, version, segment) for segment in found]
+
+    def drop_checkpoints(self, drops: Sequence[Action]) -> None:
+        for first in range(0, len(drops), SOME):
+            self.commit(drops[first : first + SOME])
+
+    def checkpoints(self, version: str) -> dict[int, str]:
+        """Return by segment where the transformation `version` stands."""
+        return history.checkpoints(self.place, version)

@@ -187,7 +187,14 @@ def _problem(name: str, found: Mapping[str, Mapping[str, State] | None]) -> str:
         return ""
     if index not in states:
         return f"index {name} is missing"
-    return "" if states[index].is_ready else _state(f"index {name}", states[index])
+    if states[index].is_ready:
+        return ""
+    return _state(f"index {name}", states[index]) + _amount(states[""])
+
+
+def _amount(table: State) -> str:
+    """Return how much there is to fill an index with, as far as DynamoDB has counted; empty if it has not."""
+    return f" over about {table.items:,} items, {table.bytes_ / 1e6:,.1f} MB" if table.items else ""
 
 
 def _state(what: str, state: State) -> str:

@@ -161,7 +161,7 @@ def _find_or_start(server: Server, deadline: float) -> Running:
                 ours = True
             finally:
                 os.close(free)
-        elif (state := _state(server)) and _exists(state.server):
+        elif (state := _state(server)) and _lives(state.supervisor) and _lives(state.server):
             return state
         time.sleep(owners.POLL_SECONDS)
     raise SandboxError(
@@ -171,15 +171,20 @@ def _find_or_start(server: Server, deadline: float) -> Running:
     )
 
 
-def _exists(pid: int) -> bool:
-    """Return whether there is a process `pid`: one that was killed with its supervisor is on its way out."""
+def _lives(pid: int) -> bool:
+    """Return whether the process `pid` runs: one that was killed may hold its locks for a moment longer."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass
-    return True
+        return True
+    try:
+        # Its name, in parentheses, may hold anything; the state comes after it.
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # no /proc, or gone by now: the lock tells
+        return True
+    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
 def _start(server: Server, supervisor_lock: int) -> None:

@@ -15,13 +15,13 @@ _ADDRESSES = "10.0.0.0/16"
 _ENDPOINTS = ("ECR", "ECR_DOCKER", "CLOUDWATCH_LOGS", "SECRETS_MANAGER", "STS")
 
 
-class NetworkStack(Stack):  # type: ignore[misc]
+class NetworkStack(Stack):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml
     """A stack whose availability zones are found by CloudFormation.
 
     The CDK would look them up while it synthesises, which takes credentials for the account.
     """
 
-    def __init__(self, scope: Construct, id: str, **properties: Any) -> None:  # noqa: A002
+    def __init__(self, scope: Construct, id: str, **properties: Any) -> None:  # noqa: A002  what every construct calls it
         super().__init__(scope, id, **properties)
 
     @property
@@ -29,7 +29,7 @@ class NetworkStack(Stack):  # type: ignore[misc]
         return [Fn.select(number, Fn.get_azs()) for number in range(3)]
 
 
-class Network(Construct):  # type: ignore[misc]
+class Network(Construct):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml
     """A VPC with subnets that nothing outside can reach.
 
     An ephemeral one has two zones, no NAT gateway, no internet: nothing in it costs money by the hour. Others reach out
@@ -42,7 +42,7 @@ class Network(Construct):  # type: ignore[misc]
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002
+        id: str,  # noqa: A002  what every construct calls it
         *,
         environment: Environment,
         with_tasks: bool = False,

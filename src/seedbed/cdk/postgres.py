@@ -37,7 +37,7 @@ class Sizes(Struct, frozen=True):
     pause: int = 10
 
 
-class ServicePostgres(Construct):  # type: ignore[misc]
+class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml
     """Aurora PostgreSQL for one service, reached only from where `allow` says.
 
     Ephemeral environments: serverless, asleep when nobody is connected, and nothing of it stays when the stack goes: no
@@ -48,7 +48,7 @@ class ServicePostgres(Construct):  # type: ignore[misc]
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002
+        id: str,  # noqa: A002  what every construct calls it
         *,
         platform: str,
         environment: Environment,

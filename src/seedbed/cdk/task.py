@@ -23,7 +23,7 @@ from seedbed.model.names import parameter_path
 _PLATFORM = "/platform"  # where the image has seedbed.toml
 
 
-class MigrationTask(Construct):  # type: ignore[misc]
+class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml
     """A Fargate task that runs `seedbed apply` on `databases`, with the rights that this takes and no others.
 
     It has no public address. What starting one takes, and where it logs, is in the parameters `cluster`,
@@ -33,7 +33,7 @@ class MigrationTask(Construct):  # type: ignore[misc]
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002
+        id: str,  # noqa: A002  what every construct calls it
         *,
         platform: str,
         environment: Environment,

@@ -28,6 +28,7 @@ from seedbed.model.migration import Direction, Migration, MigrationFile, Source,
 BACKENDS = {"local": dynamodb_local, "ministack": ministack}
 COURSES = Table("courses", Key(("id",)), {"id": "S"}, version_attribute="v")
 LESSONS = Table("lessons", Key(("course",), ("number",)), {"course": "S", "number": "N"})
+LEASE_SECONDS = 4.0
 
 
 def indexed(table: Table, *attributes: str, projection: Projection | None = None) -> Table:
@@ -154,7 +155,7 @@ def opened(
     world: World, service: str, *shapes: Table, directory: Path | None = None, **limits: float
 ) -> Iterator[Stage]:
     """Yield a stage on tables that are there; `limits` are those of an `Address`."""
-    given: dict[str, Any] = {"lease_seconds": 4.0, **limits}
+    given: dict[str, Any] = {"lease_seconds": LEASE_SECONDS, **limits}
     with closing(Client(world.cloud)) as client:
         place = Place(
             target="courses/dynamodb",

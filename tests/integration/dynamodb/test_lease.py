@@ -21,8 +21,7 @@ from seedbed.model.event import TakenOver
 from seedbed.model.history import Owner, Revision, State
 from seedbed.model.migration import Direction, Phase
 from tests.tables import BACKENDS, COURSES, Stage, opened, spied, stage
-
-SECONDS = 2.0
+from tests.tables import LEASE_SECONDS as SECONDS
 
 
 @pytest.fixture(scope="module", params=sorted(BACKENDS))

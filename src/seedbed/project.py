@@ -29,7 +29,7 @@ from seedbed.engines import registry
 from seedbed.engines.base import Deployable, Diagnosable, Engine
 from seedbed.environments import aws, sandbox, variables
 from seedbed.errors import Refused, SeedbedError, StalePlan, UsageError
-from seedbed.execution import applying, infrastructure, mending, seeding
+from seedbed.execution import applying, hazards, infrastructure, mending, seeding
 from seedbed.execution.applying import Leasing
 from seedbed.execution.connecting import Connected, connected
 from seedbed.execution.reach import Looking, Reach
@@ -51,6 +51,7 @@ from seedbed.model.seed import Dataset, SeedKind
 from seedbed.model.status import DatabaseStatus, Status
 from seedbed.model.target import Target
 from seedbed.planning import reviewed
+from seedbed.planning.hazards import refuse_hazards
 from seedbed.planning.plans import (
     Known,
     Policy,
@@ -276,7 +277,7 @@ class Project:
         wanted = request or Request()
         self._looking.after(reach)
         plan = self._replan(reach, wanted)({each.id: each.history for each in reach.reached})
-        return infrastructure.described(plan, reach.reached)
+        return hazards.examined(infrastructure.described(plan, reach.reached), reach.reached)
 
     @staticmethod
     def estimate(reach: Reach, plan: Plan, *, sample: int = 0) -> Plan:
@@ -414,6 +415,8 @@ class Project:
         def deployed(histories: dict[str, History]) -> Plan:
             plan = replan(histories)
             infrastructure.refuse_unmet(plan, reach.reached)
+            if reach.environment.protected:
+                refuse_hazards(hazards.examined(plan, reach.reached))
             return plan
 
         applying.carry_out(

@@ -87,7 +87,8 @@ class MemoryHarness:
 
     def repeatable(self, table: str) -> str:
         statement = f'mystery put {table} 1 {{"name": "again"}} door'
-        return f"# seedbed: repeatable\n# migrate:up transaction:false\n{statement}\n"
+        facts = 'repeatable because "it leaves the same row"'
+        return f"# seedbed: {facts}\n# migrate:up transaction:false\n{statement}\n"
 
     def backfill(self, table: str, batch: int) -> str:
         return f"# seedbed: backfill={table}.id batch={batch}\n# migrate:up\nincrement {table} visits 1\n"

@@ -16,6 +16,7 @@ from msgspec import Struct
 from seedbed.aws.cloud import Cloud
 from seedbed.model.deployment import Change, Estimate, Template, Wave
 from seedbed.model.event import Event, Listener
+from seedbed.model.hazard import Hazard
 from seedbed.model.history import History, Identity, Owner, Revision
 from seedbed.model.migration import Migration, MigrationFile, Phase, Work
 from seedbed.model.secret import Secret
@@ -251,4 +252,35 @@ class Estimating(Protocol):
 
         `sample`: how many items each is tried on, in memory, nothing being written; 0 looks at sizes only.
         """
+        ...
+
+
+@runtime_checkable
+class Examining(Protocol):
+    """A session that can look at what migrations would do to this very target."""
+
+    def examine(self, migrations: Sequence[Migration]) -> Mapping[str, Sequence[Hazard]]:
+        """Return, by version, the hazards that only the target shows; nothing is changed.
+
+        Those that the file alone shows are in `Migration.hazards` already. What cannot be looked at yet, because an
+        earlier migration makes it, has none.
+        """
+        ...
+
+
+@runtime_checkable
+class Dumpable(Protocol):
+    """A session whose data can be written to a file, where there is little of it."""
+
+    def dump(self, file: Path) -> Iterator[Progress]:
+        """Write everything but the history to `file`, which must not exist. Raises Refused for more than it is for."""
+        ...
+
+
+@runtime_checkable
+class Restorable(Protocol):
+    """A lease that can fill its empty target from what `Dumpable` wrote."""
+
+    def restore(self, file: Path) -> Iterator[Progress]:
+        """Bring back what `file` holds. Raises Refused unless the target is empty."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from msgspec.structs import replace
@@ -10,12 +10,11 @@ from msgspec.structs import replace
 from seedbed.engines.base import Deployed, Estimating
 from seedbed.errors import Refused
 from seedbed.execution.connecting import Connected
+from seedbed.execution.looking import each_database
 from seedbed.execution.threads import side_by_side
 from seedbed.model.deployment import Change
 from seedbed.model.migration import Phase
 from seedbed.model.plan import DatabasePlan, Plan
-
-_Look = Callable[[Plan, Connected, DatabasePlan], DatabasePlan]
 
 
 def changes(each: Connected, gate: Phase) -> tuple[Change, ...]:
@@ -36,12 +35,12 @@ def pending(reached: Sequence[Connected]) -> dict[str, tuple[str, ...]]:
 
 def described(plan: Plan, reached: Sequence[Connected]) -> Plan:
     """Return `plan` with what a deployment would change, and with what its actions need and do not find."""
-    return _each(plan, reached, _described)
+    return each_database(plan, reached, partial(_described, plan.gate))
 
 
 def estimated(plan: Plan, reached: Sequence[Connected], sample: int) -> Plan:
     """Return `plan` with what its actions will cost, each tried on `sample` items of its target (0: by sizes)."""
-    return _each(plan, reached, lambda _, each, database: _estimated(each, database, sample))
+    return each_database(plan, reached, lambda each, database: _estimated(each, database, sample))
 
 
 def refuse_unmet(plan: Plan, reached: Sequence[Connected]) -> None:
@@ -62,32 +61,10 @@ def refuse_unmet(plan: Plan, reached: Sequence[Connected]) -> None:
         )
 
 
-def _each(plan: Plan, reached: Sequence[Connected], look: _Look) -> Plan:
-    sessions = {each.id: each for each in reached}
-    found = side_by_side(
-        [
-            partial(look, plan, sessions[each.database], each)
-            if each.database in sessions
-            else partial(_as_it_is, each)
-            for each in plan.databases
-        ]
-    )
-    databases = []
-    for each in found:
-        if isinstance(each, BaseException):
-            raise each
-        databases.append(each)
-    return replace(plan, databases=tuple(databases))
-
-
-def _as_it_is(database: DatabasePlan) -> DatabasePlan:
-    return database
-
-
-def _described(plan: Plan, each: Connected, database: DatabasePlan) -> DatabasePlan:
-    now = changes(each, plan.gate)
+def _described(gate: Phase, each: Connected, database: DatabasePlan) -> DatabasePlan:
+    now = changes(each, gate)
     known = {(one.phase, one.what) for one in now}
-    later = changes(each, Phase.CONTRACT) if plan.gate is not Phase.CONTRACT else ()
+    later = changes(each, Phase.CONTRACT) if gate is not Phase.CONTRACT else ()
     kept = tuple(one for one in later if (one.phase, one.what) not in known)
     return replace(database, changes=now, kept=kept, unmet=_unmet(each, database))
 

@@ -33,6 +33,7 @@ class Revision(Struct, frozen=True):
 
     `step`: how many steps are finished while `state` is started; `in_step`: whether the next one was begun.
     `checkpoint`: where a backfill stands, in the engine's own text. `applied_at` is the server's clock.
+    `snapshot`: what a hook that ran before it called the copy it made, "" where there was none.
     """
 
     version: str
@@ -48,6 +49,7 @@ class Revision(Struct, frozen=True):
     owner: str = ""
     applied_at: datetime | None = None
     duration_ms: int = 0
+    snapshot: str = ""
 
     @property
     def label(self) -> str:

@@ -8,6 +8,8 @@ from hashlib import sha256
 
 from msgspec import Struct, field
 
+from seedbed.model.hazard import Allowance, Hazard
+
 
 class Phase(StrEnum):
     """Where a migration stands in a production release; ordered."""
@@ -108,7 +110,8 @@ class Irreversibility(Struct, frozen=True):
 class Migration(Struct, frozen=True):
     """A parsed migration. `down` is empty where there is no way back; then `irreversible` may say why.
 
-    `settings` are engine facts that hold while its steps run (`lock_timeout`, …), as written.
+    `settings` are engine facts that hold while its steps run (`lock_timeout`, …), as written. `hazards` are those
+    that the file alone shows; `allows` are those, of whatever source, that its author takes.
     """
 
     version: str
@@ -122,6 +125,8 @@ class Migration(Struct, frozen=True):
     after: tuple[MigrationRef, ...] = ()
     overtakes: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
+    hazards: tuple[Hazard, ...] = ()
+    allows: tuple[Allowance, ...] = ()
 
     @property
     def label(self) -> str:

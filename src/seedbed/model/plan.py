@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from seedbed.model.deployment import Change, Estimate
+from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Direction, Migration, MigrationRef, Phase
 
 
@@ -43,7 +44,8 @@ class DatabasePlan(Struct, frozen=True):
     `basis`: digests of every history state that this plan itself passes through, the first being the one it
     was made from; a target in any of them may go on with it, in any other the plan is stale. `changes`: what a
     deployment through the plan's gate changes, `kept`: what it leaves to a later gate. `unmet`: by version, what
-    an action needs and is not there. `estimates`: what actions will cost, where somebody asked.
+    an action needs and is not there. `hazards`: by version, why an action may hurt. `estimates`: what actions will
+    cost, where somebody asked.
     """
 
     database: str
@@ -53,6 +55,7 @@ class DatabasePlan(Struct, frozen=True):
     changes: tuple[Change, ...] = ()
     kept: tuple[Change, ...] = ()
     unmet: Mapping[str, str] = field(default_factory=dict)
+    hazards: Mapping[str, tuple[Hazard, ...]] = field(default_factory=dict)
     estimates: tuple[Estimate, ...] = ()
 
     def estimate(self, version: str) -> Estimate | None:

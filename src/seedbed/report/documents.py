@@ -22,6 +22,7 @@ from seedbed.model.event import (
     WorkProgressed,
     to_dict,
 )
+from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Step
 from seedbed.model.outcome import Outcome, TargetOutcome
 from seedbed.model.plan import Action, DatabasePlan, Held, Plan
@@ -148,6 +149,9 @@ def _database_plan(plan: DatabasePlan) -> Document:
         "changes": [change_document(each) for each in plan.changes],
         "kept": [change_document(each) for each in plan.kept],
         "unmet": [{"version": version, "needs": what} for version, what in sorted(plan.unmet.items())],
+        "hazards": [
+            _hazard(version, each) for version, those in sorted(plan.hazards.items()) for each in those
+        ],
         "estimates": [_estimate(each) for each in plan.estimates],
     }
 
@@ -160,6 +164,18 @@ def change_document(change: Change) -> Document:
         "wave": change.wave,
         "refused": change.refused,
         "try": change.try_,
+    }
+
+
+def _hazard(version: str, hazard: Hazard) -> Document:
+    return {
+        "version": version,
+        "code": hazard.code,
+        "what": hazard.what,
+        "because": hazard.because,
+        "try": hazard.try_,
+        "line": hazard.line,
+        "refused": hazard.refused,
     }
 
 

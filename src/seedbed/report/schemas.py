@@ -88,6 +88,17 @@ def _database_plan() -> Schema:
     )
     held = _object({"version": _STRING, "name": _STRING, "phase": _one_of(Phase), "because": _STRING})
     unmet = _object({"version": _STRING, "needs": _STRING})
+    hazard = _object(
+        {
+            "version": _STRING,
+            "code": _STRING,
+            "what": _STRING,
+            "because": _STRING,
+            "try": _STRING,
+            "line": _INTEGER,
+            "refused": _BOOLEAN,
+        }
+    )
     quantity = _object({"name": _STRING, "value": _NUMBER})
     estimate = _object({"version": _STRING, "quantities": _list(quantity), "lines": _list(_STRING)})
     return _object(
@@ -99,6 +110,7 @@ def _database_plan() -> Schema:
             "changes": _list(_change()),
             "kept": _list(_change()),
             "unmet": _list(unmet),
+            "hazards": _list(hazard),
             "estimates": _list(estimate),
         }
     )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from seedbed.errors import ExitCode, SeedbedError
 from seedbed.model.deployment import Change
 from seedbed.model.event import Event, SeedLoaded
+from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Direction, Migration, Phase, Step
 from seedbed.model.outcome import Outcome, Result, TargetOutcome
 from seedbed.model.plan import Action, DatabasePlan, Held, Plan
@@ -72,11 +73,28 @@ def _database_plan(plan: DatabasePlan) -> Table:
         version = action.migration.version
         if needs := plan.unmet.get(version):
             rows.append(_note(f"cannot run yet: {needs}", Style.WARN))
+        for hazard in plan.hazards.get(version, ()):
+            rows += _hazard(action.migration, hazard)
         if estimate := plan.estimate(version):
             rows += [_note(each) for each in estimate.lines]
     for held in plan.held:
         rows += _held(held)
     return Table(tuple(rows), indent=2)
+
+
+def _hazard(migration: Migration, hazard: Hazard) -> Iterator[Row | Line]:
+    taken = next((each.because for each in migration.allows if each.code == hazard.code), "")
+    where = f" (line {hazard.line})" if hazard.line else ""
+    if taken:
+        yield _note(f"{hazard.code} {hazard.what}{where}: allowed because {taken}")
+        return
+    refused = "; refused where it is protected" if hazard.refused else ""
+    style = Style.BAD if hazard.refused else Style.WARN
+    yield _note(f"{hazard.code} {hazard.what}{where}{refused}", style)
+    if hazard.because:
+        yield _note(f"because {hazard.because}")
+    if hazard.try_:
+        yield _note(f"try: {hazard.try_}")
 
 
 def _change(change: Change) -> Iterator[Row | Line]:

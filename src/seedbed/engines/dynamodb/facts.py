@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.facts import REPEATABLE, Fact, parse_facts, unknown_fact
+from seedbed.model.hazard import Allowance
 from seedbed.model.migration import Irreversibility, MigrationRef, Phase
 
 PAGE = 90  # items that fit into one transaction with their checkpoint
@@ -70,6 +71,7 @@ class Header(Struct, frozen=True):
     after: tuple[MigrationRef, ...] = ()
     overtakes: tuple[str, ...] = ()
     irreversible: Irreversibility | None = None
+    allows: tuple[Allowance, ...] = ()
     batch: int = _BATCH
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -118,6 +120,7 @@ def read_header(path: str, lines: Iterable[tuple[int, str]]) -> Header:
         after=tuple(_ref(path, each) for each in facts if each.key == "after"),
         overtakes=tuple(dict.fromkeys(each.value for each in facts if each.key == "overtake")),
         irreversible=Irreversibility(single["reverse"].because) if "reverse" in single else None,
+        allows=tuple(Allowance(each.value, each.because) for each in facts if each.key == "allow"),
         settings=_settings(facts),
     )
     return _with_batch(header)

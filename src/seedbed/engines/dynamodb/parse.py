@@ -68,6 +68,7 @@ def parse(file: MigrationFile) -> Migration:
         after=header.after,
         overtakes=header.overtakes,
         settings=_settings(header, up),
+        allows=header.allows,
     )
 
 

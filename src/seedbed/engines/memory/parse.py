@@ -8,27 +8,21 @@ step; with `transaction:false` each statement is a step.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
 from seedbed.engines.memory.language import Misread, Statement, read
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.facts import Fact, parse_facts
-from seedbed.model.migration import (
-    Backfill,
-    Irreversibility,
-    Migration,
-    MigrationFile,
-    MigrationRef,
-    Phase,
-    Step,
-)
+from seedbed.model.hazard import Hazard
+from seedbed.model.headers import Header, read_common
+from seedbed.model.migration import Backfill, Migration, MigrationFile, Step
 
 _SECTION = re.compile(r"#\s*migrate:(\w+)\s*(.*?)\s*\Z")
 _FACTS = re.compile(r"#\s*seedbed:\s*(.*)\Z")
-_SINGLE = {"phase", "reverse", "repeatable", "backfill", "batch"}
-_KNOWN = _SINGLE | {"after", "overtake", "allow"}
+_OWN = {"repeatable", "backfill", "batch"}
+DROPS = "MEM101"
 _BATCH = 1000  # rows, where a backfill does not say it
 
 
@@ -44,10 +38,7 @@ class _Section(Struct, frozen=True):
 class _Header(Struct, frozen=True):
     """What the facts of a file say, checked."""
 
-    phase: Phase = Phase.EXPAND
-    after: tuple[MigrationRef, ...] = ()
-    overtakes: tuple[str, ...] = ()
-    irreversible: Irreversibility | None = None
+    common: Header
     repeatable: bool = False
     backfill: Backfill | None = None
 
@@ -57,7 +48,8 @@ def parse(file: MigrationFile) -> Migration:
     lines = _text(file).split("\n")
     sections = _sections(file, lines)
     header = _header(file, lines[: sections[0].line - 1])
-    found = {each.name: _steps(file, each, header) for each in sections}
+    statements = {each.name: _statements(file, each) for each in sections}
+    found = {each.name: _steps(file, each, statements[each.name], header) for each in sections}
     if not found.get("up"):
         raise _error(file, sections[0].line, "there is nothing to do", "`# migrate:up` holds no statement")
     return Migration(
@@ -65,12 +57,14 @@ def parse(file: MigrationFile) -> Migration:
         name=file.name,
         path=file.path,
         checksum=file.checksum,
-        phase=header.phase,
+        phase=header.common.phase,
         up=found["up"],
         down=found.get("down", ()),
-        irreversible=header.irreversible,
-        after=header.after,
-        overtakes=header.overtakes,
+        irreversible=header.common.irreversible,
+        after=header.common.after,
+        overtakes=header.common.overtakes,
+        hazards=tuple(_hazards(statements["up"])),
+        allows=header.common.allows,
     )
 
 
@@ -112,11 +106,16 @@ def _is_transaction(file: MigrationFile, line: int, options: str) -> bool:
     return options != "transaction:false"
 
 
-def _steps(file: MigrationFile, section: _Section, header: _Header) -> tuple[Step, ...]:
+def _statements(file: MigrationFile, section: _Section) -> list[Statement]:
     try:
-        statements = read(section.text, section.line + 1)
+        return read(section.text, section.line + 1)
     except Misread as error:
         raise _error(file, error.args[1], "this is no statement", error.args[0]) from None
+
+
+def _steps(
+    file: MigrationFile, section: _Section, statements: Sequence[Statement], header: _Header
+) -> tuple[Step, ...]:
     if header.backfill and section.name == "up":
         return (_backfill(file, section, statements, header.backfill),)
     if not section.is_transaction:
@@ -172,53 +171,26 @@ def _backfill(
 def _header(file: MigrationFile, lines: Sequence[str]) -> _Header:
     marked = [(number, match[1]) for number, line in enumerate(lines, 1) if (match := _FACTS.match(line))]
     facts = parse_facts(marked, file.path)
-    single: dict[str, Fact] = {}
-    for fact in facts:
-        if fact.key not in _KNOWN:
-            known = ", ".join(sorted(_KNOWN))
-            raise _error(file, fact.line, f"there is no fact {fact.key!r}", f"a file may declare {known}")
-        if fact.key in _SINGLE and fact.key in single:
-            raise _error(file, fact.line, f"{fact.key!r} is said twice", "only one of them can be meant")
-        single[fact.key] = fact
+    single = {each.key: each for each in facts}
     return _Header(
-        phase=_phase(file, single.get("phase")),
-        after=tuple(_ref(file, each) for each in facts if each.key == "after"),
-        overtakes=tuple(each.value for each in facts if each.key == "overtake"),
-        irreversible=_irreversible(file, single.get("reverse")),
+        common=read_common(facts, file.path, own=_OWN),
         repeatable="repeatable" in single,
         backfill=_backfilled(file, single.get("backfill"), single.get("batch")),
     )
 
 
-def _phase(file: MigrationFile, fact: Fact | None) -> Phase:
-    if fact is None:
-        return Phase.EXPAND
-    try:
-        return Phase(fact.value)
-    except ValueError:
-        raise _error(
-            file, fact.line, f"there is no phase {fact.value!r}", f"the phases are {', '.join(Phase)}"
-        ) from None
-
-
-def _ref(file: MigrationFile, fact: Fact) -> MigrationRef:
-    database, _, version = fact.value.rpartition(":")
-    if not database or not version:
-        raise _error(
-            file,
-            fact.line,
-            f"`after={fact.value}` names no migration",
-            "it has to read service/engine:version",
-        )
-    return MigrationRef(database, version)
-
-
-def _irreversible(file: MigrationFile, fact: Fact | None) -> Irreversibility | None:
-    if fact is None:
-        return None
-    if fact.value != "none" or not fact.because:
-        raise _error(file, fact.line, "`reverse` is not understood", 'it reads `reverse=none because "…"`')
-    return Irreversibility(fact.because)
+def _hazards(statements: Sequence[Statement]) -> Iterator[Hazard]:
+    """Yield what no way down brings back."""
+    for each in statements:
+        if each.kind == "drop":
+            yield Hazard(
+                DROPS,
+                f"it drops the table {each.op[1]}",
+                "its rows are gone, and whoever still reads them fails",
+                "let the release go out that no longer uses it, and copy what is worth keeping",
+                each.line,
+                refused=True,
+            )
 
 
 def _backfilled(file: MigrationFile, fact: Fact | None, batch: Fact | None) -> Backfill | None:

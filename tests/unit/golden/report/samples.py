@@ -28,6 +28,7 @@ from seedbed.model.event import (
     WorkProgressed,
     WorkStarted,
 )
+from seedbed.model.hazard import Allowance, Hazard
 from seedbed.model.migration import Backfill, Direction, Irreversibility, Migration, MigrationRef, Phase, Step
 from seedbed.model.plan import Action, DatabasePlan, Held, Plan
 from seedbed.model.status import DatabaseStatus, MigrationStatus, Standing, Status
@@ -76,6 +77,7 @@ FILL = _migration(
     "fill_rooms",
     Phase.MIGRATE,
     _step(0, "Fill calls.room", atomic=False, backfill=Backfill("calls", "", 250)),
+    allows=(Allowance("SMP301", "no screen shows the rooms of old calls"),),
 )
 CHANGES = (
     Change(Phase.EXPAND, "calls: add index by_host"),
@@ -147,6 +149,11 @@ def plan_to_deploy() -> Plan:
     return Plan("dev-ana", Direction.UP, (DatabasePlan(VIDEO, (), changes=CHANGES),))
 
 
+SLOW = Hazard("SMP201", "it reads every item", "the table has 12,000,000 of them", "an index", line=3)
+LOST = Hazard("SMP101", "it deletes recordings", "no copy of them is left", refused=True)
+KNOWN = Hazard("SMP301", "it takes an hour", refused=True)
+
+
 def plan() -> Plan:
     """Return a plan with all that a plan may have."""
     user = (Action(USER, CREATE), Action(USER, BACKFILL, resumes=True), Action(USER, CONTRACT))
@@ -174,6 +181,7 @@ def plan() -> Plan:
                 (*CHANGES, KEY),
                 (DROPPED,),
                 {FILL.version: "index calls.by_room is missing"},
+                {FILL.version: (SLOW, LOST, KNOWN)},
                 (COST,),
             ),
         ),

@@ -1,0 +1,28 @@
+"""Why the actions of a plan may hurt: what their files show, and what their targets show. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from seedbed.engines.base import Examining
+from seedbed.execution.connecting import Connected
+from seedbed.execution.looking import each_database
+from seedbed.model.migration import Direction
+from seedbed.model.plan import DatabasePlan, Plan
+
+
+def examined(plan: Plan, reached: Sequence[Connected]) -> Plan:
+    """Return `plan` with the hazards of its actions, in the order of their lines."""
+    return each_database(plan, reached, _examined)
+
+
+def _examined(each: Connected, database: DatabasePlan) -> DatabasePlan:
+    migrations = [action.migration for action in database.actions if action.direction is Direction.UP]
+    seen = each.session.examine(migrations) if migrations and isinstance(each.session, Examining) else {}
+    found = {
+        one.version: tuple(sorted((*one.hazards, *seen.get(one.version, ())), key=lambda hazard: hazard.line))
+        for one in migrations
+    }
+    return replace(database, hazards={version: hazards for version, hazards in found.items() if hazards})

@@ -1,0 +1,37 @@
+"""Looking at the targets of a plan side by side, and adding to it what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from msgspec.structs import replace
+
+from seedbed.execution.connecting import Connected
+from seedbed.execution.threads import side_by_side
+from seedbed.model.plan import DatabasePlan, Plan
+
+Look = Callable[[Connected, DatabasePlan], DatabasePlan]
+
+
+def each_database(plan: Plan, reached: Sequence[Connected], look: Look) -> Plan:
+    """Return `plan` with what `look` makes of each of its databases that was reached; raises the first error."""
+    sessions = {each.id: each for each in reached}
+    found = side_by_side(
+        [
+            partial(look, sessions[each.database], each)
+            if each.database in sessions
+            else partial(_as_it_is, each)
+            for each in plan.databases
+        ]
+    )
+    databases = []
+    for each in found:
+        if isinstance(each, BaseException):
+            raise each
+        databases.append(each)
+    return replace(plan, databases=tuple(databases))
+
+
+def _as_it_is(database: DatabasePlan) -> DatabasePlan:
+    return database

@@ -1,0 +1,44 @@
+"""Which hazards an environment refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from seedbed.errors import Refused
+from seedbed.model.hazard import Hazard
+from seedbed.model.migration import Migration
+from seedbed.model.plan import Plan
+
+
+def refuse_hazards(plan: Plan) -> None:
+    """Raise Refused, naming all of them, if `plan` has hazards that a protected environment does not take."""
+    found = [
+        f"{database}:{migration.label}: {_place(hazard)}{hazard.code}, {hazard.what}"
+        for database, migration, hazard in _refused(plan)
+    ]
+    if found:
+        codes = sorted({hazard.code for _, _, hazard in _refused(plan)})
+        raise Refused(
+            f"{plan.environment} is protected, and does not take "
+            + ("this hazard" if len(found) == 1 else f"these {len(found)} hazards"),
+            because="\n           ".join(found),
+            try_="another way, which seedbed plan names, or say in the file why it does no harm: "
+            + ", ".join(f'allow={code} because "…"' for code in codes),
+        )
+
+
+def is_taken(migration: Migration, hazard: Hazard) -> bool:
+    """Return whether the author of `migration` takes `hazard`, and said why."""
+    return any(each.code == hazard.code for each in migration.allows)
+
+
+def _refused(plan: Plan) -> Iterator[tuple[str, Migration, Hazard]]:
+    for database in plan.databases:
+        for action in database.actions:
+            for hazard in database.hazards.get(action.migration.version, ()):
+                if hazard.refused and not is_taken(action.migration, hazard):
+                    yield database.database, action.migration, hazard
+
+
+def _place(hazard: Hazard) -> str:
+    return f"line {hazard.line}: " if hazard.line else ""

@@ -1,0 +1,95 @@
+"""Hazards: shown by plan everywhere, refused by a protected environment unless somebody says why they do no harm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from seedbed.engines.memory.embedded import Server, embedded
+from seedbed.errors import Refused
+from seedbed.project import Project, Request
+from seedbed.report.documents import plan_document
+from seedbed.report.schemas import schema
+from seedbed.report.texts import plan_text
+
+MANIFEST = """
+[platform]
+name = "sample"
+[services.shop.memory]
+[environments.staging]
+account = "222222222222"
+[environments.prod]
+account = "333333333333"
+protected = true
+"""
+CREATE = "# migrate:up\ncreate carts\n# migrate:down\ndrop carts\n"
+DROP = "# migrate:up\ndrop carts\n# migrate:down\ncreate carts\n"
+ALLOWED = '# seedbed: phase=contract allow=MEM101 because "nobody has had a cart since May"\n'
+UNREVIEWED = Request(unreviewed=True)
+
+
+@pytest.fixture
+def server(short_path: Path) -> Iterator[Server]:
+    with embedded(short_path / "server") as running:
+        yield running
+
+
+def project(root: Path, server: Server, *, drop: str = DROP) -> Project:
+    migrations = root / "services" / "shop" / "memory" / "migrations"
+    migrations.mkdir(parents=True, exist_ok=True)
+    (root / "seedbed.toml").write_text(MANIFEST, encoding="utf-8")
+    (migrations / "20260101000001_create.mem").write_text(CREATE, encoding="utf-8")
+    (migrations / "20260101000002_drop.mem").write_text(drop, encoding="utf-8")
+    facts = server.facts("shop/memory")
+    environ = {"MEMORY_SOCKET": facts["socket"], "MEMORY_DATABASE": facts["database"]}
+    return Project.open(root, environ=environ)
+
+
+def test_a_protected_environment_refuses_a_hazard_and_nothing_is_touched(
+    tmp_path: Path, server: Server
+) -> None:
+    with project(tmp_path, server).reaching("prod") as reach:
+        with pytest.raises(Refused) as caught:
+            project(tmp_path, server).apply(reach, UNREVIEWED)
+        assert "shop/memory:20260101000002_drop: line 2: MEM101, it drops the table carts" in str(
+            caught.value
+        )
+        assert 'allow=MEM101 because "…"' in caught.value.try_
+        assert reach.reached[0].session.history().revisions == ()
+
+
+def test_what_its_author_takes_is_applied_there(tmp_path: Path, server: Server) -> None:
+    site = project(tmp_path, server, drop=ALLOWED + DROP)
+    with site.reaching("prod") as reach:
+        assert site.apply(reach, UNREVIEWED).exit_code == 0
+        assert len(reach.reached[0].session.history().applied) == 2
+
+
+def test_elsewhere_it_is_applied(tmp_path: Path, server: Server) -> None:
+    site = project(tmp_path, server)
+    with site.reaching("staging") as reach:
+        assert site.apply(reach).exit_code == 0
+
+
+def test_a_plan_shows_it_in_words_and_as_data(tmp_path: Path, server: Server) -> None:
+    site = project(tmp_path, server)
+    with site.reaching("staging") as reach:
+        plan = site.plan(reach)
+    hazard = plan.of("shop/memory").hazards["20260101000002"][0]
+    assert (hazard.code, hazard.line, hazard.refused) == ("MEM101", 2, True)
+    document = json.loads(json.dumps(plan_document(plan)))
+    assert document["databases"][0]["hazards"][0]["code"] == "MEM101"
+    assert "hazards" in str(schema("plan"))
+    said = str(plan_text(plan))
+    assert "MEM101 it drops the table carts (line 2)" in said
+    assert "copy what is worth keeping" in said
+
+
+def test_a_plan_shows_why_its_author_takes_it(tmp_path: Path, server: Server) -> None:
+    site = project(tmp_path, server, drop=ALLOWED + DROP)
+    with site.reaching("staging") as reach:
+        said = str(plan_text(site.plan(reach)))
+    assert "allowed because nobody has had a cart since May" in said

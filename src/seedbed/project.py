@@ -29,7 +29,7 @@ from seedbed.engines import registry
 from seedbed.engines.base import Deployable, Diagnosable, Engine
 from seedbed.environments import aws, sandbox, variables
 from seedbed.errors import Refused, SeedbedError, StalePlan, UsageError
-from seedbed.execution import applying, hazards, infrastructure, mending, seeding
+from seedbed.execution import applying, copying, hazards, infrastructure, mending, seeding
 from seedbed.execution.applying import Leasing
 from seedbed.execution.connecting import Connected, connected
 from seedbed.execution.reach import Looking, Reach
@@ -563,6 +563,16 @@ class Project:
         if ended:
             reach.listener(Repaired(each.id, "", f"ended {ended}"))
         reach.listener(TargetDone(each.id))
+        return reach.outcome
+
+    def dump(self, reach: Reach, file: Path) -> Outcome:
+        """Write all data of the one target in `reach` to `file`, which must not exist. Raises Refused, UsageError."""
+        copying.dump(_the_one(reach), file, reach.listener, reach.stop)
+        return reach.outcome
+
+    def restore(self, reach: Reach, file: Path) -> Outcome:
+        """Bring back what `dump` wrote into the one target in `reach`, which has to be empty. Raises Refused."""
+        copying.restore(_the_one(reach), file, reach.leasing, reach.listener, reach.stop)
         return reach.outcome
 
     def diagnose(self) -> list[tuple[str, str]]:

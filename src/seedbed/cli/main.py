@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -17,10 +19,12 @@ COMMANDS = {
     "deploy": ("deploy", "Bring stacks to what is declared, in updates that each can be made."),
     "destroy": ("destroy", "Delete stacks and all that is in them. Ephemeral environments only."),
     "doctor": ("doctor", "Say what this machine has, where things are, and what answers."),
+    "dump": ("dump", "Write all data of one small database to a file."),
     "new": ("new", "Write an empty migration, or give one that was merged late a new version."),
     "plan": ("plan", "Show what apply would do, and write it to a file for review."),
     "repair": ("repair", "Write a person's decision into a history, audited."),
     "reset": ("reset", "Empty databases. Ephemeral environments only."),
+    "restore": ("restore", "Fill one empty database from a dump."),
     "revert": ("revert", "Undo the last migration, some, or all after a version."),
     "schema": ("schema", "Print the JSON Schema of seedbed.toml or of a --json document."),
     "seed": ("seed", "Load reference data, fixtures, and volume where it is asked for."),
@@ -116,6 +120,7 @@ def cli(ctx: click.Context, directory: str | None, verbose: int, quiet: int, col
 
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
+    _tell_of_crashes()
     try:
         code: Any = cli.main(arguments, prog_name="seedbed", standalone_mode=False)
     except click.exceptions.Exit as leaving:
@@ -126,6 +131,13 @@ def run(arguments: list[str] | None = None) -> None:
         error.show()
         code = 2
     sys.exit(code or 0)
+
+
+def _tell_of_crashes() -> None:
+    """Have a crash in compiled code say where every thread was, on standard error: files and lines, no values."""
+    if not faulthandler.is_enabled():
+        with suppress(AttributeError, OSError, RuntimeError):  # there is no standard error
+            faulthandler.enable()
 
 
 if __name__ == "__main__":

@@ -134,6 +134,25 @@ class Repaired(Event, frozen=True):
     decision: str
 
 
+class CopyProgressed(Event, frozen=True):
+    """A copy of the target's data goes on: `done` of `total` in `unit` (0: not known). `verb`: dump or restore."""
+
+    kind: ClassVar[str] = "copy_progressed"
+    verb: str
+    done: int
+    total: int
+    unit: str
+
+
+class CopyFinished(Event, frozen=True):
+    """A copy is whole: `what` it holds, in words, and the `file` it is in."""
+
+    kind: ClassVar[str] = "copy_finished"
+    verb: str
+    what: str
+    file: str
+
+
 class DeployStarted(Event, frozen=True):
     """A stack's updates begin: `waves` of them (0: it is destroyed), `changes` in words.
 

@@ -10,6 +10,8 @@ from msgspec.structs import replace
 
 from seedbed.errors import ExitCode
 from seedbed.model.event import (
+    CopyFinished,
+    CopyProgressed,
     DeployFinished,
     DeployProgressed,
     Event,
@@ -75,6 +77,8 @@ def _after(outcome: TargetOutcome, event: Event) -> TargetOutcome:
         case WorkFinished():
             return replace(outcome, finished=(*outcome.finished, event.version), touched=True)
         case WorkProgressed() | TargetEmptied() | Repaired():
+            return replace(outcome, touched=True)
+        case CopyProgressed(verb="restore") | CopyFinished(verb="restore"):
             return replace(outcome, touched=True)
         case SeedLoaded():
             changed = event.inserted + event.updated

@@ -12,6 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from seedbed.model.event import (
+    CopyFinished,
+    CopyProgressed,
     DeployFinished,
     DeployProgressed,
     DeployStarted,
@@ -159,6 +161,8 @@ class Plain(Progress):
             return track.may_speak("lease", now, _WAITING_EVERY)
         if isinstance(event, WorkProgressed) and track.meter is not None:
             return track.may_speak(event.version, now, _BATCHES_EVERY)
+        if isinstance(event, CopyProgressed):
+            return track.may_speak(event.unit, now, _BATCHES_EVERY)
         if isinstance(event, DeployProgressed) and track.meter is not None:
             return track.may_speak(event.what, now, _WAITING_EVERY)
         track.spoke_at, track.spoke_again = now, False
@@ -200,6 +204,10 @@ def told(event: Event, track: Track, verbose: int = 0) -> Iterator[Line]:
             yield _loaded(event)
         case Repaired(version=version, decision=decision):
             yield line(f"{version}  repaired: {decision}")
+        case CopyProgressed() if track.meter is not None:
+            yield line(track.meter.words())
+        case CopyFinished(verb=verb, what=what, file=file):
+            yield line((f"{verb} done", Style.GOOD), f"  {what}  {file}")
         case DeployStarted() | DeployProgressed() | DeployFinished():
             yield from _told_of_deployment(event, track)
         case _:

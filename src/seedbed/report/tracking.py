@@ -8,6 +8,8 @@ from enum import Enum, auto
 from msgspec import Struct, field
 
 from seedbed.model.event import (
+    CopyFinished,
+    CopyProgressed,
     DeployFinished,
     DeployProgressed,
     DeployStarted,
@@ -116,6 +118,7 @@ class Track(Struct):
     rows: int = 0
     seeded: bool = False
     mended: bool = False  # emptied or repaired
+    copied: str = ""  # what a dump or a restore holds
     updates: int = 0  # of its stack, done
     updating: str = ""  # which of its stack's updates is under way, `1/2`
     doing: str = ""  # what it waits for
@@ -156,6 +159,10 @@ class Track(Struct):
             case SeedLoaded(inserted=inserted, updated=updated):
                 self.stage, self.seeded = Stage.WORKING, True
                 self.rows += inserted + updated
+            case CopyProgressed():
+                self._copy(event, now)
+            case CopyFinished(verb=verb, what=what):
+                self.stage, self.copied, self.meter = Stage.WORKING, f"{verb}: {what}", None
             case TargetEmptied() | Repaired():
                 self.stage, self.mended = Stage.WORKING, True
             case TargetDone():
@@ -172,7 +179,7 @@ class Track(Struct):
         """Forget a round that is over: a tour of several commands tells of the same target again."""
         self.stage, self.note, self.began = Stage.READY, "", None
         self.finished, self.rows, self.seeded, self.mended = 0, 0, False, False
-        self.updates, self.updating, self.doing = 0, "", ""
+        self.updates, self.updating, self.doing, self.copied = 0, "", "", ""
         self.works.clear()
         self.meter = None
 
@@ -192,6 +199,12 @@ class Track(Struct):
             work = self.works.get(event.version)
             if work and not work.resumed:  # what a former run did is not this one's speed
                 self.meter.take(0, event.total, work.began)
+        self.meter.take(event.done, event.total, now)
+
+    def _copy(self, event: CopyProgressed, now: float) -> None:
+        self.stage = Stage.WORKING
+        if self.meter is None:
+            self.meter = Meter(event.unit)
         self.meter.take(event.done, event.total, now)
 
     def _deploy(self, event: DeployStarted | DeployProgressed | DeployFinished, now: float) -> None:
@@ -242,6 +255,8 @@ class Track(Struct):
             parts.append(f"{number(self.finished)} {done_word(self.direction)}")
         if self.seeded:
             parts.append(f"{count(self.rows, 'row')} changed" if self.rows else "nothing changed")
+        if self.copied:
+            parts.append(self.copied)
         if self.updates:
             parts.append(f"{count(self.updates, 'update')} deployed")
         if not parts:

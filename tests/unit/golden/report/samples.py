@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.deployment import Change, Deployment, Estimate, Rollout, Wave
 from seedbed.model.event import (
+    CopyFinished,
+    CopyProgressed,
     DeployFinished,
     DeployProgressed,
     DeployStarted,
@@ -292,6 +294,8 @@ def eventful() -> tuple[Event, ...]:
     """Return one of every event there is, of an apply in which not all went well."""
     return (
         *applied()[:-1],
+        CopyProgressed(USER, "restore", 400, 1200, "nodes"),
+        CopyFinished(USER, "restore", "1 200 nodes, 3 400 relationships", "graph.jsonl"),
         TargetReached(REVIEWS, "PostgreSQL 18.6"),
         LeaseAwaited(REVIEWS, "ana@laptop pid 4711", 0.0),
         LeaseAwaited(REVIEWS, "ana@laptop pid 4711", 1.0),

@@ -1,0 +1,30 @@
+"""`seedbed dump`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from seedbed.cli import options
+from seedbed.cli.frame import Frame, framed
+
+
+@click.command("dump")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@options.environment
+@options.selection
+@options.as_json
+@framed
+def command(frame: Frame, file: Path, env: str, services: tuple[str, ...], engines: tuple[str, ...]) -> None:
+    """Write all data of one small database to FILE, as text, one thing a line; the history stays out.
+
+    Only engines that bring no such tool of their own offer it. What is too large is refused before anything is
+    written, and FILE appears when it is whole.
+
+    \b
+    seedbed dump -e staging -s tutor-matching --engine neo4j graph.jsonl
+    """
+    with frame.reaching(env, frame.databases(services, engines), wait=0) as reach:
+        outcome = frame.project.dump(reach, file)
+    frame.finish(reach, outcome)

@@ -222,3 +222,8 @@ def test_a_function_that_always_says_what_becomes_of_the_item_is_taken(code: str
 
 def test_another_suffix_is_refused() -> None:
     assert ".py" in str(refused("x", ".sql"))
+
+
+def test_a_hazard_that_its_author_takes_is_known_with_the_reason() -> None:
+    found = parsed('table=courses from=1 to=2 allow=DDB101 because "nobody reads them"')
+    assert [(each.code, each.because) for each in found.allows] == [("DDB101", "nobody reads them")]

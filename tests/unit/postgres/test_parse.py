@@ -364,6 +364,7 @@ def test_the_header_says_how_a_migration_is_carried_out() -> None:
     assert [str(each) for each in migration.after] == ["a/b:1", "c/d:2", "e/f:3"]
     assert migration.after[0] == MigrationRef("a/b", "1")
     assert migration.overtakes == ("7", "8")
+    assert [(each.code, each.because) for each in migration.allows] == [("PG204", "it is empty")]
 
 
 def test_a_migration_declared_repeatable_makes_steps_repeatable_whose_outcome_can_be_unknown() -> None:

@@ -38,6 +38,7 @@ def parse(file: MigrationFile) -> Migration:
         after=header.after,
         overtakes=header.overtakes,
         settings=header.settings,
+        allows=header.allows,
     )
 
 

@@ -11,6 +11,7 @@ from seedbed.engines.postgres.parsing.text import LONGEST_NAME, Text
 from seedbed.engines.postgres.summaries import shortened
 from seedbed.errors import MigrationFileError
 from seedbed.model.facts import Fact, parse_facts, unknown_fact
+from seedbed.model.hazard import Allowance
 from seedbed.model.migration import Backfill, Irreversibility, MigrationRef, Phase
 
 _BATCH, _LARGEST_BATCH = 1000, 100_000  # rows
@@ -36,6 +37,7 @@ class Header(Struct, frozen=True):
     irreversible: Irreversibility | None = None
     reverse_line: int = 0
     is_repeatable: bool = False
+    allows: tuple[Allowance, ...] = ()
     backfill: Backfill | None = None
     settings: dict[str, str] = field(default_factory=dict)
 
@@ -61,6 +63,7 @@ def read_header(text: Text, lines: Iterable[tuple[int, str]]) -> Header:
         irreversible=Irreversibility(reverse.because) if reverse else None,
         reverse_line=reverse.line if reverse else 0,
         is_repeatable="repeatable" in single,
+        allows=tuple(Allowance(each.value, each.because) for each in facts if each.key == "allow"),
         backfill=_backfill(text, single.get("backfill"), single.get("batch")),
         settings={name: single[name].value for name in _TIMEOUTS if name in single},
     )

@@ -83,8 +83,10 @@ class Order(Struct, frozen=True):
         """Return the target that the facts describe."""
         import msgspec
 
+        from seedbed.toml.typed import ready
+
         engine = self.engine
-        options = msgspec.convert(dict(self.options), engine.options)
+        options = msgspec.convert(dict(self.options), ready(engine.options))
         database = Database("contract", engine.name, PurePath("contract"), options)
         address = engine.address(self.facts, options)
         return Target(database, Environment(self.environment), PLATFORM, address)

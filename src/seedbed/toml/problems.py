@@ -16,6 +16,7 @@ from seedbed.toml.credentials import names_a_secret, refusal
 from seedbed.toml.guess import suggestion
 from seedbed.toml.lines import KeyPath
 from seedbed.toml.text import Text, clipped, dotted, key_text, section
+from seedbed.toml.typed import ready
 
 _LISTED = 5
 _MESSAGE = re.compile(r"^(?P<text>.*?)(?: - at (?P<key>`key` in )?`\$(?P<path>.*)`)?$", re.DOTALL)
@@ -45,7 +46,7 @@ class Unknown(Struct, frozen=True):
 def convert(text: Text, value: Any, type_: type[Any], at: KeyPath) -> Any:
     """Return `value`, which stands at the key `at`, as a `type_`. Raises UsageError where it is none."""
     try:
-        return msgspec.convert(value, type_)
+        return msgspec.convert(value, ready(type_))
     except msgspec.ValidationError as error:
         raise _invalid(text, str(error), value, type_, at) from None
 
@@ -183,7 +184,7 @@ def _cure(said: str, culprit: object, path: KeyPath) -> str:
 
 def _complaint(value: object, type_: type[Any]) -> str:
     try:
-        msgspec.convert(value, type_)
+        msgspec.convert(value, ready(type_))
     except msgspec.ValidationError as error:
         return str(error)
     return ""

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from seedbed.toml.typed import ready
+
 
 class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where one segment stands. `pass_` counts from 1; `key` is the last item that is done with, None at the start.
@@ -30,7 +32,7 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def from_text(cls, text: str) -> Standing:
-        return msgspec.json.decode(text, type=cls)
+        return msgspec.json.decode(text, type=ready(cls))
 
     def next_pass(self) -> Standing:
         from msgspec.structs import replace

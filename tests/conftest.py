@@ -6,6 +6,7 @@ import random
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from seedbed.engines.dynamodb.embedded.ministack import ministack
 from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
 from tests.projects import ProjectFiles
+from tests.servers import Facts, Pool, home_in_memory, neo4j_pool, opensearch_pool
 
 pytest_plugins = ["tests.plugins.no_silent_skips"]
 
@@ -55,6 +57,41 @@ def ministack_account(ministack_server: World) -> World:
 def dynamodb_local_account(dynamodb_local_server: World) -> World:
     """Tables that nobody else uses, on the server that refuses what AWS refuses."""
     return msgspec.structs.replace(dynamodb_local_server, account=_new_account())
+
+
+@pytest.fixture(scope="session")
+def servers_home(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Path]:
+    """Where the servers of `neo4j_servers` and `opensearch_servers` keep their data, for all workers of this run."""
+    with home_in_memory(_shared(tmp_path_factory, worker_id)) as home:
+        yield home
+
+
+@pytest.fixture(scope="session")
+def neo4j_servers(servers_home: Path) -> Iterator[Pool]:
+    """Neo4j servers to be borrowed; a test that needs one takes `neo4j_facts`."""
+    with closing(neo4j_pool(servers_home)) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def opensearch_servers(servers_home: Path) -> Iterator[Pool]:
+    """OpenSearch clusters to be borrowed; a test that needs one takes `opensearch_facts`."""
+    with closing(opensearch_pool(servers_home)) as pool:
+        yield pool
+
+
+@pytest.fixture
+def neo4j_facts(neo4j_servers: Pool) -> Iterator[Facts]:
+    """The facts of an empty Neo4j that no other test uses meanwhile."""
+    with neo4j_servers.borrowed() as facts:
+        yield facts
+
+
+@pytest.fixture
+def opensearch_facts(opensearch_servers: Pool) -> Iterator[Facts]:
+    """The facts of an empty OpenSearch that no other test uses meanwhile."""
+    with opensearch_servers.borrowed() as facts:
+        yield facts
 
 
 @pytest.fixture

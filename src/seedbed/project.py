@@ -27,7 +27,7 @@ from msgspec import Struct
 from seedbed.deployment.request import DeployRequest
 from seedbed.engines import registry
 from seedbed.engines.base import Deployable, Diagnosable, Engine
-from seedbed.environments import aws, sandbox, variables
+from seedbed.environments import aws, keeping, sandbox, variables
 from seedbed.errors import Refused, SeedbedError, StalePlan, UsageError
 from seedbed.execution import applying, copying, hazards, infrastructure, mending, seeding
 from seedbed.execution.applying import Leasing
@@ -574,6 +574,31 @@ class Project:
         """Bring back what `dump` wrote into the one target in `reach`, which has to be empty. Raises Refused."""
         copying.restore(_the_one(reach), file, reach.leasing, reach.listener, reach.stop)
         return reach.outcome
+
+    # The sandbox between commands
+
+    @contextmanager
+    def sandboxed(self, databases: Sequence[Database]) -> Iterator[Mapping[str, Mapping[str, str]]]:
+        """Run the sandbox's servers of `databases`, and yield the facts of each by its id. Raises SandboxError."""
+        pairs = [(str(each.id), self.engine(each.engine)) for each in databases]
+        with sandbox.facts(pairs, self.home) as facts:
+            yield facts
+
+    def keep(self, databases: Sequence[Database]) -> None:
+        """Have the sandbox's servers of `databases`, which run, go on until `release`. Raises SandboxError."""
+        keeping.keep({str(each.id): each.engine for each in databases}, self.home)
+
+    def kept(self) -> Sequence[str]:
+        """Return the ids of the databases whose servers run between commands."""
+        return sorted(keeping.kept(self.home))
+
+    def release(self) -> tuple[Sequence[str], Sequence[str]]:
+        """End what `keep` keeps; return the databases that were kept, and the servers that somebody still uses."""
+        return sorted(keeping.release(self.home)), self.ended()
+
+    def ended(self) -> Sequence[str]:
+        """Wait until the sandbox's servers that nobody owns have ended, and return those that somebody still uses."""
+        return keeping.in_use(self.home)
 
     def diagnose(self) -> list[tuple[str, str]]:
         """Return (what, finding) pairs about this machine, from every engine that has something to say."""

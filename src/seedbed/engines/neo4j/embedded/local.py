@@ -1,0 +1,109 @@
+"""One Neo4j Community server on this machine: how it is configured, started and known to be ready."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from seedbed.embedded import jars, java, jvm, room, warm
+from seedbed.embedded.server import Check, Server
+from seedbed.engines.neo4j.embedded.rehearsal import rehearse
+
+JAVA = 21
+NAME = "neo4j"
+MAIN = "org.neo4j.server.Neo4jCommunity"
+LOCK = Path(__file__).with_name("neo4j.lock")
+OPENED = ("java.nio", "java.io", "sun.nio.ch", "java.util.concurrent", "java.lang")
+OPTIONS = (
+    *jvm.SMALL,
+    *jvm.heap(least=128, most=512),
+    *(f"--add-opens=java.base/{each}=ALL-UNNAMED" for each in OPENED),
+    "-Dlog4j2.disable.jmx=true",
+    "-Dio.netty.tryReflectionSetAccessible=true",
+)
+HANDSHAKE = bytes.fromhex(
+    "6060b017 00000404 00000000 00000000 00000000"
+)  # Bolt 4.4, which every version speaks
+AGREED = bytes.fromhex("00000404")
+
+
+@cache
+def lock() -> jars.Lock:
+    """Return what Neo4j consists of."""
+    return jars.read(LOCK.read_text(encoding="utf-8"))
+
+
+def server(folder: Path) -> Server:
+    """Return the server that lives in the room `folder`; its jars are fetched if need be. Raises SandboxError."""
+    program = java.runtime(JAVA)
+    classes = jvm.class_path([jars.fetch(lock(), jars.cache(), NAME)])
+
+    def described(room_: Path, more: Sequence[str]) -> Server:
+        return _server(room_, program, [*OPTIONS, *more, "-cp", classes, MAIN])
+
+    lasting = [*OPTIONS, classes, MAIN]
+    return described(folder, warm.options(NAME, lock().title, program, lasting, described, rehearse))
+
+
+def _server(folder: Path, program: Path, arguments: Sequence[str]) -> Server:
+    port = room.choose_port(folder)
+    return Server(
+        name=lock().title,
+        room=folder,
+        argv=[str(program), f"@{folder / 'arguments'}"],
+        environment={
+            "PATH": os.defpath,
+            "HOME": str(folder),
+            "NEO4J_HOME": str(folder),
+            "NEO4J_CONF": str(folder / "conf"),
+        },
+        identity=room.ourselves(),
+        ready=[
+            Check("file", path=str(folder / "log"), contains="Started."),
+            Check("tcp", port=port, says=HANDSHAKE.hex(), hears=AGREED.hex()),
+        ],
+        stop=[(signal.SIGTERM, 60.0)],
+        death_signal=signal.SIGTERM,
+        before=lambda: _furnish(folder, arguments, port),
+    )
+
+
+def _furnish(folder: Path, arguments: Sequence[str], port: int) -> None:
+    """Write the configuration of the start that comes; `arguments` of the JVM end with the main class."""
+    for name in ("tmp", "conf", "logs"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / name).mkdir()
+    settings = "".join(f"{key}={value}\n" for key, value in _settings(folder, port).items())
+    (folder / "conf" / "neo4j.conf").write_text(settings, encoding="utf-8")
+    room.keep_port(folder, port)
+    own = [f"--home-dir={folder}", f"--config-dir={folder / 'conf'}", "--console-mode"]
+    scratch = f"-Djava.io.tmpdir={folder / 'tmp'}"
+    jvm.write_arguments(folder / "arguments", [scratch, *arguments, *own])
+
+
+def _settings(folder: Path, port: int) -> Mapping[str, str]:
+    return {
+        "server.directories.data": str(folder / "data"),
+        "server.directories.logs": str(folder / "logs"),
+        "server.directories.import": str(folder / "import"),
+        "server.default_listen_address": "127.0.0.1",
+        "server.bolt.listen_address": f"127.0.0.1:{port}",
+        "server.bolt.advertised_address": f"127.0.0.1:{port}",
+        "server.http.enabled": "false",
+        "server.https.enabled": "false",
+        "dbms.security.auth_enabled": "false",
+        "dbms.usage_report.enabled": "false",
+        "server.fleet_discovery.enabled": "false",  # it would look for others by broadcasting
+        "server.memory.pagecache.size": "16m",
+        "dbms.memory.transaction.total.max": "256m",
+        "db.tx_log.preallocate": "false",
+        "db.tx_log.rotation.size": "1m",
+        "db.tx_log.rotation.retention_policy": "false",
+        "db.checkpoint.iops.limit": "-1",
+        "db.shutdown_transaction_end_timeout": "0s",
+        "internal.dbms.bolt.netty_server_shutdown_quiet_period_duration": "0s",  # else a stop takes ten seconds
+    }

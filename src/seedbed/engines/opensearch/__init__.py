@@ -1,0 +1,9 @@
+"""OpenSearch: the engine object. Importing this pulls neither urllib3 nor botocore."""
+
+from __future__ import annotations
+
+from seedbed.engines.opensearch.engine import OpenSearchEngine
+
+engine = OpenSearchEngine()
+
+__all__ = ["OpenSearchEngine", "engine"]

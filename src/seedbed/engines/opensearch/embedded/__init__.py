@@ -1,0 +1,65 @@
+"""OpenSearch for the sandbox: a cluster of one node for each database, for indexes and aliases carry no prefix.
+
+Below the sandbox's home, for the database `ai/opensearch`::
+
+    ai.opensearch/data     what it holds: it stays from command to command
+    ai.opensearch/snap     where it may keep snapshots
+    ai.opensearch/conf     its configuration, written anew at each start
+    ai.opensearch/port     "PORT": where it listened last, and will again if the port is free
+    ai.opensearch/log      since the last start; log.old before that
+    ai.opensearch/*.lock   who owns it: see `seedbed.embedded`
+
+The archives come from Maven Central at first use: see `seedbed.embedded.unpacked`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from seedbed.embedded import fleet, java, room
+from seedbed.embedded.fleet import Fleet
+from seedbed.engines.opensearch.embedded.local import JAVA, NAME, server
+from seedbed.engines.opensearch.embedded.software import folder, lock
+from seedbed.errors import SandboxError
+
+MB = 1_000_000
+
+
+class Clusters:
+    """The OpenSearch clusters of a sandbox that this owner needs, started as they are asked for."""
+
+    def __init__(self, servers: Fleet) -> None:
+        self._servers = servers
+
+    def facts(self, database: str) -> Mapping[str, str]:
+        """Return the facts of the cluster that is `database`'s alone, started if it does not run yet."""
+        owned = self._servers.own(database)
+        return {"endpoint": f"http://127.0.0.1:{room.last_port(owned)}", "auth": "none"}
+
+    def room(self, database: str) -> Path:
+        """Return the directory of the cluster of `database`."""
+        return self._servers.own(database)
+
+
+@contextmanager
+def embedded(home: Path) -> Iterator[Clusters]:
+    """Own the OpenSearch clusters of the sandbox `home` that `facts` is asked for. Raises SandboxError."""
+    with Fleet(home, server) as servers:
+        yield Clusters(servers)
+
+
+def diagnose(home: Path) -> Sequence[tuple[str, str]]:
+    """Return what `doctor` shows: (what, what about it); fetches nothing."""
+    try:
+        program = str(java.runtime(JAVA))
+    except SandboxError as error:
+        program = f"{error.what}; {error.try_}"
+    where = folder()
+    return [
+        ("OpenSearch", lock().title),
+        ("Java", program),
+        ("software", str(where) if where.is_dir() else f"{where}, {lock().size / MB:.0f} MB to be fetched"),
+        *fleet.diagnose(home, NAME),
+    ]

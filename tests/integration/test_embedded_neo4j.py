@@ -1,0 +1,87 @@
+"""The sandbox's Neo4j: fetched at first use, one server for each database. Real starts, real ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import neo4j
+import pytest
+
+from seedbed.embedded import owners
+from seedbed.engines.neo4j.embedded import diagnose, embedded, local
+from seedbed.errors import SandboxError
+from tests.aws_owner import gone, listening, until
+from tests.servers import Facts, Pool, owner
+
+MODULE = "seedbed.engines.neo4j.embedded"
+DATABASE = "tutor-matching/neo4j"
+LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A new sandbox; at the end nothing may be running in it."""
+    parent = Path(tempfile.mkdtemp(prefix="sb-"))
+    yield parent / "sandbox"
+    for lock in parent.rglob("server.lock"):
+        assert until(lambda lock=lock: not owners.holders(lock))  # type: ignore[misc]
+    shutil.rmtree(parent)
+
+
+def rows(facts: Facts, statement: str) -> list[dict[str, Any]]:
+    with neo4j.GraphDatabase.driver(facts["uri"], auth=None) as driver:
+        return [each.data() for each in driver.execute_query(statement, database_=facts["database"]).records]
+
+
+@pytest.mark.slow
+def test_it_dies_with_its_owner_and_what_it_held_is_there_again(home: Path) -> None:
+    with owner(MODULE, home, DATABASE) as first:
+        rows(first.facts, "CREATE CONSTRAINT person FOR (p:Person) REQUIRE p.id IS UNIQUE")
+        rows(first.facts, "CREATE (:Person {id: 1})")
+        first.kill()
+        assert gone(first.room, first.supervisor, first.server)
+    with owner(MODULE, home, DATABASE) as second:
+        assert second.facts == first.facts  # the same port, so that applications find it again
+        assert rows(second.facts, "MATCH (p:Person) RETURN p.id AS id") == [{"id": 1}]
+        assert rows(second.facts, "SHOW CONSTRAINTS YIELD name RETURN name") == [{"name": "person"}]
+        assert listening(second.server)
+        assert listening(second.server) <= LOOPBACK
+        os.kill(second.supervisor, signal.SIGKILL)
+        assert gone(second.room, second.supervisor, second.server)
+
+
+def test_each_database_has_a_server_of_its_own(neo4j_servers: Pool) -> None:
+    with neo4j_servers.borrowed() as one, neo4j_servers.borrowed() as other:
+        rows(one, "CREATE (:Person {id: 1})")
+        assert [rows(each, "MATCH (n) RETURN count(n) AS n") for each in (one, other)] == [
+            [{"n": 1}],
+            [{"n": 0}],
+        ]
+
+
+def test_a_bad_start_says_what_the_server_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "OPTIONS", ("-Xmx1",))
+    monkeypatch.setenv("CI", "true")  # nothing is recorded with options that do not work
+    with (
+        pytest.raises(SandboxError, match=r"2026\.08\.1 did not start\n(.*\n)*.*Too small maximum heap"),
+        embedded(home) as servers,
+    ):
+        servers.facts(DATABASE)
+
+
+def test_doctor_fetches_nothing_and_says_what_would_be(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "tutor-matching.neo4j").mkdir(parents=True)
+    monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path))
+    told = dict(diagnose(home))
+    assert told["Neo4j"] == "Neo4j Community 2026.08.1"
+    assert told["jars"].endswith(", 115 MB to be fetched")
+    assert told["tutor-matching.neo4j"].startswith("does not run, in ")
+    assert list(tmp_path.iterdir()) == []

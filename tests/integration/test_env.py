@@ -1,0 +1,171 @@
+"""Environments started, ended and listed: the sandbox kept between commands, the others deployed, applied and seeded."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seedbed.embedded import owners
+from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.environments import sandbox
+from seedbed.errors import SandboxError
+from tests.aws_owner import alive, until
+from tests.projects import ProjectFiles, run, variables
+
+
+@pytest.fixture
+def project(short_path: Path) -> ProjectFiles:
+    """A project of two PostgreSQL databases, where the sandbox's socket has room."""
+    files = ProjectFiles(short_path, ("user", "payment"))
+    files.tables(2)
+    files.seed("010_t1.csv", "id\n1\n2\n")
+    return files
+
+
+def supervisors(root: Path) -> list[Path]:
+    """Return the locks of the supervisors that live in the project's sandbox."""
+    locks = (root / ".seedbed").rglob("supervisor.lock")
+    return [each for each in locks if owners.is_held(each)]
+
+
+def keepers(root: Path) -> list[int]:
+    return [json.loads(each.read_text())["pid"] for each in (root / ".seedbed").rglob("kept/*.json")]
+
+
+def test_the_sandbox_runs_between_commands_until_it_is_ended(project: ProjectFiles) -> None:
+    root = project.root
+    up = run(root, "env", "up", "sandbox", "-s", "user")
+    assert up.code == 0, up.everything
+    assert up.out.startswith("user/postgres\n  DB_HOST=/")
+    assert up.out.endswith("  DB_NAME=user\n")
+    [lock] = supervisors(root)
+    before = json.loads((lock.parent / "state.json").read_text())
+    assert run(root, "env", "up", "sandbox").code == 0
+    assert len(keepers(root)) == 2  # the second one keeps what the first does not
+    assert run(root, "apply", "-e", "sandbox").code == 0
+    assert json.loads((lock.parent / "state.json").read_text()) == before  # the same server, all the time
+    assert "sandbox  ephemeral  runs: payment/postgres, user/postgres\n" in run(root, "env", "list").out
+    down = run(root, "env", "down", "sandbox")
+    assert down.out == "no longer kept running, and their data stays: payment/postgres, user/postgres\n"
+    assert supervisors(root) == []
+    assert keepers(root) == []
+    assert run(root, "status", "-e", "sandbox", "--exit-code").code == 0  # what was applied is there
+
+
+def test_servers_end_with_a_keeper_that_is_killed(project: ProjectFiles) -> None:
+    root = project.root
+    assert run(root, "env", "up", "sandbox", "-s", "user").code == 0
+    assert run(root, "env", "up", "sandbox", "-s", "user").code == 0
+    [pid] = keepers(root)  # what is kept already is not kept twice
+    os.kill(pid, signal.SIGKILL)
+    assert until(lambda: not supervisors(root))
+    assert "sandbox  ephemeral  does not run\n" in run(root, "env", "list").out
+    assert run(root, "env", "down", "sandbox").out == "nothing of the sandbox was kept running\n"
+
+
+def test_servers_end_with_the_sandbox_that_is_deleted(project: ProjectFiles) -> None:
+    root = project.root
+    assert run(root, "env", "up", "sandbox", "-s", "user").code == 0
+    [pid] = keepers(root)
+    shutil.rmtree(root / ".seedbed")
+    assert until(lambda: not alive(pid))
+
+
+def test_another_environment_is_applied_and_seeded(
+    files: ProjectFiles, postgres_server: EmbeddedServer, postgres_database: str
+) -> None:
+    database = dict(part.split("=") for part in postgres_database.split())["dbname"]
+    files.tables(2)
+    files.seed("010_t1.csv", "id\n1\n2\n")
+    env = variables(postgres_server, database)
+    up = run(files.root, "env", "up", "dev-test", env=env)
+    assert up.code == 0, up.everything
+    assert "== apply" in up.err
+    assert "== seed" in up.err
+    assert "== deploy" not in up.err
+    assert run(files.root, "status", "-e", "dev-test", "--exit-code", env=env).code == 0
+
+
+def test_what_does_not_apply_is_not_seeded(
+    files: ProjectFiles, postgres_server: EmbeddedServer, postgres_database: str
+) -> None:
+    database = dict(part.split("=") for part in postgres_database.split())["dbname"]
+    files.migration("20260101000001_bad", "CREATE TABLE t (id nonsense);", "")
+    up = run(files.root, "env", "up", "dev-test", env=variables(postgres_server, database))
+    assert up.code == 7, up.everything
+    assert "== seed" not in up.err
+
+
+def test_what_is_protected_is_neither_started_nor_ended(files: ProjectFiles) -> None:
+    up = run(files.root, "env", "up", "prod")
+    assert up.code == 3
+    assert "prod is protected, and env up asks nobody" in up.err
+    assert run(files.root, "env", "down", "prod").code == 3
+    assert run(files.root, "env", "down", "staging").code == 3
+    assert run(files.root, "env", "up", "nowhere").code == 2
+
+
+def test_environments_are_listed_as_they_are_declared(files: ProjectFiles) -> None:
+    listed = run(files.root, "env", "list").out.splitlines()
+    assert [line.split() for line in listed] == [
+        ["sandbox", "ephemeral", "does", "not", "run"],
+        ["dev-*", "ephemeral", "111111111111"],
+        ["staging", "222222222222"],
+        ["prod", "protected", "333333333333"],
+    ]
+
+
+class Toy:
+    """An engine whose server is nothing, and tells when it comes and goes."""
+
+    def __init__(self, name: str, told: list[str], meet: threading.Barrier, *, fails: bool = False) -> None:
+        self.name = name
+        self.told = told
+        self.meet = meet
+        self.fails = fails
+
+    @contextmanager
+    def embedded(self, home: Path) -> Iterator[Toy]:
+        self.meet.wait(10)  # all are here at once, or none gets on
+        if self.fails:
+            raise SandboxError(f"{self.name} did not start")
+        self.told.append(f"{self.name} came")
+        try:
+            yield self
+        finally:
+            self.told.append(f"{self.name} went")
+
+    def facts(self, database: str) -> dict[str, str]:
+        return {"of": database}
+
+
+def test_engines_start_side_by_side(tmp_path: Path) -> None:
+    told: list[str] = []
+    meet = threading.Barrier(2)
+    one, other = Toy("one", told, meet), Toy("other", told, meet)
+    databases: list[Any] = [("a/one", one), ("b/other", other), ("b/one", one)]
+    with sandbox.facts(databases, tmp_path) as facts:
+        assert facts == {each: {"of": each} for each, _ in databases}
+        assert sorted(told) == ["one came", "other came"]
+    assert sorted(told) == ["one came", "one went", "other came", "other went"]
+
+
+def test_one_that_does_not_start_takes_the_others_down_again(tmp_path: Path) -> None:
+    told: list[str] = []
+    meet = threading.Barrier(2)
+    databases: list[Any] = [
+        ("a/one", Toy("one", told, meet)),
+        ("b/other", Toy("other", told, meet, fails=True)),
+    ]
+    with pytest.raises(SandboxError, match="other did not start"), sandbox.facts(databases, tmp_path):
+        pass
+    assert told == ["one came", "one went"]

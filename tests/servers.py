@@ -1,0 +1,247 @@
+"""Clean Neo4j and OpenSearch servers for tests: a few that all workers of a run share, one test at a time on each.
+
+A server takes seconds to start and a fraction of one to wipe. So a test borrows one, wiped, and gives it back. Who needs
+a second one at once gets it at once: nobody waits while holding one, so nobody waits forever.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seedbed.embedded import owners
+from seedbed.engines.base import Embedded
+
+FEW = 2  # servers of a kind for all workers, where nobody needs several at once
+RAM = Path("/dev/shm")
+PATHS = os.pathsep.join([str(Path(__file__).parents[1] / "src"), *filter(None, sys.path)])
+
+Facts = Mapping[str, str]
+Wipe = Callable[[Facts], None]
+Run = Callable[[Path], AbstractContextManager[Embedded]]
+
+
+class Pool:
+    """Servers of one kind below `home`; each worker has a pool of its own, and the directory in common."""
+
+    def __init__(self, home: Path, engine: str, run: Run, wipe: Wipe) -> None:
+        self._home = home
+        self._engine = engine
+        self._run = run
+        self._wipe = wipe
+        self._closing = ExitStack()
+        self._servers: Embedded | None = None
+        self._borrowed = 0
+
+    @contextmanager
+    def borrowed(self) -> Iterator[Facts]:
+        """Yield the facts of a server that is empty, and that nobody else has meanwhile."""
+        with self._slot() as number:
+            if self._servers is None:
+                self._servers = self._closing.enter_context(self._run(self._home))
+            facts = self._servers.facts(f"{number}/{self._engine}")
+            self._wipe(facts)
+            self._borrowed += 1
+            try:
+                yield facts
+            finally:
+                self._borrowed -= 1
+
+    @contextmanager
+    def _slot(self) -> Iterator[int]:
+        self._home.mkdir(parents=True, exist_ok=True)
+        held, number = self._take()
+        try:
+            yield number
+        finally:
+            os.close(held)
+
+    def _take(self) -> tuple[int, int]:
+        """Return a lock that is held, and the number of the server that goes with it."""
+        while True:
+            for number in range(100 if self._borrowed else FEW):
+                held = owners.acquire(self._home / f"{self._engine}-{number}.lock", exclusive=True, seconds=0)
+                if held is not None:
+                    return held, number
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        self._closing.close()
+
+
+@contextmanager
+def home_in_memory(near: Path) -> Iterator[Path]:
+    """Yield a directory for servers' data that all workers with the same `near` share; the last one removes it.
+
+    In memory where there is such a file system: servers that write to a disk safely are several times slower.
+    """
+    if not _has_room(RAM):
+        yield near / "servers"
+        return
+    base = RAM / f"seedbed-tests-{os.geteuid()}"
+    base.mkdir(mode=0o700, exist_ok=True)
+    _sweep(base)
+    name = "-".join(near.parts[-2:])
+    using = os.open(base / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(using, fcntl.LOCK_SH)
+    try:
+        (base / name).mkdir(exist_ok=True)
+        yield base / name
+    finally:
+        os.close(using)
+        _sweep(base)
+
+
+def _has_room(folder: Path) -> bool:
+    """Return whether a gigabyte can be written there: containers often have little."""
+    if not os.access(folder, os.W_OK):
+        return False
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize > 1 << 30
+
+
+def _sweep(base: Path) -> None:
+    """Remove what no run uses any more: this one, and those that were killed."""
+    for lock in base.glob("*.lock"):
+        held = owners.acquire(lock, exclusive=True, seconds=0)
+        if held is None:
+            continue
+        folder = lock.with_suffix("")
+        for server in folder.glob("*/server.lock"):  # a server that stops still writes
+            if (stopped := owners.acquire(server, exclusive=True, seconds=60)) is not None:
+                os.close(stopped)
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.unlink(missing_ok=True)
+        os.close(held)
+
+
+def neo4j_pool(home: Path) -> Pool:
+    from seedbed.engines.neo4j.embedded import embedded
+
+    return Pool(home, "neo4j", embedded, wipe_neo4j)
+
+
+def opensearch_pool(home: Path) -> Pool:
+    from seedbed.engines.opensearch.embedded import embedded
+
+    return Pool(home, "opensearch", embedded, wipe_opensearch)
+
+
+def wipe_neo4j(facts: Facts) -> None:
+    """Remove all nodes, constraints and indexes; end what a test left running."""
+    import neo4j
+
+    with neo4j.GraphDatabase.driver(facts["uri"], auth=None) as driver, driver.session() as session:
+
+        def quoted(name: str) -> str:
+            return f"`{name.replace('`', '``')}`"
+
+        def rows(statement: str) -> list[dict[str, Any]]:
+            return session.run(statement).data()
+
+        mine = "SHOW TRANSACTIONS YIELD transactionId AS id, currentQuery AS query"
+        for each in rows(mine):
+            if each["query"] != mine:
+                rows(f"TERMINATE TRANSACTIONS '{each['id']}'")
+        while rows("MATCH (n) WITH n LIMIT 10000 DETACH DELETE n RETURN count(*) AS n")[0]["n"]:
+            pass
+        for each in rows("SHOW CONSTRAINTS YIELD name"):
+            rows(f"DROP CONSTRAINT {quoted(each['name'])} IF EXISTS")
+        for each in rows("SHOW INDEXES YIELD name, type WHERE type <> 'LOOKUP' RETURN name"):
+            rows(f"DROP INDEX {quoted(each['name'])} IF EXISTS")
+
+
+def wipe_opensearch(facts: Facts) -> None:
+    """Remove all indexes with their aliases, templates, pipelines, stored scripts and settings."""
+    import urllib3
+
+    def call(method: str, path: str, body: object = None) -> Any:
+        answer = web.request(
+            method,
+            facts["endpoint"] + path,
+            body=None if body is None else json.dumps(body),
+            headers={"content-type": "application/json"},
+        )
+        assert answer.status in {200, 404}, (method, path, answer.data)
+        return answer.json()
+
+    with urllib3.PoolManager() as web:
+        for each in call("GET", "/_tasks?actions=*reindex,*byquery").get("nodes", {}).values():
+            for task in each["tasks"]:
+                call("POST", f"/_tasks/{task}/_cancel?wait_for_completion=true")
+        call("DELETE", "/_search/point_in_time/_all")
+        call("DELETE", "/_data_stream/*")
+        names = [
+            each["index"] for each in call("GET", "/_cat/indices?format=json&expand_wildcards=all&h=index")
+        ]
+        for name in names:
+            call("DELETE", f"/{name}")
+        call("DELETE", "/_index_template/*")
+        call("DELETE", "/_component_template/*")
+        call("DELETE", "/_template/*")
+        call("DELETE", "/_ingest/pipeline/*")
+        for name in call("GET", "/_search/pipeline"):
+            call("DELETE", f"/_search/pipeline/{name}")
+        state = call("GET", "/_cluster/state/metadata?filter_path=metadata.stored_scripts")
+        for name in state.get("metadata", {}).get("stored_scripts", {}):
+            call("DELETE", f"/_scripts/{name}")
+        call("PUT", "/_cluster/settings", {"persistent": {"*": None}, "transient": {"*": None}})
+
+
+OWNER = """
+import importlib, json, sys
+from pathlib import Path
+module, home, database = sys.argv[1:]
+with importlib.import_module(module).embedded(Path(home)) as servers:
+    facts = servers.facts(database)
+    room = servers.room(database)
+    state = json.loads((room / "state.json").read_text())
+    print(json.dumps({**state, "facts": dict(facts), "room": str(room)}), flush=True)
+    sys.stdin.read()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Another process that owns a server: its pids, where it lives, and its facts."""
+
+    process: subprocess.Popen[str]
+    server: int
+    supervisor: int
+    room: Path
+    facts: Facts
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def owner(module: str, home: Path, database: str) -> Iterator[Owner]:
+    """Start another process that owns the server of `database`; `module` has the `embedded` of its engine."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", OWNER, module, str(home), database],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": PATHS},
+    )
+    try:
+        assert process.stdout
+        line = process.stdout.readline()
+        assert line, f"the owner ended with {process.wait()}"
+        told = json.loads(line)
+        yield Owner(process, told["server"], told["supervisor"], Path(told["room"]), told["facts"])
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,64 @@
+"""The engine: stateless, and everything heavy is imported by the method that needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedbed.engines.neo4j.address import VARIABLES, Address, address
+
+if TYPE_CHECKING:
+    from seedbed.engines.base import Embedded, Session, Variable
+    from seedbed.model.migration import Migration, MigrationFile
+    from seedbed.model.secret import Secret
+    from seedbed.model.target import Target
+
+_TEMPLATE = """\
+// {summary}
+{facts}
+// migrate:up
+
+
+// migrate:down
+
+"""
+
+
+class Neo4jEngine:
+    """Neo4j, Community or Enterprise, by the Bolt protocol."""
+
+    name = "neo4j"
+    variables: Sequence[Variable] = VARIABLES
+    suffixes: Sequence[str] = (".cypher",)
+    template = _TEMPLATE
+
+    @property
+    def options(self) -> type[Any]:
+        from seedbed.engines.neo4j.options import Options
+
+        return Options
+
+    def address(self, facts: Mapping[str, str | Secret], options: Any) -> Address:
+        return address(facts, options)
+
+    def embedded(self, home: Path) -> AbstractContextManager[Embedded]:
+        from seedbed.engines.neo4j.embedded import embedded
+
+        return embedded(home)
+
+    def parse(self, file: MigrationFile) -> Migration:
+        from seedbed.engines.neo4j.parse import parse
+
+        return parse(file)
+
+    def connect(self, target: Target) -> AbstractContextManager[Session]:
+        from seedbed.engines.neo4j.session import connect
+
+        return connect(target)
+
+    def diagnose(self, home: Path) -> Sequence[tuple[str, str]]:
+        from seedbed.engines.neo4j.embedded import diagnose
+
+        return diagnose(home)

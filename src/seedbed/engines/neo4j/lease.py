@@ -1,0 +1,79 @@
+"""The lease on a Neo4j target: everything that writes goes through here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from seedbed.engines.base import Progress
+from seedbed.engines.neo4j import history
+from seedbed.engines.neo4j.connection import Ask
+from seedbed.engines.neo4j.guarded import Guarded
+from seedbed.engines.neo4j.messages import Gone, in_words
+from seedbed.model.history import History, Identity, Revision, State
+from seedbed.model.migration import Work
+from seedbed.model.seed import Dataset, Loaded
+
+
+class Neo4jLease(Guarded):
+    """What the core asks of a lease; each part of it is carried out by a module of its own."""
+
+    # history
+
+    def history(self) -> History:
+        with in_words(f"reading the history of {self.place.target}"):
+            try:
+                return history.read(self.place)
+            except Gone as error:
+                raise self.unreachable(error) from None
+
+    def stamp(self, identity: Identity) -> None:
+        with in_words(f"stamping {self.place.target}"):
+            self.writing(lambda ask: history.stamp(ask, self.place, identity))
+
+    def record(self, revision: Revision, *, actor: str, because: str) -> None:
+        action = "record " + ("applied" if revision.state is State.APPLIED else f"at step {revision.step}")
+
+        def work(ask: Ask) -> None:
+            history.write(ask, revision)
+            history.audit(ask, actor, action, revision.version, because)
+
+        with in_words(f"recording {revision.label}"):
+            self.writing(work)
+
+    def forget(self, version: str, *, actor: str, because: str) -> None:
+        def work(ask: Ask) -> None:
+            history.forget(ask, version)
+            history.audit(ask, actor, "forget", version, because)
+
+        with in_words(f"forgetting {version}"):
+            self.writing(work)
+
+    # what changes the graph
+
+    def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
+        from seedbed.engines.neo4j.schema.enterprise import insist_on_edition
+        from seedbed.engines.neo4j.stepwise import Run
+
+        insist_on_edition(self.place.server.edition, works)
+        stored = self.history()
+        for work in works:
+            with in_words(f"applying {work.migration.label}"):
+                yield from Run(self, work).events(stored.revision(work.migration.version))
+
+    def load(self, dataset: Dataset) -> Iterator[Loaded]:
+        from seedbed.engines.neo4j.load import load
+
+        return load(self, dataset)
+
+    def reset(self) -> str:
+        from seedbed.engines.neo4j.reset import reset
+
+        with in_words(f"emptying {self.place.target}"):
+            return reset(self)
+
+    def restore(self, file: Path) -> Iterator[Progress]:
+        from seedbed.engines.neo4j.restore import restore
+
+        with in_words(f"restoring {self.place.target}"):
+            yield from restore(self, file)

@@ -1,0 +1,134 @@
+"""What the server and the driver say when something goes wrong, as exceptions of ours and as words for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from seedbed.errors import Refused, SeedbedError, StepFailed, Unreachable
+from seedbed.model.secret import Redactor
+
+if TYPE_CHECKING:
+    from neo4j.exceptions import Neo4jError
+
+    from seedbed.engines.neo4j.address import Address
+
+# A lock that was waited for when the transaction was ended says so in words of its own.
+_ENDED = ("Transaction.Terminated", "Transaction.LockClientStopped", "Transaction.TransactionMarkedAsFailed")
+_TIMED_OUT = "Transaction.TransactionTimedOut"
+_MISSING = ("Database.DatabaseNotFound", "Database.GraphNotFound")
+_FORBIDDEN = "Security.Forbidden"
+# Found out before a statement touches anything.
+_BEFORE = ("Statement.SyntaxError", "Statement.SemanticError", "Statement.ParameterMissing", "Security.")
+_ENTERPRISE = "Enterprise Edition"
+_OUT_OF_MEMORY = "OutOfMemoryError"
+
+
+class ServerError(Exception):
+    """The server refused a statement or a commit: nothing of that transaction stays."""
+
+    def __init__(self, code: str, message: str, *, is_transient: bool = False) -> None:
+        super().__init__(f"{message} ({code})")
+        self.code = code
+        self.message = message
+        self.is_transient = is_transient
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether somebody ended the transaction: us, an operator, a takeover."""
+        return self.code.endswith(_ENDED)
+
+    @property
+    def is_timeout(self) -> bool:
+        return self.code.startswith("Neo.") and _TIMED_OUT in self.code
+
+    @property
+    def is_before(self) -> bool:
+        """Whether the statement was refused before it did anything, transactions of its own included."""
+        return any(each in self.code for each in _BEFORE)
+
+    @property
+    def try_(self) -> str:
+        if _ENTERPRISE in self.message:
+            return "this needs Neo4j Enterprise: leave it out, or run that edition"
+        if _FORBIDDEN in self.code:
+            return "grant that to the user whom NEO4J_USERNAME names"
+        if _OUT_OF_MEMORY in self.code:
+            return "let it walk in batches: // seedbed: backfill=Label.key; or give the server more memory"
+        if self.is_timeout:
+            return "`transaction_seconds` in the manifest, and db.transaction.timeout of the server, bound it"
+        return ""
+
+
+class Gone(Exception):
+    """The connection broke. What was under way has been rolled back or will be, unless it was being committed."""
+
+    def __init__(self, because: str, *, in_commit: bool = False) -> None:
+        super().__init__(because)
+        self.in_commit = in_commit
+
+
+def server_error(address: Address, error: Neo4jError) -> ServerError:
+    """Return what the server said, secrets masked."""
+    code, text = error.code or "Neo.Unknown", _said(address, error.message or str(error))
+    # The server calls it transient: but what is too large for it once, is so again.
+    is_transient = error.is_retryable() and _OUT_OF_MEMORY not in code
+    return ServerError(code, text, is_transient=is_transient)
+
+
+def gone(address: Address, error: Exception, *, in_commit: bool = False) -> Gone:
+    return Gone(_said(address, str(error)), in_commit=in_commit)
+
+
+def not_connected(address: Address, error: Exception) -> SeedbedError:
+    """Return why no connection came about: Refused where the server said no, else Unreachable."""
+    from neo4j.exceptions import AuthError, ConfigurationError, Neo4jError
+
+    said = _said(address, getattr(error, "message", "") or str(error))
+    if isinstance(error, AuthError | ConfigurationError):
+        return Refused(
+            f"{address} refused the login" if address.user else f"{address} wants a login",
+            because=said,
+            try_="check NEO4J_USERNAME and NEO4J_PASSWORD",
+        )
+    if isinstance(error, Neo4jError) and (error.code or "").endswith(_MISSING):
+        return Refused(
+            f"there is no database {address.database} at {address.uri}",
+            because=said,
+            try_="check NEO4J_DATABASE; outside the sandbox seedbed makes no databases",
+        )
+    if isinstance(error, Neo4jError) and _FORBIDDEN in (error.code or ""):
+        return Refused(
+            f"{address.user} has no access to {address}", because=said, try_="grant it, or log in as another"
+        )
+    return Unreachable(
+        f"{address} cannot be reached",
+        because=said,
+        try_="check NEO4J_URI, the network and its rules; +s in the URI means TLS, and has to be what is there",
+    )
+
+
+def _said(address: Address, text: str) -> str:
+    return " ".join(Redactor(address.secrets)(text).split())
+
+
+@contextmanager
+def in_words(doing: str) -> Iterator[None]:
+    """Turn what the server refused while `doing` something into the error that a person reads."""
+    try:
+        yield
+    except ServerError as error:
+        raise failed(doing, error) from None
+    except Gone as error:
+        raise Unreachable(
+            f"{doing} failed: the connection is gone", because=str(error), try_="run the same command again"
+        ) from None
+
+
+def failed(doing: str, error: ServerError) -> StepFailed:
+    return StepFailed(
+        f"{doing} failed: {error.message}",
+        because=error.code,
+        try_=error.try_ or "see what it says, and run it again",
+    )

@@ -1,0 +1,1 @@
+"""Text -> tokens -> statements -> sections and steps. Pure: no server is asked."""

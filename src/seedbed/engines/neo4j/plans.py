@@ -1,0 +1,215 @@
+"""What a plan that EXPLAIN returns shows: NEO201 and on. Pure: plans come as the driver's nested dicts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from seedbed.model.hazard import Hazard
+
+Plan = Mapping[str, Any]  # operatorType "AllNodesScan@neo4j", args {EstimatedRows, Details, …}, children
+
+_EVERYTHING = re.compile(r"(Partitioned)?(AllNodesScan|((Und|D)irected)?AllRelationshipsScan)")
+_SCAN = re.compile(
+    r"(Partitioned)?(Union|Intersection|Subtraction)?(Node\w*LabelScan\w*|NodeByLabelScan|AllNodesScan)"
+)
+_ONE_ROW = re.compile(
+    r"(Multi)?NodeUniqueIndexSeek|Node(ByElementId|ById)Seek|\w*RelationshipUniqueIndexSeek"
+)
+_WRITES = re.compile(
+    r"Create|Delete|DetachDelete|Merge|LockingMerge|MergeUniqueNode|Remove|Set|TransactionForeach"
+)
+_LABEL = re.compile(r"^\w*:(`(?:[^`]|``)+`|[^\s,)|]+)")
+
+
+class Bounds(Struct, frozen=True):
+    """From how many estimated rows on a plan is worth a word. `eager`: rows that are held at once.
+
+    `statements`: of a migration that are looked at.
+    """
+
+    rows: int = 100_000
+    eager: int = 10_000
+    statements: int = 500
+
+
+class Note(Struct, frozen=True):
+    """What the server says about a statement beside its plan: `kind` "DEPRECATION", "PERFORMANCE", …"""
+
+    kind: str
+    text: str
+
+
+class Explained(Struct, frozen=True):
+    """What EXPLAIN returns."""
+
+    plan: Plan
+    notes: tuple[Note, ...] = ()
+
+
+def explained(summary: Any) -> Explained:
+    """Return what the driver's summary of an EXPLAIN holds."""
+    notes = tuple(
+        Note(each.raw_classification or "", each.status_description)
+        for each in summary.gql_status_objects
+        if each.is_notification
+    )
+    return Explained(summary.plan or {}, notes)
+
+
+class Context(Struct, frozen=True):
+    """What is known about the statement: its line, whether it is one transaction, labels that get an index first."""
+
+    line: int
+    is_one_transaction: bool
+    indexed_before: Collection[str] = ()
+    bounds: Bounds = Bounds()
+
+
+def findings(found: Explained, context: Context) -> Iterator[Hazard]:
+    """Yield the hazards that a statement's plan shows, each kind once."""
+    operators = list(_operators(found.plan))
+    for hazard in (
+        _everything(operators, context.line),
+        _product(operators, context.line),
+        _scan_for_each_row(operators, context),
+        _rows(operators, context),
+        _eager(operators, context),
+        _deprecated(found.notes, context.line),
+    ):
+        if hazard is not None:
+            yield hazard
+
+
+def name_of(plan: Plan) -> str:
+    """Return the operator's name without its database: "AllNodesScan"."""
+    return str(plan.get("operatorType", "")).partition("@")[0]
+
+
+def rows_of(plan: Plan) -> float:
+    """Return how many rows the server expects from this operator."""
+    return float(plan.get("args", {}).get("EstimatedRows") or 0.0)
+
+
+def _operators(plan: Plan) -> Iterator[Plan]:
+    yield plan
+    for child in plan.get("children", ()):
+        yield from _operators(child)
+
+
+def _everything(operators: Sequence[Plan], line: int) -> Hazard | None:
+    scan = next((each for each in operators if _EVERYTHING.fullmatch(name_of(each))), None)
+    if scan is None:
+        return None
+    what = "node" if "Nodes" in name_of(scan) else "relationship"
+    is_change = any(_WRITES.match(name_of(each)) for each in operators)
+    return Hazard(
+        "NEO201",
+        f"it goes over every {what} of the database ({name_of(scan)}, about {round(rows_of(scan))})",
+        because="seedbed's own nodes are among them, and it changes what it finds"
+        if is_change and what == "node"
+        else "nothing says which ones are meant, so the more there is of anything, the longer it takes",
+        try_="give the pattern a label" if what == "node" else "give the pattern a type",
+        line=line,
+        refused=is_change and what == "node",
+    )
+
+
+def _product(operators: Sequence[Plan], line: int) -> Hazard | None:
+    """Report a cartesian product, unless one of its sides is at most one row."""
+    for each in operators:
+        if name_of(each) == "CartesianProduct" and not any(_is_one_row(side) for side in each["children"]):
+            return Hazard(
+                "NEO202",
+                f"it pairs everything with everything (CartesianProduct, about {round(rows_of(each))} rows)",
+                because="two patterns have nothing in common, and each row of one meets each row of the other",
+                try_="connect the patterns, or look one of them up by a property with a uniqueness constraint",
+                line=line,
+            )
+    return None
+
+
+def _is_one_row(plan: Plan) -> bool:
+    leaves = [each for each in _operators(plan) if not each.get("children")]
+    return all(_ONE_ROW.match(name_of(each)) for each in leaves)
+
+
+def _scan_for_each_row(operators: Sequence[Plan], context: Context) -> Hazard | None:
+    """Report a MERGE or a repeated MATCH that looks through all nodes of a label each time."""
+    parts = [(part, word) for word in ("MERGE", "MATCH") for part in _repeated(operators, word)]
+    for part, word in parts:
+        for scan in _operators(part):
+            label = _label(scan)
+            if _SCAN.fullmatch(name_of(scan)) and label not in context.indexed_before:
+                return Hazard(
+                    "NEO204",
+                    f"{word} looks through all nodes{f' of {label}' if label else ''} for each row",
+                    because="no index leads to the one that is meant, so rows times nodes are read"
+                    + ("; and two that MERGE at the same time make two nodes" if word == "MERGE" else ""),
+                    try_="a uniqueness constraint or an index on what is looked for, in a statement before it",
+                    line=context.line,
+                )
+    return None
+
+
+def _repeated(operators: Sequence[Plan], word: str) -> Iterator[Plan]:
+    """Yield the parts of a plan that a `word` does again for each row."""
+    for each in operators:
+        children = each.get("children", ())
+        if word == "MERGE" and name_of(each) in {"Merge", "LockingMerge"} and children:
+            yield children[0]
+        elif word == "MATCH" and name_of(each) == "Apply" and len(children) == 2 and rows_of(children[0]) > 1:
+            yield children[1]
+
+
+def _label(scan: Plan) -> str:
+    found = _LABEL.match(str(scan.get("args", {}).get("Details") or ""))
+    return found[1].strip("`").replace("``", "`") if found else ""
+
+
+def _rows(operators: Sequence[Plan], context: Context) -> Hazard | None:
+    most = max((rows_of(each) for each in operators if _WRITES.match(name_of(each))), default=0.0)
+    if not context.is_one_transaction or most <= context.bounds.rows:
+        return None
+    return Hazard(
+        "NEO203",
+        f"it is expected to change {round(most)} rows in one transaction",
+        because="all of them are locked and held in memory until it commits; out of memory, it undoes everything",
+        try_="a backfill: // seedbed: backfill=Label.key, which commits batches with their checkpoint",
+        line=context.line,
+    )
+
+
+def _eager(operators: Sequence[Plan], context: Context) -> Hazard | None:
+    for each in operators:
+        if name_of(each) == "Eager" and rows_of(each) > context.bounds.eager:
+            return Hazard(
+                "NEO205",
+                f"it reads about {round(rows_of(each))} rows before it changes the first (Eager)",
+                because=f"{_conflict(each)}, so all rows are held in memory",
+                try_="read and change different things, or split it in two statements",
+                line=context.line,
+            )
+    return None
+
+
+def _conflict(eager: Plan) -> str:
+    """Return why everything is read first: "read/set conflict for relationship type: TEACHES"."""
+    said = str(eager.get("args", {}).get("Details") or "").partition(" (Operator")[0]
+    return said or "what it changes might be what it still reads"
+
+
+def _deprecated(notes: Sequence[Note], line: int) -> Hazard | None:
+    found = [each.text for each in notes if each.kind == "DEPRECATION"]
+    if not found:
+        return None
+    return Hazard(
+        "NEO206",
+        found[0].removeprefix("warn: ").split("\n", 1)[0],
+        because="a later version of the server will refuse it, and this file will be run on that, too",
+        try_="write it the new way",
+        line=line,
+    )

@@ -1,0 +1,165 @@
+// Every query of seedbed's own. Each has a name and says what it does; parameters are named as in the code.
+
+// server: who answers
+CALL dbms.components() YIELD name, versions, edition
+WITH name, versions, edition WHERE name = 'Neo4j Kernel'
+RETURN versions[0] AS version, edition;
+
+// ── history ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// constraint: the one constraint under which all of ours lives; `key` is never null
+CREATE CONSTRAINT migrations_history_key IF NOT EXISTS
+FOR (n:migrations_history) REQUIRE n.key IS UNIQUE;
+
+// history: the identity and every revision
+MATCH (h:migrations_history)
+WHERE h.key = 'identity' OR h.key STARTS WITH 'revision:'
+RETURN properties(h) AS stored, h.applied_at.epochMillis AS applied_at;
+
+// stamp: who the target is, where nothing says so yet; returns what is there then
+MERGE (i:migrations_history {key: 'identity'})
+ON CREATE SET i += $identity, i.stamped_at = datetime.realtime()
+RETURN i.platform AS platform, i.database AS database, i.environment AS environment;
+
+// write: a revision as it stands; null takes a property away, what is not named stays
+MERGE (h:migrations_history {key: 'revision:' + $values.version})
+SET h += $values,
+    h.applied_at = CASE WHEN $applied_at IS NULL THEN datetime.realtime() ELSE datetime({epochMillis: $applied_at}) END;
+
+// forget: a revision is taken out
+MATCH (h:migrations_history {key: 'revision:' + $version})
+DELETE h;
+
+// audit: what somebody decided, never changed
+CREATE (a:migrations_history {
+  key: 'audit:' + toString(datetime.realtime()) + ':' + randomUUID(),
+  at: datetime.realtime(), actor: $actor, action: $action, version: $version, because: $because
+});
+
+// reverses: what undoes the schema steps of a revision, told from what there was before them
+MATCH (h:migrations_history {key: 'revision:' + $version})
+RETURN h.reverses AS reverses;
+
+// ── lease ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// Each of these is a statement and a transaction in one: a runner that is frozen in the middle of it holds no lock.
+// What follows the first SET is read under the lock that it took.
+
+// nodes: the lease that nobody has, and the fence
+MERGE (l:migrations_history {key: 'lease'}) ON CREATE SET l.token = 0
+MERGE (f:migrations_history {key: 'fence'}) ON CREATE SET f.token = 0;
+
+// look: who has the lease, by the server's clock
+MATCH (l:migrations_history {key: 'lease'})
+OPTIONAL MATCH (f:migrations_history {key: 'fence'})
+RETURN l.token AS token, l.holder AS holder, l.who AS who, l.since AS since, f.token AS fence,
+       l.expires - datetime.realtime().epochMillis AS left;
+
+// take: the lease, if it still is as it was seen, and free or expired
+MATCH (l:migrations_history {key: 'lease'})
+SET l.locked = true
+WITH l, datetime.realtime() AS now
+WHERE l.token = $seen AND (l.holder IS NULL OR l.expires <= now.epochMillis)
+SET l.token = $seen + 1, l.holder = $holder, l.who = $who, l.since = toString(datetime.truncate('second', now)),
+    l.seconds = $seconds, l.expires = now.epochMillis + toInteger(1000 * $seconds)
+RETURN l.token AS token;
+
+// beat: the holder is alive
+MATCH (l:migrations_history {key: 'lease'})
+SET l.locked = true
+WITH l
+WHERE l.token = $token AND l.holder = $holder
+SET l.expires = datetime.realtime().epochMillis + toInteger(1000 * $seconds)
+RETURN l.token AS token;
+
+// release: the lease is given back; its token stays
+MATCH (l:migrations_history {key: 'lease'})
+SET l.locked = true
+WITH l
+WHERE l.token = $token AND l.holder = $holder
+REMOVE l.holder, l.who, l.since, l.seconds, l.expires;
+
+// unlock: the lease is taken from its holder, with a line in the audit
+MATCH (l:migrations_history {key: 'lease'})
+SET l.locked = true
+WITH l
+WHERE l.token = $token AND l.holder = $holder
+SET l.token = $token + 1
+REMOVE l.holder, l.who, l.since, l.seconds, l.expires
+CREATE (a:migrations_history {
+  key: 'audit:' + toString(datetime.realtime()) + ':' + randomUUID(),
+  at: datetime.realtime(), actor: $actor, action: 'unlock', version: '', because: $because
+})
+RETURN l.token AS token;
+
+// raise_fence: no transaction under an older token gets through from now on; waits for one that is through already
+MATCH (f:migrations_history {key: 'fence'})
+SET f.locked = true
+WITH f
+SET f.token = CASE WHEN f.token < $token THEN $token ELSE f.token END
+REMOVE f.transaction
+RETURN f.token AS token;
+
+// pass_fence: the first statement of a transaction that writes; it holds the fence until it ends, and leaves its name
+MATCH (f:migrations_history {key: 'fence'})
+SET f.transaction = $transaction
+WITH f
+MATCH (l:migrations_history {key: 'lease'})
+RETURN f.token = $token AND l.token = $token AND l.holder = $holder AS ours;
+
+// show_lease: its last statement, and what a schema statement is let through by
+MATCH (f:migrations_history {key: 'fence'})
+MATCH (l:migrations_history {key: 'lease'})
+RETURN f.token = $token AND l.token = $token AND l.holder = $holder AS ours;
+
+// last_through: the name of the last transaction that got through; waits for one that is being committed
+MATCH (f:migrations_history {key: 'fence'})
+SET f.locked = true
+RETURN f.transaction AS transaction;
+
+// ── transactions on the server ─────────────────────────────────────────────────────────────────────────────────
+// One that was told to end stays in the list until its client says something; it holds no lock, and never commits.
+
+// others: transactions of runs other than `mark`
+SHOW TRANSACTIONS YIELD transactionId, database, metaData, elapsedTime, status
+WHERE database = $database AND NOT status STARTS WITH 'Terminated' AND metaData.seedbed IS NOT NULL AND metaData.seedbed <> $mark
+RETURN transactionId AS id, metaData.seedbed_who AS who, elapsedTime.milliseconds AS milliseconds;
+
+// work_of: what the runs `marks` do, records left out: those are short, and say what became of the work
+SHOW TRANSACTIONS YIELD transactionId, database, metaData, elapsedTime, status
+WHERE database = $database AND NOT status STARTS WITH 'Terminated' AND metaData.seedbed IN $marks AND metaData.seedbed_kind = 'work'
+RETURN transactionId AS id, metaData.seedbed_who AS who, elapsedTime.milliseconds AS milliseconds;
+
+// called: one transaction by its name
+SHOW TRANSACTIONS YIELD transactionId, database, metaData, elapsedTime, status
+WHERE database = $database AND NOT status STARTS WITH 'Terminated' AND metaData.seedbed_transaction = $transaction
+RETURN transactionId AS id, metaData.seedbed_who AS who, elapsedTime.milliseconds AS milliseconds;
+
+// end: by id; those that have ended already are told so
+TERMINATE TRANSACTIONS $ids;
+
+// ── backfills ──────────────────────────────────────────────────────────────────────────────────────────────────
+// `{match}` is MATCH (n:`Label`), or a pattern of relationships called n; `{key}` is n.`key`.
+
+// key_kinds: the kinds of values that the key has, and how many of each
+{match}
+RETURN valueType({key}) AS kind, count(*) AS count;
+
+// count: how many there are
+{match}
+RETURN count(*) AS count;
+
+// first_keys: those of the first batch, each once
+{match}
+WHERE {key} IS NOT NULL
+WITH DISTINCT {key} AS key ORDER BY key LIMIT $batch
+RETURN collect(key) AS keys;
+
+// next_keys: those of the next batch, each once
+{match}
+WHERE {key} > $after
+WITH DISTINCT {key} AS key ORDER BY key LIMIT $batch
+RETURN collect(key) AS keys;
+
+// checkpoint: where a backfill stands
+MATCH (h:migrations_history {key: 'revision:' + $version})
+SET h.checkpoint = $checkpoint;

@@ -1,0 +1,174 @@
+"""What the rows of a seed are: nodes of a label, or relationships between nodes that are there already. Pure.
+
+::
+
+    Tutor                         nodes of the label Tutor, found by the key that a constraint makes unique
+    Tutor:Person                  the same; each of them has the second label too
+    Tutor-TEACHES-Skill           relationships; `from.id` and `to.slug` are the columns that find their ends
+    (:Tutor)-[:TEACHES]->(:Skill) the same, where a file says `table=`
+
+A column may say its type, as neo4j-admin has it: `since:date`, `hours:int`, `languages:string[]`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from seedbed.errors import Location, SeedFileError
+from seedbed.model.seed import Rows
+
+OWN_LABEL = "migrations_history"
+FROM, TO = "from.", "to."
+_DASHED = re.compile(r"(?P<start>[^-()\[\]>]+)-(?P<kind>[^-()\[\]>]+)-(?P<end>[^-()\[\]>]+)")
+_DRAWN = re.compile(r"\(:(?P<start>[^()]+)\)-\[:(?P<kind>[^\[\]]+)\]->\(:(?P<end>[^()]+)\)")
+
+
+class Column(Struct, frozen=True):
+    """A column of the rows: the property it is for, its place in a row, and its type as written ("" for none)."""
+
+    name: str
+    at: int
+    type: str = ""
+
+
+class Place(Struct, frozen=True):
+    """Nodes of a label, found by `key`."""
+
+    label: str
+    key: tuple[Column, ...]
+
+
+class Nodes(Struct, frozen=True):
+    """Rows that are nodes: `place` finds each of them, `others` are the properties besides its key."""
+
+    place: Place
+    labels: tuple[str, ...]
+    others: tuple[Column, ...]
+
+    @property
+    def key(self) -> tuple[Column, ...]:
+        return self.place.key
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        return (self.place,)
+
+    def __str__(self) -> str:
+        return self.place.label
+
+
+class Relationships(Struct, frozen=True):
+    """Rows that are relationships of one type; `key` tells those between the same two nodes apart."""
+
+    start: Place
+    kind: str
+    end: Place
+    own_key: tuple[Column, ...]
+    others: tuple[Column, ...]
+
+    @property
+    def key(self) -> tuple[Column, ...]:
+        return (*self.start.key, *self.end.key, *self.own_key)
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        return (self.start, self.end)
+
+    def __str__(self) -> str:
+        return f"(:{self.start.label})-[:{self.kind}]->(:{self.end.label})"
+
+
+Shape = Nodes | Relationships
+
+
+def quoted(name: str) -> str:
+    """Return a label, type or property as Cypher takes it whatever it holds."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def shape_of(rows: Rows) -> Shape:
+    """Return what `rows` are. A node's key is empty where the file names none. Raises SeedFileError."""
+    columns = [_column(rows, at, text) for at, text in enumerate(rows.columns)]
+    named = frozenset(_split(each)[0] for each in rows.key)
+    if found := _DASHED.fullmatch(rows.table) or _DRAWN.fullmatch(rows.table):
+        return _relationships(rows, found, columns, named)
+    labels = rows.table.split(":")
+    _insist_on_labels(rows, labels)
+    return Nodes(
+        Place(labels[0], tuple(each for each in columns if each.name in named)),
+        tuple(labels[1:]),
+        tuple(each for each in columns if each.name not in named),
+    )
+
+
+def with_key(shape: Nodes, names: Sequence[str]) -> Nodes:
+    """Return `shape` with the columns called `names` as its key."""
+    columns = (*shape.key, *shape.others)
+    return Nodes(
+        Place(shape.place.label, tuple(each for each in columns if each.name in names)),
+        shape.labels,
+        tuple(each for each in columns if each.name not in names),
+    )
+
+
+def _relationships(
+    rows: Rows, found: re.Match[str], columns: Sequence[Column], named: frozenset[str]
+) -> Relationships:
+    _insist_on_labels(rows, [found["start"], found["end"]])
+    start, end = (tuple(_of_end(columns, prefix)) for prefix in (FROM, TO))
+    for key, prefix in ((start, FROM), (end, TO)):
+        if rows.rows and not key:
+            raise SeedFileError(
+                f"the relationships have no column {prefix}…",
+                because="each of them says by from.KEY and to.KEY between which nodes it is",
+                try_=f"a header like {FROM}id,{TO}id,since",
+                at=Location(rows.path),
+            )
+    own = [each for each in columns if not each.name.startswith((FROM, TO))]
+    return Relationships(
+        Place(found["start"], start),
+        found["kind"],
+        Place(found["end"], end),
+        tuple(each for each in own if each.name in named),
+        tuple(each for each in own if each.name not in named),
+    )
+
+
+def _of_end(columns: Sequence[Column], prefix: str) -> Iterator[Column]:
+    for each in columns:
+        if each.name.startswith(prefix):
+            yield Column(each.name.removeprefix(prefix), each.at, each.type)
+
+
+def _column(rows: Rows, at: int, text: str) -> Column:
+    name, type_ = _split(text)
+    if not name.removeprefix(FROM).removeprefix(TO):
+        raise SeedFileError(
+            f"column {text!r} names no property",
+            because="it reads name, or name:type",
+            at=Location(rows.path),
+        )
+    return Column(name, at, type_)
+
+
+def _split(text: str) -> tuple[str, str]:
+    name, _, type_ = text.partition(":")
+    return name, type_
+
+
+def _insist_on_labels(rows: Rows, labels: Sequence[str]) -> None:
+    if not all(labels):
+        raise SeedFileError(
+            f"{rows.table!r} names no label",
+            because="a table is Label, Label:Other or Label-TYPE-Label",
+            at=Location(rows.path),
+        )
+    if OWN_LABEL in labels:
+        raise SeedFileError(
+            f"{OWN_LABEL} is seedbed's own label",
+            because="no seed writes into the history",
+            at=Location(rows.path),
+        )

@@ -1,0 +1,173 @@
+"""The constraints and indexes that a database has, and its canonical schema.
+
+Left out of the schema: what is data (labels, types and properties that merely occur), which index provider an index
+got, how far an index is, the index behind a constraint, and seedbed's own constraint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Any
+
+from msgspec import Struct
+
+from seedbed.engines.neo4j.connection import Run
+from seedbed.engines.neo4j.parsing.lexer import scan
+from seedbed.engines.neo4j.schema.commands import Command, Entity, Kind, Noun, Subject
+from seedbed.engines.neo4j.statements import OWN_CONSTRAINT
+
+ONLINE, FAILED = "ONLINE", "FAILED"
+_CONSTRAINTS = "SHOW CONSTRAINTS YIELD *"  # which columns there are depends on the version
+_INDEXES = (
+    "SHOW INDEXES YIELD name, type, entityType, labelsOrTypes, properties, owningConstraint, options,"
+    " createStatement, state, populationPercent, failureMessage"
+)
+_NEWER = "CYPHER 25 "  # what the older language cannot say has no statement in it
+_CONSTRAINT_KINDS = (Kind.UNIQUENESS, Kind.KEY, Kind.EXISTENCE, Kind.TYPE)
+
+
+class Thing(Struct, frozen=True):
+    """A constraint or an index. `owner`: the constraint that an index belongs to, "" of one that stands alone.
+
+    `definition` makes it again, "" where the server cannot say how. `percent`, `state` and `failure` are an index's.
+    """
+
+    noun: Noun
+    name: str
+    subject: Subject
+    definition: str = ""
+    owner: str = ""
+    state: str = ONLINE
+    percent: float = 100.0
+    failure: str = ""
+
+
+class Catalogue(Struct, frozen=True):
+    """All constraints and indexes but seedbed's own, by name; those behind constraints too."""
+
+    constraints: Mapping[str, Thing]
+    indexes: Mapping[str, Thing]
+
+    def find(self, noun: Noun, name: str) -> Thing | None:
+        return (self.constraints if noun is Noun.CONSTRAINT else self.indexes).get(name)
+
+    def like(self, noun: Noun, subject: Subject) -> Thing | None:
+        """Return what is about the same as `subject`, whatever its name is."""
+        things = self.constraints if noun is Noun.CONSTRAINT else self.indexes
+        return next((each for each in things.values() if same(each.subject, subject)), None)
+
+    def lines(self) -> tuple[str, ...]:
+        """Return the canonical schema: for each, in one line, what would make it; sorted."""
+        things = [*self.constraints.values(), *(each for each in self.indexes.values() if not each.owner)]
+        return tuple(sorted(_line(each) for each in things))
+
+    def digest(self) -> str:
+        """Return the hex SHA-256 of the canonical schema."""
+        return sha256("\n".join(self.lines()).encode()).hexdigest()
+
+
+def read_catalogue(run: Run) -> Catalogue:
+    """Return what the database that `run` asks has now."""
+    constraints, indexes = _rows(run, _CONSTRAINTS), _rows(run, _INDEXES)
+    return Catalogue(
+        _by_name(_constraint(each) for each in constraints), _by_name(_index(each) for each in indexes)
+    )
+
+
+def same(one: Subject, other: Subject) -> bool:
+    """Return whether Neo4j would call the second of them the same as the first."""
+    return (one.kind, one.entity, one.labels, one.properties) == (
+        other.kind,
+        other.entity,
+        other.labels,
+        other.properties,
+    )
+
+
+def does_nothing(command: Command, catalogue: Catalogue) -> bool:
+    """Return whether `command` would leave what `catalogue` shows as it is, since it says IF."""
+    if not command.is_guarded:
+        return False
+    there = catalogue.find(command.noun, command.name)
+    if command.subject is None:
+        return there is None
+    return there is not None or catalogue.like(command.noun, command.subject) is not None
+
+
+def quoted(name: str) -> str:
+    """Return `name` as Cypher wants it in backticks."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _rows(run: Run, statement: str) -> list[dict[str, Any]]:
+    rows = run(statement, {})
+    if all(each["createStatement"] for each in rows):
+        return rows
+    newer = run(_NEWER + statement, {})
+    for each in newer:
+        each["createStatement"] = _NEWER + (each["createStatement"] or "")
+    by_name = {each["name"]: each for each in newer}
+    return [each if each["createStatement"] else by_name.get(each["name"], each) for each in rows]
+
+
+def _by_name(things: Iterable[Thing]) -> dict[str, Thing]:
+    return {each.name: each for each in things if each.name != OWN_CONSTRAINT}
+
+
+def _constraint(row: Mapping[str, Any]) -> Thing:
+    kind = next(each for each in _CONSTRAINT_KINDS if each.value in row["type"])
+    return Thing(
+        Noun.CONSTRAINT, row["name"], _subject(row, kind, row.get("propertyType") or ""), _definition(row)
+    )
+
+
+def _index(row: Mapping[str, Any]) -> Thing:
+    return Thing(
+        Noun.INDEX,
+        row["name"],
+        _subject(row, Kind(row["type"])),
+        _definition(row),
+        row["owningConstraint"] or "",
+        row["state"],
+        float(row["populationPercent"] or 0.0),
+        row["failureMessage"] or "",
+    )
+
+
+def _subject(row: Mapping[str, Any], kind: Kind, property_type: str = "") -> Subject:
+    return Subject(
+        kind,
+        Entity(row["entityType"]),
+        tuple(sorted(row["labelsOrTypes"] or ())),
+        tuple(row["properties"] or ()),
+        property_type,
+    )
+
+
+def _definition(row: Mapping[str, Any]) -> str:
+    """Return the statement that makes it, its configuration in the order of the names."""
+    statement = row["createStatement"] or ""
+    end = next((each.start for each in scan(statement) if each.says("OPTIONS") and not each.depth), None)
+    config = (row["options"] or {}).get("indexConfig") or {}
+    if end is None or not config:
+        return statement
+    settings = ", ".join(f"{quoted(key)}: {_literal(config[key])}" for key in sorted(config))
+    return f"{statement[:end]}OPTIONS {{indexConfig: {{{settings}}}}}"
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_literal, value)) + "]"
+    return str(value)
+
+
+def _line(thing: Thing) -> str:
+    said = thing.definition.removeprefix(_NEWER)
+    if not said:
+        said = f"{thing.noun} {quoted(thing.name)} {thing.subject.kind} {thing.subject}"
+    return said.replace("\n", "\\n")

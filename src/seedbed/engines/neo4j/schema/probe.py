@@ -1,0 +1,20 @@
+"""Whether a schema statement that nobody saw the end of took effect: the catalogue proves it."""
+
+from __future__ import annotations
+
+from seedbed.engines.neo4j.schema.catalogue import Catalogue, does_nothing, same
+from seedbed.engines.neo4j.schema.commands import Command
+
+
+def took_effect(command: Command, now: Catalogue) -> bool:
+    """Return whether the database, as it is `now`, is as `command` leaves it; if not, it may be run again.
+
+    A name that belongs to something else is no effect: run again, the server says so. One statement is one
+    transaction of Neo4j, so there is nothing between done and not done; an index may still have to be filled.
+    """
+    there = now.find(command.noun, command.name)
+    if command.subject is None:
+        return there is None
+    if there is not None and same(there.subject, command.subject):
+        return True
+    return does_nothing(command, now)

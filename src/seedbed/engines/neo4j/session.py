@@ -1,0 +1,97 @@
+"""A session on a Neo4j target: reading, and taking the lease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from seedbed.engines.base import Progress
+from seedbed.engines.neo4j import history
+from seedbed.engines.neo4j.address import Address
+from seedbed.engines.neo4j.connection import Server
+from seedbed.engines.neo4j.messages import in_words
+from seedbed.engines.neo4j.place import Place
+from seedbed.model.hazard import Hazard
+from seedbed.model.history import History, Owner
+from seedbed.model.migration import Migration
+
+if TYPE_CHECKING:
+    from seedbed.engines.neo4j.lease import Neo4jLease
+    from seedbed.model.event import Listener
+    from seedbed.model.target import Target
+
+
+@contextmanager
+def connect(target: Target) -> Iterator[Neo4jSession]:
+    """Open a session on `target`. Raises Unreachable; Refused for a login or a database that is not there."""
+    address = cast(Address, target.address)
+    with closing(Server(address)) as server:
+        server.open()
+        place = Place(
+            target=target.id,
+            address=address,
+            server=server,
+            environment=target.environment.name,
+            directory=target.database.directory,
+        )
+        yield Neo4jSession(place)
+
+
+class Neo4jSession:
+    """A few connections, each opened when it is needed; a lease keeps itself alive over one of its own."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    @property
+    def server(self) -> str:
+        return f"Neo4j {self.place.server.version} {self.place.server.edition.capitalize()}"
+
+    def history(self) -> History:
+        with in_words(f"reading the history of {self.place.target}"):
+            return history.read(self.place)
+
+    def interrupt(self) -> None:
+        """End what is running on the server: its transaction rolls back. What comes next does not begin."""
+        self.place.server.interrupt()
+
+    def lease(self, owner: Owner, *, wait: float, listener: Listener) -> AbstractContextManager[Neo4jLease]:
+        return self._lease(owner, wait, listener)
+
+    @contextmanager
+    def _lease(self, owner: Owner, wait: float, listener: Listener) -> Iterator[Neo4jLease]:
+        from seedbed.engines.neo4j import leasing
+        from seedbed.engines.neo4j.lease import Neo4jLease
+
+        self.history()  # a format that is not ours is refused before anything is touched
+        with leasing.lease(self.place, owner, wait=wait, listener=listener) as grip:
+            yield Neo4jLease(self.place, grip, listener)
+
+    def unlock(self, *, actor: str) -> str:
+        """End the lease of whoever holds it, and its transactions, audited; return who that was."""
+        from seedbed.engines.neo4j import leasing
+
+        return leasing.unlock(self.place, actor=actor)
+
+    def schema(self) -> Sequence[str]:
+        """Return constraints and indexes, one line each, sorted; seedbed's own left out."""
+        from seedbed.engines.neo4j.schema.catalogue import read_catalogue
+
+        with in_words(f"reading the schema of {self.place.target}"):
+            return read_catalogue(self.place.run).lines()
+
+    def examine(self, migrations: Sequence[Migration]) -> Mapping[str, Sequence[Hazard]]:
+        """Return, by version, the hazards that the server's own plans of the statements show."""
+        from seedbed.engines.neo4j.examine import examine
+
+        with in_words(f"examining the migrations of {self.place.target}"):
+            return examine(self.place.server, migrations)
+
+    def dump(self, file: Path) -> Iterator[Progress]:
+        """Write the graph to `file`. Raises Refused for more than a dump is for."""
+        from seedbed.engines.neo4j.dump import dump
+
+        with in_words(f"dumping {self.place.target}"):
+            yield from dump(self.place, file)

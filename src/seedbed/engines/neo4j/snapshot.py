@@ -1,0 +1,99 @@
+"""The hook that makes a copy of the database before a contract step: a command of the platform's own.
+
+Neo4j Community copies a database only when it is stopped, and how it lies on a disk or in a cloud nobody here knows.
+So the manifest names a command; what it prints last is what the copy is called, and the history keeps that.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from seedbed.engines.neo4j.connection import interrupted
+from seedbed.errors import Refused
+from seedbed.model.secret import Redactor
+
+if TYPE_CHECKING:
+    from seedbed.engines.neo4j.place import Place
+    from seedbed.model.migration import Migration
+
+_LONGEST = 500  # characters of a name
+_LOOK = 0.1  # seconds between two looks whether we were interrupted
+_SAID = 5  # lines of its complaint that are told
+
+
+def take(command: Sequence[str], place: Place, migration: Migration) -> str:
+    """Run `command` in the database's directory and return what it calls the copy.
+
+    It is given SEEDBED_DATABASE, SEEDBED_ENVIRONMENT and SEEDBED_MIGRATION besides the environment that seedbed has;
+    no secret stands in its arguments. Raises Refused where it fails or names nothing, Interrupted.
+    """
+    code, said, complaint = _run(command, place, migration)
+    redact = Redactor(place.address.secrets)
+    if code:
+        last = complaint.strip().splitlines()[-_SAID:]
+        raise _failed(
+            place, migration, redact(" / ".join(last)) or f"{command[0]} ended with {code} and said nothing"
+        )
+    name = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "")
+    if not name or len(name) > _LONGEST or not name.isprintable():
+        raise _failed(place, migration, f"{command[0]} is to print what the copy is called, as its last line")
+    return redact(name)
+
+
+def _run(command: Sequence[str], place: Place, migration: Migration) -> tuple[int, str, str]:
+    try:
+        process = subprocess.Popen(
+            list(command),
+            cwd=place.directory,
+            env={**os.environ, **_facts(place, migration)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # so that all of it can be ended
+        )
+    except OSError as wrong:
+        raise _failed(
+            place, migration, f"{command[0]} cannot be run: {wrong.strerror or type(wrong).__name__}"
+        ) from None
+    with process:
+        while True:
+            try:
+                said, complaint = process.communicate(timeout=_LOOK)
+            except subprocess.TimeoutExpired:
+                if not place.server.is_interrupted:
+                    continue
+                _end(process)
+                raise interrupted(f"the snapshot before {migration.label}") from None
+            except BaseException:
+                _end(process)
+                raise
+            return process.returncode, said, complaint
+
+
+def _facts(place: Place, migration: Migration) -> Mapping[str, str]:
+    return {
+        "SEEDBED_DATABASE": place.target,
+        "SEEDBED_ENVIRONMENT": place.environment,
+        "SEEDBED_MIGRATION": migration.label,
+    }
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _failed(place: Place, migration: Migration, because: str) -> Refused:
+    return Refused(
+        f"there is no snapshot of {place.target} before {migration.label}",
+        because=because,
+        try_="mend the command that `snapshot` in the manifest names; nothing of the migration was done",
+    )

@@ -1,0 +1,174 @@
+"""Neo4j keeps the contract, on a real server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import neo4j
+import pytest
+
+pytest.register_assert_rewrite("seedbed.testing")
+
+from seedbed.testing import (  # noqa: E402
+    EngineContract,
+    ExpiryContract,
+    ResetContract,
+    SchemaContract,
+    ScriptContract,
+    UnlockContract,
+)
+from tests.servers import Pool  # noqa: E402
+
+WAIT = "CREATE (d:Door) DELETE d"  # waits for whoever changes the schema of :Door, and leaves nothing
+OUTSIDE = {"outside": "contract harness"}
+
+
+class Inside:
+    """A transaction that makes an index on :Door and does not end: what touches a door waits for it."""
+
+    def __init__(self, driver: neo4j.Driver) -> None:
+        self._driver = driver
+
+    def wait_until_inside(self, timeout: float) -> bool:
+        until = time.monotonic() + timeout
+        while not self._is_inside():
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def _is_inside(self) -> bool:
+        found = self._driver.execute_query(
+            "SHOW TRANSACTIONS YIELD status, metaData WHERE status STARTS WITH 'Blocked' AND metaData.outside IS NULL"
+        )
+        return bool(found.records)
+
+
+class Neo4jHarness:
+    """Things are constraints, which schema statements make, and nodes of :Thing, which data statements make."""
+
+    entry_point = "seedbed.engines.neo4j:engine"
+    suffix = ".cypher"
+    script_suffix = ".cypher"
+    comment = "//"
+    options: Mapping[str, Any] = {"lease_seconds": 3}
+    leaves_work = (
+        False  # the server ends a transaction when it sees its connection gone, before anybody else or after
+    )
+
+    def __init__(self, pool: Pool, borrowed: ExitStack) -> None:
+        self._pool = pool
+        self._borrowed = borrowed
+
+    def facts(self) -> Mapping[str, str]:
+        return self._borrowed.enter_context(self._pool.borrowed())
+
+    def nowhere(self) -> Mapping[str, str]:
+        return {"uri": "bolt://127.0.0.1:9"}
+
+    def creates(self, thing: str) -> str:
+        up = f"CREATE CONSTRAINT {thing} FOR (n:{thing}) REQUIRE n.id IS UNIQUE"
+        return f"// migrate:up\n{up};\n\n// migrate:down\nDROP CONSTRAINT {thing};\n"
+
+    def adds(self, table: str) -> str:
+        return f"// migrate:up\nCREATE (:{table} {{id: toInteger(rand() * 1e15), name: 'one more'}});\n"
+
+    def fails(self, thing: str) -> str:
+        return f"// migrate:up\n{_makes(thing)};\nRETURN 1 / 0;\n"
+
+    def waits(self, thing: str) -> str:
+        return f"// migrate:up\n{_makes(thing)};\n{WAIT};\n"
+
+    def probeable(self, thing: str, on: str) -> str:
+        up = f"CREATE CONSTRAINT {thing} FOR (d:Door) REQUIRE d.{thing} IS UNIQUE"
+        return f"// migrate:up\n{up};\n\n// migrate:down\nDROP CONSTRAINT {thing};\n"
+
+    def unprovable(self, thing: str) -> str:
+        return f"// migrate:up\n{_in_transactions(_makes(thing))};\n"
+
+    def repeatable(self, table: str) -> str:
+        merge = f"MERGE (n:{table} {{id: 1}}) ON CREATE SET n.name = 'again'"
+        fact = '// seedbed: repeatable because "it merges"'
+        return f"{fact}\n// migrate:up\n{_in_transactions(merge)};\n"
+
+    def backfill(self, table: str, batch: int) -> str:
+        changes = (
+            f"UNWIND $keys AS key MATCH (n:{table} {{id: key}}) SET n.visits = coalesce(n.visits, 0) + 1"
+        )
+        return f"// seedbed: backfill={table}.id batch={batch}\n// migrate:up\n{changes};\n"
+
+    def script(self, table: str) -> str:
+        return f"MERGE (n:{table} {{id: 7}}) ON CREATE SET n.name = 'seven';\n"
+
+    def made(self, facts: Mapping[str, str]) -> Collection[str]:
+        constraints = "SHOW CONSTRAINTS YIELD name WHERE name <> 'migrations_history_key' RETURN name"
+        rows = [*_ask(facts, constraints), *_ask(facts, "MATCH (t:Thing) RETURN t.name AS name")]
+        return [row["name"] for row in rows]
+
+    def rows(self, facts: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
+        found = _ask(facts, f"MATCH (n:{table}) RETURN properties(n) AS row")
+        return [{"visits": 0, **each["row"]} for each in found]
+
+    def audit(self, facts: Mapping[str, str]) -> Sequence[str]:
+        query = "MATCH (a:migrations_history) WHERE a.key STARTS WITH 'audit:' RETURN properties(a) AS line ORDER BY a.key"
+        return [str(each["line"]) for each in _ask(facts, query)]
+
+    @contextmanager
+    def hold(self, facts: Mapping[str, str]) -> Iterator[Inside]:
+        with _driver(facts) as driver, driver.session() as session:
+            holder = session.begin_transaction(metadata=OUTSIDE)
+            holder.run("CREATE INDEX closed FOR (d:Door) ON (d.closed)").consume()
+            try:
+                yield Inside(driver)
+            finally:
+                holder.rollback()
+
+    def break_lease(self, facts: Mapping[str, str]) -> None:
+        _ask(facts, "MATCH (l:migrations_history {key: 'lease'}) SET l.token = l.token + 1 REMOVE l.holder")
+
+    def age_history(self, facts: Mapping[str, str]) -> None:
+        _ask(facts, "MATCH (i:migrations_history {key: 'identity'}) SET i.format = i.format + 1")
+
+
+def _makes(thing: str) -> str:
+    return f"CREATE (:Thing {{name: '{thing}'}})"
+
+
+def _in_transactions(statement: str) -> str:
+    return f"UNWIND [1] AS one CALL (one) {{ CREATE (d:Door) DELETE d WITH one {statement} }} IN TRANSACTIONS OF 1 ROW"
+
+
+def _driver(facts: Mapping[str, str]) -> neo4j.Driver:
+    return neo4j.GraphDatabase.driver(facts["uri"], auth=None, notifications_min_severity="OFF")
+
+
+def _ask(facts: Mapping[str, str], query: str) -> list[dict[str, Any]]:
+    with _driver(facts) as driver:
+        return [record.data() for record in driver.execute_query(query).records]
+
+
+@pytest.fixture
+def harness(neo4j_servers: Pool) -> Iterator[Neo4jHarness]:
+    with ExitStack() as borrowed:
+        yield Neo4jHarness(neo4j_servers, borrowed)
+
+
+class TestNeo4j(EngineContract): ...
+
+
+class TestNeo4jLeasesExpire(ExpiryContract): ...
+
+
+class TestNeo4jResets(ResetContract): ...
+
+
+class TestNeo4jDescribesItself(SchemaContract): ...
+
+
+class TestNeo4jRunsScripts(ScriptContract): ...
+
+
+class TestNeo4jUnlocks(UnlockContract): ...

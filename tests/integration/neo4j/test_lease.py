@@ -1,0 +1,261 @@
+"""The lease on a real server: its clock, its fence, and connections that break."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import neo4j
+import pytest
+
+from seedbed.engines.neo4j.connection import Ask, Transaction
+from seedbed.engines.neo4j.lease import Neo4jLease
+from seedbed.engines.neo4j.messages import Gone, ServerError
+from seedbed.errors import Busy, Interrupted, LeaseLost
+from seedbed.model.event import Event, LeaseAwaited, Retrying, TakenOver
+from tests.graphs import Graph, graph
+from tests.servers import Facts
+
+MADE = "MATCH (n:Made) RETURN count(n) AS count"
+
+
+def expire(here: Graph) -> None:
+    """Make the lease run out, by the server's own clock."""
+    here.do("MATCH (l:migrations_history {key: 'lease'}) SET l.expires = datetime.realtime().epochMillis - 1")
+
+
+def makes(ask: Ask) -> None:
+    ask("CREATE (:Made)", None)
+
+
+def made(here: Graph) -> int:
+    return int(here.ask(MADE)[0]["count"])
+
+
+def test_a_long_transaction_does_not_hold_up_the_heartbeat(neo4j_facts: Facts) -> None:
+    here = graph(neo4j_facts, lease_seconds=2)
+
+    def works_for_long(ask: Ask) -> None:
+        makes(ask)
+        time.sleep(2.4)
+
+    with here.lease() as lease:
+        lease.writing(works_for_long)
+        with pytest.raises(Busy), here.lease(wait=0):
+            pass
+    assert made(here) == 1
+
+
+def test_a_lease_expires_by_the_clock_of_the_server(neo4j_facts: Facts) -> None:
+    here = graph(neo4j_facts, lease_seconds=60)
+    told: list[Event] = []
+    with here.lease() as former:
+        expire(here)
+        with here.lease(wait=0, told=told):
+            with pytest.raises(LeaseLost):
+                former.writing(makes)
+            with pytest.raises(LeaseLost):
+                former.alter("CREATE INDEX made FOR (n:Made) ON (n.id)")
+    assert [type(each) for each in told] == [TakenOver]
+    assert made(here) == 0
+    assert not here.ask("SHOW INDEXES YIELD name WHERE name = 'made'")
+
+
+def test_the_token_only_grows_and_stays_where_it_is(neo4j_facts: Facts) -> None:
+    here = graph(neo4j_facts)
+    tokens = []
+    for _ in range(3):
+        with here.lease() as lease:
+            tokens.append(lease.grip.token)
+    stored = here.ask("MATCH (n:migrations_history) RETURN n.key AS key, n.token AS token ORDER BY key")
+    assert tokens == [1, 2, 3]
+    assert stored == [{"key": "fence", "token": 3}, {"key": "lease", "token": 3}]
+
+
+def test_all_of_ours_lies_under_one_label_and_one_constraint(neo4j_facts: Facts) -> None:
+    here = graph(neo4j_facts)
+    here.apply("// migrate:up\nCREATE (:Made);\n")
+    labels = here.ask("MATCH (n) WHERE NOT n:Made RETURN DISTINCT labels(n) AS labels")
+    assert labels == [{"labels": ["migrations_history"]}]
+    assert not here.ask("MATCH (n:migrations_history) WHERE n.key IS NULL RETURN n")
+    constraints = here.ask("SHOW CONSTRAINTS YIELD name, type, properties")
+    assert [(each["name"], each["properties"]) for each in constraints] == [
+        ("migrations_history_key", ["key"])
+    ]
+
+
+def test_whoever_waits_is_told_whom_for(neo4j_facts: Facts) -> None:
+    here = graph(neo4j_facts)
+    told: list[Event] = []
+    with here.lease(), pytest.raises(Busy, match="another run holds"), here.lease(wait=0.1, told=told):
+        pass
+    assert [each.holder.split(" (since ")[0] for each in told if isinstance(each, LeaseAwaited)] == ["test"]
+
+
+def test_unlocking_ends_what_the_holder_has_open_and_is_audited(neo4j_facts: Facts) -> None:
+    here = graph(neo4j_facts)
+
+    def is_unlocked_meanwhile(ask: Ask) -> None:
+        makes(ask)
+        with here.session() as session:
+            assert session.unlock(actor="eve@desk").startswith("test (since ")
+        makes(ask)
+
+    with here.lease() as lease, pytest.raises(LeaseLost):
+        lease.writing(is_unlocked_meanwhile)
+    assert made(here) == 0
+    audit = "MATCH (a:migrations_history) WHERE a.key STARTS WITH 'audit:' RETURN a.actor AS actor, a.action AS action"
+    assert here.ask(audit) == [{"actor": "eve@desk", "action": "unlock"}]
+
+
+# what a server that gives way, and a connection that breaks, do to a transaction
+
+
+def test_what_gives_way_is_tried_again_and_told(neo4j_facts: Facts) -> None:
+    here, tries = graph(neo4j_facts), 0
+    told: list[Event] = []
+
+    def gives_way_once(ask: Ask) -> int:
+        nonlocal tries
+        tries += 1
+        makes(ask)
+        if tries == 1:
+            raise ServerError("Neo.TransientError.Transaction.DeadlockDetected", "a lock", is_transient=True)
+        return tries
+
+    with here.lease(told=told) as lease:
+        assert lease.writing(gives_way_once, version="7") == 2
+    assert made(here) == 1
+    assert [each.version for each in told if isinstance(each, Retrying)] == ["7"]
+
+
+def test_what_does_not_pass_is_not_tried_again(neo4j_facts: Facts) -> None:
+    here = graph(neo4j_facts)
+
+    def fails(ask: Ask) -> None:
+        makes(ask)
+        ask("RETURN 1 / 0", None)
+
+    with here.lease() as lease:
+        with pytest.raises(ServerError, match="by zero"):
+            lease.writing(fails)
+        lease.writing(makes)
+    assert made(here) == 1
+
+
+def kill_connections(here: Graph) -> None:
+    """Kill the connection of every transaction of ours, as an operator does."""
+    ours = "SHOW TRANSACTIONS YIELD metaData, connectionId AS id WHERE metaData.seedbed IS NOT NULL RETURN id"
+    for each in here.ask(ours):
+        here.do(f"CALL dbms.killConnection('{each['id']}')")
+
+
+def test_a_connection_that_breaks_is_made_again_and_the_work_is_done_once(neo4j_facts: Facts) -> None:
+    here, tries = graph(neo4j_facts), 0
+
+    def breaks_once(ask: Ask) -> None:
+        nonlocal tries
+        tries += 1
+        makes(ask)
+        if tries == 1:
+            kill_connections(here)
+            makes(ask)
+
+    with here.lease() as lease:
+        lease.writing(breaks_once)
+    assert (made(here), tries) == (1, 2)
+
+
+def test_a_commit_that_the_server_does_not_confirm_is_none(neo4j_facts: Facts) -> None:
+    """The driver takes it for one: on a connection that was killed, the server ignores what comes."""
+    here = graph(neo4j_facts)
+    with here.session() as session:
+        server = session.place.server
+        with server.transaction({"seedbed": "test"}) as transaction:
+            makes(transaction.ask)
+            kill_connections(here)
+            time.sleep(0.2)
+            with pytest.raises(Gone) as caught:
+                transaction.commit()
+    assert caught.value.in_commit
+    assert made(here) == 0
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_the_end_of_a_commit_whose_answer_got_lost_is_found_out(
+    neo4j_facts: Facts, monkeypatch: pytest.MonkeyPatch, is_committed: bool
+) -> None:
+    here, commits, real = graph(neo4j_facts), 0, Transaction.commit
+
+    def answer_is_lost(transaction: Transaction) -> None:
+        nonlocal commits
+        commits += 1
+        if commits > 1 or is_committed:
+            real(transaction)
+        if commits == 1:
+            raise Gone("no data", in_commit=True)
+
+    with here.lease() as lease:
+        monkeypatch.setattr(Transaction, "commit", answer_is_lost)
+        lease.writing(makes)
+    assert made(here) == 1
+    assert commits == (1 if is_committed else 2)
+
+
+def test_without_an_answer_the_lease_is_given_up_in_time(
+    neo4j_facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = graph(neo4j_facts, lease_seconds=2)
+
+    def is_cut_off(*_: Any, **__: Any) -> Any:
+        raise Gone("no route to host")
+
+    with here.lease() as lease:
+        server = lease.place.server
+        with monkeypatch.context() as cut:
+            for name in ("ask", "tell", "transaction"):
+                cut.setattr(server, name, is_cut_off)
+            with pytest.raises(LeaseLost, match="could not be renewed"):
+                lease.writing(makes)
+    assert made(here) == 0
+
+
+BEGINNINGS: dict[str, Callable[[Neo4jLease], object]] = {
+    "data": lambda lease: lease.writing(makes),
+    "schema": lambda lease: lease.alter("CREATE INDEX made FOR (n:Made) ON (n.id)"),
+    "in transactions": lambda lease: lease.in_transactions(
+        "UNWIND [1] AS n CALL (n) { CREATE (:Made) } IN TRANSACTIONS"
+    ),
+}
+
+
+@pytest.mark.parametrize("begin", BEGINNINGS.values(), ids=BEGINNINGS)
+def test_an_interrupted_run_begins_nothing_more(
+    neo4j_facts: Facts, begin: Callable[[Neo4jLease], object]
+) -> None:
+    here = graph(neo4j_facts)
+    with here.lease() as lease:
+        lease.place.server.interrupt()
+        with pytest.raises(Interrupted):
+            begin(lease)
+    assert made(here) == 0
+    with here.lease(wait=0):
+        pass
+
+
+def test_what_stays_of_a_lease_is_no_connection(neo4j_facts: Facts) -> None:
+    here = graph(neo4j_facts)
+    before = connections(here)
+    with here.lease() as lease:
+        assert isinstance(lease, Neo4jLease)
+        lease.writing(makes)
+    assert connections(here) == before
+
+
+def connections(here: Graph) -> int:
+    with neo4j.GraphDatabase.driver(here.facts["uri"], auth=None) as driver:
+        found = driver.execute_query(
+            "CALL dbms.listConnections() YIELD userAgent WHERE userAgent = 'seedbed' RETURN 1"
+        )
+        return len(found.records)

@@ -1,0 +1,69 @@
+"""An index is waited for until it can be used, and one that cannot be filled is no success."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from seedbed.engines.neo4j.address import address
+from seedbed.engines.neo4j.connection import Server
+from seedbed.engines.neo4j.schema.catalogue import read_catalogue
+from seedbed.engines.neo4j.schema.commands import command_of
+from seedbed.engines.neo4j.schema.online import Building, wait_online
+from seedbed.errors import StepFailed
+from tests.servers import Facts
+
+INDEX = "CREATE INDEX by_text FOR (n:Note) ON (n.text)"
+
+
+@pytest.fixture
+def server(neo4j_facts: Facts) -> Iterator[Server]:
+    made = Server(address(neo4j_facts, None))
+    made.open()
+    yield made
+    made.close()
+
+
+def waited(server: Server, statement: str, undone: list[str]) -> list[Building]:
+    looks = wait_online(
+        server.run, command_of(statement), sleep=time.sleep, undo=lambda: undone.append("undone")
+    )
+    return list(looks)
+
+
+def test_after_waiting_the_index_is_online(server: Server) -> None:
+    server.tell("UNWIND range(1, 5000) AS i CREATE (:Note {text: 'note ' + i})")
+    server.tell(INDEX)
+    undone: list[str] = []
+    looks = waited(server, INDEX, undone)
+    assert all(0 <= each.percent <= 100 and each.name == "by_text" for each in looks)
+    assert read_catalogue(server.run).indexes["by_text"].state == "ONLINE"
+    assert undone == []
+
+
+def test_an_index_of_another_name_that_stands_in_for_it_is_waited_for_too(server: Server) -> None:
+    server.tell("UNWIND range(1, 5000) AS i CREATE (:Note {text: 'note ' + i})")
+    server.tell(INDEX)
+    again = "CREATE INDEX another IF NOT EXISTS FOR (n:Note) ON (n.text)"
+    server.tell(again)
+    waited(server, again, [])
+    assert read_catalogue(server.run).indexes["by_text"].state == "ONLINE"
+
+
+def test_an_index_that_cannot_be_filled_is_undone_and_the_reason_told(server: Server) -> None:
+    server.tell("CREATE (:Note {text: reduce(all = '', i IN range(1, 10000) | all + 'x')})")
+    server.tell(INDEX)
+    undone: list[str] = []
+    with pytest.raises(StepFailed, match="by_text cannot be filled") as caught:
+        waited(server, INDEX, undone)
+    assert undone == ["undone"]
+    assert "too large" in caught.value.because
+
+
+def test_there_is_nothing_to_wait_for_after_a_drop_or_a_constraint(server: Server) -> None:
+    unique = "CREATE CONSTRAINT note FOR (n:Note) REQUIRE n.id IS UNIQUE"
+    server.tell(unique)
+    assert waited(server, unique, []) == []
+    assert waited(server, "DROP INDEX nobody IF EXISTS", []) == []

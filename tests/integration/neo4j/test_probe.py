@@ -1,0 +1,64 @@
+"""Whether a schema statement took effect is proven by the catalogue, whatever became of the run that sent it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from seedbed.engines.neo4j.address import address
+from seedbed.engines.neo4j.connection import Server
+from seedbed.engines.neo4j.messages import ServerError
+from seedbed.engines.neo4j.schema.catalogue import read_catalogue
+from seedbed.engines.neo4j.schema.commands import command_of
+from seedbed.engines.neo4j.schema.probe import took_effect
+from tests.servers import Facts
+
+INDEX = "CREATE INDEX skill_name FOR (n:Skill) ON (n.name)"
+UNIQUE = "CREATE CONSTRAINT skill_slug FOR (n:Skill) REQUIRE n.slug IS UNIQUE"
+
+
+@pytest.fixture
+def server(neo4j_facts: Facts) -> Iterator[Server]:
+    made = Server(address(neo4j_facts, None))
+    made.open()
+    yield made
+    made.close()
+
+
+def has_effect(server: Server, statement: str) -> bool:
+    return took_effect(command_of(statement), read_catalogue(server.run))
+
+
+@pytest.mark.parametrize("create", [INDEX, UNIQUE])
+def test_a_statement_that_was_rolled_back_had_no_effect_and_one_that_was_committed_had_it(
+    server: Server, create: str
+) -> None:
+    command = command_of(create)
+    drop = f"DROP {command.noun} {command.name}"
+    for statement in (create, drop):
+        with server.transaction({}) as lost:
+            lost.ask(statement)
+        assert not has_effect(server, statement)
+        with server.transaction({}) as kept:
+            kept.ask(statement)
+            kept.commit()
+        assert has_effect(server, statement)
+    assert has_effect(server, f"{drop} IF EXISTS")
+
+
+def test_a_constraint_that_its_data_contradicts_had_no_effect(server: Server) -> None:
+    server.tell("UNWIND [1, 1] AS slug CREATE (:Skill {slug: slug})")
+    with pytest.raises(ServerError, match="slug"):
+        server.tell(UNIQUE)
+    assert not has_effect(server, UNIQUE)
+    assert read_catalogue(server.run).indexes.keys() == {
+        each for each, thing in read_catalogue(server.run).indexes.items() if thing.subject.kind == "LOOKUP"
+    }
+
+
+def test_a_name_that_something_else_has_proves_nothing_and_running_again_says_so(server: Server) -> None:
+    server.tell("CREATE INDEX skill_name FOR (n:Other) ON (n.name)")
+    assert not has_effect(server, INDEX)
+    with pytest.raises(ServerError, match="skill_name"):
+        server.tell(INDEX)

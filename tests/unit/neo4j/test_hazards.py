@@ -1,0 +1,79 @@
+"""Why a migration may hurt, as far as its file shows it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from seedbed.engines.neo4j.parse import parse
+from seedbed.model.hazard import Hazard
+from seedbed.model.migration import MigrationFile, Source, checksum
+
+BATCHES = "MATCH (n:L) CALL (n) { SET n.x = 1 } IN TRANSACTIONS"
+
+
+def hazards(text: str, facts: str = "phase=migrate") -> tuple[Hazard, ...]:
+    data = f"// seedbed: {facts}\n// migrate:up\nCREATE (:A);\n{text}\n// migrate:down\n{BATCHES}".encode()
+    return parse(MigrationFile("7", "x", Source("7_x.cypher", ".cypher", data), checksum(data))).hazards
+
+
+@pytest.mark.parametrize(
+    ("text", "facts", "code", "refused"),
+    [
+        ("CREATE CONSTRAINT k FOR (n:L) REQUIRE n.p IS NODE KEY", "phase=expand", "NEO101", False),
+        ("CREATE CONSTRAINT k FOR (n:L) REQUIRE n.p IS NOT NULL", "phase=expand", "NEO101", False),
+        ("CREATE CONSTRAINT k FOR ()-[r:T]-() REQUIRE r.p IS :: STRING", "phase=expand", "NEO101", False),
+        (BATCHES, "phase=migrate", "NEO102", True),
+        (f"{BATCHES} OF 10 ROWS ON ERROR CONTINUE", 'repeatable because "x"', "NEO103", True),
+        (f"{BATCHES} on error break report status as s return s", 'repeatable because "x"', "NEO103", True),
+        (
+            "CALL apoc.periodic.iterate('MATCH (n) RETURN n', 'SET n.x = 1', {})",
+            "phase=migrate",
+            "NEO104",
+            True,
+        ),
+        ("CALL apoc.cypher.runMany('CREATE (:A); CREATE (:B)', {})", "phase=migrate", "NEO104", True),
+        ("DROP CONSTRAINT c", "phase=expand", "NEO105", True),
+        ("DROP INDEX i", "phase=migrate", "NEO105", True),
+        ("MATCH (n:L) DETACH DELETE n", "phase=expand", "NEO106", True),
+        ("MATCH (n:L) REMOVE n.p", "phase=expand", "NEO106", True),
+        ("LOAD CSV FROM 'https://x/y.csv' AS row CREATE (:L {p: row[0]})", "phase=migrate", "NEO107", False),
+    ],
+)
+def test_a_hazard_has_a_code_a_line_and_a_way_round(text: str, facts: str, code: str, refused: bool) -> None:
+    (hazard,) = hazards(text, facts)
+    assert (hazard.code, hazard.line, hazard.refused) == (code, 4, refused)
+    assert hazard.what
+    assert hazard.because
+    assert hazard.try_
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        (
+            "CREATE CONSTRAINT k FOR (n:L) REQUIRE n.p IS UNIQUE; CREATE INDEX i FOR (n:L) ON (n.p)",
+            "phase=expand",
+        ),
+        (BATCHES, 'repeatable because "x is set"'),
+        (f"{BATCHES} ON ERROR FAIL", 'repeatable because "x is set"'),
+        ("DROP INDEX i; MATCH (n:L) DETACH DELETE n", "phase=contract"),
+        ("MATCH (n:L)-[r:T]->() DELETE r", "phase=migrate"),
+        ("CREATE (:L {delete: 1, remove: 'REMOVE', x: 'apoc.periodic.commit'}) // LOAD CSV", "phase=expand"),
+        ("MATCH (n:DELETE) SET n.REMOVE = 1", "phase=expand"),
+        ("RETURN apoc.text.join(['a'], '')", "phase=expand"),
+    ],
+)
+def test_what_does_no_harm_has_no_hazard(text: str, facts: str) -> None:
+    assert hazards(text, facts) == ()
+
+
+def test_every_code_is_on_the_page_and_the_page_has_no_other() -> None:
+    root = Path(__file__).parents[3]
+    code = "".join(each.read_text("utf-8") for each in (root / "src/seedbed/engines/neo4j").rglob("*.py"))
+    page = (root / "docs/reference/neo4j-migrations.md").read_text("utf-8")
+    raised = set(re.findall(r'"(NEO\d+)"', code))
+    assert set(re.findall(r"^\| (NEO\d+) \|", page, re.MULTILINE)) == raised
+    assert len(raised) > 15

@@ -1,0 +1,360 @@
+"""Client CPU and rows/s of a volume load, beside ``opensearchpy.helpers.bulk`` with its default settings.
+
+``python -m benchmarks.opensearch [--rounds N] [--documents N] [--only NAME]``
+
+Each client loads the same documents in requests of the same size (500, opensearch-py's default) in a process of its
+own: first into a server that takes everything and remembers the ids, then into an OpenSearch, where every document is
+read back and compared. The clock is the process's own CPU time, user and system, around the load alone: imports, the
+making of the documents and a first batch that warms both up are outside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+
+from benchmarks.null_search import Report, digest
+from seedbed.engines.opensearch.address import Address
+from seedbed.engines.opensearch.wire.client import Client
+from tests.projects import clean_environment
+
+RESULTS = Path(__file__).parent / "results" / "opensearch.json"
+MOST = 0.4
+BATCH = 500  # documents in a request: the default of opensearch-py
+WARM = BATCH
+DIMENSION = 64
+NAMES = ("null", "server")
+KINDS = ("messages", "lessons")
+PEER = "opensearch-py"
+Document = dict[str, Any]
+_WORDS = ("the", "lesson", "on", "fractions", "begins", "at", "nine,", "bring", "notes", "–", "später")
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What loading one document cost: microseconds of the client's CPU, and microseconds by the clock."""
+
+    cpu: float
+    clock: float
+
+
+def documents(kind: str, count: int) -> list[tuple[str, Document]]:
+    """Return `count` documents with their ids: messages (ten fields) or lessons (text and a vector of 64 floats)."""
+    rng = Random(20261123)
+    make = {"messages": _message, "lessons": _lesson}[kind]
+    return [(f"{kind}-{number:08d}", make(rng, number)) for number in range(count)]
+
+
+def _message(rng: Random, number: int) -> Document:
+    at = datetime(2026, 11, 1, tzinfo=UTC) + timedelta(seconds=number)
+    return {
+        "conversation_id": f"course-{rng.randrange(400):05d}",
+        "sender_id": str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+        "sent_at": at.isoformat(),
+        "kind": rng.choice(("text", "text", "text", "file")),
+        "body": " ".join(rng.choices(_WORDS, k=rng.randint(4, 40))),
+        "is_edited": rng.random() < 0.1,
+        "score": rng.randrange(10_000) / 100,
+        "attachments": [f"s3://edtech/uploads/{rng.getrandbits(64):016x}.pdf"] * rng.choice((0, 0, 1, 2)),
+        "meta": {
+            "client": "web",
+            "reply_to": None,
+            "reactions": {"like": rng.randrange(20), "thanks": rng.randrange(5)},
+        },
+    }
+
+
+def _lesson(rng: Random, number: int) -> Document:
+    return {
+        "course_id": str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+        "position": 10 * (number % 20),
+        "title": " ".join(rng.choices(_WORDS, k=5)),
+        "body": " ".join(rng.choices(_WORDS, k=60)),
+        "embedding": [round(rng.uniform(-1, 1), 6) for _ in range(DIMENSION)],
+    }
+
+
+# The clients: each runs in a process of its own, and says what the load took
+
+
+def client(name: str, kind: str, endpoint: str, index: str, count: int) -> None:
+    """Load `count` documents and print the seconds that it took: of CPU, and by the clock."""
+    load = {PEER: peer_load, "seedbed": seedbed_load, "seedbed, measuring": measuring_load}[name]
+    made = documents(kind, count + WARM)
+    begin = load(endpoint, index)
+    begin(made[count:])
+    before, clock = time.process_time(), time.perf_counter()
+    begin(made[:count])
+    print(time.process_time() - before, time.perf_counter() - clock)
+
+
+def peer_load(endpoint: str, index: str) -> Any:
+    from opensearchpy import OpenSearch, helpers
+
+    host, port = endpoint.removeprefix("http://").split(":")
+    target = OpenSearch([{"host": host, "port": int(port)}])
+
+    def load(documents: Sequence[tuple[str, Document]]) -> None:
+        actions = ({"_index": index, "_id": id_, "_source": document} for id_, document in documents)
+        done, errors = helpers.bulk(target, actions)
+        if done != len(documents) or errors:
+            raise RuntimeError(f"{done} of {len(documents)} documents, {errors}")
+
+    return load
+
+
+def seedbed_load(endpoint: str, index: str, most: int = BATCH) -> Any:
+    from seedbed.engines.opensearch import bulk
+    from seedbed.engines.opensearch.chunks import LARGEST, Chunks
+
+    client = Client(Address(endpoint))
+
+    def load(documents: Sequence[tuple[str, Document]]) -> None:
+        chunks = Chunks(fixed=LARGEST) if most == BATCH else Chunks()
+        done = bulk.load(client, index, documents, chunks=chunks, most=most)
+        if done.all != len(documents):
+            raise RuntimeError(f"{done} of {len(documents)} documents")
+
+    return load
+
+
+def measuring_load(endpoint: str, index: str) -> Any:
+    from seedbed.engines.opensearch.bulk import MOST as LIMIT
+
+    return seedbed_load(endpoint, index, most=LIMIT)
+
+
+# What is measured
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Microseconds of CPU per document and documents per second (medians over the rounds), and the median ratio of
+    the CPU of neighbours in a round.
+    """
+
+    name: str
+    ours: float
+    ours_per_second: float
+    peer_name: str
+    peer: float
+    peer_per_second: float
+    ratio: float
+    ratio_min: float
+    ratio_max: float
+    most: float | None
+
+    @property
+    def verdict(self) -> str:
+        if self.most is None:
+            return ""
+        return "within" if self.ratio <= self.most else "MISSED"
+
+
+def compared(name: str, spent: Mapping[str, Sequence[Spent]], who: str, most: float | None) -> Line:
+    mine, peer = spent[who], spent[PEER]
+    ratios = [a.cpu / b.cpu for a, b in zip(mine, peer, strict=True)]
+    median = statistics.median
+    return Line(
+        name,
+        median(each.cpu for each in mine),
+        1e6 / median(each.clock for each in mine),
+        PEER,
+        median(each.cpu for each in peer),
+        1e6 / median(each.clock for each in peer),
+        median(ratios),
+        min(ratios),
+        max(ratios),
+        most,
+    )
+
+
+def run(name: str, kind: str, endpoint: str, index: str, count: int) -> Spent:
+    """Run a client and return what a document cost it."""
+    call = [sys.executable, "-m", "benchmarks.opensearch", "--client", name, "--kind", kind]
+    done = subprocess.run(
+        [*call, "--endpoint", endpoint, "--index", index, "--documents", str(count)],
+        capture_output=True,
+        text=True,
+        env=clean_environment({"PYTHONDONTWRITEBYTECODE": ""}),
+        check=True,
+    )
+    cpu, clock = map(float, done.stdout.split())
+    return Spent(cpu / count * 1e6, clock / count * 1e6)
+
+
+@contextmanager
+def null_server() -> Iterator[str]:
+    """Yield the endpoint of a server that takes everything."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.null_search"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdin
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        process.stdin.close()
+
+
+def reported(endpoint: str) -> Report:
+    with urllib.request.urlopen(f"{endpoint}/report") as answer:
+        return msgspec.json.decode(answer.read(), type=Report)
+
+
+def null_lines(kind: str, rounds: int, count: int) -> list[Line]:
+    """Load into the server that takes everything; all ids have to have arrived once, whoever sent them."""
+    wanted = digest([id_ for id_, _ in documents(kind, count + WARM)])
+    spent: dict[str, list[Spent]] = {"seedbed": [], PEER: [], "seedbed, measuring": []}
+    with null_server() as endpoint:
+        for round_ in range(rounds + 1):
+            for name, took in spent.items():
+                each = run(name, kind, endpoint, "bench", count)
+                report = reported(endpoint)
+                is_batched = name == "seedbed, measuring" or report.largest == BATCH
+                if report.digest != wanted or report.problems or not is_batched:
+                    raise RuntimeError(f"{name} sent something else: {report}")
+                if round_:
+                    took.append(each)
+    return [
+        compared(f"null server, {kind}", spent, "seedbed", MOST),
+        compared(f"null server, {kind}, size measured", spent, "seedbed, measuring", None),
+    ]
+
+
+def server_lines(kind: str, rounds: int, count: int) -> list[Line]:
+    """Load into an OpenSearch, where every document has to be found, equal to what was sent."""
+    spent: dict[str, list[Spent]] = {"seedbed": [], PEER: [], "seedbed, measuring": []}
+    with opensearch() as endpoint, Client(Address(endpoint)) as ours:
+        for round_ in range(rounds + 1):
+            for name, took in spent.items():
+                index = f"bench-{uuid.uuid4().hex[:12]}"
+                create(ours, index)
+                each = run(name, kind, endpoint, index, count)
+                check(ours, kind, index, count)
+                ours.call("DELETE", f"/{index}")
+                if round_:
+                    took.append(each)
+    return [
+        compared(f"OpenSearch, {kind}", spent, "seedbed", MOST),
+        compared(f"OpenSearch, {kind}, size measured", spent, "seedbed, measuring", None),
+    ]
+
+
+@contextmanager
+def opensearch() -> Iterator[str]:
+    from seedbed.engines.opensearch.embedded import embedded
+
+    with tempfile.TemporaryDirectory(prefix="seedbed-bench-") as home, embedded(Path(home)) as server:
+        yield server.facts("bench/opensearch")["endpoint"]
+
+
+def create(client: Client, index: str) -> None:
+    """Make an index that stores what it is given, and looks into a message as the chat of a platform does."""
+    texts = {name: {"type": "text"} for name in ("title", "body")}
+    vector = {"embedding": {"type": "float", "index": False}}
+    client.call(
+        "PUT",
+        f"/{index}",
+        {
+            "settings": {"number_of_replicas": 0, "refresh_interval": "-1"},
+            "mappings": {"dynamic_date_formats": ["strict_date_time"], "properties": {**texts, **vector}},
+        },
+    )
+
+
+def check(client: Client, kind: str, index: str, count: int) -> None:
+    """Raise RuntimeError unless every document is there as it was sent, and no other."""
+    wanted = dict(documents(kind, count + WARM))
+    client.call("POST", f"/{index}/_refresh")
+    body: dict[str, Any] = {"size": 5000, "sort": ["_doc"], "query": {"match_all": {}}}
+    page = client.call("POST", f"/{index}/_search", body, params={"scroll": "1m"}, idempotent=True)
+    found: dict[str, Document] = {}
+    while page["hits"]["hits"]:
+        found.update({each["_id"]: each["_source"] for each in page["hits"]["hits"]})
+        page = client.call("POST", "/_search/scroll", {"scroll": "1m", "scroll_id": page["_scroll_id"]})
+    client.call("DELETE", "/_search/scroll", {"scroll_id": [page["_scroll_id"]]})
+    counted = client.call("GET", f"/{index}/_count")["count"]
+    if counted != len(wanted) or found != wanted:
+        raise RuntimeError(f"{index} holds {counted} documents, and not those {len(wanted)} that were sent")
+
+
+def shown(line: Line) -> str:
+    spread = f"{line.ratio:6.4f} ({line.ratio_min:.4f} to {line.ratio_max:.4f})"
+    wanted = f"<= {line.most:.1f}  {line.verdict}" if line.most is not None else ""
+    beside = f"{line.ours:6.2f} µs CPU a document beside {line.peer:6.2f} ({line.peer_name})"
+    rate = f"{line.ours_per_second:8,.0f} beside {line.peer_per_second:8,.0f} a second"
+    return f"{line.name:36s} {beside:56s} ratio {spread:28s} {wanted:16s} {rate}"
+
+
+def machine() -> dict[str, Any]:
+    """Return facts about what was measured on; no names and no paths."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in ("seedbed", "opensearch-py", "urllib3", "msgspec")},
+        "load_before": os.getloadavg()[0],
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.opensearch", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="how often each client has its turn")
+    parser.add_argument("--documents", type=int, default=20_000, help="documents of one load")
+    parser.add_argument("--only", choices=NAMES, action="append", help="measure only this; may be repeated")
+    parser.add_argument("--client", help=argparse.SUPPRESS)
+    parser.add_argument("--kind", choices=KINDS, help=argparse.SUPPRESS)
+    parser.add_argument("--endpoint", help=argparse.SUPPRESS)
+    parser.add_argument("--index", help=argparse.SUPPRESS)
+    asked = parser.parse_args(arguments)
+    if asked.client:
+        client(asked.client, asked.kind, asked.endpoint, asked.index, asked.documents)
+        return 0
+    facts, lines = machine(), []
+    print(json.dumps(facts), flush=True)
+    for name in asked.only or NAMES:
+        for kind in KINDS:
+            for line in {"null": null_lines, "server": server_lines}[name](
+                kind, asked.rounds, asked.documents
+            ):
+                print(shown(line), flush=True)
+                lines.append(line)
+    if not asked.only:
+        keep(facts, asked.rounds, asked.documents, lines)
+    return 0
+
+
+def keep(facts: Mapping[str, Any], rounds: int, count: int, lines: Sequence[Line]) -> None:
+    """Write the results beside this file."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    results = [{**asdict(line), "unit": "µs CPU a document", "verdict": line.verdict} for line in lines]
+    document = {**facts, "rounds": rounds, "documents": count, "batch": BATCH, "results": results}
+    RESULTS.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

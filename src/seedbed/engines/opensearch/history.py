@@ -1,0 +1,349 @@
+"""seedbed's own documents in a cluster: what they look like, how they are read, and how they are changed.
+
+====================  ================================================================================
+document              holds
+====================  ================================================================================
+`state`               who this target is, who may write (see `leasing`), what is being written right now
+`revision:VERSION`    a migration as it stands; one that was forgotten stays as a document without one
+`audit:TIME:RANDOM`   what people decided, never changed
+====================  ================================================================================
+
+OpenSearch has no transactions over documents. A change is therefore written twice: first into `state.pending`, by
+compare-and-set of that one document, which is the moment it counts; then into the documents it is about, with
+`state.sequence` as their external version. Whoever comes next completes what is pending; whoever comes late with an
+older sequence changes nothing. Readers see pending changes as made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import msgspec
+from msgspec import Struct, field
+
+from seedbed.engines.opensearch.wire.client import Client, ndjson
+from seedbed.engines.opensearch.wire.errors import EXISTS, NO_INDEX, RequestFailed
+from seedbed.errors import Refused, StepFailed
+from seedbed.model.history import FORMAT, History, Identity, Revision, State
+from seedbed.model.migration import Direction, Phase
+from seedbed.toml.typed import ready
+
+if TYPE_CHECKING:
+    from seedbed.engines.opensearch.place import Place
+
+INDEX = "migrations_history"
+WRITES = (
+    "migrations_history_write"  # the alias by which it is written: a late write must not make a new index
+)
+STATE = "state"
+_PAGE = 1000
+_KEYWORD = {"type": "keyword"}
+_STORED = {"type": "keyword", "index": False, "doc_values": False}
+_OBJECT = {"type": "object", "enabled": False}
+_NUMBER, _FLAG, _DATE = {"type": "long"}, {"type": "boolean"}, {"type": "date"}
+_SHAPE: Mapping[str, Any] = {
+    "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "hidden": True},
+    "mappings": {
+        "dynamic": "strict",
+        "properties": {
+            "kind": _KEYWORD,
+            "key": _KEYWORD,
+            # state
+            "format": _NUMBER,
+            "platform": _KEYWORD,
+            "database": _KEYWORD,
+            "environment": _KEYWORD,
+            "stamped_at": _DATE,
+            "token": _NUMBER,
+            "beat": _NUMBER,
+            "holder": _KEYWORD,
+            "who": _KEYWORD,
+            "since": _STORED,
+            "seconds": {"type": "double"},
+            "sequence": _NUMBER,
+            "pending": _OBJECT,
+            "intent": _OBJECT,
+            # revisions
+            "is_gone": _FLAG,
+            "version": _KEYWORD,
+            "name": _KEYWORD,
+            "checksum": _KEYWORD,
+            "phase": _KEYWORD,
+            "state": _KEYWORD,
+            "direction": _KEYWORD,
+            "step": _NUMBER,
+            "in_step": _FLAG,
+            "checkpoint": _OBJECT,
+            "overtakes": _KEYWORD,
+            "owner": _KEYWORD,
+            "applied_at": _DATE,
+            "duration_ms": _NUMBER,
+            "snapshot": _STORED,
+            # audit
+            "at": _DATE,
+            "actor": _KEYWORD,
+            "action": _KEYWORD,
+            "because": {"type": "text", "index": False},
+        },
+    },
+    "aliases": {WRITES: {}},
+}
+
+Document = dict[str, Any]
+
+
+class Intent(Struct, frozen=True):
+    """A step that takes effect together with its record: `fence` is consumed by its one request, and by nothing else.
+
+    `documents`: what is written once it took effect. `revision`: as the work stands if nobody can tell any more.
+    """
+
+    fence: str
+    documents: dict[str, Document]
+    unsettled: dict[str, Document]
+    label: str = ""
+
+
+class Stored(Struct, frozen=True):
+    """The document `state`: `token` 0 where nobody ever had the lease, `holder` empty where nobody has it now."""
+
+    format: int = FORMAT
+    platform: str = ""
+    database: str = ""
+    environment: str = ""
+    stamped_at: str | None = None
+    token: int = 0
+    beat: int = 0
+    holder: str = ""
+    who: str = ""
+    since: str = ""
+    seconds: float = 0.0
+    sequence: int = 0
+    pending: dict[str, Document] = field(default_factory=dict)
+    intent: Intent | None = None
+    kind: str = "state"
+    key: str = STATE
+
+    @property
+    def identity(self) -> Identity | None:
+        return Identity(self.platform, self.database, self.environment) if self.stamped_at else None
+
+
+class Seen(Struct, frozen=True):
+    """`state` as it was read, and the sequence number that a change of it has to name; -1 where there is none."""
+
+    stored: Stored = Stored()
+    seq_no: int = -1
+    primary_term: int = 0
+
+
+def is_ours(name: str) -> bool:
+    """Return whether an index or alias is seedbed's own."""
+    return name.startswith(INDEX)
+
+
+# reading
+
+
+def look(place: Place, client: Client | None = None) -> Seen:
+    """Return `state` as it is this moment. Raises Refused for a newer format, RequestFailed."""
+    answer = (client or place.client).ask("GET", f"/{INDEX}/_doc/{STATE}")
+    found = answer.data
+    if answer.status == 404:
+        return Seen()
+    if answer.status >= 300:
+        from seedbed.engines.opensearch.wire.errors import failed
+
+        raise failed(answer.status, found, f"GET /{INDEX}/_doc/{STATE}")
+    stored = _stored(place, found["_source"])
+    return Seen(stored, found["_seq_no"], found["_primary_term"])
+
+
+def read(place: Place) -> History:
+    """Return what is recorded, an empty history where nothing is. Raises Refused for a newer format."""
+    try:
+        _refresh(place.client)
+        found = {each["key"]: each for each in _documents(place)}
+    except RequestFailed as error:
+        if error.type == NO_INDEX:
+            return History()
+        raise
+    stored = _stored(place, found.pop(STATE, {}))
+    found |= {key: each for key, each in stored.pending.items() if each["kind"] == "revision"}
+    revisions = [_revision(each) for each in found.values() if not each.get("is_gone")]
+    revisions.sort(key=lambda each: each.version.rjust(20, "0"))
+    return History(stored.identity, tuple(revisions))
+
+
+def _refresh(client: Client) -> None:
+    """Let searches see what was written; who may only read sees it a moment later."""
+    try:
+        client.call("POST", f"/{INDEX}/_refresh", idempotent=True)
+    except RequestFailed as error:
+        if error.status != 403:
+            raise
+
+
+def _documents(place: Place) -> Iterable[Document]:
+    body: dict[str, Any] = {
+        "size": _PAGE,
+        "query": {"terms": {"kind": ["state", "revision"]}},
+        "sort": [{"key": "asc"}],
+    }
+    while True:
+        answer = place.client.call("POST", f"/{INDEX}/_search", body, idempotent=True)
+        if answer["_shards"]["failed"] or answer["timed_out"]:
+            raise StepFailed("the history could not be read whole", because=str(answer["_shards"])[:300])
+        hits = answer["hits"]["hits"]
+        yield from (each["_source"] for each in hits)
+        if len(hits) < _PAGE:
+            return
+        body["search_after"] = hits[-1]["sort"]
+
+
+def _stored(place: Place, source: Mapping[str, Any]) -> Stored:
+    number = source.get("format", FORMAT)
+    if number > FORMAT:
+        raise Refused(
+            f"the history of {place.target} was written by a newer seedbed",
+            because=f"its format is {number}, this seedbed knows {FORMAT}",
+            try_="upgrade seedbed",
+        )
+    return msgspec.convert(source, ready(Stored))
+
+
+# writing
+
+
+def create(client: Client) -> None:
+    """Make the index where it is missing."""
+    try:
+        client.call("PUT", f"/{INDEX}", _SHAPE, idempotent=True)
+    except RequestFailed as error:
+        if error.type != EXISTS:
+            raise
+
+
+def store(client: Client, seen: Seen, stored: Stored) -> Seen | None:
+    """Replace `state` as it was `seen` by `stored`; return it as it is then, None where another was faster.
+
+    Raises RequestFailed (404 where the history is gone), NoAnswer, Unreachable.
+    """
+    params: dict[str, str | int | bool] = {"require_alias": True}
+    if seen.seq_no < 0:
+        params["op_type"] = "create"
+    else:
+        params |= {"if_seq_no": seen.seq_no, "if_primary_term": seen.primary_term}
+    try:
+        answer = client.call("PUT", f"/{WRITES}/_doc/{STATE}", msgspec.to_builtins(stored), params=params)
+    except RequestFailed as error:
+        if error.is_conflict:
+            return None
+        raise
+    return Seen(stored, answer["_seq_no"], answer["_primary_term"])
+
+
+def complete(client: Client, stored: Stored) -> None:
+    """Write what is pending into the documents it is about. Repeating it, or being late with it, changes nothing."""
+    if not stored.pending:
+        return
+    lines: list[Any] = []
+    for key, document in stored.pending.items():
+        lines += [
+            {"index": {"_id": key, "version": stored.sequence, "version_type": "external_gte"}},
+            document,
+        ]
+    answer = client.call(
+        "POST", f"/{WRITES}/_bulk", ndjson(lines), params={"require_alias": True}, idempotent=True
+    )
+    for item in answer["items"]:
+        found = item["index"]
+        if found["status"] >= 300 and found["status"] != 409:
+            raise RequestFailed(
+                found["status"],
+                found["error"]["type"],
+                found["error"].get("reason", ""),
+                found,
+                request=f"the record {found['_id']}",
+            )
+
+
+def drop_audit(client: Client) -> None:
+    """Remove the lines of the audit, as a reset does."""
+    client.call("POST", f"/{INDEX}/_refresh", idempotent=True)
+    body = {"query": {"term": {"kind": "audit"}}}
+    params: dict[str, str | int | bool] = {"conflicts": "proceed", "refresh": True}
+    client.call("POST", f"/{INDEX}/_delete_by_query", body, params=params, idempotent=True)
+
+
+# what is written
+
+
+def document(revision: Revision) -> dict[str, Document]:
+    """Return the document of `revision` under its key."""
+    key = f"revision:{revision.version}"
+    return {
+        key: {
+            "kind": "revision",
+            "key": key,
+            "version": revision.version,
+            "name": revision.name,
+            "checksum": revision.checksum,
+            "phase": revision.phase.value,
+            "state": revision.state.value,
+            "direction": revision.direction.value,
+            "step": revision.step,
+            "in_step": revision.in_step,
+            "checkpoint": None if revision.checkpoint is None else {"text": revision.checkpoint},
+            "overtakes": list(revision.overtakes),
+            "owner": revision.owner,
+            "applied_at": revision.applied_at.isoformat() if revision.applied_at else now(),
+            "duration_ms": revision.duration_ms,
+            "snapshot": revision.snapshot,
+        }
+    }
+
+
+def gone(version: str) -> dict[str, Document]:
+    """Return the document of a version that is forgotten.
+
+    It stays: the number of a deleted document is forgotten after a while, and a late write would bring it back.
+    """
+    key = f"revision:{version}"
+    return {key: {"kind": "revision", "key": key, "version": version, "is_gone": True}}
+
+
+def audit(actor: str, action: str, version: str, because: str) -> dict[str, Document]:
+    """Return a line of the audit."""
+    at = now()
+    key = f"audit:{at}:{uuid4().hex}"
+    line = {"at": at, "actor": actor, "action": action, "version": version, "because": because}
+    return {key: {"kind": "audit", "key": key, **line}}
+
+
+def now() -> str:
+    """Return the time in UTC as the documents hold it; OpenSearch tells no time."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _revision(found: Mapping[str, Any]) -> Revision:
+    checkpoint = found.get("checkpoint")
+    return Revision(
+        version=found["version"],
+        name=found["name"],
+        checksum=found["checksum"],
+        phase=Phase(found["phase"]),
+        state=State(found["state"]),
+        direction=Direction(found["direction"]),
+        step=found["step"],
+        in_step=found["in_step"],
+        checkpoint=checkpoint["text"] if checkpoint else None,
+        overtakes=tuple(found["overtakes"]),
+        owner=found["owner"],
+        applied_at=datetime.fromisoformat(found["applied_at"]),
+        duration_ms=found["duration_ms"],
+        snapshot=found.get("snapshot", ""),
+    )

@@ -1,0 +1,1 @@
+"""Indexes as a service declares them, and how one definition becomes the next."""

@@ -1,0 +1,101 @@
+"""The lease on an OpenSearch target: everything that writes goes through here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+
+from seedbed.engines.base import Progress
+from seedbed.engines.opensearch import history, tasks
+from seedbed.engines.opensearch.guarded import Guarded
+from seedbed.engines.opensearch.place import in_words
+from seedbed.errors import ForeignTarget
+from seedbed.model.event import TakenOver
+from seedbed.model.history import History, Identity, Revision, State
+from seedbed.model.migration import Work
+from seedbed.model.seed import Dataset, Loaded
+
+
+class OpenSearchLease(Guarded):
+    """What the core asks of a lease; each part of it is carried out by a module of its own."""
+
+    # history
+
+    def history(self) -> History:
+        with in_words(self.place, f"reading the history of {self.place.target}"):
+            return history.read(self.place)
+
+    def stamp(self, identity: Identity) -> None:
+        with in_words(self.place, f"stamping {self.place.target}"):
+            found = self.grip.stored.identity
+            if found is not None and found != identity:
+                raise ForeignTarget(
+                    f"{self.place.target} is stamped as {found}",
+                    because=f"this run is for {identity}",
+                    try_="look where its address points",
+                )
+            if found is None:
+                self.insist()
+                self.grip.commit(
+                    {},
+                    platform=identity.platform,
+                    database=identity.database,
+                    environment=identity.environment,
+                    stamped_at=history.now(),
+                )
+
+    def record(self, revision: Revision, *, actor: str, because: str) -> None:
+        action = "record " + ("applied" if revision.state is State.APPLIED else f"at step {revision.step}")
+        audit = history.audit(actor, action, revision.version, because)
+        with in_words(self.place, f"recording {revision.label}"):
+            self.write({**history.document(revision), **audit})
+
+    def forget(self, version: str, *, actor: str, because: str) -> None:
+        audit = history.audit(actor, "forget", version, because)
+        with in_words(self.place, f"forgetting {version}"):
+            self.write({**history.gone(version), **audit})
+
+    # what changes the indexes
+
+    def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
+        from seedbed.engines.opensearch.stepwise import Run
+
+        if works:
+            yield from self._end_left_over({each.migration.version for each in works})
+        stored = self.history()
+        for work in works:
+            with in_words(self.place, f"applying {work.migration.label}"):
+                yield from Run(self, work).events(stored.revision(work.migration.version))
+
+    def _end_left_over(self, versions: AbstractSet[str], *, cancelled: bool = False) -> Iterator[Progress]:
+        """Wait until no task of a former run works for another version than `versions`, telling about each.
+
+        Those of `versions` are followed where their step goes on. `cancelled`: they are asked to end early.
+        """
+        client = self.place.client
+        for task, version in tasks.running(client, self.place.target).items():
+            if version in versions:
+                continue
+            if cancelled:
+                tasks.cancel(client, task)
+            words = f"task {task} of {version}, which a former run left, is waited for"
+            yield TakenOver(self.place.target, words)
+            for _ in tasks.follow(client, task, self.insist):
+                pass
+
+    def load(self, dataset: Dataset) -> Iterator[Loaded]:
+        from seedbed.engines.opensearch.load import load
+
+        with in_words(self.place, f"loading seeds into {self.place.target}"):
+            if dataset.parts:
+                self.prove()
+            yield from load(self, dataset)
+
+    def reset(self) -> str:
+        from seedbed.engines.opensearch.reset import reset
+
+        with in_words(self.place, f"emptying {self.place.target}"):
+            self.prove()
+            for _ in self._end_left_over(frozenset(), cancelled=True):
+                pass  # what a task writes later would be there again
+            return reset(self)

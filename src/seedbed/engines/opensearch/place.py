@@ -1,0 +1,59 @@
+"""One target, as everything that works on it needs it: the client, and where its files are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from seedbed.engines.opensearch.address import Address
+from seedbed.engines.opensearch.wire.client import Client
+from seedbed.engines.opensearch.wire.errors import RequestFailed
+from seedbed.errors import StepFailed
+
+if TYPE_CHECKING:
+    from seedbed.engines.opensearch.indexes.shape import Indexes
+
+
+class Place(Struct):
+    """One database of one service in one environment; `directory` holds its indexes.toml, if it has one."""
+
+    target: str
+    address: Address
+    client: Client
+    service: str
+    environment: str
+    directory: PurePath
+    _declared: Indexes | None = None
+
+    def declared(self) -> Indexes:
+        """Return what indexes.toml declares, nothing where there is none. Raises ManifestError."""
+        if self._declared is None:
+            from seedbed.engines.opensearch.indexes.read import FILE, read
+            from seedbed.engines.opensearch.indexes.shape import Indexes
+
+            path = Path(self.directory, FILE)
+            self._declared = read(path) if path.is_file() else Indexes()
+        return self._declared
+
+
+@contextmanager
+def in_words(place: Place, doing: str) -> Iterator[None]:
+    """Turn what OpenSearch refused while `doing` something into the error that a person reads."""
+    try:
+        yield
+    except RequestFailed as error:
+        raise refusal(doing, error) from None
+
+
+def refusal(doing: str, error: RequestFailed) -> StepFailed:
+    """Return the error that a person reads about what was refused while `doing` something."""
+    return StepFailed(
+        f"{doing} failed: {error.what}",
+        because=error.because,
+        try_=error.try_ or "see what it says, and run it again",
+        at=error.at,
+    )

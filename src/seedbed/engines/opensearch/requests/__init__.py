@@ -1,0 +1,1 @@
+"""Migrations as requests: the language of `.http` files, and how each request is carried out once."""

@@ -1,0 +1,97 @@
+"""A session on an OpenSearch target: reading, and taking the lease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from seedbed.engines.opensearch import history
+from seedbed.engines.opensearch.address import Address
+from seedbed.engines.opensearch.place import Place, in_words
+from seedbed.engines.opensearch.wire.client import Client
+from seedbed.model.history import History, Owner
+
+if TYPE_CHECKING:
+    from seedbed.engines.opensearch.lease import OpenSearchLease
+    from seedbed.model.event import Listener
+    from seedbed.model.hazard import Hazard
+    from seedbed.model.migration import Migration
+    from seedbed.model.target import Target
+
+_TRIES = 4  # before nobody is said to answer
+
+
+@contextmanager
+def connect(target: Target) -> Iterator[OpenSearchSession]:
+    """Open a session on `target`. Raises Unreachable, Refused where it is OpenSearch Serverless."""
+    from seedbed.engines.opensearch.wire import serverless
+
+    address = cast(Address, target.address)
+    serverless.insist_on_more(address)
+    with closing(Client(address)) as client:
+        place = Place(
+            target=target.id,
+            address=address,
+            client=client,
+            service=target.database.service,
+            environment=target.environment.name,
+            directory=target.database.directory,
+        )
+        with in_words(place, f"greeting {address}"), closing(client.sheltered(max_attempts=_TRIES)) as first:
+            found = first.call("GET", "/")
+        yield OpenSearchSession(place, found)
+
+
+class OpenSearchSession:
+    """There is no connection to keep: every question is a request of its own."""
+
+    def __init__(self, place: Place, banner: Any) -> None:
+        self.place = place
+        self._version = banner.get("version", {}) if isinstance(banner, dict) else {}
+
+    @property
+    def server(self) -> str:
+        name = str(self._version.get("distribution", "")).replace("opensearch", "OpenSearch")
+        return f"{name or 'OpenSearch'} {self._version.get('number', '')}".strip()
+
+    def history(self) -> History:
+        with in_words(self.place, f"reading the history of {self.place.target}"):
+            return history.read(self.place)
+
+    def interrupt(self) -> None:
+        """Stop what is running; what was sent is answered, or settled. What comes next does not begin."""
+        self.place.client.interrupt()
+
+    def lease(
+        self, owner: Owner, *, wait: float, listener: Listener
+    ) -> AbstractContextManager[OpenSearchLease]:
+        return self._lease(owner, wait, listener)
+
+    @contextmanager
+    def _lease(self, owner: Owner, wait: float, listener: Listener) -> Iterator[OpenSearchLease]:
+        from seedbed.engines.opensearch import leasing
+        from seedbed.engines.opensearch.lease import OpenSearchLease
+
+        with leasing.lease(self.place, owner, wait=wait, listener=listener) as grip:
+            yield OpenSearchLease(self.place, grip)
+
+    def unlock(self, *, actor: str) -> str:
+        """End the lease of whoever holds it, audited; return who that was."""
+        from seedbed.engines.opensearch import leasing
+
+        return leasing.unlock(self.place, actor=actor)
+
+    def examine(self, migrations: Sequence[Migration]) -> Mapping[str, Sequence[Hazard]]:
+        """Return, by version, the hazards that only the cluster shows."""
+        from seedbed.engines.opensearch.examine import examine
+
+        with in_words(self.place, f"looking at what is to be changed on {self.place.target}"):
+            return examine(self.place, migrations)
+
+    def schema(self) -> Sequence[str]:
+        """Return what is there, one line a fact: indexes, aliases, pipelines, templates; ours left out."""
+        from seedbed.engines.opensearch.schema import schema
+
+        with in_words(self.place, f"looking at the indexes of {self.place.target}"):
+            return schema(self.place)

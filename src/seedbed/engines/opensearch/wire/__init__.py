@@ -1,0 +1,1 @@
+"""How seedbed talks to OpenSearch."""

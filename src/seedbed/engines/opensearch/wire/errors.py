@@ -1,0 +1,72 @@
+"""What OpenSearch says no with, and what it leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from seedbed.errors import OutcomeUnknown, StepFailed
+
+CONFLICT = "version_conflict_engine_exception"
+NO_INDEX = "index_not_found_exception"
+EXISTS = "resource_already_exists_exception"
+BLOCKED = "cluster_block_exception"
+
+
+class RequestFailed(StepFailed):
+    """OpenSearch refused a request; nothing of it stayed.
+
+    `type`: "index_not_found_exception", "" where the answer names none. `body`: the answer, decoded if it was JSON.
+    """
+
+    def __init__(self, status: int, type_: str, reason: str, body: Any = None, *, request: str = "") -> None:
+        said = type_ or f"HTTP {status}"
+        what = f"OpenSearch refused {request}: {said}" if request else f"OpenSearch says {said}"
+        super().__init__(what, because=" ".join(reason.split()))
+        self.status = status
+        self.type = type_
+        self.reason = reason
+        self.body = body
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether what was asked for is not there."""
+        return self.status == 404
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether a version, a sequence number or `op_type=create` did not hold."""
+        return self.status == 409
+
+
+class NoAnswer(OutcomeUnknown):
+    """A request that must not be sent twice was sent, and its answer never came."""
+
+
+def failed(status: int, body: Any, request: str) -> RequestFailed:
+    """Return what an answer that is not 2xx says; `body` is decoded where it was JSON, text otherwise."""
+    type_, reason = _said(body)
+    return RequestFailed(status, type_, reason, body, request=request)
+
+
+def _said(body: Any) -> tuple[str, str]:
+    if not isinstance(body, dict):
+        return "", str(body or "")[:500]
+    error = body.get("error")
+    if isinstance(error, dict):
+        return str(error.get("type", "")), cause(error)
+    if isinstance(error, str):
+        return "", error
+    return "", str(body.get("message") or body.get("Message") or body.get("result") or "")
+
+
+def cause(error: Mapping[str, Any]) -> str:
+    """Return the reason of an error of OpenSearch, with what caused it: `failed to parse: For input string: "x"`."""
+    reasons: list[str] = []
+    found: Any = error
+    while isinstance(found, dict):
+        reason = str(found.get("reason") or "")
+        if reason and not any(reason in each for each in reasons):
+            reasons.append(reason)
+        found = found.get("caused_by")
+    return ": ".join(reasons)

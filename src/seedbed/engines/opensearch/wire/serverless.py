@@ -1,0 +1,37 @@
+"""What OpenSearch Serverless lacks, known without asking it.
+
+Source: Amazon OpenSearch Service Developer Guide, "Supported operations and plugins in Amazon OpenSearch Serverless".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from seedbed.errors import Refused
+
+if TYPE_CHECKING:
+    from seedbed.engines.opensearch.address import Address
+
+LACKS: Mapping[str, str] = {
+    "_refresh": "a history cannot be read as it is this moment",
+    "_rollover": "an index cannot be made under a lease",
+    "_reindex": "an index cannot be filled from another one by the server",
+    "_update_by_query": "documents cannot be changed by the server",
+    "_delete_by_query": "documents cannot be deleted by a query",
+    "_tasks": "work that goes on by itself cannot be followed",
+    "_cluster": "nobody says whether an index is ready",
+    "_close": "settings that need a closed index cannot be changed",
+    "_snapshot": "nothing can be brought back",
+}
+
+
+def insist_on_more(address: Address) -> None:
+    """Raise Refused where `address` is OpenSearch Serverless, naming what it lacks."""
+    if address.is_serverless:
+        raise Refused(
+            f"{address} is OpenSearch Serverless, which seedbed does not migrate",
+            because=f"it has no {', '.join(LACKS)}: {LACKS['_refresh']}, {LACKS['_rollover']}, "
+            f"and {LACKS['_tasks']}",
+            try_="use an OpenSearch domain (es), which has all of them",
+        )

@@ -1,0 +1,330 @@
+"""OpenSearch keeps the contract, on a real cluster."""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from msgspec.structs import replace
+
+pytest.register_assert_rewrite("seedbed.testing")
+
+from seedbed.model.migration import Phase  # noqa: E402
+from seedbed.testing import (  # noqa: E402
+    Bench,
+    EngineContract,
+    ExpiryContract,
+    Harness,
+    ResetContract,
+    SchemaContract,
+    UnlockContract,
+)
+from seedbed.testing.runner import Text  # noqa: E402
+from tests.servers import Pool  # noqa: E402
+
+KEEP, DROP = "keep", "drop"  # what becomes of a request that knocked, once its sender has died
+COLUMNS = '{"id": {"type": "long"}, "name": {"type": "keyword"}, "visits": {"type": "long"}}'
+INDEXES = """
+[indexes.users]
+[[indexes.users.versions]]
+number = 1
+mappings = { properties = { id = { type = "long" }, name = { type = "keyword" }, visits = { type = "long" } } }
+[[indexes.users.versions]]
+number = 2
+mappings = { properties = { id = { type = "long" }, name = { type = "keyword" }, visits = { type = "long" } } }
+"""
+
+
+class Door(ThreadingHTTPServer):
+    """A proxy before a cluster that keeps requests which knock while it is closed.
+
+    A kept request goes on its way when the door opens, even if its sender has died: a packet knows no owner.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Passage)
+        self.behind = urlsplit(endpoint).netloc
+        self.is_closed = False
+        self.inside = 0
+        self.changed = threading.Condition()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients are killed here."""
+
+
+class _Passage(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Door
+    disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        super().setup()
+        self.behind = HTTPConnection(self.server.behind, timeout=60)
+
+    def finish(self) -> None:
+        self.behind.close()
+        super().finish()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+    def _pass(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        knock = self.headers.get("X-Knock")
+        if knock and not self._wait() and knock == DROP:
+            return
+        self.behind.request(self.command, self.path, body, dict(self.headers))
+        answer = self.behind.getresponse()
+        self._answer(answer.status, dict(answer.getheaders()), answer.read())
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass
+
+    def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _wait(self) -> bool:
+        """Wait until the door is open; return whether the sender is still there."""
+        door, is_inside, is_alive = self.server, False, True
+        with door.changed:
+            while door.is_closed:
+                is_alive = not _has_hung_up(self.connection)
+                if is_alive is not is_inside:
+                    is_inside = is_alive
+                    door.inside += 1 if is_alive else -1
+                    door.changed.notify_all()
+                door.changed.wait(0.02)
+            if is_inside:
+                door.inside -= 1
+        return is_alive
+
+
+def _has_hung_up(client: socket.socket) -> bool:
+    if not select.select([client], [], [], 0)[0]:
+        return False
+    try:
+        return not client.recv(1, socket.MSG_PEEK)
+    except OSError:
+        return True
+
+
+class Inside:
+    """A closed door."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def wait_until_inside(self, timeout: float) -> bool:
+        with self._door.changed:
+            return self._door.changed.wait_for(lambda: self._door.inside > 0, timeout)
+
+
+class OpenSearchHarness:
+    """A cluster of its own for every database. A thing is an index behind an alias, a pipeline, or a document."""
+
+    entry_point = "seedbed.engines.opensearch:engine"
+    suffix = ".http"
+    comment = "#"
+    options: Mapping[str, Any] = {"lease_seconds": 2}
+    leaves_work = False  # what a killed runner sent last is fenced off
+
+    def __init__(self, servers: Pool, closing: ExitStack) -> None:
+        self._servers = servers
+        self._closing = closing
+        self._doors: dict[str, Door] = {}
+
+    def facts(self) -> Mapping[str, str]:
+        facts = self._closing.enter_context(self._servers.borrowed())
+        door = self._closing.enter_context(_open(Door(facts["endpoint"])))
+        self._doors[door.endpoint] = door
+        return {**facts, "endpoint": door.endpoint}
+
+    def nowhere(self) -> Mapping[str, str]:
+        return {"endpoint": "http://127.0.0.1:9"}
+
+    def creates(self, thing: str) -> str:
+        return _file(_made(thing), f"DELETE /{thing}-1")
+
+    def adds(self, table: str) -> str:
+        return _file(f'POST /{table}/_doc?refresh\n\n{{"name": "one more"}}')
+
+    def fails(self, thing: str) -> str:
+        return _file(_made(thing).replace('"long"', '"no such type"'))
+
+    def waits(self, thing: str) -> str:
+        return _file(_made(thing, KEEP))
+
+    def probeable(self, thing: str, on: str) -> str:
+        pipeline = f"/_ingest/pipeline/{thing}\nX-Knock: {KEEP}"
+        return _file(
+            f'PUT {pipeline}\n\n{{"description": "of {on}", "processors": []}}', f"DELETE {pipeline}"
+        )
+
+    def unprovable(self, thing: str) -> str:
+        body = '{"script": {"source": "ctx._source.times += 1"}, "upsert": {"times": 1}}'
+        return _file(f"POST /things/_update/{thing}?refresh\nX-Knock: {DROP}\n\n{body}")
+
+    def repeatable(self, table: str) -> str:
+        request = f'PUT /{table}/_doc/1?refresh\nX-Knock: {KEEP}\n\n{{"id": 1, "name": "again"}}'
+        return '# seedbed: repeatable because "it writes the same document"\n' + _file(request)
+
+    def backfill(self, table: str, batch: int) -> str:
+        facts = f"# seedbed: index={table} version=2 batch={batch}\n\n\n"
+        return f'{facts}def up(doc):\n    doc["visits"] = doc.get("visits", 0) + 1\n    return doc\n'
+
+    def _ask(self, facts: Mapping[str, str], method: str, path: str, body: object = None) -> Any:
+        """Ask the cluster itself, not through the door; None where it says that there is no such thing."""
+        line = HTTPConnection(self._doors[facts["endpoint"]].behind, timeout=60)
+        try:
+            text = None if body is None else json.dumps(body)
+            line.request(method, path, text, {"Content-Type": "application/json"})
+            answer = line.getresponse()
+            found = json.loads(answer.read() or b"{}")
+        finally:
+            line.close()
+        if answer.status == 404:
+            return None
+        assert answer.status < 300, found
+        return found
+
+    def _documents(self, facts: Mapping[str, str], index: str) -> list[dict[str, Any]]:
+        if self._ask(facts, "POST", f"/{index}/_refresh") is None:
+            return []
+        found = self._ask(facts, "POST", f"/{index}/_search", {"size": 10_000})
+        return [each["_source"] | {"_id": each["_id"]} for each in found["hits"]["hits"]]
+
+    def made(self, facts: Mapping[str, str]) -> Collection[str]:
+        indexes = self._ask(facts, "GET", "/_all/_alias") or {}
+        theirs = {
+            name: found["aliases"]
+            for name, found in indexes.items()
+            if name != "things" and not name.startswith((".", "migrations_history"))
+        }
+        pipelines = self._ask(facts, "GET", "/_ingest/pipeline") or {}
+        things = [each["_id"] for each in self._documents(facts, "things")]
+        return [
+            *(name for index, found in theirs.items() for name in (found or [index])),
+            *pipelines,
+            *things,
+        ]
+
+    def rows(self, facts: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
+        found = self._documents(facts, table)
+        return [{"visits": 0, **{key: each[key] for key in each if key != "_id"}} for each in found]
+
+    def audit(self, facts: Mapping[str, str]) -> Sequence[str]:
+        found = self._documents(facts, "migrations_history")
+        lines = [each for each in found if each["kind"] == "audit"]
+        return [json.dumps(each) for each in sorted(lines, key=lambda each: str(each["key"]))]
+
+    @contextmanager
+    def hold(self, facts: Mapping[str, str]) -> Iterator[Inside]:
+        door = self._doors[facts["endpoint"]]
+        with door.changed:
+            door.is_closed = True
+        try:
+            yield Inside(door)
+        finally:
+            with door.changed:
+                door.is_closed = False
+                door.changed.notify_all()
+
+    def break_lease(self, facts: Mapping[str, str]) -> None:
+        """Do what another run does that takes it over: raise the token, then move the fence."""
+        script = {"source": "ctx._source.token += 1; ctx._source.holder = ''", "lang": "painless"}
+        change = "/migrations_history/_update/state?retry_on_conflict=20"
+        self._ask(facts, "POST", change, {"script": script})
+        standing = self._ask(facts, "GET", "/_alias/migrations_history_lease_*?expand_wildcards=all")
+        ((index, found),) = standing.items()
+        (fence,) = found["aliases"]
+        after = f"migrations_history_lease_999_0_after_{fence.removeprefix('migrations_history_lease_')}"
+        actions = [
+            {"remove": {"index": index, "alias": fence, "must_exist": True}},
+            {"add": {"index": "migrations_history", "alias": after}},
+        ]
+        self._ask(facts, "POST", "/_aliases", {"actions": actions})
+
+    def age_history(self, facts: Mapping[str, str]) -> None:
+        script = {"source": "ctx._source.format += 1", "lang": "painless"}
+        self._ask(facts, "POST", "/migrations_history/_update/state?refresh", {"script": script})
+
+
+def _file(up: str, down: str = "") -> str:
+    return f"# migrate:up\n{up}\n" + (f"\n# migrate:down\n{down}\n" if down else "")
+
+
+def _made(thing: str, knock: str = "") -> str:
+    header = f"X-Knock: {knock}\n" if knock else ""
+    body = f'{{"aliases": {{"{thing}": {{}}}}, "mappings": {{"properties": {COLUMNS}}}}}'
+    return f"PUT /{thing}-1\n{header}\n{body}"
+
+
+@contextmanager
+def _open(door: Door) -> Iterator[Door]:
+    with door:
+        threading.Thread(target=door.serve_forever, args=(0.05,), daemon=True).start()
+        yield door
+        door.shutdown()
+
+
+class OpenSearchBench(Bench):
+    """A bench whose transformations are programs: this engine has migrations in two languages."""
+
+    def text(self, body: str, *, phase: Phase = Phase.EXPAND) -> Text:
+        found = super().text(body, phase=phase)
+        return replace(found, suffix=".py") if "def up(" in body else found
+
+
+class OnCluster:
+    @pytest.fixture
+    def harness(self, opensearch_servers: Pool) -> Iterator[OpenSearchHarness]:
+        with ExitStack() as closing:
+            yield OpenSearchHarness(opensearch_servers, closing)
+
+    @pytest.fixture
+    def bench(self, harness: Harness) -> Bench:
+        return OpenSearchBench(harness)
+
+
+@pytest.fixture(autouse=True)
+def declared(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put indexes.toml where the contract's database has its directory; runners start where we are."""
+    home = tmp_path_factory.mktemp("project")
+    (home / "contract").mkdir()
+    (home / "contract" / "indexes.toml").write_text(INDEXES)
+    monkeypatch.chdir(home)
+
+
+class TestOpenSearch(OnCluster, EngineContract): ...
+
+
+class TestLeasesExpire(OnCluster, ExpiryContract): ...
+
+
+class TestResets(OnCluster, ResetContract): ...
+
+
+class TestUnlocks(OnCluster, UnlockContract): ...
+
+
+class TestSchema(OnCluster, SchemaContract): ...

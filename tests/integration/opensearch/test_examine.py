@@ -1,0 +1,63 @@
+"""What a plan says about index migrations by looking at the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from seedbed.engines.opensearch import examine
+from seedbed.engines.opensearch.parse import parse
+from seedbed.model.migration import Migration, MigrationFile, Source, checksum
+from tests.integration.opensearch.stage import stage
+
+INDEXES = """
+[[indexes.lessons.versions]]
+number = 1
+mappings = {properties = {title = {type = "text"}}}
+
+[[indexes.lessons.versions]]
+number = 2
+mappings = {properties = {title = {type = "text"}, code = {type = "keyword"}}}
+
+[[indexes.lessons.versions]]
+number = 3
+mappings = {properties = {title = {type = "keyword"}, code = {type = "keyword"}}}
+"""
+
+
+def migration(version: str, text: str) -> Migration:
+    data = text.encode()
+    return parse(
+        MigrationFile(version, "m", Source(f"migrations/{version}_m.py", ".py", data), checksum(data))
+    )
+
+
+def test_a_plan_says_how_much_is_copied_and_whether_there_is_room(
+    opensearch_facts: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "indexes.toml").write_text(INDEXES)
+    in_place = migration("1", "# seedbed: index=lessons version=2\n")
+    rebuilt = migration("2", "# seedbed: index=lessons version=3\n")
+    transformed = migration("3", "# seedbed: index=lessons\ndef up(doc):\n    return doc\n")
+    unknown = migration("4", "# seedbed: index=others\ndef up(doc):\n    return doc\n")
+    with stage(opensearch_facts) as here:
+        place = replace(here.session.place, directory=tmp_path)
+        here.index("lessons-1", alias="lessons", title="text")
+        here.put("lessons", "a", {"title": "x"})
+        found = examine.examine(place, [in_place, rebuilt, transformed, unknown])
+        assert {version: [each.code for each in hazards] for version, hazards in found.items()} == {
+            "1": ["OS305"],
+            "2": ["OS301", "OS310"],
+            "3": ["OS310"],
+        }
+        said = found["3"][0]
+        assert said.what.startswith("lessons is copied: 1 document, ")
+        assert "there is room for" in said.because
+        assert not said.refused
+        monkeypatch.setattr(examine, "_FULL", 0.0)
+        (refused,) = examine.examine(place, [transformed])["3"]
+        assert refused.code == "OS311"
+        assert refused.refused

@@ -1,0 +1,99 @@
+"""Facts -> where a cluster is and how its requests prove who sends them."""
+
+from __future__ import annotations
+
+import pytest
+
+from seedbed.engines.opensearch.address import VARIABLES, address
+from seedbed.engines.opensearch.options import Options
+from seedbed.engines.opensearch.wire import serverless
+from seedbed.errors import Refused, UsageError
+from seedbed.model.secret import Secret
+
+DOMAIN = "https://search-ai-abc123.eu-central-1.es.amazonaws.com"
+COLLECTION = "https://abc123.eu-central-1.aoss.amazonaws.com"
+
+
+def test_an_endpoint_alone_is_enough_where_nobody_asks_who_we_are() -> None:
+    found = address({"endpoint": "http://127.0.0.1:9200/"}, Options(lease_seconds=7))
+    assert (found.endpoint, found.auth, found.lease_seconds) == ("http://127.0.0.1:9200", "none", 7)
+    assert found.secrets == ()
+
+
+def test_a_user_means_a_login_and_the_address_does_not_show_it() -> None:
+    facts: dict[str, str | Secret] = {
+        "endpoint": "https://search.example.org",
+        "user": "ana",
+        "password": Secret("very secret"),
+    }
+    found = address(facts, Options())
+    assert found.auth == "basic"
+    assert [each.reveal() for each in found.secrets] == ["very secret"]
+    assert "secret" not in f"{found} {found!r}"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "region", "service"),
+    [
+        (DOMAIN, "eu-central-1", "es"),
+        (COLLECTION, "eu-central-1", "aoss"),
+        ("https://vpc-ai.us-gov-west-1.es.amazonaws.com", "us-gov-west-1", "es"),
+        ("https://vpc-ai.cn-north-1.es.amazonaws.com.cn", "cn-north-1", "es"),
+        ("https://search-ai.eu-west-1.es.on.aws", "eu-west-1", "es"),
+    ],
+)
+def test_the_name_of_a_host_of_aws_says_how_its_requests_are_signed(
+    endpoint: str, region: str, service: str
+) -> None:
+    found = address({"endpoint": endpoint, "region": "us-east-1"}, Options())
+    assert found.cloud is not None
+    assert (found.auth, found.cloud.region, found.service) == ("aws", region, service)
+
+
+def test_a_name_of_ones_own_is_signed_for_where_the_facts_say() -> None:
+    facts = {"endpoint": "https://search.example.org", "auth": "aws", "region": "eu-north-1"}
+    found = address({**facts, "access_key": "AKIA", "secret_key": Secret("hush hush")}, Options())
+    assert found.cloud is not None
+    assert (found.cloud.region, found.cloud.access_key) == ("eu-north-1", "AKIA")
+    assert [each.reveal() for each in found.secrets] == ["hush hush"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ({}, "OPENSEARCH_ENDPOINT"),
+        ({"endpoint": "127.0.0.1:9200"}, "no endpoint"),
+        ({"endpoint": "https://ana:very@host"}, "no endpoint"),
+        ({"endpoint": "https://host/?a=b"}, "no endpoint"),
+        ({"endpoint": "https://host:0"}, "no endpoint"),
+        ({"endpoint": "https://ho st"}, "no endpoint"),
+        ({"endpoint": "https://host", "auth": "oauth"}, "OPENSEARCH_AUTH=oauth"),
+        ({"endpoint": "https://host", "auth": "basic"}, "OPENSEARCH_USERNAME"),
+        ({"endpoint": "https://host", "user": "ana"}, "OPENSEARCH_PASSWORD"),
+        ({"endpoint": "https://host", "auth": "aws"}, "region"),
+        ({"endpoint": DOMAIN, "access_key": "AKIA"}, "AWS_SECRET_ACCESS_KEY"),
+        ({"endpoint": DOMAIN, "secret_key": "hush"}, "AWS_ACCESS_KEY_ID"),
+        ({"endpoint": "https://host", "service": "s3"}, "s3"),
+        ({"endpoint": "https://host", "port": "9200"}, "port"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_named(facts: dict[str, str], says: str) -> None:
+    with pytest.raises(UsageError, match=says) as caught:
+        address(facts, Options())
+    assert "very@" not in str(caught.value)
+
+
+def test_serverless_is_refused_by_name_and_says_what_it_lacks() -> None:
+    found = address({"endpoint": COLLECTION}, Options())
+    with pytest.raises(Refused, match=r"Serverless(?s:.)*_reindex(?s:.)*_tasks"):
+        serverless.insist_on_more(found)
+    serverless.insist_on_more(address({"endpoint": DOMAIN}, Options()))
+
+
+def test_only_passwords_and_keys_are_secret_variables() -> None:
+    assert {each.name for each in VARIABLES if each.secret} == {
+        "OPENSEARCH_PASSWORD",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+    }
+    assert [each.name for each in VARIABLES if each.required] == ["OPENSEARCH_ENDPOINT"]

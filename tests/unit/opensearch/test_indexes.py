@@ -1,0 +1,131 @@
+"""indexes.toml: what it may say, and how it says no."""
+
+from __future__ import annotations
+
+import pytest
+
+from seedbed.engines.opensearch.indexes.examine import examine, losses
+from seedbed.engines.opensearch.indexes.read import KIND, parse
+from seedbed.engines.opensearch.indexes.schema import json_schema
+from seedbed.engines.opensearch.indexes.shape import Indexes, next_serial, physical, serial
+from seedbed.errors import ManifestError
+from seedbed.model.migration import Migration
+from seedbed.toml.text import Text
+from tests.searches import LESSONS, migration, moves
+
+
+def read(text: str) -> Indexes:
+    return parse(Text("services/ai/opensearch/indexes.toml", text, KIND))
+
+
+def one(body: str) -> str:
+    return f"[[indexes.lessons.versions]]\nnumber = 1\n{body}"
+
+
+VECTOR = """
+[indexes.lessons.versions.mappings.properties.v]
+type = "knn_vector"
+"""
+
+
+def test_definitions_are_found_by_their_numbers() -> None:
+    index = read(LESSONS).index("lessons")
+    assert index is not None
+    second = index.version(2)
+    assert second is not None
+    assert second.mappings["properties"]["title"]["analyzer"] == "english"
+    assert index.before(2) == index.version(1)
+    assert index.before(1) is None
+
+
+def test_nested_settings_and_dotted_ones_are_the_same() -> None:
+    nested = read(one('settings = {index = {refresh_interval = "5s", search = {idle = {after = "1s"}}}}'))
+    dotted = read(one('settings = {"index.refresh_interval" = "5s", "search.idle.after" = "1s"}'))
+    assert nested == dotted
+    assert nested.indexes[0].versions[0].digest == dotted.indexes[0].versions[0].digest
+
+
+def test_pipelines_and_templates_have_versions_too() -> None:
+    text = "[[pipelines.clean.versions]]\nnumber = 3\nbody = {processors = []}\n"
+    pipeline = read(text).pipeline("clean")
+    assert pipeline is not None
+    assert pipeline.version(3) is not None
+    assert pipeline.before(3) is None
+
+
+def test_nothing_is_declared_by_an_empty_file() -> None:
+    assert read("") == Indexes()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("[lessons]\n", 1, "unknown key"),
+        ("[indexes.Lessons]\nversions = [{number = 1}]\n", 1, "can be called"),
+        ("[indexes.lessons]\nversions = []\n", 1, "no version"),
+        ("[indexes.lessons]\nversions = [{number = 2}, {number = 1}]\n", 2, "oldest first"),
+        (one("settings = {uuid = 'x'}"), 3, "cannot be declared"),
+        (one("settings = {number_of_shards = 0}"), 3, "shards"),
+        (one("mappings = {_source = {enabled = false}}"), 3, "stored as they came"),
+        (one("settings = {knn = true}" + VECTOR + "dimension = 3\n"), 4, "engine"),
+        (one(VECTOR + "dimension = 3\nmethod = {name = 'hnsw', engine = 'lucene'}\n"), 4, "without k-NN"),
+        (one("settings = {knn = true}" + VECTOR + "method = {engine = 'lucene'}\n"), 4, "dimension"),
+        (one("mappings = {properties = {v = {type = 'dense_vector'}}}"), 3, "knn_vector"),
+        (
+            "[indexes.a]\nversions = [{number = 1}]\n[indexes.a-2]\nversions = [{number = 1}]\n",
+            3,
+            "behind 'a'",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_at_its_line(text: str, line: int, words: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        read(text)
+    assert words in str(caught.value)
+    assert caught.value.at is not None
+    assert caught.value.at.line >= line
+
+
+def test_the_schema_is_made_of_the_types() -> None:
+    schema = json_schema()
+    assert schema["title"] == "indexes.toml"
+    assert set(schema["properties"]) == {"indexes", "pipelines", "templates"}
+
+
+def test_physical_indexes_are_numbered_for_good() -> None:
+    assert physical("lessons", 3) == "lessons-3"
+    assert serial("lessons", "lessons-12") == 12
+    assert serial("lessons", "lessons-old") == serial("lessons", "other-1") == 0
+    assert next_serial("lessons", ["lessons-1", "lessons-7", "lessons-x"]) == 8
+    assert next_serial("lessons", []) == 1
+
+
+def hazards(text: str, first: str, second: str, facts: str = "", code: str = "") -> list[str]:
+    declared = read(
+        f"[[indexes.lessons.versions]]\nnumber = 1\n{first}\n[[indexes.lessons.versions]]\nnumber = 2\n{second}\n"
+    )
+    found: Migration = migration(moves("lessons", 2, facts, code))
+    return [each.code for each in examine(declared, [found]).get("1", ())]
+
+
+A = 'mappings = {properties = {a = {type = "keyword"}}}'
+AB = 'mappings = {properties = {a = {type = "keyword"}, b = {type = "text"}}}'
+
+
+def test_what_a_change_does_is_known_from_the_file() -> None:
+    assert hazards("", A, AB) == ["OS305"]  # in place, and the way back is a new index
+    assert hazards("", AB, A) == ["OS301", "OS302"]  # a new index, and a field goes
+    assert hazards("", A, AB, "rebuild") == ["OS301"]
+    assert hazards("", A, A, code="def up(doc):\n    return doc\n") == ["OS301"]
+    assert hazards("", A, A) == []
+
+
+def test_a_version_that_is_not_declared_is_said_before_anything_runs() -> None:
+    found = examine(read(LESSONS), [migration(moves("lessons", 7))])["1"]
+    assert [(each.code, each.refused) for each in found] == [("OS304", True)]
+
+
+def test_what_the_way_down_loses_depends_on_the_older_definition() -> None:
+    assert "taken out" in losses("lessons", "strict", ["b"])
+    assert "left in" in losses("lessons", "true", ["b"])
+    assert losses("lessons", "true", []) == ""

@@ -1,0 +1,111 @@
+"""Index migrations as files: what they may say, and how they say no."""
+
+from __future__ import annotations
+
+import pytest
+
+from seedbed.engines.opensearch.programs import (
+    BLOCK,
+    Subject,
+    block_seconds,
+    failure,
+    function,
+    parse_program,
+    subject,
+)
+from seedbed.errors import MigrationFileError, StepFailed
+from seedbed.model.migration import Direction, Migration, Phase
+from tests.searches import migration_file
+
+UP = "def up(doc):\n    doc['a'] = 1\n    return doc\n"
+DOWN = "\n\ndef down(doc):\n    del doc['a']\n    return doc\n"
+
+
+def parsed(text: str) -> Migration:
+    return parse_program(migration_file(text))
+
+
+def test_a_file_without_functions_goes_both_ways_by_its_definitions() -> None:
+    found = parsed('"""English."""\n# seedbed: index=lessons version=2 phase=migrate\n')
+    assert subject(found) == Subject("index", "lessons", 2)
+    assert found.phase is Phase.MIGRATE
+    assert found.up[0].summary == "English."
+    assert found.up[0].backfill is not None
+    assert found.up[0].backfill.table == "lessons"
+    assert len(found.down) == 1
+    assert block_seconds(found) == BLOCK
+
+
+def test_documents_that_are_transformed_go_back_only_by_a_function() -> None:
+    assert parsed(f"# seedbed: index=lessons version=2\n{UP}").down == ()
+    assert len(parsed(f"# seedbed: index=lessons version=2\n{UP}{DOWN}").down) == 1
+
+
+def test_what_is_irreversible_has_no_way_down() -> None:
+    found = parsed('# seedbed: index=lessons version=2 reverse=none because "nobody kept it"\n')
+    assert found.down == ()
+    assert found.irreversible is not None
+
+
+def test_a_function_without_a_version_transforms_what_is_there() -> None:
+    assert subject(parsed(f"# seedbed: index=lessons batch=50\n{UP}")) == Subject("index", "lessons", 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("\n", 1, "does not say what it moves"),
+        ("# seedbed: index=a pipeline=b version=1\n", 1, "moves index and pipeline"),
+        ("# seedbed: index=lessons\n", 1, "which version"),
+        ("# seedbed: index=lessons version=two\n", 1, "version=1 to"),
+        ("# seedbed: index=lessons version=2 colour=red\n", 1, "colour"),
+        ("# seedbed: index=lessons version=2 block=5m\n", 1, "block"),
+        ("# seedbed: index=lessons version=2 rebuild=yes\n", 1, "rebuild"),
+        (f"# seedbed: pipeline=p version=1\n{UP}", 2, "no documents"),
+        ("# seedbed: pipeline=p version=1 rebuild\n", 1, "no meaning"),
+        ("# seedbed: index=l version=2\ndef up(item):\n    return item\n", 2, "take a document"),
+        ("# seedbed: index=l version=2\ndef up(doc):\n    doc['a'] = 1\n", 2, "without saying"),
+        ("# seedbed: index=l version=2\ndef up(doc):\n    yield doc\n", 2, "generator"),
+        ("# seedbed: index=l version=2\nup = 1\n", 2, "no plain function"),
+        ("# seedbed: index=l version=2\ndef down(doc):\n    return doc\n", 2, "no `up`"),
+        (f"# seedbed: index=l version=2\n{UP}\n{UP}", 6, "twice"),
+        (f'# seedbed: index=l version=2 reverse=none because "x"\n{UP}{DOWN}', 7, "reverse=none"),
+        ("# seedbed: index=l version=2\ndef up(doc:\n", 2, "no Python"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_its_line(text: str, line: int, words: str) -> None:
+    with pytest.raises(MigrationFileError) as caught:
+        parsed(text)
+    assert words in str(caught.value)
+    assert caught.value.at is not None
+    assert caught.value.at.line == line
+
+
+def test_nothing_of_a_file_runs_while_it_is_parsed() -> None:
+    parsed(f"# seedbed: index=lessons version=2\nraise SystemExit(3)\n{UP}")
+
+
+def test_the_functions_are_there_when_they_are_asked_for() -> None:
+    found = parsed(f"# seedbed: index=lessons version=2\n{UP}{DOWN}")
+    up, down = (function(found.up[0], found.path, each) for each in Direction)
+    assert up is not None
+    assert down is not None
+    assert down(up({})) == {}  # type: ignore[arg-type]
+
+
+def test_code_that_fails_is_named_by_its_line_and_the_document() -> None:
+    found = parsed("# seedbed: index=lessons version=2\ndef up(doc):\n    return doc['b']\n")
+    up = function(found.up[0], found.path, Direction.UP)
+    assert up is not None
+    with pytest.raises(KeyError) as caught:
+        up({})
+    error = failure(caught.value, found.path, "l1")
+    assert "'l1'" in error.what
+    assert error.at is not None
+    assert error.at.line == 3
+
+
+def test_a_file_whose_own_code_fails_is_a_failed_step() -> None:
+    found = parsed(f"# seedbed: index=lessons version=2\n1 / 0\n{UP}")
+    with pytest.raises(StepFailed, match="ZeroDivisionError"):
+        function(found.up[0], found.path, Direction.UP)

@@ -1,0 +1,102 @@
+"""Our signer of any request beside botocore's: the same bytes, or AWS would refuse us."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from unittest import mock
+
+import pytest
+from botocore import auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seedbed.aws.keys import Keys
+from seedbed.aws.signing import Signer
+from seedbed.engines.opensearch.wire.client import path, query
+
+HOST = "search-ai-abc.eu-central-1.es.amazonaws.com"
+printable = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)
+segments = st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=4)
+params = st.dictionaries(st.text(min_size=1, max_size=8), st.text(max_size=8), max_size=4)
+
+
+def encodable(text: str) -> bool:
+    return not any(0xD800 <= ord(each) < 0xE000 for each in text)
+
+
+def signed(
+    moment: float,
+    method: str,
+    url: str,
+    body: bytes,
+    keys: Keys,
+    *,
+    service: str = "es",
+    headers: dict[str, str] | None = None,
+) -> dict[str, str]:
+    signer = Signer(host=HOST, region="eu-central-1", service=service, clock=lambda: moment)
+    return signer.signed(method, url, headers or {"Content-Type": "application/json"}, body, keys)
+
+
+def theirs(moment: float, method: str, url: str, body: bytes, headers: dict[str, str], keys: Keys) -> str:
+    """Return botocore's Authorization header of the same request at the same moment."""
+    request = AWSRequest(method, f"https://{HOST}{url}", headers, body)
+    scope = headers["Authorization"].split("/")
+    del request.headers["Authorization"]
+    credentials = Credentials(keys.access_key, keys.secret_key, keys.session_token or None)
+    now = datetime.fromtimestamp(moment, UTC).replace(tzinfo=None)
+    with mock.patch.object(auth, "get_current_datetime", return_value=now):
+        auth.SigV4Auth(credentials, scope[3], scope[2]).add_auth(request)
+    found: str = request.headers["Authorization"]
+    return found
+
+
+@given(
+    moment=st.integers(0, 4_000_000_000).map(float),
+    method=st.sampled_from(["GET", "PUT", "POST", "DELETE"]),
+    names=segments.filter(lambda each: encodable("".join(each))),
+    words=params.filter(lambda each: encodable("".join([*each, *each.values()]))),
+    body=st.binary(max_size=200),
+    key=printable,
+    secret=printable,
+    token=st.just("") | printable,
+    service=st.sampled_from(["es", "aoss"]),
+)
+def test_every_request_is_signed_as_botocore_signs_it(
+    moment: float,
+    method: str,
+    names: list[str],
+    words: dict[str, str],
+    body: bytes,
+    key: str,
+    secret: str,
+    token: str,
+    service: str,
+) -> None:
+    keys = Keys(key.replace("/", "-"), secret, token)
+    url = path(*names) + query(words)
+    mine = signed(moment, method, url, body, keys, service=service)
+    assert mine["Authorization"] == theirs(moment, method, url, body, mine, keys)
+
+
+def test_a_key_of_another_day_is_not_used_again() -> None:
+    signer = Signer(host=HOST, region="eu-central-1", service="es", clock=iter([0.0, 86_400.0]).__next__)
+    keys = Keys("AKIA", "secret", "")
+    first, second = (signer.signed("GET", "/", {}, b"", keys)["Authorization"] for _ in range(2))
+    assert first.rpartition("Signature=")[2] != second.rpartition("Signature=")[2]
+
+
+def test_what_a_proxy_may_change_is_not_signed() -> None:
+    headers = {"User-Agent": "seedbed", "Accept-Encoding": "identity", "X-Opaque-Id": "one"}
+    mine = signed(0.0, "GET", "/_tasks?detailed=true", b"", Keys("AKIA", "secret", ""), headers=headers)
+    names = mine["Authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
+    assert names == ["host", "x-amz-content-sha256", "x-amz-date", "x-opaque-id"]
+
+
+@pytest.mark.parametrize("token", ["", "a token"])
+def test_the_session_token_goes_with_it_and_nothing_else_that_is_secret(token: str) -> None:
+    mine = signed(0.0, "GET", "/", b"", Keys("AKIA", "very secret", token))
+    assert mine.get("X-Amz-Security-Token", "") == token
+    assert not any("very secret" in each for each in mine.values())

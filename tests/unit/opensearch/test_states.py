@@ -1,0 +1,152 @@
+"""The parts of a reindex that need no server."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import msgspec
+import pytest
+
+from seedbed.engines.opensearch.address import Address
+from seedbed.engines.opensearch.programs import Function
+from seedbed.engines.opensearch.reindex.documents import Becoming
+from seedbed.engines.opensearch.reindex.guardian import order, ordered
+from seedbed.engines.opensearch.reindex.making import settled
+from seedbed.engines.opensearch.reindex.numbers import PARTS, Known
+from seedbed.engines.opensearch.reindex.pages import Stored
+from seedbed.engines.opensearch.reindex.passage import Passage, is_passage
+from seedbed.engines.opensearch.reindex.standing import Standing, from_text
+from seedbed.engines.opensearch.reindex.states import HOLDS_WRITERS, State
+from seedbed.errors import StepFailed
+from seedbed.model.secret import Secret
+
+
+def stored(source: str, id_: str = "l1") -> Stored:
+    return Stored(id_, 1, 0, 1, "", msgspec.Raw(source.encode()))
+
+
+def becoming(function: Function | None = None, *removed: str, vectors: tuple[str, ...] = ()) -> Becoming:
+    return Becoming("m.py", function, removed, vectors)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_a_checkpoint_says_everything_again(state: State) -> None:
+    standing = Standing("a-1", "a-2", "c", "d", state, copied={"0": 7}, compared={"0": 3}, task="n:1")
+    assert from_text(standing.to_text()) == standing
+
+
+def test_a_checkpoint_of_something_else_is_none() -> None:
+    assert from_text("") is None
+    assert from_text('{"page": 3}') is None
+
+
+def test_writers_are_held_only_around_the_swap() -> None:
+    assert {State.BLOCKING, State.BLOCKED, State.SWAPPING} == HOLDS_WRITERS
+
+
+def test_every_making_is_marked_by_its_own() -> None:
+    assert Standing("a-1", "a-2", "c", "d").made != Standing("a-1", "a-2", "c", "d").made
+
+
+def test_a_copy_keeps_every_byte() -> None:
+    raw = '{"b": 1.10,\n "a": 12345678901234567890}'
+    assert becoming().of(stored(raw)) == raw.encode()
+    assert becoming().is_copy
+
+
+def test_fields_are_taken_out_wherever_they_are() -> None:
+    found = becoming(None, "a.b", "c").of(stored('{"a":[{"b":1,"d":2},{"b":3}],"c":4,"a.b":5,"e":6}'))
+    assert found is not None
+    assert msgspec.json.decode(found) == {"a": [{"d": 2}, {}], "e": 6}
+
+
+def test_code_may_leave_a_document_out() -> None:
+    assert becoming(lambda doc: None).of(stored("{}")) is None
+
+
+@pytest.mark.parametrize("result", [3, "x", []])
+def test_what_is_no_document_is_refused_by_name(result: object) -> None:
+    with pytest.raises(StepFailed, match="'l1'"):
+        becoming(lambda doc: result).of(stored("{}"))  # type: ignore[arg-type,return-value]
+
+
+def test_what_is_no_json_is_refused_by_name() -> None:
+    with pytest.raises(StepFailed, match="no JSON"):
+        becoming(lambda doc: {"a": object()}).of(stored("{}"))
+
+
+def test_documents_are_the_same_however_they_are_written() -> None:
+    same = becoming().is_same
+    assert same(b'{"a":1,"b":[1.0]}', b'{ "b": [1], "a": 1.0 }')
+    assert not same(b'{"a":1}', b'{"a":2}')
+    assert not same(b'{"v":[0.1234567890123]}', b'{"v":[0.12345679]}')
+
+
+def test_vectors_are_compared_as_they_are_kept() -> None:
+    same = becoming(vectors=("v", "o.v")).is_same
+    assert same(b'{"v":[0.1234567890123,1]}', b'{"v":[0.12345679,1.0]}')
+    assert same(b'{"o":[{"v":[0.1234567890123]}]}', b'{"o":[{"v":[0.12345679]}]}')
+    assert not same(b'{"v":[0.1]}', b'{"v":[0.2]}')
+
+
+def test_a_range_of_numbers_is_cut_until_it_is_one() -> None:
+    known = Known({(f"l{each}", ""): each * 3 for each in range(1000)})
+    parts = list(known.parts((0, 1000)))
+    assert len(parts) == PARTS
+    assert parts[0][0] == 0
+    assert parts[-1][1] == 1000
+    assert all(one[1] == other[0] for one, other in pairwise(parts))
+    assert known.bounds((2, 4)) == {"from": 6, "to": 10}
+    assert list(known.parts((5, 7))) == [(5, 6), (6, 7)]
+
+
+def test_a_passage_is_known_by_its_name_and_by_nobody_else() -> None:
+    one, other = Passage("a-1", "a-2"), Passage("a-1", "a-2")
+    assert is_passage(one.reader)
+    assert is_passage(one.writer)
+    assert not is_passage("a-reader")
+    assert {one.reader, one.writer}.isdisjoint({other.reader, other.writer})
+
+
+def test_the_guardian_gets_all_that_it_needs_by_a_pipe() -> None:
+    address = Address("http://127.0.0.1:1", auth="basic", user="ana", password=Secret("hidden"))
+    passage = Passage("a-1", "a-2")
+    there, its = ordered(order(address, passage))
+    assert there == address
+    assert (its.source, its.target, its.reader, its.writer) == tuple(vars(passage).values())
+
+
+@pytest.mark.parametrize(
+    ("health", "words"),
+    [
+        ({"status": "green"}, "green"),
+        ({"status": "red"}, ""),
+        (
+            {"status": "yellow", "active_primary_shards": 1, "active_shards": 1, "unassigned_shards": 1},
+            "yellow",
+        ),
+        (
+            {
+                "status": "yellow",
+                "active_primary_shards": 1,
+                "active_shards": 1,
+                "unassigned_shards": 1,
+                "number_of_data_nodes": 3,
+            },
+            "",
+        ),
+        (
+            {
+                "status": "yellow",
+                "active_primary_shards": 1,
+                "active_shards": 1,
+                "unassigned_shards": 1,
+                "initializing_shards": 1,
+            },
+            "",
+        ),
+    ],
+)
+def test_an_index_is_waited_for_as_long_as_it_may_get_better(health: dict[str, object], words: str) -> None:
+    assert settled(health).startswith(words)
+    assert bool(settled(health)) is bool(words)

@@ -9,8 +9,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +113,22 @@ for manifest, environment, into in json.loads(sys.argv[1]):
 """
 
 
+_session = Session()  # it keeps what it read about services, which takes longer than most calls
+_making = threading.Lock()
+
+
+@cache
+def _client(service: str, region: str, endpoint: str, account: str) -> Any:
+    with _making:  # proxies ask too, from threads of their own
+        return _session.create_client(
+            service,
+            region_name=region,
+            endpoint_url=endpoint,
+            aws_access_key_id=account,
+            aws_secret_access_key="x",
+        )
+
+
 @dataclass(frozen=True)
 class Shop:
     """The platform as one test has it. `assemblies`: what was synthesised, by release and environment."""
@@ -154,6 +173,22 @@ class Shop:
     def deploy(self, release: str, *arguments: str, environment: str = "dev-ana") -> Ran:
         return self.run("deploy", "-e", environment, *self.release(release, environment), *arguments)
 
+    def has(self, release: str, *, environment: str = "dev-ana") -> None:
+        """Bring about what deploying `release` leaves, without the seconds that the CDK's command line takes to."""
+        assembly, name = Path(self.release(release, environment)[1]), STACK.format(environment=environment)
+        stack = json.loads((assembly / "manifest.json").read_text())["artifacts"][name]
+        self.ask(
+            "cloudformation",
+            "CreateStack",
+            StackName=name,
+            TemplateBody=(assembly / stack["properties"]["templateFile"]).read_text(),
+            Tags=[{"Key": key, "Value": value} for key, value in stack["properties"]["tags"].items()],
+        )
+        end = time.monotonic() + 60
+        while (status := self.status(environment)) != "CREATE_COMPLETE":
+            assert status == "CREATE_IN_PROGRESS" and time.monotonic() < end, status  # noqa: PT018  one wait
+            time.sleep(0.05)
+
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command and do not wait for it."""
         return subprocess.Popen(
@@ -170,13 +205,7 @@ class Shop:
         """Ask the server itself, past any proxy."""
         from botocore import xform_name
 
-        client = Session().create_client(
-            service,
-            region_name=self.world.region,
-            endpoint_url=self.world.endpoint,
-            aws_access_key_id=self.world.account,
-            aws_secret_access_key="x",
-        )
+        client = _client(service, self.world.region, self.world.endpoint, self.world.account)
         return getattr(client, xform_name(operation))(**parameters)
 
     def prepare(self) -> None:

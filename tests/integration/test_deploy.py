@@ -114,8 +114,14 @@ def test_what_is_deployed_already_takes_no_update(watched: Shop, aws: Proxy) -> 
     assert [each.operation for each in aws.of(mutating)] == []
 
 
+def test_a_release_that_a_test_begins_with_is_what_deploying_it_leaves(watched: Shop) -> None:
+    watched.has("two")
+    again = watched.deploy("two")
+    assert (again.code, "nothing to do" in again.out) == (0, True)
+
+
 def test_a_dry_run_shows_the_updates_and_makes_none(watched: Shop, aws: Proxy) -> None:
-    assert watched.deploy("one").code == 0
+    watched.has("one")
     aws.forget()
     shown = watched.deploy("two", "--dry-run")
     assert shown.code == 0
@@ -130,7 +136,7 @@ def test_a_dry_run_shows_the_updates_and_makes_none(watched: Shop, aws: Proxy) -
 
 
 def test_what_is_removed_goes_at_contract_only(shop: Shop) -> None:
-    assert shop.deploy("two").code == 0
+    shop.has("two")
     assert shop.deploy("one", "--through", "expand").code == 0
     assert shop.indexes() == ONE_BY_ONE
     assert shop.deploy("one").code == 0
@@ -151,7 +157,7 @@ def test_the_app_is_synthesised_where_nobody_did_before_and_an_account_prepared_
 
 
 def test_two_deployments_at_once_do_each_others_work(watched: Shop, aws: Proxy) -> None:
-    assert watched.deploy("one").code == 0
+    watched.has("one")
     aws.forget()
     arguments = ["deploy", "-e", "dev-ana", *watched.release("two")]
     running = [watched.start(*arguments), watched.start(*arguments)]
@@ -173,7 +179,7 @@ def test_killed_during_an_update_it_goes_on_when_it_runs_again(watched: Shop, aw
 
 
 def _kill_and_run_again(shop: Shop, aws: Proxy, when: str, *, nth: int) -> None:
-    assert shop.deploy("one").code == 0
+    shop.has("one")
     aws.forget()
     seen = [0]
 
@@ -198,7 +204,7 @@ def _kill_and_run_again(shop: Shop, aws: Proxy, when: str, *, nth: int) -> None:
 
 
 def test_killed_between_two_updates_it_makes_the_second_when_it_runs_again(watched: Shop, aws: Proxy) -> None:
-    assert watched.deploy("one").code == 0
+    watched.has("one")
     held = aws.hold(lambda call: call.operation == "DescribeTable" and watched.indexes() == ["by_slug"])
     running = watched.start("deploy", "-e", "dev-ana", *watched.release("two"))
     held.wait_until_inside()
@@ -213,7 +219,7 @@ def test_killed_between_two_updates_it_makes_the_second_when_it_runs_again(watch
 
 
 def test_sigterm_ends_the_cli_as_well_and_the_next_run_goes_on(watched: Shop, aws: Proxy) -> None:
-    assert watched.deploy("one").code == 0
+    watched.has("one")
     held = aws.hold(UPDATE, when="answered")
     running = watched.start("deploy", "-e", "dev-ana", *watched.release("two"))
     held.wait_until_inside()
@@ -227,7 +233,7 @@ def test_sigterm_ends_the_cli_as_well_and_the_next_run_goes_on(watched: Shop, aw
 
 
 def test_an_update_that_is_under_way_is_followed_to_its_end(watched: Shop, aws: Proxy) -> None:
-    assert watched.deploy("one").code == 0
+    watched.has("one")
     rule = aws.rewrite("DescribeStacks", _status("UPDATE_IN_PROGRESS"), times=2)
     done = watched.deploy("two")
     assert done.code == 0, done.everything
@@ -237,7 +243,7 @@ def test_an_update_that_is_under_way_is_followed_to_its_end(watched: Shop, aws: 
 
 
 def test_an_update_that_does_not_end_is_given_up_with_nothing_touched(watched: Shop, aws: Proxy) -> None:
-    assert watched.deploy("one").code == 0
+    watched.has("one")
     aws.rewrite("DescribeStacks", _status("UPDATE_IN_PROGRESS"))
     aws.forget()
     done = watched.deploy("two", "--wait", "1")
@@ -247,7 +253,7 @@ def test_an_update_that_does_not_end_is_given_up_with_nothing_touched(watched: S
 
 
 def test_an_update_that_fails_says_what_stays_and_the_next_run_goes_on(watched: Shop, aws: Proxy) -> None:
-    assert watched.deploy("one").code == 0
+    watched.has("one")
     seen = [0]
 
     def is_second(call: Call) -> bool:
@@ -279,7 +285,7 @@ def test_an_update_that_fails_says_what_stays_and_the_next_run_goes_on(watched: 
 def test_a_stack_that_is_stuck_is_named_with_the_way_out(
     watched: Shop, aws: Proxy, status: str, way: str
 ) -> None:
-    assert watched.deploy("one").code == 0
+    watched.has("one")
     aws.rewrite("DescribeStacks", _status(status))
     aws.forget()
     refused = watched.deploy("two")
@@ -292,7 +298,7 @@ def test_a_stack_that_is_stuck_is_named_with_the_way_out(
 def test_another_key_is_refused_with_the_way_round_before_anything_is_touched(
     watched: Shop, aws: Proxy
 ) -> None:
-    assert watched.deploy("one").code == 0
+    watched.has("one")
     aws.forget()
     refused = watched.deploy("other_key")
     assert refused.code == 3
@@ -356,7 +362,7 @@ def test_an_assembly_of_another_account_is_refused(shop: Shop) -> None:
 
 
 def test_removing_is_asked_about_where_it_could_be_missed(shop: Shop) -> None:
-    assert shop.deploy("two", environment="staging").code == 0
+    shop.has("two", environment="staging")
     refused = shop.deploy("one", environment="staging")
     assert refused.code == 3
     assert (
@@ -371,7 +377,7 @@ def test_removing_is_asked_about_where_it_could_be_missed(shop: Shop) -> None:
 
 
 def test_a_plan_shows_what_is_to_be_deployed_and_status_says_that_it_is_pending(shop: Shop) -> None:
-    assert shop.deploy("one").code == 0
+    shop.has("one")
     shop.release("two")
     planned = shop.run("plan", "-e", "dev-ana")
     assert planned.code == 0, planned.everything
@@ -386,7 +392,7 @@ def test_a_plan_shows_what_is_to_be_deployed_and_status_says_that_it_is_pending(
 
 
 def test_at_expand_what_would_be_removed_is_held(shop: Shop) -> None:
-    assert shop.deploy("two").code == 0
+    shop.has("two")
     shop.release("one")
     planned = shop.run("plan", "-e", "dev-ana", "--through", "expand", "--json").document
     database = planned["databases"][0]
@@ -413,7 +419,7 @@ def test_prod_is_deployed_from_the_plan_that_was_reviewed_and_from_no_other(shop
 
 
 def test_a_plan_that_is_half_deployed_still_fits(shop: Shop) -> None:
-    assert shop.deploy("one").code == 0
+    shop.has("one")
     options = shop.release("two")
     plan = shop.root / "plan.json"
     assert shop.run("plan", "-e", "dev-ana", "--out", str(plan)).code == 0
@@ -427,7 +433,7 @@ def test_a_plan_that_is_half_deployed_still_fits(shop: Shop) -> None:
 def test_what_needs_an_index_that_is_not_deployed_is_refused_before_anything_is_touched(
     watched: Shop, aws: Proxy
 ) -> None:
-    assert watched.deploy("one").code == 0
+    watched.has("one")
     migration = (
         "# seedbed: phase=migrate table=courses needs=courses.by_slug\n"
         '# seedbed: repeatable because "it writes the same again"\n'
@@ -451,7 +457,7 @@ def test_what_needs_an_index_that_is_not_deployed_is_refused_before_anything_is_
 
 def test_an_ephemeral_environment_is_destroyed_and_then_there_is_nothing_to_destroy(shop: Shop) -> None:
     options = shop.release("one")
-    assert shop.deploy("one").code == 0
+    shop.has("one")
     refused = shop.run("destroy", "-e", "dev-ana", *options)
     assert refused.code == 3
     assert f"destroy would delete {STACK.format(environment='dev-ana')}" in refused.err
@@ -465,7 +471,7 @@ def test_an_ephemeral_environment_is_destroyed_and_then_there_is_nothing_to_dest
 
 def test_at_a_terminal_the_name_of_the_environment_has_to_be_typed(shop: Shop) -> None:
     options = shop.release("one")
-    assert shop.deploy("one").code == 0
+    shop.has("one")
     assert _typed(shop, "dev-bob\n", "destroy", "-e", "dev-ana", *options) == 130
     assert shop.tables() != []
     assert _typed(shop, "dev-ana\n", "destroy", "-e", "dev-ana", *options) == 0

@@ -4,7 +4,8 @@
     run(Path("seedbed.toml"))
 
 is a CDK app: one stack per database of the environment that `cdk deploy -c environment=NAME` names. The constructs
-behind it (`ServiceTables`, `ServicePostgres`, `Network`, `MigrationTask`, `inject`) serve in apps of your own as well.
+behind it (`ServiceTables`, `ServicePostgres`, `ServiceSearch`, `ServiceGraph`, `ExternalGraph`, `Network`,
+`MigrationTask`, `inject`) serve in apps of your own as well.
 """
 
 from importlib.util import find_spec
@@ -13,18 +14,26 @@ if find_spec("aws_cdk") is None:
     raise ImportError("seedbed.cdk needs the CDK: pip install 'seedbed[cdk]'")
 
 from seedbed.cdk.environment import chosen, refuse_dev_in_protected_account
+from seedbed.cdk.external import ExternalGraph
+from seedbed.cdk.graph import GraphSizes, ServiceGraph
 from seedbed.cdk.injecting import RDS_BUNDLE, inject
 from seedbed.cdk.network import Network
 from seedbed.cdk.platform import platform_stacks, run
 from seedbed.cdk.postgres import ServicePostgres, Sizes
+from seedbed.cdk.search import SearchSizes, ServiceSearch
 from seedbed.cdk.tables import ServiceTables
 from seedbed.cdk.task import MigrationTask
 
 __all__ = [
     "RDS_BUNDLE",
+    "ExternalGraph",
+    "GraphSizes",
     "MigrationTask",
     "Network",
+    "SearchSizes",
+    "ServiceGraph",
     "ServicePostgres",
+    "ServiceSearch",
     "ServiceTables",
     "Sizes",
     "chosen",

@@ -2,44 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aws_cdk import aws_ecs as ecs
 
+from seedbed.cdk import graph
+from seedbed.cdk.external import MEMBERS, ExternalGraph
+from seedbed.cdk.graph import ServiceGraph
 from seedbed.cdk.postgres import ServicePostgres
-from seedbed.engines.postgres.address import VARIABLES
+from seedbed.cdk.search import ServiceSearch
+from seedbed.engines.base import Variable
+from seedbed.engines.neo4j import address as neo4j
+from seedbed.engines.opensearch import address as opensearch
+from seedbed.engines.postgres import address as postgres
 from seedbed.environments.variables import prefixed
 
 RDS_BUNDLE = "/etc/ssl/certs/rds-global-bundle.pem"
 
+Server = ServicePostgres | ServiceSearch | ServiceGraph | ExternalGraph
+
 
 def inject(
     container: ecs.ContainerDefinition,
-    database: ServicePostgres,
+    database: Server,
     *,
     is_prefixed: bool = False,
     ca_bundle: str = RDS_BUNDLE,
 ) -> None:
-    """Give `container` DB_HOST, DB_PORT, DB_NAME, DB_USER, DB_PASSWORD and DB_SSLROOTCERT of `database`.
+    """Give `container` the variables that say where `database` is.
 
-    User and password are resolved by ECS when the task starts; they never stand in a template or a task definition.
+    PostgreSQL: DB_HOST, DB_PORT, DB_NAME, DB_USER, DB_PASSWORD, DB_SSLROOTCERT. OpenSearch: OPENSEARCH_ENDPOINT,
+    OPENSEARCH_AUTH. Neo4j: NEO4J_URI, NEO4J_USERNAME, NEO4J_PASSWORD, NEO4J_DATABASE. Users and passwords, and all of
+    an external Neo4j, are resolved by ECS when the task starts; they never stand in a template or a task definition.
     `is_prefixed`: USER_DB_HOST and so on, where one container serves several services.
-    `ca_bundle`: where the container's image has AWS's certificates, which are at
+    `ca_bundle`: where the container's image has AWS's certificates for PostgreSQL, which are at
     https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem. A file that is not there makes every connection
     fail, it never weakens one; "" is for an image without them: encrypted, but nobody proves who answers.
     """
+    variables, plain, secret = _told(database, ca_bundle)
+    for fact, value in plain.items():
+        if value:
+            container.add_environment(_name(variables, database, fact, is_prefixed=is_prefixed), value)
+    for fact, source in secret.items():
+        container.add_secret(_name(variables, database, fact, is_prefixed=is_prefixed), source)
+
+
+_Told = tuple[tuple[Variable, ...], Mapping[str, str], Mapping[str, ecs.Secret]]
+
+
+def _told(database: Server, ca_bundle: str) -> _Told:
+    """Return the engine's variables, the facts that stand in the open, and those that are members of a secret."""
+    if isinstance(database, ServiceSearch):
+        return opensearch.VARIABLES, {"endpoint": database.endpoint, "auth": "aws"}, {}
+    if isinstance(database, ExternalGraph):
+        members = {
+            fact: ecs.Secret.from_secrets_manager(database.secret, each) for fact, each in MEMBERS.items()
+        }
+        return neo4j.VARIABLES, {}, members
+    if isinstance(database, ServiceGraph):
+        return neo4j.VARIABLES, {"uri": database.uri, "database": graph.DATABASE}, _login(database.secret)
     plain = {
         "host": database.host,
         "port": str(database.port),
         "name": database.name,
         "sslrootcert": ca_bundle,
     }
-    for fact, value in plain.items():
-        if value:
-            container.add_environment(_variable(database, fact, is_prefixed=is_prefixed), value)
-    for fact, key in (("user", "username"), ("password", "password")):
-        secret = ecs.Secret.from_secrets_manager(database.attached, key)
-        container.add_secret(_variable(database, fact, is_prefixed=is_prefixed), secret)
+    return postgres.VARIABLES, plain, _login(database.attached)
 
 
-def _variable(database: ServicePostgres, fact: str, *, is_prefixed: bool) -> str:
-    name = next(each.name for each in VARIABLES if each.fact == fact)
+def _login(secret: object) -> dict[str, ecs.Secret]:
+    return {
+        "user": ecs.Secret.from_secrets_manager(secret, "username"),
+        "password": ecs.Secret.from_secrets_manager(secret, "password"),
+    }
+
+
+def _name(variables: tuple[Variable, ...], database: Server, fact: str, *, is_prefixed: bool) -> str:
+    name = next(each.name for each in variables if each.fact == fact)
     return prefixed(database.service, name) if is_prefixed else name

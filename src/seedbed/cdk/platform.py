@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import aws_cdk as cdk
 from msgspec import Struct, field
 
-from seedbed.cdk import postgres, tables
+from seedbed.cdk import graph, postgres, search, tables
 from seedbed.cdk.environment import chosen
+from seedbed.cdk.external import ExternalGraph
+from seedbed.cdk.graph import GraphSizes, ServiceGraph
 from seedbed.cdk.images import container_image
 from seedbed.cdk.network import Network, NetworkStack
 from seedbed.cdk.postgres import ServicePostgres, Sizes
+from seedbed.cdk.search import SearchSizes, ServiceSearch
 from seedbed.cdk.tables import ServiceTables
 from seedbed.cdk.task import MigrationTask
 from seedbed.engines import registry
@@ -20,7 +24,7 @@ from seedbed.errors import SeedbedError
 from seedbed.manifest.load import load
 from seedbed.model.environment import Environment
 from seedbed.model.names import stack_name
-from seedbed.model.platform import Platform
+from seedbed.model.platform import Database, Platform
 
 
 class Made(Struct):
@@ -29,6 +33,8 @@ class Made(Struct):
     environment: Environment
     tables: dict[str, ServiceTables] = field(default_factory=dict)
     postgres: dict[str, ServicePostgres] = field(default_factory=dict)
+    search: dict[str, ServiceSearch] = field(default_factory=dict)
+    graph: dict[str, ServiceGraph | ExternalGraph] = field(default_factory=dict)
     network: Network | None = None
     task: MigrationTask | None = None
 
@@ -44,18 +50,35 @@ def run(manifest: Path) -> None:
     app.synth()
 
 
-def platform_stacks(app: cdk.App, manifest: Path, *, sizes: Sizes | None = None) -> Made:
+class AllSizes(Struct, frozen=True):
+    """How large servers are, by engine."""
+
+    postgres: Sizes = Sizes()
+    search: SearchSizes = SearchSizes()
+    graph: GraphSizes = GraphSizes()
+
+
+def platform_stacks(
+    app: cdk.App,
+    manifest: Path,
+    *,
+    sizes: Sizes | None = None,
+    search_sizes: SearchSizes | None = None,
+    graph_sizes: GraphSizes | None = None,
+) -> Made:
     """Make one stack for each database that the manifest declares, in the environment that the context names.
 
     Context: `environment` (required); `image`, a container image that has seedbed: with it, a stack with the migration
-    task is made too. The sandbox has tables only, its other servers are embedded. Databases that no construct here is
-    for are passed over. Raises UsageError, ManifestError, Refused.
+    task is made too; `graph-image`, a container image that has Neo4j: with it, graphs run here, without it a secret
+    names each, for a person to fill in. The sandbox has tables only, its other servers are embedded. Databases that no
+    construct here is for are passed over. Raises UsageError, ManifestError, Refused.
     """
     platform = load(manifest, lambda engine: registry.load(engine).options, registry.names())
     made = Made(chosen(app, platform))
     _make_tables(app, platform, made)
     if not made.environment.is_sandbox:
-        _make_servers(app, platform, made, sizes)
+        sizes_ = AllSizes(sizes or Sizes(), search_sizes or SearchSizes(), graph_sizes or GraphSizes())
+        _make_servers(app, platform, made, sizes_)
     return made
 
 
@@ -71,33 +94,73 @@ def _make_tables(app: cdk.App, platform: Platform, made: Made) -> None:
             )
 
 
-def _make_servers(app: cdk.App, platform: Platform, made: Made, sizes: Sizes | None) -> None:
-    databases = [each for each in platform.databases if each.engine == postgres.ENGINE]
-    image = app.node.try_get_context("image") or ""
-    if not databases and not image:
-        return
-    made.network = _network(app, platform, made.environment, with_tasks=bool(image))
-    for database in databases:
-        made.postgres[database.service] = ServicePostgres(
-            _stack(app, platform, made.environment, database.service, database.engine),
-            "Postgres",
-            platform=platform.name,
-            environment=made.environment,
-            database=database,
-            network=made.network,
-            sizes=sizes,
-        )
-    if image:
-        stack = _stack(app, platform, made.environment, "seedbed", "task")
-        made.task = MigrationTask(
-            stack,
-            "Migrations",
-            platform=platform.name,
-            environment=made.environment,
-            databases=[*made.tables.values(), *made.postgres.values()],
-            network=made.network,
-            image=container_image(stack, image),
-        )
+def _make_servers(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes) -> None:
+    image, graph_image = (_image(app, key) for key in ("image", "graph-image"))
+    inside = {postgres.ENGINE, search.ENGINE, *([graph.ENGINE] if graph_image else [])}
+    if image or any(each.engine in inside for each in platform.databases):
+        with_tasks = bool(image) or _has_tasks(platform, graph_image)
+        made.network = _network(app, platform, made.environment, with_tasks=with_tasks)
+    for database in platform.databases:
+        if made.network is not None and database.engine in inside:
+            _make_server(app, platform, made, database, made.network, sizes, graph_image)
+        elif database.engine == graph.ENGINE:
+            made.graph[database.service] = ExternalGraph(
+                _stack(app, platform, made.environment, database.service, database.engine),
+                "Graph",
+                platform=platform.name,
+                environment=made.environment,
+                database=database,
+            )
+    if image and made.network is not None:
+        _make_task(app, platform, made, made.network, image)
+
+
+def _image(app: cdk.App, key: str) -> str:
+    return str(app.node.try_get_context(key) or "")
+
+
+def _has_tasks(platform: Platform, graph_image: str) -> bool:
+    return bool(graph_image) and any(each.engine == graph.ENGINE for each in platform.databases)
+
+
+def _make_server(
+    app: cdk.App,
+    platform: Platform,
+    made: Made,
+    database: Database,
+    network: Network,
+    sizes: AllSizes,
+    graph_image: str,
+) -> None:
+    """Make the server of `database` inside `network`."""
+    stack = _stack(app, platform, made.environment, database.service, database.engine)
+    place: dict[str, Any] = {
+        "platform": platform.name,
+        "environment": made.environment,
+        "database": database,
+        "network": network,
+    }
+    if database.engine == postgres.ENGINE:
+        made.postgres[database.service] = ServicePostgres(stack, "Postgres", **place, sizes=sizes.postgres)
+    elif database.engine == search.ENGINE:
+        made.search[database.service] = ServiceSearch(stack, "Search", **place, sizes=sizes.search)
+    else:
+        image = container_image(stack, graph_image)
+        made.graph[database.service] = ServiceGraph(stack, "Graph", **place, image=image, sizes=sizes.graph)
+
+
+def _make_task(app: cdk.App, platform: Platform, made: Made, network: Network, image: str) -> None:
+    stack = _stack(app, platform, made.environment, "seedbed", "task")
+    servers = (*made.postgres.values(), *made.search.values(), *made.graph.values())
+    made.task = MigrationTask(
+        stack,
+        "Migrations",
+        platform=platform.name,
+        environment=made.environment,
+        databases=[*made.tables.values(), *servers],
+        network=network,
+        image=container_image(stack, image),
+    )
 
 
 def _stack(

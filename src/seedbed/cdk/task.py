@@ -12,10 +12,11 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from seedbed.cdk.environment import removal
+from seedbed.cdk.external import ExternalGraph
 from seedbed.cdk.facts import write_parameters
-from seedbed.cdk.injecting import RDS_BUNDLE, inject
+from seedbed.cdk.injecting import RDS_BUNDLE, Server, inject
 from seedbed.cdk.network import Network
-from seedbed.cdk.postgres import ServicePostgres
+from seedbed.cdk.search import ServiceSearch
 from seedbed.cdk.tables import ServiceTables
 from seedbed.model.environment import Environment, is_ephemeral
 from seedbed.model.names import parameter_path
@@ -37,7 +38,7 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         *,
         platform: str,
         environment: Environment,
-        databases: Sequence[ServiceTables | ServicePostgres],
+        databases: Sequence[ServiceTables | Server],
         network: Network,
         image: ecs.ContainerImage,
         command: Sequence[str] = (),
@@ -73,16 +74,18 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
 
     def _reach(
         self,
-        database: ServiceTables | ServicePostgres,
-        databases: Sequence[ServiceTables | ServicePostgres],
+        database: ServiceTables | Server,
+        databases: Sequence[ServiceTables | Server],
         ca_bundle: str,
     ) -> None:
-        if isinstance(database, ServiceTables):
+        if isinstance(database, ServiceTables | ServiceSearch):
             database.grant_migrations(self.definition.task_role)
+        if isinstance(database, ServiceTables):
             return
         is_alone = len(databases) == 1
         inject(self.container, database, is_prefixed=not is_alone, ca_bundle=ca_bundle)
-        database.allow(self.group)
+        if not isinstance(database, ExternalGraph):
+            database.allow(self.group)
 
     def _may_know_itself(self) -> None:
         """The account is checked before anything else; said here, although nothing can forbid it by silence."""

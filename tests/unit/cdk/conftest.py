@@ -14,6 +14,7 @@ import pytest
 
 EDTECH = Path(__file__).parents[3] / "edtech"
 IMAGE = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/seedbed:1.0"
+GRAPH_IMAGE = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/neo4j:1.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +92,11 @@ def synthesise(with_node: None) -> Synthesise:
 
 @pytest.fixture(scope="session")
 def edtech(synthesise: Synthesise) -> Synthesise:
-    """A function (environment) -> the platform's stacks there, the migration task among them; made once."""
+    """A function (environment) -> the platform's stacks there, with all that runs in them; made once."""
 
     @cache
     def make(environment: str) -> Stacks:
-        return synthesise(environment=environment, image=IMAGE)
+        return synthesise(environment=environment, image=IMAGE, **{"graph-image": GRAPH_IMAGE})
 
     return make
 

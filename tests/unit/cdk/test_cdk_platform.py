@@ -16,14 +16,18 @@ from seedbed.model.names import stack_name
 from tests.unit.cdk.conftest import EDTECH, Synthesise, node
 
 DYNAMODB = ("ai", "chat", "courses", "tutor-matching", "video-call")
-POSTGRES = ("payment", "reviews", "user")
+SERVERS = {"postgres": ("payment", "reviews", "user"), "neo4j": ("tutor-matching",), "opensearch": ("ai",)}
 ACCOUNTS = {"dev-ana": "111111111111", "staging": "222222222222", "prod": "333333333333"}
 
 
 @pytest.mark.parametrize("environment", ["dev-ana", "staging", "prod"])
 def test_every_database_has_a_stack_and_there_is_one_network(edtech: Synthesise, environment: str) -> None:
     names = [stack_name("edtech", environment, each, "dynamodb") for each in DYNAMODB]
-    names += [stack_name("edtech", environment, each, "postgres") for each in POSTGRES]
+    names += [
+        stack_name("edtech", environment, each, engine)
+        for engine, services in SERVERS.items()
+        for each in services
+    ]
     names += [f"edtech-{environment}-network", f"edtech-{environment}-seedbed-task"]
     assert sorted(edtech(environment)) == sorted(names)
 

@@ -43,10 +43,20 @@ def test_user_and_password_come_from_the_secret_when_it_starts(edtech: Synthesis
     found = container(task(edtech, environment))
     secret = {each["Name"]: json.dumps(each["ValueFrom"]) for each in found["Secrets"]}
     wanted = {f"{service}_DB_{each}" for service in SERVICES for each in ("USER", "PASSWORD")}
+    wanted |= {f"TUTOR_MATCHING_NEO4J_{each}" for each in ("USERNAME", "PASSWORD")}
     assert secret.keys() == wanted
     for name, source in secret.items():
         assert (":password::" if name.endswith("PASSWORD") else ":username::") in source
     assert not wanted & {each["Name"] for each in found["Environment"]}
+
+
+@EVERYWHERE
+def test_it_signs_for_opensearch_and_speaks_tls_with_neo4j(edtech: Synthesise, environment: str) -> None:
+    plain = {each["Name"]: each["Value"] for each in container(task(edtech, environment))["Environment"]}
+    assert plain["AI_OPENSEARCH_AUTH"] == "aws"
+    assert "Fn::Join" in plain["AI_OPENSEARCH_ENDPOINT"]
+    assert plain["TUTOR_MATCHING_NEO4J_URI"].startswith("bolt+ssc://")
+    assert plain["TUTOR_MATCHING_NEO4J_DATABASE"] == "neo4j"
 
 
 @EVERYWHERE
@@ -59,7 +69,10 @@ def test_it_may_read_its_secrets_write_its_items_and_no_more(edtech: Synthesise,
             if statement["Resource"] == "*":
                 assert set(allowed) <= {"sts:GetCallerIdentity", "ecr:GetAuthorizationToken"}
     assert {"secretsmanager:GetSecretValue", "dynamodb:PutItem", "sts:GetCallerIdentity"} <= actions
-    assert not [each for each in actions if each.endswith("*") or ("Delete" in each and "Item" not in each)]
+    assert {"es:ESHttpDelete", "es:ESHttpGet"} <= actions
+    deletes = {each for each in actions if "Delete" in each}
+    assert deletes == {"dynamodb:DeleteItem", "es:ESHttpDelete"}
+    assert not [each for each in actions if each.endswith("*")]
     assert not [each for each in actions if each.startswith(("iam:", "cloudformation:", "rds:"))]
 
 
@@ -81,7 +94,8 @@ def test_it_is_let_to_the_tables_of_its_own_environment_only(edtech: Synthesise,
 def test_it_is_let_into_every_server_and_nobody_is_let_into_it(edtech: Synthesise, environment: str) -> None:
     stack = task(edtech, environment)
     doors = [each["Properties"] for each in stack.resources("EC2::SecurityGroupIngress").values()]
-    assert [(each["FromPort"], each["ToPort"]) for each in doors] == [(5432, 5432)] * len(SERVICES)
+    ports = sorted(each["FromPort"] for each in doors)
+    assert ports == [443, *[5432] * len(SERVICES), 7687] == sorted(each["ToPort"] for each in doors)
     assert "SecurityGroupIngress" not in stack.one("EC2::SecurityGroup")
 
 

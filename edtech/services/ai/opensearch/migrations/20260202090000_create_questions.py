@@ -1,0 +1,2 @@
+# seedbed: index=questions version=1
+"""questions that people asked the assistants."""

@@ -170,6 +170,12 @@ class Reader:
                     count += 1
         return count
 
+    def leave_nothing_running(self) -> None:
+        """End what a page keeps running, also where it was not read to its end."""
+        for kept in self.home.rglob(".seedbed"):
+            command = ["seedbed", "-C", str(kept.parent), "env", "down", "sandbox"]
+            subprocess.run(command, env=self.env, capture_output=True, timeout=120, check=True)
+
     def type(self, step: Typed) -> None:
         done = subprocess.run(
             ["bash", "-c", step.command],
@@ -191,7 +197,11 @@ def test_a_page_does_on_the_sandbox_what_it_says(page: Path, short_path: Path) -
     if "-C edtech" in page.read_text(encoding="utf-8"):
         leave_out = shutil.ignore_patterns(".seedbed", "__pycache__")
         shutil.copytree(ROOT / "edtech", short_path / "edtech", ignore=leave_out)
-    assert Reader(page, short_path, {}).read() > 2
+    reader = Reader(page, short_path, {})
+    try:
+        assert reader.read() > 2
+    finally:
+        reader.leave_nothing_running()
 
 
 @pytest.mark.parametrize("page", stories("a database"), ids=name_of)
@@ -355,6 +365,15 @@ def help_of(*arguments: str) -> str:
     return "\n".join(line.rstrip() for line in result.output.rstrip().splitlines())
 
 
+def all_commands() -> Iterator[str]:
+    """Yield every command's name, those of a group after it."""
+    for name in sorted(COMMANDS):
+        yield name
+        found = cli.get_command(click.Context(cli), name)
+        if isinstance(found, click.Group):
+            yield from (f"{name} {each}" for each in sorted(found.commands))
+
+
 def commands_page() -> str:
     """Return the page of commands, made from what `--help` says."""
     parts = [
@@ -364,7 +383,7 @@ def commands_page() -> str:
         " in\n[JSON documents](json.md). `-v` and `-q` may stand before or after the command's name.\n",
         f"```text\n{help_of()}\n```\n",
     ]
-    parts += [f"## {name}\n\n```text\n{help_of(name)}\n```\n" for name in sorted(COMMANDS)]
+    parts += [f"## {name}\n\n```text\n{help_of(*name.split())}\n```\n" for name in all_commands()]
     aliases = [*ALIASES.items()]
     aliases += [(f"{verb}:ENGINE", f"{name} --engine ENGINE") for verb, name in ENGINE_VERBS.items()]
     aliases += [(f"ENGINE:{noun}", f"{name} --engine ENGINE") for noun, name in ENGINE_NOUNS.items()]

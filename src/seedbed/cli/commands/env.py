@@ -29,7 +29,7 @@ def command() -> None:
     """
 
 
-@command.command("up")
+@command.command("up", short_help="Start an environment and all that is in it.")
 @click.argument("name")
 @options.selection
 @click.option("--yes", is_flag=True, help="Do not ask before something is removed.")
@@ -61,7 +61,7 @@ def up(frame: Frame, name: str, services: tuple[str, ...], engines: tuple[str, .
     _go_on_with(frame, "seed", **selection)
 
 
-@command.command("down")
+@command.command("down", short_help="End what was started.")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask before stacks are deleted.")
 @framed
@@ -79,7 +79,7 @@ def down(frame: Frame, name: str, yes: bool) -> None:
         _go_on_with(frame, "destroy", env=name, yes=yes)
 
 
-@command.command("list")
+@command.command("list", short_help="List what is declared, and what runs.")
 @framed
 def listing(frame: Frame) -> None:
     """List the environments that are declared, and what of the sandbox runs."""

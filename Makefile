@@ -26,10 +26,14 @@ SOAK_BACKFILL_ROWS ?= 1000000
 SOAK_BACKFILL_KILLS ?= 20
 SOAK_DYNAMODB_ITEMS ?= 50000
 SOAK_DYNAMODB_KILLS ?= 30
+SOAK_NEO4J_RELATIONSHIPS ?= 200000
+SOAK_NEO4J_KILLS ?= 20
+SOAK_OPENSEARCH_DOCUMENTS ?= 20000
 export SOAK_RACES SOAK_KILLS SOAK_BACKFILL_ROWS SOAK_BACKFILL_KILLS SOAK_DYNAMODB_ITEMS SOAK_DYNAMODB_KILLS
+export SOAK_NEO4J_RELATIONSHIPS SOAK_NEO4J_KILLS SOAK_OPENSEARCH_DOCUMENTS
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint lint-ruff lint-format lint-types lint-imports format bench soak soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-deploy docs lock clean
+.PHONY: help install demo test lint lint-ruff lint-format lint-types lint-imports format bench soak soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -51,7 +55,7 @@ demo: install ## the whole platform on embedded engines: planned, migrated, seed
 test: install ## every test (TESTS=tests/unit WORKERS=2 PYTEST_ARGS=...); with CI=true a skip is a failure
 	@code=0; \
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS) $(TESTS) || code=$$?; \
-	echo "make test leaves to make soak: $(SOAK_RACES) races, $(SOAK_KILLS) kills, a backfill of $(SOAK_BACKFILL_ROWS) rows killed $(SOAK_BACKFILL_KILLS) times, a transformation of $(SOAK_DYNAMODB_ITEMS) items killed $(SOAK_DYNAMODB_KILLS) times, deployments killed while an index is built"; \
+	echo "make test leaves to make soak: $(SOAK_RACES) races, $(SOAK_KILLS) kills, a backfill of $(SOAK_BACKFILL_ROWS) rows killed $(SOAK_BACKFILL_KILLS) times, a transformation of $(SOAK_DYNAMODB_ITEMS) items killed $(SOAK_DYNAMODB_KILLS) times, a refactoring of $(SOAK_NEO4J_RELATIONSHIPS) relationships killed $(SOAK_NEO4J_KILLS) times, an index of $(SOAK_OPENSEARCH_DOCUMENTS) documents reindexed under writes and killed in every state, deployments killed while an index is built"; \
 	exit $$code
 
 lint: lint-ruff lint-format lint-types lint-imports ## ruff, mypy, import-linter (make -k lint: all of them, whatever fails)
@@ -75,10 +79,12 @@ format: install ## what ruff can mend by itself
 bench: install ## the benchmarks
 	$(BIN)/python -m benchmarks.apply
 	$(BIN)/python -m benchmarks.dynamodb
+	$(BIN)/python -m benchmarks.neo4j
+	$(BIN)/python -m benchmarks.opensearch
 
-soak: soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-deploy ## what takes long (SOAK_RACES, SOAK_KILLS, SOAK_BACKFILL_ROWS, SOAK_BACKFILL_KILLS, SOAK_DYNAMODB_ITEMS, SOAK_DYNAMODB_KILLS)
+soak: soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy ## what takes long (SOAK_RACES, SOAK_KILLS, SOAK_BACKFILL_ROWS, SOAK_NEO4J_KILLS, SOAK_OPENSEARCH_DOCUMENTS, …)
 
-soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate: soak-%: install
+soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex: soak-%: install
 	$(BIN)/python -m tests.soak.$*
 
 soak-deploy: install ## deployments killed while an index is built, and between two updates

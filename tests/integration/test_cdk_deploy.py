@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -19,7 +20,9 @@ from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.dynamodb.tables import live
 from seedbed.engines.dynamodb.tables.read import read
 from seedbed.engines.dynamodb.tables.shape import HISTORY_TABLE, Table
-from seedbed.engines.postgres.address import address
+from seedbed.engines.neo4j import address as neo4j
+from seedbed.engines.opensearch import address as opensearch
+from seedbed.engines.postgres import address as postgres
 from seedbed.execution.stopping import Stop
 from seedbed.model.names import parameter_path, table_name
 from seedbed.model.secret import Secret
@@ -66,6 +69,23 @@ class App:
     def ask(self, service: str, operation: str, **more: Any) -> Mapping[str, Any]:
         return clients.call(self.world.cloud, service, operation, **more)
 
+    def facts(self, service: str, engine: str) -> Mapping[str, str | Secret]:
+        """Return what an environment reads back in dev-ana."""
+        return parameters.read(self.world.cloud, parameter_path("edtech", "dev-ana", service, engine))
+
+    def graph(self) -> str:
+        """Say in the secret that was made for it where the graph is, and return the address that is read back."""
+        members = {"uri": "neo4j+s://example.databases.neo4j.io", "username": "ana", "password": "sesame"}
+        path = parameter_path("edtech", "dev-ana", "tutor-matching", "neo4j")
+        pointer = self.ask("ssm", "GetParameter", Name=f"{path}/uri")["Parameter"]["Value"]
+        self.ask(
+            "secretsmanager",
+            "PutSecretValue",
+            SecretId=pointer.removeprefix("secret:").removesuffix(":uri"),
+            SecretString=json.dumps({**members, "database": "graph"}),
+        )
+        return str(neo4j.address(self.facts("tutor-matching", "neo4j"), None))
+
     def tables(self, environment: str) -> set[str]:
         names = self.ask("dynamodb", "ListTables")["TableNames"]
         return {each for each in names if each.endswith(f"-{environment}")}
@@ -102,15 +122,15 @@ def test_a_dev_environment_is_deployed_changed_and_destroyed_without_a_trace(app
         for table in app.declared(service):
             assert same(app.live(service, table.name, "dev-ana"), table)
     for service in POSTGRES:
-        facts = parameters.read(app.world.cloud, parameter_path("edtech", "dev-ana", service, "postgres"))
-        found = address(facts, None)
+        facts = app.facts(service, "postgres")
+        found = postgres.address(facts, None)
         assert (found.user, found.name, found.sslmode) == ("seedbed", f"{service}_db", "require")
         assert isinstance(facts["password"], Secret)
         assert len(facts["password"].reveal()) == 30
-    assert parameters.read(app.world.cloud, parameter_path("edtech", "dev-ana", "chat", "dynamodb")) == {
-        "account": app.world.account,
-        "region": app.world.region,
-    }
+    assert app.facts("chat", "dynamodb") == {"account": app.world.account, "region": app.world.region}
+    found_search = opensearch.address(app.facts("ai", "opensearch"), None)
+    assert (found_search.auth, found_search.endpoint.partition("://")[0]) == ("aws", "https")
+    assert app.graph() == "neo4j+s://example.databases.neo4j.io:7687 database graph"
 
     toml = app.root / "services" / "courses" / "dynamodb" / "tables.toml"
     toml.write_text(toml.read_text(encoding="utf-8") + LEVEL, encoding="utf-8")
@@ -121,6 +141,7 @@ def test_a_dev_environment_is_deployed_changed_and_destroyed_without_a_trace(app
     app.destroy()
     assert app.tables("dev-ana") == set()
     assert app.ask("rds", "DescribeDBClusters")["DBClusters"] == []
+    assert app.ask("opensearch", "ListDomainNames")["DomainNames"] == []
     assert app.ask("rds", "DescribeDBClusterSnapshots")["DBClusterSnapshots"] == []
     assert app.ask("secretsmanager", "ListSecrets")["SecretList"] == []
     stacks = app.ask("cloudformation", "DescribeStacks")["Stacks"]

@@ -249,7 +249,7 @@ def test_a_download_that_takes_long_says_how_far_it_is(
     )
     thread.start()
     try:
-        assert until(lambda: "  2 of 4 MB" in said)
+        assert until(lambda: "  Example: 2 of 4 MB" in said)
     finally:
         gate.set()
         thread.join()

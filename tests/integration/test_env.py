@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from seedbed.embedded import owners
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
 from seedbed.environments import sandbox
 from seedbed.errors import SandboxError
 from tests.aws_owner import alive, until
@@ -54,6 +54,10 @@ def test_the_sandbox_runs_between_commands_until_it_is_ended(project: ProjectFil
     assert run(root, "apply", "-e", "sandbox").code == 0
     assert json.loads((lock.parent / "state.json").read_text()) == before  # the same server, all the time
     assert "sandbox  ephemeral  runs: payment/postgres, user/postgres\n" in run(root, "env", "list").out
+    with embedded(root / ".seedbed" / "sandbox"):
+        used = run(root, "env", "down", "sandbox")
+    assert used.out.endswith("still used by another command: postgres-18\n")
+    assert run(root, "env", "up", "sandbox").code == 0
     down = run(root, "env", "down", "sandbox")
     assert down.out == "no longer kept running, and their data stays: payment/postgres, user/postgres\n"
     assert supervisors(root) == []

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -125,26 +125,33 @@ def _fetch_missing(lock: Lock, path: Path, say: Say) -> None:
     say(
         f"Fetching {lock.title}: {len(wanted)} files, {size:.0f} MB, from {download.repository()} into {path}"
     )
+    before = _fetched(path)
+
+    def tell(now: float) -> None:
+        say(f"  {lock.title}: {now - before:.0f} of {size:.0f} MB")
+
     largest_first = sorted(wanted, key=lambda each: -each.size)
     with ThreadPoolExecutor(WORKERS) as pool:
         running = [pool.submit(download.fetch, each, path) for each in largest_first]
         try:
-            _follow(running, path, size, say)
+            _follow(running, path, tell)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _follow(running: Sequence[Future[Path]], path: Path, size: float, say: Say) -> None:
-    """Wait for all of `running`, or raise what the first that fails does; say how far it is now and then."""
-    before = _fetched(path)
+def _follow(running: Sequence[Future[Path]], path: Path, tell: Callable[[float], None]) -> None:
+    """Wait for all of `running`, or raise what the first that fails does; tell now and then how much there is."""
+    told = 0.0
     left = set(running)
     while left:
         done, left = wait(left, SECONDS_BETWEEN_LINES, FIRST_EXCEPTION)
         for each in done:
             each.result()
-        if left:
-            say(f"  {max(0.0, _fetched(path) - before):.0f} of {size:.0f} MB")
+        now = _fetched(path)
+        if left and now - told >= 0.5:
+            tell(now)
+            told = now
 
 
 def _fetched(path: Path) -> float:

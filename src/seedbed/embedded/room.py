@@ -39,8 +39,13 @@ def last_port(room: Path) -> int:
 def choose_port(room: Path) -> int:
     """Return the port for the next start: the one of last time if it is free, so that applications find it again."""
     port = last_port(room)
-    while not (port and _is_free(port)):
-        port = random.randrange(*PORTS)
+    return port if port and _is_free(port) else free_port()
+
+
+def free_port() -> int:
+    """Return a port that is free now, and that no outgoing connection takes until the server gets there."""
+    while not _is_free(port := random.randrange(*PORTS)):
+        pass
     return port
 
 

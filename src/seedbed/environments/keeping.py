@@ -29,8 +29,8 @@ from seedbed.toml.typed import ready
 
 ROOM = "kept"
 KEEPER = "seedbed.environments.keeper"
-END_SECONDS = 30.0
-SERVERS_SECONDS = 20.0
+END_SECONDS = 60.0
+OWNED_SECONDS = 1.0  # a server that does not begin to end within these belongs to somebody
 POLL_SECONDS = 0.02
 
 
@@ -110,13 +110,17 @@ def release(home: Path) -> Mapping[str, str]:
 
 
 def in_use(home: Path) -> Sequence[str]:
-    """Return which servers still run in `home`, after giving those that nobody owns the time to end."""
+    """Return which servers still run in `home` because somebody owns them; waits for those that end."""
     folder = room.settled(home, ROOM).path
-    deadline = time.monotonic() + SERVERS_SECONDS
+    began = time.monotonic()
+    ending_seen = began
     while True:
-        busy = [each.parent.name for each in folder.glob("*/supervisor.lock") if owners.is_held(each)]
-        if not busy or time.monotonic() > deadline:
-            return sorted(busy)
+        busy = [each.parent for each in folder.glob("*/supervisor.lock") if owners.is_held(each)]
+        now = time.monotonic()
+        if any(owners.is_held(each / "owners.lock") for each in busy):
+            ending_seen = now  # a supervisor that lets nobody in any more
+        if not busy or now - ending_seen > OWNED_SECONDS or now - began > END_SECONDS:
+            return sorted(each.name for each in busy)
         time.sleep(POLL_SECONDS)
 
 

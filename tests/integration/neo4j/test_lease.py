@@ -182,9 +182,15 @@ def test_a_commit_that_the_server_does_not_confirm_is_none(neo4j_facts: Facts) -
     assert made(here) == 0
 
 
+LOST = Gone("no data", in_commit=True)
+GAVE_WAY = ServerError("Neo.TransientError.Transaction.LeaderSwitch", "gone over", is_transient=True)
+GAVE_WAY.in_commit = True
+
+
+@pytest.mark.parametrize("answer", [LOST, GAVE_WAY], ids=["lost", "gave way"])
 @pytest.mark.parametrize("is_committed", [True, False])
-def test_the_end_of_a_commit_whose_answer_got_lost_is_found_out(
-    neo4j_facts: Facts, monkeypatch: pytest.MonkeyPatch, is_committed: bool
+def test_the_end_of_a_commit_whose_answer_says_nothing_is_found_out(
+    neo4j_facts: Facts, monkeypatch: pytest.MonkeyPatch, is_committed: bool, answer: Exception
 ) -> None:
     here, commits, real = graph(neo4j_facts), 0, Transaction.commit
 
@@ -194,7 +200,7 @@ def test_the_end_of_a_commit_whose_answer_got_lost_is_found_out(
         if commits > 1 or is_committed:
             real(transaction)
         if commits == 1:
-            raise Gone("no data", in_commit=True)
+            raise answer
 
     with here.lease() as lease:
         monkeypatch.setattr(Transaction, "commit", answer_is_lost)

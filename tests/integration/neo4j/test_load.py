@@ -161,9 +161,9 @@ def test_nodes_get_their_other_labels_and_names_may_be_anything(here: Graph) -> 
     assert here.counts(*parts(file)) == [(0, 0, 1)]
     here.do("MATCH (n:Person) REMOVE n:Person")
     assert here.counts(*parts(file)) == [(0, 1, 0)]
-    assert here.ask("MATCH (n:Person) RETURN labels(n) AS labels, n.`a.b c` AS value") == [
-        {"labels": ["Odd `label", "Person"], "value": "x"}
-    ]
+    assert here.ask(
+        "MATCH (n:Person:`Odd ``label`) RETURN size(labels(n)) AS labels, n.`a.b c` AS value"
+    ) == [{"labels": 2, "value": "x"}]
 
 
 def test_a_script_is_in_the_same_transaction_and_counts_what_it_made(here: Graph) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from seedbed.engines.neo4j.connection import Transaction
+from seedbed.engines.neo4j.messages import Gone
 from seedbed.errors import Irreversible, OutcomeUnknown, Refused, StepFailed
 from seedbed.model.event import StepProbed, WorkProgressed
 from seedbed.model.history import Revision, State
@@ -96,6 +98,30 @@ def test_a_schema_step_that_the_server_refuses_leaves_no_record(here: Graph) -> 
         here.apply(f"// migrate:up\n{SKILL};\n")
     assert revision(here) is None
     assert names(here) == []
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_a_schema_step_whose_commit_was_never_answered_is_looked_up(
+    here: Graph, monkeypatch: pytest.MonkeyPatch, is_committed: bool
+) -> None:
+    commits, real = 0, Transaction.commit
+
+    def answer_is_lost(transaction: Transaction) -> None:
+        nonlocal commits
+        commits += 1
+        if commits != 2 or is_committed:
+            real(transaction)
+        if commits == 2:  # the first is that of the record
+            raise Gone("no data", in_commit=True)
+
+    monkeypatch.setattr(Transaction, "commit", answer_is_lost)
+    here.apply(f"// migrate:up\n{SKILL};\n")
+    assert names(here) == ["skill"]
+    found = revision(here)
+    assert found is not None
+    assert found.state is State.APPLIED
+    # Begun, the schema once or twice, finished, and what the run leaves.
+    assert commits == (4 if is_committed else 5)
 
 
 def test_what_is_there_already_is_taken_for_nobody_elses(here: Graph) -> None:

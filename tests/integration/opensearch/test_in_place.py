@@ -116,7 +116,7 @@ def test_pipelines_go_from_version_to_version_and_away(there: Stage) -> None:
     first, second = (f"# seedbed: pipeline=clean version={each}\n" for each in (1, 2))
 
     def processors() -> list[str]:
-        found = there.client.call("GET", "/_ingest/pipeline")
+        found = there.client.ask("GET", "/_ingest/pipeline").data  # 404 where there is none
         return [name for each in found.get("clean", {}).get("processors", []) for name in each]
 
     there.apply(first, "1")

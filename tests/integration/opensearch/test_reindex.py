@@ -329,11 +329,7 @@ def test_killed_again_and_again_under_writers_it_ends_as_their_journal_says(
     there.declare(soak.DECLARED)
     there.revert(FIRST, "1")
     journal = soak.fill(there, 300)
-    points = [
-        (State.FILLING, soak.DURING),
-        (State.SWAPPING, soak.AFTER),
-        (State.SWAPPED, soak.BEFORE),
-    ]
+    points = [(State.FILLING, soak.DURING), (State.SWAPPED, soak.BEFORE)]
     order = (soak.COPY, "2", Direction.UP)
     way = soak.one_way(there, opensearch_facts, journal, order, points, pace=60, seed=1, longest=None)
     assert way.problems == []

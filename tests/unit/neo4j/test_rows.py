@@ -108,6 +108,9 @@ def test_values_that_need_nothing_are_handed_on_as_they_are() -> None:
     column = ("a", None, 7, 2.5, True, b"x")
     assert fitted(column, "", is_cell=True) is column
     assert fitted((Decimal("4.2"), None, [1, Decimal("2.5")]), "", is_cell=False) == [4.2, None, [1.0, 2.5]]
+    lists: tuple[object, ...] = (["a"], 5, [], None)
+    assert fitted(lists, "", is_cell=False) is lists
+    assert fitted(([1], [2.5], 3), "", is_cell=False) == [[1], [2.5], 3]
     assert fitted(("a; b",), "string[]", is_cell=True) == [["a", "b"]]
     assert fitted(("a; b",), "string", is_cell=True) == ["a; b"]
     assert fitted(("true", "FALSE"), "boolean", is_cell=True) == [True, False]

@@ -90,6 +90,18 @@ def test_serverless_is_refused_by_name_and_says_what_it_lacks() -> None:
     serverless.insist_on_more(address({"endpoint": DOMAIN}, Options()))
 
 
+def test_a_region_that_is_told_goes_before_that_of_the_caller() -> None:
+    facts = {"endpoint": "https://search.example.org", "auth": "aws", "caller_region": "us-east-1"}
+    regions = [address(each, Options()).cloud for each in (facts, {**facts, "region": "eu-north-1"})]
+    assert [each.region for each in regions if each] == ["us-east-1", "eu-north-1"]
+
+
+def test_the_account_that_a_domain_is_in_is_known_where_requests_are_signed() -> None:
+    found = address({"endpoint": DOMAIN, "account": "111111111111", "region": "eu-central-1"}, Options())
+    assert found.cloud is not None
+    assert found.cloud.account == "111111111111"
+
+
 def test_only_passwords_and_keys_are_secret_variables() -> None:
     assert {each.name for each in VARIABLES if each.secret} == {
         "OPENSEARCH_PASSWORD",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedbed.engines.opensearch.parse import parse
@@ -258,6 +258,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_json_without_comments_is_left_as_it_is(value: object) -> None:
     text = json.dumps(value, ensure_ascii=False, indent=1)
@@ -265,6 +266,7 @@ def test_json_without_comments_is_left_as_it_is(value: object) -> None:
     assert decoded(text) == value
 
 
+@settings(deadline=None)
 @given(st.text(alphabet='{}[]",:/*\n a1\\', max_size=40))
 def test_whatever_is_written_is_read_or_refused_with_a_line_that_is_there(text: str) -> None:
     plain = without_comments(text)

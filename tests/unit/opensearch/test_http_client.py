@@ -19,12 +19,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from seedbed.aws.cloud import Cloud
+from seedbed.aws.faults import Denied, ExpiredCredentials
 from seedbed.aws.keys import Keys
 from seedbed.aws.signing import Signer
 from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.wire.client import Client, ndjson, path, query
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
-from seedbed.errors import Interrupted, LeaseLost, StepFailed, Unreachable
+from seedbed.errors import Interrupted, LeaseLost, SeedbedError, StepFailed, Unreachable
 from seedbed.model.secret import Secret
 
 HANG_UP = 0  # in a script: the connection ends without an answer
@@ -39,6 +40,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
         self.script: list[int] = []
+        self.says: dict[str, str] = {}
         self.got: list[tuple[str, str, dict[str, str], bytes]] = []
         self.hangs = threading.Event()
         self.over = threading.Event()
@@ -68,6 +70,8 @@ class _Answer(BaseHTTPRequestHandler):
             {} if status == 200 else {"error": {"type": "x_exception", "reason": "no"}}
         ).encode()
         self.send_response_only(status)
+        for name, value in self.server.says.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
@@ -249,6 +253,20 @@ def test_what_is_signed_is_what_is_sent(server: Server) -> None:
     again = signer.signed(method, where, given, body, Keys("AKIA", "verysecret", ""))
     assert headers["Authorization"] == again["Authorization"]
     assert "content-type" in headers["Authorization"]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [("ExpiredTokenException:", ExpiredCredentials), ("AccessDeniedException", Denied)],
+)
+def test_what_aws_itself_has_against_us_is_named(
+    server: Server, code: str, error: type[SeedbedError]
+) -> None:
+    cloud = Cloud("eu-central-1", access_key="AKIA", secret_key=Secret("verysecret"))
+    server.script, server.says = [403], {"x-amzn-ErrorType": code}
+    with Client(address(server, auth="aws", cloud=cloud)) as client, pytest.raises(error) as caught:
+        client.call("GET", "/")
+    assert "verysecret" not in str(caught.value)
 
 
 @pytest.fixture(scope="module")

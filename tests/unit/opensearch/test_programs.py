@@ -7,6 +7,7 @@ import pytest
 from seedbed.engines.opensearch.programs import (
     BLOCK,
     Subject,
+    batch,
     block_seconds,
     failure,
     function,
@@ -14,7 +15,7 @@ from seedbed.engines.opensearch.programs import (
     subject,
 )
 from seedbed.errors import MigrationFileError, StepFailed
-from seedbed.model.migration import Direction, Migration, Phase
+from seedbed.model.migration import Backfill, Direction, Migration, Phase
 from tests.searches import migration_file
 
 UP = "def up(doc):\n    doc['a'] = 1\n    return doc\n"
@@ -30,8 +31,7 @@ def test_a_file_without_functions_goes_both_ways_by_its_definitions() -> None:
     assert subject(found) == Subject("index", "lessons", 2)
     assert found.phase is Phase.MIGRATE
     assert found.up[0].summary == "English."
-    assert found.up[0].backfill is not None
-    assert found.up[0].backfill.table == "lessons"
+    assert found.up[0].backfill is None
     assert len(found.down) == 1
     assert block_seconds(found) == BLOCK
 
@@ -48,7 +48,10 @@ def test_what_is_irreversible_has_no_way_down() -> None:
 
 
 def test_a_function_without_a_version_transforms_what_is_there() -> None:
-    assert subject(parsed(f"# seedbed: index=lessons batch=50\n{UP}")) == Subject("index", "lessons", 0)
+    found = parsed(f"# seedbed: index=lessons batch=50\n{UP}")
+    assert subject(found) == Subject("index", "lessons", 0)
+    assert found.up[0].backfill == Backfill("lessons", "_id", 50)
+    assert batch(found) == 50
 
 
 @pytest.mark.parametrize(

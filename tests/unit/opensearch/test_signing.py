@@ -9,7 +9,7 @@ import pytest
 from botocore import auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedbed.aws.keys import Keys
@@ -53,6 +53,7 @@ def theirs(moment: float, method: str, url: str, body: bytes, headers: dict[str,
     return found
 
 
+@settings(deadline=None)
 @given(
     moment=st.integers(0, 4_000_000_000).map(float),
     method=st.sampled_from(["GET", "PUT", "POST", "DELETE"]),

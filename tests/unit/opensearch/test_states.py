@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from random import Random
+from typing import Any, cast
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.programs import Function
 from seedbed.engines.opensearch.reindex.documents import Becoming
 from seedbed.engines.opensearch.reindex.guardian import order, ordered
 from seedbed.engines.opensearch.reindex.making import settled
-from seedbed.engines.opensearch.reindex.numbers import PARTS, Known
+from seedbed.engines.opensearch.reindex.numbers import PARTS, Known, changed_since
 from seedbed.engines.opensearch.reindex.pages import Stored
 from seedbed.engines.opensearch.reindex.passage import Passage, is_passage
 from seedbed.engines.opensearch.reindex.standing import Standing, from_text
 from seedbed.engines.opensearch.reindex.states import HOLDS_WRITERS, State
+from seedbed.engines.opensearch.wire.client import Client
 from seedbed.errors import StepFailed
 from seedbed.model.secret import Secret
 
@@ -90,14 +95,42 @@ def test_vectors_are_compared_as_they_are_kept() -> None:
 
 
 def test_a_range_of_numbers_is_cut_until_it_is_one() -> None:
-    known = Known({(f"l{each}", ""): each * 3 for each in range(1000)})
-    parts = list(known.parts((0, 1000)))
+    known = Known({(f"l{each}", ""): each * 3 for each in range(100 * PARTS)}, 10**9)
+    parts = list(known.parts((0, 100 * PARTS)))
     assert len(parts) == PARTS
     assert parts[0][0] == 0
-    assert parts[-1][1] == 1000
+    assert parts[-1][1] == 100 * PARTS
     assert all(one[1] == other[0] for one, other in pairwise(parts))
     assert known.bounds((2, 4)) == {"from": 6, "to": 10}
     assert list(known.parts((5, 7))) == [(5, 6), (6, 7)]
+
+
+class Counting:
+    """A cluster with one shard, of which it counts numbers in ranges."""
+
+    def __init__(self, numbers: set[int]) -> None:
+        self.numbers = numbers
+
+    def call(self, method: str, path: str, body: dict[str, Any], **named: object) -> dict[str, Any]:
+        buckets = [
+            {**each, "doc_count": sum(each["from"] <= number < each["to"] for number in self.numbers)}
+            for each in body["aggs"]["left"]["range"]["ranges"]
+        ]
+        return {"_shards": {"total": 1, "failed": 0}, "aggregations": {"left": {"buckets": buckets}}}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers())
+def test_whatever_lost_its_number_is_found_however_others_come_in_between(seed: int) -> None:
+    rng = Random(seed)
+    numbers, limit = {rng.randrange(3000) for _ in range(rng.randrange(1, 600))}, rng.randrange(3000)
+    known = Known({(f"l{each}", ""): each for each in numbers}, limit)
+    left = {each for each in numbers if rng.random() < 0.9}
+    others = {each for each in range(limit + 1, 3100) if rng.random() < 0.1}  # later than all that is counted
+    found = changed_since(cast(Client, Counting(left | others)), "a", "0", known)
+    gone = {(f"l{each}", "") for each in numbers - left}
+    beyond = {(f"l{each}", "") for each in numbers if each > limit}
+    assert set(found) == gone | beyond
 
 
 def test_a_passage_is_known_by_its_name_and_by_nobody_else() -> None:

@@ -65,9 +65,13 @@ class Transaction:
             self._open.run(_literal(statement), dict(parameters or {})).consume()
 
     def commit(self) -> None:
-        """Commit. Raises ServerError: nothing stayed; Gone with `in_commit`: nobody knows yet."""
-        with _ours(self._address, in_commit=True):
-            self._open.commit()
+        """Commit. Raises ServerError: nothing stayed, unless it `is_open`; Gone with `in_commit`: nobody knows yet."""
+        try:
+            with _ours(self._address, in_commit=True):
+                self._open.commit()
+        except ServerError as error:
+            error.in_commit = True
+            raise
         _insist_on_bookmark(self._session)
 
 
@@ -90,14 +94,13 @@ class Server:
 
     def open(self) -> None:
         """Look who answers. Raises Unreachable; Refused for no login, no such database, a server too old."""
-        from neo4j.exceptions import DriverError, Neo4jError
-
         try:
             rows = self._once(queries.text("server"), {}).rows
         except (ServerError, Gone) as error:
             cause = error.__cause__
-            assert isinstance(cause, DriverError | Neo4jError)
-            raise not_connected(self.address, cause) from None
+            raise not_connected(self.address, cause if isinstance(cause, Exception) else error) from None
+        if not rows:
+            raise Refused(f"{self.address} is no Neo4j", because="it does not say which one it is")
         self.version, self.edition = rows[0]["version"], rows[0]["edition"]
         if _numbers(self.version) < OLDEST:
             raise Refused(

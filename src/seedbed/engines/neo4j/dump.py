@@ -12,7 +12,7 @@ from seedbed.engines.neo4j import history
 from seedbed.engines.neo4j.copies import lines
 from seedbed.engines.neo4j.copies.values import encoded
 from seedbed.errors import Refused
-from seedbed.model.event import Event, WorkProgressed
+from seedbed.model.event import CopyFinished, CopyProgressed, Event
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.place import Place
@@ -42,10 +42,10 @@ def dump(place: Place, file: Path) -> Iterator[Event]:
     if file.exists():
         raise _not_written(file, "it exists already")
     found = _read(place)
+    for count, unit in ((found.head.nodes, "nodes"), (found.head.relationships, "relationships")):
+        yield CopyProgressed(place.target, "dump", count, count, unit)
     _write(found, file)
-    head = found.head
-    for count, unit in ((head.nodes, "nodes"), (head.relationships, "relationships")):
-        yield WorkProgressed(place.target, "", count, count, unit, "written")
+    yield CopyFinished(place.target, "dump", found.head.words, str(file))
 
 
 def _write(found: lines.Dump, file: Path) -> None:

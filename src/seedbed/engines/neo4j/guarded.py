@@ -76,12 +76,14 @@ class Guarded:
             except ServerError as error:
                 if error.is_ended:
                     self._was_ended(anyway=anyway)
+                # Whether what was being committed is, the fence tells, after it has ended or is through.
+                if error.is_open and self._is_through(name):
+                    return done[0]
                 attempt += 1
                 if not error.is_transient or error.is_ended or attempt > ATTEMPTS:
                     raise
                 because = error.message
             except Gone as error:
-                # Whether what was under way is committed, the fence tells, after it is ended or through.
                 if error.in_commit and self._is_through(name):
                     return done[0]
                 attempt, because = attempt + 1, f"the connection broke: {error}"
@@ -172,6 +174,9 @@ class Guarded:
             except ServerError as error:
                 if error.is_ended:
                     self._was_ended(anyway=False)
+                if error.is_open:
+                    self._settle(name)
+                    raise Gone(error.message, in_commit=True) from None
                 attempt += 1
                 if not error.is_transient or error.is_ended or attempt > ATTEMPTS:
                     raise
@@ -198,7 +203,7 @@ class Guarded:
 
     def _settle(self, name: str) -> None:
         """Wait until the transaction `name` has ended, one way or the other. Raises LeaseLost."""
-        self._is_through(name)
+        self._is_through(name)  # it is not; but nothing of it is left when that is known
 
     def in_transactions(self, statement: str) -> None:
         """Carry out a statement that commits as it goes.

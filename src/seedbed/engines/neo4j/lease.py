@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from seedbed.engines.base import Progress
 from seedbed.engines.neo4j import history
 from seedbed.engines.neo4j.connection import Ask
 from seedbed.engines.neo4j.guarded import Guarded
-from seedbed.engines.neo4j.messages import Gone, in_words
+from seedbed.engines.neo4j.messages import Gone, ServerError, in_words
+from seedbed.errors import Interrupted, LeaseLost
 from seedbed.model.history import History, Identity, Revision, State
 from seedbed.model.migration import Work
 from seedbed.model.seed import Dataset, Loaded
@@ -60,6 +62,16 @@ class Neo4jLease(Guarded):
         for work in works:
             with in_words(f"applying {work.migration.label}"):
                 yield from Run(self, work).events(stored.revision(work.migration.version))
+        if works:
+            self._keep_schema()
+
+    def _keep_schema(self) -> None:
+        """Remember the schema that a run leaves, so that the next one sees what others changed meanwhile."""
+        from seedbed.engines.neo4j.schema.drift import keep
+
+        # All works are done and recorded: where this fails, the next run only knows less.
+        with suppress(LeaseLost, Interrupted, ServerError, Gone):
+            keep(self)
 
     def load(self, dataset: Dataset) -> Iterator[Loaded]:
         from seedbed.engines.neo4j.load import load

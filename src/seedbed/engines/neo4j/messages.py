@@ -26,7 +26,12 @@ _OUT_OF_MEMORY = "OutOfMemoryError"
 
 
 class ServerError(Exception):
-    """The server refused a statement or a commit: nothing of that transaction stays."""
+    """The server refused a statement or a commit: nothing of that transaction stays.
+
+    Unless it was a commit that gave way: the members of a cluster may agree on it all the same.
+    """
+
+    in_commit = False
 
     def __init__(self, code: str, message: str, *, is_transient: bool = False) -> None:
         super().__init__(f"{message} ({code})")
@@ -38,6 +43,11 @@ class ServerError(Exception):
     def is_ended(self) -> bool:
         """Whether somebody ended the transaction: us, an operator, a takeover."""
         return self.code.endswith(_ENDED)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what was being committed may be committed."""
+        return self.in_commit and self.is_transient and not self.is_ended
 
     @property
     def is_timeout(self) -> bool:

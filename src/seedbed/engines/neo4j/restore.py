@@ -14,7 +14,7 @@ from seedbed.engines.neo4j.dump import applied, schema
 from seedbed.engines.neo4j.messages import ServerError
 from seedbed.engines.neo4j.rows.shape import quoted
 from seedbed.errors import Location, Refused, StepFailed, UsageError
-from seedbed.model.event import Event, Noticed, WorkProgressed
+from seedbed.model.event import CopyFinished, CopyProgressed, Event
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.connection import Ask
@@ -34,38 +34,33 @@ RETURN count(*) AS made"""
 
 
 def restore(lease: Guarded, file: Path) -> Iterator[Event]:
-    """Bring back what `file` holds: nodes, relationships, then constraints and indexes.
+    """Bring back what `file` holds: nodes, relationships, then the constraints and indexes that are not there yet.
 
-    Raises UsageError for a file that is no whole dump; Refused unless the target is empty, and its history either
-    empty or the one that the dump was taken with; StepFailed where the server takes something not back, and then
-    part of it may be there.
+    Raises UsageError for a file that is no whole dump; Refused unless the target holds no data and stands where the
+    dump was taken; StepFailed where the server refuses something, and then part of it may be there.
     """
     dump = _read(file)
-    _insist_on_empty(lease, dump.head)
+    _insist_on_empty(lease, dump)
     target = lease.place.target
+    there = set(schema(lease.place))
     try:
         ids: dict[int, str] = {}
         for done in _nodes(lease, dump.nodes, ids):
-            yield WorkProgressed(target, "", done, len(dump.nodes), "nodes")
+            yield CopyProgressed(target, "restore", done, len(dump.nodes), "nodes")
         for done in _relationships(lease, dump.relationships, ids):
-            yield WorkProgressed(target, "", done, len(dump.relationships), "relationships")
+            yield CopyProgressed(target, "restore", done, len(dump.relationships), "relationships")
         for statement in dump.schema:
-            lease.alter(statement)
+            if statement not in there:
+                lease.alter(statement)
         if dump.schema:
             lease.reading(_READY)
+        yield CopyFinished(target, "restore", dump.head.words, str(file))
     except ServerError as error:
         raise StepFailed(
             f"{file} could not be restored: {error.message}",
             because=error.code,
             try_="what was made until then is there: empty the target, and restore again",
         ) from None
-    if dump.head.applied:
-        yield Noticed(
-            target,
-            dump.head.applied[-1],
-            "NOTICE",
-            f"the graph is as it was when {dump.head.applied[-1]} was the last that was applied",
-        )
 
 
 def _read(file: Path) -> lines.Dump:
@@ -81,22 +76,31 @@ def _read(file: Path) -> lines.Dump:
         ) from None
 
 
-def _insist_on_empty(lease: Guarded, head: lines.Head) -> None:
-    place = lease.place
-    has_data, has_schema = bool(lease.reading(_ANY)), bool(schema(place))
-    if has_data or has_schema:
+def _insist_on_empty(lease: Guarded, dump: lines.Dump) -> None:
+    """Raise Refused unless nothing is there but what the dump's migrations have made."""
+    place, wanted = lease.place, dump.head.applied
+    if lease.reading(_ANY):
         raise Refused(
             f"{place.target} is not empty",
-            because="it holds nodes" if has_data else "it has constraints or indexes",
+            because="it holds nodes",
             try_="restore into a new database; seedbed reset empties one that is ephemeral",
         )
-    known = tuple(applied(place))
-    if known and known != head.applied:
+    if (known := tuple(applied(place))) != wanted:
         raise Refused(
-            f"the history of {place.target} is not that of the dump",
-            because=f"it ends with {known[-1]}, and the dump was taken after {(head.applied or ('none',))[-1]}",
-            try_="restore into a new database, then baseline it to where the dump was taken",
+            f"{place.target} does not stand where the dump was taken",
+            because=f"it has {_stand(known)}, and the dump was taken after {_stand(wanted)}",
+            try_=f"migrate it to there first: seedbed apply --to {wanted[-1]}" if wanted else "",
         )
+    if others := sorted(set(schema(place)) - set(dump.schema)):
+        raise Refused(
+            f"{place.target} has constraints or indexes that the dump has not",
+            because=others[0],
+            try_="drop them, or restore into a new database",
+        )
+
+
+def _stand(versions: Sequence[str]) -> str:
+    return f"{len(versions)} migrations, the last {versions[-1]}" if versions else "no migration"
 
 
 def _nodes(lease: Guarded, nodes: Sequence[lines.Node], ids: dict[int, str]) -> Iterator[int]:

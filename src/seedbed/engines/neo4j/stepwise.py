@@ -31,6 +31,8 @@ from seedbed.model.event import StepProbed, WorkFinished, WorkProgressed, WorkSt
 from seedbed.model.history import Revision, State
 from seedbed.model.migration import Direction, Phase, Step, Work
 
+_ALTER_ATTEMPTS = 3  # where the connection breaks in each commit
+
 
 class Run:
     """One work on its way; `revision` is what the history says about it right now."""
@@ -243,17 +245,27 @@ class Run:
     def _alter(self, step: Step, command: Command, statement: str) -> None:
         """Run a schema statement that is recorded as begun. Raises StepFailed, Interrupted: it left nothing."""
         try:
-            self.lease.alter(statement, version=self.migration.version)
+            self._alter_for_sure(command, statement)
         except ServerError as error:
             self._undone()
             raise self._failed(step, error) from None
-        except Gone as error:
-            if not took_effect(command, self._catalogue()):
-                self._undone()
-                raise self._failed(step, ServerError("the connection broke", str(error))) from None
         except Interrupted:
             self._undone()
             raise
+
+    def _alter_for_sure(self, command: Command, statement: str) -> None:
+        """Run a schema statement; where the answer to its commit got lost, the catalogue has it."""
+        because = ""
+        for _ in range(_ALTER_ATTEMPTS):
+            try:
+                self.lease.alter(statement, version=self.migration.version)
+            except Gone as error:
+                because = str(error)
+                if took_effect(command, self._catalogue()):
+                    return
+            else:
+                return
+        raise ServerError("", f"its commit came to nothing {_ALTER_ATTEMPTS} times: {because}")
 
     def _wait(self, step: Step, command: Command) -> Iterator[Progress]:
         """Wait until what `command` made can be used. Raises StepFailed: it was taken away again."""

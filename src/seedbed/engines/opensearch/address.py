@@ -23,14 +23,15 @@ VARIABLES = (
     Variable("OPENSEARCH_USERNAME", "user"),
     Variable("OPENSEARCH_PASSWORD", "password", secret=True),
     Variable("OPENSEARCH_CA", "ca", help="file with the certificates of authorities to trust"),
-    Variable("AWS_DEFAULT_REGION", "region", shared=True, help="where requests are signed"),
-    Variable("AWS_REGION", "region", shared=True, help="where requests are signed"),
+    # AWS_REGION is the newer name and wins: it comes last.
+    Variable("AWS_DEFAULT_REGION", "caller_region", shared=True, help="what requests are signed for"),
+    Variable("AWS_REGION", "caller_region", shared=True, help="what requests are signed for"),
     Variable("AWS_PROFILE", "profile", shared=True),
     Variable("AWS_ACCESS_KEY_ID", "access_key", shared=True),
     Variable("AWS_SECRET_ACCESS_KEY", "secret_key", secret=True, shared=True),
     Variable("AWS_SESSION_TOKEN", "session_token", secret=True, shared=True),
 )
-_FACTS = (*dict.fromkeys(each.fact for each in VARIABLES), "service", "account")
+_FACTS = (*dict.fromkeys(each.fact for each in VARIABLES), "service", "account", "region")
 _AWS_HOST = re.compile(
     r"\.([a-z0-9-]+)\.(es|aoss)\.amazonaws\.com(\.cn)?$|\.([a-z0-9-]+)\.(es|aoss)\.on\.aws$"
 )
@@ -155,7 +156,8 @@ def _region_and_service(plain: Mapping[str, str], endpoint: str) -> tuple[str, S
             try_='service = "es"',
         )
     # Signed for another region than the host's, a request is refused whoever sends it.
-    return region or plain.get("region", ""), cast(Service, service)
+    region = region or plain.get("region", "") or plain.get("caller_region", "")
+    return region, cast(Service, service)
 
 
 def _cloud(plain: Mapping[str, str], region: str) -> Cloud:

@@ -50,14 +50,16 @@ def parse_program(file: MigrationFile) -> Migration:
     about = (ast.get_docstring(tree) or _first_comment(text)).strip().split("\n", 1)[0]
     goes_back = ("down" in functions or "up" not in functions) and header.irreversible is None
     batch = _number(file, single.get("batch"), LARGEST_BATCH, BATCH)
+    # Whether an index without functions is walked over is not for the file to say.
+    walk = Backfill(subject.name, "_id", batch) if functions else None
     return Migration(
         version=file.version,
         name=file.name,
         path=file.path,
         checksum=file.checksum,
         phase=header.phase,
-        up=(_step(text, subject, Direction.UP, batch, about),),
-        down=(_step(text, subject, Direction.DOWN, batch, ""),) if goes_back else (),
+        up=(_step(text, subject, Direction.UP, walk, about),),
+        down=(_step(text, subject, Direction.DOWN, walk, ""),) if goes_back else (),
         irreversible=header.irreversible,
         after=header.after,
         overtakes=header.overtakes,
@@ -318,6 +320,11 @@ def _seconds(value: str) -> float:
     return number if number <= LONGEST_BLOCK else 0.0
 
 
+def batch(migration: Migration) -> int:
+    """Return how many documents of `migration` go into a page."""
+    return int(migration.settings.get("batch", BATCH))
+
+
 def block_seconds(migration: Migration) -> float:
     """Return for how long `migration` may make writers wait."""
     return _seconds(migration.settings.get("block", "")) or BLOCK
@@ -331,6 +338,8 @@ def _settings(
         settings["version"] = str(moved.version)
     if "rebuild" in facts:
         settings["rebuild"] = "true"
+    if "batch" in facts:
+        settings["batch"] = facts["batch"].value
     if "block" in facts:
         settings["block"] = facts["block"].value
     if functions:
@@ -338,7 +347,7 @@ def _settings(
     return settings
 
 
-def _step(text: str, moved: Subject, direction: Direction, batch: int, about: str) -> Step:
+def _step(text: str, moved: Subject, direction: Direction, walk: Backfill | None, about: str) -> Step:
     to = f" to version {moved.version}" if moved.version else ""
     words = about or f"{direction.value}: {moved.kind} {moved.name}{to}"
     line = " ".join(words.split())
@@ -349,5 +358,5 @@ def _step(text: str, moved: Subject, direction: Direction, batch: int, about: st
         atomic=False,
         repeatable=True,
         summary=line if len(line) <= _SUMMARY else line[: _SUMMARY - 1].rstrip(" ,") + "…",
-        backfill=Backfill(moved.name, "_id", batch),
+        backfill=walk,
     )

@@ -24,11 +24,17 @@ _TRIES = 4  # before nobody is said to answer
 
 @contextmanager
 def connect(target: Target) -> Iterator[OpenSearchSession]:
-    """Open a session on `target`. Raises Unreachable, Refused where it is OpenSearch Serverless."""
+    """Open a session on `target`.
+
+    Raises Unreachable, Refused where it is OpenSearch Serverless, or the credentials are another account's.
+    """
+    from seedbed.aws import identity
     from seedbed.engines.opensearch.wire import serverless
 
     address = cast(Address, target.address)
     serverless.insist_on_more(address)
+    if address.cloud and address.cloud.account:  # else nobody said whose it has to be
+        identity.insist_on(address.cloud)
     with closing(Client(address)) as client:
         place = Place(
             target=target.id,

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from seedbed.engines.base import Progress
 from seedbed.engines.opensearch import history, tasks
 from seedbed.engines.opensearch.guarded import Documents, Guarded
+from seedbed.engines.opensearch.programs import is_program
 from seedbed.engines.opensearch.requests.kinds import Kind
 from seedbed.engines.opensearch.requests.read import request
 from seedbed.engines.opensearch.requests.running import Runner, Ticket
@@ -93,7 +94,7 @@ class Run:
 
     def _carry_out(self, step: Step) -> Iterator[Progress]:
         self.lease.insist()
-        if step.backfill is not None:
+        if is_program(self.migration):
             yield from self._reindex(step)
             return
         try:

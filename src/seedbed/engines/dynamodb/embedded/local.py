@@ -15,27 +15,24 @@ from __future__ import annotations
 
 import os
 import platform
-import random
 import shutil
 import signal
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 from seedbed.embedded import jars, java
-from seedbed.embedded import place as places
 from seedbed.embedded import server as servers
 from seedbed.embedded.identity import Identity
-from seedbed.engines.dynamodb.embedded.world import World, furnished, ourselves
+from seedbed.embedded.room import free_port, furnished, ourselves, settled
+from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.errors import SandboxError
 
 JAVA = 17
 NAME = "dynamodb-local"
 MACHINES = ("Linux x86_64",)
 FILES = Path(__file__).parent
-PORTS = (10_240, 32_768)  # below those that Linux and macOS give to outgoing connections
 QUESTION = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 ANSWER = b"HTTP/1.1 400"  # it misses a signature; the answer comes when tables could be asked for
 SMALL = (
@@ -56,7 +53,7 @@ def dynamodb_local(home: Path) -> Iterator[World]:
     _check_machine()
     program = java.runtime(JAVA)
     folder = jars.fetch(lock(), jars.cache(), NAME)
-    room, identity = furnished(home, NAME)
+    room, identity = furnished(home, NAME), ourselves()
     with servers.running(_server(room, identity, program, folder)) as running:
         port = next(part.removeprefix("port=") for part in running.argv if part.startswith("port="))
         yield World(endpoint=f"http://127.0.0.1:{port}", room=room, pid=running.server, tells_account=False)
@@ -70,7 +67,7 @@ def diagnose(home: Path) -> Sequence[tuple[str, str]]:
         program = f"{error.what}; {error.try_}"
     folder = jars.folder(lock(), jars.cache(), NAME)
     missing = sum(each.size for each in jars.missing(lock(), folder)) / jars.MB
-    room = places.settle(home, room=NAME, longest_socket="", identity=ourselves()).path / NAME
+    room = settled(home, NAME).path / NAME
     return [
         ("AWS", f"{lock().title}: tables only, in memory"),
         ("Java", program),
@@ -98,7 +95,7 @@ def _check_machine() -> None:
 
 
 def _server(room: Path, identity: Identity, program: Path, folder: Path) -> servers.Server:
-    port = _free_port()
+    port = free_port()
     return servers.Server(
         name=lock().title,
         room=room,
@@ -123,14 +120,3 @@ def _tidy(scratch: Path) -> None:
     """Empty the directory for temporary files: each start unpacks a library of a megabyte, and leaves it there."""
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
-
-
-def _free_port() -> int:
-    """Return a port that is free now, and that no outgoing connection takes until the server gets there."""
-    while True:
-        port = random.randrange(*PORTS)
-        try:
-            socket.create_server(("127.0.0.1", port)).close()
-        except OSError:
-            continue
-        return port

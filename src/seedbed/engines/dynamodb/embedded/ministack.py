@@ -22,10 +22,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from seedbed.embedded import place as places
 from seedbed.embedded import server as servers
 from seedbed.embedded.identity import Identity
-from seedbed.engines.dynamodb.embedded.world import ACCOUNT, REGION, World, furnished, ourselves
+from seedbed.embedded.room import furnished, ourselves, settled
+from seedbed.engines.dynamodb.embedded.world import ACCOUNT, REGION, World
 from seedbed.errors import SandboxError
 
 ROOM = "ministack"
@@ -40,7 +40,7 @@ def ministack(home: Path, *, keeps: bool = True) -> Iterator[World]:
     started it said that it `keeps` nothing, which spares tests the saving.
     """
     _installed()
-    room, identity = furnished(home, ROOM)
+    room, identity = furnished(home, ROOM), ourselves()
     with servers.running(_server(room, identity, keeps)) as running:
         port = (room / "port").read_text(encoding="ascii")
         yield World(endpoint=f"http://127.0.0.1:{port}", room=room, pid=running.server)
@@ -49,7 +49,7 @@ def ministack(home: Path, *, keeps: bool = True) -> Iterator[World]:
 def diagnose(home: Path) -> Sequence[tuple[str, str]]:
     """Return what `doctor` shows: (what, what about it). Raises SandboxError."""
     version = _installed()
-    found = places.settle(home, room=ROOM, longest_socket="", identity=ourselves())
+    found = settled(home, ROOM)
     room = found.path / ROOM
     running = servers.is_running(room)
     rows = [

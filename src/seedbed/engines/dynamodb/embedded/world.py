@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
 from seedbed.aws.cloud import Cloud
-from seedbed.embedded import place as places
-from seedbed.embedded.identity import Identity
 from seedbed.model.secret import Secret
 
 REGION = "eu-central-1"
@@ -53,18 +50,3 @@ class World(Struct, frozen=True):
             access_key=self.account,
             secret_key=Secret(ANY_KEY),
         )
-
-
-def ourselves() -> Identity:
-    """Return the identity of a server that may be whoever we are."""
-    return Identity("same", os.geteuid(), os.getegid())
-
-
-def furnished(home: Path, room: str) -> tuple[Path, Identity]:
-    """Return the directory of the server that keeps its things in `room`, created, and who it runs as: we ourselves.
-
-    Raises SandboxError.
-    """
-    identity = ourselves()
-    place = places.settle(home, room=room, longest_socket="", identity=identity)
-    return places.furnish(place, room, identity), identity

@@ -8,8 +8,8 @@
     {"relationship": "TEACHES", "start": 0, "end": 1, "properties": {"since": {"date": "2026-01-13"}}}
     {"lines": 5, "sha256": "…"}
 
-Nodes are numbered and sorted by what they hold, so that the same graph is the same file. The last line vouches for
-those before it.
+Nodes are numbered and sorted by what they hold, so that the same graph is the same file, unless two nodes hold the
+same. The last line vouches for those before it.
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ class Head(Struct, frozen=True):
     applied: tuple[str, ...]
     nodes: int
     relationships: int
+
+    @property
+    def words(self) -> str:
+        return f"{self.nodes} nodes, {self.relationships} relationships"
 
 
 class Node(Struct, frozen=True, rename={"number": "node"}):

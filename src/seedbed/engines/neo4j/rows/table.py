@@ -87,9 +87,9 @@ def insist_on_keys(table: Table) -> None:
             because = f"{each.name} is part of the key of {table.shape}, and empty here"
             raise _failed(table, number, "a row has no key", because)
     found = [_comparable(table.columns[each.at]) for each in key]
-    keys: Sequence[object] = found[0] if len(found) == 1 else list(zip(*found, strict=True))
-    if len(set(keys)) == len(keys):
+    if len(set(found[0] if len(found) == 1 else zip(*found, strict=True))) == len(table):
         return
+    keys = list(zip(*found, strict=True))
     seen: dict[object, int] = {}
     for number, value in enumerate(keys):
         if (first := seen.setdefault(value, number)) != number:

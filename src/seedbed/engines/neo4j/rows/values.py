@@ -49,6 +49,8 @@ def fitted(values: Sequence[object], type_: str, *, is_cell: bool) -> Sequence[o
 def _is_plain(values: Sequence[Any]) -> bool:
     """Return whether the driver takes all of `values` as they are; quick, for volume."""
     kinds = set(map(type, values))
+    if kinds == {int}:
+        return _are_whole(values)
     if list in kinds:
         members = list(chain.from_iterable(each for each in values if type(each) is list))
         within = set(map(type, members))

@@ -34,7 +34,7 @@ class Comparing:
         live.refresh(client, source)
         for shard in live.reached(client, source):
             for page in pages.changed(client, source, shard, cursors.get(shard, -1), pages.IDS):
-                self._page(page)
+                self._page(page, shard)
                 count += len(page)
                 yield count
 
@@ -56,13 +56,13 @@ class Comparing:
             for page in pages.changed(client, source, shard, min(since, done), pages.IDS, is_still=True):
                 deadline.insist()
                 self._copying.copy([each for each in page if each.seq_no > since], shard)
-                self._page([each for each in page if each.seq_no > done], must_hold=True)
+                self._page([each for each in page if each.seq_no > done], shard, must_hold=True)
 
-    def _page(self, page: Sequence[Stored], *, must_hold: bool = False) -> None:
+    def _page(self, page: Sequence[Stored], shard: str, *, must_hold: bool = False) -> None:
         wanted = self._doubtful(page)
-        changed = self._copying.settle(wanted)
+        changed = self._copying.settle(wanted, shard)
         self.repaired += changed
-        if changed and must_hold and not self._becoming.has_code and self._copying.settle(wanted):
+        if changed and must_hold and not self._becoming.has_code and self._copying.settle(wanted, shard):
             some = ", ".join(repr(key[0]) for key in list(wanted)[:_NAMED])
             raise StepFailed(
                 f"{self._passage.target} does not hold what is written into it",
@@ -93,20 +93,19 @@ class Comparing:
         """
         client, source, target = self._job.client, self._passage.source, self._passage.target
         self._copying.touched.clear()
+        limits = live.reached(client, source)
         for index in (source, target):
             live.refresh(client, index)
-        present = {shard: self._listed(source, shard) for shard in live.reached(client, source)}
+        present = {shard: self._listed(source, shard) for shard in limits}
         there = set[Key]()
         for shard in live.reached(client, target):
             there.update(self._listed(target, shard))
-        wanted: list[Key] = []
         for shard, keys in present.items():
             since = compared.get(shard, -1) if self._becoming.has_code else -1
-            wanted += [key for key in keys.keys() - there if keys[key] > since]
+            self._add([key for key in keys.keys() - there if keys[key] > since], shard)
             there -= keys.keys()
         self._delete(list(there))
-        self._add(wanted)
-        return {shard: Known(keys) for shard, keys in present.items()}
+        return {shard: Known(keys, limits[shard]) for shard, keys in present.items()}
 
     def _listed(self, index: str, shard: str) -> dict[Key, int]:
         found: dict[Key, int] = {}
@@ -115,11 +114,13 @@ class Comparing:
             found.update((each.key, each.seq_no) for each in page)
         return found
 
-    def gone(self, known: Mapping[str, Known], deadline: Deadline | None = None) -> dict[str, Known]:
+    def gone(
+        self, known: Mapping[str, Known], copied: Mapping[str, int], deadline: Deadline | None = None
+    ) -> dict[str, Known]:
         """Delete what is gone from the present index since it had what is `known`; return what it has now.
 
-        The next index has nothing that is not known, or was not copied into it since by this very run. With a
-        `deadline`, writers are out. Raises StepFailed, TooLong.
+        The next index has nothing that is not known, or was not copied into it since by this very run: all up to
+        `copied` was. With a `deadline`, writers are out. Raises StepFailed, TooLong.
         """
         client, source = self._job.client, self._passage.source
         touched, self._copying.touched = self._copying.touched, {}
@@ -141,7 +142,7 @@ class Comparing:
                 numbered |= {each.key: each.seq_no for each in there if each is not None}
             self._delete(gone)
             if deadline is None:
-                found[shard] = before.renewed(gone, numbered)
+                found[shard] = before.renewed(gone, numbered, copied[shard])
         return found
 
     def count(self) -> None:
@@ -159,11 +160,11 @@ class Comparing:
             )
 
     def _delete(self, extra: Sequence[Key]) -> None:
-        self.deleted += self._copying.settle(dict.fromkeys(extra))
+        self.deleted += self._copying.settle(dict.fromkeys(extra), "")
 
-    def _add(self, keys: Sequence[Key]) -> None:
+    def _add(self, keys: Sequence[Key], shard: str) -> None:
         for first in range(0, len(keys), pages.FIRST):
             some = keys[first : first + pages.FIRST]
             found = writing.read(self._job, self._passage.source, some)
             wanted = {each.key: self._becoming.of(each) for each in found if each is not None}
-            self.repaired += self._copying.settle(wanted)
+            self.repaired += self._copying.settle(wanted, shard)

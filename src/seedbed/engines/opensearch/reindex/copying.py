@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
+from seedbed.engines.opensearch.programs import batch
 from seedbed.engines.opensearch.reindex import live, pages, writing
 from seedbed.engines.opensearch.reindex.documents import Becoming
 from seedbed.engines.opensearch.reindex.job import Job
@@ -36,8 +37,7 @@ class Copying:
 
     def __init__(self, job: Job, passage: Passage, becoming: Becoming) -> None:
         self.job, self.passage, self.becoming = job, passage, becoming
-        assert job.step.backfill is not None
-        self._most = job.step.backfill.batch
+        self._most = batch(job.migration)
         self.touched: dict[Key, str] = {}  # what was written into the next index, and its shard in this one
 
     def passes(self, cursors: Mapping[str, int]) -> Iterator[Copied]:
@@ -69,11 +69,16 @@ class Copying:
         self.touched.update(dict.fromkeys(wanted, shard))
         doubtful = writing.write(self.job, self.passage.writer, operations)
         doubtful += [key for key, (_, source) in wanted.items() if source is None]
-        self.settle({key: wanted[key][1] for key in doubtful})
+        self.settle({key: wanted[key][1] for key in doubtful}, shard)
 
-    def settle(self, wanted: Mapping[Key, bytes | None]) -> int:
-        """Make the next index hold what is `wanted`, whatever its versions say; return how many were not as wanted."""
+    def settle(self, wanted: Mapping[Key, bytes | None], shard: str) -> int:
+        """Make the next index hold what is `wanted`, whatever its versions say; return how many were not as wanted.
+
+        `shard`: of the present index, which has them; "" where it has not.
+        """
         left, changed = dict(wanted), 0
+        if shard:
+            self.touched.update(dict.fromkeys(wanted, shard))
         for _ in range(_TRIES):
             operations = self._operations(left)
             if not operations:

@@ -98,6 +98,8 @@ def reached(client: Client, index: str) -> dict[str, int]:
             if copy["routing"]["primary"] and "seq_no" in copy:
                 found[shard] = int(copy["seq_no"]["global_checkpoint"])
     insist_on_all(index, answer["_shards"])
+    if answer["_shards"]["successful"] < answer["_shards"]["total"]:
+        _insist_on_primaries(client, index)
     return found
 
 
@@ -133,6 +135,16 @@ def failures(shards: Mapping[str, Any]) -> Iterator[str]:
     for each in shards.get("failures") or ():
         reason = each.get("reason") or {}
         yield f"shard {each.get('shard')}: {reason.get('type', '')} {reason.get('reason', '')}".strip()
+
+
+def _insist_on_primaries(client: Client, index: str) -> None:
+    """Raise StepFailed where a shard has no primary: nobody lists it, and its documents would be missed."""
+    if health(client, index).get("status") == "red":
+        raise StepFailed(
+            f"{index} is red",
+            because="a shard of it is on no node, and its documents cannot be read",
+            try_="bring it back, and run the same command again: it goes on where it stands",
+        )
 
 
 def insist_on_all(index: str, shards: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ hardly on how many there are.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,19 +22,24 @@ Range = tuple[int, int]  # places in the list of what is known, the second exclu
 
 
 class Known:
-    """The documents that a shard of an index had: keys by number."""
+    """The documents that a shard of an index had: keys by number.
 
-    def __init__(self, numbered: dict[Key, int]) -> None:
+    `limit`: the number up to which every operation was done by then, so that what has one of these numbers is known,
+    and there can only be less of them. Beyond it another document may come in between, and a count tells nothing.
+    """
+
+    def __init__(self, numbered: Mapping[Key, int], limit: int) -> None:
         pairs = sorted((number, key) for key, number in numbered.items())
         self.numbers = [number for number, _ in pairs]
         self.keys = [key for _, key in pairs]
+        self.sure = bisect_right(self.numbers, limit)  # how many of them have a number up to the limit
 
-    def renewed(self, gone: Iterable[Key], numbered: Mapping[Key, int]) -> Known:
+    def renewed(self, gone: Iterable[Key], numbered: Mapping[Key, int], limit: int) -> Known:
         """Return what is known once some documents are `gone`, and others have new numbers."""
         found = dict(zip(self.keys, self.numbers, strict=True))
         for each in gone:
             found.pop(each, None)
-        return Known({**found, **numbered})
+        return Known({**found, **numbered}, limit)
 
     def parts(self, of: Range) -> Iterator[Range]:
         """Yield the range `of` cut into PARTS, or into single documents."""
@@ -50,10 +56,10 @@ class Known:
 def changed_since(client: Client, index: str, shard: str, known: Known) -> list[Key]:
     """Return the keys of those `known` that are no more what they were: written again, or deleted.
 
-    What searches do not see yet is not seen here. Raises StepFailed.
+    Those beyond the limit are among them in any case. What searches do not see yet is not seen here. Raises StepFailed.
     """
-    found: list[Key] = []
-    ranges = list(known.parts((0, len(known.keys)))) if known.keys else []
+    found = known.keys[known.sure :]
+    ranges = list(known.parts((0, known.sure)))
     while ranges:
         smaller: list[Range] = []
         for first in range(0, len(ranges), AT_ONCE):

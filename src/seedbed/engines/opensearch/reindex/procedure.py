@@ -29,6 +29,7 @@ from seedbed.model.event import Noticed, WorkProgressed
 
 SMALL = 200  # documents in a round that is followed by none
 SHORT = 0.3  # seconds of one
+CLOSINGS, SOON = 4, 0.5  # times that all is compared before the block, and seconds of the last of them
 ROUNDS = 60  # before writers are declared to be faster
 TRIES = 4  # at ending within the time that writers may wait
 SAVE_EVERY = 1.0  # seconds between two checkpoints of one state
@@ -250,18 +251,18 @@ class Procedure:
     def _closing(self) -> Iterator[Progress]:
         making.hold_pipelines(self.job, self.passage.writer, self.definition)
         yield from self._until_green()
-        yield from self._rounds()
-        # The less is left to do without writers, the shorter they wait: what takes longest goes first.
         comparing = Comparing(self.copying)
         self._known = comparing.ids(self.standing.compared)
-        yield from self._rounds()
-        copied = self.standing.copied
-        for done in comparing.documents(self.standing.compared):
-            yield self._told(done)
-        self._save(replace(self.standing, compared=copied))
-        yield from self._rounds()
-        self._known = comparing.gone(self._known)
-        yield from self._rounds()
+        for _ in range(CLOSINGS):  # the less is left to do without writers, the shorter they wait
+            began = time.monotonic()
+            yield from self._rounds()
+            copied = self.standing.copied
+            for done in comparing.documents(self.standing.compared):
+                yield self._told(done)
+            self._save(replace(self.standing, compared=copied))
+            self._known = comparing.gone(self._known, self.standing.copied)
+            if time.monotonic() - began <= SOON:
+                break
         self._enter(State.BLOCKING)
 
     # without writers
@@ -298,7 +299,7 @@ class Procedure:
         last = live.last_operations(job.client, standing.source)
         comparing = Comparing(self.copying)
         comparing.last(self._known, standing.copied, standing.compared, deadline)
-        comparing.gone(self._known, deadline)
+        comparing.gone(self._known, standing.copied, deadline)
         comparing.count()
         making.give_pipelines(job, self.passage.writer, self.definition)
         self._insist_on_health()

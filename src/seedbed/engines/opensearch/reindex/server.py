@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from seedbed.engines.opensearch import tasks
+from seedbed.engines.opensearch.programs import batch
 from seedbed.engines.opensearch.reindex.job import Job
 from seedbed.engines.opensearch.reindex.passage import Passage
 from seedbed.engines.opensearch.wire.client import Client
@@ -46,12 +47,11 @@ def fill(
 
 
 def _start(job: Job, passage: Passage, opaque: str) -> str:
-    assert job.step.backfill is not None
     slices = getattr(job.options, "slices", 0) or "auto"
     body = {
         "conflicts": "proceed",
         # By the alias of this run: a request that comes too late finds nothing to copy.
-        "source": {"index": passage.reader, "size": min(job.step.backfill.batch, 1000)},
+        "source": {"index": passage.reader, "size": min(batch(job.migration), 1000)},
         "dest": {"index": passage.target, "version_type": "external"},
     }
     return tasks.start(

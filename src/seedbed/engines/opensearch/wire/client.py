@@ -20,6 +20,7 @@ from seedbed.model.backoff import backoff
 if TYPE_CHECKING:
     import urllib3
 
+    from seedbed.aws.cloud import Cloud
     from seedbed.engines.opensearch.address import Address
 
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -256,6 +257,8 @@ class Client:
         return Answer(answer.status, found, answer.data)
 
     def _let_in(self, answer: Answer) -> Answer:
+        if answer.status in {400, 401, 403} and self._sign and self.address.cloud:
+            _insist_on_known(self.address.cloud, answer, f"{self.address.service}:ESHttp")
         if answer.status == 401:
             raise Unreachable(
                 f"{self.address} does not know us",
@@ -347,6 +350,18 @@ def _headers(address: Address) -> dict[str, str]:
         login = base64.b64encode(f"{address.user}:{password}".encode()).decode()
         headers["Authorization"] = f"Basic {login}"
     return headers
+
+
+def _insist_on_known(cloud: Cloud, answer: Answer, action: str) -> None:
+    """Raise what AWS itself, in front of the cluster, has against our signature; nothing where it has nothing."""
+    from seedbed.aws import faults
+
+    code = answer.headers.get("x-amzn-errortype", "").partition(":")[0]
+    said = answer.data
+    message = str((said.get("message") or said.get("Message") or "") if isinstance(said, dict) else said)
+    date = answer.headers.get("date", "")
+    if code and (named := faults.of_code(code, message, cloud, action=action, server_date=date)):
+        raise named
 
 
 _Sign = Callable[[str, str, Mapping[str, str], bytes], Mapping[str, str]]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from seedbed.engines.neo4j.load import BATCH, missing_end, refusals
 from seedbed.engines.neo4j.rows import statements
+from seedbed.engines.neo4j.rows.problems import missing_end, refusals
 from seedbed.engines.neo4j.rows.shape import Nodes, Relationships
-from seedbed.engines.neo4j.rows.table import Chunk, Table
+from seedbed.engines.neo4j.rows.table import BATCH, Chunk, Table
 from seedbed.errors import StepFailed
 from seedbed.model.seed import Loaded
 
@@ -33,7 +33,7 @@ def load(lease: Guarded, table: Table, *, batch: int = BATCH) -> Loaded:
 
         def work(ask: Ask, first: int = first, chunk: Chunk = chunk) -> int:
             parameters = statements.parameters(chunk)
-            with refusals(table):
+            with refusals(table.rows.path):
                 answer = ask(write, parameters)
                 if answer.rows[0]["met"] != parameters["count"]:
                     raise _unmet(ask, table, first, chunk)

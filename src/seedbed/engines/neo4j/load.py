@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from seedbed.engines.neo4j.rows import statements
 from seedbed.engines.neo4j.rows.keys import UNIQUE, resolved, unique_from
-from seedbed.engines.neo4j.rows.shape import Place, Relationships
-from seedbed.engines.neo4j.rows.table import Chunk, Table, chosen, insist_on_keys, table_of
+from seedbed.engines.neo4j.rows.problems import missing_end, refusals
+from seedbed.engines.neo4j.rows.shape import Relationships
+from seedbed.engines.neo4j.rows.table import BATCH, Chunk, Table, chosen, insist_on_keys, table_of
 from seedbed.errors import Location, SeedFileError, StepFailed
 from seedbed.model.seed import Dataset, Loaded, Rows, Script, SeedKind
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from seedbed.engines.neo4j.connection import Ask
     from seedbed.engines.neo4j.guarded import Guarded
     from seedbed.engines.neo4j.parsing.split import Statement
-
-BATCH = 5_000  # rows in one statement, and of volume in one transaction
 
 Part = Table | Script
 
@@ -74,7 +73,7 @@ def _rows(ask: Ask, table: Table) -> Loaded:
     inserted = updated = 0
     look, write = statements.look(table.shape), statements.write(table.shape)
     for first, chunk in table.chunks(BATCH):
-        with refusals(table):
+        with refusals(table.rows.path):
             missing, differing = _to_do(ask, table, look, first, chunk)
             if todo := sorted((*missing, *differing)):
                 met = ask(write, statements.parameters(chosen(chunk, todo))).rows[0]["met"]
@@ -114,16 +113,6 @@ def _problem(table: Table, number: int, record: Mapping[str, object]) -> StepFai
     return None
 
 
-def missing_end(table: Table, number: int, place: Place) -> StepFailed:
-    """Return the error for a relationship one of whose nodes is not there."""
-    return StepFailed(
-        f"there is no {place.label} with {table.words(place.key, number)}",
-        because=f"a {table.shape} is between nodes that are there already",
-        try_="load its nodes before it: files go by the numbers before their names",
-        at=table.at(number),
-    )
-
-
 def _changing(table: Table, first: int) -> StepFailed:
     return StepFailed(
         f"nodes of {table.shape} went away while they were looked at",
@@ -131,27 +120,6 @@ def _changing(table: Table, first: int) -> StepFailed:
         try_="run the same command again",
         at=table.at(first),
     )
-
-
-class refusals:
-    """What the server refuses inside is told as a failure of the seed, with its file."""
-
-    def __init__(self, part: Table | Script) -> None:
-        self._path = part.rows.path if isinstance(part, Table) else part.path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        from seedbed.engines.neo4j.messages import ServerError
-
-        if isinstance(error, ServerError) and not error.is_transient:
-            raise StepFailed(
-                f"the seed failed: {error.message}",
-                because=error.code,
-                try_="mend the seed and run the same command again",
-                at=Location(self._path),
-            ) from None
 
 
 # Scripts
@@ -194,7 +162,7 @@ def _script(ask: Ask, script: Script) -> Loaded:
     """Run a script; what its statements made counts as inserted, what the others changed as updated."""
     inserted = updated = 0
     for each in _statements(script):
-        with refusals(script):
+        with refusals(script.path):
             counters = ask(each.text, {}).counters
         created = counters.get("nodes_created", 0) + counters.get("relationships_created", 0)
         inserted += created

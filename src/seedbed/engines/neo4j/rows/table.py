@@ -12,6 +12,8 @@ from seedbed.engines.neo4j.rows.values import TYPES, Unfit, fitted, is_type
 from seedbed.errors import Location, SeedFileError, StepFailed
 from seedbed.model.seed import Rows
 
+BATCH = 5_000  # rows in one statement, and of volume in one transaction
+
 Chunk = tuple[Sequence[object], ...]  # one sequence of values per column, all of one length
 
 

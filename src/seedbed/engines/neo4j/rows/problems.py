@@ -1,0 +1,37 @@
+"""What goes wrong with rows on the server, in words that name the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from seedbed.engines.neo4j.messages import ServerError
+from seedbed.engines.neo4j.rows.shape import Place
+from seedbed.engines.neo4j.rows.table import Table
+from seedbed.errors import Location, StepFailed
+
+
+@contextmanager
+def refusals(path: str) -> Iterator[None]:
+    """Tell what the server refuses inside as a failure of the seed `path`; what is worth another try passes."""
+    try:
+        yield
+    except ServerError as error:
+        if error.is_transient:
+            raise
+        raise StepFailed(
+            f"the seed failed: {error.message}",
+            because=error.code,
+            try_="mend the seed and run the same command again",
+            at=Location(path),
+        ) from None
+
+
+def missing_end(table: Table, number: int, place: Place) -> StepFailed:
+    """Return the error for a relationship one of whose nodes is not there."""
+    return StepFailed(
+        f"there is no {place.label} with {table.words(place.key, number)}",
+        because=f"a {table.shape} is between nodes that are there already",
+        try_="load its nodes before it: files go by the numbers before their names",
+        at=table.at(number),
+    )

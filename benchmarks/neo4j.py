@@ -29,7 +29,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from seedbed.engines.neo4j.load import BATCH
+from seedbed.engines.neo4j.rows.table import BATCH
 from seedbed.model.seed import Dataset, Rows, SeedKind
 from tests.projects import clean_environment
 

@@ -87,7 +87,7 @@ soak: soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate so
 soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex: soak-%: install
 	$(BIN)/python -m tests.soak.$*
 
-soak-deploy: install ## deployments killed while an index is built, and between two updates
+soak-deploy: install ## deployments killed while an index is built, and between two updates; a whole graph, down and up again
 	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal tests/integration
 
 docs: install ## the documentation, as a site

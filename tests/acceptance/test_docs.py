@@ -273,6 +273,10 @@ def test_every_command_on_a_page_exists_with_the_options_that_it_is_given(page: 
                 found = cli.get_command(click.Context(cli), name)
                 assert found is not None, f"{name_of(page)}: there is no command {name}"
                 command, at = found, options_of(found)
+            elif isinstance(command, click.Group):
+                one = command.get_command(click.Context(command), word.rstrip(",.:"))
+                assert one is not None, f"{name_of(page)}: there is no command {' '.join(words)}"
+                command, at = one, options_of(one)
 
 
 # -----------------------------------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ class DynamoHarness:
     entry_point = "seedbed.engines.dynamodb:engine"
     suffix = ".py"
     comment = "#"
-    options: Mapping[str, Any] = {"lease_seconds": 2}
+    options: Mapping[str, Any] = {"lease_seconds": 4}
     leaves_work = False  # nothing of a killed runner goes on: what it sent last is fenced off
 
     def __init__(self, endpoint: str, door: Door) -> None:

@@ -54,7 +54,7 @@ class Neo4jHarness:
     suffix = ".cypher"
     script_suffix = ".cypher"
     comment = "//"
-    options: Mapping[str, Any] = {"lease_seconds": 3}
+    options: Mapping[str, Any] = {"lease_seconds": 4}
     leaves_work = (
         False  # the server ends a transaction when it sees its connection gone, before anybody else or after
     )

@@ -145,7 +145,7 @@ class OpenSearchHarness:
     entry_point = "seedbed.engines.opensearch:engine"
     suffix = ".http"
     comment = "#"
-    options: Mapping[str, Any] = {"lease_seconds": 2}
+    options: Mapping[str, Any] = {"lease_seconds": 4}
     leaves_work = False  # what a killed runner sent last is fenced off
 
     def __init__(self, servers: Pool, closing: ExitStack) -> None:

@@ -91,7 +91,7 @@ def _datetime(text: str) -> object:
     bare, _, zone = text.removesuffix("]").partition("[")
     found = DateTime.from_iso_format(bare)
     if zone:
-        import pytz  # type: ignore[import-untyped]
+        import pytz  # type: ignore[import-untyped]  # the driver brings it
 
         return found.astimezone(pytz.timezone(zone))
     # The driver's own zone of offset 0 has a name, and would travel as that.

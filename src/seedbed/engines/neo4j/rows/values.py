@@ -119,7 +119,8 @@ def _listed(values: Sequence[object]) -> list[object]:
     found = [_plain(each) for each in values]
     kinds = set(map(type, found))
     if kinds <= {int, float}:
-        return [float(each) for each in found] if float in kinds else found  # type: ignore[arg-type]
+        # mypy does not see that `kinds` holds what all of them are.
+        return [float(each) for each in found] if float in kinds else found  # type: ignore[arg-type]  # see above
     if len(kinds) > 1:
         raise TypeError("the members of a list are of one kind, and none of them is null")
     if kinds & {list, type(None)}:

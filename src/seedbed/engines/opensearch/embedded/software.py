@@ -45,7 +45,8 @@ def _fill(artifacts: Path, to: Path) -> None:
         if artifact.name == "opensearch":
             unpacked.extract(found, to, _of_server)
         elif artifact.kind == "zip":
-            unpacked.extract(found, to, lambda name, plugin=artifact.name: f"plugins/{plugin}/{name}")  # type: ignore[misc]
+            # mypy has no type for a default that a lambda is given against late binding.
+            unpacked.extract(found, to, lambda name, plugin=artifact.name: f"plugins/{plugin}/{name}")  # type: ignore[misc]  # see above
         else:
             (to / "icu").mkdir(exist_ok=True)
             shutil.copyfile(found, to / "icu" / artifact.filename)

@@ -22,20 +22,29 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.neo4j.rows.table import BATCH
 from seedbed.model.seed import Dataset, Rows, SeedKind
 from tests.projects import clean_environment
 
+if TYPE_CHECKING:
+    from seedbed.embedded.server import Server
+
 RESULTS = Path(__file__).parent / "results" / "neo4j.json"
 MOST = 1.0
 WARM = 500
+WARM_ROUNDS = 3
+# What makes the sandbox's server small, and what stands in its place.
+SMALL_OPTIONS = ("-XX:+UseSerialGC", "-XX:Tiered", "-XX:AOT", "-Xm", "-Xlog:aot")
+OPTIONS = ("-XX:+UseG1GC", "-Xms1g", "-Xmx1g")
+SMALL_SETTINGS = ("server.memory.", "dbms.memory.", "db.tx_log.")
+SETTINGS = ("server.memory.pagecache.size=256m",)
 SKILLS = 600
 NAMES = ("nodes", "relationships")
 WHO = ("seedbed", "driver")
@@ -206,13 +215,13 @@ def lines(what: str, uri: str, rounds: int, count: int) -> list[Line]:
     """Let both load in turns; after each, every row has to be there as it was sent."""
     cpu: dict[str, list[float]] = {who: [] for who in WHO}
     wall: dict[str, list[float]] = {who: [] for who in WHO}
-    for round_ in range(rounds + 1):
+    for round_ in range(WARM_ROUNDS + rounds):
         # Who begins has the server's leftovers of the other to carry: they take turns in that too.
         for who in WHO if round_ % 2 else WHO[::-1]:
             prepared(what, uri, count)
             took = run(who, what, uri, count)
             check(what, uri, count)
-            if round_:
+            if round_ >= WARM_ROUNDS:
                 cpu[who].append(took[0])
                 wall[who].append(took[1])
     return [compared(what, "µs CPU a row", cpu), compared(what, "µs a row", wall)]
@@ -268,17 +277,39 @@ def machine() -> dict[str, Any]:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """Yield the URI of a Neo4j of our own."""
-    from seedbed.engines.neo4j.embedded import embedded
+    """Yield the URI of a Neo4j of our own, set up for work: the sandbox's is small, and swings by half."""
+    from seedbed.embedded import room
+    from seedbed.embedded.fleet import Fleet
+    from seedbed.engines.neo4j.embedded import local
 
-    with tempfile.TemporaryDirectory(prefix="seedbed-bench-") as home, embedded(Path(home)) as servers:
-        yield servers.facts("bench/neo4j")["uri"]
+    with (
+        tempfile.TemporaryDirectory(prefix="seedbed-bench-") as home,
+        Fleet(Path(home), lambda folder: grown(local.server(folder))) as servers,
+    ):
+        yield f"bolt://127.0.0.1:{room.last_port(servers.own('bench/neo4j'))}"
+
+
+def grown(small: Server) -> Server:
+    """Return the sandbox's server with the compiler, collector and log of one that is installed, and with memory."""
+
+    def before() -> None:
+        small.before()
+        rewrite(small.room / "arguments", SMALL_OPTIONS, OPTIONS)
+        rewrite(small.room / "conf" / "neo4j.conf", SMALL_SETTINGS, SETTINGS)
+
+    return replace(small, before=before)
+
+
+def rewrite(path: Path, without: Sequence[str], lines: Sequence[str]) -> None:
+    """Take the lines that begin like one of `without` out of a file, and put `lines` before the others."""
+    kept = [each for each in path.read_text().splitlines() if not each.strip('"').startswith(tuple(without))]
+    path.write_text("\n".join([*lines, *kept]) + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.neo4j", description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=8, help="how often each client has its turn")
-    parser.add_argument("--rows", type=int, default=20_000, help="rows of one load")
+    parser.add_argument("--rounds", type=int, default=12, help="how often each client has its turn")
+    parser.add_argument("--rows", type=int, default=40_000, help="rows of one load")
     parser.add_argument("--only", choices=NAMES, action="append", help="measure only this; may be repeated")
     for each in ("--client", "--what", "--uri"):
         parser.add_argument(each, help=argparse.SUPPRESS)

@@ -67,11 +67,16 @@ def _relationship(shape: Relationships) -> str:
 
 
 def _set(name: str, columns: Sequence[Column]) -> str:
-    return f"\nSET {name} += {_map(columns)}" if columns else ""
+    """Return the clause that sets properties; one by one is quicker for the server than a map that it merges."""
+    return "\nSET " + ", ".join(f"{name}.{_is(each, ' = ')}" for each in columns) if columns else ""
 
 
 def _map(columns: Sequence[Column]) -> str:
-    return "{" + ", ".join(f"{quoted(each.name)}: $c{each.at}[i]" for each in columns) + "}"
+    return "{" + ", ".join(_is(each, ": ") for each in columns) + "}"
+
+
+def _is(column: Column, sign: str) -> str:
+    return f"{quoted(column.name)}{sign}$c{column.at}[i]"
 
 
 def _differences(name: str, columns: Sequence[Column]) -> list[str]:

@@ -52,9 +52,12 @@ def _is_plain(values: Sequence[Any]) -> bool:
     if kinds == {int}:
         return _are_whole(values)
     if list in kinds:
-        members = list(chain.from_iterable(each for each in values if type(each) is list))
-        within = set(map(type, members))
-        if len(within) > 1 or not (within <= _LISTED or (within == {int} and _are_whole(members))):
+        lists = values if len(kinds) == 1 else [each for each in values if type(each) is list]
+        within = set(map(type, chain.from_iterable(lists)))
+        if within == {int}:
+            if not _are_whole(list(chain.from_iterable(lists))):
+                return False
+        elif len(within) > 1 or not within <= _LISTED:
             return False
         kinds.discard(list)
     if int in kinds:

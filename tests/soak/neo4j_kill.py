@@ -148,15 +148,20 @@ def until(runner: Runner, kind: str, count: int = 1) -> None:
         time.sleep(0.002)
 
 
-def killed_again_and_again(place: Place, direction: Direction, kills: int, batches: int, rng: Random) -> int:
-    """Kill a run in the middle of its work, `kills` times; return how many kills met one."""
-    done = 0
+def killed_again_and_again(
+    place: Place, direction: Direction, kills: int, batches: int, seconds: float, rng: Random
+) -> int:
+    """Kill a run in the middle of its work, `kills` times; return how many kills met one.
+
+    `seconds`: what all `batches` take undisturbed.
+    """
+    done, pace = 0, seconds / batches
+    most = int(1.4 * batches / (kills + 2))  # batches of one run: in the end two thirds of all are through
     while done < kills:
         with place.runner(direction, f"number {done + 1}") as runner:
             until(runner, "work_started")
-            # Half of them within a batch, wherever that is; half of them so far on that all are through in the end.
-            until(runner, "work_progressed", rng.randint(0, max(batches // (kills + 2) * 2 - 1, 0)))
-            time.sleep(rng.uniform(0.0, 0.3))
+            until(runner, "work_progressed", rng.randint(0, most))
+            time.sleep(rng.uniform(0.0, 1.5 * pace))  # anywhere within a batch
             if is_over(runner):
                 return done
             runner.kill()
@@ -192,16 +197,16 @@ def undisturbed(place: Place, direction: Direction) -> tuple[str, float]:
 
 def soak(place: Place, kills: int, batches: int, rng: Random) -> int:
     tally = Tally("ways")
-    wanted = {}
+    wanted, took = {}, {}
     place.fill()
     say(f"{place.tutors * EACH} relationships in {batches} batches")
     for direction in Direction:
-        wanted[direction], seconds = undisturbed(place, direction)
-        tally.add(f"{direction} undisturbed", seconds, [])
+        wanted[direction], took[direction] = undisturbed(place, direction)
+        tally.add(f"{direction} undisturbed", took[direction], [])
     place.fill()
     for direction in Direction:
         began = time.monotonic()
-        met = killed_again_and_again(place, direction, kills, batches, rng)
+        met = killed_again_and_again(place, direction, kills, batches, took[direction], rng)
         stood = place.stands()
         problems = by_two(place, direction)
         if met < kills:

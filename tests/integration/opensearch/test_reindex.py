@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from seedbed.engines.opensearch import tasks
 from seedbed.engines.opensearch.reindex import live
 from seedbed.engines.opensearch.reindex.passage import Passage, is_passage
 from seedbed.engines.opensearch.reindex.standing import Standing, from_text
@@ -17,11 +18,13 @@ from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Interrupted, Refused, StepFailed
 from seedbed.model.event import Noticed
 from seedbed.model.migration import Direction
+from tests.integration.opensearch.works import Killed
 from tests.searches import LESSONS, Stage, moves, opened, spied
 from tests.servers import Facts
 from tests.soak import opensearch_reindex as soak
 
 FIRST, SECOND = moves("lessons", 1), moves("lessons", 2)
+SLOWLY, SLOW = moves("lessons", 2, "batch=10"), {"requests_per_second": 1}
 
 
 @pytest.fixture
@@ -305,6 +308,48 @@ def test_pipelines_wait_until_the_documents_are_in(there: Stage) -> None:
     assert there.documents("lessons") == lessons(10)
     write(there, "later")
     assert there.documents("lessons")["later"]["by"] == "pipeline"
+
+
+@pytest.mark.parametrize("dies_before", ["POST /_reindex", "GET /_tasks/"])
+def test_the_copying_that_a_former_run_began_on_the_server_is_followed_and_not_begun_again(
+    there: Stage, dies_before: str
+) -> None:
+    """Whether that run came to know the name of its task, or died before the answer."""
+    wanted = lessons(2000)
+    there.put("lessons", wanted)
+    begun: list[str] = []
+    ask = there.client.ask
+
+    def dying(method: str, path: str, *args: Any, **named: Any) -> Any:
+        request = f"{method} {path}"
+        if begun and request.startswith(dies_before):
+            raise Killed
+        if request != "POST /_reindex":
+            return ask(method, path, *args, **named)
+        begun.append(request)
+        answer = ask(method, path, *args, **{**named, "params": {**named["params"], **SLOW}})
+        if dies_before == request:
+            raise Killed
+        return answer
+
+    there.client.ask = dying  # type: ignore[method-assign]  # a runner that is killed, without a process of its own
+    with pytest.raises(Killed):
+        there.apply(SLOWLY, "2")
+    found = standing(there)
+    assert found.state is State.FILLING
+    assert bool(found.task) == (dies_before == "GET /_tasks/")
+    (former,) = tasks.running(there.client, "ai/opensearch")
+    there.client.ask = ask  # type: ignore[method-assign]
+
+    sent: list[str] = []
+    spied(there.client, lambda method, path: sent.append(f"{method} {path}"))
+    on = f"/_reindex/{former}/_rethrottle"
+    once(there, f"GET /_tasks/{former}", lambda: ask("POST", on, params={"requests_per_second": -1}))
+    there.apply(SLOWLY, "2")
+    assert f"GET /_tasks/{former}" in sent
+    assert "POST /_reindex" not in sent
+    assert there.behind("lessons") == ["lessons-2"]
+    assert there.documents("lessons") == wanted
 
 
 def test_a_runner_that_is_killed_without_writers_leaves_somebody_who_lets_them_in(

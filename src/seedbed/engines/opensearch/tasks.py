@@ -50,25 +50,32 @@ def look(client: Client, task: str) -> Task | None:
 
 def find(client: Client, opaque_id: str) -> str:
     """Return the id of the newest task that was started as `opaque_id`; empty where there is none."""
-    found = client.call("GET", "/_tasks", params={"detailed": True, "group_by": "parents"})
-    for name, task in (found.get("tasks") or {}).items():
-        if task.get("headers", {}).get("X-Opaque-Id") == opaque_id:
-            return str(name)
+    for name, mark in _marks(client).items():
+        if mark == opaque_id:
+            return name
     return _kept(client, opaque_id)
 
 
 def running(client: Client, target: str) -> Mapping[str, str]:
     """Return the tasks of ours that run for the database `target`, whichever run started them: id -> version."""
-    found = client.call("GET", "/_tasks", params={"detailed": True, "group_by": "parents"})
     start = f"{MARK}:{target}:"
-    marks = {
-        str(name): str(task.get("headers", {}).get("X-Opaque-Id", ""))
-        for name, task in (found.get("tasks") or {}).items()
-    }
     return {
         name: mark.removeprefix(start).partition(":")[0]
-        for name, mark in marks.items()
-        if mark.startswith(start) and name
+        for name, mark in _marks(client).items()
+        if mark.startswith(start)
+    }
+
+
+def _marks(client: Client) -> Mapping[str, str]:
+    """Return the X-Opaque-Id of every task that runs and is nobody's part: id -> mark.
+
+    A part whose whole ended while they were listed stands among the wholes, for the last time: nobody could follow it.
+    """
+    found = client.call("GET", "/_tasks", params={"detailed": True, "group_by": "parents"})
+    return {
+        str(name): str(task.get("headers", {}).get("X-Opaque-Id", ""))
+        for name, task in (found.get("tasks") or {}).items()
+        if "parent_task_id" not in task
     }
 
 

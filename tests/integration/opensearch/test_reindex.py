@@ -343,8 +343,11 @@ def test_the_copying_that_a_former_run_began_on_the_server_is_followed_and_not_b
 
     sent: list[str] = []
     spied(there.client, lambda method, path: sent.append(f"{method} {path}"))
-    on = f"/_reindex/{former}/_rethrottle"
-    once(there, f"GET /_tasks/{former}", lambda: ask("POST", on, params={"requests_per_second": -1}))
+
+    def hurry() -> None:
+        ask("POST", f"/_reindex/{former}/_rethrottle", params={"requests_per_second": -1})
+
+    once(there, f"GET /_tasks/{former}", hurry)
     there.apply(SLOWLY, "2")
     assert f"GET /_tasks/{former}" in sent
     assert "POST /_reindex" not in sent

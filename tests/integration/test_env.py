@@ -65,6 +65,24 @@ def test_the_sandbox_runs_between_commands_until_it_is_ended(project: ProjectFil
     assert run(root, "status", "-e", "sandbox", "--exit-code").code == 0  # what was applied is there
 
 
+def test_a_machine_reads_where_the_sandbox_is_and_what_runs(project: ProjectFiles) -> None:
+    root = project.root
+    up = run(root, "env", "up", "sandbox", "-s", "user", "--json")
+    [found] = json.loads(up.out)["databases"]
+    assert found["database"] == "user/postgres"
+    assert found["variables"]["DB_NAME"] == "user"
+    listed = json.loads(run(root, "env", "list", "--json").out)["environments"]
+    assert {each["pattern"]: each["runs"] for each in listed} == {
+        "sandbox": ["user/postgres"],
+        "dev-*": [],
+        "staging": [],
+        "prod": [],
+    }
+    assert run(root, "env", "up", "staging", "--json").code == 2  # it would be several documents
+    assert run(root, "env", "down", "sandbox").code == 0
+    assert json.loads(run(root, "env", "list", "--json").out)["environments"][0]["runs"] == []
+
+
 def test_servers_end_with_a_keeper_that_is_killed(project: ProjectFiles) -> None:
     root = project.root
     assert run(root, "env", "up", "sandbox", "-s", "user").code == 0

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from seedbed.model.event import KINDS, Event, LeaseAwaited, WorkProgressed
+from seedbed.model.event import KINDS, CopyFinished, CopyProgressed, Event, LeaseAwaited, WorkProgressed
 from seedbed.model.outcome import fold
 from seedbed.report.deployments import deployment_document
 from seedbed.report.documents import (
+    connections_document,
     doctor_document,
+    environments_document,
     error_document,
     outcome_document,
     plan_document,
@@ -40,6 +42,8 @@ EXAMPLES = {
     "apply": _outcome((*samples.applied(), samples.FAILED), "apply"),
     "seed": _outcome(samples.seeded(), "seed"),
     "deploy": _outcome(samples.deployed(), "deploy"),
+    "environments": environments_document(["user/postgres"], samples.environments()),
+    "connections": connections_document("sandbox", samples.connections()),
     "doctor": doctor_document([("Python", "3.11.7"), ("PostgreSQL", "18.6, embedded")]),
     "error": error_document(samples.error()),
 }
@@ -69,6 +73,7 @@ def problems(value: Any, known: dict[str, Any], at: str = "$") -> list[str]:
         "const",
         "anyOf",
         "format",
+        "additionalProperties",
     }
     assert not unknown, unknown
     if "anyOf" in known:
@@ -81,6 +86,13 @@ def problems(value: Any, known: dict[str, Any], at: str = "$") -> list[str]:
     if not _is(value, known["type"]):
         return [f"{at} is no {known['type']}"]
     found = []
+    if "additionalProperties" in known:
+        assert "properties" not in known
+        return [
+            each
+            for name in value
+            for each in problems(value[name], known["additionalProperties"], f"{at}.{name}")
+        ]
     if isinstance(value, dict):
         properties = known["properties"]
         found += [f"{at}.{name} is missing" for name in known["required"] if name not in value]
@@ -171,6 +183,12 @@ def test_of_a_million_batches_the_last_is_kept() -> None:
     waits = [LeaseAwaited("c/d", "ana", float(second)) for second in range(5)]
     mixed = [each for pair in zip(ticks, waits * 20, strict=True) for each in pair]
     assert without_ticks(mixed) == [ticks[-1], waits[-1]]
+
+
+def test_of_a_copy_s_progress_the_last_is_kept() -> None:
+    ticks = [CopyProgressed("a/b", "dump", done, 100, "nodes") for done in range(100)]
+    finished = CopyFinished("a/b", "dump", "100 nodes", "graph.jsonl")
+    assert without_ticks([*ticks, finished]) == [ticks[-1], finished]
 
 
 def test_progress_before_and_after_something_else_is_kept_apart() -> None:

@@ -60,3 +60,14 @@ def is_ephemeral(environment: Environment) -> bool:
     if environment.is_sandbox:
         return True
     return environment.name.startswith("dev") and environment.ephemeral and not environment.protected
+
+
+class Settings(Struct, frozen=True):
+    """How an application connects to a database: by variables of its environment, by facts that no variable carries.
+
+    `secrets` names variables whose values stay where they are.
+    """
+
+    variables: Mapping[str, str]
+    facts: Mapping[str, str]
+    secrets: tuple[str, ...] = ()

@@ -13,8 +13,10 @@ from typing import Any
 from seedbed import __version__
 from seedbed.errors import Location, SeedbedError
 from seedbed.model.deployment import Change, Estimate
+from seedbed.model.environment import EnvironmentPattern, Settings
 from seedbed.model.event import (
     EVENT_FORMAT,
+    CopyProgressed,
     DeployProgressed,
     Event,
     LeaseAwaited,
@@ -88,6 +90,42 @@ def doctor_document(pairs: Iterable[tuple[str, str]]) -> Document:
     }
 
 
+def environments_document(kept: Sequence[str], declared: Iterable[EnvironmentPattern]) -> Document:
+    """Return what `env list` shows: the sandbox, of which the databases `kept` run, and what is declared."""
+    sandbox = EnvironmentPattern("sandbox", ephemeral=True)
+    return {
+        **head("environments"),
+        "environments": [
+            {
+                "pattern": each.pattern,
+                "ephemeral": each.ephemeral,
+                "protected": each.protected,
+                "account": each.account,
+                "region": each.region,
+                "runs": list(kept) if each is sandbox else [],
+            }
+            for each in (sandbox, *declared)
+        ],
+    }
+
+
+def connections_document(environment: str, found: Mapping[str, Settings]) -> Document:
+    """Return how applications connect to the databases of `environment`, by their ids."""
+    return {
+        **head("connections"),
+        "environment": environment,
+        "databases": [
+            {
+                "database": name,
+                "variables": dict(each.variables),
+                "facts": dict(each.facts),
+                "secrets": list(each.secrets),
+            }
+            for name, each in found.items()
+        ],
+    }
+
+
 def text(document: Mapping[str, Any], *, ascii_only: bool = False) -> str:
     """Return `document` as JSON in UTF-8, with a line break at its end.
 
@@ -114,7 +152,7 @@ def redacted(value: Any, redact: Callable[[str], str]) -> Any:
 
 
 def without_ticks(events: Iterable[Event]) -> list[Event]:
-    """Return `events`, of each run of progress in one work, or of waiting for one lease, only the last.
+    """Return `events`, of each run of progress in one work or copy, or of waiting for one lease, only the last.
 
     A backfill tells of every batch, and a table may have a million of them.
     """
@@ -125,6 +163,8 @@ def without_ticks(events: Iterable[Event]) -> list[Event]:
             key: tuple[object, ...] = (event.target, turn.get(event.target, 0), event.version, event.unit)
         elif isinstance(event, DeployProgressed):
             key = (event.target, turn.get(event.target, 0), event.wave, event.unit)
+        elif isinstance(event, CopyProgressed):
+            key = (event.target, turn.get(event.target, 0), event.verb, event.unit)
         elif isinstance(event, LeaseAwaited):
             key = (event.target, turn.get(event.target, 0), "lease")
         else:

@@ -16,8 +16,8 @@ from seedbed.report.documents import VERSION
 
 Schema = dict[str, Any]
 
-OUTCOMES = ("apply", "revert", "seed", "reset", "repair", "baseline", "deploy", "destroy")
-COMMANDS = ("plan", "deployment", "status", *OUTCOMES, "doctor", "error")
+OUTCOMES = ("apply", "revert", "seed", "reset", "repair", "baseline", "deploy", "destroy", "dump", "restore")
+COMMANDS = ("plan", "deployment", "status", *OUTCOMES, "environments", "connections", "doctor", "error")
 
 _STRING: Schema = {"type": "string"}
 _INTEGER: Schema = {"type": "integer"}
@@ -32,7 +32,15 @@ def schema(command: str) -> Schema:
     """
     if command not in COMMANDS:
         raise ValueError(f"{command} writes no document; those that do are {', '.join(COMMANDS)}")
-    known = {"plan": _plan, "deployment": _deployment, "status": _status, "doctor": _doctor, "error": _error}
+    known = {
+        "plan": _plan,
+        "deployment": _deployment,
+        "status": _status,
+        "environments": _environments,
+        "connections": _connections,
+        "doctor": _doctor,
+        "error": _error,
+    }
     head: Schema = {"schema": {"const": f"seedbed/{command}/{VERSION}"}, "seedbed": _STRING}
     body = known[command]() if command in known else _outcome()
     return {
@@ -228,3 +236,23 @@ def _error() -> Schema:
 
 def _doctor() -> Schema:
     return {"findings": _list(_object({"what": _STRING, "finding": _STRING}))}
+
+
+def _environments() -> Schema:
+    environment = _object(
+        {
+            "pattern": _STRING,
+            "ephemeral": _BOOLEAN,
+            "protected": _BOOLEAN,
+            "account": _STRING,
+            "region": _STRING,
+            "runs": _list(_STRING),
+        }
+    )
+    return {"environments": _list(environment)}
+
+
+def _connections() -> Schema:
+    named: Schema = {"type": "object", "additionalProperties": _STRING}
+    database = _object({"database": _STRING, "variables": named, "facts": named, "secrets": _list(_STRING)})
+    return {"environment": _STRING, "databases": _list(database)}

@@ -10,7 +10,8 @@ import click
 
 from seedbed.cli import options
 from seedbed.cli.frame import Frame, framed
-from seedbed.errors import Refused
+from seedbed.errors import Refused, UsageError
+from seedbed.model.environment import Settings
 
 if TYPE_CHECKING:
     from seedbed.engines.base import Variable
@@ -33,6 +34,7 @@ def command() -> None:
 @click.argument("name")
 @options.selection
 @click.option("--yes", is_flag=True, help="Do not ask before something is removed.")
+@options.as_json
 @framed
 def up(frame: Frame, name: str, services: tuple[str, ...], engines: tuple[str, ...], yes: bool) -> None:
     """Start NAME: the sandbox's servers, which then go on between commands; elsewhere deploy, apply and seed.
@@ -40,10 +42,16 @@ def up(frame: Frame, name: str, services: tuple[str, ...], engines: tuple[str, .
     \b
     seedbed env up sandbox
     seedbed env up sandbox -s user -s payment
+    seedbed env up sandbox --json
     seedbed env up dev-ana --yes
     """
     environment = frame.project.environment(name)
     databases = frame.databases(services, engines)
+    if frame.as_json and not environment.is_sandbox:
+        raise UsageError(
+            f"env up {name} is several commands, and --json is one document",
+            try_=f"seedbed deploy, apply and seed, each with -e {name} --json",
+        )
     if environment.is_sandbox:
         _up_sandbox(frame, databases)
         return
@@ -80,18 +88,24 @@ def down(frame: Frame, name: str, yes: bool) -> None:
 
 
 @command.command("list", short_help="List what is declared, and what runs.")
+@options.as_json
 @framed
 def listing(frame: Frame) -> None:
     """List the environments that are declared, and what of the sandbox runs."""
+    kept, declared = frame.project.kept(), frame.project.platform.environments
+    if frame.as_json:
+        from seedbed.report.documents import environments_document
+
+        frame.document(environments_document(kept, declared))
+        return
     from seedbed.report.styles import Table, row
 
-    kept = frame.project.kept()
     rows: list[Row | Line] = [
         row("sandbox", "ephemeral", f"runs: {', '.join(kept)}" if kept else "does not run")
     ]
     rows += [
         row(each.pattern, _kind(each), " ".join(filter(None, (each.account, each.region))))
-        for each in frame.project.platform.environments
+        for each in declared
     ]
     frame.out.result([Table(tuple(rows))])
 
@@ -106,26 +120,44 @@ def _up_sandbox(frame: Frame, databases: Sequence[Database]) -> None:
     project = frame.project
     with project.sandboxed(databases) as facts:
         project.keep(databases)
-    frame.out.result([line for each in databases for line in _connection(frame, each, facts[each.id])])
+    found = {
+        str(each.id): _settings(project.engine(each.engine).variables, facts[each.id]) for each in databases
+    }
+    if frame.as_json:
+        from seedbed.report.documents import connections_document
+
+        frame.document(connections_document("sandbox", found))
+    else:
+        frame.out.result([line for name, settings in found.items() for line in _lines(name, settings)])
     frame.out.log("\nthe servers run until: seedbed env down sandbox")
 
 
-def _connection(frame: Frame, database: Database, facts: Mapping[str, str]) -> Iterator[Line]:
-    """Yield how an application connects to `database`: variables where facts have one, secrets left out."""
-    from seedbed.report.styles import Style, line
-
-    yield line((str(database.id), Style.BOLD))
-    for text in _settings(frame.project.engine(database.engine).variables, facts):
-        yield line(text, indent=2)
-
-
-def _settings(variables: Sequence[Variable], facts: Mapping[str, str]) -> Iterator[str]:
+def _settings(variables: Sequence[Variable], facts: Mapping[str, str]) -> Settings:
+    """Return how an application connects, from the facts of its database; secrets are left out by value."""
+    plain: dict[str, str] = {}
+    others: dict[str, str] = {}
+    secrets: list[str] = []
     for fact, value in facts.items():
         names = [each for each in variables if each.fact == fact]
         if any(each.secret for each in names):
-            yield f"{names[0].name}: any, nobody looks at it"
+            secrets.append(names[0].name)
+        elif names:
+            plain[names[0].name] = value
         else:
-            yield f"{names[0].name}={value}" if names else f"{fact}: {value}"
+            others[fact] = value
+    return Settings(plain, others, tuple(secrets))
+
+
+def _lines(database: str, settings: Settings) -> Iterator[Line]:
+    from seedbed.report.styles import Style, line
+
+    yield line((database, Style.BOLD))
+    for name, value in settings.variables.items():
+        yield line(f"{name}={value}", indent=2)
+    for name, value in settings.facts.items():
+        yield line(f"{name}: {value}", indent=2)
+    for name in settings.secrets:
+        yield line(f"{name}: any, nobody looks at it", indent=2)
 
 
 def _down_sandbox(frame: Frame) -> None:

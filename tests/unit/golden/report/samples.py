@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.deployment import Change, Deployment, Estimate, Rollout, Wave
+from seedbed.model.environment import EnvironmentPattern, Settings
 from seedbed.model.event import (
     CopyFinished,
     CopyProgressed,
@@ -364,3 +365,17 @@ def error() -> MigrationFileError:
 
 def utc() -> datetime:
     return datetime(2026, 1, 12, 9, 30, 7, tzinfo=UTC)
+
+
+def environments() -> tuple[EnvironmentPattern, ...]:
+    return (
+        EnvironmentPattern("dev-*", account="111111111111", region="eu-central-1", ephemeral=True),
+        EnvironmentPattern("prod", account="333333333333", region="eu-central-1", protected=True),
+    )
+
+
+def connections() -> dict[str, Settings]:
+    return {
+        "ai/opensearch": Settings({}, {"endpoint": "http://127.0.0.1:40123"}),
+        "user/postgres": Settings({"DB_HOST": "/run/user", "DB_NAME": "user"}, {}, ("DB_PASSWORD",)),
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import tempfile
 import uuid
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import hypothesis
 import msgspec
 import pytest
 
@@ -20,6 +22,13 @@ from tests.projects import ProjectFiles
 from tests.servers import Facts, Pool, home_in_memory, neo4j_pool, opensearch_pool
 
 pytest_plugins = ["tests.plugins.no_silent_skips"]
+
+# As its own profile for CI has it: how long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+if not os.environ.get("CI"):
+    hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

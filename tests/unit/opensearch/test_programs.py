@@ -9,11 +9,11 @@ from seedbed.engines.opensearch.programs import (
     Subject,
     batch,
     block_seconds,
-    failure,
     function,
     parse_program,
     subject,
 )
+from seedbed.engines.python_program import failure
 from seedbed.errors import MigrationFileError, StepFailed
 from seedbed.model.migration import Backfill, Direction, Migration, Phase
 from tests.searches import migration_file
@@ -69,7 +69,14 @@ def test_a_function_without_a_version_transforms_what_is_there() -> None:
         ("# seedbed: index=l version=2\ndef up(item):\n    return item\n", 2, "take a document"),
         ("# seedbed: index=l version=2\ndef up(doc):\n    doc['a'] = 1\n", 2, "without saying"),
         ("# seedbed: index=l version=2\ndef up(doc):\n    yield doc\n", 2, "generator"),
-        ("# seedbed: index=l version=2\nup = 1\n", 2, "no plain function"),
+        ("# seedbed: index=l version=2\nup = 1\n", 2, "no function"),
+        ("# seedbed: index=l version=2\nasync def up(doc):\n    return doc\n", 2, "async"),
+        (
+            "# seedbed: index=l version=2\ndef up(doc):\n    if doc:\n        return doc\n",
+            2,
+            "without saying",
+        ),
+        (f"# seedbed: index=l version=2\n{UP}# seedbed: batch=5\n", 5, "no effect here"),
         ("# seedbed: index=l version=2\ndef down(doc):\n    return doc\n", 2, "no `up`"),
         (f"# seedbed: index=l version=2\n{UP}\n{UP}", 6, "twice"),
         (f'# seedbed: index=l version=2 reverse=none because "x"\n{UP}{DOWN}', 7, "reverse=none"),
@@ -102,7 +109,7 @@ def test_code_that_fails_is_named_by_its_line_and_the_document() -> None:
     assert up is not None
     with pytest.raises(KeyError) as caught:
         up({})
-    error = failure(caught.value, found.path, "l1")
+    error = failure(caught.value, found.path, "the document 'l1'")
     assert "'l1'" in error.what
     assert error.at is not None
     assert error.at.line == 3

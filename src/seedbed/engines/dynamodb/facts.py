@@ -9,9 +9,9 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from seedbed.errors import Location, MigrationFileError
-from seedbed.model.facts import REPEATABLE, Fact, parse_facts, unknown_fact
-from seedbed.model.hazard import Allowance
-from seedbed.model.migration import Irreversibility, MigrationRef, Phase
+from seedbed.model.facts import REPEATABLE, Fact, parse_facts
+from seedbed.model.headers import Header as Common
+from seedbed.model.headers import insist, read_common
 
 PAGE = 90  # items that fit into one transaction with their checkpoint
 _BATCH, _LARGEST_BATCH = 250, 1000  # items in a page that is written one by one
@@ -20,16 +20,11 @@ _MOST_UNITS = 1_000_000
 _MOST_VERSION = 999_999_999
 FACTS = frozenset(
     {
-        "after",
-        "allow",
         "batch",
         "from",
         "needs",
-        "overtake",
-        "phase",
         "read_units",
         "repeatable",
-        "reverse",
         "segments",
         "table",
         "to",
@@ -45,12 +40,9 @@ _NUMBERS: Mapping[str, tuple[int, int]] = {
     "read_units": (1, _MOST_UNITS),
     "write_units": (1, _MOST_UNITS),
 }
-_PHASES = frozenset(each.value for each in Phase)
-_CODE = re.compile(r"[A-Z]+[0-9]+")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _NEED = re.compile(r"[A-Za-z0-9_-]{1,255}(\.[A-Za-z0-9_.-]{3,255})?")
 _DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
-_LOOKS_LIKE_FACTS = re.compile(r"#\s*seedbed:")
 
 
 class Mode(StrEnum):
@@ -66,12 +58,8 @@ class Header(Struct, frozen=True):
 
     path: str
     facts: Mapping[str, Fact]
-    phase: Phase
+    common: Common
     table: str
-    after: tuple[MigrationRef, ...] = ()
-    overtakes: tuple[str, ...] = ()
-    irreversible: Irreversibility | None = None
-    allows: tuple[Allowance, ...] = ()
     batch: int = _BATCH
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -87,10 +75,6 @@ class Header(Struct, frozen=True):
         return self.facts[key].line
 
 
-def looks_like_facts(comment: str) -> bool:
-    return _LOOKS_LIKE_FACTS.match(comment) is not None
-
-
 def mode(header: Header) -> Mode:
     if "from" in header.facts:
         return Mode.VERSIONED
@@ -100,9 +84,8 @@ def mode(header: Header) -> Mode:
 def read_header(path: str, lines: Iterable[tuple[int, str]]) -> Header:
     """Return what the facts in `lines` say, each with its number. Raises MigrationFileError."""
     facts = parse_facts(lines, path, repeatable=REPEATABLE | {"needs"})
+    common = read_common(facts, path, own=FACTS)
     for fact in facts:
-        if fact.key not in FACTS:
-            raise unknown_fact(fact, FACTS, path)
         _insist_on_form(path, fact)
     single = {each.key: each for each in facts if each.key not in REPEATABLE | {"needs"}}
     if "table" not in single:
@@ -115,12 +98,8 @@ def read_header(path: str, lines: Iterable[tuple[int, str]]) -> Header:
     header = Header(
         path=path,
         facts=single,
-        phase=Phase(single["phase"].value) if "phase" in single else Phase.EXPAND,
+        common=common,
         table=single["table"].value,
-        after=tuple(_ref(path, each) for each in facts if each.key == "after"),
-        overtakes=tuple(dict.fromkeys(each.value for each in facts if each.key == "overtake")),
-        irreversible=Irreversibility(single["reverse"].because) if "reverse" in single else None,
-        allows=tuple(Allowance(each.value, each.because) for each in facts if each.key == "allow"),
         settings=_settings(facts),
     )
     return _with_batch(header)
@@ -218,43 +197,20 @@ def _settings(facts: Iterable[Fact]) -> dict[str, str]:
 
 
 def _insist_on_form(path: str, fact: Fact) -> None:
-    """Refuse a fact whose value is not of its kind, or whose reason is missing."""
+    """Refuse one of our own facts whose value is not of its kind."""
     match fact.key:
         case "repeatable":
-            _insist(path, fact, not fact.value, 'repeatable because "…"')
-        case "reverse":
-            _insist(path, fact, fact.value == "none", 'reverse=none because "…"')
-        case "allow":
-            _insist(path, fact, _CODE.fullmatch(fact.value) is not None, 'allow=DDB101 because "…"')
-        case "phase":
-            _insist(path, fact, fact.value in _PHASES, f"phase={'|'.join(Phase)}")
+            insist(not fact.value, fact, path, 'repeatable because "…"')
         case "transaction":
-            _insist(path, fact, fact.value in {"true", "false"}, "transaction=false")
+            insist(fact.value in {"true", "false"}, fact, path, "transaction=false")
         case "table":
-            _insist(path, fact, _NAME.fullmatch(fact.value) is not None, "table=name, as tables.toml has it")
+            insist(_NAME.fullmatch(fact.value) is not None, fact, path, "table=name, as tables.toml has it")
         case "needs":
-            _insist(path, fact, _NEED.fullmatch(fact.value) is not None, "needs=table or needs=table.index")
+            insist(_NEED.fullmatch(fact.value) is not None, fact, path, "needs=table or needs=table.index")
         case key if key in _NUMBERS:
             least, most = _NUMBERS[key]
             number = int(fact.value) if _DIGITS.fullmatch(fact.value) else -1
-            _insist(path, fact, least <= number <= most, f"{key}={least} to {key}={most}")
-        case _:
-            _insist(path, fact, bool(fact.value), f"{fact.key}=…")
-    if fact.key in {"repeatable", "reverse", "allow"} and not fact.because:
-        raise _error(
-            path, fact, f"`{fact}` gives no reason", "whoever reads it later wants one", f'{fact} because "…"'
-        )
-
-
-def _insist(path: str, fact: Fact, condition: bool, form: str) -> None:
-    if not condition:
-        raise _error(path, fact, f"`{fact}` is not understood", f"it reads {form}")
-
-
-def _ref(path: str, fact: Fact) -> MigrationRef:
-    database, _, version = fact.value.rpartition(":")
-    _insist(path, fact, bool(version) and "/" in database.strip("/"), "after=service/engine:version")
-    return MigrationRef(database, version)
+            insist(least <= number <= most, fact, path, f"{key}={least} to {key}={most}")
 
 
 def _error(path: str, fact: Fact, what: str, because: str = "", try_: str = "") -> MigrationFileError:

@@ -16,9 +16,9 @@ from msgspec import Struct
 from seedbed.engines.dynamodb.guarded import ROOM, Guarded
 from seedbed.engines.dynamodb.history import Action
 from seedbed.engines.dynamodb.place import not_deployed
-from seedbed.engines.dynamodb.programs import calling_line, compiled, failure
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.engines.dynamodb.wire.values import from_item, to_item
+from seedbed.engines.python_program import calling_line, compiled, failure
 from seedbed.errors import (
     Interrupted,
     LeaseLost,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -12,9 +11,9 @@ from seedbed.engines.memory.channel import Channel
 from seedbed.engines.memory.client import Rejected
 from seedbed.engines.memory.history import history, plain
 from seedbed.engines.memory.language import Misread, Statement, read
+from seedbed.engines.stepwise import Stepwise, is_gone
 from seedbed.errors import (
     ForeignTarget,
-    HistoryConflict,
     Interrupted,
     LeaseLost,
     Location,
@@ -23,9 +22,9 @@ from seedbed.errors import (
     StepFailed,
     Unreachable,
 )
-from seedbed.model.event import Event, StepProbed, WorkFinished, WorkProgressed, WorkStarted
-from seedbed.model.history import History, Identity, Owner, Revision, State
-from seedbed.model.migration import Backfill, Direction, Step, Work
+from seedbed.model.event import Event, WorkProgressed
+from seedbed.model.history import History, Identity, Owner, Revision
+from seedbed.model.migration import Backfill, Step, Work
 from seedbed.model.seed import Dataset, Loaded, Rows, Script
 
 
@@ -137,113 +136,44 @@ def _part(part: Rows | Script) -> tuple[list[list[Any]], tuple[int, ...]]:
     return [each.op for each in statements], tuple(each.line for each in statements)
 
 
-class _Run:
-    """One work on its way; `revision` is what the history says about it right now, None if nothing."""
+class _Run(Stepwise):
+    """One work on its way."""
 
     def __init__(self, target: str, work: Work, owner: Owner, ask: Any) -> None:
-        self.target, self.work, self.ask = target, work, ask
-        self.migration = work.migration
-        self.steps = work.migration.steps(work.direction)
-        self.before: Revision | None = None
-        self.revision = Revision(
-            version=self.migration.version,
-            name=self.migration.name,
-            checksum=self.migration.checksum,
-            phase=self.migration.phase,
-            state=State.STARTED,
-            direction=work.direction,
-            overtakes=self.migration.overtakes,
-            owner=owner.who,
-        )
-        self.began = time.monotonic()
-
-    def events(self, stored: Revision | None) -> Iterator[Event]:
-        """Carry out what is left of the work, telling what happens."""
-        resumed = self._take_up(stored)
-        yield WorkStarted(
-            self.target,
-            self.migration.version,
-            self.migration.name,
-            self.work.direction,
-            len(self.steps),
-            resumed,
-        )
-        for step in self.steps[self.revision.step :]:
-            yield from self._carry_out(step)
-            if len(self.steps) > 1:
-                yield WorkProgressed(
-                    self.target,
-                    self.migration.version,
-                    step.index + 1,
-                    len(self.steps),
-                    "steps",
-                    step.summary,
-                )
-        if self.revision.state is State.STARTED:  # nothing was left but to say so
-            self._commit([], self._finished())
-        yield WorkFinished(
-            self.target,
-            self.migration.version,
-            self.migration.name,
-            self.work.direction,
-            time.monotonic() - self.began,
-        )
-
-    def _take_up(self, stored: Revision | None) -> bool:
-        """Set out from what the history says; return whether a former run began this work."""
-        if stored is not None and stored.state is State.STARTED:
-            if stored.direction is not self.work.direction:
-                raise self._conflict(f"it was started {stored.direction} and is not finished")
-            self.revision = replace(
-                self.revision, step=stored.step, in_step=stored.in_step, checkpoint=stored.checkpoint
-            )
-            return True
-        if (stored is None) is (self.work.direction is Direction.DOWN):
-            raise self._conflict("it is not applied" if stored is None else "it is applied already")
-        self.before = stored
-        return False
-
-    def _conflict(self, because: str) -> HistoryConflict:
-        what = f"{self.migration.label} cannot go {self.work.direction} on {self.target}"
-        return HistoryConflict(what, because=because, try_="seedbed status")
+        super().__init__(target, work, owner.who)
+        self.ask = ask
 
     def _carry_out(self, step: Step) -> Iterator[Event]:
         if step.backfill is not None:
             yield from self._fill(step, step.backfill)
         elif step.atomic:
-            self._commit(_ops(step), self._after(step), step)
+            self._commit_with(_ops(step), self._after(step), step)
         else:
             yield from self._run(step)
 
-    # what the history will say
+    # the history
 
-    def _after(self, step: Step) -> Revision:
-        """Return the revision once `step` is finished."""
-        done = replace(self.revision, step=step.index + 1, in_step=False, checkpoint=None)
-        return self._finished() if step.index + 1 == len(self.steps) else done
+    def _commit(self, revision: Revision, *, anyway: bool = False) -> None:
+        self._commit_with([], revision, anyway=anyway)
 
-    def _finished(self) -> Revision:
-        duration = round((time.monotonic() - self.began) * 1000)
-        return replace(
-            self.revision,
-            state=State.APPLIED,
-            step=len(self.steps),
-            in_step=False,
-            checkpoint=None,
-            duration_ms=duration,
-        )
-
-    def _commit(self, ops: list[list[Any]], revision: Revision, step: Step | None = None) -> None:
+    def _commit_with(
+        self, ops: list[list[Any]], revision: Revision, step: Step | None = None, *, anyway: bool = False
+    ) -> None:
         """Carry out `ops` and write `revision`, both or neither; a finished way down leaves the history."""
-        is_gone = revision.state is State.APPLIED and revision.direction is Direction.DOWN
-        written: dict[str, Any] = {"remove": revision.version} if is_gone else {"put": plain(revision)}
+        written: dict[str, Any] = (
+            {"remove": revision.version} if is_gone(revision) else {"put": plain(revision)}
+        )
         try:
-            self.ask("commit", ops=ops, text=self._mark(step), **written)
+            self.ask("commit", anyway=anyway, ops=ops, text=self._mark(step), **written)
         except Rejected as error:
             if step is None:
                 raise
             self._refused(step, _statements(step)[error.op], error)
         self.revision = revision
+
+    def _restore(self, before: Revision | None) -> None:
+        written: dict[str, Any] = {"put": plain(before)} if before else {"remove": self.migration.version}
+        self.ask("commit", anyway=True, ops=[], text=self._mark(None), **written)
 
     def _mark(self, step: Step | None) -> str:
         return f"{self.migration.label}: {step.summary}" if step else self.migration.label
@@ -262,11 +192,11 @@ class _Run:
         statement = _statements(step)[0]
         if self.revision.in_step:
             probed = self._probe(step, statement)
-            yield StepProbed(self.target, self.migration.version, step.index, probed[1])
+            yield self._probed(step, probed[1])
             if probed[0]:
-                self._commit([], self._after(step))
+                self._commit(self._after(step))
                 return
-        self._commit([], replace(self.revision, in_step=True))
+        self._commit(replace(self.revision, in_step=True))
         try:
             self.ask("run", op=statement.op, until=statement.until, text=self._mark(step))
         except (Rejected, Interrupted) as error:
@@ -274,20 +204,7 @@ class _Run:
             if isinstance(error, Rejected):
                 self._refused(step, statement, error)
             raise
-        self._commit([], self._after(step))
-
-    def _undone(self) -> None:
-        """The step in hand had no effect, and we know it: the history says so, and forgets a work without any."""
-        stands = replace(self.revision, in_step=False)
-        if stands.step > 0:
-            self._commit_anyway(put=plain(stands))
-        elif self.before is not None:
-            self._commit_anyway(put=plain(self.before))
-        else:
-            self._commit_anyway(remove=stands.version)
-
-    def _commit_anyway(self, **written: Any) -> None:
-        self.ask("commit", anyway=True, ops=[], text=self._mark(None), **written)
+        self._commit(self._after(step))
 
     def _probe(self, step: Step, statement: Statement) -> tuple[bool, str]:
         """Return (whether the step took effect, what was found). Raises OutcomeUnknown where nobody can tell."""
@@ -329,7 +246,7 @@ class _Run:
             yield WorkProgressed(
                 self.target, self.migration.version, answer["done"], answer["total"], "rows", step.summary
             )
-        self._commit([], self._after(step))
+        self._commit(self._after(step))
 
 
 def _statements(step: Step) -> list[Statement]:

@@ -7,7 +7,6 @@ own is recorded the same way, and runs again only where the file says that it ma
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Iterator, Mapping
 
 from msgspec.structs import replace
@@ -26,76 +25,35 @@ from seedbed.engines.neo4j.schema.probe import took_effect
 from seedbed.engines.neo4j.schema.reverse import reverse_of
 from seedbed.engines.neo4j.statements import Kind, kind
 from seedbed.engines.neo4j.steps import undone_by
-from seedbed.errors import HistoryConflict, Interrupted, Irreversible, Location, OutcomeUnknown, StepFailed
-from seedbed.model.event import StepProbed, WorkFinished, WorkProgressed, WorkStarted
-from seedbed.model.history import Revision, State
+from seedbed.engines.stepwise import Stepwise, is_gone
+from seedbed.errors import Interrupted, Irreversible, Location, OutcomeUnknown, StepFailed
+from seedbed.model.event import WorkProgressed
+from seedbed.model.history import Revision
 from seedbed.model.migration import Direction, Phase, Step, Work
 
 _ALTER_ATTEMPTS = 3  # where the connection breaks in each commit
 
 
-class Run:
-    """One work on its way; `revision` is what the history says about it right now."""
+class Run(Stepwise):
+    """One work on its way; `reverses` holds what undoes its schema steps, by number.
+
+    `events` raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted, Irreversible where nobody knows the way back.
+    """
 
     def __init__(self, lease: Guarded, work: Work) -> None:
-        self.lease, self.work, self.place = lease, work, lease.place
-        self.target = lease.place.target
-        self.migration = work.migration
-        self.steps = work.migration.steps(work.direction)
-        self.before: Revision | None = None
+        super().__init__(lease.place.target, work, lease.owner)
+        self.lease, self.place = lease, lease.place
         self.reverses: Mapping[int, str] = {}
-        self.revision = Revision(
-            version=self.migration.version,
-            name=self.migration.name,
-            checksum=self.migration.checksum,
-            phase=self.migration.phase,
-            state=State.STARTED,
-            direction=work.direction,
-            overtakes=self.migration.overtakes,
-            owner=lease.owner,
-        )
-        self.began = time.monotonic()
-
-    def events(self, stored: Revision | None) -> Iterator[Progress]:
-        """Carry out what is left of the work, telling what happens.
-
-        Raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted, Irreversible where nobody knows the way back.
-        """
-        resumed = self._take_up(stored)
-        version, name, direction = self.migration.version, self.migration.name, self.work.direction.value
-        yield WorkStarted(self.target, version, name, direction, len(self.steps), resumed)
-        self._snapshot()
-        for step in self.steps[self.revision.step :]:
-            yield from self._carry_out(step)
-            if len(self.steps) > 1:
-                done = step.index + 1
-                yield WorkProgressed(self.target, version, done, len(self.steps), "steps", step.summary)
-        if self.revision.state is State.STARTED:  # nothing was left but to say so
-            self._write(self._finished())
-        yield WorkFinished(self.target, version, name, direction, time.monotonic() - self.began)
 
     def _take_up(self, stored: Revision | None) -> bool:
-        """Set out from what the history says; return whether a former run began this work."""
-        is_begun = stored is not None and stored.state is State.STARTED
-        if not is_begun and (stored is None) is (self.work.direction is Direction.DOWN):
-            raise self._conflict("it is not applied" if stored is None else "it is applied already")
-        if stored is None:
-            return False
-        self.reverses = history.reverses(self.lease.reading, stored.version)
-        self.revision = replace(self.revision, snapshot=stored.snapshot)
-        if not is_begun:
-            self.before = stored
-            return False
-        if stored.direction is not self.work.direction:
-            raise self._conflict(f"it was started {stored.direction} and is not finished")
-        self.revision = replace(
-            self.revision, step=stored.step, in_step=stored.in_step, checkpoint=stored.checkpoint
-        )
-        return True
+        resumed = super()._take_up(stored)
+        if stored is not None:
+            self.reverses = history.reverses(self.lease.reading, stored.version)
+        return resumed
 
-    def _conflict(self, because: str) -> HistoryConflict:
-        what = f"{self.migration.label} cannot go {self.work.direction} on {self.target}"
-        return HistoryConflict(what, because=because, try_="seedbed status")
+    def _prepare(self) -> Iterator[Progress]:
+        self._snapshot()
+        return iter(())
 
     def _snapshot(self) -> None:
         """Let the hook make a copy before a contract migration begins; the history keeps what it is called."""
@@ -123,46 +81,31 @@ class Run:
         (only,) = split(step.body)
         return kind(only)
 
-    # what the history will say
-
-    def _after(self, step: Step) -> Revision:
-        """Return the revision once `step` is finished."""
-        if step.index + 1 == len(self.steps):
-            return self._finished()
-        return replace(self.revision, step=step.index + 1, in_step=False, checkpoint=None)
-
-    def _finished(self) -> Revision:
-        return replace(
-            self.revision,
-            state=State.APPLIED,
-            step=len(self.steps),
-            in_step=False,
-            checkpoint=None,
-            duration_ms=round((time.monotonic() - self.began) * 1000),
-        )
+    # the history
 
     def _record(self, ask: Ask, revision: Revision) -> None:
         """Make the history say `revision`; a finished way down leaves it, and a line about that stays."""
-        if revision.state is State.APPLIED and revision.direction is Direction.DOWN:
+        if is_gone(revision):
             history.forget(ask, revision.version)
             history.audit(ask, self.lease.owner, "revert", revision.version, "")
         else:
             history.write(ask, revision, self.reverses)
 
-    def _write(self, revision: Revision, *, anyway: bool = False) -> None:
+    def _commit(self, revision: Revision, *, anyway: bool = False) -> None:
         version = self.migration.version
         self.lease.writing(lambda ask: self._record(ask, revision), version=version, anyway=anyway)
         self.revision = revision
 
-    def _undone(self) -> None:
-        """The step in hand had no effect, and we know it: the history says so, and forgets a work without any."""
-        stands, before = replace(self.revision, in_step=False), self.before
-        if stands.step > 0:
-            self._write(stands, anyway=True)
-        elif before is not None:
-            self.lease.writing(lambda ask: history.write(ask, before), anyway=True)
-        else:
-            self.lease.writing(lambda ask: history.forget(ask, stands.version), anyway=True)
+    def _restore(self, before: Revision | None) -> None:
+        version = self.migration.version
+
+        def work(ask: Ask) -> None:
+            if before is not None:
+                history.write(ask, before)
+            else:
+                history.forget(ask, version)
+
+        self.lease.writing(work, anyway=True)
 
     # data, with its record
 
@@ -196,7 +139,7 @@ class Run:
     def _schema(self, step: Step) -> Iterator[Progress]:
         statement = self._statement(step)
         if not statement:  # it undoes what did nothing
-            self._write(self._after(step))
+            self._commit(self._after(step))
             return
         command = command_of(statement)
         if not self.revision.in_step or not (yield from self._is_done(step, command)):
@@ -204,7 +147,7 @@ class Run:
                 self._begin(step, command)
             self._alter(step, command, statement)
         yield from self._wait(step, command)
-        self._write(self._after(step))
+        self._commit(self._after(step))
 
     def _statement(self, step: Step) -> str:
         """Return the statement that `step` stands for; "" for nothing. Raises Irreversible."""
@@ -216,7 +159,7 @@ class Run:
                 f"nobody knows how to undo step {number + 1} of {self.migration.label} on {self.target}",
                 because="it was recorded here without having been run, so what was there before it is not known",
                 try_="write its `// migrate:down` section",
-                at=Location(self.migration.path, step.line),
+                at=self._at(step),
             )
         return self.reverses[number]
 
@@ -236,11 +179,11 @@ class Run:
                 + ("exists already" if is_there else "does not exist"),
                 because="it was so before this migration, which takes nobody else's work for its own",
                 try_=f"look who did that; or say {'IF NOT EXISTS' if is_there else 'IF EXISTS'}",
-                at=Location(self.migration.path, step.line),
+                at=self._at(step),
             )
         if self.work.direction is Direction.UP:
             self.reverses = {**self.reverses, step.index: reverse_of(command, now)}
-        self._write(replace(self.revision, in_step=True))
+        self._commit(replace(self.revision, in_step=True))
 
     def _alter(self, step: Step, command: Command, statement: str) -> None:
         """Run a schema statement that is recorded as begun. Raises StepFailed, Interrupted: it left nothing."""
@@ -287,7 +230,7 @@ class Run:
                 f"{self.migration.label}: {failure.what}",
                 because=failure.because,
                 try_=failure.try_,
-                at=Location(self.migration.path, step.line),
+                at=self._at(step),
             )
 
     def _take_back(self, step: Step, command: Command) -> None:
@@ -301,7 +244,7 @@ class Run:
         is_there = done is (command.subject is not None)
         words = f"{command.noun.lower()} {command.name} is {'there' if is_there else 'not there'}"
         verdict = words if done else f"{words}: it runs again"
-        yield StepProbed(self.target, self.migration.version, step.index, verdict)
+        yield self._probed(step, verdict)
         return done
 
     # statements that commit as they go
@@ -310,9 +253,9 @@ class Run:
         if self.revision.in_step:
             self._insist_on_repeatable(step)
             verdict = "it is declared repeatable: it runs again"
-            yield StepProbed(self.target, self.migration.version, step.index, verdict)
+            yield self._probed(step, verdict)
         else:
-            self._write(replace(self.revision, in_step=True))
+            self._commit(replace(self.revision, in_step=True))
         try:
             self.lease.in_transactions(step.body)
         except ServerError as error:
@@ -322,7 +265,7 @@ class Run:
             raise self._half_done(step, error.message, error.code) from None
         except Gone as error:
             raise self._half_done(step, "the connection broke", str(error)) from None
-        self._write(self._after(step))
+        self._commit(self._after(step))
 
     def _insist_on_repeatable(self, step: Step) -> None:
         if step.repeatable:
@@ -332,7 +275,7 @@ class Run:
             f"nobody can tell how much of {self.migration.label} took effect on {self.target}",
             because="a former run began it and never told its end, and it commits as it goes",
             try_=f"look, then `seedbed repair {version} --applied` or `seedbed repair {version} --not-applied`",
-            at=Location(self.migration.path, step.line),
+            at=self._at(step),
         )
 
     def _half_done(self, step: Step, what: str, because: str) -> OutcomeUnknown:
@@ -344,7 +287,7 @@ class Run:
             f"{self.migration.label}: {what}",
             because=f"{because}; what it had committed before stays",
             try_=try_,
-            at=Location(self.migration.path, step.line),
+            at=self._at(step),
         )
 
     # backfills
@@ -353,9 +296,9 @@ class Run:
         walk = Walk(self.lease, self.migration, step)
         if self.revision.checkpoint is None:
             walk.insist_on_keys()
-            self._write(self.revision)
+            self._commit(self.revision)
         try:
             yield from walk.batches(self.revision.checkpoint)
         except ServerError as error:
             raise self._failed(step, error) from None
-        self._write(self._after(step))
+        self._commit(self._after(step))

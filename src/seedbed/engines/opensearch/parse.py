@@ -13,6 +13,7 @@ from seedbed.model.facts import Fact, fact_lines, parse_facts
 from seedbed.model.hazard import Hazard
 from seedbed.model.headers import Header, insist, read_common
 from seedbed.model.migration import Migration, MigrationFile, Step
+from seedbed.model.texts import text_of
 
 _OWN = frozenset({"repeatable"})
 _SUMMARY = 80  # characters
@@ -38,7 +39,7 @@ def parse(file: MigrationFile) -> Migration:
 
 
 def _parsed(file: MigrationFile) -> Migration:
-    lines = _text(file).split("\n")
+    lines = text_of(file).split("\n")
     found = {each.name: each for each in sections(lines)}
     header, facts = _header(file, lines, found["up"].line)
     is_repeatable = any(each.key == "repeatable" for each in facts)
@@ -67,16 +68,6 @@ def _parsed(file: MigrationFile) -> Migration:
         hazards=tuple(_hazards(each for _, each in up)),
         allows=header.allows,
     )
-
-
-def _text(file: MigrationFile) -> str:
-    data = file.source.data.removeprefix(b"\xef\xbb\xbf")
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise Misread("the file is not UTF-8", error.reason, line, "save it as UTF-8") from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _header(file: MigrationFile, lines: Sequence[str], up: int) -> tuple[Header, tuple[Fact, ...]]:

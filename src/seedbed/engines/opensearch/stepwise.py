@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Generator, Iterator
 from typing import Any
 from uuid import uuid4
@@ -19,78 +18,24 @@ from seedbed.engines.opensearch.requests.read import request
 from seedbed.engines.opensearch.requests.running import Runner, Ticket
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
 from seedbed.engines.opensearch.wire.outcome import PartlyDone
+from seedbed.engines.stepwise import Stepwise, is_gone
 from seedbed.errors import (
-    HistoryConflict,
     LeaseLost,
-    Location,
     OutcomeUnknown,
     SeedbedError,
     StepFailed,
 )
-from seedbed.model.event import StepProbed, WorkFinished, WorkProgressed, WorkStarted
-from seedbed.model.history import Revision, State
+from seedbed.model.event import WorkProgressed
+from seedbed.model.history import Revision
 from seedbed.model.migration import Direction, Step, Work
 
 
-class Run:
-    """One work on its way; `revision` is what the history says about it right now."""
+class Run(Stepwise):
+    """One work on its way; `events` raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted."""
 
     def __init__(self, lease: Guarded, work: Work) -> None:
-        self.lease, self.work, self.place = lease, work, lease.place
-        self.target = lease.place.target
-        self.migration = work.migration
-        self.steps = work.migration.steps(work.direction)
-        self.before: Revision | None = None
-        self.revision = Revision(
-            version=self.migration.version,
-            name=self.migration.name,
-            checksum=self.migration.checksum,
-            phase=self.migration.phase,
-            state=State.STARTED,
-            direction=work.direction,
-            overtakes=self.migration.overtakes,
-            owner=lease.owner,
-        )
-        self.began = time.monotonic()
-
-    def events(self, stored: Revision | None) -> Iterator[Progress]:
-        """Carry out what is left of the work, telling what happens.
-
-        Raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted.
-        """
-        resumed = self._take_up(stored)
-        version, name, direction = self.migration.version, self.migration.name, self.work.direction.value
-        yield WorkStarted(self.target, version, name, direction, len(self.steps), resumed)
-        for step in self.steps[self.revision.step :]:
-            yield from self._carry_out(step)
-            if len(self.steps) > 1:
-                done = step.index + 1
-                yield WorkProgressed(self.target, version, done, len(self.steps), "steps", step.summary)
-        if self.revision.state is State.STARTED:  # nothing was left but to say so
-            self._commit(self._finished())
-        yield WorkFinished(self.target, version, name, direction, time.monotonic() - self.began)
-
-    def _take_up(self, stored: Revision | None) -> bool:
-        """Set out from what the history says; return whether a former run began this work."""
-        if stored is not None and stored.state is State.STARTED:
-            if stored.direction is not self.work.direction:
-                raise self._conflict(f"it was started {stored.direction} and is not finished")
-            self.revision = replace(
-                self.revision,
-                step=stored.step,
-                in_step=stored.in_step,
-                checkpoint=stored.checkpoint,
-                snapshot=stored.snapshot,
-            )
-            return True
-        if (stored is None) is (self.work.direction is Direction.DOWN):
-            raise self._conflict("it is not applied" if stored is None else "it is applied already")
-        self.before = stored
-        return False
-
-    def _conflict(self, because: str) -> HistoryConflict:
-        what = f"{self.migration.label} cannot go {self.work.direction} on {self.target}"
-        return HistoryConflict(what, because=because, try_="seedbed status")
+        super().__init__(lease.place.target, work, lease.owner)
+        self.lease, self.place = lease, lease.place
 
     def _carry_out(self, step: Step) -> Iterator[Progress]:
         self.lease.insist()
@@ -113,29 +58,14 @@ class Run:
             return error
         kind = StepFailed if isinstance(error, RequestFailed) else type(error)
         what = error.what if self.migration.label in error.what else f"{self.migration.label}: {error.what}"
-        at = error.at or Location(self.migration.path, step.line)
+        at = error.at or self._at(step)
         return kind(what, because=error.because, try_=error.try_, at=at)
 
-    # what the history will say
-
-    def _after(self, step: Step) -> Revision:
-        """Return the revision once `step` is finished."""
-        done = replace(self.revision, step=step.index + 1, in_step=False, checkpoint=None)
-        return self._finished() if step.index + 1 == len(self.steps) else done
-
-    def _finished(self) -> Revision:
-        return replace(
-            self.revision,
-            state=State.APPLIED,
-            step=len(self.steps),
-            in_step=False,
-            checkpoint=None,
-            duration_ms=round((time.monotonic() - self.began) * 1000),
-        )
+    # the history
 
     def _documents(self, revision: Revision) -> Documents:
         """Return what records `revision`; a finished way down leaves the history, and a line about it."""
-        if revision.state is State.APPLIED and revision.direction is Direction.DOWN:
+        if is_gone(revision):
             audit = history.audit(self.lease.owner, "revert", revision.version, "")
             return {**history.gone(revision.version), **audit}
         return history.document(revision)
@@ -144,15 +74,9 @@ class Run:
         self.lease.write(self._documents(revision), anyway=anyway)
         self.revision = revision
 
-    def _undone(self) -> None:
-        """The step in hand had no effect, and we know it: the history says so, and forgets a work without any."""
-        stands = replace(self.revision, in_step=False, checkpoint=None)
-        if stands.step > 0:
-            self._commit(stands, anyway=True)
-        elif self.before is not None:
-            self.lease.commit(self.before, anyway=True)
-        else:
-            self.lease.write(history.gone(stands.version), anyway=True)
+    def _restore(self, before: Revision | None) -> None:
+        version = self.migration.version
+        self.lease.write(history.document(before) if before else history.gone(version), anyway=True)
 
     # requests
 
@@ -243,7 +167,7 @@ class Run:
                 f"nobody can tell whether {self.migration.label} took effect on {self.target}",
                 because=kept.get("failed") or f"a former run sent {runner.request} and never told its end",
                 try_=f"look, then `seedbed repair {self.migration.version} --applied` or `--not-applied`",
-                at=Location(self.migration.path, step.line),
+                at=self._at(step),
             )
         words = {
             None: "it may be repeated: it runs again",
@@ -252,9 +176,6 @@ class Run:
         }
         yield self._probed(step, words[verdict])
         return bool(verdict)
-
-    def _probed(self, step: Step, words: str) -> StepProbed:
-        return StepProbed(self.target, self.migration.version, step.index, words)
 
     # index versions
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import pairwise
-from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -23,6 +22,7 @@ from psycopg.types.json import Json, Jsonb
 from seedbed.engines.base import Progress
 from seedbed.engines.postgres.messages import CANCELED, ServerError, end_transaction, lost, refusal, run
 from seedbed.engines.postgres.running import Run, is_untouched, settings
+from seedbed.engines.python_program import compiled, line_in
 from seedbed.errors import Interrupted, Location, SeedbedError, StepFailed
 from seedbed.model.backoff import backoff
 from seedbed.model.event import Retrying, WorkFinished, WorkProgressed
@@ -87,14 +87,7 @@ def _converter(migration: Migration, step: Step, work: Work) -> Convert | None:
     """Return the migration's own function over rows, None where its body is a statement."""
     if not migration.path.endswith(".py"):
         return None
-    names: dict[str, Any] = {"__name__": f"migration_{migration.version}"}
-    try:
-        exec(compile(step.body, migration.path, "exec"), names)  # noqa: S102  reviewed code, like any migration
-    except Exception as error:
-        line = _line_in(migration.path, error)
-        raise _refused(migration, step, f"its code fails when it is loaded: {error!r}", line=line) from error
-    convert: Convert = names[work.direction.value]
-    return convert
+    return compiled(step.body, migration.path).function(work.direction.value)
 
 
 class _Walk:
@@ -222,7 +215,7 @@ class _Walk:
                 if not _is_same(before[name], value)
             }
         except Exception as error:
-            line = _line_in(self._migration.path, error) or self._step.line
+            line = line_in(self._migration.path, error) or self._step.line
             raise self._refused(f"row {key} fails: {error!r}", line=line) from error
 
     def _parameter(self, value: Any, type_code: int) -> Any:
@@ -272,12 +265,6 @@ def _typed(value: Any) -> Any:
         case list():
             return [_typed(each) for each in value]
     return type(value), value
-
-
-def _line_in(path: str, error: BaseException) -> int:
-    """Return the line of `path` in which `error` came up, 0 where none of it is there."""
-    lines = [frame.lineno or 0 for frame in extract_tb(error.__traceback__) if frame.filename == path]
-    return lines[-1] if lines else 0
 
 
 def _refused(migration: Migration, step: Step, what: str, because: str = "", line: int = 0) -> SeedbedError:

@@ -19,7 +19,8 @@ def parse(file: MigrationFile) -> Migration:
     """Return the migration that `file` holds. Raises MigrationFileError."""
     text = read_text(file)
     up, down, header = _python(text) if file.source.suffix == ".py" else _sql(text)
-    if header.irreversible and down:
+    common = header.common
+    if common.irreversible and down:
         raise text.error(
             header.reverse_line,
             "the file says that there is no way back, and holds one",
@@ -31,14 +32,14 @@ def parse(file: MigrationFile) -> Migration:
         name=file.name,
         path=file.path,
         checksum=file.checksum,
-        phase=header.phase,
+        phase=common.phase,
         up=up,
         down=down,
-        irreversible=header.irreversible,
-        after=header.after,
-        overtakes=header.overtakes,
+        irreversible=common.irreversible,
+        after=common.after,
+        overtakes=common.overtakes,
         settings=header.settings,
-        allows=header.allows,
+        allows=common.allows,
     )
 
 

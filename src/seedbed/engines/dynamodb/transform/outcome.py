@@ -9,7 +9,6 @@ from typing import Any
 from msgspec import Struct
 
 from seedbed.engines.dynamodb.facts import Mode
-from seedbed.engines.dynamodb.programs import compiled, failure
 from seedbed.engines.dynamodb.tables.shape import Table
 from seedbed.engines.dynamodb.transform.recording import UNREAD, Recorded
 from seedbed.engines.dynamodb.transform.values import (
@@ -23,6 +22,7 @@ from seedbed.engines.dynamodb.transform.values import (
 )
 from seedbed.engines.dynamodb.wire.sizes import LARGEST_ITEM, item_size
 from seedbed.engines.dynamodb.wire.values import Unfit, from_attribute, to_attribute
+from seedbed.engines.python_program import compiled, failure
 from seedbed.errors import Location, StepFailed
 from seedbed.model.migration import Direction, Migration, Step
 

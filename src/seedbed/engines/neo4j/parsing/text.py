@@ -5,6 +5,7 @@ from __future__ import annotations
 from seedbed.engines.neo4j.parsing.lexer import Misread
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.migration import MigrationFile
+from seedbed.model.texts import text_of
 
 
 class Text:
@@ -31,14 +32,4 @@ class Text:
 
 def read_text(file: MigrationFile) -> Text:
     """Return the text that `file` holds, line ends as its checksum has them. Raises MigrationFileError."""
-    data = file.source.data.removeprefix(b"\xef\xbb\xbf")
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        raise MigrationFileError(
-            f"the file is not UTF-8: 0x{data[error.start]:02x}",
-            because="it begins like UTF-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else error.reason,
-            try_="save it as UTF-8",
-            at=Location(file.path, data.count(b"\n", 0, error.start) + 1),
-        ) from None
-    return Text(file.path, text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text)
+    return Text(file.path, text_of(file))

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from seedbed.engines.opensearch.programs import Function, failure
+from seedbed.engines.opensearch.programs import Function
 from seedbed.engines.opensearch.reindex.pages import Stored
+from seedbed.engines.python_program import failure
 from seedbed.errors import Location, SeedbedError, StepFailed
 
 _decode = msgspec.json.Decoder().decode
@@ -50,7 +51,7 @@ class Becoming:
             try:
                 found = self._function(found)
             except Exception as error:
-                raise failure(error, self._path, document.id) from error
+                raise failure(error, self._path, _named(document)) from error
             if found is None:
                 return None
         self._insist_on_object(found, document)
@@ -70,7 +71,7 @@ class Becoming:
         try:
             return _encode(found)
         except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
-            raise failure(_unfit(document, error), self._path, document.id) from None
+            raise failure(_unfit(document, error), self._path, _named(document)) from None
 
     def is_same(self, one: bytes, other: bytes) -> bool:
         """Return whether two documents hold the same, however they are written."""
@@ -83,6 +84,10 @@ class Becoming:
         for path in self._vectors:
             _round(found, path)
         return found
+
+
+def _named(document: Stored) -> str:
+    return f"the document {document.id!r}"
 
 
 def _unfit(document: Stored, error: Exception) -> SeedbedError:

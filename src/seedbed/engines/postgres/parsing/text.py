@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.migration import MigrationFile
+from seedbed.model.texts import text_of
 
 LONGEST_NAME = 63  # bytes; the server cuts what is longer
 
@@ -36,33 +37,11 @@ class Text:
 
 def read_text(file: MigrationFile) -> Text:
     """Return the text that `file` holds. Raises MigrationFileError."""
-    return Text(file.path, _decoded(file))
-
-
-def _decoded(file: MigrationFile) -> str:
-    """Return the file's text, line ends normalised as its checksum has them."""
-    data = file.source.data
-    head = data.removeprefix(b"\xef\xbb\xbf")
-    try:
-        text = head.decode()
-    except UnicodeDecodeError as error:
-        offset = error.start + len(data) - len(head)
-        utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-        raise MigrationFileError(
-            f"the file is not UTF-8: byte {offset} is 0x{data[offset]:02x}",
-            because="it begins like UTF-16" if utf16 else error.reason,
-            try_="save it as UTF-8",
-            at=Location(file.path, _lines(data[:offset])),
-        ) from None
+    text = text_of(file)
     if "\0" in text:
         raise MigrationFileError(
             "the file has a NUL byte",
             because="PostgreSQL would silently cut the text there",
-            at=Location(file.path, _lines(head[: head.index(b"\0")])),
+            at=Location(file.path, text.count("\n", 0, text.index("\0")) + 1),
         )
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
-
-
-def _lines(data: bytes) -> int:
-    """Return the number of the line that follows `data`."""
-    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n") + 1
+    return Text(file.path, text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import linecache
 import sys
 from collections.abc import Callable
-from types import CodeType, FrameType, TracebackType
+from types import CodeType, FrameType
 from typing import Any
 
 from msgspec import Struct
@@ -46,17 +46,17 @@ def compiled(source: str, path: str) -> Program:
     return Program(path, namespace)
 
 
-def failure(error: BaseException, path: str) -> StepFailed:
-    """Return `error`, raised while code of the file `path` ran, as the error that a person reads.
+def failure(error: BaseException, path: str, on: str = "") -> StepFailed:
+    """Return `error`, raised while code of the file `path` ran, as the error that a person reads; `on` what it ran.
 
     A SeedbedError keeps its own words. `at` is the innermost line of the file itself: what it calls may fail
     somewhere else.
     """
-    at = Location(path, _line(error.__traceback__, path))
+    at = Location(path, line_in(path, error))
     if isinstance(error, SeedbedError):
         return StepFailed(error.what, because=error.because, try_=error.try_, at=error.at or at)
     return StepFailed(
-        f"the migration's own code failed: {type(error).__name__}",
+        f"the migration's own code failed{f' on {on}' if on else ''}: {type(error).__name__}",
         because=str(error),
         try_="mend it and run the same command again",
         at=at,
@@ -84,8 +84,9 @@ def _code(source: str, path: str) -> CodeType:
         ) from None
 
 
-def _line(traceback: TracebackType | None, path: str) -> int:
-    line = 0
+def line_in(path: str, error: BaseException) -> int:
+    """Return the innermost line of the file `path` that `error` passed through; 0 for none."""
+    line, traceback = 0, error.__traceback__
     while traceback:
         if traceback.tb_frame.f_code.co_filename == path:
             line = traceback.tb_lineno

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-_NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+from seedbed.engines.python_source import NESTED, Function, own_nodes
 
 
-def forgotten_return(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+def forgotten_return(function: Function) -> int:
     """Return the line at which `function` may end without a value, 0 if it never does."""
-    for node in _own(function.body):
+    for node in own_nodes(function.body):
         if isinstance(node, ast.Return) and node.value is None:
             return node.lineno
     return 0 if _ends(function.body) else function.lineno
-
-
-def _own(body: Sequence[ast.AST]) -> Iterator[ast.AST]:
-    """Yield the nodes in `body`, but not those of functions and classes inside of it."""
-    for node in body:
-        yield node
-        if not isinstance(node, _NESTED):
-            yield from _own(list(ast.iter_child_nodes(node)))
 
 
 def _ends(body: Sequence[ast.stmt]) -> bool:
@@ -60,6 +52,6 @@ def _has_break(body: Sequence[ast.AST]) -> bool:
         if isinstance(node, ast.For | ast.While):
             if _has_break(node.orelse):
                 return True
-        elif not isinstance(node, _NESTED) and _has_break(list(ast.iter_child_nodes(node))):
+        elif not isinstance(node, NESTED) and _has_break(list(ast.iter_child_nodes(node))):
             return True
     return False

@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,20 +19,18 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from benchmarks import corpus
+from benchmarks.lines import Line, compared, keep, machine
 from benchmarks.wire import counted
 from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
 from tests.projects import ProjectFiles, clean_environment, command, variables
 
-RESULTS = Path(__file__).parent / "results" / "apply.json"
 SETTINGS = ("fsync", "full_page_writes", "synchronous_commit", "wal_level", "shared_buffers", "max_wal_size")
 ENVIRONMENT = "dev-bench"
 DATABASES = 50
@@ -80,43 +76,6 @@ class Program:
                     f"{self.name} left with {process.returncode}: {said.read()[-2000:].decode()}"
                 )
         return Spent(wall, used.ru_utime + used.ru_stime)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the result: `value` of ours and of the peer (medians), their ratio, and what it should be at most."""
-
-    name: str
-    unit: str
-    ours: float
-    peer_name: str
-    peer: float
-    ratio: float
-    ratio_min: float
-    ratio_max: float
-    most: float | None
-
-    @property
-    def verdict(self) -> str:
-        if self.most is None:
-            return ""
-        return "within" if self.ratio <= self.most else "MISSED"
-
-
-def compared(
-    name: str,
-    unit: str,
-    ours: Sequence[float],
-    peer_name: str,
-    peers: Sequence[float],
-    most: float | None,
-) -> Line:
-    """Return ours beside the peer's: the ratios are of the same round."""
-    ratios = [a / b for a, b in zip(ours, peers, strict=True)]
-    median = statistics.median
-    return Line(
-        name, unit, median(ours), peer_name, median(peers), median(ratios), min(ratios), max(ratios), most
-    )
 
 
 class Bench:
@@ -268,27 +227,11 @@ def walls(spent: Sequence[Spent]) -> list[float]:
     return [each.wall for each in spent]
 
 
-def machine(server: EmbeddedServer) -> dict[str, Any]:
-    """Return facts about what was measured on; no names and no paths."""
+def facts_of(server: EmbeddedServer, rounds: int) -> dict[str, Any]:
     with psycopg.connect(**server.dsn("postgres")) as connection:  # type: ignore[arg-type]
         settings = {name: connection.execute(f"SHOW {name}".encode()).fetchone() for name in SETTINGS}
-    packages = ("seedbed", "psycopg", "alembic", "SQLAlchemy", "click")
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in packages},
-        "postgresql": {"version": server.version, **{name: row[0] for name, row in settings.items() if row}},
-        "load_before": os.getloadavg()[0],
-    }
-
-
-def shown(line: Line) -> str:
-    spread = f"{line.ratio:5.2f} ({line.ratio_min:.2f} to {line.ratio_max:.2f})"
-    wanted = f"<= {line.most:.2f}  {line.verdict}" if line.most is not None else ""
-    beside = f"{line.ours:8.3f} {line.unit} beside {line.peer:8.3f} ({line.peer_name})"
-    return f"{line.name:34s} {beside:52s} ratio {spread:24s} {wanted}"
+    postgresql = {"version": server.version, **{name: row[0] for name, row in settings.items() if row}}
+    return machine("psycopg", "alembic", "SQLAlchemy", "click", postgresql=postgresql, rounds=rounds)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -300,13 +243,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     root.chmod(0o755)
     try:
         with embedded(root) as server:
-            facts = machine(server)
+            facts = facts_of(server, asked.rounds)
             print(json.dumps(facts), flush=True)
             lines = measured(Bench(server, root / "work", asked.rounds), asked.only or NAMES)
     finally:
         shutil.rmtree(root, ignore_errors=True)
     if not asked.only:
-        keep(facts, asked.rounds, lines)
+        keep("apply", facts, lines)
     return 0
 
 
@@ -315,17 +258,9 @@ def measured(bench: Bench, names: Sequence[str]) -> list[Line]:
     measures, lines = bench.measures(), []
     for name in names:
         for line in measures[name]():
-            print(shown(line), flush=True)
+            print(line, flush=True)
             lines.append(line)
     return lines
-
-
-def keep(facts: Mapping[str, Any], rounds: int, lines: Sequence[Line]) -> None:
-    """Write the results beside this file."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    results = [{**asdict(line), "verdict": line.verdict} for line in lines]
-    document = {**facts, "rounds": rounds, "results": results}
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

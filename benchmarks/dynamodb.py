@@ -11,34 +11,27 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import msgspec
-
-from benchmarks.null_server import KEY, Report, digest
+from benchmarks.clients import reported, serving, told
+from benchmarks.lines import Line, compared, keep, machine
+from benchmarks.null_dynamodb import KEY, Report
+from benchmarks.null_http import digest
 from seedbed.aws.cloud import Cloud
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.model.secret import Secret
-from tests.projects import clean_environment
 
-RESULTS = Path(__file__).parent / "results" / "dynamodb.json"
+UNIT, PEER = "µs CPU an item", "boto3"
 REGION = "eu-central-1"
 MOST = 1 / 8
 WARM = 25
@@ -140,88 +133,39 @@ def ours(endpoint: str) -> Client:
 # What is measured
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Microseconds of CPU per item (medians over the rounds), and the median ratio of neighbours in a round."""
-
-    name: str
-    ours: float
-    peer_name: str
-    peer: float
-    ratio: float
-    ratio_min: float
-    ratio_max: float
-    most: float | None
-
-    @property
-    def verdict(self) -> str:
-        if self.most is None:
-            return ""
-        return "within" if self.ratio <= self.most else "MISSED"
-
-
-def compared(name: str, spent: Mapping[str, Sequence[float]], who: str, most: float | None) -> Line:
-    mine, peer = spent[who], spent["boto3"]
-    ratios = [a / b for a, b in zip(mine, peer, strict=True)]
-    median = statistics.median
-    return Line(name, median(mine), "boto3", median(peer), median(ratios), min(ratios), max(ratios), most)
+def cpu(name: str, spent: Mapping[str, Sequence[float]], who: str, most: float | None) -> Line:
+    return compared(name, UNIT, spent[who], PEER, spent[PEER], most)
 
 
 def run(name: str, endpoint: str, table: str, count: int) -> float:
     """Run a client and return its microseconds of CPU per item."""
-    call = [sys.executable, "-m", "benchmarks.dynamodb", "--client", name, "--endpoint", endpoint]
-    done = subprocess.run(
-        [*call, "--table", table, "--items", str(count)],
-        capture_output=True,
-        text=True,
-        env=clean_environment({"PYTHONDONTWRITEBYTECODE": ""}),
-        check=True,
-    )
-    return float(done.stdout) / count * 1e6
-
-
-@contextmanager
-def null_server() -> Iterator[str]:
-    """Yield the endpoint of a server that takes everything."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.null_server"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        assert process.stdin
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        process.stdin.close()
-
-
-def reported(endpoint: str) -> Report:
-    with urllib.request.urlopen(f"{endpoint}/report") as answer:
-        return msgspec.json.decode(answer.read(), type=Report)
+    place = ("--endpoint", endpoint, "--table", table, "--items", str(count))
+    (seconds,) = told("benchmarks.dynamodb", "--client", name, *place)
+    return seconds / count * 1e6
 
 
 def null_lines(rounds: int, count: int) -> list[Line]:
     """Load into the server that takes everything; all keys have to have arrived, whoever sent them."""
     wanted = digest([tuple(each[name] for name in KEY) for each in items(count + WARM)])
-    spent: dict[str, list[float]] = {"seedbed": [], "boto3": [], "seedbed, 4 workers": []}
-    with null_server() as endpoint:
+    spent: dict[str, list[float]] = {"seedbed": [], PEER: [], "seedbed, 4 workers": []}
+    with serving("benchmarks.null_dynamodb") as endpoint:
         for round_ in range(rounds + 1):
             for name, took in spent.items():
                 each = run(name, endpoint, "chat-messages-bench", count)
-                report = reported(endpoint)
+                report = reported(endpoint, Report)
                 if report.digest != wanted or report.items != count + WARM or report.problems:
                     raise RuntimeError(f"{name} sent something else: {report}")
                 if round_:
                     took.append(each)
     return [
-        compared("null server", spent, "seedbed", MOST),
-        compared("null server, 4 workers", spent, "seedbed, 4 workers", None),
+        cpu("null server", spent, "seedbed", MOST),
+        cpu("null server, 4 workers", spent, "seedbed, 4 workers", None),
     ]
 
 
 def local_lines(rounds: int, count: int) -> list[Line]:
     """Load into DynamoDB Local, where a Scan has to find every item, equal to what was sent."""
-    spent: dict[str, list[float]] = {"seedbed": [], "boto3": []}
+    spent: dict[str, list[float]] = {"seedbed": [], PEER: []}
     with dynamodb_local() as endpoint, ours(endpoint) as client:
         for round_ in range(rounds + 1):
             for name, took in spent.items():
@@ -232,7 +176,7 @@ def local_lines(rounds: int, count: int) -> list[Line]:
                 client.call("DeleteTable", {"TableName": table})
                 if round_:
                     took.append(each)
-    return [compared("DynamoDB Local", spent, "seedbed", None)]
+    return [cpu("DynamoDB Local", spent, "seedbed", None)]
 
 
 @contextmanager
@@ -279,25 +223,6 @@ def _order(item: Item) -> tuple[Any, ...]:
     return tuple(item[name] for name in KEY)
 
 
-def shown(line: Line) -> str:
-    spread = f"{line.ratio:6.4f} ({line.ratio_min:.4f} to {line.ratio_max:.4f})"
-    wanted = f"<= {line.most:.3f}  {line.verdict}" if line.most is not None else ""
-    beside = f"{line.ours:7.2f} µs CPU an item beside {line.peer:7.2f} ({line.peer_name})"
-    return f"{line.name:24s} {beside:52s} ratio {spread:28s} {wanted}"
-
-
-def machine() -> dict[str, Any]:
-    """Return facts about what was measured on; no names and no paths."""
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in ("seedbed", "boto3", "botocore", "msgspec")},
-        "load_before": os.getloadavg()[0],
-    }
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dynamodb", description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="how often each client has its turn")
@@ -310,23 +235,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.client:
         client(asked.client, asked.endpoint, asked.table, asked.items)
         return 0
-    facts, lines = machine(), []
+    facts, lines = machine("boto3", "botocore", "msgspec", rounds=asked.rounds, items=asked.items), []
     print(json.dumps(facts), flush=True)
     for name in asked.only or NAMES:
         for line in {"null": null_lines, "local": local_lines}[name](asked.rounds, asked.items):
-            print(shown(line), flush=True)
+            print(line, flush=True)
             lines.append(line)
     if not asked.only:
-        keep(facts, asked.rounds, asked.items, lines)
+        keep("dynamodb", facts, lines)
     return 0
-
-
-def keep(facts: Mapping[str, Any], rounds: int, count: int, lines: Sequence[Line]) -> None:
-    """Write the results beside this file."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    results = [{**asdict(line), "unit": "µs CPU an item", "verdict": line.verdict} for line in lines]
-    document = {**facts, "rounds": rounds, "items": count, "results": results}
-    RESULTS.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

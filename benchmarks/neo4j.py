@@ -13,30 +13,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.clients import told
+from benchmarks.lines import Line, compared, keep, machine
 from seedbed.engines.neo4j.rows.table import BATCH
 from seedbed.model.seed import Dataset, Rows, SeedKind
-from tests.projects import clean_environment
 
 if TYPE_CHECKING:
     from seedbed.embedded.server import Server
 
-RESULTS = Path(__file__).parent / "results" / "neo4j.json"
 MOST = 1.0
 WARM = 500
 WARM_ROUNDS = 3
@@ -169,46 +163,10 @@ def seedbed_load(what: str, uri: str) -> Iterator[Load]:
 # What is measured
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Microseconds per row (medians over the rounds), and the median ratio of neighbours in a round."""
-
-    name: str
-    unit: str
-    ours: float
-    peer_name: str
-    peer: float
-    ratio: float
-    ratio_min: float
-    ratio_max: float
-    most: float
-
-    @property
-    def verdict(self) -> str:
-        return "within" if self.ratio <= self.most else "MISSED"
-
-
-def compared(name: str, unit: str, spent: Mapping[str, Sequence[float]]) -> Line:
-    ours, peer = (spent[who] for who in WHO)
-    ratios = [a / b for a, b in zip(ours, peer, strict=True)]
-    median = statistics.median
-    return Line(
-        name, unit, median(ours), "driver", median(peer), median(ratios), min(ratios), max(ratios), MOST
-    )
-
-
 def run(who: str, what: str, uri: str, count: int) -> tuple[float, float]:
     """Run a client and return its microseconds per row: of CPU, and on the wall."""
-    call = [sys.executable, "-m", "benchmarks.neo4j", "--client", who, "--what", what, "--uri", uri]
-    done = subprocess.run(
-        [*call, "--rows", str(count)],
-        capture_output=True,
-        text=True,
-        env=clean_environment({"PYTHONDONTWRITEBYTECODE": ""}),
-        check=True,
-    )
-    cpu, wall = (float(each) / count * 1e6 for each in done.stdout.split())
-    return cpu, wall
+    cpu, wall = told("benchmarks.neo4j", "--client", who, "--what", what, "--uri", uri, "--rows", str(count))
+    return cpu / count * 1e6, wall / count * 1e6
 
 
 def lines(what: str, uri: str, rounds: int, count: int) -> list[Line]:
@@ -224,7 +182,10 @@ def lines(what: str, uri: str, rounds: int, count: int) -> list[Line]:
             if round_ >= WARM_ROUNDS:
                 cpu[who].append(took[0])
                 wall[who].append(took[1])
-    return [compared(what, "µs CPU a row", cpu), compared(what, "µs a row", wall)]
+    return [
+        compared(what, unit, took["seedbed"], "driver", took["driver"], MOST)
+        for unit, took in (("µs CPU a row", cpu), ("µs a row", wall))
+    ]
 
 
 def prepared(what: str, uri: str, count: int) -> None:
@@ -253,26 +214,6 @@ def check(what: str, uri: str, count: int) -> None:
         found = sorted(repr(list(each["row"])) for each in session.run(LOOK[what]))
     if found != sorted(repr(list(each)) for each in made(what, count + WARM)):
         raise RuntimeError(f"the graph holds {len(found)} {what}, and not those that were sent")
-
-
-def shown(line: Line) -> str:
-    spread = f"{line.ratio:5.3f} ({line.ratio_min:.3f} to {line.ratio_max:.3f})"
-    beside = f"{line.ours:8.2f} {line.unit} beside {line.peer:8.2f} ({line.peer_name})"
-    if line.unit == "µs a row":
-        beside += f", {1e6 / line.ours:.0f} rows/s beside {1e6 / line.peer:.0f}"
-    return f"{line.name:14s} {beside:88s} ratio {spread:26s} <= {line.most:.2f}  {line.verdict}"
-
-
-def machine() -> dict[str, Any]:
-    """Return facts about what was measured on; no names and no paths."""
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in ("seedbed", "neo4j", "neo4j-rust-ext", "msgspec")},
-        "load_before": os.getloadavg()[0],
-    }
 
 
 @contextmanager
@@ -317,24 +258,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.client:
         client(asked.client, asked.what, asked.uri, asked.rows)
         return 0
-    facts, found = machine(), []
+    amounts = {"rounds": asked.rounds, "rows": asked.rows, "batch": BATCH}
+    facts, found = machine("neo4j", "neo4j-rust-ext", "msgspec", **amounts), []
     print(json.dumps(facts), flush=True)
     with server() as uri:
         for name in asked.only or NAMES:
             for line in lines(name, uri, asked.rounds, asked.rows):
-                print(shown(line), flush=True)
+                print(line, flush=True)
                 found.append(line)
     if not asked.only:
-        keep(facts, asked.rounds, asked.rows, found)
+        keep("neo4j", facts, found)
     return 0
-
-
-def keep(facts: Mapping[str, Any], rounds: int, count: int, found: Sequence[Line]) -> None:
-    """Write the results beside this file."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    results = [{**asdict(line), "verdict": line.verdict} for line in found]
-    document = {**facts, "rounds": rounds, "rows": count, "batch": BATCH, "results": results}
-    RESULTS.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,32 +12,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import msgspec
-
-from benchmarks.null_search import Report, digest
+from benchmarks.clients import reported, serving, told
+from benchmarks.lines import Line, compared, keep, machine
+from benchmarks.null_http import digest
+from benchmarks.null_opensearch import Report
 from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.wire.client import Client
-from tests.projects import clean_environment
 
-RESULTS = Path(__file__).parent / "results" / "opensearch.json"
 MOST = 0.4
 BATCH = 500  # documents in a request: the default of opensearch-py
 WARM = BATCH
@@ -146,99 +139,43 @@ def measuring_load(endpoint: str, index: str) -> Any:
 # What is measured
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Microseconds of CPU per document and documents per second (medians over the rounds), and the median ratio of
-    the CPU of neighbours in a round.
-    """
-
-    name: str
-    ours: float
-    ours_per_second: float
-    peer_name: str
-    peer: float
-    peer_per_second: float
-    ratio: float
-    ratio_min: float
-    ratio_max: float
-    most: float | None
-
-    @property
-    def verdict(self) -> str:
-        if self.most is None:
-            return ""
-        return "within" if self.ratio <= self.most else "MISSED"
-
-
-def compared(name: str, spent: Mapping[str, Sequence[Spent]], who: str, most: float | None) -> Line:
+def both(name: str, spent: Mapping[str, Sequence[Spent]], who: str, most: float | None) -> list[Line]:
+    """Return what CPU of the client, and what time by the clock, a document took."""
     mine, peer = spent[who], spent[PEER]
-    ratios = [a.cpu / b.cpu for a, b in zip(mine, peer, strict=True)]
-    median = statistics.median
-    return Line(
-        name,
-        median(each.cpu for each in mine),
-        1e6 / median(each.clock for each in mine),
-        PEER,
-        median(each.cpu for each in peer),
-        1e6 / median(each.clock for each in peer),
-        median(ratios),
-        min(ratios),
-        max(ratios),
-        most,
-    )
+    return [
+        compared(
+            name, "µs CPU a document", [each.cpu for each in mine], PEER, [each.cpu for each in peer], most
+        ),
+        compared(
+            name, "µs a document", [each.clock for each in mine], PEER, [each.clock for each in peer], None
+        ),
+    ]
 
 
 def run(name: str, kind: str, endpoint: str, index: str, count: int) -> Spent:
     """Run a client and return what a document cost it."""
-    call = [sys.executable, "-m", "benchmarks.opensearch", "--client", name, "--kind", kind]
-    done = subprocess.run(
-        [*call, "--endpoint", endpoint, "--index", index, "--documents", str(count)],
-        capture_output=True,
-        text=True,
-        env=clean_environment({"PYTHONDONTWRITEBYTECODE": ""}),
-        check=True,
-    )
-    cpu, clock = map(float, done.stdout.split())
+    place = ("--kind", kind, "--endpoint", endpoint, "--index", index, "--documents", str(count))
+    cpu, clock = told("benchmarks.opensearch", "--client", name, *place)
     return Spent(cpu / count * 1e6, clock / count * 1e6)
-
-
-@contextmanager
-def null_server() -> Iterator[str]:
-    """Yield the endpoint of a server that takes everything."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.null_search"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        assert process.stdin
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        process.stdin.close()
-
-
-def reported(endpoint: str) -> Report:
-    with urllib.request.urlopen(f"{endpoint}/report") as answer:
-        return msgspec.json.decode(answer.read(), type=Report)
 
 
 def null_lines(kind: str, rounds: int, count: int) -> list[Line]:
     """Load into the server that takes everything; all ids have to have arrived once, whoever sent them."""
     wanted = digest([id_ for id_, _ in documents(kind, count + WARM)])
     spent: dict[str, list[Spent]] = {"seedbed": [], PEER: [], "seedbed, measuring": []}
-    with null_server() as endpoint:
+    with serving("benchmarks.null_opensearch") as endpoint:
         for round_ in range(rounds + 1):
             for name, took in spent.items():
                 each = run(name, kind, endpoint, "bench", count)
-                report = reported(endpoint)
+                report = reported(endpoint, Report)
                 is_batched = name == "seedbed, measuring" or report.largest == BATCH
                 if report.digest != wanted or report.problems or not is_batched:
                     raise RuntimeError(f"{name} sent something else: {report}")
                 if round_:
                     took.append(each)
     return [
-        compared(f"null server, {kind}", spent, "seedbed", MOST),
-        compared(f"null server, {kind}, size measured", spent, "seedbed, measuring", None),
+        *both(f"null server, {kind}", spent, "seedbed", MOST),
+        *both(f"null server, {kind}, size measured", spent, "seedbed, measuring", None),
     ]
 
 
@@ -256,8 +193,8 @@ def server_lines(kind: str, rounds: int, count: int) -> list[Line]:
                 if round_:
                     took.append(each)
     return [
-        compared(f"OpenSearch, {kind}", spent, "seedbed", MOST),
-        compared(f"OpenSearch, {kind}, size measured", spent, "seedbed, measuring", None),
+        *both(f"OpenSearch, {kind}", spent, "seedbed", MOST),
+        *both(f"OpenSearch, {kind}, size measured", spent, "seedbed, measuring", None),
     ]
 
 
@@ -299,26 +236,6 @@ def check(client: Client, kind: str, index: str, count: int) -> None:
         raise RuntimeError(f"{index} holds {counted} documents, and not those {len(wanted)} that were sent")
 
 
-def shown(line: Line) -> str:
-    spread = f"{line.ratio:6.4f} ({line.ratio_min:.4f} to {line.ratio_max:.4f})"
-    wanted = f"<= {line.most:.1f}  {line.verdict}" if line.most is not None else ""
-    beside = f"{line.ours:6.2f} µs CPU a document beside {line.peer:6.2f} ({line.peer_name})"
-    rate = f"{line.ours_per_second:8,.0f} beside {line.peer_per_second:8,.0f} a second"
-    return f"{line.name:36s} {beside:56s} ratio {spread:28s} {wanted:16s} {rate}"
-
-
-def machine() -> dict[str, Any]:
-    """Return facts about what was measured on; no names and no paths."""
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in ("seedbed", "opensearch-py", "urllib3", "msgspec")},
-        "load_before": os.getloadavg()[0],
-    }
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.opensearch", description=__doc__.split("\n")[0]
@@ -334,26 +251,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.client:
         client(asked.client, asked.kind, asked.endpoint, asked.index, asked.documents)
         return 0
-    facts, lines = machine(), []
+    amounts = {"rounds": asked.rounds, "documents": asked.documents, "batch": BATCH}
+    facts, lines = machine("opensearch-py", "urllib3", "msgspec", **amounts), []
     print(json.dumps(facts), flush=True)
     for name in asked.only or NAMES:
         for kind in KINDS:
             for line in {"null": null_lines, "server": server_lines}[name](
                 kind, asked.rounds, asked.documents
             ):
-                print(shown(line), flush=True)
+                print(line, flush=True)
                 lines.append(line)
     if not asked.only:
-        keep(facts, asked.rounds, asked.documents, lines)
+        keep("opensearch", facts, lines)
     return 0
-
-
-def keep(facts: Mapping[str, Any], rounds: int, count: int, lines: Sequence[Line]) -> None:
-    """Write the results beside this file."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    results = [{**asdict(line), "unit": "µs CPU a document", "verdict": line.verdict} for line in lines]
-    document = {**facts, "rounds": rounds, "documents": count, "batch": BATCH, "results": results}
-    RESULTS.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

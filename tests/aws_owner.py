@@ -6,9 +6,8 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from seedbed.embedded import owners
 from seedbed.engines.dynamodb.embedded.world import World
 
 SOURCE = Path(__file__).parents[1] / "src"
 PATHS = os.pathsep.join([str(SOURCE), *filter(None, sys.path)])
-GONE_SECONDS = 30.0
 
 OWNER = """
 import json, sys
@@ -98,39 +95,3 @@ def create_table(dynamodb: Any, name: str) -> None:
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-
-
-def until(holds: Callable[[], bool], seconds: float = GONE_SECONDS) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def gone(room: Path, *pids: int) -> bool:
-    """Return whether these processes, and all that they forked, are gone within seconds."""
-    return until(lambda: not any(map(alive, pids)) and not owners.holders(room / "server.lock"))
-
-
-def listening(pid: int) -> set[str]:
-    """Return the addresses that a process listens on, as the kernel writes them: hexadecimal, without the port."""
-    inodes = set()
-    for name in os.listdir(f"/proc/{pid}/fd"):
-        with suppress(FileNotFoundError):  # closed meanwhile
-            inodes.add(os.readlink(f"/proc/{pid}/fd/{name}").removeprefix("socket:[").removesuffix("]"))
-    found = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and fields[9] in inodes:
-                found.add(fields[1].partition(":")[0])
-    return found

@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 
 from seedbed.embedded import download, jars, java
 from seedbed.errors import SandboxError
+from tests.processes import until
 
 PATHS = os.pathsep.join([str(Path(__file__).parents[2] / "src"), *filter(None, sys.path)])
 
@@ -108,13 +108,6 @@ def spawn(lock: Path, cache: Path) -> subprocess.Popen[str]:
     )
 
 
-def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 # --- jars
 
 
@@ -178,7 +171,7 @@ def test_a_killed_fetch_goes_on_with_what_is_missing(mirror: Mirror, tmp_path: P
     path.write_text("\n".join(lines))
     mirror.slow = {"b-1.0.jar"}
     with spawn(path, cache) as process:
-        until(lambda: len(list(cache.glob("jars/thing-*/*.jar"))) == 2 and "b-1.0.jar" in mirror.asked)
+        assert until(lambda: len(list(cache.glob("jars/thing-*/*.jar"))) == 2 and "b-1.0.jar" in mirror.asked)
         process.send_signal(signal.SIGKILL)
     folder = next(cache.glob("jars/thing-*"))
     assert list(folder.glob(".fetching-*"))

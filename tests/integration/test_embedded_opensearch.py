@@ -16,7 +16,7 @@ from opensearchpy import OpenSearch
 from seedbed.embedded import owners
 from seedbed.engines.opensearch.embedded import diagnose, embedded, local
 from seedbed.errors import SandboxError
-from tests.aws_owner import gone, listening, until
+from tests.processes import gone, listening, until
 from tests.servers import Facts, Pool, owner
 
 MODULE = "seedbed.engines.opensearch.embedded"

@@ -23,12 +23,12 @@ from seedbed.embedded import owners
 from seedbed.embedded import server as servers
 from seedbed.engines.postgres.embedded import EmbeddedServer, diagnose, embedded, locate
 from seedbed.errors import SandboxError
+from tests.processes import alive, gone, until
 
 SOURCE = Path(__file__).parents[2] / "src"
 PATHS = os.pathsep.join([str(SOURCE), *filter(None, sys.path)])
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 NOBODY = 65534
-GONE_SECONDS = 15.0
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="has to be root, to become somebody else")
 
@@ -112,27 +112,6 @@ def new_home() -> Iterator[Callable[..., Path]]:
 @pytest.fixture
 def home(new_home: Callable[..., Path]) -> Path:
     return new_home()
-
-
-def until(holds: Callable[[], bool], seconds: float = GONE_SECONDS) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def gone(room: Path, *pids: int) -> bool:
-    """Return whether these processes, and all that they forked, are gone within seconds."""
-    return until(lambda: not any(map(alive, pids)) and not owners.holders(room / "server.lock"))
 
 
 def run(server: EmbeddedServer, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:

@@ -18,7 +18,7 @@ from seedbed.embedded import owners
 from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
 from seedbed.environments import sandbox
 from seedbed.errors import SandboxError
-from tests.aws_owner import alive, until
+from tests.processes import alive, until
 from tests.projects import ProjectFiles, run, variables
 
 

@@ -16,6 +16,7 @@ import pytest
 from seedbed.deployment.child import GUARD, Child, run
 from seedbed.errors import ExitCode, Interrupted, Unavailable
 from seedbed.execution.stopping import Stop
+from tests.processes import alive, until
 
 PYTHON = [sys.executable, "-u", "-c"]
 SLEEPER = "import time\nprint('up', flush=True)\ntime.sleep(600)"
@@ -89,22 +90,8 @@ def test_it_dies_with_whoever_started_it(tmp_path: Path) -> None:
         "time.sleep(600)"
     )
     process = subprocess.Popen([sys.executable, "-c", owner])
-    _until(lambda: pid.exists() and pid.read_text() != "")
+    assert until(lambda: pid.exists() and pid.read_text() != "")
     child = int(pid.read_text())
     process.kill()
     process.wait()
-    _until(lambda: not _is_alive(child))
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    assert until(lambda: not alive(child))

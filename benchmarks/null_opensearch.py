@@ -1,18 +1,16 @@
 """An OpenSearch that takes every `_bulk` and forgets all but the ids: so that a client's own cost is what is measured.
 
-``python -m benchmarks.null_search`` prints the port that it listens on. It ends with its standard input. Whoever asks
-for `filter_path` gets what OpenSearch leaves of an answer then, anybody else all of it.
+``python -m benchmarks.null_opensearch`` prints the port that it listens on. It ends with its standard input. Whoever
+asks for `filter_path` gets what OpenSearch leaves of an answer then, anybody else all of it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import socket
-import sys
 import threading
 
 import msgspec
+
+from benchmarks.null_http import digest, run
 
 _WHOLE = (
     b'{"index":{"_index":"lessons-1","_id":%s,"_version":1,"result":"created",'
@@ -79,57 +77,20 @@ class Sink:
             return made
 
 
-def digest(ids: list[str]) -> str:
-    """Return what two lists of ids have in common only if they hold the same ones equally often."""
-    return hashlib.sha256(repr(sorted(ids)).encode()).hexdigest()
+SINK = Sink()
 
 
-def serve(connection: socket.socket, sink: Sink) -> None:
-    """Answer one connection's requests until it ends."""
-    left = b""
-    with connection:
-        while True:
-            while (end := left.find(b"\r\n\r\n")) < 0:
-                if not (more := connection.recv(1 << 18)):
-                    return
-                left += more
-            head, left = left[:end].lower(), left[end + 4 :]
-            at = head.find(b"\r\ncontent-length:")
-            length = int(head[at + 17 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-            pieces, have = [left], len(left)
-            while have < length:
-                pieces.append(connection.recv(1 << 18))
-                have += len(pieces[-1])
-            received = b"".join(pieces)
-            body, left = received[:length], received[length:]
-            line = head.split(b"\r\n", 1)[0]
-            if b"/_bulk" in line:
-                answer = sink.bulk(body, is_filtered=b"filter_path" in line)
-            else:
-                answer = msgspec.json.encode(sink.report())
-            connection.sendall(
-                b"HTTP/1.1 200 OK\r\nX-OpenSearch-Version: OpenSearch/3.6.0 (opensearch)\r\n"
-                b"content-type: application/json; charset=UTF-8\r\ncontent-length: %d\r\n\r\n"
-                % len(answer)
-                + answer
-            )
-
-
-def main() -> None:
-    sink = Sink()
-    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-    print(listener.getsockname()[1], flush=True)
-    threading.Thread(target=_end_with_input, daemon=True).start()
-    while True:
-        connection, _ = listener.accept()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=serve, args=(connection, sink), daemon=True).start()
-
-
-def _end_with_input() -> None:
-    sys.stdin.read()
-    os._exit(0)
+def answered(head: bytes, body: bytes) -> bytes:
+    line = head.split(b"\r\n", 1)[0]
+    if b"/_bulk" in line:
+        answer = SINK.bulk(body, is_filtered=b"filter_path" in line)
+    else:
+        answer = msgspec.json.encode(SINK.report())
+    return (
+        b"HTTP/1.1 200 OK\r\nX-OpenSearch-Version: OpenSearch/3.6.0 (opensearch)\r\n"
+        b"content-type: application/json; charset=UTF-8\r\ncontent-length: %d\r\n\r\n" % len(answer) + answer
+    )
 
 
 if __name__ == "__main__":
-    main()
+    run(answered)

@@ -335,7 +335,7 @@ def test_code_that_fails_when_it_is_loaded_is_told_and_nothing_is_begun(
     path = python(files, "import nowhere_to_be_found\n\ndef up(row): return None")
     told = rows.apply()
     assert (told.code, told.error.at.endswith(f"{path.name}:2")) == (7, True)
-    assert "nowhere_to_be_found" in told.error.error
+    assert "nowhere_to_be_found" in told.error.because
     assert "2" not in rows.history()
 
 

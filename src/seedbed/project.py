@@ -22,17 +22,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
-
 from seedbed.deployment.request import DeployRequest
 from seedbed.engines import registry
 from seedbed.engines.base import Deployable, Diagnosable, Engine
 from seedbed.environments import aws, keeping, sandbox, variables
-from seedbed.errors import Refused, SeedbedError, StalePlan, UsageError
+from seedbed.errors import Refused, SeedbedError, UsageError
 from seedbed.execution import applying, copying, hazards, infrastructure, mending, seeding
 from seedbed.execution.applying import Leasing
 from seedbed.execution.connecting import Connected, connected
 from seedbed.execution.reach import Looking, Reach
+from seedbed.execution.replanning import Replanning, Request
 from seedbed.execution.stopping import Stop
 from seedbed.manifest import environments as declared
 from seedbed.manifest import files as discovery
@@ -41,7 +40,7 @@ from seedbed.manifest.load import find, load
 from seedbed.model.environment import Environment
 from seedbed.model.event import Event, Listener, Repaired, TargetDone, failure
 from seedbed.model.history import History, Owner
-from seedbed.model.migration import Migration, MigrationFile, Phase
+from seedbed.model.migration import Migration, MigrationFile
 from seedbed.model.names import stack_name
 from seedbed.model.outcome import Outcome
 from seedbed.model.plan import Plan
@@ -52,14 +51,6 @@ from seedbed.model.status import DatabaseStatus, Status
 from seedbed.model.target import Target
 from seedbed.planning import reviewed
 from seedbed.planning.hazards import refuse_hazards
-from seedbed.planning.plans import (
-    Known,
-    Policy,
-    combined,
-    plan_down,
-    plan_up,
-    refuse_dependants,
-)
 from seedbed.planning.reviewed import ReviewedPlan
 from seedbed.planning.standings import standings
 
@@ -78,21 +69,6 @@ DEFAULT_WAIT = 60.0  # seconds that a run waits for another one's lease
 
 def _nobody(_: Event) -> None:
     """Listen to nothing."""
-
-
-class Request(Struct, frozen=True):
-    """How far an apply may go. `reviewed`: the plan that binds it; `unreviewed`: go on without one anywhere."""
-
-    gate: Phase = Phase.CONTRACT
-    to: str | None = None
-    out_of_order: bool = False
-    reviewed: ReviewedPlan | None = None
-    unreviewed: bool = False
-
-    @classmethod
-    def of(cls, plan: ReviewedPlan) -> Request:
-        """Return the request that carries out a reviewed plan and nothing else."""
-        return cls(plan.gate, plan.to, plan.out_of_order, plan)
 
 
 class Project:
@@ -276,7 +252,7 @@ class Project:
         """Return what an apply would do now. Raises HistoryConflict, GateRefused, MigrationFileError, UsageError."""
         wanted = request or Request()
         self._looking.after(reach)
-        plan = self._replan(reach, wanted)({each.id: each.history for each in reach.reached})
+        plan = self._replanning.up(reach, wanted)(reach.histories)
         return hazards.examined(infrastructure.described(plan, reach.reached), reach.reached)
 
     @staticmethod
@@ -284,33 +260,13 @@ class Project:
         """Return `plan` with what its actions will cost, each tried on `sample` items (0: judged by sizes)."""
         return infrastructure.estimated(plan, reach.reached, sample)
 
-    def _replan(self, reach: Reach, request: Request) -> applying.Replan:
-        policy = _policy(reach.environment, request)
-        plan_file = request.reviewed
-
-        def replan(histories: dict[str, History]) -> Plan:
-            known = [
-                Known(each.id, self.files(each.target.database), histories[each.id]) for each in reach.reached
-            ]
-            # What did not answer is planned as if it were empty, so that what comes after it is known to wait.
-            lost = [Known(name, self.files(self._database(name)), History()) for name in reach.failed]
-            beside = [
-                Known(each.id, self.files(each.target.database), each.history, selected=False)
-                for each in reach.looked_at
-            ]
-            if plan_file:
-                for each in known:
-                    reviewed.refuse_stale(plan_file, each, policy)
-                for one in reach.reached:
-                    changes = infrastructure.changes(one, policy.gate)
-                    reviewed.refuse_other_changes(plan_file, one.id, changes)
-            return plan_up([*known, *lost, *beside], policy, self.parse)
-
-        return replan
-
     @property
     def _looking(self) -> Looking:
         return Looking(self.platform, self.files, self.parse, partial(self.targets, beside=True), self.engine)
+
+    @property
+    def _replanning(self) -> Replanning:
+        return Replanning(self._looking)
 
     # Deploying
 
@@ -410,7 +366,7 @@ class Project:
         wanted = request or Request()
         self.insist_on_review(reach.environment.name, wanted)
         self._looking.after(reach)
-        replan = self._replan(reach, wanted)
+        replan = self._replanning.up(reach, wanted)
 
         def deployed(histories: dict[str, History]) -> Plan:
             plan = replan(histories)
@@ -431,56 +387,13 @@ class Project:
 
     def plan_revert(self, reach: Reach, *, steps: int = 1, to: str | None = None) -> Plan:
         """Return what `revert` would do, on each target by itself. Raises Irreversible, HistoryConflict."""
-        return self._replan_down(reach, steps, to)({each.id: each.history for each in reach.reached})
+        return self._replanning.down(reach, steps, to)(reach.histories)
 
     def revert(self, reach: Reach, *, steps: int = 1, to: str | None = None) -> Outcome:
         """Revert the last `steps` migrations of each target, or all after version `to`."""
-        replan = self._replan_down(reach, steps, to)
+        replan = self._replanning.down(reach, steps, to)
         applying.carry_out(reach.reached, reach.failed, replan, reach.leasing, reach.listener, reach.stop)
         return reach.outcome
-
-    def _replan_down(self, reach: Reach, steps: int, to: str | None) -> applying.Replan:
-        policy = _policy(reach.environment, Request())
-        first: list[Plan] = []
-
-        def replan(histories: dict[str, History]) -> Plan:
-            plan = combined(
-                [
-                    plan_down(
-                        Known(each.id, self.files(each.target.database), histories[each.id]),
-                        policy,
-                        self.parse,
-                        steps=steps,
-                        to=to,
-                    )
-                    for each in reach.reached
-                ]
-            )
-            if first and plan.stages != first[0].stages:
-                raise StalePlan(
-                    "the history changed while the revert was about to begin",
-                    because="another run applied or reverted something meanwhile",
-                    try_="look at seedbed status, and run the revert again if it is still wanted",
-                )
-            first.append(plan)
-            self._refuse_dependants(reach, plan, histories)
-            return plan
-
-        return replan
-
-    def _refuse_dependants(self, reach: Reach, plan: Plan, histories: dict[str, History]) -> None:
-        """Refuse to take away what another database's applied migrations came after, as far as we can look."""
-        reverted = [str(ref).encode() for stage in plan.stages for ref in stage]
-        for database in self.platform.databases:
-            naming = [
-                each for each in self.files(database) if any(ref in each.source.data for ref in reverted)
-            ]
-            if not naming:
-                continue
-            history = histories.get(database.id) or self._looking.history(reach, database)
-            for file in naming:
-                if history and history.revision(file.version):
-                    refuse_dependants(plan, database.id, self.parse(database.id, file))
 
     def seed(self, reach: Reach, kinds: Sequence[SeedKind]) -> Outcome:
         """Load datasets. Raises Refused, SeedFileError, ForeignTarget: then nothing was touched."""
@@ -612,10 +525,6 @@ class Project:
 
 def _options(engine: str) -> type[Any]:
     return registry.load(engine).options
-
-
-def _policy(environment: Environment, request: Request) -> Policy:
-    return Policy(environment.name, environment.protected, request.gate, request.to, request.out_of_order)
 
 
 def _recording(events: list[Event], listener: Listener) -> Listener:

@@ -34,6 +34,11 @@ class Reach(Struct):
     closing: ExitStack = field(default_factory=ExitStack)
 
     @property
+    def histories(self) -> dict[str, History]:
+        """What the targets said when they were reached, by database id."""
+        return {each.id: each.history for each in self.reached}
+
+    @property
     def outcome(self) -> Outcome:
         """What has happened so far."""
         return fold(self.events)
@@ -43,7 +48,7 @@ class Looking(Struct, frozen=True):
     """Looks beside a selection: at databases that no work is wanted on, but that other work rests on."""
 
     platform: Platform
-    files: Callable[[Database], Sequence[MigrationFile]]
+    files: Callable[[Database], tuple[MigrationFile, ...]]
     parse: Callable[[str, MigrationFile], Migration]
     targets: Callable[[Environment, Sequence[Database]], AbstractContextManager[list[Target]]]
     engine: EngineOf

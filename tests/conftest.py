@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from seedbed.engines.dynamodb.embedded.ministack import ministack
 from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
 from tests.projects import ProjectFiles
-from tests.servers import Facts, Pool, home_in_memory, neo4j_pool, opensearch_pool
+from tests.servers import Facts, Pool, home_in_memory, neo4j_pool, new_account, opensearch_pool
 
 pytest_plugins = ["tests.plugins.no_silent_skips"]
 
@@ -29,6 +29,10 @@ hypothesis.settings.register_profile(
 )
 if not os.environ.get("CI"):
     hypothesis.settings.load_profile("untimed")
+
+# A shell lets what it starts in the background ignore Ctrl-C, and so do children: tests press it all the same.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -59,13 +63,13 @@ def dynamodb_local_server(tmp_path_factory: pytest.TempPathFactory, worker_id: s
 @pytest.fixture
 def ministack_account(ministack_server: World) -> World:
     """An AWS account that nobody else uses, with everything that a deployment needs."""
-    return msgspec.structs.replace(ministack_server, account=_new_account())
+    return msgspec.structs.replace(ministack_server, account=new_account())
 
 
 @pytest.fixture
 def dynamodb_local_account(dynamodb_local_server: World) -> World:
     """Tables that nobody else uses, on the server that refuses what AWS refuses."""
-    return msgspec.structs.replace(dynamodb_local_server, account=_new_account())
+    return msgspec.structs.replace(dynamodb_local_server, account=new_account())
 
 
 @pytest.fixture(scope="session")
@@ -144,7 +148,3 @@ def _shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """Return the directory that all workers of this run have in common."""
     base = tmp_path_factory.getbasetemp()
     return base if worker_id == "master" else base.parent
-
-
-def _new_account() -> str:
-    return str(random.randrange(10**11, 10**12))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -124,6 +125,11 @@ def _sweep(base: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         lock.unlink(missing_ok=True)
         os.close(held)
+
+
+def new_account() -> str:
+    """Return an AWS account that nobody uses: the embedded servers keep accounts apart."""
+    return str(random.randrange(10**11, 10**12))
 
 
 def neo4j_pool(home: Path) -> Pool:

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,8 +18,7 @@ import pytest
 pytest.register_assert_rewrite("seedbed.testing")
 
 from seedbed.aws.cloud import Cloud  # noqa: E402
-from seedbed.engines.dynamodb.embedded.local import dynamodb_local  # noqa: E402
-from seedbed.engines.dynamodb.embedded.ministack import ministack  # noqa: E402
+from seedbed.engines.dynamodb.embedded.world import World  # noqa: E402
 from seedbed.engines.dynamodb.wire.client import Client  # noqa: E402
 from seedbed.engines.dynamodb.wire.values import from_item, to_item  # noqa: E402
 from seedbed.model.secret import Secret  # noqa: E402
@@ -30,6 +28,7 @@ from seedbed.testing import (  # noqa: E402
     ResetContract,
     UnlockContract,
 )
+from tests.servers import new_account  # noqa: E402
 
 REGION = "eu-central-1"
 KNOCK = "knock"  # in a write's body: this one waits while the door is closed
@@ -43,7 +42,6 @@ key = { partition = "id" }
 attributes = { id = "N", name = "S", visits = "N" }
 """
 KEYS = {"things": {"name": "S"}, "users": {"id": "N"}, "migrations_history": {"pk": "S", "sk": "S"}}
-_accounts = count(1)  # of databases, whichever harness asks
 
 
 class Door(ThreadingHTTPServer):
@@ -160,7 +158,7 @@ class DynamoHarness:
         self._door = door
 
     def facts(self) -> Mapping[str, str]:
-        facts = self._facts(f"{next(_accounts):012}")
+        facts = self._facts(new_account())
         for table, key in KEYS.items():
             kinds = [
                 {"AttributeName": name, "KeyType": kind}
@@ -288,21 +286,15 @@ def _harness(endpoint: str, *, has_sts: bool) -> Iterator[DynamoHarness]:
         door.shutdown()
 
 
-@pytest.fixture(scope="module")
-def on_ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DynamoHarness]:
-    with (
-        ministack(tmp_path_factory.mktemp("ministack")) as world,
-        _harness(world.endpoint, has_sts=True) as harness,
-    ):
+@pytest.fixture(scope="session")
+def on_ministack(ministack_server: World) -> Iterator[DynamoHarness]:
+    with _harness(ministack_server.endpoint, has_sts=True) as harness:
         yield harness
 
 
-@pytest.fixture(scope="module")
-def on_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DynamoHarness]:
-    with (
-        dynamodb_local(tmp_path_factory.mktemp("local")) as world,
-        _harness(world.endpoint, has_sts=False) as harness,
-    ):
+@pytest.fixture(scope="session")
+def on_local(dynamodb_local_server: World) -> Iterator[DynamoHarness]:
+    with _harness(dynamodb_local_server.endpoint, has_sts=False) as harness:
         yield harness
 
 

@@ -133,13 +133,13 @@ class ExpiringHarness(MemoryHarness):
         self._ask(facts, "break", cut=False)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
     with engine.embedded(tmp_path_factory.mktemp("memory")) as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def harness(server: Embedded) -> MemoryHarness:
     return MemoryHarness(server)
 

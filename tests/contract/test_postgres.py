@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import count
 from typing import Any
 
 import psycopg
@@ -14,8 +14,7 @@ from psycopg import sql
 
 pytest.register_assert_rewrite("seedbed.testing")
 
-from seedbed.engines.base import Embedded  # noqa: E402
-from seedbed.engines.postgres import engine  # noqa: E402
+from seedbed.engines.postgres.embedded import EmbeddedServer  # noqa: E402
 from seedbed.testing import (  # noqa: E402
     AtomicLoadContract,
     EngineContract,
@@ -74,12 +73,11 @@ class PostgresHarness:
         False  # the server polls its clients, and may end a killed runner's step before anybody else
     )
 
-    def __init__(self, server: Embedded) -> None:
+    def __init__(self, server: EmbeddedServer) -> None:
         self._server = server
-        self._numbers = count()
 
     def facts(self) -> Mapping[str, str]:
-        return self._server.facts(f"contract_{next(self._numbers)}/postgres")
+        return self._server.facts(f"contract_{uuid.uuid4().hex[:16]}/postgres")
 
     def nowhere(self) -> Mapping[str, str]:
         return {"host": "/nowhere", "user": "nobody", "name": "nothing"}
@@ -170,15 +168,9 @@ class PostgresHarness:
             server.execute("UPDATE seedbed.migrations_identity SET format = format + 1")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    with engine.embedded(tmp_path_factory.mktemp("postgres")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def harness(server: Embedded) -> PostgresHarness:
-    return PostgresHarness(server)
+@pytest.fixture(scope="session")
+def harness(postgres_server: EmbeddedServer) -> PostgresHarness:
+    return PostgresHarness(postgres_server)
 
 
 class TestPostgres(EngineContract): ...

@@ -214,14 +214,17 @@ def test_ctrl_c_leaves_the_terminal_clean() -> None:
     ours, theirs = pty.openpty()
     environ = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1"}
     environ.pop("GITHUB_ACTIONS", None)
-    child = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", PROGRAM], stdin=theirs, stdout=theirs, stderr=theirs, env=environ
-    )
-    os.close(theirs)
-    seen = _read_until(ours, b"  one")
-    child.send_signal(signal.SIGINT)
-    seen += _read_until(ours, b"interrupted\r\n")
-    assert child.wait(30) == 130
+    ) as child:
+        os.close(theirs)
+        try:
+            seen = _read_until(ours, b"  one")
+            child.send_signal(signal.SIGINT)
+            seen += _read_until(ours, b"interrupted\r\n")
+            assert child.wait(30) == 130
+        finally:
+            child.kill()
     os.close(ours)
     assert b"\x1b[?" not in seen
     last = seen.decode().rpartition("\r\n\x1b[J")

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import sql
 
-from seedbed.engines.base import Inspectable
+from seedbed.engines.capabilities import SupportsInspection
 from seedbed.engines.postgres.embedded import EmbeddedServer
 from seedbed.execution.mending import Decision
 from seedbed.model.event import Event, Listener, Retrying, TargetFailed, WorkFinished
@@ -134,7 +134,7 @@ class Place:
         project = self.project()
         with project.reaching(ENVIRONMENT, self._databases(project)) as reach:
             (each,) = reach.reached
-            assert isinstance(each.session, Inspectable)
+            assert isinstance(each.session, SupportsInspection)
             return each.session.schema()
 
     def history(self) -> dict[str, Revision]:

@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 from seedbed.deployment.request import DeployRequest
 from seedbed.engines import registry
-from seedbed.engines.base import Deployable, Diagnosable, Engine
+from seedbed.engines.base import Engine
+from seedbed.engines.capabilities import SupportsDiagnosis
+from seedbed.engines.infrastructure import SupportsDeployment
 from seedbed.environments import aws, keeping, sandbox, variables
 from seedbed.errors import Refused, SeedbedError, UsageError
 from seedbed.execution import applying, copying, hazards, infrastructure, mending, seeding
@@ -176,7 +178,9 @@ class Project:
     def _wanted(self, environment: Environment, database: Database) -> variables.Wanted:
         engine = self.engine(database.engine)
         declared = {"account": environment.account, "region": environment.region}
-        known = {key: value for key, value in declared.items() if value and isinstance(engine, Deployable)}
+        known = {
+            key: value for key, value in declared.items() if value and isinstance(engine, SupportsDeployment)
+        }
         known |= environment.facts.get(database.id, {})
         return variables.Wanted(database.id, database.service, engine.variables, known)
 
@@ -272,7 +276,7 @@ class Project:
 
     def deployable(self, databases: Sequence[Database]) -> tuple[Database, ...]:
         """Return those of `databases` whose schema is infrastructure, deployed and not migrated."""
-        return tuple(each for each in databases if isinstance(self.engine(each.engine), Deployable))
+        return tuple(each for each in databases if isinstance(self.engine(each.engine), SupportsDeployment))
 
     @contextmanager
     def deploying(self, reach: Reach, request: DeployRequest | None = None) -> Iterator[Examined]:
@@ -518,7 +522,7 @@ class Project:
         found: list[tuple[str, str]] = []
         for name in sorted({each.engine for each in self.platform.databases}):
             engine = self.engine(name)
-            if isinstance(engine, Diagnosable):
+            if isinstance(engine, SupportsDiagnosis):
                 found += engine.diagnose(self.home)
         return found
 

@@ -19,7 +19,8 @@ from seedbed.deployment.request import DeployRequest
 from seedbed.deployment.site import Site
 from seedbed.deployment.stacks import Stacks
 from seedbed.deployment.synthesis import insist_on_app, synthesise
-from seedbed.engines.base import Deployable, Engine, Session
+from seedbed.engines.base import Engine, Session
+from seedbed.engines.infrastructure import SupportsDeployment
 from seedbed.errors import Refused, UsageError
 from seedbed.model.environment import Environment
 from seedbed.model.event import DeployProgressed, Listener
@@ -57,7 +58,7 @@ def opened(
     parts = [
         part_of(target, engine, session, wanted.request.gate)
         for target, engine, session in wanted.databases
-        if isinstance(engine, Deployable)
+        if isinstance(engine, SupportsDeployment)
     ]
     speaker = parts[0].target if parts else wanted.environment.name
 
@@ -95,7 +96,7 @@ def _the_cloud(wanted: Wanted) -> Cloud:
     clouds = {
         engine.cloud(target.address): target.id
         for target, engine, _ in wanted.databases
-        if isinstance(engine, Deployable)
+        if isinstance(engine, SupportsDeployment)
     }
     places = {(each.account, each.region, each.endpoint) for each in clouds}
     if len(places) > 1:

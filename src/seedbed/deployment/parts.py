@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from seedbed.engines.base import Adoptable, Deployable, Deployed, Session
+from seedbed.engines.base import Session
+from seedbed.engines.infrastructure import SupportsDeployedState, SupportsDeployment, SupportsImport
 from seedbed.model.deployment import Change, Template, Wave
 from seedbed.model.event import Event
 from seedbed.model.migration import Phase
@@ -21,7 +22,7 @@ class Part(Struct, frozen=True):
     """One stack's place in a deployment.
 
     `target`: the database's id, or the stack's name where it holds no database of ours. `waves` as
-    `engines.base.Deployable.waves`, at the gate of this deployment; `settle` and `existing` as a session's.
+    `SupportsDeployment.waves`, at the gate of this deployment; `settle` and `existing` as a session's.
     """
 
     target: str
@@ -31,7 +32,7 @@ class Part(Struct, frozen=True):
     existing: Callable[[Template], Mapping[str, Resource]]
 
 
-def part_of(target: Target, engine: Deployable, session: Session, gate: Phase) -> Part:
+def part_of(target: Target, engine: SupportsDeployment, session: Session, gate: Phase) -> Part:
     """Return the part of a database whose engine knows of waves, at `gate`."""
     name = stack_name(
         target.platform, target.environment.name, target.database.service, target.database.engine
@@ -41,11 +42,11 @@ def part_of(target: Target, engine: Deployable, session: Session, gate: Phase) -
         return engine.waves(deployed, wanted, gate=gate)
 
     def settle(things: Sequence[str], timeout: float) -> Iterator[Event]:
-        if isinstance(session, Deployed):
+        if isinstance(session, SupportsDeployedState):
             yield from session.settle(things, timeout=timeout)
 
     def existing(template: Template) -> Mapping[str, Resource]:
-        return session.existing(template) if isinstance(session, Adoptable) else {}
+        return session.existing(template) if isinstance(session, SupportsImport) else {}
 
     return Part(target.id, name, waves, settle, existing)
 

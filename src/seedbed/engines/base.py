@@ -1,7 +1,8 @@
 """What an engine is. Whoever writes one reads this page, and `seedbed.testing.EngineContract` checks it.
 
 An engine is stateless. It turns facts into an address, files into migrations, and opens sessions. A session
-reads; a lease, taken from a session, is the only thing that writes.
+reads; a lease, taken from a session, is the only thing that writes. What only some engines can do is in
+`capabilities`, and in `infrastructure` for those whose schema CloudFormation changes.
 """
 
 from __future__ import annotations
@@ -9,16 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from msgspec import Struct
 
-from seedbed.aws.cloud import Cloud
-from seedbed.model.deployment import Change, Estimate, Template, Wave
 from seedbed.model.event import Event, Listener
-from seedbed.model.hazard import Hazard
 from seedbed.model.history import History, Identity, Owner, Revision
-from seedbed.model.migration import Migration, MigrationFile, Phase, Work
+from seedbed.model.migration import Migration, MigrationFile, Work
 from seedbed.model.secret import Secret
 from seedbed.model.seed import Dataset, Loaded
 from seedbed.model.target import Target
@@ -151,136 +149,4 @@ class Embedded(Protocol):
 
     def facts(self, database: str) -> Mapping[str, str]:
         """Return the facts of a database of its own for the database id `database`, made if it is missing."""
-        ...
-
-
-@runtime_checkable
-class Resettable(Protocol):
-    """A lease that can empty its target; the core asks `is_ephemeral` before it ever calls this."""
-
-    def reset(self) -> str:
-        """Remove everything, history included, and return in words what went."""
-        ...
-
-
-@runtime_checkable
-class Inspectable(Protocol):
-    """A session that can describe its schema."""
-
-    def schema(self) -> Sequence[str]:
-        """Return the canonical schema: one line per fact, sorted, columns by name; history left out."""
-        ...
-
-
-@runtime_checkable
-class Releasable(Protocol):
-    """A session that can end another run by force (`repair --unlock`)."""
-
-    def unlock(self, *, actor: str) -> str:
-        """End whoever holds the lease, audited, and return in words who that was; empty if nobody."""
-        ...
-
-
-@runtime_checkable
-class Diagnosable(Protocol):
-    """An engine that has something to say to `doctor`."""
-
-    def diagnose(self, home: Path) -> Sequence[tuple[str, str]]:
-        """Return (what, finding) pairs about this machine: binaries, versions, where the sandbox lives."""
-        ...
-
-
-@runtime_checkable
-class Documented(Protocol):
-    """An engine that reads files of its own besides migrations and seeds."""
-
-    def schemas(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return the JSON Schema of each of them by its name: "tables.toml"."""
-        ...
-
-
-@runtime_checkable
-class Deployable(Protocol):
-    """An engine whose schema is infrastructure: changed by updates of a stack, never by a migration."""
-
-    def waves(self, deployed: Template | None, wanted: Template, *, gate: Phase) -> Sequence[Wave]:
-        """Return the updates that lead from the `deployed` template (None: no stack yet) to the `wanted` one; pure.
-
-        Additions go through at `expand`, removals only at `contract`: at a lower gate what would be removed stays
-        in every template. No wave asks for more than one update of a stack may do. Raises Refused for what no
-        update can ever do, naming all of it and the way round.
-        """
-        ...
-
-    def cloud(self, address: Any) -> Cloud:
-        """Return the account, region and credentials that an address of this engine lies in."""
-        ...
-
-
-@runtime_checkable
-class Deployed(Protocol):
-    """A session on a database whose schema is infrastructure."""
-
-    def changes(self, gate: Phase) -> Sequence[Change]:
-        """Return how what is declared differs from what is live, as a deployment through `gate` would change it."""
-        ...
-
-    def unmet(self, migrations: Sequence[Migration]) -> Mapping[str, str]:
-        """Return, by version, what a migration needs and is not live: "index courses.by_teacher is being built"."""
-        ...
-
-    def settle(self, things: Sequence[str], *, timeout: float) -> Iterator[Progress]:
-        """Wait until `things` (a wave's `waits_for`) are ready, telling how far they are. Raises Unavailable."""
-        ...
-
-
-@runtime_checkable
-class Adoptable(Protocol):
-    """A session that can tell which resources of a template live already, whoever made them."""
-
-    def existing(self, template: Template) -> Mapping[str, Mapping[str, Any]]:
-        """Return, by logical id, each resource of `template` that lives, as it is: so it would be imported."""
-        ...
-
-
-@runtime_checkable
-class Estimating(Protocol):
-    """A session that can say what migrations will cost, by looking at the target."""
-
-    def estimate(self, migrations: Sequence[Migration], *, sample: int) -> Sequence[Estimate]:
-        """Return one estimate for each migration that walks over data; others have none.
-
-        `sample`: how many items each is tried on, in memory, nothing being written; 0 looks at sizes only.
-        """
-        ...
-
-
-@runtime_checkable
-class Examining(Protocol):
-    """A session that can look at what migrations would do to this very target."""
-
-    def examine(self, migrations: Sequence[Migration]) -> Mapping[str, Sequence[Hazard]]:
-        """Return, by version, the hazards that only the target shows; nothing is changed.
-
-        Those that the file alone shows are in `Migration.hazards` already. What cannot be looked at yet, because an
-        earlier migration makes it, has none.
-        """
-        ...
-
-
-@runtime_checkable
-class Dumpable(Protocol):
-    """A session whose data can be written to a file, where there is little of it."""
-
-    def dump(self, file: Path) -> Iterator[Progress]:
-        """Write everything but the history to `file`, which must not exist. Raises Refused for more than it is for."""
-        ...
-
-
-@runtime_checkable
-class Restorable(Protocol):
-    """A lease that can fill its empty target from what `Dumpable` wrote."""
-
-    def restore(self, file: Path) -> Iterator[Progress]:
-        """Bring back what `file` holds. Raises Refused unless the target is empty."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seedbed.engines.base import Dumpable, Restorable
+from seedbed.engines.capabilities import SupportsDump, SupportsRestore
 from seedbed.errors import Location, UsageError
 from seedbed.execution.applying import Leasing
 from seedbed.execution.connecting import Connected, on_each, refuse_unstamped
@@ -15,7 +15,7 @@ from seedbed.model.event import Listener, TargetDone
 def dump(each: Connected, file: Path, listener: Listener, stop: Stop) -> None:
     """Write all data of a target to `file`. Raises UsageError where its engine cannot, or the file is there."""
     session = each.session
-    if not isinstance(session, Dumpable):
+    if not isinstance(session, SupportsDump):
         raise _not_offered(each, "dump")
     if file.exists():
         raise UsageError(
@@ -41,7 +41,7 @@ def restore(each: Connected, file: Path, leasing: Leasing, listener: Listener, s
 
     def one(_: Connected) -> None:
         with each.session.lease(leasing.owner, wait=leasing.wait, listener=listener) as lease:
-            if not isinstance(lease, Restorable):
+            if not isinstance(lease, SupportsRestore):
                 raise _not_offered(each, "restore")
             for event in lease.restore(file):
                 listener(event)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from seedbed.engines.base import Examining
+from seedbed.engines.capabilities import SupportsExamination
 from seedbed.execution.connecting import Connected
 from seedbed.execution.looking import each_database
 from seedbed.model.migration import Direction
@@ -20,7 +20,8 @@ def examined(plan: Plan, reached: Sequence[Connected]) -> Plan:
 
 def _examined(each: Connected, database: DatabasePlan) -> DatabasePlan:
     migrations = [action.migration for action in database.actions if action.direction is Direction.UP]
-    seen = each.session.examine(migrations) if migrations and isinstance(each.session, Examining) else {}
+    session = each.session
+    seen = session.examine(migrations) if migrations and isinstance(session, SupportsExamination) else {}
     found = {
         one.version: tuple(sorted((*one.hazards, *seen.get(one.version, ())), key=lambda hazard: hazard.line))
         for one in migrations

@@ -7,7 +7,8 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from seedbed.engines.base import Deployed, Estimating
+from seedbed.engines.capabilities import SupportsEstimates
+from seedbed.engines.infrastructure import SupportsDeployedState
 from seedbed.errors import Refused
 from seedbed.execution.connecting import Connected
 from seedbed.execution.looking import each_database
@@ -19,7 +20,7 @@ from seedbed.model.plan import DatabasePlan, Plan
 
 def changes(each: Connected, gate: Phase) -> tuple[Change, ...]:
     """Return what a deployment through `gate` would change in one database."""
-    return tuple(each.session.changes(gate)) if isinstance(each.session, Deployed) else ()
+    return tuple(each.session.changes(gate)) if isinstance(each.session, SupportsDeployedState) else ()
 
 
 def pending(reached: Sequence[Connected]) -> dict[str, tuple[str, ...]]:
@@ -71,13 +72,13 @@ def _described(gate: Phase, each: Connected, database: DatabasePlan) -> Database
 
 def _unmet(each: Connected, database: DatabasePlan) -> dict[str, str]:
     migrations = [action.migration for action in database.actions]
-    if not migrations or not isinstance(each.session, Deployed):
+    if not migrations or not isinstance(each.session, SupportsDeployedState):
         return {}
     return dict(each.session.unmet(migrations))
 
 
 def _estimated(each: Connected, database: DatabasePlan, sample: int) -> DatabasePlan:
     migrations = [action.migration for action in database.actions]
-    if not migrations or not isinstance(each.session, Estimating):
+    if not migrations or not isinstance(each.session, SupportsEstimates):
         return database
     return replace(database, estimates=tuple(each.session.estimate(migrations, sample=sample)))

@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from msgspec.structs import replace
 
-from seedbed.engines.base import Lease, Releasable, Resettable
+from seedbed.engines.base import Lease
+from seedbed.engines.capabilities import SupportsReset, SupportsUnlock
 from seedbed.errors import Refused, UsageError
 from seedbed.execution.applying import Leasing
 from seedbed.execution.connecting import Connected, on_each, refuse_unstamped
@@ -35,7 +36,7 @@ def reset(reached: Sequence[Connected], leasing: Leasing, listener: Listener, st
 
     def one(each: Connected) -> None:
         with each.session.lease(leasing.owner, wait=leasing.wait, listener=listener) as lease:
-            if not isinstance(lease, Resettable):
+            if not isinstance(lease, SupportsReset):
                 raise Refused(f"the engine of {each.id} cannot be emptied", because="it offers no reset")
             listener(TargetEmptied(each.id, lease.reset()))
         listener(TargetDone(each.id))
@@ -55,7 +56,7 @@ def refuse_lasting(environment: Environment) -> None:
 
 def unlock(each: Connected, actor: str) -> str:
     """End whoever holds the lease of a target, by force; return in words who that was, empty if nobody."""
-    if not isinstance(each.session, Releasable):
+    if not isinstance(each.session, SupportsUnlock):
         raise Refused(
             f"the lease of {each.id} cannot be ended by force", because="its engine does not offer it"
         )

@@ -16,7 +16,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from seedbed.engines.base import Engine, Inspectable, Lease, Session
+from seedbed.engines.base import Engine, Lease, Session
+from seedbed.engines.capabilities import SupportsInspection
 from seedbed.model.event import Event
 from seedbed.model.history import History, Identity, Owner, Revision
 from seedbed.model.migration import Direction, Migration, Phase
@@ -135,7 +136,7 @@ class Bench:
         """Return schema and history without what differs from run to run: owners, times."""
         with self.connect() as session:
             history = session.history()
-            schema = tuple(session.schema()) if isinstance(session, Inspectable) else ()
+            schema = tuple(session.schema()) if isinstance(session, SupportsInspection) else ()
         recorded = [
             (each.version, each.name, each.checksum, each.phase, each.state) for each in history.revisions
         ]

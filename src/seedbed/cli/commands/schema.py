@@ -33,7 +33,7 @@ def command(frame: Frame, of: str) -> None:
 def _of_file(of: str, commands: Iterable[str]) -> Mapping[str, Any]:
     """Return the schema of a file that people write. Raises UsageError where there is none of that name."""
     from seedbed.engines import registry
-    from seedbed.engines.base import Documented
+    from seedbed.engines.capabilities import SupportsSchemas
 
     engines = [registry.load(name) for name in registry.names()]
     if of == "manifest":
@@ -43,7 +43,7 @@ def _of_file(of: str, commands: Iterable[str]) -> Mapping[str, Any]:
     found = {
         name: each
         for engine in engines
-        if isinstance(engine, Documented)
+        if isinstance(engine, SupportsSchemas)
         for name, each in engine.schemas().items()
     }
     if of not in found:

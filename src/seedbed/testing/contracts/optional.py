@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from seedbed.engines.base import Inspectable, Releasable, Resettable
+from seedbed.engines.capabilities import SupportsInspection, SupportsReset, SupportsUnlock
 from seedbed.errors import LeaseLost, StepFailed
 from seedbed.model.migration import Source, Work
 from seedbed.model.seed import Script
@@ -42,13 +42,13 @@ class ScriptContract(Contract):
 
 
 class ResetContract(Contract):
-    """For engines that are `Resettable`."""
+    """For engines whose lease has `SupportsReset`."""
 
     def test_reset_removes_everything_and_says_what(self, bench: Bench) -> None:
         texts = bench.texts(bench.harness.creates("users"), bench.harness.adds("users"))
         bench.apply(*texts)
         with bench.lease() as (_, lease):
-            assert isinstance(lease, Resettable)
+            assert isinstance(lease, SupportsReset)
             assert lease.reset().strip()
         assert not bench.made()
         assert bench.history().identity is None
@@ -59,21 +59,21 @@ class ResetContract(Contract):
         bench.apply(*texts)
         before = bench.state()
         with bench.lease() as (_, lease):
-            assert isinstance(lease, Resettable)
+            assert isinstance(lease, SupportsReset)
             lease.reset()
         bench.apply(*texts)
         assert bench.state() == before
 
     def test_resetting_an_empty_target_is_no_error(self, bench: Bench) -> None:
         with bench.lease() as (_, lease):
-            assert isinstance(lease, Resettable)
+            assert isinstance(lease, SupportsReset)
             lease.reset()
         assert bench.history().identity is None
 
     def test_a_lost_lease_resets_nothing(self, bench: Bench) -> None:
         bench.apply(bench.text(bench.harness.creates("users")))
         with bench.lease() as (_, lease):
-            assert isinstance(lease, Resettable)
+            assert isinstance(lease, SupportsReset)
             bench.break_lease()
             with pytest.raises(LeaseLost):
                 lease.reset()
@@ -81,7 +81,7 @@ class ResetContract(Contract):
 
 
 class SchemaContract(Contract):
-    """For engines that are `Inspectable`."""
+    """For engines whose session has `SupportsInspection`."""
 
     def test_the_schema_of_an_empty_target_is_the_same_with_a_history_and_without(self, bench: Bench) -> None:
         before = self._schema(bench)
@@ -115,12 +115,12 @@ class SchemaContract(Contract):
 
     def _schema(self, bench: Bench) -> list[str]:
         with bench.connect() as session:
-            assert isinstance(session, Inspectable)
+            assert isinstance(session, SupportsInspection)
             return list(session.schema())
 
 
 class UnlockContract(Contract):
-    """For engines that are `Releasable`."""
+    """For engines whose session has `SupportsUnlock`."""
 
     def test_unlock_ends_the_holder_and_says_who_that_was(self, bench: Bench) -> None:
         text = bench.text(bench.harness.creates("users"))
@@ -144,5 +144,5 @@ class UnlockContract(Contract):
 
     def _unlock(self, bench: Bench) -> str:
         with bench.connect() as session:
-            assert isinstance(session, Releasable)
+            assert isinstance(session, SupportsUnlock)
             return session.unlock(actor="eve@desk")

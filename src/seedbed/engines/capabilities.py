@@ -1,0 +1,112 @@
+"""What only some engines can do: small protocols, each optional, each with contract tests of its own.
+
+The core asks with `isinstance` and never by an engine's name. An engine that cannot do something leaves the protocol
+out. Three sections: what an engine, a session and a lease may be able to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from seedbed.engines.base import Progress
+from seedbed.model.deployment import Estimate
+from seedbed.model.hazard import Hazard
+from seedbed.model.migration import Migration
+
+# Of an engine
+
+
+@runtime_checkable
+class SupportsSchemas(Protocol):
+    """An engine that reads files of its own besides migrations and seeds."""
+
+    def schemas(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return the JSON Schema of each of them by its name: "tables.toml"."""
+        ...
+
+
+@runtime_checkable
+class SupportsDiagnosis(Protocol):
+    """An engine that has something to say to `doctor`."""
+
+    def diagnose(self, home: Path) -> Sequence[tuple[str, str]]:
+        """Return (what, finding) pairs about this machine: binaries, versions, where the sandbox lives."""
+        ...
+
+
+# Of a session
+
+
+@runtime_checkable
+class SupportsInspection(Protocol):
+    """A session that can describe its schema."""
+
+    def schema(self) -> Sequence[str]:
+        """Return the canonical schema: one line per fact, sorted, columns by name; history left out."""
+        ...
+
+
+@runtime_checkable
+class SupportsExamination(Protocol):
+    """A session that can look at what migrations would do to this very target."""
+
+    def examine(self, migrations: Sequence[Migration]) -> Mapping[str, Sequence[Hazard]]:
+        """Return, by version, the hazards that only the target shows; nothing is changed.
+
+        Those that the file alone shows are in `Migration.hazards` already. What cannot be looked at yet, because an
+        earlier migration makes it, has none.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsEstimates(Protocol):
+    """A session that can say what migrations will cost, by looking at the target."""
+
+    def estimate(self, migrations: Sequence[Migration], *, sample: int) -> Sequence[Estimate]:
+        """Return one estimate for each migration that walks over data; others have none.
+
+        `sample`: how many items each is tried on, in memory, nothing being written; 0 looks at sizes only.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsUnlock(Protocol):
+    """A session that can end another run by force (`repair --unlock`)."""
+
+    def unlock(self, *, actor: str) -> str:
+        """End whoever holds the lease, audited, and return in words who that was; empty if nobody."""
+        ...
+
+
+@runtime_checkable
+class SupportsDump(Protocol):
+    """A session whose data can be written to a file, where there is little of it."""
+
+    def dump(self, file: Path) -> Iterator[Progress]:
+        """Write everything but the history to `file`, which must not exist. Raises Refused for more than it is for."""
+        ...
+
+
+# Of a lease
+
+
+@runtime_checkable
+class SupportsReset(Protocol):
+    """A lease that can empty its target; the core asks `is_ephemeral` before it ever calls this."""
+
+    def reset(self) -> str:
+        """Remove everything, history included, and return in words what went."""
+        ...
+
+
+@runtime_checkable
+class SupportsRestore(Protocol):
+    """A lease that can fill its empty target from what `SupportsDump` wrote."""
+
+    def restore(self, file: Path) -> Iterator[Progress]:
+        """Bring back what `file` holds. Raises Refused unless the target is empty."""
+        ...

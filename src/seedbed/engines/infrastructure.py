@@ -1,0 +1,55 @@
+"""What CloudFormation needs of an engine whose schema is infrastructure. Optional, like `capabilities`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from seedbed.aws.cloud import Cloud
+from seedbed.engines.base import Progress
+from seedbed.model.deployment import Change, Template, Wave
+from seedbed.model.migration import Migration, Phase
+
+
+@runtime_checkable
+class SupportsDeployment(Protocol):
+    """An engine whose schema is infrastructure: changed by updates of a stack, never by a migration."""
+
+    def waves(self, deployed: Template | None, wanted: Template, *, gate: Phase) -> Sequence[Wave]:
+        """Return the updates that lead from the `deployed` template (None: no stack yet) to the `wanted` one; pure.
+
+        Additions go through at `expand`, removals only at `contract`: at a lower gate what would be removed stays
+        in every template. No wave asks for more than one update of a stack may do. Raises Refused for what no
+        update can ever do, naming all of it and the way round.
+        """
+        ...
+
+    def cloud(self, address: Any) -> Cloud:
+        """Return the account, region and credentials that an address of this engine lies in."""
+        ...
+
+
+@runtime_checkable
+class SupportsDeployedState(Protocol):
+    """A session on a database whose schema is infrastructure."""
+
+    def changes(self, gate: Phase) -> Sequence[Change]:
+        """Return how what is declared differs from what is live, as a deployment through `gate` would change it."""
+        ...
+
+    def unmet(self, migrations: Sequence[Migration]) -> Mapping[str, str]:
+        """Return, by version, what a migration needs and is not live: "index courses.by_teacher is being built"."""
+        ...
+
+    def settle(self, things: Sequence[str], *, timeout: float) -> Iterator[Progress]:
+        """Wait until `things` (a wave's `waits_for`) are ready, telling how far they are. Raises Unavailable."""
+        ...
+
+
+@runtime_checkable
+class SupportsImport(Protocol):
+    """A session that can tell which resources of a template live already, whoever made them."""
+
+    def existing(self, template: Template) -> Mapping[str, Mapping[str, Any]]:
+        """Return, by logical id, each resource of `template` that lives, as it is: so it would be imported."""
+        ...

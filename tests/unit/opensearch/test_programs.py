@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from seedbed.engines.kit.python_program import failure
 from seedbed.engines.opensearch.programs import (
     BLOCK,
     Subject,
@@ -13,7 +14,6 @@ from seedbed.engines.opensearch.programs import (
     parse_program,
     subject,
 )
-from seedbed.engines.python_program import failure
 from seedbed.errors import MigrationFileError, StepFailed
 from seedbed.model.migration import Backfill, Direction, Migration, Phase
 from tests.searches import migration_file

@@ -18,7 +18,7 @@ from seedbed.engines.dynamodb.history import Action
 from seedbed.engines.dynamodb.place import not_deployed
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.engines.dynamodb.wire.values import from_item, to_item
-from seedbed.engines.python_program import calling_line, compiled, failure
+from seedbed.engines.kit.python_program import calling_line, compiled, failure
 from seedbed.errors import (
     Interrupted,
     LeaseLost,

@@ -18,8 +18,8 @@ from seedbed.engines.dynamodb.facts import (
     mode,
     read_header,
 )
-from seedbed.engines.python_returns import forgotten_return
-from seedbed.engines.python_source import Function, PythonSource, only_parameter, read_source
+from seedbed.engines.kit.python_returns import forgotten_return
+from seedbed.engines.kit.python_source import Function, PythonSource, only_parameter, read_source
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.migration import Backfill, Migration, MigrationFile, Step
 

@@ -11,7 +11,7 @@ from seedbed.engines.dynamodb import free, history
 from seedbed.engines.dynamodb.guarded import SOME, Guarded
 from seedbed.engines.dynamodb.history import Action
 from seedbed.engines.dynamodb.wire.errors import ServiceError
-from seedbed.engines.stepwise import Stepwise, is_gone
+from seedbed.engines.kit.stepwise import Stepwise, is_gone
 from seedbed.errors import (
     Interrupted,
     LeaseLost,

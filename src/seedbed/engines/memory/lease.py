@@ -7,11 +7,11 @@ from typing import Any, NoReturn
 
 from msgspec.structs import asdict, replace
 
+from seedbed.engines.kit.stepwise import Stepwise, is_gone
 from seedbed.engines.memory.channel import Channel
 from seedbed.engines.memory.client import Rejected
 from seedbed.engines.memory.history import history, plain
 from seedbed.engines.memory.language import Misread, Statement, read
-from seedbed.engines.stepwise import Stepwise, is_gone
 from seedbed.errors import (
     ForeignTarget,
     Interrupted,

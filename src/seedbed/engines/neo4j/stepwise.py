@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator, Mapping
 from msgspec.structs import replace
 
 from seedbed.engines.base import Progress
+from seedbed.engines.kit.stepwise import Stepwise, is_gone
 from seedbed.engines.neo4j import history
 from seedbed.engines.neo4j.backfill import Walk
 from seedbed.engines.neo4j.connection import Ask, Transaction
@@ -25,7 +26,6 @@ from seedbed.engines.neo4j.schema.probe import took_effect
 from seedbed.engines.neo4j.schema.reverse import reverse_of
 from seedbed.engines.neo4j.statements import Kind, kind
 from seedbed.engines.neo4j.steps import undone_by
-from seedbed.engines.stepwise import Stepwise, is_gone
 from seedbed.errors import Interrupted, Irreversible, Location, OutcomeUnknown, StepFailed
 from seedbed.model.event import WorkProgressed
 from seedbed.model.history import Revision

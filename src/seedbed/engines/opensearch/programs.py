@@ -10,10 +10,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from seedbed.engines.python_program import compiled
-from seedbed.engines.python_returns import forgotten_return
-from seedbed.engines.python_source import Function as Declared
-from seedbed.engines.python_source import PythonSource, only_parameter, read_source
+from seedbed.engines.kit.python_program import compiled
+from seedbed.engines.kit.python_returns import forgotten_return
+from seedbed.engines.kit.python_source import Function as Declared
+from seedbed.engines.kit.python_source import PythonSource, only_parameter, read_source
 from seedbed.model.facts import Fact, parse_facts
 from seedbed.model.headers import Header, insist, read_common
 from seedbed.model.migration import Backfill, Direction, Migration, MigrationFile, Step

@@ -10,6 +10,7 @@ from uuid import uuid4
 from msgspec.structs import replace
 
 from seedbed.engines.base import Progress
+from seedbed.engines.kit.stepwise import Stepwise, is_gone
 from seedbed.engines.opensearch import history, tasks
 from seedbed.engines.opensearch.guarded import Documents, Guarded
 from seedbed.engines.opensearch.programs import is_program
@@ -18,7 +19,6 @@ from seedbed.engines.opensearch.requests.read import request
 from seedbed.engines.opensearch.requests.running import Runner, Ticket
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
 from seedbed.engines.opensearch.wire.outcome import PartlyDone
-from seedbed.engines.stepwise import Stepwise, is_gone
 from seedbed.errors import (
     LeaseLost,
     OutcomeUnknown,

@@ -22,7 +22,7 @@ from seedbed.engines.dynamodb.transform.values import (
 )
 from seedbed.engines.dynamodb.wire.sizes import LARGEST_ITEM, item_size
 from seedbed.engines.dynamodb.wire.values import Unfit, from_attribute, to_attribute
-from seedbed.engines.python_program import compiled, failure
+from seedbed.engines.kit.python_program import compiled, failure
 from seedbed.errors import Location, StepFailed
 from seedbed.model.migration import Direction, Migration, Step
 

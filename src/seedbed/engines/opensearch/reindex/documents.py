@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
+from seedbed.engines.kit.python_program import failure
 from seedbed.engines.opensearch.programs import Function
 from seedbed.engines.opensearch.reindex.pages import Stored
-from seedbed.engines.python_program import failure
 from seedbed.errors import Location, SeedbedError, StepFailed
 
 _decode = msgspec.json.Decoder().decode

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 
+from seedbed.engines.kit.python_source import Function, only_parameter, source_of
 from seedbed.engines.postgres.parsing.header import Header, read_header
 from seedbed.engines.postgres.parsing.text import Text
 from seedbed.engines.postgres.summaries import shortened
-from seedbed.engines.python_source import Function, only_parameter, source_of
 from seedbed.model.migration import Backfill, Step
 
 

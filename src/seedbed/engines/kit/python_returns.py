@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from seedbed.engines.python_source import NESTED, Function, own_nodes
+from seedbed.engines.kit.python_source import NESTED, Function, own_nodes
 
 
 def forgotten_return(function: Function) -> int:

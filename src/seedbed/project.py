@@ -55,6 +55,7 @@ from seedbed.planning import reviewed
 from seedbed.planning.hazards import refuse_hazards
 from seedbed.planning.reviewed import ReviewedPlan
 from seedbed.planning.standings import standings
+from seedbed.support.guess import did_you_mean
 
 if TYPE_CHECKING:  # the room is entered by two commands, and the others do not wait for it
     from seedbed.deployment.assembly import Stack
@@ -562,11 +563,8 @@ def _the_one(reach: Reach) -> Connected:
 def _refuse_unknown(what: str, asked: Sequence[str], known: set[str]) -> None:
     for each in asked:
         if each not in known:
-            from difflib import get_close_matches
-
-            close = get_close_matches(each, known, 1)
             raise UsageError(
                 f"the platform has no {what} {each!r}",
                 because=f"it has {', '.join(sorted(known))}",
-                try_=f"did you mean {close[0]}?" if close else "check the spelling",
+                try_=did_you_mean(each, known, otherwise="check the spelling"),
             )

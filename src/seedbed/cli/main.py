@@ -65,11 +65,11 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if resolve(name)[0] is None and not name.startswith("-"):
-            from difflib import get_close_matches
+            from seedbed.support.guess import guess
 
-            close = get_close_matches(name, [*COMMANDS, *ALIASES], 1)
-            hint = f" Did you mean {close[0]}?" if close else " See seedbed --help."
-            ctx.fail(f"There is no command {name!r}.{hint}")
+            likely = guess(name, [*COMMANDS, *ALIASES])
+            hint = f"Did you mean {likely}?" if likely else "See seedbed --help."
+            ctx.fail(f"There is no command {name!r}. {hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -17,7 +17,7 @@ from seedbed.engines import registry
 from seedbed.environments import keeping, sandbox
 from seedbed.environments.keeping import Wish
 from seedbed.errors import SeedbedError
-from seedbed.toml.typed import ready
+from seedbed.support.typed import ready
 
 LOOK_SECONDS = 2.0
 

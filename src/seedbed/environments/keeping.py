@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from seedbed.embedded import owners, room
 from seedbed.errors import SandboxError
-from seedbed.toml.typed import ready
+from seedbed.support.typed import ready
 
 ROOM = "kept"
 KEEPER = "seedbed.environments.keeper"

@@ -7,7 +7,7 @@ import re
 from seedbed.errors import UsageError
 from seedbed.model.environment import SANDBOX, Environment, EnvironmentPattern, is_ephemeral
 from seedbed.model.platform import Platform
-from seedbed.toml.guess import did_you_mean
+from seedbed.support.guess import did_you_mean
 
 MAX_NAME = 32
 _NAME = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")  # it becomes part of DNS names, stack names and table names
@@ -104,11 +104,12 @@ def _declared(platform: Platform, name: str) -> EnvironmentPattern:
 
 def _undeclared(platform: Platform, name: str) -> UsageError:
     names = [each.pattern for each in platform.environments]
-    likely = did_you_mean(name, [*names, SANDBOX])
     return UsageError(
         f"there is no environment {name}",
         because=f"declared are {', '.join([*names, f'{SANDBOX} (built in)'])}",
-        try_=f"did you mean {likely}?" if likely else f"declare it in seedbed.toml: [environments.{name}]",
+        try_=did_you_mean(
+            name, [*names, SANDBOX], otherwise=f"declare it in seedbed.toml: [environments.{name}]"
+        ),
     )
 
 

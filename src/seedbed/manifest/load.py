@@ -20,8 +20,8 @@ from seedbed.manifest.sections import (
 )
 from seedbed.model.environment import EnvironmentPattern
 from seedbed.model.platform import Database, Platform, Reference
+from seedbed.support.guess import suggestion
 from seedbed.toml.credentials import refuse_secrets
-from seedbed.toml.guess import suggestion
 from seedbed.toml.lines import KeyPath
 from seedbed.toml.problems import Unknown, convert, kind, refuse_unknown, unknown_keys
 from seedbed.toml.text import Kind, Text, dotted, key_text, printable, read

@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Iterator
 from msgspec import Struct
 
 from seedbed.errors import Location, MigrationFileError, UsageError
+from seedbed.support.guess import guess
 
 REPEATABLE = frozenset({"after", "allow", "overtake"})  # may be said again, and take several values at once
 
@@ -75,13 +76,11 @@ def unknown_fact(
     fact: Fact, known: Collection[str], path: str, *, error: type[UsageError] = MigrationFileError
 ) -> UsageError:
     """Return the error for a `fact` that is none of `known`, with the known one that it resembles."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(fact.key, known, n=1)
+    likely = guess(fact.key, known)
     return error(
         f"there is no fact {fact.key!r}",
         because=f"a file may declare {', '.join(sorted(known))}",
-        try_=f"did you mean {close[0]!r}?" if close else "",
+        try_=f"did you mean {likely!r}?" if likely else "",
         at=Location(path, fact.line),
     )
 

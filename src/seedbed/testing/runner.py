@@ -83,7 +83,7 @@ class Order(Struct, frozen=True):
         """Return the target that the facts describe."""
         import msgspec
 
-        from seedbed.toml.typed import ready
+        from seedbed.support.typed import ready
 
         engine = self.engine
         options = msgspec.convert(dict(self.options), ready(engine.options))

@@ -12,11 +12,11 @@ import msgspec
 from msgspec import Struct, inspect
 
 from seedbed.errors import UsageError
+from seedbed.support.guess import suggestion
+from seedbed.support.typed import ready
 from seedbed.toml.credentials import names_a_secret, refusal
-from seedbed.toml.guess import suggestion
 from seedbed.toml.lines import KeyPath
 from seedbed.toml.text import Text, clipped, dotted, key_text, section
-from seedbed.toml.typed import ready
 
 _LISTED = 5
 _MESSAGE = re.compile(r"^(?P<text>.*?)(?: - at (?P<key>`key` in )?`\$(?P<path>.*)`)?$", re.DOTALL)

@@ -21,7 +21,7 @@ from seedbed.engines.dynamodb.wire.errors import VALIDATION, ServiceError
 from seedbed.engines.dynamodb.wire.sizes import LARGEST_ITEM, item_size
 from seedbed.engines.dynamodb.wire.values import Unfit, from_attribute, to_item
 from seedbed.errors import Interrupted, StepFailed
-from seedbed.model.backoff import backoff
+from seedbed.support.backoff import backoff
 
 BATCH = 25  # puts in a request
 LARGEST_BATCH = 15 << 20  # bytes; DynamoDB takes 16 MB

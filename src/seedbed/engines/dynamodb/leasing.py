@@ -25,9 +25,9 @@ from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.engines.dynamodb.wire.values import from_item, to_item
 from seedbed.errors import Busy, LeaseLost, SeedbedError
-from seedbed.model.backoff import backoff
 from seedbed.model.event import LeaseAwaited, Listener, TakenOver
 from seedbed.model.history import Owner
+from seedbed.support.backoff import backoff
 
 KEY = {"pk": "lease", "sk": "lease"}
 _TAKE = "SET #token = :next, beat = :zero, holder = :holder, who = :who, since = :since, seconds = :seconds"

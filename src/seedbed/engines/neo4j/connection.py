@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from seedbed.engines.neo4j import queries
 from seedbed.engines.neo4j.messages import Gone, ServerError, gone, not_connected, server_error
 from seedbed.errors import Interrupted, Refused
-from seedbed.model.backoff import backoff
+from seedbed.support.backoff import backoff
 
 if TYPE_CHECKING:
     import neo4j

@@ -14,8 +14,8 @@ from seedbed.engines.neo4j.leasing import Grip, now
 from seedbed.engines.neo4j.messages import Gone, ServerError
 from seedbed.engines.neo4j.place import Place
 from seedbed.errors import Interrupted, LeaseLost
-from seedbed.model.backoff import backoff
 from seedbed.model.event import Listener, Retrying
+from seedbed.support.backoff import backoff
 
 T = TypeVar("T")
 ATTEMPTS = 10

@@ -24,9 +24,9 @@ from seedbed.engines.neo4j import queries
 from seedbed.engines.neo4j.connection import KIND, MARK, NUMBER, WHO, Server
 from seedbed.engines.neo4j.messages import Gone, ServerError, in_words
 from seedbed.errors import Busy, LeaseLost, Refused, SeedbedError
-from seedbed.model.backoff import backoff
 from seedbed.model.event import LeaseAwaited, Listener, TakenOver
 from seedbed.model.history import Owner
+from seedbed.support.backoff import backoff
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.place import Place

@@ -19,7 +19,7 @@ from msgspec import Struct, field
 from seedbed.engines.opensearch.chunks import Chunks
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import StepFailed
-from seedbed.model.backoff import backoff
+from seedbed.support.backoff import backoff
 
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.wire.client import Client

@@ -29,7 +29,7 @@ from seedbed.engines.opensearch.wire.errors import EXISTS, NO_INDEX, RequestFail
 from seedbed.errors import Refused, StepFailed
 from seedbed.model.history import FORMAT, History, Identity, Revision, State
 from seedbed.model.migration import Direction, Phase
-from seedbed.toml.typed import ready
+from seedbed.support.typed import ready
 
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.place import Place

@@ -22,9 +22,9 @@ from seedbed.engines.opensearch.place import Place, in_words
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
 from seedbed.errors import Busy, LeaseLost, SeedbedError
-from seedbed.model.backoff import backoff
 from seedbed.model.event import LeaseAwaited, Listener, TakenOver
 from seedbed.model.history import Owner
+from seedbed.support.backoff import backoff
 
 _FIRST_POLL, _SLOWEST_POLL = 0.05, 0.5  # seconds
 _BEATS = 4  # in the time after which a lease is taken over

@@ -21,6 +21,7 @@ from seedbed.engines.opensearch import bulk
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Location, SeedFileError, StepFailed
 from seedbed.model.seed import Dataset, Loaded, Rows, SeedKind
+from seedbed.support.guess import did_you_mean
 
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.guarded import Guarded
@@ -309,14 +310,11 @@ def _insist_on_columns(part: _Part) -> None:
         return
     for name in part.rows.columns:
         if name != "_id" and name.partition(".")[0] not in part.index.properties:
-            from difflib import get_close_matches
-
             known = sorted(part.index.properties)
-            close = get_close_matches(name, known, n=1)
             raise StepFailed(
                 f"{part.rows.table} has no field {name}",
                 because=f"its mapping is strict, and has {', '.join(known)}",
-                try_=f"did you mean {close[0]}?" if close else "",
+                try_=did_you_mean(name, known),
                 at=Location(part.rows.path, 0),
             )
 

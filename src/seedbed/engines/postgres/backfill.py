@@ -24,10 +24,10 @@ from seedbed.engines.kit.python_program import compiled, line_in
 from seedbed.engines.postgres.messages import CANCELED, ServerError, end_transaction, lost, refusal, run
 from seedbed.engines.postgres.running import Run, is_untouched, settings
 from seedbed.errors import Interrupted, Location, SeedbedError, StepFailed
-from seedbed.model.backoff import backoff
 from seedbed.model.event import Retrying, WorkFinished, WorkProgressed
 from seedbed.model.history import Revision
 from seedbed.model.migration import Backfill, Migration, Step, Work
+from seedbed.support.backoff import backoff
 
 if TYPE_CHECKING:
     from psycopg import Cursor

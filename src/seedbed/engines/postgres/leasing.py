@@ -15,9 +15,9 @@ from seedbed.engines.postgres.lease import PostgresLease
 from seedbed.engines.postgres.messages import in_words
 from seedbed.engines.postgres.running import Run
 from seedbed.errors import Busy, LeaseLost, Refused, Unreachable
-from seedbed.model.backoff import backoff
 from seedbed.model.event import LeaseAwaited, Listener, TakenOver
 from seedbed.model.history import Owner
+from seedbed.support.backoff import backoff
 
 if TYPE_CHECKING:
     from psycopg import Connection

@@ -14,10 +14,10 @@ from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.history import HistoryTable, quoted
 from seedbed.engines.postgres.messages import ServerError
 from seedbed.errors import Interrupted, Location, SeedbedError, StepFailed
-from seedbed.model.backoff import backoff
 from seedbed.model.event import Noticed, Retrying
 from seedbed.model.history import Revision
 from seedbed.model.migration import Migration, Step
+from seedbed.support.backoff import backoff
 
 if TYPE_CHECKING:
     from psycopg import Connection

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from seedbed.engines.postgres.values import Shape
 from seedbed.errors import Location, StepFailed
+from seedbed.support.guess import did_you_mean
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -132,7 +133,7 @@ def _column(rows: Rows, name: str, known: dict[str, Column]) -> Column:
             rows,
             f"{rows.table} has no column {name}",
             f"its columns are {', '.join(known)}",
-            _guess(name, known),
+            did_you_mean(name, known),
         )
     if known[name].is_generated:
         raise _unfit(
@@ -180,16 +181,8 @@ def _unknown_table(connection: Connection[tuple[Any, ...]], rows: Rows) -> StepF
         rows,
         f"there is no table {rows.table}",
         known if tables else "the database has no tables",
-        _guess(rows.table, tables) or "say it in the file: seedbed: table=…",
+        did_you_mean(rows.table, tables, otherwise="say it in the file: seedbed: table=…"),
     )
-
-
-def _guess(word: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches  # only who mistyped pays for it
-
-    lower = {name.lower(): name for name in known}
-    likely = get_close_matches(word.lower()[:64], list(lower), n=1)
-    return f"did you mean {lower[likely[0]]}?" if likely else ""
 
 
 def _unfit(rows: Rows, what: str, because: str, try_: str = "") -> StepFailed:

@@ -28,7 +28,7 @@ from seedbed.engines.dynamodb.tables.quotas import (
 )
 from seedbed.engines.dynamodb.tables.shape import HISTORY
 from seedbed.model.names import table_name
-from seedbed.toml.guess import did_you_mean
+from seedbed.support.guess import did_you_mean
 from seedbed.toml.lines import KeyPath
 from seedbed.toml.text import clipped, key_text
 
@@ -186,13 +186,12 @@ def _key_attribute(table: TableSection, name: str, at: KeyPath, owner: KeyPath) 
     yield from _long_name(name, at, "part of a key")
     type_ = table.attributes.get(name)
     if type_ is None:
-        likely = did_you_mean(name, table.attributes)
         yield Problem(
             at,
             f"the type of {key_text(name)} is not declared",
             f"it is part of a key, and DynamoDB has to know the types of keys; {key_text(str(owner[-1]))} has no"
             " such attribute",
-            f"did you mean {likely}?" if likely else f'attributes = {{{key_text(name)} = "S", …}}',
+            did_you_mean(name, table.attributes, otherwise=f'attributes = {{{key_text(name)} = "S", …}}'),
         )
     elif type_ not in _KEY_TYPES:
         yield Problem(

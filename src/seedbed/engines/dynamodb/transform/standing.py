@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from seedbed.toml.typed import ready
+from seedbed.support.typed import ready
 
 
 class Standing(msgspec.Struct, frozen=True, omit_defaults=True):

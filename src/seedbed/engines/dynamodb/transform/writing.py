@@ -19,7 +19,7 @@ from seedbed.engines.dynamodb.transform.values import Item, key_text, same_item
 from seedbed.engines.dynamodb.wire.errors import CONDITION_REASON, CONFLICTS, ServiceError
 from seedbed.engines.dynamodb.wire.sizes import item_size
 from seedbed.errors import StepFailed
-from seedbed.model.backoff import backoff
+from seedbed.support.backoff import backoff
 
 Action = Mapping[str, Any]
 

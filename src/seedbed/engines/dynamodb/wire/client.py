@@ -28,7 +28,7 @@ from seedbed.engines.dynamodb.wire.errors import (
 from seedbed.engines.dynamodb.wire.signing import Signer
 from seedbed.engines.dynamodb.wire.values import Unfit
 from seedbed.errors import Interrupted, SeedbedError, Unreachable
-from seedbed.model.backoff import backoff
+from seedbed.support.backoff import backoff
 
 if TYPE_CHECKING:
     import ssl

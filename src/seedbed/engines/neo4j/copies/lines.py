@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Struct, field
 
 from seedbed.engines.neo4j.copies.values import Encoded
-from seedbed.toml.typed import ready
+from seedbed.support.typed import ready
 
 FORMAT = 1
 

@@ -21,7 +21,7 @@ from seedbed.engines.opensearch.reindex.passage import Passage, lift
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.errors import SeedbedError
 from seedbed.model.secret import Secret
-from seedbed.toml.typed import ready
+from seedbed.support.typed import ready
 
 _DONE, _READY = b"d", b"r"
 _PATIENCE = 5.0  # seconds

@@ -13,7 +13,7 @@ from seedbed.engines.opensearch.reindex.pages import Key, Stored
 from seedbed.engines.opensearch.wire.client import path
 from seedbed.engines.opensearch.wire.errors import CONFLICT, cause
 from seedbed.errors import Location, StepFailed
-from seedbed.model.backoff import backoff
+from seedbed.support.backoff import backoff
 
 BYTES = 5_000_000  # of a request, about
 PATIENCE = 12  # requests in a row of which nothing was taken

@@ -15,7 +15,7 @@ import msgspec
 
 from seedbed.engines.opensearch.wire.errors import NoAnswer, failed
 from seedbed.errors import Interrupted, StepFailed, Unreachable
-from seedbed.model.backoff import backoff
+from seedbed.support.backoff import backoff
 
 if TYPE_CHECKING:
     import urllib3

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2] / "src" / "seedbed"
 _TWO_READERS = """
     import threading, time
     import msgspec
-    from seedbed.toml.typed import ready
+    from seedbed.support.typed import ready
 
     looking, done = threading.Event(), []
 

@@ -257,10 +257,10 @@ def test_a_reference_declared_twice_is_refused(write: Write) -> None:
 
 
 def test_many_unknown_keys_are_told_at_once_and_five_are_listed(write: Write) -> None:
-    error = _refused(write("models = ", "a = 1\nb = 1\nc = 1\nd = 1\ne = 1\nmodles = "))
-    assert error.what == "there are 6 unknown keys"
+    error = _refused(write("models = ", "a = 1\nb = 1\nc = 1\nd = 1\ne = 1\nf = 1\nmodles = "))
+    assert error.what == "there are 7 unknown keys"
     assert error.because.count(" in line ") == 5
-    assert error.because.endswith("and 1 more")
+    assert error.because.endswith("and 2 more")
 
 
 def test_a_typo_is_told_before_what_it_caused(write: Write) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from seedbed.report.styles import (
     Look,
     Page,
@@ -17,42 +15,6 @@ from seedbed.report.styles import (
     shortened,
     widths,
 )
-from seedbed.report.words import and_so_on, count, duration, number
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "<1 ms"),
-        (0.0004, "<1 ms"),
-        (0.012, "12 ms"),
-        (0.9994, "999 ms"),
-        (0.9996, "1.0 s"),
-        (3.42, "3.4 s"),
-        (9.96, "10 s"),
-        (59.6, "1 min 0 s"),
-        (125.2, "2 min 5 s"),
-        (3599.7, "1 h 0 min"),
-        (3780, "1 h 3 min"),
-        (86_399, "1 d 0 h"),
-        (100 * 86_400 + 7200, "100 d 2 h"),
-    ],
-)
-def test_a_duration_has_two_units_at_most(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
-
-
-def test_thousands_are_set_apart() -> None:
-    assert number(12_400) == "12 400"
-    assert number(999) == "999"
-    assert count(1, "row") == "1 row"
-    assert count(1_234_567, "row") == "1 234 567 rows"
-    assert count(2, "history", "histories") == "2 histories"
-
-
-def test_a_long_list_says_how_many_more_there_are() -> None:
-    assert and_so_on(list("abcdef")) == "a, b, c, d, e, f"
-    assert and_so_on(list("abcdefgh")) == "a, b, c, d, e and 3 more"
 
 
 def test_columns_are_as_wide_as_what_is_seen_of_their_widest_cell() -> None:

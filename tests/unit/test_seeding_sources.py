@@ -117,7 +117,7 @@ def test_references_in_cells_become_keys() -> None:
         ("# seedbed: table\nid\n", 1, "'table' says nothing"),
         ("# seedbed: key=a,,b\na,b\n", 1, "key=a,,b names no columns"),
         ("# seedbed: key=b\na\n", 0, "the key names b, which is no column of the file"),
-        (b"id\n\xff\n", 2, "the file is not UTF-8"),
+        (b"id\n\xff\n", 2, "the file is not UTF-8: byte 3 is 0xff"),
         ("id\na\0\n", 2, "the file holds a NUL character"),
     ],
 )

@@ -35,6 +35,7 @@ from seedbed.model.event import (
     TargetSkipped,
     failure,
 )
+from seedbed.support.phrases import listed
 
 _TRIES = 5  # how often in a row another run may be faster, or an update may lead nowhere
 _LISTED = 3  # changes that are told of one update
@@ -218,7 +219,4 @@ class _Walk(Struct):
 
 def _words(changes: Sequence[str]) -> str:
     """Return what an update does, in one line; of many changes the first few."""
-    if not changes:
-        return "other resources"
-    more = f"; and {len(changes) - _LISTED} more" if len(changes) > _LISTED + 1 else ""
-    return "; ".join(changes[: _LISTED if more else None]) + more
+    return listed(changes, _LISTED, separator="; ") or "other resources"

@@ -8,6 +8,7 @@ from seedbed.errors import UsageError
 from seedbed.model.environment import SANDBOX, Environment, EnvironmentPattern, is_ephemeral
 from seedbed.model.platform import Platform
 from seedbed.support.guess import did_you_mean
+from seedbed.support.phrases import shorten
 
 MAX_NAME = 32
 _NAME = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")  # it becomes part of DNS names, stack names and table names
@@ -114,4 +115,4 @@ def _undeclared(platform: Platform, name: str) -> UsageError:
 
 
 def _quoted(name: str) -> str:
-    return f'"{ascii(name[:64])[1:-1]}"'
+    return f'"{shorten(ascii(name)[1:-1], 64)}"'

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from seedbed.errors import Location, MigrationFileError, UsageError
 from seedbed.support.guess import guess
+from seedbed.support.phrases import shorten
 
 REPEATABLE = frozenset({"after", "allow", "overtake"})  # may be said again, and take several values at once
 
@@ -166,7 +167,9 @@ class _Reader:
 
     def _malformed(self, because: str) -> UsageError:
         rest = self._text[self._position :].strip()
-        return self._refused(f"{rest[:40]!r} is no fact", because, 'key=value key2="some value" because "…"')
+        return self._refused(
+            f"{shorten(rest, 40)!r} is no fact", because, 'key=value key2="some value" because "…"'
+        )
 
     def _refused(self, what: str, because: str, try_: str = "") -> UsageError:
         return self._error(what, because=because, try_=try_, at=self._at)

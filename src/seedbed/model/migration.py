@@ -8,7 +8,9 @@ from hashlib import sha256
 
 from msgspec import Struct, field
 
+from seedbed.errors import MigrationFileError
 from seedbed.model.hazard import Allowance, Hazard
+from seedbed.support.texts import text_of
 
 
 class Phase(StrEnum):
@@ -54,6 +56,10 @@ class MigrationFile(Struct, frozen=True):
     @property
     def path(self) -> str:
         return self.source.path
+
+    def text(self) -> str:
+        """Return the text that it holds, line ends as its checksum has them. Raises MigrationFileError."""
+        return text_of(self.source.data, self.path, MigrationFileError)
 
 
 def checksum(data: bytes) -> str:

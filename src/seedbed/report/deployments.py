@@ -8,7 +8,7 @@ from seedbed.model.deployment import Change, Deployment, Rollout
 from seedbed.model.migration import Phase
 from seedbed.report.documents import Document, change_document, head
 from seedbed.report.styles import Line, Row, Span, Style, Table, line, row
-from seedbed.report.words import count
+from seedbed.support.phrases import count
 
 SIGNS = {
     Phase.EXPAND: ("+", Style.GOOD),

@@ -29,7 +29,7 @@ from seedbed.report.console import Output
 from seedbed.report.progress import Clock, Progress, told
 from seedbed.report.styles import Line, Look, Row, Span, Style, Table, line, render, row, widths
 from seedbed.report.tracking import Stage, Track, done_word
-from seedbed.report.words import duration
+from seedbed.support.phrases import duration
 
 _SPINNER = "⠋⠙⠹⠸⠴⠦⠧⠏"
 _BAR = 12  # cells

@@ -40,7 +40,7 @@ from seedbed.report import github
 from seedbed.report.console import Output
 from seedbed.report.styles import Line, Span, Style, cells, line
 from seedbed.report.tracking import Track, done_word
-from seedbed.report.words import count, duration, number
+from seedbed.support.phrases import count, duration, number
 
 Clock = Callable[[], float]
 

@@ -16,7 +16,7 @@ from seedbed.model.plan import Action, DatabasePlan, Held, Plan
 from seedbed.model.status import DatabaseStatus, MigrationStatus, Standing, Status
 from seedbed.report.deployments import SIGNS, change_row
 from seedbed.report.styles import Line, Row, Span, Style, Table, line, row
-from seedbed.report.words import and_so_on, count, duration, number
+from seedbed.support.phrases import count, duration, listed, number
 
 Lines = list[Line | Table]
 
@@ -329,7 +329,7 @@ def _target(each: TargetOutcome, verb: str) -> Iterator[Row | Line]:
         yield line((f"{failed.at}: {failed.error}" if failed.at else failed.error, Style.BAD), indent=4)
         yield from _reasons(failed.because, failed.try_, indent=4)
     if each.held:
-        yield line((f"held: {and_so_on(each.held)}", Style.DIM), indent=4)
+        yield line((f"held: {listed(each.held)}", Style.DIM), indent=4)
 
 
 def _ended(each: TargetOutcome, verb: str) -> str:

@@ -27,7 +27,7 @@ from seedbed.model.event import (
     WorkStarted,
 )
 from seedbed.model.migration import Direction
-from seedbed.report.words import count, duration, number
+from seedbed.support.phrases import count, duration, number
 
 _WINDOW = 30.0  # seconds that a rate is measured over
 _STEPS = {"step", "steps", "statement", "statements"}  # few, and each worth a line; all else comes in batches

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from seedbed.errors import Location, SeedFileError
+from seedbed.support.phrases import shorten
 
 _REFERENCE = re.compile(r"@(?P<entity>[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+):(?P<label>\S+)")
 _EXAMPLE = "@user.users:ana"
@@ -41,7 +42,7 @@ def _resolved(text: str, platform: str, at: Location | None) -> str:
         return text[1:]
     if found := _REFERENCE.fullmatch(text):
         return str(entity_key(platform, found["entity"], found["label"]))
-    shown = text if len(text) <= 60 else f"{text[:59]}…"
+    shown = shorten(text, 60)
     raise SeedFileError(
         f"{shown!r} is no reference to an entity",
         because=f"a value that begins with @ names a row: @service.entity:label, like {_EXAMPLE}",

@@ -23,6 +23,8 @@ from seedbed.seeding.documents import read_json
 from seedbed.seeding.given import Given, error
 from seedbed.seeding.keys import resolve
 from seedbed.seeding.programs import run_rows
+from seedbed.support.phrases import count, shorten
+from seedbed.support.texts import decoded
 
 if TYPE_CHECKING:
     from seedbed.model.migration import Source
@@ -62,13 +64,7 @@ def table_of(path: str) -> str:
 
 
 def _text(source: Source) -> str:
-    try:
-        text = source.data.decode("utf-8-sig")
-    except UnicodeDecodeError as wrong:
-        line = source.data.count(b"\n", 0, wrong.start) + 1
-        raise error(
-            source.path, line, "the file is not UTF-8", f"byte {wrong.start} is not", "save it as UTF-8"
-        ) from None
+    text = decoded(source.data, source.path, SeedFileError)
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise error(source.path, line, "the file holds a NUL character", "no engine takes it in text")
@@ -119,14 +115,10 @@ def _insist_on_width(record: Record, columns: Sequence[str], path: str) -> None:
         raise error(
             path,
             record.line,
-            f"the row has {_count(len(record.fields), 'field')}, the header {len(columns)}",
+            f"the row has {count(len(record.fields), 'field')}, the header {len(columns)}",
             f"the columns are {', '.join(columns)}",
             "put fields that hold a comma in quotes" if more else "write a comma for each empty field",
         )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 # JSON and Python
@@ -210,7 +202,9 @@ def _name(key: object, path: str, line: int) -> str:
 def _encodable(text: str, path: str, line: int) -> str:
     r"""Return `text`; half a surrogate pair (`"\ud800"`) is no character, and NUL no text to most engines."""
     if _NO_TEXT.search(text):
-        raise error(path, line, f"{text[:60]!a} is no text", "it holds a NUL or half a surrogate pair")
+        raise error(
+            path, line, f"{shorten(ascii(text), 60)} is no text", "it holds a NUL or half a surrogate pair"
+        )
     return text
 
 

@@ -13,6 +13,7 @@ from msgspec import Struct, inspect
 
 from seedbed.errors import UsageError
 from seedbed.support.guess import suggestion
+from seedbed.support.phrases import listed
 from seedbed.support.typed import ready
 from seedbed.toml.credentials import names_a_secret, refusal
 from seedbed.toml.lines import KeyPath
@@ -67,12 +68,11 @@ def refuse_unknown(text: Text, unknown: Iterable[Unknown]) -> None:
         raise refusal(text, secret.path)
     if len(found) == 1:
         raise text.error(_named(first), at=first.path, because=_BECAUSE, try_=_try(first))
-    listed = [f"{dotted(each.path)} in line {text.line(each.path)}" for each in found[:_LISTED]]
-    more = len(found) - _LISTED
+    places = [f"{dotted(each.path)} in line {text.line(each.path)}" for each in found]
     raise text.error(
         f"there are {len(found)} unknown keys",
         at=first.path,
-        because=", ".join(listed) + (f", and {more} more" if more > 0 else ""),
+        because=listed(places, _LISTED),
         try_="; ".join(dict.fromkeys(_try(each) for each in found[:_LISTED])),
     )
 

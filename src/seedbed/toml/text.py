@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from seedbed.errors import Location, ManifestError, UsageError
+from seedbed.support.phrases import shorten
 from seedbed.toml.lines import KeyPath, Lines, TooDeep, line_and_column
 
 MAX_BYTES = 1 << 20
@@ -158,7 +159,7 @@ def key_text(key: str) -> str:
 
 def clipped(text: str, width: int = 60) -> str:
     """Return `text` on one printable line of about `width` characters at most."""
-    return printable(text if len(text) <= width else text[: width - 1] + "…")
+    return printable(shorten(text, width))
 
 
 def printable(text: str) -> str:

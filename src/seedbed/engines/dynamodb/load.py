@@ -24,6 +24,7 @@ from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.engines.dynamodb.wire.values import Attribute, Item, to_attribute
 from seedbed.errors import Location, SeedFileError, StepFailed
 from seedbed.model.seed import Dataset, Loaded, Rows, SeedKind
+from seedbed.support.phrases import shorten
 
 if TYPE_CHECKING:
     from seedbed.engines.dynamodb.guarded import Guarded
@@ -320,7 +321,7 @@ def _values(part: Rows, table: Table, number: int) -> dict[str, Any]:
         try:
             values[name] = _fitted(value, types.get(name, ""), is_cell=is_cell)
         except (ValueError, TypeError, InvalidOperation) as wrong:
-            what = f"{name} = {_short(value)} does not fit"
+            what = f"{name} = {shorten(repr(value), 40)} does not fit"
             raise _failed(part, _line(part, number), what, str(wrong)) from None
     for name in _key_names(table):
         if values[name] is ABSENT:
@@ -421,11 +422,6 @@ def _plain_number(value: Attribute) -> Attribute:
 
 
 # errors
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _refused(part: Rows, batch: Sequence[_Write], error: ServiceError) -> StepFailed:

@@ -22,9 +22,9 @@ from seedbed.engines.kit.python_returns import forgotten_return
 from seedbed.engines.kit.python_source import Function, PythonSource, only_parameter, read_source
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.migration import Backfill, Migration, MigrationFile, Step
+from seedbed.support.phrases import one_line
 
 SUFFIX = ".py"
-_SUMMARY = 80  # characters
 _ITEM, _TABLE = "item", "table"
 _FORMS = "def up(item): … is called for every item, def up(table): … once"
 
@@ -151,7 +151,7 @@ def _step(text: str, header: Header, way: _Way, name: str, about: str) -> Step:
         line=1,
         atomic=not is_transformation and header.is_transaction,
         repeatable=is_transformation or header.is_repeatable,
-        summary=_shortened(way.about or about or f"{name}: {what}"),
+        summary=one_line(way.about or about or f"{name}: {what}"),
         backfill=Backfill(header.table, "", header.batch) if is_transformation else None,
     )
 
@@ -161,8 +161,3 @@ def _settings(header: Header, up: _Way) -> dict[str, str]:
     if up.takes == _ITEM:
         found["mode"] = mode(header).value
     return found
-
-
-def _shortened(line: str) -> str:
-    line = " ".join(line.split())
-    return line if len(line) <= _SUMMARY else line[: _SUMMARY - 1].rstrip(" ,") + "…"

@@ -12,6 +12,7 @@ from seedbed.engines.dynamodb.tables.shape import Table
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.engines.dynamodb.wire.values import Item
 from seedbed.errors import Refused
+from seedbed.support.phrases import count, number
 
 
 def reset(lease: Guarded) -> str:
@@ -28,11 +29,10 @@ def reset(lease: Guarded) -> str:
             because=f"{place.directory}/tables.toml declares none",
             try_="declare them; seedbed empties no table by its name alone",
         )
-    counts = {table.name: _empty(lease, table) for table in tables}
+    gone = {table.name: _empty(lease, table) for table in tables}
     _forget(lease)
-    emptied = [f"{name}: {count}" for name, count in counts.items() if count]
-    items = sum(counts.values())
-    found = f"{items} item{'' if items == 1 else 's'}"
+    emptied = [f"{name}: {number(items)}" for name, items in gone.items() if items]
+    found = count(sum(gone.values()), "item")
     return (
         f"{found} ({', '.join(emptied)}) and the history" if emptied else "the history; the tables were empty"
     )

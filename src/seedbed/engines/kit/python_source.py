@@ -11,7 +11,6 @@ from msgspec import Struct
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.facts import fact_lines
 from seedbed.model.migration import MigrationFile
-from seedbed.model.texts import text_of
 
 NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -126,7 +125,7 @@ class PythonSource(Struct, frozen=True):
 
 def read_source(file: MigrationFile) -> PythonSource:
     """Return the source that `file` holds. Raises MigrationFileError where it is no Python."""
-    return source_of(file.path, text_of(file))
+    return source_of(file.path, file.text())
 
 
 def source_of(path: str, text: str) -> PythonSource:

@@ -26,6 +26,7 @@ from seedbed.model.event import Event, WorkProgressed
 from seedbed.model.history import History, Identity, Owner, Revision
 from seedbed.model.migration import Backfill, Step, Work
 from seedbed.model.seed import Dataset, Loaded, Rows, Script
+from seedbed.support.phrases import count
 
 
 class MemoryLease:
@@ -93,7 +94,7 @@ class MemoryLease:
 
     def reset(self) -> str:
         tables = self._ask("reset")["tables"]
-        return f"{tables} table{'' if tables == 1 else 's'} and the history"
+        return f"{count(tables, 'table')} and the history"
 
     # migrations
 

@@ -45,7 +45,7 @@ class _Header(Struct, frozen=True):
 
 def parse(file: MigrationFile) -> Migration:
     """Return the migration that `file` holds. Raises MigrationFileError."""
-    lines = _text(file).split("\n")
+    lines = file.text().split("\n")
     sections = _sections(file, lines)
     header = _header(file, lines[: sections[0].line - 1])
     statements = {each.name: _statements(file, each) for each in sections}
@@ -70,14 +70,6 @@ def parse(file: MigrationFile) -> Migration:
 
 def _error(file: MigrationFile, line: int, what: str, because: str, try_: str = "") -> MigrationFileError:
     return MigrationFileError(what, because=because, try_=try_, at=Location(file.path, line))
-
-
-def _text(file: MigrationFile) -> str:
-    try:
-        text = file.source.data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _error(file, 0, "the file is not text", f"byte {error.start} is no UTF-8") from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _sections(file: MigrationFile, lines: Sequence[str]) -> list[_Section]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.neo4j import history
 from seedbed.engines.neo4j.rows.shape import quoted
+from seedbed.support.phrases import count
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.connection import Ask
@@ -35,13 +36,8 @@ def reset(lease: Guarded) -> str:
     nodes = _emptied(lease, _NODES)
     constraints, indexes = _dropped(lease, "CONSTRAINT"), _dropped(lease, "INDEX")
     lease.writing(_forget)
-    counts = {
-        "node": nodes,
-        "relationship": relationships,
-        "constraint": constraints,
-        "index": indexes,
-    }
-    found = [_count(number, noun) for noun, number in counts.items() if number]
+    gone = {"node": nodes, "relationship": relationships, "constraint": constraints, "index": indexes}
+    found = [count(many, noun, "indexes" if noun == "index" else "") for noun, many in gone.items() if many]
     return f"{', '.join(found)} and the history" if found else "the history; the graph was empty"
 
 
@@ -51,10 +47,10 @@ def _emptied(lease: Guarded, statement: str) -> int:
     def work(ask: Ask) -> int:
         return int(ask(statement, {"batch": _BATCH}).rows[0]["gone"])
 
-    count = 0
+    total = 0
     while gone := lease.writing(work):
-        count += gone
-    return count
+        total += gone
+    return total
 
 
 def _dropped(lease: Guarded, kind: str) -> int:
@@ -71,8 +67,3 @@ def _names(lease: Guarded, kind: str) -> Iterator[str]:
 
 def _forget(ask: Ask) -> None:
     ask(_OURS, {})
-
-
-def _count(number: int, noun: str) -> str:
-    plural = {"index": "indexes"}.get(noun, f"{noun}s")
-    return f"{number} {noun if number == 1 else plural}"

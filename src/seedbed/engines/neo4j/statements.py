@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from seedbed.engines.neo4j.parsing.lexer import Token, TokenKind
 from seedbed.engines.neo4j.parsing.split import Statement
+from seedbed.support.phrases import LINE, one_line
 
 OWN_LABEL = "migrations_history"
 OWN_CONSTRAINT = "migrations_history_key"
-SUMMARY = 80  # characters at most
 
 _INDEX_KINDS = ("RANGE", "TEXT", "POINT", "LOOKUP", "FULLTEXT", "VECTOR", "BTREE")
 _TRANSACTION_WORDS = ("BEGIN", "COMMIT", "ROLLBACK")
@@ -126,12 +126,12 @@ def refusal(statement: Statement) -> Refusal | None:
     """Return why `statement` has no place in a migration; None where it has one."""
     tokens = body_of(statement)
     if not tokens:
-        return Refusal(f"`{shortened(statement.text)}` is no statement", "nothing follows it")
+        return Refusal(f"`{one_line(statement.text)}` is no statement", "nothing follows it")
     first = tokens[0]
     word = first.value.upper() if first.is_name else ""
     if first.says(":"):
         return Refusal(
-            f"`{shortened(statement.text)}` is a command of a shell",
+            f"`{one_line(statement.text)}` is a command of a shell",
             "only cypher-shell and the browser know it",
             "write its values into the statements",
         )
@@ -189,8 +189,8 @@ def parameters_of(tokens: Sequence[Token]) -> dict[str, Token]:
 
 def summary(statements: Sequence[Statement]) -> str:
     """Return one line of at most 80 characters about `statements`."""
-    line = ", ".join(describe(each) for each in statements[:SUMMARY])
-    return shortened(f"{len(statements)} statements: {line}" if len(statements) > 1 else line)
+    line = ", ".join(describe(each) for each in statements[:LINE])
+    return one_line(f"{len(statements)} statements: {line}" if len(statements) > 1 else line)
 
 
 def describe(statement: Statement) -> str:
@@ -203,15 +203,9 @@ def describe(statement: Statement) -> str:
             break
         said += statement.text[token.start - statement.start : token.end - statement.start]
         end = token.end
-        if len(said) > SUMMARY:
+        if len(said) > LINE:
             break
-    return shortened(said)
-
-
-def shortened(line: str) -> str:
-    """Return `line` on one line, cut to 80 characters."""
-    line = " ".join(line.split())
-    return line if len(line) <= SUMMARY else line[: SUMMARY - 1].rstrip(" ,") + "…"
+    return one_line(said)
 
 
 def _is(tokens: Sequence[Token], position: int, *words: str) -> bool:

@@ -14,8 +14,9 @@ from seedbed.engines.neo4j.parsing.sections import Section
 from seedbed.engines.neo4j.parsing.split import Statement, statements_of
 from seedbed.engines.neo4j.parsing.text import Text
 from seedbed.engines.neo4j.schema.commands import read_command
-from seedbed.engines.neo4j.statements import Kind, kind, parameters_of, refusal, shortened, summary
+from seedbed.engines.neo4j.statements import Kind, kind, parameters_of, refusal, summary
 from seedbed.model.migration import Backfill, Step
+from seedbed.support.phrases import one_line
 
 _KEYS = "keys"  # the parameter that a backfill's statement is given
 UNDO = "undo "
@@ -92,7 +93,7 @@ def undo_steps(up: Sequence[Step]) -> tuple[Step, ...]:
             body=f"{UNDO}{step.index}",
             line=step.line,
             atomic=False,
-            summary=shortened(f"undo {step.summary}"),
+            summary=one_line(f"undo {step.summary}"),
             keeps_session=True,
         )
         for index, step in enumerate(reversed(up))
@@ -137,7 +138,7 @@ def _backfill_steps(
             example,
         )
     step = _step(text, [only.statement])
-    said = shortened(
+    said = one_line(
         f"{step.summary[:50]} in batches of {backfill.batch} along {backfill.table}.{backfill.key}"
     )
     return (replace(step, atomic=False, summary=said, backfill=backfill),)

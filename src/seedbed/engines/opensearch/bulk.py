@@ -20,6 +20,7 @@ from seedbed.engines.opensearch.chunks import Chunks
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import StepFailed
 from seedbed.support.backoff import backoff
+from seedbed.support.phrases import shorten
 
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.wire.client import Client
@@ -350,7 +351,9 @@ class Writer:
 def _id(id_: str) -> bytes:
     encoded = _encode(id_)
     if len(encoded) > LONGEST_ID and len(id_.encode()) > LONGEST_ID:
-        raise Unfit(f"the id {id_[:40]!r}… is too long", because=f"OpenSearch takes {LONGEST_ID} bytes")
+        raise Unfit(
+            f"the id {shorten(id_, 40)!r} is too long", because=f"OpenSearch takes {LONGEST_ID} bytes"
+        )
     if not id_:
         raise Unfit(
             "a document has an empty id", because="OpenSearch would make one up, another at every load"

@@ -12,6 +12,7 @@ from seedbed.engines.opensearch.indexes.examine import NEW_INDEX
 from seedbed.engines.opensearch.indexes.examine import examine as declared_hazards
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.model.hazard import Hazard
+from seedbed.support.phrases import count
 
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.place import Place
@@ -60,8 +61,7 @@ def _is_copied(migration: Migration, hazards: Sequence[Hazard]) -> bool:
 
 def _hazards(migration: Migration, size: Size, disk: Disk | None) -> list[Hazard]:
     name = migration.settings["index"]
-    documents = f"{size.documents:,} document{'' if size.documents == 1 else 's'}".replace(",", " ")
-    words = f"{name} is copied: {documents}, {_amount(size.bytes_)}"
+    words = f"{name} is copied: {count(size.documents, 'document')}, {_amount(size.bytes_)}"
     if disk is None:
         return [Hazard(COPIES, words, because="as much again is written")]
     if disk.usable >= size.bytes_:

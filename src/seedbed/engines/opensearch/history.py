@@ -29,6 +29,7 @@ from seedbed.engines.opensearch.wire.errors import EXISTS, NO_INDEX, RequestFail
 from seedbed.errors import Refused, StepFailed
 from seedbed.model.history import FORMAT, History, Identity, Revision, State
 from seedbed.model.migration import Direction, Phase
+from seedbed.support.phrases import shorten
 from seedbed.support.typed import ready
 
 if TYPE_CHECKING:
@@ -196,7 +197,9 @@ def _documents(place: Place) -> Iterable[Document]:
     while True:
         answer = place.client.call("POST", f"/{INDEX}/_search", body, idempotent=True)
         if answer["_shards"]["failed"] or answer["timed_out"]:
-            raise StepFailed("the history could not be read whole", because=str(answer["_shards"])[:300])
+            raise StepFailed(
+                "the history could not be read whole", because=shorten(str(answer["_shards"]), 300)
+            )
         hits = answer["hits"]["hits"]
         yield from (each["_source"] for each in hits)
         if len(hits) < _PAGE:

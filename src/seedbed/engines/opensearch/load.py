@@ -22,6 +22,7 @@ from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Location, SeedFileError, StepFailed
 from seedbed.model.seed import Dataset, Loaded, Rows, SeedKind
 from seedbed.support.guess import did_you_mean
+from seedbed.support.phrases import shorten
 
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.guarded import Guarded
@@ -342,17 +343,25 @@ def _id(part: _Part, number: int) -> str:
     for name in part.key:
         value = given.get(name)
         if value is None or value == "" or isinstance(value, bool | float | list | Mapping):
-            what = f"{name} is empty" if value in (None, "") else f"{name} = {_short(value)} is no id"
+            what = (
+                f"{name} is empty" if value in (None, "") else f"{name} = {shorten(repr(value), 40)} is no id"
+            )
             raise _failed(rows, line, what, "the id of the document is made of it")
         if len(part.key) > 1 and ":" in str(value):
             raise _failed(
-                rows, line, f"{name} = {_short(value)} has a colon", "colons join the parts of an id"
+                rows,
+                line,
+                f"{name} = {shorten(repr(value), 40)} has a colon",
+                "colons join the parts of an id",
             )
         words.append(str(value))
     found = ":".join(words)
     if len(found.encode()) > bulk.LONGEST_ID:
         raise _failed(
-            rows, line, f"the id {found[:40]}… is too long", f"OpenSearch takes {bulk.LONGEST_ID} bytes"
+            rows,
+            line,
+            f"the id {shorten(found, 40)} is too long",
+            f"OpenSearch takes {bulk.LONGEST_ID} bytes",
         )
     return found
 
@@ -369,7 +378,7 @@ def _values(part: _Part, number: int) -> dict[str, Any]:
             is_text = is_cell and isinstance(value, str)
             values[name] = _read_cell(str(value), properties.get(name, {})) if is_text else value
         except (ValueError, InvalidOperation) as wrong:
-            what = f"{name} = {_short(value)} does not fit"
+            what = f"{name} = {shorten(repr(value), 40)} does not fit"
             raise _failed(rows, _line(rows, number), what, str(wrong)) from None
     return values
 
@@ -393,11 +402,6 @@ def _read_cell(text: str, mapping: Mapping[str, Any]) -> object:
 
 
 # errors
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _failed(part: Rows, line: int, what: str, because: str) -> StepFailed:

@@ -13,10 +13,9 @@ from seedbed.model.facts import Fact, fact_lines, parse_facts
 from seedbed.model.hazard import Hazard
 from seedbed.model.headers import Header, insist, read_common
 from seedbed.model.migration import Migration, MigrationFile, Step
-from seedbed.model.texts import text_of
+from seedbed.support.phrases import one_line
 
 _OWN = frozenset({"repeatable"})
-_SUMMARY = 80  # characters
 
 
 def parse(file: MigrationFile) -> Migration:
@@ -39,7 +38,7 @@ def parse(file: MigrationFile) -> Migration:
 
 
 def _parsed(file: MigrationFile) -> Migration:
-    lines = text_of(file).split("\n")
+    lines = file.text().split("\n")
     found = {each.name: each for each in sections(lines)}
     header, facts = _header(file, lines, found["up"].line)
     is_repeatable = any(each.key == "repeatable" for each in facts)
@@ -107,7 +106,7 @@ def _step(index: int, block: Block, found: Request, *, is_repeatable: bool) -> S
         block.line,
         atomic=kind in FENCED,
         repeatable=kinds.is_repeatable(found) or (is_repeatable and kind not in FENCED),
-        summary=(found.title or str(found))[:_SUMMARY],
+        summary=one_line(found.title or str(found)),
     )
 
 

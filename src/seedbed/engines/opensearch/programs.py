@@ -17,13 +17,13 @@ from seedbed.engines.kit.python_source import PythonSource, only_parameter, read
 from seedbed.model.facts import Fact, parse_facts
 from seedbed.model.headers import Header, insist, read_common
 from seedbed.model.migration import Backfill, Direction, Migration, MigrationFile, Step
+from seedbed.support.phrases import one_line
 
 SUFFIX = ".py"
 BATCH, LARGEST_BATCH = 1000, 10_000  # documents in a page
 BLOCK, LONGEST_BLOCK = 5.0, 600.0  # seconds that writers may wait
 KINDS = ("index", "pipeline", "template")
 _OWN = frozenset({*KINDS, "version", "batch", "rebuild", "block"})
-_SUMMARY = 80  # characters
 _PARAMETER = "doc"
 
 Document = dict[str, Any]
@@ -207,13 +207,12 @@ def _settings(facts: Mapping[str, Fact], moved: Subject, functions: Mapping[str,
 def _step(text: str, moved: Subject, direction: Direction, walk: Backfill | None, about: str) -> Step:
     to = f" to version {moved.version}" if moved.version else ""
     words = about or f"{direction.value}: {moved.kind} {moved.name}{to}"
-    line = " ".join(words.split())
     return Step(
         index=0,
         body=text,
         line=1,
         atomic=False,
         repeatable=True,
-        summary=line if len(line) <= _SUMMARY else line[: _SUMMARY - 1].rstrip(" ,") + "…",
+        summary=one_line(words),
         backfill=walk,
     )

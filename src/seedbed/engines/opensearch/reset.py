@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from seedbed.engines.opensearch.catalogue import KINDS, Catalogue, catalogue
 from seedbed.engines.opensearch.wire.errors import RequestFailed
+from seedbed.support.phrases import count
 
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.guarded import Guarded
@@ -56,12 +57,8 @@ def _delete(lease: Guarded, path: str) -> None:
 
 def _words(found: Catalogue, documents: dict[str, int]) -> str:
     filled = [f"{name}: {documents[name]}" for name in sorted(found.indexes) if documents.get(name)]
-    parts = [_count(len(found.indexes), "index", "indexes") + (f" ({', '.join(filled)})" if filled else "")]
-    parts += [_count(len(found.streams), "data stream", "data streams")] if found.streams else []
-    parts += [_count(len(each), kind.name, kind.plural) for kind, each in found.others.items() if each]
+    parts = [count(len(found.indexes), "index", "indexes") + (f" ({', '.join(filled)})" if filled else "")]
+    parts += [count(len(found.streams), "data stream")] if found.streams else []
+    parts += [count(len(each), kind.name, kind.plural) for kind, each in found.others.items() if each]
     gone: Sequence[str] = parts if found.indexes else parts[1:]
     return f"{', '.join(gone)} and the history" if gone else "the history; there was nothing else"
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

@@ -9,8 +9,7 @@ import msgspec
 
 from seedbed.engines.postgres.grammar import Parsed
 from seedbed.engines.postgres.trees import Tree, is_concurrent, names_of, quoted_name, strings_of
-
-SUMMARY = 80  # characters at most
+from seedbed.support.phrases import LINE, one_line
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -43,16 +42,10 @@ def summary(statements: Sequence[Parsed], sql: bytes) -> str:
     said = []
     for each in statements:
         said.append(describe(each, sql))
-        if sum(map(len, said)) > SUMMARY:
+        if sum(map(len, said)) > LINE:
             break
     line = ", ".join(said)
-    return shortened(f"{len(statements)} statements: {line}" if len(statements) > 1 else line)
-
-
-def shortened(line: str) -> str:
-    """Return `line` on one line, cut to 80 characters."""
-    line = " ".join(line.split())
-    return line if len(line) <= SUMMARY else line[: SUMMARY - 1].rstrip(" ,") + "…"
+    return one_line(f"{len(statements)} statements: {line}" if len(statements) > 1 else line)
 
 
 def describe(statement: Parsed, sql: bytes) -> str:
@@ -71,7 +64,7 @@ def _excerpt(sql: bytes) -> str:
     """Return how a statement begins: its first words, up to the first literal or quoted name."""
     text = _COMMENTS.sub(" ", sql[:400].decode(errors="replace"))
     head = _EXCERPT.match(text)
-    return shortened(head[0] if head else "") or "statement"
+    return one_line(head[0] if head else "") or "statement"
 
 
 def _shown(*names: str | None) -> str:

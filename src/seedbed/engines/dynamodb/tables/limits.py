@@ -148,7 +148,7 @@ def _keys(table: TableSection, at: KeyPath) -> Iterator[Problem]:
 def _index_key(table: TableSection, index: IndexSection, here: KeyPath, at: KeyPath) -> Iterator[Problem]:
     seen: set[str] = set()
     for part, declared in (("partition", index.partition), ("sort", index.sort)):
-        names = listed(declared)
+        names = attributes_of(declared)
         where = (*here, part)
         if declared == []:
             yield Problem(
@@ -266,11 +266,11 @@ def _index_name(name: str, at: KeyPath) -> Iterator[Problem]:
 
 
 def _projections(table: TableSection, at: KeyPath) -> Iterator[Problem]:
-    own = {table.key.partition, *listed(table.key.sort)}
+    own = {table.key.partition, *attributes_of(table.key.sort)}
     listings: dict[KeyPath, int] = {}
     for kind, name, projection, key in (
         *(
-            ("indexes", n, i.projection, {*listed(i.partition), *listed(i.sort)})
+            ("indexes", n, i.projection, {*attributes_of(i.partition), *attributes_of(i.sort)})
             for n, i in table.indexes.items()
         ),
         *(("local_indexes", n, i.projection, {i.sort}) for n, i in table.local_indexes.items()),
@@ -363,7 +363,7 @@ def _version(table: TableSection, at: KeyPath) -> Iterator[Problem]:
             f"its type is {type_}, and versions are numbers",
             f'attributes = {{{key_text(name)} = "N", …}}, or another attribute',
         )
-    if name in {table.key.partition, *listed(table.key.sort)}:
+    if name in {table.key.partition, *attributes_of(table.key.sort)}:
         yield Problem(
             where,
             f"{key_text(name)} cannot hold the version of an item",
@@ -379,7 +379,7 @@ def _version(table: TableSection, at: KeyPath) -> Iterator[Problem]:
         )
 
 
-def listed(names: str | list[str] | UnsetType) -> tuple[str, ...]:
+def attributes_of(names: str | list[str] | UnsetType) -> tuple[str, ...]:
     """Return the attributes of a key as it is written: one, a list, or none."""
     if isinstance(names, UnsetType):
         return ()

@@ -7,7 +7,7 @@ from typing import cast
 
 from msgspec import UNSET
 
-from seedbed.engines.dynamodb.tables.limits import listed, problems
+from seedbed.engines.dynamodb.tables.limits import attributes_of, problems
 from seedbed.engines.dynamodb.tables.sections import Document, IndexSection, LocalIndexSection, TableSection
 from seedbed.engines.dynamodb.tables.shape import (
     AttributeType,
@@ -19,6 +19,7 @@ from seedbed.engines.dynamodb.tables.shape import (
     Tables,
 )
 from seedbed.errors import Location, ManifestError, UsageError
+from seedbed.support.phrases import listed
 from seedbed.toml.problems import convert, refuse_unknown, unknown_keys
 from seedbed.toml.text import Kind, Text, shown
 from seedbed.toml.text import read as read_text
@@ -59,14 +60,13 @@ def _refuse_impossible(text: Text, document: Document) -> None:
     found = sorted(problems(document), key=lambda each: text.offset(each.at))
     if found:
         first, *others = found
-        also = f"; also {', '.join(f'line {text.line(each.at)}: {each.what}' for each in others[:4])}"
-        more = f" and {len(others) - 4} more" if len(others) > 4 else ""
-        because = first.because + (also + more if others else "")
+        also = [f"line {text.line(each.at)}: {each.what}" for each in others]
+        because = first.because + (f"; also {listed(also, 4)}" if also else "")
         raise text.error(first.what, at=first.at, because=because, try_=first.try_)
 
 
 def _table(name: str, section: TableSection) -> Table:
-    key = Key((section.key.partition,), listed(section.key.sort))
+    key = Key((section.key.partition,), attributes_of(section.key.sort))
     ttl = "" if section.ttl is UNSET else section.ttl
     version = None if section.version is UNSET else section.version
     global_indexes = tuple(_global(each, section.indexes[each]) for each in sorted(section.indexes))
@@ -92,7 +92,11 @@ def _table(name: str, section: TableSection) -> Table:
 
 
 def _global(name: str, section: IndexSection) -> Index:
-    return Index(name, Key(listed(section.partition), listed(section.sort)), _projection(section.projection))
+    return Index(
+        name,
+        Key(attributes_of(section.partition), attributes_of(section.sort)),
+        _projection(section.projection),
+    )
 
 
 def _local(name: str, key: Key, section: LocalIndexSection) -> Index:

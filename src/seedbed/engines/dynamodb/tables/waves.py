@@ -15,13 +15,13 @@ from seedbed.engines.dynamodb.tables.steps import Kind, Schedule, Step, schedule
 from seedbed.errors import Refused
 from seedbed.model.deployment import Change, Template, Wave
 from seedbed.model.migration import Phase
+from seedbed.support.phrases import listed
 
 _KEPT = ("Resources", "Outputs", "Parameters", "Conditions", "Mappings")
 _CDK_METADATA = "AWS::CDK::Metadata"
 _CDK_CONDITION = "CDKMetadataAvailable"
 _TTL, _STREAM, _INDEXES = "TimeToLiveSpecification", "StreamSpecification", "GlobalSecondaryIndexes"
 _SHAPE = frozenset({"AttributeDefinitions", "KeySchema", "LocalSecondaryIndexes", _INDEXES, _TTL, _STREAM})
-_LISTED = 5
 
 
 def waves(deployed: Template | None, wanted: Template, *, gate: Phase) -> tuple[Wave, ...]:
@@ -363,7 +363,7 @@ def _others(before: Template, after: Template) -> Iterator[Change]:
 def _by_type(phase: Phase, verb: str, ids: Sequence[str], resources: Mapping[str, Any]) -> Iterator[Change]:
     for type_ in sorted({_type(resources[each]) for each in ids}):
         yield Change(
-            phase, f"{verb} {type_} {_listed([each for each in ids if _type(resources[each]) == type_])}"
+            phase, f"{verb} {type_} {listed([each for each in ids if _type(resources[each]) == type_])}"
         )
 
 
@@ -377,7 +377,7 @@ def _settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change
         )
         if names:
             yield Change(
-                Phase.EXPAND, f"{template.name_of(logical_id, new[logical_id])}: change {_listed(names)}"
+                Phase.EXPAND, f"{template.name_of(logical_id, new[logical_id])}: change {listed(names)}"
             )
 
 
@@ -393,16 +393,11 @@ def _sections(before: Template, after: Template) -> Iterator[Change]:
         (Phase.CONTRACT, "remove", gone),
     ):
         if names:
-            yield Change(phase, f"{verb} output {_listed(names)}")
+            yield Change(phase, f"{verb} output {listed(names)}")
     names = [*_different(old, new, frozenset({"Resources", "Outputs"}))]
     if names and old:
-        yield Change(Phase.EXPAND, f"change {_listed(names)} of the template")
+        yield Change(Phase.EXPAND, f"change {listed(names)} of the template")
 
 
 def _different(old: Mapping[str, Any], new: Mapping[str, Any], but: frozenset[str]) -> list[str]:
     return sorted(each for each in {*old, *new} - but if old.get(each) != new.get(each))
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from seedbed.errors import StepFailed
+from seedbed.support.phrases import shorten
 
 Attribute = dict[str, Any]  # one attribute value, ready for JSON
 Item = dict[str, Attribute]
@@ -103,7 +104,7 @@ def _number(value: Decimal) -> str:
     first = exponent + len(kept) - 1
     if len(kept) > DIGITS or not _SMALLEST <= first <= _LARGEST:
         raise Unfit(
-            f"{_short(str(value))} is out of range",
+            f"{shorten(str(value), 50)} is out of range",
             because=f"a number has {DIGITS} significant digits at most, between 1E{_SMALLEST} and 1E{_LARGEST + 1}",
             try_="round it, or keep it as text",
         )
@@ -215,10 +216,6 @@ def _plain(value: object) -> object:
         case Decimal():
             return Decimal(value)
     return value
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 50 else f"{text[:47]}..."
 
 
 # Reading

@@ -5,7 +5,6 @@ from __future__ import annotations
 from seedbed.engines.neo4j.parsing.lexer import Misread
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.migration import MigrationFile
-from seedbed.model.texts import text_of
 
 
 class Text:
@@ -32,4 +31,4 @@ class Text:
 
 def read_text(file: MigrationFile) -> Text:
     """Return the text that `file` holds, line ends as its checksum has them. Raises MigrationFileError."""
-    return Text(file.path, text_of(file))
+    return Text(file.path, file.text())

@@ -14,6 +14,8 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any, TypeVar
 
+from seedbed.support.phrases import shorten
+
 _PLAIN = frozenset({str, bool, float, bytes, type(None)})
 _LISTED = frozenset({str, bool, float})
 _LEAST, _MOST = -(2**63), 2**63 - 1
@@ -77,8 +79,7 @@ def is_type(name: str) -> bool:
 
 
 def _because(value: object, type_: str, wrong: Exception) -> str:
-    text = repr(value)
-    shown = text if len(text) <= 40 else f"{text[:37]}..."
+    shown = shorten(repr(value), 40)
     return f"{shown} is no {type_}: {wrong}" if type_ else f"{shown}: {wrong}"
 
 

@@ -9,6 +9,7 @@ from seedbed.engines.neo4j.guarded import Guarded
 from seedbed.engines.neo4j.schema.catalogue import Catalogue, read_catalogue
 from seedbed.engines.neo4j.statements import OWN_LABEL
 from seedbed.model.hazard import Hazard
+from seedbed.support.phrases import listed
 
 _NAMED = 3  # differences that are told in full
 
@@ -44,10 +45,9 @@ def drift(before: Sequence[str] | None, now: Catalogue) -> Hazard | None:
         return None
     gone, come = sorted(set(before) - set(lines)), sorted(set(lines) - set(before))
     said = [f"gone: {each}" for each in gone] + [f"new: {each}" for each in come]
-    rest = len(said) - _NAMED
     return Hazard(
         "NEO212",
         f"since the last run, {len(gone)} constraints or indexes went and {len(come)} came",
-        because="; ".join(said[:_NAMED]) + (f"; and {rest} more" if rest > 0 else ""),
+        because=listed(said, _NAMED, separator="; "),
         try_="bring it back as it was, or write a migration that makes the same of every environment",
     )

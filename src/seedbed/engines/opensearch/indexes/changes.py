@@ -10,6 +10,7 @@ from msgspec import Struct
 from seedbed.engines.opensearch.indexes.fields import CHILDREN, documented, fields
 from seedbed.engines.opensearch.indexes.settings import is_dynamic, spelled
 from seedbed.engines.opensearch.indexes.shape import Definition
+from seedbed.support.phrases import shorten
 
 # What a field of an open index takes another value of.
 _UPDATABLE = frozenset(
@@ -173,4 +174,4 @@ def _shown(value: Any) -> str:
     if value is None:
         return "default"
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text if len(text) <= 60 else f"{text[:59]}…"
+    return shorten(text, 60)

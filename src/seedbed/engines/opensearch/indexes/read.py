@@ -8,6 +8,7 @@ from seedbed.engines.opensearch.indexes.limits import problems
 from seedbed.engines.opensearch.indexes.sections import Document, NamedSection
 from seedbed.engines.opensearch.indexes.shape import Body, Index, Indexes, Named, definition
 from seedbed.errors import UsageError
+from seedbed.support.phrases import listed
 from seedbed.toml.problems import convert, refuse_unknown, unknown_keys
 from seedbed.toml.text import Kind, Text
 from seedbed.toml.text import read as read_text
@@ -58,7 +59,6 @@ def _refuse_impossible(text: Text, document: Document) -> None:
     found = sorted(problems(document), key=lambda each: text.offset(each.at))
     if found:
         first, *others = found
-        also = f"; also {', '.join(f'line {text.line(each.at)}: {each.what}' for each in others[:4])}"
-        more = f" and {len(others) - 4} more" if len(others) > 4 else ""
-        because = first.because + (also + more if others else "")
+        also = [f"line {text.line(each.at)}: {each.what}" for each in others]
+        because = first.because + (f"; also {listed(also, 4)}" if also else "")
         raise text.error(first.what, at=first.at, because=because, try_=first.try_)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from seedbed.engines.opensearch.requests.request import Request
+from seedbed.support.phrases import shorten
 
 _TASKS = frozenset({"_update_by_query", "_delete_by_query", "_reindex", "_forcemerge"})
 _COPIES = frozenset({"_clone", "_split", "_shrink"})
@@ -92,7 +93,7 @@ def items(request: Request) -> Iterator[tuple[str, dict[str, Any], Mapping[str, 
     for line in lines:
         if not isinstance(line, dict) or len(line) != 1 or next(iter(line)) not in BULK_ACTIONS:
             raise ValueError(
-                f"an item begins with one of {', '.join(BULK_ACTIONS)}, not with {str(line)[:60]}"
+                f"an item begins with one of {', '.join(BULK_ACTIONS)}, not with {shorten(str(line), 60)}"
             )
         ((action, words),) = line.items()
         if not isinstance(words, dict):

@@ -29,6 +29,7 @@ from msgspec import Struct
 
 from seedbed.engines.opensearch.requests.comments import NotJson, decoded, without_comments
 from seedbed.engines.opensearch.requests.request import Request
+from seedbed.support.phrases import shorten
 
 SECTION = re.compile(r"#\s*migrate:(\w+)\s*(.*?)\s*\Z")
 _BREAK = re.compile(r"###+\s*(.*?)\s*\Z")
@@ -127,7 +128,7 @@ def _target(first: str, line: int) -> tuple[str, str, dict[str, str]]:
     match = _FIRST.match(first)
     if match is None or match[1] not in _METHODS:
         raise Misread(
-            f"{first.strip()[:60]!r} begins no request",
+            f"{shorten(first.strip(), 60)!r} begins no request",
             f"it begins with one of {', '.join(_METHODS[:3])} and a path",
             line,
             "PUT /lessons-1",
@@ -168,7 +169,7 @@ def _headers(lines: Sequence[str], line: int) -> tuple[dict[str, str], int]:
         match = _HEADER.match(text)
         if match is None:
             raise Misread(
-                f"{text.strip()[:60]!r} is no header",
+                f"{shorten(text.strip(), 60)!r} is no header",
                 "headers stand right under the request, and a blank line before its body",
                 line + offset,
             )

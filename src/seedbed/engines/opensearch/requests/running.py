@@ -17,6 +17,7 @@ from seedbed.engines.opensearch.wire.client import Client, path
 from seedbed.engines.opensearch.wire.errors import CONFLICT, NoAnswer, RequestFailed
 from seedbed.engines.opensearch.wire.outcome import Judgement, PartlyDone, judge
 from seedbed.errors import OutcomeUnknown, StepFailed, Unavailable
+from seedbed.support.phrases import shorten
 
 _ATTEMPTS = 5  # at a request that may be repeated, while its answers get lost
 _PAUSE = 0.2  # seconds, longer with each attempt
@@ -198,7 +199,7 @@ class Runner:
         if answer.status == 404:
             return False
         if answer.status >= 300:
-            raise RequestFailed(answer.status, "", str(answer.data)[:300], request=f"GET {where}")
+            raise RequestFailed(answer.status, "", shorten(str(answer.data), 300), request=f"GET {where}")
         return True
 
     def _holds(self, where: str) -> bool | None:

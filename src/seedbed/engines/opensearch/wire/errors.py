@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seedbed.errors import OutcomeUnknown, StepFailed
+from seedbed.support.phrases import shorten
 
 CONFLICT = "version_conflict_engine_exception"
 NO_INDEX = "index_not_found_exception"
@@ -51,7 +52,7 @@ def failed(status: int, body: Any, request: str) -> RequestFailed:
 
 def _said(body: Any) -> tuple[str, str]:
     if not isinstance(body, dict):
-        return "", str(body or "")[:500]
+        return "", shorten(str(body or ""), 500)
     error = body.get("error")
     if isinstance(error, dict):
         return str(error.get("type", "")), cause(error)

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from seedbed.engines.opensearch.wire.errors import cause
 from seedbed.errors import OutcomeUnknown
+from seedbed.support.phrases import listed
 
 _SHOWN = 3  # failures that a message spells out
 
@@ -39,9 +40,7 @@ class Judgement(Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        shown = "; ".join(str(each) for each in self.failures[:_SHOWN])
-        more = len(self.failures) - _SHOWN
-        return f"{shown}; and {more} more" if more > 0 else shown
+        return listed([str(each) for each in self.failures], _SHOWN, separator="; ")
 
 
 def judge(answer: Any, *, tolerated: Sequence[str] = (), conflicts: bool = False) -> Judgement:

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from msgspec import Struct, field
 
 from seedbed.engines.postgres.parsing.text import LONGEST_NAME, Text
-from seedbed.engines.postgres.summaries import shortened
 from seedbed.errors import MigrationFileError
 from seedbed.model.facts import Fact, parse_facts
 from seedbed.model.headers import Header as Common
 from seedbed.model.headers import insist, read_common
 from seedbed.model.migration import Backfill
+from seedbed.support.phrases import one_line
 
 _BATCH, _LARGEST_BATCH = 1000, 100_000  # rows
 _TIMEOUTS = ("lock_timeout", "statement_timeout")
@@ -97,7 +97,7 @@ def _backfill(text: Text, fact: Fact | None, batch: Fact | None) -> Backfill | N
         if len(name.encode()) > LONGEST_NAME:
             raise text.error(
                 fact.line,
-                f"{shortened(name)} is longer than a name may be",
+                f"{one_line(name)} is longer than a name may be",
                 f"it may have {LONGEST_NAME} bytes",
             )
     rows = _BATCH

@@ -7,8 +7,8 @@ import ast
 from seedbed.engines.kit.python_source import Function, only_parameter, source_of
 from seedbed.engines.postgres.parsing.header import Header, read_header
 from seedbed.engines.postgres.parsing.text import Text
-from seedbed.engines.postgres.summaries import shortened
 from seedbed.model.migration import Backfill, Step
+from seedbed.support.phrases import one_line
 
 
 def read_rows(text: Text) -> tuple[tuple[Step, ...], tuple[Step, ...], Header]:
@@ -45,6 +45,6 @@ def _function_step(text: Text, function: Function, backfill: Backfill, about: st
         body=text.text,
         line=1,
         atomic=False,
-        summary=shortened(said.strip().split("\n", 1)[0]),
+        summary=one_line(said.strip().split("\n", 1)[0]),
         backfill=backfill,
     )

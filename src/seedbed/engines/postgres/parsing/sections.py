@@ -10,9 +10,9 @@ from msgspec import Struct
 from seedbed.engines.postgres.grammar import Token, TokenKind
 from seedbed.engines.postgres.parsing.header import Header, looks_like_facts, misplaced_facts, read_header
 from seedbed.engines.postgres.parsing.text import Text
-from seedbed.engines.postgres.summaries import shortened
 from seedbed.errors import MigrationFileError
 from seedbed.model.facts import fact_lines
+from seedbed.support.phrases import one_line
 
 _MARK = re.compile(r"--\s*migrate:(up|down)(?:\s+(.*))?")
 _NEARLY_A_MARK = re.compile(r"--+\s*migrate\s*:\s*(?:up|down)\b|--\s*migrate:\w", re.IGNORECASE)
@@ -62,7 +62,7 @@ def _marks(text: Text, comments: Iterable[Token]) -> list[_Mark]:
         elif found or _NEARLY_A_MARK.match(said):
             raise text.error(
                 line,
-                f"{shortened(said)} is nearly the mark of a section",
+                f"{one_line(said)} is nearly the mark of a section",
                 "it has to stand at the start of its line and be written exactly",
                 "-- migrate:up or -- migrate:down",
             )

@@ -10,8 +10,9 @@ from seedbed.engines.postgres.parsing.sections import Section
 from seedbed.engines.postgres.parsing.text import Text
 from seedbed.engines.postgres.parsing.tokens import syntax_error
 from seedbed.engines.postgres.statements import Block, block, may_change_session, refusal
-from seedbed.engines.postgres.summaries import describe, shortened, summary
+from seedbed.engines.postgres.summaries import describe, summary
 from seedbed.model.migration import Backfill, Step
+from seedbed.support.phrases import one_line
 
 _WALKERS = {"UpdateStmt", "InsertStmt", "DeleteStmt", "MergeStmt"}
 
@@ -146,7 +147,7 @@ def _backfill_steps(
         body=sql[only.start : only.end].decode(),
         line=_line(text, section, only),
         atomic=False,
-        summary=shortened(f"{describe(only, sql)} in batches of {backfill.batch} along {backfill.key}"),
+        summary=one_line(f"{describe(only, sql)} in batches of {backfill.batch} along {backfill.key}"),
         backfill=backfill,
     )
     return (step,)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.migration import MigrationFile
-from seedbed.model.texts import text_of
 
 LONGEST_NAME = 63  # bytes; the server cuts what is longer
 
@@ -37,7 +36,7 @@ class Text:
 
 def read_text(file: MigrationFile) -> Text:
     """Return the text that `file` holds. Raises MigrationFileError."""
-    text = text_of(file)
+    text = file.text()
     if "\0" in text:
         raise MigrationFileError(
             "the file has a NUL byte",

@@ -6,8 +6,8 @@ import re
 
 from seedbed.engines.postgres.grammar import COMMENTS, GrammarError, Token, TokenKind, scan
 from seedbed.engines.postgres.parsing.text import LONGEST_NAME, Text
-from seedbed.engines.postgres.summaries import shortened
 from seedbed.errors import MigrationFileError
+from seedbed.support.phrases import one_line
 
 _LOOKS_LIKE_META = re.compile(rb"^[ \t]*(\\)[a-zA-Z!?]", re.MULTILINE)
 _LOOKS_LIKE_PARAMETER = re.compile(rb"\$\d")
@@ -75,7 +75,7 @@ def _meta_command(text: Text, offset: int) -> MigrationFileError:
     is_dump = line.startswith((r"\restrict", r"\unrestrict"))
     return text.error(
         text.line(offset),
-        f"{shortened(line)} is no SQL",
+        f"{one_line(line)} is no SQL",
         "what begins with a backslash is for psql, and no server understands it",
         "delete the line: pg_dump put it there for psql alone"
         if is_dump
@@ -95,7 +95,7 @@ def _insist_on_short_name(text: Text, token: Token) -> None:
     if length > LONGEST_NAME:
         raise text.error(
             text.line(token.start),
-            f"{shortened(name)} is longer than a name may be: {length} bytes",
+            f"{one_line(name)} is longer than a name may be: {length} bytes",
             f"PostgreSQL would silently cut it to {LONGEST_NAME} bytes",
             "a shorter name",
         )
@@ -112,7 +112,7 @@ def syntax_error(
     """Return the error for what the grammar refuses from byte `start` up to `end`; on `line`, if nobody knows where."""
     because = "PostgreSQL's own grammar refuses it"
     if not error.is_placed:
-        return text.error(line, shortened(error.message), because)
+        return text.error(line, one_line(error.message), because)
     # what ends too early ends after its last word, not on the line of the next section
     offset = min(start + error.offset, len(text.data[:end].rstrip()))
-    return text.error(text.line(offset), shortened(error.message), because, column=text.column(offset))
+    return text.error(text.line(offset), one_line(error.message), because, column=text.column(offset))

@@ -1,8 +1,10 @@
-"""Numbers and durations, as people read them."""
+"""Numbers, durations, lists and long values, as they stand in a sentence that people read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+LINE = 80  # characters of a summary, at most
 
 
 def number(value: int) -> str:
@@ -42,8 +44,23 @@ def duration(seconds: float) -> str:
     return f"{number(hours // 24)} d {hours % 24} h"
 
 
-def and_so_on(words: Sequence[str], most: int = 5) -> str:
-    """Return `words` with commas between them; beyond `most`, only how many more there are."""
+def listed(words: Sequence[str], most: int = 5, *, separator: str = ", ") -> str:
+    """Return `words` with a separator between them; of many the first `most`, and how many more there are.
+
+    It never says `and 1 more`: the one that is left takes no more room than that.
+    """
     if len(words) <= most + 1:
-        return ", ".join(words)
-    return f"{', '.join(words[:most])} and {number(len(words) - most)} more"
+        return separator.join(words)
+    rest = f"and {number(len(words) - most)} more"
+    shown = separator.join(words[:most])
+    return f"{shown} {rest}" if separator == ", " else f"{shown}{separator}{rest}"
+
+
+def shorten(text: str, width: int) -> str:
+    """Return `text` in at most `width` characters, with an ellipsis where it was cut."""
+    return text if len(text) <= width else text[: width - 1].rstrip(" ,") + "…"
+
+
+def one_line(text: str, width: int = LINE) -> str:
+    """Return `text` on one line of at most `width` characters, its blanks and line ends single spaces."""
+    return shorten(" ".join(text.split()), width)

@@ -39,7 +39,7 @@ from seedbed.manifest import environments as declared
 from seedbed.manifest import files as discovery
 from seedbed.manifest import new_files
 from seedbed.manifest.load import find, load
-from seedbed.model.environment import Environment
+from seedbed.model.environment import Environment, require_ephemeral
 from seedbed.model.event import Event, Listener, Repaired, TargetDone, failure
 from seedbed.model.history import History, Owner
 from seedbed.model.migration import Migration, MigrationFile
@@ -305,7 +305,7 @@ class Project:
         """Yield the stacks that would be deleted. Raises Refused outside ephemeral environments."""
         from seedbed.deployment import destroy
 
-        destroy.refuse_lasting(reach.environment)
+        require_ephemeral(reach.environment, "destroy")
         with self._site(reach, request or DeployRequest()) as (site, parts, chosen):
             yield destroy.examine(site, parts, chosen)
 
@@ -446,13 +446,11 @@ class Project:
 
     def insist_on_ephemeral(self, environment: str) -> None:
         """Raise Refused where nothing may ever be thrown away."""
-        mending.refuse_lasting(self.environment(environment))
+        require_ephemeral(self.environment(environment), "reset")
 
     def insist_on_destroyable(self, environment: str) -> None:
         """Raise Refused where no stack may ever be deleted."""
-        from seedbed.deployment import destroy
-
-        destroy.refuse_lasting(self.environment(environment))
+        require_ephemeral(self.environment(environment), "destroy")
 
     def reset(self, reach: Reach) -> Outcome:
         """Empty every target; refused outside ephemeral environments."""

@@ -503,7 +503,7 @@ def test_what_is_not_ephemeral_is_never_destroyed(watched: Shop, aws: Proxy, env
     options = watched.release("one", environment)
     refused = watched.run("destroy", "-e", environment, "--yes", *options)
     assert refused.code == 3
-    assert "compiled in" in refused.err
+    assert "there is no override" in refused.err
     assert aws.calls == ()
 
 

@@ -12,20 +12,10 @@ from seedbed.deployment.parts import Part, plain
 from seedbed.deployment.site import Site
 from seedbed.deployment.stacks import Standing
 from seedbed.deployment.synthesis import refuse_elsewhere
-from seedbed.errors import Refused, SeedbedError, StepFailed
-from seedbed.model.environment import Environment, is_ephemeral
+from seedbed.errors import SeedbedError, StepFailed
+from seedbed.model.environment import require_ephemeral
 from seedbed.model.event import DeployFinished, DeployStarted, TargetDone, TargetSkipped, failure
 from seedbed.model.migration import Phase
-
-
-def refuse_lasting(environment: Environment) -> None:
-    """Raise Refused unless everything in `environment` may be thrown away."""
-    if not is_ephemeral(environment):
-        raise Refused(
-            f"destroy refuses {environment.name}: it is not an ephemeral environment",
-            because="its name has to start with dev, and the manifest has to declare it ephemeral",
-            try_="nothing: this refusal is compiled in",
-        )
 
 
 class Doomed(Struct, frozen=True):
@@ -38,7 +28,7 @@ class Doomed(Struct, frozen=True):
 
 def examine(site: Site, parts: Sequence[Part], chosen: Sequence[Stack]) -> Doomed:
     """Return those of `chosen` that exist, what depends on others first. Raises Refused."""
-    refuse_lasting(site.environment)
+    require_ephemeral(site.environment, "destroy")
     refuse_elsewhere(chosen, site.cloud, site.account, site.environment.name)
     known = {each.stack: each for each in parts}
     pairs = [(each, known.get(each.name, plain(each.name, Phase.CONTRACT))) for each in reversed(chosen)]
@@ -52,7 +42,7 @@ def _exists(standing: Standing) -> bool:
 
 def carry_out(doomed: Doomed) -> None:
     """Delete the stacks, one after another. What happens is told to the listener; the first failure ends it."""
-    refuse_lasting(doomed.site.environment)
+    require_ephemeral(doomed.site.environment, "destroy")
     for target in doomed.gone:
         doomed.site.listener(TargetDone(target))
     for position, (stack, part) in enumerate(doomed.stacks):

@@ -13,7 +13,7 @@ from seedbed.errors import Refused, UsageError
 from seedbed.execution.applying import Leasing
 from seedbed.execution.connecting import Connected, on_each, refuse_unstamped
 from seedbed.execution.stopping import Stop
-from seedbed.model.environment import Environment, is_ephemeral
+from seedbed.model.environment import require_ephemeral
 from seedbed.model.event import Listener, Repaired, TargetDone, TargetEmptied
 from seedbed.model.history import Revision, State
 from seedbed.model.migration import Direction, Migration
@@ -31,7 +31,7 @@ class Decision(StrEnum):
 def reset(reached: Sequence[Connected], leasing: Leasing, listener: Listener, stop: Stop) -> None:
     """Empty every target. Raises Refused outside ephemeral environments, ForeignTarget: then nothing is touched."""
     for each in reached:
-        refuse_lasting(each.target.environment)
+        require_ephemeral(each.target.environment, "reset")
         refuse_unstamped(each.target, each.history, "reset")
 
     def one(each: Connected) -> None:
@@ -42,16 +42,6 @@ def reset(reached: Sequence[Connected], leasing: Leasing, listener: Listener, st
         listener(TargetDone(each.id))
 
     on_each(reached, one, listener, stop)
-
-
-def refuse_lasting(environment: Environment) -> None:
-    """Raise Refused unless everything in `environment` may be thrown away."""
-    if not is_ephemeral(environment):
-        raise Refused(
-            f"reset refuses {environment.name}: it is not an ephemeral environment",
-            because="its name has to start with dev, and the manifest has to declare it ephemeral",
-            try_="nothing: this refusal is compiled in",
-        )
 
 
 def unlock(each: Connected, actor: str) -> str:

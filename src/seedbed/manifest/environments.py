@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from seedbed.errors import UsageError
-from seedbed.model.environment import SANDBOX, Environment, EnvironmentPattern, is_ephemeral
+from seedbed.model.environment import SANDBOX, Environment, EnvironmentPattern, is_dev_name, is_ephemeral
 from seedbed.model.platform import Platform
 from seedbed.support.guess import did_you_mean
 from seedbed.support.phrases import shorten
@@ -13,7 +13,6 @@ from seedbed.support.phrases import shorten
 MAX_NAME = 32
 _NAME = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")  # it becomes part of DNS names, stack names and table names
 _WILD = re.compile(r"[*?\[]")
-_DEV = "dev"
 _DEV_MEANS = "a name that starts with `dev` means that everything there may be thrown away"
 _NAMES_HAVE = f"names have lower-case letters, digits and single hyphens, and at most {MAX_NAME} characters"
 
@@ -33,7 +32,7 @@ def environment(platform: Platform, name: str) -> Environment:
             try_="dev-ana, staging",
         )
     found = _declared(platform, name).named(name)
-    if name.startswith(_DEV) and not is_ephemeral(found):
+    if is_dev_name(name) and not is_ephemeral(found):
         # only a pattern such as `*` or `?ev-1` gets here: what it says was never meant for a dev environment
         raise UsageError(
             f"{name} is not declared as a dev environment",
@@ -61,27 +60,31 @@ def broken_rule(declared: EnvironmentPattern) -> tuple[str, str, str, str] | Non
     if not is_pattern(pattern) and not is_name(pattern):
         because = _NAMES_HAVE
         return ("", f"{_quoted(pattern)} cannot be the name of an environment", because, "")
-    is_dev = pattern.startswith(_DEV)
-    if declared.ephemeral and not is_dev:
-        because = "only an environment whose name starts with `dev` may be thrown away"
+    return _broken_promise(declared)
+
+
+def _broken_promise(declared: EnvironmentPattern) -> tuple[str, str, str, str] | None:
+    """Return what is wrong where a name and what is declared disagree on whether everything may be thrown away."""
+    pattern = declared.pattern
+    is_dev = is_dev_name(pattern)
+    if is_dev == declared.ephemeral == is_ephemeral(declared.named(pattern)):
+        return None
+    if not is_dev:
         return (
             "ephemeral",
             f"{pattern} cannot be ephemeral",
-            because,
+            "only an environment whose name starts with `dev` may be thrown away",
             f"rename it to dev-{pattern}, or remove the line",
         )
-    if is_dev and declared.protected:
-        because = _DEV_MEANS
+    if declared.protected:
         return (
             "protected",
             f"{pattern} cannot be protected",
-            because,
+            _DEV_MEANS,
             "give it another name, or remove the line",
         )
-    if is_dev and not declared.ephemeral:
-        because = f"{_DEV_MEANS}, and that has to be said"
-        return ("", f"{pattern} is not declared ephemeral", because, "ephemeral = true, or another name")
-    return None
+    because = f"{_DEV_MEANS}, and that has to be said"
+    return ("", f"{pattern} is not declared ephemeral", because, "ephemeral = true, or another name")
 
 
 def _declared(platform: Platform, name: str) -> EnvironmentPattern:

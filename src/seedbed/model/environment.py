@@ -8,6 +8,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from seedbed.errors import Refused
+
 SANDBOX = "sandbox"
 Access = Literal["direct", "task", "tunnel"]
 
@@ -51,15 +53,30 @@ class Environment(Struct, frozen=True):
         return self.name == SANDBOX
 
 
+def is_dev_name(name: str) -> bool:
+    """Return whether `name`, of an environment or a family of them, says that everything there may be thrown away."""
+    return name.startswith("dev")
+
+
 def is_ephemeral(environment: Environment) -> bool:
     """Return whether everything in `environment` may be thrown away.
 
-    The one predicate that `reset`, `destroy` and the CDK constructs ask: the embedded sandbox, or a name
-    that starts with `dev`, declared ephemeral, and not protected. A name alone is never enough.
+    The one predicate that the manifest, `reset`, `destroy` and the CDK constructs ask: the embedded sandbox, or a
+    name that starts with `dev`, declared ephemeral, and not protected. A name alone is never enough.
     """
     if environment.is_sandbox:
         return True
-    return environment.name.startswith("dev") and environment.ephemeral and not environment.protected
+    return is_dev_name(environment.name) and environment.ephemeral and not environment.protected
+
+
+def require_ephemeral(environment: Environment, command: str) -> None:
+    """Raise Refused, in the name of `command`, unless everything in `environment` may be thrown away."""
+    if not is_ephemeral(environment):
+        raise Refused(
+            f"{command} refuses {environment.name}: it is not an ephemeral environment",
+            because="its name has to start with dev, and the manifest has to declare it ephemeral",
+            try_="there is no override",
+        )
 
 
 class Settings(Struct, frozen=True):

@@ -126,7 +126,7 @@ def test_reset_is_refused_outside_ephemeral_environments_whatever_is_said(
     assert site.run("apply", "-e", environment, "--unreviewed").code == 0
     said = site.refused_untouched("reset", "-e", environment, "--yes")
     assert "is not an ephemeral environment" in said
-    assert "compiled in" in said
+    assert "there is no override" in said
 
 
 def test_reset_is_refused_before_the_target_is_even_asked(site: Site) -> None:

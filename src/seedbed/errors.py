@@ -22,16 +22,17 @@
     ├── LeaseLost                     5  the lease went away under the run
     ├── ViolationsFound               6  pending work, drift or broken references, where that was the question
     ├── StepFailed                    7  the engine refused a step, nothing of it stayed
-    └── Interrupted             130/143  Ctrl-C or SIGTERM; the step in hand was rolled back or finished
+    ├── Interrupted             130/143  Ctrl-C or SIGTERM; the step in hand was rolled back or finished
+    └── SeveralErrors               2-4  several databases failed, none was touched; the gravest one's code
 
-A run over several databases folds what happened to each of them into one code: see `model.outcome`.
+Whatever is about several databases ends with one code: `exit_code`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar
 
 
 class ExitCode(IntEnum):
@@ -64,9 +65,12 @@ class Location:
 
 
 class SeedbedError(Exception):
-    """What happened, because of what, and what to try; optionally where in which file."""
+    """What happened, because of what, and what to try; optionally where in which file.
 
-    exit_code: ClassVar[ExitCode] = ExitCode.BUG
+    `target`: id of the database that it is about, where that is known and the message alone may not say it.
+    """
+
+    exit_code: ExitCode = ExitCode.BUG
 
     def __init__(self, what: str, *, because: str = "", try_: str = "", at: Location | None = None) -> None:
         super().__init__(what)
@@ -74,6 +78,12 @@ class SeedbedError(Exception):
         self.because = because
         self.try_ = try_
         self.at = at
+        self.target = ""
+
+    @property
+    def errors(self) -> tuple[SeedbedError, ...]:
+        """This error, or those that it stands for."""
+        return (self,)
 
     def __str__(self) -> str:
         lines = [f"{self.at}: {self.what}" if self.at else self.what]
@@ -178,3 +188,55 @@ class Interrupted(SeedbedError):
     """Ctrl-C or SIGTERM stopped the run between two steps, or rolled back the one in hand."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+class SeveralErrors(SeedbedError):
+    """Several databases failed before anything was touched; `errors` has each of them."""
+
+    def __init__(self, errors: Sequence[SeedbedError]) -> None:
+        super().__init__(f"{len(errors)} databases failed")
+        self._errors = tuple(errors)
+        self.exit_code = exit_code(self._errors)
+
+    @property
+    def errors(self) -> tuple[SeedbedError, ...]:
+        return self._errors
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self._errors))
+
+
+def raise_errors(errors: Iterable[SeedbedError]) -> None:
+    """Raise what `errors` has: the only one as it is, several as SeveralErrors."""
+    known = tuple(errors)
+    if len(known) > 1:
+        raise SeveralErrors(known)
+    for error in known:
+        raise error
+
+
+_GRAVEST_FIRST = (
+    ExitCode.INTERRUPTED,
+    ExitCode.TERMINATED,
+    ExitCode.PARTIAL,
+    ExitCode.BUG,
+    ExitCode.FAILED,
+    ExitCode.REFUSED,
+    ExitCode.USAGE,
+    ExitCode.UNAVAILABLE,
+    ExitCode.FOUND,
+    ExitCode.DONE,
+)
+
+
+def exit_code(errors: Iterable[SeedbedError | ExitCode], *, changed: bool = False) -> ExitCode:
+    """Return the one exit code of a process that had `errors`, and that `changed` something or did not.
+
+    Interrupted: 130 or 143. An outcome unknown, or something changed beside an error: 5. Otherwise nothing was
+    changed, and the gravest error decides: a bug, then a failed step, a refusal, a wrong call, an unreachable target.
+    """
+    codes = [each.exit_code if isinstance(each, SeedbedError) else each for each in errors]
+    code = min(codes, key=_GRAVEST_FIRST.index, default=ExitCode.DONE)
+    if not changed or code is ExitCode.DONE:
+        return code
+    return min(code, ExitCode.PARTIAL, key=_GRAVEST_FIRST.index)

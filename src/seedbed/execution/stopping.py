@@ -66,7 +66,7 @@ class Stop:
     def mark(self, error: SeedbedError) -> SeedbedError:
         """Return `error`; an interruption gets the exit code of the signal that asked for it."""
         if isinstance(error, Interrupted) and self._code is not None:
-            error.exit_code = self._code  # type: ignore[misc]  # this one instance knows its signal
+            error.exit_code = self._code
         return error
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""The outcome of a run: the fold of its events, and the exit code it deserves."""
+"""The outcome of a run: the fold of its events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from seedbed.errors import ExitCode
+from seedbed.errors import ExitCode, exit_code
 from seedbed.model.event import (
     CopyFinished,
     CopyProgressed,
@@ -36,6 +36,9 @@ class Result(StrEnum):
     SKIPPED = "skipped"
 
 
+_NO_SUCCESS = frozenset({Result.PENDING, Result.FAILED, Result.SKIPPED})
+
+
 class TargetOutcome(Struct, frozen=True):
     """What happened to one target; `finished` holds versions in the order in which they were recorded."""
 
@@ -61,7 +64,12 @@ class Outcome(Struct, frozen=True):
 
     @property
     def exit_code(self) -> ExitCode:
-        return exit_code(self.targets)
+        """The one exit code of all targets: `errors.exit_code`; 5 where there is no error and yet no good end."""
+        failed = [ExitCode(each.error.exit_code) for each in self.targets if each.error]
+        code = exit_code(failed, changed=self.changed)
+        if code is ExitCode.DONE and any(each.result in _NO_SUCCESS for each in self.targets):
+            return ExitCode.PARTIAL
+        return code
 
 
 def fold(events: Iterable[Event]) -> Outcome:
@@ -98,23 +106,3 @@ def _after(outcome: TargetOutcome, event: Event) -> TargetOutcome:
             return replace(outcome, result=Result.SKIPPED, because=event.because)
         case _:
             return outcome
-
-
-def exit_code(targets: Iterable[TargetOutcome]) -> ExitCode:
-    """Return one exit code for all targets.
-
-    All well: 0. Interrupted: 130 or 143. Something changed anywhere and something else did not succeed, or an
-    outcome is unknown: 5. Otherwise nothing was changed, and the gravest of the errors' own codes speaks:
-    a bug, then a failed step, a refusal, a wrong call, an unreachable target.
-    """
-    known = tuple(targets)
-    codes = [ExitCode(each.error.exit_code) for each in known if each.error]
-    if not codes:
-        return ExitCode.PARTIAL if any(each.result is Result.SKIPPED for each in known) else ExitCode.DONE
-    for stop in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
-        if stop in codes:
-            return stop
-    if ExitCode.PARTIAL in codes or any(each.touched for each in known):
-        return ExitCode.PARTIAL
-    gravest = (ExitCode.BUG, ExitCode.FAILED, ExitCode.REFUSED, ExitCode.USAGE, ExitCode.UNAVAILABLE)
-    return next(code for code in (*gravest, *codes) if code in codes)

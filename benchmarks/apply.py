@@ -29,7 +29,7 @@ from benchmarks import corpus
 from benchmarks.lines import Line, compared, keep, machine
 from benchmarks.wire import counted
 from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
-from tests.projects import ProjectFiles, clean_environment, command, variables
+from tests.support.projects import ProjectFiles, clean_environment, command, variables
 
 SETTINGS = ("fsync", "full_page_writes", "synchronous_commit", "wal_level", "shared_buffers", "max_wal_size")
 ENVIRONMENT = "dev-bench"

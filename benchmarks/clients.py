@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from tests.projects import clean_environment
+from tests.support.projects import clean_environment
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from tests.projects import ProjectFiles
+from tests.support.projects import ProjectFiles
 
 _NOUNS = (
     "order",

@@ -144,7 +144,7 @@ def driver_load(what: str, uri: str) -> Iterator[Load]:
 
 @contextmanager
 def seedbed_load(what: str, uri: str) -> Iterator[Load]:
-    from tests.graphs import graph
+    from tests.support.neo4j.graphs import graph
 
     table, columns = ("Tutor", NODE) if what == "nodes" else ("Tutor-TEACHES-Skill", EDGE)
 

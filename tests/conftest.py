@@ -18,8 +18,8 @@ from seedbed.engines.dynamodb.embedded.local import dynamodb_local
 from seedbed.engines.dynamodb.embedded.ministack import ministack
 from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
-from tests.projects import ProjectFiles
-from tests.servers import Facts, Pool, home_in_memory, neo4j_pool, new_account, opensearch_pool
+from tests.support.projects import ProjectFiles
+from tests.support.servers import Facts, Pool, home_in_memory, neo4j_pool, new_account, opensearch_pool
 
 pytest_plugins = ["tests.plugins.no_silent_skips"]
 

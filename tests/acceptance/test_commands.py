@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from seedbed.engines.postgres.embedded import EmbeddedServer
-from tests.projects import ProjectFiles, Ran, clean_environment, command, run, variables
+from tests.support.projects import ProjectFiles, Ran, clean_environment, command, run, variables
 
 Seedbed = Callable[..., Ran]
 

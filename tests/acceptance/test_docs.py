@@ -32,7 +32,7 @@ from seedbed.cli.main import ALIASES, COMMANDS, ENGINE_NOUNS, ENGINE_VERBS, cli
 from seedbed.engines import registry
 from seedbed.engines.postgres.embedded import EmbeddedServer
 from seedbed.model.migration import MigrationFile, Source, checksum
-from tests.projects import clean_environment, variables
+from tests.support.projects import clean_environment, variables
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -11,8 +11,8 @@ from seedbed.engines.postgres.embedded import EmbeddedServer
 from seedbed.model.event import SeedLoaded
 from seedbed.model.seed import SeedKind
 from seedbed.project import Project
-from tests.platform import EDTECH, ENVIRONMENT, STAGES, Place, Stage, data
-from tests.projects import run
+from tests.support.postgres.platform import EDTECH, ENVIRONMENT, STAGES, Place, Stage, data
+from tests.support.projects import run
 
 Data = dict[str, list[dict[str, Any]]]
 

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from seedbed.cli.main import cli
-from tests.platform import EDTECH
-from tests.projects import run
+from tests.support.postgres.platform import EDTECH
+from tests.support.projects import run
 
 STEPS = [
     "deploy the tables with the CDK",

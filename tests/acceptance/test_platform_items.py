@@ -26,8 +26,8 @@ from seedbed.model.platform import Database
 from seedbed.model.seed import Rows, SeedKind
 from seedbed.project import Project, Reach, Request
 from seedbed.seeding.keys import entity_key
-from tests.platform import EDTECH
-from tests.tables import stage
+from tests.support.dynamodb.tables import stage
+from tests.support.postgres.platform import EDTECH
 
 SANDBOX = "sandbox"
 SERVICES = ("ai", "chat", "courses", "tutor-matching", "video-call")

@@ -22,8 +22,8 @@ from psycopg import sql
 
 from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
 from seedbed.model.secret import Redactor, Secret
-from tests.projects import ProjectFiles, Ran, clean_environment, command, run
-from tests.wire import connected, free_port, pgbouncer, wait_until
+from tests.support.postgres.wire import connected, free_port, pgbouncer, wait_until
+from tests.support.projects import ProjectFiles, Ran, clean_environment, command, run
 
 FIRST, LAST = "hUshQ7", "tAilZ9"  # whatever a spelling does to the rest, these stay what they are
 PASSWORD = f"{FIRST}%@:/'\"\\ %41%zz%%  é {LAST}"

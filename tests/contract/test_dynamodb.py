@@ -28,7 +28,7 @@ from seedbed.testing import (  # noqa: E402
     ResetContract,
     UnlockContract,
 )
-from tests.servers import new_account  # noqa: E402
+from tests.support.servers import new_account  # noqa: E402
 
 REGION = "eu-central-1"
 KNOCK = "knock"  # in a write's body: this one waits while the door is closed

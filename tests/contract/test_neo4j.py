@@ -20,7 +20,7 @@ from seedbed.testing import (  # noqa: E402
     ScriptContract,
     UnlockContract,
 )
-from tests.servers import Pool  # noqa: E402
+from tests.support.servers import Pool  # noqa: E402
 
 WAIT = "CREATE (d:Door) DELETE d"  # waits for whoever changes the schema of :Door, and leaves nothing
 OUTSIDE = {"outside": "contract harness"}

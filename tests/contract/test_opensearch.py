@@ -29,7 +29,7 @@ from seedbed.testing import (  # noqa: E402
     UnlockContract,
 )
 from seedbed.testing.runner import Text  # noqa: E402
-from tests.servers import Pool  # noqa: E402
+from tests.support.servers import Pool  # noqa: E402
 
 KEEP, DROP = "keep", "drop"  # what becomes of a request that knocked, once its sender has died
 COLUMNS = '{"id": {"type": "long"}, "name": {"type": "keyword"}, "visits": {"type": "long"}}'

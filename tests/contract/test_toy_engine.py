@@ -16,7 +16,7 @@ pytest.register_assert_rewrite("seedbed.testing")
 from seedbed.engines import registry  # noqa: E402
 from seedbed.testing import ApplyContract, AtomicLoadContract, HistoryContract, Hold, LoadContract  # noqa: E402
 
-PACKAGE = Path(__file__).parents[1] / "toy_engine"
+PACKAGE = Path(__file__).parents[1] / "support" / "toy_engine"
 
 
 @pytest.fixture(autouse=True)

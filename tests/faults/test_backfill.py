@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from seedbed.engines.postgres.embedded import EmbeddedServer
-from tests.projects import ProjectFiles
 from tests.soak.common import Site, site
+from tests.support.projects import ProjectFiles
 
 ROWS = 3_000
 TABLE = f"""

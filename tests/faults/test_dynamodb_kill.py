@@ -10,7 +10,7 @@ import pytest
 from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.model.migration import Direction
 from tests.soak.dynamodb_kill import PAGED, SECONDS, VERSIONED, fill, judge, overslept, there_and_back
-from tests.tables import COURSES, Stage, stage
+from tests.support.dynamodb.tables import COURSES, Stage, stage
 
 
 @pytest.fixture

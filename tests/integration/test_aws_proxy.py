@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, HTTPClientError
 
 from seedbed.engines.dynamodb.embedded.world import World
-from tests.aws_proxy import CloudFormationGuard, Proxy, mutating, on, proxy
+from tests.support.aws_proxy import CloudFormationGuard, Proxy, mutating, on, proxy
 
 TABLE = "courses-courses-dev"
 STACK = "courses-dev"
@@ -120,8 +120,8 @@ def test_errors_of_the_server_come_through_and_are_told(aws: Proxy, table: Any) 
 
 
 def test_partiql_mutates_where_it_says_so() -> None:
-    from tests.aws_proxy.calls import recognised
-    from tests.aws_proxy.http import Request
+    from tests.support.aws_proxy.calls import recognised
+    from tests.support.aws_proxy.http import Request
 
     def asked(statement: str) -> bool:
         headers = {"x-amz-target": "DynamoDB_20120810.ExecuteStatement"}

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from seedbed.engines.dynamodb.embedded.world import World
-from tests.aws_proxy import Call, Proxy, mutating, on, proxy
-from tests.aws_proxy.http import Response
-from tests.projects import clean_environment, command
-from tests.releases import PLAIN, STACK, Shop, helpers, synthesise
+from tests.support.aws_proxy import Call, Proxy, mutating, on, proxy
+from tests.support.aws_proxy.http import Response
+from tests.support.deployment.releases import PLAIN, STACK, Shop, helpers, synthesise
+from tests.support.projects import clean_environment, command
 
 pytestmark = pytest.mark.slow
 

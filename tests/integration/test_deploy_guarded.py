@@ -18,11 +18,11 @@ from seedbed.deployment.child import Ran
 from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.execution.stopping import Stop
-from tests.aws_proxy import Call, Proxy, on, proxy
-from tests.aws_proxy.cloudformation_guard import CloudFormationGuard
-from tests.aws_proxy.http import Response
 from tests.integration.dynamodb.test_tables_replay import Stack
-from tests.releases import STACK, Shop, helpers, synthesise
+from tests.support.aws_proxy import Call, Proxy, on, proxy
+from tests.support.aws_proxy.cloudformation_guard import CloudFormationGuard
+from tests.support.aws_proxy.http import Response
+from tests.support.deployment.releases import STACK, Shop, helpers, synthesise
 
 pytestmark = pytest.mark.slow
 

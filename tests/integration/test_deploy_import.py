@@ -28,9 +28,9 @@ from seedbed.execution.stopping import Stop
 from seedbed.model.environment import Environment
 from seedbed.model.event import Event, TargetFailed
 from seedbed.model.migration import Phase
-from tests.aws_proxy import proxy
-from tests.aws_proxy.cloudformation_guard import CloudFormationGuard
-from tests.releases import STACK, TABLE, Shop, synthesise
+from tests.support.aws_proxy import proxy
+from tests.support.aws_proxy.cloudformation_guard import CloudFormationGuard
+from tests.support.deployment.releases import STACK, TABLE, Shop, synthesise
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ import pytest
 
 from seedbed.embedded import download, jars, java
 from seedbed.errors import SandboxError
-from tests.processes import until
+from tests.support.processes import until
 
 PATHS = os.pathsep.join([str(Path(__file__).parents[2] / "src"), *filter(None, sys.path)])
 

@@ -19,8 +19,8 @@ from seedbed.embedded import owners
 from seedbed.engines.dynamodb.embedded import diagnose, embedded
 from seedbed.engines.dynamodb.embedded.world import ANY_KEY, World
 from seedbed.errors import SandboxError
-from tests.aws_owner import client, create_table, owner
-from tests.processes import gone, listening, until
+from tests.support.aws_owner import client, create_table, owner
+from tests.support.processes import gone, listening, until
 
 LOOPBACK = {"0100007F"}
 

@@ -16,8 +16,8 @@ import pytest
 from seedbed.embedded import owners
 from seedbed.engines.neo4j.embedded import diagnose, embedded, local
 from seedbed.errors import SandboxError
-from tests.processes import gone, listening, until
-from tests.servers import Facts, Pool, owner
+from tests.support.processes import gone, listening, until
+from tests.support.servers import Facts, Pool, owner
 
 MODULE = "seedbed.engines.neo4j.embedded"
 DATABASE = "tutor-matching/neo4j"

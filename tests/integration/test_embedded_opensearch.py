@@ -16,8 +16,8 @@ from opensearchpy import OpenSearch
 from seedbed.embedded import owners
 from seedbed.engines.opensearch.embedded import diagnose, embedded, local
 from seedbed.errors import SandboxError
-from tests.processes import gone, listening, until
-from tests.servers import Facts, Pool, owner
+from tests.support.processes import gone, listening, until
+from tests.support.servers import Facts, Pool, owner
 
 MODULE = "seedbed.engines.opensearch.embedded"
 DATABASE = "ai/opensearch"

@@ -23,7 +23,7 @@ from seedbed.embedded import owners
 from seedbed.embedded import server as servers
 from seedbed.engines.postgres.embedded import EmbeddedServer, diagnose, embedded, locate
 from seedbed.errors import SandboxError
-from tests.processes import alive, gone, until
+from tests.support.processes import alive, gone, until
 
 SOURCE = Path(__file__).parents[2] / "src"
 PATHS = os.pathsep.join([str(SOURCE), *filter(None, sys.path)])

@@ -18,7 +18,7 @@ from seedbed.embedded import owners, telling, unpacked, warm
 from seedbed.embedded.identity import Identity
 from seedbed.embedded.jars import read
 from seedbed.embedded.server import Check, Server
-from tests.processes import until
+from tests.support.processes import until
 
 ME = Identity("same", os.geteuid(), os.getegid())
 # What a JVM does that records: it writes the file at its end.

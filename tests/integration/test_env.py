@@ -18,8 +18,8 @@ from seedbed.embedded import owners
 from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
 from seedbed.environments import sandbox
 from seedbed.errors import SandboxError
-from tests.processes import alive, until
-from tests.projects import ProjectFiles, run, variables
+from tests.support.processes import alive, until
+from tests.support.projects import ProjectFiles, run, variables
 
 
 @pytest.fixture

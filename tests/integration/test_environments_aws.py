@@ -12,7 +12,7 @@ from seedbed.aws.cloud import Cloud
 from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.postgres.embedded import EmbeddedServer
 from seedbed.model.names import parameter_path
-from tests.projects import ProjectFiles, Ran, run
+from tests.support.projects import ProjectFiles, Ran, run
 
 REGION = "eu-central-1"
 PASSWORD = "no-one-may-read-this"

@@ -20,7 +20,7 @@ from seedbed.engines.dynamodb.transform.values import same, same_item
 from seedbed.engines.dynamodb.wire.sizes import attribute_size
 from seedbed.engines.dynamodb.wire.values import from_attribute, from_item, to_attribute, to_item
 from seedbed.model.migration import Direction
-from tests.tables import COURSES, migration
+from tests.support.dynamodb.tables import COURSES, migration
 
 patient = settings(deadline=None)
 NAMES = ["a", "b", "c", "d"]

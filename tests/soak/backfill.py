@@ -25,8 +25,8 @@ from typing import Any
 import psycopg
 
 from seedbed.engines.postgres.embedded import EmbeddedServer
-from tests.projects import Ran
 from tests.soak.common import Connection, Site, amount, fresh_database, own_server, say
+from tests.support.projects import Ran
 
 PLATFORM = Path(__file__).resolve().parents[2] / "edtech"
 USERS = "20260112093000"  # what payment comes after

@@ -18,7 +18,7 @@ import psycopg
 
 from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
 from seedbed.engines.postgres.inspect import schema
-from tests.projects import ProjectFiles, Ran, clean_environment, command, variables
+from tests.support.projects import ProjectFiles, Ran, clean_environment, command, variables
 
 HISTORY_SCHEMA = "seedbed"
 PATIENCE = 180.0  # seconds for one command on a loaded machine

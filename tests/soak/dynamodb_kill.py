@@ -35,7 +35,7 @@ from seedbed.errors import SeedbedError
 from seedbed.model.event import to_dict
 from seedbed.model.migration import Direction, Work
 from tests.soak.common import Tally, amount, say
-from tests.tables import COURSES, Stage, migration, opened, stage
+from tests.support.dynamodb.tables import COURSES, Stage, migration, opened, stage
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 600.0  # seconds for a run that nobody kills

@@ -22,9 +22,9 @@ from msgspec.structs import replace
 
 from seedbed.engines.dynamodb.embedded.local import dynamodb_local
 from seedbed.engines.dynamodb.embedded.world import World
-from tests.aws_proxy import Call, proxy
 from tests.soak.common import Tally, amount, say
-from tests.tables import COURSES, Stage, indexed, stage
+from tests.support.aws_proxy import Call, proxy
+from tests.support.dynamodb.tables import COURSES, Stage, indexed, stage
 
 LEAST, MOST, PEAK = 0.9, 1.0, 1.2
 TABLE = indexed(COURSES, "teacher", "subject")

@@ -25,7 +25,6 @@ from random import Random
 from seedbed.engines.postgres.embedded import EmbeddedServer
 from seedbed.model.event import Event
 from seedbed.project import Project
-from tests.projects import ProjectFiles, Ran
 from tests.soak.common import (
     Child,
     Site,
@@ -39,6 +38,7 @@ from tests.soak.common import (
     snapshot,
     wait_for,
 )
+from tests.support.projects import ProjectFiles, Ran
 
 ENVIRONMENT = "dev-kill"
 MIGRATIONS = 200

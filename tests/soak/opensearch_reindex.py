@@ -34,7 +34,7 @@ from seedbed.engines.opensearch.reindex.states import State
 from seedbed.errors import SeedbedError
 from seedbed.model.event import to_dict
 from seedbed.model.migration import Direction, Work
-from tests.searches import Stage, documents, migration, moves, opened
+from tests.support.opensearch.searches import Stage, documents, migration, moves, opened
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 300.0  # seconds for a run that nobody kills

@@ -14,8 +14,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from seedbed.engines.postgres.embedded import EmbeddedServer
-from tests.projects import ProjectFiles, Ran
 from tests.soak.common import Site, Tally, amount, own_server, say, site
+from tests.support.projects import ProjectFiles, Ran
 
 MIGRATIONS = 200
 PROCESSES = (2, 4, 16)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from seedbed.engines.postgres.embedded import EmbeddedServer
-from tests.projects import ProjectFiles, clean_environment, run, variables
+from tests.support.projects import ProjectFiles, clean_environment, run, variables
 
 # What `--help` may import beyond what any program needs to print a page with click. It has to stay this short.
 # faulthandler is part of the interpreter: no file is read for it.

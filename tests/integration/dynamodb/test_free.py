@@ -13,7 +13,17 @@ from seedbed.engines.dynamodb.tables.shape import Index, Key, Table
 from seedbed.errors import Interrupted, Location, MigrationFileError, OutcomeUnknown, Refused, StepFailed
 from seedbed.model.event import StepProbed
 from seedbed.model.migration import Direction
-from tests.tables import BACKENDS, COURSES, LESSONS, Stage, indexed, migration, opened, spied, stage
+from tests.support.dynamodb.tables import (
+    BACKENDS,
+    COURSES,
+    LESSONS,
+    Stage,
+    indexed,
+    migration,
+    opened,
+    spied,
+    stage,
+)
 
 TEACHERS = indexed(Table("teachers", Key(("id",)), {"id": "S"}), "school")
 PATH = "migrations/1_m.py"

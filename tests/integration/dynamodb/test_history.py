@@ -14,7 +14,7 @@ from seedbed.engines.dynamodb.history import read
 from seedbed.errors import ForeignTarget, LeaseLost, Refused
 from seedbed.model.history import FORMAT, Identity, Revision, State
 from seedbed.model.migration import Direction, Phase
-from tests.tables import BACKENDS, Stage, spied, stage
+from tests.support.dynamodb.tables import BACKENDS, Stage, spied, stage
 
 OURS = Identity("edtech", "courses/dynamodb", "dev-test")
 

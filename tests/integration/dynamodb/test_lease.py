@@ -20,8 +20,8 @@ from seedbed.errors import Busy, Interrupted, LeaseLost, Refused, Unreachable
 from seedbed.model.event import TakenOver
 from seedbed.model.history import Owner, Revision, State
 from seedbed.model.migration import Direction, Phase
-from tests.tables import BACKENDS, COURSES, Stage, opened, spied, stage
-from tests.tables import LEASE_SECONDS as SECONDS
+from tests.support.dynamodb.tables import BACKENDS, COURSES, Stage, opened, spied, stage
+from tests.support.dynamodb.tables import LEASE_SECONDS as SECONDS
 
 
 @pytest.fixture(scope="module", params=sorted(BACKENDS))

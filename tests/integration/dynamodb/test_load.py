@@ -14,7 +14,7 @@ from seedbed.engines.dynamodb.tables.read import read
 from seedbed.errors import LeaseLost, Location, Refused, SeedFileError, StepFailed
 from seedbed.model.migration import Source
 from seedbed.model.seed import Dataset, Rows, Script, SeedKind
-from tests.tables import BACKENDS, Stage, spied, stage
+from tests.support.dynamodb.tables import BACKENDS, Stage, spied, stage
 
 TABLES = """
 [tables.courses]

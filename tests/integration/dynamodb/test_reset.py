@@ -12,7 +12,7 @@ from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.dynamodb.history import read as read_history
 from seedbed.errors import LeaseLost, Refused
 from seedbed.model.history import Identity
-from tests.tables import BACKENDS, COURSES, LESSONS, Stage, stage
+from tests.support.dynamodb.tables import BACKENDS, COURSES, LESSONS, Stage, stage
 
 TABLES = """
 [tables.courses]

@@ -25,7 +25,7 @@ from seedbed.model.history import Owner
 from seedbed.model.migration import Phase, Work
 from seedbed.model.platform import Database
 from seedbed.model.target import Target
-from tests.tables import COURSES, LESSONS, Stage, indexed, migration, opened, spied, stage
+from tests.support.dynamodb.tables import COURSES, LESSONS, Stage, indexed, migration, opened, spied, stage
 
 TABLES = """
 [tables.courses]

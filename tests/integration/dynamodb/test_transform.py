@@ -17,7 +17,7 @@ from seedbed.engines.dynamodb.wire.values import to_item
 from seedbed.errors import Interrupted, LeaseLost, Refused, StepFailed
 from seedbed.model.event import WorkProgressed
 from seedbed.model.migration import Direction
-from tests.tables import COURSES, LESSONS, Stage, indexed, spied, stage
+from tests.support.dynamodb.tables import COURSES, LESSONS, Stage, indexed, spied, stage
 
 VERSIONED, PAGED = "from=1 to=2", ""
 REPEATABLE = 'repeatable because "it looks first"'
@@ -126,7 +126,7 @@ def _cut_off(there: Stage, count: int) -> None:
 
 
 def stage_again(there: Stage) -> Any:
-    from tests.tables import opened
+    from tests.support.dynamodb.tables import opened
 
     world = World(there.place.cloud.endpoint, there.place.directory, 0, account=there.place.cloud.access_key)  # type: ignore[arg-type]
     return opened(world, there.place.service, *there.shapes.values())

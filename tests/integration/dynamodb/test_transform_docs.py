@@ -14,7 +14,7 @@ from seedbed.engines.dynamodb.facts import FACTS
 from seedbed.engines.dynamodb.tables.shape import Key
 from seedbed.model.headers import COMMON
 from seedbed.model.migration import Direction
-from tests.tables import COURSES, LESSONS, Stage, migration, stage
+from tests.support.dynamodb.tables import COURSES, LESSONS, Stage, migration, stage
 
 DOCS = Path(__file__).parents[3] / "docs"
 HOW_TO = (DOCS / "how-to" / "migrate-dynamodb-items.md").read_text(encoding="utf-8")

@@ -12,8 +12,8 @@ from seedbed.engines.dynamodb import prices
 from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.dynamodb.estimate import estimate
 from seedbed.model.deployment import Estimate
-from tests.aws_proxy import mutating, proxy
-from tests.tables import COURSES, Stage, indexed, migration, spied, stage
+from tests.support.aws_proxy import mutating, proxy
+from tests.support.dynamodb.tables import COURSES, Stage, indexed, migration, spied, stage
 
 SHAPE = indexed(COURSES, "teacher", "subject")
 TEACHER = 'def up(item):\n    item["teacher"] = item["teacher"].lower()\n    return item\n'

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.errors import SeedbedError, StepFailed, Unavailable
-from tests.aws_proxy import Call, Proxy, proxy
-from tests.aws_proxy.http import Response
-from tests.tables import COURSES, Stage, stage
+from tests.support.aws_proxy import Call, Proxy, proxy
+from tests.support.aws_proxy.http import Response
+from tests.support.dynamodb.tables import COURSES, Stage, stage
 
 COUNT = """
 def up(item):

@@ -16,8 +16,8 @@ from seedbed.engines.neo4j.schema.probe import took_effect
 from seedbed.engines.neo4j.schema.reverse import reverse_of
 from seedbed.errors import Refused
 from seedbed.model.migration import Direction
-from tests.graphs import Graph, graph
-from tests.servers import Facts
+from tests.support.neo4j.graphs import Graph, graph
+from tests.support.servers import Facts
 
 MADE = [
     "CREATE CONSTRAINT node_key FOR (n:Person) REQUIRE n.id IS UNIQUE",

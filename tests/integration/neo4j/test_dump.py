@@ -11,8 +11,8 @@ from seedbed.engines.neo4j import dump
 from seedbed.engines.neo4j.copies.lines import Damaged, read
 from seedbed.errors import Refused, UsageError
 from seedbed.model.event import CopyFinished, CopyProgressed
-from tests.graphs import Graph, graph
-from tests.servers import Facts
+from tests.support.neo4j.graphs import Graph, graph
+from tests.support.servers import Facts
 
 TABLES = "// migrate:up\nCREATE CONSTRAINT tutor FOR (t:Tutor) REQUIRE t.id IS UNIQUE;\n"
 VALUES = """

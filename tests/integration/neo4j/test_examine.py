@@ -15,8 +15,8 @@ from seedbed.engines.neo4j.schema.catalogue import read_catalogue
 from seedbed.engines.neo4j.schema.drift import keep
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Migration, MigrationFile, Source, checksum
-from tests.graphs import graph
-from tests.servers import Facts
+from tests.support.neo4j.graphs import graph
+from tests.support.servers import Facts
 
 BOUNDS = Bounds(rows=100, eager=100, statements=4)
 

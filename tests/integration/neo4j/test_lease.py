@@ -14,8 +14,8 @@ from seedbed.engines.neo4j.lease import Neo4jLease
 from seedbed.engines.neo4j.messages import Gone, ServerError
 from seedbed.errors import Busy, Interrupted, LeaseLost
 from seedbed.model.event import Event, LeaseAwaited, Retrying, TakenOver
-from tests.graphs import Graph, graph
-from tests.servers import Facts
+from tests.support.neo4j.graphs import Graph, graph
+from tests.support.servers import Facts
 
 MADE = "MATCH (n:Made) RETURN count(n) AS count"
 

@@ -9,8 +9,8 @@ import pytest
 from seedbed.engines.neo4j import bulk
 from seedbed.errors import StepFailed
 from seedbed.model.seed import SeedKind
-from tests.graphs import Graph, graph, parts
-from tests.servers import Pool
+from tests.support.neo4j.graphs import Graph, graph, parts
+from tests.support.servers import Pool
 
 SKILL = "CREATE CONSTRAINT skill FOR (s:Skill) REQUIRE s.slug IS UNIQUE"
 TUTOR = "CREATE CONSTRAINT tutor FOR (t:Tutor) REQUIRE t.id IS UNIQUE"

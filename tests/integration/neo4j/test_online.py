@@ -13,7 +13,7 @@ from seedbed.engines.neo4j.schema.catalogue import read_catalogue
 from seedbed.engines.neo4j.schema.commands import command_of
 from seedbed.engines.neo4j.schema.online import Building, wait_online
 from seedbed.errors import StepFailed
-from tests.servers import Facts
+from tests.support.servers import Facts
 
 INDEX = "CREATE INDEX by_text FOR (n:Note) ON (n.text)"
 

@@ -15,9 +15,9 @@ from seedbed.model.outcome import Outcome
 from seedbed.model.platform import Database
 from seedbed.model.seed import Rows, SeedKind
 from seedbed.project import Project, Reach, Request
-from tests.graphs import Graph, graph
-from tests.platform import EDTECH, ENVIRONMENT
-from tests.servers import Facts
+from tests.support.neo4j.graphs import Graph, graph
+from tests.support.postgres.platform import EDTECH, ENVIRONMENT
+from tests.support.servers import Facts
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from seedbed.engines.neo4j.messages import ServerError
 from seedbed.engines.neo4j.schema.catalogue import read_catalogue
 from seedbed.engines.neo4j.schema.commands import command_of
 from seedbed.engines.neo4j.schema.probe import took_effect
-from tests.servers import Facts
+from tests.support.servers import Facts
 
 INDEX = "CREATE INDEX skill_name FOR (n:Skill) ON (n.name)"
 UNIQUE = "CREATE CONSTRAINT skill_slug FOR (n:Skill) REQUIRE n.slug IS UNIQUE"

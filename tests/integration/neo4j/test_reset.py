@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from seedbed.engines.neo4j import reset
-from tests.graphs import graph
-from tests.servers import Facts
+from tests.support.neo4j.graphs import graph
+from tests.support.servers import Facts
 
 
 def test_everything_goes_batch_by_batch_and_only_the_lease_stays(

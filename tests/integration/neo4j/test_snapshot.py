@@ -12,8 +12,8 @@ import pytest
 
 from seedbed.errors import Interrupted, Refused
 from seedbed.model.migration import Direction, Work
-from tests.graphs import Graph, graph, migration
-from tests.servers import Facts
+from tests.support.neo4j.graphs import Graph, graph, migration
+from tests.support.servers import Facts
 
 TEXT = "// seedbed: phase={phase}\n// migrate:up\nCREATE (:Skill {{slug: 'a'}});\n// migrate:down\nMATCH (s:Skill) DELETE s;\n"
 SAYS = """

@@ -12,7 +12,7 @@ from seedbed.engines.neo4j.address import address
 from seedbed.engines.neo4j.connection import Server
 from seedbed.engines.neo4j.messages import ServerError
 from seedbed.engines.neo4j.parsing.split import split
-from tests.servers import Facts
+from tests.support.servers import Facts
 
 TEXTS = 40
 _JUNK = ["a", "'", '"', "`", "//", "/*", "*/", ";", "\n", "{", "}", " ", "é", "\u2028", "\r"]

@@ -13,8 +13,8 @@ from seedbed.errors import Irreversible, OutcomeUnknown, Refused, StepFailed
 from seedbed.model.event import StepProbed, WorkProgressed
 from seedbed.model.history import Revision, State
 from seedbed.model.migration import Direction, Work
-from tests.graphs import Graph, graph, migration
-from tests.servers import Facts
+from tests.support.neo4j.graphs import Graph, graph, migration
+from tests.support.servers import Facts
 
 SKILL = "CREATE CONSTRAINT skill FOR (s:Skill) REQUIRE s.name IS UNIQUE"
 

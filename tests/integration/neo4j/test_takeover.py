@@ -14,8 +14,8 @@ from seedbed.engines.neo4j.connection import Ask
 from seedbed.engines.neo4j.guarded import Guarded
 from seedbed.errors import LeaseLost, SeedbedError, StepFailed
 from seedbed.model.event import Event, TakenOver
-from tests.graphs import Graph, graph
-from tests.servers import Facts
+from tests.support.neo4j.graphs import Graph, graph
+from tests.support.servers import Facts
 
 WAIT = "CREATE (d:Door) DELETE d"
 BLOCKED = "SHOW TRANSACTIONS YIELD status, metaData WHERE status STARTS WITH 'Blocked' AND metaData.seedbed IS NOT NULL"

@@ -11,7 +11,7 @@ from seedbed.engines.opensearch import bulk
 from seedbed.engines.opensearch.bulk import ItemRefused, Writer
 from seedbed.errors import LeaseLost
 from seedbed.model.seed import Dataset, SeedKind
-from tests.integration.opensearch.stage import Stage, rows, stage
+from tests.support.opensearch.stage import Stage, rows, stage
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from seedbed.engines.opensearch import examine
 from seedbed.engines.opensearch.parse import parse
 from seedbed.model.migration import Migration, MigrationFile, Source, checksum
-from tests.integration.opensearch.stage import stage
+from tests.support.opensearch.stage import stage
 
 INDEXES = """
 [[indexes.lessons.versions]]

@@ -9,8 +9,8 @@ import pytest
 from seedbed.engines.opensearch.wire.outcome import PartlyDone
 from seedbed.errors import ExitCode, OutcomeUnknown, StepFailed
 from seedbed.model.history import State
-from tests.integration.opensearch.stage import Stage, stage
-from tests.integration.opensearch.works import VERSION, apply, indexes, migration, revision
+from tests.support.opensearch.stage import Stage, stage
+from tests.support.opensearch.works import VERSION, apply, indexes, migration, revision
 
 BULK = """
     # migrate:up

@@ -10,8 +10,8 @@ import pytest
 from seedbed.engines.opensearch.reindex import live
 from seedbed.errors import Refused, StepFailed
 from seedbed.model.event import Noticed
-from tests.searches import Stage, moves, opened
-from tests.servers import Facts
+from tests.support.opensearch.searches import Stage, moves, opened
+from tests.support.servers import Facts
 
 DECLARED = """
 [[indexes.notes.versions]]

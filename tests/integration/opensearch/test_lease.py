@@ -15,8 +15,8 @@ from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import LeaseLost
 from seedbed.model.history import Revision, State
 from seedbed.model.migration import Phase
-from tests.integration.opensearch.stage import Stage, stage
-from tests.integration.opensearch.works import Killed, aliases, indexes, killed, revision
+from tests.support.opensearch.stage import Stage, stage
+from tests.support.opensearch.works import Killed, aliases, indexes, killed, revision
 
 DONE = Revision("20260101000001", "some", "0" * 64, Phase.EXPAND, owner="test")
 BEGUN = replace(DONE, state=State.STARTED, in_step=True)

@@ -12,7 +12,7 @@ from seedbed.engines.opensearch.wire.client import Answer
 from seedbed.errors import LeaseLost, Location, SeedFileError, StepFailed
 from seedbed.model.migration import Source
 from seedbed.model.seed import Dataset, Script, SeedKind
-from tests.integration.opensearch.stage import Stage, rows, stage
+from tests.support.opensearch.stage import Stage, rows, stage
 
 VECTOR = {
     "type": "knn_vector",

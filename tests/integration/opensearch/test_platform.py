@@ -21,7 +21,7 @@ import pytest
 from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import BLOCKED, RequestFailed
-from tests.projects import Ran, run
+from tests.support.projects import Ran, run
 
 HERE = Path(__file__).parents[3] / "edtech" / "services" / "ai" / "opensearch"
 MANIFEST = """

@@ -18,10 +18,10 @@ from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Interrupted, Refused, StepFailed
 from seedbed.model.event import Noticed
 from seedbed.model.migration import Direction
-from tests.integration.opensearch.works import Killed
-from tests.searches import LESSONS, Stage, moves, opened, spied
-from tests.servers import Facts
 from tests.soak import opensearch_reindex as soak
+from tests.support.opensearch.searches import LESSONS, Stage, moves, opened, spied
+from tests.support.opensearch.works import Killed
+from tests.support.servers import Facts
 
 FIRST, SECOND = moves("lessons", 1), moves("lessons", 2)
 SLOWLY, SLOW = moves("lessons", 2, "batch=10"), {"requests_per_second": 1}

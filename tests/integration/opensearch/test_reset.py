@@ -8,7 +8,7 @@ import pytest
 
 from seedbed.errors import LeaseLost
 from seedbed.model.history import Identity
-from tests.integration.opensearch.stage import Stage, stage
+from tests.support.opensearch.stage import Stage, stage
 
 
 @pytest.fixture

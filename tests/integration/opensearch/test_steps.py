@@ -12,8 +12,8 @@ from seedbed.errors import OutcomeUnknown
 from seedbed.model.event import StepProbed, WorkProgressed
 from seedbed.model.history import State
 from seedbed.model.migration import Direction, Work
-from tests.integration.opensearch.stage import Stage, stage
-from tests.integration.opensearch.works import (
+from tests.support.opensearch.stage import Stage, stage
+from tests.support.opensearch.works import (
     VERSION,
     aliases,
     apply,

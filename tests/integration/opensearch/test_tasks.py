@@ -11,8 +11,8 @@ from seedbed.engines.opensearch import tasks
 from seedbed.engines.opensearch.requests.running import Ticket
 from seedbed.errors import OutcomeUnknown
 from seedbed.model.event import StepProbed, TakenOver, WorkProgressed
-from tests.integration.opensearch.stage import Stage, stage
-from tests.integration.opensearch.works import VERSION, apply, begun, indexes, migration
+from tests.support.opensearch.stage import Stage, stage
+from tests.support.opensearch.works import VERSION, apply, begun, indexes, migration
 
 TEXT = """
     # migrate:up

@@ -11,8 +11,8 @@ import pytest
 from seedbed.engines.opensearch.reindex import live
 from seedbed.errors import StepFailed
 from seedbed.model.event import Noticed, WorkProgressed
-from tests.searches import LESSONS, Stage, moves, opened, spied
-from tests.servers import Facts
+from tests.support.opensearch.searches import LESSONS, Stage, moves, opened, spied
+from tests.support.servers import Facts
 
 COUNT = """
 def up(doc):

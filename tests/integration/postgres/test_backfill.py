@@ -13,8 +13,8 @@ import pytest
 
 from seedbed.engines.postgres.embedded import EmbeddedServer
 from seedbed.model.event import Retrying, WorkProgressed, WorkStarted
-from tests.platform import Place, at_retry, options
-from tests.projects import ProjectFiles
+from tests.support.postgres.platform import Place, at_retry, options
+from tests.support.projects import ProjectFiles
 
 UP = "UPDATE things SET n = n + 1 WHERE id BETWEEN $1 AND $2;"
 DOWN = "UPDATE things SET n = n - 1 WHERE id BETWEEN $1 AND $2;"

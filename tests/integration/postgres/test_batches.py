@@ -14,8 +14,8 @@ from seedbed.engines.postgres.embedded import EmbeddedServer
 from seedbed.engines.postgres.engine import PostgresEngine
 from seedbed.model.event import Noticed, Retrying, TargetFailed, WorkStarted
 from seedbed.model.migration import Migration, MigrationFile, Phase, Step
-from tests.platform import Connection, Place, at_retry, options
-from tests.projects import ProjectFiles, run, variables
+from tests.support.postgres.platform import Connection, Place, at_retry, options
+from tests.support.projects import ProjectFiles, run, variables
 
 
 @pytest.fixture

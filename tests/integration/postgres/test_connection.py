@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from seedbed.engines.postgres.embedded import EmbeddedServer
-from tests.projects import ProjectFiles, run, variables
-from tests.wire import connected, forwarding, free_port, role, run_as_task
+from tests.support.postgres.wire import connected, forwarding, free_port, role, run_as_task
+from tests.support.projects import ProjectFiles, run, variables
 
 STRAY = {
     "PGHOST": "nowhere.invalid",

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from seedbed.engines.postgres.embedded import EmbeddedServer
-from tests.projects import ProjectFiles, Ran, run, variables
-from tests.wire import connected, free_port, snapshot
+from tests.support.postgres.wire import connected, free_port, snapshot
+from tests.support.projects import ProjectFiles, Ran, run, variables
 
 CSV = "id\n1\n"
 

@@ -21,8 +21,8 @@ from seedbed.engines.postgres.session import PostgresSession, connect
 from seedbed.errors import Busy, Unreachable
 from seedbed.model.event import Event, LeaseAwaited, TakenOver
 from seedbed.model.history import Owner
-from tests.projects import ProjectFiles, Ran, clean_environment, command, run, variables
-from tests.wire import connected, role, target, wait_until
+from tests.support.postgres.wire import connected, role, target, wait_until
+from tests.support.projects import ProjectFiles, Ran, clean_environment, command, run, variables
 
 SLEEP = "20260101000001_sleep"
 

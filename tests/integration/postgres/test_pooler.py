@@ -15,8 +15,8 @@ from seedbed.engines.postgres.connection import open_connection
 from seedbed.engines.postgres.embedded import EmbeddedServer
 from seedbed.engines.postgres.options import Options
 from seedbed.errors import LeaseNotExclusive
-from tests.projects import ProjectFiles, Ran, run, variables
-from tests.wire import HERE, connected, pgbouncer, snapshot
+from tests.support.postgres.wire import HERE, connected, pgbouncer, snapshot
+from tests.support.projects import ProjectFiles, Ran, run, variables
 
 IGNORED = {"ignore_startup_parameters": "options"}
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")

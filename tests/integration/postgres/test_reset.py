@@ -9,8 +9,8 @@ import pytest
 
 from seedbed.engines.postgres.embedded import EmbeddedServer
 from seedbed.model.event import TargetEmptied
-from tests.platform import Place, options
-from tests.projects import ProjectFiles
+from tests.support.postgres.platform import Place, options
+from tests.support.projects import ProjectFiles
 
 EVERYTHING = """
 CREATE EXTENSION hstore; CREATE EXTENSION pg_trgm SCHEMA public; CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;

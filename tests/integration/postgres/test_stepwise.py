@@ -13,8 +13,8 @@ import pytest
 from seedbed.engines.postgres.embedded import EmbeddedServer
 from seedbed.execution.mending import Decision
 from seedbed.model.event import Noticed, Repaired, Retrying, StepProbed, WorkProgressed, WorkStarted
-from tests.platform import Connection, Place, at_retry, options
-from tests.projects import ProjectFiles
+from tests.support.postgres.platform import Connection, Place, at_retry, options
+from tests.support.projects import ProjectFiles
 
 OUT = "transaction:false"
 PEOPLE = "CREATE TABLE people (id int PRIMARY KEY, email text); INSERT INTO people VALUES (1, 'a'), (2, 'a');"

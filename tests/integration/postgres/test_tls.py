@@ -12,8 +12,16 @@ import pytest
 import trustme
 
 from seedbed.engines.postgres.embedded import EmbeddedServer
-from tests.projects import ProjectFiles, Ran, run, variables
-from tests.wire import ELSEWHERE, HERE, connected, forwarding, run_as_task, tcp_server, wait_until
+from tests.support.postgres.wire import (
+    ELSEWHERE,
+    HERE,
+    connected,
+    forwarding,
+    run_as_task,
+    tcp_server,
+    wait_until,
+)
+from tests.support.projects import ProjectFiles, Ran, run, variables
 
 DECLARED = '[environments.staging.targets."user/postgres"]\n'
 

@@ -11,7 +11,7 @@ import pytest
 
 from seedbed.deployment.assembly import Assembly, read, with_dependencies
 from seedbed.errors import UsageError
-from tests.assemblies import assembly
+from tests.support.deployment.assemblies import assembly
 
 
 def _json(path: Path) -> Any:

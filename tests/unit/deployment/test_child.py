@@ -16,7 +16,7 @@ import pytest
 from seedbed.deployment.child import GUARD, Child, run
 from seedbed.errors import ExitCode, Interrupted, Unavailable
 from seedbed.execution.stopping import Stop
-from tests.processes import alive, until
+from tests.support.processes import alive, until
 
 PYTHON = [sys.executable, "-u", "-c"]
 SLEEPER = "import time\nprint('up', flush=True)\ntime.sleep(600)"

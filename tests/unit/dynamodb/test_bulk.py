@@ -14,7 +14,7 @@ from seedbed.engines.dynamodb.capacity import Budget
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.engines.dynamodb.wire.values import Unfit, from_item
 from seedbed.errors import Interrupted, StepFailed
-from tests.unit.dynamodb.scripted import HANG_UP, Request, answer, refusal, scripted
+from tests.support.dynamodb.scripted import HANG_UP, Request, answer, refusal, scripted
 
 TABLE = "chat-messages-dev-ana"
 Item = dict[str, Any]

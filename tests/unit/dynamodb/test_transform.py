@@ -16,7 +16,7 @@ from seedbed.engines.dynamodb.wire.sizes import attribute_size, item_size
 from seedbed.engines.dynamodb.wire.values import from_attribute, to_item
 from seedbed.errors import StepFailed
 from seedbed.model.migration import Direction
-from tests.tables import COURSES, LESSONS, indexed, migration
+from tests.support.dynamodb.tables import COURSES, LESSONS, indexed, migration
 
 VERSIONED, PAGED = "table=courses from=1 to=2", "table=courses"
 REPEATABLE = 'table=courses repeatable because "it looks"'

@@ -20,7 +20,7 @@ from seedbed.engines.dynamodb.wire.errors import NoAnswer, ServiceError
 from seedbed.engines.dynamodb.wire.values import Unfit
 from seedbed.errors import ExitCode, Interrupted, SeedbedError, Unreachable
 from seedbed.model.secret import Secret
-from tests.unit.dynamodb.scripted import HANG_UP, Request, Script, answer, refusal, scripted
+from tests.support.dynamodb.scripted import HANG_UP, Request, Script, answer, refusal, scripted
 
 PUT = {"TableName": "courses-lessons-dev-ana", "Item": {"pk": {"S": "1"}}}
 

@@ -14,7 +14,7 @@ from seedbed.engines.neo4j.rows.table import Table, insist_on_keys, table_of
 from seedbed.engines.neo4j.rows.values import fitted
 from seedbed.errors import SeedFileError, StepFailed
 from seedbed.model.seed import Rows, Script
-from tests.graphs import parts
+from tests.support.neo4j.graphs import parts
 
 UNIQUE = unique_from([{"label": "Skill", "properties": ["slug"]}, {"label": "Tutor", "properties": ["id"]}])
 

@@ -11,7 +11,7 @@ from seedbed.engines.opensearch.indexes.shape import Indexes, next_serial, physi
 from seedbed.errors import ManifestError
 from seedbed.model.migration import Migration
 from seedbed.toml.text import Text
-from tests.searches import LESSONS, migration, moves
+from tests.support.opensearch.searches import LESSONS, migration, moves
 
 
 def read(text: str) -> Indexes:

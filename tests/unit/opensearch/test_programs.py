@@ -16,7 +16,7 @@ from seedbed.engines.opensearch.programs import (
 )
 from seedbed.errors import MigrationFileError, StepFailed
 from seedbed.model.migration import Backfill, Direction, Migration, Phase
-from tests.searches import migration_file
+from tests.support.opensearch.searches import migration_file
 
 UP = "def up(doc):\n    doc['a'] = 1\n    return doc\n"
 DOWN = "\n\ndef down(doc):\n    del doc['a']\n    return doc\n"

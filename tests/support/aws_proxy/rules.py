@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from tests.aws_proxy import faults
-from tests.aws_proxy.calls import Call
-from tests.aws_proxy.http import Request, Response
+from tests.support.aws_proxy import faults
+from tests.support.aws_proxy.calls import Call
+from tests.support.aws_proxy.http import Request, Response
 
 PATIENCE = 60.0
 POLL_SECONDS = 0.01

@@ -6,8 +6,8 @@ import json
 import uuid
 from typing import Any
 
-from tests.aws_proxy.calls import Call
-from tests.aws_proxy.http import Response
+from tests.support.aws_proxy.calls import Call
+from tests.support.aws_proxy.http import Response
 
 _NAMESPACES = {"dynamodb": "com.amazonaws.dynamodb.v20120810"}
 THROTTLED = {

@@ -19,11 +19,11 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 from xml.sax.saxutils import escape, unescape
 
-from tests.aws_proxy.calls import Call
-from tests.aws_proxy.faults import fault
-from tests.aws_proxy.http import Request, Response
-from tests.aws_proxy.rules import Passage, Rule
-from tests.aws_proxy.table_updates import TABLE, Refusal, expiry, indexes, refusals, tables
+from tests.support.aws_proxy.calls import Call
+from tests.support.aws_proxy.faults import fault
+from tests.support.aws_proxy.http import Request, Response
+from tests.support.aws_proxy.rules import Passage, Rule
+from tests.support.aws_proxy.table_updates import TABLE, Refusal, expiry, indexes, refusals, tables
 
 VERSION = "2010-05-15"
 XMLNS = f'xmlns="http://cloudformation.amazonaws.com/doc/{VERSION}/"'

@@ -16,7 +16,7 @@ from seedbed.engines.opensearch.parse import parse
 from seedbed.model.event import Event
 from seedbed.model.history import Revision, State
 from seedbed.model.migration import Direction, Migration, MigrationFile, Phase, Source, Work, checksum
-from tests.integration.opensearch.stage import Stage
+from tests.support.opensearch.stage import Stage
 
 VERSION = "20260101000001"
 

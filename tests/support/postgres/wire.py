@@ -25,7 +25,7 @@ from seedbed.engines.postgres.embedded import EmbeddedServer
 from seedbed.model.environment import Environment
 from seedbed.model.platform import Database
 from seedbed.model.target import Target
-from tests.projects import Ran, command
+from tests.support.projects import Ran, command
 
 HERE = "127.0.0.1"
 # A name for this machine that seedbed does not know as one: whatever is asked of other machines is asked of it.

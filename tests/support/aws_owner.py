@@ -17,7 +17,7 @@ from botocore.config import Config
 
 from seedbed.engines.dynamodb.embedded.world import World
 
-SOURCE = Path(__file__).parents[1] / "src"
+SOURCE = Path(__file__).parents[2] / "src"
 PATHS = os.pathsep.join([str(SOURCE), *filter(None, sys.path)])
 
 OWNER = """

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from tests.aws_proxy.http import Request, Response
+from tests.support.aws_proxy.http import Request, Response
 
 READS = (
     *(

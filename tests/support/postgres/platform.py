@@ -24,12 +24,12 @@ from seedbed.model.plan import Plan
 from seedbed.model.platform import Database
 from seedbed.model.seed import SeedKind
 from seedbed.project import Project, Reach, Request
-from tests.projects import ProjectFiles, clean_environment, command, variables
+from tests.support.projects import ProjectFiles, clean_environment, command, variables
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 E = TypeVar("E", bound=Event)
 
-EDTECH = Path(__file__).parents[1] / "edtech"
+EDTECH = Path(__file__).parents[3] / "edtech"
 ENVIRONMENT = "dev-test"
 
 

@@ -10,10 +10,10 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from tests.aws_proxy import faults
-from tests.aws_proxy.calls import KEPT_BYTES, KEPT_CALLS, Call, consumed, recognised
-from tests.aws_proxy.http import Closed, Request, Response, Wire
-from tests.aws_proxy.rules import (
+from tests.support.aws_proxy import faults
+from tests.support.aws_proxy.calls import KEPT_BYTES, KEPT_CALLS, Call, consumed, recognised
+from tests.support.aws_proxy.http import Closed, Request, Response, Wire
+from tests.support.aws_proxy.rules import (
     Answer,
     Delay,
     Drop,

@@ -24,7 +24,7 @@ from seedbed.model.platform import Database
 from seedbed.model.seed import Dataset, Loaded, Rows, Script, SeedKind
 from seedbed.model.target import Target
 from seedbed.seeding.dataset import dataset
-from tests.servers import Facts
+from tests.support.servers import Facts
 
 PLATFORM = "edtech"
 

@@ -20,8 +20,8 @@ from typing import Any
 from botocore.session import Session
 
 from seedbed.engines.dynamodb.embedded.world import World
-from tests.assemblies import PARAMETER
-from tests.projects import Ran, clean_environment, command, run
+from tests.support.deployment.assemblies import PARAMETER
+from tests.support.projects import Ran, clean_environment, command, run
 
 NOBODY = "999999999999"  # the account that the releases are synthesised for, and moved away from
 OTHER = "888888888888"

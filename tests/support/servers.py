@@ -26,7 +26,7 @@ from seedbed.engines.base import Embedded
 FEW = 2  # servers of a kind for all workers, where nobody needs several at once
 RAM = Path("/dev/shm")
 OURS = "migrations_history_key"
-PATHS = os.pathsep.join([str(Path(__file__).parents[1] / "src"), *filter(None, sys.path)])
+PATHS = os.pathsep.join([str(Path(__file__).parents[2] / "src"), *filter(None, sys.path)])
 
 Facts = Mapping[str, str]
 Wipe = Callable[[Facts], None]

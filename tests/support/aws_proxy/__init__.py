@@ -14,9 +14,9 @@ What a rule applies to is said by an operation's name, or by a function of the `
 which they were made; each is a context manager that takes itself out, and counts its `hits`.
 """
 
-from tests.aws_proxy.calls import Call, mutating
-from tests.aws_proxy.cloudformation_guard import CloudFormationGuard
-from tests.aws_proxy.proxy import Proxy, proxy
-from tests.aws_proxy.rules import Held, Rule, on
+from tests.support.aws_proxy.calls import Call, mutating
+from tests.support.aws_proxy.cloudformation_guard import CloudFormationGuard
+from tests.support.aws_proxy.proxy import Proxy, proxy
+from tests.support.aws_proxy.rules import Held, Rule, on
 
 __all__ = ["Call", "CloudFormationGuard", "Held", "Proxy", "Rule", "mutating", "on", "proxy"]

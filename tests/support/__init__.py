@@ -1,0 +1,1 @@
+"""What tests share: servers, projects, proxies, and per engine what its tests look with."""

@@ -99,4 +99,4 @@ lock: ## lock the newest versions again, with their hashes; needs uv
 
 clean: ## remove what can be made again; .seedbed, which holds the sandbox's data, stays
 	rm -rf .venv dist site .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
-	find src tests benchmarks edtech -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests benchmarks tools edtech -name __pycache__ -type d -prune -exec rm -rf {} +

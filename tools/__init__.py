@@ -1,0 +1,1 @@
+"""What measures the project itself: repeated code, planted faults, coverage by room."""

@@ -63,8 +63,8 @@ def there_and_back(place: Place, version: str, stage: Stage) -> None:
 
 def versions(service: str) -> list[str]:
     project = Project.open(EDTECH)
-    (database,) = project.databases([service], ["postgres"])
-    return [file.version for file in project.files(database)]
+    (database,) = project.catalog.databases([service], ["postgres"])
+    return [file.version for file in project.catalog.files(database)]
 
 
 def changes(before: Sequence[str], after: Sequence[str]) -> list[str]:
@@ -94,9 +94,11 @@ def test_what_has_no_way_back_is_listed() -> None:
     project = Project.open(EDTECH)
     found = {
         database.service: [
-            file.version for file in project.files(database) if not project.parse(database.id, file).down
+            file.version
+            for file in project.catalog.files(database)
+            if not project.catalog.parse(database.id, file).down
         ]
-        for database in project.databases([], ["postgres"])
+        for database in project.catalog.databases([], ["postgres"])
     }
     assert found == NO_WAY_BACK
 

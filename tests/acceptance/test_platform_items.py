@@ -24,7 +24,7 @@ from seedbed.model.names import table_name
 from seedbed.model.outcome import Outcome
 from seedbed.model.platform import Database
 from seedbed.model.seed import Rows, SeedKind
-from seedbed.project import Project, Reach, Request
+from seedbed.project import Project, Request, Run
 from seedbed.seeding.keys import entity_key
 from tests.support.dynamodb.tables import stage
 from tests.support.postgres.platform import EDTECH
@@ -246,14 +246,14 @@ class Shelf:
         return Project.open(EDTECH, environ={}, home=self.home)
 
     @contextmanager
-    def reaching(self, service: str) -> Iterator[tuple[Project, Reach]]:
+    def run(self, service: str) -> Iterator[Run]:
         project = self.project()
         # The database with items, or the only one that there is.
-        databases = project.databases([service])
+        databases = project.catalog.databases([service])
         wanted = [each for each in databases if each.engine == "dynamodb"] or databases
-        with project.reaching(SANDBOX, wanted) as reach:
-            assert reach.failed == {}
-            yield project, reach
+        with project.run(SANDBOX, wanted) as run:
+            assert run.failed == {}
+            yield run
 
     def furnish(self, *services: str) -> None:
         """Remove every table that there is, and make those of `services`, empty."""
@@ -269,18 +269,18 @@ class Shelf:
                 self.client.call("CreateTable", {"TableName": name, **wanted})
 
     def apply(self, service: str, to: str | None = None) -> Outcome:
-        with self.reaching(service) as (project, reach):
-            return project.apply(reach, Request(to=to))
+        with self.run(service) as run:
+            return run.apply(Request(to=to))
 
     def revert(self, service: str) -> Outcome:
-        with self.reaching(service) as (project, reach):
-            return project.revert(reach)
+        with self.run(service) as run:
+            return run.revert()
 
     def seed(self, service: str, *kinds: SeedKind) -> list[SeedLoaded]:
-        with self.reaching(service) as (project, reach):
-            outcome = project.seed(reach, kinds)
-            assert int(outcome.exit_code) == 0, reach.events
-            return [each for each in reach.events if isinstance(each, SeedLoaded)]
+        with self.run(service) as run:
+            outcome = run.seed(kinds)
+            assert int(outcome.exit_code) == 0, run.events
+            return [each for each in run.events if isinstance(each, SeedLoaded)]
 
     def put(self, service: str, table: str, items: Sequence[Item]) -> None:
         name = table_name(service, table, SANDBOX)
@@ -365,15 +365,15 @@ def alike(items: Sequence[Item]) -> list[Item]:
 
 
 def versions(project: Project, service: str) -> list[str]:
-    (database,) = project.databases([service], ["dynamodb"])
-    return [file.version for file in project.files(database)]
+    (database,) = project.catalog.databases([service], ["dynamodb"])
+    return [file.version for file in project.catalog.files(database)]
 
 
 def test_what_has_no_way_back_in_the_tables_says_why() -> None:
     project = Project.open(EDTECH)
-    for database in project.databases([], ["dynamodb"]):
-        for file in project.files(database):
-            migration = project.parse(database.id, file)
+    for database in project.catalog.databases([], ["dynamodb"]):
+        for file in project.catalog.files(database):
+            migration = project.catalog.parse(database.id, file)
             assert bool(migration.down) is STAGES[database.service][file.version].is_reversible
             assert bool(migration.down) is (migration.irreversible is None)
 
@@ -399,10 +399,10 @@ def test_items_are_seeded_once_as_the_files_say_and_a_second_run_changes_nothing
 
 def seeded(project: Project, service: str, *kinds: SeedKind) -> dict[str, list[Item]]:
     """Return what the seeds of a service hold, by table: values as the files have them, empty ones left out."""
-    (database,) = project.databases([service], ["dynamodb"])
+    (database,) = project.catalog.databases([service], ["dynamodb"])
     found: dict[str, list[Item]] = {}
     for kind in kinds:
-        for part in project.dataset(database, kind).parts:
+        for part in project.catalog.dataset(database, kind).parts:
             assert isinstance(part, Rows)
             rows = (
                 {n: v for n, v in zip(part.columns, row, strict=True) if v is not None} for row in part.rows
@@ -498,12 +498,12 @@ ANSWERS: Mapping[str, tuple[Item, int]] = {  # index -> what it is asked, as its
 def test_every_index_answers_what_it_is_for(dynamodb_local_account: World, service: str) -> None:
     """On the server that takes only what AWS takes: tables, seeds and queries."""
     project = Project.open(EDTECH)
-    (database,) = project.databases([service], ["dynamodb"])
+    (database,) = project.catalog.databases([service], ["dynamodb"])
     shapes = [each for each in tables(service) if each != HISTORY_TABLE]
     with stage(dynamodb_local_account, *shapes, directory=Path(database.directory)) as made:
         with made.lease() as lease:
             for kind in (SeedKind.REFERENCE, SeedKind.FIXTURE):
-                assert all(each.inserted for each in lease.load(project.dataset(database, kind)))
+                assert all(each.inserted for each in lease.load(project.catalog.dataset(database, kind)))
         for table in shapes:
             for index in (*table.global_indexes, *table.local_indexes):
                 asked, count = ANSWERS[f"{service}.{table.name}.{index.name}"]
@@ -534,7 +534,7 @@ def test_no_index_is_without_a_question() -> None:
 def test_every_reference_across_a_border_resolves_in_the_seeds() -> None:
     project = Project.open(EDTECH)
     values: dict[str, set[object]] = {}
-    for database in project.databases():
+    for database in project.catalog.databases():
         for name, found in columns(project, database).items():
             values[f"{database.id}:{name}"] = found
     assert len(project.platform.references) > 20
@@ -547,7 +547,7 @@ def columns(project: Project, database: Database) -> dict[str, set[object]]:
     """Return the values that the seeds have in each column, as `table.column`."""
     found: dict[str, set[object]] = {}
     for kind in SeedKind:
-        for part in project.dataset(database, kind).parts:
+        for part in project.catalog.dataset(database, kind).parts:
             if isinstance(part, Rows):
                 for number, column in enumerate(part.columns):
                     values = {row[number] for row in part.rows if isinstance(row[number], str)}

@@ -51,33 +51,33 @@ def project(root: Path, server: Server, *, drop: str = DROP) -> Project:
 def test_a_protected_environment_refuses_a_hazard_and_nothing_is_touched(
     tmp_path: Path, server: Server
 ) -> None:
-    with project(tmp_path, server).reaching("prod") as reach:
+    with project(tmp_path, server).run("prod") as run:
         with pytest.raises(Refused) as caught:
-            project(tmp_path, server).apply(reach, UNREVIEWED)
+            run.apply(UNREVIEWED)
         assert "shop/memory:20260101000002_drop: line 2: MEM101, it drops the table carts" in str(
             caught.value
         )
         assert 'allow=MEM101 because "…"' in caught.value.try_
-        assert reach.reached[0].session.history().revisions == ()
+        assert run.connected[0].session.history().revisions == ()
 
 
 def test_what_its_author_takes_is_applied_there(tmp_path: Path, server: Server) -> None:
     site = project(tmp_path, server, drop=ALLOWED + DROP)
-    with site.reaching("prod") as reach:
-        assert site.apply(reach, UNREVIEWED).exit_code == 0
-        assert len(reach.reached[0].session.history().applied) == 2
+    with site.run("prod") as run:
+        assert run.apply(UNREVIEWED).exit_code == 0
+        assert len(run.connected[0].session.history().applied) == 2
 
 
 def test_elsewhere_it_is_applied(tmp_path: Path, server: Server) -> None:
     site = project(tmp_path, server)
-    with site.reaching("staging") as reach:
-        assert site.apply(reach).exit_code == 0
+    with site.run("staging") as run:
+        assert run.apply().exit_code == 0
 
 
 def test_a_plan_shows_it_in_words_and_as_data(tmp_path: Path, server: Server) -> None:
     site = project(tmp_path, server)
-    with site.reaching("staging") as reach:
-        plan = site.plan(reach)
+    with site.run("staging") as run:
+        plan = run.plan()
     hazard = plan.of("shop/memory").hazards["20260101000002"][0]
     assert (hazard.code, hazard.line, hazard.refused) == ("MEM101", 2, True)
     document = json.loads(json.dumps(plan_document(plan)))
@@ -90,6 +90,6 @@ def test_a_plan_shows_it_in_words_and_as_data(tmp_path: Path, server: Server) ->
 
 def test_a_plan_shows_why_its_author_takes_it(tmp_path: Path, server: Server) -> None:
     site = project(tmp_path, server, drop=ALLOWED + DROP)
-    with site.reaching("staging") as reach:
-        said = str(plan_text(site.plan(reach)))
+    with site.run("staging") as run:
+        said = str(plan_text(run.plan()))
     assert "allowed because nobody has had a cart since May" in said

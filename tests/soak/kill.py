@@ -293,8 +293,8 @@ def die(root: str, environment: str, event: str, of: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     project = Project.open(Path(root))
-    with project.reaching(environment, listener=listener) as reach:
-        project.apply(reach)
+    with project.run(environment, listener=listener) as run:
+        run.apply()
 
 
 def before_begin(server: EmbeddedServer) -> list[str]:

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from seedbed.cli.frame import Frame
+from seedbed.cli.context import CommandContext
 from seedbed.errors import Location, UsageError
 
 if TYPE_CHECKING:
+    from seedbed.deployment.request import DeployRequest
     from seedbed.model.plan import Plan
     from seedbed.model.platform import Database
     from seedbed.planning.reviewed import ReviewedPlan
-    from seedbed.project import DeployRequest, Request
+    from seedbed.project import Request
 
 
 def request(
-    frame: Frame,
+    context: CommandContext,
     plan: str | None,
     env: str,
     services: Sequence[str],
@@ -48,8 +49,8 @@ def request(
                 try_=f"seedbed apply -e {reviewed.environment} {plan}",
                 at=Location(plan),
             )
-        return Request.of(reviewed), frame.project.reviewed_databases(reviewed)
-    databases = frame.databases(services, engines)
+        return Request.of(reviewed), context.catalog.reviewed_databases(reviewed)
+    databases = context.databases(services, engines)
     if to is not None and len(databases) != 1:
         raise UsageError(
             f"--to names a version, and {len(databases)} databases are selected",
@@ -60,7 +61,7 @@ def request(
 
 
 def deploy_request(
-    frame: Frame,
+    context: CommandContext,
     plan: str | None,
     env: str,
     services: Sequence[str],
@@ -70,14 +71,15 @@ def deploy_request(
     follow: bool,
 ) -> tuple[DeployRequest, tuple[Database, ...]]:
     """Return what is asked for, and the databases it is about. Raises UsageError, Refused."""
-    from seedbed.project import DeployRequest
+    from seedbed.deployment.request import DeployRequest
+    from seedbed.project.protection import require_reviewed
 
-    asked, databases = request(frame, plan, env, services, (), None, through, False, unreviewed)
-    frame.project.insist_on_review(env, asked, verb="deploy")
-    wanted = DeployRequest(asked.gate, tuple(services), asked.reviewed, follow=follow)
+    asked, databases = request(context, plan, env, services, (), None, through, False, unreviewed)
+    require_reviewed(context.catalog.environment(env), asked, verb="deploy")
+    wanted = DeployRequest(asked.gate, tuple(services), asked.reviewed, asked.unreviewed, follow=follow)
     if asked.reviewed:
         wanted = replace(wanted, services=tuple(sorted({each.service for each in databases})))
-    return wanted, frame.project.deployable(databases)
+    return wanted, context.catalog.deployable(databases)
 
 
 def _read(path: str) -> ReviewedPlan:
@@ -94,12 +96,12 @@ def _read(path: str) -> ReviewedPlan:
     return read(document, path)
 
 
-def show_plan(frame: Frame, plan: Plan) -> None:
+def show_plan(context: CommandContext, plan: Plan) -> None:
     """Print a plan, as text or as a document."""
     from seedbed.report.documents import plan_document
     from seedbed.report.texts import plan_text
 
-    if frame.as_json:
-        frame.document(plan_document(plan))
+    if context.as_json:
+        context.document(plan_document(plan))
     else:
-        frame.out.result(plan_text(plan))
+        context.out.result(plan_text(plan))

@@ -91,7 +91,7 @@ def _one(examined: Examined, stack: Stack, board: _Board) -> None:
             site.listener(TargetSkipped(part.target, f"it needs {broken}, which failed"))
             return
         rollout = next(each for each in examined.deployment.rollouts if each.stack == stack.name)
-        _Walk(site, stack, part, examined.adopt, rollout.resumed).run()
+        _Walk(site, stack, part, examined.request.adopt, rollout.resumed).run()
         well = True
     except SeedbedError as error:
         site.listener(failure(part.target, site.stop.mark(error)))

@@ -26,7 +26,7 @@ class Examined(Struct, frozen=True):
     deployment: Deployment
     parts: Mapping[str, Part]
     chosen: tuple[Stack, ...]
-    adopt: bool = False
+    request: DeployRequest
 
 
 def examine(site: Site, parts: Sequence[Part], chosen: Sequence[Stack], request: DeployRequest) -> Examined:
@@ -42,7 +42,7 @@ def examine(site: Site, parts: Sequence[Part], chosen: Sequence[Stack], request:
     rollouts = tuple(_rollout(site, stack, known[stack.name], request.follow) for stack in chosen)
     _refuse(rollouts, request.adopt)
     deployment = Deployment(site.environment.name, request.gate, rollouts, missing)
-    return Examined(site, deployment, known, tuple(chosen), request.adopt)
+    return Examined(site, deployment, known, tuple(chosen), request)
 
 
 def _bootstrap(site: Site, chosen: Sequence[Stack], prepare: bool) -> tuple[str, ...]:

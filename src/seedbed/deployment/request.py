@@ -13,14 +13,16 @@ from seedbed.planning.reviewed import ReviewedPlan
 class DeployRequest(Struct, frozen=True):
     """How far a deployment may go, and how. `services`: which were selected, none: all.
 
-    `reviewed`: the plan that binds it. `adopt`: import what is there already. `bootstrap`: an account that is not
-    prepared may be. `assembly`: the directory of a cloud assembly that was synthesised before. `wait`: seconds for
-    an update that is under way, and for what it makes. `follow`: what is under way, or only look at it.
+    `reviewed`: the plan that binds it; `unreviewed`: go on without one anywhere. `adopt`: import what is there
+    already. `bootstrap`: an account that is not prepared may be. `assembly`: the directory of a cloud assembly that
+    was synthesised before. `wait`: seconds for an update that is under way, and for what it makes. `follow`: what is
+    under way, or only look at it.
     """
 
     gate: Phase = Phase.CONTRACT
     services: tuple[str, ...] = ()
     reviewed: ReviewedPlan | None = None
+    unreviewed: bool = False
     adopt: bool = False
     bootstrap: bool = False
     assembly: Path | None = None

@@ -7,38 +7,24 @@ have work, and again under their leases, because somebody else may have done it 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import groupby
 
 from msgspec import Struct, field
 
 from seedbed.engines.base import Lease
 from seedbed.errors import SeedbedError
-from seedbed.execution.connecting import Connected, identity, refuse_foreign
+from seedbed.execution.connecting import ConnectedTarget, identity, refuse_foreign
+from seedbed.execution.context import RunContext
 from seedbed.execution.stopping import Stop
 from seedbed.execution.threads import side_by_side
-from seedbed.model.event import (
-    Event,
-    Listener,
-    TargetDone,
-    TargetSkipped,
-    TargetStamped,
-    WorkFinished,
-    failure,
-)
-from seedbed.model.history import History, Owner
+from seedbed.model.event import TargetDone, TargetSkipped, TargetStamped, WorkFinished
+from seedbed.model.history import History
 from seedbed.model.migration import MigrationRef, Work
 from seedbed.model.plan import Action, DatabasePlan, Plan
 
 Replan = Callable[[dict[str, History]], Plan]  # histories by database id -> the plan as of now
-
-
-class Leasing(Struct, frozen=True):
-    """How leases are taken: in whose name, waiting how many seconds for another run."""
-
-    owner: Owner
-    wait: float
 
 
 class _Ledger(Struct):
@@ -72,74 +58,55 @@ class _Ledger(Struct):
 
 
 def carry_out(
-    reached: Sequence[Connected],
-    failed: dict[str, SeedbedError],
+    connected: Sequence[ConnectedTarget],
+    unreachable: Mapping[str, SeedbedError],
     replan: Replan,
-    leasing: Leasing,
-    listener: Listener,
-    stop: Stop,
+    context: RunContext,
 ) -> Plan:
-    """Carry out what `replan` says of the targets in `reached`, and return the plan that was carried out.
+    """Carry out what `replan` says of the targets in `connected`, and return the plan that was carried out.
 
-    What happens to single targets is told to `listener`. Raises what `replan` raises: then nothing was touched.
+    `unreachable`: the errors of selected targets that did not answer, by id; what depends on them is skipped. What
+    happens to single targets is emitted. Raises what `replan` raises: then nothing was touched.
     """
-    plan = replan({each.id: each.history for each in reached})
-    at_work = [each for each in reached if plan.of(each.id).actions]
+    plan = replan({target.id: target.history for target in connected})
+    at_work = [target for target in connected if plan.of(target.id).actions]
+    failed = dict(unreachable)
     with ExitStack() as releasing:
         leases: dict[str, tuple[Lease, ExitStack]] = {}
-        for each in at_work:
-            with suppress(_TargetLost):
-                leases[each.id] = _lease(each, leasing, listener, stop, failed, releasing)
+        for target in at_work:
+            own = releasing.enter_context(ExitStack())
+            try:
+                leases[target.id] = _lease(target, context, own), own
+            except SeedbedError as error:
+                own.close()
+                failed[target.id] = error
+                context.fail(target.id, error)
         histories = {
-            each.id: leases[each.id][0].history() if each.id in leases else each.history for each in reached
+            target.id: leases[target.id][0].history() if target.id in leases else target.history
+            for target in connected
         }
-        for each in reached:
-            refuse_foreign(each.target, histories[each.id])
+        for target in connected:
+            refuse_foreign(target.target, histories[target.id])
         if leases:
             plan = replan(histories)
         ledger = _ledger(plan, failed)
         workers = [
-            _Worker(each, plan.of(each.id), *leases[each.id], ledger, listener, stop)
-            if each.id in leases
-            else _Idle(each, plan.of(each.id), listener)
-            for each in reached
-            if each.id not in failed
+            _Worker(target, plan.of(target.id), *leases[target.id], ledger, context)
+            if target.id in leases
+            else _Idle(target, plan.of(target.id), context)
+            for target in connected
+            if target.id not in failed
         ]
         _raise_bugs(side_by_side([worker.run for worker in workers]))
     return plan
 
 
-class _TargetLost(Exception):
-    """A target that had work is out; it was told to the listener already."""
+def _lease(target: ConnectedTarget, context: RunContext, closing: ExitStack) -> Lease:
+    closing.enter_context(context.stop.watching(target.session))
+    return closing.enter_context(context.lease(target.session))
 
 
-def _lease(
-    each: Connected,
-    leasing: Leasing,
-    listener: Listener,
-    stop: Stop,
-    failed: dict[str, SeedbedError],
-    releasing: ExitStack,
-) -> tuple[Lease, ExitStack]:
-    def listening(event: Event) -> None:
-        listener(event)
-        stop.check()
-
-    own = ExitStack()
-    releasing.push(own)
-    try:
-        stop.check()
-        own.enter_context(stop.watching(each.session))
-        context = each.session.lease(leasing.owner, wait=leasing.wait, listener=listening)
-        return own.enter_context(context), own
-    except SeedbedError as error:
-        own.close()
-        failed[each.id] = error
-        listener(failure(each.id, stop.mark(error)))
-        raise _TargetLost from None
-
-
-def _ledger(plan: Plan, failed: dict[str, SeedbedError]) -> _Ledger:
+def _ledger(plan: Plan, failed: Mapping[str, SeedbedError]) -> _Ledger:
     ledger = _Ledger()
     for database in plan.databases:
         if database.database in failed:
@@ -155,26 +122,25 @@ def _raise_bugs(results: Sequence[BaseException | None]) -> None:
 
 
 class _Idle(Struct):
-    """A target without work: it is told that it is done."""
+    """A target without work: all that happens is that it is done."""
 
-    connected: Connected
+    target: ConnectedTarget
     plan: DatabasePlan
-    listener: Listener
+    context: RunContext
 
     def run(self) -> None:
-        self.listener(TargetDone(self.connected.id, tuple(each.ref.version for each in self.plan.held)))
+        self.context.emit(_done(self.target, self.plan))
 
 
 class _Worker(Struct):
     """Carries out one database's part of the plan, then gives its lease back."""
 
-    connected: Connected
+    target: ConnectedTarget
     plan: DatabasePlan
     lease: Lease
     closing: ExitStack
     ledger: _Ledger
-    listener: Listener
-    stop: Stop
+    context: RunContext
     current: str = ""
 
     def run(self) -> None:
@@ -182,41 +148,41 @@ class _Worker(Struct):
             with self.closing:
                 self._stamp()
                 for group in _groups(self.plan.actions):
-                    if because := self.ledger.wait(group[0].waits_for, self.stop):
+                    if because := self.ledger.wait(group[0].waits_for, self.context.stop):
                         self._skip(group[0], because)
                         return
                     self._apply(group)
-            self.listener(TargetDone(self.connected.id, tuple(each.ref.version for each in self.plan.held)))
+            self.context.emit(_done(self.target, self.plan))
         except SeedbedError as error:
-            self._give_up(f"{self.connected.id} failed: {error.what}")
-            self.listener(failure(self.connected.id, self.stop.mark(error), self.current))
+            self._give_up(f"{self.target.id} failed: {error.what}")
+            self.context.fail(self.target.id, error, self.current)
         except BaseException:
-            self._give_up(f"{self.connected.id} failed")
+            self._give_up(f"{self.target.id} failed")
             raise
 
     def _stamp(self) -> None:
         if self.plan.actions and self.lease.history().identity is None:
-            wanted = identity(self.connected.target)
+            wanted = identity(self.target.target)
             self.lease.stamp(wanted)
-            self.listener(TargetStamped(self.connected.id, str(wanted)))
+            self.context.emit(TargetStamped(self.target.id, str(wanted)))
 
     def _apply(self, group: Sequence[Action]) -> None:
-        self.stop.check()
+        self.context.stop.check()
         works = [Work(action.migration, action.direction) for action in group]
         self.current = works[0].migration.version
         for event in self.lease.apply(works):
             self.current = getattr(event, "version", self.current)
-            self.listener(event)
+            self.context.emit(event)
             if isinstance(event, WorkFinished):
-                self.ledger.finish(MigrationRef(self.connected.id, event.version))
+                self.ledger.finish(MigrationRef(self.target.id, event.version))
                 self.current = ""
 
     def _skip(self, action: Action, because: str) -> None:
-        self._give_up(f"{self.connected.id} was skipped")
+        self._give_up(f"{self.target.id} was skipped")
         left = [each for each in self.plan.actions if each.ref not in self.ledger.finished]
-        self.listener(
+        self.context.emit(
             TargetSkipped(
-                self.connected.id,
+                self.target.id,
                 f"{action.migration.label}: {because}",
                 tuple(each.migration.version for each in left),
             )
@@ -224,6 +190,10 @@ class _Worker(Struct):
 
     def _give_up(self, because: str) -> None:
         self.ledger.give_up([action.ref for action in self.plan.actions], because)
+
+
+def _done(target: ConnectedTarget, plan: DatabasePlan) -> TargetDone:
+    return TargetDone(target.id, tuple(held.ref.version for held in plan.held))
 
 
 def _groups(actions: Sequence[Action]) -> Iterator[list[Action]]:

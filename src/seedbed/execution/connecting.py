@@ -10,16 +10,17 @@ from msgspec import Struct
 
 from seedbed.engines.base import Engine, Session
 from seedbed.errors import ForeignTarget, SeedbedError
-from seedbed.execution.stopping import Stop
+from seedbed.execution.context import RunContext
 from seedbed.execution.threads import side_by_side
 from seedbed.model.event import Listener, TargetReached, failure
 from seedbed.model.history import History, Identity
+from seedbed.model.platform import Database
 from seedbed.model.target import Target
 
 EngineOf = Callable[[str], Engine]
 
 
-class Connected(Struct):
+class ConnectedTarget(Struct):
     """A target with its open session and the history that was read from it."""
 
     target: Target
@@ -31,6 +32,10 @@ class Connected(Struct):
     def id(self) -> str:
         return self.target.id
 
+    @property
+    def database(self) -> Database:
+        return self.target.database
+
 
 def identity(target: Target) -> Identity:
     """Return who `target` has to be."""
@@ -38,40 +43,49 @@ def identity(target: Target) -> Identity:
 
 
 @contextmanager
-def connected(
+def connect(
     targets: Sequence[Target], engine: EngineOf, listener: Listener
-) -> Iterator[tuple[list[Connected], dict[str, SeedbedError]]]:
+) -> Iterator[tuple[list[ConnectedTarget], dict[str, SeedbedError]]]:
     """Yield the targets that answered, in id order, and the errors of those that did not, by id.
 
     Raises ForeignTarget before anything is touched if any target is stamped as another one.
     """
-    ordered = sorted(targets, key=lambda each: each.id)
-    reached: list[Connected] = []
-    errors: dict[str, SeedbedError] = {}
+    ordered = sorted(targets, key=lambda target: target.id)
+    connected: list[ConnectedTarget] = []
+    failed: dict[str, SeedbedError] = {}
     with ExitStack() as closing:
-        results = side_by_side([partial(_open, each, engine) for each in ordered])
+        results = side_by_side([partial(_open, target, engine) for target in ordered])
         for target, result in zip(ordered, results, strict=True):
             if isinstance(result, SeedbedError):
-                errors[target.id] = result
+                failed[target.id] = result
             elif isinstance(result, BaseException):
                 raise result
             else:
                 closing.push(result.closing)
-                reached.append(result)
-        for each in reached:
-            refuse_foreign(each.target, each.history)
-        for each in reached:
-            listener(TargetReached(each.id, each.session.server))
-        for target_id, error in errors.items():
+                connected.append(result)
+        for one in connected:
+            refuse_foreign(one.target, one.history)
+        for one in connected:
+            listener(TargetReached(one.id, one.session.server))
+        for target_id, error in failed.items():
             listener(failure(target_id, error))
-        yield reached, errors
+        yield connected, failed
 
 
-def _open(target: Target, engine: EngineOf) -> Connected:
+def _open(target: Target, engine: EngineOf) -> ConnectedTarget:
     with ExitStack() as stack:
         session = stack.enter_context(engine(target.database.engine).connect(target))
         history = session.history()
-        return Connected(target, session, history, stack.pop_all())
+        return ConnectedTarget(target, session, history, stack.pop_all())
+
+
+def read_histories(connected: Sequence[ConnectedTarget]) -> None:
+    """Read the histories of `connected` again, side by side. Raises the first error."""
+    histories = side_by_side([target.session.history for target in connected])
+    for target, history in zip(connected, histories, strict=True):
+        if isinstance(history, BaseException):
+            raise history
+        target.history = history
 
 
 def refuse_foreign(target: Target, history: History) -> None:
@@ -96,17 +110,17 @@ def refuse_unstamped(target: Target, history: History, verb: str) -> None:
 
 
 def on_each(
-    reached: Sequence[Connected], act: Callable[[Connected], None], listener: Listener, stop: Stop
+    connected: Sequence[ConnectedTarget], act: Callable[[ConnectedTarget], None], context: RunContext
 ) -> None:
-    """Call `act` on every target side by side; an error of one is told to `listener` and harms no other."""
+    """Call `act` on every target side by side; the error of one becomes an event and does not stop the others."""
 
-    def one(each: Connected) -> None:
+    def one(target: ConnectedTarget) -> None:
         try:
-            with stop.watching(each.session):
-                act(each)
+            with context.stop.watching(target.session):
+                act(target)
         except SeedbedError as error:
-            listener(failure(each.id, stop.mark(error)))
+            context.fail(target.id, error)
 
-    for result in side_by_side([partial(one, each) for each in reached]):
+    for result in side_by_side([partial(one, target) for target in connected]):
         if isinstance(result, BaseException):
             raise result

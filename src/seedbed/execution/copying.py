@@ -6,17 +6,16 @@ from pathlib import Path
 
 from seedbed.engines.capabilities import SupportsDump, SupportsRestore
 from seedbed.errors import Location, UsageError
-from seedbed.execution.applying import Leasing
-from seedbed.execution.connecting import Connected, on_each, refuse_unstamped
-from seedbed.execution.stopping import Stop
-from seedbed.model.event import Listener, TargetDone
+from seedbed.execution.connecting import ConnectedTarget, on_each, refuse_unstamped
+from seedbed.execution.context import RunContext
+from seedbed.model.event import TargetDone
 
 
-def dump(each: Connected, file: Path, listener: Listener, stop: Stop) -> None:
+def dump(target: ConnectedTarget, file: Path, context: RunContext) -> None:
     """Write all data of a target to `file`. Raises UsageError where its engine cannot, or the file is there."""
-    session = each.session
+    session = target.session
     if not isinstance(session, SupportsDump):
-        raise _not_offered(each, "dump")
+        raise _not_offered(target, "dump")
     if file.exists():
         raise UsageError(
             f"{file} is there already",
@@ -25,34 +24,34 @@ def dump(each: Connected, file: Path, listener: Listener, stop: Stop) -> None:
             at=Location(str(file)),
         )
 
-    def one(_: Connected) -> None:
+    def one(_: ConnectedTarget) -> None:
         for event in session.dump(file):
-            listener(event)
-        listener(TargetDone(each.id))
+            context.emit(event)
+        context.emit(TargetDone(target.id))
 
-    on_each([each], one, listener, stop)
+    on_each([target], one, context)
 
 
-def restore(each: Connected, file: Path, leasing: Leasing, listener: Listener, stop: Stop) -> None:
+def restore(target: ConnectedTarget, file: Path, context: RunContext) -> None:
     """Fill an empty target from `file`, under its lease. Raises UsageError, ForeignTarget: then nothing is touched."""
     if not file.is_file():
         raise UsageError(f"there is no file {file}", because="it is where the dump should be")
-    refuse_unstamped(each.target, each.history, "restore")
+    refuse_unstamped(target.target, target.history, "restore")
 
-    def one(_: Connected) -> None:
-        with each.session.lease(leasing.owner, wait=leasing.wait, listener=listener) as lease:
+    def one(_: ConnectedTarget) -> None:
+        with context.lease(target.session) as lease:
             if not isinstance(lease, SupportsRestore):
-                raise _not_offered(each, "restore")
+                raise _not_offered(target, "restore")
             for event in lease.restore(file):
-                listener(event)
-        listener(TargetDone(each.id))
+                context.emit(event)
+        context.emit(TargetDone(target.id))
 
-    on_each([each], one, listener, stop)
+    on_each([target], one, context)
 
 
-def _not_offered(each: Connected, verb: str) -> UsageError:
+def _not_offered(target: ConnectedTarget, verb: str) -> UsageError:
     return UsageError(
-        f"{each.id} has no {verb}",
-        because=f"{each.target.database.engine} brings tools of its own for that",
+        f"{target.id} has no {verb}",
+        because=f"{target.database.engine} brings tools of its own for that",
         try_="what the database's own documentation says about backups",
     )

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from seedbed.engines.capabilities import SupportsExamination
-from seedbed.execution.connecting import Connected
+from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.looking import each_database
 from seedbed.model.migration import Direction
 from seedbed.model.plan import DatabasePlan, Plan
 
 
-def examined(plan: Plan, reached: Sequence[Connected]) -> Plan:
+def examined(plan: Plan, connected: Sequence[ConnectedTarget]) -> Plan:
     """Return `plan` with the hazards of its actions, in the order of their lines."""
-    return each_database(plan, reached, _examined)
+    return each_database(plan, connected, _examined)
 
 
-def _examined(each: Connected, database: DatabasePlan) -> DatabasePlan:
+def _examined(each: ConnectedTarget, database: DatabasePlan) -> DatabasePlan:
     migrations = [action.migration for action in database.actions if action.direction is Direction.UP]
     session = each.session
     seen = session.examine(migrations) if migrations and isinstance(session, SupportsExamination) else {}

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from seedbed.engines.capabilities import SupportsEstimates
 from seedbed.engines.infrastructure import SupportsDeployedState
 from seedbed.errors import Refused
-from seedbed.execution.connecting import Connected
+from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.looking import each_database
 from seedbed.execution.threads import side_by_side
 from seedbed.model.deployment import Change
@@ -18,35 +18,35 @@ from seedbed.model.migration import Phase
 from seedbed.model.plan import DatabasePlan, Plan
 
 
-def changes(each: Connected, gate: Phase) -> tuple[Change, ...]:
+def changes(each: ConnectedTarget, gate: Phase) -> tuple[Change, ...]:
     """Return what a deployment through `gate` would change in one database."""
     return tuple(each.session.changes(gate)) if isinstance(each.session, SupportsDeployedState) else ()
 
 
-def pending(reached: Sequence[Connected]) -> dict[str, tuple[str, ...]]:
+def pending(connected: Sequence[ConnectedTarget]) -> dict[str, tuple[str, ...]]:
     """Return, by database, what a deployment of all that is declared would change, in words."""
-    found = side_by_side([partial(changes, each, Phase.CONTRACT) for each in reached])
+    found = side_by_side([partial(changes, each, Phase.CONTRACT) for each in connected])
     words = {}
-    for each, those in zip(reached, found, strict=True):
+    for each, those in zip(connected, found, strict=True):
         if isinstance(those, BaseException):
             raise those
         words[each.id] = tuple(one.what for one in those)
     return words
 
 
-def described(plan: Plan, reached: Sequence[Connected]) -> Plan:
+def described(plan: Plan, connected: Sequence[ConnectedTarget]) -> Plan:
     """Return `plan` with what a deployment would change, and with what its actions need and do not find."""
-    return each_database(plan, reached, partial(_described, plan.gate))
+    return each_database(plan, connected, partial(_described, plan.gate))
 
 
-def estimated(plan: Plan, reached: Sequence[Connected], sample: int) -> Plan:
+def estimated(plan: Plan, connected: Sequence[ConnectedTarget], sample: int) -> Plan:
     """Return `plan` with what its actions will cost, each tried on `sample` items of its target (0: by sizes)."""
-    return each_database(plan, reached, lambda each, database: _estimated(each, database, sample))
+    return each_database(plan, connected, lambda each, database: _estimated(each, database, sample))
 
 
-def refuse_unmet(plan: Plan, reached: Sequence[Connected]) -> None:
+def refuse_unmet(plan: Plan, connected: Sequence[ConnectedTarget]) -> None:
     """Raise Refused if an action needs what is not deployed, naming every one."""
-    sessions = {each.id: each for each in reached}
+    sessions = {each.id: each for each in connected}
     missing = [
         f"{database.database}:{action.migration.label}: {unmet[action.migration.version]}"
         for database in plan.databases
@@ -62,7 +62,7 @@ def refuse_unmet(plan: Plan, reached: Sequence[Connected]) -> None:
         )
 
 
-def _described(gate: Phase, each: Connected, database: DatabasePlan) -> DatabasePlan:
+def _described(gate: Phase, each: ConnectedTarget, database: DatabasePlan) -> DatabasePlan:
     now = changes(each, gate)
     known = {(one.phase, one.what) for one in now}
     later = changes(each, Phase.CONTRACT) if gate is not Phase.CONTRACT else ()
@@ -70,14 +70,14 @@ def _described(gate: Phase, each: Connected, database: DatabasePlan) -> Database
     return replace(database, changes=now, kept=kept, unmet=_unmet(each, database))
 
 
-def _unmet(each: Connected, database: DatabasePlan) -> dict[str, str]:
+def _unmet(each: ConnectedTarget, database: DatabasePlan) -> dict[str, str]:
     migrations = [action.migration for action in database.actions]
     if not migrations or not isinstance(each.session, SupportsDeployedState):
         return {}
     return dict(each.session.unmet(migrations))
 
 
-def _estimated(each: Connected, database: DatabasePlan, sample: int) -> DatabasePlan:
+def _estimated(each: ConnectedTarget, database: DatabasePlan, sample: int) -> DatabasePlan:
     migrations = [action.migration for action in database.actions]
     if not migrations or not isinstance(each.session, SupportsEstimates):
         return database

@@ -7,16 +7,16 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from seedbed.execution.connecting import Connected
+from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.threads import side_by_side
 from seedbed.model.plan import DatabasePlan, Plan
 
-Look = Callable[[Connected, DatabasePlan], DatabasePlan]
+Look = Callable[[ConnectedTarget, DatabasePlan], DatabasePlan]
 
 
-def each_database(plan: Plan, reached: Sequence[Connected], look: Look) -> Plan:
-    """Return `plan` with what `look` makes of each of its databases that was reached; raises the first error."""
-    sessions = {each.id: each for each in reached}
+def each_database(plan: Plan, connected: Sequence[ConnectedTarget], look: Look) -> Plan:
+    """Return `plan` with what `look` makes of each of its databases that is connected; raises the first error."""
+    sessions = {each.id: each for each in connected}
     found = side_by_side(
         [
             partial(look, sessions[each.database], each)

@@ -9,12 +9,11 @@ from msgspec.structs import replace
 
 from seedbed.engines.base import Lease
 from seedbed.engines.capabilities import SupportsReset, SupportsUnlock
-from seedbed.errors import Refused, UsageError
-from seedbed.execution.applying import Leasing
-from seedbed.execution.connecting import Connected, on_each, refuse_unstamped
-from seedbed.execution.stopping import Stop
+from seedbed.errors import Refused, SeedbedError, UsageError
+from seedbed.execution.connecting import ConnectedTarget, on_each, refuse_unstamped
+from seedbed.execution.context import RunContext
 from seedbed.model.environment import require_ephemeral
-from seedbed.model.event import Listener, Repaired, TargetDone, TargetEmptied
+from seedbed.model.event import Repaired, TargetDone, TargetEmptied
 from seedbed.model.history import Revision, State
 from seedbed.model.migration import Direction, Migration
 
@@ -28,52 +27,56 @@ class Decision(StrEnum):
     FORGET = "forget"
 
 
-def reset(reached: Sequence[Connected], leasing: Leasing, listener: Listener, stop: Stop) -> None:
+def reset(connected: Sequence[ConnectedTarget], context: RunContext) -> None:
     """Empty every target. Raises Refused outside ephemeral environments, ForeignTarget: then nothing is touched."""
-    for each in reached:
-        require_ephemeral(each.target.environment, "reset")
-        refuse_unstamped(each.target, each.history, "reset")
+    for target in connected:
+        require_ephemeral(target.target.environment, "reset")
+        refuse_unstamped(target.target, target.history, "reset")
 
-    def one(each: Connected) -> None:
-        with each.session.lease(leasing.owner, wait=leasing.wait, listener=listener) as lease:
+    def one(target: ConnectedTarget) -> None:
+        with context.lease(target.session) as lease:
             if not isinstance(lease, SupportsReset):
-                raise Refused(f"the engine of {each.id} cannot be emptied", because="it offers no reset")
-            listener(TargetEmptied(each.id, lease.reset()))
-        listener(TargetDone(each.id))
+                raise Refused(f"the engine of {target.id} cannot be emptied", because="it offers no reset")
+            context.emit(TargetEmptied(target.id, lease.reset()))
+        context.emit(TargetDone(target.id))
 
-    on_each(reached, one, listener, stop)
+    on_each(connected, one, context)
 
 
-def unlock(each: Connected, actor: str) -> str:
-    """End whoever holds the lease of a target, by force; return in words who that was, empty if nobody."""
-    if not isinstance(each.session, SupportsUnlock):
+def unlock(target: ConnectedTarget, context: RunContext) -> None:
+    """End the run that holds the lease of a target, by force, audited. Raises Refused where the engine cannot."""
+    if not isinstance(target.session, SupportsUnlock):
         raise Refused(
-            f"the lease of {each.id} cannot be ended by force", because="its engine does not offer it"
+            f"the lease of {target.id} cannot be ended by force", because="its engine does not offer it"
         )
-    return each.session.unlock(actor=actor)
+    if ended := target.session.unlock(actor=context.owner.who):
+        context.emit(Repaired(target.id, "", f"ended {ended}"))
+    context.emit(TargetDone(target.id))
 
 
 def repair(
-    each: Connected,
+    target: ConnectedTarget,
     version: str,
     decision: Decision,
     migration: Callable[[str], Migration | None],
-    leasing: Leasing,
-    listener: Listener,
+    context: RunContext,
     because: str,
 ) -> None:
-    """Write a person's decision about one version into the history of one target, audited."""
-    with each.session.lease(leasing.owner, wait=leasing.wait, listener=listener) as lease:
-        revision = lease.history().revision(version)
-        if revision is None:
-            raise UsageError(
-                f"{each.id} has no record of {version}",
-                because="repair mends records; there is none to mend",
-                try_="seedbed status shows what is recorded",
-            )
-        words = _decide(lease, revision, decision, migration(version), leasing.owner.who, because)
-        listener(Repaired(each.id, version, words))
-    listener(TargetDone(each.id))
+    """Write a person's decision about one version into the history of one target, audited; an error is emitted."""
+    try:
+        with context.lease(target.session) as lease:
+            revision = lease.history().revision(version)
+            if revision is None:
+                raise UsageError(
+                    f"{target.id} has no record of {version}",
+                    because="repair mends records; there is none to mend",
+                    try_="seedbed status shows what is recorded",
+                )
+            words = _decide(lease, revision, decision, migration(version), context.owner.who, because)
+            context.emit(Repaired(target.id, version, words))
+        context.emit(TargetDone(target.id))
+    except SeedbedError as error:
+        context.fail(target.id, error)
 
 
 def _decide(

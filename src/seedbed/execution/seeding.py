@@ -5,39 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
-from seedbed.execution.applying import Leasing
-from seedbed.execution.connecting import Connected, on_each, refuse_unstamped
-from seedbed.execution.stopping import Stop
-from seedbed.model.event import Listener, SeedLoaded, TargetDone
+from seedbed.execution.connecting import ConnectedTarget, on_each, refuse_unstamped
+from seedbed.execution.context import RunContext
+from seedbed.model.event import SeedLoaded, TargetDone
 from seedbed.model.seed import Dataset, Loaded
 
 
 def load(
-    reached: Sequence[Connected],
+    connected: Sequence[ConnectedTarget],
     datasets: Callable[[str], Sequence[Dataset]],
-    leasing: Leasing,
-    listener: Listener,
-    stop: Stop,
+    context: RunContext,
 ) -> None:
-    """Load the datasets of each target. What happens is told to `listener`, a failure as well.
+    """Load the datasets of each target. What happens is emitted, a failure as well.
 
     Raises ForeignTarget before anything is touched if any target is unstamped.
     """
-    for each in reached:
-        refuse_unstamped(each.target, each.history, "seed")
+    for target in connected:
+        refuse_unstamped(target.target, target.history, "seed")
 
-    def one(each: Connected) -> None:
-        wanted = [dataset for dataset in datasets(each.id) if dataset.parts]
+    def one(target: ConnectedTarget) -> None:
+        wanted = [dataset for dataset in datasets(target.id) if dataset.parts]
         if wanted:
-            with each.session.lease(leasing.owner, wait=leasing.wait, listener=listener) as lease:
+            with context.lease(target.session) as lease:
                 for dataset in wanted:
-                    stop.check()
-                    # A dataset stays or goes as a whole: it is told once it stays.
+                    context.stop.check()
+                    # A dataset stays or goes as a whole: it is emitted once it stays.
                     for done in list(lease.load(dataset)):
-                        listener(_loaded(each.id, dataset, done))
-        listener(TargetDone(each.id))
+                        context.emit(_loaded(target.id, dataset, done))
+        context.emit(TargetDone(target.id))
 
-    on_each(reached, one, listener, stop)
+    on_each(connected, one, context)
 
 
 def _loaded(target: str, dataset: Dataset, done: Loaded) -> SeedLoaded:

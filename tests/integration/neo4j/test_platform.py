@@ -14,7 +14,7 @@ from seedbed.model.event import Event, SeedLoaded, WorkFinished
 from seedbed.model.outcome import Outcome
 from seedbed.model.platform import Database
 from seedbed.model.seed import Rows, SeedKind
-from seedbed.project import Project, Reach, Request
+from seedbed.project import Project, Request, Run
 from tests.support.neo4j.graphs import Graph, graph
 from tests.support.postgres.platform import EDTECH, ENVIRONMENT
 from tests.support.servers import Facts
@@ -106,22 +106,22 @@ class Place:
         self.told: list[Event] = []
 
     def apply(self, to: str | None = None) -> list[str]:
-        return self._finished(lambda project, reach: project.apply(reach, Request(to=to)))
+        return self._finished(lambda run: run.apply(Request(to=to)))
 
     def revert(self) -> list[str]:
-        return self._finished(lambda project, reach: project.revert(reach, steps=1))
+        return self._finished(lambda run: run.revert(steps=1))
 
     def seed(self, *kinds: SeedKind) -> list[SeedLoaded]:
-        self._call(lambda project, reach: project.seed(reach, kinds))
+        self._call(lambda run: run.seed(kinds))
         return [each for each in self.told if isinstance(each, SeedLoaded)]
 
     def data(self, file: Path, lost: frozenset[str] = frozenset()) -> list[str]:
         """Return constraints, indexes, nodes and relationships as a dump has them, without those of `lost`."""
         project = self.project()
-        with project.reaching(ENVIRONMENT, self._databases(project)) as reach:
-            (reached,) = reach.reached
-            assert isinstance(reached.session, Neo4jSession)
-            list(reached.session.dump(file))
+        with project.run(ENVIRONMENT, self._databases(project)) as run:
+            (target,) = run.connected
+            assert isinstance(target.session, Neo4jSession)
+            list(target.session.dump(file))
         dump = read(file.read_bytes())
         file.unlink()
         nodes = [f"{each.labels} {each.properties}" for each in dump.nodes]
@@ -136,19 +136,17 @@ class Place:
         return Project.open(EDTECH, environ={"TUTOR_MATCHING_NEO4J_URI": self.here.facts["uri"]})
 
     def _databases(self, project: Project) -> Sequence[Database]:
-        return project.databases(["tutor-matching"], ["neo4j"])
+        return project.catalog.databases(["tutor-matching"], ["neo4j"])
 
-    def _finished(self, do: Callable[[Project, Reach], Outcome]) -> list[str]:
+    def _finished(self, do: Callable[[Run], Outcome]) -> list[str]:
         self._call(do)
         return [each.version for each in self.told if isinstance(each, WorkFinished)]
 
-    def _call(self, do: Callable[[Project, Reach], Outcome]) -> None:
+    def _call(self, do: Callable[[Run], Outcome]) -> None:
         self.told.clear()
         project = self.project()
-        with project.reaching(
-            ENVIRONMENT, self._databases(project), listener=self.told.append, wait=20
-        ) as reach:
-            assert int(do(project, reach).exit_code) == 0, self.told
+        with project.run(ENVIRONMENT, self._databases(project), listener=self.told.append, wait=20) as run:
+            assert int(do(run).exit_code) == 0, self.told
 
 
 @pytest.fixture
@@ -159,8 +157,8 @@ def place(neo4j_facts: Facts) -> Place:
 @pytest.mark.soak  # half a minute of a server that plans each statement anew
 def test_every_migration_comes_back_to_the_same_graph(place: Place, tmp_path: Path) -> None:
     project = Project.open(EDTECH)
-    (database,) = project.databases(["tutor-matching"], ["neo4j"])
-    assert [file.version for file in project.files(database)] == list(STAGES)
+    (database,) = project.catalog.databases(["tutor-matching"], ["neo4j"])
+    assert [file.version for file in project.catalog.files(database)] == list(STAGES)
     file = tmp_path / "dump"
     for version, stage in STAGES.items():
         place.here.do(*stage.before)
@@ -195,8 +193,8 @@ def test_seeds_are_loaded_once_and_a_second_load_changes_nothing(place: Place) -
 
 def test_the_volume_is_600_skills_and_40_000_relationships_and_always_the_same() -> None:
     project = Project.open(EDTECH)
-    (database,) = project.databases(["tutor-matching"], ["neo4j"])
-    first, second = (project.dataset(database, SeedKind.VOLUME) for _ in range(2))
+    (database,) = project.catalog.databases(["tutor-matching"], ["neo4j"])
+    first, second = (project.catalog.dataset(database, SeedKind.VOLUME) for _ in range(2))
     assert first == second
     counts = {each.table: len(each.rows) for each in first.parts if isinstance(each, Rows)}
     assert counts == {

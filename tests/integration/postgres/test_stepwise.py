@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from seedbed.engines.postgres.embedded import EmbeddedServer
-from seedbed.execution.mending import Decision
 from seedbed.model.event import Noticed, Repaired, Retrying, StepProbed, WorkProgressed, WorkStarted
+from seedbed.project import Decision
 from tests.support.postgres.platform import Connection, Place, at_retry, options
 from tests.support.projects import ProjectFiles
 

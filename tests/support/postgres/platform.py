@@ -16,14 +16,13 @@ from psycopg import sql
 
 from seedbed.engines.capabilities import SupportsInspection
 from seedbed.engines.postgres.embedded import EmbeddedServer
-from seedbed.execution.mending import Decision
 from seedbed.model.event import Event, Listener, Retrying, TargetFailed, WorkFinished
 from seedbed.model.history import Revision
 from seedbed.model.outcome import Outcome
 from seedbed.model.plan import Plan
 from seedbed.model.platform import Database
 from seedbed.model.seed import SeedKind
-from seedbed.project import Project, Reach, Request
+from seedbed.project import Decision, Project, Request, Run
 from tests.support.projects import ProjectFiles, clean_environment, command, variables
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -89,34 +88,32 @@ class Place:
     # Calls
 
     def apply(self, to: str | None = None, listener: Listener = nobody) -> Told:
-        return self._call(lambda project, reach: project.apply(reach, Request(to=to)), listener)
+        return self._call(lambda run: run.apply(Request(to=to)), listener)
 
     def revert(self, *, steps: int = 1, to: str | None = None) -> Told:
-        return self._call(lambda project, reach: project.revert(reach, steps=steps, to=to))
+        return self._call(lambda run: run.revert(steps=steps, to=to))
 
     def plan(self) -> Plan:
         project = self.project()
-        with project.reaching(ENVIRONMENT, self._databases(project)) as reach:
-            return project.plan(reach)
+        with project.run(ENVIRONMENT, self._databases(project)) as run:
+            return run.plan()
 
     def reset(self) -> Told:
-        return self._call(lambda project, reach: project.reset(reach))
+        return self._call(lambda run: run.reset())
 
     def seed(self, *kinds: SeedKind) -> Told:
-        return self._call(lambda project, reach: project.seed(reach, kinds))
+        return self._call(lambda run: run.seed(kinds))
 
     def repair(self, version: str, decision: Decision) -> Told:
-        return self._call(
-            lambda project, reach: project.repair(reach, version, decision, because="looked at it")
-        )
+        return self._call(lambda run: run.repair(version, decision, because="looked at it"))
 
     def project(self) -> Project:
         return Project.open(self.root, environ=self.environ)
 
     def _databases(self, project: Project) -> Sequence[Database]:
-        return project.databases([self.service])
+        return project.catalog.databases([self.service])
 
-    def _call(self, do: Callable[[Project, Reach], Outcome], listener: Listener = nobody) -> Told:
+    def _call(self, do: Callable[[Run], Outcome], listener: Listener = nobody) -> Told:
         events: list[Event] = []
 
         def tell(event: Event) -> None:
@@ -124,24 +121,24 @@ class Place:
             listener(event)
 
         project = self.project()
-        with project.reaching(ENVIRONMENT, self._databases(project), listener=tell, wait=20) as reach:
-            return Told(do(project, reach), events)
+        with project.run(ENVIRONMENT, self._databases(project), listener=tell, wait=20) as run:
+            return Told(do(run), events)
 
     # Looks
 
     def schema(self) -> Sequence[str]:
         """The canonical schema, seedbed's own left out."""
         project = self.project()
-        with project.reaching(ENVIRONMENT, self._databases(project)) as reach:
-            (each,) = reach.reached
+        with project.run(ENVIRONMENT, self._databases(project)) as run:
+            (each,) = run.connected
             assert isinstance(each.session, SupportsInspection)
             return each.session.schema()
 
     def history(self) -> dict[str, Revision]:
         """The revisions by version."""
         project = self.project()
-        with project.reaching(ENVIRONMENT, self._databases(project)) as reach:
-            (each,) = reach.reached
+        with project.run(ENVIRONMENT, self._databases(project)) as run:
+            (each,) = run.connected
             return {revision.version: revision for revision in each.history.revisions}
 
     def versions(self) -> list[str]:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from seedbed.cli import options
-from seedbed.cli.frame import Frame, framed
-
-if TYPE_CHECKING:
-    pass
+from seedbed.cli.context import CommandContext, command_context
 
 
 @click.command("apply")
@@ -30,9 +25,9 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
 @options.wait
 @options.as_json
-@framed
+@command_context
 def command(
-    frame: Frame,
+    context: CommandContext,
     plan: str | None,
     env: str,
     services: tuple[str, ...],
@@ -56,16 +51,17 @@ def command(
     seedbed apply -e prod plan.json
     """
     from seedbed.cli.planning import request, show_plan
+    from seedbed.project.protection import require_reviewed
 
     wanted, databases = request(
-        frame, plan, env, services, engines, to, through, allow_out_of_order, unreviewed
+        context, plan, env, services, engines, to, through, allow_out_of_order, unreviewed
     )
     if not dry_run:
-        frame.project.insist_on_review(env, wanted)
-    with frame.reaching(env, databases, wait=wait, silent=dry_run) as reach:
+        require_reviewed(context.catalog.environment(env), wanted)
+    with context.run(env, databases, wait=wait, silent=dry_run) as run:
         if dry_run:
-            show_plan(frame, frame.project.plan(reach, wanted))
+            show_plan(context, run.plan(wanted))
             return
-        frame.expect(lambda: frame.project.plan(reach, wanted))
-        outcome = frame.project.apply(reach, wanted)
-    frame.finish(reach, outcome)
+        context.expect(lambda: run.plan(wanted))
+        outcome = run.apply(wanted)
+    context.finish(run, outcome)

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 import click
 
 from seedbed.cli import options
-from seedbed.cli.frame import Frame, framed
+from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import ExitCode, Irreversible, UsageError, ViolationsFound
 
 if TYPE_CHECKING:
+    from seedbed.model.event import SeedLoaded
     from seedbed.model.outcome import Outcome
     from seedbed.model.platform import Database
     from seedbed.model.seed import SeedKind
-    from seedbed.project import Project, Reach
+    from seedbed.project import Project, Run
 
 ENV = "sandbox"
 STACKS_AT_ONCE = 3  # each is a process of Node's
@@ -29,8 +30,8 @@ STACKS_AT_ONCE = 3  # each is a process of Node's
 @click.command("demo")
 @click.option("--keep", is_flag=True, help="Use the project's own sandbox and leave it as it is afterwards.")
 @options.selection
-@framed
-def command(frame: Frame, keep: bool, services: tuple[str, ...], engines: tuple[str, ...]) -> None:
+@command_context
+def command(context: CommandContext, keep: bool, services: tuple[str, ...], engines: tuple[str, ...]) -> None:
     """Run the whole platform on embedded servers, and say what was done.
 
     Tables are deployed, everything is migrated, seeded and counted, the last migrations are reverted and applied
@@ -43,33 +44,32 @@ def command(frame: Frame, keep: bool, services: tuple[str, ...], engines: tuple[
     from seedbed.report.texts import status_text
 
     began = time.monotonic()
-    project = frame.project
-    databases = frame.databases(services, engines)
-    deployed = project.deployable(databases)
+    project = context.project
+    databases = context.databases(services, engines)
+    deployed = project.catalog.deployable(databases)
     if deployed:
         insist_on_cdk(project, databases, deployed)
     with ExitStack() as cleaning, ExitStack() as closing:
         if not keep:
             project.home = cleaning.enter_context(_scratch(project))
         engines_meant = ", ".join(sorted({each.engine for each in databases}))
-        frame.out.log(f"starting what {len(databases)} databases need: {engines_meant}")
-        reach = closing.enter_context(frame.reaching(ENV, databases, wait=60))
-        for error in reach.failed.values():
-            raise error
-        tour = Tour(frame, reach, closing)
+        context.out.log(f"starting what {len(databases)} databases need: {engines_meant}")
+        run = closing.enter_context(context.run(ENV, databases, wait=60))
+        run.require_connected()
+        tour = Tour(context, run, closing)
         if deployed:
             tour.step("deploy the tables with the CDK", tour.deploy)
-        tour.step("migrate every database", lambda: project.apply(tour.fresh()))
+        tour.step("migrate every database", run.apply)
         tour.step("seed reference data and fixtures", tour.seed)
         tour.step("seed again: nothing changes, every row is there", tour.count)
         tour.step("revert the last migration of each database", tour.revert_each)
-        tour.step("apply again", lambda: project.apply(tour.fresh()))
+        tour.step("apply again", run.apply)
         tour.step("seed again: only what went with the reverted ones", tour.load)
         tour.step("every row is there again", tour.count)
-        frame.out.result(status_text(project.status(tour.fresh()), summary=True))
+        context.out.result(status_text(run.status(), summary=True))
         if deployed and not keep:
             tour.step("destroy what was deployed", tour.destroy)
-    frame.out.log(f"done in {time.monotonic() - began:.1f} s: {tour.told}")
+    context.out.log(f"done in {time.monotonic() - began:.1f} s: {tour.told}")
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def _scratch(project: Project) -> Iterator[Path]:
         try:
             yield Path(scratch)
         finally:
-            project.ended()
+            project.sandbox.wait_until_ended()
 
 
 def insist_on_cdk(project: Project, databases: Sequence[Database], deployed: Sequence[Database]) -> None:
@@ -115,11 +115,12 @@ def _kinds() -> list[SeedKind]:
 class Tour:
     """The steps of the demo, each announced, each checked."""
 
-    def __init__(self, frame: Frame, reach: Reach, closing: ExitStack) -> None:
+    def __init__(self, context: CommandContext, run: Run, closing: ExitStack) -> None:
         """`closing`: what is entered here stays open until the demo is over."""
-        self.frame = frame
-        self.reach = reach
+        self.context = context
+        self.run = run
         self.done: list[str] = []
+        self._first = 0  # event of this step
         self._closing = closing
         self._assembly: Path | None = None
 
@@ -127,67 +128,61 @@ class Tour:
     def told(self) -> str:
         return "; ".join(self.done)
 
-    def fresh(self) -> Reach:
-        """Return the reach with histories as they are now and no events of earlier steps."""
-        self.reach.events.clear()
-        for each in self.reach.reached:
-            each.history = each.session.history()
-        return self.reach
+    @property
+    def loaded(self) -> list[SeedLoaded]:
+        """What this step has loaded."""
+        from seedbed.model.event import SeedLoaded
+
+        return [event for event in self.run.events[self._first :] if isinstance(event, SeedLoaded)]
 
     def step(self, title: str, act: Callable[[], Outcome]) -> None:
-        self.frame.out.log(f"\n== {title}")
+        self.context.out.log(f"\n== {title}")
+        self._first = len(self.run.events)
         outcome = act()
         if outcome.exit_code is not ExitCode.DONE:
             from seedbed.report.texts import outcome_text
 
-            self.frame.out.result(outcome_text(outcome, title))
-            self.frame.leave(outcome.exit_code)
+            self.context.out.result(outcome_text(outcome, title))
+            self.context.leave(outcome.exit_code)
         self.done.append(f"{title} ({self._amount(outcome)})")
 
     def _amount(self, outcome: Outcome) -> str:
         """Return what a step changed, or found to be there, in the unit that it has."""
-        from seedbed.model.event import SeedLoaded
-
         migrations = sum(len(each.finished) for each in outcome.targets)
         stacks = sum(bool(each.updates) for each in outcome.targets)
         if migrations or stacks:
             return f"{migrations} migrations" if migrations else f"{stacks} stacks"
         changed = sum(each.rows_changed for each in outcome.targets)
-        there = sum(each.unchanged for each in self.reach.events if isinstance(each, SeedLoaded))
+        there = sum(each.unchanged for each in self.loaded)
         return f"{changed or there} rows"
 
     def deploy(self) -> Outcome:
         """Deploy what is declared; the app is synthesised once, and its assembly is kept for `destroy`."""
-        project, reach = self.frame.project, self.fresh()
-        examined = self._closing.enter_context(project.deploying(reach))
+        from seedbed.project import deploying
+
+        examined = self._closing.enter_context(deploying.plan_deploy(self.run))
         self._assembly = examined.site.assembly.directory
-        outcome = project.deploy(reach, examined, jobs=STACKS_AT_ONCE)
-        for each in reach.reached:  # what was looked up before there were tables
-            each.history = each.session.history()
-        return outcome
+        return deploying.deploy(self.run, examined, jobs=STACKS_AT_ONCE)
 
     def destroy(self) -> Outcome:
-        from seedbed.project import DeployRequest
+        from seedbed.project import deploying
 
-        project, reach = self.frame.project, self.fresh()
-        with project.destroying(reach, DeployRequest(assembly=self._assembly)) as doomed:
-            return project.destroy(reach, doomed)
+        request = deploying.DeployRequest(assembly=self._assembly)
+        with deploying.plan_destroy(self.run, request) as doomed:
+            return deploying.destroy(self.run, doomed)
 
     def seed(self) -> Outcome:
         from seedbed.report.texts import seed_text
 
         outcome = self.load()
-        self.frame.out.result(seed_text(self.reach.events))
+        self.context.out.result(seed_text(self.loaded))
         return outcome
 
     def count(self) -> Outcome:
         """Compare every row of the seeds with what is stored. Raises ViolationsFound where not all are there, equal."""
-        from seedbed.model.event import SeedLoaded
-
         outcome = self.load()
-        loaded = [each for each in self.reach.events if isinstance(each, SeedLoaded)]
         for target, wanted in self._wanted().items():
-            parts = [each for each in loaded if each.target == target]
+            parts = [each for each in self.loaded if each.target == target]
             equal = sum(each.unchanged for each in parts)
             if equal != wanted or any(each.inserted or each.updated for each in parts):
                 raise ViolationsFound(
@@ -195,7 +190,7 @@ class Tour:
                     because=f"they have {wanted} rows, and {equal} were found as they are",
                     try_="run the demo again with --keep, and look at the rows that differ",
                 )
-            self.frame.out.log(f"{target}: all {wanted} rows of its seeds are there")
+            self.context.out.log(f"{target}: all {wanted} rows of its seeds are there")
         return outcome
 
     def _wanted(self) -> dict[str, int]:
@@ -206,24 +201,27 @@ class Tour:
             each.id: sum(
                 len(part.rows)
                 for kind in _kinds()
-                for part in self.frame.project.dataset(each.target.database, kind).parts
+                for part in self.context.catalog.dataset(each.database, kind).parts
                 if isinstance(part, Rows)
             )
-            for each in self.reach.reached
+            for each in self.run.connected
         }
 
     def load(self) -> Outcome:
-        return self.frame.project.seed(self.fresh(), _kinds())
+        return self.run.seed(_kinds())
 
     def revert_each(self) -> Outcome:
         """Revert one migration of each database; one that has no way back says so and stays."""
-        reach = self.fresh()
-        everything = reach.reached
-        for each in everything:
-            reach.reached = [each]
-            try:
-                self.frame.project.revert(reach)
-            except Irreversible as error:
-                self.frame.out.log(f"{each.id}: {error.what}, because {error.because}")
-        reach.reached = everything
-        return reach.outcome
+        run, project = self.run, self.context.project
+
+        def revert() -> None:
+            for target in run.connected:
+                with project.run(
+                    ENV, [target.database], listener=run.context.emit, stop=run.context.stop
+                ) as alone:
+                    try:
+                        alone.revert()
+                    except Irreversible as error:
+                        self.context.out.log(f"{target.id}: {error.what}, because {error.because}")
+
+        return run.outcome_of(revert)

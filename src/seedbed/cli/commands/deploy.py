@@ -10,7 +10,7 @@ import click
 from msgspec.structs import replace
 
 from seedbed.cli import options
-from seedbed.cli.frame import Frame, framed
+from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import Refused
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ if TYPE_CHECKING:
 )
 @options.deploy_wait
 @options.as_json
-@framed
+@command_context
 def command(
-    frame: Frame,
+    context: CommandContext,
     services: tuple[str, ...],
     env: str,
     through: str,
@@ -82,10 +82,11 @@ def command(
     seedbed deploy -e prod --plan plan.json
     """
     from seedbed.cli.planning import deploy_request
+    from seedbed.project import deploying
     from seedbed.report.deployments import deployment_document, deployment_text
 
     wanted, databases = deploy_request(
-        frame, plan, env, services, through, unreviewed=unreviewed or dry_run, follow=not dry_run
+        context, plan, env, services, through, unreviewed=unreviewed or dry_run, follow=not dry_run
     )
     wanted = replace(
         wanted,
@@ -95,18 +96,18 @@ def command(
         wait=wait,
     )
     with (
-        frame.reaching(env, databases, wait=wait, silent=dry_run) as reach,
-        frame.project.deploying(reach, wanted) as examined,
+        context.run(env, databases, wait=wait, silent=dry_run) as run,
+        deploying.plan_deploy(run, wanted) as examined,
     ):
         if dry_run:
-            page = deployment_document if frame.as_json else deployment_text
-            frame.show(page(examined.deployment))
+            page = deployment_document if context.as_json else deployment_text
+            context.show(page(examined.deployment))
             return
         if not yes:
-            with frame.asking():
-                _ask(frame.project.environment(env), examined.deployment)
-        outcome = frame.project.deploy(reach, examined, jobs=jobs)
-    frame.finish(reach, outcome)
+            with context.asking():
+                _ask(context.catalog.environment(env), examined.deployment)
+        outcome = deploying.deploy(run, examined, jobs=jobs)
+    context.finish(run, outcome)
 
 
 def _ask(environment: Environment, deployment: Deployment) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from seedbed.cli import options
-from seedbed.cli.frame import Frame, framed
+from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import Refused
 
 
@@ -24,9 +24,9 @@ from seedbed.errors import Refused
 )
 @options.deploy_wait
 @options.as_json
-@framed
+@command_context
 def command(
-    frame: Frame, services: tuple[str, ...], env: str, yes: bool, assembly: str | None, wait: float
+    context: CommandContext, services: tuple[str, ...], env: str, yes: bool, assembly: str | None, wait: float
 ) -> None:
     """Delete stacks and all that is in them. Refused outside ephemeral environments, always.
 
@@ -34,22 +34,23 @@ def command(
     seedbed destroy -e dev-ana
     seedbed destroy -e sandbox courses --yes
     """
-    from seedbed.project import DeployRequest
+    from seedbed.model.environment import require_ephemeral
+    from seedbed.project import deploying
 
-    frame.project.insist_on_destroyable(env)
-    databases = frame.project.deployable(frame.project.databases(services))
-    wanted = DeployRequest(
+    require_ephemeral(context.catalog.environment(env), "destroy")
+    databases = context.catalog.deployable(context.catalog.databases(services))
+    wanted = deploying.DeployRequest(
         services=services, assembly=Path(assembly).absolute() if assembly else None, wait=wait
     )
     with (
-        frame.reaching(env, databases, wait=wait) as reach,
-        frame.project.destroying(reach, wanted) as doomed,
+        context.run(env, databases, wait=wait) as run,
+        deploying.plan_destroy(run, wanted) as doomed,
     ):
         if doomed.stacks and not yes:
-            with frame.asking():
+            with context.asking():
                 _ask(env, ", ".join(stack.name for stack, _ in doomed.stacks))
-        outcome = frame.project.destroy(reach, doomed)
-    frame.finish(reach, outcome)
+        outcome = deploying.destroy(run, doomed)
+    context.finish(run, outcome)
 
 
 def _ask(env: str, names: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from seedbed.cli import options
-from seedbed.cli.frame import Frame, framed
+from seedbed.cli.context import CommandContext, command_context
 
 
 @click.command("dump")
@@ -15,8 +15,10 @@ from seedbed.cli.frame import Frame, framed
 @options.environment
 @options.selection
 @options.as_json
-@framed
-def command(frame: Frame, file: Path, env: str, services: tuple[str, ...], engines: tuple[str, ...]) -> None:
+@command_context
+def command(
+    context: CommandContext, file: Path, env: str, services: tuple[str, ...], engines: tuple[str, ...]
+) -> None:
     """Write all data of one small database to FILE, as text, one thing a line; the history stays out.
 
     Only engines that bring no such tool of their own offer it. What is too large is refused before anything is
@@ -25,6 +27,6 @@ def command(frame: Frame, file: Path, env: str, services: tuple[str, ...], engin
     \b
     seedbed dump -e staging -s tutor-matching --engine neo4j graph.jsonl
     """
-    with frame.reaching(env, frame.databases(services, engines), wait=0) as reach:
-        outcome = frame.project.dump(reach, file)
-    frame.finish(reach, outcome)
+    with context.run(env, context.databases(services, engines), wait=0) as run:
+        outcome = run.dump(file)
+    context.finish(run, outcome)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedbed.cli import options
-from seedbed.cli.frame import Frame, framed
+from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import Refused, UsageError
-from seedbed.model.environment import Settings
+from seedbed.model.environment import Settings, require_ephemeral
 
 if TYPE_CHECKING:
     from seedbed.engines.base import Variable
@@ -35,8 +35,10 @@ def command() -> None:
 @options.selection
 @click.option("--yes", is_flag=True, help="Do not ask before something is removed.")
 @options.as_json
-@framed
-def up(frame: Frame, name: str, services: tuple[str, ...], engines: tuple[str, ...], yes: bool) -> None:
+@command_context
+def up(
+    context: CommandContext, name: str, services: tuple[str, ...], engines: tuple[str, ...], yes: bool
+) -> None:
     """Start NAME: the sandbox's servers, which then go on between commands; elsewhere deploy, apply and seed.
 
     \b
@@ -45,15 +47,15 @@ def up(frame: Frame, name: str, services: tuple[str, ...], engines: tuple[str, .
     seedbed env up sandbox --json
     seedbed env up dev-ana --yes
     """
-    environment = frame.project.environment(name)
-    databases = frame.databases(services, engines)
-    if frame.as_json and not environment.is_sandbox:
+    environment = context.catalog.environment(name)
+    databases = context.databases(services, engines)
+    if context.as_json and not environment.is_sandbox:
         raise UsageError(
             f"env up {name} is several commands, and --json is one document",
             try_=f"seedbed deploy, apply and seed, each with -e {name} --json",
         )
     if environment.is_sandbox:
-        _up_sandbox(frame, databases)
+        _up_sandbox(context, databases)
         return
     if environment.protected:
         raise Refused(
@@ -62,41 +64,42 @@ def up(frame: Frame, name: str, services: tuple[str, ...], engines: tuple[str, .
             try_=f"seedbed plan -e {name} --out plan.json; read it; seedbed deploy and seedbed apply",
         )
     selection = {"env": name, "services": services, "engines": engines}
-    deployed = tuple(dict.fromkeys(each.service for each in frame.project.deployable(databases)))
+    deployed = tuple(dict.fromkeys(each.service for each in context.catalog.deployable(databases)))
     if deployed:
-        _go_on_with(frame, "deploy", env=name, services=deployed, yes=yes)
-    _go_on_with(frame, "apply", **selection)
-    _go_on_with(frame, "seed", **selection)
+        _go_on_with(context, "deploy", env=name, services=deployed, yes=yes)
+    _go_on_with(context, "apply", **selection)
+    _go_on_with(context, "seed", **selection)
 
 
 @command.command("down", short_help="End what was started.")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask before stacks are deleted.")
-@framed
-def down(frame: Frame, name: str, yes: bool) -> None:
+@command_context
+def down(context: CommandContext, name: str, yes: bool) -> None:
     """End NAME: the sandbox's servers, whose data stays; elsewhere delete the stacks, where all is ephemeral.
 
     \b
     seedbed env down sandbox
     seedbed env down dev-ana
     """
-    if frame.project.environment(name).is_sandbox:
-        _down_sandbox(frame)
+    environment = context.catalog.environment(name)
+    if environment.is_sandbox:
+        _down_sandbox(context)
     else:
-        frame.project.insist_on_destroyable(name)
-        _go_on_with(frame, "destroy", env=name, yes=yes)
+        require_ephemeral(environment, "destroy")
+        _go_on_with(context, "destroy", env=name, yes=yes)
 
 
 @command.command("list", short_help="List what is declared, and what runs.")
 @options.as_json
-@framed
-def listing(frame: Frame) -> None:
+@command_context
+def listing(context: CommandContext) -> None:
     """List the environments that are declared, and what of the sandbox runs."""
-    kept, declared = frame.project.kept(), frame.project.platform.environments
-    if frame.as_json:
+    kept, declared = context.project.sandbox.kept(), context.project.platform.environments
+    if context.as_json:
         from seedbed.report.documents import environments_document
 
-        frame.document(environments_document(kept, declared))
+        context.document(environments_document(kept, declared))
         return
     from seedbed.report.styles import Table, row
 
@@ -107,7 +110,7 @@ def listing(frame: Frame) -> None:
         row(each.pattern, _kind(each), " ".join(filter(None, (each.account, each.region))))
         for each in declared
     ]
-    frame.out.result([Table(tuple(rows))])
+    context.out.result([Table(tuple(rows))])
 
 
 def _kind(declared: EnvironmentPattern) -> str:
@@ -116,20 +119,18 @@ def _kind(declared: EnvironmentPattern) -> str:
     return "ephemeral" if declared.ephemeral else ""
 
 
-def _up_sandbox(frame: Frame, databases: Sequence[Database]) -> None:
-    project = frame.project
-    with project.sandboxed(databases) as facts:
-        project.keep(databases)
-    found = {
-        str(each.id): _settings(project.engine(each.engine).variables, facts[each.id]) for each in databases
-    }
-    if frame.as_json:
+def _up_sandbox(context: CommandContext, databases: Sequence[Database]) -> None:
+    sandbox, engine = context.project.sandbox, context.catalog.engine
+    with sandbox.servers(databases) as facts:
+        sandbox.keep(databases)
+    found = {str(each.id): _settings(engine(each.engine).variables, facts[each.id]) for each in databases}
+    if context.as_json:
         from seedbed.report.documents import connections_document
 
-        frame.document(connections_document("sandbox", found))
+        context.document(connections_document("sandbox", found))
     else:
-        frame.out.result([line for name, settings in found.items() for line in _lines(name, settings)])
-    frame.out.log("\nthe servers run until: seedbed env down sandbox")
+        context.out.result([line for name, settings in found.items() for line in _lines(name, settings)])
+    context.out.log("\nthe servers run until: seedbed env down sandbox")
 
 
 def _settings(variables: Sequence[Variable], facts: Mapping[str, str]) -> Settings:
@@ -160,19 +161,19 @@ def _lines(database: str, settings: Settings) -> Iterator[Line]:
         yield line(f"{name}: any, nobody looks at it", indent=2)
 
 
-def _down_sandbox(frame: Frame) -> None:
-    released, busy = frame.project.release()
+def _down_sandbox(context: CommandContext) -> None:
+    released, busy = context.project.sandbox.release()
     if released:
-        frame.out.result(f"no longer kept running, and their data stays: {', '.join(released)}")
+        context.out.result(f"no longer kept running, and their data stays: {', '.join(released)}")
     else:
-        frame.out.result("nothing of the sandbox was kept running")
+        context.out.result("nothing of the sandbox was kept running")
     if busy:
-        frame.out.result(f"still used by another command: {', '.join(busy)}")
+        context.out.result(f"still used by another command: {', '.join(busy)}")
 
 
-def _go_on_with(frame: Frame, name: str, **given: Any) -> None:
+def _go_on_with(context: CommandContext, name: str, **given: Any) -> None:
     """Run another command as it is; one that does not end well ends this one, with its exit code."""
-    frame.out.log(f"\n== {name}")
+    context.out.log(f"\n== {name}")
     other = import_module(f"seedbed.cli.commands.{name}").command
     try:
         click.get_current_context().invoke(other, **given)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from seedbed.cli import options
-from seedbed.cli.frame import Frame, framed
+from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import UsageError
 
 
@@ -19,9 +19,9 @@ from seedbed.errors import UsageError
 )
 @click.option("--after", multiple=True, metavar="DATABASE:VERSION", help="Comes after this one.")
 @click.option("--rebase", metavar="VERSION", help="Give this migration a new version instead.")
-@framed
+@command_context
 def command(
-    frame: Frame,
+    context: CommandContext,
     name: str | None,
     services: tuple[str, ...],
     engines: tuple[str, ...],
@@ -42,7 +42,7 @@ def command(
             because="it writes one file or renames one",
             try_="seedbed new add_phone_number -s user",
         )
-    databases = frame.databases(services, engines)
+    databases = context.databases(services, engines)
     if len(databases) != 1:
         raise UsageError(
             f"{len(databases)} databases are selected",
@@ -51,7 +51,7 @@ def command(
         )
     now = datetime.now(UTC)
     if rebase:
-        path = frame.project.rebase_migration(databases[0], rebase, now)
+        path = context.catalog.rebase_migration(databases[0], rebase, now)
     else:
-        path = frame.project.new_migration(databases[0], name or "", now, phase=phase, after=after)
-    frame.out.result(f"{path}\n")
+        path = context.catalog.new_migration(databases[0], name or "", now, phase=phase, after=after)
+    context.out.result(f"{path}\n")

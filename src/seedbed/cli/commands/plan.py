@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from seedbed.cli import options
-from seedbed.cli.frame import Frame, framed
+from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import ExitCode
 
 
@@ -36,9 +36,9 @@ from seedbed.errors import ExitCode
 )
 @click.option("--exit-code", is_flag=True, help="Leave with 6 if anything is to be done.")
 @options.as_json
-@framed
+@command_context
 def command(
-    frame: Frame,
+    context: CommandContext,
     env: str,
     services: tuple[str, ...],
     engines: tuple[str, ...],
@@ -60,14 +60,13 @@ def command(
     from seedbed.cli.planning import request, show_plan
     from seedbed.report.documents import plan_document, text
 
-    wanted, databases = request(frame, None, env, services, engines, to, through, allow_out_of_order, False)
-    with frame.reaching(env, databases, wait=0, silent=True) as reach:
-        for error in reach.failed.values():
-            raise error
-        plan = frame.project.estimate(reach, frame.project.plan(reach, wanted), sample=sample)
-    show_plan(frame, plan)
+    wanted, databases = request(context, None, env, services, engines, to, through, allow_out_of_order, False)
+    with context.run(env, databases, wait=0, silent=True) as run:
+        run.require_connected()
+        plan = run.estimate(run.plan(wanted), sample=sample)
+    show_plan(context, plan)
     if out:
         Path(out).write_text(text(plan_document(plan)), encoding="utf-8")
-        frame.out.log(f"written to {out}; carry it out with: seedbed apply -e {env} {out}")
+        context.out.log(f"written to {out}; carry it out with: seedbed apply -e {env} {out}")
     if exit_code and not plan.is_empty:
-        frame.leave(ExitCode.FOUND)
+        context.leave(ExitCode.FOUND)

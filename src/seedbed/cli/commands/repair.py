@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from seedbed.cli import options
-from seedbed.cli.frame import Frame, framed
+from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import UsageError
 
 _DECISIONS = {
@@ -28,9 +28,9 @@ _DECISIONS = {
 @click.option("--because", default="", metavar="TEXT", help="Why, for the audit.")
 @options.wait
 @options.as_json
-@framed
+@command_context
 def command(
-    frame: Frame,
+    context: CommandContext,
     version: str | None,
     env: str,
     services: tuple[str, ...],
@@ -54,11 +54,11 @@ def command(
             because="it is VERSION with --applied, --not-applied, --checksum or --forget; or --unlock alone",
             try_="seedbed repair --help",
         )
-    with frame.reaching(env, frame.databases(services, engines), wait=wait) as reach:
+    with context.run(env, context.databases(services, engines), wait=wait) as run:
         if unlock:
-            outcome = frame.project.unlock(reach)
+            outcome = run.unlock()
             if not outcome.changed:
-                frame.out.log("nobody holds the lease")
+                context.out.log("nobody holds the lease")
         else:
-            outcome = frame.project.repair(reach, version or "", Decision(decision or ""), because=because)
-    frame.finish(reach, outcome)
+            outcome = run.repair(version or "", Decision(decision or ""), because=because)
+    context.finish(run, outcome)

@@ -7,7 +7,7 @@ import sys
 import click
 
 from seedbed.cli import options
-from seedbed.cli.frame import Frame, framed
+from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import Refused
 
 
@@ -17,9 +17,14 @@ from seedbed.errors import Refused
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @options.wait
 @options.as_json
-@framed
+@command_context
 def command(
-    frame: Frame, env: str, services: tuple[str, ...], engines: tuple[str, ...], yes: bool, wait: float
+    context: CommandContext,
+    env: str,
+    services: tuple[str, ...],
+    engines: tuple[str, ...],
+    yes: bool,
+    wait: float,
 ) -> None:
     """Empty databases: data, schema and history. Refused outside ephemeral environments, always.
 
@@ -27,8 +32,10 @@ def command(
     seedbed reset -e sandbox --yes
     seedbed reset -e dev-ana -s reviews
     """
-    frame.project.insist_on_ephemeral(env)
-    databases = frame.databases(services, engines)
+    from seedbed.model.environment import require_ephemeral
+
+    require_ephemeral(context.catalog.environment(env), "reset")
+    databases = context.databases(services, engines)
     if not yes:
         names = ", ".join(str(each.id) for each in databases)
         if not sys.stdin.isatty():
@@ -36,6 +43,6 @@ def command(
                 f"reset would empty {names}", because="there is no terminal to ask at", try_="--yes"
             )
         click.confirm(f"Empty {names} in {env}?", abort=True, err=True)
-    with frame.reaching(env, databases, wait=wait) as reach:
-        outcome = frame.project.reset(reach)
-    frame.finish(reach, outcome)
+    with context.run(env, databases, wait=wait) as run:
+        outcome = run.reset()
+    context.finish(run, outcome)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from seedbed.cli import options
-from seedbed.cli.frame import Frame, framed
+from seedbed.cli.context import CommandContext, command_context
 
 
 @click.command("restore")
@@ -17,9 +17,9 @@ from seedbed.cli.frame import Frame, framed
 @click.option("--unreviewed", is_flag=True, help="Go on in a protected environment.")
 @options.wait
 @options.as_json
-@framed
+@command_context
 def command(
-    frame: Frame,
+    context: CommandContext,
     file: Path,
     env: str,
     services: tuple[str, ...],
@@ -34,7 +34,9 @@ def command(
     \b
     seedbed restore -e dev-ana -s tutor-matching --engine neo4j graph.jsonl
     """
-    frame.project.insist_on_unreviewed(env, unreviewed)
-    with frame.reaching(env, frame.databases(services, engines), wait=wait) as reach:
-        outcome = frame.project.restore(reach, file)
-    frame.finish(reach, outcome)
+    from seedbed.project.protection import require_unreviewed
+
+    require_unreviewed(context.catalog.environment(env), unreviewed)
+    with context.run(env, context.databases(services, engines), wait=wait) as run:
+        outcome = run.restore(file, unreviewed=unreviewed)
+    context.finish(run, outcome)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from seedbed.cli import options
-from seedbed.cli.frame import Frame, framed
+from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import UsageError
 
 
@@ -19,9 +19,9 @@ from seedbed.errors import UsageError
 @click.option("--dry-run", is_flag=True, help="Show what would be undone and change nothing.")
 @options.wait
 @options.as_json
-@framed
+@command_context
 def command(
-    frame: Frame,
+    context: CommandContext,
     env: str,
     services: tuple[str, ...],
     engines: tuple[str, ...],
@@ -42,26 +42,26 @@ def command(
     seedbed revert -e sandbox --all --steps 2
     """
     from seedbed.cli.planning import show_plan
+    from seedbed.project.protection import require_unreviewed
 
     if steps and to:
         raise UsageError(
             "--steps and --to say two things", because="each says how far to go", try_="one of them"
         )
     if not dry_run:
-        frame.project.insist_on_unreviewed(env, unreviewed)
-    databases = frame.databases(services, engines)
+        require_unreviewed(context.catalog.environment(env), unreviewed)
+    databases = context.databases(services, engines)
     if len(databases) > 1 and not each_of_them:
         raise UsageError(
             f"{len(databases)} databases are selected",
             because="each would lose its own last migrations",
             try_="narrow it with --service and --engine, or say --all",
         )
-    with frame.reaching(env, databases, wait=wait, silent=dry_run) as reach:
-        for error in reach.failed.values():
-            raise error
+    with context.run(env, databases, wait=wait, silent=dry_run) as run:
+        run.require_connected()
         if dry_run:
-            show_plan(frame, frame.project.plan_revert(reach, steps=steps or 1, to=to))
+            show_plan(context, run.plan_revert(steps=steps or 1, to=to))
             return
-        frame.expect(lambda: frame.project.plan_revert(reach, steps=steps or 1, to=to))
-        outcome = frame.project.revert(reach, steps=steps or 1, to=to)
-    frame.finish(reach, outcome)
+        context.expect(lambda: run.plan_revert(steps=steps or 1, to=to))
+        outcome = run.revert(steps=steps or 1, to=to, unreviewed=unreviewed)
+    context.finish(run, outcome)

@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from seedbed.cli.frame import Frame, framed
+from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import UsageError
 
 
 @click.command("schema")
 @click.argument("of", default="manifest")
-@framed
-def command(frame: Frame, of: str) -> None:
+@command_context
+def command(context: CommandContext, of: str) -> None:
     """Print the JSON Schema of seedbed.toml, of an engine's own file, or of the document that COMMAND --json prints.
 
     \b
@@ -25,9 +25,9 @@ def command(frame: Frame, of: str) -> None:
     from seedbed.report.schemas import COMMANDS, schema
 
     if of in COMMANDS:
-        frame.document(schema(of))
+        context.document(schema(of))
     else:
-        frame.document(dict(_of_file(of, COMMANDS)))
+        context.document(dict(_of_file(of, COMMANDS)))
 
 
 def _of_file(of: str, commands: Iterable[str]) -> Mapping[str, Any]:

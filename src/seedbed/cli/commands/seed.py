@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from seedbed.cli import options
-from seedbed.cli.frame import Frame, framed
+from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import ExitCode
 
 
@@ -21,9 +21,9 @@ from seedbed.errors import ExitCode
 )
 @options.wait
 @options.as_json
-@framed
+@command_context
 def command(
-    frame: Frame,
+    context: CommandContext,
     env: str,
     services: tuple[str, ...],
     engines: tuple[str, ...],
@@ -45,9 +45,9 @@ def command(
     from seedbed.report.texts import seed_text
 
     small = [SeedKind.REFERENCE, SeedKind.FIXTURE]
-    default = small if is_ephemeral(frame.project.environment(env)) else [SeedKind.REFERENCE]
+    default = small if is_ephemeral(context.catalog.environment(env)) else [SeedKind.REFERENCE]
     wanted = [SeedKind(each) for each in kinds] or default
-    with frame.reaching(env, frame.databases(services, engines), wait=wait) as reach:
-        outcome = frame.project.seed(reach, wanted)
-    said = seed_text(reach.events) if outcome.exit_code is ExitCode.DONE or outcome.changed else []
-    frame.finish(reach, outcome, said)
+    with context.run(env, context.databases(services, engines), wait=wait) as run:
+        outcome = run.seed(wanted)
+    said = seed_text(run.events) if outcome.exit_code is ExitCode.DONE or outcome.changed else []
+    context.finish(run, outcome, said)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from seedbed.cli import options
-from seedbed.cli.frame import Frame, framed
+from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import ExitCode
 
 
@@ -15,9 +15,9 @@ from seedbed.errors import ExitCode
 @click.option("--summary", is_flag=True, help="One line for each database.")
 @click.option("--exit-code", is_flag=True, help="Leave with 6 unless every database is up to date.")
 @options.as_json
-@framed
+@command_context
 def command(
-    frame: Frame,
+    context: CommandContext,
     env: str,
     services: tuple[str, ...],
     engines: tuple[str, ...],
@@ -33,13 +33,13 @@ def command(
     from seedbed.report.documents import status_document
     from seedbed.report.texts import status_text
 
-    with frame.reaching(env, frame.databases(services, engines), wait=0, silent=True) as reach:
-        status = frame.project.status(reach)
-    if frame.as_json:
-        frame.document(status_document(status))
+    with context.run(env, context.databases(services, engines), wait=0, silent=True) as run:
+        status = run.status()
+    if context.as_json:
+        context.document(status_document(status))
     else:
-        frame.out.result(status_text(status, summary=summary))
-    if reach.failed:
-        frame.leave(max(error.exit_code for error in reach.failed.values()))
+        context.out.result(status_text(status, summary=summary))
+    if run.failed:
+        context.leave(max(error.exit_code for error in run.failed.values()))
     if exit_code and not all(each.is_up_to_date for each in status.databases):
-        frame.leave(ExitCode.FOUND)
+        context.leave(ExitCode.FOUND)

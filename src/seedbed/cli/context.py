@@ -1,4 +1,4 @@
-"""What every command runs in: output, the project, signals, and errors turned into exit codes."""
+"""What every command is handed: output, the project, signals, and errors turned into exit codes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from seedbed.model.outcome import Outcome
     from seedbed.model.plan import Plan
     from seedbed.model.platform import Database
-    from seedbed.project import Project, Reach
+    from seedbed.project import Catalog, Project, Run
     from seedbed.report.progress import Progress
 
 
-class Frame:
+class CommandContext:
     """One command under way."""
 
     def __init__(self, settings: dict[str, Any], *, command: str, as_json: bool) -> None:
@@ -65,16 +65,20 @@ class Frame:
             self._project = Project.open(self.directory, redactor=self.redactor)
         return self._project
 
+    @property
+    def catalog(self) -> Catalog:
+        return self.project.catalog
+
     def databases(self, services: Sequence[str], engines: Sequence[str]) -> tuple[Database, ...]:
         """Return what is selected; an engine in the command's own name narrows as `--engine` does."""
         named = self._settings.get("engine")
-        return self.project.databases(services, [*engines, named] if named else engines)
+        return self.catalog.databases(services, [*engines, named] if named else engines)
 
     @contextmanager
-    def reaching(
+    def run(
         self, env: str, databases: Sequence[Database], *, wait: float, silent: bool = False
-    ) -> Iterator[Reach]:
-        """Yield open sessions while progress is shown, and stop cleanly at Ctrl-C and SIGTERM."""
+    ) -> Iterator[Run]:
+        """Yield a run while progress is shown, and stop it cleanly at Ctrl-C and SIGTERM."""
         from seedbed.execution.stopping import Stop
         from seedbed.report.listening import listener_for
 
@@ -82,9 +86,9 @@ class Frame:
         names = [str(each.id) for each in databases]
         with signals(stop), ExitStack() as showing:
             self._progress = None if silent else showing.enter_context(listener_for(self.out, targets=names))
-            told: Listener = self._progress or _deaf
-            with self.project.reaching(env, databases, listener=told, stop=stop, wait=wait) as reach:
-                yield reach
+            listener: Listener = self._progress or _ignore
+            with self.project.run(env, databases, listener=listener, stop=stop, wait=wait) as run:
+                yield run
 
     def expect(self, plan: Callable[[], Plan]) -> None:
         """Tell a live display how much there is to do; asks for the plan only where there is one."""
@@ -109,13 +113,13 @@ class Frame:
     def document(self, document: dict[str, Any]) -> None:
         self.out.document(document)
 
-    def finish(self, reach: Reach, outcome: Outcome, lines: Sequence[Any] = ()) -> None:
+    def finish(self, run: Run, outcome: Outcome, lines: Sequence[Any] = ()) -> None:
         """Show how it ended and leave with its exit code; `lines` say it all where all went well."""
         from seedbed.report.documents import outcome_document
         from seedbed.report.texts import outcome_text
 
         if self.as_json:
-            self.document(outcome_document(outcome, reach.events, self.command))
+            self.document(outcome_document(outcome, run.events, self.command))
         else:
             all_said = bool(lines) and outcome.exit_code is ExitCode.DONE
             self.out.result(lines if all_said else [*lines, *outcome_text(outcome, self.command)])
@@ -142,8 +146,8 @@ class Frame:
         return ExitCode.BUG
 
 
-def framed(function: Callable[..., None]) -> Callable[..., None]:
-    """Hand a command its Frame, and turn what it raises into output and an exit code."""
+def command_context(function: Callable[..., None]) -> Callable[..., None]:
+    """Hand a command its CommandContext, and turn what it raises into output and an exit code."""
 
     @click.option("-v", "--verbose", count=True, help="Say more; twice: tracebacks.")
     @click.option("-q", "--quiet", count=True, help="No progress: only results and failures.")
@@ -154,18 +158,18 @@ def framed(function: Callable[..., None]) -> Callable[..., None]:
         settings = ctx.ensure_object(dict)
         for name in ("verbose", "quiet"):  # both may be said before and after the command's name
             settings[name] = settings.get(name, 0) + kwargs.pop(name)
-        frame = Frame(settings, command=str(ctx.command.name), as_json=as_json)
+        context = CommandContext(settings, command=str(ctx.command.name), as_json=as_json)
         try:
-            with telling.heard(frame.out.log):
-                function(frame, *args, **kwargs)
+            with telling.heard(context.out.log):
+                function(context, *args, **kwargs)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
         except SeedbedError as error:
-            ctx.exit(int(frame.fail(error)))
+            ctx.exit(int(context.fail(error)))
         except KeyboardInterrupt:
             ctx.exit(int(ExitCode.INTERRUPTED))
         except Exception:  # noqa: BLE001  the last line of defence: said, traced, exit code 1
-            ctx.exit(int(frame.crash()))
+            ctx.exit(int(context.crash()))
 
     return wrapped
 
@@ -187,5 +191,5 @@ def signals(stop: Stop) -> Iterator[None]:
             signal.signal(number, former)
 
 
-def _deaf(_: object) -> None:
+def _ignore(_: object) -> None:
     """Listen to nothing."""

@@ -1,0 +1,43 @@
+"""What everything that works on the targets of a run is handed: whose run it is, where events go, how it is stopped."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager
+
+from seedbed.engines.base import Lease, Session
+from seedbed.errors import SeedbedError
+from seedbed.execution.stopping import Stop
+from seedbed.model.event import Event, Listener, failure
+from seedbed.model.history import Owner
+
+
+class RunContext:
+    """`owner`: in whose name leases are taken. `wait`: seconds that a lease is waited for. `events`: all, in order."""
+
+    def __init__(self, owner: Owner, *, wait: float, listener: Listener, stop: Stop) -> None:
+        self.owner = owner
+        self.wait = wait
+        self.stop = stop
+        self.events: list[Event] = []
+        self._listener = listener
+        self._lock = threading.Lock()  # workers emit from threads of their own
+
+    def emit(self, event: Event) -> None:
+        """Keep `event`, and hand it to the listener."""
+        with self._lock:
+            self.events.append(event)
+            self._listener(event)
+
+    def fail(self, target: str, error: SeedbedError, version: str = "") -> None:
+        """Emit the failure of one target; an interruption gets the exit code of its signal."""
+        self.emit(failure(target, self.stop.mark(error), version))
+
+    def lease(self, session: Session) -> AbstractContextManager[Lease]:
+        """Take the lease, unless a stop is asked for meanwhile. Raises what `Session.lease` raises, Interrupted."""
+        self.stop.check()
+        return session.lease(self.owner, wait=self.wait, listener=self._emit_or_stop)
+
+    def _emit_or_stop(self, event: Event) -> None:
+        self.emit(event)
+        self.stop.check()

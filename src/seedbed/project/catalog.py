@@ -1,0 +1,144 @@
+"""What a project has, read from its files: databases, environments, migrations, datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from seedbed.engines import registry
+from seedbed.engines.base import Engine
+from seedbed.engines.infrastructure import SupportsDeployment
+from seedbed.errors import UsageError
+from seedbed.manifest import environments as declared
+from seedbed.manifest import files as discovery
+from seedbed.manifest import new_files
+from seedbed.model.environment import Environment
+from seedbed.model.migration import Migration, MigrationFile
+from seedbed.model.platform import Database, Platform
+from seedbed.model.seed import Dataset, SeedKind
+from seedbed.planning.reviewed import ReviewedPlan
+from seedbed.support.guess import did_you_mean
+
+
+class Catalog:
+    """Databases, environments and files of a platform; connects to nothing. Each migration is read and parsed once."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self._files: dict[str, tuple[MigrationFile, ...]] = {}
+        self._parsed: dict[tuple[str, str], Migration] = {}
+
+    @staticmethod
+    def engine(name: str) -> Engine:
+        """Return the engine `name`, imported on first use."""
+        return registry.load(name)
+
+    # Databases and environments
+
+    def databases(self, services: Sequence[str] = (), engines: Sequence[str] = ()) -> tuple[Database, ...]:
+        """Return the databases of `services` and `engines` (none named: all), in id order. Raises UsageError."""
+        everything = self.platform.databases
+        _require_known("service", services, {database.service for database in everything})
+        _require_known("engine", engines, {database.engine for database in everything})
+        chosen = [
+            database
+            for database in everything
+            if (not services or database.service in services) and (not engines or database.engine in engines)
+        ]
+        if not chosen:
+            raise UsageError(
+                "the selection leaves no database",
+                because=f"services {', '.join(services) or 'all'} have no {' or '.join(engines)}",
+                try_=f"one of {', '.join(str(database.id) for database in everything)}",
+            )
+        return tuple(sorted(chosen, key=lambda database: database.id))
+
+    def database(self, database_id: str) -> Database:
+        """Return the database `database_id`. Raises UsageError for one that is not declared."""
+        database = self.platform.database(database_id)
+        if database is None:
+            raise UsageError(
+                f"the platform has no database {database_id}", because="the manifest declares none"
+            )
+        return database
+
+    def reviewed_databases(self, plan: ReviewedPlan) -> tuple[Database, ...]:
+        """Return the databases that a plan file covers. Raises UsageError for one that is gone."""
+        return tuple(self.database(database_id) for database_id in sorted(plan.basis))
+
+    def deployable(self, databases: Sequence[Database]) -> tuple[Database, ...]:
+        """Return those of `databases` whose schema is infrastructure, deployed and not migrated."""
+        return tuple(
+            database for database in databases if isinstance(self.engine(database.engine), SupportsDeployment)
+        )
+
+    def environment(self, name: str) -> Environment:
+        """Return the environment `name`. Raises UsageError for one that is not declared."""
+        return declared.environment(self.platform, name)
+
+    # Migrations
+
+    def files(self, database: Database) -> tuple[MigrationFile, ...]:
+        """Return a database's migration files in version order, read once. Raises MigrationFileError."""
+        files = self._files.get(database.id)
+        if files is None:
+            suffixes = self.engine(database.engine).suffixes
+            files = discovery.migration_files(database, suffixes, root=self.platform.root)
+            self._files[database.id] = files
+        return files
+
+    def parse(self, database_id: str, file: MigrationFile) -> Migration:
+        """Return the parsed migration, parsed once. Raises MigrationFileError."""
+        key = (database_id, file.version)
+        if key not in self._parsed:
+            self._parsed[key] = self.engine(self.database(database_id).engine).parse(file)
+        return self._parsed[key]
+
+    def migration(self, database: Database, version: str) -> Migration | None:
+        """Return the parsed migration of one version; None where there is no file. Raises MigrationFileError."""
+        file = next((file for file in self.files(database) if file.version == version), None)
+        return self.parse(database.id, file) if file else None
+
+    def new_migration(
+        self,
+        database: Database,
+        name: str,
+        now: datetime,
+        *,
+        phase: str = "expand",
+        after: Sequence[str] = (),
+    ) -> Path:
+        """Write an empty migration with the next version, and return its path. Raises UsageError."""
+        engine = self.engine(database.engine)
+        directives = [f"phase={phase}"] if phase != "expand" else []
+        directives += [f"after={migration}" for migration in after]
+        version = new_files.next_version(self.files(database), now)
+        return new_files.write_migration(
+            database, version, name, engine.suffixes[0], engine.template, directives
+        )
+
+    def rebase_migration(self, database: Database, version: str, now: datetime) -> Path:
+        """Rename a migration so that its version is the last one, and return its new path. Raises UsageError."""
+        files = self.files(database)
+        return new_files.rename_migration(database, files, version, new_files.next_version(files, now))
+
+    # Seeds
+
+    def dataset(self, database: Database, kind: SeedKind) -> Dataset:
+        """Return one dataset of a database, read from its files. Raises SeedFileError."""
+        from seedbed.seeding.dataset import dataset
+
+        scripts = set(self.engine(database.engine).suffixes) - {".py"}
+        sources = discovery.seed_files(database, kind, sorted(scripts), root=self.platform.root)
+        return dataset(kind, sources, platform=self.platform.name, scripts=scripts)
+
+
+def _require_known(what: str, names: Sequence[str], known: set[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"the platform has no {what} {name!r}",
+                because=f"it has {', '.join(sorted(known))}",
+                try_=did_you_mean(name, known, otherwise="check the spelling"),
+            )

@@ -1,0 +1,92 @@
+"""Databases whose schema is infrastructure: their stacks deployed and destroyed by a run.
+
+Only what deploys imports this module: it brings the CDK's room with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from seedbed.deployment import deploy as deployment
+from seedbed.deployment import destroy as destruction
+from seedbed.deployment.assembly import Stack
+from seedbed.deployment.destroy import Doomed
+from seedbed.deployment.examine import Examined, examine
+from seedbed.deployment.opening import Wanted, opened
+from seedbed.deployment.parts import Part
+from seedbed.deployment.request import DeployRequest
+from seedbed.deployment.site import Site
+from seedbed.execution import infrastructure
+from seedbed.model.environment import require_ephemeral
+from seedbed.model.names import stack_name
+from seedbed.model.outcome import Outcome
+from seedbed.planning import reviewed
+from seedbed.project import protection
+from seedbed.project.run import Run
+
+__all__ = ["DeployRequest", "deploy", "destroy", "plan_deploy", "plan_destroy"]
+
+
+@contextmanager
+def plan_deploy(run: Run, request: DeployRequest | None = None) -> Iterator[Examined]:
+    """Yield what a deployment of the databases in `run` would do now; nothing is changed yet.
+
+    An update that is under way is followed to its end first. Raises Refused, StalePlan, Unavailable, UsageError.
+    """
+    wanted = request or DeployRequest()
+    _require_as_reviewed(run, wanted)
+    with _site(run, wanted) as (site, parts, chosen):
+        yield examine(site, parts, chosen, wanted)
+
+
+def deploy(run: Run, examined: Examined, *, jobs: int = 1) -> Outcome:
+    """Carry out what `plan_deploy` yielded, each update followed to its end.
+
+    Raises Refused where the environment is protected and no reviewed plan binds it: then nothing was touched.
+    """
+    protection.require_reviewed(run.environment, examined.request, verb="deploy")
+    return run.outcome_of(lambda: deployment.carry_out(examined, jobs=jobs))
+
+
+@contextmanager
+def plan_destroy(run: Run, request: DeployRequest | None = None) -> Iterator[Doomed]:
+    """Yield the stacks that would be deleted. Raises Refused outside ephemeral environments."""
+    require_ephemeral(run.environment, "destroy")
+    with _site(run, request or DeployRequest()) as (site, parts, chosen):
+        yield destruction.examine(site, parts, chosen)
+
+
+def destroy(run: Run, doomed: Doomed) -> Outcome:
+    """Delete what `plan_destroy` yielded. Raises Refused outside ephemeral environments."""
+    require_ephemeral(run.environment, "destroy")
+    return run.outcome_of(lambda: destruction.carry_out(doomed))
+
+
+@contextmanager
+def _site(run: Run, request: DeployRequest) -> Iterator[tuple[Site, list[Part], list[Stack]]]:
+    run.require_connected()
+    catalog, environment = run.catalog, run.environment
+    others = [] if environment.is_sandbox else catalog.databases(request.services)
+    wanted = Wanted(
+        environment,
+        Path(catalog.platform.root),
+        [(target.target, catalog.engine(target.database.engine), target.session) for target in run.connected],
+        [
+            stack_name(catalog.platform.name, environment.name, other.service, other.engine)
+            for other in others
+        ],
+        run.targets.cloud(environment),
+        request,
+    )
+    with opened(wanted, run.targets.environ, run.context.emit, run.context.stop) as site:
+        yield site
+
+
+def _require_as_reviewed(run: Run, request: DeployRequest) -> None:
+    """Raise StalePlan for changes that the reviewed plan did not show."""
+    if plan := request.reviewed:
+        for target in run.connected:
+            changes = infrastructure.changes(target, request.gate)
+            reviewed.refuse_other_changes(plan, target.id, changes)

@@ -1,0 +1,77 @@
+"""Databases beside a selection: not changed by a run, but its migrations depend on them, or they on its migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
+
+from msgspec import Struct, field
+
+from seedbed.errors import Unavailable, UsageError
+from seedbed.execution.connecting import ConnectedTarget, connect
+from seedbed.model.environment import Environment
+from seedbed.model.history import History
+from seedbed.model.platform import Database
+from seedbed.project.targets import Targets
+
+
+class Neighbours(Struct):
+    """Sessions on databases that are not selected, opened when a plan needs their histories, closed by `closing`."""
+
+    targets: Targets
+    environment: Environment
+    closing: ExitStack
+    connected: list[ConnectedTarget] = field(default_factory=list)
+
+    def connect_dependencies(self, selected: Sequence[ConnectedTarget], failed: Collection[str]) -> None:
+        """Connect to what pending migrations of `selected` come after, and to what those depend on in turn.
+
+        `failed`: ids of selected databases that did not answer. Raises UsageError where no settings say where a
+        dependency is, Unavailable where it does not answer.
+        """
+        known = {target.id for target in [*selected, *self.connected]} | set(failed)
+        new = selected
+        while new:
+            wanted = {name for target in new for name in self._dependencies(target)} - known
+            platform = self.targets.catalog.platform
+            databases = [database for name in sorted(wanted) if (database := platform.database(name))]
+            new = self._connect(databases) if databases else []
+            known |= {target.id for target in new}
+
+    def history(self, database: Database) -> History | None:
+        """Return the history of `database` as it is now; None where nothing says where it is, or it does not answer."""
+        try:
+            for target in self.connected:
+                if target.id == database.id:
+                    target.history = target.session.history()
+                    return target.history
+            return self._connect([database])[0].history
+        except (UsageError, Unavailable):
+            return None
+
+    def _dependencies(self, target: ConnectedTarget) -> set[str]:
+        """Return the databases that pending migrations of `target` come after."""
+        catalog = self.targets.catalog
+        return {
+            ref.database
+            for file in catalog.files(target.database)
+            if target.history.revision(file.version) is None
+            for ref in catalog.parse(target.id, file).after
+        }
+
+    def _connect(self, databases: Sequence[Database]) -> list[ConnectedTarget]:
+        try:
+            targets = self.closing.enter_context(self.targets.open(self.environment, databases, beside=True))
+        except UsageError as error:
+            raise UsageError(
+                f"{databases[0].id} is not selected, but something pending comes after one of its migrations",
+                because=error.what,
+                try_=f"say where it is as well, or select it: {error.try_}",
+            ) from None
+        connected, failed = self.closing.enter_context(
+            connect(targets, self.targets.catalog.engine, lambda _: None)
+        )
+        for problem in failed.values():
+            raise problem
+        self.connected += connected
+        return connected

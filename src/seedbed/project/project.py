@@ -1,0 +1,93 @@
+"""A project: a manifest, what it declares, and runs on its environments."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from seedbed.engines import registry
+from seedbed.engines.capabilities import SupportsDiagnosis
+from seedbed.execution.stopping import Stop
+from seedbed.manifest.load import find, load
+from seedbed.model.event import Event, Listener
+from seedbed.model.platform import Database, Platform
+from seedbed.model.secret import Redactor
+from seedbed.project.catalog import Catalog
+from seedbed.project.run import DEFAULT_WAIT, Run
+from seedbed.project.sandbox import Sandbox
+from seedbed.project.targets import Targets
+
+
+def _ignore(_: Event) -> None:
+    """Listen to nothing."""
+
+
+class Project:
+    """A platform as its manifest declares it. `catalog`: what there is; `run`: what can be done with it."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        *,
+        environ: Mapping[str, str] | None = None,
+        redactor: Redactor | None = None,
+        home: Path | None = None,
+    ) -> None:
+        """`home`: where the sandbox keeps its servers (default: `.seedbed/sandbox` of the project)."""
+        self.catalog = Catalog(platform)
+        self.redactor = redactor or Redactor()
+        self.home = home or Path(platform.root) / ".seedbed" / "sandbox"
+        self._environ = os.environ if environ is None else environ
+
+    @classmethod
+    def open(cls, start: Path | None = None, **options: Any) -> Project:
+        """Return the project whose manifest is found from `start` (this directory) upwards. Raises ManifestError."""
+        path = find(start or Path.cwd())
+        return cls(load(path, engine_options=_options, engine_names=registry.names()), **options)
+
+    @property
+    def platform(self) -> Platform:
+        """What the manifest declares."""
+        return self.catalog.platform
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The embedded servers of this project."""
+        return Sandbox(self.catalog, self.home)
+
+    @contextmanager
+    def run(
+        self,
+        environment: str,
+        databases: Sequence[Database] | None = None,
+        *,
+        listener: Listener = _ignore,
+        stop: Stop | None = None,
+        wait: float = DEFAULT_WAIT,
+    ) -> Iterator[Run]:
+        """Yield a run: open sessions on `databases` (default: all) of an environment.
+
+        A target that does not answer is in `Run.failed` and its failure is an event; the others go on. `wait`: seconds
+        to wait for another run's lease. Raises UsageError, ForeignTarget: then nothing was touched.
+        """
+        targets = Targets(self.catalog, self.redactor, self.home, self._environ)
+        where = self.catalog.environment(environment)
+        chosen = self.catalog.databases() if databases is None else databases
+        with Run.open(targets, where, chosen, listener=listener, stop=stop, wait=wait) as run:
+            yield run
+
+    def diagnose(self) -> list[tuple[str, str]]:
+        """Return (what, finding) pairs about this machine, from every engine that has something to say."""
+        found: list[tuple[str, str]] = []
+        for name in sorted({database.engine for database in self.platform.databases}):
+            engine = self.catalog.engine(name)
+            if isinstance(engine, SupportsDiagnosis):
+                found += engine.diagnose(self.home)
+        return found
+
+
+def _options(engine: str) -> type[Any]:
+    return registry.load(engine).options

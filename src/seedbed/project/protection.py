@@ -1,0 +1,56 @@
+"""What an environment demands before anything in it changes.
+
+The command line asks before it connects, a `Run` asks again before it changes anything: no caller gets past it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from seedbed.errors import Refused
+from seedbed.model.environment import Environment
+from seedbed.model.seed import SeedKind
+from seedbed.planning.reviewed import ReviewedPlan
+
+
+class Reviewable(Protocol):
+    """A request that a reviewed plan may bind."""
+
+    @property
+    def reviewed(self) -> ReviewedPlan | None: ...
+
+    @property
+    def unreviewed(self) -> bool: ...
+
+
+def require_reviewed(environment: Environment, request: Reviewable, *, verb: str = "apply") -> None:
+    """Raise Refused where `environment` is protected and no reviewed plan binds `request`."""
+    if environment.protected and request.reviewed is None and not request.unreviewed:
+        name = environment.name
+        raise Refused(
+            f"{name} is protected: {verb} takes a reviewed plan there",
+            because="what runs in production should be what somebody has read",
+            try_=f"seedbed plan -e {name} --out plan.json; read it; "
+            f"seedbed {verb} -e {name} {'--plan ' if verb == 'deploy' else ''}plan.json",
+        )
+
+
+def require_unreviewed(environment: Environment, unreviewed: bool) -> None:
+    """Raise Refused where `environment` is protected and the caller has not confirmed a change without a plan."""
+    if environment.protected and not unreviewed:
+        raise Refused(
+            f"{environment.name} is protected: this command takes no reviewed plan, so it has to be meant",
+            because="what runs in production should be what somebody has read",
+            try_="read what --dry-run shows, then say --unreviewed",
+        )
+
+
+def require_reference_data(environment: Environment, kinds: Sequence[SeedKind]) -> None:
+    """Raise Refused where `environment` is protected and `kinds` has more than reference data."""
+    if environment.protected and any(kind is not SeedKind.REFERENCE for kind in kinds):
+        raise Refused(
+            f"{environment.name} takes reference data only",
+            because="it is protected, and fixtures are made-up people",
+            try_="seedbed seed --kind reference",
+        )

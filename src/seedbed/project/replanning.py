@@ -1,0 +1,107 @@
+"""Plans made from the files and from what the histories say at the moment: of an apply, and of a revert.
+
+A run plans twice: once to know which targets have work, and again under their leases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from seedbed.errors import StalePlan
+from seedbed.execution import infrastructure
+from seedbed.execution.applying import Replan
+from seedbed.execution.connecting import ConnectedTarget
+from seedbed.model.environment import Environment
+from seedbed.model.history import History
+from seedbed.model.plan import Plan
+from seedbed.planning import reviewed
+from seedbed.planning.plans import Known, Policy, combined, plan_down, plan_up, refuse_dependants
+from seedbed.planning.reviewed import ReviewedPlan
+from seedbed.project.catalog import Catalog
+from seedbed.project.neighbours import Neighbours
+from seedbed.project.request import Request
+
+
+class Replanning(Struct, frozen=True):
+    """Makes plans for `connected` targets. `failed`: ids of selected databases that did not answer."""
+
+    environment: Environment
+    catalog: Catalog
+    connected: Sequence[ConnectedTarget]
+    failed: Sequence[str]
+    neighbours: Neighbours
+
+    def up(self, request: Request) -> Replan:
+        """Return what plans an apply; the plan refuses what a reviewed one did not show."""
+        policy = self._policy(request)
+
+        def replan(histories: dict[str, History]) -> Plan:
+            known = self._known(histories)
+            if request.reviewed:
+                self._require_as_reviewed(request.reviewed, known, policy)
+            files, database = self.catalog.files, self.catalog.database
+            # What did not answer is planned as if it were empty, so that what comes after it is known to wait.
+            lost = [Known(name, files(database(name)), History()) for name in self.failed]
+            beside = [
+                Known(target.id, files(target.database), target.history, selected=False)
+                for target in self.neighbours.connected
+            ]
+            return plan_up([*known, *lost, *beside], policy, self.catalog.parse)
+
+        return replan
+
+    def down(self, steps: int, to: str | None) -> Replan:
+        """Return what plans a revert, on each target by itself; a second plan has to be the same as the first."""
+        policy = self._policy(Request())
+        first: list[Plan] = []
+
+        def replan(histories: dict[str, History]) -> Plan:
+            known = self._known(histories)
+            plan = combined([plan_down(one, policy, self.catalog.parse, steps=steps, to=to) for one in known])
+            if first and plan.stages != first[0].stages:
+                raise StalePlan(
+                    "the history changed while the revert was about to begin",
+                    because="another run applied or reverted something meanwhile",
+                    try_="look at seedbed status, and run the revert again if it is still wanted",
+                )
+            first.append(plan)
+            self._require_no_dependants(plan, histories)
+            return plan
+
+        return replan
+
+    def _policy(self, request: Request) -> Policy:
+        environment = self.environment
+        return Policy(environment.name, environment.protected, request.gate, request.to, request.out_of_order)
+
+    def _known(self, histories: dict[str, History]) -> list[Known]:
+        return [
+            Known(target.id, self.catalog.files(target.database), histories[target.id])
+            for target in self.connected
+        ]
+
+    def _require_as_reviewed(self, plan: ReviewedPlan, known: Sequence[Known], policy: Policy) -> None:
+        """Raise StalePlan for histories and changes of infrastructure that the reviewed plan did not show."""
+        for database in known:
+            reviewed.refuse_stale(plan, database, policy)
+        for target in self.connected:
+            changes = infrastructure.changes(target, policy.gate)
+            reviewed.refuse_other_changes(plan, target.id, changes)
+
+    def _require_no_dependants(self, plan: Plan, histories: dict[str, History]) -> None:
+        """Refuse to revert what applied migrations of another database came after, as far as it can be reached."""
+        reverted = [str(ref).encode() for stage in plan.stages for ref in stage]
+        for database in self.catalog.platform.databases:
+            naming = [
+                file
+                for file in self.catalog.files(database)
+                if any(ref in file.source.data for ref in reverted)
+            ]
+            if not naming:
+                continue
+            history = histories.get(database.id) or self.neighbours.history(database)
+            for file in naming:
+                if history and history.revision(file.version):
+                    refuse_dependants(plan, database.id, self.catalog.parse(database.id, file))

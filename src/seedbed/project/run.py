@@ -1,0 +1,270 @@
+"""A run: open sessions on the targets of one environment, and everything that can be done with them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+from seedbed.errors import SeedbedError, UsageError
+from seedbed.execution import applying, copying, hazards, infrastructure, mending, seeding
+from seedbed.execution.applying import Replan
+from seedbed.execution.connecting import ConnectedTarget, connect, read_histories
+from seedbed.execution.context import RunContext
+from seedbed.execution.mending import Decision
+from seedbed.execution.stopping import Stop
+from seedbed.model.environment import Environment, require_ephemeral
+from seedbed.model.event import Event, Listener
+from seedbed.model.history import History, Owner
+from seedbed.model.migration import MigrationFile
+from seedbed.model.outcome import Outcome, fold
+from seedbed.model.plan import Plan
+from seedbed.model.platform import Database
+from seedbed.model.seed import SeedKind
+from seedbed.model.status import DatabaseStatus, Status
+from seedbed.planning.hazards import refuse_hazards
+from seedbed.planning.standings import standings
+from seedbed.project import protection
+from seedbed.project.neighbours import Neighbours
+from seedbed.project.replanning import Replanning
+from seedbed.project.request import Request
+from seedbed.project.targets import Targets
+
+DEFAULT_WAIT = 60.0  # seconds that a run waits for another one's lease
+
+
+class Run:
+    """Open sessions on targets of one environment, and the verbs.
+
+    `connected`: the targets that answered, in id order. `failed`: the errors of those that did not, by id.
+    A verb that changes targets returns its outcome: what happens to single targets is an event, never an exception.
+    """
+
+    def __init__(
+        self,
+        targets: Targets,
+        environment: Environment,
+        connected: Sequence[ConnectedTarget],
+        failed: Mapping[str, SeedbedError],
+        context: RunContext,
+        neighbours: Neighbours,
+    ) -> None:
+        """`neighbours`: opens sessions beside those of `connected`, for as long as this run lasts."""
+        self.targets = targets
+        self.catalog = targets.catalog
+        self.environment = environment
+        self.connected = connected
+        self.failed = failed
+        self.context = context
+        self._neighbours = neighbours
+        self._connecting = tuple(context.events)
+        self._histories_are_current = True
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls,
+        targets: Targets,
+        environment: Environment,
+        databases: Sequence[Database],
+        *,
+        listener: Listener,
+        stop: Stop | None = None,
+        wait: float = DEFAULT_WAIT,
+    ) -> Iterator[Run]:
+        """Yield a run on `databases`. Raises UsageError, ForeignTarget: then nothing was touched."""
+        context = RunContext(_owner(), wait=wait, listener=listener, stop=stop or Stop())
+        with (
+            targets.open(environment, databases) as found,
+            connect(found, targets.catalog.engine, context.emit) as (connected, failed),
+            ExitStack() as closing,
+        ):
+            neighbours = Neighbours(targets, environment, closing)
+            yield cls(targets, environment, connected, failed, context, neighbours)
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """All that has happened so far, in order."""
+        return self.context.events
+
+    @property
+    def outcome(self) -> Outcome:
+        """What has happened so far, by all verbs together."""
+        return fold(self.events)
+
+    def require_connected(self) -> None:
+        """Raise the error of a target that did not answer, if there is one."""
+        for error in self.failed.values():
+            raise error
+
+    # Looking
+
+    def status(self) -> Status:
+        """Return where every migration of every target stands."""
+        self._read_histories()
+        to_deploy = infrastructure.pending(self.connected)
+        databases = [
+            DatabaseStatus(
+                target.id,
+                str(target.target.address),
+                target.session.server,
+                str(target.history.identity or ""),
+                standings(
+                    target.id, target.history, self.catalog.files(target.database), self._phase_of(target.id)
+                ),
+                deployment=to_deploy[target.id],
+            )
+            for target in self.connected
+        ]
+        databases += [
+            DatabaseStatus(name, "", error=str(error), exit_code=int(error.exit_code))
+            for name, error in self.failed.items()
+        ]
+        return Status(self.environment.name, tuple(sorted(databases, key=lambda status: status.database)))
+
+    def plan(self, request: Request | None = None) -> Plan:
+        """Return what an apply would do now. Raises HistoryConflict, GateRefused, MigrationFileError, UsageError."""
+        self._read_histories()
+        self._neighbours.connect_dependencies(self.connected, self.failed)
+        plan = self._replanning.up(request or Request())(self._histories)
+        return hazards.examined(infrastructure.described(plan, self.connected), self.connected)
+
+    def plan_revert(self, *, steps: int = 1, to: str | None = None) -> Plan:
+        """Return what `revert` would do, on each target by itself. Raises Irreversible, HistoryConflict."""
+        self._read_histories()
+        return self._replanning.down(steps, to)(self._histories)
+
+    def estimate(self, plan: Plan, *, sample: int = 0) -> Plan:
+        """Return `plan` with what its actions will cost, each tried on `sample` items (0: judged by sizes)."""
+        return infrastructure.estimated(plan, self.connected, sample)
+
+    # Changing
+
+    def apply(self, request: Request | None = None) -> Outcome:
+        """Apply what is pending. Raises what `plan` raises, StalePlan, Refused: then nothing was touched."""
+        wanted = request or Request()
+        protection.require_reviewed(self.environment, wanted)
+        self._read_histories()
+        self._neighbours.connect_dependencies(self.connected, self.failed)
+        replan = self._replanning.up(wanted)
+
+        def permitted(histories: dict[str, History]) -> Plan:
+            plan = replan(histories)
+            infrastructure.refuse_unmet(plan, self.connected)
+            if self.environment.protected:
+                refuse_hazards(hazards.examined(plan, self.connected))
+            return plan
+
+        return self._carry_out(permitted)
+
+    def revert(self, *, steps: int = 1, to: str | None = None, unreviewed: bool = False) -> Outcome:
+        """Revert the last `steps` migrations of each target, or all after version `to`.
+
+        `unreviewed`: confirms it for a protected environment. Raises what `plan_revert` raises, StalePlan, Refused.
+        """
+        protection.require_unreviewed(self.environment, unreviewed)
+        self._read_histories()
+        return self._carry_out(self._replanning.down(steps, to))
+
+    def seed(self, kinds: Sequence[SeedKind]) -> Outcome:
+        """Load datasets. Raises Refused, SeedFileError, ForeignTarget: then nothing was touched."""
+        protection.require_reference_data(self.environment, kinds)
+        self._read_histories()
+        datasets = {
+            target.id: [self.catalog.dataset(target.database, kind) for kind in kinds]
+            for target in self.connected
+        }
+        return self.outcome_of(lambda: seeding.load(self.connected, datasets.__getitem__, self.context))
+
+    def reset(self) -> Outcome:
+        """Empty every target. Raises Refused outside ephemeral environments, ForeignTarget."""
+        require_ephemeral(self.environment, "reset")
+        self._read_histories()
+        return self.outcome_of(lambda: mending.reset(self.connected, self.context))
+
+    def repair(self, version: str, decision: Decision, *, because: str = "") -> Outcome:
+        """Write a person's decision about a version into the history of the one target, audited."""
+        target = self._the_only_target()
+        migration = partial(self.catalog.migration, target.database)
+        return self.outcome_of(
+            lambda: mending.repair(target, version, decision, migration, self.context, because)
+        )
+
+    def unlock(self) -> Outcome:
+        """End the run that holds the lease of the one target, by force, audited."""
+        target = self._the_only_target()
+        return self.outcome_of(lambda: mending.unlock(target, self.context))
+
+    def dump(self, file: Path) -> Outcome:
+        """Write all data of the one target to `file`, which must not exist. Raises Refused, UsageError."""
+        target = self._the_only_target()
+        return self.outcome_of(lambda: copying.dump(target, file, self.context))
+
+    def restore(self, file: Path, *, unreviewed: bool = False) -> Outcome:
+        """Load what `dump` wrote into the one target, which has to be empty.
+
+        `unreviewed`: confirms it for a protected environment. Raises Refused, UsageError, ForeignTarget.
+        """
+        protection.require_unreviewed(self.environment, unreviewed)
+        target = self._the_only_target()
+        self._read_histories()
+        return self.outcome_of(lambda: copying.restore(target, file, self.context))
+
+    def outcome_of(self, work: Callable[[], object]) -> Outcome:
+        """Do `work`, which may change targets, and return what happened meanwhile.
+
+        Targets that did not answer are part of every outcome.
+        """
+        first = len(self.events)
+        self._histories_are_current = False
+        work()
+        return fold([*self._connecting, *self.events[first:]])
+
+    def _carry_out(self, replan: Replan) -> Outcome:
+        return self.outcome_of(lambda: applying.carry_out(self.connected, self.failed, replan, self.context))
+
+    # Histories
+
+    @property
+    def _histories(self) -> dict[str, History]:
+        return {target.id: target.history for target in self.connected}
+
+    def _read_histories(self) -> None:
+        """Read the histories again where a verb of this run may have changed them."""
+        if not self._histories_are_current:
+            read_histories([*self.connected, *self._neighbours.connected])
+            self._histories_are_current = True
+
+    @property
+    def _replanning(self) -> Replanning:
+        return Replanning(
+            self.environment, self.catalog, self.connected, tuple(self.failed), self._neighbours
+        )
+
+    def _phase_of(self, database_id: str) -> Callable[[MigrationFile], str]:
+        def phase(file: MigrationFile) -> str:
+            try:
+                return self.catalog.parse(database_id, file).phase.value
+            except UsageError:
+                return ""
+
+        return phase
+
+    def _the_only_target(self) -> ConnectedTarget:
+        self.require_connected()
+        if len(self.connected) != 1:
+            raise UsageError(
+                f"{len(self.connected)} databases are selected, and this is about one",
+                because="a decision belongs to one history",
+                try_="narrow it with --service and --engine",
+            )
+        return self.connected[0]
+
+
+def _owner() -> Owner:
+    user = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
+    return Owner(uuid.uuid4().hex, f"{user}@{socket.gethostname()} pid {os.getpid()}")

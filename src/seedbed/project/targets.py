@@ -1,0 +1,77 @@
+"""From an environment and databases to targets: connection settings are looked up and become addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from seedbed.aws.cloud import Cloud
+from seedbed.engines.infrastructure import SupportsDeployment
+from seedbed.environments import aws, sandbox, variables
+from seedbed.model.environment import Environment
+from seedbed.model.platform import Database
+from seedbed.model.secret import Redactor, Secret
+from seedbed.model.target import Target
+from seedbed.project.catalog import Catalog
+
+
+class Targets(Struct, frozen=True):
+    """Looks up where databases are; every secret that it meets is made known to `redactor`.
+
+    `home`: the directory of the sandbox's servers. `environ`: the variables that connection settings are read from.
+    """
+
+    catalog: Catalog
+    redactor: Redactor
+    home: Path
+    environ: Mapping[str, str]
+
+    @contextmanager
+    def open(
+        self, environment: Environment, databases: Sequence[Database], *, beside: bool = False
+    ) -> Iterator[list[Target]]:
+        """Yield the targets of `databases` in `environment`; the sandbox's servers run within this context.
+
+        `beside`: others are selected, and variables without a service's prefix belong to those. Raises UsageError,
+        SandboxError, and what AWS raises.
+        """
+        with ExitStack() as servers:
+            if environment.is_sandbox:
+                pairs = [(str(database.id), self.catalog.engine(database.engine)) for database in databases]
+                settings: Mapping[str, Any] = servers.enter_context(sandbox.facts(pairs, self.home))
+            else:
+                wanted = [self._wanted(environment, database) for database in databases]
+                wanted = aws.completed(wanted, environment, self.catalog.platform.name, self.environ)
+                settings = variables.read(wanted, self.environ, beside=beside)
+            yield [self._target(environment, database, settings[database.id]) for database in databases]
+
+    def cloud(self, environment: Environment) -> Cloud:
+        """Return the account and region of `environment`, with the credentials of the variables."""
+        cloud = aws.cloud(environment, self.environ)
+        for secret in cloud.secrets:
+            self.redactor.add(secret)
+        return cloud
+
+    def _wanted(self, environment: Environment, database: Database) -> variables.Wanted:
+        engine = self.catalog.engine(database.engine)
+        declared = {"account": environment.account, "region": environment.region}
+        known = {
+            key: value for key, value in declared.items() if value and isinstance(engine, SupportsDeployment)
+        }
+        known |= environment.facts.get(database.id, {})
+        return variables.Wanted(database.id, database.service, engine.variables, known)
+
+    def _target(
+        self, environment: Environment, database: Database, settings: Mapping[str, str | Secret]
+    ) -> Target:
+        for value in settings.values():
+            if isinstance(value, Secret):
+                self.redactor.add(value)
+        address = self.catalog.engine(database.engine).address(settings, database.options)
+        for secret in address.secrets:
+            self.redactor.add(secret)
+        return Target(database, environment, self.catalog.platform.name, address)

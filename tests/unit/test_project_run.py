@@ -1,0 +1,264 @@
+"""A run through the public API: what an environment demands, targets that fail, outcomes, histories between verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seedbed.deployment.examine import Examined
+from seedbed.engines.memory.embedded import Server, embedded
+from seedbed.errors import ExitCode, Refused, SeedbedError, StalePlan, Unreachable, UsageError
+from seedbed.model.event import Event, TargetReached, WorkFinished
+from seedbed.model.outcome import Outcome, Result
+from seedbed.model.seed import SeedKind
+from seedbed.model.status import Standing
+from seedbed.planning import reviewed
+from seedbed.project import Decision, Project, Request, Run, deploying
+from seedbed.report.documents import plan_document
+
+MANIFEST = """
+[platform]
+name = "sample"
+[services.cart.memory]
+[services.shop.memory]
+[environments."dev-*"]
+ephemeral = true
+[environments.staging]
+account = "222222222222"
+[environments.prod]
+account = "333333333333"
+protected = true
+"""
+CART = "cart/memory"
+SHOP = "shop/memory"
+FIRST, SECOND = "20260101000001", "20260101000002"
+UNREVIEWED = Request(unreviewed=True)
+
+
+@pytest.fixture
+def server(short_path: Path) -> Iterator[Server]:
+    with embedded(short_path / "server") as running:
+        yield running
+
+
+class Site:
+    """A project of two services with a database each, on one server."""
+
+    def __init__(self, root: Path, server: Server) -> None:
+        self.root = root
+        self.environ = {
+            f"{service.upper()}_MEMORY_{name.upper()}": value
+            for service in ("cart", "shop")
+            for name, value in server.facts(f"{service}/memory").items()
+        }
+        (root / "seedbed.toml").write_text(MANIFEST, encoding="utf-8")
+        for service in ("cart", "shop"):
+            self.migration(service, FIRST)
+
+    def migration(self, service: str, version: str, header: str = "") -> None:
+        file = self.root / "services" / service / "memory" / "migrations" / f"{version}_t.mem"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        text = f"{header}# migrate:up\ncreate t{version}\n# migrate:down\ndrop t{version}\n"
+        file.write_text(text, encoding="utf-8")
+
+    def project(self, *, silent: str = "") -> Project:
+        """Return the project; `silent`: a service whose database does not answer."""
+        nowhere = {f"{silent.upper()}_MEMORY_SOCKET": str(self.root / "nowhere")} if silent else {}
+        return Project.open(self.root, environ=self.environ | nowhere)
+
+
+@pytest.fixture
+def site(tmp_path: Path, server: Server) -> Site:
+    return Site(tmp_path, server)
+
+
+def applied(run: Run) -> dict[str, list[str]]:
+    """Return the versions that each target holds, asked anew."""
+    return {
+        target.id: [revision.version for revision in target.session.history().revisions]
+        for target in run.connected
+    }
+
+
+def results(outcome: Outcome) -> dict[str, Result]:
+    return {target.target: target.result for target in outcome.targets}
+
+
+# What an environment demands
+
+
+def test_a_protected_environment_changes_by_a_reviewed_plan_only(site: Site) -> None:
+    with site.project().run("prod") as run:
+        with pytest.raises(Refused, match="apply takes a reviewed plan there"):
+            run.apply()
+        assert applied(run) == {CART: [], SHOP: []}
+        plan = reviewed.read(plan_document(run.plan()), "plan.json")
+        assert run.apply(Request.of(plan)).exit_code is ExitCode.DONE
+        assert applied(run) == {CART: [FIRST], SHOP: [FIRST]}
+
+
+def test_what_was_not_reviewed_is_refused_there(site: Site) -> None:
+    with site.project().run("prod") as run:
+        plan = reviewed.read(plan_document(run.plan()), "plan.json")
+    site.migration("cart", SECOND)
+    with site.project().run("prod") as run:
+        with pytest.raises(StalePlan):
+            run.apply(Request.of(plan))
+        assert applied(run) == {CART: [], SHOP: []}
+
+
+def test_every_other_verb_that_changes_data_is_refused_there(site: Site, tmp_path: Path) -> None:
+    file = tmp_path / "dump"
+    file.write_text("", encoding="utf-8")
+    with site.project().run("prod") as run:
+        run.apply(UNREVIEWED)
+        with pytest.raises(Refused, match="prod is protected: this command takes no reviewed plan"):
+            run.revert()
+        with pytest.raises(Refused, match="prod is protected: this command takes no reviewed plan"):
+            run.restore(file)
+        with pytest.raises(Refused, match="prod takes reference data only"):
+            run.seed([SeedKind.REFERENCE, SeedKind.FIXTURE])
+        with pytest.raises(Refused, match="reset refuses prod"):
+            run.reset()
+        with pytest.raises(Refused, match="destroy refuses prod"), deploying.plan_destroy(run):
+            pass
+        assert applied(run) == {CART: [FIRST], SHOP: [FIRST]}
+        assert run.revert(unreviewed=True).exit_code is ExitCode.DONE
+        assert applied(run) == {CART: [], SHOP: []}
+
+
+def test_no_stack_is_deployed_there_without_a_reviewed_plan(site: Site) -> None:
+    nothing: Any = None
+    examined = Examined(nothing, nothing, {}, (), deploying.DeployRequest())
+    with site.project().run("prod") as run, pytest.raises(Refused, match="deploy takes a reviewed plan"):
+        deploying.deploy(run, examined)
+
+
+def test_only_an_ephemeral_environment_is_emptied(site: Site) -> None:
+    with site.project().run("staging") as run:
+        run.apply()
+        with pytest.raises(Refused, match="reset refuses staging"):
+            run.reset()
+        assert applied(run) == {CART: [FIRST], SHOP: [FIRST]}
+
+
+def test_an_ephemeral_environment_is_emptied_and_filled_again(site: Site) -> None:
+    with site.project().run("dev-ana") as run:
+        run.apply()
+        assert run.reset().exit_code is ExitCode.DONE
+        assert applied(run) == {CART: [], SHOP: []}
+        assert run.apply().exit_code is ExitCode.DONE
+        assert applied(run) == {CART: [FIRST], SHOP: [FIRST]}
+
+
+# Targets that fail
+
+
+def test_a_target_that_does_not_answer_stops_no_other(site: Site) -> None:
+    with site.project(silent="cart").run("staging") as run:
+        assert [target.id for target in run.connected] == [SHOP]
+        assert list(run.failed) == [CART]
+        outcome = run.apply()
+        assert results(outcome) == {SHOP: Result.CHANGED, CART: Result.FAILED}
+        assert outcome.exit_code is ExitCode.PARTIAL
+        assert results(run.seed([SeedKind.REFERENCE])) == {SHOP: Result.UNCHANGED, CART: Result.FAILED}
+
+
+def test_status_says_which_target_did_not_answer(site: Site) -> None:
+    with site.project(silent="cart").run("staging") as run:
+        cart, shop = run.status().databases
+    assert (cart.database, cart.exit_code) == (CART, ExitCode.UNAVAILABLE)
+    assert (shop.database, shop.error, shop.count(Standing.PENDING)) == (SHOP, "", 1)
+
+
+def test_what_has_to_know_all_targets_raises_what_failed(site: Site) -> None:
+    with site.project(silent="cart").run("staging") as run:
+        for verb in (run.require_connected, run.unlock, lambda: run.repair(FIRST, Decision.FORGET)):
+            with pytest.raises(Unreachable):
+                verb()
+
+
+def test_what_comes_after_a_target_that_does_not_answer_is_skipped(site: Site) -> None:
+    site.migration("shop", SECOND, f"# seedbed: after={CART}:{FIRST}\n")
+    with site.project(silent="cart").run("staging") as run:
+        assert results(run.apply()) == {SHOP: Result.SKIPPED, CART: Result.FAILED}
+        assert applied(run) == {SHOP: [FIRST]}
+
+
+@pytest.mark.parametrize(("comes_after", "result"), [(FIRST, Result.CHANGED), (SECOND, Result.SKIPPED)])
+def test_a_target_whose_lease_is_held_stops_only_what_comes_after_its_pending_work(
+    site: Site, comes_after: str, result: Result
+) -> None:
+    with site.project().run("staging") as run:
+        run.apply()
+    site.migration("cart", SECOND)
+    site.migration("shop", SECOND, f"# seedbed: after={CART}:{comes_after}\n")
+    with site.project().run("staging") as other, site.project().run("staging", wait=0) as run:
+        cart = other.connected[0]
+        with other.context.lease(cart.session):
+            outcome = run.apply()
+        assert results(outcome) == {CART: Result.FAILED, SHOP: result}
+        assert list(run.failed) == []
+        assert run.apply().exit_code is ExitCode.DONE  # nobody holds it now
+        assert applied(run) == {CART: [FIRST, SECOND], SHOP: [FIRST, SECOND]}
+
+
+def test_a_decision_is_about_one_database(site: Site) -> None:
+    with site.project().run("staging") as run, pytest.raises(UsageError, match="2 databases are selected"):
+        run.repair(FIRST, Decision.FORGET)
+
+
+def test_an_error_of_one_target_is_an_event(site: Site) -> None:
+    project = site.project()
+    with project.run("staging", project.catalog.databases(["shop"])) as run:
+        outcome = run.repair(FIRST, Decision.FORGET)
+    assert results(outcome) == {SHOP: Result.FAILED}
+    assert outcome.exit_code is ExitCode.USAGE
+
+
+# Outcomes and histories
+
+
+def test_each_verb_returns_its_own_outcome_and_a_run_has_that_of_all(site: Site) -> None:
+    heard: list[Event] = []
+    with site.project().run("staging", listener=heard.append) as run:
+        assert all(target.finished == (FIRST,) for target in run.apply().targets)
+        again = run.apply()
+        assert results(again) == {CART: Result.UNCHANGED, SHOP: Result.UNCHANGED}
+        assert not again.changed
+        assert results(run.outcome) == {CART: Result.CHANGED, SHOP: Result.CHANGED}
+        assert list(run.events) == heard
+    assert isinstance(heard[0], TargetReached)
+    assert sum(isinstance(event, WorkFinished) for event in heard) == 2
+
+
+def test_a_verb_knows_what_the_one_before_has_done(site: Site) -> None:
+    with site.project().run("dev-ana") as run:
+        assert not run.plan().is_empty
+        run.apply()
+        assert run.plan().is_empty
+        assert all(database.is_up_to_date for database in run.status().databases)
+        assert results(run.seed([SeedKind.FIXTURE])) == {CART: Result.UNCHANGED, SHOP: Result.UNCHANGED}
+        run.revert()
+        assert not run.plan().is_empty
+
+
+def test_a_database_that_is_not_selected_is_looked_at_where_work_depends_on_it(site: Site) -> None:
+    site.migration("shop", SECOND, f"# seedbed: after={CART}:{FIRST}\n")
+    project = site.project()
+    shop = project.catalog.databases(["shop"])
+    with project.run("staging", shop) as run:
+        with pytest.raises(UsageError, match="which is pending and not selected"):
+            run.apply()
+        with site.project().run("staging", project.catalog.databases(["cart"])) as other:
+            other.apply()
+    with site.project().run("staging", shop) as run:
+        run.apply()
+        assert applied(run) == {SHOP: [FIRST, SECOND]}
+    with site.project().run("staging", project.catalog.databases(["cart"])) as run:
+        with pytest.raises(SeedbedError, match=SHOP):
+            run.revert()
+        assert applied(run) == {CART: [FIRST]}

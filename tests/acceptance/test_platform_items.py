@@ -23,11 +23,12 @@ from seedbed.model.migration import MigrationRef
 from seedbed.model.names import table_name
 from seedbed.model.outcome import Outcome
 from seedbed.model.platform import Database
-from seedbed.model.seed import Rows, SeedKind
+from seedbed.model.seed import SeedKind
 from seedbed.project import Project, Request, Run
 from seedbed.seeding.keys import entity_key
 from tests.support.dynamodb.tables import stage
 from tests.support.postgres.platform import EDTECH
+from tests.support.seeds import tables as tables_of
 
 SANDBOX = "sandbox"
 SERVICES = ("ai", "chat", "courses", "tutor-matching", "video-call")
@@ -402,8 +403,7 @@ def seeded(project: Project, service: str, *kinds: SeedKind) -> dict[str, list[I
     (database,) = project.catalog.databases([service], ["dynamodb"])
     found: dict[str, list[Item]] = {}
     for kind in kinds:
-        for part in project.catalog.dataset(database, kind).parts:
-            assert isinstance(part, Rows)
+        for part in tables_of(project.catalog.dataset(database, kind)):
             rows = (
                 {n: v for n, v in zip(part.columns, row, strict=True) if v is not None} for row in part.rows
             )
@@ -547,9 +547,8 @@ def columns(project: Project, database: Database) -> dict[str, set[object]]:
     """Return the values that the seeds have in each column, as `table.column`."""
     found: dict[str, set[object]] = {}
     for kind in SeedKind:
-        for part in project.catalog.dataset(database, kind).parts:
-            if isinstance(part, Rows):
-                for number, column in enumerate(part.columns):
-                    values = {row[number] for row in part.rows if isinstance(row[number], str)}
-                    found.setdefault(f"{part.table}.{column}", set()).update(values)
+        for part in tables_of(project.catalog.dataset(database, kind)):
+            for number, column in enumerate(part.columns):
+                values = {row[number] for row in part.rows if isinstance(row[number], str)}
+                found.setdefault(f"{part.table}.{column}", set()).update(values)
     return found

@@ -202,7 +202,8 @@ def test_seeds_of_one_kind_come_in_the_order_of_their_names(database: Database) 
     names = ["10_users.json", "15_fix.sql", "20_orders.csv", "30_more.py"]
     assert [each.path for each in found] == [f"services/user/postgres/seeds/fixture/{each}" for each in names]
     assert [each.suffix for each in found] == [".json", ".sql", ".csv", ".py"]
-    assert [each.data.decode() for each in found] == names
+    assert [b"".join(each.read()).decode() for each in found] == names
+    assert [each.size for each in found] == [len(each) for each in names]
 
 
 @pytest.mark.parametrize("name", ["users.xlsx", "users", "users.CSV", "fix.cypher"])

@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedbed.errors import SeedFileError
-from seedbed.model.migration import Source
 from seedbed.model.seed import Rows, Script, SeedKind
-from seedbed.seeding.cells import Malformed, records
+from seedbed.seeding.cells import Malformed, Record, records
 from seedbed.seeding.dataset import dataset
 from seedbed.seeding.keys import entity_key
-from seedbed.seeding.sources import read
+from tests.support.seeds import in_memory, opened, seed_file
 
 
 def rows(text: str | bytes, path: str = "seeds/10_users.csv") -> Rows:
@@ -24,8 +23,17 @@ def rows(text: str | bytes, path: str = "seeds/10_users.csv") -> Rows:
 
 
 def part(text: str | bytes, path: str) -> Rows | Script:
-    data = text if isinstance(text, bytes) else text.encode()
-    return read(Source(path, path[path.rindex(".") :], data), platform="edtech", scripts={".sql"})
+    """Return what a file that comes in small pieces holds, read to its end."""
+    found = opened(path, text, scripts=(".sql",), piece=7)
+    return found if isinstance(found, Script) else in_memory(found)
+
+
+def read_csv(text: str) -> list[tuple[int, Record]]:
+    return [
+        (line, each)
+        for found in records([text])
+        for line, each in zip(found.lines, found.fields, strict=True)
+    ]
 
 
 def refusal(text: str | bytes, path: str = "seeds/10_users.csv") -> SeedFileError:
@@ -50,24 +58,23 @@ def _quoted(field: str | None) -> str:
 def test_what_is_written_as_csv_is_read_back(table: list[list[str | None]], end: str, ends: bool) -> None:
     text = end.join(",".join(map(_quoted, record)) for record in table) + (end if ends else "")
     expected = [tuple(f.replace("\r\n", "\n") if f else f for f in record) for record in table]
-    assert [record.fields for record in records(text)] == expected
+    assert [record for _, record in read_csv(text)] == expected
 
 
 @given(_tables)
 def test_every_record_knows_the_line_that_it_begins_on(table: list[list[str | None]]) -> None:
     text = "\n".join(",".join(map(_quoted, record)) for record in table)
     lines = text.replace("\r\n", "\n").split("\n")
-    for record in records(text, first_line=1):
-        first = record.fields[0]
-        begin = "" if first is None else '"' + first.replace('"', '""').split("\n")[0]
-        assert lines[record.line - 1].startswith(begin)
+    for line, record in read_csv(text):
+        begin = "" if record[0] is None else '"' + record[0].replace('"', '""').split("\n")[0]
+        assert lines[line - 1].startswith(begin)
 
 
 @given(st.text(alphabet='a,"\n\r x'))
 def test_any_text_is_read_or_refused_with_a_line(text: str) -> None:
     line = 1
     try:
-        line = max((record.line for record in records(text)), default=1)
+        line = max((line for line, _ in read_csv(text)), default=1)
     except Malformed as wrong:
         line = wrong.line
     assert 1 <= line <= text.count("\n") + 1
@@ -257,8 +264,8 @@ def test_a_suffix_that_the_engine_does_not_read_is_refused() -> None:
 
 def test_parts_are_loaded_by_number_then_by_path() -> None:
     names = ["b.csv", "10_a.csv", "9_b.csv", "a.csv", "100_a.csv", "9_a.csv"]
-    sources = [Source(f"s/{name}", ".csv", b"id\n") for name in names]
-    found = dataset(SeedKind.FIXTURE, sources, platform="edtech", scripts=())
+    files = [seed_file(f"s/{name}", "id\n") for name in names]
+    found = dataset(SeedKind.FIXTURE, files, platform="edtech", scripts=())
     assert [each.path[2:] for each in found.parts] == [
         "9_a.csv", "9_b.csv", "10_a.csv", "100_a.csv", "a.csv", "b.csv",
     ]  # fmt: skip

@@ -18,7 +18,7 @@ from seedbed.model.event import Event, Listener
 from seedbed.model.history import History, Identity, Owner, Revision
 from seedbed.model.migration import Migration, MigrationFile, Work
 from seedbed.model.secret import Secret
-from seedbed.model.seed import Dataset, Loaded
+from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 from seedbed.model.target import Target
 
 Progress = Event  # what an engine tells while it works; `target` is the target's id
@@ -83,10 +83,12 @@ class Lease(Protocol):
         """Remove a version from the history (repair), with a line in the audit."""
         ...
 
-    def load(self, dataset: Dataset) -> Iterator[Loaded]:
+    def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
         """Load all parts of `dataset` so that either all of it stays or nothing does, where the engine can.
 
-        Rows that are there already, equal, are left alone and counted as unchanged. Raises StepFailed.
+        Rows that are there already, equal, are left alone and counted as unchanged. Sources are read in batches, and
+        as often as need be. A part is told once it stays; until then `on_loading` is told how far it is, by one
+        thread at a time. Raises StepFailed, SeedFileError.
         """
         ...
 

@@ -1,42 +1,123 @@
-"""Loading datasets into targets, side by side."""
+"""Loading datasets into targets, side by side.
+
+Every file is read twice: once before anything is touched, so that a row that is wrong is found while nothing has
+happened yet, and once to load it. Both times one batch is in memory, however large the file is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 
+from seedbed.engines.base import Lease
+from seedbed.errors import Interrupted, SeedbedError
 from seedbed.execution.connecting import ConnectedTarget, on_each, refuse_unstamped
 from seedbed.execution.context import RunContext
-from seedbed.model.event import SeedLoaded, TargetDone
-from seedbed.model.seed import Dataset, Loaded
+from seedbed.execution.stopping import Stop
+from seedbed.model.event import Listener, SeedLoaded, SeedProgressed, TargetDone
+from seedbed.model.platform import Database
+from seedbed.model.seed import Dataset, Loaded, Loading, Script, SeedKind
+
+OpenDataset = Callable[[Database, SeedKind], Dataset]
+
+_READ = 1_000  # rows that are read at once to be checked
+_EVERY = 1.0  # seconds between two events about how far a part is
 
 
 def load(
     connected: Sequence[ConnectedTarget],
-    datasets: Callable[[str], Sequence[Dataset]],
+    kinds: Sequence[SeedKind],
+    open_dataset: OpenDataset,
     context: RunContext,
 ) -> None:
-    """Load the datasets of each target. What happens is emitted, a failure as well.
+    """Load the datasets of each target, in the order of `kinds`. What happens is emitted, a failure as well.
 
-    Raises ForeignTarget before anything is touched if any target is unstamped.
+    Raises ForeignTarget if any target is unstamped, SeedFileError if any row of any file is wrong, Interrupted: then
+    nothing was touched.
     """
     for target in connected:
         refuse_unstamped(target.target, target.history, "seed")
+    counts = _count_all(connected, kinds, open_dataset, context.stop)
 
     def one(target: ConnectedTarget) -> None:
-        wanted = [dataset for dataset in datasets(target.id) if dataset.parts]
+        wanted = [kind for kind in kinds if counts[target.id, kind]]
         if wanted:
             with context.lease(target.session) as lease:
-                for dataset in wanted:
+                for kind in wanted:
                     context.stop.check()
-                    # A dataset stays or goes as a whole: it is emitted once it stays.
-                    for done in list(lease.load(dataset)):
-                        context.emit(_loaded(target.id, dataset, done))
+                    progress = _Progress(target.id, kind, counts[target.id, kind], context.emit)
+                    _load(lease, open_dataset(target.database, kind), progress)
         context.emit(TargetDone(target.id))
 
     on_each(connected, one, context)
 
 
-def _loaded(target: str, dataset: Dataset, done: Loaded) -> SeedLoaded:
-    part = PurePath(done.part).name
-    return SeedLoaded(target, dataset.kind.value, part, done.inserted, done.updated, done.unchanged)
+def count_rows(dataset: Dataset, stop: Stop) -> Mapping[str, int]:
+    """Return how many rows each part of `dataset` has, by its path: 0 for a script. Every row is read.
+
+    Raises SeedFileError for one that is wrong, Interrupted.
+    """
+    counts: dict[str, int] = {}
+    for part in dataset.parts:
+        counts[part.path] = 0
+        for batch in () if isinstance(part, Script) else part.batches(_READ):
+            stop.check()
+            counts[part.path] += len(batch.rows)
+    return counts
+
+
+def _count_all(
+    connected: Sequence[ConnectedTarget], kinds: Sequence[SeedKind], open_dataset: OpenDataset, stop: Stop
+) -> dict[tuple[str, SeedKind], Mapping[str, int]]:
+    try:
+        return {
+            (target.id, kind): count_rows(open_dataset(target.database, kind), stop)
+            for target in connected
+            for kind in kinds
+        }
+    except Interrupted as error:
+        raise stop.mark(error) from None
+
+
+def _load(lease: Lease, dataset: Dataset, progress: _Progress) -> None:
+    try:
+        for loaded in lease.load(dataset, progress.loading):
+            progress.loaded(loaded)
+    except SeedbedError:
+        progress.flush()
+        raise
+
+
+class _Progress:
+    """Emits how the load of a dataset goes on: the first change at once (it counts as touched), then now and then."""
+
+    def __init__(self, target: str, kind: SeedKind, counts: Mapping[str, int], emit: Listener) -> None:
+        self._target = target
+        self._kind = kind
+        self._counts = counts
+        self._emit = emit
+        self._waiting: Loading | None = None  # what was not emitted yet
+        self._is_touched = False
+        self._emitted_at = time.monotonic()
+
+    def loading(self, loading: Loading) -> None:
+        self._waiting = loading
+        is_first_change = bool(loading.changed) and not self._is_touched
+        if is_first_change or time.monotonic() - self._emitted_at >= _EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Emit what is waiting."""
+        if (waiting := self._waiting) is None:
+            return
+        self._waiting, self._emitted_at = None, time.monotonic()
+        self._is_touched = self._is_touched or bool(waiting.changed)
+        part, total = PurePath(waiting.part).name, self._counts.get(waiting.part, 0)
+        self._emit(SeedProgressed(self._target, self._kind.value, part, waiting.done, total, waiting.changed))
+
+    def loaded(self, loaded: Loaded) -> None:
+        """Emit that a part is loaded, and stays."""
+        self._waiting = None
+        part, counts = PurePath(loaded.part).name, (loaded.inserted, loaded.updated, loaded.unchanged)
+        self._emit(SeedLoaded(self._target, self._kind.value, part, *counts))

@@ -8,16 +8,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path, PurePath
 
 from seedbed.errors import HistoryConflict, Location, ManifestError, MigrationFileError, SeedFileError
 from seedbed.model.migration import MigrationFile, Source, checksum
 from seedbed.model.platform import Database
-from seedbed.model.seed import SeedKind
+from seedbed.model.seed import SeedFile, SeedKind
 from seedbed.toml.text import printable, read, reason, shown
 
 SEED_SUFFIXES = (".csv", ".json", ".py")
+_PIECE = 256 << 10  # bytes of a seed that are read at once
+_UNREADABLE = "this cannot be read as a file"
 _NOISE = frozenset({"README.md", "__pycache__"})
 
 
@@ -51,16 +54,16 @@ def migration_files(
 
 def seed_files(
     database: Database, kind: SeedKind, suffixes: Sequence[str] = (), *, root: PurePath
-) -> tuple[Source, ...]:
-    """Return the seeds of one `kind` of `database`, by file name; () where it has none.
+) -> tuple[SeedFile, ...]:
+    """Return the seeds of one `kind` of `database`, by file name and unread; () where it has none.
 
     `suffixes`: of scripts that its engine runs, beside SEED_SUFFIXES. `root`: as for migrations.
-    Raises SeedFileError for anything else that lies there, or cannot be read, and ManifestError as above.
+    Raises SeedFileError for anything else that lies there, and ManifestError as above.
     """
     directory = os.path.join(database.directory, "seeds", kind.value)
     prefix = _prefix(directory, root)
     allowed = tuple(dict.fromkeys((*SEED_SUFFIXES, *suffixes)))
-    found: list[Source] = []
+    found: list[SeedFile] = []
     for entry in _entries(database, directory, root, SeedFileError):
         suffix = next((each for each in allowed if entry.name.endswith(each)), None)
         if suffix is None:
@@ -70,7 +73,7 @@ def seed_files(
                 try_="rename it, or move it elsewhere: nothing here is skipped silently",
                 at=Location(printable(prefix + _decodable(entry.name))),
             )
-        found.append(Source(prefix + entry.name, suffix, _bytes(entry, prefix, SeedFileError)))
+        found.append(_seed_file(entry, prefix + entry.name, suffix))
     return tuple(sorted(found, key=lambda each: each.path))
 
 
@@ -99,12 +102,34 @@ def _bytes(
         if entry.is_file():  # also through a symlink; opening a pipe would wait for ever
             with open(entry.path, "rb", buffering=0) as file:
                 return file.read()
-        because = (
-            "it is a directory" if entry.is_dir() else "it is no regular file, or a link that leads nowhere"
-        )
+        because = _no_file(entry)
     except OSError as error:
         because = reason(error)
-    raise error_type("this cannot be read as a file", because=because, at=Location(prefix + entry.name))
+    raise error_type(_UNREADABLE, because=because, at=Location(prefix + entry.name))
+
+
+def _seed_file(entry: os.DirEntry[str], path: str, suffix: str) -> SeedFile:
+    try:
+        if entry.is_file():
+            return SeedFile(path, suffix, entry.stat().st_size, partial(_pieces, entry.path, path))
+        because = _no_file(entry)
+    except OSError as error:
+        because = reason(error)
+    raise SeedFileError(_UNREADABLE, because=because, at=Location(path))
+
+
+def _pieces(file: str, path: str) -> Iterator[bytes]:
+    """Yield the bytes of `file`, which is shown as `path`. Raises SeedFileError."""
+    try:
+        with open(file, "rb", buffering=0) as opened:
+            while data := opened.read(_PIECE):
+                yield data
+    except OSError as error:
+        raise SeedFileError(_UNREADABLE, because=reason(error), at=Location(path)) from None
+
+
+def _no_file(entry: os.DirEntry[str]) -> str:
+    return "it is a directory" if entry.is_dir() else "it is no regular file, or a link that leads nowhere"
 
 
 def _name_pattern(suffixes: Sequence[str]) -> re.Pattern[str]:

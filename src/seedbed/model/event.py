@@ -99,6 +99,20 @@ class WorkFinished(Event, frozen=True):
     seconds: float
 
 
+class SeedProgressed(Event, frozen=True):
+    """The load of a part goes on: `done` of `total` rows (0: not known).
+
+    `changed`: how many of them stay changed whatever happens next.
+    """
+
+    kind: ClassVar[str] = "seed_progressed"
+    dataset: str
+    part: str
+    done: int
+    total: int
+    changed: int
+
+
 class SeedLoaded(Event, frozen=True):
     """One part of a dataset is loaded; the numbers are rows."""
 

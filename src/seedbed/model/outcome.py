@@ -17,6 +17,7 @@ from seedbed.model.event import (
     Event,
     Repaired,
     SeedLoaded,
+    SeedProgressed,
     TargetDone,
     TargetEmptied,
     TargetFailed,
@@ -88,6 +89,8 @@ def _after(outcome: TargetOutcome, event: Event) -> TargetOutcome:
             return replace(outcome, touched=True)
         case CopyProgressed(verb="restore") | CopyFinished(verb="restore"):
             return replace(outcome, touched=True)
+        case SeedProgressed():
+            return replace(outcome, touched=outcome.touched or event.changed > 0)
         case SeedLoaded():
             changed = event.inserted + event.updated
             return replace(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from typing import Protocol
 
 from msgspec import Struct, field
 
+from seedbed.errors import Location
 from seedbed.model.migration import Source
 
 
@@ -21,21 +23,114 @@ class SeedKind(StrEnum):
     VOLUME = "volume"
 
 
+class SeedFile(Struct, frozen=True):
+    """A seed's file that nobody has opened yet.
+
+    `read` yields its bytes from the beginning, some at a time, at every call; it raises SeedFileError.
+    `size`: bytes, as listed.
+    """
+
+    path: str
+    suffix: str
+    size: int
+    read: Callable[[], Iterator[bytes]]
+
+
 Value = object  # None, bool, int, float, str, or a list or mapping of these
+Row = tuple[Value, ...]
+
+
+class Batch(Struct, frozen=True):
+    """Rows that follow each other: one value per column each, `lines[i]` says where row i stands (0: unknown).
+
+    `first`: how many rows of the source come before them.
+    """
+
+    first: int
+    rows: Sequence[Row]
+    lines: Sequence[int]
+
+
+class RowSource(Protocol):
+    """Rows of one table, upserted by `key` (empty: the engine takes the primary key), read in batches.
+
+    What a source says of itself is known once it is opened, which reads a header or a first row and keeps none.
+    `columns`: of every row, in its order; empty where there is no row to name them. `line`: where they are named
+    (0: unknown). `count`: how many rows there are; None where only reading tells.
+    """
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def table(self) -> str: ...
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+
+    @property
+    def key(self) -> tuple[str, ...]: ...
+
+    @property
+    def line(self) -> int: ...
+
+    @property
+    def count(self) -> int | None: ...
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Yield all rows in their order, `size` of them at a time; the last batch may be smaller, none is empty.
+
+        It may be called any number of times, and reads from the beginning each time: a source is the same at every
+        reading. One batch at a time is in memory, if the caller keeps none. Raises SeedFileError, after the batches
+        before the row that is wrong.
+        """
+        ...
 
 
 class Rows(Struct, frozen=True):
-    """Rows of one table, upserted by `key` (empty: the engine takes the primary key).
-
-    `rows` have one value per column, in the order of `columns`; `lines[i]` is where row i stands in `path`.
-    """
+    """A source whose rows are in memory; `lines` may be empty where nobody knows them."""
 
     path: str
     table: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[Value, ...], ...]
+    rows: tuple[Row, ...]
     key: tuple[str, ...] = ()
     lines: tuple[int, ...] = ()
+
+    @property
+    def line(self) -> int:
+        first = min(self.lines, default=0)
+        return max(first - 1, 1) if first and self.path.endswith(".csv") else first
+
+    @property
+    def count(self) -> int:
+        return len(self.rows)
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        lines = self.lines or (0,) * len(self.rows)
+        for first in range(0, len(self.rows), size):
+            yield Batch(first, self.rows[first : first + size], lines[first : first + size])
+
+
+def location(source: RowSource, number: int) -> Location:
+    """Return where row `number`, counted from 0, stands. The source is read again: only errors ask."""
+    for batch in source.batches(_SOUGHT):
+        if 0 <= number - batch.first < len(batch.lines):
+            return Location(source.path, batch.lines[number - batch.first])
+    return Location(source.path)
+
+
+def in_memory(source: RowSource) -> Rows:
+    """Return all rows of `source`."""
+    rows: list[Row] = []
+    lines: list[int] = []
+    for batch in source.batches(_SOUGHT):
+        rows += batch.rows
+        lines += batch.lines
+    return Rows(source.path, source.table, source.columns, tuple(rows), source.key, tuple(lines))
+
+
+_SOUGHT = 1_000  # rows in memory while one is looked for
 
 
 class Script(Struct, frozen=True):
@@ -47,10 +142,29 @@ class Script(Struct, frozen=True):
 
 
 class Dataset(Struct, frozen=True):
-    """One kind of seed of one database, in the order in which its parts are loaded."""
+    """One kind of seed of one database, opened: its parts in the order in which they are loaded."""
 
     kind: SeedKind
-    parts: tuple[Rows | Script, ...]
+    parts: tuple[RowSource | Script, ...]
+
+
+class Loading(Struct, frozen=True):
+    """How far the load of a part is, in rows.
+
+    `done`: compared or sent so far. `changed`: how many of these stay changed whatever happens next; 0 as long as
+    the engine can still take all of it back.
+    """
+
+    part: str
+    done: int
+    changed: int = 0
+
+
+OnLoading = Callable[[Loading], None]
+
+
+def ignore_loading(_: Loading) -> None:
+    """Tell nobody how far a load is."""
 
 
 class Loaded(Struct, frozen=True):

@@ -126,12 +126,12 @@ class Catalog:
     # Seeds
 
     def dataset(self, database: Database, kind: SeedKind) -> Dataset:
-        """Return one dataset of a database, read from its files. Raises SeedFileError."""
+        """Open one dataset of a database; its rows are read later, in batches. Raises SeedFileError."""
         from seedbed.seeding.dataset import dataset
 
         scripts = set(self.engine(database.engine).suffixes) - {".py"}
-        sources = discovery.seed_files(database, kind, sorted(scripts), root=self.platform.root)
-        return dataset(kind, sources, platform=self.platform.name, scripts=scripts)
+        files = discovery.seed_files(database, kind, sorted(scripts), root=self.platform.root)
+        return dataset(kind, files, platform=self.platform.name, scripts=scripts)
 
 
 def _require_known(what: str, names: Sequence[str], known: set[str]) -> None:

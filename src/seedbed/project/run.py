@@ -174,11 +174,9 @@ class Run:
         """Load datasets. Raises Refused, SeedFileError, ForeignTarget: then nothing was touched."""
         protection.require_reference_data(self.environment, kinds)
         self._read_histories()
-        datasets = {
-            target.id: [self.catalog.dataset(target.database, kind) for kind in kinds]
-            for target in self.connected
-        }
-        return self.outcome_of(lambda: seeding.load(self.connected, datasets.__getitem__, self.context))
+        return self.outcome_of(
+            lambda: seeding.load(self.connected, kinds, self.catalog.dataset, self.context)
+        )
 
     def reset(self) -> Outcome:
         """Empty every target. Raises Refused outside ephemeral environments, ForeignTarget."""

@@ -20,6 +20,7 @@ from seedbed.model.event import (
     DeployProgressed,
     Event,
     LeaseAwaited,
+    SeedProgressed,
     TargetFailed,
     WorkProgressed,
     to_dict,
@@ -152,7 +153,7 @@ def redacted(value: Any, redact: Callable[[str], str]) -> Any:
 
 
 def without_ticks(events: Iterable[Event]) -> list[Event]:
-    """Return `events`, of each run of progress in one work or copy, or of waiting for one lease, only the last.
+    """Return `events`, of each run of progress in one work, part or copy, or of waiting for one lease, only the last.
 
     A backfill tells of every batch, and a table may have a million of them.
     """
@@ -163,6 +164,8 @@ def without_ticks(events: Iterable[Event]) -> list[Event]:
             key: tuple[object, ...] = (event.target, turn.get(event.target, 0), event.version, event.unit)
         elif isinstance(event, DeployProgressed):
             key = (event.target, turn.get(event.target, 0), event.wave, event.unit)
+        elif isinstance(event, SeedProgressed):
+            key = (event.target, turn.get(event.target, 0), event.dataset, event.part)
         elif isinstance(event, CopyProgressed):
             key = (event.target, turn.get(event.target, 0), event.verb, event.unit)
         elif isinstance(event, LeaseAwaited):

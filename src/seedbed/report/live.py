@@ -18,6 +18,7 @@ from seedbed.model.event import (
     Event,
     LeaseAwaited,
     SeedLoaded,
+    SeedProgressed,
     TargetDone,
     TargetFailed,
     TargetSkipped,
@@ -44,7 +45,7 @@ _ON_ITS_ROW = (  # what the row shows well enough; anything else is printed abov
     TargetStamped,
     WorkFinished,
 )
-_TICKS = (DeployProgressed, LeaseAwaited, WorkProgressed)  # only ever shown on the row
+_TICKS = (DeployProgressed, LeaseAwaited, SeedProgressed, WorkProgressed)  # only ever shown on the row
 _SIGNS = {
     Stage.WAITING: Span("○", Style.DIM),
     Stage.READY: Span("○", Style.DIM),

@@ -23,6 +23,7 @@ from seedbed.model.event import (
     Repaired,
     Retrying,
     SeedLoaded,
+    SeedProgressed,
     StepProbed,
     TakenOver,
     TargetDone,
@@ -161,6 +162,8 @@ class Plain(Progress):
             return track.may_speak("lease", now, _WAITING_EVERY)
         if isinstance(event, WorkProgressed) and track.meter is not None:
             return track.may_speak(event.version, now, _BATCHES_EVERY)
+        if isinstance(event, SeedProgressed):
+            return track.may_speak(event.part, now, _BATCHES_EVERY)
         if isinstance(event, CopyProgressed):
             return track.may_speak(event.unit, now, _BATCHES_EVERY)
         if isinstance(event, DeployProgressed) and track.meter is not None:
@@ -202,6 +205,8 @@ def told(event: Event, track: Track, verbose: int = 0) -> Iterator[Line]:
             yield line((f"skipped because {because}", Style.WARN))
         case SeedLoaded():
             yield _loaded(event)
+        case SeedProgressed(dataset=dataset, part=part) if track.meter is not None:
+            yield line(f"{dataset}  {part}  {track.meter.words()}")
         case Repaired(version=version, decision=decision):
             yield line(f"{version}  repaired: {decision}")
         case CopyProgressed() if track.meter is not None:

@@ -17,6 +17,7 @@ from seedbed.model.event import (
     LeaseAwaited,
     Repaired,
     SeedLoaded,
+    SeedProgressed,
     TargetDone,
     TargetEmptied,
     TargetFailed,
@@ -121,7 +122,7 @@ class Track(Struct):
     copied: str = ""  # what a dump or a restore holds
     updates: int = 0  # of its stack, done
     updating: str = ""  # which of its stack's updates is under way, `1/2`
-    doing: str = ""  # what it waits for
+    doing: str = ""  # what it waits for, or the part of a dataset that it loads
     direction: str = Direction.UP.value
     step: int = 0
     works: dict[str, Running] = field(default_factory=dict)  # by version, the first one is at work
@@ -159,8 +160,11 @@ class Track(Struct):
             case SeedLoaded(inserted=inserted, updated=updated):
                 self.stage, self.seeded = Stage.WORKING, True
                 self.rows += inserted + updated
-            case CopyProgressed():
-                self._copy(event, now)
+                self.doing, self.meter = "", None
+            case SeedProgressed(dataset=dataset, part=part, done=done, total=total):
+                self._measure(f"{dataset}  {part}", "rows", done, total, now)
+            case CopyProgressed(unit=unit, done=done, total=total):
+                self._measure(self.doing, unit, done, total, now)
             case CopyFinished(verb=verb, what=what):
                 self.stage, self.copied, self.meter = Stage.WORKING, f"{verb}: {what}", None
             case TargetEmptied() | Repaired():
@@ -201,11 +205,12 @@ class Track(Struct):
                 self.meter.take(0, event.total, work.began)
         self.meter.take(event.done, event.total, now)
 
-    def _copy(self, event: CopyProgressed, now: float) -> None:
+    def _measure(self, doing: str, unit: str, done: int, total: int, now: float) -> None:
         self.stage = Stage.WORKING
-        if self.meter is None:
-            self.meter = Meter(event.unit)
-        self.meter.take(event.done, event.total, now)
+        if self.meter is None or self.doing != doing:
+            self.meter = Meter(unit)
+        self.doing = doing
+        self.meter.take(done, total, now)
 
     def _deploy(self, event: DeployStarted | DeployProgressed | DeployFinished, now: float) -> None:
         """A deployment is shown by what it does now; only what is counted in something has a meter."""

@@ -7,13 +7,17 @@ rows, an unclosed quote at the end) is what a seed gets wrong.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
+
+LONGEST = 64 << 20  # characters of one record: what is in memory when a quote is never closed
 
 # One field and what ends it. A quoted field may hold anything, its quotes doubled; a plain one no quote,
 # comma or line end. Neither part can match in two ways, so the time is linear.
 _FIELD = re.compile(r'(?:"(?P<quoted>[^"]*(?:""[^"]*)*)"|(?P<plain>[^",\r\n]*))(?P<end>,|\n|\Z)')
+
+Record = tuple[str | None, ...]  # its fields; None is an empty one without quotes
 
 
 class Malformed(Exception):
@@ -25,34 +29,114 @@ class Malformed(Exception):
         self.hint = hint
 
 
-class Record(Struct, frozen=True):
-    """A record and the line on which it begins; None is an empty field without quotes."""
+class Records(Struct, frozen=True):
+    """Records that follow each other, the line on which each begins, and the text that they are made of."""
 
-    line: int
-    fields: tuple[str | None, ...]
+    fields: Sequence[Record]
+    lines: Sequence[int]
+    text: str
 
 
-def records(text: str, first_line: int = 1) -> Iterator[Record]:
-    """Yield the records of `text`, whose first line is line `first_line` of its file.
+def records(pieces: Iterable[str], first_line: int = 1) -> Iterator[Records]:
+    """Yield the records of a text that comes in `pieces` and begins on line `first_line` of its file, some at a time.
 
     CRLF is read as LF, inside quotes too: how an editor or git ends lines does not change the data. Lines
-    with nothing on them are no records. Raises Malformed.
+    with nothing on them are no records. Raises Malformed, after the records before what is wrong in its piece.
     """
+    splitter, line = _Splitter(), first_line
+    for piece in pieces:
+        text = splitter.take(piece)
+        if splitter.size > LONGEST:
+            raise _too_long(splitter.rest(), line)
+        if text:
+            found, line = _records(text, line)
+            if found.fields:
+                yield found
+    if text := splitter.rest():
+        found, _ = _records(text, line)
+        if found.fields:
+            yield found
+
+
+class _Splitter:
+    """Cuts text where a record ends: at a line end that has an even number of quotes before it.
+
+    In what is no CSV that may be elsewhere, but never between the beginning of a record and what is wrong in it.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0  # characters that are held
+        self._held: list[str] = []
+        self._is_odd = False  # the number of quotes in what is held
+
+    def take(self, piece: str) -> str:
+        """Return all records that are complete with `piece`, and hold the rest."""
+        end = len(piece)
+        is_odd = self._is_odd = self._is_odd ^ bool(piece.count('"') & 1)
+        while (cut := piece.rfind("\n", 0, end)) >= 0:
+            is_odd ^= bool(piece.count('"', cut, end) & 1)
+            if not is_odd:
+                complete = "".join((*self._held, piece[: cut + 1]))
+                self._held, self.size = [piece[cut + 1 :]], len(piece) - cut - 1
+                return complete
+            end = cut
+        self._held.append(piece)
+        self.size += len(piece)
+        return ""
+
+    def rest(self) -> str:
+        """Return what is held."""
+        return "".join(self._held)
+
+
+def _records(text: str, line: int) -> tuple[Records, int]:
+    """Return the records of `text`, which begins on line `line`, and the line that comes after it."""
     text = text.replace("\r\n", "\n")
-    position, line = 0, first_line
-    while position < len(text):
-        began, fields = line, []
-        while True:
-            found = _FIELD.match(text, position)
-            if found is None:
-                raise _malformed(text, position, line)
-            position = found.end()
-            line += found[0].count("\n")
-            fields.append(_value(found))
-            if found["end"] != ",":
-                break
-        if fields != [None]:
-            yield Record(began, tuple(fields))
+    lines = text.split("\n")
+    if not lines[-1]:
+        del lines[-1]
+    following = line + len(lines)
+    if '"' not in text and "\r" not in text and "" not in lines:  # most of most files, and six times as fast
+        return Records([_plain(each) for each in lines], range(line, following), text), following
+    fields: list[Record] = []
+    numbers: list[int] = []
+    at = 0
+    while at < len(lines):
+        began = at
+        record, at = _record(lines, at, line)
+        if record != (None,):
+            fields.append(record)
+            numbers.append(line + began)
+    return Records(fields, numbers, text), following
+
+
+def _record(lines: Sequence[str], at: int, first_line: int) -> tuple[Record, int]:
+    """Return the record that begins at `lines[at]`, and where the next one does."""
+    text, following = lines[at], at + 1
+    if '"' not in text and "\r" not in text:
+        return _plain(text), following
+    quotes = text.count('"')
+    while quotes & 1 and following < len(lines):
+        quotes += lines[following].count('"')
+        following += 1
+    return _quoted("\n".join(lines[at:following]), first_line + at), following
+
+
+def _plain(text: str) -> Record:
+    return tuple([each or None for each in text.split(",")])
+
+
+def _quoted(text: str, line: int) -> Record:
+    fields: list[str | None] = []
+    position = 0
+    while True:
+        found = _FIELD.match(text, position)
+        if found is None:
+            raise _malformed(text, position, line + text.count("\n", 0, position))
+        position = found.end()
+        fields.append(_value(found))
+        if found["end"] != ",":
+            return tuple(fields)
 
 
 def _value(found: re.Match[str]) -> str | None:
@@ -60,6 +144,17 @@ def _value(found: re.Match[str]) -> str | None:
     if quoted is not None:
         return quoted.replace('""', '"')
     return found["plain"] or None
+
+
+def _too_long(text: str, line: int) -> Malformed:
+    """Return what is wrong with a record that does not end."""
+    try:
+        _records(text, line)
+    except Malformed as wrong:
+        return wrong
+    return Malformed(
+        f"a record has more than {LONGEST >> 20} MB", line, "split it, or put the rows into a .py"
+    )
 
 
 def _malformed(text: str, position: int, line: int) -> Malformed:

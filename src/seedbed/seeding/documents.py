@@ -16,23 +16,34 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _SHAPE = 'a list of objects, or {"table": …, "key": […], "rows": [objects]}'
 
 
-class Document(Struct, frozen=True):
-    """What a file says; `table` and `key` are empty where it leaves them to convention."""
+class Header(Struct, frozen=True):
+    """What a file says before its rows are read; `table` and `key` are empty where it leaves them to convention."""
 
-    rows: tuple[Given, ...]
-    table: str = ""
-    key: tuple[str, ...] = ()
+    table: str
+    key: tuple[str, ...]
 
 
 class _Unfit(ValueError):
     """JSON that another reader would take, and lose something of."""
 
 
-def read_json(text: str, path: str) -> Document:
-    """Return the rows of `text`: integers of any size, other numbers as Decimal. Raises SeedFileError."""
+def read_header(text: str, path: str) -> Header:
+    """Return what `text` says of its rows; names may stand after them. Raises SeedFileError."""
     reader = _Reader(text, path)
+    for _ in _reading(reader, path):
+        if reader.is_list or (reader.table and reader.key):
+            break
+    return Header(reader.table, reader.key)
+
+
+def read_rows(text: str, path: str) -> Iterator[Given]:
+    """Yield the rows of `text`: integers of any size, other numbers as Decimal. Raises SeedFileError."""
+    return _reading(_Reader(text, path), path)
+
+
+def _reading(reader: _Reader, path: str) -> Iterator[Given]:
     try:
-        return reader.document()
+        yield from reader.document()
     except json.JSONDecodeError as wrong:
         raise error(path, wrong.lineno, f"this is no JSON: {wrong.msg}", f"column {wrong.colno}") from None
     except RecursionError:
@@ -45,6 +56,9 @@ class _Reader:
     """Goes through the outermost brackets itself, because the decoder forgets where a row began."""
 
     def __init__(self, text: str, path: str) -> None:
+        self.is_list = False
+        self.table = ""  # as far as it was read
+        self.key: tuple[str, ...] = ()
         self._text = text
         self._path = path
         self._position = 0
@@ -61,21 +75,20 @@ class _Reader:
         self._lines = (line, self._position)
         return line
 
-    def document(self) -> Document:
+    def document(self) -> Iterator[Given]:
+        """Yield the rows, reading no further than the one that is asked for."""
         opening = self._peek()
-        if opening == "[":
-            found = Document(self._rows())
+        self.is_list = opening == "["
+        if self.is_list:
+            yield from self._rows()
         elif opening == "{":
-            found = self._with_names()
+            yield from self._with_names()
         else:
             self._misshapen("the file holds neither a list nor an object" if opening else "the file is empty")
         if self._peek():
             raise json.JSONDecodeError("something follows the data", self._text, self._position)
-        return found
 
-    def _with_names(self) -> Document:
-        table, rows = "", None
-        key: tuple[str, ...] = ()
+    def _with_names(self) -> Iterator[Given]:
         seen: set[str] = set()
         for _ in self._members("{", "}"):
             line = self.line
@@ -88,21 +101,21 @@ class _Reader:
             self._expect(":")
             self._peek()
             if name == "table":
-                table = self._name(self._value())
+                self.table = self._name(self._value())
             elif name == "key":
-                key = self._names(self._value())
+                self.key = self._names(self._value())
             elif name == "rows":
-                rows = self._rows()
+                yield from self._rows()
             else:
                 self._misshapen(f"there is no {name!r} in a seed")
-        if rows is None:
+        if "rows" not in seen:
             self._misshapen("there are no rows")
-        return Document(rows, table, key)
 
-    def _rows(self) -> tuple[Given, ...]:
+    def _rows(self) -> Iterator[Given]:
         if self._peek() != "[":
             self._misshapen("the rows are no list")
-        return tuple(self._row() for _ in self._members("[", "]"))
+        for _ in self._members("[", "]"):
+            yield self._row()
 
     def _row(self) -> Given:
         line = self.line

@@ -1,7 +1,8 @@
 """A `.py` seed -> the rows that its `rows()` yields.
 
 The one place where a seed's own code runs: in a namespace of its own, handed nothing and importing what it
-asks for. It should be a function of nothing, so that every load sees the same rows.
+asks for. It has to be a function of nothing: it runs again for every reading, and every reading has to see the
+same rows.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from seedbed.seeding.given import Given, error
 _HOW = "def rows():\n    yield {…}"
 
 
-def run_rows(text: str, path: str) -> tuple[Given, ...]:
-    """Run the program and return its rows, each with the line that yielded it. Raises SeedFileError."""
+def run_rows(text: str, path: str) -> Iterator[Given]:
+    """Run the program and yield its rows as it does, each with the line that yielded it. Raises SeedFileError."""
     try:
         code = compile(text, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as wrong:
@@ -28,7 +29,7 @@ def run_rows(text: str, path: str) -> tuple[Given, ...]:
         rows = namespace.get("rows")
         if not callable(rows):
             raise error(path, 0, "there is no `rows`", "a .py seed defines it", _HOW)
-        return tuple(_given(rows(), path, rows.__code__.co_firstlineno if hasattr(rows, "__code__") else 0))
+        yield from _given(rows(), path, rows.__code__.co_firstlineno if hasattr(rows, "__code__") else 0)
     except SeedFileError:
         raise
     except (Exception, SystemExit) as wrong:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
+from collections.abc import Iterable, Iterator
+
 from seedbed.errors import Location, UsageError
 
 _MARK = b"\xef\xbb\xbf"
@@ -15,17 +18,35 @@ def text_of(data: bytes, path: str, error: type[UsageError]) -> str:
 
 def decoded(data: bytes, path: str, error: type[UsageError]) -> str:
     """Return the text that `data` is, without a byte order mark, its line ends as they are. Raises `error`."""
-    head = data.removeprefix(_MARK)
+    return "".join(decoded_pieces([data], path, error))
+
+
+def decoded_pieces(pieces: Iterable[bytes], path: str, error: type[UsageError]) -> Iterator[str]:
+    """Yield the text of what comes in `pieces`, which may end anywhere, as `decoded` returns it. Raises `error`."""
+    decoder = getincrementaldecoder("utf-8-sig")()
+    read, head = 0, b""
+    lines, end = 0, ""  # of what was decoded: its line ends, and its last character
     try:
-        return head.decode()
+        for piece in pieces:
+            read, head = read + len(piece), head or piece
+            text = decoder.decode(piece)
+            lines += _line_ends(end, text)
+            end = text[-1:] or end
+            yield text
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError as wrong:
-        offset = wrong.start + len(data) - len(head)
+        offset, found = read - len(wrong.object) + wrong.start, wrong.object[wrong.start]
         raise error(
-            f"the file is not UTF-8: byte {offset} is 0x{data[offset]:02x}",
-            because="it begins like UTF-16" if data.startswith(_UTF_16) else wrong.reason,
+            f"the file is not UTF-8: byte {offset} is 0x{found:02x}",
+            because="it begins like UTF-16" if head.startswith(_UTF_16) else wrong.reason,
             try_="save it as UTF-8",
-            at=Location(path, _lf(data[:offset].decode("latin-1")).count("\n") + 1),
+            at=Location(path, 1 + lines + _line_ends(end, wrong.object[: wrong.start].decode("latin-1"))),
         ) from None
+
+
+def _line_ends(before: str, text: str) -> int:
+    """Return how many line ends `text` adds to what ends with `before`: CRLF is one, wherever it is cut."""
+    return _lf(before + text).count("\n") - _lf(before).count("\n")
 
 
 def _lf(text: str) -> str:

@@ -13,10 +13,11 @@ from seedbed.engines.neo4j.session import Neo4jSession
 from seedbed.model.event import Event, SeedLoaded, WorkFinished
 from seedbed.model.outcome import Outcome
 from seedbed.model.platform import Database
-from seedbed.model.seed import Rows, SeedKind
+from seedbed.model.seed import SeedKind
 from seedbed.project import Project, Request, Run
 from tests.support.neo4j.graphs import Graph, graph
 from tests.support.postgres.platform import EDTECH, ENVIRONMENT
+from tests.support.seeds import tables
 from tests.support.servers import Facts
 
 
@@ -194,9 +195,9 @@ def test_seeds_are_loaded_once_and_a_second_load_changes_nothing(place: Place) -
 def test_the_volume_is_600_skills_and_40_000_relationships_and_always_the_same() -> None:
     project = Project.open(EDTECH)
     (database,) = project.catalog.databases(["tutor-matching"], ["neo4j"])
-    first, second = (project.catalog.dataset(database, SeedKind.VOLUME) for _ in range(2))
+    first, second = (tables(project.catalog.dataset(database, SeedKind.VOLUME)) for _ in range(2))
     assert first == second
-    counts = {each.table: len(each.rows) for each in first.parts if isinstance(each, Rows)}
+    counts = {each.table: len(each.rows) for each in first}
     assert counts == {
         "Subject": 12,
         "Skill": 600,
@@ -204,10 +205,6 @@ def test_the_volume_is_600_skills_and_40_000_relationships_and_always_the_same()
         "(:Skill)-[:REQUIRES]->(:Skill)": 3_000,
         "(:Skill)-[:RELATED]->(:Skill)": 36_400,
     }
-    skills, requirements = (
-        each
-        for each in first.parts
-        if isinstance(each, Rows) and each.table.startswith(("Skill", "(:Skill)-[:REQ"))
-    )
+    skills, requirements = (each for each in first if each.table.startswith(("Skill", "(:Skill)-[:REQ")))
     order = {row[0]: number for number, row in enumerate(skills.rows)}
     assert all(order[row[0]] > order[row[1]] for row in requirements.rows)  # no circle

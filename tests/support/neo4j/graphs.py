@@ -21,9 +21,10 @@ from seedbed.model.event import Event
 from seedbed.model.history import Owner
 from seedbed.model.migration import Direction, Migration, MigrationFile, Source, Work, checksum
 from seedbed.model.platform import Database
-from seedbed.model.seed import Dataset, Loaded, Rows, Script, SeedKind
+from seedbed.model.seed import Dataset, Loaded, RowSource, Script, SeedKind
 from seedbed.model.target import Target
 from seedbed.seeding.dataset import dataset
+from tests.support.seeds import seed_file
 from tests.support.servers import Facts
 
 PLATFORM = "edtech"
@@ -53,11 +54,13 @@ class Graph:
         with self.session() as session, session.lease(owner, wait=wait, listener=heard.append) as lease:
             yield lease
 
-    def load(self, *parts: Rows | Script, kind: SeedKind = SeedKind.FIXTURE) -> list[Loaded]:
+    def load(self, *parts: RowSource | Script, kind: SeedKind = SeedKind.FIXTURE) -> list[Loaded]:
         with self.lease() as lease:
             return list(lease.load(Dataset(kind, parts)))
 
-    def counts(self, *parts: Rows | Script, kind: SeedKind = SeedKind.FIXTURE) -> list[tuple[int, int, int]]:
+    def counts(
+        self, *parts: RowSource | Script, kind: SeedKind = SeedKind.FIXTURE
+    ) -> list[tuple[int, int, int]]:
         """Load, and return (inserted, updated, unchanged) of each part."""
         return [(each.inserted, each.updated, each.unchanged) for each in self.load(*parts, kind=kind)]
 
@@ -85,7 +88,7 @@ def migration(text: str, version: str = "1") -> Migration:
     return engine.parse(MigrationFile(version, "test", Source(path, ".cypher", data), checksum(data)))
 
 
-def parts(files: Mapping[str, str], kind: SeedKind = SeedKind.FIXTURE) -> Sequence[Rows | Script]:
+def parts(files: Mapping[str, str], kind: SeedKind = SeedKind.FIXTURE) -> Sequence[RowSource | Script]:
     """Return the parts of a dataset whose files have these names and texts."""
-    sources = [Source(f"seeds/{name}", PurePath(name).suffix, text.encode()) for name, text in files.items()]
-    return dataset(kind, sources, platform=PLATFORM, scripts={".cypher"}).parts
+    found = [seed_file(f"seeds/{name}", text) for name, text in files.items()]
+    return dataset(kind, found, platform=PLATFORM, scripts={".cypher"}).parts

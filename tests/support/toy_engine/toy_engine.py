@@ -36,7 +36,7 @@ from seedbed.model.facts import parse_facts
 from seedbed.model.history import FORMAT, History, Identity, Owner, Revision, State
 from seedbed.model.migration import Direction, Migration, MigrationFile, Phase, Step, Work
 from seedbed.model.secret import Secret
-from seedbed.model.seed import Dataset, Loaded, Rows
+from seedbed.model.seed import Dataset, Loaded, OnLoading, RowSource, Script, ignore_loading
 from seedbed.model.target import Target
 
 Store = dict[str, Any]
@@ -193,12 +193,12 @@ class Lease:
 
         self._change(change)
 
-    def load(self, dataset: Dataset) -> Iterator[Loaded]:
+    def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
         loaded: list[Loaded] = []
 
         def change(store: Store) -> None:
             for part in dataset.parts:
-                assert isinstance(part, Rows)
+                assert not isinstance(part, Script)
                 if part.table not in store["tables"]:
                     raise StepFailed(f"{part.path} was refused", because=f"there is no {part.table}")
                 loaded.append(self._load(store["tables"][part.table], part))
@@ -206,15 +206,17 @@ class Lease:
         self._change(change)
         yield from loaded
 
-    def _load(self, table: dict[str, Any], part: Rows) -> Loaded:
-        inserted = updated = 0
-        for values in part.rows:
-            row = dict(zip(part.columns, values, strict=True))
-            before = table.get(str(row["id"]))
-            table[str(row["id"])] = after = {**(before or {}), **row}
-            inserted += before is None
-            updated += before is not None and before != after
-        return Loaded(part.path, inserted, updated, len(part.rows) - inserted - updated)
+    def _load(self, table: dict[str, Any], part: RowSource) -> Loaded:
+        count = inserted = updated = 0
+        for batch in part.batches(100):
+            for values in batch.rows:
+                row = dict(zip(part.columns, values, strict=True))
+                before = table.get(str(row["id"]))
+                table[str(row["id"])] = after = {**(before or {}), **row}
+                inserted += before is None
+                updated += before is not None and before != after
+            count += len(batch.rows)
+        return Loaded(part.path, inserted, updated, count - inserted - updated)
 
 
 class Embedded:

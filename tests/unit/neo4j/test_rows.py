@@ -15,6 +15,7 @@ from seedbed.engines.neo4j.rows.values import fitted
 from seedbed.errors import SeedFileError, StepFailed
 from seedbed.model.seed import Rows, Script
 from tests.support.neo4j.graphs import parts
+from tests.support.seeds import in_memory
 
 UNIQUE = unique_from([{"label": "Skill", "properties": ["slug"]}, {"label": "Tutor", "properties": ["id"]}])
 
@@ -25,8 +26,8 @@ def rows(table: str, *columns: str, key: tuple[str, ...] = ()) -> Rows:
 
 def checked(name: str, text: str) -> Table:
     (part,) = parts({name: text})
-    assert isinstance(part, Rows)
-    table = resolved(table_of(part), UNIQUE)
+    assert not isinstance(part, Script)
+    table = resolved(table_of(in_memory(part)), UNIQUE)
     insist_on_keys(table)
     return table
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ENV = "sandbox"
 STACKS_AT_ONCE = 3  # each is a process of Node's
+_COUNTED = 1_000  # rows that are read at once to be counted
 
 
 @click.command("demo")
@@ -195,14 +196,15 @@ class Tour:
 
     def _wanted(self) -> dict[str, int]:
         """Return how many rows the seeds have, by database; scripts have none."""
-        from seedbed.model.seed import Rows
+        from seedbed.model.seed import Script
 
         return {
             each.id: sum(
-                len(part.rows)
+                len(batch.rows)
                 for kind in _kinds()
                 for part in self.context.catalog.dataset(each.database, kind).parts
-                if isinstance(part, Rows)
+                if not isinstance(part, Script)
+                for batch in part.batches(_COUNTED)
             )
             for each in self.run.connected
         }

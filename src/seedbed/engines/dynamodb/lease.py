@@ -12,7 +12,7 @@ from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.errors import ForeignTarget
 from seedbed.model.history import History, Identity, Revision, State
 from seedbed.model.migration import Work
-from seedbed.model.seed import Dataset, Loaded
+from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 
 
 class DynamoLease(Guarded):
@@ -60,7 +60,7 @@ class DynamoLease(Guarded):
             with in_words(self.place, f"applying {work.migration.label}"):
                 yield from Run(self, work).events(stored.revision(work.migration.version))
 
-    def load(self, dataset: Dataset) -> Iterator[Loaded]:
+    def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
         from seedbed.engines.dynamodb.load import load
 
         return load(self, dataset)

@@ -23,7 +23,7 @@ from seedbed.engines.dynamodb.tables.shape import Table
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.engines.dynamodb.wire.values import Attribute, Item, to_attribute
 from seedbed.errors import Location, SeedFileError, StepFailed
-from seedbed.model.seed import Dataset, Loaded, Rows, SeedKind
+from seedbed.model.seed import Dataset, Loaded, Rows, RowSource, Script, SeedKind, in_memory
 from seedbed.support.phrases import shorten
 
 if TYPE_CHECKING:
@@ -249,13 +249,15 @@ def _comparable(value: Attribute | None) -> object:
 # rows -> items
 
 
-def _part(lease: Guarded, part: object, *, is_volume: bool) -> _Part:
+def _part(lease: Guarded, source: RowSource | Script, *, is_volume: bool) -> _Part:
     """Return a part of a dataset, its rows as items unless there are too many. Raises StepFailed, SeedFileError."""
-    if not isinstance(part, Rows):
-        path = getattr(part, "path", "")
+    if isinstance(source, Script):
         raise SeedFileError(
-            "this is no seed of this engine", because="it loads rows: .csv, .json, .py", at=Location(path)
+            "this is no seed of this engine",
+            because="it loads rows: .csv, .json, .py",
+            at=Location(source.path),
         )
+    part = in_memory(source)
     table = lease.place.declared().table(part.table)
     if table is None:
         known = ", ".join(each.name for each in lease.place.declared().tables) or "none"

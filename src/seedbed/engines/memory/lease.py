@@ -25,8 +25,10 @@ from seedbed.errors import (
 from seedbed.model.event import Event, WorkProgressed
 from seedbed.model.history import History, Identity, Owner, Revision
 from seedbed.model.migration import Backfill, Step, Work
-from seedbed.model.seed import Dataset, Loaded, Rows, Script
+from seedbed.model.seed import Dataset, Loaded, OnLoading, RowSource, Script, ignore_loading
 from seedbed.support.phrases import count
+
+_READ = 500  # rows of a seed that are read at once
 
 
 class MemoryLease:
@@ -106,7 +108,7 @@ class MemoryLease:
 
     # seeds
 
-    def load(self, dataset: Dataset) -> Iterator[Loaded]:
+    def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
         parts = [_part(each) for each in dataset.parts]
         try:
             answer = self._ask("load", parts=[{"ops": ops} for ops, _ in parts])
@@ -121,12 +123,10 @@ class MemoryLease:
             yield Loaded(part.path, **counts)
 
 
-def _part(part: Rows | Script) -> tuple[list[list[Any]], tuple[int, ...]]:
+def _part(part: RowSource | Script) -> tuple[list[list[Any]], tuple[int, ...]]:
     """Return (operations, the line of each) of one part of a dataset."""
-    if isinstance(part, Rows):
-        key = part.key or ("id",)
-        rows = [dict(zip(part.columns, values, strict=True)) for values in part.rows]
-        return [["upsert", part.table, [row.get(name) for name in key], row] for row in rows], part.lines
+    if not isinstance(part, Script):
+        return _upserts(part)
     try:
         statements = read(part.source.data.decode())
     except (Misread, UnicodeDecodeError) as error:
@@ -135,6 +135,18 @@ def _part(part: Rows | Script) -> tuple[list[list[Any]], tuple[int, ...]]:
             "this is no seed of this engine", because=str(error.args[0]), at=Location(part.path, line)
         ) from error
     return [each.op for each in statements], tuple(each.line for each in statements)
+
+
+def _upserts(source: RowSource) -> tuple[list[list[Any]], tuple[int, ...]]:
+    """Return the operations of rows, all of them: a dataset is one request, because it stays or goes as a whole."""
+    key = source.key or ("id",)
+    ops: list[list[Any]] = []
+    lines: list[int] = []
+    for batch in source.batches(_READ):
+        rows = [dict(zip(source.columns, values, strict=True)) for values in batch.rows]
+        ops += [["upsert", source.table, [row.get(name) for name in key], row] for row in rows]
+        lines += batch.lines
+    return ops, tuple(lines)
 
 
 class _Run(Stepwise):

@@ -14,7 +14,7 @@ from seedbed.engines.neo4j.messages import Gone, ServerError, in_words
 from seedbed.errors import Interrupted, LeaseLost
 from seedbed.model.history import History, Identity, Revision, State
 from seedbed.model.migration import Work
-from seedbed.model.seed import Dataset, Loaded
+from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 
 
 class Neo4jLease(Guarded):
@@ -73,7 +73,7 @@ class Neo4jLease(Guarded):
         with suppress(LeaseLost, Interrupted, ServerError, Gone):
             keep(self)
 
-    def load(self, dataset: Dataset) -> Iterator[Loaded]:
+    def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
         from seedbed.engines.neo4j.load import load
 
         return load(self, dataset)

@@ -15,7 +15,7 @@ from seedbed.engines.neo4j.rows.problems import missing_end, refusals
 from seedbed.engines.neo4j.rows.shape import Relationships
 from seedbed.engines.neo4j.rows.table import BATCH, Chunk, Table, chosen, insist_on_keys, table_of
 from seedbed.errors import Location, SeedFileError, StepFailed
-from seedbed.model.seed import Dataset, Loaded, Rows, Script, SeedKind
+from seedbed.model.seed import Dataset, Loaded, RowSource, Script, SeedKind, in_memory
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.connection import Ask
@@ -51,9 +51,9 @@ def _together(lease: Guarded, parts: Sequence[Part]) -> list[Loaded]:
     return lease.writing(work)
 
 
-def _parts(lease: Guarded, parts: Sequence[Rows | Script]) -> list[Part]:
+def _parts(lease: Guarded, parts: Sequence[RowSource | Script]) -> list[Part]:
     """Return `parts` checked, each table with its key. Raises SeedFileError, StepFailed."""
-    found = [_checked(each) if isinstance(each, Script) else table_of(each) for each in parts]
+    found = [_checked(each) if isinstance(each, Script) else table_of(in_memory(each)) for each in parts]
     if not any(isinstance(each, Table) and len(each) for each in found):
         return found
     unique = unique_from(lease.reading(UNIQUE))

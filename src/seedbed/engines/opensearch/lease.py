@@ -13,7 +13,7 @@ from seedbed.errors import ForeignTarget
 from seedbed.model.event import TakenOver
 from seedbed.model.history import History, Identity, Revision, State
 from seedbed.model.migration import Work
-from seedbed.model.seed import Dataset, Loaded
+from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 
 
 class OpenSearchLease(Guarded):
@@ -83,7 +83,7 @@ class OpenSearchLease(Guarded):
             for _ in tasks.follow(client, task, self.insist):
                 pass
 
-    def load(self, dataset: Dataset) -> Iterator[Loaded]:
+    def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
         from seedbed.engines.opensearch.load import load
 
         with in_words(self.place, f"loading seeds into {self.place.target}"):

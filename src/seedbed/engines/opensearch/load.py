@@ -20,7 +20,7 @@ from msgspec import Struct
 from seedbed.engines.opensearch import bulk
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Location, SeedFileError, StepFailed
-from seedbed.model.seed import Dataset, Loaded, Rows, SeedKind
+from seedbed.model.seed import Dataset, Loaded, Rows, RowSource, Script, SeedKind, in_memory
 from seedbed.support.guess import did_you_mean
 from seedbed.support.phrases import shorten
 
@@ -241,13 +241,15 @@ def _as_vector(values: list[Any]) -> array[float] | list[Any]:
 # rows -> documents
 
 
-def _part(lease: Guarded, part: object, *, is_volume: bool) -> _Part:
+def _part(lease: Guarded, source: RowSource | Script, *, is_volume: bool) -> _Part:
     """Return a part of a dataset, its rows as documents unless there are too many. Raises StepFailed, SeedFileError."""
-    if not isinstance(part, Rows):
-        path = getattr(part, "path", "")
+    if isinstance(source, Script):
         raise SeedFileError(
-            "this is no seed of this engine", because="it loads rows: .csv, .json, .py", at=Location(path)
+            "this is no seed of this engine",
+            because="it loads rows: .csv, .json, .py",
+            at=Location(source.path),
         )
+    part = in_memory(source)
     made = _Part(part, _index(lease, part), _key(part))
     _insist_on_columns(made)
     if is_volume:

@@ -11,7 +11,7 @@ from seedbed.engines.postgres.running import Run
 from seedbed.model.event import WorkStarted
 from seedbed.model.history import History, Identity, Revision, State
 from seedbed.model.migration import Work
-from seedbed.model.seed import Dataset, Loaded
+from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 
 
 class PostgresLease:
@@ -64,7 +64,7 @@ class PostgresLease:
         with in_words(f"forgetting {version}"):
             run(self._run.connection, f"BEGIN; {self._run.table.forget(version)}; {audit}; COMMIT")
 
-    def load(self, dataset: Dataset) -> Iterator[Loaded]:
+    def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
         from seedbed.engines.postgres.load import load
         from seedbed.engines.postgres.scripts import check_script
 

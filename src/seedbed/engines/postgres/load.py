@@ -22,7 +22,7 @@ from seedbed.engines.postgres.running import statement_offset
 from seedbed.engines.postgres.tables import Table, describe
 from seedbed.engines.postgres.values import Unfit, text_of
 from seedbed.errors import Interrupted, Location, OutcomeUnknown, SeedbedError, StepFailed
-from seedbed.model.seed import Dataset, Loaded, Rows, Script
+from seedbed.model.seed import Dataset, Loaded, Rows, RowSource, Script, in_memory
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -69,7 +69,7 @@ def load(
     the transaction behind our back.
     """
     loaded: list[Loaded] = []
-    part: Rows | Script | None = None
+    part: RowSource | Script | None = None
     try:
         run(connection, "BEGIN")
         for part in dataset.parts:
@@ -85,11 +85,11 @@ def load(
 
 
 def _load_part(
-    connection: Connection[tuple[Any, ...]], part: Rows | Script, check: ScriptCheck | None
+    connection: Connection[tuple[Any, ...]], part: RowSource | Script, check: ScriptCheck | None
 ) -> Loaded:
-    if isinstance(part, Rows):
-        return _load_rows(connection, part)
-    return _run_script(connection, part, check)
+    if isinstance(part, Script):
+        return _run_script(connection, part, check)
+    return _load_rows(connection, in_memory(part))
 
 
 # Rows
@@ -404,11 +404,11 @@ def _at(rows: Rows, number: int) -> Location:
     return Location(rows.path, rows.lines[number - 1] if 0 < number <= len(rows.lines) else 0)
 
 
-def _of_table(dataset: Dataset, diag: Diagnostic, part: Rows | Script | None) -> Location:
+def _of_table(dataset: Dataset, diag: Diagnostic, part: RowSource | Script | None) -> Location:
     """Return the part at fault: the one in hand, or at the commit the last that wrote the table named."""
     if part is not None:
         return Location(part.path)
-    parts = [each for each in dataset.parts if isinstance(each, Rows)]
+    parts = [each for each in dataset.parts if not isinstance(each, Script)]
     named = [each.path for each in parts if each.table.split(".")[-1] == diag.table_name]
     return Location(named[-1] if named else dataset.parts[-1].path)
 

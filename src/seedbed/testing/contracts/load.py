@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seedbed.errors import LeaseLost, StepFailed
-from seedbed.model.seed import Rows
+from seedbed.model.seed import Loading, Rows
 from seedbed.testing.bench import Bench, dataset, rows
 from seedbed.testing.contracts.base import Contract
 
@@ -20,6 +20,29 @@ class LoadContract(Contract):
         changed = rows("users", (1, "ana"), (2, "benjamin"), (3, "eve"))
         assert self._load(bench, changed) == [(part.path, 1, 1, 1)]
         assert self._names(bench) == {1: "ana", 2: "benjamin", 3: "eve"}
+
+    def test_more_rows_than_one_batch_are_all_loaded_and_all_counted(self, bench: Bench) -> None:
+        self._table(bench)
+        count = 1_300
+        part = rows("users", *((number, f"user {number}") for number in range(1, count + 1)))
+        assert self._load(bench, part) == [(part.path, count, 0, 0)]
+        assert len(bench.rows("users")) == count
+        changed = rows("users", *((number, f"user {number % 1_299}") for number in range(1, count + 2)))
+        assert self._load(bench, changed) == [(part.path, 1, 2, count - 2)]
+        names = self._names(bench)
+        assert (names[count - 1], names[count], names[count + 1]) == ("user 0", "user 1", "user 2")
+
+    def test_how_far_a_load_is_is_told_and_what_stays_of_it_is_never_more(self, bench: Bench) -> None:
+        self._table(bench)
+        parts = [
+            rows("users", *((number, "x") for number in range(begin, begin + 700))) for begin in (1, 701)
+        ]
+        told: list[Loading] = []
+        with bench.lease() as (_, lease):
+            loaded = list(lease.load(dataset(*parts), told.append))
+        assert all(each.part == parts[0].path for each in told)
+        assert all(0 <= each.changed <= each.done <= 700 for each in told)
+        assert sum(each.inserted for each in loaded) == 1_400
 
     def test_loading_again_changes_nothing(self, bench: Bench) -> None:
         self._table(bench)

@@ -19,6 +19,7 @@ from seedbed.model.event import (
     Repaired,
     Retrying,
     SeedLoaded,
+    SeedProgressed,
     StepProbed,
     TakenOver,
     TargetDone,
@@ -325,6 +326,8 @@ def eventful() -> tuple[Event, ...]:
 def seeded() -> tuple[Event, ...]:
     return (
         SeedLoaded(PAYMENT, "reference", "01_currencies.csv", 0, 0, 160),
+        SeedProgressed(PAYMENT, "reference", "02_countries.csv", 5_000, 12_403, 0),
+        SeedProgressed(PAYMENT, "reference", "02_countries.csv", 10_000, 12_403, 0),
         SeedLoaded(PAYMENT, "reference", "02_countries.csv", 12_400, 3, 0),
         TargetDone(PAYMENT),
         SeedLoaded(USER, "fixture", "01_users.csv", 0, 0, 42),

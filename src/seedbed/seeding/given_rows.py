@@ -1,0 +1,77 @@
+"""The rows of a `.json` or a `.py`: named values, made one after the other and let go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+
+from msgspec import Struct
+
+from seedbed.errors import SeedFileError
+from seedbed.model.seed import Batch, Row
+from seedbed.seeding.batching import batched
+from seedbed.seeding.directives import known_key
+from seedbed.seeding.given import Given, error
+from seedbed.seeding.values import plain, resolved
+
+_SOME = 500  # rows that are made before they become a batch
+
+
+class GivenRows(Struct, frozen=True):
+    """A source of rows that have the columns of the first one. See `model.seed.RowSource`.
+
+    `given` begins to yield them anew at every call.
+    """
+
+    path: str
+    platform: str
+    table: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    line: int  # of the first row
+    given: Callable[[], Iterator[Given]]
+
+    @property
+    def count(self) -> None:
+        return None
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        return batched(self._blocks(), size)
+
+    def _blocks(self) -> Iterator[tuple[Sequence[Row], Sequence[int]]]:
+        given, number = self.given(), 1
+        while some := list(islice(given, _SOME)):
+            yield [self._row(each, at) for at, each in enumerate(some, number)], [each.line for each in some]
+            number += len(some)
+
+    def _row(self, given: Given, number: int) -> Row:
+        if given.values.keys() != set(self.columns):
+            raise self._other_columns(given, number)
+        values = [plain(given.values[name], self.path, given.line) for name in self.columns]
+        return resolved(values, self.platform, self.path, given.line)
+
+    def _other_columns(self, given: Given, number: int) -> SeedFileError:
+        missing = [name for name in self.columns if name not in given.values]
+        extra = [name for name in given.values if name not in self.columns]
+        return error(
+            self.path,
+            given.line,
+            f"row {number} has other columns than the first one",
+            "; ".join(
+                f"{words} {', '.join(names)}"
+                for words, names in (("it lacks", missing), ("only it has", extra))
+                if names
+            ),
+            "give every row of a file the same columns, null where there is no value",
+        )
+
+
+def given_rows(
+    path: str, platform: str, table: str, key: tuple[str, ...], given: Callable[[], Iterator[Given]]
+) -> GivenRows:
+    """Open a source by its first row. Raises SeedFileError."""
+    first = next(given(), None)
+    if first is None:
+        return GivenRows(path, platform, table, (), key, 0, given)
+    columns = tuple(first.values)
+    return GivenRows(path, platform, table, columns, known_key(key, columns, path), first.line, given)

@@ -1,0 +1,110 @@
+"""Sources of rows: however a file comes and however it is read, it is the same rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seedbed.errors import SeedFileError
+from seedbed.model.seed import RowSource, Script, location
+from seedbed.seeding.cells import Malformed, records
+from tests.support.seeds import opened
+
+_pieces = st.integers(1, 40)
+_sizes = st.integers(1, 12)
+_cells = st.one_of(st.none(), st.text(st.characters(codec="utf-8", exclude_characters="\0@"), max_size=6))
+_csv = st.integers(2, 4).flatmap(
+    lambda width: st.lists(st.lists(_cells, min_size=width, max_size=width), max_size=30).map(
+        lambda rows: "\n".join(
+            [",".join(f"c{at}" for at in range(width)), *(",".join(map(_quoted, row)) for row in rows)]
+        )
+    )
+)
+_rows = st.lists(st.fixed_dictionaries({"id": st.integers(), "v": st.none() | st.text("ab\n", max_size=3)}))
+_json = st.one_of(
+    _rows.map(lambda rows: json.dumps(rows, indent=1)),
+    _rows.map(lambda rows: json.dumps({"rows": rows, "table": "t", "key": "id"}, indent=1) if rows else "[]"),
+)
+
+
+def _quoted(cell: str | None) -> str:
+    return "" if cell is None else '"' + cell.replace('"', '""') + '"'
+
+
+def read(source: RowSource | Script, size: int) -> list[tuple[object, int]]:
+    """Return all rows with their lines, read in batches of `size`."""
+    assert not isinstance(source, Script)
+    found: list[tuple[object, int]] = []
+    for batch in source.batches(size):
+        assert batch.first == len(found)
+        assert 0 < len(batch.rows) <= size
+        found += zip(batch.rows, batch.lines, strict=True)
+    return found
+
+
+def same(path: str, text: str, piece: int, size: int) -> None:
+    whole, source = opened(path, text), opened(path, text, piece=piece)
+    assert not isinstance(whole, Script)
+    assert not isinstance(source, Script)
+    assert (source.table, source.columns, source.key, source.line) == (
+        whole.table, whole.columns, whole.key, whole.line,
+    )  # fmt: skip
+    expected = read(whole, 1_000_000)
+    assert read(source, size) == expected
+    assert read(source, size) == expected  # a source is the same at every reading
+    for number, (_, line) in enumerate(expected):
+        assert location(source, number).line == line
+
+
+@given(_csv, _pieces, _sizes)
+def test_a_csv_in_batches_of_any_size_is_the_whole(text: str, piece: int, size: int) -> None:
+    same("s/1_t.csv", text, piece, size)
+
+
+@given(_json, _pieces, _sizes)
+def test_a_json_in_batches_of_any_size_is_the_whole(text: str, piece: int, size: int) -> None:
+    same("s/1_t.json", text, piece, size)
+
+
+@given(st.integers(0, 1200), _sizes)
+def test_a_program_in_batches_of_any_size_is_the_whole(count: int, size: int) -> None:
+    text = f"def rows():\n    for n in range({count}):\n        yield {{'n': n}}\n"
+    source = opened("s/t.py", text)
+    assert [row for row, _ in read(source, size)] == [(n,) for n in range(count)]
+    assert len(read(source, 1_000)) == count
+
+
+@given(st.text(alphabet='a,"\n\r x', max_size=30), st.lists(st.integers(0, 30), max_size=4))
+def test_a_text_in_any_pieces_is_read_or_refused_as_the_whole(text: str, cuts: Sequence[int]) -> None:
+    ends = sorted(min(each, len(text)) for each in cuts)
+    pieces = [text[begin:end] for begin, end in zip([0, *ends], [*ends, len(text)], strict=True)]
+    assert _outcome(pieces) == _outcome([text])
+
+
+def _outcome(pieces: Sequence[str]) -> object:
+    try:
+        return [
+            (line, record)
+            for found in records(pieces)
+            for line, record in zip(found.lines, found.fields, strict=True)
+        ]
+    except Malformed as wrong:
+        return str(wrong), wrong.line, wrong.hint
+
+
+@given(
+    st.lists(st.sampled_from([b"\r", b"\n", b"a", "\u00e4\U0001f600".encode(), b"\xff"])).map(b"".join),
+    _pieces,
+)
+def test_bytes_in_any_pieces_are_refused_at_the_same_place(data: bytes, piece: int) -> None:
+    assert _refusal(data, piece) == _refusal(data, 1000)
+
+
+def _refusal(data: bytes, piece: int) -> object:
+    try:
+        return read(opened("s/t.csv", b"a\n" + data, piece=piece), 5)
+    except SeedFileError as wrong:
+        return wrong.what, wrong.because, wrong.at

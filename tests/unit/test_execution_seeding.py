@@ -1,0 +1,197 @@
+"""Loading datasets: what is refused before anything is touched, what is told, and what counts as touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from seedbed.errors import ExitCode, ForeignTarget, Interrupted, SeedFileError, StepFailed
+from seedbed.execution import seeding
+from seedbed.execution.connecting import ConnectedTarget
+from seedbed.execution.context import RunContext
+from seedbed.execution.stopping import Stop
+from seedbed.model.environment import Environment
+from seedbed.model.event import Event, SeedLoaded, SeedProgressed, TargetDone
+from seedbed.model.history import History, Identity, Owner
+from seedbed.model.outcome import Outcome, fold
+from seedbed.model.platform import Database
+from seedbed.model.seed import (
+    Dataset,
+    Loaded,
+    Loading,
+    OnLoading,
+    Script,
+    SeedKind,
+    ignore_loading,
+)
+from seedbed.model.target import Target
+from tests.support.seeds import opened
+
+Load = Callable[[Dataset, OnLoading], Iterator[Loaded]]
+CSV = "id,name\n1,ana\n2,ben\n3,eve\n"
+
+
+def each_row(dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
+    """Load as an engine whose rows stay as they are written does."""
+    for part in dataset.parts:
+        assert not isinstance(part, Script)
+        done = 0
+        for batch in part.batches(2):
+            done += len(batch.rows)
+            on_loading(Loading(part.path, done, done))
+        yield Loaded(part.path, done)
+
+
+def refused() -> Iterator[Loaded]:
+    raise StepFailed("the server refuses a row")
+
+
+class FakeSession(Struct):
+    """A session whose lease loads by `act`, and that knows when it was taken."""
+
+    act: Load
+    log: list[str]
+    server: str = "fake 1"
+
+    @contextmanager
+    def lease(self, owner: Owner, **_: Any) -> Iterator[FakeSession]:
+        self.log.append("lease")
+        yield self
+
+    def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
+        self.log.append(f"load {dataset.kind}")
+        return self.act(dataset, on_loading)
+
+    def interrupt(self) -> None: ...
+
+
+class Scene:
+    """Targets of fake engines, and the files of their datasets."""
+
+    def __init__(self, files: Mapping[str, Mapping[str, str]], act: Load = each_row) -> None:
+        """`files`: by database, the texts of seeds by `kind/name`."""
+        self.files = files
+        self.log: list[str] = []
+        self.told: list[Event] = []
+        self.stop = Stop()
+        self.connected = [self._connected(name, act) for name in files]
+
+    def _connected(self, name: str, act: Load) -> ConnectedTarget:
+        service, engine = name.split("/")
+        database = Database(service, engine, PurePosixPath(name))
+        address: Any = name
+        target = Target(database, Environment("dev-x"), "edtech", address)
+        history = History(Identity("edtech", name, "dev-x"), ())
+        session: Any = FakeSession(act, self.log)
+        return ConnectedTarget(target, session, history, ExitStack())
+
+    def open(self, database: Database, kind: SeedKind) -> Dataset:
+        self.log.append(f"open {kind}")
+        found = {path: text for path, text in self.files[database.id].items() if path.startswith(kind)}
+        return Dataset(kind, tuple(opened(path, text) for path, text in found.items()))
+
+    def load(self, *kinds: SeedKind) -> Outcome:
+        context = RunContext(Owner("1", "ana"), wait=1.0, listener=self.told.append, stop=self.stop)
+        wanted = kinds or (SeedKind.REFERENCE, SeedKind.FIXTURE)
+        seeding.load(self.connected, wanted, self.open, context)
+        return fold(self.told)
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        return [each for each in self.told if type(each) is kind]
+
+
+def test_every_file_is_checked_before_the_first_lease_and_opened_one_dataset_at_a_time() -> None:
+    scene = Scene({"a/x": {"reference/1_t.csv": CSV, "fixture/1_t.csv": CSV}})
+    assert scene.load().exit_code is ExitCode.DONE
+    assert scene.log == [
+        "open reference", "open fixture", "lease", "open reference", "load reference", "open fixture", "load fixture",
+    ]  # fmt: skip
+
+
+def test_a_row_that_is_wrong_in_any_file_of_any_target_touches_none() -> None:
+    scene = Scene(
+        {"a/x": {"reference/1_t.csv": CSV}, "b/x": {"fixture/1_t.csv": CSV, "fixture/2_t.csv": CSV + "4\n"}}
+    )
+    with pytest.raises(SeedFileError) as caught:
+        scene.load()
+    assert str(caught.value.at) == "fixture/2_t.csv:5"
+    assert "lease" not in scene.log
+    assert scene.told == []
+
+
+def test_a_target_that_nobody_knows_is_refused_before_any_file_is_read() -> None:
+    scene = Scene({"a/x": {"fixture/1_t.csv": "broken"}})
+    scene.connected[0].history = History(None, ())
+    with pytest.raises(ForeignTarget):
+        scene.load()
+    assert scene.log == []
+
+
+def test_a_stop_is_heard_while_files_are_checked() -> None:
+    scene = Scene({"a/x": {"fixture/1_t.csv": CSV}})
+    scene.stop.request(ExitCode.TERMINATED)
+    with pytest.raises(Interrupted) as caught:
+        scene.load()
+    assert caught.value.exit_code is ExitCode.TERMINATED
+    assert "lease" not in scene.log
+
+
+def test_without_a_dataset_no_lease_is_taken() -> None:
+    scene = Scene({"a/x": {}})
+    assert scene.load().exit_code is ExitCode.DONE
+    assert "lease" not in scene.log
+    assert scene.told == [TargetDone("a/x")]
+
+
+def test_the_first_change_is_told_at_once_and_the_rest_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(100))
+    monkeypatch.setattr("seedbed.execution.seeding.time.monotonic", lambda: next(now) / 4)
+    scene = Scene({"a/x": {"volume/1_t.csv": "id\n" + "1\n" * 20}})
+    scene.load(SeedKind.VOLUME)
+    told = [
+        (each.done, each.total, each.changed)
+        for each in scene.of(SeedProgressed)
+        if isinstance(each, SeedProgressed)
+    ]
+    assert told[0] == (2, 20, 2)
+    assert 1 < len(told) < 10
+    assert all(total == 20 for _, total, _ in told)
+    assert scene.of(SeedLoaded) == [SeedLoaded("a/x", "volume", "1_t.csv", 20, 0, 0)]
+
+
+def test_what_stayed_of_a_load_that_failed_counts_as_touched() -> None:
+    def breaks(dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
+        on_loading(Loading("fixture/1_t.csv", 1, 0))
+        on_loading(Loading("fixture/1_t.csv", 2, 2))
+        on_loading(Loading("fixture/1_t.csv", 3, 3))
+        yield from refused()
+
+    scene = Scene({"a/x": {"fixture/1_t.csv": CSV}}, breaks)
+    outcome = scene.load(SeedKind.FIXTURE)
+    assert outcome.exit_code is ExitCode.PARTIAL
+    assert scene.told[-2] == SeedProgressed("a/x", "fixture", "1_t.csv", 3, 3, 3)
+
+
+def test_a_load_that_was_taken_back_leaves_nothing_touched() -> None:
+    def breaks(dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
+        on_loading(Loading("fixture/1_t.csv", 3, 0))
+        yield from refused()
+
+    outcome = Scene({"a/x": {"fixture/1_t.csv": CSV}}, breaks).load(SeedKind.FIXTURE)
+    assert outcome.exit_code is ExitCode.FAILED
+
+
+def test_a_part_that_stays_is_told_before_the_next_one_fails() -> None:
+    def breaks(dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
+        yield Loaded("fixture/1_t.csv", 3)
+        yield from refused()
+
+    scene = Scene({"a/x": {"fixture/1_t.csv": CSV}}, breaks)
+    outcome = scene.load(SeedKind.FIXTURE)
+    assert outcome.exit_code is ExitCode.PARTIAL
+    assert outcome.targets[0].rows_changed == 3

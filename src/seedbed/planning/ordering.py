@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
 from seedbed.errors import UsageError
@@ -15,17 +16,24 @@ Edges = Mapping[MigrationRef, Sequence[tuple[MigrationRef, str]]]
 def stages(chains: Sequence[Sequence[Action]]) -> tuple[tuple[MigrationRef, ...], ...]:
     """Return refs in stages; what stands in one stage needs nothing of another database in the same stage.
 
-    `chains` are the databases' actions in their own order. Raises UsageError for a cycle, drawing it.
+    `chains` are the databases' actions in their own order, which a stage keeps. Raises UsageError for a cycle,
+    drawing it.
     """
+    if not any(
+        action.waits_for for chain in chains for action in chain
+    ):  # the usual case, even with thousands
+        refs = tuple(action.ref for chain in chains for action in chain)
+        return (refs,) if refs else ()
     edges = _edges(chains)
-    _refuse_cycle(edges)
     stage: dict[MigrationRef, int] = {}
     for ref in _topological(edges):
         stage[ref] = max(
             (stage[before] + (before.database != ref.database) for before, _ in edges[ref]), default=0
         )
-    depth = max(stage.values(), default=-1) + 1
-    return tuple(tuple(ref for ref in stage if stage[ref] == number) for number in range(depth))
+    found: list[list[MigrationRef]] = [[] for _ in range(max(stage.values(), default=-1) + 1)]
+    for ref in edges:
+        found[stage[ref]].append(ref)
+    return tuple(map(tuple, found))
 
 
 def _edges(chains: Sequence[Sequence[Action]]) -> Edges:
@@ -43,44 +51,12 @@ def _edges(chains: Sequence[Sequence[Action]]) -> Edges:
 
 
 def _topological(edges: Edges) -> list[MigrationRef]:
-    done: dict[MigrationRef, None] = {}
-    for start in edges:
-        stack = [(start, False)]
-        while stack:
-            ref, ready = stack.pop()
-            if ref in done:
-                continue
-            if ready:
-                done[ref] = None
-                continue
-            stack.append((ref, True))
-            stack.extend((before, False) for before, _ in edges[ref] if before not in done)
-    return list(done)
-
-
-def _refuse_cycle(edges: Edges) -> None:
-    finished: set[MigrationRef] = set()
-    for start in edges:
-        path: list[MigrationRef] = []
-        on_path: set[MigrationRef] = set()
-        stack: list[tuple[MigrationRef, int]] = [(start, 0)]
-        while stack:
-            ref, position = stack.pop()
-            if position == 0:
-                if ref in finished:
-                    continue
-                path.append(ref)
-                on_path.add(ref)
-            if position < len(edges[ref]):
-                stack.append((ref, position + 1))
-                following = edges[ref][position][0]
-                if following in on_path:
-                    raise _cycle([*path[path.index(following) :], following], edges)
-                if following not in finished:
-                    stack.append((following, 0))
-                continue
-            finished.add(ref)
-            on_path.discard(path.pop())
+    """Return all refs, each after those that it waits for. Raises UsageError for a cycle."""
+    sorter = TopologicalSorter({ref: [before for before, _ in befores] for ref, befores in edges.items()})
+    try:
+        return list(sorter.static_order())
+    except CycleError as error:
+        raise _cycle(error.args[1][::-1], edges) from None  # graphlib goes from what is first to what waits
 
 
 def _cycle(path: Sequence[MigrationRef], edges: Edges) -> UsageError:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.engines.dynamodb.address import VARIABLES, Address, address
+from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
-    from seedbed.engines.base import Embedded, Session, Variable
     from seedbed.model.deployment import Template, Wave
-    from seedbed.model.migration import Migration, MigrationFile, Phase
-    from seedbed.model.secret import Secret
-    from seedbed.model.target import Target
+    from seedbed.model.migration import Phase
 
 _TEMPLATE = """\
 # {summary}
@@ -32,37 +28,15 @@ def down(item):
 """
 
 
-class DynamoEngine:
+class DynamoEngine(LazyEngineWithDiagnosis):
     """Amazon DynamoDB. Tables are deployed; migrations transform the items in them."""
 
+    package = "seedbed.engines.dynamodb"
     name = "dynamodb"
-    variables: Sequence[Variable] = VARIABLES
-    suffixes: Sequence[str] = (".py",)
+    variables = VARIABLES
+    suffixes = (".py",)
     template = _TEMPLATE
-
-    @property
-    def options(self) -> type[Any]:
-        from seedbed.engines.dynamodb.options import Options
-
-        return Options
-
-    def address(self, facts: Mapping[str, str | Secret], options: Any) -> Address:
-        return address(facts, options)
-
-    def embedded(self, home: Path) -> AbstractContextManager[Embedded]:
-        from seedbed.engines.dynamodb.embedded import embedded
-
-        return embedded(home)
-
-    def parse(self, file: MigrationFile) -> Migration:
-        from seedbed.engines.dynamodb.parse import parse
-
-        return parse(file)
-
-    def connect(self, target: Target) -> AbstractContextManager[Session]:
-        from seedbed.engines.dynamodb.session import connect
-
-        return connect(target)
+    address = staticmethod(address)
 
     def waves(self, deployed: Template | None, wanted: Template, *, gate: Phase) -> Sequence[Wave]:
         from seedbed.engines.dynamodb.tables.waves import waves
@@ -71,11 +45,6 @@ class DynamoEngine:
 
     def cloud(self, address: Any) -> Cloud:
         return cast(Address, address).cloud
-
-    def diagnose(self, home: Path) -> Sequence[tuple[str, str]]:
-        from seedbed.engines.dynamodb.embedded import diagnose
-
-        return diagnose(home)
 
     def schemas(self) -> Mapping[str, Mapping[str, Any]]:
         from seedbed.engines.dynamodb.tables.read import FILE

@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from seedbed.engines.memory.address import VARIABLES, Address, address
-
-if TYPE_CHECKING:
-    from seedbed.engines.base import Embedded, Session, Variable
-    from seedbed.model.migration import Migration, MigrationFile
-    from seedbed.model.secret import Secret
-    from seedbed.model.target import Target
+from seedbed.engines.kit.lazy import LazyEngine
+from seedbed.engines.memory.address import VARIABLES, address
 
 _TEMPLATE = """\
 # {summary}
@@ -23,34 +13,12 @@ _TEMPLATE = """\
 """
 
 
-class MemoryEngine:
+class MemoryEngine(LazyEngine):
     """Tables in the memory of a server process."""
 
+    package = "seedbed.engines.memory"
     name = "memory"
-    variables: Sequence[Variable] = VARIABLES
-    suffixes: Sequence[str] = (".mem",)
+    variables = VARIABLES
+    suffixes = (".mem",)
     template = _TEMPLATE
-
-    @property
-    def options(self) -> type[Any]:
-        from seedbed.engines.memory.options import Options
-
-        return Options
-
-    def address(self, facts: Mapping[str, str | Secret], options: Any) -> Address:
-        return address(facts, options)
-
-    def embedded(self, home: Path) -> AbstractContextManager[Embedded]:
-        from seedbed.engines.memory.embedded import embedded
-
-        return embedded(home)
-
-    def parse(self, file: MigrationFile) -> Migration:
-        from seedbed.engines.memory.parse import parse
-
-        return parse(file)
-
-    def connect(self, target: Target) -> AbstractContextManager[Session]:
-        from seedbed.engines.memory.session import connect
-
-        return connect(target)
+    address = staticmethod(address)

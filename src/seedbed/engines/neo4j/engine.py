@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from seedbed.engines.neo4j.address import VARIABLES, Address, address
-
-if TYPE_CHECKING:
-    from seedbed.engines.base import Embedded, Session, Variable
-    from seedbed.model.migration import Migration, MigrationFile
-    from seedbed.model.secret import Secret
-    from seedbed.model.target import Target
+from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
+from seedbed.engines.neo4j.address import VARIABLES, address
 
 _TEMPLATE = """\
 // {summary}
@@ -26,39 +16,12 @@ _TEMPLATE = """\
 """
 
 
-class Neo4jEngine:
+class Neo4jEngine(LazyEngineWithDiagnosis):
     """Neo4j, Community or Enterprise, by the Bolt protocol."""
 
+    package = "seedbed.engines.neo4j"
     name = "neo4j"
-    variables: Sequence[Variable] = VARIABLES
-    suffixes: Sequence[str] = (".cypher",)
+    variables = VARIABLES
+    suffixes = (".cypher",)
     template = _TEMPLATE
-
-    @property
-    def options(self) -> type[Any]:
-        from seedbed.engines.neo4j.options import Options
-
-        return Options
-
-    def address(self, facts: Mapping[str, str | Secret], options: Any) -> Address:
-        return address(facts, options)
-
-    def embedded(self, home: Path) -> AbstractContextManager[Embedded]:
-        from seedbed.engines.neo4j.embedded import embedded
-
-        return embedded(home)
-
-    def parse(self, file: MigrationFile) -> Migration:
-        from seedbed.engines.neo4j.parse import parse
-
-        return parse(file)
-
-    def connect(self, target: Target) -> AbstractContextManager[Session]:
-        from seedbed.engines.neo4j.session import connect
-
-        return connect(target)
-
-    def diagnose(self, home: Path) -> Sequence[tuple[str, str]]:
-        from seedbed.engines.neo4j.embedded import diagnose
-
-        return diagnose(home)
+    address = staticmethod(address)

@@ -231,9 +231,6 @@ def embedded(home: Path) -> Iterator[EmbeddedServer]:
         )
 
 
-sandbox = embedded  # what the engine object calls it
-
-
 def diagnose(home: Path) -> Sequence[tuple[str, str]]:
     """Return what `doctor` shows about the sandbox's PostgreSQL: (what, what about it). Raises SandboxError."""
     found = locate(home)

@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from seedbed.engines.postgres.address import VARIABLES, Address, address
-
-if TYPE_CHECKING:
-    from seedbed.engines.base import Embedded, Session, Variable
-    from seedbed.model.migration import Migration, MigrationFile
-    from seedbed.model.secret import Secret
-    from seedbed.model.target import Target
+from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
+from seedbed.engines.postgres.address import VARIABLES, address
 
 _TEMPLATE = """\
 -- {summary}
@@ -23,39 +13,12 @@ _TEMPLATE = """\
 """
 
 
-class PostgresEngine:
+class PostgresEngine(LazyEngineWithDiagnosis):
     """PostgreSQL 14 and newer."""
 
+    package = "seedbed.engines.postgres"
     name = "postgres"
-    variables: Sequence[Variable] = VARIABLES
-    suffixes: Sequence[str] = (".sql", ".py")
+    variables = VARIABLES
+    suffixes = (".sql", ".py")
     template = _TEMPLATE
-
-    @property
-    def options(self) -> type[Any]:
-        from seedbed.engines.postgres.options import Options
-
-        return Options
-
-    def address(self, facts: Mapping[str, str | Secret], options: Any) -> Address:
-        return address(facts, options)
-
-    def embedded(self, home: Path) -> AbstractContextManager[Embedded]:
-        from seedbed.engines.postgres.embedded import sandbox
-
-        return sandbox(home)
-
-    def parse(self, file: MigrationFile) -> Migration:
-        from seedbed.engines.postgres.parse import parse
-
-        return parse(file)
-
-    def connect(self, target: Target) -> AbstractContextManager[Session]:
-        from seedbed.engines.postgres.session import connect
-
-        return connect(target)
-
-    def diagnose(self, home: Path) -> Sequence[tuple[str, str]]:
-        from seedbed.engines.postgres.embedded import diagnose
-
-        return diagnose(home)
+    address = staticmethod(address)

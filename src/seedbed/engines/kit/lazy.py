@@ -1,0 +1,56 @@
+"""An engine object that imports what a call needs when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seedbed.engines.base import Embedded, Session, Variable
+    from seedbed.model.migration import Migration, MigrationFile
+    from seedbed.model.target import Target
+
+
+class LazyEngine:
+    """The part of an `Engine` that is the same in all of them: late imports from its own package.
+
+    `package` has `options.Options`, `parse.parse`, `session.connect` and `embedded.embedded`. A subclass says the rest:
+    its name, its variables, how to read an address, and what else it supports.
+    """
+
+    package: str
+    name: str
+    variables: Sequence[Variable]
+    suffixes: Sequence[str]
+    template: str
+
+    @property
+    def options(self) -> type[Any]:
+        options: type[Any] = self._part("options", "Options")
+        return options
+
+    def embedded(self, home: Path) -> AbstractContextManager[Embedded]:
+        running: AbstractContextManager[Embedded] = self._part("embedded", "embedded")(home)
+        return running
+
+    def parse(self, file: MigrationFile) -> Migration:
+        migration: Migration = self._part("parse", "parse")(file)
+        return migration
+
+    def connect(self, target: Target) -> AbstractContextManager[Session]:
+        session: AbstractContextManager[Session] = self._part("session", "connect")(target)
+        return session
+
+    def _part(self, module: str, name: str) -> Any:
+        return getattr(import_module(f"{self.package}.{module}"), name)
+
+
+class LazyEngineWithDiagnosis(LazyEngine):
+    """The same with `SupportsDiagnosis`: `package` has `embedded.diagnose` as well."""
+
+    def diagnose(self, home: Path) -> Sequence[tuple[str, str]]:
+        findings: Sequence[tuple[str, str]] = self._part("embedded", "diagnose")(home)
+        return findings

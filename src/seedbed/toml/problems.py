@@ -1,4 +1,8 @@
-"""What msgspec found wrong, said in people's words and at the file's own lines."""
+"""What msgspec found wrong, said in people's words and at the file's own lines.
+
+msgspec says it in English alone, so its sentences are read. Its version is bounded for that reason, and a test goes
+through the forms of all its messages; a form that is not known all the same is shown as it is.
+"""
 
 from __future__ import annotations
 
@@ -141,11 +145,12 @@ def _invalid(text: Text, message: str, value: Any, type_: type[Any], at: KeyPath
         return text.error(
             f"{dotted((*key, missing[1]))} is missing",
             at=key,
-            because=f"{section(key)} cannot do without it",
+            because=f"{section(key) if key else text.kind.called} cannot do without it",
             try_=f"{missing[1]} = …",
         )
     because = _because(said, culprit, _allowed(type_, path), text.kind.in_words)
-    return text.error(f"{dotted(key)} is wrong", at=key, because=because, try_=_cure(said, culprit, path))
+    what = f"{dotted(key) if key else text.kind.called} is wrong"
+    return text.error(what, at=key, because=because, try_=_cure(said, culprit, path))
 
 
 def _because(said: str, culprit: object, allowed: tuple[str, ...], in_words: Mapping[str, str]) -> str:
@@ -164,11 +169,18 @@ def _because(said: str, culprit: object, allowed: tuple[str, ...], in_words: Map
         return f"expected {wanted}, found {kind(culprit)}"
     rule = expected["rule"]
     if rule.startswith("matching regex "):
-        pattern = literal_eval(rule.removeprefix("matching regex "))  # msgspec quotes it as Python would
-        rule = in_words.get(pattern, f"matching {pattern}")
-        wanted = "" if pattern in in_words else f"{wanted} "
-        return f"expected {wanted}{rule}, found {clipped(repr(culprit), 60)}"
+        pattern = _unquoted(rule.removeprefix("matching regex "))
+        shape = in_words.get(pattern, f"{wanted} matching {pattern}")
+        return f"expected {shape}, found {clipped(repr(culprit), 60)}"
     return f"expected {wanted} {rule.replace('`', '')}, found {kind(culprit)}"
+
+
+def _unquoted(literal: str) -> str:
+    """Return the text that msgspec quoted as Python would."""
+    try:
+        return str(literal_eval(literal))
+    except (ValueError, SyntaxError):  # so it quotes in another way now
+        return literal
 
 
 def _cure(said: str, culprit: object, path: KeyPath) -> str:

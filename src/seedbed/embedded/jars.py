@@ -90,6 +90,13 @@ def missing(lock: Lock, path: Path) -> Sequence[Artifact]:
     return [each for each in lock.artifacts if _size(path / each.filename) != each.size]
 
 
+def described(lock: Lock, cache_dir: Path, name: str) -> str:
+    """Return where the jars of `lock` are, and how much is still to be fetched: for `doctor`."""
+    path = folder(lock, cache_dir, name)
+    size = sum(each.size for each in missing(lock, path)) / MB
+    return f"{path}, {size:.0f} MB to be fetched" if size else str(path)
+
+
 def fetch(lock: Lock, cache_dir: Path, name: str, *, say: Say = telling.say) -> Path:
     """Return the directory with all jars of `lock`, fetched if they are not there. Raises SandboxError.
 

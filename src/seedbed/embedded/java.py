@@ -34,6 +34,14 @@ def runtime(least: int) -> Path:
     )
 
 
+def described(least: int) -> str:
+    """Return the program that `runtime` finds, or why there is none: for `doctor`."""
+    try:
+        return str(runtime(least))
+    except SandboxError as error:
+        return f"{error.what}; {error.try_}"
+
+
 def _candidates() -> Iterator[tuple[str, Path]]:
     """Yield (where it was found, program), best first."""
     if home := os.environ.get("JAVA_HOME", ""):

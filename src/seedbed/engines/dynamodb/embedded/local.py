@@ -61,17 +61,11 @@ def dynamodb_local(home: Path) -> Iterator[World]:
 
 def diagnose(home: Path) -> Sequence[tuple[str, str]]:
     """Return what `doctor` shows: (what, what about it); fetches nothing."""
-    try:
-        program = str(java.runtime(JAVA))
-    except SandboxError as error:
-        program = f"{error.what}; {error.try_}"
-    folder = jars.folder(lock(), jars.cache(), NAME)
-    missing = sum(each.size for each in jars.missing(lock(), folder)) / jars.MB
     room = settled(home, NAME).path / NAME
     return [
         ("AWS", f"{lock().title}: tables only, in memory"),
-        ("Java", program),
-        ("jars", f"{folder}, {missing:.0f} MB to be fetched" if missing else str(folder)),
+        ("Java", java.described(JAVA)),
+        ("jars", jars.described(lock(), jars.cache(), NAME)),
         ("log", str(room / "log")),
         ("running", "yes" if servers.is_running(room) else "no"),
     ]

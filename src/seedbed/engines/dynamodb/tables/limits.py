@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
 from seedbed.engines.dynamodb.tables.quotas import (
     ATTRIBUTE_BYTES,
@@ -29,6 +29,7 @@ from seedbed.engines.dynamodb.tables.quotas import (
 from seedbed.engines.dynamodb.tables.shape import HISTORY
 from seedbed.model.names import table_name
 from seedbed.support.guess import did_you_mean
+from seedbed.toml.document import Problem
 from seedbed.toml.lines import KeyPath
 from seedbed.toml.text import clipped, key_text
 
@@ -37,15 +38,6 @@ if TYPE_CHECKING:
 
 _PHYSICAL = re.compile(r"[a-zA-Z0-9_.-]+")
 _KEY_TYPES = frozenset({"S", "N", "B"})
-
-
-class Problem(Struct, frozen=True):
-    """What DynamoDB, or seedbed, would refuse, and where in the file that stands."""
-
-    at: KeyPath
-    what: str
-    because: str
-    try_: str = ""
 
 
 def problems(document: Document) -> Iterator[Problem]:

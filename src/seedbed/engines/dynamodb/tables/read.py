@@ -18,9 +18,8 @@ from seedbed.engines.dynamodb.tables.shape import (
     Table,
     Tables,
 )
-from seedbed.errors import Location, ManifestError, UsageError
-from seedbed.support.phrases import listed
-from seedbed.toml.problems import convert, refuse_unknown, unknown_keys
+from seedbed.errors import Location, ManifestError
+from seedbed.toml.document import read_document
 from seedbed.toml.text import Kind, Text, shown
 from seedbed.toml.text import read as read_text
 
@@ -46,23 +45,8 @@ def read(path: Path) -> Tables:
 
 def parse(text: Text) -> Tables:
     """Return the tables that `text` declares. Raises ManifestError."""
-    try:
-        document: Document = convert(text, text.data, Document, ())
-    except UsageError:
-        # a mistyped key is more likely an error's cause than its effect, and one run tells about all of them
-        refuse_unknown(text, unknown_keys(text.data, Document, ()))
-        raise
-    _refuse_impossible(text, document)
+    document = read_document(text, Document, problems)
     return Tables(tuple(_table(name, document.tables[name]) for name in sorted(document.tables)))
-
-
-def _refuse_impossible(text: Text, document: Document) -> None:
-    found = sorted(problems(document), key=lambda each: text.offset(each.at))
-    if found:
-        first, *others = found
-        also = [f"line {text.line(each.at)}: {each.what}" for each in others]
-        because = first.because + (f"; also {listed(also, 4)}" if also else "")
-        raise text.error(first.what, at=first.at, because=because, try_=first.try_)
 
 
 def _table(name: str, section: TableSection) -> Table:

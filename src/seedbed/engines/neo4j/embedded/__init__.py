@@ -20,7 +20,6 @@ from pathlib import Path
 from seedbed.embedded import fleet, jars, java, room
 from seedbed.embedded.fleet import Fleet
 from seedbed.engines.neo4j.embedded.local import JAVA, NAME, lock, server
-from seedbed.errors import SandboxError
 
 
 class Graphs:
@@ -48,15 +47,9 @@ def embedded(home: Path) -> Iterator[Graphs]:
 
 def diagnose(home: Path) -> Sequence[tuple[str, str]]:
     """Return what `doctor` shows: (what, what about it); fetches nothing."""
-    try:
-        program = str(java.runtime(JAVA))
-    except SandboxError as error:
-        program = f"{error.what}; {error.try_}"
-    folder = jars.folder(lock(), jars.cache(), NAME)
-    missing = sum(each.size for each in jars.missing(lock(), folder)) / jars.MB
     return [
         ("Neo4j", lock().title),
-        ("Java", program),
-        ("jars", f"{folder}, {missing:.0f} MB to be fetched" if missing else str(folder)),
+        ("Java", java.described(JAVA)),
+        ("jars", jars.described(lock(), jars.cache(), NAME)),
         *fleet.diagnose(home, NAME),
     ]

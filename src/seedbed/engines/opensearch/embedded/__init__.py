@@ -22,7 +22,6 @@ from seedbed.embedded import fleet, java, room
 from seedbed.embedded.fleet import Fleet
 from seedbed.engines.opensearch.embedded.local import JAVA, NAME, server
 from seedbed.engines.opensearch.embedded.software import folder, lock
-from seedbed.errors import SandboxError
 
 MB = 1_000_000
 
@@ -52,14 +51,10 @@ def embedded(home: Path) -> Iterator[Clusters]:
 
 def diagnose(home: Path) -> Sequence[tuple[str, str]]:
     """Return what `doctor` shows: (what, what about it); fetches nothing."""
-    try:
-        program = str(java.runtime(JAVA))
-    except SandboxError as error:
-        program = f"{error.what}; {error.try_}"
     where = folder()
     return [
         ("OpenSearch", lock().title),
-        ("Java", program),
+        ("Java", java.described(JAVA)),
         ("software", str(where) if where.is_dir() else f"{where}, {lock().size / MB:.0f} MB to be fetched"),
         *fleet.diagnose(home, NAME),
     ]

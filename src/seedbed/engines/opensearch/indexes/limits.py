@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from msgspec import Struct
-
 from seedbed.engines.opensearch.indexes.fields import fields
 from seedbed.engines.opensearch.indexes.sections import BodySection, Document, IndexSection, VersionSection
 from seedbed.engines.opensearch.indexes.settings import flat, is_fixed, spelled
+from seedbed.toml.document import Problem
 from seedbed.toml.lines import KeyPath
 
 LONGEST = 200  # characters of an alias: an index behind it has a number after it, 255 bytes at most
@@ -24,15 +23,6 @@ HISTORY = "migrations_history"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._+-]*")
 _NUMBERED = re.compile(r"(.+)-[1-9][0-9]*")
 _LIMIT = "mapping.total_fields.limit"
-
-
-class Problem(Struct, frozen=True):
-    """What OpenSearch, or seedbed, would refuse, and where in the file that stands."""
-
-    at: KeyPath
-    what: str
-    because: str
-    try_: str = ""
 
 
 def problems(document: Document) -> Iterator[Problem]:

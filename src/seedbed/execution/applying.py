@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from seedbed.engines.base import Lease
 from seedbed.errors import SeedbedError
-from seedbed.execution.connecting import ConnectedTarget, identity, refuse_foreign
+from seedbed.execution.connecting import ConnectedTarget, identity, require_own
 from seedbed.execution.context import RunContext
 from seedbed.execution.stopping import Stop
 from seedbed.execution.threads import side_by_side
@@ -86,7 +86,7 @@ def carry_out(
             for target in connected
         }
         for target in connected:
-            refuse_foreign(target.target, histories[target.id])
+            require_own(target.target, histories[target.id])
         if leases:
             plan = replan(histories)
         ledger = _ledger(plan, failed)

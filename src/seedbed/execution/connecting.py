@@ -64,7 +64,7 @@ def connect(
                 closing.push(result.closing)
                 connected.append(result)
         for one in connected:
-            refuse_foreign(one.target, one.history)
+            require_own(one.target, one.history)
         for one in connected:
             listener(TargetReached(one.id, one.session.server))
         for target_id, error in failed.items():
@@ -88,8 +88,8 @@ def read_histories(connected: Sequence[ConnectedTarget]) -> None:
         target.history = history
 
 
-def refuse_foreign(target: Target, history: History) -> None:
-    """Raise ForeignTarget if the target is stamped as another one."""
+def require_own(target: Target, history: History) -> None:
+    """Raise ForeignTarget if the target is bound to another database or environment."""
     wanted = identity(target)
     if history.identity is not None and history.identity != wanted:
         raise ForeignTarget(
@@ -99,9 +99,10 @@ def refuse_foreign(target: Target, history: History) -> None:
         )
 
 
-def refuse_unstamped(target: Target, history: History, verb: str) -> None:
-    """Raise ForeignTarget if nobody knows which target this is."""
-    if history.identity is None:
+def require_bound(connected: ConnectedTarget, verb: str) -> None:
+    """Raise ForeignTarget if the target carries no identity: it could be any database."""
+    target = connected.target
+    if connected.history.identity is None:
         raise ForeignTarget(
             f"{verb} refuses {target.id}: nobody knows which database {target.address} is",
             because="it carries no identity yet; the first apply stamps it",

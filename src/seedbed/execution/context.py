@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
+import uuid
 from contextlib import AbstractContextManager
 
 from seedbed.engines.base import Lease, Session
@@ -41,3 +44,9 @@ class RunContext:
     def _emit_or_stop(self, event: Event) -> None:
         self.emit(event)
         self.stop.check()
+
+
+def this_process() -> Owner:
+    """Return a new owner of leases: who runs this process, and where."""
+    user = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
+    return Owner(uuid.uuid4().hex, f"{user}@{socket.gethostname()} pid {os.getpid()}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seedbed.engines.capabilities import SupportsDump, SupportsRestore
 from seedbed.errors import Location, UsageError
-from seedbed.execution.connecting import ConnectedTarget, on_each, refuse_unstamped
+from seedbed.execution.connecting import ConnectedTarget, on_each, require_bound
 from seedbed.execution.context import RunContext
 from seedbed.model.event import TargetDone
 
@@ -36,7 +36,7 @@ def restore(target: ConnectedTarget, file: Path, context: RunContext) -> None:
     """Fill an empty target from `file`, under its lease. Raises UsageError, ForeignTarget: then nothing is touched."""
     if not file.is_file():
         raise UsageError(f"there is no file {file}", because="it is where the dump should be")
-    refuse_unstamped(target.target, target.history, "restore")
+    require_bound(target, "restore")
 
     def one(_: ConnectedTarget) -> None:
         with context.lease(target.session) as lease:

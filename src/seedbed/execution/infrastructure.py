@@ -44,7 +44,7 @@ def estimated(plan: Plan, connected: Sequence[ConnectedTarget], sample: int) -> 
     return each_database(plan, connected, lambda each, database: _estimated(each, database, sample))
 
 
-def refuse_unmet(plan: Plan, connected: Sequence[ConnectedTarget]) -> None:
+def require_deployed(plan: Plan, connected: Sequence[ConnectedTarget]) -> None:
     """Raise Refused if an action needs what is not deployed, naming every one."""
     sessions = {each.id: each for each in connected}
     missing = [

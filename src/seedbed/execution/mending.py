@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from seedbed.engines.base import Lease
 from seedbed.engines.capabilities import SupportsReset, SupportsUnlock
 from seedbed.errors import Refused, SeedbedError, UsageError
-from seedbed.execution.connecting import ConnectedTarget, on_each, refuse_unstamped
+from seedbed.execution.connecting import ConnectedTarget, on_each, require_bound
 from seedbed.execution.context import RunContext
 from seedbed.model.environment import require_ephemeral
 from seedbed.model.event import Repaired, TargetDone, TargetEmptied
@@ -31,7 +31,7 @@ def reset(connected: Sequence[ConnectedTarget], context: RunContext) -> None:
     """Empty every target. Raises Refused outside ephemeral environments, ForeignTarget: then nothing is touched."""
     for target in connected:
         require_ephemeral(target.target.environment, "reset")
-        refuse_unstamped(target.target, target.history, "reset")
+        require_bound(target, "reset")
 
     def one(target: ConnectedTarget) -> None:
         with context.lease(target.session) as lease:

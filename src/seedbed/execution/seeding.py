@@ -12,7 +12,7 @@ from pathlib import PurePath
 
 from seedbed.engines.base import Lease
 from seedbed.errors import Interrupted, SeedbedError
-from seedbed.execution.connecting import ConnectedTarget, on_each, refuse_unstamped
+from seedbed.execution.connecting import ConnectedTarget, on_each, require_bound
 from seedbed.execution.context import RunContext
 from seedbed.execution.stopping import Stop
 from seedbed.model.event import Listener, SeedLoaded, SeedProgressed, TargetDone
@@ -37,7 +37,7 @@ def load(
     nothing was touched.
     """
     for target in connected:
-        refuse_unstamped(target.target, target.history, "seed")
+        require_bound(target, "seed")
     counts = _count_all(connected, kinds, open_dataset, context.stop)
 
     def one(target: ConnectedTarget) -> None:

@@ -95,6 +95,13 @@ class Catalog:
             self._parsed[key] = self.engine(self.database(database_id).engine).parse(file)
         return self._parsed[key]
 
+    def phase(self, database: Database, file: MigrationFile) -> str:
+        """Return the phase of a migration; empty where its file cannot be parsed."""
+        try:
+            return self.parse(database.id, file).phase.value
+        except UsageError:
+            return ""
+
     def migration(self, database: Database, version: str) -> Migration | None:
         """Return the parsed migration of one version; None where there is no file. Raises MigrationFileError."""
         file = next((file for file in self.files(database) if file.version == version), None)

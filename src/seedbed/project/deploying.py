@@ -47,7 +47,7 @@ def deploy(run: Run, examined: Examined, *, jobs: int = 1) -> Outcome:
     Raises Refused where the environment is protected and no reviewed plan binds it: then nothing was touched.
     """
     protection.require_reviewed(run.environment, examined.request, verb="deploy")
-    return run.outcome_of(lambda: deployment.carry_out(examined, jobs=jobs))
+    return run.outcome_of(lambda: deployment.carry_out(examined, jobs=jobs), on=_deployable(run))
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def plan_destroy(run: Run, request: DeployRequest | None = None) -> Iterator[Doo
 def destroy(run: Run, doomed: Doomed) -> Outcome:
     """Delete what `plan_destroy` yielded. Raises Refused outside ephemeral environments."""
     require_ephemeral(run.environment, "destroy")
-    return run.outcome_of(lambda: destruction.carry_out(doomed))
+    return run.outcome_of(lambda: destruction.carry_out(doomed), on=_deployable(run))
 
 
 @contextmanager
@@ -82,6 +82,11 @@ def _site(run: Run, request: DeployRequest) -> Iterator[tuple[Site, list[Part], 
     )
     with opened(wanted, run.targets.environ, run.context.emit, run.context.stop) as site:
         yield site
+
+
+def _deployable(run: Run) -> set[str]:
+    databases = run.catalog.deployable([target.database for target in run.connected])
+    return {database.id for database in databases}
 
 
 def _require_as_reviewed(run: Run, request: DeployRequest) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,13 +11,12 @@ from seedbed.errors import SeedbedError, UsageError
 from seedbed.execution import applying, copying, hazards, infrastructure, mending, seeding
 from seedbed.execution.applying import Replan
 from seedbed.execution.connecting import ConnectedTarget, connect, read_histories
-from seedbed.execution.context import RunContext
+from seedbed.execution.context import RunContext, this_process
 from seedbed.execution.mending import Decision
 from seedbed.execution.stopping import Stop
 from seedbed.model.environment import Environment, require_ephemeral
 from seedbed.model.event import Event, Listener
-from seedbed.model.history import History, Owner
-from seedbed.model.migration import MigrationFile
+from seedbed.model.history import History
 from seedbed.model.outcome import Outcome, fold
 from seedbed.model.plan import Plan
 from seedbed.model.platform import Database
@@ -77,7 +73,7 @@ class Run:
         wait: float = DEFAULT_WAIT,
     ) -> Iterator[Run]:
         """Yield a run on `databases`. Raises UsageError, ForeignTarget: then nothing was touched."""
-        context = RunContext(_owner(), wait=wait, listener=listener, stop=stop or Stop())
+        context = RunContext(this_process(), wait=wait, listener=listener, stop=stop or Stop())
         with (
             targets.open(environment, databases) as found,
             connect(found, targets.catalog.engine, context.emit) as (connected, failed),
@@ -114,7 +110,10 @@ class Run:
                 target.session.server,
                 str(target.history.identity or ""),
                 standings(
-                    target.id, target.history, self.catalog.files(target.database), self._phase_of(target.id)
+                    target.id,
+                    target.history,
+                    self.catalog.files(target.database),
+                    partial(self.catalog.phase, target.database),
                 ),
                 deployment=to_deploy[target.id],
             )
@@ -154,7 +153,7 @@ class Run:
 
         def permitted(histories: dict[str, History]) -> Plan:
             plan = replan(histories)
-            infrastructure.refuse_unmet(plan, self.connected)
+            infrastructure.require_deployed(plan, self.connected)
             if self.environment.protected:
                 refuse_hazards(hazards.examined(plan, self.connected))
             return plan
@@ -212,15 +211,16 @@ class Run:
         self._read_histories()
         return self.outcome_of(lambda: copying.restore(target, file, self.context))
 
-    def outcome_of(self, work: Callable[[], object]) -> Outcome:
+    def outcome_of(self, work: Callable[[], object], *, on: Collection[str] | None = None) -> Outcome:
         """Do `work`, which may change targets, and return what happened meanwhile.
 
-        Targets that did not answer are part of every outcome.
+        `on`: ids of the targets that it works on (default: all). Those that did not answer are part of the outcome.
         """
         first = len(self.events)
         self._histories_are_current = False
         work()
-        return fold([*self._connecting, *self.events[first:]])
+        connecting = [event for event in self._connecting if on is None or event.target in on]
+        return fold([*connecting, *self.events[first:]])
 
     def _carry_out(self, replan: Replan) -> Outcome:
         return self.outcome_of(lambda: applying.carry_out(self.connected, self.failed, replan, self.context))
@@ -243,15 +243,6 @@ class Run:
             self.environment, self.catalog, self.connected, tuple(self.failed), self._neighbours
         )
 
-    def _phase_of(self, database_id: str) -> Callable[[MigrationFile], str]:
-        def phase(file: MigrationFile) -> str:
-            try:
-                return self.catalog.parse(database_id, file).phase.value
-            except UsageError:
-                return ""
-
-        return phase
-
     def _the_only_target(self) -> ConnectedTarget:
         self.require_connected()
         if len(self.connected) != 1:
@@ -261,8 +252,3 @@ class Run:
                 try_="narrow it with --service and --engine",
             )
         return self.connected[0]
-
-
-def _owner() -> Owner:
-    user = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
-    return Owner(uuid.uuid4().hex, f"{user}@{socket.gethostname()} pid {os.getpid()}")

@@ -214,6 +214,8 @@ class Tour:
 
     def revert_each(self) -> Outcome:
         """Revert one migration of each database; one that has no way back says so and stays."""
+        from seedbed.model.event import TargetDone
+
         run, project = self.run, self.context.project
 
         def revert() -> None:
@@ -225,5 +227,6 @@ class Tour:
                         alone.revert()
                     except Irreversible as error:
                         self.context.out.log(f"{target.id}: {error.what}, because {error.because}")
+                        run.context.emit(TargetDone(target.id))
 
         return run.outcome_of(revert)

@@ -98,6 +98,16 @@ class LeaseContract(Contract):
         assert bench.applied == [first.version]
         assert set(bench.made()) == {"users"}
 
+    def test_a_lease_that_another_run_holds_by_now_changes_nothing(self, bench: Bench) -> None:
+        first, second = bench.texts(bench.harness.creates("users"), bench.harness.creates("orders"))
+        with bench.lease() as (_, former):
+            list(former.apply([Work(bench.migration(first))]))
+            bench.break_lease()
+            with bench.lease("eve"), pytest.raises(LeaseLost):
+                list(former.apply([Work(bench.migration(second))]))
+        assert bench.applied == [first.version]
+        assert set(bench.made()) == {"users"}
+
     def test_a_lost_lease_records_no_decision_either(self, bench: Bench) -> None:
         text = bench.text(bench.harness.creates("users"))
         bench.apply(text)

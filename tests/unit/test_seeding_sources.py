@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from decimal import Decimal
 
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 
 from seedbed.errors import SeedFileError
 from seedbed.model.seed import Rows, Script, SeedKind
+from seedbed.seeding import cells, decoding
 from seedbed.seeding.cells import Malformed, Record, records
 from seedbed.seeding.dataset import dataset
 from seedbed.seeding.keys import entity_key
+from seedbed.seeding.sources import open_seed
 from tests.support.seeds import in_memory, opened, seed_file
 
 
@@ -269,3 +272,49 @@ def test_parts_are_loaded_by_number_then_by_path() -> None:
     assert [each.path[2:] for each in found.parts] == [
         "9_a.csv", "9_b.csv", "10_a.csv", "100_a.csv", "a.csv", "b.csv",
     ]  # fmt: skip
+
+
+# Files that are large
+
+
+def memory(path: str, text: str) -> int:
+    """Return the most bytes that were held at once while a file was opened and its rows were read."""
+    file = seed_file(path, text, piece=1 << 16)
+    tracemalloc.start()
+    try:
+        source = open_seed(file, platform="edtech", scripts=())
+        assert not isinstance(source, Script)
+        assert sum(len(batch.rows) for batch in source.batches(500)) == 50_000
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_of_a_csv_and_of_a_program_a_batch_is_in_memory_and_not_the_file() -> None:
+    text = "id,name,note\n" + "".join(f"{number},user {number},{'x' * 60}\n" for number in range(50_000))
+    assert memory("s/t.csv", text) < 2 << 20
+    program = "def rows():\n    for n in range(50_000):\n        yield {'id': n, 'name': f'user {n}', 'note': 'x' * 60}\n"
+    assert memory("s/t.py", program) < 2 << 20
+
+
+def test_of_a_json_the_text_is_in_memory_and_not_its_rows() -> None:
+    text = "[" + ",\n".join(f'{{"id": {number}, "name": "user {number}"}}' for number in range(50_000)) + "]"
+    assert memory("s/t.json", text) < len(text) * 2 + (2 << 20)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".py", ".sql"])
+def test_what_is_read_as_a_whole_has_a_largest_size(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "WHOLE", 1 << 20)
+    error = refusal(" " * (3 << 20), f"s/t{suffix}")
+    assert (error.what, error.because) == (
+        "the file has 3 MB",
+        f"a {suffix} is read as a whole, and has 1 MB at most",
+    )
+
+
+def test_a_record_of_a_csv_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cells, "LONGEST", 100)
+    unclosed = refusal('id,a\n1,"' + "x\n" * 200)
+    assert (unclosed.what, unclosed.at and unclosed.at.line) == ("a quote is opened and never closed", 2)
+    assert refusal('id,a\n1,x"' + "x\n" * 200).what.startswith("a quote stands in the middle")
+    assert refusal("id,a\n1," + "x" * 200).what == "a record has more than 0 MB"

@@ -113,9 +113,9 @@ class Rows(Struct, frozen=True):
 
 
 def location(source: RowSource, number: int) -> Location:
-    """Return where row `number`, counted from 0, stands. The source is read again: only errors ask."""
-    for batch in source.batches(_SOUGHT):
-        if 0 <= number - batch.first < len(batch.lines):
+    """Return where row `number` stands, counted from 0; below, nobody knows it. The source is read again."""
+    for batch in source.batches(_SOUGHT) if number >= 0 else ():
+        if number < batch.first + len(batch.lines):
             return Location(source.path, batch.lines[number - batch.first])
     return Location(source.path)
 

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seedbed.engines.postgres.load import load
+from seedbed.engines.postgres.seeds.load import load
 from seedbed.errors import LeaseLost, OutcomeUnknown, SeedFileError, StepFailed
 from seedbed.model.migration import Source
-from seedbed.model.seed import Dataset, Loaded, Rows, Script, SeedKind
+from seedbed.model.seed import Dataset, Loaded, Loading, Rows, RowSource, Script, SeedKind
+from tests.support.seeds import opened
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -38,14 +39,14 @@ def script(text: str, path: str = "s/2_x.sql") -> Script:
     return Script(path, Source(path, ".sql", text.encode()))
 
 
-def loaded(connection: Connection, *parts: Rows | Script) -> list[tuple[int, int, int]]:
+def loaded(connection: Connection, *parts: RowSource | Script) -> list[tuple[int, int, int]]:
     done = list(load(connection, Dataset(SeedKind.FIXTURE, parts)))
     assert [each.part for each in done] == [each.path for each in parts]
     assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
     return [(each.inserted, each.updated, each.unchanged) for each in done]
 
 
-def refusal(connection: Connection, *parts: Rows | Script) -> StepFailed:
+def refusal(connection: Connection, *parts: RowSource | Script) -> StepFailed:
     with pytest.raises(StepFailed) as caught:
         list(load(connection, Dataset(SeedKind.FIXTURE, parts)))
     assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
@@ -341,6 +342,38 @@ def test_of_many_rows_the_bad_one_is_found_and_many_rows_load_at_once(connection
     assert str(error.at) == "s/1_x.json:4323"
     good = rows("t", "id,n", *((number, 0) for number in range(5000)))
     assert [loaded(connection, good), loaded(connection, good)] == [[(5000, 0, 0)], [(0, 0, 5000)]]
+
+
+def test_rows_of_several_batches_keep_their_lines_and_how_far_they_are_is_told(
+    connection: Connection,
+) -> None:
+    connection.execute("CREATE TABLE t (id int PRIMARY KEY, n int)")
+    text = "# a comment\nid,n\n" + "".join(f"{number},1\n\n" for number in range(2500))
+    told: list[Loading] = []
+    done = list(load(connection, Dataset(SeedKind.FIXTURE, (opened("s/1_t.csv", text),)), told.append))
+    assert done == [Loaded("s/1_t.csv", 2500)]
+    assert [each.done for each in told] == [1000, 2000, 2500]
+    assert {each.changed for each in told} == {0}  # until the commit, none of it stays
+    bad = opened("s/1_t.csv", text.replace("2345,1", "2345,x"))
+    assert str(refusal(connection, bad).at) == f"s/1_t.csv:{3 + 2 * 2345}"
+    twice = opened("s/1_t.csv", text.replace("\n2345,1", "\n5,1"))
+    error = refusal(connection, twice)
+    assert (str(error.at), error.because) == (f"s/1_t.csv:{3 + 2 * 2345}", "(id) is the same as in line 13")
+
+
+def test_a_file_that_is_found_broken_on_its_way_leaves_nothing(connection: Connection) -> None:
+    connection.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    text = "id\n" + "".join(f"{number}\n" for number in range(2500)) + "1,2\n"
+    with pytest.raises(SeedFileError, match="the row has 2 fields"):
+        loaded(connection, rows("t", "id", (7,)), opened("s/2_t.csv", text))
+    assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    assert select(connection, "SELECT * FROM t") == []
+
+
+def test_a_file_without_rows_asks_nothing_of_the_table(connection: Connection) -> None:
+    assert (
+        loaded(connection, opened("s/1_nowhere.csv", "id\n"), opened("s/2_x.json", "[]")) == [(0, 0, 0)] * 2
+    )
 
 
 # Scripts

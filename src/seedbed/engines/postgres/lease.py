@@ -65,10 +65,10 @@ class PostgresLease:
             run(self._run.connection, f"BEGIN; {self._run.table.forget(version)}; {audit}; COMMIT")
 
     def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
-        from seedbed.engines.postgres.load import load
-        from seedbed.engines.postgres.scripts import check_script
+        from seedbed.engines.postgres.seeds.load import load
+        from seedbed.engines.postgres.seeds.scripts import check_script
 
-        return load(self._run.connection, dataset, check=check_script)
+        return load(self._run.connection, dataset, on_loading, check=check_script)
 
     def reset(self) -> str:
         from seedbed.engines.postgres.reset import reset

@@ -50,6 +50,16 @@ def text_of(value: object, shape: Shape, *, is_cell: bool) -> str | None:
     return json_text(value) if isinstance(value, Mapping | list | tuple) else _scalar(value)
 
 
+def unfit_at(values: Sequence[object], shapes: Sequence[Shape], *, is_cell: bool) -> int:
+    """Return the place of the first of `values` that has no text."""
+    for index, (value, shape) in enumerate(zip(values, shapes, strict=True)):
+        try:
+            text_of(value, shape, is_cell=is_cell)
+        except Unfit:
+            return index
+    raise ValueError("all of them have one")
+
+
 def json_text(value: object) -> str:
     """Return `value` as JSON with every number exact. Raises Unfit."""
     match value:

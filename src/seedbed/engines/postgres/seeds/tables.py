@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from psycopg import sql
 
-from seedbed.engines.postgres.values import Shape
+from seedbed.engines.postgres.seeds.values import Shape
 from seedbed.errors import Location, StepFailed
 from seedbed.support.guess import did_you_mean
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from seedbed.model.seed import Rows
+    from seedbed.model.seed import RowSource
 
 # The columns of a table and its unique keys, in one answer. Domains are followed to what they stand on. A key
 # is a unique index over plain columns of all rows; `equals` is the operator that its uniqueness means, which
@@ -103,7 +103,7 @@ class Table(Struct, frozen=True):
     key: Key
 
 
-def describe(connection: Connection[tuple[Any, ...]], rows: Rows) -> Table:
+def describe(connection: Connection[tuple[Any, ...]], rows: RowSource) -> Table:
     """Return the table that `rows` go into. Raises StepFailed for what does not fit together."""
     name = sql.Identifier(*rows.table.split(".", 1))
     found = connection.execute(_DESCRIBE, {"table": name.as_string(connection)}).fetchone()
@@ -127,7 +127,7 @@ def describe(connection: Connection[tuple[Any, ...]], rows: Rows) -> Table:
     )
 
 
-def _column(rows: Rows, name: str, known: dict[str, Column]) -> Column:
+def _column(rows: RowSource, name: str, known: dict[str, Column]) -> Column:
     if name not in known:
         raise _unfit(
             rows,
@@ -145,7 +145,7 @@ def _column(rows: Rows, name: str, known: dict[str, Column]) -> Column:
     return known[name]
 
 
-def _key(rows: Rows, keys: list[Key]) -> Key:
+def _key(rows: RowSource, keys: list[Key]) -> Key:
     """Return the key as given, else the primary key if the file has it, else the only unique one that it has."""
     if rows.key:
         same = [each for each in keys if set(each.columns) == set(rows.key)]
@@ -174,7 +174,7 @@ def _known_keys(keys: Iterable[Key]) -> str:
     return f"its unique keys are {', '.join(said)}" if said else "it has no unique key"
 
 
-def _unknown_table(connection: Connection[tuple[Any, ...]], rows: Rows) -> StepFailed:
+def _unknown_table(connection: Connection[tuple[Any, ...]], rows: RowSource) -> StepFailed:
     tables = [name for (name,) in connection.execute(_TABLES.encode()).fetchall()]
     known = f"the tables are {', '.join(tables[:20])}{'…' if len(tables) > 20 else ''}"
     return _unfit(
@@ -185,10 +185,5 @@ def _unknown_table(connection: Connection[tuple[Any, ...]], rows: Rows) -> StepF
     )
 
 
-def _unfit(rows: Rows, what: str, because: str, try_: str = "") -> StepFailed:
-    line = (
-        max(1, min(rows.lines) - 1)
-        if rows.lines and rows.path.endswith(".csv")
-        else min(rows.lines, default=0)
-    )
-    return StepFailed(what, because=because, try_=try_, at=Location(rows.path, line))
+def _unfit(rows: RowSource, what: str, because: str, try_: str = "") -> StepFailed:
+    return StepFailed(what, because=because, try_=try_, at=Location(rows.path, rows.line))

@@ -1,0 +1,72 @@
+"""Loading a dataset: one transaction, rows upserted by key, what is there and equal left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from seedbed.engines.postgres.messages import end_transaction, run
+from seedbed.engines.postgres.seeds.refusals import refused
+from seedbed.engines.postgres.seeds.scripts import run_script
+from seedbed.engines.postgres.seeds.tables import describe
+from seedbed.engines.postgres.seeds.upsert import Upsert
+from seedbed.errors import Location, SeedbedError
+from seedbed.model.seed import Dataset, Loaded, OnLoading, RowSource, Script, ignore_loading
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+    from psycopg.errors import Diagnostic
+
+ScriptCheck = Callable[[Script], None]
+
+
+def load(
+    connection: Connection[tuple[Any, ...]],
+    dataset: Dataset,
+    on_loading: OnLoading = ignore_loading,
+    *,
+    check: ScriptCheck | None = None,
+) -> Iterator[Loaded]:
+    """Load all of `dataset` or nothing, and tell what each part did once it is committed.
+
+    The connection is in autocommit mode and holds the lease. Nothing is told as loaded before the commit, because
+    what is told counts as done. Raises StepFailed, SeedFileError, Interrupted, LeaseLost; OutcomeUnknown for a script
+    that ended the transaction behind our back.
+    """
+    loaded: list[Loaded] = []
+    part: RowSource | Script | None = None
+    try:
+        run(connection, "BEGIN")
+        for part in dataset.parts:
+            if isinstance(part, Script):
+                if check:
+                    check(part)
+                loaded.append(run_script(connection, part))
+            else:
+                loaded.append(_load_rows(connection, part, on_loading))
+        part = None
+        connection.execute("COMMIT")
+    except psycopg.Error as error:
+        raise refused(connection, error, _at_fault(dataset, error.diag, part)) from error
+    finally:
+        with suppress(SeedbedError):  # a lost connection rolled back by itself, and its error is on its way
+            end_transaction(connection)
+    yield from loaded
+
+
+def _load_rows(connection: Connection[tuple[Any, ...]], source: RowSource, on_loading: OnLoading) -> Loaded:
+    if next(source.batches(1), None) is None:
+        return Loaded(source.path)
+    return Upsert(connection, source, describe(connection, source)).load(on_loading)
+
+
+def _at_fault(dataset: Dataset, diag: Diagnostic, part: RowSource | Script | None) -> Location:
+    """Return the part at fault: the one in hand, or at the commit the last that wrote the table named."""
+    if part is not None:
+        return Location(part.path)
+    parts = [each for each in dataset.parts if not isinstance(each, Script)]
+    named = [each.path for each in parts if each.table.split(".")[-1] == diag.table_name]
+    return Location(named[-1] if named else dataset.parts[-1].path)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -31,12 +32,18 @@ print(jars.fetch(lock, jars.cache(), "thing", say=lambda line: print(line, flush
 
 
 class Mirror:
-    """A Maven repository on this machine: `files` by path, `asked` for in this order, `slow` ones never end."""
+    """A Maven repository on this machine: `files` by path, `asked` for in this order, `slow` ones never end.
+
+    `failures`: what becomes of the next answers, a status or 0 for one that ends in the middle. `logins`: what
+    authorised each request. Asked as a proxy, it answers for any host.
+    """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
         self.slow: set[str] = set()
+        self.failures: list[int] = []
+        self.logins: list[str | None] = []
         mirror = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -57,14 +64,15 @@ class Mirror:
         """Offer org.example:NAME:jar:1.0 and return its line of a lock."""
         path = f"/org/example/{name}/1.0/{name}-1.0.jar"
         self.files[path] = content
-        self.files[f"{path}.sha1"] = hashlib.sha1(content).hexdigest().encode()
         return f"org.example:{name}:jar:1.0 {len(content)} sha256:{hashlib.sha256(content).hexdigest()}"
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         self.asked.append(Path(request.path).name)
-        body = self.files.get(request.path)
-        if body is None:
-            request.send_error(404)
+        self.logins.append(request.headers.get("authorization"))
+        body = self.files.get(urlsplit(request.path).path)
+        failure = self.failures.pop(0) if self.failures else None
+        if failure or body is None:
+            request.send_error(failure or 404)
             return
         request.send_response(200)
         request.send_header("content-length", str(len(body)))
@@ -72,12 +80,15 @@ class Mirror:
         if Path(request.path).name in self.slow:
             request.wfile.write(body[: len(body) // 2])
             self.ending.wait()
+        elif failure == 0:
+            request.wfile.write(body[: len(body) // 2])
+            request.close_connection = True
         else:
             request.wfile.write(body)
 
     def jars(self) -> list[str]:
         """Return which jars were asked for, sorted."""
-        return sorted(each for each in self.asked if each.endswith(".jar"))
+        return sorted(self.asked)
 
     def close(self) -> None:
         self.ending.set()
@@ -151,7 +162,6 @@ def test_what_was_cut_short_is_not_taken_for_whole(mirror: Mirror, tmp_path: Pat
     assert (folder / "one-1.0.jar").read_bytes() == b"1" * 1000
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_missing_jar_and_a_missing_network_are_named(
     mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,7 +172,6 @@ def test_a_missing_jar_and_a_missing_network_are_named(
     monkeypatch.setenv("SEEDBED_MAVEN", "http://127.0.0.1:1/")
     with pytest.raises(SandboxError, match="again with a network, or SEEDBED_MAVEN=URL"):
         jars.fetch(jars.read(line), tmp_path, "example")
-    gc.collect()  # jgo does not close an answer that it has no use for
 
 
 def test_a_killed_fetch_goes_on_with_what_is_missing(mirror: Mirror, tmp_path: Path) -> None:
@@ -205,11 +214,68 @@ def test_the_cache_is_where_the_user_has_caches(monkeypatch: pytest.MonkeyPatch,
     assert jars.cache() == tmp_path / "mine"
 
 
-def test_without_the_package_that_fetches_the_extra_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mirror: Mirror
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "CAP_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_a_repository_that_falters_is_asked_again(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.failures = [503, 0, 429]
+    folder = jars.fetch(jars.read(mirror.add("one", b"1" * 1000)), tmp_path, "example")
+    assert (folder / "one-1.0.jar").read_bytes() == b"1" * 1000
+    assert len(mirror.asked) == 4
+
+
+@pytest.mark.usefixtures("unhurried")
+@pytest.mark.parametrize(
+    ("failure", "attempts", "because"),
+    [
+        (503, 4, "the answer is 503"),
+        (0, 4, "the answer ended after 500 bytes"),
+        (403, 1, "the answer is 403"),
+    ],
+)
+def test_a_repository_that_stays_that_way_is_named(
+    mirror: Mirror, tmp_path: Path, failure: int, attempts: int, because: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, "jgo.maven", None)
-    with pytest.raises(SandboxError, match=r'pip install "seedbed\[sandbox\]"'):
+    mirror.failures = [failure] * 9
+    with pytest.raises(SandboxError) as caught:
+        jars.fetch(jars.read(mirror.add("one", b"1" * 1000)), tmp_path, "example")
+    assert caught.value.what == f"org.example:one:jar:1.0 cannot be fetched from {mirror.url}"
+    assert caught.value.because.startswith(because)
+    assert len(mirror.asked) == attempts
+
+
+def test_more_than_the_lock_says_is_not_read_to_its_end(mirror: Mirror, tmp_path: Path) -> None:
+    line = mirror.add("one", b"1")
+    mirror.add("one", b"1" * 50_000_000)
+    with pytest.raises(SandboxError, match="is not what it should be"):
+        jars.fetch(jars.read(line), tmp_path, "example")
+
+
+def test_a_mirrors_password_is_sent_and_not_shown(
+    mirror: Mirror, tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEEDBED_MAVEN", mirror.url.replace("//", "//ana:p%40ss@"))
+    jars.fetch(jars.read(mirror.add("one", b"1")), tmp_path, "example", say=said.append)
+    assert mirror.logins == [f"Basic {b64encode(b'ana:p@ss').decode()}"]
+    assert f"from {mirror.url} into" in said[0]
+
+
+def test_a_proxy_is_gone_through(mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEEDBED_MAVEN", "http://maven.example")
+    monkeypatch.setenv("http_proxy", mirror.url)
+    folder = jars.fetch(jars.read(mirror.add("one", b"1")), tmp_path, "example")
+    assert (folder / "one-1.0.jar").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("named", ["maven.example", "/srv/maven", "file:///srv/maven", "https://"])
+def test_a_mirror_that_is_no_url_is_refused(
+    named: str, tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEEDBED_MAVEN", named)
+    with pytest.raises(SandboxError, match="SEEDBED_MAVEN names no repository"):
         jars.fetch(jars.read(mirror.add("one", b"1")), tmp_path, "example")
 
 

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 from msgspec import Struct
 
 from seedbed.errors import SandboxError
+from seedbed.support.backoff import backoff
 
 REPOSITORY = "SEEDBED_MAVEN"  # of those who may not reach Maven Central
 MAVEN_CENTRAL = "https://repo.maven.apache.org/maven2"
 TIMEOUT_SECONDS = 60
+ATTEMPTS = 4
+BASE_SECONDS, CAP_SECONDS = 0.25, 4.0
+PASSING = frozenset({408, 429, 500, 502, 503, 504})  # answers after which another attempt may succeed
+CHUNK = 1 << 18
+_WAY = f"again with a network, or {REPOSITORY}=URL of a mirror; what is there already is kept"
 
 
 class Artifact(Struct, frozen=True):
@@ -33,12 +41,33 @@ class Artifact(Struct, frozen=True):
         classifier = f"-{self.classifier}" if self.classifier else ""
         return f"{self.name}-{self.version}{classifier}.{self.kind}"
 
+    @property
+    def path(self) -> str:
+        """Where it lies in a repository."""
+        return f"{self.group.replace('.', '/')}/{self.name}/{self.version}/{self.filename}"
+
     def __str__(self) -> str:
         return ":".join(filter(None, (self.group, self.name, self.kind, self.classifier, self.version)))
 
 
 def repository() -> str:
-    """Return the URL that files are fetched from: SEEDBED_MAVEN's, else Maven Central's."""
+    """Return the URL that files are fetched from, without a password: SEEDBED_MAVEN's, else Maven Central's.
+
+    Raises SandboxError where it is no URL.
+    """
+    from urllib.parse import urlsplit
+
+    found = urlsplit(_named())
+    if found.scheme not in {"http", "https"} or not found.hostname:
+        raise SandboxError(
+            f"{REPOSITORY} names no repository",
+            because="it is not a URL that begins with https:// or http://",
+            try_=f"{REPOSITORY}={MAVEN_CENTRAL}",
+        )
+    return found._replace(netloc=found.netloc.rpartition("@")[2]).geturl()
+
+
+def _named() -> str:
     return os.environ.get(REPOSITORY, "").rstrip("/") or MAVEN_CENTRAL
 
 
@@ -67,30 +96,61 @@ def sha256(path: Path) -> str:
 
 
 def _downloaded(artifact: Artifact, scratch: Path) -> Path:
-    """Return the path of `artifact`, downloaded into the empty directory `scratch`.
+    """Return the path of `artifact`, downloaded into the empty directory `scratch`."""
+    from http.client import HTTPException
+    from ssl import SSLError
+    from urllib.error import HTTPError, URLError
 
-    jgo writes where the file will be, so one that is interrupted looks whole to the next: hence a directory for
-    each attempt.
-    """
-    try:
-        import requests
-        from jgo.maven import MavenContext
-    except ImportError as error:
-        raise SandboxError(
-            f"{artifact} cannot be fetched", because=str(error), try_='pip install "seedbed[sandbox]"'
-        ) from error
-    source = repository()
-    maven = MavenContext(
-        repo_cache=scratch, local_repos=[], remote_repos={"seedbed": source}, timeout=TIMEOUT_SECONDS
-    )
-    component = maven.project(artifact.group, artifact.name).at_version(artifact.version)
-    try:
-        return Path(component.artifact(artifact.classifier, artifact.kind).resolve())
-    except requests.RequestException as error:
-        raise SandboxError(
-            f"{artifact} cannot be fetched from {source}",
-            because=str(error),
-            try_=f"again with a network, or {REPOSITORY}=URL of a mirror; what is there already is kept",
-        ) from error
-    except (RuntimeError, OSError) as error:  # not found, a wrong checksum; a full disk
-        raise SandboxError(f"{artifact} cannot be fetched from {source}", because=str(error)) from error
+    path = scratch / artifact.filename
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            _get(artifact, path)
+            return path
+        except HTTPError as error:
+            error.close()
+            if error.code not in PASSING or attempt == ATTEMPTS:
+                raise _failed(artifact, f"the answer is {error.code} {error.reason}") from error
+        except (URLError, HTTPException, ConnectionError, TimeoutError, SSLError) as error:
+            if attempt == ATTEMPTS:
+                because = str(error.reason if isinstance(error, URLError) else error)
+                raise _failed(artifact, because, try_=_WAY) from error
+        except OSError as error:  # a full disk
+            raise _failed(artifact, str(error)) from error
+        time.sleep(backoff(attempt, base=BASE_SECONDS, cap=CAP_SECONDS, rng=random.Random()))
+
+
+def _failed(artifact: Artifact, because: str, *, try_: str = "") -> SandboxError:
+    return SandboxError(f"{artifact} cannot be fetched from {repository()}", because=because, try_=try_)
+
+
+def _get(artifact: Artifact, path: Path) -> None:
+    """Write what the repository has for `artifact` to `path`. Raises what urllib raises."""
+    from urllib.request import Request, build_opener
+
+    request = Request(f"{repository()}/{artifact.path}", headers={"user-agent": "seedbed"})  # noqa: S310  the scheme is checked
+    if login := _login():
+        request.add_unredirected_header("authorization", login)
+    size = 0
+    with build_opener().open(request, timeout=TIMEOUT_SECONDS) as answer, path.open("wb") as file:
+        while size <= artifact.size:  # of more than that, no byte is wanted
+            chunk = answer.read(CHUNK)
+            if not chunk and size < int(answer.headers.get("content-length") or 0):
+                raise ConnectionError(f"the answer ended after {size} bytes")
+            if not chunk:
+                break
+            size += len(chunk)
+            file.write(chunk)
+
+
+def _login() -> str:
+    """Return what authorises a request where the repository's URL has a name and a password, else ""."""
+    from base64 import b64encode
+    from urllib.parse import unquote, urlsplit
+
+    found = urlsplit(_named())
+    if found.username is None:
+        return ""
+    login = f"{unquote(found.username)}:{unquote(found.password or '')}"
+    return f"Basic {b64encode(login.encode()).decode()}"

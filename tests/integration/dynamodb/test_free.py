@@ -14,7 +14,6 @@ from seedbed.errors import Interrupted, Location, MigrationFileError, OutcomeUnk
 from seedbed.model.event import StepProbed
 from seedbed.model.migration import Direction
 from tests.support.dynamodb.tables import (
-    BACKENDS,
     COURSES,
     LESSONS,
     Stage,
@@ -27,12 +26,6 @@ from tests.support.dynamodb.tables import (
 
 TEACHERS = indexed(Table("teachers", Key(("id",)), {"id": "S"}), "school")
 PATH = "migrations/1_m.py"
-
-
-@pytest.fixture(scope="module", params=sorted(BACKENDS))
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with BACKENDS[request.param](tmp_path_factory.mktemp("world")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -14,15 +14,9 @@ from seedbed.engines.dynamodb.history import read
 from seedbed.errors import ForeignTarget, LeaseLost, Refused
 from seedbed.model.history import FORMAT, Identity, Revision, State
 from seedbed.model.migration import Direction, Phase
-from tests.support.dynamodb.tables import BACKENDS, Stage, spied, stage
+from tests.support.dynamodb.tables import Stage, spied, stage
 
 OURS = Identity("edtech", "courses/dynamodb", "dev-test")
-
-
-@pytest.fixture(scope="module", params=sorted(BACKENDS))
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with BACKENDS[request.param](tmp_path_factory.mktemp("world")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -20,14 +20,8 @@ from seedbed.errors import Busy, Interrupted, LeaseLost, Refused, Unreachable
 from seedbed.model.event import TakenOver
 from seedbed.model.history import Owner, Revision, State
 from seedbed.model.migration import Direction, Phase
-from tests.support.dynamodb.tables import BACKENDS, COURSES, Stage, opened, spied, stage
+from tests.support.dynamodb.tables import COURSES, Stage, opened, spied, stage
 from tests.support.dynamodb.tables import LEASE_SECONDS as SECONDS
-
-
-@pytest.fixture(scope="module", params=sorted(BACKENDS))
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with BACKENDS[request.param](tmp_path_factory.mktemp("world")) as running:
-        yield running
 
 
 @pytest.fixture

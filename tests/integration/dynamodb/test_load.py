@@ -14,7 +14,7 @@ from seedbed.engines.dynamodb.tables.read import read
 from seedbed.errors import LeaseLost, Location, Refused, SeedFileError, StepFailed
 from seedbed.model.migration import Source
 from seedbed.model.seed import Dataset, Rows, Script, SeedKind
-from tests.support.dynamodb.tables import BACKENDS, Stage, spied, stage
+from tests.support.dynamodb.tables import Stage, spied, stage
 
 TABLES = """
 [tables.courses]
@@ -25,12 +25,6 @@ attributes = { id = "S", price = "N", open = "BOOL", tags = "SS", parts = "L", m
 key = { partition = "course", sort = "number" }
 attributes = { course = "S", number = "N", marks = "NS" }
 """
-
-
-@pytest.fixture(scope="module", params=sorted(BACKENDS))
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with BACKENDS[request.param](tmp_path_factory.mktemp("world")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.dynamodb.history import read as read_history
 from seedbed.errors import LeaseLost, Refused
 from seedbed.model.history import Identity
-from tests.support.dynamodb.tables import BACKENDS, COURSES, LESSONS, Stage, stage
+from tests.support.dynamodb.tables import COURSES, LESSONS, Stage, stage
 
 TABLES = """
 [tables.courses]
@@ -27,12 +27,6 @@ attributes = { course = "S", number = "N" }
 key = { partition = "id" }
 attributes = { id = "S" }
 """
-
-
-@pytest.fixture(scope="module", params=sorted(BACKENDS))
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with BACKENDS[request.param](tmp_path_factory.mktemp("world")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -55,12 +55,6 @@ def text(facts: str, code: str, table: str = "courses") -> str:
     return f"# seedbed: phase=migrate table={table} {facts}\n{code}"
 
 
-@pytest.fixture(params=["dynamodb_local_account", "ministack_account"], ids=["local", "ministack"])
-def world(request: pytest.FixtureRequest) -> World:
-    found: World = request.getfixturevalue(request.param)
-    return found
-
-
 @pytest.fixture
 def there(world: World) -> Iterator[Stage]:
     with stage(world, COURSES) as made:

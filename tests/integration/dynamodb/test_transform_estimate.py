@@ -19,9 +19,8 @@ SHAPE = indexed(COURSES, "teacher", "subject")
 TEACHER = 'def up(item):\n    item["teacher"] = item["teacher"].lower()\n    return item\n'
 
 
-@pytest.fixture(params=["dynamodb_local_account", "ministack_account"], ids=["local", "ministack"])
-def there(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    world: World = request.getfixturevalue(request.param)
+@pytest.fixture
+def there(world: World) -> Iterator[Stage]:
     with stage(world, SHAPE, write_units=100.0) as made:
         yield made
 

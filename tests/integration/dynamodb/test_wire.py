@@ -43,13 +43,6 @@ EVERYTHING: Item = {
 }
 
 
-@pytest.fixture(params=["dynamodb_local_account", "ministack_account"])
-def world(request: pytest.FixtureRequest) -> World:
-    """An empty account on each of the servers."""
-    found: World = request.getfixturevalue(request.param)
-    return found
-
-
 @pytest.fixture
 def client(world: World) -> Iterator[Client]:
     with Client(world.cloud) as client:

@@ -12,8 +12,6 @@ from typing import Any
 from seedbed.engines.base import Progress
 from seedbed.engines.dynamodb import leasing
 from seedbed.engines.dynamodb.address import Address
-from seedbed.engines.dynamodb.embedded.local import dynamodb_local
-from seedbed.engines.dynamodb.embedded.ministack import ministack
 from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.dynamodb.lease import DynamoLease
 from seedbed.engines.dynamodb.parse import parse
@@ -25,7 +23,6 @@ from seedbed.model.event import Event
 from seedbed.model.history import Owner
 from seedbed.model.migration import Direction, Migration, MigrationFile, Source, Work, checksum
 
-BACKENDS = {"local": dynamodb_local, "ministack": ministack}
 COURSES = Table("courses", Key(("id",)), {"id": "S"}, version_attribute="v")
 LESSONS = Table("lessons", Key(("course",), ("number",)), {"course": "S", "number": "N"})
 LEASE_SECONDS = 4.0

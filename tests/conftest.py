@@ -36,27 +36,34 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[EmbeddedServer]:
+def shared_path(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The directory that all workers of this run have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def postgres_server(shared_path: Path) -> Iterator[EmbeddedServer]:
     """A PostgreSQL that all workers of this run share; SEEDBED_PG_BIN chooses which.
 
     It lives among the run's temporary directories, which pytest itself removes some runs later: a worker that is
     done must not take it away from the others. So do the other servers.
     """
-    with embedded(_shared(tmp_path_factory, worker_id) / "pg") as server:
+    with embedded(shared_path / "pg") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def ministack_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[World]:
+def ministack_server(shared_path: Path) -> Iterator[World]:
     """An AWS that all workers of this run share: take `ministack_account` for one that is empty."""
-    with ministack(_shared(tmp_path_factory, worker_id) / "aws", keeps=False) as world:
+    with ministack(shared_path / "aws", keeps=False) as world:
         yield world
 
 
 @pytest.fixture(scope="session")
-def dynamodb_local_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[World]:
+def dynamodb_local_server(shared_path: Path) -> Iterator[World]:
     """A DynamoDB Local that all workers of this run share: take `dynamodb_local_account` for one that is empty."""
-    with dynamodb_local(_shared(tmp_path_factory, worker_id) / "aws") as world:
+    with dynamodb_local(shared_path / "aws") as world:
         yield world
 
 
@@ -73,9 +80,9 @@ def dynamodb_local_account(dynamodb_local_server: World) -> World:
 
 
 @pytest.fixture(scope="session")
-def servers_home(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Path]:
+def servers_home(shared_path: Path) -> Iterator[Path]:
     """Where the servers of `neo4j_servers` and `opensearch_servers` keep their data, for all workers of this run."""
-    with home_in_memory(_shared(tmp_path_factory, worker_id)) as home:
+    with home_in_memory(shared_path) as home:
         yield home
 
 
@@ -142,9 +149,3 @@ def short_path() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="seedbed-t-", dir="/tmp") as path:
         Path(path).chmod(0o755)
         yield Path(path)
-
-
-def _shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """Return the directory that all workers of this run have in common."""
-    base = tmp_path_factory.getbasetemp()
-    return base if worker_id == "master" else base.parent

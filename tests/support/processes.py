@@ -1,16 +1,25 @@
-"""Other processes, looked at from outside: whether they live, and what they hold."""
+"""Other processes: taking turns with them, and looking at them from outside, whether they live, and what they hold."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from seedbed.embedded import owners
 
 GONE_SECONDS = 30.0
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[Path]:
+    """Yield `path` while no other worker may: whoever comes first makes what the others read."""
+    with open(path.with_name(f"{path.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield path
 
 
 def until(holds: Callable[[], bool], seconds: float = GONE_SECONDS) -> bool:

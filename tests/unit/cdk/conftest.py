@@ -1,4 +1,4 @@
-"""Synthesising in this process: the CDK's Node starts once, and each environment of the platform is made once."""
+"""Synthesising in this process, whose Node starts once; each environment of the platform is made once for all workers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+
+from tests.support.processes import locked
 
 EDTECH = Path(__file__).parents[3] / "edtech"
 IMAGE = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/seedbed:1.0"
@@ -91,12 +94,16 @@ def synthesise(with_node: None) -> Synthesise:
 
 
 @pytest.fixture(scope="session")
-def edtech(synthesise: Synthesise) -> Synthesise:
-    """A function (environment) -> the platform's stacks there, with all that runs in them; made once."""
+def edtech(synthesise: Synthesise, shared_path: Path) -> Synthesise:
+    """A function (environment) -> the platform's stacks there, with all that runs in them; made once for all workers."""
 
     @cache
     def make(environment: str) -> Stacks:
-        return synthesise(environment=environment, image=IMAGE, **{"graph-image": GRAPH_IMAGE})
+        with locked(shared_path / f"edtech-{environment}") as file:
+            if not file.exists():
+                made = synthesise(environment=environment, image=IMAGE, **{"graph-image": GRAPH_IMAGE})
+                file.write_bytes(msgspec.json.encode(made))
+            return msgspec.json.decode(file.read_bytes(), type=dict[str, Stack])
 
     return make
 

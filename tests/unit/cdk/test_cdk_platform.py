@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import runpy
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from seedbed.errors import ManifestError, Refused, UsageError
 from seedbed.model.names import stack_name
-from tests.unit.cdk.conftest import EDTECH, Synthesise, node
+from tests.unit.cdk.conftest import EDTECH, Synthesise
 
 DYNAMODB = ("ai", "chat", "courses", "tutor-matching", "video-call")
 SERVERS = {"postgres": ("payment", "reviews", "user"), "neo4j": ("tutor-matching",), "opensearch": ("ai",)}
@@ -149,18 +148,19 @@ def test_the_services_of_a_protected_environment_are_as_large_as_they_are_told_t
     assert [each["Properties"]["DBInstanceClass"] for each in instances.values()] == ["db.r7g.xlarge"] * 3
 
 
-def test_the_app_says_in_words_why_it_makes_nothing() -> None:
-    done = subprocess.run(
-        [sys.executable, "app.py"],
-        cwd=EDTECH / "cdk",
-        env={**os.environ, "JSII_NODE": node(), "CDK_CONTEXT_JSON": '{"environment": "prodd"}'},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2
-    assert "there is no environment prodd" in done.stderr
-    assert "did you mean prod?" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_the_app_says_in_words_why_it_makes_nothing(
+    with_node: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import aws_cdk
+
+    monkeypatch.setattr("aws_cdk.App", partial(aws_cdk.App, context={"environment": "prodd"}))
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(EDTECH / "cdk" / "app.py"), run_name="__main__")
+    said = capfd.readouterr().err
+    assert ended.value.code == 2
+    assert "there is no environment prodd" in said
+    assert "did you mean prod?" in said
+    assert "Traceback" not in said
 
 
 def test_the_command_line_of_the_cdk_is_pinned_once() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ import psycopg
 import pytest
 
 from seedbed.engines.postgres.embedded import EmbeddedServer
-from tests.support.projects import ProjectFiles, Ran, clean_environment, command, run, variables
+from tests.support.projects import ProjectFiles, Ran, clean_environment, run, start, variables
 
 Seedbed = Callable[..., Ran]
 
@@ -343,20 +342,13 @@ def test_ctrl_c_rolls_the_step_back_and_says_where_it_stands(
         "20260102000000_slow", "CREATE TABLE slow (id int); SELECT pg_sleep(60);", "DROP TABLE slow;"
     )
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        child = subprocess.Popen(
-            command("apply", "-e", "dev-test"),
-            cwd=files.root,
-            env=clean_environment(env),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        child = start(files.root, "apply", "-e", "dev-test", env=clean_environment(env))
         _wait_for(postgres_server, database, "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' "
                   "AND state = 'active' AND pid <> pg_backend_pid() AND wait_event = 'PgSleep'")  # fmt: skip
         child.send_signal(number)
-        out, err = child.communicate(timeout=20)
-        assert child.returncode == code, out + err
-        assert "interrupted" in out + err
+        said, _ = child.communicate(timeout=20)
+        assert child.returncode == code, said
+        assert "interrupted" in said
         assert versions(postgres_server, database) == ["20260101000001"]
         assert query(postgres_server, database, "SELECT to_regclass('slow')") == [(None,)]
 

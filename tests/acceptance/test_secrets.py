@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import signal
-import subprocess
 import threading
 import uuid
 from collections import Counter
@@ -23,7 +22,7 @@ from psycopg import sql
 from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
 from seedbed.model.secret import Redactor, Secret
 from tests.support.postgres.wire import connected, free_port, pgbouncer, wait_until
-from tests.support.projects import ProjectFiles, Ran, clean_environment, command, run
+from tests.support.projects import ProjectFiles, Ran, clean_environment, run, start
 
 FIRST, LAST = "hUshQ7", "tAilZ9"  # whatever a spelling does to the rest, these stay what they are
 PASSWORD = f"{FIRST}%@:/'\"\\ %41%zz%%  é {LAST}"
@@ -424,15 +423,8 @@ def test_a_pool_in_between_does_not_get_to_show_it(site: Site) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_a_run_that_is_interrupted_keeps_the_password_to_itself(site: Site, number: signal.Signals) -> None:
     site.files.migration("20260201000001_sleep", f"SELECT {literal(PASSWORD)}, pg_sleep(600);")
-    with subprocess.Popen(
-        command("-v", "-v", "apply", "-e", "dev-ana", "--json"),
-        cwd=site.files.root,
-        env=clean_environment(site.env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
+    given = ("-v", "-v", "apply", "-e", "dev-ana", "--json")
+    with start(site.files.root, *given, env=clean_environment(site.env)) as process:
         try:
             wait_until(lambda: _is_asleep(site), "the run is at work")
             process.send_signal(number)

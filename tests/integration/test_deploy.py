@@ -7,7 +7,6 @@ import os
 import pty
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,6 +19,7 @@ from seedbed.engines.dynamodb.embedded.world import World
 from tests.support.aws_proxy import Call, Proxy, mutating, on, proxy
 from tests.support.aws_proxy.http import Response
 from tests.support.deployment.releases import PLAIN, STACK, Shop, helpers, synthesise
+from tests.support.forked import Forked
 from tests.support.projects import clean_environment, command
 
 pytestmark = pytest.mark.slow
@@ -482,7 +482,7 @@ def _typed(shop: Shop, text: str, *arguments: str) -> int:
     """Run a command at a terminal, type `text` when it asks, and return its exit code."""
     ours, theirs = pty.openpty()
     environ = clean_environment({**shop.environ, "TERM": "xterm"})
-    running = subprocess.Popen(
+    running = Forked(
         command(*arguments), cwd=shop.root, env=environ, stdin=theirs, stdout=theirs, stderr=theirs
     )
     os.close(theirs)

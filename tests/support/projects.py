@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seedbed.engines.postgres.embedded import EmbeddedServer
+from tests.support.forked import Forked
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +102,24 @@ def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 def run(root: Path, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> Ran:
     """Run `seedbed` in `root` and wait for it."""
-    done = subprocess.run(
+    with start(root, *arguments, env=clean_environment(env or {}), stderr=subprocess.PIPE) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        finally:
+            process.kill()
+    return Ran(process.returncode, out, err)
+
+
+def start(
+    root: Path, *arguments: str, env: Mapping[str, str], stderr: int = subprocess.STDOUT
+) -> subprocess.Popen[str]:
+    """Start `seedbed` in `root`, with this environment and no other, and do not wait for it."""
+    return Forked(
         command(*arguments),
         cwd=root,
-        env=clean_environment(env or {}),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
+        env=env,
         stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
     )
-    return Ran(done.returncode, done.stdout, done.stderr)

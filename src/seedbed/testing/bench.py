@@ -28,6 +28,8 @@ from seedbed.testing.runner import Order, Text, carry_out, identity_of
 
 PATIENCE = 60.0  # seconds before a test gives up waiting for what has to come; servers share their machine
 
+popen: type[subprocess.Popen[str]] = subprocess.Popen  # starts runners; whoever has a faster one puts it here
+
 
 class Bench:
     """A fresh target, and what a test does with it."""
@@ -167,7 +169,7 @@ class Runner:
         self._told: list[dict[str, Any]] = []
         self._changed = threading.Condition()
         self._is_over = False
-        self._process = subprocess.Popen(
+        self._process = popen(
             [sys.executable, "-m", "seedbed.testing.runner"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

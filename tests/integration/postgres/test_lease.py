@@ -22,7 +22,7 @@ from seedbed.errors import Busy, Unreachable
 from seedbed.model.event import Event, LeaseAwaited, TakenOver
 from seedbed.model.history import Owner
 from tests.support.postgres.wire import connected, role, target, wait_until
-from tests.support.projects import ProjectFiles, Ran, clean_environment, command, run, variables
+from tests.support.projects import ProjectFiles, Ran, clean_environment, run, start, variables
 
 SLEEP = "20260101000001_sleep"
 
@@ -53,15 +53,8 @@ class Site:
     @contextmanager
     def applying(self, *more: str) -> Iterator[subprocess.Popen[str]]:
         """Start an apply and do not wait for it; it is killed at the end if it still runs."""
-        with subprocess.Popen(
-            command("apply", "-e", "dev-ana", *more),
-            cwd=self.files.root,
-            env=clean_environment(self.env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process:
+        given = ("apply", "-e", "dev-ana", *more)
+        with start(self.files.root, *given, env=clean_environment(self.env)) as process:
             try:
                 yield process
             finally:

@@ -21,7 +21,7 @@ from botocore.session import Session
 
 from seedbed.engines.dynamodb.embedded.world import World
 from tests.support.deployment.assemblies import PARAMETER
-from tests.support.projects import Ran, clean_environment, command, run
+from tests.support.projects import Ran, clean_environment, run, start
 
 NOBODY = "999999999999"  # the account that the releases are synthesised for, and moved away from
 OTHER = "888888888888"
@@ -191,15 +191,7 @@ class Shop:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command and do not wait for it."""
-        return subprocess.Popen(
-            command(*arguments),
-            cwd=self.root,
-            env=clean_environment(self.environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        return start(self.root, *arguments, env=clean_environment(self.environ))
 
     def ask(self, service: str, operation: str, **parameters: Any) -> Any:
         """Ask the server itself, past any proxy."""

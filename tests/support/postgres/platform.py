@@ -23,7 +23,7 @@ from seedbed.model.plan import Plan
 from seedbed.model.platform import Database
 from seedbed.model.seed import SeedKind
 from seedbed.project import Decision, Project, Request, Run
-from tests.support.projects import ProjectFiles, clean_environment, command, variables
+from tests.support.projects import ProjectFiles, clean_environment, start, variables
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 E = TypeVar("E", bound=Event)
@@ -165,15 +165,8 @@ class Place:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Run a command as a child."""
-        return subprocess.Popen(
-            command(*(arguments or ("apply",)), "-e", ENVIRONMENT),
-            cwd=self.root,
-            env=clean_environment(self.environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        given = (*(arguments or ("apply",)), "-e", ENVIRONMENT)
+        return start(self.root, *given, env=clean_environment(self.environ))
 
     def kill_inside(self, statement: str, *arguments: str) -> None:
         """Run a command as a child, and kill it once `statement` (as LIKE has it) waits on the server."""

@@ -33,7 +33,7 @@ export SOAK_RACES SOAK_KILLS SOAK_BACKFILL_ROWS SOAK_BACKFILL_KILLS SOAK_DYNAMOD
 export SOAK_NEO4J_RELATIONSHIPS SOAK_NEO4J_KILLS SOAK_OPENSEARCH_DOCUMENTS
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint lint-ruff lint-format lint-types lint-imports format bench planted soak soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy docs lock clean
+.PHONY: help install demo test lint lint-ruff lint-format lint-types lint-imports format bench planted coverage soak soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -92,6 +92,9 @@ soak-deploy: install ## deployments killed while an index is built, and between 
 
 planted: install ## planted faults: each of them has to be caught by the tests that it names (PLANTED="--only dynamodb")
 	$(BIN)/python -m tools.planted_faults --jobs $(WORKERS) $(PLANTED)
+
+coverage: install ## what the tests cover of each room, beside the baseline (COVERAGE=--check)
+	$(BIN)/python -m tools.coverage_by_room --processes $(WORKERS) $(COVERAGE)
 
 docs: install ## the documentation, as a site
 	$(BIN)/zensical build --clean

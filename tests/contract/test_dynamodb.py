@@ -23,6 +23,7 @@ from seedbed.engines.dynamodb.wire.client import Client  # noqa: E402
 from seedbed.engines.dynamodb.wire.values import from_item, to_item  # noqa: E402
 from seedbed.model.secret import Secret  # noqa: E402
 from seedbed.testing import (  # noqa: E402
+    BulkLoadContract,
     EngineContract,
     ExpiryContract,
     ResetContract,
@@ -341,3 +342,9 @@ class TestMinistackUnlocks(OnMinistack, UnlockContract): ...
 
 
 class TestLocalUnlocks(OnLocal, UnlockContract): ...
+
+
+class TestMinistackLoadsInBulk(OnMinistack, BulkLoadContract): ...
+
+
+class TestLocalLoadsInBulk(OnLocal, BulkLoadContract): ...

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 
 from seedbed.engines.base import Lease
+from seedbed.engines.capabilities import SupportsBulkLoad
 from seedbed.errors import Interrupted, SeedbedError
 from seedbed.execution.connecting import ConnectedTarget, on_each, require_bound
 from seedbed.execution.context import RunContext
@@ -81,8 +82,11 @@ def _count_all(
 
 
 def _load(lease: Lease, dataset: Dataset, progress: _Progress) -> None:
+    load = lease.load
+    if dataset.kind is SeedKind.VOLUME and isinstance(lease, SupportsBulkLoad):
+        load = lease.bulk_load
     try:
-        for loaded in lease.load(dataset, progress.loading):
+        for loaded in load(dataset, progress.loading):
             progress.loaded(loaded)
     except SeedbedError:
         progress.flush()

@@ -112,6 +112,11 @@ class Rows(Struct, frozen=True):
             yield Batch(first, self.rows[first : first + size], lines[first : first + size])
 
 
+def is_empty(source: RowSource) -> bool:
+    """Return whether `source` has no row; the first one is read."""
+    return next(source.batches(1), None) is None
+
+
 def location(source: RowSource, number: int) -> Location:
     """Return where row `number` stands, counted from 0; below, nobody knows it. The source is read again."""
     for batch in source.batches(_SOUGHT) if number >= 0 else ():

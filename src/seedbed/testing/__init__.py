@@ -10,8 +10,9 @@
 
 `Harness` says what a test of an engine has to bring: texts in the engine's language, and a few looks and pokes
 at its server from outside. What only some engines can do is a contract of its own: `ResetContract`,
-`SchemaContract`, `UnlockContract`, `ExpiryContract`, `AtomicLoadContract`, `ScriptContract`. pytest is imported
-when one of the contracts is asked for, not before: the runner that the suite starts and kills lives here too.
+`SchemaContract`, `UnlockContract`, `ExpiryContract`, `AtomicLoadContract`, `BulkLoadContract`, `ScriptContract`.
+pytest is imported when one of the contracts is asked for, not before: the runner that the suite starts and kills
+lives here too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from seedbed.testing.contracts import (
         ApplyContract,
         AtomicLoadContract,
+        BulkLoadContract,
         EngineContract,
         ExpiryContract,
         HistoryContract,
@@ -41,6 +43,7 @@ __all__ = [
     "ApplyContract",
     "AtomicLoadContract",
     "Bench",
+    "BulkLoadContract",
     "EngineContract",
     "ExpiryContract",
     "Harness",

@@ -13,7 +13,7 @@ from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.dynamodb.tables.read import read
 from seedbed.errors import LeaseLost, Location, Refused, SeedFileError, StepFailed
 from seedbed.model.migration import Source
-from seedbed.model.seed import Dataset, Rows, Script, SeedKind
+from seedbed.model.seed import Dataset, Loaded, Loading, Rows, Script, SeedKind
 from tests.support.dynamodb.tables import Stage, spied, stage
 
 TABLES = """
@@ -42,9 +42,10 @@ def rows(table: str, columns: str, *values: tuple[Any, ...], suffix: str = ".jso
 
 
 def load(here: Stage, *parts: Rows | Script, kind: SeedKind = SeedKind.FIXTURE) -> list[tuple[int, int, int]]:
-    """Load `parts`; return (inserted, updated, unchanged) of each."""
+    """Load `parts`, volume in bulk; return (inserted, updated, unchanged) of each."""
     with here.lease() as lease:
-        done = list(lease.load(Dataset(kind, parts)))
+        load = lease.bulk_load if kind is SeedKind.VOLUME else lease.load
+        done = list(load(Dataset(kind, parts)))
     return [(each.inserted, each.updated, each.unchanged) for each in done]
 
 
@@ -244,5 +245,34 @@ def test_volume_ends_when_the_lease_is_lost(here: Stage) -> None:
         part = rows("courses", "id", *((f"{number}",) for number in range(300)))
         lease.grip.lost("because the test says so")
         with pytest.raises(LeaseLost):
-            list(lease.load(Dataset(SeedKind.VOLUME, (part,))))
+            list(lease.bulk_load(Dataset(SeedKind.VOLUME, (part,))))
     assert here.items("courses") == []
+
+
+def test_what_a_load_left_is_told_before_it_fails(here: Stage) -> None:
+    good = rows("courses", "id price", *((f"{number:04}", number) for number in range(250)))
+    large = rows("lessons", "course number text", ("c1", 1, "x" * 420_000))
+    told: list[Loading] = []
+    with here.lease() as lease, pytest.raises(StepFailed):
+        for _ in lease.load(Dataset(SeedKind.FIXTURE, (good, large)), told.append):
+            pass
+    assert max(each.changed for each in told if each.part == good.path) == 250
+    assert [each for each in told if each.part == large.path and each.changed] == []
+    assert len(here.items("courses")) == 250
+
+
+def test_how_far_a_volume_is_is_told_while_it_goes_on(here: Stage) -> None:
+    part = rows("courses", "id", *((f"{number:04}",) for number in range(400)))
+    told: list[Loading] = []
+    with here.lease() as lease:
+        (done,) = lease.bulk_load(Dataset(SeedKind.VOLUME, (part,)), told.append)
+    assert done == Loaded(part.path, 400)
+    assert len(told) > 4
+    assert [each.done for each in told] == sorted(each.done for each in told)
+    assert told[-1] == Loading(part.path, 400, 400)
+
+
+def test_of_two_rows_of_a_volume_with_one_key_the_later_one_stays(here: Stage) -> None:
+    part = rows("courses", "id price", *((f"{number % 30:02}", number) for number in range(90)))
+    assert load(here, part, kind=SeedKind.VOLUME) == [(90, 0, 0)]
+    assert [each["price"] for each in here.items("courses")] == list(range(60, 90))

@@ -61,9 +61,14 @@ class DynamoLease(Guarded):
                 yield from Run(self, work).events(stored.revision(work.migration.version))
 
     def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
-        from seedbed.engines.dynamodb.load import load
+        from seedbed.engines.dynamodb.seeds.load import load
 
-        return load(self, dataset)
+        return load(self, dataset, on_loading)
+
+    def bulk_load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
+        from seedbed.engines.dynamodb.seeds.volume import bulk_load
+
+        return bulk_load(self, dataset, on_loading)
 
     def reset(self) -> str:
         from seedbed.engines.dynamodb.reset import reset

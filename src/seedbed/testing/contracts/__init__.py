@@ -7,7 +7,7 @@ from seedbed.testing.contracts.engine import EngineContract
 from seedbed.testing.contracts.expiry import ExpiryContract
 from seedbed.testing.contracts.history import HistoryContract
 from seedbed.testing.contracts.lease import LeaseContract
-from seedbed.testing.contracts.load import LoadContract
+from seedbed.testing.contracts.load import BulkLoadContract, LoadContract
 from seedbed.testing.contracts.optional import (
     AtomicLoadContract,
     ResetContract,
@@ -20,6 +20,7 @@ from seedbed.testing.contracts.resume import ResumeContract
 __all__ = [
     "ApplyContract",
     "AtomicLoadContract",
+    "BulkLoadContract",
     "EngineContract",
     "ExpiryContract",
     "HistoryContract",

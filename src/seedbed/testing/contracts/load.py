@@ -1,11 +1,12 @@
-"""The contract of seeds."""
+"""The contracts of seeds."""
 
 from __future__ import annotations
 
 import pytest
 
+from seedbed.engines.capabilities import SupportsBulkLoad
 from seedbed.errors import LeaseLost, StepFailed
-from seedbed.model.seed import Loading, Rows
+from seedbed.model.seed import Dataset, Loaded, Loading, Rows, SeedKind
 from seedbed.testing.bench import Bench, dataset, rows
 from seedbed.testing.contracts.base import Contract
 
@@ -88,3 +89,45 @@ class LoadContract(Contract):
         with bench.lease() as (_, lease):
             loaded = list(lease.load(dataset(*parts)))
         return [(each.part, each.inserted, each.updated, each.unchanged) for each in loaded]
+
+
+class BulkLoadContract(Contract):
+    """For engines that are `SupportsBulkLoad`."""
+
+    def test_volume_of_more_than_one_batch_is_all_there_and_may_be_loaded_again(self, bench: Bench) -> None:
+        bench.apply(bench.text(bench.harness.creates("users")))
+        part = rows("users", *((number, f"user {number}") for number in range(1, 1_301)))
+        for _ in range(2):
+            (done,) = self._load(bench, part)
+            assert (done.part, done.inserted + done.updated + done.unchanged) == (part.path, 1_300)
+            names = {each["id"]: each["name"] for each in bench.rows("users")}
+            assert names == {number: f"user {number}" for number in range(1, 1_301)}
+
+    def test_a_part_of_a_volume_is_told_once_it_stays_although_the_next_one_fails(self, bench: Bench) -> None:
+        bench.apply(bench.text(bench.harness.creates("users")))
+        good, bad = rows("users", (1, "ana"), (2, "ben")), rows("no_such_table", (1, "ana"))
+        done: list[Loaded] = []
+        told: list[Loading] = []
+        with bench.lease() as (_, lease):
+            assert isinstance(lease, SupportsBulkLoad)
+            with pytest.raises(StepFailed) as caught:
+                done.extend(
+                    lease.bulk_load(volume(good, bad), told.append)
+                )  # it keeps what comes before the failure
+        assert "seeds/no_such_table.csv" in str(caught.value)
+        stays = {each.part for each in told if each.changed} | {each.part for each in done}
+        assert bool(bench.rows("users")) == (good.path in stays)
+        assert bad.path not in stays
+
+    def test_volume_without_rows_is_nothing(self, bench: Bench) -> None:
+        bench.apply(bench.text(bench.harness.creates("users")))
+        assert self._load(bench, rows("users")) == [Loaded("seeds/users.csv")]
+
+    def _load(self, bench: Bench, *parts: Rows) -> list[Loaded]:
+        with bench.lease() as (_, lease):
+            assert isinstance(lease, SupportsBulkLoad)
+            return list(lease.bulk_load(volume(*parts)))
+
+
+def volume(*parts: Rows) -> Dataset:
+    return Dataset(SeedKind.VOLUME, parts)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from seedbed.engines.capabilities import SupportsInspection, SupportsReset, SupportsUnlock
 from seedbed.errors import LeaseLost, StepFailed
 from seedbed.model.migration import Source, Work
-from seedbed.model.seed import Script
+from seedbed.model.seed import Loading, Script
 from seedbed.testing.bench import Bench, dataset, rows
 from seedbed.testing.contracts.base import Contract
 from seedbed.testing.harness import ScriptHarness
@@ -20,9 +20,11 @@ class AtomicLoadContract(Contract):
     def test_a_part_that_fails_takes_the_parts_before_it_with_it(self, bench: Bench) -> None:
         bench.apply(bench.text(bench.harness.creates("users")))
         parts = dataset(rows("users", (1, "ana")), rows("no_such_table", (1, "ana")))
+        told: list[Loading] = []
         with bench.lease() as (_, lease), pytest.raises(StepFailed):
-            list(lease.load(parts))
+            list(lease.load(parts, told.append))
         assert not bench.rows("users")
+        assert not any(each.changed for each in told)
 
 
 class ScriptContract(Contract):

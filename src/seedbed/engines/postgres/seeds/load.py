@@ -14,7 +14,7 @@ from seedbed.engines.postgres.seeds.scripts import run_script
 from seedbed.engines.postgres.seeds.tables import describe
 from seedbed.engines.postgres.seeds.upsert import Upsert
 from seedbed.errors import Location, SeedbedError
-from seedbed.model.seed import Dataset, Loaded, OnLoading, RowSource, Script, ignore_loading
+from seedbed.model.seed import Dataset, Loaded, OnLoading, RowSource, Script, ignore_loading, is_empty
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -58,7 +58,7 @@ def load(
 
 
 def _load_rows(connection: Connection[tuple[Any, ...]], source: RowSource, on_loading: OnLoading) -> Loaded:
-    if next(source.batches(1), None) is None:
+    if is_empty(source):
         return Loaded(source.path)
     return Upsert(connection, source, describe(connection, source)).load(on_loading)
 

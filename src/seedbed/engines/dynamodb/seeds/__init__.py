@@ -1,0 +1,1 @@
+"""Loading datasets: rows become items as tables.toml declares them."""

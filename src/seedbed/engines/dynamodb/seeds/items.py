@@ -1,0 +1,160 @@
+"""The rows of a seed as items of the table that they go into, one after the other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from msgspec import Struct
+
+from seedbed.engines.dynamodb.place import Place
+from seedbed.engines.dynamodb.seeds.values import ABSENT, fitted
+from seedbed.engines.dynamodb.tables.shape import Table
+from seedbed.engines.dynamodb.wire.values import Attribute, Item, to_attribute
+from seedbed.errors import Location, SeedFileError, StepFailed
+from seedbed.model.seed import Dataset, Row, RowSource, Script, is_empty, location
+from seedbed.support.phrases import shorten
+
+READ = 100  # rows in memory, and items in one BatchGetItem
+
+
+class SeedItem(Struct, frozen=True):
+    """One row as an item: `key` and `values` as attribute values; None where the item has no such attribute."""
+
+    key: Item
+    values: Mapping[str, Attribute | None]
+    line: int
+
+    @property
+    def id(self) -> str:
+        """The same text for the same key, however its numbers are written."""
+        return item_id(self.key)
+
+
+class Part(Struct, frozen=True):
+    """Rows, and the table that they go into; `kinds` are the declared types of their columns, "" for none."""
+
+    source: RowSource
+    table: Table
+    kinds: tuple[str, ...]
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        return (*self.table.key.partition, *self.table.key.sort)
+
+    def chunks(self) -> Iterator[list[SeedItem]]:
+        """Yield all rows as items, READ at a time. Raises StepFailed naming the row that does not fit."""
+        for batch in self.source.batches(READ):
+            yield [self._item(row, line) for row, line in zip(batch.rows, batch.lines, strict=True)]
+
+    def plain_items(self) -> Iterator[dict[str, Any]]:
+        """Yield the Python values of every row. Raises StepFailed naming the row that does not fit."""
+        for batch in self.source.batches(READ):
+            for row, line in zip(batch.rows, batch.lines, strict=True):
+                values = self._values(row, line)
+                yield {name: value for name, value in values.items() if value is not ABSENT}
+
+    def check(self) -> None:
+        """Raise StepFailed for a row that does not fit, or has the key of another. All keys are held meanwhile."""
+        seen: dict[str, int] = {}
+        number = 0
+        for items in self.chunks():
+            for item in items:
+                if (first := seen.setdefault(item.id, number)) != number:
+                    raise self._same_key(item, number, first)
+                number += 1
+
+    def failed(self, line: int, what: str, because: str) -> StepFailed:
+        """Return the error about what stands in `line` (0: unknown) of the file."""
+        return failed(self.source.path, line, what, because)
+
+    def _item(self, row: Row, line: int) -> SeedItem:
+        found: dict[str, Attribute | None] = {}
+        for name, value in self._values(row, line).items():
+            try:
+                found[name] = None if value is ABSENT else to_attribute(value, name)
+            except StepFailed as wrong:
+                raise self.failed(line, wrong.what, wrong.because) from None
+        key = {name: each for name in self.key_names if (each := found.pop(name)) is not None}
+        return SeedItem(key, found, line)
+
+    def _values(self, row: Row, line: int) -> dict[str, Any]:
+        """Return values as the table declares them, ABSENT for an attribute that is not to be there."""
+        is_cell = self.source.path.endswith(".csv")
+        values: dict[str, Any] = {}
+        for name, kind, value in zip(self.source.columns, self.kinds, row, strict=True):
+            try:
+                values[name] = fitted(value, kind, is_cell=is_cell)
+            except (ValueError, TypeError, InvalidOperation) as wrong:
+                what = f"{name} = {shorten(repr(value), 40)} does not fit"
+                raise self.failed(line, what, str(wrong)) from None
+        for name in self.key_names:
+            if values[name] is ABSENT:
+                raise self.failed(line, f"{name} is empty", f"it is part of the key of {self.table.name}")
+        return values
+
+    def _same_key(self, item: SeedItem, number: int, first: int) -> StepFailed:
+        other = location(self.source, first).line
+        because = (
+            f"line {other} has it too" if other != item.line else f"rows {first + 1} and {number + 1} do"
+        )
+        return self.failed(item.line, "two rows have the same key", because)
+
+
+def parts_of(place: Place, dataset: Dataset) -> list[Part]:
+    """Return the parts of `dataset` with their tables. Raises SeedFileError, StepFailed."""
+    return [_part(place, each) for each in dataset.parts]
+
+
+def failed(path: str, line: int, what: str, because: str) -> StepFailed:
+    """Return the error about what stands in `line` (0: unknown) of the seed `path`."""
+    return StepFailed(
+        what,
+        because=because,
+        try_="mend the seed and run the same command again",
+        at=Location(path, line),
+    )
+
+
+def item_id(key: Item) -> str:
+    """Return the same text for the same key, however its numbers are written."""
+    return json.dumps({name: _plain_number(value) for name, value in key.items()}, sort_keys=True)
+
+
+def _plain_number(value: Attribute) -> Attribute:
+    """Return a number the one way that it is always written."""
+    return {"N": str(Decimal(value["N"]).normalize())} if "N" in value else value
+
+
+def _part(place: Place, source: RowSource | Script) -> Part:
+    if isinstance(source, Script):
+        raise SeedFileError(
+            "this is no seed of this engine",
+            because="it loads rows: .csv, .json, .py",
+            at=Location(source.path),
+        )
+    table = place.declared().table(source.table)
+    if table is None:
+        known = ", ".join(each.name for each in place.declared().tables) or "none"
+        what = f"there is no table {source.table!r}"
+        raise failed(source.path, 0, what, f"the tables that are declared: {known}")
+    types: Mapping[str, str] = {**table.attributes, **table.key_types}
+    part = Part(source, table, tuple(types.get(name, "") for name in source.columns))
+    _require_key(part)
+    return part
+
+
+def _require_key(part: Part) -> None:
+    """Raise StepFailed unless the rows have the key of the table."""
+    source, wanted = part.source, part.key_names
+    if source.key and set(source.key) != set(wanted):
+        raise part.failed(
+            0,
+            f"the rows are declared to have the key {', '.join(source.key)}",
+            f"{part.table.name} has {', '.join(wanted)}",
+        )
+    missing = [each for each in wanted if each not in source.columns]
+    if missing and not is_empty(source):
+        raise part.failed(0, f"the rows have no {missing[0]}", f"it is part of the key of {part.table.name}")

@@ -1,0 +1,115 @@
+"""Loading a dataset: rows become items, what is there and equal is left alone.
+
+Every row is checked against tables.toml before the first is written. Then a hundred at a time are read, compared and
+written in transactions with the lease's token, each write on condition that the item still is as it was read. No
+transaction of DynamoDB's holds a whole dataset: what failed goes on when it is run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from seedbed.engines.dynamodb.place import Place, not_deployed
+from seedbed.engines.dynamodb.seeds.items import Part, SeedItem, item_id, parts_of
+from seedbed.engines.dynamodb.seeds.writes import Write, transactions, write
+from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
+from seedbed.engines.dynamodb.wire.values import Item
+from seedbed.engines.kit.tally import Tally
+from seedbed.errors import StepFailed
+from seedbed.model.seed import Dataset, Loaded, OnLoading
+
+if TYPE_CHECKING:
+    from seedbed.engines.dynamodb.guarded import Guarded
+
+_ATTEMPTS = 5
+
+
+def load(lease: Guarded, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
+    """Load all parts of `dataset`. Every row is checked before the first is written.
+
+    Raises StepFailed with file and line, SeedFileError, LeaseLost, Interrupted.
+    """
+    parts = parts_of(lease.place, dataset)
+    for part in parts:
+        part.check()
+    for part in parts:
+        tally = Tally(part.source.path, on_loading)
+        with refusals(lease.place, part):
+            for items in part.chunks():
+                _load(lease, part, items, tally)
+        yield tally.loaded
+
+
+@contextmanager
+def refusals(place: Place, part: Part) -> Iterator[None]:
+    """Tell what DynamoDB refuses inside as a failure of `part`."""
+    try:
+        yield
+    except ServiceError as error:
+        if error.code == NOT_FOUND:
+            raise not_deployed(place, part.table.name) from None
+        raise part.failed(0, f"the seed failed: {error.what}", error.because) from None
+
+
+def _load(lease: Guarded, part: Part, items: Sequence[SeedItem], tally: Tally) -> None:
+    """Make the table hold `items`."""
+    left = list(items)
+    for attempt in range(_ATTEMPTS + 1):
+        stored = _stored(lease, part, left)
+        name = lease.place.physical(part.table.name)
+        writes = [write(name, part.table, item, stored.get(item.id)) for item in left]
+        tally.add(unchanged=writes.count(None))
+        left = []
+        for batch in transactions(filter(None, writes)):
+            if _commit(lease, part, batch):
+                new = sum(each.is_new for each in batch)
+                tally.add(inserted=new, updated=len(batch) - new)
+            else:
+                left += [each.item for each in batch]  # somebody wrote in between: look again
+        if not left:
+            return
+        lease.place.client.sleep(0.05 * attempt)
+    raise part.failed(
+        left[0].line,
+        f"items of {part.table.name} change all the time",
+        f"after {_ATTEMPTS} attempts somebody else had written again what was to be loaded",
+    )
+
+
+def _commit(lease: Guarded, part: Part, batch: Sequence[Write]) -> bool:
+    """Write `batch`, all or nothing; return whether its items were as they had been read."""
+    try:
+        lease.commit([each.action for each in batch])
+    except ServiceError as error:
+        if not error.is_condition:
+            raise _refused(part, batch, error) from None
+        return False
+    return True
+
+
+def _refused(part: Part, batch: Sequence[Write], error: ServiceError) -> StepFailed:
+    number = next((at for at, code in enumerate(error.reasons) if code), 0)
+    line = batch[number].item.line if number < len(batch) else 0
+    return part.failed(line, f"the seed failed: {error.what}", error.because)
+
+
+def _stored(lease: Guarded, part: Part, items: Sequence[SeedItem]) -> dict[str, Item]:
+    """Return the stored items of `items` by their ids."""
+    name = lease.place.physical(part.table.name)
+    found: dict[str, Item] = {}
+    asked: Mapping[str, Any] = (
+        {name: {"Keys": [item.key for item in items], "ConsistentRead": True}} if items else {}
+    )
+    pause = 0.05
+    while asked:
+        lease.prove()
+        answer = lease.place.client.call("BatchGetItem", {"RequestItems": asked})
+        for item in answer.get("Responses", {}).get(name, []):
+            found[item_id({each: item[each] for each in part.key_names})] = item
+        asked = answer.get("UnprocessedKeys") or {}
+        if asked:
+            lease.place.client.sleep(pause)
+            pause = min(2 * pause, 5.0)
+    return found

@@ -1,0 +1,95 @@
+"""Values of a row -> Python values that an attribute of the declared type can hold."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+ABSENT = object()  # in place of a value: the item has no such attribute
+
+
+def fitted(value: object, kind: str, *, is_cell: bool) -> object:
+    """Return `value` as the declared `kind` ("" where none is) wants it.
+
+    `is_cell`: the value stood in a .csv, where everything is text in the type's own notation. Raises ValueError,
+    TypeError, InvalidOperation.
+    """
+    if value is None:
+        return None if kind == "NULL" else ABSENT
+    if is_cell and isinstance(value, str) and kind not in {"", "S"}:
+        value = _read_cell(value, kind)
+    found = _made(value, kind)
+    if kind and not _is(found, kind):
+        raise ValueError(f"it is {type(found).__name__}, and declared as {_NAMES[kind]} ({kind})")
+    return found
+
+
+def _is(value: object, kind: str) -> bool:
+    # For Python, a truth value is a number as well.
+    return isinstance(value, _TYPES[kind]) and (kind == "BOOL" or not isinstance(value, bool))
+
+
+def _made(value: object, kind: str) -> object:
+    """Return `value` with what documents have no word for (sets, bytes, exact numbers) made of what they have."""
+    match kind:
+        case "SS" | "NS" | "BS" if isinstance(value, list | tuple):
+            return {_made(each, kind[0]) for each in value}
+        case "B" if isinstance(value, str):
+            return base64.b64decode(value, validate=True)
+    return _exact(value)
+
+
+def _exact(value: object) -> object:
+    """Return `value` with floats as the decimals that they were written as."""
+    match value:
+        case float():
+            return Decimal(repr(value))
+        case list() | tuple():
+            return [_exact(each) for each in value]
+        case Mapping():
+            return {str(name): _exact(each) for name, each in value.items()}
+    return value
+
+
+def _read_cell(text: str, kind: str) -> object:
+    match kind:
+        case "N":
+            return int(text) if _WHOLE.fullmatch(text) else Decimal(text)
+        case "BOOL":
+            if text.lower() not in {"true", "false"}:
+                raise ValueError("a BOOL is true or false")
+            return text.lower() == "true"
+        case "M" | "L" | "SS" | "NS" | "BS":
+            return json.loads(text, parse_float=Decimal)
+    return text
+
+
+_TYPES: Mapping[str, tuple[type[Any], ...]] = {
+    "S": (str,),
+    "N": (int, Decimal),
+    "B": (bytes,),
+    "BOOL": (bool,),
+    "NULL": (type(None),),
+    "M": (dict,),
+    "L": (list,),
+    "SS": (set,),
+    "NS": (set,),
+    "BS": (set,),
+}
+_NAMES = {
+    "S": "text",
+    "N": "a number",
+    "B": "bytes in base64",
+    "BOOL": "true or false",
+    "NULL": "null",
+    "M": "a map",
+    "L": "a list",
+    "SS": "a set of texts",
+    "NS": "a set of numbers",
+    "BS": "a set of bytes",
+}

@@ -1,0 +1,42 @@
+"""Volume: items by BatchWriteItem, without a look at what is there: it is made, and made again the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from seedbed.engines.dynamodb import bulk
+from seedbed.engines.dynamodb.capacity import Budget
+from seedbed.engines.dynamodb.seeds.items import Part, parts_of
+from seedbed.engines.dynamodb.seeds.load import refusals
+from seedbed.engines.kit.tally import Tally
+from seedbed.model.seed import Dataset, Loaded, OnLoading
+
+if TYPE_CHECKING:
+    from seedbed.engines.dynamodb.guarded import Guarded
+
+
+def bulk_load(lease: Guarded, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
+    """Write all items of `dataset`; each counts as inserted, because nobody looked whether it was there.
+
+    Raises StepFailed, with file and line where a row does not fit, SeedFileError, LeaseLost, Interrupted.
+    """
+    for part in parts_of(lease.place, dataset):
+        tally = Tally(part.source.path, on_loading)
+        with refusals(lease.place, part):
+            _load(lease, part, tally)
+        yield tally.loaded
+
+
+def _load(lease: Guarded, part: Part, tally: Tally) -> None:
+    place = lease.place
+    bulk.load(
+        place.client,
+        place.physical(part.table.name),
+        part.plain_items(),
+        key=part.key_names,
+        workers=place.address.segments,
+        budget=Budget(place.address.write_units, sleep=place.client.sleep),
+        on_progress=lambda taken: tally.add(inserted=taken),
+        before=lease.prove,
+    )

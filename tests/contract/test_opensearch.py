@@ -21,6 +21,7 @@ pytest.register_assert_rewrite("seedbed.testing")
 from seedbed.model.migration import Phase  # noqa: E402
 from seedbed.testing import (  # noqa: E402
     Bench,
+    BulkLoadContract,
     EngineContract,
     ExpiryContract,
     Harness,
@@ -328,3 +329,6 @@ class TestUnlocks(OnCluster, UnlockContract): ...
 
 
 class TestSchema(OnCluster, SchemaContract): ...
+
+
+class TestLoadsInBulk(OnCluster, BulkLoadContract): ...

@@ -97,4 +97,4 @@ def test_interrupting_ends_a_volume(here: Stage) -> None:
     with here.lease() as lease:
         here.session.interrupt()
         with pytest.raises(Interrupted):
-            list(lease.load(Dataset(SeedKind.VOLUME, (part,))))
+            list(lease.bulk_load(Dataset(SeedKind.VOLUME, (part,))))

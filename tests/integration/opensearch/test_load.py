@@ -11,7 +11,7 @@ import pytest
 from seedbed.engines.opensearch.wire.client import Answer
 from seedbed.errors import LeaseLost, Location, SeedFileError, StepFailed
 from seedbed.model.migration import Source
-from seedbed.model.seed import Dataset, Script, SeedKind
+from seedbed.model.seed import Dataset, Loading, Script, SeedKind
 from tests.support.opensearch.stage import Stage, rows, stage
 
 VECTOR = {
@@ -187,3 +187,26 @@ def test_a_lease_that_is_gone_loads_nothing(here: Stage) -> None:
         with pytest.raises(LeaseLost):
             list(lease.load(Dataset(SeedKind.FIXTURE, (rows("lessons", "_id n", ("a", 1)),))))
     assert here.documents("lessons") == {}
+
+
+def test_what_a_load_left_is_told_before_it_fails(here: Stage) -> None:
+    part = rows("lessons", "_id n", *((f"{at:04}", at if at != 700 else "x") for at in range(800)))
+    told: list[Loading] = []
+    with here.lease() as lease, pytest.raises(StepFailed) as caught:
+        list(lease.load(Dataset(SeedKind.FIXTURE, (part,)), told.append))
+    assert caught.value.at == Location(part.path, 702)
+    here.client.call("POST", "/lessons/_refresh")
+    assert told[-1].changed == len(here.documents("lessons")) == 799
+
+
+def test_how_far_a_volume_is_is_told_while_it_goes_on(here: Stage) -> None:
+    part = rows(
+        "lessons", "_id n title", *((f"{at % 3000:04}", at, {"en": "x" * 400}) for at in range(3_100))
+    )
+    told: list[Loading] = []
+    with here.lease() as lease:
+        (done,) = lease.bulk_load(Dataset(SeedKind.VOLUME, (part,)), told.append)
+    assert done.inserted + done.updated == 3_100
+    assert [each.done for each in told] == sorted(each.done for each in told)
+    assert len(told) > 2
+    assert told[-1] == Loading(part.path, 3_100, 3_100)

@@ -59,9 +59,10 @@ class Stage:
             yield lease
 
     def load(self, *parts: Rows | Script, kind: SeedKind = SeedKind.FIXTURE) -> list[tuple[int, int, int]]:
-        """Load `parts`; return (inserted, updated, unchanged) of each."""
+        """Load `parts`, volume in bulk; return (inserted, updated, unchanged) of each."""
         with self.lease() as lease:
-            done = list(lease.load(Dataset(kind, parts)))
+            load = lease.bulk_load if kind is SeedKind.VOLUME else lease.load
+            done = list(load(Dataset(kind, parts)))
         return [(each.inserted, each.updated, each.unchanged) for each in done]
 
 

@@ -123,10 +123,12 @@ def load(
     chunks: Chunks | None = None,
     most: int = MOST,
     on_progress: OnProgress | None = None,
+    counts: Counts | None = None,
 ) -> Counts:
     """Index all `documents`, which are (id, values or JSON); every one is in the index afterwards, the last of each id.
 
-    Raises Unfit, ItemRefused, StepFailed, Interrupted and what `before` raises; some are in the index then.
+    `counts`: counted up as it goes on, and returned. Raises Unfit, ItemRefused, StepFailed, Interrupted and what
+    `before` raises; some are in the index then.
     """
     writer = Writer(
         client,
@@ -136,6 +138,7 @@ def load(
         chunks=chunks,
         most=most,
         on_progress=on_progress,
+        counts=counts,
     )
     put = writer.index
     for id_, document in documents:
@@ -165,8 +168,9 @@ class Writer:
         on_progress: OnProgress | None = None,
         chunks: Chunks | None = None,
         most: int = MOST,
+        counts: Counts | None = None,
     ) -> None:
-        self.counts = Counts()
+        self.counts = counts or Counts()
         self._client = client
         self._index = index
         self._path = f"/{quote(index, safe='')}/_bulk"

@@ -84,12 +84,20 @@ class OpenSearchLease(Guarded):
                 pass
 
     def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
-        from seedbed.engines.opensearch.load import load
+        from seedbed.engines.opensearch.seeds.load import load
 
         with in_words(self.place, f"loading seeds into {self.place.target}"):
             if dataset.parts:
                 self.prove()
-            yield from load(self, dataset)
+            yield from load(self, dataset, on_loading)
+
+    def bulk_load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
+        from seedbed.engines.opensearch.seeds.volume import bulk_load
+
+        with in_words(self.place, f"loading volume into {self.place.target}"):
+            if dataset.parts:
+                self.prove()
+            yield from bulk_load(self, dataset, on_loading)
 
     def reset(self) -> str:
         from seedbed.engines.opensearch.reset import reset

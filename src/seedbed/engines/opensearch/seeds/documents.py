@@ -1,0 +1,149 @@
+"""The rows of a seed as documents of the index that they go into, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import InvalidOperation
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from seedbed.engines.opensearch import bulk
+from seedbed.engines.opensearch.seeds.values import decode, encode, read_cell
+from seedbed.errors import Location, StepFailed
+from seedbed.model.seed import Row, RowSource, location
+from seedbed.support.phrases import shorten
+
+READ = 500  # rows in memory, and documents in one _mget
+_LARGEST = 4 << 20  # bytes of rows compared at once
+
+
+class Index(Struct, frozen=True):
+    """What rows go into: an alias or an index, with the properties of its mapping."""
+
+    name: str
+    is_alias: bool
+    properties: Mapping[str, Any]
+    is_strict: bool
+
+
+class SeedDocument(Struct, frozen=True):
+    """A row as a document; None for a field that it is not to have. `size`: of it as JSON, in bytes."""
+
+    id: str
+    fields: Mapping[str, Any]
+    line: int
+    size: int
+
+
+class Part(Struct, frozen=True):
+    """Rows, the index that they go into, and the columns that the ids of its documents are made of."""
+
+    source: RowSource
+    index: Index
+    key: tuple[str, ...]
+
+    def chunks(self) -> Iterator[list[SeedDocument]]:
+        """Yield all rows as documents, as many as are compared at once. Raises StepFailed for one that does not fit."""
+        for batch in self.source.batches(READ):
+            some: list[SeedDocument] = []
+            size = 0
+            for row, line in zip(batch.rows, batch.lines, strict=True):
+                document = self._document(row, line)
+                if some and size + document.size > _LARGEST:
+                    yield some
+                    some, size = [], 0
+                some.append(document)
+                size += document.size
+            yield some
+
+    def plain_documents(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield id and fields of every row. Raises StepFailed for one that does not fit."""
+        for batch in self.source.batches(READ):
+            for row, line in zip(batch.rows, batch.lines, strict=True):
+                values = self._values(row, line)
+                yield self._id(row, line), {name: each for name, each in values.items() if each is not None}
+
+    def check(self) -> None:
+        """Raise StepFailed for a row that does not fit, or has the id of another. All ids are held meanwhile."""
+        seen: dict[str, int] = {}
+        number = 0
+        for documents in self.chunks():
+            for document in documents:
+                if (first := seen.setdefault(document.id, number)) != number:
+                    raise self._same_id(document, number, first)
+                number += 1
+
+    def line_of(self, id_: str) -> int:
+        """Return the line of the first row whose document has this id, 0 where there is none."""
+        for batch in self.source.batches(READ):
+            for row, line in zip(batch.rows, batch.lines, strict=True):
+                if self._id(row, line) == id_:
+                    return line
+        return 0
+
+    def failed(self, line: int, what: str, because: str) -> StepFailed:
+        """Return the error about what stands in `line` (0: unknown) of the file."""
+        return failed(self.source.path, line, what, because)
+
+    def _document(self, row: Row, line: int) -> SeedDocument:
+        values = self._values(row, line)
+        try:
+            encoded = encode(values)
+        except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+            raise self.failed(line, "a row cannot be sent", str(error)) from None
+        return SeedDocument(self._id(row, line), decode(encoded), line, len(encoded))
+
+    def _values(self, row: Row, line: int) -> dict[str, Any]:
+        """Return the fields of a row as the mapping wants them."""
+        properties = self.index.properties
+        is_csv = self.source.path.endswith(".csv")
+        values: dict[str, Any] = {}
+        for name, value in zip(self.source.columns, row, strict=True):
+            if name == "_id":
+                continue
+            try:
+                is_cell = is_csv and isinstance(value, str)
+                values[name] = read_cell(str(value), properties.get(name, {})) if is_cell else value
+            except (ValueError, InvalidOperation) as wrong:
+                raise self.failed(line, f"{_shown(name, value)} does not fit", str(wrong)) from None
+        return values
+
+    def _id(self, row: Row, line: int) -> str:
+        """Return the id of a row's document: the columns of the key joined by colons."""
+        given = dict(zip(self.source.columns, row, strict=True))
+        words: list[str] = []
+        for name in self.key:
+            value = given.get(name)
+            if value is None or value == "" or isinstance(value, bool | float | list | Mapping):
+                what = f"{name} is empty" if value in (None, "") else f"{_shown(name, value)} is no id"
+                raise self.failed(line, what, "the id of the document is made of it")
+            if len(self.key) > 1 and ":" in str(value):
+                raise self.failed(
+                    line, f"{_shown(name, value)} has a colon", "colons join the parts of an id"
+                )
+            words.append(str(value))
+        found = ":".join(words)
+        if len(found.encode()) > bulk.LONGEST_ID:
+            because = f"OpenSearch takes {bulk.LONGEST_ID} bytes"
+            raise self.failed(line, f"the id {shorten(found, 40)} is too long", because)
+        return found
+
+    def _same_id(self, document: SeedDocument, number: int, first: int) -> StepFailed:
+        other = location(self.source, first).line
+        because = (
+            f"line {other} has it too" if other != document.line else f"rows {first + 1} and {number + 1} do"
+        )
+        return self.failed(document.line, f"two rows have the id {document.id}", because)
+
+
+def failed(path: str, line: int, what: str, because: str) -> StepFailed:
+    """Return the error about what stands in `line` (0: unknown) of the seed `path`."""
+    return StepFailed(
+        what, because=because, try_="mend the seed and run the same command again", at=Location(path, line)
+    )
+
+
+def _shown(name: str, value: object) -> str:
+    return f"{name} = {shorten(repr(value), 40)}"

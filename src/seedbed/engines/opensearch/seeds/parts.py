@@ -1,0 +1,83 @@
+"""The parts of a dataset with the live indexes that they go into, before any row is read."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from seedbed.engines.opensearch.place import Place
+from seedbed.engines.opensearch.seeds.documents import Index, Part, failed
+from seedbed.engines.opensearch.wire.errors import RequestFailed
+from seedbed.errors import Location, SeedFileError, StepFailed
+from seedbed.model.seed import Dataset, RowSource, Script, is_empty
+from seedbed.support.guess import did_you_mean
+
+
+def parts_of(place: Place, dataset: Dataset) -> list[Part]:
+    """Return the parts of `dataset`. Raises SeedFileError, StepFailed."""
+    return [_part(place, each) for each in dataset.parts]
+
+
+def _part(place: Place, source: RowSource | Script) -> Part:
+    if isinstance(source, Script):
+        raise SeedFileError(
+            "this is no seed of this engine",
+            because="it loads rows: .csv, .json, .py",
+            at=Location(source.path),
+        )
+    part = Part(source, _index(place, source), _key(source))
+    _require_columns(part)
+    return part
+
+
+def _index(place: Place, source: RowSource) -> Index:
+    """Return the live index that rows go into. Raises StepFailed."""
+    try:
+        found = place.client.call("GET", f"/{quote(source.table, safe='')}")
+    except RequestFailed as error:
+        if error.status != 404:
+            raise failed(source.path, 0, f"{source.table} cannot be looked at", error.reason) from None
+        what = f"there is no index {source.table!r}"
+        raise failed(source.path, 0, what, "a seed makes none: migrations do") from None
+    if len(found) != 1:
+        what, names = f"{source.table} is {len(found)} indexes", ", ".join(sorted(found))
+        raise failed(source.path, 0, what, f"it stands for {names}")
+    ((physical, state),) = found.items()
+    mappings = state.get("mappings", {})
+    return Index(
+        source.table,
+        physical != source.table,
+        mappings.get("properties", {}),
+        str(mappings.get("dynamic", "")) == "strict",
+    )
+
+
+def _key(source: RowSource) -> tuple[str, ...]:
+    """Return the columns that a document's id is made of. Raises StepFailed."""
+    if source.key:
+        return source.key
+    for name in ("_id", "id"):
+        if name in source.columns:
+            return (name,)
+    if is_empty(source):
+        return ()
+    raise StepFailed(
+        f"nobody knows the ids of the documents of {source.table}",
+        because="no key is declared, and there is neither a column _id nor id",
+        try_='say which column is the id: `# seedbed: key=…`, or "key" in a .json',
+        at=Location(source.path),
+    )
+
+
+def _require_columns(part: Part) -> None:
+    """Raise StepFailed for columns that a strict mapping does not have."""
+    if not part.index.is_strict:
+        return
+    for name in part.source.columns:
+        if name != "_id" and name.partition(".")[0] not in part.index.properties:
+            known = sorted(part.index.properties)
+            raise StepFailed(
+                f"{part.source.table} has no field {name}",
+                because=f"its mapping is strict, and has {', '.join(known)}",
+                try_=did_you_mean(name, known),
+                at=Location(part.source.path, 0),
+            )

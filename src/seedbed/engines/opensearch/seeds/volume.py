@@ -1,0 +1,56 @@
+"""Volume: documents by `_bulk`, without a look at what is there: it is made, and made again the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from seedbed.engines.kit.tally import Tally
+from seedbed.engines.opensearch import bulk
+from seedbed.engines.opensearch.seeds.documents import Part
+from seedbed.engines.opensearch.seeds.load import refresh, refusals
+from seedbed.engines.opensearch.seeds.parts import parts_of
+from seedbed.model.seed import Dataset, Loaded, OnLoading
+
+if TYPE_CHECKING:
+    from seedbed.engines.opensearch.guarded import Guarded
+
+
+def bulk_load(lease: Guarded, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
+    """Write all documents of `dataset`.
+
+    Raises StepFailed, with file and line where a row does not fit or a document is refused, SeedFileError, LeaseLost,
+    Interrupted.
+    """
+    parts = parts_of(lease.place, dataset)
+    for part in parts:
+        tally = Tally(part.source.path, on_loading)
+        with refusals(part):
+            _load(lease, part, tally)
+        yield tally.loaded
+    refresh(lease, parts)
+
+
+def _load(lease: Guarded, part: Part, tally: Tally) -> None:
+    counts = bulk.Counts()
+
+    def tell(_: int = 0) -> None:
+        """Bring the tally to what was counted."""
+        known = tally.loaded
+        tally.add(inserted=counts.created - known.inserted, updated=counts.updated - known.updated)
+
+    try:
+        bulk.load(
+            lease.place.client,
+            part.index.name,
+            part.plain_documents(),
+            before=lease.insist,
+            require_alias=part.index.is_alias,
+            on_progress=tell,
+            counts=counts,
+        )
+    except bulk.ItemRefused as refused:
+        raise part.failed(part.line_of(refused.id), refused.what, refused.because) from None
+    finally:
+        tell()
+    tally.add(inserted=counts.replaced)  # by a later one of the same id, before they were sent

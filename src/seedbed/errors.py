@@ -86,12 +86,17 @@ class SeedbedError(Exception):
         return (self,)
 
     def __str__(self) -> str:
-        lines = [f"{self.at}: {self.what}" if self.at else self.what]
-        if self.because:
-            lines.append(f"  because: {self.because}")
-        if self.try_:
-            lines.append(f"  try:     {self.try_}")
-        return "\n".join(lines)
+        return message(self.what, self.because, self.try_, self.at)
+
+
+def message(what: str, because: str, try_: str, at: Location | None) -> str:
+    """Return an error as text: where and what, because of what, what to try."""
+    lines = [f"{at}: {what}" if at else what]
+    if because:
+        lines.append(f"  because: {because}")
+    if try_:
+        lines.append(f"  try:     {try_}")
+    return "\n".join(lines)
 
 
 class UsageError(SeedbedError):

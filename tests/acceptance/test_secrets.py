@@ -487,7 +487,11 @@ CRASHES = {
         "base64.b64encode(b'user:' + password.encode()).decode()",
         "ValueError(secret)",
     ),
-    "in the report": ("seedbed.report.texts:outcome_text", "{'password': password}", "RuntimeError(secret)"),
+    "in the report": (
+        "seedbed.report.text.outcome:outcome_text",
+        "{'password': password}",
+        "RuntimeError(secret)",
+    ),
     "with nothing said": ("seedbed.execution.applying:_groups", "password", "AssertionError"),
 }
 

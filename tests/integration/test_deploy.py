@@ -129,7 +129,7 @@ def test_a_dry_run_shows_the_updates_and_makes_none(watched: Shop, aws: Proxy) -
     assert "update 2  courses: add index by_teacher  expand" in shown.out
     assert "2 updates of 1 stack" in shown.out
     document = watched.deploy("two", "--dry-run", "--json").document
-    assert document["schema"] == "seedbed/deployment/1"
+    assert (document["schema"], document["command"]) == ("seedbed/deployment/1", "deploy")
     waits = [each["waits_for"] for each in document["stacks"][0]["updates"]]
     assert waits == [["courses.by_slug"], ["courses.by_teacher"]]
     assert aws.of(mutating) == []

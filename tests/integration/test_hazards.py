@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from seedbed.documents.plan import PlanDocument
 from seedbed.engines.memory.embedded import Server, embedded
 from seedbed.errors import Refused
 from seedbed.project import Project, Request
-from seedbed.report.documents import plan_document
-from seedbed.report.schemas import schema
-from seedbed.report.texts import plan_text
+from seedbed.report.text.plan import plan_text
 
 MANIFEST = """
 [platform]
@@ -80,10 +78,9 @@ def test_a_plan_shows_it_in_words_and_as_data(tmp_path: Path, server: Server) ->
         plan = run.plan()
     hazard = plan.of("shop/memory").hazards["20260101000002"][0]
     assert (hazard.code, hazard.line, hazard.refused) == ("MEM101", 2, True)
-    document = json.loads(json.dumps(plan_document(plan)))
-    assert document["databases"][0]["hazards"][0]["code"] == "MEM101"
-    assert "hazards" in str(schema("plan"))
-    said = str(plan_text(plan))
+    document = PlanDocument.of(plan, "plan")
+    assert document.databases[0].hazards[0].code == "MEM101"
+    said = str(plan_text(document))
     assert "MEM101 it drops the table carts (line 2)" in said
     assert "copy what is worth keeping" in said
 
@@ -91,5 +88,5 @@ def test_a_plan_shows_it_in_words_and_as_data(tmp_path: Path, server: Server) ->
 def test_a_plan_shows_why_its_author_takes_it(tmp_path: Path, server: Server) -> None:
     site = project(tmp_path, server, drop=ALLOWED + DROP)
     with site.run("staging") as run:
-        said = str(plan_text(run.plan()))
+        said = str(plan_text(PlanDocument.of(run.plan(), "plan")))
     assert "allowed because nobody has had a cart since May" in said

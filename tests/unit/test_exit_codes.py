@@ -75,7 +75,7 @@ def named(name: str) -> TargetOutcome:
         case "-":
             return TargetOutcome("a/b", Result.SKIPPED, touched=touched, because="c/d failed")
         case code:
-            error = TargetFailed("a/b", "no", "", "", "", int(code))
+            error = TargetFailed("a/b", "no", "", "", None, int(code))
             return TargetOutcome("a/b", Result.FAILED, touched=touched, error=error)
 
 

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
-from seedbed.errors import StalePlan, UsageError
+from seedbed.documents.document import text
+from seedbed.documents.plan import PlanDocument
+from seedbed.errors import Location, StalePlan, UsageError
 from seedbed.model.deployment import Change
 from seedbed.model.migration import Phase
 from seedbed.planning.reviewed import ReviewedPlan, read, refuse_other_changes
-from seedbed.report.documents import plan_document, text
 from tests.unit.golden.report import samples
 
 
+def _document() -> Any:
+    return json.loads(text(PlanDocument.of(samples.plan(), "plan")))
+
+
+def _read(document: Any) -> ReviewedPlan:
+    return read(json.dumps(document).encode(), "plan.json")
+
+
 def _reviewed() -> ReviewedPlan:
-    return read(json.loads(text(plan_document(samples.plan()))), "plan.json")
+    return _read(_document())
 
 
 def test_a_plan_remembers_what_would_be_deployed() -> None:
@@ -51,16 +61,67 @@ def test_what_nobody_reviewed_is_refused(change: Change) -> None:
     assert change.what in caught.value.because
 
 
-def test_a_plan_of_before_deployments_reviews_none() -> None:
-    document = json.loads(text(plan_document(samples.plan())))
-    for database in document["databases"]:
-        del database["changes"]
-    with pytest.raises(StalePlan):
-        refuse_other_changes(read(document, "plan.json"), samples.VIDEO, samples.CHANGES)
+def _changed(document: Any, *path: str | int, **fields: Any) -> Any:
+    here = document
+    for key in path:
+        here = here[key]
+    for name, value in fields.items():
+        if value is MISSING:
+            del here[name]
+        else:
+            here[name] = value
+    return document
 
 
-def test_a_damaged_change_is_a_damaged_plan() -> None:
-    document = json.loads(text(plan_document(samples.plan())))
-    document["databases"][3]["changes"] = [{"what": "x"}]
-    with pytest.raises(UsageError, match="damaged"):
-        read(document, "plan.json")
+MISSING = object()
+DATABASE = ("databases", 3)
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "because"),
+    [
+        ((), {"more": 1}, "unknown field `more`"),
+        ((), {"gate": MISSING}, "missing required field `gate`"),
+        ((), {"seedbed": MISSING}, "missing required field `seedbed`"),
+        ((), {"gate": "soon"}, "Invalid enum value 'soon' - at `$.gate`"),
+        ((), {"to": 7}, "`$.to`"),
+        (DATABASE, {"basis": MISSING}, "missing required field `basis` - at `$.databases[3]`"),
+        (DATABASE, {"changes": [{"what": "x"}]}, "missing required field `phase`"),
+        ((*DATABASE, "actions", 0), {"more": None}, "unknown field `more`"),
+        ((*DATABASE, "actions", 0), {"irreversible": True}, "unknown field `irreversible`"),
+    ],
+)
+def test_a_plan_with_a_field_too_many_or_too_few_is_refused(
+    path: tuple[str | int, ...], fields: dict[str, Any], because: str
+) -> None:
+    with pytest.raises(UsageError, match="damaged, or was written by another version") as caught:
+        _read(_changed(_document(), *path, **fields))
+    assert because in caught.value.because
+    assert caught.value.at == Location("plan.json")
+
+
+@pytest.mark.parametrize("schema", ["seedbed/plan/2", "seedbed/status/1", "", None, 1, MISSING])
+def test_a_document_of_another_schema_is_refused(schema: object) -> None:
+    with pytest.raises(UsageError) as caught:
+        _read(_changed(_document(), schema=schema))
+    assert caught.value.at == Location("plan.json")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"schema": "\xff"}', b"[" * 100_000, b"-- up"]
+)
+def test_what_is_no_json_is_refused(data: bytes) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(data, "plan.json")
+    assert caught.value.at == Location("plan.json")
+
+
+def test_a_plan_to_revert_is_not_one_to_apply() -> None:
+    plan = text(PlanDocument.of(samples.plan_down(), "revert"))
+    with pytest.raises(UsageError, match="plan to revert"):
+        read(plan.encode(), "plan.json")
+
+
+def test_what_a_dry_run_wrote_is_a_plan_file_as_well() -> None:
+    written = text(PlanDocument.of(samples.plan(), "apply"), ascii_only=True)
+    assert read(written.encode(), "plan.json") == _reviewed()

@@ -9,15 +9,24 @@ from typing import Any
 import pytest
 
 from seedbed.deployment.examine import Examined
+from seedbed.documents.document import text
+from seedbed.documents.plan import PlanDocument
 from seedbed.engines.memory.embedded import Server, embedded
-from seedbed.errors import ExitCode, Refused, SeedbedError, StalePlan, Unreachable, UsageError
+from seedbed.errors import (
+    ExitCode,
+    Refused,
+    SeedbedError,
+    SeveralErrors,
+    StalePlan,
+    Unreachable,
+    UsageError,
+)
 from seedbed.model.event import Event, TargetReached, WorkFinished
 from seedbed.model.outcome import Outcome, Result
 from seedbed.model.seed import SeedKind
 from seedbed.model.status import Standing
 from seedbed.planning import reviewed
 from seedbed.project import Decision, Project, Request, Run, deploying
-from seedbed.report.documents import plan_document
 
 MANIFEST = """
 [platform]
@@ -83,6 +92,11 @@ def applied(run: Run) -> dict[str, list[str]]:
     }
 
 
+def plan_file(run: Run) -> bytes:
+    """Return what `plan --out` writes."""
+    return text(PlanDocument.of(run.plan(), "plan")).encode()
+
+
 def results(outcome: Outcome) -> dict[str, Result]:
     return {target.target: target.result for target in outcome.targets}
 
@@ -95,14 +109,14 @@ def test_a_protected_environment_changes_by_a_reviewed_plan_only(site: Site) -> 
         with pytest.raises(Refused, match="apply takes a reviewed plan there"):
             run.apply()
         assert applied(run) == {CART: [], SHOP: []}
-        plan = reviewed.read(plan_document(run.plan()), "plan.json")
+        plan = reviewed.read(plan_file(run), "plan.json")
         assert run.apply(Request.of(plan)).exit_code is ExitCode.DONE
         assert applied(run) == {CART: [FIRST], SHOP: [FIRST]}
 
 
 def test_what_was_not_reviewed_is_refused_there(site: Site) -> None:
     with site.project().run("prod") as run:
-        plan = reviewed.read(plan_document(run.plan()), "plan.json")
+        plan = reviewed.read(plan_file(run), "plan.json")
     site.migration("cart", SECOND)
     with site.project().run("prod") as run:
         with pytest.raises(StalePlan):
@@ -170,15 +184,27 @@ def test_a_target_that_does_not_answer_stops_no_other(site: Site) -> None:
 def test_status_says_which_target_did_not_answer(site: Site) -> None:
     with site.project(silent="cart").run("staging") as run:
         cart, shop = run.status().databases
-    assert (cart.database, cart.exit_code) == (CART, ExitCode.UNAVAILABLE)
-    assert (shop.database, shop.error, shop.count(Standing.PENDING)) == (SHOP, "", 1)
+    assert (cart.database, type(cart.error)) == (CART, Unreachable)
+    assert (shop.database, shop.error, shop.count(Standing.PENDING)) == (SHOP, None, 1)
 
 
 def test_what_has_to_know_all_targets_raises_what_failed(site: Site) -> None:
     with site.project(silent="cart").run("staging") as run:
         for verb in (run.require_connected, run.unlock, lambda: run.repair(FIRST, Decision.FORGET)):
-            with pytest.raises(Unreachable):
+            with pytest.raises(Unreachable) as caught:
                 verb()
+            assert caught.value.target == CART
+
+
+def test_several_targets_that_failed_are_raised_together(site: Site) -> None:
+    site.environ["SHOP_MEMORY_SOCKET"] = str(site.root / "nowhere")
+    with site.project(silent="cart").run("staging") as run, pytest.raises(SeveralErrors) as caught:
+        run.require_connected()
+    assert [(each.target, type(each)) for each in caught.value.errors] == [
+        (CART, Unreachable),
+        (SHOP, Unreachable),
+    ]
+    assert caught.value.exit_code is ExitCode.UNAVAILABLE
 
 
 def test_what_comes_after_a_target_that_does_not_answer_is_skipped(site: Site) -> None:

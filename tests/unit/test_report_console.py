@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from seedbed.documents.errors import ErrorEntry
 from seedbed.errors import UsageError
 from seedbed.model.secret import Redactor, Secret
 from seedbed.report.console import Output
@@ -84,7 +85,7 @@ def test_quiet_leaves_errors() -> None:
     out, err = io.StringIO(), io.StringIO()
     output = Output(out, err, quiet=1, verbose=2, redact=_same, environ={})
     output.log("log")
-    output.error(UsageError("what", try_="that"))
+    output.error(ErrorEntry.of(UsageError("what", try_="that")))
     assert err.getvalue() == "error: what\n  try:     that\n"
 
 
@@ -102,7 +103,7 @@ def test_secrets_do_not_leave_by_any_way() -> None:
     output.result("it is hunter2!")
     output.log([Table((row("hunter2!", "x"),))])
     output.document({"a": ["hunter2!"]})
-    output.error(UsageError("hunter2!", because="hunter2!"))
+    output.error(ErrorEntry.of(UsageError("hunter2!", because="hunter2!")))
     assert "hunter2" not in out.getvalue() + err.getvalue()
     assert out.getvalue().count("********") == 2
     assert err.getvalue().count("********") == 5
@@ -145,7 +146,7 @@ def test_a_result_that_is_lost_is_an_error_and_progress_that_is_lost_is_none() -
 def test_on_github_an_error_is_an_annotation_too_and_servers_command_nothing() -> None:
     err = io.StringIO()
     output = Output(io.StringIO(), err, redact=_same, environ={"GITHUB_ACTIONS": "true"})
-    output.error(UsageError("x\n::add-mask::y"))
+    output.error(ErrorEntry.of(UsageError("x\n::add-mask::y")))
     assert err.getvalue() == "error: x\n       : :add-mask::y\n::error title=seedbed::x%0A::add-mask::y\n"
 
 
@@ -194,13 +195,16 @@ def test_head_in_a_pipe_leaves_exit_code_and_stderr_alone() -> None:
 
 IMPORTS = """
 import io, sys
-from seedbed.report import console, documents, github, listening, schemas, texts
+from seedbed.documents import schemas, status
+from seedbed.report import console, github, listening
+from seedbed.report.text import deployment, doctor, environments, errors, outcome, plan, seeds
+from seedbed.report.text.status import status_text
 from tests.unit.golden.report import samples
 output = console.Output(sys.stdout, sys.stderr, redact=str)
 with listening.listener_for(output) as listener:
     for event in samples.eventful():
         listener(event)
-output.result(texts.status_text(samples.status()))
+output.result(status_text(status.StatusDocument.of(samples.status(), "status")))
 print(sorted({name.partition(".")[0] for name in sys.modules} & {"rich", "click", "psycopg", "msgspec"}))
 """
 
@@ -215,5 +219,5 @@ def test_reports_import_no_library_but_the_models() -> None:
 
 def test_an_error_of_ours_reads_the_same_in_the_terminal_as_in_its_golden_file() -> None:
     err = io.StringIO()
-    Output(io.StringIO(), err, redact=_same, environ={}).error(samples.error())
+    Output(io.StringIO(), err, redact=_same, environ={}).error(ErrorEntry.of(samples.error()))
     assert err.getvalue() == (Path(__file__).parent / "golden/report/error.txt").read_text(encoding="utf-8")

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.errors import Location
+from seedbed.documents.errors import ErrorEntry
+from seedbed.errors import Location, SeedbedError
 from seedbed.report import github
-from seedbed.report.places import place
 from tests.unit.golden.report import samples
 
 
+def _entry(what: str, at: Location) -> ErrorEntry:
+    return ErrorEntry.of(SeedbedError(what, at=at))
+
+
 def test_an_error_stands_beside_its_line() -> None:
-    assert github.of_error(samples.error()) == (
+    assert github.annotation(ErrorEntry.of(samples.error())) == (
         "::error title=seedbed,file=services/user/postgres/migrations/20260112093000_create_users.sql,line=12,col=1"
         "::COMMIT ends the transaction that the history is written in"
         "%0Abecause: a migration's transaction belongs to seedbed"
@@ -22,13 +26,13 @@ def test_an_error_stands_beside_its_line() -> None:
 
 
 def test_a_failure_names_its_target() -> None:
-    assert github.of_failure(samples.FAILED).startswith(
+    assert github.annotation(ErrorEntry.of_event(samples.FAILED)).startswith(
         "::error title=seedbed%3A reviews/postgres,file=services/"
     )
 
 
 def test_nothing_in_a_message_or_a_path_ends_the_command_early() -> None:
-    text = github.annotation("100 %\r\n::set-env name=A::b", "", "", Location("a,b:c%.sql", 1))
+    text = github.annotation(_entry("100 %\r\n::set-env name=A::b", Location("a,b:c%.sql", 1)))
     assert text == "::error title=seedbed,file=a%2Cb%3Ac%25.sql,line=1::100 %25%0D%0A::set-env name=A::b\n"
     assert text.count("\n") == 1
 
@@ -36,9 +40,9 @@ def test_nothing_in_a_message_or_a_path_ends_the_command_early() -> None:
 def test_paths_are_relative_to_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "edtech").mkdir()
     monkeypatch.chdir(tmp_path / "edtech")
-    inside = github.annotation("x", "", "", Location("services/a.sql"), str(tmp_path))
+    inside = github.annotation(_entry("x", Location("services/a.sql")), str(tmp_path))
     assert "file=edtech/services/a.sql::" in inside
-    outside = github.annotation("x", "", "", Location("/elsewhere/a.sql"), str(tmp_path))
+    outside = github.annotation(_entry("x", Location("/elsewhere/a.sql")), str(tmp_path))
     assert "file=/elsewhere/a.sql::" in outside
 
 
@@ -53,17 +57,3 @@ def test_what_others_say_is_no_command(text: str) -> None:
 
 def test_casts_and_versions_stay_as_they_are() -> None:
     assert github.disarm("SELECT a::text, '::1'") == "SELECT a::text, '::1'"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("", None),
-        ("a.sql", Location("a.sql")),
-        ("a.sql:12", Location("a.sql", 12)),
-        ("dir:1/a.sql:12:3", Location("dir:1/a.sql", 12, 3)),
-    ],
-)
-def test_a_place_is_read_as_it_was_written(text: str, expected: Location | None) -> None:
-    assert place(text) == expected
-    assert expected is None or str(expected) == text

@@ -207,7 +207,7 @@ def test_a_track_says_what_was_done_in_the_end() -> None:
 
 
 def test_a_failure_without_a_version_says_what_it_says() -> None:
-    said = _told(TargetFailed("user/postgres", "no connection", "", "", "", 4))
+    said = _told(TargetFailed("user/postgres", "no connection", "", "", None, 4))
     assert said == "user/postgres     failed: no connection\n"
 
 

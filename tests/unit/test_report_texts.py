@@ -2,44 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from seedbed.documents.deployment import DeploymentDocument
+from seedbed.documents.doctor import DoctorDocument
+from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
+from seedbed.documents.errors import entries
+from seedbed.documents.outcome import OutcomeDocument
+from seedbed.documents.plan import PlanDocument
+from seedbed.documents.status import StatusDocument
 from seedbed.errors import Location, SeedbedError, UsageError
+from seedbed.model.deployment import Deployment
+from seedbed.model.event import Event
 from seedbed.model.outcome import fold
-from seedbed.report.deployments import deployment_text
+from seedbed.model.plan import Plan
+from seedbed.model.status import Status
 from seedbed.report.styles import Look, Page, render
-from seedbed.report.texts import doctor_text, error_text, outcome_text, plan_text, seed_text, status_text
+from seedbed.report.text.deployment import deployment_text
+from seedbed.report.text.doctor import doctor_text
+from seedbed.report.text.environments import connections_text, environments_text
+from seedbed.report.text.errors import error_text
+from seedbed.report.text.outcome import outcome_text
+from seedbed.report.text.plan import plan_text
+from seedbed.report.text.seeds import seed_text
+from seedbed.report.text.status import status_text
 from tests.unit.golden.report import samples
 from tests.unit.golden.report.files import same_as
 
+
+def _plan(plan: Plan) -> Page:
+    return plan_text(PlanDocument.of(plan, "plan"))
+
+
+def _status(status: Status, *, summary: bool = False) -> Page:
+    return status_text(StatusDocument.of(status, "status"), summary=summary)
+
+
+def _outcome(events: Sequence[Event], command: str = "apply") -> Page:
+    return outcome_text(OutcomeDocument.of(fold(events), events, command))
+
+
+def _deployment(deployment: Deployment) -> Page:
+    return deployment_text(DeploymentDocument.of(deployment, "deploy"))
+
+
+def _error(error: SeedbedError) -> Page:
+    return [each for entry in entries(error) for each in error_text(entry)]
+
+
+FINDINGS = [("Python", "3.11.7"), ("PostgreSQL", "18.6, embedded")]
 PAGES: dict[str, Page] = {
-    "plan": plan_text(samples.plan()),
-    "plan-down": plan_text(samples.plan_down()),
-    "plan-held": plan_text(samples.plan_held()),
-    "plan-empty": plan_text(samples.plan_empty()),
-    "status": status_text(samples.status()),
-    "status-summary": status_text(samples.status(), summary=True),
-    "status-up-to-date": status_text(samples.status_up_to_date()),
-    "outcome-applied": outcome_text(fold(samples.applied()), "apply"),
-    "outcome-eventful": outcome_text(fold(samples.eventful()), "apply"),
-    "outcome-seeded": outcome_text(fold(samples.seeded()), "seed"),
-    "outcome-untouched": outcome_text(fold(samples.failed_untouched()), "apply"),
-    "outcome-interrupted": outcome_text(fold(samples.interrupted()), "apply"),
-    "outcome-unknown": outcome_text(fold(samples.unknown()), "apply"),
-    "outcome-deployed": outcome_text(fold(samples.deployed()), "deploy"),
-    "outcome-destroyed": outcome_text(fold(samples.destroyed()), "destroy"),
-    "outcome-nothing-deployed": outcome_text(
-        fold(samples.deployed()[:1] + samples.deployed()[-1:]), "deploy"
-    ),
-    "deployment": deployment_text(samples.deployment()),
-    "deployment-empty": deployment_text(samples.deployment_empty()),
-    "plan-to-deploy": plan_text(samples.plan_to_deploy()),
-    "outcome-nothing": outcome_text(fold(()), "revert"),
+    "plan": _plan(samples.plan()),
+    "plan-down": _plan(samples.plan_down()),
+    "plan-held": _plan(samples.plan_held()),
+    "plan-empty": _plan(samples.plan_empty()),
+    "plan-to-deploy": _plan(samples.plan_to_deploy()),
+    "status": _status(samples.status()),
+    "status-summary": _status(samples.status(), summary=True),
+    "status-up-to-date": _status(samples.status_up_to_date()),
+    "outcome-applied": _outcome(samples.applied()),
+    "outcome-eventful": _outcome(samples.eventful()),
+    "outcome-seeded": _outcome(samples.seeded(), "seed"),
+    "outcome-untouched": _outcome(samples.failed_untouched()),
+    "outcome-interrupted": _outcome(samples.interrupted()),
+    "outcome-unknown": _outcome(samples.unknown()),
+    "outcome-deployed": _outcome(samples.deployed(), "deploy"),
+    "outcome-destroyed": _outcome(samples.destroyed(), "destroy"),
+    "outcome-nothing-deployed": _outcome(samples.deployed()[:1] + samples.deployed()[-1:], "deploy"),
+    "outcome-nothing": _outcome((), "revert"),
+    "deployment": _deployment(samples.deployment()),
+    "deployment-empty": _deployment(samples.deployment_empty()),
     "seed": seed_text(samples.seeded()),
     "seed-again": seed_text(samples.seeded_again()),
     "seed-none": seed_text(()),
-    "error": error_text(samples.error()),
-    "doctor": doctor_text([("Python", "3.11.7"), ("PostgreSQL", "18.6, embedded")]),
+    "error": _error(samples.error()),
+    "errors": _error(samples.errors()),
+    "doctor": doctor_text(DoctorDocument.of(FINDINGS, (), "doctor")),
+    "doctor-failed": doctor_text(DoctorDocument.of(FINDINGS, samples.errors().errors, "doctor")),
+    "environments": environments_text(EnvironmentsDocument.of([], samples.environments(), "env list")),
+    "environments-kept": environments_text(
+        EnvironmentsDocument.of(["ai/x", "user/x"], samples.environments(), "env list")
+    ),
+    "connections": connections_text(ConnectionsDocument.of("sandbox", samples.connections(), "env up")),
 }
 LOOKS = {
     "txt": Look(),
@@ -77,9 +123,9 @@ def test_what_we_draw_with_has_an_ascii_twin(name: str) -> None:
 
 def test_an_error_is_told_as_the_exception_tells_it_itself() -> None:
     error = UsageError("no such service", because="the manifest has none", try_="seedbed status")
-    assert render(error_text(error), Look()) == f"error: {error}\n"
+    assert render(_error(error), Look()) == f"error: {error}\n"
 
 
 def test_a_location_stands_first_and_lines_of_a_reason_stay_below_each_other() -> None:
     error = SeedbedError("what", because="one\ntwo", at=Location("a.sql", 3))
-    assert render(error_text(error), Look()) == "a.sql:3: error: what\n  because: one\n           two\n"
+    assert render(_error(error), Look()) == "a.sql:3: error: what\n  because: one\n           two\n"

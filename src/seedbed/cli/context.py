@@ -6,19 +6,21 @@ import functools
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from seedbed.embedded import telling
-from seedbed.errors import ExitCode, SeedbedError, UsageError
+from seedbed.errors import ExitCode, Interrupted, SeedbedError, UsageError, exit_code
 from seedbed.model.secret import Redactor
 from seedbed.report.console import Output
 
 if TYPE_CHECKING:
+    from seedbed.documents.document import Document
+    from seedbed.documents.errors import ErrorDocument
     from seedbed.execution.stopping import Stop
     from seedbed.model.event import Listener
     from seedbed.model.outcome import Outcome
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from seedbed.model.platform import Database
     from seedbed.project import Catalog, Project, Run
     from seedbed.report.progress import Progress
+    from seedbed.report.styles import Page
+
+D = TypeVar("D", bound="Document")
 
 
 class CommandContext:
@@ -39,6 +44,7 @@ class CommandContext:
         self._settings = settings
         self._project: Project | None = None
         self._progress: Progress | None = None
+        self._documented = False
         self.out = Output(
             sys.stdout,
             sys.stderr,
@@ -93,7 +99,7 @@ class CommandContext:
     def expect(self, plan: Callable[[], Plan]) -> None:
         """Tell a live display how much there is to do; asks for the plan only where there is one."""
         if self._progress is not None and self.out.stderr.is_capable:
-            self._progress.expect(plan())
+            self._progress.expect({each.database: len(each.actions) for each in plan().databases})
 
     @contextmanager
     def asking(self) -> Iterator[None]:
@@ -103,47 +109,69 @@ class CommandContext:
                 self.out.overlay.erase()
             yield
 
-    def show(self, page: Any) -> None:
-        """Write a result: a document where JSON was asked for, else lines."""
+    def show(self, document: D, text: Callable[[D], Page]) -> None:
+        """Write a result to standard output: as JSON where that was asked for, else as `text` makes it."""
         if self.as_json:
-            self.document(page)
+            self._documented = True
+            self.out.document(document)
         else:
-            self.out.result(page)
+            self.out.result(text(document))
 
-    def document(self, document: dict[str, Any]) -> None:
-        self.out.document(document)
-
-    def finish(self, run: Run, outcome: Outcome, lines: Sequence[Any] = ()) -> None:
+    def finish(self, run: Run, outcome: Outcome, lines: Page = ()) -> None:
         """Show how it ended and leave with its exit code; `lines` say it all where all went well."""
-        from seedbed.report.documents import outcome_document
-        from seedbed.report.texts import outcome_text
+        from seedbed.documents.outcome import OutcomeDocument
+        from seedbed.report.text.outcome import outcome_text
 
-        if self.as_json:
-            self.document(outcome_document(outcome, run.events, self.command))
-        else:
-            all_said = bool(lines) and outcome.exit_code is ExitCode.DONE
-            self.out.result(lines if all_said else [*lines, *outcome_text(outcome, self.command)])
+        def text(document: OutcomeDocument) -> Page:
+            all_said = bool(lines) and document.exit_code is ExitCode.DONE
+            return lines if all_said else [*lines, *outcome_text(document)]
+
+        self.show(OutcomeDocument.of(outcome, run.events, self.command), text)
         self.leave(outcome.exit_code)
 
     def leave(self, code: ExitCode) -> None:
         click.get_current_context().exit(int(code))
 
-    def fail(self, error: SeedbedError) -> ExitCode:
-        """Show an error that ended the command, and return its exit code."""
-        if self.as_json:
-            from seedbed.report.documents import error_document
+    def leave_for(self, errors: Iterable[SeedbedError]) -> None:
+        """Leave with the exit code of `errors`, which are shown already, if there are any."""
+        if code := exit_code(errors):
+            self.leave(code)
 
-            self.document(error_document(error))
-        self.out.error(error)
+    def fail(self, error: SeedbedError) -> ExitCode:
+        """Show what ended the command, every error of it, and return its exit code."""
+        document = self.document_error(error)
+        for entry in document.errors:
+            self.out.error(entry)
         if self.verbose > 1:
             self.out.log(traceback.format_exc(), level=-1)
+        return error.exit_code
+
+    def interrupt(self) -> ExitCode:
+        """Write where JSON was asked for that Ctrl-C ended the command, or a question that was not answered yes."""
+        error = Interrupted(
+            "interrupted before there was a result", because="Ctrl-C, or an answer other than yes"
+        )
+        self.document_error(error)
         return error.exit_code
 
     def crash(self) -> ExitCode:
         """Show that this was a bug: one line, and the traceback, which never holds values of variables."""
         self.out.log(traceback.format_exc(), level=-1)
         self.out.log("this is a bug in seedbed: please report it with the lines above", level=-1)
-        return ExitCode.BUG
+        error = SeedbedError(
+            "this is a bug in seedbed", try_="report it with the traceback on standard error"
+        )
+        self.document_error(error)
+        return error.exit_code
+
+    def document_error(self, error: SeedbedError) -> ErrorDocument:
+        """Return the document of an error, written where JSON was asked for and nothing is written yet."""
+        from seedbed.documents.errors import ErrorDocument
+
+        document = ErrorDocument.of(error, self.command)
+        if self.as_json and not self._documented:
+            self.show(document, _no_text)
+        return document
 
 
 def command_context(function: Callable[..., None]) -> Callable[..., None]:
@@ -158,20 +186,33 @@ def command_context(function: Callable[..., None]) -> Callable[..., None]:
         settings = ctx.ensure_object(dict)
         for name in ("verbose", "quiet"):  # both may be said before and after the command's name
             settings[name] = settings.get(name, 0) + kwargs.pop(name)
-        context = CommandContext(settings, command=str(ctx.command.name), as_json=as_json)
+        context = CommandContext(settings, command=command_name(ctx), as_json=as_json)
         try:
             with telling.heard(context.out.log):
                 function(context, *args, **kwargs)
-        except (click.exceptions.Exit, click.ClickException, click.Abort):
+        except (click.exceptions.Exit, click.ClickException):
+            raise
+        except click.Abort:
+            context.interrupt()
             raise
         except SeedbedError as error:
             ctx.exit(int(context.fail(error)))
         except KeyboardInterrupt:
-            ctx.exit(int(ExitCode.INTERRUPTED))
+            ctx.exit(int(context.interrupt()))
         except Exception:  # noqa: BLE001  the last line of defence: said, traced, exit code 1
             ctx.exit(int(context.crash()))
 
     return wrapped
+
+
+def command_name(ctx: click.Context) -> str:
+    """Return the name of a command, after those of the groups that it is in: `env list`."""
+    names = [str(ctx.command.name)]
+    above = ctx.parent
+    while above is not None and above.parent is not None and isinstance(above.command, click.Group):
+        names.insert(0, str(above.command.name))
+        above = above.parent
+    return " ".join(names)
 
 
 @contextmanager
@@ -193,3 +234,7 @@ def signals(stop: Stop) -> Iterator[None]:
 
 def _ignore(_: object) -> None:
     """Listen to nothing."""
+
+
+def _no_text(_: object) -> Page:
+    return ()

@@ -130,8 +130,21 @@ def run(arguments: list[str] | None = None) -> None:
         code = 130
     except click.ClickException as error:
         error.show()
+        if "--json" in (sys.argv[1:] if arguments is None else arguments):
+            _document(error)
         code = 2
     sys.exit(code or 0)
+
+
+def _document(error: click.ClickException) -> None:
+    """Write on standard output, as a document, that a call is wrong."""
+    from seedbed.cli.context import CommandContext, command_name
+    from seedbed.errors import UsageError
+
+    ctx = getattr(error, "ctx", None)
+    name = command_name(ctx) if ctx is not None and ctx.parent is not None else ""
+    wrong = UsageError(error.format_message(), try_=f"seedbed {name} --help" if name else "seedbed --help")
+    CommandContext({}, command=name, as_json=True).document_error(wrong)
 
 
 def _tell_of_crashes() -> None:

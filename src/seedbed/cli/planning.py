@@ -83,25 +83,20 @@ def deploy_request(
 
 
 def _read(path: str) -> ReviewedPlan:
-    import json
-
     from seedbed.planning.reviewed import read
 
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        data = Path(path).read_bytes()
+    except OSError as error:
         raise UsageError(
             "the plan file cannot be read", because=str(error), try_="seedbed plan --out", at=Location(path)
         ) from None
-    return read(document, path)
+    return read(data, path)
 
 
 def show_plan(context: CommandContext, plan: Plan) -> None:
-    """Print a plan, as text or as a document."""
-    from seedbed.report.documents import plan_document
-    from seedbed.report.texts import plan_text
+    """Write to standard output what a dry run would do."""
+    from seedbed.documents.plan import PlanDocument
+    from seedbed.report.text.plan import plan_text
 
-    if context.as_json:
-        context.document(plan_document(plan))
-    else:
-        context.out.result(plan_text(plan))
+    context.show(PlanDocument.of(plan, context.command), plan_text)

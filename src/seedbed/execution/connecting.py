@@ -11,7 +11,7 @@ from msgspec import Struct
 from seedbed.engines.base import Engine, Session
 from seedbed.errors import ForeignTarget, SeedbedError
 from seedbed.execution.context import RunContext
-from seedbed.execution.threads import side_by_side
+from seedbed.execution.threads import returned, side_by_side
 from seedbed.model.event import Listener, TargetReached, failure
 from seedbed.model.history import History, Identity
 from seedbed.model.platform import Database
@@ -57,6 +57,7 @@ def connect(
         results = side_by_side([partial(_open, target, engine) for target in ordered])
         for target, result in zip(ordered, results, strict=True):
             if isinstance(result, SeedbedError):
+                result.target = target.id
                 failed[target.id] = result
             elif isinstance(result, BaseException):
                 raise result
@@ -80,11 +81,10 @@ def _open(target: Target, engine: EngineOf) -> ConnectedTarget:
 
 
 def read_histories(connected: Sequence[ConnectedTarget]) -> None:
-    """Read the histories of `connected` again, side by side. Raises the first error."""
-    histories = side_by_side([target.session.history for target in connected])
+    """Read the histories of `connected` again, side by side. Raises the errors of all that fail."""
+    results = side_by_side([target.session.history for target in connected])
+    histories = returned([target.id for target in connected], results)
     for target, history in zip(connected, histories, strict=True):
-        if isinstance(history, BaseException):
-            raise history
         target.history = history
 
 

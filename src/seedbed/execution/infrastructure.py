@@ -12,7 +12,7 @@ from seedbed.engines.infrastructure import SupportsDeployedState
 from seedbed.errors import Refused
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.looking import each_database
-from seedbed.execution.threads import side_by_side
+from seedbed.execution.threads import returned, side_by_side
 from seedbed.model.deployment import Change
 from seedbed.model.migration import Phase
 from seedbed.model.plan import DatabasePlan, Plan
@@ -26,12 +26,11 @@ def changes(each: ConnectedTarget, gate: Phase) -> tuple[Change, ...]:
 def pending(connected: Sequence[ConnectedTarget]) -> dict[str, tuple[str, ...]]:
     """Return, by database, what a deployment of all that is declared would change, in words."""
     found = side_by_side([partial(changes, each, Phase.CONTRACT) for each in connected])
-    words = {}
-    for each, those in zip(connected, found, strict=True):
-        if isinstance(those, BaseException):
-            raise those
-        words[each.id] = tuple(one.what for one in those)
-    return words
+    ids = [each.id for each in connected]
+    return {
+        database: tuple(change.what for change in those)
+        for database, those in zip(ids, returned(ids, found), strict=True)
+    }
 
 
 def described(plan: Plan, connected: Sequence[ConnectedTarget]) -> Plan:

@@ -8,14 +8,14 @@ from functools import partial
 from msgspec.structs import replace
 
 from seedbed.execution.connecting import ConnectedTarget
-from seedbed.execution.threads import side_by_side
+from seedbed.execution.threads import returned, side_by_side
 from seedbed.model.plan import DatabasePlan, Plan
 
 Look = Callable[[ConnectedTarget, DatabasePlan], DatabasePlan]
 
 
 def each_database(plan: Plan, connected: Sequence[ConnectedTarget], look: Look) -> Plan:
-    """Return `plan` with what `look` makes of each of its databases that is connected; raises the first error."""
+    """Return `plan` with what `look` makes of each of its databases that is connected; raises their errors."""
     sessions = {each.id: each for each in connected}
     found = side_by_side(
         [
@@ -25,12 +25,7 @@ def each_database(plan: Plan, connected: Sequence[ConnectedTarget], look: Look) 
             for each in plan.databases
         ]
     )
-    databases = []
-    for each in found:
-        if isinstance(each, BaseException):
-            raise each
-        databases.append(each)
-    return replace(plan, databases=tuple(databases))
+    return replace(plan, databases=tuple(returned([each.database for each in plan.databases], found)))
 
 
 def _as_it_is(database: DatabasePlan) -> DatabasePlan:

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from seedbed.errors import SeedbedError, raise_errors
+
 T = TypeVar("T")
 
 
@@ -32,3 +34,19 @@ def side_by_side(calls: Sequence[Callable[[], T]]) -> list[T | BaseException]:
     for thread in threads:
         thread.join()
     return results
+
+
+def returned(targets: Sequence[str], results: Sequence[T | BaseException]) -> list[T]:
+    """Return what `targets` returned, none having failed. Raises the errors of all that did, or a bug as it is."""
+    values: list[T] = []
+    errors: list[SeedbedError] = []
+    for target, result in zip(targets, results, strict=True):
+        if isinstance(result, SeedbedError):
+            result.target = target
+            errors.append(result)
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            values.append(result)
+    raise_errors(errors)
+    return values

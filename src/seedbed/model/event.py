@@ -1,35 +1,48 @@
-"""What happened, as data. Everything a person or a machine is shown is made from these."""
+"""What happened, as data. Everything a person or a machine is shown is made from these.
+
+As JSON, an event is its fields with its kind, `event`, first.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
-from seedbed.errors import SeedbedError
+from seedbed.errors import Location, SeedbedError
 
 EVENT_FORMAT = 1  # of events as JSON; raised when a field changes its meaning or goes away
 
 
-class Event(Struct, frozen=True):
-    """Something that happened to one target; `kind` names it in JSON."""
+def _kind(class_name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", class_name).lower()
 
-    kind: ClassVar[str] = "event"
+
+def _json_name(name: str) -> str:
+    return name.rstrip("_")  # `try` is a word of Python's
+
+
+class Event(Struct, frozen=True, tag_field="event", tag=_kind, rename=_json_name):
+    """Something that happened to one target. Its kind is the name of its class: `target_reached`."""
+
     target: str
+
+    @property
+    def kind(self) -> str:
+        return kind_of(type(self))
 
 
 class TargetReached(Event, frozen=True):
     """A connection stands; `server` says what answered (`PostgreSQL 18.6`)."""
 
-    kind: ClassVar[str] = "target_reached"
     server: str
 
 
 class LeaseAwaited(Event, frozen=True):
     """Another run holds the lease; told about once a second while we wait. `waited` in seconds."""
 
-    kind: ClassVar[str] = "lease_awaited"
     holder: str
     waited: float
 
@@ -37,21 +50,18 @@ class LeaseAwaited(Event, frozen=True):
 class TakenOver(Event, frozen=True):
     """A vanished owner's work was still running on the server and was ended: `work` in words."""
 
-    kind: ClassVar[str] = "taken_over"
     work: str
 
 
 class TargetStamped(Event, frozen=True):
     """The target had no identity and got one."""
 
-    kind: ClassVar[str] = "target_stamped"
     identity: str
 
 
 class WorkStarted(Event, frozen=True):
     """A migration begins, or goes on where a former run left it (`resumed`)."""
 
-    kind: ClassVar[str] = "work_started"
     version: str
     name: str
     direction: str
@@ -62,7 +72,6 @@ class WorkStarted(Event, frozen=True):
 class WorkProgressed(Event, frozen=True):
     """A step or a batch is done. `done` of `total` in `unit` (total 0: not known)."""
 
-    kind: ClassVar[str] = "work_progressed"
     version: str
     done: int
     total: int
@@ -73,7 +82,6 @@ class WorkProgressed(Event, frozen=True):
 class StepProbed(Event, frozen=True):
     """A step with an unknown outcome was looked up in the catalogue; `verdict` says what was found and done."""
 
-    kind: ClassVar[str] = "step_probed"
     version: str
     step: int
     verdict: str
@@ -82,7 +90,6 @@ class StepProbed(Event, frozen=True):
 class Retrying(Event, frozen=True):
     """A step gave way (a lock, a deadlock) and is tried again after `delay` seconds."""
 
-    kind: ClassVar[str] = "retrying"
     version: str
     because: str
     attempt: int
@@ -92,7 +99,6 @@ class Retrying(Event, frozen=True):
 class WorkFinished(Event, frozen=True):
     """A migration is applied or reverted and recorded."""
 
-    kind: ClassVar[str] = "work_finished"
     version: str
     name: str
     direction: str
@@ -105,7 +111,6 @@ class SeedProgressed(Event, frozen=True):
     `changed`: how many of them stay changed whatever happens next.
     """
 
-    kind: ClassVar[str] = "seed_progressed"
     dataset: str
     part: str
     done: int
@@ -116,7 +121,6 @@ class SeedProgressed(Event, frozen=True):
 class SeedLoaded(Event, frozen=True):
     """One part of a dataset is loaded; the numbers are rows."""
 
-    kind: ClassVar[str] = "seed_loaded"
     dataset: str
     part: str
     inserted: int
@@ -127,7 +131,6 @@ class SeedLoaded(Event, frozen=True):
 class Noticed(Event, frozen=True):
     """The server said something worth reading (a NOTICE, a WARNING)."""
 
-    kind: ClassVar[str] = "noticed"
     version: str
     severity: str
     text: str
@@ -136,14 +139,12 @@ class Noticed(Event, frozen=True):
 class TargetEmptied(Event, frozen=True):
     """`reset` removed everything; `what` in words."""
 
-    kind: ClassVar[str] = "target_emptied"
     what: str
 
 
 class Repaired(Event, frozen=True):
     """A person's decision was written into the history and its audit."""
 
-    kind: ClassVar[str] = "repaired"
     version: str
     decision: str
 
@@ -151,7 +152,6 @@ class Repaired(Event, frozen=True):
 class CopyProgressed(Event, frozen=True):
     """A copy of the target's data goes on: `done` of `total` in `unit` (0: not known). `verb`: dump or restore."""
 
-    kind: ClassVar[str] = "copy_progressed"
     verb: str
     done: int
     total: int
@@ -161,7 +161,6 @@ class CopyProgressed(Event, frozen=True):
 class CopyFinished(Event, frozen=True):
     """A copy is whole: `what` it holds, in words, and the `file` it is in."""
 
-    kind: ClassVar[str] = "copy_finished"
     verb: str
     what: str
     file: str
@@ -173,7 +172,6 @@ class DeployStarted(Event, frozen=True):
     `resumed`: a former run began them, and what it left under way was followed to its end.
     """
 
-    kind: ClassVar[str] = "deploy_started"
     stack: str
     waves: int
     changes: tuple[str, ...] = ()
@@ -187,7 +185,6 @@ class DeployProgressed(Event, frozen=True):
     one begins (`done`: those before it) and when it is made (`done`: with it).
     """
 
-    kind: ClassVar[str] = "deploy_progressed"
     stack: str
     wave: int
     what: str
@@ -199,7 +196,6 @@ class DeployProgressed(Event, frozen=True):
 class DeployFinished(Event, frozen=True):
     """A stack is as it should be (or gone, where it was destroyed). `waves`: how many updates that took."""
 
-    kind: ClassVar[str] = "deploy_finished"
     stack: str
     waves: int
     seconds: float
@@ -208,26 +204,24 @@ class DeployFinished(Event, frozen=True):
 class TargetDone(Event, frozen=True):
     """All that was to be done on the target is done; `held` versions wait behind the gate."""
 
-    kind: ClassVar[str] = "target_done"
     held: tuple[str, ...] = ()
 
 
 class TargetFailed(Event, frozen=True):
-    """Work on the target ended early. `exit_code` is the error's own."""
+    """Work on the target ended early. `exit_code` is the error's own, `error_kind` the name of its class."""
 
-    kind: ClassVar[str] = "target_failed"
     error: str
     because: str
     try_: str
-    at: str
+    at: Location | None
     exit_code: int
     version: str = ""
+    error_kind: str = ""
 
 
 class TargetSkipped(Event, frozen=True):
     """Nothing more was done on the target, because of another one."""
 
-    kind: ClassVar[str] = "target_skipped"
     because: str
     versions: tuple[str, ...] = ()
 
@@ -239,20 +233,27 @@ def failure(target: str, error: SeedbedError, version: str = "") -> TargetFailed
         error.what,
         error.because,
         error.try_,
-        str(error.at) if error.at else "",
+        error.at,
         int(error.exit_code),
         version,
+        type(error).__name__,
     )
+
+
+def kind_of(event: type[Event]) -> str:
+    return str(event.__struct_config__.tag)
 
 
 KINDS: tuple[type[Event], ...] = tuple(Event.__subclasses__())  # all that there are; tests may add their own
 Listener = Callable[[Event], None]
 
+if TYPE_CHECKING:
+    AnyEvent: TypeAlias = Event
+else:
+    AnyEvent = Union[KINDS]  # noqa: UP007  what is read as one of them: made of a list, as `|` cannot be
+
 
 def to_dict(event: Event) -> dict[str, Any]:
     """Return the event as plain data, `event` first; the format is `EVENT_FORMAT`."""
-    data: dict[str, Any] = {"event": event.kind}
-    for name in event.__struct_fields__:
-        value = getattr(event, name)
-        data[name.rstrip("_")] = list(value) if isinstance(value, tuple) else value
+    data: dict[str, Any] = to_builtins(event)
     return data

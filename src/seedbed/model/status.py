@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from seedbed.errors import SeedbedError
+
 
 class Standing(StrEnum):
     """Where one migration stands on one database."""
@@ -33,7 +35,7 @@ class MigrationStatus(Struct, frozen=True):
 
 
 class DatabaseStatus(Struct, frozen=True):
-    """All migrations of one database, in version order; `error` instead, where it could not be asked.
+    """All migrations of one database, in version order; `error` instead, where it did not answer.
 
     `deployment`: what a deployment would change in it, in words.
     """
@@ -43,8 +45,7 @@ class DatabaseStatus(Struct, frozen=True):
     server: str = ""
     identity: str = ""
     migrations: tuple[MigrationStatus, ...] = ()
-    error: str = ""
-    exit_code: int = 0
+    error: SeedbedError | None = None
     deployment: tuple[str, ...] = ()
 
     def count(self, *standings: Standing) -> int:

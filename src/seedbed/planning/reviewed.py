@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import DecodeError, Struct
+from msgspec.json import decode
 
 from seedbed.errors import Location, StalePlan, UsageError
 from seedbed.model.deployment import Change
-from seedbed.model.migration import Phase
+from seedbed.model.migration import Direction, Phase
 from seedbed.planning.plans import Known, Policy, basis
 
-SCHEMA = "seedbed/plan/1"
+if TYPE_CHECKING:  # few runs read a plan file
+    from seedbed.documents.plan import PlanDocument
+
+_MAKE = "seedbed plan -e … --out plan.json"
 
 
 class ReviewedPlan(Struct, frozen=True):
@@ -30,37 +34,56 @@ class ReviewedPlan(Struct, frozen=True):
     changes: Mapping[str, tuple[str, ...]] = {}
 
 
-def read(document: Any, path: str) -> ReviewedPlan:
-    """Return the plan in `document`. Raises UsageError where it is no plan, or one of another format."""
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+def read(data: bytes, path: str) -> ReviewedPlan:
+    """Return the plan that the bytes of the file `path` hold. Raises UsageError where they are no plan to apply."""
+    plan = _decoded(data, path)
+    if plan.direction is not Direction.UP:
         raise UsageError(
-            "this is not a plan that this seedbed can apply",
-            because=f'a plan file says "schema": "{SCHEMA}"',
-            try_="seedbed plan -e … --out plan.json",
+            "this is a plan to revert, and only one to apply is carried out from a file",
+            because="a revert is planned anew where it is run",
+            try_=f"seedbed revert -e {plan.environment}",
             at=Location(path),
         )
+    return ReviewedPlan(
+        path,
+        plan.environment,
+        plan.gate,
+        plan.to,
+        plan.out_of_order,
+        {each.database: each.basis for each in plan.databases},
+        {
+            each.database: tuple(_words(one.phase, one.what) for one in each.changes)
+            for each in plan.databases
+        },
+    )
+
+
+class _Head(Struct):
+    schema: str = ""
+
+
+def _decoded(data: bytes, path: str) -> PlanDocument:
+    """Return the document, of which every field is known, there, and of the type that it has to be.
+
+    A plan is read before any thread is started: two of them must not read into one type for the first time.
+    """
+    from seedbed.documents.plan import PlanDocument
+
+    wanted = PlanDocument.__struct_config__.tag
     try:
-        if document["direction"] != "up":
-            raise KeyError("direction")
-        return ReviewedPlan(
-            path,
-            str(document["environment"]),
-            Phase(document["gate"]),
-            None if document["to"] is None else str(document["to"]),
-            bool(document["out_of_order"]),
-            {str(each["database"]): tuple(map(str, each["basis"])) for each in document["databases"]},
-            {
-                str(each["database"]): tuple(
-                    _words(one["phase"], one["what"]) for one in each.get("changes", ())
-                )
-                for each in document["databases"]
-            },
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        if decode(data, type=_Head).schema != wanted:
+            raise UsageError(
+                "this is not a plan that this seedbed can apply",
+                because=f'a plan file says "schema": "{wanted}"',
+                try_=_MAKE,
+                at=Location(path),
+            )
+        return decode(data, type=PlanDocument)
+    except (DecodeError, ValueError, RecursionError) as error:
         raise UsageError(
-            "the plan file is damaged",
-            because=f"{error} is missing or wrong",
-            try_="make it anew",
+            "the plan file is damaged, or was written by another version of seedbed",
+            because=str(error),
+            try_=f"make it anew: {_MAKE}",
             at=Location(path),
         ) from None
 
@@ -80,7 +103,7 @@ def refuse_stale(plan: ReviewedPlan, known: Known, policy: Policy) -> None:
 def refuse_other_changes(plan: ReviewedPlan, database: str, changes: Sequence[Change]) -> None:
     """Raise StalePlan if a deployment would change more than was reviewed; less is what is left of it."""
     known = plan.changes.get(database, ())
-    other = [each.what for each in changes if _words(each.phase.value, each.what) not in known]
+    other = [each.what for each in changes if _words(each.phase, each.what) not in known]
     if other:
         raise StalePlan(
             f"the plan no longer fits {database}",
@@ -90,5 +113,5 @@ def refuse_other_changes(plan: ReviewedPlan, database: str, changes: Sequence[Ch
         )
 
 
-def _words(phase: str, what: str) -> str:
-    return f"{phase} {what}"
+def _words(phase: Phase, what: str) -> str:
+    return f"{phase.value} {what}"

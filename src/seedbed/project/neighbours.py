@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from msgspec import Struct, field
 
-from seedbed.errors import Unavailable, UsageError
+from seedbed.errors import Unavailable, UsageError, raise_errors
 from seedbed.execution.connecting import ConnectedTarget, connect
 from seedbed.model.environment import Environment
 from seedbed.model.history import History
@@ -71,7 +71,6 @@ class Neighbours(Struct):
         connected, failed = self.closing.enter_context(
             connect(targets, self.targets.catalog.engine, lambda _: None)
         )
-        for problem in failed.values():
-            raise problem
+        raise_errors(failed.values())
         self.connected += connected
         return connected

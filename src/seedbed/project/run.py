@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from seedbed.errors import SeedbedError, UsageError
+from seedbed.errors import SeedbedError, UsageError, raise_errors
 from seedbed.execution import applying, copying, hazards, infrastructure, mending, seeding
 from seedbed.execution.applying import Replan
 from seedbed.execution.connecting import ConnectedTarget, connect, read_histories
@@ -93,9 +93,8 @@ class Run:
         return fold(self.events)
 
     def require_connected(self) -> None:
-        """Raise the error of a target that did not answer, if there is one."""
-        for error in self.failed.values():
-            raise error
+        """Raise the errors of the targets that did not answer, if there are any."""
+        raise_errors(self.failed.values())
 
     # Looking
 
@@ -119,10 +118,7 @@ class Run:
             )
             for target in self.connected
         ]
-        databases += [
-            DatabaseStatus(name, "", error=str(error), exit_code=int(error.exit_code))
-            for name, error in self.failed.items()
-        ]
+        databases += [DatabaseStatus(name, "", error=error) for name, error in self.failed.items()]
         return Status(self.environment.name, tuple(sorted(databases, key=lambda status: status.database)))
 
     def plan(self, request: Request | None = None) -> Plan:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 
-from seedbed.errors import SeedbedError
 from seedbed.report import github
 from seedbed.report.styles import Line, Look, Page, Span, render
+
+if TYPE_CHECKING:
+    from seedbed.documents.document import Document
+    from seedbed.documents.errors import ErrorEntry
 
 Color = Literal["auto", "always", "never"]
 
@@ -121,29 +124,29 @@ class Output:
         if self.verbose >= level and not (self.quiet and level >= 0):
             self._write(self.stderr, self._rendered(self.stderr, page))
 
-    def error(self, error: SeedbedError) -> None:
+    def error(self, error: ErrorEntry) -> None:
         """Write an error to stderr, however quiet; on GitHub, as an annotation, too."""
-        from seedbed.report.texts import error_text
+        from seedbed.report.text.errors import error_text
 
         self.log(error_text(error), level=-1)
-        self.annotate(github.of_error(error, self.root))
+        self.annotate(error)
 
-    def annotate(self, annotation: str) -> None:
-        """Write a command to GitHub's runner; anywhere else, nothing."""
+    def annotate(self, error: ErrorEntry) -> None:
+        """Write an error as a command to GitHub's runner; anywhere else, nothing."""
         if self.github:
             with self.lock:
-                self.stderr.write(self.redact(annotation))
+                self.stderr.write(self.redact(github.annotation(error, self.root)))
 
-    def document(self, document: Mapping[str, Any]) -> None:
+    def document(self, document: Document | Mapping[str, Any]) -> None:
         """Write one JSON document to stdout.
 
         Its texts are redacted one by one: a mask in the middle of a number would leave no JSON.
         """
-        from seedbed.report import documents
+        from seedbed.documents.document import plain, redacted, text
 
-        text = documents.text(documents.redacted(document, self.redact), ascii_only=not self.stdout.unicode)
+        written = text(redacted(plain(document), self.redact), ascii_only=not self.stdout.unicode)
         with self.lock:
-            self.stdout.write(text)
+            self.stdout.write(written)
 
     def _rendered(self, stream: Stream, page: Page | str) -> str:
         if isinstance(page, str):

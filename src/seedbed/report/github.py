@@ -12,11 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from seedbed.report.places import place
-
 if TYPE_CHECKING:
-    from seedbed.errors import Location, SeedbedError
-    from seedbed.model.event import TargetFailed
+    from seedbed.documents.errors import ErrorEntry
 
 _COMMAND = re.compile(r"^([ \t]*)::", re.MULTILINE)
 
@@ -25,28 +22,19 @@ def is_github(environ: Mapping[str, str]) -> bool:
     return environ.get("GITHUB_ACTIONS") == "true"
 
 
-def of_error(error: SeedbedError, root: str = "") -> str:
-    """Return the annotation for an error that ended a command."""
-    return annotation(error.what, error.because, error.try_, error.at, root)
-
-
-def of_failure(failed: TargetFailed, root: str = "") -> str:
-    """Return the annotation for what failed on one target."""
-    return annotation(failed.error, failed.because, failed.try_, place(failed.at), root, failed.target)
-
-
-def annotation(
-    what: str, because: str, try_: str, at: Location | None, root: str = "", target: str = ""
-) -> str:
+def annotation(error: ErrorEntry, root: str = "") -> str:
     """Return one command, its line break included. `root`: the checkout, which paths have to be relative to."""
-    properties = {"title": f"seedbed: {target}" if target else "seedbed"}
-    if at:
+    properties = {"title": f"seedbed: {error.target}" if error.target else "seedbed"}
+    if at := error.at:
         properties["file"] = _relative(at.path, root)
         properties |= {"line": str(at.line)} if at.line else {}
         properties |= {"col": str(at.column)} if at.line and at.column else {}
-    message = "\n".join(
-        [what, *([f"because: {because}"] if because else []), *([f"try: {try_}"] if try_ else [])]
-    )
+    lines = [error.error]
+    if error.because:
+        lines.append(f"because: {error.because}")
+    if error.try_:
+        lines.append(f"try: {error.try_}")
+    message = "\n".join(lines)
     pairs = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
     return f"::error {pairs}::{_data(message)}\n"
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+from seedbed.documents.errors import ErrorEntry
 from seedbed.model.event import (
     CopyFinished,
     CopyProgressed,
@@ -36,8 +37,6 @@ from seedbed.model.event import (
     WorkProgressed,
     WorkStarted,
 )
-from seedbed.model.plan import Plan
-from seedbed.report import github
 from seedbed.report.console import Output
 from seedbed.report.styles import Line, Span, Style, cells, line
 from seedbed.report.tracking import Track, done_word
@@ -94,13 +93,13 @@ class Progress:
             track.take(event, self.clock())
             self.show(event, track)
             if isinstance(event, TargetFailed):
-                self.output.annotate(github.of_failure(event, self.output.root))
+                self.output.annotate(ErrorEntry.of_event(event))
 
-    def expect(self, plan: Plan) -> None:
-        """Take from `plan` how many migrations each target has before it."""
+    def expect(self, totals: Mapping[str, int]) -> None:
+        """Take from `totals` how many migrations each target has before it."""
         with self.output.lock:
-            for each in plan.databases:
-                self.tracks.setdefault(each.database, Track(each.database)).total = len(each.actions)
+            for target, total in totals.items():
+                self.tracks.setdefault(target, Track(target)).total = total
 
     def __enter__(self) -> Self:
         self._ticker.start()

@@ -62,6 +62,7 @@ class Table(Struct, frozen=True):
 
 
 Page: TypeAlias = Sequence[Line | Table]
+Lines: TypeAlias = list[Line | Table]
 
 
 def _as_it_is(text: str) -> str:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from pkgutil import resolve_name
-from typing import Any, ClassVar
+from typing import Any
 
 from msgspec import Struct, to_builtins
 
@@ -32,8 +32,6 @@ PLATFORM = "contract"
 
 class LeaseTaken(Event, frozen=True):
     """The lease is ours, the target is stamped, nothing is applied yet."""
-
-    kind: ClassVar[str] = "lease_taken"
 
 
 class Text(Struct, frozen=True):

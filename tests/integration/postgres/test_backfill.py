@@ -133,7 +133,7 @@ def test_what_is_not_there_is_told(things: Place, files: ProjectFiles, facts: st
     path = files.migration("2_count", UP, facts=facts)
     told = things.apply()
     assert (told.code, "does not exist" in told.error.error) == (7, True)
-    assert told.error.at.endswith(f"{path.name}:3")
+    assert str(told.error.at).endswith(f"{path.name}:3")
     files.migration("2_count", UP, facts="backfill=things.id")  # nothing was done yet: it may be mended
     assert things.apply().finished == ["2"]
     assert things.apply().code == 0
@@ -312,7 +312,7 @@ def test_a_row_that_cannot_be_converted_is_named_with_the_line(
     assert told.code == 5
     assert "row 5 fails" in told.error.error
     assert said in told.error.error
-    assert told.error.at.endswith(path.name + (":3" if "/" in returned else ":1"))
+    assert str(told.error.at).endswith(path.name + (":3" if "/" in returned else ":1"))
     assert rows.query("SELECT id FROM things WHERE note = 'new' ORDER BY 1") == [(1,), (2,), (3,)]
     assert checkpoint(rows) == "3"
 
@@ -334,7 +334,7 @@ def test_code_that_fails_when_it_is_loaded_is_told_and_nothing_is_begun(
 ) -> None:
     path = python(files, "import nowhere_to_be_found\n\ndef up(row): return None")
     told = rows.apply()
-    assert (told.code, told.error.at.endswith(f"{path.name}:2")) == (7, True)
+    assert (told.code, str(told.error.at).endswith(f"{path.name}:2")) == (7, True)
     assert "nowhere_to_be_found" in told.error.because
     assert "2" not in rows.history()
 

@@ -44,7 +44,7 @@ def at(path: Path, text: str) -> int:
 def failure(place: Place, path: Path) -> tuple[TargetFailed, int]:
     """Apply, and return the failure with its line in `path`, 0 where it tells none."""
     error = place.apply().error
-    name, _, line = error.at.partition(":")
+    name, _, line = str(error.at).partition(":")
     assert path.as_posix().endswith(name)
     return error, int(line or 0)
 
@@ -75,7 +75,7 @@ def test_one_that_fails_ends_the_message_and_what_stood_before_it_stays(
         f"{name}_t22", "CREATE TABLE t22 (id int);\n\n-- Über\nINSERT INTO t22\nSELECT nothing FROM t1;"
     )
     told = place.apply()
-    assert told.error.at.endswith(f"{path.name}:{at(path, 'SELECT nothing')}")
+    assert str(told.error.at).endswith(f"{path.name}:{at(path, 'SELECT nothing')}")
     assert (told.error.version, told.code) == (name, 5)
     assert place.versions() == told.finished == [f"20260101{number:06d}" for number in range(1, 22)]
     assert tables(place) == sorted(f"t{number}" for number in range(1, 22))
@@ -149,7 +149,9 @@ def test_syntax_that_only_the_server_refuses_is_found_one_by_one(
     monkeypatch.setattr(PostgresEngine, "parse", newer)
     told = place.apply()
     assert told.finished == [f"2026010100000{number}" for number in range(1, 5)] == place.versions()
-    assert told.error.at.endswith("_t5.sql:2")  # the second line of the body, which begins in line 1 here
+    assert str(told.error.at).endswith(
+        "_t5.sql:2"
+    )  # the second line of the body, which begins in line 1 here
     assert [each.version for each in told.of(WorkStarted)] == [*told.finished, told.error.version]
 
 
@@ -250,7 +252,7 @@ def test_what_gives_way_too_often_fails_and_says_what_to_do(place: Place, files:
         other.execute("BEGIN; LOCK TABLE t1")
         told = place.apply()
     assert (told.code, len(told.of(Retrying))) == (7, 1)
-    assert told.error.at.endswith(f":{at(path, 'ALTER')}")
+    assert str(told.error.at).endswith(f":{at(path, 'ALTER')}")
     assert "pg_stat_activity" in told.error.try_
 
 

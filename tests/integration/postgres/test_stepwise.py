@@ -106,7 +106,7 @@ def test_a_refused_statement_is_told_by_its_line_and_goes_on_there_once_the_data
     )
     told = people.apply()
     assert told.code == 5  # the first statement stays
-    assert told.error.at.endswith(f"{path.name}:5")
+    assert str(told.error.at).endswith(f"{path.name}:5")
     assert stands(people) == ("started", 1, False)
     mend(people)
     assert people.apply().finished == ["2"]
@@ -156,7 +156,7 @@ def test_an_index_that_failed_on_its_data_is_removed_and_built_anew(
 ) -> None:
     path = files.migration("2_index", f"\n{UNIQUE}", options=OUT)
     told = people.apply()
-    assert told.error.at.endswith(f"{path.name}:3")
+    assert str(told.error.at).endswith(f"{path.name}:3")
     assert stands(people) == ("started", 0, True)
     assert indexes(people) == {"people_email_key": False}
     left = oid(people, "people_email_key")
@@ -423,7 +423,7 @@ def test_a_call_that_was_killed_is_left_to_a_person(called: Place) -> None:
     for _ in range(2):
         told = called.apply()
         assert told.code == 5
-        assert told.error.at.endswith("_call.sql:3")
+        assert str(told.error.at).endswith("_call.sql:3")
         assert "repair 2 --applied" in told.error.try_
     assert called.query("TABLE done") == [(1,)]
     assert stands(called) == ("started", 1, True)

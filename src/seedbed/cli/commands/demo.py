@@ -42,7 +42,8 @@ def command(context: CommandContext, keep: bool, services: tuple[str, ...], engi
     seedbed -C edtech demo
     seedbed -C edtech demo -s user -s payment
     """
-    from seedbed.report.texts import status_text
+    from seedbed.documents.status import StatusDocument
+    from seedbed.report.text.status import status_text
 
     began = time.monotonic()
     project = context.project
@@ -67,7 +68,7 @@ def command(context: CommandContext, keep: bool, services: tuple[str, ...], engi
         tour.step("apply again", run.apply)
         tour.step("seed again: only what went with the reverted ones", tour.load)
         tour.step("every row is there again", tour.count)
-        context.out.result(status_text(run.status(), summary=True))
+        context.out.result(status_text(StatusDocument.of(run.status(), context.command), summary=True))
         if deployed and not keep:
             tour.step("destroy what was deployed", tour.destroy)
     context.out.log(f"done in {time.monotonic() - began:.1f} s: {tour.told}")
@@ -141,9 +142,11 @@ class Tour:
         self._first = len(self.run.events)
         outcome = act()
         if outcome.exit_code is not ExitCode.DONE:
-            from seedbed.report.texts import outcome_text
+            from seedbed.documents.outcome import OutcomeDocument
+            from seedbed.report.text.outcome import outcome_text
 
-            self.context.out.result(outcome_text(outcome, title))
+            document = OutcomeDocument.of(outcome, (), self.context.command)
+            self.context.out.result(outcome_text(document))
             self.context.leave(outcome.exit_code)
         self.done.append(f"{title} ({self._amount(outcome)})")
 
@@ -173,7 +176,7 @@ class Tour:
             return deploying.destroy(self.run, doomed)
 
     def seed(self) -> Outcome:
-        from seedbed.report.texts import seed_text
+        from seedbed.report.text.seeds import seed_text
 
         outcome = self.load()
         self.context.out.result(seed_text(self.loaded))

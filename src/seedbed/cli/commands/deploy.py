@@ -82,8 +82,9 @@ def command(
     seedbed deploy -e prod --plan plan.json
     """
     from seedbed.cli.planning import deploy_request
+    from seedbed.documents.deployment import DeploymentDocument
     from seedbed.project import deploying
-    from seedbed.report.deployments import deployment_document, deployment_text
+    from seedbed.report.text.deployment import deployment_text
 
     wanted, databases = deploy_request(
         context, plan, env, services, through, unreviewed=unreviewed or dry_run, follow=not dry_run
@@ -100,8 +101,7 @@ def command(
         deploying.plan_deploy(run, wanted) as examined,
     ):
         if dry_run:
-            page = deployment_document if context.as_json else deployment_text
-            context.show(page(examined.deployment))
+            context.show(DeploymentDocument.of(examined.deployment, context.command), deployment_text)
             return
         if not yes:
             with context.asking():

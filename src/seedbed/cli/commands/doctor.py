@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import click
 
@@ -28,25 +28,20 @@ def command(
     seedbed doctor
     seedbed doctor -e staging
     """
-    from seedbed.report.documents import doctor_document
-    from seedbed.report.texts import doctor_text
+    from seedbed.documents.doctor import DoctorDocument
+    from seedbed.report.text.doctor import doctor_text
 
     found = [
         ("seedbed", f"{__version__} on Python {platform.python_version()}, {sys.platform}"),
         ("manifest", f"{context.project.platform.root}, platform {context.project.platform.name}"),
         *context.project.diagnose(),
     ]
-    failed: Mapping[str, SeedbedError] = {}
+    failed: Sequence[SeedbedError] = ()
     if env:
         with context.run(env, context.databases(services, engines), wait=0, silent=True) as run:
-            failed = run.failed
+            failed = tuple(run.failed.values())
             for each in run.connected:
                 identity = each.history.identity or "no identity yet"
                 found.append((each.id, f"{each.session.server} at {each.target.address}, {identity}"))
-        found += [(name, error.what) for name, error in failed.items()]
-    if context.as_json:
-        context.document(doctor_document(found))
-    else:
-        context.out.result(doctor_text(found))
-    if failed:
-        context.leave(max(error.exit_code for error in failed.values()))
+    context.show(DoctorDocument.of(found, failed, context.command), doctor_text)
+    context.leave_for(failed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,11 @@ import click
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import Refused, UsageError
-from seedbed.model.environment import Settings, require_ephemeral
+from seedbed.model.environment import SANDBOX, Settings, require_ephemeral
 
 if TYPE_CHECKING:
     from seedbed.engines.base import Variable
-    from seedbed.model.environment import EnvironmentPattern
     from seedbed.model.platform import Database
-    from seedbed.report.styles import Line, Row
 
 
 @click.group("env")
@@ -95,41 +93,22 @@ def down(context: CommandContext, name: str, yes: bool) -> None:
 @command_context
 def listing(context: CommandContext) -> None:
     """List the environments that are declared, and what of the sandbox runs."""
+    from seedbed.documents.environments import EnvironmentsDocument
+    from seedbed.report.text.environments import environments_text
+
     kept, declared = context.project.sandbox.kept(), context.project.platform.environments
-    if context.as_json:
-        from seedbed.report.documents import environments_document
-
-        context.document(environments_document(kept, declared))
-        return
-    from seedbed.report.styles import Table, row
-
-    rows: list[Row | Line] = [
-        row("sandbox", "ephemeral", f"runs: {', '.join(kept)}" if kept else "does not run")
-    ]
-    rows += [
-        row(each.pattern, _kind(each), " ".join(filter(None, (each.account, each.region))))
-        for each in declared
-    ]
-    context.out.result([Table(tuple(rows))])
-
-
-def _kind(declared: EnvironmentPattern) -> str:
-    if declared.protected:
-        return "protected"
-    return "ephemeral" if declared.ephemeral else ""
+    context.show(EnvironmentsDocument.of(kept, declared, context.command), environments_text)
 
 
 def _up_sandbox(context: CommandContext, databases: Sequence[Database]) -> None:
+    from seedbed.documents.environments import ConnectionsDocument
+    from seedbed.report.text.environments import connections_text
+
     sandbox, engine = context.project.sandbox, context.catalog.engine
     with sandbox.servers(databases) as facts:
         sandbox.keep(databases)
     found = {str(each.id): _settings(engine(each.engine).variables, facts[each.id]) for each in databases}
-    if context.as_json:
-        from seedbed.report.documents import connections_document
-
-        context.document(connections_document("sandbox", found))
-    else:
-        context.out.result([line for name, settings in found.items() for line in _lines(name, settings)])
+    context.show(ConnectionsDocument.of(SANDBOX, found, context.command), connections_text)
     context.out.log("\nthe servers run until: seedbed env down sandbox")
 
 
@@ -147,18 +126,6 @@ def _settings(variables: Sequence[Variable], facts: Mapping[str, str]) -> Settin
         else:
             others[fact] = value
     return Settings(plain, others, tuple(secrets))
-
-
-def _lines(database: str, settings: Settings) -> Iterator[Line]:
-    from seedbed.report.styles import Style, line
-
-    yield line((database, Style.BOLD))
-    for name, value in settings.variables.items():
-        yield line(f"{name}={value}", indent=2)
-    for name, value in settings.facts.items():
-        yield line(f"{name}: {value}", indent=2)
-    for name in settings.secrets:
-        yield line(f"{name}: any, nobody looks at it", indent=2)
 
 
 def _down_sandbox(context: CommandContext) -> None:

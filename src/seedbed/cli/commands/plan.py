@@ -8,7 +8,7 @@ import click
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
-from seedbed.errors import ExitCode
+from seedbed.errors import ExitCode, Location, UsageError
 
 
 @click.command("plan")
@@ -57,16 +57,30 @@ def command(
     seedbed plan -e staging --sample 1000          what data migrations will cost
     seedbed plan -e dev-ana --exit-code            in a pipeline: 6 if anything is pending
     """
-    from seedbed.cli.planning import request, show_plan
-    from seedbed.report.documents import plan_document, text
+    from seedbed.cli.planning import request
+    from seedbed.documents.document import text
+    from seedbed.documents.plan import PlanDocument
+    from seedbed.report.text.plan import plan_text
 
     wanted, databases = request(context, None, env, services, engines, to, through, allow_out_of_order, False)
     with context.run(env, databases, wait=0, silent=True) as run:
         run.require_connected()
         plan = run.estimate(run.plan(wanted), sample=sample)
-    show_plan(context, plan)
+    document = PlanDocument.of(plan, context.command)
     if out:
-        Path(out).write_text(text(plan_document(plan)), encoding="utf-8")
+        _write(Path(out), text(document))
+    context.show(document, plan_text)
+    if out:
         context.out.log(f"written to {out}; carry it out with: seedbed apply -e {env} {out}")
     if exit_code and not plan.is_empty:
         context.leave(ExitCode.FOUND)
+
+
+def _write(path: Path, written: str) -> None:
+    """Write the plan file. Raises UsageError where that is not possible."""
+    try:
+        path.write_text(written, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            "the plan file cannot be written", because=str(error), at=Location(str(path))
+        ) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -15,23 +15,21 @@ from seedbed.errors import UsageError
 @click.argument("of", default="manifest")
 @command_context
 def command(context: CommandContext, of: str) -> None:
-    """Print the JSON Schema of seedbed.toml, of an engine's own file, or of the document that COMMAND --json prints.
+    """Print the JSON Schema of seedbed.toml, of an engine's own file, or of a document that --json prints.
 
     \b
     seedbed schema > seedbed.schema.json
     seedbed schema tables.toml
-    seedbed schema status
+    seedbed schema outcome
     """
-    from seedbed.report.schemas import COMMANDS, schema
+    from seedbed.documents.schemas import DOCUMENTS, schema
 
-    if of in COMMANDS:
-        context.document(schema(of))
-    else:
-        context.document(dict(_of_file(of, COMMANDS)))
+    context.out.document(schema(of) if of in DOCUMENTS else _of_file(of))
 
 
-def _of_file(of: str, commands: Iterable[str]) -> Mapping[str, Any]:
+def _of_file(of: str) -> Mapping[str, Any]:
     """Return the schema of a file that people write. Raises UsageError where there is none of that name."""
+    from seedbed.documents.schemas import DOCUMENTS, written_by
     from seedbed.engines import registry
     from seedbed.engines.capabilities import SupportsSchemas
 
@@ -47,9 +45,12 @@ def _of_file(of: str, commands: Iterable[str]) -> Mapping[str, Any]:
         for name, each in engine.schemas().items()
     }
     if of not in found:
+        written = written_by(of)
         raise UsageError(
-            f"there is no document of {of!r}",
-            because=f"those that are there are {', '.join(['manifest', *found, *commands])}",
-            try_="seedbed schema status",
+            f"there is no schema {of!r}",
+            because=f"{of} --json writes {' or '.join(written)}"
+            if written
+            else f"those that are there are {', '.join(['manifest', *found, *DOCUMENTS])}",
+            try_=f"seedbed schema {written[0] if written else 'status'}",
         )
     return found[of]

@@ -42,12 +42,12 @@ def command(
     """
     from seedbed.model.environment import is_ephemeral
     from seedbed.model.seed import SeedKind
-    from seedbed.report.texts import seed_text
+    from seedbed.report.text.seeds import seed_text
 
     small = [SeedKind.REFERENCE, SeedKind.FIXTURE]
     default = small if is_ephemeral(context.catalog.environment(env)) else [SeedKind.REFERENCE]
     wanted = [SeedKind(each) for each in kinds] or default
     with context.run(env, context.databases(services, engines), wait=wait) as run:
         outcome = run.seed(wanted)
-    said = seed_text(run.events) if outcome.exit_code is ExitCode.DONE or outcome.changed else []
-    context.finish(run, outcome, said)
+    loaded = outcome.exit_code is ExitCode.DONE or outcome.changed
+    context.finish(run, outcome, seed_text(run.events) if loaded else [])

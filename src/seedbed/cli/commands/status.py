@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from seedbed.cli import options
@@ -30,16 +32,12 @@ def command(
     seedbed status -e sandbox
     seedbed status -e staging -s payment --exit-code
     """
-    from seedbed.report.documents import status_document
-    from seedbed.report.texts import status_text
+    from seedbed.documents.status import StatusDocument
+    from seedbed.report.text.status import status_text
 
     with context.run(env, context.databases(services, engines), wait=0, silent=True) as run:
-        status = run.status()
-    if context.as_json:
-        context.document(status_document(status))
-    else:
-        context.out.result(status_text(status, summary=summary))
-    if run.failed:
-        context.leave(max(error.exit_code for error in run.failed.values()))
-    if exit_code and not all(each.is_up_to_date for each in status.databases):
+        status = StatusDocument.of(run.status(), context.command)
+    context.show(status, partial(status_text, summary=summary))
+    context.leave_for(run.failed.values())
+    if exit_code and not status.up_to_date:
         context.leave(ExitCode.FOUND)

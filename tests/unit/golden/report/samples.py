@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from seedbed.errors import Location, MigrationFileError
+from seedbed.errors import (
+    Interrupted,
+    Location,
+    MigrationFileError,
+    OutcomeUnknown,
+    SeveralErrors,
+    Unreachable,
+)
 from seedbed.model.deployment import Change, Deployment, Estimate, Rollout, Wave
 from seedbed.model.environment import EnvironmentPattern, Settings
 from seedbed.model.event import (
@@ -31,6 +38,7 @@ from seedbed.model.event import (
     WorkFinished,
     WorkProgressed,
     WorkStarted,
+    failure,
 )
 from seedbed.model.hazard import Allowance, Hazard
 from seedbed.model.migration import Backfill, Direction, Irreversibility, Migration, MigrationRef, Phase, Step
@@ -242,7 +250,7 @@ def status() -> Status:
                 payment,
             ),
             DatabaseStatus(
-                REVIEWS, "app@db-2:5432/reviews", error="app@db-2:5432 refuses the connection", exit_code=4
+                REVIEWS, "app@db-2:5432/reviews", error=Unreachable("app@db-2:5432 refuses the connection")
             ),
             DatabaseStatus(
                 USER, "app@db-1:5432/user", "PostgreSQL 18.6", f"{USER} of edtech in staging", user
@@ -268,9 +276,10 @@ FAILED = TargetFailed(
     "20260220090000_add_search failed on reviews/postgres: column «search» exists already",
     "DETAIL: somebody was here",
     "look who added it",
-    "services/reviews/postgres/migrations/20260220090000_add_search.sql:14:3",
+    Location("services/reviews/postgres/migrations/20260220090000_add_search.sql", 14, 3),
     7,
     SEARCH,
+    "StepFailed",
 )
 
 
@@ -340,13 +349,14 @@ def seeded_again() -> tuple[Event, ...]:
 
 
 def failed_untouched() -> tuple[Event, ...]:
-    return (TargetFailed(USER, "app@db-1:5432 refuses the connection", "", "start it", "", 4),)
+    return (failure(USER, Unreachable("app@db-1:5432 refuses the connection", try_="start it")),)
 
 
 def interrupted() -> tuple[Event, ...]:
+    stopped = Interrupted("stopped between two steps", because="Ctrl-C", try_="run the same command again")
     return (
         WorkFinished(USER, USERS, "create_users", "up", 0.012),
-        TargetFailed(USER, "stopped between two steps", "Ctrl-C", "run the same command again", "", 130),
+        failure(USER, stopped),
         TargetReached(PAYMENT, "PostgreSQL 18.6"),
     )
 
@@ -354,7 +364,8 @@ def interrupted() -> tuple[Event, ...]:
 def unknown() -> tuple[Event, ...]:
     what = "nobody knows whether statement 2 of 20260220091500_index_search took effect on reviews/postgres"
     try_ = "look, then `seedbed repair 20260220091500 --applied`"
-    return (TargetFailed(REVIEWS, what, "a former run began it", try_, "", 5, INDEX),)
+    unknown = OutcomeUnknown(what, because="a former run began it", try_=try_)
+    return (failure(REVIEWS, unknown, INDEX),)
 
 
 def error() -> MigrationFileError:
@@ -364,6 +375,14 @@ def error() -> MigrationFileError:
         try_="leave COMMIT out, or say transaction:false",
         at=Location("services/user/postgres/migrations/20260112093000_create_users.sql", 12, 1),
     )
+
+
+def errors() -> SeveralErrors:
+    """Return what several databases failed with at once."""
+    one = Unreachable("app@db-1:5432 refuses the connection", try_="start it")
+    other = Unreachable("app@db-2:5432 does not answer", because="timeout expired")
+    one.target, other.target = USER, REVIEWS
+    return SeveralErrors([one, other])
 
 
 def utc() -> datetime:

@@ -1,0 +1,77 @@
+"""What a deployment would do."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from seedbed.documents.document import VERSION, Document, Part, says
+from seedbed.model.deployment import Change, Deployment, Rollout, Wave
+from seedbed.model.migration import Phase
+
+
+class ChangeEntry(Part, frozen=True):
+    """One change of a database's infrastructure."""
+
+    phase: Annotated[Phase, says("Adding is `expand`, removing is `contract`.")]
+    what: Annotated[str, says("What changes, in words.")]
+    wave: Annotated[int, says("Which update of the stack makes it, counted from 1.")]
+    refused: Annotated[str, says("Why no update can make it; empty where one can.")]
+    try_: Annotated[str, says("The way round.")]
+
+    @classmethod
+    def of(cls, change: Change) -> ChangeEntry:
+        return cls(change.phase, change.what, change.wave, change.refused, change.try_)
+
+
+class UpdateEntry(Part, frozen=True):
+    """One update of a stack."""
+
+    changes: Annotated[
+        tuple[ChangeEntry, ...], says("What it changes; empty where it is about other resources.")
+    ]
+    waits_for: Annotated[tuple[str, ...], says("What has to be ready before the next update begins.")]
+
+    @classmethod
+    def of(cls, wave: Wave) -> UpdateEntry:
+        return cls(tuple(ChangeEntry.of(each) for each in wave.changes), wave.waits_for)
+
+
+class StackEntry(Part, frozen=True):
+    """One stack, and the updates that it takes."""
+
+    target: Annotated[
+        str, says("The database that the stack holds; the stack's own name where it holds none.")
+    ]
+    stack: Annotated[str, says("The name of the stack.")]
+    updates: Annotated[tuple[UpdateEntry, ...], says("In order; empty where the stack is as it should be.")]
+    collisions: Annotated[
+        tuple[str, ...], says("What is there already, outside of the stack; `--import` takes it in.")
+    ]
+    notes: Annotated[tuple[str, ...], says("About the state that the stack is in.")]
+
+    @classmethod
+    def of(cls, rollout: Rollout) -> StackEntry:
+        updates = tuple(UpdateEntry.of(each) for each in rollout.waves)
+        return cls(rollout.target, rollout.stack, updates, rollout.collisions, rollout.notes)
+
+
+class DeploymentDocument(Document, frozen=True, kw_only=True, tag="seedbed/deployment/1"):
+    """What `deploy` would do, stack by stack, update by update."""
+
+    commands: ClassVar = ("deploy",)
+
+    environment: Annotated[str, says("The environment's name.")]
+    gate: Annotated[Phase, says("How far it goes: `--through`.")]
+    bootstrap: Annotated[tuple[str, ...], says("Accounts that are prepared for the CDK first.")]
+    stacks: Annotated[tuple[StackEntry, ...], says("In the order in which they are updated.")]
+
+    @classmethod
+    def of(cls, deployment: Deployment, command: str) -> DeploymentDocument:
+        return cls(
+            seedbed=VERSION,
+            command=command,
+            environment=deployment.environment,
+            gate=deployment.gate,
+            bootstrap=deployment.bootstrap,
+            stacks=tuple(StackEntry.of(each) for each in deployment.rollouts),
+        )

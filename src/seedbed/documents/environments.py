@@ -1,0 +1,79 @@
+"""What there is: environments, and how applications connect to the databases of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, ClassVar
+
+from seedbed.documents.document import VERSION, Document, Part, says
+from seedbed.model.environment import SANDBOX, EnvironmentPattern, Settings
+
+
+class EnvironmentEntry(Part, frozen=True):
+    """One environment as it is declared, or the sandbox."""
+
+    pattern: Annotated[str, says("A name, or a family of names such as `dev-*`.")]
+    ephemeral: Annotated[bool, says("Everything there may be thrown away.")]
+    protected: Annotated[bool, says("What changes it has to be reviewed.")]
+    account: Annotated[str, says("The AWS account; empty where none is declared.")]
+    region: Annotated[str, says("The AWS region; empty where none is declared.")]
+    runs: Annotated[tuple[str, ...], says("The sandbox's databases whose servers run between commands.")]
+
+    @classmethod
+    def of(cls, declared: EnvironmentPattern, runs: Sequence[str] = ()) -> EnvironmentEntry:
+        return cls(
+            declared.pattern,
+            declared.ephemeral,
+            declared.protected,
+            declared.account,
+            declared.region,
+            tuple(runs),
+        )
+
+
+class EnvironmentsDocument(Document, frozen=True, kw_only=True, tag="seedbed/environments/1"):
+    """The environments that there are."""
+
+    commands: ClassVar = ("env list",)
+
+    environments: Annotated[tuple[EnvironmentEntry, ...], says("The sandbox, then those that are declared.")]
+
+    @classmethod
+    def of(
+        cls, kept: Sequence[str], declared: Iterable[EnvironmentPattern], command: str
+    ) -> EnvironmentsDocument:
+        """Return what there is: the sandbox, of which the databases `kept` run, and what is `declared`."""
+        sandbox = EnvironmentEntry.of(EnvironmentPattern(SANDBOX, ephemeral=True), kept)
+        return cls(
+            seedbed=VERSION, command=command, environments=(sandbox, *map(EnvironmentEntry.of, declared))
+        )
+
+
+class ConnectionEntry(Part, frozen=True):
+    """How an application connects to one database."""
+
+    database: Annotated[str, says("Its id.")]
+    variables: Annotated[dict[str, str], says("For the application's environment.")]
+    facts: Annotated[dict[str, str], says("What no variable carries.")]
+    secrets: Annotated[
+        tuple[str, ...], says("Variables that have to be there and whose values stay where they are.")
+    ]
+
+    @classmethod
+    def of(cls, database: str, settings: Settings) -> ConnectionEntry:
+        return cls(database, dict(settings.variables), dict(settings.facts), settings.secrets)
+
+
+class ConnectionsDocument(Document, frozen=True, kw_only=True, tag="seedbed/connections/1"):
+    """How applications connect. The sandbox accepts any value for a secret."""
+
+    commands: ClassVar = ("env up",)
+
+    environment: Annotated[str, says("The environment's name.")]
+    databases: Annotated[tuple[ConnectionEntry, ...], says("How to connect to each.")]
+
+    @classmethod
+    def of(cls, environment: str, found: Mapping[str, Settings], command: str) -> ConnectionsDocument:
+        """Return how to connect to the databases of `environment`; `found` has them by their ids."""
+        databases = tuple(ConnectionEntry.of(name, each) for name, each in found.items())
+        return cls(seedbed=VERSION, command=command, environment=environment, databases=databases)

@@ -1,0 +1,85 @@
+"""The documents that there are, and the JSON Schema (draft 2020-12) of each: generated from its type.
+
+A schema names what has to be there and says nothing against more: a reader that ignores unknown fields outlives us.
+What is read back, a plan file, is decoded with its type, and that one takes nothing unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from inspect import cleandoc
+from typing import Any
+
+import msgspec
+
+from seedbed.documents.deployment import DeploymentDocument
+from seedbed.documents.doctor import DoctorDocument
+from seedbed.documents.document import Document, plain
+from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
+from seedbed.documents.errors import ErrorDocument
+from seedbed.documents.outcome import OutcomeDocument
+from seedbed.documents.plan import PlanDocument
+from seedbed.documents.status import StatusDocument
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_TYPES: tuple[type[Document], ...] = (
+    PlanDocument,
+    DeploymentDocument,
+    StatusDocument,
+    OutcomeDocument,
+    EnvironmentsDocument,
+    ConnectionsDocument,
+    DoctorDocument,
+    ErrorDocument,
+)
+# By the name in the middle of `schema`: seedbed/plan/1.
+DOCUMENTS: Mapping[str, type[Document]] = {
+    str(each.__struct_config__.tag).split("/")[1]: each for each in _TYPES
+}
+COMMANDS = tuple(sorted({command for each in _TYPES for command in each.commands}))
+
+
+def commands(document: type[Document]) -> tuple[str, ...]:
+    """Return the commands that write `document`; an error, all of them do."""
+    return document.commands or COMMANDS
+
+
+def written_by(command: str) -> tuple[str, ...]:
+    """Return the names of the documents that `command` may write."""
+    return tuple(name for name, each in DOCUMENTS.items() if command in commands(each))
+
+
+def schema(name: str) -> dict[str, Any]:
+    """Return the schema of the document `name`, as plain JSON. Raises KeyError where there is none."""
+    document = DOCUMENTS[name]
+    (_,), components = msgspec.json.schema_components([document], ref_template="#/$defs/{name}")
+    whole = components.pop(document.__name__)
+    whole["properties"]["schema"]["description"] = "What the document looks like."
+    whole["properties"]["command"]["enum"] = list(commands(document))
+    found: dict[str, Any] = plain(
+        {
+            "$schema": _DRAFT,
+            "$id": f"urn:seedbed:schema:{name}",  # a name, no address
+            **_completed(whole),
+            "title": f"seedbed {name}",
+            "$defs": {key: _completed(each) for key, each in sorted(components.items())},
+        }
+    )
+    return found
+
+
+def _completed(known: Any) -> Any:
+    """Return a part of a schema with what msgspec cannot know: every field is written always, and more may come."""
+    if isinstance(known, list):
+        return [_completed(each) for each in known]
+    if not isinstance(known, dict):
+        return known
+    done = {key: _completed(each) for key, each in known.items() if key not in {"discriminator", "default"}}
+    if "properties" in known:
+        done.pop("additionalProperties", None)
+        done["required"] = list(known["properties"])
+    if len(known.get("enum", ())) == 1:
+        done["const"] = done.pop("enum")[0]
+    if isinstance(description := known.get("description"), str):
+        done["description"] = " ".join(cleandoc(description).split())
+    return done

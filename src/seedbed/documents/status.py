@@ -1,0 +1,105 @@
+"""Where every migration of every database stands."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from seedbed.documents.document import VERSION, Document, Part, says
+from seedbed.documents.errors import ErrorEntry
+from seedbed.model.migration import Phase
+from seedbed.model.status import DatabaseStatus, MigrationStatus, Standing, Status
+
+_MOMENT = Meta(tz=True)
+
+
+class MigrationEntry(Part, frozen=True):
+    """One migration."""
+
+    version: Annotated[str, says("Its version.")]
+    name: Annotated[str, says("Its name.")]
+    standing: Annotated[
+        Standing,
+        says(
+            "`applied`; `pending`; `started`: begun and not finished; `unknown`: a step may or may not have taken"
+            " effect; `edited`: applied, and the file is another one now; `missing`: applied, and there is no file;"
+            " `late`: pending, with a version before one that is applied."
+        ),
+    ]
+    phase: Annotated[Phase | None, says("Its phase; null where only the file's name is known.")]
+    applied_at: Annotated[
+        Annotated[datetime, _MOMENT] | None, says("When it was applied, by the server's clock.")
+    ]
+    duration_ms: Annotated[int, says("How long it took, 0 where nobody measured.")]
+    detail: Annotated[str, says("What there is to know besides.")]
+
+    @classmethod
+    def of(cls, status: MigrationStatus) -> MigrationEntry:
+        return cls(
+            status.version,
+            status.name,
+            status.standing,
+            Phase(status.phase) if status.phase else None,
+            status.applied_at,
+            status.duration_ms,
+            status.detail,
+        )
+
+
+class DatabaseEntry(Part, frozen=True):
+    """One database."""
+
+    database: Annotated[str, says("Its id.")]
+    address: Annotated[str, says("Where it is.")]
+    server: Annotated[str, says("What answers there.")]
+    identity: Annotated[str, says("Which target it says it is; empty before the first apply.")]
+    up_to_date: Annotated[bool, says("Everything is applied and deployed.")]
+    counts: Annotated[
+        dict[Standing, int],
+        Meta(
+            description="How many migrations have each standing.",
+            extra_json_schema={"propertyNames": {"enum": [*Standing]}, "required": [*Standing]},
+        ),
+    ]
+    migrations: Annotated[tuple[MigrationEntry, ...], says("In version order.")]
+    error: Annotated[ErrorEntry | None, says("Why it could not be asked; null where it answered.")]
+    deployment: Annotated[tuple[str, ...], says("What a deployment would change, in words.")]
+
+    @classmethod
+    def of(cls, status: DatabaseStatus) -> DatabaseEntry:
+        return cls(
+            status.database,
+            status.address,
+            status.server,
+            status.identity,
+            status.is_up_to_date,
+            {each: status.count(each) for each in Standing},
+            tuple(MigrationEntry.of(each) for each in status.migrations),
+            ErrorEntry.of(status.error) if status.error else None,
+            status.deployment,
+        )
+
+    def count(self, *standings: Standing) -> int:
+        return sum(self.counts[each] for each in standings)
+
+
+class StatusDocument(Document, frozen=True, kw_only=True, tag="seedbed/status/1"):
+    """Every migration of every database, and where it stands."""
+
+    commands: ClassVar = ("status",)
+
+    environment: Annotated[str, says("The environment's name.")]
+    up_to_date: Annotated[bool, says("Every database is.")]
+    databases: Annotated[tuple[DatabaseEntry, ...], says("In the order of their ids.")]
+
+    @classmethod
+    def of(cls, status: Status, command: str) -> StatusDocument:
+        return cls(
+            seedbed=VERSION,
+            command=command,
+            environment=status.environment,
+            up_to_date=all(each.is_up_to_date for each in status.databases),
+            databases=tuple(DatabaseEntry.of(each) for each in status.databases),
+        )

@@ -1,0 +1,46 @@
+"""Environments, and how to connect to the databases of one, as pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from seedbed.documents.environments import (
+    ConnectionEntry,
+    ConnectionsDocument,
+    EnvironmentEntry,
+    EnvironmentsDocument,
+)
+from seedbed.model.environment import SANDBOX
+from seedbed.report.styles import Line, Lines, Style, Table, line, row
+
+
+def environments_text(document: EnvironmentsDocument) -> Lines:
+    """Return the environments, one row each."""
+    return [Table(tuple(row(each.pattern, _kind(each), _about(each)) for each in document.environments))]
+
+
+def _kind(environment: EnvironmentEntry) -> str:
+    if environment.protected:
+        return "protected"
+    return "ephemeral" if environment.ephemeral else ""
+
+
+def _about(environment: EnvironmentEntry) -> str:
+    if environment.pattern == SANDBOX:
+        return f"runs: {', '.join(environment.runs)}" if environment.runs else "does not run"
+    return " ".join(filter(None, (environment.account, environment.region)))
+
+
+def connections_text(document: ConnectionsDocument) -> Lines:
+    """Return how applications connect, database by database."""
+    return [each for database in document.databases for each in _connection(database)]
+
+
+def _connection(database: ConnectionEntry) -> Iterator[Line]:
+    yield line((database.database, Style.BOLD))
+    for name, value in database.variables.items():
+        yield line(f"{name}={value}", indent=2)
+    for name, value in database.facts.items():
+        yield line(f"{name}: {value}", indent=2)
+    for name in database.secrets:
+        yield line(f"{name}: any, nobody looks at it", indent=2)

@@ -1,0 +1,133 @@
+"""What a command did, as a page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from seedbed.documents.outcome import OutcomeDocument, TargetEntry
+from seedbed.errors import ExitCode
+from seedbed.model.outcome import Result
+from seedbed.report.styles import Line, Lines, Row, Style, Table, line, row
+from seedbed.report.text.errors import reasons
+from seedbed.support.phrases import count, listed, number
+
+_RESULTS = {
+    Result.CHANGED: ("✓", Style.GOOD),
+    Result.UNCHANGED: ("✓", Style.DIM),
+    Result.FAILED: ("✗", Style.BAD),
+    Result.SKIPPED: ("○", Style.WARN),
+    Result.PENDING: ("?", Style.WARN),
+}
+_STOPPED = {ExitCode.INTERRUPTED, ExitCode.TERMINATED}
+_DONE = {
+    "apply": "applied",
+    "revert": "reverted",
+    "seed": "seeded",
+    "reset": "emptied",
+    "repair": "repaired",
+    "deploy": "deployed",
+    "destroy": "destroyed",
+}
+
+
+def outcome_text(outcome: OutcomeDocument) -> Lines:
+    """Return how it ended for each target, and where it all stands."""
+    rows: list[Row | Line] = []
+    for each in outcome.targets:
+        rows += _target(each, outcome.command)
+    page: Lines = [Table(tuple(rows)), line()] if rows else []
+    return [*page, _where_it_stands(outcome)]
+
+
+def _target(each: TargetEntry, verb: str) -> Iterator[Row | Line]:
+    sign, style = _RESULTS[each.result]
+    yield row((sign, style), (each.target, Style.BOLD), (_ended(each, verb), style))
+    if failed := each.error:
+        yield line((f"{failed.at}: {failed.error}" if failed.at else failed.error, Style.BAD), indent=4)
+        yield from reasons(failed, indent=4)
+    if each.held:
+        yield line((f"held: {listed(each.held)}", Style.DIM), indent=4)
+
+
+def _ended(each: TargetEntry, verb: str) -> str:
+    did = _did([each], verb)
+    match each.result:
+        case Result.UNCHANGED:
+            return "nothing to do"
+        case Result.CHANGED:
+            return did or _DONE.get(verb, "changed")
+        case Result.FAILED:
+            after = f", after {did}" if did else ", part of it stayed" if each.touched else ""
+            stopped = each.error is not None and each.error.exit_code in _STOPPED
+            return f"{'stopped' if stopped else 'failed'}{after}"
+        case Result.SKIPPED:
+            return f"skipped because {each.because}" + (f", after {did}" if did else "")
+        case Result.PENDING:
+            return "no word of an end" + (f", after {did}" if did else "")
+
+
+def _did(targets: Sequence[TargetEntry], verb: str) -> str:
+    """Return what was done to `targets`, in numbers; empty where there is nothing to count."""
+    finished = sum(len(each.finished) for each in targets)
+    updates = sum(each.updates for each in targets)
+    rows = sum(each.rows_changed for each in targets)
+    parts = []
+    if finished:
+        parts.append(f"{count(finished, 'migration')} {_DONE.get(verb, 'done')}")
+    if updates and verb == "deploy":
+        parts.append(f"{count(updates, 'update')} deployed")
+    if rows:
+        parts.append(f"{count(rows, 'row')} inserted or updated")
+    return ", ".join(parts)
+
+
+def _where_it_stands(outcome: OutcomeDocument) -> Line:
+    verb = outcome.command
+    results = Counter(each.result for each in outcome.targets)
+    if results[Result.FAILED] or results[Result.SKIPPED] or results[Result.PENDING]:
+        return line((_unfinished(outcome, results), Style.BAD))
+    held = sum(len(each.held) for each in outcome.targets)
+    tail = f"; {number(held)} held" if held else ""
+    if not outcome.changed:
+        return line((_unchanged(verb, held) + tail, Style.GOOD))
+    idle = results[Result.UNCHANGED]
+    if idle:
+        tail = f"; {count(idle, 'other')} had nothing to do{tail}"
+    databases = count(results[Result.CHANGED], "database")
+    did = _did(outcome.targets, verb)
+    words = f"done: {did} in {databases}" if did else f"done: {databases} {_DONE.get(verb, 'changed')}"
+    return line((f"{words}{tail}", Style.GOOD))
+
+
+def _unchanged(verb: str, held: int) -> str:
+    if verb == "seed":
+        return "nothing changed: all rows are there already"
+    if verb == "deploy":
+        return "nothing to deploy: every stack is as it should be"
+    if verb == "apply":
+        return "nothing to apply now" if held else "nothing to do: every database is up to date"
+    return f"nothing to {verb}"
+
+
+def _unfinished(outcome: OutcomeDocument, results: Counter[Result]) -> str:
+    stopped = outcome.exit_code in _STOPPED
+    words = {
+        Result.FAILED: "stopped" if stopped else "failed",
+        Result.SKIPPED: "skipped",
+        Result.PENDING: "without an end",
+    }
+    first, *others = [(results[each], said) for each, said in words.items() if results[each]]
+    head = f"{number(first[0])} of {count(len(outcome.targets), 'database')} {first[1]}"
+    rest = "".join(f", {number(many)} {said}" for many, said in others)
+    return f"{'interrupted: ' if stopped else ''}{head}{rest}; {_what_stays(outcome)}"
+
+
+def _what_stays(outcome: OutcomeDocument) -> str:
+    if any(each.error and each.error.exit_code is ExitCode.PARTIAL for each in outcome.targets):
+        return "what became of a step has to be looked at before the run goes on"
+    if not outcome.changed:
+        again = ": trying again may help" if outcome.exit_code is ExitCode.UNAVAILABLE else ""
+        return f"nothing was changed{again}"
+    did = _did(outcome.targets, outcome.command)
+    return f"{did or 'what was done'} and recorded: the same {outcome.command} goes on from there"

@@ -1,0 +1,177 @@
+"""A plan as a page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from seedbed.documents.deployment import ChangeEntry
+from seedbed.documents.plan import (
+    ActionEntry,
+    DatabasePlanEntry,
+    HazardEntry,
+    HeldEntry,
+    PlanDocument,
+    StepEntry,
+)
+from seedbed.model.migration import Direction, Phase
+from seedbed.report.styles import Line, Lines, Row, Style, Table, line, row
+from seedbed.report.text.changes import SIGNS, change_row, note
+from seedbed.support.phrases import count, number
+
+
+def plan_text(plan: PlanDocument) -> Lines:
+    """Return what a plan would do, database by database, and in one sentence at the end."""
+    page: Lines = []
+    for each in plan.databases:
+        if _is_busy(each):
+            page += [_database(each), line()]
+    if page and (idle := [each.database for each in plan.databases if not _is_busy(each)]):
+        page += [line((f"nothing to do: {', '.join(idle)}", Style.DIM)), line()]
+    if len(plan.stages) > 1:
+        page += [*_stages(plan), line()]
+    return [*page, _sum(plan)]
+
+
+def _is_busy(plan: DatabasePlanEntry) -> bool:
+    return bool(plan.actions or plan.held or plan.changes or plan.kept)
+
+
+def _database(plan: DatabasePlanEntry) -> Table:
+    rows: list[Row | Line] = [line((plan.database, Style.BOLD))]
+    for change in plan.changes:
+        rows += _change(change)
+    for change in plan.kept:
+        rows += [
+            row(("○", Style.DIM), "deploy", change.what, (change.phase.value, Style.DIM)),
+            note(f"held: it goes at {change.phase.value}", Style.WARN),
+        ]
+    for action in plan.actions:
+        rows += _action(action)
+        rows += _about(plan, action.version)
+    for held in plan.held:
+        rows += _held(held)
+    return Table(tuple(rows), indent=2)
+
+
+def _about(plan: DatabasePlanEntry, version: str) -> Iterator[Line]:
+    """Yield what there is to know of one action besides itself."""
+    for unmet in plan.unmet:
+        if unmet.version == version:
+            yield note(f"cannot run yet: {unmet.needs}", Style.WARN)
+    for hazard in plan.hazards:
+        if hazard.version == version:
+            yield from _hazard(hazard)
+    for estimate in plan.estimates:
+        if estimate.version == version:
+            yield from map(note, estimate.lines)
+
+
+def _hazard(hazard: HazardEntry) -> Iterator[Line]:
+    where = f" (line {hazard.line})" if hazard.line else ""
+    if hazard.allowed:
+        yield note(f"{hazard.code} {hazard.what}{where}: allowed because {hazard.allowed}")
+        return
+    refused = "; refused where it is protected" if hazard.refused else ""
+    style = Style.BAD if hazard.refused else Style.WARN
+    yield note(f"{hazard.code} {hazard.what}{where}{refused}", style)
+    if hazard.because:
+        yield note(f"because {hazard.because}")
+    if hazard.try_:
+        yield note(f"try: {hazard.try_}")
+
+
+def _change(change: ChangeEntry) -> Iterator[Row | Line]:
+    yield change_row(change, "deploy")
+    if change.refused:
+        yield note(f"no update can make it: {change.refused}", Style.BAD)
+        if change.try_:
+            yield note(f"try: {change.try_}")
+
+
+def _action(action: ActionEntry) -> Iterator[Row | Line]:
+    sign, style = SIGNS[action.phase]
+    down = action.direction is Direction.DOWN
+    words = f"revert {action.phase.value}" if down else action.phase.value
+    if down:
+        sign, style = "-", Style.WARN
+    yield row((sign, style), action.version, action.name, (words, style))
+    if action.resumes:
+        yield note("goes on where a former run stopped", Style.WARN)
+    for ref in action.after if not down else ():
+        yield note(f"after {ref}")
+    for position, step in enumerate(action.steps, 1):
+        yield from _step(position, step)
+    if not down:
+        yield from _no_way_back(action)
+
+
+def _step(position: int, step: StepEntry) -> Iterator[Line]:
+    facts = []
+    if step.backfill:
+        along = ".".join(filter(None, (step.backfill.table, step.backfill.key)))
+        facts.append(f"in batches of {number(step.backfill.batch)} along {along}")
+    elif not step.atomic:
+        facts.append("not in a transaction")
+    summary = " ".join(step.summary.split()) or (f"step {position}" if facts else "")
+    if summary:
+        said = f"  ({', '.join(facts)})" if facts else ""
+        yield line(summary, (said, Style.DIM), indent=6, flex=0)
+
+
+def _no_way_back(action: ActionEntry) -> Iterator[Line]:
+    if action.irreversible_because:
+        yield note(f"no way back because {action.irreversible_because}", Style.WARN)
+    elif not action.reversible:
+        yield note("no way back: its file has no down section", Style.WARN)
+
+
+def _held(held: HeldEntry) -> Iterator[Row | Line]:
+    yield row(("○", Style.DIM), held.version, held.name, (held.phase.value, Style.DIM))
+    yield note(f"held: {held.because}", Style.WARN)
+
+
+def _stages(plan: PlanDocument) -> Iterator[Line]:
+    labels = {
+        f"{each.database}:{action.version}": action.label
+        for each in plan.databases
+        for action in each.actions
+    }
+    for position, stage in enumerate(plan.stages, 1):
+        inside: dict[str, list[str]] = {}
+        for ref in stage:
+            database, _, version = ref.rpartition(":")
+            inside.setdefault(database, []).append(labels.get(ref, version))
+        parts = [f"{database}: {_range(those)}" for database, those in inside.items()]
+        yield line((f"stage {position}: ", Style.BOLD), "\n".join(parts))
+
+
+def _range(labels: Sequence[str]) -> str:
+    if len(labels) < 3:
+        return ", ".join(labels)
+    return f"{labels[0]} … {labels[-1]} ({len(labels)})"
+
+
+def _sum(plan: PlanDocument) -> Line:
+    actions = [action for each in plan.databases for action in each.actions]
+    held = sum(len(each.held) for each in plan.databases)
+    changes = sum(len(each.changes) for each in plan.databases)
+    tail = f"; {number(held)} held" if held else ""
+    deploy = (
+        f"{count(changes, 'change')} to deploy{{}}: seedbed deploy -e {plan.environment}" if changes else ""
+    )
+    down = plan.direction is Direction.DOWN
+    if actions:
+        databases = count(sum(bool(each.actions) for each in plan.databases), "database")
+        phases = Counter(action.phase for action in actions)
+        kinds = ", ".join(f"{number(phases[phase])} {phase.value}" for phase in Phase if phases[phase])
+        first = f"; {deploy.format(' first')}" if changes else ""
+        verb = "revert" if down else "apply"
+        return line((f"{number(len(actions))} to {verb} in {databases}: {kinds}{tail}{first}", Style.BOLD))
+    if changes:
+        return line((f"{deploy.format('')}{tail}", Style.BOLD))
+    if down:
+        return line(("nothing to revert", Style.BOLD))
+    if held:
+        return line((f"nothing to apply now: {number(held)} held", Style.BOLD))
+    return line(("nothing to do: every database is up to date", Style.GOOD))

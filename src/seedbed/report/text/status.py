@@ -1,0 +1,118 @@
+"""Where every migration stands, as a page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from seedbed.documents.status import DatabaseEntry, MigrationEntry, StatusDocument
+from seedbed.errors import ExitCode
+from seedbed.model.status import Standing
+from seedbed.report.styles import Line, Lines, Row, Style, Table, line, row
+from seedbed.support.phrases import count, duration, number
+
+_STANDINGS = {
+    Standing.APPLIED: ("✓", Style.GOOD),
+    Standing.PENDING: ("○", Style.CHANGE),
+    Standing.STARTED: ("◐", Style.WARN),
+    Standing.UNKNOWN: ("?", Style.BAD),
+    Standing.EDITED: ("≠", Style.BAD),
+    Standing.MISSING: ("!", Style.BAD),
+    Standing.LATE: ("!", Style.BAD),
+}
+_GRAVE = tuple(each for each in Standing if each not in {Standing.APPLIED, Standing.PENDING})
+
+
+def status_text(status: StatusDocument, *, summary: bool = False) -> Lines:
+    """Return where every migration stands; with `summary`, one row for each database."""
+    page: Lines = []
+    if summary:
+        page += [Table(tuple(_short(each) for each in status.databases), flex=4), line()]
+    else:
+        for each in status.databases:
+            page += [*_database(each), line()]
+    return [*page, _sum(status)]
+
+
+def _short(database: DatabaseEntry) -> Row:
+    sign, style = _sign(database)
+    return row(
+        (sign, style),
+        (database.database, Style.BOLD),
+        (_counts(database), style),
+        (database.server, Style.DIM),
+        (str(database.error) if database.error else database.address, Style.DIM),
+    )
+
+
+def _sign(database: DatabaseEntry) -> tuple[str, Style]:
+    if database.error:
+        return "✗", Style.BAD
+    if database.deployment and not database.count(*_GRAVE):
+        return _STANDINGS[Standing.PENDING]
+    worst = [each for each in reversed(Standing) if database.count(each)]
+    return _STANDINGS[worst[0]] if worst else _STANDINGS[Standing.APPLIED]
+
+
+def _counts(database: DatabaseEntry) -> str:
+    if database.error:
+        return "no answer" if database.error.exit_code is ExitCode.UNAVAILABLE else "failed"
+    pending = ", deployment pending" if database.deployment else ""
+    if not database.migrations:
+        return f"no migrations{pending}"
+    counted = [(database.count(each), each) for each in Standing]
+    return ", ".join(f"{number(many)} {standing.value}" for many, standing in counted if many) + pending
+
+
+def _database(database: DatabaseEntry) -> Lines:
+    unknown = not (database.error or database.identity)
+    facts = [database.address, database.server, "not stamped yet" if unknown else ""]
+    said = ", ".join(fact for fact in facts if fact)
+    head = line(
+        (database.database, Style.BOLD), (f"  {said}" if said else "", Style.DIM), f"  {_counts(database)}"
+    )
+    if database.error:
+        return [head, line("✗ ", str(database.error), indent=2)]
+    changes = [line(("○ to deploy  ", Style.CHANGE), each, indent=2) for each in database.deployment]
+    if not database.migrations:
+        return [head, *changes]
+    titles = ("", "", "version", "name", "phase", "applied at (UTC)", "took")
+    rows: list[Row | Line] = [row(*((title, Style.DIM) for title in titles))]
+    for each in database.migrations:
+        rows.append(_migration(each))
+        if each.detail:
+            rows.append(line((each.detail, Style.WARN), indent=4))
+    return [head, *changes, Table(tuple(rows), right=frozenset({6}), flex=3, indent=2)]
+
+
+def _migration(each: MigrationEntry) -> Row:
+    sign, style = _STANDINGS[each.standing]
+    took = duration(each.duration_ms / 1000) if each.duration_ms else ""  # 0: nobody measured
+    return row(
+        (sign, style),
+        (each.standing.value, style),
+        each.version,
+        each.name,
+        each.phase.value if each.phase else "",
+        _utc(each.applied_at),
+        took,
+    )
+
+
+def _utc(moment: datetime | None) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+
+
+def _sum(status: StatusDocument) -> Line:
+    totals = {each: sum(one.count(each) for one in status.databases) for each in Standing}
+    found = [
+        f"{number(many)} {each.value}"
+        for each, many in totals.items()
+        if many and each is not Standing.APPLIED
+    ]
+    if changes := sum(len(each.deployment) for each in status.databases):
+        found.append(f"{count(changes, 'change')} to deploy")
+    if errors := sum(bool(each.error) for each in status.databases):
+        found.append(f"{count(errors, 'database')} could not be asked")
+    if not found:
+        return line((f"{status.environment}: every database is up to date", Style.GOOD))
+    return line((f"{status.environment}: {', '.join(found)}", Style.BOLD))

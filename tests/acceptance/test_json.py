@@ -1,0 +1,473 @@
+"""Every command that has --json: what it prints is one document, of its own, as the schema says, however it ends.
+
+The commands run in this process, on servers of the reference engine. What that engine cannot do, and what would take
+the CDK, is put in its place: the command line and the documents are the real ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import click
+import pytest
+
+from seedbed.cli import main
+from seedbed.documents.schemas import COMMANDS, DOCUMENTS, written_by
+from seedbed.engines.memory.embedded import Server, embedded
+from seedbed.engines.memory.lease import MemoryLease
+from seedbed.engines.memory.session import MemorySession
+from seedbed.environments import keeping
+from seedbed.errors import OutcomeUnknown, Refused
+from seedbed.model.event import (
+    CopyFinished,
+    CopyProgressed,
+    DeployFinished,
+    DeployProgressed,
+    DeployStarted,
+    Event,
+    TargetDone,
+)
+from seedbed.model.history import Owner
+from seedbed.model.outcome import Outcome
+from seedbed.project import Project, Run, deploying
+from seedbed.report.progress import Progress
+from tests.support.documents import problems
+from tests.unit.golden.report import samples
+
+MANIFEST = """
+[platform]
+name = "sample"
+[services.shop.memory]
+[services.stock.memory]
+[environments."dev-*"]
+ephemeral = true
+[environments.staging]
+account = "222222222222"
+[environments.prod]
+account = "333333333333"
+protected = true
+"""
+ONE = "20260101000001"
+TABLE = "# migrate:up\ncreate carts\n# migrate:down\ndrop carts\n"
+E = ("-e", "dev-test")
+
+
+class Site:
+    """A project of two databases that are there, `shop` and `stock`, and what may go wrong with it."""
+
+    def __init__(
+        self, root: Path, server: Server, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]
+    ) -> None:
+        self.root = root
+        self.server = server
+        self.patch = patch
+        self.capture = capture
+        (root / "seedbed.toml").write_text(MANIFEST, encoding="utf-8")
+        for service in ("shop", "stock"):
+            self.migration(f"{ONE}_carts", TABLE, service=service)
+            self.address(service, server.socket)
+            patch.setenv(f"{service.upper()}_MEMORY_DATABASE", f"{root.name}-{service}")
+
+    def migration(self, name: str, text: str, *, service: str = "shop") -> None:
+        directory = self.root / "services" / service / "memory" / "migrations"
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / f"{name}.mem").write_text(text, encoding="utf-8")
+
+    def address(self, service: str, socket: str) -> None:
+        self.patch.setenv(f"{service.upper()}_MEMORY_SOCKET", socket)
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        """Return exit code, standard output and standard error of a command."""
+        self.capture.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main.run(["-C", str(self.root), *arguments])
+        out, err = self.capture.readouterr()
+        return int(left.value.code or 0), out, err
+
+    # What may be prepared before a command runs
+
+    def applied(self) -> None:
+        assert self.run("apply", *E)[0] == 0
+
+    def stranger(self) -> None:
+        """Stamp the databases as those of another environment."""
+        assert self.run("apply", "-e", "dev-other")[0] == 0
+
+    def one_is_away(self) -> None:
+        self.address("stock", str(self.root / "nobody"))
+
+    def both_are_away(self) -> None:
+        self.address("shop", str(self.root / "nobody"))
+        self.one_is_away()
+
+    def fails(self) -> None:
+        self.migration(
+            "20260101000002_fails", '# migrate:up\nfail "because I say so"\n# migrate:down\ndrop carts\n'
+        )
+
+    def unreadable(self) -> None:
+        self.migration("20260101000002_wrong", "# migrate:up\nfrobnicate\n")
+
+    def nobody_knows(self) -> None:
+        unknown = OutcomeUnknown("nobody knows whether step 2 took effect", try_="look, then seedbed repair")
+        self.patch.setattr(MemoryLease, "apply", _raises(unknown))
+
+    def edited(self) -> None:
+        self.applied()
+        self.migration(f"{ONE}_carts", "# migrate:up\ncreate wagons\n# migrate:down\ndrop wagons\n")
+
+    def no_way_back(self) -> None:
+        self.migration(
+            "20260101000002_more", '# seedbed: reverse=none because "it is gone"\n# migrate:up\ncreate more\n'
+        )
+        self.applied()
+
+    def seeds(self) -> None:
+        directory = self.root / "services" / "shop" / "memory" / "seeds" / "reference"
+        directory.mkdir(parents=True)
+        (directory / "01_carts.json").write_text(
+            '{"table": "carts", "key": ["id"], "rows": [{"id": 1, "size": 2}]}', encoding="utf-8"
+        )
+        self.applied()
+
+    def interrupted(self) -> None:
+        """Press Ctrl-C as soon as the targets are connected."""
+        self.patch.setattr(
+            Progress, "__call__", _at("target_reached", lambda: os.kill(os.getpid(), signal.SIGINT))
+        )
+
+    def pressed_early(self) -> None:
+        self.patch.setattr(Project, "open", _raises(KeyboardInterrupt()))
+
+    def declined(self) -> None:
+        self.patch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+        self.patch.setattr(click, "confirm", _raises(click.Abort()))
+
+    def broken(self) -> None:
+        self.patch.setattr(Run, "status", _raises(RuntimeError("hunter2")))
+
+    def held(self) -> None:
+        """Hold the lease of `shop`, for as long as the test runs."""
+        self.applied()
+        project = Project.open(self.root)
+        run = project.run("dev-test", project.catalog.databases(["shop"]))
+        session = run.__enter__().connected[0].session
+        lease = session.lease(Owner("1", "ana"), wait=0, listener=lambda _: None)
+        lease.__enter__()
+        self.patch.setattr(self, "_held", (run, lease), raising=False)
+        self.migration("20260101000002_more", "# migrate:up\ncreate more\n# migrate:down\ndrop more\n")
+
+    def copies(self) -> None:
+        """Have the engine offer what it does not: dump and restore."""
+        self.applied()
+
+        def copied(verb: str) -> Callable[..., Iterator[Event]]:
+            def copy(_: object, file: Path) -> Iterator[Event]:
+                yield CopyProgressed("shop/memory", verb, 1, 2, "rows")
+                yield CopyFinished("shop/memory", verb, "2 rows", file.name)
+
+            return copy
+
+        # Classes of their own: what `isinstance` finds out about a protocol, it remembers.
+        copying = type("Copying", (MemorySession,), {"dump": copied("dump")})
+        restoring = type("Restoring", (MemoryLease,), {"restore": copied("restore")})
+        self.patch.setattr("seedbed.engines.memory.session.MemorySession", copying)
+        self.patch.setattr("seedbed.engines.memory.lease.MemoryLease", restoring)
+        (self.root / "there.jsonl").write_text("", encoding="utf-8")
+
+    def stacks(self) -> None:
+        """Have deployments planned and made without the CDK."""
+
+        @contextmanager
+        def planned(*_: object) -> Iterator[Any]:
+            stack = SimpleNamespace(name=samples.STACK)
+            yield SimpleNamespace(deployment=samples.deployment(), stacks=[(stack, ())])
+
+        def made(run: Run, *_: object, **__: object) -> Outcome:
+            events = (
+                DeployStarted(samples.VIDEO, samples.STACK, 1, ("calls: add index by_host",)),
+                DeployProgressed(
+                    samples.VIDEO, samples.STACK, 1, "calls: add index by_host", 1, 1, "updates"
+                ),
+                DeployFinished(samples.VIDEO, samples.STACK, 1, 2.5),
+                TargetDone(samples.VIDEO),
+            )
+
+            def emit() -> None:
+                for event in events:
+                    run.context.emit(event)
+
+            return run.outcome_of(emit)
+
+        for name in ("plan_deploy", "plan_destroy"):
+            self.patch.setattr(deploying, name, planned)
+        for name in ("deploy", "destroy"):
+            self.patch.setattr(deploying, name, made)
+
+    def no_stacks(self) -> None:
+        refused = Refused(
+            "the account is another one", because="it is 111111111111", try_="other credentials"
+        )
+        for name in ("plan_deploy", "plan_destroy"):
+            self.patch.setattr(deploying, name, _raises(refused))
+
+    def no_keepers(self) -> None:
+        self.patch.setattr(keeping, "keep", lambda *_: None)
+
+
+def _raises(error: BaseException) -> Callable[..., Any]:
+    def call(*_: object, **__: object) -> None:
+        raise error
+
+    return call
+
+
+def _at(kind: str, act: Callable[[], None]) -> Callable[[Progress, Event], None]:
+    """Return what listens to events and acts at the first one of a `kind`."""
+    heard: list[Event] = []
+
+    def listen(_: Progress, event: Event) -> None:
+        if event.kind == kind and not heard:
+            heard.append(event)
+            act()
+
+    return listen
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command as it is typed, without --json; the document that it has to print; the code it has to leave with.
+
+    `prepare`: what happens before, by the names of methods of `Site`. `errors`: how many there have to be; -1: any.
+    """
+
+    typed: str
+    document: str
+    code: int
+    prepare: str = ""
+    errors: int = -1
+
+    @property
+    def name(self) -> str:
+        return f"{self.typed or '(nothing)'}{f', {self.prepare}' if self.prepare else ''}"
+
+
+CASES: dict[str, list[Case]] = {
+    "apply": [
+        Case("-e dev-test", "outcome", 0),
+        Case("-e dev-test", "outcome", 0, "applied"),
+        Case("-e dev-test", "outcome", 5, "fails"),
+        Case("-e dev-test", "outcome", 5, "one_is_away"),
+        Case("-e dev-test", "outcome", 4, "both_are_away"),
+        Case("-e dev-test", "outcome", 5, "nobody_knows"),
+        Case("-e dev-test", "outcome", 130, "interrupted"),
+        Case("-e dev-test --wait 0", "outcome", 4, "held"),
+        Case("-e dev-test", "error", 3, "stranger"),
+        Case("-e dev-test", "error", 3, "edited"),
+        Case("-e dev-test", "error", 2, "unreadable", 1),
+        Case("-e dev-test", "error", 130, "pressed_early"),
+        Case("-e prod", "error", 3),
+        Case("-e nowhere", "error", 2),
+        Case("-e dev-test -s nobody", "error", 2),
+        Case("-e dev-test --to 7 -s shop", "error", 2),
+        Case("-e dev-test seedbed.toml", "error", 2),
+        Case("-e dev-test --through soon", "error", 2),
+        Case("", "error", 2),
+        Case("-e dev-test --dry-run", "plan", 0),
+        Case("-e prod --dry-run", "plan", 0),
+        Case("-e dev-test --dry-run", "plan", 0, "one_is_away"),
+    ],
+    "plan": [
+        Case("-e dev-test", "plan", 0),
+        Case("-e dev-test --exit-code", "plan", 6),
+        Case("-e dev-test --exit-code", "plan", 0, "applied"),
+        Case("-e dev-test --through expand --out plan.json", "plan", 0),
+        Case("-e dev-test --out nowhere/plan.json", "error", 2),
+        Case("-e dev-test", "error", 4, "one_is_away", 1),
+        Case("-e dev-test", "error", 4, "both_are_away", 2),
+        Case("-e dev-test", "error", 3, "edited"),
+    ],
+    "status": [
+        Case("-e dev-test", "status", 0),
+        Case("-e dev-test --exit-code", "status", 6),
+        Case("-e dev-test --exit-code", "status", 0, "applied"),
+        Case("-e dev-test", "status", 4, "one_is_away"),
+        Case("-e dev-test --summary", "status", 4, "both_are_away"),
+        Case("-e dev-test", "status", 0, "edited"),
+        Case("-e dev-test", "error", 3, "stranger"),
+        Case("-e dev-test", "error", 1, "broken"),
+        Case("-e nowhere", "error", 2),
+    ],
+    "revert": [
+        Case("-e dev-test -s shop", "outcome", 0, "applied"),
+        Case("-e dev-test --all --to 0", "outcome", 0, "applied"),
+        Case("-e dev-test -s shop", "outcome", 130, "applied interrupted"),
+        Case("-e dev-test --all --dry-run", "plan", 0, "applied"),
+        Case("-e dev-test", "error", 2),
+        Case("-e dev-test --steps 1 --to 0", "error", 2),
+        Case("-e dev-test --all", "error", 4, "both_are_away", 2),
+        Case("-e dev-test --all", "error", 3, "no_way_back"),
+        Case("-e prod --all", "error", 3),
+    ],
+    "seed": [
+        Case("-e dev-test", "outcome", 0, "seeds"),
+        Case("-e dev-test", "outcome", 0, "applied"),
+        Case("-e dev-test", "error", 3),
+        Case("-e prod --kind fixture", "error", 3),
+        Case("-e dev-test --kind none", "error", 2),
+    ],
+    "reset": [
+        Case("-e dev-test --yes", "outcome", 0, "applied"),
+        Case("-e dev-test", "error", 3, "applied"),
+        Case("-e dev-test", "error", 130, "declined"),
+        Case("-e staging --yes", "error", 3),
+    ],
+    "repair": [
+        Case(f"{ONE} -e dev-test -s shop --checksum", "outcome", 0, "edited"),
+        Case("-e dev-test -s shop --unlock", "outcome", 0, "applied"),
+        Case(f"{ONE} -e dev-test -s shop --applied", "outcome", 2, "applied"),
+        Case(f"{ONE} -e dev-test", "error", 2),
+        Case(f"{ONE} -e dev-test --forget", "error", 2, "applied"),
+        Case("-e dev-test --unlock", "error", 4, "both_are_away", 2),
+    ],
+    "deploy": [
+        Case("-e dev-test", "outcome", 0, "stacks"),
+        Case("-e staging --dry-run", "deployment", 0, "stacks"),
+        Case("-e staging", "error", 3, "stacks"),
+        Case("-e dev-test", "error", 3, "no_stacks"),
+        Case("-e prod", "error", 3),
+    ],
+    "destroy": [
+        Case("-e dev-test --yes", "outcome", 0, "stacks"),
+        Case("-e dev-test", "error", 3, "stacks"),
+        Case("-e staging --yes", "error", 3),
+    ],
+    "dump": [
+        Case("new.jsonl -e dev-test -s shop", "outcome", 0, "copies"),
+        Case("there.jsonl -e dev-test -s shop", "error", 2, "copies"),
+        Case("new.jsonl -e dev-test -s shop", "error", 2),
+        Case("new.jsonl -e dev-test", "error", 2),
+    ],
+    "restore": [
+        Case("there.jsonl -e dev-test -s shop", "outcome", 0, "copies"),
+        Case("there.jsonl -e prod -s shop", "error", 3, "copies"),
+        Case("absent.jsonl -e dev-test -s shop", "error", 2),
+    ],
+    "doctor": [
+        Case("", "doctor", 0),
+        Case("-e dev-test", "doctor", 0),
+        Case("-e dev-test", "doctor", 4, "both_are_away", 2),
+        Case("-e nowhere", "error", 2),
+    ],
+    "env list": [Case("", "environments", 0), Case("more", "error", 2)],
+    "env up": [
+        Case("sandbox", "connections", 0, "no_keepers"),
+        Case("dev-test", "error", 2),
+        Case("nowhere", "error", 2),
+    ],
+}
+EACH = [
+    pytest.param(command, case, id=f"{command} {case.name}")
+    for command, cases in CASES.items()
+    for case in cases
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with embedded(tmp_path_factory.mktemp("memory")) as running:
+        yield running
+
+
+@pytest.fixture
+def site(
+    short_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Site:
+    monkeypatch.chdir(short_path)
+    return Site(short_path, server, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize(("command", "case"), EACH)
+def test_a_command_prints_one_document_that_is_its_own_and_as_its_schema_says(
+    site: Site, command: str, case: Case
+) -> None:
+    for name in case.prepare.split():
+        getattr(site, name)()
+    code, out, err = site.run(*command.split(), *case.typed.split(), "--json")
+    assert code == case.code, err
+    document = json.loads(out)
+    assert problems(document) == []
+    assert document["schema"].split("/")[1] == case.document
+    assert document["command"] == command
+    assert document.get("exit_code", code) == code
+    assert case.errors in {-1, len(document.get("errors", ()))}
+    assert "hunter2" not in out
+
+
+def _commands(group: click.Group, above: str = "") -> Iterator[str]:
+    """Yield the name of every command that has --json, after those of the groups that it is in."""
+    for name in group.list_commands(click.Context(group)):
+        found = group.get_command(click.Context(group), name)
+        if isinstance(found, click.Group):
+            yield from _commands(found, f"{above}{name} ")
+        elif found is not None and any(option.name == "as_json" for option in found.params):
+            yield f"{above}{name}"
+
+
+def test_every_command_with_json_is_here_and_so_is_every_document_that_it_may_write() -> None:
+    assert sorted(CASES) == sorted(_commands(main.cli)) == sorted(COMMANDS)
+    for command, cases in CASES.items():
+        assert {each.document for each in cases} == set(written_by(command)), command
+    assert {each.document for cases in CASES.values() for each in cases} == set(DOCUMENTS)
+
+
+def test_a_plan_file_holds_the_document_that_was_printed(site: Site) -> None:
+    _, out, _ = site.run("plan", *E, "--out", "plan.json", "--json")
+    assert (site.root / "plan.json").read_text(encoding="utf-8") == out
+    assert site.run("apply", *E, "plan.json")[0] == 0
+
+
+def test_what_a_dry_run_prints_is_a_plan_file(site: Site) -> None:
+    _, out, _ = site.run("apply", *E, "--dry-run", "--json")
+    (site.root / "plan.json").write_text(out, encoding="utf-8")
+    assert site.run("apply", *E, "plan.json")[0] == 0
+
+
+def test_a_plan_file_with_a_field_too_many_is_refused_with_its_name(site: Site) -> None:
+    site.run("plan", *E, "--out", "plan.json")
+    plan = json.loads((site.root / "plan.json").read_text(encoding="utf-8"))
+    (site.root / "plan.json").write_text(json.dumps({**plan, "more": 1}), encoding="utf-8")
+    code, _, err = site.run("apply", *E, "plan.json")
+    assert code == 2
+    assert err.startswith("plan.json: error: the plan file is damaged")
+    assert "unknown field `more`" in err
+
+
+def test_every_error_is_told_in_words_as_well(site: Site) -> None:
+    site.both_are_away()
+    code, out, err = site.run("plan", *E)
+    assert (code, out) == (4, "")
+    assert "shop/memory: error:" in err
+    assert "stock/memory: error:" in err
+
+
+def test_an_alias_writes_the_document_of_its_command(site: Site) -> None:
+    _, out, _ = site.run("migration:show", *E, "--json")
+    assert json.loads(out)["command"] == "status"
+
+
+def test_a_call_that_is_wrong_is_a_document_too(site: Site) -> None:
+    code, out, err = site.run("stats", "--json")
+    assert code == 2
+    assert "Did you mean status?" in err
+    [error] = json.loads(out)["errors"]
+    assert error["kind"] == "UsageError"
+    assert "Did you mean status?" in error["error"]

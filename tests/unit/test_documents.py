@@ -1,0 +1,228 @@
+"""JSON documents, their schemas, and the page that shows one of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from seedbed.documents.deployment import DeploymentDocument
+from seedbed.documents.doctor import DoctorDocument
+from seedbed.documents.document import Document, plain, redacted, text
+from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
+from seedbed.documents.errors import ErrorDocument
+from seedbed.documents.outcome import OutcomeDocument, without_ticks
+from seedbed.documents.plan import PlanDocument
+from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema, written_by
+from seedbed.documents.status import StatusDocument
+from seedbed.model.event import (
+    KINDS,
+    AnyEvent,
+    CopyFinished,
+    CopyProgressed,
+    Event,
+    LeaseAwaited,
+    WorkProgressed,
+    to_dict,
+)
+from seedbed.model.outcome import fold
+from tests.support import json_page
+from tests.support.documents import problems
+from tests.unit.golden.report import samples
+from tests.unit.golden.report.files import UPDATE
+
+
+def _outcome(events: Sequence[Event], command: str) -> OutcomeDocument:
+    return OutcomeDocument.of(fold(events), events, command)
+
+
+EVERY: list[Document] = [
+    PlanDocument.of(samples.plan(), "plan"),
+    PlanDocument.of(samples.plan(), "apply"),
+    PlanDocument.of(samples.plan_down(), "revert"),
+    PlanDocument.of(samples.plan_held(), "plan"),
+    PlanDocument.of(samples.plan_empty(), "plan"),
+    DeploymentDocument.of(samples.deployment(), "deploy"),
+    DeploymentDocument.of(samples.deployment_empty(), "deploy"),
+    StatusDocument.of(samples.status(), "status"),
+    StatusDocument.of(samples.status_up_to_date(), "status"),
+    *(_outcome(samples.eventful(), command) for command in OutcomeDocument.commands),
+    _outcome(samples.seeded(), "seed"),
+    _outcome(samples.interrupted(), "revert"),
+    _outcome(samples.unknown(), "apply"),
+    EnvironmentsDocument.of(["user/x"], samples.environments(), "env list"),
+    ConnectionsDocument.of("sandbox", samples.connections(), "env up"),
+    DoctorDocument.of([("Python", "3.11.7")], samples.errors().errors, "doctor"),
+    ErrorDocument.of(samples.error(), "apply"),
+    ErrorDocument.of(samples.errors(), "plan"),
+]
+
+
+EVENTS = (*samples.eventful(), *samples.seeded())
+IDS = [f"{type(each).__name__}-{each.command}-{number}" for number, each in enumerate(EVERY)]
+
+
+@pytest.mark.parametrize("document", EVERY, ids=IDS)
+def test_a_document_is_what_its_schema_says(document: Document) -> None:
+    assert problems(json.loads(text(document))) == []
+
+
+@pytest.mark.parametrize("document", EVERY, ids=IDS)
+def test_a_document_is_read_back_as_it_was(document: Document) -> None:
+    assert msgspec.json.decode(text(document), type=type(document)) == document
+
+
+def test_every_type_of_document_is_among_the_samples_and_in_the_registry() -> None:
+    assert {type(each) for each in EVERY} == set(DOCUMENTS.values()) == set(Document.__subclasses__())
+
+
+def _changed(document: Document, change: Any) -> Any:
+    data = json.loads(text(document))
+    change(data)
+    return data
+
+
+WRONG: dict[str, Callable[[Any], object]] = {
+    "no value of an enumeration": lambda plan: plan.update(direction="sideways"),
+    "a command that writes none": lambda plan: plan.update(command="seed"),
+    "another schema": lambda plan: plan.update(schema="seedbed/plan/2"),
+    "a field too many": lambda plan: plan.update(more=1),
+    "a field too few": lambda plan: plan.pop("to"),
+    "a field too few, deep inside": lambda plan: plan["databases"][1]["actions"][0].pop("checksum"),
+    "a field too many, deep inside": lambda plan: plan["databases"][1]["actions"][0].update(more=1),
+    "half an object": lambda plan: plan["databases"][1]["actions"][0]["steps"][0].update(
+        backfill={"key": ""}
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_the_check_itself_finds(wrong: str) -> None:
+    assert problems(_changed(EVERY[0], WRONG[wrong]))
+
+
+def test_a_schema_names_what_has_to_be_there_and_says_nothing_against_more() -> None:
+    from jsonschema import Draft202012Validator
+
+    known = schema("plan")
+    more = _changed(EVERY[0], lambda plan: plan.update(more=1))
+    assert Draft202012Validator(known).is_valid(more)
+    fewer = _changed(EVERY[0], lambda plan: plan.pop("to"))
+    assert not Draft202012Validator(known).is_valid(fewer)
+
+
+def test_every_field_of_every_document_says_what_it_means() -> None:
+    silent = []
+    for name in DOCUMENTS:
+        known = schema(name)
+        for title, part in [(name, known), *known["$defs"].items()]:
+            is_event = "event" in part.get("properties", ())
+            if "properties" in part and not is_event and title != "Location":
+                silent += [
+                    f"{title}.{field}"
+                    for field, each in part["properties"].items()
+                    if field != "schema" and "description" not in each
+                ]
+    assert silent == []
+
+
+def test_schemas_are_schemas_without_defaults_and_line_breaks() -> None:
+    from jsonschema import Draft202012Validator
+
+    for name in DOCUMENTS:
+        Draft202012Validator.check_schema(schema(name))
+        written = json.dumps(schema(name))
+        assert '"default"' not in written
+        assert "\\n" not in written
+
+
+def test_a_document_says_which_commands_write_it() -> None:
+    assert written_by("apply") == ("plan", "outcome", "error")
+    assert written_by("env up") == ("connections", "error")
+    assert written_by("baseline") == ()
+    assert commands(ErrorDocument) == COMMANDS
+    with pytest.raises(KeyError):
+        schema("apply")
+
+
+def test_every_kind_of_event_is_in_the_samples() -> None:
+    assert {type(each) for each in EVENTS} == set(KINDS)
+
+
+@pytest.mark.parametrize("position", range(len(EVENTS)))
+def test_an_event_is_read_back_as_it_was(position: int) -> None:
+    event = EVENTS[position]
+    data = json.loads(json.dumps(to_dict(event)))
+    assert next(iter(data)) == "event"
+    assert msgspec.convert(data, AnyEvent) == event
+
+
+def test_an_event_is_named_after_its_class() -> None:
+    assert WorkProgressed("a/b", "1", 1, 2, "rows").kind == "work_progressed"
+    assert to_dict(samples.FAILED)["event"] == "target_failed"
+    assert to_dict(samples.FAILED)["try"] == "look who added it"
+
+
+def test_a_plan_holds_no_body_of_a_step() -> None:
+    assert "body" not in text(EVERY[0])
+    step = plain(EVERY[0])["databases"][2]["actions"][1]["steps"][0]
+    assert step == {
+        "summary": "UPDATE users SET given = …",
+        "atomic": False,
+        "backfill": {"table": "users", "key": "id", "batch": 1000},
+    }
+
+
+def test_a_document_is_utf_8_and_ends_with_a_line_break() -> None:
+    assert text({"a": "é"}) == '{\n  "a": "é"\n}\n'
+    assert text({"a": "é"}, ascii_only=True) == '{\n  "a": "\\u00e9"\n}\n'
+    assert text({"a": "\udce9"}) == '{\n  "a": "\\udce9"\n}\n'
+
+
+def test_redaction_leaves_json() -> None:
+    def redact(value: str) -> str:
+        return value.replace("2026", "********")
+
+    document = {"version": "20260112", "count": 2026, "at": None, "list": ["x2026"]}
+    assert redacted(document, redact) == {
+        "version": "********0112",
+        "count": 2026,
+        "at": None,
+        "list": ["x********"],
+    }
+
+
+def test_of_a_million_batches_the_last_is_kept() -> None:
+    ticks = [WorkProgressed("a/b", "1", done, 100, "rows") for done in range(100)]
+    waits = [LeaseAwaited("c/d", "ana", float(second)) for second in range(5)]
+    mixed = [each for pair in zip(ticks, waits * 20, strict=True) for each in pair]
+    assert without_ticks(mixed) == [ticks[-1], waits[-1]]
+
+
+def test_of_a_copy_s_progress_the_last_is_kept() -> None:
+    ticks = [CopyProgressed("a/b", "dump", done, 100, "nodes") for done in range(100)]
+    finished = CopyFinished("a/b", "dump", "100 nodes", "graph.jsonl")
+    assert without_ticks([*ticks, finished]) == [ticks[-1], finished]
+
+
+def test_progress_before_and_after_something_else_is_kept_apart() -> None:
+    events = samples.applied()
+    kept = without_ticks((*events, *events))
+    assert [each.done for each in kept if isinstance(each, WorkProgressed)] == [2500, 2500]
+    assert kept == without_ticks(kept)
+
+
+def test_the_page_is_the_generated_one() -> None:
+    committed = json_page.PAGE.read_text(encoding="utf-8")
+    fresh = json_page.page(committed)
+    if UPDATE:
+        json_page.PAGE.write_text(fresh, encoding="utf-8")
+        return
+    assert committed == fresh, "python -m tests.support.json_page writes it anew"
+
+
+def test_the_page_shows_one_example_of_every_document() -> None:
+    assert set(json_page.EXAMPLES) == set(DOCUMENTS)

@@ -78,6 +78,12 @@ def test_the_help_of_a_command_imports_no_driver_no_terminal_and_no_project(comm
     assert among(names, *DRIVERS, *TERMINAL, *MODELS, "seedbed.project", "seedbed.engines") == []
 
 
+def test_the_public_api_imports_no_driver_no_terminal_and_nothing_that_deploys() -> None:
+    names = imported("-c", "import seedbed.project")
+    later = ("seedbed.cli", "seedbed.deployment", "seedbed.report", "seedbed.seeding")
+    assert among(names, *DRIVERS, *TERMINAL, *MODELS, *later, "botocore", "difflib") == []
+
+
 @pytest.fixture
 def up_to_date(
     files: ProjectFiles, postgres_server: EmbeddedServer, new_database: Callable[[], str]

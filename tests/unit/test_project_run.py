@@ -261,6 +261,12 @@ def test_each_verb_returns_its_own_outcome_and_a_run_has_that_of_all(site: Site)
     assert sum(isinstance(event, WorkFinished) for event in heard) == 2
 
 
+def test_work_on_some_targets_has_their_outcome_only(site: Site) -> None:
+    with site.project(silent="cart").run("staging") as run:
+        assert run.outcome_of(lambda: None, on={CART}).exit_code is ExitCode.UNAVAILABLE
+        assert results(run.outcome_of(lambda: None, on=())) == {}
+
+
 def test_a_verb_knows_what_the_one_before_has_done(site: Site) -> None:
     with site.project().run("dev-ana") as run:
         assert not run.plan().is_empty

@@ -210,7 +210,7 @@ class Run:
     def outcome_of(self, work: Callable[[], object], *, on: Collection[str] | None = None) -> Outcome:
         """Do `work`, which may change targets, and return what happened meanwhile.
 
-        `on`: ids of the targets that it works on (default: all). Those that did not answer are part of the outcome.
+        `on`: ids of the targets that it works on (default: all). The outcome covers those, connected or not.
         """
         first = len(self.events)
         self._histories_are_current = False

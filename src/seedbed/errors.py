@@ -23,16 +23,19 @@
     ├── ViolationsFound               6  pending work, drift or broken references, where that was the question
     ├── StepFailed                    7  the engine refused a step, nothing of it stayed
     ├── Interrupted             130/143  Ctrl-C or SIGTERM; the step in hand was rolled back or finished
-    └── SeveralErrors               2-4  several databases failed, none was touched; the gravest one's code
+    └── SeveralErrors               2-4  more than one of these, before anything was touched; the gravest one's code
 
 Whatever is about several databases ends with one code: `exit_code`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class ExitCode(IntEnum):
@@ -196,10 +199,10 @@ class Interrupted(SeedbedError):
 
 
 class SeveralErrors(SeedbedError):
-    """Several databases failed before anything was touched; `errors` has each of them."""
+    """More than one thing is wrong, and nothing was touched; `errors` has each of them."""
 
     def __init__(self, errors: Sequence[SeedbedError]) -> None:
-        super().__init__(f"{len(errors)} databases failed")
+        super().__init__(f"{len(errors)} errors")
         self._errors = tuple(errors)
         self.exit_code = exit_code(self._errors)
 
@@ -218,6 +221,26 @@ def raise_errors(errors: Iterable[SeedbedError]) -> None:
         raise SeveralErrors(known)
     for error in known:
         raise error
+
+
+def try_each(calls: Iterable[tuple[str, Callable[[], T]]]) -> list[T]:
+    """Return what the call for each target returns. Once all were tried, raises the errors of those that failed."""
+    values: list[T] = []
+    errors: list[SeedbedError] = []
+    for target, call in calls:
+        try:
+            values.append(call())
+        except SeedbedError as error:
+            errors += of_target(target, error)
+    raise_errors(errors)
+    return values
+
+
+def of_target(target: str, error: SeedbedError) -> tuple[SeedbedError, ...]:
+    """Return `error`, or those that it stands for, which now know that they are about `target`."""
+    for each in error.errors:
+        each.target = each.target or target
+    return error.errors
 
 
 _GRAVEST_FIRST = (

@@ -124,6 +124,9 @@ class Site:
         self.applied()
         self.migration(f"{ONE}_carts", "# migrate:up\ncreate wagons\n# migrate:down\ndrop wagons\n")
 
+    def late(self) -> None:
+        self.migration("20250101000000_late", TABLE.replace("carts", "late"), service="stock")
+
     def no_way_back(self) -> None:
         self.migration(
             "20260101000002_more", '# seedbed: reverse=none because "it is gone"\n# migrate:up\ncreate more\n'
@@ -270,8 +273,9 @@ CASES: dict[str, list[Case]] = {
         Case("-e dev-test", "outcome", 5, "nobody_knows"),
         Case("-e dev-test", "outcome", 130, "interrupted"),
         Case("-e dev-test --wait 0", "outcome", 4, "held"),
-        Case("-e dev-test", "error", 3, "stranger"),
-        Case("-e dev-test", "error", 3, "edited"),
+        Case("-e dev-test", "error", 3, "stranger", 2),
+        Case("-e dev-test", "error", 3, "edited", 1),
+        Case("-e dev-test", "error", 3, "edited late", 2),
         Case("-e dev-test", "error", 2, "unreadable", 1),
         Case("-e dev-test", "error", 130, "pressed_early"),
         Case("-e prod", "error", 3),
@@ -320,7 +324,7 @@ CASES: dict[str, list[Case]] = {
     "seed": [
         Case("-e dev-test", "outcome", 0, "seeds"),
         Case("-e dev-test", "outcome", 0, "applied"),
-        Case("-e dev-test", "error", 3),
+        Case("-e dev-test", "error", 3, "", 2),
         Case("-e prod --kind fixture", "error", 3),
         Case("-e dev-test --kind none", "error", 2),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 from random import Random
 
@@ -19,6 +20,7 @@ from seedbed.errors import (
     UsageError,
     exit_code,
     raise_errors,
+    try_each,
 )
 from seedbed.model.event import (
     Event,
@@ -180,3 +182,17 @@ def test_several_errors_are_raised_as_one_that_has_them_all() -> None:
     assert both.value.errors == (one, other)
     assert both.value.exit_code is ExitCode.REFUSED
     assert str(both.value) == "db-1 does not answer\ndb-2 is not b\n  because: it is c"
+
+
+def test_what_is_tried_for_each_target_tells_every_error_and_whose_it_is() -> None:
+    def fails(*errors: SeedbedError) -> int:
+        raise_errors(errors)
+        return 1
+
+    one, two, three = Busy("one"), Unreachable("two"), ForeignTarget("three")
+    assert try_each([("a/b", fails), ("c/d", fails)]) == [1, 1]
+    failing = {"a/b": partial(fails, one, two), "c/d": partial(fails), "e/f": partial(fails, three)}
+    with pytest.raises(SeveralErrors) as caught:
+        try_each(failing.items())
+    assert caught.value.errors == (one, two, three)
+    assert [each.target for each in caught.value.errors] == ["a/b", "a/b", "e/f"]

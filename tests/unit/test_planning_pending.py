@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from seedbed.errors import HistoryConflict
+from seedbed.errors import ExitCode, HistoryConflict, SeveralErrors
 from seedbed.model.history import History, Revision, State
 from seedbed.model.migration import MigrationFile, Phase, Source, checksum
 from seedbed.planning.pending import conflicts, pending
@@ -57,6 +57,22 @@ def test_a_contract_that_was_overtaken_is_not_late() -> None:
     applied = history(revision("2", overtakes=("1",)))
     found = pending("user/postgres", applied, [file("1"), file("2")])
     assert [each.version for each in found] == ["1"]
+
+
+def test_every_contradiction_is_told_at_once() -> None:
+    edited = file("1", "other")
+    with pytest.raises(SeveralErrors) as caught:
+        pending(
+            "user/postgres",
+            history(revision("1"), revision("3"), revision("4")),
+            [edited, file("2"), file("4")],
+        )
+    assert [each.what.split(",")[0] for each in caught.value.errors] == [
+        "1_m1 was edited after user/postgres had applied it",
+        "2_m2 would run after 3_m3",
+        "user/postgres has 3_m3",
+    ]
+    assert caught.value.exit_code is ExitCode.REFUSED
 
 
 def test_a_contract_that_only_some_overtook_is_late() -> None:

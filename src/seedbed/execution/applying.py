@@ -85,8 +85,7 @@ def carry_out(
             target.id: leases[target.id][0].history() if target.id in leases else target.history
             for target in connected
         }
-        for target in connected:
-            require_own(target.target, histories[target.id])
+        require_own((target.target, histories[target.id]) for target in connected)
         if leases:
             plan = replan(histories)
         ledger = _ledger(plan, failed)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from msgspec import Struct
 
 from seedbed.engines.base import Engine, Session
-from seedbed.errors import ForeignTarget, SeedbedError
+from seedbed.errors import ForeignTarget, SeedbedError, try_each
 from seedbed.execution.context import RunContext
 from seedbed.execution.threads import returned, side_by_side
 from seedbed.model.event import Listener, TargetReached, failure
@@ -64,8 +64,7 @@ def connect(
             else:
                 closing.push(result.closing)
                 connected.append(result)
-        for one in connected:
-            require_own(one.target, one.history)
+        require_own((one.target, one.history) for one in connected)
         for one in connected:
             listener(TargetReached(one.id, one.session.server))
         for target_id, error in failed.items():
@@ -88,8 +87,12 @@ def read_histories(connected: Sequence[ConnectedTarget]) -> None:
         target.history = history
 
 
-def require_own(target: Target, history: History) -> None:
-    """Raise ForeignTarget if the target is bound to another database or environment."""
+def require_own(targets: Iterable[tuple[Target, History]]) -> None:
+    """Raise ForeignTarget for those of `targets` that are bound to another database or environment."""
+    try_each((target.id, partial(_require_own, target, history)) for target, history in targets)
+
+
+def _require_own(target: Target, history: History) -> None:
     wanted = identity(target)
     if history.identity is not None and history.identity != wanted:
         raise ForeignTarget(
@@ -99,10 +102,13 @@ def require_own(target: Target, history: History) -> None:
         )
 
 
-def require_bound(connected: ConnectedTarget, verb: str) -> None:
-    """Raise ForeignTarget if the target carries no identity: it could be any database."""
-    target = connected.target
-    if connected.history.identity is None:
+def require_bound(connected: Sequence[ConnectedTarget], verb: str) -> None:
+    """Raise ForeignTarget for the targets that carry no identity: they could be any database."""
+    try_each((one.id, partial(_require_bound, one.target, one.history, verb)) for one in connected)
+
+
+def _require_bound(target: Target, history: History, verb: str) -> None:
+    if history.identity is None:
         raise ForeignTarget(
             f"{verb} refuses {target.id}: nobody knows which database {target.address} is",
             because="it carries no identity yet; the first apply stamps it",

@@ -36,7 +36,7 @@ def restore(target: ConnectedTarget, file: Path, context: RunContext) -> None:
     """Fill an empty target from `file`, under its lease. Raises UsageError, ForeignTarget: then nothing is touched."""
     if not file.is_file():
         raise UsageError(f"there is no file {file}", because="it is where the dump should be")
-    require_bound(target, "restore")
+    require_bound([target], "restore")
 
     def one(_: ConnectedTarget) -> None:
         with context.lease(target.session) as lease:

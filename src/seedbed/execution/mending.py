@@ -31,7 +31,7 @@ def reset(connected: Sequence[ConnectedTarget], context: RunContext) -> None:
     """Empty every target. Raises Refused outside ephemeral environments, ForeignTarget: then nothing is touched."""
     for target in connected:
         require_ephemeral(target.target.environment, "reset")
-        require_bound(target, "reset")
+    require_bound(connected, "reset")
 
     def one(target: ConnectedTarget) -> None:
         with context.lease(target.session) as lease:

@@ -37,8 +37,7 @@ def load(
     Raises ForeignTarget if any target is unstamped, SeedFileError if any row of any file is wrong, Interrupted: then
     nothing was touched.
     """
-    for target in connected:
-        require_bound(target, "seed")
+    require_bound(connected, "seed")
     counts = _count_all(connected, kinds, open_dataset, context.stop)
 
     def one(target: ConnectedTarget) -> None:

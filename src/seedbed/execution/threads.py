@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from seedbed.errors import SeedbedError, raise_errors
+from seedbed.errors import SeedbedError, of_target, raise_errors
 
 T = TypeVar("T")
 
@@ -42,8 +42,7 @@ def returned(targets: Sequence[str], results: Sequence[T | BaseException]) -> li
     errors: list[SeedbedError] = []
     for target, result in zip(targets, results, strict=True):
         if isinstance(result, SeedbedError):
-            result.target = target
-            errors.append(result)
+            errors += of_target(target, result)
         elif isinstance(result, BaseException):
             raise result
         else:

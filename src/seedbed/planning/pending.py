@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from seedbed.errors import HistoryConflict, Location
+from seedbed.errors import HistoryConflict, Location, raise_errors
 from seedbed.model.history import History, Revision, State
 from seedbed.model.migration import Direction, MigrationFile
 
@@ -117,9 +117,10 @@ def pending(
 
     Raises HistoryConflict where files and history contradict each other; `out_of_order` lets late files pass.
     """
-    for conflict in conflicts(database, history, files):
-        if conflict.kind is ConflictKind.LATE and out_of_order:
-            continue
-        raise conflict.error
+    raise_errors(
+        conflict.error
+        for conflict in conflicts(database, history, files)
+        if not (conflict.kind is ConflictKind.LATE and out_of_order)
+    )
     applied = {order(each.version) for each in history.applied}
     return tuple(each for each in files if order(each.version) not in applied)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from seedbed.errors import HistoryConflict, Irreversible, Location, Refused, UsageError
+from seedbed.errors import HistoryConflict, Irreversible, Location, Refused, UsageError, try_each
 from seedbed.model.history import History, Revision
 from seedbed.model.migration import Direction, Migration, MigrationFile, MigrationRef, Phase
 from seedbed.model.plan import Action, DatabasePlan, Plan
@@ -45,7 +46,7 @@ class Policy(Struct, frozen=True):
 
 def plan_up(known: Sequence[Known], policy: Policy, parse: Parse) -> Plan:
     """Return what an apply would do. Raises HistoryConflict, GateRefused, UsageError, MigrationFileError."""
-    waiting = [_waiting(each, policy, parse) for each in known]
+    waiting = try_each((each.database, partial(_waiting, each, policy, parse)) for each in known)
     passed = pass_gate(waiting, policy.gate)
     by_database = {each.database: each for each in known}
     planned = [each for each in passed if by_database[each.database].selected]

@@ -6,10 +6,11 @@ A run plans twice: once to know which targets have work, and again under their l
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from msgspec import Struct
 
-from seedbed.errors import StalePlan
+from seedbed.errors import StalePlan, try_each
 from seedbed.execution import infrastructure
 from seedbed.execution.applying import Replan
 from seedbed.execution.connecting import ConnectedTarget
@@ -59,7 +60,8 @@ class Replanning(Struct, frozen=True):
 
         def replan(histories: dict[str, History]) -> Plan:
             known = self._known(histories)
-            plan = combined([plan_down(one, policy, self.catalog.parse, steps=steps, to=to) for one in known])
+            down = partial(plan_down, policy=policy, parse=self.catalog.parse, steps=steps, to=to)
+            plan = combined(try_each((one.database, partial(down, one)) for one in known))
             if first and plan.stages != first[0].stages:
                 raise StalePlan(
                     "the history changed while the revert was about to begin",
@@ -84,8 +86,7 @@ class Replanning(Struct, frozen=True):
 
     def _require_as_reviewed(self, plan: ReviewedPlan, known: Sequence[Known], policy: Policy) -> None:
         """Raise StalePlan for histories and changes of infrastructure that the reviewed plan did not show."""
-        for database in known:
-            reviewed.refuse_stale(plan, database, policy)
+        try_each((each.database, partial(reviewed.refuse_stale, plan, each, policy)) for each in known)
         for target in self.connected:
             changes = infrastructure.changes(target, policy.gate)
             reviewed.refuse_other_changes(plan, target.id, changes)

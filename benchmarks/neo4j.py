@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.clients import told
 from benchmarks.lines import Line, compared, keep, machine
-from seedbed.engines.neo4j.rows.table import BATCH
+from seedbed.engines.neo4j.seeds.table import BATCH
 from seedbed.model.seed import Dataset, Rows, SeedKind
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def seedbed_load(what: str, uri: str) -> Iterator[Load]:
     with graph({"uri": uri}).lease() as lease:
 
         def run(dataset: Dataset) -> None:
-            for _ in lease.load(dataset):
+            for _ in lease.bulk_load(dataset):
                 pass
 
         yield Load(prepare, run)

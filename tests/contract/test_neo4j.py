@@ -13,6 +13,7 @@ import pytest
 pytest.register_assert_rewrite("seedbed.testing")
 
 from seedbed.testing import (  # noqa: E402
+    BulkLoadContract,
     EngineContract,
     ExpiryContract,
     ResetContract,
@@ -172,3 +173,6 @@ class TestNeo4jRunsScripts(ScriptContract): ...
 
 
 class TestNeo4jUnlocks(UnlockContract): ...
+
+
+class TestNeo4jLoadsInBulk(BulkLoadContract): ...

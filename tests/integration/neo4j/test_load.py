@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from seedbed.engines.neo4j import bulk
+from seedbed.engines.neo4j.seeds import volume
 from seedbed.errors import StepFailed
-from seedbed.model.seed import SeedKind
+from seedbed.model.seed import Dataset, Loading, Script, SeedKind
 from tests.support.neo4j.graphs import Graph, graph, parts
 from tests.support.servers import Pool
 
@@ -178,7 +178,7 @@ def test_a_script_is_in_the_same_transaction_and_counts_what_it_made(here: Graph
 
 
 def test_volume_goes_in_batches_and_again_the_same(here: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk.load, "__kwdefaults__", {"batch": 40})
+    monkeypatch.setattr(volume.load, "__kwdefaults__", {"batch": 40})
     nodes = "def rows():\n    for n in range(100):\n        yield {'slug': f's{n}', 'rank': n}\n"
     edges = (
         "def rows():\n    for n in range(99):\n        yield {'from.slug': f's{n}', 'to.slug': f's{n + 1}'}\n"
@@ -192,17 +192,40 @@ def test_volume_goes_in_batches_and_again_the_same(here: Graph, monkeypatch: pyt
     assert here.ask("MATCH ()-[r:REQUIRES]->() RETURN count(r) AS n") == [{"n": 99}]
 
 
+def test_of_a_volume_that_fails_on_its_way_the_batches_before_stay_and_are_told(
+    here: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(volume.load, "__kwdefaults__", {"batch": 40})
+    here.do("UNWIND range(0, 99) AS n CREATE (:Skill {slug: 's' + n})")
+    edges = "def rows():\n    for n in range(100):\n        yield {'from.slug': f's{n}', 'to.slug': f's{n + 1}'}\n"
+    (part,) = parts({"2.py": "# seedbed: table=(:Skill)-[:REQUIRES]->(:Skill)\n" + edges})
+    told: list[Loading] = []
+    with here.lease() as lease, pytest.raises(StepFailed, match="there is no Skill with slug = 's100'"):
+        list(lease.bulk_load(Dataset(SeedKind.VOLUME, (part,)), told.append))
+    assert [each.changed for each in told] == [40, 80]
+    assert here.ask("MATCH ()-[r:REQUIRES]->() RETURN count(r) AS n") == [{"n": 80}]
+
+
+def test_two_rows_of_a_volume_with_one_key_are_found_before_any_is_written(here: Graph) -> None:
+    nodes = "def rows():\n    for n in range(12_000):\n        yield {'slug': f's{n % 11_990}', 'rank': n}\n"
+    with pytest.raises(StepFailed, match="two rows have the same key") as caught:
+        here.load(*parts({"1_Skill.py": nodes}), kind=SeedKind.VOLUME)
+    assert "slug = 's0'" in caught.value.because
+    assert here.ask("MATCH (s:Skill) RETURN s LIMIT 1") == []
+
+
 def test_every_match_of_a_load_goes_through_an_index(here: Graph) -> None:
-    from seedbed.engines.neo4j.rows import statements
-    from seedbed.engines.neo4j.rows.keys import UNIQUE, resolved, unique_from
-    from seedbed.engines.neo4j.rows.table import table_of
+    from seedbed.engines.neo4j.seeds import statements
+    from seedbed.engines.neo4j.seeds.keys import UNIQUE, resolved, unique_from
+    from seedbed.engines.neo4j.seeds.table import table_of
 
     with here.lease() as lease:
         unique = unique_from(lease.reading(UNIQUE))
     for part in parts(FILES):
-        table = resolved(table_of(part), unique)  # type: ignore[arg-type]
+        assert not isinstance(part, Script)
+        table = resolved(table_of(part), unique)
         for statement in (statements.look(table.shape), statements.write(table.shape)):
-            (_, chunk), *_ = table.chunks(10)
+            chunk = next(table.chunks(10))
             plan = _operators(here, statement, dict(statements.parameters(chunk)))
             assert not plan & {"AllNodesScan", "NodeByLabelScan"}, plan
             assert any("UniqueIndexSeek" in each or each == "MergeUniqueNode" for each in plan)

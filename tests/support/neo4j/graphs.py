@@ -56,7 +56,8 @@ class Graph:
 
     def load(self, *parts: RowSource | Script, kind: SeedKind = SeedKind.FIXTURE) -> list[Loaded]:
         with self.lease() as lease:
-            return list(lease.load(Dataset(kind, parts)))
+            load = lease.bulk_load if kind is SeedKind.VOLUME else lease.load
+            return list(load(Dataset(kind, parts)))
 
     def counts(
         self, *parts: RowSource | Script, kind: SeedKind = SeedKind.FIXTURE

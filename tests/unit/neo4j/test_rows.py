@@ -6,16 +6,15 @@ from decimal import Decimal
 
 import pytest
 
-from seedbed.engines.neo4j.load import _checked
-from seedbed.engines.neo4j.rows import statements
-from seedbed.engines.neo4j.rows.keys import constraint, resolved, unique_from
-from seedbed.engines.neo4j.rows.shape import Column, Nodes, Place, Relationships, shape_of
-from seedbed.engines.neo4j.rows.table import Table, insist_on_keys, table_of
-from seedbed.engines.neo4j.rows.values import fitted
+from seedbed.engines.neo4j.seeds import statements
+from seedbed.engines.neo4j.seeds.keys import constraint, resolved, unique_from
+from seedbed.engines.neo4j.seeds.scripts import checked as checked_script
+from seedbed.engines.neo4j.seeds.shape import Column, Nodes, Place, Relationships, shape_of
+from seedbed.engines.neo4j.seeds.table import Table, table_of
+from seedbed.engines.neo4j.seeds.values import fitted
 from seedbed.errors import SeedFileError, StepFailed
 from seedbed.model.seed import Rows, Script
 from tests.support.neo4j.graphs import parts
-from tests.support.seeds import in_memory
 
 UNIQUE = unique_from([{"label": "Skill", "properties": ["slug"]}, {"label": "Tutor", "properties": ["id"]}])
 
@@ -27,8 +26,8 @@ def rows(table: str, *columns: str, key: tuple[str, ...] = ()) -> Rows:
 def checked(name: str, text: str) -> Table:
     (part,) = parts({name: text})
     assert not isinstance(part, Script)
-    table = resolved(table_of(in_memory(part)), UNIQUE)
-    insist_on_keys(table)
+    table = resolved(table_of(part), UNIQUE)
+    table.check()
     return table
 
 
@@ -100,7 +99,7 @@ def test_a_script_holds_what_its_transaction_can_hold(text: str, words: str, lin
     (part,) = parts({"1.cypher": text})
     assert isinstance(part, Script)
     with pytest.raises(SeedFileError) as caught:
-        _checked(part)
+        checked_script(part)
     assert words in str(caught.value)
     assert f"seeds/1.cypher:{line}" in str(caught.value)
 
@@ -119,11 +118,9 @@ def test_values_that_need_nothing_are_handed_on_as_they_are() -> None:
 
 def test_a_value_of_another_kind_is_another_key() -> None:
     part = Rows("x.json", "Skill", ("slug",), ((1,), (True,), ("1",)), ("slug",))
-    insist_on_keys(resolved(table_of(part), UNIQUE))
+    resolved(table_of(part), UNIQUE).check()
     with pytest.raises(StepFailed, match="two rows have the same key"):
-        insist_on_keys(
-            resolved(table_of(Rows("x.json", "Skill", ("slug",), ((1,), (1.0,)), ("slug",))), UNIQUE)
-        )
+        resolved(table_of(Rows("x.json", "Skill", ("slug",), ((1,), (1.0,)), ("slug",))), UNIQUE).check()
 
 
 def test_names_travel_in_quotes_and_values_never_in_the_text() -> None:

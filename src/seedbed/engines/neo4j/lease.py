@@ -74,9 +74,14 @@ class Neo4jLease(Guarded):
             keep(self)
 
     def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
-        from seedbed.engines.neo4j.load import load
+        from seedbed.engines.neo4j.seeds.load import load
 
-        return load(self, dataset)
+        return load(self, dataset, on_loading)
+
+    def bulk_load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
+        from seedbed.engines.neo4j.seeds.volume import bulk_load
+
+        return bulk_load(self, dataset, on_loading)
 
     def reset(self) -> str:
         from seedbed.engines.neo4j.reset import reset

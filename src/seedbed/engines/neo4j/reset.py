@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.neo4j import history
-from seedbed.engines.neo4j.rows.shape import quoted
+from seedbed.engines.neo4j.seeds.shape import quoted
 from seedbed.support.phrases import count
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from seedbed.engines.neo4j.copies import lines
 from seedbed.engines.neo4j.copies.values import decoded
 from seedbed.engines.neo4j.dump import applied, schema
 from seedbed.engines.neo4j.messages import ServerError
-from seedbed.engines.neo4j.rows.shape import quoted
+from seedbed.engines.neo4j.seeds.shape import quoted
 from seedbed.errors import Location, Refused, StepFailed, UsageError
 from seedbed.model.event import CopyFinished, CopyProgressed, Event
 

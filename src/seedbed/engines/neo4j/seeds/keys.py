@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from seedbed.engines.neo4j.rows.shape import Nodes, quoted
-from seedbed.engines.neo4j.rows.table import Table, keyed
+from seedbed.engines.neo4j.seeds.shape import Nodes, quoted
+from seedbed.engines.neo4j.seeds.table import Table, keyed
 from seedbed.errors import Location, StepFailed
 
 UNIQUE = """SHOW CONSTRAINTS YIELD type, entityType, labelsOrTypes, properties
@@ -50,7 +50,7 @@ def _only_key(table: Table, shape: Nodes, unique: Collection[frozenset[str]]) ->
             f"{shape} has several keys",
             because=" and ".join(sorted(f"({', '.join(sorted(each))})" for each in fitting)) + " are unique",
             try_="name in the file the one that finds a row: key=…",
-            at=Location(table.rows.path),
+            at=Location(table.source.path),
         )
     raise _missing(table, shape.place.label, names[:1])
 
@@ -73,5 +73,5 @@ def _missing(table: Table, label: str, names: Sequence[str]) -> StepFailed:
         f"no constraint makes {key} unique among nodes of {label}",
         because=f"{table.shape} is found by it: each row would read all of them, and two runs could make one twice",
         try_=f"a migration with: {constraint(label, names)}",
-        at=Location(table.rows.path),
+        at=Location(table.source.path),
     )

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from seedbed.engines.neo4j.rows.shape import Column, Nodes, Place, Relationships, Shape, quoted
-from seedbed.engines.neo4j.rows.table import Chunk
+from seedbed.engines.neo4j.seeds.shape import Column, Nodes, Place, Relationships, Shape, quoted
+from seedbed.engines.neo4j.seeds.table import Chunk
 
 _EACH = "UNWIND range(0, $count - 1) AS i"
 
 
 def parameters(chunk: Chunk) -> Mapping[str, object]:
     """Return the parameters that carry `chunk`."""
-    count = len(chunk[0]) if chunk else 0
-    return {"count": count, **{f"c{at}": column for at, column in enumerate(chunk)}}
+    return {"count": len(chunk), **{f"c{at}": column for at, column in enumerate(chunk.columns)}}
 
 
 def look(shape: Shape) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from seedbed.errors import Location, SeedFileError
-from seedbed.model.seed import Rows
+from seedbed.model.seed import RowSource, is_empty
 
 OWN_LABEL = "migrations_history"
 FROM, TO = "from.", "to."
@@ -89,14 +89,14 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def shape_of(rows: Rows) -> Shape:
-    """Return what `rows` are. A node's key is empty where the file names none. Raises SeedFileError."""
-    columns = [_column(rows, at, text) for at, text in enumerate(rows.columns)]
-    named = frozenset(_split(each)[0] for each in rows.key)
-    if found := _DASHED.fullmatch(rows.table) or _DRAWN.fullmatch(rows.table):
-        return _relationships(rows, found, columns, named)
-    labels = rows.table.split(":")
-    _insist_on_labels(rows, labels)
+def shape_of(source: RowSource) -> Shape:
+    """Return what the rows of `source` are. A node's key is empty where the file names none. Raises SeedFileError."""
+    columns = [_column(source, at, text) for at, text in enumerate(source.columns)]
+    named = frozenset(_split(each)[0] for each in source.key)
+    if found := _DASHED.fullmatch(source.table) or _DRAWN.fullmatch(source.table):
+        return _relationships(source, found, columns, named)
+    labels = source.table.split(":")
+    _require_labels(source, labels)
     return Nodes(
         Place(labels[0], tuple(each for each in columns if each.name in named)),
         tuple(labels[1:]),
@@ -115,17 +115,17 @@ def with_key(shape: Nodes, names: Sequence[str]) -> Nodes:
 
 
 def _relationships(
-    rows: Rows, found: re.Match[str], columns: Sequence[Column], named: frozenset[str]
+    source: RowSource, found: re.Match[str], columns: Sequence[Column], named: frozenset[str]
 ) -> Relationships:
-    _insist_on_labels(rows, [found["start"], found["end"]])
+    _require_labels(source, [found["start"], found["end"]])
     start, end = (tuple(_of_end(columns, prefix)) for prefix in (FROM, TO))
     for key, prefix in ((start, FROM), (end, TO)):
-        if rows.rows and not key:
+        if not key and not is_empty(source):
             raise SeedFileError(
                 f"the relationships have no column {prefix}…",
                 because="each of them says by from.KEY and to.KEY between which nodes it is",
                 try_=f"a header like {FROM}id,{TO}id,since",
-                at=Location(rows.path),
+                at=Location(source.path),
             )
     own = [each for each in columns if not each.name.startswith((FROM, TO))]
     return Relationships(
@@ -143,13 +143,13 @@ def _of_end(columns: Sequence[Column], prefix: str) -> Iterator[Column]:
             yield Column(each.name.removeprefix(prefix), each.at, each.type)
 
 
-def _column(rows: Rows, at: int, text: str) -> Column:
+def _column(source: RowSource, at: int, text: str) -> Column:
     name, type_ = _split(text)
     if not name.removeprefix(FROM).removeprefix(TO):
         raise SeedFileError(
             f"column {text!r} names no property",
             because="it reads name, or name:type",
-            at=Location(rows.path),
+            at=Location(source.path),
         )
     return Column(name, at, type_)
 
@@ -159,16 +159,16 @@ def _split(text: str) -> tuple[str, str]:
     return name, type_
 
 
-def _insist_on_labels(rows: Rows, labels: Sequence[str]) -> None:
+def _require_labels(source: RowSource, labels: Sequence[str]) -> None:
     if not all(labels):
         raise SeedFileError(
-            f"{rows.table!r} names no label",
+            f"{source.table!r} names no label",
             because="a table is Label, Label:Other or Label-TYPE-Label",
-            at=Location(rows.path),
+            at=Location(source.path),
         )
     if OWN_LABEL in labels:
         raise SeedFileError(
             f"{OWN_LABEL} is seedbed's own label",
             because="no seed writes into the history",
-            at=Location(rows.path),
+            at=Location(source.path),
         )

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from seedbed.engines.neo4j.messages import ServerError
-from seedbed.engines.neo4j.rows.shape import Place
-from seedbed.engines.neo4j.rows.table import Table
+from seedbed.engines.neo4j.seeds.shape import Place, Relationships
+from seedbed.engines.neo4j.seeds.table import Chunk
 from seedbed.errors import Location, StepFailed
 
 
@@ -27,11 +27,11 @@ def refusals(path: str) -> Iterator[None]:
         ) from None
 
 
-def missing_end(table: Table, number: int, place: Place) -> StepFailed:
+def missing_end(shape: Relationships, chunk: Chunk, number: int, place: Place) -> StepFailed:
     """Return the error for a relationship one of whose nodes is not there."""
     return StepFailed(
-        f"there is no {place.label} with {table.words(place.key, number)}",
-        because=f"a {table.shape} is between nodes that are there already",
+        f"there is no {place.label} with {chunk.words(place.key, number)}",
+        because=f"a {shape} is between nodes that are there already",
         try_="load its nodes before it: files go by the numbers before their names",
-        at=table.at(number),
+        at=chunk.at(number),
     )

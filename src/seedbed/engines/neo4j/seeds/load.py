@@ -1,0 +1,123 @@
+"""Loading a dataset: reference data and fixtures in one transaction.
+
+Rows are checked before the first is written, compared on the server, and only those that differ are written: what is
+there and equal is left alone. Nodes are found by what a constraint makes unique, relationships by their two ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from seedbed.engines.neo4j.seeds import statements
+from seedbed.engines.neo4j.seeds.keys import UNIQUE, resolved, unique_from
+from seedbed.engines.neo4j.seeds.problems import missing_end, refusals
+from seedbed.engines.neo4j.seeds.scripts import checked, run_script
+from seedbed.engines.neo4j.seeds.shape import Relationships, Shape
+from seedbed.engines.neo4j.seeds.table import Chunk, Table, table_of
+from seedbed.errors import StepFailed
+from seedbed.model.seed import Dataset, Loaded, Loading, OnLoading, Script
+
+if TYPE_CHECKING:
+    from seedbed.engines.neo4j.connection import Ask
+    from seedbed.engines.neo4j.guarded import Guarded
+
+Part = Table | Script
+
+
+def load(lease: Guarded, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
+    """Load all of `dataset` or nothing, and tell what each part did once it is committed.
+
+    Raises SeedFileError, StepFailed with file and line, LeaseLost, Interrupted.
+    """
+    lease.prove()
+    if parts := parts_of(lease, dataset):
+        yield from load_together(lease, parts, on_loading)
+
+
+def load_together(lease: Guarded, parts: Sequence[Part], on_loading: OnLoading) -> list[Loaded]:
+    """Load `parts` in one transaction."""
+
+    def work(ask: Ask) -> list[Loaded]:
+        return [
+            run_script(ask, each) if isinstance(each, Script) else _load(ask, each, on_loading)
+            for each in parts
+        ]
+
+    return lease.writing(work)
+
+
+def parts_of(lease: Guarded, dataset: Dataset) -> list[Part]:
+    """Return the parts of `dataset`, each table with its key and all of its rows checked.
+
+    Raises SeedFileError, StepFailed.
+    """
+    found = [checked(each) if isinstance(each, Script) else table_of(each) for each in dataset.parts]
+    if all(isinstance(each, Script) or each.is_empty for each in found):
+        return found
+    unique = unique_from(lease.reading(UNIQUE))
+    ready: list[Part] = []
+    for part in found:
+        if isinstance(part, Script) or part.is_empty:
+            ready.append(part)
+            continue
+        table = resolved(part, unique)
+        table.check()
+        ready.append(table)
+    return ready
+
+
+def _load(ask: Ask, table: Table, on_loading: OnLoading) -> Loaded:
+    path = table.source.path
+    if table.is_empty:
+        return Loaded(path)
+    done = inserted = updated = 0
+    look, write = statements.look(table.shape), statements.write(table.shape)
+    for chunk in table.chunks():
+        with refusals(path):
+            missing, differing = _to_do(ask, table.shape, look, chunk)
+            if todo := sorted((*missing, *differing)):
+                met = ask(write, statements.parameters(chunk.chosen(todo))).rows[0]["met"]
+                if met != len(todo):
+                    raise _changing(table.shape, chunk)
+        done, inserted, updated = done + len(chunk), inserted + len(missing), updated + len(differing)
+        on_loading(Loading(path, done))
+    return Loaded(path, inserted, updated, done - inserted - updated)
+
+
+def _to_do(ask: Ask, shape: Shape, look: str, chunk: Chunk) -> tuple[list[int], list[int]]:
+    """Return which rows of the chunk are missing and which differ. Raises StepFailed for one that cannot be there."""
+    missing: list[int] = []
+    differing: list[int] = []
+    for each in ask(look, statements.parameters(chunk)).rows:
+        if problem := _problem(shape, chunk, each["i"], each):
+            raise problem
+        (differing if each["found"] else missing).append(each["i"])
+    return missing, differing
+
+
+def _problem(shape: Shape, chunk: Chunk, number: int, record: Mapping[str, object]) -> StepFailed | None:
+    """Return what is wrong with a row, as a record of `statements.look` says it."""
+    if not isinstance(shape, Relationships):
+        return None
+    for is_there, place in ((record["start"], shape.start), (record["end"], shape.end)):
+        if not is_there:
+            return missing_end(shape, chunk, number, place)
+    if record["found"] not in {0, 1}:
+        return StepFailed(
+            f"{record['found']} relationships are meant by one row",
+            because=f"the two nodes have as many {shape.kind} between them"
+            + (f" with {chunk.words(shape.own_key, number)}" if shape.own_key else ""),
+            try_="name in key= the property that tells them apart",
+            at=chunk.at(number),
+        )
+    return None
+
+
+def _changing(shape: Shape, chunk: Chunk) -> StepFailed:
+    return StepFailed(
+        f"nodes of {shape} went away while they were looked at",
+        because="somebody else deletes them at the same time",
+        try_="run the same command again",
+        at=chunk.at(0),
+    )

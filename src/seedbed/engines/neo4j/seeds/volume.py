@@ -1,0 +1,75 @@
+"""Volume: batches of rows in transactions of their own, written without a look at what is there.
+
+A batch that was written before is written again the same, so a load that was interrupted may be run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from seedbed.engines.kit.tally import Tally
+from seedbed.engines.neo4j.seeds import statements
+from seedbed.engines.neo4j.seeds.load import load_together, parts_of
+from seedbed.engines.neo4j.seeds.problems import missing_end, refusals
+from seedbed.engines.neo4j.seeds.shape import Nodes, Relationships
+from seedbed.engines.neo4j.seeds.table import BATCH, Chunk, Table
+from seedbed.errors import StepFailed
+from seedbed.model.seed import Dataset, Loaded, OnLoading, Script
+
+if TYPE_CHECKING:
+    from seedbed.engines.neo4j.connection import Ask
+    from seedbed.engines.neo4j.guarded import Guarded
+
+
+def bulk_load(lease: Guarded, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
+    """Write all of `dataset` batch by batch, and tell what became of each part; scripts are transactions of their own.
+
+    Every row is checked before the first is written. Raises SeedFileError, StepFailed with file and line, LeaseLost,
+    Interrupted.
+    """
+    lease.prove()
+    for part in parts_of(lease, dataset):
+        if isinstance(part, Script):
+            yield from load_together(lease, [part], on_loading)
+        else:
+            yield load(lease, part, Tally(part.source.path, on_loading))
+
+
+def load(lease: Guarded, table: Table, tally: Tally, *, batch: int = BATCH) -> Loaded:
+    """Write all rows of `table`; those that were there already count as updated.
+
+    Raises StepFailed with the line of a relationship whose nodes are not there, LeaseLost, Interrupted.
+    """
+    if table.is_empty:
+        return tally.loaded
+    write = statements.write(table.shape)
+    created = "nodes_created" if isinstance(table.shape, Nodes) else "relationships_created"
+    for chunk in table.chunks(batch):
+
+        def work(ask: Ask, chunk: Chunk = chunk) -> int:
+            with refusals(table.source.path):
+                answer = ask(write, statements.parameters(chunk))
+                if answer.rows[0]["met"] != len(chunk):
+                    raise _unmet(ask, table, chunk)
+            return answer.counters.get(created, 0)
+
+        inserted = lease.writing(work)
+        tally.add(inserted=inserted, updated=len(chunk) - inserted)
+    return tally.loaded
+
+
+def _unmet(ask: Ask, table: Table, chunk: Chunk) -> StepFailed:
+    """Find the relationship that misses a node, or that is there more than once."""
+    shape: Any = table.shape
+    assert isinstance(shape, Relationships)
+    for each in ask(statements.look(shape), statements.parameters(chunk)).rows:
+        for is_there, place in ((each["start"], shape.start), (each["end"], shape.end)):
+            if not is_there:
+                return missing_end(shape, chunk, each["i"], place)
+    return StepFailed(
+        f"relationships {shape} are there more than once",
+        because="one row means one of them",
+        try_="name in key= the property that tells them apart",
+        at=chunk.at(0),
+    )

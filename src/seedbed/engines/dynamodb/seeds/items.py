@@ -13,6 +13,7 @@ from seedbed.engines.dynamodb.place import Place
 from seedbed.engines.dynamodb.seeds.values import ABSENT, fitted
 from seedbed.engines.dynamodb.tables.shape import Table
 from seedbed.engines.dynamodb.wire.values import Attribute, Item, to_attribute
+from seedbed.engines.kit.repeats import first_repeat
 from seedbed.errors import Location, SeedFileError, StepFailed
 from seedbed.model.seed import Dataset, Row, RowSource, Script, is_empty, location
 from seedbed.support.phrases import shorten
@@ -57,14 +58,9 @@ class Part(Struct, frozen=True):
                 yield {name: value for name, value in values.items() if value is not ABSENT}
 
     def check(self) -> None:
-        """Raise StepFailed for a row that does not fit, or has the key of another. All keys are held meanwhile."""
-        seen: dict[str, int] = {}
-        number = 0
-        for items in self.chunks():
-            for item in items:
-                if (first := seen.setdefault(item.id, number)) != number:
-                    raise self._same_key(item, number, first)
-                number += 1
+        """Raise StepFailed for a row that does not fit, or has the key of another."""
+        if found := first_repeat(lambda: ([item.id for item in items] for items in self.chunks())):
+            raise self._same_key(*found)
 
     def failed(self, line: int, what: str, because: str) -> StepFailed:
         """Return the error about what stands in `line` (0: unknown) of the file."""
@@ -95,12 +91,10 @@ class Part(Struct, frozen=True):
                 raise self.failed(line, f"{name} is empty", f"it is part of the key of {self.table.name}")
         return values
 
-    def _same_key(self, item: SeedItem, number: int, first: int) -> StepFailed:
-        other = location(self.source, first).line
-        because = (
-            f"line {other} has it too" if other != item.line else f"rows {first + 1} and {number + 1} do"
-        )
-        return self.failed(item.line, "two rows have the same key", because)
+    def _same_key(self, first: int, number: int) -> StepFailed:
+        line, other = location(self.source, number).line, location(self.source, first).line
+        because = f"line {other} has it too" if other != line else f"rows {first + 1} and {number + 1} do"
+        return self.failed(line, "two rows have the same key", because)
 
 
 def parts_of(place: Place, dataset: Dataset) -> list[Part]:

@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from seedbed.engines.kit.repeats import first_repeat
 from seedbed.engines.opensearch import bulk
 from seedbed.engines.opensearch.seeds.values import decode, encode, read_cell
 from seedbed.errors import Location, StepFailed
-from seedbed.model.seed import Row, RowSource, location
+from seedbed.model.seed import Row, RowSource
 from seedbed.support.phrases import shorten
 
 READ = 500  # rows in memory, and documents in one _mget
@@ -66,14 +67,9 @@ class Part(Struct, frozen=True):
                 yield self._id(row, line), {name: each for name, each in values.items() if each is not None}
 
     def check(self) -> None:
-        """Raise StepFailed for a row that does not fit, or has the id of another. All ids are held meanwhile."""
-        seen: dict[str, int] = {}
-        number = 0
-        for documents in self.chunks():
-            for document in documents:
-                if (first := seen.setdefault(document.id, number)) != number:
-                    raise self._same_id(document, number, first)
-                number += 1
+        """Raise StepFailed for a row that does not fit, or has the id of another."""
+        if found := first_repeat(lambda: ([document.id for document in some] for some in self.chunks())):
+            raise self._same_id(*found)
 
     def line_of(self, id_: str) -> int:
         """Return the line of the first row whose document has this id, 0 where there is none."""
@@ -130,12 +126,15 @@ class Part(Struct, frozen=True):
             raise self.failed(line, f"the id {shorten(found, 40)} is too long", because)
         return found
 
-    def _same_id(self, document: SeedDocument, number: int, first: int) -> StepFailed:
-        other = location(self.source, first).line
-        because = (
-            f"line {other} has it too" if other != document.line else f"rows {first + 1} and {number + 1} do"
-        )
-        return self.failed(document.line, f"two rows have the id {document.id}", because)
+    def _same_id(self, first: int, number: int) -> StepFailed:
+        (row, line), (_, other) = self._row(number), self._row(first)
+        because = f"line {other} has it too" if other != line else f"rows {first + 1} and {number + 1} do"
+        return self.failed(line, f"two rows have the id {self._id(row, line)}", because)
+
+    def _row(self, number: int) -> tuple[Row, int]:
+        """Return row `number`, and where it stands."""
+        batch = next(each for each in self.source.batches(READ) if number < each.first + len(each.rows))
+        return batch.rows[number - batch.first], batch.lines[number - batch.first]
 
 
 def failed(path: str, line: int, what: str, because: str) -> StepFailed:

@@ -10,18 +10,16 @@ from collections.abc import Mapping
 from inspect import cleandoc
 from typing import Any
 
-import msgspec
-
 from seedbed.documents.deployment import DeploymentDocument
 from seedbed.documents.doctor import DoctorDocument
-from seedbed.documents.document import Document, plain
+from seedbed.documents.document import Document
 from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
 from seedbed.documents.errors import ErrorDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.status import StatusDocument
+from seedbed.support.json_schema import json_schema
 
-_DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _TYPES: tuple[type[Document], ...] = (
     PlanDocument,
     DeploymentDocument,
@@ -52,20 +50,11 @@ def written_by(command: str) -> tuple[str, ...]:
 def schema(name: str) -> dict[str, Any]:
     """Return the schema of the document `name`, as plain JSON. Raises KeyError where there is none."""
     document = DOCUMENTS[name]
-    (_,), components = msgspec.json.schema_components([document], ref_template="#/$defs/{name}")
-    whole = components.pop(document.__name__)
+    whole = json_schema(document, name, title=f"seedbed {name}")
     whole["properties"]["schema"]["description"] = "What the document looks like."
     whole["properties"]["command"]["enum"] = list(commands(document))
-    found: dict[str, Any] = plain(
-        {
-            "$schema": _DRAFT,
-            "$id": f"urn:seedbed:schema:{name}",  # a name, no address
-            **_completed(whole),
-            "title": f"seedbed {name}",
-            "$defs": {key: _completed(each) for key, each in sorted(components.items())},
-        }
-    )
-    return found
+    completed: dict[str, Any] = _completed(whole)
+    return completed
 
 
 def _completed(known: Any) -> Any:

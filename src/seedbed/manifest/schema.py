@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -16,9 +15,8 @@ from seedbed.manifest.sections import (
     PlatformSection,
     ReferenceSection,
 )
+from seedbed.support.json_schema import json_schema as generated
 
-ID = "urn:seedbed:schema:manifest"  # a name, no address: the file is published with the docs
-_DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _DIRECTORY = Annotated[
     str,
     Meta(
@@ -31,20 +29,12 @@ _DIRECTORY = Annotated[
 
 def json_schema(engine_options: Mapping[str, type[Any]]) -> dict[str, Any]:
     """Return the schema of a manifest whose engines are `engine_options`: name -> `msgspec.Struct`."""
-    (_,), components = msgspec.json.schema_components(
-        [_document(engine_options)], ref_template="#/$defs/{name}"
+    return generated(
+        _document(engine_options),
+        "manifest",
+        title="seedbed.toml",
+        description="The databases of a platform of services, and the environments they live in.",
     )
-    manifest = components.pop("Manifest")
-    schema = {
-        "$schema": _DRAFT,
-        "$id": ID,
-        **manifest,
-        "title": "seedbed.toml",
-        "description": "The databases of a platform of services, and the environments they live in.",
-        "$defs": dict(sorted(components.items())),
-    }
-    plain: dict[str, Any] = json.loads(msgspec.json.encode(schema))  # defaults may be tuples or enums
-    return plain
 
 
 def _document(engine_options: Mapping[str, type[Any]]) -> type[Struct]:

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import msgspec
-
 from seedbed.engines.dynamodb.tables.sections import Document
-
-ID = "urn:seedbed:schema:tables"  # a name, no address: the file is published with the docs
-_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+from seedbed.support.json_schema import json_schema as generated
 
 
 def json_schema() -> dict[str, Any]:
     """Return the schema of a tables.toml, as plain JSON."""
-    (_,), components = msgspec.json.schema_components([Document], ref_template="#/$defs/{name}")
-    document = components.pop("Document")
-    schema = {
-        "$schema": _DRAFT,
-        "$id": ID,
-        **document,
-        "title": "tables.toml",
-        "description": "The DynamoDB tables of one service.",
-        "$defs": dict(sorted(components.items())),
-    }
-    plain: dict[str, Any] = json.loads(msgspec.json.encode(schema))
-    return plain
+    return generated(
+        Document, "tables", title="tables.toml", description="The DynamoDB tables of one service."
+    )

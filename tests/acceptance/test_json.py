@@ -468,10 +468,23 @@ def test_an_alias_writes_the_document_of_its_command(site: Site) -> None:
     assert json.loads(out)["command"] == "status"
 
 
-def test_a_call_that_is_wrong_is_a_document_too(site: Site) -> None:
-    code, out, err = site.run("stats", "--json")
+@pytest.mark.parametrize(
+    ("typed", "command", "said"),
+    [
+        ("stats", "", "Did you mean status?"),
+        ("env lits", "env", "No such command"),
+        ("apply -e dev-test --wiat 3", "apply", "No such option"),
+        ("env up", "env up", "Missing argument"),
+        ("new x", "new", "No such option"),  # it prints a path, and no document
+    ],
+)
+def test_a_call_that_is_wrong_is_a_document_too(site: Site, typed: str, command: str, said: str) -> None:
+    code, out, err = site.run(*typed.split(), "--json")
     assert code == 2
-    assert "Did you mean status?" in err
-    [error] = json.loads(out)["errors"]
+    assert said in err
+    document = json.loads(out)
+    assert problems(document) == []
+    assert document["command"] == command
+    [error] = document["errors"]
     assert error["kind"] == "UsageError"
-    assert "Did you mean status?" in error["error"]
+    assert said in error["error"]

@@ -39,7 +39,9 @@ class Document(
     commands: ClassVar[tuple[str, ...]] = ()
 
     seedbed: Annotated[str, says("The version of seedbed that wrote it.")]
-    command: Annotated[str, says("The command that wrote it, without its options.")]
+    command: Annotated[
+        str, says("The command that wrote it, without its options; empty where the call named none.")
+    ]
 
 
 def plain(value: object) -> Any:

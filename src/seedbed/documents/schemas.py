@@ -52,7 +52,8 @@ def schema(name: str) -> dict[str, Any]:
     document = DOCUMENTS[name]
     whole = json_schema(document, name, title=f"seedbed {name}")
     whole["properties"]["schema"]["description"] = "What the document looks like."
-    whole["properties"]["command"]["enum"] = list(commands(document))
+    if document.commands:  # an error may be about a call that named no command
+        whole["properties"]["command"]["enum"] = list(document.commands)
     completed: dict[str, Any] = _completed(whole)
     return completed
 

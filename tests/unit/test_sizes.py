@@ -1,0 +1,34 @@
+"""What keeps the code readable in one go: short modules, short functions, and nothing that stands there twice."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tools.repeats import repeated
+
+SRC = Path(__file__).parents[2] / "src"
+MODULES = sorted(SRC.rglob("*.py"))
+LONGEST_MODULE = 450  # lines
+LONGEST_FUNCTION = 60
+MOST_REPEATED = 24  # runs; 41 stood here once
+
+
+def functions(path: Path) -> Iterator[tuple[str, int]]:
+    """Yield the name and the number of lines of every function of a module."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield f"{node.name} at line {node.lineno}", (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
+def test_a_module_and_its_functions_can_be_read_in_one_go(path: Path) -> None:
+    assert path.read_text(encoding="utf-8").count("\n") <= LONGEST_MODULE
+    assert [(name, length) for name, length in functions(path) if length > LONGEST_FUNCTION] == []
+
+
+def test_little_stands_in_two_places() -> None:
+    assert len(repeated(MODULES)) <= MOST_REPEATED, "python -m tools.repeats --list"

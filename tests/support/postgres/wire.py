@@ -20,8 +20,7 @@ from unittest import mock
 import psycopg
 import pytest
 
-from seedbed.engines.postgres import embedded as sandbox
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.embedded import EmbeddedServer, embedded, local
 from seedbed.model.environment import Environment
 from seedbed.model.platform import Database
 from seedbed.model.target import Target
@@ -174,10 +173,10 @@ def tcp_server(home: Path, **settings: str) -> Iterator[EmbeddedServer]:
     port = free_port()
     changed = {"listen_addresses": HERE, "port": str(port), **settings}
     with (
-        mock.patch.object(sandbox, "PORT", port),
-        mock.patch.object(sandbox, "SOCKET", f"s/.s.PGSQL.{port}"),
-        mock.patch.object(sandbox, "SETTINGS", {**sandbox.SETTINGS, **changed}),
-        sandbox.embedded(home) as server,
+        mock.patch.object(local, "PORT", port),
+        mock.patch.object(local, "SOCKET", f"s/.s.PGSQL.{port}"),
+        mock.patch.object(local, "SETTINGS", {**local.SETTINGS, **changed}),
+        embedded(home) as server,
     ):
         yield server
 

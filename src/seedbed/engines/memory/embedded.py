@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from seedbed.errors import SandboxError
 
-_SERVER = Path(__file__).with_name("server.py")
+# The server is a package of its own, beside this module, and knows nothing of seedbed.
+_SERVER = "import sys; sys.path.insert(0, sys.argv[1]); from server.main import main; main(sys.argv[2])"
 _LONGEST_PATH = 100  # a unix socket's path holds 107 bytes, 103 on macOS
 
 
@@ -56,7 +57,7 @@ def _socket_directory(home: Path) -> Path:
 
 def _started(socket: str) -> subprocess.Popen[bytes]:
     # -I: neither this directory nor PYTHONPATH can put a module of the same name before the standard library's
-    command = [sys.executable, "-I", "-S", str(_SERVER), socket]
+    command = [sys.executable, "-I", "-S", "-c", _SERVER, str(Path(__file__).parent), socket]
     try:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True

@@ -1,0 +1,122 @@
+"""A PostgreSQL that runs, and the databases in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seedbed.engines.postgres.embedded.binaries import major
+from seedbed.errors import SandboxError
+
+if TYPE_CHECKING:
+    import psycopg
+
+NAME_BYTES = 63
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedServer:
+    """A PostgreSQL that runs as long as the context that yielded it. `user` is its superuser; there is no password."""
+
+    socket_directory: str
+    port: int
+    user: str
+    data_directory: Path
+    bin: Path
+    version: str
+    pid: int
+
+    def dsn(self, database: str) -> Mapping[str, str]:
+        """Return the libpq keywords for `database`, which need not exist."""
+        return {"host": self.socket_directory, "port": str(self.port), "user": self.user, "dbname": database}
+
+    def facts(self, database: str) -> Mapping[str, str]:
+        """Return the facts that `address` wants, of a database made for the id `database` (`user/postgres`: `user`).
+
+        Raises SandboxError.
+        """
+        name = database.removesuffix("/postgres")
+        self.ensure_database(name)
+        return {"host": self.socket_directory, "port": str(self.port), "user": self.user, "name": name}
+
+    def ensure_database(self, name: str) -> bool:
+        """Create the database `name` unless it exists, and return whether it was created. Raises SandboxError."""
+        from psycopg import errors, sql
+
+        with self._administration() as connection:
+            if connection.execute("SELECT FROM pg_database WHERE datname = %s", [_checked(name)]).rowcount:
+                return False
+            try:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            except (errors.DuplicateDatabase, errors.UniqueViolation):  # somebody else was faster
+                return False
+        return True
+
+    def create_from_template(self, name: str, template: str) -> None:
+        """Create the database `name` as a copy of `template`, which nobody may be connected to.
+
+        Creating some 300 files is what takes its time: 10 ms in memory, many times that on a busy disk. Raises
+        SandboxError if `name` exists, `template` does not, or somebody stays connected to it for the five seconds
+        that the server waits.
+        """
+        from psycopg import Error, sql
+
+        # Files are copied, not logged page by page: measured side by side this was faster on disk and twice as fast
+        # in memory, alone and four at once. Its two checkpoints cost little where nothing waits for the disk.
+        strategy = sql.SQL(
+            " STRATEGY file_copy" if major(self.version) >= 15 else ""
+        )  # the older know no other
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}{}")
+        names = sql.Identifier(_checked(name)), sql.Identifier(_checked(template))
+        with self._administration() as connection:
+            try:
+                connection.execute(statement.format(*names, strategy))
+            except Error as error:
+                raise SandboxError(
+                    f"cannot create database {name!r} from template {template!r}", because=str(error).strip()
+                ) from error
+
+    def drop_database(self, name: str) -> None:
+        """Drop the database `name` if it exists, whoever is connected to it. Raises SandboxError."""
+        from psycopg import Error, sql
+
+        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(_checked(name)))
+        with self._administration() as connection:
+            try:
+                connection.execute(statement)
+            except Error as error:
+                raise SandboxError(f"cannot drop database {name!r}", because=str(error).strip()) from error
+
+    @contextmanager
+    def _administration(self) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+        import psycopg
+
+        try:
+            connection = psycopg.connect(
+                host=self.socket_directory,
+                port=self.port,
+                user=self.user,
+                dbname="postgres",
+                autocommit=True,
+                application_name="seedbed sandbox",
+            )
+        except psycopg.Error as error:
+            raise SandboxError(
+                "the embedded PostgreSQL does not answer", because=str(error).strip()
+            ) from error
+        with connection:
+            yield connection
+
+
+def _checked(name: str) -> str:
+    """Return `name` if the server would keep it as it is. Raises SandboxError: it cuts silently what is too long."""
+    size = len(name.encode())
+    if not name or size > NAME_BYTES or "\0" in name:
+        raise SandboxError(
+            f"{name!r} cannot be the name of a database",
+            because=f"it has {size} bytes; 1 to {NAME_BYTES}, none of them NUL",
+        )
+    return name

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from seedbed.errors import ExitCode, ForeignTarget, Interrupted, SeedFileError, StepFailed
+from seedbed.errors import ExitCode, ForeignTarget, Interrupted, SeedFileError, SeveralErrors, StepFailed
 from seedbed.execution import seeding
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.context import RunContext
@@ -122,6 +122,17 @@ def test_a_row_that_is_wrong_in_any_file_of_any_target_touches_none() -> None:
     assert str(caught.value.at) == "fixture/2_t.csv:5"
     assert "lease" not in scene.log
     assert scene.told == []
+
+
+def test_all_datasets_that_are_wrong_are_told_at_once() -> None:
+    scene = Scene({"a/x": {"fixture/1_t.csv": CSV + "4\n"}, "b/x": {"reference/1_t.csv": "id,id\n"}})
+    with pytest.raises(SeveralErrors) as caught:
+        scene.load()
+    assert [(each.target, each.what) for each in caught.value.errors] == [
+        ("a/x", "the row has 1 field, the header 2"),
+        ("b/x", "column id is there twice"),
+    ]
+    assert caught.value.exit_code is ExitCode.USAGE
 
 
 def test_a_target_that_nobody_knows_is_refused_before_any_file_is_read() -> None:

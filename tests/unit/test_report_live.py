@@ -18,6 +18,8 @@ import pytest
 from seedbed.model.event import (
     LeaseAwaited,
     Noticed,
+    SeedLoaded,
+    SeedProgressed,
     TargetDone,
     TargetReached,
     WorkFinished,
@@ -125,6 +127,23 @@ def test_rows_show_where_each_target_is() -> None:
     live.close()
     frames.append(screen.text)
     assert same_as("live.txt", "\n-----\n".join(frames))
+
+
+def test_a_load_shows_its_part_and_how_far_it_is() -> None:
+    screen = Screen()
+    live, clock = _live(screen, targets=("a/b",))
+    live(SeedProgressed("a/b", "volume", "1_users.csv", 250, 1000, 0))
+    live.tick()
+    assert "volume  1_users.csv  ━━━─────────  25 %  250 of 1 000 rows" in screen.text
+    clock.now = 2.0
+    live(SeedProgressed("a/b", "volume", "2_orders.csv", 10, 0, 0))
+    live.tick()
+    assert "volume  2_orders.csv" in screen.text
+    assert "10 rows" in screen.text
+    live(SeedLoaded("a/b", "volume", "1_users.csv", 1000, 0, 0))
+    live.tick()
+    assert "at work" in screen.text
+    live.close()
 
 
 def test_a_terminal_that_is_too_low_shows_what_is_at_work() -> None:

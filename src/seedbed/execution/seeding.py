@@ -7,12 +7,13 @@ happened yet, and once to load it. Both times one batch is in memory, however la
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import PurePath
 
 from seedbed.engines.base import Lease
 from seedbed.engines.capabilities import SupportsBulkLoad
-from seedbed.errors import Interrupted, SeedbedError
+from seedbed.errors import Interrupted, SeedbedError, try_each
 from seedbed.execution.connecting import ConnectedTarget, on_each, require_bound
 from seedbed.execution.context import RunContext
 from seedbed.execution.stopping import Stop
@@ -34,11 +35,11 @@ def load(
 ) -> None:
     """Load the datasets of each target, in the order of `kinds`. What happens is emitted, a failure as well.
 
-    Raises ForeignTarget if any target is unstamped, SeedFileError if any row of any file is wrong, Interrupted: then
-    nothing was touched.
+    Raises ForeignTarget for targets that are not bound, SeedFileError for datasets with a row that is wrong,
+    Interrupted: then nothing was touched.
     """
     require_bound(connected, "seed")
-    counts = _count_all(connected, kinds, open_dataset, context.stop)
+    counts = _check_all(connected, kinds, open_dataset, context.stop)
 
     def one(target: ConnectedTarget) -> None:
         wanted = [kind for kind in kinds if counts[target.id, kind]]
@@ -67,17 +68,25 @@ def count_rows(dataset: Dataset, stop: Stop) -> Mapping[str, int]:
     return counts
 
 
-def _count_all(
+def _check_all(
     connected: Sequence[ConnectedTarget], kinds: Sequence[SeedKind], open_dataset: OpenDataset, stop: Stop
-) -> dict[tuple[str, SeedKind], Mapping[str, int]]:
+) -> Mapping[tuple[str, SeedKind], Mapping[str, int]]:
+    """Read every dataset once; return what `count_rows` says of it. Raises what is wrong with any of them."""
+    pairs = [(target, kind) for target in connected for kind in kinds]
+
+    def read(target: ConnectedTarget, kind: SeedKind) -> Mapping[str, int]:
+        return count_rows(open_dataset(target.database, kind), stop)
+
+    def calls() -> Iterator[tuple[str, Callable[[], Mapping[str, int]]]]:
+        for target, kind in pairs:
+            stop.check()
+            yield target.id, partial(read, target, kind)
+
     try:
-        return {
-            (target.id, kind): count_rows(open_dataset(target.database, kind), stop)
-            for target in connected
-            for kind in kinds
-        }
+        counts = try_each(calls())
     except Interrupted as error:
         raise stop.mark(error) from None
+    return {(target.id, kind): count for (target, kind), count in zip(pairs, counts, strict=True)}
 
 
 def _load(lease: Lease, dataset: Dataset, progress: _Progress) -> None:

@@ -125,16 +125,6 @@ def location(source: RowSource, number: int) -> Location:
     return Location(source.path)
 
 
-def in_memory(source: RowSource) -> Rows:
-    """Return all rows of `source`."""
-    rows: list[Row] = []
-    lines: list[int] = []
-    for batch in source.batches(_SOUGHT):
-        rows += batch.rows
-        lines += batch.lines
-    return Rows(source.path, source.table, source.columns, tuple(rows), source.key, tuple(lines))
-
-
 _SOUGHT = 1_000  # rows in memory while one is looked for
 
 

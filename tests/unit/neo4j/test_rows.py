@@ -26,9 +26,7 @@ def rows(table: str, *columns: str, key: tuple[str, ...] = ()) -> Rows:
 def checked(name: str, text: str) -> Table:
     (part,) = parts({name: text})
     assert not isinstance(part, Script)
-    table = resolved(table_of(part), UNIQUE)
-    table.check()
-    return table
+    return resolved(table_of(part), UNIQUE).checked()
 
 
 def test_a_table_is_a_label_or_two_labels_and_a_type() -> None:
@@ -118,9 +116,9 @@ def test_values_that_need_nothing_are_handed_on_as_they_are() -> None:
 
 def test_a_value_of_another_kind_is_another_key() -> None:
     part = Rows("x.json", "Skill", ("slug",), ((1,), (True,), ("1",)), ("slug",))
-    resolved(table_of(part), UNIQUE).check()
+    resolved(table_of(part), UNIQUE).checked()
     with pytest.raises(StepFailed, match="two rows have the same key"):
-        resolved(table_of(Rows("x.json", "Skill", ("slug",), ((1,), (1.0,)), ("slug",))), UNIQUE).check()
+        resolved(table_of(Rows("x.json", "Skill", ("slug",), ((1,), (1.0,)), ("slug",))), UNIQUE).checked()
 
 
 def test_names_travel_in_quotes_and_values_never_in_the_text() -> None:

@@ -60,10 +60,8 @@ def parts_of(lease: Guarded, dataset: Dataset) -> list[Part]:
     for part in found:
         if isinstance(part, Script) or part.is_empty:
             ready.append(part)
-            continue
-        table = resolved(part, unique)
-        table.check()
-        ready.append(table)
+        else:
+            ready.append(resolved(part, unique).checked())
     return ready
 
 

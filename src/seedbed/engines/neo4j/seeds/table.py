@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from operator import itemgetter
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from seedbed.engines.kit.repeats import first_repeat
 from seedbed.engines.neo4j.seeds.shape import Column, Nodes, Relationships, Shape, shape_of, with_key
 from seedbed.engines.neo4j.seeds.values import TYPES, Unfit, fitted, is_type
 from seedbed.errors import Location, SeedFileError, StepFailed
-from seedbed.model.seed import Batch, RowSource, is_empty
+from seedbed.model.seed import RowSource, is_empty
 
 BATCH = 5_000  # rows in memory, in one statement, and of volume in one transaction
-_AT_ONCE = 1_000  # rows that stay in the processor's cache while they are turned into columns
 
 
 class Chunk(Struct, frozen=True):
@@ -54,37 +53,66 @@ class Chunk(Struct, frozen=True):
 
 
 class Table(Struct, frozen=True):
-    """A part of a dataset: its rows, and what they are in the graph."""
+    """A part of a dataset: its rows, and what they are in the graph.
+
+    `converted`: the columns with values that have to be converted for the driver; None where any of them may.
+    """
 
     source: RowSource
     shape: Shape
     is_empty: bool = False
+    converted: frozenset[int] | None = None
 
     def chunks(self, size: int = BATCH) -> Iterator[Chunk]:
         """Yield all rows by column, `size` at a time. Raises StepFailed for a value that does not fit."""
-        types = [each.partition(":")[2] for each in self.source.columns]
-        is_cell = self.source.path.endswith(".csv")
+        return map(self._fitted, self._raw(size))
+
+    def checked(self) -> Table:
+        """Return the table, knowing what is to be converted, so that no value is looked at again where nothing is.
+
+        Raises StepFailed for a value that does not fit, for a row without a key, and for two that have the same.
+        """
+        converted: set[int] = set()
+
+        def keys() -> Iterator[Iterable[Hashable]]:
+            for raw in self._raw(BATCH):
+                chunk = self._fitted(raw)
+                pairs = zip(raw.columns, chunk.columns, strict=True)
+                converted.update(at for at, (before, after) in enumerate(pairs) if after is not before)
+                yield self._keys(chunk)
+
+        if found := first_repeat(keys):
+            raise self._same_key(*found)
+        return replace(self, converted=frozenset(converted))
+
+    def _raw(self, size: int) -> Iterator[Chunk]:
+        columns = range(len(self.source.columns))
         for batch in self.source.batches(size):
-            chunk = Chunk(self.source.path, batch.first, _by_column(batch), batch.lines)
-            yield _fitted(chunk, self.source.columns, types, is_cell=is_cell)
+            values = tuple(list(map(itemgetter(at), batch.rows)) for at in columns)
+            yield Chunk(self.source.path, batch.first, values, batch.lines)
 
-    def check(self) -> None:
-        """Raise StepFailed for a value that does not fit, for a row without a key, and for two that have the same."""
-        if found := first_repeat(self._keys):
-            first, number = found
-            raise self._same_key(first, number)
+    def _fitted(self, chunk: Chunk) -> Chunk:
+        """Return `chunk` with values as the driver takes them. Raises StepFailed."""
+        is_cell = self.source.path.endswith(".csv")
+        columns = list(chunk.columns)
+        for at in range(len(columns)) if self.converted is None else self.converted:
+            name = self.source.columns[at]
+            try:
+                columns[at] = fitted(columns[at], name.partition(":")[2], is_cell=is_cell)
+            except Unfit as wrong:
+                raise failed(chunk.at(wrong.index), f"{name} does not fit", str(wrong)) from None
+        return Chunk(chunk.path, chunk.first, tuple(columns), chunk.lines)
 
-    def _keys(self) -> Iterator[Iterator[Hashable] | Sequence[Hashable]]:
-        """Yield what stands for the keys of the rows, some at a time. Raises StepFailed where one has none."""
+    def _keys(self, chunk: Chunk) -> Iterable[Hashable]:
+        """Return what stands for the keys of the rows. Raises StepFailed where one has none."""
         key = self.shape.key
-        for chunk in self.chunks():
-            columns = [chunk.columns[each.at] for each in key]
-            for each, column in zip(key, columns, strict=True):
-                if None in column:
-                    because = f"{each.name} is part of the key of {self.shape}, and empty here"
-                    raise failed(chunk.at(column.index(None)), "a row has no key", because)
-            found = [_comparable(each) for each in columns]
-            yield found[0] if len(found) == 1 else zip(*found, strict=True)
+        columns = [chunk.columns[each.at] for each in key]
+        for each, column in zip(key, columns, strict=True):
+            if None in column:
+                because = f"{each.name} is part of the key of {self.shape}, and empty here"
+                raise failed(chunk.at(column.index(None)), "a row has no key", because)
+        found = [_comparable(each) for each in columns]
+        return found[0] if len(found) == 1 else zip(*found, strict=True)
 
     def _same_key(self, first: int, number: int) -> StepFailed:
         key = self.shape.key
@@ -122,7 +150,7 @@ def keyed(table: Table, names: Sequence[str]) -> Table:
     """Return `table` with its nodes found by the properties `names`."""
     if not isinstance(table.shape, Nodes):
         return table
-    return Table(table.source, with_key(table.shape, names), table.is_empty)
+    return replace(table, shape=with_key(table.shape, names))
 
 
 def failed(at: Location, what: str, because: str, try_: str = "") -> StepFailed:
@@ -130,28 +158,6 @@ def failed(at: Location, what: str, because: str, try_: str = "") -> StepFailed:
     return StepFailed(
         what, because=because, try_=try_ or "mend the seed and run the same command again", at=at
     )
-
-
-def _by_column(batch: Batch) -> tuple[Sequence[object], ...]:
-    """Return the values of each column; some rows at a time, for all at once take twice as long."""
-    some = [
-        tuple(zip(*batch.rows[first : first + _AT_ONCE], strict=True))
-        for first in range(0, len(batch.rows), _AT_ONCE)
-    ]
-    if len(some) == 1:
-        return some[0]
-    return tuple(list(chain.from_iterable(each)) for each in zip(*some, strict=True))
-
-
-def _fitted(chunk: Chunk, names: Sequence[str], types: Sequence[str], *, is_cell: bool) -> Chunk:
-    """Return `chunk` with values as the driver takes them. Raises StepFailed."""
-    columns = []
-    for name, type_, values in zip(names, types, chunk.columns, strict=True):
-        try:
-            columns.append(fitted(values, type_, is_cell=is_cell))
-        except Unfit as wrong:
-            raise failed(chunk.at(wrong.index), f"{name} does not fit", str(wrong)) from None
-    return Chunk(chunk.path, chunk.first, tuple(columns), chunk.lines)
 
 
 def _comparable(values: Sequence[object]) -> Sequence[Hashable]:

@@ -15,7 +15,11 @@ from tests.support.seeds import opened
 
 _pieces = st.integers(1, 40)
 _sizes = st.integers(1, 12)
-_cells = st.one_of(st.none(), st.text(st.characters(codec="utf-8", exclude_characters="\0@"), max_size=6))
+_cells = st.one_of(
+    st.none(),
+    st.text('a,"\n\r', max_size=6),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0@"), max_size=6),
+)
 _csv = st.integers(2, 4).flatmap(
     lambda width: st.lists(st.lists(_cells, min_size=width, max_size=width), max_size=30).map(
         lambda rows: "\n".join(

@@ -167,7 +167,7 @@ def test_the_first_change_is_told_at_once_and_the_rest_now_and_then(monkeypatch:
     told = [
         (each.done, each.total, each.changed)
         for each in scene.of(SeedProgressed)
-        if isinstance(each, SeedProgressed)
+        if isinstance(each, SeedProgressed) and each.verb == "load"
     ]
     assert told[0] == (2, 20, 2)
     assert 1 < len(told) < 10
@@ -185,7 +185,7 @@ def test_what_stayed_of_a_load_that_failed_counts_as_touched() -> None:
     scene = Scene({"a/x": {"fixture/1_t.csv": CSV}}, breaks)
     outcome = scene.load(SeedKind.FIXTURE)
     assert outcome.exit_code is ExitCode.PARTIAL
-    assert scene.told[-2] == SeedProgressed("a/x", "fixture", "1_t.csv", 3, 3, 3)
+    assert scene.told[-2] == SeedProgressed("a/x", "fixture", "1_t.csv", "load", 3, 3, 3)
 
 
 def test_a_load_that_was_taken_back_leaves_nothing_touched() -> None:
@@ -206,3 +206,20 @@ def test_a_part_that_stays_is_told_before_the_next_one_fails() -> None:
     outcome = scene.load(SeedKind.FIXTURE)
     assert outcome.exit_code is ExitCode.PARTIAL
     assert outcome.targets[0].rows_changed == 3
+
+
+def test_how_far_the_check_of_a_large_file_is_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(100))
+    monkeypatch.setattr("seedbed.execution.seeding.time.monotonic", lambda: next(now))
+    scene = Scene({"a/x": {"volume/1_t.csv": "id\n" + "1\n" * 2500}})
+    scene.load(SeedKind.VOLUME)
+    checked = [
+        each for each in scene.of(SeedProgressed) if isinstance(each, SeedProgressed) and each.verb == "check"
+    ]
+    assert [(each.done, each.total, each.changed) for each in checked] == [
+        (1000, 0, 0),
+        (2000, 0, 0),
+        (2500, 0, 0),
+    ]
+    assert scene.log.index("lease") > 0
+    assert not fold(checked).changed

@@ -132,13 +132,13 @@ def test_rows_show_where_each_target_is() -> None:
 def test_a_load_shows_its_part_and_how_far_it_is() -> None:
     screen = Screen()
     live, clock = _live(screen, targets=("a/b",))
-    live(SeedProgressed("a/b", "volume", "1_users.csv", 250, 1000, 0))
+    live(SeedProgressed("a/b", "volume", "1_users.csv", "load", 250, 1000, 0))
     live.tick()
     assert "volume  1_users.csv  ━━━─────────  25 %  250 of 1 000 rows" in screen.text
     clock.now = 2.0
-    live(SeedProgressed("a/b", "volume", "2_orders.csv", 10, 0, 0))
+    live(SeedProgressed("a/b", "volume", "2_orders.csv", "check", 10, 0, 0))
     live.tick()
-    assert "volume  2_orders.csv" in screen.text
+    assert "volume  2_orders.csv  check" in screen.text
     assert "10 rows" in screen.text
     live(SeedLoaded("a/b", "volume", "1_users.csv", 1000, 0, 0))
     live.tick()

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import PurePath
+from types import MappingProxyType
 
 from seedbed.engines.base import Lease
 from seedbed.engines.capabilities import SupportsBulkLoad
@@ -19,7 +20,7 @@ from seedbed.execution.context import RunContext
 from seedbed.execution.stopping import Stop
 from seedbed.model.event import Listener, SeedLoaded, SeedProgressed, TargetDone
 from seedbed.model.platform import Database
-from seedbed.model.seed import Dataset, Loaded, Loading, Script, SeedKind
+from seedbed.model.seed import Dataset, Loaded, Loading, OnLoading, Script, SeedKind, ignore_loading
 
 OpenDataset = Callable[[Database, SeedKind], Dataset]
 
@@ -39,7 +40,7 @@ def load(
     Interrupted: then nothing was touched.
     """
     require_bound(connected, "seed")
-    counts = _check_all(connected, kinds, open_dataset, context.stop)
+    counts = _check_all(connected, kinds, open_dataset, context)
 
     def one(target: ConnectedTarget) -> None:
         wanted = [kind for kind in kinds if counts[target.id, kind]]
@@ -47,14 +48,14 @@ def load(
             with context.lease(target.session) as lease:
                 for kind in wanted:
                     context.stop.check()
-                    progress = _Progress(target.id, kind, counts[target.id, kind], context.emit)
+                    progress = _Progress(target.id, kind, "load", context.emit, counts[target.id, kind])
                     _load(lease, open_dataset(target.database, kind), progress)
         context.emit(TargetDone(target.id))
 
     on_each(connected, one, context)
 
 
-def count_rows(dataset: Dataset, stop: Stop) -> Mapping[str, int]:
+def count_rows(dataset: Dataset, stop: Stop, on_loading: OnLoading = ignore_loading) -> Mapping[str, int]:
     """Return how many rows each part of `dataset` has, by its path: 0 for a script. Every row is read.
 
     Raises SeedFileError for one that is wrong, Interrupted.
@@ -65,27 +66,32 @@ def count_rows(dataset: Dataset, stop: Stop) -> Mapping[str, int]:
         for batch in () if isinstance(part, Script) else part.batches(_READ):
             stop.check()
             counts[part.path] += len(batch.rows)
+            on_loading(Loading(part.path, counts[part.path]))
     return counts
 
 
 def _check_all(
-    connected: Sequence[ConnectedTarget], kinds: Sequence[SeedKind], open_dataset: OpenDataset, stop: Stop
+    connected: Sequence[ConnectedTarget],
+    kinds: Sequence[SeedKind],
+    open_dataset: OpenDataset,
+    context: RunContext,
 ) -> Mapping[tuple[str, SeedKind], Mapping[str, int]]:
     """Read every dataset once; return what `count_rows` says of it. Raises what is wrong with any of them."""
     pairs = [(target, kind) for target in connected for kind in kinds]
 
     def read(target: ConnectedTarget, kind: SeedKind) -> Mapping[str, int]:
-        return count_rows(open_dataset(target.database, kind), stop)
+        progress = _Progress(target.id, kind, "check", context.emit)
+        return count_rows(open_dataset(target.database, kind), context.stop, progress.loading)
 
     def calls() -> Iterator[tuple[str, Callable[[], Mapping[str, int]]]]:
         for target, kind in pairs:
-            stop.check()
+            context.stop.check()
             yield target.id, partial(read, target, kind)
 
     try:
         counts = try_each(calls())
     except Interrupted as error:
-        raise stop.mark(error) from None
+        raise context.stop.mark(error) from None
     return {(target.id, kind): count for (target, kind), count in zip(pairs, counts, strict=True)}
 
 
@@ -102,13 +108,24 @@ def _load(lease: Lease, dataset: Dataset, progress: _Progress) -> None:
 
 
 class _Progress:
-    """Emits how the load of a dataset goes on: the first change at once (it counts as touched), then now and then."""
+    """Emits how far a dataset is checked or loaded: the first change at once (it counts as touched), then now and then.
 
-    def __init__(self, target: str, kind: SeedKind, counts: Mapping[str, int], emit: Listener) -> None:
+    `counts`: how many rows its parts have, by path, where that is known.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        kind: SeedKind,
+        verb: str,
+        emit: Listener,
+        counts: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._target = target
         self._kind = kind
-        self._counts = counts
+        self._verb = verb
         self._emit = emit
+        self._counts = counts
         self._waiting: Loading | None = None  # what was not emitted yet
         self._is_touched = False
         self._emitted_at = time.monotonic()
@@ -125,8 +142,9 @@ class _Progress:
             return
         self._waiting, self._emitted_at = None, time.monotonic()
         self._is_touched = self._is_touched or bool(waiting.changed)
-        part, total = PurePath(waiting.part).name, self._counts.get(waiting.part, 0)
-        self._emit(SeedProgressed(self._target, self._kind.value, part, waiting.done, total, waiting.changed))
+        numbers = (waiting.done, self._counts.get(waiting.part, 0), waiting.changed)
+        part = PurePath(waiting.part).name
+        self._emit(SeedProgressed(self._target, self._kind.value, part, self._verb, *numbers))
 
     def loaded(self, loaded: Loaded) -> None:
         """Emit that a part is loaded, and stays."""

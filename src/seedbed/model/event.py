@@ -106,13 +106,14 @@ class WorkFinished(Event, frozen=True):
 
 
 class SeedProgressed(Event, frozen=True):
-    """The load of a part goes on: `done` of `total` rows (0: not known).
+    """A part of a dataset is checked or loaded (`verb`), and that goes on: `done` of `total` rows (0: not known).
 
     `changed`: how many of them stay changed whatever happens next.
     """
 
     dataset: str
     part: str
+    verb: str
     done: int
     total: int
     changed: int

@@ -39,7 +39,7 @@ from seedbed.model.event import (
 )
 from seedbed.report.console import Output
 from seedbed.report.styles import Line, Span, Style, cells, line
-from seedbed.report.tracking import Track, done_word
+from seedbed.report.tracking import Track, done_word, part_words
 from seedbed.support.phrases import count, duration, number
 
 Clock = Callable[[], float]
@@ -204,8 +204,8 @@ def told(event: Event, track: Track, verbose: int = 0) -> Iterator[Line]:
             yield line((f"skipped because {because}", Style.WARN))
         case SeedLoaded():
             yield _loaded(event)
-        case SeedProgressed(dataset=dataset, part=part) if track.meter is not None:
-            yield line(f"{dataset}  {part}  {track.meter.words()}")
+        case SeedProgressed() if track.meter is not None:
+            yield line(f"{part_words(event)}  {track.meter.words()}")
         case Repaired(version=version, decision=decision):
             yield line(f"{version}  repaired: {decision}")
         case CopyProgressed() if track.meter is not None:

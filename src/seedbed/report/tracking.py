@@ -161,8 +161,8 @@ class Track(Struct):
                 self.stage, self.seeded = Stage.WORKING, True
                 self.rows += inserted + updated
                 self.doing, self.meter = "", None
-            case SeedProgressed(dataset=dataset, part=part, done=done, total=total):
-                self._measure(f"{dataset}  {part}", "rows", done, total, now)
+            case SeedProgressed(done=done, total=total):
+                self._measure(part_words(event), "rows", done, total, now)
             case CopyProgressed(unit=unit, done=done, total=total):
                 self._measure(self.doing, unit, done, total, now)
             case CopyFinished(verb=verb, what=what):
@@ -276,6 +276,12 @@ class Track(Struct):
             return False
         self._spoken[about] = self.spoke_at = now
         return True
+
+
+def part_words(event: SeedProgressed) -> str:
+    """Return which part of a dataset is at work, and what is done with it where that is not to load it."""
+    words = f"{event.dataset}  {event.part}"
+    return words if event.verb == "load" else f"{words}  {event.verb}"
 
 
 def done_word(direction: str) -> str:

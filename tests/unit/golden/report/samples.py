@@ -335,8 +335,9 @@ def eventful() -> tuple[Event, ...]:
 def seeded() -> tuple[Event, ...]:
     return (
         SeedLoaded(PAYMENT, "reference", "01_currencies.csv", 0, 0, 160),
-        SeedProgressed(PAYMENT, "reference", "02_countries.csv", 5_000, 12_403, 0),
-        SeedProgressed(PAYMENT, "reference", "02_countries.csv", 10_000, 12_403, 0),
+        SeedProgressed(PAYMENT, "reference", "02_countries.csv", "check", 10_000, 0, 0),
+        SeedProgressed(PAYMENT, "reference", "02_countries.csv", "load", 5_000, 12_403, 0),
+        SeedProgressed(PAYMENT, "reference", "02_countries.csv", "load", 10_000, 12_403, 0),
         SeedLoaded(PAYMENT, "reference", "02_countries.csv", 12_400, 3, 0),
         TargetDone(PAYMENT),
         SeedLoaded(USER, "fixture", "01_users.csv", 0, 0, 42),

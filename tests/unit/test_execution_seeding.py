@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -160,7 +161,7 @@ def test_without_a_dataset_no_lease_is_taken() -> None:
 
 
 def test_the_first_change_is_told_at_once_and_the_rest_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = iter(range(100))
+    now = count()
     monkeypatch.setattr("seedbed.execution.seeding.time.monotonic", lambda: next(now) / 4)
     scene = Scene({"a/x": {"volume/1_t.csv": "id\n" + "1\n" * 20}})
     scene.load(SeedKind.VOLUME)
@@ -209,7 +210,7 @@ def test_a_part_that_stays_is_told_before_the_next_one_fails() -> None:
 
 
 def test_how_far_the_check_of_a_large_file_is_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = iter(range(100))
+    now = count()
     monkeypatch.setattr("seedbed.execution.seeding.time.monotonic", lambda: next(now))
     scene = Scene({"a/x": {"volume/1_t.csv": "id\n" + "1\n" * 2500}})
     scene.load(SeedKind.VOLUME)

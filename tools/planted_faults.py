@@ -89,9 +89,24 @@ def problems(fault: Fault, root: Path = ROOT) -> Iterator[str]:
     count = path.read_text(encoding="utf-8").count(fault.find) if path.is_file() else 0
     if count != 1:
         yield f"its text stands {count} times in {fault.file}{_elsewhere(fault, root)}"
+    elif path.suffix == ".py" and (wrong := _unreadable(_with(fault, path))):
+        yield f"with it, {fault.file} is no Python: {wrong}"
     for test in fault.tests:
         if wrong := _missing(test, root):
             yield f"{test}: {wrong}"
+
+
+def _with(fault: Fault, path: Path) -> str:
+    return path.read_text(encoding="utf-8").replace(fault.find, fault.replace)
+
+
+def _unreadable(text: str) -> str:
+    """Return why `text` cannot be compiled, "" if it can: a file that cannot be imported fails every test."""
+    try:
+        ast.parse(text)
+    except SyntaxError as error:
+        return str(error)
+    return ""
 
 
 def _elsewhere(fault: Fault, root: Path) -> str:
@@ -192,7 +207,7 @@ def planted(fault: Fault, root: Path, room: Path) -> Path:
     sources = room / "src"
     shutil.copytree(root / "src", sources)  # with times, so that what Python has compiled is used again
     path = room / fault.file
-    path.write_text(path.read_text(encoding="utf-8").replace(fault.find, fault.replace), encoding="utf-8")
+    path.write_text(_with(fault, path), encoding="utf-8")
     for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
         compiled.unlink()
     return sources

@@ -37,6 +37,11 @@ def test_a_text_that_moved_is_said_with_where_it_is(tree: Path) -> None:
     assert list(problems(FAULT, tree)) == ["its text stands 0 times in src/a.py; it stands in src/b.py"]
 
 
+def test_what_would_be_no_python_is_said(tree: Path) -> None:
+    (wrong,) = problems(FAULT._replace(replace="one =\n"), tree)
+    assert wrong.startswith("with it, src/a.py is no Python: ")
+
+
 def test_a_test_that_is_gone_is_said(tree: Path) -> None:
     (tree / "tests" / "test_a.py").write_text("def test_two(): ...\n")
     assert list(problems(FAULT, tree)) == ["tests/test_a.py::test_one: there is no test_one in it"]

@@ -488,3 +488,16 @@ def test_a_call_that_is_wrong_is_a_document_too(site: Site, typed: str, command:
     [error] = document["errors"]
     assert error["kind"] == "UsageError"
     assert said in error["error"]
+
+
+def test_schema_prints_those_that_there_are_and_says_which_a_command_writes(site: Site) -> None:
+    for name in DOCUMENTS:
+        code, out, _ = site.run("schema", name)
+        assert (code, json.loads(out)["title"]) == (0, f"seedbed {name}")
+    code, _, err = site.run("schema", "apply")
+    assert code == 2
+    assert "apply --json writes plan or outcome or error" in err
+    code, _, err = site.run("schema", "nothing")
+    assert code == 2
+    listed = err.partition("those that are there are ")[2].splitlines()[0].split(", ")
+    assert set(listed) == {"manifest", "tables.toml", "indexes.toml", *DOCUMENTS}

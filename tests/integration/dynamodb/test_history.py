@@ -114,7 +114,7 @@ def test_decisions_are_kept_in_order_and_never_replaced(here: Stage) -> None:
 
 def test_without_the_lease_nothing_is_remembered(here: Stage) -> None:
     with here.lease() as lease:
-        lease.grip.lost("because the test says so")
+        lease.held.lost("because the test says so")
         with pytest.raises(LeaseLost):
             lease.stamp(OURS)
         with pytest.raises(LeaseLost):

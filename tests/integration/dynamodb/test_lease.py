@@ -11,11 +11,13 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from seedbed.engines.dynamodb import history, leasing
+from seedbed.engines.dynamodb import history, lease_store
 from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.dynamodb.lease import DynamoLease
+from seedbed.engines.dynamodb.lease_store import DynamoLeaseStore
 from seedbed.engines.dynamodb.tables.shape import HISTORY_TABLE
 from seedbed.engines.dynamodb.wire.errors import ServiceError
+from seedbed.engines.kit.lease import acquire
 from seedbed.errors import Busy, Interrupted, LeaseLost, Refused, Unreachable
 from seedbed.model.event import TakenOver
 from seedbed.model.history import Owner, Revision, State
@@ -30,14 +32,16 @@ def here(world: World) -> Iterator[Stage]:
         yield made
 
 
-def held(on: Stage, who: str = "ghost") -> leasing.Grip:
+def ghost_of(on: Stage) -> DynamoLease:
     """Take the lease as a runner would that stops right after."""
-    owner = Owner(uuid4().hex, who)
-    return leasing._acquire(on.place, on.client, owner, 0.0, on.told.append)
+    store, owner = DynamoLeaseStore(on.place, on.client), Owner(uuid4().hex, "ghost")
+    held = acquire(store, owner, wait=0.0, listener=on.told.append, sleep=on.client.sleep)
+    return DynamoLease(store, held, lambda migrations: {})
 
 
-def lease_of(on: Stage, grip: leasing.Grip) -> DynamoLease:
-    return DynamoLease(on.place, grip, lambda migrations: {})
+def condition(lease: DynamoLease) -> dict[str, Any]:
+    """Return what lets a transaction through only while the lease is ours."""
+    return lease.store.condition(lease.held)
 
 
 def put(on: Stage, identity: str, **values: Any) -> dict[str, Any]:
@@ -58,25 +62,25 @@ def test_the_token_only_ever_grows(here: Stage) -> None:
     tokens = []
     for _ in range(3):
         with here.lease() as lease:
-            tokens.append(lease.grip.token)
+            tokens.append(lease.held.token)
     with here.lease() as lease:
-        lease.grip.fence()
+        lease.store.fence_off(lease.held)
         lease.commit([put(here, "after the fence")])
-        tokens.append(lease.grip.token)
-    assert leasing.unlock(here.place, actor="eve") == ""
+        tokens.append(lease.held.token)
+    assert lease_store.unlock(here.place, actor="eve") == ""
     assert tokens == [1, 2, 3, 5]
-    assert leasing.look(here.place).token == 5
+    assert here.lease_record().token == 5
 
 
 def test_whoever_holds_it_gives_signs_of_life(here: Stage) -> None:
     with here.lease():
-        first = leasing.look(here.place).beat
+        first = here.lease_record().beat
         time.sleep(1.2 * SECONDS)
-        assert leasing.look(here.place).beat >= first + 3
+        assert here.lease_record().beat >= first + 3
 
 
 def test_a_silent_holder_is_succeeded_after_its_own_time_and_not_before(here: Stage) -> None:
-    held(here)
+    ghost_of(here)
     with pytest.raises(Busy), here.lease(wait=SECONDS / 2):
         pass
     began = time.monotonic()
@@ -87,8 +91,8 @@ def test_a_silent_holder_is_succeeded_after_its_own_time_and_not_before(here: St
 
 
 def test_what_a_former_holder_sent_is_refused_however_late_it_comes(here: Stage) -> None:
-    ghost = held(here)
-    late = {"TransactItems": [put(here, "late"), ghost.condition()], "ClientRequestToken": uuid4().hex}
+    ghost = ghost_of(here)
+    late = {"TransactItems": [put(here, "late"), condition(ghost)], "ClientRequestToken": uuid4().hex}
     with here.lease(wait=30):
         with pytest.raises(ServiceError) as caught:
             here.client.call("TransactWriteItems", late)
@@ -100,7 +104,7 @@ def test_what_a_former_holder_sent_is_refused_however_late_it_comes(here: Stage)
 
 def test_a_released_lease_lets_nothing_of_its_holder_through(here: Stage) -> None:
     with here.lease() as lease:
-        late = {"TransactItems": [put(here, "late"), lease.grip.condition()]}
+        late = {"TransactItems": [put(here, "late"), condition(lease)]}
     with pytest.raises(ServiceError):
         here.client.call("TransactWriteItems", late)
     assert here.items("courses") == []
@@ -112,20 +116,20 @@ def test_a_holder_that_cannot_renew_it_stops_writing_by_its_own_clock(here: Stag
         def cut(operation: str, _: object) -> None:
             raise Unreachable("the line is cut")
 
-        spied(lease.grip.keeper, cut)
+        spied(lease.store.keeper, cut)
         lease.commit([put(here, "before")])
         time.sleep(1.2 * SECONDS)
         with pytest.raises(LeaseLost) as caught:
             lease.commit([put(here, "after")])
         with pytest.raises(LeaseLost):
-            lease.prove()
+            lease.check()
     assert "could not be renewed" in caught.value.because
     assert [each["id"] for each in here.items("courses")] == ["before"]
 
 
 def test_a_transaction_that_hangs_does_not_cost_the_lease(here: Stage) -> None:
     with here.lease() as lease:
-        with lease.grip.lock:  # as whoever sends one holds it
+        with lease.store.lock:  # as whoever sends one holds it
             time.sleep(1.5 * SECONDS)
         lease.commit([put(here, "there")])
 
@@ -165,20 +169,21 @@ def test_a_lost_connection_inside_a_transaction_is_a_lost_lease(here: Stage) -> 
         with pytest.raises(LeaseLost):
             lease.commit([put(here, "never")])
         with pytest.raises(LeaseLost):
-            lease.prove()
+            lease.check()
 
 
 def test_an_answer_of_the_fence_that_got_lost_is_no_lost_lease(here: Stage) -> None:
     with here.lease() as lease:
-        lease.grip._update("SET #token = :next", {":next": lease.grip.token + 1})  # it was carried out
-        lease.grip.fence()  # as the client sends it again
+        following = {":next": lease.held.token + 1}
+        lease.store._change(lease.held, "SET #token = :next", following)  # it was carried out
+        lease.store.fence_off(lease.held)  # as the client sends it again
         lease.commit([put(here, "there")])
     assert len(here.items("courses")) == 1
 
 
 def test_unlocking_ends_a_holder_that_is_alive(here: Stage) -> None:
     with here.lease("ana@laptop") as lease:
-        assert "ana@laptop" in leasing.unlock(here.place, actor="eve")
+        assert "ana@laptop" in lease_store.unlock(here.place, actor="eve")
         with pytest.raises(LeaseLost):
             lease.commit([put(here, "never")])
     with here.lease():
@@ -220,7 +225,7 @@ def test_a_page_that_is_refused_leaves_no_checkpoint_and_says_which_item(here: S
 
 
 def test_a_checkpoint_without_the_lease_is_not_written(here: Stage) -> None:
-    ghost = lease_of(here, held(here))
+    ghost = ghost_of(here)
     started(ghost)
     with here.lease(wait=30):
         with pytest.raises(LeaseLost):

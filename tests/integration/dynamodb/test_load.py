@@ -243,7 +243,7 @@ def test_volume_names_the_row_that_does_not_fit(here: Stage) -> None:
 def test_volume_ends_when_the_lease_is_lost(here: Stage) -> None:
     with here.lease() as lease:
         part = rows("courses", "id", *((f"{number}",) for number in range(300)))
-        lease.grip.lost("because the test says so")
+        lease.held.lost("because the test says so")
         with pytest.raises(LeaseLost):
             list(lease.bulk_load(Dataset(SeedKind.VOLUME, (part,))))
     assert here.items("courses") == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.engines.dynamodb import leasing
+from seedbed.engines.dynamodb import lease_store
 from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.dynamodb.history import read as read_history
 from seedbed.errors import LeaseLost, Refused
@@ -54,8 +54,8 @@ def test_every_item_goes_and_the_history_with_them(here: Stage) -> None:
 def test_the_token_of_the_lease_outlives_it(here: Stage) -> None:
     with here.lease() as lease:
         lease.reset()
-        token = lease.grip.token
-    assert leasing.look(here.place).token == token
+        token = lease.held.token
+    assert here.lease_record().token == token
 
 
 def test_a_table_that_nobody_declares_is_left_alone(here: Stage, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_where_nothing_is_declared_nothing_is_emptied(here: Stage, tmp_path: Pat
 def test_without_the_lease_nothing_goes(here: Stage) -> None:
     here.put("courses", {"id": "c1"})
     with here.lease() as lease:
-        leasing.unlock(here.place, actor="eve")
+        lease_store.unlock(here.place, actor="eve")
         with pytest.raises(LeaseLost):
             lease.reset()
     assert len(here.items("courses")) == 1

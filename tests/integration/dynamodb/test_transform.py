@@ -435,7 +435,7 @@ def test_an_interruption_stops_between_items_and_the_next_run_goes_on(there: Sta
 
 
 def test_a_run_whose_lease_was_ended_from_outside_records_nothing_more(there: Stage) -> None:
-    from seedbed.engines.dynamodb import history, leasing
+    from seedbed.engines.dynamodb import history, lease_store
 
     there.fill("courses", [course(number) for number in range(200)])
     before: dict[int, str] = {}
@@ -444,7 +444,7 @@ def test_a_run_whose_lease_was_ended_from_outside_records_nothing_more(there: St
         with stage_again(there) as other:
             for event in there.events(text("batch=10 segments=1", COUNT)):
                 if isinstance(event, WorkProgressed) and not before:
-                    leasing.unlock(other.place, actor="test")
+                    lease_store.unlock(other.place, actor="test")
                     before.update(history.checkpoints(there.place, "1"))
 
     with pytest.raises(LeaseLost):

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from seedbed.engines.base import Progress
-from seedbed.engines.dynamodb import leasing
+from seedbed.engines.dynamodb import lease_store
 from seedbed.engines.dynamodb.address import Address
 from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.dynamodb.lease import DynamoLease
@@ -19,6 +19,7 @@ from seedbed.engines.dynamodb.place import Place
 from seedbed.engines.dynamodb.tables.shape import HISTORY, HISTORY_TABLE, Index, Key, Projection, Table
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.values import from_item, to_item
+from seedbed.engines.kit.lease import LeaseRecord
 from seedbed.model.event import Event
 from seedbed.model.history import Owner
 from seedbed.model.migration import Direction, Migration, MigrationFile, Source, Work, checksum
@@ -127,8 +128,12 @@ class Stage:
     def lease(self, who: str = "test", wait: float = 0.0) -> Iterator[DynamoLease]:
         owner = Owner(uuid.uuid4().hex, who)
         listener = self.told.append
-        with leasing.lease(self.place, owner, wait=wait, listener=listener) as grip:
-            yield DynamoLease(self.place, grip, lambda migrations: {})
+        with lease_store.lease(self.place, owner, wait=wait, listener=listener) as (store, held):
+            yield DynamoLease(store, held, lambda migrations: {})
+
+    def lease_record(self) -> LeaseRecord:
+        """Return the lease as it is stored."""
+        return lease_store.DynamoLeaseStore(self.place, self.client).read()
 
     def events(
         self, text: str, direction: Direction = Direction.UP, version: str = "1"

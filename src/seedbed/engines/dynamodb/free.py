@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from seedbed.engines.dynamodb.guarded import ROOM, Guarded
+from seedbed.engines.dynamodb.fenced_writer import ROOM, FencedWriter
 from seedbed.engines.dynamodb.history import Action
 from seedbed.engines.dynamodb.place import not_deployed
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
@@ -81,12 +81,12 @@ class Collected:
 class Direct:
     """Writes that go out one by one; `count`: how many were sent."""
 
-    def __init__(self, lease: Guarded) -> None:
+    def __init__(self, lease: FencedWriter) -> None:
         self._lease = lease
         self.count = 0
 
     def write(self, write: Write) -> None:
-        self._lease.prove()
+        self._lease.check()
         self.count += 1
         try:
             self._lease.commit([write.action])
@@ -116,7 +116,7 @@ class TableHandle:
 
     ConditionFailed = ConditionFailed
 
-    def __init__(self, lease: Guarded, writer: Writer, name: str, path: str) -> None:
+    def __init__(self, lease: FencedWriter, writer: Writer, name: str, path: str) -> None:
         self.name = name
         self._lease = lease
         self._writer = writer
@@ -229,7 +229,7 @@ class TableHandle:
         return all(each.name != index for each in shape.local_indexes)
 
     def _call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        self._lease.prove()
+        self._lease.check()
         body = {"TableName": self._physical, **request}
         answer: dict[str, Any] = self._asked(lambda: self._lease.place.client.call(operation, body))
         return answer
@@ -265,7 +265,7 @@ def reason(error: ServiceError, number: int) -> str:
 # Running
 
 
-def run(lease: Guarded, migration: Migration, direction: Direction, step: Step, writer: Writer) -> None:
+def run(lease: FencedWriter, migration: Migration, direction: Direction, step: Step, writer: Writer) -> None:
     """Call the migration's function of this direction; its writes go to `writer`.
 
     Raises StepFailed naming the line of the migration, LeaseLost, Interrupted, Refused, Unavailable.
@@ -273,13 +273,13 @@ def run(lease: Guarded, migration: Migration, direction: Direction, step: Step, 
     _call(lease, migration, step, direction.value, writer)
 
 
-def took_effect(lease: Guarded, migration: Migration, direction: Direction, step: Step) -> bool | None:
+def took_effect(lease: FencedWriter, migration: Migration, direction: Direction, step: Step) -> bool | None:
     """Return whether a step in this direction took effect, as the migration's `applied` says; None without one."""
     found = _call(lease, migration, step, "applied", Nothing())
     return None if found is None else bool(found) is (direction is Direction.UP)
 
 
-def _call(lease: Guarded, migration: Migration, step: Step, name: str, writer: Writer) -> object:
+def _call(lease: FencedWriter, migration: Migration, step: Step, name: str, writer: Writer) -> object:
     """Return what the function `name` of the migration returns; None where there is no such function."""
     function = compiled(step.body, migration.path).function(name)
     if function is None:
@@ -294,7 +294,7 @@ def _call(lease: Guarded, migration: Migration, step: Step, name: str, writer: W
         raise _named(migration, lease, failure(error, migration.path)) from error
 
 
-def _named(migration: Migration, lease: Guarded, error: StepFailed) -> StepFailed:
+def _named(migration: Migration, lease: FencedWriter, error: StepFailed) -> StepFailed:
     return StepFailed(
         f"{migration.label} failed on {lease.place.target}: {error.what}",
         because=error.because,
@@ -304,7 +304,7 @@ def _named(migration: Migration, lease: Guarded, error: StepFailed) -> StepFaile
 
 
 def refused(
-    migration: Migration, lease: Guarded, writes: Sequence[Write], error: ServiceError
+    migration: Migration, lease: FencedWriter, writes: Sequence[Write], error: ServiceError
 ) -> SeedbedError:
     """Return what a person reads when the transaction of the collected `writes` was refused."""
     if error.code == NOT_FOUND:
@@ -323,7 +323,7 @@ def refused(
     return _named(migration, lease, found)
 
 
-def _missing(lease: Guarded, write: Write) -> SeedbedError | None:
+def _missing(lease: FencedWriter, write: Write) -> SeedbedError | None:
     """Return that the table of `write` is missing, if it is."""
     try:
         lease.place.description(write.table)

@@ -7,7 +7,7 @@ history        identity                who this target is, and the format of all
 history        revision#VERSION        a migration as it stands
 checkpoint     VERSION#SEGMENT         where a transformation stands in one segment of its table
 audit          ISO time#random         what people decided, never changed
-lease          lease                   who may write (see `leasing`)
+lease          lease                   who may write (see `lease_store`)
 =============  ======================  ==========================================================
 """
 

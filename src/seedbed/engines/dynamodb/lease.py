@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 
 from seedbed.engines.base import Progress
 from seedbed.engines.dynamodb import history
-from seedbed.engines.dynamodb.guarded import Guarded
+from seedbed.engines.dynamodb.fenced_writer import FencedWriter
 from seedbed.engines.dynamodb.place import in_words
 from seedbed.engines.dynamodb.wire.errors import ServiceError
-from seedbed.errors import ForeignTarget
+from seedbed.engines.kit.errors import foreign
 from seedbed.model.history import History, Identity, Revision, State
 from seedbed.model.migration import Work
 from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 
 
-class DynamoLease(Guarded):
+class DynamoLease(FencedWriter):
     """What the core asks of a lease; each part of it is carried out by a module of its own."""
 
     # history
@@ -33,11 +33,7 @@ class DynamoLease(Guarded):
                 if not error.is_condition or found is None:
                     raise
                 if found != identity:
-                    raise ForeignTarget(
-                        f"{self.place.target} is stamped as {found}",
-                        because=f"this run is for {identity}",
-                        try_="look where its address points",
-                    ) from None
+                    raise foreign(self.place.target, found, identity) from None
 
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
         action = "record " + ("applied" if revision.state is State.APPLIED else f"at step {revision.step}")

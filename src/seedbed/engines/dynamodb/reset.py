@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from seedbed.engines.dynamodb import history
-from seedbed.engines.dynamodb.guarded import SOME, Guarded
+from seedbed.engines.dynamodb.fenced_writer import SOME, FencedWriter
 from seedbed.engines.dynamodb.tables.shape import Table
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.engines.dynamodb.wire.values import Item
@@ -15,7 +15,7 @@ from seedbed.errors import Refused
 from seedbed.support.phrases import count, number
 
 
-def reset(lease: Guarded) -> str:
+def reset(lease: FencedWriter) -> str:
     """Remove all items and return what went, in words; the history goes last.
 
     Only tables that tables.toml declares are touched: a name that merely looks like ours may be another service's.
@@ -38,7 +38,7 @@ def reset(lease: Guarded) -> str:
     )
 
 
-def _empty(lease: Guarded, table: Table) -> int:
+def _empty(lease: FencedWriter, table: Table) -> int:
     """Delete all items of `table`, page by page; return how many there were. A table that is missing has none."""
     name, count = lease.place.physical(table.name), 0
     try:
@@ -52,7 +52,7 @@ def _empty(lease: Guarded, table: Table) -> int:
     return count
 
 
-def _keys(lease: Guarded, table: Table) -> Iterator[Item]:
+def _keys(lease: FencedWriter, table: Table) -> Iterator[Item]:
     names = {f"#k{at}": name for at, name in enumerate((*table.key.partition, *table.key.sort))}
     request: dict[str, Any] = {
         "TableName": lease.place.physical(table.name),
@@ -61,7 +61,7 @@ def _keys(lease: Guarded, table: Table) -> Iterator[Item]:
         "ExpressionAttributeNames": names,
     }
     while True:
-        lease.prove()
+        lease.check()
         page = lease.place.client.call("Scan", request)
         yield from page["Items"]
         if not page.get("LastEvaluatedKey"):
@@ -74,7 +74,7 @@ def _batches(keys: Iterator[Item]) -> Iterator[Sequence[Item]]:
         yield batch
 
 
-def _forget(lease: Guarded) -> None:
+def _forget(lease: FencedWriter) -> None:
     """Remove seedbed's own items under the lease, the identity with the last of them."""
     keys = sorted(history.keys(lease.place), key=lambda key: key == history.IDENTITY)
     for first in range(0, len(keys), SOME):

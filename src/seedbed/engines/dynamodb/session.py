@@ -76,18 +76,18 @@ class DynamoSession:
 
     @contextmanager
     def _lease(self, owner: Owner, wait: float, listener: Listener) -> Iterator[DynamoLease]:
-        from seedbed.engines.dynamodb import leasing
+        from seedbed.engines.dynamodb import lease_store
         from seedbed.engines.dynamodb.lease import DynamoLease
 
         self.history()  # a format that is not ours is refused before anything is touched
-        with leasing.lease(self.place, owner, wait=wait, listener=listener) as grip:
-            yield DynamoLease(self.place, grip, self.unmet)
+        with lease_store.lease(self.place, owner, wait=wait, listener=listener) as (store, held):
+            yield DynamoLease(store, held, self.unmet)
 
     def unlock(self, *, actor: str) -> str:
         """End the lease of whoever holds it, audited; return who that was."""
-        from seedbed.engines.dynamodb import leasing
+        from seedbed.engines.dynamodb import lease_store
 
-        return leasing.unlock(self.place, actor=actor)
+        return lease_store.unlock(self.place, actor=actor)
 
     # tables and indexes: infrastructure
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from seedbed.engines.base import Progress
 from seedbed.engines.dynamodb import free, history
-from seedbed.engines.dynamodb.guarded import SOME, Guarded
+from seedbed.engines.dynamodb.fenced_writer import SOME, FencedWriter
 from seedbed.engines.dynamodb.history import Action
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.engines.kit.stepwise import Stepwise, is_gone
@@ -28,13 +28,13 @@ class Run(Stepwise):
     `events` raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted, Refused where what it needs is not live.
     """
 
-    def __init__(self, lease: Guarded, work: Work) -> None:
+    def __init__(self, lease: FencedWriter, work: Work) -> None:
         super().__init__(lease.place.target, work, lease.owner)
         self.lease, self.place = lease, lease.place
 
     def _take_up(self, stored: Revision | None) -> bool:
         resumed = super()._take_up(stored)
-        self.lease.insist_on_needs(self.migration)
+        self.lease.require_needs(self.migration)
         return resumed
 
     def _carry_out(self, step: Step) -> Iterator[Progress]:

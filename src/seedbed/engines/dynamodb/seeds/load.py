@@ -21,12 +21,12 @@ from seedbed.errors import StepFailed
 from seedbed.model.seed import Dataset, Loaded, OnLoading
 
 if TYPE_CHECKING:
-    from seedbed.engines.dynamodb.guarded import Guarded
+    from seedbed.engines.dynamodb.fenced_writer import FencedWriter
 
 _ATTEMPTS = 5
 
 
-def load(lease: Guarded, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
+def load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
     """Load all parts of `dataset`. Every row is checked before the first is written.
 
     Raises StepFailed with file and line, SeedFileError, LeaseLost, Interrupted.
@@ -53,7 +53,7 @@ def refusals(place: Place, part: Part) -> Iterator[None]:
         raise part.failed(0, f"the seed failed: {error.what}", error.because) from None
 
 
-def _load(lease: Guarded, part: Part, items: Sequence[SeedItem], tally: Tally) -> None:
+def _load(lease: FencedWriter, part: Part, items: Sequence[SeedItem], tally: Tally) -> None:
     """Make the table hold `items`."""
     left = list(items)
     for attempt in range(_ATTEMPTS + 1):
@@ -78,7 +78,7 @@ def _load(lease: Guarded, part: Part, items: Sequence[SeedItem], tally: Tally) -
     )
 
 
-def _commit(lease: Guarded, part: Part, batch: Sequence[Write]) -> bool:
+def _commit(lease: FencedWriter, part: Part, batch: Sequence[Write]) -> bool:
     """Write `batch`, all or nothing; return whether its items were as they had been read."""
     try:
         lease.commit([each.action for each in batch])
@@ -95,7 +95,7 @@ def _refused(part: Part, batch: Sequence[Write], error: ServiceError) -> StepFai
     return part.failed(line, f"the seed failed: {error.what}", error.because)
 
 
-def _stored(lease: Guarded, part: Part, items: Sequence[SeedItem]) -> dict[str, Item]:
+def _stored(lease: FencedWriter, part: Part, items: Sequence[SeedItem]) -> dict[str, Item]:
     """Return the stored items of `items` by their ids."""
     name = lease.place.physical(part.table.name)
     found: dict[str, Item] = {}
@@ -104,7 +104,7 @@ def _stored(lease: Guarded, part: Part, items: Sequence[SeedItem]) -> dict[str, 
     )
     pause = 0.05
     while asked:
-        lease.prove()
+        lease.check()
         answer = lease.place.client.call("BatchGetItem", {"RequestItems": asked})
         for item in answer.get("Responses", {}).get(name, []):
             found[item_id({each: item[each] for each in part.key_names})] = item

@@ -13,10 +13,10 @@ from seedbed.engines.kit.tally import Tally
 from seedbed.model.seed import Dataset, Loaded, OnLoading
 
 if TYPE_CHECKING:
-    from seedbed.engines.dynamodb.guarded import Guarded
+    from seedbed.engines.dynamodb.fenced_writer import FencedWriter
 
 
-def bulk_load(lease: Guarded, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
+def bulk_load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
     """Write all items of `dataset`; each counts as inserted, because nobody looked whether it was there.
 
     Raises StepFailed, with file and line where a row does not fit, SeedFileError, LeaseLost, Interrupted.
@@ -28,7 +28,7 @@ def bulk_load(lease: Guarded, dataset: Dataset, on_loading: OnLoading) -> Iterat
         yield tally.loaded
 
 
-def _load(lease: Guarded, part: Part, tally: Tally) -> None:
+def _load(lease: FencedWriter, part: Part, tally: Tally) -> None:
     place = lease.place
     bulk.load(
         place.client,
@@ -38,5 +38,5 @@ def _load(lease: Guarded, part: Part, tally: Tally) -> None:
         workers=place.address.segments,
         budget=Budget(place.address.write_units, sleep=place.client.sleep),
         on_progress=lambda taken: tally.add(inserted=taken),
-        before=lease.prove,
+        before=lease.check,
     )

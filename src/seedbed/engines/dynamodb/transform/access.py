@@ -36,7 +36,7 @@ class Page:
 class Access:
     """Reads and writes one table within two budgets. Thread-safe.
 
-    `prove` is asked right before every write whether we still may, and raises where we may not. `item_size`: bytes
+    `check` is asked right before every write whether we still may, and raises where we may not. `item_size`: bytes
     of an average item, as far as anyone knows before the first page.
     """
 
@@ -47,14 +47,14 @@ class Access:
         *,
         reads: Budget,
         writes: Budget,
-        prove: Callable[[], None],
+        check: Callable[[], None],
         item_size: float = 0.0,
     ) -> None:
         self._client = client
         self.table = table
         self.reads = reads
         self.writes = writes
-        self._prove = prove
+        self._check = check
         self._item_size = item_size or 1024.0
         self._lock = threading.Lock()
 
@@ -116,7 +116,7 @@ class Access:
         self.writes.acquire(units)
         taken = 0.0
         try:
-            self._prove()
+            self._check()
             # Servers that only look like DynamoDB count a transaction for less than it takes there.
             taken = max(consumed(call() or {}, of=self.table), units)
         except ServiceError as error:
@@ -145,7 +145,7 @@ class Access:
         self.writes.acquire(units)
         taken = 0.0
         try:
-            self._prove()
+            self._check()
             metered = {**body, "ReturnConsumedCapacity": "INDEXES"}
             taken = consumed(self._client.call(operation, metered, on_throttle=self.writes.throttled))
         except ServiceError as error:

@@ -23,8 +23,8 @@ class Holding(Protocol):
     @property
     def place(self) -> Place: ...
 
-    def prove(self) -> None:
-        """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop."""
+    def check(self) -> None:
+        """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
         ...
 
     def checkpoint(

@@ -48,7 +48,7 @@ class Walk:
             job.table,
             reads=Budget(least(settings.get("read_units"), options.read_units), sleep=self._sleep),
             writes=Budget(least(settings.get("write_units"), options.write_units), sleep=self._sleep),
-            prove=job.lease.prove,
+            check=job.lease.check,
             item_size=size / items if items else 0.0,
         )
         self._names = Names(job.shape)

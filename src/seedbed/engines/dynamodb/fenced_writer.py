@@ -1,4 +1,4 @@
-"""Writes that show the lease: transactions that carry its token, checkpoints, and a look at our own clock."""
+"""Writes that show the lease: transactions that carry its token, and checkpoints."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from uuid import uuid4
 
 from seedbed.engines.dynamodb import history
 from seedbed.engines.dynamodb.history import Action
-from seedbed.engines.dynamodb.leasing import Grip
-from seedbed.engines.dynamodb.place import Place, needed
+from seedbed.engines.dynamodb.lease_store import DynamoLeaseStore
+from seedbed.engines.dynamodb.place import needed
 from seedbed.engines.dynamodb.wire.errors import CONDITION_REASON, SERVER_SIDE, ServiceError
+from seedbed.engines.kit.errors import interrupted
+from seedbed.engines.kit.lease import HeldLease
 from seedbed.errors import Interrupted, LeaseLost, Refused, Unavailable
 from seedbed.model.history import Revision
 from seedbed.model.migration import Migration
@@ -21,30 +23,31 @@ SOME = 90  # actions in one of many transactions that could be cut anywhere
 Unmet = Callable[[Sequence[Migration]], Mapping[str, str]]
 
 
-class Guarded:
+class FencedWriter:
     """The right to write, shown with every transaction. Thread-safe."""
 
-    def __init__(self, place: Place, grip: Grip, unmet: Unmet) -> None:
-        self.place = place
-        self.grip = grip
+    def __init__(self, store: DynamoLeaseStore, held: HeldLease, unmet: Unmet) -> None:
+        self.place = store.place
+        self.store = store
+        self.held = held
         self._unmet = unmet
         self._met: set[str] = set()  # tables and indexes that were live under this lease
         self._marked: set[str] = set()  # revisions that say they have a checkpoint
 
     @property
     def owner(self) -> str:
-        return self.grip.owner.who
+        return self.held.owner.who
 
     @property
     def interrupted(self) -> bool:
         """Whether somebody asked us to stop."""
         return self.place.client.is_interrupted
 
-    def prove(self) -> None:
-        """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop."""
+    def check(self) -> None:
+        """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
         if self.interrupted:
-            raise self._stopped()
-        self.grip.prove()
+            raise interrupted(f"work on {self.place.target}")
+        self.held.check()
 
     def commit(self, actions: Sequence[Action], *, anyway: bool = False) -> Mapping[str, Any]:
         """Carry out `actions` (at most 99) in one transaction, if the lease is still ours; return the answer.
@@ -52,14 +55,14 @@ class Guarded:
         The answer says what was consumed. `anyway`: also after an interruption. Raises LeaseLost, Interrupted (what
         was sent has taken effect or never will), ServiceError whose reasons are those of `actions`.
         """
-        client, prove = self.place.client, self.prove
+        client, check = self.place.client, self.check
         if anyway:
-            client, prove = self.grip.keeper, self.grip.prove
-        with self.grip.lock:
-            prove()
+            client, check = self.store.keeper, self.held.check
+        with self.store.lock:
+            check()
             # The token goes last, so that reason i is action i's.
             body = {
-                "TransactItems": [*actions, self.grip.condition()],
+                "TransactItems": [*actions, self.store.condition(self.held)],
                 "ClientRequestToken": uuid4().hex,
                 "ReturnConsumedCapacity": "INDEXES",
             }
@@ -68,16 +71,16 @@ class Guarded:
             except ServiceError as error:
                 raise self._refused(error, len(actions)) from None
             except Interrupted:
-                self.grip.fence()
-                raise self._stopped() from None
+                self.store.fence_off(self.held)
+                raise interrupted(f"work on {self.place.target}") from None
             except Unavailable as error:  # no connection, or credentials that have expired
-                raise self.grip.lost(f"it can no longer be shown: {error.what}") from error
+                raise self.held.unproven(error.what) from error
 
     def _refused(self, error: ServiceError, count: int) -> LeaseLost | ServiceError:
         if error.reasons[count:] == (CONDITION_REASON,):
-            return self.grip.lost("it was ended from outside, or another run has it")
+            return self.held.taken()
         if error.code in SERVER_SIDE:  # what was sent may yet be carried out: until we let go, and no longer
-            return self.grip.lost(f"DynamoDB failed: {error.because}")
+            return self.held.lost(f"DynamoDB failed: {error.because}")
         return ServiceError(
             error.code,
             error.message,
@@ -86,14 +89,7 @@ class Guarded:
             items=error.items[:count],
         )
 
-    def _stopped(self) -> Interrupted:
-        return Interrupted(
-            f"work on {self.place.target} was interrupted",
-            because="it was asked to stop",
-            try_="run the same command again: it goes on where this one stopped",
-        )
-
-    def insist_on_needs(self, migration: Migration) -> None:
+    def require_needs(self, migration: Migration) -> None:
         """Raise Refused unless all that `migration` needs is live; a plan that said so may be old by now."""
         needs = set(needed(migration))
         if needs <= self._met:

@@ -1,0 +1,34 @@
+"""Errors that mean the same in every engine, in the same words."""
+
+from __future__ import annotations
+
+from seedbed.errors import ForeignTarget, Interrupted, LeaseLost
+from seedbed.model.history import Identity
+
+TAKEN = "it was ended from outside, or another run has it"  # why a lease is lost whose record names another holder
+
+
+def interrupted(what: str) -> Interrupted:
+    """Return what ends `what`, such as the work on a target, when it was asked to stop."""
+    return Interrupted(
+        f"{what} was interrupted",
+        because="it was asked to stop",
+        try_="run the same command again: it goes on where this one stopped",
+    )
+
+
+def lease_lost(target: str, because: str) -> LeaseLost:
+    return LeaseLost(
+        f"the lease of {target} is gone",
+        because=because,
+        try_="`seedbed status` shows what is recorded; apply goes on from there",
+    )
+
+
+def foreign(target: str, found: Identity, wanted: Identity) -> ForeignTarget:
+    """Return what ends a run for `wanted` on a target whose history says that it is `found`."""
+    return ForeignTarget(
+        f"{target} is stamped as {found}",
+        because=f"this run is for {wanted}",
+        try_="look where its address points",
+    )

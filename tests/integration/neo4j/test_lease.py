@@ -9,7 +9,8 @@ from typing import Any
 import neo4j
 import pytest
 
-from seedbed.engines.neo4j.connection import Ask, Transaction
+from seedbed.engines.neo4j import queries
+from seedbed.engines.neo4j.connection import Answer, Ask, Server, Transaction
 from seedbed.engines.neo4j.lease import Neo4jLease
 from seedbed.engines.neo4j.messages import Gone, ServerError
 from seedbed.errors import Busy, Interrupted, LeaseLost
@@ -67,7 +68,7 @@ def test_the_token_only_grows_and_stays_where_it_is(neo4j_facts: Facts) -> None:
     tokens = []
     for _ in range(3):
         with here.lease() as lease:
-            tokens.append(lease.grip.token)
+            tokens.append(lease.held.token)
     stored = here.ask("MATCH (n:migrations_history) RETURN n.key AS key, n.token AS token ORDER BY key")
     assert tokens == [1, 2, 3]
     assert stored == [{"key": "fence", "token": 3}, {"key": "lease", "token": 3}]
@@ -83,6 +84,29 @@ def test_all_of_ours_lies_under_one_label_and_one_constraint(neo4j_facts: Facts)
     assert [(each["name"], each["properties"]) for each in constraints] == [
         ("migrations_history_key", ["key"])
     ]
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_lease_is_taken_once_though_the_answer_is_lost(
+    neo4j_facts: Facts, monkeypatch: pytest.MonkeyPatch, is_done: bool
+) -> None:
+    here, real, takes = graph(neo4j_facts), Server.tell, 0
+
+    def answer_is_lost(server: Server, statement: str, *args: Any, **options: Any) -> Answer:
+        nonlocal takes
+        takes += statement == queries.text("take")
+        if statement == queries.text("take") and takes == 1:
+            if is_done:
+                real(server, statement, *args, **options)
+            raise Gone("no data")
+        return real(server, statement, *args, **options)
+
+    monkeypatch.setattr(Server, "tell", answer_is_lost)
+    with here.lease(wait=0) as lease:
+        assert lease.held.token == 1
+        lease.writing(makes)
+    assert made(here) == 1
+    assert takes == (1 if is_done else 2)
 
 
 def test_whoever_waits_is_told_whom_for(neo4j_facts: Facts) -> None:

@@ -11,7 +11,7 @@ import neo4j
 import pytest
 
 from seedbed.engines.neo4j.connection import Ask
-from seedbed.engines.neo4j.guarded import Guarded
+from seedbed.engines.neo4j.fenced_writer import FencedWriter
 from seedbed.errors import LeaseLost, SeedbedError, StepFailed
 from seedbed.model.event import Event, TakenOver
 from tests.support.neo4j.graphs import Graph, graph
@@ -115,9 +115,9 @@ def test_an_idle_transaction_of_a_frozen_runner_holds_nobody_up(neo4j_facts: Fac
 def test_a_schema_statement_whose_runner_slept_after_a_look_takes_no_effect(
     neo4j_facts: Facts, monkeypatch: pytest.MonkeyPatch, sleeps_after: int
 ) -> None:
-    here, looks, look = graph(neo4j_facts, lease_seconds=60), 0, Guarded._look
+    here, looks, look = graph(neo4j_facts, lease_seconds=60), 0, FencedWriter._confirm
 
-    def looks_and_sleeps(lease: Guarded) -> None:
+    def looks_and_sleeps(lease: FencedWriter) -> None:
         nonlocal looks
         look(lease)
         looks += 1
@@ -126,7 +126,7 @@ def test_a_schema_statement_whose_runner_slept_after_a_look_takes_no_effect(
             with here.lease(wait=0):
                 pass
 
-    monkeypatch.setattr(Guarded, "_look", looks_and_sleeps)
+    monkeypatch.setattr(FencedWriter, "_confirm", looks_and_sleeps)
     with here.lease() as former, pytest.raises(LeaseLost):
         former.alter("CREATE INDEX made FOR (n:Made) ON (n.id)")
     assert not here.ask("SHOW INDEXES YIELD name WHERE name = 'made'")

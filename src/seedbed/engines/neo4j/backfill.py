@@ -14,7 +14,7 @@ from msgspec import Struct, json
 from seedbed.engines.base import Progress
 from seedbed.engines.neo4j import queries
 from seedbed.engines.neo4j.connection import Transaction
-from seedbed.engines.neo4j.guarded import Guarded
+from seedbed.engines.neo4j.fenced_writer import FencedWriter
 from seedbed.engines.neo4j.schema.catalogue import quoted, read_catalogue
 from seedbed.engines.neo4j.schema.commands import Entity
 from seedbed.engines.neo4j.schema.walks import key_is_indexed, walked
@@ -34,7 +34,7 @@ class _Batch(Struct, frozen=True):
 class Walk:
     """One backfill on its way."""
 
-    def __init__(self, lease: Guarded, migration: Migration, step: Step) -> None:
+    def __init__(self, lease: FencedWriter, migration: Migration, step: Step) -> None:
         assert step.backfill is not None
         self._lease = lease
         self._migration = migration

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
+from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.neo4j import queries
 from seedbed.engines.neo4j.messages import Gone, ServerError, gone, not_connected, server_error
-from seedbed.errors import Interrupted, Refused
+from seedbed.errors import Refused
 from seedbed.support.backoff import backoff
 
 if TYPE_CHECKING:
@@ -250,14 +251,6 @@ class Server:
         """Sleep, unless interrupted. Raises Interrupted."""
         if self._stopped.wait(max(seconds, 0.0)):
             raise interrupted(f"work on {self.address}")
-
-
-def interrupted(what: str) -> Interrupted:
-    return Interrupted(
-        f"{what} was interrupted",
-        because="it was asked to stop",
-        try_="run the same command again: it goes on where this one stopped",
-    )
 
 
 def _driver(address: Address) -> neo4j.Driver:

@@ -7,7 +7,7 @@ key                   holds
 ====================  ==========================================================
 identity              who this target is, and the format of all this
 revision:VERSION      a migration as it stands
-lease                 who may write (see `leasing`)
+lease                 who may write (see `lease_store`)
 fence                 the token that every writing transaction has to show
 schema                constraints and indexes as the last run left them (see `schema.drift`)
 audit:TIME:UUID       what people decided, never changed

@@ -9,7 +9,7 @@ from pathlib import Path
 from seedbed.engines.base import Progress
 from seedbed.engines.neo4j import history
 from seedbed.engines.neo4j.connection import Ask
-from seedbed.engines.neo4j.guarded import Guarded
+from seedbed.engines.neo4j.fenced_writer import FencedWriter
 from seedbed.engines.neo4j.messages import Gone, ServerError, in_words
 from seedbed.errors import Interrupted, LeaseLost
 from seedbed.model.history import History, Identity, Revision, State
@@ -17,7 +17,7 @@ from seedbed.model.migration import Work
 from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 
 
-class Neo4jLease(Guarded):
+class Neo4jLease(FencedWriter):
     """What the core asks of a lease; each part of it is carried out by a module of its own."""
 
     # history

@@ -50,9 +50,8 @@ MERGE (f:migrations_history {key: 'fence'}) ON CREATE SET f.token = 0;
 
 // look: who has the lease, by the server's clock
 MATCH (l:migrations_history {key: 'lease'})
-OPTIONAL MATCH (f:migrations_history {key: 'fence'})
-RETURN l.token AS token, l.holder AS holder, l.who AS who, l.since AS since, f.token AS fence,
-       l.expires - datetime.realtime().epochMillis AS left;
+RETURN l.token AS token, l.holder AS holder, l.who AS who, l.since AS since,
+       l.expires <= datetime.realtime().epochMillis AS is_expired;
 
 // take: the lease, if it still is as it was seen, and free or expired
 MATCH (l:migrations_history {key: 'lease'})
@@ -63,7 +62,7 @@ SET l.token = $seen + 1, l.holder = $holder, l.who = $who, l.since = toString(da
     l.seconds = $seconds, l.expires = now.epochMillis + toInteger(1000 * $seconds)
 RETURN l.token AS token;
 
-// beat: the holder is alive
+// heartbeat: the holder is alive
 MATCH (l:migrations_history {key: 'lease'})
 SET l.locked = true
 WITH l
@@ -99,7 +98,7 @@ SET f.token = CASE WHEN f.token < $token THEN $token ELSE f.token END
 REMOVE f.transaction
 RETURN f.token AS token;
 
-// pass_fence: the first statement of a transaction that writes; it holds the fence until it ends, and leaves its name
+// check_fence: the first statement of a transaction that writes; it holds the fence until it ends, and leaves its name
 MATCH (f:migrations_history {key: 'fence'})
 SET f.transaction = $transaction
 WITH f

@@ -11,7 +11,7 @@ from seedbed.support.phrases import count
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.connection import Ask
-    from seedbed.engines.neo4j.guarded import Guarded
+    from seedbed.engines.neo4j.fenced_writer import FencedWriter
 
 _BATCH = 10_000  # relationships or nodes in one transaction; a few dozen MB of the server's memory
 # Relationships first: DETACH DELETE takes all of a node at once, and one node may have millions.
@@ -26,12 +26,12 @@ _INDEXES = (
 )
 
 
-def reset(lease: Guarded) -> str:
+def reset(lease: FencedWriter) -> str:
     """Remove everything and return what went, in words; the history goes last.
 
     Names of labels, types and properties stay known to the server: Neo4j forgets none. Raises LeaseLost, Interrupted.
     """
-    lease.prove()
+    lease.check()
     relationships = _emptied(lease, _RELATIONSHIPS)
     nodes = _emptied(lease, _NODES)
     constraints, indexes = _dropped(lease, "CONSTRAINT"), _dropped(lease, "INDEX")
@@ -41,7 +41,7 @@ def reset(lease: Guarded) -> str:
     return f"{', '.join(found)} and the history" if found else "the history; the graph was empty"
 
 
-def _emptied(lease: Guarded, statement: str) -> int:
+def _emptied(lease: FencedWriter, statement: str) -> int:
     """Run `statement`, each time in a transaction of its own, until nothing is left; return how many went."""
 
     def work(ask: Ask) -> int:
@@ -53,14 +53,14 @@ def _emptied(lease: Guarded, statement: str) -> int:
     return total
 
 
-def _dropped(lease: Guarded, kind: str) -> int:
+def _dropped(lease: FencedWriter, kind: str) -> int:
     names = list(_names(lease, kind))
     for name in names:
         lease.alter(f"DROP {kind} {quoted(name)} IF EXISTS")
     return len(names)
 
 
-def _names(lease: Guarded, kind: str) -> Iterator[str]:
+def _names(lease: FencedWriter, kind: str) -> Iterator[str]:
     records: list[Mapping[str, Any]] = list(lease.reading(_CONSTRAINTS if kind == "CONSTRAINT" else _INDEXES))
     yield from (each["name"] for each in records if each["name"] != history.CONSTRAINT)
 

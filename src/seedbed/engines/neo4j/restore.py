@@ -18,7 +18,7 @@ from seedbed.model.event import CopyFinished, CopyProgressed, Event
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.connection import Ask
-    from seedbed.engines.neo4j.guarded import Guarded
+    from seedbed.engines.neo4j.fenced_writer import FencedWriter
 
 _BATCH = 5_000
 _ANY = f"MATCH (n) WHERE NOT n:{history.LABEL} RETURN n LIMIT 1"
@@ -33,7 +33,7 @@ CREATE (a)-[r:{kind}]->(b) SET r = $rows[i]
 RETURN count(*) AS made"""
 
 
-def restore(lease: Guarded, file: Path) -> Iterator[Event]:
+def restore(lease: FencedWriter, file: Path) -> Iterator[Event]:
     """Bring back what `file` holds: nodes, relationships, then the constraints and indexes that are not there yet.
 
     Raises UsageError for a file that is no whole dump; Refused unless the target holds no data and stands where the
@@ -76,7 +76,7 @@ def _read(file: Path) -> lines.Dump:
         ) from None
 
 
-def _insist_on_empty(lease: Guarded, dump: lines.Dump) -> None:
+def _insist_on_empty(lease: FencedWriter, dump: lines.Dump) -> None:
     """Raise Refused unless nothing is there but what the dump's migrations have made."""
     place, wanted = lease.place, dump.head.applied
     if lease.reading(_ANY):
@@ -103,7 +103,7 @@ def _stand(versions: Sequence[str]) -> str:
     return f"{len(versions)} migrations, the last {versions[-1]}" if versions else "no migration"
 
 
-def _nodes(lease: Guarded, nodes: Sequence[lines.Node], ids: dict[int, str]) -> Iterator[int]:
+def _nodes(lease: FencedWriter, nodes: Sequence[lines.Node], ids: dict[int, str]) -> Iterator[int]:
     """Make `nodes`, noting in `ids` what became of each; yield how many are made."""
     by_labels: Mapping[tuple[str, ...], list[lines.Node]] = _grouped(nodes, "labels")
     done = 0
@@ -122,7 +122,7 @@ def _nodes(lease: Guarded, nodes: Sequence[lines.Node], ids: dict[int, str]) -> 
 
 
 def _relationships(
-    lease: Guarded, relationships: Sequence[lines.Relationship], ids: Mapping[int, str]
+    lease: FencedWriter, relationships: Sequence[lines.Relationship], ids: Mapping[int, str]
 ) -> Iterator[int]:
     """Make `relationships` between the nodes that `ids` tell; yield how many are made."""
     done = 0

@@ -62,18 +62,18 @@ class Neo4jSession:
 
     @contextmanager
     def _lease(self, owner: Owner, wait: float, listener: Listener) -> Iterator[Neo4jLease]:
-        from seedbed.engines.neo4j import leasing
+        from seedbed.engines.neo4j import lease_store
         from seedbed.engines.neo4j.lease import Neo4jLease
 
         self.history()  # a format that is not ours is refused before anything is touched
-        with leasing.lease(self.place, owner, wait=wait, listener=listener) as grip:
-            yield Neo4jLease(self.place, grip, listener)
+        with lease_store.lease(self.place, owner, wait=wait, listener=listener) as held:
+            yield Neo4jLease(self.place, held, listener)
 
     def unlock(self, *, actor: str) -> str:
         """End the lease of whoever holds it, and its transactions, audited; return who that was."""
-        from seedbed.engines.neo4j import leasing
+        from seedbed.engines.neo4j import lease_store
 
-        return leasing.unlock(self.place, actor=actor)
+        return lease_store.unlock(self.place, actor=actor)
 
     def schema(self) -> Sequence[str]:
         """Return constraints and indexes, one line each, sorted; seedbed's own left out."""

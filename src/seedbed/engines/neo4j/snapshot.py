@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from seedbed.engines.neo4j.connection import interrupted
+from seedbed.engines.kit.errors import interrupted
 from seedbed.errors import Refused
 from seedbed.model.secret import Redactor
 

@@ -16,7 +16,7 @@ from seedbed.engines.kit.stepwise import Stepwise, is_gone
 from seedbed.engines.neo4j import history
 from seedbed.engines.neo4j.backfill import Walk
 from seedbed.engines.neo4j.connection import Ask, Transaction
-from seedbed.engines.neo4j.guarded import Guarded
+from seedbed.engines.neo4j.fenced_writer import FencedWriter
 from seedbed.engines.neo4j.messages import Gone, ServerError
 from seedbed.engines.neo4j.parsing.split import Statement, split
 from seedbed.engines.neo4j.schema.catalogue import Catalogue, quoted, read_catalogue
@@ -40,7 +40,7 @@ class Run(Stepwise):
     `events` raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted, Irreversible where nobody knows the way back.
     """
 
-    def __init__(self, lease: Guarded, work: Work) -> None:
+    def __init__(self, lease: FencedWriter, work: Work) -> None:
         super().__init__(lease.place.target, work, lease.owner)
         self.lease, self.place = lease, lease.place
         self.reverses: Mapping[int, str] = {}
@@ -64,7 +64,7 @@ class Run(Stepwise):
             return
         from seedbed.engines.neo4j.snapshot import take
 
-        self.lease.prove()
+        self.lease.check()
         self.revision = replace(self.revision, snapshot=take(command, self.place, self.migration))
 
     def _carry_out(self, step: Step) -> Iterator[Progress]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seedbed.engines.neo4j.connection import Run
-from seedbed.engines.neo4j.guarded import Guarded
+from seedbed.engines.neo4j.fenced_writer import FencedWriter
 from seedbed.engines.neo4j.schema.catalogue import Catalogue, read_catalogue
 from seedbed.engines.neo4j.statements import OWN_LABEL
 from seedbed.model.hazard import Hazard
@@ -26,7 +26,7 @@ _KEPT = (
 )
 
 
-def keep(lease: Guarded) -> None:
+def keep(lease: FencedWriter) -> None:
     """Remember the schema as it is now, at the end of a run. Raises LeaseLost, ServerError, Gone."""
     lines = list(read_catalogue(lease.reading).lines())
     lease.writing(lambda ask: ask(_KEEP, {"lines": lines}))

@@ -20,22 +20,22 @@ from seedbed.model.seed import Dataset, Loaded, Loading, OnLoading, Script
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.connection import Ask
-    from seedbed.engines.neo4j.guarded import Guarded
+    from seedbed.engines.neo4j.fenced_writer import FencedWriter
 
 Part = Table | Script
 
 
-def load(lease: Guarded, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
+def load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
     """Load all of `dataset` or nothing, and tell what each part did once it is committed.
 
     Raises SeedFileError, StepFailed with file and line, LeaseLost, Interrupted.
     """
-    lease.prove()
+    lease.check()
     if parts := parts_of(lease, dataset):
         yield from load_together(lease, parts, on_loading)
 
 
-def load_together(lease: Guarded, parts: Sequence[Part], on_loading: OnLoading) -> list[Loaded]:
+def load_together(lease: FencedWriter, parts: Sequence[Part], on_loading: OnLoading) -> list[Loaded]:
     """Load `parts` in one transaction."""
 
     def work(ask: Ask) -> list[Loaded]:
@@ -47,7 +47,7 @@ def load_together(lease: Guarded, parts: Sequence[Part], on_loading: OnLoading) 
     return lease.writing(work)
 
 
-def parts_of(lease: Guarded, dataset: Dataset) -> list[Part]:
+def parts_of(lease: FencedWriter, dataset: Dataset) -> list[Part]:
     """Return the parts of `dataset`, each table with its key and all of its rows checked.
 
     Raises SeedFileError, StepFailed.

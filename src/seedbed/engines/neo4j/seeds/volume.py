@@ -19,16 +19,16 @@ from seedbed.model.seed import Dataset, Loaded, OnLoading, Script
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.connection import Ask
-    from seedbed.engines.neo4j.guarded import Guarded
+    from seedbed.engines.neo4j.fenced_writer import FencedWriter
 
 
-def bulk_load(lease: Guarded, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
+def bulk_load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
     """Write all of `dataset` batch by batch, and tell what became of each part; scripts are transactions of their own.
 
     Every row is checked before the first is written. Raises SeedFileError, StepFailed with file and line, LeaseLost,
     Interrupted.
     """
-    lease.prove()
+    lease.check()
     for part in parts_of(lease, dataset):
         if isinstance(part, Script):
             yield from load_together(lease, [part], on_loading)
@@ -36,7 +36,7 @@ def bulk_load(lease: Guarded, dataset: Dataset, on_loading: OnLoading) -> Iterat
             yield load(lease, part, Tally(part.source.path, on_loading))
 
 
-def load(lease: Guarded, table: Table, tally: Tally, *, batch: int = BATCH) -> Loaded:
+def load(lease: FencedWriter, table: Table, tally: Tally, *, batch: int = BATCH) -> Loaded:
     """Write all rows of `table`; those that were there already count as updated.
 
     Raises StepFailed with the line of a relationship whose nodes are not there, LeaseLost, Interrupted.

@@ -8,9 +8,12 @@ from random import Random
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from seedbed.engines.kit.clock import now
+from seedbed.engines.kit.errors import interrupted
+from seedbed.engines.kit.lease import HeldLease
 from seedbed.engines.neo4j import queries
-from seedbed.engines.neo4j.connection import Answer, Ask, Transaction, interrupted
-from seedbed.engines.neo4j.leasing import Grip, now
+from seedbed.engines.neo4j.connection import KIND, MARK, NUMBER, WHO, Answer, Ask, Transaction
+from seedbed.engines.neo4j.lease_store import shown
 from seedbed.engines.neo4j.messages import Gone, ServerError
 from seedbed.engines.neo4j.place import Place
 from seedbed.errors import Interrupted, LeaseLost
@@ -22,33 +25,33 @@ ATTEMPTS = 10
 _BASE, _CAP = 0.05, 2.0  # seconds; how long a retry waits
 
 
-class Guarded:
+class FencedWriter:
     """The right to write, shown with every transaction. Thread-safe; transactions that write queue at the fence."""
 
-    def __init__(self, place: Place, grip: Grip, listener: Listener) -> None:
+    def __init__(self, place: Place, held: HeldLease, listener: Listener) -> None:
         self.place = place
-        self.grip = grip
+        self.held = held
         self._listener = listener
         self._rng = Random()
 
     @property
     def owner(self) -> str:
-        return self.grip.owner.who
+        return self.held.owner.who
 
     @property
     def interrupted(self) -> bool:
         """Whether somebody asked us to stop."""
         return self.place.server.is_interrupted
 
-    def prove(self) -> None:
-        """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop."""
+    def check(self) -> None:
+        """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
         if self.interrupted:
             raise self._stopped()
-        self.grip.prove()
+        self.held.check()
 
     def reading(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return the rows that a reading `statement` answers with. Raises Interrupted, LeaseLost, ServerError."""
-        self.prove()
+        self.check()
         try:
             return self.place.run(statement, parameters or {})
         except Gone as error:
@@ -65,10 +68,10 @@ class Guarded:
 
     def transact(self, work: Callable[[Transaction], T], *, version: str = "", anyway: bool = False) -> T:
         """Do as `writing` does, with `work` having all of the transaction."""
-        prove = self.grip.prove if anyway else self.prove
+        check = self.held.check if anyway else self.check
         attempt = 0
         while True:
-            prove()
+            check()
             name = uuid4().hex
             done: list[T] = []
             try:
@@ -90,28 +93,34 @@ class Guarded:
             self._pause(attempt, because, version, anyway=anyway)
 
     def _attempt(self, work: Callable[[Transaction], T], name: str, done: list[T], *, anyway: bool) -> T:
-        with self.place.server.transaction(self.grip.metadata(_kind(anyway), name)) as transaction:
+        with self.place.server.transaction(
+            self._metadata("record" if anyway else "work", name)
+        ) as transaction:
             if self.interrupted and not anyway:  # it may not have seen this transaction
                 raise self._stopped()
-            self._insist(
-                transaction.ask(queries.text("pass_fence"), {**self.grip.shown, "transaction": name})
-            )
+            values = {**shown(self.held), "transaction": name}
+            self._require_ours(transaction.ask(queries.text("check_fence"), values))
             done.append(work(transaction))
-            shown = transaction.ask(queries.text("show_lease"), self.grip.shown)
-            if not shown.rows:  # they were there when it began, and it holds the fence
+            answer = transaction.ask(queries.text("show_lease"), shown(self.held))
+            if not answer.rows:  # they were there when it began, and it holds the fence
                 raise ServerError("", "it deletes seedbed's own nodes; a pattern with a label would not")
-            self._insist(shown)
-            self.grip.prove()
+            self._require_ours(answer)
+            self.held.check()
             transaction.commit()
         return done[0]
 
-    def _insist(self, answer: Answer) -> None:
+    def _require_ours(self, answer: Answer) -> None:
         if not answer.rows or not answer.rows[0]["ours"]:
-            raise self.grip.taken()
+            raise self.held.taken()
+
+    def _metadata(self, kind: str, transaction: str) -> dict[str, str]:
+        """Return what a transaction of ours says about itself; `kind` is "work" or "record"."""
+        owner = self.held.owner
+        return {MARK: owner.id, WHO: owner.who, KIND: kind, NUMBER: transaction}
 
     def _was_ended(self, *, anyway: bool) -> None:
         """Say why our transaction was ended from outside: Interrupted, LeaseLost; return where it was neither."""
-        self.grip.look()
+        self.held.confirm()
         if self.interrupted and not anyway:
             raise self._stopped()
 
@@ -119,11 +128,11 @@ class Guarded:
         """Return whether the transaction `name`, whose end nobody told us, was committed. Raises LeaseLost."""
         attempt = 0
         while True:
-            self.grip.prove()
+            self.held.check()
             try:
                 self._end(name)
                 rows = self.place.server.tell(queries.text("last_through"), {}).rows
-                self.grip.look()  # a successor's transactions have names of their own
+                self.held.confirm()  # a successor's transactions have names of their own
                 return bool(rows) and rows[0]["transaction"] == name
             except (Gone, ServerError) as error:
                 attempt += 1
@@ -133,7 +142,7 @@ class Guarded:
         """End the transaction `name`, and see it ended. Raises ServerError, Gone, LeaseLost."""
         server = self.place.server
         while found := server.marked("called", {"transaction": name}):
-            self.grip.prove()
+            self.held.check()
             server.end([each["id"] for each in found])
 
     def _pause(self, attempt: int, because: str, version: str, *, anyway: bool) -> None:
@@ -142,7 +151,7 @@ class Guarded:
             self._listener(Retrying(self.place.target, version, because, attempt, delay))
         until = now() + delay
         while (left := until - now()) > 0:
-            self.grip.prove()
+            self.held.check()
             if anyway:
                 time.sleep(min(left, 0.1))
             else:
@@ -166,7 +175,7 @@ class Guarded:
         """
         attempt = 0
         while True:
-            self.prove()
+            self.check()
             name = uuid4().hex
             try:
                 self._alter(statement, name)
@@ -189,17 +198,18 @@ class Guarded:
             self._pause(attempt, because, version, anyway=False)
 
     def _alter(self, statement: str, name: str) -> None:
-        with self.place.server.transaction(self.grip.metadata("work", name)) as transaction:
+        with self.place.server.transaction(self._metadata("work", name)) as transaction:
             if self.interrupted:
                 raise self._stopped()
-            self._look()
+            self._confirm()
             transaction.carry_out(statement)
-            self._look()
+            self._confirm()
             transaction.commit()
 
-    def _look(self) -> None:
-        self.grip.prove()
-        self._insist(self.place.server.ask(queries.text("show_lease"), self.grip.shown))
+    def _confirm(self) -> None:
+        """Ask the server whether lease and fence are ours. Raises LeaseLost, ServerError, Gone."""
+        self.held.check()
+        self._require_ours(self.place.server.ask(queries.text("show_lease"), shown(self.held)))
 
     def _settle(self, name: str) -> None:
         """Wait until the transaction `name` has ended, one way or the other. Raises LeaseLost."""
@@ -210,10 +220,10 @@ class Guarded:
 
         Raises LeaseLost, Interrupted, ServerError, Gone: after each of them, any part of it may have stayed.
         """
-        self.prove()
-        self._look()
+        self.check()
+        self._confirm()
         try:
-            self.place.server.tell_alone(statement, self.grip.metadata("work", uuid4().hex))
+            self.place.server.tell_alone(statement, self._metadata("work", uuid4().hex))
         except ServerError as error:
             if error.is_ended:
                 self._was_ended(anyway=False)
@@ -226,8 +236,4 @@ class Guarded:
 
     def unreachable(self, error: Gone) -> LeaseLost:
         """Return what a broken connection means for whoever reads under the lease."""
-        return self.grip.lost(f"it can no longer be shown: {error}")
-
-
-def _kind(anyway: bool) -> str:
-    return "record" if anyway else "work"
+        return self.held.unproven(str(error))

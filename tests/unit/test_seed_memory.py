@@ -1,0 +1,64 @@
+"""What engines make of a large seed is in memory some rows at a time, while it is checked and while it is loaded."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+
+from seedbed.engines.dynamodb.seeds import items
+from seedbed.engines.dynamodb.tables.shape import Key
+from seedbed.engines.dynamodb.tables.shape import Table as ItemTable
+from seedbed.engines.neo4j.seeds.table import table_of
+from seedbed.engines.opensearch.seeds import documents
+from seedbed.model.seed import RowSource, Script
+from tests.support.seeds import opened
+
+MOST = 900 << 10  # bytes that 5 000 further rows may add; as texts alone they take 1 400 KB
+SOME = {"dynamodb": 3_000, "opensearch": 3_000, "neo4j": 10_000}  # rows of some batches
+
+
+def dynamodb(source: RowSource) -> Iterator[int]:
+    part = items.Part(source, ItemTable("t", Key(("id",)), {"id": "N"}), ("N", "", ""))
+    part.check()
+    yield from map(len, part.chunks())
+
+
+def dynamodb_volume(source: RowSource) -> Iterator[int]:
+    part = items.Part(source, ItemTable("t", Key(("id",)), {"id": "N"}), ("N", "", ""))
+    yield from (1 for _ in part.plain_items())
+
+
+def opensearch(source: RowSource) -> Iterator[int]:
+    part = documents.Part(source, documents.Index("t", False, {"id": {"type": "long"}}, False), ("id",))
+    part.check()
+    yield from map(len, part.chunks())
+
+
+def opensearch_volume(source: RowSource) -> Iterator[int]:
+    part = documents.Part(source, documents.Index("t", False, {"id": {"type": "long"}}, False), ("id",))
+    yield from (1 for _ in part.plain_documents())
+
+
+def neo4j(source: RowSource) -> Iterator[int]:
+    yield from map(len, table_of(source).checked().chunks())
+
+
+@pytest.mark.parametrize("read", [dynamodb, dynamodb_volume, opensearch, opensearch_volume, neo4j])
+def test_an_engine_holds_some_rows_of_a_seed_and_not_all(read: Callable[[RowSource], Iterable[int]]) -> None:
+    some = SOME[read.__name__.removesuffix("_volume")]
+    assert memory(read, some + 5_000) - memory(read, some) < MOST
+
+
+def memory(read: Callable[[RowSource], Iterable[int]], count: int) -> int:
+    """Return the most bytes that are held at once while `count` rows are read."""
+    lines = (f"{number},user {number},{'x' * 40}\n" for number in range(count))
+    source = opened("s/T.csv", "# seedbed: key=id\nid,name,note\n" + "".join(lines), piece=1 << 16)
+    assert not isinstance(source, Script)
+    tracemalloc.start()
+    try:
+        assert sum(read(source)) == count
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

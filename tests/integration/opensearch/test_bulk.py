@@ -84,7 +84,7 @@ def test_a_lease_that_is_gone_ends_a_volume_on_its_way(here: Stage) -> None:
     thread = threading.Thread(target=unlock)
     thread.start()
     with here.lease() as lease, pytest.raises(LeaseLost):
-        bulk.load(here.client, "lessons", values(), before=lease.prove, most=500)
+        bulk.load(here.client, "lessons", values(), before=lease.confirm, most=500)
     thread.join()
     here.client.call("POST", "/lessons/_refresh")
     assert len(here.documents("lessons")) == 1000

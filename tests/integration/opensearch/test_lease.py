@@ -35,10 +35,10 @@ def rolls(lease: OpenSearchLease, fence: str) -> None:
 
 def intends(lease: OpenSearchLease) -> str:
     """Note what is about to be sent, as a step does before it sends; return the fence that it takes down."""
-    lease.grip.intend(
-        Intent(lease.grip.fence, history.document(DONE), history.document(BEGUN), "some: PUT /orders")
+    lease.ledger.intend(
+        Intent(lease.ledger.fence, history.document(DONE), history.document(BEGUN), "some: PUT /orders")
     )
-    return lease.grip.fence
+    return lease.ledger.fence
 
 
 def test_a_request_that_arrives_after_another_run_took_over_is_refused_by_the_server(here: Stage) -> None:
@@ -135,7 +135,7 @@ def test_a_change_that_was_written_and_not_spread_yet_is_seen_and_completed_by_t
 def test_a_record_that_arrives_late_changes_nothing(here: Stage) -> None:
     with here.lease() as lease:
         lease.commit(BEGUN)
-        old = lease.grip.stored
+        old = lease.ledger.stored
         lease.commit(replace(DONE, checksum="1" * 64))
         history.complete(here.client, old)
         lease.write(history.gone(DONE.version))
@@ -149,18 +149,34 @@ def test_a_record_that_arrives_after_the_history_is_gone_makes_no_new_one(here: 
         with pytest.raises(LeaseLost):
             lease.commit(DONE)
         with pytest.raises(RequestFailed):
-            history.complete(here.client, replace(lease.grip.stored, pending=history.document(DONE)))
+            history.complete(here.client, replace(lease.ledger.stored, pending=history.document(DONE)))
     assert history.look(here.session.place).seq_no == -1
 
 
 def test_a_lease_that_was_ended_is_noticed_at_the_next_look(here: Stage) -> None:
     with here.lease() as lease:
         here.session.unlock(actor="eve")
-        lease.insist()  # asks nobody, and knows nothing yet
+        lease.check()  # asks nobody, and knows nothing yet
         with pytest.raises(LeaseLost):
-            lease.prove()
+            lease.confirm()
         with pytest.raises(LeaseLost):
-            lease.insist()
+            lease.check()
+
+
+def test_what_was_seen_of_a_successor_is_nothing_to_build_on(here: Stage) -> None:
+    with here.lease() as lease:
+        here.session.unlock(actor="eve")
+        with here.lease("eve") as successor:
+            successor.write(history.document(BEGUN))
+            before = history.look(here.session.place).stored
+            lease.held.store.read(anyway=True)  # as a look does, right before it says that the lease is lost
+            lease.held.heartbeat()
+            with pytest.raises(LeaseLost):
+                lease.commit(DONE)
+            after = history.look(here.session.place).stored
+            assert (after.holder, after.sequence) == (before.holder, before.sequence)
+            assert revision(here) is not None
+            successor.confirm()
 
 
 def test_a_long_history_is_read_whole(here: Stage) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from seedbed.engines.base import Progress
-from seedbed.engines.opensearch import history, leasing
+from seedbed.engines.opensearch import history, lease_store
 from seedbed.engines.opensearch.address import Address, address
 from seedbed.engines.opensearch.indexes.read import FILE
 from seedbed.engines.opensearch.lease import OpenSearchLease
@@ -77,8 +77,8 @@ class Stage:
     @contextmanager
     def lease(self, who: str = "test", wait: float = 0.0) -> Iterator[OpenSearchLease]:
         owner = Owner(uuid.uuid4().hex, who)
-        with leasing.lease(self.place, owner, wait=wait, listener=self.told.append) as grip:
-            yield OpenSearchLease(self.place, grip)
+        with lease_store.lease(self.place, owner, wait=wait, listener=self.told.append) as ledger:
+            yield OpenSearchLease(self.place, ledger)
 
     def events(
         self, text: str, direction: Direction = Direction.UP, version: str = "1"

@@ -3,7 +3,7 @@
 ====================  ================================================================================
 document              holds
 ====================  ================================================================================
-`state`               who this target is, who may write (see `leasing`), what is being written right now
+`state`               who this target is, who may write (see `lease_store`), what is being written right now
 `revision:VERSION`    a migration as it stands; one that was forgotten stays as a document without one
 `audit:TIME:RANDOM`   what people decided, never changed
 ====================  ================================================================================

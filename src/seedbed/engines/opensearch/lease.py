@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 from seedbed.engines.base import Progress
+from seedbed.engines.kit.errors import foreign
 from seedbed.engines.opensearch import history, tasks
-from seedbed.engines.opensearch.guarded import Guarded
+from seedbed.engines.opensearch.fenced_writer import FencedWriter
 from seedbed.engines.opensearch.place import in_words
-from seedbed.errors import ForeignTarget
 from seedbed.model.event import TakenOver
 from seedbed.model.history import History, Identity, Revision, State
 from seedbed.model.migration import Work
 from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 
 
-class OpenSearchLease(Guarded):
+class OpenSearchLease(FencedWriter):
     """What the core asks of a lease; each part of it is carried out by a module of its own."""
 
     # history
@@ -27,16 +27,12 @@ class OpenSearchLease(Guarded):
 
     def stamp(self, identity: Identity) -> None:
         with in_words(self.place, f"stamping {self.place.target}"):
-            found = self.grip.stored.identity
+            found = self.ledger.stored.identity
             if found is not None and found != identity:
-                raise ForeignTarget(
-                    f"{self.place.target} is stamped as {found}",
-                    because=f"this run is for {identity}",
-                    try_="look where its address points",
-                )
+                raise foreign(self.place.target, found, identity)
             if found is None:
-                self.insist()
-                self.grip.commit(
+                self.check()
+                self.ledger.commit(
                     {},
                     platform=identity.platform,
                     database=identity.database,
@@ -80,7 +76,7 @@ class OpenSearchLease(Guarded):
                 tasks.cancel(client, task)
             words = f"task {task} of {version}, which a former run left, is waited for"
             yield TakenOver(self.place.target, words)
-            for _ in tasks.follow(client, task, self.insist):
+            for _ in tasks.follow(client, task, self.check):
                 pass
 
     def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
@@ -88,7 +84,7 @@ class OpenSearchLease(Guarded):
 
         with in_words(self.place, f"loading seeds into {self.place.target}"):
             if dataset.parts:
-                self.prove()
+                self.confirm()
             yield from load(self, dataset, on_loading)
 
     def bulk_load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
@@ -96,14 +92,14 @@ class OpenSearchLease(Guarded):
 
         with in_words(self.place, f"loading volume into {self.place.target}"):
             if dataset.parts:
-                self.prove()
+                self.confirm()
             yield from bulk_load(self, dataset, on_loading)
 
     def reset(self) -> str:
         from seedbed.engines.opensearch.reset import reset
 
         with in_words(self.place, f"emptying {self.place.target}"):
-            self.prove()
+            self.confirm()
             for _ in self._end_left_over(frozenset(), cancelled=True):
                 pass  # what a task writes later would be there again
             return reset(self)

@@ -11,12 +11,12 @@ from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.support.phrases import count
 
 if TYPE_CHECKING:
-    from seedbed.engines.opensearch.guarded import Guarded
+    from seedbed.engines.opensearch.fenced_writer import FencedWriter
 
 _SOME = 20  # indexes deleted by one request: their names stand in its path
 
 
-def reset(lease: Guarded) -> str:
+def reset(lease: FencedWriter) -> str:
     """Remove everything and return what went, in words. Raises LeaseLost, Interrupted, RequestFailed.
 
     The lease is proven before every request that deletes: no wildcard, nothing of the server's own.
@@ -31,12 +31,12 @@ def reset(lease: Guarded) -> str:
     for kind in KINDS:
         for name in sorted(found.others.get(kind, ())):
             _delete(lease, f"{kind.path}/{quote(name, safe='')}")
-    lease.prove()
+    lease.confirm()
     lease.forget_all()
     return _words(found, documents)
 
 
-def _documents(lease: Guarded) -> dict[str, int]:
+def _documents(lease: FencedWriter) -> dict[str, int]:
     """Return how many documents each index holds, as far as searches see."""
     params = {"level": "indices", "expand_wildcards": "all"}
     found = lease.place.client.call("GET", "/_all/_stats/docs", params=params)
@@ -45,9 +45,9 @@ def _documents(lease: Guarded) -> dict[str, int]:
     }
 
 
-def _delete(lease: Guarded, path: str) -> None:
+def _delete(lease: FencedWriter, path: str) -> None:
     """Delete what may be gone already."""
-    lease.prove()
+    lease.confirm()
     try:
         lease.place.client.call("DELETE", path, idempotent=True)
     except RequestFailed as error:

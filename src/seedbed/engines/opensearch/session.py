@@ -76,17 +76,17 @@ class OpenSearchSession:
 
     @contextmanager
     def _lease(self, owner: Owner, wait: float, listener: Listener) -> Iterator[OpenSearchLease]:
-        from seedbed.engines.opensearch import leasing
+        from seedbed.engines.opensearch import lease_store
         from seedbed.engines.opensearch.lease import OpenSearchLease
 
-        with leasing.lease(self.place, owner, wait=wait, listener=listener) as grip:
-            yield OpenSearchLease(self.place, grip)
+        with lease_store.lease(self.place, owner, wait=wait, listener=listener) as ledger:
+            yield OpenSearchLease(self.place, ledger)
 
     def unlock(self, *, actor: str) -> str:
         """End the lease of whoever holds it, audited; return who that was."""
-        from seedbed.engines.opensearch import leasing
+        from seedbed.engines.opensearch import lease_store
 
-        return leasing.unlock(self.place, actor=actor)
+        return lease_store.unlock(self.place, actor=actor)
 
     def examine(self, migrations: Sequence[Migration]) -> Mapping[str, Sequence[Hazard]]:
         """Return, by version, the hazards that only the cluster shows."""

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from seedbed.engines.base import Progress
 from seedbed.engines.kit.stepwise import Stepwise, is_gone
 from seedbed.engines.opensearch import history, tasks
-from seedbed.engines.opensearch.guarded import Documents, Guarded
+from seedbed.engines.opensearch.fenced_writer import Documents, FencedWriter
 from seedbed.engines.opensearch.programs import is_program
 from seedbed.engines.opensearch.requests.kinds import Kind
 from seedbed.engines.opensearch.requests.read import request
@@ -33,12 +33,12 @@ from seedbed.model.migration import Direction, Step, Work
 class Run(Stepwise):
     """One work on its way; `events` raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted."""
 
-    def __init__(self, lease: Guarded, work: Work) -> None:
+    def __init__(self, lease: FencedWriter, work: Work) -> None:
         super().__init__(lease.place.target, work, lease.owner)
         self.lease, self.place = lease, lease.place
 
     def _carry_out(self, step: Step) -> Iterator[Progress]:
-        self.lease.insist()
+        self.lease.check()
         if is_program(self.migration):
             yield from self._reindex(step)
             return

@@ -110,7 +110,7 @@ class Comparing:
     def _listed(self, index: str, shard: str) -> dict[Key, int]:
         found: dict[Key, int] = {}
         for page in pages.ids(self._job.client, index, shard):
-            self._job.lease.insist()
+            self._job.lease.check()
             found.update((each.key, each.seq_no) for each in page)
         return found
 

@@ -28,11 +28,11 @@ def change_in_place(job: Job, there: Aim, found: Change, new: Definition) -> Ite
     if present.mark.get("digest") == new.digest:
         return
     passage = Passage(present.name, present.name)
-    passage.open(job.client, job.lease.insist)
+    passage.open(job.client, job.lease.check)
     try:
         _put(job, passage, found, new, there.name)
     finally:
-        passage.close(job.client, job.lease.insist)
+        passage.close(job.client, job.lease.check)
     for each in found.partial:
         yield Noticed(job.target, job.migration.version, "NOTICE", each)
 
@@ -43,13 +43,13 @@ def _put(job: Job, passage: Passage, found: Change, new: Definition, name: str) 
         if found.settings:
             settings = {f"index.{key}": value for key, value in found.settings.items()}
             job.client.call(
-                "PUT", path(passage.reader, "_settings"), settings, before=job.lease.insist, idempotent=True
+                "PUT", path(passage.reader, "_settings"), settings, before=job.lease.check, idempotent=True
             )
         job.client.call(
             "PUT",
             path(passage.reader, "_mapping"),
             making.marked(new, name),
-            before=job.lease.insist,
+            before=job.lease.check,
             idempotent=True,
         )
     except RequestFailed as error:
@@ -98,7 +98,7 @@ def end(job: Job, there: Aim) -> Iterator[Progress]:
     """Remove the index, former ones of it too: one request, all or nothing."""
     ours = [each for each in live.family(job.client, there.name) if live.is_ours(each, there.name)]
     names = dict.fromkeys(each.name for each in (*ours, *([there.present] if there.present else ())))
-    change(job.client, [{"remove_index": {"index": each}} for each in names], job.lease.insist)
+    change(job.client, [{"remove_index": {"index": each}} for each in names], job.lease.check)
     if names:
         yield Noticed(
             job.target, job.migration.version, "NOTICE", f"removed {', '.join(names)} and the documents in it"

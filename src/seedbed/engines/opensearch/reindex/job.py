@@ -19,12 +19,12 @@ class Holding(Protocol):
     @property
     def place(self) -> Place: ...
 
-    def insist(self) -> None:
+    def check(self) -> None:
         """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
         ...
 
-    def prove(self) -> None:
-        """Do as `insist` does, and look at the lease itself: one round trip."""
+    def confirm(self) -> None:
+        """Do as `check` does, and look at the lease itself: one round trip."""
         ...
 
     def commit(self, revision: Revision, *, anyway: bool = False) -> None:

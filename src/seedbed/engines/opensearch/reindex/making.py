@@ -51,7 +51,7 @@ def make(
         "aliases": {each: {"is_hidden": True} if is_filled else {} for each in aliases},
     }
     try:
-        job.client.call("PUT", path(index), body, before=job.lease.insist, idempotent=True)
+        job.client.call("PUT", path(index), body, before=job.lease.check, idempotent=True)
     except RequestFailed as error:
         if error.type == EXISTS and _is_made(job, index, made):
             return
@@ -88,7 +88,7 @@ def restore(job: Job, alias: str, definition: Definition) -> None:
 
 def _put(job: Job, alias: str, settings: Mapping[str, Any]) -> None:
     named = {f"index.{each}": value for each, value in settings.items()}
-    job.client.call("PUT", path(alias, "_settings"), named, before=job.lease.insist, idempotent=True)
+    job.client.call("PUT", path(alias, "_settings"), named, before=job.lease.check, idempotent=True)
 
 
 def until_green(job: Job, index: str) -> Iterator[str]:
@@ -104,7 +104,7 @@ def until_green(job: Job, index: str) -> Iterator[str]:
             yield words
             return
         yield f"{index} is {found.get('status')}: {found.get('initializing_shards', 0)} shards are on their way"
-        job.lease.insist()
+        job.lease.check()
         job.client.sleep(0.05)
 
 

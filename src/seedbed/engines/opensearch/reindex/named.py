@@ -19,9 +19,9 @@ def put_named(job: Job, subject: Subject) -> None:
     where = path(*_PLACES[subject.kind], subject.name)
     try:
         if wanted is not None:
-            job.client.call("PUT", where, wanted.body, before=job.lease.insist, idempotent=True)
+            job.client.call("PUT", where, wanted.body, before=job.lease.check, idempotent=True)
         else:
-            job.client.call("DELETE", where, before=job.lease.insist, idempotent=True)
+            job.client.call("DELETE", where, before=job.lease.check, idempotent=True)
     except RequestFailed as error:
         if wanted is None and error.is_missing:
             return

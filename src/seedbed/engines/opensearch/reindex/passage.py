@@ -76,7 +76,7 @@ class Passage:
         else:
             actions += [_remove(self.source, each) for each in (*moved, self.reader)]
         actions += [_add(self.target, alias, found) for alias, found in moved.items()]
-        change(job.client, actions, job.lease.insist)
+        change(job.client, actions, job.lease.check)
 
 
 def is_passage(alias: str) -> bool:
@@ -100,7 +100,7 @@ def _add(index: str, alias: str, found: Mapping[str, Any] | None = None) -> Acti
 
 def block(job: Job, reader: str, *, timeout: float) -> None:
     """Close the index behind `reader` for writers; those under way have ended when this returns."""
-    answer = job.client.call("PUT", path(reader, "_block", "write"), before=job.lease.insist, timeout=timeout)
+    answer = job.client.call("PUT", path(reader, "_block", "write"), before=job.lease.check, timeout=timeout)
     if not answer.get("acknowledged") or not answer.get("shards_acknowledged"):
         raise StepFailed(
             f"{reader} could not be closed for writers",

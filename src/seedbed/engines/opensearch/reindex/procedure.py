@@ -126,11 +126,11 @@ class Procedure:
     def _let_in(self, found: Standing) -> None:
         """Lift the block that a former run, of another definition, left behind."""
         own = Passage(found.source, found.target)
-        own.open(self.job.client, self.job.lease.insist)
+        own.open(self.job.client, self.job.lease.check)
         passage.lift(self.job.client, own.reader)
 
     def _open(self) -> None:
-        self.passage.open(self.job.client, self.job.lease.insist)
+        self.passage.open(self.job.client, self.job.lease.check)
 
     def _is_over(self) -> bool:
         """Return whether the aliases have moved already; what is left is to tidy up.
@@ -139,7 +139,7 @@ class Procedure:
         """
         if not self._is_resumed or not self._has_moved(self.standing):
             return False
-        self.passage.close(self.job.client, self.job.lease.insist)
+        self.passage.close(self.job.client, self.job.lease.check)
         if self.standing.state is not State.SWAPPED:
             self._enter(State.SWAPPED)
         self._tidy()
@@ -390,7 +390,7 @@ class Procedure:
 def remove(job: Job, index: str) -> None:
     """Delete the physical `index`, which leads nowhere; its name is never used again."""
     try:
-        job.client.call("DELETE", f"/{index}", before=job.lease.insist, idempotent=True)
+        job.client.call("DELETE", f"/{index}", before=job.lease.check, idempotent=True)
     except RequestFailed as error:
         if not error.is_missing:
             raise

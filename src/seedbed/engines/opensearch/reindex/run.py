@@ -32,7 +32,7 @@ def run(job: Job) -> Iterator[Progress]:
         yield from _carried_out(job)
     except RequestFailed as error:
         if error.is_missing:  # who took over has removed the aliases that this run works by
-            job.lease.prove()
+            job.lease.confirm()
         raise
 
 

@@ -61,7 +61,7 @@ def _start(job: Job, passage: Passage, opaque: str) -> str:
         body,
         opaque_id=opaque,
         params={"slices": slices},
-        before=job.lease.insist,
+        before=job.lease.check,
     )
 
 
@@ -69,7 +69,7 @@ def _followed(job: Job, task: str) -> Any:
     """Yield the task as it goes on; return how it ended, None where nobody knows."""
     last = None
     try:
-        for each in tasks.follow(job.client, task, job.lease.insist):
+        for each in tasks.follow(job.client, task, job.lease.check):
             last = each
             yield each
     except Interrupted:

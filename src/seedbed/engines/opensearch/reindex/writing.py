@@ -131,7 +131,7 @@ def _write(job: Job, alias: str, operations: list[Operation]) -> list[Key]:
             params={"require_alias": "true", "filter_path": _ASKED},
             ndjson=True,
             idempotent=True,
-            before=job.lease.insist,
+            before=job.lease.check,
         )
         again = _judged(job, alias, left, _decode(raw), conflicts)
         idle = idle + 1 if len(again) == len(left) else 0
@@ -165,7 +165,7 @@ def _judged(
             conflicts.append(operation.key)
         elif found.error is not None or found.shards.failed:
             if found.status == _NOT_FOUND:
-                job.lease.prove()  # who took over has removed the alias
+                job.lease.confirm()  # who took over has removed the alias
             raise refused(job, alias, operation.key, found.status, found.error)
     return again
 

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from seedbed.engines.opensearch import tasks
-from seedbed.engines.opensearch.guarded import Documents, Guarded
+from seedbed.engines.opensearch.fenced_writer import Documents, FencedWriter
 from seedbed.engines.opensearch.requests import bodies
 from seedbed.engines.opensearch.requests.kinds import REPEATABLE, Kind, kind_of
 from seedbed.engines.opensearch.requests.request import Request
@@ -46,7 +46,7 @@ class Ticket(Struct, frozen=True):
 class Runner:
     """One request on its way. `was_sent`: whether it may have left this process."""
 
-    def __init__(self, lease: Guarded, request: Request, ticket: Ticket) -> None:
+    def __init__(self, lease: FencedWriter, request: Request, ticket: Ticket) -> None:
         self.lease = lease
         self.request = request
         self.ticket = ticket
@@ -127,7 +127,7 @@ class Runner:
         )
 
     def _before(self) -> None:
-        self.lease.insist()
+        self.lease.check()
         self.was_sent = True
 
     def insist_on_success(self, found: Judgement) -> None:
@@ -161,7 +161,7 @@ class Runner:
     def follow(self, task: str) -> Iterator[Task]:
         """Follow the task to its end. Raises as `run` does, OutcomeUnknown where nobody knows the task any more."""
         last = None
-        for last in tasks.follow(self.client, task, self.lease.insist):
+        for last in tasks.follow(self.client, task, self.lease.check):
             yield last
         if last is None or last.answer is None:
             raise OutcomeUnknown(

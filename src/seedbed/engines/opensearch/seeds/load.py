@@ -23,7 +23,7 @@ from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.model.seed import Dataset, Loaded, OnLoading
 
 if TYPE_CHECKING:
-    from seedbed.engines.opensearch.guarded import Guarded
+    from seedbed.engines.opensearch.fenced_writer import FencedWriter
 
 _ATTEMPTS = 5
 
@@ -33,7 +33,7 @@ class _Stored(Struct, frozen=True):
     seq: tuple[int, int]
 
 
-def load(lease: Guarded, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
+def load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
     """Load all parts of `dataset`. Every row is checked before the first is written.
 
     Raises StepFailed with file and line, SeedFileError, LeaseLost, Interrupted.
@@ -59,7 +59,7 @@ def refusals(part: Part) -> Iterator[None]:
         raise part.failed(0, f"the seed failed: {error.type or error.what}", error.reason) from None
 
 
-def refresh(lease: Guarded, parts: Sequence[Part]) -> None:
+def refresh(lease: FencedWriter, parts: Sequence[Part]) -> None:
     """Make what was loaded visible to searches, wherever refreshes are rare or switched off."""
     if parts:
         names = dict.fromkeys(part.index.name for part in parts)
@@ -67,17 +67,17 @@ def refresh(lease: Guarded, parts: Sequence[Part]) -> None:
         lease.place.client.call("POST", f"/{joined}/_refresh")
 
 
-def _load(lease: Guarded, part: Part, documents: Sequence[SeedDocument], tally: Tally) -> None:
+def _load(lease: FencedWriter, part: Part, documents: Sequence[SeedDocument], tally: Tally) -> None:
     """Make the index hold `documents`."""
     left = {document.id: document for document in documents}
     for attempt in range(_ATTEMPTS):
-        lease.prove()
+        lease.confirm()
         stored = _stored(lease, part, list(left))
         conflicts: list[str] = []
         writer = bulk.Writer(
             lease.place.client,
             part.index.name,
-            before=lease.insist,
+            before=lease.check,
             require_alias=part.index.is_alias,
             on_conflict=conflicts.append,
         )
@@ -119,7 +119,7 @@ def _write(writer: bulk.Writer, index: Index, document: SeedDocument, stored: _S
     return True
 
 
-def _stored(lease: Guarded, part: Part, ids: Sequence[str]) -> dict[str, _Stored]:
+def _stored(lease: FencedWriter, part: Part, ids: Sequence[str]) -> dict[str, _Stored]:
     """Return what is stored under `ids`, as of now: it need not be visible to searches yet."""
     path = f"/{quote(part.index.name, safe='')}/_mget"
     answer = decode(lease.place.client.send("POST", path, encode({"ids": ids}), idempotent=True))

@@ -13,10 +13,10 @@ from seedbed.engines.opensearch.seeds.parts import parts_of
 from seedbed.model.seed import Dataset, Loaded, OnLoading
 
 if TYPE_CHECKING:
-    from seedbed.engines.opensearch.guarded import Guarded
+    from seedbed.engines.opensearch.fenced_writer import FencedWriter
 
 
-def bulk_load(lease: Guarded, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
+def bulk_load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
     """Write all documents of `dataset`.
 
     Raises StepFailed, with file and line where a row does not fit or a document is refused, SeedFileError, LeaseLost,
@@ -31,7 +31,7 @@ def bulk_load(lease: Guarded, dataset: Dataset, on_loading: OnLoading) -> Iterat
     refresh(lease, parts)
 
 
-def _load(lease: Guarded, part: Part, tally: Tally) -> None:
+def _load(lease: FencedWriter, part: Part, tally: Tally) -> None:
     counts = bulk.Counts()
 
     def tell(_: int = 0) -> None:
@@ -44,7 +44,7 @@ def _load(lease: Guarded, part: Part, tally: Tally) -> None:
             lease.place.client,
             part.index.name,
             part.plain_documents(),
-            before=lease.insist,
+            before=lease.check,
             require_alias=part.index.is_alias,
             on_progress=tell,
             counts=counts,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.opensearch import fences, history
 from seedbed.engines.opensearch.history import Document, Intent
-from seedbed.engines.opensearch.leasing import Grip
+from seedbed.engines.opensearch.ledger import Ledger
 from seedbed.engines.opensearch.place import Place
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
 from seedbed.errors import Interrupted, OutcomeUnknown, SeedbedError, StepFailed, Unavailable
@@ -15,39 +16,36 @@ from seedbed.model.history import Revision, State
 Documents = dict[str, Document]
 
 
-class Guarded:
+class FencedWriter:
     """The right to write. Thread-safe."""
 
-    def __init__(self, place: Place, grip: Grip) -> None:
+    def __init__(self, place: Place, ledger: Ledger) -> None:
         self.place = place
-        self.grip = grip
+        self.ledger = ledger
+        self.held = ledger.held
 
     @property
     def owner(self) -> str:
-        return self.grip.owner.who
+        return self.held.owner.who
 
     @property
     def interrupted(self) -> bool:
         """Whether somebody asked us to stop."""
         return self.place.client.is_interrupted
 
-    def insist(self) -> None:
+    def check(self) -> None:
         """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
         if self.interrupted:
             raise self.stopped()
-        self.grip.insist()
+        self.held.check()
 
-    def prove(self) -> None:
-        """Do as `insist` does, and look at the lease itself: one round trip."""
-        self.insist()
-        self.grip.prove()
+    def confirm(self) -> None:
+        """Do as `check` does, and look at the lease itself: one round trip."""
+        self.check()
+        self.held.confirm()
 
     def stopped(self) -> Interrupted:
-        return Interrupted(
-            f"work on {self.place.target} was interrupted",
-            because="it was asked to stop",
-            try_="run the same command again: it goes on where this one stopped",
-        )
+        return interrupted(f"work on {self.place.target}")
 
     # records
 
@@ -58,8 +56,8 @@ class Guarded:
     def write(self, documents: Documents, *, anyway: bool = False) -> None:
         """Write documents of the history, all or none, if the lease is still ours."""
         if not anyway:
-            self.insist()
-        self.grip.commit(documents)
+            self.check()
+        self.ledger.commit(documents)
 
     def forget_all(self) -> None:
         """Remove identity, revisions and audit; the lease stays."""
@@ -67,8 +65,8 @@ class Guarded:
         documents: Documents = {}
         for revision in recorded:
             documents |= history.gone(revision.version)
-        self.grip.commit(documents, platform="", database="", environment="", stamped_at=None)
-        history.drop_audit(self.grip.keeper)
+        self.ledger.commit(documents, platform="", database="", environment="", stamped_at=None)
+        history.drop_audit(self.ledger.keeper)
 
     # steps that take effect together with their record
 
@@ -87,30 +85,30 @@ class Guarded:
         puts the second up, or moves the first to another index (`moves`). `unsettled`: what is written where nobody
         can tell what became of it. Raises what `send` raises (nothing was done then), LeaseLost, OutcomeUnknown.
         """
-        self.insist()
-        grip = self.grip
-        intent = Intent(grip.fence, documents(), unsettled, label)
-        grip.intend(intent)
+        self.check()
+        ledger = self.ledger
+        intent = Intent(ledger.fence, documents(), unsettled, label)
+        ledger.intend(intent)
         try:
-            send(grip.fence, grip.next_fence)
+            send(ledger.fence, ledger.next_fence)
         except RequestFailed as error:
-            grip.prove()
+            self.held.confirm()
             if error.status >= 500:  # it may have been carried out all the same
                 self._settle(intent, error)
                 return
-            grip.intend(None)
+            ledger.intend(None)
             raise
         except (NoAnswer, Interrupted, Unavailable) as error:
             self._settle(intent, error)
             return
         if moves:
-            fences.move(grip.keeper, grip.next_fence)
-        grip.passed()
-        grip.commit(documents(), intent=None)
+            fences.move(ledger.keeper, ledger.next_fence)
+        ledger.passed()
+        ledger.commit(documents(), intent=None)
 
     def _settle(self, intent: Intent, error: SeedbedError) -> None:
         """Find out what became of a request without an answer; raise that, unless it took effect and is recorded."""
-        verdict = self.grip.settle(intent)
+        verdict = self.ledger.settle(intent)
         if self.interrupted:
             raise self.stopped() from None
         if verdict is False:

@@ -7,15 +7,14 @@ from typing import Any, NoReturn
 
 from msgspec.structs import asdict, replace
 
+from seedbed.engines.kit.errors import TAKEN, foreign, interrupted, lease_lost
 from seedbed.engines.kit.stepwise import Stepwise, is_gone
 from seedbed.engines.memory.channel import Channel
 from seedbed.engines.memory.client import Rejected
 from seedbed.engines.memory.history import history, plain
 from seedbed.engines.memory.language import Misread, Statement, read
 from seedbed.errors import (
-    ForeignTarget,
     Interrupted,
-    LeaseLost,
     Location,
     OutcomeUnknown,
     SeedFileError,
@@ -29,6 +28,8 @@ from seedbed.model.seed import Dataset, Loaded, OnLoading, RowSource, Script, ig
 from seedbed.support.phrases import count
 
 _READ = 500  # rows of a seed that are read at once
+
+_DISCONNECTED = "the connection that held it is gone"
 
 
 class MemoryLease:
@@ -45,31 +46,17 @@ class MemoryLease:
         Raises LeaseLost, Interrupted, Rejected.
         """
         if self._channel.is_interrupted and not anyway:
-            raise self._interrupted()
+            raise interrupted(f"work on {self._channel.target}")
         try:
             return self._channel.ask(do, token=self._token, **request)
         except Unreachable as error:
-            raise self._lost("the connection that held it is gone") from error
+            raise lease_lost(self._channel.target, _DISCONNECTED) from error
         except Rejected as error:
             if error.code == "lease_lost":
-                raise self._lost("it was ended from outside, or another run has it") from error
+                raise lease_lost(self._channel.target, TAKEN) from error
             if error.code == "interrupted":
-                raise self._interrupted() from error
+                raise interrupted(f"work on {self._channel.target}") from error
             raise
-
-    def _lost(self, because: str) -> LeaseLost:
-        return LeaseLost(
-            f"the lease of {self._channel.target} is gone",
-            because=because,
-            try_="`seedbed status` shows what is recorded; apply goes on from there",
-        )
-
-    def _interrupted(self) -> Interrupted:
-        return Interrupted(
-            f"work on {self._channel.target} was interrupted",
-            because="it was asked to stop",
-            try_="apply again: it goes on where this stopped",
-        )
 
     # history
 
@@ -77,16 +64,12 @@ class MemoryLease:
         try:
             return history(self._channel.ask("history"))
         except Unreachable as error:
-            raise self._lost("the connection that held it is gone") from error
+            raise lease_lost(self._channel.target, _DISCONNECTED) from error
 
     def stamp(self, identity: Identity) -> None:
         found = Identity(**self._ask("stamp", identity=asdict(identity))["identity"])
         if found != identity:
-            raise ForeignTarget(
-                f"{self._channel.target} is stamped as {found}",
-                because=f"this run is for {identity}",
-                try_="look where its address points",
-            )
+            raise foreign(self._channel.target, found, identity)
 
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
         self._ask("record", revision=plain(revision), actor=actor, because=because)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from seedbed.engines.kit.errors import interrupted
+from seedbed.engines.kit.waiting import Waiting
 from seedbed.engines.memory.address import Address
 from seedbed.engines.memory.channel import Channel
 from seedbed.engines.memory.client import Connection
 from seedbed.engines.memory.history import history
-from seedbed.errors import Busy, Interrupted, Unavailable
-from seedbed.model.event import LeaseAwaited, Listener, TakenOver
+from seedbed.errors import Unavailable
+from seedbed.model.event import Listener, TakenOver
 from seedbed.model.history import History, Owner
 
 if TYPE_CHECKING:
     from seedbed.engines.memory.lease import MemoryLease
     from seedbed.model.target import Target
-
-_SLICE = 1.0  # seconds between two words about waiting
 
 
 @contextmanager
@@ -76,21 +75,11 @@ class MemorySession:
                 self._channel.ask("release", token=token)
 
     def _acquire(self, owner: Owner, wait: float, listener: Listener) -> int:
-        began = time.monotonic()
-        pause = 0.0
-        while True:
-            if self._channel.is_interrupted:
-                raise Interrupted("waiting for the lease was interrupted", because="it was asked to stop")
+        """Take the lease and return its token; the server wakes us as soon as it comes free."""
+        waiting, pause = Waiting(self.target, wait, listener), 0.0
+        while not self._channel.is_interrupted:
             answer = self._channel.ask("lease", who=owner.who, wait=pause)
             if "token" in answer:
                 return int(answer["token"])
-            waited = time.monotonic() - began
-            holder = str(Owner("", answer["held_by"], answer["since"]))
-            if waited >= wait:
-                raise Busy(
-                    f"another run holds the lease of {self.target}",
-                    because=f"{holder} did not finish within {waited:.0f} s",
-                    try_="wait longer with --wait, or look what it does; `seedbed repair --unlock` ends it",
-                )
-            listener(LeaseAwaited(self.target, holder, waited))
-            pause = min(_SLICE, wait - waited)
+            pause = waiting.pause(str(Owner("", answer["held_by"], answer["since"])))
+        raise interrupted("waiting for the lease")

@@ -5,24 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from random import Random
 from typing import TYPE_CHECKING, Any
 
+from seedbed.engines.kit.waiting import Waiting
 from seedbed.engines.postgres import ownership
 from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.history import HistoryTable, quoted
 from seedbed.engines.postgres.lease import PostgresLease
 from seedbed.engines.postgres.messages import in_words
 from seedbed.engines.postgres.running import Run
-from seedbed.errors import Busy, LeaseLost, Refused, Unreachable
-from seedbed.model.event import LeaseAwaited, Listener, TakenOver
+from seedbed.errors import LeaseLost, Refused, Unreachable
+from seedbed.model.event import Listener, TakenOver
 from seedbed.model.history import Owner
-from seedbed.support.backoff import backoff
 
 if TYPE_CHECKING:
     from psycopg import Connection
-
-_FIRST_POLL, _SLOWEST_POLL = 0.05, 1.0  # seconds
 
 
 @contextmanager
@@ -78,7 +75,7 @@ def _acquire(
     listener: Listener,
 ) -> None:
     """Poll for the lock; never block on it, because a blocked waiter deadlocks with CONCURRENTLY."""
-    began, told, attempt, rng, proven = time.monotonic(), 0.0, 0, Random(), False
+    waiting, proven = Waiting(target, wait, listener), False
     while True:
         got = ownership.try_lock(connection, number, proven=proven)
         if got:
@@ -87,33 +84,17 @@ def _acquire(
             ownership.prove_exclusive(connection, address)
             proven = True
             continue
-        waited = time.monotonic() - began
         found = ownership.holder(connection, number)
         if found and ownership.has_vanished(found) and _end(connection, found):
             listener(TakenOver(target, f"ended {found.owner}, whose process is gone"))
             continue
-        if waited >= wait:
-            raise _busy(target, found, waited)
-        if told == 0.0 or waited - told >= 1.0:
-            listener(LeaseAwaited(target, str(found.owner) if found else "another run", waited))
-            told = waited or 1e-9
-        attempt += 1
-        pause = _FIRST_POLL / 2 + backoff(min(attempt, 6), base=_FIRST_POLL, cap=_SLOWEST_POLL, rng=rng)
-        time.sleep(min(pause, max(0.0, wait - waited)))
+        time.sleep(waiting.pause(str(found.owner) if found else "another run"))
 
 
 def _end(connection: Connection[tuple[Any, ...]], found: ownership.Holder) -> bool:
     with suppress(Refused):  # another role's: the server ends it itself when it finds nobody at the other end
         return ownership.end(connection, found.pid)
     return False
-
-
-def _busy(target: str, found: ownership.Holder | None, waited: float) -> Busy:
-    return Busy(
-        f"another run holds the lease of {target}",
-        because=f"{found.owner if found else 'another run'} did not finish within {waited:.0f} s",
-        try_="wait longer with --wait, or look what it does; `seedbed repair --unlock` ends it",
-    )
 
 
 def unlock(

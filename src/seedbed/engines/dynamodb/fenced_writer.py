@@ -12,7 +12,7 @@ from seedbed.engines.dynamodb.lease_store import DynamoLeaseStore
 from seedbed.engines.dynamodb.place import needed
 from seedbed.engines.dynamodb.wire.errors import CONDITION_REASON, SERVER_SIDE, ServiceError
 from seedbed.engines.kit.errors import interrupted
-from seedbed.engines.kit.lease import HeldLease
+from seedbed.engines.kit.lease import HeldLease, require_running
 from seedbed.errors import Interrupted, LeaseLost, Refused, Unavailable
 from seedbed.model.history import Revision
 from seedbed.model.migration import Migration
@@ -45,9 +45,7 @@ class FencedWriter:
 
     def check(self) -> None:
         """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
-        if self.interrupted:
-            raise interrupted(f"work on {self.place.target}")
-        self.held.check()
+        require_running(self.held, is_interrupted=self.interrupted)
 
     def commit(self, actions: Sequence[Action], *, anyway: bool = False) -> Mapping[str, Any]:
         """Carry out `actions` (at most 99) in one transaction, if the lease is still ours; return the answer.

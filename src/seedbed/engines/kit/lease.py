@@ -16,7 +16,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from seedbed.engines.kit.clock import now
-from seedbed.engines.kit.errors import TAKEN, lease_lost
+from seedbed.engines.kit.errors import TAKEN, interrupted, lease_lost
 from seedbed.engines.kit.waiting import Waiting
 from seedbed.errors import LeaseLost, SeedbedError
 from seedbed.model.event import Listener, TakenOver
@@ -221,6 +221,13 @@ class HeldLease:
             self._heart.join(self.seconds)
         with suppress(SeedbedError):
             self.store.release(self)
+
+
+def require_running(held: HeldLease, *, is_interrupted: bool) -> None:
+    """Raise Interrupted if the run was asked to stop, LeaseLost unless nobody else can have the lease; asks nobody."""
+    if is_interrupted:
+        raise interrupted(f"work on {held.store.target}")
+    held.check()
 
 
 class Candidate:

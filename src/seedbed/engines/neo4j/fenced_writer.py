@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from seedbed.engines.kit.clock import now
 from seedbed.engines.kit.errors import interrupted
-from seedbed.engines.kit.lease import HeldLease
+from seedbed.engines.kit.lease import HeldLease, require_running
 from seedbed.engines.neo4j import queries
 from seedbed.engines.neo4j.connection import KIND, MARK, NUMBER, WHO, Answer, Ask, Transaction
 from seedbed.engines.neo4j.lease_store import shown
@@ -45,9 +45,7 @@ class FencedWriter:
 
     def check(self) -> None:
         """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
-        if self.interrupted:
-            raise self._stopped()
-        self.held.check()
+        require_running(self.held, is_interrupted=self.interrupted)
 
     def reading(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return the rows that a reading `statement` answers with. Raises Interrupted, LeaseLost, ServerError."""

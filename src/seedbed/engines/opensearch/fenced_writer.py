@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from seedbed.engines.kit.errors import interrupted
+from seedbed.engines.kit.lease import require_running
 from seedbed.engines.opensearch import fences, history
 from seedbed.engines.opensearch.history import Document, Intent
 from seedbed.engines.opensearch.ledger import Ledger
@@ -35,9 +36,7 @@ class FencedWriter:
 
     def check(self) -> None:
         """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
-        if self.interrupted:
-            raise self.stopped()
-        self.held.check()
+        require_running(self.held, is_interrupted=self.interrupted)
 
     def confirm(self) -> None:
         """Do as `check` does, and look at the lease itself: one round trip."""

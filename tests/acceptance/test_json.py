@@ -427,9 +427,13 @@ def _commands(group: click.Group, above: str = "") -> Iterator[str]:
 
 
 def test_every_command_with_json_is_here_and_so_is_every_document_that_it_may_write() -> None:
-    assert sorted(CASES) == sorted(_commands(main.cli)) == sorted(COMMANDS)
+    there = set(_commands(main.cli))
+    assert there ^ set(CASES) == set(), "CASES has to name the commands with --json, and no others"
+    assert there ^ set(COMMANDS) == set(), "`commands` of documents have to name the commands with --json"
     for command, cases in CASES.items():
-        assert {each.document for each in cases} == set(written_by(command)), command
+        assert {each.document for each in cases} == set(written_by(command)), (
+            f"CASES[{command!r}] has to have a case for each document that it may write, and for no other"
+        )
     assert {each.document for cases in CASES.values() for each in cases} == set(DOCUMENTS)
 
 

@@ -39,7 +39,10 @@ def page(old: str) -> str:
     """Return the page with its generated parts as they should be. Raises AssertionError where one has no place."""
     found = parts()
     marks = re.findall(r"<!-- ([\w ]+): begin -->", old)
-    assert sorted(marks) == sorted(found), "json.md has not one place for each generated part"
+    assert sorted(marks) == sorted(found), (
+        f"json.md has to have one place for each generated part, `<!-- name: begin -->` and `<!-- name: end -->`:"
+        f" without a place {sorted(found.keys() - set(marks))}, unknown {sorted(set(marks) - found.keys())}"
+    )
     return _PART.sub(lambda part: f"{part['begin']}{found[part['mark']]}{part['end']}", old)
 
 
@@ -47,6 +50,7 @@ def parts() -> dict[str, str]:
     """Return what stands between the comments, by their names."""
     found = {"documents": _overview(), "events": _events()}
     for name in DOCUMENTS:
+        assert name in EXAMPLES, f"`examples` has no document {name}"
         example = f"```json\n{text(EXAMPLES[name])}```\n"
         found[name] = f"{schema(name)['description']}\n\n{_table(name)}\n{example}"
     found["error entry"] = _error_entry()

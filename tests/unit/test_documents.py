@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
+from seedbed import documents
 from seedbed.documents.deployment import DeploymentDocument
 from seedbed.documents.doctor import DoctorDocument
 from seedbed.documents.document import Document, plain, redacted, text
@@ -76,7 +79,13 @@ def test_a_document_is_read_back_as_it_was(document: Document) -> None:
 
 
 def test_every_type_of_document_is_among_the_samples_and_in_the_registry() -> None:
-    assert {type(each) for each in EVERY} == set(DOCUMENTS.values()) == set(Document.__subclasses__())
+    for module in pkgutil.iter_modules(documents.__path__, f"{documents.__name__}."):
+        importlib.import_module(module.name)
+    there = set(Document.__subclasses__())
+    assert there ^ set(DOCUMENTS.values()) == set(), (
+        "_TYPES of documents/schemas.py has to list every document"
+    )
+    assert there ^ {type(each) for each in EVERY} == set(), "EVERY has to have a sample of every document"
 
 
 def _changed(document: Document, change: Any) -> Any:
@@ -225,4 +234,5 @@ def test_the_page_is_the_generated_one() -> None:
 
 
 def test_the_page_shows_one_example_of_every_document() -> None:
-    assert set(json_page.EXAMPLES) == set(DOCUMENTS)
+    missing = set(DOCUMENTS) - set(json_page.EXAMPLES)
+    assert not missing, "`examples` of tests/support/json_page.py has to have one of each"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from seedbed.cli.main import COMMANDS
 from seedbed.engines.postgres.embedded import EmbeddedServer
 from tests.support.projects import ProjectFiles, clean_environment, run, variables
 
@@ -72,7 +73,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert among(names, *HEAVY, "seedbed.project", "seedbed.model", "seedbed.engines", "seedbed.report") == []
 
 
-@pytest.mark.parametrize("command", ["apply", "plan", "status", "repair", "revert", "seed", "reset", "new"])
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_the_help_of_a_command_imports_no_driver_no_terminal_and_no_project(command: str) -> None:
     names = imported("-m", "seedbed", command, "--help")
     assert among(names, *DRIVERS, *TERMINAL, *MODELS, "seedbed.project", "seedbed.engines") == []

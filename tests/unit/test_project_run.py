@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -97,6 +99,13 @@ def plan_file(run: Run) -> bytes:
     return text(PlanDocument.of(run.plan(), "plan")).encode()
 
 
+def examined_in(run: Run, request: deploying.DeployRequest | None = None) -> Examined:
+    """Return a deployment in the environment of `run` that changes nothing."""
+    site: Any = SimpleNamespace(environment=run.environment)
+    nothing: Any = None
+    return Examined(site, nothing, {}, (), request or deploying.DeployRequest())
+
+
 def results(outcome: Outcome) -> dict[str, Result]:
     return {target.target: target.result for target in outcome.targets}
 
@@ -145,10 +154,51 @@ def test_every_other_verb_that_changes_data_is_refused_there(site: Site, tmp_pat
 
 
 def test_no_stack_is_deployed_there_without_a_reviewed_plan(site: Site) -> None:
-    nothing: Any = None
-    examined = Examined(nothing, nothing, {}, (), deploying.DeployRequest())
     with site.project().run("prod") as run, pytest.raises(Refused, match="deploy takes a reviewed plan"):
+        deploying.deploy(run, examined_in(run))
+
+
+def test_what_was_examined_there_is_not_deployed_by_a_run_on_another_environment(site: Site) -> None:
+    with site.project().run("prod") as prod:
+        examined = examined_in(prod)
+    with (
+        site.project().run("dev-ana") as run,
+        pytest.raises(Refused, match="prod is protected: deploy takes"),
+    ):
         deploying.deploy(run, examined)
+
+
+def test_a_plan_of_another_environment_binds_nothing(site: Site) -> None:
+    with site.project().run("dev-ana") as run:
+        plan = reviewed.read(plan_file(run), "plan.json")
+    wrong = pytest.raises(UsageError, match="the plan is for dev-ana, and this run for prod")
+    with site.project().run("prod") as run:
+        with wrong:
+            run.apply(Request.of(plan))
+        with wrong, deploying.plan_deploy(run, deploying.DeployRequest(reviewed=plan)):
+            pass
+        with wrong:
+            deploying.deploy(run, examined_in(run, deploying.DeployRequest(reviewed=plan)))
+
+
+def test_a_reviewed_plan_deploys_the_services_that_it_shows_and_no_other_stack(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[deploying.DeployRequest] = []
+
+    @contextmanager
+    def opened(run: Run, request: deploying.DeployRequest) -> Iterator[Any]:
+        asked.append(request)
+        yield None, [], []
+
+    monkeypatch.setattr(deploying, "_site", opened)
+    monkeypatch.setattr(deploying, "examine", lambda *_: None)
+    project = site.project()
+    with project.run("prod", project.catalog.databases(["cart"])) as run:
+        plan = reviewed.read(plan_file(run), "plan.json")
+        with deploying.plan_deploy(run, deploying.DeployRequest(reviewed=plan)):
+            pass
+    assert [each.services for each in asked] == [("cart",)]
 
 
 def test_only_an_ephemeral_environment_is_emptied(site: Site) -> None:

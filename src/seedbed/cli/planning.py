@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from seedbed.cli.context import CommandContext
 from seedbed.errors import Location, UsageError
 
@@ -33,6 +31,7 @@ def request(
     """Return what is asked for, and the databases it is about. Raises UsageError."""
     from seedbed.model.migration import Phase
     from seedbed.project import Request
+    from seedbed.project.protection import require_plan_of
 
     if plan is not None:
         reviewed = _read(plan)
@@ -42,13 +41,7 @@ def request(
                 because="options beside it could contradict what was reviewed",
                 try_=f"seedbed apply -e {reviewed.environment} {plan}",
             )
-        if reviewed.environment != env:
-            raise UsageError(
-                f"the plan is for {reviewed.environment}, and -e says {env}",
-                because="a plan is bound to the environment that it was made in",
-                try_=f"seedbed apply -e {reviewed.environment} {plan}",
-                at=Location(plan),
-            )
+        require_plan_of(env, reviewed)
         return Request.of(reviewed), context.catalog.reviewed_databases(reviewed)
     databases = context.databases(services, engines)
     if to is not None and len(databases) != 1:
@@ -77,8 +70,6 @@ def deploy_request(
     asked, databases = request(context, plan, env, services, (), None, through, False, unreviewed)
     require_reviewed(context.catalog.environment(env), asked, verb="deploy")
     wanted = DeployRequest(asked.gate, tuple(services), asked.reviewed, asked.unreviewed, follow=follow)
-    if asked.reviewed:
-        wanted = replace(wanted, services=tuple(sorted({each.service for each in databases})))
     return wanted, context.catalog.deployable(databases)
 
 

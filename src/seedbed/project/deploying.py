@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from seedbed.deployment import deploy as deployment
 from seedbed.deployment import destroy as destruction
 from seedbed.deployment.assembly import Stack
@@ -35,8 +37,7 @@ def plan_deploy(run: Run, request: DeployRequest | None = None) -> Iterator[Exam
 
     An update that is under way is followed to its end first. Raises Refused, StalePlan, Unavailable, UsageError.
     """
-    wanted = request or DeployRequest()
-    _require_as_reviewed(run, wanted)
+    wanted = _as_reviewed(run, request or DeployRequest())
     with _site(run, wanted) as (site, parts, chosen):
         yield examine(site, parts, chosen, wanted)
 
@@ -44,9 +45,10 @@ def plan_deploy(run: Run, request: DeployRequest | None = None) -> Iterator[Exam
 def deploy(run: Run, examined: Examined, *, jobs: int = 1) -> Outcome:
     """Carry out what `plan_deploy` yielded, each update followed to its end.
 
-    Raises Refused where the environment is protected and no reviewed plan binds it: then nothing was touched.
+    Raises Refused where its environment is protected and no reviewed plan binds it: then nothing was touched.
     """
-    protection.require_reviewed(run.environment, examined.request, verb="deploy")
+    # That of what was examined, which is what changes, whichever run this is.
+    protection.require_reviewed(examined.site.environment, examined.request, verb="deploy")
     return run.outcome_of(lambda: deployment.carry_out(examined, jobs=jobs), on=_deployable(run))
 
 
@@ -60,7 +62,7 @@ def plan_destroy(run: Run, request: DeployRequest | None = None) -> Iterator[Doo
 
 def destroy(run: Run, doomed: Doomed) -> Outcome:
     """Delete what `plan_destroy` yielded. Raises Refused outside ephemeral environments."""
-    require_ephemeral(run.environment, "destroy")
+    require_ephemeral(doomed.site.environment, "destroy")
     return run.outcome_of(lambda: destruction.carry_out(doomed), on=_deployable(run))
 
 
@@ -89,9 +91,16 @@ def _deployable(run: Run) -> set[str]:
     return {database.id for database in databases}
 
 
-def _require_as_reviewed(run: Run, request: DeployRequest) -> None:
-    """Raise StalePlan for changes that the reviewed plan did not show."""
-    if plan := request.reviewed:
-        for target in run.connected:
-            changes = infrastructure.changes(target, request.gate)
-            reviewed.refuse_other_changes(plan, target.id, changes)
+def _as_reviewed(run: Run, request: DeployRequest) -> DeployRequest:
+    """Return `request`, narrowed to the services of a plan that binds it.
+
+    Raises StalePlan for changes that the plan did not show, UsageError for one of another environment.
+    """
+    plan = request.reviewed
+    if plan is None:
+        return request
+    protection.require_plan_of(run.environment.name, plan)
+    for target in run.connected:
+        reviewed.refuse_other_changes(plan, target.id, infrastructure.changes(target, request.gate))
+    services = {each.service for each in run.catalog.reviewed_databases(plan)}
+    return replace(request, services=request.services or tuple(sorted(services)))

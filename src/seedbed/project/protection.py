@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from seedbed.errors import Refused
+from seedbed.errors import Location, Refused, UsageError
 from seedbed.model.environment import Environment
 from seedbed.model.seed import SeedKind
 from seedbed.planning.reviewed import ReviewedPlan
@@ -25,7 +25,9 @@ class Reviewable(Protocol):
 
 
 def require_reviewed(environment: Environment, request: Reviewable, *, verb: str = "apply") -> None:
-    """Raise Refused where `environment` is protected and no reviewed plan binds `request`."""
+    """Raise Refused where `environment` is protected and no reviewed plan binds `request`, UsageError as below."""
+    if request.reviewed:
+        require_plan_of(environment.name, request.reviewed)
     if environment.protected and request.reviewed is None and not request.unreviewed:
         name = environment.name
         raise Refused(
@@ -33,6 +35,17 @@ def require_reviewed(environment: Environment, request: Reviewable, *, verb: str
             because="what runs in production should be what somebody has read",
             try_=f"seedbed plan -e {name} --out plan.json; read it; "
             f"seedbed {verb} -e {name} {'--plan ' if verb == 'deploy' else ''}plan.json",
+        )
+
+
+def require_plan_of(environment: str, plan: ReviewedPlan) -> None:
+    """Raise UsageError for a plan that was made in another environment."""
+    if plan.environment != environment:
+        raise UsageError(
+            f"the plan is for {plan.environment}, and this run for {environment}",
+            because="a plan is bound to the environment that it was made in",
+            try_=f"seedbed apply -e {plan.environment} {plan.path}",
+            at=Location(plan.path),
         )
 
 

@@ -228,6 +228,20 @@ def rows():
     assert (found.table, found.key, found.lines) == ("people", ("id",), (7, 9))
 
 
+def test_a_program_may_change_its_row_and_yield_it_again() -> None:
+    found = rows(
+        "def rows():\n    row = {}\n    for n in range(3):\n        row['id'] = n\n        yield row\n",
+        "s/t.py",
+    )
+    assert found.rows == ((0,), (1,), (2,))
+
+
+@pytest.mark.parametrize("raised", ["SystemExit(3)", "asyncio.CancelledError()", "BaseException()"])
+def test_nothing_that_a_program_raises_gets_past_its_reader(raised: str) -> None:
+    error = refusal(f"import asyncio\ndef rows():\n    yield {{'id': 1}}\n    raise {raised}\n", "s/t.py")
+    assert (error.what, error.at and error.at.line) == ("the seed's own code failed", 4)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "what"),
     [

@@ -30,9 +30,9 @@ def run_rows(text: str, path: str) -> Iterator[Given]:
         if not callable(rows):
             raise error(path, 0, "there is no `rows`", "a .py seed defines it", _HOW)
         yield from _given(rows(), path, rows.__code__.co_firstlineno if hasattr(rows, "__code__") else 0)
-    except SeedFileError:
+    except (SeedFileError, GeneratorExit, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as wrong:
+    except BaseException as wrong:  # also SystemExit, and what asyncio cancels with
         raise error(
             path,
             _line(wrong.__traceback__, path),
@@ -51,7 +51,7 @@ def _given(rows: object, path: str, defined: int) -> Iterator[Given]:
             raise error(
                 path, line, f"`rows()` yielded {type(row).__name__}", "a row is a dict with names", _HOW
             )
-        yield Given(line, row)
+        yield Given(line, dict(row))  # a program may change its row and yield it again
 
 
 def _line(traceback: TracebackType | None, path: str) -> int:

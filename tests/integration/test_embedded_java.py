@@ -263,6 +263,16 @@ def test_a_mirrors_password_is_sent_and_not_shown(
     assert f"from {mirror.url} into" in said[0]
 
 
+@pytest.mark.parametrize("password", ["geh/eim", "geh#eim", "geh?eim", "x/geheim", "12/geheim"])
+def test_a_password_that_is_not_escaped_is_refused_and_not_shown(
+    password: str, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEEDBED_MAVEN", mirror.url.replace("//", f"//ana:{password}@"))
+    with pytest.raises(SandboxError, match="/ is %2F") as caught:
+        jars.fetch(jars.read(mirror.add("one", b"1")), tmp_path, "example")
+    assert "eim" not in str(caught.value)
+
+
 def test_a_proxy_is_gone_through(mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEEDBED_MAVEN", "http://maven.example")
     monkeypatch.setenv("http_proxy", mirror.url)
@@ -270,7 +280,9 @@ def test_a_proxy_is_gone_through(mirror: Mirror, tmp_path: Path, monkeypatch: py
     assert (folder / "one-1.0.jar").read_bytes() == b"1"
 
 
-@pytest.mark.parametrize("named", ["maven.example", "/srv/maven", "file:///srv/maven", "https://"])
+@pytest.mark.parametrize(
+    "named", ["maven.example", "/srv/maven", "file:///srv/maven", "https://", "https://[::1", "https://h:x"]
+)
 def test_a_mirror_that_is_no_url_is_refused(
     named: str, tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:

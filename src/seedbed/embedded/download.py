@@ -57,12 +57,17 @@ def repository() -> str:
     """
     from urllib.parse import urlsplit
 
-    found = urlsplit(_named())
-    if found.scheme not in {"http", "https"} or not found.hostname:
+    try:
+        found = urlsplit(_named())
+        is_url = found.scheme in {"http", "https"} and bool(found.hostname) and found.port != 0
+    except ValueError:  # brackets that are no address, a port that is no number
+        found, is_url = urlsplit(""), False
+    # With an @ further on, a password has a / of its own: what is after it would be taken for the path, and shown.
+    if not is_url or "@" in found.path or found.query or found.fragment:
         raise SandboxError(
             f"{REPOSITORY} names no repository",
-            because="it is not a URL that begins with https:// or http://",
-            try_=f"{REPOSITORY}={MAVEN_CENTRAL}",
+            because="it is not a URL that begins with https:// or http://, or something in it is not escaped",
+            try_=f"{REPOSITORY}={MAVEN_CENTRAL}; in a name or a password, / is %2F, @ is %40, ? is %3F, # is %23",
         )
     return found._replace(netloc=found.netloc.rpartition("@")[2]).geturl()
 

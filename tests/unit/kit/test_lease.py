@@ -518,3 +518,24 @@ def test_nothing_is_renewed_any_more_once_it_is_lost(clock: Clock) -> None:
         renewals = store.requests.count("renew")
         time.sleep(0.05)
         assert store.requests.count("renew") == renewals
+
+
+def test_a_thread_that_ends_by_a_bug_says_so_at_once(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    bugs: list[type[BaseException] | None] = []
+
+    def strange() -> None:
+        raise KeyError("no such answer")
+
+    monkeypatch.setattr(threading, "excepthook", lambda told: bugs.append(told.exc_type))
+    store = ScriptedStore(clock, seconds=0.02)
+    held = held_by(store, clock)
+    with held.alive():
+        store.there = strange
+        until = time.monotonic() + 10
+        while not bugs:
+            assert time.monotonic() < until
+            time.sleep(0.001)
+        store.there = lambda: None
+        with pytest.raises(LeaseLost, match="its signs of life ended: KeyError: 'no such answer'"):
+            held.check()
+    assert store.record.holder == ""

@@ -210,9 +210,13 @@ class HeldLease:
 
     def _beat(self) -> None:
         pause = self._first_pause
-        while not self._over.wait(pause) and not self._lost:
-            self.heartbeat()
-            pause = self.seconds / HEARTBEATS
+        try:
+            while not self._over.wait(pause) and not self._lost:
+                self.heartbeat()
+                pause = self.seconds / HEARTBEATS
+        except Exception as error:  # a bug; who holds the lease learns at once why it will not last
+            self.lost(f"its signs of life ended: {type(error).__name__}: {error}")
+            raise
 
     def release(self) -> None:
         """Give the lease back, and raise nothing; its token stays, so that nothing of ours is let through any more."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from seedbed.documents.errors import ErrorEntry
 
-_COMMAND = re.compile(r"^([ \t]*)::", re.MULTILINE)
+_COMMAND = re.compile(r"^([^\S\n]*)::", re.MULTILINE)  # the runner skips all that Unicode calls blank
 
 
 def is_github(environ: Mapping[str, str]) -> bool:

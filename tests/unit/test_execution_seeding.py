@@ -125,6 +125,23 @@ def test_a_row_that_is_wrong_in_any_file_of_any_target_touches_none() -> None:
     assert scene.told == []
 
 
+def test_sigterm_has_its_own_exit_code_also_beside_a_row_that_is_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene({"a/x": {"reference/1_t.csv": CSV + "4\n"}, "b/x": {"reference/1_t.csv": CSV}})
+
+    def open_last(database: Database, kind: SeedKind) -> Dataset:
+        if database.id == "b/x":
+            scene.stop.request(ExitCode.TERMINATED)
+        return Scene.open(scene, database, kind)
+
+    monkeypatch.setattr(scene, "open", open_last)
+    with pytest.raises(SeveralErrors) as caught:
+        scene.load(SeedKind.REFERENCE)
+    assert [type(each) for each in caught.value.errors] == [SeedFileError, Interrupted]
+    assert caught.value.exit_code is ExitCode.TERMINATED
+
+
 def test_all_datasets_that_are_wrong_are_told_at_once() -> None:
     scene = Scene({"a/x": {"fixture/1_t.csv": CSV + "4\n"}, "b/x": {"reference/1_t.csv": "id,id\n"}})
     with pytest.raises(SeveralErrors) as caught:

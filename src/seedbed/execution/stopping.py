@@ -57,11 +57,15 @@ class Stop:
     def check(self) -> None:
         """Raise Interrupted if a stop was asked for."""
         if self._code is not None:
-            raise Interrupted(
+            stopped = Interrupted(
                 "stopped between two steps",
                 because="Ctrl-C" if self._code is ExitCode.INTERRUPTED else "SIGTERM",
                 try_="run the same command again: it goes on where this one stopped",
             )
+            stopped.exit_code = (
+                self._code
+            )  # here already: of several errors, the code is folded when they are made
+            raise stopped
 
     def mark(self, error: SeedbedError) -> SeedbedError:
         """Return `error`; an interruption gets the exit code of the signal that asked for it."""

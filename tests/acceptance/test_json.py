@@ -6,9 +6,12 @@ the CDK, is put in its place: the command line and the documents are the real on
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -435,6 +438,43 @@ def test_every_command_with_json_is_here_and_so_is_every_document_that_it_may_wr
             f"CASES[{command!r}] has to have a case for each document that it may write, and for no other"
         )
     assert {each.document for cases in CASES.values() for each in cases} == set(DOCUMENTS)
+
+
+class Full(io.StringIO):
+    """Standard output on a disk that is full."""
+
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "told"),
+    [
+        ("apply", 1, "error: the result cannot be written to standard output"),
+        ("apply --json", 1, "error: the result cannot be written to standard output"),
+        ("seed --json", 3, "error: seed refuses shop/memory"),
+        ("apply --json --nothing", 2, "No such option"),
+    ],
+)
+def test_a_full_disk_is_no_bug_and_hides_no_error(site: Site, typed: str, code: int, told: str) -> None:
+    site.patch.setattr(sys, "stdout", Full())
+    command, *options = typed.split()
+    found, _, err = site.run(command, *E, *options)
+    assert (found, "bug" in err, "Traceback" in err) == (code, False, False)
+    assert told in err
+
+
+def test_a_directory_that_was_removed_is_a_wrong_call(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = site.root / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(SystemExit) as left:
+        main.run(["status", *E, "--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert (left.value.code, document["errors"][0]["error"]) == (2, ". is no directory")
 
 
 def test_a_plan_file_holds_the_document_that_was_printed(site: Site) -> None:

@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -57,11 +57,10 @@ class CommandContext:
     @property
     def directory(self) -> Path:
         directory = Path(self._settings.get("directory") or ".")
-        if not directory.is_dir():
-            raise UsageError(
-                f"{directory} is no directory", because="-C names where to work", try_="check it"
-            )
-        return directory.absolute()
+        with suppress(FileNotFoundError):  # this very directory was removed
+            if directory.is_dir():
+                return directory.absolute()
+        raise UsageError(f"{directory} is no directory", because="-C names where to work", try_="check it")
 
     @property
     def project(self) -> Project:
@@ -111,11 +110,16 @@ class CommandContext:
 
     def show(self, document: D, text: Callable[[D], Page]) -> None:
         """Write a result to standard output: as JSON where that was asked for, else as `text` makes it."""
-        if self.as_json:
-            self._documented = True
-            self.out.document(document)
-        else:
-            self.out.result(text(document))
+        try:
+            if self.as_json:
+                self._documented = True
+                self.out.document(document)
+            else:
+                self.out.result(text(document))
+        except OSError as error:
+            raise SeedbedError(
+                "the result cannot be written to standard output", because=error.strerror or str(error)
+            ) from None
 
     def finish(self, run: Run, outcome: Outcome, lines: Page = ()) -> None:
         """Show how it ended and leave with its exit code; `lines` say it all where all went well."""
@@ -170,7 +174,8 @@ class CommandContext:
 
         document = ErrorDocument.of(error, self.command)
         if self.as_json and not self._documented:
-            self.show(document, _no_text)
+            with suppress(SeedbedError):  # it is told on standard error, and has its exit code
+                self.show(document, _no_text)
         return document
 
 

@@ -24,7 +24,7 @@ def there(dynamodb_local_account: World) -> Iterator[Stage]:
 def test_items_are_transformed_once_and_brought_back_however_often_the_run_is_killed_and_others_write(
     there: Stage, facts: str
 ) -> None:
-    for way in there_and_back(there, facts, items=600, kills=3, rng=Random(1)):
+    for way in there_and_back(there, facts, items=300, kills=2, rng=Random(1)):
         problems = [each for each in way.problems if "was through after" not in each]
         assert problems == [], f"{way.label}: {way.detail}"
 

@@ -18,6 +18,7 @@ import psycopg
 
 from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
 from seedbed.engines.postgres.inspect import schema
+from tests.support.forked import Forked
 from tests.support.projects import ProjectFiles, Ran, clean_environment, command, variables
 
 HISTORY_SCHEMA = "seedbed"
@@ -84,7 +85,7 @@ class Child:
     def __init__(self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> None:
         self._output = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  closed by __exit__
         self.began = time.monotonic()
-        self.process = subprocess.Popen(
+        self.process = Forked(
             arguments,
             cwd=cwd,
             env=clean_environment(environment),

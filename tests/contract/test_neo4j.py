@@ -38,7 +38,7 @@ class Inside:
         while not self._is_inside():
             if time.monotonic() >= until:
                 return False
-            time.sleep(0.02)
+            time.sleep(0.1)
         return True
 
     def _is_inside(self) -> bool:

@@ -18,7 +18,7 @@ import pytest
 from seedbed.engines.dynamodb.embedded.world import World
 from tests.support.aws_proxy import Call, Proxy, mutating, on, proxy
 from tests.support.aws_proxy.http import Response
-from tests.support.deployment.releases import PLAIN, STACK, Shop, helpers, synthesise
+from tests.support.deployment.releases import PLAIN, STACK, Shop, helpers
 from tests.support.forked import Forked
 from tests.support.projects import clean_environment, command
 
@@ -26,22 +26,6 @@ pytestmark = pytest.mark.slow
 
 ONE_BY_ONE = ["by_slug", "by_teacher"]
 UPDATE = on("ExecuteChangeSet")
-
-
-@pytest.fixture(scope="session")
-def assemblies(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """All releases, synthesised for the environments that the tests deploy to."""
-    base = tmp_path_factory.getbasetemp()
-    made = (base if worker_id == "master" else base.parent) / "releases"
-    synthesise(
-        [
-            *(("one", each) for each in ("dev-ana", "staging", "prod")),
-            *(("two", each) for each in ("dev-ana", "staging")),
-            ("other_key", "dev-ana"),
-        ],
-        made,
-    )
-    return made
 
 
 @pytest.fixture

@@ -30,19 +30,11 @@ from seedbed.model.event import Event, TargetFailed
 from seedbed.model.migration import Phase
 from tests.support.aws_proxy import proxy
 from tests.support.aws_proxy.cloudformation_guard import CloudFormationGuard
-from tests.support.deployment.releases import STACK, TABLE, Shop, synthesise
+from tests.support.deployment.releases import STACK, TABLE, Shop
 
 pytestmark = pytest.mark.slow
 
 HERE = "staging"
-
-
-@pytest.fixture(scope="session")
-def assemblies(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    base = tmp_path_factory.getbasetemp()
-    made = (base if worker_id == "master" else base.parent) / "imported-releases"
-    synthesise([("one", HERE), ("two", HERE)], made)
-    return made
 
 
 @pytest.fixture
@@ -50,7 +42,7 @@ def shop(tmp_path: Path, ministack_account: World, assemblies: Path) -> Shop:
     """The platform in staging, where an item was written and then the stack was deleted: its tables stay."""
     made = Shop(tmp_path, ministack_account, assemblies, ministack_account.endpoint)
     made.prepare()
-    assert made.deploy("one", environment=HERE).code == 0
+    made.has("one", environment=HERE)
     made.ask("dynamodb", "PutItem", TableName=TABLE.format(environment=HERE), Item={"course_id": {"S": "c1"}})
     made.ask("cloudformation", "DeleteStack", StackName=STACK.format(environment=HERE))
     assert sorted(made.tables()) == [f"courses-courses-{HERE}", f"courses-migrations_history-{HERE}"]

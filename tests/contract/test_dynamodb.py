@@ -259,6 +259,14 @@ class DynamoHarness:
         }
         self._call(facts, "UpdateItem", "migrations_history", change)
 
+    def age_lease(self, facts: Mapping[str, str]) -> None:
+        change = {
+            "Key": to_item({"pk": "lease", "sk": "lease"}),
+            "UpdateExpression": "SET seconds = :zero",
+            "ExpressionAttributeValues": to_item({":zero": 0}),
+        }
+        self._call(facts, "UpdateItem", "migrations_history", change)
+
     def age_history(self, facts: Mapping[str, str]) -> None:
         change = {
             "Key": to_item({"pk": "history", "sk": "identity"}),

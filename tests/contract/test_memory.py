@@ -122,6 +122,9 @@ class MemoryHarness:
     def break_lease(self, facts: Mapping[str, str]) -> None:
         self._ask(facts, "break", cut=True)
 
+    def age_lease(self, facts: Mapping[str, str]) -> None:
+        """Its lease ends with the connection of its holder."""
+
     def age_history(self, facts: Mapping[str, str]) -> None:
         self._ask(facts, "age")
 

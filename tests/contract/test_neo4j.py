@@ -130,6 +130,9 @@ class Neo4jHarness:
     def break_lease(self, facts: Mapping[str, str]) -> None:
         _ask(facts, "MATCH (l:migrations_history {key: 'lease'}) SET l.token = l.token + 1 REMOVE l.holder")
 
+    def age_lease(self, facts: Mapping[str, str]) -> None:
+        _ask(facts, "MATCH (l:migrations_history {key: 'lease'}) SET l.expires = 0")
+
     def age_history(self, facts: Mapping[str, str]) -> None:
         _ask(facts, "MATCH (i:migrations_history {key: 'identity'}) SET i.format = i.format + 1")
 

@@ -265,6 +265,10 @@ class OpenSearchHarness:
         ]
         self._ask(facts, "POST", "/_aliases", {"actions": actions})
 
+    def age_lease(self, facts: Mapping[str, str]) -> None:
+        script = {"source": "ctx._source.seconds = 0.0", "lang": "painless"}
+        self._ask(facts, "POST", "/migrations_history/_update/state?retry_on_conflict=20", {"script": script})
+
     def age_history(self, facts: Mapping[str, str]) -> None:
         script = {"source": "ctx._source.format += 1", "lang": "painless"}
         self._ask(facts, "POST", "/migrations_history/_update/state?refresh", {"script": script})

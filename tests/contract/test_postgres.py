@@ -163,6 +163,9 @@ class PostgresHarness:
         with connection(facts) as server:
             server.execute(query)
 
+    def age_lease(self, facts: Mapping[str, str]) -> None:
+        """Its lease ends with the session of its holder."""
+
     def age_history(self, facts: Mapping[str, str]) -> None:
         with connection(facts) as server:
             server.execute("UPDATE seedbed.migrations_identity SET format = format + 1")

@@ -103,6 +103,9 @@ class ToyHarness:
     def break_lease(self, facts: Mapping[str, str]) -> None:
         self._change(facts, "token")
 
+    def age_lease(self, facts: Mapping[str, str]) -> None:
+        """Its lease ends with its holder."""
+
     def age_history(self, facts: Mapping[str, str]) -> None:
         self._change(facts, "format")
 

@@ -106,6 +106,11 @@ class Bench:
         order = replace(self._order, texts=texts, direction=direction, who=who, wait=wait)
         return Runner(replace(order, stop_at=stop_at, stop_count=stop_count))
 
+    def kill(self, runner: Runner) -> None:
+        """End a runner with SIGKILL, and let its lease be one whose holder has been silent for long enough."""
+        runner.kill()
+        self.harness.age_lease(self.facts)
+
     # what is seen
 
     def history(self) -> History:

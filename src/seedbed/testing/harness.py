@@ -98,6 +98,13 @@ class Harness(Protocol):
         """Take the lease away from whoever holds it: end its session, make it expire, delete its record."""
         ...
 
+    def age_lease(self, facts: Mapping[str, str]) -> None:
+        """Make the lease one whose holder has been silent for as long as it may: whoever wants it has not to wait.
+
+        Nothing where a lease ends with its holder's session.
+        """
+        ...
+
     def age_history(self, facts: Mapping[str, str]) -> None:
         """Raise the format number of the stored history by one, as a newer seedbed would have written it."""
         ...

@@ -50,7 +50,7 @@ class ResumeContract(Contract):
         texts = self._plain(bench)
         with bench.runner(*texts, stop_at=point) as runner:
             runner.wait_until_stopped()
-            runner.kill()
+            bench.kill(runner)
         bench.apply(*texts)
         self._is_as_if_never_killed(bench, texts)
 
@@ -70,7 +70,7 @@ class ResumeContract(Contract):
         texts = self._plain(bench)
         with bench.runner(*texts, stop_at="work_finished", stop_count=count) as runner:
             runner.wait_until_stopped()
-            runner.kill()
+            bench.kill(runner)
         bench.apply(*texts)
         self._is_as_if_never_killed(bench, texts)
 
@@ -166,7 +166,7 @@ class ResumeContract(Contract):
         self._fill(bench, 23)
         with bench.runner(base, text, stop_at="work_progressed", stop_count=count) as runner:
             runner.wait_until_stopped()
-            runner.kill()
+            bench.kill(runner)
         found = bench.revision(text)
         assert found is not None
         assert (found.state, found.in_step) == (State.STARTED, False)
@@ -186,7 +186,7 @@ class ResumeContract(Contract):
         text = bench.text(bench.harness.waits("orders"))
         with bench.hold() as hold, bench.runner(text, who="ghost") as runner:
             runner.wait_until_inside(hold)
-            runner.kill()
+            bench.kill(runner)
             told: list[Event] = []
             with bench.connect() as session, session.lease(owner("ana"), wait=PATIENCE, listener=told.append):
                 assert not hold.wait_until_inside(0.1)
@@ -218,7 +218,7 @@ class ResumeContract(Contract):
         with bench.hold() as hold:
             with bench.runner(*texts, direction=direction) as runner:
                 runner.wait_until_inside(hold)
-                runner.kill()
+                bench.kill(runner)
             with bench.lease():
                 pass
 

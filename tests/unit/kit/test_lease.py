@@ -237,6 +237,22 @@ def test_whoever_took_the_lease_has_it_also_where_the_answer_got_lost(
     held.confirm()
 
 
+def test_a_store_that_refuses_what_is_free_is_not_asked_for_ever(
+    store: ScriptedStore, clock: Clock, events: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    def refuse(*_: object) -> bool:
+        nonlocal asked
+        asked += 1
+        assert asked < 1000
+        return False
+
+    monkeypatch.setattr(store, "take", refuse)
+    with pytest.raises(Busy, match="another run did not finish within 10 s"):
+        acquired(store, clock, events, wait=10)
+
+
 def test_a_former_lease_of_the_same_run_is_not_taken_for_the_one_that_it_asked_for(
     store: ScriptedStore, clock: Clock, events: Listening
 ) -> None:

@@ -23,6 +23,7 @@ from seedbed.model.event import Listener, TakenOver
 from seedbed.model.history import Owner
 
 HEARTBEATS = 4  # in the time after which a lease is taken over
+_ATTEMPTS = 3  # to take what seems free, before a pause: a store may refuse for as long as it likes
 _SHORTEST = 0.1  # seconds that a holder may be silent, where its record names fewer
 
 Clock = Callable[[], float]  # seconds; see `clock.now`
@@ -249,8 +250,8 @@ class Candidate:
         self._since = 0.0
 
     def attempt(self) -> HeldLease | None:
-        """Take the lease if it can be had; return it, or None where another run has it."""
-        while True:
+        """Take the lease if it can be had; return it, or None where another run has it, or is always faster."""
+        for _ in range(_ATTEMPTS):
             self.record = self._store.read()
             asked = self._clock()
             silent = self._silence(asked)
@@ -261,6 +262,12 @@ class Candidate:
                 return HeldLease(
                     self._store, self._owner, self.record.token + 1, proven=asked, clock=self._clock
                 )
+        return None
+
+    @property
+    def rival(self) -> str:
+        """Who has the lease, as far as that is known."""
+        return str(self.record.owner) if self.record.holder else "another run"
 
     def _silence(self, asked: float) -> float:
         """Return for how many seconds at least the record has not changed."""
@@ -305,7 +312,7 @@ def acquire(
     candidate = Candidate(store, owner, listener, clock)
     waiting = Waiting(store.target, wait, listener, clock)
     while (held := candidate.attempt()) is None:
-        sleep(waiting.pause(str(candidate.record.owner)))
+        sleep(waiting.pause(candidate.rival))
     return held
 
 

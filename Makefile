@@ -10,7 +10,7 @@ LOCK := requirements/dev.txt
 
 # What `make test` runs, with how many processes, and with which further options for pytest.
 TESTS ?= tests
-WORKERS ?= 4
+WORKERS ?= 3
 PYTEST_ARGS ?=
 
 # Wherever CI=true, a test that was skipped is a failure.
@@ -54,7 +54,7 @@ demo: install ## the whole platform on embedded engines: planned, migrated, seed
 
 test: install ## every test (TESTS=tests/unit WORKERS=2 PYTEST_ARGS=...); with CI=true a skip is a failure
 	@code=0; \
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS) $(TESTS) || code=$$?; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(if $(filter true,$(CI)),--durations=40) $(PYTEST_ARGS) $(TESTS) || code=$$?; \
 	echo "make test leaves to make soak: $(SOAK_RACES) races, $(SOAK_KILLS) kills, a backfill of $(SOAK_BACKFILL_ROWS) rows killed $(SOAK_BACKFILL_KILLS) times, a transformation of $(SOAK_DYNAMODB_ITEMS) items killed $(SOAK_DYNAMODB_KILLS) times, a refactoring of $(SOAK_NEO4J_RELATIONSHIPS) relationships killed $(SOAK_NEO4J_KILLS) times, an index of $(SOAK_OPENSEARCH_DOCUMENTS) documents reindexed under writes and killed in every state, deployments killed while an index is built"; \
 	exit $$code
 

@@ -21,7 +21,7 @@ from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
 from tests.support.projects import ProjectFiles
 from tests.support.servers import Facts, Pool, home_in_memory, neo4j_pool, new_account, opensearch_pool
 
-pytest_plugins = ["tests.plugins.no_silent_skips"]
+pytest_plugins = ["tests.plugins.no_silent_skips", "tests.plugins.slow_marks"]
 
 # As its own profile for CI has it: how long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile(

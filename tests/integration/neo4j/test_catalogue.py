@@ -78,6 +78,7 @@ def do(server: Server, statement: str) -> Catalogue:
     return read_catalogue(server.run)
 
 
+@pytest.mark.slow
 def test_whatever_is_dropped_can_be_made_again_the_same_and_whatever_is_made_be_dropped(
     server: Server,
 ) -> None:

@@ -440,6 +440,17 @@ def test_every_command_with_json_is_here_and_so_is_every_document_that_it_may_wr
     assert {each.document for cases in CASES.values() for each in cases} == set(DOCUMENTS)
 
 
+def test_what_a_seed_prints_stands_beside_the_document(site: Site) -> None:
+    site.seeds()
+    file = site.root / "services/shop/memory/seeds/fixture/printed.py"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    table = "# seedbed: table=carts\n"
+    file.write_text(f"{table}def rows():\n    print('a row')\n    yield {{'id': 1}}\n", encoding="utf-8")
+    _, out, err = site.run("seed", *E, "--kind", "fixture", "--json")
+    assert json.loads(out)["schema"] == "seedbed/outcome/1"
+    assert "a row\n" in err
+
+
 class Full(io.StringIO):
     """Standard output on a disk that is full."""
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -193,7 +193,8 @@ def command_context(function: Callable[..., None]) -> Callable[..., None]:
             settings[name] = settings.get(name, 0) + kwargs.pop(name)
         context = CommandContext(settings, command=command_name(ctx), as_json=as_json)
         try:
-            with telling.heard(context.out.log):
+            # What seeds and migrations print is no result; `context.out` has the real one.
+            with telling.heard(context.out.log), redirect_stdout(sys.stderr):
                 function(context, *args, **kwargs)
         except (click.exceptions.Exit, click.ClickException):
             raise

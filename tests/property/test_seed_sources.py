@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seedbed.errors import SeedFileError
@@ -99,6 +99,7 @@ def _outcome(pieces: Sequence[str]) -> object:
         return str(wrong), wrong.line, wrong.hint
 
 
+@example(b"\r\r\n\xff", 1)
 @given(
     st.lists(st.sampled_from([b"\r", b"\n", b"a", "\u00e4\U0001f600".encode(), b"\xff"])).map(b"".join),
     _pieces,

@@ -36,11 +36,13 @@ def decoded_pieces(pieces: Iterable[bytes], path: str, error: type[UsageError]) 
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as wrong:
         offset, found = read - len(wrong.object) + wrong.start, wrong.object[wrong.start]
+        before = wrong.object[: wrong.start].decode()
+        yield before  # whoever reads may find something wrong there, and comes to it first however pieces are cut
         raise error(
             f"the file is not UTF-8: byte {offset} is 0x{found:02x}",
             because="it begins like UTF-16" if head.startswith(_UTF_16) else wrong.reason,
             try_="save it as UTF-8",
-            at=Location(path, 1 + lines + _line_ends(end, wrong.object[: wrong.start].decode("latin-1"))),
+            at=Location(path, 1 + lines + _line_ends(end, before)),
         ) from None
 
 

@@ -3,7 +3,8 @@
 Columns stand by name, never by position, because a reverted and re-applied `ADD COLUMN` moves them. Left out
 are what is no schema (counts, the last value of a sequence, whether a materialised view is filled, owners),
 what an extension brings along, what belongs to another fact (a table's row type, its TOAST table, the index
-behind a key) and the NOT NULL constraints that PostgreSQL 18 also stores by name.
+behind a key), the NOT NULL constraints that PostgreSQL 18 also stores by name, and the number by which newer minor
+versions tell apart columns that were made again (`pg_attver`).
 """
 
 from __future__ import annotations
@@ -129,7 +130,8 @@ SELECT concat_ws(' ', CASE r.relkind WHEN 'c' THEN 'attribute' ELSE 'column' END
                  CASE WHEN a.attstorage <> t.typstorage THEN 'storage ' || a.attstorage::text END,
                  'compression ' || nullif(a.attcompression::text, ''),
                  CASE WHEN a.attstattarget >= 0 THEN 'statistics ' || a.attstattarget END,
-                 'with (' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(a.attoptions) AS o) || ')')
+                 'with (' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(a.attoptions) AS o
+                             WHERE o NOT LIKE 'pg_attver=%') || ')')
 FROM relation AS r
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid

@@ -206,13 +206,14 @@ def test_what_stayed_of_a_load_that_failed_counts_as_touched() -> None:
     assert scene.told[-2] == SeedProgressed("a/x", "fixture", "1_t.csv", "load", 3, 3, 3)
 
 
-def test_a_load_that_was_taken_back_leaves_nothing_touched() -> None:
+def test_a_load_that_was_taken_back_leaves_nothing_touched_and_shows_no_progress() -> None:
     def breaks(dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
         on_loading(Loading("fixture/1_t.csv", 3, 0))
         yield from refused()
 
-    outcome = Scene({"a/x": {"fixture/1_t.csv": CSV}}, breaks).load(SeedKind.FIXTURE)
-    assert outcome.exit_code is ExitCode.FAILED
+    scene = Scene({"a/x": {"fixture/1_t.csv": CSV}}, breaks)
+    assert scene.load(SeedKind.FIXTURE).exit_code is ExitCode.FAILED
+    assert not any(isinstance(event, SeedProgressed) for event in scene.told)
 
 
 def test_a_part_that_stays_is_told_before_the_next_one_fails() -> None:

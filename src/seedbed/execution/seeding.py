@@ -103,7 +103,7 @@ def _load(lease: Lease, dataset: Dataset, progress: _Progress) -> None:
         for loaded in load(dataset, progress.loading):
             progress.loaded(loaded)
     except SeedbedError:
-        progress.flush()
+        progress.flush_changes()
         raise
 
 
@@ -145,6 +145,11 @@ class _Progress:
         numbers = (waiting.done, self._counts.get(waiting.part, 0), waiting.changed)
         part = PurePath(waiting.part).name
         self._emit(SeedProgressed(self._target, self._kind.value, part, self._verb, *numbers))
+
+    def flush_changes(self) -> None:
+        """Emit what is waiting if any of it stays: a failure is no place for a bar at 100 %."""
+        if self._waiting is not None and self._waiting.changed:
+            self.flush()
 
     def loaded(self, loaded: Loaded) -> None:
         """Emit that a part is loaded, and stays."""

@@ -117,7 +117,7 @@ class _Writer:
     def write(self, items: Iterable[Values]) -> int:
         """Send all of `items` and return how many they were."""
         count = 0
-        for count, item in enumerate(items, 1):  # noqa: B007
+        for count, item in enumerate(items, 1):  # noqa: B007  it is returned
             self._add(item)
         self.flush()
         return count
@@ -312,7 +312,7 @@ def _deal(hands: _Hands, names: Sequence[str], items: Iterable[Values], table: s
     workers = len(hands.queues)
     waiting: list[list[Values]] = [[] for _ in range(workers)]
     count = 0
-    for count, item in enumerate(items, 1):  # noqa: B007
+    for count, item in enumerate(items, 1):  # noqa: B007  it is returned
         try:
             number = hash(tuple([item[name] for name in names])) % workers
         except KeyError as error:

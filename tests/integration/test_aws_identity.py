@@ -33,17 +33,17 @@ def cloud(ministack_account: World) -> Cloud:
 
 
 def test_the_caller_is_who_the_credentials_say(cloud: Cloud) -> None:
-    who = identity.insist_on(cloud)
+    who = identity.require_account(cloud)
     assert who.account == cloud.account
     assert who.arn.startswith("arn:aws:")
-    assert identity.insist_on(replace(cloud, account="")).account == cloud.account
+    assert identity.require_account(replace(cloud, account="")).account == cloud.account
 
 
 def test_another_account_is_refused_with_both_named(cloud: Cloud) -> None:
     with pytest.raises(
         faults.WrongAccount, match=f"belong to account {cloud.account}, not to 333333333333"
     ) as raised:
-        identity.insist_on(replace(cloud, account="333333333333"))
+        identity.require_account(replace(cloud, account="333333333333"))
     assert raised.value.exit_code is ExitCode.REFUSED
 
 
@@ -53,11 +53,11 @@ def test_given_keys_need_no_profile_and_go_where_the_address_says(
     monkeypatch.setenv("AWS_PROFILE", "of-somebody-else")
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    assert identity.insist_on(cloud).account == cloud.account
+    assert identity.require_account(cloud).account == cloud.account
 
 
 def test_a_caller_is_asked_for_once(cloud: Cloud) -> None:
-    assert identity.insist_on(cloud) is identity.insist_on(cloud)
+    assert identity.require_account(cloud) is identity.require_account(cloud)
 
 
 def test_a_service_that_does_not_answer_is_unreachable(cloud: Cloud) -> None:
@@ -65,7 +65,7 @@ def test_a_service_that_does_not_answer_is_unreachable(cloud: Cloud) -> None:
         port = listener.getsockname()[1]
     gone = replace(cloud, endpoint=f"http://127.0.0.1:{port}")
     with pytest.raises(SeedbedError, match="AWS does not answer in eu-central-1") as raised:
-        identity.insist_on(gone)
+        identity.require_account(gone)
     assert raised.value.exit_code is ExitCode.UNAVAILABLE
     assert "sts:GetCallerIdentity" in raised.value.because
 
@@ -80,9 +80,9 @@ def test_without_credentials_it_says_so(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     bare = replace(cloud, access_key="", secret_key=None)
     with pytest.raises(faults.NoCredentials, match="there are no credentials"):
-        identity.insist_on(bare)
+        identity.require_account(bare)
     with pytest.raises(faults.NoCredentials, match="there is no AWS profile 'nix'"):
-        identity.insist_on(replace(bare, profile="nix"))
+        identity.require_account(replace(bare, profile="nix"))
 
 
 def test_a_login_that_has_run_out_says_how_to_log_in(
@@ -98,7 +98,7 @@ def test_a_login_that_has_run_out_says_how_to_log_in(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(faults.ExpiredCredentials, match="aws sso login --profile work") as raised:
-        identity.insist_on(replace(cloud, access_key="", secret_key=None, profile="work"))
+        identity.require_account(replace(cloud, access_key="", secret_key=None, profile="work"))
     assert raised.value.exit_code is ExitCode.UNAVAILABLE
 
 

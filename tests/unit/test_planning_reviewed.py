@@ -12,7 +12,7 @@ from seedbed.documents.plan import PlanDocument
 from seedbed.errors import Location, StalePlan, UsageError
 from seedbed.model.deployment import Change
 from seedbed.model.migration import Phase
-from seedbed.planning.reviewed import ReviewedPlan, read, refuse_other_changes
+from seedbed.planning.reviewed import ReviewedPlan, read, require_same_changes
 from tests.unit.golden.report import samples
 
 
@@ -38,13 +38,13 @@ def test_a_plan_remembers_what_would_be_deployed() -> None:
 
 
 def test_what_was_reviewed_may_be_deployed_in_whatever_update_it_comes() -> None:
-    refuse_other_changes(
+    require_same_changes(
         _reviewed(), samples.VIDEO, [Change(Phase.EXPAND, "calls: add index by_room", wave=1)]
     )
 
 
 def test_what_is_done_already_is_no_reason_to_refuse() -> None:
-    refuse_other_changes(_reviewed(), samples.VIDEO, [])
+    require_same_changes(_reviewed(), samples.VIDEO, [])
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_what_is_done_already_is_no_reason_to_refuse() -> None:
 )
 def test_what_nobody_reviewed_is_refused(change: Change) -> None:
     with pytest.raises(StalePlan) as caught:
-        refuse_other_changes(_reviewed(), samples.VIDEO, [change])
+        require_same_changes(_reviewed(), samples.VIDEO, [change])
     assert change.what in caught.value.because
 
 

@@ -36,7 +36,7 @@ def caller(cloud: Cloud) -> Caller:
         return _callers[cloud]
 
 
-def insist_on(cloud: Cloud) -> Caller:
+def require_account(cloud: Cloud) -> Caller:
     """Return the caller if it belongs to the account that `cloud` has to be.
 
     Raises WrongAccount (Refused), and what `caller` raises. Nothing else is called before it.

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 if find_spec("aws_cdk") is None:
     raise ImportError("seedbed.cdk needs the CDK: pip install 'seedbed[cdk]'")
 
-from seedbed.cdk.environment import chosen, refuse_dev_in_protected_account
+from seedbed.cdk.environment import chosen, require_unprotected_account
 from seedbed.cdk.external import ExternalGraph
 from seedbed.cdk.graph import GraphSizes, ServiceGraph
 from seedbed.cdk.injecting import RDS_BUNDLE, inject
@@ -39,6 +39,6 @@ __all__ = [
     "chosen",
     "inject",
     "platform_stacks",
-    "refuse_dev_in_protected_account",
+    "require_unprotected_account",
     "run",
 ]

@@ -34,13 +34,13 @@ def chosen(scope: Construct, platform: Platform) -> Environment:
     if found.is_sandbox:
         account = _context(scope, "account") or SANDBOX_ACCOUNT
         return replace(found, account=account, region=_context(scope, "region") or SANDBOX_REGION)
-    _refuse_unplaced(found)
-    refuse_dev_in_protected_account(platform, found)
-    _refuse_other_place(scope, found)
+    _require_account_and_region(found)
+    require_unprotected_account(platform, found)
+    _require_same_account_and_region(scope, found)
     return found
 
 
-def refuse_dev_in_protected_account(platform: Platform, environment: Environment) -> None:
+def require_unprotected_account(platform: Platform, environment: Environment) -> None:
     """Raise Refused for what may be thrown away, but would lie beside what is protected."""
     if not is_ephemeral(environment):
         return
@@ -59,7 +59,7 @@ def removal(environment: Environment) -> RemovalPolicy:
     return RemovalPolicy.DESTROY if is_ephemeral(environment) else RemovalPolicy.RETAIN
 
 
-def _refuse_unplaced(environment: Environment) -> None:
+def _require_account_and_region(environment: Environment) -> None:
     missing = [key for key in ("account", "region") if not getattr(environment, key)]
     if missing:
         raise UsageError(
@@ -69,7 +69,7 @@ def _refuse_unplaced(environment: Environment) -> None:
         )
 
 
-def _refuse_other_place(scope: Construct, environment: Environment) -> None:
+def _require_same_account_and_region(scope: Construct, environment: Environment) -> None:
     for key in ("account", "region"):
         said = _context(scope, key)
         if said and said != getattr(environment, key):

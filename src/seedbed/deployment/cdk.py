@@ -98,10 +98,10 @@ def find(app: Path, environ: Mapping[str, str], home: Path, stop: Stopping, tell
         return Cli(_argv(path, node), surroundings, stop)
 
     if said := environ.get(SPECIFIED):
-        return _insisted(cli(_specified(said)), said)
+        return _required_version(cli(_specified(said)), said)
     beside = app / "node_modules" / ".bin" / "cdk"
     if beside.exists():
-        return _insisted(cli(beside), str(beside))
+        return _required_version(cli(beside), str(beside))
     if (on_path := shutil.which("cdk", path=environ.get("PATH"))) and _serves(version(cli(Path(on_path)))):
         return cli(Path(on_path))
     return cli(fetched(environ, node, stop, tell))
@@ -139,7 +139,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, match.groups())) if match else ()
 
 
-def _insisted(cli: Cli, where: str) -> Cli:
+def _required_version(cli: Cli, where: str) -> Cli:
     found = version(cli)
     if not _serves(found):
         raise UsageError(

@@ -23,7 +23,7 @@ from seedbed.deployment.child import Ran
 from seedbed.deployment.examine import Examined, collisions
 from seedbed.deployment.parts import Part
 from seedbed.deployment.site import Site
-from seedbed.deployment.stacks import Standing, refuse_stuck
+from seedbed.deployment.stacks import Standing, require_updatable
 from seedbed.deployment.states import Kind
 from seedbed.errors import SeedbedError, StepFailed
 from seedbed.model.deployment import Template, Wave
@@ -153,7 +153,7 @@ class _Walk(Struct):
         """Return what is deployed once nothing is under way and all of it is ready, and whether anything was."""
         following = self.site.following(self.part)
         standing, moved = following.to_its_end(self.done)
-        refuse_stuck(standing, self.site.stacks)
+        require_updatable(standing, self.site.stacks)
         if standing.kind is Kind.ABSENT:
             return None, moved
         self.former = self._last_event() if "ROLLBACK" in standing.status else ""

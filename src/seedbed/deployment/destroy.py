@@ -11,7 +11,7 @@ from seedbed.deployment.assembly import Stack
 from seedbed.deployment.parts import Part, plain
 from seedbed.deployment.site import Site
 from seedbed.deployment.stacks import Standing
-from seedbed.deployment.synthesis import refuse_elsewhere
+from seedbed.deployment.synthesis import require_same_account
 from seedbed.errors import SeedbedError, StepFailed
 from seedbed.model.environment import require_ephemeral
 from seedbed.model.event import DeployFinished, DeployStarted, TargetDone, TargetSkipped, failure
@@ -29,7 +29,7 @@ class Doomed(Struct, frozen=True):
 def examine(site: Site, parts: Sequence[Part], chosen: Sequence[Stack]) -> Doomed:
     """Return those of `chosen` that exist, what depends on others first. Raises Refused."""
     require_ephemeral(site.environment, "destroy")
-    refuse_elsewhere(chosen, site.cloud, site.account, site.environment.name)
+    require_same_account(chosen, site.cloud, site.account, site.environment.name)
     known = {each.stack: each for each in parts}
     pairs = [(each, known.get(each.name, plain(each.name, Phase.CONTRACT))) for each in reversed(chosen)]
     there = tuple(each for each in pairs if _exists(site.stacks.standing(each[0].name)))

@@ -11,9 +11,9 @@ from seedbed.deployment.assembly import Stack
 from seedbed.deployment.parts import Part, Resource, plain
 from seedbed.deployment.request import DeployRequest
 from seedbed.deployment.site import Site
-from seedbed.deployment.stacks import refuse_stuck
+from seedbed.deployment.stacks import require_updatable
 from seedbed.deployment.states import Kind
-from seedbed.deployment.synthesis import refuse_elsewhere
+from seedbed.deployment.synthesis import require_same_account
 from seedbed.errors import Refused
 from seedbed.model.deployment import Deployment, Rollout, Template
 from seedbed.model.environment import is_ephemeral
@@ -35,7 +35,7 @@ def examine(site: Site, parts: Sequence[Part], chosen: Sequence[Stack], request:
     An update that is under way is followed to its end first, unless `request` says not to. Raises Refused,
     Unavailable.
     """
-    refuse_elsewhere(chosen, site.cloud, site.account, site.environment.name)
+    require_same_account(chosen, site.cloud, site.account, site.environment.name)
     missing = _bootstrap(site, chosen, request.bootstrap)
     known = {each.stack: each for each in parts}
     known = {each.name: known.get(each.name, plain(each.name, request.gate)) for each in chosen}
@@ -60,7 +60,7 @@ def _bootstrap(site: Site, chosen: Sequence[Stack], prepare: bool) -> tuple[str,
 def _rollout(site: Site, stack: Stack, part: Part, follow: bool) -> Rollout:
     following = site.following(part)
     standing, moved = following.to_its_end(0) if follow else (site.stacks.standing(stack.name), False)
-    refuse_stuck(standing, site.stacks)
+    require_updatable(standing, site.stacks)
     deployed = None if standing.kind is Kind.ABSENT else site.stacks.template(stack.name)
     wanted = site.assembly.template(stack)
     waves = tuple(part.waves(deployed, wanted))

@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from seedbed.aws.cloud import Cloud
-from seedbed.aws.identity import insist_on
+from seedbed.aws.identity import require_account
 from seedbed.deployment import cdk
 from seedbed.deployment.assembly import Assembly, Stack, read, with_dependencies
 from seedbed.deployment.child import Stopping
@@ -18,7 +18,7 @@ from seedbed.deployment.parts import Part, part_of
 from seedbed.deployment.request import DeployRequest
 from seedbed.deployment.site import Site
 from seedbed.deployment.stacks import Stacks
-from seedbed.deployment.synthesis import insist_on_app, synthesise
+from seedbed.deployment.synthesis import require_app, synthesise
 from seedbed.engines.base import Engine, Session
 from seedbed.engines.infrastructure import SupportsDeployment
 from seedbed.errors import Refused, UsageError
@@ -54,7 +54,7 @@ def opened(
     UsageError.
     """
     cloud = _the_cloud(wanted)
-    account = insist_on(cloud).account
+    account = require_account(cloud).account
     parts = [
         part_of(target, engine, session, wanted.request.gate)
         for target, engine, session in wanted.databases
@@ -67,7 +67,7 @@ def opened(
 
     app = wanted.root / APP
     if wanted.request.assembly is None:
-        insist_on_app(app)
+        require_app(app)
     with tempfile.TemporaryDirectory(prefix="seedbed-deploy-") as room:
         cli = cdk.find(app, environ, Path(room) / "home", stop, tell)
         assembly = (

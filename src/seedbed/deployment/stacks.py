@@ -159,7 +159,7 @@ class Stacks:
             ) from None
 
 
-def refuse_stuck(standing: Standing, stacks: Stacks) -> None:
+def require_updatable(standing: Standing, stacks: Stacks) -> None:
     """Raise Refused for a stack that nothing can be done with before somebody has done something else."""
     if standing.kind is Kind.STUCK:
         means = standing.state.means

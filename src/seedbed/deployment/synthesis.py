@@ -13,7 +13,7 @@ from seedbed.errors import Refused, UsageError
 
 def synthesise(cli: Cli, app: Path, environment: str, cloud: Cloud, into: Path) -> Assembly:
     """Return the assembly that the app in `app` makes for `environment`. Raises UsageError where it makes none."""
-    insist_on_app(app)
+    require_app(app)
     arguments = ["synth", "--quiet", "--output", str(into), "-c", f"environment={environment}"]
     ran = cli.run(arguments, cwd=app, cloud=cloud)
     if ran.code != 0:
@@ -25,7 +25,7 @@ def synthesise(cli: Cli, app: Path, environment: str, cloud: Cloud, into: Path) 
     return read(into)
 
 
-def insist_on_app(app: Path) -> None:
+def require_app(app: Path) -> None:
     """Raise UsageError where there is no app."""
     if not (app / "cdk.json").is_file():
         raise UsageError(
@@ -35,7 +35,7 @@ def insist_on_app(app: Path) -> None:
         )
 
 
-def refuse_elsewhere(stacks: Sequence[Stack], cloud: Cloud, account: str, environment: str) -> None:
+def require_same_account(stacks: Sequence[Stack], cloud: Cloud, account: str, environment: str) -> None:
     """Raise Refused where a stack was synthesised for another account or region than the environment's."""
     for each in stacks:
         for what, found, wanted in (

@@ -63,10 +63,10 @@ def _read(
     silent: Sequence[Wanted], environment: Environment, platform: str, environ: Mapping[str, str]
 ) -> dict[str, Facts]:
     from seedbed.aws import parameters
-    from seedbed.aws.identity import insist_on
+    from seedbed.aws.identity import require_account
 
     where = cloud(environment, environ)
-    insist_on(where)
+    require_account(where)
     found: dict[str, Facts] = {}
     for each in silent:
         engine = each.database.removeprefix(f"{each.service}/")

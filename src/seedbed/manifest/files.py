@@ -89,7 +89,7 @@ def _entries(
                     yield entry
     except FileNotFoundError:
         if not os.path.isdir(database.directory):
-            _refuse_missing(database, root)
+            _require_files(database, root)
     except OSError as error:
         at = Location(printable(_decodable(_prefix(directory, root))))
         raise error_type("this directory cannot be read", because=reason(error), at=at) from None
@@ -179,7 +179,7 @@ def _same_version(database: Database, one: MigrationFile, other: MigrationFile) 
     )
 
 
-def _refuse_missing(database: Database, root: PurePath) -> None:
+def _require_files(database: Database, root: PurePath) -> None:
     """Raise ManifestError for a directory that does not exist although the manifest names it.
 
     The conventional one may be missing: that is a database without its first migration.

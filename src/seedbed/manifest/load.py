@@ -21,9 +21,9 @@ from seedbed.manifest.sections import (
 from seedbed.model.environment import EnvironmentPattern
 from seedbed.model.platform import Database, Platform, Reference
 from seedbed.support.guess import suggestion
-from seedbed.toml.credentials import refuse_secrets
+from seedbed.toml.credentials import require_no_secrets
 from seedbed.toml.lines import KeyPath
-from seedbed.toml.problems import Unknown, convert, kind, refuse_unknown, unknown_keys
+from seedbed.toml.problems import Unknown, convert, kind, require_known, unknown_keys
 from seedbed.toml.text import Kind, Text, dotted, key_text, printable, read
 
 FILE = "seedbed.toml"
@@ -58,15 +58,15 @@ def load(path: Path, engine_options: EngineOptions, engine_names: Sequence[str] 
     """
     text = read(path, MANIFEST)
     root = PurePath(os.path.abspath(path)).parent
-    refuse_secrets(text)
-    _refuse_misshapen(text)
+    require_no_secrets(text)
+    _require_shape(text)
     sections = list(_database_sections(text, engine_names))
     options = _options(text, sections, engine_options)
     try:
         return _platform(text, root, sections, options)
     except ManifestError:
         # a mistyped key is more likely an error's cause than its effect, and one run tells about all of them
-        refuse_unknown(text, _all_unknown(text, sections, options))
+        require_known(text, _all_unknown(text, sections, options))
         raise
 
 
@@ -88,12 +88,12 @@ def _platform(
     text: Text, root: PurePath, sections: Sequence[tuple[str, str]], options: Mapping[str, type[Any]]
 ) -> Platform:
     if not text.data.keys() <= set(_SECTIONS):
-        refuse_unknown(text, _all_unknown(text, sections, options))
+        require_known(text, _all_unknown(text, sections, options))
     if "platform" not in text.data:
         raise text.error("[platform] is missing", at=(), try_='[platform] with name = "…", at the top')
     platform: PlatformSection = convert(text, text.data["platform"], PlatformSection, ("platform",))
     databases = tuple(_database(text, root, *each, options[each[1]]) for each in sections)
-    _refuse_shared(text, databases)
+    _require_distinct_names(text, databases)
     ids = {str(each.id) for each in databases}
     return Platform(
         name=platform.name,
@@ -104,7 +104,7 @@ def _platform(
     )
 
 
-def _refuse_misshapen(text: Text) -> None:
+def _require_shape(text: Text) -> None:
     """Refuse sections that are no tables at all, so that everyone after this may walk them."""
     for name in ("platform", "services", "environments"):
         if not isinstance(text.data.get(name, {}), dict):
@@ -122,7 +122,7 @@ def _database_sections(text: Text, engine_names: Sequence[str]) -> Iterator[tupl
     """Yield service and engine of every [services.<service>.<engine>], in the manifest's order."""
     for service, engines in text.data.get("services", {}).items():
         at = ("services", service)
-        _refuse_name(text, at, "a service")
+        _require_name(text, at, "a service")
         if not isinstance(engines, dict):
             raise _not(text, at, engines, f"a table such as [{dotted(at)}.ENGINE]")
         if not engines:
@@ -137,7 +137,7 @@ def _database_sections(text: Text, engine_names: Sequence[str]) -> Iterator[tupl
             yield service, engine
 
 
-def _refuse_name(text: Text, at: KeyPath, of: str) -> None:
+def _require_name(text: Text, at: KeyPath, of: str) -> None:
     name = str(at[-1])
     if _IS_NAME.search(name) is None or len(name) > 32:
         raise text.error(
@@ -165,7 +165,7 @@ def _database(text: Text, root: PurePath, service: str, engine: str, type_: type
     if problem:
         raise text.error(f"{dotted((*at, DIRECTORY))} is wrong", at=(*at, DIRECTORY), because=problem)
     if not type_.__struct_config__.forbid_unknown_fields:  # its engine is lenient, the manifest is not
-        refuse_unknown(text, unknown_keys(section, type_, at))
+        require_known(text, unknown_keys(section, type_, at))
     return Database(
         service=service,
         engine=engine,
@@ -186,7 +186,7 @@ def _directory_problem(directory: object) -> str:
     return ""
 
 
-def _refuse_shared(text: Text, databases: Sequence[Database]) -> None:
+def _require_distinct_names(text: Text, databases: Sequence[Database]) -> None:
     owners: dict[PurePath, Database] = {}
     for each in databases:
         owner = owners.setdefault(each.directory, each)
@@ -205,7 +205,7 @@ def _references(text: Text, ids: set[str]) -> tuple[Reference, ...]:
         at = ("references", index)
         parsed: ReferenceSection = convert(text, section, ReferenceSection, at)
         for key, column in (("from", parsed.from_), ("to", parsed.to)):
-            _refuse_undeclared(text, (*at, key), column.partition(":")[0], ids)
+            _require_declared(text, (*at, key), column.partition(":")[0], ids)
         reference = Reference(parsed.from_, parsed.to)
         if reference.from_ == reference.to:
             raise text.error("a reference points at itself", at=at, because=f"both ends are {reference.to}")
@@ -216,7 +216,7 @@ def _references(text: Text, ids: set[str]) -> tuple[Reference, ...]:
     return tuple(references)
 
 
-def _refuse_undeclared(text: Text, at: KeyPath, database: str, ids: set[str]) -> None:
+def _require_declared(text: Text, at: KeyPath, database: str, ids: set[str]) -> None:
     if database not in ids:
         raise text.error(
             f"there is no database {printable(database)}",
@@ -237,7 +237,7 @@ def _environment(text: Text, pattern: str, ids: set[str]) -> EnvironmentPattern:
         raise text.error(f"{key_text(pattern)} cannot be the name of an environment", at=at, because=because)
     section: EnvironmentSection = convert(text, text.data["environments"][pattern], EnvironmentSection, at)
     for database in section.targets:
-        _refuse_undeclared(text, (*at, "targets", database), database, ids)
+        _require_declared(text, (*at, "targets", database), database, ids)
     declared = EnvironmentPattern(
         pattern=pattern,
         account=section.account,

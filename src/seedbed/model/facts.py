@@ -68,7 +68,7 @@ def parse_facts(
             if fact.key in repeatable:
                 facts += reader.each_value(fact)
             else:
-                reader.insist_on_once(fact, facts)
+                reader.require_once(fact, facts)
                 facts.append(fact)
     return tuple(facts)
 
@@ -100,7 +100,7 @@ class _Reader:
         while self._position < len(self._text):
             yield self._fact()
 
-    def insist_on_once(self, fact: Fact, facts: Iterable[Fact]) -> None:
+    def require_once(self, fact: Fact, facts: Iterable[Fact]) -> None:
         for other in facts:
             if other.key == fact.key:
                 raise self._refused(

@@ -37,10 +37,10 @@ def read_common(facts: Sequence[Fact], path: str, *, own: Collection[str] = ()) 
     for fact in facts:
         if fact.key not in known:
             raise unknown_fact(fact, known, path)
-        insist_on_reason(fact, path)
+        require_reason(fact, path)
     single = {each.key: each for each in facts}
     reverse = single.get("reverse")
-    insist(reverse is None or reverse.value == "none", reverse, path, 'reverse=none because "…"')
+    require_form(reverse is None or reverse.value == "none", reverse, path, 'reverse=none because "…"')
     return Header(
         phase=_phase(single.get("phase"), path),
         after=tuple(_ref(each, path) for each in facts if each.key == "after"),
@@ -50,7 +50,7 @@ def read_common(facts: Sequence[Fact], path: str, *, own: Collection[str] = ()) 
     )
 
 
-def insist(condition: bool, fact: Fact | None, path: str, form: str) -> None:
+def require_form(condition: bool, fact: Fact | None, path: str, form: str) -> None:
     """Raise MigrationFileError, saying how `fact` should read, unless `condition` holds."""
     if not condition:
         line = fact.line if fact else 0
@@ -59,7 +59,7 @@ def insist(condition: bool, fact: Fact | None, path: str, form: str) -> None:
         )
 
 
-def insist_on_reason(fact: Fact, path: str) -> None:
+def require_reason(fact: Fact, path: str) -> None:
     """Raise MigrationFileError where a fact that needs a reason gives none."""
     if fact.key in REASONED and not fact.because:
         raise MigrationFileError(
@@ -73,21 +73,21 @@ def insist_on_reason(fact: Fact, path: str) -> None:
 def _phase(fact: Fact | None, path: str) -> Phase:
     if fact is None:
         return Phase.EXPAND
-    insist(fact.value in set(Phase), fact, path, f"phase={'|'.join(Phase)}")
+    require_form(fact.value in set(Phase), fact, path, f"phase={'|'.join(Phase)}")
     return Phase(fact.value)
 
 
 def _ref(fact: Fact, path: str) -> MigrationRef:
     database, _, version = fact.value.rpartition(":")
-    insist(bool(version) and "/" in database.strip("/"), fact, path, "after=service/engine:version")
+    require_form(bool(version) and "/" in database.strip("/"), fact, path, "after=service/engine:version")
     return MigrationRef(database, version)
 
 
 def _overtake(fact: Fact, path: str) -> str:
-    insist(bool(fact.value), fact, path, "overtake=VERSION")
+    require_form(bool(fact.value), fact, path, "overtake=VERSION")
     return fact.value
 
 
 def _allowance(fact: Fact, path: str) -> Allowance:
-    insist(_CODE.fullmatch(fact.value) is not None, fact, path, 'allow=ABC201 because "…"')
+    require_form(_CODE.fullmatch(fact.value) is not None, fact, path, 'allow=ABC201 because "…"')
     return Allowance(fact.value, fact.because)

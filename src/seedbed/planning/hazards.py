@@ -10,7 +10,7 @@ from seedbed.model.migration import Migration
 from seedbed.model.plan import Plan
 
 
-def refuse_hazards(plan: Plan) -> None:
+def require_allowed_hazards(plan: Plan) -> None:
     """Raise Refused, naming all of them, if `plan` has hazards that a protected environment does not take."""
     found = [
         f"{database}:{migration.label}: {_place(hazard)}{hazard.code}, {hazard.what}"

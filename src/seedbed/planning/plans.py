@@ -51,7 +51,7 @@ def plan_up(known: Sequence[Known], policy: Policy, parse: Parse) -> Plan:
     by_database = {each.database: each for each in known}
     planned = [each for each in passed if by_database[each.database].selected]
     running = {MigrationRef(each.database, one.version) for each in planned for one in each.run}
-    _refuse_unselected(passed, by_database, running)
+    _require_selected(passed, by_database, running)
     databases = tuple(_database_plan(each, by_database[each.database], policy, running) for each in planned)
     return Plan(
         policy.environment,
@@ -66,9 +66,9 @@ def plan_up(known: Sequence[Known], policy: Policy, parse: Parse) -> Plan:
 
 def _waiting(known: Known, policy: Policy, parse: Parse) -> Waiting:
     files = pending(known.database, known.history, known.files, out_of_order=policy.out_of_order)
-    _refuse_unfinished(known, Direction.DOWN)
+    _require_finished(known, Direction.DOWN)
     if policy.to is not None and known.selected:
-        _insist_on_version(known, policy.to)
+        _require_version(known, policy.to)
     return Waiting(
         known.database,
         tuple(parse(known.database, file) for file in files),
@@ -77,7 +77,7 @@ def _waiting(known: Known, policy: Policy, parse: Parse) -> Waiting:
     )
 
 
-def _insist_on_version(known: Known, version: str) -> None:
+def _require_version(known: Known, version: str) -> None:
     if not any(order(each.version) == order(version) for each in known.files):
         raise UsageError(
             f"{known.database} has no migration {version}",
@@ -86,7 +86,7 @@ def _insist_on_version(known: Known, version: str) -> None:
         )
 
 
-def _refuse_unselected(
+def _require_selected(
     passed: Sequence[Passed], by_database: Mapping[str, Known], running: set[MigrationRef]
 ) -> None:
     """Refuse to run what comes after something that is pending where no work is wanted."""
@@ -126,7 +126,7 @@ def plan_down(known: Known, policy: Policy, parse: Parse, *, steps: int = 1, to:
     Raises Irreversible for one that has no way back, HistoryConflict, UsageError.
     """
     pending(known.database, known.history, known.files, out_of_order=True)  # files and history have to agree
-    _refuse_unfinished(known, Direction.UP)
+    _require_finished(known, Direction.UP)
     actions = tuple(
         Action(known.database, migration, Direction.DOWN, (), state is not None)
         for migration, state in _to_revert(known, parse, steps, to)
@@ -161,7 +161,7 @@ def combined(plans: Sequence[Plan]) -> Plan:
     return replace(plans[0], databases=databases, stages=stages([each.actions for each in databases]))
 
 
-def refuse_dependants(plan: Plan, database: str, migration: Migration) -> None:
+def require_no_dependants(plan: Plan, database: str, migration: Migration) -> None:
     """Raise Refused if `plan` reverts something that `migration`, applied on another database, came after."""
     reverted = {action.ref for each in plan.databases for action in each.actions}
     own = MigrationRef(database, migration.version)
@@ -192,11 +192,11 @@ def _to_revert(
         revisions = revisions[:steps]
     chosen = [(parse(known.database, files[order(each.version)]), each) for each in revisions]
     for migration, _ in chosen:
-        _refuse_irreversible(known.database, migration)
+        _require_reversible(known.database, migration)
     return [(migration, each if each.state.value == "started" else None) for migration, each in chosen]
 
 
-def _refuse_irreversible(database: str, migration: Migration) -> None:
+def _require_reversible(database: str, migration: Migration) -> None:
     if migration.down:
         return
     said = migration.irreversible.because if migration.irreversible else "its file has no down section"
@@ -208,7 +208,7 @@ def _refuse_irreversible(database: str, migration: Migration) -> None:
     )
 
 
-def _refuse_unfinished(known: Known, direction: Direction) -> None:
+def _require_finished(known: Known, direction: Direction) -> None:
     for revision in known.history.unfinished:
         if revision.direction is not direction:
             continue

@@ -88,7 +88,7 @@ def _decoded(data: bytes, path: str) -> PlanDocument:
         ) from None
 
 
-def refuse_stale(plan: ReviewedPlan, known: Known, policy: Policy) -> None:
+def require_current(plan: ReviewedPlan, known: Known, policy: Policy) -> None:
     """Raise StalePlan unless the database is in a state that the plan itself passes through."""
     if basis(known, policy) in plan.basis.get(known.database, ()):
         return
@@ -100,7 +100,7 @@ def refuse_stale(plan: ReviewedPlan, known: Known, policy: Policy) -> None:
     )
 
 
-def refuse_other_changes(plan: ReviewedPlan, database: str, changes: Sequence[Change]) -> None:
+def require_same_changes(plan: ReviewedPlan, database: str, changes: Sequence[Change]) -> None:
     """Raise StalePlan if a deployment would change more than was reviewed; less is what is left of it."""
     known = plan.changes.get(database, ())
     other = [each.what for each in changes if _words(each.phase, each.what) not in known]

@@ -101,6 +101,6 @@ def _as_reviewed(run: Run, request: DeployRequest) -> DeployRequest:
         return request
     protection.require_plan_of(run.environment.name, plan)
     for target in run.connected:
-        reviewed.refuse_other_changes(plan, target.id, infrastructure.changes(target, request.gate))
+        reviewed.require_same_changes(plan, target.id, infrastructure.changes(target, request.gate))
     services = {each.service for each in run.catalog.reviewed_databases(plan)}
     return replace(request, services=request.services or tuple(sorted(services)))

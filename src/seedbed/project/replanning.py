@@ -18,7 +18,7 @@ from seedbed.model.environment import Environment
 from seedbed.model.history import History
 from seedbed.model.plan import Plan
 from seedbed.planning import reviewed
-from seedbed.planning.plans import Known, Policy, combined, plan_down, plan_up, refuse_dependants
+from seedbed.planning.plans import Known, Policy, combined, plan_down, plan_up, require_no_dependants
 from seedbed.planning.reviewed import ReviewedPlan
 from seedbed.project.catalog import Catalog
 from seedbed.project.neighbours import Neighbours
@@ -86,10 +86,10 @@ class Replanning(Struct, frozen=True):
 
     def _require_as_reviewed(self, plan: ReviewedPlan, known: Sequence[Known], policy: Policy) -> None:
         """Raise StalePlan for histories and changes of infrastructure that the reviewed plan did not show."""
-        try_each((each.database, partial(reviewed.refuse_stale, plan, each, policy)) for each in known)
+        try_each((each.database, partial(reviewed.require_current, plan, each, policy)) for each in known)
         for target in self.connected:
             changes = infrastructure.changes(target, policy.gate)
-            reviewed.refuse_other_changes(plan, target.id, changes)
+            reviewed.require_same_changes(plan, target.id, changes)
 
     def _require_no_dependants(self, plan: Plan, histories: dict[str, History]) -> None:
         """Refuse to revert what applied migrations of another database came after, as far as it can be reached."""
@@ -105,4 +105,4 @@ class Replanning(Struct, frozen=True):
             history = histories.get(database.id) or self.neighbours.history(database)
             for file in naming:
                 if history and history.revision(file.version):
-                    refuse_dependants(plan, database.id, self.catalog.parse(database.id, file))
+                    require_no_dependants(plan, database.id, self.catalog.parse(database.id, file))

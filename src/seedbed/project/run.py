@@ -22,7 +22,7 @@ from seedbed.model.plan import Plan
 from seedbed.model.platform import Database
 from seedbed.model.seed import SeedKind
 from seedbed.model.status import DatabaseStatus, Status
-from seedbed.planning.hazards import refuse_hazards
+from seedbed.planning.hazards import require_allowed_hazards
 from seedbed.planning.standings import standings
 from seedbed.project import protection
 from seedbed.project.neighbours import Neighbours
@@ -151,7 +151,7 @@ class Run:
             plan = replan(histories)
             infrastructure.require_deployed(plan, self.connected)
             if self.environment.protected:
-                refuse_hazards(hazards.examined(plan, self.connected))
+                require_allowed_hazards(hazards.examined(plan, self.connected))
             return plan
 
         return self._carry_out(permitted)

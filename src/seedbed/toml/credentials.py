@@ -53,7 +53,7 @@ def holds_a_secret(value: str) -> bool:
     return "=" in value and _IN_A_SETTING.search(value) is not None
 
 
-def refuse_secrets(text: Text) -> None:
+def require_no_secrets(text: Text) -> None:
     """Raise UsageError for a string anywhere that carries a password, and for a fact called like one.
 
     Asked before anything else is: no other error may quote what stands there.

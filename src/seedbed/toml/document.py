@@ -10,7 +10,7 @@ from msgspec import Struct
 from seedbed.errors import UsageError
 from seedbed.support.phrases import listed
 from seedbed.toml.lines import KeyPath
-from seedbed.toml.problems import convert, refuse_unknown, unknown_keys
+from seedbed.toml.problems import convert, require_known, unknown_keys
 from seedbed.toml.text import Text
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ def read_document(text: Text, type_: type[T], problems: Callable[[T], Iterable[P
         document: T = convert(text, text.data, type_, ())
     except UsageError:
         # a mistyped key is more likely an error's cause than its effect, and one run tells about all of them
-        refuse_unknown(text, unknown_keys(text.data, type_, ()))
+        require_known(text, unknown_keys(text.data, type_, ()))
         raise
     _refuse(text, problems(document))
     return document

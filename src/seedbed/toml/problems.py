@@ -61,7 +61,7 @@ def unknown_keys(value: object, type_: Any, at: KeyPath) -> Iterator[Unknown]:
     yield from _unknown(value, inspect.type_info(type_), at)
 
 
-def refuse_unknown(text: Text, unknown: Iterable[Unknown]) -> None:
+def require_known(text: Text, unknown: Iterable[Unknown]) -> None:
     """Raise UsageError, at the first of them by line, if there are `unknown` keys."""
     found = sorted(unknown, key=lambda each: text.offset(each.path))
     if not found:

@@ -67,7 +67,7 @@ class Text:
                 # tomllib's time grows with the square of a key's dots: ours has to look first
                 self._lines.locate(())
             data = tomllib.loads(self.raw)
-            _refuse_deep(data, self._lines)
+            _require_shallow(data, self._lines)
         except TooDeep as too_deep:
             raise self._too_deep(*too_deep.args) from None
         except RecursionError:
@@ -167,7 +167,7 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
-def _refuse_deep(data: dict[str, Any], lines: Lines) -> None:
+def _require_shallow(data: dict[str, Any], lines: Lines) -> None:
     """Raise TooDeep if anything in `data` lies deeper than MAX_DEPTH. By levels: recursion is the enemy."""
     level: list[Any] = [data]
     for _ in range(MAX_DEPTH + 1):

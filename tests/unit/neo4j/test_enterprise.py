@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seedbed.engines.neo4j.parse import parse
-from seedbed.engines.neo4j.schema.enterprise import insist_on_edition
+from seedbed.engines.neo4j.schema.enterprise import require_edition
 from seedbed.errors import Refused
 from seedbed.model.migration import Direction, Migration, MigrationFile, Source, Work, checksum
 
@@ -27,7 +27,7 @@ def test_all_that_needs_enterprise_is_named_in_one_refusal() -> None:
         Work(migration("2", f"CREATE (:A);\n\n{TYPE};\n{EXISTS}")),
     ]
     with pytest.raises(Refused) as caught:
-        insist_on_edition("community", works)
+        require_edition("community", works)
     error = caught.value
     assert "Neo4j Community" in error.what
     assert "3 of its statements" in error.what
@@ -42,13 +42,13 @@ def test_all_that_needs_enterprise_is_named_in_one_refusal() -> None:
 
 def test_the_direction_that_is_run_is_looked_at() -> None:
     one = migration("1", UNIQUE, KEY)
-    insist_on_edition("community", [Work(one)])
+    require_edition("community", [Work(one)])
     with pytest.raises(Refused):
-        insist_on_edition("community", [Work(one, Direction.DOWN)])
-    insist_on_edition(
+        require_edition("community", [Work(one, Direction.DOWN)])
+    require_edition(
         "community", [Work(migration("1", KEY), Direction.DOWN)]
     )  # undone by what follows from it
 
 
 def test_enterprise_does_it_all() -> None:
-    insist_on_edition("enterprise", [Work(migration("1", KEY))])
+    require_edition("enterprise", [Work(migration("1", KEY))])

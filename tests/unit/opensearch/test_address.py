@@ -86,8 +86,8 @@ def test_what_is_missing_or_wrong_is_named(facts: dict[str, str], says: str) -> 
 def test_serverless_is_refused_by_name_and_says_what_it_lacks() -> None:
     found = address({"endpoint": COLLECTION}, Options())
     with pytest.raises(Refused, match=r"Serverless(?s:.)*_reindex(?s:.)*_tasks"):
-        serverless.insist_on_more(found)
-    serverless.insist_on_more(address({"endpoint": DOMAIN}, Options()))
+        serverless.require_more(found)
+    serverless.require_more(address({"endpoint": DOMAIN}, Options()))
 
 
 def test_a_region_that_is_told_goes_before_that_of_the_caller() -> None:

@@ -50,7 +50,7 @@ def command(context: CommandContext, keep: bool, services: tuple[str, ...], engi
     databases = context.databases(services, engines)
     deployed = project.catalog.deployable(databases)
     if deployed:
-        insist_on_cdk(project, databases, deployed)
+        require_cdk(project, databases, deployed)
     with ExitStack() as cleaning, ExitStack() as closing:
         if not keep:
             project.home = cleaning.enter_context(_scratch(project))
@@ -84,7 +84,7 @@ def _scratch(project: Project) -> Iterator[Path]:
             project.sandbox.wait_until_ended()
 
 
-def insist_on_cdk(project: Project, databases: Sequence[Database], deployed: Sequence[Database]) -> None:
+def require_cdk(project: Project, databases: Sequence[Database], deployed: Sequence[Database]) -> None:
     """Raise UsageError before anything is started where this machine cannot deploy tables."""
     import os
 

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.facts import REPEATABLE, Fact, parse_facts
 from seedbed.model.headers import Header as Common
-from seedbed.model.headers import insist, read_common
+from seedbed.model.headers import read_common, require_form
 
 PAGE = 90  # items that fit into one transaction with their checkpoint
 _BATCH, _LARGEST_BATCH = 250, 1000  # items in a page that is written one by one
@@ -86,7 +86,7 @@ def read_header(path: str, lines: Iterable[tuple[int, str]]) -> Header:
     facts = parse_facts(lines, path, repeatable=REPEATABLE | {"needs"})
     common = read_common(facts, path, own=FACTS)
     for fact in facts:
-        _insist_on_form(path, fact)
+        _require_form(path, fact)
     single = {each.key: each for each in facts if each.key not in REPEATABLE | {"needs"}}
     if "table" not in single:
         raise MigrationFileError(
@@ -105,7 +105,7 @@ def read_header(path: str, lines: Iterable[tuple[int, str]]) -> Header:
     return _with_batch(header)
 
 
-def insist_on_transformation(path: str, header: Header) -> None:
+def require_transformation(path: str, header: Header) -> None:
     """Refuse facts that contradict each other in a migration of items. Raises MigrationFileError."""
     facts = header.facts
     if "transaction" in facts:
@@ -125,7 +125,7 @@ def insist_on_transformation(path: str, header: Header) -> None:
             "from=1 to=2",
         )
     if "from" in facts:
-        _insist_on_versions(path, header)
+        _require_versions(path, header)
     if mode(header) is Mode.PAGED and header.batch > PAGE:
         raise _error(
             path,
@@ -136,7 +136,7 @@ def insist_on_transformation(path: str, header: Header) -> None:
         )
 
 
-def insist_on_free_form(path: str, header: Header) -> None:
+def require_free_form(path: str, header: Header) -> None:
     """Refuse facts that mean nothing in a migration of a table. Raises MigrationFileError."""
     for key in ("from", "to", "batch", "segments", "read_units", "write_units"):
         if key in header.facts:
@@ -157,7 +157,7 @@ def insist_on_free_form(path: str, header: Header) -> None:
         )
 
 
-def _insist_on_versions(path: str, header: Header) -> None:
+def _require_versions(path: str, header: Header) -> None:
     before, after = header.facts["from"], header.facts["to"]
     if int(after.value) <= int(before.value):
         raise _error(
@@ -196,21 +196,25 @@ def _settings(facts: Iterable[Fact]) -> dict[str, str]:
     return {**settings, "needs": ",".join(needs)} if needs else settings
 
 
-def _insist_on_form(path: str, fact: Fact) -> None:
+def _require_form(path: str, fact: Fact) -> None:
     """Refuse one of our own facts whose value is not of its kind."""
     match fact.key:
         case "repeatable":
-            insist(not fact.value, fact, path, 'repeatable because "…"')
+            require_form(not fact.value, fact, path, 'repeatable because "…"')
         case "transaction":
-            insist(fact.value in {"true", "false"}, fact, path, "transaction=false")
+            require_form(fact.value in {"true", "false"}, fact, path, "transaction=false")
         case "table":
-            insist(_NAME.fullmatch(fact.value) is not None, fact, path, "table=name, as tables.toml has it")
+            require_form(
+                _NAME.fullmatch(fact.value) is not None, fact, path, "table=name, as tables.toml has it"
+            )
         case "needs":
-            insist(_NEED.fullmatch(fact.value) is not None, fact, path, "needs=table or needs=table.index")
+            require_form(
+                _NEED.fullmatch(fact.value) is not None, fact, path, "needs=table or needs=table.index"
+            )
         case key if key in _NUMBERS:
             least, most = _NUMBERS[key]
             number = int(fact.value) if _DIGITS.fullmatch(fact.value) else -1
-            insist(least <= number <= most, fact, path, f"{key}={least} to {key}={most}")
+            require_form(least <= number <= most, fact, path, f"{key}={least} to {key}={most}")
 
 
 def _error(path: str, fact: Fact, what: str, because: str = "", try_: str = "") -> MigrationFileError:

@@ -41,7 +41,7 @@ def read(place: Place) -> History:
         raise
     identity = next((each for each in items if each["sk"] == "identity"), None)
     if identity is not None:
-        _refuse_newer(place, identity)
+        _require_known_format(place, identity)
     revisions = [_revision(each) for each in items if each["sk"].startswith("revision#")]
     revisions.sort(key=lambda each: each.version.rjust(20, "0"))
     return History(_identity(identity) if identity else None, tuple(revisions))
@@ -80,7 +80,7 @@ def _query(place: Place, kind: str, prefix: str = "") -> Iterator[dict[str, Any]
         request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
-def _refuse_newer(place: Place, identity: Mapping[str, Any]) -> None:
+def _require_known_format(place: Place, identity: Mapping[str, Any]) -> None:
     if identity["format"] > FORMAT:
         raise Refused(
             f"the history in {place.history} was written by a newer seedbed",

@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from seedbed.engines.dynamodb.facts import (
     Header,
-    insist_on_free_form,
-    insist_on_transformation,
     mode,
     read_header,
+    require_free_form,
+    require_transformation,
 )
 from seedbed.engines.kit.python_returns import forgotten_return
 from seedbed.engines.kit.python_source import Function, PythonSource, only_parameter, read_source
@@ -52,7 +52,7 @@ def parse(file: MigrationFile) -> Migration:
     if up is None:
         raise source.error(0, "the file has no function `up`", _FORMS, "def up(item): …")
     down = _way(source, functions.get("down"))
-    _insist_on_one_form(source, header, up, down, functions)
+    _require_one_form(source, header, up, down, functions)
     common = header.common
     about, text = up.about or source.about(), source.text
     return Migration(
@@ -87,7 +87,7 @@ def _way(source: PythonSource, function: Function | None) -> _Way | None:
     return _Way(function.lineno, takes, about)
 
 
-def _insist_on_one_form(
+def _require_one_form(
     source: PythonSource, header: Header, up: _Way, down: _Way | None, functions: Mapping[str, Function]
 ) -> None:
     if down and down.takes != up.takes:
@@ -105,15 +105,15 @@ def _insist_on_one_form(
             "remove one of the two",
         )
     if up.takes == _ITEM:
-        insist_on_transformation(source.path, header)
-        _insist_on_results(source, functions)
+        require_transformation(source.path, header)
+        _require_results(source, functions)
     else:
-        insist_on_free_form(source.path, header)
+        require_free_form(source.path, header)
     if applied := functions.get("applied"):
-        _insist_on_probe(source, header, up, applied)
+        _require_probe(source, header, up, applied)
 
 
-def _insist_on_results(source: PythonSource, functions: Mapping[str, Function]) -> None:
+def _require_results(source: PythonSource, functions: Mapping[str, Function]) -> None:
     """Refuse a function of items that may end without a result: that would delete the item, mostly by mistake."""
     for name in ("up", "down"):
         function = functions.get(name)
@@ -126,7 +126,7 @@ def _insist_on_results(source: PythonSource, functions: Mapping[str, Function]) 
             )
 
 
-def _insist_on_probe(source: PythonSource, header: Header, up: _Way, applied: Function) -> None:
+def _require_probe(source: PythonSource, header: Header, up: _Way, applied: Function) -> None:
     way = _way(source, applied)
     assert way is not None
     if up.takes != _TABLE or header.is_transaction:

@@ -39,7 +39,7 @@ def connect(target: Target) -> Iterator[DynamoSession]:
     if (
         address.cloud.account
     ):  # else nobody said whose it has to be, and the first request says whether we may
-        identity.insist_on(address.cloud)
+        identity.require_account(address.cloud)
     with closing(Client(address.cloud)) as client:
         place = Place(
             target=target.id,

@@ -38,7 +38,7 @@ class PythonSource(Struct, frozen=True):
         lines = list(enumerate(self.text.split("\n"), 1))
         end, inside = self._first_line_of_code(), self._docstring_lines()
         if any(_LOOKS_LIKE_FACTS.match(line) for _, line in lines[end - 1 :]):
-            self._insist_on_no_facts_below(end)
+            self._require_no_directives_below(end)
         return list(fact_lines((each for each in lines[: end - 1] if each[0] not in inside), "#"))
 
     def about(self) -> str:
@@ -62,11 +62,11 @@ class PythonSource(Struct, frozen=True):
                     raise self.error(
                         node.lineno, f"`{name}` is no function", "it is looked at, not run", form
                     )
-                self._insist_on_plain(node, form)
+                self._require_plain(node, form)
                 found[name] = node
         return found
 
-    def _insist_on_plain(self, function: Function, form: str) -> None:
+    def _require_plain(self, function: Function, form: str) -> None:
         name, line = function.name, function.lineno
         if isinstance(function, ast.AsyncFunctionDef):
             raise self.error(line, f"`{name}` is async", "it is called, and never awaited", form)
@@ -97,7 +97,7 @@ class PythonSource(Struct, frozen=True):
         lines: list[int] = [each.lineno for each in (code[0], *decorators)]
         return min(lines)
 
-    def _insist_on_no_facts_below(self, first: int) -> None:
+    def _require_no_directives_below(self, first: int) -> None:
         """Refuse facts from line `first` on; strings that merely look like some are none."""
         import tokenize
 

@@ -58,7 +58,7 @@ def address(facts: Mapping[str, str | Secret], options: object) -> Address:
             try_="correct the key in the environment's targets table",
         )
     user, password = plain.get("user", ""), plain.get("password", "")
-    _refuse_half_a_login(user, password)
+    _require_whole_login(user, password)
     uri = _uri(plain.get("uri", ""), has_password=bool(password))
     return Address(
         uri=uri,
@@ -74,7 +74,7 @@ def _settings(options: object) -> dict[str, Any]:
     return {name: getattr(options, name) for name in names if hasattr(options, name)}
 
 
-def _refuse_half_a_login(user: str, password: str) -> None:
+def _require_whole_login(user: str, password: str) -> None:
     if bool(user) == bool(password):
         return
     given, missing = ("NEO4J_USERNAME", "NEO4J_PASSWORD") if user else ("NEO4J_PASSWORD", "NEO4J_USERNAME")

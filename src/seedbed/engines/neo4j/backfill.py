@@ -45,7 +45,7 @@ class Walk:
         self._match = f"MATCH (n:{name})" if entity is Entity.NODE else f"MATCH ()-[n:{name}]->()"
         self._key = f"n.{quoted(step.backfill.key)}"
 
-    def insist_on_keys(self) -> None:
+    def require_keys(self) -> None:
         """Raise Refused unless an index leads to the key, and all its values can be put into one order."""
         if not key_is_indexed(self._backfill, read_catalogue(self._lease.reading)):
             raise self._refused(

@@ -73,7 +73,7 @@ class Transaction:
         except ServerError as error:
             error.in_commit = True
             raise
-        _insist_on_bookmark(self._session)
+        _require_bookmark(self._session)
 
 
 class Server:
@@ -145,7 +145,7 @@ class Server:
         )
         with self._session() as session, _ours(self.address):
             session.run(query).consume()
-            _insist_on_bookmark(session)
+            _require_bookmark(session)
 
     def explain(self, statement: str) -> neo4j.ResultSummary:
         """Return the driver's summary of `EXPLAIN statement`: plan and notifications. Raises ServerError, Gone."""
@@ -297,7 +297,7 @@ def _answer(result: neo4j.Result) -> Answer:
     return Answer(rows, counters)
 
 
-def _insist_on_bookmark(session: neo4j.Session) -> None:
+def _require_bookmark(session: neo4j.Session) -> None:
     """Raise Gone unless the server said where in its log the commit stands.
 
     On a connection that an operator killed, the server ignores what comes, and the driver takes that for success.

@@ -46,13 +46,13 @@ def read(place: Place) -> History:
     nodes = [{**row["stored"], "applied_at": row["applied_at"]} for row in rows]
     identity = next((each for each in nodes if each["key"] == "identity"), None)
     if identity is not None:
-        _refuse_newer(place, identity)
+        _require_known_format(place, identity)
     revisions = [_revision(each) for each in nodes if each["key"] != "identity"]
     revisions.sort(key=lambda each: each.version.rjust(20, "0"))
     return History(_identity(identity) if identity else None, tuple(revisions))
 
 
-def _refuse_newer(place: Place, identity: Mapping[str, Any]) -> None:
+def _require_known_format(place: Place, identity: Mapping[str, Any]) -> None:
     if identity["format"] > FORMAT:
         raise Refused(
             f"the history in {place.target} was written by a newer seedbed",

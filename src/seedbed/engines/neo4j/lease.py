@@ -54,10 +54,10 @@ class Neo4jLease(FencedWriter):
     # what changes the graph
 
     def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
-        from seedbed.engines.neo4j.schema.enterprise import insist_on_edition
+        from seedbed.engines.neo4j.schema.enterprise import require_edition
         from seedbed.engines.neo4j.stepwise import Run
 
-        insist_on_edition(self.place.server.edition, works)
+        require_edition(self.place.server.edition, works)
         stored = self.history()
         for work in works:
             with in_words(f"applying {work.migration.label}"):

@@ -36,7 +36,7 @@ def parse(file: MigrationFile) -> Migration:
     found = {each.name: found_in(text, each, tokens) for each in sections}
     steps = {each.name: steps_of(text, each, found[each.name], header) for each in sections}
     up, common = found["up"], header.common
-    _insist_on_use_of_facts(text, up, header)
+    _require_use_of_directives(text, up, header)
     return Migration(
         version=file.version,
         name=file.name,
@@ -82,7 +82,7 @@ def _way_down(
     return ()
 
 
-def _insist_on_use_of_facts(text: Text, up: Sequence[Found], header: Header) -> None:
+def _require_use_of_directives(text: Text, up: Sequence[Found], header: Header) -> None:
     """Refuse `repeatable` where nothing can be repeated."""
     if header.is_repeatable and not any(each.kind is Kind.IN_TRANSACTIONS for each in up):
         raise text.error(

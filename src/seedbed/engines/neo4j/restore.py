@@ -40,7 +40,7 @@ def restore(lease: FencedWriter, file: Path) -> Iterator[Event]:
     dump was taken; StepFailed where the server refuses something, and then part of it may be there.
     """
     dump = _read(file)
-    _insist_on_empty(lease, dump)
+    _require_empty(lease, dump)
     target = lease.place.target
     there = set(schema(lease.place))
     try:
@@ -76,7 +76,7 @@ def _read(file: Path) -> lines.Dump:
         ) from None
 
 
-def _insist_on_empty(lease: FencedWriter, dump: lines.Dump) -> None:
+def _require_empty(lease: FencedWriter, dump: lines.Dump) -> None:
     """Raise Refused unless nothing is there but what the dump's migrations have made."""
     place, wanted = lease.place, dump.head.applied
     if lease.reading(_ANY):

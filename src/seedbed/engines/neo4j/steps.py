@@ -47,7 +47,7 @@ def steps_of(text: Text, section: Section, found: Sequence[Found], header: Heade
     """Return the steps of `section`; none where nothing stands in it. Raises MigrationFileError."""
     if header.backfill:
         return _backfill_steps(text, section, found, header.backfill)
-    _insist_on_no_parameters(text, found)
+    _require_no_parameters(text, found)
     return tuple(
         replace(step, index=index) for index, step in enumerate(_steps(text, found, header.is_repeatable))
     )
@@ -100,7 +100,7 @@ def undo_steps(up: Sequence[Step]) -> tuple[Step, ...]:
     )
 
 
-def _insist_on_no_parameters(text: Text, found: Sequence[Found]) -> None:
+def _require_no_parameters(text: Text, found: Sequence[Found]) -> None:
     for each in found:
         for token in parameters_of(each.statement.tokens).values():
             raise text.error(

@@ -251,7 +251,7 @@ class Run(Stepwise):
 
     def _in_transactions(self, step: Step) -> Iterator[Progress]:
         if self.revision.in_step:
-            self._insist_on_repeatable(step)
+            self._require_repeatable(step)
             verdict = "it is declared repeatable: it runs again"
             yield self._probed(step, verdict)
         else:
@@ -267,7 +267,7 @@ class Run(Stepwise):
             raise self._half_done(step, "the connection broke", str(error)) from None
         self._commit(self._after(step))
 
-    def _insist_on_repeatable(self, step: Step) -> None:
+    def _require_repeatable(self, step: Step) -> None:
         if step.repeatable:
             return
         version = self.migration.version
@@ -295,7 +295,7 @@ class Run(Stepwise):
     def _backfill(self, step: Step) -> Iterator[Progress]:
         walk = Walk(self.lease, self.migration, step)
         if self.revision.checkpoint is None:
-            walk.insist_on_keys()
+            walk.require_keys()
             self._commit(self.revision)
         try:
             yield from walk.batches(self.revision.checkpoint)

@@ -11,7 +11,7 @@ from seedbed.engines.opensearch.requests.request import Request
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.facts import Fact, fact_lines, parse_facts
 from seedbed.model.hazard import Hazard
-from seedbed.model.headers import Header, insist, read_common
+from seedbed.model.headers import Header, read_common, require_form
 from seedbed.model.migration import Migration, MigrationFile, Step
 from seedbed.support.phrases import one_line
 
@@ -79,7 +79,7 @@ def _header(file: MigrationFile, lines: Sequence[str], up: int) -> tuple[Header,
     header = read_common(facts, file.path, own=_OWN)
     for fact in facts:
         if fact.key == "repeatable":
-            insist(not fact.value, fact, file.path, 'repeatable because "…"')
+            require_form(not fact.value, fact, file.path, 'repeatable because "…"')
     return header, facts
 
 
@@ -87,8 +87,8 @@ def _requests(section: Section) -> Iterator[tuple[Block, Request]]:
     for block in blocks(section):
         found = request(block.text, block.line, block.title)
         if found.is_bulk:
-            refusals.insist_on_items(found)
-        refusals.insist(found)
+            refusals.require_items(found)
+        refusals.require_permitted(found)
         yield block, found
 
 

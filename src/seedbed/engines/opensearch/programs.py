@@ -15,7 +15,7 @@ from seedbed.engines.kit.python_returns import forgotten_return
 from seedbed.engines.kit.python_source import Function as Declared
 from seedbed.engines.kit.python_source import PythonSource, only_parameter, read_source
 from seedbed.model.facts import Fact, parse_facts
-from seedbed.model.headers import Header, insist, read_common
+from seedbed.model.headers import Header, read_common, require_form
 from seedbed.model.migration import Backfill, Direction, Migration, MigrationFile, Step
 from seedbed.support.phrases import one_line
 
@@ -46,7 +46,7 @@ def parse_program(file: MigrationFile) -> Migration:
     single = {each.key: each for each in facts if each.key in _OWN}
     subject = _subject(source, single)
     functions = _functions(source)
-    _insist_on_sense(source, header, single, subject, functions)
+    _require_consistency(source, header, single, subject, functions)
     about, text = source.about(), source.text
     goes_back = ("down" in functions or "up" not in functions) and header.irreversible is None
     batch = _number(source, single.get("batch"), LARGEST_BATCH, BATCH)
@@ -97,7 +97,7 @@ def _subject(source: PythonSource, facts: Mapping[str, Fact]) -> Subject:
             line, what, "it is one index, pipeline or template", "# seedbed: index=lessons version=2"
         )
     fact = facts[named[0]]
-    insist(bool(fact.value), fact, source.path, f"{fact.key}=name")
+    require_form(bool(fact.value), fact, source.path, f"{fact.key}=name")
     return Subject(fact.key, fact.value, _number(source, facts.get("version"), 1_000_000, 0))
 
 
@@ -105,7 +105,7 @@ def _number(source: PythonSource, fact: Fact | None, most: int, default: int) ->
     if fact is None:
         return default
     good = fact.value.isascii() and fact.value.isdigit() and 1 <= int(fact.value) <= most
-    insist(good, fact, source.path, f"{fact.key}=1 to {fact.key}={most}")
+    require_form(good, fact, source.path, f"{fact.key}=1 to {fact.key}={most}")
     return int(fact.value)
 
 
@@ -127,7 +127,7 @@ def _functions(source: PythonSource) -> Mapping[str, Declared]:
     return found
 
 
-def _insist_on_sense(
+def _require_consistency(
     source: PythonSource,
     header: Header,
     facts: Mapping[str, Fact],
@@ -162,9 +162,9 @@ def _insist_on_sense(
         if key in facts and moved.kind != "index":
             raise source.error(facts[key].line, f"`{key}` has no meaning for a {moved.kind}")
     if "rebuild" in facts:
-        insist(not facts["rebuild"].value, facts["rebuild"], source.path, "rebuild")
+        require_form(not facts["rebuild"].value, facts["rebuild"], source.path, "rebuild")
     if "block" in facts:
-        insist(
+        require_form(
             _seconds(facts["block"].value) > 0,
             facts["block"],
             source.path,

@@ -32,9 +32,9 @@ def connect(target: Target) -> Iterator[OpenSearchSession]:
     from seedbed.engines.opensearch.wire import serverless
 
     address = cast(Address, target.address)
-    serverless.insist_on_more(address)
+    serverless.require_more(address)
     if address.cloud and address.cloud.account:  # else nobody said whose it has to be
-        identity.insist_on(address.cloud)
+        identity.require_account(address.cloud)
     with closing(Client(address)) as client:
         place = Place(
             target=target.id,

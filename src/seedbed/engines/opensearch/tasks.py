@@ -95,10 +95,10 @@ def _kept(client: Client, opaque_id: str) -> str:
     return ""
 
 
-def follow(client: Client, task: str, insist: Callable[[], None]) -> Iterator[Task]:
+def follow(client: Client, task: str, check: Callable[[], None]) -> Iterator[Task]:
     """Yield the task as it goes on, over at the last. Ends without that where nobody knows it any more.
 
-    `insist` is called between two looks and may raise.
+    `check` is called between two looks and may raise.
     """
     pause = _FIRST_POLL
     while True:
@@ -108,7 +108,7 @@ def follow(client: Client, task: str, insist: Callable[[], None]) -> Iterator[Ta
         yield found
         if found.is_over:
             return
-        insist()
+        check()
         client.sleep(pause)
         pause = min(1.5 * pause, _SLOWEST_POLL)
 

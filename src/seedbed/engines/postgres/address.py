@@ -88,13 +88,13 @@ def address(facts: Mapping[str, str | Secret], options: object) -> Address:
             because=f"the facts it has are {', '.join(sorted(_FACTS))}",
             try_="correct the key in the environment's targets table",
         )
-    _refuse_unspeakable(plain)
+    _require_expressible(plain)
     if url := plain.pop("url", ""):
         plain = _from_url(url, plain)
     service, uses_libpq = plain.get("service", ""), _yes(plain.get("libpq", ""))
     asks_libpq = uses_libpq or bool(service)
     if not asks_libpq:
-        _refuse_gaps(plain)
+        _require_complete(plain)
     return Address(
         host=plain.get("host", ""),
         port=_port(plain.get("port", ""), otherwise=0 if asks_libpq else 5432),
@@ -109,7 +109,7 @@ def address(facts: Mapping[str, str | Secret], options: object) -> Address:
     )
 
 
-def _refuse_unspeakable(facts: Mapping[str, str]) -> None:
+def _require_expressible(facts: Mapping[str, str]) -> None:
     """Raise UsageError for what no connection could carry; the value itself is not shown."""
     for fact, value in facts.items():
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
@@ -120,7 +120,7 @@ def _refuse_unspeakable(facts: Mapping[str, str]) -> None:
             )
 
 
-def _refuse_gaps(facts: Mapping[str, str]) -> None:
+def _require_complete(facts: Mapping[str, str]) -> None:
     """Raise UsageError naming all that is missing: libpq would take this machine and our own user's name."""
     missing = [_variable(fact) for fact in ("host", "user", "name") if not facts.get(fact)]
     if missing:
@@ -276,5 +276,5 @@ def _with_query(found: dict[str, str], query: Mapping[str, str]) -> dict[str, st
             try_="postgresql://user@host:5432/name",
         )
     given = {**found, **query}
-    _refuse_unspeakable(given)
+    _require_expressible(given)
     return given

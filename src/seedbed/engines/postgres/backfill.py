@@ -175,7 +175,7 @@ class _Walk:
             cursor.execute(query.format(self._table, self._key, self._key), [batch.first, batch.last])
             types = {each.name: each.type_code for each in cursor.description or ()}
             rows = cursor.fetchall()
-        self._refuse_ambiguous(rows)
+        self._require_unambiguous(rows)
         writes: dict[tuple[str, ...], list[list[Any]]] = {}
         for row in rows:
             if changes := self._changes(convert, row, types):
@@ -184,7 +184,7 @@ class _Walk:
             for columns, parameters in writes.items():
                 plain.executemany(self._update(columns), parameters)
 
-    def _refuse_ambiguous(self, rows: Sequence[Row]) -> None:
+    def _require_unambiguous(self, rows: Sequence[Row]) -> None:
         for key, following in pairwise(row[self._backfill.key] for row in rows):
             if key == following:
                 raise self._refused(

@@ -210,7 +210,7 @@ def parse(sql: bytes, comments: Iterable[Token] | None = None) -> tuple[Parsed, 
     Raises GrammarError.
     """
     if len(sql) > _LONGEST_CHAIN:
-        _insist_on_shallow(sql)
+        _require_shallow(sql)
     library = _library()
     result = library.pg_query_parse(sql)
     try:
@@ -300,7 +300,7 @@ _SEPARATES = {_packed(each) for each in (ord(","), ord(";"), _WHEN, _THEN, _ELSE
 _FLAT = {_packed(each) for each in (ord("."), *range(258, 268), *COMMENTS) if each != _OPERATOR}
 
 
-def _insist_on_shallow(sql: bytes) -> None:
+def _require_shallow(sql: bytes) -> None:
     """Refuse a chain (`1 + 1 + …`) so long that writing its tree could overflow the C stack."""
     levels = [0]
     for match in _TOKEN.finditer(_scanned(sql)):

@@ -42,7 +42,7 @@ def update(
     clauses = [f"SET {assigned}"] if assigned else []
     clauses += [f"REMOVE {removed}"] if removed else []
     text = " ".join(clauses)
-    _insist_on_length(text, "changes", len(sets))
+    _require_length(text, "changes", len(sets))
     body = {"TableName": table, "Key": dict(key), "UpdateExpression": text}
     return {**body, **_condition(places, key, compared)}
 
@@ -98,7 +98,7 @@ def _condition(places: _Places, key: Item, compared: Compared) -> dict[str, Any]
         else:
             conditions.append(f"{places.name(name)} = {places.value(value)}")
     text = " AND ".join(conditions)
-    _insist_on_length(text, "looks at", len(compared.attributes))
+    _require_length(text, "looks at", len(compared.attributes))
     if 2 * len(conditions) - 1 > MOST_OPERATORS:
         raise TooMuch(f"it looks at {len(compared.attributes)} attributes, which is too much to compare")
     body: dict[str, Any] = {
@@ -110,6 +110,6 @@ def _condition(places: _Places, key: Item, compared: Compared) -> dict[str, Any]
     return body
 
 
-def _insist_on_length(text: str, verb: str, count: int) -> None:
+def _require_length(text: str, verb: str, count: int) -> None:
     if len(text) > LONGEST:  # nothing but ASCII is in it
         raise TooMuch(f"it {verb} {count} attributes, which is too much for one expression")

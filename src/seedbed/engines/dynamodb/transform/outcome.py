@@ -100,7 +100,7 @@ class Transformer:
         """Return what becomes of `item`. Raises StepFailed naming its key and what is wrong."""
         outcome = self._outcome(item)
         if self.mode is Mode.REPEATABLE and not outcome.is_unchanged:
-            self._insist_on_repeatable(outcome)
+            self._require_repeatable(outcome)
         if self.mode is Mode.PAGED and outcome.new:
             raise self.failed(
                 item,
@@ -121,7 +121,7 @@ class Transformer:
         else:
             sets, removes = self._changes(item, own)
         new = tuple(self._new(item, each) for each in others)
-        self._insist_on_different_keys(item, new)
+        self._require_different_keys(item, new)
         outcome = Outcome(
             self.key(item),
             item,
@@ -132,7 +132,7 @@ class Transformer:
             recorded.reads,
             recorded.has_read_everything,
         )
-        self._insist_on_size(outcome)
+        self._require_size(outcome)
         return outcome
 
     def _called(self, item: Item, recorded: Recorded) -> Any:
@@ -241,7 +241,7 @@ class Transformer:
             )
         return attribute
 
-    def _insist_on_different_keys(self, item: Item, new: Sequence[Item]) -> None:
+    def _require_different_keys(self, item: Item, new: Sequence[Item]) -> None:
         seen: set[str] = set()
         for each in new:
             key = key_id(self.key(each))
@@ -253,7 +253,7 @@ class Transformer:
                 )
             seen.add(key)
 
-    def _insist_on_size(self, outcome: Outcome) -> None:
+    def _require_size(self, outcome: Outcome) -> None:
         grown = [outcome.after] if outcome.after is not None and outcome.sets else []
         for each in (*grown, *outcome.new):
             if (size := item_size(each)) > LARGEST_ITEM:
@@ -264,7 +264,7 @@ class Transformer:
                     try_="move what is large elsewhere, or split the item",
                 )
 
-    def _insist_on_repeatable(self, outcome: Outcome) -> None:
+    def _require_repeatable(self, outcome: Outcome) -> None:
         """Refuse a function that says it leaves its own result alone and does not."""
         results = [each for each in (outcome.after, *outcome.new) if each is not None]
         for each in results:

@@ -113,7 +113,7 @@ class Walk:
     def _pass(self, number: int, writers: ThreadPoolExecutor) -> None:
         try:
             while not self._standings[number].is_over:
-                self._insist_on_going()
+                self._require_not_stopped()
                 self._settle(number, self._scan(number), writers)
         except BaseException:
             self._stop.set()
@@ -152,7 +152,7 @@ class Walk:
         self._record(number, replace(standing, is_over=page.last is None), has_news=done.found > 0)
 
     def _one(self, item: Item) -> Written:
-        self._insist_on_going()
+        self._require_not_stopped()
         return self._writer.settle(item)
 
     def _settle_together(self, number: int, page: Page) -> None:
@@ -179,12 +179,12 @@ class Walk:
         self._standings[number] = standing
         return answer
 
-    def _insist_on_going(self) -> None:
+    def _require_not_stopped(self) -> None:
         if self._stop.is_set():
             raise _Stopped
 
     def _sleep(self, seconds: float) -> None:
-        self._insist_on_going()
+        self._require_not_stopped()
         self._job.client.sleep(seconds)
 
     # what is told

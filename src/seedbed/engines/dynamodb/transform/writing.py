@@ -157,7 +157,7 @@ class Writer:
         actions = self.actions(outcome)
         if len(actions) == 1:
             return self._alone(outcome, actions[0])
-        self._insist_on_one_transaction(outcome, actions)
+        self._require_one_transaction(outcome, actions)
         return self._together(outcome, actions)
 
     def _alone(self, outcome: Outcome, action: Action) -> bool:
@@ -201,7 +201,7 @@ class Writer:
             try_="look at both; let the function return another key",
         )
 
-    def _insist_on_one_transaction(self, outcome: Outcome, actions: list[Action]) -> None:
+    def _require_one_transaction(self, outcome: Outcome, actions: list[Action]) -> None:
         size = item_size(outcome.before) + sum(map(item_size, outcome.new))
         if len(actions) > MOST_ACTIONS or size > LARGEST_TRANSACTION:
             raise self._transformer.failed(

@@ -124,7 +124,7 @@ def read(data: bytes) -> Dump:
     """Return the dump that `data` is, all of it there. Raises Damaged."""
     lines = data.splitlines(keepends=True)
     head = _head(lines[0] if lines else b"")
-    _insist_on_all(lines)
+    _require_all(lines)
     schema: list[str] = []
     nodes: list[Node] = []
     relationships: list[Relationship] = []
@@ -150,7 +150,7 @@ def _head(line: bytes) -> Head:
     return head
 
 
-def _insist_on_all(lines: Sequence[bytes]) -> None:
+def _require_all(lines: Sequence[bytes]) -> None:
     try:
         tail = msgspec.json.decode(lines[-1], type=ready(Tail))
     except msgspec.MsgspecError:

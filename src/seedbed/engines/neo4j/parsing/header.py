@@ -10,7 +10,7 @@ from msgspec import Struct
 from seedbed.engines.neo4j.parsing.text import Text
 from seedbed.model.facts import Fact, parse_facts
 from seedbed.model.headers import Header as Common
-from seedbed.model.headers import insist, read_common
+from seedbed.model.headers import read_common, require_form
 from seedbed.model.migration import Backfill
 
 FACTS = frozenset({"backfill", "batch", "repeatable"})
@@ -35,7 +35,7 @@ def read_header(text: Text, lines: Iterable[tuple[int, str]]) -> Header:
     common = read_common(facts, text.path, own=FACTS)
     single = {each.key: each for each in facts}
     repeatable = single.get("repeatable")
-    insist(repeatable is None or not repeatable.value, repeatable, text.path, 'repeatable because "…"')
+    require_form(repeatable is None or not repeatable.value, repeatable, text.path, 'repeatable because "…"')
     return Header(
         common,
         {key: fact.line for key, fact in single.items()},
@@ -60,10 +60,10 @@ def _backfill(text: Text, fact: Fact | None, batch: Fact | None) -> Backfill | N
         return None
     found = _WALK.fullmatch(fact.value)
     form = "backfill=Label.key or backfill=[:TYPE].key, names as they are stored and without quotes"
-    insist(found is not None, fact, text.path, form)
+    require_form(found is not None, fact, text.path, form)
     assert found is not None  # for mypy
     keys = _BATCH
     if batch is not None:
         keys = int(batch.value) if _DIGITS.fullmatch(batch.value) else 0
-        insist(1 <= keys <= _LARGEST_BATCH, batch, text.path, f"batch=1 to batch={_LARGEST_BATCH}")
+        require_form(1 <= keys <= _LARGEST_BATCH, batch, text.path, f"batch=1 to batch={_LARGEST_BATCH}")
     return Backfill(found[1], found[2], keys)

@@ -66,11 +66,11 @@ class Token(Struct, frozen=True):
 
 def scan(text: str) -> tuple[Token, ...]:
     """Return the tokens of `text`, comments included. Raises Misread."""
-    _insist_on_harmless_escapes(text)
+    _require_harmless_escapes(text)
     return tuple(_Scanner(text).tokens())
 
 
-def _insist_on_harmless_escapes(text: str) -> None:
+def _require_harmless_escapes(text: str) -> None:
     """Refuse a \\uXXXX that would end a string, a name or a comment: Neo4j reads them before everything else."""
     position = text.find("\\")
     while position >= 0:
@@ -108,7 +108,7 @@ class _Scanner:
             token = self._token(position)
             yield token
             position = token.end
-        self._insist_on_closed(length)
+        self._require_closed(length)
 
     def _token(self, start: int) -> Token:
         text = self.text
@@ -204,7 +204,7 @@ class _Scanner:
             raise self._left_open(f"`{symbol}` comes", start)
         self.open.pop()
 
-    def _insist_on_closed(self, end: int) -> None:
+    def _require_closed(self, end: int) -> None:
         if self.open:
             raise self._left_open("the text ends", end)
 

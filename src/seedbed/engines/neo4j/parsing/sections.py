@@ -38,9 +38,9 @@ def cut(text: Text, tokens: Sequence[Token]) -> tuple[Header, list[Section]]:
     """Return what the facts above the sections say, and the sections: first the way up."""
     comments = [each for each in tokens if each.kind is TokenKind.LINE_COMMENT]
     marks = list(_marks(text, comments))
-    _insist_on_up_and_down(text, marks)
+    _require_up_and_down(text, marks)
     first = marks[0].token.start
-    _insist_on_nothing_before(text, tokens, first)
+    _require_nothing_before(text, tokens, first)
     header = read_header(text, _facts_above(text, comments, first))
     ends = [*(each.token.start for each in marks[1:]), len(text.text)]
     return header, [
@@ -55,7 +55,7 @@ def _marks(text: Text, comments: Iterable[Token]) -> Iterator[_Mark]:
             continue
         found, line = _MARK.fullmatch(said), text.line(token.start)
         if found and (token.start == 0 or text.text[token.start - 1] == "\n") and not token.depth:
-            _insist_on_no_options(text, line, found[2] or "")
+            _require_no_options(text, line, found[2] or "")
             yield _Mark(token, line, found[1])
         elif found or _NEARLY_A_MARK.match(said):
             raise text.error(
@@ -66,7 +66,7 @@ def _marks(text: Text, comments: Iterable[Token]) -> Iterator[_Mark]:
             )
 
 
-def _insist_on_no_options(text: Text, line: int, options: str) -> None:
+def _require_no_options(text: Text, line: int, options: str) -> None:
     if options:
         raise text.error(
             line,
@@ -75,7 +75,7 @@ def _insist_on_no_options(text: Text, line: int, options: str) -> None:
         )
 
 
-def _insist_on_up_and_down(text: Text, marks: Sequence[_Mark]) -> None:
+def _require_up_and_down(text: Text, marks: Sequence[_Mark]) -> None:
     names = [each.name for each in marks]
     for index, mark in enumerate(marks):
         if mark.name in names[:index]:
@@ -111,7 +111,7 @@ def _without_up(text: Text) -> MigrationFileError:
     )
 
 
-def _insist_on_nothing_before(text: Text, tokens: Iterable[Token], first: int) -> None:
+def _require_nothing_before(text: Text, tokens: Iterable[Token], first: int) -> None:
     """Refuse anything but comments before the first section: it would belong to none."""
     for token in tokens:
         if token.start < first and token.kind not in COMMENTS:

@@ -100,10 +100,10 @@ class _Reader:
         name = self._name(verb, noun)
         if verb is Verb.DROP:
             is_guarded = self._guard("EXISTS")
-            self._insist_on_end()
+            self._require_end()
             return Command(verb, noun, name, is_guarded)
         is_guarded = self._guard("NOT", "EXISTS")
-        self._insist(self._take("FOR"), "FOR and a pattern")
+        self._require(self._take("FOR"), "FOR and a pattern")
         entity, labels = self._pattern()
         subject = (
             self._constrained(entity, labels)
@@ -151,19 +151,19 @@ class _Reader:
         if not self._take("IF"):
             return False
         for word in words:
-            self._insist(self._take(word), f"IF {' '.join(words)}")
+            self._require(self._take(word), f"IF {' '.join(words)}")
         return True
 
     def _pattern(self) -> tuple[Entity, tuple[str, ...]]:
         """Read `(n:Label)` or `()-[r:TYPE]-()`, arrows or none."""
-        self._insist(self._take("("), "( after FOR")
+        self._require(self._take("("), "( after FOR")
         if self._take(")"):
             while not self._take("["):
-                self._insist(self._take("<", "-"), "()-[r:TYPE]-()")
+                self._require(self._take("<", "-"), "()-[r:TYPE]-()")
             labels = self._labels("]")
             while self._take("-", ">"):
                 pass
-            self._insist(self._take("(") and self._take(")"), "()-[r:TYPE]-()")
+            self._require(self._take("(") and self._take(")"), "()-[r:TYPE]-()")
             return Entity.RELATIONSHIP, labels
         return Entity.NODE, self._labels(")")
 
@@ -174,13 +174,13 @@ class _Reader:
             found.append(self._any_name("a label or type"))
             while self._take("|"):
                 found.append(self._any_name("a label or type"))
-        self._insist(self._take(end), f"{end} after the pattern")
+        self._require(self._take(end), f"{end} after the pattern")
         return tuple(sorted(found))
 
     def _constrained(self, entity: Entity, labels: tuple[str, ...]) -> Subject:
-        self._insist(self._take("REQUIRE"), "REQUIRE and what of it")
+        self._require(self._take("REQUIRE"), "REQUIRE and what of it")
         properties = self._properties()
-        self._insist(self._take("IS"), "IS and what is required")
+        self._require(self._take("IS"), "IS and what is required")
         kind, property_type = self._requirement()
         return Subject(kind, entity, labels, properties, property_type)
 
@@ -191,17 +191,17 @@ class _Reader:
         if self._take("KEY"):
             return Kind.KEY, ""
         if self._take("NOT"):
-            self._insist(self._take("NULL"), "IS NOT NULL")
+            self._require(self._take("NULL"), "IS NOT NULL")
             return Kind.EXISTENCE, ""
         is_typed = self._take("TYPED") or (self._take(":") and self._take(":"))
-        self._insist(is_typed, "UNIQUE, NODE KEY, NOT NULL or :: and a type")
+        self._require(is_typed, "UNIQUE, NODE KEY, NOT NULL or :: and a type")
         words = []
         while (token := self._peek()) is not None and not token.says("OPTIONS"):
             words.append(self._next().value.upper())
         return Kind.TYPE, " ".join(words)
 
     def _indexed(self, kind: Kind, entity: Entity, labels: tuple[str, ...]) -> Subject:
-        self._insist(self._take("ON"), "ON and properties")
+        self._require(self._take("ON"), "ON and properties")
         is_each = self._take("EACH")
         if kind is Kind.LOOKUP:
             return Subject(kind, entity, labels)
@@ -216,21 +216,21 @@ class _Reader:
         return self._listed("(", ")") if token is not None and token.says("(") else (self._property(),)
 
     def _listed(self, opening: str, closing: str) -> tuple[str, ...]:
-        self._insist(self._take(opening), f"{opening} and properties")
+        self._require(self._take(opening), f"{opening} and properties")
         found = [self._property()]
         while self._take(","):
             found.append(self._property())
-        self._insist(self._take(closing), f"{closing} after the properties")
+        self._require(self._take(closing), f"{closing} after the properties")
         return tuple(found)
 
     def _property(self) -> str:
         self._any_name("a property: n.name")
-        self._insist(self._take("."), "a property: n.name")
+        self._require(self._take("."), "a property: n.name")
         return self._any_name("a property: n.name")
 
     def _any_name(self, form: str) -> str:
         token = self._peek()
-        self._insist(token is not None and token.is_name, form)
+        self._require(token is not None and token.is_name, form)
         return self._next().value
 
     def _peek(self, ahead: int = 0) -> Token | None:
@@ -249,10 +249,10 @@ class _Reader:
         self.position += 1
         return True
 
-    def _insist_on_end(self) -> None:
-        self._insist(self._peek() is None, "nothing after it")
+    def _require_end(self) -> None:
+        self._require(self._peek() is None, "nothing after it")
 
-    def _insist(self, condition: bool, form: str) -> None:
+    def _require(self, condition: bool, form: str) -> None:
         if not condition:
             token = self._peek()
             said = f"`{token.value}`" if token else "its end"

@@ -49,7 +49,7 @@ def needs_of(steps: Sequence[Step], path: str) -> list[Need]:
     return found
 
 
-def insist_on_edition(edition: str, works: Sequence[Work]) -> None:
+def require_edition(edition: str, works: Sequence[Work]) -> None:
     """Refuse `works` that a server of this `edition` cannot do, all of them at once, before the first of them.
 
     Raises Refused.

@@ -54,7 +54,7 @@ class Comparing:
         for shard in shards:
             since, done = copied.get(shard, -1), compared.get(shard, -1)
             for page in pages.changed(client, source, shard, min(since, done), pages.IDS, is_still=True):
-                deadline.insist()
+                deadline.check()
                 self._copying.copy([each for each in page if each.seq_no > since], shard)
                 self._page([each for each in page if each.seq_no > done], shard, must_hold=True)
 
@@ -135,7 +135,7 @@ class Comparing:
             keys = list(doubtful)
             for first in range(0, len(keys), _LOOKED_UP):
                 if deadline is not None:
-                    deadline.insist()
+                    deadline.check()
                 some = keys[first : first + _LOOKED_UP]
                 there = writing.read(self._job, source, some, sources=False)
                 gone += [key for key, each in zip(some, there, strict=True) if each is None]

@@ -124,7 +124,7 @@ class Deadline:
     def waited(self) -> float:
         return time.monotonic() - self._began
 
-    def insist(self) -> None:
+    def check(self) -> None:
         """Raise TooLong when it is over."""
         if self.waited > self.seconds:
             raise TooLong(self.waited)

@@ -54,12 +54,12 @@ class Becoming:
                 raise failure(error, self._path, _named(document)) from error
             if found is None:
                 return None
-        self._insist_on_object(found, document)
+        self._require_object(found, document)
         for path in self._removed:
             _take_out(found, path)
         return self._encoded(found, document)
 
-    def _insist_on_object(self, found: Any, document: Stored) -> None:
+    def _require_object(self, found: Any, document: Stored) -> None:
         if not isinstance(found, dict):
             raise StepFailed(
                 f"what became of the document {document.id!r} is no document",

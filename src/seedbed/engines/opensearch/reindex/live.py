@@ -97,9 +97,9 @@ def reached(client: Client, index: str) -> dict[str, int]:
         for copy in copies:
             if copy["routing"]["primary"] and "seq_no" in copy:
                 found[shard] = int(copy["seq_no"]["global_checkpoint"])
-    insist_on_all(index, answer["_shards"])
+    require_all(index, answer["_shards"])
     if answer["_shards"]["successful"] < answer["_shards"]["total"]:
-        _insist_on_primaries(client, index)
+        _require_primaries(client, index)
     return found
 
 
@@ -116,7 +116,7 @@ def last_operations(client: Client, index: str) -> dict[str, int]:
 
 def refresh(client: Client, index: str) -> None:
     """Make everything that was written to `index` visible to searches. Raises StepFailed."""
-    insist_on_all(index, client.call("POST", path(index, "_refresh"), idempotent=True)["_shards"])
+    require_all(index, client.call("POST", path(index, "_refresh"), idempotent=True)["_shards"])
 
 
 def count(client: Client, index: str) -> int:
@@ -137,7 +137,7 @@ def failures(shards: Mapping[str, Any]) -> Iterator[str]:
         yield f"shard {each.get('shard')}: {reason.get('type', '')} {reason.get('reason', '')}".strip()
 
 
-def _insist_on_primaries(client: Client, index: str) -> None:
+def _require_primaries(client: Client, index: str) -> None:
     """Raise StepFailed where a shard has no primary: nobody lists it, and its documents would be missed."""
     if health(client, index).get("status") == "red":
         raise StepFailed(
@@ -147,7 +147,7 @@ def _insist_on_primaries(client: Client, index: str) -> None:
         )
 
 
-def insist_on_all(index: str, shards: Mapping[str, Any]) -> None:
+def require_all(index: str, shards: Mapping[str, Any]) -> None:
     """Raise StepFailed unless every shard answered."""
     if shards.get("failed"):
         raise StepFailed(

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from seedbed.engines.opensearch.reindex.live import insist_on_all
+from seedbed.engines.opensearch.reindex.live import require_all
 from seedbed.engines.opensearch.reindex.pages import Key
 from seedbed.engines.opensearch.wire.client import Client, path
 
@@ -97,7 +97,7 @@ def _counts(client: Client, index: str, shard: str, known: Known, ranges: Sequen
         },
         idempotent=True,
     )
-    insist_on_all(index, answer["_shards"])
+    require_all(index, answer["_shards"])
     counts = {
         (int(each["from"]), int(each["to"])): int(each["doc_count"])
         for each in answer["aggregations"]["left"]["buckets"]

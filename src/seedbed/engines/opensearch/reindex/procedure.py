@@ -276,7 +276,7 @@ class Procedure:
             return
         self._tries += 1
         yield self._noticed(f"writers waited for {late.waited:.1f} s, and were let in again before the end")
-        self._insist_on_another_try(late)
+        self._require_another_try(late)
 
     def _tried(self) -> TooLong | None:
         """Do all that is done without writers; return what let them in again, where that took too long."""
@@ -302,17 +302,17 @@ class Procedure:
         comparing.gone(self._known, standing.copied, deadline)
         comparing.count()
         making.give_pipelines(job, self.passage.writer, self.definition)
-        self._insist_on_health()
-        deadline.insist()
+        self._require_health()
+        deadline.check()
         self._enter(State.SWAPPING)
-        self._insist_on_silence(last)
+        self._require_silence(last)
         self._swap()
         self._words.append(
             f"{self.name} leads to {standing.target}; writers waited for {deadline.waited:.1f} s at most"
         )
         self._enter(State.SWAPPED, anyway=True)
 
-    def _insist_on_health(self) -> None:
+    def _require_health(self) -> None:
         found = live.health(self.job.client, self.standing.target)
         if not making.settled(found):
             raise StepFailed(
@@ -321,7 +321,7 @@ class Procedure:
                 try_="run the same command again: it waits for them",
             )
 
-    def _insist_on_silence(self, last: Mapping[str, int]) -> None:
+    def _require_silence(self, last: Mapping[str, int]) -> None:
         if live.last_operations(self.job.client, self.standing.source) != last:
             raise StepFailed(
                 f"{self.standing.source} was written to while it was closed for writers",
@@ -343,7 +343,7 @@ class Procedure:
             raise StepFailed(f"{self.standing.source} is gone", because="somebody removed it")
         return found[0]
 
-    def _insist_on_another_try(self, late: TooLong) -> None:
+    def _require_another_try(self, late: TooLong) -> None:
         if self._tries >= TRIES:
             raise StepFailed(
                 f"{self.name} cannot be moved while writers wait for {block_seconds(self.job.migration):g} s at most",

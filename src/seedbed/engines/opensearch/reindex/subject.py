@@ -37,7 +37,7 @@ def aim(job: Job, subject: Subject) -> tuple[Aim, Definition | None]:
     older = declared.before(subject.version)
     old, new = (older, definition) if job.direction is Direction.UP else (definition, older)
     if present is not None and job.revision.checkpoint is None:
-        _insist_on_version(job, subject, present, old, new)
+        _require_version(job, subject, present, old, new)
     return Aim(subject.name, present, new, declared.keep), old
 
 
@@ -65,7 +65,7 @@ def _declared(job: Job, subject: Subject, declared: Index | None) -> Definition:
     return found
 
 
-def _insist_on_version(
+def _require_version(
     job: Job, subject: Subject, present: Live, old: Definition | None, new: Definition | None
 ) -> None:
     """Refuse an index that seedbed knows to be of another version than the migration leads from."""

@@ -13,7 +13,7 @@ from seedbed.model.hazard import Hazard
 _READS = frozenset({"_search", "_count", "_msearch", "_mget", "_explain", "_validate", "_analyze", "_cat"})
 
 
-def insist(request: Request) -> None:
+def require_permitted(request: Request) -> None:
     """Raise Misread for a request that can never be part of a migration."""
     line = request.line
     if request.method in {"GET", "HEAD"} or request.operation in _READS:
@@ -44,7 +44,7 @@ def insist(request: Request) -> None:
         raise Misread("there is nothing to do", "the body is empty", line)
 
 
-def insist_on_items(request: Request) -> None:
+def require_items(request: Request) -> None:
     """Raise Misread for a bulk whose lines are no items."""
     try:
         list(items(request))

@@ -104,7 +104,7 @@ class Runner:
                 return
             raise
         tolerated = [CONFLICT] if again and self.kind is Kind.BULK else []
-        self.insist_on_success(judge(answer, tolerated=tolerated))
+        self.require_success(judge(answer, tolerated=tolerated))
 
     def _prepared(self) -> bodies.Sent:
         if self.kind in {Kind.ADD, Kind.BULK}:
@@ -130,7 +130,7 @@ class Runner:
         self.lease.check()
         self.was_sent = True
 
-    def insist_on_success(self, found: Judgement) -> None:
+    def require_success(self, found: Judgement) -> None:
         """Raise what a judgement of our request means, unless it is a success."""
         if found.is_success:
             return
@@ -169,7 +169,7 @@ class Runner:
                 because=f"its task {task} is not known any more; that is not the same as done",
                 try_="look, then `seedbed repair` it",
             )
-        self.insist_on_success(judge(last.answer, conflicts=self._passes_conflicts()))
+        self.require_success(judge(last.answer, conflicts=self._passes_conflicts()))
 
     def _passes_conflicts(self) -> bool:
         body = self.request.json or {}

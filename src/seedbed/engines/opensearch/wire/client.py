@@ -214,7 +214,9 @@ class Client:
             try:
                 answer = self._once(method, url, body, sent, timeout)
             except _Broken as error:
-                self._insist_on_another(f"{method} {path}", error, may_repeat=may_repeat, attempt=attempt)
+                self._require_another_attempt(
+                    f"{method} {path}", error, may_repeat=may_repeat, attempt=attempt
+                )
             else:
                 passes = answer.status == 429 or (may_repeat and answer.status in {502, 503, 504})
                 if not passes or attempt >= self._attempts:
@@ -258,7 +260,7 @@ class Client:
 
     def _let_in(self, answer: Answer) -> Answer:
         if answer.status in {400, 401, 403} and self._sign and self.address.cloud:
-            _insist_on_known(self.address.cloud, answer, f"{self.address.service}:ESHttp")
+            _require_known(self.address.cloud, answer, f"{self.address.service}:ESHttp")
         if answer.status == 401:
             raise Unreachable(
                 f"{self.address} does not know us",
@@ -267,7 +269,9 @@ class Client:
             )
         return answer
 
-    def _insist_on_another(self, request: str, error: _Broken, *, may_repeat: bool, attempt: int) -> None:
+    def _require_another_attempt(
+        self, request: str, error: _Broken, *, may_repeat: bool, attempt: int
+    ) -> None:
         """Return where the request may be sent once more; raise what its loss means otherwise."""
         if self._stopped.is_set() and (may_repeat or not error.was_sent):
             raise _interrupted()
@@ -352,7 +356,7 @@ def _headers(address: Address) -> dict[str, str]:
     return headers
 
 
-def _insist_on_known(cloud: Cloud, answer: Answer, action: str) -> None:
+def _require_known(cloud: Cloud, answer: Answer, action: str) -> None:
     """Raise what AWS itself, in front of the cluster, has against our signature; nothing where it has nothing."""
     from seedbed.aws import faults
 

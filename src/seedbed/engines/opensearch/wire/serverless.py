@@ -26,7 +26,7 @@ LACKS: Mapping[str, str] = {
 }
 
 
-def insist_on_more(address: Address) -> None:
+def require_more(address: Address) -> None:
     """Raise Refused where `address` is OpenSearch Serverless, naming what it lacks."""
     if address.is_serverless:
         raise Refused(

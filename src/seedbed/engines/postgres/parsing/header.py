@@ -11,7 +11,7 @@ from seedbed.engines.postgres.parsing.text import LONGEST_NAME, Text
 from seedbed.errors import MigrationFileError
 from seedbed.model.facts import Fact, parse_facts
 from seedbed.model.headers import Header as Common
-from seedbed.model.headers import insist, read_common
+from seedbed.model.headers import read_common, require_form
 from seedbed.model.migration import Backfill
 from seedbed.support.phrases import one_line
 
@@ -46,10 +46,10 @@ def read_header(text: Text, lines: Iterable[tuple[int, str]]) -> Header:
     common = read_common(facts, text.path, own=FACTS)
     single = {each.key: each for each in facts}
     repeatable, reverse = single.get("repeatable"), single.get("reverse")
-    insist(repeatable is None or not repeatable.value, repeatable, text.path, 'repeatable because "…"')
+    require_form(repeatable is None or not repeatable.value, repeatable, text.path, 'repeatable because "…"')
     timeouts = [single[name] for name in _TIMEOUTS if name in single]
     for each in timeouts:
-        _insist_on_duration(text, each)
+        _require_duration(text, each)
     return Header(
         common,
         reverse.line if reverse else 0,
@@ -59,9 +59,9 @@ def read_header(text: Text, lines: Iterable[tuple[int, str]]) -> Header:
     )
 
 
-def _insist_on_duration(text: Text, fact: Fact) -> None:
+def _require_duration(text: Text, fact: Fact) -> None:
     found = _DURATION.fullmatch(fact.value)
-    insist(
+    require_form(
         found is not None,
         fact,
         text.path,
@@ -92,7 +92,7 @@ def _backfill(text: Text, fact: Fact | None, batch: Fact | None) -> Backfill | N
         return None
     parts = fact.value.split(".")
     form = "backfill=table.key or backfill=schema.table.key, as they are stored and without quotes"
-    insist(len(parts) in {2, 3} and all(map(_NAME.fullmatch, parts)), fact, text.path, form)
+    require_form(len(parts) in {2, 3} and all(map(_NAME.fullmatch, parts)), fact, text.path, form)
     for name in parts:
         if len(name.encode()) > LONGEST_NAME:
             raise text.error(
@@ -103,7 +103,9 @@ def _backfill(text: Text, fact: Fact | None, batch: Fact | None) -> Backfill | N
     rows = _BATCH
     if batch is not None:
         digits = batch.value if re.fullmatch(r"[0-9]{1,6}", batch.value) else "0"
-        insist(1 <= int(digits) <= _LARGEST_BATCH, batch, text.path, f"batch=1 to batch={_LARGEST_BATCH}")
+        require_form(
+            1 <= int(digits) <= _LARGEST_BATCH, batch, text.path, f"batch=1 to batch={_LARGEST_BATCH}"
+        )
         rows = int(digits)
     table, _, key = fact.value.rpartition(".")
     return Backfill(table, key, rows)

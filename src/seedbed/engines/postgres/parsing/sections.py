@@ -40,9 +40,9 @@ def cut(text: Text, tokens: Iterable[Token]) -> tuple[Header, list[Section]]:
     """Return what the facts above the sections say, and the sections: first the way up."""
     comments = [each for each in tokens if each.kind is not TokenKind.PARAMETER]
     marks = _marks(text, comments)
-    _insist_on_up_and_down(text, marks)
+    _require_up_and_down(text, marks)
     first = marks[0].token.start
-    _insist_on_nothing_before(text, comments, first)
+    _require_nothing_before(text, comments, first)
     header = read_header(text, _facts_above(text, comments, first))
     return header, [_section(text, mark, end) for mark, end in zip(marks, _ends(text, marks), strict=True)]
 
@@ -73,7 +73,7 @@ def _ends(text: Text, marks: Sequence[_Mark]) -> list[int]:
     return [*(each.token.start for each in marks[1:]), len(text.data)]
 
 
-def _insist_on_up_and_down(text: Text, marks: Sequence[_Mark]) -> None:
+def _require_up_and_down(text: Text, marks: Sequence[_Mark]) -> None:
     names = [each.name for each in marks]
     for index, mark in enumerate(marks):
         if mark.name in names[:index]:
@@ -105,7 +105,7 @@ def _without_up(text: Text) -> MigrationFileError:
     )
 
 
-def _insist_on_nothing_before(text: Text, comments: Iterable[Token], end: int) -> None:
+def _require_nothing_before(text: Text, comments: Iterable[Token], end: int) -> None:
     """Refuse anything but comments before the first section: it would belong to none."""
     position = 0
     for token in (*(each for each in comments if each.end <= end), Token(TokenKind.LINE_COMMENT, end, end)):

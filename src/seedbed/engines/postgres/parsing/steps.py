@@ -20,7 +20,7 @@ _WALKERS = {"UpdateStmt", "InsertStmt", "DeleteStmt", "MergeStmt"}
 def steps_of(text: Text, section: Section, tokens: Sequence[Token], header: Header) -> tuple[Step, ...]:
     """Return the steps of `section`: one, or one for each statement. Raises MigrationFileError."""
     statements = _statements(text, section, tokens)
-    _insist_on_place(text, section, statements)
+    _require_place(text, section, statements)
     parameters = [
         each
         for each in tokens
@@ -28,7 +28,7 @@ def steps_of(text: Text, section: Section, tokens: Sequence[Token], header: Head
     ]
     if header.backfill:
         return _backfill_steps(text, section, statements, parameters, header.backfill)
-    _insist_on_no_parameters(text, section, statements, parameters)
+    _require_no_parameters(text, section, statements, parameters)
     sql = text.data[section.start : section.end]
     if section.is_transaction:
         return (_whole(text, section, sql, statements),) if statements else ()
@@ -52,7 +52,7 @@ def _line(text: Text, section: Section, statement: Parsed) -> int:
     return text.line(section.start + statement.start)
 
 
-def _insist_on_place(text: Text, section: Section, statements: Iterable[Parsed]) -> None:
+def _require_place(text: Text, section: Section, statements: Iterable[Parsed]) -> None:
     """Refuse statements that have no place in a migration, or none in a transaction."""
     for each in statements:
         refused = refusal(each)
@@ -68,7 +68,7 @@ def _insist_on_place(text: Text, section: Section, statements: Iterable[Parsed])
             )
 
 
-def _insist_on_no_parameters(
+def _require_no_parameters(
     text: Text, section: Section, statements: Sequence[Parsed], parameters: Iterable[Token]
 ) -> None:
     """Refuse $1 where nobody gives it a value; functions and PREPARE have parameters of their own."""

@@ -38,7 +38,7 @@ def scanned(text: Text) -> list[Token]:
         if token.kind is TokenKind.BACKSLASH:
             raise _meta_command(text, token.start)
         if token.kind in {TokenKind.IDENTIFIER, TokenKind.UNICODE_IDENTIFIER}:
-            _insist_on_short_name(text, token)
+            _require_short_name(text, token)
     return [each for each in tokens if each.kind in COMMENTS or each.kind is TokenKind.PARAMETER]
 
 
@@ -83,7 +83,7 @@ def _meta_command(text: Text, offset: int) -> MigrationFileError:
     )
 
 
-def _insist_on_short_name(text: Text, token: Token) -> None:
+def _require_short_name(text: Text, token: Token) -> None:
     if token.end - token.start <= LONGEST_NAME:
         return
     name = text.data[token.start : token.end].decode()

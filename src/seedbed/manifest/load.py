@@ -27,7 +27,7 @@ from seedbed.toml.problems import Unknown, convert, kind, require_known, unknown
 from seedbed.toml.text import Kind, Text, dotted, key_text, printable, read
 
 FILE = "seedbed.toml"
-MANIFEST = Kind(in_words=IN_WORDS)
+MANIFEST = Kind(translate_errors=IN_WORDS)
 DIRECTORY = "directory"  # the one key of a database's section that is ours, not its engine's
 _SECTIONS = ("platform", "services", "references", "environments")
 _IS_NAME = re.compile(NAME)

@@ -148,12 +148,14 @@ def _invalid(text: Text, message: str, value: Any, type_: type[Any], at: KeyPath
             because=f"{section(key) if key else text.kind.called} cannot do without it",
             try_=f"{missing[1]} = …",
         )
-    because = _because(said, culprit, _allowed(type_, path), text.kind.in_words)
+    because = _because(said, culprit, _allowed(type_, path), text.kind.translate_errors)
     what = f"{dotted(key) if key else text.kind.called} is wrong"
     return text.error(what, at=key, because=because, try_=_cure(said, culprit, path))
 
 
-def _because(said: str, culprit: object, allowed: tuple[str, ...], in_words: Mapping[str, str]) -> str:
+def _because(
+    said: str, culprit: object, allowed: tuple[str, ...], translate_errors: Mapping[str, str]
+) -> str:
     if said.startswith("Invalid enum value") and allowed:
         found = key_text(culprit) if isinstance(culprit, str) else kind(culprit)
         return f"expected one of {', '.join(allowed)}, found {found}"
@@ -170,7 +172,7 @@ def _because(said: str, culprit: object, allowed: tuple[str, ...], in_words: Map
     rule = expected["rule"]
     if rule.startswith("matching regex "):
         pattern = _unquoted(rule.removeprefix("matching regex "))
-        shape = in_words.get(pattern, f"{wanted} matching {pattern}")
+        shape = translate_errors.get(pattern, f"{wanted} matching {pattern}")
         return f"expected {shape}, found {clipped(repr(culprit), 60)}"
     return f"expected {wanted} {rule.replace('`', '')}, found {kind(culprit)}"
 

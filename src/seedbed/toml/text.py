@@ -23,11 +23,11 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Kind(Struct, frozen=True):
-    """What a file is: how it is `called`, what its errors are, and its patterns said `in_words`."""
+    """What a file is: how it is `called`, what its errors are, and its patterns said `translate_errors`."""
 
     called: str = "the manifest"
     error: type[UsageError] = ManifestError
-    in_words: Mapping[str, str] = field(default_factory=dict)
+    translate_errors: Mapping[str, str] = field(default_factory=dict)
 
 
 MANIFEST = Kind()

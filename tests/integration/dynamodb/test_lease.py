@@ -74,9 +74,9 @@ def test_the_token_only_ever_grows(here: Stage) -> None:
 
 def test_whoever_holds_it_gives_signs_of_life(here: Stage) -> None:
     with here.lease():
-        first = here.lease_record().beat
+        first = here.lease_record().heartbeat
         time.sleep(1.2 * SECONDS)
-        assert here.lease_record().beat >= first + 3
+        assert here.lease_record().heartbeat >= first + 3
 
 
 def test_a_silent_holder_is_succeeded_after_its_own_time_and_not_before(here: Stage) -> None:

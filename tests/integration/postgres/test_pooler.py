@@ -87,7 +87,7 @@ def test_a_pool_whose_sessions_take_turns_is_refused_when_it_is_warm(
             for client in clients:
                 client.execute(statement.encode())
         with pytest.raises(LeaseNotExclusive, match="transaction mode"):
-            ownership.prove_exclusive(clients[0], place)
+            ownership.require_exclusive(clients[0], place)
 
 
 def test_after_a_refusal_the_same_database_is_migrated_directly(
@@ -138,4 +138,4 @@ def test_a_pool_without_a_second_session_to_give_proves_nothing_and_is_refused(
     with pgbouncer(postgres_server, "session", **IGNORED, default_pool_size="1") as port:
         place = pooled(postgres_server, database, port)
         with open_connection(place) as connection, pytest.raises(LeaseNotExclusive, match="pooler"):
-            ownership.prove_exclusive(connection, place)
+            ownership.require_exclusive(connection, place)

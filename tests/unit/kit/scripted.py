@@ -70,7 +70,7 @@ class ScriptedStore:
     def take(self, seen: LeaseRecord, owner: Owner) -> bool:
         def change() -> bool:
             now = self._seen()
-            is_free = not now.holder or self._judges or now.beat == seen.beat
+            is_free = not now.holder or self._judges or now.heartbeat == seen.heartbeat
             if (now.token, now.holder) != (seen.token, seen.holder) or not is_free:
                 return False
             if self._judges and now.holder and not now.is_expired:
@@ -83,7 +83,7 @@ class ScriptedStore:
         return self._send("take", change)
 
     def renew(self, held: HeldLease) -> bool:
-        return self._send("renew", self._changing(held, beats=1))
+        return self._send("renew", self._changing(held, heartbeats=1))
 
     def release(self, held: HeldLease) -> None:
         self._send("release", self._changing(held, holder="", who=""))
@@ -102,14 +102,14 @@ class ScriptedStore:
         """Store the token after that of `held`, as an engine does that fences off what is under way."""
         return self._send("fence", self._changing(held, token=held.token + 1))
 
-    def _changing(self, held: HeldLease, *, beats: int = 0, **fields: object) -> Callable[[], bool]:
+    def _changing(self, held: HeldLease, *, heartbeats: int = 0, **fields: object) -> Callable[[], bool]:
         """Return the request that changes the record where the lease is that of `held`, under its token of now."""
         owner, token = held.owner, held.token
 
         def change() -> bool:
             if not self.record.is_of(owner, token):
                 return False
-            self._store(replace(self.record, beat=self.record.beat + beats, **fields))
+            self._store(replace(self.record, heartbeat=self.record.heartbeat + heartbeats, **fields))
             return True
 
         return change
@@ -128,7 +128,7 @@ class ScriptedStore:
         if not self._judges:
             return self.record
         is_expired = self._clock() - self._renewed > self.record.seconds
-        return replace(self.record, beat=0, is_expired=is_expired)
+        return replace(self.record, heartbeat=0, is_expired=is_expired)
 
     def _send(self, what: str, change: Callable[[], bool]) -> bool:
         self.requests.append(what)

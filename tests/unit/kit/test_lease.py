@@ -496,13 +496,13 @@ def test_it_is_kept_alive_for_the_time_of_the_context_and_no_longer(clock: Clock
     held = held_by(store, clock)
     with held.alive():
         until = time.monotonic() + 10
-        while store.record.beat < 3:
+        while store.record.heartbeat < 3:
             assert time.monotonic() < until
             time.sleep(0.001)
-    beat = store.record.beat
+    heartbeat = store.record.heartbeat
     assert store.record.holder == ""
     time.sleep(0.05)
-    assert store.record.beat == beat
+    assert store.record.heartbeat == heartbeat
     assert not any(each.name == "lease of user/scripted" for each in threading.enumerate())
 
 
@@ -512,7 +512,7 @@ def test_the_first_sign_of_life_may_be_given_at_once(clock: Clock) -> None:
     store.back = is_given.set
     with held.alive(at_once=True):
         assert is_given.wait(10)
-    assert store.record.beat == 1
+    assert store.record.heartbeat == 1
 
 
 def test_an_error_inside_gives_it_back_too(store: ScriptedStore, clock: Clock) -> None:

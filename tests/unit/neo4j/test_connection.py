@@ -8,7 +8,7 @@ from neo4j.exceptions import AuthError, ClientError, Neo4jError, ServiceUnavaila
 from seedbed.engines.neo4j import queries
 from seedbed.engines.neo4j.address import Address
 from seedbed.engines.neo4j.connection import Server
-from seedbed.engines.neo4j.messages import Gone, ServerError, in_words, not_connected, server_error
+from seedbed.engines.neo4j.messages import Gone, ServerError, not_connected, server_error, translate_errors
 from seedbed.errors import Refused, StepFailed, Unreachable
 from seedbed.model.secret import Secret
 
@@ -87,9 +87,9 @@ def test_what_needs_enterprise_or_a_right_says_so() -> None:
 
 
 def test_what_goes_wrong_is_told_with_what_was_being_done() -> None:
-    with pytest.raises(StepFailed, match="reading failed: by zero"), in_words("reading"):
+    with pytest.raises(StepFailed, match="reading failed: by zero"), translate_errors("reading"):
         raise ServerError("Neo.ClientError.Statement.ArithmeticError", "by zero")
-    with pytest.raises(Unreachable, match="connection is gone"), in_words("reading"):
+    with pytest.raises(Unreachable, match="connection is gone"), translate_errors("reading"):
         raise Gone("no data")
 
 

@@ -72,7 +72,7 @@ class FencedWriter:
                 self.store.fence_off(self.held)
                 raise interrupted(f"work on {self.place.target}") from None
             except Unavailable as error:  # no connection, or credentials that have expired
-                raise self.held.unproven(error.what) from error
+                raise self.held.unconfirmed(error.what) from error
 
     def _refused(self, error: ServiceError, count: int) -> LeaseLost | ServiceError:
         if error.reasons[count:] == (CONDITION_REASON,):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from seedbed.engines.base import Progress
 from seedbed.engines.dynamodb import history
 from seedbed.engines.dynamodb.fenced_writer import FencedWriter
-from seedbed.engines.dynamodb.place import in_words
+from seedbed.engines.dynamodb.place import translate_errors
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.engines.kit.errors import foreign
 from seedbed.model.history import History, Identity, Revision, State
@@ -21,11 +21,11 @@ class DynamoLease(FencedWriter):
     # history
 
     def history(self) -> History:
-        with in_words(self.place, f"reading the history of {self.place.target}"):
+        with translate_errors(self.place, f"reading the history of {self.place.target}"):
             return history.read(self.place)
 
     def stamp(self, identity: Identity) -> None:
-        with in_words(self.place, f"stamping {self.place.target}"):
+        with translate_errors(self.place, f"stamping {self.place.target}"):
             try:
                 self.commit([history.stamp(self.place, identity)])
             except ServiceError as error:
@@ -38,12 +38,12 @@ class DynamoLease(FencedWriter):
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
         action = "record " + ("applied" if revision.state is State.APPLIED else f"at step {revision.step}")
         audit = history.audit(self.place, actor, action, revision.version, because)
-        with in_words(self.place, f"recording {revision.label}"):
+        with translate_errors(self.place, f"recording {revision.label}"):
             self.commit([history.write(self.place, revision), audit])
 
     def forget(self, version: str, *, actor: str, because: str) -> None:
         audit = history.audit(self.place, actor, "forget", version, because)
-        with in_words(self.place, f"forgetting {version}"):
+        with translate_errors(self.place, f"forgetting {version}"):
             self.commit([history.forget(self.place, version), audit])
 
     # what changes the tables
@@ -53,7 +53,7 @@ class DynamoLease(FencedWriter):
 
         stored = self.history()
         for work in works:
-            with in_words(self.place, f"applying {work.migration.label}"):
+            with translate_errors(self.place, f"applying {work.migration.label}"):
                 yield from Run(self, work).events(stored.revision(work.migration.version))
 
     def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
@@ -69,5 +69,5 @@ class DynamoLease(FencedWriter):
     def reset(self) -> str:
         from seedbed.engines.dynamodb.reset import reset
 
-        with in_words(self.place, f"emptying {self.place.target}"):
+        with translate_errors(self.place, f"emptying {self.place.target}"):
             return reset(self)

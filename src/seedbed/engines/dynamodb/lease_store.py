@@ -1,6 +1,6 @@
 """The lease of a DynamoDB target: one item of the history's table, looked at by every transaction that writes.
 
-A sign of life raises `beat`. Every write of the history carries the token as a condition, so that nothing which an
+A sign of life raises `heartbeat`. Every write of the history carries the token as a condition, so that nothing which an
 old holder sent, however late it arrives, is recorded.
 """
 
@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from seedbed.engines.dynamodb import history
 from seedbed.engines.dynamodb.history import Action
-from seedbed.engines.dynamodb.place import Place, in_words, not_deployed
+from seedbed.engines.dynamodb.place import Place, not_deployed, translate_errors
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.engines.dynamodb.wire.values import from_item, to_item
@@ -25,8 +25,10 @@ from seedbed.model.event import Listener
 from seedbed.model.history import Owner
 
 KEY = {"pk": "lease", "sk": "lease"}
-_STORED = ("token", "beat", "holder", "who", "since", "seconds")
-_TAKE = "SET #token = :next, beat = :zero, holder = :holder, who = :who, since = :since, seconds = :seconds"
+_STORED = ("token", "heartbeat", "holder", "who", "since", "seconds")
+_TAKE = (
+    "SET #token = :next, heartbeat = :zero, holder = :holder, who = :who, since = :since, seconds = :seconds"
+)
 
 
 class DynamoLeaseStore:
@@ -72,15 +74,15 @@ class DynamoLeaseStore:
             condition = "#token = :token AND attribute_not_exists(holder)"
             values |= {":token": seen.token}
         if seen.holder:
-            condition = "#token = :token AND beat = :beat AND holder = :seen"
-            values |= {":beat": seen.beat, ":seen": seen.holder}
+            condition = "#token = :token AND heartbeat = :heartbeat AND holder = :seen"
+            values |= {":heartbeat": seen.heartbeat, ":seen": seen.holder}
         return self._update(_TAKE, condition, values)
 
     def renew(self, held: HeldLease) -> bool:
         # The lock is held for a whole transaction; one that hangs must not cost the lease.
         locked = self.lock.acquire(timeout=self.seconds / HEARTBEATS / 2)
         try:
-            return self._change(held, "ADD beat :one", {":one": 1})
+            return self._change(held, "ADD heartbeat :one", {":one": 1})
         finally:
             if locked:
                 self.lock.release()
@@ -170,7 +172,7 @@ def lease(
     patience = place.address.lease_seconds
     with Client(place.cloud, max_attempts=3, connect_timeout=patience, read_timeout=patience) as keeper:
         store = DynamoLeaseStore(place, keeper)
-        with in_words(place, f"taking the lease of {place.target}"):
+        with translate_errors(place, f"taking the lease of {place.target}"):
             held = acquire(store, owner, wait=wait, listener=listener, sleep=place.client.sleep)
         with held.alive():
             yield store, held
@@ -178,5 +180,5 @@ def lease(
 
 def unlock(place: Place, *, actor: str) -> str:
     """End the lease of whoever holds it, with a line in the audit; return who that was, empty if nobody."""
-    with in_words(place, f"ending the lease of {place.target}"):
+    with translate_errors(place, f"ending the lease of {place.target}"):
         return end_lease(DynamoLeaseStore(place, place.client), actor=actor)

@@ -80,7 +80,7 @@ class Place(Struct):
 
 
 @contextmanager
-def in_words(place: Place, doing: str) -> Iterator[None]:
+def translate_errors(place: Place, doing: str) -> Iterator[None]:
     """Turn what the service refused while `doing` something into the error that a person reads."""
     try:
         yield

@@ -11,7 +11,7 @@ from seedbed.aws import identity
 from seedbed.engines.base import Progress
 from seedbed.engines.dynamodb import history
 from seedbed.engines.dynamodb.address import Address
-from seedbed.engines.dynamodb.place import Place, in_words, needed
+from seedbed.engines.dynamodb.place import Place, needed, translate_errors
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.errors import Unavailable
@@ -64,7 +64,7 @@ class DynamoSession:
         return "DynamoDB"  # it tells no version; where it is, the address says
 
     def history(self) -> History:
-        with in_words(self.place, f"reading the history of {self.place.target}"):
+        with translate_errors(self.place, f"reading the history of {self.place.target}"):
             return history.read(self.place)
 
     def interrupt(self) -> None:
@@ -97,7 +97,7 @@ class DynamoSession:
         from seedbed.engines.dynamodb.tables.shape import Tables
 
         declared = self.place.declared()
-        with in_words(self.place, f"looking at the tables of {self.place.target}"):
+        with translate_errors(self.place, f"looking at the tables of {self.place.target}"):
             live = [self._live(table.name) for table in declared.tables]
         return changes.changes(Tables(tuple(filter(None, live))), declared, gate)
 
@@ -113,7 +113,7 @@ class DynamoSession:
         """Return by version what a migration needs and is not live, in words."""
         needs = {each.version: needed(each) for each in migrations}
         asked = sorted({name for names in needs.values() for name in names})
-        with in_words(self.place, f"looking at the tables of {self.place.target}"):
+        with translate_errors(self.place, f"looking at the tables of {self.place.target}"):
             found = {table: self._states(table) for table in {each.partition(".")[0] for each in asked}}
         problems = {name: _problem(name, found) for name in asked}
         words = {
@@ -141,7 +141,7 @@ class DynamoSession:
         stack = stack_name(self._platform, place.environment, place.service, "dynamodb")
         told, pause = "", _FIRST_POLL
         while True:
-            with in_words(place, f"looking at the tables of {place.target}"):
+            with translate_errors(place, f"looking at the tables of {place.target}"):
                 found = {table: self._states(table) for table in {each.partition(".")[0] for each in things}}
             problems = [problem for each in things if (problem := _problem(each, found))]
             if not problems:
@@ -164,14 +164,14 @@ class DynamoSession:
         """Return, by logical id, the tables of `template` that live already, as the resources they would be."""
         from seedbed.engines.dynamodb.tables.living import living
 
-        with in_words(self.place, f"looking for tables of {self.place.target}"):
+        with translate_errors(self.place, f"looking for tables of {self.place.target}"):
             return living(self.place.client, template)
 
     def estimate(self, migrations: Sequence[Migration], *, sample: int) -> Sequence[Estimate]:
         """Return what each transformation would cost, by looking at its table and trying `sample` of its items."""
         from seedbed.engines.dynamodb.estimate import estimate
 
-        with in_words(self.place, f"estimating the migrations of {self.place.target}"):
+        with translate_errors(self.place, f"estimating the migrations of {self.place.target}"):
             return estimate(self.place, migrations, sample=sample)
 
 

@@ -32,12 +32,12 @@ Clock = Callable[[], float]  # seconds; see `clock.now`
 class LeaseRecord(Struct, frozen=True):
     """The lease as stored: `token` 0 where nobody ever had it, `holder` empty where nobody has it now.
 
-    `beat` grows with every sign of life. `seconds`: how long the holder may give none. `is_expired`: whether
+    `heartbeat` grows with every sign of life. `seconds`: how long the holder may give none. `is_expired`: whether
     it gave none for longer, by the server's clock; None where the waiter's own has to tell.
     """
 
     token: int = 0
-    beat: int = 0
+    heartbeat: int = 0
     holder: str = ""
     who: str = ""
     since: str = ""
@@ -94,23 +94,23 @@ class LeaseStore(Protocol):
 class HeldLease:
     """The lease in our hands, for as long as `check` does not raise. Thread-safe.
 
-    `token`: what the fence shows. `proven`: when, by `clock`, the lease was ours for sure.
+    `token`: what the fence shows. `confirmed`: when, by `clock`, the lease was ours for sure.
     """
 
     def __init__(
-        self, store: LeaseStore, owner: Owner, token: int, *, proven: float, clock: Clock = now
+        self, store: LeaseStore, owner: Owner, token: int, *, confirmed: float, clock: Clock = now
     ) -> None:
         self.store = store
         self.owner = owner
         self.token = token
         self.seconds = store.seconds
         self._clock = clock
-        self._proven = proven
+        self._confirmed = confirmed
         self._lost = ""
         self._is_advancing = False
         self._first_pause = self.seconds / HEARTBEATS
         self._over = threading.Event()
-        self._heart = threading.Thread(target=self._beat, name=f"lease of {store.target}", daemon=True)
+        self._heart = threading.Thread(target=self._heartbeat, name=f"lease of {store.target}", daemon=True)
 
     @contextmanager
     def alive(self, *, at_once: bool = False) -> Iterator[None]:
@@ -138,7 +138,7 @@ class HeldLease:
         """Raise LeaseLost unless nobody else can have the lease by now; asks nobody."""
         if self._lost:
             raise self.lost(self._lost)
-        silent = self._clock() - self._proven
+        silent = self._clock() - self._confirmed
         if silent > self.seconds:
             raise self.lost(
                 f"it could not be renewed for {silent:.1f} s, and expires after {self.seconds:g} s"
@@ -152,7 +152,7 @@ class HeldLease:
             try:
                 record = self.store.read(anyway=True)
             except SeedbedError as error:
-                raise self.unproven(": ".join(filter(None, (error.what, error.because)))) from error
+                raise self.unconfirmed(": ".join(filter(None, (error.what, error.because)))) from error
             if record.is_of(self.owner, token):
                 return
             if not self._has_moved(token):
@@ -167,13 +167,13 @@ class HeldLease:
         """Return the error where the record names another holder, or none."""
         return self.lost(TAKEN)
 
-    def unproven(self, because: str) -> LeaseLost:
+    def unconfirmed(self, because: str) -> LeaseLost:
         """Return the error where the server could not be asked."""
         return self.lost(f"it can no longer be shown: {because}")
 
     def renewed(self, asked: float) -> None:
         """Note that a sign of life was stored which was sent at `asked`."""
-        self._proven = max(self._proven, asked)
+        self._confirmed = max(self._confirmed, asked)
 
     # the token
 
@@ -209,7 +209,7 @@ class HeldLease:
             elif not self.is_over and not self._has_moved(token):
                 self.taken()
 
-    def _beat(self) -> None:
+    def _heartbeat(self) -> None:
         pause = self._first_pause
         try:
             while not self._over.wait(pause) and not self._lost:
@@ -260,7 +260,7 @@ class Candidate:
             if self._take():
                 self._emit_takeover(silent)
                 return HeldLease(
-                    self._store, self._owner, self.record.token + 1, proven=asked, clock=self._clock
+                    self._store, self._owner, self.record.token + 1, confirmed=asked, clock=self._clock
                 )
         return None
 
@@ -271,7 +271,7 @@ class Candidate:
 
     def _silence(self, asked: float) -> float:
         """Return for how many seconds at least the record has not changed."""
-        mark = (self.record.token, self.record.beat, self.record.holder)
+        mark = (self.record.token, self.record.heartbeat, self.record.holder)
         if mark != self._mark:
             self._mark, self._since = mark, asked
         return asked - self._since

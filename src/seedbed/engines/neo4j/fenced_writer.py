@@ -234,4 +234,4 @@ class FencedWriter:
 
     def unreachable(self, error: Gone) -> LeaseLost:
         """Return what a broken connection means for whoever reads under the lease."""
-        return self.held.unproven(str(error))
+        return self.held.unconfirmed(str(error))

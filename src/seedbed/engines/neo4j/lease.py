@@ -10,7 +10,7 @@ from seedbed.engines.base import Progress
 from seedbed.engines.neo4j import history
 from seedbed.engines.neo4j.connection import Ask
 from seedbed.engines.neo4j.fenced_writer import FencedWriter
-from seedbed.engines.neo4j.messages import Gone, ServerError, in_words
+from seedbed.engines.neo4j.messages import Gone, ServerError, translate_errors
 from seedbed.errors import Interrupted, LeaseLost
 from seedbed.model.history import History, Identity, Revision, State
 from seedbed.model.migration import Work
@@ -23,14 +23,14 @@ class Neo4jLease(FencedWriter):
     # history
 
     def history(self) -> History:
-        with in_words(f"reading the history of {self.place.target}"):
+        with translate_errors(f"reading the history of {self.place.target}"):
             try:
                 return history.read(self.place)
             except Gone as error:
                 raise self.unreachable(error) from None
 
     def stamp(self, identity: Identity) -> None:
-        with in_words(f"stamping {self.place.target}"):
+        with translate_errors(f"stamping {self.place.target}"):
             self.writing(lambda ask: history.stamp(ask, self.place, identity))
 
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
@@ -40,7 +40,7 @@ class Neo4jLease(FencedWriter):
             history.write(ask, revision)
             history.audit(ask, actor, action, revision.version, because)
 
-        with in_words(f"recording {revision.label}"):
+        with translate_errors(f"recording {revision.label}"):
             self.writing(work)
 
     def forget(self, version: str, *, actor: str, because: str) -> None:
@@ -48,7 +48,7 @@ class Neo4jLease(FencedWriter):
             history.forget(ask, version)
             history.audit(ask, actor, "forget", version, because)
 
-        with in_words(f"forgetting {version}"):
+        with translate_errors(f"forgetting {version}"):
             self.writing(work)
 
     # what changes the graph
@@ -60,7 +60,7 @@ class Neo4jLease(FencedWriter):
         require_edition(self.place.server.edition, works)
         stored = self.history()
         for work in works:
-            with in_words(f"applying {work.migration.label}"):
+            with translate_errors(f"applying {work.migration.label}"):
                 yield from Run(self, work).events(stored.revision(work.migration.version))
         if works:
             self._keep_schema()
@@ -86,11 +86,11 @@ class Neo4jLease(FencedWriter):
     def reset(self) -> str:
         from seedbed.engines.neo4j.reset import reset
 
-        with in_words(f"emptying {self.place.target}"):
+        with translate_errors(f"emptying {self.place.target}"):
             return reset(self)
 
     def restore(self, file: Path) -> Iterator[Progress]:
         from seedbed.engines.neo4j.restore import restore
 
-        with in_words(f"restoring {self.place.target}"):
+        with translate_errors(f"restoring {self.place.target}"):
             yield from restore(self, file)

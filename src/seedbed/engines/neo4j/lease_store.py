@@ -16,7 +16,7 @@ from seedbed.engines.kit.lease import HeldLease, LeaseRecord, acquire
 from seedbed.engines.kit.lease import unlock as end_lease
 from seedbed.engines.neo4j import queries
 from seedbed.engines.neo4j.fence import fence_off
-from seedbed.engines.neo4j.messages import Gone, ServerError, in_words
+from seedbed.engines.neo4j.messages import Gone, ServerError, translate_errors
 from seedbed.model.event import Listener, TakenOver
 from seedbed.model.history import Owner
 from seedbed.support.backoff import backoff
@@ -39,7 +39,7 @@ class Neo4jLeaseStore:
     def read(self, *, anyway: bool = False) -> LeaseRecord:
         """Return the record as it is this moment. Raises StepFailed, Unreachable."""
         del anyway
-        with in_words(f"looking who has the lease of {self.target}"):
+        with translate_errors(f"looking who has the lease of {self.target}"):
             rows = self.place.server.run(queries.text("look"), {})
         if not rows:
             return LeaseRecord()
@@ -75,7 +75,7 @@ class Neo4jLeaseStore:
 
     def renew(self, held: HeldLease) -> bool:
         server, values = self.place.server, {**shown(held), "seconds": self.seconds}
-        with in_words(f"renewing the lease of {self.target}"):
+        with translate_errors(f"renewing the lease of {self.target}"):
             is_ours = bool(server.tell(queries.text("heartbeat"), values, timeout=self.seconds).rows)
             if not is_ours and not held.is_over:
                 held.taken()
@@ -84,7 +84,7 @@ class Neo4jLeaseStore:
         return is_ours
 
     def release(self, held: HeldLease) -> None:
-        with in_words(f"giving back the lease of {self.target}"):
+        with translate_errors(f"giving back the lease of {self.target}"):
             self.place.server.ask(queries.text("release"), shown(held))
 
     def end(self, seen: LeaseRecord, actor: str) -> bool:
@@ -113,13 +113,13 @@ def lease(place: Place, owner: Owner, *, wait: float, listener: Listener) -> Ite
 
     What other runs have open is ended first, and nothing of theirs is let through any more.
     """
-    with in_words(f"taking the lease of {place.target}"):
+    with translate_errors(f"taking the lease of {place.target}"):
         store = Neo4jLeaseStore(place)
         held = acquire(store, owner, wait=wait, listener=listener, sleep=place.server.sleep)
     # The first sign of life at once: it opens the connection, and the server learns the query.
     with held.alive(at_once=True):
         try:
-            with in_words(f"taking over {place.target}"):
+            with translate_errors(f"taking over {place.target}"):
                 for words in fence_off(place, owner.id, held.token, check=held.check):
                     listener(TakenOver(place.target, words))
             place.server.watch(owner.id)
@@ -130,5 +130,5 @@ def lease(place: Place, owner: Owner, *, wait: float, listener: Listener) -> Ite
 
 def unlock(place: Place, *, actor: str) -> str:
     """End the lease of whoever holds it, with a line in the audit; return who that was, empty if nobody."""
-    with in_words(f"ending the lease of {place.target}"):
+    with translate_errors(f"ending the lease of {place.target}"):
         return end_lease(Neo4jLeaseStore(place), actor=actor)

@@ -124,7 +124,7 @@ def _said(address: Address, text: str) -> str:
 
 
 @contextmanager
-def in_words(doing: str) -> Iterator[None]:
+def translate_errors(doing: str) -> Iterator[None]:
     """Turn what the server refused while `doing` something into the error that a person reads."""
     try:
         yield

@@ -11,7 +11,7 @@ from seedbed.engines.base import Progress
 from seedbed.engines.neo4j import history
 from seedbed.engines.neo4j.address import Address
 from seedbed.engines.neo4j.connection import Server
-from seedbed.engines.neo4j.messages import in_words
+from seedbed.engines.neo4j.messages import translate_errors
 from seedbed.engines.neo4j.place import Place
 from seedbed.model.hazard import Hazard
 from seedbed.model.history import History, Owner
@@ -50,7 +50,7 @@ class Neo4jSession:
         return f"Neo4j {self.place.server.version} {self.place.server.edition.capitalize()}"
 
     def history(self) -> History:
-        with in_words(f"reading the history of {self.place.target}"):
+        with translate_errors(f"reading the history of {self.place.target}"):
             return history.read(self.place)
 
     def interrupt(self) -> None:
@@ -79,19 +79,19 @@ class Neo4jSession:
         """Return constraints and indexes, one line each, sorted; seedbed's own left out."""
         from seedbed.engines.neo4j.schema.catalogue import read_catalogue
 
-        with in_words(f"reading the schema of {self.place.target}"):
+        with translate_errors(f"reading the schema of {self.place.target}"):
             return read_catalogue(self.place.run).lines()
 
     def examine(self, migrations: Sequence[Migration]) -> Mapping[str, Sequence[Hazard]]:
         """Return, by version, the hazards that the server's own plans of the statements show."""
         from seedbed.engines.neo4j.examine import examine
 
-        with in_words(f"examining the migrations of {self.place.target}"):
+        with translate_errors(f"examining the migrations of {self.place.target}"):
             return examine(self.place.server, migrations)
 
     def dump(self, file: Path) -> Iterator[Progress]:
         """Write the graph to `file`. Raises Refused for more than a dump is for."""
         from seedbed.engines.neo4j.dump import dump
 
-        with in_words(f"dumping {self.place.target}"):
+        with translate_errors(f"dumping {self.place.target}"):
             yield from dump(self.place, file)

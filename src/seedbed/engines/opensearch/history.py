@@ -59,7 +59,7 @@ _SHAPE: Mapping[str, Any] = {
             "environment": _KEYWORD,
             "stamped_at": _DATE,
             "token": _NUMBER,
-            "beat": _NUMBER,
+            "heartbeat": _NUMBER,
             "holder": _KEYWORD,
             "who": _KEYWORD,
             "since": _STORED,
@@ -117,7 +117,7 @@ class Stored(Struct, frozen=True):
     environment: str = ""
     stamped_at: str | None = None
     token: int = 0
-    beat: int = 0
+    heartbeat: int = 0
     holder: str = ""
     who: str = ""
     since: str = ""

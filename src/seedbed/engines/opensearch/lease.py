@@ -9,7 +9,7 @@ from seedbed.engines.base import Progress
 from seedbed.engines.kit.errors import foreign
 from seedbed.engines.opensearch import history, tasks
 from seedbed.engines.opensearch.fenced_writer import FencedWriter
-from seedbed.engines.opensearch.place import in_words
+from seedbed.engines.opensearch.place import translate_errors
 from seedbed.model.event import TakenOver
 from seedbed.model.history import History, Identity, Revision, State
 from seedbed.model.migration import Work
@@ -22,11 +22,11 @@ class OpenSearchLease(FencedWriter):
     # history
 
     def history(self) -> History:
-        with in_words(self.place, f"reading the history of {self.place.target}"):
+        with translate_errors(self.place, f"reading the history of {self.place.target}"):
             return history.read(self.place)
 
     def stamp(self, identity: Identity) -> None:
-        with in_words(self.place, f"stamping {self.place.target}"):
+        with translate_errors(self.place, f"stamping {self.place.target}"):
             found = self.ledger.stored.identity
             if found is not None and found != identity:
                 raise foreign(self.place.target, found, identity)
@@ -43,12 +43,12 @@ class OpenSearchLease(FencedWriter):
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
         action = "record " + ("applied" if revision.state is State.APPLIED else f"at step {revision.step}")
         audit = history.audit(actor, action, revision.version, because)
-        with in_words(self.place, f"recording {revision.label}"):
+        with translate_errors(self.place, f"recording {revision.label}"):
             self.write({**history.document(revision), **audit})
 
     def forget(self, version: str, *, actor: str, because: str) -> None:
         audit = history.audit(actor, "forget", version, because)
-        with in_words(self.place, f"forgetting {version}"):
+        with translate_errors(self.place, f"forgetting {version}"):
             self.write({**history.gone(version), **audit})
 
     # what changes the indexes
@@ -60,7 +60,7 @@ class OpenSearchLease(FencedWriter):
             yield from self._end_left_over({each.migration.version for each in works})
         stored = self.history()
         for work in works:
-            with in_words(self.place, f"applying {work.migration.label}"):
+            with translate_errors(self.place, f"applying {work.migration.label}"):
                 yield from Run(self, work).events(stored.revision(work.migration.version))
 
     def _end_left_over(self, versions: AbstractSet[str], *, cancelled: bool = False) -> Iterator[Progress]:
@@ -82,7 +82,7 @@ class OpenSearchLease(FencedWriter):
     def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
         from seedbed.engines.opensearch.seeds.load import load
 
-        with in_words(self.place, f"loading seeds into {self.place.target}"):
+        with translate_errors(self.place, f"loading seeds into {self.place.target}"):
             if dataset.parts:
                 self.confirm()
             yield from load(self, dataset, on_loading)
@@ -90,7 +90,7 @@ class OpenSearchLease(FencedWriter):
     def bulk_load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
         from seedbed.engines.opensearch.seeds.volume import bulk_load
 
-        with in_words(self.place, f"loading volume into {self.place.target}"):
+        with translate_errors(self.place, f"loading volume into {self.place.target}"):
             if dataset.parts:
                 self.confirm()
             yield from bulk_load(self, dataset, on_loading)
@@ -98,7 +98,7 @@ class OpenSearchLease(FencedWriter):
     def reset(self) -> str:
         from seedbed.engines.opensearch.reset import reset
 
-        with in_words(self.place, f"emptying {self.place.target}"):
+        with translate_errors(self.place, f"emptying {self.place.target}"):
             self.confirm()
             for _ in self._end_left_over(frozenset(), cancelled=True):
                 pass  # what a task writes later would be there again

@@ -11,7 +11,7 @@ from seedbed.engines.kit.lease import HeldLease, LeaseRecord, acquire
 from seedbed.engines.kit.lease import unlock as end_lease
 from seedbed.engines.opensearch import fences, history
 from seedbed.engines.opensearch.ledger import Ledger
-from seedbed.engines.opensearch.place import Place, in_words
+from seedbed.engines.opensearch.place import Place, translate_errors
 from seedbed.engines.opensearch.state import StateDocument
 from seedbed.engines.opensearch.wire.errors import NoAnswer
 from seedbed.model.event import Listener, TakenOver
@@ -29,8 +29,8 @@ class OpenSearchLeaseStore:
     def read(self, *, anyway: bool = False) -> LeaseRecord:
         """Return the record as it is this moment. Raises Refused for a newer format, RequestFailed."""
         seen = self.state.look(self.state.keeper if anyway else self.state.place.client)
-        stored, beat = seen.stored, seen.seq_no  # whatever is written under the lease is a sign of life
-        return LeaseRecord(stored.token, beat, stored.holder, stored.who, stored.since, stored.seconds)
+        stored, heartbeat = seen.stored, seen.seq_no  # whatever is written under the lease is a sign of life
+        return LeaseRecord(stored.token, heartbeat, stored.holder, stored.who, stored.since, stored.seconds)
 
     def take(self, seen: LeaseRecord, owner: Owner) -> bool:
         """Give the lease to `owner` if the document is as it was read; False also where no answer came."""
@@ -39,7 +39,7 @@ class OpenSearchLeaseStore:
         wanted = replace(
             self.state.stored,
             token=seen.token + 1,
-            beat=0,
+            heartbeat=0,
             holder=owner.id,
             who=owner.who,
             since=history.now(),
@@ -53,7 +53,7 @@ class OpenSearchLeaseStore:
     def renew(self, held: HeldLease) -> bool:
         with self.state.lock:
             if not held.is_lost:
-                self.state.change(held, beat=self.state.stored.beat + 1)
+                self.state.change(held, heartbeat=self.state.stored.heartbeat + 1)
         return not held.is_lost
 
     def release(self, held: HeldLease) -> None:
@@ -89,11 +89,11 @@ def lease(place: Place, owner: Owner, *, wait: float, listener: Listener) -> Ite
     with closing(place.client.sheltered(timeout=place.address.lease_seconds)) as keeper:
         state = StateDocument(place, keeper)
         store = OpenSearchLeaseStore(state)
-        with in_words(place, f"taking the lease of {place.target}"):
+        with translate_errors(place, f"taking the lease of {place.target}"):
             held = acquire(store, owner, wait=wait, listener=listener, sleep=place.client.sleep)
         with held.alive():
             ledger = Ledger(state, held)
-            with in_words(place, f"taking the lease of {place.target}"):
+            with translate_errors(place, f"taking the lease of {place.target}"):
                 _enter(ledger, listener)
             yield ledger
 
@@ -114,5 +114,5 @@ def _enter(ledger: Ledger, listener: Listener) -> None:
 
 def unlock(place: Place, *, actor: str) -> str:
     """End the lease of whoever holds it, with a line in the audit; return who that was, empty if nobody."""
-    with in_words(place, f"ending the lease of {place.target}"):
+    with translate_errors(place, f"ending the lease of {place.target}"):
         return end_lease(OpenSearchLeaseStore(StateDocument(place, place.client)), actor=actor)

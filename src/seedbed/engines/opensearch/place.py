@@ -41,7 +41,7 @@ class Place(Struct):
 
 
 @contextmanager
-def in_words(place: Place, doing: str) -> Iterator[None]:
+def translate_errors(place: Place, doing: str) -> Iterator[None]:
     """Turn what OpenSearch refused while `doing` something into the error that a person reads."""
     try:
         yield

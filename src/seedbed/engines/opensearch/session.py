@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.engines.opensearch import history
 from seedbed.engines.opensearch.address import Address
-from seedbed.engines.opensearch.place import Place, in_words
+from seedbed.engines.opensearch.place import Place, translate_errors
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.model.history import History, Owner
 
@@ -44,7 +44,10 @@ def connect(target: Target) -> Iterator[OpenSearchSession]:
             environment=target.environment.name,
             directory=target.database.directory,
         )
-        with in_words(place, f"greeting {address}"), closing(client.sheltered(max_attempts=_TRIES)) as first:
+        with (
+            translate_errors(place, f"greeting {address}"),
+            closing(client.sheltered(max_attempts=_TRIES)) as first,
+        ):
             found = first.call("GET", "/")
         yield OpenSearchSession(place, found)
 
@@ -62,7 +65,7 @@ class OpenSearchSession:
         return f"{name or 'OpenSearch'} {self._version.get('number', '')}".strip()
 
     def history(self) -> History:
-        with in_words(self.place, f"reading the history of {self.place.target}"):
+        with translate_errors(self.place, f"reading the history of {self.place.target}"):
             return history.read(self.place)
 
     def interrupt(self) -> None:
@@ -92,12 +95,12 @@ class OpenSearchSession:
         """Return, by version, the hazards that only the cluster shows."""
         from seedbed.engines.opensearch.examine import examine
 
-        with in_words(self.place, f"looking at what is to be changed on {self.place.target}"):
+        with translate_errors(self.place, f"looking at what is to be changed on {self.place.target}"):
             return examine(self.place, migrations)
 
     def schema(self) -> Sequence[str]:
         """Return what is there, one line a fact: indexes, aliases, pipelines, templates; ours left out."""
         from seedbed.engines.opensearch.schema import schema
 
-        with in_words(self.place, f"looking at the indexes of {self.place.target}"):
+        with translate_errors(self.place, f"looking at the indexes of {self.place.target}"):
             return schema(self.place)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from seedbed.engines.base import Progress
 from seedbed.engines.postgres import backfill, batches, stepwise
-from seedbed.engines.postgres.messages import asking, in_words, run
+from seedbed.engines.postgres.messages import asking, run, translate_errors
 from seedbed.engines.postgres.running import Run
 from seedbed.model.event import WorkStarted
 from seedbed.model.history import History, Identity, Revision, State
@@ -21,11 +21,11 @@ class PostgresLease:
         self._run = running
 
     def history(self) -> History:
-        with in_words(f"reading the history of {self._run.target}"):
+        with translate_errors(f"reading the history of {self._run.target}"):
             return self._run.table.read(asking(self._run.connection))
 
     def stamp(self, identity: Identity) -> None:
-        with in_words(f"making the history of {self._run.target}"):
+        with translate_errors(f"making the history of {self._run.target}"):
             self._run.table.create(self._run.connection, identity)
 
     def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
@@ -50,18 +50,18 @@ class PostgresLease:
             resumed=revision is not None,
         )
         carry_out = backfill.apply if any(step.backfill for step in steps) else stepwise.apply
-        with in_words(f"applying {work.migration.label}"):
+        with translate_errors(f"applying {work.migration.label}"):
             yield from carry_out(self._run, work, revision)
 
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
         action = "record " + ("applied" if revision.state is State.APPLIED else f"at step {revision.step}")
         audit = self._run.table.audit(actor, action, revision.version, because)
-        with in_words(f"recording {revision.label}"):
+        with translate_errors(f"recording {revision.label}"):
             run(self._run.connection, f"BEGIN; {self._run.table.write(revision)}; {audit}; COMMIT")
 
     def forget(self, version: str, *, actor: str, because: str) -> None:
         audit = self._run.table.audit(actor, "forget", version, because)
-        with in_words(f"forgetting {version}"):
+        with translate_errors(f"forgetting {version}"):
             run(self._run.connection, f"BEGIN; {self._run.table.forget(version)}; {audit}; COMMIT")
 
     def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
@@ -73,5 +73,5 @@ class PostgresLease:
     def reset(self) -> str:
         from seedbed.engines.postgres.reset import reset
 
-        with in_words(f"emptying {self._run.target}"):
+        with translate_errors(f"emptying {self._run.target}"):
             return reset(self._run.connection)

@@ -12,7 +12,7 @@ from seedbed.engines.postgres import ownership
 from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.history import HistoryTable, quoted
 from seedbed.engines.postgres.lease import PostgresLease
-from seedbed.engines.postgres.messages import in_words
+from seedbed.engines.postgres.messages import translate_errors
 from seedbed.engines.postgres.running import Run
 from seedbed.errors import LeaseLost, Refused, Unreachable
 from seedbed.model.event import Listener, TakenOver
@@ -39,13 +39,13 @@ def lease(
     """
     number = ownership.key(address.history_schema)
     try:
-        with in_words(f"taking the lease of {target}"):
+        with translate_errors(f"taking the lease of {target}"):
             _acquire(connection, address, target, number, wait, listener)
     except LeaseLost as error:  # there was none yet: nothing was touched
         raise Unreachable(error.what, because=error.because, try_="run the same command again") from None
     mark = ownership.application_name(owner)
     try:
-        with in_words(f"taking over {target}"):
+        with translate_errors(f"taking over {target}"):
             connection.execute(f"SET application_name = {quoted(mark)}".encode())
             for pid, left in ownership.left_behind(connection):
                 if ownership.end(connection, pid):
@@ -75,14 +75,14 @@ def _acquire(
     listener: Listener,
 ) -> None:
     """Poll for the lock; never block on it, because a blocked waiter deadlocks with CONCURRENTLY."""
-    waiting, proven = Waiting(target, wait, listener), False
+    waiting, confirmed = Waiting(target, wait, listener), False
     while True:
-        got = ownership.try_lock(connection, number, proven=proven)
+        got = ownership.try_lock(connection, number, confirmed=confirmed)
         if got:
             return
         if got is None:
-            ownership.prove_exclusive(connection, address)
-            proven = True
+            ownership.require_exclusive(connection, address)
+            confirmed = True
             continue
         found = ownership.holder(connection, number)
         if found and ownership.has_vanished(found) and _end(connection, found):
@@ -101,7 +101,7 @@ def unlock(
     connection: Connection[tuple[Any, ...]], address: Address, table: HistoryTable, target: str, *, actor: str
 ) -> str:
     """End the session that holds the lease and write that into the audit; return who it was, empty if nobody."""
-    with in_words(f"ending the lease of {target}"):
+    with translate_errors(f"ending the lease of {target}"):
         found = ownership.holder(connection, ownership.key(address.history_schema))
         if found is None or not ownership.end(connection, found.pid):
             return ""

@@ -126,7 +126,7 @@ def lost(error: Exception) -> LeaseLost:
 
 
 @contextmanager
-def in_words(doing: str) -> Iterator[None]:
+def translate_errors(doing: str) -> Iterator[None]:
     """Turn what the driver raises meanwhile into LeaseLost or StepFailed; `doing` begins the sentence."""
     try:
         yield

@@ -2,7 +2,7 @@
 
 The lock belongs to the session that also does the work, so the two cannot part: when the session is gone, its
 transaction and its lock are gone. What could still fake it is a pooler that lends one server session to
-several clients; `prove_exclusive` finds that out.
+several clients; `require_exclusive` finds that out.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from seedbed.model.history import Owner
 if TYPE_CHECKING:
     from psycopg import Connection
 
-# Through a pooler the lock is not even tried before the session is proven to be ours: taken in a session that we
+# Through a pooler the lock is not even tried before the session is confirmed to be ours: taken in a session that we
 # lose the next moment, it would stay with the pooler, and nobody could give it back.
 _TRY = """
 SELECT CASE WHEN pg_backend_pid() = {own} AND current_setting('client_connection_check_interval') = '{interval}'
             THEN pg_try_advisory_lock({key}) END
 """
-_TRY_PROVEN = "SELECT pg_try_advisory_lock({key})"
+_TRY_EXCLUSIVE = "SELECT pg_try_advisory_lock({key})"
 _HOLDER = """
 SELECT a.pid, a.application_name, to_char(a.backend_start, 'YYYY-MM-DD"T"HH24:MI:SSOF')
 FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
@@ -97,9 +97,9 @@ def application_name(owner: Owner) -> str:
     return f"{MARK} run {machine()} {os.getpid()} {who}"[:63]
 
 
-def try_lock(connection: Connection[tuple[Any, ...]], number: int, *, proven: bool = False) -> bool | None:
-    """Return whether we got the lock; None, and nothing was tried, where `prove_exclusive` has to speak first."""
-    query = _TRY_PROVEN if proven else _TRY
+def try_lock(connection: Connection[tuple[Any, ...]], number: int, *, confirmed: bool = False) -> bool | None:
+    """Return whether we got the lock; None, and nothing was tried, where `require_exclusive` has to speak first."""
+    query = _TRY_EXCLUSIVE if confirmed else _TRY
     own = connection.info.backend_pid
     row = connection.execute(query.format(own=own, interval=CHECK_INTERVAL, key=number).encode()).fetchone()
     return row[0] if row else None
@@ -146,7 +146,7 @@ def left_behind(connection: Connection[tuple[Any, ...]]) -> list[tuple[int, str]
     return [(pid, name) for pid, name in rows]
 
 
-def prove_exclusive(connection: Connection[tuple[Any, ...]], address: Address) -> None:
+def require_exclusive(connection: Connection[tuple[Any, ...]], address: Address) -> None:
     """Raise LeaseNotExclusive unless our session is ours alone and has the settings that we asked for.
 
     A direct connection tells the same process number in its start-up and in `pg_backend_pid()`: then `try_lock`

@@ -74,9 +74,9 @@ class PostgresSession:
     def history(self) -> History:
         doing = f"reading the history of {self.target}"
         if self._look is None:
-            from seedbed.engines.postgres.messages import asking, in_words
+            from seedbed.engines.postgres.messages import asking, translate_errors
 
-            with in_words(doing):
+            with translate_errors(doing):
                 return self.table.read(asking(self.connection))
         try:
             return self.table.read(self._look.query)
@@ -93,9 +93,9 @@ class PostgresSession:
 
     def schema(self) -> Sequence[str]:
         from seedbed.engines.postgres.inspect import schema
-        from seedbed.engines.postgres.messages import in_words
+        from seedbed.engines.postgres.messages import translate_errors
 
-        with in_words(f"reading the schema of {self.target}"):
+        with translate_errors(f"reading the schema of {self.target}"):
             return schema(self.connection, exclude_schemas={self.address.history_schema})
 
     def lease(

@@ -28,7 +28,7 @@ import psycopg
 from benchmarks import corpus
 from benchmarks.lines import Line, compared, keep, machine
 from benchmarks.wire import counted
-from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
+from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
 from tests.support.projects import ProjectFiles, clean_environment, command, variables
 
 SETTINGS = ("fsync", "full_page_writes", "synchronous_commit", "wal_level", "shared_buffers", "max_wal_size")

@@ -181,7 +181,7 @@ def local_lines(rounds: int, count: int) -> list[Line]:
 
 @contextmanager
 def dynamodb_local() -> Iterator[str]:
-    from seedbed.engines.dynamodb.embedded.local import dynamodb_local as running
+    from seedbed.engines.dynamodb.sandbox.local import dynamodb_local as running
 
     with tempfile.TemporaryDirectory(prefix="seedbed-bench-") as home, running(Path(home)) as server:
         yield server.endpoint

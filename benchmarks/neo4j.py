@@ -29,7 +29,7 @@ from seedbed.engines.neo4j.seeds.table import BATCH
 from seedbed.model.seed import Dataset, Rows, SeedKind
 
 if TYPE_CHECKING:
-    from seedbed.embedded.server import Server
+    from seedbed.servers.server import Server
 
 MOST = 1.0
 WARM = 500
@@ -219,9 +219,9 @@ def check(what: str, uri: str, count: int) -> None:
 @contextmanager
 def server() -> Iterator[str]:
     """Yield the URI of a Neo4j of our own, set up for work: the sandbox's is small, and swings by half."""
-    from seedbed.embedded import room
-    from seedbed.embedded.fleet import Fleet
-    from seedbed.engines.neo4j.embedded import local
+    from seedbed.engines.neo4j.sandbox import local
+    from seedbed.servers import room
+    from seedbed.servers.fleet import Fleet
 
     with (
         tempfile.TemporaryDirectory(prefix="seedbed-bench-") as home,

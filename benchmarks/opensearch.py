@@ -200,7 +200,7 @@ def server_lines(kind: str, rounds: int, count: int) -> list[Line]:
 
 @contextmanager
 def opensearch() -> Iterator[str]:
-    from seedbed.engines.opensearch.embedded import embedded
+    from seedbed.engines.opensearch.sandbox import embedded
 
     with tempfile.TemporaryDirectory(prefix="seedbed-bench-") as home, embedded(Path(home)) as server:
         yield server.facts("bench/opensearch")["endpoint"]

@@ -14,10 +14,10 @@ import hypothesis
 import msgspec
 import pytest
 
-from seedbed.engines.dynamodb.embedded.local import dynamodb_local
-from seedbed.engines.dynamodb.embedded.ministack import ministack
-from seedbed.engines.dynamodb.embedded.world import World
-from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
+from seedbed.engines.dynamodb.sandbox.local import dynamodb_local
+from seedbed.engines.dynamodb.sandbox.ministack import ministack
+from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
 from tests.support.projects import ProjectFiles
 from tests.support.servers import Facts, Pool, home_in_memory, neo4j_pool, new_account, opensearch_pool
 

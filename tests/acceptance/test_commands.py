@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from tests.support.documents import problems
 from tests.support.projects import ProjectFiles, Ran, clean_environment, run, start, variables
 

@@ -30,7 +30,7 @@ from click.testing import CliRunner
 from seedbed import errors
 from seedbed.cli.main import ALIASES, COMMANDS, ENGINE_NOUNS, ENGINE_VERBS, cli
 from seedbed.engines import registry
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.migration import MigrationFile, Source, checksum
 from tests.support.projects import clean_environment, variables
 

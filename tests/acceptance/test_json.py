@@ -24,8 +24,8 @@ import pytest
 
 from seedbed.cli import main
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, written_by
-from seedbed.engines.memory.embedded import Server, embedded
 from seedbed.engines.memory.lease import MemoryLease
+from seedbed.engines.memory.sandbox import Server, embedded
 from seedbed.engines.memory.session import MemorySession
 from seedbed.environments import keeping
 from seedbed.errors import OutcomeUnknown, Refused

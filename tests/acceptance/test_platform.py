@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.event import SeedLoaded
 from seedbed.model.seed import SeedKind
 from seedbed.project import Project

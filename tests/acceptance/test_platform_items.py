@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from seedbed.engines.dynamodb.embedded.ministack import ministack
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox.ministack import ministack
+from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.tables import template
 from seedbed.engines.dynamodb.tables.read import read
 from seedbed.engines.dynamodb.tables.shape import HISTORY_TABLE, Table

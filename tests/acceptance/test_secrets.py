@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
+from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
 from seedbed.model.secret import Redactor, Secret
 from tests.support.postgres.wire import connected, free_port, pgbouncer, wait_until
 from tests.support.projects import ProjectFiles, Ran, clean_environment, run, start

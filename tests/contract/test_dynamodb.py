@@ -18,7 +18,7 @@ import pytest
 pytest.register_assert_rewrite("seedbed.testing")
 
 from seedbed.aws.cloud import Cloud  # noqa: E402
-from seedbed.engines.dynamodb.embedded.world import World  # noqa: E402
+from seedbed.engines.dynamodb.sandbox.world import World  # noqa: E402
 from seedbed.engines.dynamodb.wire.client import Client  # noqa: E402
 from seedbed.engines.dynamodb.wire.values import from_item, to_item  # noqa: E402
 from seedbed.model.secret import Secret  # noqa: E402

@@ -14,7 +14,7 @@ from psycopg import sql
 
 pytest.register_assert_rewrite("seedbed.testing")
 
-from seedbed.engines.postgres.embedded import EmbeddedServer  # noqa: E402
+from seedbed.engines.postgres.sandbox import EmbeddedServer  # noqa: E402
 from seedbed.testing import (  # noqa: E402
     AtomicLoadContract,
     EngineContract,

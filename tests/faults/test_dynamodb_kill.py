@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.model.migration import Direction
 from tests.soak.dynamodb_kill import PAGED, SECONDS, VERSIONED, fill, judge, overslept, there_and_back
 from tests.support.dynamodb.tables import COURSES, Stage, stage

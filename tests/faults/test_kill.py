@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from tests.soak.common import Site
 from tests.soak.kill import POINTS, Undisturbed, prepared, random_kill
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from tests.soak.race import race
 
 

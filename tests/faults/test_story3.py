@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from tests.soak.backfill import story
 
 

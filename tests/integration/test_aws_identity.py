@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from seedbed.aws import clients, faults, identity, parameters
 from seedbed.aws.cloud import Cloud
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.errors import ExitCode, SeedbedError, UsageError
 from seedbed.model.secret import Secret
 

@@ -16,7 +16,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, HTTPClientError
 
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox.world import World
 from tests.support.aws_proxy import CloudFormationGuard, Proxy, mutating, on, proxy
 
 TABLE = "courses-courses-dev"

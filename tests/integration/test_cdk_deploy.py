@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from seedbed.aws import clients, parameters
 from seedbed.deployment import cdk
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.tables import live
 from seedbed.engines.dynamodb.tables.read import read
 from seedbed.engines.dynamodb.tables.shape import HISTORY_TABLE, Table

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox.world import World
 from tests.support.aws_proxy import Call, Proxy, mutating, on, proxy
 from tests.support.aws_proxy.http import Response
 from tests.support.deployment.releases import PLAIN, STACK, Shop, helpers

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from seedbed.deployment import cdk
 from seedbed.deployment.child import Ran
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.execution.stopping import Stop
 from tests.integration.dynamodb.test_tables_replay import Stack

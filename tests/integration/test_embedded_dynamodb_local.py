@@ -13,10 +13,10 @@ import msgspec
 import pytest
 from botocore.exceptions import ClientError
 
-from seedbed.embedded import owners
-from seedbed.engines.dynamodb.embedded import diagnose, embedded
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox import diagnose, embedded
+from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.errors import SandboxError
+from seedbed.servers import owners
 from tests.support.aws_owner import client, create_table, owner
 from tests.support.processes import gone, listening, until
 
@@ -97,7 +97,7 @@ def test_it_refuses_what_aws_refuses(dynamodb_local_account: World) -> None:
 
 
 def test_a_bad_start_says_what_the_server_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from seedbed.engines.dynamodb.embedded import local
+    from seedbed.engines.dynamodb.sandbox import local
 
     monkeypatch.setattr(local, "SMALL", ("-Xmx1",))
     with (

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from seedbed.embedded import download, jars, java
 from seedbed.errors import SandboxError
+from seedbed.servers import download, jars, java
 from tests.support.processes import until
 
 PATHS = os.pathsep.join([str(Path(__file__).parents[2] / "src"), *filter(None, sys.path)])
@@ -25,7 +25,7 @@ PATHS = os.pathsep.join([str(Path(__file__).parents[2] / "src"), *filter(None, s
 FETCH = """
 import sys
 from pathlib import Path
-from seedbed.embedded import jars
+from seedbed.servers import jars
 lock = jars.read(Path(sys.argv[1]).read_text())
 print(jars.fetch(lock, jars.cache(), "thing", say=lambda line: print(line, flush=True)))
 """

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from seedbed.embedded import owners
-from seedbed.engines.dynamodb.embedded import diagnose, embedded
-from seedbed.engines.dynamodb.embedded.world import ANY_KEY, World
+from seedbed.engines.dynamodb.sandbox import diagnose, embedded
+from seedbed.engines.dynamodb.sandbox.world import ANY_KEY, World
 from seedbed.errors import SandboxError
+from seedbed.servers import owners
 from tests.support.aws_owner import client, create_table, owner
 from tests.support.processes import gone, listening, until
 

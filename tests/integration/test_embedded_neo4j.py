@@ -13,13 +13,13 @@ from typing import Any
 import neo4j
 import pytest
 
-from seedbed.embedded import owners
-from seedbed.engines.neo4j.embedded import diagnose, embedded, local
+from seedbed.engines.neo4j.sandbox import diagnose, embedded, local
 from seedbed.errors import SandboxError
+from seedbed.servers import owners
 from tests.support.processes import gone, listening, until
 from tests.support.servers import Facts, Pool, owner
 
-MODULE = "seedbed.engines.neo4j.embedded"
+MODULE = "seedbed.engines.neo4j.sandbox"
 DATABASE = "tutor-matching/neo4j"
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}
 

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from seedbed.embedded import owners
-from seedbed.engines.opensearch.embedded import diagnose, embedded, local
+from seedbed.engines.opensearch.sandbox import diagnose, embedded, local
 from seedbed.errors import SandboxError
+from seedbed.servers import owners
 from tests.support.processes import gone, listening, until
 from tests.support.servers import Facts, Pool, owner
 
-MODULE = "seedbed.engines.opensearch.embedded"
+MODULE = "seedbed.engines.opensearch.sandbox"
 DATABASE = "ai/opensearch"
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}
 

@@ -19,10 +19,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from seedbed.embedded import owners
-from seedbed.embedded import server as servers
-from seedbed.engines.postgres.embedded import EmbeddedServer, diagnose, embedded, locate
+from seedbed.engines.postgres.sandbox import EmbeddedServer, diagnose, embedded, locate
 from seedbed.errors import SandboxError
+from seedbed.servers import owners
+from seedbed.servers import server as servers
 from tests.support.processes import alive, gone, until
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -35,7 +35,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="has to be root, to becom
 OWNER = """
 import json, sys
 from pathlib import Path
-from seedbed.engines.postgres.embedded import embedded
+from seedbed.engines.postgres.sandbox import embedded
 with embedded(Path(sys.argv[1])) as server:
     room = server.data_directory.parent
     state = json.loads((room / "state.json").read_text())

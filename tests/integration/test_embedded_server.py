@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.embedded import owners
-from seedbed.embedded.identity import Identity
-from seedbed.embedded.server import Check, Preparation, Server, is_running, last_words, running
 from seedbed.errors import SandboxError
+from seedbed.servers import owners
+from seedbed.servers.identity import Identity
+from seedbed.servers.server import Check, Preparation, Server, is_running, last_words, running
 
 ME = Identity("same", os.geteuid(), os.getegid())
 SLEEPER = "import time; print('hello', flush=True); time.sleep(600)"

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.embedded import owners, telling, unpacked, warm
-from seedbed.embedded.identity import Identity
-from seedbed.embedded.jars import read
-from seedbed.embedded.server import Check, Server
+from seedbed.servers import owners, telling, unpacked, warm
+from seedbed.servers.identity import Identity
+from seedbed.servers.jars import read
+from seedbed.servers.server import Check, Server
 from tests.support.processes import until
 
 ME = Identity("same", os.geteuid(), os.getegid())
@@ -171,7 +171,7 @@ def test_an_archive_that_leads_outside_is_refused(tmp_path: Path) -> None:
 INSTALL = """
 import shutil, sys, time
 from pathlib import Path
-from seedbed.embedded import jars, unpacked
+from seedbed.servers import jars, unpacked
 lock = jars.read(Path(sys.argv[1]).read_text())
 def fill(artifacts, to):
     shutil.copyfile(artifacts / "one-1.0.jar", to / "half")
@@ -229,7 +229,7 @@ def test_of_two_at_once_one_unpacks_and_the_other_waits(lock: Path) -> None:
 def test_a_download_that_takes_long_says_how_far_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from seedbed.embedded import download, jars
+    from seedbed.servers import download, jars
 
     gate = threading.Event()
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from seedbed.embedded import owners
-from seedbed.engines.postgres.embedded import EmbeddedServer, embedded
+from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
 from seedbed.environments import sandbox
 from seedbed.errors import SandboxError
+from seedbed.servers import owners
 from tests.support.processes import alive, until
 from tests.support.projects import ProjectFiles, run, variables
 

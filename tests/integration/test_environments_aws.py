@@ -9,8 +9,8 @@ import pytest
 
 from seedbed.aws import clients
 from seedbed.aws.cloud import Cloud
-from seedbed.engines.dynamodb.embedded.world import World
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.names import parameter_path
 from tests.support.projects import ProjectFiles, Ran, run
 

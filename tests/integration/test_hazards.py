@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seedbed.documents.plan import PlanDocument
-from seedbed.engines.memory.embedded import Server, embedded
+from seedbed.engines.memory.sandbox import Server, embedded
 from seedbed.errors import Refused
 from seedbed.project import Project, Request
 from seedbed.report.text.plan import plan_text

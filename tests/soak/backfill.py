@@ -24,7 +24,7 @@ from typing import Any
 
 import psycopg
 
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from tests.soak.common import Connection, Site, amount, fresh_database, own_server, say
 from tests.support.projects import Ran
 

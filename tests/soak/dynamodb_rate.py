@@ -20,8 +20,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from seedbed.engines.dynamodb.embedded.local import dynamodb_local
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox.local import dynamodb_local
+from seedbed.engines.dynamodb.sandbox.world import World
 from tests.soak.common import Tally, amount, say
 from tests.support.aws_proxy import Call, proxy
 from tests.support.dynamodb.tables import COURSES, Stage, indexed, stage

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.event import Event
 from seedbed.project import Project
 from tests.soak.common import (

@@ -23,7 +23,7 @@ from typing import Any
 
 import neo4j
 
-from seedbed.engines.neo4j.embedded import embedded
+from seedbed.engines.neo4j.sandbox import embedded
 from seedbed.model.migration import Direction
 from seedbed.testing.bench import Runner
 from seedbed.testing.runner import Order, Text

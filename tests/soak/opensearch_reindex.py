@@ -356,7 +356,7 @@ def one_way(
 @contextmanager
 def own_cluster() -> Iterator[tuple[Mapping[str, str], Path]]:
     """Run an OpenSearch for one soak; yield its facts and an empty directory."""
-    from seedbed.engines.opensearch.embedded import embedded
+    from seedbed.engines.opensearch.sandbox import embedded
 
     with tempfile.TemporaryDirectory(prefix="seedbed-soak-") as home, embedded(Path(home)) as cluster:
         directory = Path(home, "project")

@@ -13,7 +13,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from tests.soak.common import Site, Tally, amount, own_server, say, site
 from tests.support.projects import ProjectFiles, Ran
 

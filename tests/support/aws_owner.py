@@ -15,7 +15,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox.world import World
 
 SOURCE = Path(__file__).parents[2] / "src"
 PATHS = os.pathsep.join([str(SOURCE), *filter(None, sys.path)])
@@ -23,7 +23,7 @@ PATHS = os.pathsep.join([str(SOURCE), *filter(None, sys.path)])
 OWNER = """
 import json, sys
 from pathlib import Path
-from seedbed.engines.dynamodb.embedded import embedded
+from seedbed.engines.dynamodb.sandbox import embedded
 with embedded(Path(sys.argv[1])) as world:
     state = json.loads((world.room / "state.json").read_text())
     print(json.dumps({**state, "endpoint": world.endpoint, "room": str(world.room)}), flush=True)

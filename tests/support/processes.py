@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from seedbed.embedded import owners
+from seedbed.servers import owners
 
 GONE_SECONDS = 30.0
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seedbed.embedded import owners
 from seedbed.engines.base import Embedded
+from seedbed.servers import owners
 
 FEW = 2  # servers of a kind for all workers, where nobody needs several at once
 RAM = Path("/dev/shm")
@@ -133,13 +133,13 @@ def new_account() -> str:
 
 
 def neo4j_pool(home: Path) -> Pool:
-    from seedbed.engines.neo4j.embedded import embedded
+    from seedbed.engines.neo4j.sandbox import embedded
 
     return Pool(home, "neo4j", embedded, wipe_neo4j)
 
 
 def opensearch_pool(home: Path) -> Pool:
-    from seedbed.engines.opensearch.embedded import embedded
+    from seedbed.engines.opensearch.sandbox import embedded
 
     return Pool(home, "opensearch", embedded, wipe_opensearch)
 

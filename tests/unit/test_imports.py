@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from seedbed.cli.main import COMMANDS
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from tests.support.projects import ProjectFiles, clean_environment, run, variables
 
 # What `--help` may import beyond what any program needs to print a page with click. It has to stay this short.

@@ -13,7 +13,7 @@ import pytest
 from seedbed.deployment.examine import Examined
 from seedbed.documents.document import text
 from seedbed.documents.plan import PlanDocument
-from seedbed.engines.memory.embedded import Server, embedded
+from seedbed.engines.memory.sandbox import Server, embedded
 from seedbed.errors import (
     ExitCode,
     Refused,

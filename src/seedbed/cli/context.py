@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from seedbed.embedded import telling
 from seedbed.errors import ExitCode, Interrupted, SeedbedError, UsageError, exit_code
 from seedbed.model.secret import Redactor
 from seedbed.report.console import Output
+from seedbed.servers import telling
 
 if TYPE_CHECKING:
     from seedbed.documents.document import Document

@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from seedbed.aws.cloud import Cloud
 from seedbed.deployment.child import Ran, Stopping, run
-from seedbed.embedded.jars import cache
 from seedbed.errors import Unavailable, UsageError
+from seedbed.servers.jars import cache
 
 PACKAGE, VERSION, SIZE = "aws-cdk", "2.1148.1", "29 MB"
 SPECIFIED = "SEEDBED_CDK"

@@ -23,8 +23,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from seedbed.embedded import owners, room
 from seedbed.errors import SandboxError
+from seedbed.servers import owners, room
 from seedbed.support.typed import ready
 
 ROOM = "kept"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox.world import World
 
 
 @pytest.fixture(params=["dynamodb_local_account", "ministack_account"], ids=["local", "ministack"])

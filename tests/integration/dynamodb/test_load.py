@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.tables.read import read
 from seedbed.errors import LeaseLost, Location, Refused, SeedFileError, StepFailed
 from seedbed.model.migration import Source

@@ -13,8 +13,8 @@ import pytest
 
 from seedbed.aws import identity
 from seedbed.engines.dynamodb import engine
-from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.dynamodb.options import Options
+from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.session import DynamoSession, connect
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.errors import Busy, Interrupted, Refused, Unavailable, Unreachable

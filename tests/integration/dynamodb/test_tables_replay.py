@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.tables import live, template
 from seedbed.engines.dynamodb.tables.shape import Index, Key, KeyType, Projection, StreamView, Table
 from seedbed.engines.dynamodb.tables.waves import waves

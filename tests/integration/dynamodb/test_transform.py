@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.tables.shape import Table
 from seedbed.engines.dynamodb.wire.values import to_item
 from seedbed.errors import Interrupted, LeaseLost, Refused, StepFailed

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.dynamodb.facts import FACTS
+from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.tables.shape import Key
 from seedbed.model.headers import COMMON
 from seedbed.model.migration import Direction

@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.engines.dynamodb import prices
-from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.dynamodb.estimate import estimate
+from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.model.deployment import Estimate
 from tests.support.aws_proxy import mutating, proxy
 from tests.support.dynamodb.tables import COURSES, Stage, indexed, migration, spied, stage

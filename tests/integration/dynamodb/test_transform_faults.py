@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.errors import SeedbedError, StepFailed, Unavailable
 from tests.support.aws_proxy import Call, Proxy, proxy
 from tests.support.aws_proxy.http import Response

@@ -7,7 +7,7 @@ import time
 
 from seedbed.engines.dynamodb.bulk import load
 from seedbed.engines.dynamodb.capacity import Budget
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.wire.client import Client
 
 TABLE = "courses-lessons-dev-ana"

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.event import Retrying, WorkProgressed, WorkStarted
 from tests.support.postgres.platform import Place, at_retry, options
 from tests.support.projects import ProjectFiles

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from seedbed.engines.postgres import batches, messages
-from seedbed.engines.postgres.embedded import EmbeddedServer
 from seedbed.engines.postgres.engine import PostgresEngine
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.event import Noticed, Retrying, TargetFailed, WorkStarted
 from seedbed.model.migration import Migration, MigrationFile, Phase, Step
 from tests.support.postgres.platform import Connection, Place, at_retry, options

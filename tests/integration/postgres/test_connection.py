@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from tests.support.postgres.wire import connected, forwarding, free_port, role, run_as_task
 from tests.support.projects import ProjectFiles, run, variables
 

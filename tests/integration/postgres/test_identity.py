@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from tests.support.postgres.wire import connected, free_port, snapshot
 from tests.support.projects import ProjectFiles, Ran, run, variables
 

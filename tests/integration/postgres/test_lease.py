@@ -15,8 +15,8 @@ import pytest
 
 from seedbed.engines.postgres import ownership
 from seedbed.engines.postgres.address import address
-from seedbed.engines.postgres.embedded import EmbeddedServer
 from seedbed.engines.postgres.options import Options
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.engines.postgres.session import PostgresSession, connect
 from seedbed.errors import Busy, Unreachable
 from seedbed.model.event import Event, LeaseAwaited, TakenOver

@@ -12,8 +12,8 @@ import pytest
 from seedbed.engines.postgres import ownership
 from seedbed.engines.postgres.address import Address, address
 from seedbed.engines.postgres.connection import open_connection
-from seedbed.engines.postgres.embedded import EmbeddedServer
 from seedbed.engines.postgres.options import Options
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.errors import LeaseNotExclusive
 from tests.support.postgres.wire import HERE, connected, pgbouncer, snapshot
 from tests.support.projects import ProjectFiles, Ran, run, variables

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.event import Noticed, Repaired, Retrying, StepProbed, WorkProgressed, WorkStarted
 from seedbed.project import Decision
 from tests.support.postgres.platform import Connection, Place, at_retry, options

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import trustme
 
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from tests.support.postgres.wire import (
     ELSEWHERE,
     HERE,

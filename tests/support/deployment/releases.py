@@ -19,7 +19,7 @@ from typing import Any
 
 from botocore.session import Session
 
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox.world import World
 from tests.support.deployment.assemblies import PARAMETER
 from tests.support.projects import Ran, clean_environment, run, start
 

@@ -12,10 +12,10 @@ from typing import Any
 from seedbed.engines.base import Progress
 from seedbed.engines.dynamodb import lease_store
 from seedbed.engines.dynamodb.address import Address
-from seedbed.engines.dynamodb.embedded.world import World
 from seedbed.engines.dynamodb.lease import DynamoLease
 from seedbed.engines.dynamodb.parse import parse
 from seedbed.engines.dynamodb.place import Place
+from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.tables.shape import HISTORY, HISTORY_TABLE, Index, Key, Projection, Table
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.values import from_item, to_item

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from seedbed.engines.capabilities import SupportsInspection
-from seedbed.engines.postgres.embedded import EmbeddedServer
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.event import Event, Listener, Retrying, TargetFailed, WorkFinished
 from seedbed.model.history import Revision
 from seedbed.model.outcome import Outcome

@@ -20,7 +20,7 @@ from unittest import mock
 import psycopg
 import pytest
 
-from seedbed.engines.postgres.embedded import EmbeddedServer, embedded, local
+from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded, local
 from seedbed.model.environment import Environment
 from seedbed.model.platform import Database
 from seedbed.model.target import Target

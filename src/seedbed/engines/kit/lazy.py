@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class LazyEngine:
     """The part of an `Engine` that is the same in all of them: late imports from its own package.
 
-    `package` has `options.Options`, `parse.parse`, `session.connect` and `embedded.embedded`. A subclass says the rest:
+    `package` has `options.Options`, `parse.parse`, `session.connect` and `sandbox.embedded`. A subclass says the rest:
     its name, its variables, how to read an address, and what else it supports.
     """
 
@@ -33,7 +33,7 @@ class LazyEngine:
         return options
 
     def embedded(self, home: Path) -> AbstractContextManager[Embedded]:
-        running: AbstractContextManager[Embedded] = self._part("embedded", "embedded")(home)
+        running: AbstractContextManager[Embedded] = self._part("sandbox", "embedded")(home)
         return running
 
     def parse(self, file: MigrationFile) -> Migration:
@@ -49,8 +49,8 @@ class LazyEngine:
 
 
 class LazyEngineWithDiagnosis(LazyEngine):
-    """The same with `SupportsDiagnosis`: `package` has `embedded.diagnose` as well."""
+    """The same with `SupportsDiagnosis`: `package` has `sandbox.diagnose` as well."""
 
     def diagnose(self, home: Path) -> Sequence[tuple[str, str]]:
-        findings: Sequence[tuple[str, str]] = self._part("embedded", "diagnose")(home)
+        findings: Sequence[tuple[str, str]] = self._part("sandbox", "diagnose")(home)
         return findings

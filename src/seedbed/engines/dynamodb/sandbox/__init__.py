@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from seedbed.engines.dynamodb.embedded import local, ministack
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox import local, ministack
+from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.errors import SandboxError
 
 CHOICE = "SEEDBED_DYNAMODB"

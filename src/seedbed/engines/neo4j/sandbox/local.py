@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from seedbed.embedded import jars, java, jvm, room, warm
-from seedbed.embedded.server import Check, Server
-from seedbed.engines.neo4j.embedded.rehearsal import rehearse
+from seedbed.engines.neo4j.sandbox.rehearsal import rehearse
+from seedbed.servers import jars, java, jvm, room, warm
+from seedbed.servers.server import Check, Server
 
 JAVA = 21
 NAME = "neo4j"

@@ -7,9 +7,9 @@ Below the sandbox's home, for the database `ai/opensearch`::
     ai.opensearch/conf     its configuration, written anew at each start
     ai.opensearch/port     "PORT": where it listened last, and will again if the port is free
     ai.opensearch/log      since the last start; log.old before that
-    ai.opensearch/*.lock   who owns it: see `seedbed.embedded`
+    ai.opensearch/*.lock   who owns it: see `seedbed.servers`
 
-The archives come from Maven Central at first use: see `seedbed.embedded.unpacked`.
+The archives come from Maven Central at first use: see `seedbed.servers.unpacked`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from seedbed.embedded import fleet, java, room
-from seedbed.embedded.fleet import Fleet
-from seedbed.engines.opensearch.embedded.local import JAVA, NAME, server
-from seedbed.engines.opensearch.embedded.software import folder, lock
+from seedbed.engines.opensearch.sandbox.local import JAVA, NAME, server
+from seedbed.engines.opensearch.sandbox.software import folder, lock
+from seedbed.servers import fleet, java, room
+from seedbed.servers.fleet import Fleet
 
 MB = 1_000_000
 

@@ -5,7 +5,7 @@ Below the sandbox's home, one room for each major version, so that switching bin
     postgres-18/data      the cluster; survives from command to command
     postgres-18/s         the socket (its path may have 107 bytes, hence the name); no TCP, so no port to collide with
     postgres-18/log       since the last start; log.old before that
-    postgres-18/*.lock    who owns it: see `seedbed.embedded`
+    postgres-18/*.lock    who owns it: see `seedbed.servers`
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedbed.embedded import place as places
-from seedbed.embedded import server as servers
-from seedbed.embedded.identity import Identity, ordinary_user
-from seedbed.engines.postgres.embedded import local
-from seedbed.engines.postgres.embedded.binaries import Binaries, find_binaries, version_of, within_reach
-from seedbed.engines.postgres.embedded.server import EmbeddedServer
+from seedbed.engines.postgres.sandbox import local
+from seedbed.engines.postgres.sandbox.binaries import Binaries, find_binaries, version_of, within_reach
+from seedbed.engines.postgres.sandbox.server import EmbeddedServer
+from seedbed.servers import place as places
+from seedbed.servers import server as servers
+from seedbed.servers.identity import Identity, ordinary_user
 
 __all__ = ["EmbeddedServer", "Location", "diagnose", "embedded", "locate", "place"]
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from seedbed.embedded import jars, owners, telling
-from seedbed.embedded.jars import Lock
-from seedbed.embedded.telling import Say
 from seedbed.errors import SandboxError
+from seedbed.servers import jars, owners, telling
+from seedbed.servers.jars import Lock
+from seedbed.servers.telling import Say
 
 Fill = Callable[[Path, Path], None]  # from the directory of the artifacts into an empty one
 

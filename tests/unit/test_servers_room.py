@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from seedbed.embedded import jvm, room
+from seedbed.servers import jvm, room
 
 
 def test_a_database_names_its_room_in_one_part_of_a_path() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seedbed.engines.postgres.embedded.binaries import major
+from seedbed.engines.postgres.sandbox.binaries import major
 from seedbed.errors import SandboxError
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from seedbed.embedded import download, owners, telling
-from seedbed.embedded.download import Artifact
-from seedbed.embedded.telling import Say
 from seedbed.errors import SandboxError
+from seedbed.servers import download, owners, telling
+from seedbed.servers.download import Artifact
+from seedbed.servers.telling import Say
 
 CACHE = "SEEDBED_CACHE"
 WORKERS = 8

@@ -11,8 +11,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedbed.embedded.identity import Identity
 from seedbed.errors import SandboxError
+from seedbed.servers.identity import Identity
 
 SOCKET_PATH_BYTES = 107 if sys.platform.startswith("linux") else 103  # sun_path without its final NUL
 

@@ -19,9 +19,9 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from seedbed.embedded import jars, java, owners, server, telling
-from seedbed.embedded.server import Server
 from seedbed.errors import SandboxError
+from seedbed.servers import jars, java, owners, server, telling
+from seedbed.servers.server import Server
 
 JAVA = 25  # the first that records in one go
 KEPT = 2  # caches of one server: of so many Java runtimes or versions

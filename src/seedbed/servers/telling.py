@@ -33,4 +33,4 @@ def say(line: str) -> None:
     else:
         import logging  # late: commands that run no server do without it
 
-        logging.getLogger("seedbed.embedded").warning("%s", line)
+        logging.getLogger("seedbed.servers").warning("%s", line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seedbed.embedded import room
+from seedbed.servers import room
 
 STATEMENTS = (
     "CREATE CONSTRAINT a_key FOR (n:A) REQUIRE n.id IS UNIQUE",

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seedbed.embedded import java, jvm, room, warm
-from seedbed.embedded.server import Check, Server
-from seedbed.engines.opensearch.embedded.rehearsal import rehearse
-from seedbed.engines.opensearch.embedded.software import installed, lock
+from seedbed.engines.opensearch.sandbox.rehearsal import rehearse
+from seedbed.engines.opensearch.sandbox.software import installed, lock
+from seedbed.servers import java, jvm, room, warm
+from seedbed.servers.server import Check, Server
 
 JAVA = 21
 NAME = "opensearch"

@@ -6,7 +6,7 @@ import shutil
 from functools import cache
 from pathlib import Path
 
-from seedbed.embedded import jars, unpacked
+from seedbed.servers import jars, unpacked
 
 NAME = "opensearch-2"  # the number: of the recipe below, so that another one makes another directory
 LOCK = Path(__file__).with_name("opensearch.lock")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.embedded import place
-from seedbed.embedded.identity import Identity
 from seedbed.errors import SandboxError
+from seedbed.servers import place
+from seedbed.servers.identity import Identity
 
 ME = Identity("same", os.geteuid(), os.getegid())
 SOMEBODY = Identity("setuid", 54321, 54321)

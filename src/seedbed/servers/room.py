@@ -7,8 +7,8 @@ import random
 import socket
 from pathlib import Path
 
-from seedbed.embedded import place as places
-from seedbed.embedded.identity import Identity
+from seedbed.servers import place as places
+from seedbed.servers.identity import Identity
 
 PORTS = (10_240, 32_768)  # below those that Linux and macOS give to outgoing connections
 

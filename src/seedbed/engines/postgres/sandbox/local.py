@@ -9,10 +9,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from seedbed.embedded import server as servers
-from seedbed.embedded.identity import Identity
-from seedbed.engines.postgres.embedded.binaries import Binaries, environment
+from seedbed.engines.postgres.sandbox.binaries import Binaries, environment
 from seedbed.errors import SandboxError
+from seedbed.servers import server as servers
+from seedbed.servers.identity import Identity
 
 USER = "seedbed"
 PORT = 5432  # only names the socket

@@ -13,10 +13,10 @@ from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
-from seedbed.embedded import owners
-from seedbed.embedded import place as places
-from seedbed.embedded.identity import Identity
 from seedbed.errors import SandboxError
+from seedbed.servers import owners
+from seedbed.servers import place as places
+from seedbed.servers.identity import Identity
 
 BINARIES = "SEEDBED_PG_BIN"
 FIRST_MAJOR = 14

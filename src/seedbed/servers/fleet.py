@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from seedbed.embedded import room, server
-from seedbed.embedded.server import Server
+from seedbed.servers import room, server
+from seedbed.servers.server import Server
 
 Describe = Callable[[Path], Server]  # the server that lives in this room, which exists
 

@@ -6,9 +6,9 @@ Below the sandbox's home, for the database `tutor-matching/neo4j`::
     tutor-matching.neo4j/conf     its configuration, written anew at each start
     tutor-matching.neo4j/port     "PORT": where it listened last, and will again if the port is free
     tutor-matching.neo4j/log      since the last start; log.old before that
-    tutor-matching.neo4j/*.lock   who owns it: see `seedbed.embedded`
+    tutor-matching.neo4j/*.lock   who owns it: see `seedbed.servers`
 
-The jars come from Maven Central at first use: see `seedbed.embedded.jars`.
+The jars come from Maven Central at first use: see `seedbed.servers.jars`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from seedbed.embedded import fleet, jars, java, room
-from seedbed.embedded.fleet import Fleet
-from seedbed.engines.neo4j.embedded.local import JAVA, NAME, lock, server
+from seedbed.engines.neo4j.sandbox.local import JAVA, NAME, lock, server
+from seedbed.servers import fleet, jars, java, room
+from seedbed.servers.fleet import Fleet
 
 
 class Graphs:

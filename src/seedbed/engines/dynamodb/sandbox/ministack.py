@@ -8,7 +8,7 @@ Below the sandbox's home::
     ministack/port      "PORT": where it listened last, and will again if the port is free
     ministack/ready     exists while it answers
     ministack/log       since the last start; log.old before that
-    ministack/*.lock    who owns it: see `seedbed.embedded`
+    ministack/*.lock    who owns it: see `seedbed.servers`
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from seedbed.embedded import server as servers
-from seedbed.embedded.identity import Identity
-from seedbed.embedded.room import furnished, ourselves, settled
-from seedbed.engines.dynamodb.embedded.world import ACCOUNT, REGION, World
+from seedbed.engines.dynamodb.sandbox.world import ACCOUNT, REGION, World
 from seedbed.errors import SandboxError
+from seedbed.servers import server as servers
+from seedbed.servers.identity import Identity
+from seedbed.servers.room import furnished, ourselves, settled
 
 ROOM = "ministack"
 SERVING = Path(__file__).with_name("serving.py")

@@ -6,9 +6,9 @@ There is no CloudFormation, so what CDK would deploy has to be created by whoeve
 Below the sandbox's home::
 
     dynamodb-local/log       since the last start; log.old before that
-    dynamodb-local/*.lock    who owns it: see `seedbed.embedded`
+    dynamodb-local/*.lock    who owns it: see `seedbed.servers`
 
-The jars come from Maven Central at first use, as its licence wants: see `seedbed.embedded.jars`.
+The jars come from Maven Central at first use, as its licence wants: see `seedbed.servers.jars`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from seedbed.embedded import jars, java
-from seedbed.embedded import server as servers
-from seedbed.embedded.identity import Identity
-from seedbed.embedded.room import free_port, furnished, ourselves, settled
-from seedbed.engines.dynamodb.embedded.world import World
+from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.errors import SandboxError
+from seedbed.servers import jars, java
+from seedbed.servers import server as servers
+from seedbed.servers.identity import Identity
+from seedbed.servers.room import free_port, furnished, ourselves, settled
 
 JAVA = 17
 NAME = "dynamodb-local"

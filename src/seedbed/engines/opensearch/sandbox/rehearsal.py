@@ -5,7 +5,7 @@ from __future__ import annotations
 from http.client import HTTPConnection
 from pathlib import Path
 
-from seedbed.embedded import room
+from seedbed.servers import room
 
 JSON = {"content-type": "application/json"}
 DOCUMENTS = "".join(f'{{"index": {{"_id": "{number}"}}}}\n{{"a": {number}}}\n' for number in range(50))

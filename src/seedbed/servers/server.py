@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from seedbed.embedded import owners
-from seedbed.embedded.identity import SUPERVISOR, Identity
 from seedbed.errors import SandboxError
+from seedbed.servers import owners
+from seedbed.servers.identity import SUPERVISOR, Identity
 
 STOP_SECONDS = 90.0  # the most that a newcomer waits for the last server to be gone
 ORPHAN_SECONDS = 10.0  # what is left of a killed server has this long to end before it is killed

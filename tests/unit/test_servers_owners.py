@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.embedded import owners
+from seedbed.servers import owners
 
 
 def test_owners_share_and_the_last_one_leaves_it_free(tmp_path: Path) -> None:

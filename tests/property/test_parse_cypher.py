@@ -7,11 +7,11 @@ import os
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seedbed.engines.neo4j.parse import parse
-from seedbed.engines.neo4j.parsing.lexer import Misread, Token, scan
-from seedbed.engines.neo4j.parsing.split import split
+from seedbed.engines.neo4j.files.commands import command_of
+from seedbed.engines.neo4j.files.lexer import Misread, Token, scan
+from seedbed.engines.neo4j.files.parse import parse
+from seedbed.engines.neo4j.files.split import split
 from seedbed.engines.neo4j.schema.catalogue import quoted
-from seedbed.engines.neo4j.schema.commands import command_of
 from seedbed.errors import MigrationFileError
 from seedbed.model.migration import Migration, MigrationFile, Source
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from seedbed.engines.neo4j.address import address
-from seedbed.engines.neo4j.connection import Server
+from seedbed.engines.neo4j.files.commands import command_of
+from seedbed.engines.neo4j.running.online import wait_online
 from seedbed.engines.neo4j.schema.catalogue import Catalogue, quoted, read_catalogue
-from seedbed.engines.neo4j.schema.commands import command_of
-from seedbed.engines.neo4j.schema.online import wait_online
 from seedbed.engines.neo4j.schema.probe import took_effect
 from seedbed.engines.neo4j.schema.reverse import reverse_of
+from seedbed.engines.neo4j.wire.connection import Server
 from seedbed.errors import Refused
 from seedbed.model.migration import Direction
 from tests.support.neo4j.graphs import Graph, graph

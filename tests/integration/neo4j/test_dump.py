@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.engines.neo4j import dump
-from seedbed.engines.neo4j.copies.lines import Damaged, read
+from seedbed.engines.neo4j.dump_restore import dump
+from seedbed.engines.neo4j.dump_restore.lines import Damaged, read
 from seedbed.errors import Refused, UsageError
 from seedbed.model.event import CopyFinished, CopyProgressed
 from tests.support.neo4j.graphs import Graph, graph

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from seedbed.engines.neo4j.address import address
-from seedbed.engines.neo4j.connection import Server
-from seedbed.engines.neo4j.examine import examine
-from seedbed.engines.neo4j.parse import parse
-from seedbed.engines.neo4j.plans import Bounds
+from seedbed.engines.neo4j.files.parse import parse
+from seedbed.engines.neo4j.rules.plans import Bounds
+from seedbed.engines.neo4j.running.examine import examine
 from seedbed.engines.neo4j.schema.catalogue import read_catalogue
-from seedbed.engines.neo4j.schema.drift import keep
+from seedbed.engines.neo4j.store.drift import keep
+from seedbed.engines.neo4j.wire.connection import Server
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Migration, MigrationFile, Source, checksum
 from tests.support.neo4j.graphs import graph

@@ -9,10 +9,10 @@ from typing import Any
 import neo4j
 import pytest
 
-from seedbed.engines.neo4j import queries
-from seedbed.engines.neo4j.connection import Answer, Ask, Server, Transaction
-from seedbed.engines.neo4j.lease import Neo4jLease
-from seedbed.engines.neo4j.messages import Gone, ServerError
+from seedbed.engines.neo4j.store.lease import Neo4jLease
+from seedbed.engines.neo4j.wire import queries
+from seedbed.engines.neo4j.wire.connection import Answer, Ask, Server, Transaction
+from seedbed.engines.neo4j.wire.messages import Gone, ServerError
 from seedbed.errors import Busy, Interrupted, LeaseLost
 from seedbed.model.event import Event, LeaseAwaited, Retrying, TakenOver
 from tests.support.neo4j.graphs import Graph, graph

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from seedbed.engines.neo4j.address import address
-from seedbed.engines.neo4j.connection import Server
+from seedbed.engines.neo4j.files.commands import command_of
+from seedbed.engines.neo4j.running.online import Building, wait_online
 from seedbed.engines.neo4j.schema.catalogue import read_catalogue
-from seedbed.engines.neo4j.schema.commands import command_of
-from seedbed.engines.neo4j.schema.online import Building, wait_online
+from seedbed.engines.neo4j.wire.connection import Server
 from seedbed.errors import StepFailed
 from tests.support.servers import Facts
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.engines.neo4j.copies.lines import read
+from seedbed.engines.neo4j.dump_restore.lines import read
 from seedbed.engines.neo4j.session import Neo4jSession
 from seedbed.model.event import Event, SeedLoaded, WorkFinished
 from seedbed.model.outcome import Outcome

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from seedbed.engines.neo4j.address import address
-from seedbed.engines.neo4j.connection import Server
-from seedbed.engines.neo4j.messages import ServerError
+from seedbed.engines.neo4j.files.commands import command_of
 from seedbed.engines.neo4j.schema.catalogue import read_catalogue
-from seedbed.engines.neo4j.schema.commands import command_of
 from seedbed.engines.neo4j.schema.probe import took_effect
+from seedbed.engines.neo4j.wire.connection import Server
+from seedbed.engines.neo4j.wire.messages import ServerError
 from tests.support.servers import Facts
 
 INDEX = "CREATE INDEX skill_name FOR (n:Skill) ON (n.name)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seedbed.engines.neo4j import reset
+from seedbed.engines.neo4j.running import reset
 from tests.support.neo4j.graphs import graph
 from tests.support.servers import Facts
 

@@ -9,9 +9,9 @@ from random import Random
 import pytest
 
 from seedbed.engines.neo4j.address import address
-from seedbed.engines.neo4j.connection import Server
-from seedbed.engines.neo4j.messages import ServerError
-from seedbed.engines.neo4j.parsing.split import split
+from seedbed.engines.neo4j.files.split import split
+from seedbed.engines.neo4j.wire.connection import Server
+from seedbed.engines.neo4j.wire.messages import ServerError
 from tests.support.servers import Facts
 
 TEXTS = 40

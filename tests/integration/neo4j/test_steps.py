@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from seedbed.engines.neo4j.connection import Transaction
-from seedbed.engines.neo4j.messages import Gone
+from seedbed.engines.neo4j.wire.connection import Transaction
+from seedbed.engines.neo4j.wire.messages import Gone
 from seedbed.errors import Irreversible, OutcomeUnknown, Refused, StepFailed
 from seedbed.model.event import StepProbed, WorkProgressed
 from seedbed.model.history import Revision, State

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import neo4j
 import pytest
 
-from seedbed.engines.neo4j.connection import Ask
-from seedbed.engines.neo4j.fenced_writer import FencedWriter
+from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
+from seedbed.engines.neo4j.wire.connection import Ask
 from seedbed.errors import LeaseLost, SeedbedError, StepFailed
 from seedbed.model.event import Event, TakenOver
 from tests.support.neo4j.graphs import Graph, graph

@@ -13,9 +13,9 @@ import msgspec
 import neo4j
 
 from seedbed.engines.neo4j import engine
-from seedbed.engines.neo4j.lease import Neo4jLease
 from seedbed.engines.neo4j.options import Options
 from seedbed.engines.neo4j.session import Neo4jSession
+from seedbed.engines.neo4j.store.lease import Neo4jLease
 from seedbed.model.environment import Environment
 from seedbed.model.event import Event
 from seedbed.model.history import Owner

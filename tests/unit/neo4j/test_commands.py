@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from seedbed.engines.neo4j.parsing.lexer import Misread
-from seedbed.engines.neo4j.schema.commands import Command, Entity, Kind, Noun, Subject, Verb, command_of
+from seedbed.engines.neo4j.files.commands import Command, Entity, Kind, Noun, Subject, Verb, command_of
+from seedbed.engines.neo4j.files.lexer import Misread
 
 NODE, RELATIONSHIP = Entity.NODE, Entity.RELATIONSHIP
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import pytest
 from neo4j.exceptions import AuthError, ClientError, Neo4jError, ServiceUnavailable, TransientError
 
-from seedbed.engines.neo4j import queries
 from seedbed.engines.neo4j.address import Address
-from seedbed.engines.neo4j.connection import Server
-from seedbed.engines.neo4j.messages import Gone, ServerError, not_connected, server_error, translate_errors
+from seedbed.engines.neo4j.wire import queries
+from seedbed.engines.neo4j.wire.connection import Server
+from seedbed.engines.neo4j.wire.messages import (
+    Gone,
+    ServerError,
+    not_connected,
+    server_error,
+    translate_errors,
+)
 from seedbed.errors import Refused, StepFailed, Unreachable
 from seedbed.model.secret import Secret
 

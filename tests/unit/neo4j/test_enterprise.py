@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from seedbed.engines.neo4j.parse import parse
-from seedbed.engines.neo4j.schema.enterprise import require_edition
+from seedbed.engines.neo4j.files.parse import parse
+from seedbed.engines.neo4j.rules.enterprise import require_edition
 from seedbed.errors import Refused
 from seedbed.model.migration import Direction, Migration, MigrationFile, Source, Work, checksum
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.engines.neo4j.parse import parse
+from seedbed.engines.neo4j.files.parse import parse
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import MigrationFile, Source, checksum
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from seedbed.engines.neo4j.parsing.lexer import Misread, TokenKind, scan
-from seedbed.engines.neo4j.parsing.split import split
+from seedbed.engines.neo4j.files.lexer import Misread, TokenKind, scan
+from seedbed.engines.neo4j.files.split import split
 
 
 def texts(text: str) -> list[str]:

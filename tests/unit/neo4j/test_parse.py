@@ -7,8 +7,8 @@ from pathlib import Path, PurePath
 import pytest
 
 from seedbed.engines.neo4j import engine
-from seedbed.engines.neo4j.parse import parse
-from seedbed.engines.neo4j.steps import undone_by
+from seedbed.engines.neo4j.files.parse import parse
+from seedbed.engines.neo4j.files.steps import undone_by
 from seedbed.errors import MigrationFileError
 from seedbed.manifest.files import migration_files
 from seedbed.model.hazard import Allowance

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from seedbed.engines.neo4j.files.commands import Entity, Kind, Noun, Subject, command_of
 from seedbed.engines.neo4j.schema.catalogue import Catalogue, Thing
-from seedbed.engines.neo4j.schema.commands import Entity, Kind, Noun, Subject, command_of
 from seedbed.engines.neo4j.schema.probe import took_effect
 from seedbed.engines.neo4j.schema.reverse import reverse_of
 from seedbed.engines.neo4j.schema.walks import key_is_indexed

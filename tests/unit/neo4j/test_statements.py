@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from seedbed.engines.neo4j.parsing.split import Statement, split
-from seedbed.engines.neo4j.statements import Kind, describe, kind, refusal, summary
+from seedbed.engines.neo4j.files.split import Statement, split
+from seedbed.engines.neo4j.files.statements import Kind, describe, kind, refusal, summary
 
 
 def only(text: str) -> Statement:

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 class LazyEngine:
     """The part of an `Engine` that is the same in all of them: late imports from its own package.
 
-    `package` has `options.Options`, `parse.parse`, `session.connect` and `sandbox.embedded`. A subclass says the rest:
-    its name, its variables, how to read an address, and what else it supports.
+    `package` has `options.Options`, `session.connect`, `sandbox.embedded`, and `parse` in its module `parser`. A
+    subclass says the rest: its name, its variables, how to read an address, and what else it supports.
     """
 
     package: str
+    parser: str = "parse"
     name: str
     variables: Sequence[Variable]
     suffixes: Sequence[str]
@@ -37,7 +38,7 @@ class LazyEngine:
         return running
 
     def parse(self, file: MigrationFile) -> Migration:
-        migration: Migration = self._part("parse", "parse")(file)
+        migration: Migration = self._part(self.parser, "parse")(file)
         return migration
 
     def connect(self, target: Target) -> AbstractContextManager[Session]:

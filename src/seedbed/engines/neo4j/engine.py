@@ -20,6 +20,7 @@ class Neo4jEngine(LazyEngineWithDiagnosis):
     """Neo4j, Community or Enterprise, by the Bolt protocol."""
 
     package = "seedbed.engines.neo4j"
+    parser = "files.parse"
     name = "neo4j"
     variables = VARIABLES
     suffixes = (".cypher",)

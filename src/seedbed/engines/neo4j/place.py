@@ -7,7 +7,7 @@ from pathlib import PurePath
 from msgspec import Struct
 
 from seedbed.engines.neo4j.address import Address
-from seedbed.engines.neo4j.connection import Run, Server
+from seedbed.engines.neo4j.wire.connection import Run, Server
 
 
 class Place(Struct, frozen=True):

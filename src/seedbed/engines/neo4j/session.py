@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from seedbed.engines.base import Progress
-from seedbed.engines.neo4j import history
 from seedbed.engines.neo4j.address import Address
-from seedbed.engines.neo4j.connection import Server
-from seedbed.engines.neo4j.messages import translate_errors
 from seedbed.engines.neo4j.place import Place
+from seedbed.engines.neo4j.store import history
+from seedbed.engines.neo4j.wire.connection import Server
+from seedbed.engines.neo4j.wire.messages import translate_errors
 from seedbed.model.hazard import Hazard
 from seedbed.model.history import History, Owner
 from seedbed.model.migration import Migration
 
 if TYPE_CHECKING:
-    from seedbed.engines.neo4j.lease import Neo4jLease
+    from seedbed.engines.neo4j.store.lease import Neo4jLease
     from seedbed.model.event import Listener
     from seedbed.model.target import Target
 
@@ -62,8 +62,8 @@ class Neo4jSession:
 
     @contextmanager
     def _lease(self, owner: Owner, wait: float, listener: Listener) -> Iterator[Neo4jLease]:
-        from seedbed.engines.neo4j import lease_store
-        from seedbed.engines.neo4j.lease import Neo4jLease
+        from seedbed.engines.neo4j.store import lease_store
+        from seedbed.engines.neo4j.store.lease import Neo4jLease
 
         self.history()  # a format that is not ours is refused before anything is touched
         with lease_store.lease(self.place, owner, wait=wait, listener=listener) as held:
@@ -71,7 +71,7 @@ class Neo4jSession:
 
     def unlock(self, *, actor: str) -> str:
         """End the lease of whoever holds it, and its transactions, audited; return who that was."""
-        from seedbed.engines.neo4j import lease_store
+        from seedbed.engines.neo4j.store import lease_store
 
         return lease_store.unlock(self.place, actor=actor)
 
@@ -84,14 +84,14 @@ class Neo4jSession:
 
     def examine(self, migrations: Sequence[Migration]) -> Mapping[str, Sequence[Hazard]]:
         """Return, by version, the hazards that the server's own plans of the statements show."""
-        from seedbed.engines.neo4j.examine import examine
+        from seedbed.engines.neo4j.running.examine import examine
 
         with translate_errors(f"examining the migrations of {self.place.target}"):
             return examine(self.place.server, migrations)
 
     def dump(self, file: Path) -> Iterator[Progress]:
         """Write the graph to `file`. Raises Refused for more than a dump is for."""
-        from seedbed.engines.neo4j.dump import dump
+        from seedbed.engines.neo4j.dump_restore.dump import dump
 
         with translate_errors(f"dumping {self.place.target}"):
             yield from dump(self.place, file)

@@ -1,1 +1,1 @@
-"""Constraints and indexes: what makes them, what there are, what undoes a change of them."""
+"""Constraints and indexes: the catalogue, what a statement changed in it, what undoes that change. Pure."""

@@ -12,10 +12,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from seedbed.engines.neo4j.connection import Run
-from seedbed.engines.neo4j.parsing.lexer import scan
-from seedbed.engines.neo4j.schema.commands import Command, Entity, Kind, Noun, Subject
-from seedbed.engines.neo4j.statements import OWN_CONSTRAINT
+from seedbed.engines.neo4j.files.commands import Command, Entity, Kind, Noun, Subject
+from seedbed.engines.neo4j.files.lexer import scan
+from seedbed.engines.neo4j.files.statements import OWN_CONSTRAINT
+from seedbed.engines.neo4j.wire.connection import Run
 
 ONLINE, FAILED = "ONLINE", "FAILED"
 _CONSTRAINTS = "SHOW CONSTRAINTS YIELD *"  # which columns there are depends on the version

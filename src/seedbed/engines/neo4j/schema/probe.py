@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from seedbed.engines.neo4j.files.commands import Command
 from seedbed.engines.neo4j.schema.catalogue import Catalogue, does_nothing, same
-from seedbed.engines.neo4j.schema.commands import Command
 
 
 def took_effect(command: Command, now: Catalogue) -> bool:

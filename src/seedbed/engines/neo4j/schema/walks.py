@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from seedbed.engines.neo4j.files.commands import Entity, Kind, Subject
 from seedbed.engines.neo4j.schema.catalogue import Catalogue
-from seedbed.engines.neo4j.schema.commands import Entity, Kind, Subject
 from seedbed.model.migration import Backfill
 
 _ORDERED = frozenset({Kind.RANGE, Kind.UNIQUENESS, Kind.KEY})

@@ -19,8 +19,8 @@ from seedbed.errors import StepFailed
 from seedbed.model.seed import Dataset, Loaded, Loading, OnLoading, Script
 
 if TYPE_CHECKING:
-    from seedbed.engines.neo4j.connection import Ask
-    from seedbed.engines.neo4j.fenced_writer import FencedWriter
+    from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
+    from seedbed.engines.neo4j.wire.connection import Ask
 
 Part = Table | Script
 

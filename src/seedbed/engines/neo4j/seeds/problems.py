@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from seedbed.engines.neo4j.messages import ServerError
 from seedbed.engines.neo4j.seeds.shape import Place, Relationships
 from seedbed.engines.neo4j.seeds.table import Chunk
+from seedbed.engines.neo4j.wire.messages import ServerError
 from seedbed.errors import Location, StepFailed
 
 

@@ -10,13 +10,13 @@ from seedbed.errors import Location, SeedFileError
 from seedbed.model.seed import Loaded, Script
 
 if TYPE_CHECKING:
-    from seedbed.engines.neo4j.connection import Ask
-    from seedbed.engines.neo4j.parsing.split import Statement
+    from seedbed.engines.neo4j.files.split import Statement
+    from seedbed.engines.neo4j.wire.connection import Ask
 
 
 def checked(script: Script) -> Script:
     """Return `script` if a transaction can hold all of it. Raises SeedFileError."""
-    from seedbed.engines.neo4j.statements import Kind, kind, refusal
+    from seedbed.engines.neo4j.files.statements import Kind, kind, refusal
 
     for each in _statements(script):
         at = Location(script.path, each.line)
@@ -34,8 +34,8 @@ def checked(script: Script) -> Script:
 
 
 def _statements(script: Script) -> Sequence[Statement]:
-    from seedbed.engines.neo4j.parsing.lexer import Misread
-    from seedbed.engines.neo4j.parsing.split import split
+    from seedbed.engines.neo4j.files.lexer import Misread
+    from seedbed.engines.neo4j.files.split import split
 
     text = script.source.data.decode("utf-8-sig")
     try:

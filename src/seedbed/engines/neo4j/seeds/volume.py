@@ -18,8 +18,8 @@ from seedbed.errors import StepFailed
 from seedbed.model.seed import Dataset, Loaded, OnLoading, Script
 
 if TYPE_CHECKING:
-    from seedbed.engines.neo4j.connection import Ask
-    from seedbed.engines.neo4j.fenced_writer import FencedWriter
+    from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
+    from seedbed.engines.neo4j.wire.connection import Ask
 
 
 def bulk_load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:

@@ -1,0 +1,166 @@
+"""The lines of a dump. Pure.
+
+::
+
+    {"seedbed_graph": 1, "database": …, "environment": …, "server": …, "applied": [versions], "nodes": 2, …}
+    {"schema": "CREATE CONSTRAINT …"}
+    {"node": 0, "labels": ["Tutor"], "properties": {"id": "…"}}
+    {"relationship": "TEACHES", "start": 0, "end": 1, "properties": {"since": {"date": "2026-01-13"}}}
+    {"lines": 5, "sha256": "…"}
+
+Nodes are numbered and sorted by what they hold, so that the same graph is the same file, unless two nodes hold the
+same. The last line vouches for those before it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from seedbed.engines.neo4j.dump_restore.values import Encoded
+from seedbed.support.typed import ready
+
+FORMAT = 1
+
+
+class Damaged(ValueError):
+    """A file is no dump, or not all of one; `str()` says why, `line` where (0: nowhere)."""
+
+    def __init__(self, because: str, line: int = 0) -> None:
+        super().__init__(because)
+        self.line = line
+
+
+class Head(Struct, frozen=True):
+    """What a dump is of. `applied`: the versions that its history had."""
+
+    seedbed_graph: int
+    database: str
+    environment: str
+    server: str
+    applied: tuple[str, ...]
+    nodes: int
+    relationships: int
+
+    @property
+    def words(self) -> str:
+        return f"{self.nodes} nodes, {self.relationships} relationships"
+
+
+class Node(Struct, frozen=True, rename={"number": "node"}):
+    number: int
+    labels: tuple[str, ...]
+    properties: Mapping[str, Encoded]
+
+
+class Relationship(Struct, frozen=True, rename={"kind": "relationship"}):
+    kind: str
+    start: int
+    end: int
+    properties: Mapping[str, Encoded]
+
+
+class Schema(Struct, frozen=True, rename={"statement": "schema"}):
+    statement: str
+
+
+class Tail(Struct, frozen=True):
+    lines: int
+    sha256: str
+
+
+class Dump(Struct, frozen=True):
+    """All that a file holds."""
+
+    head: Head
+    schema: tuple[str, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    relationships: tuple[Relationship, ...] = field(default_factory=tuple)
+
+
+def numbered(
+    nodes: Iterable[tuple[str, Sequence[str], Mapping[str, Encoded]]],
+) -> tuple[tuple[Node, ...], dict[str, int]]:
+    """Return nodes, given as (id, labels, properties), sorted and numbered; and the number of each id."""
+    ordered = sorted(
+        nodes, key=lambda each: (sorted(each[1]), json.dumps(each[2], sort_keys=True, ensure_ascii=False))
+    )
+    numbers = {id_: number for number, (id_, _, _) in enumerate(ordered)}
+    found = tuple(
+        Node(number, tuple(sorted(labels)), dict(sorted(properties.items())))
+        for number, (_, labels, properties) in enumerate(ordered)
+    )
+    return found, numbers
+
+
+def ordered(relationships: Iterable[Relationship]) -> tuple[Relationship, ...]:
+    """Return `relationships` in the order of the file."""
+    return tuple(
+        sorted(
+            relationships,
+            key=lambda each: (each.kind, each.start, each.end, json.dumps(each.properties, sort_keys=True)),
+        )
+    )
+
+
+def written(dump: Dump) -> Iterator[bytes]:
+    """Yield the lines of `dump`, each with its end."""
+    digest, count = sha256(), 0
+    bodies: list[Any] = [dump.head, *map(Schema, dump.schema), *dump.nodes, *dump.relationships]
+    for each in bodies:
+        line = msgspec.json.encode(each) + b"\n"
+        digest.update(line)
+        count += 1
+        yield line
+    yield msgspec.json.encode(Tail(count, digest.hexdigest())) + b"\n"
+
+
+def read(data: bytes) -> Dump:
+    """Return the dump that `data` is, all of it there. Raises Damaged."""
+    lines = data.splitlines(keepends=True)
+    head = _head(lines[0] if lines else b"")
+    _require_all(lines)
+    schema: list[str] = []
+    nodes: list[Node] = []
+    relationships: list[Relationship] = []
+    for number, line in enumerate(lines[1:-1], 2):
+        if line.startswith(b'{"schema"'):
+            schema.append(_as(line, Schema, number).statement)
+        elif line.startswith(b'{"node"'):
+            nodes.append(_as(line, Node, number))
+        else:
+            relationships.append(_as(line, Relationship, number))
+    if (len(nodes), len(relationships)) != (head.nodes, head.relationships):
+        raise Damaged("its first line speaks of other numbers of nodes and relationships than follow", 1)
+    return Dump(head, tuple(schema), tuple(nodes), tuple(relationships))
+
+
+def _head(line: bytes) -> Head:
+    try:
+        head = msgspec.json.decode(line, type=ready(Head))
+    except msgspec.MsgspecError:
+        raise Damaged("its first line is not that of a dump", 1) from None
+    if head.seedbed_graph > FORMAT:
+        raise Damaged(f"it has format {head.seedbed_graph}, and this seedbed reads {FORMAT}", 1)
+    return head
+
+
+def _require_all(lines: Sequence[bytes]) -> None:
+    try:
+        tail = msgspec.json.decode(lines[-1], type=ready(Tail))
+    except msgspec.MsgspecError:
+        raise Damaged("it ends too early: whoever wrote it was stopped", len(lines)) from None
+    if (len(lines) - 1, sha256(b"".join(lines[:-1])).hexdigest()) != (tail.lines, tail.sha256):
+        raise Damaged("it is not as it was written: its last line vouches for other ones", len(lines))
+
+
+def _as(line: bytes, type_: Any, number: int) -> Any:
+    try:
+        return msgspec.json.decode(line, type=ready(type_))
+    except msgspec.MsgspecError as wrong:
+        raise Damaged(str(wrong), number) from None

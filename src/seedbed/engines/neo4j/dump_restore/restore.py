@@ -1,0 +1,159 @@
+"""Filling an empty graph with what a dump holds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedbed.engines.neo4j.dump_restore import lines
+from seedbed.engines.neo4j.dump_restore.dump import applied, schema
+from seedbed.engines.neo4j.dump_restore.values import decoded
+from seedbed.engines.neo4j.seeds.shape import quoted
+from seedbed.engines.neo4j.store import history
+from seedbed.engines.neo4j.wire.messages import ServerError
+from seedbed.errors import Location, Refused, StepFailed, UsageError
+from seedbed.model.event import CopyFinished, CopyProgressed, Event
+
+if TYPE_CHECKING:
+    from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
+    from seedbed.engines.neo4j.wire.connection import Ask
+
+_BATCH = 5_000
+_ANY = f"MATCH (n) WHERE NOT n:{history.LABEL} RETURN n LIMIT 1"
+_READY = "CALL db.awaitIndexes(600)"
+_NODES = """UNWIND range(0, size($rows) - 1) AS i
+CREATE (n{labels}) SET n = $rows[i]
+RETURN i, elementId(n) AS id"""
+_RELATIONSHIPS = """UNWIND range(0, size($rows) - 1) AS i
+MATCH (a) WHERE elementId(a) = $starts[i]
+MATCH (b) WHERE elementId(b) = $ends[i]
+CREATE (a)-[r:{kind}]->(b) SET r = $rows[i]
+RETURN count(*) AS made"""
+
+
+def restore(lease: FencedWriter, file: Path) -> Iterator[Event]:
+    """Bring back what `file` holds: nodes, relationships, then the constraints and indexes that are not there yet.
+
+    Raises UsageError for a file that is no whole dump; Refused unless the target holds no data and stands where the
+    dump was taken; StepFailed where the server refuses something, and then part of it may be there.
+    """
+    dump = _read(file)
+    _require_empty(lease, dump)
+    target = lease.place.target
+    there = set(schema(lease.place))
+    try:
+        ids: dict[int, str] = {}
+        for done in _nodes(lease, dump.nodes, ids):
+            yield CopyProgressed(target, "restore", done, len(dump.nodes), "nodes")
+        for done in _relationships(lease, dump.relationships, ids):
+            yield CopyProgressed(target, "restore", done, len(dump.relationships), "relationships")
+        for statement in dump.schema:
+            if statement not in there:
+                lease.alter(statement)
+        if dump.schema:
+            lease.reading(_READY)
+        yield CopyFinished(target, "restore", dump.head.words, str(file))
+    except ServerError as error:
+        raise StepFailed(
+            f"{file} could not be restored: {error.message}",
+            because=error.code,
+            try_="what was made until then is there: empty the target, and restore again",
+        ) from None
+
+
+def _read(file: Path) -> lines.Dump:
+    try:
+        return lines.read(file.read_bytes())
+    except OSError as wrong:
+        raise UsageError(f"{file} cannot be read", because=wrong.strerror or str(wrong)) from None
+    except lines.Damaged as wrong:
+        raise UsageError(
+            f"{file.name} is no dump that could be restored",
+            because=str(wrong),
+            at=Location(str(file), wrong.line),
+        ) from None
+
+
+def _require_empty(lease: FencedWriter, dump: lines.Dump) -> None:
+    """Raise Refused unless nothing is there but what the dump's migrations have made."""
+    place, wanted = lease.place, dump.head.applied
+    if lease.reading(_ANY):
+        raise Refused(
+            f"{place.target} is not empty",
+            because="it holds nodes",
+            try_="restore into a new database; seedbed reset empties one that is ephemeral",
+        )
+    if (known := tuple(applied(place))) != wanted:
+        raise Refused(
+            f"{place.target} does not stand where the dump was taken",
+            because=f"it has {_stand(known)}, and the dump was taken after {_stand(wanted)}",
+            try_=f"migrate it to there first: seedbed apply --to {wanted[-1]}" if wanted else "",
+        )
+    if others := sorted(set(schema(place)) - set(dump.schema)):
+        raise Refused(
+            f"{place.target} has constraints or indexes that the dump has not",
+            because=others[0],
+            try_="drop them, or restore into a new database",
+        )
+
+
+def _stand(versions: Sequence[str]) -> str:
+    return f"{len(versions)} migrations, the last {versions[-1]}" if versions else "no migration"
+
+
+def _nodes(lease: FencedWriter, nodes: Sequence[lines.Node], ids: dict[int, str]) -> Iterator[int]:
+    """Make `nodes`, noting in `ids` what became of each; yield how many are made."""
+    by_labels: Mapping[tuple[str, ...], list[lines.Node]] = _grouped(nodes, "labels")
+    done = 0
+    for labels, members in by_labels.items():
+        statement = _NODES.format(labels="".join(f":{quoted(each)}" for each in labels))
+        for first in range(0, len(members), _BATCH):
+            batch = members[first : first + _BATCH]
+
+            def work(ask: Ask, statement: str = statement, batch: Sequence[Any] = batch) -> dict[int, str]:
+                made = ask(statement, {"rows": [_properties(each) for each in batch]}).rows
+                return {batch[each["i"]].number: each["id"] for each in made}
+
+            ids.update(lease.writing(work))
+            done += len(batch)
+            yield done
+
+
+def _relationships(
+    lease: FencedWriter, relationships: Sequence[lines.Relationship], ids: Mapping[int, str]
+) -> Iterator[int]:
+    """Make `relationships` between the nodes that `ids` tell; yield how many are made."""
+    done = 0
+    for kind, members in _grouped(relationships, "kind").items():
+        statement = _RELATIONSHIPS.format(kind=quoted(kind))
+        for first in range(0, len(members), _BATCH):
+            batch = members[first : first + _BATCH]
+            parameters = {
+                "starts": [ids[each.start] for each in batch],
+                "ends": [ids[each.end] for each in batch],
+                "rows": [_properties(each) for each in batch],
+            }
+
+            def work(ask: Ask, statement: str = statement, parameters: Any = parameters) -> int:
+                return int(ask(statement, parameters).rows[0]["made"])
+
+            if lease.writing(work) != len(batch):
+                raise Refused(
+                    f"{lease.place.target} changes while it is restored",
+                    because="nodes that were made a moment ago are gone",
+                )
+            done += len(batch)
+            yield done
+
+
+def _grouped(things: Sequence[Any], by: str) -> dict[Any, list[Any]]:
+    found: dict[Any, list[Any]] = defaultdict(list)
+    for each in things:
+        found[getattr(each, by)].append(each)
+    return found
+
+
+def _properties(thing: lines.Node | lines.Relationship) -> dict[str, object]:
+    return {name: decoded(value) for name, value in thing.properties.items()}

@@ -1,0 +1,1 @@
+"""A migration's file: tokens, statements, sections, directives, steps. Pure."""

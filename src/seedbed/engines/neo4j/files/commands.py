@@ -1,0 +1,263 @@
+"""What a schema statement makes or drops, as far as seedbed has to know it to look it up and to undo it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from msgspec import Struct
+
+from seedbed.engines.neo4j.files.lexer import Misread, Token, TokenKind
+from seedbed.engines.neo4j.files.split import Statement, split
+from seedbed.engines.neo4j.files.statements import body_of
+
+_EXAMPLE = "CREATE CONSTRAINT skill_name FOR (s:Skill) REQUIRE s.name IS UNIQUE"
+
+
+class Verb(StrEnum):
+    CREATE = "CREATE"
+    DROP = "DROP"
+
+
+class Noun(StrEnum):
+    CONSTRAINT = "CONSTRAINT"
+    INDEX = "INDEX"
+
+
+class Entity(StrEnum):
+    NODE = "NODE"
+    RELATIONSHIP = "RELATIONSHIP"
+
+
+class Kind(StrEnum):
+    """Of a constraint, or of an index."""
+
+    UNIQUENESS = "UNIQUENESS"
+    KEY = "KEY"
+    EXISTENCE = "EXISTENCE"
+    TYPE = "TYPE"
+    RANGE = "RANGE"
+    TEXT = "TEXT"
+    POINT = "POINT"
+    LOOKUP = "LOOKUP"
+    FULLTEXT = "FULLTEXT"
+    VECTOR = "VECTOR"
+
+
+class Subject(Struct, frozen=True):
+    """What a constraint or an index is about. `labels` are sorted; types, where it is about relationships."""
+
+    kind: Kind
+    entity: Entity
+    labels: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()
+    property_type: str = ""
+
+    def __str__(self) -> str:
+        inside = "|".join(self.labels)
+        pattern = f"(:{inside})" if self.entity is Entity.NODE else f"()-[:{inside}]-()"
+        return f"{pattern} {', '.join(self.properties)}".rstrip()
+
+
+class Command(Struct, frozen=True):
+    """`CREATE INDEX name IF NOT EXISTS FOR …`: `is_guarded` by IF; `subject` is None for a DROP."""
+
+    verb: Verb
+    noun: Noun
+    name: str
+    is_guarded: bool = False
+    subject: Subject | None = None
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.noun} {self.name}"
+
+
+def command_of(text: str) -> Command:
+    """Return what the one schema statement in `text` says. Raises Misread."""
+    (statement,) = split(text)
+    return read_command(statement)
+
+
+def read_command(statement: Statement) -> Command:
+    """Return what a schema `statement` says. Raises Misread with an offset in the text that it was found in."""
+    return _Reader(statement).command()
+
+
+class _Reader:
+    """Reads one statement from left to right."""
+
+    def __init__(self, statement: Statement) -> None:
+        self.tokens: Sequence[Token] = body_of(statement)
+        self.end = statement.end
+        self.position = 0
+
+    def command(self) -> Command:
+        verb = Verb(self._next().value.upper())
+        if self._take("OR"):
+            raise self._misread(f"`{verb} OR REPLACE` is for databases", "Neo4j refuses it here")
+        index_kind = self._index_kind()
+        noun = Noun(self._next().value.upper())
+        name = self._name(verb, noun)
+        if verb is Verb.DROP:
+            is_guarded = self._guard("EXISTS")
+            self._require_end()
+            return Command(verb, noun, name, is_guarded)
+        is_guarded = self._guard("NOT", "EXISTS")
+        self._require(self._take("FOR"), "FOR and a pattern")
+        entity, labels = self._pattern()
+        subject = (
+            self._constrained(entity, labels)
+            if noun is Noun.CONSTRAINT
+            else self._indexed(index_kind, entity, labels)
+        )
+        return Command(verb, noun, name, is_guarded, subject)
+
+    def _index_kind(self) -> Kind:
+        token = self._peek()
+        if token is None or token.says("CONSTRAINT", "INDEX"):
+            return Kind.RANGE
+        word = self._next().value.upper()
+        if word == "BTREE":
+            raise self._misread(
+                "there are no BTREE indexes since Neo4j 5", "", "CREATE INDEX … makes a range index"
+            )
+        return Kind(word)
+
+    def _name(self, verb: Verb, noun: Noun) -> str:
+        token = self._peek()
+        if token is not None and token.kind is TokenKind.PARAMETER:
+            raise self._misread(f"${token.value} has no value", "a migration is run as it is written")
+        if token is not None and token.says("ON"):
+            raise self._misread(
+                "this is how schema was written before Neo4j 5", "no supported server reads it", _EXAMPLE
+            )
+        is_missing = token is None or not token.is_name or token.says("FOR", "IF")
+        if is_missing and not self._is_name_after_all():
+            raise self._misread(
+                f"the {noun.lower()} has no name",
+                f"by its name seedbed looks for it after a crash, and undoes `{verb} {noun}`",
+                _EXAMPLE if noun is Noun.CONSTRAINT else "CREATE INDEX skill_name FOR (s:Skill) ON (s.name)",
+            )
+        return self._next().value
+
+    def _is_name_after_all(self) -> bool:
+        """Return whether FOR or IF stands where the name does, and is it: `CREATE INDEX for FOR …`."""
+        token, after = self._peek(), self._peek(1)
+        if token is None or not token.is_name:
+            return False
+        return after is None or after.says("FOR", "IF")
+
+    def _guard(self, *words: str) -> bool:
+        if not self._take("IF"):
+            return False
+        for word in words:
+            self._require(self._take(word), f"IF {' '.join(words)}")
+        return True
+
+    def _pattern(self) -> tuple[Entity, tuple[str, ...]]:
+        """Read `(n:Label)` or `()-[r:TYPE]-()`, arrows or none."""
+        self._require(self._take("("), "( after FOR")
+        if self._take(")"):
+            while not self._take("["):
+                self._require(self._take("<", "-"), "()-[r:TYPE]-()")
+            labels = self._labels("]")
+            while self._take("-", ">"):
+                pass
+            self._require(self._take("(") and self._take(")"), "()-[r:TYPE]-()")
+            return Entity.RELATIONSHIP, labels
+        return Entity.NODE, self._labels(")")
+
+    def _labels(self, end: str) -> tuple[str, ...]:
+        self._any_name("a name in the pattern")
+        found: list[str] = []
+        if self._take(":"):
+            found.append(self._any_name("a label or type"))
+            while self._take("|"):
+                found.append(self._any_name("a label or type"))
+        self._require(self._take(end), f"{end} after the pattern")
+        return tuple(sorted(found))
+
+    def _constrained(self, entity: Entity, labels: tuple[str, ...]) -> Subject:
+        self._require(self._take("REQUIRE"), "REQUIRE and what of it")
+        properties = self._properties()
+        self._require(self._take("IS"), "IS and what is required")
+        kind, property_type = self._requirement()
+        return Subject(kind, entity, labels, properties, property_type)
+
+    def _requirement(self) -> tuple[Kind, str]:
+        self._take("NODE", "RELATIONSHIP", "REL")
+        if self._take("UNIQUE"):
+            return Kind.UNIQUENESS, ""
+        if self._take("KEY"):
+            return Kind.KEY, ""
+        if self._take("NOT"):
+            self._require(self._take("NULL"), "IS NOT NULL")
+            return Kind.EXISTENCE, ""
+        is_typed = self._take("TYPED") or (self._take(":") and self._take(":"))
+        self._require(is_typed, "UNIQUE, NODE KEY, NOT NULL or :: and a type")
+        words = []
+        while (token := self._peek()) is not None and not token.says("OPTIONS"):
+            words.append(self._next().value.upper())
+        return Kind.TYPE, " ".join(words)
+
+    def _indexed(self, kind: Kind, entity: Entity, labels: tuple[str, ...]) -> Subject:
+        self._require(self._take("ON"), "ON and properties")
+        is_each = self._take("EACH")
+        if kind is Kind.LOOKUP:
+            return Subject(kind, entity, labels)
+        properties = self._listed("[", "]") if is_each else self._properties()
+        if self._take("WITH"):  # a vector index may filter by more of them
+            properties += self._listed("[", "]")
+        return Subject(kind, entity, labels, properties)
+
+    def _properties(self) -> tuple[str, ...]:
+        """Read `n.name`, or `(n.name, n.rank)`."""
+        token = self._peek()
+        return self._listed("(", ")") if token is not None and token.says("(") else (self._property(),)
+
+    def _listed(self, opening: str, closing: str) -> tuple[str, ...]:
+        self._require(self._take(opening), f"{opening} and properties")
+        found = [self._property()]
+        while self._take(","):
+            found.append(self._property())
+        self._require(self._take(closing), f"{closing} after the properties")
+        return tuple(found)
+
+    def _property(self) -> str:
+        self._any_name("a property: n.name")
+        self._require(self._take("."), "a property: n.name")
+        return self._any_name("a property: n.name")
+
+    def _any_name(self, form: str) -> str:
+        token = self._peek()
+        self._require(token is not None and token.is_name, form)
+        return self._next().value
+
+    def _peek(self, ahead: int = 0) -> Token | None:
+        position = self.position + ahead
+        return self.tokens[position] if position < len(self.tokens) else None
+
+    def _next(self) -> Token:
+        token = self.tokens[self.position]
+        self.position += 1
+        return token
+
+    def _take(self, *words: str) -> bool:
+        token = self._peek()
+        if token is None or not token.says(*words):
+            return False
+        self.position += 1
+        return True
+
+    def _require_end(self) -> None:
+        self._require(self._peek() is None, "nothing after it")
+
+    def _require(self, condition: bool, form: str) -> None:
+        if not condition:
+            token = self._peek()
+            said = f"`{token.value}`" if token else "its end"
+            raise self._misread(f"{said} is not expected here", f"expected: {form}", _EXAMPLE)
+
+    def _misread(self, what: str, because: str, try_: str = "") -> Misread:
+        token = self._peek()
+        return Misread(what, token.start if token else self.end, because, try_)

@@ -1,0 +1,93 @@
+"""A migration's file -> a migration. Pure: nothing in a file is run, and no server is asked.
+
+`.cypher` files have sections (`// migrate:up`, `// migrate:down`) and seedbed's facts in the comments above them.
+Data statements that follow each other are one atomic step; each schema statement, and each that commits batches of
+its own, is a step alone, because Neo4j puts neither into the transaction that keeps the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seedbed.engines.neo4j.files.header import Header
+from seedbed.engines.neo4j.files.lexer import Misread, Token, scan
+from seedbed.engines.neo4j.files.sections import Section, cut
+from seedbed.engines.neo4j.files.statements import Kind
+from seedbed.engines.neo4j.files.steps import found_in, steps_of, undo_steps
+from seedbed.engines.neo4j.files.text import Text, read_text
+from seedbed.engines.neo4j.rules.hazards import Found, hazards_of
+from seedbed.errors import Location, MigrationFileError
+from seedbed.model.migration import Migration, MigrationFile, Step
+
+SUFFIX = ".cypher"
+
+
+def parse(file: MigrationFile) -> Migration:
+    """Return the migration that `file` holds. Raises MigrationFileError with its line."""
+    if file.source.suffix != SUFFIX:
+        raise MigrationFileError(
+            f"Neo4j has no migrations in {file.source.suffix!r}",
+            because=f"they are Cypher: {SUFFIX}",
+            at=Location(file.path),
+        )
+    text = read_text(file)
+    tokens = _scanned(text)
+    header, sections = cut(text, tokens)
+    found = {each.name: found_in(text, each, tokens) for each in sections}
+    steps = {each.name: steps_of(text, each, found[each.name], header) for each in sections}
+    up, common = found["up"], header.common
+    _require_use_of_directives(text, up, header)
+    return Migration(
+        version=file.version,
+        name=file.name,
+        path=file.path,
+        checksum=file.checksum,
+        phase=common.phase,
+        up=steps["up"],
+        down=_way_down(text, sections, steps, up, header),
+        irreversible=common.irreversible,
+        after=common.after,
+        overtakes=common.overtakes,
+        hazards=hazards_of(up, phase=common.phase, is_repeatable=header.is_repeatable),
+        allows=common.allows,
+    )
+
+
+def _scanned(text: Text) -> tuple[Token, ...]:
+    try:
+        return scan(text.text)
+    except Misread as error:
+        raise text.misread(error) from None
+
+
+def _way_down(
+    text: Text,
+    sections: Sequence[Section],
+    steps: dict[str, tuple[Step, ...]],
+    up: Sequence[Found],
+    header: Header,
+) -> tuple[Step, ...]:
+    """Return the way down as written; else, of schema statements only, the one that follows from them."""
+    written = steps.get("down", ())
+    if header.common.irreversible is None:
+        is_derived = not written and all(each.kind is Kind.SCHEMA for each in up)
+        return undo_steps(steps["up"]) if is_derived else written
+    if written:
+        raise text.error(
+            header.lines["reverse"],
+            "the file says that there is no way back, and holds one",
+            f"`// migrate:down` on line {sections[-1].line} reverts it",
+            "keep one of them",
+        )
+    return ()
+
+
+def _require_use_of_directives(text: Text, up: Sequence[Found], header: Header) -> None:
+    """Refuse `repeatable` where nothing can be repeated."""
+    if header.is_repeatable and not any(each.kind is Kind.IN_TRANSACTIONS for each in up):
+        raise text.error(
+            header.lines["repeatable"],
+            "`repeatable` has no meaning here",
+            "only CALL { … } IN TRANSACTIONS is ever run again; everything else commits once, with its record",
+            "remove it",
+        )

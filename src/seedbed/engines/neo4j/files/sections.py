@@ -1,0 +1,137 @@
+"""The sections of a file, and the facts above them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import Struct
+
+from seedbed.engines.neo4j.files.header import Header, looks_like_facts, read_header
+from seedbed.engines.neo4j.files.lexer import COMMENTS, Token, TokenKind
+from seedbed.engines.neo4j.files.text import Text
+from seedbed.errors import MigrationFileError
+from seedbed.model.facts import fact_lines
+
+_MARK = re.compile(r"//\s*migrate:(up|down)(?:\s+(.*))?")
+_NEARLY_A_MARK = re.compile(r"//+\s*migrate\s*:\s*(?:up|down)\b|//\s*migrate:\w", re.IGNORECASE)
+_HIDDEN = re.compile(r"^//\s*migrate:up\b", re.MULTILINE)
+_OTHER_LANGUAGE = re.compile(r"^\s*(?:--|#)\s*migrate:(?:up|down)\b", re.MULTILINE)
+
+
+class Section(Struct, frozen=True):
+    """`// migrate:<name>` on `line`; its text is the characters from `start` up to `end`."""
+
+    name: str
+    line: int
+    start: int
+    end: int
+
+
+class _Mark(Struct, frozen=True):
+    token: Token
+    line: int
+    name: str
+
+
+def cut(text: Text, tokens: Sequence[Token]) -> tuple[Header, list[Section]]:
+    """Return what the facts above the sections say, and the sections: first the way up."""
+    comments = [each for each in tokens if each.kind is TokenKind.LINE_COMMENT]
+    marks = list(_marks(text, comments))
+    _require_up_and_down(text, marks)
+    first = marks[0].token.start
+    _require_nothing_before(text, tokens, first)
+    header = read_header(text, _facts_above(text, comments, first))
+    ends = [*(each.token.start for each in marks[1:]), len(text.text)]
+    return header, [
+        Section(mark.name, mark.line, mark.token.end, end) for mark, end in zip(marks, ends, strict=True)
+    ]
+
+
+def _marks(text: Text, comments: Iterable[Token]) -> Iterator[_Mark]:
+    for token in comments:
+        said = token.value.rstrip()
+        if "migrate" not in said.lower() or not text.begins_line(token.start):
+            continue
+        found, line = _MARK.fullmatch(said), text.line(token.start)
+        if found and (token.start == 0 or text.text[token.start - 1] == "\n") and not token.depth:
+            _require_no_options(text, line, found[2] or "")
+            yield _Mark(token, line, found[1])
+        elif found or _NEARLY_A_MARK.match(said):
+            raise text.error(
+                line,
+                f"`{said}` is nearly the mark of a section",
+                "it has to stand between two statements, at the start of its line, and be written exactly",
+                "// migrate:up or // migrate:down",
+            )
+
+
+def _require_no_options(text: Text, line: int, options: str) -> None:
+    if options:
+        raise text.error(
+            line,
+            f"a section has no option {options.split(maxsplit=1)[0]!r}",
+            "what goes into a transaction of its own follows from the statements themselves",
+        )
+
+
+def _require_up_and_down(text: Text, marks: Sequence[_Mark]) -> None:
+    names = [each.name for each in marks]
+    for index, mark in enumerate(marks):
+        if mark.name in names[:index]:
+            before = marks[names.index(mark.name)]
+            raise text.error(
+                mark.line,
+                f"there are two sections `// migrate:{mark.name}`",
+                f"the first one begins on line {before.line}",
+                "one file is one migration",
+            )
+    if "up" not in names:
+        raise _without_up(text)
+    if names[0] != "up":
+        raise text.error(
+            marks[0].line, "`// migrate:down` comes before `// migrate:up`", "", "put `// migrate:up` first"
+        )
+
+
+def _without_up(text: Text) -> MigrationFileError:
+    if hidden := _HIDDEN.search(text.text):
+        return text.error(
+            text.line(hidden.start()),
+            "the file has no `// migrate:up` that counts",
+            "this one stands inside a string or a comment",
+        )
+    if other := _OTHER_LANGUAGE.search(text.text):
+        offset = other.end() - len(other[0].lstrip())
+        return text.error(
+            text.line(offset), "the file has no `// migrate:up`", "Cypher's comments begin with //"
+        )
+    return text.error(
+        0, "the file has no `// migrate:up`", "", "begin with that line, and the statements after it"
+    )
+
+
+def _require_nothing_before(text: Text, tokens: Iterable[Token], first: int) -> None:
+    """Refuse anything but comments before the first section: it would belong to none."""
+    for token in tokens:
+        if token.start < first and token.kind not in COMMENTS:
+            raise text.error(
+                text.line(token.start),
+                "something stands before `// migrate:up`",
+                "only comments may: nobody would run it",
+                "put it into a section",
+            )
+
+
+def _facts_above(text: Text, comments: Iterable[Token], first: int) -> Iterator[tuple[int, str]]:
+    """Yield the lines of facts above the first section; refuses any that stand below."""
+    for token in comments:
+        if token.start < first:
+            yield from fact_lines([(text.line(token.start), token.value)], "//")
+        elif looks_like_facts(token.value) and text.begins_line(token.start):
+            raise text.error(
+                text.line(token.start),
+                "facts have no effect here",
+                "they are read above `// migrate:up`, and nowhere else",
+                "move them there",
+            )

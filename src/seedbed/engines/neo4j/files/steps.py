@@ -1,0 +1,144 @@
+"""The statements of a section -> steps, and what may not stand among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from msgspec.structs import replace
+
+from seedbed.engines.neo4j.files.commands import read_command
+from seedbed.engines.neo4j.files.header import Header
+from seedbed.engines.neo4j.files.lexer import Misread, Token
+from seedbed.engines.neo4j.files.sections import Section
+from seedbed.engines.neo4j.files.split import Statement, statements_of
+from seedbed.engines.neo4j.files.statements import Kind, kind, parameters_of, refusal, summary
+from seedbed.engines.neo4j.files.text import Text
+from seedbed.engines.neo4j.rules.hazards import Found
+from seedbed.model.migration import Backfill, Step
+from seedbed.support.phrases import one_line
+
+_KEYS = "keys"  # the parameter that a backfill's statement is given
+UNDO = "undo "
+
+
+def found_in(text: Text, section: Section, tokens: Sequence[Token]) -> tuple[Found, ...]:
+    """Return the statements of `section`. Raises MigrationFileError for one that has no place there."""
+    inside = [each for each in tokens if section.start <= each.start < section.end]
+    found: list[Found] = []
+    for statement in statements_of(text.text, inside):
+        if refused := refusal(statement):
+            raise text.error(statement.line, refused.what, refused.because, refused.try_)
+        found.append(_found(text, statement))
+    return tuple(found)
+
+
+def _found(text: Text, statement: Statement) -> Found:
+    of = kind(statement)
+    if of is not Kind.SCHEMA:
+        return Found(statement, statement.line, of)
+    try:
+        return Found(statement, statement.line, of, read_command(statement))
+    except Misread as error:
+        raise text.misread(error) from None
+
+
+def steps_of(text: Text, section: Section, found: Sequence[Found], header: Header) -> tuple[Step, ...]:
+    """Return the steps of `section`; none where nothing stands in it. Raises MigrationFileError."""
+    if header.backfill:
+        return _backfill_steps(text, section, found, header.backfill)
+    _require_no_parameters(text, found)
+    return tuple(
+        replace(step, index=index) for index, step in enumerate(_steps(text, found, header.is_repeatable))
+    )
+
+
+def _steps(text: Text, found: Sequence[Found], is_repeatable: bool) -> Iterator[Step]:
+    """Yield one step for each run of data statements, and one for each of the others."""
+    for of, run in groupby(found, key=lambda each: each.kind):
+        statements = [each.statement for each in run]
+        if of is Kind.DATA:
+            yield _step(text, statements)
+        else:
+            for each in statements:
+                step = _step(text, [each])
+                yield replace(step, atomic=False, repeatable=is_repeatable and of is Kind.IN_TRANSACTIONS)
+
+
+def _step(text: Text, statements: Sequence[Statement]) -> Step:
+    """Return `statements` as one step: from the first to the last, without what surrounds them."""
+    first, last = statements[0], statements[-1]
+    return Step(
+        index=0,
+        body=text.text[first.start : last.end],
+        line=first.line,
+        summary=summary(statements),
+        keeps_session=True,
+    )
+
+
+def undone_by(body: str) -> int | None:
+    """Return the index of the step up that the body of a derived step down undoes; None of one that is written."""
+    return int(body.removeprefix(UNDO)) if body.startswith(UNDO) else None
+
+
+def undo_steps(up: Sequence[Step]) -> tuple[Step, ...]:
+    """Return the way down of schema statements that says none: what undoes them, the last one first.
+
+    What that is follows from what there was before each of them; its text is kept in the history.
+    """
+    return tuple(
+        Step(
+            index=index,
+            body=f"{UNDO}{step.index}",
+            line=step.line,
+            atomic=False,
+            summary=one_line(f"undo {step.summary}"),
+            keeps_session=True,
+        )
+        for index, step in enumerate(reversed(up))
+    )
+
+
+def _require_no_parameters(text: Text, found: Sequence[Found]) -> None:
+    for each in found:
+        for token in parameters_of(each.statement.tokens).values():
+            raise text.error(
+                text.line(token.start),
+                f"${token.value} has no value",
+                "only the statement of a backfill is given one: $keys, the keys of its batch",
+                "// seedbed: backfill=Label.key",
+            )
+
+
+def _backfill_steps(
+    text: Text, section: Section, found: Sequence[Found], backfill: Backfill
+) -> tuple[Step, ...]:
+    """Return the one step of a backfill's section; an empty way back is none."""
+    if section.name == "down" and not found:
+        return ()
+    pattern = f"()-[r:{backfill.table[2:-1]}" if backfill.table.startswith("[") else f"(n:{backfill.table}"
+    closing = "]->()" if backfill.table.startswith("[") else ")"
+    example = f"UNWIND $keys AS key MATCH {pattern} {{{backfill.key}: key}}{closing} …"
+    if len(found) != 1 or found[0].kind is not Kind.DATA:
+        raise text.error(
+            found[-1].line if found else section.line,
+            "a backfill is one statement that changes data",
+            f"it is run once for each batch of {backfill.table}, in a transaction with its checkpoint",
+            f"{example}; anything else goes into a migration of its own",
+        )
+    (only,) = found
+    used = parameters_of(only.statement.tokens)
+    if set(used) != {_KEYS}:
+        raise text.error(
+            only.line,
+            "a backfill's statement uses $keys, and no other parameter",
+            "they are the keys of its batch; this one uses "
+            + (", ".join(f"${each}" for each in sorted(used)) or "none at all"),
+            example,
+        )
+    step = _step(text, [only.statement])
+    said = one_line(
+        f"{step.summary[:50]} in batches of {backfill.batch} along {backfill.table}.{backfill.key}"
+    )
+    return (replace(step, atomic=False, summary=said, backfill=backfill),)

@@ -1,0 +1,34 @@
+"""A file's text, and places in it."""
+
+from __future__ import annotations
+
+from seedbed.engines.neo4j.files.lexer import Misread
+from seedbed.errors import Location, MigrationFileError
+from seedbed.model.migration import MigrationFile
+
+
+class Text:
+    """A file's text with LF line ends, and what is said about places in it; offsets count characters."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self.text = text
+
+    def line(self, offset: int) -> int:
+        return self.text.count("\n", 0, offset) + 1
+
+    def begins_line(self, offset: int) -> bool:
+        """Return whether nothing but blanks stands before `offset` on its line."""
+        return not self.text[self.text.rfind("\n", 0, offset) + 1 : offset].strip()
+
+    def error(self, line: int, what: str, because: str = "", try_: str = "") -> MigrationFileError:
+        return MigrationFileError(what, because=because, try_=try_, at=Location(self.path, line))
+
+    def misread(self, error: Misread) -> MigrationFileError:
+        """Return what a person reads about a text whose tokens end in the middle."""
+        return self.error(self.line(error.offset), error.what, error.because, error.try_)
+
+
+def read_text(file: MigrationFile) -> Text:
+    """Return the text that `file` holds, line ends as its checksum has them. Raises MigrationFileError."""
+    return Text(file.path, file.text())

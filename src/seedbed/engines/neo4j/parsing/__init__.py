@@ -1,1 +1,0 @@
-"""Text -> tokens -> statements -> sections and steps. Pure: no server is asked."""

@@ -1,0 +1,68 @@
+"""What only Neo4j Enterprise does, found in the files and said before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from seedbed.engines.neo4j.files.commands import Command, Kind, read_command
+from seedbed.engines.neo4j.files.split import split
+from seedbed.engines.neo4j.files.statements import Kind as StatementKind
+from seedbed.engines.neo4j.files.statements import kind
+from seedbed.errors import Location, Refused
+from seedbed.model.migration import Step, Work
+
+ENTERPRISE = "enterprise"
+_ENTERPRISE_KINDS = {
+    Kind.KEY: "a key constraint",
+    Kind.EXISTENCE: "a constraint that a property exists",
+    Kind.TYPE: "a constraint on a property's type",
+}
+
+
+class Need(Struct, frozen=True):
+    """What `what` is that only Enterprise does, and in which file it stands."""
+
+    what: str
+    name: str
+    at: Location
+
+    def __str__(self) -> str:
+        return f"{self.what}, {self.name} ({self.at})"
+
+
+def enterprise_only(command: Command) -> str:
+    """Return what `command` makes that only Enterprise has: "a key constraint"; "" where every edition does."""
+    return _ENTERPRISE_KINDS.get(command.subject.kind, "") if command.subject else ""
+
+
+def needs_of(steps: Sequence[Step], path: str) -> list[Need]:
+    """Return what `steps` of the file at `path` need Enterprise for."""
+    found: list[Need] = []
+    for step in steps:
+        for statement in () if step.body.startswith("undo ") else split(step.body):
+            if kind(statement) is StatementKind.SCHEMA:
+                command = read_command(statement)
+                if what := enterprise_only(command):
+                    found.append(Need(what, command.name, Location(path, step.line)))
+    return found
+
+
+def require_edition(edition: str, works: Sequence[Work]) -> None:
+    """Refuse `works` that a server of this `edition` cannot do, all of them at once, before the first of them.
+
+    Raises Refused.
+    """
+    if edition.lower() == ENTERPRISE:
+        return
+    needs = [
+        need for work in works for need in needs_of(work.migration.steps(work.direction), work.migration.path)
+    ]
+    if needs:
+        raise Refused(
+            f"this server is Neo4j {edition.capitalize()}, and Enterprise is needed for {len(needs)} of its statements",
+            because="; ".join(map(str, needs)),
+            try_="an Enterprise server, or a uniqueness constraint, which every edition has",
+            at=needs[0].at,
+        )

@@ -1,0 +1,1 @@
+"""Migrations as they run: steps, backfills, what EXPLAIN shows beforehand, and reset."""

@@ -1,0 +1,304 @@
+"""One migration on its way through a target: steps one by one, each with its record.
+
+Data statements commit together with their record. A schema statement cannot: it is recorded as begun, run, and
+recorded as finished, and the catalogue tells what became of one that a former run began. What commits batches of its
+own is recorded the same way, and runs again only where the file says that it may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+
+from msgspec.structs import replace
+
+from seedbed.engines.base import Progress
+from seedbed.engines.kit.stepwise import Stepwise, is_gone
+from seedbed.engines.neo4j.files.commands import Command, command_of
+from seedbed.engines.neo4j.files.split import Statement, split
+from seedbed.engines.neo4j.files.statements import Kind, kind
+from seedbed.engines.neo4j.files.steps import undone_by
+from seedbed.engines.neo4j.running.backfill import Walk
+from seedbed.engines.neo4j.running.online import wait_online
+from seedbed.engines.neo4j.schema.catalogue import Catalogue, quoted, read_catalogue
+from seedbed.engines.neo4j.schema.probe import took_effect
+from seedbed.engines.neo4j.schema.reverse import reverse_of
+from seedbed.engines.neo4j.store import history
+from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
+from seedbed.engines.neo4j.wire.connection import Ask, Transaction
+from seedbed.engines.neo4j.wire.messages import Gone, ServerError
+from seedbed.errors import Interrupted, Irreversible, Location, OutcomeUnknown, StepFailed
+from seedbed.model.event import WorkProgressed
+from seedbed.model.history import Revision
+from seedbed.model.migration import Direction, Phase, Step, Work
+
+_ALTER_ATTEMPTS = 3  # where the connection breaks in each commit
+
+
+class Run(Stepwise):
+    """One work on its way; `reverses` holds what undoes its schema steps, by number.
+
+    `events` raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted, Irreversible where nobody knows the way back.
+    """
+
+    def __init__(self, lease: FencedWriter, work: Work) -> None:
+        super().__init__(lease.place.target, work, lease.owner)
+        self.lease, self.place = lease, lease.place
+        self.reverses: Mapping[int, str] = {}
+
+    def _take_up(self, stored: Revision | None) -> bool:
+        resumed = super()._take_up(stored)
+        if stored is not None:
+            self.reverses = history.reverses(self.lease.reading, stored.version)
+        return resumed
+
+    def _prepare(self) -> Iterator[Progress]:
+        self._snapshot()
+        return iter(())
+
+    def _snapshot(self) -> None:
+        """Let the hook make a copy before a contract migration begins; the history keeps what it is called."""
+        command = self.place.address.snapshot
+        is_untouched = not (self.revision.step or self.revision.in_step or self.revision.checkpoint)
+        is_contract = self.migration.phase is Phase.CONTRACT and self.work.direction is Direction.UP
+        if not (command and is_contract and is_untouched):
+            return
+        from seedbed.engines.neo4j.dump_restore.snapshot import take
+
+        self.lease.check()
+        self.revision = replace(self.revision, snapshot=take(command, self.place, self.migration))
+
+    def _carry_out(self, step: Step) -> Iterator[Progress]:
+        if step.backfill is not None:
+            yield from self._backfill(step)
+        elif step.atomic:
+            self._together(step)
+        elif undone_by(step.body) is not None or self._kind(step) is Kind.SCHEMA:
+            yield from self._schema(step)
+        else:
+            yield from self._in_transactions(step)
+
+    def _kind(self, step: Step) -> Kind:
+        (only,) = split(step.body)
+        return kind(only)
+
+    # the history
+
+    def _record(self, ask: Ask, revision: Revision) -> None:
+        """Make the history say `revision`; a finished way down leaves it, and a line about that stays."""
+        if is_gone(revision):
+            history.forget(ask, revision.version)
+            history.audit(ask, self.lease.owner, "revert", revision.version, "")
+        else:
+            history.write(ask, revision, self.reverses)
+
+    def _commit(self, revision: Revision, *, anyway: bool = False) -> None:
+        version = self.migration.version
+        self.lease.writing(lambda ask: self._record(ask, revision), version=version, anyway=anyway)
+        self.revision = revision
+
+    def _restore(self, before: Revision | None) -> None:
+        version = self.migration.version
+
+        def work(ask: Ask) -> None:
+            if before is not None:
+                history.write(ask, before)
+            else:
+                history.forget(ask, version)
+
+        self.lease.writing(work, anyway=True)
+
+    # data, with its record
+
+    def _together(self, step: Step) -> None:
+        statements, after = split(step.body), self._after(step)
+        last = statements[0]
+
+        def work(transaction: Transaction) -> None:
+            nonlocal last
+            for last in statements:
+                transaction.carry_out(last.text)
+            self._record(transaction.ask, after)
+
+        try:
+            self.lease.transact(work, version=self.migration.version)
+        except ServerError as error:
+            raise self._failed(step, error, last) from None
+        self.revision = after
+
+    def _failed(self, step: Step, error: ServerError, statement: Statement | None = None) -> StepFailed:
+        line = step.line + (statement.line - 1 if statement else 0)
+        return StepFailed(
+            f"{self.migration.label}: {error.message}",
+            because=error.code,
+            try_=error.try_,
+            at=Location(self.migration.path, line),
+        )
+
+    # schema, between two records
+
+    def _schema(self, step: Step) -> Iterator[Progress]:
+        statement = self._statement(step)
+        if not statement:  # it undoes what did nothing
+            self._commit(self._after(step))
+            return
+        command = command_of(statement)
+        if not self.revision.in_step or not (yield from self._is_done(step, command)):
+            if not self.revision.in_step:
+                self._begin(step, command)
+            self._alter(step, command, statement)
+        yield from self._wait(step, command)
+        self._commit(self._after(step))
+
+    def _statement(self, step: Step) -> str:
+        """Return the statement that `step` stands for; "" for nothing. Raises Irreversible."""
+        number = undone_by(step.body)
+        if number is None:
+            return step.body
+        if number not in self.reverses:
+            raise Irreversible(
+                f"nobody knows how to undo step {number + 1} of {self.migration.label} on {self.target}",
+                because="it was recorded here without having been run, so what was there before it is not known",
+                try_="write its `// migrate:down` section",
+                at=self._at(step),
+            )
+        return self.reverses[number]
+
+    def _catalogue(self) -> Catalogue:
+        return read_catalogue(self.lease.reading)
+
+    def _begin(self, step: Step, command: Command) -> None:
+        """Record that `step` begins, with what undoes it. Raises StepFailed for what is there, or gone, already.
+
+        Asked before it is recorded as begun: what stands there by now is not ours, whatever becomes of us.
+        """
+        now = self._catalogue()
+        if not command.is_guarded and took_effect(command, now):
+            is_there = command.subject is not None
+            raise StepFailed(
+                f"{self.migration.label}: {command.noun.lower()} {command.name} "
+                + ("exists already" if is_there else "does not exist"),
+                because="it was so before this migration, which takes nobody else's work for its own",
+                try_=f"look who did that; or say {'IF NOT EXISTS' if is_there else 'IF EXISTS'}",
+                at=self._at(step),
+            )
+        if self.work.direction is Direction.UP:
+            self.reverses = {**self.reverses, step.index: reverse_of(command, now)}
+        self._commit(replace(self.revision, in_step=True))
+
+    def _alter(self, step: Step, command: Command, statement: str) -> None:
+        """Run a schema statement that is recorded as begun. Raises StepFailed, Interrupted: it left nothing."""
+        try:
+            self._alter_for_sure(command, statement)
+        except ServerError as error:
+            self._undone()
+            raise self._failed(step, error) from None
+        except Interrupted:
+            self._undone()
+            raise
+
+    def _alter_for_sure(self, command: Command, statement: str) -> None:
+        """Run a schema statement; where the answer to its commit got lost, the catalogue has it."""
+        because = ""
+        for _ in range(_ALTER_ATTEMPTS):
+            try:
+                self.lease.alter(statement, version=self.migration.version)
+            except Gone as error:
+                because = str(error)
+                if took_effect(command, self._catalogue()):
+                    return
+            else:
+                return
+        raise ServerError("", f"its commit came to nothing {_ALTER_ATTEMPTS} times: {because}")
+
+    def _wait(self, step: Step, command: Command) -> Iterator[Progress]:
+        """Wait until what `command` made can be used. Raises StepFailed: it was taken away again."""
+        version, failure = self.migration.version, None
+        try:
+            for each in wait_online(
+                self.lease.reading,
+                command,
+                sleep=self.lease.sleep,
+                undo=lambda: self._take_back(step, command),
+            ):
+                what = f"index {each.name} is being filled"
+                yield WorkProgressed(self.target, version, round(each.percent), 100, "percent", what)
+        except StepFailed as error:
+            failure = error
+        if failure is not None:
+            self._undone()
+            raise StepFailed(
+                f"{self.migration.label}: {failure.what}",
+                because=failure.because,
+                try_=failure.try_,
+                at=self._at(step),
+            )
+
+    def _take_back(self, step: Step, command: Command) -> None:
+        is_ours = self.work.direction is Direction.DOWN or self.reverses.get(step.index, "")
+        if is_ours and command.subject is not None:
+            self.lease.alter(f"DROP {command.noun} {quoted(command.name)} IF EXISTS")
+
+    def _is_done(self, step: Step, command: Command) -> Generator[Progress, None, bool]:
+        """Return whether a step that a former run began took effect: the catalogue knows."""
+        done = took_effect(command, self._catalogue())
+        is_there = done is (command.subject is not None)
+        words = f"{command.noun.lower()} {command.name} is {'there' if is_there else 'not there'}"
+        verdict = words if done else f"{words}: it runs again"
+        yield self._probed(step, verdict)
+        return done
+
+    # statements that commit as they go
+
+    def _in_transactions(self, step: Step) -> Iterator[Progress]:
+        if self.revision.in_step:
+            self._require_repeatable(step)
+            verdict = "it is declared repeatable: it runs again"
+            yield self._probed(step, verdict)
+        else:
+            self._commit(replace(self.revision, in_step=True))
+        try:
+            self.lease.in_transactions(step.body)
+        except ServerError as error:
+            if error.is_before:
+                self._undone()
+                raise self._failed(step, error) from None
+            raise self._half_done(step, error.message, error.code) from None
+        except Gone as error:
+            raise self._half_done(step, "the connection broke", str(error)) from None
+        self._commit(self._after(step))
+
+    def _require_repeatable(self, step: Step) -> None:
+        if step.repeatable:
+            return
+        version = self.migration.version
+        raise OutcomeUnknown(
+            f"nobody can tell how much of {self.migration.label} took effect on {self.target}",
+            because="a former run began it and never told its end, and it commits as it goes",
+            try_=f"look, then `seedbed repair {version} --applied` or `seedbed repair {version} --not-applied`",
+            at=self._at(step),
+        )
+
+    def _half_done(self, step: Step, what: str, because: str) -> OutcomeUnknown:
+        """Return what a person reads about a step that ended in its middle; its record says that it was begun."""
+        try_ = "mend the migration and run the same command again: it begins anew"
+        if not step.repeatable:
+            try_ = "make the migration `repeatable`, or look what it did, then `seedbed repair` it"
+        return OutcomeUnknown(
+            f"{self.migration.label}: {what}",
+            because=f"{because}; what it had committed before stays",
+            try_=try_,
+            at=self._at(step),
+        )
+
+    # backfills
+
+    def _backfill(self, step: Step) -> Iterator[Progress]:
+        walk = Walk(self.lease, self.migration, step)
+        if self.revision.checkpoint is None:
+            walk.require_keys()
+            self._commit(self.revision)
+        try:
+            yield from walk.batches(self.revision.checkpoint)
+        except ServerError as error:
+            raise self._failed(step, error) from None
+        self._commit(self._after(step))

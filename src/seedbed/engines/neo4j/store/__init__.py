@@ -1,0 +1,1 @@
+"""Nodes of seedbed itself: the history, the lease, and the fence that every write passes."""

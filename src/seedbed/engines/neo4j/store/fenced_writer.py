@@ -1,0 +1,237 @@
+"""Writes that show the lease: transactions that pass the fence, and schema statements that a successor would end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from seedbed.engines.kit.clock import now
+from seedbed.engines.kit.errors import interrupted
+from seedbed.engines.kit.lease import HeldLease, require_running
+from seedbed.engines.neo4j.place import Place
+from seedbed.engines.neo4j.store.lease_store import shown
+from seedbed.engines.neo4j.wire import queries
+from seedbed.engines.neo4j.wire.connection import KIND, MARK, NUMBER, WHO, Answer, Ask, Transaction
+from seedbed.engines.neo4j.wire.messages import Gone, ServerError
+from seedbed.errors import Interrupted, LeaseLost
+from seedbed.model.event import Listener, Retrying
+from seedbed.support.backoff import backoff
+
+T = TypeVar("T")
+ATTEMPTS = 10
+_BASE, _CAP = 0.05, 2.0  # seconds; how long a retry waits
+
+
+class FencedWriter:
+    """The right to write, shown with every transaction. Thread-safe; transactions that write queue at the fence."""
+
+    def __init__(self, place: Place, held: HeldLease, listener: Listener) -> None:
+        self.place = place
+        self.held = held
+        self._listener = listener
+        self._rng = Random()
+
+    @property
+    def owner(self) -> str:
+        return self.held.owner.who
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody asked us to stop."""
+        return self.place.server.is_interrupted
+
+    def check(self) -> None:
+        """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
+        require_running(self.held, is_interrupted=self.interrupted)
+
+    def reading(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Return the rows that a reading `statement` answers with. Raises Interrupted, LeaseLost, ServerError."""
+        self.check()
+        try:
+            return self.place.run(statement, parameters or {})
+        except Gone as error:
+            raise self.unreachable(error) from None
+
+    def writing(self, work: Callable[[Ask], T], *, version: str = "", anyway: bool = False) -> T:
+        """Do `work` in one transaction that commits only while the lease is ours; return what it returned.
+
+        `work` gets what asks in that transaction, and is called again where the server gives way (a deadlock, a
+        change of leader) or the connection broke. `version` is what that is told about; `anyway`: also after an
+        interruption. Raises LeaseLost, Interrupted; ServerError where the server refused: nothing stayed.
+        """
+        return self.transact(lambda transaction: work(transaction.ask), version=version, anyway=anyway)
+
+    def transact(self, work: Callable[[Transaction], T], *, version: str = "", anyway: bool = False) -> T:
+        """Do as `writing` does, with `work` having all of the transaction."""
+        check = self.held.check if anyway else self.check
+        attempt = 0
+        while True:
+            check()
+            name = uuid4().hex
+            done: list[T] = []
+            try:
+                return self._attempt(work, name, done, anyway=anyway)
+            except ServerError as error:
+                if error.is_ended:
+                    self._was_ended(anyway=anyway)
+                # Whether what was being committed is, the fence tells, after it has ended or is through.
+                if error.is_open and self._is_through(name):
+                    return done[0]
+                attempt += 1
+                if not error.is_transient or error.is_ended or attempt > ATTEMPTS:
+                    raise
+                because = error.message
+            except Gone as error:
+                if error.in_commit and self._is_through(name):
+                    return done[0]
+                attempt, because = attempt + 1, f"the connection broke: {error}"
+            self._pause(attempt, because, version, anyway=anyway)
+
+    def _attempt(self, work: Callable[[Transaction], T], name: str, done: list[T], *, anyway: bool) -> T:
+        with self.place.server.transaction(
+            self._metadata("record" if anyway else "work", name)
+        ) as transaction:
+            if self.interrupted and not anyway:  # it may not have seen this transaction
+                raise self._stopped()
+            values = {**shown(self.held), "transaction": name}
+            self._require_ours(transaction.ask(queries.text("check_fence"), values))
+            done.append(work(transaction))
+            answer = transaction.ask(queries.text("show_lease"), shown(self.held))
+            if not answer.rows:  # they were there when it began, and it holds the fence
+                raise ServerError("", "it deletes seedbed's own nodes; a pattern with a label would not")
+            self._require_ours(answer)
+            self.held.check()
+            transaction.commit()
+        return done[0]
+
+    def _require_ours(self, answer: Answer) -> None:
+        if not answer.rows or not answer.rows[0]["ours"]:
+            raise self.held.taken()
+
+    def _metadata(self, kind: str, transaction: str) -> dict[str, str]:
+        """Return what a transaction of ours says about itself; `kind` is "work" or "record"."""
+        owner = self.held.owner
+        return {MARK: owner.id, WHO: owner.who, KIND: kind, NUMBER: transaction}
+
+    def _was_ended(self, *, anyway: bool) -> None:
+        """Say why our transaction was ended from outside: Interrupted, LeaseLost; return where it was neither."""
+        self.held.confirm()
+        if self.interrupted and not anyway:
+            raise self._stopped()
+
+    def _is_through(self, name: str) -> bool:
+        """Return whether the transaction `name`, whose end nobody told us, was committed. Raises LeaseLost."""
+        attempt = 0
+        while True:
+            self.held.check()
+            try:
+                self._end(name)
+                rows = self.place.server.tell(queries.text("last_through"), {}).rows
+                self.held.confirm()  # a successor's transactions have names of their own
+                return bool(rows) and rows[0]["transaction"] == name
+            except (Gone, ServerError) as error:
+                attempt += 1
+                self._pause(attempt, str(error), "", anyway=True)
+
+    def _end(self, name: str) -> None:
+        """End the transaction `name`, and see it ended. Raises ServerError, Gone, LeaseLost."""
+        server = self.place.server
+        while found := server.marked("called", {"transaction": name}):
+            self.held.check()
+            server.end([each["id"] for each in found])
+
+    def _pause(self, attempt: int, because: str, version: str, *, anyway: bool) -> None:
+        delay = backoff(attempt, base=_BASE, cap=_CAP, rng=self._rng)
+        if version:
+            self._listener(Retrying(self.place.target, version, because, attempt, delay))
+        until = now() + delay
+        while (left := until - now()) > 0:
+            self.held.check()
+            if anyway:
+                time.sleep(min(left, 0.1))
+            else:
+                self.sleep(min(left, 0.1))
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, unless interrupted. Raises Interrupted."""
+        try:
+            self.place.server.sleep(seconds)
+        except Interrupted:
+            raise self._stopped() from None
+
+    # what cannot be fenced, because it may not touch nodes
+
+    def alter(self, statement: str, *, version: str = "") -> None:
+        """Carry out a schema statement as a transaction of its own.
+
+        It is open on the server, marked as ours, before the lease is looked at: whoever takes over after that look
+        finds it and ends it, however long we sleep. Raises LeaseLost, Interrupted, ServerError (nothing stayed),
+        Gone with `in_commit` (look whether it took effect; it has ended).
+        """
+        attempt = 0
+        while True:
+            self.check()
+            name = uuid4().hex
+            try:
+                self._alter(statement, name)
+                return
+            except ServerError as error:
+                if error.is_ended:
+                    self._was_ended(anyway=False)
+                if error.is_open:
+                    self._settle(name)
+                    raise Gone(error.message, in_commit=True) from None
+                attempt += 1
+                if not error.is_transient or error.is_ended or attempt > ATTEMPTS:
+                    raise
+                because = error.message
+            except Gone as error:
+                if error.in_commit:
+                    self._settle(name)
+                    raise
+                attempt, because = attempt + 1, f"the connection broke: {error}"
+            self._pause(attempt, because, version, anyway=False)
+
+    def _alter(self, statement: str, name: str) -> None:
+        with self.place.server.transaction(self._metadata("work", name)) as transaction:
+            if self.interrupted:
+                raise self._stopped()
+            self._confirm()
+            transaction.carry_out(statement)
+            self._confirm()
+            transaction.commit()
+
+    def _confirm(self) -> None:
+        """Ask the server whether lease and fence are ours. Raises LeaseLost, ServerError, Gone."""
+        self.held.check()
+        self._require_ours(self.place.server.ask(queries.text("show_lease"), shown(self.held)))
+
+    def _settle(self, name: str) -> None:
+        """Wait until the transaction `name` has ended, one way or the other. Raises LeaseLost."""
+        self._is_through(name)  # it is not; but nothing of it is left when that is known
+
+    def in_transactions(self, statement: str) -> None:
+        """Carry out a statement that commits as it goes.
+
+        Raises LeaseLost, Interrupted, ServerError, Gone: after each of them, any part of it may have stayed.
+        """
+        self.check()
+        self._confirm()
+        try:
+            self.place.server.tell_alone(statement, self._metadata("work", uuid4().hex))
+        except ServerError as error:
+            if error.is_ended:
+                self._was_ended(anyway=False)
+            raise
+
+    # errors
+
+    def _stopped(self) -> Interrupted:
+        return interrupted(f"work on {self.place.target}")
+
+    def unreachable(self, error: Gone) -> LeaseLost:
+        """Return what a broken connection means for whoever reads under the lease."""
+        return self.held.unconfirmed(str(error))

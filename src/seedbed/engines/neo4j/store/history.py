@@ -1,0 +1,140 @@
+"""seedbed's own nodes: what they look like, and how they are read and written.
+
+All of them have the label `migrations_history` and nothing else, and a `key` under one uniqueness constraint:
+
+====================  ==========================================================
+key                   holds
+====================  ==========================================================
+identity              who this target is, and the format of all this
+revision:VERSION      a migration as it stands
+lease                 who may write (see `lease_store`)
+fence                 the token that every writing transaction has to show
+schema                constraints and indexes as the last run left them (see `schema.drift`)
+audit:TIME:UUID       what people decided, never changed
+====================  ==========================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from msgspec import json
+
+from seedbed.engines.neo4j.wire import queries
+from seedbed.errors import ForeignTarget, Refused
+from seedbed.model.history import FORMAT, History, Identity, Revision, State
+from seedbed.model.migration import Direction, Phase
+
+if TYPE_CHECKING:
+    from seedbed.engines.neo4j.place import Place
+    from seedbed.engines.neo4j.wire.connection import Ask, Run
+
+LABEL = "migrations_history"
+CONSTRAINT = "migrations_history_key"
+OURS = ("lease", "fence")  # the keys of what a reset leaves
+
+Reverses = Mapping[int, str]
+
+_decode_texts = json.Decoder(dict[int, str])
+
+
+def read(place: Place) -> History:
+    """Return what is stored, an empty history where nothing is. Raises Refused for a newer format, ServerError."""
+    rows = place.run(queries.text("history"), {})
+    nodes = [{**row["stored"], "applied_at": row["applied_at"]} for row in rows]
+    identity = next((each for each in nodes if each["key"] == "identity"), None)
+    if identity is not None:
+        _require_known_format(place, identity)
+    revisions = [_revision(each) for each in nodes if each["key"] != "identity"]
+    revisions.sort(key=lambda each: each.version.rjust(20, "0"))
+    return History(_identity(identity) if identity else None, tuple(revisions))
+
+
+def _require_known_format(place: Place, identity: Mapping[str, Any]) -> None:
+    if identity["format"] > FORMAT:
+        raise Refused(
+            f"the history in {place.target} was written by a newer seedbed",
+            because=f"its format is {identity['format']}, this seedbed knows {FORMAT}",
+            try_="upgrade seedbed",
+        )
+
+
+def stamp(ask: Ask, place: Place, identity: Identity) -> None:
+    """Write who the target is, where nothing says so yet. Raises ForeignTarget."""
+    stored = {
+        "format": FORMAT,
+        "platform": identity.platform,
+        "database": identity.database,
+        "environment": identity.environment,
+    }
+    found = _identity(ask(queries.text("stamp"), {"identity": stored}).rows[0])
+    if found != identity:
+        raise ForeignTarget(
+            f"{place.target} is stamped as {found}",
+            because=f"this run is for {identity}",
+            try_="look where its address points",
+        )
+
+
+def write(ask: Ask, revision: Revision, reverses: Reverses | None = None) -> None:
+    """Make the stored revision equal to `revision`, and what is kept for its way back to `reverses`, if given."""
+    values: dict[str, Any] = {
+        "version": revision.version,
+        "name": revision.name,
+        "checksum": revision.checksum,
+        "phase": revision.phase.value,
+        "state": revision.state.value,
+        "direction": revision.direction.value,
+        "step": revision.step,
+        "in_step": revision.in_step,
+        "checkpoint": revision.checkpoint,
+        "overtakes": list(revision.overtakes),
+        "owner": revision.owner,
+        "duration_ms": revision.duration_ms,
+        "snapshot": revision.snapshot or None,
+    }
+    if reverses is not None:
+        values["reverses"] = json.encode(reverses).decode() if reverses else None
+    at = round(revision.applied_at.timestamp() * 1000) if revision.applied_at else None
+    ask(queries.text("write"), {"values": values, "applied_at": at})
+
+
+def reverses(run: Run, version: str) -> Reverses:
+    """Return, by the index of a step up, the statement that undoes it; nothing where there is no such revision."""
+    rows = run(queries.text("reverses"), {"version": version})
+    return _decode_texts.decode(rows[0]["reverses"] or "{}") if rows else {}
+
+
+def forget(ask: Ask, version: str) -> None:
+    ask(queries.text("forget"), {"version": version})
+
+
+def audit(ask: Ask, actor: str, action: str, version: str, because: str) -> None:
+    """Write a line of the audit."""
+    ask(queries.text("audit"), {"actor": actor, "action": action, "version": version, "because": because})
+
+
+def _identity(stored: Mapping[str, Any]) -> Identity:
+    return Identity(stored["platform"], stored["database"], stored["environment"])
+
+
+def _revision(stored: Mapping[str, Any]) -> Revision:
+    at = stored["applied_at"]
+    return Revision(
+        version=stored["version"],
+        name=stored["name"],
+        checksum=stored["checksum"],
+        phase=Phase(stored["phase"]),
+        state=State(stored["state"]),
+        direction=Direction(stored["direction"]),
+        step=stored["step"],
+        in_step=stored["in_step"],
+        checkpoint=stored.get("checkpoint"),
+        overtakes=tuple(stored["overtakes"]),
+        owner=stored["owner"],
+        applied_at=datetime.fromtimestamp(at / 1000, UTC) if at is not None else None,
+        duration_ms=stored["duration_ms"],
+        snapshot=stored.get("snapshot") or "",
+    )

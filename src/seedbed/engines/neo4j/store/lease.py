@@ -1,0 +1,96 @@
+"""The lease on a Neo4j target: everything that writes goes through here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from seedbed.engines.base import Progress
+from seedbed.engines.neo4j.store import history
+from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
+from seedbed.engines.neo4j.wire.connection import Ask
+from seedbed.engines.neo4j.wire.messages import Gone, ServerError, translate_errors
+from seedbed.errors import Interrupted, LeaseLost
+from seedbed.model.history import History, Identity, Revision, State
+from seedbed.model.migration import Work
+from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
+
+
+class Neo4jLease(FencedWriter):
+    """What the core asks of a lease; each part of it is carried out by a module of its own."""
+
+    # history
+
+    def history(self) -> History:
+        with translate_errors(f"reading the history of {self.place.target}"):
+            try:
+                return history.read(self.place)
+            except Gone as error:
+                raise self.unreachable(error) from None
+
+    def stamp(self, identity: Identity) -> None:
+        with translate_errors(f"stamping {self.place.target}"):
+            self.writing(lambda ask: history.stamp(ask, self.place, identity))
+
+    def record(self, revision: Revision, *, actor: str, because: str) -> None:
+        action = "record " + ("applied" if revision.state is State.APPLIED else f"at step {revision.step}")
+
+        def work(ask: Ask) -> None:
+            history.write(ask, revision)
+            history.audit(ask, actor, action, revision.version, because)
+
+        with translate_errors(f"recording {revision.label}"):
+            self.writing(work)
+
+    def forget(self, version: str, *, actor: str, because: str) -> None:
+        def work(ask: Ask) -> None:
+            history.forget(ask, version)
+            history.audit(ask, actor, "forget", version, because)
+
+        with translate_errors(f"forgetting {version}"):
+            self.writing(work)
+
+    # what changes the graph
+
+    def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
+        from seedbed.engines.neo4j.rules.enterprise import require_edition
+        from seedbed.engines.neo4j.running.stepwise import Run
+
+        require_edition(self.place.server.edition, works)
+        stored = self.history()
+        for work in works:
+            with translate_errors(f"applying {work.migration.label}"):
+                yield from Run(self, work).events(stored.revision(work.migration.version))
+        if works:
+            self._keep_schema()
+
+    def _keep_schema(self) -> None:
+        """Remember the schema that a run leaves, so that the next one sees what others changed meanwhile."""
+        from seedbed.engines.neo4j.store.drift import keep
+
+        # All works are done and recorded: where this fails, the next run only knows less.
+        with suppress(LeaseLost, Interrupted, ServerError, Gone):
+            keep(self)
+
+    def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
+        from seedbed.engines.neo4j.seeds.load import load
+
+        return load(self, dataset, on_loading)
+
+    def bulk_load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
+        from seedbed.engines.neo4j.seeds.volume import bulk_load
+
+        return bulk_load(self, dataset, on_loading)
+
+    def reset(self) -> str:
+        from seedbed.engines.neo4j.running.reset import reset
+
+        with translate_errors(f"emptying {self.place.target}"):
+            return reset(self)
+
+    def restore(self, file: Path) -> Iterator[Progress]:
+        from seedbed.engines.neo4j.dump_restore.restore import restore
+
+        with translate_errors(f"restoring {self.place.target}"):
+            yield from restore(self, file)

@@ -1,0 +1,1 @@
+"""The driver: connections, queries, and what the errors of the server mean."""

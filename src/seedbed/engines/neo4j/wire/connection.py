@@ -1,0 +1,316 @@
+"""The driver behind a thin face: statements in, plain data out, errors as ours; stoppable from any thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+
+from seedbed.engines.kit.errors import interrupted
+from seedbed.engines.neo4j.wire import queries
+from seedbed.engines.neo4j.wire.messages import Gone, ServerError, gone, not_connected, server_error
+from seedbed.errors import Refused
+from seedbed.support.backoff import backoff
+
+if TYPE_CHECKING:
+    import neo4j
+
+    from seedbed.engines.neo4j.address import Address
+
+CONNECT_TIMEOUT = 10.0  # seconds
+OLDEST = (5, 0)  # the first release whose constraints and transactions are as we use them
+READ_ATTEMPTS = 6
+BASE, CAP = 0.05, 2.0  # seconds; how long a retry waits
+SWEEP = 0.2  # seconds between two rounds of ending what an interruption has to end
+SWEEPER_SECONDS = 5.0  # that its last round may take before the connections go
+MARK, KIND, WHO, NUMBER = "seedbed", "seedbed_kind", "seedbed_who", "seedbed_transaction"  # of the metadata
+
+Parameters = Mapping[str, Any]
+
+_log = logging.getLogger("neo4j")
+
+
+class Answer(Struct, frozen=True):
+    """What a statement returned, and what it changed (`nodes_created`, `properties_set`, …; only what is not 0)."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+Ask = Callable[[str, Parameters | None], Answer]
+Run = Callable[[str, Parameters], list[dict[str, Any]]]
+
+
+class Transaction:
+    """An open transaction; it is there on the server from its beginning, for everybody who looks."""
+
+    def __init__(self, address: Address, session: neo4j.Session, open_: neo4j.Transaction) -> None:
+        self._address = address
+        self._session = session
+        self._open = open_
+
+    def ask(self, statement: str, parameters: Parameters | None = None) -> Answer:
+        """Return the answer to `statement`. Raises ServerError, Gone."""
+        with _ours(self._address):
+            return _answer(self._open.run(_literal(statement), dict(parameters or {})))
+
+    def carry_out(self, statement: str, parameters: Parameters | None = None) -> None:
+        """Run `statement` to its end, whatever it returns. Raises ServerError, Gone."""
+        with _ours(self._address):
+            self._open.run(_literal(statement), dict(parameters or {})).consume()
+
+    def commit(self) -> None:
+        """Commit. Raises ServerError: nothing stayed, unless it `is_open`; Gone with `in_commit`: nobody knows yet."""
+        try:
+            with _ours(self._address, in_commit=True):
+                self._open.commit()
+        except ServerError as error:
+            error.in_commit = True
+            raise
+        _require_bookmark(self._session)
+
+
+class Server:
+    """One database, asked and told by as many threads as like; each question has a connection of its own.
+
+    `version` is "2026.08.1", `edition` "community" or "enterprise".
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.version = ""
+        self.edition = ""
+        self._driver = _driver(address)
+        self._stopped = threading.Event()
+        self._closed = threading.Event()
+        self._marks: set[str] = set()  # of the runs that an interruption ends
+        self._sweeper: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def open(self) -> None:
+        """Look who answers. Raises Unreachable; Refused for no login, no such database, a server too old."""
+        try:
+            rows = self._once(queries.text("server"), {}).rows
+        except (ServerError, Gone) as error:
+            cause = error.__cause__
+            raise not_connected(self.address, cause if isinstance(cause, Exception) else error) from None
+        if not rows:
+            raise Refused(f"{self.address} is no Neo4j", because="it does not say which one it is")
+        self.version, self.edition = rows[0]["version"], rows[0]["edition"]
+        if _numbers(self.version) < OLDEST:
+            raise Refused(
+                f"{self.address} runs Neo4j {self.version}",
+                because=f"seedbed knows Neo4j {OLDEST[0]} and newer",
+                try_="upgrade the server",
+            )
+
+    def close(self) -> None:
+        self._closed.set()
+        if self._sweeper is not None:
+            self._sweeper.join(SWEEPER_SECONDS)
+        with suppress(Exception):  # what cannot be told good-bye is gone anyway
+            self._driver.close()
+
+    # asking
+
+    def ask(self, statement: str, parameters: Parameters | None = None) -> Answer:
+        """Return the answer to a statement that may be asked again: it reads, or is the same a second time.
+
+        Raises ServerError, Gone.
+        """
+        return self._again(lambda: self._once(statement, parameters or {}))
+
+    def run(self, statement: str, parameters: Parameters) -> list[dict[str, Any]]:
+        """Return the rows that a reading statement answers with. Raises ServerError, Gone."""
+        return self.ask(statement, parameters).rows
+
+    def tell(
+        self, statement: str, parameters: Parameters | None = None, *, timeout: float | None = None
+    ) -> Answer:
+        """Carry out one statement as a transaction of its own, once. Raises ServerError, Gone (it may be done)."""
+        return self._once(statement, parameters or {}, timeout=timeout)
+
+    def tell_alone(self, statement: str, metadata: Mapping[str, str]) -> None:
+        """Carry out a statement that commits as it goes, once. Raises ServerError, Gone."""
+        import neo4j
+
+        query = neo4j.Query(
+            _literal(statement), metadata=dict(metadata), timeout=self.address.transaction_seconds
+        )
+        with self._session() as session, _ours(self.address):
+            session.run(query).consume()
+            _require_bookmark(session)
+
+    def explain(self, statement: str) -> neo4j.ResultSummary:
+        """Return the driver's summary of `EXPLAIN statement`: plan and notifications. Raises ServerError, Gone."""
+        session = self._driver.session(
+            database=self.address.database,
+            default_access_mode="WRITE",
+            notifications_min_severity="INFORMATION",
+        )
+        with session, _ours(self.address):
+            return session.run(_literal(f"EXPLAIN {statement}")).consume()
+
+    def _once(self, statement: str, parameters: Parameters, *, timeout: float | None = None) -> Answer:
+        import neo4j
+
+        with self._session() as session, _ours(self.address):
+            return _answer(session.run(neo4j.Query(_literal(statement), timeout=timeout), dict(parameters)))
+
+    def _again(self, attempt: Callable[[], Answer]) -> Answer:
+        rng = Random()
+        for number in range(1, READ_ATTEMPTS):
+            try:
+                return attempt()
+            except ServerError as error:
+                if not error.is_transient or error.is_ended:
+                    raise
+            except Gone:
+                pass
+            time.sleep(backoff(number, base=BASE, cap=CAP, rng=rng))
+        return attempt()
+
+    @contextmanager
+    def transaction(self, metadata: Mapping[str, str]) -> Iterator[Transaction]:
+        """Open a transaction and roll it back at the end of the block, unless it was committed.
+
+        Raises ServerError, Gone.
+        """
+        with self._session() as session:
+            with _ours(self.address):
+                begun = session.begin_transaction(
+                    metadata=dict(metadata), timeout=self.address.transaction_seconds
+                )
+            try:
+                yield Transaction(self.address, session, begun)
+            finally:
+                with suppress(Exception):  # a connection that is gone takes its transaction along
+                    begun.close()
+
+    @contextmanager
+    def _session(self) -> Iterator[neo4j.Session]:
+        # Reads go where writes go: in a cluster, any other member may not know yet what was committed.
+        session = self._driver.session(database=self.address.database, default_access_mode="WRITE")
+        try:
+            yield session
+        finally:
+            with suppress(Exception):
+                session.close()
+
+    # ending
+
+    def marked(self, marks: str, parameters: Parameters) -> list[dict[str, Any]]:
+        """Return {id, who, milliseconds} of the transactions that the query called `marks` finds."""
+        return self.run(queries.text(marks), {"database": self.address.database, **parameters})
+
+    def end(self, transactions: list[str]) -> None:
+        """End `transactions` by their ids; those that are gone already are no error. Raises ServerError, Gone."""
+        if transactions:
+            self.ask(queries.text("end"), {"ids": transactions})
+
+    # being stopped
+
+    @property
+    def is_interrupted(self) -> bool:
+        return self._stopped.is_set()
+
+    def watch(self, mark: str) -> None:
+        """From now on an interruption ends the work of the run `mark`."""
+        with self._lock:
+            self._marks.add(mark)
+
+    def unwatch(self, mark: str) -> None:
+        with self._lock:
+            self._marks.discard(mark)
+
+    def interrupt(self) -> None:
+        """End what is running on the server, and begin nothing more; from any thread, any number of times."""
+        self._stopped.set()
+        with self._lock:
+            if self._sweeper is None and self._marks:
+                self._sweeper = threading.Thread(target=self._sweep, name="interruption", daemon=True)
+                self._sweeper.start()
+
+    def _sweep(self) -> None:
+        """End our work again and again: a statement that was just being sent is on the server a moment later."""
+        while True:
+            with self._lock:
+                marks = sorted(self._marks)
+            with suppress(ServerError, Gone):
+                self.end([each["id"] for each in self.marked("work_of", {"marks": marks})])
+            if not marks or self._closed.wait(SWEEP):
+                return
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, unless interrupted. Raises Interrupted."""
+        if self._stopped.wait(max(seconds, 0.0)):
+            raise interrupted(f"work on {self.address}")
+
+
+def _driver(address: Address) -> neo4j.Driver:
+    import neo4j
+
+    if (
+        not _log.handlers
+    ):  # what it says there, its exceptions say too; without a handler it would go to stderr
+        _log.addHandler(logging.NullHandler())
+    auth = neo4j.basic_auth(address.user, address.password.reveal()) if address.password else None
+    try:
+        return neo4j.GraphDatabase.driver(
+            address.uri,
+            auth=auth,
+            connection_timeout=CONNECT_TIMEOUT,
+            connection_acquisition_timeout=3 * CONNECT_TIMEOUT,
+            keep_alive=True,
+            notifications_min_severity="OFF",
+            telemetry_disabled=True,
+            user_agent="seedbed",
+        )
+    except (neo4j.exceptions.DriverError, ValueError, OSError) as error:
+        raise not_connected(address, error) from None
+
+
+@contextmanager
+def _ours(address: Address, *, in_commit: bool = False) -> Iterator[None]:
+    """Turn the driver's exceptions into ours."""
+    from neo4j.exceptions import DriverError, Neo4jError
+
+    try:
+        yield
+    except Neo4jError as error:
+        raise server_error(address, error) from error
+    except (DriverError, OSError) as error:
+        raise gone(address, error, in_commit=in_commit) from error
+
+
+def _answer(result: neo4j.Result) -> Answer:
+    rows = [record.data() for record in result]
+    counters = {
+        name: value for name, value in vars(result.consume().counters).items() if type(value) is int and value
+    }
+    return Answer(rows, counters)
+
+
+def _require_bookmark(session: neo4j.Session) -> None:
+    """Raise Gone unless the server said where in its log the commit stands.
+
+    On a connection that an operator killed, the server ignores what comes, and the driver takes that for success.
+    """
+    if not session.last_bookmarks().raw_values:
+        raise Gone("the server did not confirm the commit", in_commit=True)
+
+
+def _literal(statement: str) -> Any:
+    """Return `statement` as the driver's types want it: a text that is in somebody's source, reviewed."""
+    return statement
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return (2026, 8) of "2026.08.1-aura"."""
+    return tuple(int(each) for each in version.split(".")[:2] if each.isdigit())

@@ -116,8 +116,8 @@ def peer_load(endpoint: str, index: str) -> Any:
 
 
 def seedbed_load(endpoint: str, index: str, most: int = BATCH) -> Any:
-    from seedbed.engines.opensearch import bulk
-    from seedbed.engines.opensearch.chunks import LARGEST, Chunks
+    from seedbed.engines.opensearch.seeds import bulk
+    from seedbed.engines.opensearch.seeds.chunks import LARGEST, Chunks
 
     client = Client(Address(endpoint))
 
@@ -131,7 +131,7 @@ def seedbed_load(endpoint: str, index: str, most: int = BATCH) -> Any:
 
 
 def measuring_load(endpoint: str, index: str) -> Any:
-    from seedbed.engines.opensearch.bulk import MOST as LIMIT
+    from seedbed.engines.opensearch.seeds.bulk import MOST as LIMIT
 
     return seedbed_load(endpoint, index, most=LIMIT)
 

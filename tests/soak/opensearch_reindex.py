@@ -28,9 +28,9 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-from seedbed.engines.opensearch.reindex import job as jobs
-from seedbed.engines.opensearch.reindex.standing import from_text
-from seedbed.engines.opensearch.reindex.states import State
+from seedbed.engines.opensearch.running.reindex import job as jobs
+from seedbed.engines.opensearch.running.reindex.standing import from_text
+from seedbed.engines.opensearch.running.reindex.states import State
 from seedbed.errors import SeedbedError
 from seedbed.model.event import to_dict
 from seedbed.model.migration import Direction, Work

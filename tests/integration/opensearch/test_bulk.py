@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from seedbed.engines.opensearch import bulk
-from seedbed.engines.opensearch.bulk import ItemRefused, Writer
+from seedbed.engines.opensearch.seeds import bulk
+from seedbed.engines.opensearch.seeds.bulk import ItemRefused, Writer
 from seedbed.errors import LeaseLost
 from seedbed.model.seed import Dataset, SeedKind
 from tests.support.opensearch.stage import Stage, rows, stage

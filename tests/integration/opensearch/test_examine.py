@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from seedbed.engines.opensearch import examine
-from seedbed.engines.opensearch.parse import parse
+from seedbed.engines.opensearch.files.parse import parse
+from seedbed.engines.opensearch.running import examine
 from seedbed.model.migration import Migration, MigrationFile, Source, checksum
 from tests.support.opensearch.stage import stage
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.engines.opensearch.reindex import live
+from seedbed.engines.opensearch.running.reindex import live
 from seedbed.errors import Refused, StepFailed
 from seedbed.model.event import Noticed
 from tests.support.opensearch.searches import Stage, moves, opened

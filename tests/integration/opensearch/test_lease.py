@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 import pytest
 from msgspec.structs import replace
 
-from seedbed.engines.opensearch import fences, history
-from seedbed.engines.opensearch.history import Intent
-from seedbed.engines.opensearch.lease import OpenSearchLease
+from seedbed.engines.opensearch.store import fences, history
+from seedbed.engines.opensearch.store.history import Intent
+from seedbed.engines.opensearch.store.lease import OpenSearchLease
 from seedbed.engines.opensearch.wire.client import path
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import LeaseLost

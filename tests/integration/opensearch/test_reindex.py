@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from seedbed.engines.opensearch import tasks
-from seedbed.engines.opensearch.reindex import live
-from seedbed.engines.opensearch.reindex.passage import Passage, is_passage
-from seedbed.engines.opensearch.reindex.standing import Standing, from_text
-from seedbed.engines.opensearch.reindex.states import State
+from seedbed.engines.opensearch.running import tasks
+from seedbed.engines.opensearch.running.reindex import live
+from seedbed.engines.opensearch.running.reindex.passage import Passage, is_passage
+from seedbed.engines.opensearch.running.reindex.standing import Standing, from_text
+from seedbed.engines.opensearch.running.reindex.states import State
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Interrupted, Refused, StepFailed
 from seedbed.model.event import Noticed

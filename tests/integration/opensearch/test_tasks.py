@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from seedbed.engines.opensearch import tasks
-from seedbed.engines.opensearch.requests.running import Ticket
+from seedbed.engines.opensearch.running import tasks
+from seedbed.engines.opensearch.running.requests import Ticket
 from seedbed.errors import OutcomeUnknown
 from seedbed.model.event import StepProbed, TakenOver, WorkProgressed
 from tests.support.opensearch.stage import Stage, stage

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seedbed.engines.opensearch.reindex import live
+from seedbed.engines.opensearch.running.reindex import live
 from seedbed.errors import StepFailed
 from seedbed.model.event import Noticed, WorkProgressed
 from tests.support.opensearch.searches import LESSONS, Stage, moves, opened, spied

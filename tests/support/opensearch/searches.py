@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 
 from seedbed.engines.base import Progress
-from seedbed.engines.opensearch import history, lease_store
 from seedbed.engines.opensearch.address import Address, address
-from seedbed.engines.opensearch.indexes.read import FILE
-from seedbed.engines.opensearch.lease import OpenSearchLease
-from seedbed.engines.opensearch.parse import parse
+from seedbed.engines.opensearch.files.parse import parse
 from seedbed.engines.opensearch.place import Place
+from seedbed.engines.opensearch.schema.read import FILE
+from seedbed.engines.opensearch.store import history, lease_store
+from seedbed.engines.opensearch.store.lease import OpenSearchLease
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.model.event import Event
 from seedbed.model.history import Owner

@@ -10,9 +10,9 @@ from pathlib import PurePath
 from typing import Any
 
 from seedbed.engines.opensearch.address import address
-from seedbed.engines.opensearch.lease import OpenSearchLease
 from seedbed.engines.opensearch.options import Options
 from seedbed.engines.opensearch.session import OpenSearchSession, connect
+from seedbed.engines.opensearch.store.lease import OpenSearchLease
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.model.environment import Environment
 from seedbed.model.history import Owner

@@ -11,8 +11,8 @@ from textwrap import dedent
 from typing import Any
 from urllib.parse import urlsplit
 
-from seedbed.engines.opensearch.lease import OpenSearchLease
-from seedbed.engines.opensearch.parse import parse
+from seedbed.engines.opensearch.files.parse import parse
+from seedbed.engines.opensearch.store.lease import OpenSearchLease
 from seedbed.model.event import Event
 from seedbed.model.history import Revision, State
 from seedbed.model.migration import Direction, Migration, MigrationFile, Phase, Source, Work, checksum

@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from seedbed.engines.opensearch.address import Address
-from seedbed.engines.opensearch.bulk import ItemRefused, Unfit, Writer, load
-from seedbed.engines.opensearch.chunks import Chunks
+from seedbed.engines.opensearch.seeds.bulk import ItemRefused, Unfit, Writer, load
+from seedbed.engines.opensearch.seeds.chunks import Chunks
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import LeaseLost, StepFailed
@@ -148,7 +148,7 @@ def test_a_request_that_is_turned_away_as_a_whole_is_sent_again() -> None:
 
 
 def test_a_cluster_that_never_has_room_ends_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seedbed.engines.opensearch.bulk.PATIENCE", 3)
+    monkeypatch.setattr("seedbed.engines.opensearch.seeds.bulk.PATIENCE", 3)
     with serving(Index(lambda _id, _document: NO_ROOM)) as client, pytest.raises(StepFailed) as caught:
         load(client, "lessons", numbered(2))
     assert "takes no more documents" in str(caught.value)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from seedbed.engines.opensearch.indexes.changes import Change, change
-from seedbed.engines.opensearch.indexes.shape import Definition, definition
+from seedbed.engines.opensearch.schema.changes import Change, change
+from seedbed.engines.opensearch.schema.shape import Definition, definition
 
 
 def made(settings: dict[str, Any] | None = None, **mappings: Any) -> Definition:

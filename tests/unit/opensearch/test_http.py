@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seedbed.engines.opensearch.parse import parse
-from seedbed.engines.opensearch.requests.bodies import behind_fence, with_ids
-from seedbed.engines.opensearch.requests.comments import NotJson, decoded, without_comments
-from seedbed.engines.opensearch.requests.kinds import Kind, kind_of
-from seedbed.engines.opensearch.requests.read import request
+from seedbed.engines.opensearch.files.comments import NotJson, decoded, without_comments
+from seedbed.engines.opensearch.files.parse import parse
+from seedbed.engines.opensearch.files.requests import request
+from seedbed.engines.opensearch.rules.kinds import Kind, kind_of
+from seedbed.engines.opensearch.running.bodies import behind_fence, with_ids
 from seedbed.errors import MigrationFileError
 from seedbed.model.migration import Migration, MigrationFile, Phase, Source, checksum
 

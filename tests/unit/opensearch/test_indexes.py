@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from seedbed.engines.opensearch.indexes.examine import examine, losses
-from seedbed.engines.opensearch.indexes.read import KIND, parse
-from seedbed.engines.opensearch.indexes.schema import json_schema
-from seedbed.engines.opensearch.indexes.shape import Indexes, next_serial, physical, serial
+from seedbed.engines.opensearch.rules.index_hazards import examine, losses
+from seedbed.engines.opensearch.schema.json_schema import json_schema
+from seedbed.engines.opensearch.schema.read import KIND, parse
+from seedbed.engines.opensearch.schema.shape import Indexes, next_serial, physical, serial
 from seedbed.errors import ManifestError
 from seedbed.model.migration import Migration
 from seedbed.toml.text import Text

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from seedbed.engines.opensearch.fences import PREFIX, Standing, name
-from seedbed.engines.opensearch.history import INDEX, is_ours
+from seedbed.engines.opensearch.store.fences import PREFIX, Standing, name
+from seedbed.engines.opensearch.store.history import INDEX, is_ours
 
 FENCE = name(17, 3)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seedbed.engines.kit.python_program import failure
-from seedbed.engines.opensearch.programs import (
+from seedbed.engines.opensearch.files.programs import (
     BLOCK,
     Subject,
     batch,

@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedbed.engines.opensearch.address import Address
-from seedbed.engines.opensearch.programs import Function
-from seedbed.engines.opensearch.reindex.documents import Becoming
-from seedbed.engines.opensearch.reindex.guardian import order, ordered
-from seedbed.engines.opensearch.reindex.making import settled
-from seedbed.engines.opensearch.reindex.numbers import PARTS, Known, changed_since
-from seedbed.engines.opensearch.reindex.pages import Stored
-from seedbed.engines.opensearch.reindex.passage import Passage, is_passage
-from seedbed.engines.opensearch.reindex.standing import Standing, from_text
-from seedbed.engines.opensearch.reindex.states import HOLDS_WRITERS, State
+from seedbed.engines.opensearch.files.programs import Function
+from seedbed.engines.opensearch.running.reindex.documents import Becoming
+from seedbed.engines.opensearch.running.reindex.guardian import order, ordered
+from seedbed.engines.opensearch.running.reindex.making import settled
+from seedbed.engines.opensearch.running.reindex.numbers import PARTS, Known, changed_since
+from seedbed.engines.opensearch.running.reindex.pages import Stored
+from seedbed.engines.opensearch.running.reindex.passage import Passage, is_passage
+from seedbed.engines.opensearch.running.reindex.standing import Standing, from_text
+from seedbed.engines.opensearch.running.reindex.states import HOLDS_WRITERS, State
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.errors import StepFailed
 from seedbed.model.secret import Secret

@@ -22,6 +22,7 @@ class OpenSearchEngine(LazyEngineWithDiagnosis):
     """OpenSearch. Requests are sent as they are written; indexes are declared, and filled anew where they must be."""
 
     package = "seedbed.engines.opensearch"
+    parser = "files.parse"
     name = "opensearch"
     variables = VARIABLES
     suffixes = (".http", ".py")
@@ -29,6 +30,6 @@ class OpenSearchEngine(LazyEngineWithDiagnosis):
     address = staticmethod(address)
 
     def schemas(self) -> Mapping[str, Mapping[str, Any]]:
-        from seedbed.engines.opensearch.indexes.schema import FILE, json_schema
+        from seedbed.engines.opensearch.schema.json_schema import FILE, json_schema
 
         return {FILE: json_schema()}

@@ -15,7 +15,7 @@ from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import StepFailed
 
 if TYPE_CHECKING:
-    from seedbed.engines.opensearch.indexes.shape import Indexes
+    from seedbed.engines.opensearch.schema.shape import Indexes
 
 
 class Place(Struct):
@@ -32,8 +32,8 @@ class Place(Struct):
     def declared(self) -> Indexes:
         """Return what indexes.toml declares, nothing where there is none. Raises ManifestError."""
         if self._declared is None:
-            from seedbed.engines.opensearch.indexes.read import FILE, read
-            from seedbed.engines.opensearch.indexes.shape import Indexes
+            from seedbed.engines.opensearch.schema.read import FILE, read
+            from seedbed.engines.opensearch.schema.shape import Indexes
 
             path = Path(self.directory, FILE)
             self._declared = read(path) if path.is_file() else Indexes()

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from seedbed.engines.opensearch import history
 from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.place import Place, translate_errors
+from seedbed.engines.opensearch.store import history
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.model.history import History, Owner
 
 if TYPE_CHECKING:
-    from seedbed.engines.opensearch.lease import OpenSearchLease
+    from seedbed.engines.opensearch.store.lease import OpenSearchLease
     from seedbed.model.event import Listener
     from seedbed.model.hazard import Hazard
     from seedbed.model.migration import Migration
@@ -79,28 +79,28 @@ class OpenSearchSession:
 
     @contextmanager
     def _lease(self, owner: Owner, wait: float, listener: Listener) -> Iterator[OpenSearchLease]:
-        from seedbed.engines.opensearch import lease_store
-        from seedbed.engines.opensearch.lease import OpenSearchLease
+        from seedbed.engines.opensearch.store import lease_store
+        from seedbed.engines.opensearch.store.lease import OpenSearchLease
 
         with lease_store.lease(self.place, owner, wait=wait, listener=listener) as ledger:
             yield OpenSearchLease(self.place, ledger)
 
     def unlock(self, *, actor: str) -> str:
         """End the lease of whoever holds it, audited; return who that was."""
-        from seedbed.engines.opensearch import lease_store
+        from seedbed.engines.opensearch.store import lease_store
 
         return lease_store.unlock(self.place, actor=actor)
 
     def examine(self, migrations: Sequence[Migration]) -> Mapping[str, Sequence[Hazard]]:
         """Return, by version, the hazards that only the cluster shows."""
-        from seedbed.engines.opensearch.examine import examine
+        from seedbed.engines.opensearch.running.examine import examine
 
         with translate_errors(self.place, f"looking at what is to be changed on {self.place.target}"):
             return examine(self.place, migrations)
 
     def schema(self) -> Sequence[str]:
         """Return what is there, one line a fact: indexes, aliases, pipelines, templates; ours left out."""
-        from seedbed.engines.opensearch.schema import schema
+        from seedbed.engines.opensearch.running.schema import schema
 
         with translate_errors(self.place, f"looking at the indexes of {self.place.target}"):
             return schema(self.place)

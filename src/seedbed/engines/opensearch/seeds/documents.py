@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from seedbed.engines.kit.repeats import first_repeat
-from seedbed.engines.opensearch import bulk
+from seedbed.engines.opensearch.seeds import bulk
 from seedbed.engines.opensearch.seeds.values import decode, encode, read_cell
 from seedbed.errors import Location, StepFailed
 from seedbed.model.seed import Row, RowSource

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from seedbed.engines.kit.tally import Tally
-from seedbed.engines.opensearch import bulk
+from seedbed.engines.opensearch.seeds import bulk
 from seedbed.engines.opensearch.seeds.documents import Index, Part, SeedDocument
 from seedbed.engines.opensearch.seeds.parts import parts_of
 from seedbed.engines.opensearch.seeds.values import decode, encode, is_same
@@ -23,7 +23,7 @@ from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.model.seed import Dataset, Loaded, OnLoading
 
 if TYPE_CHECKING:
-    from seedbed.engines.opensearch.fenced_writer import FencedWriter
+    from seedbed.engines.opensearch.store.fenced_writer import FencedWriter
 
 _ATTEMPTS = 5
 

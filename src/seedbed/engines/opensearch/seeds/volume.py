@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from seedbed.engines.kit.tally import Tally
-from seedbed.engines.opensearch import bulk
+from seedbed.engines.opensearch.seeds import bulk
 from seedbed.engines.opensearch.seeds.documents import Part
 from seedbed.engines.opensearch.seeds.load import refresh, refusals
 from seedbed.engines.opensearch.seeds.parts import parts_of
 from seedbed.model.seed import Dataset, Loaded, OnLoading
 
 if TYPE_CHECKING:
-    from seedbed.engines.opensearch.fenced_writer import FencedWriter
+    from seedbed.engines.opensearch.store.fenced_writer import FencedWriter
 
 
 def bulk_load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:

@@ -1,0 +1,1 @@
+"""Migrations as files: requests in `.http`, index versions in `.py`. Pure."""

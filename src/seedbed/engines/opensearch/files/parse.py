@@ -1,0 +1,115 @@
+"""Migrations of OpenSearch: requests in `.http` files, index versions in `.py` files. Looked at, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from seedbed.engines.opensearch.files.request import Request
+from seedbed.engines.opensearch.files.requests import Block, Misread, Section, blocks, request, sections
+from seedbed.engines.opensearch.rules import kinds, refusals
+from seedbed.engines.opensearch.rules.kinds import FENCED, Kind, kind_of
+from seedbed.errors import Location, MigrationFileError
+from seedbed.model.facts import Fact, fact_lines, parse_facts
+from seedbed.model.hazard import Hazard
+from seedbed.model.headers import Header, read_common, require_form
+from seedbed.model.migration import Migration, MigrationFile, Step
+from seedbed.support.phrases import one_line
+
+_OWN = frozenset({"repeatable"})
+
+
+def parse(file: MigrationFile) -> Migration:
+    """Return the migration that `file` holds. Raises MigrationFileError with its line."""
+    if file.source.suffix == ".py":
+        from seedbed.engines.opensearch.files.programs import parse_program
+
+        return parse_program(file)
+    if file.source.suffix != ".http":
+        raise MigrationFileError(
+            f"OpenSearch has no migrations in {file.source.suffix!r}",
+            because="they are requests (.http) or functions of documents (.py)",
+            at=Location(file.path),
+        )
+    try:
+        return _parsed(file)
+    except Misread as error:
+        at = Location(file.path, error.line, error.column)
+        raise MigrationFileError(error.what, because=error.because, try_=error.try_, at=at) from None
+
+
+def _parsed(file: MigrationFile) -> Migration:
+    lines = file.text().split("\n")
+    found = {each.name: each for each in sections(lines)}
+    header, facts = _header(file, lines, found["up"].line)
+    is_repeatable = any(each.key == "repeatable" for each in facts)
+    up = list(_requests(found["up"]))
+    down = list(_requests(found["down"])) if "down" in found else []
+    if not up:
+        raise Misread("there is nothing to do", "`# migrate:up` holds no request", found["up"].line)
+    if down and header.irreversible:
+        raise Misread(
+            "the file says `reverse=none` and has a way down",
+            "`# migrate:down` holds requests",
+            found["down"].line,
+            "remove one of the two",
+        )
+    return Migration(
+        version=file.version,
+        name=file.name,
+        path=file.path,
+        checksum=file.checksum,
+        phase=header.phase,
+        up=_steps(up, is_repeatable=is_repeatable),
+        down=_steps(down, is_repeatable=is_repeatable),
+        irreversible=header.irreversible,
+        after=header.after,
+        overtakes=header.overtakes,
+        hazards=tuple(_hazards(each for _, each in up)),
+        allows=header.allows,
+    )
+
+
+def _header(file: MigrationFile, lines: Sequence[str], up: int) -> tuple[Header, tuple[Fact, ...]]:
+    marked = list(fact_lines(enumerate(lines, 1), "#"))
+    if late := [number for number, _ in marked if number > up]:
+        raise Misread(
+            "facts have no effect here", "they are read above `# migrate:up`", late[0], "move them there"
+        )
+    facts = parse_facts(marked, file.path)
+    header = read_common(facts, file.path, own=_OWN)
+    for fact in facts:
+        if fact.key == "repeatable":
+            require_form(not fact.value, fact, file.path, 'repeatable because "…"')
+    return header, facts
+
+
+def _requests(section: Section) -> Iterator[tuple[Block, Request]]:
+    for block in blocks(section):
+        found = request(block.text, block.line, block.title)
+        if found.is_bulk:
+            refusals.require_items(found)
+        refusals.require_permitted(found)
+        yield block, found
+
+
+def _steps(found: Sequence[tuple[Block, Request]], *, is_repeatable: bool) -> tuple[Step, ...]:
+    return tuple(
+        _step(index, block, each, is_repeatable=is_repeatable) for index, (block, each) in enumerate(found)
+    )
+
+
+def _step(index: int, block: Block, found: Request, *, is_repeatable: bool) -> Step:
+    kind: Kind = kind_of(found)
+    return Step(
+        index,
+        block.text,
+        block.line,
+        atomic=kind in FENCED,
+        repeatable=kinds.is_repeatable(found) or (is_repeatable and kind not in FENCED),
+        summary=one_line(found.title or str(found)),
+    )
+
+
+def _hazards(found: Iterator[Request]) -> Iterator[Hazard]:
+    for each in found:
+        yield from refusals.hazards(each)

@@ -1,0 +1,214 @@
+"""The text of an `.http` file -> its sections and requests. Pure.
+
+::
+
+    # migrate:up
+    PUT /lessons-1
+
+    {
+      "mappings": { … }   // comments are taken out
+    }
+
+    ### the first lessons
+    POST /lessons-1/_bulk
+
+    {"index": {"_id": "1"}}
+    {"title": "…"}
+
+    # migrate:down
+    DELETE /lessons-1
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from urllib.parse import parse_qsl
+
+from msgspec import Struct
+
+from seedbed.engines.opensearch.files.comments import NotJson, decoded, without_comments
+from seedbed.engines.opensearch.files.request import Request
+from seedbed.support.phrases import shorten
+
+SECTION = re.compile(r"#\s*migrate:(\w+)\s*(.*?)\s*\Z")
+_BREAK = re.compile(r"###+\s*(.*?)\s*\Z")
+_METHODS = ("PUT", "POST", "DELETE", "PATCH", "GET", "HEAD")
+_FIRST = re.compile(r"([A-Za-z]+)\s+(\S+)(?:\s+HTTP/[0-9.]+)?\s*\Z")
+_HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*)\s*:\s*(.*?)\s*\Z")
+_OURS = frozenset(
+    {"authorization", "host", "content-length", "transfer-encoding", "connection", "x-opaque-id", "cookie"}
+)
+
+
+class Misread(Exception):
+    """The text is no migration: `what`, `because` of what, on which `line`."""
+
+    def __init__(self, what: str, because: str, line: int, try_: str = "", column: int = 0) -> None:
+        super().__init__(what)
+        self.what, self.because, self.line, self.try_, self.column = what, because, line, try_, column
+
+
+class Section(Struct, frozen=True):
+    """`# migrate:NAME` at `line`, and the lines after it."""
+
+    name: str
+    line: int
+    lines: tuple[str, ...]
+
+
+class Block(Struct, frozen=True):
+    """What stands between two `###`: from the line of the request on."""
+
+    text: str
+    line: int
+    title: str
+
+
+def sections(lines: Sequence[str]) -> list[Section]:
+    """Return the sections of a file. Raises Misread."""
+    marks = [(number, match) for number, line in enumerate(lines, 1) if (match := SECTION.match(line))]
+    names = [match[1] for _, match in marks]
+    if names not in (["up"], ["up", "down"]):
+        raise Misread(
+            "the file has no sections that make a migration",
+            f"its marks are {', '.join(names) or 'none at all'}",
+            marks[0][0] if marks else 0,
+            "write `# migrate:up`, the requests, and then perhaps `# migrate:down`",
+        )
+    for number, match in marks:
+        if match[2]:
+            raise Misread(
+                f"a section has no option {match[2]!r}", "requests are carried out one by one", number
+            )
+    ends = [number for number, _ in marks[1:]] + [len(lines) + 1]
+    return [
+        Section(match[1], number, tuple(lines[number : end - 1]))
+        for (number, match), end in zip(marks, ends, strict=True)
+    ]
+
+
+def blocks(section: Section) -> Iterator[Block]:
+    """Yield the requests of a section as text; what holds nothing but comments is left out."""
+    title, first = "", section.line + 1
+    lines: list[str] = []
+    for number, line in enumerate(section.lines, section.line + 1):
+        if match := _BREAK.match(line):
+            yield from _block(lines, first, title)
+            title, lines, first = match[1], [], number + 1
+        else:
+            lines.append(line)
+    yield from _block(lines, first, title)
+
+
+def _block(lines: Sequence[str], first: int, title: str) -> Iterator[Block]:
+    for offset, line in enumerate(lines):
+        if line.strip() and not _is_comment(line):
+            yield Block("\n".join(lines[offset:]).rstrip(), first + offset, title)
+            return
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith(("#", "//"))
+
+
+def request(text: str, line: int, title: str = "") -> Request:
+    """Return the request that `text` holds, its first line being number `line` of the file. Raises Misread."""
+    lines = text.split("\n")
+    method, path, params = _target(lines[0], line)
+    headers, body_at = _headers(lines, line)
+    body = "\n".join(lines[body_at:]).rstrip()
+    is_ndjson = path.rstrip("/").rpartition("/")[2] == "_bulk" or "ndjson" in headers.get("Content-Type", "")
+    read = _ndjson if is_ndjson else _json
+    headers.pop("Content-Type", None)
+    return Request(method, path, params, headers, read(body, line + body_at), line, title)
+
+
+def _target(first: str, line: int) -> tuple[str, str, dict[str, str]]:
+    match = _FIRST.match(first)
+    if match is None or match[1] not in _METHODS:
+        raise Misread(
+            f"{shorten(first.strip(), 60)!r} begins no request",
+            f"it begins with one of {', '.join(_METHODS[:3])} and a path",
+            line,
+            "PUT /lessons-1",
+        )
+    if "{{" in first:
+        raise Misread(
+            "variables have no meaning here", "a migration says the same in every environment", line
+        )
+    target = match[2]
+    if "://" in target.partition("?")[0]:
+        raise Misread(
+            "a request names no host",
+            "where it goes is the environment's business",
+            line,
+            "begin with the path: PUT /lessons-1",
+        )
+    path, _, query = target.partition("?")
+    if not path.isascii() or "#" in target:
+        raise Misread(
+            f"{target!r} is no path", "what is not ASCII, and #, is written with %", line, "%C3%A9 is é"
+        )
+    pairs = parse_qsl(query, keep_blank_values=True)
+    if len(dict(pairs)) != len(pairs):
+        raise Misread("a parameter is there twice", "only one of them can be meant", line)
+    return match[1], "/" + path.lstrip("/"), {key: value or "true" for key, value in pairs}
+
+
+def _headers(lines: Sequence[str], line: int) -> tuple[dict[str, str], int]:
+    """Return the headers and the offset of the body's first line."""
+    found: dict[str, str] = {}
+    for offset, text in enumerate(lines[1:], 1):
+        if not text.strip():
+            return found, offset + 1
+        if text.lstrip().startswith(("{", "[")):
+            return found, offset
+        if _is_comment(text):
+            continue
+        match = _HEADER.match(text)
+        if match is None:
+            raise Misread(
+                f"{shorten(text.strip(), 60)!r} is no header",
+                "headers stand right under the request, and a blank line before its body",
+                line + offset,
+            )
+        if match[1].lower() in _OURS:
+            raise Misread(
+                f"the header {match[1]} is not a migration's to say",
+                "credentials, hosts and marks come from the environment and from seedbed",
+                line + offset,
+            )
+        found[match[1].title()] = match[2]
+    return found, len(lines)
+
+
+def _json(text: str, line: int) -> bytes:
+    plain = without_comments(text)
+    if not plain.strip():
+        return b""
+    try:
+        decoded(plain)
+    except NotJson as error:
+        raise Misread("the body is no JSON", str(error), line + error.line - 1, column=error.column) from None
+    return plain.strip().encode()
+
+
+def _ndjson(text: str, line: int) -> bytes:
+    """Return each line of `text` that is one; blank lines and comments are left out."""
+    kept: list[bytes] = []
+    for number, each in enumerate(text.split("\n"), line):
+        plain = "" if _is_comment(each) else without_comments(each).strip()
+        if not plain:
+            continue
+        try:
+            decoded(plain)
+        except NotJson as error:
+            raise Misread(
+                "a line of the body is no JSON",
+                f"{error}; in NDJSON every line is an object of its own",
+                number,
+                column=error.column,
+            ) from None
+        kept.append(plain.encode() + b"\n")
+    return b"".join(kept)

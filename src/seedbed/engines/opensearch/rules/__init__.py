@@ -1,0 +1,1 @@
+"""What OpenSearch or seedbed refuses, and what may hurt, as far as files tell. Pure."""

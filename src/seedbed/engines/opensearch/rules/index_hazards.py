@@ -1,0 +1,95 @@
+"""What index migrations would do, said before they run: from indexes.toml alone, no server asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from seedbed.engines.opensearch.schema.changes import Change, change
+from seedbed.engines.opensearch.schema.shape import Index, Indexes
+from seedbed.model.hazard import Hazard
+from seedbed.model.migration import Migration
+
+NEW_INDEX, REMOVES, PARTIAL, UNDECLARED, FIELD_STAYS = "OS301", "OS302", "OS303", "OS304", "OS305"
+
+
+def examine(declared: Indexes, migrations: Sequence[Migration]) -> Mapping[str, tuple[Hazard, ...]]:
+    """Return, by version, what `migrations` of declared indexes do that somebody should know; others have none."""
+    found = {each.version: tuple(_hazards(declared, each)) for each in migrations}
+    return {version: each for version, each in found.items() if each}
+
+
+def _hazards(declared: Indexes, migration: Migration) -> Iterator[Hazard]:
+    settings = migration.settings
+    for kind, things in (
+        ("index", declared.index),
+        ("pipeline", declared.pipeline),
+        ("template", declared.template),
+    ):
+        name, number = settings.get(kind, ""), int(settings.get("version", 0))
+        if not name or not number:
+            continue
+        thing = things(name)
+        if thing is None or thing.version(number) is None:
+            yield Hazard(
+                UNDECLARED,
+                f"version {number} of {kind} {name} is not declared",
+                because="the migration cannot run",
+                try_=f"declare it in indexes.toml, {kind}s.{name}.versions",
+                line=1,
+                refused=True,
+            )
+        elif isinstance(thing, Index):
+            yield from _of_index(thing, number, migration)
+
+
+def _of_index(index: Index, number: int, migration: Migration) -> Iterator[Hazard]:
+    new, old = index.version(number), index.before(number)
+    if new is None or old is None:
+        return
+    up, down = change(old, new), change(new, old)
+    has_code, is_rebuilt = "function" in migration.settings, "rebuild" in migration.settings
+    is_in_place = up.is_in_place and not has_code and not is_rebuilt
+    if not is_in_place:
+        why = "; ".join(up.reasons) or (
+            "documents are transformed" if has_code else "the migration asks for it"
+        )
+        yield Hazard(
+            NEW_INDEX,
+            f"{index.name} gets a new index, filled with all its documents",
+            because=f"{why}. It takes as long as indexing everything once, room for both,"
+            " and writers wait for some seconds at the end",
+        )
+    if up.removed and not has_code:
+        yield Hazard(
+            REMOVES,
+            f"{', '.join(up.removed)} {'goes' if len(up.removed) == 1 else 'go'} out of every document of {index.name}",
+            because=f"the way down makes the field again, empty; the former index keeps the values"
+            f"{'' if index.keep else ' no longer: keep = 0'}",
+            try_='allow=OS302 because "nobody reads it any more"',
+            refused=True,
+        )
+    if is_in_place:
+        for each in up.partial:
+            yield Hazard(
+                PARTIAL, each, try_="# seedbed: rebuild, for a new index that is filled with all documents"
+            )
+        yield from _way_down(index, down)
+
+
+def _way_down(index: Index, down: Change) -> Iterator[Hazard]:
+    if down.reasons:
+        yield Hazard(
+            FIELD_STAYS,
+            f"{index.name} is changed in place, and the way back is a new index",
+            because="; ".join(down.reasons),
+        )
+
+
+def losses(index: str, old_dynamic: str, removed: Sequence[str]) -> str:
+    """Return in words what the way down does to `removed`, fields that the older definition lacks; "" if nothing."""
+    if not removed:
+        return ""
+    names = ", ".join(removed)
+    if old_dynamic == "strict":
+        return f"{names}: taken out of every document of {index}, whose older definition is strict"
+    return f"{names}: left in the documents of {index}, unknown to its older definition"

@@ -1,0 +1,163 @@
+"""What OpenSearch refuses, as far as a file can tell: each limit in words of its own, with the way round."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from seedbed.engines.opensearch.schema.fields import fields
+from seedbed.engines.opensearch.schema.sections import (
+    BodySection,
+    Document,
+    IndexSection,
+    VersionSection,
+)
+from seedbed.engines.opensearch.schema.settings import flat, is_fixed, spelled
+from seedbed.toml.document import Problem
+from seedbed.toml.lines import KeyPath
+
+LONGEST = 200  # characters of an alias: an index behind it has a number after it, 255 bytes at most
+FIELDS = 1000  # index.mapping.total_fields.limit, unless set
+SHARDS = 1024
+DIMENSIONS = 16_000
+ENGINES = ("lucene", "faiss")
+HISTORY = "migrations_history"
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._+-]*")
+_NUMBERED = re.compile(r"(.+)-[1-9][0-9]*")
+_LIMIT = "mapping.total_fields.limit"
+
+
+def problems(document: Document) -> Iterator[Problem]:
+    """Yield everything in `document` that cannot be."""
+    for name, index in document.indexes.items():
+        yield from _name(name, document)
+        yield from _numbers(("indexes", name), index.versions)
+        yield from _versions(name, index)
+    for kind, things in (("pipelines", document.pipelines), ("templates", document.templates)):
+        for name, thing in things.items():
+            yield from _numbers((kind, name), thing.versions)
+
+
+def _name(name: str, document: Document) -> Iterator[Problem]:
+    at = ("indexes", name)
+    if not _NAME.fullmatch(name) or len(name) > LONGEST or name.startswith(HISTORY):
+        yield Problem(
+            at,
+            f"no index can be called {name!r}",
+            f"a name is lower case letters, digits, `.`, `_`, `+` and `-`, a letter or digit first, {LONGEST}"
+            f" characters at most, and {HISTORY} is seedbed's own",
+        )
+    found = _NUMBERED.fullmatch(name)
+    if found and found[1] in document.indexes:
+        yield Problem(
+            at,
+            f"{name!r} is what an index behind {found[1]!r} is called",
+            "physical indexes have their alias's name and a number",
+            "give one of the two another name",
+        )
+
+
+def _numbers(at: KeyPath, versions: Sequence[VersionSection] | Sequence[BodySection]) -> Iterator[Problem]:
+    if not versions:
+        yield Problem(
+            at, f"{at[-1]} has no version", "without a definition there is nothing to make", "number = 1"
+        )
+    numbers = [each.number for each in versions]
+    for place, (one, other) in enumerate(pairwise(numbers), 1):
+        if other <= one:
+            yield Problem(
+                (*at, "versions", place, "number"),
+                f"version {other} stands after version {one}",
+                "definitions stand oldest first, each number once",
+            )
+
+
+def _versions(name: str, index: IndexSection) -> Iterator[Problem]:
+    for place, version in enumerate(index.versions):
+        at = ("indexes", name, "versions", place)
+        settings = flat(version.settings)
+        yield from _settings((*at, "settings"), settings)
+        yield from _source((*at, "mappings"), version.mappings)
+        yield from _vectors((*at, "mappings"), version.mappings, settings)
+        yield from _count((*at, "mappings"), version.mappings, settings)
+
+
+def _settings(at: KeyPath, settings: Mapping[str, Any]) -> Iterator[Problem]:
+    for name in settings:
+        if is_fixed(name):
+            yield Problem(
+                at, f"the setting {name!r} cannot be declared", "it is OpenSearch's or seedbed's own to set"
+            )
+    shards = settings.get("number_of_shards", 1)
+    if not str(shards).isdigit() or not 1 <= int(shards) <= SHARDS:
+        yield Problem(at, f"an index cannot have {shards!r} shards", f"it has 1 to {SHARDS} of them")
+
+
+def _source(at: KeyPath, mappings: Mapping[str, Any]) -> Iterator[Problem]:
+    source = mappings.get("_source") or {}
+    if isinstance(source, Mapping) and (
+        source.get("enabled") is False or source.get("excludes") or source.get("includes")
+    ):
+        yield Problem(
+            at,
+            "documents would not be stored as they came",
+            "what `_source` leaves out is in no document, so that no next version could be filled from this one",
+            "leave `_source` as it is; vectors are kept once, not twice, since OpenSearch 3",
+        )
+
+
+def _vectors(at: KeyPath, mappings: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[Problem]:
+    for path, field in fields(mappings):
+        kind = field.get("type")
+        if kind == "dense_vector":
+            yield Problem(
+                at, f"{path}: there is no type dense_vector", "that is Elasticsearch's", 'type = "knn_vector"'
+            )
+        if kind != "knn_vector":
+            continue
+        if spelled(settings.get("knn")) != "true":
+            yield Problem(
+                at,
+                f"{path} is a vector in an index without k-NN",
+                "it could not be searched",
+                "settings.knn = true",
+            )
+        if "model_id" not in field:
+            yield from _vector(at, path, field)
+
+
+def _vector(at: KeyPath, path: str, field: Mapping[str, Any]) -> Iterator[Problem]:
+    method = field.get("method")
+    engine = method.get("engine") if isinstance(method, Mapping) else None
+    if engine not in ENGINES:
+        yield Problem(
+            at,
+            f"{path} does not name the engine of its vectors"
+            if engine is None
+            else f"{path}: no engine {engine!r}",
+            "which one it is decides how it is searched, and is another from version to version where nobody says",
+            f'method = {{name = "hnsw", engine = "lucene"}}; engines are {", ".join(ENGINES)}',
+        )
+    dimension = field.get("dimension")
+    if not isinstance(dimension, int) or not 1 <= dimension <= DIMENSIONS:
+        yield Problem(
+            at,
+            f"{path} has no usable dimension",
+            f"a vector has 1 to {DIMENSIONS} numbers",
+            "dimension = 384",
+        )
+
+
+def _count(at: KeyPath, mappings: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[Problem]:
+    limit = int(settings.get(_LIMIT, FIELDS)) if str(settings.get(_LIMIT, FIELDS)).isdigit() else FIELDS
+    count = sum(1 for _ in fields(mappings))
+    if count > limit:
+        yield Problem(
+            at,
+            f"there are {count} fields",
+            f"an index takes {limit}",
+            f"raise settings {_LIMIT}, or map fewer",
+        )

@@ -1,0 +1,121 @@
+"""What no migration may say, and what it may say only on purpose: refusals and hazards that the file alone shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from seedbed.engines.opensearch.files.request import Request
+from seedbed.engines.opensearch.files.requests import Misread
+from seedbed.engines.opensearch.rules.kinds import Kind, items, kind_of
+from seedbed.engines.opensearch.store import history
+from seedbed.model.hazard import Hazard
+
+_READS = frozenset({"_search", "_count", "_msearch", "_mget", "_explain", "_validate", "_analyze", "_cat"})
+
+
+def require_permitted(request: Request) -> None:
+    """Raise Misread for a request that can never be part of a migration."""
+    line = request.line
+    if request.method in {"GET", "HEAD"} or request.operation in _READS:
+        raise Misread("this request changes nothing", "a migration's requests do", line)
+    if any(_is_ours(each) for each in _names(request)):
+        raise Misread(
+            f"{history.INDEX} is seedbed's own",
+            "a migration that changes it would change what is known",
+            line,
+        )
+    if "wait_for_completion" in request.params:
+        raise Misread(
+            "`wait_for_completion` is not a migration's to say",
+            "seedbed starts what takes long as a task, and follows it to its end",
+            line,
+            "leave it out",
+        )
+    if kind_of(request) is Kind.DROP_INDEX and (
+        set(request.index) & set("*,") or request.index.startswith("_")
+    ):
+        raise Misread(
+            f"{request.index!r} names no single index",
+            "what a pattern means depends on what is there",
+            line,
+            "name each index in a request of its own",
+        )
+    if request.is_bulk and not request.body:
+        raise Misread("there is nothing to do", "the body is empty", line)
+
+
+def require_items(request: Request) -> None:
+    """Raise Misread for a bulk whose lines are no items."""
+    try:
+        list(items(request))
+    except ValueError as error:
+        raise Misread("the body is no bulk", str(error), request.line) from None
+
+
+def _names(request: Request) -> Iterator[str]:
+    yield from request.index.split(",")
+    if request.is_bulk:
+        yield from (str(words.get("_index", "")) for _, words, _ in items(request))
+    elif request.operation in {"_aliases", "_reindex"} and isinstance(body := request.json, dict):
+        yield from _strings(body)
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _strings(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _strings(each)
+
+
+def _is_ours(name: str) -> bool:
+    return history.is_ours(name.strip())
+
+
+def _says_conflicts(request: Request) -> bool:
+    return "conflicts" in request.params or b'"conflicts"' in request.body
+
+
+def hazards(request: Request) -> Iterator[Hazard]:
+    """Yield what may hurt about a request on the way up."""
+    found, line = kind_of(request), request.line
+    if found is Kind.DROP_INDEX or (found is Kind.ALIASES and b'"remove_index"' in request.body):
+        yield Hazard(
+            "OS101",
+            f"{request} removes an index"
+            if found is Kind.DROP_INDEX
+            else "an index is removed with its aliases",
+            because="its documents are gone, and no way down brings them back",
+            try_="take a snapshot first, and do it in the contract phase",
+            line=line,
+            refused=True,
+        )
+    if request.operation == "_delete_by_query":
+        yield Hazard(
+            "OS102",
+            f"{request} deletes documents",
+            because="no way down brings them back",
+            try_="take a snapshot first, and do it in the contract phase",
+            line=line,
+            refused=True,
+        )
+    if request.operation == "_close":
+        yield Hazard(
+            "OS103",
+            f"{request} closes an index",
+            because="whoever reads it or writes to it fails until it is open again",
+            try_="declare the index in indexes.toml: what needs a closed index goes into its next version",
+            line=line,
+            refused=True,
+        )
+    if request.operation in {"_update_by_query", "_reindex"} and not _says_conflicts(request):
+        yield Hazard(
+            "OS104",
+            f"{request} walks over an index while others write to it",
+            because="it stops at the first document that somebody changes meanwhile, half done",
+            try_='"conflicts": "proceed", and a migration that may run again',
+            line=line,
+        )

@@ -1,0 +1,146 @@
+"""Documents of one shard, page by page, from a point in time that does not move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Any
+
+import msgspec
+
+from seedbed.engines.opensearch.running.reindex.live import failures
+from seedbed.engines.opensearch.wire.client import Client, path
+from seedbed.engines.opensearch.wire.errors import RequestFailed
+from seedbed.errors import SeedbedError, StepFailed
+
+ALIVE = "5m"  # between two pages
+BYTES = 4_000_000  # of a page, about
+FIRST = 200  # documents in a page whose documents are of unknown size
+IDS = 10_000  # documents in a page without them
+_ASKED = ",".join(
+    ["_shards", "timed_out"]
+    + [
+        f"hits.hits.{each}"
+        for each in ("_id", "_routing", "_version", "_seq_no", "_primary_term", "_source", "sort")
+    ]
+)
+
+_OF_IDS = "_shards,timed_out," + ",".join(
+    f"hits.hits.{each}" for each in ("_id", "_routing", "_seq_no", "sort")
+)
+_NUMBERS = {"version": True, "seq_no_primary_term": True}
+
+Key = tuple[str, str]  # (id, routing): with routings of their own, two documents may have one id
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """One document as it is stored; `source` are its own bytes."""
+
+    id: str = msgspec.field(name="_id")
+    version: int = msgspec.field(name="_version", default=0)
+    seq_no: int = msgspec.field(name="_seq_no", default=-1)
+    term: int = msgspec.field(name="_primary_term", default=0)
+    routing: str = msgspec.field(name="_routing", default="")
+    source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b""))
+    sort: list[int] = []
+
+    @property
+    def key(self) -> Key:
+        return self.id, self.routing
+
+
+class _Hits(msgspec.Struct):
+    hits: list[Stored] = []
+
+
+class _Answer(msgspec.Struct):
+    shards: dict[str, Any] = msgspec.field(name="_shards", default_factory=dict)
+    timed_out: bool = False
+    hits: _Hits = msgspec.field(default_factory=_Hits)
+
+
+_decode = msgspec.json.Decoder(_Answer).decode
+_encode = msgspec.json.Encoder().encode
+
+
+@contextmanager
+def point_in_time(client: Client, index: str, shard: str) -> Iterator[str]:
+    """Yield the id of a point in time of the primary of `shard`: copies may lag behind it."""
+    answer = client.call(
+        "POST",
+        path(index, "_search", "point_in_time"),
+        params={"keep_alive": ALIVE, "preference": f"_shards:{shard}|_primary"},
+        idempotent=True,
+    )
+    found = str(answer["pit_id"])
+    try:
+        yield found
+    finally:
+        with suppress(SeedbedError):  # it ends by itself
+            client.call("DELETE", "/_search/point_in_time", {"pit_id": [found]}, idempotent=True)
+
+
+def changed(
+    client: Client, index: str, shard: str, after: int, most: int, *, is_still: bool = False
+) -> Iterator[list[Stored]]:
+    """Yield the documents of `shard` whose last change came after the _seq_no `after`, in that order, by pages.
+
+    A page has `most` documents at most, and about BYTES. `is_still`: nobody writes. Raises StepFailed.
+    """
+    with nullcontext("") if is_still else point_in_time(client, index, shard) as point:
+        size = min(most, FIRST)
+        body: dict[str, Any] = {
+            "query": {"range": {"_seq_no": {"gt": after}}},
+            "sort": [{"_seq_no": "asc"}],
+        }
+        while True:
+            page, length = _page(client, index, shard, point, {**body, **_NUMBERS, "size": size})
+            if page:
+                yield page
+            if len(page) < size:
+                return
+            body["search_after"] = page[-1].sort
+            size = max(1, min(most, 4 * size, BYTES * len(page) // max(1, length)))
+
+
+def ids(client: Client, index: str, shard: str) -> Iterator[list[Stored]]:
+    """Yield all documents of `shard`, with their _seq_no but without what they hold, by pages."""
+    with point_in_time(client, index, shard) as point:
+        body: dict[str, Any] = {"sort": ["_doc"], "size": IDS, "_source": False, "seq_no_primary_term": True}
+        while True:
+            page, _ = _page(client, index, shard, point, body, _OF_IDS)
+            if page:
+                yield page
+            if len(page) < IDS:
+                return
+            body["search_after"] = page[-1].sort
+
+
+def _page(
+    client: Client, index: str, shard: str, point: str, body: dict[str, Any], asked: str = _ASKED
+) -> tuple[list[Stored], int]:
+    """Return a page and how many bytes it came in. Raises StepFailed unless the shard answered in full.
+
+    `point`: the point in time that is read; "" is the present.
+    """
+    sent = {**body, "track_total_hits": False}
+    where, params = path(index, "_search"), {"filter_path": asked, "preference": f"_shards:{shard}|_primary"}
+    if point:
+        sent["pit"] = {"id": point, "keep_alive": ALIVE}
+        where, params = "/_search", {"filter_path": asked}
+    try:
+        raw = client.send("POST", where, _encode(sent), params=params, idempotent=True)
+    except RequestFailed as error:
+        raise StepFailed(
+            f"{index} could not be read",
+            because=f"{error.what}: {error.because}",
+            try_="run the same command again: it goes on where it stands",
+        ) from None
+    answer = _decode(raw)
+    if answer.timed_out or answer.shards.get("failed"):
+        raise StepFailed(
+            f"{index} could not be read in full",
+            because="; ".join(failures(answer.shards)) or "the search timed out",
+            try_="run the same command again: it goes on where it stands",
+        )
+    return answer.hits.hits, len(raw)

@@ -1,0 +1,64 @@
+"""Emptying a cluster: every index, template, pipeline and stored script by its very name, the history last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from seedbed.engines.opensearch.running.catalogue import KINDS, Catalogue, catalogue
+from seedbed.engines.opensearch.wire.errors import RequestFailed
+from seedbed.support.phrases import count
+
+if TYPE_CHECKING:
+    from seedbed.engines.opensearch.store.fenced_writer import FencedWriter
+
+_SOME = 20  # indexes deleted by one request: their names stand in its path
+
+
+def reset(lease: FencedWriter) -> str:
+    """Remove everything and return what went, in words. Raises LeaseLost, Interrupted, RequestFailed.
+
+    The lease is proven before every request that deletes: no wildcard, nothing of the server's own.
+    """
+    found = catalogue(lease.place)
+    documents = _documents(lease)
+    for name in found.streams:
+        _delete(lease, f"/_data_stream/{quote(name, safe='')}")
+    names = sorted(found.indexes)
+    for first in range(0, len(names), _SOME):
+        _delete(lease, "/" + ",".join(quote(each, safe="") for each in names[first : first + _SOME]))
+    for kind in KINDS:
+        for name in sorted(found.others.get(kind, ())):
+            _delete(lease, f"{kind.path}/{quote(name, safe='')}")
+    lease.confirm()
+    lease.forget_all()
+    return _words(found, documents)
+
+
+def _documents(lease: FencedWriter) -> dict[str, int]:
+    """Return how many documents each index holds, as far as searches see."""
+    params = {"level": "indices", "expand_wildcards": "all"}
+    found = lease.place.client.call("GET", "/_all/_stats/docs", params=params)
+    return {
+        name: each["primaries"].get("docs", {}).get("count", 0) for name, each in found["indices"].items()
+    }
+
+
+def _delete(lease: FencedWriter, path: str) -> None:
+    """Delete what may be gone already."""
+    lease.confirm()
+    try:
+        lease.place.client.call("DELETE", path, idempotent=True)
+    except RequestFailed as error:
+        if not error.is_missing:
+            raise
+
+
+def _words(found: Catalogue, documents: dict[str, int]) -> str:
+    filled = [f"{name}: {documents[name]}" for name in sorted(found.indexes) if documents.get(name)]
+    parts = [count(len(found.indexes), "index", "indexes") + (f" ({', '.join(filled)})" if filled else "")]
+    parts += [count(len(found.streams), "data stream")] if found.streams else []
+    parts += [count(len(each), kind.name, kind.plural) for kind, each in found.others.items() if each]
+    gone: Sequence[str] = parts if found.indexes else parts[1:]
+    return f"{', '.join(gone)} and the history" if gone else "the history; there was nothing else"

@@ -1,0 +1,189 @@
+"""One migration on its way through a target: steps one by one, each with its record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator
+from typing import Any
+from uuid import uuid4
+
+from msgspec.structs import replace
+
+from seedbed.engines.base import Progress
+from seedbed.engines.kit.stepwise import Stepwise, is_gone
+from seedbed.engines.opensearch.files.programs import is_program
+from seedbed.engines.opensearch.files.requests import request
+from seedbed.engines.opensearch.rules.kinds import Kind
+from seedbed.engines.opensearch.running import tasks
+from seedbed.engines.opensearch.running.requests import Runner, Ticket
+from seedbed.engines.opensearch.store import history
+from seedbed.engines.opensearch.store.fenced_writer import Documents, FencedWriter
+from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
+from seedbed.engines.opensearch.wire.outcome import PartlyDone
+from seedbed.errors import (
+    LeaseLost,
+    OutcomeUnknown,
+    SeedbedError,
+    StepFailed,
+)
+from seedbed.model.event import WorkProgressed
+from seedbed.model.history import Revision
+from seedbed.model.migration import Direction, Step, Work
+
+
+class Run(Stepwise):
+    """One work on its way; `events` raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted."""
+
+    def __init__(self, lease: FencedWriter, work: Work) -> None:
+        super().__init__(lease.place.target, work, lease.owner)
+        self.lease, self.place = lease, lease.place
+
+    def _carry_out(self, step: Step) -> Iterator[Progress]:
+        self.lease.check()
+        if is_program(self.migration):
+            yield from self._reindex(step)
+            return
+        try:
+            if step.atomic and not self.revision.in_step:
+                self._together(step)
+            else:
+                yield from self._alone(step)
+        except SeedbedError as error:
+            raise self._located(step, error) from error
+
+    def _located(self, step: Step, error: SeedbedError) -> SeedbedError:
+        """Return `error` with the name of the migration and the line of its request."""
+        if isinstance(error, NoAnswer) and self.lease.interrupted:  # it was us who cut the line
+            return self.lease.stopped()
+        if isinstance(error, LeaseLost) or not isinstance(error, StepFailed | OutcomeUnknown):
+            return error
+        kind = StepFailed if isinstance(error, RequestFailed) else type(error)
+        what = error.what if self.migration.label in error.what else f"{self.migration.label}: {error.what}"
+        at = error.at or self._at(step)
+        return kind(what, because=error.because, try_=error.try_, at=at)
+
+    # the history
+
+    def _documents(self, revision: Revision) -> Documents:
+        """Return what records `revision`; a finished way down leaves the history, and a line about it."""
+        if is_gone(revision):
+            audit = history.audit(self.lease.owner, "revert", revision.version, "")
+            return {**history.gone(revision.version), **audit}
+        return history.document(revision)
+
+    def _commit(self, revision: Revision, *, anyway: bool = False) -> None:
+        self.lease.write(self._documents(revision), anyway=anyway)
+        self.revision = revision
+
+    def _restore(self, before: Revision | None) -> None:
+        version = self.migration.version
+        self.lease.write(history.document(before) if before else history.gone(version), anyway=True)
+
+    # requests
+
+    def _runner(self, step: Step, mark: str = "") -> Runner:
+        found = request(step.body, step.line, step.summary)
+        prefix = "down-" if self.work.direction is Direction.DOWN else ""
+        ticket = Ticket(self.target, self.migration.version, f"{prefix}{step.index}", mark)
+        return Runner(self.lease, found, ticket)
+
+    def _together(self, step: Step) -> None:
+        """Carry out a request together with its record."""
+        runner, after = self._runner(step), self._after(step)
+        begun = replace(self.revision, in_step=True)
+
+        def documents() -> Documents:
+            return self._documents(self._after(step))
+
+        runner.together(f"{self.migration.label}: {step.summary}", documents, history.document(begun))
+        self.revision = after
+
+    def _alone(self, step: Step) -> Iterator[Progress]:
+        """Carry out a request between two records: that it was begun, and that it is finished."""
+        again = self.revision.in_step
+        if again and (yield from self._settled(step)):
+            self._commit(self._after(step))
+            return
+        mark = uuid4().hex[:12]
+        self._commit(replace(self.revision, in_step=True, checkpoint=json.dumps({"mark": mark})))
+        runner = self._runner(step, mark)
+        try:
+            yield from self._progress(step, runner.run(again=again))
+        except SeedbedError as error:
+            self._record_failure(runner, error)
+            raise
+        self._commit(self._after(step))
+
+    def _progress(self, step: Step, states: Iterator[tasks.Task]) -> Iterator[Progress]:
+        told = ""
+        for state in states:
+            if state.id != told:  # whoever comes after us finds it at once
+                told = state.id
+                kept = {**self._checkpoint(), "task": state.id}
+                self._commit(replace(self.revision, checkpoint=json.dumps(kept)))
+            if state.total and not state.is_over:
+                version = self.migration.version
+                yield WorkProgressed(self.target, version, state.done, state.total, "documents", step.summary)
+
+    def _checkpoint(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.revision.checkpoint or "{}")
+        return found
+
+    def _record_failure(self, runner: Runner, error: SeedbedError) -> None:
+        """Write what a request that went wrong leaves: nothing, or that it was begun and how that ended."""
+        if isinstance(error, LeaseLost):
+            return
+        is_refused = isinstance(error, RequestFailed) and error.status < 500
+        if (
+            not runner.was_sent
+            or is_refused
+            or (isinstance(error, StepFailed) and not isinstance(error, RequestFailed))
+        ):
+            self._undone()
+        elif isinstance(error, PartlyDone):
+            self._commit(
+                replace(self.revision, checkpoint=json.dumps({"failed": error.because})), anyway=True
+            )
+
+    def _settled(self, step: Step) -> Generator[Progress, None, bool]:
+        """Find out what became of a step that was begun; return whether it is done. Raises OutcomeUnknown."""
+        kept = self._checkpoint()
+        runner = self._runner(step, kept.get("mark", ""))
+        if runner.kind is Kind.TASK and "failed" not in kept:
+            task = kept.get("task") or (
+                tasks.find(self.place.client, runner.ticket.opaque_id) if kept else ""
+            )
+            if task:
+                yield self._probed(step, "its task was found, and is followed to its end")
+                runner.was_sent = True
+                try:
+                    yield from self._progress(step, runner.follow(task))
+                except SeedbedError as error:
+                    self._record_failure(runner, error)
+                    raise
+                return True
+        verdict = None if step.repeatable else runner.took_effect()
+        if verdict is None and not step.repeatable:
+            raise OutcomeUnknown(
+                f"nobody can tell whether {self.migration.label} took effect on {self.target}",
+                because=kept.get("failed") or f"a former run sent {runner.request} and never told its end",
+                try_=f"look, then `seedbed repair {self.migration.version} --applied` or `--not-applied`",
+                at=self._at(step),
+            )
+        words = {
+            None: "it may be repeated: it runs again",
+            True: "what it makes is there: it took effect",
+            False: "what it makes is not there: it runs again",
+        }
+        yield self._probed(step, words[verdict])
+        return bool(verdict)
+
+    # index versions
+
+    def _reindex(self, step: Step) -> Iterator[Progress]:
+        from seedbed.engines.opensearch.running.reindex.job import Job
+        from seedbed.engines.opensearch.running.reindex.run import run
+
+        job = Job(self.lease, self.migration, self.work.direction, step, self.revision, self.place.address)
+        yield from run(job)
+        self._commit(self._after(step))

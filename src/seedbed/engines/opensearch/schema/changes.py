@@ -1,0 +1,177 @@
+"""How one definition of an index becomes another: in place, or why only a new index will do. Pure, no server asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from seedbed.engines.opensearch.schema.fields import CHILDREN, documented, fields
+from seedbed.engines.opensearch.schema.settings import is_dynamic, spelled
+from seedbed.engines.opensearch.schema.shape import Definition
+from seedbed.support.phrases import shorten
+
+# What a field of an open index takes another value of.
+_UPDATABLE = frozenset(
+    {
+        "coerce",
+        "copy_to",
+        "dynamic",
+        "eager_global_ordinals",
+        "fielddata",
+        "fielddata_frequency_filter",
+        "ignore_above",
+        "ignore_malformed",
+        "meta",
+        "search_analyzer",
+        "search_quote_analyzer",
+    }
+)
+_UPDATABLE_ROOT = frozenset(
+    {"_meta", "date_detection", "dynamic", "dynamic_date_formats", "dynamic_templates", "numeric_detection"}
+)
+_LATER = {
+    "copy_to": "what is copied",
+    "ignore_above": "what is left out",
+}  # only documents written later have it
+_MISSING = object()
+
+
+class Change(Struct, frozen=True):
+    """What leads from one definition to the next.
+
+    `settings`: to be put on the open index, None: back to the default. `reasons`: why only a new index will do, none
+    where the change can be made in place. `partial`: what documents that are there already will lack after a change in
+    place. `removed`, `added`: fields of documents that only the old, only the new definition has.
+    """
+
+    settings: Mapping[str, Any]
+    reasons: tuple[str, ...] = ()
+    partial: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+
+    @property
+    def is_in_place(self) -> bool:
+        return not self.reasons
+
+
+def change(old: Definition, new: Definition) -> Change:
+    """Return what leads from `old` to `new`, which may be the older of the two."""
+    had, has = dict(documented(old.mappings)), dict(documented(new.mappings))
+    settings = _changed_settings(old.settings, new.settings)
+    return Change(
+        settings={name: value for name, value in settings.items() if is_dynamic(name)},
+        reasons=(*_static(old.settings, settings), *_root(old.mappings, new.mappings), *_fields(old, new)),
+        partial=tuple(_partial(old.mappings, new.mappings, "")),
+        removed=_outermost(path for path in had if path not in has),
+        added=_outermost(path for path in has if path not in had),
+    )
+
+
+def clashes(live: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return which fields of the mappings `new` a live index has made another type of, by itself, from documents."""
+    there = dict(fields(live))
+    return tuple(
+        f"{path} is {_type(there[path])} there already, and no {_type(field)}"
+        for path, field in fields(new)
+        if path in there and _type(there[path]) != _type(field)
+    )
+
+
+def _outermost(paths: Iterator[str]) -> tuple[str, ...]:
+    """Return `paths` without those inside another one."""
+    found: list[str] = []
+    for path in paths:  # parents come first
+        if not any(path.startswith(f"{each}.") for each in found):
+            found.append(path)
+    return tuple(found)
+
+
+def _changed_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    names = sorted({*old, *new})
+    return {name: new.get(name) for name in names if spelled(old.get(name)) != spelled(new.get(name))}
+
+
+def _static(old: Mapping[str, Any], changed: Mapping[str, Any]) -> Iterator[str]:
+    analysis = sorted({".".join(name.split(".")[1:3]) for name in changed if name.startswith("analysis.")})
+    if analysis:
+        yield f"analysis of {', '.join(analysis)}: text is analysed when a document is written"
+    for name, value in changed.items():
+        if not is_dynamic(name) and not name.startswith("analysis."):
+            yield f"setting {name}, {_shown(old.get(name))} -> {_shown(value)}: it is fixed when an index is made"
+
+
+def _root(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    for key in sorted({*old, *new} - {"properties", "_meta"}):
+        before, after = old.get(key, _MISSING), new.get(key, _MISSING)
+        if before == after:
+            continue
+        if key not in _UPDATABLE_ROOT:
+            yield f"mappings.{key}: it is fixed when an index is made"
+        elif key == "dynamic_templates" and not _grown(before, after):
+            yield "mappings.dynamic_templates: an open index only gets more of them"
+        elif after is _MISSING:
+            yield f"mappings.{key}: an open index keeps what it was given"
+
+
+def _grown(before: Any, after: Any) -> bool:
+    """Return whether `after` has every template of `before`, or a newer one of its name."""
+    return _names(before) <= _names(after)
+
+
+def _names(templates: Any) -> set[str]:
+    return {name for each in (templates if isinstance(templates, list) else ()) for name in each}
+
+
+def _fields(old: Definition, new: Definition) -> Iterator[str]:
+    yield from _walk(old.mappings, new.mappings, "")
+
+
+def _walk(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for key in CHILDREN:
+        before, after = old.get(key) or {}, new.get(key) or {}
+        for name, field in before.items():
+            path = f"{prefix}{name}"
+            if name not in after:
+                yield f"{path} goes: an open index keeps every field"
+            else:
+                yield from _field(path, field, after[name])
+
+
+def _field(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    one, other = _type(old), _type(new)
+    if one != other:
+        yield f"{path} changes its type, {one} -> {other}"
+        return
+    for key in sorted({*old, *new} - {*CHILDREN, "type"}):
+        if old.get(key) != new.get(key) and key not in _UPDATABLE:
+            yield f"{path} changes {key}, {_shown(old.get(key))} -> {_shown(new.get(key))}"
+    yield from _walk(old, new, f"{path}.")
+
+
+def _type(field: Mapping[str, Any]) -> str:
+    return str(field.get("type", "object"))
+
+
+def _partial(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for key in CHILDREN:
+        before, after = old.get(key) or {}, new.get(key) or {}
+        for name, field in after.items():
+            path = f"{prefix}{name}"
+            if name not in before:
+                if key == "fields":
+                    yield f"{path}: a document that is there already is not found by it until it is written again"
+                continue
+            for word, what in _LATER.items():
+                if before[name].get(word) != field.get(word):
+                    yield f"{path}: {what} by {word} holds for documents that are written from now on"
+            yield from _partial(before[name], field, f"{path}.")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "default"
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return shorten(text, 60)

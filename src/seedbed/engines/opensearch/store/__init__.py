@@ -1,0 +1,1 @@
+"""What seedbed keeps in a cluster: the history, the lease and its fence."""

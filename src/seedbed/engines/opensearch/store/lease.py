@@ -1,0 +1,106 @@
+"""The lease on an OpenSearch target: everything that writes goes through here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+
+from seedbed.engines.base import Progress
+from seedbed.engines.kit.errors import foreign
+from seedbed.engines.opensearch.place import translate_errors
+from seedbed.engines.opensearch.running import tasks
+from seedbed.engines.opensearch.store import history
+from seedbed.engines.opensearch.store.fenced_writer import FencedWriter
+from seedbed.model.event import TakenOver
+from seedbed.model.history import History, Identity, Revision, State
+from seedbed.model.migration import Work
+from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
+
+
+class OpenSearchLease(FencedWriter):
+    """What the core asks of a lease; each part of it is carried out by a module of its own."""
+
+    # history
+
+    def history(self) -> History:
+        with translate_errors(self.place, f"reading the history of {self.place.target}"):
+            return history.read(self.place)
+
+    def stamp(self, identity: Identity) -> None:
+        with translate_errors(self.place, f"stamping {self.place.target}"):
+            found = self.ledger.stored.identity
+            if found is not None and found != identity:
+                raise foreign(self.place.target, found, identity)
+            if found is None:
+                self.check()
+                self.ledger.commit(
+                    {},
+                    platform=identity.platform,
+                    database=identity.database,
+                    environment=identity.environment,
+                    stamped_at=history.now(),
+                )
+
+    def record(self, revision: Revision, *, actor: str, because: str) -> None:
+        action = "record " + ("applied" if revision.state is State.APPLIED else f"at step {revision.step}")
+        audit = history.audit(actor, action, revision.version, because)
+        with translate_errors(self.place, f"recording {revision.label}"):
+            self.write({**history.document(revision), **audit})
+
+    def forget(self, version: str, *, actor: str, because: str) -> None:
+        audit = history.audit(actor, "forget", version, because)
+        with translate_errors(self.place, f"forgetting {version}"):
+            self.write({**history.gone(version), **audit})
+
+    # what changes the indexes
+
+    def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
+        from seedbed.engines.opensearch.running.stepwise import Run
+
+        if works:
+            yield from self._end_left_over({each.migration.version for each in works})
+        stored = self.history()
+        for work in works:
+            with translate_errors(self.place, f"applying {work.migration.label}"):
+                yield from Run(self, work).events(stored.revision(work.migration.version))
+
+    def _end_left_over(self, versions: AbstractSet[str], *, cancelled: bool = False) -> Iterator[Progress]:
+        """Wait until no task of a former run works for another version than `versions`, telling about each.
+
+        Those of `versions` are followed where their step goes on. `cancelled`: they are asked to end early.
+        """
+        client = self.place.client
+        for task, version in tasks.running(client, self.place.target).items():
+            if version in versions:
+                continue
+            if cancelled:
+                tasks.cancel(client, task)
+            words = f"task {task} of {version}, which a former run left, is waited for"
+            yield TakenOver(self.place.target, words)
+            for _ in tasks.follow(client, task, self.check):
+                pass
+
+    def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
+        from seedbed.engines.opensearch.seeds.load import load
+
+        with translate_errors(self.place, f"loading seeds into {self.place.target}"):
+            if dataset.parts:
+                self.confirm()
+            yield from load(self, dataset, on_loading)
+
+    def bulk_load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
+        from seedbed.engines.opensearch.seeds.volume import bulk_load
+
+        with translate_errors(self.place, f"loading volume into {self.place.target}"):
+            if dataset.parts:
+                self.confirm()
+            yield from bulk_load(self, dataset, on_loading)
+
+    def reset(self) -> str:
+        from seedbed.engines.opensearch.running.reset import reset
+
+        with translate_errors(self.place, f"emptying {self.place.target}"):
+            self.confirm()
+            for _ in self._end_left_over(frozenset(), cancelled=True):
+                pass  # what a task writes later would be there again
+            return reset(self)

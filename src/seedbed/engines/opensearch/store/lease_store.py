@@ -1,0 +1,118 @@
+"""The lease of an OpenSearch target: fields of the document `state`, which every change of the history changes too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from msgspec.structs import replace
+
+from seedbed.engines.kit.lease import HeldLease, LeaseRecord, acquire
+from seedbed.engines.kit.lease import unlock as end_lease
+from seedbed.engines.opensearch.place import Place, translate_errors
+from seedbed.engines.opensearch.store import fences, history
+from seedbed.engines.opensearch.store.ledger import Ledger
+from seedbed.engines.opensearch.store.state import StateDocument
+from seedbed.engines.opensearch.wire.errors import NoAnswer
+from seedbed.model.event import Listener, TakenOver
+from seedbed.model.history import Owner
+
+
+class OpenSearchLeaseStore:
+    """The lease as `state` has it: taking and ending it compare with what was read last."""
+
+    def __init__(self, state: StateDocument) -> None:
+        self.state = state
+        self.target = state.place.target
+        self.seconds = state.place.address.lease_seconds
+
+    def read(self, *, anyway: bool = False) -> LeaseRecord:
+        """Return the record as it is this moment. Raises Refused for a newer format, RequestFailed."""
+        seen = self.state.look(self.state.keeper if anyway else self.state.place.client)
+        stored, heartbeat = seen.stored, seen.seq_no  # whatever is written under the lease is a sign of life
+        return LeaseRecord(stored.token, heartbeat, stored.holder, stored.who, stored.since, stored.seconds)
+
+    def take(self, seen: LeaseRecord, owner: Owner) -> bool:
+        """Give the lease to `owner` if the document is as it was read; False also where no answer came."""
+        if not self.state.is_there:
+            history.create(self.state.keeper)
+        wanted = replace(
+            self.state.stored,
+            token=seen.token + 1,
+            heartbeat=0,
+            holder=owner.id,
+            who=owner.who,
+            since=history.now(),
+            seconds=self.seconds,
+        )
+        try:
+            return self.state.store(wanted)
+        except NoAnswer:
+            return False
+
+    def renew(self, held: HeldLease) -> bool:
+        with self.state.lock:
+            if not held.is_lost:
+                self.state.change(held, heartbeat=self.state.stored.heartbeat + 1)
+        return not held.is_lost
+
+    def release(self, held: HeldLease) -> None:
+        with self.state.lock:
+            if not held.is_lost:
+                self.state.change(held, holder="", who="", since="")
+
+    def end(self, seen: LeaseRecord, actor: str) -> bool:
+        """Take the lease from the holder that was `seen`, write that into the audit, and move the fence."""
+        client, stored = self.state.keeper, self.state.stored
+        history.complete(client, stored)
+        after = replace(
+            stored,
+            token=seen.token + 1,
+            holder="",
+            who="",
+            since="",
+            sequence=stored.sequence + 1,
+            pending=history.audit(actor, "unlock", "", f"ended {seen.owner}"),
+        )
+        if not self.state.store(after):
+            return False
+        history.complete(client, after)
+        undecided = stored.intent.fence if stored.intent else ""
+        fences.move(client, fences.name(after.token, 0), undecided=undecided)
+        return True
+
+
+@contextmanager
+def lease(place: Place, owner: Owner, *, wait: float, listener: Listener) -> Iterator[Ledger]:
+    """Take the lease and keep it for the time of the context. Raises Busy, Refused, Interrupted, Unreachable."""
+    # A sign of life that does not get through soon is worth little: the next one is tried instead.
+    with closing(place.client.sheltered(timeout=place.address.lease_seconds)) as keeper:
+        state = StateDocument(place, keeper)
+        store = OpenSearchLeaseStore(state)
+        with translate_errors(place, f"taking the lease of {place.target}"):
+            held = acquire(store, owner, wait=wait, listener=listener, sleep=place.client.sleep)
+        with held.alive():
+            ledger = Ledger(state, held)
+            with translate_errors(place, f"taking the lease of {place.target}"):
+                _enter(ledger, listener)
+            yield ledger
+
+
+def _enter(ledger: Ledger, listener: Listener) -> None:
+    found = ledger.enter()
+    if found is None:
+        return
+    intent, verdict = found
+    words = {
+        True: "it took effect and is recorded",
+        False: "it never took effect, and cannot any more",
+        None: "nobody can tell whether it took effect",
+    }
+    message = f"a request of a former run was under way ({intent.label}): {words[verdict]}"
+    listener(TakenOver(ledger.held.store.target, message))
+
+
+def unlock(place: Place, *, actor: str) -> str:
+    """End the lease of whoever holds it, with a line in the audit; return who that was, empty if nobody."""
+    with translate_errors(place, f"ending the lease of {place.target}"):
+        return end_lease(OpenSearchLeaseStore(StateDocument(place, place.client)), actor=actor)

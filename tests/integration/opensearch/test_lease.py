@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 import pytest
 from msgspec.structs import replace
 
+from seedbed.engines.opensearch.rest import path
+from seedbed.engines.opensearch.schema.names import HISTORY
 from seedbed.engines.opensearch.store import fences, history
 from seedbed.engines.opensearch.store.history import Intent
 from seedbed.engines.opensearch.store.lease import OpenSearchLease
-from seedbed.engines.opensearch.wire.client import path
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import LeaseLost
 from seedbed.model.history import Revision, State
@@ -76,7 +77,7 @@ def test_a_step_that_took_effect_before_its_runner_died_is_recorded_by_the_next(
     assert "orders" in indexes(here)
     assert aliases(here) == {}  # the fence stands on the history again
     found = fences.standing(here.client)
-    assert [index for index, _ in found.found] == [history.INDEX]
+    assert [index for index, _ in found.found] == [HISTORY]
 
 
 def test_an_unlock_between_effect_and_record_forgets_neither(here: Stage) -> None:
@@ -92,9 +93,7 @@ def test_an_unlock_between_effect_and_record_forgets_neither(here: Stage) -> Non
 def test_where_somebody_took_the_fence_down_by_hand_the_step_counts_as_begun(here: Stage) -> None:
     with here.lease() as lease:
         fence = intends(lease)
-        here.client.call(
-            "POST", "/_aliases", {"actions": [{"remove": {"index": history.INDEX, "alias": fence}}]}
-        )
+        here.client.call("POST", "/_aliases", {"actions": [{"remove": {"index": HISTORY, "alias": fence}}]})
     with here.lease("eve"):
         found = revision(here)
     assert found is not None
@@ -128,7 +127,7 @@ def test_a_change_that_was_written_and_not_spread_yet_is_seen_and_completed_by_t
     assert history.store(client, seen, after) is not None
     assert revision(here) is not None
     with here.lease("eve"):
-        stored = client.call("GET", f"/{history.INDEX}/_doc/revision:{DONE.version}")
+        stored = client.call("GET", f"/{HISTORY}/_doc/revision:{DONE.version}")
     assert stored["_version"] == after.sequence
 
 
@@ -145,7 +144,7 @@ def test_a_record_that_arrives_late_changes_nothing(here: Stage) -> None:
 
 def test_a_record_that_arrives_after_the_history_is_gone_makes_no_new_one(here: Stage) -> None:
     with here.lease() as lease:
-        here.client.call("DELETE", f"/{history.INDEX}")
+        here.client.call("DELETE", f"/{HISTORY}")
         with pytest.raises(LeaseLost):
             lease.commit(DONE)
         with pytest.raises(RequestFailed):

@@ -23,7 +23,8 @@ from seedbed.aws.faults import Denied, ExpiredCredentials
 from seedbed.aws.keys import Keys
 from seedbed.aws.signing import Signer
 from seedbed.engines.opensearch.address import Address
-from seedbed.engines.opensearch.wire.client import Client, ndjson, path, query
+from seedbed.engines.opensearch.rest import ndjson, path, query
+from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
 from seedbed.errors import Interrupted, LeaseLost, SeedbedError, StepFailed, Unreachable
 from seedbed.model.secret import Secret

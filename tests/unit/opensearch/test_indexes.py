@@ -6,8 +6,9 @@ import pytest
 
 from seedbed.engines.opensearch.rules.index_hazards import examine, losses
 from seedbed.engines.opensearch.schema.json_schema import json_schema
+from seedbed.engines.opensearch.schema.names import next_serial, physical, serial
 from seedbed.engines.opensearch.schema.read import KIND, parse
-from seedbed.engines.opensearch.schema.shape import Indexes, next_serial, physical, serial
+from seedbed.engines.opensearch.schema.shape import Indexes
 from seedbed.errors import ManifestError
 from seedbed.model.migration import Migration
 from seedbed.toml.text import Text

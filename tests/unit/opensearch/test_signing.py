@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from seedbed.aws.keys import Keys
 from seedbed.aws.signing import Signer
-from seedbed.engines.opensearch.wire.client import path, query
+from seedbed.engines.opensearch.rest import path, query
 
 HOST = "search-ai-abc.eu-central-1.es.amazonaws.com"
 printable = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)

@@ -100,7 +100,8 @@ class OpenSearchSession:
 
     def schema(self) -> Sequence[str]:
         """Return what is there, one line a fact: indexes, aliases, pipelines, templates; ours left out."""
-        from seedbed.engines.opensearch.running.schema import schema
+        from seedbed.engines.opensearch.running.inspect import catalogue
+        from seedbed.engines.opensearch.schema.render import schema_lines
 
         with translate_errors(self.place, f"looking at the indexes of {self.place.target}"):
-            return schema(self.place)
+            return schema_lines(catalogue(self.place))

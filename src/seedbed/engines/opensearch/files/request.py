@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from seedbed.engines.opensearch.wire.client import query
+from seedbed.engines.opensearch.rest import query
 
 
 class Request(Struct, frozen=True):

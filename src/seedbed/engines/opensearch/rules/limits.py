@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from seedbed.engines.opensearch.schema.fields import fields
+from seedbed.engines.opensearch.schema.names import HISTORY, is_reserved
 from seedbed.engines.opensearch.schema.sections import (
     BodySection,
     Document,
@@ -23,7 +24,6 @@ FIELDS = 1000  # index.mapping.total_fields.limit, unless set
 SHARDS = 1024
 DIMENSIONS = 16_000
 ENGINES = ("lucene", "faiss")
-HISTORY = "migrations_history"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._+-]*")
 _NUMBERED = re.compile(r"(.+)-[1-9][0-9]*")
@@ -43,7 +43,7 @@ def problems(document: Document) -> Iterator[Problem]:
 
 def _name(name: str, document: Document) -> Iterator[Problem]:
     at = ("indexes", name)
-    if not _NAME.fullmatch(name) or len(name) > LONGEST or name.startswith(HISTORY):
+    if not _NAME.fullmatch(name) or len(name) > LONGEST or is_reserved(name):
         yield Problem(
             at,
             f"no index can be called {name!r}",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from seedbed.engines.opensearch.files.request import Request
 from seedbed.engines.opensearch.files.requests import Misread
 from seedbed.engines.opensearch.rules.kinds import Kind, items, kind_of
-from seedbed.engines.opensearch.store import history
+from seedbed.engines.opensearch.schema.names import HISTORY, is_reserved
 from seedbed.model.hazard import Hazard
 
 _READS = frozenset({"_search", "_count", "_msearch", "_mget", "_explain", "_validate", "_analyze", "_cat"})
@@ -20,7 +20,7 @@ def require_permitted(request: Request) -> None:
         raise Misread("this request changes nothing", "a migration's requests do", line)
     if any(_is_ours(each) for each in _names(request)):
         raise Misread(
-            f"{history.INDEX} is seedbed's own",
+            f"{HISTORY} is seedbed's own",
             "a migration that changes it would change what is known",
             line,
         )
@@ -72,7 +72,7 @@ def _strings(value: object) -> Iterator[str]:
 
 
 def _is_ours(name: str) -> bool:
-    return history.is_ours(name.strip())
+    return is_reserved(name.strip())
 
 
 def _says_conflicts(request: Request) -> bool:

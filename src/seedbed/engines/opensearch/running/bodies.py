@@ -7,9 +7,9 @@ from typing import Any
 from msgspec import Struct
 
 from seedbed.engines.opensearch.files.request import Request
+from seedbed.engines.opensearch.rest import ndjson, path
 from seedbed.engines.opensearch.rules.kinds import Kind, items
 from seedbed.engines.opensearch.store import fences
-from seedbed.engines.opensearch.wire.client import ndjson, path
 
 _PARTS = frozenset({"settings", "mappings", "aliases"})
 

@@ -8,11 +8,12 @@ from typing import Any
 from msgspec import Struct
 
 from seedbed.engines.opensearch.files.request import Request
+from seedbed.engines.opensearch.rest import path
 from seedbed.engines.opensearch.rules.kinds import REPEATABLE, Kind, kind_of
 from seedbed.engines.opensearch.running import bodies, tasks
 from seedbed.engines.opensearch.running.tasks import Task
 from seedbed.engines.opensearch.store.fenced_writer import Documents, FencedWriter
-from seedbed.engines.opensearch.wire.client import Client, path
+from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import CONFLICT, NoAnswer, RequestFailed
 from seedbed.engines.opensearch.wire.outcome import Judgement, PartlyDone, judge
 from seedbed.errors import OutcomeUnknown, StepFailed, Unavailable

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from seedbed.engines.opensearch.running.catalogue import KINDS, Catalogue, catalogue
+from seedbed.engines.opensearch.running.inspect import catalogue
+from seedbed.engines.opensearch.schema.catalogue import KINDS, Catalogue
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.support.phrases import count
 

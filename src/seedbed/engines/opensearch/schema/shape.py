@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -12,7 +11,6 @@ from msgspec import Struct
 
 from seedbed.engines.opensearch.schema.settings import flat
 
-META = "seedbed"  # under `mappings._meta` of an index that was made here
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -86,18 +84,3 @@ class Indexes(Struct, frozen=True):
 def definition(number: int, settings: Mapping[str, Any], mappings: Mapping[str, Any]) -> Definition:
     """Return the definition that `settings`, nested or flat, and `mappings` make."""
     return Definition(number, flat(settings), dict(mappings))
-
-
-def physical(name: str, number: int) -> str:
-    """Return what the index behind the alias `name` is called the `number`th time it is made: "lessons-3"."""
-    return f"{name}-{number}"
-
-
-def serial(name: str, index: str) -> int:
-    """Return which one of the indexes behind the alias `name` this is; 0 for one that is called otherwise."""
-    found = re.fullmatch(re.escape(name) + r"-([1-9][0-9]{0,8})", index)
-    return int(found[1]) if found else 0
-
-
-def next_serial(name: str, existing: Sequence[str]) -> int:
-    return max((serial(name, each) for each in existing), default=0) + 1

@@ -16,11 +16,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from seedbed.engines.opensearch.store.history import INDEX
+from seedbed.engines.opensearch.schema.names import HISTORY
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
 
-PREFIX = f"{INDEX}_lease_"
+PREFIX = f"{HISTORY}_lease_"
 MISSING = "aliases_not_found_exception"
 _AFTER = "_after_"
 _LOST = 5  # answers to a move that may get lost
@@ -39,7 +39,7 @@ class Standing(Struct, frozen=True):
             return None
         short = fence.removeprefix(PREFIX)
         return not any(
-            index == INDEX and (alias == fence or alias.endswith(_AFTER + short))
+            index == HISTORY and (alias == fence or alias.endswith(_AFTER + short))
             for index, alias in self.found
         )
 
@@ -71,7 +71,7 @@ def move(client: Client, target: str, *, undecided: str = "") -> bool | None:
         new = target
         if undecided and verdict is False:
             new += _AFTER + undecided.removeprefix(PREFIX)
-        if found.found == ((INDEX, new),):
+        if found.found == ((HISTORY, new),):
             return verdict
         try:
             change(client, [*taken_down(found), up(new)])
@@ -91,12 +91,12 @@ def taken_down(found: Standing) -> list[Action]:
     return [down(alias, index) for index, alias in found.found]
 
 
-def down(alias: str, index: str = INDEX) -> Action:
+def down(alias: str, index: str = HISTORY) -> Action:
     return {"remove": {"index": index, "alias": alias, "must_exist": True}}
 
 
 def up(alias: str) -> Action:
-    return {"add": {"index": INDEX, "alias": alias}}
+    return {"add": {"index": HISTORY, "alias": alias}}
 
 
 def change(client: Client, actions: Sequence[Action]) -> None:

@@ -24,7 +24,9 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct, field
 
-from seedbed.engines.opensearch.wire.client import Client, ndjson
+from seedbed.engines.opensearch.rest import ndjson
+from seedbed.engines.opensearch.schema.names import HISTORY
+from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import EXISTS, NO_INDEX, RequestFailed
 from seedbed.errors import Refused, StepFailed
 from seedbed.model.history import FORMAT, History, Identity, Revision, State
@@ -35,7 +37,6 @@ from seedbed.support.typed import ready
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.place import Place
 
-INDEX = "migrations_history"
 WRITES = (
     "migrations_history_write"  # the alias by which it is written: a late write must not make a new index
 )
@@ -141,24 +142,19 @@ class Seen(Struct, frozen=True):
     primary_term: int = 0
 
 
-def is_ours(name: str) -> bool:
-    """Return whether an index or alias is seedbed's own."""
-    return name.startswith(INDEX)
-
-
 # reading
 
 
 def look(place: Place, client: Client | None = None) -> Seen:
     """Return `state` as it is this moment. Raises Refused for a newer format, RequestFailed."""
-    answer = (client or place.client).ask("GET", f"/{INDEX}/_doc/{STATE}")
+    answer = (client or place.client).ask("GET", f"/{HISTORY}/_doc/{STATE}")
     found = answer.data
     if answer.status == 404:
         return Seen()
     if answer.status >= 300:
         from seedbed.engines.opensearch.wire.errors import failed
 
-        raise failed(answer.status, found, f"GET /{INDEX}/_doc/{STATE}")
+        raise failed(answer.status, found, f"GET /{HISTORY}/_doc/{STATE}")
     stored = _stored(place, found["_source"])
     return Seen(stored, found["_seq_no"], found["_primary_term"])
 
@@ -182,7 +178,7 @@ def read(place: Place) -> History:
 def _refresh(client: Client) -> None:
     """Let searches see what was written; who may only read sees it a moment later."""
     try:
-        client.call("POST", f"/{INDEX}/_refresh", idempotent=True)
+        client.call("POST", f"/{HISTORY}/_refresh", idempotent=True)
     except RequestFailed as error:
         if error.status != 403:
             raise
@@ -195,7 +191,7 @@ def _documents(place: Place) -> Iterable[Document]:
         "sort": [{"key": "asc"}],
     }
     while True:
-        answer = place.client.call("POST", f"/{INDEX}/_search", body, idempotent=True)
+        answer = place.client.call("POST", f"/{HISTORY}/_search", body, idempotent=True)
         if answer["_shards"]["failed"] or answer["timed_out"]:
             raise StepFailed(
                 "the history could not be read whole", because=shorten(str(answer["_shards"]), 300)
@@ -224,7 +220,7 @@ def _stored(place: Place, source: Mapping[str, Any]) -> Stored:
 def create(client: Client) -> None:
     """Make the index where it is missing."""
     try:
-        client.call("PUT", f"/{INDEX}", _SHAPE, idempotent=True)
+        client.call("PUT", f"/{HISTORY}", _SHAPE, idempotent=True)
     except RequestFailed as error:
         if error.type != EXISTS:
             raise
@@ -276,10 +272,10 @@ def complete(client: Client, stored: Stored) -> None:
 
 def drop_audit(client: Client) -> None:
     """Remove the lines of the audit, as a reset does."""
-    client.call("POST", f"/{INDEX}/_refresh", idempotent=True)
+    client.call("POST", f"/{HISTORY}/_refresh", idempotent=True)
     body = {"query": {"term": {"kind": "audit"}}}
     params: dict[str, str | int | bool] = {"conflicts": "proceed", "refresh": True}
-    client.call("POST", f"/{INDEX}/_delete_by_query", body, params=params, idempotent=True)
+    client.call("POST", f"/{HISTORY}/_delete_by_query", body, params=params, idempotent=True)
 
 
 # what is written

@@ -6,13 +6,14 @@ import base64
 import random
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
+from seedbed.engines.opensearch.rest import Params, query
 from seedbed.engines.opensearch.wire.errors import NoAnswer, failed
 from seedbed.errors import Interrupted, StepFailed, Unreachable
 from seedbed.support.backoff import backoff
@@ -29,13 +30,11 @@ BASE, CAP = 0.05, 5.0  # seconds; how long a retry waits
 GRACE = 1.5  # seconds that a write which is under way may still take when we are interrupted
 MAX_IDLE = 32  # connections
 _READS = frozenset({"GET", "HEAD"})
-_SAFE = "-_.~!,*@"  # in a segment of a path
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 Before = Callable[[], None]
-Params = Mapping[str, str | int | bool]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -327,24 +326,6 @@ def encoded(body: Any) -> bytes:
         return _encode(body)
     except (TypeError, UnicodeEncodeError, msgspec.MsgspecError) as error:
         raise StepFailed("what is to be sent is no JSON", because=str(error)) from None
-
-
-def path(*segments: str) -> str:
-    """Return the path of `segments`, each quoted: `path("lessons", "_doc", "a/b")` is "/lessons/_doc/a%2Fb"."""
-    return "".join(f"/{quote(each, safe=_SAFE)}" for each in segments)
-
-
-def query(params: Params | None) -> str:
-    """Return "?name=value&…", empty where there are none."""
-    if not params:
-        return ""
-    words = {key: str(value).lower() if isinstance(value, bool) else value for key, value in params.items()}
-    return "?" + urlencode(words, quote_via=quote)
-
-
-def ndjson(lines: Sequence[Any]) -> bytes:
-    """Return `lines` as NDJSON: each one line of JSON."""
-    return b"".join(_encode(each) + b"\n" for each in lines)
 
 
 def _headers(address: Address) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from seedbed.engines.base import Progress
+from seedbed.engines.opensearch.rest import path
 from seedbed.engines.opensearch.running.reindex import live, making
 from seedbed.engines.opensearch.running.reindex.job import Job
 from seedbed.engines.opensearch.running.reindex.live import Live
@@ -12,8 +13,8 @@ from seedbed.engines.opensearch.running.reindex.passage import Passage, change
 from seedbed.engines.opensearch.running.reindex.standing import Standing, from_text
 from seedbed.engines.opensearch.running.reindex.subject import Aim
 from seedbed.engines.opensearch.schema.changes import Change
-from seedbed.engines.opensearch.schema.shape import Definition, next_serial, physical
-from seedbed.engines.opensearch.wire.client import path
+from seedbed.engines.opensearch.schema.names import next_serial, physical
+from seedbed.engines.opensearch.schema.shape import Definition
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Location, Refused, StepFailed
 from seedbed.model.event import Noticed

@@ -7,9 +7,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from seedbed.engines.opensearch.rest import path
+from seedbed.engines.opensearch.schema.names import META, serial
 from seedbed.engines.opensearch.schema.settings import flat, is_fixed, spelled
-from seedbed.engines.opensearch.schema.shape import META, Definition, serial
-from seedbed.engines.opensearch.wire.client import Client, path
+from seedbed.engines.opensearch.schema.shape import Definition
+from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Refused, StepFailed
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from seedbed.engines.opensearch.rest import path
 from seedbed.engines.opensearch.running.reindex import live
 from seedbed.engines.opensearch.running.reindex.job import Job
+from seedbed.engines.opensearch.schema.names import META
 from seedbed.engines.opensearch.schema.settings import HELD, PIPELINES
-from seedbed.engines.opensearch.schema.shape import META, Definition
-from seedbed.engines.opensearch.wire.client import path
+from seedbed.engines.opensearch.schema.shape import Definition
 from seedbed.engines.opensearch.wire.errors import EXISTS, RequestFailed
 from seedbed.errors import Location, StepFailed
 

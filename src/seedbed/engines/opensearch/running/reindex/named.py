@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from seedbed.engines.opensearch.files.programs import Subject
+from seedbed.engines.opensearch.rest import path
 from seedbed.engines.opensearch.running.reindex.job import Job
 from seedbed.engines.opensearch.schema.shape import Body, Indexes, Named
-from seedbed.engines.opensearch.wire.client import path
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Location, Refused, StepFailed
 from seedbed.model.migration import Direction

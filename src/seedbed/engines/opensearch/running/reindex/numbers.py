@@ -11,9 +11,10 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from seedbed.engines.opensearch.rest import path
 from seedbed.engines.opensearch.running.reindex.live import require_all
 from seedbed.engines.opensearch.running.reindex.pages import Key
-from seedbed.engines.opensearch.wire.client import Client, path
+from seedbed.engines.opensearch.wire.client import Client
 
 PARTS = 256  # that a range is cut into
 AT_ONCE = 1000  # ranges in a request

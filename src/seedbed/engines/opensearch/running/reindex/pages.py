@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from seedbed.engines.opensearch.rest import path
 from seedbed.engines.opensearch.running.reindex.live import failures
-from seedbed.engines.opensearch.wire.client import Client, path
+from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import SeedbedError, StepFailed
 

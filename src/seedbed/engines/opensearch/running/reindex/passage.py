@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
+from seedbed.engines.opensearch.rest import path
 from seedbed.engines.opensearch.running.reindex.job import Job
 from seedbed.engines.opensearch.running.reindex.live import Live, look
-from seedbed.engines.opensearch.wire.client import Before, Client, path
+from seedbed.engines.opensearch.wire.client import Before, Client
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import StepFailed
 

@@ -22,7 +22,8 @@ from seedbed.engines.opensearch.running.reindex.numbers import Known
 from seedbed.engines.opensearch.running.reindex.passage import Passage
 from seedbed.engines.opensearch.running.reindex.standing import Standing, from_text
 from seedbed.engines.opensearch.running.reindex.states import HOLDS_WRITERS, State
-from seedbed.engines.opensearch.schema.shape import Definition, next_serial, physical, serial
+from seedbed.engines.opensearch.schema.names import next_serial, physical, serial
+from seedbed.engines.opensearch.schema.shape import Definition
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
 from seedbed.errors import LeaseLost, Location, Refused, SeedbedError, StepFailed
 from seedbed.model.event import Noticed, WorkProgressed

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
+from seedbed.engines.opensearch.rest import path
 from seedbed.engines.opensearch.running.reindex.job import Job
 from seedbed.engines.opensearch.running.reindex.pages import Key, Stored
-from seedbed.engines.opensearch.wire.client import path
 from seedbed.engines.opensearch.wire.errors import CONFLICT, cause
 from seedbed.errors import Location, StepFailed
 from seedbed.support.backoff import backoff

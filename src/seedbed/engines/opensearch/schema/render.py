@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from seedbed.engines.opensearch.running.catalogue import Body, catalogue, is_former, lasting_name
-from seedbed.engines.opensearch.schema.shape import META
-
-if TYPE_CHECKING:
-    from seedbed.engines.opensearch.place import Place
+from seedbed.engines.opensearch.schema.catalogue import Body, Catalogue, is_former, lasting_name
+from seedbed.engines.opensearch.schema.names import META
 
 _OWN = frozenset({"uuid", "creation_date", "provided_name", "version", "resize", "history", "routing"})
 _SERVERS = frozenset({"merge", "replication", "knn.derived_source"})  # written in by the server's version
@@ -28,9 +25,8 @@ _BY_ITSELF: tuple[Body, ...] = (
 )
 
 
-def schema(place: Place) -> Sequence[str]:
-    """Return the lines, sorted. Raises RequestFailed."""
-    found = catalogue(place)
+def schema_lines(found: Catalogue) -> Sequence[str]:
+    """Return the lines of a catalogue, sorted."""
     lines = {
         line
         for name, body in found.indexes.items()

@@ -1,0 +1,90 @@
+"""The catalogue of a cluster, read from it.
+
+Names that begin with a dot belong to the server and its plugins, those that begin with `migrations_history` to seedbed,
+and what is marked as managed to whatever manages it: none of these is in the catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from seedbed.engines.opensearch.schema.catalogue import (
+    COMPONENT_TEMPLATE,
+    INDEX_TEMPLATE,
+    INGEST_PIPELINE,
+    LEGACY_TEMPLATE,
+    SCRIPT,
+    SEARCH_PIPELINE,
+    Body,
+    Catalogue,
+    ObjectKind,
+)
+from seedbed.engines.opensearch.schema.names import is_reserved
+from seedbed.engines.opensearch.wire.errors import RequestFailed
+
+if TYPE_CHECKING:
+    from seedbed.engines.opensearch.place import Place
+
+
+def catalogue(place: Place) -> Catalogue:
+    """Return all that is there. Raises RequestFailed."""
+    found = place.client.call("GET", "/_all", params={"expand_wildcards": "all"})
+    indexes = {name: _with_their_aliases(name, body) for name, body in found.items() if _is_theirs(name)}
+    if place.address.is_serverless:  # it has no others, and knows no way to ask for them
+        return Catalogue(indexes)
+    others = {
+        INDEX_TEMPLATE: _listed(place, INDEX_TEMPLATE, "index_templates", "index_template"),
+        COMPONENT_TEMPLATE: _listed(place, COMPONENT_TEMPLATE, "component_templates", "component_template"),
+        LEGACY_TEMPLATE: _named(_asked(place, LEGACY_TEMPLATE.path)),
+        INGEST_PIPELINE: _named(_asked(place, INGEST_PIPELINE.path)),
+        SEARCH_PIPELINE: _named(_asked(place, SEARCH_PIPELINE.path)),
+        SCRIPT: _scripts(place),
+    }
+    streams = [each["name"] for each in _asked(place, "/_data_stream").get("data_streams", ())]
+    return Catalogue(indexes, streams, others)
+
+
+def _is_theirs(name: str) -> bool:
+    return not name.startswith(".") and not is_reserved(name)
+
+
+def _with_their_aliases(index: str, body: Body) -> Body:
+    """Return `body` without the aliases of the history's fences, and of a passage from one index to the next."""
+    ours = (f"{index}-reader-", f"{index}-writer-")
+    aliases = body.get("aliases", {})
+    theirs = {
+        name: each for name, each in aliases.items() if not is_reserved(name) and not name.startswith(ours)
+    }
+    return {**body, "aliases": theirs}
+
+
+def _listed(place: Place, kind: ObjectKind, list_: str, member: str) -> Mapping[str, Body]:
+    return _named({each["name"]: each[member] for each in _asked(place, kind.path).get(list_, ())})
+
+
+def _named(found: Mapping[str, Body]) -> Mapping[str, Body]:
+    return {name: each for name, each in found.items() if _is_theirs(name) and not _is_managed(each)}
+
+
+def _is_managed(body: Body) -> bool:
+    meta = body.get("_meta")
+    return isinstance(meta, Mapping) and bool(meta.get("managed"))
+
+
+def _scripts(place: Place) -> Mapping[str, Body]:
+    found = place.client.call(
+        "GET", "/_cluster/state/metadata", params={"filter_path": "metadata.stored_scripts"}
+    )
+    return _named(found.get("metadata", {}).get("stored_scripts", {}))
+
+
+def _asked(place: Place, path: str) -> Body:
+    """Return the answer to GET; none of them is an answer too."""
+    try:
+        found: Body = place.client.call("GET", path)
+    except RequestFailed as error:
+        if error.status == 404:
+            return {}
+        raise
+    return found

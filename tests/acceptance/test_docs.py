@@ -448,7 +448,7 @@ def test_every_fact_of_a_migration_is_on_the_page() -> None:
 
 
 def test_every_column_of_the_history_is_on_the_page() -> None:
-    from seedbed.engines.postgres import history
+    from seedbed.engines.postgres.store import history
 
     text = (DOCS / "reference" / "history-tables.md").read_text(encoding="utf-8")
     columns = re.findall(

@@ -462,23 +462,23 @@ setattr(holder, last, crash)
 """
 CRASHES = {
     "before connecting": (
-        "seedbed.engines.postgres.connection:_keywords",
+        "seedbed.engines.postgres.wire.connection:_keywords",
         "password",
         "RuntimeError(secret)",
     ),
     "with a repr": (
-        "seedbed.engines.postgres.connection:_keywords",
+        "seedbed.engines.postgres.wire.connection:_keywords",
         "repr(password)",
         "RuntimeError(secret)",
     ),
-    "with a key": ("seedbed.engines.postgres.connection:_keywords", "password", "KeyError(secret)"),
+    "with a key": ("seedbed.engines.postgres.wire.connection:_keywords", "password", "KeyError(secret)"),
     "with bytes": (
-        "seedbed.engines.postgres.history:HistoryTable.read",
+        "seedbed.engines.postgres.store.history:HistoryTable.read",
         "password.encode()",
         "ValueError(secret)",
     ),
     "with a URL": (
-        "seedbed.engines.postgres.history:HistoryTable.read",
+        "seedbed.engines.postgres.store.history:HistoryTable.read",
         "'postgresql://a:' + urllib.parse.quote(password, safe='') + '@h/d'",
         "ValueError(secret)",
     ),

@@ -7,7 +7,7 @@ import os
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seedbed.engines.postgres.parse import parse
+from seedbed.engines.postgres.files.parse import parse
 from seedbed.errors import MigrationFileError
 from seedbed.model.migration import Migration, MigrationFile, Source
 

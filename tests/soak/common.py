@@ -16,8 +16,8 @@ from typing import Any, Self
 
 import psycopg
 
-from seedbed.engines.postgres.inspect import schema
 from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
+from seedbed.engines.postgres.schema.inspect import schema
 from tests.support.forked import Forked
 from tests.support.projects import ProjectFiles, Ran, clean_environment, command, variables
 

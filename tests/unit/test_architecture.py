@@ -137,7 +137,7 @@ def test_the_shared_modules_of_engines_name_none_either() -> None:
         "import psycopg",
         "from psycopg import sql",
         "from seedbed.engines import memory",
-        "from seedbed.engines.postgres.parse import parse",
+        "from seedbed.engines.postgres.files.parse import parse",
         "import seedbed.engines.memory as reference",
         "def x():\n    import botocore.session",
         "if engine.name == 'postgres': pass",

@@ -103,6 +103,13 @@ def test_an_apply_without_work_imports_no_terminal_no_grammar_and_no_models(
     # --env, not -e: click tries every short option as a long one first, and its exception imports difflib.
     root, env = up_to_date
     names = imported("-m", "seedbed", "apply", "--env", "dev-imports", cwd=root, env=env)
-    assert "seedbed.engines.postgres.libpq" in names
-    unwanted = (*TERMINAL, *MODELS, "postgast", "psycopg", "difflib", "seedbed.engines.postgres.grammar")
+    assert "seedbed.engines.postgres.wire.libpq" in names
+    unwanted = (
+        *TERMINAL,
+        *MODELS,
+        "postgast",
+        "psycopg",
+        "difflib",
+        "seedbed.engines.postgres.files.grammar",
+    )
     assert among(names, *unwanted) == []

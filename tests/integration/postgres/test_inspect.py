@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seedbed.engines.postgres.inspect import fingerprint, schema
+from seedbed.engines.postgres.schema.inspect import fingerprint, schema
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 

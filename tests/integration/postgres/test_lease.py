@@ -13,11 +13,11 @@ from contextlib import ExitStack, contextmanager
 import psycopg
 import pytest
 
-from seedbed.engines.postgres import ownership
 from seedbed.engines.postgres.address import address
 from seedbed.engines.postgres.options import Options
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.engines.postgres.session import PostgresSession, connect
+from seedbed.engines.postgres.store import advisory_lock
 from seedbed.errors import Busy, Unreachable
 from seedbed.model.event import Event, LeaseAwaited, TakenOver
 from seedbed.model.history import Owner
@@ -165,7 +165,7 @@ def test_what_a_vanished_owner_left_at_work_without_the_lease_is_ended(
     postgres_server: EmbeddedServer, database: str
 ) -> None:
     told: list[Event] = []
-    mark = ownership.application_name(Owner("0", "gone"))
+    mark = advisory_lock.application_name(Owner("0", "gone"))
     with (
         connected(postgres_server, database, application_name=mark) as left,
         session(postgres_server, database) as mine,
@@ -229,11 +229,11 @@ def test_a_dead_run_of_this_machine_is_ended_at_takeover_where_the_server_does_n
     dead.wait()
     with monkeypatch.context() as patch:
         patch.setattr(os, "getpid", lambda: dead.pid)
-        mark = ownership.application_name(Owner("0", f"ana@laptop pid {dead.pid}"))
+        mark = advisory_lock.application_name(Owner("0", f"ana@laptop pid {dead.pid}"))
     told: list[Event] = []
     with ExitStack() as stack:
         left = stack.enter_context(connected(site.server, site.database, application_name=mark))
-        left.execute(f"SELECT pg_advisory_lock({ownership.key('seedbed')})".encode())
+        left.execute(f"SELECT pg_advisory_lock({advisory_lock.key('seedbed')})".encode())
         mine = stack.enter_context(session(site.server, site.database))
         stack.enter_context(mine.lease(Owner("1", "bob"), wait=0, listener=told.append))
         with pytest.raises(psycopg.OperationalError):

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seedbed.engines.postgres.probe import Verdict, probe
+from seedbed.engines.postgres.running.probe import Verdict, probe
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from seedbed.engines.postgres.grammar import statement_spans
-from seedbed.engines.postgres.parse import parse
+from seedbed.engines.postgres.files.grammar import statement_spans
+from seedbed.engines.postgres.files.parse import parse
 from seedbed.errors import MigrationFileError
 from seedbed.model.migration import Backfill, Migration, MigrationFile, MigrationRef, Phase, Source
 
@@ -572,6 +572,6 @@ def test_threads_parse_side_by_side() -> None:
 
 
 def test_parsing_imports_neither_protobuf_nor_a_driver() -> None:
-    code = "import sys, seedbed.engines.postgres.parse; print({'postgast', 'google', 'psycopg'} & sys.modules.keys())"
+    code = "import sys, seedbed.engines.postgres.files.parse; print({'postgast', 'google', 'psycopg'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from seedbed.engines.postgres.effects import Effect, EffectKind, effect
-from seedbed.engines.postgres.grammar import Parsed, parse
-from seedbed.engines.postgres.statements import commits_inside, may_change_session, sets_session
-from seedbed.engines.postgres.summaries import summary
+from seedbed.engines.postgres.files.grammar import Parsed, parse
+from seedbed.engines.postgres.files.summaries import summary
+from seedbed.engines.postgres.rules.effects import Effect, EffectKind, effect
+from seedbed.engines.postgres.rules.statements import commits_inside, may_change_session, sets_session
 
 
 def parsed(sql: str) -> tuple[Parsed, ...]:

@@ -17,6 +17,7 @@ class PostgresEngine(LazyEngineWithDiagnosis):
     """PostgreSQL 14 and newer."""
 
     package = "seedbed.engines.postgres"
+    parser = "files.parse"
     name = "postgres"
     variables = VARIABLES
     suffixes = (".sql", ".py")

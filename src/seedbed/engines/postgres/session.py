@@ -7,16 +7,16 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.engines.postgres.address import Address
-from seedbed.engines.postgres.connection import open_connection, open_look
-from seedbed.engines.postgres.history import HistoryTable
-from seedbed.engines.postgres.libpq import Look, QueryFailed
+from seedbed.engines.postgres.store.history import HistoryTable
+from seedbed.engines.postgres.wire.connection import open_connection, open_look
+from seedbed.engines.postgres.wire.libpq import Look, QueryFailed
 from seedbed.errors import StepFailed, Unreachable
 from seedbed.model.history import History, Owner
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from seedbed.engines.postgres.lease import PostgresLease
+    from seedbed.engines.postgres.store.lease import PostgresLease
     from seedbed.model.event import Listener
     from seedbed.model.target import Target
 
@@ -74,7 +74,7 @@ class PostgresSession:
     def history(self) -> History:
         doing = f"reading the history of {self.target}"
         if self._look is None:
-            from seedbed.engines.postgres.messages import asking, translate_errors
+            from seedbed.engines.postgres.wire.messages import asking, translate_errors
 
             with translate_errors(doing):
                 return self.table.read(asking(self.connection))
@@ -92,8 +92,8 @@ class PostgresSession:
                 self._connection.cancel_safe(timeout=5)
 
     def schema(self) -> Sequence[str]:
-        from seedbed.engines.postgres.inspect import schema
-        from seedbed.engines.postgres.messages import translate_errors
+        from seedbed.engines.postgres.schema.inspect import schema
+        from seedbed.engines.postgres.wire.messages import translate_errors
 
         with translate_errors(f"reading the schema of {self.target}"):
             return schema(self.connection, exclude_schemas={self.address.history_schema})
@@ -101,14 +101,14 @@ class PostgresSession:
     def lease(
         self, owner: Owner, *, wait: float, listener: Listener
     ) -> AbstractContextManager[PostgresLease]:
-        from seedbed.engines.postgres import leasing
+        from seedbed.engines.postgres.store import lease_store
 
-        return leasing.lease(
+        return lease_store.lease(
             self.connection, self.address, self.table, self.target, owner, wait=wait, listener=listener
         )
 
     def unlock(self, *, actor: str) -> str:
         """End the session that holds the lease and write that into the audit; return who it was."""
-        from seedbed.engines.postgres import leasing
+        from seedbed.engines.postgres.store import lease_store
 
-        return leasing.unlock(self.connection, self.address, self.table, self.target, actor=actor)
+        return lease_store.unlock(self.connection, self.address, self.table, self.target, actor=actor)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from seedbed.engines.postgres.messages import CANCELED
-from seedbed.engines.postgres.seeds import statements
-from seedbed.engines.postgres.seeds.refusals import is_same
-from seedbed.engines.postgres.seeds.statements import Statements
+from seedbed.engines.postgres.seeds import upsert_sql
+from seedbed.engines.postgres.seeds.errors import is_same
+from seedbed.engines.postgres.seeds.upsert_sql import Statements
+from seedbed.engines.postgres.wire.messages import CANCELED
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -47,7 +47,7 @@ def culprit(
     # ... but a foreign key is checked at the end, and rows before may wait for this one.
     if error.sqlstate == psycopg.errors.ForeignKeyViolation.sqlstate:
         words = {"number": sql.Literal(first), "most": sql.Literal(_SINGLES)}
-        before = connection.execute(texts.sql(statements.TO_WRITE, **words)).fetchall()
+        before = connection.execute(texts.sql(upsert_sql.TO_WRITE, **words)).fetchall()
         return next((n for (n,) in before if fails_alike("s.{row} = {number}", n)), first)
     return first
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from seedbed.engines.postgres.messages import end_transaction, run
-from seedbed.engines.postgres.seeds.refusals import refused
+from seedbed.engines.postgres.seeds.errors import refused
 from seedbed.engines.postgres.seeds.scripts import run_script
 from seedbed.engines.postgres.seeds.tables import describe
 from seedbed.engines.postgres.seeds.upsert import Upsert
+from seedbed.engines.postgres.wire.messages import end_transaction, run
 from seedbed.errors import Location, SeedbedError
 from seedbed.model.seed import Dataset, Loaded, OnLoading, RowSource, Script, ignore_loading, is_empty
 

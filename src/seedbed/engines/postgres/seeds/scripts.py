@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from seedbed.engines.postgres import grammar, statements, summaries
-from seedbed.engines.postgres.grammar import GrammarError, Parsed
-from seedbed.engines.postgres.messages import ServerError, send
-from seedbed.engines.postgres.running import statement_offset
-from seedbed.engines.postgres.seeds.refusals import interrupted
+from seedbed.engines.postgres.files import grammar, summaries
+from seedbed.engines.postgres.files.grammar import GrammarError, Parsed
+from seedbed.engines.postgres.rules import statements
+from seedbed.engines.postgres.running.run import statement_offset
+from seedbed.engines.postgres.seeds.errors import interrupted
+from seedbed.engines.postgres.wire.messages import ServerError, send
 from seedbed.errors import Location, OutcomeUnknown, SeedbedError, SeedFileError, StepFailed
 from seedbed.model.seed import Loaded, Script
 

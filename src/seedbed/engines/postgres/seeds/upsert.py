@@ -15,11 +15,11 @@ import psycopg
 from msgspec import Struct
 from psycopg import sql
 
-from seedbed.engines.postgres.seeds import statements
+from seedbed.engines.postgres.seeds import upsert_sql
 from seedbed.engines.postgres.seeds.culprit import culprit
-from seedbed.engines.postgres.seeds.refusals import refused
-from seedbed.engines.postgres.seeds.statements import Statements
+from seedbed.engines.postgres.seeds.errors import refused
 from seedbed.engines.postgres.seeds.tables import Table
+from seedbed.engines.postgres.seeds.upsert_sql import Statements
 from seedbed.engines.postgres.seeds.values import Unfit, text_of, unfit_at
 from seedbed.errors import Location, SeedbedError, StepFailed
 from seedbed.model.seed import Batch, Loaded, Loading, OnLoading, RowSource, location
@@ -51,12 +51,12 @@ class Upsert:
 
     def load(self, on_loading: OnLoading) -> Loaded:
         """Stage the rows, and bring the table to them. Raises StepFailed with file and line, SeedFileError."""
-        self._execute(statements.CREATE)
+        self._execute(upsert_sql.CREATE)
         self._stage(on_loading)
         if self._count >= _BATCH:
-            self._execute(statements.ANALYZE)
+            self._execute(upsert_sql.ANALYZE)
         inserted, updated = self._write_all()
-        self._execute(statements.DROP)
+        self._execute(upsert_sql.DROP)
         return Loaded(self._source.path, inserted, updated, self._count - inserted - updated)
 
     def _execute(self, template: str, **words: sql.Composable) -> psycopg.Cursor[tuple[Any, ...]]:
@@ -67,7 +67,7 @@ class Upsert:
     def _stage(self, on_loading: OnLoading) -> None:
         """Copy the rows as they are in the file into a temporary table of the target's types."""
         try:
-            with self._connection.cursor().copy(self._statements.sql(statements.COPY)) as copy:
+            with self._connection.cursor().copy(self._statements.sql(upsert_sql.COPY)) as copy:
                 for batch in self._source.batches(_BATCH):
                     for row in self._texts(batch):
                         copy.write_row(row)
@@ -108,8 +108,8 @@ class Upsert:
         inserted = updated = 0
         todo = self._compare()
         for _ in range(_ROUNDS):
-            now_updated = self._write(statements.UPDATE, todo.differing)
-            now_inserted = self._write(statements.INSERT, todo.missing)
+            now_updated = self._write(upsert_sql.UPDATE, todo.differing)
+            now_inserted = self._write(upsert_sql.INSERT, todo.missing)
             inserted, updated = inserted + now_inserted, updated + now_updated
             if (now_inserted, now_updated) == (todo.missing, todo.differing):
                 return inserted, updated
@@ -122,7 +122,7 @@ class Upsert:
         )
 
     def _compare(self) -> _Todo:
-        found = {what: (count, first) for what, count, first in self._execute(statements.COMPARE)}
+        found = {what: (count, first) for what, count, first in self._execute(upsert_sql.COMPARE)}
         if bad := [(first, what) for what, (_, first) in found.items() if what in {"null", "twice", "fixed"}]:
             raise self._unfit_row(*min(bad))
         missing, differing = found.get("missing", (0, 0)), found.get("differs", (0, 0))
@@ -138,7 +138,7 @@ class Upsert:
                 at=at,
             )
         if what == "twice":
-            ((first,),) = self._execute(statements.SAME_KEY, number=sql.Literal(number))
+            ((first,),) = self._execute(upsert_sql.SAME_KEY, number=sql.Literal(number))
             return StepFailed(
                 f"two rows of {table} have the same key",
                 because=f"({key}) is the same as in line {self._at(first).line}",

@@ -10,9 +10,9 @@ from contextlib import suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from seedbed.engines.postgres import libpq
 from seedbed.engines.postgres.address import Address, safe_sslmode
-from seedbed.engines.postgres.libpq import Look, QueryFailed
+from seedbed.engines.postgres.wire import libpq
+from seedbed.engines.postgres.wire.libpq import Look, QueryFailed
 from seedbed.errors import Unreachable
 from seedbed.model.secret import Redactor
 

@@ -21,8 +21,8 @@ from psycopg.types.json import Json, Jsonb
 
 from seedbed.engines.base import Progress
 from seedbed.engines.kit.python_program import compiled, line_in
-from seedbed.engines.postgres.messages import CANCELED, ServerError, end_transaction, lost, refusal, run
-from seedbed.engines.postgres.running import Run, is_untouched, settings
+from seedbed.engines.postgres.running.run import Run, is_untouched, settings
+from seedbed.engines.postgres.wire.messages import CANCELED, ServerError, end_transaction, lost, refusal, run
 from seedbed.errors import Interrupted, Location, SeedbedError, StepFailed
 from seedbed.model.event import Retrying, WorkFinished, WorkProgressed
 from seedbed.model.history import Revision

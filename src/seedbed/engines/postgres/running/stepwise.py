@@ -13,11 +13,11 @@ from collections.abc import Generator, Iterator
 import psycopg
 
 from seedbed.engines.base import Progress
-from seedbed.engines.postgres.effects import EffectKind, effect
-from seedbed.engines.postgres.messages import ServerError, refusal, run
-from seedbed.engines.postgres.probe import Verdict, probe
-from seedbed.engines.postgres.running import Run, is_untouched, line_of, settings
-from seedbed.engines.postgres.statements import commits_inside, sets_session
+from seedbed.engines.postgres.rules.effects import EffectKind, effect
+from seedbed.engines.postgres.rules.statements import commits_inside, sets_session
+from seedbed.engines.postgres.running.probe import Verdict, probe
+from seedbed.engines.postgres.running.run import Run, is_untouched, line_of, settings
+from seedbed.engines.postgres.wire.messages import ServerError, refusal, run
 from seedbed.errors import Location, OutcomeUnknown, StepFailed
 from seedbed.model.event import StepProbed, WorkFinished, WorkProgressed
 from seedbed.model.history import Revision

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from seedbed.engines.postgres.grammar import COMMENTS, GrammarError, Token, TokenKind, scan
-from seedbed.engines.postgres.parsing.text import LONGEST_NAME, Text
+from seedbed.engines.postgres.files.grammar import COMMENTS, GrammarError, Token, TokenKind, scan
+from seedbed.engines.postgres.files.text import LONGEST_NAME, Text
 from seedbed.errors import MigrationFileError
 from seedbed.support.phrases import one_line
 

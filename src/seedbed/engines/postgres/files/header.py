@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct, field
 
-from seedbed.engines.postgres.parsing.text import LONGEST_NAME, Text
+from seedbed.engines.postgres.files.text import LONGEST_NAME, Text
 from seedbed.errors import MigrationFileError
 from seedbed.model.facts import Fact, parse_facts
 from seedbed.model.headers import Header as Common

@@ -9,9 +9,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from seedbed.engines.postgres import batches, messages
 from seedbed.engines.postgres.engine import PostgresEngine
+from seedbed.engines.postgres.running import transactional
 from seedbed.engines.postgres.sandbox import EmbeddedServer
+from seedbed.engines.postgres.wire import messages
 from seedbed.model.event import Noticed, Retrying, TargetFailed, WorkStarted
 from seedbed.model.migration import Migration, MigrationFile, Phase, Step
 from tests.support.postgres.platform import Connection, Place, at_retry, options
@@ -26,7 +27,7 @@ def place(files: ProjectFiles, postgres_server: EmbeddedServer, new_database: Ca
 @pytest.fixture(autouse=True)
 def long_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow this machine is: one migration in the first message, then 2, 4, 8, and 16 in all others."""
-    monkeypatch.setattr(batches, "QUICK", 3600)
+    monkeypatch.setattr(transactional, "QUICK", 3600)
 
 
 def tables(place: Place) -> list[str]:
@@ -58,7 +59,7 @@ def test_sixteen_migrations_go_in_one_message(
         sent.append(text)
         return messages.send(connection, text)
 
-    monkeypatch.setattr(batches, "send", send)
+    monkeypatch.setattr(transactional, "send", send)
     files.tables(40)
     told = place.apply()
     assert told.code == 0

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from seedbed.engines.postgres.libpq import QueryFailed, Row
+from seedbed.engines.postgres.wire.libpq import QueryFailed, Row
 from seedbed.errors import Refused
 from seedbed.model.history import FORMAT, History, Identity, Revision, State
 from seedbed.model.migration import Direction, Migration, Phase, Work

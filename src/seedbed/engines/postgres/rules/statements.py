@@ -11,8 +11,8 @@ from enum import Enum
 
 from msgspec import Struct
 
-from seedbed.engines.postgres.grammar import Parsed, parse
-from seedbed.engines.postgres.trees import Tree, detached_partition, is_concurrent, options_of
+from seedbed.engines.postgres.files.grammar import Parsed, parse
+from seedbed.engines.postgres.files.trees import Tree, detached_partition, is_concurrent, options_of
 
 
 class Block(Enum):

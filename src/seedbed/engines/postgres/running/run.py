@@ -11,8 +11,8 @@ from msgspec import Struct, field
 
 from seedbed.engines.base import Progress
 from seedbed.engines.postgres.address import Address
-from seedbed.engines.postgres.history import HistoryTable, quoted
-from seedbed.engines.postgres.messages import ServerError
+from seedbed.engines.postgres.store.history import HistoryTable, quoted
+from seedbed.engines.postgres.wire.messages import ServerError
 from seedbed.errors import Interrupted, Location, SeedbedError, StepFailed
 from seedbed.model.event import Noticed, Retrying
 from seedbed.model.history import Revision
@@ -108,7 +108,7 @@ def line_of_statement(step: Step, index: int) -> int:
 
 
 def _offset(body: str, index: int) -> int | None:
-    from seedbed.engines.postgres.grammar import statement_spans
+    from seedbed.engines.postgres.files.grammar import statement_spans
 
     spans = statement_spans(body) or [(0, len(body))]
     return spans[index][0] if 0 <= index < len(spans) else None

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import psycopg
 from psycopg import generators
 
-from seedbed.engines.postgres.history import Ask
-from seedbed.engines.postgres.libpq import QueryFailed, Row
+from seedbed.engines.postgres.store.history import Ask
+from seedbed.engines.postgres.wire.libpq import QueryFailed, Row
 from seedbed.errors import LeaseLost, StepFailed
 
 if TYPE_CHECKING:

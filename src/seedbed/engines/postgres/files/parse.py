@@ -7,11 +7,11 @@ A section's mark counts only where PostgreSQL's own scanner sees a comment at th
 
 from __future__ import annotations
 
-from seedbed.engines.postgres.parsing.header import Header
-from seedbed.engines.postgres.parsing.sections import cut
-from seedbed.engines.postgres.parsing.steps import steps_of
-from seedbed.engines.postgres.parsing.text import Text, read_text
-from seedbed.engines.postgres.parsing.tokens import scanned
+from seedbed.engines.postgres.files.header import Header
+from seedbed.engines.postgres.files.sections import cut
+from seedbed.engines.postgres.files.steps import steps_of
+from seedbed.engines.postgres.files.text import Text, read_text
+from seedbed.engines.postgres.files.tokens import scanned
 from seedbed.model.migration import Migration, MigrationFile, Step
 
 
@@ -52,6 +52,6 @@ def _sql(text: Text) -> tuple[tuple[Step, ...], tuple[Step, ...], Header]:
 
 
 def _python(text: Text) -> tuple[tuple[Step, ...], tuple[Step, ...], Header]:
-    from seedbed.engines.postgres.parsing.rows import read_rows
+    from seedbed.engines.postgres.files.rows import read_rows
 
     return read_rows(text)

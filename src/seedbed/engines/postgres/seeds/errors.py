@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from seedbed.engines.postgres.messages import CANCELED, lost
+from seedbed.engines.postgres.wire.messages import CANCELED, lost
 from seedbed.errors import Interrupted, Location, SeedbedError, StepFailed
 
 if TYPE_CHECKING:

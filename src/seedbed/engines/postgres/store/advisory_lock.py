@@ -20,9 +20,9 @@ from msgspec import Struct
 from psycopg import generators
 
 from seedbed.engines.postgres.address import Address
-from seedbed.engines.postgres.connection import CHECK_INTERVAL, MARK, open_connection, pins
-from seedbed.engines.postgres.history import quoted
-from seedbed.engines.postgres.messages import send
+from seedbed.engines.postgres.store.history import quoted
+from seedbed.engines.postgres.wire.connection import CHECK_INTERVAL, MARK, open_connection, pins
+from seedbed.engines.postgres.wire.messages import send
 from seedbed.errors import LeaseNotExclusive, Refused
 from seedbed.model.history import Owner
 

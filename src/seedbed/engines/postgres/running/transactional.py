@@ -15,8 +15,8 @@ from collections.abc import Collection, Iterator, Sequence
 from msgspec import Struct
 
 from seedbed.engines.base import Progress
-from seedbed.engines.postgres.messages import ServerError, send
-from seedbed.engines.postgres.running import Run, line_of, line_of_statement, settings
+from seedbed.engines.postgres.running.run import Run, line_of, line_of_statement, settings
+from seedbed.engines.postgres.wire.messages import ServerError, send
 from seedbed.errors import Location
 from seedbed.model.event import WorkFinished, WorkStarted
 from seedbed.model.migration import Direction, Step, Work

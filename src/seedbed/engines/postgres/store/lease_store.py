@@ -8,12 +8,12 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.kit.waiting import Waiting
-from seedbed.engines.postgres import ownership
 from seedbed.engines.postgres.address import Address
-from seedbed.engines.postgres.history import HistoryTable, quoted
-from seedbed.engines.postgres.lease import PostgresLease
-from seedbed.engines.postgres.messages import translate_errors
-from seedbed.engines.postgres.running import Run
+from seedbed.engines.postgres.running.run import Run
+from seedbed.engines.postgres.store import advisory_lock
+from seedbed.engines.postgres.store.history import HistoryTable, quoted
+from seedbed.engines.postgres.store.lease import PostgresLease
+from seedbed.engines.postgres.wire.messages import translate_errors
 from seedbed.errors import LeaseLost, Refused, Unreachable
 from seedbed.model.event import Listener, TakenOver
 from seedbed.model.history import Owner
@@ -37,18 +37,18 @@ def lease(
 
     Raises Busy, LeaseNotExclusive, Unreachable.
     """
-    number = ownership.key(address.history_schema)
+    number = advisory_lock.key(address.history_schema)
     try:
         with translate_errors(f"taking the lease of {target}"):
             _acquire(connection, address, target, number, wait, listener)
     except LeaseLost as error:  # there was none yet: nothing was touched
         raise Unreachable(error.what, because=error.because, try_="run the same command again") from None
-    mark = ownership.application_name(owner)
+    mark = advisory_lock.application_name(owner)
     try:
         with translate_errors(f"taking over {target}"):
             connection.execute(f"SET application_name = {quoted(mark)}".encode())
-            for pid, left in ownership.left_behind(connection):
-                if ownership.end(connection, pid):
+            for pid, left in advisory_lock.left_behind(connection):
+                if advisory_lock.end(connection, pid):
                     listener(TakenOver(target, f"ended server process {pid} of {left!r}"))
         yield PostgresLease(
             Run(
@@ -77,23 +77,23 @@ def _acquire(
     """Poll for the lock; never block on it, because a blocked waiter deadlocks with CONCURRENTLY."""
     waiting, confirmed = Waiting(target, wait, listener), False
     while True:
-        got = ownership.try_lock(connection, number, confirmed=confirmed)
+        got = advisory_lock.try_lock(connection, number, confirmed=confirmed)
         if got:
             return
         if got is None:
-            ownership.require_exclusive(connection, address)
+            advisory_lock.require_exclusive(connection, address)
             confirmed = True
             continue
-        found = ownership.holder(connection, number)
-        if found and ownership.has_vanished(found) and _end(connection, found):
+        found = advisory_lock.holder(connection, number)
+        if found and advisory_lock.has_vanished(found) and _end(connection, found):
             listener(TakenOver(target, f"ended {found.owner}, whose process is gone"))
             continue
         time.sleep(waiting.pause(str(found.owner) if found else "another run"))
 
 
-def _end(connection: Connection[tuple[Any, ...]], found: ownership.Holder) -> bool:
+def _end(connection: Connection[tuple[Any, ...]], found: advisory_lock.Holder) -> bool:
     with suppress(Refused):  # another role's: the server ends it itself when it finds nobody at the other end
-        return ownership.end(connection, found.pid)
+        return advisory_lock.end(connection, found.pid)
     return False
 
 
@@ -102,8 +102,8 @@ def unlock(
 ) -> str:
     """End the session that holds the lease and write that into the audit; return who it was, empty if nobody."""
     with translate_errors(f"ending the lease of {target}"):
-        found = ownership.holder(connection, ownership.key(address.history_schema))
-        if found is None or not ownership.end(connection, found.pid):
+        found = advisory_lock.holder(connection, advisory_lock.key(address.history_schema))
+        if found is None or not advisory_lock.end(connection, found.pid):
             return ""
         connection.execute(table.audit(actor, "unlock", "", f"ended {found.owner}").encode())
         return str(found.owner)

@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from seedbed.engines.postgres.grammar import parse
-from seedbed.engines.postgres.trees import Tree, detached_partition, names_of, quoted_name, strings_of
+from seedbed.engines.postgres.files.grammar import parse
+from seedbed.engines.postgres.files.trees import Tree, detached_partition, names_of, quoted_name, strings_of
 
 
 class EffectKind(StrEnum):

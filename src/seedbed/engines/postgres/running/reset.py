@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from seedbed.engines.postgres.messages import run
+from seedbed.engines.postgres.wire.messages import run
 
 if TYPE_CHECKING:
     from psycopg import Connection

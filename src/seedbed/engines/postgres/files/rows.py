@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 
 from seedbed.engines.kit.python_source import Function, only_parameter, source_of
-from seedbed.engines.postgres.parsing.header import Header, read_header
-from seedbed.engines.postgres.parsing.text import Text
+from seedbed.engines.postgres.files.header import Header, read_header
+from seedbed.engines.postgres.files.text import Text
 from seedbed.model.migration import Backfill, Step
 from seedbed.support.phrases import one_line
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from psycopg import sql
 
-from seedbed.engines.postgres.effects import Effect, EffectKind, effect
+from seedbed.engines.postgres.rules.effects import Effect, EffectKind, effect
 
 if TYPE_CHECKING:
     from psycopg import Connection

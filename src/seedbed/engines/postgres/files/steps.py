@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from seedbed.engines.postgres.grammar import GrammarError, Parsed, Token, TokenKind, parse
-from seedbed.engines.postgres.parsing.header import Header
-from seedbed.engines.postgres.parsing.sections import Section
-from seedbed.engines.postgres.parsing.text import Text
-from seedbed.engines.postgres.parsing.tokens import syntax_error
-from seedbed.engines.postgres.statements import Block, block, may_change_session, refusal
-from seedbed.engines.postgres.summaries import describe, summary
+from seedbed.engines.postgres.files.grammar import GrammarError, Parsed, Token, TokenKind, parse
+from seedbed.engines.postgres.files.header import Header
+from seedbed.engines.postgres.files.sections import Section
+from seedbed.engines.postgres.files.summaries import describe, summary
+from seedbed.engines.postgres.files.text import Text
+from seedbed.engines.postgres.files.tokens import syntax_error
+from seedbed.engines.postgres.rules.statements import Block, block, may_change_session, refusal
 from seedbed.model.migration import Backfill, Step
 from seedbed.support.phrases import one_line
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from seedbed.engines.postgres.grammar import Token, TokenKind
-from seedbed.engines.postgres.parsing.header import Header, looks_like_facts, misplaced_facts, read_header
-from seedbed.engines.postgres.parsing.text import Text
+from seedbed.engines.postgres.files.grammar import Token, TokenKind
+from seedbed.engines.postgres.files.header import Header, looks_like_facts, misplaced_facts, read_header
+from seedbed.engines.postgres.files.text import Text
 from seedbed.errors import MigrationFileError
 from seedbed.model.facts import fact_lines
 from seedbed.support.phrases import one_line

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from seedbed.engines.base import Progress
-from seedbed.engines.postgres import backfill, batches, stepwise
-from seedbed.engines.postgres.messages import asking, run, translate_errors
-from seedbed.engines.postgres.running import Run
+from seedbed.engines.postgres.running import backfill, stepwise, transactional
+from seedbed.engines.postgres.running.run import Run
+from seedbed.engines.postgres.wire.messages import asking, run, translate_errors
 from seedbed.model.event import WorkStarted
 from seedbed.model.history import History, Identity, Revision, State
 from seedbed.model.migration import Work
@@ -31,11 +31,11 @@ class PostgresLease:
     def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
         """Carry out `works`; neighbours that fit into a transaction each travel in one message together."""
         unfinished = {each.version: each for each in self.history().unfinished}
-        for group in batches.grouped(works, unfinished):
+        for group in transactional.grouped(works, unfinished):
             first = group[0]
             revision = unfinished.get(first.migration.version)
-            if batches.is_short(first) and revision is None:
-                yield from batches.apply(self._run, group)
+            if transactional.is_short(first) and revision is None:
+                yield from transactional.apply(self._run, group)
             else:
                 yield from self._carry_out(first, revision)
 
@@ -71,7 +71,7 @@ class PostgresLease:
         return load(self._run.connection, dataset, on_loading, check=check_script)
 
     def reset(self) -> str:
-        from seedbed.engines.postgres.reset import reset
+        from seedbed.engines.postgres.running.reset import reset
 
         with translate_errors(f"emptying {self._run.target}"):
             return reset(self._run.connection)

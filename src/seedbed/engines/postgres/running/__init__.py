@@ -1,0 +1,1 @@
+"""Migrations carried out: in one transaction, statement by statement, or batch by batch."""

@@ -1,0 +1,1 @@
+"""seedbed's history in the database, and the lease that guards it."""

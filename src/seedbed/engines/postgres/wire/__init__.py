@@ -1,0 +1,1 @@
+"""Connections, and messages sent over them."""

@@ -116,7 +116,7 @@ def boto3_load(endpoint: str, table: str) -> Any:
 
 
 def seedbed_load(endpoint: str, table: str, workers: int = 1) -> Any:
-    from seedbed.engines.dynamodb import bulk
+    from seedbed.engines.dynamodb.seeds import bulk
 
     client = ours(endpoint)
     return lambda items: bulk.load(client, table, items, key=KEY, workers=workers)

@@ -13,9 +13,9 @@ import pytest
 
 from seedbed.engines.dynamodb.sandbox.ministack import ministack
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.dynamodb.tables import template
-from seedbed.engines.dynamodb.tables.read import read
-from seedbed.engines.dynamodb.tables.shape import HISTORY_TABLE, Table
+from seedbed.engines.dynamodb.schema import template
+from seedbed.engines.dynamodb.schema.read import read
+from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE, Table
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.values import from_item, to_item
 from seedbed.model.event import SeedLoaded

@@ -17,9 +17,9 @@ from msgspec.structs import replace
 from seedbed.aws import clients, parameters
 from seedbed.deployment import cdk
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.dynamodb.tables import live
-from seedbed.engines.dynamodb.tables.read import read
-from seedbed.engines.dynamodb.tables.shape import HISTORY_TABLE, Table
+from seedbed.engines.dynamodb.schema import current
+from seedbed.engines.dynamodb.schema.read import read
+from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE, Table
 from seedbed.engines.neo4j import address as neo4j
 from seedbed.engines.opensearch import address as opensearch
 from seedbed.engines.postgres import address as postgres
@@ -96,7 +96,7 @@ class App:
     def live(self, service: str, table: str, environment: str) -> Table:
         name = table_name(service, table, environment)
         described = self.ask("dynamodb", "DescribeTable", TableName=name)["Table"]
-        return live.described(described, name=table)
+        return current.described(described, name=table)
 
 
 @pytest.fixture(scope="module")

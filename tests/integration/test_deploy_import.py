@@ -20,8 +20,8 @@ from seedbed.deployment.request import DeployRequest
 from seedbed.deployment.site import Site
 from seedbed.deployment.stacks import Stacks
 from seedbed.engines.dynamodb.engine import DynamoEngine
+from seedbed.engines.dynamodb.running.existing import living
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.dynamodb.tables.living import living
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.errors import ExitCode, Refused
 from seedbed.execution.stopping import Stop

@@ -10,13 +10,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seedbed.engines.dynamodb.tables.shape import Table
-from seedbed.engines.dynamodb.transform import expressions
-from seedbed.engines.dynamodb.transform.expressions import Compared
-from seedbed.engines.dynamodb.transform.outcome import Outcome, Transformer
-from seedbed.engines.dynamodb.transform.recording import Recorded
-from seedbed.engines.dynamodb.transform.standing import Standing, resumed
-from seedbed.engines.dynamodb.transform.values import same, same_item
+from seedbed.engines.dynamodb.running.transform import expressions
+from seedbed.engines.dynamodb.running.transform.expressions import Compared
+from seedbed.engines.dynamodb.running.transform.outcome import Outcome, Transformer
+from seedbed.engines.dynamodb.running.transform.recording import Recorded
+from seedbed.engines.dynamodb.running.transform.standing import Standing, resumed
+from seedbed.engines.dynamodb.running.transform.values import same, same_item
+from seedbed.engines.dynamodb.schema.shape import Table
 from seedbed.engines.dynamodb.wire.sizes import attribute_size
 from seedbed.engines.dynamodb.wire.values import from_attribute, from_item, to_attribute, to_item
 from seedbed.model.migration import Direction

@@ -13,9 +13,9 @@ from typing import Any
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from seedbed.engines.dynamodb.tables import template
-from seedbed.engines.dynamodb.tables.changes import changes
-from seedbed.engines.dynamodb.tables.shape import (
+from seedbed.engines.dynamodb.schema import template
+from seedbed.engines.dynamodb.schema.changes import changes
+from seedbed.engines.dynamodb.schema.shape import (
     HISTORY_TABLE,
     Index,
     Key,
@@ -25,7 +25,7 @@ from seedbed.engines.dynamodb.tables.shape import (
     Table,
     Tables,
 )
-from seedbed.engines.dynamodb.tables.waves import waves
+from seedbed.engines.dynamodb.schema.stack_updates import waves
 from seedbed.errors import Refused
 from seedbed.model.deployment import Template, Wave
 from seedbed.model.migration import Phase

@@ -25,9 +25,9 @@ from pathlib import Path
 from random import Random
 from typing import IO, Any
 
-from seedbed.engines.dynamodb import history
 from seedbed.engines.dynamodb.sandbox.local import dynamodb_local
 from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.engines.dynamodb.store import history
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.engines.dynamodb.wire.values import from_item, to_item

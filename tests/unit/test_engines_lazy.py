@@ -15,7 +15,7 @@ from seedbed.engines.capabilities import SupportsDiagnosis
 from seedbed.engines.kit.lazy import LazyEngine
 
 BUILT_IN = ("dynamodb", "memory", "neo4j", "opensearch", "postgres")
-PARTS = [("parse", "parse", "file"), ("session", "connect", "target"), ("sandbox", "embedded", "home")]
+PARTS = [("session", "connect", "target"), ("sandbox", "embedded", "home")]
 
 
 def _engine(name: str) -> LazyEngine:
@@ -29,7 +29,7 @@ def test_every_part_is_where_the_engine_looks_for_it(name: str) -> None:
     engine = _engine(name)
     assert issubclass(engine.options, Struct)
     diagnosis = [("sandbox", "diagnose", "home")] if isinstance(engine, SupportsDiagnosis) else []
-    for module, function, parameter in [*PARTS, *diagnosis]:
+    for module, function, parameter in [(engine.parser, "parse", "file"), *PARTS, *diagnosis]:
         part = getattr(import_module(f"{engine.package}.{module}"), function)
         assert list(inspect.signature(part).parameters) == [parameter], (name, function)
 
@@ -47,7 +47,8 @@ def test_an_engine_says_all_that_is_asked_of_one(name: str) -> None:
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_loading_an_engine_imports_none_of_its_parts(name: str) -> None:
-    parts = {f"seedbed.engines.{name}.{each}" for each in ("options", "parse", "session", "sandbox")}
+    modules = ("options", _engine(name).parser, "session", "sandbox")
+    parts = {f"seedbed.engines.{name}.{each}" for each in modules}
     code = f"import sys, seedbed.engines.{name}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not parts & set(loaded.split())

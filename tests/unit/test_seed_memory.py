@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
+from seedbed.engines.dynamodb.schema.shape import Key
+from seedbed.engines.dynamodb.schema.shape import Table as ItemTable
 from seedbed.engines.dynamodb.seeds import items
-from seedbed.engines.dynamodb.tables.shape import Key
-from seedbed.engines.dynamodb.tables.shape import Table as ItemTable
 from seedbed.engines.neo4j.seeds.table import table_of
 from seedbed.engines.opensearch.seeds import documents
 from seedbed.model.seed import RowSource, Script

@@ -11,9 +11,9 @@ from constructs import Construct
 
 from seedbed.cdk.environment import removal
 from seedbed.cdk.facts import named_id, write_facts
-from seedbed.engines.dynamodb.tables.read import FILE, read
-from seedbed.engines.dynamodb.tables.shape import HISTORY, HISTORY_TABLE, Table, Tables
-from seedbed.engines.dynamodb.tables.template import TYPE, metadata, properties
+from seedbed.engines.dynamodb.schema.read import FILE, read
+from seedbed.engines.dynamodb.schema.shape import HISTORY, HISTORY_TABLE, Table, Tables
+from seedbed.engines.dynamodb.schema.template import TYPE, metadata, properties
 from seedbed.errors import UsageError
 from seedbed.model.environment import Environment
 from seedbed.model.names import table_name

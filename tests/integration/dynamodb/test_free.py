@@ -9,7 +9,7 @@ from textwrap import dedent, indent
 import pytest
 
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.dynamodb.tables.shape import Index, Key, Table
+from seedbed.engines.dynamodb.schema.shape import Index, Key, Table
 from seedbed.errors import Interrupted, Location, MigrationFileError, OutcomeUnknown, Refused, StepFailed
 from seedbed.model.event import StepProbed
 from seedbed.model.migration import Direction

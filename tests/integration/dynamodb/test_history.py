@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from seedbed.engines.dynamodb import history
-from seedbed.engines.dynamodb.history import read
 from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.engines.dynamodb.store import history
+from seedbed.engines.dynamodb.store.history import read
 from seedbed.errors import ForeignTarget, LeaseLost, Refused
 from seedbed.model.history import FORMAT, Identity, Revision, State
 from seedbed.model.migration import Direction, Phase

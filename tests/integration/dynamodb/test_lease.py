@@ -11,11 +11,11 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from seedbed.engines.dynamodb import history, lease_store
-from seedbed.engines.dynamodb.lease import DynamoLease
-from seedbed.engines.dynamodb.lease_store import DynamoLeaseStore
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.dynamodb.tables.shape import HISTORY_TABLE
+from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE
+from seedbed.engines.dynamodb.store import history, lease_store
+from seedbed.engines.dynamodb.store.lease import DynamoLease
+from seedbed.engines.dynamodb.store.lease_store import DynamoLeaseStore
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.engines.kit.lease import acquire
 from seedbed.errors import Busy, Interrupted, LeaseLost, Refused, Unreachable

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.dynamodb.tables.read import read
+from seedbed.engines.dynamodb.schema.read import read
 from seedbed.errors import LeaseLost, Location, Refused, SeedFileError, StepFailed
 from seedbed.model.migration import Source
 from seedbed.model.seed import Dataset, Loaded, Loading, Rows, Script, SeedKind

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.engines.dynamodb import lease_store
-from seedbed.engines.dynamodb.history import read as read_history
 from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.engines.dynamodb.store import lease_store
+from seedbed.engines.dynamodb.store.history import read as read_history
 from seedbed.errors import LeaseLost, Refused
 from seedbed.model.history import Identity
 from tests.support.dynamodb.tables import COURSES, LESSONS, Stage, stage

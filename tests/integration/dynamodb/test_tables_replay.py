@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.dynamodb.tables import live, template
-from seedbed.engines.dynamodb.tables.shape import Index, Key, KeyType, Projection, StreamView, Table
-from seedbed.engines.dynamodb.tables.waves import waves
+from seedbed.engines.dynamodb.schema import current, template
+from seedbed.engines.dynamodb.schema.shape import Index, Key, KeyType, Projection, StreamView, Table
+from seedbed.engines.dynamodb.schema.stack_updates import waves
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.model.deployment import Template
@@ -45,7 +45,7 @@ class Stack:
     def shapes(self) -> list[Table]:
         """Return the tables as they are live, by their logical names."""
         return [
-            live.described(
+            current.described(
                 self._ready(properties["TableName"]),
                 self.client.call("DescribeTimeToLive", {"TableName": properties["TableName"]})[
                     "TimeToLiveDescription"
@@ -78,9 +78,9 @@ class Stack:
         deadline = time.monotonic() + 60
         while True:
             described: Mapping[str, Any] = self.client.call("DescribeTable", {"TableName": name})["Table"]
-            if all(each.is_ready for each in live.states(described).values()):
+            if all(each.is_ready for each in current.states(described).values()):
                 return described
-            slow = {key: each for key, each in live.states(described).items() if not each.is_ready}
+            slow = {key: each for key, each in current.states(described).items() if not each.is_ready}
             assert time.monotonic() < deadline, slow
             time.sleep(0.02)
 

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.dynamodb.tables.shape import Table
+from seedbed.engines.dynamodb.schema.shape import Table
 from seedbed.engines.dynamodb.wire.values import to_item
 from seedbed.errors import Interrupted, LeaseLost, Refused, StepFailed
 from seedbed.model.event import WorkProgressed
@@ -435,7 +435,7 @@ def test_an_interruption_stops_between_items_and_the_next_run_goes_on(there: Sta
 
 
 def test_a_run_whose_lease_was_ended_from_outside_records_nothing_more(there: Stage) -> None:
-    from seedbed.engines.dynamodb import history, lease_store
+    from seedbed.engines.dynamodb.store import history, lease_store
 
     there.fill("courses", [course(number) for number in range(200)])
     before: dict[int, str] = {}
@@ -475,7 +475,7 @@ def test_progress_tells_how_many_of_how_many_and_how_fast(there: Stage) -> None:
 
 
 def test_a_migration_may_ask_for_fewer_units_and_never_for_more(world: World) -> None:
-    from seedbed.engines.dynamodb.transform.job import least
+    from seedbed.engines.dynamodb.running.transform.job import least
 
     assert (least("50", 100.0), least("500", 100.0), least(None, 100.0), least("50", 0.0)) == (
         50,

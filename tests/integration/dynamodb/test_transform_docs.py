@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from seedbed.engines.dynamodb.facts import FACTS
+from seedbed.engines.dynamodb.files.directives import FACTS
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.dynamodb.tables.shape import Key
+from seedbed.engines.dynamodb.schema.shape import Key
 from seedbed.model.headers import COMMON
 from seedbed.model.migration import Direction
 from tests.support.dynamodb.tables import COURSES, LESSONS, Stage, migration, stage

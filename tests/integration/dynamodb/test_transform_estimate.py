@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from seedbed.engines.dynamodb import prices
-from seedbed.engines.dynamodb.estimate import estimate
+from seedbed.engines.dynamodb.running import prices
+from seedbed.engines.dynamodb.running.estimate import estimate
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.model.deployment import Estimate
 from tests.support.aws_proxy import mutating, proxy

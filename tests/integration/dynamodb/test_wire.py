@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from seedbed.engines.dynamodb.bulk import key_of, load
-from seedbed.engines.dynamodb.capacity import Budget
 from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.engines.dynamodb.seeds.bulk import key_of, load
+from seedbed.engines.dynamodb.wire.capacity import Budget
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.engines.dynamodb.wire.sizes import LARGEST_ITEM, item_size

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 
-from seedbed.engines.dynamodb.bulk import load
-from seedbed.engines.dynamodb.capacity import Budget
 from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.engines.dynamodb.seeds.bulk import load
+from seedbed.engines.dynamodb.wire.capacity import Budget
 from seedbed.engines.dynamodb.wire.client import Client
 
 TABLE = "courses-lessons-dev-ana"

@@ -10,14 +10,14 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from seedbed.engines.base import Progress
-from seedbed.engines.dynamodb import lease_store
 from seedbed.engines.dynamodb.address import Address
-from seedbed.engines.dynamodb.lease import DynamoLease
-from seedbed.engines.dynamodb.parse import parse
-from seedbed.engines.dynamodb.place import Place
+from seedbed.engines.dynamodb.files.parse import parse
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.dynamodb.tables.shape import HISTORY, HISTORY_TABLE, Index, Key, Projection, Table
+from seedbed.engines.dynamodb.schema.shape import HISTORY, HISTORY_TABLE, Index, Key, Projection, Table
+from seedbed.engines.dynamodb.store import lease_store
+from seedbed.engines.dynamodb.store.lease import DynamoLease
 from seedbed.engines.dynamodb.wire.client import Client
+from seedbed.engines.dynamodb.wire.target import Place
 from seedbed.engines.dynamodb.wire.values import from_item, to_item
 from seedbed.engines.kit.lease import LeaseRecord
 from seedbed.model.event import Event
@@ -147,7 +147,7 @@ class Stage:
 
     def recorded(self) -> dict[str, str]:
         """Return what the history says of each version."""
-        from seedbed.engines.dynamodb import history
+        from seedbed.engines.dynamodb.store import history
 
         return {each.version: each.state.value for each in history.read(self.place).revisions}
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from seedbed.engines.dynamodb.tables.read import read
-from seedbed.engines.dynamodb.tables.shape import HISTORY_TABLE, Table
-from seedbed.engines.dynamodb.tables.template import shape
+from seedbed.engines.dynamodb.schema.read import read
+from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE, Table
+from seedbed.engines.dynamodb.schema.template import shape
 from tests.unit.cdk.conftest import DECLARED, EDTECH, Stack, Synthesise
 
 SERVICES = ("courses", "chat", "tutor-matching", "video-call", "ai")

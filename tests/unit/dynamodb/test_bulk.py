@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from seedbed.engines.dynamodb.bulk import load
-from seedbed.engines.dynamodb.capacity import Budget
+from seedbed.engines.dynamodb.seeds.bulk import load
+from seedbed.engines.dynamodb.wire.capacity import Budget
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.engines.dynamodb.wire.values import Unfit, from_item
 from seedbed.errors import Interrupted, StepFailed
@@ -150,7 +150,7 @@ def ticking() -> Callable[[], float]:
 
 
 def test_a_table_that_takes_nothing_more_ends_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seedbed.engines.dynamodb.bulk.CAP", 0.001)
+    monkeypatch.setattr("seedbed.engines.dynamodb.seeds.bulk.CAP", 0.001)
     store = Store(lambda _, puts: set(range(len(puts))))
     refused = pytest.raises(StepFailed, match="takes no more items")
     with scripted(store) as server, server.client() as client, refused:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seedbed.engines.dynamodb.capacity import Budget, Rate
+from seedbed.engines.dynamodb.wire.capacity import Budget, Rate
 
 Use = tuple[float, float]  # when, how many units
 

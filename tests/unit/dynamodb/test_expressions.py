@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from seedbed.engines.dynamodb.transform import expressions
-from seedbed.engines.dynamodb.transform.expressions import Compared, TooMuch
+from seedbed.engines.dynamodb.running.transform import expressions
+from seedbed.engines.dynamodb.running.transform.expressions import Compared, TooMuch
 from seedbed.engines.dynamodb.wire.values import to_item
 
 KEY = to_item({"id": "1"})

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from seedbed.engines.dynamodb.parse import parse
+from seedbed.engines.dynamodb.files.parse import parse
 from seedbed.errors import MigrationFileError
 from seedbed.model.migration import Backfill, Migration, MigrationFile, MigrationRef, Phase, Source, checksum
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from seedbed.engines.dynamodb.transform.recording import UNREAD, Recorded
+from seedbed.engines.dynamodb.running.transform.recording import UNREAD, Recorded
 from seedbed.engines.dynamodb.wire.values import from_attribute
 
 RAW = {"id": {"S": "1"}, "title": {"S": "a"}, "tags": {"L": [{"S": "x"}]}}

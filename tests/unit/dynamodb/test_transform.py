@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from seedbed.engines.dynamodb.tables.shape import Index, Key, Projection, Table
-from seedbed.engines.dynamodb.transform.costs import outcome_units, write_units
-from seedbed.engines.dynamodb.transform.outcome import Outcome, Transformer
-from seedbed.engines.dynamodb.transform.standing import Standing, resumed
-from seedbed.engines.dynamodb.transform.values import Item, key_id, same
+from seedbed.engines.dynamodb.running.transform.costs import outcome_units, write_units
+from seedbed.engines.dynamodb.running.transform.outcome import Outcome, Transformer
+from seedbed.engines.dynamodb.running.transform.standing import Standing, resumed
+from seedbed.engines.dynamodb.running.transform.values import Item, key_id, same
+from seedbed.engines.dynamodb.schema.shape import Index, Key, Projection, Table
 from seedbed.engines.dynamodb.wire.sizes import attribute_size, item_size
 from seedbed.engines.dynamodb.wire.values import from_attribute, to_item
 from seedbed.errors import StepFailed

@@ -32,6 +32,7 @@ class DynamoEngine(LazyEngineWithDiagnosis):
     """Amazon DynamoDB. Tables are deployed; migrations transform the items in them."""
 
     package = "seedbed.engines.dynamodb"
+    parser = "files.parse"
     name = "dynamodb"
     variables = VARIABLES
     suffixes = (".py",)
@@ -39,7 +40,7 @@ class DynamoEngine(LazyEngineWithDiagnosis):
     address = staticmethod(address)
 
     def waves(self, deployed: Template | None, wanted: Template, *, gate: Phase) -> Sequence[Wave]:
-        from seedbed.engines.dynamodb.tables.waves import waves
+        from seedbed.engines.dynamodb.schema.stack_updates import waves
 
         return waves(deployed, wanted, gate=gate)
 
@@ -47,7 +48,7 @@ class DynamoEngine(LazyEngineWithDiagnosis):
         return cast(Address, address).cloud
 
     def schemas(self) -> Mapping[str, Mapping[str, Any]]:
-        from seedbed.engines.dynamodb.tables.read import FILE
-        from seedbed.engines.dynamodb.tables.schema import json_schema
+        from seedbed.engines.dynamodb.schema.json_schema import json_schema
+        from seedbed.engines.dynamodb.schema.read import FILE
 
         return {FILE: json_schema()}

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.aws import identity
 from seedbed.engines.base import Progress
-from seedbed.engines.dynamodb import history
 from seedbed.engines.dynamodb.address import Address
-from seedbed.engines.dynamodb.place import Place, needed, translate_errors
+from seedbed.engines.dynamodb.store import history
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
+from seedbed.engines.dynamodb.wire.target import Place, needed, translate_errors
 from seedbed.errors import Unavailable
 from seedbed.model.deployment import Change, Estimate, Template
 from seedbed.model.event import DeployProgressed
@@ -22,9 +22,9 @@ from seedbed.model.migration import Migration, Phase
 from seedbed.model.names import stack_name
 
 if TYPE_CHECKING:
-    from seedbed.engines.dynamodb.lease import DynamoLease
-    from seedbed.engines.dynamodb.tables.live import State
-    from seedbed.engines.dynamodb.tables.shape import Table
+    from seedbed.engines.dynamodb.schema.current import State
+    from seedbed.engines.dynamodb.schema.shape import Table
+    from seedbed.engines.dynamodb.store.lease import DynamoLease
     from seedbed.model.event import Listener
     from seedbed.model.target import Target
 
@@ -76,8 +76,8 @@ class DynamoSession:
 
     @contextmanager
     def _lease(self, owner: Owner, wait: float, listener: Listener) -> Iterator[DynamoLease]:
-        from seedbed.engines.dynamodb import lease_store
-        from seedbed.engines.dynamodb.lease import DynamoLease
+        from seedbed.engines.dynamodb.store import lease_store
+        from seedbed.engines.dynamodb.store.lease import DynamoLease
 
         self.history()  # a format that is not ours is refused before anything is touched
         with lease_store.lease(self.place, owner, wait=wait, listener=listener) as (store, held):
@@ -85,7 +85,7 @@ class DynamoSession:
 
     def unlock(self, *, actor: str) -> str:
         """End the lease of whoever holds it, audited; return who that was."""
-        from seedbed.engines.dynamodb import lease_store
+        from seedbed.engines.dynamodb.store import lease_store
 
         return lease_store.unlock(self.place, actor=actor)
 
@@ -93,8 +93,8 @@ class DynamoSession:
 
     def changes(self, gate: Phase) -> Sequence[Change]:
         """Return how tables.toml differs from what is live, as a deployment through `gate` would change it."""
-        from seedbed.engines.dynamodb.tables import changes
-        from seedbed.engines.dynamodb.tables.shape import Tables
+        from seedbed.engines.dynamodb.schema import changes
+        from seedbed.engines.dynamodb.schema.shape import Tables
 
         declared = self.place.declared()
         with translate_errors(self.place, f"looking at the tables of {self.place.target}"):
@@ -123,7 +123,7 @@ class DynamoSession:
 
     def _states(self, table: str) -> Mapping[str, State] | None:
         """Return how the table ("") and its indexes are; None where there is no such table."""
-        from seedbed.engines.dynamodb.tables.live import states
+        from seedbed.engines.dynamodb.schema.current import states
 
         try:
             return states(self.place.description(table))
@@ -162,14 +162,14 @@ class DynamoSession:
 
     def existing(self, template: Template) -> Mapping[str, Mapping[str, Any]]:
         """Return, by logical id, the tables of `template` that live already, as the resources they would be."""
-        from seedbed.engines.dynamodb.tables.living import living
+        from seedbed.engines.dynamodb.running.existing import living
 
         with translate_errors(self.place, f"looking for tables of {self.place.target}"):
             return living(self.place.client, template)
 
     def estimate(self, migrations: Sequence[Migration], *, sample: int) -> Sequence[Estimate]:
         """Return what each transformation would cost, by looking at its table and trying `sample` of its items."""
-        from seedbed.engines.dynamodb.estimate import estimate
+        from seedbed.engines.dynamodb.running.estimate import estimate
 
         with translate_errors(self.place, f"estimating the migrations of {self.place.target}"):
             return estimate(self.place, migrations, sample=sample)

@@ -9,9 +9,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from seedbed.engines.dynamodb.place import Place
+from seedbed.engines.dynamodb.schema.shape import Table
 from seedbed.engines.dynamodb.seeds.values import ABSENT, fitted
-from seedbed.engines.dynamodb.tables.shape import Table
+from seedbed.engines.dynamodb.wire.target import Place
 from seedbed.engines.dynamodb.wire.values import Attribute, Item, to_attribute
 from seedbed.engines.kit.repeats import first_repeat
 from seedbed.errors import Location, SeedFileError, StepFailed

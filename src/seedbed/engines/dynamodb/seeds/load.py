@@ -11,17 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from seedbed.engines.dynamodb.place import Place, not_deployed
 from seedbed.engines.dynamodb.seeds.items import Part, SeedItem, item_id, parts_of
 from seedbed.engines.dynamodb.seeds.writes import Write, transactions, write
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
+from seedbed.engines.dynamodb.wire.target import Place, not_deployed
 from seedbed.engines.dynamodb.wire.values import Item
 from seedbed.engines.kit.tally import Tally
 from seedbed.errors import StepFailed
 from seedbed.model.seed import Dataset, Loaded, OnLoading
 
 if TYPE_CHECKING:
-    from seedbed.engines.dynamodb.fenced_writer import FencedWriter
+    from seedbed.engines.dynamodb.store.fenced_writer import FencedWriter
 
 _ATTEMPTS = 5
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from seedbed.engines.dynamodb import bulk
-from seedbed.engines.dynamodb.capacity import Budget
+from seedbed.engines.dynamodb.seeds import bulk
 from seedbed.engines.dynamodb.seeds.items import Part, parts_of
 from seedbed.engines.dynamodb.seeds.load import refusals
+from seedbed.engines.dynamodb.wire.capacity import Budget
 from seedbed.engines.kit.tally import Tally
 from seedbed.model.seed import Dataset, Loaded, OnLoading
 
 if TYPE_CHECKING:
-    from seedbed.engines.dynamodb.fenced_writer import FencedWriter
+    from seedbed.engines.dynamodb.store.fenced_writer import FencedWriter
 
 
 def bulk_load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from seedbed.engines.dynamodb.history import Action
+from seedbed.engines.dynamodb.schema.shape import Table
 from seedbed.engines.dynamodb.seeds.items import SeedItem
-from seedbed.engines.dynamodb.tables.shape import Table
+from seedbed.engines.dynamodb.store.history import Action
 from seedbed.engines.dynamodb.wire.values import Attribute, Item
 
 _MOST = 90  # items in one transaction

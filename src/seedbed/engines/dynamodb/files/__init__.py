@@ -1,0 +1,1 @@
+"""Migration files: their directives, and the functions in them. Pure."""

@@ -1,0 +1,163 @@
+"""Migrations of DynamoDB: Python files that transform items or work on a table. Compiled and looked at, never run.
+
+`up(item)` is a transformation: it is called for every item of a table. `up(table)` is free form: it is called once.
+Both have their facts in `# seedbed:` comments before the first line of code.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from seedbed.engines.dynamodb.files.directives import (
+    Header,
+    mode,
+    read_header,
+    require_free_form,
+    require_transformation,
+)
+from seedbed.engines.kit.python_returns import forgotten_return
+from seedbed.engines.kit.python_source import Function, PythonSource, only_parameter, read_source
+from seedbed.errors import Location, MigrationFileError
+from seedbed.model.migration import Backfill, Migration, MigrationFile, Step
+from seedbed.support.phrases import one_line
+
+SUFFIX = ".py"
+_ITEM, _TABLE = "item", "table"
+_FORMS = "def up(item): … is called for every item, def up(table): … once"
+
+
+class _Way(Struct, frozen=True):
+    """One of the functions `up` and `down`: where it stands, what it is called with, what it says about itself."""
+
+    line: int
+    takes: str
+    about: str
+
+
+def parse(file: MigrationFile) -> Migration:
+    """Return the migration that `file` holds; nothing in it is run. Raises MigrationFileError with its line."""
+    if file.source.suffix != SUFFIX:
+        raise MigrationFileError(
+            f"DynamoDB has no migrations in {file.source.suffix!r}",
+            because=f"they are Python: {SUFFIX}",
+            at=Location(file.path),
+        )
+    source = read_source(file)
+    header = read_header(file.path, source.facts())
+    functions = source.functions(("up", "down", "applied"), _FORMS)
+    up = _way(source, functions.get("up"))
+    if up is None:
+        raise source.error(0, "the file has no function `up`", _FORMS, "def up(item): …")
+    down = _way(source, functions.get("down"))
+    _require_one_form(source, header, up, down, functions)
+    common = header.common
+    about, text = up.about or source.about(), source.text
+    return Migration(
+        version=file.version,
+        name=file.name,
+        path=file.path,
+        checksum=file.checksum,
+        phase=common.phase,
+        up=(_step(text, header, up, "up", about),),
+        down=(_step(text, header, down, "down", ""),) if down else (),
+        irreversible=common.irreversible,
+        after=common.after,
+        overtakes=common.overtakes,
+        settings=_settings(header, up),
+        allows=common.allows,
+    )
+
+
+def _way(source: PythonSource, function: Function | None) -> _Way | None:
+    """Return what `function` is. Raises MigrationFileError for what cannot be called with one item or table."""
+    if function is None:
+        return None
+    takes = only_parameter(function)
+    if takes not in {_ITEM, _TABLE}:
+        raise source.error(
+            function.lineno,
+            f"`{function.name}` takes neither an `item` nor a `table`",
+            "what it is comes from the name of its one parameter",
+            _FORMS.replace("up", function.name),
+        )
+    about = (ast.get_docstring(function) or "").strip().split("\n", 1)[0]
+    return _Way(function.lineno, takes, about)
+
+
+def _require_one_form(
+    source: PythonSource, header: Header, up: _Way, down: _Way | None, functions: Mapping[str, Function]
+) -> None:
+    if down and down.takes != up.takes:
+        raise source.error(
+            down.line,
+            f"`up` takes a {up.takes} and `down` a {down.takes}",
+            "a migration is one or the other, both ways",
+            "make two migrations of it",
+        )
+    if down and header.common.irreversible:
+        raise source.error(
+            header.line("reverse"),
+            "the file says `reverse=none` and has a `down`",
+            f"`def down` stands on line {down.line}",
+            "remove one of the two",
+        )
+    if up.takes == _ITEM:
+        require_transformation(source.path, header)
+        _require_results(source, functions)
+    else:
+        require_free_form(source.path, header)
+    if applied := functions.get("applied"):
+        _require_probe(source, header, up, applied)
+
+
+def _require_results(source: PythonSource, functions: Mapping[str, Function]) -> None:
+    """Refuse a function of items that may end without a result: that would delete the item, mostly by mistake."""
+    for name in ("up", "down"):
+        function = functions.get(name)
+        if function is not None and (line := forgotten_return(function)):
+            raise source.error(
+                line,
+                f"`{name}` may end without saying what becomes of the item",
+                "no result would mean that the item is deleted",
+                "return item, or return None where it is to be deleted",
+            )
+
+
+def _require_probe(source: PythonSource, header: Header, up: _Way, applied: Function) -> None:
+    way = _way(source, applied)
+    assert way is not None
+    if up.takes != _TABLE or header.is_transaction:
+        raise source.error(
+            applied.lineno,
+            "nobody would ask `applied`",
+            "only a free form with `transaction=false` can end without anyone knowing what became of it",
+            "remove the function",
+        )
+    if way.takes != _TABLE:
+        raise source.error(
+            applied.lineno, "`applied` is asked about a table", "", "def applied(table) -> bool: …"
+        )
+
+
+def _step(text: str, header: Header, way: _Way, name: str, about: str) -> Step:
+    is_transformation = way.takes == _ITEM
+    what = f"every item of {header.table}" if is_transformation else header.table
+    return Step(
+        index=0,
+        body=text,
+        line=1,
+        atomic=not is_transformation and header.is_transaction,
+        repeatable=is_transformation or header.is_repeatable,
+        summary=one_line(way.about or about or f"{name}: {what}"),
+        backfill=Backfill(header.table, "", header.batch) if is_transformation else None,
+    )
+
+
+def _settings(header: Header, up: _Way) -> dict[str, str]:
+    found = dict(header.settings)
+    if up.takes == _ITEM:
+        found["mode"] = mode(header).value
+    return found

@@ -1,0 +1,1 @@
+"""What DynamoDB and CloudFormation refuse, as far as a file can tell. Pure."""

@@ -1,0 +1,1 @@
+"""What a lease and a session carry out: migrations, estimates, resets, imports."""

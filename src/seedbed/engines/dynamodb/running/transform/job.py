@@ -1,0 +1,83 @@
+"""One transformation as an order: what to change, where, and what of the lease it may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
+
+from seedbed.engines.dynamodb.schema.shape import Table
+from seedbed.engines.dynamodb.wire.client import Client
+from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
+from seedbed.engines.dynamodb.wire.target import Place, not_deployed
+from seedbed.model.history import Revision
+from seedbed.model.migration import Direction, Migration, Step
+
+T = TypeVar("T")
+
+
+class Holding(Protocol):
+    """What a transformation needs of the lease."""
+
+    @property
+    def place(self) -> Place: ...
+
+    def check(self) -> None:
+        """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
+        ...
+
+    def checkpoint(
+        self, version: str, segment: int, state: str, actions: Sequence[dict[str, Any]] = ()
+    ) -> Mapping[str, Any] | None:
+        """Carry out `actions` and write where the transformation stands in `segment`, both or neither.
+
+        Returns what the server answered, if it says what that consumed.
+        """
+        ...
+
+    def checkpoints(self, version: str) -> dict[int, str]: ...
+
+
+class Limits(Protocol):
+    """How a database may be worked on, from the manifest; units 0: as many as the table gives."""
+
+    @property
+    def read_units(self) -> float: ...
+    @property
+    def write_units(self) -> float: ...
+    @property
+    def segments(self) -> int: ...
+
+
+class Job(Struct):
+    """One transformation on its way over `table`, which is the physical name; its `shape` has the logical one."""
+
+    client: Client
+    lease: Holding
+    migration: Migration
+    direction: Direction
+    step: Step
+    table: str
+    shape: Table
+    revision: Revision
+    options: Limits
+
+    @property
+    def target(self) -> str:
+        return self.lease.place.target
+
+
+def found(job: Job, call: Callable[[], T]) -> T:
+    """Return what `call` returns. Raises Refused where the table is not there."""
+    try:
+        return call()
+    except ServiceError as error:
+        if error.code == NOT_FOUND:
+            raise not_deployed(job.lease.place, job.shape.name) from None
+        raise
+
+
+def least(asked: str | None, allowed: float) -> float:
+    """Return the smaller of what a migration asks for and what the manifest allows; 0 is no limit."""
+    return min((each for each in (float(asked or 0), allowed) if each), default=0.0)

@@ -1,0 +1,122 @@
+"""Items of one page committed together with its checkpoint: exactly once, for functions that cannot tell."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from seedbed.engines.dynamodb.files.directives import PAGE
+from seedbed.engines.dynamodb.running.transform.access import Access
+from seedbed.engines.dynamodb.running.transform.costs import IN_TRANSACTION
+from seedbed.engines.dynamodb.running.transform.outcome import Outcome, Transformer
+from seedbed.engines.dynamodb.running.transform.values import Item
+from seedbed.engines.dynamodb.running.transform.writing import Action, Writer, Written, written
+from seedbed.engines.dynamodb.wire.errors import ServiceError
+from seedbed.engines.dynamodb.wire.sizes import item_size
+from seedbed.errors import StepFailed
+
+_ROOM = 3 * 1024 * 1024  # bytes of items in a transaction: each counts with what it is compared with
+_MOST_ATTEMPTS = 200
+# Up to which item, what it did, items done, the writes -> what the server answered.
+Commit = Callable[[Item, Written, int, list[Action]], Mapping[str, Any] | None]
+
+
+class _Part(Struct):
+    """As much of a page as goes into one transaction."""
+
+    items: list[Item]
+    actions: list[Action]
+    outcomes: list[Outcome]
+    units: float = 0.0
+    size: int = 0
+
+    @property
+    def written(self) -> Written:
+        total = Written()
+        for each in self.outcomes:
+            total += written(each)
+        return total
+
+
+class Pager:
+    """Carries out what a transformer says about a page, in as few transactions as it fits into."""
+
+    def __init__(self, access: Access, transformer: Transformer, writer: Writer) -> None:
+        self._access = access
+        self._transformer = transformer
+        self._writer = writer
+
+    def settle(self, items: Iterable[Item], commit: Commit) -> None:
+        """Bring the items of a page to their new form, each part of it with a checkpoint at its last item.
+
+        Raises StepFailed, LeaseLost, Interrupted.
+        """
+        waiting = deque(items)
+        attempts = 0
+        while waiting:
+            part = self._part(waiting)
+            last = part.items[-1]
+            try:
+                self._commit(part, last, commit)
+            except ServiceError as error:
+                attempts += 1
+                if not error.is_condition or attempts > _MOST_ATTEMPTS:
+                    raise self._refused(part, error) from error
+                waiting.extendleft(reversed(self._again(part)))
+                continue
+            attempts = 0
+
+    def _commit(self, part: _Part, last: Item, commit: Commit) -> None:
+        key = self._transformer.key(last)
+        done = part.written
+        if not part.actions:
+            commit(key, done, len(part.items), [])
+            return
+        units = IN_TRANSACTION * part.units
+        self._access.spend(units, lambda: commit(key, done, len(part.items), part.actions))
+
+    def _part(self, waiting: deque[Item]) -> _Part:
+        """Take the next items that go together from `waiting`, at least one."""
+        part = _Part([], [], [])
+        most_units = self._access.writes.largest
+        while waiting:
+            outcome = self._transformer(waiting[0])
+            if not outcome.is_unchanged:
+                actions = self._writer.actions(outcome)
+                units, size = self._writer.units(outcome), _size(outcome)
+                is_full = (
+                    len(part.actions) + len(actions) > PAGE
+                    or part.size + size > _ROOM
+                    or IN_TRANSACTION * (part.units + units) > most_units
+                )
+                if part.actions and is_full:
+                    break
+                part.actions += actions
+                part.outcomes.append(outcome)
+                part.units += units
+                part.size += size
+            part.items.append(waiting.popleft())
+        return part
+
+    def _again(self, part: _Part) -> list[Item]:
+        """Return the items of `part` as they are now, in their order; those that are gone need nothing."""
+        changed = {id(each.before) for each in part.outcomes}
+        found = [
+            self._access.get(self._transformer.key(each)) if id(each) in changed else each
+            for each in part.items
+        ]
+        return [each for each in found if each is not None]
+
+    def _refused(self, part: _Part, error: ServiceError) -> StepFailed:
+        at = next((at for at, reason in enumerate(error.reasons) if reason), 0)
+        outcome = part.outcomes[min(at, len(part.outcomes) - 1)]
+        return self._writer.refused(outcome, error)
+
+
+def _size(outcome: Outcome) -> int:
+    """Return the bytes that an outcome has in a transaction: what it is, and what it is compared with."""
+    after: Mapping[str, Any] | None = outcome.after
+    return item_size(outcome.before) + (item_size(after) if after else 0)

@@ -1,0 +1,202 @@
+"""seedbed's own items in a service's history table: what they look like, and how they are read.
+
+=============  ======================  ==========================================================
+pk             sk                      holds
+=============  ======================  ==========================================================
+history        identity                who this target is, and the format of all this
+history        revision#VERSION        a migration as it stands
+checkpoint     VERSION#SEGMENT         where a transformation stands in one segment of its table
+audit          ISO time#random         what people decided, never changed
+lease          lease                   who may write (see `lease_store`)
+=============  ======================  ==========================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
+from seedbed.engines.dynamodb.wire.values import from_item, to_item
+from seedbed.errors import Refused
+from seedbed.model.history import FORMAT, History, Identity, Revision, State
+from seedbed.model.migration import Direction, Phase
+
+if TYPE_CHECKING:
+    from seedbed.engines.dynamodb.wire.target import Place
+
+Action = dict[str, Any]  # one of TransactWriteItems
+IDENTITY = {"pk": "history", "sk": "identity"}
+
+
+def read(place: Place) -> History:
+    """Return what is stored, an empty history where nothing is. Raises Refused for a newer format."""
+    try:
+        items = list(_query(place, "history"))
+    except ServiceError as error:
+        if error.code == NOT_FOUND:
+            return History()
+        raise
+    identity = next((each for each in items if each["sk"] == "identity"), None)
+    if identity is not None:
+        _require_known_format(place, identity)
+    revisions = [_revision(each) for each in items if each["sk"].startswith("revision#")]
+    revisions.sort(key=lambda each: each.version.rjust(20, "0"))
+    return History(_identity(identity) if identity else None, tuple(revisions))
+
+
+def checkpoints(place: Place, version: str) -> dict[int, str]:
+    """Return by segment where the transformation `version` stands; empty where it has no checkpoint."""
+    found = _query(place, "checkpoint", f"{version}#")
+    return {int(each["sk"].rpartition("#")[2]): each["state"] for each in found}
+
+
+def keys(place: Place) -> list[Mapping[str, str]]:
+    """Return the keys of all items but the lease: what `reset` takes away."""
+    return [
+        {"pk": each["pk"], "sk": each["sk"]}
+        for kind in ("checkpoint", "audit", "history")
+        for each in _query(place, kind)
+    ]
+
+
+def _query(place: Place, kind: str, prefix: str = "") -> Iterator[dict[str, Any]]:
+    condition, values = "pk = :pk", {":pk": kind}
+    if prefix:
+        condition, values = "pk = :pk AND begins_with(sk, :sk)", {":pk": kind, ":sk": prefix}
+    request: dict[str, Any] = {
+        "TableName": place.history,
+        "ConsistentRead": True,
+        "KeyConditionExpression": condition,
+        "ExpressionAttributeValues": to_item(values),
+    }
+    while True:
+        page = place.client.call("Query", request)
+        yield from map(from_item, page["Items"])
+        if not page.get("LastEvaluatedKey"):
+            return
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _require_known_format(place: Place, identity: Mapping[str, Any]) -> None:
+    if identity["format"] > FORMAT:
+        raise Refused(
+            f"the history in {place.history} was written by a newer seedbed",
+            because=f"its format is {identity['format']}, this seedbed knows {FORMAT}",
+            try_="upgrade seedbed",
+        )
+
+
+# what is written
+
+
+def stamp(place: Place, identity: Identity) -> Action:
+    """Return the action that writes who the target is, where nothing says so yet."""
+    item = {
+        **IDENTITY,
+        "format": FORMAT,
+        "platform": identity.platform,
+        "database": identity.database,
+        "environment": identity.environment,
+        "stamped_at": now(),
+    }
+    action = put(place, item)
+    action["Put"]["ConditionExpression"] = "attribute_not_exists(pk)"
+    return action
+
+
+def write(place: Place, revision: Revision) -> Action:
+    """Return the action that makes the stored revision equal to `revision`."""
+    item = {
+        "pk": "history",
+        "sk": f"revision#{revision.version}",
+        "version": revision.version,
+        "name": revision.name,
+        "checksum": revision.checksum,
+        "phase": revision.phase.value,
+        "state": revision.state.value,
+        "direction": revision.direction.value,
+        "step": revision.step,
+        "in_step": revision.in_step,
+        "overtakes": list(revision.overtakes),
+        "owner": revision.owner,
+        "applied_at": revision.applied_at.isoformat() if revision.applied_at else now(),
+        "duration_ms": revision.duration_ms,
+    }
+    if revision.checkpoint is not None:
+        item["checkpoint"] = revision.checkpoint
+    return put(place, item)
+
+
+def forget(place: Place, version: str) -> Action:
+    return delete(place, {"pk": "history", "sk": f"revision#{version}"})
+
+
+def mark(place: Place, version: str, words: str) -> Action:
+    """Return the action that says in the revision itself that its transformation has checkpoints."""
+    return {
+        "Update": {
+            "TableName": place.history,
+            "Key": to_item({"pk": "history", "sk": f"revision#{version}"}),
+            "UpdateExpression": "SET checkpoint = :words",
+            "ExpressionAttributeValues": to_item({":words": words}),
+        }
+    }
+
+
+def checkpoint(place: Place, version: str, segment: int, state: str) -> Action:
+    return put(place, {"pk": "checkpoint", "sk": f"{version}#{segment}", "state": state})
+
+
+def drop_checkpoint(place: Place, version: str, segment: int) -> Action:
+    return delete(place, {"pk": "checkpoint", "sk": f"{version}#{segment}"})
+
+
+def audit(place: Place, actor: str, action: str, version: str, because: str) -> Action:
+    """Return the action that writes a line of the audit."""
+    item = {
+        "pk": "audit",
+        "sk": f"{now()}#{uuid4().hex}",
+        "actor": actor,
+        "action": action,
+        "version": version,
+        "because": because,
+    }
+    return put(place, item)
+
+
+def put(place: Place, item: Mapping[str, Any]) -> Action:
+    return {"Put": {"TableName": place.history, "Item": to_item(dict(item))}}
+
+
+def delete(place: Place, key: Mapping[str, Any]) -> Action:
+    return {"Delete": {"TableName": place.history, "Key": to_item(dict(key))}}
+
+
+def now() -> str:
+    """Return the time in UTC as the items hold it; DynamoDB has no clock that an expression could ask."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _identity(item: Mapping[str, Any]) -> Identity:
+    return Identity(item["platform"], item["database"], item["environment"])
+
+
+def _revision(item: Mapping[str, Any]) -> Revision:
+    return Revision(
+        version=item["version"],
+        name=item["name"],
+        checksum=item["checksum"],
+        phase=Phase(item["phase"]),
+        state=State(item["state"]),
+        direction=Direction(item["direction"]),
+        step=item["step"],
+        in_step=item["in_step"],
+        checkpoint=item.get("checkpoint"),
+        overtakes=tuple(item["overtakes"]),
+        owner=item["owner"],
+        applied_at=datetime.fromisoformat(item["applied_at"]),
+        duration_ms=item["duration_ms"],
+    )

@@ -1,0 +1,73 @@
+"""The lease on a DynamoDB target: everything that writes goes through here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from seedbed.engines.base import Progress
+from seedbed.engines.dynamodb.store import history
+from seedbed.engines.dynamodb.store.fenced_writer import FencedWriter
+from seedbed.engines.dynamodb.wire.errors import ServiceError
+from seedbed.engines.dynamodb.wire.target import translate_errors
+from seedbed.engines.kit.errors import foreign
+from seedbed.model.history import History, Identity, Revision, State
+from seedbed.model.migration import Work
+from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
+
+
+class DynamoLease(FencedWriter):
+    """What the core asks of a lease; each part of it is carried out by a module of its own."""
+
+    # history
+
+    def history(self) -> History:
+        with translate_errors(self.place, f"reading the history of {self.place.target}"):
+            return history.read(self.place)
+
+    def stamp(self, identity: Identity) -> None:
+        with translate_errors(self.place, f"stamping {self.place.target}"):
+            try:
+                self.commit([history.stamp(self.place, identity)])
+            except ServiceError as error:
+                found = history.read(self.place).identity
+                if not error.is_condition or found is None:
+                    raise
+                if found != identity:
+                    raise foreign(self.place.target, found, identity) from None
+
+    def record(self, revision: Revision, *, actor: str, because: str) -> None:
+        action = "record " + ("applied" if revision.state is State.APPLIED else f"at step {revision.step}")
+        audit = history.audit(self.place, actor, action, revision.version, because)
+        with translate_errors(self.place, f"recording {revision.label}"):
+            self.commit([history.write(self.place, revision), audit])
+
+    def forget(self, version: str, *, actor: str, because: str) -> None:
+        audit = history.audit(self.place, actor, "forget", version, because)
+        with translate_errors(self.place, f"forgetting {version}"):
+            self.commit([history.forget(self.place, version), audit])
+
+    # what changes the tables
+
+    def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
+        from seedbed.engines.dynamodb.running.stepwise import Run
+
+        stored = self.history()
+        for work in works:
+            with translate_errors(self.place, f"applying {work.migration.label}"):
+                yield from Run(self, work).events(stored.revision(work.migration.version))
+
+    def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
+        from seedbed.engines.dynamodb.seeds.load import load
+
+        return load(self, dataset, on_loading)
+
+    def bulk_load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
+        from seedbed.engines.dynamodb.seeds.volume import bulk_load
+
+        return bulk_load(self, dataset, on_loading)
+
+    def reset(self) -> str:
+        from seedbed.engines.dynamodb.running.reset import reset
+
+        with translate_errors(self.place, f"emptying {self.place.target}"):
+            return reset(self)

@@ -1,1 +1,0 @@
-"""Tables as declared (tables.toml), as deployed (a template) and as live (DescribeTable): one shape for all three."""

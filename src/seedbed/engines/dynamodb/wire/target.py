@@ -1,0 +1,121 @@
+"""One target, as everything that works on it needs it: the client, and what its tables are called there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePath
+from typing import Any
+
+from msgspec import Struct, field
+
+from seedbed.aws.cloud import Cloud
+from seedbed.engines.dynamodb.address import Address
+from seedbed.engines.dynamodb.schema.shape import HISTORY, Table, Tables
+from seedbed.engines.dynamodb.wire.client import Client
+from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
+from seedbed.errors import Busy, Refused, SeedbedError, StepFailed
+from seedbed.model.migration import Migration
+from seedbed.model.names import table_name
+
+
+class Place(Struct):
+    """One database of one service in one environment; `directory` holds its tables.toml, if it has one."""
+
+    target: str
+    address: Address
+    client: Client
+    service: str
+    environment: str
+    directory: PurePath
+    _shapes: dict[str, Table] = field(default_factory=dict)
+    _declared: Tables | None = None
+
+    @property
+    def cloud(self) -> Cloud:
+        return self.address.cloud
+
+    @property
+    def history(self) -> str:
+        """The physical name of the table with seedbed's own items."""
+        return self.physical(HISTORY)
+
+    def physical(self, table: str) -> str:
+        return table_name(self.service, table, self.environment)
+
+    def declared(self) -> Tables:
+        """Return what tables.toml declares, nothing where there is none. Raises ManifestError."""
+        if self._declared is None:
+            from seedbed.engines.dynamodb.schema.read import read
+
+            path = Path(self.directory, "tables.toml")
+            self._declared = read(path) if path.is_file() else Tables()
+        return self._declared
+
+    def shape(self, table: str) -> Table:
+        """Return the shape of the logical `table`: as declared, else as it is live. Raises ServiceError."""
+        if found := self.declared().table(table):
+            return found
+        if table not in self._shapes:
+            self._shapes[table] = self.live(table)
+        return self._shapes[table]
+
+    def live(self, table: str) -> Table:
+        """Return the shape of the logical `table` as it is live. Raises ServiceError."""
+        from seedbed.engines.dynamodb.schema.current import described
+
+        return described(self.description(table), self.ttl(table), name=table)
+
+    def description(self, table: str) -> dict[str, Any]:
+        """Return what DescribeTable says of the logical `table`. Raises ServiceError."""
+        answer: dict[str, Any] = self.client.call("DescribeTable", {"TableName": self.physical(table)})
+        found: dict[str, Any] = answer["Table"]
+        return found
+
+    def ttl(self, table: str) -> dict[str, Any]:
+        """Return what DescribeTimeToLive says of the logical `table`. Raises ServiceError."""
+        answer = self.client.call("DescribeTimeToLive", {"TableName": self.physical(table)})
+        found: dict[str, Any] = answer.get("TimeToLiveDescription", {})
+        return found
+
+
+@contextmanager
+def translate_errors(place: Place, doing: str) -> Iterator[None]:
+    """Turn what the service refused while `doing` something into the error that a person reads."""
+    try:
+        yield
+    except ServiceError as error:
+        raise refusal(place, doing, error) from None
+
+
+def refusal(place: Place, doing: str, error: ServiceError) -> SeedbedError:
+    """Return the error that a person reads about what the service refused while `doing` something."""
+    if error.code == NOT_FOUND:
+        return not_deployed(place)
+    try_ = error.try_ or "see what it says, and run it again"
+    return StepFailed(f"{doing} failed: {error.what}", because=error.because, try_=try_)
+
+
+def not_deployed(place: Place, table: str = HISTORY) -> Refused | Busy:
+    """Return that a table is missing; or Busy where it is on its way, which DynamoDB answers with the same code."""
+    name = place.physical(table)
+    with suppress(SeedbedError):
+        status = place.description(table).get("TableStatus", "")
+        if status not in {"ACTIVE", "UPDATING"}:
+            return Busy(
+                f"the table {name} is {status}",
+                because="nothing can be read from it or written to it meanwhile",
+                try_="run the same command again in a minute",
+            )
+    return Refused(
+        f"{place.target} is not deployed in {place.environment}",
+        because=f"there is no table {name} in {place.address}",
+        try_=f"seedbed deploy -e {place.environment}",
+    )
+
+
+def needed(migration: Migration) -> list[str]:
+    """Return the tables and indexes that `migration` works with ("courses", "courses.by_teacher"), its own first."""
+    own = migration.settings.get("table", "")
+    others = migration.settings.get("needs", "").split(",")
+    return list(dict.fromkeys(each.strip() for each in (own, *others) if each.strip()))

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from seedbed.cli.main import run
+from seedbed.cli.process import run
 
 run()

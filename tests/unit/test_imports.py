@@ -14,8 +14,17 @@ from seedbed.engines.postgres.sandbox import EmbeddedServer
 from tests.support.projects import ProjectFiles, clean_environment, run, variables
 
 # What `--help` may import beyond what any program needs to print a page with click. It has to stay this short.
-# faulthandler is part of the interpreter: no file is read for it.
-ALLOWED = {"seedbed", "seedbed.__main__", "seedbed.cli", "seedbed.cli.main", "faulthandler"}
+# atexit, faulthandler and gc are part of the interpreter: no file is read for them.
+ALLOWED = {
+    "seedbed",
+    "seedbed.__main__",
+    "seedbed.cli",
+    "seedbed.cli.main",
+    "seedbed.cli.process",
+    "atexit",
+    "faulthandler",
+    "gc",
+}
 DRIVERS = ("psycopg", "postgast")
 TERMINAL = ("rich",)
 MODELS = ("sqlalchemy", "alembic")
@@ -103,10 +112,12 @@ def test_an_apply_without_work_imports_no_terminal_no_grammar_and_no_models(
     # --env, not -e: click tries every short option as a long one first, and its exception imports difflib.
     root, env = up_to_date
     names = imported("-m", "seedbed", "apply", "--env", "dev-imports", cwd=root, env=env)
+    slow = ("importlib.metadata", "concurrent", "logging", "tempfile", "seedbed.servers.place")
     assert "seedbed.engines.postgres.wire.libpq" in names
     unwanted = (
         *TERMINAL,
         *MODELS,
+        *slow,
         "postgast",
         "psycopg",
         "difflib",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
@@ -147,6 +146,8 @@ class CommandContext:
         for entry in document.errors:
             self.out.error(entry)
         if self.verbose > 1:
+            import traceback
+
             self.out.log(traceback.format_exc(), level=-1)
         return error.exit_code
 
@@ -160,6 +161,8 @@ class CommandContext:
 
     def crash(self) -> ExitCode:
         """Show that this was a bug: one line, and the traceback, which never holds values of variables."""
+        import traceback
+
         self.out.log(traceback.format_exc(), level=-1)
         self.out.log("this is a bug in seedbed: please report it with the lines above", level=-1)
         error = SeedbedError(

@@ -119,8 +119,8 @@ def cli(ctx: click.Context, directory: str | None, verbose: int, quiet: int, col
     ctx.ensure_object(dict).update(directory=directory, verbose=verbose, quiet=quiet, color=color)
 
 
-def run(arguments: list[str] | None = None) -> None:
-    """Run the command line and leave the process with its exit code."""
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
     _tell_of_crashes()
     try:
         code: Any = cli.main(arguments, prog_name="seedbed", standalone_mode=False)
@@ -133,7 +133,7 @@ def run(arguments: list[str] | None = None) -> None:
         if "--json" in (sys.argv[1:] if arguments is None else arguments):
             _document(error)
         code = 2
-    sys.exit(code or 0)
+    return int(code or 0)
 
 
 def _document(error: click.ClickException) -> None:
@@ -154,5 +154,3 @@ def _tell_of_crashes() -> None:
             faulthandler.enable()
 
 
-if __name__ == "__main__":
-    run()

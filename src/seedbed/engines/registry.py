@@ -2,25 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
 from seedbed.errors import UsageError
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
     from seedbed.engines.base import Engine
 
 GROUP = "seedbed.engines"
+_METADATA = (".dist-info", ".egg-info")  # directories of what is installed, as wheels and older tools name them
 
 
 @cache
-def _entry_points() -> Mapping[str, EntryPoint]:
+def _entry_points() -> Mapping[str, str]:
+    """Return `module:object` of every engine, by name."""
+    if _is_plain():
+        return dict(_declared())
     from importlib.metadata import entry_points
 
-    return {each.name: each for each in entry_points(group=GROUP)}
+    return {each.name: each.value for each in entry_points(group=GROUP)}
+
+
+def _is_plain() -> bool:
+    """Return whether all that is installed lies in directories of sys.path.
+
+    Then its entry points are read from there: importlib.metadata takes 8 ms to import, and reads every file twice.
+    """
+    finders = [each for each in sys.meta_path if hasattr(each, "find_distributions")]
+    return len(finders) == 1 and not any(map(os.path.isfile, sys.path))
+
+
+def _declared() -> Iterator[tuple[str, str]]:
+    for folder in reversed(sys.path):  # what comes first on the path wins, so it comes last here
+        with suppress(OSError), os.scandir(folder or ".") as entries:
+            for entry in entries:
+                if entry.name.endswith(_METADATA):
+                    yield from _declared_in(os.path.join(entry.path, "entry_points.txt"))
+
+
+def _declared_in(path: str) -> Iterator[tuple[str, str]]:
+    with suppress(OSError), open(path, encoding="utf-8") as file:
+        text = file.read()
+        if f"[{GROUP}]" in text:
+            for line in text.partition(f"[{GROUP}]")[2].splitlines()[1:]:
+                if line.lstrip().startswith("["):
+                    return
+                name, equals, value = line.partition("=")
+                if equals and not line.lstrip().startswith(("#", ";")):
+                    yield name.strip(), value.partition("[")[0].strip()
 
 
 def names() -> list[str]:
@@ -38,4 +73,8 @@ def load(name: str) -> Engine:
             because=f"the installed engines are {', '.join(names())}",
             try_="check the spelling, or install the package that brings it",
         )
-    return cast("Engine", found.load())
+    module, _, attribute = found.partition(":")
+    engine: object = importlib.import_module(module.strip())
+    for each in filter(None, attribute.strip().split(".")):
+        engine = getattr(engine, each)
+    return cast("Engine", engine)

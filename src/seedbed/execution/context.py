@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
-import uuid
 from contextlib import AbstractContextManager
 
 from seedbed.engines.base import Lease, Session
@@ -49,4 +47,4 @@ class RunContext:
 def this_process() -> Owner:
     """Return a new owner of leases: who runs this process, and where."""
     user = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
-    return Owner(uuid.uuid4().hex, f"{user}@{socket.gethostname()} pid {os.getpid()}")
+    return Owner(os.urandom(16).hex(), f"{user}@{os.uname().nodename} pid {os.getpid()}")

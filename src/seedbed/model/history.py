@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -56,22 +58,26 @@ class Revision(Struct, frozen=True):
         return f"{self.version}_{self.name}"
 
 
-class History(Struct, frozen=True):
+class History(Struct, frozen=True, dict=True):
     """Everything a target recorded; `revisions` in version order. `identity` is None before the first apply."""
 
     identity: Identity | None = None
     revisions: tuple[Revision, ...] = ()
 
-    @property
+    @cached_property
     def applied(self) -> tuple[Revision, ...]:
         return tuple(each for each in self.revisions if each.state is State.APPLIED)
 
-    @property
+    @cached_property
     def unfinished(self) -> tuple[Revision, ...]:
         return tuple(each for each in self.revisions if each.state is State.STARTED)
 
     def revision(self, version: str) -> Revision | None:
-        return next((each for each in self.revisions if each.version == version), None)
+        return self._by_version.get(version)
+
+    @cached_property
+    def _by_version(self) -> Mapping[str, Revision]:
+        return {each.version: each for each in self.revisions}
 
 
 class Owner(Struct, frozen=True):

@@ -1,4 +1,7 @@
-"""The sandbox's servers between commands: started once, used by every run, ended when they are released."""
+"""The sandbox's servers between commands: started once, used by every run, ended when they are released.
+
+What runs servers is imported late: most runs are about servers that are not ours.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from seedbed.environments import keeping, sandbox
 from seedbed.model.platform import Database
 from seedbed.project.catalog import Catalog
 
@@ -22,22 +24,32 @@ class Sandbox(Struct, frozen=True):
     @contextmanager
     def servers(self, databases: Sequence[Database]) -> Iterator[Mapping[str, Mapping[str, str]]]:
         """Run the servers of `databases`, and yield the connection settings of each by its id. Raises SandboxError."""
+        from seedbed.environments import sandbox
+
         pairs = [(str(database.id), self.catalog.engine(database.engine)) for database in databases]
         with sandbox.facts(pairs, self.home) as settings:
             yield settings
 
     def keep(self, databases: Sequence[Database]) -> None:
         """Keep the servers of `databases`, which run, running until `release`. Raises SandboxError."""
+        from seedbed.environments import keeping
+
         keeping.keep({str(database.id): database.engine for database in databases}, self.home)
 
     def kept(self) -> Sequence[str]:
         """Return the ids of the databases whose servers run between commands."""
+        from seedbed.environments import keeping
+
         return sorted(keeping.kept(self.home))
 
     def release(self) -> tuple[Sequence[str], Sequence[str]]:
         """Stop keeping servers; return the databases that were kept, and the servers that another command uses."""
+        from seedbed.environments import keeping
+
         return sorted(keeping.release(self.home)), self.wait_until_ended()
 
     def wait_until_ended(self) -> Sequence[str]:
         """Wait until servers without an owner have ended, and return those that another command uses."""
+        from seedbed.environments import keeping
+
         return keeping.in_use(self.home)

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from seedbed.aws.cloud import Cloud
 from seedbed.engines.infrastructure import SupportsDeployment
-from seedbed.environments import aws, sandbox, variables
+from seedbed.environments import aws, variables
 from seedbed.model.environment import Environment
 from seedbed.model.platform import Database
 from seedbed.model.secret import Redactor, Secret
@@ -41,6 +41,8 @@ class Targets(Struct, frozen=True):
         """
         with ExitStack() as servers:
             if environment.is_sandbox:
+                from seedbed.environments import sandbox
+
                 pairs = [(str(database.id), self.catalog.engine(database.engine)) for database in databases]
                 settings: Mapping[str, Any] = servers.enter_context(sandbox.facts(pairs, self.home))
             else:

@@ -152,5 +152,3 @@ def _tell_of_crashes() -> None:
     if not faulthandler.is_enabled():
         with suppress(AttributeError, OSError, RuntimeError):  # there is no standard error
             faulthandler.enable()
-
-

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from seedbed.engines.base import Engine
 
 GROUP = "seedbed.engines"
-_METADATA = (".dist-info", ".egg-info")  # directories of what is installed, as wheels and older tools name them
+_METADATA = (".dist-info", ".egg-info")  # directories that wheels and older packages leave beside the code
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def options(
 
 
 def made(cache: Path) -> list[Path]:
-    return sorted((cache / "aot").glob("*.aot"))
+    return sorted((cache / "aot").glob("*/*.aot"))
 
 
 def test_a_cache_is_recorded_once_and_used_from_then_on(program: Path, cache: Path) -> None:
@@ -91,24 +92,45 @@ def test_a_cache_is_recorded_once_and_used_from_then_on(program: Path, cache: Pa
     with telling.heard(said.append):
         assert options(program) == first
     assert len(said) == 1
-    assert sorted(each.name for each in (cache / "aot").iterdir()) == [".thing.lock", path.name]
+    assert sorted(each.name for each in (cache / "aot" / "thing").iterdir()) == [".lock", path.name]
 
 
-def test_other_options_or_another_java_have_another_cache_and_the_oldest_goes(
-    program: Path, cache: Path
+def java_home(home: Path, program: Path, build: str) -> Path:
+    """Return the `java` of a runtime in `home`, which is `program` and says that it is `build`."""
+    for folder in ("bin", "lib"):
+        (home / folder).mkdir(parents=True)
+    (home / "release").write_text(build)
+    (home / "lib" / "modules").write_text("classes")
+    os.utime(home / "lib" / "modules", (1, 1))
+    return Path(shutil.copy2(program, home / "bin" / "java"))
+
+
+def test_other_options_or_another_java_have_another_cache_and_the_oldest_go(
+    program: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = options(program)
     os.utime(made(cache)[0], (1, 1))
     assert options(program, arguments=("-Xmx2g",)) != first
+    assert len(made(cache)) == 2
+    monkeypatch.setattr(warm, "LIMIT_BYTES", 2 * len("recorded"))
     program.write_text(program.read_text() + "\n")
     assert options(program) != first
-    assert len(made(cache)) == warm.KEPT
+    assert len(made(cache)) == 2
     assert not Path(first[0].partition("=")[2]).exists()
 
 
+def test_the_same_java_in_another_place_uses_the_same_cache(
+    program: Path, cache: Path, tmp_path: Path
+) -> None:
+    first = options(java_home(tmp_path / "one", program, "build 1"))
+    assert options(java_home(tmp_path / "two", program, "build 1")) == first
+    assert options(java_home(tmp_path / "three", program, "build 2")) != first
+    assert len(made(cache)) == 2
+
+
 def test_of_two_at_once_one_records_and_the_other_starts_cold(program: Path, cache: Path) -> None:
-    (cache / "aot").mkdir(parents=True)
-    recording = owners.acquire(cache / "aot" / ".thing.lock", exclusive=True, seconds=0)
+    (cache / "aot" / "thing").mkdir(parents=True)
+    recording = owners.acquire(cache / "aot" / "thing" / ".lock", exclusive=True, seconds=0)
     assert recording is not None
     assert options(program) == ()
     os.close(recording)
@@ -136,7 +158,7 @@ def test_one_that_records_nothing_is_not_asked_again(program: Path, cache: Path)
 
 
 def test_what_a_killed_one_left_is_removed(program: Path, cache: Path) -> None:
-    left = cache / "aot" / ".thing-left"
+    left = cache / "aot" / "thing" / ".recording-left"
     left.mkdir(parents=True)
     (left / "recorded.aot").write_text("half")
     assert options(program) != ()

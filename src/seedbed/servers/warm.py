@@ -3,8 +3,9 @@
 Making it takes some 20 seconds of a processor and saves two to four of each start, so it is made where somebody will
 start the server again: not on a runner of CI, whose caches are gone afterwards (variable `CI`).
 
-The file is named by all that it depends on. It appears whole or not at all, one process makes it, and the others
-start without it meanwhile; a JVM that finds fault with it starts without it, too.
+The file is named by all that it depends on, as far as a JVM looks: of the Java that is its build, not its path, so that
+checkouts with a `.venv` each share one. It appears whole or not at all, one process makes it, and the others start
+without it meanwhile; a JVM that finds fault with it starts without it, too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from seedbed.servers import jars, java, owners, server, telling
 from seedbed.servers.server import Server
 
 JAVA = 25  # the first that records in one go
-KEPT = 2  # caches of one server: of so many Java runtimes or versions
+LIMIT_BYTES = 2_000_000_000  # of all caches; those that were used last stay
 PATIENCE_SECONDS = 180.0  # for the JVM that records to write what it recorded, at its end
 
 Trial = Callable[[Path, Sequence[str]], Server]  # a server in this room, with these options for its JVM
@@ -41,11 +42,10 @@ def options(
     """
     if java.major(program) < JAVA:
         return ()
-    folder = jars.cache() / "aot"
-    path = folder / f"{name}-{_digest(program, arguments)}.aot"
+    path = jars.cache() / "aot" / name / f"{_digest(program, arguments)}.aot"
     if not path.exists() and not _is_ci():
         with suppress(OSError):
-            _make_once(folder, path, name, title, trial, rehearse)
+            _make_once(path, title, trial, rehearse)
     try:
         if path.stat().st_size == 0:
             return ()  # it could not be made
@@ -61,9 +61,22 @@ def _is_ci() -> bool:
 
 def _digest(program: Path, arguments: Sequence[str]) -> str:
     """Return what names a cache: a JVM refuses one whose Java, options or jars are others, even of another date."""
-    files = [program.resolve(), *_jars(arguments)]
-    stamps = [f"{each} {found.st_size} {found.st_mtime_ns}" for each in files for found in [each.stat()]]
-    return hashlib.sha256("\n".join([*arguments, *stamps]).encode()).hexdigest()[:12]
+    stamps = [f"{each} {_stamp(each)}" for each in _jars(arguments)]
+    return hashlib.sha256("\n".join([_build(program), *arguments, *stamps]).encode()).hexdigest()[:12]
+
+
+def _build(program: Path) -> str:
+    """Return what a JVM compares of the Java that made a cache: its build, and its classes with their date."""
+    home = program.resolve().parents[1]
+    try:
+        return f"{(home / 'release').read_text(encoding='utf-8')} {_stamp(home / 'lib' / 'modules')}"
+    except OSError:  # a Java of another shape
+        return f"{program.resolve()} {_stamp(program)}"
+
+
+def _stamp(path: Path) -> str:
+    found = path.stat()
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def _jars(arguments: Sequence[str]) -> list[Path]:
@@ -75,25 +88,25 @@ def _jars(arguments: Sequence[str]) -> list[Path]:
     ]
 
 
-def _make_once(folder: Path, path: Path, name: str, title: str, trial: Trial, rehearse: Rehearsal) -> None:
-    """Make the cache, unless another process does so now. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    held = owners.acquire(folder / f".{name}.lock", exclusive=True, seconds=0)
+def _make_once(path: Path, title: str, trial: Trial, rehearse: Rehearsal) -> None:
+    """Make the cache, unless another process makes one of this server now. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held = owners.acquire(path.with_name(".lock"), exclusive=True, seconds=0)
     if held is None:
         return
     try:
         if not path.exists():
-            _make(folder, path, name, title, trial, rehearse)
-            _forget_old(folder, name)
+            _make(path, title, trial, rehearse)
+            _forget_old(path.parents[1])
     finally:
         os.close(held)
 
 
-def _make(folder: Path, path: Path, name: str, title: str, trial: Trial, rehearse: Rehearsal) -> None:
-    for left in folder.glob(f".{name}-*"):  # of one that was killed
+def _make(path: Path, title: str, trial: Trial, rehearse: Rehearsal) -> None:
+    for left in path.parent.glob(".recording-*"):  # of one that was killed
         shutil.rmtree(left, ignore_errors=True)
     telling.say(f"Preparing {title} to start faster from now on, once: some 30 s")
-    room = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder))
+    room = Path(tempfile.mkdtemp(prefix=".recording-", dir=path.parent))
     try:
         recorded = room / "recorded.aot"
         recording = trial(room, [f"-XX:AOTCacheOutput={recorded}"])
@@ -124,8 +137,12 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _forget_old(folder: Path, name: str) -> None:
-    """Remove all but those that were used last; who runs from one keeps it open."""
-    found = sorted(folder.glob(f"{name}-*.aot"), key=lambda each: each.stat().st_mtime, reverse=True)
-    for each in found[KEPT:]:
-        each.unlink(missing_ok=True)
+def _forget_old(folder: Path) -> None:
+    """Remove what was not used for longest, as far as all together are too large; who runs from one keeps it open."""
+    found = [(each, each.stat()) for each in folder.rglob("*.aot") if not each.parent.name.startswith(".")]
+    found.sort(key=lambda each: each[1].st_mtime, reverse=True)
+    total = 0
+    for each, status in found:
+        total += status.st_size
+        if total > LIMIT_BYTES:
+            each.unlink(missing_ok=True)

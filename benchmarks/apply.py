@@ -227,7 +227,7 @@ def walls(spent: Sequence[Spent]) -> list[float]:
     return [each.wall for each in spent]
 
 
-def facts_of(server: EmbeddedServer, rounds: int) -> dict[str, Any]:
+def settings_of(server: EmbeddedServer, rounds: int) -> dict[str, Any]:
     with psycopg.connect(**server.dsn("postgres")) as connection:  # type: ignore[arg-type]
         settings = {name: connection.execute(f"SHOW {name}".encode()).fetchone() for name in SETTINGS}
     postgresql = {"version": server.version, **{name: row[0] for name, row in settings.items() if row}}
@@ -243,13 +243,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     root.chmod(0o755)
     try:
         with embedded(root) as server:
-            facts = facts_of(server, asked.rounds)
-            print(json.dumps(facts), flush=True)
+            settings = settings_of(server, asked.rounds)
+            print(json.dumps(settings), flush=True)
             lines = measured(Bench(server, root / "work", asked.rounds), asked.only or NAMES)
     finally:
         shutil.rmtree(root, ignore_errors=True)
     if not asked.only:
-        keep("apply", facts, lines)
+        keep("apply", settings, lines)
     return 0
 
 

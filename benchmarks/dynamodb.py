@@ -235,14 +235,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.client:
         client(asked.client, asked.endpoint, asked.table, asked.items)
         return 0
-    facts, lines = machine("boto3", "botocore", "msgspec", rounds=asked.rounds, items=asked.items), []
-    print(json.dumps(facts), flush=True)
+    settings, lines = machine("boto3", "botocore", "msgspec", rounds=asked.rounds, items=asked.items), []
+    print(json.dumps(settings), flush=True)
     for name in asked.only or NAMES:
         for line in {"null": null_lines, "local": local_lines}[name](asked.rounds, asked.items):
             print(line, flush=True)
             lines.append(line)
     if not asked.only:
-        keep("dynamodb", facts, lines)
+        keep("dynamodb", settings, lines)
     return 0
 
 

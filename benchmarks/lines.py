@@ -58,7 +58,7 @@ def compared(
 
 
 def machine(*packages: str, **more: Any) -> dict[str, Any]:
-    """Return facts about what is measured on, and `more`; no names and no paths."""
+    """Return settings about what is measured on, and `more`; no names and no paths."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "system": f"{platform.system()} {platform.machine()}",
@@ -70,9 +70,9 @@ def machine(*packages: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def keep(name: str, facts: Mapping[str, Any], lines: Sequence[Line]) -> None:
+def keep(name: str, settings: Mapping[str, Any], lines: Sequence[Line]) -> None:
     """Write the results of the benchmark `name` beside the benchmarks."""
     RESULTS.mkdir(exist_ok=True)
-    document = {**facts, "results": [{**asdict(line), "verdict": line.verdict} for line in lines]}
+    document = {**settings, "results": [{**asdict(line), "verdict": line.verdict} for line in lines]}
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")

@@ -259,15 +259,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         client(asked.client, asked.what, asked.uri, asked.rows)
         return 0
     amounts = {"rounds": asked.rounds, "rows": asked.rows, "batch": BATCH}
-    facts, found = machine("neo4j", "neo4j-rust-ext", "msgspec", **amounts), []
-    print(json.dumps(facts), flush=True)
+    settings, found = machine("neo4j", "neo4j-rust-ext", "msgspec", **amounts), []
+    print(json.dumps(settings), flush=True)
     with server() as uri:
         for name in asked.only or NAMES:
             for line in lines(name, uri, asked.rounds, asked.rows):
                 print(line, flush=True)
                 found.append(line)
     if not asked.only:
-        keep("neo4j", facts, found)
+        keep("neo4j", settings, found)
     return 0
 
 

@@ -203,7 +203,7 @@ def opensearch() -> Iterator[str]:
     from seedbed.engines.opensearch.sandbox import embedded
 
     with tempfile.TemporaryDirectory(prefix="seedbed-bench-") as home, embedded(Path(home)) as server:
-        yield server.facts("bench/opensearch")["endpoint"]
+        yield server.settings("bench/opensearch")["endpoint"]
 
 
 def create(client: Client, index: str) -> None:
@@ -252,8 +252,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         client(asked.client, asked.kind, asked.endpoint, asked.index, asked.documents)
         return 0
     amounts = {"rounds": asked.rounds, "documents": asked.documents, "batch": BATCH}
-    facts, lines = machine("opensearch-py", "urllib3", "msgspec", **amounts), []
-    print(json.dumps(facts), flush=True)
+    settings, lines = machine("opensearch-py", "urllib3", "msgspec", **amounts), []
+    print(json.dumps(settings), flush=True)
     for name in asked.only or NAMES:
         for kind in KINDS:
             for line in {"null": null_lines, "server": server_lines}[name](
@@ -262,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(line, flush=True)
                 lines.append(line)
     if not asked.only:
-        keep("opensearch", facts, lines)
+        keep("opensearch", settings, lines)
     return 0
 
 

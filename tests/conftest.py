@@ -19,7 +19,7 @@ from seedbed.engines.dynamodb.sandbox.ministack import ministack
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
 from tests.support.projects import ProjectFiles
-from tests.support.servers import Facts, Pool, home_in_memory, neo4j_pool, new_account, opensearch_pool
+from tests.support.servers import Pool, Settings, home_in_memory, neo4j_pool, new_account, opensearch_pool
 
 pytest_plugins = ["tests.plugins.no_silent_skips", "tests.plugins.slow_marks"]
 
@@ -88,30 +88,30 @@ def servers_home(shared_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def neo4j_servers(servers_home: Path) -> Iterator[Pool]:
-    """Neo4j servers to be borrowed; a test that needs one takes `neo4j_facts`."""
+    """Neo4j servers to be borrowed; a test that needs one takes `neo4j_settings`."""
     with closing(neo4j_pool(servers_home)) as pool:
         yield pool
 
 
 @pytest.fixture(scope="session")
 def opensearch_servers(servers_home: Path) -> Iterator[Pool]:
-    """OpenSearch clusters to be borrowed; a test that needs one takes `opensearch_facts`."""
+    """OpenSearch clusters to be borrowed; a test that needs one takes `opensearch_settings`."""
     with closing(opensearch_pool(servers_home)) as pool:
         yield pool
 
 
 @pytest.fixture
-def neo4j_facts(neo4j_servers: Pool) -> Iterator[Facts]:
-    """The facts of an empty Neo4j that no other test uses meanwhile."""
-    with neo4j_servers.borrowed() as facts:
-        yield facts
+def neo4j_settings(neo4j_servers: Pool) -> Iterator[Settings]:
+    """The settings of an empty Neo4j that no other test uses meanwhile."""
+    with neo4j_servers.borrowed() as settings:
+        yield settings
 
 
 @pytest.fixture
-def opensearch_facts(opensearch_servers: Pool) -> Iterator[Facts]:
-    """The facts of an empty OpenSearch that no other test uses meanwhile."""
-    with opensearch_servers.borrowed() as facts:
-        yield facts
+def opensearch_settings(opensearch_servers: Pool) -> Iterator[Settings]:
+    """The settings of an empty OpenSearch that no other test uses meanwhile."""
+    with opensearch_servers.borrowed() as settings:
+        yield settings
 
 
 @pytest.fixture
@@ -133,8 +133,8 @@ def new_database(postgres_server: EmbeddedServer) -> Iterator[Callable[[], str]]
 @pytest.fixture
 def postgres_database(postgres_server: EmbeddedServer, new_database: Callable[[], str]) -> str:
     """The conninfo of an empty database."""
-    facts = postgres_server.dsn(new_database())
-    return " ".join(f"{key}={value}" for key, value in facts.items())
+    settings = postgres_server.dsn(new_database())
+    return " ".join(f"{key}={value}" for key, value in settings.items())
 
 
 @pytest.fixture

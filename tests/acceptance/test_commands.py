@@ -149,8 +149,10 @@ def test_a_gate_holds_and_an_expand_may_overtake_a_contract(
     files: ProjectFiles, seedbed: Seedbed, postgres_server: EmbeddedServer, database: str
 ) -> None:
     files.migration("1_start", "CREATE TABLE a (x int, y int);", "DROP TABLE a;")
-    files.migration("2_drop_y", "ALTER TABLE a DROP y;", "ALTER TABLE a ADD y int;", facts="phase=contract")
-    files.migration("3_add_z", "ALTER TABLE a ADD z int;", "ALTER TABLE a DROP z;", facts="overtake=2")
+    files.migration(
+        "2_drop_y", "ALTER TABLE a DROP y;", "ALTER TABLE a ADD y int;", directives="phase=contract"
+    )
+    files.migration("3_add_z", "ALTER TABLE a ADD z int;", "ALTER TABLE a DROP z;", directives="overtake=2")
     files.migration("4_add_w", "ALTER TABLE a ADD w int;", "ALTER TABLE a DROP w;")
     ran = seedbed("apply", "--through", "expand")
     assert ran.code == 0
@@ -193,8 +195,8 @@ def test_a_late_cycle_is_drawn(
     tmp_path: Path, postgres_server: EmbeddedServer, new_database: Callable[[], str]
 ) -> None:
     files = ProjectFiles(tmp_path, ("a", "b"))
-    files.migration("1_x", "SELECT 1;", facts="after=b/postgres:1", service="a")
-    files.migration("1_y", "SELECT 1;", facts="after=a/postgres:1", service="b")
+    files.migration("1_x", "SELECT 1;", directives="after=b/postgres:1", service="a")
+    files.migration("1_y", "SELECT 1;", directives="after=a/postgres:1", service="b")
     env = {
         **variables(postgres_server, new_database(), "A_"),
         **variables(postgres_server, new_database(), "B_"),
@@ -213,7 +215,7 @@ def test_one_database_fails_and_the_others_go_on_while_what_comes_after_is_skipp
     files.migration("2_bad", "SELECT 1/0;", service="a")
     files.migration("1_ok", "CREATE TABLE t (id int);", service="b")
     files.migration("1_ok", "CREATE TABLE t (id int);", service="c")
-    files.migration("2_waits", "CREATE TABLE u (id int);", facts="after=a/postgres:2", service="c")
+    files.migration("2_waits", "CREATE TABLE u (id int);", directives="after=a/postgres:2", service="c")
     env: dict[str, str] = {}
     for service in "abc":
         env |= variables(postgres_server, new_database(), f"{service.upper()}_")
@@ -377,7 +379,7 @@ def test_what_another_database_came_after_is_not_reverted_alone_and_goes_last_wi
     files = ProjectFiles(tmp_path, ("a", "b"))
     files.migration("1_x", "CREATE TABLE x (id int);", "DROP TABLE x;", service="a")
     files.migration(
-        "1_y", "CREATE TABLE y (id int);", "DROP TABLE y;", facts="after=a/postgres:1", service="b"
+        "1_y", "CREATE TABLE y (id int);", "DROP TABLE y;", directives="after=a/postgres:1", service="b"
     )
     env = {
         **variables(postgres_server, new_database(), "A_"),
@@ -398,7 +400,9 @@ def test_a_database_that_is_only_looked_at_does_not_take_the_selected_ones_addre
 ) -> None:
     files = ProjectFiles(tmp_path, ("a", "b"))
     files.tables(1, service="a")
-    files.migration("1_y", "CREATE TABLE y (id int);", facts="after=a/postgres:20260101000001", service="b")
+    files.migration(
+        "1_y", "CREATE TABLE y (id int);", directives="after=a/postgres:20260101000001", service="b"
+    )
     theirs = variables(postgres_server, new_database())
     refused = run(tmp_path, "apply", "-e", "dev-test", "-s", "b", env=theirs)
     assert refused.code == 2

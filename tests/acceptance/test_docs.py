@@ -434,17 +434,17 @@ def test_every_environment_variable_is_on_the_page() -> None:
     assert not missing
 
 
-def test_every_fact_of_a_migration_is_on_the_page() -> None:
+def test_every_setting_of_a_migration_is_on_the_page() -> None:
     data = b"-- seedbed: nonsense=1\n-- migrate:up\n"
-    path = "1_facts.sql"
+    path = "1_settings.sql"
     with pytest.raises(errors.MigrationFileError) as refused:
         registry.load("postgres").parse(
-            MigrationFile("1", "facts", Source(path, ".sql", data), checksum(data))
+            MigrationFile("1", "settings", Source(path, ".sql", data), checksum(data))
         )
-    facts = refused.value.because.removeprefix("a file may declare ").split(", ")
-    assert len(facts) > 5
+    settings = refused.value.because.removeprefix("a file may declare ").split(", ")
+    assert len(settings) > 5
     text = (DOCS / "reference" / "migration-files.md").read_text(encoding="utf-8")
-    assert not {each for each in facts if f"| `{each}" not in text}
+    assert not {each for each in settings if f"| `{each}" not in text}
 
 
 def test_every_column_of_the_history_is_on_the_page() -> None:

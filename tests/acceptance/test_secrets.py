@@ -114,9 +114,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator
 
 
 def _lets_in(server: EmbeddedServer) -> bool:
-    facts = {**server.dsn("postgres"), "user": "nobody_at_all"}
+    settings = {**server.dsn("postgres"), "user": "nobody_at_all"}
     with pytest.raises(psycopg.OperationalError) as caught:
-        psycopg.connect(**facts)  # type: ignore[arg-type]
+        psycopg.connect(**settings)  # type: ignore[arg-type]
     return "does not exist" in str(caught.value)
 
 
@@ -128,14 +128,14 @@ class Site:
     server: EmbeddedServer
     name: str
     by: str = "DB_PASSWORD"
-    facts: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
     more: dict[str, str] = field(default_factory=dict)
 
     @property
     def env(self) -> dict[str, str]:
-        facts = self.facts
+        settings = self.settings
         if self.by == "DB_PASSWORD":
-            bare = {f"DB_{key.upper()}": value for key, value in facts.items()}
+            bare = {f"DB_{key.upper()}": value for key, value in settings.items()}
             return {**bare, "DB_PASSWORD": PASSWORD, **self.more}
         encoded = quote(PASSWORD, safe="")
         if self.by == "DB_URL, lower case":
@@ -143,8 +143,8 @@ class Site:
                 each if each.isalnum() and each.isascii() else quote(each, safe="").lower()
                 for each in PASSWORD
             )
-        place = f"{quote(facts['host'], safe='')}:{facts['port']}/{facts['name']}"
-        return {"DB_URL": f"postgresql://{facts['user']}:{encoded}@{place}", **self.more}
+        place = f"{quote(settings['host'], safe='')}:{settings['port']}/{settings['name']}"
+        return {"DB_URL": f"postgresql://{settings['user']}:{encoded}@{place}", **self.more}
 
     def run(self, *arguments: str) -> list[Ran]:
         """Run a command for people and for machines, as talkative as it gets; neither shows the password."""
@@ -176,10 +176,10 @@ def site(tmp_path: Path, server: EmbeddedServer) -> Iterator[Site]:
         )
         connection.execute(create)
         connection.execute(f"CREATE DATABASE {name} OWNER {name}".encode())
-    facts = {"host": server.socket_directory, "port": str(server.port), "user": name, "name": name}
+    settings = {"host": server.socket_directory, "port": str(server.port), "user": name, "name": name}
     files = ProjectFiles(tmp_path)
     files.tables(1)
-    yield Site(files, server, name, facts=facts)
+    yield Site(files, server, name, settings=settings)
     with connected(server, "postgres") as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
         connection.execute(f"DROP ROLE {name}".encode())
@@ -265,17 +265,17 @@ def wrong_password(site: Site) -> Sequence[str]:
 
 
 def elsewhere(site: Site) -> Sequence[str]:
-    site.facts |= {"host": "127.0.0.1", "port": str(free_port())}
+    site.settings |= {"host": "127.0.0.1", "port": str(free_port())}
     return ["apply", "-e", "dev-ana"]
 
 
 def no_such_host(site: Site) -> Sequence[str]:
-    site.facts["host"] = "nowhere.invalid"
+    site.settings["host"] = "nowhere.invalid"
     return ["status", "-e", "dev-ana"]
 
 
 def no_such_database(site: Site) -> Sequence[str]:
-    site.facts["name"] = "no_such_database"
+    site.settings["name"] = "no_such_database"
     return ["apply", "-e", "dev-ana"]
 
 
@@ -284,13 +284,13 @@ def no_such_environment(site: Site) -> Sequence[str]:
 
 
 def no_such_bundle(site: Site) -> Sequence[str]:
-    site.facts |= {"host": "127.0.0.1", "port": str(free_port())}
+    site.settings |= {"host": "127.0.0.1", "port": str(free_port())}
     site.more["DB_SSLROOTCERT"] = "/nowhere/ca.pem"
     return ["apply", "-e", "dev-ana"]
 
 
 def weak_tls(site: Site) -> Sequence[str]:
-    site.facts["host"] = "db.example.com"
+    site.settings["host"] = "db.example.com"
     site.more["DB_SSLMODE"] = "disable"
     return ["apply", "-e", "dev-ana"]
 
@@ -413,7 +413,7 @@ def test_what_is_no_url_is_refused_without_being_shown(
 
 def test_a_pool_in_between_does_not_get_to_show_it(site: Site) -> None:
     with pgbouncer(site.server, "transaction") as port:
-        site.facts |= {"host": "127.0.0.1", "port": str(port)}
+        site.settings |= {"host": "127.0.0.1", "port": str(port)}
         assert site.codes("apply", "-e", "dev-ana") == {4}
 
 

@@ -158,8 +158,8 @@ class DynamoHarness:
         self._endpoint = endpoint
         self._door = door
 
-    def facts(self) -> Mapping[str, str]:
-        facts = self._facts(new_account())
+    def settings(self) -> Mapping[str, str]:
+        settings = self._settings(new_account())
         for table, key in KEYS.items():
             kinds = [
                 {"AttributeName": name, "KeyType": kind}
@@ -167,10 +167,10 @@ class DynamoHarness:
             ]
             types = [{"AttributeName": name, "AttributeType": kind} for name, kind in key.items()]
             declared = {"KeySchema": kinds, "AttributeDefinitions": types, "BillingMode": "PAY_PER_REQUEST"}
-            self._call(facts, "CreateTable", table, declared)
-        return facts
+            self._call(settings, "CreateTable", table, declared)
+        return settings
 
-    def _facts(self, account: str) -> dict[str, str]:
+    def _settings(self, account: str) -> dict[str, str]:
         return {
             "region": REGION,
             "account": account,
@@ -180,7 +180,7 @@ class DynamoHarness:
         }
 
     def nowhere(self) -> Mapping[str, str]:
-        return {**self._facts("999999999999"), "endpoint": "http://127.0.0.1:9"}
+        return {**self._settings("999999999999"), "endpoint": "http://127.0.0.1:9"}
 
     def creates(self, thing: str) -> str:
         return _program(
@@ -208,39 +208,41 @@ class DynamoHarness:
         return _program("things", "transaction=false", up=_knocking(thing))
 
     def repeatable(self, table: str) -> str:
-        facts = 'transaction=false repeatable because "it writes the same item"'
-        return _program(table, facts, up=f'table.put({{"id": 1, "name": "again", "door": "{KNOCK}"}})')
+        directives = 'transaction=false repeatable because "it writes the same item"'
+        return _program(table, directives, up=f'table.put({{"id": 1, "name": "again", "door": "{KNOCK}"}})')
 
     def backfill(self, table: str, batch: int) -> str:
-        facts = f"# seedbed: table={table} batch={batch} segments=1\n\n\n"
-        return f'{facts}def up(item):\n    item["visits"] = item.get("visits", 0) + 1\n    return item\n'
+        settings = f"# seedbed: table={table} batch={batch} segments=1\n\n\n"
+        return f'{settings}def up(item):\n    item["visits"] = item.get("visits", 0) + 1\n    return item\n'
 
     def _call(
-        self, facts: Mapping[str, str], operation: str, table: str, request: Mapping[str, Any]
+        self, settings: Mapping[str, str], operation: str, table: str, request: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Ask the server itself, not through the door."""
-        cloud = Cloud(REGION, facts["account"], self._endpoint, "", facts["access_key"], Secret("sandbox"))
+        cloud = Cloud(
+            REGION, settings["account"], self._endpoint, "", settings["access_key"], Secret("sandbox")
+        )
         with Client(cloud) as client:
             return client.call(operation, {"TableName": f"contract-{table}-sandbox", **request})
 
-    def _scan(self, facts: Mapping[str, str], table: str) -> list[dict[str, Any]]:
+    def _scan(self, settings: Mapping[str, str], table: str) -> list[dict[str, Any]]:
         return [
-            from_item(item) for item in self._call(facts, "Scan", table, {"ConsistentRead": True})["Items"]
+            from_item(item) for item in self._call(settings, "Scan", table, {"ConsistentRead": True})["Items"]
         ]
 
-    def made(self, facts: Mapping[str, str]) -> Collection[str]:
-        return [item["name"] for item in self._scan(facts, "things")]
+    def made(self, settings: Mapping[str, str]) -> Collection[str]:
+        return [item["name"] for item in self._scan(settings, "things")]
 
-    def rows(self, facts: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
-        return [{"visits": 0, **item} for item in self._scan(facts, table)]
+    def rows(self, settings: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
+        return [{"visits": 0, **item} for item in self._scan(settings, table)]
 
-    def audit(self, facts: Mapping[str, str]) -> Sequence[str]:
-        items = [item for item in self._scan(facts, "migrations_history") if item["pk"] == "audit"]
+    def audit(self, settings: Mapping[str, str]) -> Sequence[str]:
+        items = [item for item in self._scan(settings, "migrations_history") if item["pk"] == "audit"]
         return [json.dumps(item) for item in sorted(items, key=lambda item: str(item["sk"]))]
 
     @contextmanager
-    def hold(self, facts: Mapping[str, str]) -> Iterator[Inside]:
-        door, account = self._door, facts["access_key"]
+    def hold(self, settings: Mapping[str, str]) -> Iterator[Inside]:
+        door, account = self._door, settings["access_key"]
         with door.changed:
             door.closed.add(account)
         try:
@@ -250,40 +252,40 @@ class DynamoHarness:
                 door.closed.discard(account)
                 door.changed.notify_all()
 
-    def break_lease(self, facts: Mapping[str, str]) -> None:
+    def break_lease(self, settings: Mapping[str, str]) -> None:
         change = {
             "Key": to_item({"pk": "lease", "sk": "lease"}),
             "UpdateExpression": "SET #token = #token + :one REMOVE holder",
             "ExpressionAttributeNames": {"#token": "token"},
             "ExpressionAttributeValues": to_item({":one": 1}),
         }
-        self._call(facts, "UpdateItem", "migrations_history", change)
+        self._call(settings, "UpdateItem", "migrations_history", change)
 
-    def age_lease(self, facts: Mapping[str, str]) -> None:
+    def age_lease(self, settings: Mapping[str, str]) -> None:
         change = {
             "Key": to_item({"pk": "lease", "sk": "lease"}),
             "UpdateExpression": "SET seconds = :zero",
             "ExpressionAttributeValues": to_item({":zero": 0}),
         }
-        self._call(facts, "UpdateItem", "migrations_history", change)
+        self._call(settings, "UpdateItem", "migrations_history", change)
 
-    def age_history(self, facts: Mapping[str, str]) -> None:
+    def age_history(self, settings: Mapping[str, str]) -> None:
         change = {
             "Key": to_item({"pk": "history", "sk": "identity"}),
             "UpdateExpression": "SET #format = #format + :one",
             "ExpressionAttributeNames": {"#format": "format"},
             "ExpressionAttributeValues": to_item({":one": 1}),
         }
-        self._call(facts, "UpdateItem", "migrations_history", change)
+        self._call(settings, "UpdateItem", "migrations_history", change)
 
 
 def _knocking(thing: str) -> str:
     return f'table.put({{"name": "{thing}", "door": "{KNOCK}"}})'
 
 
-def _program(table: str, facts: str = "", *, up: str, down: str = "") -> str:
+def _program(table: str, settings: str = "", *, up: str, down: str = "") -> str:
     functions = [f"def up(table):\n    {up}\n", f"def down(table):\n    {down}\n" if down else ""]
-    header = f"# seedbed: table={table} {facts}".rstrip()
+    header = f"# seedbed: table={table} {settings}".rstrip()
     return "\n\n".join([header, *filter(None, functions)])
 
 

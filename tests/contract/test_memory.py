@@ -60,8 +60,8 @@ class MemoryHarness:
     def __init__(self, server: Embedded) -> None:
         self._server = server
 
-    def facts(self) -> Mapping[str, str]:
-        return self._server.facts(f"contract/{next(_numbers)}")
+    def settings(self) -> Mapping[str, str]:
+        return self._server.settings(f"contract/{next(_numbers)}")
 
     def nowhere(self) -> Mapping[str, str]:
         return {"socket": "/nowhere/socket"}
@@ -87,8 +87,8 @@ class MemoryHarness:
 
     def repeatable(self, table: str) -> str:
         statement = f'mystery put {table} 1 {{"name": "again"}} door'
-        facts = 'repeatable because "it leaves the same row"'
-        return f"# seedbed: {facts}\n# migrate:up transaction:false\n{statement}\n"
+        settings = 'repeatable because "it leaves the same row"'
+        return f"# seedbed: {settings}\n# migrate:up transaction:false\n{statement}\n"
 
     def backfill(self, table: str, batch: int) -> str:
         return f"# seedbed: backfill={table}.id batch={batch}\n# migrate:up\nincrement {table} visits 1\n"
@@ -96,44 +96,44 @@ class MemoryHarness:
     def script(self, table: str) -> str:
         return f'put {table} 7 {{"name": "seven"}}\n'
 
-    def _ask(self, facts: Mapping[str, str], do: str, **request: Any) -> dict[str, Any]:
-        with Connection(address(facts, None)) as connection:
+    def _ask(self, settings: Mapping[str, str], do: str, **request: Any) -> dict[str, Any]:
+        with Connection(address(settings, None)) as connection:
             return connection.ask(do, **request)
 
-    def made(self, facts: Mapping[str, str]) -> Collection[str]:
-        return list(self._ask(facts, "tables")["tables"])
+    def made(self, settings: Mapping[str, str]) -> Collection[str]:
+        return list(self._ask(settings, "tables")["tables"])
 
-    def rows(self, facts: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
-        rows: Sequence[Mapping[str, Any]] = self._ask(facts, "tables")["tables"][table]
+    def rows(self, settings: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
+        rows: Sequence[Mapping[str, Any]] = self._ask(settings, "tables")["tables"][table]
         return rows
 
-    def audit(self, facts: Mapping[str, str]) -> Sequence[str]:
-        return [" ".join(line.values()) for line in self._ask(facts, "audit")["audit"]]
+    def audit(self, settings: Mapping[str, str]) -> Sequence[str]:
+        return [" ".join(line.values()) for line in self._ask(settings, "audit")["audit"]]
 
     @contextmanager
-    def hold(self, facts: Mapping[str, str]) -> Iterator[Inside]:
-        with Connection(address(facts, None)) as connection:
+    def hold(self, settings: Mapping[str, str]) -> Iterator[Inside]:
+        with Connection(address(settings, None)) as connection:
             connection.ask("door", name="door", closed=True)
             try:
                 yield Inside(connection)
             finally:
                 connection.ask("door", name="door", closed=False)
 
-    def break_lease(self, facts: Mapping[str, str]) -> None:
-        self._ask(facts, "break", cut=True)
+    def break_lease(self, settings: Mapping[str, str]) -> None:
+        self._ask(settings, "break", cut=True)
 
-    def age_lease(self, facts: Mapping[str, str]) -> None:
+    def age_lease(self, settings: Mapping[str, str]) -> None:
         """Its lease ends with the connection of its holder."""
 
-    def age_history(self, facts: Mapping[str, str]) -> None:
-        self._ask(facts, "age")
+    def age_history(self, settings: Mapping[str, str]) -> None:
+        self._ask(settings, "age")
 
 
 class ExpiringHarness(MemoryHarness):
     """Leases are lost without a word, as they are where they expire: only the token tells."""
 
-    def break_lease(self, facts: Mapping[str, str]) -> None:
-        self._ask(facts, "break", cut=False)
+    def break_lease(self, settings: Mapping[str, str]) -> None:
+        self._ask(settings, "break", cut=False)
 
 
 @pytest.fixture(scope="session")
@@ -173,7 +173,7 @@ class TestMemoryUnlocks(UnlockContract): ...
 
 def test_a_server_ends_with_its_owner(tmp_path: Path) -> None:
     with engine.embedded(tmp_path) as running:
-        socket = Path(running.facts("user/memory")["socket"])
+        socket = Path(running.settings("user/memory")["socket"])
         assert socket.exists()
     assert not socket.exists()
 
@@ -182,7 +182,7 @@ def test_a_home_whose_path_is_too_long_for_a_socket_works_too(tmp_path: Path) ->
     home = tmp_path / ("long" * 30)
     with (
         engine.embedded(home) as running,
-        Connection(address(running.facts("user/memory"), None)) as connection,
+        Connection(address(running.settings("user/memory"), None)) as connection,
     ):
         assert connection.ask("history")["revisions"] == []
 
@@ -192,7 +192,7 @@ def test_a_server_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
         "import sys, pathlib\n"
         "from seedbed.engines.memory import engine\n"
         "with engine.embedded(pathlib.Path(sys.argv[1])) as running:\n"
-        "    print(running.facts('x')['socket'], flush=True)\n"
+        "    print(running.settings('x')['socket'], flush=True)\n"
         "    sys.stdin.read()\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path)]
@@ -264,5 +264,5 @@ def test_a_failing_statement_is_told_with_its_line(harness: MemoryHarness) -> No
     with pytest.raises(StepFailed) as caught:
         bench.apply(bench.text("# migrate:up\ncreate users\n\ndrop orders\n"))
     assert caught.value.at is not None
-    assert caught.value.at.line == 5  # the suite puts a line of facts above
+    assert caught.value.at.line == 5  # the suite puts a line of directives above
     assert caught.value.because == "there is no table 'orders'"

@@ -64,7 +64,7 @@ class Neo4jHarness:
         self._pool = pool
         self._borrowed = borrowed
 
-    def facts(self) -> Mapping[str, str]:
+    def settings(self) -> Mapping[str, str]:
         return self._borrowed.enter_context(self._pool.borrowed())
 
     def nowhere(self) -> Mapping[str, str]:
@@ -92,8 +92,8 @@ class Neo4jHarness:
 
     def repeatable(self, table: str) -> str:
         merge = f"MERGE (n:{table} {{id: 1}}) ON CREATE SET n.name = 'again'"
-        fact = '// seedbed: repeatable because "it merges"'
-        return f"{fact}\n// migrate:up\n{_in_transactions(merge)};\n"
+        setting = '// seedbed: repeatable because "it merges"'
+        return f"{setting}\n// migrate:up\n{_in_transactions(merge)};\n"
 
     def backfill(self, table: str, batch: int) -> str:
         changes = (
@@ -104,22 +104,22 @@ class Neo4jHarness:
     def script(self, table: str) -> str:
         return f"MERGE (n:{table} {{id: 7}}) ON CREATE SET n.name = 'seven';\n"
 
-    def made(self, facts: Mapping[str, str]) -> Collection[str]:
+    def made(self, settings: Mapping[str, str]) -> Collection[str]:
         constraints = "SHOW CONSTRAINTS YIELD name WHERE name <> 'migrations_history_key' RETURN name"
-        rows = [*_ask(facts, constraints), *_ask(facts, "MATCH (t:Thing) RETURN t.name AS name")]
+        rows = [*_ask(settings, constraints), *_ask(settings, "MATCH (t:Thing) RETURN t.name AS name")]
         return [row["name"] for row in rows]
 
-    def rows(self, facts: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
-        found = _ask(facts, f"MATCH (n:{table}) RETURN properties(n) AS row")
+    def rows(self, settings: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
+        found = _ask(settings, f"MATCH (n:{table}) RETURN properties(n) AS row")
         return [{"visits": 0, **each["row"]} for each in found]
 
-    def audit(self, facts: Mapping[str, str]) -> Sequence[str]:
+    def audit(self, settings: Mapping[str, str]) -> Sequence[str]:
         query = "MATCH (a:migrations_history) WHERE a.key STARTS WITH 'audit:' RETURN properties(a) AS line ORDER BY a.key"
-        return [str(each["line"]) for each in _ask(facts, query)]
+        return [str(each["line"]) for each in _ask(settings, query)]
 
     @contextmanager
-    def hold(self, facts: Mapping[str, str]) -> Iterator[Inside]:
-        with _driver(facts) as driver, driver.session() as session:
+    def hold(self, settings: Mapping[str, str]) -> Iterator[Inside]:
+        with _driver(settings) as driver, driver.session() as session:
             holder = session.begin_transaction(metadata=OUTSIDE)
             holder.run("CREATE INDEX closed FOR (d:Door) ON (d.closed)").consume()
             try:
@@ -127,14 +127,16 @@ class Neo4jHarness:
             finally:
                 holder.rollback()
 
-    def break_lease(self, facts: Mapping[str, str]) -> None:
-        _ask(facts, "MATCH (l:migrations_history {key: 'lease'}) SET l.token = l.token + 1 REMOVE l.holder")
+    def break_lease(self, settings: Mapping[str, str]) -> None:
+        _ask(
+            settings, "MATCH (l:migrations_history {key: 'lease'}) SET l.token = l.token + 1 REMOVE l.holder"
+        )
 
-    def age_lease(self, facts: Mapping[str, str]) -> None:
-        _ask(facts, "MATCH (l:migrations_history {key: 'lease'}) SET l.expires = 0")
+    def age_lease(self, settings: Mapping[str, str]) -> None:
+        _ask(settings, "MATCH (l:migrations_history {key: 'lease'}) SET l.expires = 0")
 
-    def age_history(self, facts: Mapping[str, str]) -> None:
-        _ask(facts, "MATCH (i:migrations_history {key: 'identity'}) SET i.format = i.format + 1")
+    def age_history(self, settings: Mapping[str, str]) -> None:
+        _ask(settings, "MATCH (i:migrations_history {key: 'identity'}) SET i.format = i.format + 1")
 
 
 def _makes(thing: str) -> str:
@@ -145,12 +147,12 @@ def _in_transactions(statement: str) -> str:
     return f"UNWIND [1] AS one CALL (one) {{ CREATE (d:Door) DELETE d WITH one {statement} }} IN TRANSACTIONS OF 1 ROW"
 
 
-def _driver(facts: Mapping[str, str]) -> neo4j.Driver:
-    return neo4j.GraphDatabase.driver(facts["uri"], auth=None, notifications_min_severity="OFF")
+def _driver(settings: Mapping[str, str]) -> neo4j.Driver:
+    return neo4j.GraphDatabase.driver(settings["uri"], auth=None, notifications_min_severity="OFF")
 
 
-def _ask(facts: Mapping[str, str], query: str) -> list[dict[str, Any]]:
-    with _driver(facts) as driver:
+def _ask(settings: Mapping[str, str], query: str) -> list[dict[str, Any]]:
+    with _driver(settings) as driver:
         return [record.data() for record in driver.execute_query(query).records]
 
 

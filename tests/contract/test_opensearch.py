@@ -154,11 +154,11 @@ class OpenSearchHarness:
         self._closing = closing
         self._doors: dict[str, Door] = {}
 
-    def facts(self) -> Mapping[str, str]:
-        facts = self._closing.enter_context(self._servers.borrowed())
-        door = self._closing.enter_context(_open(Door(facts["endpoint"])))
+    def settings(self) -> Mapping[str, str]:
+        settings = self._closing.enter_context(self._servers.borrowed())
+        door = self._closing.enter_context(_open(Door(settings["endpoint"])))
         self._doors[door.endpoint] = door
-        return {**facts, "endpoint": door.endpoint}
+        return {**settings, "endpoint": door.endpoint}
 
     def nowhere(self) -> Mapping[str, str]:
         return {"endpoint": "http://127.0.0.1:9"}
@@ -190,12 +190,12 @@ class OpenSearchHarness:
         return '# seedbed: repeatable because "it writes the same document"\n' + _file(request)
 
     def backfill(self, table: str, batch: int) -> str:
-        facts = f"# seedbed: index={table} version=2 batch={batch}\n\n\n"
-        return f'{facts}def up(doc):\n    doc["visits"] = doc.get("visits", 0) + 1\n    return doc\n'
+        settings = f"# seedbed: index={table} version=2 batch={batch}\n\n\n"
+        return f'{settings}def up(doc):\n    doc["visits"] = doc.get("visits", 0) + 1\n    return doc\n'
 
-    def _ask(self, facts: Mapping[str, str], method: str, path: str, body: object = None) -> Any:
+    def _ask(self, settings: Mapping[str, str], method: str, path: str, body: object = None) -> Any:
         """Ask the cluster itself, not through the door; None where it says that there is no such thing."""
-        line = HTTPConnection(self._doors[facts["endpoint"]].behind, timeout=60)
+        line = HTTPConnection(self._doors[settings["endpoint"]].behind, timeout=60)
         try:
             text = None if body is None else json.dumps(body)
             line.request(method, path, text, {"Content-Type": "application/json"})
@@ -208,39 +208,39 @@ class OpenSearchHarness:
         assert answer.status < 300, found
         return found
 
-    def _documents(self, facts: Mapping[str, str], index: str) -> list[dict[str, Any]]:
-        if self._ask(facts, "POST", f"/{index}/_refresh") is None:
+    def _documents(self, settings: Mapping[str, str], index: str) -> list[dict[str, Any]]:
+        if self._ask(settings, "POST", f"/{index}/_refresh") is None:
             return []
-        found = self._ask(facts, "POST", f"/{index}/_search", {"size": 10_000})
+        found = self._ask(settings, "POST", f"/{index}/_search", {"size": 10_000})
         return [each["_source"] | {"_id": each["_id"]} for each in found["hits"]["hits"]]
 
-    def made(self, facts: Mapping[str, str]) -> Collection[str]:
-        indexes = self._ask(facts, "GET", "/_all/_alias") or {}
+    def made(self, settings: Mapping[str, str]) -> Collection[str]:
+        indexes = self._ask(settings, "GET", "/_all/_alias") or {}
         theirs = {
             name: found["aliases"]
             for name, found in indexes.items()
             if name != "things" and not name.startswith((".", "migrations_history"))
         }
-        pipelines = self._ask(facts, "GET", "/_ingest/pipeline") or {}
-        things = [each["_id"] for each in self._documents(facts, "things")]
+        pipelines = self._ask(settings, "GET", "/_ingest/pipeline") or {}
+        things = [each["_id"] for each in self._documents(settings, "things")]
         return [
             *(name for index, found in theirs.items() for name in (found or [index])),
             *pipelines,
             *things,
         ]
 
-    def rows(self, facts: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
-        found = self._documents(facts, table)
+    def rows(self, settings: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
+        found = self._documents(settings, table)
         return [{"visits": 0, **{key: each[key] for key in each if key != "_id"}} for each in found]
 
-    def audit(self, facts: Mapping[str, str]) -> Sequence[str]:
-        found = self._documents(facts, "migrations_history")
+    def audit(self, settings: Mapping[str, str]) -> Sequence[str]:
+        found = self._documents(settings, "migrations_history")
         lines = [each for each in found if each["kind"] == "audit"]
         return [json.dumps(each) for each in sorted(lines, key=lambda each: str(each["key"]))]
 
     @contextmanager
-    def hold(self, facts: Mapping[str, str]) -> Iterator[Inside]:
-        door = self._doors[facts["endpoint"]]
+    def hold(self, settings: Mapping[str, str]) -> Iterator[Inside]:
+        door = self._doors[settings["endpoint"]]
         with door.changed:
             door.is_closed = True
         try:
@@ -250,12 +250,12 @@ class OpenSearchHarness:
                 door.is_closed = False
                 door.changed.notify_all()
 
-    def break_lease(self, facts: Mapping[str, str]) -> None:
+    def break_lease(self, settings: Mapping[str, str]) -> None:
         """Do what another run does that takes it over: raise the token, then move the fence."""
         script = {"source": "ctx._source.token += 1; ctx._source.holder = ''", "lang": "painless"}
         change = "/migrations_history/_update/state?retry_on_conflict=20"
-        self._ask(facts, "POST", change, {"script": script})
-        standing = self._ask(facts, "GET", "/_alias/migrations_history_lease_*?expand_wildcards=all")
+        self._ask(settings, "POST", change, {"script": script})
+        standing = self._ask(settings, "GET", "/_alias/migrations_history_lease_*?expand_wildcards=all")
         ((index, found),) = standing.items()
         (fence,) = found["aliases"]
         after = f"migrations_history_lease_999_0_after_{fence.removeprefix('migrations_history_lease_')}"
@@ -263,15 +263,17 @@ class OpenSearchHarness:
             {"remove": {"index": index, "alias": fence, "must_exist": True}},
             {"add": {"index": "migrations_history", "alias": after}},
         ]
-        self._ask(facts, "POST", "/_aliases", {"actions": actions})
+        self._ask(settings, "POST", "/_aliases", {"actions": actions})
 
-    def age_lease(self, facts: Mapping[str, str]) -> None:
+    def age_lease(self, settings: Mapping[str, str]) -> None:
         script = {"source": "ctx._source.seconds = 0.0", "lang": "painless"}
-        self._ask(facts, "POST", "/migrations_history/_update/state?retry_on_conflict=20", {"script": script})
+        self._ask(
+            settings, "POST", "/migrations_history/_update/state?retry_on_conflict=20", {"script": script}
+        )
 
-    def age_history(self, facts: Mapping[str, str]) -> None:
+    def age_history(self, settings: Mapping[str, str]) -> None:
         script = {"source": "ctx._source.format += 1", "lang": "painless"}
-        self._ask(facts, "POST", "/migrations_history/_update/state?refresh", {"script": script})
+        self._ask(settings, "POST", "/migrations_history/_update/state?refresh", {"script": script})
 
 
 def _file(up: str, down: str = "") -> str:

@@ -28,12 +28,12 @@ DOOR = 4711  # an advisory lock: closed while the harness holds it
 OUTSIDE = "contract harness"  # application_name of the harness's own sessions
 
 
-def connection(facts: Mapping[str, str]) -> psycopg.Connection[tuple[Any, ...]]:
+def connection(settings: Mapping[str, str]) -> psycopg.Connection[tuple[Any, ...]]:
     return psycopg.connect(
-        host=facts["host"],
-        port=facts["port"],
-        user=facts["user"],
-        dbname=facts["name"],
+        host=settings["host"],
+        port=settings["port"],
+        user=settings["user"],
+        dbname=settings["name"],
         autocommit=True,
         application_name=OUTSIDE,
     )
@@ -76,8 +76,8 @@ class PostgresHarness:
     def __init__(self, server: EmbeddedServer) -> None:
         self._server = server
 
-    def facts(self) -> Mapping[str, str]:
-        return self._server.facts(f"contract_{uuid.uuid4().hex[:16]}/postgres")
+    def settings(self) -> Mapping[str, str]:
+        return self._server.settings(f"contract_{uuid.uuid4().hex[:16]}/postgres")
 
     def nowhere(self) -> Mapping[str, str]:
         return {"host": "/nowhere", "user": "nobody", "name": "nothing"}
@@ -107,8 +107,8 @@ class PostgresHarness:
     def repeatable(self, table: str) -> str:
         upsert = f"INSERT INTO {table} (id, name) VALUES (1, 'again') ON CONFLICT (id) DO NOTHING;"
         body = f"PERFORM pg_advisory_xact_lock_shared({DOOR}); {upsert}"
-        facts = '-- seedbed: repeatable because "an upsert"'
-        return f"{facts}\n-- migrate:up transaction:false\nDO $$ BEGIN {body} END $$;\n"
+        settings = '-- seedbed: repeatable because "an upsert"'
+        return f"{settings}\n-- migrate:up transaction:false\nDO $$ BEGIN {body} END $$;\n"
 
     def backfill(self, table: str, batch: int) -> str:
         return (
@@ -119,29 +119,29 @@ class PostgresHarness:
     def script(self, table: str) -> str:
         return f"INSERT INTO {table} (id, name) VALUES (7, 'seven') ON CONFLICT (id) DO NOTHING;\n"
 
-    def made(self, facts: Mapping[str, str]) -> Collection[str]:
+    def made(self, settings: Mapping[str, str]) -> Collection[str]:
         query = (
             "SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace "
             "LEFT JOIN pg_index AS i ON i.indexrelid = c.oid "
             "WHERE n.nspname = 'public' "
             "AND (c.relkind = 'r' OR c.relkind = 'i' AND i.indisvalid AND NOT i.indisprimary)"
         )
-        with connection(facts) as server:
+        with connection(settings) as server:
             return [name for (name,) in server.execute(query).fetchall()]
 
-    def rows(self, facts: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
-        with connection(facts) as server, server.cursor(row_factory=psycopg.rows.dict_row) as cursor:
+    def rows(self, settings: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
+        with connection(settings) as server, server.cursor(row_factory=psycopg.rows.dict_row) as cursor:
             return cursor.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table))).fetchall()
 
-    def audit(self, facts: Mapping[str, str]) -> Sequence[str]:
-        with connection(facts) as server:
+    def audit(self, settings: Mapping[str, str]) -> Sequence[str]:
+        with connection(settings) as server:
             if server.execute("SELECT FROM pg_namespace WHERE nspname = 'seedbed'").rowcount == 0:
                 return []
             return [str(row) for row in server.execute("TABLE seedbed.migrations_audit").fetchall()]
 
     @contextmanager
-    def hold(self, facts: Mapping[str, str]) -> Iterator[Inside]:
-        with connection(facts) as holder, connection(facts) as watch:
+    def hold(self, settings: Mapping[str, str]) -> Iterator[Inside]:
+        with connection(settings) as holder, connection(settings) as watch:
             holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
             holder.execute("SELECT pg_advisory_xact_lock(%s)", [DOOR])
             for table in self.tables(holder):  # what CONCURRENTLY waits for before it takes an index away
@@ -155,19 +155,19 @@ class PostgresHarness:
         )
         return [name for (name,) in rows.fetchall()]
 
-    def break_lease(self, facts: Mapping[str, str]) -> None:
+    def break_lease(self, settings: Mapping[str, str]) -> None:
         query = (
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
             "WHERE datname = current_database() AND application_name LIKE 'seedbed run %'"
         )
-        with connection(facts) as server:
+        with connection(settings) as server:
             server.execute(query)
 
-    def age_lease(self, facts: Mapping[str, str]) -> None:
+    def age_lease(self, settings: Mapping[str, str]) -> None:
         """Its lease ends with the session of its holder."""
 
-    def age_history(self, facts: Mapping[str, str]) -> None:
-        with connection(facts) as server:
+    def age_history(self, settings: Mapping[str, str]) -> None:
+        with connection(settings) as server:
             server.execute("UPDATE seedbed.migrations_identity SET format = format + 1")
 
 

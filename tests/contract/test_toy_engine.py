@@ -46,7 +46,7 @@ class ToyHarness:
     def __init__(self, home: Path) -> None:
         self._home = home
 
-    def facts(self) -> Mapping[str, str]:
+    def settings(self) -> Mapping[str, str]:
         path = self._home / str(len(list(self._home.iterdir())))
         path.mkdir()
         return {"path": str(path)}
@@ -78,36 +78,36 @@ class ToyHarness:
     def repeatable(self, table: str) -> str:
         raise NotImplementedError
 
-    def hold(self, facts: Mapping[str, str]) -> AbstractContextManager[Hold]:
+    def hold(self, settings: Mapping[str, str]) -> AbstractContextManager[Hold]:
         raise NotImplementedError
 
-    def _store(self, facts: Mapping[str, str]) -> dict[str, Any]:
-        file = Path(facts["path"], "store.json")
+    def _store(self, settings: Mapping[str, str]) -> dict[str, Any]:
+        file = Path(settings["path"], "store.json")
         store: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"tables": {}, "audit": []}
         return store
 
-    def _change(self, facts: Mapping[str, str], key: str) -> None:
-        store = self._store(facts)
-        Path(facts["path"], "store.json").write_text(json.dumps({**store, key: store[key] + 1}))
+    def _change(self, settings: Mapping[str, str], key: str) -> None:
+        store = self._store(settings)
+        Path(settings["path"], "store.json").write_text(json.dumps({**store, key: store[key] + 1}))
 
-    def made(self, facts: Mapping[str, str]) -> Collection[str]:
-        return list(self._store(facts)["tables"])
+    def made(self, settings: Mapping[str, str]) -> Collection[str]:
+        return list(self._store(settings)["tables"])
 
-    def rows(self, facts: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
-        return list(self._store(facts)["tables"][table].values())
+    def rows(self, settings: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
+        return list(self._store(settings)["tables"][table].values())
 
-    def audit(self, facts: Mapping[str, str]) -> Sequence[str]:
-        audit: list[str] = self._store(facts)["audit"]
+    def audit(self, settings: Mapping[str, str]) -> Sequence[str]:
+        audit: list[str] = self._store(settings)["audit"]
         return audit
 
-    def break_lease(self, facts: Mapping[str, str]) -> None:
-        self._change(facts, "token")
+    def break_lease(self, settings: Mapping[str, str]) -> None:
+        self._change(settings, "token")
 
-    def age_lease(self, facts: Mapping[str, str]) -> None:
+    def age_lease(self, settings: Mapping[str, str]) -> None:
         """Its lease ends with its holder."""
 
-    def age_history(self, facts: Mapping[str, str]) -> None:
-        self._change(facts, "format")
+    def age_history(self, settings: Mapping[str, str]) -> None:
+        self._change(settings, "format")
 
 
 @pytest.fixture

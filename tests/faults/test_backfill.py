@@ -35,7 +35,9 @@ def up(row):
 def write(files: ProjectFiles, kind: str) -> None:
     files.migration("20260101000001_people", TABLE)
     if kind == "statement":
-        files.migration("20260101000002_first", STATEMENT, facts="phase=migrate backfill=people.id batch=250")
+        files.migration(
+            "20260101000002_first", STATEMENT, directives="phase=migrate backfill=people.id batch=250"
+        )
     else:
         migrations = files.root / "services" / "user" / "postgres" / "migrations"
         (migrations / "20260101000002_first.py").write_text(FUNCTION, encoding="utf-8")

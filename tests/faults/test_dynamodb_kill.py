@@ -20,11 +20,11 @@ def there(dynamodb_local_account: World) -> Iterator[Stage]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("facts", [VERSIONED, PAGED], ids=["versioned", "paged"])
+@pytest.mark.parametrize("directives", [VERSIONED, PAGED], ids=["versioned", "paged"])
 def test_items_are_transformed_once_and_brought_back_however_often_the_run_is_killed_and_others_write(
-    there: Stage, facts: str
+    there: Stage, directives: str
 ) -> None:
-    for way in there_and_back(there, facts, items=300, kills=2, rng=Random(1)):
+    for way in there_and_back(there, directives, items=300, kills=2, rng=Random(1)):
         problems = [each for each in way.problems if "was through after" not in each]
         assert problems == [], f"{way.label}: {way.detail}"
 

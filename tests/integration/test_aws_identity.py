@@ -128,7 +128,7 @@ def secret(cloud: Cloud, name: str, value: object) -> str:
     return str(made["ARN"])
 
 
-def test_facts_are_read_below_their_path_and_pointers_lead_to_secrets(cloud: Cloud) -> None:
+def test_settings_are_read_below_their_path_and_pointers_lead_to_secrets(cloud: Cloud) -> None:
     arn = secret(cloud, "user-db", {"username": "app", "password": "s3cr3t-pass", "port": 5432})
     put(cloud, "host", "db.example.com")
     put(cloud, "port", f"secret:{arn}:port")
@@ -145,13 +145,13 @@ def test_facts_are_read_below_their_path_and_pointers_lead_to_secrets(cloud: Clo
     }
 
 
-def test_more_facts_than_a_page_holds_are_all_read(cloud: Cloud) -> None:
+def test_more_settings_than_a_page_holds_are_all_read(cloud: Cloud) -> None:
     for number in range(23):
-        put(cloud, f"fact{number:02}", str(number))
+        put(cloud, f"setting{number:02}", str(number))
     assert list(parameters.read(cloud, PATH).values()) == [str(number) for number in range(23)]
 
 
-def test_a_path_with_nothing_below_it_has_no_facts(cloud: Cloud) -> None:
+def test_a_path_with_nothing_below_it_has_no_settings(cloud: Cloud) -> None:
     assert parameters.read(cloud, "/edtech/dev-nobody/user/postgres") == {}
 
 

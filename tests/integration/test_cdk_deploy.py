@@ -69,7 +69,7 @@ class App:
     def ask(self, service: str, operation: str, **more: Any) -> Mapping[str, Any]:
         return clients.call(self.world.cloud, service, operation, **more)
 
-    def facts(self, service: str, engine: str) -> Mapping[str, str | Secret]:
+    def settings(self, service: str, engine: str) -> Mapping[str, str | Secret]:
         """Return what an environment reads back in dev-ana."""
         return parameters.read(self.world.cloud, parameter_path("edtech", "dev-ana", service, engine))
 
@@ -84,7 +84,7 @@ class App:
             SecretId=pointer.removeprefix("secret:").removesuffix(":uri"),
             SecretString=json.dumps({**members, "database": "graph"}),
         )
-        return str(neo4j.address(self.facts("tutor-matching", "neo4j"), None))
+        return str(neo4j.address(self.settings("tutor-matching", "neo4j"), None))
 
     def tables(self, environment: str) -> set[str]:
         names = self.ask("dynamodb", "ListTables")["TableNames"]
@@ -122,13 +122,13 @@ def test_a_dev_environment_is_deployed_changed_and_destroyed_without_a_trace(app
         for table in app.declared(service):
             assert same(app.live(service, table.name, "dev-ana"), table)
     for service in POSTGRES:
-        facts = app.facts(service, "postgres")
-        found = postgres.address(facts, None)
+        settings = app.settings(service, "postgres")
+        found = postgres.address(settings, None)
         assert (found.user, found.name, found.sslmode) == ("seedbed", f"{service}_db", "require")
-        assert isinstance(facts["password"], Secret)
-        assert len(facts["password"].reveal()) == 30
-    assert app.facts("chat", "dynamodb") == {"account": app.world.account, "region": app.world.region}
-    found_search = opensearch.address(app.facts("ai", "opensearch"), None)
+        assert isinstance(settings["password"], Secret)
+        assert len(settings["password"].reveal()) == 30
+    assert app.settings("chat", "dynamodb") == {"account": app.world.account, "region": app.world.region}
+    found_search = opensearch.address(app.settings("ai", "opensearch"), None)
     assert (found_search.auth, found_search.endpoint.partition("://")[0]) == ("aws", "https")
     assert app.graph() == "neo4j+s://example.databases.neo4j.io:7687 database graph"
 

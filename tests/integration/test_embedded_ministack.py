@@ -218,11 +218,11 @@ def test_a_port_that_is_taken_meanwhile_is_given_up(home: Path) -> None:
 # --- what it is for
 
 
-def test_the_facts_of_every_database_lead_to_one_account(home: Path) -> None:
+def test_the_settings_of_every_database_lead_to_one_account(home: Path) -> None:
     with embedded(home) as world:
-        facts = world.facts("courses/dynamodb")
-        assert facts == world.facts("chat/dynamodb")
-        assert facts == {
+        settings = world.settings("courses/dynamodb")
+        assert settings == world.settings("chat/dynamodb")
+        assert settings == {
             "region": "eu-central-1",
             "account": "000000000000",
             "endpoint": world.endpoint,
@@ -230,7 +230,7 @@ def test_the_facts_of_every_database_lead_to_one_account(home: Path) -> None:
             "secret_key": ANY_KEY,
         }
         with client(world, "sts") as sts:
-            assert sts.get_caller_identity()["Account"] == facts["account"]
+            assert sts.get_caller_identity()["Account"] == settings["account"]
 
 
 def test_it_listens_to_this_machine_only(home: Path) -> None:

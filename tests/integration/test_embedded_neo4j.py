@@ -17,7 +17,7 @@ from seedbed.engines.neo4j.sandbox import diagnose, embedded, local
 from seedbed.errors import SandboxError
 from seedbed.servers import owners
 from tests.support.processes import gone, listening, until
-from tests.support.servers import Facts, Pool, owner
+from tests.support.servers import Pool, Settings, owner
 
 MODULE = "seedbed.engines.neo4j.sandbox"
 DATABASE = "tutor-matching/neo4j"
@@ -34,22 +34,24 @@ def home() -> Iterator[Path]:
     shutil.rmtree(parent)
 
 
-def rows(facts: Facts, statement: str) -> list[dict[str, Any]]:
-    with neo4j.GraphDatabase.driver(facts["uri"], auth=None) as driver:
-        return [each.data() for each in driver.execute_query(statement, database_=facts["database"]).records]
+def rows(settings: Settings, statement: str) -> list[dict[str, Any]]:
+    with neo4j.GraphDatabase.driver(settings["uri"], auth=None) as driver:
+        return [
+            each.data() for each in driver.execute_query(statement, database_=settings["database"]).records
+        ]
 
 
 @pytest.mark.slow
 def test_it_dies_with_its_owner_and_what_it_held_is_there_again(home: Path) -> None:
     with owner(MODULE, home, DATABASE) as first:
-        rows(first.facts, "CREATE CONSTRAINT person FOR (p:Person) REQUIRE p.id IS UNIQUE")
-        rows(first.facts, "CREATE (:Person {id: 1})")
+        rows(first.settings, "CREATE CONSTRAINT person FOR (p:Person) REQUIRE p.id IS UNIQUE")
+        rows(first.settings, "CREATE (:Person {id: 1})")
         first.kill()
         assert gone(first.room, first.supervisor, first.server)
     with owner(MODULE, home, DATABASE) as second:
-        assert second.facts == first.facts  # the same port, so that applications find it again
-        assert rows(second.facts, "MATCH (p:Person) RETURN p.id AS id") == [{"id": 1}]
-        assert rows(second.facts, "SHOW CONSTRAINTS YIELD name RETURN name") == [{"name": "person"}]
+        assert second.settings == first.settings  # the same port, so that applications find it again
+        assert rows(second.settings, "MATCH (p:Person) RETURN p.id AS id") == [{"id": 1}]
+        assert rows(second.settings, "SHOW CONSTRAINTS YIELD name RETURN name") == [{"name": "person"}]
         assert listening(second.server)
         assert listening(second.server) <= LOOPBACK
         os.kill(second.supervisor, signal.SIGKILL)
@@ -72,7 +74,7 @@ def test_a_bad_start_says_what_the_server_said(home: Path, monkeypatch: pytest.M
         pytest.raises(SandboxError, match=r"2026\.08\.1 did not start\n(.*\n)*.*Too small maximum heap"),
         embedded(home) as servers,
     ):
-        servers.facts(DATABASE)
+        servers.settings(DATABASE)
 
 
 def test_doctor_fetches_nothing_and_says_what_would_be(

@@ -17,7 +17,7 @@ from seedbed.engines.opensearch.sandbox import diagnose, embedded, local
 from seedbed.errors import SandboxError
 from seedbed.servers import owners
 from tests.support.processes import gone, listening, until
-from tests.support.servers import Facts, Pool, owner
+from tests.support.servers import Pool, Settings, owner
 
 MODULE = "seedbed.engines.opensearch.sandbox"
 DATABASE = "ai/opensearch"
@@ -34,20 +34,20 @@ def home() -> Iterator[Path]:
     shutil.rmtree(parent)
 
 
-def client(facts: Facts) -> Any:
-    return OpenSearch(facts["endpoint"], timeout=60)
+def client(settings: Settings) -> Any:
+    return OpenSearch(settings["endpoint"], timeout=60)
 
 
 @pytest.mark.slow
 def test_it_dies_with_its_owner_and_what_it_held_is_there_again(home: Path) -> None:
     with owner(MODULE, home, DATABASE) as first:
-        with client(first.facts) as search:
+        with client(first.settings) as search:
             search.index(index="lessons", id="1", body={"title": "one"})
         first.kill()
         assert gone(first.room, first.supervisor, first.server)
     with owner(MODULE, home, DATABASE) as second:
-        assert second.facts == first.facts  # the same port, so that applications find it again
-        with client(second.facts) as search:
+        assert second.settings == first.settings  # the same port, so that applications find it again
+        with client(second.settings) as search:
             assert search.get(index="lessons", id="1")["_source"] == {"title": "one"}
         assert listening(second.server)
         assert listening(second.server) <= LOOPBACK
@@ -55,11 +55,11 @@ def test_it_dies_with_its_owner_and_what_it_held_is_there_again(home: Path) -> N
         assert gone(second.room, second.supervisor, second.server)
 
 
-def test_vectors_are_found_by_the_engine_that_is_there(opensearch_facts: Facts) -> None:
+def test_vectors_are_found_by_the_engine_that_is_there(opensearch_settings: Settings) -> None:
     method = {"engine": "lucene", "name": "hnsw", "space_type": "l2"}
     vector = {"type": "knn_vector", "dimension": 3, "method": method}
     mappings = {"properties": {"v": vector}}
-    with client(opensearch_facts) as search:
+    with client(opensearch_settings) as search:
         search.indices.create(index="lessons", body={"settings": {"index.knn": True}, "mappings": mappings})
         for number in range(3):
             search.index(index="lessons", id=str(number), body={"v": [number, 0, 0]}, refresh=True)
@@ -68,16 +68,16 @@ def test_vectors_are_found_by_the_engine_that_is_there(opensearch_facts: Facts) 
 
 
 def test_a_test_finds_its_server_wiped(opensearch_servers: Pool) -> None:
-    with opensearch_servers.borrowed() as facts, client(facts) as search:
+    with opensearch_servers.borrowed() as settings, client(settings) as search:
         search.index(index=".hidden", id="1", body={})
         search.indices.create(index="one-1", body={"aliases": {"one": {}}})
         search.indices.put_index_template(name="t", body={"index_patterns": ["t-*"]})
         search.ingest.put_pipeline(id="p", body={"processors": []})
         search.put_script(id="s", body={"script": {"lang": "painless", "source": "1"}})
         search.cluster.put_settings(body={"persistent": {"action.auto_create_index": "false"}})
-        before = facts
-    with opensearch_servers.borrowed() as facts, client(facts) as search:
-        assert facts == before
+        before = settings
+    with opensearch_servers.borrowed() as settings, client(settings) as search:
+        assert settings == before
         assert search.cat.indices(params={"expand_wildcards": "all", "format": "json"}) == []
         assert search.indices.get_index_template()["index_templates"] == []
         assert search.ingest.get_pipeline(ignore=404) == {}
@@ -92,7 +92,7 @@ def test_a_bad_start_says_what_the_server_said(home: Path, monkeypatch: pytest.M
         pytest.raises(SandboxError, match=r"k-NN did not start\n(.*\n)*.*Too small maximum heap"),
         embedded(home) as servers,
     ):
-        servers.facts(DATABASE)
+        servers.settings(DATABASE)
 
 
 def test_doctor_fetches_nothing_and_says_what_would_be(

@@ -305,7 +305,7 @@ def test_a_database_is_created_once(home: Path) -> None:
     with embedded(home) as server:
         assert server.ensure_database("tutor-matching")
         assert not server.ensure_database("tutor-matching")
-        assert server.facts("tutor-matching/postgres")["name"] == "tutor-matching"
+        assert server.settings("tutor-matching/postgres")["name"] == "tutor-matching"
 
 
 def test_a_copy_of_a_template_has_its_rows_and_a_life_of_its_own(home: Path) -> None:

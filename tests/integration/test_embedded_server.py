@@ -22,7 +22,7 @@ STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEE
 
 
 def server(room: Path, program: str = SLEEPER, **more: object) -> Server:
-    facts: dict[str, object] = {
+    settings: dict[str, object] = {
         "name": "a sleeper",
         "room": room,
         "argv": [sys.executable, "-I", "-c", program],
@@ -33,7 +33,7 @@ def server(room: Path, program: str = SLEEPER, **more: object) -> Server:
         "start_seconds": 20.0,
         **more,
     }
-    return Server(**facts)  # type: ignore[arg-type]
+    return Server(**settings)  # type: ignore[arg-type]
 
 
 def gone(room: Path, seconds: float = 10) -> bool:

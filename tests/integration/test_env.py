@@ -166,7 +166,7 @@ class Toy:
         finally:
             self.told.append(f"{self.name} went")
 
-    def facts(self, database: str) -> dict[str, str]:
+    def settings(self, database: str) -> dict[str, str]:
         return {"of": database}
 
 
@@ -175,8 +175,8 @@ def test_engines_start_side_by_side(tmp_path: Path) -> None:
     meet = threading.Barrier(2)
     one, other = Toy("one", told, meet), Toy("other", told, meet)
     databases: list[Any] = [("a/one", one), ("b/other", other), ("b/one", one)]
-    with sandbox.facts(databases, tmp_path) as facts:
-        assert facts == {each: {"of": each} for each, _ in databases}
+    with sandbox.settings(databases, tmp_path) as settings:
+        assert settings == {each: {"of": each} for each, _ in databases}
         assert sorted(told) == ["one came", "other came"]
     assert sorted(told) == ["one came", "one went", "other came", "other went"]
 
@@ -188,6 +188,6 @@ def test_one_that_does_not_start_takes_the_others_down_again(tmp_path: Path) -> 
         ("a/one", Toy("one", told, meet)),
         ("b/other", Toy("other", told, meet, fails=True)),
     ]
-    with pytest.raises(SandboxError, match="other did not start"), sandbox.facts(databases, tmp_path):
+    with pytest.raises(SandboxError, match="other did not start"), sandbox.settings(databases, tmp_path):
         pass
     assert told == ["one came", "one went"]

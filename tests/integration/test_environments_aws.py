@@ -1,4 +1,4 @@
-"""Facts of a database from the parameter store and Secrets Manager, as CDK wrote them there."""
+"""Settings of a database from the parameter store and Secrets Manager, as CDK wrote them there."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ def platform(files: ProjectFiles, ministack_account: World) -> ProjectFiles:
     return files
 
 
-def written(cloud: Cloud, facts: Mapping[str, str], environment: str = "dev-ana") -> None:
+def written(cloud: Cloud, settings: Mapping[str, str], environment: str = "dev-ana") -> None:
     """Write what the stack of user/postgres would write."""
     secret = clients.call(
         cloud,
         "secretsmanager",
         "CreateSecret",
         Name=f"user-{environment}",
-        SecretString=json.dumps({"username": facts["user"], "password": PASSWORD}),
+        SecretString=json.dumps({"username": settings["user"], "password": PASSWORD}),
     )
-    plain = {key: value for key, value in facts.items() if key != "user"}
+    plain = {key: value for key, value in settings.items() if key != "user"}
     pointers = {"user": f"secret:{secret['ARN']}:username", "password": f"secret:{secret['ARN']}:password"}
     for key, value in {**plain, **pointers}.items():
         path = parameter_path("sample", environment, "user", "postgres")
@@ -74,7 +74,7 @@ def test_a_database_is_found_by_what_its_stack_wrote(
     postgres_server: EmbeddedServer,
     new_database: Callable[[], str],
 ) -> None:
-    written(cloud, postgres_server.facts(f"{new_database()}/postgres"))
+    written(cloud, postgres_server.settings(f"{new_database()}/postgres"))
     ran = status(platform, environ, "apply")
     assert ran.code == 0, ran.everything
     assert PASSWORD not in ran.everything
@@ -87,7 +87,7 @@ def test_variables_win_as_a_whole(
     postgres_server: EmbeddedServer,
     new_database: Callable[[], str],
 ) -> None:
-    written(cloud, postgres_server.facts(f"{new_database()}/postgres"))
+    written(cloud, postgres_server.settings(f"{new_database()}/postgres"))
     ran = status(platform, {**environ, "DB_HOST": "elsewhere"})
     assert ran.code == 2
     assert "environment variables are missing: DB_USER, DB_PASSWORD, DB_NAME" in ran.err

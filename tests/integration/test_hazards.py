@@ -41,8 +41,8 @@ def project(root: Path, server: Server, *, drop: str = DROP) -> Project:
     (root / "seedbed.toml").write_text(MANIFEST, encoding="utf-8")
     (migrations / "20260101000001_create.mem").write_text(CREATE, encoding="utf-8")
     (migrations / "20260101000002_drop.mem").write_text(drop, encoding="utf-8")
-    facts = server.facts("shop/memory")
-    environ = {"MEMORY_SOCKET": facts["socket"], "MEMORY_DATABASE": facts["database"]}
+    settings = server.settings("shop/memory")
+    environ = {"MEMORY_SOCKET": settings["socket"], "MEMORY_DATABASE": settings["database"]}
     return Project.open(root, environ=environ)
 
 

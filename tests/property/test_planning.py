@@ -19,7 +19,7 @@ def _file(version: str) -> MigrationFile:
 
 @st.composite
 def platforms(draw: st.DrawFn) -> dict[str, list[Migration]]:
-    """A platform whose after= facts only point back in time, so that it has no cycle."""
+    """A platform whose after= settings only point back in time, so that it has no cycle."""
     migrations: dict[str, list[Migration]] = {name: [] for name in DATABASES}
     everything: list[MigrationRef] = []
     phases: dict[MigrationRef, Phase] = {}

@@ -44,7 +44,7 @@ SECONDS = 2.0  # without a sign of life until a lease is taken over
 VERSIONED, PAGED = "from=1 to=2", ""
 TRANSFORMATION = '''\
 """Titles by language, and one more."""
-# seedbed: phase=migrate table=courses {facts}
+# seedbed: phase=migrate table=courses {directives}
 
 
 def up(item):
@@ -67,13 +67,13 @@ def carry_out(
     endpoint: str,
     account: str,
     service: str,
-    facts: str,
+    directives: str,
     direction: str,
     wait: float,
     limits: dict[str, Any],
 ) -> int:
     """Transform, telling every event as a line of JSON; what the process of `Runner` does. Returns its exit code."""
-    work = Work(migration(TRANSFORMATION.format(facts=facts)), Direction(direction))
+    work = Work(migration(TRANSFORMATION.format(directives=directives)), Direction(direction))
     with opened(World(endpoint, Path(), 0, account), service, COURSES, **limits) as there:
         _tell_of_collisions(there.client)
         try:
@@ -116,13 +116,13 @@ def _say(data: Mapping[str, Any]) -> None:
 class Runner:
     """A process that transforms. What it tells is read in a thread, so that it never waits for us."""
 
-    def __init__(self, there: Stage, facts: str, direction: Direction, **limits: float) -> None:
+    def __init__(self, there: Stage, directives: str, direction: Direction, **limits: float) -> None:
         cloud = there.place.cloud
         order = [
             cloud.endpoint,
             cloud.access_key,
             there.place.service,
-            facts,
+            directives,
             direction.value,
             PATIENCE,
             limits,
@@ -177,9 +177,9 @@ class Runner:
 
 
 @contextmanager
-def running(there: Stage, facts: str, direction: Direction, **limits: float) -> Iterator[Runner]:
+def running(there: Stage, directives: str, direction: Direction, **limits: float) -> Iterator[Runner]:
     """Yield a runner that does not outlive us."""
-    runner = Runner(there, facts, direction, **limits)
+    runner = Runner(there, directives, direction, **limits)
     try:
         yield runner
     finally:
@@ -281,7 +281,7 @@ class Writer:
         return self.there.place.physical("courses")
 
 
-def fill(there: Stage, items: int, facts: str = VERSIONED) -> dict[str, Wanted]:
+def fill(there: Stage, items: int, directives: str = VERSIONED) -> dict[str, Wanted]:
     """Write `items` items of the old form, at least half of them without a version, and return their journal."""
     journal = {f"c-{number}": Wanted(number, f"title {number}") for number in range(items)}
     there.fill(
@@ -293,7 +293,7 @@ def fill(there: Stage, items: int, facts: str = VERSIONED) -> dict[str, Wanted]:
                 "title": each.title,
                 "views": 0,
                 "text": "x" * (number % 300),
-                **({"v": 1} if number % 2 and facts == VERSIONED else {}),
+                **({"v": 1} if number % 2 and directives == VERSIONED else {}),
             }
             for number, (name, each) in enumerate(journal.items())
         ],
@@ -302,7 +302,7 @@ def fill(there: Stage, items: int, facts: str = VERSIONED) -> dict[str, Wanted]:
 
 
 def judge(
-    there: Stage, journal: Mapping[str, Wanted], direction: Direction, facts: str = VERSIONED
+    there: Stage, journal: Mapping[str, Wanted], direction: Direction, directives: str = VERSIONED
 ) -> list[str]:
     """Return in what the table differs from what the journal says it has to be, at most ten lines."""
     problems = []
@@ -312,10 +312,10 @@ def judge(
     for name, wanted in journal.items():
         item = found.get(name, {})
         if direction is Direction.UP:
-            form: dict[str, Any] = {"v": 2 if facts else None, "title": {"en": wanted.title}}
+            form: dict[str, Any] = {"v": 2 if directives else None, "title": {"en": wanted.title}}
             counter = wanted.counter + (0 if wanted.is_new else 1)
         else:
-            form = {"v": 1 if facts else None, "title": wanted.title}
+            form = {"v": 1 if directives else None, "title": wanted.title}
             counter = wanted.counter - (1 if wanted.is_new else 0)
         expected = {**form, "counter": counter, "views": wanted.views}
         actual = {key: item.get(key) for key in expected}
@@ -348,7 +348,13 @@ class Course:
 
 
 def killed_again_and_again(
-    there: Stage, facts: str, direction: Direction, kills: int, rng: Random, items: int, rate: float = 500.0
+    there: Stage,
+    directives: str,
+    direction: Direction,
+    kills: int,
+    rng: Random,
+    items: int,
+    rate: float = 500.0,
 ) -> Course:
     """Run one way until it is through, `kills` times ended by SIGKILL at a random moment of its work.
 
@@ -358,7 +364,7 @@ def killed_again_and_again(
     while True:
         course.runs += 1
         mean = max(left, items / 20) / rate / (kills - course.kills + 1)
-        with running(there, facts, direction) as runner:
+        with running(there, directives, direction) as runner:
             runner.until("lease_taken")
             began = time.monotonic()
             if course.kills < kills:
@@ -406,17 +412,20 @@ def leftovers(there: Stage) -> list[str]:
     return [f"checkpoint of segment {each} is still there" for each in found]
 
 
-def there_and_back(there: Stage, facts: str, items: int, kills: int, rng: Random) -> Iterator[Way]:
+def there_and_back(there: Stage, directives: str, items: int, kills: int, rng: Random) -> Iterator[Way]:
     """Transform and revert, each with `kills` kills, the writer writing; yield how each went, judged."""
-    journal = fill(there, items, facts)
+    journal = fill(there, items, directives)
     for direction in Direction:
         began = time.monotonic()
         # What comes in the new form while all of it goes back, or where nothing tells it from the old, has no place.
-        inserts = facts == VERSIONED and direction is Direction.UP
+        inserts = directives == VERSIONED and direction is Direction.UP
         with Writer(there, journal, rng, inserts=inserts) as writer:
-            course = killed_again_and_again(there, facts, direction, kills, rng, items)
+            course = killed_again_and_again(there, directives, direction, kills, rng, items)
         problems = (
-            course.problems + writer.problems + judge(there, journal, direction, facts) + leftovers(there)
+            course.problems
+            + writer.problems
+            + judge(there, journal, direction, directives)
+            + leftovers(there)
         )
         if course.kills < kills:
             problems.append(f"it was through after {course.kills} of {kills} kills")
@@ -426,7 +435,7 @@ def there_and_back(there: Stage, facts: str, items: int, kills: int, rng: Random
             f"{course.kills} kills, {course.runs} runs, {writer.writes} writes by others, "
             f"{course.collisions} collisions, {len(journal)} items"
         )
-        label = f"{'versioned' if facts else 'paged'} {direction.value}"
+        label = f"{'versioned' if directives else 'paged'} {direction.value}"
         yield Way(label, time.monotonic() - began, problems, detail)
 
 
@@ -480,9 +489,9 @@ def main() -> int:
             began = time.monotonic()
             problems = overslept(there, 400)
             tally.add("overslept", time.monotonic() - began, problems)
-        for facts, share in ((VERSIONED, 1), (PAGED, 5)):
+        for directives, share in ((VERSIONED, 1), (PAGED, 5)):
             with stage(world, COURSES, lease_seconds=SECONDS) as there:
-                for way in there_and_back(there, facts, items // share, kills // share, Random(seed)):
+                for way in there_and_back(there, directives, items // share, kills // share, Random(seed)):
                     tally.add(way.label, way.seconds, way.problems, way.detail)
     return tally.close()
 

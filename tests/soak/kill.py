@@ -98,7 +98,7 @@ def _write(files: ProjectFiles, number: int, kind: int, rows: int, people: int) 
     elif kind in {14, 38}:
         files.migration(name, _UNPROVABLE.format(n=number), options="transaction:false")
     elif kind == 22:
-        files.migration(name, _BACKFILL, facts="phase=migrate backfill=people.id batch=1000")
+        files.migration(name, _BACKFILL, directives="phase=migrate backfill=people.id batch=1000")
     elif kind == 26:
         _transactional(files, number, _NAP.format(n=number))
     else:

@@ -72,11 +72,11 @@ LOOKS = (
 class Place:
     """A graph that is filled, migrated and looked at."""
 
-    def __init__(self, facts: Mapping[str, str], relationships: int, batch: int) -> None:
-        self.facts = facts
+    def __init__(self, settings: Mapping[str, str], relationships: int, batch: int) -> None:
+        self.settings = settings
         self.tutors = relationships // EACH
         self.text = Text(MIGRATION.partition("_")[0], "levels_from_teaches", ".cypher", _text(batch))
-        self._driver = neo4j.GraphDatabase.driver(facts["uri"], auth=None)
+        self._driver = neo4j.GraphDatabase.driver(settings["uri"], auth=None)
 
     def close(self) -> None:
         self._driver.close()
@@ -115,7 +115,7 @@ class Place:
         """Yield a process that migrates, or waits for who does."""
         order = Order(
             "seedbed.engines.neo4j:engine",
-            dict(self.facts),
+            dict(self.settings),
             {"lease_seconds": LEASE},
             [self.text],
             direction.value,
@@ -225,7 +225,7 @@ def main() -> int:
     seed = amount("SOAK_SEED", int(time.time()))
     say(f"seed {seed}")
     with tempfile.TemporaryDirectory(prefix="seedbed-soak-") as home, embedded(Path(home)) as servers:
-        place = Place(servers.facts("tutor-matching/neo4j"), relationships, batch)
+        place = Place(servers.settings("tutor-matching/neo4j"), relationships, batch)
         try:
             return soak(place, kills, -(-tutors // batch), Random(seed))
         finally:

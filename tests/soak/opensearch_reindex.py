@@ -84,7 +84,7 @@ POINTS = [
 
 
 def carry_out(
-    facts: Mapping[str, str],
+    settings: Mapping[str, str],
     home: str,
     text: str,
     version: str,
@@ -95,7 +95,7 @@ def carry_out(
 ) -> int:
     """Migrate, telling every event as a line of JSON, until the point of death; what `run_until` starts."""
     work = Work(migration(text, version), Direction(direction))
-    with opened(facts, Path(home), lease_seconds=lease_seconds) as there:
+    with opened(settings, Path(home), lease_seconds=lease_seconds) as there:
         _die_at(state, when)
         try:
             with there.lease(f"pid {os.getpid()}", wait=PATIENCE) as lease:
@@ -147,7 +147,7 @@ class Ended:
 
 
 def run_until(
-    facts: Mapping[str, str],
+    settings: Mapping[str, str],
     home: Path,
     text: str,
     version: str,
@@ -157,7 +157,7 @@ def run_until(
     lease_seconds: float = SECONDS,
 ) -> Ended:
     """Run a migration in a process of its own, up to `point`."""
-    order = [dict(facts), str(home), text, version, direction.value, *point, lease_seconds]
+    order = [dict(settings), str(home), text, version, direction.value, *point, lease_seconds]
     ran = subprocess.run(
         [sys.executable, "-m", "tests.soak.opensearch_reindex", "run", json.dumps(order)],
         cwd=ROOT,
@@ -303,7 +303,7 @@ class Way:
 
 def one_way(
     there: Stage,
-    facts: Mapping[str, str],
+    settings: Mapping[str, str],
     journal: dict[str, dict[str, Any]],
     order: tuple[str, str, Direction],
     points: Sequence[tuple[str, str]],
@@ -323,13 +323,13 @@ def one_way(
     with Writers(there.place.address.endpoint, journal, seed, pace) as writers:
         time.sleep(1.5)  # so that deletes are forgotten by the index before they are made again
         for point in points:
-            ended = run_until(facts, home, text, version, direction, point)
+            ended = run_until(settings, home, text, version, direction, point)
             if ended.code == -9:
                 kills += 1
             else:
                 problems.append(f"it was not killed {point[1]} {point[0]}: {ended.code} {ended.error}")
                 break
-        ended = run_until(facts, home, text, version, direction)
+        ended = run_until(settings, home, text, version, direction)
         if ended.code != 0:
             problems.append(f"it ended with {ended.code}: {ended.error}")
         time.sleep(0.5)
@@ -355,13 +355,13 @@ def one_way(
 
 @contextmanager
 def own_cluster() -> Iterator[tuple[Mapping[str, str], Path]]:
-    """Run an OpenSearch for one soak; yield its facts and an empty directory."""
+    """Run an OpenSearch for one soak; yield its settings and an empty directory."""
     from seedbed.engines.opensearch.sandbox import embedded
 
     with tempfile.TemporaryDirectory(prefix="seedbed-soak-") as home, embedded(Path(home)) as cluster:
         directory = Path(home, "project")
         directory.mkdir()
-        yield cluster.facts("ai/opensearch"), directory
+        yield cluster.settings("ai/opensearch"), directory
 
 
 def main() -> int:
@@ -372,7 +372,7 @@ def main() -> int:
     tally = Tally("ways")
     say(f"{count} documents, {pace:g} writes a second, {len(POINTS)} kills each way, SOAK_SEED={seed}")
     longest = 0.0
-    with own_cluster() as (facts, home), opened(facts, home, lease_seconds=SECONDS) as there:
+    with own_cluster() as (settings, home), opened(settings, home, lease_seconds=SECONDS) as there:
         there.declare(DECLARED)
         journal = fill(there, count)
         for number, order in enumerate(
@@ -383,7 +383,7 @@ def main() -> int:
                 (CODE, "3", Direction.DOWN),
             )
         ):
-            way = one_way(there, facts, journal, order, POINTS, pace=pace, seed=seed + number)
+            way = one_way(there, settings, journal, order, POINTS, pace=pace, seed=seed + number)
             tally.add(way.label, way.seconds, way.problems, way.detail)
             longest = max(longest, way.longest)
     return tally.close(f"longest wait of a writer {longest:.2f} s")

@@ -53,12 +53,12 @@ class ProjectFiles:
         (self.root / "seedbed.toml").write_text(text, encoding="utf-8")
 
     def migration(
-        self, name: str, up: str, down: str | None = None, *, facts: str = "", **where: str
+        self, name: str, up: str, down: str | None = None, *, directives: str = "", **where: str
     ) -> Path:
         """Write `name` (version and label, without suffix); `where`: service, options, suffix."""
         directory = self.root / "services" / where.get("service", "user") / "postgres" / "migrations"
         options = where.get("options", "")
-        header = "".join(f"-- seedbed: {line}\n" for line in facts.splitlines())
+        header = "".join(f"-- seedbed: {line}\n" for line in directives.splitlines())
         text = f"{header}-- migrate:up {options}".rstrip() + f"\n{up}\n"
         if down is not None:
             text += f"-- migrate:down {options}".rstrip() + f"\n{down}\n"
@@ -85,8 +85,13 @@ class ProjectFiles:
 
 def variables(server: EmbeddedServer, database: str, prefix: str = "") -> dict[str, str]:
     """Return the DB_* variables of a database on the tests' server."""
-    facts = server.dsn(database)
-    values = {"HOST": facts["host"], "PORT": facts["port"], "USER": facts["user"], "NAME": facts["dbname"]}
+    dsn = server.dsn(database)
+    values = {
+        "HOST": dsn["host"],
+        "PORT": dsn["port"],
+        "USER": dsn["user"],
+        "NAME": dsn["dbname"],
+    }
     return {f"{prefix}DB_{key}": value for key, value in {**values, "PASSWORD": "unused"}.items()}
 
 

@@ -28,8 +28,8 @@ RAM = Path("/dev/shm")
 OURS = "migrations_history_key"
 PATHS = os.pathsep.join([str(Path(__file__).parents[2] / "src"), *filter(None, sys.path)])
 
-Facts = Mapping[str, str]
-Wipe = Callable[[Facts], None]
+Settings = Mapping[str, str]
+Wipe = Callable[[Settings], None]
 Run = Callable[[Path], AbstractContextManager[Embedded]]
 
 
@@ -46,16 +46,16 @@ class Pool:
         self._borrowed = 0
 
     @contextmanager
-    def borrowed(self) -> Iterator[Facts]:
-        """Yield the facts of a server that is empty, and that nobody else has meanwhile."""
+    def borrowed(self) -> Iterator[Settings]:
+        """Yield the settings of a server that is empty, and that nobody else has meanwhile."""
         with self._slot() as number:
             if self._servers is None:
                 self._servers = self._closing.enter_context(self._run(self._home))
-            facts = self._servers.facts(f"{number}/{self._engine}")
-            self._wipe(facts)
+            settings = self._servers.settings(f"{number}/{self._engine}")
+            self._wipe(settings)
             self._borrowed += 1
             try:
-                yield facts
+                yield settings
             finally:
                 self._borrowed -= 1
 
@@ -144,7 +144,7 @@ def opensearch_pool(home: Path) -> Pool:
     return Pool(home, "opensearch", embedded, wipe_opensearch)
 
 
-def wipe_neo4j(facts: Facts) -> None:
+def wipe_neo4j(settings: Settings) -> None:
     """Remove all nodes, constraints and indexes; end what a test left running.
 
     The constraint of seedbed's own history stays where a test made it: each change of the schema makes the server
@@ -152,7 +152,7 @@ def wipe_neo4j(facts: Facts) -> None:
     """
     import neo4j
 
-    with neo4j.GraphDatabase.driver(facts["uri"], auth=None) as driver, driver.session() as session:
+    with neo4j.GraphDatabase.driver(settings["uri"], auth=None) as driver, driver.session() as session:
 
         def quoted(name: str) -> str:
             return f"`{name.replace('`', '``')}`"
@@ -173,14 +173,14 @@ def wipe_neo4j(facts: Facts) -> None:
             rows(f"DROP INDEX {quoted(each['name'])} IF EXISTS")
 
 
-def wipe_opensearch(facts: Facts) -> None:
+def wipe_opensearch(settings: Settings) -> None:
     """Remove all indexes with their aliases, templates, pipelines, stored scripts and settings."""
     import urllib3
 
     def call(method: str, path: str, body: object = None) -> Any:
         answer = web.request(
             method,
-            facts["endpoint"] + path,
+            settings["endpoint"] + path,
             body=None if body is None else json.dumps(body),
             headers={"content-type": "application/json"},
         )
@@ -215,23 +215,23 @@ import importlib, json, sys
 from pathlib import Path
 module, home, database = sys.argv[1:]
 with importlib.import_module(module).embedded(Path(home)) as servers:
-    facts = servers.facts(database)
+    settings = servers.settings(database)
     room = servers.room(database)
     state = json.loads((room / "state.json").read_text())
-    print(json.dumps({**state, "facts": dict(facts), "room": str(room)}), flush=True)
+    print(json.dumps({**state, "settings": dict(settings), "room": str(room)}), flush=True)
     sys.stdin.read()
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Another process that owns a server: its pids, where it lives, and its facts."""
+    """Another process that owns a server: its pids, where it lives, and its settings."""
 
     process: subprocess.Popen[str]
     server: int
     supervisor: int
     room: Path
-    facts: Facts
+    settings: Settings
 
     def kill(self) -> None:
         self.process.kill()
@@ -253,7 +253,7 @@ def owner(module: str, home: Path, database: str) -> Iterator[Owner]:
         line = process.stdout.readline()
         assert line, f"the owner ended with {process.wait()}"
         told = json.loads(line)
-        yield Owner(process, told["server"], told["supervisor"], Path(told["room"]), told["facts"])
+        yield Owner(process, told["server"], told["supervisor"], Path(told["room"]), told["settings"])
     finally:
         process.kill()
         process.communicate()

@@ -40,9 +40,9 @@ def test_an_engine_says_all_that_is_asked_of_one(name: str) -> None:
     assert engine.name == name
     assert engine.package == f"seedbed.engines.{name}"
     assert "{summary}" in engine.template
-    assert "{facts}" in engine.template
+    assert "{directives}" in engine.template
     assert engine.suffixes
-    assert all(each.fact for each in engine.variables)
+    assert all(each.setting for each in engine.variables)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

@@ -32,7 +32,7 @@ def test_the_sandbox_is_built_in_and_ephemeral() -> None:
     assert is_ephemeral(sandbox)
 
 
-def test_a_pattern_gives_its_facts_to_every_name_it_matches() -> None:
+def test_a_pattern_gives_its_settings_to_every_name_it_matches() -> None:
     found = environment(DECLARED, "dev-ana")
     assert found == Environment("dev-ana", account="111111111111", ephemeral=True)
 

@@ -119,7 +119,7 @@ def test_a_manifest_becomes_a_platform(write: Write) -> None:
             account="333333333333",
             protected=True,
             access="task",
-            facts={"user/postgres": {"host": "db.internal"}},
+            settings={"user/postgres": {"host": "db.internal"}},
         ),
     )
 
@@ -269,7 +269,7 @@ def test_a_typo_is_told_before_what_it_caused(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    "fact",
+    "setting",
     [
         'password = "hunter2"',
         'DB_PASSWORD = "hunter2"',
@@ -282,8 +282,8 @@ def test_a_typo_is_told_before_what_it_caused(write: Write) -> None:
         'note = ["see https://ana:hunter2@db"]',
     ],
 )
-def test_credentials_are_refused_and_never_shown(write: Write, fact: str) -> None:
-    error = _refused(write('host = "db.internal"', fact))
+def test_credentials_are_refused_and_never_shown(write: Write, setting: str) -> None:
+    error = _refused(write('host = "db.internal"', setting))
     assert "credentials do not belong in a file that is committed" in error.because
     assert error.at is not None
     assert error.at.line == 25
@@ -292,9 +292,9 @@ def test_credentials_are_refused_and_never_shown(write: Write, fact: str) -> Non
 
 
 @pytest.mark.parametrize("key", ["secret_arn", "secretName", "url", "host", "passport", "tokenizer"])
-def test_facts_that_only_say_where_a_secret_lies_are_welcome(write: Write, key: str) -> None:
+def test_settings_that_only_say_where_a_secret_lies_are_welcome(write: Write, key: str) -> None:
     platform = _load(write("host = ", f'url2 = "postgresql://ana@db:5432/user"\n{key} = '))
-    assert platform.environments[1].facts["user/postgres"][key] == "db.internal"
+    assert platform.environments[1].settings["user/postgres"][key] == "db.internal"
 
 
 def test_an_unknown_key_that_names_a_secret_is_called_a_credential(write: Write) -> None:

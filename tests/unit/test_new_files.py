@@ -19,12 +19,12 @@ STATEMENTS = {  # where the template leaves the first one to its author
 
 
 @pytest.mark.parametrize("name", registry.names())
-def test_a_new_migration_says_its_facts_in_its_own_language(name: str, tmp_path: Path) -> None:
+def test_a_new_migration_says_its_directives_in_its_own_language(name: str, tmp_path: Path) -> None:
     engine = registry.load(name)
     suffix = engine.suffixes[0]
     database = Database("user", name, PurePath(tmp_path))
-    facts = ["phase=migrate", "after=user/other:1"]
-    path = write_migration(database, "20260101000000", "Add phone", suffix, engine.template, facts)
+    directives = ["phase=migrate", "after=user/other:1"]
+    path = write_migration(database, "20260101000000", "Add phone", suffix, engine.template, directives)
     text = path.read_text(encoding="utf-8")
     mark, statement = STATEMENTS.get(suffix, ("", ""))
     text = text.replace(f"{mark}\n", f"{mark}\n{statement}\n") if mark else text

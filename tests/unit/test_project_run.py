@@ -63,7 +63,7 @@ class Site:
         self.environ = {
             f"{service.upper()}_MEMORY_{name.upper()}": value
             for service in ("cart", "shop")
-            for name, value in server.facts(f"{service}/memory").items()
+            for name, value in server.settings(f"{service}/memory").items()
         }
         (root / "seedbed.toml").write_text(MANIFEST, encoding="utf-8")
         for service in ("cart", "shop"):

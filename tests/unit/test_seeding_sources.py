@@ -88,7 +88,7 @@ def test_an_empty_field_is_null_and_a_quoted_one_is_empty() -> None:
     assert found.rows == (("1", None, ""),)
 
 
-def test_table_and_key_come_from_the_name_or_the_facts() -> None:
+def test_table_and_key_come_from_the_name_or_the_directives() -> None:
     assert rows("id\n1\n").table == "users"
     assert rows("id\n1\n", "seeds/2_billing.payments.csv").table == "billing.payments"
     found = rows("# the cast\n# seedbed: table=people key=id,city\n\nid,city\n1,Bonn\n")
@@ -123,7 +123,7 @@ def test_references_in_cells_become_keys() -> None:
         ('id\n1 "x"\n', 2, "a quote stands in the middle of a field that does not begin with one"),
         ('id\n"1"x\n', 2, "something follows the closing quote of a field"),
         ("id\n1\r2\n", 2, "a carriage return stands alone in a field"),
-        ("# seedbed: colour=red\nid\n", 1, "there is no fact 'colour'"),
+        ("# seedbed: colour=red\nid\n", 1, "there is no directive 'colour'"),
         ("# seedbed: table\nid\n", 1, "'table' says nothing"),
         ("# seedbed: key=a,,b\na,b\n", 1, "key=a,,b names no columns"),
         ("# seedbed: key=b\na\n", 0, "the key names b, which is no column of the file"),
@@ -136,7 +136,7 @@ def test_what_is_wrong_with_a_csv_is_said_with_its_line(text: str | bytes, line:
     assert (error.what, error.at and error.at.line) == (what, line)
 
 
-def test_a_fact_said_twice_is_refused() -> None:
+def test_a_directive_said_twice_is_refused() -> None:
     assert "said twice" in refusal("# seedbed: key=a\n# seedbed: key=b\na,b\n").what
 
 
@@ -268,11 +268,11 @@ def test_a_program_that_fails_says_where(text: str, line: int, what: str) -> Non
 # Scripts, datasets
 
 
-def test_a_script_is_left_as_it_is_and_its_facts_are_read() -> None:
+def test_a_script_is_left_as_it_is_and_its_directives_are_read() -> None:
     text = "-- people\n-- seedbed: lock_timeout=5s\n\nINSERT INTO a VALUES ('@x');\n-- seedbed: not=this\n"
     found = part(text, "s/x.sql")
     assert isinstance(found, Script)
-    assert (found.source.data.decode(), dict(found.facts)) == (text, {"lock_timeout": "5s"})
+    assert (found.source.data.decode(), dict(found.directives)) == (text, {"lock_timeout": "5s"})
 
 
 def test_a_suffix_that_the_engine_does_not_read_is_refused() -> None:

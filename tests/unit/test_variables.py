@@ -1,4 +1,4 @@
-"""DB_* variables -> facts: whose they are, what is missing, and what is never guessed."""
+"""DB_* variables -> settings: whose they are, what is missing, and what is never guessed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from seedbed.engines.postgres.address import VARIABLES
-from seedbed.environments.variables import Facts, Wanted, prefixed, read
+from seedbed.environments.variables import Settings, Wanted, prefixed, read
 from seedbed.errors import ExitCode, UsageError
 from seedbed.model.secret import Secret
 
@@ -22,7 +22,7 @@ def own(service: str, values: Mapping[str, str] = BARE) -> dict[str, str]:
     return {prefixed(service, name): value for name, value in values.items()}
 
 
-def only(environ: Mapping[str, str], **known: str) -> Facts:
+def only(environ: Mapping[str, str], **known: str) -> Settings:
     return read(wanted("user", **known), environ)["user/postgres"]
 
 
@@ -34,8 +34,8 @@ def refusal(services: list[Wanted], environ: Mapping[str, str]) -> str:
 
 
 def test_bare_variables_are_those_of_the_one_target() -> None:
-    facts = only(BARE)
-    assert facts == {"host": "db", "user": "app", "password": Secret("pw"), "name": "orders"}
+    settings = only(BARE)
+    assert settings == {"host": "db", "user": "app", "password": Secret("pw"), "name": "orders"}
 
 
 def test_a_prefixed_variable_wins_over_a_bare_one() -> None:
@@ -85,7 +85,7 @@ def test_what_the_manifest_asks_for_stands_in_for_the_variables(known: dict[str,
     assert only({}, **known) == known
 
 
-def test_an_empty_fact_of_the_manifest_stands_in_for_nothing() -> None:
+def test_an_empty_setting_of_the_manifest_stands_in_for_nothing() -> None:
     assert "are missing" in refusal(wanted("user", service=""), {})
 
 
@@ -113,7 +113,7 @@ def test_a_bare_variable_with_several_targets_is_refused_even_where_libpq_would_
 def test_a_bare_variable_harms_nobody_where_each_target_has_its_own() -> None:
     environ = {**own("user"), **own("payment"), "DB_HOST": "stray"}
     found = read(wanted("user", "payment"), environ)
-    assert {facts["host"] for facts in found.values()} == {"db"}
+    assert {settings["host"] for settings in found.values()} == {"db"}
 
 
 def test_a_refusal_shows_no_value() -> None:

@@ -1,4 +1,4 @@
-"""Facts that CDK wrote into the parameter store, and the secrets that they point to."""
+"""Settings that CDK wrote into the parameter store, and the secrets that they point to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POINTER = "secret:"  # `secret:ARN:KEY`: the member KEY of the JSON secret ARN
 
 
 def read(cloud: Cloud, path: str) -> dict[str, str | Secret]:
-    """Return the facts directly below `path`, by name; empty where there are none.
+    """Return the settings directly below `path`, by name; empty where there are none.
 
     A value `secret:ARN:KEY` is resolved, each secret fetched once; parameters that are encrypted are secrets
     themselves. Raises UsageError for a pointer that leads nowhere, and what `faults` name.

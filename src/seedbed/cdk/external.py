@@ -7,17 +7,17 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from seedbed.cdk.environment import removal
-from seedbed.cdk.facts import pointer, write_facts
 from seedbed.cdk.graph import ENGINE
+from seedbed.cdk.settings import pointer, write_settings
 from seedbed.model.environment import Environment
 from seedbed.model.platform import Database
 
-# The members of the secret, by the fact that each is.
+# The members of the secret, by the setting that each is.
 MEMBERS = {"uri": "uri", "user": "username", "password": "password", "database": "database"}
 
 
 class ExternalGraph(Construct):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml
-    """A secret with the members `uri`, `username`, `password` and `database`, and the facts that point to it.
+    """A secret with the members `uri`, `username`, `password` and `database`, and the settings that point to it.
 
     It is made with empty members, for a person to fill in; what they wrote is never written over. Kept when the stack
     goes, unless the environment is ephemeral.
@@ -39,9 +39,9 @@ class ExternalGraph(Construct):  # type: ignore[misc]  # the CDK's types are not
         self.environment = environment
         self.secret = secret or self._empty()
         arn = str(self.secret.secret_arn)
-        write_facts(
+        write_settings(
             self,
-            {fact: pointer(arn, member) for fact, member in MEMBERS.items()},
+            {setting: pointer(arn, member) for setting, member in MEMBERS.items()},
             platform=platform,
             environment=environment.name,
             service=self.service,

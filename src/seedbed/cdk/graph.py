@@ -13,8 +13,8 @@ from constructs import Construct
 from msgspec import Struct
 
 from seedbed.cdk.environment import removal
-from seedbed.cdk.facts import pointer, write_facts
 from seedbed.cdk.network import Network
+from seedbed.cdk.settings import pointer, write_settings
 from seedbed.model.environment import Environment, is_ephemeral
 from seedbed.model.platform import Database
 
@@ -199,15 +199,15 @@ class ServiceGraph(Construct):  # type: ignore[misc]  # the CDK's types are not 
         )
 
     def _say_where(self, platform: str) -> None:
-        facts = {
+        settings = {
             "uri": self.uri,
             "user": USER,
             "password": pointer(str(self.secret.secret_arn), "password"),
             "database": DATABASE,
         }
-        write_facts(
+        write_settings(
             self,
-            facts,
+            settings,
             platform=platform,
             environment=self.environment.name,
             service=self.service,

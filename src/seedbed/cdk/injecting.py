@@ -40,23 +40,24 @@ def inject(
     fail, it never weakens one; "" is for an image without them: encrypted, but nobody proves who answers.
     """
     variables, plain, secret = _told(database, ca_bundle)
-    for fact, value in plain.items():
+    for setting, value in plain.items():
         if value:
-            container.add_environment(_name(variables, database, fact, is_prefixed=is_prefixed), value)
-    for fact, source in secret.items():
-        container.add_secret(_name(variables, database, fact, is_prefixed=is_prefixed), source)
+            container.add_environment(_name(variables, database, setting, is_prefixed=is_prefixed), value)
+    for setting, source in secret.items():
+        container.add_secret(_name(variables, database, setting, is_prefixed=is_prefixed), source)
 
 
 _Told = tuple[tuple[Variable, ...], Mapping[str, str], Mapping[str, ecs.Secret]]
 
 
 def _told(database: Server, ca_bundle: str) -> _Told:
-    """Return the engine's variables, the facts that stand in the open, and those that are members of a secret."""
+    """Return the engine's variables, the settings that stand in the open, and those that are members of a secret."""
     if isinstance(database, ServiceSearch):
         return opensearch.VARIABLES, {"endpoint": database.endpoint, "auth": "aws"}, {}
     if isinstance(database, ExternalGraph):
         members = {
-            fact: ecs.Secret.from_secrets_manager(database.secret, each) for fact, each in MEMBERS.items()
+            setting: ecs.Secret.from_secrets_manager(database.secret, each)
+            for setting, each in MEMBERS.items()
         }
         return neo4j.VARIABLES, {}, members
     if isinstance(database, ServiceGraph):
@@ -77,6 +78,6 @@ def _login(secret: object) -> dict[str, ecs.Secret]:
     }
 
 
-def _name(variables: tuple[Variable, ...], database: Server, fact: str, *, is_prefixed: bool) -> str:
-    name = next(each.name for each in variables if each.fact == fact)
+def _name(variables: tuple[Variable, ...], database: Server, setting: str, *, is_prefixed: bool) -> str:
+    name = next(each.name for each in variables if each.setting == setting)
     return prefixed(database.service, name) if is_prefixed else name

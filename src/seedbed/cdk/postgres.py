@@ -11,8 +11,8 @@ from constructs import Construct
 from msgspec import Struct
 
 from seedbed.cdk.environment import removal
-from seedbed.cdk.facts import pointer, write_facts
 from seedbed.cdk.network import Network
+from seedbed.cdk.settings import pointer, write_settings
 from seedbed.model.environment import Environment, is_ephemeral
 from seedbed.model.platform import Database
 
@@ -131,16 +131,16 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
         return {"writer": rds.ClusterInstance.provisioned("Writer", **kind), "readers": readers}
 
     def _say_where(self, platform: str) -> None:
-        facts = {
+        settings = {
             "host": self.host,
             "port": str(_PORT),
             "name": self.name,
             "user": USER,
             "password": pointer(str(self.attached.secret_arn), "password"),
         }
-        write_facts(
+        write_settings(
             self,
-            facts,
+            settings,
             platform=platform,
             environment=self.environment.name,
             service=self.service,

@@ -12,8 +12,8 @@ from constructs import Construct
 from msgspec import Struct
 
 from seedbed.cdk.environment import removal
-from seedbed.cdk.facts import write_facts
 from seedbed.cdk.network import Network
+from seedbed.cdk.settings import write_settings
 from seedbed.model.environment import Environment, is_ephemeral
 from seedbed.model.platform import Database
 
@@ -149,10 +149,15 @@ class ServiceSearch(Construct):  # type: ignore[misc]  # the CDK's types are not
 
     def _say_where(self, platform: str) -> None:
         stack = Stack.of(self)
-        facts = {"endpoint": self.endpoint, "auth": "aws", "account": stack.account, "region": stack.region}
-        write_facts(
+        settings = {
+            "endpoint": self.endpoint,
+            "auth": "aws",
+            "account": stack.account,
+            "region": stack.region,
+        }
+        write_settings(
             self,
-            facts,
+            settings,
             platform=platform,
             environment=self.environment.name,
             service=self.service,

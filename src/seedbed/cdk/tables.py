@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from seedbed.cdk.environment import removal
-from seedbed.cdk.facts import named_id, write_facts
+from seedbed.cdk.settings import named_id, write_settings
 from seedbed.engines.dynamodb.schema.read import FILE, read
 from seedbed.engines.dynamodb.schema.shape import HISTORY, HISTORY_TABLE, Table, Tables
 from seedbed.engines.dynamodb.schema.template import TYPE, metadata, properties
@@ -116,7 +116,7 @@ class ServiceTables(Construct):  # type: ignore[misc]  # the CDK's types are not
 
     def _say_where(self, platform: str) -> None:
         stack = Stack.of(self)
-        write_facts(
+        write_settings(
             self,
             {"account": stack.account, "region": stack.region},
             platform=platform,

@@ -13,10 +13,10 @@ from constructs import Construct
 
 from seedbed.cdk.environment import removal
 from seedbed.cdk.external import ExternalGraph
-from seedbed.cdk.facts import write_parameters
 from seedbed.cdk.injecting import RDS_BUNDLE, Server, inject
 from seedbed.cdk.network import Network
 from seedbed.cdk.search import ServiceSearch
+from seedbed.cdk.settings import write_parameters
 from seedbed.cdk.tables import ServiceTables
 from seedbed.model.environment import Environment, is_ephemeral
 from seedbed.model.names import parameter_path

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, ClassVar
 
 from seedbed.documents.document import VERSION, Document, Part, says
-from seedbed.model.environment import SANDBOX, EnvironmentPattern, Settings
+from seedbed.model.environment import SANDBOX, ConnectionSettings, EnvironmentPattern
 
 
 class EnvironmentEntry(Part, frozen=True):
@@ -54,14 +54,14 @@ class ConnectionEntry(Part, frozen=True):
 
     database: Annotated[str, says("Its id.")]
     variables: Annotated[dict[str, str], says("For the application's environment.")]
-    facts: Annotated[dict[str, str], says("What no variable carries.")]
+    settings: Annotated[dict[str, str], says("What no variable carries.")]
     secrets: Annotated[
         tuple[str, ...], says("Variables that have to be there and whose values stay where they are.")
     ]
 
     @classmethod
-    def of(cls, database: str, settings: Settings) -> ConnectionEntry:
-        return cls(database, dict(settings.variables), dict(settings.facts), settings.secrets)
+    def of(cls, database: str, settings: ConnectionSettings) -> ConnectionEntry:
+        return cls(database, dict(settings.variables), dict(settings.settings), settings.secrets)
 
 
 class ConnectionsDocument(Document, frozen=True, kw_only=True, tag="seedbed/connections/1"):
@@ -73,7 +73,9 @@ class ConnectionsDocument(Document, frozen=True, kw_only=True, tag="seedbed/conn
     databases: Annotated[tuple[ConnectionEntry, ...], says("How to connect to each.")]
 
     @classmethod
-    def of(cls, environment: str, found: Mapping[str, Settings], command: str) -> ConnectionsDocument:
+    def of(
+        cls, environment: str, found: Mapping[str, ConnectionSettings], command: str
+    ) -> ConnectionsDocument:
         """Return how to connect to the databases of `environment`; `found` has them by their ids."""
         databases = tuple(ConnectionEntry.of(name, each) for name, each in found.items())
         return cls(seedbed=VERSION, command=command, environment=environment, databases=databases)

@@ -1,6 +1,6 @@
 """What an engine is. Whoever writes one reads this page, and `seedbed.testing.EngineContract` checks it.
 
-An engine is stateless. It turns facts into an address, files into migrations, and opens sessions. A session
+An engine is stateless. It turns settings into an address, files into migrations, and opens sessions. A session
 reads; a lease, taken from a session, is the only thing that writes. What only some engines can do is in
 `capabilities`, and in `infrastructure` for those whose schema CloudFormation changes.
 """
@@ -25,15 +25,15 @@ Progress = Event  # what an engine tells while it works; `target` is the target'
 
 
 class Variable(Struct, frozen=True):
-    """An environment variable that carries a fact: `DB_HOST` -> `host`.
+    """An environment variable that carries a setting: `DB_HOST` -> `host`.
 
     Where one process serves several services, each has its own, prefixed: `USER_DB_HOST`.
-    `required`: missing ones are named before anything is tried; `unless` names facts that stand in for it.
+    `required`: missing ones are named before anything is tried; `unless` names settings that stand in for it.
     `shared`: the bare one serves all databases, as the variables of a cloud do.
     """
 
     name: str
-    fact: str
+    setting: str
     required: bool = False
     secret: bool = False
     shared: bool = False
@@ -127,10 +127,10 @@ class Engine(Protocol):
     options: type[Any]  # a msgspec.Struct: its section of the manifest
     variables: Sequence[Variable]
     suffixes: Sequence[str]  # of the migration files it understands: (".sql", ".py")
-    template: str  # of a new migration file, a comment first; `{summary}` and `{facts}` are filled in
+    template: str  # of a new migration file, a comment first; `{summary}` and `{directives}` are filled in
 
-    def address(self, facts: Mapping[str, str | Secret], options: Any) -> Address:
-        """Return the address that `facts` describe; pure. Raises UsageError naming what is missing or wrong."""
+    def address(self, settings: Mapping[str, str | Secret], options: Any) -> Address:
+        """Return the address that `settings` describe; pure. Raises UsageError naming what is missing or wrong."""
         ...
 
     def embedded(self, home: Path) -> AbstractContextManager[Embedded]:
@@ -149,6 +149,6 @@ class Engine(Protocol):
 class Embedded(Protocol):
     """A running server of the sandbox."""
 
-    def facts(self, database: str) -> Mapping[str, str]:
-        """Return the facts of a database of its own for the database id `database`, made if it is missing."""
+    def settings(self, database: str) -> Mapping[str, str]:
+        """Return the settings of a database of its own for the database id `database`, made if it is missing."""
         ...

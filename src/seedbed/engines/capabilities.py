@@ -45,7 +45,7 @@ class SupportsInspection(Protocol):
     """A session that can describe its schema."""
 
     def schema(self) -> Sequence[str]:
-        """Return the canonical schema: one line per fact, sorted, columns by name; history left out."""
+        """Return the canonical schema: one line per property, sorted, columns by name; history left out."""
         ...
 
 

@@ -1,1 +1,1 @@
-"""Environment name -> addresses of its targets. Facts go in, an engine's `address` makes sense of them."""
+"""Environment name -> addresses of its targets. Settings go in, an engine's `address` makes sense of them."""

@@ -1,4 +1,4 @@
-"""Facts from AWS: what CDK wrote into the parameter store for each database, secrets from Secrets Manager."""
+"""Settings from AWS: what CDK wrote into the parameter store for each database, secrets from Secrets Manager."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seedbed.model.environment import Environment
 from seedbed.model.names import parameter_path
 from seedbed.model.secret import Secret
 
-Facts = Mapping[str, str | Secret]
+Settings = Mapping[str, str | Secret]
 
 
 def cloud(environment: Environment, environ: Mapping[str, str]) -> Cloud:
@@ -33,7 +33,7 @@ def cloud(environment: Environment, environ: Mapping[str, str]) -> Cloud:
 def completed(
     wanted: Sequence[Wanted], environment: Environment, platform: str, environ: Mapping[str, str]
 ) -> list[Wanted]:
-    """Return `wanted` with the facts that AWS knows about those databases that no variable says anything about.
+    """Return `wanted` with the settings that AWS knows about those databases that no variable says anything about.
 
     A database that any variable of its own speaks of is left to the variables: half an address from here and half
     from there would be nobody's. Raises Refused for another account, Unreachable, and UsageError where
@@ -53,7 +53,7 @@ def completed(
 def _is_told(wanted: Wanted) -> bool:
     """Return whether the manifest itself says all that is required."""
     return all(
-        each.fact in wanted.known or any(other in wanted.known for other in each.unless)
+        each.setting in wanted.known or any(other in wanted.known for other in each.unless)
         for each in wanted.variables
         if each.required
     )
@@ -61,23 +61,23 @@ def _is_told(wanted: Wanted) -> bool:
 
 def _read(
     silent: Sequence[Wanted], environment: Environment, platform: str, environ: Mapping[str, str]
-) -> dict[str, Facts]:
+) -> dict[str, Settings]:
     from seedbed.aws import parameters
     from seedbed.aws.identity import require_account
 
     where = cloud(environment, environ)
     require_account(where)
-    found: dict[str, Facts] = {}
+    found: dict[str, Settings] = {}
     for each in silent:
         engine = each.database.removeprefix(f"{each.service}/")
         path = parameter_path(platform, environment.name, each.service, engine)
-        facts = parameters.read(where, path)
-        if not facts:
+        settings = parameters.read(where, path)
+        if not settings:
             raise UsageError(
                 f"nobody says where {each.database} is in {environment.name}",
                 because=f"no variable does, and the parameter store of account {environment.account} has nothing below "
                 f"{path}",
                 try_=f"seedbed deploy -e {environment.name} {each.service}, or set its variables",
             )
-        found[each.database] = facts
+        found[each.database] = settings
     return found

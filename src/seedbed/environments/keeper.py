@@ -39,7 +39,7 @@ def _keep(folder: Path, wish: Wish, ready: int) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         engines = [(name, registry.load(engine)) for name, engine in wish.databases.items()]
-        with sandbox.facts(engines, Path(wish.home)):
+        with sandbox.settings(engines, Path(wish.home)):
             path, _ = keeping.write(folder, wish.databases)
             os.write(ready, b"1")
             os.close(ready)

@@ -1,4 +1,4 @@
-"""Facts of the sandbox: each engine that is needed runs its embedded servers, and makes a database for each id."""
+"""Settings of the sandbox: each engine that is needed runs its embedded servers, and makes a database for each id."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from seedbed.engines.base import Engine
 
-Facts = dict[str, Mapping[str, str]]
+Settings = dict[str, Mapping[str, str]]
 
 
 @contextmanager
-def facts(databases: Sequence[tuple[str, Engine]], home: Path) -> Iterator[Facts]:
-    """Run what `databases` (id, engine) need under `home`, and yield the facts of each database by its id.
+def settings(databases: Sequence[tuple[str, Engine]], home: Path) -> Iterator[Settings]:
+    """Run what `databases` (id, engine) need under `home`, and yield the settings of each database by its id.
 
     Engines start side by side: some take seconds. Raises what the first of them raises, when all have come to an end.
     """
@@ -23,7 +23,7 @@ def facts(databases: Sequence[tuple[str, Engine]], home: Path) -> Iterator[Facts
     with ExitStack() as servers, ThreadPoolExecutor(max(1, len(engines)), "sandbox") as threads:
         running = [threads.submit(_run, engine, ids[name], home) for name, engine in engines.items()]
         failed = []
-        found: Facts = {}
+        found: Settings = {}
         for each in running:
             try:
                 owned, its = each.result()
@@ -38,9 +38,9 @@ def facts(databases: Sequence[tuple[str, Engine]], home: Path) -> Iterator[Facts
         yield {database: found[database] for database, _ in databases}
 
 
-def _run(engine: Engine, databases: Sequence[str], home: Path) -> tuple[ExitStack, Facts]:
-    """Return what owns the servers of `engine`, and the facts of its databases."""
+def _run(engine: Engine, databases: Sequence[str], home: Path) -> tuple[ExitStack, Settings]:
+    """Return what owns the servers of `engine`, and the settings of its databases."""
     with ExitStack() as owning:
         servers = owning.enter_context(engine.embedded(home))
-        found = {each: servers.facts(each) for each in databases}
+        found = {each: servers.settings(each) for each in databases}
         return owning.pop_all(), found

@@ -1,4 +1,4 @@
-"""Facts from environment variables: `DB_HOST` in a service's own task, `USER_DB_HOST` where several share one."""
+"""Settings from environment variables: `DB_HOST` in a service's own task, `USER_DB_HOST` where several share one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from seedbed.engines.base import Variable
 from seedbed.errors import UsageError
 from seedbed.model.secret import Secret
 
-Facts = dict[str, str | Secret]
+Settings = dict[str, str | Secret]
 
 
 class Wanted(Struct, frozen=True):
-    """A database whose facts are wanted: its id, its service, its engine's variables, what is known already."""
+    """A database whose settings are wanted: its id, its service, its engine's variables, what is known already."""
 
     database: str
     service: str
@@ -22,8 +22,10 @@ class Wanted(Struct, frozen=True):
     known: Mapping[str, str | Secret]
 
 
-def read(wanted: Sequence[Wanted], environ: Mapping[str, str], *, beside: bool = False) -> dict[str, Facts]:
-    """Return the facts of each database, by its id. `beside`: others are selected, and bare variables are theirs.
+def read(
+    wanted: Sequence[Wanted], environ: Mapping[str, str], *, beside: bool = False
+) -> dict[str, Settings]:
+    """Return the settings of each database, by its id. `beside`: others are selected, and bare variables are theirs.
 
     A prefixed variable wins over a bare one; bare ones serve a single target only, but for those that are
     shared; an empty one says nothing.
@@ -32,7 +34,7 @@ def read(wanted: Sequence[Wanted], environ: Mapping[str, str], *, beside: bool =
     """
     given = {name: value for name, value in environ.items() if value}
     alone = len(wanted) == 1 and not beside
-    found = {each.database: _facts(each, given, bare_allowed=alone) for each in wanted}
+    found = {each.database: _settings(each, given, bare_allowed=alone) for each in wanted}
     missing = [line for each in wanted for line in _missing(each, found[each.database], alone=alone)]
     if not alone and not beside and (bare := _bare_in_use(wanted, given)):
         raise UsageError(
@@ -61,22 +63,24 @@ def are_silent(wanted: Wanted, environ: Mapping[str, str], *, alone: bool) -> bo
     return any(each.required for each in own) and not any(environ.get(each) for each in names)
 
 
-def _facts(wanted: Wanted, environ: Mapping[str, str], *, bare_allowed: bool) -> Facts:
-    facts: Facts = dict(wanted.known)
+def _settings(wanted: Wanted, environ: Mapping[str, str], *, bare_allowed: bool) -> Settings:
+    settings: Settings = dict(wanted.known)
     for variable in wanted.variables:
         is_bare = bare_allowed or variable.shared
         names = [prefixed(wanted.service, variable.name), *([variable.name] if is_bare else [])]
         value = next((environ[name] for name in names if name in environ), None)
         if value is not None:
-            facts[variable.fact] = Secret(value) if variable.secret else value
-    return facts
+            settings[variable.setting] = Secret(value) if variable.secret else value
+    return settings
 
 
-def _missing(wanted: Wanted, facts: Facts, *, alone: bool) -> list[str]:
+def _missing(wanted: Wanted, settings: Settings, *, alone: bool) -> list[str]:
     return [
         each.name if alone else prefixed(wanted.service, each.name)
         for each in wanted.variables
-        if each.required and not facts.get(each.fact) and not any(facts.get(other) for other in each.unless)
+        if each.required
+        and not settings.get(each.setting)
+        and not any(settings.get(other) for other in each.unless)
     ]
 
 

@@ -245,7 +245,7 @@ def _environment(text: Text, pattern: str, ids: set[str]) -> EnvironmentPattern:
         ephemeral=section.ephemeral,
         protected=section.protected,
         access=section.access,
-        facts=section.targets,
+        settings=section.targets,
     )
     broken = broken_rule(declared)
     if broken:

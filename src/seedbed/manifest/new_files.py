@@ -31,7 +31,7 @@ def _as_time(version: int) -> datetime | None:
 
 
 def write_migration(
-    database: Database, version: str, name: str, suffix: str, template: str, facts: Sequence[str]
+    database: Database, version: str, name: str, suffix: str, template: str, directives: Sequence[str]
 ) -> Path:
     """Write an empty migration and return its path. Raises UsageError for a name that no file can bear."""
     label = re.sub(r"[\s-]+", "_", name.strip().lower())
@@ -44,8 +44,8 @@ def write_migration(
     path = Path(database.directory) / "migrations" / f"{version}_{label}{suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)
     comment = template.split(maxsplit=1)[0]  # what the template itself begins with
-    header = "".join(f"{comment} seedbed: {each}\n" for each in facts)
-    text = template.format(summary=label.replace("_", " ").capitalize() + ".", facts=header)
+    header = "".join(f"{comment} seedbed: {each}\n" for each in directives)
+    text = template.format(summary=label.replace("_", " ").capitalize() + ".", directives=header)
     with path.open("x", encoding="utf-8", newline="\n") as file:
         file.write(text)
     return path

@@ -29,7 +29,7 @@ IN_WORDS = {
 Name = Annotated[str, Meta(pattern=NAME, max_length=32)]
 DatabaseName = Annotated[str, Meta(pattern=DATABASE, examples=["user/ENGINE"])]
 Column = Annotated[str, Meta(pattern=COLUMN, examples=["payment/ENGINE:payments.user_id"])]
-Facts = Annotated[
+ConnectionSettings = Annotated[
     dict[str, str],
     Meta(
         description="What is known about this database there, in the engine's own words; never a credential."
@@ -74,6 +74,6 @@ class EnvironmentSection(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = "direct"
     targets: Annotated[
-        dict[DatabaseName, Facts],
-        Meta(description="Facts about single databases in this environment, by database id."),
+        dict[DatabaseName, ConnectionSettings],
+        Meta(description="Connection settings of single databases in this environment, by database id."),
     ] = {}

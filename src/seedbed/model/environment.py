@@ -17,7 +17,7 @@ Access = Literal["direct", "task", "tunnel"]
 class EnvironmentPattern(Struct, frozen=True):
     """An environment as declared: `pattern` is a name, or a family of names such as `dev-*`.
 
-    `facts` holds what is known about single databases there, by database id (never a secret).
+    `settings` holds what is known about single databases there, by database id (never a secret).
     """
 
     pattern: str
@@ -26,14 +26,14 @@ class EnvironmentPattern(Struct, frozen=True):
     ephemeral: bool = False
     protected: bool = False
     access: Access = "direct"
-    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def matches(self, name: str) -> bool:
         return fnmatchcase(name, self.pattern)
 
     def named(self, name: str) -> Environment:
         return Environment(
-            name, self.account, self.region, self.ephemeral, self.protected, self.access, self.facts
+            name, self.account, self.region, self.ephemeral, self.protected, self.access, self.settings
         )
 
 
@@ -46,7 +46,7 @@ class Environment(Struct, frozen=True):
     ephemeral: bool = False
     protected: bool = False
     access: Access = "direct"
-    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def is_sandbox(self) -> bool:
@@ -79,12 +79,12 @@ def require_ephemeral(environment: Environment, command: str) -> None:
         )
 
 
-class Settings(Struct, frozen=True):
-    """How an application connects to a database: by variables of its environment, by facts that no variable carries.
+class ConnectionSettings(Struct, frozen=True):
+    """How an application connects to a database: by variables of its environment, by settings that no variable carries.
 
     `secrets` names variables whose values stay where they are.
     """
 
     variables: Mapping[str, str]
-    facts: Mapping[str, str]
+    settings: Mapping[str, str]
     secrets: tuple[str, ...] = ()

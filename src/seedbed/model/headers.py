@@ -1,4 +1,4 @@
-"""What the facts of every migration may say, whatever language it is in."""
+"""What the directives of every migration may say, whatever language it is in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from msgspec import Struct
 
 from seedbed.errors import Location, MigrationFileError
-from seedbed.model.facts import Fact, unknown_fact
+from seedbed.model.directives import Directive, unknown_directive
 from seedbed.model.hazard import Allowance
 from seedbed.model.migration import Irreversibility, MigrationRef, Phase
 
@@ -19,7 +19,7 @@ _CODE = re.compile(r"[A-Z]+[0-9]+")
 
 
 class Header(Struct, frozen=True):
-    """The facts that all engines share, checked."""
+    """The directives that all engines share, checked."""
 
     phase: Phase = Phase.EXPAND
     after: tuple[MigrationRef, ...] = ()
@@ -28,66 +28,70 @@ class Header(Struct, frozen=True):
     allows: tuple[Allowance, ...] = ()
 
 
-def read_common(facts: Sequence[Fact], path: str, *, own: Collection[str] = ()) -> Header:
-    """Return what the shared ones among `facts` say; `own` are the keys that the engine reads by itself.
+def read_common(directives: Sequence[Directive], path: str, *, own: Collection[str] = ()) -> Header:
+    """Return what the shared ones among `directives` say; `own` are the keys that the engine reads by itself.
 
     Raises MigrationFileError for a key that neither knows, a value that is not understood, a reason that is missing.
     """
     known = COMMON | set(own)
-    for fact in facts:
-        if fact.key not in known:
-            raise unknown_fact(fact, known, path)
-        require_reason(fact, path)
-    single = {each.key: each for each in facts}
+    for directive in directives:
+        if directive.key not in known:
+            raise unknown_directive(directive, known, path)
+        require_reason(directive, path)
+    single = {each.key: each for each in directives}
     reverse = single.get("reverse")
     require_form(reverse is None or reverse.value == "none", reverse, path, 'reverse=none because "…"')
     return Header(
         phase=_phase(single.get("phase"), path),
-        after=tuple(_ref(each, path) for each in facts if each.key == "after"),
-        overtakes=tuple(dict.fromkeys(_overtake(each, path) for each in facts if each.key == "overtake")),
+        after=tuple(_ref(each, path) for each in directives if each.key == "after"),
+        overtakes=tuple(
+            dict.fromkeys(_overtake(each, path) for each in directives if each.key == "overtake")
+        ),
         irreversible=Irreversibility(reverse.because) if reverse else None,
-        allows=tuple(_allowance(each, path) for each in facts if each.key == "allow"),
+        allows=tuple(_allowance(each, path) for each in directives if each.key == "allow"),
     )
 
 
-def require_form(condition: bool, fact: Fact | None, path: str, form: str) -> None:
-    """Raise MigrationFileError, saying how `fact` should read, unless `condition` holds."""
+def require_form(condition: bool, directive: Directive | None, path: str, form: str) -> None:
+    """Raise MigrationFileError, saying how `directive` should read, unless `condition` holds."""
     if not condition:
-        line = fact.line if fact else 0
+        line = directive.line if directive else 0
         raise MigrationFileError(
-            f"`{fact}` is not understood", because=f"it reads {form}", at=Location(path, line)
+            f"`{directive}` is not understood", because=f"it reads {form}", at=Location(path, line)
         )
 
 
-def require_reason(fact: Fact, path: str) -> None:
-    """Raise MigrationFileError where a fact that needs a reason gives none."""
-    if fact.key in REASONED and not fact.because:
+def require_reason(directive: Directive, path: str) -> None:
+    """Raise MigrationFileError where a directive that needs a reason gives none."""
+    if directive.key in REASONED and not directive.because:
         raise MigrationFileError(
-            f"`{fact}` gives no reason",
+            f"`{directive}` gives no reason",
             because="whoever reads it later wants one",
-            try_=f'{fact} because "…"',
-            at=Location(path, fact.line),
+            try_=f'{directive} because "…"',
+            at=Location(path, directive.line),
         )
 
 
-def _phase(fact: Fact | None, path: str) -> Phase:
-    if fact is None:
+def _phase(directive: Directive | None, path: str) -> Phase:
+    if directive is None:
         return Phase.EXPAND
-    require_form(fact.value in set(Phase), fact, path, f"phase={'|'.join(Phase)}")
-    return Phase(fact.value)
+    require_form(directive.value in set(Phase), directive, path, f"phase={'|'.join(Phase)}")
+    return Phase(directive.value)
 
 
-def _ref(fact: Fact, path: str) -> MigrationRef:
-    database, _, version = fact.value.rpartition(":")
-    require_form(bool(version) and "/" in database.strip("/"), fact, path, "after=service/engine:version")
+def _ref(directive: Directive, path: str) -> MigrationRef:
+    database, _, version = directive.value.rpartition(":")
+    require_form(
+        bool(version) and "/" in database.strip("/"), directive, path, "after=service/engine:version"
+    )
     return MigrationRef(database, version)
 
 
-def _overtake(fact: Fact, path: str) -> str:
-    require_form(bool(fact.value), fact, path, "overtake=VERSION")
-    return fact.value
+def _overtake(directive: Directive, path: str) -> str:
+    require_form(bool(directive.value), directive, path, "overtake=VERSION")
+    return directive.value
 
 
-def _allowance(fact: Fact, path: str) -> Allowance:
-    require_form(_CODE.fullmatch(fact.value) is not None, fact, path, 'allow=ABC201 because "…"')
-    return Allowance(fact.value, fact.because)
+def _allowance(directive: Directive, path: str) -> Allowance:
+    require_form(_CODE.fullmatch(directive.value) is not None, directive, path, 'allow=ABC201 because "…"')
+    return Allowance(directive.value, directive.because)

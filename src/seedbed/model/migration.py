@@ -1,4 +1,4 @@
-"""Migrations: versioned files, the steps inside them, and the facts they declare."""
+"""Migrations: versioned files, the steps inside them, and the directives they declare."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Irreversibility(Struct, frozen=True):
 class Migration(Struct, frozen=True):
     """A parsed migration. `down` is empty where there is no way back; then `irreversible` may say why.
 
-    `settings` are engine facts that hold while its steps run (`lock_timeout`, …), as written. `hazards` are those
+    `settings` are engine directives that hold while its steps run (`lock_timeout`, …), as written. `hazards` are those
     that the file alone shows; `allows` are those, of whatever source, that its author takes.
     """
 

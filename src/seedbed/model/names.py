@@ -14,8 +14,8 @@ def table_name(service: str, table: str, environment: str) -> str:
 
 
 def parameter_path(platform: str, environment: str, service: str, engine: str) -> str:
-    """Return the path in the parameter store below which the facts of one database lie, one parameter a fact.
+    """Return the path in the parameter store below which the settings of one database lie, one parameter a setting.
 
-    A value is the fact itself, or `secret:ARN:KEY`: the member KEY of a JSON secret.
+    A value is the setting itself, or `secret:ARN:KEY`: the member KEY of a JSON secret.
     """
     return f"/{platform}/{environment}/{service}/{engine}"

@@ -133,7 +133,7 @@ class Script(Struct, frozen=True):
 
     path: str
     source: Source
-    facts: Mapping[str, str] = field(default_factory=dict)
+    directives: Mapping[str, str] = field(default_factory=dict)
 
 
 class Dataset(Struct, frozen=True):

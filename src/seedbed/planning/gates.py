@@ -117,7 +117,7 @@ def _names_nothing(database: str, migration: Migration, ref: MigrationRef, becau
     return UsageError(
         f"{database}:{migration.label} declares itself after {ref}, which does not exist",
         because=because,
-        try_="correct the after= fact",
+        try_="correct the after= directive",
         at=Location(migration.path),
     )
 

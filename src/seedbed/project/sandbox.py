@@ -27,7 +27,7 @@ class Sandbox(Struct, frozen=True):
         from seedbed.environments import sandbox
 
         pairs = [(str(database.id), self.catalog.engine(database.engine)) for database in databases]
-        with sandbox.facts(pairs, self.home) as settings:
+        with sandbox.settings(pairs, self.home) as settings:
             yield settings
 
     def keep(self, databases: Sequence[Database]) -> None:

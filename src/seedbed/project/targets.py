@@ -44,7 +44,7 @@ class Targets(Struct, frozen=True):
                 from seedbed.environments import sandbox
 
                 pairs = [(str(database.id), self.catalog.engine(database.engine)) for database in databases]
-                settings: Mapping[str, Any] = servers.enter_context(sandbox.facts(pairs, self.home))
+                settings: Mapping[str, Any] = servers.enter_context(sandbox.settings(pairs, self.home))
             else:
                 wanted = [self._wanted(environment, database) for database in databases]
                 wanted = aws.completed(wanted, environment, self.catalog.platform.name, self.environ)
@@ -64,7 +64,7 @@ class Targets(Struct, frozen=True):
         known = {
             key: value for key, value in declared.items() if value and isinstance(engine, SupportsDeployment)
         }
-        known |= environment.facts.get(database.id, {})
+        known |= environment.settings.get(database.id, {})
         return variables.Wanted(database.id, database.service, engine.variables, known)
 
     def _target(

@@ -8,7 +8,7 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 
 from seedbed.errors import MigrationFileError, SeedFileError
-from seedbed.model.facts import Fact, parse_facts
+from seedbed.model.directives import Directive, parse_directives
 from seedbed.seeding.given import error
 
 _ORDER = re.compile(r"\d+_")
@@ -26,7 +26,7 @@ def leading(text: str) -> list[str]:
     return list(takewhile(_COMMENT.match, text.split("\n")))
 
 
-def directives(lines: Iterable[str], path: str) -> tuple[Fact, ...]:
+def directives(lines: Iterable[str], path: str) -> tuple[Directive, ...]:
     """Return the directives in a file's leading comment lines, each of them said once. Raises SeedFileError."""
     found = [
         (number, match["directives"])
@@ -34,7 +34,7 @@ def directives(lines: Iterable[str], path: str) -> tuple[Fact, ...]:
         if (match := _DIRECTIVES.match(line))
     ]
     try:
-        parsed = parse_facts(found, path)
+        parsed = parse_directives(found, path)
     except MigrationFileError as wrong:  # directives look alike everywhere, and this file is a seed
         raise SeedFileError(wrong.what, because=wrong.because, try_=wrong.try_, at=wrong.at) from None
     keys = [each.key for each in parsed]
@@ -46,10 +46,12 @@ def directives(lines: Iterable[str], path: str) -> tuple[Fact, ...]:
 
 def table_and_key(lines: Iterable[str], path: str) -> tuple[str, tuple[str, ...]]:
     """Return the table and the key of rows, from the comment lines of their file and its name. Raises SeedFileError."""
-    said: dict[str, Fact] = {}
+    said: dict[str, Directive] = {}
     for each in directives(lines, path):
         if each.key not in {"table", "key"}:
-            raise error(path, each.line, f"there is no fact {each.key!r}", "a seed may say table= and key=")
+            raise error(
+                path, each.line, f"there is no directive {each.key!r}", "a seed may say table= and key="
+            )
         if not each.value:
             raise error(path, each.line, f"{each.key!r} says nothing", "it reads table=users or key=a,b")
         said[each.key] = each
@@ -70,7 +72,7 @@ def known_key(key: tuple[str, ...], columns: Sequence[str], path: str) -> tuple[
     return key
 
 
-def _names(key: Fact, path: str) -> tuple[str, ...]:
+def _names(key: Directive, path: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in key.value.split(","))
     if not all(names) or len(set(names)) < len(names):
         raise error(

@@ -36,9 +36,9 @@ class Bench:
 
     def __init__(self, harness: Harness) -> None:
         self.harness = harness
-        self.facts: Mapping[str, str] = dict(harness.facts())
+        self.settings: Mapping[str, str] = dict(harness.settings())
         self._texts = 0
-        self._order = Order(harness.entry_point, self.facts, dict(harness.options))
+        self._order = Order(harness.entry_point, self.settings, dict(harness.options))
 
     # what there is
 
@@ -58,8 +58,8 @@ class Bench:
         """Return `body` as a migration with the next version."""
         self._texts += 1
         version = f"202601010000{self._texts:02}"
-        facts = f"{self.harness.comment} seedbed: phase={phase}\n"
-        return Text(version, f"number_{self._texts}", self.harness.suffix, facts + body)
+        directives = f"{self.harness.comment} seedbed: phase={phase}\n"
+        return Text(version, f"number_{self._texts}", self.harness.suffix, directives + body)
 
     def texts(self, *bodies: str) -> list[Text]:
         return [self.text(each) for each in bodies]
@@ -109,7 +109,7 @@ class Bench:
     def kill(self, runner: Runner) -> None:
         """End a runner with SIGKILL, and let its lease be one whose holder has been silent for long enough."""
         runner.kill()
-        self.harness.age_lease(self.facts)
+        self.harness.age_lease(self.settings)
 
     # what is seen
 
@@ -125,19 +125,19 @@ class Bench:
         return [each.version for each in self.history().applied]
 
     def made(self) -> Collection[str]:
-        return self.harness.made(self.facts)
+        return self.harness.made(self.settings)
 
     def rows(self, table: str) -> Sequence[Mapping[str, Any]]:
-        return self.harness.rows(self.facts, table)
+        return self.harness.rows(self.settings, table)
 
     def audit(self) -> Sequence[str]:
-        return self.harness.audit(self.facts)
+        return self.harness.audit(self.settings)
 
     def hold(self) -> AbstractContextManager[Hold]:
-        return self.harness.hold(self.facts)
+        return self.harness.hold(self.settings)
 
     def break_lease(self) -> None:
-        self.harness.break_lease(self.facts)
+        self.harness.break_lease(self.settings)
 
     def state(self) -> object:
         """Return schema and history without what differs from run to run: owners, times."""

@@ -19,7 +19,7 @@ class Harness(Protocol):
     """One engine under test, seen from outside.
 
     A *thing* is whatever a migration of this engine can make under a name: a table, a constraint, an index, an
-    item. Texts are whole migration files in the engine's language; the suite puts seedbed's facts above them as
+    item. Texts are whole migration files in the engine's language; the suite puts seedbed's directives above them as
     `<comment> seedbed: phase=…`, gives each a version, and parses it with the engine.
 
     A step that *waits* is inside the server for as long as a `hold` is open, and takes no time otherwise: a
@@ -32,12 +32,12 @@ class Harness(Protocol):
     options: Mapping[str, Any]  # the engine's section of the manifest, as plain data
     leaves_work: bool  # whether a killed runner's step goes on until the next owner ends it
 
-    def facts(self) -> Mapping[str, str]:
-        """Return the facts of a fresh, empty database of its own; plain data, a runner process gets them too."""
+    def settings(self) -> Mapping[str, str]:
+        """Return the settings of a fresh, empty database of its own; plain data, a runner process gets them too."""
         ...
 
     def nowhere(self) -> Mapping[str, str]:
-        """Return the facts of a database where nobody answers."""
+        """Return the settings of a database where nobody answers."""
         ...
 
     # texts
@@ -78,34 +78,34 @@ class Harness(Protocol):
 
     # looks and pokes, by connections that are not the engine's
 
-    def made(self, facts: Mapping[str, str]) -> Collection[str]:
+    def made(self, settings: Mapping[str, str]) -> Collection[str]:
         """Return the names of all things that are there; seedbed's own left out."""
         ...
 
-    def rows(self, facts: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
+    def rows(self, settings: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
         """Return the rows of `table` as {column: value}, in any order."""
         ...
 
-    def audit(self, facts: Mapping[str, str]) -> Sequence[str]:
+    def audit(self, settings: Mapping[str, str]) -> Sequence[str]:
         """Return the lines of the audit as text, oldest first; none where there is none."""
         ...
 
-    def hold(self, facts: Mapping[str, str]) -> AbstractContextManager[Hold]:
+    def hold(self, settings: Mapping[str, str]) -> AbstractContextManager[Hold]:
         """Make steps that wait go on waiting until the block ends."""
         ...
 
-    def break_lease(self, facts: Mapping[str, str]) -> None:
+    def break_lease(self, settings: Mapping[str, str]) -> None:
         """Take the lease away from whoever holds it: end its session, make it expire, delete its record."""
         ...
 
-    def age_lease(self, facts: Mapping[str, str]) -> None:
+    def age_lease(self, settings: Mapping[str, str]) -> None:
         """Make the lease one whose holder has been silent for as long as it may: whoever wants it has not to wait.
 
         Nothing where a lease ends with its holder's session.
         """
         ...
 
-    def age_history(self, facts: Mapping[str, str]) -> None:
+    def age_history(self, settings: Mapping[str, str]) -> None:
         """Raise the format number of the stored history by one, as a newer seedbed would have written it."""
         ...
 

@@ -53,7 +53,7 @@ class Order(Struct, frozen=True):
     """What a runner is to do, in plain data. `stop_count`: at which event of the kind `stop_at` it stops."""
 
     entry_point: str
-    facts: Mapping[str, str]
+    settings: Mapping[str, str]
     options: Mapping[str, Any]
     texts: Sequence[Text] = ()
     direction: str = Direction.UP
@@ -78,7 +78,7 @@ class Order(Struct, frozen=True):
 
     @property
     def target(self) -> Target:
-        """Return the target that the facts describe."""
+        """Return the target that the settings describe."""
         import msgspec
 
         from seedbed.support.typed import ready
@@ -86,7 +86,7 @@ class Order(Struct, frozen=True):
         engine = self.engine
         options = msgspec.convert(dict(self.options), ready(engine.options))
         database = Database("contract", engine.name, PurePath("contract"), options)
-        address = engine.address(self.facts, options)
+        address = engine.address(self.settings, options)
         return Target(database, Environment(self.environment), PLATFORM, address)
 
 

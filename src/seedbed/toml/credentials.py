@@ -1,4 +1,4 @@
-"""Telling a credential from a fact: the manifest is committed, so the first has no place in it."""
+"""Telling a credential from a setting: the manifest is committed, so the first has no place in it."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def holds_a_secret(value: str) -> bool:
 
 
 def require_no_secrets(text: Text) -> None:
-    """Raise UsageError for a string anywhere that carries a password, and for a fact called like one.
+    """Raise UsageError for a string anywhere that carries a password, and for a setting called like one.
 
     Asked before anything else is: no other error may quote what stands there.
     """
-    for path in _facts(text.data):
+    for path in _settings(text.data):
         if names_a_secret(str(path[-1])):
             raise refusal(text, path)
     if holds_a_secret(text.raw):  # most manifests never do, and are spared the walk
@@ -77,10 +77,10 @@ def refusal(text: Text, path: KeyPath) -> UsageError:
     )
 
 
-def _facts(data: dict[str, Any]) -> Iterator[KeyPath]:
+def _settings(data: dict[str, Any]) -> Iterator[KeyPath]:
     for pattern, environment in _tables(data.get("environments")):
-        for database, facts in _tables(environment.get("targets")):
-            for key in facts:
+        for database, settings in _tables(environment.get("targets")):
+            for key in settings:
                 yield ("environments", pattern, "targets", database, key)
 
 

@@ -34,10 +34,10 @@ def here(world: World) -> Iterator[Stage]:
         yield made
 
 
-def program(up: str, *, facts: str = "", more: str = "", table: str = "courses") -> str:
+def program(up: str, *, directives: str = "", more: str = "", table: str = "courses") -> str:
     """Return a migration whose `up` begins on line 2."""
     body = indent(dedent(up).strip(), "    ")
-    return f"# seedbed: table={table} {facts}\ndef up(table):\n{body}\n\n\n{dedent(more)}"
+    return f"# seedbed: table={table} {directives}\ndef up(table):\n{body}\n\n\n{dedent(more)}"
 
 
 # reading
@@ -209,9 +209,9 @@ def test_a_decimal_is_written_as_it_is(here: Stage) -> None:
     ],
 )
 def test_a_table_that_is_missing_is_named(here: Stage, write: str) -> None:
-    for facts in ("", "transaction=false"):
+    for directives in ("", "transaction=false"):
         with pytest.raises(Refused) as caught:
-            here.apply(program(write, facts=facts))
+            here.apply(program(write, directives=directives))
         assert here.place.physical("nothing") in caught.value.because
     assert here.recorded() == {}
 
@@ -240,7 +240,7 @@ def test_outside_of_a_transaction_writes_are_seen_by_the_reads_after_them(here: 
             table.delete({"id": "000"})
             assert table.get({"id": "000"}) is None
             """,
-            facts="transaction=false",
+            directives="transaction=false",
         )
     )
     assert len(here.items("courses")) == 119
@@ -256,7 +256,7 @@ def test_outside_of_a_transaction_a_condition_may_fail_and_be_handled(here: Stag
             except table.ConditionFailed:
                 table.put({"id": "c2"})
             """,
-            facts="transaction=false",
+            directives="transaction=false",
         )
     )
     assert [each["id"] for each in here.items("courses")] == ["c1", "c2"]
@@ -265,7 +265,7 @@ def test_outside_of_a_transaction_a_condition_may_fail_and_be_handled(here: Stag
 
 def test_a_step_that_failed_before_its_first_write_leaves_no_record(here: Stage) -> None:
     with pytest.raises(StepFailed):
-        here.apply(program("1 / 0", facts="transaction=false"))
+        here.apply(program("1 / 0", directives="transaction=false"))
     assert here.recorded() == {}
 
 
@@ -273,7 +273,7 @@ HALF = 'table.put({"id": "a"})\nif table.get({"id": "go"}) is None:\n    1 / 0\n
 
 
 def test_a_step_that_failed_after_some_writes_says_how_many_and_waits_for_a_person(here: Stage) -> None:
-    text = program(HALF, facts="transaction=false")
+    text = program(HALF, directives="transaction=false")
     with pytest.raises(OutcomeUnknown) as caught:
         here.apply(text)
     assert "1 of its writes" in caught.value.because
@@ -285,7 +285,7 @@ def test_a_step_that_failed_after_some_writes_says_how_many_and_waits_for_a_pers
 
 
 def test_a_repeatable_step_that_failed_after_some_writes_goes_on_by_itself(here: Stage) -> None:
-    text = program(HALF, facts='transaction=false repeatable because "it writes the same items"')
+    text = program(HALF, directives='transaction=false repeatable because "it writes the same items"')
     with pytest.raises(OutcomeUnknown):
         here.apply(text)
     here.put("courses", {"id": "go"})
@@ -297,7 +297,7 @@ def test_a_repeatable_step_that_failed_after_some_writes_goes_on_by_itself(here:
 
 def test_applied_decides_about_a_step_that_was_begun(here: Stage) -> None:
     applied = 'def applied(table):\n    return table.get({"id": "b"}) is not None\n'
-    text = program(HALF, facts="transaction=false", more=applied)
+    text = program(HALF, directives="transaction=false", more=applied)
     with pytest.raises(OutcomeUnknown):
         here.apply(text)
     here.put("courses", {"id": "go"}, {"id": "b"})
@@ -308,7 +308,7 @@ def test_applied_decides_about_a_step_that_was_begun(here: Stage) -> None:
 
 def test_applied_may_not_write(here: Stage) -> None:
     applied = 'def applied(table):\n    table.delete({"id": "a"})\n'
-    text = program(HALF, facts="transaction=false", more=applied)
+    text = program(HALF, directives="transaction=false", more=applied)
     with pytest.raises(OutcomeUnknown):
         here.apply(text)
     with pytest.raises(StepFailed) as caught:

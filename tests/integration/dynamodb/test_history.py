@@ -29,7 +29,7 @@ def revision(version: str, **others: Any) -> Revision:
     return Revision(version, "name", "0" * 64, Phase.EXPAND, **others)
 
 
-def test_every_fact_of_a_revision_comes_back(here: Stage) -> None:
+def test_every_setting_of_a_revision_comes_back(here: Stage) -> None:
     whole = Revision(
         version="20260101000000",
         name="split_title",

@@ -67,12 +67,12 @@ def slowed(here: Stage, polls: int, **changes: Any) -> None:
     here.client.call = call  # type: ignore[method-assign]
 
 
-def target(here: Stage, **facts: str) -> Target:
+def target(here: Stage, **settings: str) -> Target:
     options = Options(lease_seconds=2)
     cloud = here.place.cloud
     given = {"region": cloud.region, "account": cloud.account, "endpoint": cloud.endpoint}
     keys = {"access_key": cloud.access_key, "secret_key": "none-is-needed"}
-    address = engine.address({**given, **keys, **facts}, options)
+    address = engine.address({**given, **keys, **settings}, options)
     database = Database(here.place.service, "dynamodb", here.place.directory, options)
     return Target(database, Environment(here.place.environment), "edtech", address)
 

@@ -48,11 +48,11 @@ def down(item):
     return item
 """
 WAYS = [(VERSIONED, COUNT), (PAGED, COUNT), (REPEATABLE, LOOK)]
-EACH_WAY = pytest.mark.parametrize(("facts", "code"), WAYS, ids=["versioned", "paged", "repeatable"])
+EACH_WAY = pytest.mark.parametrize(("directives", "code"), WAYS, ids=["versioned", "paged", "repeatable"])
 
 
-def text(facts: str, code: str, table: str = "courses") -> str:
-    return f"# seedbed: phase=migrate table={table} {facts}\n{code}"
+def text(directives: str, code: str, table: str = "courses") -> str:
+    return f"# seedbed: phase=migrate table={table} {directives}\n{code}"
 
 
 @pytest.fixture
@@ -70,31 +70,31 @@ def transformed(number: int, **more: Any) -> dict[str, Any]:
 
 
 @EACH_WAY
-def test_every_item_is_transformed_once_and_brought_back(there: Stage, facts: str, code: str) -> None:
-    version = {"v": 2} if facts == VERSIONED else {}
+def test_every_item_is_transformed_once_and_brought_back(there: Stage, directives: str, code: str) -> None:
+    version = {"v": 2} if directives == VERSIONED else {}
     there.fill("courses", [course(number) for number in range(230)])
-    there.apply(text(facts, code))
+    there.apply(text(directives, code))
     assert there.items("courses") == [transformed(number, **version) for number in range(230)]
     assert there.recorded() == {"1": "applied"}
-    there.apply(text(facts, code), Direction.DOWN)
-    version = {"v": 1} if facts == VERSIONED else {}
+    there.apply(text(directives, code), Direction.DOWN)
+    version = {"v": 1} if directives == VERSIONED else {}
     assert there.items("courses") == [course(number, **version) for number in range(230)]
     assert there.recorded() == {}
 
 
 @EACH_WAY
 def test_a_run_that_stopped_anywhere_goes_on_and_transforms_each_item_once(
-    world: World, facts: str, code: str
+    world: World, directives: str, code: str
 ) -> None:
     for stop in (1, 2, 5, 11, 40):
         with stage(world, COURSES) as there:
             there.fill("courses", [course(number) for number in range(60)])
             _cut_off(there, stop)
             with suppress(StepFailed):  # later ones are beyond the end, where there are fewer writes
-                there.apply(text(f"{facts} batch=7 segments=3", code))
+                there.apply(text(f"{directives} batch=7 segments=3", code))
             with stage_again(there) as again:
                 if again.recorded() != {"1": "applied"}:
-                    again.apply(text(f"{facts} batch=7 segments=3", code))
+                    again.apply(text(f"{directives} batch=7 segments=3", code))
                 found = [
                     {key: each[key] for key in ("id", "count", "title")} for each in again.items("courses")
                 ]
@@ -167,17 +167,19 @@ def _writes_item(there: Stage) -> Callable[[str, Mapping[str, Any]], bool]:
 
 
 @EACH_WAY
-def test_a_write_that_comes_between_reading_and_writing_is_kept(there: Stage, facts: str, code: str) -> None:
+def test_a_write_that_comes_between_reading_and_writing_is_kept(
+    there: Stage, directives: str, code: str
+) -> None:
     there.put("courses", course(1))
     _once(there, _writes_item(there), lambda: there.put("courses", course(1, count=41, other="x")))
-    there.apply(text(facts, code))
+    there.apply(text(directives, code))
     (item,) = there.items("courses")
     assert (item["count"], item["other"], item["title"]) == (42, "x", {"en": "title 1"})
 
 
 @EACH_WAY
 def test_what_a_function_did_not_look_at_may_change_without_a_conflict(
-    there: Stage, facts: str, code: str
+    there: Stage, directives: str, code: str
 ) -> None:
     there.put("courses", course(1, views=1))
     gets: list[str] = []
@@ -195,14 +197,16 @@ def test_what_a_function_did_not_look_at_may_change_without_a_conflict(
             gets.append(operation) if operation == "GetItem" and body["TableName"] == table else None
         ),
     )
-    there.apply(text(facts, code))
+    there.apply(text(directives, code))
     (item,) = there.items("courses")
     assert (item["count"], item["views"]) == (2, 2)
     assert gets == []
 
 
 @EACH_WAY
-def test_an_item_that_is_deleted_meanwhile_does_not_come_back(there: Stage, facts: str, code: str) -> None:
+def test_an_item_that_is_deleted_meanwhile_does_not_come_back(
+    there: Stage, directives: str, code: str
+) -> None:
     there.put("courses", course(1), course(2))
 
     def act() -> None:
@@ -210,24 +214,24 @@ def test_an_item_that_is_deleted_meanwhile_does_not_come_back(there: Stage, fact
         there.client.call("DeleteItem", {"TableName": there.place.physical("courses"), "Key": key})
 
     _once(there, _writes_item(there), act)
-    there.apply(text(facts, code))
+    there.apply(text(directives, code))
     assert [each["id"] for each in there.items("courses")] == ["c-0002"]
 
 
 @EACH_WAY
 def test_an_item_that_makes_trouble_is_named_and_the_run_goes_on_once_it_is_mended(
-    there: Stage, facts: str, code: str
+    there: Stage, directives: str, code: str
 ) -> None:
     there.fill("courses", [course(number) for number in range(20)])
     there.put("courses", {"id": "c-0007", "count": 7})
     with pytest.raises(StepFailed) as caught:
-        there.apply(text(facts, code))
+        there.apply(text(directives, code))
     assert "id=c-0007 of courses" in caught.value.what
     assert "KeyError: 'title'" in caught.value.what
     assert str(caught.value.at).startswith("migrations/1_m.py:")
     assert there.recorded() == {"1": "started"}
     there.put("courses", course(7))
-    there.apply(text(facts, code))
+    there.apply(text(directives, code))
     found = [{key: each[key] for key in ("id", "count", "title")} for each in there.items("courses")]
     assert found == [transformed(number) for number in range(20)]
 
@@ -267,18 +271,18 @@ def down(item):
 """
 
 
-@pytest.mark.parametrize("facts", [VERSIONED, REPEATABLE])
-def test_one_item_becomes_several_together_with_its_own_change(there: Stage, facts: str) -> None:
+@pytest.mark.parametrize("directives", [VERSIONED, REPEATABLE])
+def test_one_item_becomes_several_together_with_its_own_change(there: Stage, directives: str) -> None:
     there.put("courses", {"id": "a", "parts": ["x", "y"]}, {"id": "b"})
-    there.apply(text(facts, SPLIT))
-    version = {"v": 2} if facts == VERSIONED else {}
+    there.apply(text(directives, SPLIT))
+    version = {"v": 2} if directives == VERSIONED else {}
     assert there.items("courses") == [
         {"id": "a", **version},
         {"id": "a/x", "part": "x", **version},
         {"id": "a/y", "part": "y", **version},
         {"id": "b", **version},
     ]
-    there.apply(text(facts, SPLIT), Direction.DOWN)
+    there.apply(text(directives, SPLIT), Direction.DOWN)
     assert [each["id"] for each in there.items("courses")] == ["a", "b"]
 
 
@@ -409,8 +413,8 @@ def test_a_page_that_needs_more_than_one_transaction_is_cut_and_each_part_has_it
 
 
 @EACH_WAY
-def test_an_empty_table_is_done_at_once(there: Stage, facts: str, code: str) -> None:
-    there.apply(text(facts, code))
+def test_an_empty_table_is_done_at_once(there: Stage, directives: str, code: str) -> None:
+    there.apply(text(directives, code))
     assert there.recorded() == {"1": "applied"}
 
 
@@ -487,15 +491,15 @@ def test_a_migration_may_ask_for_fewer_units_and_never_for_more(world: World) ->
 
 
 @EACH_WAY
-def test_a_budget_is_kept_by_every_way_of_writing(world: World, facts: str, code: str) -> None:
+def test_a_budget_is_kept_by_every_way_of_writing(world: World, directives: str, code: str) -> None:
     import time
 
     shape: Table = indexed(replace(COURSES, version_attribute="v"), "teacher")
     with stage(world, shape, write_units=100.0) as there:
         there.fill("courses", [course(number, teacher="t") for number in range(100)])
         began = time.monotonic()
-        there.apply(text(facts, code))
+        there.apply(text(directives, code))
         seconds = time.monotonic() - began
         # Table and index are written for each item, twice as expensive in transactions.
-        units = 100 * 2 * (2 if facts == PAGED else 1)
+        units = 100 * 2 * (2 if directives == PAGED else 1)
         assert seconds > units / 100 * 0.8

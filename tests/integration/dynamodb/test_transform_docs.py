@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from seedbed.engines.dynamodb.files.directives import FACTS
+from seedbed.engines.dynamodb.files.directives import DIRECTIVES
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.schema.shape import Key
 from seedbed.model.headers import COMMON
@@ -88,11 +88,11 @@ def test_every_example_is_a_migration(name: str) -> None:
     migration(EXAMPLES[name])
 
 
-def test_the_reference_names_every_fact_and_no_other() -> None:
-    table = REFERENCE.partition("## Facts")[2].partition("## Transformations")[0]
+def test_the_reference_names_every_setting_and_no_other() -> None:
+    table = REFERENCE.partition("## Settings")[2].partition("## Transformations")[0]
     named = {
         key
         for row in re.findall(r"^\| (.*?) \|", table, re.MULTILINE)
         for key in re.findall(r"[`\s](\w+)=|`(\w+) because", row)
     }
-    assert {one or other for one, other in named} == FACTS | COMMON
+    assert {one or other for one, other in named} == DIRECTIVES | COMMON

@@ -31,8 +31,10 @@ def fill(there: Stage, count: int, **more: Any) -> None:
     )
 
 
-def told(there: Stage, facts: str, code: str = TEACHER, sample: int = 100) -> Estimate:
-    (found,) = estimate(there.place, [migration(f"# seedbed: table=courses {facts}\n{code}")], sample=sample)
+def told(there: Stage, directives: str, code: str = TEACHER, sample: int = 100) -> Estimate:
+    (found,) = estimate(
+        there.place, [migration(f"# seedbed: table=courses {directives}\n{code}")], sample=sample
+    )
     return found
 
 

@@ -36,7 +36,7 @@ def up(item):
 """
 WAYS = [("from=1 to=2", COUNT), ("", COUNT), ('repeatable because "it looks"', LOOK), ("from=1 to=2", SPLIT)]
 EACH_WAY = pytest.mark.parametrize(
-    ("facts", "code"), WAYS, ids=["versioned", "paged", "repeatable", "splitting"]
+    ("directives", "code"), WAYS, ids=["versioned", "paged", "repeatable", "splitting"]
 )
 
 
@@ -53,8 +53,8 @@ def there(aws: Proxy, dynamodb_local_account: World) -> Iterator[Stage]:
         yield made
 
 
-def text(facts: str, code: str) -> str:
-    return f"# seedbed: phase=migrate table=courses batch=20 segments=2 {facts}\n{code}"
+def text(directives: str, code: str) -> str:
+    return f"# seedbed: phase=migrate table=courses batch=20 segments=2 {directives}\n{code}"
 
 
 def writes_items(call: Call) -> bool:
@@ -70,28 +70,30 @@ ONCE = {f"c-{number:03d}": number + 1 for number in range(100)}
 
 @EACH_WAY
 def test_a_write_whose_answer_was_lost_is_not_done_twice(
-    aws: Proxy, there: Stage, facts: str, code: str
+    aws: Proxy, there: Stage, directives: str, code: str
 ) -> None:
     with aws.drop(writes_items, when="answered", times=3) as lost:
-        there.apply(text(facts, code))
+        there.apply(text(directives, code))
     assert lost.hits == 3
     assert counts(there) == ONCE
 
 
 @EACH_WAY
-def test_a_write_that_never_arrived_is_sent_again(aws: Proxy, there: Stage, facts: str, code: str) -> None:
+def test_a_write_that_never_arrived_is_sent_again(
+    aws: Proxy, there: Stage, directives: str, code: str
+) -> None:
     with aws.drop(writes_items, when="asked", times=3):
-        there.apply(text(facts, code))
+        there.apply(text(directives, code))
     assert counts(there) == ONCE
 
 
 @EACH_WAY
 def test_throttles_slow_a_run_down_and_do_not_stop_it(
-    aws: Proxy, there: Stage, facts: str, code: str
+    aws: Proxy, there: Stage, directives: str, code: str
 ) -> None:
     there.client._attempts = 3  # the rest is the walk's own patience
     with aws.throttle(writes_items, times=10) as writes, aws.throttle("Scan", times=3) as scans:
-        there.apply(text(facts, code))
+        there.apply(text(directives, code))
     assert (writes.hits, scans.hits) == (10, 3)
     assert counts(there) == ONCE
 

@@ -17,7 +17,7 @@ from seedbed.engines.neo4j.wire.connection import Server
 from seedbed.errors import Refused
 from seedbed.model.migration import Direction
 from tests.support.neo4j.graphs import Graph, graph
-from tests.support.servers import Facts
+from tests.support.servers import Settings
 
 MADE = [
     "CREATE CONSTRAINT node_key FOR (n:Person) REQUIRE n.id IS UNIQUE",
@@ -52,16 +52,16 @@ NOTHING = [
 
 
 @pytest.fixture
-def server(neo4j_facts: Facts) -> Iterator[Server]:
-    made = Server(address(neo4j_facts, None))
+def server(neo4j_settings: Settings) -> Iterator[Server]:
+    made = Server(address(neo4j_settings, None))
     made.open()
     yield made
     made.close()
 
 
 @pytest.fixture
-def here(neo4j_facts: Facts) -> Graph:
-    return graph(neo4j_facts)
+def here(neo4j_settings: Settings) -> Graph:
+    return graph(neo4j_settings)
 
 
 def schema(here: Graph) -> list[str]:

@@ -12,7 +12,7 @@ from seedbed.engines.neo4j.dump_restore.lines import Damaged, read
 from seedbed.errors import Refused, UsageError
 from seedbed.model.event import CopyFinished, CopyProgressed
 from tests.support.neo4j.graphs import Graph, graph
-from tests.support.servers import Facts
+from tests.support.servers import Settings
 
 TABLES = "// migrate:up\nCREATE CONSTRAINT tutor FOR (t:Tutor) REQUIRE t.id IS UNIQUE;\n"
 VALUES = """
@@ -39,8 +39,8 @@ SEARCH = "CREATE FULLTEXT INDEX search FOR (s:Skill) ON EACH [s.name]"
 
 
 @pytest.fixture
-def here(neo4j_facts: Facts) -> Graph:
-    return graph(neo4j_facts)
+def here(neo4j_settings: Settings) -> Graph:
+    return graph(neo4j_settings)
 
 
 def dumped(here: Graph, file: Path) -> Path:

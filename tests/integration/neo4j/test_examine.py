@@ -16,7 +16,7 @@ from seedbed.engines.neo4j.wire.connection import Server
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Migration, MigrationFile, Source, checksum
 from tests.support.neo4j.graphs import graph
-from tests.support.servers import Facts
+from tests.support.servers import Settings
 
 BOUNDS = Bounds(rows=100, eager=100, statements=4)
 
@@ -76,9 +76,9 @@ HARMLESS = [
 
 
 @pytest.fixture
-def server(neo4j_facts: Facts) -> Iterator[Server]:
+def server(neo4j_settings: Settings) -> Iterator[Server]:
     """A graph of 200 tutors, each of whom teaches one of ten skills."""
-    made = Server(address(neo4j_facts, None))
+    made = Server(address(neo4j_settings, None))
     made.open()
     made.tell("CREATE CONSTRAINT tutor_id FOR (n:Tutor) REQUIRE n.id IS UNIQUE")
     made.tell(
@@ -88,8 +88,8 @@ def server(neo4j_facts: Facts) -> Iterator[Server]:
     made.close()
 
 
-def migration(text: str, version: str = "1", facts: str = "phase=migrate") -> Migration:
-    data = f"// seedbed: {facts}\n// migrate:up\n{text}\n".encode()
+def migration(text: str, version: str = "1", directives: str = "phase=migrate") -> Migration:
+    data = f"// seedbed: {directives}\n// migrate:up\n{text}\n".encode()
     return parse(MigrationFile(version, "x", Source(f"{version}_x.cypher", ".cypher", data), checksum(data)))
 
 
@@ -137,7 +137,7 @@ def test_a_backfill_wants_an_index_along_its_key(server: Server) -> None:
     assert found["NEO207"].refused
     assert looked_at(server, migration("CREATE INDEX skill FOR (s:Skill) ON (s.name)"), by_name) == []
     tutors = "UNWIND $keys AS key MATCH (t:Tutor {id: key})-[r:TEACHES]->() SET t.level = r.level"
-    assert looked_at(server, migration(tutors, facts="phase=migrate backfill=Tutor.id")) == []
+    assert looked_at(server, migration(tutors, directives="phase=migrate backfill=Tutor.id")) == []
 
 
 def test_a_large_change_that_must_read_all_before_it_writes_says_so(server: Server) -> None:
@@ -166,8 +166,8 @@ def test_looking_changes_nothing(server: Server) -> None:
     assert server.run("MATCH (t:Tutor) RETURN count(t) AS count", {}) == [{"count": 200}]
 
 
-def test_what_somebody_else_made_of_the_schema_since_the_last_run_is_told(neo4j_facts: Facts) -> None:
-    here = graph(neo4j_facts)
+def test_what_somebody_else_made_of_the_schema_since_the_last_run_is_told(neo4j_settings: Settings) -> None:
+    here = graph(neo4j_settings)
     ahead = migration("RETURN 1", "9")
 
     def drifted() -> list[Hazard]:

@@ -16,7 +16,7 @@ from seedbed.engines.neo4j.wire.messages import Gone, ServerError
 from seedbed.errors import Busy, Interrupted, LeaseLost
 from seedbed.model.event import Event, LeaseAwaited, Retrying, TakenOver
 from tests.support.neo4j.graphs import Graph, graph
-from tests.support.servers import Facts
+from tests.support.servers import Settings
 
 MADE = "MATCH (n:Made) RETURN count(n) AS count"
 
@@ -34,8 +34,8 @@ def made(here: Graph) -> int:
     return int(here.ask(MADE)[0]["count"])
 
 
-def test_a_long_transaction_does_not_hold_up_the_heartbeat(neo4j_facts: Facts) -> None:
-    here = graph(neo4j_facts, lease_seconds=2)
+def test_a_long_transaction_does_not_hold_up_the_heartbeat(neo4j_settings: Settings) -> None:
+    here = graph(neo4j_settings, lease_seconds=2)
 
     def works_for_long(ask: Ask) -> None:
         makes(ask)
@@ -48,8 +48,8 @@ def test_a_long_transaction_does_not_hold_up_the_heartbeat(neo4j_facts: Facts) -
     assert made(here) == 1
 
 
-def test_a_lease_expires_by_the_clock_of_the_server(neo4j_facts: Facts) -> None:
-    here = graph(neo4j_facts, lease_seconds=60)
+def test_a_lease_expires_by_the_clock_of_the_server(neo4j_settings: Settings) -> None:
+    here = graph(neo4j_settings, lease_seconds=60)
     told: list[Event] = []
     with here.lease() as former:
         expire(here)
@@ -63,8 +63,8 @@ def test_a_lease_expires_by_the_clock_of_the_server(neo4j_facts: Facts) -> None:
     assert not here.ask("SHOW INDEXES YIELD name WHERE name = 'made'")
 
 
-def test_the_token_only_grows_and_stays_where_it_is(neo4j_facts: Facts) -> None:
-    here = graph(neo4j_facts)
+def test_the_token_only_grows_and_stays_where_it_is(neo4j_settings: Settings) -> None:
+    here = graph(neo4j_settings)
     tokens = []
     for _ in range(3):
         with here.lease() as lease:
@@ -74,8 +74,8 @@ def test_the_token_only_grows_and_stays_where_it_is(neo4j_facts: Facts) -> None:
     assert stored == [{"key": "fence", "token": 3}, {"key": "lease", "token": 3}]
 
 
-def test_all_of_ours_lies_under_one_label_and_one_constraint(neo4j_facts: Facts) -> None:
-    here = graph(neo4j_facts)
+def test_all_of_ours_lies_under_one_label_and_one_constraint(neo4j_settings: Settings) -> None:
+    here = graph(neo4j_settings)
     here.apply("// migrate:up\nCREATE (:Made);\n")
     labels = here.ask("MATCH (n) WHERE NOT n:Made RETURN DISTINCT labels(n) AS labels")
     assert labels == [{"labels": ["migrations_history"]}]
@@ -88,9 +88,9 @@ def test_all_of_ours_lies_under_one_label_and_one_constraint(neo4j_facts: Facts)
 
 @pytest.mark.parametrize("is_done", [True, False])
 def test_a_lease_is_taken_once_though_the_answer_is_lost(
-    neo4j_facts: Facts, monkeypatch: pytest.MonkeyPatch, is_done: bool
+    neo4j_settings: Settings, monkeypatch: pytest.MonkeyPatch, is_done: bool
 ) -> None:
-    here, real, takes = graph(neo4j_facts), Server.tell, 0
+    here, real, takes = graph(neo4j_settings), Server.tell, 0
 
     def answer_is_lost(server: Server, statement: str, *args: Any, **options: Any) -> Answer:
         nonlocal takes
@@ -109,16 +109,16 @@ def test_a_lease_is_taken_once_though_the_answer_is_lost(
     assert takes == (1 if is_done else 2)
 
 
-def test_whoever_waits_is_told_whom_for(neo4j_facts: Facts) -> None:
-    here = graph(neo4j_facts)
+def test_whoever_waits_is_told_whom_for(neo4j_settings: Settings) -> None:
+    here = graph(neo4j_settings)
     told: list[Event] = []
     with here.lease(), pytest.raises(Busy, match="another run holds"), here.lease(wait=2, told=told):
         pass
     assert {each.holder.split(" (since ")[0] for each in told if isinstance(each, LeaseAwaited)} == {"test"}
 
 
-def test_unlocking_ends_what_the_holder_has_open_and_is_audited(neo4j_facts: Facts) -> None:
-    here = graph(neo4j_facts)
+def test_unlocking_ends_what_the_holder_has_open_and_is_audited(neo4j_settings: Settings) -> None:
+    here = graph(neo4j_settings)
 
     def is_unlocked_meanwhile(ask: Ask) -> None:
         makes(ask)
@@ -136,8 +136,8 @@ def test_unlocking_ends_what_the_holder_has_open_and_is_audited(neo4j_facts: Fac
 # what a server that gives way, and a connection that breaks, do to a transaction
 
 
-def test_what_gives_way_is_tried_again_and_told(neo4j_facts: Facts) -> None:
-    here, tries = graph(neo4j_facts), 0
+def test_what_gives_way_is_tried_again_and_told(neo4j_settings: Settings) -> None:
+    here, tries = graph(neo4j_settings), 0
     told: list[Event] = []
 
     def gives_way_once(ask: Ask) -> int:
@@ -154,8 +154,8 @@ def test_what_gives_way_is_tried_again_and_told(neo4j_facts: Facts) -> None:
     assert [each.version for each in told if isinstance(each, Retrying)] == ["7"]
 
 
-def test_what_does_not_pass_is_not_tried_again(neo4j_facts: Facts) -> None:
-    here = graph(neo4j_facts)
+def test_what_does_not_pass_is_not_tried_again(neo4j_settings: Settings) -> None:
+    here = graph(neo4j_settings)
 
     def fails(ask: Ask) -> None:
         makes(ask)
@@ -175,8 +175,8 @@ def kill_connections(here: Graph) -> None:
         here.do(f"CALL dbms.killConnection('{each['id']}')")
 
 
-def test_a_connection_that_breaks_is_made_again_and_the_work_is_done_once(neo4j_facts: Facts) -> None:
-    here, tries = graph(neo4j_facts), 0
+def test_a_connection_that_breaks_is_made_again_and_the_work_is_done_once(neo4j_settings: Settings) -> None:
+    here, tries = graph(neo4j_settings), 0
 
     def breaks_once(ask: Ask) -> None:
         nonlocal tries
@@ -191,9 +191,9 @@ def test_a_connection_that_breaks_is_made_again_and_the_work_is_done_once(neo4j_
     assert (made(here), tries) == (1, 2)
 
 
-def test_a_commit_that_the_server_does_not_confirm_is_none(neo4j_facts: Facts) -> None:
+def test_a_commit_that_the_server_does_not_confirm_is_none(neo4j_settings: Settings) -> None:
     """The driver takes it for one: on a connection that was killed, the server ignores what comes."""
-    here = graph(neo4j_facts)
+    here = graph(neo4j_settings)
     with here.session() as session:
         server = session.place.server
         with server.transaction({"seedbed": "test"}) as transaction:
@@ -214,9 +214,9 @@ GAVE_WAY.in_commit = True
 @pytest.mark.parametrize("answer", [LOST, GAVE_WAY], ids=["lost", "gave way"])
 @pytest.mark.parametrize("is_committed", [True, False])
 def test_the_end_of_a_commit_whose_answer_says_nothing_is_found_out(
-    neo4j_facts: Facts, monkeypatch: pytest.MonkeyPatch, is_committed: bool, answer: Exception
+    neo4j_settings: Settings, monkeypatch: pytest.MonkeyPatch, is_committed: bool, answer: Exception
 ) -> None:
-    here, commits, real = graph(neo4j_facts), 0, Transaction.commit
+    here, commits, real = graph(neo4j_settings), 0, Transaction.commit
 
     def answer_is_lost(transaction: Transaction) -> None:
         nonlocal commits
@@ -234,9 +234,9 @@ def test_the_end_of_a_commit_whose_answer_says_nothing_is_found_out(
 
 
 def test_without_an_answer_the_lease_is_given_up_in_time(
-    neo4j_facts: Facts, monkeypatch: pytest.MonkeyPatch
+    neo4j_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = graph(neo4j_facts, lease_seconds=2)
+    here = graph(neo4j_settings, lease_seconds=2)
 
     def is_cut_off(*_: Any, **__: Any) -> Any:
         raise Gone("no route to host")
@@ -262,9 +262,9 @@ BEGINNINGS: dict[str, Callable[[Neo4jLease], object]] = {
 
 @pytest.mark.parametrize("begin", BEGINNINGS.values(), ids=BEGINNINGS)
 def test_an_interrupted_run_begins_nothing_more(
-    neo4j_facts: Facts, begin: Callable[[Neo4jLease], object]
+    neo4j_settings: Settings, begin: Callable[[Neo4jLease], object]
 ) -> None:
-    here = graph(neo4j_facts)
+    here = graph(neo4j_settings)
     with here.lease() as lease:
         lease.place.server.interrupt()
         with pytest.raises(Interrupted):
@@ -274,8 +274,8 @@ def test_an_interrupted_run_begins_nothing_more(
         pass
 
 
-def test_what_stays_of_a_lease_is_no_connection(neo4j_facts: Facts) -> None:
-    here = graph(neo4j_facts)
+def test_what_stays_of_a_lease_is_no_connection(neo4j_settings: Settings) -> None:
+    here = graph(neo4j_settings)
     before = connections(here)
     with here.lease() as lease:
         assert isinstance(lease, Neo4jLease)
@@ -284,7 +284,7 @@ def test_what_stays_of_a_lease_is_no_connection(neo4j_facts: Facts) -> None:
 
 
 def connections(here: Graph) -> int:
-    with neo4j.GraphDatabase.driver(here.facts["uri"], auth=None) as driver:
+    with neo4j.GraphDatabase.driver(here.settings["uri"], auth=None) as driver:
         found = driver.execute_query(
             "CALL dbms.listConnections() YIELD userAgent WHERE userAgent = 'seedbed' RETURN 1"
         )

@@ -23,8 +23,8 @@ WHAT = "MATCH (t:Tutor)-[r:TEACHES]->(s:Skill) RETURN s.slug AS slug, toString(r
 
 @pytest.fixture(scope="module")
 def server(neo4j_servers: Pool) -> Iterator[Graph]:
-    with neo4j_servers.borrowed() as facts:
-        made = graph(facts)
+    with neo4j_servers.borrowed() as settings:
+        made = graph(settings)
         made.do(SKILL, TUTOR)
         yield made
 
@@ -234,7 +234,9 @@ def test_every_match_of_a_load_goes_through_an_index(here: Graph) -> None:
 def _operators(here: Graph, statement: str, parameters: dict[str, object]) -> set[str]:
     import neo4j
 
-    with neo4j.GraphDatabase.driver(here.facts["uri"], auth=None, notifications_min_severity="OFF") as driver:
+    with neo4j.GraphDatabase.driver(
+        here.settings["uri"], auth=None, notifications_min_severity="OFF"
+    ) as driver:
         plan = driver.execute_query(f"EXPLAIN {statement}", parameters).summary.plan
     found: set[str] = set()
     left = [plan]

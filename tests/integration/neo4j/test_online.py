@@ -13,14 +13,14 @@ from seedbed.engines.neo4j.running.online import Building, wait_online
 from seedbed.engines.neo4j.schema.catalogue import read_catalogue
 from seedbed.engines.neo4j.wire.connection import Server
 from seedbed.errors import StepFailed
-from tests.support.servers import Facts
+from tests.support.servers import Settings
 
 INDEX = "CREATE INDEX by_text FOR (n:Note) ON (n.text)"
 
 
 @pytest.fixture
-def server(neo4j_facts: Facts) -> Iterator[Server]:
-    made = Server(address(neo4j_facts, None))
+def server(neo4j_settings: Settings) -> Iterator[Server]:
+    made = Server(address(neo4j_settings, None))
     made.open()
     yield made
     made.close()

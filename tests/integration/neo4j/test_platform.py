@@ -18,7 +18,7 @@ from seedbed.project import Project, Request, Run
 from tests.support.neo4j.graphs import Graph, graph
 from tests.support.postgres.platform import EDTECH, ENVIRONMENT
 from tests.support.seeds import tables
-from tests.support.servers import Facts
+from tests.support.servers import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Place:
         return sorted(found)
 
     def project(self) -> Project:
-        return Project.open(EDTECH, environ={"TUTOR_MATCHING_NEO4J_URI": self.here.facts["uri"]})
+        return Project.open(EDTECH, environ={"TUTOR_MATCHING_NEO4J_URI": self.here.settings["uri"]})
 
     def _databases(self, project: Project) -> Sequence[Database]:
         return project.catalog.databases(["tutor-matching"], ["neo4j"])
@@ -151,8 +151,8 @@ class Place:
 
 
 @pytest.fixture
-def place(neo4j_facts: Facts) -> Place:
-    return Place(graph(neo4j_facts))
+def place(neo4j_settings: Settings) -> Place:
+    return Place(graph(neo4j_settings))
 
 
 @pytest.mark.soak  # half a minute of a server that plans each statement anew

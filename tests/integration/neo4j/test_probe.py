@@ -12,15 +12,15 @@ from seedbed.engines.neo4j.schema.catalogue import read_catalogue
 from seedbed.engines.neo4j.schema.probe import took_effect
 from seedbed.engines.neo4j.wire.connection import Server
 from seedbed.engines.neo4j.wire.messages import ServerError
-from tests.support.servers import Facts
+from tests.support.servers import Settings
 
 INDEX = "CREATE INDEX skill_name FOR (n:Skill) ON (n.name)"
 UNIQUE = "CREATE CONSTRAINT skill_slug FOR (n:Skill) REQUIRE n.slug IS UNIQUE"
 
 
 @pytest.fixture
-def server(neo4j_facts: Facts) -> Iterator[Server]:
-    made = Server(address(neo4j_facts, None))
+def server(neo4j_settings: Settings) -> Iterator[Server]:
+    made = Server(address(neo4j_settings, None))
     made.open()
     yield made
     made.close()

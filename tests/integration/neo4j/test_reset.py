@@ -6,13 +6,13 @@ import pytest
 
 from seedbed.engines.neo4j.running import reset
 from tests.support.neo4j.graphs import graph
-from tests.support.servers import Facts
+from tests.support.servers import Settings
 
 
 def test_everything_goes_batch_by_batch_and_only_the_lease_stays(
-    neo4j_facts: Facts, monkeypatch: pytest.MonkeyPatch
+    neo4j_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = graph(neo4j_facts)
+    here = graph(neo4j_settings)
     monkeypatch.setattr(reset, "_BATCH", 30)
     here.do(
         "CREATE CONSTRAINT tutor FOR (t:Tutor) REQUIRE t.id IS UNIQUE",

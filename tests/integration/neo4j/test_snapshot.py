@@ -13,7 +13,7 @@ import pytest
 from seedbed.errors import Interrupted, Refused
 from seedbed.model.migration import Direction, Work
 from tests.support.neo4j.graphs import Graph, graph, migration
-from tests.support.servers import Facts
+from tests.support.servers import Settings
 
 TEXT = "// seedbed: phase={phase}\n// migrate:up\nCREATE (:Skill {{slug: 'a'}});\n// migrate:down\nMATCH (s:Skill) DELETE s;\n"
 SAYS = """
@@ -32,12 +32,12 @@ open("late", "w")
 """
 
 
-def hooked(facts: Facts, directory: Path, program: str) -> Graph:
-    return graph(facts, directory, snapshot=(sys.executable, "-c", program))
+def hooked(settings: Settings, directory: Path, program: str) -> Graph:
+    return graph(settings, directory, snapshot=(sys.executable, "-c", program))
 
 
-def test_the_history_keeps_what_the_copy_is_called(neo4j_facts: Facts, tmp_path: Path) -> None:
-    here = hooked(neo4j_facts, tmp_path, SAYS)
+def test_the_history_keeps_what_the_copy_is_called(neo4j_settings: Settings, tmp_path: Path) -> None:
+    here = hooked(neo4j_settings, tmp_path, SAYS)
     here.apply(TEXT.format(phase="migrate"), "1")
     assert not (tmp_path / "seen").exists()
     here.apply(TEXT.format(phase="contract"), "2")
@@ -58,9 +58,9 @@ def test_the_history_keeps_what_the_copy_is_called(neo4j_facts: Facts, tmp_path:
     ],
 )
 def test_without_a_copy_nothing_of_the_migration_is_done(
-    neo4j_facts: Facts, tmp_path: Path, program: str, words: str
+    neo4j_settings: Settings, tmp_path: Path, program: str, words: str
 ) -> None:
-    here = hooked(neo4j_facts, tmp_path, program)
+    here = hooked(neo4j_settings, tmp_path, program)
     with pytest.raises(Refused, match=words):
         here.apply(TEXT.format(phase="contract"))
     with here.session() as session:
@@ -68,10 +68,12 @@ def test_without_a_copy_nothing_of_the_migration_is_done(
     assert here.ask("MATCH (s:Skill) RETURN s") == []
 
 
-def test_a_hook_that_is_interrupted_ends_with_all_that_it_started(neo4j_facts: Facts, tmp_path: Path) -> None:
+def test_a_hook_that_is_interrupted_ends_with_all_that_it_started(
+    neo4j_settings: Settings, tmp_path: Path
+) -> None:
     (tmp_path / "grandchild.py").write_text(GRANDCHILD)
     here = hooked(
-        neo4j_facts, tmp_path, "import subprocess, sys; subprocess.run([sys.executable, 'grandchild.py'])"
+        neo4j_settings, tmp_path, "import subprocess, sys; subprocess.run([sys.executable, 'grandchild.py'])"
     )
     with here.lease() as lease:
 

@@ -12,15 +12,15 @@ from seedbed.engines.neo4j.address import address
 from seedbed.engines.neo4j.files.split import split
 from seedbed.engines.neo4j.wire.connection import Server
 from seedbed.engines.neo4j.wire.messages import ServerError
-from tests.support.servers import Facts
+from tests.support.servers import Settings
 
 TEXTS = 40
 _JUNK = ["a", "'", '"', "`", "//", "/*", "*/", ";", "\n", "{", "}", " ", "é", "\u2028", "\r"]
 
 
 @pytest.fixture
-def server(neo4j_facts: Facts) -> Iterator[Server]:
-    made = Server(address(neo4j_facts, None))
+def server(neo4j_settings: Settings) -> Iterator[Server]:
+    made = Server(address(neo4j_settings, None))
     made.open()
     yield made
     made.close()

@@ -14,14 +14,14 @@ from seedbed.model.event import StepProbed, WorkProgressed
 from seedbed.model.history import Revision, State
 from seedbed.model.migration import Direction, Work
 from tests.support.neo4j.graphs import Graph, graph, migration
-from tests.support.servers import Facts
+from tests.support.servers import Settings
 
 SKILL = "CREATE CONSTRAINT skill FOR (s:Skill) REQUIRE s.name IS UNIQUE"
 
 
 @pytest.fixture
-def here(neo4j_facts: Facts) -> Graph:
-    return graph(neo4j_facts)
+def here(neo4j_settings: Settings) -> Graph:
+    return graph(neo4j_settings)
 
 
 def names(here: Graph) -> list[str]:
@@ -305,16 +305,20 @@ def test_a_backfill_that_fails_keeps_its_checkpoint_and_goes_on_after_it(here: G
 # snapshots
 
 
-def test_a_contract_migration_keeps_what_its_snapshot_is_called(neo4j_facts: Facts, tmp_path: Path) -> None:
-    here = graph(neo4j_facts, tmp_path, snapshot=["echo", "copy-4711"])
+def test_a_contract_migration_keeps_what_its_snapshot_is_called(
+    neo4j_settings: Settings, tmp_path: Path
+) -> None:
+    here = graph(neo4j_settings, tmp_path, snapshot=["echo", "copy-4711"])
     here.apply("// migrate:up\nCREATE (:Made);\n")
     here.apply("// seedbed: phase=contract\n// migrate:up\nMATCH (n:Made) DELETE n;\n", "2")
     found = [revision(here, version) for version in ("1", "2")]
     assert [each and each.snapshot for each in found] == ["", "copy-4711"]
 
 
-def test_without_its_snapshot_a_contract_migration_does_not_begin(neo4j_facts: Facts, tmp_path: Path) -> None:
-    here = graph(neo4j_facts, tmp_path, snapshot=["false"])
+def test_without_its_snapshot_a_contract_migration_does_not_begin(
+    neo4j_settings: Settings, tmp_path: Path
+) -> None:
+    here = graph(neo4j_settings, tmp_path, snapshot=["false"])
     here.do("CREATE (:Made)")
     with pytest.raises(Refused):
         here.apply("// seedbed: phase=contract\n// migrate:up\nMATCH (n:Made) DELETE n;\n")

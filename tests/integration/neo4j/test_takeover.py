@@ -15,7 +15,7 @@ from seedbed.engines.neo4j.wire.connection import Ask
 from seedbed.errors import LeaseLost, SeedbedError, StepFailed
 from seedbed.model.event import Event, TakenOver
 from tests.support.neo4j.graphs import Graph, graph
-from tests.support.servers import Facts
+from tests.support.servers import Settings
 
 WAIT = "CREATE (d:Door) DELETE d"
 BLOCKED = "SHOW TRANSACTIONS YIELD status, metaData WHERE status STARTS WITH 'Blocked' AND metaData.seedbed IS NOT NULL"
@@ -25,7 +25,7 @@ PATIENCE = 20.0  # seconds
 @contextmanager
 def closed_door(here: Graph) -> Iterator[None]:
     """Make whatever touches a :Door wait, or its schema."""
-    with neo4j.GraphDatabase.driver(here.facts["uri"], auth=None) as driver, driver.session() as session:
+    with neo4j.GraphDatabase.driver(here.settings["uri"], auth=None) as driver, driver.session() as session:
         holder = session.begin_transaction(metadata={"outside": "a test"})
         holder.run("CREATE INDEX closed FOR (d:Door) ON (d.closed)").consume()
         yield
@@ -71,9 +71,9 @@ def waits(ask: Ask) -> None:
 
 @pytest.mark.parametrize("what", ["data", "schema", "in transactions"])
 def test_what_the_former_owner_has_open_is_ended_before_the_lease_is_ours(
-    neo4j_facts: Facts, what: str
+    neo4j_settings: Settings, what: str
 ) -> None:
-    here = graph(neo4j_facts, lease_seconds=60)
+    here = graph(neo4j_settings, lease_seconds=60)
     told: list[Event] = []
     batches = f"UNWIND [1] AS n CALL (n) {{ CREATE (:Made) WITH n {WAIT} }} IN TRANSACTIONS OF 1 ROW"
     with closed_door(here), here.lease() as former:
@@ -96,8 +96,8 @@ def test_what_the_former_owner_has_open_is_ended_before_the_lease_is_ours(
     assert not here.ask("SHOW INDEXES YIELD name WHERE name = 'made'")
 
 
-def test_an_idle_transaction_of_a_frozen_runner_holds_nobody_up(neo4j_facts: Facts) -> None:
-    here = graph(neo4j_facts, lease_seconds=60)
+def test_an_idle_transaction_of_a_frozen_runner_holds_nobody_up(neo4j_settings: Settings) -> None:
+    here = graph(neo4j_settings, lease_seconds=60)
 
     def sleeps_while_another_works(ask: Ask) -> None:
         ask("MATCH (n:Made) SET n.by = 'former'", None)
@@ -113,9 +113,9 @@ def test_an_idle_transaction_of_a_frozen_runner_holds_nobody_up(neo4j_facts: Fac
 
 @pytest.mark.parametrize("sleeps_after", [1, 2], ids=["before the statement", "before its commit"])
 def test_a_schema_statement_whose_runner_slept_after_a_look_takes_no_effect(
-    neo4j_facts: Facts, monkeypatch: pytest.MonkeyPatch, sleeps_after: int
+    neo4j_settings: Settings, monkeypatch: pytest.MonkeyPatch, sleeps_after: int
 ) -> None:
-    here, looks, look = graph(neo4j_facts, lease_seconds=60), 0, FencedWriter._confirm
+    here, looks, look = graph(neo4j_settings, lease_seconds=60), 0, FencedWriter._confirm
 
     def looks_and_sleeps(lease: FencedWriter) -> None:
         nonlocal looks
@@ -132,9 +132,9 @@ def test_a_schema_statement_whose_runner_slept_after_a_look_takes_no_effect(
     assert not here.ask("SHOW INDEXES YIELD name WHERE name = 'made'")
 
 
-def test_transactions_of_others_are_left_alone(neo4j_facts: Facts) -> None:
-    here = graph(neo4j_facts, lease_seconds=60)
-    with neo4j.GraphDatabase.driver(here.facts["uri"], auth=None) as driver, driver.session() as session:
+def test_transactions_of_others_are_left_alone(neo4j_settings: Settings) -> None:
+    here = graph(neo4j_settings, lease_seconds=60)
+    with neo4j.GraphDatabase.driver(here.settings["uri"], auth=None) as driver, driver.session() as session:
         others = session.begin_transaction(metadata={"application": "tutor-matching"})
         others.run("CREATE (:Theirs)").consume()
         with here.lease():
@@ -145,9 +145,9 @@ def test_transactions_of_others_are_left_alone(neo4j_facts: Facts) -> None:
     assert len(here.ask("MATCH (n:Theirs) RETURN n")) == 1
 
 
-def test_what_another_one_has_open_after_an_unlock_by_hand_is_ended_too(neo4j_facts: Facts) -> None:
+def test_what_another_one_has_open_after_an_unlock_by_hand_is_ended_too(neo4j_settings: Settings) -> None:
     """Whoever takes a lease that somebody freed by hand still meets the work of the one who had it."""
-    here = graph(neo4j_facts, lease_seconds=60)
+    here = graph(neo4j_settings, lease_seconds=60)
     told: list[Event] = []
     with closed_door(here), here.lease() as former:
         worker = Worker(lambda: former.writing(waits))
@@ -159,8 +159,8 @@ def test_what_another_one_has_open_after_an_unlock_by_hand_is_ended_too(neo4j_fa
     assert not here.ask("MATCH (n:Made) RETURN n")
 
 
-def test_a_transaction_takes_no_longer_than_the_manifest_says(neo4j_facts: Facts) -> None:
-    here = graph(neo4j_facts, transaction_seconds=0.3)
+def test_a_transaction_takes_no_longer_than_the_manifest_says(neo4j_settings: Settings) -> None:
+    here = graph(neo4j_settings, transaction_seconds=0.3)
     with closed_door(here), pytest.raises(StepFailed) as caught:
         here.apply(f"// migrate:up\nCREATE (:Made);\n{WAIT};\n")
     assert "terminated" in str(caught.value)

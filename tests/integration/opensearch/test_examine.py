@@ -36,14 +36,14 @@ def migration(version: str, text: str) -> Migration:
 
 
 def test_a_plan_says_how_much_is_copied_and_whether_there_is_room(
-    opensearch_facts: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opensearch_settings: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "indexes.toml").write_text(INDEXES)
     in_place = migration("1", "# seedbed: index=lessons version=2\n")
     rebuilt = migration("2", "# seedbed: index=lessons version=3\n")
     transformed = migration("3", "# seedbed: index=lessons\ndef up(doc):\n    return doc\n")
     unknown = migration("4", "# seedbed: index=others\ndef up(doc):\n    return doc\n")
-    with stage(opensearch_facts) as here:
+    with stage(opensearch_settings) as here:
         place = replace(here.session.place, directory=tmp_path)
         here.index("lessons-1", alias="lessons", title="text")
         here.put("lessons", "a", {"title": "x"})

@@ -26,8 +26,8 @@ BULK = """
 
 
 @pytest.fixture
-def here(opensearch_facts: Mapping[str, str]) -> Iterator[Stage]:
-    with stage(opensearch_facts) as made:
+def here(opensearch_settings: Mapping[str, str]) -> Iterator[Stage]:
+    with stage(opensearch_settings) as made:
         yield made
 
 

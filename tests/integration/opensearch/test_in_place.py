@@ -11,7 +11,7 @@ from seedbed.engines.opensearch.running.reindex import live
 from seedbed.errors import Refused, StepFailed
 from seedbed.model.event import Noticed
 from tests.support.opensearch.searches import Stage, moves, opened
-from tests.support.servers import Facts
+from tests.support.servers import Settings
 
 DECLARED = """
 [[indexes.notes.versions]]
@@ -41,8 +41,8 @@ body = {index_patterns = ["logs-*"], template = {settings = {number_of_replicas 
 
 
 @pytest.fixture
-def there(opensearch_facts: Facts, tmp_path: Path) -> Iterator[Stage]:
-    with opened(opensearch_facts, tmp_path) as stage:
+def there(opensearch_settings: Settings, tmp_path: Path) -> Iterator[Stage]:
+    with opened(opensearch_settings, tmp_path) as stage:
         stage.declare(DECLARED)
         yield stage
 

@@ -24,8 +24,8 @@ BEGUN = replace(DONE, state=State.STARTED, in_step=True)
 
 
 @pytest.fixture
-def here(opensearch_facts: Mapping[str, str]) -> Iterator[Stage]:
-    with stage(opensearch_facts) as made:
+def here(opensearch_settings: Mapping[str, str]) -> Iterator[Stage]:
+    with stage(opensearch_settings) as made:
         yield made
 
 

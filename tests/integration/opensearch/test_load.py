@@ -22,8 +22,8 @@ VECTOR = {
 
 
 @pytest.fixture
-def here(opensearch_facts: Mapping[str, str]) -> Iterator[Stage]:
-    with stage(opensearch_facts) as made:
+def here(opensearch_settings: Mapping[str, str]) -> Iterator[Stage]:
+    with stage(opensearch_settings) as made:
         made.index(
             "lessons-1",
             alias="lessons",

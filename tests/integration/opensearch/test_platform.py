@@ -161,16 +161,16 @@ def similar(client: Client, name: str, vector: Sequence[float]) -> list[str]:
 
 
 @pytest.fixture
-def client(opensearch_facts: Mapping[str, str]) -> Iterator[Client]:
-    with Client(Address(opensearch_facts["endpoint"])) as client:
+def client(opensearch_settings: Mapping[str, str]) -> Iterator[Client]:
+    with Client(Address(opensearch_settings["endpoint"])) as client:
         yield client
 
 
 def test_the_dimension_of_an_embedding_changes_while_applications_write(
-    tmp_path: Path, opensearch_facts: Mapping[str, str], client: Client
+    tmp_path: Path, opensearch_settings: Mapping[str, str], client: Client
 ) -> None:
     names = sorted(each.name for each in (HERE / "migrations").iterdir() if each.suffix in {".py", ".http"})
-    release = Release(tmp_path, opensearch_facts["endpoint"])
+    release = Release(tmp_path, opensearch_settings["endpoint"])
     mini, base = embedded("embedding_mini"), embedded("embedding_base")
     truth: dict[str, Document] = {}
     old = Application(client, {"embedding_mini": mini}, truth)
@@ -236,9 +236,9 @@ def titles(document: Document) -> str:
 
 
 def test_seeds_are_the_people_and_lessons_of_the_other_services(
-    tmp_path: Path, opensearch_facts: Mapping[str, str], client: Client
+    tmp_path: Path, opensearch_settings: Mapping[str, str], client: Client
 ) -> None:
-    release = Release(tmp_path, opensearch_facts["endpoint"])
+    release = Release(tmp_path, opensearch_settings["endpoint"])
     release.brings(*(each.name for each in (HERE / "migrations").iterdir()))
     release.run("apply")
     release.run("seed")

@@ -21,15 +21,15 @@ from seedbed.model.migration import Direction
 from tests.soak import opensearch_reindex as soak
 from tests.support.opensearch.searches import LESSONS, Stage, moves, opened, spied
 from tests.support.opensearch.works import Killed
-from tests.support.servers import Facts
+from tests.support.servers import Settings
 
 FIRST, SECOND = moves("lessons", 1), moves("lessons", 2)
 SLOWLY, SLOW = moves("lessons", 2, "batch=10"), {"requests_per_second": 1}
 
 
 @pytest.fixture
-def there(opensearch_facts: Facts, tmp_path: Path) -> Iterator[Stage]:
-    with opened(opensearch_facts, tmp_path) as stage:
+def there(opensearch_settings: Settings, tmp_path: Path) -> Iterator[Stage]:
+    with opened(opensearch_settings, tmp_path) as stage:
         stage.declare(LESSONS)
         stage.apply(FIRST, "1")
         yield stage
@@ -175,7 +175,9 @@ def test_what_fails_without_writers_lets_them_in_again(there: Stage) -> None:
     assert there.documents("lessons")["l1"] == {"title": "by hand", "number": 0}
 
 
-def test_an_interruption_without_writers_lets_them_in_again(opensearch_facts: Facts, there: Stage) -> None:
+def test_an_interruption_without_writers_lets_them_in_again(
+    opensearch_settings: Settings, there: Stage
+) -> None:
     there.put("lessons", lessons(20))
     blocked: list[str] = []
 
@@ -188,7 +190,7 @@ def test_an_interruption_without_writers_lets_them_in_again(opensearch_facts: Fa
     spied(there.client, spy)
     with pytest.raises(Interrupted):
         there.apply(SECOND, "2")
-    with opened(opensearch_facts, Path(str(there.place.directory))) as again:
+    with opened(opensearch_settings, Path(str(there.place.directory))) as again:
         write(again)
         again.apply(SECOND, "2")
         assert again.documents("lessons")["l1"] == {"title": "by hand", "number": 0}
@@ -356,12 +358,12 @@ def test_the_copying_that_a_former_run_began_on_the_server_is_followed_and_not_b
 
 
 def test_a_runner_that_is_killed_without_writers_leaves_somebody_who_lets_them_in(
-    opensearch_facts: Facts, there: Stage
+    opensearch_settings: Settings, there: Stage
 ) -> None:
     there.put("lessons", lessons(50))
     home = Path(str(there.place.directory))
     ended = soak.run_until(
-        opensearch_facts, home, SECOND, "2", Direction.UP, (State.BLOCKED, soak.AFTER), lease_seconds=30
+        opensearch_settings, home, SECOND, "2", Direction.UP, (State.BLOCKED, soak.AFTER), lease_seconds=30
     )
     assert ended.code == -9, ended.error
     deadline = time.monotonic() + 5
@@ -372,12 +374,12 @@ def test_a_runner_that_is_killed_without_writers_leaves_somebody_who_lets_them_i
 
 
 def test_killed_again_and_again_under_writers_it_ends_as_their_journal_says(
-    opensearch_facts: Facts, there: Stage
+    opensearch_settings: Settings, there: Stage
 ) -> None:
     there.declare(soak.DECLARED)
     there.revert(FIRST, "1")
     journal = soak.fill(there, 300)
     points = [(State.FILLING, soak.DURING), (State.SWAPPED, soak.BEFORE)]
     order = (soak.COPY, "2", Direction.UP)
-    way = soak.one_way(there, opensearch_facts, journal, order, points, pace=60, seed=1, longest=None)
+    way = soak.one_way(there, opensearch_settings, journal, order, points, pace=60, seed=1, longest=None)
     assert way.problems == []

@@ -12,8 +12,8 @@ from tests.support.opensearch.stage import Stage, stage
 
 
 @pytest.fixture
-def here(opensearch_facts: Mapping[str, str]) -> Iterator[Stage]:
-    with stage(opensearch_facts) as made:
+def here(opensearch_settings: Mapping[str, str]) -> Iterator[Stage]:
+    with stage(opensearch_settings) as made:
         yield made
 
 
@@ -70,7 +70,7 @@ def test_a_lease_that_is_gone_resets_nothing(here: Stage) -> None:
     assert here.session.schema() == before
 
 
-def test_the_schema_says_each_fact_on_a_line_and_no_number_of_an_index(here: Stage) -> None:
+def test_the_schema_says_each_setting_on_a_line_and_no_number_of_an_index(here: Stage) -> None:
     everything(here)
     assert here.session.schema() == [
         'component template part = {"template": {"settings": {"index": {"number_of_shards": "1"}}}}',

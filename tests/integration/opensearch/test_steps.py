@@ -80,8 +80,8 @@ WHOLE = """
 
 
 @pytest.fixture
-def here(opensearch_facts: Mapping[str, str]) -> Iterator[Stage]:
-    with stage(opensearch_facts) as made:
+def here(opensearch_settings: Mapping[str, str]) -> Iterator[Stage]:
+    with stage(opensearch_settings) as made:
         yield made
 
 
@@ -220,10 +220,10 @@ def test_a_step_in_which_a_run_stopped_is_recorded_with_what_finds_it_again(here
     ids=lambda each: next(iter(each)),
 )
 def test_an_answer_that_gets_lost_loses_nothing(
-    opensearch_facts: Mapping[str, str], loses: Mapping[str, int]
+    opensearch_settings: Mapping[str, str], loses: Mapping[str, int]
 ) -> None:
     whole = migration(WHOLE)
-    with lossy(opensearch_facts, loses) as facts, stage(facts) as here:
+    with lossy(opensearch_settings, loses) as settings, stage(settings) as here:
         apply(here, whole)
         assert aliases(here) == {"lessons": "lessons-1"}
         assert set(here.documents("lessons")) == {"1", f"{VERSION}-3-1", f"{VERSION}-4"}
@@ -234,10 +234,10 @@ def test_an_answer_that_gets_lost_loses_nothing(
 
 
 def test_a_document_whose_answer_got_lost_is_found_by_the_next_run(
-    opensearch_facts: Mapping[str, str],
+    opensearch_settings: Mapping[str, str],
 ) -> None:
     text = migration('# migrate:up\nPOST /lessons/_doc?refresh\n\n{"title": "logic"}\n')
-    with lossy(opensearch_facts, {"/lessons/_create/": 1}) as facts, stage(facts) as here:
+    with lossy(opensearch_settings, {"/lessons/_create/": 1}) as settings, stage(settings) as here:
         with pytest.raises(OutcomeUnknown):
             apply(here, text)
         apply(here, text)

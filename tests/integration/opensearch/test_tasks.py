@@ -26,8 +26,8 @@ TICKET = Ticket("ai/opensearch", VERSION, "0", MARK)
 
 
 @pytest.fixture
-def here(opensearch_facts: Mapping[str, str]) -> Iterator[Stage]:
-    with stage(opensearch_facts) as made:
+def here(opensearch_settings: Mapping[str, str]) -> Iterator[Stage]:
+    with stage(opensearch_settings) as made:
         made.index("lessons", minutes="long")
         for number in range(20):
             made.put("lessons", str(number), {"minutes": number})

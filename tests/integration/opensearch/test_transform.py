@@ -12,7 +12,7 @@ from seedbed.engines.opensearch.running.reindex import live
 from seedbed.errors import StepFailed
 from seedbed.model.event import Noticed, WorkProgressed
 from tests.support.opensearch.searches import LESSONS, Stage, moves, opened, spied
-from tests.support.servers import Facts
+from tests.support.servers import Settings
 
 COUNT = """
 def up(doc):
@@ -56,8 +56,8 @@ v4 = {type = "knn_vector", dimension = 4, method = {name = "hnsw", engine = "luc
 
 
 @pytest.fixture
-def there(opensearch_facts: Facts, tmp_path: Path) -> Iterator[Stage]:
-    with opened(opensearch_facts, tmp_path) as stage:
+def there(opensearch_settings: Settings, tmp_path: Path) -> Iterator[Stage]:
+    with opened(opensearch_settings, tmp_path) as stage:
         stage.declare(LESSONS)
         stage.apply(moves("lessons", 1), "1")
         yield stage
@@ -126,10 +126,10 @@ def test_a_function_that_says_another_thing_each_time_ends_all_the_same(there: S
 
 
 def test_an_embedding_changes_its_dimension_by_expand_migrate_contract(
-    opensearch_facts: Facts, tmp_path: Path
+    opensearch_settings: Settings, tmp_path: Path
 ) -> None:
     embed = "def up(doc):\n    doc['v4'] = [each / 3 for each in (*doc['v3'], 1)]\n    return doc\n"
-    with opened(opensearch_facts, tmp_path) as there:
+    with opened(opensearch_settings, tmp_path) as there:
         there.declare(VECTORS)
         there.apply(moves("lessons", 1), "1")
         there.put("lessons", {"a": {"title": "x", "v3": [0.1, 0.2, 0.3]}})

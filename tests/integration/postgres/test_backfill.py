@@ -33,7 +33,7 @@ def things(place: Place, files: ProjectFiles) -> Place:
         "CREATE TABLE things (id int PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO things SELECT generate_series(1, 10);",
     )
     assert place.apply().code == 0
-    files.migration("2_count", UP, DOWN, facts="phase=migrate\nbackfill=things.id batch=3")
+    files.migration("2_count", UP, DOWN, directives="phase=migrate\nbackfill=things.id batch=3")
     return place
 
 
@@ -73,7 +73,7 @@ def test_every_row_is_visited_once_whatever_the_type_of_its_key(
         f"CREATE TABLE things (id {type_} PRIMARY KEY, n int NOT NULL DEFAULT 0, m int NOT NULL DEFAULT 0);\n"
         f"INSERT INTO things (id) SELECT {_KEYS[type_]} FROM generate_series(1, 9) AS i;",
     )
-    files.migration("2_sql", UP, DOWN, facts="backfill=things.id batch=2")
+    files.migration("2_sql", UP, DOWN, directives="backfill=things.id batch=2")
     python(files, "def up(row): return {'m': row['m'] + 1}").rename(
         files.root / "services/user/postgres/migrations/3_rows.py"
     )
@@ -88,7 +88,7 @@ def test_a_key_that_is_not_unique_makes_batches_larger(place: Place, files: Proj
         "1_things",
         "CREATE TABLE things (id int NOT NULL, n int DEFAULT 0); INSERT INTO things SELECT i / 5 FROM generate_series(0, 19) AS i;",
     )
-    files.migration("2_count", UP, facts="backfill=things.id batch=3")
+    files.migration("2_count", UP, directives="backfill=things.id batch=3")
     assert place.apply().code == 0
     assert place.query("SELECT n, count(*) FROM things GROUP BY 1") == [(1, 20)]
 
@@ -98,7 +98,7 @@ def test_rows_without_a_key_are_named_before_anything_is_done(place: Place, file
         "1_things",
         "CREATE TABLE things (id int, n int DEFAULT 0); INSERT INTO things VALUES (1), (NULL), (2);",
     )
-    files.migration("2_count", UP, facts="backfill=things.id")
+    files.migration("2_count", UP, directives="backfill=things.id")
     told = place.apply()
     assert "things has rows without a id" in told.error.error
     place.execute("UPDATE things SET id = 3 WHERE id IS NULL")
@@ -115,7 +115,7 @@ def test_names_may_have_capitals_and_a_schema(place: Place, files: ProjectFiles,
     )
     if kind == "sql":
         statement = 'UPDATE "Shop"."Things" SET "How many" = 1 WHERE "Id" BETWEEN $1 AND $2;'
-        files.migration("2_count", statement, facts="backfill=Shop.Things.Id batch=2")
+        files.migration("2_count", statement, directives="backfill=Shop.Things.Id batch=2")
     else:
         python(files, "def up(row): return {'How many': 1}", "Shop.Things.Id")
     assert place.apply().code == 0
@@ -128,13 +128,13 @@ def test_an_empty_table_is_done_at_once(things: Place) -> None:
     assert (told.finished, told.of(WorkProgressed)) == (["2"], [])
 
 
-@pytest.mark.parametrize("facts", ["backfill=nowhere.id", "backfill=things.nothing"])
-def test_what_is_not_there_is_told(things: Place, files: ProjectFiles, facts: str) -> None:
-    path = files.migration("2_count", UP, facts=facts)
+@pytest.mark.parametrize("directives", ["backfill=nowhere.id", "backfill=things.nothing"])
+def test_what_is_not_there_is_told(things: Place, files: ProjectFiles, directives: str) -> None:
+    path = files.migration("2_count", UP, directives=directives)
     told = things.apply()
     assert (told.code, "does not exist" in told.error.error) == (7, True)
     assert str(told.error.at).endswith(f"{path.name}:3")
-    files.migration("2_count", UP, facts="backfill=things.id")  # nothing was done yet: it may be mended
+    files.migration("2_count", UP, directives="backfill=things.id")  # nothing was done yet: it may be mended
     assert things.apply().finished == ["2"]
     assert things.apply().code == 0
 
@@ -199,7 +199,7 @@ def test_a_batch_that_gives_way_too_often_says_what_to_do(things: Place, files: 
 
 def test_the_loser_of_a_deadlock_is_tried_again(things: Place, files: ProjectFiles) -> None:
     files.migration(
-        "2_count", UP, facts="backfill=things.id batch=10\nlock_timeout=20s"
+        "2_count", UP, directives="backfill=things.id batch=10\nlock_timeout=20s"
     )  # one batch: rows 1 to 10
     things.execute(f"ALTER DATABASE {name(things)} SET deadlock_timeout = '2s'")
     with things.connection() as other:
@@ -228,7 +228,7 @@ def lock_first(place: Place, other: psycopg.Connection[tuple[Any, ...]]) -> None
 
 def test_settings_hold_for_every_batch_and_not_beyond(things: Place, files: ProjectFiles) -> None:
     up = "UPDATE things SET n = extract(epoch FROM current_setting('statement_timeout')::interval) WHERE id BETWEEN $1 AND $2;"
-    files.migration("2_count", up, facts="backfill=things.id batch=3\nstatement_timeout=77s")
+    files.migration("2_count", up, directives="backfill=things.id batch=3\nstatement_timeout=77s")
     files.migration("3_asks", "CREATE TABLE asked AS SELECT current_setting('statement_timeout');")
     assert things.apply().code == 0
     assert things.query("SELECT DISTINCT n FROM things") == [(77,)]

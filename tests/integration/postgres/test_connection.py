@@ -95,9 +95,9 @@ def test_each_service_has_prefixed_variables_of_its_own(
 
 def test_one_url_says_it_all(postgres_server: EmbeddedServer, database: str, files: ProjectFiles) -> None:
     files.tables(1)
-    facts = postgres_server.dsn(database)
-    socket = facts["host"].replace("/", "%2F")
-    url = f"postgresql://{facts['user']}:unused@{socket}:{facts['port']}/{database}"
+    settings = postgres_server.dsn(database)
+    socket = settings["host"].replace("/", "%2F")
+    url = f"postgresql://{settings['user']}:unused@{socket}:{settings['port']}/{database}"
     ran = run(files.root, "apply", "-e", "staging", env={"DB_URL": url})
     assert ran.code == 0, ran.everything
     assert tables(postgres_server, database) == ["public.t1"]

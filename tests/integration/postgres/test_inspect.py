@@ -1,4 +1,4 @@
-"""The canonical schema of a real PostgreSQL: every fact a line, and the same lines for the same schema."""
+"""The canonical schema of a real PostgreSQL: every setting a line, and the same lines for the same schema."""
 
 from __future__ import annotations
 
@@ -109,14 +109,14 @@ def connection(postgres_database: str) -> Iterator[Connection]:
         yield opened
 
 
-def facts(connection: Connection, statements: str) -> set[str]:
+def settings(connection: Connection, statements: str) -> set[str]:
     """Return the lines that `statements` add; whatever they take away is left aside."""
     before = set(schema(connection))
     connection.execute(statements.encode())
     return set(schema(connection)) - before
 
 
-def test_every_fact_is_a_line(connection: Connection) -> None:
+def test_every_setting_is_a_line(connection: Connection) -> None:
     connection.execute(_EVERYTHING.encode())
     lines = schema(connection)
     assert set(_TOLD.strip().split("\n")) - set(lines) == set()
@@ -209,4 +209,4 @@ def test_excluded_schemas_are_not_told(connection: Connection) -> None:
 )
 def test_a_change_is_told(connection: Connection, statement: str, line: str | None) -> None:
     connection.execute("CREATE TABLE t (a int, b text)")
-    assert facts(connection, statement) == ({line} if line else set())
+    assert settings(connection, statement) == ({line} if line else set())

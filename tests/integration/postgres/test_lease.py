@@ -73,8 +73,9 @@ class Site:
 
 @contextmanager
 def session(server: EmbeddedServer, database: str, **options: str) -> Iterator[PostgresSession]:
-    facts = server.dsn(database)
-    place = address({**{k: facts[k] for k in ("host", "port", "user")}, "name": database}, Options(**options))  # type: ignore[arg-type]
+    dsn = server.dsn(database)
+    where = {key: dsn[key] for key in ("host", "port", "user")}
+    place = address({**where, "name": database}, Options(**options))  # type: ignore[arg-type]
     with connect(target(place)) as opened:
         yield opened
 
@@ -282,7 +283,7 @@ def test_a_lock_conflict_is_tried_again_and_succeeds_once_the_blocker_leaves(sit
     site.files.tables(1)
     assert site.apply().code == 0
     text = "ALTER TABLE t1 ADD COLUMN a int;"
-    site.files.migration("20260201000001_column", text, facts="lock_timeout=200ms")
+    site.files.migration("20260201000001_column", text, directives="lock_timeout=200ms")
     with connected(site.server, site.database) as blocker, site.applying("--json") as process:
         blocker.execute("BEGIN; LOCK TABLE t1")
         wait_until(lambda: _is_queued(site), "the run queues for the lock")
@@ -322,8 +323,10 @@ def test_a_lock_that_is_never_free_ends_the_run_in_the_end(site: Site) -> None:
 @pytest.mark.parametrize("options", ["", "transaction:false"])
 def test_timeouts_of_a_header_hold_for_that_migration_only(site: Site, options: str) -> None:
     read = "SELECT current_setting('lock_timeout') AS l, current_setting('statement_timeout') AS s"
-    facts = "lock_timeout=77s statement_timeout=88s"
-    site.files.migration("20260101000001_a", f"CREATE TABLE a AS {read};", facts=facts, options=options)
+    directives = "lock_timeout=77s statement_timeout=88s"
+    site.files.migration(
+        "20260101000001_a", f"CREATE TABLE a AS {read};", directives=directives, options=options
+    )
     site.files.migration("20260101000002_b", f"CREATE TABLE b AS {read};", options=options)
     ran = site.apply()
     assert ran.code == 0, ran.everything
@@ -333,7 +336,7 @@ def test_timeouts_of_a_header_hold_for_that_migration_only(site: Site, options: 
 
 @pytest.mark.parametrize("options", ["", "transaction:false"])
 def test_a_statement_timeout_of_a_header_ends_the_statement(site: Site, options: str) -> None:
-    site.files.migration(SLEEP, "SELECT pg_sleep(30);", facts="statement_timeout=100ms", options=options)
+    site.files.migration(SLEEP, "SELECT pg_sleep(30);", directives="statement_timeout=100ms", options=options)
     ran = site.apply()
     assert ran.code in {5, 7}, ran.everything
     assert "statement timeout" in ran.everything

@@ -139,7 +139,10 @@ def test_what_was_set_before_the_kill_is_set_again_after_it(people: Place, files
 
 def test_settings_do_not_reach_the_next_migration(people: Place, files: ProjectFiles) -> None:
     files.migration(
-        "2_sets", "SET search_path = pg_catalog; SET ROLE pg_monitor;", options=OUT, facts="lock_timeout=77ms"
+        "2_sets",
+        "SET search_path = pg_catalog; SET ROLE pg_monitor;",
+        options=OUT,
+        directives="lock_timeout=77ms",
     )
     files.migration(
         "3_asks", "CREATE TABLE asked AS SELECT current_user::text, current_setting('lock_timeout');"
@@ -443,7 +446,7 @@ def test_what_is_declared_repeatable_runs_again(people: Place, files: ProjectFil
         "2_do",
         "DO $$ BEGIN CREATE TABLE IF NOT EXISTS a (id int); COMMIT; UPDATE people SET email = 'b'; END $$;",
         options=OUT,
-        facts='repeatable because "it looks first"',
+        directives='repeatable because "it looks first"',
     )
     with writing(people):
         people.kill_inside("%UPDATE people%")

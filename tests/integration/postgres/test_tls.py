@@ -155,9 +155,9 @@ def test_off_this_machine_tls_without_a_bundle_takes_any_certificate(
 
 
 def service_file(folder: Path, server: EmbeddedServer, database: str, **more: str) -> dict[str, str]:
-    facts = {**server.dsn(database), **more}
+    settings = {**server.dsn(database), **more}
     path = folder / "services.conf"
-    path.write_text("[orders]\n" + "".join(f"{key}={value}\n" for key, value in facts.items()))
+    path.write_text("[orders]\n" + "".join(f"{key}={value}\n" for key, value in settings.items()))
     return {"PGSERVICEFILE": str(path)}
 
 

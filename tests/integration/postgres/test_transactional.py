@@ -90,7 +90,7 @@ def test_a_statement_without_a_position_is_found_by_counting(place: Place, files
         "20260102000000_rows",
         "CREATE TABLE words (word text UNIQUE);\nDO $$ BEGIN NULL; END $$; /* ; */ INSERT INTO words VALUES ('a;b'), ('ä');\n"
         "SELECT 1; SELECT 2;\n-- twice\nINSERT INTO words VALUES ('ä'); -- here\nDROP TABLE words;",
-        facts="lock_timeout=3s\nstatement_timeout=1min",
+        directives="lock_timeout=3s\nstatement_timeout=1min",
     )
     error, line = failure(place, path)
     assert "duplicate key" in error.error
@@ -171,7 +171,7 @@ def test_settings_do_not_reach_the_next_migration(place: Place, files: ProjectFi
     files.migration(
         "3_hides", "DO $$ BEGIN PERFORM set_config('search_path', '', false); END $$; SET ROLE pg_monitor;"
     )
-    files.migration("4_after", f"CREATE TABLE after {asking}", facts="lock_timeout=1s")
+    files.migration("4_after", f"CREATE TABLE after {asking}", directives="lock_timeout=1s")
     assert place.apply().code == 0
     assert place.query("TABLE before") == place.query("TABLE after")
     assert place.query("SELECT mark FROM after") == [("seedbed run ",)]
@@ -190,7 +190,9 @@ def test_a_temporary_table_does_not_hide_a_real_one_from_the_next_migration(
 
 def test_a_migration_without_statements_is_recorded(place: Place, files: ProjectFiles) -> None:
     files.tables(1)
-    files.migration("20260101000002_nothing", "-- moved elsewhere\n;;", "-- nothing", facts="lock_timeout=1s")
+    files.migration(
+        "20260101000002_nothing", "-- moved elsewhere\n;;", "-- nothing", directives="lock_timeout=1s"
+    )
     files.tables(1, first=3)
     assert place.apply().finished == ["20260101000001", "20260101000002", "20260101000003"]
 

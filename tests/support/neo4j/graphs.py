@@ -25,7 +25,7 @@ from seedbed.model.seed import Dataset, Loaded, RowSource, Script, SeedKind
 from seedbed.model.target import Target
 from seedbed.seeding.dataset import dataset
 from tests.support.seeds import seed_file
-from tests.support.servers import Facts
+from tests.support.servers import Settings
 
 PLATFORM = "edtech"
 
@@ -34,13 +34,13 @@ PLATFORM = "edtech"
 class Graph:
     """A database of its own, and what a test does with it."""
 
-    facts: Facts
+    settings: Settings
     options: Options
     directory: PurePath
 
     @contextmanager
     def session(self) -> Iterator[Neo4jSession]:
-        address = engine.address(self.facts, self.options)
+        address = engine.address(self.settings, self.options)
         database = Database("tutor-matching", "neo4j", self.directory, self.options)
         target = Target(database, Environment("dev-test", ephemeral=True), PLATFORM, address)
         with engine.connect(target) as session:
@@ -71,7 +71,10 @@ class Graph:
 
     def ask(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
         """Carry out a statement past seedbed, as an application does."""
-        with neo4j.GraphDatabase.driver(self.facts["uri"], auth=None) as driver, driver.session() as session:
+        with (
+            neo4j.GraphDatabase.driver(self.settings["uri"], auth=None) as driver,
+            driver.session() as session,
+        ):
             return session.run(statement, parameters).data()
 
     def do(self, *statements: str) -> None:
@@ -79,8 +82,8 @@ class Graph:
             self.ask(each)
 
 
-def graph(facts: Facts, directory: PurePath | None = None, **options: Any) -> Graph:
-    return Graph(facts, msgspec.convert(options, Options), directory or Path("tutor-matching/neo4j"))
+def graph(settings: Settings, directory: PurePath | None = None, **options: Any) -> Graph:
+    return Graph(settings, msgspec.convert(options, Options), directory or Path("tutor-matching/neo4j"))
 
 
 def migration(text: str, version: str = "1") -> Migration:

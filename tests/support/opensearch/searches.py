@@ -54,9 +54,9 @@ def migration(text: str, version: str = "1", name: str = "m") -> Migration:
     return parse(migration_file(text, version, name))
 
 
-def moves(index: str, version: int, facts: str = "", code: str = "") -> str:
+def moves(index: str, version: int, directives: str = "", code: str = "") -> str:
     """Return the text of a migration of `index` to `version`."""
-    return f"# seedbed: index={index} version={version} phase=migrate {facts}\n{code}"
+    return f"# seedbed: index={index} version={version} phase=migrate {directives}\n{code}"
 
 
 @dataclass
@@ -137,12 +137,12 @@ def documents(client: Client, index: str) -> dict[str, Any]:
 
 
 @contextmanager
-def opened(facts: Mapping[str, str], directory: Path, **limits: float) -> Iterator[Stage]:
+def opened(settings: Mapping[str, str], directory: Path, **limits: float) -> Iterator[Stage]:
     """Yield a stage on what is there; `limits` are those of an `Address`."""
     from msgspec.structs import replace
 
     given: dict[str, Any] = {"lease_seconds": LEASE_SECONDS, **limits}
-    where: Address = replace(address(facts, _options()), **given)
+    where: Address = replace(address(settings, _options()), **given)
     with closing(Client(where)) as client:
         yield Stage(
             Place(

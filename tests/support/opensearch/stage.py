@@ -67,9 +67,9 @@ class Stage:
 
 
 @contextmanager
-def stage(facts: Mapping[str, str]) -> Iterator[Stage]:
-    """Yield a stage on the cluster that `facts` address."""
-    where = address(facts, Options(lease_seconds=4.0))
+def stage(settings: Mapping[str, str]) -> Iterator[Stage]:
+    """Yield a stage on the cluster that `settings` address."""
+    where = address(settings, Options(lease_seconds=4.0))
     database = Database("ai", "opensearch", PurePath("services/ai/opensearch"))
     with (
         connect(Target(database, Environment("dev-test"), "edtech", where)) as session,

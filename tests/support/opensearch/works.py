@@ -134,11 +134,11 @@ class _Passage(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def lossy(facts: Mapping[str, str], loses: Mapping[str, int]) -> Iterator[Mapping[str, str]]:
-    """Yield the facts of the same cluster behind a `Lossy`."""
-    with Lossy(facts["endpoint"], loses) as proxy:
+def lossy(settings: Mapping[str, str], loses: Mapping[str, int]) -> Iterator[Mapping[str, str]]:
+    """Yield the settings of the same cluster behind a `Lossy`."""
+    with Lossy(settings["endpoint"], loses) as proxy:
         threading.Thread(target=proxy.serve_forever, args=(0.02,), daemon=True).start()
-        yield {**facts, "endpoint": proxy.endpoint}
+        yield {**settings, "endpoint": proxy.endpoint}
         proxy.shutdown()
         assert not any(proxy.loses.values()), f"not all of it was asked for: {proxy.loses}"
 

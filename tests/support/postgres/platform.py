@@ -147,9 +147,9 @@ class Place:
 
     def connection(self) -> Connection:
         """A session of somebody else's, autocommitting."""
-        facts = self._server.dsn(self._name)
+        settings = self._server.dsn(self._name)
         # The server's user may be called like the history's schema, which "$user" would put first.
-        conninfo = psycopg.conninfo.make_conninfo(**facts, options="-c search_path=public")
+        conninfo = psycopg.conninfo.make_conninfo(**settings, options="-c search_path=public")
         return psycopg.connect(conninfo, autocommit=True)
 
     def query(self, text: str, parameters: Sequence[object] | None = None) -> list[tuple[Any, ...]]:

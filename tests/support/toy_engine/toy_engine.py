@@ -31,8 +31,8 @@ from seedbed.errors import (
     Unreachable,
     UsageError,
 )
+from seedbed.model.directives import parse_directives
 from seedbed.model.event import Event, LeaseAwaited, Listener, WorkFinished, WorkStarted
-from seedbed.model.facts import parse_facts
 from seedbed.model.history import FORMAT, History, Identity, Owner, Revision, State
 from seedbed.model.migration import Direction, Migration, MigrationFile, Phase, Step, Work
 from seedbed.model.secret import Secret
@@ -225,7 +225,7 @@ class Embedded:
     def __init__(self, home: Path) -> None:
         self.home = home
 
-    def facts(self, database: str) -> Mapping[str, str]:
+    def directives(self, database: str) -> Mapping[str, str]:
         path = self.home / database.replace("/", "-")
         path.mkdir(parents=True, exist_ok=True)
         return {"path": str(path)}
@@ -238,10 +238,10 @@ class ToyEngine:
     options: type[Any] = Options
     variables: Sequence[Variable] = (Variable("TOY_PATH", "path", required=True),)
     suffixes: Sequence[str] = (".toy",)
-    template = "# {summary}\n{facts}# migrate:up\n\n# migrate:down\n"
+    template = "# {summary}\n{directives}# migrate:up\n\n# migrate:down\n"
 
-    def address(self, facts: Mapping[str, str | Secret], options: Any) -> Address:
-        path = facts.get("path")
+    def address(self, directives: Mapping[str, str | Secret], options: Any) -> Address:
+        path = directives.get("path")
         if not isinstance(path, str):
             raise UsageError("a toy needs its path", try_="set TOY_PATH")
         return Address(Path(path))
@@ -265,9 +265,9 @@ class ToyEngine:
         if not parts.get("up"):
             raise MigrationFileError("there is nothing to do", at=Location(file.path))
         marked = [(number, line.removeprefix("# seedbed:").strip()) for number, line in parts["head"]]
-        facts = {each.key: each.value for each in parse_facts(marked, file.path)}
+        directives = {each.key: each.value for each in parse_directives(marked, file.path)}
         up, down = (self._steps(parts.get(name, [])) for name in ("up", "down"))
-        phase = Phase(facts.get("phase", Phase.EXPAND))
+        phase = Phase(directives.get("phase", Phase.EXPAND))
         return Migration(file.version, file.name, file.path, file.checksum, phase, up, down)
 
     def _steps(self, lines: list[tuple[int, str]]) -> tuple[Step, ...]:

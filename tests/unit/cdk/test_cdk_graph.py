@@ -142,13 +142,13 @@ def test_what_it_starts_with_makes_a_certificate_of_its_name_and_hands_the_passw
 
 @EVERYWHERE
 def test_what_an_environment_reads_back_is_an_address(edtech: Synthesise, environment: str) -> None:
-    facts = facts_of(stack(edtech, environment), environment)
-    assert json.dumps(facts.pop("password")).count(":password") == 1
-    read = address({**facts, "password": "sesame"}, None)
+    settings = settings_of(stack(edtech, environment), environment)
+    assert json.dumps(settings.pop("password")).count(":password") == 1
+    read = address({**settings, "password": "sesame"}, None)
     assert str(read) == f"bolt+ssc://neo4j.tutor-matching.{environment}.edtech.internal:7687 database neo4j"
     names = stack(edtech, environment).one("ServiceDiscovery::PrivateDnsNamespace")["Name"]
     service = stack(edtech, environment).one("ServiceDiscovery::Service")["Name"]
-    assert f"//{service}.{names}:" in facts["uri"]
+    assert f"//{service}.{names}:" in settings["uri"]
 
 
 def test_without_an_image_a_secret_says_where_it_is_and_nothing_runs(synthesise: Synthesise) -> None:
@@ -157,11 +157,11 @@ def test_without_an_image_a_secret_says_where_it_is_and_nothing_runs(synthesise:
     secret = made.one("SecretsManager::Secret")
     empty = {"uri": "", "username": "", "password": "", "database": ""}
     assert json.loads(secret["SecretString"]) == empty
-    facts = facts_of(made, "staging")
-    assert facts.keys() == {"uri", "user", "password", "database"}
-    for fact, pointer in facts.items():
+    settings = settings_of(made, "staging")
+    assert settings.keys() == {"uri", "user", "password", "database"}
+    for setting, pointer in settings.items():
         before, _, after = pointer["Fn::Join"][1]
-        assert (before, after) == ("secret:", f":{'username' if fact == 'user' else fact}")
+        assert (before, after) == ("secret:", f":{'username' if setting == 'user' else setting}")
 
 
 def test_a_container_is_told_of_an_external_one_by_its_secret_alone(with_node: None) -> None:
@@ -198,6 +198,6 @@ def test_a_container_is_told_of_an_external_one_by_its_secret_alone(with_node: N
     }
 
 
-def facts_of(stack: Stack, environment: str) -> dict[str, Any]:
+def settings_of(stack: Stack, environment: str) -> dict[str, Any]:
     path = f"/edtech/{environment}/tutor-matching/neo4j/"
     return {key.removeprefix(path): value for key, value in stack.parameters().items()}

@@ -104,14 +104,14 @@ def test_nobody_gets_in_unless_let_in(edtech: Synthesise, environment: str) -> N
 def test_what_an_environment_reads_back_is_an_address(edtech: Synthesise, environment: str) -> None:
     found = stack(edtech, environment).parameters()
     path = f"/edtech/{environment}/user/postgres/"
-    facts = {key.removeprefix(path): value for key, value in found.items()}
-    assert facts.keys() <= {each.fact for each in VARIABLES}
-    spoken = {key: value if isinstance(value, str) else f"{key}.example" for key, value in facts.items()}
+    settings = {key.removeprefix(path): value for key, value in found.items()}
+    assert settings.keys() <= {each.setting for each in VARIABLES}
+    spoken = {key: value if isinstance(value, str) else f"{key}.example" for key, value in settings.items()}
     assert str(address(spoken, None)) == "seedbed@host.example:5432/user_db"
 
 
 @DEPLOYED
-def test_the_password_among_the_facts_is_a_pointer_to_the_secret(
+def test_the_password_among_the_settings_is_a_pointer_to_the_secret(
     edtech: Synthesise, environment: str
 ) -> None:
     found = stack(edtech, environment).parameters()[f"/edtech/{environment}/user/postgres/password"]

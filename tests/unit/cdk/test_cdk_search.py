@@ -97,13 +97,13 @@ def test_what_an_environment_reads_back_is_an_address_that_signs(
 ) -> None:
     found = stack(edtech, environment).parameters()
     path = f"/edtech/{environment}/ai/opensearch/"
-    facts = {key.removeprefix(path): value for key, value in found.items()}
-    before, endpoint = facts.pop("endpoint")["Fn::Join"][1]
+    settings = {key.removeprefix(path): value for key, value in found.items()}
+    before, endpoint = settings.pop("endpoint")["Fn::Join"][1]
     assert "DomainEndpoint" in json.dumps(endpoint)
-    read = address({**facts, "endpoint": f"{before}vpc-ai.eu-central-1.es.amazonaws.com"}, None)
+    read = address({**settings, "endpoint": f"{before}vpc-ai.eu-central-1.es.amazonaws.com"}, None)
     assert (read.auth, read.service) == ("aws", "es")
     assert read.cloud is not None
-    assert (read.cloud.region, read.cloud.account) == ("eu-central-1", facts["account"])
+    assert (read.cloud.region, read.cloud.account) == ("eu-central-1", settings["account"])
 
 
 def test_a_service_may_search_and_write_and_drop_nothing(with_node: None) -> None:

@@ -1,4 +1,4 @@
-"""Facts of a DynamoDB target: what an address is made of, and what no address can be made of."""
+"""Settings of a DynamoDB target: what an address is made of, and what no address can be made of."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def test_the_declared_account_and_region_are_an_address() -> None:
 
 
 def test_an_endpoint_is_shown_and_credentials_are_not() -> None:
-    facts = {
+    settings = {
         **DECLARED,
         "endpoint": "http://127.0.0.1:4566/",
         "access_key": "AKIDEXAMPLE",
         "secret_key": Secret("very-secret"),
         "session_token": Secret("quite-secret"),
     }
-    found = address(facts, Options(lease_seconds=2, write_units=100))
+    found = address(settings, Options(lease_seconds=2, write_units=100))
     assert str(found) == "eu-central-1 of account 111111111111 at http://127.0.0.1:4566"
     assert found.secrets == (Secret("very-secret"), Secret("quite-secret"))
     assert "secret" not in repr(found).replace("secret_key", "").replace("Secret(", "")
@@ -49,7 +49,7 @@ def test_the_region_of_the_caller_counts_where_none_is_declared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "words"),
+    ("settings", "words"),
     [
         ({}, "needs a region"),
         ({"host": "x"}, "'host' says nothing about a DynamoDB target"),
@@ -68,16 +68,16 @@ def test_the_region_of_the_caller_counts_where_none_is_declared() -> None:
         ),
     ],
 )
-def test_what_is_missing_or_wrong_is_named(facts: dict[str, str | Secret], words: str) -> None:
+def test_what_is_missing_or_wrong_is_named(settings: dict[str, str | Secret], words: str) -> None:
     with pytest.raises(UsageError, match=words) as raised:
-        address(facts, Options())
+        address(settings, Options())
     assert "hush" not in str(raised.value)
 
 
 def test_every_variable_is_one_that_all_databases_share() -> None:
     assert all(each.shared for each in VARIABLES)
     assert {each.name for each in VARIABLES if each.secret} == {"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
-    names = [each.name for each in VARIABLES if each.fact == "caller_region"]
+    names = [each.name for each in VARIABLES if each.setting == "caller_region"]
     assert names == ["AWS_DEFAULT_REGION", "AWS_REGION"]  # the last one wins
 
 

@@ -22,8 +22,8 @@ def file(text: str | bytes, suffix: str = ".py") -> MigrationFile:
     )
 
 
-def parsed(facts: str, code: str = UP) -> Migration:
-    return parse(file(f"# seedbed: {facts}\n{code}"))
+def parsed(directives: str, code: str = UP) -> Migration:
+    return parse(file(f"# seedbed: {directives}\n{code}"))
 
 
 def refused(text: str | bytes, suffix: str = ".py") -> MigrationFileError:
@@ -44,7 +44,7 @@ def test_a_transformation_is_one_step_over_all_items_of_its_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "mode", "batch"),
+    ("directives", "mode", "batch"),
     [
         ("table=courses", "paged", 90),
         ("table=courses batch=5", "paged", 5),
@@ -54,9 +54,9 @@ def test_a_transformation_is_one_step_over_all_items_of_its_table() -> None:
     ],
 )
 def test_a_transformation_is_once_by_version_or_by_itself_or_by_its_checkpoint(
-    facts: str, mode: str, batch: int
+    directives: str, mode: str, batch: int
 ) -> None:
-    migration = parsed(facts)
+    migration = parsed(directives)
     assert migration.settings["mode"] == mode
     assert migration.up[0].backfill == Backfill("courses", "", batch)
 
@@ -162,7 +162,7 @@ def test_line_ends_and_a_byte_order_mark_make_no_difference() -> None:
         (f"# seedbed: table=courses reverse=none\n{UP}", 1, "no reason"),
         (f"# seedbed: table=courses phase=later\n{UP}", 1, "not understood"),
         (f"# seedbed: table=courses after=3\n{UP}", 1, "not understood"),
-        (f"# seedbed: table=courses colour=red\n{UP}", 1, "no fact"),
+        (f"# seedbed: table=courses colour=red\n{UP}", 1, "no directive"),
         (f"# seedbed: table=courses transaction=false\n{UP}", 1, "no meaning for a function of items"),
         (f"# seedbed: table=courses segments=2\n{TABLE_UP}", 1, "no meaning for a function of a table"),
         (f"# seedbed: table=courses from=1 to=2\n{TABLE_UP}", 1, "no meaning"),

@@ -23,10 +23,14 @@ REPEATABLE = 'table=courses repeatable because "it looks"'
 
 
 def transformer(
-    body: str, facts: str = PAGED, shape: Table = COURSES, direction: Direction = Direction.UP, down: str = ""
+    body: str,
+    directives: str = PAGED,
+    shape: Table = COURSES,
+    direction: Direction = Direction.UP,
+    down: str = "",
 ) -> Transformer:
     lines = "\n    ".join(body.split("\n"))
-    text = f"# seedbed: {facts}\ndef up(item):\n    {lines}\n"
+    text = f"# seedbed: {directives}\ndef up(item):\n    {lines}\n"
     if down:
         text += f"def down(item):\n    {down}\n"
     found = migration(text)
@@ -37,13 +41,13 @@ def plain(item: Item) -> dict[str, Any]:
     return {name: from_attribute(value) for name, value in item.items()}
 
 
-def outcome(body: str, item: dict[str, Any], facts: str = PAGED, shape: Table = COURSES) -> Outcome:
-    return transformer(body, facts, shape)(to_item(item))
+def outcome(body: str, item: dict[str, Any], directives: str = PAGED, shape: Table = COURSES) -> Outcome:
+    return transformer(body, directives, shape)(to_item(item))
 
 
-def failure(body: str, item: dict[str, Any], facts: str = PAGED, shape: Table = COURSES) -> StepFailed:
+def failure(body: str, item: dict[str, Any], directives: str = PAGED, shape: Table = COURSES) -> StepFailed:
     with pytest.raises(StepFailed) as caught:
-        outcome(body, item, facts, shape)
+        outcome(body, item, directives, shape)
     return caught.value
 
 

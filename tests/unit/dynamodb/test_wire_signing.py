@@ -89,8 +89,8 @@ def test_the_key_of_a_day_is_made_anew_for_the_next_day_and_for_other_keys() -> 
 
 @pytest.mark.parametrize("broken", ["AKID\r\nX-Evil: 1", "AKID ", "käse"])
 def test_keys_that_no_header_can_carry_are_refused_and_not_shown(broken: str) -> None:
-    for fact in ("access_key", "session_token"):
-        given = {"access_key": "AKID", "secret_key": Secret("s"), fact: broken}
+    for setting in ("access_key", "session_token"):
+        given = {"access_key": "AKID", "secret_key": Secret("s"), setting: broken}
         token = given.get("session_token")
         cloud = Cloud("eu-central-1", **{**given, "session_token": Secret(str(token)) if token else None})  # type: ignore[arg-type]
         with pytest.raises(NoCredentials, match="are broken") as raised:

@@ -1,4 +1,4 @@
-"""Facts -> the address of a Neo4j database."""
+"""Settings -> the address of a Neo4j database."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_what_is_no_database_to_migrate_is_refused(name: str) -> None:
         address({"uri": "bolt://127.0.0.1", "database": name}, OPTIONS)
 
 
-def test_a_fact_that_nobody_knows_is_named() -> None:
+def test_a_setting_that_nobody_knows_is_named() -> None:
     with pytest.raises(UsageError, match="'host' says nothing"):
         address({"host": "graph"}, OPTIONS)
 

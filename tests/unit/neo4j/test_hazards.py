@@ -14,13 +14,15 @@ from seedbed.model.migration import MigrationFile, Source, checksum
 BATCHES = "MATCH (n:L) CALL (n) { SET n.x = 1 } IN TRANSACTIONS"
 
 
-def hazards(text: str, facts: str = "phase=migrate") -> tuple[Hazard, ...]:
-    data = f"// seedbed: {facts}\n// migrate:up\nCREATE (:A);\n{text}\n// migrate:down\n{BATCHES}".encode()
+def hazards(text: str, directives: str = "phase=migrate") -> tuple[Hazard, ...]:
+    data = (
+        f"// seedbed: {directives}\n// migrate:up\nCREATE (:A);\n{text}\n// migrate:down\n{BATCHES}".encode()
+    )
     return parse(MigrationFile("7", "x", Source("7_x.cypher", ".cypher", data), checksum(data))).hazards
 
 
 @pytest.mark.parametrize(
-    ("text", "facts", "code", "refused"),
+    ("text", "directives", "code", "refused"),
     [
         ("CREATE CONSTRAINT k FOR (n:L) REQUIRE n.p IS NODE KEY", "phase=expand", "NEO101", False),
         ("CREATE CONSTRAINT k FOR (n:L) REQUIRE n.p IS NOT NULL", "phase=expand", "NEO101", False),
@@ -42,8 +44,10 @@ def hazards(text: str, facts: str = "phase=migrate") -> tuple[Hazard, ...]:
         ("LOAD CSV FROM 'https://x/y.csv' AS row CREATE (:L {p: row[0]})", "phase=migrate", "NEO107", False),
     ],
 )
-def test_a_hazard_has_a_code_a_line_and_a_way_round(text: str, facts: str, code: str, refused: bool) -> None:
-    (hazard,) = hazards(text, facts)
+def test_a_hazard_has_a_code_a_line_and_a_way_round(
+    text: str, directives: str, code: str, refused: bool
+) -> None:
+    (hazard,) = hazards(text, directives)
     assert (hazard.code, hazard.line, hazard.refused) == (code, 4, refused)
     assert hazard.what
     assert hazard.because
@@ -51,7 +55,7 @@ def test_a_hazard_has_a_code_a_line_and_a_way_round(text: str, facts: str, code:
 
 
 @pytest.mark.parametrize(
-    ("text", "facts"),
+    ("text", "directives"),
     [
         (
             "CREATE CONSTRAINT k FOR (n:L) REQUIRE n.p IS UNIQUE; CREATE INDEX i FOR (n:L) ON (n.p)",
@@ -66,8 +70,8 @@ def test_a_hazard_has_a_code_a_line_and_a_way_round(text: str, facts: str, code:
         ("RETURN apoc.text.join(['a'], '')", "phase=expand"),
     ],
 )
-def test_what_does_no_harm_has_no_hazard(text: str, facts: str) -> None:
-    assert hazards(text, facts) == ()
+def test_what_does_no_harm_has_no_hazard(text: str, directives: str) -> None:
+    assert hazards(text, directives) == ()
 
 
 def test_every_code_is_on_the_page_and_the_page_has_no_other() -> None:

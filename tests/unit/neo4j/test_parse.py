@@ -1,4 +1,4 @@
-"""Migrations of Neo4j as files: sections, facts, steps, ways back, and what is refused with its line."""
+"""Migrations of Neo4j as files: sections, directives, steps, ways back, and what is refused with its line."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def file(text: str | bytes, suffix: str = ".cypher") -> MigrationFile:
     return MigrationFile("7", "skills", Source(f"migrations/7_skills{suffix}", suffix, data), checksum(data))
 
 
-def parsed(text: str, facts: str = "") -> Migration:
-    return parse(file(f"// seedbed: {facts}\n{text}" if facts else text))
+def parsed(text: str, directives: str = "") -> Migration:
+    return parse(file(f"// seedbed: {directives}\n{text}" if directives else text))
 
 
 def refused(text: str | bytes, suffix: str = ".cypher") -> MigrationFileError:
@@ -104,7 +104,7 @@ def test_what_cannot_be_brought_back_says_so() -> None:
     assert migration.irreversible.because == "nobody wants it"
 
 
-def test_facts_are_those_of_every_migration() -> None:
+def test_directives_are_those_of_every_migration() -> None:
     migration = parse(
         file(
             "// The skills.\n"
@@ -120,20 +120,20 @@ def test_facts_are_those_of_every_migration() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "backfill"),
+    ("directives", "backfill"),
     [
         ("backfill=L.p", Backfill("L", "p", 1000)),
         ("backfill=L.p batch=5", Backfill("L", "p", 5)),
         ("backfill=[:TEACHES].key batch=100000", Backfill("[:TEACHES]", "key", 100_000)),
     ],
 )
-def test_a_backfill_is_one_statement_over_the_keys_of_a_batch(facts: str, backfill: Backfill) -> None:
-    migration = parsed(f"// migrate:up\n{WALK};\n// migrate:down\n{WALK.replace('1', '0')}", facts)
+def test_a_backfill_is_one_statement_over_the_keys_of_a_batch(directives: str, backfill: Backfill) -> None:
+    migration = parsed(f"// migrate:up\n{WALK};\n// migrate:down\n{WALK.replace('1', '0')}", directives)
     (up,), (down,) = migration.up, migration.down
     assert (up.body, up.backfill, up.atomic, up.repeatable) == (WALK, backfill, False, False)
     assert down.backfill == backfill
     assert f"in batches of {backfill.batch} along" in up.summary
-    assert parsed(f"// migrate:up\n{WALK}\n// migrate:down\n", facts).down == ()
+    assert parsed(f"// migrate:up\n{WALK}\n// migrate:down\n", directives).down == ()
 
 
 def test_line_ends_and_a_byte_order_mark_make_no_difference() -> None:
@@ -160,7 +160,7 @@ def test_line_ends_and_a_byte_order_mark_make_no_difference() -> None:
         ("// migrate:up\nCREATE (\n// migrate:down\n:A)", 3, "nearly the mark"),
         ("// migrate:up\n// migrate:upp\n", 2, "nearly the mark"),
         ("// migrate:up\n// seedbed: phase=migrate\n", 2, "no effect here"),
-        ("// seedbed: colour=red\n// migrate:up\n", 1, "no fact"),
+        ("// seedbed: colour=red\n// migrate:up\n", 1, "no directive"),
         ("// seedbed: phase=later\n// migrate:up\n", 1, "not understood"),
         ("// seedbed: repeatable\n// migrate:up\n", 1, "no reason"),
         ('// seedbed: repeatable because "x"\n// migrate:up\nCREATE (:A)', 1, "no meaning here"),

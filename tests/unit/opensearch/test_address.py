@@ -1,4 +1,4 @@
-"""Facts -> where a cluster is and how its requests prove who sends them."""
+"""Settings -> where a cluster is and how its requests prove who sends them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def test_an_endpoint_alone_is_enough_where_nobody_asks_who_we_are() -> None:
 
 
 def test_a_user_means_a_login_and_the_address_does_not_show_it() -> None:
-    facts: dict[str, str | Secret] = {
+    settings: dict[str, str | Secret] = {
         "endpoint": "https://search.example.org",
         "user": "ana",
         "password": Secret("very secret"),
     }
-    found = address(facts, Options())
+    found = address(settings, Options())
     assert found.auth == "basic"
     assert [each.reveal() for each in found.secrets] == ["very secret"]
     assert "secret" not in f"{found} {found!r}"
@@ -50,16 +50,16 @@ def test_the_name_of_a_host_of_aws_says_how_its_requests_are_signed(
     assert (found.auth, found.cloud.region, found.service) == ("aws", region, service)
 
 
-def test_a_name_of_ones_own_is_signed_for_where_the_facts_say() -> None:
-    facts = {"endpoint": "https://search.example.org", "auth": "aws", "region": "eu-north-1"}
-    found = address({**facts, "access_key": "AKIA", "secret_key": Secret("hush hush")}, Options())
+def test_a_name_of_ones_own_is_signed_for_where_the_settings_say() -> None:
+    settings = {"endpoint": "https://search.example.org", "auth": "aws", "region": "eu-north-1"}
+    found = address({**settings, "access_key": "AKIA", "secret_key": Secret("hush hush")}, Options())
     assert found.cloud is not None
     assert (found.cloud.region, found.cloud.access_key) == ("eu-north-1", "AKIA")
     assert [each.reveal() for each in found.secrets] == ["hush hush"]
 
 
 @pytest.mark.parametrize(
-    ("facts", "says"),
+    ("settings", "says"),
     [
         ({}, "OPENSEARCH_ENDPOINT"),
         ({"endpoint": "127.0.0.1:9200"}, "no endpoint"),
@@ -77,9 +77,9 @@ def test_a_name_of_ones_own_is_signed_for_where_the_facts_say() -> None:
         ({"endpoint": "https://host", "port": "9200"}, "port"),
     ],
 )
-def test_what_is_missing_or_wrong_is_named(facts: dict[str, str], says: str) -> None:
+def test_what_is_missing_or_wrong_is_named(settings: dict[str, str], says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
-        address(facts, Options())
+        address(settings, Options())
     assert "very@" not in str(caught.value)
 
 
@@ -91,8 +91,8 @@ def test_serverless_is_refused_by_name_and_says_what_it_lacks() -> None:
 
 
 def test_a_region_that_is_told_goes_before_that_of_the_caller() -> None:
-    facts = {"endpoint": "https://search.example.org", "auth": "aws", "caller_region": "us-east-1"}
-    regions = [address(each, Options()).cloud for each in (facts, {**facts, "region": "eu-north-1"})]
+    settings = {"endpoint": "https://search.example.org", "auth": "aws", "caller_region": "us-east-1"}
+    regions = [address(each, Options()).cloud for each in (settings, {**settings, "region": "eu-north-1"})]
     assert [each.region for each in regions if each] == ["us-east-1", "eu-north-1"]
 
 

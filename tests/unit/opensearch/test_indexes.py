@@ -101,11 +101,11 @@ def test_physical_indexes_are_numbered_for_good() -> None:
     assert next_serial("lessons", []) == 1
 
 
-def hazards(text: str, first: str, second: str, facts: str = "", code: str = "") -> list[str]:
+def hazards(text: str, first: str, second: str, directives: str = "", code: str = "") -> list[str]:
     declared = read(
         f"[[indexes.lessons.versions]]\nnumber = 1\n{first}\n[[indexes.lessons.versions]]\nnumber = 2\n{second}\n"
     )
-    found: Migration = migration(moves("lessons", 2, facts, code))
+    found: Migration = migration(moves("lessons", 2, directives, code))
     return [each.code for each in examine(declared, [found]).get("1", ())]
 
 

@@ -1,4 +1,4 @@
-"""Facts -> address: what is refused, what is never guessed, and when TLS is insisted on."""
+"""Settings -> address: what is refused, what is never guessed, and when TLS is insisted on."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from seedbed.engines.postgres.options import Options
 from seedbed.errors import ExitCode, UsageError
 from seedbed.model.secret import Secret
 
-FACTS = {"host": "db.example.com", "user": "app", "name": "orders"}
+SETTINGS = {"host": "db.example.com", "user": "app", "name": "orders"}
 PASSWORD = "p%ss@w:rd/'\"\\ %41 end"  # every character that a URL or a shell gives a meaning to
 
 
-def made(**facts: str) -> Address:
-    return address(facts, Options())
+def made(**settings: str) -> Address:
+    return address(settings, Options())
 
 
-def refusal(**facts: str) -> str:
-    """Return the text of the UsageError that `facts` earn."""
+def refusal(**settings: str) -> str:
+    """Return the text of the UsageError that `settings` earn."""
     with pytest.raises(UsageError) as caught:
-        address(facts, Options())
+        address(settings, Options())
     assert caught.value.exit_code is ExitCode.USAGE
     return str(caught.value)
 
@@ -31,20 +31,22 @@ def refusal(**facts: str) -> str:
 
 
 def test_the_port_is_5432_where_it_is_not_said() -> None:
-    assert made(**FACTS).port == 5432
-    assert made(**FACTS, port="6543").port == 6543
+    assert made(**SETTINGS).port == 5432
+    assert made(**SETTINGS, port="6543").port == 6543
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "99999999999", "-1", "54.32", "5432 ", "٥٤٣٢", "http"])
 def test_a_port_that_is_none_is_refused(port: str) -> None:
-    assert "DB_PORT is not a port" in refusal(**FACTS, port=port)
+    assert "DB_PORT is not a port" in refusal(**SETTINGS, port=port)
 
 
 @pytest.mark.parametrize("gone", ["host", "user", "name"])
 @pytest.mark.parametrize("empty", [True, False])
 def test_what_is_missing_is_named_and_never_guessed(gone: str, empty: bool) -> None:
-    facts = {**FACTS, gone: ""} if empty else {key: each for key, each in FACTS.items() if key != gone}
-    text = refusal(**facts)
+    settings = (
+        {**SETTINGS, gone: ""} if empty else {key: each for key, each in SETTINGS.items() if key != gone}
+    )
+    text = refusal(**settings)
     assert f"DB_{gone.upper()}" in text
     assert "never falls back to this machine" in text
 
@@ -53,14 +55,14 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
     assert "DB_HOST, DB_USER, DB_NAME" in refusal(libpq="false")
 
 
-def test_a_fact_that_nobody_knows_is_refused() -> None:
-    assert "'hots' says nothing about a PostgreSQL target" in refusal(**FACTS, hots="x")
+def test_a_setting_that_nobody_knows_is_refused() -> None:
+    assert "'hots' says nothing about a PostgreSQL target" in refusal(**SETTINGS, hots="x")
 
 
 def test_libpq_is_asked_for_by_true_and_by_nothing_else() -> None:
     assert made(libpq="true").uses_libpq
-    assert not made(**FACTS, libpq="false").uses_libpq
-    assert "neither true nor false" in refusal(**FACTS, libpq="yes")
+    assert not made(**SETTINGS, libpq="false").uses_libpq
+    assert "neither true nor false" in refusal(**SETTINGS, libpq="yes")
 
 
 def test_a_service_does_not_open_the_door_to_stray_variables() -> None:
@@ -69,16 +71,16 @@ def test_a_service_does_not_open_the_door_to_stray_variables() -> None:
     assert not found.uses_libpq
 
 
-@pytest.mark.parametrize("fact", ["password", "host", "user", "name"])
+@pytest.mark.parametrize("setting", ["password", "host", "user", "name"])
 @pytest.mark.parametrize("value", ["abc\0def", "abc\udcffdef"])
-def test_what_no_connection_could_carry_is_refused_without_being_shown(fact: str, value: str) -> None:
-    text = refusal(**{**FACTS, fact: value})
-    assert f"DB_{fact.upper()} holds what is no text" in text
+def test_what_no_connection_could_carry_is_refused_without_being_shown(setting: str, value: str) -> None:
+    text = refusal(**{**SETTINGS, setting: value})
+    assert f"DB_{setting.upper()} holds what is no text" in text
     assert "abc" not in text
 
 
 def test_an_address_shows_where_it_is_and_no_password() -> None:
-    found = address({**FACTS, "password": Secret(PASSWORD)}, Options())
+    found = address({**SETTINGS, "password": Secret(PASSWORD)}, Options())
     assert str(found) == "app@db.example.com:5432/orders"
     assert PASSWORD not in repr(found)
     assert found.secrets == (Secret(PASSWORD),)
@@ -87,7 +89,7 @@ def test_an_address_shows_where_it_is_and_no_password() -> None:
 
 
 def test_an_empty_password_is_none() -> None:
-    assert made(**FACTS, password="").password is None
+    assert made(**SETTINGS, password="").password is None
 
 
 # TLS
@@ -99,8 +101,8 @@ def test_an_empty_password_is_none() -> None:
 )
 def test_this_machine_may_do_without_tls(host: str) -> None:
     assert is_this_machine(host)
-    assert made(**{**FACTS, "host": host}).sslmode == "prefer"
-    assert made(**{**FACTS, "host": host}, sslmode="disable").sslmode == "disable"
+    assert made(**{**SETTINGS, "host": host}).sslmode == "prefer"
+    assert made(**{**SETTINGS, "host": host}, sslmode="disable").sslmode == "disable"
 
 
 @pytest.mark.parametrize(
@@ -118,31 +120,31 @@ def test_this_machine_may_do_without_tls(host: str) -> None:
 )
 def test_off_this_machine_tls_is_required(host: str) -> None:
     assert not is_this_machine(host)
-    assert made(**{**FACTS, "host": host}).sslmode == "require"
+    assert made(**{**SETTINGS, "host": host}).sslmode == "require"
 
 
 @pytest.mark.parametrize("weak", ["disable", "allow", "prefer"])
 def test_a_weaker_mode_off_this_machine_is_refused(weak: str) -> None:
-    text = refusal(**FACTS, sslmode=weak)
+    text = refusal(**SETTINGS, sslmode=weak)
     assert f"sslmode={weak} would send the password over the network in the clear" in text
     assert "DB_SSLROOTCERT" in text
 
 
 @pytest.mark.parametrize("strong", ["require", "verify-ca", "verify-full"])
 def test_a_stronger_mode_is_kept(strong: str) -> None:
-    assert made(**FACTS, sslmode=strong).sslmode == strong
-    assert made(**{**FACTS, "host": "localhost"}, sslmode=strong).sslmode == strong
+    assert made(**SETTINGS, sslmode=strong).sslmode == strong
+    assert made(**{**SETTINGS, "host": "localhost"}, sslmode=strong).sslmode == strong
 
 
 @pytest.mark.parametrize("asked", ["", "disable", "prefer", "require", "verify-ca"])
 @pytest.mark.parametrize("host", ["db.example.com", "localhost"])
 def test_with_a_bundle_the_name_is_verified_whatever_else_is_said(host: str, asked: str) -> None:
-    found = made(**{**FACTS, "host": host}, sslrootcert="/etc/ca.pem", sslmode=asked)
+    found = made(**{**SETTINGS, "host": host}, sslrootcert="/etc/ca.pem", sslmode=asked)
     assert found.sslmode == "verify-full"
 
 
 def test_a_mode_that_libpq_does_not_know_is_refused() -> None:
-    assert "there is no sslmode 'verify_full'" in refusal(**FACTS, sslmode="verify_full")
+    assert "there is no sslmode 'verify_full'" in refusal(**SETTINGS, sslmode="verify_full")
 
 
 # URLs
@@ -202,9 +204,9 @@ def test_a_url_that_lacks_something_or_says_too_much_is_refused(url: str, lackin
     assert lacking in refusal(url=url)
 
 
-@pytest.mark.parametrize("fact", ["host", "user", "password", "name", "port"])
-def test_a_url_beside_one_of_its_parts_is_refused(fact: str) -> None:
-    assert f"its {fact} are both given" in refusal(**{"url": "postgresql://app@db:1/orders", fact: "1"})
+@pytest.mark.parametrize("setting", ["host", "user", "password", "name", "port"])
+def test_a_url_beside_one_of_its_parts_is_refused(setting: str) -> None:
+    assert f"its {setting} are both given" in refusal(**{"url": "postgresql://app@db:1/orders", setting: "1"})
 
 
 @pytest.mark.parametrize(

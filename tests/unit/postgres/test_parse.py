@@ -101,7 +101,7 @@ def test_a_migration_of_comments_alone_has_no_steps() -> None:
         ("-- migrate:up\n  -- migrate:down\n", 2, "-- migrate:down is nearly the mark of a section"),
         ("-- migrate:up\n-- migrate: down\n", 2, "-- migrate: down is nearly the mark of a section"),
         ("/*\n-- migrate:up\n*/", 2, "the file has no `-- migrate:up` that counts"),
-        ("-- migrate:up\n-- seedbed: phase=contract\n", 2, "facts have no effect here"),
+        ("-- migrate:up\n-- seedbed: phase=contract\n", 2, "directives have no effect here"),
     ],
     ids=range(16),
 )
@@ -348,7 +348,7 @@ def test_the_spans_of_statements_are_in_characters() -> None:
     ]
 
 
-# --- facts ----------------------------------------------------------------------------------------------
+# --- directives ----------------------------------------------------------------------------------------------
 
 
 def test_the_header_says_how_a_migration_is_carried_out() -> None:
@@ -375,7 +375,7 @@ def test_a_migration_declared_repeatable_makes_steps_repeatable_whose_outcome_ca
 
 
 @pytest.mark.parametrize(
-    "facts",
+    "directives",
     [
         "phase=sometime",
         "phase",
@@ -408,12 +408,12 @@ def test_a_migration_declared_repeatable_makes_steps_repeatable_whose_outcome_ca
         "phase=expand phase=contract",
     ],
 )
-def test_a_fact_that_is_not_understood_is_refused_with_its_line(facts: str) -> None:
+def test_a_directive_that_is_not_understood_is_refused_with_its_line(directives: str) -> None:
     body = "-- migrate:up\nUPDATE users SET a = 1 WHERE id BETWEEN $1 AND $2"
-    assert line(refused(f"-- about\n-- seedbed: {facts}\n{body}")) == 2
+    assert line(refused(f"-- about\n-- seedbed: {directives}\n{body}")) == 2
 
 
-def test_an_unknown_fact_is_answered_with_the_one_that_was_meant() -> None:
+def test_an_unknown_directive_is_answered_with_the_one_that_was_meant() -> None:
     assert refused("-- seedbed: lock_timout=5s\n-- migrate:up\n").try_ == "did you mean 'lock_timeout'?"
 
 
@@ -527,7 +527,7 @@ def test_python_that_converts_no_rows_is_refused_with_its_line(text: str, at: in
     assert line(refused(text, ".py")) == at
 
 
-def test_strings_in_python_that_look_like_facts_are_none() -> None:
+def test_strings_in_python_that_look_like_directives_are_none() -> None:
     read('# seedbed: backfill=a.b\ndef up(row): ...\nX = """\n# seedbed: phase=contract\n"""', ".py")
 
 

@@ -11,7 +11,7 @@ import click
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import Refused, UsageError
-from seedbed.model.environment import SANDBOX, Settings, require_ephemeral
+from seedbed.model.environment import SANDBOX, ConnectionSettings, require_ephemeral
 
 if TYPE_CHECKING:
     from seedbed.engines.base import Variable
@@ -105,27 +105,27 @@ def _up_sandbox(context: CommandContext, databases: Sequence[Database]) -> None:
     from seedbed.report.text.environments import connections_text
 
     sandbox, engine = context.project.sandbox, context.catalog.engine
-    with sandbox.servers(databases) as facts:
+    with sandbox.servers(databases) as settings:
         sandbox.keep(databases)
-    found = {str(each.id): _settings(engine(each.engine).variables, facts[each.id]) for each in databases}
+    found = {str(each.id): _settings(engine(each.engine).variables, settings[each.id]) for each in databases}
     context.show(ConnectionsDocument.of(SANDBOX, found, context.command), connections_text)
     context.out.log("\nthe servers run until: seedbed env down sandbox")
 
 
-def _settings(variables: Sequence[Variable], facts: Mapping[str, str]) -> Settings:
-    """Return how an application connects, from the facts of its database; secrets are left out by value."""
+def _settings(variables: Sequence[Variable], settings: Mapping[str, str]) -> ConnectionSettings:
+    """Return how an application connects, from the settings of its database; secrets are left out by value."""
     plain: dict[str, str] = {}
     others: dict[str, str] = {}
     secrets: list[str] = []
-    for fact, value in facts.items():
-        names = [each for each in variables if each.fact == fact]
+    for setting, value in settings.items():
+        names = [each for each in variables if each.setting == setting]
         if any(each.secret for each in names):
             secrets.append(names[0].name)
         elif names:
             plain[names[0].name] = value
         else:
-            others[fact] = value
-    return Settings(plain, others, tuple(secrets))
+            others[setting] = value
+    return ConnectionSettings(plain, others, tuple(secrets))
 
 
 def _down_sandbox(context: CommandContext) -> None:

@@ -1,4 +1,4 @@
-"""Facts about a DynamoDB target -> the account and region it is in, and with what credentials. Pure."""
+"""Connection settings of a DynamoDB target -> the account and region it is in, and with what credentials. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VARIABLES = (
         "AWS_ENDPOINT_URL", "endpoint", shared=True, help="one URL for all of AWS, instead of AWS itself"
     ),
 )
-_FACTS = (*dict.fromkeys(each.fact for each in VARIABLES), "account", "region")
+_SETTINGS = (*dict.fromkeys(each.setting for each in VARIABLES), "account", "region")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 
@@ -49,17 +49,17 @@ class Address(Struct, frozen=True):
         return self.cloud.secrets
 
 
-def address(facts: Mapping[str, str | Secret], options: object) -> Address:
-    """Return the address that `facts` describe.
+def address(settings: Mapping[str, str | Secret], options: object) -> Address:
+    """Return the address that `settings` describe.
 
     Raises UsageError naming what is missing or wrong, WrongRegion where the caller means another region.
     """
-    plain = {key: value.reveal() if isinstance(value, Secret) else value for key, value in facts.items()}
-    unknown = sorted(set(plain) - set(_FACTS))
+    plain = {key: value.reveal() if isinstance(value, Secret) else value for key, value in settings.items()}
+    unknown = sorted(set(plain) - set(_SETTINGS))
     if unknown:
         raise UsageError(
             f"{unknown[0]!r} says nothing about a DynamoDB target",
-            because=f"the facts it has are {', '.join(sorted(_FACTS))}",
+            because=f"it accepts {', '.join(sorted(_SETTINGS))}",
             try_="correct the key in the environment's targets table",
         )
     key, secret, token = (plain.get(name, "") for name in ("access_key", "secret_key", "session_token"))

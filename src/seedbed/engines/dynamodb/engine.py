@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _TEMPLATE = """\
 # {summary}
-{facts}# seedbed: table=NAME
+{directives}# seedbed: table=NAME
 
 
 def up(item):

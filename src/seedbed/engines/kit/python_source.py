@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterator, Sequence
 from msgspec import Struct
 
 from seedbed.errors import Location, MigrationFileError
-from seedbed.model.facts import fact_lines
+from seedbed.model.directives import directive_lines
 from seedbed.model.migration import MigrationFile
 
 NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-_LOOKS_LIKE_FACTS = re.compile(r"\s*#\s*seedbed:")
+_LOOKS_LIKE_DIRECTIVES = re.compile(r"\s*#\s*seedbed:")
 _NO_CODE = 2**31
 
 
@@ -30,16 +30,16 @@ class PythonSource(Struct, frozen=True):
     ) -> MigrationFileError:
         return MigrationFileError(what, because=because, try_=try_, at=Location(self.path, line, column))
 
-    def facts(self) -> Sequence[tuple[int, str]]:
-        """Return (line, text) of the facts in the comments before the first line of code.
+    def directives(self) -> Sequence[tuple[int, str]]:
+        """Return (line, text) of the directives in the comments before the first line of code.
 
-        Raises MigrationFileError for facts below it: nobody would read them.
+        Raises MigrationFileError for directives below it: nobody would read them.
         """
         lines = list(enumerate(self.text.split("\n"), 1))
         end, inside = self._first_line_of_code(), self._docstring_lines()
-        if any(_LOOKS_LIKE_FACTS.match(line) for _, line in lines[end - 1 :]):
+        if any(_LOOKS_LIKE_DIRECTIVES.match(line) for _, line in lines[end - 1 :]):
             self._require_no_directives_below(end)
-        return list(fact_lines((each for each in lines[: end - 1] if each[0] not in inside), "#"))
+        return list(directive_lines((each for each in lines[: end - 1] if each[0] not in inside), "#"))
 
     def about(self) -> str:
         """Return the first line of the docstring, or else the first comment at the top that is for people."""
@@ -98,17 +98,17 @@ class PythonSource(Struct, frozen=True):
         return min(lines)
 
     def _require_no_directives_below(self, first: int) -> None:
-        """Refuse facts from line `first` on; strings that merely look like some are none."""
+        """Refuse directives from line `first` on; strings that merely look like some are none."""
         import tokenize
 
         lines = iter(self.text.splitlines(keepends=True))
         for token in tokenize.generate_tokens(lambda: next(lines, "")):
             begins_line = not token.line[: token.start[1]].strip()
             is_comment = token.type == tokenize.COMMENT and begins_line and token.start[0] >= first
-            if is_comment and _LOOKS_LIKE_FACTS.match(token.string):
+            if is_comment and _LOOKS_LIKE_DIRECTIVES.match(token.string):
                 raise self.error(
                     token.start[0],
-                    "facts have no effect here",
+                    "directives have no effect here",
                     "they are read in the comments before the first line of code, and nowhere else",
                     "move them there",
                 )

@@ -1,4 +1,4 @@
-"""Facts about a memory target -> which server and which database in it. Pure."""
+"""Connection settings of a memory target -> which server and which database in it. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VARIABLES = (
     Variable("MEMORY_SOCKET", "socket", required=True, help="path of the server's unix socket"),
     Variable("MEMORY_DATABASE", "database", help="its name in that server; `main` where it is not said"),
 )
-_FACTS = tuple(each.fact for each in VARIABLES)
+_SETTINGS = tuple(each.setting for each in VARIABLES)
 
 
 class Address(Struct, frozen=True):
@@ -31,21 +31,21 @@ class Address(Struct, frozen=True):
         return ()
 
 
-def address(facts: Mapping[str, str | Secret], options: object) -> Address:
-    """Return the address that `facts` describe. Raises UsageError naming what is missing or wrong."""
+def address(settings: Mapping[str, str | Secret], options: object) -> Address:
+    """Return the address that `settings` describe. Raises UsageError naming what is missing or wrong."""
     del options  # none of them says where
-    plain = {key: value.reveal() if isinstance(value, Secret) else value for key, value in facts.items()}
-    unknown = sorted(set(plain) - set(_FACTS))
+    plain = {key: value.reveal() if isinstance(value, Secret) else value for key, value in settings.items()}
+    unknown = sorted(set(plain) - set(_SETTINGS))
     if unknown:
         raise UsageError(
             f"{unknown[0]!r} says nothing about a memory target",
-            because=f"the facts it has are {', '.join(_FACTS)}",
+            because=f"it accepts {', '.join(_SETTINGS)}",
             try_="correct the key in the environment's targets table",
         )
     if not plain.get("socket"):
         raise UsageError(
             "a memory target needs its server's socket",
-            because="neither MEMORY_SOCKET nor the fact `socket` is given",
+            because="neither MEMORY_SOCKET nor the setting `socket` is given",
             try_="use the sandbox, which starts a server, or set MEMORY_SOCKET",
         )
     return Address(plain["socket"], plain.get("database") or "main")

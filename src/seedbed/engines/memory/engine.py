@@ -7,7 +7,7 @@ from seedbed.engines.memory.address import VARIABLES, address
 
 _TEMPLATE = """\
 # {summary}
-{facts}# migrate:up
+{directives}# migrate:up
 
 # migrate:down
 """

@@ -1,7 +1,7 @@
 """A `.mem` file -> a migration. Pure, and nothing in it is run.
 
 The sections are those of every text engine (`# migrate:up [transaction:false]`, `# migrate:down`), the header
-facts are seedbed's own (`# seedbed: phase=contract`), the statements are in `language`. A section is one atomic
+directives are seedbed's own (`# seedbed: phase=contract`), the statements are in `language`. A section is one atomic
 step; with `transaction:false` each statement is a step.
 """
 
@@ -14,13 +14,13 @@ from msgspec import Struct
 
 from seedbed.engines.memory.language import Misread, Statement, read
 from seedbed.errors import Location, MigrationFileError
-from seedbed.model.facts import Fact, parse_facts
+from seedbed.model.directives import Directive, parse_directives
 from seedbed.model.hazard import Hazard
 from seedbed.model.headers import Header, read_common
 from seedbed.model.migration import Backfill, Migration, MigrationFile, Step
 
 _SECTION = re.compile(r"#\s*migrate:(\w+)\s*(.*?)\s*\Z")
-_FACTS = re.compile(r"#\s*seedbed:\s*(.*)\Z")
+_DIRECTIVES = re.compile(r"#\s*seedbed:\s*(.*)\Z")
 _OWN = {"repeatable", "backfill", "batch"}
 DROPS = "MEM101"
 _BATCH = 1000  # rows, where a backfill does not say it
@@ -36,7 +36,7 @@ class _Section(Struct, frozen=True):
 
 
 class _Header(Struct, frozen=True):
-    """What the facts of a file say, checked."""
+    """What the directives of a file say, checked."""
 
     common: Header
     repeatable: bool = False
@@ -161,11 +161,13 @@ def _backfill(
 
 
 def _header(file: MigrationFile, lines: Sequence[str]) -> _Header:
-    marked = [(number, match[1]) for number, line in enumerate(lines, 1) if (match := _FACTS.match(line))]
-    facts = parse_facts(marked, file.path)
-    single = {each.key: each for each in facts}
+    marked = [
+        (number, match[1]) for number, line in enumerate(lines, 1) if (match := _DIRECTIVES.match(line))
+    ]
+    directives = parse_directives(marked, file.path)
+    single = {each.key: each for each in directives}
     return _Header(
-        common=read_common(facts, file.path, own=_OWN),
+        common=read_common(directives, file.path, own=_OWN),
         repeatable="repeatable" in single,
         backfill=_backfilled(file, single.get("backfill"), single.get("batch")),
     )
@@ -185,13 +187,13 @@ def _hazards(statements: Sequence[Statement]) -> Iterator[Hazard]:
             )
 
 
-def _backfilled(file: MigrationFile, fact: Fact | None, batch: Fact | None) -> Backfill | None:
-    if fact is None:
+def _backfilled(file: MigrationFile, directive: Directive | None, batch: Directive | None) -> Backfill | None:
+    if directive is None:
         return None
-    table, _, key = fact.value.partition(".")
+    table, _, key = directive.value.partition(".")
     rows = batch.value if batch else str(_BATCH)
     if not table or not key or not rows.isascii() or not rows.isdigit() or int(rows) < 1:
         raise _error(
-            file, fact.line, "the backfill is not understood", "it reads `backfill=table.key batch=1000`"
+            file, directive.line, "the backfill is not understood", "it reads `backfill=table.key batch=1000`"
         )
     return Backfill(table, key, int(rows))

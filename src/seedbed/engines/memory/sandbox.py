@@ -25,7 +25,7 @@ class Server(Struct, frozen=True):
 
     socket: str
 
-    def facts(self, database: str) -> Mapping[str, str]:
+    def settings(self, database: str) -> Mapping[str, str]:
         return {"socket": self.socket, "database": database}
 
 

@@ -1,4 +1,4 @@
-"""Facts about a Neo4j target -> where it is, over what kind of line, with what credentials. Pure."""
+"""Connection settings of a Neo4j target -> where it is, over what kind of line, with what credentials. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VARIABLES = (
     Variable("NEO4J_DATABASE", "database", help="`neo4j` where it is not said"),
 )
 DATABASE = "neo4j"
-_FACTS = tuple(each.fact for each in VARIABLES)
+_SETTINGS = tuple(each.setting for each in VARIABLES)
 _PORT = 7687
 _SCHEMES = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
 # A dot is allowed: it is how composite databases are named; what is not allowed is no name that Neo4j gives.
@@ -47,14 +47,14 @@ class Address(Struct, frozen=True):
         return (self.password,) if self.password else ()
 
 
-def address(facts: Mapping[str, str | Secret], options: object) -> Address:
-    """Return the address that `facts` describe. Raises UsageError naming what is wrong, never showing a secret."""
-    plain = {key: value.reveal() if isinstance(value, Secret) else value for key, value in facts.items()}
-    unknown = sorted(set(plain) - set(_FACTS))
+def address(settings: Mapping[str, str | Secret], options: object) -> Address:
+    """Return the address that `settings` describe. Raises UsageError naming what is wrong, never showing a secret."""
+    plain = {key: value.reveal() if isinstance(value, Secret) else value for key, value in settings.items()}
+    unknown = sorted(set(plain) - set(_SETTINGS))
     if unknown:
         raise UsageError(
             f"{unknown[0]!r} says nothing about a Neo4j target",
-            because=f"the facts it has are {', '.join(sorted(_FACTS))}",
+            because=f"it accepts {', '.join(sorted(_SETTINGS))}",
             try_="correct the key in the environment's targets table",
         )
     user, password = plain.get("user", ""), plain.get("password", "")

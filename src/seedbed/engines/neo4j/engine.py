@@ -7,7 +7,7 @@ from seedbed.engines.neo4j.address import VARIABLES, address
 
 _TEMPLATE = """\
 // {summary}
-{facts}
+{directives}
 // migrate:up
 
 

@@ -1,4 +1,4 @@
-"""Facts about an OpenSearch target -> where it answers, and how a request proves who sends it. Pure."""
+"""Connection settings of an OpenSearch target -> where it answers, and how a request proves who sends it. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VARIABLES = (
     Variable("AWS_SECRET_ACCESS_KEY", "secret_key", secret=True, shared=True),
     Variable("AWS_SESSION_TOKEN", "session_token", secret=True, shared=True),
 )
-_FACTS = (*dict.fromkeys(each.fact for each in VARIABLES), "service", "account", "region")
+_SETTINGS = (*dict.fromkeys(each.setting for each in VARIABLES), "service", "account", "region")
 _AWS_HOST = re.compile(
     r"\.([a-z0-9-]+)\.(es|aoss)\.amazonaws\.com(\.cn)?$|\.([a-z0-9-]+)\.(es|aoss)\.on\.aws$"
 )
@@ -69,14 +69,14 @@ class Address(Struct, frozen=True):
         return self.service == "aoss"
 
 
-def address(facts: Mapping[str, str | Secret], options: object) -> Address:
-    """Return the address that `facts` describe. Raises UsageError naming what is missing or wrong."""
-    plain = {key: value.reveal() if isinstance(value, Secret) else value for key, value in facts.items()}
-    unknown = sorted(set(plain) - set(_FACTS))
+def address(settings: Mapping[str, str | Secret], options: object) -> Address:
+    """Return the address that `settings` describe. Raises UsageError naming what is missing or wrong."""
+    plain = {key: value.reveal() if isinstance(value, Secret) else value for key, value in settings.items()}
+    unknown = sorted(set(plain) - set(_SETTINGS))
     if unknown:
         raise UsageError(
             f"{unknown[0]!r} says nothing about an OpenSearch target",
-            because=f"the facts it has are {', '.join(sorted(_FACTS))}",
+            because=f"it accepts {', '.join(sorted(_SETTINGS))}",
             try_="correct the key in the environment's targets table",
         )
     endpoint = _endpoint(plain.get("endpoint", ""))

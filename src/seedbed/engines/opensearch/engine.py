@@ -10,7 +10,7 @@ from seedbed.engines.opensearch.address import VARIABLES, address
 
 _TEMPLATE = """\
 # {summary}
-{facts}# migrate:up
+{directives}# migrate:up
 PUT /NAME-1
 
 # migrate:down

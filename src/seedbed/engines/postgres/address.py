@@ -1,4 +1,4 @@
-"""Facts about a PostgreSQL target -> where it is, with what credentials, over what kind of line. Pure."""
+"""Connection settings of a PostgreSQL target -> where it is, with what credentials, over what kind of line. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VARIABLES = (
     Variable("DB_SSLMODE", "sslmode", help="at least `require` off this machine"),
     Variable("DB_SSLROOTCERT", "sslrootcert", help="CA bundle; with it the server's name is verified"),
 )
-_FACTS = {each.fact for each in VARIABLES} | {"service", "libpq"}
+_SETTINGS = {each.setting for each in VARIABLES} | {"service", "libpq"}
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 # What people put into a URL's query beside these; anything else there may be a piece of a badly encoded password.
 _OTHER_PARAMETERS = frozenset(
@@ -78,14 +78,14 @@ class Address(Struct, frozen=True):
         return (self.password,) if self.password else ()
 
 
-def address(facts: Mapping[str, str | Secret], options: object) -> Address:
-    """Return the address that `facts` describe. Raises UsageError naming what is wrong, never showing a secret."""
-    plain = {key: value.reveal() if isinstance(value, Secret) else value for key, value in facts.items()}
-    unknown = sorted(set(plain) - _FACTS)
+def address(settings: Mapping[str, str | Secret], options: object) -> Address:
+    """Return the address that `settings` describe. Raises UsageError naming what is wrong, never showing a secret."""
+    plain = {key: value.reveal() if isinstance(value, Secret) else value for key, value in settings.items()}
+    unknown = sorted(set(plain) - _SETTINGS)
     if unknown:
         raise UsageError(
             f"{unknown[0]!r} says nothing about a PostgreSQL target",
-            because=f"the facts it has are {', '.join(sorted(_FACTS))}",
+            because=f"it accepts {', '.join(sorted(_SETTINGS))}",
             try_="correct the key in the environment's targets table",
         )
     _require_expressible(plain)
@@ -109,20 +109,20 @@ def address(facts: Mapping[str, str | Secret], options: object) -> Address:
     )
 
 
-def _require_expressible(facts: Mapping[str, str]) -> None:
+def _require_expressible(settings: Mapping[str, str]) -> None:
     """Raise UsageError for what no connection could carry; the value itself is not shown."""
-    for fact, value in facts.items():
+    for setting, value in settings.items():
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise UsageError(
-                f"{_variable(fact)} holds what is no text",
+                f"{_variable(setting)} holds what is no text",
                 because="it has a NUL, or bytes that are not UTF-8",
                 try_="look how it was written there",
             )
 
 
-def _require_complete(facts: Mapping[str, str]) -> None:
+def _require_complete(settings: Mapping[str, str]) -> None:
     """Raise UsageError naming all that is missing: libpq would take this machine and our own user's name."""
-    missing = [_variable(fact) for fact in ("host", "user", "name") if not facts.get(fact)]
+    missing = [_variable(setting) for setting in ("host", "user", "name") if not settings.get(setting)]
     if missing:
         raise UsageError(
             f"the address of a PostgreSQL target is incomplete: {', '.join(missing)}",
@@ -131,8 +131,8 @@ def _require_complete(facts: Mapping[str, str]) -> None:
         )
 
 
-def _variable(fact: str) -> str:
-    return next((each.name for each in VARIABLES if each.fact == fact), fact)
+def _variable(setting: str) -> str:
+    return next((each.name for each in VARIABLES if each.setting == setting), setting)
 
 
 def _yes(text: str) -> bool:
@@ -158,16 +158,16 @@ def _port(text: str, *, otherwise: int) -> int:
     return int(text)
 
 
-def _sslmode(facts: Mapping[str, str], *, asks_libpq: bool) -> str:
+def _sslmode(settings: Mapping[str, str], *, asks_libpq: bool) -> str:
     """Return the mode: verify-full with a CA bundle, at least require off this machine; empty: libpq may say."""
-    asked, host = facts.get("sslmode", ""), facts.get("host", "")
+    asked, host = settings.get("sslmode", ""), settings.get("host", "")
     if asked and asked not in _SSL_MODES:
         raise UsageError(
             f"there is no sslmode {asked!r}", because=f"libpq knows {', '.join(_SSL_MODES)}", try_="require"
         )
     if asks_libpq and not host:
         return asked
-    mode = safe_sslmode(asked, host, facts.get("sslrootcert", ""))
+    mode = safe_sslmode(asked, host, settings.get("sslrootcert", ""))
     if asked and _SSL_MODES.index(asked) < _SSL_MODES.index("require") == _SSL_MODES.index(mode):
         raise UsageError(
             f"sslmode={asked} would send the password over the network in the clear",
@@ -201,7 +201,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _from_url(url: str, others: Mapping[str, str]) -> dict[str, str]:
-    """Return the facts inside `url`. Its text never enters a message: it carries the password."""
+    """Return the settings inside `url`. Its text never enters a message: it carries the password."""
     clash = sorted(
         {"host", "port", "user", "password", "name"} & {key for key, value in others.items() if value}
     )

@@ -40,7 +40,7 @@ def _connection(database: ConnectionEntry) -> Iterator[Line]:
     yield line((database.database, Style.BOLD))
     for name, value in database.variables.items():
         yield line(f"{name}={value}", indent=2)
-    for name, value in database.facts.items():
+    for name, value in database.settings.items():
         yield line(f"{name}: {value}", indent=2)
     for name in database.secrets:
         yield line(f"{name}: any, nobody looks at it", indent=2)

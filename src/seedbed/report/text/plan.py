@@ -107,15 +107,15 @@ def _action(action: ActionEntry) -> Iterator[Row | Line]:
 
 
 def _step(position: int, step: StepEntry) -> Iterator[Line]:
-    facts = []
+    notes = []
     if step.backfill:
         along = ".".join(filter(None, (step.backfill.table, step.backfill.key)))
-        facts.append(f"in batches of {number(step.backfill.batch)} along {along}")
+        notes.append(f"in batches of {number(step.backfill.batch)} along {along}")
     elif not step.atomic:
-        facts.append("not in a transaction")
-    summary = " ".join(step.summary.split()) or (f"step {position}" if facts else "")
+        notes.append("not in a transaction")
+    summary = " ".join(step.summary.split()) or (f"step {position}" if notes else "")
     if summary:
-        said = f"  ({', '.join(facts)})" if facts else ""
+        said = f"  ({', '.join(notes)})" if notes else ""
         yield line(summary, (said, Style.DIM), indent=6, flex=0)
 
 

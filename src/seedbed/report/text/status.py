@@ -65,8 +65,8 @@ def _counts(database: DatabaseEntry) -> str:
 
 def _database(database: DatabaseEntry) -> Lines:
     unknown = not (database.error or database.identity)
-    facts = [database.address, database.server, "not stamped yet" if unknown else ""]
-    said = ", ".join(fact for fact in facts if fact)
+    parts = [database.address, database.server, "not stamped yet" if unknown else ""]
+    said = ", ".join(part for part in parts if part)
     head = line(
         (database.database, Style.BOLD), (f"  {said}" if said else "", Style.DIM), f"  {_counts(database)}"
     )

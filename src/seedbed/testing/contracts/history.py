@@ -48,14 +48,14 @@ class HistoryContract(Contract):
             assert session.server.strip()
 
     def test_the_address_shows_no_secret(self, bench: Bench) -> None:
-        address = bench.engine.address(bench.facts, bench.target.database.options)
+        address = bench.engine.address(bench.settings, bench.target.database.options)
         for secret in address.secrets:
             assert not secret or secret.reveal() not in str(address)
 
     def test_a_format_newer_than_ours_is_refused(self, bench: Bench) -> None:
         text = bench.text(bench.harness.creates("users"))
         bench.apply(text)
-        bench.harness.age_history(bench.facts)
+        bench.harness.age_history(bench.settings)
         with pytest.raises(Refused), bench.connect() as session:
             session.history()
         with pytest.raises(Refused):

@@ -13,7 +13,7 @@ from seedbed.errors import (
     Unreachable,
 )
 from seedbed.model.deployment import Change, Deployment, Estimate, Rollout, Wave
-from seedbed.model.environment import EnvironmentPattern, Settings
+from seedbed.model.environment import ConnectionSettings, EnvironmentPattern
 from seedbed.model.event import (
     CopyFinished,
     CopyProgressed,
@@ -51,14 +51,14 @@ USERS, NAMES, DROP = "20260112093000", "20260316090000", "20260330090000"
 INVOICES, SEARCH, INDEX = "20260209100000", "20260220090000", "20260220091500"
 
 
-def _step(index: int, summary: str, **facts: object) -> Step:
-    return Step(index, f"{summary};", 1, summary=summary, **facts)  # type: ignore[arg-type]
+def _step(index: int, summary: str, **settings: object) -> Step:
+    return Step(index, f"{summary};", 1, summary=summary, **settings)  # type: ignore[arg-type]
 
 
-def _migration(version: str, name: str, phase: Phase, *up: Step, **facts: object) -> Migration:
+def _migration(version: str, name: str, phase: Phase, *up: Step, **settings: object) -> Migration:
     path = f"services/{name}/{version}.sql"
-    down = facts.pop("down", (_step(0, "DROP TABLE users"),))
-    return Migration(version, name, path, version[:8] * 8, phase, up, down, **facts)  # type: ignore[arg-type]
+    down = settings.pop("down", (_step(0, "DROP TABLE users"),))
+    return Migration(version, name, path, version[:8] * 8, phase, up, down, **settings)  # type: ignore[arg-type]
 
 
 CREATE = _migration(USERS, "create_users", Phase.EXPAND, _step(0, "CREATE TABLE users (id bigint, …)"))
@@ -397,8 +397,10 @@ def environments() -> tuple[EnvironmentPattern, ...]:
     )
 
 
-def connections() -> dict[str, Settings]:
+def connections() -> dict[str, ConnectionSettings]:
     return {
-        "ai/opensearch": Settings({}, {"endpoint": "http://127.0.0.1:40123"}),
-        "user/postgres": Settings({"DB_HOST": "/run/user", "DB_NAME": "user"}, {}, ("DB_PASSWORD",)),
+        "ai/opensearch": ConnectionSettings({}, {"endpoint": "http://127.0.0.1:40123"}),
+        "user/postgres": ConnectionSettings(
+            {"DB_HOST": "/run/user", "DB_NAME": "user"}, {}, ("DB_PASSWORD",)
+        ),
     }

@@ -1,7 +1,7 @@
 """Migrations of DynamoDB: Python files that transform items or work on a table. Compiled and looked at, never run.
 
 `up(item)` is a transformation: it is called for every item of a table. `up(table)` is free form: it is called once.
-Both have their facts in `# seedbed:` comments before the first line of code.
+Both have their directives in `# seedbed:` comments before the first line of code.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def parse(file: MigrationFile) -> Migration:
             at=Location(file.path),
         )
     source = read_source(file)
-    header = read_header(file.path, source.facts())
+    header = read_header(file.path, source.directives())
     functions = source.functions(("up", "down", "applied"), _FORMS)
     up = _way(source, functions.get("up"))
     if up is None:

@@ -30,8 +30,8 @@ class World(Struct, frozen=True):
     region: str = REGION
     tells_account: bool = True
 
-    def facts(self, database: str) -> Mapping[str, str]:
-        """Return the facts that `address` wants; all databases live in one account, as in any environment."""
+    def settings(self, database: str) -> Mapping[str, str]:
+        """Return the settings that `address` wants; all databases live in one account, as in any environment."""
         return {
             "region": self.region,
             **({"account": self.account} if self.tells_account else {}),

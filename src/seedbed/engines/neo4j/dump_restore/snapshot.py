@@ -50,7 +50,7 @@ def _run(command: Sequence[str], place: Place, migration: Migration) -> tuple[in
         process = subprocess.Popen(
             list(command),
             cwd=place.directory,
-            env={**os.environ, **_facts(place, migration)},
+            env={**os.environ, **_settings(place, migration)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -77,7 +77,7 @@ def _run(command: Sequence[str], place: Place, migration: Migration) -> tuple[in
             return process.returncode, said, complaint
 
 
-def _facts(place: Place, migration: Migration) -> Mapping[str, str]:
+def _settings(place: Place, migration: Migration) -> Mapping[str, str]:
     return {
         "SEEDBED_DATABASE": place.target,
         "SEEDBED_ENVIRONMENT": place.environment,

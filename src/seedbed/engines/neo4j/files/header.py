@@ -1,4 +1,4 @@
-"""The facts of a file: what the comments at its top say."""
+"""The directives of a file: what the comments at its top say."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from seedbed.engines.neo4j.files.text import Text
-from seedbed.model.facts import Fact, parse_facts
+from seedbed.model.directives import Directive, parse_directives
 from seedbed.model.headers import Header as Common
 from seedbed.model.headers import read_common, require_form
 from seedbed.model.migration import Backfill
 
-FACTS = frozenset({"backfill", "batch", "repeatable"})
+DIRECTIVES = frozenset({"backfill", "batch", "repeatable"})
 _BATCH, _LARGEST_BATCH = 1000, 100_000  # keys
 _DIGITS = re.compile(r"[0-9]{1,6}", re.ASCII)
 _WALK = re.compile(r"([^\s.:\[\]`\"]+|\[:[^\s.:\[\]`\"]+\])\.([^\s.:\[\]`\"]+)")
-_LOOKS_LIKE_FACTS = re.compile(r"//\s*seedbed:")
+_LOOKS_LIKE_DIRECTIVES = re.compile(r"//\s*seedbed:")
 
 
 class Header(Struct, frozen=True):
-    """What the facts of a file say, checked. `lines`: where each fact that is said once stands."""
+    """What the directives of a file say, checked. `lines`: where each directive that is said once stands."""
 
     common: Common
     lines: dict[str, int]
@@ -30,26 +30,26 @@ class Header(Struct, frozen=True):
 
 
 def read_header(text: Text, lines: Iterable[tuple[int, str]]) -> Header:
-    """Return what the facts in `lines` say, each with its number. Raises MigrationFileError."""
-    facts = parse_facts(lines, text.path)
-    common = read_common(facts, text.path, own=FACTS)
-    single = {each.key: each for each in facts}
+    """Return what the directives in `lines` say, each with its number. Raises MigrationFileError."""
+    directives = parse_directives(lines, text.path)
+    common = read_common(directives, text.path, own=DIRECTIVES)
+    single = {each.key: each for each in directives}
     repeatable = single.get("repeatable")
     require_form(repeatable is None or not repeatable.value, repeatable, text.path, 'repeatable because "…"')
     return Header(
         common,
-        {key: fact.line for key, fact in single.items()},
+        {key: directive.line for key, directive in single.items()},
         repeatable is not None,
         _backfill(text, single.get("backfill"), single.get("batch")),
     )
 
 
-def looks_like_facts(comment: str) -> bool:
-    return _LOOKS_LIKE_FACTS.match(comment) is not None
+def looks_like_directives(comment: str) -> bool:
+    return _LOOKS_LIKE_DIRECTIVES.match(comment) is not None
 
 
-def _backfill(text: Text, fact: Fact | None, batch: Fact | None) -> Backfill | None:
-    if fact is None:
+def _backfill(text: Text, directive: Directive | None, batch: Directive | None) -> Backfill | None:
+    if directive is None:
         if batch is not None:
             raise text.error(
                 batch.line,
@@ -58,9 +58,9 @@ def _backfill(text: Text, fact: Fact | None, batch: Fact | None) -> Backfill | N
                 "// seedbed: backfill=Label.key batch=1000",
             )
         return None
-    found = _WALK.fullmatch(fact.value)
+    found = _WALK.fullmatch(directive.value)
     form = "backfill=Label.key or backfill=[:TYPE].key, names as they are stored and without quotes"
-    require_form(found is not None, fact, text.path, form)
+    require_form(found is not None, directive, text.path, form)
     assert found is not None  # for mypy
     keys = _BATCH
     if batch is not None:

@@ -1,6 +1,6 @@
 """A migration's file -> a migration. Pure: nothing in a file is run, and no server is asked.
 
-`.cypher` files have sections (`// migrate:up`, `// migrate:down`) and seedbed's facts in the comments above them.
+`.cypher` files have sections (`// migrate:up`, `// migrate:down`) and seedbed's directives in the comments above them.
 Data statements that follow each other are one atomic step; each schema statement, and each that commits batches of
 its own, is a step alone, because Neo4j puts neither into the transaction that keeps the record.
 """

@@ -1,4 +1,4 @@
-"""The sections of a file, and the facts above them."""
+"""The sections of a file, and the directives above them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from seedbed.engines.neo4j.files.header import Header, looks_like_facts, read_header
+from seedbed.engines.neo4j.files.header import Header, looks_like_directives, read_header
 from seedbed.engines.neo4j.files.lexer import COMMENTS, Token, TokenKind
 from seedbed.engines.neo4j.files.text import Text
 from seedbed.errors import MigrationFileError
-from seedbed.model.facts import fact_lines
+from seedbed.model.directives import directive_lines
 
 _MARK = re.compile(r"//\s*migrate:(up|down)(?:\s+(.*))?")
 _NEARLY_A_MARK = re.compile(r"//+\s*migrate\s*:\s*(?:up|down)\b|//\s*migrate:\w", re.IGNORECASE)
@@ -35,13 +35,13 @@ class _Mark(Struct, frozen=True):
 
 
 def cut(text: Text, tokens: Sequence[Token]) -> tuple[Header, list[Section]]:
-    """Return what the facts above the sections say, and the sections: first the way up."""
+    """Return what the directives above the sections say, and the sections: first the way up."""
     comments = [each for each in tokens if each.kind is TokenKind.LINE_COMMENT]
     marks = list(_marks(text, comments))
     _require_up_and_down(text, marks)
     first = marks[0].token.start
     _require_nothing_before(text, tokens, first)
-    header = read_header(text, _facts_above(text, comments, first))
+    header = read_header(text, _directives_above(text, comments, first))
     ends = [*(each.token.start for each in marks[1:]), len(text.text)]
     return header, [
         Section(mark.name, mark.line, mark.token.end, end) for mark, end in zip(marks, ends, strict=True)
@@ -123,15 +123,15 @@ def _require_nothing_before(text: Text, tokens: Iterable[Token], first: int) -> 
             )
 
 
-def _facts_above(text: Text, comments: Iterable[Token], first: int) -> Iterator[tuple[int, str]]:
-    """Yield the lines of facts above the first section; refuses any that stand below."""
+def _directives_above(text: Text, comments: Iterable[Token], first: int) -> Iterator[tuple[int, str]]:
+    """Yield the lines of directives above the first section; refuses any that stand below."""
     for token in comments:
         if token.start < first:
-            yield from fact_lines([(text.line(token.start), token.value)], "//")
-        elif looks_like_facts(token.value) and text.begins_line(token.start):
+            yield from directive_lines([(text.line(token.start), token.value)], "//")
+        elif looks_like_directives(token.value) and text.begins_line(token.start):
             raise text.error(
                 text.line(token.start),
-                "facts have no effect here",
+                "directives have no effect here",
                 "they are read above `// migrate:up`, and nowhere else",
                 "move them there",
             )

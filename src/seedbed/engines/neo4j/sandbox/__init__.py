@@ -28,8 +28,8 @@ class Graphs:
     def __init__(self, servers: Fleet) -> None:
         self._servers = servers
 
-    def facts(self, database: str) -> Mapping[str, str]:
-        """Return the facts of the server that is `database`'s alone, started if it does not run yet."""
+    def settings(self, database: str) -> Mapping[str, str]:
+        """Return the settings of the server that is `database`'s alone, started if it does not run yet."""
         owned = self._servers.own(database)
         return {"uri": f"bolt://127.0.0.1:{room.last_port(owned)}", "database": "neo4j"}
 
@@ -40,7 +40,7 @@ class Graphs:
 
 @contextmanager
 def embedded(home: Path) -> Iterator[Graphs]:
-    """Own the Neo4j servers of the sandbox `home` that `facts` is asked for. Raises SandboxError."""
+    """Own the Neo4j servers of the sandbox `home` that `settings` is asked for. Raises SandboxError."""
     with Fleet(home, server) as servers:
         yield Graphs(servers)
 

@@ -9,7 +9,7 @@ from seedbed.engines.opensearch.files.requests import Block, Misread, Section, b
 from seedbed.engines.opensearch.rules import kinds, refusals
 from seedbed.engines.opensearch.rules.kinds import FENCED, Kind, kind_of
 from seedbed.errors import Location, MigrationFileError
-from seedbed.model.facts import Fact, fact_lines, parse_facts
+from seedbed.model.directives import Directive, directive_lines, parse_directives
 from seedbed.model.hazard import Hazard
 from seedbed.model.headers import Header, read_common, require_form
 from seedbed.model.migration import Migration, MigrationFile, Step
@@ -40,8 +40,8 @@ def parse(file: MigrationFile) -> Migration:
 def _parsed(file: MigrationFile) -> Migration:
     lines = file.text().split("\n")
     found = {each.name: each for each in sections(lines)}
-    header, facts = _header(file, lines, found["up"].line)
-    is_repeatable = any(each.key == "repeatable" for each in facts)
+    header, directives = _header(file, lines, found["up"].line)
+    is_repeatable = any(each.key == "repeatable" for each in directives)
     up = list(_requests(found["up"]))
     down = list(_requests(found["down"])) if "down" in found else []
     if not up:
@@ -69,18 +69,18 @@ def _parsed(file: MigrationFile) -> Migration:
     )
 
 
-def _header(file: MigrationFile, lines: Sequence[str], up: int) -> tuple[Header, tuple[Fact, ...]]:
-    marked = list(fact_lines(enumerate(lines, 1), "#"))
+def _header(file: MigrationFile, lines: Sequence[str], up: int) -> tuple[Header, tuple[Directive, ...]]:
+    marked = list(directive_lines(enumerate(lines, 1), "#"))
     if late := [number for number, _ in marked if number > up]:
         raise Misread(
-            "facts have no effect here", "they are read above `# migrate:up`", late[0], "move them there"
+            "directives have no effect here", "they are read above `# migrate:up`", late[0], "move them there"
         )
-    facts = parse_facts(marked, file.path)
-    header = read_common(facts, file.path, own=_OWN)
-    for fact in facts:
-        if fact.key == "repeatable":
-            require_form(not fact.value, fact, file.path, 'repeatable because "…"')
-    return header, facts
+    directives = parse_directives(marked, file.path)
+    header = read_common(directives, file.path, own=_OWN)
+    for directive in directives:
+        if directive.key == "repeatable":
+            require_form(not directive.value, directive, file.path, 'repeatable because "…"')
+    return header, directives
 
 
 def _requests(section: Section) -> Iterator[tuple[Block, Request]]:

@@ -14,7 +14,7 @@ from seedbed.engines.kit.python_program import compiled
 from seedbed.engines.kit.python_returns import forgotten_return
 from seedbed.engines.kit.python_source import Function as Declared
 from seedbed.engines.kit.python_source import PythonSource, only_parameter, read_source
-from seedbed.model.facts import Fact, parse_facts
+from seedbed.model.directives import Directive, parse_directives
 from seedbed.model.headers import Header, read_common, require_form
 from seedbed.model.migration import Backfill, Direction, Migration, MigrationFile, Step
 from seedbed.support.phrases import one_line
@@ -41,9 +41,9 @@ class Subject(Struct, frozen=True):
 def parse_program(file: MigrationFile) -> Migration:
     """Return the migration that the `.py` `file` holds; nothing in it is run. Raises MigrationFileError."""
     source = read_source(file)
-    facts = parse_facts(source.facts(), file.path)
-    header = read_common(facts, file.path, own=_OWN)
-    single = {each.key: each for each in facts if each.key in _OWN}
+    directives = parse_directives(source.directives(), file.path)
+    header = read_common(directives, file.path, own=_OWN)
+    single = {each.key: each for each in directives if each.key in _OWN}
     subject = _subject(source, single)
     functions = _functions(source)
     _require_consistency(source, header, single, subject, functions)
@@ -88,25 +88,25 @@ def function(step: Step, path: str, direction: Direction) -> Function | None:
     return compiled(step.body, path).function(direction.value)
 
 
-def _subject(source: PythonSource, facts: Mapping[str, Fact]) -> Subject:
-    named = [each for each in KINDS if each in facts]
+def _subject(source: PythonSource, directives: Mapping[str, Directive]) -> Subject:
+    named = [each for each in KINDS if each in directives]
     if len(named) != 1:
         what = "the file does not say what it moves" if not named else f"the file moves {' and '.join(named)}"
-        line = facts[named[1]].line if named else 1
+        line = directives[named[1]].line if named else 1
         raise source.error(
             line, what, "it is one index, pipeline or template", "# seedbed: index=lessons version=2"
         )
-    fact = facts[named[0]]
-    require_form(bool(fact.value), fact, source.path, f"{fact.key}=name")
-    return Subject(fact.key, fact.value, _number(source, facts.get("version"), 1_000_000, 0))
+    directive = directives[named[0]]
+    require_form(bool(directive.value), directive, source.path, f"{directive.key}=name")
+    return Subject(directive.key, directive.value, _number(source, directives.get("version"), 1_000_000, 0))
 
 
-def _number(source: PythonSource, fact: Fact | None, most: int, default: int) -> int:
-    if fact is None:
+def _number(source: PythonSource, directive: Directive | None, most: int, default: int) -> int:
+    if directive is None:
         return default
-    good = fact.value.isascii() and fact.value.isdigit() and 1 <= int(fact.value) <= most
-    require_form(good, fact, source.path, f"{fact.key}=1 to {fact.key}={most}")
-    return int(fact.value)
+    good = directive.value.isascii() and directive.value.isdigit() and 1 <= int(directive.value) <= most
+    require_form(good, directive, source.path, f"{directive.key}=1 to {directive.key}={most}")
+    return int(directive.value)
 
 
 def _functions(source: PythonSource) -> Mapping[str, Declared]:
@@ -130,7 +130,7 @@ def _functions(source: PythonSource) -> Mapping[str, Declared]:
 def _require_consistency(
     source: PythonSource,
     header: Header,
-    facts: Mapping[str, Fact],
+    directives: Mapping[str, Directive],
     moved: Subject,
     functions: Mapping[str, Declared],
 ) -> None:
@@ -143,7 +143,7 @@ def _require_consistency(
         )
     if not moved.version and "up" not in functions:
         raise source.error(
-            facts[moved.kind].line,
+            directives[moved.kind].line,
             f"the file does not say which version of {moved.name} is to be",
             "without a version, documents are transformed, and there is no `up`",
             f"# seedbed: {moved.kind}={moved.name} version=2",
@@ -159,14 +159,14 @@ def _require_consistency(
             "remove one of the two",
         )
     for key in ("rebuild", "block", "batch"):
-        if key in facts and moved.kind != "index":
-            raise source.error(facts[key].line, f"`{key}` has no meaning for a {moved.kind}")
-    if "rebuild" in facts:
-        require_form(not facts["rebuild"].value, facts["rebuild"], source.path, "rebuild")
-    if "block" in facts:
+        if key in directives and moved.kind != "index":
+            raise source.error(directives[key].line, f"`{key}` has no meaning for a {moved.kind}")
+    if "rebuild" in directives:
+        require_form(not directives["rebuild"].value, directives["rebuild"], source.path, "rebuild")
+    if "block" in directives:
         require_form(
-            _seconds(facts["block"].value) > 0,
-            facts["block"],
+            _seconds(directives["block"].value) > 0,
+            directives["block"],
             source.path,
             f"block=1s to block={LONGEST_BLOCK:g}s",
         )
@@ -189,16 +189,18 @@ def block_seconds(migration: Migration) -> float:
     return _seconds(migration.settings.get("block", "")) or BLOCK
 
 
-def _settings(facts: Mapping[str, Fact], moved: Subject, functions: Mapping[str, Declared]) -> dict[str, str]:
+def _settings(
+    directives: Mapping[str, Directive], moved: Subject, functions: Mapping[str, Declared]
+) -> dict[str, str]:
     settings = {moved.kind: moved.name}
     if moved.version:
         settings["version"] = str(moved.version)
-    if "rebuild" in facts:
+    if "rebuild" in directives:
         settings["rebuild"] = "true"
-    if "batch" in facts:
-        settings["batch"] = facts["batch"].value
-    if "block" in facts:
-        settings["block"] = facts["block"].value
+    if "batch" in directives:
+        settings["batch"] = directives["batch"].value
+    if "block" in directives:
+        settings["block"] = directives["block"].value
     if functions:
         settings["function"] = ",".join(sorted(functions, reverse=True))
     return settings

@@ -32,8 +32,8 @@ class Clusters:
     def __init__(self, servers: Fleet) -> None:
         self._servers = servers
 
-    def facts(self, database: str) -> Mapping[str, str]:
-        """Return the facts of the cluster that is `database`'s alone, started if it does not run yet."""
+    def settings(self, database: str) -> Mapping[str, str]:
+        """Return the settings of the cluster that is `database`'s alone, started if it does not run yet."""
         owned = self._servers.own(database)
         return {"endpoint": f"http://127.0.0.1:{room.last_port(owned)}", "auth": "none"}
 
@@ -44,7 +44,7 @@ class Clusters:
 
 @contextmanager
 def embedded(home: Path) -> Iterator[Clusters]:
-    """Own the OpenSearch clusters of the sandbox `home` that `facts` is asked for. Raises SandboxError."""
+    """Own the OpenSearch clusters of the sandbox `home` that `settings` is asked for. Raises SandboxError."""
     with Fleet(home, server) as servers:
         yield Clusters(servers)
 

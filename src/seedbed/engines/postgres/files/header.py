@@ -1,4 +1,4 @@
-"""The facts of a file: what the comments at its top say."""
+"""The directives of a file: what the comments at its top say."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from seedbed.engines.postgres.files.text import LONGEST_NAME, Text
 from seedbed.errors import MigrationFileError
-from seedbed.model.facts import Fact, parse_facts
+from seedbed.model.directives import Directive, parse_directives
 from seedbed.model.headers import Header as Common
 from seedbed.model.headers import read_common, require_form
 from seedbed.model.migration import Backfill
@@ -17,16 +17,16 @@ from seedbed.support.phrases import one_line
 
 _BATCH, _LARGEST_BATCH = 1000, 100_000  # rows
 _TIMEOUTS = ("lock_timeout", "statement_timeout")
-FACTS = frozenset({"backfill", "batch", "repeatable", *_TIMEOUTS})
+DIRECTIVES = frozenset({"backfill", "batch", "repeatable", *_TIMEOUTS})
 _DURATION = re.compile(r"(\d{1,18})(us|ms|s|min|h|d)|0", re.ASCII)
 _MICROSECONDS = {"us": 1, "ms": 1000, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
 _LONGEST_TIMEOUT = (2**31 - 1) * 1000  # microseconds
 _NAME = re.compile(r'[^\s."]+')
-_LOOKS_LIKE_FACTS = re.compile(r"(?:--|#)\s*seedbed:")
+_LOOKS_LIKE_DIRECTIVES = re.compile(r"(?:--|#)\s*seedbed:")
 
 
 class Header(Struct, frozen=True):
-    """What the facts of a file say, checked."""
+    """What the directives of a file say, checked."""
 
     common: Common = Common()
     reverse_line: int = 0
@@ -35,16 +35,16 @@ class Header(Struct, frozen=True):
     settings: dict[str, str] = field(default_factory=dict)
 
 
-_NO_FACTS = Header()
+_NO_DIRECTIVES = Header()
 
 
 def read_header(text: Text, lines: Iterable[tuple[int, str]]) -> Header:
-    """Return what the facts in `lines` say, each with its number. Raises MigrationFileError."""
-    facts = parse_facts(lines, text.path)
-    if not facts:
-        return _NO_FACTS
-    common = read_common(facts, text.path, own=FACTS)
-    single = {each.key: each for each in facts}
+    """Return what the directives in `lines` say, each with its number. Raises MigrationFileError."""
+    directives = parse_directives(lines, text.path)
+    if not directives:
+        return _NO_DIRECTIVES
+    common = read_common(directives, text.path, own=DIRECTIVES)
+    single = {each.key: each for each in directives}
     repeatable, reverse = single.get("repeatable"), single.get("reverse")
     require_form(repeatable is None or not repeatable.value, repeatable, text.path, 'repeatable because "…"')
     timeouts = [single[name] for name in _TIMEOUTS if name in single]
@@ -59,29 +59,31 @@ def read_header(text: Text, lines: Iterable[tuple[int, str]]) -> Header:
     )
 
 
-def _require_duration(text: Text, fact: Fact) -> None:
-    found = _DURATION.fullmatch(fact.value)
+def _require_duration(text: Text, directive: Directive) -> None:
+    found = _DURATION.fullmatch(directive.value)
     require_form(
         found is not None,
-        fact,
+        directive,
         text.path,
-        f"{fact.key}=5s; the units are {', '.join(_MICROSECONDS)}; 0 is for ever",
+        f"{directive.key}=5s; the units are {', '.join(_MICROSECONDS)}; 0 is for ever",
     )
     assert found is not None  # for mypy
     length = int(found[1]) * _MICROSECONDS[found[2]] if found[1] else 0
     if 0 < length < 1000:
         raise text.error(
-            fact.line,
-            f"`{fact}` would be no limit at all",
+            directive.line,
+            f"`{directive}` would be no limit at all",
             "PostgreSQL counts milliseconds, and 0 means for ever",
-            f"{fact.key}=1ms",
+            f"{directive.key}=1ms",
         )
     if length > _LONGEST_TIMEOUT:
-        raise text.error(fact.line, f"`{fact}` is more than PostgreSQL can count", "24 days are the most")
+        raise text.error(
+            directive.line, f"`{directive}` is more than PostgreSQL can count", "24 days are the most"
+        )
 
 
-def _backfill(text: Text, fact: Fact | None, batch: Fact | None) -> Backfill | None:
-    if fact is None:
+def _backfill(text: Text, directive: Directive | None, batch: Directive | None) -> Backfill | None:
+    if directive is None:
         if batch is not None:
             raise text.error(
                 batch.line,
@@ -90,13 +92,13 @@ def _backfill(text: Text, fact: Fact | None, batch: Fact | None) -> Backfill | N
                 "-- seedbed: backfill=table.key batch=1000",
             )
         return None
-    parts = fact.value.split(".")
+    parts = directive.value.split(".")
     form = "backfill=table.key or backfill=schema.table.key, as they are stored and without quotes"
-    require_form(len(parts) in {2, 3} and all(map(_NAME.fullmatch, parts)), fact, text.path, form)
+    require_form(len(parts) in {2, 3} and all(map(_NAME.fullmatch, parts)), directive, text.path, form)
     for name in parts:
         if len(name.encode()) > LONGEST_NAME:
             raise text.error(
-                fact.line,
+                directive.line,
                 f"{one_line(name)} is longer than a name may be",
                 f"it may have {LONGEST_NAME} bytes",
             )
@@ -107,15 +109,15 @@ def _backfill(text: Text, fact: Fact | None, batch: Fact | None) -> Backfill | N
             1 <= int(digits) <= _LARGEST_BATCH, batch, text.path, f"batch=1 to batch={_LARGEST_BATCH}"
         )
         rows = int(digits)
-    table, _, key = fact.value.rpartition(".")
+    table, _, key = directive.value.rpartition(".")
     return Backfill(table, key, rows)
 
 
-def looks_like_facts(comment: str) -> bool:
-    return _LOOKS_LIKE_FACTS.match(comment) is not None
+def looks_like_directives(comment: str) -> bool:
+    return _LOOKS_LIKE_DIRECTIVES.match(comment) is not None
 
 
-def misplaced_facts(text: Text, line: int, where: str) -> MigrationFileError:
+def misplaced_directives(text: Text, line: int, where: str) -> MigrationFileError:
     return text.error(
-        line, "facts have no effect here", f"they are read {where}, and nowhere else", "move them there"
+        line, "directives have no effect here", f"they are read {where}, and nowhere else", "move them there"
     )

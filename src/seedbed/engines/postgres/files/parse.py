@@ -1,6 +1,6 @@
 """A migration's file -> a migration. Pure: nothing in a file is run, and no server is asked.
 
-SQL files have dbmate's sections (`-- migrate:up [transaction:false]`, `-- migrate:down`) and seedbed's facts
+SQL files have dbmate's sections (`-- migrate:up [transaction:false]`, `-- migrate:down`) and seedbed's directives
 in the comments above them. A section is one atomic step; with `transaction:false` each statement is a step.
 A section's mark counts only where PostgreSQL's own scanner sees a comment at the start of a line.
 """

@@ -14,7 +14,7 @@ from seedbed.support.phrases import one_line
 def read_rows(text: Text) -> tuple[tuple[Step, ...], tuple[Step, ...], Header]:
     """Return the steps up and down and the header of a migration that converts rows with Python."""
     source = source_of(text.path, text.text)
-    header = read_header(text, source.facts())
+    header = read_header(text, source.directives())
     if header.backfill is None:
         raise text.error(
             1,

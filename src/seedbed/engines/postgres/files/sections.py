@@ -1,4 +1,4 @@
-"""The sections of an SQL file, and the facts above them."""
+"""The sections of an SQL file, and the directives above them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct
 
 from seedbed.engines.postgres.files.grammar import Token, TokenKind
-from seedbed.engines.postgres.files.header import Header, looks_like_facts, misplaced_facts, read_header
+from seedbed.engines.postgres.files.header import (
+    Header,
+    looks_like_directives,
+    misplaced_directives,
+    read_header,
+)
 from seedbed.engines.postgres.files.text import Text
 from seedbed.errors import MigrationFileError
-from seedbed.model.facts import fact_lines
+from seedbed.model.directives import directive_lines
 from seedbed.support.phrases import one_line
 
 _MARK = re.compile(r"--\s*migrate:(up|down)(?:\s+(.*))?")
@@ -37,13 +42,13 @@ class _Mark(Struct, frozen=True):
 
 
 def cut(text: Text, tokens: Iterable[Token]) -> tuple[Header, list[Section]]:
-    """Return what the facts above the sections say, and the sections: first the way up."""
+    """Return what the directives above the sections say, and the sections: first the way up."""
     comments = [each for each in tokens if each.kind is not TokenKind.PARAMETER]
     marks = _marks(text, comments)
     _require_up_and_down(text, marks)
     first = marks[0].token.start
     _require_nothing_before(text, comments, first)
-    header = read_header(text, _facts_above(text, comments, first))
+    header = read_header(text, _directives_above(text, comments, first))
     return header, [_section(text, mark, end) for mark, end in zip(marks, _ends(text, marks), strict=True)]
 
 
@@ -121,16 +126,16 @@ def _require_nothing_before(text: Text, comments: Iterable[Token], end: int) -> 
         position = token.end
 
 
-def _facts_above(text: Text, comments: Iterable[Token], end: int) -> Iterator[tuple[int, str]]:
-    """Yield the lines of facts above the first section at `end`; refuses any that stand below."""
+def _directives_above(text: Text, comments: Iterable[Token], end: int) -> Iterator[tuple[int, str]]:
+    """Yield the lines of directives above the first section at `end`; refuses any that stand below."""
     for token in comments:
         said = text.data[token.start : token.end]
         if b"seedbed:" not in said or token.kind is not TokenKind.LINE_COMMENT:
             continue
         if token.start < end:
-            yield from fact_lines([(text.line(token.start), said.decode())], "--")
-        elif looks_like_facts(said.decode()) and text.begins_line(token.start):
-            raise misplaced_facts(text, text.line(token.start), "above `-- migrate:up`")
+            yield from directive_lines([(text.line(token.start), said.decode())], "--")
+        elif looks_like_directives(said.decode()) and text.begins_line(token.start):
+            raise misplaced_directives(text, text.line(token.start), "above `-- migrate:up`")
 
 
 def _section(text: Text, mark: _Mark, end: int) -> Section:

@@ -33,8 +33,8 @@ class EmbeddedServer:
         """Return the libpq keywords for `database`, which need not exist."""
         return {"host": self.socket_directory, "port": str(self.port), "user": self.user, "dbname": database}
 
-    def facts(self, database: str) -> Mapping[str, str]:
-        """Return the facts that `address` wants, of a database made for the id `database` (`user/postgres`: `user`).
+    def settings(self, database: str) -> Mapping[str, str]:
+        """Return the settings that `address` wants, of a database made for the id `database` (`user/postgres`: `user`).
 
         Raises SandboxError.
         """

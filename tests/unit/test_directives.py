@@ -1,15 +1,15 @@
-"""The grammar of facts, the same in every language."""
+"""The grammar of directives, the same in every language."""
 
 from __future__ import annotations
 
 import pytest
 
 from seedbed.errors import MigrationFileError, SeedFileError
-from seedbed.model.facts import Fact, fact_lines, parse_facts, unknown_fact
+from seedbed.model.directives import Directive, directive_lines, parse_directives, unknown_directive
 
 
-def facts(*lines: str) -> list[tuple[str, str, str, int]]:
-    found = parse_facts(enumerate(lines, 1), "m.sql")
+def directives(*lines: str) -> list[tuple[str, str, str, int]]:
+    found = parse_directives(enumerate(lines, 1), "m.sql")
     return [(each.key, each.value, each.because, each.line) for each in found]
 
 
@@ -33,27 +33,27 @@ def facts(*lines: str) -> list[tuple[str, str, str, int]]:
     ],
     ids=range(14),
 )
-def test_a_line_holds_facts(line: str, expected: list[tuple[str, str, str, int]]) -> None:
-    assert facts(line) == expected
+def test_a_line_holds_directives(line: str, expected: list[tuple[str, str, str, int]]) -> None:
+    assert directives(line) == expected
 
 
-def test_facts_know_their_line() -> None:
-    assert facts("a=1", "b=2") == [("a", "1", "", 1), ("b", "2", "", 2)]
+def test_directives_know_their_line() -> None:
+    assert directives("a=1", "b=2") == [("a", "1", "", 1), ("b", "2", "", 2)]
 
 
 @pytest.mark.parametrize(
     ("lines", "what"),
     [
-        (["=1"], "'=1' is no fact"),
-        (["1=2"], "'1=2' is no fact"),
+        (["=1"], "'=1' is no directive"),
+        (["1=2"], "'1=2' is no directive"),
         (["a="], "'a' has no value"),
         (['a=""'], "'a' has no value"),
         (["a= b"], "'a' has no value"),
         (['a="x'], "a quote is opened and never closed"),
         ([r'a="x\"'], "a quote is opened and never closed"),
-        (['a="x"y'], "'y' is no fact"),
-        (['a=x"y"'], "'\"y\"' is no fact"),
-        (["a,b"], "',b' is no fact"),
+        (['a="x"y'], "'y' is no directive"),
+        (['a=x"y"'], "'\"y\"' is no directive"),
+        (["a,b"], "',b' is no directive"),
         (['because "x"'], "`because` gives a reason for nothing"),
         (['a=1 because "x" because "y"'], "`because` gives a reason for nothing"),
         (["a=1 because"], "`because` has no reason"),
@@ -68,29 +68,29 @@ def test_facts_know_their_line() -> None:
 )
 def test_a_malformed_line_is_refused_with_its_number(lines: list[str], what: str) -> None:
     with pytest.raises(MigrationFileError) as caught:
-        facts(*lines)
+        directives(*lines)
     assert caught.value.what == what
     assert str(caught.value.at) == f"m.sql:{len(lines)}"
 
 
 def test_a_seed_is_refused_as_a_seed() -> None:
     with pytest.raises(SeedFileError):
-        parse_facts([(1, "=")], "users.csv", error=SeedFileError)
+        parse_directives([(1, "=")], "users.csv", error=SeedFileError)
 
 
 def test_a_caller_says_which_keys_may_be_repeated() -> None:
-    found = parse_facts([(1, "tag=a tag=b")], "x", repeatable={"tag"})
+    found = parse_directives([(1, "tag=a tag=b")], "x", repeatable={"tag"})
     assert [each.value for each in found] == ["a", "b"]
 
 
 @pytest.mark.parametrize("comment", ["--", "#", "//"])
-def test_only_comments_with_the_word_are_lines_of_facts(comment: str) -> None:
+def test_only_comments_with_the_word_are_lines_of_directives(comment: str) -> None:
     lines = [f"{comment} seedbed: a=1", f"{comment}seedbed:b=2", f"{comment} Seedbed: c", "seedbed: d", "x"]
-    assert list(fact_lines(enumerate(lines, 1), comment)) == [(1, " a=1"), (2, "b=2")]
+    assert list(directive_lines(enumerate(lines, 1), comment)) == [(1, " a=1"), (2, "b=2")]
 
 
-def test_an_unknown_fact_is_answered_with_the_one_that_was_meant() -> None:
-    error = unknown_fact(Fact("fase", "contract", "", 3), {"phase", "after"}, "m.sql")
+def test_an_unknown_directive_is_answered_with_the_one_that_was_meant() -> None:
+    error = unknown_directive(Directive("fase", "contract", "", 3), {"phase", "after"}, "m.sql")
     assert error.try_ == "did you mean 'phase'?"
     assert str(error.at) == "m.sql:3"
-    assert unknown_fact(Fact("zzz", "", "", 3), {"phase"}, "m.sql").try_ == ""
+    assert unknown_directive(Directive("zzz", "", "", 3), {"phase"}, "m.sql").try_ == ""

@@ -1,12 +1,12 @@
-"""The facts that a file declares about itself in its leading comments, the same in every language.
+"""The directives that a file declares about itself in its leading comments, the same in every language.
 
 ::
 
     -- seedbed: phase=contract lock_timeout=5s
     -- seedbed: reverse=none because "the old column is gone"
 
-A fact is `key`, `key=value` or `key="value with spaces"`; in quotes, a backslash takes the next character as
-it is. `because "…"` says why, for the fact before it. What the keys mean is for the reader of the file.
+A directive is `key`, `key=value` or `key="value with spaces"`; in quotes, a backslash takes the next character as
+it is. `because "…"` says why, for the directive before it. What the keys mean is for the reader of the file.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _SPACE = re.compile(r"\s+")
 _BECAUSE = re.compile(r'because(?=[\s"]|$)')
 
 
-class Fact(Struct, frozen=True):
-    """One fact as written: `value` is empty for a flag, `because` where no reason is given."""
+class Directive(Struct, frozen=True):
+    """One directive as written: `value` is empty for a flag, `because` where no reason is given."""
 
     key: str
     value: str
@@ -42,47 +42,47 @@ class Fact(Struct, frozen=True):
         return f"{self.key}={self.value}" if self.value else self.key
 
 
-def fact_lines(lines: Iterable[tuple[int, str]], comment: str) -> Iterator[tuple[int, str]]:
-    """Yield (number, text after `seedbed:`) of those `lines` that are a `comment` with facts."""
+def directive_lines(lines: Iterable[tuple[int, str]], comment: str) -> Iterator[tuple[int, str]]:
+    """Yield (number, text after `seedbed:`) of those `lines` that are a `comment` with directives."""
     pattern = re.compile(rf"\s*{re.escape(comment)}\s*seedbed:(.*)", re.DOTALL)
     for number, line in lines:
         if match := pattern.fullmatch(line):
             yield number, match[1]
 
 
-def parse_facts(
+def parse_directives(
     lines: Iterable[tuple[int, str]],
     path: str,
     *,
     repeatable: Collection[str] = REPEATABLE,
     error: type[UsageError] = MigrationFileError,
-) -> tuple[Fact, ...]:
-    """Return the facts in `lines`, which are (number in the file, text after `seedbed:`).
+) -> tuple[Directive, ...]:
+    """Return the directives in `lines`, which are (number in the file, text after `seedbed:`).
 
-    Keys in `repeatable` may be said again and take lists: `after=a:1,b:2` is two facts. Raises `error`.
+    Keys in `repeatable` may be said again and take lists: `after=a:1,b:2` is two directives. Raises `error`.
     """
-    facts: list[Fact] = []
+    directives: list[Directive] = []
     for number, text in lines:
         reader = _Reader(text, Location(path, number), error)
-        for fact in reader.facts():
-            if fact.key in repeatable:
-                facts += reader.each_value(fact)
+        for directive in reader.directives():
+            if directive.key in repeatable:
+                directives += reader.each_value(directive)
             else:
-                reader.require_once(fact, facts)
-                facts.append(fact)
-    return tuple(facts)
+                reader.require_once(directive, directives)
+                directives.append(directive)
+    return tuple(directives)
 
 
-def unknown_fact(
-    fact: Fact, known: Collection[str], path: str, *, error: type[UsageError] = MigrationFileError
+def unknown_directive(
+    directive: Directive, known: Collection[str], path: str, *, error: type[UsageError] = MigrationFileError
 ) -> UsageError:
-    """Return the error for a `fact` that is none of `known`, with the known one that it resembles."""
-    likely = guess(fact.key, known)
+    """Return the error for a `directive` that is none of `known`, with the known one that it resembles."""
+    likely = guess(directive.key, known)
     return error(
-        f"there is no fact {fact.key!r}",
+        f"there is no directive {directive.key!r}",
         because=f"a file may declare {', '.join(sorted(known))}",
         try_=f"did you mean {likely!r}?" if likely else "",
-        at=Location(path, fact.line),
+        at=Location(path, directive.line),
     )
 
 
@@ -95,35 +95,38 @@ class _Reader:
         self._error = error
         self._position = 0
 
-    def facts(self) -> Iterator[Fact]:
+    def directives(self) -> Iterator[Directive]:
         self._match(_SPACE)
         while self._position < len(self._text):
-            yield self._fact()
+            yield self._directive()
 
-    def require_once(self, fact: Fact, facts: Iterable[Fact]) -> None:
-        for other in facts:
-            if other.key == fact.key:
+    def require_once(self, directive: Directive, directives: Iterable[Directive]) -> None:
+        for other in directives:
+            if other.key == directive.key:
                 raise self._refused(
-                    f"{fact.key!r} is said twice", f"line {other.line} says {other}; only one can be meant"
+                    f"{directive.key!r} is said twice",
+                    f"line {other.line} says {other}; only one can be meant",
                 )
 
-    def each_value(self, fact: Fact) -> list[Fact]:
-        values = [each.strip() for each in fact.value.split(",")]
+    def each_value(self, directive: Directive) -> list[Directive]:
+        values = [each.strip() for each in directive.value.split(",")]
         if not all(values):
-            raise self._refused(f"{str(fact)!r} leaves something out", "each comma stands between two values")
-        return [Fact(fact.key, each, fact.because, fact.line) for each in values]
+            raise self._refused(
+                f"{str(directive)!r} leaves something out", "each comma stands between two values"
+            )
+        return [Directive(directive.key, each, directive.because, directive.line) for each in values]
 
-    def _fact(self) -> Fact:
+    def _directive(self) -> Directive:
         key = self._match(_KEY)
         if key is None:
-            raise self._malformed("a fact begins with its name")
+            raise self._malformed("a directive begins with its name")
         if key[0] == "because":
             raise self._refused(
-                "`because` gives a reason for nothing", "it follows the fact that it explains"
+                "`because` gives a reason for nothing", "it follows the directive that it explains"
             )
         value = self._value(key[0]) if self._text.startswith("=", self._position) else ""
         self._end_of_word(f"{key[0]}={value}" if value else key[0])
-        return Fact(key[0], value, self._because(), self._at.line)
+        return Directive(key[0], value, self._because(), self._at.line)
 
     def _value(self, key: str) -> str:
         self._position += 1
@@ -168,7 +171,7 @@ class _Reader:
     def _malformed(self, because: str) -> UsageError:
         rest = self._text[self._position :].strip()
         return self._refused(
-            f"{shorten(rest, 40)!r} is no fact", because, 'key=value key2="some value" because "…"'
+            f"{shorten(rest, 40)!r} is no directive", because, 'key=value key2="some value" because "…"'
         )
 
     def _refused(self, what: str, because: str, try_: str = "") -> UsageError:

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from seedbed.aws import faults
+from seedbed.wire.signing import Keys
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
-
-
-class Keys(NamedTuple):
-    """One set of credentials. Never shown: it lives between the chain and the signature only."""
-
-    access_key: str
-    secret_key: str
-    session_token: str
-
-    def __repr__(self) -> str:
-        return f"Keys({self.access_key!r}, ********)"
 
 
 class Chain:

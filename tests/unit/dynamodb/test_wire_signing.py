@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from seedbed.aws.cloud import Cloud
 from seedbed.aws.faults import NoCredentials
-from seedbed.aws.keys import Chain, Keys
+from seedbed.aws.keys import Chain
 from seedbed.engines.dynamodb.wire.signing import Signer
 from seedbed.model.secret import Secret
+from seedbed.wire.signing import Keys
 
 printable = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=60)
 token = st.just("") | printable

@@ -20,14 +20,13 @@ from cryptography.x509.oid import NameOID
 
 from seedbed.aws.cloud import Cloud
 from seedbed.aws.faults import Denied, ExpiredCredentials
-from seedbed.aws.keys import Keys
-from seedbed.aws.signing import Signer
 from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.rest import ndjson, path, query
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
 from seedbed.errors import Interrupted, LeaseLost, SeedbedError, StepFailed, Unreachable
 from seedbed.model.secret import Secret
+from seedbed.wire.signing import Keys, Signer
 
 HANG_UP = 0  # in a script: the connection ends without an answer
 HANG = -1  # nothing comes, for longer than any test lasts

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from seedbed.aws import faults
-from seedbed.aws.keys import Chain, Keys
+from seedbed.aws.keys import Chain
 from seedbed.engines.dynamodb.wire import http
 from seedbed.engines.dynamodb.wire.errors import (
     CONFLICTS,
@@ -29,6 +29,7 @@ from seedbed.engines.dynamodb.wire.signing import Signer
 from seedbed.engines.dynamodb.wire.values import Unfit
 from seedbed.errors import Interrupted, SeedbedError, Unreachable
 from seedbed.support.backoff import backoff
+from seedbed.wire.signing import Keys
 
 if TYPE_CHECKING:
     import ssl

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 
-from seedbed.aws.keys import Keys
+from seedbed.wire.signing import Keys
 
 _TYPE = "application/x-amz-json-1.0"
 _ALGORITHM = "AWS4-HMAC-SHA256"

@@ -357,7 +357,7 @@ def _signer(address: Address) -> _Sign | None:
     if address.auth != "aws" or address.cloud is None:
         return None
     from seedbed.aws.keys import Chain
-    from seedbed.aws.signing import Signer
+    from seedbed.wire.signing import Signer
 
     host = urlsplit(address.endpoint).netloc
     signer = Signer(host=host, region=address.cloud.region, service=address.service)

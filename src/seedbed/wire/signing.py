@@ -1,17 +1,28 @@
-"""Signature version 4 for any request, without botocore: headers in, the same headers and a signature out."""
+"""Signature version 4 of AWS: headers in, the same headers and a signature out. What stays the same all day is kept."""
 
 from __future__ import annotations
 
 import hmac
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from hashlib import sha256
+from typing import NamedTuple
 from urllib.parse import parse_qsl, quote
-
-from seedbed.aws.keys import Keys
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _UNSIGNED = frozenset({"accept-encoding", "authorization", "connection", "expect", "user-agent"})
+
+
+class Keys(NamedTuple):
+    """One set of credentials. Never shown: it lives between where it is found and the signature only."""
+
+    access_key: str
+    secret_key: str
+    session_token: str
+
+    def __repr__(self) -> str:
+        return f"Keys({self.access_key!r}, ********)"
 
 
 class Signer:
@@ -36,37 +47,18 @@ class Signer:
         """Return `headers` with those that sign the request; `url` is path and query as they are sent."""
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock()))
         digest = sha256(body).hexdigest()
-        own = {"Host": self._host, "X-Amz-Date": stamp, "X-Amz-Content-SHA256": digest}
+        sent = {"Host": self._host, **headers, "X-Amz-Date": stamp, "X-Amz-Content-SHA256": digest}
         if keys.session_token:
-            own["X-Amz-Security-Token"] = keys.session_token
-        sent = {**headers, **own}
-        lines = {
-            name.lower(): " ".join(value.split())
-            for name, value in sent.items()
-            if name.lower() not in _UNSIGNED
-        }
-        names = ";".join(sorted(lines))
-        path, _, query = url.partition("?")
-        canonical = "\n".join(
-            [
-                method,
-                quote(
-                    _straight(path), safe="/-_.~"
-                ),  # quoted once more than it is sent, as all but S3 want it
-                _canonical(query),
-                *(f"{name}:{lines[name]}" for name in sorted(lines)),
-                "",
-                names,
-                digest,
-            ]
-        )
+            sent["X-Amz-Security-Token"] = keys.session_token
+        order, names = _order(tuple(sent))
+        lines = "".join([f"{low}:{' '.join(sent[name].split())}\n" for low, name in order])
+        canonical = f"{method}\n{_canonical(url)}\n{lines}\n{names}\n{digest}"
         date = stamp[:8]
         scope = f"{date}/{self._region}/{self._service}/aws4_request"
         text = f"{_ALGORITHM}\n{stamp}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
         signature = hmac.digest(self._key(keys, date), text.encode(), "sha256").hex()
-        credential = f"{keys.access_key}/{scope}"
         sent["Authorization"] = (
-            f"{_ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={signature}"
+            f"{_ALGORITHM} Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
         )
         return sent
 
@@ -79,19 +71,28 @@ class Signer:
         return day[2]
 
 
-def _straight(path: str) -> str:
-    """Return `path` without empty segments, "." and "..": so it is signed, however it is sent."""
+@lru_cache(maxsize=32)
+def _order(names: tuple[str, ...]) -> tuple[list[tuple[str, str]], str]:
+    """Return those of `names` that are signed, sorted, in lower case and as they are; and the list that says so."""
+    order = sorted((name.lower(), name) for name in names if name.lower() not in _UNSIGNED)
+    return order, ";".join(low for low, _ in order)
+
+
+@lru_cache(maxsize=32)
+def _canonical(url: str) -> str:
+    """Return path and query, each on a line, as they are signed.
+
+    The path is quoted once more than it is sent, as all services but S3 want it, and without empty segments, "." and
+    ".."; the query is sorted, names and values quoted strictly.
+    """
+    path, _, query = url.partition("?")
     kept: list[str] = []
     for each in path.split("/"):
         if each == "..":
             del kept[-1:]
         elif each not in {"", "."}:
             kept.append(each)
-    return "/" + "/".join(kept) + ("/" if kept and path.endswith("/") else "")
-
-
-def _canonical(query: str) -> str:
-    """Return `query` with names and values quoted strictly, sorted."""
+    straight = "/" + "/".join(kept) + ("/" if kept and path.endswith("/") else "")
     pairs = parse_qsl(query, keep_blank_values=True)
     quoted = sorted((quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in pairs)
-    return "&".join(f"{name}={value}" for name, value in quoted)
+    return f"{quote(straight, safe='/-_.~')}\n{'&'.join(f'{name}={value}' for name, value in quoted)}"

@@ -12,9 +12,8 @@ from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seedbed.aws.keys import Keys
-from seedbed.aws.signing import Signer
 from seedbed.engines.opensearch.rest import path, query
+from seedbed.wire.signing import Keys, Signer
 
 HOST = "search-ai-abc.eu-central-1.es.amazonaws.com"
 printable = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)

@@ -132,7 +132,7 @@ class Site:
 
     def no_way_back(self) -> None:
         self.migration(
-            "20260101000002_more", '# seedbed: reverse=none because "it is gone"\n# migrate:up\ncreate more\n'
+            "20260101000002_more", '# seedbed: irreversible because "it is gone"\n# migrate:up\ncreate more\n'
         )
         self.applied()
 

@@ -90,7 +90,7 @@ def columns_of(rows: Sequence[Mapping[str, Any]]) -> set[str]:
     return set(rows[0]) if rows else set()
 
 
-def test_what_has_no_way_back_is_listed() -> None:
+def test_what_has_irreversible_is_listed() -> None:
     project = Project.open(EDTECH)
     found = {
         database.service: [
@@ -106,7 +106,7 @@ def test_what_has_no_way_back_is_listed() -> None:
 @pytest.mark.parametrize(
     ("service", "version"), [(service, version) for service, all_ in NO_WAY_BACK.items() for version in all_]
 )
-def test_what_has_no_way_back_is_refused_by_revert_and_nothing_is_touched(
+def test_what_has_irreversible_is_refused_by_revert_and_nothing_is_touched(
     places: Mapping[str, Place], service: str, version: str
 ) -> None:
     place = places[service]

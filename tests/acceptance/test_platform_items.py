@@ -370,7 +370,7 @@ def versions(project: Project, service: str) -> list[str]:
     return [file.version for file in project.catalog.files(database)]
 
 
-def test_what_has_no_way_back_in_the_tables_says_why() -> None:
+def test_what_has_irreversible_in_the_tables_says_why() -> None:
     project = Project.open(EDTECH)
     for database in project.catalog.databases([], ["dynamodb"]):
         for file in project.catalog.files(database):

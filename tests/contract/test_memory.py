@@ -250,7 +250,7 @@ def test_outside_of_a_transaction_every_statement_is_a_step() -> None:
         ("# seedbed: colour=blue\n# migrate:up\ncreate users\n", 1),
         ("# seedbed: backfill=users.id\n# migrate:up\ncreate users\n", 2),
         ("# seedbed: after=20260101\n# migrate:up\ncreate users\n", 1),
-        ("# seedbed: reverse=none\n# migrate:up\ncreate users\n", 1),
+        ("# seedbed: irreversible\n# migrate:up\ncreate users\n", 1),
     ],
 )
 def test_a_file_that_is_wrong_is_refused_with_its_line(text: str, line: int) -> None:

@@ -81,7 +81,7 @@ PIECES = st.one_of(
         [
             *MARKS,
             b"-- migrate:up transaction:false\n",
-            b'-- seedbed: backfill=a.b\n-- seedbed: reverse=none because "x"\n',
+            b'-- seedbed: backfill=a.b\n-- seedbed: irreversible because "x"\n',
             *[
                 b"SELECT",
                 b"CREATE",

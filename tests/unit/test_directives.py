@@ -23,7 +23,10 @@ def directives(*lines: str) -> list[tuple[str, str, str, int]]:
         ('name="two words"', [("name", "two words", "", 1)]),
         (r'name="a \"quoted\" \\ word"', [("name", r'a "quoted" \ word', "", 1)]),
         ('repeatable because "it is an upsert"', [("repeatable", "", "it is an upsert", 1)]),
-        ('reverse=none because"x" phase=migrate', [("reverse", "none", "x", 1), ("phase", "migrate", "", 1)]),
+        (
+            'irreversible because"x" phase=migrate',
+            [("irreversible", "", "x", 1), ("phase", "migrate", "", 1)],
+        ),
         ("because_of=rain", [("because_of", "rain", "", 1)]),
         ("key=a,b", [("key", "a,b", "", 1)]),
         ("after=a/b:1,c/d:2", [("after", "a/b:1", "", 1), ("after", "c/d:2", "", 1)]),

@@ -3,7 +3,7 @@
 ::
 
     -- seedbed: phase=contract lock_timeout=5s
-    -- seedbed: reverse=none because "the old column is gone"
+    -- seedbed: irreversible because "the old column is gone"
 
 A directive is `key`, `key=value` or `key="value with spaces"`; in quotes, a backslash takes the next character as
 it is. `because "…"` says why, for the directive before it. What the keys mean is for the reader of the file.

@@ -12,8 +12,8 @@ from seedbed.model.directives import Directive, unknown_directive
 from seedbed.model.hazard import Allowance
 from seedbed.model.migration import Irreversibility, MigrationRef, Phase
 
-COMMON = frozenset({"after", "allow", "overtake", "phase", "reverse"})
-REASONED = frozenset({"allow", "repeatable", "reverse"})  # whoever reads them later wants to know why
+COMMON = frozenset({"after", "allow", "irreversible", "overtake", "phase"})
+REASONED = frozenset({"allow", "irreversible", "repeatable"})  # each needs a `because`
 
 _CODE = re.compile(r"[A-Z]+[0-9]+")
 
@@ -39,15 +39,17 @@ def read_common(directives: Sequence[Directive], path: str, *, own: Collection[s
             raise unknown_directive(directive, known, path)
         require_reason(directive, path)
     single = {each.key: each for each in directives}
-    reverse = single.get("reverse")
-    require_form(reverse is None or reverse.value == "none", reverse, path, 'reverse=none because "…"')
+    irreversible = single.get("irreversible")
+    require_form(
+        irreversible is None or not irreversible.value, irreversible, path, 'irreversible because "…"'
+    )
     return Header(
         phase=_phase(single.get("phase"), path),
         after=tuple(_ref(each, path) for each in directives if each.key == "after"),
         overtakes=tuple(
             dict.fromkeys(_overtake(each, path) for each in directives if each.key == "overtake")
         ),
-        irreversible=Irreversibility(reverse.because) if reverse else None,
+        irreversible=Irreversibility(irreversible.because) if irreversible else None,
         allows=tuple(_allowance(each, path) for each in directives if each.key == "allow"),
     )
 

@@ -108,13 +108,13 @@ class Step(Struct, frozen=True):
 
 
 class Irreversibility(Struct, frozen=True):
-    """Why a migration has no way back, in its author's words."""
+    """Why a migration is irreversible, in its author's words."""
 
     because: str
 
 
 class Migration(Struct, frozen=True):
-    """A parsed migration. `down` is empty where there is no way back; then `irreversible` may say why.
+    """A parsed migration. `down` is empty where it cannot be reverted; then `irreversible` may say why.
 
     `settings` are engine directives that hold while its steps run (`lock_timeout`, …), as written. `hazards` are those
     that the file alone shows; `allows` are those, of whatever source, that its author takes.

@@ -123,7 +123,7 @@ def _database_plan(passed: Passed, known: Known, policy: Policy, running: set[Mi
 def plan_down(known: Known, policy: Policy, parse: Parse, *, steps: int = 1, to: str | None = None) -> Plan:
     """Return what a revert of the last `steps` migrations, or of all after version `to`, would do.
 
-    Raises Irreversible for one that has no way back, HistoryConflict, UsageError.
+    Raises Irreversible for one that cannot be reverted, HistoryConflict, UsageError.
     """
     pending(known.database, known.history, known.files, out_of_order=True)  # files and history have to agree
     _require_finished(known, Direction.UP)

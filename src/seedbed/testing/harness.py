@@ -48,7 +48,7 @@ class Harness(Protocol):
         ...
 
     def adds(self, table: str) -> str:
-        """One atomic step that adds one more row to `table` every time it runs; no way down."""
+        """One atomic step that adds one more row to `table` every time it runs; without a down section."""
         ...
 
     def fails(self, thing: str) -> str:

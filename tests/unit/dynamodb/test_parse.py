@@ -88,7 +88,7 @@ def test_a_free_form_is_one_transaction_unless_it_says_otherwise() -> None:
 
 def test_without_a_down_there_is_no_way_back() -> None:
     assert parsed("table=courses").down == ()
-    migration = parsed('table=courses reverse=none because "the words are gone"')
+    migration = parsed('table=courses irreversible because "the words are gone"')
     assert migration.irreversible is not None
     assert migration.irreversible.because == "the words are gone"
 
@@ -142,7 +142,7 @@ def test_line_ends_and_a_byte_order_mark_make_no_difference() -> None:
         ("# seedbed: table=courses\n@cache\ndef up(item): return item\n", 2, "decorated"),
         ("# seedbed: table=courses\ndef up(item) return item\n", 2, "no Python"),
         (f"# seedbed: table=courses\n{UP}def down(table): return None\n", 4, "a item and `down` a table"),
-        (f'# seedbed: table=courses\n# seedbed: reverse=none because "x"\n{UP}{DOWN}', 2, "reverse=none"),
+        (f'# seedbed: table=courses\n# seedbed: irreversible because "x"\n{UP}{DOWN}', 2, "irreversible"),
         (f"# seedbed: table=courses from=1\n{UP}", 1, "`to` is not"),
         (f"# seedbed: table=courses to=2\n{UP}", 1, "`from` is not"),
         (f"# seedbed: table=courses from=2 to=2\n{UP}", 1, "leads nowhere"),
@@ -159,7 +159,7 @@ def test_line_ends_and_a_byte_order_mark_make_no_difference() -> None:
         (f"# seedbed: table=courses needs=.x\n{UP}", 1, "not understood"),
         (f"# seedbed: table=courses table=lessons\n{UP}", 1, "twice"),
         (f"# seedbed: table=courses repeatable\n{UP}", 1, "no reason"),
-        (f"# seedbed: table=courses reverse=none\n{UP}", 1, "no reason"),
+        (f"# seedbed: table=courses irreversible\n{UP}", 1, "no reason"),
         (f"# seedbed: table=courses phase=later\n{UP}", 1, "not understood"),
         (f"# seedbed: table=courses after=3\n{UP}", 1, "not understood"),
         (f"# seedbed: table=courses colour=red\n{UP}", 1, "no directive"),

@@ -98,7 +98,7 @@ def test_data_has_no_way_back_but_a_written_one(text: str) -> None:
 
 
 def test_what_cannot_be_brought_back_says_so() -> None:
-    migration = parsed(f"// migrate:up\n{INDEX}", 'reverse=none because "nobody wants it"')
+    migration = parsed(f"// migrate:up\n{INDEX}", 'irreversible because "nobody wants it"')
     assert migration.down == ()
     assert migration.irreversible is not None
     assert migration.irreversible.because == "nobody wants it"
@@ -165,11 +165,11 @@ def test_line_ends_and_a_byte_order_mark_make_no_difference() -> None:
         ("// seedbed: repeatable\n// migrate:up\n", 1, "no reason"),
         ('// seedbed: repeatable because "x"\n// migrate:up\nCREATE (:A)', 1, "no meaning here"),
         ('// seedbed: repeatable=yes because "x"\n// migrate:up\nCREATE (:A)', 1, "not understood"),
-        ("// seedbed: reverse=none\n// migrate:up\n", 1, "no reason"),
+        ("// seedbed: irreversible\n// migrate:up\n", 1, "no reason"),
         (
-            '// seedbed: phase=migrate\n// seedbed: reverse=none because "x"\n// migrate:up\n// migrate:down\nCREATE (:A)',
+            '// seedbed: phase=migrate\n// seedbed: irreversible because "x"\n// migrate:up\n// migrate:down\nCREATE (:A)',
             2,
-            "no way back, and holds one",
+            "declared irreversible and has a down section",
         ),
         ("// seedbed: batch=5\n// migrate:up\n", 1, "belongs to no backfill"),
         (f"// seedbed: backfill=L\n// migrate:up\n{WALK}", 1, "not understood"),

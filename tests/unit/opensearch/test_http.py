@@ -57,9 +57,9 @@ def test_a_file_is_sections_of_requests_with_their_lines() -> None:
         ("# seedbed: phrase=migrate\n# migrate:up\nPUT /a\n", 1, "phrase"),
         ("# seedbed: repeatable\n# migrate:up\nPUT /a\n", 1, "reason"),
         (
-            '# seedbed: reverse=none because "x"\n# migrate:up\nPUT /a\n# migrate:down\nDELETE /a\n',
+            '# seedbed: irreversible because "x"\n# migrate:up\nPUT /a\n# migrate:down\nDELETE /a\n',
             4,
-            "way down",
+            "down section",
         ),
         ("# migrate:up\nput /a\n", 2, "begins no request"),
         ("# migrate:up\nPUT\n", 2, "begins no request"),

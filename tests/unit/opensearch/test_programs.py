@@ -42,7 +42,7 @@ def test_documents_that_are_transformed_go_back_only_by_a_function() -> None:
 
 
 def test_what_is_irreversible_has_no_way_down() -> None:
-    found = parsed('# seedbed: index=lessons version=2 reverse=none because "nobody kept it"\n')
+    found = parsed('# seedbed: index=lessons version=2 irreversible because "nobody kept it"\n')
     assert found.down == ()
     assert found.irreversible is not None
 
@@ -79,7 +79,7 @@ def test_a_function_without_a_version_transforms_what_is_there() -> None:
         (f"# seedbed: index=l version=2\n{UP}# seedbed: batch=5\n", 5, "no effect here"),
         ("# seedbed: index=l version=2\ndef down(doc):\n    return doc\n", 2, "no `up`"),
         (f"# seedbed: index=l version=2\n{UP}\n{UP}", 6, "twice"),
-        (f'# seedbed: index=l version=2 reverse=none because "x"\n{UP}{DOWN}', 7, "reverse=none"),
+        (f'# seedbed: index=l version=2 irreversible because "x"\n{UP}{DOWN}', 7, "irreversible"),
         ("# seedbed: index=l version=2\ndef up(doc:\n", 2, "no Python"),
     ],
 )

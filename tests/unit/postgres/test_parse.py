@@ -353,7 +353,7 @@ def test_the_spans_of_statements_are_in_characters() -> None:
 
 def test_the_header_says_how_a_migration_is_carried_out() -> None:
     migration = read(
-        '-- seedbed: phase=contract lock_timeout=5s\n  -- seedbed: reverse=none because "gone is gone"\n'
+        '-- seedbed: phase=contract lock_timeout=5s\n  -- seedbed: irreversible because "gone is gone"\n'
         "-- seedbed: after=a/b:1,c/d:2\n-- seedbed: after=e/f:3 overtake=7,8 statement_timeout=0\n"
         '/* -- seedbed: nonsense */\n-- seedbed: allow=PG204 because "it is empty"\n-- migrate:up\nDROP TABLE a;'
     )
@@ -389,8 +389,8 @@ def test_a_migration_declared_repeatable_makes_steps_repeatable_whose_outcome_ca
         "lock_timeout=99d",
         "lock_timeout=100us",
         "statement_timeout=٣s",
-        "reverse=none",
-        'reverse=some because "x"',
+        "irreversible",
+        'irreversible=yes because "x"',
         "repeatable",
         'repeatable=yes because "x"',
         "batch=5",
@@ -418,7 +418,7 @@ def test_an_unknown_directive_is_answered_with_the_one_that_was_meant() -> None:
 
 
 def test_a_way_back_and_none_contradict_each_other() -> None:
-    head = '-- x\n-- seedbed: reverse=none because "x"\n-- migrate:up\nSELECT 1;\n-- migrate:down\n'
+    head = '-- x\n-- seedbed: irreversible because "x"\n-- migrate:up\nSELECT 1;\n-- migrate:down\n'
     assert read(head + "-- nothing").down == ()
     assert line(refused(head + "SELECT 1")) == 2
 
@@ -519,7 +519,7 @@ def test_a_migration_in_python_may_have_no_way_back() -> None:
         ("# seedbed: backfill=a.b\nasync def up(a): ...", 2),
         ("# seedbed: backfill=a.b\ndef up(a): ...\ndef down(): ...", 3),
         ("# seedbed: backfill=a.b\ndef up(a): ...\n# seedbed: phase=contract", 3),
-        ('# seedbed: backfill=a.b\n# seedbed: reverse=none because "x"\ndef up(a): ...\ndef down(a): ...', 2),
+        ('# seedbed: backfill=a.b\n# seedbed: irreversible because "x"\ndef up(a): ...\ndef down(a): ...', 2),
     ],
     ids=range(10),
 )

@@ -216,7 +216,7 @@ class Tour:
         return self.run.seed(_kinds())
 
     def revert_each(self) -> Outcome:
-        """Revert one migration of each database; one that has no way back says so and stays."""
+        """Revert one migration of each database; one that is irreversible is skipped, with a message."""
         from seedbed.model.event import TargetDone
 
         run, project = self.run, self.context.project

@@ -34,7 +34,7 @@ def command(
 ) -> None:
     """Undo migrations, the last one first.
 
-    A migration that says it has no way back is refused before anything is touched.
+    A migration that is declared irreversible is refused before anything is changed.
 
     \b
     seedbed revert -e dev-ana -s user

@@ -68,7 +68,7 @@ class Stepwise(ABC):
 
     @abstractmethod
     def _commit(self, revision: Revision, *, anyway: bool = False) -> None:
-        """Make the history say `revision`, and keep it; a finished way down leaves the history.
+        """Make the history say `revision`, and keep it; a finished revert leaves the history.
 
         `anyway`: even if somebody asked us to stop.
         """
@@ -141,5 +141,5 @@ class Stepwise(ABC):
 
 
 def is_gone(revision: Revision) -> bool:
-    """Return whether `revision` says that its way down is finished: it leaves the history."""
+    """Return whether `revision` says that its revert is finished: it leaves the history."""
     return revision.state is State.APPLIED and revision.direction is Direction.DOWN

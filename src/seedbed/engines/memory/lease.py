@@ -155,7 +155,7 @@ class _Run(Stepwise):
     def _commit_with(
         self, ops: list[list[Any]], revision: Revision, step: Step | None = None, *, anyway: bool = False
     ) -> None:
-        """Carry out `ops` and write `revision`, both or neither; a finished way down leaves the history."""
+        """Carry out `ops` and write `revision`, both or neither; a finished revert leaves the history."""
         written: dict[str, Any] = (
             {"remove": revision.version} if is_gone(revision) else {"put": plain(revision)}
         )

@@ -174,7 +174,7 @@ def _header(file: MigrationFile, lines: Sequence[str]) -> _Header:
 
 
 def _hazards(statements: Sequence[Statement]) -> Iterator[Hazard]:
-    """Yield what no way down brings back."""
+    """Yield what no revert restores."""
     for each in statements:
         if each.kind == "drop":
             yield Hazard(

@@ -103,7 +103,7 @@ def _action(action: ActionEntry) -> Iterator[Row | Line]:
     for position, step in enumerate(action.steps, 1):
         yield from _step(position, step)
     if not down:
-        yield from _no_way_back(action)
+        yield from _irreversible(action)
 
 
 def _step(position: int, step: StepEntry) -> Iterator[Line]:
@@ -119,11 +119,11 @@ def _step(position: int, step: StepEntry) -> Iterator[Line]:
         yield line(summary, (said, Style.DIM), indent=6, flex=0)
 
 
-def _no_way_back(action: ActionEntry) -> Iterator[Line]:
+def _irreversible(action: ActionEntry) -> Iterator[Line]:
     if action.irreversible_because:
-        yield note(f"no way back because {action.irreversible_because}", Style.WARN)
+        yield note(f"irreversible because {action.irreversible_because}", Style.WARN)
     elif not action.reversible:
-        yield note("no way back: its file has no down section", Style.WARN)
+        yield note("irreversible: its file has no down section", Style.WARN)
 
 
 def _held(held: HeldEntry) -> Iterator[Row | Line]:

@@ -2,7 +2,7 @@
 # languages now, and the page asks the courses service for them in the reader's. So this comes after courses knows.
 # seedbed: phase=contract table=turns
 # seedbed: after=courses/dynamodb:20260316093000
-# seedbed: reverse=none because "what a lesson was called when the answer was given is written nowhere else"
+# seedbed: irreversible because "what a lesson was called when the answer was given is written nowhere else"
 # seedbed: repeatable because "a source without a title stays as it is"
 """Remove the titles from turns.sources."""
 

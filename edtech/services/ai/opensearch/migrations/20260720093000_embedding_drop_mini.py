@@ -1,6 +1,6 @@
 # Story 8: only the new model is asked and written. An open index keeps every field, so this is an index without it.
 # seedbed: index=lessons version=3 phase=contract
-# seedbed: reverse=none because "the former model is switched off: what it made of a lesson cannot be made again"
+# seedbed: irreversible because "the former model is switched off: what it made of a lesson cannot be made again"
 """lessons without embedding_mini; a lesson that the last of the former writers left without a vector gets one."""
 
 from hashlib import blake2b

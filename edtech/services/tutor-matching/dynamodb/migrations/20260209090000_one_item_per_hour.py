@@ -1,7 +1,7 @@
 # A tutor's day was one item with a list of hours. Two students who booked different hours of a day fought over it, and
 # no index can look into a list. Now every hour is an item; the item of the day goes in the same transaction.
 # seedbed: phase=migrate table=availability
-# seedbed: reverse=none because "the hours of a day are booked one by one now: no function of one of them makes the day"
+# seedbed: irreversible because "the hours of a day are booked one by one now: no function of one of them makes the day"
 # seedbed: repeatable because "an hour has no `slots`"
 """availability: one item a day -> one item an hour."""
 

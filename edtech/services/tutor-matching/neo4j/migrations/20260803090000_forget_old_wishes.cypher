@@ -2,7 +2,7 @@
 // two school years). There are millions: the server deletes them batch by batch.
 // seedbed: phase=contract
 // seedbed: repeatable because "it selects only what is left: a batch that was deleted is not found again"
-// seedbed: reverse=none because "they are deleted for good, and that is the purpose"
+// seedbed: irreversible because "they are deleted for good, and that is the purpose"
 
 // migrate:up
 MATCH (:Student)-[w:WANTS]->(:Skill)

@@ -99,8 +99,8 @@ def _require_one_form(
         )
     if down and header.common.irreversible:
         raise source.error(
-            header.line("reverse"),
-            "the file says `reverse=none` and has a `down`",
+            header.line("irreversible"),
+            "the file is declared irreversible and has a `down` function",
             f"`def down` stands on line {down.line}",
             "remove one of the two",
         )

@@ -49,7 +49,7 @@ class Run(Stepwise):
     # the history
 
     def _records(self, revision: Revision) -> list[Action]:
-        """Return the actions that write `revision`; a finished way down leaves the history, and a line about it."""
+        """Return the actions that write `revision`; a finished revert leaves the history, and a line about it."""
         if is_gone(revision):
             audit = history.audit(self.place, self.lease.owner, "revert", revision.version, "")
             return [history.forget(self.place, revision.version), audit]

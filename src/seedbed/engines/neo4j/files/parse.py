@@ -67,15 +67,15 @@ def _way_down(
     up: Sequence[Found],
     header: Header,
 ) -> tuple[Step, ...]:
-    """Return the way down as written; else, of schema statements only, the one that follows from them."""
+    """Return the down steps as written; else, of schema statements only, the one that follows from them."""
     written = steps.get("down", ())
     if header.common.irreversible is None:
         is_derived = not written and all(each.kind is Kind.SCHEMA for each in up)
         return undo_steps(steps["up"]) if is_derived else written
     if written:
         raise text.error(
-            header.lines["reverse"],
-            "the file says that there is no way back, and holds one",
+            header.lines["irreversible"],
+            "the file is declared irreversible and has a down section",
             f"`// migrate:down` on line {sections[-1].line} reverts it",
             "keep one of them",
         )

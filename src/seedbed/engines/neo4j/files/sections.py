@@ -35,7 +35,7 @@ class _Mark(Struct, frozen=True):
 
 
 def cut(text: Text, tokens: Sequence[Token]) -> tuple[Header, list[Section]]:
-    """Return what the directives above the sections say, and the sections: first the way up."""
+    """Return what the directives above the sections say, and the sections: up first."""
     comments = [each for each in tokens if each.kind is TokenKind.LINE_COMMENT]
     marks = list(_marks(text, comments))
     _require_up_and_down(text, marks)

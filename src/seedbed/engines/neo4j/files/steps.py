@@ -83,7 +83,7 @@ def undone_by(body: str) -> int | None:
 
 
 def undo_steps(up: Sequence[Step]) -> tuple[Step, ...]:
-    """Return the way down of schema statements that says none: what undoes them, the last one first.
+    """Return the down steps of schema statements whose file has none: what undoes them, the last one first.
 
     What that is follows from what there was before each of them; its text is kept in the history.
     """
@@ -114,7 +114,7 @@ def _require_no_parameters(text: Text, found: Sequence[Found]) -> None:
 def _backfill_steps(
     text: Text, section: Section, found: Sequence[Found], backfill: Backfill
 ) -> tuple[Step, ...]:
-    """Return the one step of a backfill's section; an empty way back is none."""
+    """Return the one step of a backfill's section; an empty down section counts as none."""
     if section.name == "down" and not found:
         return ()
     pattern = f"()-[r:{backfill.table[2:-1]}" if backfill.table.startswith("[") else f"(n:{backfill.table}"

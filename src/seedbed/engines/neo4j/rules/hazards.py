@@ -18,7 +18,7 @@ _OWN_TRANSACTIONS = {"PERIODIC", "CYPHER", "SCHEMA"}  # of APOC's procedures: ap
 
 
 class Found(Struct, frozen=True):
-    """A statement of the way up: its line in the file, its kind, and the command that a schema statement is."""
+    """A statement of the up section: its line in the file, its kind, and the command that a schema statement is."""
 
     statement: Statement
     line: int
@@ -27,7 +27,7 @@ class Found(Struct, frozen=True):
 
 
 def hazards_of(found: Sequence[Found], *, phase: Phase, is_repeatable: bool) -> tuple[Hazard, ...]:
-    """Return the hazards of a way up, in the order of its statements."""
+    """Return the hazards of an up section, in the order of its statements."""
     return tuple(
         hazard for each in found for hazard in _hazards(each, phase=phase, is_repeatable=is_repeatable)
     )
@@ -122,7 +122,7 @@ def _of_losses(found: Found, tokens: Sequence[Token]) -> Iterator[Hazard]:
             yield Hazard(
                 "NEO106",
                 f"{token.value.upper()} in the phase expand",
-                because="the code that runs now still reads what goes, and no way down brings it back",
+                because="the code that runs now still reads what goes, and no revert restores it",
                 try_="remove it in a migration with phase=contract, after the code that used it",
                 line=found.line,
                 refused=True,

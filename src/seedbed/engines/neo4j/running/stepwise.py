@@ -37,7 +37,7 @@ _ALTER_ATTEMPTS = 3  # where the connection breaks in each commit
 class Run(Stepwise):
     """One work on its way; `reverses` holds what undoes its schema steps, by number.
 
-    `events` raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted, Irreversible where nobody knows the way back.
+    `events` raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted, Irreversible where no undo is known.
     """
 
     def __init__(self, lease: FencedWriter, work: Work) -> None:
@@ -84,7 +84,7 @@ class Run(Stepwise):
     # the history
 
     def _record(self, ask: Ask, revision: Revision) -> None:
-        """Make the history say `revision`; a finished way down leaves it, and a line about that stays."""
+        """Make the history say `revision`; a finished revert leaves it, and a line about that stays."""
         if is_gone(revision):
             history.forget(ask, revision.version)
             history.audit(ask, self.lease.owner, "revert", revision.version, "")

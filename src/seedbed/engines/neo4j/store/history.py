@@ -79,7 +79,7 @@ def stamp(ask: Ask, place: Place, identity: Identity) -> None:
 
 
 def write(ask: Ask, revision: Revision, reverses: Reverses | None = None) -> None:
-    """Make the stored revision equal to `revision`, and what is kept for its way back to `reverses`, if given."""
+    """Make the stored revision equal to `revision`, and what is stored for its revert to `reverses`, if given."""
     values: dict[str, Any] = {
         "version": revision.version,
         "name": revision.name,

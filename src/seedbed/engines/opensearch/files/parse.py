@@ -48,7 +48,7 @@ def _parsed(file: MigrationFile) -> Migration:
         raise Misread("there is nothing to do", "`# migrate:up` holds no request", found["up"].line)
     if down and header.irreversible:
         raise Misread(
-            "the file says `reverse=none` and has a way down",
+            "the file is declared irreversible and has a down section",
             "`# migrate:down` holds requests",
             found["down"].line,
             "remove one of the two",

@@ -155,7 +155,7 @@ def _require_consistency(
     if "down" in functions and header.irreversible:
         raise source.error(
             functions["down"].lineno,
-            "the file says `reverse=none` and has a `down`",
+            "the file is declared irreversible and has a `down` function",
             "remove one of the two",
         )
     for key in ("rebuild", "block", "batch"):

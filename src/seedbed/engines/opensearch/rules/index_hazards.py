@@ -63,7 +63,7 @@ def _of_index(index: Index, number: int, migration: Migration) -> Iterator[Hazar
         yield Hazard(
             REMOVES,
             f"{', '.join(up.removed)} {'goes' if len(up.removed) == 1 else 'go'} out of every document of {index.name}",
-            because=f"the way down makes the field again, empty; the former index keeps the values"
+            because=f"a revert creates the field again, empty; the former index keeps the values"
             f"{'' if index.keep else ' no longer: keep = 0'}",
             try_='allow=OS302 because "nobody reads it any more"',
             refused=True,
@@ -80,13 +80,13 @@ def _way_down(index: Index, down: Change) -> Iterator[Hazard]:
     if down.reasons:
         yield Hazard(
             FIELD_STAYS,
-            f"{index.name} is changed in place, and the way back is a new index",
+            f"{index.name} is changed in place, and reverting it needs a new index",
             because="; ".join(down.reasons),
         )
 
 
 def losses(index: str, old_dynamic: str, removed: Sequence[str]) -> str:
-    """Return in words what the way down does to `removed`, fields that the older definition lacks; "" if nothing."""
+    """Return in words what a revert does to `removed`, fields that the older definition lacks; "" if nothing."""
     if not removed:
         return ""
     names = ", ".join(removed)

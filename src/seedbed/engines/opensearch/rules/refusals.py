@@ -80,7 +80,7 @@ def _says_conflicts(request: Request) -> bool:
 
 
 def hazards(request: Request) -> Iterator[Hazard]:
-    """Yield what may hurt about a request on the way up."""
+    """Yield what may hurt about a request of the up section."""
     found, line = kind_of(request), request.line
     if found is Kind.DROP_INDEX or (found is Kind.ALIASES and b'"remove_index"' in request.body):
         yield Hazard(
@@ -88,7 +88,7 @@ def hazards(request: Request) -> Iterator[Hazard]:
             f"{request} removes an index"
             if found is Kind.DROP_INDEX
             else "an index is removed with its aliases",
-            because="its documents are gone, and no way down brings them back",
+            because="its documents are gone, and no revert restores them",
             try_="take a snapshot first, and do it in the contract phase",
             line=line,
             refused=True,
@@ -97,7 +97,7 @@ def hazards(request: Request) -> Iterator[Hazard]:
         yield Hazard(
             "OS102",
             f"{request} deletes documents",
-            because="no way down brings them back",
+            because="no revert restores them",
             try_="take a snapshot first, and do it in the contract phase",
             line=line,
             refused=True,

@@ -30,7 +30,7 @@ class Ticket(Struct, frozen=True):
 
     database: str
     version: str
-    step: str  # "3", on the way down "down-3"
+    step: str  # "3", of a revert "down-3"
     mark: str = ""
 
     @property

@@ -65,7 +65,7 @@ class Run(Stepwise):
     # the history
 
     def _documents(self, revision: Revision) -> Documents:
-        """Return what records `revision`; a finished way down leaves the history, and a line about it."""
+        """Return what records `revision`; a finished revert leaves the history, and a line about it."""
         if is_gone(revision):
             audit = history.audit(self.lease.owner, "revert", revision.version, "")
             return {**history.gone(revision.version), **audit}

@@ -29,7 +29,7 @@ class Header(Struct, frozen=True):
     """What the directives of a file say, checked."""
 
     common: Common = Common()
-    reverse_line: int = 0
+    irreversible_line: int = 0
     is_repeatable: bool = False
     backfill: Backfill | None = None
     settings: dict[str, str] = field(default_factory=dict)
@@ -45,14 +45,14 @@ def read_header(text: Text, lines: Iterable[tuple[int, str]]) -> Header:
         return _NO_DIRECTIVES
     common = read_common(directives, text.path, own=DIRECTIVES)
     single = {each.key: each for each in directives}
-    repeatable, reverse = single.get("repeatable"), single.get("reverse")
+    repeatable, irreversible = single.get("repeatable"), single.get("irreversible")
     require_form(repeatable is None or not repeatable.value, repeatable, text.path, 'repeatable because "…"')
     timeouts = [single[name] for name in _TIMEOUTS if name in single]
     for each in timeouts:
         _require_duration(text, each)
     return Header(
         common,
-        reverse.line if reverse else 0,
+        irreversible.line if irreversible else 0,
         repeatable is not None,
         _backfill(text, single.get("backfill"), single.get("batch")),
         {each.key: each.value for each in timeouts},

@@ -22,9 +22,9 @@ def parse(file: MigrationFile) -> Migration:
     common = header.common
     if common.irreversible and down:
         raise text.error(
-            header.reverse_line,
-            "the file says that there is no way back, and holds one",
-            "`reverse=none` stands next to something that reverts",
+            header.irreversible_line,
+            "the file is declared irreversible and has a down section",
+            "only one of the two can be true",
             "keep one of them",
         )
     return Migration(

@@ -42,7 +42,7 @@ class _Mark(Struct, frozen=True):
 
 
 def cut(text: Text, tokens: Iterable[Token]) -> tuple[Header, list[Section]]:
-    """Return what the directives above the sections say, and the sections: first the way up."""
+    """Return what the directives above the sections say, and the sections: up first."""
     comments = [each for each in tokens if each.kind is not TokenKind.PARAMETER]
     marks = _marks(text, comments)
     _require_up_and_down(text, marks)

@@ -116,7 +116,7 @@ def _backfill_steps(
     parameters: Iterable[Token],
     backfill: Backfill,
 ) -> tuple[Step, ...]:
-    """Return the one step of a backfill's section; an empty way back is none."""
+    """Return the one step of a backfill's section; an empty down section counts as none."""
     example = f"UPDATE {backfill.table} SET … WHERE {backfill.key} BETWEEN $1 AND $2"
     if section.name == "down" and not statements:
         return ()

@@ -82,7 +82,7 @@ def _code(job: Job) -> Function | None:
 def _removed(job: Job, found: Change, new: Definition) -> tuple[str, ...]:
     """Return the fields that are taken out of every document.
 
-    On the way up, those that the next definition does not have: that is what it means to drop one. On the way down
+    Up: those that the next definition does not have: that is what it means to drop one. Down
     they stay where the older definition lets them: nobody asked for them to be lost.
     """
     is_strict = str(new.mappings.get("dynamic", "true")) == "strict"

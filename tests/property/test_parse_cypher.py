@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from seedbed.engines.neo4j.files.commands import command_of
 from seedbed.engines.neo4j.files.lexer import Misread, Token, scan
+from seedbed.engines.neo4j.files.names import quoted
 from seedbed.engines.neo4j.files.parse import parse
 from seedbed.engines.neo4j.files.split import split
-from seedbed.engines.neo4j.schema.catalogue import quoted
 from seedbed.errors import MigrationFileError
 from seedbed.model.migration import Migration, MigrationFile, Source
 

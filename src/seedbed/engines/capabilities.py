@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from seedbed.engines.base import Progress
 from seedbed.model.deployment import Estimate
-from seedbed.model.hazard import Hazard
+from seedbed.model.hazard import Hazard, HazardRule
 from seedbed.model.migration import Migration
 from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 
@@ -34,6 +34,15 @@ class SupportsDiagnosis(Protocol):
 
     def diagnose(self, home: Path) -> Sequence[tuple[str, str]]:
         """Return (what, finding) pairs about this machine: binaries, versions, where the sandbox lives."""
+        ...
+
+
+@runtime_checkable
+class SupportsHazards(Protocol):
+    """An engine that knows reasons why a migration may hurt."""
+
+    def hazards(self) -> Sequence[HazardRule]:
+        """Return all of them, sorted by code: what `parse` and `examine` report is a case of one of these."""
         ...
 
 

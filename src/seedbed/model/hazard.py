@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+PAGE = "reference/hazards.md"  # in the documentation
+
 
 class Hazard(Struct, frozen=True):
     """One reason why a migration may hurt.
@@ -21,8 +23,36 @@ class Hazard(Struct, frozen=True):
     refused: bool = False
 
 
+class HazardRule(Struct, frozen=True):
+    """What a code stands for in every migration; a `Hazard` is one case of it.
+
+    `title`: what a migration does, in a few words. `why`: what that may do, and to whom. `instead`: what to do. The
+    latter two are clauses without a full stop, as messages have them. `refused`: a protected environment refuses it.
+    `refused_if`: it does so in these cases only, "it changes nodes".
+    """
+
+    code: str
+    title: str
+    why: str
+    instead: str
+    refused: bool = False
+    refused_if: str = ""
+
+    def hazard(
+        self, what: str, *, because: str = "", try_: str = "", line: int = 0, refused: bool | None = None
+    ) -> Hazard:
+        """Return a case of this rule; what is not given is as the rule has it."""
+        is_refused = self.refused if refused is None else refused
+        return Hazard(self.code, what, because or self.why, try_ or self.instead, line, is_refused)
+
+
 class Allowance(Struct, frozen=True):
     """A hazard that the author of a migration takes, and why."""
 
     code: str
     because: str
+
+
+def section(code: str) -> str:
+    """Return where the documentation explains `code`: "reference/hazards.md#neo201"."""
+    return f"{PAGE}#{code.lower()}"

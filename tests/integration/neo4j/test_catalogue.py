@@ -9,8 +9,9 @@ import pytest
 
 from seedbed.engines.neo4j.address import address
 from seedbed.engines.neo4j.files.commands import command_of
+from seedbed.engines.neo4j.files.names import quoted
 from seedbed.engines.neo4j.running.online import wait_online
-from seedbed.engines.neo4j.schema.catalogue import Catalogue, quoted, read_catalogue
+from seedbed.engines.neo4j.schema.catalogue import Catalogue, read_catalogue
 from seedbed.engines.neo4j.schema.probe import took_effect
 from seedbed.engines.neo4j.schema.reverse import reverse_of
 from seedbed.engines.neo4j.wire.connection import Server

@@ -11,7 +11,7 @@ from seedbed.engines.neo4j.files.parse import parse
 from seedbed.engines.neo4j.rules.plans import Bounds
 from seedbed.engines.neo4j.running.examine import examine
 from seedbed.engines.neo4j.schema.catalogue import read_catalogue
-from seedbed.engines.neo4j.store.drift import keep
+from seedbed.engines.neo4j.store import last_schema
 from seedbed.engines.neo4j.wire.connection import Server
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Migration, MigrationFile, Source, checksum
@@ -179,7 +179,7 @@ def test_what_somebody_else_made_of_the_schema_since_the_last_run_is_told(neo4j_
         "// migrate:up\nCREATE INDEX mine FOR (n:Person) ON (n.name);\nCREATE INDEX old FOR (n:Person) ON (n.age);\n"
     )
     with here.lease() as lease:
-        keep(lease)
+        last_schema.save(lease)
     assert drifted() == []
     here.do("DROP INDEX old", "CREATE INDEX theirs FOR (n:Person) ON (n.id)")
     (hazard,) = drifted()
@@ -187,5 +187,5 @@ def test_what_somebody_else_made_of_the_schema_since_the_last_run_is_told(neo4j_
     assert "gone: CREATE RANGE INDEX `old`" in hazard.because
     assert "new: CREATE RANGE INDEX `theirs`" in hazard.because
     with here.lease() as lease:
-        keep(lease)
+        last_schema.save(lease)
     assert drifted() == []

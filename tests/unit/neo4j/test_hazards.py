@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
 from seedbed.engines.neo4j.files.parse import parse
@@ -72,12 +69,3 @@ def test_a_hazard_has_a_code_a_line_and_a_way_round(
 )
 def test_what_does_no_harm_has_no_hazard(text: str, directives: str) -> None:
     assert hazards(text, directives) == ()
-
-
-def test_every_code_is_on_the_page_and_the_page_has_no_other() -> None:
-    root = Path(__file__).parents[3]
-    code = "".join(each.read_text("utf-8") for each in (root / "src/seedbed/engines/neo4j").rglob("*.py"))
-    page = (root / "docs/reference/neo4j-migrations.md").read_text("utf-8")
-    raised = set(re.findall(r'"(NEO\d+)"', code))
-    assert set(re.findall(r"^\| (NEO\d+) \|", page, re.MULTILINE)) == raised
-    assert len(raised) > 15

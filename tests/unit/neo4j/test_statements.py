@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from seedbed.engines.neo4j.files.split import Statement, split
-from seedbed.engines.neo4j.files.statements import Kind, describe, kind, refusal, summary
+from seedbed.engines.neo4j.files.statements import Kind, describe, kind, summary
+from seedbed.engines.neo4j.rules.refusals import refusal
 
 
 def only(text: str) -> Statement:
@@ -92,10 +93,10 @@ def test_everything_else_is_data_and_has_a_place(text: str) -> None:
         ("GRANT ROLE r TO u", "GRANT"),
         ("STOP DATABASE x", "STOP DATABASE"),
         ("USING PERIODIC COMMIT 100 LOAD CSV FROM 'x' AS r CREATE (:L)", "PERIODIC"),
-        ("MATCH (n:migrations_history) DELETE n", "seedbed's own"),
-        ("MATCH (n:`migrations_history`) DELETE n", "seedbed's own"),
-        ("DROP CONSTRAINT migrations_history_key", "seedbed's own"),
-        ("CYPHER 25", "no statement"),
+        ("MATCH (n:migrations_history) DELETE n", "belongs to seedbed"),
+        ("MATCH (n:`migrations_history`) DELETE n", "belongs to seedbed"),
+        ("DROP CONSTRAINT migrations_history_key", "belongs to seedbed"),
+        ("CYPHER 25", "not a statement"),
     ],
 )
 def test_what_has_no_place_in_a_migration_is_refused_in_words(text: str, says: str) -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
 from seedbed.engines.neo4j.address import VARIABLES, address
+
+if TYPE_CHECKING:
+    from seedbed.model.hazard import HazardRule
 
 _TEMPLATE = """\
 // {summary}
@@ -26,3 +32,8 @@ class Neo4jEngine(LazyEngineWithDiagnosis):
     suffixes = (".cypher",)
     template = _TEMPLATE
     address = staticmethod(address)
+
+    def hazards(self) -> Sequence[HazardRule]:
+        from seedbed.engines.neo4j.rules.registry import RULES
+
+        return RULES

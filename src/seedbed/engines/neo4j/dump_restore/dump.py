@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from seedbed.engines.neo4j.dump_restore import lines
 from seedbed.engines.neo4j.dump_restore.values import encoded
+from seedbed.engines.neo4j.files.names import HISTORY_CONSTRAINT, HISTORY_LABEL
 from seedbed.engines.neo4j.store import history
 from seedbed.errors import Refused
 from seedbed.model.event import CopyFinished, CopyProgressed, Event
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
     from seedbed.engines.neo4j.place import Place
 
 MOST = 200_000  # nodes and relationships together; more is the business of a snapshot
-_COUNT = f"""MATCH (n) WHERE NOT n:{history.LABEL} WITH count(n) AS nodes
+_COUNT = f"""MATCH (n) WHERE NOT n:{HISTORY_LABEL} WITH count(n) AS nodes
 RETURN nodes, COUNT {{ ()-->() }} AS relationships"""
-_NODES = f"""MATCH (n) WHERE NOT n:{history.LABEL}
+_NODES = f"""MATCH (n) WHERE NOT n:{HISTORY_LABEL}
 RETURN elementId(n) AS id, labels(n) AS labels, properties(n) AS properties"""
-_RELATIONSHIPS = f"""MATCH (a)-[r]->(b) WHERE NOT a:{history.LABEL} AND NOT b:{history.LABEL}
+_RELATIONSHIPS = f"""MATCH (a)-[r]->(b) WHERE NOT a:{HISTORY_LABEL} AND NOT b:{HISTORY_LABEL}
 RETURN type(r) AS kind, elementId(a) AS start, elementId(b) AS end, properties(r) AS properties"""
 # Sorted by name; of an index that serves a constraint, the constraint is enough.
 SCHEMA = (
@@ -74,7 +75,7 @@ def schema(place: Place) -> Sequence[str]:
         each["statement"]
         for query in SCHEMA
         for each in place.run(query, {})
-        if each["name"] != history.CONSTRAINT
+        if each["name"] != HISTORY_CONSTRAINT
     ]
 
 

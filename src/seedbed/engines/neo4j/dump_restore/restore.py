@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from seedbed.engines.neo4j.dump_restore import lines
 from seedbed.engines.neo4j.dump_restore.dump import applied, schema
 from seedbed.engines.neo4j.dump_restore.values import decoded
-from seedbed.engines.neo4j.seeds.shape import quoted
-from seedbed.engines.neo4j.store import history
+from seedbed.engines.neo4j.files.names import HISTORY_LABEL, quoted
 from seedbed.engines.neo4j.wire.messages import ServerError
 from seedbed.errors import Location, Refused, StepFailed, UsageError
 from seedbed.model.event import CopyFinished, CopyProgressed, Event
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from seedbed.engines.neo4j.wire.connection import Ask
 
 _BATCH = 5_000
-_ANY = f"MATCH (n) WHERE NOT n:{history.LABEL} RETURN n LIMIT 1"
+_ANY = f"MATCH (n) WHERE NOT n:{HISTORY_LABEL} RETURN n LIMIT 1"
 _READY = "CALL db.awaitIndexes(600)"
 _NODES = """UNWIND range(0, size($rows) - 1) AS i
 CREATE (n{labels}) SET n = $rows[i]

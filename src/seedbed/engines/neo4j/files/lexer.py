@@ -7,7 +7,7 @@ string in a comment, and a semicolon in either. The same for Cypher 5 and 25.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum, auto
 
 from msgspec import Struct
@@ -62,6 +62,16 @@ class Token(Struct, frozen=True):
     @property
     def is_name(self) -> bool:
         return self.kind is TokenKind.NAME or (self.kind is TokenKind.WORD and not self.value[0].isdigit())
+
+
+def is_word(tokens: Sequence[Token], position: int, *words: str) -> bool:
+    """Return whether the token at `position` is one of `words`; False beyond the end."""
+    return position < len(tokens) and tokens[position].says(*words)
+
+
+def are_words(tokens: Sequence[Token], position: int, *words: str) -> bool:
+    """Return whether `words` follow each other from `position` on."""
+    return all(is_word(tokens, position + index, word) for index, word in enumerate(words))
 
 
 def scan(text: str) -> tuple[Token, ...]:

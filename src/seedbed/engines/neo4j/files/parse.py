@@ -13,9 +13,9 @@ from seedbed.engines.neo4j.files.header import Header
 from seedbed.engines.neo4j.files.lexer import Misread, Token, scan
 from seedbed.engines.neo4j.files.sections import Section, cut
 from seedbed.engines.neo4j.files.statements import Kind
-from seedbed.engines.neo4j.files.steps import found_in, steps_of, undo_steps
+from seedbed.engines.neo4j.files.steps import Found, found_in, steps_of, undo_steps
 from seedbed.engines.neo4j.files.text import Text, read_text
-from seedbed.engines.neo4j.rules.hazards import Found, hazards_of
+from seedbed.engines.neo4j.rules.hazards import hazards_of
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.migration import Migration, MigrationFile, Step
 

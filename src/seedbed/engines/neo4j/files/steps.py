@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from seedbed.engines.neo4j.files.commands import read_command
+from seedbed.engines.neo4j.files.commands import Command, read_command
 from seedbed.engines.neo4j.files.header import Header
 from seedbed.engines.neo4j.files.lexer import Misread, Token
 from seedbed.engines.neo4j.files.sections import Section
 from seedbed.engines.neo4j.files.split import Statement, statements_of
-from seedbed.engines.neo4j.files.statements import Kind, kind, parameters_of, refusal, summary
+from seedbed.engines.neo4j.files.statements import Kind, kind, parameters_of, summary
 from seedbed.engines.neo4j.files.text import Text
-from seedbed.engines.neo4j.rules.hazards import Found
+from seedbed.engines.neo4j.rules.refusals import refusal
 from seedbed.model.migration import Backfill, Step
 from seedbed.support.phrases import one_line
 
 _KEYS = "keys"  # the parameter that a backfill's statement is given
 UNDO = "undo "
+
+
+class Found(Struct, frozen=True):
+    """A statement of a section: its line in the file, its kind, and the command that a schema statement is."""
+
+    statement: Statement
+    line: int
+    kind: Kind
+    command: Command | None = None
 
 
 def found_in(text: Text, section: Section, tokens: Sequence[Token]) -> tuple[Found, ...]:

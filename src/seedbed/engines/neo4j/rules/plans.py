@@ -1,4 +1,4 @@
-"""What a plan that EXPLAIN returns shows: NEO201 and on. Pure: plans come as the driver's nested dicts."""
+"""Hazards that a plan of EXPLAIN shows. Plans come as the nested dicts of the driver."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from seedbed.engines.neo4j.rules import registry
 from seedbed.model.hazard import Hazard
 
 Plan = Mapping[str, Any]  # operatorType "AllNodesScan@neo4j", args {EstimatedRows, Details, …}, children
@@ -31,9 +32,9 @@ class Bounds(Struct, frozen=True):
     `statements`: of a migration that are looked at.
     """
 
-    rows: int = 100_000
-    eager: int = 10_000
-    statements: int = 500
+    rows: int = registry.ROWS
+    eager: int = registry.EAGER_ROWS
+    statements: int = registry.STATEMENTS
 
 
 class Note(Struct, frozen=True):
@@ -106,15 +107,15 @@ def _everything(operators: Sequence[Plan], line: int) -> Hazard | None:
         return None
     what = "node" if "Nodes" in name_of(scan) else "relationship"
     is_change = any(_WRITES.match(name_of(each)) for each in operators)
-    return Hazard(
-        "NEO201",
+    is_refused = is_change and what == "node"
+    return registry.SCANS_EVERYTHING.hazard(
         f"it goes over every {what} of the database ({name_of(scan)}, about {round(rows_of(scan))})",
         because="seedbed's own nodes are among them, and it changes what it finds"
-        if is_change and what == "node"
-        else "nothing says which ones are meant, so the more there is of anything, the longer it takes",
+        if is_refused
+        else "no label or type says which ones are meant, so it slows down with everything that is added",
         try_="give the pattern a label" if what == "node" else "give the pattern a type",
         line=line,
-        refused=is_change and what == "node",
+        refused=is_refused,
     )
 
 
@@ -122,11 +123,8 @@ def _product(operators: Sequence[Plan], line: int) -> Hazard | None:
     """Report a cartesian product, unless one of its sides is at most one row."""
     for each in operators:
         if name_of(each) == "CartesianProduct" and not any(_is_one_row(side) for side in each["children"]):
-            return Hazard(
-                "NEO202",
+            return registry.CARTESIAN_PRODUCT.hazard(
                 f"it pairs everything with everything (CartesianProduct, about {round(rows_of(each))} rows)",
-                because="two patterns have nothing in common, and each row of one meets each row of the other",
-                try_="connect the patterns, or look one of them up by a property with a uniqueness constraint",
                 line=line,
             )
     return None
@@ -144,12 +142,10 @@ def _scan_for_each_row(operators: Sequence[Plan], context: Context) -> Hazard | 
         for scan in _operators(part):
             label = _label(scan)
             if _SCAN.fullmatch(name_of(scan)) and label not in context.indexed_before:
-                return Hazard(
-                    "NEO204",
+                return registry.SCANS_FOR_EACH_ROW.hazard(
                     f"{word} looks through all nodes{f' of {label}' if label else ''} for each row",
-                    because="no index leads to the one that is meant, so rows times nodes are read"
-                    + ("; and two that MERGE at the same time make two nodes" if word == "MERGE" else ""),
-                    try_="a uniqueness constraint or an index on what is looked for, in a statement before it",
+                    because="no index leads to the node that is meant, so rows times nodes are read"
+                    + ("; and two MERGE at the same time create two nodes" if word == "MERGE" else ""),
                     line=context.line,
                 )
     return None
@@ -174,42 +170,30 @@ def _rows(operators: Sequence[Plan], context: Context) -> Hazard | None:
     most = max((rows_of(each) for each in operators if _WRITES.match(name_of(each))), default=0.0)
     if not context.is_one_transaction or most <= context.bounds.rows:
         return None
-    return Hazard(
-        "NEO203",
-        f"it is expected to change {round(most)} rows in one transaction",
-        because="all of them are locked and held in memory until it commits; out of memory, it undoes everything",
-        try_="a backfill: // seedbed: backfill=Label.key, which commits batches with their checkpoint",
-        line=context.line,
+    return registry.LARGE_TRANSACTION.hazard(
+        f"it is expected to change {round(most)} rows in one transaction", line=context.line
     )
 
 
 def _eager(operators: Sequence[Plan], context: Context) -> Hazard | None:
     for each in operators:
         if name_of(each) == "Eager" and rows_of(each) > context.bounds.eager:
-            return Hazard(
-                "NEO205",
+            conflict = _conflict(each)
+            return registry.EAGER.hazard(
                 f"it reads about {round(rows_of(each))} rows before it changes the first (Eager)",
-                because=f"{_conflict(each)}, so all rows are held in memory",
-                try_="read and change different things, or split it in two statements",
+                because=f"{conflict}, so all rows are held in memory" if conflict else "",
                 line=context.line,
             )
     return None
 
 
 def _conflict(eager: Plan) -> str:
-    """Return why everything is read first: "read/set conflict for relationship type: TEACHES"."""
-    said = str(eager.get("args", {}).get("Details") or "").partition(" (Operator")[0]
-    return said or "what it changes might be what it still reads"
+    """Return why everything is read first: "read/set conflict for relationship type: TEACHES"; "" if unknown."""
+    return str(eager.get("args", {}).get("Details") or "").partition(" (Operator")[0]
 
 
 def _deprecated(notes: Sequence[Note], line: int) -> Hazard | None:
     found = [each.text for each in notes if each.kind == "DEPRECATION"]
     if not found:
         return None
-    return Hazard(
-        "NEO206",
-        found[0].removeprefix("warn: ").split("\n", 1)[0],
-        because="a later version of the server will refuse it, and this file will be run on that, too",
-        try_="write it the new way",
-        line=line,
-    )
+    return registry.DEPRECATED.hazard(found[0].removeprefix("warn: ").split("\n", 1)[0], line=line)

@@ -13,7 +13,8 @@ from msgspec import Struct, json
 
 from seedbed.engines.base import Progress
 from seedbed.engines.neo4j.files.commands import Entity
-from seedbed.engines.neo4j.schema.catalogue import quoted, read_catalogue
+from seedbed.engines.neo4j.files.names import quoted
+from seedbed.engines.neo4j.schema.catalogue import read_catalogue
 from seedbed.engines.neo4j.schema.walks import key_is_indexed, walked
 from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
 from seedbed.engines.neo4j.wire import queries

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from seedbed.engines.neo4j.seeds.shape import quoted
-from seedbed.engines.neo4j.store import history
+from seedbed.engines.neo4j.files.names import HISTORY_CONSTRAINT, HISTORY_LABEL, quoted
 from seedbed.support.phrases import count
 
 if TYPE_CHECKING:
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
 _BATCH = 10_000  # relationships or nodes in one transaction; a few dozen MB of the server's memory
 # Relationships first: DETACH DELETE takes all of a node at once, and one node may have millions.
 _RELATIONSHIPS = "MATCH ()-[r]->() WITH r LIMIT $batch DELETE r RETURN count(*) AS gone"
-_NODES = f"MATCH (n) WHERE NOT n:{history.LABEL} WITH n LIMIT $batch DETACH DELETE n RETURN count(*) AS gone"
-_OURS = f"MATCH (n:{history.LABEL}) WHERE NOT n.key IN ['lease', 'fence'] DETACH DELETE n"
+_NODES = f"MATCH (n) WHERE NOT n:{HISTORY_LABEL} WITH n LIMIT $batch DETACH DELETE n RETURN count(*) AS gone"
+_OURS = f"MATCH (n:{HISTORY_LABEL}) WHERE NOT n.key IN ['lease', 'fence'] DETACH DELETE n"
 _CONSTRAINTS = "SHOW CONSTRAINTS YIELD name ORDER BY name"
 # Of what serves a constraint, its name is the constraint's. Lookup indexes are the server's own.
 _INDEXES = (
@@ -62,7 +61,7 @@ def _dropped(lease: FencedWriter, kind: str) -> int:
 
 def _names(lease: FencedWriter, kind: str) -> Iterator[str]:
     records: list[Mapping[str, Any]] = list(lease.reading(_CONSTRAINTS if kind == "CONSTRAINT" else _INDEXES))
-    yield from (each["name"] for each in records if each["name"] != history.CONSTRAINT)
+    yield from (each["name"] for each in records if each["name"] != HISTORY_CONSTRAINT)
 
 
 def _forget(ask: Ask) -> None:

@@ -14,12 +14,13 @@ from msgspec.structs import replace
 from seedbed.engines.base import Progress
 from seedbed.engines.kit.stepwise import Stepwise, is_gone
 from seedbed.engines.neo4j.files.commands import Command, command_of
+from seedbed.engines.neo4j.files.names import quoted
 from seedbed.engines.neo4j.files.split import Statement, split
 from seedbed.engines.neo4j.files.statements import Kind, kind
 from seedbed.engines.neo4j.files.steps import undone_by
 from seedbed.engines.neo4j.running.backfill import Walk
 from seedbed.engines.neo4j.running.online import wait_online
-from seedbed.engines.neo4j.schema.catalogue import Catalogue, quoted, read_catalogue
+from seedbed.engines.neo4j.schema.catalogue import Catalogue, read_catalogue
 from seedbed.engines.neo4j.schema.probe import took_effect
 from seedbed.engines.neo4j.schema.reverse import reverse_of
 from seedbed.engines.neo4j.store import history

@@ -6,7 +6,7 @@ got, how far an index is, the index behind a constraint, and seedbed's own const
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -14,8 +14,7 @@ from msgspec import Struct
 
 from seedbed.engines.neo4j.files.commands import Command, Entity, Kind, Noun, Subject
 from seedbed.engines.neo4j.files.lexer import scan
-from seedbed.engines.neo4j.files.statements import OWN_CONSTRAINT
-from seedbed.engines.neo4j.wire.connection import Run
+from seedbed.engines.neo4j.files.names import HISTORY_CONSTRAINT, quoted
 
 ONLINE, FAILED = "ONLINE", "FAILED"
 _CONSTRAINTS = "SHOW CONSTRAINTS YIELD *"  # which columns there are depends on the version
@@ -25,6 +24,8 @@ _INDEXES = (
 )
 _NEWER = "CYPHER 25 "  # what the older language cannot say has no statement in it
 _CONSTRAINT_KINDS = (Kind.UNIQUENESS, Kind.KEY, Kind.EXISTENCE, Kind.TYPE)
+
+Read = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]  # asks a reading statement, returns its rows
 
 
 class Thing(Struct, frozen=True):
@@ -67,9 +68,9 @@ class Catalogue(Struct, frozen=True):
         return sha256("\n".join(self.lines()).encode()).hexdigest()
 
 
-def read_catalogue(run: Run) -> Catalogue:
-    """Return what the database that `run` asks has now."""
-    constraints, indexes = _rows(run, _CONSTRAINTS), _rows(run, _INDEXES)
+def read_catalogue(read: Read) -> Catalogue:
+    """Return what the database that `read` asks has now."""
+    constraints, indexes = _rows(read, _CONSTRAINTS), _rows(read, _INDEXES)
     return Catalogue(
         _by_name(_constraint(each) for each in constraints), _by_name(_index(each) for each in indexes)
     )
@@ -95,16 +96,11 @@ def does_nothing(command: Command, catalogue: Catalogue) -> bool:
     return there is not None or catalogue.like(command.noun, command.subject) is not None
 
 
-def quoted(name: str) -> str:
-    """Return `name` as Cypher wants it in backticks."""
-    return "`" + name.replace("`", "``") + "`"
-
-
-def _rows(run: Run, statement: str) -> list[dict[str, Any]]:
-    rows = run(statement, {})
+def _rows(read: Read, statement: str) -> list[dict[str, Any]]:
+    rows = read(statement, {})
     if all(each["createStatement"] for each in rows):
         return rows
-    newer = run(_NEWER + statement, {})
+    newer = read(_NEWER + statement, {})
     for each in newer:
         each["createStatement"] = _NEWER + (each["createStatement"] or "")
     by_name = {each["name"]: each for each in newer}
@@ -112,7 +108,7 @@ def _rows(run: Run, statement: str) -> list[dict[str, Any]]:
 
 
 def _by_name(things: Iterable[Thing]) -> dict[str, Thing]:
-    return {each.name: each for each in things if each.name != OWN_CONSTRAINT}
+    return {each.name: each for each in things if each.name != HISTORY_CONSTRAINT}
 
 
 def _constraint(row: Mapping[str, Any]) -> Thing:

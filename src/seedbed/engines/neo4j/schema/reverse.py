@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from seedbed.engines.neo4j.files.commands import Command, Verb
-from seedbed.engines.neo4j.schema.catalogue import Catalogue, does_nothing, quoted
+from seedbed.engines.neo4j.files.names import quoted
+from seedbed.engines.neo4j.schema.catalogue import Catalogue, does_nothing
 
 
 def reverse_of(command: Command, before: Catalogue) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from seedbed.engines.neo4j.seeds.shape import Nodes, quoted
+from seedbed.engines.neo4j.files.names import quoted
+from seedbed.engines.neo4j.seeds.shape import Nodes
 from seedbed.engines.neo4j.seeds.table import Table, keyed
 from seedbed.errors import Location, StepFailed
 

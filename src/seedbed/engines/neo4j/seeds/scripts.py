@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def checked(script: Script) -> Script:
     """Return `script` if a transaction can hold all of it. Raises SeedFileError."""
-    from seedbed.engines.neo4j.files.statements import Kind, kind, refusal
+    from seedbed.engines.neo4j.files.statements import Kind, kind
+    from seedbed.engines.neo4j.rules.refusals import refusal
 
     for each in _statements(script):
         at = Location(script.path, each.line)

@@ -17,10 +17,10 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
+from seedbed.engines.neo4j.files.names import HISTORY_LABEL
 from seedbed.errors import Location, SeedFileError
 from seedbed.model.seed import RowSource, is_empty
 
-OWN_LABEL = "migrations_history"
 FROM, TO = "from.", "to."
 _DASHED = re.compile(r"(?P<start>[^-()\[\]>]+)-(?P<kind>[^-()\[\]>]+)-(?P<end>[^-()\[\]>]+)")
 _DRAWN = re.compile(r"\(:(?P<start>[^()]+)\)-\[:(?P<kind>[^\[\]]+)\]->\(:(?P<end>[^()]+)\)")
@@ -82,11 +82,6 @@ class Relationships(Struct, frozen=True):
 
 
 Shape = Nodes | Relationships
-
-
-def quoted(name: str) -> str:
-    """Return a label, type or property as Cypher takes it whatever it holds."""
-    return "`" + name.replace("`", "``") + "`"
 
 
 def shape_of(source: RowSource) -> Shape:
@@ -166,9 +161,9 @@ def _require_labels(source: RowSource, labels: Sequence[str]) -> None:
             because="a table is Label, Label:Other or Label-TYPE-Label",
             at=Location(source.path),
         )
-    if OWN_LABEL in labels:
+    if HISTORY_LABEL in labels:
         raise SeedFileError(
-            f"{OWN_LABEL} is seedbed's own label",
+            f"{HISTORY_LABEL} is seedbed's own label",
             because="no seed writes into the history",
             at=Location(source.path),
         )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from seedbed.engines.neo4j.seeds.shape import Column, Nodes, Place, Relationships, Shape, quoted
+from seedbed.engines.neo4j.files.names import quoted
+from seedbed.engines.neo4j.seeds.shape import Column, Nodes, Place, Relationships, Shape
 from seedbed.engines.neo4j.seeds.table import Chunk
 
 _EACH = "UNWIND range(0, $count - 1) AS i"

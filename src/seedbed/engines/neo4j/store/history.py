@@ -9,7 +9,7 @@ identity              who this target is, and the format of all this
 revision:VERSION      a migration as it stands
 lease                 who may write (see `lease_store`)
 fence                 the token that every writing transaction has to show
-schema                constraints and indexes as the last run left them (see `schema.drift`)
+schema                constraints and indexes as the last run left them (see `store.last_schema`)
 audit:TIME:UUID       what people decided, never changed
 ====================  ==========================================================
 """
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from seedbed.engines.neo4j.place import Place
     from seedbed.engines.neo4j.wire.connection import Ask, Run
 
-LABEL = "migrations_history"
-CONSTRAINT = "migrations_history_key"
-OURS = ("lease", "fence")  # the keys of what a reset leaves
 
 Reverses = Mapping[int, str]
 

@@ -66,12 +66,12 @@ class Neo4jLease(FencedWriter):
             self._keep_schema()
 
     def _keep_schema(self) -> None:
-        """Remember the schema that a run leaves, so that the next one sees what others changed meanwhile."""
-        from seedbed.engines.neo4j.store.drift import keep
+        """Save the schema that a run leaves, so that the next one shows what was changed meanwhile."""
+        from seedbed.engines.neo4j.store import last_schema
 
         # All works are done and recorded: where this fails, the next run only knows less.
         with suppress(LeaseLost, Interrupted, ServerError, Gone):
-            keep(self)
+            last_schema.save(self)
 
     def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
         from seedbed.engines.neo4j.seeds.load import load

@@ -90,10 +90,9 @@ class Site:
     def run(self, *arguments: str) -> tuple[int, str, str]:
         """Return exit code, standard output and standard error of a command."""
         self.capture.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main.run(["-C", str(self.root), *arguments])
+        code = main.run(["-C", str(self.root), *arguments])
         out, err = self.capture.readouterr()
-        return int(left.value.code or 0), out, err
+        return code, out, err
 
     # What may be prepared before a command runs
 
@@ -101,7 +100,7 @@ class Site:
         assert self.run("apply", *E)[0] == 0
 
     def stranger(self) -> None:
-        """Stamp the databases as those of another environment."""
+        """Bind the databases to another environment."""
         assert self.run("apply", "-e", "dev-other")[0] == 0
 
     def one_is_away(self) -> None:
@@ -147,7 +146,7 @@ class Site:
     def interrupted(self) -> None:
         """Press Ctrl-C as soon as the targets are connected."""
         self.patch.setattr(
-            Progress, "__call__", _at("target_reached", lambda: os.kill(os.getpid(), signal.SIGINT))
+            Progress, "__call__", _at("target_connected", lambda: os.kill(os.getpid(), signal.SIGINT))
         )
 
     def pressed_early(self) -> None:
@@ -482,10 +481,9 @@ def test_a_directory_that_was_removed_is_a_wrong_call(
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    with pytest.raises(SystemExit) as left:
-        main.run(["status", *E, "--json"])
+    code = main.run(["status", *E, "--json"])
     document = json.loads(capsys.readouterr().out)
-    assert (left.value.code, document["errors"][0]["error"]) == (2, ". is no directory")
+    assert (code, document["errors"][0]["error"]) == (2, ". is no directory")
 
 
 def test_a_plan_file_holds_the_document_that_was_printed(site: Site) -> None:

@@ -11,7 +11,7 @@
     │   ├── HistoryConflict           3  files and history contradict each other
     │   ├── GateRefused               3  an `after=` lies beyond the gate
     │   ├── Irreversible              3  `revert` would need what cannot be brought back
-    │   ├── ForeignTarget             3  the target is stamped as another one, or not at all
+    │   ├── ForeignTarget             3  the target is bound to another one, or not at all
     │   ├── StalePlan                 3  a plan file no longer fits what it was made from
     │   └── LeaseNotExclusive         3  something between us and the server fakes the lease
     ├── Unavailable                   4  nothing was touched, trying again may help
@@ -139,7 +139,7 @@ class Irreversible(Refused):
 
 
 class ForeignTarget(Refused):
-    """The target is stamped as another platform, database or environment, or not stamped at all."""
+    """The target is bound to another platform, database or environment, or not bound at all."""
 
 
 class StalePlan(Refused):

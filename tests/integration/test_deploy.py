@@ -1,4 +1,4 @@
-"""Deployments by the real CDK CLI to the sandbox's AWS: waves, resuming, refusals."""
+"""Deployments by the real CDK CLI to the sandbox's AWS: updates, resuming, refusals."""
 
 from __future__ import annotations
 

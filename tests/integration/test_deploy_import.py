@@ -63,7 +63,7 @@ def _examined(
     part = Part(
         "courses/dynamodb",
         name,
-        lambda deployed, wanted: DynamoEngine().waves(deployed, wanted, gate=Phase.CONTRACT),
+        lambda deployed, wanted: DynamoEngine().stack_updates(deployed, wanted, gate=Phase.CONTRACT),
         lambda _, __: iter(()),
         lambda template: living(client, template) if client else {},
     )

@@ -1,7 +1,7 @@
-"""Properties of waves: whatever two templates look like, no update asks for more than AWS does at once.
+"""Properties of updates: whatever two templates look like, no update asks for more than AWS does at once.
 
 `refusals_of_aws` is written from what DynamoDB and CloudFormation say they refuse, and knows nothing of how the
-waves are made.
+updates are made.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from seedbed.engines.dynamodb.schema.shape import (
     Table,
     Tables,
 )
-from seedbed.engines.dynamodb.schema.stack_updates import waves
+from seedbed.engines.dynamodb.schema.stack_updates import stack_updates
 from seedbed.errors import Refused
-from seedbed.model.deployment import Template, Wave
+from seedbed.model.deployment import StackUpdate, Template
 from seedbed.model.migration import Phase
 
 # -----------------------------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def _refused_update(name: str, had: Mapping[str, Any], has: Mapping[str, Any]) -
         yield f"{name}: TimeToLive is active on a different AttributeName"
 
 
-def _accepted(deployed: Template | None, found: tuple[Wave, ...]) -> None:
+def _accepted(deployed: Template | None, found: tuple[StackUpdate, ...]) -> None:
     for before, after in pairwise([deployed, *(each.template for each in found)]):
         assert after is not None
         assert list(refusals_of_aws(before, after)) == []
@@ -239,8 +239,8 @@ def test_every_update_is_one_that_aws_carries_out_and_the_last_one_arrives(
     current: Tables, wanted: Tables, some: frozenset[str], other: frozenset[str]
 ) -> None:
     deployed, goal = _stack(current, some), _stack(wanted, other)
-    found = waves(deployed, goal, gate=Phase.CONTRACT)
-    event(f"{len(found)} waves")
+    found = stack_updates(deployed, goal, gate=Phase.CONTRACT)
+    event(f"{len(found)} updates")
     _accepted(deployed, found)
     assert _without_ttl_off(found[-1].template if found else deployed)["Outputs"] == goal["Outputs"]
     if found:
@@ -258,13 +258,13 @@ def test_what_was_cut_off_goes_on_where_it_stands(
 ) -> None:
     deployed, goal = _stack(current, some), _stack(wanted)
     try:
-        found = waves(deployed, goal, gate=gate)
+        found = stack_updates(deployed, goal, gate=gate)
     except Refused:
         return
     if not found:
         return
     done = data.draw(st.integers(1, len(found)))
-    rest = waves(found[done - 1].template, goal, gate=gate)
+    rest = stack_updates(found[done - 1].template, goal, gate=gate)
     assert [each.template for each in rest] == [each.template for each in found[done:]]
     assert [each.waits_for for each in rest] == [each.waits_for for each in found[done:]]
 
@@ -276,7 +276,7 @@ def test_below_contract_nothing_that_is_there_is_lost_and_everything_new_arrives
 ) -> None:
     deployed, goal = _stack(current, some), _stack(wanted, other)
     try:
-        found = waves(deployed, goal, gate=gate)
+        found = stack_updates(deployed, goal, gate=gate)
     except Refused as refused:
         assert "removing waits for contract" in refused.because  # noqa: PT017  # one of two good ends
         return
@@ -286,7 +286,7 @@ def test_below_contract_nothing_that_is_there_is_lost_and_everything_new_arrives
     last = found[-1].template if found else deployed
     _holds_all_of(goal, last)
     assert not any(change.phase is Phase.CONTRACT for each in found for change in each.changes)
-    removing = waves(last, goal, gate=Phase.CONTRACT)
+    removing = stack_updates(last, goal, gate=Phase.CONTRACT)
     _accepted(last, removing)
     assert _without_ttl_off(removing[-1].template if removing else last)["Outputs"] == goal["Outputs"]
 
@@ -303,23 +303,25 @@ def _holds_all_of(part: Template, whole: Template) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(_stacks(), _stacks(), st.sampled_from(list(Phase)))
-def test_shapes_alone_tell_the_same_waves_as_templates(current: Tables, wanted: Tables, gate: Phase) -> None:
+def test_shapes_alone_tell_the_same_updates_as_templates(
+    current: Tables, wanted: Tables, gate: Phase
+) -> None:
     told = changes(current, wanted, gate)
     try:
-        found = waves(_stack(current), _stack(wanted), gate=gate)
+        found = stack_updates(_stack(current), _stack(wanted), gate=gate)
     except Refused:
         assert any(each.refused for each in told)
         return
     assert not any(each.refused for each in told)
     names = {each.name for each in (*current.tables, *wanted.tables)}
-    by_waves = [
+    by_updates = [
         (number, change.what)
         for number, each in enumerate(found, 1)
         for change in each.changes
         if change.what.partition(":")[0] in names
     ]
-    assert by_waves == [(each.wave, each.what) for each in told]
-    assert all(change.wave == number for number, each in enumerate(found, 1) for change in each.changes)
+    assert by_updates == [(each.update, each.what) for each in told]
+    assert all(change.update == number for number, each in enumerate(found, 1) for change in each.changes)
 
 
 @settings(max_examples=100, deadline=None)
@@ -332,7 +334,7 @@ def test_whatever_is_changed_it_is_refused_or_aws_carries_it_out(
     for name, properties in _tables_in(goal).items():
         _distort(properties, data.draw(st.sampled_from(_DISTORTIONS), label=name))
     try:
-        found = waves(deployed, goal, gate=data.draw(st.sampled_from(list(Phase))))
+        found = stack_updates(deployed, goal, gate=data.draw(st.sampled_from(list(Phase))))
     except Refused as refused:
         event("refused")
         assert refused.because  # noqa: PT017
@@ -386,7 +388,7 @@ def test_a_new_stack_is_one_update_and_the_same_stack_none(
     wanted: Tables, some: frozenset[str], gate: Phase
 ) -> None:
     goal = _stack(wanted, some)
-    (only,) = waves(None, goal, gate=gate)
+    (only,) = stack_updates(None, goal, gate=gate)
     assert only.template == goal
     assert {each.partition(".")[0] for each in only.waits_for} >= {each.name for each in wanted.tables}
-    assert waves(goal, goal, gate=gate) == ()
+    assert stack_updates(goal, goal, gate=gate) == ()

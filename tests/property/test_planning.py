@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from seedbed.model.history import History, Revision
 from seedbed.model.migration import Migration, MigrationFile, MigrationRef, Phase, Source, checksum
 from seedbed.model.plan import Plan
-from seedbed.planning.plans import Known, Policy, basis, plan_up
+from seedbed.planning.plans import DatabaseState, Policy, basis, plan_up
 
 DATABASES = ("a/memory", "b/memory", "c/memory")
 
@@ -37,9 +37,9 @@ def platforms(draw: st.DrawFn) -> dict[str, list[Migration]]:
 
 def _plan(
     platform: dict[str, list[Migration]], gate: Phase, applied: dict[str, set[str]] | None = None
-) -> tuple[Plan, list[Known], Policy]:
+) -> tuple[Plan, list[DatabaseState], Policy]:
     known = [
-        Known(
+        DatabaseState(
             name,
             tuple(_file(each.version) for each in found),
             History(
@@ -91,10 +91,10 @@ def test_a_gate_lets_through_no_later_phase_and_holds_back_no_other_database_wit
     plan, _, _ = _plan(platform, gate)
     for database in plan.databases:
         assert all(action.migration.phase.rank <= gate.rank for action in database.actions)
-        assert all(held.because for held in database.held)
+        assert all(deferred.because for deferred in database.deferred)
         first = next((each for each in platform[database.database] if each.phase.rank > gate.rank), None)
         if first is None and all(not each.after for each in platform[database.database]):
-            assert not database.held
+            assert not database.deferred
 
 
 @given(platforms(), st.sampled_from(list(Phase)), st.data())

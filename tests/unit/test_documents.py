@@ -46,7 +46,7 @@ EVERY: list[Document] = [
     PlanDocument.of(samples.plan(), "plan"),
     PlanDocument.of(samples.plan(), "apply"),
     PlanDocument.of(samples.plan_down(), "revert"),
-    PlanDocument.of(samples.plan_held(), "plan"),
+    PlanDocument.of(samples.plan_deferred(), "plan"),
     PlanDocument.of(samples.plan_empty(), "plan"),
     DeploymentDocument.of(samples.deployment(), "deploy"),
     DeploymentDocument.of(samples.deployment_empty(), "deploy"),

@@ -24,9 +24,9 @@ from seedbed.errors import (
 )
 from seedbed.model.event import (
     Event,
+    TargetConnected,
     TargetDone,
     TargetFailed,
-    TargetReached,
     TargetSkipped,
     WorkFinished,
     failure,
@@ -137,7 +137,7 @@ def test_runs_that_are_told_apart_add_up_to_the_same_code(
 EVENTS = st.sampled_from(["a/b", "c/d", "e/f"]).flatmap(
     lambda target: st.sampled_from(
         (
-            TargetReached(target, "server 1"),
+            TargetConnected(target, "server 1"),
             WorkFinished(target, "1", "one", "up", 0.1),
             TargetDone(target),
             TargetSkipped(target, "another one failed"),

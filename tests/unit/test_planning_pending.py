@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.errors import ExitCode, HistoryConflict, SeveralErrors
-from seedbed.model.history import History, Revision, State
+from seedbed.model.history import History, Revision, RevisionState
 from seedbed.model.migration import MigrationFile, Phase, Source, checksum
 from seedbed.planning.pending import conflicts, pending
 
@@ -82,13 +82,13 @@ def test_a_contract_that_only_some_overtook_is_late() -> None:
 
 
 def test_a_started_file_that_has_done_nothing_may_still_be_mended() -> None:
-    started = revision("1", state=State.STARTED)
+    started = revision("1", state=RevisionState.STARTED)
     assert not conflicts("user/postgres", history(started), [file("1", "mended")])
 
 
 @pytest.mark.parametrize("fields", [{"step": 1}, {"in_step": True}, {"checkpoint": "7"}])
 def test_a_started_file_that_has_done_something_may_not_be_edited(fields: dict[str, object]) -> None:
-    started = replace(revision("1", state=State.STARTED), **fields)
+    started = replace(revision("1", state=RevisionState.STARTED), **fields)
     (conflict,) = conflicts("user/postgres", history(started), [file("1", "edited")])
     assert conflict.kind == "edited"
 

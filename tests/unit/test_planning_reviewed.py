@@ -39,7 +39,7 @@ def test_a_plan_remembers_what_would_be_deployed() -> None:
 
 def test_what_was_reviewed_may_be_deployed_in_whatever_update_it_comes() -> None:
     require_same_changes(
-        _reviewed(), samples.VIDEO, [Change(Phase.EXPAND, "calls: add index by_room", wave=1)]
+        _reviewed(), samples.VIDEO, [Change(Phase.EXPAND, "calls: add index by_room", update=1)]
     )
 
 

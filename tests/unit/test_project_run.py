@@ -23,10 +23,10 @@ from seedbed.errors import (
     Unreachable,
     UsageError,
 )
-from seedbed.model.event import Event, TargetReached, WorkFinished
+from seedbed.model.event import Event, TargetConnected, WorkFinished
 from seedbed.model.outcome import Outcome, Result
 from seedbed.model.seed import SeedKind
-from seedbed.model.status import Standing
+from seedbed.model.status import MigrationState
 from seedbed.planning import reviewed
 from seedbed.project import Decision, Project, Request, Run, deploying
 
@@ -235,7 +235,7 @@ def test_status_says_which_target_did_not_answer(site: Site) -> None:
     with site.project(silent="cart").run("staging") as run:
         cart, shop = run.status().databases
     assert (cart.database, type(cart.error)) == (CART, Unreachable)
-    assert (shop.database, shop.error, shop.count(Standing.PENDING)) == (SHOP, None, 1)
+    assert (shop.database, shop.error, shop.count(MigrationState.PENDING)) == (SHOP, None, 1)
 
 
 def test_what_has_to_know_all_targets_raises_what_failed(site: Site) -> None:
@@ -307,7 +307,7 @@ def test_each_verb_returns_its_own_outcome_and_a_run_has_that_of_all(site: Site)
         assert not again.changed
         assert results(run.outcome) == {CART: Result.CHANGED, SHOP: Result.CHANGED}
         assert list(run.events) == heard
-    assert isinstance(heard[0], TargetReached)
+    assert isinstance(heard[0], TargetConnected)
     assert sum(isinstance(event, WorkFinished) for event in heard) == 2
 
 

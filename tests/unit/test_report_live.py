@@ -17,11 +17,11 @@ import pytest
 
 from seedbed.model.event import (
     LeaseAwaited,
-    Noticed,
     SeedLoaded,
     SeedProgressed,
+    ServerNotice,
+    TargetConnected,
     TargetDone,
-    TargetReached,
     WorkFinished,
     WorkProgressed,
     WorkStarted,
@@ -111,12 +111,12 @@ def test_rows_show_where_each_target_is() -> None:
     frame()
     for event in samples.applied()[:8]:
         live(event)
-    live(TargetReached("reviews/postgres", "PostgreSQL 18.6"))
+    live(TargetConnected("reviews/postgres", "PostgreSQL 18.6"))
     live(LeaseAwaited("reviews/postgres", "ana@laptop pid 4711", 3.0))
     clock.now = 1.0
     frame()
     live(samples.applied()[8])
-    live(Noticed("user/postgres", samples.NAMES, "WARNING", "this is slow"))
+    live(ServerNotice("user/postgres", samples.NAMES, "WARNING", "this is slow"))
     live(WorkStarted("reviews/postgres", samples.INDEX, "index_search", "up", 2))
     live(WorkProgressed("reviews/postgres", samples.INDEX, 1, 2, "statements"))
     clock.now = 3.5
@@ -163,7 +163,7 @@ def test_a_terminal_that_is_too_low_shows_what_is_at_work() -> None:
 def test_what_is_logged_stands_above_and_is_not_painted_over() -> None:
     screen = Screen()
     live, _ = _live(screen)
-    live(TargetReached("a/b", "x"))
+    live(TargetConnected("a/b", "x"))
     live.tick()
     for number in range(3):
         live.output.log(f"log {number}")
@@ -213,13 +213,13 @@ def test_a_bar_is_full_when_it_is_done(fraction: float | None, drawn: str) -> No
 
 PROGRAM = """
 import sys, time
-from seedbed.model.event import TargetReached, WorkStarted
+from seedbed.model.event import TargetConnected, WorkStarted
 from seedbed.report.console import Output
 from seedbed.report.listening import listener_for
 output = Output(sys.stdout, sys.stderr, redact=str)
 try:
     with listener_for(output, targets=["a/b"]) as listener:
-        listener(TargetReached("a/b", "x"))
+        listener(TargetConnected("a/b", "x"))
         listener(WorkStarted("a/b", "1", "one", "up"))
         time.sleep(60)
 except KeyboardInterrupt:

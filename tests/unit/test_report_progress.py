@@ -11,9 +11,9 @@ import pytest
 from seedbed.model.event import (
     Event,
     LeaseAwaited,
+    TargetConnected,
     TargetDone,
     TargetFailed,
-    TargetReached,
     WorkFinished,
     WorkProgressed,
     WorkStarted,
@@ -195,7 +195,7 @@ def test_a_total_that_nobody_knows_is_not_made_up() -> None:
 def test_a_track_says_what_was_done_in_the_end() -> None:
     track = Track("a/b")
     events: list[Event] = [
-        TargetReached("a/b", "x"),
+        TargetConnected("a/b", "x"),
         WorkStarted("a/b", "1", "one", "down"),
         WorkFinished("a/b", "1", "one", "down", 0.1),
         TargetDone("a/b"),

@@ -56,7 +56,7 @@ FINDINGS = [("Python", "3.11.7"), ("PostgreSQL", "18.6, embedded")]
 PAGES: dict[str, Page] = {
     "plan": _plan(samples.plan()),
     "plan-down": _plan(samples.plan_down()),
-    "plan-held": _plan(samples.plan_held()),
+    "plan-deferred": _plan(samples.plan_deferred()),
     "plan-empty": _plan(samples.plan_empty()),
     "plan-to-deploy": _plan(samples.plan_to_deploy()),
     "status": _status(samples.status()),

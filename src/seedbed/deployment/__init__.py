@@ -1,1 +1,1 @@
-"""Runs the CDK CLI: who we are is checked first, then wave after wave. What a wave is, the engine says."""
+"""Runs the CDK CLI: who we are is checked first, then update after update. What an update is, the engine says."""

@@ -1,6 +1,6 @@
-"""Carrying out a deployment: stack after stack, wave after wave, each followed to its end and ready before the next.
+"""Carrying out a deployment: stack after stack, update after update; each ends and is ready before the next.
 
-Waves are computed again before each of them, from what is deployed then. So a run that was killed anywhere goes on
+Updates are computed again before each of them, from what is deployed then. So a run that was killed anywhere goes on
 when it is started again, and two runs at once do each other's work instead of colliding.
 """
 
@@ -26,7 +26,7 @@ from seedbed.deployment.site import Site
 from seedbed.deployment.stacks import Standing, require_updatable
 from seedbed.deployment.states import Kind
 from seedbed.errors import SeedbedError, StepFailed
-from seedbed.model.deployment import Template, Wave
+from seedbed.model.deployment import StackUpdate, Template
 from seedbed.model.event import (
     DeployFinished,
     DeployProgressed,
@@ -116,26 +116,30 @@ class _Walk(Struct):
         while True:
             deployed, moved = self._deployed()
             wanted = self.site.assembly.template(self.stack)
-            waves = self.part.waves(deployed, wanted)
-            if not waves:
+            updates = self.part.updates(deployed, wanted)
+            if not updates:
                 break
-            tries = tries + 1 if left and len(waves) >= left and not moved else 0
+            tries = tries + 1 if left and len(updates) >= left and not moved else 0
             if tries > _TRIES:
                 raise StepFailed(
                     f"{self.stack.name} does not come closer to what it should be",
-                    because=f"{len(waves)} updates are left, as before the last {_TRIES}",
+                    because=f"{len(updates)} updates are left, as before the last {_TRIES}",
                     try_="compare the deployed template with the app's: cdk diff",
                 )
-            left = len(waves)
+            left = len(updates)
             if not told:
-                self._begin(waves, moved or self.resumed)
+                self._begin(updates, moved or self.resumed)
                 told = True
-            if self.adopt and not adopted and (living := collisions(self.part, deployed, waves[-1].template)):
+            if (
+                self.adopt
+                and not adopted
+                and (living := collisions(self.part, deployed, updates[-1].template))
+            ):
                 with tempfile.TemporaryDirectory(dir=self.site.room) as room:
                     adopting.adopt(self.site, self.stack, self.part, deployed, wanted, living, Path(room))
                 adopted = True
                 continue
-            if self._update(waves[0], self.done + len(waves)):
+            if self._update(updates[0], self.done + len(updates)):
                 self.done += 1
         if told:
             self.site.listener(
@@ -143,10 +147,10 @@ class _Walk(Struct):
             )
         self.site.listener(TargetDone(self.part.target))
 
-    def _begin(self, waves: Sequence[Wave], resumed: bool) -> None:
-        changes = tuple(change.what for wave in waves for change in wave.changes)
+    def _begin(self, updates: Sequence[StackUpdate], resumed: bool) -> None:
+        changes = tuple(change.what for update in updates for change in update.changes)
         self.site.listener(
-            DeployStarted(self.part.target, self.stack.name, len(waves), changes, resumed=resumed)
+            DeployStarted(self.part.target, self.stack.name, len(updates), changes, resumed=resumed)
         )
 
     def _deployed(self) -> tuple[Template | None, bool]:
@@ -161,19 +165,19 @@ class _Walk(Struct):
         following.until_all_is_ready(deployed, self.done)
         return deployed, moved
 
-    def _update(self, wave: Wave, total: int) -> bool:
+    def _update(self, update: StackUpdate, total: int) -> bool:
         """Make one update and wait for it; return whether it was made: False where another run was faster."""
         number, following = self.done + 1, self.site.following(self.part)
-        what = _words([change.what for change in wave.changes])
+        what = _words([change.what for change in update.changes])
         self._tell(number, what, self.done, total)
-        ran = self._submit(wave.template)
+        ran = self._submit(update.template)
         if ran.code != 0:
             standing = self.site.stacks.standing(self.stack.name)
             if standing.kind is Kind.MOVING or self._is_rivalled(ran):
                 return False
             raise self._failed(ran, standing, number, total)
         self._tell(number, what, number, total)
-        following.until_ready(wave.waits_for, number)
+        following.until_ready(update.waits_for, number)
         return True
 
     def _is_rivalled(self, ran: Ran) -> bool:

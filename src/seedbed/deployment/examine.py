@@ -63,11 +63,11 @@ def _rollout(site: Site, stack: Stack, part: Part, follow: bool) -> Rollout:
     require_updatable(standing, site.stacks)
     deployed = None if standing.kind is Kind.ABSENT else site.stacks.template(stack.name)
     wanted = site.assembly.template(stack)
-    waves = tuple(part.waves(deployed, wanted))
+    updates = tuple(part.updates(deployed, wanted))
     notes = (f"{standing.status}: {standing.state.means}",) if standing.state.means else ()
-    living = collisions(part, deployed, waves[-1].template) if waves else {}
+    living = collisions(part, deployed, updates[-1].template) if updates else {}
     names = tuple(physical_name(*each) for each in living.items())
-    return Rollout(part.target, stack.name, waves, names, notes, moved)
+    return Rollout(part.target, stack.name, updates, names, notes, moved)
 
 
 def collisions(part: Part, deployed: Template | None, wanted: Template) -> dict[str, Resource]:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from seedbed.engines.base import Session
 from seedbed.engines.infrastructure import SupportsDeployedState, SupportsDeployment, SupportsImport
-from seedbed.model.deployment import Change, Template, Wave
+from seedbed.model.deployment import Change, StackUpdate, Template
 from seedbed.model.event import Event
 from seedbed.model.migration import Phase
 from seedbed.model.names import stack_name
@@ -21,25 +21,25 @@ Resource = Mapping[str, Any]  # of a template
 class Part(Struct, frozen=True):
     """One stack's place in a deployment.
 
-    `target`: the database's id, or the stack's name where it holds no database of ours. `waves` as
-    `SupportsDeployment.waves`, at the gate of this deployment; `settle` and `existing` as a session's.
+    `target`: the database's id, or the stack's name where it holds no database of ours. `updates` as
+    `SupportsDeployment.stack_updates`, at the gate of this deployment; `settle` and `existing` as a session's.
     """
 
     target: str
     stack: str
-    waves: Callable[[Template | None, Template], Sequence[Wave]]
+    updates: Callable[[Template | None, Template], Sequence[StackUpdate]]
     settle: Callable[[Sequence[str], float], Iterator[Event]]
     existing: Callable[[Template], Mapping[str, Resource]]
 
 
 def part_of(target: Target, engine: SupportsDeployment, session: Session, gate: Phase) -> Part:
-    """Return the part of a database whose engine knows of waves, at `gate`."""
+    """Return the part of a database whose engine knows of updates, at `gate`."""
     name = stack_name(
         target.platform, target.environment.name, target.database.service, target.database.engine
     )
 
-    def waves(deployed: Template | None, wanted: Template) -> Sequence[Wave]:
-        return engine.waves(deployed, wanted, gate=gate)
+    def updates(deployed: Template | None, wanted: Template) -> Sequence[StackUpdate]:
+        return engine.stack_updates(deployed, wanted, gate=gate)
 
     def settle(things: Sequence[str], timeout: float) -> Iterator[Event]:
         if isinstance(session, SupportsDeployedState):
@@ -48,16 +48,16 @@ def part_of(target: Target, engine: SupportsDeployment, session: Session, gate: 
     def existing(template: Template) -> Mapping[str, Resource]:
         return session.existing(template) if isinstance(session, SupportsImport) else {}
 
-    return Part(target.id, name, waves, settle, existing)
+    return Part(target.id, name, updates, settle, existing)
 
 
 def plain(stack: str, gate: Phase) -> Part:
-    """Return the part of a stack that holds no database whose engine knows of waves: one update, all at once.
+    """Return the part of a stack that holds no database whose engine knows of updates: one update, all at once.
 
     As everywhere, what is removed goes at contract; until then it stays as it was.
     """
 
-    def waves(deployed: Template | None, wanted: Template) -> Sequence[Wave]:
+    def updates(deployed: Template | None, wanted: Template) -> Sequence[StackUpdate]:
         gone = sorted(set((deployed or {}).get("Resources", {})) - set(wanted.get("Resources", {})))
         target = wanted if gate is Phase.CONTRACT else _with_all_of(deployed or {}, wanted)
         if deployed == target:
@@ -65,9 +65,9 @@ def plain(stack: str, gate: Phase) -> Part:
         changes = [Change(Phase.EXPAND, f"{stack}: {'create' if deployed is None else 'update'}")]
         if gone and gate is Phase.CONTRACT:
             changes.append(Change(Phase.CONTRACT, f"{stack}: remove {', '.join(gone)}"))
-        return (Wave(target, tuple(changes)),)
+        return (StackUpdate(target, tuple(changes)),)
 
-    return Part(stack, stack, waves, lambda _, __: iter(()), lambda _: {})
+    return Part(stack, stack, updates, lambda _, __: iter(()), lambda _: {})
 
 
 def _with_all_of(old: Template, new: Template) -> Template:

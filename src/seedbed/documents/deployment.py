@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 from seedbed.documents.document import VERSION, Document, Part, says
-from seedbed.model.deployment import Change, Deployment, Rollout, Wave
+from seedbed.model.deployment import Change, Deployment, Rollout, StackUpdate
 from seedbed.model.migration import Phase
 
 
@@ -14,13 +14,13 @@ class ChangeEntry(Part, frozen=True):
 
     phase: Annotated[Phase, says("Adding is `expand`, removing is `contract`.")]
     what: Annotated[str, says("What changes, in words.")]
-    wave: Annotated[int, says("Which update of the stack makes it, counted from 1.")]
+    update: Annotated[int, says("Which update of the stack makes it, counted from 1.")]
     refused: Annotated[str, says("Why no update can make it; empty where one can.")]
     try_: Annotated[str, says("The way round.")]
 
     @classmethod
     def of(cls, change: Change) -> ChangeEntry:
-        return cls(change.phase, change.what, change.wave, change.refused, change.try_)
+        return cls(change.phase, change.what, change.update, change.refused, change.try_)
 
 
 class UpdateEntry(Part, frozen=True):
@@ -32,8 +32,8 @@ class UpdateEntry(Part, frozen=True):
     waits_for: Annotated[tuple[str, ...], says("What has to be ready before the next update begins.")]
 
     @classmethod
-    def of(cls, wave: Wave) -> UpdateEntry:
-        return cls(tuple(ChangeEntry.of(each) for each in wave.changes), wave.waits_for)
+    def of(cls, update: StackUpdate) -> UpdateEntry:
+        return cls(tuple(ChangeEntry.of(each) for each in update.changes), update.waits_for)
 
 
 class StackEntry(Part, frozen=True):
@@ -51,7 +51,7 @@ class StackEntry(Part, frozen=True):
 
     @classmethod
     def of(cls, rollout: Rollout) -> StackEntry:
-        updates = tuple(UpdateEntry.of(each) for each in rollout.waves)
+        updates = tuple(UpdateEntry.of(each) for each in rollout.updates)
         return cls(rollout.target, rollout.stack, updates, rollout.collisions, rollout.notes)
 
 

@@ -38,7 +38,7 @@ class TargetEntry(Part, frozen=True):
     rows_changed: Annotated[int, says("Rows that a seed inserted or updated.")]
     touched: Annotated[bool, says("Something of this run stayed.")]
     updates: Annotated[int, says("How many updates of its stack a deployment made.")]
-    held: Annotated[tuple[str, ...], says("Versions that wait behind the gate.")]
+    deferred: Annotated[tuple[str, ...], says("Versions that wait for a later gate.")]
     because: Annotated[str, says("Why it was skipped.")]
     error: Annotated[ErrorEntry | None, says("What failed; null where nothing did.")]
 
@@ -51,7 +51,7 @@ class TargetEntry(Part, frozen=True):
             outcome.rows_changed,
             outcome.touched,
             outcome.updates,
-            outcome.held,
+            outcome.deferred,
             outcome.because,
             ErrorEntry.of_event(outcome.error) if outcome.error else None,
         )
@@ -109,7 +109,7 @@ def without_ticks(events: Iterable[Event]) -> list[Event]:
         if isinstance(event, WorkProgressed):
             key: tuple[object, ...] = (event.target, turn.get(event.target, 0), event.version, event.unit)
         elif isinstance(event, DeployProgressed):
-            key = (event.target, turn.get(event.target, 0), event.wave, event.unit)
+            key = (event.target, turn.get(event.target, 0), event.update, event.unit)
         elif isinstance(event, SeedProgressed):
             key = (event.target, turn.get(event.target, 0), event.dataset, event.part)
         elif isinstance(event, CopyProgressed):

@@ -9,7 +9,7 @@ from seedbed.documents.document import VERSION, Document, Part, says
 from seedbed.model.deployment import Estimate
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Direction, Migration, Phase, Step
-from seedbed.model.plan import Action, DatabasePlan, Held, Plan
+from seedbed.model.plan import Action, DatabasePlan, Deferred, Plan
 
 
 class BackfillEntry(Part, frozen=True):
@@ -74,17 +74,27 @@ class ActionEntry(Part, frozen=True):
         return f"{self.version}_{self.name}"
 
 
-class HeldEntry(Part, frozen=True):
+class DeferredEntry(Part, frozen=True):
     """A pending migration that does not run now."""
 
     version: Annotated[str, says("Its version.")]
     name: Annotated[str, says("Its name.")]
     phase: Annotated[Phase, says("Its phase.")]
     because: Annotated[str, says("The gate that defers it, or what it would have to come after.")]
+    blocked_by: Annotated[
+        str | None,
+        says("The deferred migration of another database that its `after=` names, as database:version."),
+    ]
 
     @classmethod
-    def of(cls, held: Held) -> HeldEntry:
-        return cls(held.ref.version, held.name, held.phase, held.because)
+    def of(cls, deferred: Deferred) -> DeferredEntry:
+        return cls(
+            deferred.ref.version,
+            deferred.name,
+            deferred.phase,
+            deferred.because,
+            str(deferred.blocked_by) if deferred.blocked_by else None,
+        )
 
 
 class UnmetEntry(Part, frozen=True):
@@ -155,7 +165,7 @@ class DatabasePlanEntry(Part, frozen=True):
         ),
     ]
     actions: Annotated[tuple[ActionEntry, ...], says("The migrations that would run.")]
-    held: Annotated[tuple[HeldEntry, ...], says("Those that are pending and would not run.")]
+    deferred: Annotated[tuple[DeferredEntry, ...], says("Pending migrations that this plan leaves out.")]
     changes: Annotated[
         tuple[ChangeEntry, ...],
         says(
@@ -163,7 +173,9 @@ class DatabasePlanEntry(Part, frozen=True):
             " refused where `deploy` or `apply` finds other changes, not where some of them are made."
         ),
     ]
-    kept: Annotated[tuple[ChangeEntry, ...], says("What such a deployment leaves to a later gate.")]
+    deferred_changes: Annotated[
+        tuple[ChangeEntry, ...], says("What such a deployment leaves to a later gate.")
+    ]
     unmet: Annotated[tuple[UnmetEntry, ...], says("What migrations need and is not deployed.")]
     hazards: Annotated[tuple[HazardEntry, ...], says("Why migrations may hurt.")]
     estimates: Annotated[tuple[EstimateEntry, ...], says("What migrations will cost, where that is known.")]
@@ -175,9 +187,9 @@ class DatabasePlanEntry(Part, frozen=True):
             plan.database,
             plan.basis,
             tuple(ActionEntry.of(each) for each in plan.actions),
-            tuple(HeldEntry.of(each) for each in plan.held),
+            tuple(DeferredEntry.of(each) for each in plan.deferred),
             tuple(ChangeEntry.of(each) for each in plan.changes),
-            tuple(ChangeEntry.of(each) for each in plan.kept),
+            tuple(ChangeEntry.of(each) for each in plan.deferred_changes),
             tuple(UnmetEntry(version, what) for version, what in sorted(plan.unmet.items())),
             tuple(
                 HazardEntry.of(migrations[version], each)

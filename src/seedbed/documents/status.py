@@ -10,7 +10,7 @@ from msgspec import Meta
 from seedbed.documents.document import VERSION, Document, Part, says
 from seedbed.documents.errors import ErrorEntry
 from seedbed.model.migration import Phase
-from seedbed.model.status import DatabaseStatus, MigrationStatus, Standing, Status
+from seedbed.model.status import DatabaseStatus, MigrationState, MigrationStatus, Status
 
 _MOMENT = Meta(tz=True)
 
@@ -20,12 +20,12 @@ class MigrationEntry(Part, frozen=True):
 
     version: Annotated[str, says("Its version.")]
     name: Annotated[str, says("Its name.")]
-    standing: Annotated[
-        Standing,
+    state: Annotated[
+        MigrationState,
         says(
             "`applied`; `pending`; `started`: begun and not finished; `unknown`: a step may or may not have taken"
             " effect; `edited`: applied, and the file is another one now; `missing`: applied, and there is no file;"
-            " `late`: pending, with a version before one that is applied."
+            " `out_of_order`: pending, with a version before one that is applied."
         ),
     ]
     phase: Annotated[Phase | None, says("Its phase; null where only the file's name is known.")]
@@ -40,7 +40,7 @@ class MigrationEntry(Part, frozen=True):
         return cls(
             status.version,
             status.name,
-            status.standing,
+            status.state,
             Phase(status.phase) if status.phase else None,
             status.applied_at,
             status.duration_ms,
@@ -57,10 +57,10 @@ class DatabaseEntry(Part, frozen=True):
     identity: Annotated[str, says("Which target it says it is; empty before the first apply.")]
     up_to_date: Annotated[bool, says("Everything is applied and deployed.")]
     counts: Annotated[
-        dict[Standing, int],
+        dict[MigrationState, int],
         Meta(
-            description="How many migrations have each standing.",
-            extra_json_schema={"propertyNames": {"enum": [*Standing]}, "required": [*Standing]},
+            description="How many migrations have each state.",
+            extra_json_schema={"propertyNames": {"enum": [*MigrationState]}, "required": [*MigrationState]},
         ),
     ]
     migrations: Annotated[tuple[MigrationEntry, ...], says("In version order.")]
@@ -75,14 +75,14 @@ class DatabaseEntry(Part, frozen=True):
             status.server,
             status.identity,
             status.is_up_to_date,
-            {each: status.count(each) for each in Standing},
+            {each: status.count(each) for each in MigrationState},
             tuple(MigrationEntry.of(each) for each in status.migrations),
             ErrorEntry.of(status.error) if status.error else None,
             status.deployment,
         )
 
-    def count(self, *standings: Standing) -> int:
-        return sum(self.counts[each] for each in standings)
+    def count(self, *states: MigrationState) -> int:
+        return sum(self.counts[each] for each in states)
 
 
 class StatusDocument(Document, frozen=True, kw_only=True, tag="seedbed/status/1"):

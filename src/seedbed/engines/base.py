@@ -56,7 +56,7 @@ class Lease(Protocol):
     A method that finds the lease gone raises `LeaseLost` and has recorded nothing after that.
     """
 
-    def stamp(self, identity: Identity) -> None:
+    def bind(self, identity: Identity) -> None:
         """Write the identity into a history that has none; creates the history where it is missing."""
         ...
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from seedbed.aws.cloud import Cloud
 from seedbed.engines.base import Progress
-from seedbed.model.deployment import Change, Template, Wave
+from seedbed.model.deployment import Change, StackUpdate, Template
 from seedbed.model.migration import Migration, Phase
 
 
@@ -15,11 +15,13 @@ from seedbed.model.migration import Migration, Phase
 class SupportsDeployment(Protocol):
     """An engine whose schema is infrastructure: changed by updates of a stack, never by a migration."""
 
-    def waves(self, deployed: Template | None, wanted: Template, *, gate: Phase) -> Sequence[Wave]:
+    def stack_updates(
+        self, deployed: Template | None, wanted: Template, *, gate: Phase
+    ) -> Sequence[StackUpdate]:
         """Return the updates that lead from the `deployed` template (None: no stack yet) to the `wanted` one; pure.
 
         Additions go through at `expand`, removals only at `contract`: at a lower gate what would be removed stays
-        in every template. No wave asks for more than one update of a stack may do. Raises Refused for what no
+        in every template. No update asks for more than one update of a stack may do. Raises Refused for what no
         update can ever do, naming all of it and the way round.
         """
         ...
@@ -42,7 +44,7 @@ class SupportsDeployedState(Protocol):
         ...
 
     def settle(self, things: Sequence[str], *, timeout: float) -> Iterator[Progress]:
-        """Wait until `things` (a wave's `waits_for`) are ready, telling how far they are. Raises Unavailable."""
+        """Wait until `things` (an update's `waits_for`) are ready, telling how far they are. Raises Unavailable."""
         ...
 
 

@@ -19,7 +19,7 @@ from seedbed.execution.connecting import ConnectedTarget, identity, require_own
 from seedbed.execution.context import RunContext
 from seedbed.execution.stopping import Stop
 from seedbed.execution.threads import side_by_side
-from seedbed.model.event import TargetDone, TargetSkipped, TargetStamped, WorkFinished
+from seedbed.model.event import TargetBound, TargetDone, TargetSkipped, WorkFinished
 from seedbed.model.history import History
 from seedbed.model.migration import MigrationRef, Work
 from seedbed.model.plan import Action, DatabasePlan, Plan
@@ -145,7 +145,7 @@ class _Worker(Struct):
     def run(self) -> None:
         try:
             with self.closing:
-                self._stamp()
+                self._bind()
                 for group in _groups(self.plan.actions):
                     if because := self.ledger.wait(group[0].waits_for, self.context.stop):
                         self._skip(group[0], because)
@@ -159,11 +159,11 @@ class _Worker(Struct):
             self._give_up(f"{self.target.id} failed")
             raise
 
-    def _stamp(self) -> None:
+    def _bind(self) -> None:
         if self.plan.actions and self.lease.history().identity is None:
             wanted = identity(self.target.target)
-            self.lease.stamp(wanted)
-            self.context.emit(TargetStamped(self.target.id, str(wanted)))
+            self.lease.bind(wanted)
+            self.context.emit(TargetBound(self.target.id, str(wanted)))
 
     def _apply(self, group: Sequence[Action]) -> None:
         self.context.stop.check()
@@ -192,7 +192,7 @@ class _Worker(Struct):
 
 
 def _done(target: ConnectedTarget, plan: DatabasePlan) -> TargetDone:
-    return TargetDone(target.id, tuple(held.ref.version for held in plan.held))
+    return TargetDone(target.id, tuple(each.ref.version for each in plan.deferred))
 
 
 def _groups(actions: Sequence[Action]) -> Iterator[list[Action]]:

@@ -12,7 +12,7 @@ from seedbed.engines.base import Engine, Session
 from seedbed.errors import ForeignTarget, SeedbedError, try_each
 from seedbed.execution.context import RunContext
 from seedbed.execution.threads import returned, side_by_side
-from seedbed.model.event import Listener, TargetReached, failure
+from seedbed.model.event import Listener, TargetConnected, failure
 from seedbed.model.history import History, Identity
 from seedbed.model.platform import Database
 from seedbed.model.target import Target
@@ -48,7 +48,7 @@ def connect(
 ) -> Iterator[tuple[list[ConnectedTarget], dict[str, SeedbedError]]]:
     """Yield the targets that answered, in id order, and the errors of those that did not, by id.
 
-    Raises ForeignTarget before anything is touched if any target is stamped as another one.
+    Raises ForeignTarget before anything is touched if any target is bound to another one.
     """
     ordered = sorted(targets, key=lambda target: target.id)
     connected: list[ConnectedTarget] = []
@@ -66,7 +66,7 @@ def connect(
                 connected.append(result)
         require_own((one.target, one.history) for one in connected)
         for one in connected:
-            listener(TargetReached(one.id, one.session.server))
+            listener(TargetConnected(one.id, one.session.server))
         for target_id, error in failed.items():
             listener(failure(target_id, error))
         yield connected, failed
@@ -97,7 +97,7 @@ def _require_own(target: Target, history: History) -> None:
     if history.identity is not None and history.identity != wanted:
         raise ForeignTarget(
             f"{target.address} is not {wanted}",
-            because=f"it is stamped as {history.identity}",
+            because=f"it is bound to {history.identity}",
             try_="check the address and the environment's name; nothing was touched",
         )
 
@@ -111,7 +111,7 @@ def _require_bound(target: Target, history: History, verb: str) -> None:
     if history.identity is None:
         raise ForeignTarget(
             f"{verb} refuses {target.id}: nobody knows which database {target.address} is",
-            because="it carries no identity yet; the first apply stamps it",
+            because="it carries no identity yet; the first apply binds it",
             try_=f"seedbed apply -e {target.environment.name} first",
         )
 

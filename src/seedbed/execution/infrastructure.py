@@ -65,8 +65,8 @@ def _described(gate: Phase, each: ConnectedTarget, database: DatabasePlan) -> Da
     now = changes(each, gate)
     known = {(one.phase, one.what) for one in now}
     later = changes(each, Phase.CONTRACT) if gate is not Phase.CONTRACT else ()
-    kept = tuple(one for one in later if (one.phase, one.what) not in known)
-    return replace(database, changes=now, kept=kept, unmet=_unmet(each, database))
+    deferred = tuple(one for one in later if (one.phase, one.what) not in known)
+    return replace(database, changes=now, deferred_changes=deferred, unmet=_unmet(each, database))
 
 
 def _unmet(each: ConnectedTarget, database: DatabasePlan) -> dict[str, str]:

@@ -14,7 +14,7 @@ from seedbed.execution.connecting import ConnectedTarget, on_each, require_bound
 from seedbed.execution.context import RunContext
 from seedbed.model.environment import require_ephemeral
 from seedbed.model.event import Repaired, TargetDone, TargetEmptied
-from seedbed.model.history import Revision, State
+from seedbed.model.history import Revision, RevisionState
 from seedbed.model.migration import Direction, Migration
 
 
@@ -106,7 +106,7 @@ def _settle(
     lease: Lease, revision: Revision, migration: Migration, decision: Decision, actor: str, because: str
 ) -> str:
     """Decide about the step in hand; the next run goes on after it, or with it."""
-    if revision.state is not State.STARTED or not revision.in_step:
+    if revision.state is not RevisionState.STARTED or not revision.in_step:
         raise UsageError(
             f"no outcome of {revision.label} is unknown",
             because=f"it is {revision.state.value}, with {revision.step} steps done and none in hand",
@@ -124,5 +124,5 @@ def _settle(
     if revision.direction is Direction.DOWN:
         lease.forget(revision.version, actor=actor, because=because)
         return f"step {number} of {total} took effect: it is reverted"
-    lease.record(replace(settled, state=State.APPLIED), actor=actor, because=because)
+    lease.record(replace(settled, state=RevisionState.APPLIED), actor=actor, because=because)
     return f"step {number} of {total} took effect: it is applied"

@@ -42,7 +42,7 @@ class PlatformSection(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[
         Name,
-        Meta(description="Its name. Every target is stamped with it: renaming a platform orphans them."),
+        Meta(description="Its name. Every target is bound to it: renaming a platform orphans them."),
     ]
 
 

@@ -15,21 +15,21 @@ Template = Mapping[str, Any]  # a CloudFormation template as JSON says it
 class Change(Struct, frozen=True):
     """One change of a database's infrastructure, for people: `what` reads "courses: add index by_teacher".
 
-    Adding is `expand`, removing is `contract`. `wave`: which update of the stack carries it, counted from 1.
+    Adding is `expand`, removing is `contract`. `update`: which update of the stack carries it, counted from 1.
     `refused`: why no update can make it; empty where one can. `try_`: the way round.
     """
 
     phase: Phase
     what: str
-    wave: int = 1
+    update: int = 1
     refused: str = ""
     try_: str = ""
 
 
-class Wave(Struct, frozen=True):
+class StackUpdate(Struct, frozen=True):
     """One update of a stack: the whole `template` after it, and what it changes.
 
-    `waits_for`: what has to be ready before the next wave begins, in the engine's words ("courses.by_teacher").
+    `waits_for`: what has to be ready before the next update begins, in the engine's words ("courses.by_teacher").
     """
 
     template: Template
@@ -51,22 +51,22 @@ class Estimate(Struct, frozen=True):
 class Rollout(Struct, frozen=True):
     """What a deployment would do with one stack.
 
-    `target`: the database that the stack holds, or the stack's own name where it holds none of ours. `waves` are
-    empty where the stack is as it should be. `collisions`: what `waves` would create and is there already, outside
+    `target`: the database that the stack holds, or the stack's own name where it holds none of ours. `updates` are
+    empty where the stack is as it should be. `collisions`: what `updates` would create and is there already, outside
     of the stack. `notes`: what is worth knowing about the state that the stack is in. `resumed`: an update that a
     former run began was followed to its end.
     """
 
     target: str
     stack: str
-    waves: tuple[Wave, ...] = ()
+    updates: tuple[StackUpdate, ...] = ()
     collisions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     resumed: bool = False
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        return tuple(change for wave in self.waves for change in wave.changes)
+        return tuple(change for update in self.updates for change in update.changes)
 
 
 class Deployment(Struct, frozen=True):
@@ -79,7 +79,7 @@ class Deployment(Struct, frozen=True):
 
     @property
     def is_empty(self) -> bool:
-        return not any(each.waves for each in self.rollouts)
+        return not any(each.updates for each in self.rollouts)
 
     @property
     def removes(self) -> tuple[str, ...]:

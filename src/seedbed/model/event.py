@@ -25,7 +25,7 @@ def _json_name(name: str) -> str:
 
 
 class Event(Struct, frozen=True, tag_field="event", tag=_kind, rename=_json_name):
-    """Something that happened to one target. Its kind is the name of its class: `target_reached`."""
+    """Something that happened to one target. Its kind is the name of its class: `target_connected`."""
 
     target: str
 
@@ -34,7 +34,7 @@ class Event(Struct, frozen=True, tag_field="event", tag=_kind, rename=_json_name
         return kind_of(type(self))
 
 
-class TargetReached(Event, frozen=True):
+class TargetConnected(Event, frozen=True):
     """A connection stands; `server` says what answered (`PostgreSQL 18.6`)."""
 
     server: str
@@ -53,7 +53,7 @@ class TakenOver(Event, frozen=True):
     work: str
 
 
-class TargetStamped(Event, frozen=True):
+class TargetBound(Event, frozen=True):
     """The target had no identity and got one."""
 
     identity: str
@@ -129,7 +129,7 @@ class SeedLoaded(Event, frozen=True):
     unchanged: int
 
 
-class Noticed(Event, frozen=True):
+class ServerNotice(Event, frozen=True):
     """The server said something worth reading (a NOTICE, a WARNING)."""
 
     version: str
@@ -168,13 +168,13 @@ class CopyFinished(Event, frozen=True):
 
 
 class DeployStarted(Event, frozen=True):
-    """A stack's updates begin: `waves` of them (0: it is destroyed), `changes` in words.
+    """A stack's updates begin: `updates` of them (0: it is destroyed), `changes` in words.
 
     `resumed`: a former run began them, and what it left under way was followed to its end.
     """
 
     stack: str
-    waves: int
+    updates: int
     changes: tuple[str, ...] = ()
     resumed: bool = False
 
@@ -182,12 +182,12 @@ class DeployStarted(Event, frozen=True):
 class DeployProgressed(Event, frozen=True):
     """A deployment goes on: `what` says what happens or is waited for; `done` of `total` in `unit` (0: not known).
 
-    `wave` counts from 1; 0 is what comes before the first update that this run makes. In `updates` it is told when
+    `update` counts from 1; 0 is what comes before the first update that this run makes. In `updates` it is told when
     one begins (`done`: those before it) and when it is made (`done`: with it).
     """
 
     stack: str
-    wave: int
+    update: int
     what: str
     done: int = 0
     total: int = 0
@@ -195,17 +195,17 @@ class DeployProgressed(Event, frozen=True):
 
 
 class DeployFinished(Event, frozen=True):
-    """A stack is as it should be (or gone, where it was destroyed). `waves`: how many updates that took."""
+    """A stack is as it should be (or gone, where it was destroyed). `updates`: how many updates that took."""
 
     stack: str
-    waves: int
+    updates: int
     seconds: float
 
 
 class TargetDone(Event, frozen=True):
-    """All that was to be done on the target is done; `held` versions wait behind the gate."""
+    """All that was to be done on the target is done; `deferred` versions wait for a later gate."""
 
-    held: tuple[str, ...] = ()
+    deferred: tuple[str, ...] = ()
 
 
 class TargetFailed(Event, frozen=True):

@@ -14,13 +14,13 @@ from seedbed.model.migration import Direction, Phase
 FORMAT = 1  # of the history as stored; a newer one is refused, an older one is upgraded by the engine
 
 
-class State(StrEnum):
+class RevisionState(StrEnum):
     APPLIED = "applied"
     STARTED = "started"
 
 
 class Identity(Struct, frozen=True):
-    """Which target this is; stamped by the first apply and compared by every command after it."""
+    """Which target this is; bound by the first apply and compared by every command after it."""
 
     platform: str
     database: str
@@ -42,7 +42,7 @@ class Revision(Struct, frozen=True):
     name: str
     checksum: str
     phase: Phase
-    state: State = State.APPLIED
+    state: RevisionState = RevisionState.APPLIED
     direction: Direction = Direction.UP
     step: int = 0
     in_step: bool = False
@@ -66,11 +66,11 @@ class History(Struct, frozen=True, dict=True):
 
     @cached_property
     def applied(self) -> tuple[Revision, ...]:
-        return tuple(each for each in self.revisions if each.state is State.APPLIED)
+        return tuple(each for each in self.revisions if each.state is RevisionState.APPLIED)
 
     @cached_property
     def unfinished(self) -> tuple[Revision, ...]:
-        return tuple(each for each in self.revisions if each.state is State.STARTED)
+        return tuple(each for each in self.revisions if each.state is RevisionState.STARTED)
 
     def revision(self, version: str) -> Revision | None:
         return self._by_version.get(version)

@@ -41,7 +41,7 @@ _NO_SUCCESS = frozenset({Result.PENDING, Result.FAILED, Result.SKIPPED})
 
 
 class TargetOutcome(Struct, frozen=True):
-    """What happened to one target; `finished` holds versions in the order in which they were recorded."""
+    """What happened to one target; `finished` has the versions in the order in which they were recorded."""
 
     target: str
     result: Result = Result.PENDING
@@ -49,7 +49,7 @@ class TargetOutcome(Struct, frozen=True):
     rows_changed: int = 0
     touched: bool = False  # something of this run stayed in the target
     updates: int = 0  # of its stack
-    held: tuple[str, ...] = ()
+    deferred: tuple[str, ...] = ()
     error: TargetFailed | None = None
     because: str = ""
 
@@ -99,10 +99,10 @@ def _after(outcome: TargetOutcome, event: Event) -> TargetOutcome:
         case DeployProgressed(unit="updates", done=done):
             return replace(outcome, updates=max(outcome.updates, done), touched=outcome.touched or done > 0)
         case DeployFinished():
-            return replace(outcome, updates=event.waves, touched=outcome.touched or event.waves > 0)
+            return replace(outcome, updates=event.updates, touched=outcome.touched or event.updates > 0)
         case TargetDone():
             result = Result.CHANGED if outcome.touched else Result.UNCHANGED
-            return replace(outcome, result=result, held=event.held)
+            return replace(outcome, result=result, deferred=event.deferred)
         case TargetFailed():
             return replace(outcome, result=Result.FAILED, error=event)
         case TargetSkipped():

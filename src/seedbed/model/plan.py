@@ -29,13 +29,18 @@ class Action(Struct, frozen=True):
         return MigrationRef(self.database, self.migration.version)
 
 
-class Held(Struct, frozen=True):
-    """A pending migration that does not run now, and why."""
+class Deferred(Struct, frozen=True):
+    """A pending migration that does not run now, and why.
+
+    `blocked_by`: the deferred migration of another database that its `after=` names; None where its own gate,
+    `--to`, or an earlier migration of its own database defers it.
+    """
 
     ref: MigrationRef
     name: str
     phase: Phase
     because: str
+    blocked_by: MigrationRef | None = None
 
 
 class DatabasePlan(Struct, frozen=True):
@@ -43,17 +48,18 @@ class DatabasePlan(Struct, frozen=True):
 
     `basis`: digests of every history state that this plan itself passes through, the first being the one it
     was made from; a target in any of them may go on with it, in any other the plan is stale. `changes`: what a
-    deployment through the plan's gate changes, `kept`: what it leaves to a later gate. `unmet`: by version, what
-    an action needs and is not there. `hazards`: by version, why an action may hurt. `estimates`: what actions will
+    deployment through the plan's gate changes, `deferred_changes`: what it leaves to a later gate. `unmet`: by
+    version, what an action needs and is not there.
+    `hazards`: by version, why an action may hurt. `estimates`: what actions will
     cost, where somebody asked.
     """
 
     database: str
     actions: tuple[Action, ...]
-    held: tuple[Held, ...] = ()
+    deferred: tuple[Deferred, ...] = ()
     basis: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
-    kept: tuple[Change, ...] = ()
+    deferred_changes: tuple[Change, ...] = ()
     unmet: Mapping[str, str] = field(default_factory=dict)
     hazards: Mapping[str, tuple[Hazard, ...]] = field(default_factory=dict)
     estimates: tuple[Estimate, ...] = ()

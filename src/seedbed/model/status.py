@@ -1,4 +1,4 @@
-"""What `status` and `doctor` know: every migration of every database, and where it stands."""
+"""What `status` and `doctor` know: every migration of every database, and its state."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from msgspec import Struct
 from seedbed.errors import SeedbedError
 
 
-class Standing(StrEnum):
-    """Where one migration stands on one database."""
+class MigrationState(StrEnum):
+    """The state of one migration on one database; `label` is the form for people."""
 
     APPLIED = "applied"
     PENDING = "pending"
@@ -19,7 +19,11 @@ class Standing(StrEnum):
     UNKNOWN = "unknown"  # the step in hand may or may not have taken effect
     EDITED = "edited"  # applied, but the file is another one now
     MISSING = "missing"  # applied, but there is no file
-    LATE = "late"  # pending, with a version before one that is applied
+    OUT_OF_ORDER = "out_of_order"  # pending, with a version before one that is applied
+
+    @property
+    def label(self) -> str:
+        return self.value.replace("_", " ")
 
 
 class MigrationStatus(Struct, frozen=True):
@@ -27,7 +31,7 @@ class MigrationStatus(Struct, frozen=True):
 
     version: str
     name: str
-    standing: Standing
+    state: MigrationState
     phase: str = ""
     applied_at: datetime | None = None
     duration_ms: int = 0
@@ -48,12 +52,14 @@ class DatabaseStatus(Struct, frozen=True):
     error: SeedbedError | None = None
     deployment: tuple[str, ...] = ()
 
-    def count(self, *standings: Standing) -> int:
-        return sum(each.standing in standings for each in self.migrations)
+    def count(self, *states: MigrationState) -> int:
+        return sum(each.state in states for each in self.migrations)
 
     @property
     def is_up_to_date(self) -> bool:
-        return not (self.error or self.deployment) and self.count(Standing.APPLIED) == len(self.migrations)
+        return not (self.error or self.deployment) and self.count(MigrationState.APPLIED) == len(
+            self.migrations
+        )
 
 
 class Status(Struct, frozen=True):

@@ -1,8 +1,8 @@
-"""How far each database may go: the gate, what stands behind it, and what waits for another database.
+"""How far each database may go: the gate, what is deferred behind it, and what is blocked by another database.
 
-A gate is kept per database in version order: the first migration of a later phase holds back everything after
-it, except an expand that says `overtake=` about all that it passes. Other databases are held back only where
-they declare themselves `after=` something that is held.
+A gate applies per database in version order: the first migration of a later phase defers everything after it, except
+an expand whose `overtake=` names all that it passes. In another database, only a migration that declares itself
+`after=` a deferred one is blocked.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from msgspec import Struct
 
 from seedbed.errors import GateRefused, Location, UsageError
 from seedbed.model.migration import Migration, MigrationRef, Phase
-from seedbed.model.plan import Held
+from seedbed.model.plan import Deferred
 from seedbed.planning.pending import order
 
 
-class Waiting(Struct, frozen=True):
+class PendingDatabase(Struct, frozen=True):
     """One database's pending migrations in version order, and the versions that it has applied."""
 
     database: str
@@ -26,65 +26,76 @@ class Waiting(Struct, frozen=True):
     to: str | None = None
 
 
-class Passed(Struct, frozen=True):
-    """What may run on a database now, and what is held, with reasons."""
+class GateResult(Struct, frozen=True):
+    """What may run on a database now, and what is deferred or blocked, with reasons."""
 
     database: str
     run: tuple[Migration, ...]
-    held: tuple[Held, ...]
+    deferred: tuple[Deferred, ...]
 
 
-def pass_gate(waiting: Sequence[Waiting], gate: Phase) -> tuple[Passed, ...]:
+class _Reason(Struct, frozen=True):
+    """Why a migration does not run now; `blocked_by` as in `Deferred`."""
+
+    because: str
+    blocked_by: MigrationRef | None = None
+
+
+def pass_gate(databases: Sequence[PendingDatabase], gate: Phase) -> tuple[GateResult, ...]:
     """Return, for each database, what passes `gate`.
 
     Raises UsageError for an `after=` that names nothing, GateRefused for one that lies beyond the gate.
     """
-    databases = {each.database: each for each in waiting}
-    held: dict[MigrationRef, str] = {}
-    while True:  # what one database holds may hold another's: repeat until nothing more is held
-        before = len(held)
-        for each in waiting:
-            _hold(each, gate, held, databases)
-        if len(held) == before:
-            return tuple(_passed(each, held) for each in waiting)
+    by_id = {database.database: database for database in databases}
+    deferred: dict[MigrationRef, _Reason] = {}
+    while True:  # what one database defers may block another's: repeat until nothing is added
+        before = len(deferred)
+        for database in databases:
+            _defer(database, gate, deferred, by_id)
+        if len(deferred) == before:
+            return tuple(_result(database, deferred) for database in databases)
 
 
-def _hold(
-    waiting: Waiting, gate: Phase, held: dict[MigrationRef, str], databases: Mapping[str, Waiting]
+def _defer(
+    database: PendingDatabase,
+    gate: Phase,
+    deferred: dict[MigrationRef, _Reason],
+    by_id: Mapping[str, PendingDatabase],
 ) -> None:
-    behind: list[Migration] = []
-    for migration in waiting.pending:
-        ref = MigrationRef(waiting.database, migration.version)
-        because = held.get(ref) or _reason(waiting, migration, gate, behind, held, databases)
-        if because:
-            held[ref] = because
-            behind.append(migration)
+    """Add to `deferred` what of `database` may not run now."""
+    passed_over: list[Migration] = []
+    for migration in database.pending:
+        ref = MigrationRef(database.database, migration.version)
+        reason = deferred.get(ref) or _reason(database, migration, gate, passed_over, deferred, by_id)
+        if reason:
+            deferred[ref] = reason
+            passed_over.append(migration)
 
 
 def _reason(
-    waiting: Waiting,
+    database: PendingDatabase,
     migration: Migration,
     gate: Phase,
-    behind: Sequence[Migration],
-    held: Mapping[MigrationRef, str],
-    databases: Mapping[str, Waiting],
-) -> str:
-    """Return why `migration` may not run now, empty if it may."""
-    if waiting.to is not None and order(migration.version) > order(waiting.to):
-        return f"beyond --to {waiting.to}"
+    passed_over: Sequence[Migration],
+    deferred: Mapping[MigrationRef, _Reason],
+    by_id: Mapping[str, PendingDatabase],
+) -> _Reason | None:
+    """Return why `migration` may not run now, None if it may."""
+    if database.to is not None and order(migration.version) > order(database.to):
+        return _Reason(f"it lies beyond --to {database.to}")
     if migration.phase.rank > gate.rank:
-        return f"{migration.phase.value} waits: the gate is at {gate.value}"
-    passes = migration.phase is Phase.EXPAND and all(_overtakes(migration, each) for each in behind)
-    if behind and not passes:
-        return f"stands behind {behind[0].label}"
+        return _Reason(f"its phase is {migration.phase.value}, the gate is at {gate.value}")
+    overtakes = migration.phase is Phase.EXPAND and all(_overtakes(migration, other) for other in passed_over)
+    if passed_over and not overtakes:
+        return _Reason(f"it comes after {passed_over[0].label}, which is deferred")
     for ref in migration.after:
-        if because := _dependency(waiting.database, migration, ref, gate, held, databases):
-            return because
-    return ""
+        if reason := _dependency(database.database, migration, ref, gate, deferred, by_id):
+            return reason
+    return None
 
 
 def _overtakes(migration: Migration, other: Migration) -> bool:
-    return any(order(each) == order(other.version) for each in migration.overtakes)
+    return any(order(version) == order(other.version) for version in migration.overtakes)
 
 
 def _dependency(
@@ -92,15 +103,16 @@ def _dependency(
     migration: Migration,
     ref: MigrationRef,
     gate: Phase,
-    held: Mapping[MigrationRef, str],
-    databases: Mapping[str, Waiting],
-) -> str:
-    there = databases.get(ref.database)
-    if there is None:
+    deferred: Mapping[MigrationRef, _Reason],
+    by_id: Mapping[str, PendingDatabase],
+) -> _Reason | None:
+    """Return why the `after=` that names `ref` blocks `migration`, None if it does not."""
+    other = by_id.get(ref.database)
+    if other is None:
         raise _names_nothing(database, migration, ref, f"the platform has no database {ref.database}")
-    if ref.version in there.applied:
-        return ""
-    target = next((each for each in there.pending if each.version == ref.version), None)
+    if ref.version in other.applied:
+        return None
+    target = next((pending for pending in other.pending if pending.version == ref.version), None)
     if target is None:
         raise _names_nothing(database, migration, ref, f"{ref.database} has no migration {ref.version}")
     if target.phase.rank > gate.rank:
@@ -110,7 +122,9 @@ def _dependency(
             try_=f"open the gate (--through {target.phase.value}), or give {migration.label} a later phase",
             at=Location(migration.path),
         )
-    return f"comes after {ref}, which is held: {held[ref]}" if ref in held else ""
+    if ref not in deferred:
+        return None
+    return _Reason(f"it comes after {ref}, which is deferred: {deferred[ref].because}", ref)
 
 
 def _names_nothing(database: str, migration: Migration, ref: MigrationRef, because: str) -> UsageError:
@@ -122,10 +136,16 @@ def _names_nothing(database: str, migration: Migration, ref: MigrationRef, becau
     )
 
 
-def _passed(waiting: Waiting, held: Mapping[MigrationRef, str]) -> Passed:
-    refs = [(MigrationRef(waiting.database, each.version), each) for each in waiting.pending]
-    return Passed(
-        waiting.database,
-        tuple(each for ref, each in refs if ref not in held),
-        tuple(Held(ref, each.name, each.phase, held[ref]) for ref, each in refs if ref in held),
+def _result(database: PendingDatabase, deferred: Mapping[MigrationRef, _Reason]) -> GateResult:
+    pending = [
+        (MigrationRef(database.database, migration.version), migration) for migration in database.pending
+    ]
+    return GateResult(
+        database.database,
+        tuple(migration for ref, migration in pending if ref not in deferred),
+        tuple(
+            Deferred(ref, migration.name, migration.phase, reason.because, reason.blocked_by)
+            for ref, migration in pending
+            if (reason := deferred.get(ref))
+        ),
     )

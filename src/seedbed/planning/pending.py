@@ -12,14 +12,14 @@ from enum import StrEnum
 from msgspec import Struct
 
 from seedbed.errors import HistoryConflict, Location, raise_errors
-from seedbed.model.history import History, Revision, State
+from seedbed.model.history import History, Revision, RevisionState
 from seedbed.model.migration import Direction, MigrationFile
 
 
 class ConflictKind(StrEnum):
     EDITED = "edited"
     MISSING = "missing"
-    LATE = "late"
+    OUT_OF_ORDER = "out_of_order"
 
 
 class Conflict(Struct, frozen=True):
@@ -42,7 +42,7 @@ def conflicts(database: str, history: History, files: Sequence[MigrationFile]) -
     found = [
         *_edited(database, history, known),
         *(_missing(database, each) for number, each in recorded.items() if number not in known),
-        *_late(database, history, files, recorded.keys()),
+        *_out_of_order(database, history, files, recorded.keys()),
     ]
     return sorted(found, key=lambda each: order(each.version))
 
@@ -57,7 +57,7 @@ def _edited(database: str, history: History, known: dict[int, MigrationFile]) ->
 def _is_untouched(revision: Revision) -> bool:
     """Return whether a started revision has done nothing yet: its file may still be mended."""
     begun = revision.step > 0 or revision.in_step or revision.checkpoint is not None
-    return revision.state is State.STARTED and revision.direction is Direction.UP and not begun
+    return revision.state is RevisionState.STARTED and revision.direction is Direction.UP and not begun
 
 
 def _edited_error(database: str, file: MigrationFile, revision: Revision) -> HistoryConflict:
@@ -79,7 +79,7 @@ def _missing(database: str, revision: Revision) -> Conflict:
     return Conflict(ConflictKind.MISSING, revision.version, error)
 
 
-def _late(
+def _out_of_order(
     database: str, history: History, files: Sequence[MigrationFile], recorded: Iterable[int]
 ) -> Iterable[Conflict]:
     applied = sorted(history.applied, key=lambda each: order(each.version), reverse=True)
@@ -93,14 +93,16 @@ def _late(
             continue
         passed = [each for each in applied if order(each.version) > number and not _overtook(each, number)]
         if passed:
-            yield Conflict(ConflictKind.LATE, file.version, _late_error(database, file, passed[-1]))
+            yield Conflict(
+                ConflictKind.OUT_OF_ORDER, file.version, _out_of_order_error(database, file, passed[-1])
+            )
 
 
 def _overtook(revision: Revision, number: int) -> bool:
     return any(order(each) == number for each in revision.overtakes)
 
 
-def _late_error(database: str, file: MigrationFile, passed: Revision) -> HistoryConflict:
+def _out_of_order_error(database: str, file: MigrationFile, passed: Revision) -> HistoryConflict:
     label = f"{file.version}_{file.name}"
     return HistoryConflict(
         f"{label} would run after {passed.label}, which {database} has already applied",
@@ -115,12 +117,13 @@ def pending(
 ) -> tuple[MigrationFile, ...]:
     """Return the files that are still to be applied or finished, in version order.
 
-    Raises HistoryConflict where files and history contradict each other; `out_of_order` lets late files pass.
+    Raises HistoryConflict where files and history contradict each other; `out_of_order` accepts files that
+    are out of order.
     """
     raise_errors(
         conflict.error
         for conflict in conflicts(database, history, files)
-        if not (conflict.kind is ConflictKind.LATE and out_of_order)
+        if not (conflict.kind is ConflictKind.OUT_OF_ORDER and out_of_order)
     )
     applied = {order(each.version) for each in history.applied}
     return tuple(each for each in files if order(each.version) not in applied)

@@ -14,7 +14,7 @@ from seedbed.errors import HistoryConflict, Irreversible, Location, Refused, Usa
 from seedbed.model.history import History, Revision
 from seedbed.model.migration import Direction, Migration, MigrationFile, MigrationRef, Phase
 from seedbed.model.plan import Action, DatabasePlan, Plan
-from seedbed.planning.gates import Passed, Waiting, pass_gate
+from seedbed.planning.gates import GateResult, PendingDatabase, pass_gate
 from seedbed.planning.ordering import stages
 from seedbed.planning.pending import order, pending
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Parse = Callable[[str, MigrationFile], Migration]  # database id, file
 
 
-class Known(Struct, frozen=True):
+class DatabaseState(Struct, frozen=True):
     """What is known about one database: its files and its history. `selected`: whether work is wanted there,
     or it is only looked at because another one comes after something in it."""
 
@@ -44,7 +44,7 @@ class Policy(Struct, frozen=True):
     out_of_order: bool = False
 
 
-def plan_up(known: Sequence[Known], policy: Policy, parse: Parse) -> Plan:
+def plan_up(known: Sequence[DatabaseState], policy: Policy, parse: Parse) -> Plan:
     """Return what an apply would do. Raises HistoryConflict, GateRefused, UsageError, MigrationFileError."""
     waiting = try_each((each.database, partial(_waiting, each, policy, parse)) for each in known)
     passed = pass_gate(waiting, policy.gate)
@@ -64,12 +64,12 @@ def plan_up(known: Sequence[Known], policy: Policy, parse: Parse) -> Plan:
     )
 
 
-def _waiting(known: Known, policy: Policy, parse: Parse) -> Waiting:
+def _waiting(known: DatabaseState, policy: Policy, parse: Parse) -> PendingDatabase:
     files = pending(known.database, known.history, known.files, out_of_order=policy.out_of_order)
     _require_finished(known, Direction.DOWN)
     if policy.to is not None and known.selected:
         _require_version(known, policy.to)
-    return Waiting(
+    return PendingDatabase(
         known.database,
         tuple(parse(known.database, file) for file in files),
         frozenset(each.version for each in known.history.applied),
@@ -77,7 +77,7 @@ def _waiting(known: Known, policy: Policy, parse: Parse) -> Waiting:
     )
 
 
-def _require_version(known: Known, version: str) -> None:
+def _require_version(known: DatabaseState, version: str) -> None:
     if not any(order(each.version) == order(version) for each in known.files):
         raise UsageError(
             f"{known.database} has no migration {version}",
@@ -87,7 +87,7 @@ def _require_version(known: Known, version: str) -> None:
 
 
 def _require_selected(
-    passed: Sequence[Passed], by_database: Mapping[str, Known], running: set[MigrationRef]
+    passed: Sequence[GateResult], by_database: Mapping[str, DatabaseState], running: set[MigrationRef]
 ) -> None:
     """Refuse to run what comes after something that is pending where no work is wanted."""
     for each in passed:
@@ -105,7 +105,9 @@ def _require_selected(
                 )
 
 
-def _database_plan(passed: Passed, known: Known, policy: Policy, running: set[MigrationRef]) -> DatabasePlan:
+def _database_plan(
+    passed: GateResult, known: DatabaseState, policy: Policy, running: set[MigrationRef]
+) -> DatabasePlan:
     unfinished = {each.version for each in known.history.unfinished}
     actions = tuple(
         Action(
@@ -117,10 +119,12 @@ def _database_plan(passed: Passed, known: Known, policy: Policy, running: set[Mi
         )
         for migration in passed.run
     )
-    return DatabasePlan(passed.database, actions, passed.held, _basis(known, actions, policy))
+    return DatabasePlan(passed.database, actions, passed.deferred, _basis(known, actions, policy))
 
 
-def plan_down(known: Known, policy: Policy, parse: Parse, *, steps: int = 1, to: str | None = None) -> Plan:
+def plan_down(
+    known: DatabaseState, policy: Policy, parse: Parse, *, steps: int = 1, to: str | None = None
+) -> Plan:
     """Return what a revert of the last `steps` migrations, or of all after version `to`, would do.
 
     Raises Irreversible for one that cannot be reverted, HistoryConflict, UsageError.
@@ -176,7 +180,7 @@ def require_no_dependants(plan: Plan, database: str, migration: Migration) -> No
 
 
 def _to_revert(
-    known: Known, parse: Parse, steps: int, to: str | None
+    known: DatabaseState, parse: Parse, steps: int, to: str | None
 ) -> list[tuple[Migration, Revision | None]]:
     files = {order(each.version): each for each in known.files}
     revisions = sorted(known.history.revisions, key=lambda each: order(each.version), reverse=True)
@@ -208,7 +212,7 @@ def _require_reversible(database: str, migration: Migration) -> None:
     )
 
 
-def _require_finished(known: Known, direction: Direction) -> None:
+def _require_finished(known: DatabaseState, direction: Direction) -> None:
     for revision in known.history.unfinished:
         if revision.direction is not direction:
             continue
@@ -221,7 +225,7 @@ def _require_finished(known: Known, direction: Direction) -> None:
         )
 
 
-def _basis(known: Known, actions: Sequence[Action], policy: Policy) -> tuple[str, ...]:
+def _basis(known: DatabaseState, actions: Sequence[Action], policy: Policy) -> tuple[str, ...]:
     """Return a digest for every state that the plan passes through, from before the first action on."""
     applied = {each.version: each.checksum for each in known.history.applied}
     last = max(map(order, applied), default=-1)
@@ -241,13 +245,13 @@ def _basis(known: Known, actions: Sequence[Action], policy: Policy) -> tuple[str
     return tuple(states)
 
 
-def basis(known: Known, policy: Policy) -> str:
+def basis(known: DatabaseState, policy: Policy) -> str:
     """Return the digest of the state that a database is in now; unfinished work counts as not done."""
     applied = {each.version: each.checksum for each in known.history.applied}
     return _digest(known, applied, policy).hexdigest()
 
 
-def _digest(known: Known, applied: Mapping[str, str], policy: Policy) -> Hash:
+def _digest(known: DatabaseState, applied: Mapping[str, str], policy: Policy) -> Hash:
     """Return the digest so far: what is applied comes last, so that a plan's states share all but that."""
     lines = [
         f"database {known.database} environment {policy.environment} protected {policy.protected}",

@@ -11,7 +11,7 @@ from msgspec.json import decode
 from seedbed.errors import Location, StalePlan, UsageError
 from seedbed.model.deployment import Change
 from seedbed.model.migration import Direction, Phase
-from seedbed.planning.plans import Known, Policy, basis
+from seedbed.planning.plans import DatabaseState, Policy, basis
 
 if TYPE_CHECKING:  # few runs read a plan file
     from seedbed.documents.plan import PlanDocument
@@ -88,7 +88,7 @@ def _decoded(data: bytes, path: str) -> PlanDocument:
         ) from None
 
 
-def require_current(plan: ReviewedPlan, known: Known, policy: Policy) -> None:
+def require_current(plan: ReviewedPlan, known: DatabaseState, policy: Policy) -> None:
     """Raise StalePlan unless the database is in a state that the plan itself passes through."""
     if basis(known, policy) in plan.basis.get(known.database, ()):
         return

@@ -1,22 +1,22 @@
-"""Where every migration of a database stands: files, history and their contradictions in one list."""
+"""The state of every migration of a database: files, history and their contradictions in one list."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from seedbed.model.history import History, Revision, State
+from seedbed.model.history import History, Revision, RevisionState
 from seedbed.model.migration import MigrationFile
-from seedbed.model.status import MigrationStatus, Standing
+from seedbed.model.status import MigrationState, MigrationStatus
 from seedbed.planning.pending import Conflict, ConflictKind, conflicts, order
 
 _CONFLICTS = {
-    ConflictKind.EDITED: Standing.EDITED,
-    ConflictKind.MISSING: Standing.MISSING,
-    ConflictKind.LATE: Standing.LATE,
+    ConflictKind.EDITED: MigrationState.EDITED,
+    ConflictKind.MISSING: MigrationState.MISSING,
+    ConflictKind.OUT_OF_ORDER: MigrationState.OUT_OF_ORDER,
 }
 
 
-def standings(
+def migration_statuses(
     database: str, history: History, files: Sequence[MigrationFile], phase: Callable[[MigrationFile], str]
 ) -> tuple[MigrationStatus, ...]:
     """Return a line for every version that files or history know, in version order.
@@ -37,7 +37,7 @@ def _recorded(revision: Revision, conflict: Conflict | None) -> MigrationStatus:
     return MigrationStatus(
         revision.version,
         revision.name,
-        _CONFLICTS[conflict.kind] if conflict else _standing(revision),
+        _CONFLICTS[conflict.kind] if conflict else _state(revision),
         revision.phase.value,
         revision.applied_at,
         revision.duration_ms,
@@ -45,21 +45,21 @@ def _recorded(revision: Revision, conflict: Conflict | None) -> MigrationStatus:
     )
 
 
-def _standing(revision: Revision) -> Standing:
-    if revision.state is State.APPLIED:
-        return Standing.APPLIED
-    return Standing.UNKNOWN if revision.in_step else Standing.STARTED
+def _state(revision: Revision) -> MigrationState:
+    if revision.state is RevisionState.APPLIED:
+        return MigrationState.APPLIED
+    return MigrationState.UNKNOWN if revision.in_step else MigrationState.STARTED
 
 
 def _detail(revision: Revision) -> str:
-    if revision.state is State.APPLIED:
+    if revision.state is RevisionState.APPLIED:
         return ""
     where = f"at {revision.checkpoint}" if revision.checkpoint else f"{revision.step} steps done"
     return f"{revision.direction.value}, {where}, by {revision.owner}"
 
 
 def _pending(file: MigrationFile, phase: str, conflict: Conflict | None) -> MigrationStatus:
-    standing = _CONFLICTS[conflict.kind] if conflict else Standing.PENDING
+    state = _CONFLICTS[conflict.kind] if conflict else MigrationState.PENDING
     return MigrationStatus(
-        file.version, file.name, standing, phase, detail=conflict.error.because if conflict else ""
+        file.version, file.name, state, phase, detail=conflict.error.because if conflict else ""
     )

@@ -18,7 +18,7 @@ from seedbed.model.environment import Environment
 from seedbed.model.history import History
 from seedbed.model.plan import Plan
 from seedbed.planning import reviewed
-from seedbed.planning.plans import Known, Policy, combined, plan_down, plan_up, require_no_dependants
+from seedbed.planning.plans import DatabaseState, Policy, combined, plan_down, plan_up, require_no_dependants
 from seedbed.planning.reviewed import ReviewedPlan
 from seedbed.project.catalog import Catalog
 from seedbed.project.neighbours import Neighbours
@@ -44,9 +44,9 @@ class Replanning(Struct, frozen=True):
                 self._require_as_reviewed(request.reviewed, known, policy)
             files, database = self.catalog.files, self.catalog.database
             # What did not answer is planned as if it were empty, so that what comes after it is known to wait.
-            lost = [Known(name, files(database(name)), History()) for name in self.failed]
+            lost = [DatabaseState(name, files(database(name)), History()) for name in self.failed]
             beside = [
-                Known(target.id, files(target.database), target.history, selected=False)
+                DatabaseState(target.id, files(target.database), target.history, selected=False)
                 for target in self.neighbours.connected
             ]
             return plan_up([*known, *lost, *beside], policy, self.catalog.parse)
@@ -78,13 +78,15 @@ class Replanning(Struct, frozen=True):
         environment = self.environment
         return Policy(environment.name, environment.protected, request.gate, request.to, request.out_of_order)
 
-    def _known(self, histories: dict[str, History]) -> list[Known]:
+    def _known(self, histories: dict[str, History]) -> list[DatabaseState]:
         return [
-            Known(target.id, self.catalog.files(target.database), histories[target.id])
+            DatabaseState(target.id, self.catalog.files(target.database), histories[target.id])
             for target in self.connected
         ]
 
-    def _require_as_reviewed(self, plan: ReviewedPlan, known: Sequence[Known], policy: Policy) -> None:
+    def _require_as_reviewed(
+        self, plan: ReviewedPlan, known: Sequence[DatabaseState], policy: Policy
+    ) -> None:
         """Raise StalePlan for histories and changes of infrastructure that the reviewed plan did not show."""
         try_each((each.database, partial(reviewed.require_current, plan, each, policy)) for each in known)
         for target in self.connected:

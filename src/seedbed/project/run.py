@@ -23,7 +23,7 @@ from seedbed.model.platform import Database
 from seedbed.model.seed import SeedKind
 from seedbed.model.status import DatabaseStatus, Status
 from seedbed.planning.hazards import require_allowed_hazards
-from seedbed.planning.standings import standings
+from seedbed.planning.statuses import migration_statuses
 from seedbed.project import protection
 from seedbed.project.neighbours import Neighbours
 from seedbed.project.replanning import Replanning
@@ -108,7 +108,7 @@ class Run:
                 str(target.target.address),
                 target.session.server,
                 str(target.history.identity or ""),
-                standings(
+                migration_statuses(
                     target.id,
                     target.history,
                     self.catalog.files(target.database),

@@ -19,10 +19,10 @@ from seedbed.model.event import (
     LeaseAwaited,
     SeedLoaded,
     SeedProgressed,
+    TargetBound,
     TargetDone,
     TargetFailed,
     TargetSkipped,
-    TargetStamped,
     WorkFinished,
     WorkProgressed,
 )
@@ -42,7 +42,7 @@ _ON_ITS_ROW = (  # what the row shows well enough; anything else is printed abov
     TargetDone,
     TargetFailed,
     TargetSkipped,
-    TargetStamped,
+    TargetBound,
     WorkFinished,
 )
 _TICKS = (DeployProgressed, LeaseAwaited, SeedProgressed, WorkProgressed)  # only ever shown on the row

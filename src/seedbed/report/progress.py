@@ -20,19 +20,19 @@ from seedbed.model.event import (
     DeployStarted,
     Event,
     LeaseAwaited,
-    Noticed,
     Repaired,
     Retrying,
     SeedLoaded,
     SeedProgressed,
+    ServerNotice,
     StepProbed,
     TakenOver,
+    TargetBound,
+    TargetConnected,
     TargetDone,
     TargetEmptied,
     TargetFailed,
-    TargetReached,
     TargetSkipped,
-    TargetStamped,
     WorkFinished,
     WorkProgressed,
     WorkStarted,
@@ -186,14 +186,14 @@ class Quiet(Progress):
 def told(event: Event, track: Track, verbose: int = 0) -> Iterator[Line]:
     """Yield what `event` says, in words and without the target; nothing where it is only for `-v`."""
     match event:
-        case TargetReached(server=server) if verbose:
+        case TargetConnected(server=server) if verbose:
             yield line(f"connected  {server}")
         case LeaseAwaited(holder=holder, waited=waited):
             yield line((f"waits for {holder}", Style.WARN), f"  {duration(waited)}")
         case TakenOver(work=work):
             yield line((f"took over: {work}", Style.WARN))
-        case TargetStamped(identity=identity):
-            yield line(f"stamped as {identity}")
+        case TargetBound(identity=identity):
+            yield line(f"bound to {identity}")
         case TargetEmptied(what=what):
             yield line(("emptied", Style.WARN), f"  {what}")
         case TargetDone() if verbose:
@@ -220,16 +220,16 @@ def told(event: Event, track: Track, verbose: int = 0) -> Iterator[Line]:
 
 def _told_of_deployment(event: Event, track: Track) -> Iterator[Line]:
     match event:
-        case DeployStarted(waves=waves, resumed=resumed, stack=stack):
+        case DeployStarted(updates=updates, resumed=resumed, stack=stack):
             again = "  goes on where a former run stopped" if resumed else ""
-            yield line(f"{stack}  {count(waves, 'update')}{again}" if waves else f"{stack}  is deleted")
-        case DeployProgressed(wave=wave, what=what, unit=unit, done=done, total=total):
+            yield line(f"{stack}  {count(updates, 'update')}{again}" if updates else f"{stack}  is deleted")
+        case DeployProgressed(update=update, what=what, unit=unit, done=done, total=total):
             if track.meter is not None:
                 yield line(f"{what}  {track.meter.words()}")
                 return
-            head = f"update {wave}  " if wave else ""
-            if unit != "updates" or done < wave:  # that one is made is said by what comes next
-                yield line(f"update {wave} of {total}  " if unit == "updates" and total > 1 else head, what)
+            head = f"update {update}  " if update else ""
+            if unit != "updates" or done < update:  # that one is made is said by what comes next
+                yield line(f"update {update} of {total}  " if unit == "updates" and total > 1 else head, what)
         case DeployFinished(stack=stack, seconds=seconds):
             yield line(f"{stack}", ("  done", Style.GOOD), f"  {duration(seconds)}")
         case _:
@@ -257,7 +257,7 @@ def _told_of_work(event: Event, track: Track, verbose: int) -> Iterator[Line]:
         case Retrying(version=version, because=because, attempt=attempt, delay=delay):
             words = f"  gave way, tried again in {duration(delay)} (attempt {attempt + 1}): {because}"
             yield line(track.label(version), (words, Style.WARN))
-        case Noticed(version=version, severity=severity, text=text):
+        case ServerNotice(version=version, severity=severity, text=text):
             grave = severity.upper() == "WARNING"
             if grave or verbose:
                 head = f"{track.label(version)}  " if version else ""

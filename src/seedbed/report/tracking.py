@@ -18,10 +18,10 @@ from seedbed.model.event import (
     Repaired,
     SeedLoaded,
     SeedProgressed,
+    TargetConnected,
     TargetDone,
     TargetEmptied,
     TargetFailed,
-    TargetReached,
     TargetSkipped,
     WorkFinished,
     WorkProgressed,
@@ -141,7 +141,7 @@ class Track(Struct):
         if self.began is None:
             self.began = now
         match event:
-            case TargetReached():
+            case TargetConnected():
                 self.stage = Stage.READY
             case LeaseAwaited(holder=holder, waited=waited):
                 self.stage, self.note = Stage.QUEUED, f"waits for {holder}  {duration(waited)}"
@@ -216,21 +216,21 @@ class Track(Struct):
         """A deployment is shown by what it does now; only what is counted in something has a meter."""
         self.stage = Stage.WORKING
         match event:
-            case DeployStarted(waves=waves):
-                self.updating = f"0/{waves}" if waves else _DELETING
-            case DeployProgressed(unit=unit, what=what, wave=wave, done=done, total=total):
+            case DeployStarted(updates=updates):
+                self.updating = f"0/{updates}" if updates else _DELETING
+            case DeployProgressed(unit=unit, what=what, update=update, done=done, total=total):
                 self.doing = what
                 if unit == "updates":
-                    self.updating = f"{wave}/{total}"
+                    self.updating = f"{update}/{total}"
                     self.meter = None
                 elif unit and total:
                     self.meter = self.meter if self.meter and self.meter.unit == unit else Meter(unit)
                     self.meter.take(done, total, now)
                 else:
                     self.meter = None
-            case DeployFinished(waves=waves):
+            case DeployFinished(updates=updates):
                 self.mended = self.updating == _DELETING
-                self.updates = 0 if self.mended else waves
+                self.updates = 0 if self.mended else updates
                 self.updating, self.doing, self.meter = "", "", None
 
     def _end(self, stage: Stage, note: str, now: float) -> None:

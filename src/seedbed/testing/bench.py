@@ -72,10 +72,10 @@ class Bench:
 
     @contextmanager
     def lease(self, who: str = "ana", *, wait: float = PATIENCE) -> Iterator[tuple[Session, Lease]]:
-        """Take the lease over a session of its own, and stamp the target if nobody did."""
+        """Take the lease over a session of its own, and bind the target if it is not bound."""
         with self.connect() as session, session.lease(owner(who), wait=wait, listener=ignore) as lease:
             if lease.history().identity is None:
-                lease.stamp(self.identity)
+                lease.bind(self.identity)
             yield session, lease
 
     # what it does

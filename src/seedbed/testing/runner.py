@@ -1,4 +1,4 @@
-"""A small runner: takes the lease, stamps, applies what is pending. The suite runs it in process, and as a child.
+"""A small runner: takes the lease, binds, applies what is pending. The suite runs it in process, and as a child.
 
 `python -m seedbed.testing.runner` reads one line of JSON (`Order.to_json`), tells every event as a line of JSON on
 standard output, and ends when its standard input does. At the event named `stop_at` it stops for good, before
@@ -21,8 +21,8 @@ from msgspec import Struct, to_builtins
 from seedbed.engines.base import Engine
 from seedbed.errors import SeedbedError
 from seedbed.model.environment import SANDBOX, Environment
-from seedbed.model.event import Event, TargetReached, to_dict
-from seedbed.model.history import History, Identity, Owner, State
+from seedbed.model.event import Event, TargetConnected, to_dict
+from seedbed.model.history import History, Identity, Owner, RevisionState
 from seedbed.model.migration import Direction, Migration, MigrationFile, Source, Work, checksum
 from seedbed.model.platform import Database
 from seedbed.model.target import Target
@@ -31,7 +31,7 @@ PLATFORM = "contract"
 
 
 class LeaseTaken(Event, frozen=True):
-    """The lease is ours, the target is stamped, nothing is applied yet."""
+    """The lease is ours, the target is bound, nothing is applied yet."""
 
 
 class Text(Struct, frozen=True):
@@ -97,7 +97,7 @@ def identity_of(target: Target) -> Identity:
 def pending(history: History, migrations: Sequence[Migration], direction: Direction) -> list[Work]:
     """Return what is left to do: as little planning as a runner needs."""
     if direction is Direction.UP:
-        done = {each.version for each in history.revisions if each.state is State.APPLIED}
+        done = {each.version for each in history.revisions if each.state is RevisionState.APPLIED}
         return [Work(each) for each in migrations if each.version not in done]
     return [Work(each, direction) for each in reversed(migrations) if history.revision(each.version)]
 
@@ -107,12 +107,12 @@ def carry_out(order: Order, tell: Callable[[Event], None]) -> None:
     engine, target, direction = order.engine, order.target, Direction(order.direction)
     migrations = [engine.parse(each.file) for each in order.texts]
     with engine.connect(target) as session:
-        tell(TargetReached(target.id, session.server))
+        tell(TargetConnected(target.id, session.server))
         owner = Owner(os.urandom(8).hex(), order.who)
         with session.lease(owner, wait=order.wait, listener=tell) as lease:
             history = lease.history()
             if history.identity is None:
-                lease.stamp(identity_of(target))
+                lease.bind(identity_of(target))
             tell(LeaseTaken(target.id))
             for event in lease.apply(pending(history, migrations, direction)):
                 tell(event)

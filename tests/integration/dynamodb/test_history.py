@@ -12,7 +12,7 @@ from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.store import history
 from seedbed.engines.dynamodb.store.history import read
 from seedbed.errors import ForeignTarget, LeaseLost, Refused
-from seedbed.model.history import FORMAT, Identity, Revision, State
+from seedbed.model.history import FORMAT, Identity, Revision, RevisionState
 from seedbed.model.migration import Direction, Phase
 from tests.support.dynamodb.tables import Stage, spied, stage
 
@@ -35,7 +35,7 @@ def test_every_setting_of_a_revision_comes_back(here: Stage) -> None:
         name="split_title",
         checksum="c" * 64,
         phase=Phase.CONTRACT,
-        state=State.STARTED,
+        state=RevisionState.STARTED,
         direction=Direction.DOWN,
         step=2,
         in_step=True,
@@ -59,7 +59,7 @@ def test_versions_are_in_order_whatever_their_length(here: Stage) -> None:
 
 def test_a_history_of_many_pages_is_read_whole(here: Stage) -> None:
     with here.lease() as lease:
-        lease.stamp(OURS)
+        lease.bind(OURS)
         for number in range(9):
             lease.record(revision(f"{number}"), actor="ana", because="…")
         lease.checkpoint("1", 0, "a")
@@ -82,10 +82,10 @@ def test_a_history_of_many_pages_is_read_whole(here: Stage) -> None:
 
 def test_the_identity_is_written_once(here: Stage) -> None:
     with here.lease() as lease:
-        lease.stamp(OURS)
-        lease.stamp(OURS)
+        lease.bind(OURS)
+        lease.bind(OURS)
         with pytest.raises(ForeignTarget):
-            lease.stamp(Identity("other", "courses/dynamodb", "dev-test"))
+            lease.bind(Identity("other", "courses/dynamodb", "dev-test"))
     assert read(here.place).identity == OURS
     (item,) = [each for each in stored(here) if each["sk"] == "identity"]
     assert item["format"] == FORMAT
@@ -93,7 +93,7 @@ def test_the_identity_is_written_once(here: Stage) -> None:
 
 def test_a_newer_format_is_refused_under_the_lease_as_well(here: Stage) -> None:
     with here.lease() as lease:
-        lease.stamp(OURS)
+        lease.bind(OURS)
         here.put("migrations_history", {**history.IDENTITY, "format": FORMAT + 1})
         with pytest.raises(Refused):
             lease.history()
@@ -116,7 +116,7 @@ def test_without_the_lease_nothing_is_remembered(here: Stage) -> None:
     with here.lease() as lease:
         lease.held.lost("because the test says so")
         with pytest.raises(LeaseLost):
-            lease.stamp(OURS)
+            lease.bind(OURS)
         with pytest.raises(LeaseLost):
             lease.record(revision("1"), actor="ana", because="…")
         with pytest.raises(LeaseLost):

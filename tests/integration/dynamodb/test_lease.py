@@ -20,7 +20,7 @@ from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.engines.kit.lease import acquire
 from seedbed.errors import Busy, Interrupted, LeaseLost, Refused, Unreachable
 from seedbed.model.event import TakenOver
-from seedbed.model.history import Owner, Revision, State
+from seedbed.model.history import Owner, Revision, RevisionState
 from seedbed.model.migration import Direction, Phase
 from tests.support.dynamodb.tables import COURSES, Stage, opened, spied, stage
 from tests.support.dynamodb.tables import LEASE_SECONDS as SECONDS
@@ -194,7 +194,7 @@ def test_unlocking_ends_a_holder_that_is_alive(here: Stage) -> None:
 
 
 def started(lease: DynamoLease, version: str = "1") -> None:
-    revision = Revision(version, "m", "0" * 64, Phase.MIGRATE, State.STARTED)
+    revision = Revision(version, "m", "0" * 64, Phase.MIGRATE, RevisionState.STARTED)
     lease.commit([history.write(lease.place, revision)])
 
 
@@ -235,12 +235,14 @@ def test_a_checkpoint_without_the_lease_is_not_written(here: Stage) -> None:
 
 
 def test_a_work_that_begins_has_no_checkpoint_of_the_way_before(here: Stage) -> None:
-    up = Revision("1", "m", "0" * 64, Phase.MIGRATE, State.STARTED)
+    up = Revision("1", "m", "0" * 64, Phase.MIGRATE, RevisionState.STARTED)
     with here.lease() as lease:
         lease.begin(up)
         for segment in range(150):
             lease.checkpoint("1", segment, "up")
-        lease.record(replace(up, state=State.APPLIED), actor="ana", because="its checkpoints were left")
+        lease.record(
+            replace(up, state=RevisionState.APPLIED), actor="ana", because="its checkpoints were left"
+        )
         lease.begin(replace(up, direction=Direction.DOWN))
         assert lease.checkpoints("1") == {}
         assert lease.history().revisions[0].checkpoint is None

@@ -40,7 +40,7 @@ def test_every_item_goes_and_the_history_with_them(here: Stage) -> None:
     here.fill("courses", [{"id": f"{number:04}"} for number in range(205)])
     here.fill("lessons", [{"course": "c", "number": number} for number in range(30)])
     with here.lease() as lease:
-        lease.stamp(Identity("edtech", "courses/dynamodb", "dev-test"))
+        lease.bind(Identity("edtech", "courses/dynamodb", "dev-test"))
         for segment in range(120):
             lease.commit([])
             lease.checkpoint("1", segment, "state")

@@ -1,4 +1,4 @@
-"""Waves on a server that refuses what AWS refuses: each is carried out as CloudFormation would, call by call."""
+"""Updates on a server that refuses what AWS refuses: each is carried out as CloudFormation would, call by call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.schema import current, template
 from seedbed.engines.dynamodb.schema.shape import Index, Key, KeyType, Projection, StreamView, Table
-from seedbed.engines.dynamodb.schema.stack_updates import waves
+from seedbed.engines.dynamodb.schema.stack_updates import stack_updates
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.model.deployment import Template
@@ -166,10 +166,12 @@ LESSONS = Table("lessons", Key(("id",)), {"id": "B"})
         ),
     ],
 )
-def test_releases_arrive_wave_by_wave(stack: Stack, releases: list[list[Table]], updates: list[int]) -> None:
+def test_releases_arrive_update_by_update(
+    stack: Stack, releases: list[list[Table]], updates: list[int]
+) -> None:
     made = []
     for tables in releases:
-        found = waves(stack.template, stacked(*tables), gate=Phase.CONTRACT)
+        found = stack_updates(stack.template, stacked(*tables), gate=Phase.CONTRACT)
         made.append(len(found))
         for each in found:
             stack.update(each.template)
@@ -179,7 +181,7 @@ def test_releases_arrive_wave_by_wave(stack: Stack, releases: list[list[Table]],
     assert made == updates
 
 
-def test_what_waves_keep_apart_the_server_refuses_together(stack: Stack) -> None:
+def test_what_updates_keep_apart_the_server_refuses_together(stack: Stack) -> None:
     stack.update(stacked(courses(stream="NEW_IMAGE", ttl="x")))
     for together in (
         courses(*many(0, 2), stream="NEW_IMAGE", ttl="x"),

@@ -11,7 +11,7 @@ from seedbed.engines.neo4j.wire.connection import Transaction
 from seedbed.engines.neo4j.wire.messages import Gone
 from seedbed.errors import Irreversible, OutcomeUnknown, Refused, StepFailed
 from seedbed.model.event import StepProbed, WorkProgressed
-from seedbed.model.history import Revision, State
+from seedbed.model.history import Revision, RevisionState
 from seedbed.model.migration import Direction, Work
 from tests.support.neo4j.graphs import Graph, graph, migration
 from tests.support.servers import Settings
@@ -81,11 +81,11 @@ def test_what_was_done_before_a_failing_step_stays_and_is_recorded(here: Graph) 
         here.apply(failing)
     found = revision(here)
     assert found is not None
-    assert (found.state, found.step, found.in_step) == (State.STARTED, 2, False)
+    assert (found.state, found.step, found.in_step) == (RevisionState.STARTED, 2, False)
     here.apply(failing.replace("1 / 0", "1"))
     found = revision(here)
     assert found is not None
-    assert (found.state, found.step) == (State.APPLIED, 3)
+    assert (found.state, found.step) == (RevisionState.APPLIED, 3)
     assert len(here.ask("MATCH (s:Skill) RETURN s")) == 1
 
 
@@ -119,7 +119,7 @@ def test_a_schema_step_whose_commit_was_never_answered_is_looked_up(
     assert names(here) == ["skill"]
     found = revision(here)
     assert found is not None
-    assert found.state is State.APPLIED
+    assert found.state is RevisionState.APPLIED
     # Begun, the schema once or twice, finished, and what the run leaves.
     assert commits == (4 if is_committed else 5)
 
@@ -170,7 +170,7 @@ def test_a_schema_step_that_a_former_run_began_is_probed(here: Graph, is_done: b
     assert found is not None
     if not is_done:
         here.do("DROP CONSTRAINT skill")
-    record(here, replace(found, state=State.STARTED, step=0, in_step=True))
+    record(here, replace(found, state=RevisionState.STARTED, step=0, in_step=True))
     told = here.apply(text)
     verdicts = [each.verdict for each in told if isinstance(each, StepProbed)]
     assert verdicts == [
@@ -212,7 +212,7 @@ def test_a_statement_that_failed_between_its_commits_waits_for_a_person(here: Gr
         here.apply(text)
     found = revision(here)
     assert found is not None
-    assert (found.state, found.in_step) == (State.STARTED, True)
+    assert (found.state, found.in_step) == (RevisionState.STARTED, True)
     with pytest.raises(OutcomeUnknown, match="nobody can tell how much"):
         here.apply(text)
 
@@ -296,7 +296,7 @@ def test_a_backfill_that_fails_keeps_its_checkpoint_and_goes_on_after_it(here: G
         here.apply(text)
     found = revision(here)
     assert found is not None
-    assert (found.state, found.checkpoint, found.in_step) == (State.STARTED, '"b"', False)
+    assert (found.state, found.checkpoint, found.in_step) == (RevisionState.STARTED, '"b"', False)
     here.do("MATCH (t:Tutor {id: 'd'}) SET t.visits = 0")
     here.apply(text)
     assert here.ask("MATCH (t:Tutor) RETURN DISTINCT t.visits AS visits") == [{"visits": 1}]

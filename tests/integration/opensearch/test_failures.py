@@ -8,7 +8,7 @@ import pytest
 
 from seedbed.engines.opensearch.wire.outcome import PartlyDone
 from seedbed.errors import ExitCode, OutcomeUnknown, StepFailed
-from seedbed.model.history import State
+from seedbed.model.history import RevisionState
 from tests.support.opensearch.stage import Stage, stage
 from tests.support.opensearch.works import VERSION, apply, indexes, migration, revision
 
@@ -45,7 +45,7 @@ def test_a_bulk_with_one_failing_item_fails_with_item_and_reason_and_is_not_appl
     assert caught.value.exit_code is ExitCode.PARTIAL
     found = revision(here)
     assert found is not None
-    assert (found.state, found.in_step) == (State.STARTED, True)
+    assert (found.state, found.in_step) == (RevisionState.STARTED, True)
     assert here.session.history().applied == ()
 
 
@@ -151,6 +151,6 @@ def test_a_failing_request_leaves_the_ones_before_it_recorded(here: Stage) -> No
         apply(here, migration(text))
     found = revision(here)
     assert found is not None
-    assert (found.state, found.step, found.in_step) == (State.STARTED, 1, False)
+    assert (found.state, found.step, found.in_step) == (RevisionState.STARTED, 1, False)
     apply(here, migration(text.replace("textual", "text")))
     assert [each.version for each in here.session.history().applied] == [VERSION]

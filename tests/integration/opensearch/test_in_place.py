@@ -9,7 +9,7 @@ import pytest
 
 from seedbed.engines.opensearch.running.reindex import live
 from seedbed.errors import Refused, StepFailed
-from seedbed.model.event import Noticed
+from seedbed.model.event import ServerNotice
 from tests.support.opensearch.searches import Stage, moves, opened
 from tests.support.servers import Settings
 
@@ -70,13 +70,13 @@ def test_fields_and_settings_come_in_place_and_go_by_a_new_index(there: Stage) -
     assert (found.name, found.version, dict(found.aliases)) == ("notes-1", 2, {"notes": {}})
     assert found.settings["refresh_interval"] == "5s"
     assert found.mappings["properties"]["title"]["fields"] == {"exact": {"type": "keyword"}}
-    assert any("title.exact" in each.text for each in told if isinstance(each, Noticed))
+    assert any("title.exact" in each.text for each in told if isinstance(each, ServerNotice))
     back = there.revert(moves("notes", 2), "2")
     (found,) = live.look(there.client, "notes")
     assert (found.name, found.version) == ("notes-2", 1)
     assert "refresh_interval" not in found.settings
     assert there.documents("notes") == {"a": {"title": "One", "by": "ana"}}
-    assert any("by: left in" in each.text for each in back if isinstance(each, Noticed))
+    assert any("by: left in" in each.text for each in back if isinstance(each, ServerNotice))
 
 
 def test_a_field_that_documents_made_before_it_was_declared_takes_a_new_index(there: Stage) -> None:
@@ -84,7 +84,7 @@ def test_a_field_that_documents_made_before_it_was_declared_takes_a_new_index(th
     there.put("notes", {"a": {"by": "ana"}})  # a text, by the dynamic mapping
     told = there.apply(moves("notes", 2), "2")
     assert there.behind("notes") == ["notes-2"]
-    assert any("by is text there already" in each.text for each in told if isinstance(each, Noticed))
+    assert any("by is text there already" in each.text for each in told if isinstance(each, ServerNotice))
 
 
 def test_a_rebuild_fills_a_new_index_where_the_change_would_go_in_place(there: Stage) -> None:

@@ -14,13 +14,13 @@ from seedbed.engines.opensearch.store.history import Intent
 from seedbed.engines.opensearch.store.lease import OpenSearchLease
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import LeaseLost
-from seedbed.model.history import Revision, State
+from seedbed.model.history import Revision, RevisionState
 from seedbed.model.migration import Phase
 from tests.support.opensearch.stage import Stage, stage
 from tests.support.opensearch.works import Killed, aliases, indexes, killed, revision
 
 DONE = Revision("20260101000001", "some", "0" * 64, Phase.EXPAND, owner="test")
-BEGUN = replace(DONE, state=State.STARTED, in_step=True)
+BEGUN = replace(DONE, state=RevisionState.STARTED, in_step=True)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_an_unlock_between_effect_and_record_forgets_neither(here: Stage) -> Non
     with here.lease("ben"):
         found = revision(here)
     assert found is not None
-    assert found.state is State.APPLIED
+    assert found.state is RevisionState.APPLIED
 
 
 def test_where_somebody_took_the_fence_down_by_hand_the_step_counts_as_begun(here: Stage) -> None:
@@ -97,7 +97,7 @@ def test_where_somebody_took_the_fence_down_by_hand_the_step_counts_as_begun(her
     with here.lease("eve"):
         found = revision(here)
     assert found is not None
-    assert (found.state, found.in_step) == (State.STARTED, True)
+    assert (found.state, found.in_step) == (RevisionState.STARTED, True)
 
 
 def test_a_swap_of_aliases_and_its_record_are_both_made_or_neither(here: Stage) -> None:

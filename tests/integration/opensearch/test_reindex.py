@@ -16,7 +16,7 @@ from seedbed.engines.opensearch.running.reindex.standing import Standing, from_t
 from seedbed.engines.opensearch.running.reindex.states import State
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Interrupted, Refused, StepFailed
-from seedbed.model.event import Noticed
+from seedbed.model.event import ServerNotice
 from seedbed.model.migration import Direction
 from tests.soak import opensearch_reindex as soak
 from tests.support.opensearch.searches import LESSONS, Stage, moves, opened, spied
@@ -40,7 +40,7 @@ def lessons(count: int) -> dict[str, dict[str, Any]]:
 
 
 def texts(told: list[Any]) -> str:
-    return "\n".join(each.text for each in told if isinstance(each, Noticed))
+    return "\n".join(each.text for each in told if isinstance(each, ServerNotice))
 
 
 def once(stage: Stage, wanted: str, then: Callable[[], None]) -> None:

@@ -40,7 +40,7 @@ def everything(here: Stage) -> None:
 def test_reset_removes_all_kinds_of_things_and_says_so(here: Stage) -> None:
     everything(here)
     with here.lease() as lease:
-        lease.stamp(Identity("edtech", "ai/opensearch", "dev-test"))
+        lease.bind(Identity("edtech", "ai/opensearch", "dev-test"))
         assert lease.reset() == (
             "3 indexes (lessons-2: 2), 1 data stream, 1 index template, 1 component template, 1 template,"
             " 1 ingest pipeline, 1 search pipeline, 1 stored script and the history"

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from seedbed.errors import OutcomeUnknown
 from seedbed.model.event import StepProbed, WorkProgressed
-from seedbed.model.history import State
+from seedbed.model.history import RevisionState
 from seedbed.model.migration import Direction, Work
 from tests.support.opensearch.stage import Stage, stage
 from tests.support.opensearch.works import (
@@ -203,7 +203,7 @@ def test_a_step_in_which_a_run_stopped_is_recorded_with_what_finds_it_again(here
         apply(here, text)
     found = revision(here)
     assert found is not None
-    assert (found.state, found.in_step) == (State.STARTED, True)
+    assert (found.state, found.in_step) == (RevisionState.STARTED, True)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from seedbed.engines.opensearch.running.reindex import live
 from seedbed.errors import StepFailed
-from seedbed.model.event import Noticed, WorkProgressed
+from seedbed.model.event import ServerNotice, WorkProgressed
 from tests.support.opensearch.searches import LESSONS, Stage, moves, opened, spied
 from tests.support.servers import Settings
 
@@ -142,4 +142,4 @@ def test_an_embedding_changes_its_dimension_by_expand_migrate_contract(
         assert there.documents("lessons")["a"].keys() == {"title", "v4"}
         told: list[Any] = there.revert(moves("lessons", 3), "4")
         assert there.documents("lessons")["a"].keys() == {"title", "v4"}
-        assert not [each for each in told if isinstance(each, Noticed) and "taken out" in each.text]
+        assert not [each for each in told if isinstance(each, ServerNotice) and "taken out" in each.text]

@@ -46,8 +46,8 @@ class Site:
         return ran.everything
 
 
-def test_the_first_apply_stamps_and_the_next_one_compares(site: Site) -> None:
-    assert "stamped as user/postgres of sample in staging" in site.run("apply", "-e", "staging").everything
+def test_the_first_apply_binds_and_the_next_one_compares(site: Site) -> None:
+    assert "bound to user/postgres of sample in staging" in site.run("apply", "-e", "staging").everything
     assert site.run("apply", "-e", "staging").code == 0
     status = site.run("status", "-e", "staging", "--json").document
     assert status["databases"][0]["identity"] == "user/postgres of sample in staging"
@@ -77,7 +77,7 @@ def test_another_environment_s_database_is_refused_by_every_command_before_anyth
     site.files.tables(2)
     said = site.refused_untouched(*command, "-e", "dev-ana")
     assert "is not user/postgres of sample in dev-ana" in said
-    assert "it is stamped as user/postgres of sample in staging" in said
+    assert "it is bound to user/postgres of sample in staging" in said
     assert "nothing was touched" in said
 
 
@@ -86,7 +86,7 @@ def test_another_service_s_database_is_refused(site: Site) -> None:
     site.files.manifest(["payment"])
     site.files.tables(1, service="payment")
     said = site.refused_untouched("apply", "-e", "dev-ana", "-s", "payment")
-    assert "it is stamped as user/postgres of sample in dev-ana" in said
+    assert "it is bound to user/postgres of sample in dev-ana" in said
 
 
 def test_another_platform_s_database_is_refused(site: Site) -> None:
@@ -139,7 +139,7 @@ def test_fixtures_are_refused_where_it_is_protected(site: Site) -> None:
     assert "reference data only" in site.refused_untouched("seed", "-e", "prod", "--kind", "fixture")
 
 
-def test_what_is_stamped_as_ours_is_seeded_and_emptied(site: Site) -> None:
+def test_what_is_bound_to_us_is_seeded_and_emptied(site: Site) -> None:
     assert site.run("apply", "-e", "dev-ana").code == 0
     assert site.run("seed", "-e", "dev-ana").code == 0
     assert site.run("reset", "-e", "dev-ana", "--yes").code == 0

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from seedbed.engines.postgres.sandbox import EmbeddedServer
-from seedbed.model.event import Noticed, Repaired, Retrying, StepProbed, WorkProgressed, WorkStarted
+from seedbed.model.event import Repaired, Retrying, ServerNotice, StepProbed, WorkProgressed, WorkStarted
 from seedbed.project import Decision
 from tests.support.postgres.platform import Connection, Place, at_retry, options
 from tests.support.projects import ProjectFiles
@@ -471,7 +471,7 @@ def test_what_the_server_says_is_told_even_of_a_statement_that_fails(
         "DO $$ BEGIN RAISE NOTICE 'one'; END $$;\nDO $$ BEGIN RAISE WARNING 'two'; PERFORM 1 / 0; END $$;",
         options=OUT,
     )
-    said = [(each.version, each.severity, each.text) for each in people.apply().of(Noticed)]
+    said = [(each.version, each.severity, each.text) for each in people.apply().of(ServerNotice)]
     assert said == [("2", "NOTICE", "one"), ("2", "WARNING", "two")]
 
 

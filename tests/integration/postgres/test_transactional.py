@@ -13,7 +13,7 @@ from seedbed.engines.postgres.engine import PostgresEngine
 from seedbed.engines.postgres.running import transactional
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.engines.postgres.wire import messages
-from seedbed.model.event import Noticed, Retrying, TargetFailed, WorkStarted
+from seedbed.model.event import Retrying, ServerNotice, TargetFailed, WorkStarted
 from seedbed.model.migration import Migration, MigrationFile, Phase, Step
 from tests.support.postgres.platform import Connection, Place, at_retry, options
 from tests.support.projects import ProjectFiles, run, variables
@@ -222,7 +222,7 @@ def test_what_the_server_says_is_told_with_the_version_that_made_it_say_so(
         "DO $$ BEGIN RAISE NOTICE 'so far'; END $$; DO $$ BEGIN RAISE EXCEPTION 'no'; END $$;",
     )
     told = place.apply()
-    assert [(each.version[-1], each.severity, each.text) for each in told.of(Noticed)] == [
+    assert [(each.version[-1], each.severity, each.text) for each in told.of(ServerNotice)] == [
         ("2", "NOTICE", "ten rows"),
         ("3", "NOTICE", 'table "nowhere" does not exist, skipping'),
         ("3", "WARNING", "slow"),

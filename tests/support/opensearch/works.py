@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from seedbed.engines.opensearch.files.parse import parse
 from seedbed.engines.opensearch.store.lease import OpenSearchLease
 from seedbed.model.event import Event
-from seedbed.model.history import Revision, State
+from seedbed.model.history import Revision, RevisionState
 from seedbed.model.migration import Direction, Migration, MigrationFile, Phase, Source, Work, checksum
 from tests.support.opensearch.stage import Stage
 
@@ -47,7 +47,7 @@ def begun(text: Migration, *, step: int = 0, checkpoint: str | None = None) -> R
         text.name,
         text.checksum,
         Phase.EXPAND,
-        State.STARTED,
+        RevisionState.STARTED,
         step=step,
         in_step=True,
         checkpoint=checkpoint,

@@ -306,7 +306,7 @@ INSERT INTO users (id, email, name) VALUES ({_id(6)}, 'ludwig@mail.example', 'Lu
 INSERT INTO users (id, email, given_name, family_name) VALUES
     ({_id(7)}, 'gabo@mail.example', 'Gabriel', 'García Márquez'), ({_id(8)}, 'emi@mail.example', 'Emi', 'Tanaka');
 """,
-        # What the rule would make again is emptied, whoever wrote it; an update is stamped like any other.
+        # What the rule would make again is emptied, whoever wrote it; an update gets a time stamp like any other.
         lost={"users": {"given_name", "family_name", "updated_at"}},
         proof=(_HANDMADE, [("Gabriel", "García Márquez")]),
     ),

@@ -54,7 +54,7 @@ def connected(server: EmbeddedServer, database: str, **more: str) -> Iterator[ps
 
 
 def snapshot(server: EmbeddedServer, database: str) -> list[tuple[str, ...]]:
-    """Return everything that a run could have touched: objects, stamp, history, audit, settings, locks."""
+    """Return everything that a run could have touched: objects, identity, history, audit, settings, locks."""
     with connected(server, database) as connection:
         rows = connection.execute(
             "SELECT 'object', n.nspname, c.relname, c.relkind::text FROM pg_class AS c "

@@ -33,7 +33,7 @@ from seedbed.errors import (
 )
 from seedbed.model.directives import parse_directives
 from seedbed.model.event import Event, LeaseAwaited, Listener, WorkFinished, WorkStarted
-from seedbed.model.history import FORMAT, History, Identity, Owner, Revision, State
+from seedbed.model.history import FORMAT, History, Identity, Owner, Revision, RevisionState
 from seedbed.model.migration import Direction, Migration, MigrationFile, Phase, Step, Work
 from seedbed.model.secret import Secret
 from seedbed.model.seed import Dataset, Loaded, OnLoading, RowSource, Script, ignore_loading
@@ -152,7 +152,7 @@ class Lease:
     def history(self) -> History:
         return self.session.history()
 
-    def stamp(self, identity: Identity) -> None:
+    def bind(self, identity: Identity) -> None:
         self._change(lambda store: store.update(identity=structs.asdict(identity)))
 
     def apply(self, works: Sequence[Work]) -> Iterator[Event]:
@@ -175,7 +175,13 @@ class Lease:
             return
         now = datetime.now(UTC)
         revision = Revision(
-            it.version, it.name, it.checksum, it.phase, State.APPLIED, owner=self.owner.who, applied_at=now
+            it.version,
+            it.name,
+            it.checksum,
+            it.phase,
+            RevisionState.APPLIED,
+            owner=self.owner.who,
+            applied_at=now,
         )
         store["history"][it.version] = msgspec.to_builtins(revision)
 

@@ -1,4 +1,4 @@
-"""Stacks that hold no database whose engine knows of waves."""
+"""Stacks that hold no database whose engine knows of updates."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ NEW: dict[str, Any] = {"Resources": {"A": {"Type": "X", "Properties": {}}, "C": 
 
 
 def test_a_new_one_is_made_at_once() -> None:
-    (wave,) = plain("net", Phase.EXPAND).waves(None, NEW)
-    assert wave.template == NEW
-    assert [each.what for each in wave.changes] == ["net: create"]
+    (update,) = plain("net", Phase.EXPAND).updates(None, NEW)
+    assert update.template == NEW
+    assert [each.what for each in update.changes] == ["net: create"]
 
 
 def test_one_that_is_as_it_should_be_is_left_alone() -> None:
-    assert plain("net", Phase.CONTRACT).waves(NEW, NEW) == ()
-    assert plain("net", Phase.EXPAND).waves(NEW, NEW) == ()
+    assert plain("net", Phase.CONTRACT).updates(NEW, NEW) == ()
+    assert plain("net", Phase.EXPAND).updates(NEW, NEW) == ()
 
 
 def test_at_contract_what_is_removed_is_said() -> None:
-    (wave,) = plain("net", Phase.CONTRACT).waves(OLD, NEW)
-    assert wave.template == NEW
-    assert [(each.phase, each.what) for each in wave.changes] == [
+    (update,) = plain("net", Phase.CONTRACT).updates(OLD, NEW)
+    assert update.template == NEW
+    assert [(each.phase, each.what) for each in update.changes] == [
         (Phase.EXPAND, "net: update"),
         (Phase.CONTRACT, "net: remove B"),
     ]
@@ -36,10 +36,10 @@ def test_at_contract_what_is_removed_is_said() -> None:
 
 def test_before_contract_what_would_be_removed_stays() -> None:
     part = plain("net", Phase.MIGRATE)
-    (wave,) = part.waves(OLD, NEW)
-    assert wave.template == {
+    (update,) = part.updates(OLD, NEW)
+    assert update.template == {
         "Resources": {**OLD["Resources"], **NEW["Resources"]},
         "Outputs": OLD["Outputs"],
     }
-    assert [each.phase for each in wave.changes] == [Phase.EXPAND]
-    assert part.waves(wave.template, NEW) == ()
+    assert [each.phase for each in update.changes] == [Phase.EXPAND]
+    assert part.updates(update.template, NEW) == ()

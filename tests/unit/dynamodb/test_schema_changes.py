@@ -1,4 +1,4 @@
-"""What is different between two shapes, in words: what can be done, in which wave, and what cannot, with the way round."""
+"""What is different between two shapes, in words: what can be done, in which update, and what cannot, with the way round."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def table(name: str = "courses", **fields: Any) -> Table:
 
 
 def told(old: Table | None, new: Table | None, gate: Phase = Phase.CONTRACT) -> list[tuple[str, str, int]]:
-    """Return phase, words and wave of every change; none of them may be refused."""
+    """Return phase, words and update of every change; none of them may be refused."""
     found = _changes(old, new, gate)
     assert not any(each.refused for each in found)
-    return [(each.phase.value, each.what, each.wave) for each in found]
+    return [(each.phase.value, each.what, each.update) for each in found]
 
 
 def refused(old: Table, new: Table, gate: Phase = Phase.EXPAND) -> Change:
@@ -44,7 +44,7 @@ def test_equal_shapes_have_no_changes_nor_have_items_of_another_form() -> None:
     assert told(table(), table(attributes={"title": "M"}, version_attribute="v", version=3)) == []
 
 
-def test_a_new_table_is_one_wave_with_all_its_indexes() -> None:
+def test_a_new_table_is_one_update_with_all_its_indexes() -> None:
     new = table(global_indexes=(BY_AGE, BY_TEACHER), local_indexes=(BY_LENGTH,), ttl="x", stream="NEW_IMAGE")
     assert told(None, new) == [
         ("expand", "courses: add the table, with indexes by_age, by_teacher, by_length", 1)
@@ -52,7 +52,7 @@ def test_a_new_table_is_one_wave_with_all_its_indexes() -> None:
     assert told(None, table()) == [("expand", "courses: add the table", 1)]
 
 
-def test_each_index_of_a_table_takes_a_wave() -> None:
+def test_each_index_of_a_table_takes_a_update() -> None:
     new = table(global_indexes=(BY_AGE, BY_TEACHER))
     assert told(table(), new) == [
         ("expand", "courses: add index by_age", 1),
@@ -67,7 +67,7 @@ def test_each_index_of_a_table_takes_a_wave() -> None:
 def test_tables_change_side_by_side() -> None:
     old = Tables((table("a"), table("b", global_indexes=(BY_AGE,))))
     new = Tables((table("a", global_indexes=(BY_AGE, BY_TEACHER)), table("b", global_indexes=(BY_TEACHER,))))
-    assert [(each.what, each.wave) for each in changes(old, new)] == [
+    assert [(each.what, each.update) for each in changes(old, new)] == [
         ("a: add index by_age", 1),
         ("b: add index by_teacher", 1),
         ("a: add index by_teacher", 2),
@@ -99,14 +99,16 @@ def test_expiry_and_streams_begin_at_expand_and_end_at_contract() -> None:
 
 def test_a_table_goes_last_and_with_its_items() -> None:
     old = Tables((table("a"), table("b", global_indexes=(BY_AGE,))))
-    assert [(each.what, each.wave) for each in changes(old, Tables((table("b"),)))] == [
+    assert [(each.what, each.update) for each in changes(old, Tables((table("b"),)))] == [
         ("a: remove the table, and the items in it", 1),
         ("b: remove index by_age", 1),
     ]
 
 
 def test_a_renamed_table_is_another_one_and_that_is_said() -> None:
-    assert [(each.what, each.wave) for each in changes(Tables((table("old"),)), Tables((table("new"),)))] == [
+    assert [
+        (each.what, each.update) for each in changes(Tables((table("old"),)), Tables((table("new"),)))
+    ] == [
         ("new: add the table", 1),
         ("old: remove the table, and the items in it; new is a new table, nothing is moved to it", 2),
     ]

@@ -1,4 +1,4 @@
-"""Waves of whole templates: the story of a release, and what is refused; the properties are in tests/property."""
+"""Updates of whole templates: the story of a release, and what is refused; the properties are in tests/property."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from seedbed.engines.dynamodb.schema import template
 from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE, Index, Key, Projection, StreamView, Table
-from seedbed.engines.dynamodb.schema.stack_updates import waves
+from seedbed.engines.dynamodb.schema.stack_updates import stack_updates
 from seedbed.errors import ExitCode, Refused
 from seedbed.model.deployment import Template
 from seedbed.model.migration import Phase
@@ -64,28 +64,28 @@ def attributes(of: Template) -> list[str]:
 
 def refusal(deployed: Template, wanted: Template, gate: Phase = Phase.CONTRACT) -> Refused:
     with pytest.raises(Refused) as caught:
-        waves(deployed, wanted, gate=gate)
+        stack_updates(deployed, wanted, gate=gate)
     assert caught.value.exit_code is ExitCode.REFUSED
     return caught.value
 
 
 def test_a_release_that_adds_two_indexes_is_two_updates_of_one_index_each() -> None:
     deployed, wanted = stack(courses()), stack(courses("by_level", "by_teacher"))
-    first, second = waves(deployed, wanted, gate=Phase.EXPAND)
+    first, second = stack_updates(deployed, wanted, gate=Phase.EXPAND)
     assert indexes(first.template) == ["by_level"]
     assert attributes(first.template) == ["id", "level"]
     assert first.waits_for == ("courses.by_level",)
     assert [each.what for each in first.changes] == ["courses: add index by_level"]
     assert second.template == wanted
     assert second.waits_for == ("courses.by_teacher",)
-    assert [(each.what, each.wave) for each in second.changes] == [("courses: add index by_teacher", 2)]
+    assert [(each.what, each.update) for each in second.changes] == [("courses: add index by_teacher", 2)]
 
 
 def test_a_first_deployment_is_one_update_whatever_it_holds() -> None:
     wanted = stack(
         courses("by_level", "by_teacher"), Name={"Type": "AWS::SSM::Parameter"}, outputs=("Table",)
     )
-    (only,) = waves(None, wanted, gate=Phase.EXPAND)
+    (only,) = stack_updates(None, wanted, gate=Phase.EXPAND)
     assert only.template == wanted
     assert [each.what for each in only.changes] == [
         "courses: add the table, with indexes by_level, by_teacher",
@@ -95,7 +95,7 @@ def test_a_first_deployment_is_one_update_whatever_it_holds() -> None:
     ]
 
 
-def test_a_new_table_comes_with_all_its_indexes_and_the_first_wave() -> None:
+def test_a_new_table_comes_with_all_its_indexes_and_the_first_update() -> None:
     deployed = stack(courses())
     wanted = stack(
         courses("by_level", "by_teacher"),
@@ -103,13 +103,13 @@ def test_a_new_table_comes_with_all_its_indexes_and_the_first_wave() -> None:
             "lessons", Key(("id",)), {"id": "S"}, (Index("by_id", Key(("id",))), Index("by_me", Key(("id",))))
         ),
     )
-    first, _ = waves(deployed, wanted, gate=Phase.EXPAND)
+    first, _ = stack_updates(deployed, wanted, gate=Phase.EXPAND)
     assert first.template["Resources"]["lessonsTable"] == wanted["Resources"]["lessonsTable"]
 
 
 def test_additions_come_before_removals() -> None:
     deployed, wanted = stack(courses("by_level")), stack(courses("by_teacher"))
-    first, second = waves(deployed, wanted, gate=Phase.CONTRACT)
+    first, second = stack_updates(deployed, wanted, gate=Phase.CONTRACT)
     assert indexes(first.template) == ["by_teacher", "by_level"]
     assert attributes(first.template) == ["id", "teacher", "level"]
     assert second.template == wanted
@@ -125,7 +125,7 @@ def test_below_contract_what_is_gone_stays_in_every_template() -> None:
         outputs=("Kept",),
     )
     wanted = stack(courses("by_teacher"), New=parameter, outputs=("New",))
-    (only,) = waves(deployed, wanted, gate=Phase.MIGRATE)
+    (only,) = stack_updates(deployed, wanted, gate=Phase.MIGRATE)
     resources = only.template["Resources"]
     assert indexes(only.template) == ["by_teacher", "by_level"]
     assert resources["oldTable"] == deployed["Resources"]["oldTable"]
@@ -135,16 +135,16 @@ def test_below_contract_what_is_gone_stays_in_every_template() -> None:
     assert properties["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
     assert properties["TimeToLiveSpecification"] == {"AttributeName": "x", "Enabled": True}
     assert all(each.phase is Phase.EXPAND for each in only.changes)
-    assert waves(only.template, wanted, gate=Phase.EXPAND) == ()
+    assert stack_updates(only.template, wanted, gate=Phase.EXPAND) == ()
 
 
 def test_what_items_expired_by_stays_named_as_switched_off() -> None:
     deployed, wanted = stack(courses(ttl="expires_at")), stack(courses())
-    (only,) = waves(deployed, wanted, gate=Phase.CONTRACT)
+    (only,) = stack_updates(deployed, wanted, gate=Phase.CONTRACT)
     off = {"AttributeName": "expires_at", "Enabled": False}
     assert only.template == changed(wanted, TimeToLiveSpecification=off)
-    assert waves(only.template, wanted, gate=Phase.CONTRACT) == ()
-    (on,) = waves(only.template, stack(courses(ttl="gone_at")), gate=Phase.EXPAND)
+    assert stack_updates(only.template, wanted, gate=Phase.CONTRACT) == ()
+    (on,) = stack_updates(only.template, stack(courses(ttl="gone_at")), gate=Phase.EXPAND)
     assert on.template == stack(courses(ttl="gone_at"))
 
 
@@ -154,14 +154,14 @@ def test_what_cdk_notes_about_itself_is_no_difference() -> None:
             courses(), CDKMetadata={"Type": "AWS::CDK::Metadata", "Properties": {"Analytics": analytics}}
         )
 
-    assert waves(noted("v1"), noted("v2"), gate=Phase.CONTRACT) == ()
-    assert waves(noted("v1"), stack(courses()), gate=Phase.CONTRACT) == ()
+    assert stack_updates(noted("v1"), noted("v2"), gate=Phase.CONTRACT) == ()
+    assert stack_updates(noted("v1"), stack(courses()), gate=Phase.CONTRACT) == ()
 
 
-def test_settings_of_a_table_change_with_the_first_wave_and_are_told() -> None:
+def test_settings_of_a_table_change_with_the_first_update_and_are_told() -> None:
     deployed = stack(courses())
     wanted = changed(stack(courses("by_level", "by_teacher")), DeletionProtectionEnabled=True, Tags=[])
-    first, _ = waves(deployed, wanted, gate=Phase.EXPAND)
+    first, _ = stack_updates(deployed, wanted, gate=Phase.EXPAND)
     assert first.template["Resources"]["coursesTable"]["Properties"]["DeletionProtectionEnabled"] is True
     assert [each.what for each in first.changes] == [
         "courses: add index by_level",
@@ -169,16 +169,16 @@ def test_settings_of_a_table_change_with_the_first_wave_and_are_told() -> None:
     ]
 
 
-def test_settings_alone_are_one_wave() -> None:
-    (only,) = waves(stack(courses()), changed(stack(courses()), Tags=[]), gate=Phase.EXPAND)
-    assert [(each.what, each.wave) for each in only.changes] == [("courses: change Tags", 1)]
+def test_settings_alone_are_one_update() -> None:
+    (only,) = stack_updates(stack(courses()), changed(stack(courses()), Tags=[]), gate=Phase.EXPAND)
+    assert [(each.what, each.update) for each in only.changes] == [("courses: change Tags", 1)]
 
 
-def test_every_wave_says_something_even_where_only_the_order_is_another() -> None:
+def test_every_update_says_something_even_where_only_the_order_is_another() -> None:
     wanted = stack(courses("by_level", "by_teacher"))
     deployed = copy.deepcopy(wanted)
     deployed["Resources"]["coursesTable"]["Properties"]["GlobalSecondaryIndexes"].reverse()
-    (only,) = waves(deployed, wanted, gate=Phase.EXPAND)
+    (only,) = stack_updates(deployed, wanted, gate=Phase.EXPAND)
     assert only.changes
 
 
@@ -186,21 +186,21 @@ def test_two_outputs_never_export_one_name() -> None:
     deployed, wanted = stack(courses("by_level")), stack(courses())
     deployed["Outputs"]["Old"] = {"Value": "x", "Export": {"Name": "courses"}}
     wanted["Outputs"]["New"] = {"Value": "x", "Export": {"Name": "courses"}}
-    (only,) = waves(deployed, wanted, gate=Phase.EXPAND)
+    (only,) = stack_updates(deployed, wanted, gate=Phase.EXPAND)
     assert only.template["Outputs"].keys() == {"New"}
 
 
 def test_a_table_without_our_metadata_is_known_by_its_resource() -> None:
     deployed = stack(courses())
     del deployed["Resources"]["coursesTable"]["Metadata"]
-    first, second = waves(deployed, stack(courses("by_level", "by_teacher")), gate=Phase.EXPAND)
+    first, second = stack_updates(deployed, stack(courses("by_level", "by_teacher")), gate=Phase.EXPAND)
     assert (indexes(first.template), indexes(second.template)) == (["by_level"], ["by_level", "by_teacher"])
 
 
 def test_a_retained_table_is_not_said_to_be_removed() -> None:
     deployed = stack(courses())
     deployed["Resources"]["coursesTable"]["DeletionPolicy"] = "Retain"
-    (only,) = waves(deployed, stack(), gate=Phase.CONTRACT)
+    (only,) = stack_updates(deployed, stack(), gate=Phase.CONTRACT)
     assert [each.what for each in only.changes] == [
         "courses: take the table out of the stack; it stays, with its items, but nobody owns it"
     ]
@@ -246,19 +246,19 @@ def test_the_history_is_never_removed_from_a_stack_that_goes_on() -> None:
     del wanted["Resources"]["migrations_historyTable"]
     error = refusal(stack(courses()), wanted)
     assert error.what == "no deployment can do this: migrations_history: remove the table"
-    assert waves(stack(courses()), wanted, gate=Phase.MIGRATE) == ()
+    assert stack_updates(stack(courses()), wanted, gate=Phase.MIGRATE) == ()
 
 
 def test_a_protected_table_is_not_removed() -> None:
     deployed = changed(stack(courses()), DeletionProtectionEnabled=True)
     assert refusal(deployed, stack()).because == "it is protected against deletion"
-    assert waves(deployed, stack(), gate=Phase.EXPAND) == ()
+    assert stack_updates(deployed, stack(), gate=Phase.EXPAND) == ()
 
 
 def test_what_is_not_ours_may_have_any_form() -> None:
     odd: dict[str, Any] = {"Fn::ForEach::Buckets": ["Name", ["A"], {}], "Topic": {"Type": "AWS::SNS::Topic"}}
     deployed, wanted = stack(courses()), stack(courses("by_level"), **odd)
-    (only,) = waves(deployed, wanted, gate=Phase.EXPAND)
+    (only,) = stack_updates(deployed, wanted, gate=Phase.EXPAND)
     assert only.template == wanted
-    (back,) = waves(wanted, deployed, gate=Phase.CONTRACT)
+    (back,) = stack_updates(wanted, deployed, gate=Phase.CONTRACT)
     assert back.template == deployed

@@ -10,7 +10,7 @@ from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
-    from seedbed.model.deployment import Template, Wave
+    from seedbed.model.deployment import StackUpdate, Template
     from seedbed.model.migration import Phase
 
 _TEMPLATE = """\
@@ -39,10 +39,12 @@ class DynamoEngine(LazyEngineWithDiagnosis):
     template = _TEMPLATE
     address = staticmethod(address)
 
-    def waves(self, deployed: Template | None, wanted: Template, *, gate: Phase) -> Sequence[Wave]:
-        from seedbed.engines.dynamodb.schema.stack_updates import waves
+    def stack_updates(
+        self, deployed: Template | None, wanted: Template, *, gate: Phase
+    ) -> Sequence[StackUpdate]:
+        from seedbed.engines.dynamodb.schema.stack_updates import stack_updates
 
-        return waves(deployed, wanted, gate=gate)
+        return stack_updates(deployed, wanted, gate=gate)
 
     def cloud(self, address: Any) -> Cloud:
         return cast(Address, address).cloud

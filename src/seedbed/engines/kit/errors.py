@@ -28,7 +28,7 @@ def lease_lost(target: str, because: str) -> LeaseLost:
 def foreign(target: str, found: Identity, wanted: Identity) -> ForeignTarget:
     """Return what ends a run for `wanted` on a target whose history says that it is `found`."""
     return ForeignTarget(
-        f"{target} is stamped as {found}",
+        f"{target} is bound to {found}",
         because=f"this run is for {wanted}",
         try_="look where its address points",
     )

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from seedbed.engines.base import Progress
 from seedbed.errors import HistoryConflict, Location
 from seedbed.model.event import StepProbed, WorkFinished, WorkProgressed, WorkStarted
-from seedbed.model.history import Revision, State
+from seedbed.model.history import Revision, RevisionState
 from seedbed.model.migration import Direction, Step, Work
 
 
@@ -35,7 +35,7 @@ class Stepwise(ABC):
             name=self.migration.name,
             checksum=self.migration.checksum,
             phase=self.migration.phase,
-            state=State.STARTED,
+            state=RevisionState.STARTED,
             direction=work.direction,
             overtakes=self.migration.overtakes,
             owner=owner,
@@ -56,7 +56,7 @@ class Stepwise(ABC):
             if len(self.steps) > 1:
                 done = step.index + 1
                 yield WorkProgressed(self.target, version, done, len(self.steps), "steps", step.summary)
-        if self.revision.state is State.STARTED:  # nothing was left but to say so
+        if self.revision.state is RevisionState.STARTED:  # nothing was left but to say so
             self._commit(self._finished())
         yield WorkFinished(self.target, version, name, direction, time.monotonic() - self.began)
 
@@ -85,7 +85,7 @@ class Stepwise(ABC):
 
     def _take_up(self, stored: Revision | None) -> bool:
         """Set out from what the history says; return whether a former run began this work. Raises HistoryConflict."""
-        is_begun = stored is not None and stored.state is State.STARTED
+        is_begun = stored is not None and stored.state is RevisionState.STARTED
         if not is_begun and (stored is None) is (self.work.direction is Direction.DOWN):
             raise self._conflict("it is not applied" if stored is None else "it is applied already")
         if stored is None:
@@ -116,7 +116,7 @@ class Stepwise(ABC):
     def _finished(self) -> Revision:
         return replace(
             self.revision,
-            state=State.APPLIED,
+            state=RevisionState.APPLIED,
             step=len(self.steps),
             in_step=False,
             checkpoint=None,
@@ -142,4 +142,4 @@ class Stepwise(ABC):
 
 def is_gone(revision: Revision) -> bool:
     """Return whether `revision` says that its revert is finished: it leaves the history."""
-    return revision.state is State.APPLIED and revision.direction is Direction.DOWN
+    return revision.state is RevisionState.APPLIED and revision.direction is Direction.DOWN

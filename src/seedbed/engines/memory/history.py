@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from seedbed.errors import Refused
-from seedbed.model.history import FORMAT, History, Identity, Revision, State
+from seedbed.model.history import FORMAT, History, Identity, Revision, RevisionState
 from seedbed.model.migration import Direction, Phase
 
 
@@ -32,7 +32,7 @@ def revision(data: Mapping[str, Any]) -> Revision:
         **{
             **data,
             "phase": Phase(data["phase"]),
-            "state": State(data["state"]),
+            "state": RevisionState(data["state"]),
             "direction": Direction(data["direction"]),
             "overtakes": tuple(data["overtakes"]),
             "applied_at": datetime.fromisoformat(at) if at else None,

@@ -66,8 +66,8 @@ class MemoryLease:
         except Unreachable as error:
             raise lease_lost(self._channel.target, _DISCONNECTED) from error
 
-    def stamp(self, identity: Identity) -> None:
-        found = Identity(**self._ask("stamp", identity=asdict(identity))["identity"])
+    def bind(self, identity: Identity) -> None:
+        found = Identity(**self._ask("bind", identity=asdict(identity))["identity"])
         if found != identity:
             raise foreign(self._channel.target, found, identity)
 

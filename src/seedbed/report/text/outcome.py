@@ -46,8 +46,8 @@ def _target(each: TargetEntry, verb: str) -> Iterator[Row | Line]:
     if failed := each.error:
         yield line((f"{failed.at}: {failed.error}" if failed.at else failed.error, Style.BAD), indent=4)
         yield from reasons(failed, indent=4)
-    if each.held:
-        yield line((f"held: {listed(each.held)}", Style.DIM), indent=4)
+    if each.deferred:
+        yield line((f"deferred: {listed(each.deferred)}", Style.DIM), indent=4)
 
 
 def _ended(each: TargetEntry, verb: str) -> str:
@@ -87,10 +87,10 @@ def _where_it_stands(outcome: OutcomeDocument) -> Line:
     results = Counter(each.result for each in outcome.targets)
     if results[Result.FAILED] or results[Result.SKIPPED] or results[Result.PENDING]:
         return line((_unfinished(outcome, results), Style.BAD))
-    held = sum(len(each.held) for each in outcome.targets)
-    tail = f"; {number(held)} held" if held else ""
+    deferred = sum(len(each.deferred) for each in outcome.targets)
+    tail = f"; {number(deferred)} deferred" if deferred else ""
     if not outcome.changed:
-        return line((_unchanged(verb, held) + tail, Style.GOOD))
+        return line((_unchanged(verb, deferred) + tail, Style.GOOD))
     idle = results[Result.UNCHANGED]
     if idle:
         tail = f"; {count(idle, 'other')} had nothing to do{tail}"
@@ -100,13 +100,13 @@ def _where_it_stands(outcome: OutcomeDocument) -> Line:
     return line((f"{words}{tail}", Style.GOOD))
 
 
-def _unchanged(verb: str, held: int) -> str:
+def _unchanged(verb: str, deferred: int) -> str:
     if verb == "seed":
         return "nothing changed: all rows are there already"
     if verb == "deploy":
         return "nothing to deploy: every stack is as it should be"
     if verb == "apply":
-        return "nothing to apply now" if held else "nothing to do: every database is up to date"
+        return "nothing to apply now" if deferred else "nothing to do: every database is up to date"
     return f"nothing to {verb}"
 
 

@@ -9,8 +9,8 @@ from seedbed.documents.deployment import ChangeEntry
 from seedbed.documents.plan import (
     ActionEntry,
     DatabasePlanEntry,
+    DeferredEntry,
     HazardEntry,
-    HeldEntry,
     PlanDocument,
     StepEntry,
 )
@@ -34,23 +34,23 @@ def plan_text(plan: PlanDocument) -> Lines:
 
 
 def _is_busy(plan: DatabasePlanEntry) -> bool:
-    return bool(plan.actions or plan.held or plan.changes or plan.kept)
+    return bool(plan.actions or plan.deferred or plan.changes or plan.deferred_changes)
 
 
 def _database(plan: DatabasePlanEntry) -> Table:
     rows: list[Row | Line] = [line((plan.database, Style.BOLD))]
     for change in plan.changes:
         rows += _change(change)
-    for change in plan.kept:
+    for change in plan.deferred_changes:
         rows += [
             row(("○", Style.DIM), "deploy", change.what, (change.phase.value, Style.DIM)),
-            note(f"held: it goes at {change.phase.value}", Style.WARN),
+            note(f"deferred: it goes at {change.phase.value}", Style.WARN),
         ]
     for action in plan.actions:
         rows += _action(action)
         rows += _about(plan, action.version)
-    for held in plan.held:
-        rows += _held(held)
+    for deferred in plan.deferred:
+        rows += _deferred(deferred)
     return Table(tuple(rows), indent=2)
 
 
@@ -126,9 +126,9 @@ def _irreversible(action: ActionEntry) -> Iterator[Line]:
         yield note("irreversible: its file has no down section", Style.WARN)
 
 
-def _held(held: HeldEntry) -> Iterator[Row | Line]:
-    yield row(("○", Style.DIM), held.version, held.name, (held.phase.value, Style.DIM))
-    yield note(f"held: {held.because}", Style.WARN)
+def _deferred(deferred: DeferredEntry) -> Iterator[Row | Line]:
+    yield row(("○", Style.DIM), deferred.version, deferred.name, (deferred.phase.value, Style.DIM))
+    yield note(f"{'blocked' if deferred.blocked_by else 'deferred'}: {deferred.because}", Style.WARN)
 
 
 def _stages(plan: PlanDocument) -> Iterator[Line]:
@@ -154,9 +154,9 @@ def _range(labels: Sequence[str]) -> str:
 
 def _sum(plan: PlanDocument) -> Line:
     actions = [action for each in plan.databases for action in each.actions]
-    held = sum(len(each.held) for each in plan.databases)
+    deferred = sum(len(each.deferred) for each in plan.databases)
     changes = sum(len(each.changes) for each in plan.databases)
-    tail = f"; {number(held)} held" if held else ""
+    tail = f"; {number(deferred)} deferred" if deferred else ""
     deploy = (
         f"{count(changes, 'change')} to deploy{{}}: seedbed deploy -e {plan.environment}" if changes else ""
     )
@@ -172,6 +172,6 @@ def _sum(plan: PlanDocument) -> Line:
         return line((f"{deploy.format('')}{tail}", Style.BOLD))
     if down:
         return line(("nothing to revert", Style.BOLD))
-    if held:
-        return line((f"nothing to apply now: {number(held)} held", Style.BOLD))
+    if deferred:
+        return line((f"nothing to apply now: {number(deferred)} deferred", Style.BOLD))
     return line(("nothing to do: every database is up to date", Style.GOOD))

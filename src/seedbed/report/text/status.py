@@ -6,20 +6,22 @@ from datetime import UTC, datetime
 
 from seedbed.documents.status import DatabaseEntry, MigrationEntry, StatusDocument
 from seedbed.errors import ExitCode
-from seedbed.model.status import Standing
+from seedbed.model.status import MigrationState
 from seedbed.report.styles import Line, Lines, Row, Style, Table, line, row
 from seedbed.support.phrases import count, duration, number
 
-_STANDINGS = {
-    Standing.APPLIED: ("✓", Style.GOOD),
-    Standing.PENDING: ("○", Style.CHANGE),
-    Standing.STARTED: ("◐", Style.WARN),
-    Standing.UNKNOWN: ("?", Style.BAD),
-    Standing.EDITED: ("≠", Style.BAD),
-    Standing.MISSING: ("!", Style.BAD),
-    Standing.LATE: ("!", Style.BAD),
+_SIGNS = {
+    MigrationState.APPLIED: ("✓", Style.GOOD),
+    MigrationState.PENDING: ("○", Style.CHANGE),
+    MigrationState.STARTED: ("◐", Style.WARN),
+    MigrationState.UNKNOWN: ("?", Style.BAD),
+    MigrationState.EDITED: ("≠", Style.BAD),
+    MigrationState.MISSING: ("!", Style.BAD),
+    MigrationState.OUT_OF_ORDER: ("!", Style.BAD),
 }
-_GRAVE = tuple(each for each in Standing if each not in {Standing.APPLIED, Standing.PENDING})
+_GRAVE = tuple(
+    each for each in MigrationState if each not in {MigrationState.APPLIED, MigrationState.PENDING}
+)
 
 
 def status_text(status: StatusDocument, *, summary: bool = False) -> Lines:
@@ -48,9 +50,9 @@ def _sign(database: DatabaseEntry) -> tuple[str, Style]:
     if database.error:
         return "✗", Style.BAD
     if database.deployment and not database.count(*_GRAVE):
-        return _STANDINGS[Standing.PENDING]
-    worst = [each for each in reversed(Standing) if database.count(each)]
-    return _STANDINGS[worst[0]] if worst else _STANDINGS[Standing.APPLIED]
+        return _SIGNS[MigrationState.PENDING]
+    worst = [each for each in reversed(MigrationState) if database.count(each)]
+    return _SIGNS[worst[0]] if worst else _SIGNS[MigrationState.APPLIED]
 
 
 def _counts(database: DatabaseEntry) -> str:
@@ -59,13 +61,13 @@ def _counts(database: DatabaseEntry) -> str:
     pending = ", deployment pending" if database.deployment else ""
     if not database.migrations:
         return f"no migrations{pending}"
-    counted = [(database.count(each), each) for each in Standing]
-    return ", ".join(f"{number(many)} {standing.value}" for many, standing in counted if many) + pending
+    counted = [(database.count(each), each) for each in MigrationState]
+    return ", ".join(f"{number(many)} {state.label}" for many, state in counted if many) + pending
 
 
 def _database(database: DatabaseEntry) -> Lines:
     unknown = not (database.error or database.identity)
-    parts = [database.address, database.server, "not stamped yet" if unknown else ""]
+    parts = [database.address, database.server, "not bound yet" if unknown else ""]
     said = ", ".join(part for part in parts if part)
     head = line(
         (database.database, Style.BOLD), (f"  {said}" if said else "", Style.DIM), f"  {_counts(database)}"
@@ -85,11 +87,11 @@ def _database(database: DatabaseEntry) -> Lines:
 
 
 def _migration(each: MigrationEntry) -> Row:
-    sign, style = _STANDINGS[each.standing]
+    sign, style = _SIGNS[each.state]
     took = duration(each.duration_ms / 1000) if each.duration_ms else ""  # 0: nobody measured
     return row(
         (sign, style),
-        (each.standing.value, style),
+        (each.state.label, style),
         each.version,
         each.name,
         each.phase.value if each.phase else "",
@@ -103,11 +105,11 @@ def _utc(moment: datetime | None) -> str:
 
 
 def _sum(status: StatusDocument) -> Line:
-    totals = {each: sum(one.count(each) for one in status.databases) for each in Standing}
+    totals = {each: sum(one.count(each) for one in status.databases) for each in MigrationState}
     found = [
-        f"{number(many)} {each.value}"
+        f"{number(many)} {each.label}"
         for each, many in totals.items()
-        if many and each is not Standing.APPLIED
+        if many and each is not MigrationState.APPLIED
     ]
     if changes := sum(len(each.deployment) for each in status.databases):
         found.append(f"{count(changes, 'change')} to deploy")

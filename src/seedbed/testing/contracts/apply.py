@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from seedbed.errors import MigrationFileError, StepFailed
 from seedbed.model.event import Event, WorkFinished, WorkStarted
-from seedbed.model.history import State
+from seedbed.model.history import RevisionState
 from seedbed.model.migration import Direction, MigrationFile, Phase, Source, Work, checksum
 from seedbed.testing.bench import Bench
 from seedbed.testing.contracts.base import Contract
@@ -50,7 +50,7 @@ class ApplyContract(Contract):
         assert [each.phase for each in revisions] == list(Phase)
         assert [each.checksum for each in revisions] == [each.file.checksum for each in texts]
         assert [each.name for each in revisions] == [each.name for each in texts]
-        assert all(each.state is State.APPLIED and not each.in_step for each in revisions)
+        assert all(each.state is RevisionState.APPLIED and not each.in_step for each in revisions)
         assert all(each.applied_at and each.owner for each in revisions)
         assert len(bench.rows("users")) == 1
         assert set(bench.made()) == {"users", "orders"}

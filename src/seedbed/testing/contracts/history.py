@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.errors import Refused, Unreachable
-from seedbed.model.history import Revision, State
+from seedbed.model.history import Revision, RevisionState
 from seedbed.model.migration import Phase
 from seedbed.testing.bench import Bench, ignore, owner
 from seedbed.testing.contracts.base import Contract
@@ -27,15 +27,15 @@ class HistoryContract(Contract):
         assert not bench.made()
         assert not bench.audit()
 
-    def test_the_stamp_is_there_for_every_session_after_it(self, bench: Bench) -> None:
+    def test_the_binding_is_there_for_every_session_after_it(self, bench: Bench) -> None:
         with bench.connect() as session, session.lease(owner("ana"), wait=0, listener=ignore) as lease:
-            lease.stamp(bench.identity)
+            lease.bind(bench.identity)
             assert lease.history().identity == bench.identity
         assert bench.history().identity == bench.identity
 
-    def test_stamping_again_with_the_same_identity_changes_nothing(self, bench: Bench) -> None:
+    def test_binding_again_with_the_same_identity_changes_nothing(self, bench: Bench) -> None:
         with bench.lease() as (_, lease):
-            lease.stamp(bench.identity)
+            lease.bind(bench.identity)
         assert bench.history().identity == bench.identity
 
     def test_nobody_answering_is_unreachable(self, bench: Bench) -> None:
@@ -80,7 +80,7 @@ class HistoryContract(Contract):
             lease.record(replace(before, checksum="1" * 64), actor="ana", because="only a comment changed")
         found = bench.revision(text)
         assert found is not None
-        assert (found.checksum, found.name, found.state) == ("1" * 64, before.name, State.APPLIED)
+        assert (found.checksum, found.name, found.state) == ("1" * 64, before.name, RevisionState.APPLIED)
 
     def test_forget_removes_a_version_and_leaves_an_audit_line(self, bench: Bench) -> None:
         first, second = bench.texts(bench.harness.creates("users"), bench.harness.creates("orders"))

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from seedbed.errors import OutcomeUnknown
 from seedbed.model.event import Event, WorkStarted
-from seedbed.model.history import State
+from seedbed.model.history import RevisionState
 from seedbed.model.migration import Direction
 from seedbed.testing.bench import PATIENCE, Bench, dataset, owner, rows
 from seedbed.testing.contracts.base import Contract
@@ -35,14 +35,14 @@ class ResumeContract(Contract):
                 assert runner.finish() == ""
         assert inside is not None
         assert (inside.state, inside.direction, inside.step, inside.in_step) == (
-            State.STARTED,
+            RevisionState.STARTED,
             Direction.UP,
             0,
             True,
         )
         after = bench.revision(text)
         assert after is not None
-        assert (after.state, after.in_step) == (State.APPLIED, False)
+        assert (after.state, after.in_step) == (RevisionState.APPLIED, False)
         assert set(bench.made()) == {"users", "extra"}
 
     @pytest.mark.parametrize("point", ["lease_taken", "work_started"])
@@ -95,7 +95,7 @@ class ResumeContract(Contract):
         self._kill_inside(bench, [text], Direction.DOWN)
         found = bench.revision(text)
         assert found is not None
-        assert (found.state, found.direction, found.in_step) == (State.STARTED, Direction.DOWN, True)
+        assert (found.state, found.direction, found.in_step) == (RevisionState.STARTED, Direction.DOWN, True)
         bench.revert(text)
         assert bench.applied == [base.version]
         assert bench.history().unfinished == ()
@@ -169,7 +169,7 @@ class ResumeContract(Contract):
             bench.kill(runner)
         found = bench.revision(text)
         assert found is not None
-        assert (found.state, found.in_step) == (State.STARTED, False)
+        assert (found.state, found.in_step) == (RevisionState.STARTED, False)
         assert found.checkpoint
         bench.apply(base, text)
         assert {each["visits"] for each in bench.rows("users")} == {1}
@@ -227,7 +227,7 @@ class ResumeContract(Contract):
         with bench.lease() as (_, lease):
             found = lease.history().revision(text.version)
             assert found is not None
-            begun = replace(found, state=State.STARTED, step=0, in_step=True)
+            begun = replace(found, state=RevisionState.STARTED, step=0, in_step=True)
             lease.record(begun, actor="test", because="as a killed runner would leave it")
 
     def _fill(self, bench: Bench, count: int) -> None:

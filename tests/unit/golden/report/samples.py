@@ -12,7 +12,7 @@ from seedbed.errors import (
     SeveralErrors,
     Unreachable,
 )
-from seedbed.model.deployment import Change, Deployment, Estimate, Rollout, Wave
+from seedbed.model.deployment import Change, Deployment, Estimate, Rollout, StackUpdate
 from seedbed.model.environment import ConnectionSettings, EnvironmentPattern
 from seedbed.model.event import (
     CopyFinished,
@@ -22,19 +22,19 @@ from seedbed.model.event import (
     DeployStarted,
     Event,
     LeaseAwaited,
-    Noticed,
     Repaired,
     Retrying,
     SeedLoaded,
     SeedProgressed,
+    ServerNotice,
     StepProbed,
     TakenOver,
+    TargetBound,
+    TargetConnected,
     TargetDone,
     TargetEmptied,
     TargetFailed,
-    TargetReached,
     TargetSkipped,
-    TargetStamped,
     WorkFinished,
     WorkProgressed,
     WorkStarted,
@@ -42,8 +42,8 @@ from seedbed.model.event import (
 )
 from seedbed.model.hazard import Allowance, Hazard
 from seedbed.model.migration import Backfill, Direction, Irreversibility, Migration, MigrationRef, Phase, Step
-from seedbed.model.plan import Action, DatabasePlan, Held, Plan
-from seedbed.model.status import DatabaseStatus, MigrationStatus, Standing, Status
+from seedbed.model.plan import Action, DatabasePlan, Deferred, Plan
+from seedbed.model.status import DatabaseStatus, MigrationState, MigrationStatus, Status
 
 USER, PAYMENT, REVIEWS = "user/postgres", "payment/postgres", "reviews/postgres"
 VIDEO, STACK = "video-call/dynamodb", "edtech-staging-video-call-dynamodb"
@@ -113,17 +113,17 @@ COST = Estimate(
 def deployment() -> Deployment:
     """Return a deployment with all that one may have."""
     template: dict[str, object] = {}
-    waves = (
-        Wave(template, CHANGES[:1], ("calls.by_host",)),
-        Wave(template, (CHANGES[1], DROPPED), ("calls.by_room",)),
+    updates = (
+        StackUpdate(template, CHANGES[:1], ("calls.by_host",)),
+        StackUpdate(template, (CHANGES[1], DROPPED), ("calls.by_room",)),
     )
     stuck = "UPDATE_ROLLBACK_COMPLETE: its last update failed and was taken back"
     return Deployment(
         "staging",
         Phase.CONTRACT,
         (
-            Rollout(VIDEO, STACK, waves, ("video-call-recordings-staging",), (stuck,)),
-            Rollout("edtech-staging-network", "edtech-staging-network", (Wave(template, ()),)),
+            Rollout(VIDEO, STACK, updates, ("video-call-recordings-staging",), (stuck,)),
+            Rollout("edtech-staging-network", "edtech-staging-network", (StackUpdate(template, ()),)),
             Rollout("courses/dynamodb", "edtech-staging-courses-dynamodb"),
         ),
         ("aws://222222222222/eu-central-1",),
@@ -137,9 +137,9 @@ def deployment_empty() -> Deployment:
 def deployed() -> tuple[Event, ...]:
     """Return the events of a deployment that followed another run's update and then made one of its own."""
     return (
-        TargetReached(VIDEO, "DynamoDB in eu-central-1, account 222222222222"),
+        TargetConnected(VIDEO, "DynamoDB in eu-central-1, account 222222222222"),
         DeployProgressed(VIDEO, STACK, 0, "UPDATE_IN_PROGRESS: it is being updated; following it to its end"),
-        Noticed(VIDEO, "", "CDK", f"{STACK}: creating CloudFormation changeset..."),
+        ServerNotice(VIDEO, "", "CDK", f"{STACK}: creating CloudFormation changeset..."),
         DeployStarted(VIDEO, STACK, 1, ("calls: add index by_room",), resumed=True),
         DeployProgressed(VIDEO, STACK, 1, "calls: add index by_room", 0, 1, "updates"),
         DeployProgressed(VIDEO, STACK, 1, "calls: add index by_room", 1, 1, "updates"),
@@ -171,11 +171,11 @@ def plan() -> Plan:
     user = (Action(USER, CREATE), Action(USER, BACKFILL, resumes=True), Action(USER, CONTRACT))
     reviews = (Action(REVIEWS, ADD), Action(REVIEWS, CONCURRENTLY, waits_for=(MigrationRef(USER, NAMES),)))
     held = (
-        Held(
+        Deferred(
             MigrationRef(REVIEWS, "20260508090000"),
             "language_not_null",
             Phase.CONTRACT,
-            "beyond --to 20260424",
+            "it lies beyond --to 20260424",
         ),
     )
     return Plan(
@@ -208,10 +208,10 @@ def plan_down() -> Plan:
     )
 
 
-def plan_held() -> Plan:
+def plan_deferred() -> Plan:
     ref = MigrationRef(USER, DROP)
-    because = "contract waits: the gate is at migrate"
-    held = DatabasePlan(USER, (), (Held(ref, "name_drop_whole", Phase.CONTRACT, because),), ("c0" * 32,))
+    because = "its phase is contract, the gate is at migrate"
+    held = DatabasePlan(USER, (), (Deferred(ref, "name_drop_whole", Phase.CONTRACT, because),), ("c0" * 32,))
     return Plan("prod", Direction.UP, (held,), (), Phase.MIGRATE)
 
 
@@ -220,24 +220,32 @@ def plan_empty() -> Plan:
 
 
 def status() -> Status:
-    """Return a status with every standing, a database without migrations and one that did not answer."""
+    """Return a status with every state, a database without migrations and one that did not answer."""
     at = datetime(2026, 1, 12, 11, 30, 7, 250000, tzinfo=timezone(timedelta(hours=2)))
     user = (
-        MigrationStatus(USERS, "create_users", Standing.APPLIED, "expand", at, 12),
+        MigrationStatus(USERS, "create_users", MigrationState.APPLIED, "expand", at, 12),
         MigrationStatus(
-            "20260114140000", "create_auth", Standing.EDITED, "expand", at, 3400, "its file has changed since"
+            "20260114140000",
+            "create_auth",
+            MigrationState.EDITED,
+            "expand",
+            at,
+            3400,
+            "its file has changed since",
         ),
         MigrationStatus(
-            "20260119101500", "add_passkey", Standing.MISSING, "expand", at, 0, "there is no file"
+            "20260119101500", "add_passkey", MigrationState.MISSING, "expand", at, 0, "there is no file"
         ),
-        MigrationStatus("20260126083000", "create_roles", Standing.LATE, "expand"),
-        MigrationStatus(NAMES, "name_backfill_parts", Standing.STARTED, "migrate", None, 0, "step 1 of 2"),
+        MigrationStatus("20260126083000", "create_roles", MigrationState.OUT_OF_ORDER, "expand"),
         MigrationStatus(
-            "20260420090000", "email_unique", Standing.UNKNOWN, "expand", None, 0, "step 2 in hand"
+            NAMES, "name_backfill_parts", MigrationState.STARTED, "migrate", None, 0, "step 1 of 2"
         ),
-        MigrationStatus(DROP, "name_drop_whole", Standing.PENDING),
+        MigrationStatus(
+            "20260420090000", "email_unique", MigrationState.UNKNOWN, "expand", None, 0, "step 2 in hand"
+        ),
+        MigrationStatus(DROP, "name_drop_whole", MigrationState.PENDING),
     )
-    payment = (MigrationStatus(INVOICES, "create_invoices", Standing.APPLIED, "expand", at, 125_000),)
+    payment = (MigrationStatus(INVOICES, "create_invoices", MigrationState.APPLIED, "expand", at, 125_000),)
     return Status(
         "staging",
         (
@@ -260,7 +268,7 @@ def status() -> Status:
                 "eu-central-1",
                 "DynamoDB",
                 f"{VIDEO} of edtech in staging",
-                (MigrationStatus(FILL.version, FILL.name, Standing.APPLIED, "migrate", at, 12),),
+                (MigrationStatus(FILL.version, FILL.name, MigrationState.APPLIED, "migrate", at, 12),),
                 deployment=tuple(each.what for each in CHANGES),
             ),
         ),
@@ -286,10 +294,10 @@ FAILED = TargetFailed(
 def applied() -> tuple[Event, ...]:
     """Return the events of an apply in which all went well."""
     return (
-        TargetReached(PAYMENT, "PostgreSQL 18.6"),
-        TargetReached(USER, "PostgreSQL 18.6"),
+        TargetConnected(PAYMENT, "PostgreSQL 18.6"),
+        TargetConnected(USER, "PostgreSQL 18.6"),
         TargetDone(PAYMENT),
-        TargetStamped(USER, f"{USER} of edtech in staging"),
+        TargetBound(USER, f"{USER} of edtech in staging"),
         WorkStarted(USER, USERS, "create_users", "up"),
         WorkFinished(USER, USERS, "create_users", "up", 0.012),
         WorkStarted(USER, NAMES, "name_backfill_parts", "up"),
@@ -307,7 +315,7 @@ def eventful() -> tuple[Event, ...]:
         *applied()[:-1],
         CopyProgressed(USER, "restore", 400, 1200, "nodes"),
         CopyFinished(USER, "restore", "1 200 nodes, 3 400 relationships", "graph.jsonl"),
-        TargetReached(REVIEWS, "PostgreSQL 18.6"),
+        TargetConnected(REVIEWS, "PostgreSQL 18.6"),
         LeaseAwaited(REVIEWS, "ana@laptop pid 4711", 0.0),
         LeaseAwaited(REVIEWS, "ana@laptop pid 4711", 1.0),
         TakenOver(REVIEWS, "ALTER TABLE reviews, running for 12 s, was cancelled"),
@@ -317,8 +325,8 @@ def eventful() -> tuple[Event, ...]:
         WorkFinished(REVIEWS, INDEX, "index_search", "up", 125.2),
         WorkStarted(REVIEWS, SEARCH, "add_search", "up"),
         Retrying(REVIEWS, SEARCH, "canceling statement due to lock timeout", 1, 0.35),
-        Noticed(REVIEWS, SEARCH, "NOTICE", "table rewritten"),
-        Noticed(REVIEWS, SEARCH, "WARNING", "there is no transaction in progress\nHINT: begin one"),
+        ServerNotice(REVIEWS, SEARCH, "NOTICE", "table rewritten"),
+        ServerNotice(REVIEWS, SEARCH, "WARNING", "there is no transaction in progress\nHINT: begin one"),
         FAILED,
         TargetSkipped(
             "chat/memory", f"{INDEX}_x: it comes after {REVIEWS}:{SEARCH}, and that one failed", (INDEX,)
@@ -358,7 +366,7 @@ def interrupted() -> tuple[Event, ...]:
     return (
         WorkFinished(USER, USERS, "create_users", "up", 0.012),
         failure(USER, stopped),
-        TargetReached(PAYMENT, "PostgreSQL 18.6"),
+        TargetConnected(PAYMENT, "PostgreSQL 18.6"),
     )
 
 

@@ -1,4 +1,4 @@
-"""What is different between two shapes of a database's tables, in words and by waves."""
+"""What is different between two shapes of a database's tables, in words and by updates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def changes(current: Tables, wanted: Tables, gate: Phase = Phase.CONTRACT) -> tu
 def change(step: Step, current: Tables, wanted: Tables) -> Change:
     """Return `step` in words."""
     words = _WORDS[step.kind](step, current, wanted)
-    return Change(step.kind.phase, f"{step.table}: {words}", step.wave)
+    return Change(step.kind.phase, f"{step.table}: {words}", step.update)
 
 
 def _add_table(step: Step, _: Tables, wanted: Tables) -> str:

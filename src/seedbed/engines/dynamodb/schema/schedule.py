@@ -39,28 +39,28 @@ class Kind(StrEnum):
 
 
 class Step(Struct, frozen=True):
-    """One change of one table; `wave` counts from 1. `index` only where it is one of an index."""
+    """One change of one table; `update` counts from 1. `index` only where it is one of an index."""
 
     kind: Kind
     table: str
-    wave: int
+    update: int
     index: str = ""
 
 
 class Schedule(Struct, frozen=True):
-    """All steps, by wave; how many waves they take; and what no update can do."""
+    """All steps, by update; how many updates they take; and what no update can do."""
 
     steps: tuple[Step, ...]
-    waves: int
+    updates: int
     refused: tuple[Change, ...]
 
-    def wave_of(self, kind: Kind, table: str, index: str = "") -> int | None:
+    def update_of(self, kind: Kind, table: str, index: str = "") -> int | None:
         found = (each for each in self.steps if (each.kind, each.table, each.index) == (kind, table, index))
-        return next((each.wave for each in found), None)
+        return next((each.update for each in found), None)
 
 
 class _Road(Struct, frozen=True):
-    """What happens to one table, in order: one entry a wave, first of the additions, then of the removals."""
+    """What happens to one table, in order: one entry an update, first of the additions, then of the removals."""
 
     additions: tuple[tuple[Kind, str], ...] = ()
     removals: tuple[tuple[Kind, str], ...] = ()
@@ -87,8 +87,8 @@ def schedule(current: Tables, wanted: Tables, gate: Phase) -> Schedule:
         *(Step(Kind.REMOVE_TABLE, name, last) for name in gone if name != HISTORY),
     ]
     return Schedule(
-        steps=tuple(sorted(steps, key=lambda each: (each.wave, each.table))),
-        waves=last,
+        steps=tuple(sorted(steps, key=lambda each: (each.update, each.table))),
+        updates=last,
         refused=tuple(
             [*(change for road in roads.values() for change in road.refused)]
             + [_history_stays() for name in gone if name == HISTORY]
@@ -100,7 +100,7 @@ def _numbered(table: str, road: _Road, first: int, last: int) -> Iterator[Step]:
     for number, (kind, index) in enumerate(road.additions, 1):
         yield Step(kind, table, number, index)
     for number, (kind, index) in enumerate(road.removals, first + 1):
-        # what is removed from the stack with the last wave may still refer to the stream
+        # what is removed from the stack with the last update may still refer to the stream
         yield Step(kind, table, last if kind is Kind.REMOVE_STREAM else number, index)
 
 

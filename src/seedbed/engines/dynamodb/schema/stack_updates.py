@@ -13,7 +13,7 @@ from seedbed.engines.dynamodb.schema.changes import change
 from seedbed.engines.dynamodb.schema.schedule import Kind, Schedule, Step, schedule
 from seedbed.engines.dynamodb.schema.shape import Table, Tables
 from seedbed.errors import Refused
-from seedbed.model.deployment import Change, Template, Wave
+from seedbed.model.deployment import Change, StackUpdate, Template
 from seedbed.model.migration import Phase
 from seedbed.support.phrases import listed
 
@@ -24,14 +24,14 @@ _TTL, _STREAM, _INDEXES = "TimeToLiveSpecification", "StreamSpecification", "Glo
 _SHAPE = frozenset({"AttributeDefinitions", "KeySchema", "LocalSecondaryIndexes", _INDEXES, _TTL, _STREAM})
 
 
-def waves(deployed: Template | None, wanted: Template, *, gate: Phase) -> tuple[Wave, ...]:
+def stack_updates(deployed: Template | None, wanted: Template, *, gate: Phase) -> tuple[StackUpdate, ...]:
     """Return the updates of a stack that lead from the `deployed` template (None: no stack yet) to `wanted`; pure.
 
     Each makes at most one change of the global indexes of a table. All that is new and not an index comes with the
     first; all that is gone goes with the last, and only at contract: at a lower gate it stays in every template. The
     last template at contract is `wanted`, with one addition: where items no longer expire, the attribute stays named
     as switched off, because CloudFormation refuses a template that says nothing while DynamoDB switches it off. No
-    waves where nothing is different. Computed again from any template on the way, what is left is the same.
+    updates where nothing is different. Computed again from any template on the way, what is left is the same.
     Raises Refused, naming everything that no update can do, with the way round.
     """
     both = _Both.of(deployed or {}, _carried(deployed or {}, wanted))
@@ -39,11 +39,11 @@ def waves(deployed: Template | None, wanted: Template, *, gate: Phase) -> tuple[
     refused = [*_refused_resources(both, gate), *plan.refused]
     if refused:
         raise _refusal(refused)
-    last = max(plan.waves, 1)
+    last = max(plan.updates, 1)
     templates = [_template(both, plan, number, gate, last) for number in range(1, last + 1)]
     if _same(both.old, templates[-1]):
         return ()
-    return tuple(_wave(both, plan, templates, number) for number in range(1, last + 1))
+    return tuple(_update(both, plan, templates, number) for number in range(1, last + 1))
 
 
 class _Both(Struct, frozen=True):
@@ -171,7 +171,7 @@ def _refusal(refused: Sequence[Change]) -> Refused:
 
 
 def _template(both: _Both, plan: Schedule, number: int, gate: Phase, last: int) -> Template:
-    """Return the template after wave `number`."""
+    """Return the template after update `number`."""
     if number == last and gate is Phase.CONTRACT:
         return both.new
     merged = _with_what_is_gone(both.old, both.new)
@@ -210,15 +210,15 @@ def _is_kept(section: str, name: str, each: Any, new: Template) -> bool:
 def _table_at(
     old: Mapping[str, Any], new: Mapping[str, Any], plan: Schedule, number: int, name: str
 ) -> Mapping[str, Any]:
-    """Return a table's resource after wave `number`: the new one, but for what is still to come or to go."""
+    """Return a table's resource after update `number`: the new one, but for what is still to come or to go."""
 
     def is_done(kind: Kind, index: str = "") -> bool:
-        wave = plan.wave_of(kind, name, index)
-        return wave is not None and wave <= number
+        update = plan.update_of(kind, name, index)
+        return update is not None and update <= number
 
     def is_to_come(kind: Kind, index: str = "") -> bool:
-        wave = plan.wave_of(kind, name, index)
-        return wave is not None and wave > number
+        update = plan.update_of(kind, name, index)
+        return update is not None and update > number
 
     had, has = old.get("Properties", {}), new.get("Properties", {})
     properties = dict(has)
@@ -304,15 +304,15 @@ def _comparable(of: Template) -> dict[str, Any]:
 # -----------------------------------------------------------------------------------------------------------
 
 
-def _wave(both: _Both, plan: Schedule, templates: Sequence[Template], number: int) -> Wave:
+def _update(both: _Both, plan: Schedule, templates: Sequence[Template], number: int) -> StackUpdate:
     after = templates[number - 1]
     before = templates[number - 2] if number > 1 else both.old
-    steps = [each for each in plan.steps if each.wave == number]
+    steps = [each for each in plan.steps if each.update == number]
     said = (
         *(_said(change(each, both.current, both.target), both, each.kind, each.table) for each in steps),
-        *(replace(each, wave=number) for each in _others(before, after)),
+        *(replace(each, update=number) for each in _others(before, after)),
     )
-    return Wave(
+    return StackUpdate(
         template=after,
         changes=said or (Change(Phase.EXPAND, _ANEW, number),),
         waits_for=tuple(name for each in steps for name in _built(both.target, each)),

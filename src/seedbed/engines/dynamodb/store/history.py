@@ -21,7 +21,7 @@ from uuid import uuid4
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.engines.dynamodb.wire.values import from_item, to_item
 from seedbed.errors import Refused
-from seedbed.model.history import FORMAT, History, Identity, Revision, State
+from seedbed.model.history import FORMAT, History, Identity, Revision, RevisionState
 from seedbed.model.migration import Direction, Phase
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _require_known_format(place: Place, identity: Mapping[str, Any]) -> None:
 # what is written
 
 
-def stamp(place: Place, identity: Identity) -> Action:
+def bind(place: Place, identity: Identity) -> Action:
     """Return the action that writes who the target is, where nothing says so yet."""
     item = {
         **IDENTITY,
@@ -100,7 +100,7 @@ def stamp(place: Place, identity: Identity) -> Action:
         "platform": identity.platform,
         "database": identity.database,
         "environment": identity.environment,
-        "stamped_at": now(),
+        "bound_at": now(),
     }
     action = put(place, item)
     action["Put"]["ConditionExpression"] = "attribute_not_exists(pk)"
@@ -190,7 +190,7 @@ def _revision(item: Mapping[str, Any]) -> Revision:
         name=item["name"],
         checksum=item["checksum"],
         phase=Phase(item["phase"]),
-        state=State(item["state"]),
+        state=RevisionState(item["state"]),
         direction=Direction(item["direction"]),
         step=item["step"],
         in_step=item["in_step"],

@@ -10,7 +10,7 @@ from seedbed.engines.dynamodb.store.fenced_writer import FencedWriter
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.engines.dynamodb.wire.target import translate_errors
 from seedbed.engines.kit.errors import foreign
-from seedbed.model.history import History, Identity, Revision, State
+from seedbed.model.history import History, Identity, Revision, RevisionState
 from seedbed.model.migration import Work
 from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 
@@ -24,10 +24,10 @@ class DynamoLease(FencedWriter):
         with translate_errors(self.place, f"reading the history of {self.place.target}"):
             return history.read(self.place)
 
-    def stamp(self, identity: Identity) -> None:
-        with translate_errors(self.place, f"stamping {self.place.target}"):
+    def bind(self, identity: Identity) -> None:
+        with translate_errors(self.place, f"binding {self.place.target}"):
             try:
-                self.commit([history.stamp(self.place, identity)])
+                self.commit([history.bind(self.place, identity)])
             except ServiceError as error:
                 found = history.read(self.place).identity
                 if not error.is_condition or found is None:
@@ -36,7 +36,9 @@ class DynamoLease(FencedWriter):
                     raise foreign(self.place.target, found, identity) from None
 
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
-        action = "record " + ("applied" if revision.state is State.APPLIED else f"at step {revision.step}")
+        action = "record " + (
+            "applied" if revision.state is RevisionState.APPLIED else f"at step {revision.step}"
+        )
         audit = history.audit(self.place, actor, action, revision.version, because)
         with translate_errors(self.place, f"recording {revision.label}"):
             self.commit([history.write(self.place, revision), audit])

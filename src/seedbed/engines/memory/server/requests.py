@@ -238,7 +238,7 @@ class Server:
                 counts[result] += 1
         return counts
 
-    def do_stamp(self, database: Database, session: int, token: int, identity: Data) -> Data:
+    def do_bind(self, database: Database, session: int, token: int, identity: Data) -> Data:
         with changed:
             database.check(token)
             database.identity = database.identity or identity

@@ -24,7 +24,7 @@ from msgspec import json
 
 from seedbed.engines.neo4j.wire import queries
 from seedbed.errors import ForeignTarget, Refused
-from seedbed.model.history import FORMAT, History, Identity, Revision, State
+from seedbed.model.history import FORMAT, History, Identity, Revision, RevisionState
 from seedbed.model.migration import Direction, Phase
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _require_known_format(place: Place, identity: Mapping[str, Any]) -> None:
         )
 
 
-def stamp(ask: Ask, place: Place, identity: Identity) -> None:
+def bind(ask: Ask, place: Place, identity: Identity) -> None:
     """Write who the target is, where nothing says so yet. Raises ForeignTarget."""
     stored = {
         "format": FORMAT,
@@ -66,10 +66,10 @@ def stamp(ask: Ask, place: Place, identity: Identity) -> None:
         "database": identity.database,
         "environment": identity.environment,
     }
-    found = _identity(ask(queries.text("stamp"), {"identity": stored}).rows[0])
+    found = _identity(ask(queries.text("bind"), {"identity": stored}).rows[0])
     if found != identity:
         raise ForeignTarget(
-            f"{place.target} is stamped as {found}",
+            f"{place.target} is bound to {found}",
             because=f"this run is for {identity}",
             try_="look where its address points",
         )
@@ -124,7 +124,7 @@ def _revision(stored: Mapping[str, Any]) -> Revision:
         name=stored["name"],
         checksum=stored["checksum"],
         phase=Phase(stored["phase"]),
-        state=State(stored["state"]),
+        state=RevisionState(stored["state"]),
         direction=Direction(stored["direction"]),
         step=stored["step"],
         in_step=stored["in_step"],

@@ -12,7 +12,7 @@ from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
 from seedbed.engines.neo4j.wire.connection import Ask
 from seedbed.engines.neo4j.wire.messages import Gone, ServerError, translate_errors
 from seedbed.errors import Interrupted, LeaseLost
-from seedbed.model.history import History, Identity, Revision, State
+from seedbed.model.history import History, Identity, Revision, RevisionState
 from seedbed.model.migration import Work
 from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 
@@ -29,12 +29,14 @@ class Neo4jLease(FencedWriter):
             except Gone as error:
                 raise self.unreachable(error) from None
 
-    def stamp(self, identity: Identity) -> None:
-        with translate_errors(f"stamping {self.place.target}"):
-            self.writing(lambda ask: history.stamp(ask, self.place, identity))
+    def bind(self, identity: Identity) -> None:
+        with translate_errors(f"binding {self.place.target}"):
+            self.writing(lambda ask: history.bind(ask, self.place, identity))
 
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
-        action = "record " + ("applied" if revision.state is State.APPLIED else f"at step {revision.step}")
+        action = "record " + (
+            "applied" if revision.state is RevisionState.APPLIED else f"at step {revision.step}"
+        )
 
         def work(ask: Ask) -> None:
             history.write(ask, revision)

@@ -16,9 +16,9 @@ MATCH (h:migrations_history)
 WHERE h.key = 'identity' OR h.key STARTS WITH 'revision:'
 RETURN properties(h) AS stored, h.applied_at.epochMillis AS applied_at;
 
-// stamp: who the target is, where nothing says so yet; returns what is there then
+// bind: who the target is, where nothing says so yet; returns what is there then
 MERGE (i:migrations_history {key: 'identity'})
-ON CREATE SET i += $identity, i.stamped_at = datetime.realtime()
+ON CREATE SET i += $identity, i.bound_at = datetime.realtime()
 RETURN i.platform AS platform, i.database AS database, i.environment AS environment;
 
 // write: a revision as it stands; null takes a property away, what is not named stays

@@ -12,7 +12,7 @@ from seedbed.engines.opensearch.store.history import Document, Intent
 from seedbed.engines.opensearch.store.ledger import Ledger
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
 from seedbed.errors import Interrupted, OutcomeUnknown, SeedbedError, StepFailed, Unavailable
-from seedbed.model.history import Revision, State
+from seedbed.model.history import Revision, RevisionState
 
 Documents = dict[str, Document]
 
@@ -64,7 +64,7 @@ class FencedWriter:
         documents: Documents = {}
         for revision in recorded:
             documents |= history.gone(revision.version)
-        self.ledger.commit(documents, platform="", database="", environment="", stamped_at=None)
+        self.ledger.commit(documents, platform="", database="", environment="", bound_at=None)
         history.drop_audit(self.ledger.keeper)
 
     # steps that take effect together with their record
@@ -140,4 +140,4 @@ class FencedWriter:
     def _before(self, revision: Revision) -> Documents:
         """Return what the history says about the version now: nothing changes where nobody can tell."""
         stored = history.read(self.place).revision(revision.version)
-        return history.document(stored) if stored and stored.state is State.STARTED else {}
+        return history.document(stored) if stored and stored.state is RevisionState.STARTED else {}

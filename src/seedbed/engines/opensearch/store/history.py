@@ -29,7 +29,7 @@ from seedbed.engines.opensearch.schema.names import HISTORY
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import EXISTS, NO_INDEX, RequestFailed
 from seedbed.errors import Refused, StepFailed
-from seedbed.model.history import FORMAT, History, Identity, Revision, State
+from seedbed.model.history import FORMAT, History, Identity, Revision, RevisionState
 from seedbed.model.migration import Direction, Phase
 from seedbed.support.phrases import shorten
 from seedbed.support.typed import ready
@@ -58,7 +58,7 @@ _SHAPE: Mapping[str, Any] = {
             "platform": _KEYWORD,
             "database": _KEYWORD,
             "environment": _KEYWORD,
-            "stamped_at": _DATE,
+            "bound_at": _DATE,
             "token": _NUMBER,
             "heartbeat": _NUMBER,
             "holder": _KEYWORD,
@@ -116,7 +116,7 @@ class Stored(Struct, frozen=True):
     platform: str = ""
     database: str = ""
     environment: str = ""
-    stamped_at: str | None = None
+    bound_at: str | None = None
     token: int = 0
     heartbeat: int = 0
     holder: str = ""
@@ -131,7 +131,7 @@ class Stored(Struct, frozen=True):
 
     @property
     def identity(self) -> Identity | None:
-        return Identity(self.platform, self.database, self.environment) if self.stamped_at else None
+        return Identity(self.platform, self.database, self.environment) if self.bound_at else None
 
 
 class Seen(Struct, frozen=True):
@@ -335,7 +335,7 @@ def _revision(found: Mapping[str, Any]) -> Revision:
         name=found["name"],
         checksum=found["checksum"],
         phase=Phase(found["phase"]),
-        state=State(found["state"]),
+        state=RevisionState(found["state"]),
         direction=Direction(found["direction"]),
         step=found["step"],
         in_step=found["in_step"],

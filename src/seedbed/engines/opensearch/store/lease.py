@@ -12,7 +12,7 @@ from seedbed.engines.opensearch.running import tasks
 from seedbed.engines.opensearch.store import history
 from seedbed.engines.opensearch.store.fenced_writer import FencedWriter
 from seedbed.model.event import TakenOver
-from seedbed.model.history import History, Identity, Revision, State
+from seedbed.model.history import History, Identity, Revision, RevisionState
 from seedbed.model.migration import Work
 from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 
@@ -26,8 +26,8 @@ class OpenSearchLease(FencedWriter):
         with translate_errors(self.place, f"reading the history of {self.place.target}"):
             return history.read(self.place)
 
-    def stamp(self, identity: Identity) -> None:
-        with translate_errors(self.place, f"stamping {self.place.target}"):
+    def bind(self, identity: Identity) -> None:
+        with translate_errors(self.place, f"binding {self.place.target}"):
             found = self.ledger.stored.identity
             if found is not None and found != identity:
                 raise foreign(self.place.target, found, identity)
@@ -38,11 +38,13 @@ class OpenSearchLease(FencedWriter):
                     platform=identity.platform,
                     database=identity.database,
                     environment=identity.environment,
-                    stamped_at=history.now(),
+                    bound_at=history.now(),
                 )
 
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
-        action = "record " + ("applied" if revision.state is State.APPLIED else f"at step {revision.step}")
+        action = "record " + (
+            "applied" if revision.state is RevisionState.APPLIED else f"at step {revision.step}"
+        )
         audit = history.audit(actor, action, revision.version, because)
         with translate_errors(self.place, f"recording {revision.label}"):
             self.write({**history.document(revision), **audit})

@@ -14,7 +14,7 @@ from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.store.history import HistoryTable, quoted
 from seedbed.engines.postgres.wire.messages import ServerError
 from seedbed.errors import Interrupted, Location, SeedbedError, StepFailed
-from seedbed.model.event import Noticed, Retrying
+from seedbed.model.event import Retrying, ServerNotice
 from seedbed.model.history import Revision
 from seedbed.model.migration import Migration, Step
 from seedbed.support.backoff import backoff
@@ -49,7 +49,7 @@ class Run(Struct):
         """Yield what the server said since the last call."""
         said, self._notices[:] = list(self._notices), []
         for severity, text in said:
-            yield Noticed(self.target, version, severity, text)
+            yield ServerNotice(self.target, version, severity, text)
 
     def forget_session(self) -> str:
         """Return the statements that undo whatever a migration did to the session, our mark kept."""

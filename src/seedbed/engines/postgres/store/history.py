@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.postgres.wire.libpq import QueryFailed, Row
 from seedbed.errors import Refused
-from seedbed.model.history import FORMAT, History, Identity, Revision, State
+from seedbed.model.history import FORMAT, History, Identity, Revision, RevisionState
 from seedbed.model.migration import Direction, Migration, Phase, Work
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS {schema}.migrations_identity (
     platform    text NOT NULL,
     database    text NOT NULL,
     environment text NOT NULL,
-    stamped_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+    bound_at    timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE TABLE IF NOT EXISTS {schema}.migrations_history (
     version     text PRIMARY KEY,
@@ -227,7 +227,7 @@ def _revision(row: Row) -> Revision:
         name=name or "",
         checksum=checksum or "",
         phase=Phase(phase or ""),
-        state=State(state or ""),
+        state=RevisionState(state or ""),
         direction=Direction(direction or ""),
         step=int(step or 0),
         in_step=in_step == "true",

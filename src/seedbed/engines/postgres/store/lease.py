@@ -9,7 +9,7 @@ from seedbed.engines.postgres.running import backfill, stepwise, transactional
 from seedbed.engines.postgres.running.run import Run
 from seedbed.engines.postgres.wire.messages import asking, run, translate_errors
 from seedbed.model.event import WorkStarted
-from seedbed.model.history import History, Identity, Revision, State
+from seedbed.model.history import History, Identity, Revision, RevisionState
 from seedbed.model.migration import Work
 from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 
@@ -24,7 +24,7 @@ class PostgresLease:
         with translate_errors(f"reading the history of {self._run.target}"):
             return self._run.table.read(asking(self._run.connection))
 
-    def stamp(self, identity: Identity) -> None:
+    def bind(self, identity: Identity) -> None:
         with translate_errors(f"making the history of {self._run.target}"):
             self._run.table.create(self._run.connection, identity)
 
@@ -54,7 +54,9 @@ class PostgresLease:
             yield from carry_out(self._run, work, revision)
 
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
-        action = "record " + ("applied" if revision.state is State.APPLIED else f"at step {revision.step}")
+        action = "record " + (
+            "applied" if revision.state is RevisionState.APPLIED else f"at step {revision.step}"
+        )
         audit = self._run.table.audit(actor, action, revision.version, because)
         with translate_errors(f"recording {revision.label}"):
             run(self._run.connection, f"BEGIN; {self._run.table.write(revision)}; {audit}; COMMIT")

@@ -17,7 +17,7 @@ from seedbed.engines.opensearch.schema.names import next_serial, physical
 from seedbed.engines.opensearch.schema.shape import Definition
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Location, Refused, StepFailed
-from seedbed.model.event import Noticed
+from seedbed.model.event import ServerNotice
 
 
 def change_in_place(job: Job, there: Aim, found: Change, new: Definition) -> Iterator[Progress]:
@@ -35,7 +35,7 @@ def change_in_place(job: Job, there: Aim, found: Change, new: Definition) -> Ite
     finally:
         passage.close(job.client, job.lease.check)
     for each in found.partial:
-        yield Noticed(job.target, job.migration.version, "NOTICE", each)
+        yield ServerNotice(job.target, job.migration.version, "NOTICE", each)
 
 
 def _put(job: Job, passage: Passage, found: Change, new: Definition, name: str) -> None:
@@ -92,7 +92,7 @@ def begin(job: Job, there: Aim, new: Definition) -> Iterator[Progress]:
     )
     for words in making.until_green(job, standing.target):
         if words.startswith("yellow"):
-            yield Noticed(job.target, job.migration.version, "NOTICE", f"{standing.target} is {words}")
+            yield ServerNotice(job.target, job.migration.version, "NOTICE", f"{standing.target} is {words}")
 
 
 def end(job: Job, there: Aim) -> Iterator[Progress]:
@@ -101,6 +101,6 @@ def end(job: Job, there: Aim) -> Iterator[Progress]:
     names = dict.fromkeys(each.name for each in (*ours, *([there.present] if there.present else ())))
     change(job.client, [{"remove_index": {"index": each}} for each in names], job.lease.check)
     if names:
-        yield Noticed(
+        yield ServerNotice(
             job.target, job.migration.version, "NOTICE", f"removed {', '.join(names)} and the documents in it"
         )

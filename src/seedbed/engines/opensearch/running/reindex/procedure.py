@@ -26,7 +26,7 @@ from seedbed.engines.opensearch.schema.names import next_serial, physical, seria
 from seedbed.engines.opensearch.schema.shape import Definition
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
 from seedbed.errors import LeaseLost, Location, Refused, SeedbedError, StepFailed
-from seedbed.model.event import Noticed, WorkProgressed
+from seedbed.model.event import ServerNotice, WorkProgressed
 
 SMALL = 200  # documents in a round that is followed by none
 SHORT = 0.3  # seconds of one
@@ -165,8 +165,8 @@ class Procedure:
             self.job.target, self.job.migration.version, done, max(total, done), "documents", words
         )
 
-    def _noticed(self, text: str) -> Noticed:
-        return Noticed(self.job.target, self.job.migration.version, "NOTICE", text)
+    def _noticed(self, text: str) -> ServerNotice:
+        return ServerNotice(self.job.target, self.job.migration.version, "NOTICE", text)
 
     # with writers
 

@@ -18,7 +18,7 @@ from seedbed.engines.opensearch.schema.changes import Change, clashes
 from seedbed.engines.opensearch.schema.fields import vectors
 from seedbed.engines.opensearch.schema.shape import Definition
 from seedbed.engines.opensearch.wire.errors import RequestFailed
-from seedbed.model.event import Noticed
+from seedbed.model.event import ServerNotice
 from seedbed.model.migration import Direction
 
 
@@ -59,13 +59,13 @@ def _from_one_to_the_next(job: Job, there: Aim, old: Definition, new: Definition
     is_new = code is not None or "rebuild" in job.migration.settings or not found.is_in_place
     if made_otherwise and not is_new:
         is_new = True
-        yield Noticed(job.target, job.migration.version, "NOTICE", "; ".join(made_otherwise))
+        yield ServerNotice(job.target, job.migration.version, "NOTICE", "; ".join(made_otherwise))
     if not is_new and not is_begun:
         yield from change_in_place(job, there, found, new)
         return
     removed = _removed(job, found, new) if code is None else ()
     if words := _lost(job, there, found, new, code):
-        yield Noticed(job.target, job.migration.version, "WARNING", words)
+        yield ServerNotice(job.target, job.migration.version, "WARNING", words)
     becoming = Becoming(job.migration.path, code, removed, vectors(new.mappings))
     # What lives is no declaration: it grows with the documents, and is none to compare with.
     digest = new.digest if "version" in job.migration.settings else "as it is"

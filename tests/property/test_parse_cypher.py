@@ -7,8 +7,8 @@ import os
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seedbed.engines.neo4j.files.commands import command_of
-from seedbed.engines.neo4j.files.lexer import Misread, Token, scan
+from seedbed.engines.neo4j.files.commands import parse_command
+from seedbed.engines.neo4j.files.lexer import LexError, Token, scan
 from seedbed.engines.neo4j.files.names import quoted
 from seedbed.engines.neo4j.files.parse import parse
 from seedbed.engines.neo4j.files.split import split
@@ -121,10 +121,10 @@ def test_whatever_a_file_holds_it_is_a_migration_or_refused_with_a_place(data: b
 
 
 def _scanned(text: str) -> tuple[Token, ...]:
-    """Return the tokens of `text`, none where it is misread."""
+    """Return the tokens of `text`, none where it is lex_error."""
     try:
         return scan(text)
-    except Misread:
+    except LexError:
         return ()
 
 
@@ -146,4 +146,4 @@ def test_tokens_lie_in_a_row_and_leave_out_nothing_but_blanks(text: str) -> None
     )
 )
 def test_any_name_in_backticks_comes_back(name: str) -> None:
-    assert command_of(f"DROP INDEX {quoted(name)}").name == name
+    assert parse_command(f"DROP INDEX {quoted(name)}").name == name

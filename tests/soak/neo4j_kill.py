@@ -69,7 +69,7 @@ LOOKS = (
 )
 
 
-class Place:
+class GraphTarget:
     """A graph that is filled, migrated and looked at."""
 
     def __init__(self, settings: Mapping[str, str], relationships: int, batch: int) -> None:
@@ -149,7 +149,7 @@ def until(runner: Runner, kind: str, count: int = 1) -> None:
 
 
 def killed_again_and_again(
-    place: Place, direction: Direction, kills: int, batches: int, seconds: float, rng: Random
+    graph: GraphTarget, direction: Direction, kills: int, batches: int, seconds: float, rng: Random
 ) -> int:
     """Kill a run in the middle of its work, `kills` times; return how many kills met one.
 
@@ -158,7 +158,7 @@ def killed_again_and_again(
     done, pace = 0, seconds / batches
     most = int(1.4 * batches / (kills + 2))  # batches of one run: in the end two thirds of all are through
     while done < kills:
-        with place.runner(direction, f"number {done + 1}") as runner:
+        with graph.runner(direction, f"number {done + 1}") as runner:
             until(runner, "work_started")
             until(runner, "work_progressed", rng.randint(0, most))
             time.sleep(rng.uniform(0.0, 1.5 * pace))  # anywhere within a batch
@@ -169,9 +169,9 @@ def killed_again_and_again(
     return done
 
 
-def by_two(place: Place, direction: Direction) -> list[str]:
+def by_two(graph: GraphTarget, direction: Direction) -> list[str]:
     """Let two runners finish what is left; return what was wrong: one works, the other finds nothing to do."""
-    with place.runner(direction, "ana") as ana, place.runner(direction, "ben") as ben:
+    with graph.runner(direction, "ana") as ana, graph.runner(direction, "ben") as ben:
         for each in (ana, ben):
             until(each, "done")
             if error := each.finish():
@@ -183,39 +183,39 @@ def by_two(place: Place, direction: Direction) -> list[str]:
     return [] if any(each is not worked[0] for each in waited) else ["nobody waited for the other"]
 
 
-def undisturbed(place: Place, direction: Direction) -> tuple[str, float]:
+def undisturbed(graph: GraphTarget, direction: Direction) -> tuple[str, float]:
     """Run one way; return the digest of what it left, and the seconds that it took."""
-    with place.runner(direction, "undisturbed") as runner:
+    with graph.runner(direction, "undisturbed") as runner:
         until(runner, "lease_taken")
         began = time.monotonic()
         until(runner, "done")
         seconds = time.monotonic() - began
         if error := runner.finish():
             raise RuntimeError(f"the undisturbed run ended with {error}: {runner.told('error')}")
-    return place.digest(), seconds
+    return graph.digest(), seconds
 
 
-def soak(place: Place, kills: int, batches: int, rng: Random) -> int:
+def soak(graph: GraphTarget, kills: int, batches: int, rng: Random) -> int:
     tally = Tally("ways")
     wanted, took = {}, {}
-    place.fill()
-    say(f"{place.tutors * EACH} relationships in {batches} batches")
+    graph.fill()
+    say(f"{graph.tutors * EACH} relationships in {batches} batches")
     for direction in Direction:
-        wanted[direction], took[direction] = undisturbed(place, direction)
+        wanted[direction], took[direction] = undisturbed(graph, direction)
         tally.add(f"{direction} undisturbed", took[direction], [])
-    place.fill()
+    graph.fill()
     for direction in Direction:
         began = time.monotonic()
-        met = killed_again_and_again(place, direction, kills, batches, took[direction], rng)
-        stood = place.stands()
-        problems = by_two(place, direction)
+        met = killed_again_and_again(graph, direction, kills, batches, took[direction], rng)
+        stood = graph.stands()
+        problems = by_two(graph, direction)
         if met < kills:
             problems.append(f"only {met} of {kills} kills met a run that was at work")
-        if place.digest() != wanted[direction]:
+        if graph.digest() != wanted[direction]:
             problems.append("the graph is not the one that an undisturbed run leaves")
         detail = f"{met} kills, {stood} relationships were moved when the two took over"
         tally.add(f"{direction} killed", time.monotonic() - began, problems, detail)
-    return tally.close(f"{place.tutors * EACH} relationships, {kills} kills each way")
+    return tally.close(f"{graph.tutors * EACH} relationships, {kills} kills each way")
 
 
 def main() -> int:
@@ -225,11 +225,11 @@ def main() -> int:
     seed = amount("SOAK_SEED", int(time.time()))
     say(f"seed {seed}")
     with tempfile.TemporaryDirectory(prefix="seedbed-soak-") as home, embedded(Path(home)) as servers:
-        place = Place(servers.settings("tutor-matching/neo4j"), relationships, batch)
+        graph = GraphTarget(servers.settings("tutor-matching/neo4j"), relationships, batch)
         try:
-            return soak(place, kills, -(-tutors // batch), Random(seed))
+            return soak(graph, kills, -(-tutors // batch), Random(seed))
         finally:
-            place.close()
+            graph.close()
 
 
 if __name__ == "__main__":

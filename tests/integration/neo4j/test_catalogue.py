@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 from seedbed.engines.neo4j.address import address
-from seedbed.engines.neo4j.files.commands import command_of
+from seedbed.engines.neo4j.files.commands import parse_command
 from seedbed.engines.neo4j.files.names import quoted
-from seedbed.engines.neo4j.running.online import wait_online
+from seedbed.engines.neo4j.running.index_progress import wait_online
 from seedbed.engines.neo4j.schema.catalogue import Catalogue, read_catalogue
 from seedbed.engines.neo4j.schema.probe import took_effect
 from seedbed.engines.neo4j.schema.reverse import reverse_of
-from seedbed.engines.neo4j.wire.connection import Server
+from seedbed.engines.neo4j.wire.client import BoltClient
 from seedbed.errors import Refused
 from seedbed.model.migration import Direction
 from tests.support.neo4j.graphs import Graph, graph
@@ -28,13 +28,13 @@ MADE = [
     "CREATE INDEX two FOR (n:Person) ON (n.name, n.age)",
     "CREATE INDEX rel FOR ()-[r:KNOWS]-() ON (r.since)",
     "CREATE TEXT INDEX text FOR (n:Person) ON n.name",
-    "CREATE POINT INDEX point FOR (n:Place) ON (n.at) OPTIONS {indexConfig: {`spatial.cartesian.min`: [-9.5, 0.0]}}",
-    "CREATE FULLTEXT INDEX full FOR (n:Person|Place) ON EACH [n.name, n.note]"
+    "CREATE POINT INDEX point FOR (n:GraphTarget) ON (n.at) OPTIONS {indexConfig: {`spatial.cartesian.min`: [-9.5, 0.0]}}",
+    "CREATE FULLTEXT INDEX full FOR (n:Person|GraphTarget) ON EACH [n.name, n.note]"
     " OPTIONS {indexConfig: {`fulltext.analyzer`: 'english', `fulltext.eventually_consistent`: true}}",
     "CREATE FULLTEXT INDEX full_rel FOR ()-[r:LIKES|KNOWS]-() ON EACH [r.note]",
     "CREATE VECTOR INDEX vector FOR (n:Person) ON n.face"
     " OPTIONS {indexConfig: {`vector.dimensions`: 3, `vector.similarity_function`: 'euclidean'}}",
-    "CYPHER 25 CREATE VECTOR INDEX filtered FOR (n:Place) ON n.look WITH [n.name]"
+    "CYPHER 25 CREATE VECTOR INDEX filtered FOR (n:GraphTarget) ON n.look WITH [n.name]"
     " OPTIONS {indexConfig: {`vector.dimensions`: 3}}",
 ]
 
@@ -53,8 +53,8 @@ NOTHING = [
 
 
 @pytest.fixture
-def server(neo4j_settings: Settings) -> Iterator[Server]:
-    made = Server(address(neo4j_settings, None))
+def server(neo4j_settings: Settings) -> Iterator[BoltClient]:
+    made = BoltClient(address(neo4j_settings, None))
     made.open()
     yield made
     made.close()
@@ -70,29 +70,29 @@ def schema(here: Graph) -> list[str]:
         return list(session.schema())
 
 
-def do(server: Server, statement: str) -> Catalogue:
+def do(server: BoltClient, statement: str) -> Catalogue:
     """Carry out a schema statement, wait until what it made is online, and return what there is then."""
     server.tell(statement)
     if not statement.startswith("DROP"):
-        for _ in wait_online(server.run, command_of(statement), sleep=time.sleep, undo=lambda: None):
+        for _ in wait_online(server.run, parse_command(statement), sleep=time.sleep, undo=lambda: None):
             pass
     return read_catalogue(server.run)
 
 
 @pytest.mark.slow
 def test_whatever_is_dropped_can_be_made_again_the_same_and_whatever_is_made_be_dropped(
-    server: Server,
+    server: BoltClient,
 ) -> None:
     empty = read_catalogue(server.run)
     for statement in MADE:
         before = read_catalogue(server.run)
-        create = command_of(statement)
+        create = parse_command(statement)
         assert not took_effect(create, before)
         after = do(server, statement)
         assert took_effect(create, after)
         assert len(set(after.lines()) - set(before.lines())) == 1
 
-        drop = command_of(f"DROP {create.noun} {quoted(create.name)}")
+        drop = parse_command(f"DROP {create.noun} {quoted(create.name)}")
         undo_of_drop = reverse_of(drop, after)
         undone = do(server, reverse_of(create, before))
         assert (undone.lines(), took_effect(drop, undone)) == (before.lines(), True)
@@ -101,16 +101,16 @@ def test_whatever_is_dropped_can_be_made_again_the_same_and_whatever_is_made_be_
     assert all("\n" not in line for line in read_catalogue(server.run).lines())
 
 
-def test_what_the_server_leaves_as_it_is_has_no_reverse(server: Server) -> None:
+def test_what_the_server_leaves_as_it_is_has_no_reverse(server: BoltClient) -> None:
     server.tell(MADE[0])
     before = do(server, MADE[3])
     for statement in NOTHING:
-        assert reverse_of(command_of(statement), before) == "", statement
+        assert reverse_of(parse_command(statement), before) == "", statement
         assert server.tell(statement).counters == {}, statement
         assert read_catalogue(server.run) == before, statement
 
 
-def test_the_schema_is_the_same_whatever_order_it_was_made_in(server: Server) -> None:
+def test_the_schema_is_the_same_whatever_order_it_was_made_in(server: BoltClient) -> None:
     do(server, MADE[0])
     one = do(server, MADE[8])
     server.tell("DROP CONSTRAINT node_key")
@@ -121,7 +121,7 @@ def test_the_schema_is_the_same_whatever_order_it_was_made_in(server: Server) ->
     assert list(one.lines()) == sorted(one.lines())
 
 
-def test_nodes_are_no_schema_and_neither_is_seedbeds_own_constraint(server: Server) -> None:
+def test_nodes_are_no_schema_and_neither_is_seedbeds_own_constraint(server: BoltClient) -> None:
     server.tell("DROP CONSTRAINT migrations_history_key IF EXISTS")
     before = read_catalogue(server.run)
     server.tell("CREATE (:Person {id: 1})-[:KNOWS]->(:Person)")

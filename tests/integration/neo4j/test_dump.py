@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seedbed.engines.neo4j.dump_restore import dump
-from seedbed.engines.neo4j.dump_restore.lines import Damaged, read
+from seedbed.engines.neo4j.dump_restore.file_format import InvalidDump, read
 from seedbed.errors import Refused, UsageError
 from seedbed.model.event import CopyFinished, CopyProgressed
 from tests.support.neo4j.graphs import Graph, graph
@@ -123,9 +123,9 @@ def test_a_file_that_was_changed_is_no_dump(here: Graph, tmp_path: Path) -> None
     here.do("CREATE (:Skill {slug: 'a'})")
     data = dumped(here, tmp_path / "dump").read_bytes()
     assert [each.properties for each in read(data).nodes] == [{"slug": "a"}]
-    with pytest.raises(Damaged, match="not as it was written"):
+    with pytest.raises(InvalidDump, match="not as it was written"):
         read(data.replace(b'"a"', b'"b"'))
-    with pytest.raises(Damaged, match="not that of a dump"):
+    with pytest.raises(InvalidDump, match="not that of a dump"):
         read(b"")
-    with pytest.raises(Damaged, match="format 2"):
+    with pytest.raises(InvalidDump, match="format 2"):
         read(data.replace(b'"seedbed_graph":1', b'"seedbed_graph":2'))

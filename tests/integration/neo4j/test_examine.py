@@ -8,17 +8,17 @@ import pytest
 
 from seedbed.engines.neo4j.address import address
 from seedbed.engines.neo4j.files.parse import parse
-from seedbed.engines.neo4j.rules.plans import Bounds
+from seedbed.engines.neo4j.rules.plans import PlanLimits
 from seedbed.engines.neo4j.running.examine import examine
 from seedbed.engines.neo4j.schema.catalogue import read_catalogue
 from seedbed.engines.neo4j.store import last_schema
-from seedbed.engines.neo4j.wire.connection import Server
+from seedbed.engines.neo4j.wire.client import BoltClient
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Migration, MigrationFile, Source, checksum
 from tests.support.neo4j.graphs import graph
 from tests.support.servers import Settings
 
-BOUNDS = Bounds(rows=100, eager=100, statements=4)
+BOUNDS = PlanLimits(rows=100, eager=100, statements=4)
 
 
 HURTS = [
@@ -76,9 +76,9 @@ HARMLESS = [
 
 
 @pytest.fixture
-def server(neo4j_settings: Settings) -> Iterator[Server]:
+def server(neo4j_settings: Settings) -> Iterator[BoltClient]:
     """A graph of 200 tutors, each of whom teaches one of ten skills."""
-    made = Server(address(neo4j_settings, None))
+    made = BoltClient(address(neo4j_settings, None))
     made.open()
     made.tell("CREATE CONSTRAINT tutor_id FOR (n:Tutor) REQUIRE n.id IS UNIQUE")
     made.tell(
@@ -93,13 +93,13 @@ def migration(text: str, version: str = "1", directives: str = "phase=migrate") 
     return parse(MigrationFile(version, "x", Source(f"{version}_x.cypher", ".cypher", data), checksum(data)))
 
 
-def looked_at(server: Server, *migrations: Migration) -> list[Hazard]:
+def looked_at(server: BoltClient, *migrations: Migration) -> list[Hazard]:
     found = examine(server, migrations, bounds=BOUNDS)
     assert list(found) == [each.version for each in migrations]
     return list(found[migrations[-1].version])
 
 
-def test_what_would_hurt_has_a_code_a_reason_and_the_line_of_its_statement(server: Server) -> None:
+def test_what_would_hurt_has_a_code_a_reason_and_the_line_of_its_statement(server: BoltClient) -> None:
     for text, code, says in HURTS:
         found = looked_at(server, migration(f"CREATE (:Fine);\n// and then\n{text}"))
         hazards = [each for each in found if each.code == code]
@@ -108,11 +108,11 @@ def test_what_would_hurt_has_a_code_a_reason_and_the_line_of_its_statement(serve
         ], found
 
 
-def test_what_does_no_harm_has_no_hazard(server: Server) -> None:
+def test_what_does_no_harm_has_no_hazard(server: BoltClient) -> None:
     assert {text: looked_at(server, migration(text)) for text in HARMLESS} == {text: [] for text in HARMLESS}
 
 
-def test_only_what_changes_every_node_is_refused_where_environments_are_protected(server: Server) -> None:
+def test_only_what_changes_every_node_is_refused_where_environments_are_protected(server: BoltClient) -> None:
     refused = {
         text: [each.refused for each in looked_at(server, migration(text)) if each.code == "NEO201"]
         for text in ("MATCH (n) SET n.x = 1", "MATCH (n) RETURN n", "MATCH ()-[r]->() DELETE r")
@@ -124,13 +124,13 @@ def test_only_what_changes_every_node_is_refused_where_environments_are_protecte
     }
 
 
-def test_what_a_migration_before_it_makes_is_not_missed(server: Server) -> None:
+def test_what_a_migration_before_it_makes_is_not_missed(server: BoltClient) -> None:
     merge = migration("UNWIND [1, 2] AS name MERGE (s:Skill {name: name})", "2")
     assert [each.code for each in looked_at(server, merge)] == ["NEO204"]
     assert looked_at(server, migration("CREATE INDEX skill FOR (s:Skill) ON (s.name)"), merge) == []
 
 
-def test_a_backfill_wants_an_index_along_its_key(server: Server) -> None:
+def test_a_backfill_wants_an_index_along_its_key(server: BoltClient) -> None:
     walk = "UNWIND $keys AS key MATCH (s:Skill {name: key}) SET s.slug = 'x'"
     by_name = migration(walk, "2", "phase=migrate backfill=Skill.name batch=2")
     found = {each.code: each for each in looked_at(server, by_name)}
@@ -140,21 +140,21 @@ def test_a_backfill_wants_an_index_along_its_key(server: Server) -> None:
     assert looked_at(server, migration(tutors, directives="phase=migrate backfill=Tutor.id")) == []
 
 
-def test_a_large_change_that_must_read_all_before_it_writes_says_so(server: Server) -> None:
+def test_a_large_change_that_must_read_all_before_it_writes_says_so(server: BoltClient) -> None:
     text = "MATCH (t:Tutor)-[:TEACHES]->(s:Skill) CREATE (t)-[:TEACHES]->(:Skill)"
     (hazard,) = [each for each in looked_at(server, migration(text)) if each.code == "NEO205"]
     assert "(Eager)" in hazard.what
     assert "relationship type: TEACHES" in hazard.because
 
 
-def test_a_file_with_very_many_statements_is_looked_at_in_part_and_that_is_said(server: Server) -> None:
+def test_a_file_with_very_many_statements_is_looked_at_in_part_and_that_is_said(server: BoltClient) -> None:
     found = looked_at(server, migration("RETURN 1;\n" * 4 + "MATCH (n) SET n.x = 1"))
     assert [(each.code, each.what) for each in found] == [
         ("NEO213", "only the first 4 of its 5 statements were looked at")
     ]
 
 
-def test_looking_changes_nothing(server: Server) -> None:
+def test_looking_changes_nothing(server: BoltClient) -> None:
     before = read_catalogue(server.run)
     looked_at(
         server,

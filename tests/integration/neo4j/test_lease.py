@@ -11,8 +11,8 @@ import pytest
 
 from seedbed.engines.neo4j.store.lease import Neo4jLease
 from seedbed.engines.neo4j.wire import queries
-from seedbed.engines.neo4j.wire.connection import Answer, Ask, Server, Transaction
-from seedbed.engines.neo4j.wire.messages import Gone, ServerError
+from seedbed.engines.neo4j.wire.client import Ask, BoltClient, QueryResult, Transaction
+from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError
 from seedbed.errors import Busy, Interrupted, LeaseLost
 from seedbed.model.event import Event, LeaseAwaited, Retrying, TakenOver
 from tests.support.neo4j.graphs import Graph, graph
@@ -90,18 +90,18 @@ def test_all_of_ours_lies_under_one_label_and_one_constraint(neo4j_settings: Set
 def test_a_lease_is_taken_once_though_the_answer_is_lost(
     neo4j_settings: Settings, monkeypatch: pytest.MonkeyPatch, is_done: bool
 ) -> None:
-    here, real, takes = graph(neo4j_settings), Server.tell, 0
+    here, real, takes = graph(neo4j_settings), BoltClient.tell, 0
 
-    def answer_is_lost(server: Server, statement: str, *args: Any, **options: Any) -> Answer:
+    def answer_is_lost(server: BoltClient, statement: str, *args: Any, **options: Any) -> QueryResult:
         nonlocal takes
         takes += statement == queries.text("take")
         if statement == queries.text("take") and takes == 1:
             if is_done:
                 real(server, statement, *args, **options)
-            raise Gone("no data")
+            raise ConnectionLost("no data")
         return real(server, statement, *args, **options)
 
-    monkeypatch.setattr(Server, "tell", answer_is_lost)
+    monkeypatch.setattr(BoltClient, "tell", answer_is_lost)
     with here.lease(wait=0) as lease:
         assert lease.held.token == 1
         lease.writing(makes)
@@ -145,7 +145,7 @@ def test_what_gives_way_is_tried_again_and_told(neo4j_settings: Settings) -> Non
         tries += 1
         makes(ask)
         if tries == 1:
-            raise ServerError("Neo.TransientError.Transaction.DeadlockDetected", "a lock", is_transient=True)
+            raise CypherError("Neo.TransientError.Transaction.DeadlockDetected", "a lock", is_transient=True)
         return tries
 
     with here.lease(told=told) as lease:
@@ -162,7 +162,7 @@ def test_what_does_not_pass_is_not_tried_again(neo4j_settings: Settings) -> None
         ask("RETURN 1 / 0", None)
 
     with here.lease() as lease:
-        with pytest.raises(ServerError, match="by zero"):
+        with pytest.raises(CypherError, match="by zero"):
             lease.writing(fails)
         lease.writing(makes)
     assert made(here) == 1
@@ -195,19 +195,19 @@ def test_a_commit_that_the_server_does_not_confirm_is_none(neo4j_settings: Setti
     """The driver takes it for one: on a connection that was killed, the server ignores what comes."""
     here = graph(neo4j_settings)
     with here.session() as session:
-        server = session.place.server
+        server = session.graph.client
         with server.transaction({"seedbed": "test"}) as transaction:
             makes(transaction.ask)
             kill_connections(here)
             time.sleep(0.2)
-            with pytest.raises(Gone) as caught:
+            with pytest.raises(ConnectionLost) as caught:
                 transaction.commit()
     assert caught.value.in_commit
     assert made(here) == 0
 
 
-LOST = Gone("no data", in_commit=True)
-GAVE_WAY = ServerError("Neo.TransientError.Transaction.LeaderSwitch", "gone over", is_transient=True)
+LOST = ConnectionLost("no data", in_commit=True)
+GAVE_WAY = CypherError("Neo.TransientError.Transaction.LeaderSwitch", "gone over", is_transient=True)
 GAVE_WAY.in_commit = True
 
 
@@ -239,10 +239,10 @@ def test_without_an_answer_the_lease_is_given_up_in_time(
     here = graph(neo4j_settings, lease_seconds=2)
 
     def is_cut_off(*_: Any, **__: Any) -> Any:
-        raise Gone("no route to host")
+        raise ConnectionLost("no route to host")
 
     with here.lease() as lease:
-        server = lease.place.server
+        server = lease.graph.client
         with monkeypatch.context() as cut:
             for name in ("ask", "tell", "transaction"):
                 cut.setattr(server, name, is_cut_off)
@@ -266,7 +266,7 @@ def test_an_interrupted_run_begins_nothing_more(
 ) -> None:
     here = graph(neo4j_settings)
     with here.lease() as lease:
-        lease.place.server.interrupt()
+        lease.graph.client.interrupt()
         with pytest.raises(Interrupted):
             begin(lease)
     assert made(here) == 0

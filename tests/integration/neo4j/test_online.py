@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from seedbed.engines.neo4j.address import address
-from seedbed.engines.neo4j.files.commands import command_of
-from seedbed.engines.neo4j.running.online import Building, wait_online
+from seedbed.engines.neo4j.files.commands import parse_command
+from seedbed.engines.neo4j.running.index_progress import IndexProgress, wait_online
 from seedbed.engines.neo4j.schema.catalogue import read_catalogue
-from seedbed.engines.neo4j.wire.connection import Server
+from seedbed.engines.neo4j.wire.client import BoltClient
 from seedbed.errors import StepFailed
 from tests.support.servers import Settings
 
@@ -19,21 +19,21 @@ INDEX = "CREATE INDEX by_text FOR (n:Note) ON (n.text)"
 
 
 @pytest.fixture
-def server(neo4j_settings: Settings) -> Iterator[Server]:
-    made = Server(address(neo4j_settings, None))
+def server(neo4j_settings: Settings) -> Iterator[BoltClient]:
+    made = BoltClient(address(neo4j_settings, None))
     made.open()
     yield made
     made.close()
 
 
-def waited(server: Server, statement: str, undone: list[str]) -> list[Building]:
+def waited(server: BoltClient, statement: str, undone: list[str]) -> list[IndexProgress]:
     looks = wait_online(
-        server.run, command_of(statement), sleep=time.sleep, undo=lambda: undone.append("undone")
+        server.run, parse_command(statement), sleep=time.sleep, undo=lambda: undone.append("undone")
     )
     return list(looks)
 
 
-def test_after_waiting_the_index_is_online(server: Server) -> None:
+def test_after_waiting_the_index_is_online(server: BoltClient) -> None:
     server.tell("UNWIND range(1, 5000) AS i CREATE (:Note {text: 'note ' + i})")
     server.tell(INDEX)
     undone: list[str] = []
@@ -43,7 +43,7 @@ def test_after_waiting_the_index_is_online(server: Server) -> None:
     assert undone == []
 
 
-def test_an_index_of_another_name_that_stands_in_for_it_is_waited_for_too(server: Server) -> None:
+def test_an_index_of_another_name_that_stands_in_for_it_is_waited_for_too(server: BoltClient) -> None:
     server.tell("UNWIND range(1, 5000) AS i CREATE (:Note {text: 'note ' + i})")
     server.tell(INDEX)
     again = "CREATE INDEX another IF NOT EXISTS FOR (n:Note) ON (n.text)"
@@ -52,7 +52,7 @@ def test_an_index_of_another_name_that_stands_in_for_it_is_waited_for_too(server
     assert read_catalogue(server.run).indexes["by_text"].state == "ONLINE"
 
 
-def test_an_index_that_cannot_be_filled_is_undone_and_the_reason_told(server: Server) -> None:
+def test_an_index_that_cannot_be_filled_is_undone_and_the_reason_told(server: BoltClient) -> None:
     server.tell("CREATE (:Note {text: reduce(all = '', i IN range(1, 10000) | all + 'x')})")
     server.tell(INDEX)
     undone: list[str] = []
@@ -62,7 +62,7 @@ def test_an_index_that_cannot_be_filled_is_undone_and_the_reason_told(server: Se
     assert "too large" in caught.value.because
 
 
-def test_there_is_nothing_to_wait_for_after_a_drop_or_a_constraint(server: Server) -> None:
+def test_there_is_nothing_to_wait_for_after_a_drop_or_a_constraint(server: BoltClient) -> None:
     unique = "CREATE CONSTRAINT note FOR (n:Note) REQUIRE n.id IS UNIQUE"
     server.tell(unique)
     assert waited(server, unique, []) == []

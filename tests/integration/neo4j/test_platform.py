@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.engines.neo4j.dump_restore.lines import read
+from seedbed.engines.neo4j.dump_restore.file_format import read
 from seedbed.engines.neo4j.session import Neo4jSession
 from seedbed.model.event import Event, SeedLoaded, WorkFinished
 from seedbed.model.outcome import Outcome
@@ -99,7 +99,7 @@ STAGES = {
 }  # fmt: skip
 
 
-class Place:
+class PlatformGraph:
     """The platform's graph on a server; every call opens the project anew, as a command does."""
 
     def __init__(self, here: Graph) -> None:
@@ -151,41 +151,45 @@ class Place:
 
 
 @pytest.fixture
-def place(neo4j_settings: Settings) -> Place:
-    return Place(graph(neo4j_settings))
+def platform_graph(neo4j_settings: Settings) -> PlatformGraph:
+    return PlatformGraph(graph(neo4j_settings))
 
 
 @pytest.mark.soak  # half a minute of a server that plans each statement anew
-def test_every_migration_comes_back_to_the_same_graph(place: Place, tmp_path: Path) -> None:
+def test_every_migration_comes_back_to_the_same_graph(platform_graph: PlatformGraph, tmp_path: Path) -> None:
     project = Project.open(EDTECH)
     (database,) = project.catalog.databases(["tutor-matching"], ["neo4j"])
     assert [file.version for file in project.catalog.files(database)] == list(STAGES)
     file = tmp_path / "dump"
     for version, stage in STAGES.items():
-        place.here.do(*stage.before)
-        before = place.data(file, stage.lost)
-        assert place.apply(to=version) == [version]
+        platform_graph.here.do(*stage.before)
+        before = platform_graph.data(file, stage.lost)
+        assert platform_graph.apply(to=version) == [version]
         if stage.is_reversible:
-            after = place.data(file) if stage.proof else None
-            assert place.revert() == [version]
-            assert place.data(file, stage.lost) == before, f"{version}: the way back leads to another graph"
-            assert place.apply(to=version) == [version]
+            after = platform_graph.data(file) if stage.proof else None
+            assert platform_graph.revert() == [version]
+            assert platform_graph.data(file, stage.lost) == before, (
+                f"{version}: the way back leads to another graph"
+            )
+            assert platform_graph.apply(to=version) == [version]
             if after:
-                assert place.data(file) == after, f"{version}: applied again, the graph is another one"
+                assert platform_graph.data(file) == after, (
+                    f"{version}: applied again, the graph is another one"
+                )
         if stage.proof:
-            assert place.here.ask(stage.proof[0]) == stage.proof[1], version
-        place.here.do(*stage.after)
+            assert platform_graph.here.ask(stage.proof[0]) == stage.proof[1], version
+        platform_graph.here.do(*stage.after)
 
 
-def test_seeds_are_loaded_once_and_a_second_load_changes_nothing(place: Place) -> None:
-    place.apply()
-    loaded = place.seed(SeedKind.REFERENCE, SeedKind.FIXTURE)
+def test_seeds_are_loaded_once_and_a_second_load_changes_nothing(platform_graph: PlatformGraph) -> None:
+    platform_graph.apply()
+    loaded = platform_graph.seed(SeedKind.REFERENCE, SeedKind.FIXTURE)
     assert len(loaded) == 12
     assert all(each.inserted and not each.updated and not each.unchanged for each in loaded)
-    again = place.seed(SeedKind.REFERENCE, SeedKind.FIXTURE)
+    again = platform_graph.seed(SeedKind.REFERENCE, SeedKind.FIXTURE)
     assert [each.unchanged for each in again] == [each.inserted for each in loaded]
     # Whom could Chiara ask about functions, and what has she to know before?
-    found = place.here.ask(
+    found = platform_graph.here.ask(
         "MATCH (c:Student)-[w:WANTS]->(s:Skill {slug: 'functions'})<-[:OF]-(:Level {code: w.level})<-[:TEACHES_AT]-(t:Tutor) "
         "RETURN t.given_name AS tutor, [(s)-[:REQUIRES*]->(b) | b.slug] AS before, EXISTS { (t)-[:TAUGHT]->(c) } AS knows"
     )

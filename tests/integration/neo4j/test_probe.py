@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from seedbed.engines.neo4j.address import address
-from seedbed.engines.neo4j.files.commands import command_of
+from seedbed.engines.neo4j.files.commands import parse_command
 from seedbed.engines.neo4j.schema.catalogue import read_catalogue
 from seedbed.engines.neo4j.schema.probe import took_effect
-from seedbed.engines.neo4j.wire.connection import Server
-from seedbed.engines.neo4j.wire.messages import ServerError
+from seedbed.engines.neo4j.wire.client import BoltClient
+from seedbed.engines.neo4j.wire.errors import CypherError
 from tests.support.servers import Settings
 
 INDEX = "CREATE INDEX skill_name FOR (n:Skill) ON (n.name)"
@@ -19,22 +19,22 @@ UNIQUE = "CREATE CONSTRAINT skill_slug FOR (n:Skill) REQUIRE n.slug IS UNIQUE"
 
 
 @pytest.fixture
-def server(neo4j_settings: Settings) -> Iterator[Server]:
-    made = Server(address(neo4j_settings, None))
+def server(neo4j_settings: Settings) -> Iterator[BoltClient]:
+    made = BoltClient(address(neo4j_settings, None))
     made.open()
     yield made
     made.close()
 
 
-def has_effect(server: Server, statement: str) -> bool:
-    return took_effect(command_of(statement), read_catalogue(server.run))
+def has_effect(server: BoltClient, statement: str) -> bool:
+    return took_effect(parse_command(statement), read_catalogue(server.run))
 
 
 @pytest.mark.parametrize("create", [INDEX, UNIQUE])
 def test_a_statement_that_was_rolled_back_had_no_effect_and_one_that_was_committed_had_it(
-    server: Server, create: str
+    server: BoltClient, create: str
 ) -> None:
-    command = command_of(create)
+    command = parse_command(create)
     drop = f"DROP {command.noun} {command.name}"
     for statement in (create, drop):
         with server.transaction({}) as lost:
@@ -47,9 +47,9 @@ def test_a_statement_that_was_rolled_back_had_no_effect_and_one_that_was_committ
     assert has_effect(server, f"{drop} IF EXISTS")
 
 
-def test_a_constraint_that_its_data_contradicts_had_no_effect(server: Server) -> None:
+def test_a_constraint_that_its_data_contradicts_had_no_effect(server: BoltClient) -> None:
     server.tell("UNWIND [1, 1] AS slug CREATE (:Skill {slug: slug})")
-    with pytest.raises(ServerError, match="slug"):
+    with pytest.raises(CypherError, match="slug"):
         server.tell(UNIQUE)
     assert not has_effect(server, UNIQUE)
     assert read_catalogue(server.run).indexes.keys() == {
@@ -57,8 +57,8 @@ def test_a_constraint_that_its_data_contradicts_had_no_effect(server: Server) ->
     }
 
 
-def test_a_name_that_something_else_has_proves_nothing_and_running_again_says_so(server: Server) -> None:
+def test_a_name_that_something_else_has_proves_nothing_and_running_again_says_so(server: BoltClient) -> None:
     server.tell("CREATE INDEX skill_name FOR (n:Other) ON (n.name)")
     assert not has_effect(server, INDEX)
-    with pytest.raises(ServerError, match="skill_name"):
+    with pytest.raises(CypherError, match="skill_name"):
         server.tell(INDEX)

@@ -80,7 +80,7 @@ def test_a_hook_that_is_interrupted_ends_with_all_that_it_started(
         def stop() -> None:
             while not (tmp_path / "begun").exists():
                 time.sleep(0.02)
-            lease.place.server.interrupt()
+            lease.graph.client.interrupt()
 
         threading.Thread(target=stop, daemon=True).start()
         with pytest.raises(Interrupted):

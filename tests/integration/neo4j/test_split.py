@@ -10,8 +10,8 @@ import pytest
 
 from seedbed.engines.neo4j.address import address
 from seedbed.engines.neo4j.files.split import split
-from seedbed.engines.neo4j.wire.connection import Server
-from seedbed.engines.neo4j.wire.messages import ServerError
+from seedbed.engines.neo4j.wire.client import BoltClient
+from seedbed.engines.neo4j.wire.errors import CypherError
 from tests.support.servers import Settings
 
 TEXTS = 40
@@ -19,8 +19,8 @@ _JUNK = ["a", "'", '"', "`", "//", "/*", "*/", ";", "\n", "{", "}", " ", "é", "
 
 
 @pytest.fixture
-def server(neo4j_settings: Settings) -> Iterator[Server]:
-    made = Server(address(neo4j_settings, None))
+def server(neo4j_settings: Settings) -> Iterator[BoltClient]:
+    made = BoltClient(address(neo4j_settings, None))
     made.open()
     yield made
     made.close()
@@ -60,18 +60,18 @@ def text(rng: Random) -> str:
     return said
 
 
-def statements_found_by(server: Server, text: str) -> int:
-    """Return how many statements the server counts in `text`. Raises ServerError for what is no Cypher."""
+def statements_found_by(server: BoltClient, text: str) -> int:
+    """Return how many statements the server counts in `text`. Raises CypherError for what is no Cypher."""
     try:
         server.explain(text)
-    except ServerError as error:
+    except CypherError as error:
         if (found := re.search(r"exactly one statement per query but got: (\d+)", error.message)) is None:
             raise
         return int(found[1])
     return 1
 
 
-def test_the_server_counts_as_many_statements_as_we_do(server: Server) -> None:
+def test_the_server_counts_as_many_statements_as_we_do(server: BoltClient) -> None:
     rng = Random(20261123)
     for _ in range(TEXTS):
         said = text(rng)

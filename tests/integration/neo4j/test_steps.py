@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from seedbed.engines.neo4j.wire.connection import Transaction
-from seedbed.engines.neo4j.wire.messages import Gone
+from seedbed.engines.neo4j.wire.client import Transaction
+from seedbed.engines.neo4j.wire.errors import ConnectionLost
 from seedbed.errors import Irreversible, OutcomeUnknown, Refused, StepFailed
 from seedbed.model.event import StepProbed, WorkProgressed
 from seedbed.model.history import Revision, RevisionState
@@ -112,7 +112,7 @@ def test_a_schema_step_whose_commit_was_never_answered_is_looked_up(
         if commits != 2 or is_committed:
             real(transaction)
         if commits == 2:  # the first is that of the record
-            raise Gone("no data", in_commit=True)
+            raise ConnectionLost("no data", in_commit=True)
 
     monkeypatch.setattr(Transaction, "commit", answer_is_lost)
     here.apply(f"// migrate:up\n{SKILL};\n")

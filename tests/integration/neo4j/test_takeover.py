@@ -11,7 +11,7 @@ import neo4j
 import pytest
 
 from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
-from seedbed.engines.neo4j.wire.connection import Ask
+from seedbed.engines.neo4j.wire.client import Ask
 from seedbed.errors import LeaseLost, SeedbedError, StepFailed
 from seedbed.model.event import Event, TakenOver
 from tests.support.neo4j.graphs import Graph, graph

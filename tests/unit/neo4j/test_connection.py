@@ -7,10 +7,10 @@ from neo4j.exceptions import AuthError, ClientError, Neo4jError, ServiceUnavaila
 
 from seedbed.engines.neo4j.address import Address
 from seedbed.engines.neo4j.wire import queries
-from seedbed.engines.neo4j.wire.connection import Server
-from seedbed.engines.neo4j.wire.messages import (
-    Gone,
-    ServerError,
+from seedbed.engines.neo4j.wire.client import BoltClient
+from seedbed.engines.neo4j.wire.errors import (
+    ConnectionLost,
+    CypherError,
     not_connected,
     server_error,
     translate_errors,
@@ -26,7 +26,7 @@ def said(code: str, message: str) -> Neo4jError:
 
 
 def test_nobody_answering_is_unreachable() -> None:
-    server = Server(ADDRESS)
+    server = BoltClient(ADDRESS)
     try:
         with pytest.raises(Unreachable, match="cannot be reached") as caught:
             server.open()
@@ -80,23 +80,23 @@ def test_what_is_too_large_once_is_not_tried_again() -> None:
 
 def test_an_error_knows_what_it_is() -> None:
     for code in ("Neo.ClientError.Transaction.Terminated", "Neo.ClientError.Transaction.LockClientStopped"):
-        assert ServerError(code, "").is_ended
-    assert ServerError("Neo.ClientError.Transaction.TransactionTimedOut", "").is_timeout
-    assert ServerError("Neo.ClientError.Statement.SyntaxError", "").is_before
-    assert not ServerError("Neo.ClientError.Statement.ArithmeticError", "").is_before
+        assert CypherError(code, "").is_ended
+    assert CypherError("Neo.ClientError.Transaction.TransactionTimedOut", "").is_timeout
+    assert CypherError("Neo.ClientError.Statement.SyntaxError", "").is_before
+    assert not CypherError("Neo.ClientError.Statement.ArithmeticError", "").is_before
 
 
 def test_what_needs_enterprise_or_a_right_says_so() -> None:
     missing = "Node Key constraint requires Neo4j Enterprise Edition."
-    assert "Enterprise" in ServerError("Neo.DatabaseError.Schema.ConstraintCreationFailed", missing).try_
-    assert "grant" in ServerError("Neo.ClientError.Security.Forbidden", "not allowed").try_
+    assert "Enterprise" in CypherError("Neo.DatabaseError.Schema.ConstraintCreationFailed", missing).try_
+    assert "grant" in CypherError("Neo.ClientError.Security.Forbidden", "not allowed").try_
 
 
 def test_what_goes_wrong_is_told_with_what_was_being_done() -> None:
     with pytest.raises(StepFailed, match="reading failed: by zero"), translate_errors("reading"):
-        raise ServerError("Neo.ClientError.Statement.ArithmeticError", "by zero")
+        raise CypherError("Neo.ClientError.Statement.ArithmeticError", "by zero")
     with pytest.raises(Unreachable, match="connection is gone"), translate_errors("reading"):
-        raise Gone("no data")
+        raise ConnectionLost("no data")
 
 
 def test_queries_are_read_by_their_names() -> None:

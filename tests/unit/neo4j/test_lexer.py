@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seedbed.engines.neo4j.files.lexer import Misread, TokenKind, scan
+from seedbed.engines.neo4j.files.lexer import LexError, TokenKind, scan
 from seedbed.engines.neo4j.files.split import split
 
 
@@ -70,7 +70,7 @@ def test_comments_inside_a_statement_stay_and_those_around_it_go() -> None:
     ],
 )
 def test_a_text_that_ends_in_the_middle_is_refused(text: str, says: str) -> None:
-    with pytest.raises(Misread, match=r".*") as caught:
+    with pytest.raises(LexError, match=r".*") as caught:
         split(text)
     assert says in caught.value.what
 
@@ -87,7 +87,7 @@ def test_a_text_that_ends_in_the_middle_is_refused(text: str, says: str) -> None
     ],
 )
 def test_an_escape_that_the_server_reads_before_strings_and_comments_is_refused(text: str) -> None:
-    with pytest.raises(Misread) as caught:
+    with pytest.raises(LexError) as caught:
         scan(text)
     assert "not read as part of" in caught.value.what
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from seedbed.engines.neo4j.files.commands import Entity, Kind, Noun, Subject, command_of
-from seedbed.engines.neo4j.schema.catalogue import Catalogue, Thing
+from seedbed.engines.neo4j.files.commands import Entity, Noun, SchemaKind, SchemaPattern, parse_command
+from seedbed.engines.neo4j.schema.catalogue import Catalogue, SchemaObject
 from seedbed.engines.neo4j.schema.probe import took_effect
 from seedbed.engines.neo4j.schema.reverse import reverse_of
 from seedbed.engines.neo4j.schema.walks import key_is_indexed
@@ -16,10 +16,18 @@ EMPTY = Catalogue({}, {})
 INDEX = "CREATE RANGE INDEX `i` FOR (n:`L`) ON (n.`p`)"
 UNIQUE = "CREATE CONSTRAINT `c` FOR (n:`L`) REQUIRE (n.`q`) IS UNIQUE"
 THERE = Catalogue(
-    {"c": Thing(Noun.CONSTRAINT, "c", Subject(Kind.UNIQUENESS, Entity.NODE, LABEL, ("q",)), UNIQUE)},
     {
-        "i": Thing(Noun.INDEX, "i", Subject(Kind.RANGE, Entity.NODE, LABEL, ("p",)), INDEX),
-        "c": Thing(Noun.INDEX, "c", Subject(Kind.RANGE, Entity.NODE, LABEL, ("q",)), UNIQUE, owner="c"),
+        "c": SchemaObject(
+            Noun.CONSTRAINT, "c", SchemaPattern(SchemaKind.UNIQUENESS, Entity.NODE, LABEL, ("q",)), UNIQUE
+        )
+    },
+    {
+        "i": SchemaObject(
+            Noun.INDEX, "i", SchemaPattern(SchemaKind.RANGE, Entity.NODE, LABEL, ("p",)), INDEX
+        ),
+        "c": SchemaObject(
+            Noun.INDEX, "c", SchemaPattern(SchemaKind.RANGE, Entity.NODE, LABEL, ("q",)), UNIQUE, owner="c"
+        ),
     },
 )
 
@@ -37,7 +45,7 @@ THERE = Catalogue(
     ],
 )
 def test_what_did_something_is_undone(text: str, reverse: str) -> None:
-    assert reverse_of(command_of(text), THERE) == reverse
+    assert reverse_of(parse_command(text), THERE) == reverse
 
 
 @pytest.mark.parametrize(
@@ -55,7 +63,7 @@ def test_what_did_something_is_undone(text: str, reverse: str) -> None:
     ],
 )
 def test_what_did_nothing_is_not_undone(text: str) -> None:
-    assert reverse_of(command_of(text), THERE) == ""
+    assert reverse_of(parse_command(text), THERE) == ""
 
 
 @pytest.mark.parametrize(
@@ -71,18 +79,18 @@ def test_what_did_nothing_is_not_undone(text: str) -> None:
 def test_the_catalogue_proves_whether_a_statement_took_effect(
     text: str, before: Catalogue, after: Catalogue
 ) -> None:
-    command = command_of(text)
+    command = parse_command(text)
     assert not took_effect(command, before)
     assert took_effect(command, after)
 
 
 def test_a_name_that_something_else_has_proves_nothing() -> None:
-    assert not took_effect(command_of("CREATE INDEX i FOR (n:Other) ON (n.p)"), THERE)
+    assert not took_effect(parse_command("CREATE INDEX i FOR (n:Other) ON (n.p)"), THERE)
 
 
 def test_a_statement_that_would_do_nothing_has_taken_effect() -> None:
-    assert took_effect(command_of("CREATE INDEX i IF NOT EXISTS FOR (n:Other) ON (n.p)"), THERE)
-    assert took_effect(command_of("DROP INDEX nobody IF EXISTS"), THERE)
+    assert took_effect(parse_command("CREATE INDEX i IF NOT EXISTS FOR (n:Other) ON (n.p)"), THERE)
+    assert took_effect(parse_command("DROP INDEX nobody IF EXISTS"), THERE)
 
 
 def test_the_schema_has_a_line_for_each_and_none_for_the_index_behind_a_constraint() -> None:

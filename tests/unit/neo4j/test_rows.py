@@ -9,8 +9,8 @@ import pytest
 from seedbed.engines.neo4j.seeds import statements
 from seedbed.engines.neo4j.seeds.keys import constraint, resolved, unique_from
 from seedbed.engines.neo4j.seeds.scripts import checked as checked_script
-from seedbed.engines.neo4j.seeds.shape import Column, Nodes, Place, Relationships, shape_of
-from seedbed.engines.neo4j.seeds.table import Table, table_of
+from seedbed.engines.neo4j.seeds.shape import NodeKey, NodeShape, RelationshipShape, SeedColumn, shape_of
+from seedbed.engines.neo4j.seeds.table import GraphTable, table_of
 from seedbed.engines.neo4j.seeds.values import fitted
 from seedbed.errors import SeedFileError, StepFailed
 from seedbed.model.seed import Rows, Script
@@ -23,22 +23,22 @@ def rows(table: str, *columns: str, key: tuple[str, ...] = ()) -> Rows:
     return Rows("seeds/x.csv", table, columns, (tuple("1" for _ in columns),), key, (2,))
 
 
-def checked(name: str, text: str) -> Table:
+def checked(name: str, text: str) -> GraphTable:
     (part,) = parts({name: text})
     assert not isinstance(part, Script)
     return resolved(table_of(part), UNIQUE).checked()
 
 
 def test_a_table_is_a_label_or_two_labels_and_a_type() -> None:
-    assert shape_of(rows("Tutor:Person", "id", "name:string", key=("id",))) == Nodes(
-        Place("Tutor", (Column("id", 0),)), ("Person",), (Column("name", 1, "string"),)
+    assert shape_of(rows("Tutor:Person", "id", "name:string", key=("id",))) == NodeShape(
+        NodeKey("Tutor", (SeedColumn("id", 0),)), ("Person",), (SeedColumn("name", 1, "string"),)
     )
-    wanted = Relationships(
-        Place("Skill", (Column("slug", 0),)),
+    wanted = RelationshipShape(
+        NodeKey("Skill", (SeedColumn("slug", 0),)),
         "NEEDS",
-        Place("Skill", (Column("slug", 1),)),
-        (Column("year", 3, "int"),),
-        (Column("how", 2),),
+        NodeKey("Skill", (SeedColumn("slug", 1),)),
+        (SeedColumn("year", 3, "int"),),
+        (SeedColumn("how", 2),),
     )
     columns = ("from.slug", "to.slug", "how", "year:int")
     assert shape_of(rows("Skill-NEEDS-Skill", *columns, key=("year:int",))) == wanted

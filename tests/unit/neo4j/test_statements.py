@@ -1,11 +1,11 @@
-"""Which statements commit with their record, which alone, and which have no place in a migration."""
+"""Which statements commit with their record, which alone, and which have no graph in a migration."""
 
 from __future__ import annotations
 
 import pytest
 
 from seedbed.engines.neo4j.files.split import Statement, split
-from seedbed.engines.neo4j.files.statements import Kind, describe, kind, summary
+from seedbed.engines.neo4j.files.statements import StatementKind, describe, kind_of, summary
 from seedbed.engines.neo4j.rules.refusals import refusal
 
 
@@ -30,7 +30,7 @@ def only(text: str) -> Statement:
     ],
 )
 def test_constraints_and_indexes_are_schema(text: str) -> None:
-    assert kind(only(text)) is Kind.SCHEMA
+    assert kind_of(only(text)) is StatementKind.SCHEMA
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_constraints_and_indexes_are_schema(text: str) -> None:
     ],
 )
 def test_subqueries_that_commit_as_they_go_are_found(text: str) -> None:
-    assert kind(only(text)) is Kind.IN_TRANSACTIONS
+    assert kind_of(only(text)) is StatementKind.IN_TRANSACTIONS
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_subqueries_that_commit_as_they_go_are_found(text: str) -> None:
     ],
 )
 def test_everything_else_is_data_and_has_a_place(text: str) -> None:
-    assert kind(only(text)) is Kind.DATA
+    assert kind_of(only(text)) is StatementKind.DATA
     assert refusal(only(text)) is None
 
 

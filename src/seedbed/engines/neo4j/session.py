@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, cast
 
 from seedbed.engines.base import Progress
 from seedbed.engines.neo4j.address import Address
-from seedbed.engines.neo4j.place import Place
+from seedbed.engines.neo4j.graph import GraphTarget
 from seedbed.engines.neo4j.store import history
-from seedbed.engines.neo4j.wire.connection import Server
-from seedbed.engines.neo4j.wire.messages import translate_errors
+from seedbed.engines.neo4j.wire.client import BoltClient
+from seedbed.engines.neo4j.wire.errors import translate_errors
 from seedbed.model.hazard import Hazard
 from seedbed.model.history import History, Owner
 from seedbed.model.migration import Migration
@@ -27,35 +27,35 @@ if TYPE_CHECKING:
 def connect(target: Target) -> Iterator[Neo4jSession]:
     """Open a session on `target`. Raises Unreachable; Refused for a login or a database that is not there."""
     address = cast(Address, target.address)
-    with closing(Server(address)) as server:
-        server.open()
-        place = Place(
+    with closing(BoltClient(address)) as client:
+        client.open()
+        graph = GraphTarget(
             target=target.id,
             address=address,
-            server=server,
+            client=client,
             environment=target.environment.name,
             directory=target.database.directory,
         )
-        yield Neo4jSession(place)
+        yield Neo4jSession(graph)
 
 
 class Neo4jSession:
     """A few connections, each opened when it is needed; a lease keeps itself alive over one of its own."""
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    def __init__(self, graph: GraphTarget) -> None:
+        self.graph = graph
 
     @property
     def server(self) -> str:
-        return f"Neo4j {self.place.server.version} {self.place.server.edition.capitalize()}"
+        return f"Neo4j {self.graph.client.version} {self.graph.client.edition.capitalize()}"
 
     def history(self) -> History:
-        with translate_errors(f"reading the history of {self.place.target}"):
-            return history.read(self.place)
+        with translate_errors(f"reading the history of {self.graph.target}"):
+            return history.read(self.graph)
 
     def interrupt(self) -> None:
         """End what is running on the server: its transaction rolls back. What comes next does not begin."""
-        self.place.server.interrupt()
+        self.graph.client.interrupt()
 
     def lease(self, owner: Owner, *, wait: float, listener: Listener) -> AbstractContextManager[Neo4jLease]:
         return self._lease(owner, wait, listener)
@@ -66,32 +66,32 @@ class Neo4jSession:
         from seedbed.engines.neo4j.store.lease import Neo4jLease
 
         self.history()  # a format that is not ours is refused before anything is touched
-        with lease_store.lease(self.place, owner, wait=wait, listener=listener) as held:
-            yield Neo4jLease(self.place, held, listener)
+        with lease_store.lease(self.graph, owner, wait=wait, listener=listener) as held:
+            yield Neo4jLease(self.graph, held, listener)
 
     def unlock(self, *, actor: str) -> str:
         """End the lease of whoever holds it, and its transactions, audited; return who that was."""
         from seedbed.engines.neo4j.store import lease_store
 
-        return lease_store.unlock(self.place, actor=actor)
+        return lease_store.unlock(self.graph, actor=actor)
 
     def schema(self) -> Sequence[str]:
         """Return constraints and indexes, one line each, sorted; seedbed's own left out."""
         from seedbed.engines.neo4j.schema.catalogue import read_catalogue
 
-        with translate_errors(f"reading the schema of {self.place.target}"):
-            return read_catalogue(self.place.run).lines()
+        with translate_errors(f"reading the schema of {self.graph.target}"):
+            return read_catalogue(self.graph.run).lines()
 
     def examine(self, migrations: Sequence[Migration]) -> Mapping[str, Sequence[Hazard]]:
         """Return, by version, the hazards that the server's own plans of the statements show."""
         from seedbed.engines.neo4j.running.examine import examine
 
-        with translate_errors(f"examining the migrations of {self.place.target}"):
-            return examine(self.place.server, migrations)
+        with translate_errors(f"examining the migrations of {self.graph.target}"):
+            return examine(self.graph.client, migrations)
 
     def dump(self, file: Path) -> Iterator[Progress]:
         """Write the graph to `file`. Raises Refused for more than a dump is for."""
         from seedbed.engines.neo4j.dump_restore.dump import dump
 
-        with translate_errors(f"dumping {self.place.target}"):
-            yield from dump(self.place, file)
+        with translate_errors(f"dumping {self.graph.target}"):
+            yield from dump(self.graph, file)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from seedbed.engines.neo4j.dump_restore import lines
+from seedbed.engines.neo4j.dump_restore import file_format
 from seedbed.engines.neo4j.dump_restore.values import encoded
 from seedbed.engines.neo4j.files.names import HISTORY_CONSTRAINT, HISTORY_LABEL
 from seedbed.engines.neo4j.store import history
@@ -16,7 +16,7 @@ from seedbed.errors import Refused
 from seedbed.model.event import CopyFinished, CopyProgressed, Event
 
 if TYPE_CHECKING:
-    from seedbed.engines.neo4j.place import Place
+    from seedbed.engines.neo4j.graph import GraphTarget
 
 MOST = 200_000  # nodes and relationships together; more is the business of a snapshot
 _COUNT = f"""MATCH (n) WHERE NOT n:{HISTORY_LABEL} WITH count(n) AS nodes
@@ -34,7 +34,7 @@ SCHEMA = (
 )
 
 
-def dump(place: Place, file: Path) -> Iterator[Event]:
+def dump(graph: GraphTarget, file: Path) -> Iterator[Event]:
     """Write everything but the history to `file`, which must not exist; only its owner may read it.
 
     Raises Refused where there is more than a file is for, a value that a file cannot hold, or somebody who changes
@@ -42,20 +42,20 @@ def dump(place: Place, file: Path) -> Iterator[Event]:
     """
     if file.exists():
         raise _not_written(file, "it exists already")
-    found = _read(place)
+    found = _read(graph)
     for count, unit in ((found.head.nodes, "nodes"), (found.head.relationships, "relationships")):
-        yield CopyProgressed(place.target, "dump", count, count, unit)
+        yield CopyProgressed(graph.target, "dump", count, count, unit)
     _write(found, file)
-    yield CopyFinished(place.target, "dump", found.head.words, str(file))
+    yield CopyFinished(graph.target, "dump", found.head.words, str(file))
 
 
-def _write(found: lines.Dump, file: Path) -> None:
+def _write(found: file_format.Dump, file: Path) -> None:
     """Write a file that is whole as soon as it has its name. Raises Refused."""
     partial = file.with_name(f".{file.name}.{uuid4().hex[:8]}")
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as out:
-            out.writelines(lines.written(found))
+            out.writelines(file_format.written(found))
             out.flush()
             os.fsync(out.fileno())
         os.link(partial, file)  # never over what came in between
@@ -69,66 +69,66 @@ def _not_written(file: Path, because: str) -> Refused:
     return Refused(f"{file} cannot be written", because=because, try_="name a file that is not there yet")
 
 
-def schema(place: Place) -> Sequence[str]:
+def schema(graph: GraphTarget) -> Sequence[str]:
     """Return the statements that make the constraints and indexes there are, seedbed's own left out."""
     return [
         each["statement"]
         for query in SCHEMA
-        for each in place.run(query, {})
+        for each in graph.run(query, {})
         if each["name"] != HISTORY_CONSTRAINT
     ]
 
 
-def _read(place: Place) -> lines.Dump:
-    before = place.run(_COUNT, {})[0]
+def _read(graph: GraphTarget) -> file_format.Dump:
+    before = graph.run(_COUNT, {})[0]
     if before["nodes"] + before["relationships"] > MOST:
         raise Refused(
-            f"{place.target} has {before['nodes']} nodes and {before['relationships']} relationships",
+            f"{graph.target} has {before['nodes']} nodes and {before['relationships']} relationships",
             because=f"a dump is for {MOST} of both together: it is read as a whole, while nothing stands still",
             try_="neo4j-admin database dump of a stopped server, a backup of Enterprise, or a snapshot of its disk",
         )
-    nodes, numbers = lines.numbered(
-        (each["id"], each["labels"], _properties(each, place)) for each in place.run(_NODES, {})
+    nodes, numbers = file_format.numbered(
+        (each["id"], each["labels"], _properties(each, graph)) for each in graph.run(_NODES, {})
     )
-    relationships = lines.ordered(
-        lines.Relationship(
-            each["kind"], numbers[each["start"]], numbers[each["end"]], _properties(each, place)
+    relationships = file_format.ordered(
+        file_format.DumpRelationship(
+            each["kind"], numbers[each["start"]], numbers[each["end"]], _properties(each, graph)
         )
-        for each in place.run(_RELATIONSHIPS, {})
+        for each in graph.run(_RELATIONSHIPS, {})
         if each["start"] in numbers and each["end"] in numbers
     )
-    statements = schema(place)
-    after = place.run(_COUNT, {})[0]
+    statements = schema(graph)
+    after = graph.run(_COUNT, {})[0]
     counted = {"nodes": len(nodes), "relationships": len(relationships)}
     if not before == counted == after:
         raise Refused(
-            f"{place.target} changed while it was read",
+            f"{graph.target} changed while it was read",
             because=f"there were {before['nodes']} nodes and {before['relationships']} relationships before, "
             f"{after['nodes']} and {after['relationships']} after",
             try_="dump it while nobody writes",
         )
-    head = lines.Head(
-        lines.FORMAT,
-        place.target,
-        place.environment,
-        f"Neo4j {place.server.version}",
-        tuple(applied(place)),
+    head = file_format.DumpHeader(
+        file_format.FORMAT,
+        graph.target,
+        graph.environment,
+        f"Neo4j {graph.client.version}",
+        tuple(applied(graph)),
         **counted,
     )
-    return lines.Dump(head, tuple(statements), nodes, relationships)
+    return file_format.Dump(head, tuple(statements), nodes, relationships)
 
 
-def applied(place: Place) -> Sequence[str]:
+def applied(graph: GraphTarget) -> Sequence[str]:
     """Return the versions that the history calls applied."""
-    return [each.version for each in history.read(place).applied]
+    return [each.version for each in history.read(graph).applied]
 
 
-def _properties(record: dict[str, Any], place: Place) -> dict[str, Any]:
+def _properties(record: dict[str, Any], graph: GraphTarget) -> dict[str, Any]:
     properties = record["properties"]
     try:
         return {name: encoded(value) for name, value in sorted(properties.items())}
     except TypeError as wrong:
         raise Refused(
-            f"{place.target} holds what a dump cannot",
+            f"{graph.target} holds what a dump cannot",
             because=f"{wrong} among {', '.join(sorted(properties))} of {record.get('labels') or record['kind']}",
         ) from None

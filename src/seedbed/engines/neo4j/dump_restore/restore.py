@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedbed.engines.neo4j.dump_restore import lines
+from seedbed.engines.neo4j.dump_restore import file_format
 from seedbed.engines.neo4j.dump_restore.dump import applied, schema
 from seedbed.engines.neo4j.dump_restore.values import decoded
 from seedbed.engines.neo4j.files.names import HISTORY_LABEL, quoted
-from seedbed.engines.neo4j.wire.messages import ServerError
+from seedbed.engines.neo4j.wire.errors import CypherError
 from seedbed.errors import Location, Refused, StepFailed, UsageError
 from seedbed.model.event import CopyFinished, CopyProgressed, Event
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
-    from seedbed.engines.neo4j.wire.connection import Ask
+    from seedbed.engines.neo4j.wire.client import Ask
 
 _BATCH = 5_000
 _ANY = f"MATCH (n) WHERE NOT n:{HISTORY_LABEL} RETURN n LIMIT 1"
@@ -40,8 +40,8 @@ def restore(lease: FencedWriter, file: Path) -> Iterator[Event]:
     """
     dump = _read(file)
     _require_empty(lease, dump)
-    target = lease.place.target
-    there = set(schema(lease.place))
+    target = lease.graph.target
+    there = set(schema(lease.graph))
     try:
         ids: dict[int, str] = {}
         for done in _nodes(lease, dump.nodes, ids):
@@ -54,7 +54,7 @@ def restore(lease: FencedWriter, file: Path) -> Iterator[Event]:
         if dump.schema:
             lease.reading(_READY)
         yield CopyFinished(target, "restore", dump.head.words, str(file))
-    except ServerError as error:
+    except CypherError as error:
         raise StepFailed(
             f"{file} could not be restored: {error.message}",
             because=error.code,
@@ -62,12 +62,12 @@ def restore(lease: FencedWriter, file: Path) -> Iterator[Event]:
         ) from None
 
 
-def _read(file: Path) -> lines.Dump:
+def _read(file: Path) -> file_format.Dump:
     try:
-        return lines.read(file.read_bytes())
+        return file_format.read(file.read_bytes())
     except OSError as wrong:
         raise UsageError(f"{file} cannot be read", because=wrong.strerror or str(wrong)) from None
-    except lines.Damaged as wrong:
+    except file_format.InvalidDump as wrong:
         raise UsageError(
             f"{file.name} is no dump that could be restored",
             because=str(wrong),
@@ -75,24 +75,24 @@ def _read(file: Path) -> lines.Dump:
         ) from None
 
 
-def _require_empty(lease: FencedWriter, dump: lines.Dump) -> None:
+def _require_empty(lease: FencedWriter, dump: file_format.Dump) -> None:
     """Raise Refused unless nothing is there but what the dump's migrations have made."""
-    place, wanted = lease.place, dump.head.applied
+    graph, wanted = lease.graph, dump.head.applied
     if lease.reading(_ANY):
         raise Refused(
-            f"{place.target} is not empty",
+            f"{graph.target} is not empty",
             because="it holds nodes",
             try_="restore into a new database; seedbed reset empties one that is ephemeral",
         )
-    if (known := tuple(applied(place))) != wanted:
+    if (known := tuple(applied(graph))) != wanted:
         raise Refused(
-            f"{place.target} does not stand where the dump was taken",
+            f"{graph.target} does not stand where the dump was taken",
             because=f"it has {_stand(known)}, and the dump was taken after {_stand(wanted)}",
             try_=f"migrate it to there first: seedbed apply --to {wanted[-1]}" if wanted else "",
         )
-    if others := sorted(set(schema(place)) - set(dump.schema)):
+    if others := sorted(set(schema(graph)) - set(dump.schema)):
         raise Refused(
-            f"{place.target} has constraints or indexes that the dump has not",
+            f"{graph.target} has constraints or indexes that the dump has not",
             because=others[0],
             try_="drop them, or restore into a new database",
         )
@@ -102,9 +102,9 @@ def _stand(versions: Sequence[str]) -> str:
     return f"{len(versions)} migrations, the last {versions[-1]}" if versions else "no migration"
 
 
-def _nodes(lease: FencedWriter, nodes: Sequence[lines.Node], ids: dict[int, str]) -> Iterator[int]:
+def _nodes(lease: FencedWriter, nodes: Sequence[file_format.DumpNode], ids: dict[int, str]) -> Iterator[int]:
     """Make `nodes`, noting in `ids` what became of each; yield how many are made."""
-    by_labels: Mapping[tuple[str, ...], list[lines.Node]] = _grouped(nodes, "labels")
+    by_labels: Mapping[tuple[str, ...], list[file_format.DumpNode]] = _grouped(nodes, "labels")
     done = 0
     for labels, members in by_labels.items():
         statement = _NODES.format(labels="".join(f":{quoted(each)}" for each in labels))
@@ -121,7 +121,7 @@ def _nodes(lease: FencedWriter, nodes: Sequence[lines.Node], ids: dict[int, str]
 
 
 def _relationships(
-    lease: FencedWriter, relationships: Sequence[lines.Relationship], ids: Mapping[int, str]
+    lease: FencedWriter, relationships: Sequence[file_format.DumpRelationship], ids: Mapping[int, str]
 ) -> Iterator[int]:
     """Make `relationships` between the nodes that `ids` tell; yield how many are made."""
     done = 0
@@ -140,7 +140,7 @@ def _relationships(
 
             if lease.writing(work) != len(batch):
                 raise Refused(
-                    f"{lease.place.target} changes while it is restored",
+                    f"{lease.graph.target} changes while it is restored",
                     because="nodes that were made a moment ago are gone",
                 )
             done += len(batch)
@@ -154,5 +154,5 @@ def _grouped(things: Sequence[Any], by: str) -> dict[Any, list[Any]]:
     return found
 
 
-def _properties(thing: lines.Node | lines.Relationship) -> dict[str, object]:
+def _properties(thing: file_format.DumpNode | file_format.DumpRelationship) -> dict[str, object]:
     return {name: decoded(value) for name, value in thing.properties.items()}

@@ -18,7 +18,7 @@ from seedbed.errors import Refused
 from seedbed.model.secret import Redactor
 
 if TYPE_CHECKING:
-    from seedbed.engines.neo4j.place import Place
+    from seedbed.engines.neo4j.graph import GraphTarget
     from seedbed.model.migration import Migration
 
 _LONGEST = 500  # characters of a name
@@ -26,31 +26,31 @@ _LOOK = 0.1  # seconds between two looks whether we were interrupted
 _SAID = 5  # lines of its complaint that are told
 
 
-def take(command: Sequence[str], place: Place, migration: Migration) -> str:
+def take(command: Sequence[str], graph: GraphTarget, migration: Migration) -> str:
     """Run `command` in the database's directory and return what it calls the copy.
 
     It is given SEEDBED_DATABASE, SEEDBED_ENVIRONMENT and SEEDBED_MIGRATION besides the environment that seedbed has;
     no secret stands in its arguments. Raises Refused where it fails or names nothing, Interrupted.
     """
-    code, said, complaint = _run(command, place, migration)
-    redact = Redactor(place.address.secrets)
+    code, said, complaint = _run(command, graph, migration)
+    redact = Redactor(graph.address.secrets)
     if code:
         last = complaint.strip().splitlines()[-_SAID:]
         raise _failed(
-            place, migration, redact(" / ".join(last)) or f"{command[0]} ended with {code} and said nothing"
+            graph, migration, redact(" / ".join(last)) or f"{command[0]} ended with {code} and said nothing"
         )
     name = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "")
     if not name or len(name) > _LONGEST or not name.isprintable():
-        raise _failed(place, migration, f"{command[0]} is to print what the copy is called, as its last line")
+        raise _failed(graph, migration, f"{command[0]} is to print what the copy is called, as its last line")
     return redact(name)
 
 
-def _run(command: Sequence[str], place: Place, migration: Migration) -> tuple[int, str, str]:
+def _run(command: Sequence[str], graph: GraphTarget, migration: Migration) -> tuple[int, str, str]:
     try:
         process = subprocess.Popen(
             list(command),
-            cwd=place.directory,
-            env={**os.environ, **_settings(place, migration)},
+            cwd=graph.directory,
+            env={**os.environ, **_settings(graph, migration)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -60,14 +60,14 @@ def _run(command: Sequence[str], place: Place, migration: Migration) -> tuple[in
         )
     except OSError as wrong:
         raise _failed(
-            place, migration, f"{command[0]} cannot be run: {wrong.strerror or type(wrong).__name__}"
+            graph, migration, f"{command[0]} cannot be run: {wrong.strerror or type(wrong).__name__}"
         ) from None
     with process:
         while True:
             try:
                 said, complaint = process.communicate(timeout=_LOOK)
             except subprocess.TimeoutExpired:
-                if not place.server.is_interrupted:
+                if not graph.client.is_interrupted:
                     continue
                 _end(process)
                 raise interrupted(f"the snapshot before {migration.label}") from None
@@ -77,10 +77,10 @@ def _run(command: Sequence[str], place: Place, migration: Migration) -> tuple[in
             return process.returncode, said, complaint
 
 
-def _settings(place: Place, migration: Migration) -> Mapping[str, str]:
+def _settings(graph: GraphTarget, migration: Migration) -> Mapping[str, str]:
     return {
-        "SEEDBED_DATABASE": place.target,
-        "SEEDBED_ENVIRONMENT": place.environment,
+        "SEEDBED_DATABASE": graph.target,
+        "SEEDBED_ENVIRONMENT": graph.environment,
         "SEEDBED_MIGRATION": migration.label,
     }
 
@@ -91,9 +91,9 @@ def _end(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def _failed(place: Place, migration: Migration, because: str) -> Refused:
+def _failed(graph: GraphTarget, migration: Migration, because: str) -> Refused:
     return Refused(
-        f"there is no snapshot of {place.target} before {migration.label}",
+        f"there is no snapshot of {graph.target} before {migration.label}",
         because=because,
         try_="mend the command that `snapshot` in the manifest names; nothing of the migration was done",
     )

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from seedbed.engines.neo4j.files.lexer import Misread, Token, TokenKind
+from seedbed.engines.neo4j.files.lexer import LexError, Token, TokenKind
 from seedbed.engines.neo4j.files.split import Statement, split
 from seedbed.engines.neo4j.files.statements import body_of
 
@@ -29,7 +29,7 @@ class Entity(StrEnum):
     RELATIONSHIP = "RELATIONSHIP"
 
 
-class Kind(StrEnum):
+class SchemaKind(StrEnum):
     """Of a constraint, or of an index."""
 
     UNIQUENESS = "UNIQUENESS"
@@ -44,10 +44,10 @@ class Kind(StrEnum):
     VECTOR = "VECTOR"
 
 
-class Subject(Struct, frozen=True):
+class SchemaPattern(Struct, frozen=True):
     """What a constraint or an index is about. `labels` are sorted; types, where it is about relationships."""
 
-    kind: Kind
+    kind: SchemaKind
     entity: Entity
     labels: tuple[str, ...] = ()
     properties: tuple[str, ...] = ()
@@ -59,31 +59,31 @@ class Subject(Struct, frozen=True):
         return f"{pattern} {', '.join(self.properties)}".rstrip()
 
 
-class Command(Struct, frozen=True):
+class SchemaCommand(Struct, frozen=True):
     """`CREATE INDEX name IF NOT EXISTS FOR …`: `is_guarded` by IF; `subject` is None for a DROP."""
 
     verb: Verb
     noun: Noun
     name: str
     is_guarded: bool = False
-    subject: Subject | None = None
+    subject: SchemaPattern | None = None
 
     def __str__(self) -> str:
         return f"{self.verb} {self.noun} {self.name}"
 
 
-def command_of(text: str) -> Command:
-    """Return what the one schema statement in `text` says. Raises Misread."""
+def parse_command(text: str) -> SchemaCommand:
+    """Return what the one schema statement in `text` says. Raises LexError."""
     (statement,) = split(text)
-    return read_command(statement)
+    return command_in(statement)
 
 
-def read_command(statement: Statement) -> Command:
-    """Return what a schema `statement` says. Raises Misread with an offset in the text that it was found in."""
-    return _Reader(statement).command()
+def command_in(statement: Statement) -> SchemaCommand:
+    """Return what a schema `statement` says. Raises LexError with an offset in the text that it was found in."""
+    return _CommandParser(statement).command()
 
 
-class _Reader:
+class _CommandParser:
     """Reads one statement from left to right."""
 
     def __init__(self, statement: Statement) -> None:
@@ -91,17 +91,17 @@ class _Reader:
         self.end = statement.end
         self.position = 0
 
-    def command(self) -> Command:
+    def command(self) -> SchemaCommand:
         verb = Verb(self._next().value.upper())
         if self._take("OR"):
-            raise self._misread(f"`{verb} OR REPLACE` is for databases", "Neo4j refuses it here")
+            raise self._lex_error(f"`{verb} OR REPLACE` is for databases", "Neo4j refuses it here")
         index_kind = self._index_kind()
         noun = Noun(self._next().value.upper())
         name = self._name(verb, noun)
         if verb is Verb.DROP:
             is_guarded = self._guard("EXISTS")
             self._require_end()
-            return Command(verb, noun, name, is_guarded)
+            return SchemaCommand(verb, noun, name, is_guarded)
         is_guarded = self._guard("NOT", "EXISTS")
         self._require(self._take("FOR"), "FOR and a pattern")
         entity, labels = self._pattern()
@@ -110,30 +110,30 @@ class _Reader:
             if noun is Noun.CONSTRAINT
             else self._indexed(index_kind, entity, labels)
         )
-        return Command(verb, noun, name, is_guarded, subject)
+        return SchemaCommand(verb, noun, name, is_guarded, subject)
 
-    def _index_kind(self) -> Kind:
+    def _index_kind(self) -> SchemaKind:
         token = self._peek()
         if token is None or token.says("CONSTRAINT", "INDEX"):
-            return Kind.RANGE
+            return SchemaKind.RANGE
         word = self._next().value.upper()
         if word == "BTREE":
-            raise self._misread(
+            raise self._lex_error(
                 "there are no BTREE indexes since Neo4j 5", "", "CREATE INDEX … makes a range index"
             )
-        return Kind(word)
+        return SchemaKind(word)
 
     def _name(self, verb: Verb, noun: Noun) -> str:
         token = self._peek()
         if token is not None and token.kind is TokenKind.PARAMETER:
-            raise self._misread(f"${token.value} has no value", "a migration is run as it is written")
+            raise self._lex_error(f"${token.value} has no value", "a migration is run as it is written")
         if token is not None and token.says("ON"):
-            raise self._misread(
+            raise self._lex_error(
                 "this is how schema was written before Neo4j 5", "no supported server reads it", _EXAMPLE
             )
         is_missing = token is None or not token.is_name or token.says("FOR", "IF")
         if is_missing and not self._is_name_after_all():
-            raise self._misread(
+            raise self._lex_error(
                 f"the {noun.lower()} has no name",
                 f"by its name seedbed looks for it after a crash, and undoes `{verb} {noun}`",
                 _EXAMPLE if noun is Noun.CONSTRAINT else "CREATE INDEX skill_name FOR (s:Skill) ON (s.name)",
@@ -177,38 +177,38 @@ class _Reader:
         self._require(self._take(end), f"{end} after the pattern")
         return tuple(sorted(found))
 
-    def _constrained(self, entity: Entity, labels: tuple[str, ...]) -> Subject:
+    def _constrained(self, entity: Entity, labels: tuple[str, ...]) -> SchemaPattern:
         self._require(self._take("REQUIRE"), "REQUIRE and what of it")
         properties = self._properties()
         self._require(self._take("IS"), "IS and what is required")
         kind, property_type = self._requirement()
-        return Subject(kind, entity, labels, properties, property_type)
+        return SchemaPattern(kind, entity, labels, properties, property_type)
 
-    def _requirement(self) -> tuple[Kind, str]:
+    def _requirement(self) -> tuple[SchemaKind, str]:
         self._take("NODE", "RELATIONSHIP", "REL")
         if self._take("UNIQUE"):
-            return Kind.UNIQUENESS, ""
+            return SchemaKind.UNIQUENESS, ""
         if self._take("KEY"):
-            return Kind.KEY, ""
+            return SchemaKind.KEY, ""
         if self._take("NOT"):
             self._require(self._take("NULL"), "IS NOT NULL")
-            return Kind.EXISTENCE, ""
+            return SchemaKind.EXISTENCE, ""
         is_typed = self._take("TYPED") or (self._take(":") and self._take(":"))
         self._require(is_typed, "UNIQUE, NODE KEY, NOT NULL or :: and a type")
         words = []
         while (token := self._peek()) is not None and not token.says("OPTIONS"):
             words.append(self._next().value.upper())
-        return Kind.TYPE, " ".join(words)
+        return SchemaKind.TYPE, " ".join(words)
 
-    def _indexed(self, kind: Kind, entity: Entity, labels: tuple[str, ...]) -> Subject:
+    def _indexed(self, kind: SchemaKind, entity: Entity, labels: tuple[str, ...]) -> SchemaPattern:
         self._require(self._take("ON"), "ON and properties")
         is_each = self._take("EACH")
-        if kind is Kind.LOOKUP:
-            return Subject(kind, entity, labels)
+        if kind is SchemaKind.LOOKUP:
+            return SchemaPattern(kind, entity, labels)
         properties = self._listed("[", "]") if is_each else self._properties()
         if self._take("WITH"):  # a vector index may filter by more of them
             properties += self._listed("[", "]")
-        return Subject(kind, entity, labels, properties)
+        return SchemaPattern(kind, entity, labels, properties)
 
     def _properties(self) -> tuple[str, ...]:
         """Read `n.name`, or `(n.name, n.rank)`."""
@@ -256,8 +256,8 @@ class _Reader:
         if not condition:
             token = self._peek()
             said = f"`{token.value}`" if token else "its end"
-            raise self._misread(f"{said} is not expected here", f"expected: {form}", _EXAMPLE)
+            raise self._lex_error(f"{said} is not expected here", f"expected: {form}", _EXAMPLE)
 
-    def _misread(self, what: str, because: str, try_: str = "") -> Misread:
+    def _lex_error(self, what: str, because: str, try_: str = "") -> LexError:
         token = self._peek()
-        return Misread(what, token.start if token else self.end, because, try_)
+        return LexError(what, token.start if token else self.end, because, try_)

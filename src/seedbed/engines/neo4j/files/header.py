@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from seedbed.engines.neo4j.files.text import Text
+from seedbed.engines.neo4j.files.text import CypherText
 from seedbed.model.directives import Directive, parse_directives
 from seedbed.model.headers import Header as Common
 from seedbed.model.headers import read_common, require_form
@@ -20,7 +20,7 @@ _WALK = re.compile(r"([^\s.:\[\]`\"]+|\[:[^\s.:\[\]`\"]+\])\.([^\s.:\[\]`\"]+)")
 _LOOKS_LIKE_DIRECTIVES = re.compile(r"//\s*seedbed:")
 
 
-class Header(Struct, frozen=True):
+class CypherHeader(Struct, frozen=True):
     """What the directives of a file say, checked. `lines`: where each directive that is said once stands."""
 
     common: Common
@@ -29,14 +29,14 @@ class Header(Struct, frozen=True):
     backfill: Backfill | None = None
 
 
-def read_header(text: Text, lines: Iterable[tuple[int, str]]) -> Header:
+def read_header(text: CypherText, lines: Iterable[tuple[int, str]]) -> CypherHeader:
     """Return what the directives in `lines` say, each with its number. Raises MigrationFileError."""
     directives = parse_directives(lines, text.path)
     common = read_common(directives, text.path, own=DIRECTIVES)
     single = {each.key: each for each in directives}
     repeatable = single.get("repeatable")
     require_form(repeatable is None or not repeatable.value, repeatable, text.path, 'repeatable because "…"')
-    return Header(
+    return CypherHeader(
         common,
         {key: directive.line for key, directive in single.items()},
         repeatable is not None,
@@ -48,7 +48,7 @@ def looks_like_directives(comment: str) -> bool:
     return _LOOKS_LIKE_DIRECTIVES.match(comment) is not None
 
 
-def _backfill(text: Text, directive: Directive | None, batch: Directive | None) -> Backfill | None:
+def _backfill(text: CypherText, directive: Directive | None, batch: Directive | None) -> Backfill | None:
     if directive is None:
         if batch is not None:
             raise text.error(

@@ -19,7 +19,7 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 _STRUCTURAL = frozenset("'\"`\\/*\n\r;")
 
 
-class Misread(ValueError):
+class LexError(ValueError):
     """A text that is no sequence of tokens; `offset` says where, in characters."""
 
     def __init__(self, what: str, offset: int, because: str = "", try_: str = "") -> None:
@@ -75,7 +75,7 @@ def are_words(tokens: Sequence[Token], position: int, *words: str) -> bool:
 
 
 def scan(text: str) -> tuple[Token, ...]:
-    """Return the tokens of `text`, comments included. Raises Misread."""
+    """Return the tokens of `text`, comments included. Raises LexError."""
     _require_harmless_escapes(text)
     return tuple(_Scanner(text).tokens())
 
@@ -86,7 +86,7 @@ def _require_harmless_escapes(text: str) -> None:
     while position >= 0:
         is_pair = text.startswith("\\\\", position)
         if not is_pair and _escaped(text, position) in _STRUCTURAL:
-            raise Misread(
+            raise LexError(
                 f"{text[position : position + 6]} is not read as part of what it stands in",
                 position,
                 "Neo4j puts the character there before it looks for strings and comments",
@@ -148,7 +148,7 @@ class _Scanner:
     def _block_comment(self, start: int) -> Token:
         end = self.text.find("*/", start + 2)
         if end < 0:
-            raise Misread("a comment is opened and never closed", start, "`*/` is missing")
+            raise LexError("a comment is opened and never closed", start, "`*/` is missing")
         return self._made(TokenKind.BLOCK_COMMENT, start, end + 2, self.text[start : end + 2])
 
     def _string(self, start: int, quote: str) -> Token:
@@ -160,14 +160,14 @@ class _Scanner:
                 return self._made(TokenKind.STRING, start, position + 1, self.text[start : position + 1])
             else:
                 position += 1
-        raise Misread("a string is opened and never closed", start, f"its end, {quote}, is missing")
+        raise LexError("a string is opened and never closed", start, f"its end, {quote}, is missing")
 
     def _name(self, start: int) -> Token:
         position = start + 1
         while True:
             end = self.text.find("`", position)
             if end < 0:
-                raise Misread("a name is opened and never closed", start, "its end, `, is missing")
+                raise LexError("a name is opened and never closed", start, "its end, `, is missing")
             if not self.text.startswith("``", end):
                 value = self.text[start + 1 : end].replace("``", "`")
                 return self._made(TokenKind.NAME, start, end + 1, value)
@@ -192,7 +192,7 @@ class _Scanner:
 
     def _symbol(self, start: int, symbol: str) -> Token:
         if symbol == "\\":
-            raise Misread(
+            raise LexError(
                 "a backslash stands outside of any string",
                 start,
                 "nothing begins with one",
@@ -209,7 +209,7 @@ class _Scanner:
 
     def _close(self, start: int, symbol: str) -> None:
         if not self.open:
-            raise Misread(f"`{symbol}` closes what nobody opened", start)
+            raise LexError(f"`{symbol}` closes what nobody opened", start)
         if self.open[-1].value != _CLOSED[symbol]:
             raise self._left_open(f"`{symbol}` comes", start)
         self.open.pop()
@@ -218,8 +218,8 @@ class _Scanner:
         if self.open:
             raise self._left_open("the text ends", end)
 
-    def _left_open(self, what: str, offset: int) -> Misread:
+    def _left_open(self, what: str, offset: int) -> LexError:
         last = self.open[-1]
         line = self.text.count("\n", 0, last.start) - self.text.count("\n", 0, offset)
         where = f"{-line} lines above" if line < -1 else "on the line above" if line else "on this line"
-        return Misread(f"{what} before `{last.value}` is closed", offset, f"it is opened {where}")
+        return LexError(f"{what} before `{last.value}` is closed", offset, f"it is opened {where}")

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from seedbed.engines.neo4j.files.header import Header
-from seedbed.engines.neo4j.files.lexer import Misread, Token, scan
-from seedbed.engines.neo4j.files.sections import Section, cut
-from seedbed.engines.neo4j.files.statements import Kind
-from seedbed.engines.neo4j.files.steps import Found, found_in, steps_of, undo_steps
-from seedbed.engines.neo4j.files.text import Text, read_text
-from seedbed.engines.neo4j.rules.hazards import hazards_of
+from seedbed.engines.neo4j.files.header import CypherHeader
+from seedbed.engines.neo4j.files.lexer import LexError, Token, scan
+from seedbed.engines.neo4j.files.sections import CypherSection, cut
+from seedbed.engines.neo4j.files.statements import StatementKind
+from seedbed.engines.neo4j.files.steps import ParsedStatement, statements_in, steps_of, undo_steps
+from seedbed.engines.neo4j.files.text import CypherText, read_text
+from seedbed.engines.neo4j.rules.hazards import file_hazards
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.migration import Migration, MigrationFile, Step
 
@@ -33,7 +33,7 @@ def parse(file: MigrationFile) -> Migration:
     text = read_text(file)
     tokens = _scanned(text)
     header, sections = cut(text, tokens)
-    found = {each.name: found_in(text, each, tokens) for each in sections}
+    found = {each.name: statements_in(text, each, tokens) for each in sections}
     steps = {each.name: steps_of(text, each, found[each.name], header) for each in sections}
     up, common = found["up"], header.common
     _require_use_of_directives(text, up, header)
@@ -48,29 +48,29 @@ def parse(file: MigrationFile) -> Migration:
         irreversible=common.irreversible,
         after=common.after,
         overtakes=common.overtakes,
-        hazards=hazards_of(up, phase=common.phase, is_repeatable=header.is_repeatable),
+        hazards=file_hazards(up, phase=common.phase, is_repeatable=header.is_repeatable),
         allows=common.allows,
     )
 
 
-def _scanned(text: Text) -> tuple[Token, ...]:
+def _scanned(text: CypherText) -> tuple[Token, ...]:
     try:
         return scan(text.text)
-    except Misread as error:
-        raise text.misread(error) from None
+    except LexError as error:
+        raise text.lex_error(error) from None
 
 
 def _way_down(
-    text: Text,
-    sections: Sequence[Section],
+    text: CypherText,
+    sections: Sequence[CypherSection],
     steps: dict[str, tuple[Step, ...]],
-    up: Sequence[Found],
-    header: Header,
+    up: Sequence[ParsedStatement],
+    header: CypherHeader,
 ) -> tuple[Step, ...]:
     """Return the down steps as written; else, of schema statements only, the one that follows from them."""
     written = steps.get("down", ())
     if header.common.irreversible is None:
-        is_derived = not written and all(each.kind is Kind.SCHEMA for each in up)
+        is_derived = not written and all(each.kind is StatementKind.SCHEMA for each in up)
         return undo_steps(steps["up"]) if is_derived else written
     if written:
         raise text.error(
@@ -82,9 +82,9 @@ def _way_down(
     return ()
 
 
-def _require_use_of_directives(text: Text, up: Sequence[Found], header: Header) -> None:
+def _require_use_of_directives(text: CypherText, up: Sequence[ParsedStatement], header: CypherHeader) -> None:
     """Refuse `repeatable` where nothing can be repeated."""
-    if header.is_repeatable and not any(each.kind is Kind.IN_TRANSACTIONS for each in up):
+    if header.is_repeatable and not any(each.kind is StatementKind.IN_TRANSACTIONS for each in up):
         raise text.error(
             header.lines["repeatable"],
             "`repeatable` has no meaning here",

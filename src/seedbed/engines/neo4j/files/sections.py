@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from seedbed.engines.neo4j.files.header import Header, looks_like_directives, read_header
+from seedbed.engines.neo4j.files.header import CypherHeader, looks_like_directives, read_header
 from seedbed.engines.neo4j.files.lexer import COMMENTS, Token, TokenKind
-from seedbed.engines.neo4j.files.text import Text
+from seedbed.engines.neo4j.files.text import CypherText
 from seedbed.errors import MigrationFileError
 from seedbed.model.directives import directive_lines
 
@@ -19,7 +19,7 @@ _HIDDEN = re.compile(r"^//\s*migrate:up\b", re.MULTILINE)
 _OTHER_LANGUAGE = re.compile(r"^\s*(?:--|#)\s*migrate:(?:up|down)\b", re.MULTILINE)
 
 
-class Section(Struct, frozen=True):
+class CypherSection(Struct, frozen=True):
     """`// migrate:<name>` on `line`; its text is the characters from `start` up to `end`."""
 
     name: str
@@ -28,13 +28,13 @@ class Section(Struct, frozen=True):
     end: int
 
 
-class _Mark(Struct, frozen=True):
+class _SectionMark(Struct, frozen=True):
     token: Token
     line: int
     name: str
 
 
-def cut(text: Text, tokens: Sequence[Token]) -> tuple[Header, list[Section]]:
+def cut(text: CypherText, tokens: Sequence[Token]) -> tuple[CypherHeader, list[CypherSection]]:
     """Return what the directives above the sections say, and the sections: up first."""
     comments = [each for each in tokens if each.kind is TokenKind.LINE_COMMENT]
     marks = list(_marks(text, comments))
@@ -44,11 +44,12 @@ def cut(text: Text, tokens: Sequence[Token]) -> tuple[Header, list[Section]]:
     header = read_header(text, _directives_above(text, comments, first))
     ends = [*(each.token.start for each in marks[1:]), len(text.text)]
     return header, [
-        Section(mark.name, mark.line, mark.token.end, end) for mark, end in zip(marks, ends, strict=True)
+        CypherSection(mark.name, mark.line, mark.token.end, end)
+        for mark, end in zip(marks, ends, strict=True)
     ]
 
 
-def _marks(text: Text, comments: Iterable[Token]) -> Iterator[_Mark]:
+def _marks(text: CypherText, comments: Iterable[Token]) -> Iterator[_SectionMark]:
     for token in comments:
         said = token.value.rstrip()
         if "migrate" not in said.lower() or not text.begins_line(token.start):
@@ -56,7 +57,7 @@ def _marks(text: Text, comments: Iterable[Token]) -> Iterator[_Mark]:
         found, line = _MARK.fullmatch(said), text.line(token.start)
         if found and (token.start == 0 or text.text[token.start - 1] == "\n") and not token.depth:
             _require_no_options(text, line, found[2] or "")
-            yield _Mark(token, line, found[1])
+            yield _SectionMark(token, line, found[1])
         elif found or _NEARLY_A_MARK.match(said):
             raise text.error(
                 line,
@@ -66,7 +67,7 @@ def _marks(text: Text, comments: Iterable[Token]) -> Iterator[_Mark]:
             )
 
 
-def _require_no_options(text: Text, line: int, options: str) -> None:
+def _require_no_options(text: CypherText, line: int, options: str) -> None:
     if options:
         raise text.error(
             line,
@@ -75,7 +76,7 @@ def _require_no_options(text: Text, line: int, options: str) -> None:
         )
 
 
-def _require_up_and_down(text: Text, marks: Sequence[_Mark]) -> None:
+def _require_up_and_down(text: CypherText, marks: Sequence[_SectionMark]) -> None:
     names = [each.name for each in marks]
     for index, mark in enumerate(marks):
         if mark.name in names[:index]:
@@ -94,7 +95,7 @@ def _require_up_and_down(text: Text, marks: Sequence[_Mark]) -> None:
         )
 
 
-def _without_up(text: Text) -> MigrationFileError:
+def _without_up(text: CypherText) -> MigrationFileError:
     if hidden := _HIDDEN.search(text.text):
         return text.error(
             text.line(hidden.start()),
@@ -111,7 +112,7 @@ def _without_up(text: Text) -> MigrationFileError:
     )
 
 
-def _require_nothing_before(text: Text, tokens: Iterable[Token], first: int) -> None:
+def _require_nothing_before(text: CypherText, tokens: Iterable[Token], first: int) -> None:
     """Refuse anything but comments before the first section: it would belong to none."""
     for token in tokens:
         if token.start < first and token.kind not in COMMENTS:
@@ -123,7 +124,7 @@ def _require_nothing_before(text: Text, tokens: Iterable[Token], first: int) -> 
             )
 
 
-def _directives_above(text: Text, comments: Iterable[Token], first: int) -> Iterator[tuple[int, str]]:
+def _directives_above(text: CypherText, comments: Iterable[Token], first: int) -> Iterator[tuple[int, str]]:
     """Yield the lines of directives above the first section; refuses any that stand below."""
     for token in comments:
         if token.start < first:

@@ -24,7 +24,7 @@ class Statement(Struct, frozen=True):
 
 
 def split(text: str) -> tuple[Statement, ...]:
-    """Return the statements in `text`, in order; empty ones are none. Raises Misread."""
+    """Return the statements in `text`, in order; empty ones are none. Raises LexError."""
     return statements_of(text, scan(text))
 
 

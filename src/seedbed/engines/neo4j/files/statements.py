@@ -12,7 +12,7 @@ from seedbed.support.phrases import LINE, one_line
 _INDEX_KINDS = ("RANGE", "TEXT", "POINT", "LOOKUP", "FULLTEXT", "VECTOR", "BTREE")
 
 
-class Kind(Enum):
+class StatementKind(Enum):
     """DATA commits together with its record; SCHEMA and IN_TRANSACTIONS commit alone."""
 
     DATA = auto()
@@ -33,12 +33,12 @@ def body_of(statement: Statement) -> tuple[Token, ...]:
     return tokens[position:]
 
 
-def kind(statement: Statement) -> Kind:
+def kind_of(statement: Statement) -> StatementKind:
     """Return the kind of `statement`."""
     tokens = body_of(statement)
     if schema_noun(tokens):
-        return Kind.SCHEMA
-    return Kind.IN_TRANSACTIONS if batches_of(tokens) else Kind.DATA
+        return StatementKind.SCHEMA
+    return StatementKind.IN_TRANSACTIONS if batches_of(tokens) else StatementKind.DATA
 
 
 def schema_noun(tokens: Sequence[Token]) -> str:

@@ -8,13 +8,13 @@ from itertools import groupby
 from msgspec import Struct
 from msgspec.structs import replace
 
-from seedbed.engines.neo4j.files.commands import Command, read_command
-from seedbed.engines.neo4j.files.header import Header
-from seedbed.engines.neo4j.files.lexer import Misread, Token
-from seedbed.engines.neo4j.files.sections import Section
+from seedbed.engines.neo4j.files.commands import SchemaCommand, command_in
+from seedbed.engines.neo4j.files.header import CypherHeader
+from seedbed.engines.neo4j.files.lexer import LexError, Token
+from seedbed.engines.neo4j.files.sections import CypherSection
 from seedbed.engines.neo4j.files.split import Statement, statements_of
-from seedbed.engines.neo4j.files.statements import Kind, kind, parameters_of, summary
-from seedbed.engines.neo4j.files.text import Text
+from seedbed.engines.neo4j.files.statements import StatementKind, kind_of, parameters_of, summary
+from seedbed.engines.neo4j.files.text import CypherText
 from seedbed.engines.neo4j.rules.refusals import refusal
 from seedbed.model.migration import Backfill, Step
 from seedbed.support.phrases import one_line
@@ -23,19 +23,21 @@ _KEYS = "keys"  # the parameter that a backfill's statement is given
 UNDO = "undo "
 
 
-class Found(Struct, frozen=True):
+class ParsedStatement(Struct, frozen=True):
     """A statement of a section: its line in the file, its kind, and the command that a schema statement is."""
 
     statement: Statement
     line: int
-    kind: Kind
-    command: Command | None = None
+    kind: StatementKind
+    command: SchemaCommand | None = None
 
 
-def found_in(text: Text, section: Section, tokens: Sequence[Token]) -> tuple[Found, ...]:
-    """Return the statements of `section`. Raises MigrationFileError for one that has no place there."""
+def statements_in(
+    text: CypherText, section: CypherSection, tokens: Sequence[Token]
+) -> tuple[ParsedStatement, ...]:
+    """Return the statements of `section`. Raises MigrationFileError for one that is not allowed there."""
     inside = [each for each in tokens if section.start <= each.start < section.end]
-    found: list[Found] = []
+    found: list[ParsedStatement] = []
     for statement in statements_of(text.text, inside):
         if refused := refusal(statement):
             raise text.error(statement.line, refused.what, refused.because, refused.try_)
@@ -43,17 +45,19 @@ def found_in(text: Text, section: Section, tokens: Sequence[Token]) -> tuple[Fou
     return tuple(found)
 
 
-def _found(text: Text, statement: Statement) -> Found:
-    of = kind(statement)
-    if of is not Kind.SCHEMA:
-        return Found(statement, statement.line, of)
+def _found(text: CypherText, statement: Statement) -> ParsedStatement:
+    of = kind_of(statement)
+    if of is not StatementKind.SCHEMA:
+        return ParsedStatement(statement, statement.line, of)
     try:
-        return Found(statement, statement.line, of, read_command(statement))
-    except Misread as error:
-        raise text.misread(error) from None
+        return ParsedStatement(statement, statement.line, of, command_in(statement))
+    except LexError as error:
+        raise text.lex_error(error) from None
 
 
-def steps_of(text: Text, section: Section, found: Sequence[Found], header: Header) -> tuple[Step, ...]:
+def steps_of(
+    text: CypherText, section: CypherSection, found: Sequence[ParsedStatement], header: CypherHeader
+) -> tuple[Step, ...]:
     """Return the steps of `section`; none where nothing stands in it. Raises MigrationFileError."""
     if header.backfill:
         return _backfill_steps(text, section, found, header.backfill)
@@ -63,19 +67,21 @@ def steps_of(text: Text, section: Section, found: Sequence[Found], header: Heade
     )
 
 
-def _steps(text: Text, found: Sequence[Found], is_repeatable: bool) -> Iterator[Step]:
+def _steps(text: CypherText, found: Sequence[ParsedStatement], is_repeatable: bool) -> Iterator[Step]:
     """Yield one step for each run of data statements, and one for each of the others."""
     for of, run in groupby(found, key=lambda each: each.kind):
         statements = [each.statement for each in run]
-        if of is Kind.DATA:
+        if of is StatementKind.DATA:
             yield _step(text, statements)
         else:
             for each in statements:
                 step = _step(text, [each])
-                yield replace(step, atomic=False, repeatable=is_repeatable and of is Kind.IN_TRANSACTIONS)
+                yield replace(
+                    step, atomic=False, repeatable=is_repeatable and of is StatementKind.IN_TRANSACTIONS
+                )
 
 
-def _step(text: Text, statements: Sequence[Statement]) -> Step:
+def _step(text: CypherText, statements: Sequence[Statement]) -> Step:
     """Return `statements` as one step: from the first to the last, without what surrounds them."""
     first, last = statements[0], statements[-1]
     return Step(
@@ -110,7 +116,7 @@ def undo_steps(up: Sequence[Step]) -> tuple[Step, ...]:
     )
 
 
-def _require_no_parameters(text: Text, found: Sequence[Found]) -> None:
+def _require_no_parameters(text: CypherText, found: Sequence[ParsedStatement]) -> None:
     for each in found:
         for token in parameters_of(each.statement.tokens).values():
             raise text.error(
@@ -122,7 +128,7 @@ def _require_no_parameters(text: Text, found: Sequence[Found]) -> None:
 
 
 def _backfill_steps(
-    text: Text, section: Section, found: Sequence[Found], backfill: Backfill
+    text: CypherText, section: CypherSection, found: Sequence[ParsedStatement], backfill: Backfill
 ) -> tuple[Step, ...]:
     """Return the one step of a backfill's section; an empty down section counts as none."""
     if section.name == "down" and not found:
@@ -130,7 +136,7 @@ def _backfill_steps(
     pattern = f"()-[r:{backfill.table[2:-1]}" if backfill.table.startswith("[") else f"(n:{backfill.table}"
     closing = "]->()" if backfill.table.startswith("[") else ")"
     example = f"UNWIND $keys AS key MATCH {pattern} {{{backfill.key}: key}}{closing} …"
-    if len(found) != 1 or found[0].kind is not Kind.DATA:
+    if len(found) != 1 or found[0].kind is not StatementKind.DATA:
         raise text.error(
             found[-1].line if found else section.line,
             "a backfill is one statement that changes data",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from seedbed.engines.neo4j.files.lexer import Misread
+from seedbed.engines.neo4j.files.lexer import LexError
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.migration import MigrationFile
 
 
-class Text:
+class CypherText:
     """A file's text with LF line ends, and what is said about places in it; offsets count characters."""
 
     def __init__(self, path: str, text: str) -> None:
@@ -24,11 +24,11 @@ class Text:
     def error(self, line: int, what: str, because: str = "", try_: str = "") -> MigrationFileError:
         return MigrationFileError(what, because=because, try_=try_, at=Location(self.path, line))
 
-    def misread(self, error: Misread) -> MigrationFileError:
+    def lex_error(self, error: LexError) -> MigrationFileError:
         """Return what a person reads about a text whose tokens end in the middle."""
         return self.error(self.line(error.offset), error.what, error.because, error.try_)
 
 
-def read_text(file: MigrationFile) -> Text:
+def read_text(file: MigrationFile) -> CypherText:
     """Return the text that `file` holds, line ends as its checksum has them. Raises MigrationFileError."""
-    return Text(file.path, file.text())
+    return CypherText(file.path, file.text())

@@ -6,22 +6,21 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from seedbed.engines.neo4j.files.commands import Command, Kind, read_command
+from seedbed.engines.neo4j.files.commands import SchemaCommand, SchemaKind, command_in
 from seedbed.engines.neo4j.files.split import split
-from seedbed.engines.neo4j.files.statements import Kind as StatementKind
-from seedbed.engines.neo4j.files.statements import kind
+from seedbed.engines.neo4j.files.statements import StatementKind, kind_of
 from seedbed.errors import Location, Refused
 from seedbed.model.migration import Step, Work
 
 ENTERPRISE = "enterprise"
 _ENTERPRISE_KINDS = {
-    Kind.KEY: "a key constraint",
-    Kind.EXISTENCE: "a constraint that a property exists",
-    Kind.TYPE: "a constraint on a property's type",
+    SchemaKind.KEY: "a key constraint",
+    SchemaKind.EXISTENCE: "a constraint that a property exists",
+    SchemaKind.TYPE: "a constraint on a property's type",
 }
 
 
-class Need(Struct, frozen=True):
+class EnterpriseNeed(Struct, frozen=True):
     """What `what` is that only Enterprise does, and in which file it stands."""
 
     what: str
@@ -32,20 +31,20 @@ class Need(Struct, frozen=True):
         return f"{self.what}, {self.name} ({self.at})"
 
 
-def enterprise_only(command: Command) -> str:
+def enterprise_only(command: SchemaCommand) -> str:
     """Return what `command` makes that only Enterprise has: "a key constraint"; "" where every edition does."""
     return _ENTERPRISE_KINDS.get(command.subject.kind, "") if command.subject else ""
 
 
-def needs_of(steps: Sequence[Step], path: str) -> list[Need]:
+def needs_of(steps: Sequence[Step], path: str) -> list[EnterpriseNeed]:
     """Return what `steps` of the file at `path` need Enterprise for."""
-    found: list[Need] = []
+    found: list[EnterpriseNeed] = []
     for step in steps:
         for statement in () if step.body.startswith("undo ") else split(step.body):
-            if kind(statement) is StatementKind.SCHEMA:
-                command = read_command(statement)
+            if kind_of(statement) is StatementKind.SCHEMA:
+                command = command_in(statement)
                 if what := enterprise_only(command):
-                    found.append(Need(what, command.name, Location(path, step.line)))
+                    found.append(EnterpriseNeed(what, command.name, Location(path, step.line)))
     return found
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from seedbed.engines.neo4j.files.commands import Command, Verb
+from seedbed.engines.neo4j.files.commands import SchemaCommand, Verb
 from seedbed.engines.neo4j.files.lexer import Token, are_words
-from seedbed.engines.neo4j.files.statements import Kind, batches_of, body_of, describe
-from seedbed.engines.neo4j.files.steps import Found
+from seedbed.engines.neo4j.files.statements import StatementKind, batches_of, body_of, describe
+from seedbed.engines.neo4j.files.steps import ParsedStatement
 from seedbed.engines.neo4j.rules import registry
 from seedbed.engines.neo4j.rules.enterprise import enterprise_only
 from seedbed.model.hazard import Hazard
@@ -16,7 +16,9 @@ from seedbed.model.migration import Phase
 _OWN_TRANSACTIONS = {"PERIODIC", "CYPHER", "SCHEMA"}  # of APOC's procedures: apoc.periodic.iterate, …
 
 
-def hazards_of(statements: Sequence[Found], *, phase: Phase, is_repeatable: bool) -> tuple[Hazard, ...]:
+def file_hazards(
+    statements: Sequence[ParsedStatement], *, phase: Phase, is_repeatable: bool
+) -> tuple[Hazard, ...]:
     """Return the hazards of the statements of an up section, in their order."""
     return tuple(
         hazard
@@ -25,12 +27,12 @@ def hazards_of(statements: Sequence[Found], *, phase: Phase, is_repeatable: bool
     )
 
 
-def _hazards(statement: Found, *, phase: Phase, is_repeatable: bool) -> Iterator[Hazard]:
+def _hazards(statement: ParsedStatement, *, phase: Phase, is_repeatable: bool) -> Iterator[Hazard]:
     if statement.command is not None:
         yield from _of_command(statement.command, statement.line, phase)
         return
     tokens = body_of(statement.statement)
-    if statement.kind is Kind.IN_TRANSACTIONS:
+    if statement.kind is StatementKind.IN_TRANSACTIONS:
         yield from _of_batches(statement, tokens, is_repeatable)
     words = {token.value.upper() for token in tokens}
     if "APOC" in words:
@@ -41,14 +43,14 @@ def _hazards(statement: Found, *, phase: Phase, is_repeatable: bool) -> Iterator
         yield registry.LOADS_CSV.hazard("LOAD CSV reads a file from elsewhere", line=statement.line)
 
 
-def _of_command(command: Command, line: int, phase: Phase) -> Iterator[Hazard]:
+def _of_command(command: SchemaCommand, line: int, phase: Phase) -> Iterator[Hazard]:
     if what := enterprise_only(command):
         yield registry.NEEDS_ENTERPRISE.hazard(f"{command.name} is {what}", line=line)
     if command.verb is Verb.DROP and phase is not Phase.CONTRACT:
         yield registry.DROPS_EARLY.hazard(f"{command} in the phase {phase}", line=line)
 
 
-def _of_batches(statement: Found, tokens: Sequence[Token], is_repeatable: bool) -> Iterator[Hazard]:
+def _of_batches(statement: ParsedStatement, tokens: Sequence[Token], is_repeatable: bool) -> Iterator[Hazard]:
     if not is_repeatable:
         yield registry.NOT_REPEATABLE.hazard(
             f"{describe(statement.statement)}: it commits as it goes and starts from the beginning after a crash",
@@ -73,7 +75,7 @@ def _of_procedures(tokens: Sequence[Token], line: int) -> Iterator[Hazard]:
             yield registry.OWN_TRANSACTIONS.hazard(f"{procedure} opens transactions of its own", line=line)
 
 
-def _of_removals(statement: Found, tokens: Sequence[Token]) -> Iterator[Hazard]:
+def _of_removals(statement: ParsedStatement, tokens: Sequence[Token]) -> Iterator[Hazard]:
     for at, token in enumerate(tokens):
         is_key = are_words(tokens, at + 1, ":")
         is_property = is_key or (at > 0 and tokens[at - 1].says(".", ":"))

@@ -26,7 +26,7 @@ _WRITES = re.compile(
 _LABEL = re.compile(r"^\w*:(`(?:[^`]|``)+`|[^\s,)|]+)")
 
 
-class Bounds(Struct, frozen=True):
+class PlanLimits(Struct, frozen=True):
     """From how many estimated rows on a plan is worth a word. `eager`: rows that are held at once.
 
     `statements`: of a migration that are looked at.
@@ -37,40 +37,40 @@ class Bounds(Struct, frozen=True):
     statements: int = registry.STATEMENTS
 
 
-class Note(Struct, frozen=True):
+class Notification(Struct, frozen=True):
     """What the server says about a statement beside its plan: `kind` "DEPRECATION", "PERFORMANCE", …"""
 
     kind: str
     text: str
 
 
-class Explained(Struct, frozen=True):
+class ExplainResult(Struct, frozen=True):
     """What EXPLAIN returns."""
 
     plan: Plan
-    notes: tuple[Note, ...] = ()
+    notes: tuple[Notification, ...] = ()
 
 
-def explained(summary: Any) -> Explained:
+def explained(summary: Any) -> ExplainResult:
     """Return what the driver's summary of an EXPLAIN holds."""
     notes = tuple(
-        Note(each.raw_classification or "", each.status_description)
+        Notification(each.raw_classification or "", each.status_description)
         for each in summary.gql_status_objects
         if each.is_notification
     )
-    return Explained(summary.plan or {}, notes)
+    return ExplainResult(summary.plan or {}, notes)
 
 
-class Context(Struct, frozen=True):
+class StatementContext(Struct, frozen=True):
     """What is known about the statement: its line, whether it is one transaction, labels that get an index first."""
 
     line: int
     is_one_transaction: bool
     indexed_before: Collection[str] = ()
-    bounds: Bounds = Bounds()
+    bounds: PlanLimits = PlanLimits()
 
 
-def findings(found: Explained, context: Context) -> Iterator[Hazard]:
+def findings(found: ExplainResult, context: StatementContext) -> Iterator[Hazard]:
     """Yield the hazards that a statement's plan shows, each kind once."""
     operators = list(_operators(found.plan))
     for hazard in (
@@ -135,7 +135,7 @@ def _is_one_row(plan: Plan) -> bool:
     return all(_ONE_ROW.match(name_of(each)) for each in leaves)
 
 
-def _scan_for_each_row(operators: Sequence[Plan], context: Context) -> Hazard | None:
+def _scan_for_each_row(operators: Sequence[Plan], context: StatementContext) -> Hazard | None:
     """Report a MERGE or a repeated MATCH that looks through all nodes of a label each time."""
     parts = [(part, word) for word in ("MERGE", "MATCH") for part in _repeated(operators, word)]
     for part, word in parts:
@@ -166,7 +166,7 @@ def _label(scan: Plan) -> str:
     return found[1].strip("`").replace("``", "`") if found else ""
 
 
-def _rows(operators: Sequence[Plan], context: Context) -> Hazard | None:
+def _rows(operators: Sequence[Plan], context: StatementContext) -> Hazard | None:
     most = max((rows_of(each) for each in operators if _WRITES.match(name_of(each))), default=0.0)
     if not context.is_one_transaction or most <= context.bounds.rows:
         return None
@@ -175,7 +175,7 @@ def _rows(operators: Sequence[Plan], context: Context) -> Hazard | None:
     )
 
 
-def _eager(operators: Sequence[Plan], context: Context) -> Hazard | None:
+def _eager(operators: Sequence[Plan], context: StatementContext) -> Hazard | None:
     for each in operators:
         if name_of(each) == "Eager" and rows_of(each) > context.bounds.eager:
             conflict = _conflict(each)
@@ -192,7 +192,7 @@ def _conflict(eager: Plan) -> str:
     return str(eager.get("args", {}).get("Details") or "").partition(" (Operator")[0]
 
 
-def _deprecated(notes: Sequence[Note], line: int) -> Hazard | None:
+def _deprecated(notes: Sequence[Notification], line: int) -> Hazard | None:
     found = [each.text for each in notes if each.kind == "DEPRECATION"]
     if not found:
         return None

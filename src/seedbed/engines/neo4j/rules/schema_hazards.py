@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from seedbed.engines.neo4j.files.commands import Command, Entity, Subject
+from seedbed.engines.neo4j.files.commands import Entity, SchemaCommand, SchemaPattern
 from seedbed.engines.neo4j.files.names import quoted
 from seedbed.engines.neo4j.rules import registry
 from seedbed.engines.neo4j.rules.enterprise import ENTERPRISE, enterprise_only
-from seedbed.engines.neo4j.schema.catalogue import Catalogue, Thing, same
+from seedbed.engines.neo4j.schema.catalogue import Catalogue, SchemaObject, same
 from seedbed.engines.neo4j.schema.walks import key_is_indexed, leads_along, walked
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Backfill
 
 
-def edition_hazard(command: Command, edition: str, line: int) -> Hazard | None:
+def edition_hazard(command: SchemaCommand, edition: str, line: int) -> Hazard | None:
     """Return that a server of this `edition` cannot carry out `command`; None where it can."""
     what = enterprise_only(command)
     if not what or edition == ENTERPRISE:
@@ -25,7 +25,7 @@ def edition_hazard(command: Command, edition: str, line: int) -> Hazard | None:
 
 
 def name_hazards(
-    command: Command, catalogue: Catalogue, line: int, *, dropped: Collection[str] = ()
+    command: SchemaCommand, catalogue: Catalogue, line: int, *, dropped: Collection[str] = ()
 ) -> Iterator[Hazard]:
     """Yield what stands in the way of what `command` creates. `dropped`: names that earlier statements free."""
     existing = _existing(command, catalogue)
@@ -40,7 +40,7 @@ def name_hazards(
         )
 
 
-def _existing(command: Command, catalogue: Catalogue) -> Thing | None:
+def _existing(command: SchemaCommand, catalogue: Catalogue) -> SchemaObject | None:
     """Return what has the name that `command` gives, or is the same under another one."""
     named = catalogue.constraints.get(command.name) or catalogue.indexes.get(command.name)
     if named is not None or command.subject is None:
@@ -51,7 +51,7 @@ def _existing(command: Command, catalogue: Catalogue) -> Thing | None:
 class DuplicatesQuery:
     """The queries that count the duplicates which a uniqueness constraint on one label or type would meet."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: SchemaPattern) -> None:
         name = quoted(subject.labels[0])
         self._subject = subject
         self._match = f"MATCH (n:{name})" if subject.entity is Entity.NODE else f"MATCH ()-[n:{name}]->()"
@@ -69,7 +69,7 @@ class DuplicatesQuery:
         present = " AND ".join(f"n.{quoted(key)} IS NOT NULL" for key in self._subject.properties)
         return f"{self._match} WHERE {present} {self._groups} RETURN count(*) AS count"
 
-    def hazard(self, command: Command, count: int, line: int) -> Hazard:
+    def hazard(self, command: SchemaCommand, count: int, line: int) -> Hazard:
         """Return that `command` will fail on `count` values."""
         return registry.DUPLICATES.hazard(
             f"{command.name} will fail: {count} values of {self._subject} are there more than once",
@@ -79,7 +79,7 @@ class DuplicatesQuery:
 
 
 def backfill_hazard(
-    backfill: Backfill, catalogue: Catalogue, line: int, *, ahead: Iterable[Subject] = ()
+    backfill: Backfill, catalogue: Catalogue, line: int, *, ahead: Iterable[SchemaPattern] = ()
 ) -> Hazard | None:
     """Return that no index leads along the key of `backfill`; None where one does, or `ahead` creates one."""
     if key_is_indexed(backfill, catalogue) or leads_along(backfill, ahead):

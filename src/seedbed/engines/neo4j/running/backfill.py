@@ -18,7 +18,7 @@ from seedbed.engines.neo4j.schema.catalogue import read_catalogue
 from seedbed.engines.neo4j.schema.walks import key_is_indexed, walked
 from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
 from seedbed.engines.neo4j.wire import queries
-from seedbed.engines.neo4j.wire.connection import Transaction
+from seedbed.engines.neo4j.wire.client import Transaction
 from seedbed.errors import Location, Refused
 from seedbed.model.event import WorkProgressed
 from seedbed.model.migration import Migration, Step
@@ -27,12 +27,12 @@ Key = int | float | str
 _NUMBERS, _TEXTS = {"INTEGER", "FLOAT"}, {"STRING"}
 
 
-class _Batch(Struct, frozen=True):
+class _ConvertedBatch(Struct, frozen=True):
     last: Key
     size: int
 
 
-class Walk:
+class GraphBackfill:
     """One backfill on its way."""
 
     def __init__(self, lease: FencedWriter, migration: Migration, step: Step) -> None:
@@ -81,7 +81,7 @@ class Walk:
         return queries.text(name).replace("{match}", self._match).replace("{key}", self._key)
 
     def batches(self, checkpoint: str | None) -> Iterator[Progress]:
-        """Carry out what is left beyond `checkpoint`, batch by batch. Raises ServerError, LeaseLost, Interrupted."""
+        """Carry out what is left beyond `checkpoint`, batch by batch. Raises CypherError, LeaseLost, Interrupted."""
         lease, version = self._lease, self._migration.version
         after: Key | None = json.decode(checkpoint) if checkpoint is not None else None
         done, total = 0, int(lease.reading(self._query("count"))[0]["count"])
@@ -89,9 +89,9 @@ class Walk:
             after, done = batch.last, done + batch.size
             said = f"up to {self._backfill.key} {after}"
             known = total if done <= total else 0  # others may have added some meanwhile
-            yield WorkProgressed(lease.place.target, version, done, known, "keys", said)
+            yield WorkProgressed(lease.graph.target, version, done, known, "keys", said)
 
-    def _batch(self, after: Key | None, transaction: Transaction) -> _Batch | None:
+    def _batch(self, after: Key | None, transaction: Transaction) -> _ConvertedBatch | None:
         """Convert the next batch beyond `after` and write the checkpoint; return None where there is no more."""
         name = "first_keys" if after is None else "next_keys"
         values = {"after": after, "batch": self._backfill.batch}
@@ -101,4 +101,4 @@ class Walk:
         transaction.carry_out(self._step.body, {"keys": keys, "after": after})
         stands = {"version": self._migration.version, "checkpoint": json.encode(keys[-1]).decode()}
         transaction.ask(queries.text("checkpoint"), stands)
-        return _Batch(keys[-1], len(keys))
+        return _ConvertedBatch(keys[-1], len(keys))

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct, field
 
-from seedbed.engines.neo4j.files.commands import Command, Kind, Subject, Verb, read_command
+from seedbed.engines.neo4j.files.commands import SchemaCommand, SchemaKind, SchemaPattern, Verb, command_in
 from seedbed.engines.neo4j.files.split import Statement, split
-from seedbed.engines.neo4j.files.statements import Kind as StatementKind
-from seedbed.engines.neo4j.files.statements import describe, kind
+from seedbed.engines.neo4j.files.statements import StatementKind, describe, kind_of
 from seedbed.engines.neo4j.rules import registry
 from seedbed.engines.neo4j.rules.drift import schema_drift
-from seedbed.engines.neo4j.rules.plans import Bounds, Context, Explained, explained, findings
+from seedbed.engines.neo4j.rules.plans import ExplainResult, PlanLimits, StatementContext, explained, findings
 from seedbed.engines.neo4j.rules.schema_hazards import (
     DuplicatesQuery,
     backfill_hazard,
@@ -21,8 +20,8 @@ from seedbed.engines.neo4j.rules.schema_hazards import (
 )
 from seedbed.engines.neo4j.schema.catalogue import does_nothing, read_catalogue
 from seedbed.engines.neo4j.store import last_schema
-from seedbed.engines.neo4j.wire.connection import Server
-from seedbed.engines.neo4j.wire.messages import ServerError
+from seedbed.engines.neo4j.wire.client import BoltClient
+from seedbed.engines.neo4j.wire.errors import CypherError
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Migration, Step
 
@@ -30,10 +29,10 @@ from seedbed.model.migration import Migration, Step
 class _EarlierChanges(Struct):
     """What earlier statements will have done to the schema by then."""
 
-    created: list[Subject] = field(default_factory=list)
+    created: list[SchemaPattern] = field(default_factory=list)
     dropped: set[str] = field(default_factory=set)
 
-    def note(self, command: Command) -> None:
+    def note(self, command: SchemaCommand) -> None:
         if command.verb is Verb.DROP:
             self.dropped.add(command.name)
         elif command.subject is not None:
@@ -44,13 +43,13 @@ class _EarlierChanges(Struct):
 
 
 def examine(
-    server: Server, migrations: Sequence[Migration], *, bounds: Bounds | None = None
+    server: BoltClient, migrations: Sequence[Migration], *, bounds: PlanLimits | None = None
 ) -> dict[str, tuple[Hazard, ...]]:
     """Return, by version, the hazards of the up sections of `migrations`, in the order in which they would run.
 
-    Raises ServerError, Gone where not even the schema can be read.
+    Raises CypherError, ConnectionLost where not even the schema can be read.
     """
-    examination = _Examination(server, bounds or Bounds())
+    examination = _Examination(server, bounds or PlanLimits())
     hazards = {migration.version: tuple(examination.of(migration)) for migration in migrations}
     if (
         migrations
@@ -64,7 +63,7 @@ def examine(
 class _Examination:
     """One examination of a database, over all pending migrations."""
 
-    def __init__(self, server: Server, bounds: Bounds) -> None:
+    def __init__(self, server: BoltClient, bounds: PlanLimits) -> None:
         self.server, self.bounds = server, bounds
         self.catalogue = read_catalogue(server.run)
         self.earlier = _EarlierChanges()
@@ -73,8 +72,8 @@ class _Examination:
         statements = [(step, statement) for step in migration.up for statement in split(step.body)]
         for step, statement in statements[: self.bounds.statements]:
             line = step.line + statement.line - 1
-            if kind(statement) is StatementKind.SCHEMA:
-                command = read_command(statement)
+            if kind_of(statement) is StatementKind.SCHEMA:
+                command = command_in(statement)
                 yield from self._schema(statement, command, line)
                 self.earlier.note(command)
             else:
@@ -93,13 +92,13 @@ class _Examination:
         if isinstance(compiled, Hazard):
             yield compiled
             return
-        is_one = step.backfill is None and kind(statement) is StatementKind.DATA
-        yield from findings(compiled, Context(line, is_one, self.earlier.labels(), self.bounds))
+        is_one = step.backfill is None and kind_of(statement) is StatementKind.DATA
+        yield from findings(compiled, StatementContext(line, is_one, self.earlier.labels(), self.bounds))
 
-    def _compiled(self, statement: Statement, line: int) -> Explained | Hazard:
+    def _compiled(self, statement: Statement, line: int) -> ExplainResult | Hazard:
         try:
             return explained(self.server.explain(statement.text))
-        except ServerError as error:
+        except CypherError as error:
             if not error.code.startswith("Neo.ClientError"):
                 raise
             return registry.REJECTED.hazard(
@@ -108,7 +107,7 @@ class _Examination:
                 line=line,
             )
 
-    def _schema(self, statement: Statement, command: Command, line: int) -> Iterator[Hazard]:
+    def _schema(self, statement: Statement, command: SchemaCommand, line: int) -> Iterator[Hazard]:
         if hazard := edition_hazard(command, self.server.edition, line):
             yield hazard
             return
@@ -116,12 +115,12 @@ class _Examination:
         if isinstance(compiled, Hazard):
             yield compiled
             return
-        yield from findings(compiled, Context(line, False, bounds=self.bounds))
+        yield from findings(compiled, StatementContext(line, False, bounds=self.bounds))
         yield from name_hazards(command, self.catalogue, line, dropped=self.earlier.dropped)
-        if command.subject and command.subject.kind in {Kind.UNIQUENESS, Kind.KEY}:
+        if command.subject and command.subject.kind in {SchemaKind.UNIQUENESS, SchemaKind.KEY}:
             yield from self._duplicates(command, command.subject, line)
 
-    def _duplicates(self, command: Command, subject: Subject, line: int) -> Iterator[Hazard]:
+    def _duplicates(self, command: SchemaCommand, subject: SchemaPattern, line: int) -> Iterator[Hazard]:
         """Yield that a uniqueness constraint will fail on the data that exists."""
         if does_nothing(command, self.catalogue) or len(subject.labels) != 1:
             return
@@ -137,5 +136,5 @@ class _Examination:
 
 
 def _first_sentence(message: str) -> str:
-    """Return the server's message without the statement that it repeats and the place in it: the line is known."""
+    """Return the server's message without the statement that it repeats and the position in it: the line is known."""
     return message.split(' "', 1)[0].split(" (line ", 1)[0]

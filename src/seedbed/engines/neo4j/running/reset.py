@@ -10,7 +10,7 @@ from seedbed.support.phrases import count
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
-    from seedbed.engines.neo4j.wire.connection import Ask
+    from seedbed.engines.neo4j.wire.client import Ask
 
 _BATCH = 10_000  # relationships or nodes in one transaction; a few dozen MB of the server's memory
 # Relationships first: DETACH DELETE takes all of a node at once, and one node may have millions.

@@ -13,20 +13,20 @@ from msgspec.structs import replace
 
 from seedbed.engines.base import Progress
 from seedbed.engines.kit.stepwise import Stepwise, is_gone
-from seedbed.engines.neo4j.files.commands import Command, command_of
+from seedbed.engines.neo4j.files.commands import SchemaCommand, parse_command
 from seedbed.engines.neo4j.files.names import quoted
 from seedbed.engines.neo4j.files.split import Statement, split
-from seedbed.engines.neo4j.files.statements import Kind, kind
+from seedbed.engines.neo4j.files.statements import StatementKind, kind_of
 from seedbed.engines.neo4j.files.steps import undone_by
-from seedbed.engines.neo4j.running.backfill import Walk
-from seedbed.engines.neo4j.running.online import wait_online
+from seedbed.engines.neo4j.running.backfill import GraphBackfill
+from seedbed.engines.neo4j.running.index_progress import wait_online
 from seedbed.engines.neo4j.schema.catalogue import Catalogue, read_catalogue
 from seedbed.engines.neo4j.schema.probe import took_effect
 from seedbed.engines.neo4j.schema.reverse import reverse_of
 from seedbed.engines.neo4j.store import history
 from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
-from seedbed.engines.neo4j.wire.connection import Ask, Transaction
-from seedbed.engines.neo4j.wire.messages import Gone, ServerError
+from seedbed.engines.neo4j.wire.client import Ask, Transaction
+from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError
 from seedbed.errors import Interrupted, Irreversible, Location, OutcomeUnknown, StepFailed
 from seedbed.model.event import WorkProgressed
 from seedbed.model.history import Revision
@@ -35,15 +35,15 @@ from seedbed.model.migration import Direction, Phase, Step, Work
 _ALTER_ATTEMPTS = 3  # where the connection breaks in each commit
 
 
-class Run(Stepwise):
+class StepwiseRun(Stepwise):
     """One work on its way; `reverses` holds what undoes its schema steps, by number.
 
     `events` raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted, Irreversible where no undo is known.
     """
 
     def __init__(self, lease: FencedWriter, work: Work) -> None:
-        super().__init__(lease.place.target, work, lease.owner)
-        self.lease, self.place = lease, lease.place
+        super().__init__(lease.graph.target, work, lease.owner)
+        self.lease, self.graph = lease, lease.graph
         self.reverses: Mapping[int, str] = {}
 
     def _take_up(self, stored: Revision | None) -> bool:
@@ -58,7 +58,7 @@ class Run(Stepwise):
 
     def _snapshot(self) -> None:
         """Let the hook make a copy before a contract migration begins; the history keeps what it is called."""
-        command = self.place.address.snapshot
+        command = self.graph.address.snapshot
         is_untouched = not (self.revision.step or self.revision.in_step or self.revision.checkpoint)
         is_contract = self.migration.phase is Phase.CONTRACT and self.work.direction is Direction.UP
         if not (command and is_contract and is_untouched):
@@ -66,21 +66,21 @@ class Run(Stepwise):
         from seedbed.engines.neo4j.dump_restore.snapshot import take
 
         self.lease.check()
-        self.revision = replace(self.revision, snapshot=take(command, self.place, self.migration))
+        self.revision = replace(self.revision, snapshot=take(command, self.graph, self.migration))
 
     def _carry_out(self, step: Step) -> Iterator[Progress]:
         if step.backfill is not None:
             yield from self._backfill(step)
         elif step.atomic:
             self._together(step)
-        elif undone_by(step.body) is not None or self._kind(step) is Kind.SCHEMA:
+        elif undone_by(step.body) is not None or self._kind(step) is StatementKind.SCHEMA:
             yield from self._schema(step)
         else:
             yield from self._in_transactions(step)
 
-    def _kind(self, step: Step) -> Kind:
+    def _kind(self, step: Step) -> StatementKind:
         (only,) = split(step.body)
-        return kind(only)
+        return kind_of(only)
 
     # the history
 
@@ -122,11 +122,11 @@ class Run(Stepwise):
 
         try:
             self.lease.transact(work, version=self.migration.version)
-        except ServerError as error:
+        except CypherError as error:
             raise self._failed(step, error, last) from None
         self.revision = after
 
-    def _failed(self, step: Step, error: ServerError, statement: Statement | None = None) -> StepFailed:
+    def _failed(self, step: Step, error: CypherError, statement: Statement | None = None) -> StepFailed:
         line = step.line + (statement.line - 1 if statement else 0)
         return StepFailed(
             f"{self.migration.label}: {error.message}",
@@ -142,7 +142,7 @@ class Run(Stepwise):
         if not statement:  # it undoes what did nothing
             self._commit(self._after(step))
             return
-        command = command_of(statement)
+        command = parse_command(statement)
         if not self.revision.in_step or not (yield from self._is_done(step, command)):
             if not self.revision.in_step:
                 self._begin(step, command)
@@ -167,7 +167,7 @@ class Run(Stepwise):
     def _catalogue(self) -> Catalogue:
         return read_catalogue(self.lease.reading)
 
-    def _begin(self, step: Step, command: Command) -> None:
+    def _begin(self, step: Step, command: SchemaCommand) -> None:
         """Record that `step` begins, with what undoes it. Raises StepFailed for what is there, or gone, already.
 
         Asked before it is recorded as begun: what stands there by now is not ours, whatever becomes of us.
@@ -186,32 +186,32 @@ class Run(Stepwise):
             self.reverses = {**self.reverses, step.index: reverse_of(command, now)}
         self._commit(replace(self.revision, in_step=True))
 
-    def _alter(self, step: Step, command: Command, statement: str) -> None:
+    def _alter(self, step: Step, command: SchemaCommand, statement: str) -> None:
         """Run a schema statement that is recorded as begun. Raises StepFailed, Interrupted: it left nothing."""
         try:
             self._alter_for_sure(command, statement)
-        except ServerError as error:
+        except CypherError as error:
             self._undone()
             raise self._failed(step, error) from None
         except Interrupted:
             self._undone()
             raise
 
-    def _alter_for_sure(self, command: Command, statement: str) -> None:
+    def _alter_for_sure(self, command: SchemaCommand, statement: str) -> None:
         """Run a schema statement; where the answer to its commit got lost, the catalogue has it."""
         because = ""
         for _ in range(_ALTER_ATTEMPTS):
             try:
                 self.lease.alter(statement, version=self.migration.version)
-            except Gone as error:
+            except ConnectionLost as error:
                 because = str(error)
                 if took_effect(command, self._catalogue()):
                     return
             else:
                 return
-        raise ServerError("", f"its commit came to nothing {_ALTER_ATTEMPTS} times: {because}")
+        raise CypherError("", f"its commit came to nothing {_ALTER_ATTEMPTS} times: {because}")
 
-    def _wait(self, step: Step, command: Command) -> Iterator[Progress]:
+    def _wait(self, step: Step, command: SchemaCommand) -> Iterator[Progress]:
         """Wait until what `command` made can be used. Raises StepFailed: it was taken away again."""
         version, failure = self.migration.version, None
         try:
@@ -234,12 +234,12 @@ class Run(Stepwise):
                 at=self._at(step),
             )
 
-    def _take_back(self, step: Step, command: Command) -> None:
+    def _take_back(self, step: Step, command: SchemaCommand) -> None:
         is_ours = self.work.direction is Direction.DOWN or self.reverses.get(step.index, "")
         if is_ours and command.subject is not None:
             self.lease.alter(f"DROP {command.noun} {quoted(command.name)} IF EXISTS")
 
-    def _is_done(self, step: Step, command: Command) -> Generator[Progress, None, bool]:
+    def _is_done(self, step: Step, command: SchemaCommand) -> Generator[Progress, None, bool]:
         """Return whether a step that a former run began took effect: the catalogue knows."""
         done = took_effect(command, self._catalogue())
         is_there = done is (command.subject is not None)
@@ -259,12 +259,12 @@ class Run(Stepwise):
             self._commit(replace(self.revision, in_step=True))
         try:
             self.lease.in_transactions(step.body)
-        except ServerError as error:
+        except CypherError as error:
             if error.is_before:
                 self._undone()
                 raise self._failed(step, error) from None
             raise self._half_done(step, error.message, error.code) from None
-        except Gone as error:
+        except ConnectionLost as error:
             raise self._half_done(step, "the connection broke", str(error)) from None
         self._commit(self._after(step))
 
@@ -294,12 +294,12 @@ class Run(Stepwise):
     # backfills
 
     def _backfill(self, step: Step) -> Iterator[Progress]:
-        walk = Walk(self.lease, self.migration, step)
+        walk = GraphBackfill(self.lease, self.migration, step)
         if self.revision.checkpoint is None:
             walk.require_keys()
             self._commit(self.revision)
         try:
             yield from walk.batches(self.revision.checkpoint)
-        except ServerError as error:
+        except CypherError as error:
             raise self._failed(step, error) from None
         self._commit(self._after(step))

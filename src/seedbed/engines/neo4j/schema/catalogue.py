@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from seedbed.engines.neo4j.files.commands import Command, Entity, Kind, Noun, Subject
+from seedbed.engines.neo4j.files.commands import Entity, Noun, SchemaCommand, SchemaKind, SchemaPattern
 from seedbed.engines.neo4j.files.lexer import scan
 from seedbed.engines.neo4j.files.names import HISTORY_CONSTRAINT, quoted
 
@@ -23,12 +23,12 @@ _INDEXES = (
     " createStatement, state, populationPercent, failureMessage"
 )
 _NEWER = "CYPHER 25 "  # what the older language cannot say has no statement in it
-_CONSTRAINT_KINDS = (Kind.UNIQUENESS, Kind.KEY, Kind.EXISTENCE, Kind.TYPE)
+_CONSTRAINT_KINDS = (SchemaKind.UNIQUENESS, SchemaKind.KEY, SchemaKind.EXISTENCE, SchemaKind.TYPE)
 
 Read = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]  # asks a reading statement, returns its rows
 
 
-class Thing(Struct, frozen=True):
+class SchemaObject(Struct, frozen=True):
     """A constraint or an index. `owner`: the constraint that an index belongs to, "" of one that stands alone.
 
     `definition` makes it again, "" where the server cannot say how. `percent`, `state` and `failure` are an index's.
@@ -36,7 +36,7 @@ class Thing(Struct, frozen=True):
 
     noun: Noun
     name: str
-    subject: Subject
+    subject: SchemaPattern
     definition: str = ""
     owner: str = ""
     state: str = ONLINE
@@ -47,13 +47,13 @@ class Thing(Struct, frozen=True):
 class Catalogue(Struct, frozen=True):
     """All constraints and indexes but seedbed's own, by name; those behind constraints too."""
 
-    constraints: Mapping[str, Thing]
-    indexes: Mapping[str, Thing]
+    constraints: Mapping[str, SchemaObject]
+    indexes: Mapping[str, SchemaObject]
 
-    def find(self, noun: Noun, name: str) -> Thing | None:
+    def find(self, noun: Noun, name: str) -> SchemaObject | None:
         return (self.constraints if noun is Noun.CONSTRAINT else self.indexes).get(name)
 
-    def like(self, noun: Noun, subject: Subject) -> Thing | None:
+    def like(self, noun: Noun, subject: SchemaPattern) -> SchemaObject | None:
         """Return what is about the same as `subject`, whatever its name is."""
         things = self.constraints if noun is Noun.CONSTRAINT else self.indexes
         return next((each for each in things.values() if same(each.subject, subject)), None)
@@ -76,7 +76,7 @@ def read_catalogue(read: Read) -> Catalogue:
     )
 
 
-def same(one: Subject, other: Subject) -> bool:
+def same(one: SchemaPattern, other: SchemaPattern) -> bool:
     """Return whether Neo4j would call the second of them the same as the first."""
     return (one.kind, one.entity, one.labels, one.properties) == (
         other.kind,
@@ -86,7 +86,7 @@ def same(one: Subject, other: Subject) -> bool:
     )
 
 
-def does_nothing(command: Command, catalogue: Catalogue) -> bool:
+def does_nothing(command: SchemaCommand, catalogue: Catalogue) -> bool:
     """Return whether `command` would leave what `catalogue` shows as it is, since it says IF."""
     if not command.is_guarded:
         return False
@@ -107,22 +107,22 @@ def _rows(read: Read, statement: str) -> list[dict[str, Any]]:
     return [each if each["createStatement"] else by_name.get(each["name"], each) for each in rows]
 
 
-def _by_name(things: Iterable[Thing]) -> dict[str, Thing]:
+def _by_name(things: Iterable[SchemaObject]) -> dict[str, SchemaObject]:
     return {each.name: each for each in things if each.name != HISTORY_CONSTRAINT}
 
 
-def _constraint(row: Mapping[str, Any]) -> Thing:
+def _constraint(row: Mapping[str, Any]) -> SchemaObject:
     kind = next(each for each in _CONSTRAINT_KINDS if each.value in row["type"])
-    return Thing(
+    return SchemaObject(
         Noun.CONSTRAINT, row["name"], _subject(row, kind, row.get("propertyType") or ""), _definition(row)
     )
 
 
-def _index(row: Mapping[str, Any]) -> Thing:
-    return Thing(
+def _index(row: Mapping[str, Any]) -> SchemaObject:
+    return SchemaObject(
         Noun.INDEX,
         row["name"],
-        _subject(row, Kind(row["type"])),
+        _subject(row, SchemaKind(row["type"])),
         _definition(row),
         row["owningConstraint"] or "",
         row["state"],
@@ -131,8 +131,8 @@ def _index(row: Mapping[str, Any]) -> Thing:
     )
 
 
-def _subject(row: Mapping[str, Any], kind: Kind, property_type: str = "") -> Subject:
-    return Subject(
+def _subject(row: Mapping[str, Any], kind: SchemaKind, property_type: str = "") -> SchemaPattern:
+    return SchemaPattern(
         kind,
         Entity(row["entityType"]),
         tuple(sorted(row["labelsOrTypes"] or ())),
@@ -162,7 +162,7 @@ def _literal(value: Any) -> str:
     return str(value)
 
 
-def _line(thing: Thing) -> str:
+def _line(thing: SchemaObject) -> str:
     said = thing.definition.removeprefix(_NEWER)
     if not said:
         said = f"{thing.noun} {quoted(thing.name)} {thing.subject.kind} {thing.subject}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from seedbed.engines.neo4j.files.commands import Command
+from seedbed.engines.neo4j.files.commands import SchemaCommand
 from seedbed.engines.neo4j.schema.catalogue import Catalogue, does_nothing, same
 
 
-def took_effect(command: Command, now: Catalogue) -> bool:
+def took_effect(command: SchemaCommand, now: Catalogue) -> bool:
     """Return whether the database, as it is `now`, is as `command` leaves it; if not, it may be run again.
 
     A name that belongs to something else is no effect: run again, the server says so. One statement is one

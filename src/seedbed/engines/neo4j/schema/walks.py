@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seedbed.engines.neo4j.files.commands import Entity, Kind, Subject
+from seedbed.engines.neo4j.files.commands import Entity, SchemaKind, SchemaPattern
 from seedbed.engines.neo4j.schema.catalogue import Catalogue
 from seedbed.model.migration import Backfill
 
-_ORDERED = frozenset({Kind.RANGE, Kind.UNIQUENESS, Kind.KEY})
+_ORDERED = frozenset({SchemaKind.RANGE, SchemaKind.UNIQUENESS, SchemaKind.KEY})
 
 
 def walked(backfill: Backfill) -> tuple[Entity, str]:
@@ -23,7 +23,7 @@ def key_is_indexed(backfill: Backfill, catalogue: Catalogue) -> bool:
     return leads_along(backfill, (each.subject for each in catalogue.indexes.values()))
 
 
-def leads_along(backfill: Backfill, subjects: Iterable[Subject]) -> bool:
+def leads_along(backfill: Backfill, subjects: Iterable[SchemaPattern]) -> bool:
     """Return whether an index on one of `subjects` has the keys of `backfill`, and nothing else, in order."""
     entity, name = walked(backfill)
     return any(

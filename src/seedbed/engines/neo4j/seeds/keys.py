@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from seedbed.engines.neo4j.files.names import quoted
-from seedbed.engines.neo4j.seeds.shape import Nodes
-from seedbed.engines.neo4j.seeds.table import Table, keyed
+from seedbed.engines.neo4j.seeds.shape import NodeShape
+from seedbed.engines.neo4j.seeds.table import GraphTable, keyed
 from seedbed.errors import Location, StepFailed
 
 UNIQUE = """SHOW CONSTRAINTS YIELD type, entityType, labelsOrTypes, properties
@@ -25,13 +25,13 @@ def unique_from(records: Iterable[Mapping[str, Any]]) -> Unique:
     return found
 
 
-def resolved(table: Table, unique: Unique) -> Table:
+def resolved(table: GraphTable, unique: Unique) -> GraphTable:
     """Return `table` with its key, all of it under constraints.
 
     Raises StepFailed with the statement that would make a constraint that is missing.
     """
     shape = table.shape
-    if isinstance(shape, Nodes) and not shape.key:
+    if isinstance(shape, NodeShape) and not shape.key:
         table = keyed(table, _only_key(table, shape, unique.get(shape.place.label, ())))
     for place in table.shape.places:
         names = frozenset(each.name for each in place.key)
@@ -40,7 +40,7 @@ def resolved(table: Table, unique: Unique) -> Table:
     return table
 
 
-def _only_key(table: Table, shape: Nodes, unique: Collection[frozenset[str]]) -> Sequence[str]:
+def _only_key(table: GraphTable, shape: NodeShape, unique: Collection[frozenset[str]]) -> Sequence[str]:
     """Return the one unique key whose properties the rows have."""
     names = [each.name for each in shape.others]
     fitting = [each for each in unique if each <= set(names)]
@@ -68,7 +68,7 @@ def _plain(name: str) -> str:
     return name if name.isidentifier() else quoted(name)
 
 
-def _missing(table: Table, label: str, names: Sequence[str]) -> StepFailed:
+def _missing(table: GraphTable, label: str, names: Sequence[str]) -> StepFailed:
     key = ", ".join(names)
     return StepFailed(
         f"no constraint makes {key} unique among nodes of {label}",

@@ -10,19 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from seedbed.engines.neo4j.seeds import statements
+from seedbed.engines.neo4j.seeds.errors import missing_end, seed_errors
 from seedbed.engines.neo4j.seeds.keys import UNIQUE, resolved, unique_from
-from seedbed.engines.neo4j.seeds.problems import missing_end, refusals
 from seedbed.engines.neo4j.seeds.scripts import checked, run_script
-from seedbed.engines.neo4j.seeds.shape import Relationships, Shape
-from seedbed.engines.neo4j.seeds.table import Chunk, Table, table_of
+from seedbed.engines.neo4j.seeds.shape import RelationshipShape, Shape
+from seedbed.engines.neo4j.seeds.table import GraphTable, RowChunk, table_of
 from seedbed.errors import StepFailed
 from seedbed.model.seed import Dataset, Loaded, Loading, OnLoading, Script
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
-    from seedbed.engines.neo4j.wire.connection import Ask
+    from seedbed.engines.neo4j.wire.client import Ask
 
-Part = Table | Script
+Part = GraphTable | Script
 
 
 def load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
@@ -65,14 +65,14 @@ def parts_of(lease: FencedWriter, dataset: Dataset) -> list[Part]:
     return ready
 
 
-def _load(ask: Ask, table: Table, on_loading: OnLoading) -> Loaded:
+def _load(ask: Ask, table: GraphTable, on_loading: OnLoading) -> Loaded:
     path = table.source.path
     if table.is_empty:
         return Loaded(path)
     done = inserted = updated = 0
     look, write = statements.look(table.shape), statements.write(table.shape)
     for chunk in table.chunks():
-        with refusals(path):
+        with seed_errors(path):
             missing, differing = _to_do(ask, table.shape, look, chunk)
             if todo := sorted((*missing, *differing)):
                 met = ask(write, statements.parameters(chunk.chosen(todo))).rows[0]["met"]
@@ -83,7 +83,7 @@ def _load(ask: Ask, table: Table, on_loading: OnLoading) -> Loaded:
     return Loaded(path, inserted, updated, done - inserted - updated)
 
 
-def _to_do(ask: Ask, shape: Shape, look: str, chunk: Chunk) -> tuple[list[int], list[int]]:
+def _to_do(ask: Ask, shape: Shape, look: str, chunk: RowChunk) -> tuple[list[int], list[int]]:
     """Return which rows of the chunk are missing and which differ. Raises StepFailed for one that cannot be there."""
     missing: list[int] = []
     differing: list[int] = []
@@ -94,9 +94,9 @@ def _to_do(ask: Ask, shape: Shape, look: str, chunk: Chunk) -> tuple[list[int], 
     return missing, differing
 
 
-def _problem(shape: Shape, chunk: Chunk, number: int, record: Mapping[str, object]) -> StepFailed | None:
+def _problem(shape: Shape, chunk: RowChunk, number: int, record: Mapping[str, object]) -> StepFailed | None:
     """Return what is wrong with a row, as a record of `statements.look` says it."""
-    if not isinstance(shape, Relationships):
+    if not isinstance(shape, RelationshipShape):
         return None
     for is_there, place in ((record["start"], shape.start), (record["end"], shape.end)):
         if not is_there:
@@ -112,7 +112,7 @@ def _problem(shape: Shape, chunk: Chunk, number: int, record: Mapping[str, objec
     return None
 
 
-def _changing(shape: Shape, chunk: Chunk) -> StepFailed:
+def _changing(shape: Shape, chunk: RowChunk) -> StepFailed:
     return StepFailed(
         f"nodes of {shape} went away while they were looked at",
         because="somebody else deletes them at the same time",

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from seedbed.engines.neo4j.seeds.problems import refusals
+from seedbed.engines.neo4j.seeds.errors import seed_errors
 from seedbed.errors import Location, SeedFileError
 from seedbed.model.seed import Loaded, Script
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.files.split import Statement
-    from seedbed.engines.neo4j.wire.connection import Ask
+    from seedbed.engines.neo4j.wire.client import Ask
 
 
 def checked(script: Script) -> Script:
     """Return `script` if a transaction can hold all of it. Raises SeedFileError."""
-    from seedbed.engines.neo4j.files.statements import Kind, kind
+    from seedbed.engines.neo4j.files.statements import StatementKind, kind_of
     from seedbed.engines.neo4j.rules.refusals import refusal
 
     for each in _statements(script):
         at = Location(script.path, each.line)
-        if kind(each) is not Kind.DATA:
+        if kind_of(each) is not StatementKind.DATA:
             raise SeedFileError(
                 "a seed holds statements that change data",
                 because="it is in one transaction with all other seeds of its kind",
@@ -35,13 +35,13 @@ def checked(script: Script) -> Script:
 
 
 def _statements(script: Script) -> Sequence[Statement]:
-    from seedbed.engines.neo4j.files.lexer import Misread
+    from seedbed.engines.neo4j.files.lexer import LexError
     from seedbed.engines.neo4j.files.split import split
 
     text = script.source.data.decode("utf-8-sig")
     try:
         return split(text)
-    except Misread as wrong:
+    except LexError as wrong:
         line = text.count("\n", 0, wrong.offset) + 1
         raise SeedFileError(
             wrong.what, because=wrong.because, try_=wrong.try_, at=Location(script.path, line)
@@ -52,7 +52,7 @@ def run_script(ask: Ask, script: Script) -> Loaded:
     """Run a script; what its statements made counts as inserted, what the others changed as updated."""
     inserted = updated = 0
     for each in _statements(script):
-        with refusals(script.path):
+        with seed_errors(script.path):
             counters = ask(each.text, {}).counters
         created = counters.get("nodes_created", 0) + counters.get("relationships_created", 0)
         inserted += created

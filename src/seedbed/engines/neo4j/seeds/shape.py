@@ -26,7 +26,7 @@ _DASHED = re.compile(r"(?P<start>[^-()\[\]>]+)-(?P<kind>[^-()\[\]>]+)-(?P<end>[^
 _DRAWN = re.compile(r"\(:(?P<start>[^()]+)\)-\[:(?P<kind>[^\[\]]+)\]->\(:(?P<end>[^()]+)\)")
 
 
-class Column(Struct, frozen=True):
+class SeedColumn(Struct, frozen=True):
     """A column of the rows: the property it is for, its place in a row, and its type as written ("" for none)."""
 
     name: str
@@ -34,54 +34,54 @@ class Column(Struct, frozen=True):
     type: str = ""
 
 
-class Place(Struct, frozen=True):
+class NodeKey(Struct, frozen=True):
     """Nodes of a label, found by `key`."""
 
     label: str
-    key: tuple[Column, ...]
+    key: tuple[SeedColumn, ...]
 
 
-class Nodes(Struct, frozen=True):
+class NodeShape(Struct, frozen=True):
     """Rows that are nodes: `place` finds each of them, `others` are the properties besides its key."""
 
-    place: Place
+    place: NodeKey
     labels: tuple[str, ...]
-    others: tuple[Column, ...]
+    others: tuple[SeedColumn, ...]
 
     @property
-    def key(self) -> tuple[Column, ...]:
+    def key(self) -> tuple[SeedColumn, ...]:
         return self.place.key
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[NodeKey, ...]:
         return (self.place,)
 
     def __str__(self) -> str:
         return self.place.label
 
 
-class Relationships(Struct, frozen=True):
+class RelationshipShape(Struct, frozen=True):
     """Rows that are relationships of one type; `key` tells those between the same two nodes apart."""
 
-    start: Place
+    start: NodeKey
     kind: str
-    end: Place
-    own_key: tuple[Column, ...]
-    others: tuple[Column, ...]
+    end: NodeKey
+    own_key: tuple[SeedColumn, ...]
+    others: tuple[SeedColumn, ...]
 
     @property
-    def key(self) -> tuple[Column, ...]:
+    def key(self) -> tuple[SeedColumn, ...]:
         return (*self.start.key, *self.end.key, *self.own_key)
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[NodeKey, ...]:
         return (self.start, self.end)
 
     def __str__(self) -> str:
         return f"(:{self.start.label})-[:{self.kind}]->(:{self.end.label})"
 
 
-Shape = Nodes | Relationships
+Shape = NodeShape | RelationshipShape
 
 
 def shape_of(source: RowSource) -> Shape:
@@ -92,26 +92,26 @@ def shape_of(source: RowSource) -> Shape:
         return _relationships(source, found, columns, named)
     labels = source.table.split(":")
     _require_labels(source, labels)
-    return Nodes(
-        Place(labels[0], tuple(each for each in columns if each.name in named)),
+    return NodeShape(
+        NodeKey(labels[0], tuple(each for each in columns if each.name in named)),
         tuple(labels[1:]),
         tuple(each for each in columns if each.name not in named),
     )
 
 
-def with_key(shape: Nodes, names: Sequence[str]) -> Nodes:
+def with_key(shape: NodeShape, names: Sequence[str]) -> NodeShape:
     """Return `shape` with the columns called `names` as its key."""
     columns = (*shape.key, *shape.others)
-    return Nodes(
-        Place(shape.place.label, tuple(each for each in columns if each.name in names)),
+    return NodeShape(
+        NodeKey(shape.place.label, tuple(each for each in columns if each.name in names)),
         shape.labels,
         tuple(each for each in columns if each.name not in names),
     )
 
 
 def _relationships(
-    source: RowSource, found: re.Match[str], columns: Sequence[Column], named: frozenset[str]
-) -> Relationships:
+    source: RowSource, found: re.Match[str], columns: Sequence[SeedColumn], named: frozenset[str]
+) -> RelationshipShape:
     _require_labels(source, [found["start"], found["end"]])
     start, end = (tuple(_of_end(columns, prefix)) for prefix in (FROM, TO))
     for key, prefix in ((start, FROM), (end, TO)):
@@ -123,22 +123,22 @@ def _relationships(
                 at=Location(source.path),
             )
     own = [each for each in columns if not each.name.startswith((FROM, TO))]
-    return Relationships(
-        Place(found["start"], start),
+    return RelationshipShape(
+        NodeKey(found["start"], start),
         found["kind"],
-        Place(found["end"], end),
+        NodeKey(found["end"], end),
         tuple(each for each in own if each.name in named),
         tuple(each for each in own if each.name not in named),
     )
 
 
-def _of_end(columns: Sequence[Column], prefix: str) -> Iterator[Column]:
+def _of_end(columns: Sequence[SeedColumn], prefix: str) -> Iterator[SeedColumn]:
     for each in columns:
         if each.name.startswith(prefix):
-            yield Column(each.name.removeprefix(prefix), each.at, each.type)
+            yield SeedColumn(each.name.removeprefix(prefix), each.at, each.type)
 
 
-def _column(source: RowSource, at: int, text: str) -> Column:
+def _column(source: RowSource, at: int, text: str) -> SeedColumn:
     name, type_ = _split(text)
     if not name.removeprefix(FROM).removeprefix(TO):
         raise SeedFileError(
@@ -146,7 +146,7 @@ def _column(source: RowSource, at: int, text: str) -> Column:
             because="it reads name, or name:type",
             at=Location(source.path),
         )
-    return Column(name, at, type_)
+    return SeedColumn(name, at, type_)
 
 
 def _split(text: str) -> tuple[str, str]:

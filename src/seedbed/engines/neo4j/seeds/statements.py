@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from seedbed.engines.neo4j.files.names import quoted
-from seedbed.engines.neo4j.seeds.shape import Column, Nodes, Place, Relationships, Shape
-from seedbed.engines.neo4j.seeds.table import Chunk
+from seedbed.engines.neo4j.seeds.shape import NodeKey, NodeShape, RelationshipShape, SeedColumn, Shape
+from seedbed.engines.neo4j.seeds.table import RowChunk
 
 _EACH = "UNWIND range(0, $count - 1) AS i"
 
 
-def parameters(chunk: Chunk) -> Mapping[str, object]:
+def parameters(chunk: RowChunk) -> Mapping[str, object]:
     """Return the parameters that carry `chunk`."""
     return {"count": len(chunk), **{f"c{at}": column for at, column in enumerate(chunk.columns)}}
 
@@ -26,7 +26,7 @@ def look(shape: Shape) -> str:
     One record for each: `i`; `found`, how many nodes or relationships have its key; `start` and `end`, whether both
     ends of a relationship are there.
     """
-    if isinstance(shape, Nodes):
+    if isinstance(shape, NodeShape):
         other = [f"NOT n:{quoted(each)}" for each in shape.labels]
         return f"""{_EACH}
 OPTIONAL MATCH {_node("n", shape.place)}
@@ -45,7 +45,7 @@ RETURN i, found, start, end"""
 
 def write(shape: Shape) -> str:
     """Return the statement that makes rows be there; `met` says of how many it found where they belong."""
-    if isinstance(shape, Nodes):
+    if isinstance(shape, NodeShape):
         labels = "".join(f" SET n:{quoted(each)}" for each in shape.labels)
         return f"""{_EACH}
 MERGE {_node("n", shape.place)}{_set("n", shape.others)}{labels}
@@ -57,29 +57,29 @@ MERGE (a)-{_relationship(shape)}->(b){_set("r", shape.others)}
 RETURN count(*) AS met"""
 
 
-def _node(name: str, place: Place) -> str:
+def _node(name: str, place: NodeKey) -> str:
     return f"({name}:{quoted(place.label)} {_map(place.key)})"
 
 
-def _relationship(shape: Relationships) -> str:
+def _relationship(shape: RelationshipShape) -> str:
     key = f" {_map(shape.own_key)}" if shape.own_key else ""
     return f"[r:{quoted(shape.kind)}{key}]"
 
 
-def _set(name: str, columns: Sequence[Column]) -> str:
+def _set(name: str, columns: Sequence[SeedColumn]) -> str:
     """Return the clause that sets properties; one by one is quicker for the server than a map that it merges."""
     return "\nSET " + ", ".join(f"{name}.{_is(each, ' = ')}" for each in columns) if columns else ""
 
 
-def _map(columns: Sequence[Column]) -> str:
+def _map(columns: Sequence[SeedColumn]) -> str:
     return "{" + ", ".join(_is(each, ": ") for each in columns) + "}"
 
 
-def _is(column: Column, sign: str) -> str:
+def _is(column: SeedColumn, sign: str) -> str:
     return f"{quoted(column.name)}{sign}$c{column.at}[i]"
 
 
-def _differences(name: str, columns: Sequence[Column]) -> list[str]:
+def _differences(name: str, columns: Sequence[SeedColumn]) -> list[str]:
     """Return conditions that hold where a property is another one: 1 is not 1.0, and null equals null."""
     return [_differs(f"{name}.{quoted(each.name)}", f"$c{each.at}[i]") for each in columns]
 

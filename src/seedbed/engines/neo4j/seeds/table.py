@@ -9,15 +9,22 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from seedbed.engines.kit.repeats import first_repeat
-from seedbed.engines.neo4j.seeds.shape import Column, Nodes, Relationships, Shape, shape_of, with_key
-from seedbed.engines.neo4j.seeds.values import TYPES, Unfit, fitted, is_type
+from seedbed.engines.neo4j.seeds.shape import (
+    NodeShape,
+    RelationshipShape,
+    SeedColumn,
+    Shape,
+    shape_of,
+    with_key,
+)
+from seedbed.engines.neo4j.seeds.values import TYPES, InvalidValue, fitted, is_type
 from seedbed.errors import Location, SeedFileError, StepFailed
 from seedbed.model.seed import RowSource, is_empty
 
 BATCH = 5_000  # rows in memory, in one statement, and of volume in one transaction
 
 
-class Chunk(Struct, frozen=True):
+class RowChunk(Struct, frozen=True):
     """Rows that follow each other: `columns[i]` are the values of their column i, `lines` where they stand.
 
     `first`: how many rows come before them. Rows are numbered within the chunk, from 0.
@@ -35,24 +42,24 @@ class Chunk(Struct, frozen=True):
         """Return where a row stands in its file."""
         return Location(self.path, self.lines[number])
 
-    def words(self, columns: Sequence[Column], number: int) -> str:
+    def words(self, columns: Sequence[SeedColumn], number: int) -> str:
         """Return `slug = 'algebra'`, as a row has it."""
         return ", ".join(f"{each.name} = {self.columns[each.at][number]!r}" for each in columns)
 
-    def chosen(self, numbers: Sequence[int]) -> Chunk:
+    def chosen(self, numbers: Sequence[int]) -> RowChunk:
         """Return the rows `numbers`."""
         if not numbers:
-            return Chunk(self.path, self.first, tuple(() for _ in self.columns), ())
+            return RowChunk(self.path, self.first, tuple(() for _ in self.columns), ())
         if len(numbers) == 1:
             one = numbers[0]
-            return Chunk(
+            return RowChunk(
                 self.path, self.first, tuple((each[one],) for each in self.columns), (self.lines[one],)
             )
         take = itemgetter(*numbers)
-        return Chunk(self.path, self.first, tuple(take(each) for each in self.columns), take(self.lines))
+        return RowChunk(self.path, self.first, tuple(take(each) for each in self.columns), take(self.lines))
 
 
-class Table(Struct, frozen=True):
+class GraphTable(Struct, frozen=True):
     """A part of a dataset: its rows, and what they are in the graph.
 
     `converted`: the columns with values that have to be converted for the driver; None where any of them may.
@@ -63,11 +70,11 @@ class Table(Struct, frozen=True):
     is_empty: bool = False
     converted: frozenset[int] | None = None
 
-    def chunks(self, size: int = BATCH) -> Iterator[Chunk]:
+    def chunks(self, size: int = BATCH) -> Iterator[RowChunk]:
         """Yield all rows by column, `size` at a time. Raises StepFailed for a value that does not fit."""
         return map(self._fitted, self._raw(size))
 
-    def checked(self) -> Table:
+    def checked(self) -> GraphTable:
         """Return the table, knowing what is to be converted, so that no value is looked at again where nothing is.
 
         Raises StepFailed for a value that does not fit, for a row without a key, and for two that have the same.
@@ -85,13 +92,13 @@ class Table(Struct, frozen=True):
             raise self._same_key(*found)
         return replace(self, converted=frozenset(converted))
 
-    def _raw(self, size: int) -> Iterator[Chunk]:
+    def _raw(self, size: int) -> Iterator[RowChunk]:
         columns = range(len(self.source.columns))
         for batch in self.source.batches(size):
             values = tuple(list(map(itemgetter(at), batch.rows)) for at in columns)
-            yield Chunk(self.source.path, batch.first, values, batch.lines)
+            yield RowChunk(self.source.path, batch.first, values, batch.lines)
 
-    def _fitted(self, chunk: Chunk) -> Chunk:
+    def _fitted(self, chunk: RowChunk) -> RowChunk:
         """Return `chunk` with values as the driver takes them. Raises StepFailed."""
         is_cell = self.source.path.endswith(".csv")
         columns = list(chunk.columns)
@@ -99,11 +106,11 @@ class Table(Struct, frozen=True):
             name = self.source.columns[at]
             try:
                 columns[at] = fitted(columns[at], name.partition(":")[2], is_cell=is_cell)
-            except Unfit as wrong:
+            except InvalidValue as wrong:
                 raise failed(chunk.at(wrong.index), f"{name} does not fit", str(wrong)) from None
-        return Chunk(chunk.path, chunk.first, tuple(columns), chunk.lines)
+        return RowChunk(chunk.path, chunk.first, tuple(columns), chunk.lines)
 
-    def _keys(self, chunk: Chunk) -> Iterable[Hashable]:
+    def _keys(self, chunk: RowChunk) -> Iterable[Hashable]:
         """Return what stands for the keys of the rows. Raises StepFailed where one has none."""
         key = self.shape.key
         columns = [chunk.columns[each.at] for each in key]
@@ -120,20 +127,20 @@ class Table(Struct, frozen=True):
         words = other.words(key, 0)
         hint = (
             "name in key= the property that tells relationships between the same nodes apart"
-            if isinstance(self.shape, Relationships)
+            if isinstance(self.shape, RelationshipShape)
             else "leave one of them out"
         )
         line = one.lines[0]
         because = f"{words}, as in line {line}" if line else words
         return failed(other.at(0), "two rows have the same key", because, hint)
 
-    def _row(self, number: int) -> Chunk:
+    def _row(self, number: int) -> RowChunk:
         """Return row `number` of all."""
         found = next(each for each in self.chunks() if number < each.first + len(each))
         return found.chosen([number - found.first])
 
 
-def table_of(source: RowSource) -> Table:
+def table_of(source: RowSource) -> GraphTable:
     """Return what `source` is in the graph; none of its values is looked at. Raises SeedFileError."""
     shape, empty = shape_of(source), is_empty(source)
     for text in source.columns:
@@ -143,12 +150,12 @@ def table_of(source: RowSource) -> Table:
                 because=f"the types are {', '.join(TYPES)}, and a list of them: string[]",
                 at=Location(source.path),
             )
-    return Table(source, shape, empty)
+    return GraphTable(source, shape, empty)
 
 
-def keyed(table: Table, names: Sequence[str]) -> Table:
+def keyed(table: GraphTable, names: Sequence[str]) -> GraphTable:
     """Return `table` with its nodes found by the properties `names`."""
-    if not isinstance(table.shape, Nodes):
+    if not isinstance(table.shape, NodeShape):
         return table
     return replace(table, shape=with_key(table.shape, names))
 

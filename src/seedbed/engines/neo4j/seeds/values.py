@@ -23,7 +23,7 @@ _Z = TypeVar("_Z", time, datetime)
 _SEPARATOR = ";"  # between the members of a list in a .csv, as neo4j-admin has it
 
 
-class Unfit(ValueError):
+class InvalidValue(ValueError):
     """A value cannot be kept: `str()` says why, `index` is its place in the column."""
 
     def __init__(self, because: str, index: int) -> None:
@@ -32,7 +32,7 @@ class Unfit(ValueError):
 
 
 def fitted(values: Sequence[object], type_: str, *, is_cell: bool) -> Sequence[object]:
-    """Return `values` as the driver takes them, the same object where there is nothing to do. Raises Unfit.
+    """Return `values` as the driver takes them, the same object where there is nothing to do. Raises InvalidValue.
 
     `type_` as the column says it, "" for none; `is_cell`: they stood in a .csv, where everything is text.
     """
@@ -44,7 +44,7 @@ def fitted(values: Sequence[object], type_: str, *, is_cell: bool) -> Sequence[o
         try:
             found.append(None if value is None else convert(value))
         except (ValueError, TypeError, OverflowError) as wrong:
-            raise Unfit(_because(value, type_, wrong), index) from None
+            raise InvalidValue(_because(value, type_, wrong), index) from None
     return found
 
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.kit.tally import Tally
 from seedbed.engines.neo4j.seeds import statements
+from seedbed.engines.neo4j.seeds.errors import missing_end, seed_errors
 from seedbed.engines.neo4j.seeds.load import load_together, parts_of
-from seedbed.engines.neo4j.seeds.problems import missing_end, refusals
-from seedbed.engines.neo4j.seeds.shape import Nodes, Relationships
-from seedbed.engines.neo4j.seeds.table import BATCH, Chunk, Table
+from seedbed.engines.neo4j.seeds.shape import NodeShape, RelationshipShape
+from seedbed.engines.neo4j.seeds.table import BATCH, GraphTable, RowChunk
 from seedbed.errors import StepFailed
 from seedbed.model.seed import Dataset, Loaded, OnLoading, Script
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
-    from seedbed.engines.neo4j.wire.connection import Ask
+    from seedbed.engines.neo4j.wire.client import Ask
 
 
 def bulk_load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
@@ -36,7 +36,7 @@ def bulk_load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> I
             yield load(lease, part, Tally(part.source.path, on_loading))
 
 
-def load(lease: FencedWriter, table: Table, tally: Tally, *, batch: int = BATCH) -> Loaded:
+def load(lease: FencedWriter, table: GraphTable, tally: Tally, *, batch: int = BATCH) -> Loaded:
     """Write all rows of `table`; those that were there already count as updated.
 
     Raises StepFailed with the line of a relationship whose nodes are not there, LeaseLost, Interrupted.
@@ -44,11 +44,11 @@ def load(lease: FencedWriter, table: Table, tally: Tally, *, batch: int = BATCH)
     if table.is_empty:
         return tally.loaded
     write = statements.write(table.shape)
-    created = "nodes_created" if isinstance(table.shape, Nodes) else "relationships_created"
+    created = "nodes_created" if isinstance(table.shape, NodeShape) else "relationships_created"
     for chunk in table.chunks(batch):
 
-        def work(ask: Ask, chunk: Chunk = chunk) -> int:
-            with refusals(table.source.path):
+        def work(ask: Ask, chunk: RowChunk = chunk) -> int:
+            with seed_errors(table.source.path):
                 answer = ask(write, statements.parameters(chunk))
                 if answer.rows[0]["met"] != len(chunk):
                     raise _unmet(ask, table, chunk)
@@ -59,10 +59,10 @@ def load(lease: FencedWriter, table: Table, tally: Tally, *, batch: int = BATCH)
     return tally.loaded
 
 
-def _unmet(ask: Ask, table: Table, chunk: Chunk) -> StepFailed:
+def _unmet(ask: Ask, table: GraphTable, chunk: RowChunk) -> StepFailed:
     """Find the relationship that misses a node, or that is there more than once."""
     shape: Any = table.shape
-    assert isinstance(shape, Relationships)
+    assert isinstance(shape, RelationshipShape)
     for each in ask(statements.look(shape), statements.parameters(chunk)).rows:
         for is_there, place in ((each["start"], shape.start), (each["end"], shape.end)):
             if not is_there:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from seedbed.engines.kit.clock import now
 from seedbed.engines.neo4j.wire import queries
-from seedbed.engines.neo4j.wire.messages import ServerError
+from seedbed.engines.neo4j.wire.errors import CypherError
 from seedbed.errors import Busy, Refused, SeedbedError
 
 if TYPE_CHECKING:
-    from seedbed.engines.neo4j.place import Place
+    from seedbed.engines.neo4j.graph import GraphTarget
 
 _FENCE_SECONDS = 2.0  # that raising the fence waits, before it is looked again who holds it
 _END_SECONDS = 60.0  # that a transaction may take to end after it was told to
@@ -25,39 +25,39 @@ _END_SECONDS = 60.0  # that a transaction may take to end after it was told to
 Check = Callable[[], None]  # raises where the lease is gone
 
 
-def fence_off(place: Place, mark: str, token: int, *, check: Check | None = None) -> Iterator[str]:
+def fence_off(graph: GraphTarget, mark: str, token: int, *, check: Check | None = None) -> Iterator[str]:
     """Raise the fence to `token` and end every transaction of runs other than `mark`; yield in words what ended.
 
-    Raises ServerError, Gone, Refused where we may not end them, and what `check` raises.
+    Raises CypherError, ConnectionLost, Refused where we may not end them, and what `check` raises.
     """
-    yield from _end_others(place, mark, check)
-    while not _raise_fence(place, token):
-        yield from _end_others(place, mark, check)
+    yield from _end_others(graph, mark, check)
+    while not _raise_fence(graph, token):
+        yield from _end_others(graph, mark, check)
     # One that began in between, and looked at the fence before it was raised.
-    yield from _end_others(place, mark, check)
+    yield from _end_others(graph, mark, check)
 
 
-def _raise_fence(place: Place, token: int) -> bool:
+def _raise_fence(graph: GraphTarget, token: int) -> bool:
     """Return whether the fence is at `token` or beyond."""
     try:
-        rows = place.server.tell(queries.text("raise_fence"), {"token": token}, timeout=_FENCE_SECONDS).rows
-    except ServerError as error:
+        rows = graph.client.tell(queries.text("raise_fence"), {"token": token}, timeout=_FENCE_SECONDS).rows
+    except CypherError as error:
         if error.is_timeout or error.is_transient or error.is_ended:
             return False  # somebody began a transaction after we had looked
         raise
     return bool(rows)
 
 
-def _end_others(place: Place, mark: str, check: Check | None) -> Iterator[str]:
-    server, until, named = place.server, now() + _END_SECONDS, set[str]()
+def _end_others(graph: GraphTarget, mark: str, check: Check | None) -> Iterator[str]:
+    server, until, named = graph.client, now() + _END_SECONDS, set[str]()
     while found := server.marked("others", {"mark": mark}):
         if check is not None:
             check()
         try:
             server.end([each["id"] for each in found])
-        except ServerError as error:
+        except CypherError as error:
             if "Security" in error.code:
-                raise _may_not_end(place, error) from None
+                raise _may_not_end(graph, error) from None
             raise
         for each in found:
             if each["id"] not in named:
@@ -65,16 +65,16 @@ def _end_others(place: Place, mark: str, check: Check | None) -> Iterator[str]:
                 yield f"ended {each['id']} of {each['who']}, {each['milliseconds'] / 1000:.1f} s after it began"
         if now() > until:
             raise Busy(
-                f"{found[0]['id']} of {found[0]['who']} does not end on {place.target}",
+                f"{found[0]['id']} of {found[0]['who']} does not end on {graph.target}",
                 because=f"it was told to {_END_SECONDS:.0f} s ago",
                 try_="run the same command again; SHOW TRANSACTIONS tells what it does",
             )
         time.sleep(0.02)
 
 
-def _may_not_end(place: Place, error: ServerError) -> SeedbedError:
+def _may_not_end(graph: GraphTarget, error: CypherError) -> SeedbedError:
     return Refused(
-        f"what another run left on {place.target} cannot be ended",
+        f"what another run left on {graph.target} cannot be ended",
         because=error.message,
         try_="run with its user, or GRANT TERMINATE TRANSACTION",
     )

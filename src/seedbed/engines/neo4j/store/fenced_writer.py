@@ -11,11 +11,11 @@ from uuid import uuid4
 from seedbed.engines.kit.clock import now
 from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.kit.lease import HeldLease, require_running
-from seedbed.engines.neo4j.place import Place
+from seedbed.engines.neo4j.graph import GraphTarget
 from seedbed.engines.neo4j.store.lease_store import shown
 from seedbed.engines.neo4j.wire import queries
-from seedbed.engines.neo4j.wire.connection import KIND, MARK, NUMBER, WHO, Answer, Ask, Transaction
-from seedbed.engines.neo4j.wire.messages import Gone, ServerError
+from seedbed.engines.neo4j.wire.client import KIND, MARK, NUMBER, WHO, Ask, QueryResult, Transaction
+from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError
 from seedbed.errors import Interrupted, LeaseLost
 from seedbed.model.event import Listener, Retrying
 from seedbed.support.backoff import backoff
@@ -28,8 +28,8 @@ _BASE, _CAP = 0.05, 2.0  # seconds; how long a retry waits
 class FencedWriter:
     """The right to write, shown with every transaction. Thread-safe; transactions that write queue at the fence."""
 
-    def __init__(self, place: Place, held: HeldLease, listener: Listener) -> None:
-        self.place = place
+    def __init__(self, graph: GraphTarget, held: HeldLease, listener: Listener) -> None:
+        self.graph = graph
         self.held = held
         self._listener = listener
         self._rng = Random()
@@ -41,18 +41,18 @@ class FencedWriter:
     @property
     def interrupted(self) -> bool:
         """Whether somebody asked us to stop."""
-        return self.place.server.is_interrupted
+        return self.graph.client.is_interrupted
 
     def check(self) -> None:
         """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
         require_running(self.held, is_interrupted=self.interrupted)
 
     def reading(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Return the rows that a reading `statement` answers with. Raises Interrupted, LeaseLost, ServerError."""
+        """Return the rows that a reading `statement` answers with. Raises Interrupted, LeaseLost, CypherError."""
         self.check()
         try:
-            return self.place.run(statement, parameters or {})
-        except Gone as error:
+            return self.graph.run(statement, parameters or {})
+        except ConnectionLost as error:
             raise self.unreachable(error) from None
 
     def writing(self, work: Callable[[Ask], T], *, version: str = "", anyway: bool = False) -> T:
@@ -60,7 +60,7 @@ class FencedWriter:
 
         `work` gets what asks in that transaction, and is called again where the server gives way (a deadlock, a
         change of leader) or the connection broke. `version` is what that is told about; `anyway`: also after an
-        interruption. Raises LeaseLost, Interrupted; ServerError where the server refused: nothing stayed.
+        interruption. Raises LeaseLost, Interrupted; CypherError where the server refused: nothing stayed.
         """
         return self.transact(lambda transaction: work(transaction.ask), version=version, anyway=anyway)
 
@@ -74,7 +74,7 @@ class FencedWriter:
             done: list[T] = []
             try:
                 return self._attempt(work, name, done, anyway=anyway)
-            except ServerError as error:
+            except CypherError as error:
                 if error.is_ended:
                     self._was_ended(anyway=anyway)
                 # Whether what was being committed is, the fence tells, after it has ended or is through.
@@ -84,14 +84,14 @@ class FencedWriter:
                 if not error.is_transient or error.is_ended or attempt > ATTEMPTS:
                     raise
                 because = error.message
-            except Gone as error:
+            except ConnectionLost as error:
                 if error.in_commit and self._is_through(name):
                     return done[0]
                 attempt, because = attempt + 1, f"the connection broke: {error}"
             self._pause(attempt, because, version, anyway=anyway)
 
     def _attempt(self, work: Callable[[Transaction], T], name: str, done: list[T], *, anyway: bool) -> T:
-        with self.place.server.transaction(
+        with self.graph.client.transaction(
             self._metadata("record" if anyway else "work", name)
         ) as transaction:
             if self.interrupted and not anyway:  # it may not have seen this transaction
@@ -101,13 +101,13 @@ class FencedWriter:
             done.append(work(transaction))
             answer = transaction.ask(queries.text("show_lease"), shown(self.held))
             if not answer.rows:  # they were there when it began, and it holds the fence
-                raise ServerError("", "it deletes seedbed's own nodes; a pattern with a label would not")
+                raise CypherError("", "it deletes seedbed's own nodes; a pattern with a label would not")
             self._require_ours(answer)
             self.held.check()
             transaction.commit()
         return done[0]
 
-    def _require_ours(self, answer: Answer) -> None:
+    def _require_ours(self, answer: QueryResult) -> None:
         if not answer.rows or not answer.rows[0]["ours"]:
             raise self.held.taken()
 
@@ -129,16 +129,16 @@ class FencedWriter:
             self.held.check()
             try:
                 self._end(name)
-                rows = self.place.server.tell(queries.text("last_through"), {}).rows
+                rows = self.graph.client.tell(queries.text("last_through"), {}).rows
                 self.held.confirm()  # a successor's transactions have names of their own
                 return bool(rows) and rows[0]["transaction"] == name
-            except (Gone, ServerError) as error:
+            except (ConnectionLost, CypherError) as error:
                 attempt += 1
                 self._pause(attempt, str(error), "", anyway=True)
 
     def _end(self, name: str) -> None:
-        """End the transaction `name`, and see it ended. Raises ServerError, Gone, LeaseLost."""
-        server = self.place.server
+        """End the transaction `name`, and see it ended. Raises CypherError, ConnectionLost, LeaseLost."""
+        server = self.graph.client
         while found := server.marked("called", {"transaction": name}):
             self.held.check()
             server.end([each["id"] for each in found])
@@ -146,7 +146,7 @@ class FencedWriter:
     def _pause(self, attempt: int, because: str, version: str, *, anyway: bool) -> None:
         delay = backoff(attempt, base=_BASE, cap=_CAP, rng=self._rng)
         if version:
-            self._listener(Retrying(self.place.target, version, because, attempt, delay))
+            self._listener(Retrying(self.graph.target, version, because, attempt, delay))
         until = now() + delay
         while (left := until - now()) > 0:
             self.held.check()
@@ -158,7 +158,7 @@ class FencedWriter:
     def sleep(self, seconds: float) -> None:
         """Sleep, unless interrupted. Raises Interrupted."""
         try:
-            self.place.server.sleep(seconds)
+            self.graph.client.sleep(seconds)
         except Interrupted:
             raise self._stopped() from None
 
@@ -168,8 +168,8 @@ class FencedWriter:
         """Carry out a schema statement as a transaction of its own.
 
         It is open on the server, marked as ours, before the lease is looked at: whoever takes over after that look
-        finds it and ends it, however long we sleep. Raises LeaseLost, Interrupted, ServerError (nothing stayed),
-        Gone with `in_commit` (look whether it took effect; it has ended).
+        finds it and ends it, however long we sleep. Raises LeaseLost, Interrupted, CypherError (nothing stayed),
+        ConnectionLost with `in_commit` (look whether it took effect; it has ended).
         """
         attempt = 0
         while True:
@@ -178,17 +178,17 @@ class FencedWriter:
             try:
                 self._alter(statement, name)
                 return
-            except ServerError as error:
+            except CypherError as error:
                 if error.is_ended:
                     self._was_ended(anyway=False)
                 if error.is_open:
                     self._settle(name)
-                    raise Gone(error.message, in_commit=True) from None
+                    raise ConnectionLost(error.message, in_commit=True) from None
                 attempt += 1
                 if not error.is_transient or error.is_ended or attempt > ATTEMPTS:
                     raise
                 because = error.message
-            except Gone as error:
+            except ConnectionLost as error:
                 if error.in_commit:
                     self._settle(name)
                     raise
@@ -196,7 +196,7 @@ class FencedWriter:
             self._pause(attempt, because, version, anyway=False)
 
     def _alter(self, statement: str, name: str) -> None:
-        with self.place.server.transaction(self._metadata("work", name)) as transaction:
+        with self.graph.client.transaction(self._metadata("work", name)) as transaction:
             if self.interrupted:
                 raise self._stopped()
             self._confirm()
@@ -205,9 +205,9 @@ class FencedWriter:
             transaction.commit()
 
     def _confirm(self) -> None:
-        """Ask the server whether lease and fence are ours. Raises LeaseLost, ServerError, Gone."""
+        """Ask the server whether lease and fence are ours. Raises LeaseLost, CypherError, ConnectionLost."""
         self.held.check()
-        self._require_ours(self.place.server.ask(queries.text("show_lease"), shown(self.held)))
+        self._require_ours(self.graph.client.ask(queries.text("show_lease"), shown(self.held)))
 
     def _settle(self, name: str) -> None:
         """Wait until the transaction `name` has ended, one way or the other. Raises LeaseLost."""
@@ -216,13 +216,13 @@ class FencedWriter:
     def in_transactions(self, statement: str) -> None:
         """Carry out a statement that commits as it goes.
 
-        Raises LeaseLost, Interrupted, ServerError, Gone: after each of them, any part of it may have stayed.
+        Raises LeaseLost, Interrupted, CypherError, ConnectionLost: after each, any part of it may have stayed.
         """
         self.check()
         self._confirm()
         try:
-            self.place.server.tell_alone(statement, self._metadata("work", uuid4().hex))
-        except ServerError as error:
+            self.graph.client.tell_alone(statement, self._metadata("work", uuid4().hex))
+        except CypherError as error:
             if error.is_ended:
                 self._was_ended(anyway=False)
             raise
@@ -230,8 +230,8 @@ class FencedWriter:
     # errors
 
     def _stopped(self) -> Interrupted:
-        return interrupted(f"work on {self.place.target}")
+        return interrupted(f"work on {self.graph.target}")
 
-    def unreachable(self, error: Gone) -> LeaseLost:
+    def unreachable(self, error: ConnectionLost) -> LeaseLost:
         """Return what a broken connection means for whoever reads under the lease."""
         return self.held.unconfirmed(str(error))

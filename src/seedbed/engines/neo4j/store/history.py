@@ -28,8 +28,8 @@ from seedbed.model.history import FORMAT, History, Identity, Revision, RevisionS
 from seedbed.model.migration import Direction, Phase
 
 if TYPE_CHECKING:
-    from seedbed.engines.neo4j.place import Place
-    from seedbed.engines.neo4j.wire.connection import Ask, Run
+    from seedbed.engines.neo4j.graph import GraphTarget
+    from seedbed.engines.neo4j.wire.client import Ask, Run
 
 
 Reverses = Mapping[int, str]
@@ -37,28 +37,28 @@ Reverses = Mapping[int, str]
 _decode_texts = json.Decoder(dict[int, str])
 
 
-def read(place: Place) -> History:
-    """Return what is stored, an empty history where nothing is. Raises Refused for a newer format, ServerError."""
-    rows = place.run(queries.text("history"), {})
+def read(graph: GraphTarget) -> History:
+    """Return what is stored, an empty history where nothing is. Raises Refused for a newer format, CypherError."""
+    rows = graph.run(queries.text("history"), {})
     nodes = [{**row["stored"], "applied_at": row["applied_at"]} for row in rows]
     identity = next((each for each in nodes if each["key"] == "identity"), None)
     if identity is not None:
-        _require_known_format(place, identity)
+        _require_known_format(graph, identity)
     revisions = [_revision(each) for each in nodes if each["key"] != "identity"]
     revisions.sort(key=lambda each: each.version.rjust(20, "0"))
     return History(_identity(identity) if identity else None, tuple(revisions))
 
 
-def _require_known_format(place: Place, identity: Mapping[str, Any]) -> None:
+def _require_known_format(graph: GraphTarget, identity: Mapping[str, Any]) -> None:
     if identity["format"] > FORMAT:
         raise Refused(
-            f"the history in {place.target} was written by a newer seedbed",
+            f"the history in {graph.target} was written by a newer seedbed",
             because=f"its format is {identity['format']}, this seedbed knows {FORMAT}",
             try_="upgrade seedbed",
         )
 
 
-def bind(ask: Ask, place: Place, identity: Identity) -> None:
+def bind(ask: Ask, graph: GraphTarget, identity: Identity) -> None:
     """Write who the target is, where nothing says so yet. Raises ForeignTarget."""
     stored = {
         "format": FORMAT,
@@ -69,7 +69,7 @@ def bind(ask: Ask, place: Place, identity: Identity) -> None:
     found = _identity(ask(queries.text("bind"), {"identity": stored}).rows[0])
     if found != identity:
         raise ForeignTarget(
-            f"{place.target} is bound to {found}",
+            f"{graph.target} is bound to {found}",
             because=f"this run is for {identity}",
             try_="look where its address points",
         )

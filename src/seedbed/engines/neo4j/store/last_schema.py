@@ -21,7 +21,7 @@ _READ = (
 
 
 def save(lease: FencedWriter) -> None:
-    """Store the schema as it is now, at the end of a run. Raises LeaseLost, ServerError, Gone."""
+    """Store the schema as it is now, at the end of a run. Raises LeaseLost, CypherError, ConnectionLost."""
     lines = list(read_catalogue(lease.reading).lines())
     lease.writing(lambda ask: ask(_SAVE, {"lines": lines}))
 

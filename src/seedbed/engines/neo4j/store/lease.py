@@ -9,8 +9,8 @@ from pathlib import Path
 from seedbed.engines.base import Progress
 from seedbed.engines.neo4j.store import history
 from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
-from seedbed.engines.neo4j.wire.connection import Ask
-from seedbed.engines.neo4j.wire.messages import Gone, ServerError, translate_errors
+from seedbed.engines.neo4j.wire.client import Ask
+from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError, translate_errors
 from seedbed.errors import Interrupted, LeaseLost
 from seedbed.model.history import History, Identity, Revision, RevisionState
 from seedbed.model.migration import Work
@@ -23,15 +23,15 @@ class Neo4jLease(FencedWriter):
     # history
 
     def history(self) -> History:
-        with translate_errors(f"reading the history of {self.place.target}"):
+        with translate_errors(f"reading the history of {self.graph.target}"):
             try:
-                return history.read(self.place)
-            except Gone as error:
+                return history.read(self.graph)
+            except ConnectionLost as error:
                 raise self.unreachable(error) from None
 
     def bind(self, identity: Identity) -> None:
-        with translate_errors(f"binding {self.place.target}"):
-            self.writing(lambda ask: history.bind(ask, self.place, identity))
+        with translate_errors(f"binding {self.graph.target}"):
+            self.writing(lambda ask: history.bind(ask, self.graph, identity))
 
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
         action = "record " + (
@@ -57,13 +57,13 @@ class Neo4jLease(FencedWriter):
 
     def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
         from seedbed.engines.neo4j.rules.enterprise import require_edition
-        from seedbed.engines.neo4j.running.stepwise import Run
+        from seedbed.engines.neo4j.running.stepwise import StepwiseRun
 
-        require_edition(self.place.server.edition, works)
+        require_edition(self.graph.client.edition, works)
         stored = self.history()
         for work in works:
             with translate_errors(f"applying {work.migration.label}"):
-                yield from Run(self, work).events(stored.revision(work.migration.version))
+                yield from StepwiseRun(self, work).events(stored.revision(work.migration.version))
         if works:
             self._keep_schema()
 
@@ -72,7 +72,7 @@ class Neo4jLease(FencedWriter):
         from seedbed.engines.neo4j.store import last_schema
 
         # All works are done and recorded: where this fails, the next run only knows less.
-        with suppress(LeaseLost, Interrupted, ServerError, Gone):
+        with suppress(LeaseLost, Interrupted, CypherError, ConnectionLost):
             last_schema.save(self)
 
     def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
@@ -88,11 +88,11 @@ class Neo4jLease(FencedWriter):
     def reset(self) -> str:
         from seedbed.engines.neo4j.running.reset import reset
 
-        with translate_errors(f"emptying {self.place.target}"):
+        with translate_errors(f"emptying {self.graph.target}"):
             return reset(self)
 
     def restore(self, file: Path) -> Iterator[Progress]:
         from seedbed.engines.neo4j.dump_restore.restore import restore
 
-        with translate_errors(f"restoring {self.place.target}"):
+        with translate_errors(f"restoring {self.graph.target}"):
             yield from restore(self, file)

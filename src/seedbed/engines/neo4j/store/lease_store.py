@@ -16,13 +16,13 @@ from seedbed.engines.kit.lease import HeldLease, LeaseRecord, acquire
 from seedbed.engines.kit.lease import unlock as end_lease
 from seedbed.engines.neo4j.store.fence import fence_off
 from seedbed.engines.neo4j.wire import queries
-from seedbed.engines.neo4j.wire.messages import Gone, ServerError, translate_errors
+from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError, translate_errors
 from seedbed.model.event import Listener, TakenOver
 from seedbed.model.history import Owner
 from seedbed.support.backoff import backoff
 
 if TYPE_CHECKING:
-    from seedbed.engines.neo4j.place import Place
+    from seedbed.engines.neo4j.graph import GraphTarget
 
 _ATTEMPTS = 20  # to define the constraint beside others that do the same
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5  # seconds between them
@@ -31,16 +31,16 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5  # seconds between them
 class Neo4jLeaseStore:
     """The node `lease`. What is asked here, an interruption does not reach."""
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.target = place.target
-        self.seconds = place.address.lease_seconds
+    def __init__(self, graph: GraphTarget) -> None:
+        self.graph = graph
+        self.target = graph.target
+        self.seconds = graph.address.lease_seconds
 
     def read(self, *, anyway: bool = False) -> LeaseRecord:
         """Return the record as it is this moment. Raises StepFailed, Unreachable."""
         del anyway
         with translate_errors(f"looking who has the lease of {self.target}"):
-            rows = self.place.server.run(queries.text("look"), {})
+            rows = self.graph.client.run(queries.text("look"), {})
         if not rows:
             return LeaseRecord()
         found = {name: value for name, value in rows[0].items() if value is not None}
@@ -52,29 +52,29 @@ class Neo4jLeaseStore:
             self._define()
         values = {"seen": seen.token, "holder": owner.id, "who": owner.who, "seconds": self.seconds}
         try:
-            return bool(self.place.server.tell(queries.text("take"), values).rows)
-        except ServerError as error:
+            return bool(self.graph.client.tell(queries.text("take"), values).rows)
+        except CypherError as error:
             if error.is_transient:
                 return False
             raise
-        except Gone:  # the answer is lost, not necessarily the lease
+        except ConnectionLost:  # the answer is lost, not necessarily the lease
             return False
 
     def _define(self) -> None:
-        """Make the constraint, the lease and the fence; others may be at it too. Raises ServerError, Gone."""
-        server, rng = self.place.server, Random()
+        """Create the constraint, the lease and the fence; others may do so, too. Raises CypherError, ConnectionLost."""
+        server, rng = self.graph.client, Random()
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 server.tell(queries.text("constraint"))
                 break
-            except ServerError as error:  # two that define the same are each other's deadlock
+            except CypherError as error:  # two that define the same are each other's deadlock
                 if attempt == _ATTEMPTS or not (error.is_transient or "AlreadyExists" in error.code):
                     raise
             server.sleep(backoff(attempt, base=_FIRST_PAUSE, cap=_LONGEST_PAUSE, rng=rng))
         server.ask(queries.text("nodes"))
 
     def renew(self, held: HeldLease) -> bool:
-        server, values = self.place.server, {**shown(held), "seconds": self.seconds}
+        server, values = self.graph.client, {**shown(held), "seconds": self.seconds}
         with translate_errors(f"renewing the lease of {self.target}"):
             is_ours = bool(server.tell(queries.text("heartbeat"), values, timeout=self.seconds).rows)
             if not is_ours and not held.is_over:
@@ -85,7 +85,7 @@ class Neo4jLeaseStore:
 
     def release(self, held: HeldLease) -> None:
         with translate_errors(f"giving back the lease of {self.target}"):
-            self.place.server.ask(queries.text("release"), shown(held))
+            self.graph.client.ask(queries.text("release"), shown(held))
 
     def end(self, seen: LeaseRecord, actor: str) -> bool:
         """Take the lease from the holder that was `seen`, with a line in the audit, and end its transactions."""
@@ -95,9 +95,9 @@ class Neo4jLeaseStore:
             "actor": actor,
             "because": f"ended {seen.owner}",
         }
-        if not self.place.server.tell(queries.text("unlock"), values).rows:
+        if not self.graph.client.tell(queries.text("unlock"), values).rows:
             return False
-        for _ in fence_off(self.place, "", seen.token + 1):
+        for _ in fence_off(self.graph, "", seen.token + 1):
             pass  # its transactions are part of it, and go with it
         return True
 
@@ -108,27 +108,27 @@ def shown(held: HeldLease) -> dict[str, Any]:
 
 
 @contextmanager
-def lease(place: Place, owner: Owner, *, wait: float, listener: Listener) -> Iterator[HeldLease]:
+def lease(graph: GraphTarget, owner: Owner, *, wait: float, listener: Listener) -> Iterator[HeldLease]:
     """Take the lease and keep it for the time of the context. Raises Busy, Refused, Interrupted, Unreachable.
 
     What other runs have open is ended first, and nothing of theirs is let through any more.
     """
-    with translate_errors(f"taking the lease of {place.target}"):
-        store = Neo4jLeaseStore(place)
-        held = acquire(store, owner, wait=wait, listener=listener, sleep=place.server.sleep)
+    with translate_errors(f"taking the lease of {graph.target}"):
+        store = Neo4jLeaseStore(graph)
+        held = acquire(store, owner, wait=wait, listener=listener, sleep=graph.client.sleep)
     # The first sign of life at once: it opens the connection, and the server learns the query.
     with held.alive(at_once=True):
         try:
-            with translate_errors(f"taking over {place.target}"):
-                for words in fence_off(place, owner.id, held.token, check=held.check):
-                    listener(TakenOver(place.target, words))
-            place.server.watch(owner.id)
+            with translate_errors(f"taking over {graph.target}"):
+                for words in fence_off(graph, owner.id, held.token, check=held.check):
+                    listener(TakenOver(graph.target, words))
+            graph.client.watch(owner.id)
             yield held
         finally:
-            place.server.unwatch(owner.id)
+            graph.client.unwatch(owner.id)
 
 
-def unlock(place: Place, *, actor: str) -> str:
+def unlock(graph: GraphTarget, *, actor: str) -> str:
     """End the lease of whoever holds it, with a line in the audit; return who that was, empty if nobody."""
-    with translate_errors(f"ending the lease of {place.target}"):
-        return end_lease(Neo4jLeaseStore(place), actor=actor)
+    with translate_errors(f"ending the lease of {graph.target}"):
+        return end_lease(Neo4jLeaseStore(graph), actor=actor)

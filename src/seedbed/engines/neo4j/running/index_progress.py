@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
-from seedbed.engines.neo4j.files.commands import Command, Noun
-from seedbed.engines.neo4j.schema.catalogue import FAILED, ONLINE, Catalogue, Thing, read_catalogue
-from seedbed.engines.neo4j.wire.connection import Run
+from seedbed.engines.neo4j.files.commands import Noun, SchemaCommand
+from seedbed.engines.neo4j.schema.catalogue import FAILED, ONLINE, Catalogue, SchemaObject, read_catalogue
+from seedbed.engines.neo4j.wire.client import Run
 from seedbed.errors import StepFailed
 
 _FIRST, _LONGEST = 0.02, 1.0  # seconds between two looks
 
 
-class Building(Struct, frozen=True):
+class IndexProgress(Struct, frozen=True):
     """An index that is being filled, and how far that is: 0 to 100."""
 
     name: str
@@ -22,8 +22,8 @@ class Building(Struct, frozen=True):
 
 
 def wait_online(
-    run: Run, command: Command, *, sleep: Callable[[float], None], undo: Callable[[], None]
-) -> Iterator[Building]:
+    run: Run, command: SchemaCommand, *, sleep: Callable[[float], None], undo: Callable[[], None]
+) -> Iterator[IndexProgress]:
     """Wait until the index that `command` made is ONLINE, telling how far it is at each look.
 
     A server that cannot fill it keeps it, of no use and under its name: then `undo` is called, which drops it, and
@@ -38,12 +38,12 @@ def wait_online(
                 because=_first_line(index.failure) or "the server does not say why",
                 try_="change the data that does not fit, or leave it out",
             )
-        yield Building(index.name, index.percent)
+        yield IndexProgress(index.name, index.percent)
         sleep(pause)
         pause = min(pause * 2, _LONGEST)
 
 
-def index_of(command: Command, catalogue: Catalogue) -> Thing | None:
+def index_of(command: SchemaCommand, catalogue: Catalogue) -> SchemaObject | None:
     """Return the index that `command` is about: that of its name, or another of the same things."""
     if command.subject is None:
         return None

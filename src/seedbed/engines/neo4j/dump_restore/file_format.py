@@ -28,7 +28,7 @@ from seedbed.support.typed import ready
 FORMAT = 1
 
 
-class Damaged(ValueError):
+class InvalidDump(ValueError):
     """A file is no dump, or not all of one; `str()` says why, `line` where (0: nowhere)."""
 
     def __init__(self, because: str, line: int = 0) -> None:
@@ -36,7 +36,7 @@ class Damaged(ValueError):
         self.line = line
 
 
-class Head(Struct, frozen=True):
+class DumpHeader(Struct, frozen=True):
     """What a dump is of. `applied`: the versions that its history had."""
 
     seedbed_graph: int
@@ -52,24 +52,24 @@ class Head(Struct, frozen=True):
         return f"{self.nodes} nodes, {self.relationships} relationships"
 
 
-class Node(Struct, frozen=True, rename={"number": "node"}):
+class DumpNode(Struct, frozen=True, rename={"number": "node"}):
     number: int
     labels: tuple[str, ...]
     properties: Mapping[str, Encoded]
 
 
-class Relationship(Struct, frozen=True, rename={"kind": "relationship"}):
+class DumpRelationship(Struct, frozen=True, rename={"kind": "relationship"}):
     kind: str
     start: int
     end: int
     properties: Mapping[str, Encoded]
 
 
-class Schema(Struct, frozen=True, rename={"statement": "schema"}):
+class DumpSchema(Struct, frozen=True, rename={"statement": "schema"}):
     statement: str
 
 
-class Tail(Struct, frozen=True):
+class DumpTrailer(Struct, frozen=True):
     lines: int
     sha256: str
 
@@ -77,28 +77,28 @@ class Tail(Struct, frozen=True):
 class Dump(Struct, frozen=True):
     """All that a file holds."""
 
-    head: Head
+    head: DumpHeader
     schema: tuple[str, ...] = ()
-    nodes: tuple[Node, ...] = ()
-    relationships: tuple[Relationship, ...] = field(default_factory=tuple)
+    nodes: tuple[DumpNode, ...] = ()
+    relationships: tuple[DumpRelationship, ...] = field(default_factory=tuple)
 
 
 def numbered(
     nodes: Iterable[tuple[str, Sequence[str], Mapping[str, Encoded]]],
-) -> tuple[tuple[Node, ...], dict[str, int]]:
+) -> tuple[tuple[DumpNode, ...], dict[str, int]]:
     """Return nodes, given as (id, labels, properties), sorted and numbered; and the number of each id."""
     ordered = sorted(
         nodes, key=lambda each: (sorted(each[1]), json.dumps(each[2], sort_keys=True, ensure_ascii=False))
     )
     numbers = {id_: number for number, (id_, _, _) in enumerate(ordered)}
     found = tuple(
-        Node(number, tuple(sorted(labels)), dict(sorted(properties.items())))
+        DumpNode(number, tuple(sorted(labels)), dict(sorted(properties.items())))
         for number, (_, labels, properties) in enumerate(ordered)
     )
     return found, numbers
 
 
-def ordered(relationships: Iterable[Relationship]) -> tuple[Relationship, ...]:
+def ordered(relationships: Iterable[DumpRelationship]) -> tuple[DumpRelationship, ...]:
     """Return `relationships` in the order of the file."""
     return tuple(
         sorted(
@@ -111,56 +111,56 @@ def ordered(relationships: Iterable[Relationship]) -> tuple[Relationship, ...]:
 def written(dump: Dump) -> Iterator[bytes]:
     """Yield the lines of `dump`, each with its end."""
     digest, count = sha256(), 0
-    bodies: list[Any] = [dump.head, *map(Schema, dump.schema), *dump.nodes, *dump.relationships]
+    bodies: list[Any] = [dump.head, *map(DumpSchema, dump.schema), *dump.nodes, *dump.relationships]
     for each in bodies:
         line = msgspec.json.encode(each) + b"\n"
         digest.update(line)
         count += 1
         yield line
-    yield msgspec.json.encode(Tail(count, digest.hexdigest())) + b"\n"
+    yield msgspec.json.encode(DumpTrailer(count, digest.hexdigest())) + b"\n"
 
 
 def read(data: bytes) -> Dump:
-    """Return the dump that `data` is, all of it there. Raises Damaged."""
+    """Return the dump that `data` is, all of it there. Raises InvalidDump."""
     lines = data.splitlines(keepends=True)
     head = _head(lines[0] if lines else b"")
     _require_all(lines)
     schema: list[str] = []
-    nodes: list[Node] = []
-    relationships: list[Relationship] = []
+    nodes: list[DumpNode] = []
+    relationships: list[DumpRelationship] = []
     for number, line in enumerate(lines[1:-1], 2):
         if line.startswith(b'{"schema"'):
-            schema.append(_as(line, Schema, number).statement)
+            schema.append(_as(line, DumpSchema, number).statement)
         elif line.startswith(b'{"node"'):
-            nodes.append(_as(line, Node, number))
+            nodes.append(_as(line, DumpNode, number))
         else:
-            relationships.append(_as(line, Relationship, number))
+            relationships.append(_as(line, DumpRelationship, number))
     if (len(nodes), len(relationships)) != (head.nodes, head.relationships):
-        raise Damaged("its first line speaks of other numbers of nodes and relationships than follow", 1)
+        raise InvalidDump("its first line speaks of other numbers of nodes and relationships than follow", 1)
     return Dump(head, tuple(schema), tuple(nodes), tuple(relationships))
 
 
-def _head(line: bytes) -> Head:
+def _head(line: bytes) -> DumpHeader:
     try:
-        head = msgspec.json.decode(line, type=ready(Head))
+        head = msgspec.json.decode(line, type=ready(DumpHeader))
     except msgspec.MsgspecError:
-        raise Damaged("its first line is not that of a dump", 1) from None
+        raise InvalidDump("its first line is not that of a dump", 1) from None
     if head.seedbed_graph > FORMAT:
-        raise Damaged(f"it has format {head.seedbed_graph}, and this seedbed reads {FORMAT}", 1)
+        raise InvalidDump(f"it has format {head.seedbed_graph}, and this seedbed reads {FORMAT}", 1)
     return head
 
 
 def _require_all(lines: Sequence[bytes]) -> None:
     try:
-        tail = msgspec.json.decode(lines[-1], type=ready(Tail))
+        tail = msgspec.json.decode(lines[-1], type=ready(DumpTrailer))
     except msgspec.MsgspecError:
-        raise Damaged("it ends too early: whoever wrote it was stopped", len(lines)) from None
+        raise InvalidDump("it ends too early: whoever wrote it was stopped", len(lines)) from None
     if (len(lines) - 1, sha256(b"".join(lines[:-1])).hexdigest()) != (tail.lines, tail.sha256):
-        raise Damaged("it is not as it was written: its last line vouches for other ones", len(lines))
+        raise InvalidDump("it is not as it was written: its last line vouches for other ones", len(lines))
 
 
 def _as(line: bytes, type_: Any, number: int) -> Any:
     try:
         return msgspec.json.decode(line, type=ready(type_))
     except msgspec.MsgspecError as wrong:
-        raise Damaged(str(wrong), number) from None
+        raise InvalidDump(str(wrong), number) from None

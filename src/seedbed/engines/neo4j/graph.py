@@ -7,19 +7,19 @@ from pathlib import PurePath
 from msgspec import Struct
 
 from seedbed.engines.neo4j.address import Address
-from seedbed.engines.neo4j.wire.connection import Run, Server
+from seedbed.engines.neo4j.wire.client import BoltClient, Run
 
 
-class Place(Struct, frozen=True):
+class GraphTarget(Struct, frozen=True):
     """One database of one service in one environment; `target` is its id, `directory` holds its files."""
 
     target: str
     address: Address
-    server: Server
+    client: BoltClient
     environment: str
     directory: PurePath
 
     @property
     def run(self) -> Run:
-        """Ask a reading statement; the driver's errors come as ServerError and Gone."""
-        return self.server.run
+        """Ask a reading statement; the driver's errors come as CypherError and ConnectionLost."""
+        return self.client.run

@@ -19,13 +19,13 @@ _ENDED = ("Transaction.Terminated", "Transaction.LockClientStopped", "Transactio
 _TIMED_OUT = "Transaction.TransactionTimedOut"
 _MISSING = ("Database.DatabaseNotFound", "Database.GraphNotFound")
 _FORBIDDEN = "Security.Forbidden"
-# Found out before a statement touches anything.
+# ParsedStatement out before a statement touches anything.
 _BEFORE = ("Statement.SyntaxError", "Statement.SemanticError", "Statement.ParameterMissing", "Security.")
 _ENTERPRISE = "Enterprise Edition"
 _OUT_OF_MEMORY = "OutOfMemoryError"
 
 
-class ServerError(Exception):
+class CypherError(Exception):
     """The server refused a statement or a commit: nothing of that transaction stays.
 
     Unless it was a commit that gave way: the members of a cluster may agree on it all the same.
@@ -71,7 +71,7 @@ class ServerError(Exception):
         return ""
 
 
-class Gone(Exception):
+class ConnectionLost(Exception):
     """The connection broke. What was under way has been rolled back or will be, unless it was being committed."""
 
     def __init__(self, because: str, *, in_commit: bool = False) -> None:
@@ -79,16 +79,16 @@ class Gone(Exception):
         self.in_commit = in_commit
 
 
-def server_error(address: Address, error: Neo4jError) -> ServerError:
+def server_error(address: Address, error: Neo4jError) -> CypherError:
     """Return what the server said, secrets masked."""
     code, text = error.code or "Neo.Unknown", _said(address, error.message or str(error))
     # The server calls it transient: but what is too large for it once, is so again.
     is_transient = error.is_retryable() and _OUT_OF_MEMORY not in code
-    return ServerError(code, text, is_transient=is_transient)
+    return CypherError(code, text, is_transient=is_transient)
 
 
-def gone(address: Address, error: Exception, *, in_commit: bool = False) -> Gone:
-    return Gone(_said(address, str(error)), in_commit=in_commit)
+def gone(address: Address, error: Exception, *, in_commit: bool = False) -> ConnectionLost:
+    return ConnectionLost(_said(address, str(error)), in_commit=in_commit)
 
 
 def not_connected(address: Address, error: Exception) -> SeedbedError:
@@ -128,15 +128,15 @@ def translate_errors(doing: str) -> Iterator[None]:
     """Turn what the server refused while `doing` something into the error that a person reads."""
     try:
         yield
-    except ServerError as error:
+    except CypherError as error:
         raise failed(doing, error) from None
-    except Gone as error:
+    except ConnectionLost as error:
         raise Unreachable(
             f"{doing} failed: the connection is gone", because=str(error), try_="run the same command again"
         ) from None
 
 
-def failed(doing: str, error: ServerError) -> StepFailed:
+def failed(doing: str, error: CypherError) -> StepFailed:
     return StepFailed(
         f"{doing} failed: {error.message}",
         because=error.code,

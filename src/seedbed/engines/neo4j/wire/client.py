@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.neo4j.wire import queries
-from seedbed.engines.neo4j.wire.messages import Gone, ServerError, gone, not_connected, server_error
+from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError, gone, not_connected, server_error
 from seedbed.errors import Refused
 from seedbed.support.backoff import backoff
 
@@ -36,14 +36,14 @@ Parameters = Mapping[str, Any]
 _log = logging.getLogger("neo4j")
 
 
-class Answer(Struct, frozen=True):
+class QueryResult(Struct, frozen=True):
     """What a statement returned, and what it changed (`nodes_created`, `properties_set`, …; only what is not 0)."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
 
 
-Ask = Callable[[str, Parameters | None], Answer]
+Ask = Callable[[str, Parameters | None], QueryResult]
 Run = Callable[[str, Parameters], list[dict[str, Any]]]
 
 
@@ -55,28 +55,28 @@ class Transaction:
         self._session = session
         self._open = open_
 
-    def ask(self, statement: str, parameters: Parameters | None = None) -> Answer:
-        """Return the answer to `statement`. Raises ServerError, Gone."""
+    def ask(self, statement: str, parameters: Parameters | None = None) -> QueryResult:
+        """Return the answer to `statement`. Raises CypherError, ConnectionLost."""
         with _ours(self._address):
             return _answer(self._open.run(_literal(statement), dict(parameters or {})))
 
     def carry_out(self, statement: str, parameters: Parameters | None = None) -> None:
-        """Run `statement` to its end, whatever it returns. Raises ServerError, Gone."""
+        """Run `statement` to its end, whatever it returns. Raises CypherError, ConnectionLost."""
         with _ours(self._address):
             self._open.run(_literal(statement), dict(parameters or {})).consume()
 
     def commit(self) -> None:
-        """Commit. Raises ServerError: nothing stayed, unless it `is_open`; Gone with `in_commit`: nobody knows yet."""
+        """Commit. Raises CypherError: nothing stayed, unless it `is_open`; ConnectionLost with `in_commit`: unknown."""
         try:
             with _ours(self._address, in_commit=True):
                 self._open.commit()
-        except ServerError as error:
+        except CypherError as error:
             error.in_commit = True
             raise
         _require_bookmark(self._session)
 
 
-class Server:
+class BoltClient:
     """One database, asked and told by as many threads as like; each question has a connection of its own.
 
     `version` is "2026.08.1", `edition` "community" or "enterprise".
@@ -97,7 +97,7 @@ class Server:
         """Look who answers. Raises Unreachable; Refused for no login, no such database, a server too old."""
         try:
             rows = self._once(queries.text("server"), {}).rows
-        except (ServerError, Gone) as error:
+        except (CypherError, ConnectionLost) as error:
             cause = error.__cause__
             raise not_connected(self.address, cause if isinstance(cause, Exception) else error) from None
         if not rows:
@@ -119,25 +119,25 @@ class Server:
 
     # asking
 
-    def ask(self, statement: str, parameters: Parameters | None = None) -> Answer:
+    def ask(self, statement: str, parameters: Parameters | None = None) -> QueryResult:
         """Return the answer to a statement that may be asked again: it reads, or is the same a second time.
 
-        Raises ServerError, Gone.
+        Raises CypherError, ConnectionLost.
         """
         return self._again(lambda: self._once(statement, parameters or {}))
 
     def run(self, statement: str, parameters: Parameters) -> list[dict[str, Any]]:
-        """Return the rows that a reading statement answers with. Raises ServerError, Gone."""
+        """Return the rows that a reading statement answers with. Raises CypherError, ConnectionLost."""
         return self.ask(statement, parameters).rows
 
     def tell(
         self, statement: str, parameters: Parameters | None = None, *, timeout: float | None = None
-    ) -> Answer:
-        """Carry out one statement as a transaction of its own, once. Raises ServerError, Gone (it may be done)."""
+    ) -> QueryResult:
+        """Run one statement as a transaction of its own, once. Raises CypherError, ConnectionLost (it may be done)."""
         return self._once(statement, parameters or {}, timeout=timeout)
 
     def tell_alone(self, statement: str, metadata: Mapping[str, str]) -> None:
-        """Carry out a statement that commits as it goes, once. Raises ServerError, Gone."""
+        """Carry out a statement that commits as it goes, once. Raises CypherError, ConnectionLost."""
         import neo4j
 
         query = neo4j.Query(
@@ -148,7 +148,7 @@ class Server:
             _require_bookmark(session)
 
     def explain(self, statement: str) -> neo4j.ResultSummary:
-        """Return the driver's summary of `EXPLAIN statement`: plan and notifications. Raises ServerError, Gone."""
+        """Return the driver's summary of EXPLAIN: plan and notifications. Raises CypherError, ConnectionLost."""
         session = self._driver.session(
             database=self.address.database,
             default_access_mode="WRITE",
@@ -157,21 +157,21 @@ class Server:
         with session, _ours(self.address):
             return session.run(_literal(f"EXPLAIN {statement}")).consume()
 
-    def _once(self, statement: str, parameters: Parameters, *, timeout: float | None = None) -> Answer:
+    def _once(self, statement: str, parameters: Parameters, *, timeout: float | None = None) -> QueryResult:
         import neo4j
 
         with self._session() as session, _ours(self.address):
             return _answer(session.run(neo4j.Query(_literal(statement), timeout=timeout), dict(parameters)))
 
-    def _again(self, attempt: Callable[[], Answer]) -> Answer:
+    def _again(self, attempt: Callable[[], QueryResult]) -> QueryResult:
         rng = Random()
         for number in range(1, READ_ATTEMPTS):
             try:
                 return attempt()
-            except ServerError as error:
+            except CypherError as error:
                 if not error.is_transient or error.is_ended:
                     raise
-            except Gone:
+            except ConnectionLost:
                 pass
             time.sleep(backoff(number, base=BASE, cap=CAP, rng=rng))
         return attempt()
@@ -180,7 +180,7 @@ class Server:
     def transaction(self, metadata: Mapping[str, str]) -> Iterator[Transaction]:
         """Open a transaction and roll it back at the end of the block, unless it was committed.
 
-        Raises ServerError, Gone.
+        Raises CypherError, ConnectionLost.
         """
         with self._session() as session:
             with _ours(self.address):
@@ -210,7 +210,7 @@ class Server:
         return self.run(queries.text(marks), {"database": self.address.database, **parameters})
 
     def end(self, transactions: list[str]) -> None:
-        """End `transactions` by their ids; those that are gone already are no error. Raises ServerError, Gone."""
+        """Terminate `transactions` by their ids; unknown ids are no error. Raises CypherError, ConnectionLost."""
         if transactions:
             self.ask(queries.text("end"), {"ids": transactions})
 
@@ -242,7 +242,7 @@ class Server:
         while True:
             with self._lock:
                 marks = sorted(self._marks)
-            with suppress(ServerError, Gone):
+            with suppress(CypherError, ConnectionLost):
                 self.end([each["id"] for each in self.marked("work_of", {"marks": marks})])
             if not marks or self._closed.wait(SWEEP):
                 return
@@ -289,21 +289,21 @@ def _ours(address: Address, *, in_commit: bool = False) -> Iterator[None]:
         raise gone(address, error, in_commit=in_commit) from error
 
 
-def _answer(result: neo4j.Result) -> Answer:
+def _answer(result: neo4j.Result) -> QueryResult:
     rows = [record.data() for record in result]
     counters = {
         name: value for name, value in vars(result.consume().counters).items() if type(value) is int and value
     }
-    return Answer(rows, counters)
+    return QueryResult(rows, counters)
 
 
 def _require_bookmark(session: neo4j.Session) -> None:
-    """Raise Gone unless the server said where in its log the commit stands.
+    """Raise ConnectionLost unless the server said where in its log the commit stands.
 
     On a connection that an operator killed, the server ignores what comes, and the driver takes that for success.
     """
     if not session.last_bookmarks().raw_values:
-        raise Gone("the server did not confirm the commit", in_commit=True)
+        raise ConnectionLost("the server did not confirm the commit", in_commit=True)
 
 
 def _literal(statement: str) -> Any:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from seedbed.engines.neo4j.seeds.shape import Place, Relationships
-from seedbed.engines.neo4j.seeds.table import Chunk
-from seedbed.engines.neo4j.wire.messages import ServerError
+from seedbed.engines.neo4j.seeds.shape import NodeKey, RelationshipShape
+from seedbed.engines.neo4j.seeds.table import RowChunk
+from seedbed.engines.neo4j.wire.errors import CypherError
 from seedbed.errors import Location, StepFailed
 
 
 @contextmanager
-def refusals(path: str) -> Iterator[None]:
+def seed_errors(path: str) -> Iterator[None]:
     """Tell what the server refuses inside as a failure of the seed `path`; what is worth another try passes."""
     try:
         yield
-    except ServerError as error:
+    except CypherError as error:
         if error.is_transient:
             raise
         raise StepFailed(
@@ -27,7 +27,7 @@ def refusals(path: str) -> Iterator[None]:
         ) from None
 
 
-def missing_end(shape: Relationships, chunk: Chunk, number: int, place: Place) -> StepFailed:
+def missing_end(shape: RelationshipShape, chunk: RowChunk, number: int, place: NodeKey) -> StepFailed:
     """Return the error for a relationship one of whose nodes is not there."""
     return StepFailed(
         f"there is no {place.label} with {chunk.words(place.key, number)}",

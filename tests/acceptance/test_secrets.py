@@ -483,7 +483,7 @@ CRASHES = {
         "ValueError(secret)",
     ),
     "with base64": (
-        "seedbed.execution.applying:_groups",
+        "seedbed.execution.executing:_groups",
         "base64.b64encode(b'user:' + password.encode()).decode()",
         "ValueError(secret)",
     ),
@@ -492,7 +492,7 @@ CRASHES = {
         "{'password': password}",
         "RuntimeError(secret)",
     ),
-    "with nothing said": ("seedbed.execution.applying:_groups", "password", "AssertionError"),
+    "with nothing said": ("seedbed.execution.executing:_groups", "password", "AssertionError"),
 }
 
 

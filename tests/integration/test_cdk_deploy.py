@@ -51,7 +51,7 @@ class App:
     def run(self, *arguments: str) -> str:
         """Run the CDK's command line in the app's directory; what it says, if it succeeds."""
         ran = self.cli.run(arguments, cwd=self.root / "cdk", cloud=self.world.cloud)
-        assert ran.code == 0, ran.last_words
+        assert ran.code == 0, ran.last_lines
         return "\n".join(ran.lines)
 
     def deploy(self, environment: str, *more: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.deployment import cdk
-from seedbed.deployment.child import Ran
+from seedbed.deployment.child import ChildResult
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.execution.stopping import Stop
@@ -67,7 +67,7 @@ def _indexes(template: Mapping[str, Any]) -> list[str]:
     return sorted(each["IndexName"] for table in tables for each in table.get("GlobalSecondaryIndexes", ()))
 
 
-def _plain_deploy(shop: Shop, room: Path) -> Ran:
+def _plain_deploy(shop: Shop, room: Path) -> ChildResult:
     """Have the CDK's own command line deploy release two."""
     room.mkdir()
     cli = cdk.find(shop.root / "cdk", os.environ, room, Stop(), print)

@@ -1,4 +1,4 @@
-"""What a stack left behind is taken back by an import, on the sandbox's AWS."""
+"""What a stack left behind is rolled back by an import, on the sandbox's AWS."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from seedbed.deployment import deploy
 from seedbed.deployment.assembly import read
 from seedbed.deployment.cdk import find
-from seedbed.deployment.examine import Examined, examine
-from seedbed.deployment.parts import Part
+from seedbed.deployment.context import DeploymentContext
+from seedbed.deployment.managed import ManagedStack
+from seedbed.deployment.plan import DeploymentPlan, plan_deployment
 from seedbed.deployment.request import DeployRequest
-from seedbed.deployment.site import Site
 from seedbed.deployment.stacks import Stacks
 from seedbed.engines.dynamodb.engine import DynamoEngine
 from seedbed.engines.dynamodb.running.existing import living
@@ -57,10 +57,10 @@ def client(ministack_account: World) -> Iterator[Client]:
 
 def _examined(
     shop: Shop, client: Client | None, release: str, told: list[Event], *, adopt: bool = False
-) -> Examined:
+) -> DeploymentPlan:
     """Return a deployment by an engine that looks with `client` for what lives, or does not look."""
     name, cloud = STACK.format(environment=HERE), replace(shop.world.cloud, endpoint=shop.endpoint)
-    part = Part(
+    managed = ManagedStack(
         "courses/dynamodb",
         name,
         lambda deployed, wanted: DynamoEngine().stack_updates(deployed, wanted, gate=Phase.CONTRACT),
@@ -73,10 +73,10 @@ def _examined(
     cli = find(shop.root / "cdk", os.environ, room, stop, print)
     assembly = read(Path(shop.release(release, HERE)[1]))
     environment = Environment(HERE, cloud.account, cloud.region)
-    site = Site(
+    context = DeploymentContext(
         environment, cloud, cloud.account, cli, assembly, Stacks(cloud), room, told.append, stop, 60.0
     )
-    return examine(site, [part], list(assembly.stacks), DeployRequest(adopt=adopt))
+    return plan_deployment(context, [managed], list(assembly.stacks), DeployRequest(adopt=adopt))
 
 
 def test_what_a_deleted_stack_left_behind_is_named_and_taken_back_with_all_that_is_in_it(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from seedbed.deployment.examine import Examined
+from seedbed.deployment.plan import DeploymentPlan
 from seedbed.documents.document import text
 from seedbed.documents.plan import PlanDocument
 from seedbed.engines.memory.sandbox import Server, embedded
@@ -99,11 +99,11 @@ def plan_file(run: Run) -> bytes:
     return text(PlanDocument.of(run.plan(), "plan")).encode()
 
 
-def examined_in(run: Run, request: deploying.DeployRequest | None = None) -> Examined:
+def planned_in(run: Run, request: deploying.DeployRequest | None = None) -> DeploymentPlan:
     """Return a deployment in the environment of `run` that changes nothing."""
     site: Any = SimpleNamespace(environment=run.environment)
     nothing: Any = None
-    return Examined(site, nothing, {}, (), request or deploying.DeployRequest())
+    return DeploymentPlan(site, nothing, {}, (), request or deploying.DeployRequest())
 
 
 def results(outcome: Outcome) -> dict[str, Result]:
@@ -155,17 +155,17 @@ def test_every_other_verb_that_changes_data_is_refused_there(site: Site, tmp_pat
 
 def test_no_stack_is_deployed_there_without_a_reviewed_plan(site: Site) -> None:
     with site.project().run("prod") as run, pytest.raises(Refused, match="deploy takes a reviewed plan"):
-        deploying.deploy(run, examined_in(run))
+        deploying.deploy(run, planned_in(run))
 
 
 def test_what_was_examined_there_is_not_deployed_by_a_run_on_another_environment(site: Site) -> None:
     with site.project().run("prod") as prod:
-        examined = examined_in(prod)
+        plan = planned_in(prod)
     with (
         site.project().run("dev-ana") as run,
         pytest.raises(Refused, match="prod is protected: deploy takes"),
     ):
-        deploying.deploy(run, examined)
+        deploying.deploy(run, plan)
 
 
 def test_a_plan_of_another_environment_binds_nothing(site: Site) -> None:
@@ -178,7 +178,7 @@ def test_a_plan_of_another_environment_binds_nothing(site: Site) -> None:
         with wrong, deploying.plan_deploy(run, deploying.DeployRequest(reviewed=plan)):
             pass
         with wrong:
-            deploying.deploy(run, examined_in(run, deploying.DeployRequest(reviewed=plan)))
+            deploying.deploy(run, planned_in(run, deploying.DeployRequest(reviewed=plan)))
 
 
 def test_a_reviewed_plan_deploys_the_services_that_it_shows_and_no_other_stack(
@@ -192,7 +192,7 @@ def test_a_reviewed_plan_deploys_the_services_that_it_shows_and_no_other_stack(
         yield None, [], []
 
     monkeypatch.setattr(deploying, "_site", opened)
-    monkeypatch.setattr(deploying, "examine", lambda *_: None)
+    monkeypatch.setattr(deploying, "plan_deployment", lambda *_: None)
     project = site.project()
     with project.run("prod", project.catalog.databases(["cart"])) as run:
         plan = reviewed.read(plan_file(run), "plan.json")

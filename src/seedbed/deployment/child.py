@@ -24,7 +24,7 @@ _PATIENCE = 10.0  # seconds that a child has to end by itself before it is kille
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
-class Stopping(Protocol):
+class StopSignal(Protocol):
     """What a run is stopped by, see `execution.stopping`."""
 
     def check(self) -> None: ...
@@ -34,14 +34,14 @@ class Stopping(Protocol):
     def watching(self, session: Any) -> AbstractContextManager[None]: ...
 
 
-class Ran(Struct, frozen=True):
+class ChildResult(Struct, frozen=True):
     """How a child ended: its exit code, and what it wrote to both streams, line by line."""
 
     code: int
     lines: tuple[str, ...]
 
     @property
-    def last_words(self) -> str:
+    def last_lines(self) -> str:
         """The last lines that say anything; from where something is said to have failed, if that is said."""
         said = [each.strip() for each in self.lines if each.strip()]
         failed = next((number for number, each in enumerate(said) if each.startswith(FAILED)), 0)
@@ -79,7 +79,7 @@ class Child:
         except (ProcessLookupError, PermissionError):
             return
 
-    def wait(self, on_line: Callable[[str], None]) -> Ran:
+    def wait(self, on_line: Callable[[str], None]) -> ChildResult:
         """Return once it has ended."""
         assert self._process.stdout is not None
         lines: list[str] = []
@@ -89,7 +89,7 @@ class Child:
                     line = _CONTROL.sub("", raw).rstrip()
                     lines.append(line)
                     on_line(line)
-            return Ran(self._process.wait(), tuple(lines))
+            return ChildResult(self._process.wait(), tuple(lines))
         except BaseException:
             self.interrupt()
             raise
@@ -110,12 +110,12 @@ def run(
     cwd: Path,
     environ: Mapping[str, str],
     on_line: Callable[[str], None],
-    stop: Stopping,
-) -> Ran:
+    stop: StopSignal,
+) -> ChildResult:
     """Run `argv` to its end. Raises Interrupted if a stop was asked for meanwhile, Unavailable if it cannot start."""
     stop.check()
     child = Child(argv, cwd=cwd, environ=environ)
     with stop.watching(child):
-        ran = child.wait(on_line)
+        result = child.wait(on_line)
     stop.check()
-    return ran
+    return result

@@ -19,12 +19,12 @@ from msgspec import Struct, field
 
 from seedbed.deployment import adopting, bootstrap
 from seedbed.deployment.assembly import Stack
-from seedbed.deployment.child import Ran
-from seedbed.deployment.examine import Examined, collisions
-from seedbed.deployment.parts import Part
-from seedbed.deployment.site import Site
-from seedbed.deployment.stacks import Standing, require_updatable
-from seedbed.deployment.states import Kind
+from seedbed.deployment.child import ChildResult
+from seedbed.deployment.context import DeploymentContext
+from seedbed.deployment.managed import ManagedStack
+from seedbed.deployment.plan import DeploymentPlan, collisions
+from seedbed.deployment.stacks import StackStatus, require_updatable
+from seedbed.deployment.states import StackCondition
 from seedbed.errors import SeedbedError, StepFailed
 from seedbed.model.deployment import StackUpdate, Template
 from seedbed.model.event import (
@@ -45,22 +45,22 @@ _RIVAL = re.compile(
 )
 
 
-def carry_out(examined: Examined, *, jobs: int = 1) -> None:
-    """Carry out a deployment; what happens to each stack is told to the listener, a failure as well.
+def carry_out(plan: DeploymentPlan, *, jobs: int = 1) -> None:
+    """Carry out a deployment; what happens to each stack is emitted, a failure as well.
 
     `jobs`: how many stacks may be updated side by side, where none of them needs another. Raises StepFailed where
     an account cannot be prepared, Interrupted.
     """
-    site = examined.site
-    for where in examined.deployment.bootstrap:
-        first = examined.deployment.rollouts[0]
-        following = site.following(examined.parts[first.stack])
-        following.teller(0)(f"preparing {where} for the CDK")
-        bootstrap.carry_out(site.cli, site.cloud, where, site.room, following.repeat)
+    context = plan.context
+    for where in plan.deployment.bootstrap:
+        first = plan.deployment.rollouts[0]
+        waiter = context.waiter(plan.managed_stacks[first.stack])
+        waiter.emitter(0)(f"preparing {where} for the CDK")
+        bootstrap.carry_out(context.cli, context.cloud, where, context.room, waiter.repeat)
     board = _Board()
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         # In the order of the assembly, so that whoever waits for another stack waits for one that has begun.
-        for result in [pool.submit(_one, examined, stack, board) for stack in examined.chosen]:
+        for result in [pool.submit(_one, plan, stack, board) for stack in plan.chosen]:
             result.result()
 
 
@@ -83,28 +83,28 @@ class _Board(Struct):
             return next((each for each in needed if not self.ended[each]), "")
 
 
-def _one(examined: Examined, stack: Stack, board: _Board) -> None:
-    part, site = examined.parts[stack.name], examined.site
+def _one(plan: DeploymentPlan, stack: Stack, board: _Board) -> None:
+    managed, context = plan.managed_stacks[stack.name], plan.context
     well = False
     try:
-        if broken := board.broken(stack, [each.id for each in examined.chosen]):
-            site.listener(TargetSkipped(part.target, f"it needs {broken}, which failed"))
+        if broken := board.broken(stack, [each.id for each in plan.chosen]):
+            context.listener(TargetSkipped(managed.target, f"it needs {broken}, which failed"))
             return
-        rollout = next(each for each in examined.deployment.rollouts if each.stack == stack.name)
-        _Walk(site, stack, part, examined.request.adopt, rollout.resumed).run()
+        rollout = next(each for each in plan.deployment.rollouts if each.stack == stack.name)
+        _StackRun(context, stack, managed, plan.request.adopt, rollout.resumed).run()
         well = True
     except SeedbedError as error:
-        site.listener(failure(part.target, site.stop.mark(error)))
+        context.listener(failure(managed.target, context.stop.mark(error)))
     finally:
         board.end(stack, well)
 
 
-class _Walk(Struct):
+class _StackRun(Struct):
     """One stack on its way."""
 
-    site: Site
+    context: DeploymentContext
     stack: Stack
-    part: Part
+    managed: ManagedStack
     adopt: bool
     resumed: bool = False
     done: int = 0
@@ -115,8 +115,8 @@ class _Walk(Struct):
         began, left, tries, told, adopted = time.monotonic(), 0, 0, False, False
         while True:
             deployed, moved = self._deployed()
-            wanted = self.site.assembly.template(self.stack)
-            updates = self.part.updates(deployed, wanted)
+            wanted = self.context.assembly.template(self.stack)
+            updates = self.managed.updates(deployed, wanted)
             if not updates:
                 break
             tries = tries + 1 if left and len(updates) >= left and not moved else 0
@@ -133,91 +133,93 @@ class _Walk(Struct):
             if (
                 self.adopt
                 and not adopted
-                and (living := collisions(self.part, deployed, updates[-1].template))
+                and (living := collisions(self.managed, deployed, updates[-1].template))
             ):
-                with tempfile.TemporaryDirectory(dir=self.site.room) as room:
-                    adopting.adopt(self.site, self.stack, self.part, deployed, wanted, living, Path(room))
+                with tempfile.TemporaryDirectory(dir=self.context.room) as room:
+                    adopting.adopt(
+                        self.context, self.stack, self.managed, deployed, wanted, living, Path(room)
+                    )
                 adopted = True
                 continue
             if self._update(updates[0], self.done + len(updates)):
                 self.done += 1
         if told:
-            self.site.listener(
-                DeployFinished(self.part.target, self.stack.name, self.done, time.monotonic() - began)
+            self.context.listener(
+                DeployFinished(self.managed.target, self.stack.name, self.done, time.monotonic() - began)
             )
-        self.site.listener(TargetDone(self.part.target))
+        self.context.listener(TargetDone(self.managed.target))
 
     def _begin(self, updates: Sequence[StackUpdate], resumed: bool) -> None:
         changes = tuple(change.what for update in updates for change in update.changes)
-        self.site.listener(
-            DeployStarted(self.part.target, self.stack.name, len(updates), changes, resumed=resumed)
+        self.context.listener(
+            DeployStarted(self.managed.target, self.stack.name, len(updates), changes, resumed=resumed)
         )
 
     def _deployed(self) -> tuple[Template | None, bool]:
         """Return what is deployed once nothing is under way and all of it is ready, and whether anything was."""
-        following = self.site.following(self.part)
-        standing, moved = following.to_its_end(self.done)
-        require_updatable(standing, self.site.stacks)
-        if standing.kind is Kind.ABSENT:
+        waiter = self.context.waiter(self.managed)
+        current, moved = waiter.until_settled(self.done)
+        require_updatable(current, self.context.stacks)
+        if current.condition is StackCondition.ABSENT:
             return None, moved
-        self.former = self._last_event() if "ROLLBACK" in standing.status else ""
-        deployed = self.site.stacks.template(self.stack.name)
-        following.until_all_is_ready(deployed, self.done)
+        self.former = self._last_event() if "ROLLBACK" in current.status else ""
+        deployed = self.context.stacks.template(self.stack.name)
+        waiter.until_everything_ready(deployed, self.done)
         return deployed, moved
 
     def _update(self, update: StackUpdate, total: int) -> bool:
         """Make one update and wait for it; return whether it was made: False where another run was faster."""
-        number, following = self.done + 1, self.site.following(self.part)
+        number, waiter = self.done + 1, self.context.waiter(self.managed)
         what = _words([change.what for change in update.changes])
-        self._tell(number, what, self.done, total)
-        ran = self._submit(update.template)
-        if ran.code != 0:
-            standing = self.site.stacks.standing(self.stack.name)
-            if standing.kind is Kind.MOVING or self._is_rivalled(ran):
+        self._emit(number, what, self.done, total)
+        result = self._submit(update.template)
+        if result.code != 0:
+            current = self.context.stacks.status(self.stack.name)
+            if current.condition is StackCondition.IN_PROGRESS or self._is_rivalled(result):
                 return False
-            raise self._failed(ran, standing, number, total)
-        self._tell(number, what, number, total)
-        following.until_ready(update.waits_for, number)
+            raise self._failed(result, current, number, total)
+        self._emit(number, what, number, total)
+        waiter.until_ready(update.waits_for, number)
         return True
 
-    def _is_rivalled(self, ran: Ran) -> bool:
+    def _is_rivalled(self, result: ChildResult) -> bool:
         """Return whether another run was faster, as long as that does not happen for ever."""
         self.rivals += 1
-        return self.rivals <= _TRIES and any(_RIVAL.search(each) for each in ran.lines)
+        return self.rivals <= _TRIES and any(_RIVAL.search(each) for each in result.lines)
 
-    def _tell(self, number: int, what: str, done: int, total: int) -> None:
-        self.site.listener(
-            DeployProgressed(self.part.target, self.stack.name, number, what, done, total, "updates")
+    def _emit(self, number: int, what: str, done: int, total: int) -> None:
+        self.context.listener(
+            DeployProgressed(self.managed.target, self.stack.name, number, what, done, total, "updates")
         )
 
     def _last_event(self) -> str:
-        last = next(self.site.stacks.happenings(self.stack.name), None)
+        last = next(self.context.stacks.events(self.stack.name), None)
         return last.id if last else ""
 
-    def _submit(self, template: Template) -> Ran:
-        with tempfile.TemporaryDirectory(dir=self.site.room) as room:
+    def _submit(self, template: Template) -> ChildResult:
+        with tempfile.TemporaryDirectory(dir=self.context.room) as room:
             into = Path(room) / "assembly"
-            self.site.assembly.write(self.stack, template, into)
+            self.context.assembly.write(self.stack, template, into)
             arguments = ["deploy", self.stack.id, "--app", str(into), "--exclusively"]
             arguments += ["--require-approval", "never", "--progress", "events"]
             # Under one name for all, a run would execute the change set of another.
             arguments += ["--change-set-name", f"seedbed-{uuid.uuid4().hex}"]
-            return self.site.cli.run(
-                arguments, cwd=into, cloud=self.site.cloud, tell=self.site.following(self.part).repeat
+            return self.context.cli.run(
+                arguments, cwd=into, cloud=self.context.cloud, tell=self.context.waiter(self.managed).repeat
             )
 
-    def _failed(self, ran: Ran, standing: Standing, number: int, total: int) -> StepFailed:
-        back = "ROLLBACK" in standing.status or standing.kind is Kind.STUCK
+    def _failed(self, result: ChildResult, current: StackStatus, number: int, total: int) -> StepFailed:
+        back = "ROLLBACK" in current.status or current.condition is StackCondition.STUCK
         back = back and self._last_event() != self.former
         which = f"update {number} of {total} of {self.stack.name}"
-        reason = self.site.stacks.why(standing) if back else ""
-        collides = "already exists" in f"{reason} {' '.join(ran.lines)}"
+        reason = self.context.stacks.why(current) if back else ""
+        collides = "already exists" in f"{reason} {' '.join(result.lines)}"
         return StepFailed(
-            f"{which} failed: the stack is {standing.status}" if back else f"{which} was not made",
-            because=reason or ran.last_words,
+            f"{which} failed: the stack is {current.status}" if back else f"{which} was not made",
+            because=reason or result.last_lines,
             try_="seedbed deploy --import takes what is there already into the stack"
             if collides
-            else "mend what the reason names; the same command goes on from here",
+            else "fix what the reason names; the same command goes on from here",
         )
 
 

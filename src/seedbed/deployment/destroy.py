@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from seedbed.deployment.assembly import Stack
-from seedbed.deployment.parts import Part, plain
-from seedbed.deployment.site import Site
-from seedbed.deployment.stacks import Standing
+from seedbed.deployment.context import DeploymentContext
+from seedbed.deployment.managed import ManagedStack, unmanaged_stack
+from seedbed.deployment.stacks import StackStatus
 from seedbed.deployment.synthesis import require_same_account
 from seedbed.errors import SeedbedError, StepFailed
 from seedbed.model.environment import require_ephemeral
@@ -18,62 +18,66 @@ from seedbed.model.event import DeployFinished, DeployStarted, TargetDone, Targe
 from seedbed.model.migration import Phase
 
 
-class Doomed(Struct, frozen=True):
-    """Stacks that are to go, in that order, each with its part. `gone`: targets whose stack is not there."""
+class DestroyPlan(Struct, frozen=True):
+    """Stacks that are to go, in that order, each with what is known of it. `gone`: targets whose stack is not there."""
 
-    site: Site
-    stacks: tuple[tuple[Stack, Part], ...]
+    context: DeploymentContext
+    stacks: tuple[tuple[Stack, ManagedStack], ...]
     gone: tuple[str, ...] = ()
 
 
-def examine(site: Site, parts: Sequence[Part], chosen: Sequence[Stack]) -> Doomed:
+def plan_destroy(
+    context: DeploymentContext, managed_stacks: Sequence[ManagedStack], chosen: Sequence[Stack]
+) -> DestroyPlan:
     """Return those of `chosen` that exist, what depends on others first. Raises Refused."""
-    require_ephemeral(site.environment, "destroy")
-    require_same_account(chosen, site.cloud, site.account, site.environment.name)
-    known = {each.stack: each for each in parts}
-    pairs = [(each, known.get(each.name, plain(each.name, Phase.CONTRACT))) for each in reversed(chosen)]
-    there = tuple(each for each in pairs if _exists(site.stacks.standing(each[0].name)))
-    return Doomed(site, there, tuple(each[1].target for each in pairs if each not in there))
+    require_ephemeral(context.environment, "destroy")
+    require_same_account(chosen, context.cloud, context.account, context.environment.name)
+    known = {each.stack: each for each in managed_stacks}
+    pairs = [
+        (each, known.get(each.name, unmanaged_stack(each.name, Phase.CONTRACT))) for each in reversed(chosen)
+    ]
+    there = tuple(each for each in pairs if _exists(context.stacks.status(each[0].name)))
+    return DestroyPlan(context, there, tuple(each[1].target for each in pairs if each not in there))
 
 
-def _exists(standing: Standing) -> bool:
-    return standing.status not in {"", "DELETE_COMPLETE"}
+def _exists(current: StackStatus) -> bool:
+    return current.status not in {"", "DELETE_COMPLETE"}
 
 
-def carry_out(doomed: Doomed) -> None:
-    """Delete the stacks, one after another. What happens is told to the listener; the first failure ends it."""
-    require_ephemeral(doomed.site.environment, "destroy")
-    for target in doomed.gone:
-        doomed.site.listener(TargetDone(target))
-    for position, (stack, part) in enumerate(doomed.stacks):
+def carry_out(plan: DestroyPlan) -> None:
+    """Delete the stacks, one after another. What happens is emitted; the first failure ends it."""
+    require_ephemeral(plan.context.environment, "destroy")
+    for target in plan.gone:
+        plan.context.listener(TargetDone(target))
+    for position, (stack, managed) in enumerate(plan.stacks):
         try:
-            _one(doomed.site, stack, part)
+            _one(plan.context, stack, managed)
         except SeedbedError as error:
-            doomed.site.listener(failure(part.target, doomed.site.stop.mark(error)))
-            for _, other in doomed.stacks[position + 1 :]:
-                doomed.site.listener(TargetSkipped(other.target, f"{stack.name} is still there"))
+            plan.context.listener(failure(managed.target, plan.context.stop.mark(error)))
+            for _, other in plan.stacks[position + 1 :]:
+                plan.context.listener(TargetSkipped(other.target, f"{stack.name} is still there"))
             return
-        doomed.site.listener(TargetDone(part.target))
+        plan.context.listener(TargetDone(managed.target))
 
 
-def _one(site: Site, stack: Stack, part: Part) -> None:
-    began, following = time.monotonic(), site.following(part)
-    standing, moved = following.to_its_end(0)
-    if not _exists(standing):
+def _one(context: DeploymentContext, stack: Stack, managed: ManagedStack) -> None:
+    began, waiter = time.monotonic(), context.waiter(managed)
+    current, moved = waiter.until_settled(0)
+    if not _exists(current):
         return
-    site.listener(DeployStarted(part.target, stack.name, 0, (f"delete {stack.name}",), resumed=moved))
-    ran = site.cli.run(
-        ["destroy", stack.id, "--app", str(site.assembly.directory), "--exclusively", "--force"],
-        cwd=site.room,
-        cloud=site.cloud,
-        tell=following.repeat,
+    context.listener(DeployStarted(managed.target, stack.name, 0, (f"delete {stack.name}",), resumed=moved))
+    result = context.cli.run(
+        ["destroy", stack.id, "--app", str(context.assembly.directory), "--exclusively", "--force"],
+        cwd=context.room,
+        cloud=context.cloud,
+        tell=waiter.repeat,
     )
-    after, _ = following.to_its_end(1)
+    after, _ = waiter.until_settled(1)
     if _exists(after):
         raise StepFailed(
             f"stack {stack.name} was not deleted: it is {after.status}",
-            because=site.stacks.why(after) or ran.last_words,
+            because=context.stacks.why(after) or result.last_lines,
             try_=after.state.way.format(stack=stack.name)
-            or "mend what the reason names; the same command again",
+            or "fix what the reason names; the same command again",
         )
-    site.listener(DeployFinished(part.target, stack.name, 1, time.monotonic() - began))
+    context.listener(DeployFinished(managed.target, stack.name, 1, time.monotonic() - began))

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from seedbed.aws import clients
 from seedbed.aws.cloud import Cloud
-from seedbed.deployment.states import Kind, State, state
+from seedbed.deployment.states import StackCondition, StackState, state
 from seedbed.errors import Refused, Unavailable, Unreachable
 from seedbed.model.deployment import Template
 
@@ -20,7 +20,7 @@ _POLL = 1.0  # seconds between two looks at first
 _SLOWEST = 10.0  # seconds between two looks in the end
 
 
-class Standing(Struct, frozen=True):
+class StackStatus(Struct, frozen=True):
     """A stack as it is now; `status` is "" where there never was one. `reason` is CloudFormation's own."""
 
     name: str
@@ -29,15 +29,15 @@ class Standing(Struct, frozen=True):
     id: str = ""
 
     @property
-    def state(self) -> State:
-        return state(self.status) if self.status else State(Kind.ABSENT)
+    def state(self) -> StackState:
+        return state(self.status) if self.status else StackState(StackCondition.ABSENT)
 
     @property
-    def kind(self) -> Kind:
-        return self.state.kind
+    def condition(self) -> StackCondition:
+        return self.state.condition
 
 
-class Happening(Struct, frozen=True):
+class StackEvent(Struct, frozen=True):
     """One event of a stack."""
 
     id: str
@@ -58,20 +58,20 @@ class Stacks:
         self.cloud = cloud
         self._poll = poll
 
-    def standing(self, name: str) -> Standing:
+    def status(self, name: str) -> StackStatus:
         """Return how the stack `name` stands. Raises Unavailable, Refused."""
         answer = self._asked("DescribeStacks", StackName=name)
         if not answer or not answer.get("Stacks"):
-            return Standing(name)
+            return StackStatus(name)
         found = answer["Stacks"][0]
-        return Standing(
+        return StackStatus(
             name, str(found["StackStatus"]), str(found.get("StackStatusReason", "")), str(found["StackId"])
         )
 
     def template(self, name: str) -> Template | None:
         """Return the template that the stack was last deployed with; None where there is no stack.
 
-        Raises Refused for a template that is no JSON: it was not deployed by us.
+        Raises Refused for a template that is not JSON: it was not deployed by us.
         """
         answer = self._asked("GetTemplate", StackName=name, TemplateStage="Original")
         body = answer.get("TemplateBody") if answer else None
@@ -80,19 +80,19 @@ class Stacks:
                 body = json.loads(body)
             except ValueError:
                 raise Refused(
-                    f"the template of stack {name} is no JSON",
+                    f"the template of stack {name} is not valid JSON",
                     because="it was not deployed by the CDK, so nobody can say what would change",
                     try_="deploy it once with the CDK from the app as it was then",
                 ) from None
         return body or None
 
-    def happenings(self, name: str) -> Iterator[Happening]:
+    def events(self, name: str) -> Iterator[StackEvent]:
         """Yield what happened to the stack, the last first."""
         token: dict[str, str] = {}
         while True:
             answer = self._asked("DescribeStackEvents", StackName=name, **token) or {}
             for each in answer.get("StackEvents", ()):
-                yield Happening(
+                yield StackEvent(
                     str(each["EventId"]),
                     each["Timestamp"],
                     str(each.get("LogicalResourceId", "")),
@@ -104,43 +104,43 @@ class Stacks:
                 return
             token = {"NextToken": answer["NextToken"]}
 
-    def why(self, standing: Standing) -> str:
+    def why(self, current: StackStatus) -> str:
         """Return what made the last operation on a stack fail, the first cause first."""
         failed: list[str] = []
-        for each in self.happenings(standing.id or standing.name):
+        for each in self.events(current.id or current.name):
             if _begins(each):
                 break
             if each.status.endswith("_FAILED") and "cancelled" not in each.reason:
                 failed.append(f"{each.resource} ({each.type}): {each.reason}")
-        return "\n           ".join([*reversed(failed)][:3]) or standing.reason
+        return "\n           ".join([*reversed(failed)][:3]) or current.reason
 
     def follow(
-        self, standing: Standing, *, timeout: float, tell: Callable[[str], None], check: Callable[[], None]
-    ) -> Standing:
-        """Return how the stack stands once nothing is under way any more; what happens meanwhile is told.
+        self, current: StackStatus, *, timeout: float, tell: Callable[[str], None], check: Callable[[], None]
+    ) -> StackStatus:
+        """Return how the stack stands once nothing is under way any more; what happens meanwhile is emitted.
 
         `check` raises to end the waiting. Raises Unavailable after `timeout` seconds.
         """
         deadline, pause, seen = time.monotonic() + timeout, self._poll, None
         # By its id: under its name, a stack that was deleted is not to be found.
-        wanted = standing.id or standing.name
-        while standing.kind is Kind.MOVING:
+        wanted = current.id or current.name
+        while current.condition is StackCondition.IN_PROGRESS:
             check()
-            last = next(self.happenings(wanted), None)
+            last = next(self.events(wanted), None)
             if last and last.id != seen:
                 seen = last.id
-                tell(f"{standing.status}, {last}")
+                tell(f"{current.status}, {last}")
             if time.monotonic() > deadline:
                 raise Unavailable(
-                    f"stack {standing.name} is still {standing.status} after {timeout:.0f} s",
-                    because=standing.state.means,
+                    f"stack {current.name} is still {current.status} after {timeout:.0f} s",
+                    because=current.state.means,
                     try_="the same command again follows it on; --wait says for how long",
                 )
             time.sleep(pause)
             pause = min(_SLOWEST, pause * 1.2)
-            found = self.standing(wanted)
-            standing = Standing(standing.name, found.status, found.reason, found.id)
-        return standing
+            found = self.status(wanted)
+            current = StackStatus(current.name, found.status, found.reason, found.id)
+        return current
 
     def _asked(self, operation: str, **parameters: Any) -> dict[str, Any] | None:
         """Return the answer, None where the stack does not exist."""
@@ -159,18 +159,18 @@ class Stacks:
             ) from None
 
 
-def require_updatable(standing: Standing, stacks: Stacks) -> None:
+def require_updatable(current: StackStatus, stacks: Stacks) -> None:
     """Raise Refused for a stack that nothing can be done with before somebody has done something else."""
-    if standing.kind is Kind.STUCK:
-        means = standing.state.means
+    if current.condition is StackCondition.STUCK:
+        means = current.state.means
         raise Refused(
-            f"stack {standing.name} is {standing.status}: {means}",
-            because=stacks.why(standing) or "CloudFormation gives no reason",
-            try_=standing.state.way.format(stack=standing.name),
+            f"stack {current.name} is {current.status}: {means}",
+            because=stacks.why(current) or "CloudFormation gives no reason",
+            try_=current.state.way.format(stack=current.name),
         )
 
 
-def _begins(each: Happening) -> bool:
+def _begins(each: StackEvent) -> bool:
     """Return whether an event is the first of an operation: an older one belongs to another operation."""
     return each.type == "AWS::CloudFormation::Stack" and each.status in {
         "CREATE_IN_PROGRESS",

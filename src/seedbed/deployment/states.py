@@ -7,61 +7,77 @@ from enum import Enum, auto
 from msgspec import Struct
 
 
-class Kind(Enum):
+class StackCondition(Enum):
     """What a state allows."""
 
     ABSENT = auto()  # there is nothing that could be updated: the CLI creates it
     STEADY = auto()  # an update may begin
-    MOVING = auto()  # something is under way, and ends by itself
+    IN_PROGRESS = auto()  # something is under way, and ends by itself
     STUCK = auto()  # somebody has to do something first
 
 
-class State(Struct, frozen=True):
+class StackState(Struct, frozen=True):
     """`means`: in words. `way`: out of a state that is stuck; `{stack}` stands for the stack's name."""
 
-    kind: Kind
+    condition: StackCondition
     means: str = ""
     way: str = ""
 
 
 _DELETE = "aws cloudformation delete-stack --stack-name {stack}, then the same command again"
-_ROLLBACK = "cdk rollback {stack} (with --orphan LOGICAL_ID for a resource that cannot be taken back)"
+_ROLLBACK = "cdk rollback {stack} (with --orphan LOGICAL_ID for a resource that cannot be rolled back)"
 
 STATES = {
-    "CREATE_COMPLETE": State(Kind.STEADY),
-    "UPDATE_COMPLETE": State(Kind.STEADY),
-    "IMPORT_COMPLETE": State(Kind.STEADY),
-    "UPDATE_ROLLBACK_COMPLETE": State(Kind.STEADY, "its last update failed and was taken back"),
-    "IMPORT_ROLLBACK_COMPLETE": State(Kind.STEADY, "its last import failed and was taken back"),
-    "REVIEW_IN_PROGRESS": State(Kind.ABSENT, "a change set was made for it and never carried out"),
-    "ROLLBACK_COMPLETE": State(Kind.ABSENT, "its creation failed and was taken back; it is created anew"),
-    "DELETE_COMPLETE": State(Kind.ABSENT, "it was deleted"),
-    "CREATE_IN_PROGRESS": State(Kind.MOVING, "it is being created"),
-    "UPDATE_IN_PROGRESS": State(Kind.MOVING, "it is being updated"),
-    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": State(
-        Kind.MOVING, "its update is done, old resources are removed"
+    "CREATE_COMPLETE": StackState(StackCondition.STEADY),
+    "UPDATE_COMPLETE": StackState(StackCondition.STEADY),
+    "IMPORT_COMPLETE": StackState(StackCondition.STEADY),
+    "UPDATE_ROLLBACK_COMPLETE": StackState(
+        StackCondition.STEADY, "its last update failed and was rolled back"
     ),
-    "UPDATE_ROLLBACK_IN_PROGRESS": State(Kind.MOVING, "an update of it failed and is taken back"),
-    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": State(
-        Kind.MOVING, "a failed update of it was taken back, new resources are removed"
+    "IMPORT_ROLLBACK_COMPLETE": StackState(
+        StackCondition.STEADY, "its last import failed and was rolled back"
     ),
-    "ROLLBACK_IN_PROGRESS": State(Kind.MOVING, "its creation failed and is taken back"),
-    "DELETE_IN_PROGRESS": State(Kind.MOVING, "it is being deleted"),
-    "IMPORT_IN_PROGRESS": State(Kind.MOVING, "resources are being imported into it"),
-    "IMPORT_ROLLBACK_IN_PROGRESS": State(Kind.MOVING, "an import into it failed and is taken back"),
-    "CREATE_FAILED": State(Kind.STUCK, "its creation failed and was not taken back", _DELETE),
-    "ROLLBACK_FAILED": State(Kind.STUCK, "its creation failed, and so did taking it back", _DELETE),
-    "UPDATE_FAILED": State(Kind.STUCK, "an update of it failed and was not taken back", _ROLLBACK),
-    "UPDATE_ROLLBACK_FAILED": State(
-        Kind.STUCK, "an update of it failed, and so did taking it back", _ROLLBACK
+    "REVIEW_IN_PROGRESS": StackState(
+        StackCondition.ABSENT, "a change set was made for it and never carried out"
     ),
-    "IMPORT_ROLLBACK_FAILED": State(
-        Kind.STUCK,
-        "an import into it failed, and so did taking it back",
+    "ROLLBACK_COMPLETE": StackState(
+        StackCondition.ABSENT, "its creation failed and was rolled back; it is created anew"
+    ),
+    "DELETE_COMPLETE": StackState(StackCondition.ABSENT, "it was deleted"),
+    "CREATE_IN_PROGRESS": StackState(StackCondition.IN_PROGRESS, "it is being created"),
+    "UPDATE_IN_PROGRESS": StackState(StackCondition.IN_PROGRESS, "it is being updated"),
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": StackState(
+        StackCondition.IN_PROGRESS, "its update is done, old resources are removed"
+    ),
+    "UPDATE_ROLLBACK_IN_PROGRESS": StackState(
+        StackCondition.IN_PROGRESS, "an update of it failed and is rolled back"
+    ),
+    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": StackState(
+        StackCondition.IN_PROGRESS, "a failed update of it was rolled back, new resources are removed"
+    ),
+    "ROLLBACK_IN_PROGRESS": StackState(StackCondition.IN_PROGRESS, "its creation failed and is rolled back"),
+    "DELETE_IN_PROGRESS": StackState(StackCondition.IN_PROGRESS, "it is being deleted"),
+    "IMPORT_IN_PROGRESS": StackState(StackCondition.IN_PROGRESS, "resources are being imported into it"),
+    "IMPORT_ROLLBACK_IN_PROGRESS": StackState(
+        StackCondition.IN_PROGRESS, "an import into it failed and is rolled back"
+    ),
+    "CREATE_FAILED": StackState(StackCondition.STUCK, "its creation failed and was not rolled back", _DELETE),
+    "ROLLBACK_FAILED": StackState(
+        StackCondition.STUCK, "its creation failed, and so did the rollback", _DELETE
+    ),
+    "UPDATE_FAILED": StackState(
+        StackCondition.STUCK, "an update of it failed and was not rolled back", _ROLLBACK
+    ),
+    "UPDATE_ROLLBACK_FAILED": StackState(
+        StackCondition.STUCK, "an update of it failed, and so did the rollback", _ROLLBACK
+    ),
+    "IMPORT_ROLLBACK_FAILED": StackState(
+        StackCondition.STUCK,
+        "an import into it failed, and so did the rollback",
         "aws cloudformation continue-update-rollback --stack-name {stack}",
     ),
-    "DELETE_FAILED": State(
-        Kind.STUCK,
+    "DELETE_FAILED": StackState(
+        StackCondition.STUCK,
         "its deletion failed",
         "empty or release what the reason names, then delete it again: aws cloudformation delete-stack "
         "--stack-name {stack} (with --retain-resources LOGICAL_ID for what is to stay)",
@@ -70,16 +86,18 @@ STATES = {
 SUCCEEDED = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE", "DELETE_COMPLETE"})
 
 
-def state(status: str) -> State:
+def state(status: str) -> StackState:
     """Return what `status` means; of one that we never heard of, only its ending speaks."""
     if status in STATES:
         return STATES[status]
     if status.endswith("_IN_PROGRESS"):
-        return State(Kind.MOVING, "something is under way that this seedbed does not know")
+        return StackState(
+            StackCondition.IN_PROGRESS, "something is under way that this seedbed does not know"
+        )
     if status.endswith("_COMPLETE"):
-        return State(Kind.STEADY)
-    return State(
-        Kind.STUCK,
+        return StackState(StackCondition.STEADY)
+    return StackState(
+        StackCondition.STUCK,
         "this seedbed does not know that state",
         "look at the stack in the console of CloudFormation",
     )

@@ -15,11 +15,11 @@ def synthesise(cli: Cli, app: Path, environment: str, cloud: Cloud, into: Path) 
     """Return the assembly that the app in `app` makes for `environment`. Raises UsageError where it makes none."""
     require_app(app)
     arguments = ["synth", "--quiet", "--output", str(into), "-c", f"environment={environment}"]
-    ran = cli.run(arguments, cwd=app, cloud=cloud)
-    if ran.code != 0:
+    result = cli.run(arguments, cwd=app, cloud=cloud)
+    if result.code != 0:
         raise UsageError(
             f"the CDK app in {app} cannot be synthesised for {environment}",
-            because=ran.last_words,
+            because=result.last_lines,
             try_=f"cd {app} && cdk synth -c environment={environment}",
         )
     return read(into)

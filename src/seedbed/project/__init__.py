@@ -13,7 +13,7 @@ Nothing here prints, prompts or exits: events go to a listener, results are valu
 
 from __future__ import annotations
 
-from seedbed.execution.mending import Decision
+from seedbed.execution.maintenance import Decision
 from seedbed.project.catalog import Catalog
 from seedbed.project.project import Project
 from seedbed.project.request import Request

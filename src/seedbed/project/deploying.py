@@ -14,12 +14,12 @@ from msgspec.structs import replace
 from seedbed.deployment import deploy as deployment
 from seedbed.deployment import destroy as destruction
 from seedbed.deployment.assembly import Stack
-from seedbed.deployment.destroy import Doomed
-from seedbed.deployment.examine import Examined, examine
-from seedbed.deployment.opening import Wanted, opened
-from seedbed.deployment.parts import Part
+from seedbed.deployment.context import DeploymentContext
+from seedbed.deployment.destroy import DestroyPlan
+from seedbed.deployment.managed import ManagedStack
+from seedbed.deployment.plan import DeploymentPlan, plan_deployment
+from seedbed.deployment.prepare import DeploymentScope, prepare
 from seedbed.deployment.request import DeployRequest
-from seedbed.deployment.site import Site
 from seedbed.execution import infrastructure
 from seedbed.model.environment import require_ephemeral
 from seedbed.model.names import stack_name
@@ -32,46 +32,48 @@ __all__ = ["DeployRequest", "deploy", "destroy", "plan_deploy", "plan_destroy"]
 
 
 @contextmanager
-def plan_deploy(run: Run, request: DeployRequest | None = None) -> Iterator[Examined]:
+def plan_deploy(run: Run, request: DeployRequest | None = None) -> Iterator[DeploymentPlan]:
     """Yield what a deployment of the databases in `run` would do now; nothing is changed yet.
 
     An update that is under way is followed to its end first. Raises Refused, StalePlan, Unavailable, UsageError.
     """
     wanted = _as_reviewed(run, request or DeployRequest())
-    with _site(run, wanted) as (site, parts, chosen):
-        yield examine(site, parts, chosen, wanted)
+    with _site(run, wanted) as (context, managed_stacks, chosen):
+        yield plan_deployment(context, managed_stacks, chosen, wanted)
 
 
-def deploy(run: Run, examined: Examined, *, jobs: int = 1) -> Outcome:
+def deploy(run: Run, plan: DeploymentPlan, *, jobs: int = 1) -> Outcome:
     """Carry out what `plan_deploy` yielded, each update followed to its end.
 
     Raises Refused where its environment is protected and no reviewed plan binds it: then nothing was touched.
     """
-    # That of what was examined, which is what changes, whichever run this is.
-    protection.require_reviewed(examined.site.environment, examined.request, verb="deploy")
-    return run.outcome_of(lambda: deployment.carry_out(examined, jobs=jobs), on=_deployable(run))
+    # That of what was plan, which is what changes, whichever run this is.
+    protection.require_reviewed(plan.context.environment, plan.request, verb="deploy")
+    return run.outcome_of(lambda: deployment.carry_out(plan, jobs=jobs), on=_deployable(run))
 
 
 @contextmanager
-def plan_destroy(run: Run, request: DeployRequest | None = None) -> Iterator[Doomed]:
+def plan_destroy(run: Run, request: DeployRequest | None = None) -> Iterator[DestroyPlan]:
     """Yield the stacks that would be deleted. Raises Refused outside ephemeral environments."""
     require_ephemeral(run.environment, "destroy")
-    with _site(run, request or DeployRequest()) as (site, parts, chosen):
-        yield destruction.examine(site, parts, chosen)
+    with _site(run, request or DeployRequest()) as (context, managed_stacks, chosen):
+        yield destruction.plan_destroy(context, managed_stacks, chosen)
 
 
-def destroy(run: Run, doomed: Doomed) -> Outcome:
+def destroy(run: Run, plan: DestroyPlan) -> Outcome:
     """Delete what `plan_destroy` yielded. Raises Refused outside ephemeral environments."""
-    require_ephemeral(doomed.site.environment, "destroy")
-    return run.outcome_of(lambda: destruction.carry_out(doomed), on=_deployable(run))
+    require_ephemeral(plan.context.environment, "destroy")
+    return run.outcome_of(lambda: destruction.carry_out(plan), on=_deployable(run))
 
 
 @contextmanager
-def _site(run: Run, request: DeployRequest) -> Iterator[tuple[Site, list[Part], list[Stack]]]:
+def _site(
+    run: Run, request: DeployRequest
+) -> Iterator[tuple[DeploymentContext, list[ManagedStack], list[Stack]]]:
     run.require_connected()
     catalog, environment = run.catalog, run.environment
     others = [] if environment.is_sandbox else catalog.databases(request.services)
-    wanted = Wanted(
+    wanted = DeploymentScope(
         environment,
         Path(catalog.platform.root),
         [(target.target, catalog.engine(target.database.engine), target.session) for target in run.connected],
@@ -82,8 +84,8 @@ def _site(run: Run, request: DeployRequest) -> Iterator[tuple[Site, list[Part], 
         run.targets.cloud(environment),
         request,
     )
-    with opened(wanted, run.targets.environ, run.context.emit, run.context.stop) as site:
-        yield site
+    with prepare(wanted, run.targets.environ, run.context.emit, run.context.stop) as context:
+        yield context
 
 
 def _deployable(run: Run) -> set[str]:

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from seedbed.errors import StalePlan, try_each
 from seedbed.execution import infrastructure
-from seedbed.execution.applying import Replan
 from seedbed.execution.connecting import ConnectedTarget
+from seedbed.execution.executing import Replan
 from seedbed.model.environment import Environment
 from seedbed.model.history import History
 from seedbed.model.plan import Plan

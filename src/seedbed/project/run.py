@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from seedbed.errors import SeedbedError, UsageError, raise_errors
-from seedbed.execution import applying, copying, hazards, infrastructure, mending, seeding
-from seedbed.execution.applying import Replan
+from seedbed.execution import dump_restore, executing, hazards, infrastructure, maintenance, seeding
 from seedbed.execution.connecting import ConnectedTarget, connect, read_histories
 from seedbed.execution.context import RunContext, this_process
-from seedbed.execution.mending import Decision
+from seedbed.execution.executing import Replan
+from seedbed.execution.maintenance import Decision
 from seedbed.execution.stopping import Stop
 from seedbed.model.environment import Environment, require_ephemeral
 from seedbed.model.event import Event, Listener
@@ -177,25 +177,25 @@ class Run:
         """Empty every target. Raises Refused outside ephemeral environments, ForeignTarget."""
         require_ephemeral(self.environment, "reset")
         self._read_histories()
-        return self.outcome_of(lambda: mending.reset(self.connected, self.context))
+        return self.outcome_of(lambda: maintenance.reset(self.connected, self.context))
 
     def repair(self, version: str, decision: Decision, *, because: str = "") -> Outcome:
         """Write a person's decision about a version into the history of the one target, audited."""
         target = self._the_only_target()
         migration = partial(self.catalog.migration, target.database)
         return self.outcome_of(
-            lambda: mending.repair(target, version, decision, migration, self.context, because)
+            lambda: maintenance.repair(target, version, decision, migration, self.context, because)
         )
 
     def unlock(self) -> Outcome:
         """End the run that holds the lease of the one target, by force, audited."""
         target = self._the_only_target()
-        return self.outcome_of(lambda: mending.unlock(target, self.context))
+        return self.outcome_of(lambda: maintenance.unlock(target, self.context))
 
     def dump(self, file: Path) -> Outcome:
         """Write all data of the one target to `file`, which must not exist. Raises Refused, UsageError."""
         target = self._the_only_target()
-        return self.outcome_of(lambda: copying.dump(target, file, self.context))
+        return self.outcome_of(lambda: dump_restore.dump(target, file, self.context))
 
     def restore(self, file: Path, *, unreviewed: bool = False) -> Outcome:
         """Load what `dump` wrote into the one target, which has to be empty.
@@ -205,7 +205,7 @@ class Run:
         protection.require_unreviewed(self.environment, unreviewed)
         target = self._the_only_target()
         self._read_histories()
-        return self.outcome_of(lambda: copying.restore(target, file, self.context))
+        return self.outcome_of(lambda: dump_restore.restore(target, file, self.context))
 
     def outcome_of(self, work: Callable[[], object], *, on: Collection[str] | None = None) -> Outcome:
         """Do `work`, which may change targets, and return what happened meanwhile.
@@ -219,7 +219,7 @@ class Run:
         return fold([*connecting, *self.events[first:]])
 
     def _carry_out(self, replan: Replan) -> Outcome:
-        return self.outcome_of(lambda: applying.carry_out(self.connected, self.failed, replan, self.context))
+        return self.outcome_of(lambda: executing.carry_out(self.connected, self.failed, replan, self.context))
 
     # Histories
 

@@ -75,7 +75,7 @@ def test_one_that_hears_nothing_is_killed(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_program_that_is_not_there_is_named() -> None:
     ran = run(["/nonexistent"], cwd=Path("/"), environ={}, on_line=lambda _: None, stop=Stop())
     assert ran.code != 0
-    assert "nonexistent" in ran.last_words
+    assert "nonexistent" in ran.last_lines
     with pytest.raises(Unavailable, match="cannot be started"):
         run(["x"], cwd=Path("/nonexistent"), environ={}, on_line=lambda _: None, stop=Stop())
 

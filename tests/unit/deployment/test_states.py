@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from seedbed.deployment.stacks import Standing
-from seedbed.deployment.states import STATES, Kind, state
+from seedbed.deployment.stacks import StackStatus
+from seedbed.deployment.states import STATES, StackCondition, state
 
 
 def test_every_state_of_cloudformation_is_named() -> None:
@@ -17,24 +17,30 @@ def test_every_state_of_cloudformation_is_named() -> None:
 
 @pytest.mark.parametrize("status", [each for each in STATES if each.endswith("_IN_PROGRESS")])
 def test_what_is_in_progress_is_followed_unless_there_is_nothing_to_follow(status: str) -> None:
-    assert state(status).kind is (Kind.ABSENT if status == "REVIEW_IN_PROGRESS" else Kind.MOVING)
+    assert state(status).condition is (
+        StackCondition.ABSENT if status == "REVIEW_IN_PROGRESS" else StackCondition.IN_PROGRESS
+    )
 
 
 @pytest.mark.parametrize("status", [each for each in STATES if each.endswith("_FAILED")])
 def test_what_failed_for_good_is_stuck_and_says_the_way_out(status: str) -> None:
     found = state(status)
-    assert found.kind is Kind.STUCK
+    assert found.condition is StackCondition.STUCK
     assert found.means
     assert "{stack}" in found.way
 
 
 def test_a_stack_that_never_was_is_absent() -> None:
-    assert Standing("x").kind is Kind.ABSENT
+    assert StackStatus("x").condition is StackCondition.ABSENT
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"),
-    [("SHRUG_IN_PROGRESS", Kind.MOVING), ("SHRUG_COMPLETE", Kind.STEADY), ("SHRUG", Kind.STUCK)],
+    ("status", "condition"),
+    [
+        ("SHRUG_IN_PROGRESS", StackCondition.IN_PROGRESS),
+        ("SHRUG_COMPLETE", StackCondition.STEADY),
+        ("SHRUG", StackCondition.STUCK),
+    ],
 )
-def test_a_state_that_nobody_knows_is_judged_by_its_ending(status: str, kind: Kind) -> None:
-    assert state(status).kind is kind
+def test_a_state_that_nobody_knows_is_judged_by_its_ending(status: str, condition: StackCondition) -> None:
+    assert state(status).condition is condition

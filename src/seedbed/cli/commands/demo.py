@@ -164,16 +164,16 @@ class Tour:
         """Deploy what is declared; the app is synthesised once, and its assembly is kept for `destroy`."""
         from seedbed.project import deploying
 
-        examined = self._closing.enter_context(deploying.plan_deploy(self.run))
-        self._assembly = examined.site.assembly.directory
-        return deploying.deploy(self.run, examined, jobs=STACKS_AT_ONCE)
+        plan = self._closing.enter_context(deploying.plan_deploy(self.run))
+        self._assembly = plan.context.assembly.directory
+        return deploying.deploy(self.run, plan, jobs=STACKS_AT_ONCE)
 
     def destroy(self) -> Outcome:
         from seedbed.project import deploying
 
         request = deploying.DeployRequest(assembly=self._assembly)
-        with deploying.plan_destroy(self.run, request) as doomed:
-            return deploying.destroy(self.run, doomed)
+        with deploying.plan_destroy(self.run, request) as plan:
+            return deploying.destroy(self.run, plan)
 
     def seed(self) -> Outcome:
         from seedbed.report.text.seeds import seed_text

@@ -98,15 +98,15 @@ def command(
     )
     with (
         context.run(env, databases, wait=wait, silent=dry_run) as run,
-        deploying.plan_deploy(run, wanted) as examined,
+        deploying.plan_deploy(run, wanted) as planned,
     ):
         if dry_run:
-            context.show(DeploymentDocument.of(examined.deployment, context.command), deployment_text)
+            context.show(DeploymentDocument.of(planned.deployment, context.command), deployment_text)
             return
         if not yes:
             with context.asking():
-                _ask(context.catalog.environment(env), examined.deployment)
-        outcome = deploying.deploy(run, examined, jobs=jobs)
+                _ask(context.catalog.environment(env), planned.deployment)
+        outcome = deploying.deploy(run, planned, jobs=jobs)
     context.finish(run, outcome)
 
 

@@ -44,12 +44,12 @@ def command(
     )
     with (
         context.run(env, databases, wait=wait) as run,
-        deploying.plan_destroy(run, wanted) as doomed,
+        deploying.plan_destroy(run, wanted) as plan,
     ):
-        if doomed.stacks and not yes:
+        if plan.stacks and not yes:
             with context.asking():
-                _ask(env, ", ".join(stack.name for stack, _ in doomed.stacks))
-        outcome = deploying.destroy(run, doomed)
+                _ask(env, ", ".join(stack.name for stack, _ in plan.stacks))
+        outcome = deploying.destroy(run, plan)
     context.finish(run, outcome)
 
 

@@ -9,15 +9,15 @@ from msgspec import Struct
 from seedbed.aws.cloud import Cloud
 from seedbed.deployment.assembly import Assembly
 from seedbed.deployment.cdk import Cli
-from seedbed.deployment.child import Stopping
-from seedbed.deployment.following import Following
-from seedbed.deployment.parts import Part
+from seedbed.deployment.child import StopSignal
+from seedbed.deployment.managed import ManagedStack
 from seedbed.deployment.stacks import Stacks
+from seedbed.deployment.waiter import Waiter
 from seedbed.model.environment import Environment
 from seedbed.model.event import Listener
 
 
-class Site(Struct, frozen=True):
+class DeploymentContext(Struct, frozen=True):
     """`account`: whose credentials these are. `room`: a directory for passing files."""
 
     environment: Environment
@@ -28,8 +28,8 @@ class Site(Struct, frozen=True):
     stacks: Stacks
     room: Path
     listener: Listener
-    stop: Stopping
+    stop: StopSignal
     timeout: float
 
-    def following(self, part: Part) -> Following:
-        return Following(part, self.stacks, self.listener, self.stop, self.timeout)
+    def waiter(self, managed: ManagedStack) -> Waiter:
+        return Waiter(managed, self.stacks, self.listener, self.stop, self.timeout)

@@ -13,10 +13,10 @@ from seedbed.aws.cloud import Cloud
 from seedbed.aws.identity import require_account
 from seedbed.deployment import cdk
 from seedbed.deployment.assembly import Assembly, Stack, read, with_dependencies
-from seedbed.deployment.child import Stopping
-from seedbed.deployment.parts import Part, part_of
+from seedbed.deployment.child import StopSignal
+from seedbed.deployment.context import DeploymentContext
+from seedbed.deployment.managed import ManagedStack, managed_stack
 from seedbed.deployment.request import DeployRequest
-from seedbed.deployment.site import Site
 from seedbed.deployment.stacks import Stacks
 from seedbed.deployment.synthesis import require_app, synthesise
 from seedbed.engines.base import Engine, Session
@@ -29,7 +29,7 @@ from seedbed.model.target import Target
 APP = "cdk"  # the directory of the app, beside the manifest
 
 
-class Wanted(Struct, frozen=True):
+class DeploymentScope(Struct, frozen=True):
     """What a deployment is about.
 
     `databases`: those whose schema is infrastructure, each with its engine and an open session. `others`: stacks of
@@ -45,38 +45,38 @@ class Wanted(Struct, frozen=True):
 
 
 @contextmanager
-def opened(
-    wanted: Wanted, environ: Mapping[str, str], listener: Listener, stop: Stopping
-) -> Iterator[tuple[Site, list[Part], list[Stack]]]:
-    """Yield where a deployment takes place, its parts, and the stacks that it is about.
+def prepare(
+    scope: DeploymentScope, environ: Mapping[str, str], listener: Listener, stop: StopSignal
+) -> Iterator[tuple[DeploymentContext, list[ManagedStack], list[Stack]]]:
+    """Yield where a deployment takes place, its managed_stacks, and the stacks that it is about.
 
     Who we are is asked first: another account than the declared one ends it here. Raises Refused, Unavailable,
     UsageError.
     """
-    cloud = _the_cloud(wanted)
+    cloud = _the_cloud(scope)
     account = require_account(cloud).account
-    parts = [
-        part_of(target, engine, session, wanted.request.gate)
-        for target, engine, session in wanted.databases
+    managed_stacks = [
+        managed_stack(target, engine, session, scope.request.gate)
+        for target, engine, session in scope.databases
         if isinstance(engine, SupportsDeployment)
     ]
-    speaker = parts[0].target if parts else wanted.environment.name
+    speaker = managed_stacks[0].target if managed_stacks else scope.environment.name
 
     def tell(line: str) -> None:
         listener(DeployProgressed(speaker, "", 0, line))
 
-    app = wanted.root / APP
-    if wanted.request.assembly is None:
+    app = scope.root / APP
+    if scope.request.assembly is None:
         require_app(app)
     with tempfile.TemporaryDirectory(prefix="seedbed-deploy-") as room:
         cli = cdk.find(app, environ, Path(room) / "home", stop, tell)
         assembly = (
-            read(wanted.request.assembly)
-            if wanted.request.assembly
-            else synthesise(cli, app, wanted.environment.name, cloud, Path(room) / "assembly")
+            read(scope.request.assembly)
+            if scope.request.assembly
+            else synthesise(cli, app, scope.environment.name, cloud, Path(room) / "assembly")
         )
-        site = Site(
-            wanted.environment,
+        context = DeploymentContext(
+            scope.environment,
             cloud,
             account,
             cli,
@@ -85,44 +85,48 @@ def opened(
             Path(room),
             listener,
             stop,
-            wanted.request.wait,
+            scope.request.wait,
         )
-        everything = not wanted.request.services and not wanted.environment.is_sandbox
-        yield site, parts, chosen_stacks(assembly, parts, wanted.others, everything=everything)
+        everything = not scope.request.services and not scope.environment.is_sandbox
+        yield (
+            context,
+            managed_stacks,
+            chosen_stacks(assembly, managed_stacks, scope.others, everything=everything),
+        )
 
 
-def _the_cloud(wanted: Wanted) -> Cloud:
+def _the_cloud(scope: DeploymentScope) -> Cloud:
     """Return the one place that all databases lie in. Raises Refused where they do not, UsageError."""
     clouds = {
         engine.cloud(target.address): target.id
-        for target, engine, _ in wanted.databases
+        for target, engine, _ in scope.databases
         if isinstance(engine, SupportsDeployment)
     }
     places = {(each.account, each.region, each.endpoint) for each in clouds}
     if len(places) > 1:
         raise Refused(
-            f"the databases of {wanted.environment.name} lie in {len(places)} accounts or regions",
+            f"the databases of {scope.environment.name} lie in {len(places)} accounts or regions",
             because=", ".join(f"{name} in {each.account} {each.region}" for each, name in clouds.items()),
             try_="deploy them one after another: seedbed deploy -e ENV SERVICE",
         )
-    if not clouds and wanted.environment.is_sandbox:
+    if not clouds and scope.environment.is_sandbox:
         raise UsageError(
             "nothing that is selected is deployed in the sandbox",
             because="only databases whose schema is infrastructure have a stack there; other servers are embedded",
             try_="seedbed apply -e sandbox",
         )
-    return next(iter(clouds), wanted.cloud)
+    return next(iter(clouds), scope.cloud)
 
 
 def chosen_stacks(
-    assembly: Assembly, parts: Sequence[Part], others: Sequence[str], *, everything: bool
+    assembly: Assembly, managed_stacks: Sequence[ManagedStack], others: Sequence[str], *, everything: bool
 ) -> list[Stack]:
     """Return the stacks that a selection is about, with all that they depend on.
 
     `others`: stacks of databases whose schema is no infrastructure, deployed where the app has them. `everything`:
     nothing was selected, so stacks that hold no database go along. Raises UsageError for a stack that the app lacks.
     """
-    for each in parts:
+    for each in managed_stacks:
         if assembly.stack(each.stack) is None:
             known = ", ".join(stack.name for stack in assembly.stacks) or "none"
             raise UsageError(
@@ -132,5 +136,5 @@ def chosen_stacks(
             )
     if everything:
         return list(assembly.stacks)
-    names = {each.stack for each in parts} | set(others)
+    names = {each.stack for each in managed_stacks} | set(others)
     return with_dependencies(assembly, [each for each in assembly.stacks if each.name in names])

@@ -8,73 +8,78 @@ from msgspec import Struct
 
 from seedbed.deployment import bootstrap
 from seedbed.deployment.assembly import Stack
-from seedbed.deployment.parts import Part, Resource, plain
+from seedbed.deployment.context import DeploymentContext
+from seedbed.deployment.managed import ManagedStack, Resource, unmanaged_stack
 from seedbed.deployment.request import DeployRequest
-from seedbed.deployment.site import Site
 from seedbed.deployment.stacks import require_updatable
-from seedbed.deployment.states import Kind
+from seedbed.deployment.states import StackCondition
 from seedbed.deployment.synthesis import require_same_account
 from seedbed.errors import Refused
 from seedbed.model.deployment import Deployment, Rollout, Template
 from seedbed.model.environment import is_ephemeral
 
 
-class Examined(Struct, frozen=True):
-    """A deployment, with what it takes to carry it out; `parts` by the stack's name, in the order of the assembly."""
+class DeploymentPlan(Struct, frozen=True):
+    """A deployment, with what it takes to carry it out; `managed_stacks` by name, in the order of the assembly."""
 
-    site: Site
+    context: DeploymentContext
     deployment: Deployment
-    parts: Mapping[str, Part]
+    managed_stacks: Mapping[str, ManagedStack]
     chosen: tuple[Stack, ...]
     request: DeployRequest
 
 
-def examine(site: Site, parts: Sequence[Part], chosen: Sequence[Stack], request: DeployRequest) -> Examined:
+def plan_deployment(
+    context: DeploymentContext,
+    managed_stacks: Sequence[ManagedStack],
+    chosen: Sequence[Stack],
+    request: DeployRequest,
+) -> DeploymentPlan:
     """Return what a deployment of `chosen` would do; nothing is changed.
 
     An update that is under way is followed to its end first, unless `request` says not to. Raises Refused,
     Unavailable.
     """
-    require_same_account(chosen, site.cloud, site.account, site.environment.name)
-    missing = _bootstrap(site, chosen, request.bootstrap)
-    known = {each.stack: each for each in parts}
-    known = {each.name: known.get(each.name, plain(each.name, request.gate)) for each in chosen}
-    rollouts = tuple(_rollout(site, stack, known[stack.name], request.follow) for stack in chosen)
+    require_same_account(chosen, context.cloud, context.account, context.environment.name)
+    missing = _bootstrap(context, chosen, request.bootstrap)
+    known = {each.stack: each for each in managed_stacks}
+    known = {each.name: known.get(each.name, unmanaged_stack(each.name, request.gate)) for each in chosen}
+    rollouts = tuple(_rollout(context, stack, known[stack.name], request.follow) for stack in chosen)
     _refuse(rollouts, request.adopt)
-    deployment = Deployment(site.environment.name, request.gate, rollouts, missing)
-    return Examined(site, deployment, known, tuple(chosen), request)
+    deployment = Deployment(context.environment.name, request.gate, rollouts, missing)
+    return DeploymentPlan(context, deployment, known, tuple(chosen), request)
 
 
-def _bootstrap(site: Site, chosen: Sequence[Stack], prepare: bool) -> tuple[str, ...]:
-    where = bootstrap.place(site.account, site.cloud)
+def _bootstrap(context: DeploymentContext, chosen: Sequence[Stack], prepare: bool) -> tuple[str, ...]:
+    where = bootstrap.place(context.account, context.cloud)
     needed = max(chosen, key=lambda each: each.bootstrap_version, default=None)
-    missing = bootstrap.is_missing(site.cloud, needed) if needed else ""
+    missing = bootstrap.is_missing(context.cloud, needed) if needed else ""
     if not missing:
         return ()
-    ephemeral = is_ephemeral(site.environment)
-    if site.environment.is_sandbox or (prepare and ephemeral):
+    ephemeral = is_ephemeral(context.environment)
+    if context.environment.is_sandbox or (prepare and ephemeral):
         return (where,)
     raise bootstrap.refused(where, missing, ephemeral=ephemeral)
 
 
-def _rollout(site: Site, stack: Stack, part: Part, follow: bool) -> Rollout:
-    following = site.following(part)
-    standing, moved = following.to_its_end(0) if follow else (site.stacks.standing(stack.name), False)
-    require_updatable(standing, site.stacks)
-    deployed = None if standing.kind is Kind.ABSENT else site.stacks.template(stack.name)
-    wanted = site.assembly.template(stack)
-    updates = tuple(part.updates(deployed, wanted))
-    notes = (f"{standing.status}: {standing.state.means}",) if standing.state.means else ()
-    living = collisions(part, deployed, updates[-1].template) if updates else {}
+def _rollout(context: DeploymentContext, stack: Stack, managed: ManagedStack, follow: bool) -> Rollout:
+    waiter = context.waiter(managed)
+    current, moved = waiter.until_settled(0) if follow else (context.stacks.status(stack.name), False)
+    require_updatable(current, context.stacks)
+    deployed = None if current.condition is StackCondition.ABSENT else context.stacks.template(stack.name)
+    wanted = context.assembly.template(stack)
+    updates = tuple(managed.updates(deployed, wanted))
+    notes = (f"{current.status}: {current.state.means}",) if current.state.means else ()
+    living = collisions(managed, deployed, updates[-1].template) if updates else {}
     names = tuple(physical_name(*each) for each in living.items())
-    return Rollout(part.target, stack.name, updates, names, notes, moved)
+    return Rollout(managed.target, stack.name, updates, names, notes, moved)
 
 
-def collisions(part: Part, deployed: Template | None, wanted: Template) -> dict[str, Resource]:
+def collisions(managed: ManagedStack, deployed: Template | None, wanted: Template) -> dict[str, Resource]:
     """Return, by logical id, what an update to `wanted` would create and is there already, as it is."""
     inside = (deployed or {}).get("Resources", {})
     new = {name: each for name, each in wanted.get("Resources", {}).items() if name not in inside}
-    return dict(part.existing({**wanted, "Resources": new})) if new else {}
+    return dict(managed.existing({**wanted, "Resources": new})) if new else {}
 
 
 def physical_name(logical_id: str, resource: Resource) -> str:

@@ -18,7 +18,7 @@ from seedbed.model.target import Target
 Resource = Mapping[str, Any]  # of a template
 
 
-class Part(Struct, frozen=True):
+class ManagedStack(Struct, frozen=True):
     """One stack's place in a deployment.
 
     `target`: the database's id, or the stack's name where it holds no database of ours. `updates` as
@@ -32,8 +32,8 @@ class Part(Struct, frozen=True):
     existing: Callable[[Template], Mapping[str, Resource]]
 
 
-def part_of(target: Target, engine: SupportsDeployment, session: Session, gate: Phase) -> Part:
-    """Return the part of a database whose engine knows of updates, at `gate`."""
+def managed_stack(target: Target, engine: SupportsDeployment, session: Session, gate: Phase) -> ManagedStack:
+    """Return the stack of a database whose engine plans updates, at `gate`."""
     name = stack_name(
         target.platform, target.environment.name, target.database.service, target.database.engine
     )
@@ -48,11 +48,11 @@ def part_of(target: Target, engine: SupportsDeployment, session: Session, gate: 
     def existing(template: Template) -> Mapping[str, Resource]:
         return session.existing(template) if isinstance(session, SupportsImport) else {}
 
-    return Part(target.id, name, updates, settle, existing)
+    return ManagedStack(target.id, name, updates, settle, existing)
 
 
-def plain(stack: str, gate: Phase) -> Part:
-    """Return the part of a stack that holds no database whose engine knows of updates: one update, all at once.
+def unmanaged_stack(stack: str, gate: Phase) -> ManagedStack:
+    """Return a stack that holds no database whose engine plans updates: one update, all at once.
 
     As everywhere, what is removed goes at contract; until then it stays as it was.
     """
@@ -67,7 +67,7 @@ def plain(stack: str, gate: Phase) -> Part:
             changes.append(Change(Phase.CONTRACT, f"{stack}: remove {', '.join(gone)}"))
         return (StackUpdate(target, tuple(changes)),)
 
-    return Part(stack, stack, updates, lambda _, __: iter(()), lambda _: {})
+    return ManagedStack(stack, stack, updates, lambda _, __: iter(()), lambda _: {})
 
 
 def _with_all_of(old: Template, new: Template) -> Template:

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from seedbed.aws import faults
+from seedbed.support.extras import AWS, require_extras
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
@@ -21,8 +22,9 @@ _clients: dict[tuple[Cloud, str, int], Any] = {}
 def client(cloud: Cloud, service: str, *, attempts: int = ATTEMPTS) -> Any:
     """Return the client of `service` ("sts", "ssm") for `cloud`; the same one each time, thread-safe.
 
-    What its calls raise is for `calling` to put into words. Raises NoCredentials.
+    What its calls raise is for `calling` to put into words. Raises NoCredentials, MissingExtra.
     """
+    require_extras(AWS)
     with _lock:  # sessions of botocore are not thread-safe
         key = (cloud, service, attempts)
         if key not in _clients:
@@ -69,6 +71,7 @@ def call(
 
     Raises what `faults` make of it; `ClientError` itself where only the service's own caller knows what it means.
     """
+    require_extras(AWS)
     from botocore import xform_name
     from botocore.exceptions import BotoCoreError, ClientError
 

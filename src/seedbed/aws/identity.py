@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from seedbed.aws import clients, faults
+from seedbed.support.extras import AWS, require_extras
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
@@ -58,6 +59,7 @@ def forget() -> None:
 
 
 def _asked(cloud: Cloud) -> Caller:
+    require_extras(AWS)
     from botocore.exceptions import ClientError
 
     action = "sts:GetCallerIdentity"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from seedbed.aws import faults
+from seedbed.support.extras import AWS, require_extras
 from seedbed.wire.signing import Keys
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ class Chain:
         self._lock = threading.Lock()
 
     def keys(self) -> Keys:
-        """Return the keys to sign with now. Raises NoCredentials, ExpiredCredentials."""
+        """Return the keys to sign with now. Raises NoCredentials, ExpiredCredentials, MissingExtra."""
         if self._given:
             return self._given
+        require_extras(AWS)
         from botocore.exceptions import BotoCoreError
 
         try:

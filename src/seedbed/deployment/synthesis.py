@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from seedbed.aws.cloud import Cloud
 from seedbed.deployment.assembly import Assembly, Stack, read
 from seedbed.deployment.cdk import Cli
 from seedbed.errors import Refused, UsageError
+from seedbed.support.extras import require_extras
 
 
 def synthesise(cli: Cli, app: Path, environment: str, cloud: Cloud, into: Path) -> Assembly:
@@ -26,13 +28,20 @@ def synthesise(cli: Cli, app: Path, environment: str, cloud: Cloud, into: Path) 
 
 
 def require_app(app: Path) -> None:
-    """Raise UsageError where there is no app."""
-    if not (app / "cdk.json").is_file():
+    """Raise UsageError where there is no app, or where the Python that runs it has no constructs."""
+    description = app / "cdk.json"
+    if not description.is_file():
         raise UsageError(
             f"there is no CDK app in {app}",
             because="it holds no cdk.json",
             try_="write one; docs/how-to/deploy-tables.md shows the ten lines that it takes",
         )
+    try:
+        command = str(json.loads(description.read_bytes())["app"]).split()
+    except (ValueError, LookupError, TypeError):
+        return  # the CDK's own message names what is wrong with it
+    if command[:1] in (["python"], ["python3"]):  # ours: see `cdk.base`
+        require_extras({"cdk": ("aws_cdk",)})
 
 
 def require_same_account(stacks: Sequence[Stack], cloud: Cloud, account: str, environment: str) -> None:

@@ -46,6 +46,16 @@ class SupportsHazards(Protocol):
         ...
 
 
+@runtime_checkable
+class SupportsExtras(Protocol):
+    """An engine whose packages are installed with an extra of seedbed's."""
+
+    @property
+    def extras(self) -> Mapping[str, Sequence[str]]:
+        """Return each extra that it needs, with the top-level modules that come with it."""
+        ...
+
+
 # Of a session
 
 

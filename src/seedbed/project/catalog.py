@@ -8,6 +8,7 @@ from pathlib import Path
 
 from seedbed.engines import registry
 from seedbed.engines.base import Engine
+from seedbed.engines.capabilities import SupportsExtras
 from seedbed.engines.infrastructure import SupportsDeployment
 from seedbed.errors import UsageError
 from seedbed.manifest import environments as declared
@@ -18,6 +19,7 @@ from seedbed.model.migration import Migration, MigrationFile
 from seedbed.model.platform import Database, Platform
 from seedbed.model.seed import Dataset, SeedKind
 from seedbed.planning.reviewed import ReviewedPlan
+from seedbed.support.extras import require_extras
 from seedbed.support.guess import did_you_mean
 
 
@@ -62,6 +64,18 @@ class Catalog:
                 f"the platform has no database {database_id}", because="the manifest declares none"
             )
         return database
+
+    def require_extras(self, databases: Sequence[Database]) -> None:
+        """Raise MissingExtra if the engines of `databases` miss packages, naming all of them at once."""
+        engines = [self.engine(name) for name in sorted({database.engine for database in databases})]
+        require_extras(
+            {
+                extra: packages
+                for engine in engines
+                if isinstance(engine, SupportsExtras)
+                for extra, packages in engine.extras.items()
+            }
+        )
 
     def reviewed_databases(self, plan: ReviewedPlan) -> tuple[Database, ...]:
         """Return the databases that a plan file covers. Raises UsageError for one that is gone."""

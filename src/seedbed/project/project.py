@@ -76,6 +76,7 @@ class Project:
         targets = Targets(self.catalog, self.redactor, self.home, self._environ)
         where = self.catalog.environment(environment)
         chosen = self.catalog.databases() if databases is None else databases
+        self.catalog.require_extras(chosen)
         with Run.open(targets, where, chosen, listener=listener, stop=stop, wait=wait) as run:
             yield run
 

@@ -34,6 +34,7 @@ class DynamoEngine(LazyEngineWithDiagnosis):
     package = "seedbed.engines.dynamodb"
     parser = "files.parse"
     name = "dynamodb"
+    packages = ("botocore",)
     variables = VARIABLES
     suffixes = (".py",)
     template = _TEMPLATE

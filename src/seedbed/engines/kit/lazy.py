@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from seedbed.support.extras import require_extras
 
 if TYPE_CHECKING:
     from seedbed.engines.base import Embedded, Session, Variable
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
 class LazyEngine:
     """The part of an `Engine` that is the same in all of them: late imports from its own package.
 
-    `package` has `options.Options`, `session.connect`, `sandbox.embedded`, and `parse` in its module `parser`. A
-    subclass says the rest: its name, its variables, how to read an address, and what else it supports.
+    `packages` are the top-level modules that the extra of the engine's name brings, and they are looked for before they
+    are imported. `package` has `options.Options`, `session.connect`, `sandbox.embedded`, and `parse` in its module
+    `parser`. A subclass says the rest: its name, its variables, how to read an address, and what else it supports.
     """
 
     package: str
@@ -27,6 +30,11 @@ class LazyEngine:
     variables: Sequence[Variable]
     suffixes: Sequence[str]
     template: str
+    packages: Sequence[str] = ()
+
+    @property
+    def extras(self) -> Mapping[str, Sequence[str]]:
+        return {self.name: self.packages}
 
     @property
     def options(self) -> type[Any]:
@@ -34,14 +42,17 @@ class LazyEngine:
         return options
 
     def embedded(self, home: Path) -> AbstractContextManager[Embedded]:
+        require_extras(self.extras)
         running: AbstractContextManager[Embedded] = self._part("sandbox", "embedded")(home)
         return running
 
     def parse(self, file: MigrationFile) -> Migration:
+        require_extras(self.extras)
         migration: Migration = self._part(self.parser, "parse")(file)
         return migration
 
     def connect(self, target: Target) -> AbstractContextManager[Session]:
+        require_extras(self.extras)
         session: AbstractContextManager[Session] = self._part("session", "connect")(target)
         return session
 

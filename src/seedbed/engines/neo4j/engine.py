@@ -28,6 +28,7 @@ class Neo4jEngine(LazyEngineWithDiagnosis):
     package = "seedbed.engines.neo4j"
     parser = "files.parse"
     name = "neo4j"
+    packages = ("neo4j",)
     variables = VARIABLES
     suffixes = (".cypher",)
     template = _TEMPLATE

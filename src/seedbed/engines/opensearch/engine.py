@@ -24,6 +24,7 @@ class OpenSearchEngine(LazyEngineWithDiagnosis):
     package = "seedbed.engines.opensearch"
     parser = "files.parse"
     name = "opensearch"
+    packages = ("urllib3",)
     variables = VARIABLES
     suffixes = (".http", ".py")
     template = _TEMPLATE

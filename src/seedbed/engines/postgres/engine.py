@@ -19,6 +19,7 @@ class PostgresEngine(LazyEngineWithDiagnosis):
     package = "seedbed.engines.postgres"
     parser = "files.parse"
     name = "postgres"
+    packages = ("psycopg", "postgast")
     variables = VARIABLES
     suffixes = (".sql", ".py")
     template = _TEMPLATE

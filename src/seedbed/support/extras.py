@@ -1,0 +1,43 @@
+"""Packages that are installed with an extra, `pip install "seedbed[postgres]"`: what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.util import find_spec
+
+from seedbed.errors import UsageError
+from seedbed.support.phrases import listed
+
+AWS = {"aws": ("botocore",)}  # what asks AWS itself, whichever engine it is for
+
+
+class MissingExtra(UsageError):
+    """A package is not installed; nothing was touched. `try_` is the line that installs it."""
+
+
+def missing(packages: Sequence[str]) -> list[str]:
+    """Return those of `packages`, names of top-level modules, that cannot be imported; imports none of them."""
+    return [package for package in packages if not _is_installed(package)]
+
+
+def require_extras(extras: Mapping[str, Sequence[str]]) -> None:
+    """Raise MissingExtra if a package of `extras` is missing, naming all extras that have to be installed.
+
+    `extras`: names of extras, each with the top-level modules that it brings.
+    """
+    absent = {extra: packages for extra, given in extras.items() if (packages := missing(given))}
+    if not absent:
+        return
+    packages = sorted({package for several in absent.values() for package in several})
+    extra = ",".join(sorted(absent))
+    raise MissingExtra(
+        f"{listed(packages)} {'is' if len(packages) == 1 else 'are'} not installed",
+        because=f"seedbed was installed without {listed([f'[{name}]' for name in sorted(absent)])}",
+        try_=f'pip install "seedbed[{extra}]"',
+    )
+
+
+@cache
+def _is_installed(package: str) -> bool:
+    return find_spec(package) is not None

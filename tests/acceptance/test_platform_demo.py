@@ -87,4 +87,4 @@ def test_the_demo_says_what_is_missing_before_it_starts_anything(
     without_node = demo("-s", "courses")
     assert without_node.exit_code == 2
     assert "that needs Node" in without_node.output
-    assert "pip install 'seedbed[cdk,node,sandbox]'" in without_node.output
+    assert "pip install 'seedbed[all,cdk,node,sandbox]'" in without_node.output

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from seedbed.aws import faults
-from seedbed.support.extras import AWS, require_extras
+from seedbed.aws import EXTRA, faults
+from seedbed.support.extras import require_extras
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
@@ -24,7 +24,7 @@ def client(cloud: Cloud, service: str, *, attempts: int = ATTEMPTS) -> Any:
 
     What its calls raise is for `calling` to put into words. Raises NoCredentials, MissingExtra.
     """
-    require_extras(AWS)
+    require_extras(EXTRA)
     with _lock:  # sessions of botocore are not thread-safe
         key = (cloud, service, attempts)
         if key not in _clients:
@@ -71,7 +71,7 @@ def call(
 
     Raises what `faults` make of it; `ClientError` itself where only the service's own caller knows what it means.
     """
-    require_extras(AWS)
+    require_extras(EXTRA)
     from botocore import xform_name
     from botocore.exceptions import BotoCoreError, ClientError
 

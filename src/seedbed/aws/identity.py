@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from seedbed.aws import clients, faults
-from seedbed.support.extras import AWS, require_extras
+from seedbed.aws import EXTRA, clients, faults
+from seedbed.support.extras import require_extras
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
@@ -59,7 +59,7 @@ def forget() -> None:
 
 
 def _asked(cloud: Cloud) -> Caller:
-    require_extras(AWS)
+    require_extras(EXTRA)
     from botocore.exceptions import ClientError
 
     action = "sts:GetCallerIdentity"

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from seedbed.aws import faults
-from seedbed.support.extras import AWS, require_extras
+from seedbed.aws import EXTRA, faults
+from seedbed.support.extras import require_extras
 from seedbed.wire.signing import Keys
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Chain:
         """Return the keys to sign with now. Raises NoCredentials, ExpiredCredentials, MissingExtra."""
         if self._given:
             return self._given
-        require_extras(AWS)
+        require_extras(EXTRA)
         from botocore.exceptions import BotoCoreError
 
         try:

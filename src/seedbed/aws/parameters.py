@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from seedbed.aws import clients, faults
+from seedbed.aws import EXTRA, clients, faults
 from seedbed.errors import SeedbedError, UsageError
 from seedbed.model.secret import Secret
-from seedbed.support.extras import AWS, require_extras
+from seedbed.support.extras import require_extras
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
@@ -83,7 +83,7 @@ def _secret(cloud: Cloud, arn: str, pointer: str) -> dict[str, Any]:
 
 def _ask(cloud: Cloud, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
     """Call, and put what only the service knows into words too."""
-    require_extras(AWS)
+    require_extras(EXTRA)
     from botocore.exceptions import ClientError
 
     try:

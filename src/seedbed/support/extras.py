@@ -1,4 +1,4 @@
-"""Packages that are installed with an extra, `pip install "seedbed[postgres]"`: what is missing."""
+"""Packages that are installed with an extra, `pip install "seedbed[EXTRA]"`: what is missing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from importlib.util import find_spec
 
 from seedbed.errors import UsageError
 from seedbed.support.phrases import listed
-
-AWS = {"aws": ("botocore",)}  # what asks AWS itself, whichever engine it is for
 
 
 class MissingExtra(UsageError):

@@ -37,7 +37,7 @@ def test_every_rule_of_a_registry_is_among_its_rules(engine: str) -> None:
 
     registry = import_module(f"seedbed.engines.{engine}.rules.registry")
     named = {value.code for value in vars(registry).values() if isinstance(value, HazardRule)}
-    assert named == {rule.code for rule in RULES[engine]}
+    assert named == {rule.code for rule in RULES[engine]}, "RULES at the end of rules/registry.py lists them"
 
 
 @pytest.mark.parametrize("engine", RULES)
@@ -92,6 +92,7 @@ def test_no_page_speaks_of_a_code_that_does_not_exist() -> None:
     unknown = {
         f"{file.relative_to(ROOT).as_posix()}: {code}"
         for file in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+        if file.name != "add-a-hazard-rule.md"  # which adds one
         for code in _CODE.findall(file.read_text(encoding="utf-8"))
         if code not in CODES
     }

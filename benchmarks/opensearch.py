@@ -117,12 +117,12 @@ def peer_load(endpoint: str, index: str) -> Any:
 
 def seedbed_load(endpoint: str, index: str, most: int = BATCH) -> Any:
     from seedbed.engines.opensearch.seeds import bulk
-    from seedbed.engines.opensearch.seeds.chunks import LARGEST, Chunks
+    from seedbed.engines.opensearch.seeds.request_size import LARGEST, RequestSize
 
     client = Client(Address(endpoint))
 
     def load(documents: Sequence[tuple[str, Document]]) -> None:
-        chunks = Chunks(fixed=LARGEST) if most == BATCH else Chunks()
+        chunks = RequestSize(fixed=LARGEST) if most == BATCH else RequestSize()
         done = bulk.load(client, index, documents, chunks=chunks, most=most)
         if done.all != len(documents):
             raise RuntimeError(f"{done} of {len(documents)} documents")

@@ -29,8 +29,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from seedbed.engines.opensearch.running.reindex import job as jobs
-from seedbed.engines.opensearch.running.reindex.standing import from_text
-from seedbed.engines.opensearch.running.reindex.states import State
+from seedbed.engines.opensearch.running.reindex.checkpoint import from_text
+from seedbed.engines.opensearch.running.reindex.states import ReindexState
 from seedbed.errors import SeedbedError
 from seedbed.model.event import to_dict
 from seedbed.model.migration import Direction, Work
@@ -75,8 +75,12 @@ def down(doc):
 BEFORE, AFTER, DURING = "before", "after", "during"
 POINTS = [
     (state, when)
-    for state in State
-    for when in (BEFORE, AFTER, *([DURING] if state in {State.FILLING, State.COMPARING} else []))
+    for state in ReindexState
+    for when in (
+        BEFORE,
+        AFTER,
+        *([DURING] if state in {ReindexState.FILLING, ReindexState.COMPARING} else []),
+    )
 ]
 
 
@@ -112,10 +116,10 @@ def carry_out(
 
 
 def _die_at(state: str, when: str) -> None:
-    original = jobs.Job.save
+    original = jobs.IndexJob.save
     reached: list[str] = []
 
-    def save(job: jobs.Job, checkpoint: str, *, anyway: bool = False) -> None:
+    def save(job: jobs.IndexJob, checkpoint: str, *, anyway: bool = False) -> None:
         found = from_text(checkpoint)
         is_new = found is not None and found.state not in reached[-1:]
         if is_new and found is not None:
@@ -126,7 +130,7 @@ def _die_at(state: str, when: str) -> None:
         if is_new and found is not None and (found.state, when) == (state, AFTER):
             os.kill(os.getpid(), 9)
 
-    jobs.Job.save = save  # type: ignore[method-assign,assignment]
+    jobs.IndexJob.save = save  # type: ignore[method-assign,assignment]
 
 
 def _say(data: Mapping[str, Any]) -> None:
@@ -316,11 +320,11 @@ def one_way(
 
     `longest`: seconds that no writer may wait for longer; None where the machine has other work to do.
     """
-    began, home, kills = time.monotonic(), Path(str(there.place.directory)), 0
+    began, home, kills = time.monotonic(), Path(str(there.cluster.directory)), 0
     text, version, direction = order
     before = there.behind("lessons")
     problems: list[str] = []
-    with Writers(there.place.address.endpoint, journal, seed, pace) as writers:
+    with Writers(there.cluster.address.endpoint, journal, seed, pace) as writers:
         time.sleep(1.5)  # so that deletes are forgotten by the index before they are made again
         for point in points:
             ended = run_until(settings, home, text, version, direction, point)

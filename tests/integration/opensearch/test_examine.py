@@ -44,10 +44,10 @@ def test_a_plan_says_how_much_is_copied_and_whether_there_is_room(
     transformed = migration("3", "# seedbed: index=lessons\ndef up(doc):\n    return doc\n")
     unknown = migration("4", "# seedbed: index=others\ndef up(doc):\n    return doc\n")
     with stage(opensearch_settings) as here:
-        place = replace(here.session.place, directory=tmp_path)
+        cluster = replace(here.session.cluster, directory=tmp_path)
         here.index("lessons-1", alias="lessons", title="text")
         here.put("lessons", "a", {"title": "x"})
-        found = examine.examine(place, [in_place, rebuilt, transformed, unknown])
+        found = examine.examine(cluster, [in_place, rebuilt, transformed, unknown])
         assert {version: [each.code for each in hazards] for version, hazards in found.items()} == {
             "1": ["OS305"],
             "2": ["OS301", "OS310"],
@@ -58,6 +58,6 @@ def test_a_plan_says_how_much_is_copied_and_whether_there_is_room(
         assert "there is room for" in said.because
         assert not said.refused
         monkeypatch.setattr(examine, "_FULL", 0.0)
-        (refused,) = examine.examine(place, [transformed])["3"]
+        (refused,) = examine.examine(cluster, [transformed])["3"]
         assert refused.code == "OS311"
         assert refused.refused

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.engines.opensearch.running.reindex import live
+from seedbed.engines.opensearch.running.reindex import existing
 from seedbed.errors import Refused, StepFailed
 from seedbed.model.event import ServerNotice
 from tests.support.opensearch.searches import Stage, moves, opened
@@ -49,7 +49,7 @@ def there(opensearch_settings: Settings, tmp_path: Path) -> Iterator[Stage]:
 
 def test_the_first_version_makes_the_index_and_its_way_down_removes_it(there: Stage) -> None:
     there.apply(moves("notes", 1), "1")
-    (found,) = live.look(there.client, "notes")
+    (found,) = existing.look(there.client, "notes")
     assert (found.name, found.version, dict(found.aliases)) == ("notes-1", 1, {"notes": {}})
     there.revert(moves("notes", 1), "1")
     assert there.indexes() == []
@@ -66,13 +66,13 @@ def test_fields_and_settings_come_in_place_and_go_by_a_new_index(there: Stage) -
     there.apply(moves("notes", 1), "1")
     told = there.apply(moves("notes", 2), "2")
     there.put("notes", {"a": {"title": "One", "by": "ana"}})
-    (found,) = live.look(there.client, "notes")
+    (found,) = existing.look(there.client, "notes")
     assert (found.name, found.version, dict(found.aliases)) == ("notes-1", 2, {"notes": {}})
     assert found.settings["refresh_interval"] == "5s"
     assert found.mappings["properties"]["title"]["fields"] == {"exact": {"type": "keyword"}}
     assert any("title.exact" in each.text for each in told if isinstance(each, ServerNotice))
     back = there.revert(moves("notes", 2), "2")
-    (found,) = live.look(there.client, "notes")
+    (found,) = existing.look(there.client, "notes")
     assert (found.name, found.version) == ("notes-2", 1)
     assert "refresh_interval" not in found.settings
     assert there.documents("notes") == {"a": {"title": "One", "by": "ana"}}
@@ -132,6 +132,6 @@ def test_a_template_comes_and_goes(there: Stage) -> None:
     text = "# seedbed: template=logs version=1\n"
     there.apply(text, "1")
     there.client.call("PUT", "/logs-1")
-    assert live.look(there.client, "logs-1")[0].settings["number_of_replicas"] == "0"
+    assert existing.look(there.client, "logs-1")[0].settings["number_of_replicas"] == "0"
     there.revert(text, "1")
     assert there.client.call("GET", "/_index_template")["index_templates"] == []

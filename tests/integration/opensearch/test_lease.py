@@ -31,7 +31,7 @@ def here(opensearch_settings: Mapping[str, str]) -> Iterator[Stage]:
 
 def rolls(lease: OpenSearchLease, fence: str) -> None:
     """Make the index `orders` behind `fence`, as a step does."""
-    lease.place.client.call("POST", path(fence, "_rollover", "orders"), {})
+    lease.cluster.client.call("POST", path(fence, "_rollover", "orders"), {})
 
 
 def intends(lease: OpenSearchLease) -> str:
@@ -121,8 +121,8 @@ def test_a_swap_of_aliases_and_its_record_are_both_made_or_neither(here: Stage) 
 def test_a_change_that_was_written_and_not_spread_yet_is_seen_and_completed_by_the_next(here: Stage) -> None:
     with here.lease():
         pass
-    place, client = here.session.place, here.client
-    seen = history.look(place)
+    cluster, client = here.session.cluster, here.client
+    seen = history.look(cluster)
     after = replace(seen.stored, sequence=seen.stored.sequence + 1, pending=history.document(DONE))
     assert history.store(client, seen, after) is not None
     assert revision(here) is not None
@@ -149,7 +149,7 @@ def test_a_record_that_arrives_after_the_history_is_gone_makes_no_new_one(here: 
             lease.commit(DONE)
         with pytest.raises(RequestFailed):
             history.complete(here.client, replace(lease.ledger.stored, pending=history.document(DONE)))
-    assert history.look(here.session.place).seq_no == -1
+    assert history.look(here.session.cluster).seq_no == -1
 
 
 def test_a_lease_that_was_ended_is_noticed_at_the_next_look(here: Stage) -> None:
@@ -167,12 +167,12 @@ def test_what_was_seen_of_a_successor_is_nothing_to_build_on(here: Stage) -> Non
         here.session.unlock(actor="eve")
         with here.lease("eve") as successor:
             successor.write(history.document(BEGUN))
-            before = history.look(here.session.place).stored
+            before = history.look(here.session.cluster).stored
             lease.held.store.read(anyway=True)  # as a look does, right before it says that the lease is lost
             lease.held.heartbeat()
             with pytest.raises(LeaseLost):
                 lease.commit(DONE)
-            after = history.look(here.session.place).stored
+            after = history.look(here.session.cluster).stored
             assert (after.holder, after.sequence) == (before.holder, before.sequence)
             assert revision(here) is not None
             successor.confirm()

@@ -117,7 +117,7 @@ def test_what_somebody_writes_meanwhile_is_looked_at_again_and_not_lost(
             here.put("lessons", *others.popitem())
 
     with here.lease() as lease:
-        _before_each(lease.place.client, "/lessons/_bulk", meanwhile, monkeypatch)
+        _before_each(lease.cluster.client, "/lessons/_bulk", meanwhile, monkeypatch)
         done = list(lease.load(Dataset(SeedKind.FIXTURE, (rows("lessons", "_id n", ("a", 9), ("b", 9)),))))
     assert [(each.inserted, each.updated, each.unchanged) for each in done] == [(0, 2, 0)]
     assert here.documents("lessons") == {"a": {"n": 9, "price": 7}, "b": {"n": 9, "price": 5}}

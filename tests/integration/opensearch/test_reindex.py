@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from seedbed.engines.opensearch.running import tasks
-from seedbed.engines.opensearch.running.reindex import live
-from seedbed.engines.opensearch.running.reindex.passage import Passage, is_passage
-from seedbed.engines.opensearch.running.reindex.standing import Standing, from_text
-from seedbed.engines.opensearch.running.reindex.states import State
+from seedbed.engines.opensearch.running.reindex import existing
+from seedbed.engines.opensearch.running.reindex.checkpoint import ReindexCheckpoint, from_text
+from seedbed.engines.opensearch.running.reindex.run_aliases import RunAliases, is_run_alias
+from seedbed.engines.opensearch.running.reindex.states import ReindexState
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Interrupted, Refused, StepFailed
 from seedbed.model.event import ServerNotice
@@ -55,7 +55,7 @@ def once(stage: Stage, wanted: str, then: Callable[[], None]) -> None:
     spied(stage.client, spy)
 
 
-def standing(stage: Stage, version: str = "2") -> Standing:
+def standing(stage: Stage, version: str = "2") -> ReindexCheckpoint:
     with stage.lease() as lease:
         revision = lease.history().revision(version)
     assert revision is not None
@@ -80,10 +80,10 @@ def test_an_index_gets_its_next_version_with_all_its_documents_and_goes_back(the
     there.revert(SECOND, "2")
     assert there.behind("lessons") == ["lessons-3"]
     assert there.documents("lessons") == {**wanted, "l1": {"title": "by hand", "number": 0}}
-    (back,) = live.look(there.client, "lessons")
+    (back,) = existing.look(there.client, "lessons")
     assert back.version == 1
     assert back.settings["number_of_shards"] == "2"
-    assert not any(map(is_passage, back.aliases))
+    assert not any(map(is_run_alias, back.aliases))
     assert there.recorded() == {"1": "applied"}
 
 
@@ -154,7 +154,7 @@ def test_what_fails_without_writers_lets_them_in_again(there: Stage) -> None:
     is_blocked: list[bool] = []
 
     def fail() -> None:
-        is_blocked.append(live.look(there.client, "lessons-1")[0].is_blocked)
+        is_blocked.append(existing.look(there.client, "lessons-1")[0].is_blocked)
         raise StepFailed("out of luck")
 
     counts: list[str] = []
@@ -170,7 +170,7 @@ def test_what_fails_without_writers_lets_them_in_again(there: Stage) -> None:
         there.apply(SECOND, "2")
     assert is_blocked == [True]
     write(there)
-    assert standing(there).state is State.CLOSING
+    assert standing(there).state is ReindexState.CLOSING
     there.apply(SECOND, "2")
     assert there.documents("lessons")["l1"] == {"title": "by hand", "number": 0}
 
@@ -190,7 +190,7 @@ def test_an_interruption_without_writers_lets_them_in_again(
     spied(there.client, spy)
     with pytest.raises(Interrupted):
         there.apply(SECOND, "2")
-    with opened(opensearch_settings, Path(str(there.place.directory))) as again:
+    with opened(opensearch_settings, Path(str(there.cluster.directory))) as again:
         write(again)
         again.apply(SECOND, "2")
         assert again.documents("lessons")["l1"] == {"title": "by hand", "number": 0}
@@ -213,7 +213,7 @@ def test_a_writer_that_gets_past_the_block_is_noticed(there: Stage) -> None:
             lift_and_write()
 
     spied(there.client, spy)
-    with pytest.raises(StepFailed, match="written to while it was closed"):
+    with pytest.raises(StepFailed, match="written to while writes were blocked"):
         there.apply(SECOND, "2")
     there.apply(SECOND, "2")
     assert "sneaky" in there.documents("lessons")
@@ -221,17 +221,17 @@ def test_a_writer_that_gets_past_the_block_is_noticed(there: Stage) -> None:
 
 def test_an_index_that_somebody_closed_is_left_closed(there: Stage) -> None:
     there.client.call("PUT", "/lessons-1/_block/write")
-    with pytest.raises(Refused, match="closed for writers"):
+    with pytest.raises(Refused, match="are blocked"):
         there.apply(SECOND, "2")
-    assert live.look(there.client, "lessons-1")[0].is_blocked
+    assert existing.look(there.client, "lessons-1")[0].is_blocked
 
 
 def test_a_request_of_a_run_that_was_replaced_arrives_nowhere(there: Stage) -> None:
     there.client.call("PUT", "/lessons-2")
-    old = Passage("lessons-1", "lessons-2")
-    old.open(there.client)
-    new = Passage("lessons-1", "lessons-2")
-    new.open(there.client)
+    old = RunAliases("lessons-1", "lessons-2")
+    old.create(there.client)
+    new = RunAliases("lessons-1", "lessons-2")
+    new.create(there.client)
     for method, path, body in (
         ("PUT", f"/{old.reader}/_block/write", None),
         ("PUT", f"/{old.reader}/_settings", {"index.blocks.write": None}),
@@ -243,8 +243,8 @@ def test_a_request_of_a_run_that_was_replaced_arrives_nowhere(there: Stage) -> N
     line = b'{"index":{"_id":"1"}}\n{"title":"late"}\n'
     answer = there.client.call("POST", f"/{old.writer}/_bulk", line, params={"require_alias": True})
     assert answer["items"][0]["index"]["status"] == 404
-    assert old.replaced(there.client) is None
-    assert new.replaced(there.client) is not None
+    assert old.replace(there.client) is None
+    assert new.replace(there.client) is not None
 
 
 def test_all_aliases_move_as_they_are(there: Stage) -> None:
@@ -280,7 +280,7 @@ def test_a_definition_that_was_mended_begins_anew(there: Stage) -> None:
     there.apply(SECOND, "2")
     assert there.behind("lessons") == ["lessons-3"]
     assert there.indexes() == ["lessons-1", "lessons-3"]  # the half made one is gone
-    (found,) = live.look(there.client, "lessons")
+    (found,) = existing.look(there.client, "lessons")
     assert found.mappings["properties"]["title"]["analyzer"] == "german"
 
 
@@ -338,7 +338,7 @@ def test_the_copying_that_a_former_run_began_on_the_server_is_followed_and_not_b
     with pytest.raises(Killed):
         there.apply(SLOWLY, "2")
     found = standing(there)
-    assert found.state is State.FILLING
+    assert found.state is ReindexState.FILLING
     assert bool(found.task) == (dies_before == "GET /_tasks/")
     (former,) = tasks.running(there.client, "ai/opensearch")
     there.client.ask = ask  # type: ignore[method-assign]
@@ -361,13 +361,19 @@ def test_a_runner_that_is_killed_without_writers_leaves_somebody_who_lets_them_i
     opensearch_settings: Settings, there: Stage
 ) -> None:
     there.put("lessons", lessons(50))
-    home = Path(str(there.place.directory))
+    home = Path(str(there.cluster.directory))
     ended = soak.run_until(
-        opensearch_settings, home, SECOND, "2", Direction.UP, (State.BLOCKED, soak.AFTER), lease_seconds=30
+        opensearch_settings,
+        home,
+        SECOND,
+        "2",
+        Direction.UP,
+        (ReindexState.BLOCKED, soak.AFTER),
+        lease_seconds=30,
     )
     assert ended.code == -9, ended.error
     deadline = time.monotonic() + 5
-    while live.look(there.client, "lessons-1")[0].is_blocked:
+    while existing.look(there.client, "lessons-1")[0].is_blocked:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     write(there)
@@ -379,7 +385,7 @@ def test_killed_again_and_again_under_writers_it_ends_as_their_journal_says(
     there.declare(soak.DECLARED)
     there.revert(FIRST, "1")
     journal = soak.fill(there, 300)
-    points = [(State.FILLING, soak.DURING), (State.SWAPPED, soak.BEFORE)]
+    points = [(ReindexState.FILLING, soak.DURING), (ReindexState.SWAPPED, soak.BEFORE)]
     order = (soak.COPY, "2", Direction.UP)
     way = soak.one_way(there, opensearch_settings, journal, order, points, pace=60, seed=1, longest=None)
     assert way.problems == []

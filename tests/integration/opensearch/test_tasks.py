@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from seedbed.engines.opensearch.running import tasks
-from seedbed.engines.opensearch.running.requests import Ticket
+from seedbed.engines.opensearch.running.requests import RequestTag
 from seedbed.errors import OutcomeUnknown
 from seedbed.model.event import StepProbed, TakenOver, WorkProgressed
 from tests.support.opensearch.stage import Stage, stage
@@ -22,7 +22,7 @@ TEXT = """
     {"script": {"source": "ctx._source.minutes += 1"}}
 """
 MARK = "0123456789ab"
-TICKET = Ticket("ai/opensearch", VERSION, "0", MARK)
+TICKET = RequestTag("ai/opensearch", VERSION, "0", MARK)
 
 
 @pytest.fixture

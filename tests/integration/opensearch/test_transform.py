@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seedbed.engines.opensearch.running.reindex import live
+from seedbed.engines.opensearch.running.reindex import existing
 from seedbed.errors import StepFailed
 from seedbed.model.event import ServerNotice, WorkProgressed
 from tests.support.opensearch.searches import LESSONS, Stage, moves, opened, spied
@@ -102,7 +102,7 @@ def test_a_function_may_leave_documents_out(there: Stage) -> None:
 def test_without_a_version_the_definition_stays(there: Stage) -> None:
     there.put("lessons", {"a": {"number": 1}})
     there.apply(f"# seedbed: index=lessons\n{COUNT}", "2")
-    (found,) = live.look(there.client, "lessons")
+    (found,) = existing.look(there.client, "lessons")
     assert (found.name, found.version) == ("lessons-2", 1)
     assert found.settings["number_of_shards"] == "2"
     assert numbers(there) == {"a": 2}

@@ -13,8 +13,8 @@ import msgspec
 
 from seedbed.engines.base import Progress
 from seedbed.engines.opensearch.address import Address, address
+from seedbed.engines.opensearch.cluster import Cluster
 from seedbed.engines.opensearch.files.parse import parse
-from seedbed.engines.opensearch.place import Place
 from seedbed.engines.opensearch.schema.read import FILE
 from seedbed.engines.opensearch.store import history, lease_store
 from seedbed.engines.opensearch.store.lease import OpenSearchLease
@@ -63,22 +63,22 @@ def moves(index: str, version: int, directives: str = "", code: str = "") -> str
 class Stage:
     """One database `ai/opensearch` in `dev-test`."""
 
-    place: Place
+    cluster: Cluster
     told: list[Event] = field(default_factory=list)
 
     @property
     def client(self) -> Client:
-        return self.place.client
+        return self.cluster.client
 
     def declare(self, text: str) -> None:
-        Path(self.place.directory, FILE).write_text(text, encoding="utf-8")
-        self.place._declared = None
+        Path(self.cluster.directory, FILE).write_text(text, encoding="utf-8")
+        self.cluster._declared = None
 
     @contextmanager
     def lease(self, who: str = "test", wait: float = 0.0) -> Iterator[OpenSearchLease]:
         owner = Owner(uuid.uuid4().hex, who)
-        with lease_store.lease(self.place, owner, wait=wait, listener=self.told.append) as ledger:
-            yield OpenSearchLease(self.place, ledger)
+        with lease_store.lease(self.cluster, owner, wait=wait, listener=self.told.append) as ledger:
+            yield OpenSearchLease(self.cluster, ledger)
 
     def events(
         self, text: str, direction: Direction = Direction.UP, version: str = "1"
@@ -95,7 +95,7 @@ class Stage:
 
     def recorded(self) -> dict[str, str]:
         """Return what the history says of each version."""
-        return {each.version: each.state.value for each in history.read(self.place).revisions}
+        return {each.version: each.state.value for each in history.read(self.cluster).revisions}
 
     def put(self, index: str, documents: Mapping[str, Any], **params: Any) -> None:
         """Index `documents`, by id, and make them visible."""
@@ -145,7 +145,7 @@ def opened(settings: Mapping[str, str], directory: Path, **limits: float) -> Ite
     where: Address = replace(address(settings, _options()), **given)
     with closing(Client(where)) as client:
         yield Stage(
-            Place(
+            Cluster(
                 target="ai/opensearch",
                 address=where,
                 client=client,

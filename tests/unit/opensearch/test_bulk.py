@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from seedbed.engines.opensearch.address import Address
-from seedbed.engines.opensearch.seeds.bulk import ItemRefused, Unfit, Writer, load
-from seedbed.engines.opensearch.seeds.chunks import Chunks
+from seedbed.engines.opensearch.seeds.bulk import InvalidDocument, ItemRefused, Writer, load
+from seedbed.engines.opensearch.seeds.request_size import RequestSize
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import LeaseLost, StepFailed
@@ -272,7 +272,7 @@ def test_a_lease_that_is_lost_ends_the_load_before_the_next_request() -> None:
 )
 def test_what_cannot_be_sent_is_refused_before_it_is(id_: str, document: Item) -> None:
     index = Index()
-    with serving(index) as client, pytest.raises(Unfit):
+    with serving(index) as client, pytest.raises(InvalidDocument):
         load(client, "lessons", [(id_, document)])
     assert not index.actions
 
@@ -297,7 +297,7 @@ def test_values_arrive_as_json_says_them() -> None:
 
 
 def test_requests_grow_as_long_as_it_pays() -> None:
-    chunks = Chunks()
+    chunks = RequestSize()
     first = chunks.size
     for seconds_a_byte in (4e-8, 3e-8, 2e-8, 1.95e-8):
         for _ in range(3):
@@ -309,7 +309,7 @@ def test_requests_grow_as_long_as_it_pays() -> None:
 
 
 def test_the_last_and_smaller_request_of_a_load_teaches_nothing() -> None:
-    chunks = Chunks()
+    chunks = RequestSize()
     size = chunks.size
     for _ in range(30):
         chunks.took(size // 3, 1e-3)
@@ -317,7 +317,7 @@ def test_the_last_and_smaller_request_of_a_load_teaches_nothing() -> None:
 
 
 def test_requests_shrink_where_there_is_no_room_and_grow_no_more() -> None:
-    chunks = Chunks()
+    chunks = RequestSize()
     size = chunks.size
     chunks.shed()
     assert chunks.size == size // 2
@@ -330,7 +330,7 @@ def test_requests_shrink_where_there_is_no_room_and_grow_no_more() -> None:
 
 
 def test_a_request_that_takes_seconds_is_large_enough() -> None:
-    chunks = Chunks()
+    chunks = RequestSize()
     size = chunks.size
     for _ in range(3):
         chunks.took(size, 6.0)

@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from seedbed.engines.opensearch.schema.changes import Change, change
-from seedbed.engines.opensearch.schema.shape import Definition, definition
+from seedbed.engines.opensearch.schema.changes import IndexChange, change
+from seedbed.engines.opensearch.schema.shape import IndexDefinition, definition
 
 
-def made(settings: dict[str, Any] | None = None, **mappings: Any) -> Definition:
+def made(settings: dict[str, Any] | None = None, **mappings: Any) -> IndexDefinition:
     return definition(1, settings or {}, mappings)
 
 
-def fields(**properties: Any) -> Definition:
+def fields(**properties: Any) -> IndexDefinition:
     return made(properties=properties)
 
 
-def between(old: Definition, new: Definition) -> Change:
+def between(old: IndexDefinition, new: IndexDefinition) -> IndexChange:
     return change(old, new)
 
 
@@ -40,7 +40,7 @@ TEXT = {"type": "text"}
         (made(dynamic_templates=[{"a": {}}]), made(dynamic_templates=[{"a": {}}, {"b": {}}])),
     ],
 )
-def test_what_an_open_index_takes_is_done_in_place(old: Definition, new: Definition) -> None:
+def test_what_an_open_index_takes_is_done_in_place(old: IndexDefinition, new: IndexDefinition) -> None:
     assert between(old, new).is_in_place
 
 
@@ -48,9 +48,9 @@ def test_what_an_open_index_takes_is_done_in_place(old: Definition, new: Definit
     ("old", "new", "reason"),
     [
         (fields(a=TEXT), fields(a={"type": "keyword"}), "a changes its type, text -> keyword"),
-        (fields(a=TEXT, b=TEXT), fields(a=TEXT), "b goes"),
+        (fields(a=TEXT, b=TEXT), fields(a=TEXT), "b is removed"),
         (fields(a=TEXT), fields(a={**TEXT, "analyzer": "english"}), "a changes analyzer, default -> english"),
-        (fields(a={"properties": {"b": TEXT}}), fields(a={"properties": {}}), "a.b goes"),
+        (fields(a={"properties": {"b": TEXT}}), fields(a={"properties": {}}), "a.b is removed"),
         (fields(a={"properties": {}}), fields(a={"type": "nested", "properties": {}}), "object -> nested"),
         (
             fields(v={"type": "knn_vector", "dimension": 3}),
@@ -65,7 +65,7 @@ def test_what_an_open_index_takes_is_done_in_place(old: Definition, new: Definit
     ],
 )
 def test_what_it_does_not_take_is_a_reason_for_a_new_one(
-    old: Definition, new: Definition, reason: str
+    old: IndexDefinition, new: IndexDefinition, reason: str
 ) -> None:
     found = between(old, new)
     assert not found.is_in_place
@@ -93,4 +93,4 @@ def test_fields_that_come_and_go_are_named_by_the_outermost() -> None:
 
 def test_the_same_is_no_change() -> None:
     found = between(fields(a=TEXT), fields(a=TEXT))
-    assert found == Change({})
+    assert found == IndexChange({})

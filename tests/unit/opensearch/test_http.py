@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seedbed.engines.opensearch.files.comments import NotJson, decoded, without_comments
+from seedbed.engines.opensearch.files.comments import JsonError, decoded, without_comments
 from seedbed.engines.opensearch.files.parse import parse
 from seedbed.engines.opensearch.files.requests import request
-from seedbed.engines.opensearch.rules.kinds import Kind, kind_of
+from seedbed.engines.opensearch.rules.kinds import RequestKind, kind_of
 from seedbed.engines.opensearch.running.bodies import behind_fence, with_ids
 from seedbed.errors import MigrationFileError
 from seedbed.model.migration import Migration, MigrationFile, Phase, Source, checksum
@@ -49,9 +49,9 @@ def test_a_file_is_sections_of_requests_with_their_lines() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
-        ("", 0, "no sections"),
+        ("", 0, "does not have the sections"),
         ("# migrate:up\n", 1, "nothing to do"),
-        ("# migrate:up\nPUT /a\n# migrate:up\nPUT /b\n", 1, "no sections"),
+        ("# migrate:up\nPUT /a\n# migrate:up\nPUT /b\n", 1, "does not have the sections"),
         ("# migrate:up transaction:false\nPUT /a\n", 1, "no option"),
         ("# migrate:up\n# seedbed: phase=migrate\nPUT /a\n", 2, "no effect here"),
         ("# seedbed: phrase=migrate\n# migrate:up\nPUT /a\n", 1, "phrase"),
@@ -61,12 +61,12 @@ def test_a_file_is_sections_of_requests_with_their_lines() -> None:
             4,
             "down section",
         ),
-        ("# migrate:up\nput /a\n", 2, "begins no request"),
-        ("# migrate:up\nPUT\n", 2, "begins no request"),
-        ("# migrate:up\nPUT https://host/a\n", 2, "names no host"),
+        ("# migrate:up\nput /a\n", 2, "does not begin a request"),
+        ("# migrate:up\nPUT\n", 2, "does not begin a request"),
+        ("# migrate:up\nPUT https://host/a\n", 2, "name a host"),
         ("# migrate:up\nPUT {{host}}/a\n", 2, "variables"),
         ("# migrate:up\nPUT /a?x=1&x=2\n", 2, "twice"),
-        ("# migrate:up\nPUT /ä\n", 2, "no path"),
+        ("# migrate:up\nPUT /ä\n", 2, "not a path"),
         ("# migrate:up\nGET /a\n", 2, "changes nothing"),
         ("# migrate:up\nPOST /a/_search\n", 2, "changes nothing"),
         ("# migrate:up\nPUT /a\nAuthorization: Basic x\n\n{}\n", 3, "Authorization"),
@@ -76,7 +76,7 @@ def test_a_file_is_sections_of_requests_with_their_lines() -> None:
         ("# migrate:up\nPUT /a\n\n{'a': 1}\n", 4, "double quotes"),
         ('# migrate:up\nPUT /a\n\n{"a": NaN}\n', 4, "NaN"),
         ("# migrate:up\nPOST /a/_bulk\n", 2, "nothing to do"),
-        ('# migrate:up\nPOST /a/_bulk\n\n{"index": {}}\n{"a": \n1}\n', 5, "no JSON"),
+        ('# migrate:up\nPOST /a/_bulk\n\n{"index": {}}\n{"a": \n1}\n', 5, "not valid JSON"),
         ('# migrate:up\nPOST /a/_bulk\n\n{"index": {}}\n', 2, "document of an item"),
         ('# migrate:up\nPOST /a/_bulk\n\n{"insert": {}}\n{}\n', 2, "begins with one of"),
         ("# migrate:up\nDELETE /migrations_history\n", 2, "seedbed's own"),
@@ -132,36 +132,36 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "atomic", "repeatable"),
     [
-        ("PUT /lessons-1", Kind.MAKE_INDEX, True, False),
-        ("DELETE /lessons-1", Kind.DROP_INDEX, True, False),
-        ('POST /_aliases\n\n{"actions": []}', Kind.ALIASES, True, False),
-        ("PUT /lessons-1/_mapping\n\n{}", Kind.SAME, False, True),
-        ("PUT /lessons-1/_settings\n\n{}", Kind.SAME, False, True),
-        ("PUT /_index_template/lessons\n\n{}", Kind.SAME, False, True),
-        ("PUT /_ingest/pipeline/lessons\n\n{}", Kind.SAME, False, True),
-        ("POST /lessons/_refresh", Kind.SAME, False, True),
-        ("PUT /lessons/_doc/1\n\n{}", Kind.SAME, False, True),
-        ("PUT /lessons/_doc/1?if_seq_no=1&if_primary_term=1\n\n{}", Kind.ONCE, False, False),
-        ("PUT /lessons/_create/1\n\n{}", Kind.CREATE, False, False),
-        ("PUT /lessons/_doc/1?op_type=create\n\n{}", Kind.CREATE, False, False),
-        ("POST /lessons/_doc\n\n{}", Kind.ADD, False, False),
-        ("DELETE /lessons/_doc/1", Kind.REMOVAL, False, True),
-        ("DELETE /_ingest/pipeline/lessons", Kind.REMOVAL, False, True),
-        ('POST /lessons/_update/1\n\n{"doc": {}}', Kind.SAME, False, True),
-        ('POST /lessons/_update/1\n\n{"script": "x"}', Kind.ONCE, False, False),
-        ('POST /lessons/_bulk\n\n{"index": {}}\n{}', Kind.BULK, False, True),
-        ('POST /lessons/_bulk\n\n{"update": {"_id": "1"}}\n{"script": "x"}', Kind.ONCE, False, False),
-        ("POST /lessons/_update_by_query", Kind.TASK, False, False),
-        ("POST /lessons/_delete_by_query\n\n{}", Kind.TASK, False, False),
-        ("POST /_reindex\n\n{}", Kind.TASK, False, False),
-        ("PUT /lessons/_clone/other", Kind.COPY, False, False),
-        ("PUT /_data_stream/logs", Kind.COPY, False, False),
-        ("PUT /_snapshot/repo/one", Kind.COPY, False, False),
-        ("POST /logs/_rollover", Kind.ONCE, False, False),
+        ("PUT /lessons-1", RequestKind.CREATE_INDEX, True, False),
+        ("DELETE /lessons-1", RequestKind.DROP_INDEX, True, False),
+        ('POST /_aliases\n\n{"actions": []}', RequestKind.ALIASES, True, False),
+        ("PUT /lessons-1/_mapping\n\n{}", RequestKind.IDEMPOTENT, False, True),
+        ("PUT /lessons-1/_settings\n\n{}", RequestKind.IDEMPOTENT, False, True),
+        ("PUT /_index_template/lessons\n\n{}", RequestKind.IDEMPOTENT, False, True),
+        ("PUT /_ingest/pipeline/lessons\n\n{}", RequestKind.IDEMPOTENT, False, True),
+        ("POST /lessons/_refresh", RequestKind.IDEMPOTENT, False, True),
+        ("PUT /lessons/_doc/1\n\n{}", RequestKind.IDEMPOTENT, False, True),
+        ("PUT /lessons/_doc/1?if_seq_no=1&if_primary_term=1\n\n{}", RequestKind.ONCE, False, False),
+        ("PUT /lessons/_create/1\n\n{}", RequestKind.CREATE, False, False),
+        ("PUT /lessons/_doc/1?op_type=create\n\n{}", RequestKind.CREATE, False, False),
+        ("POST /lessons/_doc\n\n{}", RequestKind.ADD, False, False),
+        ("DELETE /lessons/_doc/1", RequestKind.REMOVAL, False, True),
+        ("DELETE /_ingest/pipeline/lessons", RequestKind.REMOVAL, False, True),
+        ('POST /lessons/_update/1\n\n{"doc": {}}', RequestKind.IDEMPOTENT, False, True),
+        ('POST /lessons/_update/1\n\n{"script": "x"}', RequestKind.ONCE, False, False),
+        ('POST /lessons/_bulk\n\n{"index": {}}\n{}', RequestKind.BULK, False, True),
+        ('POST /lessons/_bulk\n\n{"update": {"_id": "1"}}\n{"script": "x"}', RequestKind.ONCE, False, False),
+        ("POST /lessons/_update_by_query", RequestKind.TASK, False, False),
+        ("POST /lessons/_delete_by_query\n\n{}", RequestKind.TASK, False, False),
+        ("POST /_reindex\n\n{}", RequestKind.TASK, False, False),
+        ("PUT /lessons/_clone/other", RequestKind.COPY, False, False),
+        ("PUT /_data_stream/logs", RequestKind.COPY, False, False),
+        ("PUT /_snapshot/repo/one", RequestKind.COPY, False, False),
+        ("POST /logs/_rollover", RequestKind.ONCE, False, False),
     ],
 )
 def test_a_request_is_known_by_how_its_effect_can_be_told(
-    text: str, kind: Kind, atomic: bool, repeatable: bool
+    text: str, kind: RequestKind, atomic: bool, repeatable: bool
 ) -> None:
     (step,) = up(text).up
     assert kind_of(request(step.body, step.line)) is kind
@@ -226,11 +226,11 @@ def test_new_documents_get_ids_that_a_repeat_finds_again() -> None:
 
 def test_behind_the_fence_a_request_says_the_same_and_takes_the_fence_down() -> None:
     made = behind_fence(
-        request('PUT /a?timeout=5s\n\n{"number_of_shards": 2}', 1), Kind.MAKE_INDEX, "f1", "f2"
+        request('PUT /a?timeout=5s\n\n{"number_of_shards": 2}', 1), RequestKind.CREATE_INDEX, "f1", "f2"
     )
     assert (made.method, made.path, made.params) == ("POST", "/f1/_rollover/a", {"timeout": "5s"})
     assert made.body == {"settings": {"number_of_shards": 2}}
-    dropped = behind_fence(request("DELETE /a", 1), Kind.DROP_INDEX, "f1", "f2")
+    dropped = behind_fence(request("DELETE /a", 1), RequestKind.DROP_INDEX, "f1", "f2")
     kinds = [next(iter(each)) for each in dropped.body["actions"]]
     assert kinds == ["remove", "add", "remove_index"]
     assert dropped.body["actions"][0]["remove"]["must_exist"] is True
@@ -274,6 +274,6 @@ def test_whatever_is_written_is_read_or_refused_with_a_line_that_is_there(text: 
     line = 1
     try:
         decoded(plain)
-    except NotJson as error:
+    except JsonError as error:
         line = error.line
     assert 1 <= line <= text.count("\n") + 1

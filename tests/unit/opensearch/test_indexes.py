@@ -8,14 +8,14 @@ from seedbed.engines.opensearch.rules.index_hazards import examine, losses
 from seedbed.engines.opensearch.schema.json_schema import json_schema
 from seedbed.engines.opensearch.schema.names import next_serial, physical, serial
 from seedbed.engines.opensearch.schema.read import KIND, parse
-from seedbed.engines.opensearch.schema.shape import Indexes
+from seedbed.engines.opensearch.schema.shape import DeclaredIndexes
 from seedbed.errors import ManifestError
 from seedbed.model.migration import Migration
 from seedbed.toml.text import Text
 from tests.support.opensearch.searches import LESSONS, migration, moves
 
 
-def read(text: str) -> Indexes:
+def read(text: str) -> DeclaredIndexes:
     return parse(Text("services/ai/opensearch/indexes.toml", text, KIND))
 
 
@@ -55,7 +55,7 @@ def test_pipelines_and_templates_have_versions_too() -> None:
 
 
 def test_nothing_is_declared_by_an_empty_file() -> None:
-    assert read("") == Indexes()
+    assert read("") == DeclaredIndexes()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from seedbed.engines.opensearch.wire.errors import CONFLICT, cause, failed
-from seedbed.engines.opensearch.wire.outcome import judge
+from seedbed.engines.opensearch.wire.outcome import outcome_of
 
 MAPPER = {
     "type": "mapper_parsing_exception",
@@ -39,7 +39,7 @@ def item(action: str, id_: str, error: dict[str, Any] | None = None) -> dict[str
     ],
 )
 def test_what_succeeded_is_a_success(answer: Any) -> None:
-    assert judge(answer).is_success
+    assert outcome_of(answer).is_success
 
 
 @pytest.mark.parametrize(
@@ -71,23 +71,25 @@ def test_what_succeeded_is_a_success(answer: Any) -> None:
 def test_a_success_in_name_only_is_a_failure_and_says_of_what(answer: Any, says: str) -> None:
     import re
 
-    found = judge(answer)
+    found = outcome_of(answer)
     assert not found.is_success
     assert re.search(says, found.words)
 
 
 def test_conflicts_that_are_meant_to_be_passed_over_are_no_failure() -> None:
-    assert judge({"version_conflicts": 4, "updated": 3, "failures": []}, conflicts=True).is_success
+    assert outcome_of({"version_conflicts": 4, "updated": 3, "failures": []}, conflicts=True).is_success
 
 
 def test_an_item_that_was_there_already_is_done_where_a_former_run_may_have_written_it() -> None:
     answer = {"errors": True, "items": [item("create", "1", {"type": CONFLICT, "reason": "exists"})]}
-    assert not judge(answer).is_success
-    assert judge(answer, tolerated=[CONFLICT]).is_success
+    assert not outcome_of(answer).is_success
+    assert outcome_of(answer, tolerated=[CONFLICT]).is_success
 
 
 def test_many_failures_are_counted_and_a_few_are_shown() -> None:
-    found = judge({"errors": True, "items": [item("index", str(number), MAPPER) for number in range(10)]})
+    found = outcome_of(
+        {"errors": True, "items": [item("index", str(number), MAPPER) for number in range(10)]}
+    )
     assert len(found.failures) == 10
     assert found.words.endswith("and 7 more")
     assert found.done == 0

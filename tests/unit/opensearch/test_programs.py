@@ -7,12 +7,12 @@ import pytest
 from seedbed.engines.kit.python_program import failure
 from seedbed.engines.opensearch.files.programs import (
     BLOCK,
-    Subject,
+    MigrationSubject,
     batch,
     block_seconds,
     function,
     parse_program,
-    subject,
+    subject_of,
 )
 from seedbed.errors import MigrationFileError, StepFailed
 from seedbed.model.migration import Backfill, Direction, Migration, Phase
@@ -28,7 +28,7 @@ def parsed(text: str) -> Migration:
 
 def test_a_file_without_functions_goes_both_ways_by_its_definitions() -> None:
     found = parsed('"""English."""\n# seedbed: index=lessons version=2 phase=migrate\n')
-    assert subject(found) == Subject("index", "lessons", 2)
+    assert subject_of(found) == MigrationSubject("index", "lessons", 2)
     assert found.phase is Phase.MIGRATE
     assert found.up[0].summary == "English."
     assert found.up[0].backfill is None
@@ -49,7 +49,7 @@ def test_what_is_irreversible_has_no_way_down() -> None:
 
 def test_a_function_without_a_version_transforms_what_is_there() -> None:
     found = parsed(f"# seedbed: index=lessons batch=50\n{UP}")
-    assert subject(found) == Subject("index", "lessons", 0)
+    assert subject_of(found) == MigrationSubject("index", "lessons", 0)
     assert found.up[0].backfill == Backfill("lessons", "_id", 50)
     assert batch(found) == 50
 
@@ -57,24 +57,24 @@ def test_a_function_without_a_version_transforms_what_is_there() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("\n", 1, "does not say what it moves"),
-        ("# seedbed: index=a pipeline=b version=1\n", 1, "moves index and pipeline"),
-        ("# seedbed: index=lessons\n", 1, "which version"),
+        ("\n", 1, "does not name what it changes"),
+        ("# seedbed: index=a pipeline=b version=1\n", 1, "names index and pipeline"),
+        ("# seedbed: index=lessons\n", 1, "the version"),
         ("# seedbed: index=lessons version=two\n", 1, "version=1 to"),
         ("# seedbed: index=lessons version=2 colour=red\n", 1, "colour"),
         ("# seedbed: index=lessons version=2 block=5m\n", 1, "block"),
         ("# seedbed: index=lessons version=2 rebuild=yes\n", 1, "rebuild"),
         (f"# seedbed: pipeline=p version=1\n{UP}", 2, "no documents"),
         ("# seedbed: pipeline=p version=1 rebuild\n", 1, "no meaning"),
-        ("# seedbed: index=l version=2\ndef up(item):\n    return item\n", 2, "take a document"),
-        ("# seedbed: index=l version=2\ndef up(doc):\n    doc['a'] = 1\n", 2, "without saying"),
+        ("# seedbed: index=l version=2\ndef up(item):\n    return item\n", 2, "accept a document"),
+        ("# seedbed: index=l version=2\ndef up(doc):\n    doc['a'] = 1\n", 2, "without returning"),
         ("# seedbed: index=l version=2\ndef up(doc):\n    yield doc\n", 2, "generator"),
         ("# seedbed: index=l version=2\nup = 1\n", 2, "no function"),
         ("# seedbed: index=l version=2\nasync def up(doc):\n    return doc\n", 2, "async"),
         (
             "# seedbed: index=l version=2\ndef up(doc):\n    if doc:\n        return doc\n",
             2,
-            "without saying",
+            "without returning",
         ),
         (f"# seedbed: index=l version=2\n{UP}# seedbed: batch=5\n", 5, "no effect here"),
         ("# seedbed: index=l version=2\ndef down(doc):\n    return doc\n", 2, "no `up`"),

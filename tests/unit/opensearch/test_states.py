@@ -13,30 +13,34 @@ from hypothesis import strategies as st
 
 from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.files.programs import Function
-from seedbed.engines.opensearch.running.reindex.documents import Becoming
-from seedbed.engines.opensearch.running.reindex.guardian import order, ordered
-from seedbed.engines.opensearch.running.reindex.making import settled
-from seedbed.engines.opensearch.running.reindex.numbers import PARTS, Known, changed_since
-from seedbed.engines.opensearch.running.reindex.pages import Stored
-from seedbed.engines.opensearch.running.reindex.passage import Passage, is_passage
-from seedbed.engines.opensearch.running.reindex.standing import Standing, from_text
-from seedbed.engines.opensearch.running.reindex.states import HOLDS_WRITERS, State
+from seedbed.engines.opensearch.running.reindex.checkpoint import ReindexCheckpoint, from_text
+from seedbed.engines.opensearch.running.reindex.creation import final_health
+from seedbed.engines.opensearch.running.reindex.pages import StoredDocument
+from seedbed.engines.opensearch.running.reindex.run_aliases import RunAliases, is_run_alias
+from seedbed.engines.opensearch.running.reindex.seq_nos import PARTS, KnownDocuments, changed_since
+from seedbed.engines.opensearch.running.reindex.states import WRITES_BLOCKED, ReindexState
+from seedbed.engines.opensearch.running.reindex.transform import DocumentTransform
+from seedbed.engines.opensearch.running.reindex.watchdog import decode_order, encode_order
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.errors import StepFailed
 from seedbed.model.secret import Secret
 
 
-def stored(source: str, id_: str = "l1") -> Stored:
-    return Stored(id_, 1, 0, 1, "", msgspec.Raw(source.encode()))
+def stored(source: str, id_: str = "l1") -> StoredDocument:
+    return StoredDocument(id_, 1, 0, 1, "", msgspec.Raw(source.encode()))
 
 
-def becoming(function: Function | None = None, *removed: str, vectors: tuple[str, ...] = ()) -> Becoming:
-    return Becoming("m.py", function, removed, vectors)
+def transform(
+    function: Function | None = None, *removed: str, vectors: tuple[str, ...] = ()
+) -> DocumentTransform:
+    return DocumentTransform("m.py", function, removed, vectors)
 
 
-@pytest.mark.parametrize("state", list(State))
-def test_a_checkpoint_says_everything_again(state: State) -> None:
-    standing = Standing("a-1", "a-2", "c", "d", state, copied={"0": 7}, compared={"0": 3}, task="n:1")
+@pytest.mark.parametrize("state", list(ReindexState))
+def test_a_checkpoint_says_everything_again(state: ReindexState) -> None:
+    standing = ReindexCheckpoint(
+        "a-1", "a-2", "c", "d", state, copied={"0": 7}, compared={"0": 3}, task="n:1"
+    )
     assert from_text(standing.to_text()) == standing
 
 
@@ -46,56 +50,56 @@ def test_a_checkpoint_of_something_else_is_none() -> None:
 
 
 def test_writers_are_held_only_around_the_swap() -> None:
-    assert {State.BLOCKING, State.BLOCKED, State.SWAPPING} == HOLDS_WRITERS
+    assert {ReindexState.BLOCKING, ReindexState.BLOCKED, ReindexState.SWAPPING} == WRITES_BLOCKED
 
 
 def test_every_making_is_marked_by_its_own() -> None:
-    assert Standing("a-1", "a-2", "c", "d").made != Standing("a-1", "a-2", "c", "d").made
+    assert ReindexCheckpoint("a-1", "a-2", "c", "d").made != ReindexCheckpoint("a-1", "a-2", "c", "d").made
 
 
 def test_a_copy_keeps_every_byte() -> None:
     raw = '{"b": 1.10,\n "a": 12345678901234567890}'
-    assert becoming().of(stored(raw)) == raw.encode()
-    assert becoming().is_copy
+    assert transform().apply(stored(raw)) == raw.encode()
+    assert transform().is_copy
 
 
 def test_fields_are_taken_out_wherever_they_are() -> None:
-    found = becoming(None, "a.b", "c").of(stored('{"a":[{"b":1,"d":2},{"b":3}],"c":4,"a.b":5,"e":6}'))
+    found = transform(None, "a.b", "c").apply(stored('{"a":[{"b":1,"d":2},{"b":3}],"c":4,"a.b":5,"e":6}'))
     assert found is not None
     assert msgspec.json.decode(found) == {"a": [{"d": 2}, {}], "e": 6}
 
 
 def test_code_may_leave_a_document_out() -> None:
-    assert becoming(lambda doc: None).of(stored("{}")) is None
+    assert transform(lambda doc: None).apply(stored("{}")) is None
 
 
 @pytest.mark.parametrize("result", [3, "x", []])
 def test_what_is_no_document_is_refused_by_name(result: object) -> None:
     with pytest.raises(StepFailed, match="'l1'"):
-        becoming(lambda doc: result).of(stored("{}"))  # type: ignore[arg-type,return-value]
+        transform(lambda doc: result).apply(stored("{}"))  # type: ignore[arg-type,return-value]
 
 
 def test_what_is_no_json_is_refused_by_name() -> None:
-    with pytest.raises(StepFailed, match="no JSON"):
-        becoming(lambda doc: {"a": object()}).of(stored("{}"))
+    with pytest.raises(StepFailed, match="not valid JSON"):
+        transform(lambda doc: {"a": object()}).apply(stored("{}"))
 
 
 def test_documents_are_the_same_however_they_are_written() -> None:
-    same = becoming().is_same
+    same = transform().is_same
     assert same(b'{"a":1,"b":[1.0]}', b'{ "b": [1], "a": 1.0 }')
     assert not same(b'{"a":1}', b'{"a":2}')
     assert not same(b'{"v":[0.1234567890123]}', b'{"v":[0.12345679]}')
 
 
 def test_vectors_are_compared_as_they_are_kept() -> None:
-    same = becoming(vectors=("v", "o.v")).is_same
+    same = transform(vectors=("v", "o.v")).is_same
     assert same(b'{"v":[0.1234567890123,1]}', b'{"v":[0.12345679,1.0]}')
     assert same(b'{"o":[{"v":[0.1234567890123]}]}', b'{"o":[{"v":[0.12345679]}]}')
     assert not same(b'{"v":[0.1]}', b'{"v":[0.2]}')
 
 
 def test_a_range_of_numbers_is_cut_until_it_is_one() -> None:
-    known = Known({(f"l{each}", ""): each * 3 for each in range(100 * PARTS)}, 10**9)
+    known = KnownDocuments({(f"l{each}", ""): each * 3 for each in range(100 * PARTS)}, 10**9)
     parts = list(known.parts((0, 100 * PARTS)))
     assert len(parts) == PARTS
     assert parts[0][0] == 0
@@ -124,7 +128,7 @@ class Counting:
 def test_whatever_lost_its_number_is_found_however_others_come_in_between(seed: int) -> None:
     rng = Random(seed)
     numbers, limit = {rng.randrange(3000) for _ in range(rng.randrange(1, 600))}, rng.randrange(3000)
-    known = Known({(f"l{each}", ""): each for each in numbers}, limit)
+    known = KnownDocuments({(f"l{each}", ""): each for each in numbers}, limit)
     left = {each for each in numbers if rng.random() < 0.9}
     others = {each for each in range(limit + 1, 3100) if rng.random() < 0.1}  # later than all that is counted
     found = changed_since(cast(Client, Counting(left | others)), "a", "0", known)
@@ -133,20 +137,20 @@ def test_whatever_lost_its_number_is_found_however_others_come_in_between(seed: 
     assert set(found) == gone | beyond
 
 
-def test_a_passage_is_known_by_its_name_and_by_nobody_else() -> None:
-    one, other = Passage("a-1", "a-2"), Passage("a-1", "a-2")
-    assert is_passage(one.reader)
-    assert is_passage(one.writer)
-    assert not is_passage("a-reader")
+def test_a_run_alias_is_known_by_its_form() -> None:
+    one, other = RunAliases("a-1", "a-2"), RunAliases("a-1", "a-2")
+    assert is_run_alias(one.reader)
+    assert is_run_alias(one.writer)
+    assert not is_run_alias("a-reader")
     assert {one.reader, one.writer}.isdisjoint({other.reader, other.writer})
 
 
-def test_the_guardian_gets_all_that_it_needs_by_a_pipe() -> None:
+def test_the_watchdog_gets_all_that_it_needs_through_a_pipe() -> None:
     address = Address("http://127.0.0.1:1", auth="basic", user="ana", password=Secret("hidden"))
-    passage = Passage("a-1", "a-2")
-    there, its = ordered(order(address, passage))
+    run_aliases = RunAliases("a-1", "a-2")
+    there, its = decode_order(encode_order(address, run_aliases))
     assert there == address
-    assert (its.source, its.target, its.reader, its.writer) == tuple(vars(passage).values())
+    assert (its.source, its.target, its.reader, its.writer) == tuple(vars(run_aliases).values())
 
 
 @pytest.mark.parametrize(
@@ -181,5 +185,5 @@ def test_the_guardian_gets_all_that_it_needs_by_a_pipe() -> None:
     ],
 )
 def test_an_index_is_waited_for_as_long_as_it_may_get_better(health: dict[str, object], words: str) -> None:
-    assert settled(health).startswith(words)
-    assert bool(settled(health)) is bool(words)
+    assert final_health(health).startswith(words)
+    assert bool(final_health(health)) is bool(words)

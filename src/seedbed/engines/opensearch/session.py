@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.engines.opensearch.address import Address
-from seedbed.engines.opensearch.place import Place, translate_errors
+from seedbed.engines.opensearch.cluster import Cluster, translate_errors
 from seedbed.engines.opensearch.store import history
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.model.history import History, Owner
@@ -36,7 +36,7 @@ def connect(target: Target) -> Iterator[OpenSearchSession]:
     if address.cloud and address.cloud.account:  # else nobody said whose it has to be
         identity.require_account(address.cloud)
     with closing(Client(address)) as client:
-        place = Place(
+        cluster = Cluster(
             target=target.id,
             address=address,
             client=client,
@@ -45,18 +45,18 @@ def connect(target: Target) -> Iterator[OpenSearchSession]:
             directory=target.database.directory,
         )
         with (
-            translate_errors(place, f"greeting {address}"),
+            translate_errors(cluster, f"greeting {address}"),
             closing(client.sheltered(max_attempts=_TRIES)) as first,
         ):
             found = first.call("GET", "/")
-        yield OpenSearchSession(place, found)
+        yield OpenSearchSession(cluster, found)
 
 
 class OpenSearchSession:
     """There is no connection to keep: every question is a request of its own."""
 
-    def __init__(self, place: Place, banner: Any) -> None:
-        self.place = place
+    def __init__(self, cluster: Cluster, banner: Any) -> None:
+        self.cluster = cluster
         self._version = banner.get("version", {}) if isinstance(banner, dict) else {}
 
     @property
@@ -65,12 +65,12 @@ class OpenSearchSession:
         return f"{name or 'OpenSearch'} {self._version.get('number', '')}".strip()
 
     def history(self) -> History:
-        with translate_errors(self.place, f"reading the history of {self.place.target}"):
-            return history.read(self.place)
+        with translate_errors(self.cluster, f"reading the history of {self.cluster.target}"):
+            return history.read(self.cluster)
 
     def interrupt(self) -> None:
         """Stop what is running; what was sent is answered, or settled. What comes next does not begin."""
-        self.place.client.interrupt()
+        self.cluster.client.interrupt()
 
     def lease(
         self, owner: Owner, *, wait: float, listener: Listener
@@ -82,26 +82,26 @@ class OpenSearchSession:
         from seedbed.engines.opensearch.store import lease_store
         from seedbed.engines.opensearch.store.lease import OpenSearchLease
 
-        with lease_store.lease(self.place, owner, wait=wait, listener=listener) as ledger:
-            yield OpenSearchLease(self.place, ledger)
+        with lease_store.lease(self.cluster, owner, wait=wait, listener=listener) as ledger:
+            yield OpenSearchLease(self.cluster, ledger)
 
     def unlock(self, *, actor: str) -> str:
         """End the lease of whoever holds it, audited; return who that was."""
         from seedbed.engines.opensearch.store import lease_store
 
-        return lease_store.unlock(self.place, actor=actor)
+        return lease_store.unlock(self.cluster, actor=actor)
 
     def examine(self, migrations: Sequence[Migration]) -> Mapping[str, Sequence[Hazard]]:
         """Return, by version, the hazards that only the cluster shows."""
         from seedbed.engines.opensearch.running.examine import examine
 
-        with translate_errors(self.place, f"looking at what is to be changed on {self.place.target}"):
-            return examine(self.place, migrations)
+        with translate_errors(self.cluster, f"looking at what is to be changed on {self.cluster.target}"):
+            return examine(self.cluster, migrations)
 
     def schema(self) -> Sequence[str]:
         """Return what is there, one line a fact: indexes, aliases, pipelines, templates; ours left out."""
         from seedbed.engines.opensearch.running.inspect import catalogue
         from seedbed.engines.opensearch.schema.render import schema_lines
 
-        with translate_errors(self.place, f"looking at the indexes of {self.place.target}"):
-            return schema_lines(catalogue(self.place))
+        with translate_errors(self.cluster, f"looking at the indexes of {self.cluster.target}"):
+            return schema_lines(catalogue(self.cluster))

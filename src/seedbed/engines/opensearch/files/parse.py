@@ -1,13 +1,20 @@
-"""Migrations of OpenSearch: requests in `.http` files, index versions in `.py` files. Looked at, never run."""
+"""Parse migrations of OpenSearch: requests in `.http` files, index versions in `.py` files. Nothing is run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from seedbed.engines.opensearch.files.request import Request
-from seedbed.engines.opensearch.files.requests import Block, Misread, Section, blocks, request, sections
+from seedbed.engines.opensearch.files.requests import (
+    HttpSection,
+    RequestFileError,
+    RequestText,
+    blocks,
+    request,
+    sections,
+)
 from seedbed.engines.opensearch.rules import kinds, refusals
-from seedbed.engines.opensearch.rules.kinds import FENCED, Kind, kind_of
+from seedbed.engines.opensearch.rules.kinds import FENCED, RequestKind, kind_of
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.directives import Directive, directive_lines, parse_directives
 from seedbed.model.hazard import Hazard
@@ -19,7 +26,7 @@ _OWN = frozenset({"repeatable"})
 
 
 def parse(file: MigrationFile) -> Migration:
-    """Return the migration that `file` holds. Raises MigrationFileError with its line."""
+    """Return the migration in `file`. Raises MigrationFileError with its line."""
     if file.source.suffix == ".py":
         from seedbed.engines.opensearch.files.programs import parse_program
 
@@ -32,7 +39,7 @@ def parse(file: MigrationFile) -> Migration:
         )
     try:
         return _parsed(file)
-    except Misread as error:
+    except RequestFileError as error:
         at = Location(file.path, error.line, error.column)
         raise MigrationFileError(error.what, because=error.because, try_=error.try_, at=at) from None
 
@@ -45,9 +52,9 @@ def _parsed(file: MigrationFile) -> Migration:
     up = list(_requests(found["up"]))
     down = list(_requests(found["down"])) if "down" in found else []
     if not up:
-        raise Misread("there is nothing to do", "`# migrate:up` holds no request", found["up"].line)
+        raise RequestFileError("there is nothing to do", "`# migrate:up` holds no request", found["up"].line)
     if down and header.irreversible:
-        raise Misread(
+        raise RequestFileError(
             "the file is declared irreversible and has a down section",
             "`# migrate:down` holds requests",
             found["down"].line,
@@ -72,7 +79,7 @@ def _parsed(file: MigrationFile) -> Migration:
 def _header(file: MigrationFile, lines: Sequence[str], up: int) -> tuple[Header, tuple[Directive, ...]]:
     marked = list(directive_lines(enumerate(lines, 1), "#"))
     if late := [number for number, _ in marked if number > up]:
-        raise Misread(
+        raise RequestFileError(
             "directives have no effect here", "they are read above `# migrate:up`", late[0], "move them there"
         )
     directives = parse_directives(marked, file.path)
@@ -83,7 +90,7 @@ def _header(file: MigrationFile, lines: Sequence[str], up: int) -> tuple[Header,
     return header, directives
 
 
-def _requests(section: Section) -> Iterator[tuple[Block, Request]]:
+def _requests(section: HttpSection) -> Iterator[tuple[RequestText, Request]]:
     for block in blocks(section):
         found = request(block.text, block.line, block.title)
         if found.is_bulk:
@@ -92,14 +99,14 @@ def _requests(section: Section) -> Iterator[tuple[Block, Request]]:
         yield block, found
 
 
-def _steps(found: Sequence[tuple[Block, Request]], *, is_repeatable: bool) -> tuple[Step, ...]:
+def _steps(found: Sequence[tuple[RequestText, Request]], *, is_repeatable: bool) -> tuple[Step, ...]:
     return tuple(
         _step(index, block, each, is_repeatable=is_repeatable) for index, (block, each) in enumerate(found)
     )
 
 
-def _step(index: int, block: Block, found: Request, *, is_repeatable: bool) -> Step:
-    kind: Kind = kind_of(found)
+def _step(index: int, block: RequestText, found: Request, *, is_repeatable: bool) -> Step:
+    kind: RequestKind = kind_of(found)
     return Step(
         index,
         block.text,

@@ -1,6 +1,6 @@
-"""Index migrations: Python files that say what moves to which version, and how documents change on the way.
+"""Index migrations: Python files that name an index and its next version, and may transform documents.
 
-Compiled and looked at while parsed, never run; whoever carries one out asks for its functions.
+Parsing compiles and inspects a file; nothing in it is run. To run it, call `function`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ Document = dict[str, Any]
 Function = Callable[[Document], Document | None]
 
 
-class Subject(Struct, frozen=True):
-    """What a migration moves: `kind` is one of KINDS; `version` 0: it stays the one that is live."""
+class MigrationSubject(Struct, frozen=True):
+    """What a migration changes: `kind` is one of KINDS; `version` 0: the current version stays."""
 
     kind: str
     name: str
@@ -39,7 +39,7 @@ class Subject(Struct, frozen=True):
 
 
 def parse_program(file: MigrationFile) -> Migration:
-    """Return the migration that the `.py` `file` holds; nothing in it is run. Raises MigrationFileError."""
+    """Return the migration in the `.py` `file`; nothing in it is run. Raises MigrationFileError."""
     source = read_source(file)
     directives = parse_directives(source.directives(), file.path)
     header = read_common(directives, file.path, own=_OWN)
@@ -50,7 +50,7 @@ def parse_program(file: MigrationFile) -> Migration:
     about, text = source.about(), source.text
     goes_back = ("down" in functions or "up" not in functions) and header.irreversible is None
     batch = _number(source, single.get("batch"), LARGEST_BATCH, BATCH)
-    # Whether an index without functions is walked over is not for the file to say.
+    # Without functions, indexes.toml decides whether documents are copied.
     walk = Backfill(subject.name, "_id", batch) if functions else None
     return Migration(
         version=file.version,
@@ -73,32 +73,39 @@ def is_program(migration: Migration) -> bool:
     return any(each in migration.settings for each in KINDS)
 
 
-def subject(migration: Migration) -> Subject:
-    """Return what `migration`, which was parsed here, moves."""
+def subject_of(migration: Migration) -> MigrationSubject:
+    """Return what `migration`, which was parsed here, changes."""
     settings = migration.settings
     kind = next(each for each in KINDS if each in settings)
-    return Subject(kind, settings[kind], int(settings.get("version", 0)))
+    return MigrationSubject(kind, settings[kind], int(settings.get("version", 0)))
 
 
 def function(step: Step, path: str, direction: Direction) -> Function | None:
-    """Run the text of a migration and return its `up` or `down`; None where it has none.
+    """Run the text of a migration and return its `up` or `down`; None if it has none.
 
-    Raises StepFailed where the file's own code fails.
+    Raises StepFailed if the code of the file fails.
     """
     return compiled(step.body, path).function(direction.value)
 
 
-def _subject(source: PythonSource, directives: Mapping[str, Directive]) -> Subject:
+def _subject(source: PythonSource, directives: Mapping[str, Directive]) -> MigrationSubject:
     named = [each for each in KINDS if each in directives]
     if len(named) != 1:
-        what = "the file does not say what it moves" if not named else f"the file moves {' and '.join(named)}"
+        what = (
+            "the file does not name what it changes" if not named else f"the file names {' and '.join(named)}"
+        )
         line = directives[named[1]].line if named else 1
         raise source.error(
-            line, what, "it is one index, pipeline or template", "# seedbed: index=lessons version=2"
+            line,
+            what,
+            "a migration changes one index, pipeline or template",
+            "# seedbed: index=lessons version=2",
         )
     directive = directives[named[0]]
     require_form(bool(directive.value), directive, source.path, f"{directive.key}=name")
-    return Subject(directive.key, directive.value, _number(source, directives.get("version"), 1_000_000, 0))
+    return MigrationSubject(
+        directive.key, directive.value, _number(source, directives.get("version"), 1_000_000, 0)
+    )
 
 
 def _number(source: PythonSource, directive: Directive | None, most: int, default: int) -> int:
@@ -110,19 +117,19 @@ def _number(source: PythonSource, directive: Directive | None, most: int, defaul
 
 
 def _functions(source: PythonSource) -> Mapping[str, Declared]:
-    """Return `up` and `down` as far as they are there. Raises MigrationFileError for what cannot be called."""
+    """Return `up` and `down`, as far as they exist. Raises MigrationFileError for one that cannot be called."""
     found = source.functions(("up", "down"), f"def up({_PARAMETER}): …")
     for name, node in found.items():
         if only_parameter(node) != _PARAMETER:
             raise source.error(
-                node.lineno, f"`{name}` does not take a document", "", f"def {name}({_PARAMETER}): …"
+                node.lineno, f"`{name}` does not accept a document", "", f"def {name}({_PARAMETER}): …"
             )
         if line := forgotten_return(node):
             raise source.error(
                 line,
-                f"`{name}` may end without saying what becomes of the document",
-                "no result would mean that the new index does not get it",
-                "return doc, or return None where it is to be left out",
+                f"`{name}` may end without returning a document",
+                "without a result, the new index leaves the document out",
+                "return doc, or return None to leave it out",
             )
     return found
 
@@ -131,22 +138,22 @@ def _require_consistency(
     source: PythonSource,
     header: Header,
     directives: Mapping[str, Directive],
-    moved: Subject,
+    subject: MigrationSubject,
     functions: Mapping[str, Declared],
 ) -> None:
-    if moved.kind != "index" and functions:
+    if subject.kind != "index" and functions:
         raise source.error(
             min(each.lineno for each in functions.values()),
-            f"a {moved.kind} has no documents",
+            f"a {subject.kind} has no documents",
             "",
             "index=…",
         )
-    if not moved.version and "up" not in functions:
+    if not subject.version and "up" not in functions:
         raise source.error(
-            directives[moved.kind].line,
-            f"the file does not say which version of {moved.name} is to be",
-            "without a version, documents are transformed, and there is no `up`",
-            f"# seedbed: {moved.kind}={moved.name} version=2",
+            directives[subject.kind].line,
+            f"the file does not name the version of {subject.name}",
+            "without a version, the migration transforms documents, and there is no `up`",
+            f"# seedbed: {subject.kind}={subject.name} version=2",
         )
     if "down" in functions and "up" not in functions:
         raise source.error(
@@ -159,8 +166,8 @@ def _require_consistency(
             "remove one of the two",
         )
     for key in ("rebuild", "block", "batch"):
-        if key in directives and moved.kind != "index":
-            raise source.error(directives[key].line, f"`{key}` has no meaning for a {moved.kind}")
+        if key in directives and subject.kind != "index":
+            raise source.error(directives[key].line, f"`{key}` has no meaning for a {subject.kind}")
     if "rebuild" in directives:
         require_form(not directives["rebuild"].value, directives["rebuild"], source.path, "rebuild")
     if "block" in directives:
@@ -173,28 +180,28 @@ def _require_consistency(
 
 
 def _seconds(value: str) -> float:
-    """Return "5s" in seconds; 0 for what is none."""
+    """Return "5s" in seconds; 0 if invalid."""
     digits = value.removesuffix("s")
     number = float(digits) if digits.isascii() and digits.isdigit() else 0.0
     return number if number <= LONGEST_BLOCK else 0.0
 
 
 def batch(migration: Migration) -> int:
-    """Return how many documents of `migration` go into a page."""
+    """Return the number of documents in a page of `migration`."""
     return int(migration.settings.get("batch", BATCH))
 
 
 def block_seconds(migration: Migration) -> float:
-    """Return for how long `migration` may make writers wait."""
+    """Return how many seconds `migration` may block writes."""
     return _seconds(migration.settings.get("block", "")) or BLOCK
 
 
 def _settings(
-    directives: Mapping[str, Directive], moved: Subject, functions: Mapping[str, Declared]
+    directives: Mapping[str, Directive], subject: MigrationSubject, functions: Mapping[str, Declared]
 ) -> dict[str, str]:
-    settings = {moved.kind: moved.name}
-    if moved.version:
-        settings["version"] = str(moved.version)
+    settings = {subject.kind: subject.name}
+    if subject.version:
+        settings["version"] = str(subject.version)
     if "rebuild" in directives:
         settings["rebuild"] = "true"
     if "batch" in directives:
@@ -206,15 +213,17 @@ def _settings(
     return settings
 
 
-def _step(text: str, moved: Subject, direction: Direction, walk: Backfill | None, about: str) -> Step:
-    to = f" to version {moved.version}" if moved.version else ""
-    words = about or f"{direction.value}: {moved.kind} {moved.name}{to}"
+def _step(
+    text: str, subject: MigrationSubject, direction: Direction, walk: Backfill | None, about: str
+) -> Step:
+    to = f" to version {subject.version}" if subject.version else ""
+    summary = about or f"{direction.value}: {subject.kind} {subject.name}{to}"
     return Step(
         index=0,
         body=text,
         line=1,
         atomic=False,
         repeatable=True,
-        summary=one_line(words),
+        summary=one_line(summary),
         backfill=walk,
     )

@@ -13,9 +13,9 @@ from seedbed.engines.opensearch.rest import query
 
 
 class Request(Struct, frozen=True):
-    """`path` as it is sent, without its query; `body`: JSON or NDJSON without comments, empty where there is none.
+    """`path` as it is sent, without its query; `body`: JSON or NDJSON without comments, empty if there is none.
 
-    `line`: of the request in its file. `title`: what stands behind its `###`.
+    `line`: of the request in its file. `title`: the text after its `###`.
     """
 
     method: str
@@ -33,13 +33,13 @@ class Request(Struct, frozen=True):
 
     @property
     def index(self) -> str:
-        """The index (or several, with commas) that it is about; empty where it is about none."""
+        """The index in the path (or several, with commas); empty if there is none."""
         first = self.segments[0]
         return "" if first.startswith("_") else first
 
     @property
     def operation(self) -> str:
-        """The first part with an underscore in front: "_doc", empty where there is none."""
+        """The first part that begins with an underscore: "_doc"; empty if there is none."""
         return next((each for each in self.segments if each.startswith("_")), "")
 
     @property
@@ -48,7 +48,7 @@ class Request(Struct, frozen=True):
 
     @property
     def json(self) -> Any:
-        """The body decoded; None where there is none."""
+        """The body decoded; None if there is none."""
         return json.loads(self.body) if self.body else None
 
     @property

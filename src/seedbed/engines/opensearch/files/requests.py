@@ -1,4 +1,4 @@
-"""The text of an `.http` file -> its sections and requests. Pure.
+"""Read the text of an `.http` file: its sections and requests. Pure.
 
 ::
 
@@ -6,7 +6,7 @@
     PUT /lessons-1
 
     {
-      "mappings": { … }   // comments are taken out
+      "mappings": { … }   // comments are removed
     }
 
     ### the first lessons
@@ -27,7 +27,7 @@ from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
-from seedbed.engines.opensearch.files.comments import NotJson, decoded, without_comments
+from seedbed.engines.opensearch.files.comments import JsonError, decoded, without_comments
 from seedbed.engines.opensearch.files.request import Request
 from seedbed.support.phrases import shorten
 
@@ -36,20 +36,20 @@ _BREAK = re.compile(r"###+\s*(.*?)\s*\Z")
 _METHODS = ("PUT", "POST", "DELETE", "PATCH", "GET", "HEAD")
 _FIRST = re.compile(r"([A-Za-z]+)\s+(\S+)(?:\s+HTTP/[0-9.]+)?\s*\Z")
 _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*)\s*:\s*(.*?)\s*\Z")
-_OURS = frozenset(
+_RESERVED_HEADERS = frozenset(
     {"authorization", "host", "content-length", "transfer-encoding", "connection", "x-opaque-id", "cookie"}
 )
 
 
-class Misread(Exception):
-    """The text is no migration: `what`, `because` of what, on which `line`."""
+class RequestFileError(Exception):
+    """The text is not a valid migration: `what`, `because` of what, on which `line`."""
 
     def __init__(self, what: str, because: str, line: int, try_: str = "", column: int = 0) -> None:
         super().__init__(what)
         self.what, self.because, self.line, self.try_, self.column = what, because, line, try_, column
 
 
-class Section(Struct, frozen=True):
+class HttpSection(Struct, frozen=True):
     """`# migrate:NAME` at `line`, and the lines after it."""
 
     name: str
@@ -57,39 +57,39 @@ class Section(Struct, frozen=True):
     lines: tuple[str, ...]
 
 
-class Block(Struct, frozen=True):
-    """What stands between two `###`: from the line of the request on."""
+class RequestText(Struct, frozen=True):
+    """The text of one request: from its first line to the next `###`."""
 
     text: str
     line: int
     title: str
 
 
-def sections(lines: Sequence[str]) -> list[Section]:
-    """Return the sections of a file. Raises Misread."""
+def sections(lines: Sequence[str]) -> list[HttpSection]:
+    """Return the sections of a file. Raises RequestFileError."""
     marks = [(number, match) for number, line in enumerate(lines, 1) if (match := SECTION.match(line))]
     names = [match[1] for _, match in marks]
     if names not in (["up"], ["up", "down"]):
-        raise Misread(
-            "the file has no sections that make a migration",
-            f"its marks are {', '.join(names) or 'none at all'}",
+        raise RequestFileError(
+            "the file does not have the sections of a migration",
+            f"its section marks are {', '.join(names) or 'missing'}",
             marks[0][0] if marks else 0,
-            "write `# migrate:up`, the requests, and then perhaps `# migrate:down`",
+            "write `# migrate:up`, the requests, and optionally `# migrate:down`",
         )
     for number, match in marks:
         if match[2]:
-            raise Misread(
-                f"a section has no option {match[2]!r}", "requests are carried out one by one", number
+            raise RequestFileError(
+                f"a section has no option {match[2]!r}", "requests are sent one by one", number
             )
     ends = [number for number, _ in marks[1:]] + [len(lines) + 1]
     return [
-        Section(match[1], number, tuple(lines[number : end - 1]))
+        HttpSection(match[1], number, tuple(lines[number : end - 1]))
         for (number, match), end in zip(marks, ends, strict=True)
     ]
 
 
-def blocks(section: Section) -> Iterator[Block]:
-    """Yield the requests of a section as text; what holds nothing but comments is left out."""
+def blocks(section: HttpSection) -> Iterator[RequestText]:
+    """Yield the requests of a section as text; text with comments only is left out."""
     title, first = "", section.line + 1
     lines: list[str] = []
     for number, line in enumerate(section.lines, section.line + 1):
@@ -101,10 +101,10 @@ def blocks(section: Section) -> Iterator[Block]:
     yield from _block(lines, first, title)
 
 
-def _block(lines: Sequence[str], first: int, title: str) -> Iterator[Block]:
+def _block(lines: Sequence[str], first: int, title: str) -> Iterator[RequestText]:
     for offset, line in enumerate(lines):
         if line.strip() and not _is_comment(line):
-            yield Block("\n".join(lines[offset:]).rstrip(), first + offset, title)
+            yield RequestText("\n".join(lines[offset:]).rstrip(), first + offset, title)
             return
 
 
@@ -113,7 +113,7 @@ def _is_comment(line: str) -> bool:
 
 
 def request(text: str, line: int, title: str = "") -> Request:
-    """Return the request that `text` holds, its first line being number `line` of the file. Raises Misread."""
+    """Return the request in `text`, whose first line is line `line` of the file. Raises RequestFileError."""
     lines = text.split("\n")
     method, path, params = _target(lines[0], line)
     headers, body_at = _headers(lines, line)
@@ -127,32 +127,35 @@ def request(text: str, line: int, title: str = "") -> Request:
 def _target(first: str, line: int) -> tuple[str, str, dict[str, str]]:
     match = _FIRST.match(first)
     if match is None or match[1] not in _METHODS:
-        raise Misread(
-            f"{shorten(first.strip(), 60)!r} begins no request",
-            f"it begins with one of {', '.join(_METHODS[:3])} and a path",
+        raise RequestFileError(
+            f"{shorten(first.strip(), 60)!r} does not begin a request",
+            f"a request begins with one of {', '.join(_METHODS[:3])} and a path",
             line,
             "PUT /lessons-1",
         )
     if "{{" in first:
-        raise Misread(
-            "variables have no meaning here", "a migration says the same in every environment", line
+        raise RequestFileError(
+            "variables are not supported", "a migration is the same in every environment", line
         )
     target = match[2]
     if "://" in target.partition("?")[0]:
-        raise Misread(
-            "a request names no host",
-            "where it goes is the environment's business",
+        raise RequestFileError(
+            "a request must not name a host",
+            "the environment defines the host",
             line,
             "begin with the path: PUT /lessons-1",
         )
     path, _, query = target.partition("?")
     if not path.isascii() or "#" in target:
-        raise Misread(
-            f"{target!r} is no path", "what is not ASCII, and #, is written with %", line, "%C3%A9 is é"
+        raise RequestFileError(
+            f"{target!r} is not a path",
+            "characters other than ASCII, and #, are percent-encoded",
+            line,
+            "%C3%A9 is é",
         )
     pairs = parse_qsl(query, keep_blank_values=True)
     if len(dict(pairs)) != len(pairs):
-        raise Misread("a parameter is there twice", "only one of them can be meant", line)
+        raise RequestFileError("a parameter is given twice", "only one of them could apply", line)
     return match[1], "/" + path.lstrip("/"), {key: value or "true" for key, value in pairs}
 
 
@@ -168,14 +171,14 @@ def _headers(lines: Sequence[str], line: int) -> tuple[dict[str, str], int]:
             continue
         match = _HEADER.match(text)
         if match is None:
-            raise Misread(
-                f"{shorten(text.strip(), 60)!r} is no header",
-                "headers stand right under the request, and a blank line before its body",
+            raise RequestFileError(
+                f"{shorten(text.strip(), 60)!r} is not a header",
+                "headers follow the request line, and a blank line comes before the body",
                 line + offset,
             )
-        if match[1].lower() in _OURS:
-            raise Misread(
-                f"the header {match[1]} is not a migration's to say",
+        if match[1].lower() in _RESERVED_HEADERS:
+            raise RequestFileError(
+                f"a migration cannot set the header {match[1]}",
                 "credentials, hosts and marks come from the environment and from seedbed",
                 line + offset,
             )
@@ -189,26 +192,28 @@ def _json(text: str, line: int) -> bytes:
         return b""
     try:
         decoded(plain)
-    except NotJson as error:
-        raise Misread("the body is no JSON", str(error), line + error.line - 1, column=error.column) from None
+    except JsonError as error:
+        raise RequestFileError(
+            "the body is not valid JSON", str(error), line + error.line - 1, column=error.column
+        ) from None
     return plain.strip().encode()
 
 
 def _ndjson(text: str, line: int) -> bytes:
-    """Return each line of `text` that is one; blank lines and comments are left out."""
-    kept: list[bytes] = []
+    """Return the lines of `text` as NDJSON, without blank lines and comments."""
+    lines: list[bytes] = []
     for number, each in enumerate(text.split("\n"), line):
         plain = "" if _is_comment(each) else without_comments(each).strip()
         if not plain:
             continue
         try:
             decoded(plain)
-        except NotJson as error:
-            raise Misread(
-                "a line of the body is no JSON",
-                f"{error}; in NDJSON every line is an object of its own",
+        except JsonError as error:
+            raise RequestFileError(
+                "a line of the body is not valid JSON",
+                f"{error}; in NDJSON every line is one object",
                 number,
                 column=error.column,
             ) from None
-        kept.append(plain.encode() + b"\n")
-    return b"".join(kept)
+        lines.append(plain.encode() + b"\n")
+    return b"".join(lines)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from seedbed.engines.opensearch.schema.changes import Change, change
-from seedbed.engines.opensearch.schema.shape import Index, Indexes
+from seedbed.engines.opensearch.schema.changes import IndexChange, change
+from seedbed.engines.opensearch.schema.shape import DeclaredIndex, DeclaredIndexes
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Migration
 
 NEW_INDEX, REMOVES, PARTIAL, UNDECLARED, FIELD_STAYS = "OS301", "OS302", "OS303", "OS304", "OS305"
 
 
-def examine(declared: Indexes, migrations: Sequence[Migration]) -> Mapping[str, tuple[Hazard, ...]]:
+def examine(declared: DeclaredIndexes, migrations: Sequence[Migration]) -> Mapping[str, tuple[Hazard, ...]]:
     """Return, by version, what `migrations` of declared indexes do that somebody should know; others have none."""
     found = {each.version: tuple(_hazards(declared, each)) for each in migrations}
     return {version: each for version, each in found.items() if each}
 
 
-def _hazards(declared: Indexes, migration: Migration) -> Iterator[Hazard]:
+def _hazards(declared: DeclaredIndexes, migration: Migration) -> Iterator[Hazard]:
     settings = migration.settings
     for kind, things in (
         ("index", declared.index),
@@ -38,11 +38,11 @@ def _hazards(declared: Indexes, migration: Migration) -> Iterator[Hazard]:
                 line=1,
                 refused=True,
             )
-        elif isinstance(thing, Index):
+        elif isinstance(thing, DeclaredIndex):
             yield from _of_index(thing, number, migration)
 
 
-def _of_index(index: Index, number: int, migration: Migration) -> Iterator[Hazard]:
+def _of_index(index: DeclaredIndex, number: int, migration: Migration) -> Iterator[Hazard]:
     new, old = index.version(number), index.before(number)
     if new is None or old is None:
         return
@@ -76,7 +76,7 @@ def _of_index(index: Index, number: int, migration: Migration) -> Iterator[Hazar
         yield from _way_down(index, down)
 
 
-def _way_down(index: Index, down: Change) -> Iterator[Hazard]:
+def _way_down(index: DeclaredIndex, down: IndexChange) -> Iterator[Hazard]:
     if down.reasons:
         yield Hazard(
             FIELD_STAYS,

@@ -1,4 +1,4 @@
-"""What a request does, as far as carrying it out once needs to know. Pure."""
+"""Kinds of requests, by how to find out whether one took effect. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seedbed.support.phrases import shorten
 
 _TASKS = frozenset({"_update_by_query", "_delete_by_query", "_reindex", "_forcemerge"})
 _COPIES = frozenset({"_clone", "_split", "_shrink"})
-_SAME = frozenset(
+_IDEMPOTENT = frozenset(
     {
         "_alias",
         "_aliases",
@@ -29,79 +29,83 @@ _SAME = frozenset(
 BULK_ACTIONS = ("index", "create", "update", "delete")
 
 
-class Kind(StrEnum):
-    """How it is known whether a request took effect."""
+class RequestKind(StrEnum):
+    """How to find out whether a request took effect."""
 
-    MAKE_INDEX = "makes an index"  # behind the fence, with its record
+    CREATE_INDEX = "creates an index"  # behind the fence, with its record
     DROP_INDEX = "drops an index"  # behind the fence, with its record
     ALIASES = "changes aliases"  # behind the fence, with its record
-    TASK = "goes on by itself"  # found by its mark
+    TASK = "runs as a task"  # by its task, found by X-Opaque-Id
     ADD = "adds a document"  # by an id that the step gives it
     CREATE = "creates a document"  # by its id and what it holds
-    BULK = "changes documents"  # every item may be repeated
-    COPY = "makes something by name"  # by whether it is there
-    REMOVAL = "removes something by name"  # may be repeated: that it is gone is no error then
-    SAME = "leaves the same whenever it runs"  # may be repeated
-    ONCE = "does something every time it runs"  # nobody can tell
+    BULK = "changes documents"  # repeatable: every item is
+    COPY = "creates an object by name"  # by whether it exists
+    REMOVAL = "removes an object by name"  # repeatable: that it is missing is no error then
+    IDEMPOTENT = "has the same result each time"  # repeatable
+    ONCE = "has another result each time"  # unknown
 
 
-FENCED = frozenset({Kind.MAKE_INDEX, Kind.DROP_INDEX, Kind.ALIASES})
-REPEATABLE = frozenset({Kind.BULK, Kind.REMOVAL, Kind.SAME})
+FENCED = frozenset({RequestKind.CREATE_INDEX, RequestKind.DROP_INDEX, RequestKind.ALIASES})
+REPEATABLE = frozenset({RequestKind.BULK, RequestKind.REMOVAL, RequestKind.IDEMPOTENT})
 
 
-def kind_of(request: Request) -> Kind:
-    """Return what `request` does."""
+def kind_of(request: Request) -> RequestKind:
+    """Return the kind of `request`."""
     method, segments, operation = request.method, request.segments, request.operation
     if len(segments) == 1 and request.index:
-        return {"PUT": Kind.MAKE_INDEX, "DELETE": Kind.DROP_INDEX}.get(method, Kind.ONCE)
+        return {"PUT": RequestKind.CREATE_INDEX, "DELETE": RequestKind.DROP_INDEX}.get(
+            method, RequestKind.ONCE
+        )
     if operation in _TASKS:
-        return Kind.TASK
+        return RequestKind.TASK
     if request.is_bulk:
-        return Kind.ONCE if _has_script(request) else Kind.BULK
+        return RequestKind.ONCE if _has_script(request) else RequestKind.BULK
     if segments == ("_aliases",) and method == "POST":
-        return Kind.ALIASES
+        return RequestKind.ALIASES
     if method == "DELETE":
-        return Kind.REMOVAL
+        return RequestKind.REMOVAL
     is_snapshot = operation == "_snapshot" and len(segments) == 3
     if operation in _COPIES or operation == "_data_stream" or is_snapshot:
-        return Kind.COPY
-    return _of_document(request) or (Kind.SAME if method == "PUT" or operation in _SAME else Kind.ONCE)
+        return RequestKind.COPY
+    return _of_document(request) or (
+        RequestKind.IDEMPOTENT if method == "PUT" or operation in _IDEMPOTENT else RequestKind.ONCE
+    )
 
 
-def _of_document(request: Request) -> Kind | None:
-    """Return what a request on one document does; None where it is none."""
+def _of_document(request: Request) -> RequestKind | None:
+    """Return the kind of a request on one document; None for other requests."""
     operation, has_id = request.operation, len(request.segments) > 2
     if operation == "_create" or (operation == "_doc" and request.params.get("op_type") == "create"):
-        return Kind.CREATE if has_id else Kind.ADD
+        return RequestKind.CREATE if has_id else RequestKind.ADD
     if operation == "_doc":
         if not has_id:
-            return Kind.ADD
-        return Kind.ONCE if {"if_seq_no", "version"} & set(request.params) else Kind.SAME
+            return RequestKind.ADD
+        return RequestKind.ONCE if {"if_seq_no", "version"} & set(request.params) else RequestKind.IDEMPOTENT
     if operation == "_update":
-        return Kind.ONCE if "script" in (request.json or {}) else Kind.SAME
+        return RequestKind.ONCE if "script" in (request.json or {}) else RequestKind.IDEMPOTENT
     return None
 
 
 def is_repeatable(request: Request) -> bool:
-    """Return whether a request may be carried out again when nobody knows whether it took effect."""
+    """Return whether a request may be sent again when its outcome is unknown."""
     return kind_of(request) in REPEATABLE or request.operation == "_forcemerge"
 
 
 def items(request: Request) -> Iterator[tuple[str, dict[str, Any], Mapping[str, Any] | None]]:
-    """Yield (action, its own words, source) for each item of a bulk. Raises ValueError for what is none."""
+    """Yield (action, its metadata, source) for each item of a bulk body. Raises ValueError for an invalid one."""
     lines = iter(request.lines)
     for line in lines:
         if not isinstance(line, dict) or len(line) != 1 or next(iter(line)) not in BULK_ACTIONS:
             raise ValueError(
                 f"an item begins with one of {', '.join(BULK_ACTIONS)}, not with {shorten(str(line), 60)}"
             )
-        ((action, words),) = line.items()
-        if not isinstance(words, dict):
-            raise ValueError(f"what follows {action!r} is an object")
+        ((action, metadata),) = line.items()
+        if not isinstance(metadata, dict):
+            raise ValueError(f"the metadata of {action!r} is an object")
         source = None if action == "delete" else next(lines, None)
         if action != "delete" and not isinstance(source, dict):
             raise ValueError(f"the document of an item ({action}) is missing")
-        yield action, words, source
+        yield action, metadata, source
 
 
 def _has_script(request: Request) -> bool:

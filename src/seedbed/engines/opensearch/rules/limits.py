@@ -9,13 +9,8 @@ from typing import Any
 
 from seedbed.engines.opensearch.schema.fields import fields
 from seedbed.engines.opensearch.schema.names import HISTORY, is_reserved
-from seedbed.engines.opensearch.schema.sections import (
-    BodySection,
-    Document,
-    IndexSection,
-    VersionSection,
-)
-from seedbed.engines.opensearch.schema.settings import flat, is_fixed, spelled
+from seedbed.engines.opensearch.schema.sections import BodySection, IndexesFile, IndexSection, VersionSection
+from seedbed.engines.opensearch.schema.settings import flat, is_fixed, normalized
 from seedbed.toml.document import Problem
 from seedbed.toml.lines import KeyPath
 
@@ -30,7 +25,7 @@ _NUMBERED = re.compile(r"(.+)-[1-9][0-9]*")
 _LIMIT = "mapping.total_fields.limit"
 
 
-def problems(document: Document) -> Iterator[Problem]:
+def problems(document: IndexesFile) -> Iterator[Problem]:
     """Yield everything in `document` that cannot be."""
     for name, index in document.indexes.items():
         yield from _name(name, document)
@@ -41,7 +36,7 @@ def problems(document: Document) -> Iterator[Problem]:
             yield from _numbers((kind, name), thing.versions)
 
 
-def _name(name: str, document: Document) -> Iterator[Problem]:
+def _name(name: str, document: IndexesFile) -> Iterator[Problem]:
     at = ("indexes", name)
     if not _NAME.fullmatch(name) or len(name) > LONGEST or is_reserved(name):
         yield Problem(
@@ -66,18 +61,18 @@ def _numbers(at: KeyPath, versions: Sequence[VersionSection] | Sequence[BodySect
             at, f"{at[-1]} has no version", "without a definition there is nothing to make", "number = 1"
         )
     numbers = [each.number for each in versions]
-    for place, (one, other) in enumerate(pairwise(numbers), 1):
+    for position, (one, other) in enumerate(pairwise(numbers), 1):
         if other <= one:
             yield Problem(
-                (*at, "versions", place, "number"),
+                (*at, "versions", position, "number"),
                 f"version {other} stands after version {one}",
                 "definitions stand oldest first, each number once",
             )
 
 
 def _versions(name: str, index: IndexSection) -> Iterator[Problem]:
-    for place, version in enumerate(index.versions):
-        at = ("indexes", name, "versions", place)
+    for position, version in enumerate(index.versions):
+        at = ("indexes", name, "versions", position)
         settings = flat(version.settings)
         yield from _settings((*at, "settings"), settings)
         yield from _source((*at, "mappings"), version.mappings)
@@ -118,7 +113,7 @@ def _vectors(at: KeyPath, mappings: Mapping[str, Any], settings: Mapping[str, An
             )
         if kind != "knn_vector":
             continue
-        if spelled(settings.get("knn")) != "true":
+        if normalized(settings.get("knn")) != "true":
             yield Problem(
                 at,
                 f"{path} is a vector in an index without k-NN",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from seedbed.engines.opensearch.files.request import Request
-from seedbed.engines.opensearch.files.requests import Misread
-from seedbed.engines.opensearch.rules.kinds import Kind, items, kind_of
+from seedbed.engines.opensearch.files.requests import RequestFileError
+from seedbed.engines.opensearch.rules.kinds import RequestKind, items, kind_of
 from seedbed.engines.opensearch.schema.names import HISTORY, is_reserved
 from seedbed.model.hazard import Hazard
 
@@ -14,42 +14,42 @@ _READS = frozenset({"_search", "_count", "_msearch", "_mget", "_explain", "_vali
 
 
 def require_permitted(request: Request) -> None:
-    """Raise Misread for a request that can never be part of a migration."""
+    """Raise RequestFileError for a request that can never be part of a migration."""
     line = request.line
     if request.method in {"GET", "HEAD"} or request.operation in _READS:
-        raise Misread("this request changes nothing", "a migration's requests do", line)
+        raise RequestFileError("this request changes nothing", "a migration's requests do", line)
     if any(_is_ours(each) for each in _names(request)):
-        raise Misread(
+        raise RequestFileError(
             f"{HISTORY} is seedbed's own",
             "a migration that changes it would change what is known",
             line,
         )
     if "wait_for_completion" in request.params:
-        raise Misread(
+        raise RequestFileError(
             "`wait_for_completion` is not a migration's to say",
             "seedbed starts what takes long as a task, and follows it to its end",
             line,
             "leave it out",
         )
-    if kind_of(request) is Kind.DROP_INDEX and (
+    if kind_of(request) is RequestKind.DROP_INDEX and (
         set(request.index) & set("*,") or request.index.startswith("_")
     ):
-        raise Misread(
+        raise RequestFileError(
             f"{request.index!r} names no single index",
             "what a pattern means depends on what is there",
             line,
             "name each index in a request of its own",
         )
     if request.is_bulk and not request.body:
-        raise Misread("there is nothing to do", "the body is empty", line)
+        raise RequestFileError("there is nothing to do", "the body is empty", line)
 
 
 def require_items(request: Request) -> None:
-    """Raise Misread for a bulk whose lines are no items."""
+    """Raise RequestFileError for a bulk whose lines are no items."""
     try:
         list(items(request))
     except ValueError as error:
-        raise Misread("the body is no bulk", str(error), request.line) from None
+        raise RequestFileError("the body is no bulk", str(error), request.line) from None
 
 
 def _names(request: Request) -> Iterator[str]:
@@ -82,11 +82,13 @@ def _says_conflicts(request: Request) -> bool:
 def hazards(request: Request) -> Iterator[Hazard]:
     """Yield what may hurt about a request of the up section."""
     found, line = kind_of(request), request.line
-    if found is Kind.DROP_INDEX or (found is Kind.ALIASES and b'"remove_index"' in request.body):
+    if found is RequestKind.DROP_INDEX or (
+        found is RequestKind.ALIASES and b'"remove_index"' in request.body
+    ):
         yield Hazard(
             "OS101",
             f"{request} removes an index"
-            if found is Kind.DROP_INDEX
+            if found is RequestKind.DROP_INDEX
             else "an index is removed with its aliases",
             because="its documents are gone, and no revert restores them",
             try_="take a snapshot first, and do it in the contract phase",

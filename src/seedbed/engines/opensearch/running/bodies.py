@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from seedbed.engines.opensearch.files.request import Request
 from seedbed.engines.opensearch.rest import ndjson, path
-from seedbed.engines.opensearch.rules.kinds import Kind, items
+from seedbed.engines.opensearch.rules.kinds import RequestKind, items
 from seedbed.engines.opensearch.store import fences
 
 _PARTS = frozenset({"settings", "mappings", "aliases"})
@@ -43,19 +43,19 @@ def with_ids(request: Request, stem: str) -> Sent:
     return Sent(request.method, request.path, ndjson(lines), dict(request.params))
 
 
-def behind_fence(request: Request, kind: Kind, fence: str, following: str) -> Sent:
+def behind_fence(request: Request, kind: RequestKind, fence: str, following: str) -> Sent:
     """Return a request of the same effect that OpenSearch carries out only while `fence` stands.
 
     An index is made by rolling the fence's alias over to it, which is one change of the cluster's state; the alias is
     put back afterwards. What changes aliases, or drops an index, moves the fence to `following` by itself.
     """
-    if kind is Kind.MAKE_INDEX:
+    if kind is RequestKind.CREATE_INDEX:
         body = request.json or {}
         if body and not _PARTS & set(body):
             body = {"settings": body}  # OpenSearch takes settings without their name, too
         return Sent("POST", path(fence, "_rollover", request.index), body, dict(request.params))
     moved = [fences.down(fence), fences.up(following)]
-    if kind is Kind.DROP_INDEX:
+    if kind is RequestKind.DROP_INDEX:
         actions = [{"remove_index": {"index": request.index}}]
         return Sent("POST", "/_aliases", {"actions": [*moved, *actions]}, _timeouts(request))
     body = request.json or {}

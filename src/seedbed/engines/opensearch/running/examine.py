@@ -15,7 +15,7 @@ from seedbed.model.hazard import Hazard
 from seedbed.support.phrases import count
 
 if TYPE_CHECKING:
-    from seedbed.engines.opensearch.place import Place
+    from seedbed.engines.opensearch.cluster import Cluster
     from seedbed.model.migration import Migration
 
 COPIES, NO_ROOM = "OS310", "OS311"
@@ -40,15 +40,15 @@ class Disk(Struct, frozen=True):
         return max(int(self.free - (1 - _FULL) * self.total), 0)
 
 
-def examine(place: Place, migrations: Sequence[Migration]) -> Mapping[str, tuple[Hazard, ...]]:
+def examine(cluster: Cluster, migrations: Sequence[Migration]) -> Mapping[str, tuple[Hazard, ...]]:
     """Return, by version, what indexes.toml and the cluster together show; nothing is changed."""
-    found = dict(declared_hazards(place.declared(), migrations))
-    copying = [each for each in migrations if _is_copied(each, found.get(each.version, ()))]
-    if not copying:
+    found = dict(declared_hazards(cluster.declared(), migrations))
+    copier = [each for each in migrations if _is_copied(each, found.get(each.version, ()))]
+    if not copier:
         return found
-    disk = _disk(place)
-    for each in copying:
-        if size := _size(place, each.settings["index"]):
+    disk = _disk(cluster)
+    for each in copier:
+        if size := _size(cluster, each.settings["index"]):
             found[each.version] = (*found.get(each.version, ()), *_hazards(each, size, disk))
     return found
 
@@ -81,10 +81,10 @@ def _hazards(migration: Migration, size: Size, disk: Disk | None) -> list[Hazard
     ]
 
 
-def _size(place: Place, name: str) -> Size | None:
+def _size(cluster: Cluster, name: str) -> Size | None:
     """Return how much the index behind `name` holds; None where there is none yet."""
     try:
-        answer = place.client.call("GET", f"/{quote(name, safe='')}/_stats/docs,store")
+        answer = cluster.client.call("GET", f"/{quote(name, safe='')}/_stats/docs,store")
     except RequestFailed as error:
         if error.is_missing:
             return None
@@ -96,10 +96,10 @@ def _size(place: Place, name: str) -> Size | None:
     )
 
 
-def _disk(place: Place) -> Disk | None:
+def _disk(cluster: Cluster) -> Disk | None:
     """Return the disks of the nodes that hold data; None where nobody may ask."""
     try:
-        nodes = place.client.call("GET", "/_nodes/stats/fs")["nodes"].values()
+        nodes = cluster.client.call("GET", "/_nodes/stats/fs")["nodes"].values()
     except RequestFailed:
         return None
     disks = [each["fs"]["total"] for each in nodes if "data" in each.get("roles", ("data",)) and "fs" in each]

@@ -24,24 +24,24 @@ from seedbed.engines.opensearch.schema.names import is_reserved
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 
 if TYPE_CHECKING:
-    from seedbed.engines.opensearch.place import Place
+    from seedbed.engines.opensearch.cluster import Cluster
 
 
-def catalogue(place: Place) -> Catalogue:
+def catalogue(cluster: Cluster) -> Catalogue:
     """Return all that is there. Raises RequestFailed."""
-    found = place.client.call("GET", "/_all", params={"expand_wildcards": "all"})
+    found = cluster.client.call("GET", "/_all", params={"expand_wildcards": "all"})
     indexes = {name: _with_their_aliases(name, body) for name, body in found.items() if _is_theirs(name)}
-    if place.address.is_serverless:  # it has no others, and knows no way to ask for them
+    if cluster.address.is_serverless:  # it has no others, and knows no way to ask for them
         return Catalogue(indexes)
     others = {
-        INDEX_TEMPLATE: _listed(place, INDEX_TEMPLATE, "index_templates", "index_template"),
-        COMPONENT_TEMPLATE: _listed(place, COMPONENT_TEMPLATE, "component_templates", "component_template"),
-        LEGACY_TEMPLATE: _named(_asked(place, LEGACY_TEMPLATE.path)),
-        INGEST_PIPELINE: _named(_asked(place, INGEST_PIPELINE.path)),
-        SEARCH_PIPELINE: _named(_asked(place, SEARCH_PIPELINE.path)),
-        SCRIPT: _scripts(place),
+        INDEX_TEMPLATE: _listed(cluster, INDEX_TEMPLATE, "index_templates", "index_template"),
+        COMPONENT_TEMPLATE: _listed(cluster, COMPONENT_TEMPLATE, "component_templates", "component_template"),
+        LEGACY_TEMPLATE: _named(_asked(cluster, LEGACY_TEMPLATE.path)),
+        INGEST_PIPELINE: _named(_asked(cluster, INGEST_PIPELINE.path)),
+        SEARCH_PIPELINE: _named(_asked(cluster, SEARCH_PIPELINE.path)),
+        SCRIPT: _scripts(cluster),
     }
-    streams = [each["name"] for each in _asked(place, "/_data_stream").get("data_streams", ())]
+    streams = [each["name"] for each in _asked(cluster, "/_data_stream").get("data_streams", ())]
     return Catalogue(indexes, streams, others)
 
 
@@ -50,7 +50,7 @@ def _is_theirs(name: str) -> bool:
 
 
 def _with_their_aliases(index: str, body: Body) -> Body:
-    """Return `body` without the aliases of the history's fences, and of a passage from one index to the next."""
+    """Return `body` without the aliases of the history's fence, and of a run_aliases from one index to the next."""
     ours = (f"{index}-reader-", f"{index}-writer-")
     aliases = body.get("aliases", {})
     theirs = {
@@ -59,8 +59,8 @@ def _with_their_aliases(index: str, body: Body) -> Body:
     return {**body, "aliases": theirs}
 
 
-def _listed(place: Place, kind: ObjectKind, list_: str, member: str) -> Mapping[str, Body]:
-    return _named({each["name"]: each[member] for each in _asked(place, kind.path).get(list_, ())})
+def _listed(cluster: Cluster, kind: ObjectKind, list_: str, member: str) -> Mapping[str, Body]:
+    return _named({each["name"]: each[member] for each in _asked(cluster, kind.path).get(list_, ())})
 
 
 def _named(found: Mapping[str, Body]) -> Mapping[str, Body]:
@@ -72,17 +72,17 @@ def _is_managed(body: Body) -> bool:
     return isinstance(meta, Mapping) and bool(meta.get("managed"))
 
 
-def _scripts(place: Place) -> Mapping[str, Body]:
-    found = place.client.call(
+def _scripts(cluster: Cluster) -> Mapping[str, Body]:
+    found = cluster.client.call(
         "GET", "/_cluster/state/metadata", params={"filter_path": "metadata.stored_scripts"}
     )
     return _named(found.get("metadata", {}).get("stored_scripts", {}))
 
 
-def _asked(place: Place, path: str) -> Body:
+def _asked(cluster: Cluster, path: str) -> Body:
     """Return the answer to GET; none of them is an answer too."""
     try:
-        found: Body = place.client.call("GET", path)
+        found: Body = cluster.client.call("GET", path)
     except RequestFailed as error:
         if error.status == 404:
             return {}

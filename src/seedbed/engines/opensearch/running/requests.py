@@ -9,13 +9,13 @@ from msgspec import Struct
 
 from seedbed.engines.opensearch.files.request import Request
 from seedbed.engines.opensearch.rest import path
-from seedbed.engines.opensearch.rules.kinds import REPEATABLE, Kind, kind_of
+from seedbed.engines.opensearch.rules.kinds import REPEATABLE, RequestKind, kind_of
 from seedbed.engines.opensearch.running import bodies, tasks
 from seedbed.engines.opensearch.running.tasks import Task
 from seedbed.engines.opensearch.store.fenced_writer import Documents, FencedWriter
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import CONFLICT, NoAnswer, RequestFailed
-from seedbed.engines.opensearch.wire.outcome import Judgement, PartlyDone, judge
+from seedbed.engines.opensearch.wire.outcome import PartlyDone, RequestOutcome, outcome_of
 from seedbed.errors import OutcomeUnknown, StepFailed, Unavailable
 from seedbed.support.phrases import shorten
 
@@ -25,7 +25,7 @@ _PASSING = frozenset({502, 503, 504})
 _READY = "60s"  # that a new index may take until it can be written to
 
 
-class Ticket(Struct, frozen=True):
+class RequestTag(Struct, frozen=True):
     """What a step's request is known by. `mark`: of this attempt, so that an earlier one's task is not taken for it."""
 
     database: str
@@ -43,33 +43,33 @@ class Ticket(Struct, frozen=True):
         return f"{tasks.MARK}:{self.database}:{self.version}:{self.step}:{self.mark}"
 
 
-class Runner:
+class RequestRunner:
     """One request on its way. `was_sent`: whether it may have left this process."""
 
-    def __init__(self, lease: FencedWriter, request: Request, ticket: Ticket) -> None:
+    def __init__(self, lease: FencedWriter, request: Request, tag: RequestTag) -> None:
         self.lease = lease
         self.request = request
-        self.ticket = ticket
+        self.tag = tag
         self.kind = kind_of(request)
         self.was_sent = False
 
     @property
     def client(self) -> Client:
-        return self.lease.place.client
+        return self.lease.cluster.client
 
     # together with its record
 
     def together(self, label: str, documents: Callable[[], Documents], unsettled: Documents) -> None:
         """Carry out a request of a `FENCED` kind together with its record; wait until what it makes can be used."""
         self.lease.together(
-            label, self._send_behind, documents, unsettled, moves=self.kind is Kind.MAKE_INDEX
+            label, self._send_behind, documents, unsettled, moves=self.kind is RequestKind.CREATE_INDEX
         )
-        if self.kind is Kind.MAKE_INDEX:
+        if self.kind is RequestKind.CREATE_INDEX:
             wait_until_ready(self.client, self.request.index)
 
     def _send_behind(self, fence: str, following: str) -> None:
         answer = self._send(bodies.behind_fence(self.request, self.kind, fence, following))
-        found = judge(answer)
+        found = outcome_of(answer)
         if not found.is_success:
             raise NoAnswer(f"nobody knows whether {self.request} took effect", because=found.words)
 
@@ -80,7 +80,7 @@ class Runner:
 
         Raises RequestFailed, StepFailed where nothing of it stayed, PartlyDone, NoAnswer, LeaseLost, Interrupted.
         """
-        if self.kind is Kind.TASK:
+        if self.kind is RequestKind.TASK:
             yield from self.follow(self.start())
             return
         for attempt in range(1, _ATTEMPTS + 1):
@@ -100,20 +100,22 @@ class Runner:
         try:
             answer = self._send(self._prepared())
         except RequestFailed as error:
-            if self._is_there_already(error) or (again and self.kind is Kind.REMOVAL and error.is_missing):
+            if self._is_there_already(error) or (
+                again and self.kind is RequestKind.REMOVAL and error.is_missing
+            ):
                 return
             raise
-        tolerated = [CONFLICT] if again and self.kind is Kind.BULK else []
-        self.require_success(judge(answer, tolerated=tolerated))
+        tolerated = [CONFLICT] if again and self.kind is RequestKind.BULK else []
+        self.require_success(outcome_of(answer, tolerated=tolerated))
 
     def _prepared(self) -> bodies.Sent:
-        if self.kind in {Kind.ADD, Kind.BULK}:
-            return bodies.with_ids(self.request, self.ticket.id)
+        if self.kind in {RequestKind.ADD, RequestKind.BULK}:
+            return bodies.with_ids(self.request, self.tag.id)
         return bodies.plain(self.request)
 
     def _is_there_already(self, error: RequestFailed) -> bool:
         """Whether a document that was to be added is there, as it was to be: added before, under the same id."""
-        return self.kind is Kind.ADD and error.is_conflict and self.took_effect() is True
+        return self.kind is RequestKind.ADD and error.is_conflict and self.took_effect() is True
 
     def _send(self, sent: bodies.Sent) -> Any:
         return self.client.call(
@@ -122,7 +124,7 @@ class Runner:
             sent.body,
             params=sent.params,
             headers=self.request.headers,
-            opaque_id=self.ticket.opaque_id,
+            opaque_id=self.tag.opaque_id,
             before=self._before,
         )
 
@@ -130,11 +132,11 @@ class Runner:
         self.lease.check()
         self.was_sent = True
 
-    def require_success(self, found: Judgement) -> None:
+    def require_success(self, found: RequestOutcome) -> None:
         """Raise what a judgement of our request means, unless it is a success."""
         if found.is_success:
             return
-        if not found.done and self.kind in {Kind.BULK, Kind.ADD, Kind.CREATE}:
+        if not found.done and self.kind in {RequestKind.BULK, RequestKind.ADD, RequestKind.CREATE}:
             raise StepFailed(f"{self.request} failed", because=found.words)
         raise PartlyDone(
             f"{self.request} failed in part",
@@ -154,7 +156,7 @@ class Runner:
             sent.body,
             params=sent.params,
             headers=self.request.headers,
-            opaque_id=self.ticket.opaque_id,
+            opaque_id=self.tag.opaque_id,
             before=self._before,
         )
 
@@ -169,7 +171,7 @@ class Runner:
                 because=f"its task {task} is not known any more; that is not the same as done",
                 try_="look, then `seedbed repair` it",
             )
-        self.require_success(judge(last.answer, conflicts=self._passes_conflicts()))
+        self.require_success(outcome_of(last.answer, conflicts=self._passes_conflicts()))
 
     def _passes_conflicts(self) -> bool:
         body = self.request.json or {}
@@ -181,15 +183,15 @@ class Runner:
         """Return whether a request that a former run began took effect; None where nobody can tell."""
         index, segments = self.request.index, self.request.segments
         match self.kind:
-            case Kind.MAKE_INDEX:
+            case RequestKind.CREATE_INDEX:
                 return self._is_there(path(index))
-            case Kind.DROP_INDEX:
+            case RequestKind.DROP_INDEX:
                 return not self._is_there(path(index))
-            case Kind.ADD:
-                return self._is_there(path(index, "_doc", self.ticket.id))  # the id is nobody else's
-            case Kind.CREATE:
+            case RequestKind.ADD:
+                return self._is_there(path(index, "_doc", self.tag.id))  # the id is nobody else's
+            case RequestKind.CREATE:
                 return self._holds(path(index, "_doc", segments[2]))
-            case Kind.COPY:
+            case RequestKind.COPY:
                 named = segments[2] if index else ""
                 return self._is_there(path(named) if named else self.request.path)
         return None

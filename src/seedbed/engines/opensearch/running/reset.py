@@ -22,7 +22,7 @@ def reset(lease: FencedWriter) -> str:
 
     The lease is proven before every request that deletes: no wildcard, nothing of the server's own.
     """
-    found = catalogue(lease.place)
+    found = catalogue(lease.cluster)
     documents = _documents(lease)
     for name in found.streams:
         _delete(lease, f"/_data_stream/{quote(name, safe='')}")
@@ -40,7 +40,7 @@ def reset(lease: FencedWriter) -> str:
 def _documents(lease: FencedWriter) -> dict[str, int]:
     """Return how many documents each index holds, as far as searches see."""
     params = {"level": "indices", "expand_wildcards": "all"}
-    found = lease.place.client.call("GET", "/_all/_stats/docs", params=params)
+    found = lease.cluster.client.call("GET", "/_all/_stats/docs", params=params)
     return {
         name: each["primaries"].get("docs", {}).get("count", 0) for name, each in found["indices"].items()
     }
@@ -50,7 +50,7 @@ def _delete(lease: FencedWriter, path: str) -> None:
     """Delete what may be gone already."""
     lease.confirm()
     try:
-        lease.place.client.call("DELETE", path, idempotent=True)
+        lease.cluster.client.call("DELETE", path, idempotent=True)
     except RequestFailed as error:
         if not error.is_missing:
             raise

@@ -13,9 +13,9 @@ from seedbed.engines.base import Progress
 from seedbed.engines.kit.stepwise import Stepwise, is_gone
 from seedbed.engines.opensearch.files.programs import is_program
 from seedbed.engines.opensearch.files.requests import request
-from seedbed.engines.opensearch.rules.kinds import Kind
+from seedbed.engines.opensearch.rules.kinds import RequestKind
 from seedbed.engines.opensearch.running import tasks
-from seedbed.engines.opensearch.running.requests import Runner, Ticket
+from seedbed.engines.opensearch.running.requests import RequestRunner, RequestTag
 from seedbed.engines.opensearch.store import history
 from seedbed.engines.opensearch.store.fenced_writer import Documents, FencedWriter
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
@@ -35,8 +35,8 @@ class Run(Stepwise):
     """One work on its way; `events` raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted."""
 
     def __init__(self, lease: FencedWriter, work: Work) -> None:
-        super().__init__(lease.place.target, work, lease.owner)
-        self.lease, self.place = lease, lease.place
+        super().__init__(lease.cluster.target, work, lease.owner)
+        self.lease, self.cluster = lease, lease.cluster
 
     def _carry_out(self, step: Step) -> Iterator[Progress]:
         self.lease.check()
@@ -81,11 +81,11 @@ class Run(Stepwise):
 
     # requests
 
-    def _runner(self, step: Step, mark: str = "") -> Runner:
+    def _runner(self, step: Step, mark: str = "") -> RequestRunner:
         found = request(step.body, step.line, step.summary)
         prefix = "down-" if self.work.direction is Direction.DOWN else ""
-        ticket = Ticket(self.target, self.migration.version, f"{prefix}{step.index}", mark)
-        return Runner(self.lease, found, ticket)
+        tag = RequestTag(self.target, self.migration.version, f"{prefix}{step.index}", mark)
+        return RequestRunner(self.lease, found, tag)
 
     def _together(self, step: Step) -> None:
         """Carry out a request together with its record."""
@@ -129,7 +129,7 @@ class Run(Stepwise):
         found: dict[str, Any] = json.loads(self.revision.checkpoint or "{}")
         return found
 
-    def _record_failure(self, runner: Runner, error: SeedbedError) -> None:
+    def _record_failure(self, runner: RequestRunner, error: SeedbedError) -> None:
         """Write what a request that went wrong leaves: nothing, or that it was begun and how that ended."""
         if isinstance(error, LeaseLost):
             return
@@ -149,10 +149,8 @@ class Run(Stepwise):
         """Find out what became of a step that was begun; return whether it is done. Raises OutcomeUnknown."""
         kept = self._checkpoint()
         runner = self._runner(step, kept.get("mark", ""))
-        if runner.kind is Kind.TASK and "failed" not in kept:
-            task = kept.get("task") or (
-                tasks.find(self.place.client, runner.ticket.opaque_id) if kept else ""
-            )
+        if runner.kind is RequestKind.TASK and "failed" not in kept:
+            task = kept.get("task") or (tasks.find(self.cluster.client, runner.tag.opaque_id) if kept else "")
             if task:
                 yield self._probed(step, "its task was found, and is followed to its end")
                 runner.was_sent = True
@@ -181,9 +179,11 @@ class Run(Stepwise):
     # index versions
 
     def _reindex(self, step: Step) -> Iterator[Progress]:
-        from seedbed.engines.opensearch.running.reindex.job import Job
+        from seedbed.engines.opensearch.running.reindex.job import IndexJob
         from seedbed.engines.opensearch.running.reindex.run import run
 
-        job = Job(self.lease, self.migration, self.work.direction, step, self.revision, self.place.address)
+        job = IndexJob(
+            self.lease, self.migration, self.work.direction, step, self.revision, self.cluster.address
+        )
         yield from run(job)
         self._commit(self._after(step))

@@ -13,7 +13,7 @@ _NUMBERED = re.compile(r"(.+)-\d+")
 
 
 class ObjectKind(Struct, frozen=True):
-    """One kind of thing that is found and deleted by its name: "/_ingest/pipeline/NAME"."""
+    """One kind of object that is found and deleted by its name: "/_ingest/pipeline/NAME"."""
 
     name: str
     plural: str
@@ -37,7 +37,7 @@ KINDS = (
 
 
 class Catalogue(Struct, frozen=True):
-    """By name: physical indexes (aliases, mappings, settings), streams, and everything else by its kind."""
+    """By name: physical indexes (aliases, mappings, settings), data streams, and everything else by its kind."""
 
     indexes: Mapping[str, Body]
     streams: Sequence[str] = ()
@@ -45,7 +45,7 @@ class Catalogue(Struct, frozen=True):
 
 
 def is_former(physical: str, indexes: Mapping[str, Body]) -> bool:
-    """Return whether an index stood behind its alias once, and another one does now: it is kept for a while."""
+    """Return whether another index is behind the alias of `physical` now: a former one is kept for a while."""
     found = _NUMBERED.fullmatch(physical)
     return found is not None and any(
         found[1] in body.get("aliases", {}) for name, body in indexes.items() if name != physical
@@ -53,6 +53,6 @@ def is_former(physical: str, indexes: Mapping[str, Body]) -> bool:
 
 
 def lasting_name(physical: str, body: Body) -> str:
-    """Return what people call an index: `lessons` for `lessons-3` where that is its alias."""
+    """Return the alias of an index that is numbered after it: `lessons` for `lessons-3`; else its name."""
     found = _NUMBERED.fullmatch(physical)
     return found[1] if found and found[1] in body.get("aliases", {}) else physical

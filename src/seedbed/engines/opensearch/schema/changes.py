@@ -1,4 +1,4 @@
-"""How one definition of an index becomes another: in place, or why only a new index will do. Pure, no server asked."""
+"""The difference between two definitions of an index: a change in place, or why it needs a new index. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from msgspec import Struct
 
 from seedbed.engines.opensearch.schema.fields import CHILDREN, documented, fields
-from seedbed.engines.opensearch.schema.settings import is_dynamic, spelled
-from seedbed.engines.opensearch.schema.shape import Definition
+from seedbed.engines.opensearch.schema.settings import is_dynamic, normalized
+from seedbed.engines.opensearch.schema.shape import IndexDefinition
 from seedbed.support.phrases import shorten
 
-# What a field of an open index takes another value of.
+# Parameters of a field that an open index accepts another value of.
 _UPDATABLE = frozenset(
     {
         "coerce",
@@ -38,12 +38,12 @@ _LATER = {
 _MISSING = object()
 
 
-class Change(Struct, frozen=True):
-    """What leads from one definition to the next.
+class IndexChange(Struct, frozen=True):
+    """The change from one definition to another.
 
-    `settings`: to be put on the open index, None: back to the default. `reasons`: why only a new index will do, none
-    where the change can be made in place. `partial`: what documents that are there already will lack after a change in
-    place. `removed`, `added`: fields of documents that only the old, only the new definition has.
+    `settings`: to put on the open index; None: the default. `reasons`: why it needs a new index; none if the change can
+    be made in place. `partial`: what existing documents lack after a change in place. `removed`, `added`: fields of
+    documents that only the old, only the new definition has.
     """
 
     settings: Mapping[str, Any]
@@ -57,11 +57,11 @@ class Change(Struct, frozen=True):
         return not self.reasons
 
 
-def change(old: Definition, new: Definition) -> Change:
-    """Return what leads from `old` to `new`, which may be the older of the two."""
+def change(old: IndexDefinition, new: IndexDefinition) -> IndexChange:
+    """Return the change from `old` to `new`, which may be the older of the two."""
     had, has = dict(documented(old.mappings)), dict(documented(new.mappings))
     settings = _changed_settings(old.settings, new.settings)
-    return Change(
+    return IndexChange(
         settings={name: value for name, value in settings.items() if is_dynamic(name)},
         reasons=(*_static(old.settings, settings), *_root(old.mappings, new.mappings), *_fields(old, new)),
         partial=tuple(_partial(old.mappings, new.mappings, "")),
@@ -70,13 +70,13 @@ def change(old: Definition, new: Definition) -> Change:
     )
 
 
-def clashes(live: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return which fields of the mappings `new` a live index has made another type of, by itself, from documents."""
-    there = dict(fields(live))
+def clashes(existing: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the fields of the mappings `new` that an existing index has mapped to another type, from documents."""
+    mapped = dict(fields(existing))
     return tuple(
-        f"{path} is {_type(there[path])} there already, and no {_type(field)}"
+        f"{path} is {_type(mapped[path])} in the index already, not {_type(field)}"
         for path, field in fields(new)
-        if path in there and _type(there[path]) != _type(field)
+        if path in mapped and _type(mapped[path]) != _type(field)
     )
 
 
@@ -91,7 +91,7 @@ def _outermost(paths: Iterator[str]) -> tuple[str, ...]:
 
 def _changed_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     names = sorted({*old, *new})
-    return {name: new.get(name) for name in names if spelled(old.get(name)) != spelled(new.get(name))}
+    return {name: new.get(name) for name in names if normalized(old.get(name)) != normalized(new.get(name))}
 
 
 def _static(old: Mapping[str, Any], changed: Mapping[str, Any]) -> Iterator[str]:
@@ -100,7 +100,7 @@ def _static(old: Mapping[str, Any], changed: Mapping[str, Any]) -> Iterator[str]
         yield f"analysis of {', '.join(analysis)}: text is analysed when a document is written"
     for name, value in changed.items():
         if not is_dynamic(name) and not name.startswith("analysis."):
-            yield f"setting {name}, {_shown(old.get(name))} -> {_shown(value)}: it is fixed when an index is made"
+            yield f"setting {name}, {_shown(old.get(name))} -> {_shown(value)}: it is fixed when an index is created"
 
 
 def _root(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
@@ -109,9 +109,9 @@ def _root(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
         if before == after:
             continue
         if key not in _UPDATABLE_ROOT:
-            yield f"mappings.{key}: it is fixed when an index is made"
+            yield f"mappings.{key}: it is fixed when an index is created"
         elif key == "dynamic_templates" and not _grown(before, after):
-            yield "mappings.dynamic_templates: an open index only gets more of them"
+            yield "mappings.dynamic_templates: an open index only accepts more of them"
         elif after is _MISSING:
             yield f"mappings.{key}: an open index keeps what it was given"
 
@@ -125,7 +125,7 @@ def _names(templates: Any) -> set[str]:
     return {name for each in (templates if isinstance(templates, list) else ()) for name in each}
 
 
-def _fields(old: Definition, new: Definition) -> Iterator[str]:
+def _fields(old: IndexDefinition, new: IndexDefinition) -> Iterator[str]:
     yield from _walk(old.mappings, new.mappings, "")
 
 
@@ -135,7 +135,7 @@ def _walk(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> Iterat
         for name, field in before.items():
             path = f"{prefix}{name}"
             if name not in after:
-                yield f"{path} goes: an open index keeps every field"
+                yield f"{path} is removed: an open index keeps every field"
             else:
                 yield from _field(path, field, after[name])
 
@@ -162,11 +162,11 @@ def _partial(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> Ite
             path = f"{prefix}{name}"
             if name not in before:
                 if key == "fields":
-                    yield f"{path}: a document that is there already is not found by it until it is written again"
+                    yield f"{path}: existing documents are not found by it until they are written again"
                 continue
             for word, what in _LATER.items():
                 if before[name].get(word) != field.get(word):
-                    yield f"{path}: {what} by {word} holds for documents that are written from now on"
+                    yield f"{path}: {what} by {word} applies to documents written from now on"
             yield from _partial(before[name], field, f"{path}.")
 
 

@@ -20,7 +20,7 @@ def fields(mappings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 
 
 def documented(mappings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield (path, definition) of the fields that documents hold: sub-fields are made from their parents."""
+    """Yield (path, definition) of the fields that documents hold; sub-fields are derived from their parents."""
     inner = mappings.get("properties")
     for name, field in inner.items() if isinstance(inner, Mapping) else ():
         if isinstance(field, Mapping):
@@ -30,5 +30,5 @@ def documented(mappings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[
 
 
 def vectors(mappings: Mapping[str, Any]) -> frozenset[str]:
-    """Return the paths of all vectors: their numbers come back as 32 bits hold them."""
+    """Return the paths of all vectors, whose numbers OpenSearch returns with 32 bits."""
     return frozenset(path for path, field in documented(mappings) if field.get("type") == "knn_vector")

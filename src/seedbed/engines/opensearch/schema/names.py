@@ -15,15 +15,16 @@ def is_reserved(name: str) -> bool:
 
 
 def physical(name: str, number: int) -> str:
-    """Return what the index behind the alias `name` is called the `number`th time it is made: "lessons-3"."""
+    """Return the name of the `number`th index behind the alias `name`: "lessons-3"."""
     return f"{name}-{number}"
 
 
 def serial(name: str, index: str) -> int:
-    """Return which one of the indexes behind the alias `name` this is; 0 for one that is called otherwise."""
+    """Return the number of `index` among those behind the alias `name`; 0 if it has another name."""
     found = re.fullmatch(re.escape(name) + r"-([1-9][0-9]{0,8})", index)
     return int(found[1]) if found else 0
 
 
 def next_serial(name: str, existing: Sequence[str]) -> int:
+    """Return the number of the next index behind the alias `name`."""
     return max((serial(name, each) for each in existing), default=0) + 1

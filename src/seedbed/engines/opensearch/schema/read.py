@@ -1,12 +1,18 @@
-"""indexes.toml -> `Indexes`: checked by its types, then by what OpenSearch takes."""
+"""Read indexes.toml -> `DeclaredIndexes`: checked by its types, then against the limits of OpenSearch."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from seedbed.engines.opensearch.rules.limits import problems
-from seedbed.engines.opensearch.schema.sections import Document, NamedSection
-from seedbed.engines.opensearch.schema.shape import Body, Index, Indexes, Named, definition
+from seedbed.engines.opensearch.schema.sections import IndexesFile, ResourceSection
+from seedbed.engines.opensearch.schema.shape import (
+    DeclaredIndex,
+    DeclaredIndexes,
+    DeclaredResource,
+    ResourceVersion,
+    definition,
+)
 from seedbed.toml.document import read_document
 from seedbed.toml.text import Kind, Text
 from seedbed.toml.text import read as read_text
@@ -15,20 +21,20 @@ FILE = "indexes.toml"
 KIND = Kind(called=FILE)
 
 
-def read(path: Path) -> Indexes:
-    """Return what the indexes.toml at `path` declares; nothing where there is none.
+def read(path: Path) -> DeclaredIndexes:
+    """Return what the indexes.toml at `path` declares; nothing if there is no file.
 
-    Raises ManifestError, with file and line, for whatever it, or OpenSearch, does not understand.
+    Raises ManifestError, with file and line, for what its schema or OpenSearch does not accept.
     """
-    return parse(read_text(path, KIND)) if path.is_file() else Indexes()
+    return parse(read_text(path, KIND)) if path.is_file() else DeclaredIndexes()
 
 
-def parse(text: Text) -> Indexes:
+def parse(text: Text) -> DeclaredIndexes:
     """Return what `text` declares. Raises ManifestError."""
-    document = read_document(text, Document, problems)
-    return Indexes(
+    document = read_document(text, IndexesFile, problems)
+    return DeclaredIndexes(
         indexes=tuple(
-            Index(
+            DeclaredIndex(
                 name,
                 tuple(definition(each.number, each.settings, each.mappings) for each in section.versions),
                 section.keep,
@@ -40,8 +46,8 @@ def parse(text: Text) -> Indexes:
     )
 
 
-def _named(sections: dict[str, NamedSection]) -> tuple[Named, ...]:
+def _named(sections: dict[str, ResourceSection]) -> tuple[DeclaredResource, ...]:
     return tuple(
-        Named(name, tuple(Body(each.number, each.body) for each in section.versions))
+        DeclaredResource(name, tuple(ResourceVersion(each.number, each.body) for each in section.versions))
         for name, section in sorted(sections.items())
     )

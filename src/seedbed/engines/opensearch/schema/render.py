@@ -1,8 +1,8 @@
-"""What a cluster looks like, a line for each fact, so that two of them can be compared.
+"""The schema of a cluster as lines, so that two clusters can be compared.
 
-Left out: whatever an index has of its own (its number, uuid, date, version of the server); indexes that stood behind an
-alias before another one did; what documents alone have made: a field, in a part of a mapping that is dynamic, exactly
-as OpenSearch makes one by itself. Where a mapping is strict, every field counts.
+Left out: what differs from index to index (number, uuid, date, version of the server); former indexes of an alias; and
+dynamic fields: a field in a dynamic part of a mapping, exactly as OpenSearch maps one from documents. If a mapping is
+strict, every field counts.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from seedbed.engines.opensearch.schema.catalogue import Body, Catalogue, is_form
 from seedbed.engines.opensearch.schema.names import META
 
 _OWN = frozenset({"uuid", "creation_date", "provided_name", "version", "resize", "history", "routing"})
-_SERVERS = frozenset({"merge", "replication", "knn.derived_source"})  # written in by the server's version
-_BY_ITSELF: tuple[Body, ...] = (
+_SERVERS = frozenset({"merge", "replication", "knn.derived_source"})  # depend on the version of the server
+_DYNAMIC_FIELDS: tuple[Body, ...] = (
     {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}},
     {"type": "long"},
     {"type": "float"},
@@ -40,7 +40,7 @@ def schema_lines(found: Catalogue) -> Sequence[str]:
 
 
 def index_lines(physical: str, body: Body) -> Iterator[str]:
-    """Yield the facts about an index: `body` holds its aliases, mappings and settings."""
+    """Yield the lines of an index: `body` holds its aliases, mappings and settings."""
     name = lasting_name(physical, body)
     yield f"index {name}"
     for alias, how in body.get("aliases", {}).items():
@@ -71,13 +71,13 @@ def _fields(properties: Mapping[str, Body], *, is_dynamic: bool, prefix: str = "
             rest = {key: value for key, value in found.items() if key != "properties"}
             if rest or not is_dynamic:
                 yield f"{prefix}{field} = {_text({'type': 'object', **rest})}"
-        elif not (is_dynamic and found in _BY_ITSELF):
+        elif not (is_dynamic and found in _DYNAMIC_FIELDS):
             yield f"{prefix}{field} = {_text(found)}"
 
 
 def _is_dynamic(mapping: Body, *, default: bool) -> bool:
-    said = mapping.get("dynamic")
-    return default if said is None else str(said).lower() == "true"
+    dynamic = mapping.get("dynamic")
+    return default if dynamic is None else str(dynamic).lower() == "true"
 
 
 def _flat(settings: Body, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,7 +1,7 @@
-"""indexes.toml's own sections as types: what msgspec checks, and what the published schema says.
+"""The sections of indexes.toml as types: msgspec checks them, and the published schema is generated from them.
 
-The text of every `Meta` is read by people: in the schema, by their editors. What OpenSearch itself limits is in
-`limits`, where every refusal has its own words.
+Every `Meta` description appears in the schema, and so in editors. The limits of OpenSearch itself are checked in
+`rules.limits`, where each has a message of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 Number = Annotated[
     int,
     Meta(
-        ge=1, le=1_000_000, description="Migrations lead from each number to the next; old definitions stay."
+        ge=1, le=1_000_000, description="A migration leads from one number to the next; keep old definitions."
     ),
 ]
 IndexName = Annotated[str, Meta(extra_json_schema={"pattern": "^[a-z0-9][a-z0-9._+-]*$", "maxLength": 200})]
@@ -26,15 +26,13 @@ class VersionSection(Struct, frozen=True, forbid_unknown_fields=True):
     number: Number
     settings: Annotated[
         dict[str, Any],
-        Meta(
-            description="As OpenSearch takes them, nested or dotted, with or without `index.`; analysis too."
-        ),
+        Meta(description="As in the REST API, nested or dotted, with or without `index.`; analysis too."),
     ] = {}
-    mappings: Annotated[dict[str, Any], Meta(description="As OpenSearch takes them.")] = {}
+    mappings: Annotated[dict[str, Any], Meta(description="As in the REST API.")] = {}
 
 
 class IndexSection(Struct, frozen=True, forbid_unknown_fields=True):
-    """An index, by the alias that applications use."""
+    """An index, under the alias that applications use."""
 
     versions: Annotated[list[VersionSection], Meta(description="Its definitions, oldest first.")]
     keep: Annotated[
@@ -42,7 +40,7 @@ class IndexSection(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=0,
             le=100,
-            description="How many former physical indexes stay, read only, after a new one is in use.",
+            description="Number of former physical indexes to keep, read only, once a new one is in use.",
         ),
     ] = 1
 
@@ -51,18 +49,18 @@ class BodySection(Struct, frozen=True, forbid_unknown_fields=True):
     """One definition of a pipeline or a template."""
 
     number: Number
-    body: Annotated[dict[str, Any], Meta(description="As OpenSearch takes it.")]
+    body: Annotated[dict[str, Any], Meta(description="As in the REST API.")]
 
 
-class NamedSection(Struct, frozen=True, forbid_unknown_fields=True):
+class ResourceSection(Struct, frozen=True, forbid_unknown_fields=True):
     """A pipeline or a template."""
 
     versions: Annotated[list[BodySection], Meta(description="Its definitions, oldest first.")]
 
 
-class Document(Struct, frozen=True, forbid_unknown_fields=True):
+class IndexesFile(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
     indexes: Annotated[dict[IndexName, IndexSection], Meta(description="The indexes, by their aliases.")] = {}
-    pipelines: Annotated[dict[Name, NamedSection], Meta(description="Ingest pipelines, by name.")] = {}
-    templates: Annotated[dict[Name, NamedSection], Meta(description="Index templates, by name.")] = {}
+    pipelines: Annotated[dict[Name, ResourceSection], Meta(description="Ingest pipelines, by name.")] = {}
+    templates: Annotated[dict[Name, ResourceSection], Meta(description="Index templates, by name.")] = {}

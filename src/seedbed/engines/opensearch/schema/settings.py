@@ -1,4 +1,4 @@
-"""Settings of an index, flat and in one spelling; and which of them an open index takes."""
+"""Index settings, flat and normalized, and which of them an open index accepts."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ _DYNAMIC_GROUPS = (
     "translog.",
     "unassigned.",
 )
-# Not taken while an index is filled: they cost time, or change documents that are what they should be already.
-HELD = (
+# Set only once an index is filled: they cost time, or would change documents that are final already.
+DEFERRED = (
     "number_of_replicas",
     "auto_expand_replicas",
     "refresh_interval",
@@ -60,7 +60,7 @@ HELD = (
     "final_pipeline",
 )
 PIPELINES = ("default_pipeline", "final_pipeline")
-OURS = (
+FIXED = (
     "blocks.",
     "creation_date",
     "uuid",
@@ -88,19 +88,19 @@ def _pairs(settings: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]
 
 
 def is_dynamic(name: str) -> bool:
-    """Return whether an open index takes another value of the flat setting `name`."""
+    """Return whether an open index accepts another value of the flat setting `name`."""
     return name in _DYNAMIC or name.startswith(_DYNAMIC_GROUPS)
 
 
 def is_fixed(name: str) -> bool:
-    """Return whether the flat setting `name` says how an index came to be, or is switched by seedbed itself."""
-    return name.startswith(OURS)
+    """Return whether the flat setting `name` is set by OpenSearch, or by seedbed itself."""
+    return name.startswith(FIXED)
 
 
-def spelled(value: Any) -> Any:
-    """Return a setting's value as OpenSearch stores it: as text, so that 1, "1" and true, "true" are the same."""
+def normalized(value: Any) -> Any:
+    """Return a setting's value as OpenSearch stores it: as text, so that 1 and "1", true and "true" are equal."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
-        return [spelled(each) for each in value]
+        return [normalized(each) for each in value]
     return None if value is None else str(value)

@@ -1,4 +1,4 @@
-"""What indexes.toml declares: indexes, pipelines and templates, each with its numbered definitions."""
+"""The contents of indexes.toml: indexes, pipelines and templates, each with numbered definitions."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from seedbed.engines.opensearch.schema.settings import flat
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-class Definition(Struct, frozen=True):
-    """One version of an index. `settings` are flat, without `index.`; `mappings` as OpenSearch takes them."""
+class IndexDefinition(Struct, frozen=True):
+    """One version of an index. `settings` are flat, without `index.`; `mappings` as in the REST API."""
 
     number: int
     settings: Mapping[str, Any]
@@ -23,64 +23,64 @@ class Definition(Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """What tells two definitions of one number apart: hex, 16 characters."""
+        """Distinguishes two definitions of one number: hex, 16 characters."""
         return sha256(_encode([self.settings, self.mappings])).hexdigest()[:16]
 
 
-class Index(Struct, frozen=True):
+class DeclaredIndex(Struct, frozen=True):
     """An index: the alias that applications use. `keep`: how many former physical indexes stay after a change."""
 
     name: str
-    versions: tuple[Definition, ...]
+    versions: tuple[IndexDefinition, ...]
     keep: int = 1
 
-    def version(self, number: int) -> Definition | None:
+    def version(self, number: int) -> IndexDefinition | None:
         return next((each for each in self.versions if each.number == number), None)
 
-    def before(self, number: int) -> Definition | None:
+    def before(self, number: int) -> IndexDefinition | None:
         """Return the definition that `number` follows; None for the first."""
         older = [each for each in self.versions if each.number < number]
         return older[-1] if older else None
 
 
-class Body(Struct, frozen=True):
-    """One version of a pipeline or a template, as OpenSearch takes it."""
+class ResourceVersion(Struct, frozen=True):
+    """One version of a pipeline or a template, as in the REST API."""
 
     number: int
     body: Mapping[str, Any]
 
 
-class Named(Struct, frozen=True):
+class DeclaredResource(Struct, frozen=True):
     """A pipeline or a template."""
 
     name: str
-    versions: tuple[Body, ...]
+    versions: tuple[ResourceVersion, ...]
 
-    def version(self, number: int) -> Body | None:
+    def version(self, number: int) -> ResourceVersion | None:
         return next((each for each in self.versions if each.number == number), None)
 
-    def before(self, number: int) -> Body | None:
+    def before(self, number: int) -> ResourceVersion | None:
         older = [each for each in self.versions if each.number < number]
         return older[-1] if older else None
 
 
-class Indexes(Struct, frozen=True):
+class DeclaredIndexes(Struct, frozen=True):
     """All that one database declares, by name."""
 
-    indexes: tuple[Index, ...] = ()
-    pipelines: tuple[Named, ...] = ()
-    templates: tuple[Named, ...] = ()
+    indexes: tuple[DeclaredIndex, ...] = ()
+    pipelines: tuple[DeclaredResource, ...] = ()
+    templates: tuple[DeclaredResource, ...] = ()
 
-    def index(self, name: str) -> Index | None:
+    def index(self, name: str) -> DeclaredIndex | None:
         return next((each for each in self.indexes if each.name == name), None)
 
-    def pipeline(self, name: str) -> Named | None:
+    def pipeline(self, name: str) -> DeclaredResource | None:
         return next((each for each in self.pipelines if each.name == name), None)
 
-    def template(self, name: str) -> Named | None:
+    def template(self, name: str) -> DeclaredResource | None:
         return next((each for each in self.templates if each.name == name), None)
 
 
-def definition(number: int, settings: Mapping[str, Any], mappings: Mapping[str, Any]) -> Definition:
-    """Return the definition that `settings`, nested or flat, and `mappings` make."""
-    return Definition(number, flat(settings), dict(mappings))
+def definition(number: int, settings: Mapping[str, Any], mappings: Mapping[str, Any]) -> IndexDefinition:
+    """Return the definition with `settings`, nested or flat, and `mappings`."""
+    return IndexDefinition(number, flat(settings), dict(mappings))

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct, field
 
-from seedbed.engines.opensearch.seeds.chunks import Chunks
+from seedbed.engines.opensearch.seeds.request_size import RequestSize
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import StepFailed
 from seedbed.support.backoff import backoff
@@ -41,7 +41,7 @@ OnProgress = Callable[[int], None]
 OnConflict = Callable[[str], None]
 
 
-class Unfit(StepFailed):
+class InvalidDocument(StepFailed):
     """A document that cannot be sent."""
 
 
@@ -120,15 +120,15 @@ def load(
     *,
     before: Callable[[], None] | None = None,
     require_alias: bool = False,
-    chunks: Chunks | None = None,
+    chunks: RequestSize | None = None,
     most: int = MOST,
     on_progress: OnProgress | None = None,
     counts: Counts | None = None,
 ) -> Counts:
     """Index all `documents`, which are (id, values or JSON); every one is in the index afterwards, the last of each id.
 
-    `counts`: counted up as it goes on, and returned. Raises Unfit, ItemRefused, StepFailed, Interrupted and what
-    `before` raises; some are in the index then.
+    `counts`: counted up as it goes on, and returned. Raises InvalidDocument, ItemRefused, StepFailed, Interrupted and
+    what `before` raises; some are in the index then.
     """
     writer = Writer(
         client,
@@ -166,7 +166,7 @@ class Writer:
         require_alias: bool = False,
         on_conflict: OnConflict | None = None,
         on_progress: OnProgress | None = None,
-        chunks: Chunks | None = None,
+        chunks: RequestSize | None = None,
         most: int = MOST,
         counts: Counts | None = None,
     ) -> None:
@@ -178,7 +178,7 @@ class Writer:
         self._before = before
         self._on_conflict = on_conflict
         self._on_progress = on_progress
-        self._chunks = chunks or Chunks()
+        self._chunks = chunks or RequestSize()
         self._most = most
         self._lines: dict[str, bytes] = {}  # by id: what the next request holds
         self._size = 0
@@ -355,11 +355,11 @@ class Writer:
 def _id(id_: str) -> bytes:
     encoded = _encode(id_)
     if len(encoded) > LONGEST_ID and len(id_.encode()) > LONGEST_ID:
-        raise Unfit(
+        raise InvalidDocument(
             f"the id {shorten(id_, 40)!r} is too long", because=f"OpenSearch takes {LONGEST_ID} bytes"
         )
     if not id_:
-        raise Unfit(
+        raise InvalidDocument(
             "a document has an empty id", because="OpenSearch would make one up, another at every load"
         )
     return encoded
@@ -374,17 +374,17 @@ def _conditions(version: int | None, if_seq: tuple[int, int] | None) -> bytes:
 
 
 def _json(id_: str, document: Document) -> bytes:
-    """Return a document on one line. Raises Unfit."""
+    """Return a document on one line. Raises InvalidDocument."""
     if isinstance(document, bytes):
         # A line break can only be space between tokens: within a string it is written \n.
         return document.replace(b"\n", b" ") if b"\n" in document else document
     try:
         encoded = _encode(document)
     except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
-        raise Unfit(f"the document {id_!r} cannot be sent", because=str(error)) from None
+        raise InvalidDocument(f"the document {id_!r} cannot be sent", because=str(error)) from None
     if b"null" in encoded and _is_odd(document.values()):
         because = "a number of it is not finite, and JSON has no word for that"
-        raise Unfit(f"the document {id_!r} cannot be sent", because=because)
+        raise InvalidDocument(f"the document {id_!r} cannot be sent", because=because)
     return encoded
 
 

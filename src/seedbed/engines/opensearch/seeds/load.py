@@ -38,7 +38,7 @@ def load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterat
 
     Raises StepFailed with file and line, SeedFileError, LeaseLost, Interrupted.
     """
-    parts = parts_of(lease.place, dataset)
+    parts = parts_of(lease.cluster, dataset)
     for part in parts:
         part.check()
     for part in parts:
@@ -64,7 +64,7 @@ def refresh(lease: FencedWriter, parts: Sequence[Part]) -> None:
     if parts:
         names = dict.fromkeys(part.index.name for part in parts)
         joined = ",".join(quote(name, safe="") for name in names)
-        lease.place.client.call("POST", f"/{joined}/_refresh")
+        lease.cluster.client.call("POST", f"/{joined}/_refresh")
 
 
 def _load(lease: FencedWriter, part: Part, documents: Sequence[SeedDocument], tally: Tally) -> None:
@@ -75,7 +75,7 @@ def _load(lease: FencedWriter, part: Part, documents: Sequence[SeedDocument], ta
         stored = _stored(lease, part, list(left))
         conflicts: list[str] = []
         writer = bulk.Writer(
-            lease.place.client,
+            lease.cluster.client,
             part.index.name,
             before=lease.check,
             require_alias=part.index.is_alias,
@@ -94,7 +94,7 @@ def _load(lease: FencedWriter, part: Part, documents: Sequence[SeedDocument], ta
         left = {id_: left[id_] for id_ in conflicts}  # somebody wrote in between: look again
         if not left:
             return
-        lease.place.client.sleep(0.05 * attempt)
+        lease.cluster.client.sleep(0.05 * attempt)
     raise part.failed(
         next(iter(left.values())).line,
         f"documents of {part.index.name} change all the time",
@@ -122,7 +122,7 @@ def _write(writer: bulk.Writer, index: Index, document: SeedDocument, stored: _S
 def _stored(lease: FencedWriter, part: Part, ids: Sequence[str]) -> dict[str, _Stored]:
     """Return what is stored under `ids`, as of now: it need not be visible to searches yet."""
     path = f"/{quote(part.index.name, safe='')}/_mget"
-    answer = decode(lease.place.client.send("POST", path, encode({"ids": ids}), idempotent=True))
+    answer = decode(lease.cluster.client.send("POST", path, encode({"ids": ids}), idempotent=True))
     found: dict[str, _Stored] = {}
     for each in answer["docs"]:
         if error := each.get("error"):

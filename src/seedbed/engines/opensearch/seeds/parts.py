@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from seedbed.engines.opensearch.place import Place
+from seedbed.engines.opensearch.cluster import Cluster
 from seedbed.engines.opensearch.seeds.documents import Index, Part, failed
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Location, SeedFileError, StepFailed
@@ -12,27 +12,27 @@ from seedbed.model.seed import Dataset, RowSource, Script, is_empty
 from seedbed.support.guess import did_you_mean
 
 
-def parts_of(place: Place, dataset: Dataset) -> list[Part]:
+def parts_of(cluster: Cluster, dataset: Dataset) -> list[Part]:
     """Return the parts of `dataset`. Raises SeedFileError, StepFailed."""
-    return [_part(place, each) for each in dataset.parts]
+    return [_part(cluster, each) for each in dataset.parts]
 
 
-def _part(place: Place, source: RowSource | Script) -> Part:
+def _part(cluster: Cluster, source: RowSource | Script) -> Part:
     if isinstance(source, Script):
         raise SeedFileError(
             "this is no seed of this engine",
             because="it loads rows: .csv, .json, .py",
             at=Location(source.path),
         )
-    part = Part(source, _index(place, source), _key(source))
+    part = Part(source, _index(cluster, source), _key(source))
     _require_columns(part)
     return part
 
 
-def _index(place: Place, source: RowSource) -> Index:
+def _index(cluster: Cluster, source: RowSource) -> Index:
     """Return the live index that rows go into. Raises StepFailed."""
     try:
-        found = place.client.call("GET", f"/{quote(source.table, safe='')}")
+        found = cluster.client.call("GET", f"/{quote(source.table, safe='')}")
     except RequestFailed as error:
         if error.status != 404:
             raise failed(source.path, 0, f"{source.table} cannot be looked at", error.reason) from None

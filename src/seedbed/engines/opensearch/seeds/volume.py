@@ -22,7 +22,7 @@ def bulk_load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> I
     Raises StepFailed, with file and line where a row does not fit or a document is refused, SeedFileError, LeaseLost,
     Interrupted.
     """
-    parts = parts_of(lease.place, dataset)
+    parts = parts_of(lease.cluster, dataset)
     for part in parts:
         tally = Tally(part.source.path, on_loading)
         with refusals(part):
@@ -41,7 +41,7 @@ def _load(lease: FencedWriter, part: Part, tally: Tally) -> None:
 
     try:
         bulk.load(
-            lease.place.client,
+            lease.cluster.client,
             part.index.name,
             part.plain_documents(),
             before=lease.check,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.kit.lease import require_running
-from seedbed.engines.opensearch.place import Place
+from seedbed.engines.opensearch.cluster import Cluster
 from seedbed.engines.opensearch.store import fences, history
 from seedbed.engines.opensearch.store.history import Document, Intent
 from seedbed.engines.opensearch.store.ledger import Ledger
@@ -20,8 +20,8 @@ Documents = dict[str, Document]
 class FencedWriter:
     """The right to write. Thread-safe."""
 
-    def __init__(self, place: Place, ledger: Ledger) -> None:
-        self.place = place
+    def __init__(self, cluster: Cluster, ledger: Ledger) -> None:
+        self.cluster = cluster
         self.ledger = ledger
         self.held = ledger.held
 
@@ -32,7 +32,7 @@ class FencedWriter:
     @property
     def interrupted(self) -> bool:
         """Whether somebody asked us to stop."""
-        return self.place.client.is_interrupted
+        return self.cluster.client.is_interrupted
 
     def check(self) -> None:
         """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
@@ -44,7 +44,7 @@ class FencedWriter:
         self.held.confirm()
 
     def stopped(self) -> Interrupted:
-        return interrupted(f"work on {self.place.target}")
+        return interrupted(f"work on {self.cluster.target}")
 
     # records
 
@@ -60,12 +60,12 @@ class FencedWriter:
 
     def forget_all(self) -> None:
         """Remove identity, revisions and audit; the lease stays."""
-        recorded = history.read(self.place).revisions
+        recorded = history.read(self.cluster).revisions
         documents: Documents = {}
         for revision in recorded:
             documents |= history.gone(revision.version)
         self.ledger.commit(documents, platform="", database="", environment="", bound_at=None)
-        history.drop_audit(self.ledger.keeper)
+        history.drop_audit(self.ledger.uninterrupted)
 
     # steps that take effect together with their record
 
@@ -101,7 +101,7 @@ class FencedWriter:
             self._settle(intent, error)
             return
         if moves:
-            fences.move(ledger.keeper, ledger.next_fence)
+            fences.move(ledger.uninterrupted, ledger.next_fence)
         ledger.passed()
         ledger.commit(documents(), intent=None)
 
@@ -128,7 +128,7 @@ class FencedWriter:
 
         Raises RequestFailed where OpenSearch refuses (nothing was done then), LeaseLost, OutcomeUnknown.
         """
-        client = self.place.client
+        client = self.cluster.client
 
         def send(fence: str, following: str) -> None:
             fences.change(client, [fences.down(fence), fences.up(following), *actions])
@@ -139,5 +139,5 @@ class FencedWriter:
 
     def _before(self, revision: Revision) -> Documents:
         """Return what the history says about the version now: nothing changes where nobody can tell."""
-        stored = history.read(self.place).revision(revision.version)
+        stored = history.read(self.cluster).revision(revision.version)
         return history.document(stored) if stored and stored.state is RevisionState.STARTED else {}

@@ -29,7 +29,7 @@ Action = dict[str, Any]
 
 
 class Standing(Struct, frozen=True):
-    """Where fences stand: (index, alias) pairs; one as a rule, and none only where somebody took it down by hand."""
+    """Where fence stand: (index, alias) pairs; one as a rule, and none only where somebody took it down by hand."""
 
     found: tuple[tuple[str, str], ...]
 

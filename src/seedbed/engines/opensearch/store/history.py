@@ -35,7 +35,7 @@ from seedbed.support.phrases import shorten
 from seedbed.support.typed import ready
 
 if TYPE_CHECKING:
-    from seedbed.engines.opensearch.place import Place
+    from seedbed.engines.opensearch.cluster import Cluster
 
 WRITES = (
     "migrations_history_write"  # the alias by which it is written: a late write must not make a new index
@@ -134,7 +134,7 @@ class Stored(Struct, frozen=True):
         return Identity(self.platform, self.database, self.environment) if self.bound_at else None
 
 
-class Seen(Struct, frozen=True):
+class VersionedState(Struct, frozen=True):
     """`state` as it was read, and the sequence number that a change of it has to name; -1 where there is none."""
 
     stored: Stored = Stored()
@@ -145,30 +145,30 @@ class Seen(Struct, frozen=True):
 # reading
 
 
-def look(place: Place, client: Client | None = None) -> Seen:
+def look(cluster: Cluster, client: Client | None = None) -> VersionedState:
     """Return `state` as it is this moment. Raises Refused for a newer format, RequestFailed."""
-    answer = (client or place.client).ask("GET", f"/{HISTORY}/_doc/{STATE}")
+    answer = (client or cluster.client).ask("GET", f"/{HISTORY}/_doc/{STATE}")
     found = answer.data
     if answer.status == 404:
-        return Seen()
+        return VersionedState()
     if answer.status >= 300:
         from seedbed.engines.opensearch.wire.errors import failed
 
         raise failed(answer.status, found, f"GET /{HISTORY}/_doc/{STATE}")
-    stored = _stored(place, found["_source"])
-    return Seen(stored, found["_seq_no"], found["_primary_term"])
+    stored = _stored(cluster, found["_source"])
+    return VersionedState(stored, found["_seq_no"], found["_primary_term"])
 
 
-def read(place: Place) -> History:
+def read(cluster: Cluster) -> History:
     """Return what is recorded, an empty history where nothing is. Raises Refused for a newer format."""
     try:
-        _refresh(place.client)
-        found = {each["key"]: each for each in _documents(place)}
+        _refresh(cluster.client)
+        found = {each["key"]: each for each in _documents(cluster)}
     except RequestFailed as error:
         if error.type == NO_INDEX:
             return History()
         raise
-    stored = _stored(place, found.pop(STATE, {}))
+    stored = _stored(cluster, found.pop(STATE, {}))
     found |= {key: each for key, each in stored.pending.items() if each["kind"] == "revision"}
     revisions = [_revision(each) for each in found.values() if not each.get("is_gone")]
     revisions.sort(key=lambda each: each.version.rjust(20, "0"))
@@ -184,14 +184,14 @@ def _refresh(client: Client) -> None:
             raise
 
 
-def _documents(place: Place) -> Iterable[Document]:
+def _documents(cluster: Cluster) -> Iterable[Document]:
     body: dict[str, Any] = {
         "size": _PAGE,
         "query": {"terms": {"kind": ["state", "revision"]}},
         "sort": [{"key": "asc"}],
     }
     while True:
-        answer = place.client.call("POST", f"/{HISTORY}/_search", body, idempotent=True)
+        answer = cluster.client.call("POST", f"/{HISTORY}/_search", body, idempotent=True)
         if answer["_shards"]["failed"] or answer["timed_out"]:
             raise StepFailed(
                 "the history could not be read whole", because=shorten(str(answer["_shards"]), 300)
@@ -203,11 +203,11 @@ def _documents(place: Place) -> Iterable[Document]:
         body["search_after"] = hits[-1]["sort"]
 
 
-def _stored(place: Place, source: Mapping[str, Any]) -> Stored:
+def _stored(cluster: Cluster, source: Mapping[str, Any]) -> Stored:
     number = source.get("format", FORMAT)
     if number > FORMAT:
         raise Refused(
-            f"the history of {place.target} was written by a newer seedbed",
+            f"the history of {cluster.target} was written by a newer seedbed",
             because=f"its format is {number}, this seedbed knows {FORMAT}",
             try_="upgrade seedbed",
         )
@@ -226,7 +226,7 @@ def create(client: Client) -> None:
             raise
 
 
-def store(client: Client, seen: Seen, stored: Stored) -> Seen | None:
+def store(client: Client, seen: VersionedState, stored: Stored) -> VersionedState | None:
     """Replace `state` as it was `seen` by `stored`; return it as it is then, None where another was faster.
 
     Raises RequestFailed (404 where the history is gone), NoAnswer, Unreachable.
@@ -242,7 +242,7 @@ def store(client: Client, seen: Seen, stored: Stored) -> Seen | None:
         if error.is_conflict:
             return None
         raise
-    return Seen(stored, answer["_seq_no"], answer["_primary_term"])
+    return VersionedState(stored, answer["_seq_no"], answer["_primary_term"])
 
 
 def complete(client: Client, stored: Stored) -> None:

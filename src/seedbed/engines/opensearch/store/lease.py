@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 
 from seedbed.engines.base import Progress
 from seedbed.engines.kit.errors import foreign
-from seedbed.engines.opensearch.place import translate_errors
+from seedbed.engines.opensearch.cluster import translate_errors
 from seedbed.engines.opensearch.running import tasks
 from seedbed.engines.opensearch.store import history
 from seedbed.engines.opensearch.store.fenced_writer import FencedWriter
@@ -23,14 +23,14 @@ class OpenSearchLease(FencedWriter):
     # history
 
     def history(self) -> History:
-        with translate_errors(self.place, f"reading the history of {self.place.target}"):
-            return history.read(self.place)
+        with translate_errors(self.cluster, f"reading the history of {self.cluster.target}"):
+            return history.read(self.cluster)
 
     def bind(self, identity: Identity) -> None:
-        with translate_errors(self.place, f"binding {self.place.target}"):
+        with translate_errors(self.cluster, f"binding {self.cluster.target}"):
             found = self.ledger.stored.identity
             if found is not None and found != identity:
-                raise foreign(self.place.target, found, identity)
+                raise foreign(self.cluster.target, found, identity)
             if found is None:
                 self.check()
                 self.ledger.commit(
@@ -46,12 +46,12 @@ class OpenSearchLease(FencedWriter):
             "applied" if revision.state is RevisionState.APPLIED else f"at step {revision.step}"
         )
         audit = history.audit(actor, action, revision.version, because)
-        with translate_errors(self.place, f"recording {revision.label}"):
+        with translate_errors(self.cluster, f"recording {revision.label}"):
             self.write({**history.document(revision), **audit})
 
     def forget(self, version: str, *, actor: str, because: str) -> None:
         audit = history.audit(actor, "forget", version, because)
-        with translate_errors(self.place, f"forgetting {version}"):
+        with translate_errors(self.cluster, f"forgetting {version}"):
             self.write({**history.gone(version), **audit})
 
     # what changes the indexes
@@ -63,7 +63,7 @@ class OpenSearchLease(FencedWriter):
             yield from self._end_left_over({each.migration.version for each in works})
         stored = self.history()
         for work in works:
-            with translate_errors(self.place, f"applying {work.migration.label}"):
+            with translate_errors(self.cluster, f"applying {work.migration.label}"):
                 yield from Run(self, work).events(stored.revision(work.migration.version))
 
     def _end_left_over(self, versions: AbstractSet[str], *, cancelled: bool = False) -> Iterator[Progress]:
@@ -71,21 +71,21 @@ class OpenSearchLease(FencedWriter):
 
         Those of `versions` are followed where their step goes on. `cancelled`: they are asked to end early.
         """
-        client = self.place.client
-        for task, version in tasks.running(client, self.place.target).items():
+        client = self.cluster.client
+        for task, version in tasks.running(client, self.cluster.target).items():
             if version in versions:
                 continue
             if cancelled:
                 tasks.cancel(client, task)
             words = f"task {task} of {version}, which a former run left, is waited for"
-            yield TakenOver(self.place.target, words)
+            yield TakenOver(self.cluster.target, words)
             for _ in tasks.follow(client, task, self.check):
                 pass
 
     def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
         from seedbed.engines.opensearch.seeds.load import load
 
-        with translate_errors(self.place, f"loading seeds into {self.place.target}"):
+        with translate_errors(self.cluster, f"loading seeds into {self.cluster.target}"):
             if dataset.parts:
                 self.confirm()
             yield from load(self, dataset, on_loading)
@@ -93,7 +93,7 @@ class OpenSearchLease(FencedWriter):
     def bulk_load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
         from seedbed.engines.opensearch.seeds.volume import bulk_load
 
-        with translate_errors(self.place, f"loading volume into {self.place.target}"):
+        with translate_errors(self.cluster, f"loading volume into {self.cluster.target}"):
             if dataset.parts:
                 self.confirm()
             yield from bulk_load(self, dataset, on_loading)
@@ -101,7 +101,7 @@ class OpenSearchLease(FencedWriter):
     def reset(self) -> str:
         from seedbed.engines.opensearch.running.reset import reset
 
-        with translate_errors(self.place, f"emptying {self.place.target}"):
+        with translate_errors(self.cluster, f"emptying {self.cluster.target}"):
             self.confirm()
             for _ in self._end_left_over(frozenset(), cancelled=True):
                 pass  # what a task writes later would be there again

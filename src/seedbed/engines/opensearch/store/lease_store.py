@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from seedbed.engines.kit.lease import HeldLease, LeaseRecord, acquire
 from seedbed.engines.kit.lease import unlock as end_lease
-from seedbed.engines.opensearch.place import Place, translate_errors
+from seedbed.engines.opensearch.cluster import Cluster, translate_errors
 from seedbed.engines.opensearch.store import fences, history
 from seedbed.engines.opensearch.store.ledger import Ledger
 from seedbed.engines.opensearch.store.state import StateDocument
@@ -23,19 +23,19 @@ class OpenSearchLeaseStore:
 
     def __init__(self, state: StateDocument) -> None:
         self.state = state
-        self.target = state.place.target
-        self.seconds = state.place.address.lease_seconds
+        self.target = state.cluster.target
+        self.seconds = state.cluster.address.lease_seconds
 
     def read(self, *, anyway: bool = False) -> LeaseRecord:
         """Return the record as it is this moment. Raises Refused for a newer format, RequestFailed."""
-        seen = self.state.look(self.state.keeper if anyway else self.state.place.client)
+        seen = self.state.look(self.state.uninterrupted if anyway else self.state.cluster.client)
         stored, heartbeat = seen.stored, seen.seq_no  # whatever is written under the lease is a sign of life
         return LeaseRecord(stored.token, heartbeat, stored.holder, stored.who, stored.since, stored.seconds)
 
     def take(self, seen: LeaseRecord, owner: Owner) -> bool:
         """Give the lease to `owner` if the document is as it was read; False also where no answer came."""
         if not self.state.is_there:
-            history.create(self.state.keeper)
+            history.create(self.state.uninterrupted)
         wanted = replace(
             self.state.stored,
             token=seen.token + 1,
@@ -63,7 +63,7 @@ class OpenSearchLeaseStore:
 
     def end(self, seen: LeaseRecord, actor: str) -> bool:
         """Take the lease from the holder that was `seen`, write that into the audit, and move the fence."""
-        client, stored = self.state.keeper, self.state.stored
+        client, stored = self.state.uninterrupted, self.state.stored
         history.complete(client, stored)
         after = replace(
             stored,
@@ -83,17 +83,17 @@ class OpenSearchLeaseStore:
 
 
 @contextmanager
-def lease(place: Place, owner: Owner, *, wait: float, listener: Listener) -> Iterator[Ledger]:
+def lease(cluster: Cluster, owner: Owner, *, wait: float, listener: Listener) -> Iterator[Ledger]:
     """Take the lease and keep it for the time of the context. Raises Busy, Refused, Interrupted, Unreachable."""
     # A sign of life that does not get through soon is worth little: the next one is tried instead.
-    with closing(place.client.sheltered(timeout=place.address.lease_seconds)) as keeper:
-        state = StateDocument(place, keeper)
+    with closing(cluster.client.sheltered(timeout=cluster.address.lease_seconds)) as uninterrupted:
+        state = StateDocument(cluster, uninterrupted)
         store = OpenSearchLeaseStore(state)
-        with translate_errors(place, f"taking the lease of {place.target}"):
-            held = acquire(store, owner, wait=wait, listener=listener, sleep=place.client.sleep)
+        with translate_errors(cluster, f"taking the lease of {cluster.target}"):
+            held = acquire(store, owner, wait=wait, listener=listener, sleep=cluster.client.sleep)
         with held.alive():
             ledger = Ledger(state, held)
-            with translate_errors(place, f"taking the lease of {place.target}"):
+            with translate_errors(cluster, f"taking the lease of {cluster.target}"):
                 _enter(ledger, listener)
             yield ledger
 
@@ -112,7 +112,7 @@ def _enter(ledger: Ledger, listener: Listener) -> None:
     listener(TakenOver(ledger.held.store.target, message))
 
 
-def unlock(place: Place, *, actor: str) -> str:
+def unlock(cluster: Cluster, *, actor: str) -> str:
     """End the lease of whoever holds it, with a line in the audit; return who that was, empty if nobody."""
-    with translate_errors(place, f"ending the lease of {place.target}"):
-        return end_lease(OpenSearchLeaseStore(StateDocument(place, place.client)), actor=actor)
+    with translate_errors(cluster, f"ending the lease of {cluster.target}"):
+        return end_lease(OpenSearchLeaseStore(StateDocument(cluster, cluster.client)), actor=actor)

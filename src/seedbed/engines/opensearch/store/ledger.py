@@ -20,9 +20,9 @@ class Ledger:
         self._number = 0  # of the fence that stands
 
     @property
-    def keeper(self) -> Client:
+    def uninterrupted(self) -> Client:
         """A client that an interruption does not reach."""
-        return self._state.keeper
+        return self._state.uninterrupted
 
     @property
     def stored(self) -> Stored:
@@ -65,7 +65,7 @@ class Ledger:
         self._state.complete()
         intent = self.stored.intent
         if intent is None:
-            fences.move(self.keeper, self.fence)
+            fences.move(self.uninterrupted, self.fence)
             return None
         return intent, self.settle(intent)
 
@@ -76,7 +76,7 @@ class Ledger:
         """
         with self._state.lock:
             self.held.confirm()
-            verdict = fences.move(self.keeper, self.next_fence, undecided=intent.fence)
+            verdict = fences.move(self.uninterrupted, self.next_fence, undecided=intent.fence)
             if verdict is None:
                 self.commit(intent.unsettled, intent=None)
             else:
@@ -87,4 +87,4 @@ class Ledger:
     def _stand_plainly(self) -> None:
         """Give the fence its plain name, now that nothing hangs on what it stands after."""
         self._number += 2
-        fences.move(self.keeper, self.fence)
+        fences.move(self.uninterrupted, self.fence)

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from seedbed.engines.kit.clock import now
 from seedbed.engines.kit.lease import HeldLease
-from seedbed.engines.opensearch.place import Place
+from seedbed.engines.opensearch.cluster import Cluster
 from seedbed.engines.opensearch.store import history
-from seedbed.engines.opensearch.store.history import Seen, Stored
+from seedbed.engines.opensearch.store.history import Stored, VersionedState
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
 
@@ -25,14 +25,14 @@ _ATTEMPTS = 3  # at a change, while its answers get lost
 class StateDocument:
     """`state` as it was seen last. Thread-safe; `lock` is held by whoever makes several changes that belong together.
 
-    `keeper`: a client that an interruption does not reach.
+    `uninterrupted`: a client that an interruption does not reach.
     """
 
-    def __init__(self, place: Place, keeper: Client) -> None:
-        self.place = place
-        self.keeper = keeper
+    def __init__(self, cluster: Cluster, uninterrupted: Client) -> None:
+        self.cluster = cluster
+        self.uninterrupted = uninterrupted
         self.lock = threading.RLock()
-        self._seen = Seen()
+        self._seen = VersionedState()
         self._is_complete = False  # whether what is pending stands in its documents
 
     @property
@@ -44,19 +44,19 @@ class StateDocument:
         """Whether there was such a document when it was looked at last."""
         return self._seen.seq_no >= 0
 
-    def look(self, client: Client) -> Seen:
+    def look(self, client: Client) -> VersionedState:
         """Return the document as it is this moment; what is changed next has to be that.
 
         Raises Refused for a newer format, RequestFailed.
         """
         with self.lock:
-            self._seen = history.look(self.place, client)
+            self._seen = history.look(self.cluster, client)
             return self._seen
 
     def store(self, wanted: Stored) -> bool:
         """Replace the document if it is as it was seen last; return whether it was. Raises RequestFailed, NoAnswer."""
         with self.lock:
-            after = history.store(self.keeper, self._seen, wanted)
+            after = history.store(self.uninterrupted, self._seen, wanted)
             self._seen = after or self._seen
             return after is not None
 
@@ -85,7 +85,7 @@ class StateDocument:
             if error.is_missing:
                 raise held.lost("the history is gone") from None
             raise
-        found = self.look(self.keeper).stored
+        found = self.look(self.uninterrupted).stored
         self._require_ours(held)
         return found == wanted  # then it was us, and the answer got lost
 
@@ -104,5 +104,5 @@ class StateDocument:
         """Write what is pending into its documents, where that is not done yet."""
         with self.lock:
             if not self._is_complete:
-                history.complete(self.keeper, self.stored)
+                history.complete(self.uninterrupted, self.stored)
                 self._is_complete = True

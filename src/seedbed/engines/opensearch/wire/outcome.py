@@ -28,7 +28,7 @@ class Failure(Struct, frozen=True):
         return f"{self.item}: {self.reason}" if self.item else self.reason
 
 
-class Judgement(Struct, frozen=True):
+class RequestOutcome(Struct, frozen=True):
     """`failures`: what did not succeed; `done`: how many parts did (0: nothing took effect)."""
 
     failures: tuple[Failure, ...] = ()
@@ -43,21 +43,21 @@ class Judgement(Struct, frozen=True):
         return listed([str(each) for each in self.failures], _SHOWN, separator="; ")
 
 
-def judge(answer: Any, *, tolerated: Sequence[str] = (), conflicts: bool = False) -> Judgement:
+def outcome_of(answer: Any, *, tolerated: Sequence[str] = (), conflicts: bool = False) -> RequestOutcome:
     """Return what `answer` (of a 2xx) says about the success of its request.
 
     `tolerated`: types of item errors of a bulk that are none here. `conflicts`: version conflicts of a task are meant
     to be passed over.
     """
     if not isinstance(answer, dict):
-        return Judgement()
+        return RequestOutcome()
     if "items" in answer and "errors" in answer:
         return bulk(answer, tolerated)
     failures = tuple(_failures(answer, conflicts=conflicts))
-    return Judgement(failures, done=_done(answer))
+    return RequestOutcome(failures, done=_done(answer))
 
 
-def bulk(answer: Mapping[str, Any], tolerated: Sequence[str] = ()) -> Judgement:
+def bulk(answer: Mapping[str, Any], tolerated: Sequence[str] = ()) -> RequestOutcome:
     """Return what the items of a `_bulk` say."""
     failures: list[Failure] = []
     done = 0
@@ -69,7 +69,7 @@ def bulk(answer: Mapping[str, Any], tolerated: Sequence[str] = ()) -> Judgement:
             continue
         where = f"{action} {found.get('_index')}/{found.get('_id')}"
         failures.append(Failure(where, f"{error.get('type')}: {cause(error)}"))
-    return Judgement(tuple(failures), done)
+    return RequestOutcome(tuple(failures), done)
 
 
 def _done(answer: Mapping[str, Any]) -> int:

@@ -1,123 +1,207 @@
-"""What a document of the present index is to be in the next one, and whether it is that there."""
+"""Write and read documents of the next index, through the alias of this run; a run that takes over removes it."""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Collection, Sequence
+import random
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from seedbed.engines.kit.python_program import failure
-from seedbed.engines.opensearch.files.programs import Function
-from seedbed.engines.opensearch.running.reindex.pages import Stored
-from seedbed.errors import Location, SeedbedError, StepFailed
+from seedbed.engines.opensearch.rest import path
+from seedbed.engines.opensearch.running.reindex.job import IndexJob
+from seedbed.engines.opensearch.running.reindex.pages import Key, StoredDocument
+from seedbed.engines.opensearch.wire.errors import CONFLICT, cause
+from seedbed.errors import Location, StepFailed
+from seedbed.support.backoff import backoff
 
-_decode = msgspec.json.Decoder().decode
+BYTES = 5_000_000  # of a request, about
+PATIENCE = 12  # requests in a row of which nothing was taken
+BASE, CAP = 0.05, 5.0  # seconds
+_PASSING = frozenset({429, 503})
+_NOT_FOUND = 404
+_FILTER = "errors," + ",".join(
+    f"items.*.{each}"
+    for each in ("_id", "status", "error.type", "error.reason", "error.caused_by", "_shards.failed")
+)
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """The lines of one operation in a bulk request, and the key of its document."""
+
+    key: Key
+    line: bytes
+
+
+class _ShardCounts(msgspec.Struct):
+    failed: int = 0
+
+
+class _BulkItem(msgspec.Struct):
+    status: int = 0
+    error: dict[str, Any] | None = None
+    shards: _ShardCounts = msgspec.field(name="_shards", default_factory=_ShardCounts)
+
+
+class _BulkAnswer(msgspec.Struct):
+    errors: bool = True
+    items: list[dict[str, _BulkItem]] = []
+
+
+class _MultiGet(msgspec.Struct):
+    docs: list[_MultiGetItem] = []
+
+
+class _MultiGetItem(msgspec.Struct):
+    id: str = msgspec.field(name="_id")
+    found: bool = False
+    version: int = msgspec.field(name="_version", default=0)
+    seq_no: int = msgspec.field(name="_seq_no", default=-1)
+    term: int = msgspec.field(name="_primary_term", default=0)
+    source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b""))
+    error: dict[str, Any] | None = None
+
+
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_BulkAnswer).decode
+_decode_multi_get = msgspec.json.Decoder(_MultiGet).decode
 
 
-class Becoming:
-    """What documents become: the migration's own `function`, then `removed` fields taken out.
+def copied(document: StoredDocument, source: bytes) -> Operation:
+    """Write the transformed `document`, unless the next index has its version or a later one."""
+    action = {"_id": document.id, "version": document.version, "version_type": "external"}
+    return _operation("index", document.key, action, source)
 
-    `vectors`: paths whose numbers come back as 32 bits hold them.
+
+def replacement(document: StoredDocument, source: bytes) -> Operation:
+    """Replace `document`, as it was read from the next index, by `source`."""
+    action = {"_id": document.id, "if_seq_no": document.seq_no, "if_primary_term": document.term}
+    return _operation("index", document.key, action, source)
+
+
+def addition(key: Key, source: bytes) -> Operation:
+    """Write `source` if the next index has no document of its key."""
+    return _operation("create", key, {"_id": key[0]}, source)
+
+
+def deletion(document: StoredDocument) -> Operation:
+    """Delete `document`, as it was read from the next index."""
+    action = {"_id": document.id, "if_seq_no": document.seq_no, "if_primary_term": document.term}
+    return _operation("delete", document.key, action, b"")
+
+
+def _operation(kind: str, key: Key, action: dict[str, Any], source: bytes) -> Operation:
+    if key[1]:
+        action["routing"] = key[1]
+    line = _encode({kind: action}) + b"\n"
+    # A raw line break can only be white space between tokens: inside a string it is escaped.
+    return Operation(key, line + source.replace(b"\n", b" ") + b"\n" if source else line)
+
+
+def write(job: IndexJob, alias: str, operations: Sequence[Operation]) -> list[Key]:
+    """Send `operations` to the index behind `alias`; return the keys of those whose condition did not hold.
+
+    Raises StepFailed naming the first document that was refused, LeaseLost, Interrupted.
     """
+    conflicts: list[Key] = []
+    for some in _requests(operations):
+        conflicts += _write(job, alias, some)
+    return conflicts
 
-    def __init__(
-        self, path: str, function: Function | None, removed: Sequence[str], vectors: Collection[str]
-    ) -> None:
-        self._path = path
-        self._function = function
-        self._removed = [each.split(".") for each in removed]
-        self._vectors = [each.split(".") for each in vectors]
 
-    @property
-    def is_copy(self) -> bool:
-        """Whether documents stay as they are, byte for byte."""
-        return self._function is None and not self._removed
+def _requests(operations: Sequence[Operation]) -> list[list[Operation]]:
+    found: list[list[Operation]] = []
+    size = BYTES
+    for each in operations:
+        if size >= BYTES:
+            found.append([])
+            size = 0
+        found[-1].append(each)
+        size += len(each.line)
+    return found
 
-    @property
-    def has_code(self) -> bool:
-        """Whether somebody's own code says what documents become; it may be slow, and say another thing each time."""
-        return self._function is not None
 
-    def of(self, document: Stored) -> bytes | None:
-        """Return what `document` becomes; None where the next index is not to have it. Raises StepFailed."""
-        raw = bytes(document.source)
-        if self.is_copy:
-            return raw
-        found: Any = _decode(raw)
-        if self._function is not None:
-            try:
-                found = self._function(found)
-            except Exception as error:
-                raise failure(error, self._path, _named(document)) from error
-            if found is None:
-                return None
-        self._require_object(found, document)
-        for path in self._removed:
-            _take_out(found, path)
-        return self._encoded(found, document)
-
-    def _require_object(self, found: Any, document: Stored) -> None:
-        if not isinstance(found, dict):
+def _write(job: IndexJob, alias: str, operations: list[Operation]) -> list[Key]:
+    left, conflicts, idle, rng = operations, list[Key](), 0, random.Random()
+    while left:
+        raw = job.client.send(
+            "POST",
+            path(alias, "_bulk"),
+            b"".join(each.line for each in left),
+            params={"require_alias": "true", "filter_path": _FILTER},
+            ndjson=True,
+            idempotent=True,
+            before=job.lease.check,
+        )
+        again = _review(job, alias, left, _decode(raw), conflicts)
+        idle = idle + 1 if len(again) == len(left) else 0
+        if idle >= PATIENCE:
             raise StepFailed(
-                f"what became of the document {document.id!r} is no document",
-                because=f"it is a {type(found).__name__}; a function returns a dict, or None",
-                at=Location(self._path),
+                f"{alias} accepts no more documents",
+                because=f"{PATIENCE} requests in a row were rejected for lack of capacity",
+                try_="check the load of the cluster, then run the same command again: it continues from its checkpoint",
             )
-
-    def _encoded(self, found: Any, document: Stored) -> bytes:
-        try:
-            return _encode(found)
-        except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
-            raise failure(_unfit(document, error), self._path, _named(document)) from None
-
-    def is_same(self, one: bytes, other: bytes) -> bool:
-        """Return whether two documents hold the same, however they are written."""
-        if one == other:
-            return True
-        return bool(self._plain(one) == self._plain(other))
-
-    def _plain(self, document: bytes) -> Any:
-        found = _decode(document)
-        for path in self._vectors:
-            _round(found, path)
-        return found
+        if again:
+            job.client.sleep(backoff(idle + 1, base=BASE, cap=CAP, rng=rng))
+        left = again
+    return conflicts
 
 
-def _named(document: Stored) -> str:
-    return f"the document {document.id!r}"
+def _review(
+    job: IndexJob, alias: str, sent: Sequence[Operation], answer: _BulkAnswer, conflicts: list[Key]
+) -> list[Operation]:
+    """Check every item; return the operations to send again, and add to `conflicts`. Raises StepFailed."""
+    if len(answer.items) != len(sent):
+        raise StepFailed(
+            f"the outcome of a bulk request to {alias} is unknown",
+            because=f"{len(sent)} documents were sent, and the answer has {len(answer.items)} items",
+        )
+    again: list[Operation] = []
+    for operation, item in zip(sent, answer.items, strict=True):
+        (found,) = item.values()
+        if found.status in _PASSING:
+            again.append(operation)
+        elif found.error is not None and found.error.get("type") == CONFLICT:
+            conflicts.append(operation.key)
+        elif found.error is not None or found.shards.failed:
+            if found.status == _NOT_FOUND:
+                job.lease.confirm()  # a run that took over has removed the alias
+            raise refused(job, alias, operation.key, found.status, found.error)
+    return again
 
 
-def _unfit(document: Stored, error: Exception) -> SeedbedError:
-    return StepFailed(f"what became of the document {document.id!r} is no JSON", because=str(error))
+def refused(job: IndexJob, alias: str, key: Key, status: int, error: dict[str, Any] | None) -> StepFailed:
+    """Return the error about the document `key`, which the next index refused."""
+    kind = str((error or {}).get("type") or f"status {status}")
+    return StepFailed(
+        f"{alias} refused the document {key[0]!r}: {kind}",
+        because=" ".join(cause(error).split()) if error else "not every copy of its shard accepted it",
+        try_="fix the document, or the migration, then run the same command again: it continues from its checkpoint",
+        at=Location(job.migration.path),
+    )
 
 
-def _take_out(value: Any, path: Sequence[str]) -> None:
-    """Remove what is under `path`, in every object of a list too; also where a key has the dots itself."""
-    if isinstance(value, list):
-        for each in value:
-            _take_out(each, path)
-    elif isinstance(value, dict):
-        value.pop(".".join(path), None)
-        if len(path) > 1 and path[0] in value:
-            _take_out(value[path[0]], path[1:])
-
-
-def _round(value: Any, path: Sequence[str]) -> None:
-    """Make the numbers under `path` what 32 bits hold of them."""
-    if isinstance(value, list):
-        for each in value:
-            _round(each, path)
-        return
-    if not isinstance(value, dict):
-        return
-    for depth in range(1, len(path) + 1):
-        key = ".".join(path[:depth])
-        if key not in value:
-            continue
-        if depth < len(path):
-            _round(value[key], path[depth:])
-        elif isinstance(value[key], list) and all(isinstance(each, int | float) for each in value[key]):
-            value[key] = list(array("f", value[key]))
+def read(
+    job: IndexJob, index: str, keys: Sequence[Key], *, sources: bool = True
+) -> list[StoredDocument | None]:
+    """Return the documents that `index` has now under `keys`, in their order; None for a missing one."""
+    if not keys:
+        return []
+    docs = [{"_id": id_, **({"routing": routing} if routing else {})} for id_, routing in keys]
+    raw = job.client.send(
+        "POST",
+        path(index, "_mget"),
+        _encode({"docs": docs}),
+        params={} if sources else {"_source": "false"},
+        idempotent=True,
+    )
+    found = _decode_multi_get(raw).docs
+    wrong = next((each for each in found if each.error), None)
+    if wrong is not None or len(found) != len(keys):
+        raise StepFailed(f"{index} could not be read", because=cause((wrong.error if wrong else None) or {}))
+    return [
+        StoredDocument(key[0], each.version, each.seq_no, each.term, key[1], each.source)
+        if each.found
+        else None
+        for key, each in zip(keys, found, strict=True)
+    ]

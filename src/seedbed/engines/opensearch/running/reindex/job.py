@@ -1,4 +1,4 @@
-"""One index migration as an order: what to change, and what of the lease it may use."""
+"""One index migration: what to change, and the part of the lease that it uses."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from typing import Any, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from seedbed.engines.opensearch.place import Place
+from seedbed.engines.opensearch.cluster import Cluster
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.model.history import Revision
 from seedbed.model.migration import Direction, Migration, Step
 
 
-class Holding(Protocol):
-    """What an index migration needs of the lease."""
+class MigrationLease(Protocol):
+    """The part of the lease that an index migration uses."""
 
     @property
-    def place(self) -> Place: ...
+    def cluster(self) -> Cluster: ...
 
     def check(self) -> None:
-        """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
+        """Raise LeaseLost if the lease may have expired, Interrupted after an interruption. Sends no request."""
         ...
 
     def confirm(self) -> None:
-        """Do as `check` does, and look at the lease itself: one round trip."""
+        """Do as `check`, and read the lease: one round trip."""
         ...
 
     def commit(self, revision: Revision, *, anyway: bool = False) -> None:
-        """Write `revision`, if the lease is still ours. `anyway`: also after an interruption. Raises LeaseLost."""
+        """Write `revision` while the lease is held. `anyway`: also after an interruption. Raises LeaseLost."""
         ...
 
 
-class Job(Struct):
-    """One step on its way; `revision` is what the history says about it right now."""
+class IndexJob(Struct):
+    """One step in progress; `revision` is what the history holds now."""
 
-    lease: Holding
+    lease: MigrationLease
     migration: Migration
     direction: Direction
     step: Step
@@ -44,19 +44,19 @@ class Job(Struct):
 
     @property
     def target(self) -> str:
-        return self.lease.place.target
+        return self.lease.cluster.target
 
     @property
     def client(self) -> Client:
-        return self.lease.place.client
+        return self.lease.cluster.client
 
     @property
     def opaque_id(self) -> str:
-        """The mark that tasks of this step carry on the server, whichever run starts them."""
+        """The X-Opaque-Id of the tasks of this step, equal for every run."""
         return f"seedbed:{self.target}:{self.migration.version}:{self.direction.value}:{self.step.index}"
 
     def save(self, checkpoint: str, *, anyway: bool = False) -> None:
-        """Record where the step stands. `anyway`: also after an interruption. Raises LeaseLost."""
-        wanted = replace(self.revision, checkpoint=checkpoint, in_step=False)
-        self.lease.commit(wanted, anyway=anyway)
-        self.revision = wanted
+        """Record the checkpoint. `anyway`: also after an interruption. Raises LeaseLost."""
+        revision = replace(self.revision, checkpoint=checkpoint, in_step=False)
+        self.lease.commit(revision, anyway=anyway)
+        self.revision = revision

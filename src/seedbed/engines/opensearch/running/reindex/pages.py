@@ -1,4 +1,4 @@
-"""Documents of one shard, page by page, from a point in time that does not move."""
+"""Read the documents of one shard by pages, from a point in time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 
 from seedbed.engines.opensearch.rest import path
-from seedbed.engines.opensearch.running.reindex.live import failures
+from seedbed.engines.opensearch.running.reindex.existing import failures
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import SeedbedError, StepFailed
 
 ALIVE = "5m"  # between two pages
-BYTES = 4_000_000  # of a page, about
-FIRST = 200  # documents in a page whose documents are of unknown size
+BYTES = 4_000_000  # of a page, roughly
+FIRST = 200  # documents in the first page, whose size is unknown
 IDS = 10_000  # documents in a page without them
 _ASKED = ",".join(
     ["_shards", "timed_out"]
@@ -34,8 +34,8 @@ _NUMBERS = {"version": True, "seq_no_primary_term": True}
 Key = tuple[str, str]  # (id, routing): with routings of their own, two documents may have one id
 
 
-class Stored(msgspec.Struct, frozen=True):
-    """One document as it is stored; `source` are its own bytes."""
+class StoredDocument(msgspec.Struct, frozen=True):
+    """A document as it is stored; `source` holds its own bytes."""
 
     id: str = msgspec.field(name="_id")
     version: int = msgspec.field(name="_version", default=0)
@@ -51,7 +51,7 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class _Hits(msgspec.Struct):
-    hits: list[Stored] = []
+    hits: list[StoredDocument] = []
 
 
 class _Answer(msgspec.Struct):
@@ -66,7 +66,7 @@ _encode = msgspec.json.Encoder().encode
 
 @contextmanager
 def point_in_time(client: Client, index: str, shard: str) -> Iterator[str]:
-    """Yield the id of a point in time of the primary of `shard`: copies may lag behind it."""
+    """Yield the id of a point in time of the primary of `shard`: replicas may lag behind it."""
     answer = client.call(
         "POST",
         path(index, "_search", "point_in_time"),
@@ -77,16 +77,16 @@ def point_in_time(client: Client, index: str, shard: str) -> Iterator[str]:
     try:
         yield found
     finally:
-        with suppress(SeedbedError):  # it ends by itself
+        with suppress(SeedbedError):  # it expires by itself
             client.call("DELETE", "/_search/point_in_time", {"pit_id": [found]}, idempotent=True)
 
 
 def changed(
     client: Client, index: str, shard: str, after: int, most: int, *, is_still: bool = False
-) -> Iterator[list[Stored]]:
+) -> Iterator[list[StoredDocument]]:
     """Yield the documents of `shard` whose last change came after the _seq_no `after`, in that order, by pages.
 
-    A page has `most` documents at most, and about BYTES. `is_still`: nobody writes. Raises StepFailed.
+    A page has at most `most` documents and about BYTES. `is_still`: writes are blocked. Raises StepFailed.
     """
     with nullcontext("") if is_still else point_in_time(client, index, shard) as point:
         size = min(most, FIRST)
@@ -104,8 +104,8 @@ def changed(
             size = max(1, min(most, 4 * size, BYTES * len(page) // max(1, length)))
 
 
-def ids(client: Client, index: str, shard: str) -> Iterator[list[Stored]]:
-    """Yield all documents of `shard`, with their _seq_no but without what they hold, by pages."""
+def ids(client: Client, index: str, shard: str) -> Iterator[list[StoredDocument]]:
+    """Yield all documents of `shard` by pages, with their _seq_no but without their source."""
     with point_in_time(client, index, shard) as point:
         body: dict[str, Any] = {"sort": ["_doc"], "size": IDS, "_source": False, "seq_no_primary_term": True}
         while True:
@@ -119,10 +119,10 @@ def ids(client: Client, index: str, shard: str) -> Iterator[list[Stored]]:
 
 def _page(
     client: Client, index: str, shard: str, point: str, body: dict[str, Any], asked: str = _ASKED
-) -> tuple[list[Stored], int]:
-    """Return a page and how many bytes it came in. Raises StepFailed unless the shard answered in full.
+) -> tuple[list[StoredDocument], int]:
+    """Return a page and the size of its answer in bytes. Raises StepFailed unless the shard answered in full.
 
-    `point`: the point in time that is read; "" is the present.
+    `point`: the point in time that is read; "": now.
     """
     sent = {**body, "track_total_hits": False}
     where, params = path(index, "_search"), {"filter_path": asked, "preference": f"_shards:{shard}|_primary"}
@@ -135,13 +135,13 @@ def _page(
         raise StepFailed(
             f"{index} could not be read",
             because=f"{error.what}: {error.because}",
-            try_="run the same command again: it goes on where it stands",
+            try_="run the same command again: it continues from its checkpoint",
         ) from None
     answer = _decode(raw)
     if answer.timed_out or answer.shards.get("failed"):
         raise StepFailed(
             f"{index} could not be read in full",
             because="; ".join(failures(answer.shards)) or "the search timed out",
-            try_="run the same command again: it goes on where it stands",
+            try_="run the same command again: it continues from its checkpoint",
         )
     return answer.hits.hits, len(raw)

@@ -1,95 +1,94 @@
-"""One index migration carried out: in place, by a next index, or as the first or last of its kind."""
+"""Run an index migration: in place, through a next index, or by creating or removing the index."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from seedbed.engines.base import Progress
-from seedbed.engines.opensearch.files.programs import Function, function, subject
+from seedbed.engines.opensearch.files.programs import Function, function, subject_of
 from seedbed.engines.opensearch.rules.index_hazards import losses
-from seedbed.engines.opensearch.running.reindex.documents import Becoming
-from seedbed.engines.opensearch.running.reindex.in_place import begin, change_in_place, end
-from seedbed.engines.opensearch.running.reindex.job import Job
-from seedbed.engines.opensearch.running.reindex.named import put_named
-from seedbed.engines.opensearch.running.reindex.procedure import Procedure
-from seedbed.engines.opensearch.running.reindex.standing import from_text
-from seedbed.engines.opensearch.running.reindex.subject import Aim, aim
-from seedbed.engines.opensearch.schema.changes import Change, clashes
+from seedbed.engines.opensearch.running.reindex.checkpoint import from_text
+from seedbed.engines.opensearch.running.reindex.goal import Goal, goal_of
+from seedbed.engines.opensearch.running.reindex.in_place import change_in_place, create_first, remove_index
+from seedbed.engines.opensearch.running.reindex.job import IndexJob
+from seedbed.engines.opensearch.running.reindex.procedure import ReindexProcedure
+from seedbed.engines.opensearch.running.reindex.resources import put_resource
+from seedbed.engines.opensearch.running.reindex.transform import DocumentTransform
+from seedbed.engines.opensearch.schema.changes import IndexChange, clashes
 from seedbed.engines.opensearch.schema.fields import vectors
-from seedbed.engines.opensearch.schema.shape import Definition
+from seedbed.engines.opensearch.schema.shape import IndexDefinition
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.model.event import ServerNotice
 from seedbed.model.migration import Direction
 
 
-def run(job: Job) -> Iterator[Progress]:
-    """Carry out the step of `job` as far as it is not done, telling how far it is; may be called again at any point.
+def run(job: IndexJob) -> Iterator[Progress]:
+    """Run what is left of the step of `job`, yielding its progress; may be called again at any point.
 
-    Returns when what the migration wants is true, and never before. Raises StepFailed naming what was refused,
-    Refused, LeaseLost, Interrupted.
+    Returns only when the goal is reached. Raises StepFailed naming what was refused, Refused, LeaseLost, Interrupted.
     """
     try:
-        yield from _carried_out(job)
+        yield from _run(job)
     except RequestFailed as error:
-        if error.is_missing:  # who took over has removed the aliases that this run works by
+        if error.is_missing:  # a run that took over has removed the aliases of this run
             job.lease.confirm()
         raise
 
 
-def _carried_out(job: Job) -> Iterator[Progress]:
-    wanted = subject(job.migration)
-    if wanted.kind != "index":
-        put_named(job, wanted)
+def _run(job: IndexJob) -> Iterator[Progress]:
+    subject = subject_of(job.migration)
+    if subject.kind != "index":
+        put_resource(job, subject)
         return
-    there, old = aim(job, wanted)
-    if there.definition is None:
-        yield from end(job, there)
+    goal, old = goal_of(job, subject)
+    if goal.definition is None:
+        yield from remove_index(job, goal)
     elif old is None:
-        yield from begin(job, there, there.definition)
+        yield from create_first(job, goal, goal.definition)
     else:
-        yield from _from_one_to_the_next(job, there, old, there.definition)
+        yield from _change(job, goal, old, goal.definition)
 
 
-def _from_one_to_the_next(job: Job, there: Aim, old: Definition, new: Definition) -> Iterator[Progress]:
-    found = there.change(old)
+def _change(job: IndexJob, goal: Goal, old: IndexDefinition, new: IndexDefinition) -> Iterator[Progress]:
+    found = goal.change(old)
     assert found is not None
     code = _code(job)
-    is_begun = from_text(job.revision.checkpoint or "") is not None
-    made_otherwise = clashes(there.present.mappings, new.mappings) if there.present else ()
+    has_begun = from_text(job.revision.checkpoint or "") is not None
+    conflicting = clashes(goal.current.mappings, new.mappings) if goal.current else ()
     is_new = code is not None or "rebuild" in job.migration.settings or not found.is_in_place
-    if made_otherwise and not is_new:
+    if conflicting and not is_new:
         is_new = True
-        yield ServerNotice(job.target, job.migration.version, "NOTICE", "; ".join(made_otherwise))
-    if not is_new and not is_begun:
-        yield from change_in_place(job, there, found, new)
+        yield ServerNotice(job.target, job.migration.version, "NOTICE", "; ".join(conflicting))
+    if not is_new and not has_begun:
+        yield from change_in_place(job, goal, found, new)
         return
     removed = _removed(job, found, new) if code is None else ()
-    if words := _lost(job, there, found, new, code):
-        yield ServerNotice(job.target, job.migration.version, "WARNING", words)
-    becoming = Becoming(job.migration.path, code, removed, vectors(new.mappings))
-    # What lives is no declaration: it grows with the documents, and is none to compare with.
+    if message := _lost(job, goal, found, new, code):
+        yield ServerNotice(job.target, job.migration.version, "WARNING", message)
+    transform = DocumentTransform(job.migration.path, code, removed, vectors(new.mappings))
+    # Without a version, the definition is read from the index: it grows with the documents and is not to be compared.
     digest = new.digest if "version" in job.migration.settings else "as it is"
-    yield from Procedure(job, there.name, new, becoming, digest=digest, keep=there.keep).events()
+    yield from ReindexProcedure(job, goal.name, new, transform, digest=digest, keep=goal.keep).events()
 
 
-def _code(job: Job) -> Function | None:
-    """Return the function of the migration that documents go through in this direction; None where it has none."""
+def _code(job: IndexJob) -> Function | None:
+    """Return the function that transforms documents in this direction; None if there is none."""
     if "function" not in job.migration.settings:
         return None
     return function(job.step, job.migration.path, job.direction)
 
 
-def _removed(job: Job, found: Change, new: Definition) -> tuple[str, ...]:
-    """Return the fields that are taken out of every document.
+def _removed(job: IndexJob, found: IndexChange, new: IndexDefinition) -> tuple[str, ...]:
+    """Return the fields to remove from every document.
 
-    Up: those that the next definition does not have: that is what it means to drop one. Down
-    they stay where the older definition lets them: nobody asked for them to be lost.
+    Up: those that the next definition lacks, since dropping a field means that. Down: only if the older definition is
+    strict; otherwise the values stay.
     """
     is_strict = str(new.mappings.get("dynamic", "true")) == "strict"
     return found.removed if job.direction is Direction.UP or is_strict else ()
 
 
-def _lost(job: Job, there: Aim, found: Change, new: Definition, code: Function | None) -> str:
+def _lost(job: IndexJob, goal: Goal, found: IndexChange, new: IndexDefinition, code: Function | None) -> str:
     if job.direction is Direction.UP or code is not None:
         return ""
-    return losses(there.name, str(new.mappings.get("dynamic", "true")), found.removed)
+    return losses(goal.name, str(new.mappings.get("dynamic", "true")), found.removed)

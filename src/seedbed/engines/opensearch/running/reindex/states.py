@@ -1,11 +1,11 @@
-"""Where the making of a next index stands. Each state is recorded before its work begins: any run goes on there.
+"""The states of a reindex. Each is recorded before its work begins, so that any run can continue from it.
 
 ::
 
     PLANNED -> FILLING -> CATCHING_UP -> RESTORING -> COMPARING -> CLOSING -> BLOCKING -> BLOCKED -> SWAPPING -> SWAPPED
                                                                       ^          |           |          |
                                                                       +----------+-----------+----------+
-                                                                       the block is lifted, on any failure
+                                                                       the block is removed after any failure
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class State(StrEnum):
-    """What is being done. A run that finds one of these recorded cannot know how much of it a former run did."""
+class ReindexState(StrEnum):
+    """What a run is doing. A run that finds one of these recorded cannot know how much of it is done."""
 
-    PLANNED = "planned"  # the next index has a name; it is made
+    PLANNED = "planned"  # the next index has a name; it is created
     FILLING = "filling"  # all documents are copied, for the first time
-    CATCHING_UP = "catching up"  # what was written meanwhile is copied, until that is little
+    CATCHING_UP = "catching up"  # later writes are copied, until few are left
     RESTORING = "restoring"  # replicas and refreshes as declared; the index gets green
-    COMPARING = "comparing"  # every document is compared, deletes are found
-    CLOSING = "closing"  # what was written meanwhile, once more
-    BLOCKING = "blocking"  # the present index is closed for writers
-    BLOCKED = "blocked"  # the last of it is copied and compared
+    COMPARING = "reconciler"  # every document is compared, deletes are reconciled
+    CLOSING = "closing"  # later writes once more
+    BLOCKING = "blocking"  # writes to the current index are blocked
+    BLOCKED = "blocked"  # the last writes are copied and compared
     SWAPPING = "swapping"  # all aliases move, in one request
-    SWAPPED = "swapped"  # the next index is the present one; older ones go
+    SWAPPED = "swapped"  # the next index is the current one; older ones are removed
 
 
-HOLDS_WRITERS = frozenset({State.BLOCKING, State.BLOCKED, State.SWAPPING})
+WRITES_BLOCKED = frozenset({ReindexState.BLOCKING, ReindexState.BLOCKED, ReindexState.SWAPPING})

@@ -15,10 +15,10 @@ from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import StepFailed
 
 if TYPE_CHECKING:
-    from seedbed.engines.opensearch.schema.shape import Indexes
+    from seedbed.engines.opensearch.schema.shape import DeclaredIndexes
 
 
-class Place(Struct):
+class Cluster(Struct):
     """One database of one service in one environment; `directory` holds its indexes.toml, if it has one."""
 
     target: str
@@ -27,21 +27,21 @@ class Place(Struct):
     service: str
     environment: str
     directory: PurePath
-    _declared: Indexes | None = None
+    _declared: DeclaredIndexes | None = None
 
-    def declared(self) -> Indexes:
+    def declared(self) -> DeclaredIndexes:
         """Return what indexes.toml declares, nothing where there is none. Raises ManifestError."""
         if self._declared is None:
             from seedbed.engines.opensearch.schema.read import FILE, read
-            from seedbed.engines.opensearch.schema.shape import Indexes
+            from seedbed.engines.opensearch.schema.shape import DeclaredIndexes
 
             path = Path(self.directory, FILE)
-            self._declared = read(path) if path.is_file() else Indexes()
+            self._declared = read(path) if path.is_file() else DeclaredIndexes()
         return self._declared
 
 
 @contextmanager
-def translate_errors(place: Place, doing: str) -> Iterator[None]:
+def translate_errors(cluster: Cluster, doing: str) -> Iterator[None]:
     """Turn what OpenSearch refused while `doing` something into the error that a person reads."""
     try:
         yield

@@ -10,7 +10,7 @@ BETTER = 1.1  # how much faster twice the size has to be, to be worth its memory
 LONGEST = 5.0  # seconds; a request that takes longer is large enough, whatever its rate
 
 
-class Chunks:
+class RequestSize:
     """Grows the size while bytes go through faster for it, and shrinks it where the cluster sheds load.
 
     `fixed`: bytes, instead of measuring.

@@ -1,4 +1,4 @@
-"""What lives in the cluster: the index behind an alias, how far its shards are, how it feels."""
+"""Existing indexes: the one behind an alias, the sequence numbers of its shards, its health."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from seedbed.engines.opensearch.rest import path
 from seedbed.engines.opensearch.schema.names import META, serial
-from seedbed.engines.opensearch.schema.settings import flat, is_fixed, spelled
-from seedbed.engines.opensearch.schema.shape import Definition
+from seedbed.engines.opensearch.schema.settings import flat, is_fixed, normalized
+from seedbed.engines.opensearch.schema.shape import IndexDefinition
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Refused, StepFailed
@@ -19,8 +19,8 @@ BLOCK = "blocks.write"
 HIDDEN = {"expand_wildcards": "all"}
 
 
-class Live(Struct, frozen=True):
-    """A physical index as it is. `aliases`: with their filters and routing, ours among them."""
+class ExistingIndex(Struct, frozen=True):
+    """A physical index as it is now. `aliases`: with their filters and routing, those of seedbed among them."""
 
     name: str
     aliases: Mapping[str, Mapping[str, Any]]
@@ -29,7 +29,7 @@ class Live(Struct, frozen=True):
 
     @property
     def mark(self) -> Mapping[str, Any]:
-        """What seedbed wrote into it when it was made; empty for an index that it did not make."""
+        """What seedbed wrote into `_meta` when it created the index; empty for any other index."""
         found = (self.mappings.get("_meta") or {}).get(META)
         return found if isinstance(found, Mapping) else {}
 
@@ -39,36 +39,38 @@ class Live(Struct, frozen=True):
 
     @property
     def is_blocked(self) -> bool:
-        return bool(spelled(self.settings.get(BLOCK)) == "true")
+        return bool(normalized(self.settings.get(BLOCK)) == "true")
 
-    def definition(self) -> Definition:
-        """Return the definition that makes an index like this one."""
+    def definition(self) -> IndexDefinition:
+        """Return the definition that creates an index like this one."""
         settings = {name: value for name, value in self.settings.items() if not is_fixed(name)}
         mappings = dict(self.mappings)
         if meta := {key: each for key, each in (mappings.pop("_meta", None) or {}).items() if key != META}:
             mappings["_meta"] = meta
-        return Definition(self.version, settings, mappings)
+        return IndexDefinition(self.version, settings, mappings)
 
 
-def behind(client: Client, name: str) -> Live | None:
-    """Return the index that the alias `name` leads to, or that is called so; None where there is neither.
+def find_behind(client: Client, name: str) -> ExistingIndex | None:
+    """Return the index behind the alias `name`, or of that name; None if there is neither.
 
-    Raises Refused where the alias leads to several, or to a data stream.
+    Raises Refused if the alias has several indexes, or is a data stream.
     """
     found = look(client, name)
     if len(found) > 1:
         raise Refused(
-            f"{name} leads to {len(found)} indexes",
+            f"the alias {name} has {len(found)} indexes",
             because=f"they are {', '.join(sorted(each.name for each in found))}",
-            try_="let the alias lead to one of them",
+            try_="leave the alias on one of them",
         )
     if found and found[0].name.startswith(".ds-"):
-        raise Refused(f"{name} is a data stream", because="its indexes are rolled over, not changed")
+        raise Refused(
+            f"{name} is a data stream", because="the indexes of a data stream are rolled over, not changed"
+        )
     return found[0] if found else None
 
 
-def look(client: Client, name: str) -> list[Live]:
-    """Return the indexes that `name` (a name, an alias, or a pattern) means."""
+def look(client: Client, name: str) -> list[ExistingIndex]:
+    """Return the indexes that `name` (a name, an alias, or a pattern) resolves to."""
     try:
         answer = client.call("GET", path(name), params={"flat_settings": True, **HIDDEN})
     except RequestFailed as error:
@@ -76,23 +78,25 @@ def look(client: Client, name: str) -> list[Live]:
             return []
         raise
     return [
-        Live(index, each.get("aliases") or {}, flat(each.get("settings") or {}), each.get("mappings") or {})
+        ExistingIndex(
+            index, each.get("aliases") or {}, flat(each.get("settings") or {}), each.get("mappings") or {}
+        )
         for index, each in answer.items()
     ]
 
 
-def family(client: Client, name: str) -> list[Live]:
-    """Return the indexes that were made to be behind the alias `name`, oldest first."""
+def family(client: Client, name: str) -> list[ExistingIndex]:
+    """Return the physical indexes numbered after the alias `name`, oldest first."""
     found = [each for each in look(client, f"{name}-*") if serial(name, each.name)]
     return sorted(found, key=lambda each: serial(name, each.name))
 
 
-def is_ours(live: Live, name: str) -> bool:
-    return live.mark.get("index") == name
+def is_created_for(index: ExistingIndex, name: str) -> bool:
+    return index.mark.get("index") == name
 
 
-def reached(client: Client, index: str) -> dict[str, int]:
-    """Return by shard the _seq_no up to which every operation is done on all copies. Raises StepFailed."""
+def global_checkpoints(client: Client, index: str) -> dict[str, int]:
+    """Return, by shard, the _seq_no up to which all copies have every operation. Raises StepFailed."""
     answer = client.call("GET", path(index, "_stats", "docs"), params={"level": "shards"})
     found: dict[str, int] = {}
     for shard, copies in answer["indices"][index]["shards"].items():
@@ -105,8 +109,8 @@ def reached(client: Client, index: str) -> dict[str, int]:
     return found
 
 
-def last_operations(client: Client, index: str) -> dict[str, int]:
-    """Return by shard the _seq_no of its last operation."""
+def last_seq_nos(client: Client, index: str) -> dict[str, int]:
+    """Return, by shard, the highest _seq_no."""
     answer = client.call("GET", path(index, "_stats", "docs"), params={"level": "shards"})
     return {
         shard: int(copy["seq_no"]["max_seq_no"])
@@ -126,10 +130,10 @@ def count(client: Client, index: str) -> int:
 
 
 def health(client: Client, index: str, *, seconds: int = 0) -> Mapping[str, Any]:
-    """Return the health of `index`, as soon as it is green, after `seconds` at most."""
+    """Return the health of `index` once it is green, or after `seconds`."""
     params = {"wait_for_status": "green", "timeout": f"{seconds}s"} if seconds else {}
     answer = client.ask("GET", path("_cluster", "health", index), params=params)
-    found: Mapping[str, Any] = answer.data  # 408 is what it says when the time is up
+    found: Mapping[str, Any] = answer.data  # 408 means that the time is up
     return found
 
 
@@ -140,12 +144,12 @@ def failures(shards: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _require_primaries(client: Client, index: str) -> None:
-    """Raise StepFailed where a shard has no primary: nobody lists it, and its documents would be missed."""
+    """Raise StepFailed if a shard has no primary: the statistics leave it out, and its documents would be missed."""
     if health(client, index).get("status") == "red":
         raise StepFailed(
             f"{index} is red",
-            because="a shard of it is on no node, and its documents cannot be read",
-            try_="bring it back, and run the same command again: it goes on where it stands",
+            because="one of its shards is not assigned to a node, so its documents cannot be read",
+            try_="recover the shard, then run the same command again: it continues from its checkpoint",
         )
 
 
@@ -155,5 +159,5 @@ def require_all(index: str, shards: Mapping[str, Any]) -> None:
         raise StepFailed(
             f"{shards['failed']} of {shards['total']} shards of {index} did not answer",
             because="; ".join(failures(shards)),
-            try_="look at the cluster's health, and run the same command again: it goes on where it stands",
+            try_="check the health of the cluster, then run the same command again: it continues from its checkpoint",
         )

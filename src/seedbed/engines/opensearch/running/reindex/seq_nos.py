@@ -1,8 +1,8 @@
-"""Which documents are gone, found by their numbers: without looking at every document again.
+"""Find deleted documents by their sequence numbers, without reading every document again.
 
-A document keeps its _seq_no until it is written or deleted. Who knows which numbers a shard had, can ask how many of a
-range of them are left, and halve the ranges where some are missing: what that costs depends on how many are gone, and
-hardly on how many there are.
+A document keeps its _seq_no until it is written or deleted. Given the numbers that a shard had, count how many of each
+range are left and divide the ranges where some are missing: the cost depends on how many are deleted, and hardly on how
+many there are.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from seedbed.engines.opensearch.rest import path
-from seedbed.engines.opensearch.running.reindex.live import require_all
+from seedbed.engines.opensearch.running.reindex.existing import require_all
 from seedbed.engines.opensearch.running.reindex.pages import Key
 from seedbed.engines.opensearch.wire.client import Client
 
 PARTS = 256  # that a range is cut into
 AT_ONCE = 1000  # ranges in a request
 
-Range = tuple[int, int]  # places in the list of what is known, the second exclusive
+Range = tuple[int, int]  # positions in the list of known documents, the second exclusive
 
 
-class Known:
+class KnownDocuments:
     """The documents that a shard of an index had: keys by number.
 
-    `limit`: the number up to which every operation was done by then, so that what has one of these numbers is known,
-    and there can only be less of them. Beyond it another document may come in between, and a count tells nothing.
+    `limit`: the number up to which every operation was done by then: documents with these numbers are known, and can
+    only become fewer. Beyond it another document may still come in between, so that a count proves nothing.
     """
 
     def __init__(self, numbered: Mapping[Key, int], limit: int) -> None:
@@ -35,12 +35,12 @@ class Known:
         self.keys = [key for _, key in pairs]
         self.sure = bisect_right(self.numbers, limit)  # how many of them have a number up to the limit
 
-    def renewed(self, gone: Iterable[Key], numbered: Mapping[Key, int], limit: int) -> Known:
-        """Return what is known once some documents are `gone`, and others have new numbers."""
+    def renewed(self, gone: Iterable[Key], numbered: Mapping[Key, int], limit: int) -> KnownDocuments:
+        """Return the known documents after some were deleted (`gone`), and others have new numbers."""
         found = dict(zip(self.keys, self.numbers, strict=True))
         for each in gone:
             found.pop(each, None)
-        return Known({**found, **numbered}, limit)
+        return KnownDocuments({**found, **numbered}, limit)
 
     def parts(self, of: Range) -> Iterator[Range]:
         """Yield the range `of` cut into PARTS, or into single documents."""
@@ -54,10 +54,10 @@ class Known:
         return {"from": self.numbers[of[0]], "to": self.numbers[of[1] - 1] + 1}
 
 
-def changed_since(client: Client, index: str, shard: str, known: Known) -> list[Key]:
-    """Return the keys of those `known` that are no more what they were: written again, or deleted.
+def changed_since(client: Client, index: str, shard: str, known: KnownDocuments) -> list[Key]:
+    """Return the keys of `known` documents that were written again or deleted.
 
-    Those beyond the limit are among them in any case. What searches do not see yet is not seen here. Raises StepFailed.
+    Those beyond the limit are always among them. What searches do not see yet is not found. Raises StepFailed.
     """
     found = known.keys[known.sure :]
     ranges = list(known.parts((0, known.sure)))
@@ -78,8 +78,10 @@ def changed_since(client: Client, index: str, shard: str, known: Known) -> list[
     return found
 
 
-def _counts(client: Client, index: str, shard: str, known: Known, ranges: Sequence[Range]) -> list[int]:
-    """Return how many of the numbers in each of `ranges` are there still."""
+def _counts(
+    client: Client, index: str, shard: str, known: KnownDocuments, ranges: Sequence[Range]
+) -> list[int]:
+    """Return how many of the numbers in each of `ranges` are left."""
     asked = [known.bounds(each) for each in ranges]
     body: dict[str, Any] = {
         "size": 0,

@@ -58,7 +58,7 @@ def test_the_first_version_makes_the_index_and_its_way_down_removes_it(there: St
 
 def test_an_index_that_is_there_already_is_not_made_again(there: Stage) -> None:
     there.client.call("PUT", "/notes")
-    with pytest.raises(Refused, match="there already"):
+    with pytest.raises(Refused, match="exists already"):
         there.apply(moves("notes", 1), "1")
 
 
@@ -84,7 +84,9 @@ def test_a_field_that_documents_made_before_it_was_declared_takes_a_new_index(th
     there.put("notes", {"a": {"by": "ana"}})  # a text, by the dynamic mapping
     told = there.apply(moves("notes", 2), "2")
     assert there.behind("notes") == ["notes-2"]
-    assert any("by is text there already" in each.text for each in told if isinstance(each, ServerNotice))
+    assert any(
+        "by is text in the index already" in each.text for each in told if isinstance(each, ServerNotice)
+    )
 
 
 def test_a_rebuild_fills_a_new_index_where_the_change_would_go_in_place(there: Stage) -> None:

@@ -72,7 +72,7 @@ def test_an_index_gets_its_next_version_with_all_its_documents_and_goes_back(the
     wanted = lessons(500)
     there.put("lessons", wanted)
     told = there.apply(SECOND, "2")
-    assert "lessons leads to lessons-2" in texts(told)
+    assert "lessons is now lessons-2" in texts(told)
     assert there.behind("lessons") == ["lessons-2"]
     assert there.documents("lessons") == wanted
     assert there.recorded() == {"1": "applied", "2": "applied"}

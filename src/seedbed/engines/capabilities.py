@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from seedbed.engines.base import Progress
 from seedbed.model.deployment import Estimate
 from seedbed.model.hazard import Hazard, HazardRule
-from seedbed.model.migration import Migration
+from seedbed.model.migration import Migration, Work
 from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 
 # Of an engine
@@ -57,6 +57,18 @@ class SupportsExtras(Protocol):
 
 
 # Of a session
+
+
+@runtime_checkable
+class SupportsExpectation(Protocol):
+    """A session whose lease may be cheaper where it is known what it is for."""
+
+    def expect(self, works: Sequence[Work]) -> None:
+        """Know that the next lease is taken to carry out `works`.
+
+        If others are to be carried out under it after all, its `apply` may raise StalePlan before it does anything.
+        """
+        ...
 
 
 @runtime_checkable

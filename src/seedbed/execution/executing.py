@@ -14,6 +14,7 @@ from itertools import groupby
 from msgspec import Struct, field
 
 from seedbed.engines.base import Lease
+from seedbed.engines.capabilities import SupportsExpectation
 from seedbed.errors import SeedbedError
 from seedbed.execution.connecting import ConnectedTarget, identity, require_own
 from seedbed.execution.context import RunContext
@@ -76,7 +77,7 @@ def carry_out(
         for target in at_work:
             own = releasing.enter_context(ExitStack())
             try:
-                leases[target.id] = _lease(target, context, own), own
+                leases[target.id] = _lease(target, plan.of(target.id), context, own), own
             except SeedbedError as error:
                 own.close()
                 failed[target.id] = error
@@ -100,8 +101,10 @@ def carry_out(
     return plan
 
 
-def _lease(target: ConnectedTarget, context: RunContext, closing: ExitStack) -> Lease:
+def _lease(target: ConnectedTarget, plan: DatabasePlan, context: RunContext, closing: ExitStack) -> Lease:
     closing.enter_context(context.stop.watching(target.session))
+    if isinstance(target.session, SupportsExpectation):
+        target.session.expect([Work(each.migration, each.direction) for each in plan.actions])
     return closing.enter_context(context.lease(target.session))
 
 

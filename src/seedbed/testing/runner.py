@@ -19,6 +19,7 @@ from typing import Any
 from msgspec import Struct, to_builtins
 
 from seedbed.engines.base import Engine
+from seedbed.engines.capabilities import SupportsExpectation
 from seedbed.errors import SeedbedError
 from seedbed.model.environment import SANDBOX, Environment
 from seedbed.model.event import Event, TargetConnected, to_dict
@@ -109,6 +110,8 @@ def carry_out(order: Order, tell: Callable[[Event], None]) -> None:
     with engine.connect(target) as session:
         tell(TargetConnected(target.id, session.server))
         owner = Owner(os.urandom(8).hex(), order.who)
+        if isinstance(session, SupportsExpectation):
+            session.expect(pending(session.history(), migrations, direction))
         with session.lease(owner, wait=order.wait, listener=tell) as lease:
             history = lease.history()
             if history.identity is None:

@@ -12,7 +12,7 @@ import pytest
 from seedbed.engines.postgres.address import Address, address
 from seedbed.engines.postgres.options import Options
 from seedbed.engines.postgres.sandbox import EmbeddedServer
-from seedbed.engines.postgres.store import advisory_lock
+from seedbed.engines.postgres.store import exclusivity
 from seedbed.engines.postgres.wire.connection import open_connection
 from seedbed.errors import LeaseNotExclusive
 from tests.support.postgres.wire import HERE, connected, pgbouncer, snapshot
@@ -87,7 +87,7 @@ def test_a_pool_whose_sessions_take_turns_is_refused_when_it_is_warm(
             for client in clients:
                 client.execute(statement.encode())
         with pytest.raises(LeaseNotExclusive, match="transaction mode"):
-            advisory_lock.require_exclusive(clients[0], place)
+            exclusivity.require_exclusive(clients[0], place)
 
 
 def test_after_a_refusal_the_same_database_is_migrated_directly(
@@ -134,8 +134,8 @@ def test_a_pool_in_session_mode_is_accepted_if_the_settings_are_there(
 def test_a_pool_without_a_second_session_to_give_proves_nothing_and_is_refused(
     postgres_server: EmbeddedServer, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(advisory_lock, "_PATIENCE", 0.5)
+    monkeypatch.setattr(exclusivity, "_PATIENCE", 0.5)
     with pgbouncer(postgres_server, "session", **IGNORED, default_pool_size="1") as port:
         place = pooled(postgres_server, database, port)
         with open_connection(place) as connection, pytest.raises(LeaseNotExclusive, match="pooler"):
-            advisory_lock.require_exclusive(connection, place)
+            exclusivity.require_exclusive(connection, place)

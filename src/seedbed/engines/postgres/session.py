@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.store.history import HistoryTable
-from seedbed.engines.postgres.wire.connection import open_connection, open_look
-from seedbed.engines.postgres.wire.libpq import Look, QueryFailed
+from seedbed.engines.postgres.wire.connection import open_connection, open_plain
+from seedbed.engines.postgres.wire.libpq import PlainConnection, QueryFailed
+from seedbed.engines.postgres.wire.messages import plain
 from seedbed.errors import StepFailed, Unreachable
 from seedbed.model.history import History, Owner
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from seedbed.engines.postgres.store.lease import PostgresLease
     from seedbed.model.event import Listener
+    from seedbed.model.migration import Work
     from seedbed.model.target import Target
 
 
@@ -30,9 +32,9 @@ def connect(target: Target) -> Iterator[PostgresSession]:
 
 
 class PostgresSession:
-    """One connection: a look first, and the driver's own as soon as there is more to do than to read the history.
+    """One connection: a plain one first, and the driver's own as soon as there is more to do than that one can.
 
-    Whoever takes a lease from it writes through the driver's connection.
+    The plain one reads the history and, where `expect` was told of nothing else, has the lease of plain migrations.
     """
 
     def __init__(self, target: str, address: Address) -> None:
@@ -40,29 +42,33 @@ class PostgresSession:
         self.address = address
         self.table = HistoryTable(address.history_schema)
         self._version = 0
-        self._look: Look | None = None
+        self._plain: PlainConnection | None = None
+        self._is_plain_enough = False
+        self._plain_has_lease = False
+        self._has_unfinished = False
         self._connection: Connection[tuple[Any, ...]] | None = None
 
     def open(self) -> None:
         """Connect. Raises Unreachable."""
-        self._look = open_look(self.address)
-        self._version = self._look.server_version if self._look else self.connection.info.server_version
+        self._plain = open_plain(self.address)
+        self._version = self._plain.server_version if self._plain else self.connection.info.server_version
 
     def close(self) -> None:
-        self._close_look()
+        self._close_plain()
         if self._connection is not None:
             self._connection.close()
 
-    def _close_look(self) -> None:
-        if self._look is not None:
-            self._look.close()
-            self._look = None
+    def _close_plain(self) -> None:
+        if self._plain is not None:
+            self._plain.close()
+            self._plain = None
 
     @property
     def connection(self) -> Connection[tuple[Any, ...]]:
         """The driver's connection, opened when it is first asked for. Raises Unreachable."""
         if self._connection is None:
-            self._close_look()  # a server may have no place for a second one
+            if not self._plain_has_lease:
+                self._close_plain()  # a server may have no place for a second one
             self._connection = open_connection(self.address)
         return self._connection
 
@@ -73,23 +79,28 @@ class PostgresSession:
 
     def history(self) -> History:
         doing = f"reading the history of {self.target}"
-        if self._look is None:
-            from seedbed.engines.postgres.wire.messages import asking, translate_errors
-
-            with translate_errors(doing):
-                return self.table.read(asking(self.connection))
         try:
-            return self.table.read(self._look.query)
+            history = self.table.read(plain(self._plain or self.connection).rows)
         except QueryFailed as error:
             if error.is_broken:
                 raise Unreachable(f"{doing} failed", because=str(error), try_="run it again") from None
             raise StepFailed(f"{doing} failed: {error}", because=f"SQLSTATE {error.sqlstate}") from None
+        self._has_unfinished = bool(history.unfinished)
+        return history
 
     def interrupt(self) -> None:
         """Cancel the running statement: its transaction rolls back, a concurrent build leaves its record."""
         with suppress(Exception):  # whoever is interrupted may be gone already, or not have begun
             if self._connection is not None:
                 self._connection.cancel_safe(timeout=5)
+            elif self._plain is not None:
+                self._plain.cancel()
+
+    def expect(self, works: Sequence[Work]) -> None:
+        """Know what the next lease is for: where each of `works` is one transaction, it does without the driver."""
+        from seedbed.engines.postgres.running.transactional import is_short
+
+        self._is_plain_enough = not self._has_unfinished and all(map(is_short, works))
 
     def schema(self) -> Sequence[str]:
         from seedbed.engines.postgres.schema.inspect import schema
@@ -103,9 +114,21 @@ class PostgresSession:
     ) -> AbstractContextManager[PostgresLease]:
         from seedbed.engines.postgres.store import lease_store
 
+        self._plain_has_lease = self._is_plain_enough and self._plain is not None
         return lease_store.lease(
-            self.connection, self.address, self.table, self.target, owner, wait=wait, listener=listener
+            self._plain if self._plain and self._plain_has_lease else self.connection,
+            self.address,
+            self.table,
+            self.target,
+            owner,
+            driver=self._without_plain,
+            wait=wait,
+            listener=listener,
         )
+
+    def _without_plain(self) -> Connection[tuple[Any, ...]]:
+        self._plain_has_lease = False
+        return self.connection
 
     def unlock(self, *, actor: str) -> str:
         """End the session that holds the lease and write that into the audit; return who it was."""

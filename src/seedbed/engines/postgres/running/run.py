@@ -12,16 +12,20 @@ from msgspec import Struct, field
 from seedbed.engines.base import Progress
 from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.store.history import HistoryTable, quoted
+from seedbed.engines.postgres.wire.libpq import Diagnostic as PlainDiagnostic
+from seedbed.engines.postgres.wire.libpq import PlainConnection
 from seedbed.engines.postgres.wire.messages import ServerError
-from seedbed.errors import Interrupted, Location, SeedbedError, StepFailed
+from seedbed.errors import Interrupted, Location, SeedbedError, StalePlan, StepFailed
 from seedbed.model.event import Retrying, ServerNotice
 from seedbed.model.history import Revision
 from seedbed.model.migration import Migration, Step
 from seedbed.support.backoff import backoff
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    import psycopg
     from psycopg.errors import Diagnostic
+
+    from seedbed.engines.postgres.wire.messages import Connection
 
 _RETRY_BASE, _RETRY_CAP = 0.1, 10.0  # seconds
 _SETTINGS = ("lock_timeout", "statement_timeout")
@@ -30,7 +34,7 @@ _SETTINGS = ("lock_timeout", "statement_timeout")
 class Run(Struct):
     """One lease at work: where to, in whose name, and the notices that came in meanwhile."""
 
-    connection: Connection[tuple[Any, ...]]
+    wire: Connection
     address: Address
     table: HistoryTable
     target: str
@@ -40,9 +44,26 @@ class Run(Struct):
     _notices: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.connection.add_notice_handler(self._notice)
+        if isinstance(self.wire, PlainConnection):
+            self.wire.on_notice = self._notice
+        else:
+            self.wire.add_notice_handler(self._notice)
 
-    def _notice(self, diag: Diagnostic) -> None:
+    @property
+    def connection(self) -> psycopg.Connection[tuple[Any, ...]]:
+        return self.require_driver()
+
+    def require_driver(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """Return the driver's connection. Raises StalePlan where the lease was taken for what does without it."""
+        if isinstance(self.wire, PlainConnection):
+            raise StalePlan(
+                f"what is to be done on {self.target} changed while its lease was taken",
+                because="another run changed its history meanwhile",
+                try_="run the same command again",
+            )
+        return self.wire
+
+    def _notice(self, diag: Diagnostic | PlainDiagnostic) -> None:
         self._notices.append((diag.severity_nonlocalized or "NOTICE", diag.message_primary or ""))
 
     def notices(self, version: str) -> Iterator[Progress]:

@@ -149,7 +149,7 @@ def _step(work: Work) -> Step | None:
 def _send(run: Run, message: _Message) -> Iterator[Progress]:
     yield _started(run, message.parts[0].work)
     milliseconds = 0.0
-    for tag, value in send(run.connection, message.text):
+    for tag, value in send(run.wire, message.text):
         if tag != "COMMIT":
             message.statements += 1
             milliseconds = _number(value) or milliseconds

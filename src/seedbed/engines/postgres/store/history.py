@@ -7,16 +7,14 @@ this target is, and the format of all this) and `migrations_audit` (what people 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+
+from msgspec.json import decode
 
 from seedbed.engines.postgres.wire.libpq import QueryFailed, Row
 from seedbed.errors import Refused
-from seedbed.model.history import FORMAT, History, Identity, Revision, RevisionState
-from seedbed.model.migration import Direction, Migration, Phase, Work
-
-if TYPE_CHECKING:
-    from psycopg import Connection
+from seedbed.model.history import FORMAT, History, Identity, Revision
+from seedbed.model.migration import Direction, Migration, Work
+from seedbed.support.typed import ready
 
 _DEFINITION = """
 CREATE SCHEMA IF NOT EXISTS {schema};
@@ -56,14 +54,17 @@ COMMENT ON TABLE {schema}.migrations_identity IS 'seedbed: which target this dat
 COMMENT ON TABLE {schema}.migrations_audit IS 'seedbed: what people decided about the history';
 """
 
-# Identity and revisions in one answer: a run that finds nothing to do costs one round trip.
+# Identity and revisions in one answer: a run that finds nothing to do costs one round trip. As one value, too: what
+# reads it is compiled, and a call for each value would take most of the time of a long history.
 _READ = """
-SELECT i.format::text, i.platform, i.database, i.environment,
-       h.version, h.name, h.checksum, h.phase, h.state, h.direction, h.step::text, h.in_step::text, h.checkpoint,
-       h.overtakes, h.owner, h.applied_at::text, h.duration_ms::text
+SELECT i.format::text, i.platform, i.database, i.environment, (
+    SELECT json_agg(r ORDER BY lpad(r.version, 20, '0'))::text FROM (
+        SELECT version, name, checksum, phase, state, direction, step, in_step, checkpoint,
+               string_to_array(overtakes, ',') AS overtakes, owner, applied_at, duration_ms
+        FROM {schema}.migrations_history
+    ) AS r
+)
 FROM {schema}.migrations_identity AS i
-LEFT JOIN {schema}.migrations_history AS h ON true
-ORDER BY lpad(h.version, 20, '0')
 """
 
 # Transactions that arrive in one message share its time as their start: from the second on, a migration began when
@@ -112,16 +113,17 @@ class HistoryTable:
                 because=f"its format is {stored}, this seedbed knows {FORMAT}",
                 try_="upgrade seedbed",
             )
-        return History(Identity(*identity), tuple(_revision(row[4:]) for row in rows if row[4] is not None))
+        revisions = decode(rows[0][4] or "[]", type=ready(tuple[Revision, ...]))
+        return History(Identity(*identity), revisions)
 
-    def create(self, connection: Connection[tuple[Any, ...]], identity: Identity) -> None:
-        """Make the tables and stamp them; what is there already is left as it is."""
+    def definition(self, identity: Identity) -> str:
+        """Return the statements that make the tables and stamp them; what is there already is left as it is."""
         values = ", ".join(map(quoted, (identity.platform, identity.database, identity.environment)))
         stamp = (
             f"INSERT INTO {self._prefix}.migrations_identity (format, platform, database, environment) "
             f"VALUES ({FORMAT}, {values}) ON CONFLICT DO NOTHING"
         )
-        connection.execute(f"BEGIN; {_DEFINITION.format(schema=self._prefix)} {stamp}; COMMIT".encode())
+        return f"BEGIN; {_DEFINITION.format(schema=self._prefix)} {stamp}; COMMIT"
 
     def applied(self, migration: Migration, owner: str, *, after: str = "") -> str:
         """Return the statement that records `migration` as applied; the statement returns milliseconds.
@@ -216,24 +218,3 @@ class HistoryTable:
         return (
             f"INSERT INTO {self._prefix}.migrations_audit (actor, action, version, because) VALUES ({values})"
         )
-
-
-def _revision(row: Row) -> Revision:
-    """Return the revision in `row`, whose values are text in the order of the query."""
-    version, name, checksum, phase, state, direction, step, in_step, checkpoint, *rest = row
-    overtakes, owner, applied_at, duration = (value or "" for value in rest)
-    return Revision(
-        version=version or "",
-        name=name or "",
-        checksum=checksum or "",
-        phase=Phase(phase or ""),
-        state=RevisionState(state or ""),
-        direction=Direction(direction or ""),
-        step=int(step or 0),
-        in_step=in_step == "true",
-        checkpoint=checkpoint,
-        overtakes=tuple(filter(None, overtakes.split(","))),
-        owner=owner,
-        applied_at=datetime.fromisoformat(applied_at),  # the session's time zone is pinned to UTC
-        duration_ms=int(duration),
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from seedbed.engines.base import Progress
-from seedbed.engines.postgres.running import backfill, stepwise, transactional
+from seedbed.engines.postgres.running import transactional
 from seedbed.engines.postgres.running.run import Run
 from seedbed.engines.postgres.wire.messages import asking, run, translate_errors
 from seedbed.model.event import WorkStarted
@@ -22,15 +22,17 @@ class PostgresLease:
 
     def history(self) -> History:
         with translate_errors(f"reading the history of {self._run.target}"):
-            return self._run.table.read(asking(self._run.connection))
+            return self._run.table.read(asking(self._run.wire))
 
     def bind(self, identity: Identity) -> None:
         with translate_errors(f"making the history of {self._run.target}"):
-            self._run.table.create(self._run.connection, identity)
+            run(self._run.wire, self._run.table.definition(identity))
 
     def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
         """Carry out `works`; neighbours that fit into a transaction each travel in one message together."""
         unfinished = {each.version: each for each in self.history().unfinished}
+        if not all(transactional.is_short(work) for work in works) or unfinished:
+            self._run.require_driver()
         for group in transactional.grouped(works, unfinished):
             first = group[0]
             revision = unfinished.get(first.migration.version)
@@ -49,6 +51,8 @@ class PostgresLease:
             len(steps),
             resumed=revision is not None,
         )
+        from seedbed.engines.postgres.running import backfill, stepwise
+
         carry_out = backfill.apply if any(step.backfill for step in steps) else stepwise.apply
         with translate_errors(f"applying {work.migration.label}"):
             yield from carry_out(self._run, work, revision)
@@ -59,12 +63,12 @@ class PostgresLease:
         )
         audit = self._run.table.audit(actor, action, revision.version, because)
         with translate_errors(f"recording {revision.label}"):
-            run(self._run.connection, f"BEGIN; {self._run.table.write(revision)}; {audit}; COMMIT")
+            run(self._run.wire, f"BEGIN; {self._run.table.write(revision)}; {audit}; COMMIT")
 
     def forget(self, version: str, *, actor: str, because: str) -> None:
         audit = self._run.table.audit(actor, "forget", version, because)
         with translate_errors(f"forgetting {version}"):
-            run(self._run.connection, f"BEGIN; {self._run.table.forget(version)}; {audit}; COMMIT")
+            run(self._run.wire, f"BEGIN; {self._run.table.forget(version)}; {audit}; COMMIT")
 
     def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
         from seedbed.engines.postgres.seeds.load import load

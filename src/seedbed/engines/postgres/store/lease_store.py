@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -13,46 +13,51 @@ from seedbed.engines.postgres.running.run import Run
 from seedbed.engines.postgres.store import advisory_lock
 from seedbed.engines.postgres.store.history import HistoryTable, quoted
 from seedbed.engines.postgres.store.lease import PostgresLease
-from seedbed.engines.postgres.wire.messages import translate_errors
+from seedbed.engines.postgres.wire.messages import end_transaction, run, translate_errors
 from seedbed.errors import LeaseLost, Refused, Unreachable
 from seedbed.model.event import Listener, TakenOver
 from seedbed.model.history import Owner
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    import psycopg
+
+    from seedbed.engines.postgres.wire.messages import Connection
 
 
 @contextmanager
 def lease(
-    connection: Connection[tuple[Any, ...]],
+    connection: Connection,
     address: Address,
     table: HistoryTable,
     target: str,
     owner: Owner,
     *,
+    driver: Callable[[], psycopg.Connection[tuple[Any, ...]]],
     wait: float,
     listener: Listener,
 ) -> Iterator[PostgresLease]:
     """Take the lease, mark the session as a run, end what a vanished owner left at work; give it back at the end.
+
+    `driver`: returns the driver's connection, which takes the place of `connection` where a pooler may stand between.
 
     Raises Busy, LeaseNotExclusive, Unreachable.
     """
     number = advisory_lock.key(address.history_schema)
     try:
         with translate_errors(f"taking the lease of {target}"):
-            _acquire(connection, address, target, number, wait, listener)
+            connection = _acquire(connection, driver, address, target, number, wait, listener)
     except LeaseLost as error:  # there was none yet: nothing was touched
         raise Unreachable(error.what, because=error.because, try_="run the same command again") from None
     mark = advisory_lock.application_name(owner)
     try:
         with translate_errors(f"taking over {target}"):
-            connection.execute(f"SET application_name = {quoted(mark)}".encode())
+            run(connection, f"SET application_name = {quoted(mark)}")
             for pid, left in advisory_lock.left_behind(connection):
                 if advisory_lock.end(connection, pid):
                     listener(TakenOver(target, f"ended server process {pid} of {left!r}"))
         yield PostgresLease(
             Run(
-                connection=connection,
+                wire=connection,
                 address=address,
                 table=table,
                 target=target,
@@ -62,26 +67,33 @@ def lease(
         )
     finally:
         with suppress(Exception):  # a broken connection holds nothing any more
-            connection.rollback()
-            connection.execute(f"RESET ALL; SELECT pg_advisory_unlock({number})".encode())
+            end_transaction(connection)
+            run(connection, f"RESET ALL; SELECT pg_advisory_unlock({number})")
 
 
 def _acquire(
-    connection: Connection[tuple[Any, ...]],
+    connection: Connection,
+    driver: Callable[[], psycopg.Connection[tuple[Any, ...]]],
     address: Address,
     target: str,
     number: int,
     wait: float,
     listener: Listener,
-) -> None:
-    """Poll for the lock; never block on it, because a blocked waiter deadlocks with CONCURRENTLY."""
+) -> Connection:
+    """Poll for the lock and return the connection that has it.
+
+    Never block on it, because a blocked waiter deadlocks with CONCURRENTLY.
+    """
     waiting, confirmed = Waiting(target, wait, listener), False
     while True:
         got = advisory_lock.try_lock(connection, number, confirmed=confirmed)
         if got:
-            return
+            return connection
         if got is None:
-            advisory_lock.require_exclusive(connection, address)
+            from seedbed.engines.postgres.store.exclusivity import require_exclusive
+
+            connection = driver()
+            require_exclusive(connection, address)
             confirmed = True
             continue
         found = advisory_lock.holder(connection, number)
@@ -91,19 +103,17 @@ def _acquire(
         time.sleep(waiting.pause(str(found.owner) if found else "another run"))
 
 
-def _end(connection: Connection[tuple[Any, ...]], found: advisory_lock.Holder) -> bool:
+def _end(connection: Connection, found: advisory_lock.Holder) -> bool:
     with suppress(Refused):  # another role's: the server ends it itself when it finds nobody at the other end
         return advisory_lock.end(connection, found.pid)
     return False
 
 
-def unlock(
-    connection: Connection[tuple[Any, ...]], address: Address, table: HistoryTable, target: str, *, actor: str
-) -> str:
+def unlock(connection: Connection, address: Address, table: HistoryTable, target: str, *, actor: str) -> str:
     """End the session that holds the lease and write that into the audit; return who it was, empty if nobody."""
     with translate_errors(f"ending the lease of {target}"):
         found = advisory_lock.holder(connection, advisory_lock.key(address.history_schema))
         if found is None or not advisory_lock.end(connection, found.pid):
             return ""
-        connection.execute(table.audit(actor, "unlock", "", f"ended {found.owner}").encode())
+        run(connection, table.audit(actor, "unlock", "", f"ended {found.owner}"))
         return str(found.owner)

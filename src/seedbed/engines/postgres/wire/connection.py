@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.postgres.address import Address, safe_sslmode
 from seedbed.engines.postgres.wire import libpq
-from seedbed.engines.postgres.wire.libpq import Look, QueryFailed
+from seedbed.engines.postgres.wire.libpq import PlainConnection, QueryFailed
 from seedbed.errors import Unreachable
 from seedbed.model.secret import Redactor
 
@@ -61,15 +61,15 @@ def open_connection(address: Address) -> Connection[tuple[Any, ...]]:
         raise _unreachable(address, str(error)) from None
 
 
-def open_look(address: Address) -> Look | None:
-    """Return the same connection without the driver, for a first look; None where only the driver can connect.
+def open_plain(address: Address) -> PlainConnection | None:
+    """Return the same connection without the driver; None where only the driver can connect.
 
     Raises Unreachable.
     """
     if not libpq.is_available():
         return None
     try:
-        return Look(_keywords(address))
+        return PlainConnection(_keywords(address))
     except QueryFailed as error:
         raise _unreachable(address, str(error)) from None
 

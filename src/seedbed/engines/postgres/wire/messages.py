@@ -1,23 +1,27 @@
-"""Sending text to the server as one simple-protocol message and reading its answers one by one."""
+"""Sending text to the server as one simple-protocol message and reading its answers one by one.
+
+The one protocol of both connections: libpq's own, which reads histories and applies plain migrations, and the
+driver's, which has everything else and is imported when it is there.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import psycopg
-from psycopg import generators
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from seedbed.engines.postgres.store.history import Ask
-from seedbed.engines.postgres.wire.libpq import QueryFailed, Row
-from seedbed.errors import LeaseLost, StepFailed
+from seedbed.engines.postgres.wire.libpq import Answer, Diagnostic, PlainConnection, QueryFailed
+from seedbed.errors import LeaseLost, SeedbedError, StepFailed
 
 if TYPE_CHECKING:
-    from psycopg import Connection
-    from psycopg.pq.abc import PGresult
+    import psycopg
 
-FATAL = psycopg.pq.ExecStatus.FATAL_ERROR
+    from seedbed.engines.postgres.wire.driver import DriverConnection
+
+    Connection: TypeAlias = PlainConnection | psycopg.Connection[tuple[Any, ...]]
+
 _LOCKED = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
 CANCELED = "57014"
 _SYNTAX = "42601"
@@ -26,10 +30,9 @@ _SYNTAX = "42601"
 class ServerError(Exception):
     """The server refused a statement; `finished` counts the answers that came before."""
 
-    def __init__(self, result: PGresult, finished: int) -> None:
-        error = psycopg.errors.error_from_result(result)
-        super().__init__(error.diag.message_primary or str(error))
-        self.diag = error.diag
+    def __init__(self, diag: Diagnostic, finished: int) -> None:
+        super().__init__(diag.message_primary or "")
+        self.diag = diag
         self.finished = finished
 
     @property
@@ -61,57 +64,60 @@ class ServerError(Exception):
         return "; ".join(part for part in parts if part) or f"SQLSTATE {self.sqlstate}"
 
 
-class Answer(NamedTuple):
-    """What the server said about one statement: its command tag, and its first value, if it returned one."""
-
-    tag: str
-    value: str
-
-
-def send(connection: Connection[tuple[Any, ...]], text: str) -> Iterator[Answer]:
+def send(connection: Connection, text: str) -> Iterator[Answer]:
     """Send `text` and yield an answer for each statement as it is done.
 
     Raises ServerError at the first that fails, after ending the transaction that it left behind; LeaseLost
     where the connection breaks, because the lease ends with it.
     """
+    wire = plain(connection)
     count = 0
+    failed: ServerError | None = None
     try:
-        connection.pgconn.send_query(text.encode())
-        connection.wait(generators.send(connection.pgconn))
-        failed: ServerError | None = None
-        while (result := connection.wait(generators.fetch(connection.pgconn))) is not None:
-            if result.status == FATAL:
-                failed = failed or ServerError(result, count)
+        for each in wire.answers(text):
+            if isinstance(each, Diagnostic):
+                failed = failed or ServerError(each, count)
                 continue
             count += 1
-            value = result.get_value(0, 0) if result.ntuples else None
-            yield Answer((result.command_status or b"").decode(), (value or b"").decode())
-    except psycopg.Error as error:
+            yield each
+    except QueryFailed as error:
         raise lost(error) from None
     if failed:
-        if connection.closed or failed.diag.severity_nonlocalized in {"FATAL", "PANIC"}:
+        if not wire.is_open or failed.diag.severity_nonlocalized in {"FATAL", "PANIC"}:
             raise lost(failed)
         end_transaction(connection)
         raise failed
 
 
-def end_transaction(connection: Connection[tuple[Any, ...]]) -> None:
+def plain(connection: Connection) -> PlainConnection | DriverConnection:
+    """Return what sends and reads text over `connection`."""
+    if isinstance(connection, PlainConnection):
+        return connection
+    from seedbed.engines.postgres.wire.driver import DriverConnection
+
+    return DriverConnection(connection)
+
+
+def end_transaction(connection: Connection) -> None:
     """Roll back whatever is open."""
-    if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+    wire = plain(connection)
+    if not wire.is_idle:
         try:
-            connection.execute("ROLLBACK")
-        except psycopg.Error as error:
+            wire.rows("ROLLBACK")
+        except QueryFailed as error:
             raise lost(error) from None
 
 
-def refusal(connection: Connection[tuple[Any, ...]], error: psycopg.Error) -> ServerError:
+def refusal(connection: psycopg.Connection[tuple[Any, ...]], error: psycopg.Error) -> ServerError:
     """Return what psycopg raised about a statement as a ServerError. Raises LeaseLost where nobody answered."""
+    from seedbed.engines.postgres.wire.driver import diagnostic
+
     if connection.closed or error.pgresult is None:
         raise lost(error) from None
-    return ServerError(error.pgresult, 0)
+    return ServerError(diagnostic(error), 0)
 
 
-def run(connection: Connection[tuple[Any, ...]], text: str) -> list[str]:
+def run(connection: Connection, text: str) -> list[str]:
     """Send `text` and return the command tags of its statements."""
     return [answer.tag for answer in send(connection, text)]
 
@@ -127,33 +133,37 @@ def lost(error: Exception) -> LeaseLost:
 
 @contextmanager
 def translate_errors(doing: str) -> Iterator[None]:
-    """Turn what the driver raises meanwhile into LeaseLost or StepFailed; `doing` begins the sentence."""
+    """Turn what either connection raises meanwhile into LeaseLost or StepFailed; `doing` begins the sentence."""
     try:
         yield
     except ServerError as error:
         raise StepFailed(f"{doing} failed: {error}", because=error.because()) from None
     except QueryFailed as error:
-        raise StepFailed(f"{doing} failed: {error}", because=f"SQLSTATE {error.sqlstate}") from None
-    except psycopg.Error as error:
-        if is_broken(error):
+        if error.is_broken:
             raise lost(error) from None
-        diag = error.diag
-        because = diag.message_detail or diag.message_hint or f"SQLSTATE {error.sqlstate}"
-        raise StepFailed(f"{doing} failed: {diag.message_primary or error}", because=because) from None
+        because = error.detail or f"SQLSTATE {error.sqlstate}"
+        raise StepFailed(f"{doing} failed: {error}", because=because) from None
+    except Exception as error:
+        if (translated := _of_driver(doing, error)) is None:
+            raise
+        raise translated from None
 
 
-def asking(connection: Connection[tuple[Any, ...]]) -> Ask:
-    """Return a function that asks a query and raises QueryFailed, with its SQLSTATE, where the server refuses it."""
+def _of_driver(doing: str, error: Exception) -> SeedbedError | None:
+    """Return what an error of the driver means; None for any other, also where the driver was never imported."""
+    driver = sys.modules.get("psycopg")
+    if driver is None or not isinstance(error, driver.Error):
+        return None
+    if is_broken(error):
+        return lost(error)
+    diag = error.diag
+    because = diag.message_detail or diag.message_hint or f"SQLSTATE {error.sqlstate}"
+    return StepFailed(f"{doing} failed: {diag.message_primary or error}", because=because)
 
-    def ask(text: str) -> list[Row]:
-        try:
-            return connection.execute(text.encode()).fetchall()
-        except psycopg.Error as error:
-            if is_broken(error):
-                raise
-            raise QueryFailed(error.diag.message_primary or str(error), error.sqlstate or "") from None
 
-    return ask
+def asking(connection: Connection) -> Ask:
+    """Return a function that asks a query and raises QueryFailed where nobody answers or the server refuses it."""
+    return plain(connection).rows
 
 
 def is_broken(error: psycopg.Error) -> bool:

@@ -1,0 +1,76 @@
+"""The driver's connection, seen as a `PlainConnection` is: text is sent, answers come back one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+from psycopg import Connection, generators
+from psycopg.pq import ExecStatus, TransactionStatus
+
+from seedbed.engines.postgres.wire.libpq import Answer, Diagnostic, QueryFailed, Row
+
+
+class DriverConnection:
+    """Wraps a connection of psycopg's, which whoever needs more takes from `driver`."""
+
+    def __init__(self, driver: Connection[tuple[Any, ...]]) -> None:
+        self.driver = driver
+
+    @property
+    def backend_pid(self) -> int:
+        return self.driver.info.backend_pid
+
+    @property
+    def user(self) -> str:
+        return self.driver.info.user
+
+    @property
+    def is_open(self) -> bool:
+        return not self.driver.closed
+
+    @property
+    def is_idle(self) -> bool:
+        return self.driver.info.transaction_status == TransactionStatus.IDLE
+
+    def rows(self, text: str) -> list[Row]:
+        """Return the rows that a query answers with, whose values are all text. Raises QueryFailed."""
+        try:
+            cursor = self.driver.execute(text.encode())
+            return cursor.fetchall() if cursor.description else []
+        except psycopg.Error as error:
+            diag = error.diag
+            sqlstate = error.sqlstate or ""
+            raise QueryFailed(
+                diag.message_primary or str(error), sqlstate, diag.message_detail or ""
+            ) from None
+
+    def answers(self, text: str) -> Iterator[Answer | Diagnostic]:
+        """Send `text` and yield what the server says about each statement. Raises QueryFailed: nothing answers."""
+        driver = self.driver
+        try:
+            driver.pgconn.send_query(text.encode())
+            driver.wait(generators.send(driver.pgconn))
+            while (result := driver.wait(generators.fetch(driver.pgconn))) is not None:
+                if result.status == ExecStatus.FATAL_ERROR:
+                    yield diagnostic(psycopg.errors.error_from_result(result))
+                    continue
+                value = result.get_value(0, 0) if result.ntuples else None
+                yield Answer((result.command_status or b"").decode(), (value or b"").decode())
+        except psycopg.Error as error:
+            raise QueryFailed(str(error) or type(error).__name__) from None
+
+
+def diagnostic(error: psycopg.Error) -> Diagnostic:
+    """Return what the server said when it refused a statement."""
+    diag = error.diag
+    return Diagnostic(
+        diag.severity_nonlocalized,
+        diag.sqlstate,
+        diag.message_primary or str(error),
+        diag.message_detail,
+        diag.message_hint,
+        diag.context,
+        diag.statement_position,
+    )

@@ -13,6 +13,7 @@ from seedbed.engines.postgres.engine import PostgresEngine
 from seedbed.engines.postgres.running import transactional
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.engines.postgres.wire import messages
+from seedbed.engines.postgres.wire.libpq import Answer
 from seedbed.model.event import Retrying, ServerNotice, TargetFailed, WorkStarted
 from seedbed.model.migration import Migration, MigrationFile, Phase, Step
 from tests.support.postgres.platform import Connection, Place, at_retry, options
@@ -55,7 +56,7 @@ def test_sixteen_migrations_go_in_one_message(
 ) -> None:
     sent: list[str] = []
 
-    def send(connection: Connection, text: str) -> Iterator[messages.Answer]:
+    def send(connection: Connection, text: str) -> Iterator[Answer]:
         sent.append(text)
         return messages.send(connection, text)
 

@@ -72,6 +72,9 @@ def base(environ: Mapping[str, str], node: Path, home: Path) -> dict[str, str]:
         for name, value in environ.items()
         if name != "CDK" and not name.startswith(("CDK_", "JSII_"))
     }
+    if kept.pop("PYTHONDONTWRITEBYTECODE", "") and "PYTHONPYCACHEPREFIX" not in kept:
+        # Nothing is written beside the sources, as wanted; but to compile the CDK anew takes four seconds a time.
+        kept["PYTHONPYCACHEPREFIX"] = str(cache() / "pycache")
     path = [str(Path(sys.executable).parent), str(node.parent), environ.get("PATH", os.defpath)]
     return {
         **kept,

@@ -45,39 +45,74 @@ def _exists(current: StackStatus) -> bool:
 
 
 def carry_out(plan: DestroyPlan) -> None:
-    """Delete the stacks, one after another. What happens is emitted; the first failure ends it."""
+    """Delete the stacks in one run of the CLI, which stops at the first that fails. What happens is emitted."""
     require_ephemeral(plan.context.environment, "destroy")
+    listener = plan.context.listener
     for target in plan.gone:
-        plan.context.listener(TargetDone(target))
-    for position, (stack, managed) in enumerate(plan.stacks):
+        listener(TargetDone(target))
+    began = time.monotonic()
+    run = _delete(plan)
+    left: list[tuple[ManagedStack, StackStatus, SeedbedError]] = []
+    for stack, managed in plan.stacks:
         try:
-            _one(plan.context, stack, managed)
+            current, _ = plan.context.waiter(managed).until_settled(1)
         except SeedbedError as error:
-            plan.context.listener(failure(managed.target, plan.context.stop.mark(error)))
-            for _, other in plan.stacks[position + 1 :]:
-                plan.context.listener(TargetSkipped(other.target, f"{stack.name} is still there"))
-            return
-        plan.context.listener(TargetDone(managed.target))
+            left.append((managed, StackStatus(stack.name), error))
+            continue
+        if _exists(current):
+            left.append((managed, current, run.error or _not_deleted(plan.context, current, run.last_lines)))
+            continue
+        if stack.id in run.started:
+            listener(DeployFinished(managed.target, stack.name, 1, time.monotonic() - began))
+        listener(TargetDone(managed.target))
+    left.sort(key=lambda each: "FAILED" not in each[1].status)  # the CLI never began with those after it
+    for managed, current, reason in left[:1]:
+        listener(failure(managed.target, plan.context.stop.mark(reason)))
+        for other, _, _ in left[1:]:
+            listener(TargetSkipped(other.target, f"{current.name} is still there"))
 
 
-def _one(context: DeploymentContext, stack: Stack, managed: ManagedStack) -> None:
-    began, waiter = time.monotonic(), context.waiter(managed)
-    current, moved = waiter.until_settled(0)
-    if not _exists(current):
-        return
-    context.listener(DeployStarted(managed.target, stack.name, 0, (f"delete {stack.name}",), resumed=moved))
-    result = context.cli.run(
-        ["destroy", stack.id, "--app", str(context.assembly.directory), "--exclusively", "--force"],
-        cwd=context.room,
-        cloud=context.cloud,
-        tell=waiter.repeat,
-    )
-    after, _ = waiter.until_settled(1)
-    if _exists(after):
-        raise StepFailed(
-            f"stack {stack.name} was not deleted: it is {after.status}",
-            because=context.stacks.why(after) or result.last_lines,
-            try_=after.state.way.format(stack=stack.name)
-            or "fix what the reason names; the same command again",
+class _CliRun(Struct, frozen=True):
+    """`started`: the ids of the stacks that the CLI was told to delete; `error`: what ended it, if anything."""
+
+    started: tuple[str, ...]
+    last_lines: str = ""
+    error: SeedbedError | None = None
+
+
+def _delete(plan: DestroyPlan) -> _CliRun:
+    """Run the CLI for all stacks that are there once nothing is under way in them."""
+    context, started = plan.context, []
+    waiters = {stack.name: context.waiter(managed) for stack, managed in plan.stacks}
+
+    def tell(line: str) -> None:
+        named = max((each for each in waiters if each in line), key=len, default=plan.stacks[0][0].name)
+        waiters[named].repeat(line)
+
+    try:
+        for stack, managed in plan.stacks:
+            current, moved = waiters[stack.name].until_settled(0)
+            if _exists(current):
+                started.append(stack.id)
+                what = (f"delete {stack.name}",)
+                context.listener(DeployStarted(managed.target, stack.name, 0, what, resumed=moved))
+        if not started:
+            return _CliRun(())
+        result = context.cli.run(
+            ["destroy", *started, "--app", str(context.assembly.directory), "--exclusively", "--force"],
+            cwd=context.room,
+            cloud=context.cloud,
+            tell=tell,
         )
-    context.listener(DeployFinished(managed.target, stack.name, 1, time.monotonic() - began))
+    except SeedbedError as error:
+        return _CliRun(tuple(started), error=error)
+    return _CliRun(tuple(started), result.last_lines)
+
+
+def _not_deleted(context: DeploymentContext, current: StackStatus, last_lines: str) -> StepFailed:
+    return StepFailed(
+        f"stack {current.name} was not deleted: it is {current.status}",
+        because=context.stacks.why(current) or last_lines,
+        try_=current.state.way.format(stack=current.name)
+        or "fix what the reason names; the same command again",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,22 +57,43 @@ def command(context: CommandContext, keep: bool, services: tuple[str, ...], engi
             project.home = cleaning.enter_context(_scratch(project))
         engines_meant = ", ".join(sorted({each.engine for each in databases}))
         context.out.log(f"starting what {len(databases)} databases need: {engines_meant}")
-        run = closing.enter_context(context.run(ENV, databases, wait=60))
-        run.require_connected()
-        tour = Tour(context, run, closing)
-        if deployed:
-            tour.step("deploy the tables with the CDK", tour.deploy)
-        tour.step("migrate every database", run.apply)
-        tour.step("seed reference data and fixtures", tour.seed)
-        tour.step("seed again: nothing changes, every row is there", tour.count)
-        tour.step("revert the last migration of each database", tour.revert_each)
-        tour.step("apply again", run.apply)
-        tour.step("seed again: only what went with the reverted ones", tour.load)
-        tour.step("every row is there again", tour.count)
-        context.out.result(status_text(StatusDocument.of(run.status(), context.command), summary=True))
-        if deployed and not keep:
-            tour.step("destroy what was deployed", tour.destroy)
+        tour = Tour(context, closing)
+        with _servers(project, [each for each in databases if each not in deployed]) as started:
+            tables = closing.enter_context(context.run(ENV, deployed, wait=60)) if deployed else None
+            if tables is not None:
+                tables.require_connected()
+                tour.step("deploy the tables with the CDK", tables, tour.deploy)
+            started()
+            with context.run(ENV, databases, wait=60) as run:
+                run.require_connected()
+                tour.step("migrate every database", run, run.apply)
+                tour.step("seed reference data and fixtures", run, tour.seed)
+                tour.step("seed again: nothing changes, every row is there", run, tour.count)
+                tour.step("revert the last migration of each database", run, tour.revert_each)
+                tour.step("apply again", run, run.apply)
+                tour.step("seed again: only what went with the reverted ones", run, tour.load)
+                tour.step("every row is there again", run, tour.count)
+                document = StatusDocument.of(run.status(), context.command)
+                context.out.result(status_text(document, summary=True))
+        if tables is not None and not keep:
+            tour.step("destroy what was deployed", tables, tour.destroy)
     context.out.log(f"done in {time.monotonic() - began:.1f} s: {tour.told}")
+
+
+@contextmanager
+def _servers(project: Project, databases: Sequence[Database]) -> Iterator[Callable[[], object]]:
+    """Run the servers of `databases`, and yield what waits until they have answered once.
+
+    It takes seconds of a processor to start some of them, and more until they answer: meanwhile others are deployed.
+    """
+    with ExitStack() as owned, ThreadPoolExecutor(1, "servers") as threads:
+
+        def start() -> None:
+            owned.enter_context(project.sandbox.servers(databases))
+            with project.run(ENV, databases):  # looks into each
+                pass
+
+        yield threads.submit(start).result
 
 
 @contextmanager
@@ -119,10 +141,11 @@ def _kinds() -> list[SeedKind]:
 class Tour:
     """The steps of the demo, each announced, each checked."""
 
-    def __init__(self, context: CommandContext, run: Run, closing: ExitStack) -> None:
+    run: Run  # of this step
+
+    def __init__(self, context: CommandContext, closing: ExitStack) -> None:
         """`closing`: what is entered here stays open until the demo is over."""
         self.context = context
-        self.run = run
         self.done: list[str] = []
         self._first = 0  # event of this step
         self._closing = closing
@@ -139,9 +162,9 @@ class Tour:
 
         return [event for event in self.run.events[self._first :] if isinstance(event, SeedLoaded)]
 
-    def step(self, title: str, act: Callable[[], Outcome]) -> None:
+    def step(self, title: str, run: Run, act: Callable[[], Outcome]) -> None:
         self.context.out.log(f"\n== {title}")
-        self._first = len(self.run.events)
+        self.run, self._first = run, len(run.events)
         outcome = act()
         if outcome.exit_code is not ExitCode.DONE:
             from seedbed.documents.outcome import OutcomeDocument
@@ -223,15 +246,16 @@ class Tour:
 
         run, project = self.run, self.context.project
 
-        def revert() -> None:
-            for target in run.connected:
-                with project.run(
-                    ENV, [target.database], listener=run.context.emit, stop=run.context.stop
-                ) as alone:
-                    try:
-                        alone.revert()
-                    except Irreversible as error:
-                        self.context.out.log(f"{target.id}: {error.what}, because {error.because}")
-                        run.context.emit(TargetDone(target.id))
+        def revert(database: Database) -> None:
+            with project.run(ENV, [database], listener=run.context.emit, stop=run.context.stop) as alone:
+                try:
+                    alone.revert()
+                except Irreversible as error:
+                    self.context.out.log(f"{database.id}: {error.what}, because {error.because}")
+                    run.context.emit(TargetDone(database.id))
 
-        return run.outcome_of(revert)
+        def revert_all() -> None:
+            with ThreadPoolExecutor(len(run.connected), "revert") as threads:
+                list(threads.map(revert, [target.database for target in run.connected]))
+
+        return run.outcome_of(revert_all)

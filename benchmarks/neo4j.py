@@ -220,14 +220,14 @@ def check(what: str, uri: str, count: int) -> None:
 def server() -> Iterator[str]:
     """Yield the URI of a Neo4j of our own, set up for work: the sandbox's is small, and swings by half."""
     from seedbed.engines.neo4j.sandbox import local
-    from seedbed.servers import room
-    from seedbed.servers.fleet import Fleet
+    from seedbed.servers import ports
+    from seedbed.servers.server_pool import ServerPool
 
     with (
         tempfile.TemporaryDirectory(prefix="seedbed-bench-") as home,
-        Fleet(Path(home), lambda folder: grown(local.server(folder))) as servers,
+        ServerPool(Path(home), lambda folder: grown(local.server(folder))) as servers,
     ):
-        yield f"bolt://127.0.0.1:{room.last_port(servers.own('bench/neo4j'))}"
+        yield f"bolt://127.0.0.1:{ports.last_port(servers.ensure_running('bench/neo4j'))}"
 
 
 def grown(small: Server) -> Server:
@@ -235,8 +235,8 @@ def grown(small: Server) -> Server:
 
     def before() -> None:
         small.before()
-        rewrite(small.room / "arguments", SMALL_OPTIONS, OPTIONS)
-        rewrite(small.room / "conf" / "neo4j.conf", SMALL_SETTINGS, SETTINGS)
+        rewrite(small.directory / "arguments", SMALL_OPTIONS, OPTIONS)
+        rewrite(small.directory / "conf" / "neo4j.conf", SMALL_SETTINGS, SETTINGS)
 
     return replace(small, before=before)
 

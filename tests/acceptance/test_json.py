@@ -27,7 +27,7 @@ from seedbed.documents.schemas import COMMANDS, DOCUMENTS, written_by
 from seedbed.engines.memory.lease import MemoryLease
 from seedbed.engines.memory.sandbox import Server, embedded
 from seedbed.engines.memory.session import MemorySession
-from seedbed.environments import keeping
+from seedbed.environments.sandbox import daemons
 from seedbed.errors import OutcomeUnknown, Refused
 from seedbed.model.event import (
     CopyFinished,
@@ -224,8 +224,8 @@ class Site:
         for name in ("plan_deploy", "plan_destroy"):
             self.patch.setattr(deploying, name, _raises(refused))
 
-    def no_keepers(self) -> None:
-        self.patch.setattr(keeping, "keep", lambda *_: None)
+    def no_daemons(self) -> None:
+        self.patch.setattr(daemons, "start", lambda *_: None)
 
 
 def _raises(error: BaseException) -> Callable[..., Any]:
@@ -375,7 +375,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "env list": [Case("", "environments", 0), Case("more", "error", 2)],
     "env up": [
-        Case("sandbox", "connections", 0, "no_keepers"),
+        Case("sandbox", "connections", 0, "no_daemons"),
         Case("dev-test", "error", 2),
         Case("nowhere", "error", 2),
     ],

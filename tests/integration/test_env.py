@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 
 from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
-from seedbed.environments import sandbox
+from seedbed.environments.sandbox import servers
 from seedbed.errors import SandboxError
-from seedbed.servers import owners
+from seedbed.servers import locks
 from tests.support.processes import alive, until
 from tests.support.projects import ProjectFiles, run, variables
 
 
 @pytest.fixture
 def project(short_path: Path) -> ProjectFiles:
-    """A project of two PostgreSQL databases, where the sandbox's socket has room."""
+    """A project of two PostgreSQL databases, where the sandbox's socket has directory."""
     files = ProjectFiles(short_path, ("user", "payment"))
     files.tables(2)
     files.seed("010_t1.csv", "id\n1\n2\n")
@@ -33,12 +33,12 @@ def project(short_path: Path) -> ProjectFiles:
 
 def supervisors(root: Path) -> list[Path]:
     """Return the locks of the supervisors that live in the project's sandbox."""
-    locks = (root / ".seedbed").rglob("supervisor.lock")
-    return [each for each in locks if owners.is_held(each)]
+    found = (root / ".seedbed").rglob("supervisor.lock")
+    return [each for each in found if locks.is_held(each)]
 
 
-def keepers(root: Path) -> list[int]:
-    return [json.loads(each.read_text())["pid"] for each in (root / ".seedbed").rglob("kept/*.json")]
+def daemons(root: Path) -> list[int]:
+    return [json.loads(each.read_text())["pid"] for each in (root / ".seedbed").rglob("daemons/*.json")]
 
 
 def test_the_sandbox_runs_between_commands_until_it_is_ended(project: ProjectFiles) -> None:
@@ -50,7 +50,7 @@ def test_the_sandbox_runs_between_commands_until_it_is_ended(project: ProjectFil
     [lock] = supervisors(root)
     before = json.loads((lock.parent / "state.json").read_text())
     assert run(root, "env", "up", "sandbox").code == 0
-    assert len(keepers(root)) == 2  # the second one keeps what the first does not
+    assert len(daemons(root)) == 2  # the second one keeps what the first does not
     assert run(root, "apply", "-e", "sandbox").code == 0
     assert json.loads((lock.parent / "state.json").read_text()) == before  # the same server, all the time
     assert "sandbox  ephemeral  runs: payment/postgres, user/postgres\n" in run(root, "env", "list").out
@@ -61,7 +61,7 @@ def test_the_sandbox_runs_between_commands_until_it_is_ended(project: ProjectFil
     down = run(root, "env", "down", "sandbox")
     assert down.out == "no longer kept running, and their data stays: payment/postgres, user/postgres\n"
     assert supervisors(root) == []
-    assert keepers(root) == []
+    assert daemons(root) == []
     assert run(root, "status", "-e", "sandbox", "--exit-code").code == 0  # what was applied is there
 
 
@@ -83,11 +83,11 @@ def test_a_machine_reads_where_the_sandbox_is_and_what_runs(project: ProjectFile
     assert json.loads(run(root, "env", "list", "--json").out)["environments"][0]["runs"] == []
 
 
-def test_servers_end_with_a_keeper_that_is_killed(project: ProjectFiles) -> None:
+def test_servers_end_with_a_daemon_that_is_killed(project: ProjectFiles) -> None:
     root = project.root
     assert run(root, "env", "up", "sandbox", "-s", "user").code == 0
     assert run(root, "env", "up", "sandbox", "-s", "user").code == 0
-    [pid] = keepers(root)  # what is kept already is not kept twice
+    [pid] = daemons(root)  # what is kept already is not kept twice
     os.kill(pid, signal.SIGKILL)
     assert until(lambda: not supervisors(root))
     assert "sandbox  ephemeral  does not run\n" in run(root, "env", "list").out
@@ -97,7 +97,7 @@ def test_servers_end_with_a_keeper_that_is_killed(project: ProjectFiles) -> None
 def test_servers_end_with_the_sandbox_that_is_deleted(project: ProjectFiles) -> None:
     root = project.root
     assert run(root, "env", "up", "sandbox", "-s", "user").code == 0
-    [pid] = keepers(root)
+    [pid] = daemons(root)
     shutil.rmtree(root / ".seedbed")
     assert until(lambda: not alive(pid))
 
@@ -175,7 +175,7 @@ def test_engines_start_side_by_side(tmp_path: Path) -> None:
     meet = threading.Barrier(2)
     one, other = Toy("one", told, meet), Toy("other", told, meet)
     databases: list[Any] = [("a/one", one), ("b/other", other), ("b/one", one)]
-    with sandbox.settings(databases, tmp_path) as settings:
+    with servers.running(databases, tmp_path) as settings:
         assert settings == {each: {"of": each} for each, _ in databases}
         assert sorted(told) == ["one came", "other came"]
     assert sorted(told) == ["one came", "one went", "other came", "other went"]
@@ -188,6 +188,6 @@ def test_one_that_does_not_start_takes_the_others_down_again(tmp_path: Path) -> 
         ("a/one", Toy("one", told, meet)),
         ("b/other", Toy("other", told, meet, fails=True)),
     ]
-    with pytest.raises(SandboxError, match="other did not start"), sandbox.settings(databases, tmp_path):
+    with pytest.raises(SandboxError, match="other did not start"), servers.running(databases, tmp_path):
         pass
     assert told == ["one came", "one went"]

@@ -25,8 +25,8 @@ import json, sys
 from pathlib import Path
 from seedbed.engines.dynamodb.sandbox import embedded
 with embedded(Path(sys.argv[1])) as world:
-    state = json.loads((world.room / "state.json").read_text())
-    print(json.dumps({**state, "endpoint": world.endpoint, "room": str(world.room)}), flush=True)
+    state = json.loads((world.directory / "state.json").read_text())
+    print(json.dumps({**state, "endpoint": world.endpoint, "directory": str(world.directory)}), flush=True)
     sys.stdin.read()
 """
 
@@ -63,7 +63,7 @@ def owner(home: Path, **environment: str) -> Iterator[Owner]:
         line = process.stdout.readline()
         assert line, f"the owner ended with {process.wait()}"
         told = json.loads(line)
-        world = World(endpoint=told["endpoint"], room=Path(told["room"]), pid=told["server"])
+        world = World(endpoint=told["endpoint"], directory=Path(told["directory"]), pid=told["server"])
         yield Owner(process, world, told["supervisor"])
     finally:
         process.kill()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from seedbed.servers import owners
+from seedbed.servers import locks
 
 GONE_SECONDS = 30.0
 
@@ -40,9 +40,9 @@ def alive(pid: int) -> bool:
         return False
 
 
-def gone(room: Path, *pids: int) -> bool:
+def gone(directory: Path, *pids: int) -> bool:
     """Return whether these processes, and all that they forked, are gone within seconds."""
-    return until(lambda: not any(map(alive, pids)) and not owners.holders(room / "server.lock"))
+    return until(lambda: not any(map(alive, pids)) and not locks.holders(directory / "server.lock"))
 
 
 def listening(pid: int) -> set[str]:

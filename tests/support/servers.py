@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from seedbed.engines.base import Embedded
-from seedbed.servers import owners
+from seedbed.servers import locks
 
 FEW = 2  # servers of a kind for all workers, where nobody needs several at once
 RAM = Path("/dev/shm")
@@ -72,7 +72,7 @@ class Pool:
         """Return a lock that is held, and the number of the server that goes with it."""
         while True:
             for number in range(100 if self._borrowed else FEW):
-                held = owners.acquire(self._home / f"{self._engine}-{number}.lock", exclusive=True, seconds=0)
+                held = locks.acquire(self._home / f"{self._engine}-{number}.lock", exclusive=True, seconds=0)
                 if held is not None:
                     return held, number
             time.sleep(0.05)
@@ -115,12 +115,12 @@ def _has_room(folder: Path) -> bool:
 def _sweep(base: Path) -> None:
     """Remove what no run uses any more: this one, and those that were killed."""
     for lock in base.glob("*.lock"):
-        held = owners.acquire(lock, exclusive=True, seconds=0)
+        held = locks.acquire(lock, exclusive=True, seconds=0)
         if held is None:
             continue
         folder = lock.with_suffix("")
         for server in folder.glob("*/server.lock"):  # a server that stops still writes
-            if (stopped := owners.acquire(server, exclusive=True, seconds=60)) is not None:
+            if (stopped := locks.acquire(server, exclusive=True, seconds=60)) is not None:
                 os.close(stopped)
         shutil.rmtree(folder, ignore_errors=True)
         lock.unlink(missing_ok=True)
@@ -216,9 +216,9 @@ from pathlib import Path
 module, home, database = sys.argv[1:]
 with importlib.import_module(module).embedded(Path(home)) as servers:
     settings = servers.settings(database)
-    room = servers.room(database)
-    state = json.loads((room / "state.json").read_text())
-    print(json.dumps({**state, "settings": dict(settings), "room": str(room)}), flush=True)
+    directory = servers.directory(database)
+    state = json.loads((directory / "state.json").read_text())
+    print(json.dumps({**state, "settings": dict(settings), "directory": str(directory)}), flush=True)
     sys.stdin.read()
 """
 
@@ -230,7 +230,7 @@ class Owner:
     process: subprocess.Popen[str]
     server: int
     supervisor: int
-    room: Path
+    directory: Path
     settings: Settings
 
     def kill(self) -> None:
@@ -253,7 +253,7 @@ def owner(module: str, home: Path, database: str) -> Iterator[Owner]:
         line = process.stdout.readline()
         assert line, f"the owner ended with {process.wait()}"
         told = json.loads(line)
-        yield Owner(process, told["server"], told["supervisor"], Path(told["room"]), told["settings"])
+        yield Owner(process, told["server"], told["supervisor"], Path(told["directory"]), told["settings"])
     finally:
         process.kill()
         process.communicate()

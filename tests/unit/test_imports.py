@@ -112,7 +112,7 @@ def test_an_apply_without_work_imports_no_terminal_no_grammar_and_no_models(
     # --env, not -e: click tries every short option as a long one first, and its exception imports difflib.
     root, env = up_to_date
     names = imported("-m", "seedbed", "apply", "--env", "dev-imports", cwd=root, env=env)
-    slow = ("importlib.metadata", "concurrent", "logging", "tempfile", "seedbed.servers.place")
+    slow = ("importlib.metadata", "concurrent", "logging", "tempfile", "seedbed.servers.directory")
     assert "seedbed.engines.postgres.wire.libpq" in names
     unwanted = (
         *TERMINAL,

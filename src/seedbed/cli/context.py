@@ -15,7 +15,7 @@ import click
 from seedbed.errors import ExitCode, Interrupted, SeedbedError, UsageError, exit_code
 from seedbed.model.secret import Redactor
 from seedbed.report.console import Output
-from seedbed.servers import telling
+from seedbed.servers import notify
 
 if TYPE_CHECKING:
     from seedbed.documents.document import Document
@@ -197,7 +197,7 @@ def command_context(function: Callable[..., None]) -> Callable[..., None]:
         context = CommandContext(settings, command=command_name(ctx), as_json=as_json)
         try:
             # What seeds and migrations print is no result; `context.out` has the real one.
-            with telling.heard(context.out.log), redirect_stdout(sys.stderr):
+            with notify.subscribed(context.out.log), redirect_stdout(sys.stderr):
                 function(context, *args, **kwargs)
         except (click.exceptions.Exit, click.ClickException):
             raise

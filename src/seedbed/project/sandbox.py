@@ -24,32 +24,32 @@ class Sandbox(Struct, frozen=True):
     @contextmanager
     def servers(self, databases: Sequence[Database]) -> Iterator[Mapping[str, Mapping[str, str]]]:
         """Run the servers of `databases`, and yield the connection settings of each by its id. Raises SandboxError."""
-        from seedbed.environments import sandbox
+        from seedbed.environments.sandbox import servers
 
         pairs = [(str(database.id), self.catalog.engine(database.engine)) for database in databases]
-        with sandbox.settings(pairs, self.home) as settings:
+        with servers.running(pairs, self.home) as settings:
             yield settings
 
-    def keep(self, databases: Sequence[Database]) -> None:
-        """Keep the servers of `databases`, which run, running until `release`. Raises SandboxError."""
-        from seedbed.environments import keeping
+    def start_daemon(self, databases: Sequence[Database]) -> None:
+        """Keep the servers of `databases`, which run, running until `stop_daemons`. Raises SandboxError."""
+        from seedbed.environments.sandbox import daemons
 
-        keeping.keep({str(database.id): database.engine for database in databases}, self.home)
+        daemons.start({str(database.id): database.engine for database in databases}, self.home)
 
-    def kept(self) -> Sequence[str]:
+    def kept_databases(self) -> Sequence[str]:
         """Return the ids of the databases whose servers run between commands."""
-        from seedbed.environments import keeping
+        from seedbed.environments.sandbox import daemons
 
-        return sorted(keeping.kept(self.home))
+        return sorted(daemons.databases(self.home))
 
-    def release(self) -> tuple[Sequence[str], Sequence[str]]:
-        """Stop keeping servers; return the databases that were kept, and the servers that another command uses."""
-        from seedbed.environments import keeping
+    def stop_daemons(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Stop the daemons; return the databases that they kept running, and the servers that another command uses."""
+        from seedbed.environments.sandbox import daemons
 
-        return sorted(keeping.release(self.home)), self.wait_until_ended()
+        return sorted(daemons.stop(self.home)), self.wait_until_stopped()
 
-    def wait_until_ended(self) -> Sequence[str]:
+    def wait_until_stopped(self) -> Sequence[str]:
         """Wait until servers without an owner have ended, and return those that another command uses."""
-        from seedbed.environments import keeping
+        from seedbed.environments.sandbox import daemons
 
-        return keeping.in_use(self.home)
+        return daemons.wait_until_stopped(self.home)

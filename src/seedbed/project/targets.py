@@ -41,10 +41,10 @@ class Targets(Struct, frozen=True):
         """
         with ExitStack() as servers:
             if environment.is_sandbox:
-                from seedbed.environments import sandbox
+                from seedbed.environments.sandbox.servers import running
 
                 pairs = [(str(database.id), self.catalog.engine(database.engine)) for database in databases]
-                settings: Mapping[str, Any] = servers.enter_context(sandbox.settings(pairs, self.home))
+                settings: Mapping[str, Any] = servers.enter_context(running(pairs, self.home))
             else:
                 wanted = [self._wanted(environment, database) for database in databases]
                 wanted = aws.completed(wanted, environment, self.catalog.platform.name, self.environ)

@@ -27,14 +27,14 @@ SUPERVISOR = Path(__file__).with_name("supervisor.py")
 CHOICE = "SEEDBED_SANDBOX_ROOT"  # tests force one of the two ways with it; people work around a broken kernel
 UNPRIVILEGED = ("nobody", "daemon", "bin", "www-data")
 
-Kind = Literal["same", "userns", "setuid"]
+IdentityKind = Literal["same", "userns", "setuid"]
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """`uid` and `gid` are how the server sees itself; to the kernel it is them unless `kind` is `userns`."""
 
-    kind: Kind
+    kind: IdentityKind
     uid: int
     gid: int
 
@@ -84,9 +84,14 @@ class Identity:
         return asdict(self)
 
 
+def current_user() -> Identity:
+    """Return the identity of a server that may run as ourselves."""
+    return Identity("same", os.geteuid(), os.getegid())
+
+
 def ordinary_user() -> Identity:
     """Return the identity for a server that refuses to be root or nameless. Raises SandboxError."""
-    me = Identity("same", os.geteuid(), os.getegid())
+    me = current_user()
     forced = os.environ.get(CHOICE, "")
     if forced not in ("", "userns", "setuid"):
         raise SandboxError(f"{CHOICE} is {forced!r}", try_="userns, setuid, or leave it unset")

@@ -21,9 +21,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from seedbed.errors import SandboxError
-from seedbed.servers import download, owners, telling
+from seedbed.servers import download, locks, notify
 from seedbed.servers.download import Artifact
-from seedbed.servers.telling import Say
+from seedbed.servers.notify import Emit
 
 CACHE = "SEEDBED_CACHE"
 WORKERS = 8
@@ -32,7 +32,7 @@ SECONDS_BETWEEN_LINES = 3.0
 MB = 1_000_000
 
 
-class Lock(Struct, frozen=True):
+class Lockfile(Struct, frozen=True):
     """What a server consists of; `title` is the first line of comment, for people."""
 
     title: str
@@ -49,7 +49,7 @@ class Lock(Struct, frozen=True):
         return hashlib.sha256(lines.encode()).hexdigest()[:12]
 
 
-def read(text: str) -> Lock:
+def read(text: str) -> Lockfile:
     """Return the lock that `text` holds. Raises ValueError naming the line."""
     title, artifacts = "", []
     for number, line in enumerate(map(str.strip, text.splitlines()), 1):
@@ -60,7 +60,7 @@ def read(text: str) -> Lock:
                 artifacts.append(_artifact(line))
             except ValueError as error:
                 raise ValueError(f"line {number} of the lock: {line}") from error
-    return Lock(title, tuple(artifacts))
+    return Lockfile(title, tuple(artifacts))
 
 
 def _artifact(line: str) -> Artifact:
@@ -80,24 +80,24 @@ def cache() -> Path:
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "seedbed"
 
 
-def folder(lock: Lock, cache_dir: Path, name: str) -> Path:
+def folder(lock: Lockfile, cache_dir: Path, name: str) -> Path:
     """Return where the jars of `lock` are or will be; `name` is for people who look into the cache."""
     return cache_dir / "jars" / f"{name}-{lock.digest}"
 
 
-def missing(lock: Lock, path: Path) -> Sequence[Artifact]:
+def missing(lock: Lockfile, path: Path) -> Sequence[Artifact]:
     """Return what of `lock` is not in the directory `path`; a file of another size does not count."""
     return [each for each in lock.artifacts if _size(path / each.filename) != each.size]
 
 
-def described(lock: Lock, cache_dir: Path, name: str) -> str:
+def describe(lock: Lockfile, cache_dir: Path, name: str) -> str:
     """Return where the jars of `lock` are, and how much is still to be fetched: for `doctor`."""
     path = folder(lock, cache_dir, name)
     size = sum(each.size for each in missing(lock, path)) / MB
     return f"{path}, {size:.0f} MB to be fetched" if size else str(path)
 
 
-def fetch(lock: Lock, cache_dir: Path, name: str, *, say: Say = telling.say) -> Path:
+def fetch(lock: Lockfile, cache_dir: Path, name: str, *, emit: Emit = notify.emit) -> Path:
     """Return the directory with all jars of `lock`, fetched if they are not there. Raises SandboxError.
 
     Says in one line what will be fetched, and how large, before anything is. A fetch that was interrupted goes on
@@ -108,8 +108,8 @@ def fetch(lock: Lock, cache_dir: Path, name: str, *, say: Say = telling.say) -> 
         return path
     try:
         path.mkdir(parents=True, exist_ok=True)
-        with owners.holding(path / ".lock", exclusive=True, seconds=OTHER_SECONDS):
-            _fetch_missing(lock, path, say)
+        with locks.holding(path / ".lock", exclusive=True, seconds=OTHER_SECONDS):
+            _fetch_missing(lock, path, emit)
     except TimeoutError as error:
         raise SandboxError(
             f"another process does not finish fetching {lock.title}", because=str(error)
@@ -121,7 +121,7 @@ def fetch(lock: Lock, cache_dir: Path, name: str, *, say: Say = telling.say) -> 
     return path
 
 
-def _fetch_missing(lock: Lock, path: Path, say: Say) -> None:
+def _fetch_missing(lock: Lockfile, path: Path, emit: Emit) -> None:
     """Fetch what is missing, several at a time; the first that fails ends it. Must be called under the lock."""
     wanted = missing(lock, path)
     if not wanted:
@@ -129,13 +129,13 @@ def _fetch_missing(lock: Lock, path: Path, say: Say) -> None:
     for left in path.glob(".fetching-*"):  # of one that was killed
         shutil.rmtree(left, ignore_errors=True)
     size = sum(each.size for each in wanted) / MB
-    say(
+    emit(
         f"Fetching {lock.title}: {len(wanted)} files, {size:.0f} MB, from {download.repository()} into {path}"
     )
     before = _fetched(path)
 
     def tell(now: float) -> None:
-        say(f"  {lock.title}: {now - before:.0f} of {size:.0f} MB")
+        emit(f"  {lock.title}: {now - before:.0f} of {size:.0f} MB")
 
     largest_first = sorted(wanted, key=lambda each: -each.size)
     with ThreadPoolExecutor(WORKERS) as pool:

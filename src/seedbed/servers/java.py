@@ -34,7 +34,7 @@ def runtime(least: int) -> Path:
     )
 
 
-def described(least: int) -> str:
+def describe(least: int) -> str:
     """Return the program that `runtime` finds, or why there is none: for `doctor`."""
     try:
         return str(runtime(least))

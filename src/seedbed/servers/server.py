@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from seedbed.errors import SandboxError
-from seedbed.servers import owners
+from seedbed.servers import locks
 from seedbed.servers.identity import SUPERVISOR, Identity
 
 STOP_SECONDS = 90.0  # the most that a newcomer waits for the last server to be gone
@@ -53,7 +53,7 @@ class Preparation:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What to run, as whom, and how to tell that it is ready; `room` is a private directory that exists.
+    """What to run, as whom, and how to tell that it is ready; `directory` is a private directory that exists.
 
     `stop` is a sequence of (signal, seconds of patience); SIGKILL follows by itself. `death_signal` is what the
     kernel sends to the server when its supervisor is killed. `before` runs just before a start, when nothing of an
@@ -61,7 +61,7 @@ class Server:
     """
 
     name: str
-    room: Path
+    directory: Path
     argv: Sequence[str]
     environment: Mapping[str, str]
     identity: Identity
@@ -75,7 +75,7 @@ class Server:
     @property
     def log(self) -> Path:
         """What the server and its supervisor wrote since the last start."""
-        return self.room / "log"
+        return self.directory / "log"
 
     def to_json(self) -> dict[str, object]:
         """Return what `supervisor.py` reads."""
@@ -91,8 +91,8 @@ class Server:
             ],
             "death_signal": int(self.death_signal),
             "start_seconds": self.start_seconds,
-            "owners": str(self.room / "owners.lock"),
-            "state": str(self.room / "state.json"),
+            "owners": str(self.directory / "owners.lock"),
+            "state": str(self.directory / "state.json"),
         }
 
 
@@ -111,16 +111,16 @@ def running(server: Server) -> Iterator[Running]:
 
     When the last owner leaves, or dies, the server is stopped; nobody waits for that but the next one to start it.
     """
-    room = server.room
+    directory = server.directory
     deadline = time.monotonic() + server.start_seconds + STOP_SECONDS
-    owned = owners.acquire(room / "owners.lock", exclusive=False, seconds=STOP_SECONDS)
+    owned = locks.acquire(directory / "owners.lock", exclusive=False, seconds=STOP_SECONDS)
     if owned is None:
         raise SandboxError(
-            f"an earlier {server.name} does not end", because=f"its supervisor still holds {room}"
+            f"an earlier {server.name} does not end", because=f"its supervisor still holds {directory}"
         )
     try:
         try:
-            with owners.holding(room / "start.lock", exclusive=True, seconds=deadline - time.monotonic()):
+            with locks.holding(directory / "start.lock", exclusive=True, seconds=deadline - time.monotonic()):
                 found = _find_or_start(server, deadline)
         except TimeoutError as error:
             raise SandboxError(
@@ -131,12 +131,12 @@ def running(server: Server) -> Iterator[Running]:
         os.close(owned)
 
 
-def is_running(room: Path) -> bool:
-    """Return whether a supervisor lives in `room`; changes nothing."""
-    return owners.is_held(room / "supervisor.lock")
+def is_running(directory: Path) -> bool:
+    """Return whether a supervisor lives in `directory`; changes nothing."""
+    return locks.is_held(directory / "supervisor.lock")
 
 
-def last_words(server: Server) -> str:
+def log_tail(server: Server) -> str:
     """Return the last lines of the server's log."""
     try:
         lines = server.log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -147,15 +147,15 @@ def last_words(server: Server) -> str:
 
 def _find_or_start(server: Server, deadline: float) -> Running:
     """Return the running server. Must be called with both owners.lock (shared) and start.lock (exclusive) held."""
-    lock = server.room / "supervisor.lock"
+    lock = server.directory / "supervisor.lock"
     ours = False
     while time.monotonic() < deadline:
-        free = owners.acquire(lock, exclusive=True, seconds=0)
+        free = locks.acquire(lock, exclusive=True, seconds=0)
         if free is not None:
             try:
                 if ours:
                     raise SandboxError(
-                        f"{server.name} did not start", because=last_words(server), try_=f"read {server.log}"
+                        f"{server.name} did not start", because=log_tail(server), try_=f"read {server.log}"
                     )
                 _start(server, free)
                 ours = True
@@ -163,10 +163,10 @@ def _find_or_start(server: Server, deadline: float) -> Running:
                 os.close(free)
         elif (state := _state(server)) and _lives(state.supervisor) and _lives(state.server):
             return state
-        time.sleep(owners.POLL_SECONDS)
+        time.sleep(locks.POLL_SECONDS)
     raise SandboxError(
         f"{server.name} was not ready within {server.start_seconds:g} s",
-        because=last_words(server),
+        because=log_tail(server),
         try_=f"read {server.log}",
     )
 
@@ -189,15 +189,15 @@ def _lives(pid: int) -> bool:
 
 def _start(server: Server, supervisor_lock: int) -> None:
     """Start a supervisor, which inherits `supervisor_lock`; returns before the server is ready."""
-    room = server.room
+    directory = server.directory
     server_lock = _take_over(server)
     try:
-        (room / "state.json").unlink(missing_ok=True)
+        (directory / "state.json").unlink(missing_ok=True)
         server.before()
         if server.log.exists():
-            server.log.replace(room / "log.old")
+            server.log.replace(directory / "log.old")
         # In a file and not among the arguments: everybody may read those, and the environment may hold a password.
-        specification = room / "server.json"
+        specification = directory / "server.json"
         specification.unlink(missing_ok=True)
         mode = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with open(os.open(specification, mode, 0o600), "w", encoding="utf-8") as file:
@@ -229,17 +229,17 @@ def _take_over(server: Server) -> int:
     Where its supervisor was killed, the server had a signal from the kernel and is on its way; what does not go is
     killed: it has no owner that could miss it.
     """
-    lock = server.room / "server.lock"
-    taken = owners.acquire(lock, exclusive=True, seconds=ORPHAN_SECONDS)
+    lock = server.directory / "server.lock"
+    taken = locks.acquire(lock, exclusive=True, seconds=ORPHAN_SECONDS)
     if taken is None:
         programs = {
             os.path.realpath(argv[0]) for argv in (server.argv, *(step.argv for step in server.prepare))
         }
-        for pid in owners.holders(lock):
+        for pid in locks.holders(lock):
             _kill(pid, programs)
-        taken = owners.acquire(lock, exclusive=True, seconds=ORPHAN_SECONDS)
+        taken = locks.acquire(lock, exclusive=True, seconds=ORPHAN_SECONDS)
     if taken is None:
-        left = ", ".join(map(str, sorted(owners.holders(lock)))) or "unknown"
+        left = ", ".join(map(str, sorted(locks.holders(lock)))) or "unknown"
         raise SandboxError(
             f"an earlier {server.name} lost its supervisor and does not end",
             because=f"processes: {left}",
@@ -259,7 +259,7 @@ def _kill(pid: int, programs: set[str]) -> None:
 
 def _state(server: Server) -> Running | None:
     try:
-        state = json.loads((server.room / "state.json").read_bytes())
+        state = json.loads((server.directory / "state.json").read_bytes())
     except FileNotFoundError:
         return None
     return Running(state["server"], state["supervisor"], tuple(state["argv"]))

@@ -103,7 +103,7 @@ def _scratch(project: Project) -> Iterator[Path]:
         try:
             yield Path(scratch)
         finally:
-            project.sandbox.wait_until_ended()
+            project.sandbox.wait_until_stopped()
 
 
 def require_cdk(project: Project, databases: Sequence[Database], deployed: Sequence[Database]) -> None:

@@ -96,7 +96,7 @@ def listing(context: CommandContext) -> None:
     from seedbed.documents.environments import EnvironmentsDocument
     from seedbed.report.text.environments import environments_text
 
-    kept, declared = context.project.sandbox.kept(), context.project.platform.environments
+    kept, declared = context.project.sandbox.kept_databases(), context.project.platform.environments
     context.show(EnvironmentsDocument.of(kept, declared, context.command), environments_text)
 
 
@@ -106,7 +106,7 @@ def _up_sandbox(context: CommandContext, databases: Sequence[Database]) -> None:
 
     sandbox, engine = context.project.sandbox, context.catalog.engine
     with sandbox.servers(databases) as settings:
-        sandbox.keep(databases)
+        sandbox.start_daemon(databases)
     found = {str(each.id): _settings(engine(each.engine).variables, settings[each.id]) for each in databases}
     context.show(ConnectionsDocument.of(SANDBOX, found, context.command), connections_text)
     context.out.log("\nthe servers run until: seedbed env down sandbox")
@@ -129,7 +129,7 @@ def _settings(variables: Sequence[Variable], settings: Mapping[str, str]) -> Con
 
 
 def _down_sandbox(context: CommandContext) -> None:
-    released, busy = context.project.sandbox.release()
+    released, busy = context.project.sandbox.stop_daemons()
     if released:
         context.out.result(f"no longer kept running, and their data stays: {', '.join(released)}")
     else:

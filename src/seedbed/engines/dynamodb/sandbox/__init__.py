@@ -3,7 +3,7 @@
 ministack   (the default) DynamoDB together with CloudFormation, S3, SSM, Secrets Manager and STS: what a platform is
             deployed to, migrated and seeded on. It stays from command to command.
 local       DynamoDB Local, Amazon's own: no CloudFormation, so nothing can be deployed to it, and nothing stays. For
-            the tests, and to rehearse against what refuses as AWS refuses.
+            the tests, and to train against what refuses as AWS refuses.
 """
 
 from __future__ import annotations

@@ -26,8 +26,9 @@ from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.errors import SandboxError
 from seedbed.servers import jars, java
 from seedbed.servers import server as servers
-from seedbed.servers.identity import Identity
-from seedbed.servers.room import free_port, furnished, ourselves, settled
+from seedbed.servers.directory import create, home_for
+from seedbed.servers.identity import Identity, current_user
+from seedbed.servers.ports import free_port
 
 JAVA = 17
 NAME = "dynamodb-local"
@@ -53,26 +54,28 @@ def dynamodb_local(home: Path) -> Iterator[World]:
     _check_machine()
     program = java.runtime(JAVA)
     folder = jars.fetch(lock(), jars.cache(), NAME)
-    room, identity = furnished(home, NAME), ourselves()
-    with servers.running(_server(room, identity, program, folder)) as running:
+    directory, identity = create(home, NAME), current_user()
+    with servers.running(_server(directory, identity, program, folder)) as running:
         port = next(part.removeprefix("port=") for part in running.argv if part.startswith("port="))
-        yield World(endpoint=f"http://127.0.0.1:{port}", room=room, pid=running.server, tells_account=False)
+        yield World(
+            endpoint=f"http://127.0.0.1:{port}", directory=directory, pid=running.server, tells_account=False
+        )
 
 
 def diagnose(home: Path) -> Sequence[tuple[str, str]]:
     """Return what `doctor` shows: (what, what about it); fetches nothing."""
-    room = settled(home, NAME).path / NAME
+    directory = home_for(home, NAME).path / NAME
     return [
         ("AWS", f"{lock().title}: tables only, in memory"),
-        ("Java", java.described(JAVA)),
-        ("jars", jars.described(lock(), jars.cache(), NAME)),
-        ("log", str(room / "log")),
-        ("running", "yes" if servers.is_running(room) else "no"),
+        ("Java", java.describe(JAVA)),
+        ("jars", jars.describe(lock(), jars.cache(), NAME)),
+        ("log", str(directory / "log")),
+        ("running", "yes" if servers.is_running(directory) else "no"),
     ]
 
 
 @cache
-def lock() -> jars.Lock:
+def lock() -> jars.Lockfile:
     """Return what DynamoDB Local consists of."""
     return jars.read((FILES / "dynamodb-local.lock").read_text(encoding="utf-8"))
 
@@ -88,25 +91,25 @@ def _check_machine() -> None:
         )
 
 
-def _server(room: Path, identity: Identity, program: Path, folder: Path) -> servers.Server:
+def _server(directory: Path, identity: Identity, program: Path, folder: Path) -> servers.Server:
     port = free_port()
     return servers.Server(
         name=lock().title,
-        room=room,
+        directory=directory,
         argv=[
             str(program),
             *SMALL,
             f"-Djava.library.path={folder}",
-            f"-Djava.io.tmpdir={room / 'tmp'}",
+            f"-Djava.io.tmpdir={directory / 'tmp'}",
             *("-cp", f"{folder}/*", "org.eclipse.jetty.xml.XmlConfiguration"),
             f"port={port}",  # before its file: the arguments are read in this order
             str(FILES / "dynamodb-local.xml"),
         ],
-        environment={"PATH": os.defpath, "HOME": str(room)},
+        environment={"PATH": os.defpath, "HOME": str(directory)},
         identity=identity,
         ready=[servers.Check("tcp", port=port, says=QUESTION.hex(), hears=ANSWER.hex())],
         stop=[(signal.SIGTERM, 10.0)],
-        before=lambda: _tidy(room / "tmp"),
+        before=lambda: _tidy(directory / "tmp"),
     )
 
 

@@ -25,10 +25,10 @@ from pathlib import Path
 from seedbed.engines.dynamodb.sandbox.world import ACCOUNT, REGION, World
 from seedbed.errors import SandboxError
 from seedbed.servers import server as servers
-from seedbed.servers.identity import Identity
-from seedbed.servers.room import furnished, ourselves, settled
+from seedbed.servers.directory import create, home_for
+from seedbed.servers.identity import Identity, current_user
 
-ROOM = "ministack"
+DIRECTORY = "ministack"
 SERVING = Path(__file__).with_name("serving.py")
 
 
@@ -40,23 +40,23 @@ def ministack(home: Path, *, keeps: bool = True) -> Iterator[World]:
     started it said that it `keeps` nothing, which spares tests the saving.
     """
     _installed()
-    room, identity = furnished(home, ROOM), ourselves()
-    with servers.running(_server(room, identity, keeps)) as running:
-        port = (room / "port").read_text(encoding="ascii")
-        yield World(endpoint=f"http://127.0.0.1:{port}", room=room, pid=running.server)
+    directory, identity = create(home, DIRECTORY), current_user()
+    with servers.running(_server(directory, identity, keeps)) as running:
+        port = (directory / "port").read_text(encoding="ascii")
+        yield World(endpoint=f"http://127.0.0.1:{port}", directory=directory, pid=running.server)
 
 
 def diagnose(home: Path) -> Sequence[tuple[str, str]]:
     """Return what `doctor` shows: (what, what about it). Raises SandboxError."""
     version = _installed()
-    found = settled(home, ROOM)
-    room = found.path / ROOM
-    running = servers.is_running(room)
+    found = home_for(home, DIRECTORY)
+    directory = found.path / DIRECTORY
+    running = servers.is_running(directory)
     rows = [
         ("AWS", f"ministack {version}"),
-        ("data", str(room / "state")),
-        ("log", str(room / "log")),
-        ("running", f"yes, at http://127.0.0.1:{(room / 'port').read_text()}" if running else "no"),
+        ("data", str(directory / "state")),
+        ("log", str(directory / "log")),
+        ("running", f"yes, at http://127.0.0.1:{(directory / 'port').read_text()}" if running else "no"),
     ]
     return [*rows, ("not in the sandbox", found.why)] if found.why else rows
 
@@ -72,26 +72,31 @@ def _installed() -> str:
     return importlib.metadata.version("ministack")
 
 
-def _server(room: Path, identity: Identity, keeps: bool) -> servers.Server:
+def _server(directory: Path, identity: Identity, keeps: bool) -> servers.Server:
     return servers.Server(
         name="ministack",
-        room=room,
-        argv=[sys.executable, "-P", str(SERVING), str(room)],  # -P: its neighbours are no top-level modules
-        environment=_environment(room, keeps),
+        directory=directory,
+        argv=[
+            sys.executable,
+            "-P",
+            str(SERVING),
+            str(directory),
+        ],  # -P: its neighbours are no top-level modules
+        environment=_environment(directory, keeps),
         identity=identity,
-        ready=[servers.Check("file", path=str(room / "ready"))],
+        ready=[servers.Check("file", path=str(directory / "ready"))],
         stop=[(signal.SIGTERM, 60.0)],
         death_signal=signal.SIGTERM,  # it saves what it holds, and goes
-        before=lambda: _tidy(room),
+        before=lambda: _tidy(directory),
     )
 
 
-def _tidy(room: Path) -> None:
-    (room / "ready").unlink(missing_ok=True)
-    (room / "tmp").mkdir(exist_ok=True)
+def _tidy(directory: Path) -> None:
+    (directory / "ready").unlink(missing_ok=True)
+    (directory / "tmp").mkdir(exist_ok=True)
 
 
-def _environment(room: Path, keeps: bool) -> Mapping[str, str]:
+def _environment(directory: Path, keeps: bool) -> Mapping[str, str]:
     """Return the server's environment: nothing of ours but where programs and packages are.
 
     Above all no credentials, and no proxy: it has nobody to talk to.
@@ -100,15 +105,15 @@ def _environment(room: Path, keeps: bool) -> Mapping[str, str]:
         "PATH": os.environ.get("PATH", os.defpath),
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # of whoever has packages elsewhere
         "PYTHONUTF8": "1",
-        "HOME": str(room),
-        "TMPDIR": str(room / "tmp"),
+        "HOME": str(directory),
+        "TMPDIR": str(directory / "tmp"),
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "MINISTACK_REGION": REGION,
         "PERSIST_STATE": str(int(keeps)),
-        "STATE_DIR": str(room / "state"),
+        "STATE_DIR": str(directory / "state"),
         "S3_PERSIST": str(int(keeps)),
-        "S3_DATA_DIR": str(room / "s3"),
-        "DOCKER_HOST": f"unix://{room}/none",  # it would start containers where it finds a daemon
+        "S3_DATA_DIR": str(directory / "s3"),
+        "DOCKER_HOST": f"unix://{directory}/none",  # it would start containers where it finds a daemon
         "SFTP_ENABLED": "0",  # both would listen on every interface
         "IOT_MTLS_ENABLED": "0",
     }

@@ -1,4 +1,4 @@
-"""ministack, as the sandbox wants it. Run by path: `python -P serving.py ROOM`, with ministack's variables set.
+"""ministack, as the sandbox wants it. Run by path: `python -P serving.py DIRECTORY`, with ministack's variables set.
 
 Its own main program would choose neither a free port nor a moment to save. Here the socket is bound before anything
 is told, so no port is ever somebody else's, and what changed is saved while it runs, so a kill loses seconds.
@@ -28,9 +28,9 @@ KEEP_ALIVE_SECONDS = 75.0
 READS = (b"BatchGetItem", b"Describe", b"GetItem", b"List", b"Query", b"Scan", b"TransactGetItems")
 
 
-def main(room: Path) -> None:
+def main(directory: Path) -> None:
     """Serve until a signal says to stop."""
-    listener = _listen(room / "port")
+    listener = _listen(directory / "port")
     port = listener.getsockname()[1]
     os.environ.update(GATEWAY_PORT=str(port))  # read by ministack when it is imported
     from hypercorn.asyncio import serve
@@ -43,7 +43,7 @@ def main(room: Path) -> None:
     config.bind = [f"fd://{listener.detach()}"]
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.loglevel = "WARNING"
-    asyncio.run(serve(Kept(ministack, room, port), config))  # type: ignore[arg-type]  # plain ASGI, wider than its type
+    asyncio.run(serve(Kept(ministack, directory, port), config))  # type: ignore[arg-type]  # plain ASGI, wider than its type
 
 
 def _with_expiry() -> None:
@@ -79,9 +79,9 @@ def _with_expiry() -> None:
 class Kept:
     """ministack's application, whose state is saved again and again while it changes."""
 
-    def __init__(self, ministack: Any, room: Path, port: int) -> None:
+    def __init__(self, ministack: Any, directory: Path, port: int) -> None:
         self.ministack = ministack
-        self.room = room
+        self.directory = directory
         self.port = port
         self.changed = False
         self.saving: asyncio.Task[None] | None = None
@@ -99,8 +99,8 @@ class Kept:
         async def told(message: Message) -> None:
             await send(message)
             if message["type"] == "lifespan.startup.complete":
-                _write(self.room / "port", str(self.port))
-                _write(self.room / "ready", "")
+                _write(self.directory / "port", str(self.port))
+                _write(self.directory / "ready", "")
                 if self.ministack.PERSIST_STATE:
                     self.saving = asyncio.create_task(self._save())
 

@@ -24,7 +24,7 @@ class World(Struct, frozen=True):
     """
 
     endpoint: str
-    room: Path
+    directory: Path
     pid: int
     account: str = ACCOUNT
     region: str = REGION

@@ -18,30 +18,30 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from seedbed.engines.neo4j.sandbox.local import JAVA, NAME, lock, server
-from seedbed.servers import fleet, jars, java, room
-from seedbed.servers.fleet import Fleet
+from seedbed.servers import jars, java, ports, server_pool
+from seedbed.servers.server_pool import ServerPool
 
 
 class Graphs:
     """The Neo4j servers of a sandbox that this owner needs, started as they are asked for."""
 
-    def __init__(self, servers: Fleet) -> None:
+    def __init__(self, servers: ServerPool) -> None:
         self._servers = servers
 
     def settings(self, database: str) -> Mapping[str, str]:
         """Return the settings of the server that is `database`'s alone, started if it does not run yet."""
-        owned = self._servers.own(database)
-        return {"uri": f"bolt://127.0.0.1:{room.last_port(owned)}", "database": "neo4j"}
+        owned = self._servers.ensure_running(database)
+        return {"uri": f"bolt://127.0.0.1:{ports.last_port(owned)}", "database": "neo4j"}
 
-    def room(self, database: str) -> Path:
+    def directory(self, database: str) -> Path:
         """Return the directory of the server of `database`."""
-        return self._servers.own(database)
+        return self._servers.ensure_running(database)
 
 
 @contextmanager
 def embedded(home: Path) -> Iterator[Graphs]:
     """Own the Neo4j servers of the sandbox `home` that `settings` is asked for. Raises SandboxError."""
-    with Fleet(home, server) as servers:
+    with ServerPool(home, server) as servers:
         yield Graphs(servers)
 
 
@@ -49,7 +49,7 @@ def diagnose(home: Path) -> Sequence[tuple[str, str]]:
     """Return what `doctor` shows: (what, what about it); fetches nothing."""
     return [
         ("Neo4j", lock().title),
-        ("Java", java.described(JAVA)),
-        ("jars", jars.described(lock(), jars.cache(), NAME)),
-        *fleet.diagnose(home, NAME),
+        ("Java", java.describe(JAVA)),
+        ("jars", jars.describe(lock(), jars.cache(), NAME)),
+        *server_pool.diagnose(home, NAME),
     ]

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from seedbed.engines.neo4j.sandbox.rehearsal import rehearse
-from seedbed.servers import jars, java, jvm, room, warm
+from seedbed.engines.neo4j.sandbox.training import train
+from seedbed.servers import aot_cache, jars, java, jvm, ports
+from seedbed.servers.identity import current_user
 from seedbed.servers.server import Check, Server
 
 JAVA = 21
@@ -32,28 +33,28 @@ AGREED = bytes.fromhex("00000404")
 
 
 @cache
-def lock() -> jars.Lock:
+def lock() -> jars.Lockfile:
     """Return what Neo4j consists of."""
     return jars.read(LOCK.read_text(encoding="utf-8"))
 
 
 def server(folder: Path) -> Server:
-    """Return the server that lives in the room `folder`; its jars are fetched if need be. Raises SandboxError."""
+    """Return the server that lives in the directory `folder`; its jars are fetched if need be. Raises SandboxError."""
     program = java.runtime(JAVA)
     classes = jvm.class_path([jars.fetch(lock(), jars.cache(), NAME)])
 
-    def described(room_: Path, more: Sequence[str]) -> Server:
-        return _server(room_, program, [*OPTIONS, *more, "-cp", classes, MAIN])
+    def describe(directory_: Path, more: Sequence[str]) -> Server:
+        return _server(directory_, program, [*OPTIONS, *more, "-cp", classes, MAIN])
 
     lasting = [*OPTIONS, classes, MAIN]
-    return described(folder, warm.options(NAME, lock().title, program, lasting, described, rehearse))
+    return describe(folder, aot_cache.options(NAME, lock().title, program, lasting, describe, train))
 
 
 def _server(folder: Path, program: Path, arguments: Sequence[str]) -> Server:
-    port = room.choose_port(folder)
+    port = ports.choose_port(folder)
     return Server(
         name=lock().title,
-        room=folder,
+        directory=folder,
         argv=[str(program), f"@{folder / 'arguments'}"],
         environment={
             "PATH": os.defpath,
@@ -61,25 +62,25 @@ def _server(folder: Path, program: Path, arguments: Sequence[str]) -> Server:
             "NEO4J_HOME": str(folder),
             "NEO4J_CONF": str(folder / "conf"),
         },
-        identity=room.ourselves(),
+        identity=current_user(),
         ready=[
             Check("file", path=str(folder / "log"), contains="Started."),
             Check("tcp", port=port, says=HANDSHAKE.hex(), hears=AGREED.hex()),
         ],
         stop=[(signal.SIGTERM, 60.0)],
         death_signal=signal.SIGTERM,
-        before=lambda: _furnish(folder, arguments, port),
+        before=lambda: _configure(folder, arguments, port),
     )
 
 
-def _furnish(folder: Path, arguments: Sequence[str], port: int) -> None:
+def _configure(folder: Path, arguments: Sequence[str], port: int) -> None:
     """Write the configuration of the start that comes; `arguments` of the JVM end with the main class."""
     for name in ("tmp", "conf", "logs"):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir()
     settings = "".join(f"{key}={value}\n" for key, value in _settings(folder, port).items())
     (folder / "conf" / "neo4j.conf").write_text(settings, encoding="utf-8")
-    room.keep_port(folder, port)
+    ports.save_port(folder, port)
     own = [f"--home-dir={folder}", f"--config-dir={folder / 'conf'}", "--console-mode"]
     scratch = f"-Djava.io.tmpdir={folder / 'tmp'}"
     jvm.write_arguments(folder / "arguments", [scratch, *arguments, *own])

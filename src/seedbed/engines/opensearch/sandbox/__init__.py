@@ -9,7 +9,7 @@ Below the sandbox's home, for the database `ai/opensearch`::
     ai.opensearch/log      since the last start; log.old before that
     ai.opensearch/*.lock   who owns it: see `seedbed.servers`
 
-The archives come from Maven Central at first use: see `seedbed.servers.unpacked`.
+The archives come from Maven Central at first use: see `seedbed.servers.archives`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path
 
 from seedbed.engines.opensearch.sandbox.local import JAVA, NAME, server
 from seedbed.engines.opensearch.sandbox.software import folder, lock
-from seedbed.servers import fleet, java, room
-from seedbed.servers.fleet import Fleet
+from seedbed.servers import java, ports, server_pool
+from seedbed.servers.server_pool import ServerPool
 
 MB = 1_000_000
 
@@ -29,23 +29,23 @@ MB = 1_000_000
 class Clusters:
     """The OpenSearch clusters of a sandbox that this owner needs, started as they are asked for."""
 
-    def __init__(self, servers: Fleet) -> None:
+    def __init__(self, servers: ServerPool) -> None:
         self._servers = servers
 
     def settings(self, database: str) -> Mapping[str, str]:
         """Return the settings of the cluster that is `database`'s alone, started if it does not run yet."""
-        owned = self._servers.own(database)
-        return {"endpoint": f"http://127.0.0.1:{room.last_port(owned)}", "auth": "none"}
+        owned = self._servers.ensure_running(database)
+        return {"endpoint": f"http://127.0.0.1:{ports.last_port(owned)}", "auth": "none"}
 
-    def room(self, database: str) -> Path:
+    def directory(self, database: str) -> Path:
         """Return the directory of the cluster of `database`."""
-        return self._servers.own(database)
+        return self._servers.ensure_running(database)
 
 
 @contextmanager
 def embedded(home: Path) -> Iterator[Clusters]:
     """Own the OpenSearch clusters of the sandbox `home` that `settings` is asked for. Raises SandboxError."""
-    with Fleet(home, server) as servers:
+    with ServerPool(home, server) as servers:
         yield Clusters(servers)
 
 
@@ -54,7 +54,7 @@ def diagnose(home: Path) -> Sequence[tuple[str, str]]:
     where = folder()
     return [
         ("OpenSearch", lock().title),
-        ("Java", java.described(JAVA)),
+        ("Java", java.describe(JAVA)),
         ("software", str(where) if where.is_dir() else f"{where}, {lock().size / MB:.0f} MB to be fetched"),
-        *fleet.diagnose(home, NAME),
+        *server_pool.diagnose(home, NAME),
     ]

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seedbed.engines.opensearch.sandbox.rehearsal import rehearse
 from seedbed.engines.opensearch.sandbox.software import installed, lock
-from seedbed.servers import java, jvm, room, warm
+from seedbed.engines.opensearch.sandbox.training import train
+from seedbed.servers import aot_cache, java, jvm, ports
+from seedbed.servers.identity import current_user
 from seedbed.servers.server import Check, Server
 
 JAVA = 21
@@ -46,15 +47,15 @@ rootLogger.appenderRef.console.ref = console
 
 
 def server(folder: Path) -> Server:
-    """Return the server that lives in the room `folder`; it is fetched if need be. Raises SandboxError."""
+    """Return the server that lives in the directory `folder`; it is fetched if need be. Raises SandboxError."""
     program = java.runtime(JAVA)
     software = installed()
     lasting = [*OPTIONS, f"-Dopensearch.path.home={software}", "-cp", _classes(software), MAIN]
 
-    def described(room_: Path, more: Sequence[str]) -> Server:
-        return _server(room_, program, [*more, *lasting])
+    def describe(directory_: Path, more: Sequence[str]) -> Server:
+        return _server(directory_, program, [*more, *lasting])
 
-    return described(folder, warm.options(NAME, lock().title, program, lasting, described, rehearse))
+    return describe(folder, aot_cache.options(NAME, lock().title, program, lasting, describe, train))
 
 
 def _classes(software: Path) -> str:
@@ -62,21 +63,21 @@ def _classes(software: Path) -> str:
 
 
 def _server(folder: Path, program: Path, arguments: Sequence[str]) -> Server:
-    port = room.choose_port(folder)
+    port = ports.choose_port(folder)
     return Server(
         name=lock().title,
-        room=folder,
+        directory=folder,
         argv=[str(program), f"@{folder / 'arguments'}"],
         environment={"PATH": os.defpath, "HOME": str(folder)},
-        identity=room.ourselves(),
+        identity=current_user(),
         ready=[Check("tcp", port=port, says=QUESTION.hex(), hears=ANSWER.hex())],
         stop=[(signal.SIGTERM, 60.0)],
         death_signal=signal.SIGTERM,
-        before=lambda: _furnish(folder, arguments, port),
+        before=lambda: _configure(folder, arguments, port),
     )
 
 
-def _furnish(folder: Path, arguments: Sequence[str], port: int) -> None:
+def _configure(folder: Path, arguments: Sequence[str], port: int) -> None:
     """Write the configuration of the start that comes; `arguments` of the JVM end with the main class."""
     for name in ("tmp", "conf", "logs"):
         shutil.rmtree(folder / name, ignore_errors=True)
@@ -84,7 +85,7 @@ def _furnish(folder: Path, arguments: Sequence[str], port: int) -> None:
     (folder / "snap").mkdir(exist_ok=True)
     (folder / "conf" / "opensearch.yml").write_text(json.dumps(_settings(folder, port)), encoding="utf-8")
     (folder / "conf" / "log4j2.properties").write_text(LOGGING, encoding="utf-8")
-    room.keep_port(folder, port)
+    ports.save_port(folder, port)
     own = [f"-Djava.io.tmpdir={folder / 'tmp'}", f"-Dopensearch.path.conf={folder / 'conf'}"]
     jvm.write_arguments(folder / "arguments", [*own, *arguments])
 

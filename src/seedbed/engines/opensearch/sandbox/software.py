@@ -6,7 +6,7 @@ import shutil
 from functools import cache
 from pathlib import Path
 
-from seedbed.servers import jars, unpacked
+from seedbed.servers import archives, jars
 
 NAME = "opensearch-2"  # the number: of the recipe below, so that another one makes another directory
 LOCK = Path(__file__).with_name("opensearch.lock")
@@ -24,29 +24,29 @@ UNWANTED_MODULES = (
 
 
 @cache
-def lock() -> jars.Lock:
+def lock() -> jars.Lockfile:
     """Return what OpenSearch consists of."""
     return jars.read(LOCK.read_text(encoding="utf-8"))
 
 
 def folder() -> Path:
     """Return the directory that OpenSearch is or will be unpacked into."""
-    return unpacked.folder(lock(), jars.cache(), NAME)
+    return archives.folder(lock(), jars.cache(), NAME)
 
 
 def installed() -> Path:
     """Return the directory with OpenSearch in it, fetched and unpacked if need be. Raises SandboxError."""
-    return unpacked.install(lock(), jars.cache(), NAME, _fill)
+    return archives.install(lock(), jars.cache(), NAME, _fill)
 
 
 def _fill(artifacts: Path, to: Path) -> None:
     for artifact in lock().artifacts:
         found = artifacts / artifact.filename
         if artifact.name == "opensearch":
-            unpacked.extract(found, to, _of_server)
+            archives.extract(found, to, _of_server)
         elif artifact.kind == "zip":
             # mypy has no type for a default that a lambda is given against late binding.
-            unpacked.extract(found, to, lambda name, plugin=artifact.name: f"plugins/{plugin}/{name}")  # type: ignore[misc]  # see above
+            archives.extract(found, to, lambda name, plugin=artifact.name: f"plugins/{plugin}/{name}")  # type: ignore[misc]  # see above
         else:
             (to / "icu").mkdir(exist_ok=True)
             shutil.copyfile(found, to / "icu" / artifact.filename)

@@ -1,6 +1,6 @@
 """A real PostgreSQL for the sandbox: binaries from the extra `[sandbox]`, or those that SEEDBED_PG_BIN names.
 
-Below the sandbox's home, one room for each major version, so that switching binaries never meets foreign data::
+Below the sandbox's home, one directory for each major version, so that switching binaries never meets foreign data::
 
     postgres-18/data      the cluster; survives from command to command
     postgres-18/s         the socket (its path may have 107 bytes, hence the name); no TCP, so no port to collide with
@@ -18,8 +18,8 @@ from pathlib import Path
 from seedbed.engines.postgres.sandbox import local
 from seedbed.engines.postgres.sandbox.binaries import Binaries, find_binaries, version_of, within_reach
 from seedbed.engines.postgres.sandbox.server import EmbeddedServer
-from seedbed.servers import place as places
 from seedbed.servers import server as servers
+from seedbed.servers.directory import ServerHome, choose_home, create_in
 from seedbed.servers.identity import Identity, ordinary_user
 
 __all__ = ["EmbeddedServer", "Location", "diagnose", "embedded", "locate", "place"]
@@ -57,20 +57,20 @@ def embedded(home: Path) -> Iterator[EmbeddedServer]:
     """
     binaries = find_binaries()
     identity = ordinary_user()
-    room = places.furnish(_settle(home, binaries, identity), _room(binaries), identity)
-    if identity.blocked_at(room):
+    directory = create_in(_home(home, binaries, identity), _directory_name(binaries), identity)
+    if identity.blocked_at(directory):
         # What was just created is closed to the server, by our umask: settle again with that in mind.
-        room = places.furnish(_settle(home, binaries, identity), _room(binaries), identity)
-    local.own_sockets(room / "s", identity)
+        directory = create_in(_home(home, binaries, identity), _directory_name(binaries), identity)
+    local.own_sockets(directory / "s", identity)
     binaries = within_reach(binaries, identity)
-    with servers.running(local.server(room, binaries, identity)) as running:
+    with servers.running(local.server(directory, binaries, identity)) as running:
         # Whoever started it may have had other binaries of the same major version.
         bin_ = Path(running.argv[0]).parent
         yield EmbeddedServer(
-            socket_directory=str(room / "s"),
+            socket_directory=str(directory / "s"),
             port=local.PORT,
             user=local.USER,
-            data_directory=room / "data",
+            data_directory=directory / "data",
             bin=bin_,
             version=version_of(bin_ / "postgres"),
             pid=running.server,
@@ -99,25 +99,25 @@ def locate(home: Path) -> Location:
     """Return where the server of the sandbox `home` lives, and why there. Raises SandboxError."""
     binaries = find_binaries()
     identity = ordinary_user()
-    found = _settle(home, binaries, identity)
-    room = found.path / _room(binaries)
+    found = _home(home, binaries, identity)
+    directory = found.path / _directory_name(binaries)
     return Location(
         path=found.path,
         why=found.why,
-        data_directory=room / "data",
-        log=room / "log",
+        data_directory=directory / "data",
+        log=directory / "log",
         bin=binaries.bin,
         version=binaries.version,
         source=binaries.source,
         runs_as=identity.kind,
-        running=servers.is_running(room),
+        running=servers.is_running(directory),
     )
 
 
-def _room(binaries: Binaries) -> str:
+def _directory_name(binaries: Binaries) -> str:
     return f"postgres-{binaries.major}"
 
 
-def _settle(home: Path, binaries: Binaries, identity: Identity) -> places.Place:
-    room = _room(binaries)
-    return places.settle(home, room=room, longest_socket=f"{room}/{local.SOCKET}", identity=identity)
+def _home(home: Path, binaries: Binaries, identity: Identity) -> ServerHome:
+    name = _directory_name(binaries)
+    return choose_home(home, name=name, longest_socket=f"{name}/{local.SOCKET}", identity=identity)

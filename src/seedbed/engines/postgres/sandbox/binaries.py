@@ -14,8 +14,8 @@ from itertools import takewhile
 from pathlib import Path
 
 from seedbed.errors import SandboxError
-from seedbed.servers import owners
-from seedbed.servers import place as places
+from seedbed.servers import locks
+from seedbed.servers.directory import create_private
 from seedbed.servers.identity import Identity
 
 BINARIES = "SEEDBED_PG_BIN"
@@ -108,11 +108,11 @@ def within_reach(binaries: Binaries, identity: Identity) -> Binaries:
     package = install.parent
     folders = [install, package.with_name(f"{package.name}.libs")]
     digest = hashlib.sha256(os.fsencode(install)).hexdigest()[:12]
-    target = Path("/tmp") / f"seedbed-{os.geteuid()}-postgres-{binaries.version}-{digest}"  # noqa: S108  see own_directory
-    places.own_directory(target, 0o755)
+    target = Path("/tmp") / f"seedbed-{os.geteuid()}-postgres-{binaries.version}-{digest}"  # noqa: S108  see create_private
+    create_private(target, 0o755)
     copy = target / "install"
     try:
-        with owners.holding(target / "copy.lock", exclusive=True, seconds=COPY_SECONDS):
+        with locks.holding(target / "copy.lock", exclusive=True, seconds=COPY_SECONDS):
             for folder in filter(Path.is_dir, folders):
                 _copy(folder, copy / folder.relative_to(package.parent))
             _open_to_everybody(copy)

@@ -52,14 +52,14 @@ def own_sockets(folder: Path, identity: Identity) -> None:
     identity.give(folder)
 
 
-def server(room: Path, binaries: Binaries, identity: Identity) -> servers.Server:
-    data, made = room / "data", room / "data.new"
-    settings = {**SETTINGS, "unix_socket_directories": str(room / "s")}
+def server(directory: Path, binaries: Binaries, identity: Identity) -> servers.Server:
+    data, made = directory / "data", directory / "data.new"
+    settings = {**SETTINGS, "unix_socket_directories": str(directory / "s")}
     if binaries.major >= 18:
         settings["io_method"] = "sync"  # three processes fewer to start
     return servers.Server(
         name=f"PostgreSQL {binaries.version}",
-        room=room,
+        directory=directory,
         argv=[
             str(binaries.bin / "postgres"),
             *("-D", str(data)),
@@ -69,7 +69,9 @@ def server(room: Path, binaries: Binaries, identity: Identity) -> servers.Server
         identity=identity,
         # Not just a socket that accepts: it does that while the server recovers, and refuses every login.
         ready=[
-            servers.Check("unix", path=str(room / SOCKET), says=_startup_message().hex(), hears=b"R".hex())
+            servers.Check(
+                "unix", path=str(directory / SOCKET), says=_startup_message().hex(), hears=b"R".hex()
+            )
         ],
         # Fast (rolls back, closes, writes a checkpoint), then immediate (recovers at the next start).
         stop=[(signal.SIGINT, 20.0), (signal.SIGQUIT, 10.0)],

@@ -18,7 +18,7 @@ import pytest
 from seedbed.engines.dynamodb.sandbox import diagnose, embedded
 from seedbed.engines.dynamodb.sandbox.world import ANY_KEY, World
 from seedbed.errors import SandboxError
-from seedbed.servers import owners
+from seedbed.servers import locks
 from tests.support.aws_owner import client, create_table, owner
 from tests.support.processes import gone, listening, until
 
@@ -68,7 +68,7 @@ def home() -> Iterator[Path]:
     parent = Path(tempfile.mkdtemp(prefix="sb-"))
     yield parent / "sandbox"
     for lock in parent.rglob("server.lock"):
-        assert until(lambda lock=lock: not owners.holders(lock))  # type: ignore[misc]
+        assert until(lambda lock=lock: not locks.holders(lock))  # type: ignore[misc]
     shutil.rmtree(parent)
 
 
@@ -133,7 +133,7 @@ def test_what_was_deployed_is_there_for_the_next_command_at_the_same_address(hom
     with embedded(home) as first:
         deploy(first)
         assert found(first) == EVERYTHING
-    assert gone(first.room, first.pid)
+    assert gone(first.directory, first.pid)
     with embedded(home) as second:
         assert second.pid != first.pid
         assert second.endpoint == first.endpoint
@@ -147,7 +147,7 @@ def test_an_owner_that_is_killed_loses_nothing(home: Path) -> None:
     with owner(home) as other:
         deploy(other.world)
         other.kill()
-        assert gone(other.world.room, other.supervisor, other.world.pid)
+        assert gone(other.world.directory, other.supervisor, other.world.pid)
     with embedded(home) as world:
         assert found(world) == EVERYTHING
 
@@ -156,7 +156,7 @@ def test_a_supervisor_that_is_killed_takes_the_server_along_and_loses_nothing(ho
     with owner(home) as other:
         deploy(other.world)
         os.kill(other.supervisor, signal.SIGKILL)
-        assert gone(other.world.room, other.supervisor, other.world.pid)
+        assert gone(other.world.directory, other.supervisor, other.world.pid)
         with embedded(home) as world:
             assert found(world) == EVERYTHING
 
@@ -164,13 +164,13 @@ def test_a_supervisor_that_is_killed_takes_the_server_along_and_loses_nothing(ho
 def test_a_server_that_is_killed_loses_the_last_seconds_only(home: Path) -> None:
     with owner(home) as other:
         deploy(other.world)
-        saved = other.world.room / "state" / "dynamodb.json"
+        saved = other.world.directory / "state" / "dynamodb.json"
         assert until(lambda: saved.exists() and "picture" in saved.read_text())
         time.sleep(
             1.5
         )  # everything else is saved in the same breath; once more, to be sure of the last of it
         os.kill(other.world.pid, signal.SIGKILL)
-        assert gone(other.world.room, other.supervisor, other.world.pid)
+        assert gone(other.world.directory, other.supervisor, other.world.pid)
         with embedded(home) as world:
             assert found(world) == EVERYTHING
 
@@ -184,7 +184,7 @@ def test_processes_share_one_server_and_the_last_to_leave_ends_it(home: Path) ->
         first.leave()
         assert tables(second.world) == []
         second.leave()
-        assert gone(second.world.room, second.world.pid)
+        assert gone(second.world.directory, second.world.pid)
 
 
 def test_several_that_start_at_once_start_one(home: Path) -> None:
@@ -208,7 +208,7 @@ def test_a_port_that_is_taken_meanwhile_is_given_up(home: Path) -> None:
         with client(first, "dynamodb") as dynamodb:
             create_table(dynamodb, "stays")
         port = urlsplit(first.endpoint).port
-    assert gone(first.room, first.pid)
+    assert gone(first.directory, first.pid)
     assert port
     with socket.create_server(("127.0.0.1", port)), embedded(home) as second:
         assert second.endpoint != first.endpoint

@@ -27,7 +27,7 @@ import sys
 from pathlib import Path
 from seedbed.servers import jars
 lock = jars.read(Path(sys.argv[1]).read_text())
-print(jars.fetch(lock, jars.cache(), "thing", say=lambda line: print(line, flush=True)))
+print(jars.fetch(lock, jars.cache(), "thing", emit=lambda line: print(line, flush=True)))
 """
 
 
@@ -127,11 +127,11 @@ def test_a_lock_is_fetched_once_and_what_is_fetched_is_said_before(
 ) -> None:
     lines = [mirror.add("one", b"1" * 600_000), mirror.add("two", b"2" * 600_000)]
     lock = jars.read("# Example 1.0\n" + "\n".join(lines))
-    folder = jars.fetch(lock, tmp_path, "example", say=said.append)
+    folder = jars.fetch(lock, tmp_path, "example", emit=said.append)
     assert said == [f"Fetching Example 1.0: 2 files, 1 MB, from {mirror.url} into {folder}"]
     assert (folder / "one-1.0.jar").read_bytes() == b"1" * 600_000
     assert mirror.jars() == ["one-1.0.jar", "two-1.0.jar"]
-    assert jars.fetch(lock, tmp_path, "example", say=said.append) == folder
+    assert jars.fetch(lock, tmp_path, "example", emit=said.append) == folder
     assert len(said) == 1
     assert len(mirror.jars()) == 2
 
@@ -258,7 +258,7 @@ def test_a_mirrors_password_is_sent_and_not_shown(
     mirror: Mirror, tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEEDBED_MAVEN", mirror.url.replace("//", "//ana:p%40ss@"))
-    jars.fetch(jars.read(mirror.add("one", b"1")), tmp_path, "example", say=said.append)
+    jars.fetch(jars.read(mirror.add("one", b"1")), tmp_path, "example", emit=said.append)
     assert mirror.logins == [f"Basic {b64encode(b'ana:p@ss').decode()}"]
     assert f"from {mirror.url} into" in said[0]
 

@@ -1,4 +1,4 @@
-"""Settings of the sandbox: each engine that is needed runs its embedded servers, and makes a database for each id."""
+"""The servers of a sandbox: each engine that is needed runs its own, and creates a database for each id."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Settings = dict[str, Mapping[str, str]]
 
 
 @contextmanager
-def settings(databases: Sequence[tuple[str, Engine]], home: Path) -> Iterator[Settings]:
+def running(databases: Sequence[tuple[str, Engine]], home: Path) -> Iterator[Settings]:
     """Run what `databases` (id, engine) need under `home`, and yield the settings of each database by its id.
 
     Engines start side by side: some take seconds. Raises what the first of them raises, when all have come to an end.
@@ -21,10 +21,10 @@ def settings(databases: Sequence[tuple[str, Engine]], home: Path) -> Iterator[Se
     engines = {engine.name: engine for _, engine in databases}
     ids = {name: [each for each, engine in databases if engine.name == name] for name in engines}
     with ExitStack() as servers, ThreadPoolExecutor(max(1, len(engines)), "sandbox") as threads:
-        running = [threads.submit(_run, engine, ids[name], home) for name, engine in engines.items()]
+        starting = [threads.submit(_run, engine, ids[name], home) for name, engine in engines.items()]
         failed = []
         found: Settings = {}
-        for each in running:
+        for each in starting:
             try:
                 owned, its = each.result()
             except Exception as error:  # noqa: BLE001  raised below: what the others started has to be left first

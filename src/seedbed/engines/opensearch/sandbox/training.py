@@ -5,7 +5,7 @@ from __future__ import annotations
 from http.client import HTTPConnection
 from pathlib import Path
 
-from seedbed.servers import room
+from seedbed.servers import ports
 
 JSON = {"content-type": "application/json"}
 DOCUMENTS = "".join(f'{{"index": {{"_id": "{number}"}}}}\n{{"a": {number}}}\n' for number in range(50))
@@ -30,9 +30,9 @@ REQUESTS = (
 )
 
 
-def rehearse(folder: Path) -> None:
-    """Use the server of the room `folder`."""
-    connection = HTTPConnection("127.0.0.1", room.last_port(folder), timeout=60)
+def train(folder: Path) -> None:
+    """Use the server of the directory `folder`."""
+    connection = HTTPConnection("127.0.0.1", ports.last_port(folder), timeout=60)
     try:
         for method, path, body in REQUESTS:
             connection.request(method, path, body.encode(), JSON)

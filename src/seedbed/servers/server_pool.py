@@ -8,14 +8,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from seedbed.servers import room, server
+from seedbed.servers import directory, server
 from seedbed.servers.server import Server
 
-Describe = Callable[[Path], Server]  # the server that lives in this room, which exists
+Describe = Callable[[Path], Server]  # the server that lives in this directory, which exists
 
 
-class Fleet:
-    """Owns a server for each database that it was asked for, until it is left; any thread may ask."""
+class ServerPool:
+    """Owns a server for each database that was asked for, until it is closed; any thread may ask."""
 
     def __init__(self, home: Path, describe: Describe) -> None:
         self._home = home
@@ -24,7 +24,7 @@ class Fleet:
         self._leaving = ExitStack()
         self._asking = threading.Lock()
 
-    def __enter__(self) -> Fleet:
+    def __enter__(self) -> ServerPool:
         return self
 
     def __exit__(
@@ -32,19 +32,19 @@ class Fleet:
     ) -> None:
         self._leaving.close()
 
-    def own(self, database: str) -> Path:
-        """Return the room of the server of `database`, which runs. Raises SandboxError."""
+    def ensure_running(self, database: str) -> Path:
+        """Return the directory of the server of `database`, started if it does not run. Raises SandboxError."""
         with self._asking:
             if database not in self._owned:
-                path = room.furnished(self._home, room.name_of(database))
+                path = directory.create(self._home, directory.name_for(database))
                 self._leaving.enter_context(server.running(self._describe(path)))
                 self._owned[database] = path
             return self._owned[database]
 
 
 def diagnose(home: Path, engine: str) -> Sequence[tuple[str, str]]:
-    """Return what `doctor` shows of the servers of `engine` in `home`: (room, whether it runs); starts nothing."""
-    base = room.settled(home, f"any.{engine}").path
+    """Return what `doctor` shows of the servers of `engine` in `home`: (directory, whether it runs); starts nothing."""
+    base = directory.home_for(home, f"any.{engine}").path
     found = sorted(each for each in base.glob(f"*.{engine}") if each.is_dir())
     return [
         (each.name, f"{'runs' if server.is_running(each) else 'does not run'}, in {each}") for each in found

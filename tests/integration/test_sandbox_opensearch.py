@@ -15,7 +15,7 @@ from opensearchpy import OpenSearch
 
 from seedbed.engines.opensearch.sandbox import diagnose, embedded, local
 from seedbed.errors import SandboxError
-from seedbed.servers import owners
+from seedbed.servers import locks
 from tests.support.processes import gone, listening, until
 from tests.support.servers import Pool, Settings, owner
 
@@ -30,7 +30,7 @@ def home() -> Iterator[Path]:
     parent = Path(tempfile.mkdtemp(prefix="sb-"))
     yield parent / "sandbox"
     for lock in parent.rglob("server.lock"):
-        assert until(lambda lock=lock: not owners.holders(lock))  # type: ignore[misc]
+        assert until(lambda lock=lock: not locks.holders(lock))  # type: ignore[misc]
     shutil.rmtree(parent)
 
 
@@ -44,7 +44,7 @@ def test_it_dies_with_its_owner_and_what_it_held_is_there_again(home: Path) -> N
         with client(first.settings) as search:
             search.index(index="lessons", id="1", body={"title": "one"})
         first.kill()
-        assert gone(first.room, first.supervisor, first.server)
+        assert gone(first.directory, first.supervisor, first.server)
     with owner(MODULE, home, DATABASE) as second:
         assert second.settings == first.settings  # the same port, so that applications find it again
         with client(second.settings) as search:
@@ -52,7 +52,7 @@ def test_it_dies_with_its_owner_and_what_it_held_is_there_again(home: Path) -> N
         assert listening(second.server)
         assert listening(second.server) <= LOOPBACK
         os.kill(second.supervisor, signal.SIGKILL)
-        assert gone(second.room, second.supervisor, second.server)
+        assert gone(second.directory, second.supervisor, second.server)
 
 
 def test_vectors_are_found_by_the_engine_that_is_there(opensearch_settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""What is told while a server is fetched or prepared: to whoever listens, else as a warning of Python's logging."""
+"""Notices while a server is fetched or prepared: to the listener, else a warning of Python's logging."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-Say = Callable[[str], None]
+Emit = Callable[[str], None]
 
 _lock = threading.Lock()
-_listeners: list[Say] = []
+_listeners: list[Emit] = []
 
 
 @contextmanager
-def heard(by: Say) -> Iterator[None]:
-    """Have every line told to `by` meanwhile, from whatever thread."""
+def subscribed(listener: Emit) -> Iterator[None]:
+    """Send every line to `listener` meanwhile, from whatever thread."""
     with _lock:
-        _listeners.append(by)
+        _listeners.append(listener)
     try:
         yield
     finally:
         with _lock:
-            _listeners.remove(by)
+            _listeners.remove(listener)
 
 
-def say(line: str) -> None:
-    """Tell one line."""
+def emit(line: str) -> None:
+    """Send one line to the listener that subscribed last."""
     with _lock:
         listener = _listeners[-1] if _listeners else None
     if listener is not None:

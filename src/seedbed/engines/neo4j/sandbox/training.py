@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seedbed.servers import room
+from seedbed.servers import ports
 
 STATEMENTS = (
     "CREATE CONSTRAINT a_key FOR (n:A) REQUIRE n.id IS UNIQUE",
@@ -22,11 +22,11 @@ STATEMENTS = (
 )
 
 
-def rehearse(folder: Path) -> None:
-    """Use the server of the room `folder`."""
+def train(folder: Path) -> None:
+    """Use the server of the directory `folder`."""
     import neo4j
 
-    address = f"bolt://127.0.0.1:{room.last_port(folder)}"
+    address = f"bolt://127.0.0.1:{ports.last_port(folder)}"
     with neo4j.GraphDatabase.driver(address, auth=None) as driver, driver.session() as session:
         for statement in STATEMENTS:
             session.run(statement).consume()

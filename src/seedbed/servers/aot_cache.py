@@ -21,19 +21,26 @@ from dataclasses import replace
 from pathlib import Path
 
 from seedbed.errors import SandboxError
-from seedbed.servers import jars, java, owners, server, telling
+from seedbed.servers import jars, java, locks, notify, server
 from seedbed.servers.server import Server
 
 JAVA = 25  # the first that records in one go
 LIMIT_BYTES = 2_000_000_000  # of all caches; those that were used last stay
 PATIENCE_SECONDS = 180.0  # for the JVM that records to write what it recorded, at its end
 
-Trial = Callable[[Path, Sequence[str]], Server]  # a server in this room, with these options for its JVM
-Rehearsal = Callable[[Path], None]  # use the server of this room as it will be used
+DescribeServer = Callable[
+    [Path, Sequence[str]], Server
+]  # a server in this directory, with these options for its JVM
+TrainingRun = Callable[[Path], None]  # use the server of this directory as it will be used
 
 
 def options(
-    name: str, title: str, program: Path, arguments: Sequence[str], trial: Trial, rehearse: Rehearsal
+    name: str,
+    title: str,
+    program: Path,
+    arguments: Sequence[str],
+    describe: DescribeServer,
+    train: TrainingRun,
 ) -> Sequence[str]:
     """Return the JVM options that make a server start warm; none where that cannot be, or is not worth it.
 
@@ -45,7 +52,7 @@ def options(
     path = jars.cache() / "aot" / name / f"{_digest(program, arguments)}.aot"
     if not path.exists() and not _is_ci():
         with suppress(OSError):
-            _make_once(path, title, trial, rehearse)
+            _make_once(path, title, describe, train)
     try:
         if path.stat().st_size == 0:
             return ()  # it could not be made
@@ -88,44 +95,44 @@ def _jars(arguments: Sequence[str]) -> list[Path]:
     ]
 
 
-def _make_once(path: Path, title: str, trial: Trial, rehearse: Rehearsal) -> None:
+def _make_once(path: Path, title: str, describe: DescribeServer, train: TrainingRun) -> None:
     """Make the cache, unless another process makes one of this server now. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    held = owners.acquire(path.with_name(".lock"), exclusive=True, seconds=0)
+    held = locks.acquire(path.with_name(".lock"), exclusive=True, seconds=0)
     if held is None:
         return
     try:
         if not path.exists():
-            _make(path, title, trial, rehearse)
+            _make(path, title, describe, train)
             _forget_old(path.parents[1])
     finally:
         os.close(held)
 
 
-def _make(path: Path, title: str, trial: Trial, rehearse: Rehearsal) -> None:
+def _make(path: Path, title: str, describe: DescribeServer, train: TrainingRun) -> None:
     for left in path.parent.glob(".recording-*"):  # of one that was killed
         shutil.rmtree(left, ignore_errors=True)
-    telling.say(f"Preparing {title} to start faster from now on, once: some 30 s")
-    room = Path(tempfile.mkdtemp(prefix=".recording-", dir=path.parent))
+    notify.emit(f"Preparing {title} to start faster from now on, once: some 30 s")
+    directory = Path(tempfile.mkdtemp(prefix=".recording-", dir=path.parent))
     try:
-        recorded = room / "recorded.aot"
-        recording = trial(room, [f"-XX:AOTCacheOutput={recorded}"])
+        recorded = directory / "recorded.aot"
+        recording = describe(directory, [f"-XX:AOTCacheOutput={recorded}"])
         with server.running(replace(recording, stop=[(signal.SIGTERM, PATIENCE_SECONDS)])):
-            rehearse(room)
-        ended = owners.acquire(room / "supervisor.lock", exclusive=True, seconds=PATIENCE_SECONDS)
+            train(directory)
+        ended = locks.acquire(directory / "supervisor.lock", exclusive=True, seconds=PATIENCE_SECONDS)
         if ended is not None:
             os.close(ended)
         if ended is None or not recorded.exists():
-            telling.say(f"{title} starts as it always did: nothing was recorded")
+            notify.emit(f"{title} starts as it always did: nothing was recorded")
             path.touch()
             return
         _sync(recorded)
         os.replace(recorded, path)
     except SandboxError as error:
-        telling.say(f"{title} starts as it always did: {error.what}")
+        notify.emit(f"{title} starts as it always did: {error.what}")
         path.touch()
     finally:
-        shutil.rmtree(room, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -5,27 +5,27 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from seedbed.servers import jvm, room
+from seedbed.servers import directory, jvm, ports
 
 
-def test_a_database_names_its_room_in_one_part_of_a_path() -> None:
-    assert room.name_of("tutor-matching/neo4j") == "tutor-matching.neo4j"
-    assert room.name_of("../../x") == "......x"
+def test_a_database_names_its_directory_in_one_part_of_a_path() -> None:
+    assert directory.name_for("tutor-matching/neo4j") == "tutor-matching.neo4j"
+    assert directory.name_for("../../x") == "......x"
 
 
 def test_the_port_of_last_time_is_taken_again_where_it_is_free(tmp_path: Path) -> None:
-    assert room.last_port(tmp_path) == 0
-    first = room.choose_port(tmp_path)
-    room.keep_port(tmp_path, first)
-    assert room.last_port(tmp_path) == room.choose_port(tmp_path) == first
+    assert ports.last_port(tmp_path) == 0
+    first = ports.choose_port(tmp_path)
+    ports.save_port(tmp_path, first)
+    assert ports.last_port(tmp_path) == ports.choose_port(tmp_path) == first
     with socket.create_server(("127.0.0.1", first)):
-        assert room.choose_port(tmp_path) != first
+        assert ports.choose_port(tmp_path) != first
     (tmp_path / "port").write_text("nonsense")
-    assert room.PORTS[0] <= room.choose_port(tmp_path) < room.PORTS[1]
+    assert ports.PORTS[0] <= ports.choose_port(tmp_path) < ports.PORTS[1]
 
 
-def test_a_room_is_private_and_its_home_is_left_out_of_repositories(tmp_path: Path) -> None:
-    made = room.furnished(tmp_path / "sandbox", "ai.opensearch")
+def test_a_directory_is_private_and_its_home_is_left_out_of_repositories(tmp_path: Path) -> None:
+    made = directory.create(tmp_path / "sandbox", "ai.opensearch")
     assert made.stat().st_mode & 0o777 == 0o700
     assert (made.parent / ".gitignore").read_text() == "*\n"
 

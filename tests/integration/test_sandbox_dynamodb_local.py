@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from seedbed.engines.dynamodb.sandbox import diagnose, embedded
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.errors import SandboxError
-from seedbed.servers import owners
+from seedbed.servers import locks
 from tests.support.aws_owner import client, create_table, owner
 from tests.support.processes import gone, listening, until
 
@@ -30,7 +30,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     parent = Path(tempfile.mkdtemp(prefix="sb-"))
     yield parent / "sandbox"
     for lock in parent.rglob("server.lock"):
-        assert until(lambda lock=lock: not owners.holders(lock))  # type: ignore[misc]
+        assert until(lambda lock=lock: not locks.holders(lock))  # type: ignore[misc]
     shutil.rmtree(parent)
 
 
@@ -47,7 +47,7 @@ def test_processes_share_one_server_and_nothing_stays_when_the_last_one_leaves(h
         first.leave()
         assert tables(second.world) == ["courses"]
         second.leave()
-        assert gone(second.world.room, second.world.pid)
+        assert gone(second.world.directory, second.world.pid)
     with embedded(home) as world:
         assert tables(world) == []
 
@@ -56,7 +56,7 @@ def test_processes_share_one_server_and_nothing_stays_when_the_last_one_leaves(h
 def test_it_dies_with_its_owner(home: Path, who: str) -> None:
     with owner(home) as other:
         os.kill(other.supervisor if who == "supervisor" else other.process.pid, signal.SIGKILL)
-        assert gone(other.world.room, other.supervisor, other.world.pid)
+        assert gone(other.world.directory, other.supervisor, other.world.pid)
 
 
 def test_it_listens_to_this_machine_only(home: Path) -> None:

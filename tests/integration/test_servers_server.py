@@ -12,23 +12,23 @@ from pathlib import Path
 import pytest
 
 from seedbed.errors import SandboxError
-from seedbed.servers import owners
+from seedbed.servers import locks
 from seedbed.servers.identity import Identity
-from seedbed.servers.server import Check, Preparation, Server, is_running, last_words, running
+from seedbed.servers.server import Check, Preparation, Server, is_running, log_tail, running
 
 ME = Identity("same", os.geteuid(), os.getegid())
 SLEEPER = "import time; print('hello', flush=True); time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPER}"
 
 
-def server(room: Path, program: str = SLEEPER, **more: object) -> Server:
+def server(directory: Path, program: str = SLEEPER, **more: object) -> Server:
     settings: dict[str, object] = {
         "name": "a sleeper",
-        "room": room,
+        "directory": directory,
         "argv": [sys.executable, "-I", "-c", program],
         "environment": {},
         "identity": ME,
-        "ready": [Check("file", path=str(room / "log"), contains="hello")],
+        "ready": [Check("file", path=str(directory / "log"), contains="hello")],
         "stop": [(signal.SIGTERM, 0.3)],
         "start_seconds": 20.0,
         **more,
@@ -36,9 +36,9 @@ def server(room: Path, program: str = SLEEPER, **more: object) -> Server:
     return Server(**settings)  # type: ignore[arg-type]
 
 
-def gone(room: Path, seconds: float = 10) -> bool:
+def gone(directory: Path, seconds: float = 10) -> bool:
     deadline = time.monotonic() + seconds
-    while owners.is_held(room / "supervisor.lock") or owners.holders(room / "server.lock"):
+    while locks.is_held(directory / "supervisor.lock") or locks.holders(directory / "server.lock"):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.01)
@@ -67,13 +67,13 @@ def test_what_a_killed_server_forked_is_gone_before_the_next_one_starts(tmp_path
         deadline = time.monotonic() + 5
         while is_running(tmp_path) and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert owners.holders(tmp_path / "server.lock")
+        assert locks.holders(tmp_path / "server.lock")
         with running(server(tmp_path)) as again:
-            assert owners.holders(tmp_path / "server.lock") == {again.server, again.supervisor}
+            assert locks.holders(tmp_path / "server.lock") == {again.server, again.supervisor}
     assert gone(tmp_path)
 
 
-def test_a_server_that_ends_at_once_shows_its_last_words(tmp_path: Path) -> None:
+def test_a_server_that_ends_at_once_shows_its_log_tail(tmp_path: Path) -> None:
     with (
         pytest.raises(SandboxError, match="no such luck"),
         running(server(tmp_path, "raise SystemExit('no such luck')")),
@@ -140,7 +140,7 @@ def test_a_tcp_server_is_ready_when_it_answers(tmp_path: Path) -> None:
 def test_a_command_can_say_that_a_server_is_ready(tmp_path: Path) -> None:
     check = Check("command", argv=("/bin/sh", "-c", f"grep -q hello {tmp_path}/log"))
     with running(server(tmp_path, ready=[check])):
-        assert "hello" in last_words(server(tmp_path))
+        assert "hello" in log_tail(server(tmp_path))
     assert gone(tmp_path)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.servers import owners, telling, unpacked, warm
+from seedbed.servers import aot_cache, archives, locks, notify
 from seedbed.servers.identity import Identity
 from seedbed.servers.jars import read
 from seedbed.servers.server import Check, Server
@@ -55,15 +55,15 @@ def program(tmp_path: Path) -> Path:
     return path
 
 
-def trial(script: str = RECORDER) -> Callable[[Path, Sequence[str]], Server]:
-    def describe(room: Path, options: Sequence[str]) -> Server:
+def describe(script: str = RECORDER) -> Callable[[Path, Sequence[str]], Server]:
+    def describe(directory: Path, options: Sequence[str]) -> Server:
         return Server(
             name="a recorder",
-            room=room,
+            directory=directory,
             argv=[sys.executable, "-I", "-c", script, *options],
             environment={},
             identity=ME,
-            ready=[Check("file", path=str(room / "log"), contains="ready")],
+            ready=[Check("file", path=str(directory / "log"), contains="ready")],
             stop=[(signal.SIGTERM, 5)],
             start_seconds=20,
         )
@@ -74,7 +74,7 @@ def trial(script: str = RECORDER) -> Callable[[Path, Sequence[str]], Server]:
 def options(
     program: Path, script: str = RECORDER, *, arguments: Sequence[str] = ("-Xmx1g",)
 ) -> Sequence[str]:
-    return warm.options("thing", "Thing 1.0", program, arguments, trial(script), lambda _: None)
+    return aot_cache.options("thing", "Thing 1.0", program, arguments, describe(script), lambda _: None)
 
 
 def made(cache: Path) -> list[Path]:
@@ -83,13 +83,13 @@ def made(cache: Path) -> list[Path]:
 
 def test_a_cache_is_recorded_once_and_used_from_then_on(program: Path, cache: Path) -> None:
     said: list[str] = []
-    with telling.heard(said.append):
+    with notify.subscribed(said.append):
         first = options(program)
     assert said == ["Preparing Thing 1.0 to start faster from now on, once: some 30 s"]
     [path] = made(cache)
     assert path.read_text() == "recorded"
     assert first == (f"-XX:AOTCache={path}", "-Xlog:aot*=error")
-    with telling.heard(said.append):
+    with notify.subscribed(said.append):
         assert options(program) == first
     assert len(said) == 1
     assert sorted(each.name for each in (cache / "aot" / "thing").iterdir()) == [".lock", path.name]
@@ -112,7 +112,7 @@ def test_other_options_or_another_java_have_another_cache_and_the_oldest_go(
     os.utime(made(cache)[0], (1, 1))
     assert options(program, arguments=("-Xmx2g",)) != first
     assert len(made(cache)) == 2
-    monkeypatch.setattr(warm, "LIMIT_BYTES", 2 * len("recorded"))
+    monkeypatch.setattr(aot_cache, "LIMIT_BYTES", 2 * len("recorded"))
     program.write_text(program.read_text() + "\n")
     assert options(program) != first
     assert len(made(cache)) == 2
@@ -130,7 +130,7 @@ def test_the_same_java_in_another_place_uses_the_same_cache(
 
 def test_of_two_at_once_one_records_and_the_other_starts_cold(program: Path, cache: Path) -> None:
     (cache / "aot" / "thing").mkdir(parents=True)
-    recording = owners.acquire(cache / "aot" / "thing" / ".lock", exclusive=True, seconds=0)
+    recording = locks.acquire(cache / "aot" / "thing" / ".lock", exclusive=True, seconds=0)
     assert recording is not None
     assert options(program) == ()
     os.close(recording)
@@ -151,7 +151,7 @@ def test_nothing_is_recorded_on_ci_nor_by_an_older_java(
 
 def test_one_that_records_nothing_is_not_asked_again(program: Path, cache: Path) -> None:
     said: list[str] = []
-    with telling.heard(said.append):
+    with notify.subscribed(said.append):
         assert options(program, SILENT) == ()
         assert options(program, SILENT) == ()
     assert said[1:] == ["Thing 1.0 starts as it always did: nothing was recorded"]
@@ -177,7 +177,7 @@ def archive(path: Path, files: dict[str, str]) -> Path:
 
 def test_what_is_wanted_of_an_archive_is_unpacked(tmp_path: Path) -> None:
     found = archive(tmp_path / "a.zip", {"x/lib/a.jar": "a", "x/docs/b": "b"})
-    unpacked.extract(found, tmp_path / "to", lambda name: name if "/lib/" in name else "")
+    archives.extract(found, tmp_path / "to", lambda name: name if "/lib/" in name else "")
     assert [str(each.relative_to(tmp_path / "to")) for each in (tmp_path / "to").rglob("*.*")] == [
         "x/lib/a.jar"
     ]
@@ -186,21 +186,21 @@ def test_what_is_wanted_of_an_archive_is_unpacked(tmp_path: Path) -> None:
 def test_an_archive_that_leads_outside_is_refused(tmp_path: Path) -> None:
     found = archive(tmp_path / "a.zip", {"../outside": "a"})
     with pytest.raises(zipfile.BadZipFile, match=r"a\.zip names \.\./outside, outside of itself"):
-        unpacked.extract(found, tmp_path / "to", str)
+        archives.extract(found, tmp_path / "to", str)
     assert not (tmp_path / "outside").exists()
 
 
 INSTALL = """
 import shutil, sys, time
 from pathlib import Path
-from seedbed.servers import jars, unpacked
+from seedbed.servers import archives, jars
 lock = jars.read(Path(sys.argv[1]).read_text())
 def fill(artifacts, to):
     shutil.copyfile(artifacts / "one-1.0.jar", to / "half")
     print("filling", flush=True)
     time.sleep(float(sys.argv[2]))
     (to / "half").rename(to / "whole")
-print(unpacked.install(lock, jars.cache(), "thing", fill), flush=True)
+print(archives.install(lock, jars.cache(), "thing", fill), flush=True)
 """
 PATHS = os.pathsep.join([str(Path(__file__).parents[2] / "src"), *filter(None, sys.path)])
 
@@ -267,7 +267,7 @@ def test_a_download_that_takes_long_says_how_far_it_is(
     monkeypatch.setattr(jars, "SECONDS_BETWEEN_LINES", 0.05)
     lock = read(f"# Example\norg.example:one:jar:1.0 4000000 sha256:{'0' * 64}")
     thread = threading.Thread(
-        target=jars.fetch, args=(lock, tmp_path, "example"), kwargs={"say": said.append}
+        target=jars.fetch, args=(lock, tmp_path, "example"), kwargs={"emit": said.append}
     )
     thread.start()
     try:

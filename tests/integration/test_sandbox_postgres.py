@@ -21,7 +21,7 @@ import pytest
 
 from seedbed.engines.postgres.sandbox import EmbeddedServer, diagnose, embedded, locate
 from seedbed.errors import SandboxError
-from seedbed.servers import owners
+from seedbed.servers import locks
 from seedbed.servers import server as servers
 from tests.support.processes import alive, gone, until
 
@@ -37,9 +37,9 @@ import json, sys
 from pathlib import Path
 from seedbed.engines.postgres.sandbox import embedded
 with embedded(Path(sys.argv[1])) as server:
-    room = server.data_directory.parent
-    state = json.loads((room / "state.json").read_text())
-    print(json.dumps({**state, "socket": server.socket_directory, "room": str(room)}), flush=True)
+    directory = server.data_directory.parent
+    state = json.loads((directory / "state.json").read_text())
+    print(json.dumps({**state, "socket": server.socket_directory, "directory": str(directory)}), flush=True)
     sys.stdin.read()
 """
 
@@ -52,7 +52,7 @@ class Owner:
     server: int
     supervisor: int
     socket: str
-    room: Path
+    directory: Path
 
     def leave(self) -> None:
         self.process.communicate("")
@@ -90,7 +90,7 @@ def introduced(process: subprocess.Popen[str]) -> Owner:
     line = process.stdout.readline()
     assert line, f"the owner ended with {process.wait()}"
     told = json.loads(line)
-    return Owner(process, told["server"], told["supervisor"], told["socket"], Path(told["room"]))
+    return Owner(process, told["server"], told["supervisor"], told["socket"], Path(told["directory"]))
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def new_home() -> Iterator[Callable[..., Path]]:
     yield make
     for parent in parents:
         for lock in parent.rglob("server.lock"):
-            assert until(lambda lock=lock: not owners.holders(lock))  # type: ignore[misc]
+            assert until(lambda lock=lock: not locks.holders(lock))  # type: ignore[misc]
         shutil.rmtree(parent)
 
 
@@ -137,7 +137,7 @@ def test_a_server_is_gone_soon_after_its_last_owner_left(home: Path) -> None:
 def test_a_server_does_not_outlive_an_owner_that_was_killed(home: Path) -> None:
     with owner(home) as one:
         one.kill()
-        assert gone(one.room, one.server, one.supervisor)
+        assert gone(one.directory, one.server, one.supervisor)
 
 
 def test_a_server_does_not_outlive_an_owner_that_was_killed_in_the_middle_of_a_statement(home: Path) -> None:
@@ -147,14 +147,14 @@ def test_a_server_does_not_outlive_an_owner_that_was_killed_in_the_middle_of_a_s
         psql = subprocess.Popen([sys.executable, "-c", sleep, line], stderr=subprocess.DEVNULL)
         time.sleep(0.5)
         one.kill()
-        assert gone(one.room, one.server, one.supervisor)
+        assert gone(one.directory, one.server, one.supervisor)
         psql.wait(5)
 
 
 def test_a_server_does_not_outlive_its_killed_supervisor(home: Path) -> None:
     with owner(home) as one:
         os.kill(one.supervisor, signal.SIGKILL)
-        assert gone(one.room, one.server)
+        assert gone(one.directory, one.server)
 
 
 def test_a_killed_supervisor_does_not_keep_the_next_server_from_starting(home: Path) -> None:
@@ -177,8 +177,8 @@ def test_a_server_that_died_is_started_afresh_for_the_next_owner(home: Path) -> 
 def test_a_supervisor_that_is_terminated_stops_its_server_properly(home: Path) -> None:
     with owner(home) as one:
         os.kill(one.supervisor, signal.SIGTERM)
-        assert gone(one.room, one.server, one.supervisor)
-        assert "database system is shut down" in (one.room / "log").read_text()
+        assert gone(one.directory, one.server, one.supervisor)
+        assert "database system is shut down" in (one.directory / "log").read_text()
 
 
 def test_the_first_owner_to_leave_does_not_stop_the_server_of_the_second(home: Path) -> None:
@@ -188,7 +188,7 @@ def test_the_first_owner_to_leave_does_not_stop_the_server_of_the_second(home: P
         time.sleep(0.3)
         assert alive(second.server)
         second.leave()
-        assert gone(second.room, second.server, second.supervisor)
+        assert gone(second.directory, second.server, second.supervisor)
 
 
 def test_eight_processes_that_start_at_once_share_one_server(home: Path) -> None:
@@ -201,7 +201,7 @@ def test_eight_processes_that_start_at_once_share_one_server(home: Path) -> None
         for process in processes:
             process.kill()
             process.communicate()
-    assert gone(found[0].room, found[0].server, found[0].supervisor)
+    assert gone(found[0].directory, found[0].server, found[0].supervisor)
 
 
 def test_owners_that_come_and_go_always_find_a_server(home: Path) -> None:
@@ -263,19 +263,19 @@ def test_the_stale_pid_of_a_killed_server_is_forgotten_even_if_another_process_h
 
 
 def test_an_initdb_that_was_killed_is_done_again(home: Path) -> None:
-    room = locate(home).data_directory.parent
-    made = room / "data.new"
+    directory = locate(home).data_directory.parent
+    made = directory / "data.new"
     process = spawn(home)
     try:
         assert until(lambda: (made / "base").exists())
-        pids = owners.holders(room / "server.lock")
+        pids = locks.holders(directory / "server.lock")
         (supervisor,) = [pid for pid in pids if "supervisor.py" in command(pid)]
         os.kill(supervisor, signal.SIGKILL)
     finally:
         process.kill()
         process.communicate()
     assert made.exists()
-    assert not (room / "data").exists()
+    assert not (directory / "data").exists()
     with embedded(home) as server:
         assert run(server, "SELECT 1") == [(1,)]
         assert not made.exists()
@@ -428,10 +428,10 @@ def test_as_root_no_killed_owner_or_supervisor_leaves_a_server(home: Path, way: 
     environment = {"SEEDBED_SANDBOX_ROOT": way}
     with owner(home, environment=environment) as one:
         one.kill()
-        assert gone(one.room, one.server, one.supervisor)
+        assert gone(one.directory, one.server, one.supervisor)
     with owner(home, environment=environment) as one:
         os.kill(one.supervisor, signal.SIGKILL)
-        assert gone(one.room, one.server)
+        assert gone(one.directory, one.server)
 
 
 @as_root
@@ -520,16 +520,16 @@ def test_an_ordinary_user_runs_its_server_itself(home: Path, uid: int) -> None:
         "cwd": home.parent,
     }
     with owner(home, **how) as one:
-        assert one.room.is_relative_to(home)
+        assert one.directory.is_relative_to(home)
         assert Path(f"/proc/{one.server}").stat().st_uid == uid
         one.leave()
-        assert gone(one.room, one.server, one.supervisor)
+        assert gone(one.directory, one.server, one.supervisor)
     with owner(home, **how) as one:
         one.kill()
-        assert gone(one.room, one.server, one.supervisor)
+        assert gone(one.directory, one.server, one.supervisor)
     with owner(home, **how) as one:
         os.kill(one.supervisor, signal.SIGKILL)
-        assert gone(one.room, one.server)
+        assert gone(one.directory, one.server)
 
 
 @pytest.mark.skipif(not DEBIAN.is_dir(), reason=f"there is no {DEBIAN}: apt install postgresql-15")
@@ -569,10 +569,10 @@ def test_without_the_extra_the_error_says_what_to_install(
 
 def test_a_state_file_without_a_supervisor_is_not_believed(home: Path) -> None:
     with embedded(home) as server:
-        room = server.data_directory.parent
-        state = (room / "state.json").read_bytes()
+        directory = server.data_directory.parent
+        state = (directory / "state.json").read_bytes()
     assert stopped(server)
-    (room / "state.json").write_bytes(state)
-    assert not servers.is_running(room)
+    (directory / "state.json").write_bytes(state)
+    assert not servers.is_running(directory)
     with embedded(home) as again:
         assert run(again, "SELECT 1") == [(1,)]

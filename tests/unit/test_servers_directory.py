@@ -10,31 +10,31 @@ from pathlib import Path
 import pytest
 
 from seedbed.errors import SandboxError
-from seedbed.servers import place
+from seedbed.servers import directory
 from seedbed.servers.identity import Identity
 
 ME = Identity("same", os.geteuid(), os.getegid())
 SOMEBODY = Identity("setuid", 54321, 54321)
-SOCKET = "room/s/socket"
+SOCKET = "directory/s/socket"
 
-Settle = Callable[..., place.Place]
+Settle = Callable[..., directory.ServerHome]
 
 
-def settle(home: Path, identity: Identity = ME, socket: str = SOCKET) -> place.Place:
-    return place.settle(home, room="room", longest_socket=socket, identity=identity)
+def settle(home: Path, identity: Identity = ME, socket: str = SOCKET) -> directory.ServerHome:
+    return directory.choose_home(home, name="directory", longest_socket=socket, identity=identity)
 
 
 def test_a_server_lives_in_its_home_if_it_can(tmp_path: Path) -> None:
     home = tmp_path / "sandbox"
-    assert settle(home, socket="") == place.Place(home, "")
+    assert settle(home, socket="") == directory.ServerHome(home, "")
     assert not home.exists()
 
 
 @pytest.mark.parametrize(("spare", "moves"), [(0, False), (-1, True)])
 def test_a_home_is_left_for_the_first_byte_too_many(tmp_path: Path, spare: int, moves: bool) -> None:
-    size = place.SOCKET_PATH_BYTES - spare - len(SOCKET) - 1
+    size = directory.SOCKET_PATH_BYTES - spare - len(SOCKET) - 1
     home = Path("/tmp") / ("x" * (size - len("/tmp/")))
-    assert len(os.fsencode(home / SOCKET)) == place.SOCKET_PATH_BYTES - spare
+    assert len(os.fsencode(home / SOCKET)) == directory.SOCKET_PATH_BYTES - spare
     assert (settle(home).path != home) == moves
 
 
@@ -66,8 +66,8 @@ def test_a_way_through_a_link_is_looked_at_where_it_leads(tmp_path: Path) -> Non
 
 
 def test_a_room_is_made_for_its_owner_alone(tmp_path: Path) -> None:
-    room = place.furnish(place.Place(tmp_path / "sandbox", ""), "room", ME)
-    assert room.stat().st_mode & 0o777 == 0o700
+    made = directory.create_in(directory.ServerHome(tmp_path / "sandbox", ""), "directory", ME)
+    assert made.stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "sandbox" / ".gitignore").read_text() == "*\n"
 
 
@@ -75,7 +75,7 @@ def test_a_link_in_a_temporary_directory_is_not_followed(tmp_path: Path) -> None
     (tmp_path / "victim").mkdir(0o700)
     (tmp_path / "seedbed").symlink_to(tmp_path / "victim")
     with pytest.raises(SandboxError, match="not a private directory"):
-        place.furnish(place.Place(tmp_path / "seedbed", "because"), "room", ME)
+        directory.create_in(directory.ServerHome(tmp_path / "seedbed", "because"), "directory", ME)
     assert not list((tmp_path / "victim").iterdir())
 
 
@@ -83,15 +83,15 @@ def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None
     (tmp_path / "seedbed").mkdir()
     (tmp_path / "seedbed").chmod(0o777)
     with pytest.raises(SandboxError, match="not a private directory"):
-        place.furnish(place.Place(tmp_path / "seedbed", "because"), "room", ME)
+        directory.create_in(directory.ServerHome(tmp_path / "seedbed", "because"), "directory", ME)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="has to be root, to give a directory away")
 def test_a_room_of_another_user_is_left_alone(tmp_path: Path) -> None:
-    room = tmp_path / "room"
-    room.mkdir()
-    os.chown(room, 54321, 54321)
+    theirs = tmp_path / "directory"
+    theirs.mkdir()
+    os.chown(theirs, 54321, 54321)
     found = settle(tmp_path)
     assert found.path != tmp_path
     assert "belongs to uid 54321" in found.why or "bytes" in found.why
-    shutil.rmtree(room)
+    shutil.rmtree(theirs)

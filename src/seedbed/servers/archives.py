@@ -10,19 +10,19 @@ from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 from seedbed.errors import SandboxError
-from seedbed.servers import jars, owners, telling
-from seedbed.servers.jars import Lock
-from seedbed.servers.telling import Say
+from seedbed.servers import jars, locks, notify
+from seedbed.servers.jars import Lockfile
+from seedbed.servers.notify import Emit
 
 Fill = Callable[[Path, Path], None]  # from the directory of the artifacts into an empty one
 
 
-def folder(lock: Lock, cache_dir: Path, name: str) -> Path:
+def folder(lock: Lockfile, cache_dir: Path, name: str) -> Path:
     """Return where the server of `lock` is or will be, whole; `name` tells people, and one recipe from the next."""
     return cache_dir / "servers" / f"{name}-{lock.digest}"
 
 
-def install(lock: Lock, cache_dir: Path, name: str, fill: Fill, *, say: Say = telling.say) -> Path:
+def install(lock: Lockfile, cache_dir: Path, name: str, fill: Fill, *, emit: Emit = notify.emit) -> Path:
     """Return the directory that `fill` made of what `lock` names; fetched if it is not there. Raises SandboxError.
 
     Of two processes at once one fetches and the other waits; a half-made directory is never taken for whole.
@@ -32,9 +32,9 @@ def install(lock: Lock, cache_dir: Path, name: str, fill: Fill, *, say: Say = te
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with owners.holding(path.with_name(f".{path.name}.lock"), exclusive=True, seconds=jars.OTHER_SECONDS):
+        with locks.holding(path.with_name(f".{path.name}.lock"), exclusive=True, seconds=jars.OTHER_SECONDS):
             if not path.is_dir():
-                _make(lock, cache_dir, name, fill, say)
+                _make(lock, cache_dir, name, fill, emit)
     except TimeoutError as error:
         raise SandboxError(
             f"another process does not finish fetching {lock.title}", because=str(error)
@@ -46,11 +46,11 @@ def install(lock: Lock, cache_dir: Path, name: str, fill: Fill, *, say: Say = te
     return path
 
 
-def _make(lock: Lock, cache_dir: Path, name: str, fill: Fill, say: Say) -> None:
+def _make(lock: Lockfile, cache_dir: Path, name: str, fill: Fill, emit: Emit) -> None:
     path = folder(lock, cache_dir, name)
     for left in path.parent.glob(f".{path.name}-*"):  # of one that was killed
         shutil.rmtree(left, ignore_errors=True)
-    artifacts = jars.fetch(lock, cache_dir, name, say=say)
+    artifacts = jars.fetch(lock, cache_dir, name, emit=emit)
     scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         fill(artifacts, scratch)

@@ -48,9 +48,9 @@ class Policy(Struct, frozen=True):
 
 
 class Attempt:
-    """One attempt; `number` counts from 1. Where the loop goes on without `failed`, the next one follows at once."""
+    """One attempt. `number` counts from 1 those that failed in a row; where the loop just goes on, the next begins."""
 
-    __slots__ = ("_left", "_policy", "_rng", "is_counted", "number", "pause")
+    __slots__ = ("_left", "_policy", "_rng", "following", "number", "pause")
 
     def __init__(
         self, policy: Policy, number: int, left: Callable[[], float], rng: random.Random | None
@@ -59,23 +59,28 @@ class Attempt:
         self._left = left
         self._rng = rng
         self.number = number
+        self.following = number  # the next one's number
         self.pause = 0.0  # seconds until the next
-        self.is_counted = True
+
+    @property
+    def is_last(self) -> bool:
+        return 0 < self._policy.attempts <= self.number
 
     def failed(self, error: BaseException) -> float:
         """Return the seconds that will be waited before the next attempt. Raises `error` where there is none."""
         policy = self._policy
-        if 0 < policy.attempts <= self.number or not policy.when(error):
+        if self.is_last or not policy.when(error):
             raise error
         rng = self._rng or random.Random()
         self.pause = policy.floor + backoff(self.number, base=policy.base, cap=policy.cap, rng=rng)
         if self.pause > self._left():
             raise error
+        self.following = self.number + 1
         return self.pause
 
-    def again(self) -> None:
-        """Let the next attempt follow at once, as if this one had not been: what it lacked is there now."""
-        self.is_counted = False
+    def progressed(self) -> None:
+        """Count from 1 again: something was done, and what fails now fails for the first time."""
+        self.number = self.following = 1
 
 
 def retrying(
@@ -95,8 +100,7 @@ def retrying(
     while True:
         attempt = Attempt(policy, number, left, rng)
         yield attempt
-        if attempt.is_counted:
-            number += 1
+        number = attempt.following
         if attempt.pause:
             sleep(attempt.pause)
 

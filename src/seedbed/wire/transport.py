@@ -14,7 +14,7 @@ from seedbed.wire.connection import Broken, Connection, Route, refused
 from seedbed.wire.endpoint import Endpoint, endpoint
 
 _OLD = 50.0  # seconds; servers close idle connections after a minute or so
-_OWN = "Accept-Encoding: identity\r\nUser-Agent: seedbed\r\n"
+_OWN = "Accept-Encoding: identity\r\n"  # no answer is decompressed
 
 Before = Callable[[], None]
 
@@ -206,8 +206,9 @@ class Transport:
         if not target.isascii() or not target.isprintable() or " " in target:
             raise UsageError("a request has a path that cannot be sent", because="it has blanks or line ends")
         host = "" if "Host" in headers else f"Host: {self.endpoint.authority}\r\n"
+        agent = "" if "User-Agent" in headers else "User-Agent: seedbed\r\n"
         length = f"Content-Length: {len(body)}\r\n" if body or method not in _BODILESS else ""
-        return f"{method} {self._absolute}{target} HTTP/1.1\r\n{host}{lines}{self._own}{length}\r\n".encode()
+        return f"{method} {self._absolute}{target} HTTP/1.1\r\n{host}{lines}{agent}{self._own}{length}\r\n".encode()
 
     def _mark(self, connection: Connection, *, is_write: bool) -> None:
         """Note what is under way on `connection`. Raises Interrupted."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
 
 from seedbed.engines.dynamodb.sandbox.world import World
@@ -91,7 +92,9 @@ def test_a_write_that_never_arrived_is_sent_again(
 def test_throttles_slow_a_run_down_and_do_not_stop_it(
     aws: Proxy, there: Stage, directives: str, code: str
 ) -> None:
-    there.client._attempts = 3  # the rest is the walk's own patience
+    there.client.policy = structs.replace(
+        there.client.policy, attempts=3
+    )  # the rest is the walk's own patience
     with aws.throttle(writes_items, times=10) as writes, aws.throttle("Scan", times=3) as scans:
         there.apply(text(directives, code))
     assert (writes.hits, scans.hits) == (10, 3)
@@ -114,7 +117,7 @@ def test_a_run_that_is_told_nothing_any_more_leaves_a_table_that_the_next_one_fi
 ) -> None:
     for _ in range(3):
         with aws.drop(writes_items, when="answered", times=None) as line:
-            there.client._attempts = 2
+            there.client.policy = structs.replace(there.client.policy, attempts=2)
             with pytest.raises(SeedbedError):
                 there.apply(text("from=1 to=2", COUNT))
             assert line.hits

@@ -7,11 +7,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from email.utils import formatdate
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import json, structs
 
 from seedbed.aws import faults
 from seedbed.aws.cloud import Cloud
@@ -20,6 +23,7 @@ from seedbed.engines.dynamodb.wire.errors import NoAnswer, ServiceError
 from seedbed.engines.dynamodb.wire.values import Unfit
 from seedbed.errors import ExitCode, Interrupted, SeedbedError, Unreachable
 from seedbed.model.secret import Secret
+from seedbed.wire.signing import Keys, Signer
 from tests.support.dynamodb.scripted import HANG_UP, Request, Script, answer, refusal, scripted
 
 PUT = {"TableName": "courses-lessons-dev-ana", "Item": {"pk": {"S": "1"}}}
@@ -263,6 +267,25 @@ def test_credentials_that_expire_under_way_are_fetched_anew_once(
             assert client.call("PutItem", PUT) == {"ok": True}
         assert len(server.requests) == 2
         assert "Credential=NEW/" in server.requests[1].headers["authorization"]
+
+
+def test_what_is_signed_is_what_is_sent_wherever_the_endpoint_leads() -> None:
+    with scripted(first()) as server:
+        for path in ("", "/aws"):
+            cloud = server.cloud(session_token=Secret("t0ken"))
+            with Client(structs.replace(cloud, endpoint=f"{server.endpoint}{path}")) as client:
+                client.call("PutItem", PUT)
+            got = server.requests[-1].headers
+            stamp = datetime.strptime(got["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+            signer = Signer(
+                host=got["host"], region="eu-central-1", service="dynamodb", clock=partial(float, stamp)
+            )
+            named = {name: got[name.lower()] for name in ("Content-Type", "X-Amz-Target")}
+            keys = Keys("AKIDEXAMPLE", "s3cr3t-s3cr3t", "t0ken")
+            again = signer.signed("POST", path or "/", named, json.encode(PUT), keys)
+            assert got["authorization"] == again["Authorization"]
+            assert got["x-amz-security-token"] == "t0ken"
+            assert all(each in got["authorization"] for each in ("content-type", "x-amz-target", "host"))
 
 
 def test_without_any_credentials_nothing_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

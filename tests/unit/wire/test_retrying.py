@@ -117,15 +117,35 @@ def test_the_pause_is_known_before_it_begins() -> None:
     assert time.slept == told
 
 
-def test_an_attempt_that_lacked_something_is_not_counted() -> None:
+def test_an_attempt_that_did_not_fail_is_not_counted() -> None:
     time, numbers = Time(), list[int]()
     for attempt in retrying(Policy(attempts=2), sleep=time.sleep):
         numbers.append(attempt.number)
-        if len(numbers) == 1:
-            attempt.again()
-        elif len(numbers) == 2:
+        if len(numbers) == 3:
             attempt.failed(Passing())
-        else:
+        if len(numbers) == 4:
             break
-    assert numbers == [1, 1, 2]
+    assert numbers == [1, 1, 1, 2]
     assert len(time.slept) == 1
+
+
+@given(steps=st.lists(st.booleans(), max_size=30), attempts=st.integers(1, 5))
+def test_what_progresses_may_fail_again_and_again_but_not_so_often_in_a_row(
+    steps: list[bool], attempts: int
+) -> None:
+    waiting, failed, most = list(steps), 0, 0
+    try:
+        for attempt in retrying(Policy(attempts=attempts), sleep=lambda _: None):
+            if not waiting:
+                break
+            if waiting.pop(0):
+                attempt.progressed()
+                failed = 0
+            else:
+                failed += 1
+                most = max(most, failed)
+                attempt.failed(Passing())
+    except Passing:
+        assert most == attempts
+    else:
+        assert most < attempts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seedbed.errors import OutcomeUnknown, StepFailed
+from seedbed.errors import OutcomeUnknown, StepFailed, Unreachable
 
 CONDITION_FAILED = "ConditionalCheckFailedException"
 TRANSACTION_CANCELED = "TransactionCanceledException"
@@ -75,3 +75,7 @@ class ServiceError(StepFailed):
 
 class NoAnswer(OutcomeUnknown):
     """A write that must not be sent twice was sent, and its answer never came."""
+
+
+class LineLost(Unreachable):
+    """Nobody answered, or the connection broke where the call may be made again."""

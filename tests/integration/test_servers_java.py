@@ -18,6 +18,7 @@ import pytest
 
 from seedbed.errors import SandboxError
 from seedbed.servers import download, jars, java
+from seedbed.wire.retrying import Policy
 from tests.support.processes import until
 
 PATHS = os.pathsep.join([str(Path(__file__).parents[2] / "src"), *filter(None, sys.path)])
@@ -216,7 +217,7 @@ def test_the_cache_is_where_the_user_has_caches(monkeypatch: pytest.MonkeyPatch,
 
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "CAP_SECONDS", 0.0)
+    monkeypatch.setattr(download, "POLICY", Policy(attempts=4, cap=0.0))
 
 
 @pytest.mark.usefixtures("unhurried")

@@ -58,10 +58,23 @@ def _made(cloud: Cloud, service: str, attempts: int) -> Any:
                 retries={"mode": "standard", "total_max_attempts": attempts},
                 user_agent_extra="seedbed",
                 ignore_configured_endpoint_urls=True,  # those of single services: an address names one for all
+                proxies=_proxies(cloud, service),
             ),
         )
     except BotoCoreError as error:
         raise faults.of_exception(error, cloud, action=f"{service}:*") from None
+
+
+def _proxies(cloud: Cloud, service: str) -> dict[str, str] | None:
+    """Return no proxies for what is reached straight; None leaves to botocore the one that the variables name.
+
+    Raises UsageError for one that seedbed's other clients could not use.
+    """
+    from seedbed.wire.endpoint import endpoint
+    from seedbed.wire.proxies import proxy
+
+    there = endpoint(cloud.endpoint or f"https://{service}.{cloud.region}.amazonaws.com")
+    return None if proxy(there) else {}
 
 
 def call(

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 from msgspec import Struct
 
 from seedbed.errors import SandboxError
-from seedbed.support.backoff import backoff
+from seedbed.wire.endpoint import endpoint
+from seedbed.wire.proxies import proxy
+from seedbed.wire.retrying import Policy, retrying
 
 REPOSITORY = "SEEDBED_MAVEN"  # of those who may not reach Maven Central
 MAVEN_CENTRAL = "https://repo.maven.apache.org/maven2"
 TIMEOUT_SECONDS = 60
 ATTEMPTS = 4
-BASE_SECONDS, CAP_SECONDS = 0.25, 4.0
+POLICY = Policy(attempts=ATTEMPTS, base=0.25, cap=4.0)
 PASSING = frozenset({408, 429, 500, 502, 503, 504})  # answers after which another attempt may succeed
 CHUNK = 1 << 18
 _WAY = f"again with a network, or {REPOSITORY}=URL of a mirror; what is there already is kept"
@@ -107,23 +107,22 @@ def _downloaded(artifact: Artifact, scratch: Path) -> Path:
     from urllib.error import HTTPError, URLError
 
     path = scratch / artifact.filename
-    attempt = 0
-    while True:
-        attempt += 1
+    for attempt in retrying(POLICY):
         try:
             _get(artifact, path)
-            return path
+            break
         except HTTPError as error:
             error.close()
-            if error.code not in PASSING or attempt == ATTEMPTS:
-                raise _failed(artifact, f"the answer is {error.code} {error.reason}") from error
+            failed = _failed(artifact, f"the answer is {error.code} {error.reason}")
+            if error.code not in PASSING:
+                raise failed from error
+            attempt.failed(failed)
         except (URLError, HTTPException, ConnectionError, TimeoutError, SSLError) as error:
-            if attempt == ATTEMPTS:
-                because = str(error.reason if isinstance(error, URLError) else error)
-                raise _failed(artifact, because, try_=_WAY) from error
+            because = str(error.reason if isinstance(error, URLError) else error)
+            attempt.failed(_failed(artifact, because, try_=_WAY))
         except OSError as error:  # a full disk
             raise _failed(artifact, str(error)) from error
-        time.sleep(backoff(attempt, base=BASE_SECONDS, cap=CAP_SECONDS, rng=random.Random()))
+    return path
 
 
 def _failed(artifact: Artifact, because: str, *, try_: str = "") -> SandboxError:
@@ -131,9 +130,13 @@ def _failed(artifact: Artifact, because: str, *, try_: str = "") -> SandboxError
 
 
 def _get(artifact: Artifact, path: Path) -> None:
-    """Write what the repository has for `artifact` to `path`. Raises what urllib raises."""
+    """Write what the repository has for `artifact` to `path`. Raises what urllib raises.
+
+    urllib takes the proxy that the variables name, and follows redirects; one that it would not understand is refused.
+    """
     from urllib.request import Request, build_opener
 
+    proxy(endpoint(repository()))
     request = Request(f"{repository()}/{artifact.path}", headers={"user-agent": "seedbed"})  # noqa: S310  the scheme is checked
     if login := _login():
         request.add_unredirected_header("authorization", login)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seedbed.engines.opensearch.wire.client import Answer
+from seedbed.engines.opensearch.wire.client import Reply
 from seedbed.errors import LeaseLost, Location, SeedFileError, StepFailed
 from seedbed.model.migration import Source
 from seedbed.model.seed import Dataset, Loading, Script, SeedKind
@@ -127,10 +127,10 @@ def _before_each(client: Any, path: str, act: Callable[[], None], monkeypatch: p
     """Let `act` run before each request to `path`, as another client would."""
     ask = client.ask
 
-    def asked(method: str, where: str, *arguments: Any, **named: Any) -> Answer:
+    def asked(method: str, where: str, *arguments: Any, **named: Any) -> Reply:
         if where == path:
             act()
-        found: Answer = ask(method, where, *arguments, **named)
+        found: Reply = ask(method, where, *arguments, **named)
         return found
 
     monkeypatch.setattr(client, "ask", asked)

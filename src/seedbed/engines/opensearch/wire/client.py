@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import base64
-import random
-import socket
-import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from seedbed.engines.opensearch.rest import Params, query
-from seedbed.engines.opensearch.wire.errors import NoAnswer, failed
-from seedbed.errors import Interrupted, StepFailed, Unreachable
-from seedbed.support.backoff import backoff
+from seedbed.engines.opensearch.wire.errors import LineLost, NoAnswer, failed
+from seedbed.errors import SeedbedError, StepFailed, Unreachable
+from seedbed.wire.connection import Broken, Untrusted
+from seedbed.wire.endpoint import encoded as encoded_target
+from seedbed.wire.retrying import Policy, retrying
+from seedbed.wire.transport import Transport
 
 if TYPE_CHECKING:
-    import urllib3
-
     from seedbed.aws.cloud import Cloud
     from seedbed.engines.opensearch.address import Address
 
@@ -37,7 +33,7 @@ _decode = msgspec.json.Decoder().decode
 Before = Callable[[], None]
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Reply(msgspec.Struct, frozen=True):
     """What came back."""
 
     status: int
@@ -65,19 +61,13 @@ class Client:
         max_attempts: int = MAX_ATTEMPTS,
         connect_timeout: float = CONNECT_TIMEOUT,
         read_timeout: float = 0.0,
-        rng: random.Random | None = None,
     ) -> None:
         self.address = address
-        self._attempts = max_attempts
-        self._rng = rng or random.Random()
-        self._stopped = threading.Event()
-        self._lock = threading.Lock()
-        self._busy: dict[Any, bool] = {}  # connections under way, and whether they write
-        self._timeouts = (connect_timeout, read_timeout or address.request_timeout)
-        self._prefix = urlsplit(address.endpoint).path
+        self.policy = Policy(attempts=max_attempts, base=BASE, cap=CAP, when=_passes)
         self._headers = _headers(address)
-        self._sign = _signer(address)
-        self._pool = _pool(address, self)
+        self._transport = _transport(address, connect_timeout, read_timeout or address.request_timeout)
+        self._prefix = self._transport.endpoint.path.rstrip("/")
+        self._sign = _signer(address, self._transport.endpoint.authority)
 
     def __enter__(self) -> Client:
         return self
@@ -87,11 +77,11 @@ class Client:
 
     def close(self) -> None:
         """Close what is idle; calls under way end by themselves."""
-        self._pool.close()
+        self._transport.close()
 
     def sheltered(self, *, max_attempts: int = 3, timeout: float = 0.0) -> Client:
         """Return another client of the same place that this one's `interrupt` does not reach (to keep a lease)."""
-        connect, read = self._timeouts
+        connect, read = self._transport.timeouts
         return Client(
             self.address,
             max_attempts=max_attempts,
@@ -101,27 +91,15 @@ class Client:
 
     @property
     def is_interrupted(self) -> bool:
-        return self._stopped.is_set()
+        return self._transport.is_interrupted
 
     def interrupt(self) -> None:
-        """Make every call raise Interrupted, those under way and those that wait for a retry, from any thread.
-
-        A read is cut off at once; a write that was sent has a moment to be answered, so that it is known whether
-        it took effect.
-        """
-        self._stopped.set()
-        self._abort(writes=False)
-        with self._lock:
-            is_writing = any(self._busy.values())
-        if is_writing:
-            timer = threading.Timer(GRACE, self._abort)
-            timer.daemon = True
-            timer.start()
+        """Make every call raise Interrupted, as `Transport.interrupt` does; a write under way has its grace."""
+        self._transport.interrupt()
 
     def sleep(self, seconds: float) -> None:
         """Sleep, unless interrupted. Raises Interrupted."""
-        if self._stopped.wait(max(seconds, 0.0)):
-            raise _interrupted()
+        self._transport.sleep(seconds)
 
     def call(
         self,
@@ -193,71 +171,48 @@ class Client:
         idempotent: bool | None = None,
         timeout: float = 0.0,
         before: Before | None = None,
-    ) -> Answer:
+    ) -> Reply:
         """Send and return the answer whatever its status.
 
         429 is tried again: nothing was done. 502, 503, 504 and lost answers are where that is harmless.
         Raises NoAnswer, Unreachable, Interrupted.
         """
         may_repeat = method in _READS if idempotent is None else idempotent
-        url, sent = self._prefix + path + query(params), {**self._headers, **(headers or {})}
+        target, named = (
+            encoded_target(self._prefix + path + query(params)),
+            {**self._headers, **(headers or {})},
+        )
+        named.pop("Accept-Encoding", None)  # of a migration's own: answers are read as they come
         if body:
-            sent["Content-Type"] = "application/x-ndjson" if ndjson else "application/json"
-        attempt = 0
-        while True:
-            attempt += 1
-            if self._stopped.is_set():
-                raise _interrupted()
-            if before:
-                before()
+            named["Content-Type"] = "application/x-ndjson" if ndjson else "application/json"
+
+        def signed() -> Mapping[str, str]:
+            return self._sign(method, target, named, body) if self._sign else named
+
+        for attempt in retrying(self.policy, sleep=self.sleep):
             try:
-                answer = self._once(method, url, body, sent, timeout)
-            except _Broken as error:
-                self._require_another_attempt(
-                    f"{method} {path}", error, may_repeat=may_repeat, attempt=attempt
+                answer = self._transport.ask(
+                    method,
+                    target,
+                    signed,
+                    body,
+                    is_write=method not in _READS,
+                    may_repeat=may_repeat,
+                    timeout=timeout,
+                    before=before,
                 )
-            else:
-                passes = answer.status == 429 or (may_repeat and answer.status in {502, 503, 504})
-                if not passes or attempt >= self._attempts:
-                    return self._let_in(answer)
-            with self._lock:
-                delay = backoff(attempt, base=BASE, cap=CAP, rng=self._rng)
-            self.sleep(delay)
+            except Broken as error:
+                attempt.failed(self._lost(f"{method} {path}", error, may_repeat=may_repeat))
+                continue
+            except Untrusted as error:
+                raise self._untrusted(error) from None
+            passes = answer.status == 429 or (may_repeat and answer.status in {502, 503, 504})
+            if not passes or attempt.is_last:
+                return self._let_in(Reply(*answer))
+            attempt.failed(LineLost(f"OpenSearch answered {answer.status}"))
+        raise AssertionError("attempts end by an answer or an error")
 
-    # one attempt
-
-    def _once(self, method: str, url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
-        from urllib3 import Timeout
-        from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
-
-        connect, read = self._timeouts
-        sent = self._sign(method, url, headers, body) if self._sign else headers
-        try:
-            answer = self._pool.urlopen(
-                method,
-                url,
-                body=body or None,
-                headers=sent,
-                retries=False,
-                redirect=False,
-                timeout=Timeout(connect=connect, read=timeout or read),
-            )
-        except (ConnectTimeoutError, NewConnectionError) as error:
-            raise _Broken(str(error).rpartition("): ")[2], was_sent=False) from None
-        except SSLError as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                raise Unreachable(
-                    f"{self.address} does not prove who it is",
-                    because=str(error),
-                    try_="OPENSEARCH_CA names a file with the certificates to trust",
-                ) from None
-            raise _Broken(str(error), was_sent=True) from None
-        except (HTTPError, OSError) as error:
-            raise _Broken(f"{type(error).__name__}: {error}", was_sent=True) from None
-        found = {name.lower(): value for name, value in answer.headers.items()}
-        return Answer(answer.status, found, answer.data)
-
-    def _let_in(self, answer: Answer) -> Answer:
+    def _let_in(self, answer: Reply) -> Reply:
         if answer.status in {400, 401, 403} and self._sign and self.address.cloud:
             _require_known(self.address.cloud, answer, f"{self.address.service}:ESHttp")
         if answer.status == 401:
@@ -268,52 +223,30 @@ class Client:
             )
         return answer
 
-    def _require_another_attempt(
-        self, request: str, error: _Broken, *, may_repeat: bool, attempt: int
-    ) -> None:
-        """Return where the request may be sent once more; raise what its loss means otherwise."""
-        if self._stopped.is_set() and (may_repeat or not error.was_sent):
-            raise _interrupted()
+    def _lost(self, request: str, error: Broken, *, may_repeat: bool) -> SeedbedError:
+        """Return what a broken connection means after the last attempt; NoAnswer where there must be no other."""
         if error.was_sent and not may_repeat:
-            raise NoAnswer(
+            return NoAnswer(
                 f"nobody knows whether {request} took effect",
                 because=f"it was sent to {self.address}, and its answer was lost: {error}",
                 try_="run the same command again: it looks first",
             )
-        if attempt >= self._attempts:
-            raise Unreachable(
-                f"OpenSearch does not answer at {self.address}",
-                because=str(error),
-                try_="check the network, and OPENSEARCH_ENDPOINT",
-            )
+        return LineLost(
+            f"OpenSearch does not answer at {self.address}",
+            because=str(error),
+            try_="check the network, HTTPS_PROXY, and OPENSEARCH_ENDPOINT",
+        )
 
-    # interruption
-
-    def enters(self, connection: Any, *, is_write: bool) -> None:
-        """Note that a request is under way on `connection`. Raises Interrupted."""
-        with self._lock:
-            if self._stopped.is_set():
-                raise _interrupted()
-            self._busy[connection] = is_write
-
-    def leaves(self, connection: Any) -> None:
-        with self._lock:
-            self._busy.pop(connection, None)
-
-    def _abort(self, *, writes: bool = True) -> None:
-        with self._lock:
-            for connection, is_write in self._busy.items():
-                if (writes or not is_write) and (line := getattr(connection, "sock", None)):
-                    with suppress(OSError):
-                        line.shutdown(socket.SHUT_RDWR)
+    def _untrusted(self, error: Untrusted) -> Unreachable:
+        return Unreachable(
+            f"{self.address} does not prove who it is",
+            because=str(error),
+            try_="OPENSEARCH_CA names a file with the certificates to trust",
+        )
 
 
-class _Broken(Exception):
-    """A connection failed; `was_sent`: the server may have got the request."""
-
-    def __init__(self, why: str, *, was_sent: bool) -> None:
-        super().__init__(why)
-        self.was_sent = was_sent
+def _passes(failure: BaseException) -> bool:
+    return isinstance(failure, LineLost)
 
 
 def encoded(body: Any) -> bytes:
@@ -329,15 +262,13 @@ def encoded(body: Any) -> bytes:
 
 
 def _headers(address: Address) -> dict[str, str]:
-    headers = {"User-Agent": "seedbed", "Accept-Encoding": "identity"}
-    if address.auth == "basic":
-        password = address.password.reveal() if address.password else ""
-        login = base64.b64encode(f"{address.user}:{password}".encode()).decode()
-        headers["Authorization"] = f"Basic {login}"
-    return headers
+    if address.auth != "basic":
+        return {}
+    password = address.password.reveal() if address.password else ""
+    return {"Authorization": f"Basic {base64.b64encode(f'{address.user}:{password}'.encode()).decode()}"}
 
 
-def _require_known(cloud: Cloud, answer: Answer, action: str) -> None:
+def _require_known(cloud: Cloud, answer: Reply, action: str) -> None:
     """Raise what AWS itself, in front of the cluster, has against our signature; nothing where it has nothing."""
     from seedbed.aws import faults
 
@@ -352,14 +283,13 @@ def _require_known(cloud: Cloud, answer: Answer, action: str) -> None:
 _Sign = Callable[[str, str, Mapping[str, str], bytes], Mapping[str, str]]
 
 
-def _signer(address: Address) -> _Sign | None:
+def _signer(address: Address, host: str) -> _Sign | None:
     """Return what signs a request, where requests are signed."""
     if address.auth != "aws" or address.cloud is None:
         return None
     from seedbed.aws.keys import Chain
     from seedbed.wire.signing import Signer
 
-    host = urlsplit(address.endpoint).netloc
     signer = Signer(host=host, region=address.cloud.region, service=address.service)
     chain = Chain(address.cloud)
 
@@ -369,53 +299,20 @@ def _signer(address: Address) -> _Sign | None:
     return sign
 
 
-def _pool(address: Address, client: Client) -> urllib3.HTTPConnectionPool:
-    """Return a pool whose connections tell `client` when a request is under way on them."""
-    import urllib3
-    from urllib3.connection import HTTPConnection, HTTPSConnection
-
-    class Plain(HTTPConnection):
-        def request(self, method: str, *args: Any, **named: Any) -> None:
-            client.enters(self, is_write=method not in _READS)
-            super().request(method, *args, **named)
-
-        def getresponse(self) -> Any:
-            try:
-                return super().getresponse()
-            finally:
-                client.leaves(self)
-
-        def close(self) -> None:
-            client.leaves(self)
-            super().close()
-
-    class Tls(HTTPSConnection):
-        def request(self, method: str, *args: Any, **named: Any) -> None:
-            client.enters(self, is_write=method not in _READS)
-            super().request(method, *args, **named)
-
-        def getresponse(self) -> Any:
-            try:
-                return super().getresponse()
-            finally:
-                client.leaves(self)
-
-        def close(self) -> None:
-            client.leaves(self)
-            super().close()
-
-    parts = urlsplit(address.endpoint)
-    host = parts.hostname or ""
-    if parts.scheme == "http":
-        plain = urllib3.HTTPConnectionPool(host, parts.port or 80, maxsize=MAX_IDLE)
-        plain.ConnectionCls = Plain
-        return plain
-    tls = urllib3.HTTPSConnectionPool(
-        host, parts.port or 443, maxsize=MAX_IDLE, cert_reqs="CERT_REQUIRED", ca_certs=address.ca or None
-    )
-    tls.ConnectionCls = Tls
-    return tls
-
-
-def _interrupted() -> Interrupted:
-    return Interrupted("a request to OpenSearch was interrupted", because="it was asked to stop")
+def _transport(address: Address, connect: float, read: float) -> Transport:
+    try:
+        return Transport(
+            address.endpoint,
+            server="OpenSearch",
+            connect=connect,
+            read=read,
+            grace=GRACE,
+            authorities=address.ca,
+            max_idle=MAX_IDLE,
+        )
+    except OSError as error:
+        raise Unreachable(
+            f"the authorities to trust for {address} cannot be read",
+            because=f"OPENSEARCH_CA: {error}",
+            try_="check that it names a file with PEM certificates",
+        ) from None

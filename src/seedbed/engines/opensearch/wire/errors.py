@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from seedbed.errors import OutcomeUnknown, StepFailed
+from seedbed.errors import OutcomeUnknown, StepFailed, Unreachable
 from seedbed.support.phrases import shorten
 
 CONFLICT = "version_conflict_engine_exception"
@@ -42,6 +42,10 @@ class RequestFailed(StepFailed):
 
 class NoAnswer(OutcomeUnknown):
     """A request that must not be sent twice was sent, and its answer never came."""
+
+
+class LineLost(Unreachable):
+    """Nobody answered, or the connection broke where the request may be sent again."""
 
 
 def failed(status: int, body: Any, request: str) -> RequestFailed:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
 from seedbed.engines.opensearch.address import VARIABLES, address
+
+if TYPE_CHECKING:
+    from seedbed.model.hazard import HazardRule
 
 _TEMPLATE = """\
 # {summary}
@@ -34,3 +37,8 @@ class OpenSearchEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.opensearch.schema.json_schema import FILE, json_schema
 
         return {FILE: json_schema()}
+
+    def hazards(self) -> Sequence[HazardRule]:
+        from seedbed.engines.opensearch.rules.registry import RULES
+
+        return RULES

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from seedbed.engines.opensearch.rules import registry
 from seedbed.engines.opensearch.schema.changes import IndexChange, change
 from seedbed.engines.opensearch.schema.shape import DeclaredIndex, DeclaredIndexes
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Migration
-
-NEW_INDEX, REMOVES, PARTIAL, UNDECLARED, FIELD_STAYS = "OS301", "OS302", "OS303", "OS304", "OS305"
 
 
 def examine(declared: DeclaredIndexes, migrations: Sequence[Migration]) -> Mapping[str, tuple[Hazard, ...]]:
@@ -30,13 +29,10 @@ def _hazards(declared: DeclaredIndexes, migration: Migration) -> Iterator[Hazard
             continue
         thing = things(name)
         if thing is None or thing.version(number) is None:
-            yield Hazard(
-                UNDECLARED,
+            yield registry.UNDECLARED.hazard(
                 f"version {number} of {kind} {name} is not declared",
-                because="the migration cannot run",
                 try_=f"declare it in indexes.toml, {kind}s.{name}.versions",
                 line=1,
-                refused=True,
             )
         elif isinstance(thing, DeclaredIndex):
             yield from _of_index(thing, number, migration)
@@ -53,33 +49,25 @@ def _of_index(index: DeclaredIndex, number: int, migration: Migration) -> Iterat
         why = "; ".join(up.reasons) or (
             "documents are transformed" if has_code else "the migration asks for it"
         )
-        yield Hazard(
-            NEW_INDEX,
+        yield registry.FILLS_NEW_INDEX.hazard(
             f"{index.name} gets a new index, filled with all its documents",
-            because=f"{why}. It takes as long as indexing everything once, room for both,"
-            " and writers wait for some seconds at the end",
+            because=f"{why}; {registry.FILLS_NEW_INDEX.why}",
         )
     if up.removed and not has_code:
-        yield Hazard(
-            REMOVES,
+        yield registry.REMOVES_FIELD.hazard(
             f"{', '.join(up.removed)} {'goes' if len(up.removed) == 1 else 'go'} out of every document of {index.name}",
             because=f"a revert creates the field again, empty; the former index keeps the values"
             f"{'' if index.keep else ' no longer: keep = 0'}",
-            try_='allow=OS302 because "nobody reads it any more"',
-            refused=True,
         )
     if is_in_place:
         for each in up.partial:
-            yield Hazard(
-                PARTIAL, each, try_="# seedbed: rebuild, for a new index that is filled with all documents"
-            )
+            yield registry.OLD_DOCUMENTS_LACK.hazard(each)
         yield from _way_down(index, down)
 
 
 def _way_down(index: DeclaredIndex, down: IndexChange) -> Iterator[Hazard]:
     if down.reasons:
-        yield Hazard(
-            FIELD_STAYS,
+        yield registry.REVERT_NEEDS_NEW_INDEX.hazard(
             f"{index.name} is changed in place, and reverting it needs a new index",
             because="; ".join(down.reasons),
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from seedbed.engines.opensearch.files.request import Request
 from seedbed.engines.opensearch.files.requests import RequestFileError
+from seedbed.engines.opensearch.rules import registry
 from seedbed.engines.opensearch.rules.kinds import RequestKind, items, kind_of
 from seedbed.engines.opensearch.schema.names import HISTORY, is_reserved
 from seedbed.model.hazard import Hazard
@@ -85,39 +86,17 @@ def hazards(request: Request) -> Iterator[Hazard]:
     if found is RequestKind.DROP_INDEX or (
         found is RequestKind.ALIASES and b'"remove_index"' in request.body
     ):
-        yield Hazard(
-            "OS101",
+        yield registry.REMOVES_INDEX.hazard(
             f"{request} removes an index"
             if found is RequestKind.DROP_INDEX
             else "an index is removed with its aliases",
-            because="its documents are gone, and no revert restores them",
-            try_="take a snapshot first, and do it in the contract phase",
             line=line,
-            refused=True,
         )
     if request.operation == "_delete_by_query":
-        yield Hazard(
-            "OS102",
-            f"{request} deletes documents",
-            because="no revert restores them",
-            try_="take a snapshot first, and do it in the contract phase",
-            line=line,
-            refused=True,
-        )
+        yield registry.DELETES_DOCUMENTS.hazard(f"{request} deletes documents", line=line)
     if request.operation == "_close":
-        yield Hazard(
-            "OS103",
-            f"{request} closes an index",
-            because="whoever reads it or writes to it fails until it is open again",
-            try_="declare the index in indexes.toml: what needs a closed index goes into its next version",
-            line=line,
-            refused=True,
-        )
+        yield registry.CLOSES_INDEX.hazard(f"{request} closes an index", line=line)
     if request.operation in {"_update_by_query", "_reindex"} and not _says_conflicts(request):
-        yield Hazard(
-            "OS104",
-            f"{request} walks over an index while others write to it",
-            because="it stops at the first document that somebody changes meanwhile, half done",
-            try_='"conflicts": "proceed", and a migration that may run again',
-            line=line,
+        yield registry.STOPS_AT_CONFLICTS.hazard(
+            f"{request} walks over an index while others write to it", line=line
         )

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from seedbed.engines.opensearch.rules.index_hazards import NEW_INDEX
+from seedbed.engines.opensearch.rules import registry
 from seedbed.engines.opensearch.rules.index_hazards import examine as declared_hazards
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.model.hazard import Hazard
@@ -17,9 +17,6 @@ from seedbed.support.phrases import count
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.cluster import Cluster
     from seedbed.model.migration import Migration
-
-COPIES, NO_ROOM = "OS310", "OS311"
-_FULL = 0.85  # of a disk, after which OpenSearch puts no new shard on it
 
 
 class Size(Struct, frozen=True):
@@ -37,17 +34,17 @@ class Disk(Struct, frozen=True):
 
     @property
     def usable(self) -> int:
-        return max(int(self.free - (1 - _FULL) * self.total), 0)
+        return max(int(self.free - (1 - registry.FULL) * self.total), 0)
 
 
 def examine(cluster: Cluster, migrations: Sequence[Migration]) -> Mapping[str, tuple[Hazard, ...]]:
     """Return, by version, what indexes.toml and the cluster together show; nothing is changed."""
     found = dict(declared_hazards(cluster.declared(), migrations))
-    copier = [each for each in migrations if _is_copied(each, found.get(each.version, ()))]
-    if not copier:
+    copied = [each for each in migrations if _is_copied(each, found.get(each.version, ()))]
+    if not copied:
         return found
     disk = _disk(cluster)
-    for each in copier:
+    for each in copied:
         if size := _size(cluster, each.settings["index"]):
             found[each.version] = (*found.get(each.version, ()), *_hazards(each, size, disk))
     return found
@@ -56,29 +53,18 @@ def examine(cluster: Cluster, migrations: Sequence[Migration]) -> Mapping[str, t
 def _is_copied(migration: Migration, hazards: Sequence[Hazard]) -> bool:
     """Return whether `migration` fills a new index."""
     is_transformed = "index" in migration.settings and "function" in migration.settings
-    return is_transformed or any(each.code == NEW_INDEX for each in hazards)
+    return is_transformed or any(each.code == registry.FILLS_NEW_INDEX.code for each in hazards)
 
 
 def _hazards(migration: Migration, size: Size, disk: Disk | None) -> list[Hazard]:
     name = migration.settings["index"]
     words = f"{name} is copied: {count(size.documents, 'document')}, {_amount(size.bytes_)}"
     if disk is None:
-        return [Hazard(COPIES, words, because="as much again is written")]
+        return [registry.COPIES.hazard(words)]
+    room = f"there is room for {_amount(disk.usable)}"
     if disk.usable >= size.bytes_:
-        return [
-            Hazard(
-                COPIES, words, because=f"as much again is written; there is room for {_amount(disk.usable)}"
-            )
-        ]
-    return [
-        Hazard(
-            NO_ROOM,
-            words,
-            because=f"there is room for {_amount(disk.usable)} before the disks are {_FULL:.0%} full",
-            try_="make room first",
-            refused=True,
-        )
-    ]
+        return [registry.COPIES.hazard(words, because=f"{registry.COPIES.why}; {room}")]
+    return [registry.NO_ROOM.hazard(words, because=f"{room} before the disks are {registry.FULL:.0%} full")]
 
 
 def _size(cluster: Cluster, name: str) -> Size | None:

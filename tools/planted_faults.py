@@ -90,7 +90,7 @@ def problems(fault: Fault, root: Path = ROOT) -> Iterator[str]:
     if count != 1:
         yield f"its text stands {count} times in {fault.file}{_elsewhere(fault, root)}"
     elif path.suffix == ".py" and (wrong := _unreadable(_with(fault, path))):
-        yield f"with it, {fault.file} is no Python: {wrong}"
+        yield f"with it, {fault.file} is not valid Python: {wrong}"
     for test in fault.tests:
         if wrong := _missing(test, root):
             yield f"{test}: {wrong}"

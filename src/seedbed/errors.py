@@ -121,7 +121,7 @@ class SeedFileError(UsageError):
 
 
 class Refused(SeedbedError):
-    """Policy says no; nothing was touched."""
+    """Refused by policy; nothing was changed."""
 
     exit_code = ExitCode.REFUSED
 

@@ -203,7 +203,7 @@ def test_a_late_cycle_is_drawn(
     }
     ran = run(tmp_path, "plan", "-e", "dev-test", env=env)
     assert ran.code == 2
-    assert "circle" in ran.err
+    assert "cycle" in ran.err
     assert "▼" in ran.err or "v" in ran.err
 
 

@@ -119,7 +119,7 @@ class Site:
         self.migration("20260101000002_wrong", "# migrate:up\nfrobnicate\n")
 
     def nobody_knows(self) -> None:
-        unknown = OutcomeUnknown("nobody knows whether step 2 took effect", try_="look, then seedbed repair")
+        unknown = OutcomeUnknown("it is unknown whether step 2 took effect", try_="look, then seedbed repair")
         self.patch.setattr(MemoryLease, "apply", _raises(unknown))
 
     def edited(self) -> None:
@@ -483,7 +483,7 @@ def test_a_directory_that_was_removed_is_a_wrong_call(
     gone.rmdir()
     code = main.run(["status", *E, "--json"])
     document = json.loads(capsys.readouterr().out)
-    assert (code, document["errors"][0]["error"]) == (2, ". is no directory")
+    assert (code, document["errors"][0]["error"]) == (2, ". is not a directory")
 
 
 def test_a_plan_file_holds_the_document_that_was_printed(site: Site) -> None:

@@ -348,7 +348,7 @@ FAILING: Mapping[str, tuple[Callable[[Site], Sequence[str]], set[int]]] = {
     "a syntax error": (migrate("SELEKT PASSWORD;"), {2}),
     "a syntax error at it": (migrate("SELECT 1 PASSWORD;"), {2}),
     "a refused statement": (migrate("COMMENT ON TABLE t1 IS PASSWORD; COMMIT;"), {2}),
-    "seed: a cell that is no number": (seeding("t1.csv", "id\nCELL\n"), {2, 5, 7}),
+    "seed: a cell that is not a number": (seeding("t1.csv", "id\nCELL\n"), {2, 5, 7}),
     "seed: a column that is not there": (seeding("t1.csv", "id,CELL\n1,2\n"), {2, 5, 7}),
     "seed: a statement that fails": (
         seeding("t1.sql", "INSERT INTO t1 VALUES ((PASSWORD)::bigint);"),

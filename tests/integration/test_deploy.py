@@ -93,7 +93,7 @@ def test_what_is_deployed_already_takes_no_update(watched: Shop, aws: Proxy) -> 
     again = watched.deploy("two")
     assert (again.code, again.out) == (
         0,
-        "✓  courses/dynamodb  nothing to do\n\nnothing to deploy: every stack is as it should be\n",
+        "✓  courses/dynamodb  nothing to do\n\nnothing to deploy: every stack is up to date\n",
     )
     assert [each.operation for each in aws.of(mutating)] == []
 
@@ -309,7 +309,7 @@ def test_another_region_is_refused_before_anything_is_asked(watched: Shop, aws: 
 def test_prod_without_its_flags_is_refused_before_anything_is_asked(watched: Shop, aws: Proxy) -> None:
     refused = watched.deploy("one", environment="prod")
     assert refused.code == 3
-    assert "prod is protected: deploy takes a reviewed plan there" in refused.err
+    assert "prod is protected: deploy requires a reviewed plan" in refused.err
     assert "--plan plan.json" in refused.err
     assert aws.calls == ()
 

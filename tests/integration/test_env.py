@@ -59,7 +59,7 @@ def test_the_sandbox_runs_between_commands_until_it_is_ended(project: ProjectFil
     assert used.out.endswith("still used by another command: postgres-18\n")
     assert run(root, "env", "up", "sandbox").code == 0
     down = run(root, "env", "down", "sandbox")
-    assert down.out == "no longer kept running, and their data stays: payment/postgres, user/postgres\n"
+    assert down.out == "stopped; the data is kept: payment/postgres, user/postgres\n"
     assert supervisors(root) == []
     assert daemons(root) == []
     assert run(root, "status", "-e", "sandbox", "--exit-code").code == 0  # what was applied is there
@@ -91,7 +91,7 @@ def test_servers_end_with_a_daemon_that_is_killed(project: ProjectFiles) -> None
     os.kill(pid, signal.SIGKILL)
     assert until(lambda: not supervisors(root))
     assert "sandbox  ephemeral  does not run\n" in run(root, "env", "list").out
-    assert run(root, "env", "down", "sandbox").out == "nothing of the sandbox was kept running\n"
+    assert run(root, "env", "down", "sandbox").out == "no server of the sandbox was running\n"
 
 
 def test_servers_end_with_the_sandbox_that_is_deleted(project: ProjectFiles) -> None:
@@ -130,7 +130,7 @@ def test_what_does_not_apply_is_not_seeded(
 def test_what_is_protected_is_neither_started_nor_ended(files: ProjectFiles) -> None:
     up = run(files.root, "env", "up", "prod")
     assert up.code == 3
-    assert "prod is protected, and env up asks nobody" in up.err
+    assert "prod is protected, and env up asks for no confirmation" in up.err
     assert run(files.root, "env", "down", "prod").code == 3
     assert run(files.root, "env", "down", "staging").code == 3
     assert run(files.root, "env", "up", "nowhere").code == 2

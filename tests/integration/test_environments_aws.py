@@ -98,7 +98,7 @@ def test_an_environment_that_was_never_deployed_says_so(
 ) -> None:
     ran = status(platform, environ)
     assert ran.code == 2
-    assert "nobody says where user/postgres is in dev-ana" in ran.err
+    assert "no connection settings for user/postgres in dev-ana" in ran.err
     assert "/sample/dev-ana/user/postgres" in ran.err
 
 

@@ -33,7 +33,7 @@ from seedbed.model.event import (
 )
 from seedbed.model.outcome import Outcome, Result, TargetOutcome, fold
 
-# An outcome of one target is named by how it ended: `=` unchanged, `+` changed, `?` no word of an end, `-` skipped,
+# An outcome of one target is named by how it ended: `=` unchanged, `+` changed, `?` no result reported, `-` skipped,
 # or the code of its error. `7*` failed as well, and something of this run stayed.
 GRID = """
         =    +    ?   ?*    -   -*  130 130*  143 143*    5   5*    1   1*    7   7*    3   3*    2   2*    4   4*    6   6*

@@ -48,7 +48,7 @@ def test_a_cycle_is_drawn_with_the_reason_of_every_arrow() -> None:
     with pytest.raises(UsageError) as caught:
         stages([_chain("a", v1="b:2", v2=""), _chain("b", v1="a:2", v2=""), _chain("c", v1="b:1")])
     assert caught.value.what.splitlines() == [
-        "the order of the migrations runs in a circle:",
+        "the migrations form a cycle:",
         "      a:1",
         "        │ after=",
         "        ▼",

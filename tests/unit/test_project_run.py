@@ -115,7 +115,7 @@ def results(outcome: Outcome) -> dict[str, Result]:
 
 def test_a_protected_environment_changes_by_a_reviewed_plan_only(site: Site) -> None:
     with site.project().run("prod") as run:
-        with pytest.raises(Refused, match="apply takes a reviewed plan there"):
+        with pytest.raises(Refused, match="apply requires a reviewed plan"):
             run.apply()
         assert applied(run) == {CART: [], SHOP: []}
         plan = reviewed.read(plan_file(run), "plan.json")
@@ -138,11 +138,11 @@ def test_every_other_verb_that_changes_data_is_refused_there(site: Site, tmp_pat
     file.write_text("", encoding="utf-8")
     with site.project().run("prod") as run:
         run.apply(UNREVIEWED)
-        with pytest.raises(Refused, match="prod is protected: this command takes no reviewed plan"):
+        with pytest.raises(Refused, match="prod is protected: this command accepts no reviewed plan"):
             run.revert()
-        with pytest.raises(Refused, match="prod is protected: this command takes no reviewed plan"):
+        with pytest.raises(Refused, match="prod is protected: this command accepts no reviewed plan"):
             run.restore(file)
-        with pytest.raises(Refused, match="prod takes reference data only"):
+        with pytest.raises(Refused, match="prod accepts reference data only"):
             run.seed([SeedKind.REFERENCE, SeedKind.FIXTURE])
         with pytest.raises(Refused, match="reset refuses prod"):
             run.reset()
@@ -154,7 +154,7 @@ def test_every_other_verb_that_changes_data_is_refused_there(site: Site, tmp_pat
 
 
 def test_no_stack_is_deployed_there_without_a_reviewed_plan(site: Site) -> None:
-    with site.project().run("prod") as run, pytest.raises(Refused, match="deploy takes a reviewed plan"):
+    with site.project().run("prod") as run, pytest.raises(Refused, match="deploy requires a reviewed plan"):
         deploying.deploy(run, planned_in(run))
 
 
@@ -163,7 +163,7 @@ def test_what_was_examined_there_is_not_deployed_by_a_run_on_another_environment
         plan = planned_in(prod)
     with (
         site.project().run("dev-ana") as run,
-        pytest.raises(Refused, match="prod is protected: deploy takes"),
+        pytest.raises(Refused, match="prod is protected: deploy requires"),
     ):
         deploying.deploy(run, plan)
 

@@ -119,14 +119,14 @@ def test_references_in_cells_become_keys() -> None:
         ("id,,name\n", 1, "a column has no name"),
         ("id, name\n", 1, "a column is called ' name'"),
         ("id,name,id\n", 1, "column id is there twice"),
-        ('id\n"1\n2\n', 2, "a quote is opened and never closed"),
+        ('id\n"1\n2\n', 2, "a quote is not closed"),
         ('id\n1 "x"\n', 2, "a quote stands in the middle of a field that does not begin with one"),
         ('id\n"1"x\n', 2, "something follows the closing quote of a field"),
         ("id\n1\r2\n", 2, "a carriage return stands alone in a field"),
         ("# seedbed: colour=red\nid\n", 1, "there is no directive 'colour'"),
         ("# seedbed: table\nid\n", 1, "'table' says nothing"),
         ("# seedbed: key=a,,b\na,b\n", 1, "key=a,,b names no columns"),
-        ("# seedbed: key=b\na\n", 0, "the key names b, which is no column of the file"),
+        ("# seedbed: key=b\na\n", 0, "the key names b, which is not a column of the file"),
         (b"id\n\xff\n", 2, "the file is not UTF-8: byte 3 is 0xff"),
         ("id\na\0\n", 2, "the file holds a NUL character"),
     ],
@@ -137,7 +137,7 @@ def test_what_is_wrong_with_a_csv_is_said_with_its_line(text: str | bytes, line:
 
 
 def test_a_directive_said_twice_is_refused() -> None:
-    assert "said twice" in refusal("# seedbed: key=a\n# seedbed: key=b\na,b\n").what
+    assert "given twice" in refusal("# seedbed: key=a\n# seedbed: key=b\na,b\n").what
 
 
 # JSON
@@ -177,18 +177,18 @@ def test_json_may_name_its_table_and_key() -> None:
         ("{}", 1, "there are no rows"),
         ('{"rows": [],\n "colour": 1}', 2, "there is no 'colour' in a seed"),
         ('{"rows": [],\n "rows": []}', 2, "'rows' is there twice"),
-        ('{"rows": {}}', 1, "the rows are no list"),
-        ('{"table": 3, "rows": []}', 1, "`table` is no name"),
-        ("[\n1]", 2, "a row is no object"),
+        ('{"rows": {}}', 1, "the rows are not a list"),
+        ('{"table": 3, "rows": []}', 1, "`table` is not a name"),
+        ("[\n1]", 2, "a row is not an object"),
         ('[{"a": 1},\n {"a": 1, "a": 2}]', 2, "a row cannot be read exactly"),
         ('[{"a": NaN}]', 1, "a row cannot be read exactly"),
         ('[{"a": ' + "1" * 5000 + "}]", 1, "a row cannot be read exactly"),
         ('[{"a": 1},\n {"b": 1}]', 2, "row 2 has other columns than the first one"),
         ('[{"a": 1},\n {"a": 1, "b": 1}]', 2, "row 2 has other columns than the first one"),
-        ('[{"a": 1}\n {"a": 1}]', 2, "this is no JSON: Expecting ']'"),
-        ('[\n{"a": 1},\n]', 3, "this is no JSON: Expecting value"),
-        ("[] 1", 1, "this is no JSON: something follows the data"),
-        ('[{"a": "\\ud800"}]', 1, "'\\ud800' is no text"),
+        ('[{"a": 1}\n {"a": 1}]', 2, "not valid JSON: Expecting ']'"),
+        ('[\n{"a": 1},\n]', 3, "not valid JSON: Expecting value"),
+        ("[] 1", 1, "not valid JSON: something follows the data"),
+        ('[{"a": "\\ud800"}]', 1, "'\\ud800' is not text"),
     ],
 )
 def test_what_is_wrong_with_json_is_said_with_its_line(text: str, line: int, what: str) -> None:
@@ -245,7 +245,7 @@ def test_nothing_that_a_program_raises_gets_past_its_reader(raised: str) -> None
 @pytest.mark.parametrize(
     ("text", "line", "what"),
     [
-        ("def rows(:\n", 1, "this is no Python"),
+        ("def rows(:\n", 1, "not valid Python"),
         ("x = 1\n", 0, "there is no `rows`"),
         ("\n1 / 0\n", 2, "the seed's own code failed"),
         (
@@ -329,6 +329,6 @@ def test_what_is_read_as_a_whole_has_a_largest_size(suffix: str, monkeypatch: py
 def test_a_record_of_a_csv_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cells, "LONGEST", 100)
     unclosed = refusal('id,a\n1,"' + "x\n" * 200)
-    assert (unclosed.what, unclosed.at and unclosed.at.line) == ("a quote is opened and never closed", 2)
+    assert (unclosed.what, unclosed.at and unclosed.at.line) == ("a quote is not closed", 2)
     assert refusal('id,a\n1,x"' + "x\n" * 200).what.startswith("a quote stands in the middle")
     assert refusal("id,a\n1," + "x" * 200).what == "a record has more than 0 MB"

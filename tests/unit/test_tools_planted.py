@@ -39,7 +39,7 @@ def test_a_text_that_moved_is_said_with_where_it_is(tree: Path) -> None:
 
 def test_what_would_be_no_python_is_said(tree: Path) -> None:
     (wrong,) = problems(FAULT._replace(replace="one =\n"), tree)
-    assert wrong.startswith("with it, src/a.py is no Python: ")
+    assert wrong.startswith("with it, src/a.py is not valid Python: ")
 
 
 def test_a_test_that_is_gone_is_said(tree: Path) -> None:

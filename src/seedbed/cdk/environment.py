@@ -41,7 +41,7 @@ def chosen(scope: Construct, platform: Platform) -> Environment:
 
 
 def require_unprotected_account(platform: Platform, environment: Environment) -> None:
-    """Raise Refused for what may be thrown away, but would lie beside what is protected."""
+    """Raise Refused for what may be deleted, but would lie beside what is protected."""
     if not is_ephemeral(environment):
         return
     account = environment.account
@@ -49,7 +49,7 @@ def require_unprotected_account(platform: Platform, environment: Environment) ->
         if other.protected and account and other.account == account:
             raise Refused(
                 f"{environment.name} would lie in the account of {other.pattern}",
-                because=f"{account} is protected, and whatever is in {environment.name} may be thrown away",
+                because=f"{account} is protected, and whatever is in {environment.name} may be deleted",
                 try_="give dev environments an account of their own",
             )
 

@@ -59,7 +59,7 @@ class CommandContext:
         with suppress(FileNotFoundError):  # this very directory was removed
             if directory.is_dir():
                 return directory.absolute()
-        raise UsageError(f"{directory} is no directory", because="-C names where to work", try_="check it")
+        raise UsageError(f"{directory} is not a directory", because="-C names where to work", try_="check it")
 
     @property
     def project(self) -> Project:
@@ -185,8 +185,8 @@ class CommandContext:
 def command_context(function: Callable[..., None]) -> Callable[..., None]:
     """Hand a command its CommandContext, and turn what it raises into output and an exit code."""
 
-    @click.option("-v", "--verbose", count=True, help="Say more; twice: tracebacks.")
-    @click.option("-q", "--quiet", count=True, help="No progress: only results and failures.")
+    @click.option("-v", "--verbose", count=True, help="Show more detail; twice: tracebacks.")
+    @click.option("-q", "--quiet", count=True, help="Show results and failures only, no progress.")
     @functools.wraps(function)
     @click.pass_context
     def wrapped(ctx: click.Context, /, *args: Any, **kwargs: Any) -> None:

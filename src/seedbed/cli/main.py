@@ -14,22 +14,22 @@ from seedbed import __version__
 
 # name: (module, one line for `--help`). The modules are imported when their command is.
 COMMANDS = {
-    "apply": ("apply", "Carry out what is pending, on every database that is selected."),
+    "apply": ("apply", "Apply pending migrations to the selected databases."),
     "demo": ("demo", "Run a whole platform on embedded databases: migrate, seed, revert, apply again."),
-    "deploy": ("deploy", "Bring stacks to what is declared, in updates that each can be made."),
-    "destroy": ("destroy", "Delete stacks and all that is in them. Ephemeral environments only."),
-    "doctor": ("doctor", "Say what this machine has, where things are, and what answers."),
-    "dump": ("dump", "Write all data of one small database to a file."),
-    "env": ("env", "Start an environment and all that is in it, end it, or list what there is."),
-    "new": ("new", "Write an empty migration, or give one that was merged late a new version."),
-    "plan": ("plan", "Show what apply would do, and write it to a file for review."),
-    "repair": ("repair", "Write a person's decision into a history, audited."),
+    "deploy": ("deploy", "Deploy the declared stacks, in updates that CloudFormation accepts."),
+    "destroy": ("destroy", "Delete stacks and everything in them. Ephemeral environments only."),
+    "doctor": ("doctor", "Check this machine's setup and, with -e, connectivity."),
+    "dump": ("dump", "Dump all data of one small database to a file."),
+    "env": ("env", "Start, stop or list environments."),
+    "new": ("new", "Create a migration file, or give a migration that is out of order a new version."),
+    "plan": ("plan", "Show what apply would do; write it to a file for review."),
+    "repair": ("repair", "Record a decision about a migration in the history, with an audit entry."),
     "reset": ("reset", "Empty databases. Ephemeral environments only."),
-    "restore": ("restore", "Fill one empty database from a dump."),
-    "revert": ("revert", "Undo the last migration, some, or all after a version."),
+    "restore": ("restore", "Restore a dump into one empty database."),
+    "revert": ("revert", "Revert the last migration, several, or all after a version."),
     "schema": ("schema", "Print the JSON Schema of seedbed.toml or of a --json document."),
-    "seed": ("seed", "Load reference data, fixtures, and volume where it is asked for."),
-    "status": ("status", "Show every migration of every database and where it stands."),
+    "seed": ("seed", "Load seeds: reference data, fixtures and, with --kind volume, volume data."),
+    "status": ("status", "Show every migration of every database and its state."),
 }
 ALIASES = {
     "cdk:deploy": "deploy",
@@ -99,13 +99,13 @@ def resolve(name: str) -> tuple[str | None, str]:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=(
         "Try it without any database of your own: seedbed demo. Exit codes: 0 done, 1 bug, 2 usage, 3 refused, "
-        "4 unreachable or busy, 5 partly done or unknown, 6 pending or violated, 7 failed, 130/143 interrupted."
+        "4 unreachable or busy, 5 partly done or outcome unknown, 6 changes pending, 7 failed, 130/143 interrupted."
     ),
 )
 @click.version_option(__version__, prog_name="seedbed")
-@click.option("-C", "--directory", metavar="DIR", help="Work as if started in DIR.")
-@click.option("-v", "--verbose", count=True, help="Say more; twice: tracebacks.")
-@click.option("-q", "--quiet", count=True, help="No progress: only results and failures.")
+@click.option("-C", "--directory", metavar="DIR", help="Run as if started in DIR.")
+@click.option("-v", "--verbose", count=True, help="Show more detail; twice: tracebacks.")
+@click.option("-q", "--quiet", count=True, help="Show results and failures only, no progress.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @click.pass_context
 def cli(ctx: click.Context, directory: str | None, verbose: int, quiet: int, color: str) -> None:

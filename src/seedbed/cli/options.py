@@ -12,17 +12,22 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def environment(function: F) -> F:
     return click.option(
-        "-e", "--env", "env", required=True, metavar="NAME", help="Environment, as declared; or sandbox."
+        "-e",
+        "--env",
+        "env",
+        required=True,
+        metavar="NAME",
+        help="Environment, as declared in the manifest; or sandbox.",
     )(function)
 
 
 def selection(function: F) -> F:
     """Add --service and --engine; the engine may also come from the command's own name (`seed:postgres`)."""
-    function = click.option("--engine", "engines", multiple=True, metavar="NAME", help="Only this engine.")(
-        function
-    )
+    function = click.option(
+        "--engine", "engines", multiple=True, metavar="NAME", help="Select this engine only."
+    )(function)
     return click.option(
-        "-s", "--service", "services", multiple=True, metavar="NAME", help="Only this service."
+        "-s", "--service", "services", multiple=True, metavar="NAME", help="Select this service only."
     )(function)
 
 
@@ -33,7 +38,7 @@ def wait(function: F) -> F:
         default=60.0,
         show_default=True,
         metavar="SECONDS",
-        help="How long to wait for another run.",
+        help="How long to wait for the lease.",
     )(function)
 
 
@@ -44,11 +49,11 @@ def deploy_wait(function: F) -> F:
         default=86_400.0,
         show_default=True,
         metavar="SECONDS",
-        help="How long to follow an update, or an index that is built.",
+        help="How long to wait for an update, or for an index to be built.",
     )(function)
 
 
 def as_json(function: F) -> F:
-    return click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")(
-        function
-    )
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Write one JSON document to standard output."
+    )(function)

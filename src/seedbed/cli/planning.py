@@ -37,8 +37,8 @@ def request(
         reviewed = _read(plan)
         if services or engines or to or out_of_order or through != "contract":
             raise UsageError(
-                "a plan file says itself what is selected and how far it goes",
-                because="options beside it could contradict what was reviewed",
+                "a plan file contains the selection and the gate",
+                because="options could contradict what was reviewed",
                 try_=f"seedbed apply -e {reviewed.environment} {plan}",
             )
         require_plan_of(env, reviewed)
@@ -48,7 +48,7 @@ def request(
         raise UsageError(
             f"--to names a version, and {len(databases)} databases are selected",
             because="each database has versions of its own",
-            try_="narrow it with --service and --engine",
+            try_="narrow the selection with --service and --engine",
         )
     return Request(Phase(through), to, out_of_order, unreviewed=unreviewed), databases
 

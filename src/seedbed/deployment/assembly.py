@@ -109,7 +109,7 @@ def _ordered(stacks: Mapping[str, Stack]) -> list[Stack]:
     while left:
         free = [each for each in left.values() if not any(other in left for other in each.depends)]
         if not free:
-            raise UsageError("the stacks depend on each other in a circle", because=", ".join(left))
+            raise UsageError("the dependencies of the stacks form a cycle", because=", ".join(left))
         done += free
         for each in free:
             del left[each.id]
@@ -145,6 +145,8 @@ def _json(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} cannot be read", because=str(error), try_="synthesise it anew") from None
     if not isinstance(document, dict):
         raise UsageError(
-            f"{path} is no object", because="a cloud assembly holds objects", try_="synthesise it anew"
+            f"{path} is not a JSON object",
+            because="a cloud assembly holds objects",
+            try_="synthesise it anew",
         )
     return document

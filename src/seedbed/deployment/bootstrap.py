@@ -49,7 +49,9 @@ def refused(where: str, missing: str, *, ephemeral: bool) -> Refused:
     return Refused(
         f"{where} is not prepared for the CDK",
         because=missing,
-        try_=f"{way}, or say --bootstrap" if ephemeral else f"{way}, once, by whoever owns the account",
+        try_=f"{way}, or say --bootstrap"
+        if ephemeral
+        else f"{way}, once, by an administrator of the account",
     )
 
 

@@ -81,7 +81,7 @@ class Stacks:
             except ValueError:
                 raise Refused(
                     f"the template of stack {name} is not valid JSON",
-                    because="it was not deployed by the CDK, so nobody can say what would change",
+                    because="it was not deployed by the CDK, so the changes cannot be computed",
                     try_="deploy it once with the CDK from the app as it was then",
                 ) from None
         return body or None

@@ -30,7 +30,7 @@ class Waiter(Struct, frozen=True):
         if current.condition is not StackCondition.IN_PROGRESS:
             return current, False
         tell = self.emitter(update)
-        tell(f"{current.status}: {current.state.means}; waiter it to its end")
+        tell(f"{current.status}: {current.state.means}; waiting for it to end")
         return self.stacks.follow(current, timeout=self.timeout, tell=tell, check=self.stop.check), True
 
     def until_ready(self, things: Sequence[str], update: int) -> None:

@@ -13,7 +13,7 @@ class ChangeEntry(Part, frozen=True):
     """One change of a database's infrastructure."""
 
     phase: Annotated[Phase, says("Adding is `expand`, removing is `contract`.")]
-    what: Annotated[str, says("What changes, in words.")]
+    what: Annotated[str, says("What changes, as text.")]
     update: Annotated[int, says("Which update of the stack makes it, counted from 1.")]
     refused: Annotated[str, says("Why no update can make it; empty where one can.")]
     try_: Annotated[str, says("The way round.")]
@@ -43,7 +43,7 @@ class StackEntry(Part, frozen=True):
         str, says("The database that the stack holds; the stack's own name where it holds none.")
     ]
     stack: Annotated[str, says("The name of the stack.")]
-    updates: Annotated[tuple[UpdateEntry, ...], says("In order; empty where the stack is as it should be.")]
+    updates: Annotated[tuple[UpdateEntry, ...], says("In order; empty where the stack is up to date.")]
     collisions: Annotated[
         tuple[str, ...], says("What is there already, outside of the stack; `--import` takes it in.")
     ]

@@ -53,7 +53,7 @@ def text(document: Document | Mapping[str, Any], *, ascii_only: bool = False) ->
     """Return `document` as JSON in UTF-8, with a line break at its end.
 
     ASCII where the stream has another encoding (ASCII is UTF-8, too), and for what UTF-8 cannot hold: a file's
-    name that is no text.
+    name that is not text.
     """
     data = plain(document)
     written = json.dumps(data, ensure_ascii=ascii_only, indent=2) + "\n"

@@ -13,7 +13,7 @@ class EnvironmentEntry(Part, frozen=True):
     """One environment as it is declared, or the sandbox."""
 
     pattern: Annotated[str, says("A name, or a family of names such as `dev-*`.")]
-    ephemeral: Annotated[bool, says("Everything there may be thrown away.")]
+    ephemeral: Annotated[bool, says("All data there may be deleted.")]
     protected: Annotated[bool, says("What changes it has to be reviewed.")]
     account: Annotated[str, says("The AWS account; empty where none is declared.")]
     region: Annotated[str, says("The AWS region; empty where none is declared.")]

@@ -48,7 +48,7 @@ class ActionEntry(Part, frozen=True):
     ]
     resumes: Annotated[bool, says("A former run began it and did not finish it.")]
     reversible: Annotated[bool, says("It can be reverted.")]
-    irreversible_because: Annotated[str, says("Why it cannot be reverted, in its author's words.")]
+    irreversible_because: Annotated[str, says("Why it cannot be reverted, as its author wrote it.")]
     steps: Annotated[tuple[StepEntry, ...], says("Its steps, in order.")]
 
     @classmethod
@@ -115,7 +115,7 @@ class HazardEntry(Part, frozen=True):
     line: Annotated[int, says("The line of the statement in the migration's file; 0 where there is none.")]
     refused: Annotated[bool, says("A protected environment refuses it, unless the migration allows it.")]
     allowed: Annotated[
-        str, says("Why the migration allows it, in its author's words; empty where it does not.")
+        str, says("Why the migration allows it, as its author wrote it; empty where it does not.")
     ]
 
     @classmethod

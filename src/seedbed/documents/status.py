@@ -32,7 +32,7 @@ class MigrationEntry(Part, frozen=True):
     applied_at: Annotated[
         Annotated[datetime, _MOMENT] | None, says("When it was applied, by the server's clock.")
     ]
-    duration_ms: Annotated[int, says("How long it took, 0 where nobody measured.")]
+    duration_ms: Annotated[int, says("How long it took; 0 where it is not known.")]
     detail: Annotated[str, says("What there is to know besides.")]
 
     @classmethod
@@ -65,7 +65,7 @@ class DatabaseEntry(Part, frozen=True):
     ]
     migrations: Annotated[tuple[MigrationEntry, ...], says("In version order.")]
     error: Annotated[ErrorEntry | None, says("Why it could not be asked; null where it answered.")]
-    deployment: Annotated[tuple[str, ...], says("What a deployment would change, in words.")]
+    deployment: Annotated[tuple[str, ...], says("What a deployment would change, as text.")]
 
     @classmethod
     def of(cls, status: DatabaseStatus) -> DatabaseEntry:

@@ -74,9 +74,9 @@ def _read(
         settings = parameters.read(where, path)
         if not settings:
             raise UsageError(
-                f"nobody says where {each.database} is in {environment.name}",
-                because=f"no variable does, and the parameter store of account {environment.account} has nothing below "
-                f"{path}",
+                f"no connection settings for {each.database} in {environment.name}",
+                because="no environment variable is set, and the parameter store of account "
+                f"{environment.account} has nothing below {path}",
                 try_=f"seedbed deploy -e {environment.name} {each.service}, or set its variables",
             )
         found[each.database] = settings

@@ -110,8 +110,8 @@ def require_bound(connected: Sequence[ConnectedTarget], verb: str) -> None:
 def _require_bound(target: Target, history: History, verb: str) -> None:
     if history.identity is None:
         raise ForeignTarget(
-            f"{verb} refuses {target.id}: nobody knows which database {target.address} is",
-            because="it carries no identity yet; the first apply binds it",
+            f"{verb} refuses {target.id}: {target.address} is not bound to an environment",
+            because="it could be any database; the first apply binds it",
             try_=f"seedbed apply -e {target.environment.name} first",
         )
 

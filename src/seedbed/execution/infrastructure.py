@@ -55,7 +55,7 @@ def require_deployed(plan: Plan, connected: Sequence[ConnectedTarget]) -> None:
     ]
     if missing:
         raise Refused(
-            "something pending needs what is not deployed",
+            "pending migrations need what is not deployed",
             because="\n           ".join(missing),
             try_=f"seedbed deploy -e {plan.environment}",
         )

@@ -69,7 +69,7 @@ def repair(
             if revision is None:
                 raise UsageError(
                     f"{target.id} has no record of {version}",
-                    because="repair mends records; there is none to mend",
+                    because="repair changes records, and there is none",
                     try_="seedbed status shows what is recorded",
                 )
             words = _decide(lease, revision, decision, migration(version), context.owner.who, because)
@@ -109,8 +109,8 @@ def _settle(
     if revision.state is not RevisionState.STARTED or not revision.in_step:
         raise UsageError(
             f"no outcome of {revision.label} is unknown",
-            because=f"it is {revision.state.value}, with {revision.step} steps done and none in hand",
-            try_="seedbed status shows where it stands",
+            because=f"it is {revision.state.value}, with {revision.step} steps done and no step running",
+            try_="seedbed status shows its state",
         )
     number = revision.step + 1
     if decision is Decision.NOT_APPLIED:

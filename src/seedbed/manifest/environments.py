@@ -13,7 +13,7 @@ from seedbed.support.phrases import shorten
 MAX_NAME = 32
 _NAME = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")  # it becomes part of DNS names, stack names and table names
 _WILD = re.compile(r"[*?\[]")
-_DEV_MEANS = "a name that starts with `dev` means that everything there may be thrown away"
+_DEV_MEANS = "a name that starts with `dev` means that all data there may be deleted"
 _NAMES_HAVE = f"names have lower-case letters, digits and single hyphens, and at most {MAX_NAME} characters"
 
 
@@ -64,7 +64,7 @@ def broken_rule(declared: EnvironmentPattern) -> tuple[str, str, str, str] | Non
 
 
 def _broken_promise(declared: EnvironmentPattern) -> tuple[str, str, str, str] | None:
-    """Return what is wrong where a name and what is declared disagree on whether everything may be thrown away."""
+    """Return what is wrong where a name and what is declared disagree on whether everything may be deleted."""
     pattern = declared.pattern
     is_dev = is_dev_name(pattern)
     if is_dev == declared.ephemeral == is_ephemeral(declared.named(pattern)):
@@ -73,7 +73,7 @@ def _broken_promise(declared: EnvironmentPattern) -> tuple[str, str, str, str] |
         return (
             "ephemeral",
             f"{pattern} cannot be ephemeral",
-            "only an environment whose name starts with `dev` may be thrown away",
+            "only an environment whose name starts with `dev` may be deleted",
             f"rename it to dev-{pattern}, or remove the line",
         )
     if declared.protected:

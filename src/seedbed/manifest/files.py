@@ -129,7 +129,7 @@ def _pieces(file: str, path: str) -> Iterator[bytes]:
 
 
 def _no_file(entry: os.DirEntry[str]) -> str:
-    return "it is a directory" if entry.is_dir() else "it is no regular file, or a link that leads nowhere"
+    return "it is a directory" if entry.is_dir() else "it is not a regular file, or a link that leads nowhere"
 
 
 def _name_pattern(suffixes: Sequence[str]) -> re.Pattern[str]:

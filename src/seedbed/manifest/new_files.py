@@ -37,7 +37,7 @@ def write_migration(
     label = re.sub(r"[\s-]+", "_", name.strip().lower())
     if not re.fullmatch(r"[a-z0-9_]{1,100}", label):
         raise UsageError(
-            f"{name!r} is no name for a migration",
+            f"{name!r} is not a name for a migration",
             because="it becomes part of a file's name: letters a to z, digits and underscores",
             try_="seedbed new add_phone_number",
         )

@@ -61,7 +61,7 @@ class EnvironmentSection(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
     region: Annotated[str, Meta(pattern=REGION, description="The AWS region.")] = ""
     ephemeral: Annotated[
-        bool, Meta(description="Everything there may be thrown away. Only for names that start with `dev`.")
+        bool, Meta(description="All data there may be deleted. Only for names that start with `dev`.")
     ] = False
     protected: Annotated[
         bool, Meta(description="Gates, point-in-time recovery and deletion protection are on.")

@@ -52,7 +52,7 @@ class Rollout(Struct, frozen=True):
     """What a deployment would do with one stack.
 
     `target`: the database that the stack holds, or the stack's own name where it holds none of ours. `updates` are
-    empty where the stack is as it should be. `collisions`: what `updates` would create and is there already, outside
+    empty where the stack is up to date. `collisions`: what `updates` would create and is there already, outside
     of the stack. `notes`: what is worth knowing about the state that the stack is in. `resumed`: an update that a
     former run began was followed to its end.
     """

@@ -104,15 +104,15 @@ class _Reader:
         for other in directives:
             if other.key == directive.key:
                 raise self._refused(
-                    f"{directive.key!r} is said twice",
-                    f"line {other.line} says {other}; only one can be meant",
+                    f"{directive.key!r} is given twice",
+                    f"line {other.line} says {other}; only one is allowed",
                 )
 
     def each_value(self, directive: Directive) -> list[Directive]:
         values = [each.strip() for each in directive.value.split(",")]
         if not all(values):
             raise self._refused(
-                f"{str(directive)!r} leaves something out", "each comma stands between two values"
+                f"{str(directive)!r} has an empty value", "each comma stands between two values"
             )
         return [Directive(directive.key, each, directive.because, directive.line) for each in values]
 
@@ -122,7 +122,7 @@ class _Reader:
             raise self._malformed("a directive begins with its name")
         if key[0] == "because":
             raise self._refused(
-                "`because` gives a reason for nothing", "it follows the directive that it explains"
+                "`because` has no directive before it", "it follows the directive that it explains"
             )
         value = self._value(key[0]) if self._text.startswith("=", self._position) else ""
         self._end_of_word(f"{key[0]}={value}" if value else key[0])
@@ -154,7 +154,7 @@ class _Reader:
     def _quoted(self) -> str:
         found = self._match(_QUOTED)
         if found is None:
-            raise self._refused("a quote is opened and never closed", "quotes end on the line they began on")
+            raise self._refused("a quote is not closed", "quotes end on the line they began on")
         return _ESCAPED.sub(r"\1", found[1])
 
     def _end_of_word(self, word: str) -> None:
@@ -171,7 +171,7 @@ class _Reader:
     def _malformed(self, because: str) -> UsageError:
         rest = self._text[self._position :].strip()
         return self._refused(
-            f"{shorten(rest, 40)!r} is no directive", because, 'key=value key2="some value" because "…"'
+            f"{shorten(rest, 40)!r} is not a directive", because, 'key=value key2="some value" because "…"'
         )
 
     def _refused(self, what: str, because: str, try_: str = "") -> UsageError:

@@ -54,12 +54,12 @@ class Environment(Struct, frozen=True):
 
 
 def is_dev_name(name: str) -> bool:
-    """Return whether `name`, of an environment or a family of them, says that everything there may be thrown away."""
+    """Return whether `name`, of an environment or a family of them, says that everything there may be deleted."""
     return name.startswith("dev")
 
 
 def is_ephemeral(environment: Environment) -> bool:
-    """Return whether everything in `environment` may be thrown away.
+    """Return whether everything in `environment` may be deleted.
 
     The one predicate that the manifest, `reset`, `destroy` and the CDK constructs ask: the embedded sandbox, or a
     name that starts with `dev`, declared ephemeral, and not protected. A name alone is never enough.
@@ -70,7 +70,7 @@ def is_ephemeral(environment: Environment) -> bool:
 
 
 def require_ephemeral(environment: Environment, command: str) -> None:
-    """Raise Refused, in the name of `command`, unless everything in `environment` may be thrown away."""
+    """Raise Refused, in the name of `command`, unless everything in `environment` may be deleted."""
     if not is_ephemeral(environment):
         raise Refused(
             f"{command} refuses {environment.name}: it is not an ephemeral environment",

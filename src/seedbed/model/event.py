@@ -195,7 +195,7 @@ class DeployProgressed(Event, frozen=True):
 
 
 class DeployFinished(Event, frozen=True):
-    """A stack is as it should be (or gone, where it was destroyed). `updates`: how many updates that took."""
+    """A stack is up to date (or gone, where it was destroyed). `updates`: how many updates that took."""
 
     stack: str
     updates: int

@@ -68,7 +68,7 @@ def require_reason(directive: Directive, path: str) -> None:
     if directive.key in REASONED and not directive.because:
         raise MigrationFileError(
             f"`{directive}` gives no reason",
-            because="whoever reads it later wants one",
+            because="this directive requires one",
             try_=f'{directive} because "…"',
             at=Location(path, directive.line),
         )

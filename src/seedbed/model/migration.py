@@ -45,7 +45,7 @@ class MigrationFile(Struct, frozen=True):
     """What a migration's name and bytes say, before anyone parses them.
 
     `checksum` is the SHA-256, in hex, of the bytes with CRLF and CR read as LF and without a byte order
-    mark: an editor's habits are no edit.
+    mark: an editor's habits are not an edit.
     """
 
     version: str
@@ -108,7 +108,7 @@ class Step(Struct, frozen=True):
 
 
 class Irreversibility(Struct, frozen=True):
-    """Why a migration is irreversible, in its author's words."""
+    """Why a migration is irreversible, as its author wrote it."""
 
     because: str
 

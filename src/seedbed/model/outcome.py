@@ -30,7 +30,7 @@ from seedbed.model.event import (
 class Result(StrEnum):
     """How it ended for one target."""
 
-    PENDING = "pending"  # no word of an end yet
+    PENDING = "pending"  # no result reported yet
     UNCHANGED = "unchanged"
     CHANGED = "changed"
     FAILED = "failed"

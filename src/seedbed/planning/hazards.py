@@ -19,10 +19,10 @@ def require_allowed_hazards(plan: Plan) -> None:
     if found:
         codes = sorted({hazard.code for _, _, hazard in _refused(plan)})
         raise Refused(
-            f"{plan.environment} is protected, and does not take "
+            f"{plan.environment} is protected, and does not accept "
             + ("this hazard" if len(found) == 1 else f"these {len(found)} hazards"),
             because="\n           ".join(found),
-            try_="another way, which seedbed plan names, or say in the file why it does no harm: "
+            try_="use the alternative that seedbed plan names, or allow it in the file with a reason: "
             + ", ".join(f'allow={code} because "…"' for code in codes),
         )
 

@@ -65,7 +65,7 @@ def _cycle(path: Sequence[MigrationRef], edges: Edges) -> UsageError:
         why = next(reason for before, reason in edges[ref] if before == following)
         lines += [f"        │ {why}", "        ▼", f"      {following}"]
     return UsageError(
-        "the order of the migrations runs in a circle:\n" + "\n".join(lines),
+        "the migrations form a cycle:\n" + "\n".join(lines),
         because="each of them would have to be applied before the other",
-        try_="take one after= out, or split the migration that carries it",
+        try_="remove one after=, or split the migration that declares it",
     )

@@ -107,7 +107,7 @@ def require_same_changes(plan: ReviewedPlan, database: str, changes: Sequence[Ch
     if other:
         raise StalePlan(
             f"the plan no longer fits {database}",
-            because=f"a deployment would now change what nobody has reviewed: {'; '.join(other)}",
+            because=f"a deployment would now change what was not reviewed: {'; '.join(other)}",
             try_=f"make and review it anew: seedbed plan -e {plan.environment} --out {plan.path}",
             at=Location(plan.path),
         )

@@ -31,8 +31,8 @@ def require_reviewed(environment: Environment, request: Reviewable, *, verb: str
     if environment.protected and request.reviewed is None and not request.unreviewed:
         name = environment.name
         raise Refused(
-            f"{name} is protected: {verb} takes a reviewed plan there",
-            because="what runs in production should be what somebody has read",
+            f"{name} is protected: {verb} requires a reviewed plan",
+            because="production should run exactly what has been reviewed",
             try_=f"seedbed plan -e {name} --out plan.json; read it; "
             f"seedbed {verb} -e {name} {'--plan ' if verb == 'deploy' else ''}plan.json",
         )
@@ -53,9 +53,9 @@ def require_unreviewed(environment: Environment, unreviewed: bool) -> None:
     """Raise Refused where `environment` is protected and the caller has not confirmed a change without a plan."""
     if environment.protected and not unreviewed:
         raise Refused(
-            f"{environment.name} is protected: this command takes no reviewed plan, so it has to be meant",
-            because="what runs in production should be what somebody has read",
-            try_="read what --dry-run shows, then say --unreviewed",
+            f"{environment.name} is protected: this command accepts no reviewed plan: confirm with --unreviewed",
+            because="production should run exactly what has been reviewed",
+            try_="read what --dry-run shows, then add --unreviewed",
         )
 
 
@@ -63,7 +63,7 @@ def require_reference_data(environment: Environment, kinds: Sequence[SeedKind]) 
     """Raise Refused where `environment` is protected and `kinds` has more than reference data."""
     if environment.protected and any(kind is not SeedKind.REFERENCE for kind in kinds):
         raise Refused(
-            f"{environment.name} takes reference data only",
-            because="it is protected, and fixtures are made-up people",
+            f"{environment.name} accepts reference data only",
+            because="it is protected, and fixtures are test data",
             try_="seedbed seed --kind reference",
         )

@@ -245,6 +245,6 @@ class Run:
             raise UsageError(
                 f"{len(self.connected)} databases are selected, and this is about one",
                 because="a decision belongs to one history",
-                try_="narrow it with --service and --engine",
+                try_="narrow the selection with --service and --engine",
             )
         return self.connected[0]

@@ -32,7 +32,7 @@ class Overlay(Protocol):
 class Stream:
     """One of the two streams, and what it can show.
 
-    A reader that went away is no error of ours: what comes after is dropped, and the exit code stays.
+    A reader that went away is not an error of ours: what comes after is dropped, and the exit code stays.
     """
 
     def __init__(

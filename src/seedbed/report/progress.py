@@ -191,7 +191,7 @@ def told(event: Event, track: Track, verbose: int = 0) -> Iterator[Line]:
         case LeaseAwaited(holder=holder, waited=waited):
             yield line((f"waits for {holder}", Style.WARN), f"  {duration(waited)}")
         case TakenOver(work=work):
-            yield line((f"took over: {work}", Style.WARN))
+            yield line((f"ended the work of a run that is gone: {work}", Style.WARN))
         case TargetBound(identity=identity):
             yield line(f"bound to {identity}")
         case TargetEmptied(what=what):
@@ -221,7 +221,7 @@ def told(event: Event, track: Track, verbose: int = 0) -> Iterator[Line]:
 def _told_of_deployment(event: Event, track: Track) -> Iterator[Line]:
     match event:
         case DeployStarted(updates=updates, resumed=resumed, stack=stack):
-            again = "  goes on where a former run stopped" if resumed else ""
+            again = "  resumes an interrupted run" if resumed else ""
             yield line(f"{stack}  {count(updates, 'update')}{again}" if updates else f"{stack}  is deleted")
         case DeployProgressed(update=update, what=what, unit=unit, done=done, total=total):
             if track.meter is not None:
@@ -255,7 +255,7 @@ def _told_of_work(event: Event, track: Track, verbose: int) -> Iterator[Line]:
         case StepProbed(version=version, step=step, verdict=verdict):
             yield line(track.label(version), (f"  step {step + 1}: {verdict}", Style.WARN))
         case Retrying(version=version, because=because, attempt=attempt, delay=delay):
-            words = f"  gave way, tried again in {duration(delay)} (attempt {attempt + 1}): {because}"
+            words = f"  lock not available, retrying in {duration(delay)} (attempt {attempt + 1}): {because}"
             yield line(track.label(version), (words, Style.WARN))
         case ServerNotice(version=version, severity=severity, text=text):
             grave = severity.upper() == "WARNING"

@@ -21,7 +21,7 @@ Record = tuple[str | None, ...]  # its fields; None is an empty one without quot
 
 
 class Malformed(Exception):
-    """The text is no CSV: `str()` says what is wrong, `line` where, counted from 1, `hint` what to write."""
+    """The text is not valid CSV: `str()` says what is wrong, `line` where, counted from 1, `hint` what to write."""
 
     def __init__(self, what: str, line: int, hint: str) -> None:
         super().__init__(what)
@@ -41,7 +41,7 @@ def records(pieces: Iterable[str], first_line: int = 1) -> Iterator[Records]:
     """Yield the records of a text that comes in `pieces` and begins on line `first_line` of its file, some at a time.
 
     CRLF is read as LF, inside quotes too: how an editor or git ends lines does not change the data. Lines
-    with nothing on them are no records. Raises Malformed, after the records before what is wrong in its piece.
+    with nothing on them are not records. Raises Malformed, after the records before what is wrong in its piece.
     """
     splitter, line = _Splitter(), first_line
     for piece in pieces:
@@ -61,7 +61,7 @@ def records(pieces: Iterable[str], first_line: int = 1) -> Iterator[Records]:
 class _Splitter:
     """Cuts text where a record ends: at a line end that has an even number of quotes before it.
 
-    In what is no CSV that may be elsewhere, but never between the beginning of a record and what is wrong in it.
+    In what is not valid CSV that may be elsewhere, but never between the beginning of a record and what is wrong in it.
     """
 
     def __init__(self) -> None:
@@ -170,7 +170,7 @@ def _malformed(text: str, position: int, line: int) -> Malformed:
         )
     closed = re.compile(r'"[^"]*(?:""[^"]*)*"').match(text, position)
     if closed is None:
-        return Malformed("a quote is opened and never closed", line, "close it, or double it if it is meant")
+        return Malformed("a quote is not closed", line, "close it, or double it if it is meant")
     line += closed[0].count("\n")
     return Malformed(
         "something follows the closing quote of a field",

@@ -97,7 +97,7 @@ def _records(text: Iterable[str], line: int, path: str) -> Iterator[Records]:
     try:
         yield from records(text, line)
     except Malformed as wrong:
-        raise error(path, wrong.line, str(wrong), "the file is no CSV (RFC 4180)", wrong.hint) from None
+        raise error(path, wrong.line, str(wrong), "not valid CSV (RFC 4180)", wrong.hint) from None
 
 
 def _has_references(text: str) -> bool:
@@ -112,7 +112,7 @@ def _header(record: Record, line: int, path: str) -> tuple[str, ...]:
             what = f"a column is called {name!r}" if name else "a column has no name"
             raise error(path, line, what, "every column is named, without spaces around it")
         if names.count(name) > 1:
-            raise error(path, line, f"column {name} is there twice", "only one of them can be meant")
+            raise error(path, line, f"column {name} is there twice", "only one is allowed")
     return names
 
 

@@ -40,7 +40,7 @@ def directives(lines: Iterable[str], path: str) -> tuple[Directive, ...]:
     keys = [each.key for each in parsed]
     for index, each in enumerate(parsed):
         if each.key in keys[:index]:
-            raise error(path, each.line, f"{each.key!r} is said twice", "only one of them can be meant")
+            raise error(path, each.line, f"{each.key!r} is given twice", "only one is allowed")
     return parsed
 
 
@@ -66,7 +66,7 @@ def known_key(key: tuple[str, ...], columns: Sequence[str], path: str) -> tuple[
             raise error(
                 path,
                 0,
-                f"the key names {name}, which is no column of the file",
+                f"the key names {name}, which is not a column of the file",
                 f"its columns are {', '.join(columns)}",
             )
     return key

@@ -45,7 +45,7 @@ def _reading(reader: _Reader, path: str) -> Iterator[Given]:
     try:
         yield from reader.document()
     except json.JSONDecodeError as wrong:
-        raise error(path, wrong.lineno, f"this is no JSON: {wrong.msg}", f"column {wrong.colno}") from None
+        raise error(path, wrong.lineno, f"not valid JSON: {wrong.msg}", f"column {wrong.colno}") from None
     except RecursionError:
         raise error(path, reader.line, "the values are nested too deeply to be data") from None
     except ValueError as wrong:  # ours, and a number beyond Python's limit of digits
@@ -113,7 +113,7 @@ class _Reader:
 
     def _rows(self) -> Iterator[Given]:
         if self._peek() != "[":
-            self._misshapen("the rows are no list")
+            self._misshapen("the rows are not a list")
         for _ in self._members("[", "]"):
             yield self._row()
 
@@ -121,7 +121,7 @@ class _Reader:
         line = self.line
         value = self._value()
         if not isinstance(value, Mapping):
-            raise error(self._path, line, "a row is no object", f"a seed is {_SHAPE}")
+            raise error(self._path, line, "a row is not an object", f"a seed is {_SHAPE}")
         return Given(line, value)
 
     def _members(self, opening: str, closing: str) -> Iterator[None]:
@@ -159,7 +159,7 @@ class _Reader:
 
     def _name(self, value: object) -> str:
         if not isinstance(value, str) or not value:
-            self._misshapen("`table` is no name")
+            self._misshapen("`table` is not a name")
         return value
 
     def _names(self, value: object) -> tuple[str, ...]:
@@ -169,7 +169,7 @@ class _Reader:
             or not names
             or not all(isinstance(each, str) and each for each in names)
         ):
-            self._misshapen("`key` is no list of names")
+            self._misshapen("`key` is not a list of names")
         return tuple(each.strip() for each in names)
 
     def _misshapen(self, what: str) -> NoReturn:
@@ -187,4 +187,4 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise _Unfit(f"{name} is no JSON")
+    raise _Unfit(f"{name} is not valid JSON")

@@ -44,7 +44,7 @@ def _resolved(text: str, platform: str, at: Location | None) -> str:
         return str(entity_key(platform, found["entity"], found["label"]))
     shown = shorten(text, 60)
     raise SeedFileError(
-        f"{shown!r} is no reference to an entity",
+        f"{shown!r} is not a reference to an entity",
         because=f"a value that begins with @ names a row: @service.entity:label, like {_EXAMPLE}",
         try_=f"write @{shown} for text that begins with @",
         at=at,

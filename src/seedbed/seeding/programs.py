@@ -22,7 +22,7 @@ def run_rows(text: str, path: str) -> Iterator[Given]:
         code = compile(text, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as wrong:
         line = getattr(wrong, "lineno", 0) or 0
-        raise error(path, line, "this is no Python", getattr(wrong, "msg", str(wrong))) from None
+        raise error(path, line, "not valid Python", getattr(wrong, "msg", str(wrong))) from None
     namespace: dict[str, object] = {"__name__": "seed", "__file__": path}
     try:
         exec(code, namespace)  # noqa: S102  what a .py seed is for

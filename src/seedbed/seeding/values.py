@@ -53,9 +53,9 @@ def _name(key: object, path: str, line: int) -> str:
 
 
 def _encodable(text: str, path: str, line: int) -> str:
-    r"""Return `text`; half a surrogate pair (`"\ud800"`) is no character, and NUL no text to most engines."""
+    r"""Return `text`; half a surrogate pair (`"\ud800"`) is not a character, and NUL no text to most engines."""
     if _NO_TEXT.search(text):
         raise error(
-            path, line, f"{shorten(ascii(text), 60)} is no text", "it holds a NUL or half a surrogate pair"
+            path, line, f"{shorten(ascii(text), 60)} is not text", "it holds a NUL or half a surrogate pair"
         )
     return text

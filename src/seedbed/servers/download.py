@@ -53,14 +53,14 @@ class Artifact(Struct, frozen=True):
 def repository() -> str:
     """Return the URL that files are fetched from, without a password: SEEDBED_MAVEN's, else Maven Central's.
 
-    Raises SandboxError where it is no URL.
+    Raises SandboxError where it is not a URL.
     """
     from urllib.parse import urlsplit
 
     try:
         found = urlsplit(_named())
         is_url = found.scheme in {"http", "https"} and bool(found.hostname) and found.port != 0
-    except ValueError:  # brackets that are no address, a port that is no number
+    except ValueError:  # brackets that are not an address, a port that is not a number
         found, is_url = urlsplit(""), False
     # With an @ further on, a password has a / of its own: what is after it would be taken for the path, and shown.
     if not is_url or "@" in found.path or found.query or found.fragment:

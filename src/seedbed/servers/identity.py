@@ -132,7 +132,7 @@ def _unprivileged() -> tuple[int, int]:
             continue
         return entry.pw_uid, entry.pw_gid
     raise SandboxError(
-        "the server refuses to run as root, and there is nobody else to run it as",
+        "the server refuses to run as root, and there is no other user to run it as",
         because=f"none of {', '.join(UNPRIVILEGED)} is in /etc/passwd",
         try_="run as an ordinary user",
     )

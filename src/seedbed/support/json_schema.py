@@ -13,7 +13,7 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 def json_schema(type_: type[Any], name: str, *, title: str, description: str = "") -> dict[str, Any]:
     """Return the schema (draft 2020-12) of a Struct as plain JSON.
 
-    `name`: the last part of its id, `urn:seedbed:schema:<name>`, which is no address. `description`: instead of the
+    `name`: the last part of its id, `urn:seedbed:schema:<name>`, which is not an address. `description`: instead of the
     type's own docstring.
     """
     (_,), components = msgspec.json.schema_components([type_], ref_template="#/$defs/{name}")

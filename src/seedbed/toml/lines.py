@@ -66,7 +66,7 @@ def line_and_column(text: str, offset: int) -> tuple[int, int]:
 
 
 class _Lost(Exception):
-    """What stands here is no TOML that we know."""
+    """What stands here is not valid TOML that we know."""
 
 
 class _Reader:

@@ -223,7 +223,7 @@ def _resolved(inside: str, value: Any, complains: Callable[[Any], bool]) -> tupl
             here = here[key]
         except (KeyError, IndexError, TypeError):
             break
-        path = (*path, key)  # type: ignore[arg-type]  # None is no key of anything, and has left above
+        path = (*path, key)  # type: ignore[arg-type]  # None is not a key of anything, and has left above
     return path, here
 
 

@@ -41,7 +41,7 @@ class Text:
     """
 
     def __init__(self, path: str, text: str, kind: Kind = MANIFEST) -> None:
-        """Raises `kind.error` where `text` is no TOML, or nested too deep."""
+        """Raises `kind.error` where `text` is not valid TOML, or nested too deep."""
         self.path = path
         self.kind = kind
         self.raw = text.removeprefix("\N{BYTE ORDER MARK}").replace("\r\n", "\n")
@@ -98,7 +98,7 @@ class Text:
 
 
 def read(path: Path, kind: Kind = MANIFEST) -> Text:
-    """Return the file at `path`. Raises `kind.error` where it cannot be read or is no TOML."""
+    """Return the file at `path`. Raises `kind.error` where it cannot be read or is not valid TOML."""
     at = Location(shown(path))
     try:
         with path.open("rb") as file:

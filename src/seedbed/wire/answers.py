@@ -92,7 +92,7 @@ class Answers:
                 response.begin()
             body = self._body(response)
         except HTTPException as error:
-            raise ValueError(f"the answer is no HTTP: {type(error).__name__} {error}".rstrip()) from None
+            raise ValueError(f"the answer is not HTTP: {type(error).__name__} {error}".rstrip()) from None
         rest.is_over = True
         self.left = source.file.read() + self.left  # what was read ahead
         headers = {name.lower(): value for name, value in response.headers.items()}

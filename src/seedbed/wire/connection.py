@@ -29,7 +29,7 @@ _PASSING = frozenset(
 
 
 class Broken(OSError):
-    """The connection ended, or said what is no HTTP.
+    """The connection ended, or said what is not HTTP.
 
     `was_sent`: the whole request may have arrived. `has_answered`: some of an answer came.
     """
@@ -232,7 +232,7 @@ def _tunnelled(answers: Answers) -> tuple[int, str]:
     version, _, rest = first.partition(" ")
     status, _, reason = rest.partition(" ")
     if not version.startswith("HTTP/1.") or not status.isdecimal():
-        raise ValueError("the proxy's answer is no HTTP")
+        raise ValueError("the proxy's answer is not HTTP")
     return int(status), reason.strip()
 
 

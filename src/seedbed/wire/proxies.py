@@ -60,7 +60,7 @@ def _parsed(variable: str, text: str) -> tuple[SplitResult, int]:
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         host, port = parts.hostname, parts.port or 80
-    except ValueError:  # a port that is no number, brackets that are no address
+    except ValueError:  # a port that is not a number, brackets that are not an address
         parts, host, port = urlsplit(""), None, 0
     if parts.scheme not in {"http", ""}:
         over = "SOCKS" if parts.scheme.startswith("socks") else f"{parts.scheme}://"

@@ -239,7 +239,7 @@ def test_an_item_of_exactly_400_kb_passes_and_one_byte_more_is_refused_by_us_as_
 
 def test_what_a_table_does_not_take_is_said_in_its_words(faithful: Client) -> None:
     create(faithful)
-    with pytest.raises(StepFailed, match="does not take a batch of items") as raised:
+    with pytest.raises(StepFailed, match="rejects a batch of items") as raised:
         load(faithful, TABLE, [{"pk": 1, "sk": 1}])
     assert "Type mismatch" in str(raised.value)
 

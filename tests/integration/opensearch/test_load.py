@@ -143,7 +143,7 @@ def _before_each(client: Any, path: str, act: Callable[[], None], monkeypatch: p
         (rows("lessons", "_id titel", ("a", "x")), 0, "has no field titel"),
         (rows("lessons", "_id n", ("a", 1), ("a", 2)), 3, "two rows have the id a"),
         (rows("lessons", "_id n", ("a", 1), (None, 2)), 3, "_id is empty"),
-        (rows("lessons", "n", (1,)), 0, "nobody knows the ids"),
+        (rows("lessons", "n", (1,)), 0, "are not known"),
         (rows("lessons", "n open", ("1", "perhaps"), suffix=".csv", key="n"), 2, "does not fit"),
         (rows("lessons", "n open", ("1.5", "true"), suffix=".csv", key="n"), 2, "does not fit"),
         (rows("lessons", "_id tags n", ("a", "b", 1), ("a:b", "c", 1), key="_id tags"), 3, "has a colon"),

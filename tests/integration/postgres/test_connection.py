@@ -187,7 +187,7 @@ def test_a_password_that_is_no_text_is_a_usage_error_and_no_bug(
     }  # Latin-1, as a shell may hand it over
     ran = run(files.root, "apply", "-e", "staging", env=env)
     assert ran.code == 2, ran.everything
-    assert "DB_PASSWORD holds what is no text" in ran.everything
+    assert "DB_PASSWORD holds what is not text" in ran.everything
 
 
 def test_a_server_that_is_not_there_is_unreachable_and_nothing_was_touched(files: ProjectFiles) -> None:

@@ -333,7 +333,7 @@ def test_a_trigger_that_swallows_rows_is_found_out(connection: Connection) -> No
         "CREATE FUNCTION eat() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;"
         "CREATE TRIGGER eat BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION eat()"
     )
-    assert refusal(connection, rows("t", "id", (1,))).what == "t does not take all rows of s/1_x.json"
+    assert refusal(connection, rows("t", "id", (1,))).what == "t rejects rows of s/1_x.json"
 
 
 def test_of_many_rows_the_bad_one_is_found_and_many_rows_load_at_once(connection: Connection) -> None:

@@ -55,7 +55,7 @@ def test_stacks_come_after_those_that_they_need(tmp_path: Path) -> None:
 
 def test_stacks_in_a_circle_are_refused(tmp_path: Path) -> None:
     where = assembly(tmp_path / "a", {"a": {}, "b": {}}, depends={"a": ["b"], "b": ["a"]})
-    with pytest.raises(UsageError, match="circle"):
+    with pytest.raises(UsageError, match="cycle"):
         read(where)
 
 
@@ -100,5 +100,5 @@ def test_a_directory_without_an_assembly_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no cloud assembly"):
         read(tmp_path)
     (tmp_path / "manifest.json").write_text("[]")
-    with pytest.raises(UsageError, match="is no object"):
+    with pytest.raises(UsageError, match="is not a JSON object"):
         read(tmp_path)

@@ -202,7 +202,7 @@ def test_a_retained_table_is_not_said_to_be_removed() -> None:
     deployed["Resources"]["coursesTable"]["DeletionPolicy"] = "Retain"
     (only,) = stack_updates(deployed, stack(), gate=Phase.CONTRACT)
     assert [each.what for each in only.changes] == [
-        "courses: take the table out of the stack; it stays, with its items, but nobody owns it"
+        "courses: take the table out of the stack; it stays, with its items, owned by no stack"
     ]
 
 

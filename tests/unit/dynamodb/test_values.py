@@ -178,8 +178,8 @@ def test_a_subclass_is_written_as_what_it_extends(value: object, plain: object) 
         ({"price": 0.1}, r'price is a float: 0.1[\s\S]*Decimal\("0.1"\)'),
         ({"a": {"b": [1, {"c": 2.5}]}}, r"a\.b\[1\]\.c is a float"),
         ({"a": float("nan")}, "a is a float"),
-        ({"a": Decimal("NaN")}, "a: NaN is no number"),
-        ({"a": [Decimal("Infinity")]}, r"a\[0\]: Infinity is no number"),
+        ({"a": Decimal("NaN")}, "a: NaN is not a number"),
+        ({"a": [Decimal("Infinity")]}, r"a\[0\]: Infinity is not a number"),
         ({"a": 10**126}, "a: 1000+.* is out of range"),
         ({"a": Decimal("1E-131")}, "a: 1E-131 is out of range"),
         ({"a": 10**38 + 1}, "38 significant digits"),
@@ -206,7 +206,7 @@ def test_a_number_of_the_wire_is_an_int_where_it_is_whole() -> None:
 
 
 def test_a_type_that_there_is_not_is_no_value() -> None:
-    with pytest.raises(ValueError, match="'X' is no type"):
+    with pytest.raises(ValueError, match="'X' is not a type"):
         from_attribute({"X": 1})
 
 

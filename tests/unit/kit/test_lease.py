@@ -155,7 +155,7 @@ def test_a_silent_holder_is_succeeded_after_the_seconds_that_it_named_and_not_be
     assert clock.time - began > 3.9 + 4.0
     (takeover,) = [each for each in events if isinstance(each, TakenOver)]
     assert takeover.work.startswith("took the lease over from ana@laptop")
-    assert takeover.work.endswith("who was silent for 4 s")
+    assert takeover.work.endswith("which sent no heartbeat for 4 s")
 
 
 def test_a_holder_that_gives_signs_of_life_is_never_succeeded(
@@ -182,7 +182,7 @@ def test_where_the_server_judges_what_is_expired_the_waiter_does_not(
         clock.time += 4.1
         assert acquired(store, clock, events, wait=0).token == 2
         assert isinstance(events[0], TakenOver)
-        assert events[0].work.endswith("who was silent for longer than it lasts")
+        assert events[0].work.endswith("which sent no heartbeat for longer than it lasts")
     else:
         store._renewed += 1000  # by a clock of its own
         with pytest.raises(Busy):
@@ -552,6 +552,6 @@ def test_a_thread_that_ends_by_a_bug_says_so_at_once(clock: Clock, monkeypatch: 
             assert time.monotonic() < until
             time.sleep(0.001)
         store.there = lambda: None
-        with pytest.raises(LeaseLost, match="its signs of life ended: KeyError: 'no such answer'"):
+        with pytest.raises(LeaseLost, match="its heartbeat ended: KeyError: 'no such answer'"):
             held.check()
     assert store.record.holder == ""

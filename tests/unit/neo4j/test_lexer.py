@@ -64,7 +64,7 @@ def test_comments_inside_a_statement_stay_and_those_around_it_go() -> None:
         ("RETURN 1 /* x", "comment is opened"),
         ("RETURN (1; RETURN 2", "statement ends before `(` is closed"),
         ("CALL { RETURN 1", "text ends before `{` is closed"),
-        ("RETURN 1)", "closes what nobody opened"),
+        ("RETURN 1)", "closes what was not opened"),
         ("RETURN (1]", "`]` comes before `(` is closed"),
         ("RETURN \\u0031", "backslash stands outside"),
     ],

@@ -161,7 +161,7 @@ def test_one_refused_document_is_named_with_its_reason_and_the_number_of_others(
     assert caught.value.id == "k7"
     assert caught.value.status == 400
     assert str(caught.value).splitlines()[:2] == [
-        "lessons does not take the document 'k7', and 1 more of the same request",
+        "lessons rejects the document 'k7', and 1 more of the same request",
         '  because: mapper_parsing_exception: failed to parse field [n]; For input string: "x"',
     ]
 

@@ -220,7 +220,7 @@ def test_bodies_go_out_as_what_they_are(client: Client, server: Server) -> None:
 
 
 def test_what_is_no_json_is_not_sent(client: Client, server: Server) -> None:
-    with pytest.raises(StepFailed, match="no JSON"):
+    with pytest.raises(StepFailed, match="not valid JSON"):
         client.call("PUT", "/a", {"n": object()})
     assert server.got == []
 

@@ -80,7 +80,7 @@ def test_a_function_without_a_version_transforms_what_is_there() -> None:
         ("# seedbed: index=l version=2\ndef down(doc):\n    return doc\n", 2, "no `up`"),
         (f"# seedbed: index=l version=2\n{UP}\n{UP}", 6, "twice"),
         (f'# seedbed: index=l version=2 irreversible because "x"\n{UP}{DOWN}', 7, "irreversible"),
-        ("# seedbed: index=l version=2\ndef up(doc:\n", 2, "no Python"),
+        ("# seedbed: index=l version=2\ndef up(doc:\n", 2, "not valid Python"),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_its_line(text: str, line: int, words: str) -> None:

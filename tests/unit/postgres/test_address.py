@@ -75,7 +75,7 @@ def test_a_service_does_not_open_the_door_to_stray_variables() -> None:
 @pytest.mark.parametrize("value", ["abc\0def", "abc\udcffdef"])
 def test_what_no_connection_could_carry_is_refused_without_being_shown(setting: str, value: str) -> None:
     text = refusal(**{**SETTINGS, setting: value})
-    assert f"DB_{setting.upper()} holds what is no text" in text
+    assert f"DB_{setting.upper()} holds what is not text" in text
     assert "abc" not in text
 
 
@@ -194,7 +194,7 @@ def test_libpq_s_way_to_name_a_socket_in_a_url_is_understood() -> None:
         ("app@db/orders", "cannot be read"),
         ("postgresql://app@db:port/orders", "cannot be read"),
         ("postgresql://app@[::1/orders", "cannot be read"),
-        ("postgresql://app@db/orders?options=-csearch_path%3Dx", "'options', which seedbed does not take"),
+        ("postgresql://app@db/orders?options=-csearch_path%3Dx", "'options', which seedbed does not accept"),
         ("postgresql://app@db/orders?sslmode=disable", "in the clear"),
         ("postgresql://app:%00@db/orders", "no text"),
         ("postgresql://app:%FF@db/orders", "cannot be read"),

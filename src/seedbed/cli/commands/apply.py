@@ -12,17 +12,17 @@ from seedbed.cli.context import CommandContext, command_context
 @click.argument("plan", required=False, type=click.Path(exists=True, dir_okay=False), metavar="[PLAN]")
 @options.environment
 @options.selection
-@click.option("--to", metavar="VERSION", help="Stop after this version (one database).")
+@click.option("--to", metavar="VERSION", help="Stop after this version (one database only).")
 @click.option(
     "--through",
     type=click.Choice(["expand", "migrate", "contract"]),
     default="contract",
     show_default=True,
-    help="The gate: how far along a release to go.",
+    help="The gate: the last phase of a release to run.",
 )
-@click.option("--allow-out-of-order", is_flag=True, help="Apply versions that were merged late.")
-@click.option("--unreviewed", is_flag=True, help="Go on in a protected environment without a plan file.")
-@click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
+@click.option("--allow-out-of-order", is_flag=True, help="Apply migrations that are out of order as well.")
+@click.option("--unreviewed", is_flag=True, help="Allow a protected environment without a plan file.")
+@click.option("--dry-run", is_flag=True, help="Show the plan; change nothing.")
 @options.wait
 @options.as_json
 @command_context
@@ -39,7 +39,7 @@ def command(
     dry_run: bool,
     wait: float,
 ) -> None:
-    """Carry out what is pending, on every database that is selected.
+    """Apply pending migrations to the selected databases.
 
     PLAN is a file that `seedbed plan --out` wrote and somebody has read. It is refused if anything has changed
     since, but a run of it that was interrupted goes on.

@@ -30,7 +30,7 @@ _COUNTED = 1_000  # rows that are read at once to be counted
 
 
 @click.command("demo")
-@click.option("--keep", is_flag=True, help="Use the project's own sandbox and leave it as it is afterwards.")
+@click.option("--keep", is_flag=True, help="Use the project's own sandbox and keep it afterwards.")
 @options.selection
 @command_context
 def command(context: CommandContext, keep: bool, services: tuple[str, ...], engines: tuple[str, ...]) -> None:

@@ -26,19 +26,21 @@ if TYPE_CHECKING:
     type=click.Choice(["expand", "migrate", "contract"]),
     default="contract",
     show_default=True,
-    help="The gate: what is removed goes at contract only.",
+    help="The gate: removals are made at contract only.",
 )
 @click.option(
     "--plan",
     type=click.Path(exists=True, dir_okay=False),
     metavar="PLAN",
-    help="Deploy what this reviewed plan says and nothing else.",
+    help="Deploy exactly what this reviewed plan contains.",
 )
-@click.option("--unreviewed", is_flag=True, help="Go on in a protected environment without a plan file.")
-@click.option("--dry-run", is_flag=True, help="Show updates and changes, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask before something is removed.")
-@click.option("--import", "adopt", is_flag=True, help="Take what is there already into its stack.")
-@click.option("--bootstrap", is_flag=True, help="Prepare the account for the CDK first (ephemeral ones).")
+@click.option("--unreviewed", is_flag=True, help="Allow a protected environment without a plan file.")
+@click.option("--dry-run", is_flag=True, help="Show updates and changes; change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation before removing anything.")
+@click.option("--import", "adopt", is_flag=True, help="Import existing resources into their stack.")
+@click.option(
+    "--bootstrap", is_flag=True, help="Bootstrap the account for the CDK first (ephemeral environments)."
+)
 @click.option(
     "--assembly",
     type=click.Path(exists=True, file_okay=False),
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     default=2,
     show_default=True,
     metavar="N",
-    help="How many stacks to update side by side.",
+    help="How many stacks to update in parallel.",
 )
 @options.deploy_wait
 @options.as_json

@@ -15,12 +15,12 @@ from seedbed.errors import Refused
 @click.command("destroy")
 @click.argument("services", nargs=-1, metavar="[SERVICE]...")
 @options.environment
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option(
     "--assembly",
     type=click.Path(exists=True, file_okay=False),
     metavar="DIR",
-    help="Of this cloud assembly, synthesised before.",
+    help="Use this cloud assembly, synthesised before.",
 )
 @options.deploy_wait
 @options.as_json

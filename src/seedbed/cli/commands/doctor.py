@@ -15,7 +15,7 @@ from seedbed.errors import SeedbedError
 
 
 @click.command("doctor")
-@click.option("-e", "--env", "env", metavar="NAME", help="Also try every target of this environment.")
+@click.option("-e", "--env", "env", metavar="NAME", help="Also connect to every target of this environment.")
 @options.selection
 @options.as_json
 @command_context

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.group("env")
 def command() -> None:
-    """Start an environment and all that is in it, end it, or list what there is.
+    """Start, stop or list environments.
 
     \b
     seedbed env up sandbox        its servers run until: seedbed env down sandbox
@@ -28,10 +28,10 @@ def command() -> None:
     """
 
 
-@command.command("up", short_help="Start an environment and all that is in it.")
+@command.command("up", short_help="Start an environment: deploy, apply and seed it.")
 @click.argument("name")
 @options.selection
-@click.option("--yes", is_flag=True, help="Do not ask before something is removed.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation before removing anything.")
 @options.as_json
 @command_context
 def up(
@@ -57,8 +57,8 @@ def up(
         return
     if environment.protected:
         raise Refused(
-            f"{name} is protected, and env up asks nobody",
-            because="what runs in production should be what somebody has read",
+            f"{name} is protected, and env up asks for no confirmation",
+            because="production should run exactly what has been reviewed",
             try_=f"seedbed plan -e {name} --out plan.json; read it; seedbed deploy and seedbed apply",
         )
     selection = {"env": name, "services": services, "engines": engines}
@@ -69,9 +69,9 @@ def up(
     _go_on_with(context, "seed", **selection)
 
 
-@command.command("down", short_help="End what was started.")
+@command.command("down", short_help="Stop an environment.")
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask before stacks are deleted.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation before deleting stacks.")
 @command_context
 def down(context: CommandContext, name: str, yes: bool) -> None:
     """End NAME: the sandbox's servers, whose data stays; elsewhere delete the stacks, where all is ephemeral.
@@ -88,7 +88,7 @@ def down(context: CommandContext, name: str, yes: bool) -> None:
         _go_on_with(context, "destroy", env=name, yes=yes)
 
 
-@command.command("list", short_help="List what is declared, and what runs.")
+@command.command("list", short_help="List declared environments and running servers.")
 @options.as_json
 @command_context
 def listing(context: CommandContext) -> None:
@@ -131,9 +131,9 @@ def _settings(variables: Sequence[Variable], settings: Mapping[str, str]) -> Con
 def _down_sandbox(context: CommandContext) -> None:
     released, busy = context.project.sandbox.stop_daemons()
     if released:
-        context.out.result(f"no longer kept running, and their data stays: {', '.join(released)}")
+        context.out.result(f"stopped; the data is kept: {', '.join(released)}")
     else:
-        context.out.result("nothing of the sandbox was kept running")
+        context.out.result("no server of the sandbox was running")
     if busy:
         context.out.result(f"still used by another command: {', '.join(busy)}")
 

@@ -17,7 +17,9 @@ from seedbed.errors import UsageError
 @click.option(
     "--phase", type=click.Choice(["expand", "migrate", "contract"]), default="expand", show_default=True
 )
-@click.option("--after", multiple=True, metavar="DATABASE:VERSION", help="Comes after this one.")
+@click.option(
+    "--after", multiple=True, metavar="DATABASE:VERSION", help="Run after this migration of another database."
+)
 @click.option("--rebase", metavar="VERSION", help="Give this migration a new version instead.")
 @command_context
 def command(
@@ -29,7 +31,7 @@ def command(
     after: tuple[str, ...],
     rebase: str | None,
 ) -> None:
-    """Write an empty migration and print its path; or give a late one a version that is the last.
+    """Create a migration file and print its path; or give one that is out of order a version that is the last.
 
     \b
     seedbed new add_phone_number -s user
@@ -47,7 +49,7 @@ def command(
         raise UsageError(
             f"{len(databases)} databases are selected",
             because="a migration belongs to one",
-            try_="narrow it with --service and --engine",
+            try_="narrow the selection with --service and --engine",
         )
     now = datetime.now(UTC)
     if rebase:

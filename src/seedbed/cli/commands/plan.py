@@ -14,17 +14,19 @@ from seedbed.errors import ExitCode, Location, UsageError
 @click.command("plan")
 @options.environment
 @options.selection
-@click.option("--to", metavar="VERSION", help="Stop after this version (one database).")
+@click.option("--to", metavar="VERSION", help="Stop after this version (one database only).")
 @click.option(
     "--through",
     type=click.Choice(["expand", "migrate", "contract"]),
     default="contract",
     show_default=True,
-    help="The gate: how far along a release to go.",
+    help="The gate: the last phase of a release to run.",
 )
-@click.option("--allow-out-of-order", is_flag=True, help="Plan versions that were merged late as well.")
+@click.option("--allow-out-of-order", is_flag=True, help="Plan migrations that are out of order as well.")
 @click.option(
-    "--out", type=click.Path(dir_okay=False, writable=True), help="Write the plan for review and apply."
+    "--out",
+    type=click.Path(dir_okay=False, writable=True),
+    help="Write the plan to a file, for review and apply.",
 )
 @click.option(
     "--sample",
@@ -32,9 +34,9 @@ from seedbed.errors import ExitCode, Location, UsageError
     default=0,
     show_default=True,
     metavar="N",
-    help="Try data migrations on N items, in memory, to say what they cost; 0 looks at sizes only.",
+    help="Estimate the cost of data migrations from N items, in memory; 0 uses table sizes only.",
 )
-@click.option("--exit-code", is_flag=True, help="Leave with 6 if anything is to be done.")
+@click.option("--exit-code", is_flag=True, help="Exit with 6 if anything is pending.")
 @options.as_json
 @command_context
 def command(
@@ -49,7 +51,7 @@ def command(
     sample: int,
     exit_code: bool,
 ) -> None:
-    """Show what apply would do; changes nothing.
+    """Show what apply would do; change nothing.
 
     \b
     seedbed plan -e staging
@@ -71,7 +73,7 @@ def command(
         _write(Path(out), text(document))
     context.show(document, plan_text)
     if out:
-        context.out.log(f"written to {out}; carry it out with: seedbed apply -e {env} {out}")
+        context.out.log(f"written to {out}; apply it with: seedbed apply -e {env} {out}")
     if exit_code and not plan.is_empty:
         context.leave(ExitCode.FOUND)
 

@@ -9,10 +9,10 @@ from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import UsageError
 
 _DECISIONS = {
-    "applied": "The step in hand took effect.",
-    "not-applied": "The step in hand did not take effect.",
-    "checksum": "The file as it is now is right.",
-    "forget": "Remove the record; the database stays as it is.",
+    "applied": "The current step took effect.",
+    "not-applied": "The current step did not take effect.",
+    "checksum": "Accept the file as it is now.",
+    "forget": "Remove the record; the database is not changed.",
 }
 
 
@@ -24,8 +24,8 @@ _DECISIONS = {
 @click.option("--not-applied", "decision", flag_value="not-applied", help=_DECISIONS["not-applied"])
 @click.option("--checksum", "decision", flag_value="checksum", help=_DECISIONS["checksum"])
 @click.option("--forget", "decision", flag_value="forget", help=_DECISIONS["forget"])
-@click.option("--unlock", is_flag=True, help="End the run that holds the lease, by force.")
-@click.option("--because", default="", metavar="TEXT", help="Why, for the audit.")
+@click.option("--unlock", is_flag=True, help="End the run that holds the lease by force.")
+@click.option("--because", default="", metavar="TEXT", help="The reason, for the audit entry.")
 @options.wait
 @options.as_json
 @command_context
@@ -40,7 +40,7 @@ def command(
     because: str,
     wait: float,
 ) -> None:
-    """Write a person's decision about VERSION into the history of one database, with a line in its audit.
+    """Record a decision about VERSION in the history of one database, with an audit entry.
 
     \b
     seedbed repair 20260301090000 -e staging -s reviews --applied --because "index is there, checked by hand"
@@ -58,7 +58,7 @@ def command(
         if unlock:
             outcome = run.unlock()
             if not outcome.changed:
-                context.out.log("nobody holds the lease")
+                context.out.log("the lease is free")
         else:
             outcome = run.repair(version or "", Decision(decision or ""), because=because)
     context.finish(run, outcome)

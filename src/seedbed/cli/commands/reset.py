@@ -14,7 +14,7 @@ from seedbed.errors import Refused
 @click.command("reset")
 @options.environment
 @options.selection
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @options.wait
 @options.as_json
 @command_context
@@ -40,7 +40,9 @@ def command(
         names = ", ".join(str(each.id) for each in databases)
         if not sys.stdin.isatty():
             raise Refused(
-                f"reset would empty {names}", because="there is no terminal to ask at", try_="--yes"
+                f"reset would delete all data of {names}",
+                because="there is no terminal to ask at",
+                try_="--yes",
             )
         click.confirm(f"Empty {names} in {env}?", abort=True, err=True)
     with context.run(env, databases, wait=wait) as run:

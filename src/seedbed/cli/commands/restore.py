@@ -14,7 +14,7 @@ from seedbed.cli.context import CommandContext, command_context
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @options.environment
 @options.selection
-@click.option("--unreviewed", is_flag=True, help="Go on in a protected environment.")
+@click.option("--unreviewed", is_flag=True, help="Confirm a change to a protected environment.")
 @options.wait
 @options.as_json
 @command_context
@@ -27,7 +27,7 @@ def command(
     unreviewed: bool,
     wait: float,
 ) -> None:
-    """Fill one empty database from FILE, which `seedbed dump` wrote.
+    """Restore FILE, which `seedbed dump` wrote, into one empty database.
 
     The target keeps its own history: migrate it to where the dump was taken first.
 

@@ -12,11 +12,13 @@ from seedbed.errors import UsageError
 @click.command("revert")
 @options.environment
 @options.selection
-@click.option("--steps", type=click.IntRange(1), help="How many migrations to undo.  [default: 1]")
-@click.option("--to", metavar="VERSION", help="Undo everything after this version; 0 undoes all.")
-@click.option("--all", "each_of_them", is_flag=True, help="On each selected database, if there are several.")
-@click.option("--unreviewed", is_flag=True, help="Go on in a protected environment.")
-@click.option("--dry-run", is_flag=True, help="Show what would be undone and change nothing.")
+@click.option("--steps", type=click.IntRange(1), help="How many migrations to revert.  [default: 1]")
+@click.option("--to", metavar="VERSION", help="Revert everything after this version; 0 reverts all.")
+@click.option(
+    "--all", "each_of_them", is_flag=True, help="Revert on every selected database, if there are several."
+)
+@click.option("--unreviewed", is_flag=True, help="Confirm a change to a protected environment.")
+@click.option("--dry-run", is_flag=True, help="Show what would be reverted; change nothing.")
 @options.wait
 @options.as_json
 @command_context
@@ -32,7 +34,7 @@ def command(
     dry_run: bool,
     wait: float,
 ) -> None:
-    """Undo migrations, the last one first.
+    """Revert migrations, the last one first.
 
     A migration that is declared irreversible is refused before anything is changed.
 
@@ -46,7 +48,7 @@ def command(
 
     if steps and to:
         raise UsageError(
-            "--steps and --to say two things", because="each says how far to go", try_="one of them"
+            "--steps and --to cannot be combined", because="each sets how far to revert", try_="one of them"
         )
     if not dry_run:
         require_unreviewed(context.catalog.environment(env), unreviewed)
@@ -55,7 +57,7 @@ def command(
         raise UsageError(
             f"{len(databases)} databases are selected",
             because="each would lose its own last migrations",
-            try_="narrow it with --service and --engine, or say --all",
+            try_="narrow the selection with --service and --engine, or add --all",
         )
     with context.run(env, databases, wait=wait, silent=dry_run) as run:
         run.require_connected()

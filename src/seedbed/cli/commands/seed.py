@@ -17,7 +17,7 @@ from seedbed.errors import ExitCode
     "kinds",
     type=click.Choice(["reference", "fixture", "volume"]),
     multiple=True,
-    help="Which datasets, in this order.  [default: reference; fixture as well where it is ephemeral; volume never]",
+    help="Which datasets, in this order.  [default: reference; in ephemeral environments also fixture]",
 )
 @options.wait
 @options.as_json
@@ -30,11 +30,11 @@ def command(
     kinds: tuple[str, ...],
     wait: float,
 ) -> None:
-    """Load reference data (everywhere), fixtures and volume (not where it is protected).
+    """Load seeds: reference data everywhere, fixtures and volume data outside protected environments.
 
-    Volume is as large as its authors like and only loaded where it is asked for: --kind volume.
+    Volume data is loaded only with --kind volume.
 
-    Rows that are there already are left alone: a second run changes nothing, and says so.
+    Rows that exist already are left alone: a second run changes nothing.
 
     \b
     seedbed seed -e sandbox

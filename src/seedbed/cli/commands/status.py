@@ -14,8 +14,8 @@ from seedbed.errors import ExitCode
 @click.command("status")
 @options.environment
 @options.selection
-@click.option("--summary", is_flag=True, help="One line for each database.")
-@click.option("--exit-code", is_flag=True, help="Leave with 6 unless every database is up to date.")
+@click.option("--summary", is_flag=True, help="Show one line per database.")
+@click.option("--exit-code", is_flag=True, help="Exit with 6 unless every database is up to date.")
 @options.as_json
 @command_context
 def command(
@@ -26,7 +26,7 @@ def command(
     summary: bool,
     exit_code: bool,
 ) -> None:
-    """Show every migration of every database and where it stands.
+    """Show every migration of every database and its state.
 
     \b
     seedbed status -e sandbox

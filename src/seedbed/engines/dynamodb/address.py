@@ -109,7 +109,7 @@ def _region(declared: str, callers: str) -> str:
         )
     if not _REGION.fullmatch(found):
         raise UsageError(
-            f"{found!r} is no region",
+            f"{found!r} is not a region",
             because="a region's name looks like eu-central-1",
             try_="correct the environment's region, or AWS_REGION",
         )
@@ -119,7 +119,7 @@ def _region(declared: str, callers: str) -> str:
 def _account(text: str) -> str:
     if text and not _ACCOUNT.fullmatch(text):
         raise UsageError(
-            f"{text!r} is no account",
+            f"{text!r} is not an account",
             because="an account's id has twelve digits",
             try_='"111111111111", quoted',
         )
@@ -137,7 +137,7 @@ def _endpoint(text: str) -> str:
         is_good, parts = False, urlsplit("")
     if not is_good or parts.username or parts.password or parts.query or parts.fragment or _is_odd(text):
         raise UsageError(
-            "AWS_ENDPOINT_URL is no endpoint",
+            "AWS_ENDPOINT_URL is not an endpoint",
             because="it has to look like http://127.0.0.1:4566, without user, query and fragment",
             try_="correct it, or unset it and talk to AWS itself",
         )

@@ -30,5 +30,5 @@ def foreign(target: str, found: Identity, wanted: Identity) -> ForeignTarget:
     return ForeignTarget(
         f"{target} is bound to {found}",
         because=f"this run is for {wanted}",
-        try_="look where its address points",
+        try_="check where its address points",
     )

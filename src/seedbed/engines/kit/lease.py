@@ -216,7 +216,7 @@ class HeldLease:
                 self.heartbeat()
                 pause = self.seconds / HEARTBEATS
         except Exception as error:  # a bug; who holds the lease learns at once why it will not last
-            self.lost(f"its signs of life ended: {type(error).__name__}: {error}")
+            self.lost(f"its heartbeat ended: {type(error).__name__}: {error}")
             raise
 
     def release(self) -> None:
@@ -291,7 +291,7 @@ class Candidate:
         if self.record.holder:
             is_counted = self.record.is_expired is None
             words = f"for {silent:.0f} s" if is_counted else "for longer than it lasts"
-            words = f"took the lease over from {self.record.owner}, who was silent {words}"
+            words = f"took the lease over from {self.record.owner}, which sent no heartbeat {words}"
             self._listener(TakenOver(self._store.target, words))
 
 

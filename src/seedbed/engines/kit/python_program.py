@@ -33,7 +33,7 @@ class Program(Struct, frozen=True):
 def compiled(source: str, path: str) -> Program:
     """Run the text of a migration file and return what it defines; `path` is what tracebacks show.
 
-    Raises StepFailed where the file's own code fails, MigrationFileError where it is no Python.
+    Raises StepFailed where the file's own code fails, MigrationFileError where it is not valid Python.
     """
     code = _code(source, path)
     namespace: dict[str, Any] = {"__name__": "migration", "__file__": path}
@@ -58,7 +58,7 @@ def failure(error: BaseException, path: str, on: str = "") -> StepFailed:
     return StepFailed(
         f"the migration's own code failed{f' on {on}' if on else ''}: {type(error).__name__}",
         because=str(error),
-        try_="mend it and run the same command again",
+        try_="fix it and run the same command again",
         at=at,
     )
 
@@ -78,7 +78,7 @@ def _code(source: str, path: str) -> CodeType:
         return compile(source, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as wrong:
         raise MigrationFileError(
-            "this is no Python",
+            "not valid Python",
             because=getattr(wrong, "msg", str(wrong)),
             at=Location(path, getattr(wrong, "lineno", 0) or 0),
         ) from None

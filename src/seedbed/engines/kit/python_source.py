@@ -56,11 +56,11 @@ class PythonSource(Struct, frozen=True):
                 if name not in names:
                     continue
                 if name in found:
-                    because = f"line {found[name].lineno} has it too; only one can be meant"
+                    because = f"line {found[name].lineno} has it too; only one is allowed"
                     raise self.error(node.lineno, f"`{name}` is there twice", because)
                 if not isinstance(node, Function):
                     raise self.error(
-                        node.lineno, f"`{name}` is no function", "it is looked at, not run", form
+                        node.lineno, f"`{name}` is not a function", "it is looked at, not run", form
                     )
                 self._require_plain(node, form)
                 found[name] = node
@@ -124,7 +124,7 @@ class PythonSource(Struct, frozen=True):
 
 
 def read_source(file: MigrationFile) -> PythonSource:
-    """Return the source that `file` holds. Raises MigrationFileError where it is no Python."""
+    """Return the source that `file` holds. Raises MigrationFileError where it is not valid Python."""
     return source_of(file.path, file.text())
 
 
@@ -135,10 +135,10 @@ def source_of(path: str, text: str) -> PythonSource:
         compile(text, path, "exec", dont_inherit=True)
     except SyntaxError as error:
         at = Location(path, error.lineno or 0, error.offset or 0)
-        raise MigrationFileError(f"this is no Python: {error.msg}", at=at) from None
+        raise MigrationFileError(f"not valid Python: {error.msg}", at=at) from None
     except (ValueError, RecursionError, MemoryError, OverflowError) as error:
         because = f"{type(error).__name__}: {error}"
-        raise MigrationFileError("this is no Python", because=because, at=Location(path)) from None
+        raise MigrationFileError("not valid Python", because=because, at=Location(path)) from None
     return PythonSource(path, text, tree)
 
 

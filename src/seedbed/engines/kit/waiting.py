@@ -39,7 +39,7 @@ class Waiting:
             raise Busy(
                 f"another run holds the lease of {self._target}",
                 because=f"{holder} did not finish within {waited:.0f} s",
-                try_="wait longer with --wait, or look what it does; `seedbed repair --unlock` ends it",
+                try_="wait longer with --wait, or check what it does; `seedbed repair --unlock` ends it",
             )
         if self._emitted is None or waited - self._emitted >= _EMIT_EVERY:
             self._listener(LeaseAwaited(self._target, holder, waited))

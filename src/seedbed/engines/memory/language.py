@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 class Misread(ValueError):
-    """A line that is no statement; the message says why."""
+    """A line that is not a statement; the message says why."""
 
 
 class Statement(Struct, frozen=True):
@@ -105,12 +105,12 @@ def _op(text: str) -> Op:
         case "fail", _:
             return ["fail", str(_json(rest))]
         case _:
-            raise Misread(f"{text!r} is no statement of this language")
+            raise Misread(f"{text!r} is not a statement of this language")
 
 
 def _name(text: str) -> str:
     if not _NAME.match(text):
-        raise Misread(f"{text!r} is no name: letters, digits and _ make one")
+        raise Misread(f"{text!r} is not a name: letters, digits and _ make one")
     return text
 
 

@@ -208,8 +208,8 @@ class _Run(Stepwise):
             return False, "it is declared repeatable: it runs again"
         if not statement.is_provable:
             raise OutcomeUnknown(
-                f"nobody can tell whether step {step.index + 1} of {self.migration.label} took effect",
-                because=f"a former run began `{statement.text}` and never told its end",
+                f"it is unknown whether step {step.index + 1} of {self.migration.label} took effect",
+                because=f"a former run began `{statement.text}` and recorded no result",
                 try_=f"look at {self.target}, then `seedbed repair --applied` or `--not-applied`",
                 at=Location(self.migration.path, statement.line),
             )

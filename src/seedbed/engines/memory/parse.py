@@ -102,7 +102,7 @@ def _statements(file: MigrationFile, section: _Section) -> list[Statement]:
     try:
         return read(section.text, section.line + 1)
     except Misread as error:
-        raise _error(file, error.args[1], "this is no statement", error.args[0]) from None
+        raise _error(file, error.args[1], "this is not a statement", error.args[0]) from None
 
 
 def _steps(
@@ -180,7 +180,7 @@ def _hazards(statements: Sequence[Statement]) -> Iterator[Hazard]:
             yield Hazard(
                 DROPS,
                 f"it drops the table {each.op[1]}",
-                "its rows are gone, and whoever still reads them fails",
+                "its rows are gone, and code that still reads them fails",
                 "let the release go out that no longer uses it, and copy what is worth keeping",
                 each.line,
                 refused=True,

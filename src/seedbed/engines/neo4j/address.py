@@ -16,7 +16,9 @@ from seedbed.model.secret import Secret
 
 VARIABLES = (
     Variable("NEO4J_URI", "uri", required=True, help="neo4j+s://host, bolt://host:port, …"),
-    Variable("NEO4J_USERNAME", "user", help="without one, the server has to let anybody in"),
+    Variable(
+        "NEO4J_USERNAME", "user", help="without one, the server must accept connections without a login"
+    ),
     Variable("NEO4J_PASSWORD", "password", secret=True),
     Variable("NEO4J_DATABASE", "database", help="`neo4j` where it is not said"),
 )
@@ -24,7 +26,7 @@ DATABASE = "neo4j"
 _SETTINGS = tuple(each.setting for each in VARIABLES)
 _PORT = 7687
 _SCHEMES = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
-# A dot is allowed: it is how composite databases are named; what is not allowed is no name that Neo4j gives.
+# A dot is allowed: it is how composite databases are named; what is not allowed is not a name that Neo4j gives.
 _DATABASE = re.compile(r"[a-zA-Z][a-zA-Z0-9.-]{2,62}")
 
 
@@ -81,7 +83,7 @@ def _require_whole_login(user: str, password: str) -> None:
     raise UsageError(
         f"{given} is set and {missing} is not",
         because="one without the other is no login",
-        try_="set both, or neither where the server lets anybody in",
+        try_="set both, or neither where the server requires no login",
     )
 
 
@@ -96,7 +98,7 @@ def _uri(text: str, *, has_password: bool) -> str:
     parts, port = _split(text)
     if parts.scheme not in _SCHEMES:
         raise UsageError(
-            f"{parts.scheme!r} is no scheme of Neo4j",
+            f"{parts.scheme!r} is not a scheme of Neo4j",
             because=f"NEO4J_URI begins with one of {', '.join(f'{each}://' for each in _SCHEMES)}",
             try_="neo4j+s:// is a cluster or Aura, bolt+s:// one server; without the s, the line is open",
         )
@@ -143,7 +145,7 @@ def _database(text: str) -> str:
         return DATABASE
     if not _DATABASE.fullmatch(text):
         raise UsageError(
-            f"{text!r} is no name of a Neo4j database",
+            f"{text!r} is not a name of a Neo4j database",
             because="a name has 3 to 63 letters, digits, dots and dashes, and begins with a letter",
             try_="correct NEO4J_DATABASE",
         )

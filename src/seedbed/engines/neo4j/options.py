@@ -13,7 +13,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     lease_seconds: Annotated[
         float,
         msgspec.Meta(
-            ge=2, le=3600, description="seconds without a sign of life after which a lease is taken over"
+            ge=2, le=3600, description="seconds without a heartbeat after which a lease is taken over"
         ),
     ] = 20.0
     transaction_seconds: Annotated[

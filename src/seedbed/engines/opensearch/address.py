@@ -117,7 +117,7 @@ def _endpoint(text: str) -> str:
     is_odd = any(each.isspace() or not each.isprintable() or ord(each) > 126 for each in text)
     if not is_good or parts.username or parts.password or parts.query or parts.fragment or is_odd:
         raise UsageError(
-            "OPENSEARCH_ENDPOINT is no endpoint",
+            "OPENSEARCH_ENDPOINT is not an endpoint",
             because="it has to look like https://host or http://127.0.0.1:9200, without user, query and fragment",
             try_="correct it; user and password have variables of their own",
         )

@@ -114,7 +114,7 @@ def _require_expressible(settings: Mapping[str, str]) -> None:
     for setting, value in settings.items():
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise UsageError(
-                f"{_variable(setting)} holds what is no text",
+                f"{_variable(setting)} holds what is not text",
                 because="it has a NUL, or bytes that are not UTF-8",
                 try_="look how it was written there",
             )
@@ -208,7 +208,7 @@ def _from_url(url: str, others: Mapping[str, str]) -> dict[str, str]:
     if clash:
         raise UsageError(
             f"the database's URL and its {clash[0]} are both given",
-            because="they could disagree, and nobody could say which one is meant",
+            because="they could contradict each other",
             try_="keep DB_URL, or DB_HOST, DB_USER, DB_PASSWORD and DB_NAME",
         )
     if re.search(r"%(?![0-9A-Fa-f]{2})", url):
@@ -265,7 +265,7 @@ def _with_query(found: dict[str, str], query: Mapping[str, str]) -> dict[str, st
     if unknown:
         named = next((repr(each) for each in unknown if each in _OTHER_PARAMETERS), "something")
         raise UsageError(
-            f"the database's URL sets {named}, which seedbed does not take from a URL",
+            f"the database's URL sets {named}, which seedbed does not accept in a URL",
             because="session settings are seedbed's own, so that every run has the same ones",
             try_='leave it out, or use a service file (`service = "…"` in the environment\'s targets)',
         )

@@ -143,6 +143,6 @@ def register(folder: Path, engines: Mapping[str, str]) -> tuple[Path, int]:
     draft.write_bytes(json.dumps({"pid": os.getpid(), "databases": dict(engines)}).encode())
     held = locks.acquire(draft, exclusive=True, seconds=0)
     if held is None:
-        raise SandboxError(f"{draft} is locked", because="nobody else writes there", try_="try again")
+        raise SandboxError(f"{draft} is locked", because="no other program writes there", try_="try again")
     draft.replace(path)  # from now on it is read, and it is locked already
     return path, held

@@ -40,6 +40,6 @@ def _stack(stack: StackEntry) -> Iterator[Row | Line]:
 def _sum(deployment: DeploymentDocument) -> Line:
     updates = sum(len(each.updates) for each in deployment.stacks)
     if not updates:
-        return line(("nothing to deploy: every stack is as it should be", Style.GOOD))
+        return line(("nothing to deploy: every stack is up to date", Style.GOOD))
     stacks = sum(bool(each.updates) for each in deployment.stacks)
     return line((f"{count(updates, 'update')} of {count(stacks, 'stack')}", Style.BOLD))

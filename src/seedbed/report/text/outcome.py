@@ -64,7 +64,7 @@ def _ended(each: TargetEntry, verb: str) -> str:
         case Result.SKIPPED:
             return f"skipped because {each.because}" + (f", after {did}" if did else "")
         case Result.PENDING:
-            return "no word of an end" + (f", after {did}" if did else "")
+            return "no result reported" + (f", after {did}" if did else "")
 
 
 def _did(targets: Sequence[TargetEntry], verb: str) -> str:
@@ -104,7 +104,7 @@ def _unchanged(verb: str, deferred: int) -> str:
     if verb == "seed":
         return "nothing changed: all rows are there already"
     if verb == "deploy":
-        return "nothing to deploy: every stack is as it should be"
+        return "nothing to deploy: every stack is up to date"
     if verb == "apply":
         return "nothing to apply now" if deferred else "nothing to do: every database is up to date"
     return f"nothing to {verb}"
@@ -115,7 +115,7 @@ def _unfinished(outcome: OutcomeDocument, results: Counter[Result]) -> str:
     words = {
         Result.FAILED: "stopped" if stopped else "failed",
         Result.SKIPPED: "skipped",
-        Result.PENDING: "without an end",
+        Result.PENDING: "without a result",
     }
     first, *others = [(results[each], said) for each, said in words.items() if results[each]]
     head = f"{number(first[0])} of {count(len(outcome.targets), 'database')} {first[1]}"
@@ -125,7 +125,7 @@ def _unfinished(outcome: OutcomeDocument, results: Counter[Result]) -> str:
 
 def _what_stays(outcome: OutcomeDocument) -> str:
     if any(each.error and each.error.exit_code is ExitCode.PARTIAL for each in outcome.targets):
-        return "what became of a step has to be looked at before the run goes on"
+        return "the outcome of a step is unknown: check it, then record it with seedbed repair"
     if not outcome.changed:
         again = ": trying again may help" if outcome.exit_code is ExitCode.UNAVAILABLE else ""
         return f"nothing was changed{again}"

@@ -97,7 +97,7 @@ def _action(action: ActionEntry) -> Iterator[Row | Line]:
         sign, style = "-", Style.WARN
     yield row((sign, style), action.version, action.name, (words, style))
     if action.resumes:
-        yield note("goes on where a former run stopped", Style.WARN)
+        yield note("resumes an interrupted run", Style.WARN)
     for ref in action.after if not down else ():
         yield note(f"after {ref}")
     for position, step in enumerate(action.steps, 1):

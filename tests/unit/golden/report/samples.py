@@ -371,7 +371,7 @@ def interrupted() -> tuple[Event, ...]:
 
 
 def unknown() -> tuple[Event, ...]:
-    what = "nobody knows whether statement 2 of 20260220091500_index_search took effect on reviews/postgres"
+    what = "it is unknown whether statement 2 of 20260220091500_index_search took effect on reviews/postgres"
     try_ = "look, then `seedbed repair 20260220091500 --applied`"
     unknown = OutcomeUnknown(what, because="a former run began it", try_=try_)
     return (failure(REVIEWS, unknown, INDEX),)

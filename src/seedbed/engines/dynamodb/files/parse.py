@@ -120,7 +120,7 @@ def _require_results(source: PythonSource, functions: Mapping[str, Function]) ->
         if function is not None and (line := forgotten_return(function)):
             raise source.error(
                 line,
-                f"`{name}` may end without saying what becomes of the item",
+                f"`{name}` may end without returning the item",
                 "no result would mean that the item is deleted",
                 "return item, or return None where it is to be deleted",
             )
@@ -132,8 +132,8 @@ def _require_probe(source: PythonSource, header: Header, up: _Way, applied: Func
     if up.takes != _TABLE or header.is_transaction:
         raise source.error(
             applied.lineno,
-            "nobody would ask `applied`",
-            "only a free form with `transaction=false` can end without anyone knowing what became of it",
+            "`applied` is never called",
+            "only a free form with `transaction=false` can have an unknown outcome",
             "remove the function",
         )
     if way.takes != _TABLE:

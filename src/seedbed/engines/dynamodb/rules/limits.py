@@ -80,7 +80,7 @@ def _table_name(name: str, at: KeyPath) -> Iterator[Problem]:
         yield Problem(
             at,
             f"a table cannot be called {HISTORY}",
-            "that is the table in which seedbed keeps its history; every service has one, and nobody declares it",
+            "that is the table in which seedbed keeps its history; every service has one, and it is not declared",
             "choose another name",
         )
     elif TABLE_NAME.fullmatch(name) is None:

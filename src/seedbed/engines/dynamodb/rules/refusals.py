@@ -125,7 +125,7 @@ def _stream(old: Table, new: Table) -> Iterator[Change]:
             f"{new.name}: change the stream from {old.stream} to {new.stream}",
             refused="DynamoDB never changes a stream; it would end, another one would begin under a new ARN, and what"
             " changes between the two would be in neither",
-            try_="deploy without stream, through contract, while nothing is written or nobody needs to hear of it;"
+            try_="deploy without stream, through contract, while nothing is written or no consumer needs the stream;"
             " then deploy again with the new one",
         )
 

@@ -298,7 +298,7 @@ def _named(migration: Migration, lease: FencedWriter, error: StepFailed) -> Step
     return StepFailed(
         f"{migration.label} failed on {lease.place.target}: {error.what}",
         because=error.because,
-        try_=error.try_ or "mend the migration and run the same command again",
+        try_=error.try_ or "fix the migration and run the same command again",
         at=error.at,
     )
 
@@ -317,7 +317,7 @@ def refused(
     found = StepFailed(
         f"DynamoDB refused to {write.words}",
         because=reason(error, number),
-        try_="mend the migration and run the same command again; nothing of this step stayed",
+        try_="fix the migration and run the same command again; nothing of this step stayed",
         at=Location(migration.path, write.line),
     )
     return _named(migration, lease, found)

@@ -25,7 +25,7 @@ def reset(lease: FencedWriter) -> str:
     tables = place.declared().tables
     if not tables:
         raise Refused(
-            f"nobody knows the tables of {place.target}",
+            f"the tables of {place.target} are not declared",
             because=f"{place.directory}/tables.toml declares none",
             try_="declare them; seedbed empties no table by its name alone",
         )

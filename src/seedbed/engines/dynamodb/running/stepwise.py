@@ -102,7 +102,7 @@ class Run(Stepwise):
         """Return what a person reads about a step that ended in its middle; its record says that it was begun."""
         if isinstance(error, LeaseLost | Interrupted):
             return error
-        try_ = "mend the migration and run the same command again: it begins anew"
+        try_ = "fix the migration and run the same command again: it begins anew"
         if not step.repeatable:
             try_ = "make the migration `repeatable`, or look what it did, then `seedbed repair` it"
         return OutcomeUnknown(
@@ -120,8 +120,8 @@ class Run(Stepwise):
         verdict = free.took_effect(self.lease, self.migration, self.work.direction, step)
         if verdict is None and not step.repeatable:
             raise OutcomeUnknown(
-                f"nobody can tell whether {self.migration.label} took effect on {self.target}",
-                because="a former run began it and never told its end, and it has no `applied(table)` to ask",
+                f"it is unknown whether {self.migration.label} took effect on {self.target}",
+                because="a former run started it and recorded no result, and it has no `applied(table)` to ask",
                 try_=f"look, then `seedbed repair {version} --applied` or `seedbed repair {version} --not-applied`",
                 at=self._at(step),
             )

@@ -117,7 +117,7 @@ class TableSection(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="The attribute that holds when an item expires, in seconds since 1970."),
     ] = UNSET
     stream: Annotated[
-        StreamView | UnsetType, Meta(description="What the table's stream tells of a changed item.")
+        StreamView | UnsetType, Meta(description="What the table's stream contains of a changed item.")
     ] = UNSET
     version: VersionSection | UnsetType = UNSET
 

@@ -336,7 +336,7 @@ def _said(said: Change, both: _Both, kind: Kind, table: str) -> Change:
     if kind is Kind.REMOVE_TABLE and _is_retained(_resource_of(both, table)):
         return replace(
             said,
-            what=f"{table}: take the table out of the stack; it stays, with its items, but nobody owns it",
+            what=f"{table}: take the table out of the stack; it stays, with its items, owned by no stack",
         )
     return said
 

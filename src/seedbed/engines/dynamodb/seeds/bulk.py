@@ -199,7 +199,7 @@ class _Writer:
         except ServiceError as error:
             if error.code == VALIDATION:
                 raise StepFailed(
-                    f"{self._table} does not take a batch of items",
+                    f"{self._table} rejects a batch of items",
                     because=error.message,
                     try_="compare the items' keys and types with the table's",
                 ) from None

@@ -107,7 +107,7 @@ def failed(path: str, line: int, what: str, because: str) -> StepFailed:
     return StepFailed(
         what,
         because=because,
-        try_="mend the seed and run the same command again",
+        try_="fix the seed and run the same command again",
         at=Location(path, line),
     )
 

@@ -74,7 +74,7 @@ def _load(lease: FencedWriter, part: Part, items: Sequence[SeedItem], tally: Tal
     raise part.failed(
         left[0].line,
         f"items of {part.table.name} change all the time",
-        f"after {_ATTEMPTS} attempts somebody else had written again what was to be loaded",
+        f"after {_ATTEMPTS} attempts another process had changed the rows that were to be loaded",
     )
 
 

@@ -128,7 +128,7 @@ class Client:
         try:
             encoded = _encoder.encode(body)
         except (TypeError, UnicodeEncodeError, msgspec.MsgspecError) as error:
-            raise Unfit(f"what {operation} is to send is no JSON", because=str(error)) from None
+            raise Unfit(f"what {operation} is to send is not valid JSON", because=str(error)) from None
         answer = self.post(operation, encoded, idempotent=idempotent, on_throttle=on_throttle, before=before)
         found: dict[str, Any] = _decode(answer)
         return found
@@ -319,7 +319,7 @@ def _said(answer: Answer) -> tuple[str, dict[str, Any]]:
 
 def _no_answer(operation: str, place: str, why: str) -> NoAnswer:
     return NoAnswer(
-        f"nobody knows whether {operation} took effect",
+        f"it is unknown whether {operation} took effect",
         because=f"it was sent to {place}, and its answer was lost: {why}",
         try_="look at the table, then run again",
     )

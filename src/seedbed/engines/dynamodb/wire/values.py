@@ -58,7 +58,7 @@ def from_attribute(attribute: Mapping[str, Any]) -> Any:
     except KeyError:
         if kind in _FROM:
             raise
-        raise ValueError(f"{kind!r} is no type of an attribute value") from None
+        raise ValueError(f"{kind!r} is not a type of an attribute value") from None
 
 
 # Writing
@@ -95,7 +95,7 @@ def _number(value: Decimal) -> str:
     """Return `value` as DynamoDB reads it. Raises Unfit where it cannot hold it exactly."""
     sign, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int):
-        raise Unfit(f"{value} is no number", because="DynamoDB has no infinity and no NaN")
+        raise Unfit(f"{value} is not a number", because="DynamoDB has no infinity and no NaN")
     text = "".join(map(str, digits)).lstrip("0")
     if not text:
         return "0"
@@ -124,7 +124,7 @@ def _binary(value: bytes) -> str:
 def _dict(value: dict[Any, Any]) -> Attribute:
     for name in value:
         if type(name) is not str:
-            raise Unfit(f"{name!r} is no name", because="names of a map are text")
+            raise Unfit(f"{name!r} is not a name", because="names of a map are text")
     return {"M": _fields(value)}
 
 

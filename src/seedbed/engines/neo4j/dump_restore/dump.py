@@ -105,7 +105,7 @@ def _read(graph: GraphTarget) -> file_format.Dump:
             f"{graph.target} changed while it was read",
             because=f"there were {before['nodes']} nodes and {before['relationships']} relationships before, "
             f"{after['nodes']} and {after['relationships']} after",
-            try_="dump it while nobody writes",
+            try_="dump it while nothing is written",
         )
     head = file_format.DumpHeader(
         file_format.FORMAT,

@@ -29,7 +29,7 @@ FORMAT = 1
 
 
 class InvalidDump(ValueError):
-    """A file is no dump, or not all of one; `str()` says why, `line` where (0: nowhere)."""
+    """A file is not a dump, or not all of one; `str()` says why, `line` where (0: nowhere)."""
 
     def __init__(self, because: str, line: int = 0) -> None:
         super().__init__(because)
@@ -154,7 +154,7 @@ def _require_all(lines: Sequence[bytes]) -> None:
     try:
         tail = msgspec.json.decode(lines[-1], type=ready(DumpTrailer))
     except msgspec.MsgspecError:
-        raise InvalidDump("it ends too early: whoever wrote it was stopped", len(lines)) from None
+        raise InvalidDump("it ends too early: the dump was interrupted", len(lines)) from None
     if (len(lines) - 1, sha256(b"".join(lines[:-1])).hexdigest()) != (tail.lines, tail.sha256):
         raise InvalidDump("it is not as it was written: its last line vouches for other ones", len(lines))
 

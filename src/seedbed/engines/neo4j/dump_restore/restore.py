@@ -35,7 +35,7 @@ RETURN count(*) AS made"""
 def restore(lease: FencedWriter, file: Path) -> Iterator[Event]:
     """Bring back what `file` holds: nodes, relationships, then the constraints and indexes that are not there yet.
 
-    Raises UsageError for a file that is no whole dump; Refused unless the target holds no data and stands where the
+    Raises UsageError for a file that is not a whole dump; Refused unless the target holds no data and stands where the
     dump was taken; StepFailed where the server refuses something, and then part of it may be there.
     """
     dump = _read(file)
@@ -69,7 +69,7 @@ def _read(file: Path) -> file_format.Dump:
         raise UsageError(f"{file} cannot be read", because=wrong.strerror or str(wrong)) from None
     except file_format.InvalidDump as wrong:
         raise UsageError(
-            f"{file.name} is no dump that could be restored",
+            f"{file.name} is not a dump that could be restored",
             because=str(wrong),
             at=Location(str(file), wrong.line),
         ) from None

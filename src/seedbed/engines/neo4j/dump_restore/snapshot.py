@@ -95,5 +95,5 @@ def _failed(graph: GraphTarget, migration: Migration, because: str) -> Refused:
     return Refused(
         f"there is no snapshot of {graph.target} before {migration.label}",
         because=because,
-        try_="mend the command that `snapshot` in the manifest names; nothing of the migration was done",
+        try_="fix the command that `snapshot` in the manifest names; nothing of the migration was done",
     )

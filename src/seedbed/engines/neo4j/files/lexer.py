@@ -20,7 +20,7 @@ _STRUCTURAL = frozenset("'\"`\\/*\n\r;")
 
 
 class LexError(ValueError):
-    """A text that is no sequence of tokens; `offset` says where, in characters."""
+    """A text that is not a sequence of tokens; `offset` says where, in characters."""
 
     def __init__(self, what: str, offset: int, because: str = "", try_: str = "") -> None:
         super().__init__(what)
@@ -209,7 +209,7 @@ class _Scanner:
 
     def _close(self, start: int, symbol: str) -> None:
         if not self.open:
-            raise LexError(f"`{symbol}` closes what nobody opened", start)
+            raise LexError(f"`{symbol}` closes what was not opened", start)
         if self.open[-1].value != _CLOSED[symbol]:
             raise self._left_open(f"`{symbol}` comes", start)
         self.open.pop()

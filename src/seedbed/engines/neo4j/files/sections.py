@@ -119,7 +119,7 @@ def _require_nothing_before(text: CypherText, tokens: Iterable[Token], first: in
             raise text.error(
                 text.line(token.start),
                 "something stands before `// migrate:up`",
-                "only comments may: nobody would run it",
+                "only comments may stand here: it would never run",
                 "put it into a section",
             )
 

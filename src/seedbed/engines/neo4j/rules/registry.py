@@ -19,7 +19,7 @@ NEEDS_ENTERPRISE = HazardRule(
 NOT_REPEATABLE = HazardRule(
     "NEO102",
     "uses `CALL { … } IN TRANSACTIONS` without `repeatable`",
-    why="after a crash nothing tells how far it came, and what it had committed is done again",
+    why="after a crash it is unknown how far it came, and what it had committed is done again",
     instead='select only what is left and declare `repeatable because "…"`, or use backfill=Label.key',
     refused=True,
 )

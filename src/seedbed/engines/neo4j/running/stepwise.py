@@ -157,7 +157,7 @@ class StepwiseRun(Stepwise):
             return step.body
         if number not in self.reverses:
             raise Irreversible(
-                f"nobody knows how to undo step {number + 1} of {self.migration.label} on {self.target}",
+                f"there is no known undo of step {number + 1} of {self.migration.label} on {self.target}",
                 because="it was recorded here without having been run, so what was there before it is not known",
                 try_="write its `// migrate:down` section",
                 at=self._at(step),
@@ -178,7 +178,7 @@ class StepwiseRun(Stepwise):
             raise StepFailed(
                 f"{self.migration.label}: {command.noun.lower()} {command.name} "
                 + ("exists already" if is_there else "does not exist"),
-                because="it was so before this migration, which takes nobody else's work for its own",
+                because="it was so before this migration, which does not claim an object that it did not create",
                 try_=f"look who did that; or say {'IF NOT EXISTS' if is_there else 'IF EXISTS'}",
                 at=self._at(step),
             )
@@ -273,15 +273,15 @@ class StepwiseRun(Stepwise):
             return
         version = self.migration.version
         raise OutcomeUnknown(
-            f"nobody can tell how much of {self.migration.label} took effect on {self.target}",
-            because="a former run began it and never told its end, and it commits as it goes",
+            f"it is unknown how much of {self.migration.label} took effect on {self.target}",
+            because="a former run started it and recorded no result, and it commits as it goes",
             try_=f"look, then `seedbed repair {version} --applied` or `seedbed repair {version} --not-applied`",
             at=self._at(step),
         )
 
     def _half_done(self, step: Step, what: str, because: str) -> OutcomeUnknown:
         """Return what a person reads about a step that ended in its middle; its record says that it was begun."""
-        try_ = "mend the migration and run the same command again: it begins anew"
+        try_ = "fix the migration and run the same command again: it begins anew"
         if not step.repeatable:
             try_ = "make the migration `repeatable`, or look what it did, then `seedbed repair` it"
         return OutcomeUnknown(

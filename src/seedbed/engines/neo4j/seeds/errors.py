@@ -22,7 +22,7 @@ def seed_errors(path: str) -> Iterator[None]:
         raise StepFailed(
             f"the seed failed: {error.message}",
             because=error.code,
-            try_="mend the seed and run the same command again",
+            try_="fix the seed and run the same command again",
             at=Location(path),
         ) from None
 

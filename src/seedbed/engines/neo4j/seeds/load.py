@@ -106,7 +106,7 @@ def _problem(shape: Shape, chunk: RowChunk, number: int, record: Mapping[str, ob
             f"{record['found']} relationships are meant by one row",
             because=f"the two nodes have as many {shape.kind} between them"
             + (f" with {chunk.words(shape.own_key, number)}" if shape.own_key else ""),
-            try_="name in key= the property that tells them apart",
+            try_="name in key= the property that distinguishes them",
             at=chunk.at(number),
         )
     return None
@@ -115,7 +115,7 @@ def _problem(shape: Shape, chunk: RowChunk, number: int, record: Mapping[str, ob
 def _changing(shape: Shape, chunk: RowChunk) -> StepFailed:
     return StepFailed(
         f"nodes of {shape} went away while they were looked at",
-        because="somebody else deletes them at the same time",
+        because="another process deletes them at the same time",
         try_="run the same command again",
         at=chunk.at(0),
     )

@@ -126,7 +126,7 @@ class GraphTable(Struct, frozen=True):
         one, other = self._row(first), self._row(number)
         words = other.words(key, 0)
         hint = (
-            "name in key= the property that tells relationships between the same nodes apart"
+            "name in key= the property that distinguishes relationships between the same nodes"
             if isinstance(self.shape, RelationshipShape)
             else "leave one of them out"
         )
@@ -163,7 +163,7 @@ def keyed(table: GraphTable, names: Sequence[str]) -> GraphTable:
 def failed(at: Location, what: str, because: str, try_: str = "") -> StepFailed:
     """Return the error about a row."""
     return StepFailed(
-        what, because=because, try_=try_ or "mend the seed and run the same command again", at=at
+        what, because=because, try_=try_ or "fix the seed and run the same command again", at=at
     )
 
 

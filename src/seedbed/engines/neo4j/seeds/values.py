@@ -151,7 +151,7 @@ def _number(value: Decimal) -> float:
 
 def _string(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError("it is no text")
+        raise TypeError("it is not text")
     return value
 
 
@@ -165,7 +165,7 @@ def _int(value: object) -> int:
 
 def _float(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        raise TypeError("it is no number")
+        raise TypeError("it is not a number")
     return _number(Decimal(value)) if isinstance(value, str) else float(value)
 
 

@@ -70,6 +70,6 @@ def _unmet(ask: Ask, table: GraphTable, chunk: RowChunk) -> StepFailed:
     return StepFailed(
         f"relationships {shape} are there more than once",
         because="one row means one of them",
-        try_="name in key= the property that tells them apart",
+        try_="name in key= the property that distinguishes them",
         at=chunk.at(0),
     )

@@ -66,8 +66,8 @@ def _end_others(graph: GraphTarget, mark: str, check: Check | None) -> Iterator[
         if now() > until:
             raise Busy(
                 f"{found[0]['id']} of {found[0]['who']} does not end on {graph.target}",
-                because=f"it was told to {_END_SECONDS:.0f} s ago",
-                try_="run the same command again; SHOW TRANSACTIONS tells what it does",
+                because=f"it was asked to end {_END_SECONDS:.0f} s ago",
+                try_="run the same command again; SHOW TRANSACTIONS shows what it does",
             )
         time.sleep(0.02)
 

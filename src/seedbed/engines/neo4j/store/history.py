@@ -71,7 +71,7 @@ def bind(ask: Ask, graph: GraphTarget, identity: Identity) -> None:
         raise ForeignTarget(
             f"{graph.target} is bound to {found}",
             because=f"this run is for {identity}",
-            try_="look where its address points",
+            try_="check where its address points",
         )
 
 

@@ -210,7 +210,7 @@ class BoltClient:
         return self.run(queries.text(marks), {"database": self.address.database, **parameters})
 
     def end(self, transactions: list[str]) -> None:
-        """Terminate `transactions` by their ids; unknown ids are no error. Raises CypherError, ConnectionLost."""
+        """Terminate `transactions` by their ids; unknown ids are not an error. Raises CypherError, ConnectionLost."""
         if transactions:
             self.ask(queries.text("end"), {"ids": transactions})
 

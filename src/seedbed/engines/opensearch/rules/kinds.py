@@ -40,7 +40,7 @@ class RequestKind(StrEnum):
     CREATE = "creates a document"  # by its id and what it holds
     BULK = "changes documents"  # repeatable: every item is
     COPY = "creates an object by name"  # by whether it exists
-    REMOVAL = "removes an object by name"  # repeatable: that it is missing is no error then
+    REMOVAL = "removes an object by name"  # repeatable: that it is missing is not an error then
     IDEMPOTENT = "has the same result each time"  # repeatable
     ONCE = "has another result each time"  # unknown
 

@@ -133,7 +133,7 @@ def _vector(at: KeyPath, path: str, field: Mapping[str, Any]) -> Iterator[Proble
             f"{path} does not name the engine of its vectors"
             if engine is None
             else f"{path}: no engine {engine!r}",
-            "which one it is decides how it is searched, and is another from version to version where nobody says",
+            "which one it is decides how it is searched, and the default differs between versions",
             f'method = {{name = "hnsw", engine = "lucene"}}; engines are {", ".join(ENGINES)}',
         )
     dimension = field.get("dimension")

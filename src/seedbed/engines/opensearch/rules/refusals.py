@@ -46,11 +46,11 @@ def require_permitted(request: Request) -> None:
 
 
 def require_items(request: Request) -> None:
-    """Raise RequestFileError for a bulk whose lines are no items."""
+    """Raise RequestFileError for a bulk whose lines are not items."""
     try:
         list(items(request))
     except ValueError as error:
-        raise RequestFileError("the body is no bulk", str(error), request.line) from None
+        raise RequestFileError("the body is not a bulk", str(error), request.line) from None
 
 
 def _names(request: Request) -> Iterator[str]:

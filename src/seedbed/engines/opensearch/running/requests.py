@@ -71,7 +71,7 @@ class RequestRunner:
         answer = self._send(bodies.behind_fence(self.request, self.kind, fence, following))
         found = outcome_of(answer)
         if not found.is_success:
-            raise NoAnswer(f"nobody knows whether {self.request} took effect", because=found.words)
+            raise NoAnswer(f"it is unknown whether {self.request} took effect", because=found.words)
 
     # by itself
 
@@ -96,7 +96,7 @@ class RequestRunner:
                 return
 
     def _once(self, *, again: bool) -> None:
-        """Send the request; `again`: it may have taken effect before, and what that leaves is no error."""
+        """Send the request; `again`: it may have taken effect before, and what that leaves is not an error."""
         try:
             answer = self._send(self._prepared())
         except RequestFailed as error:
@@ -141,7 +141,7 @@ class RequestRunner:
         raise PartlyDone(
             f"{self.request} failed in part",
             because=f"{found.words}; {found.done} documents were changed" if found.done else found.words,
-            try_="mend what it says, and run the same command again",
+            try_="fix what it names, and run the same command again",
         )
 
     # tasks
@@ -167,7 +167,7 @@ class RequestRunner:
             yield last
         if last is None or last.answer is None:
             raise OutcomeUnknown(
-                f"nobody can tell what became of {self.request}",
+                f"the outcome of {self.request} is unknown",
                 because=f"its task {task} is not known any more; that is not the same as done",
                 try_="look, then `seedbed repair` it",
             )

@@ -163,8 +163,8 @@ class Run(Stepwise):
         verdict = None if step.repeatable else runner.took_effect()
         if verdict is None and not step.repeatable:
             raise OutcomeUnknown(
-                f"nobody can tell whether {self.migration.label} took effect on {self.target}",
-                because=kept.get("failed") or f"a former run sent {runner.request} and never told its end",
+                f"it is unknown whether {self.migration.label} took effect on {self.target}",
+                because=kept.get("failed") or f"a former run sent {runner.request} and recorded no result",
                 try_=f"look, then `seedbed repair {self.migration.version} --applied` or `--not-applied`",
                 at=self._at(step),
             )

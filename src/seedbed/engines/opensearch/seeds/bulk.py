@@ -53,9 +53,9 @@ class ItemRefused(StepFailed):
     ) -> None:
         more = f", and {others} more of the same request" if others else ""
         super().__init__(
-            f"{index} does not take the document {id_!r}{more}",
+            f"{index} rejects the document {id_!r}{more}",
             because=f"{type_}: {reason}" if type_ else reason,
-            try_="mend it and run the same command again",
+            try_="fix it and run the same command again",
         )
         self.id, self.status, self.type, self.reason = id_, status, type_, reason
 
@@ -280,7 +280,7 @@ class Writer:
         items = _decode(answer).items
         if len(items) != len(self._lines):
             raise StepFailed(
-                f"nobody knows what {self._index} took",
+                f"it is unknown which documents {self._index} accepted",
                 because=f"{len(self._lines)} documents were sent, and the answer speaks of {len(items)}",
                 try_="look for a proxy that changes answers, then run the same command again",
             )

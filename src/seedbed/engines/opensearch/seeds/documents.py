@@ -113,7 +113,7 @@ class Part(Struct, frozen=True):
         for name in self.key:
             value = given.get(name)
             if value is None or value == "" or isinstance(value, bool | float | list | Mapping):
-                what = f"{name} is empty" if value in (None, "") else f"{_shown(name, value)} is no id"
+                what = f"{name} is empty" if value in (None, "") else f"{_shown(name, value)} is not an id"
                 raise self.failed(line, what, "the id of the document is made of it")
             if len(self.key) > 1 and ":" in str(value):
                 raise self.failed(
@@ -140,7 +140,7 @@ class Part(Struct, frozen=True):
 def failed(path: str, line: int, what: str, because: str) -> StepFailed:
     """Return the error about what stands in `line` (0: unknown) of the seed `path`."""
     return StepFailed(
-        what, because=because, try_="mend the seed and run the same command again", at=Location(path, line)
+        what, because=because, try_="fix the seed and run the same command again", at=Location(path, line)
     )
 
 

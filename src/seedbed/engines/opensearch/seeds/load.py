@@ -98,7 +98,7 @@ def _load(lease: FencedWriter, part: Part, documents: Sequence[SeedDocument], ta
     raise part.failed(
         next(iter(left.values())).line,
         f"documents of {part.index.name} change all the time",
-        f"{_ATTEMPTS} times somebody else had written again what was to be loaded",
+        f"{_ATTEMPTS} times another process had changed the rows that were to be loaded",
     )
 
 

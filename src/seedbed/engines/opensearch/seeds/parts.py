@@ -61,7 +61,7 @@ def _key(source: RowSource) -> tuple[str, ...]:
     if is_empty(source):
         return ()
     raise StepFailed(
-        f"nobody knows the ids of the documents of {source.table}",
+        f"the ids of the documents of {source.table} are not known",
         because="no key is declared, and there is neither a column _id nor id",
         try_='say which column is the id: `# seedbed: key=…`, or "key" in a .json',
         at=Location(source.path),

@@ -118,8 +118,8 @@ class FencedWriter:
             ) from error
         if verdict is None:
             raise OutcomeUnknown(
-                f"nobody can tell whether a request took effect ({intent.label})",
-                because=f"{error.because or error.what}; its fence was taken down by somebody else",
+                f"it is unknown whether a request took effect ({intent.label})",
+                because=f"{error.because or error.what}; its fence was removed by another process",
                 try_="look, then `seedbed repair` it",
             ) from error
 

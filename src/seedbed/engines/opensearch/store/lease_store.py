@@ -106,7 +106,7 @@ def _enter(ledger: Ledger, listener: Listener) -> None:
     words = {
         True: "it took effect and is recorded",
         False: "it never took effect, and cannot any more",
-        None: "nobody can tell whether it took effect",
+        None: "it is unknown whether it took effect",
     }
     message = f"a request of a former run was under way ({intent.label}): {words[verdict]}"
     listener(TakenOver(ledger.held.store.target, message))

@@ -72,7 +72,7 @@ class StateDocument:
                 if self._is_stored(held, wanted):
                     held.renewed(asked)
                     return
-            raise held.lost("its document is changed by somebody else")
+            raise held.lost("its document was changed by another process")
 
     def _is_stored(self, held: HeldLease, wanted: Stored) -> bool:
         """Store the document; return whether it is as `wanted` then. Raises LeaseLost."""

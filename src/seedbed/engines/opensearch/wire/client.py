@@ -42,7 +42,7 @@ class Reply(msgspec.Struct, frozen=True):
 
     @property
     def data(self) -> Any:
-        """The body decoded, or as text where it is no JSON; None where it is empty."""
+        """The body decoded, or as text where it is not valid JSON; None where it is empty."""
         if not self.body:
             return None
         try:
@@ -227,7 +227,7 @@ class Client:
         """Return what a broken connection means after the last attempt; NoAnswer where there must be no other."""
         if error.was_sent and not may_repeat:
             return NoAnswer(
-                f"nobody knows whether {request} took effect",
+                f"it is unknown whether {request} took effect",
                 because=f"it was sent to {self.address}, and its answer was lost: {error}",
                 try_="run the same command again: it looks first",
             )
@@ -250,7 +250,7 @@ def _passes(failure: BaseException) -> bool:
 
 
 def encoded(body: Any) -> bytes:
-    """Return `body` as JSON; bytes as they are. Raises StepFailed for what is no JSON."""
+    """Return `body` as JSON; bytes as they are. Raises StepFailed for what is not valid JSON."""
     if body is None:
         return b""
     if isinstance(body, bytes):
@@ -258,7 +258,7 @@ def encoded(body: Any) -> bytes:
     try:
         return _encode(body)
     except (TypeError, UnicodeEncodeError, msgspec.MsgspecError) as error:
-        raise StepFailed("what is to be sent is no JSON", because=str(error)) from None
+        raise StepFailed("what is to be sent is not valid JSON", because=str(error)) from None
 
 
 def _headers(address: Address) -> dict[str, str]:

@@ -98,7 +98,7 @@ def _failures(answer: Mapping[str, Any], *, conflicts: bool) -> Iterator[Failure
     for each in answer.get("failures") or []:
         yield _failure(each)
     if (count := answer.get("version_conflicts")) and not conflicts and not answer.get("failures"):
-        yield Failure("", f"{count} documents were changed by somebody else meanwhile")
+        yield Failure("", f"{count} documents were changed by another process meanwhile")
 
 
 def _failure(found: Mapping[str, Any]) -> Failure:

@@ -20,9 +20,9 @@ LACKS: Mapping[str, str] = {
     "_update_by_query": "documents cannot be changed by the server",
     "_delete_by_query": "documents cannot be deleted by a query",
     "_tasks": "work that goes on by itself cannot be followed",
-    "_cluster": "nobody says whether an index is ready",
+    "_cluster": "no API reports whether an index is ready",
     "_close": "settings that need a closed index cannot be changed",
-    "_snapshot": "nothing can be brought back",
+    "_snapshot": "nothing can be restored",
 }
 
 

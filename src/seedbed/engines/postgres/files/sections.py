@@ -120,7 +120,7 @@ def _require_nothing_before(text: Text, comments: Iterable[Token], end: int) -> 
             raise text.error(
                 text.line(offset),
                 "something stands before `-- migrate:up`",
-                "only comments may: nobody would run it",
+                "only comments may stand here: it would never run",
                 "put it into a section",
             )
         position = token.end

@@ -1,4 +1,4 @@
-"""The tokens of SQL that matter here, and what is no SQL at all."""
+"""The tokens of SQL that matter here, and what is not SQL at all."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _meta_command(text: Text, offset: int) -> MigrationFileError:
     is_dump = line.startswith((r"\restrict", r"\unrestrict"))
     return text.error(
         text.line(offset),
-        f"{one_line(line)} is no SQL",
+        f"{one_line(line)} is not SQL",
         "what begins with a backslash is for psql, and no server understands it",
         "delete the line: pg_dump put it there for psql alone"
         if is_dump

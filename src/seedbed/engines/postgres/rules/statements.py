@@ -141,7 +141,7 @@ _COPY_IN = Refusal(
     "INSERT INTO … VALUES, or a seed",
 )
 _COPY_OUT = Refusal(
-    "COPY … TO STDOUT has nobody to write to", "a migration is sent as statements, and no data comes back"
+    "COPY … TO STDOUT has no client to write to", "a migration is sent as statements, and no data comes back"
 )
 _DISCARD = Refusal(
     "DISCARD ALL would give up the lease",
@@ -155,12 +155,12 @@ _UNLOCK = Refusal(
 )
 _UNNAMED = Refusal(
     "CREATE INDEX CONCURRENTLY needs a name here",
-    "killed halfway it leaves an invalid index, which could not be told from anyone else's",
+    "killed halfway it leaves an invalid index, which could not be distinguished from others",
     "CREATE INDEX CONCURRENTLY table_column_idx ON …",
 )
 _REBUILT_AT_LARGE = Refusal(
     "REINDEX … CONCURRENTLY of everything at once",
-    "killed halfway it leaves invalid indexes, which could not be told from anyone else's",
+    "killed halfway it leaves invalid indexes, which could not be distinguished from others",
     "name the tables or indexes: REINDEX TABLE CONCURRENTLY …",
 )
 _UNLOCKS_ALL = re.compile(

@@ -241,7 +241,7 @@ class _Walk:
             raise Interrupted(
                 f"{self._migration.label} was interrupted on {running.target}",
                 because="its last batch was rolled back, those before it are kept",
-                try_="run the same command again: it goes on at its checkpoint",
+                try_="run the same command again: it resumes from its checkpoint",
             ) from None
         if error.sqlstate not in {"55P03", "40P01", "40001"} or attempt > running.address.lock_retries:
             said = error.diag.message_primary or str(error)
@@ -271,6 +271,6 @@ def _refused(migration: Migration, step: Step, what: str, because: str = "", lin
     return StepFailed(
         f"{migration.label} failed: {what}",
         because=because or "the batch was rolled back, those before it are kept with their checkpoint",
-        try_="mend the migration or the row, and run the same command again: it goes on at its checkpoint",
+        try_="fix the migration or the row, and run the same command again: it resumes from its checkpoint",
         at=Location(migration.path, line or step.line),
     )

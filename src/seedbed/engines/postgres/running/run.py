@@ -145,4 +145,4 @@ def _advice(error: ServerError) -> str:
         return "find who holds the lock (pg_stat_activity), or give it longer: -- seedbed: lock_timeout=30s"
     if error.sqlstate == "57014":
         return "the statement ran into its statement_timeout: -- seedbed: statement_timeout=10min"
-    return "mend the migration and run the same command again"
+    return "fix the migration and run the same command again"

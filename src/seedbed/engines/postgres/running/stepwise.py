@@ -122,7 +122,7 @@ def _is_there(running: Run, migration: Migration, step: Step) -> bool:
     but = ", but it is not valid" if verdict.cleanup else " already"
     raise StepFailed(
         f"{migration.label}: index {found.name} exists{but}",
-        because="it was there before this migration, which takes no index of somebody else's for its own",
+        because="it was there before this migration, which does not claim an index that it did not create",
         try_=f"look who made it; DROP INDEX CONCURRENTLY {found.name}; then run the same command again",
         at=Location(migration.path, step.line),
     )
@@ -163,7 +163,7 @@ def _settle(running: Run, migration: Migration, step: Step) -> Generator[Progres
 def _unknown(running: Run, migration: Migration, step: Step, words: str) -> OutcomeUnknown:
     version = migration.version
     return OutcomeUnknown(
-        f"nobody knows whether statement {step.index + 1} of {migration.label} took effect on {running.target}",
+        f"it is unknown whether statement {step.index + 1} of {migration.label} took effect on {running.target}",
         because=f"a former run began it and ended before it was recorded; {words}",
         try_=f"look, then `seedbed repair {version} --applied` or `seedbed repair {version} --not-applied`",
         at=Location(migration.path, step.line),

@@ -28,7 +28,7 @@ def refused(
     return StepFailed(
         what or f"the seed failed: {said}",
         because=because or f"SQLSTATE {error.sqlstate}",
-        try_="mend the seed and run the same command again; nothing of the dataset stayed",
+        try_="fix the seed and run the same command again; nothing of the dataset stayed",
         at=at,
     )
 

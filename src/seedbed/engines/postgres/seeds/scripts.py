@@ -48,7 +48,7 @@ def _refuse(script: Script, data: bytes, each: Parsed) -> None:
 def _error(script: Script, data: bytes, offset: int, what: str, because: str) -> SeedFileError:
     line = data.count(b"\n", 0, offset) + 1
     return SeedFileError(
-        what, because=because, try_="mend the script, and seed again", at=Location(script.path, line)
+        what, because=because, try_="fix the script, and seed again", at=Location(script.path, line)
     )
 
 

@@ -117,7 +117,7 @@ def describe(connection: Connection[tuple[Any, ...]], rows: RowSource) -> Table:
     if missing := [name for name in rows.key if name not in rows.columns]:
         raise _unfit(
             rows,
-            f"the key of {rows.table} names {missing[0]}, which is no column of the file",
+            f"the key of {rows.table} names {missing[0]}, which is not a column of the file",
             f"its columns are {', '.join(rows.columns)}",
         )
     return Table(

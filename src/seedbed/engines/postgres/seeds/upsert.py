@@ -115,7 +115,7 @@ class Upsert:
                 return inserted, updated
             todo = self._compare()
         raise StepFailed(
-            f"{self._source.table} does not take all rows of {self._source.path}",
+            f"{self._source.table} rejects rows of {self._source.path}",
             because="the server reports fewer rows written than it was given, without an error",
             try_="look for triggers, rules and row security that hold rows back, and for who else writes there",
             at=self._at(todo.first),

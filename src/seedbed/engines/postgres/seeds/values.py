@@ -45,7 +45,7 @@ def text_of(value: object, shape: Shape, *, is_cell: bool) -> str | None:
     if shape.is_json:
         return json_text(value)
     if isinstance(value, Mapping | list | tuple | bytes) and shape.is_text:
-        raise Unfit(f"a {type(value).__name__} is no text")
+        raise Unfit(f"a {type(value).__name__} is not text")
     # Vectors, geometry and the like read something close to JSON; what they do not read they refuse.
     return json_text(value) if isinstance(value, Mapping | list | tuple) else _scalar(value)
 
@@ -67,7 +67,7 @@ def json_text(value: object) -> str:
             return _checked(json.dumps(value, ensure_ascii=False))
         case float() | Decimal():
             if not math.isfinite(value):
-                raise Unfit(f"{value} is no number in JSON")
+                raise Unfit(f"{value} is not a number in JSON")
             return str(value)
         case Mapping():
             return (
@@ -88,7 +88,7 @@ def _scalar(value: object) -> str:
             return str(value)
         case bytes():
             return f"\\x{value.hex()}"
-    raise Unfit(f"a {type(value).__name__} is no single value")
+    raise Unfit(f"a {type(value).__name__} is not a single value")
 
 
 def _array(values: Sequence[object], shape: Shape) -> str:

@@ -41,7 +41,7 @@ def require_exclusive(connection: Connection[tuple[Any, ...]], address: Address)
     if _is_shared(connection, address):
         raise LeaseNotExclusive(
             f"the connection to {address} goes through a pooler in transaction mode",
-            because="it lends one server session to several clients, so a lock taken there is nobody's",
+            because="it lends one server session to several clients, so a lock taken there protects nothing",
             try_="connect to PostgreSQL itself, or to a pool in session mode",
         )
     if lacking := _not_arrived(connection, address):
@@ -93,7 +93,7 @@ def _server_process(connection: Connection[tuple[Any, ...]], before: str = "") -
 
 def _undecided(because: str) -> LeaseNotExclusive:
     return LeaseNotExclusive(
-        "a connection pooler stands before the server, and nobody can tell whether our session is ours alone",
+        "a connection pooler stands before the server, and seedbed cannot verify that its session is exclusive",
         because=because,
         try_="connect to PostgreSQL itself",
     )

@@ -196,7 +196,7 @@ _COMPLAINTS = (
     ),
     (
         "no pg_hba.conf entry",
-        "{address} lets nobody in from here",
+        "{address} rejects connections from this host",
         "check its pg_hba.conf, DB_USER and DB_NAME",
     ),
     (

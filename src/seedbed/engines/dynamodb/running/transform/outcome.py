@@ -26,7 +26,7 @@ from seedbed.engines.kit.python_program import compiled, failure
 from seedbed.errors import Location, StepFailed
 from seedbed.model.migration import Direction, Migration, Step
 
-_MEND = "mend the migration or the item, and run the same command again: it goes on where it stands"
+_MEND = "fix the migration or the item, and run the same command again: it resumes from its checkpoint"
 _RETURNS = "it returns the item, None to delete it, or a list: the item and new ones"
 
 
@@ -156,7 +156,7 @@ class Transformer:
                 raise self.failed(item, f"`{self._name}` returned {type(each).__name__}", because=_RETURNS)
             if not all(isinstance(name, str) for name, _ in _stored(each)):
                 raise self.failed(
-                    item, f"`{self._name}` returned an attribute whose name is no text", because=_RETURNS
+                    item, f"`{self._name}` returned an attribute whose name is not text", because=_RETURNS
                 )
         own = [each for each in results if self._has_key_of(item, each)]
         if len(own) > 1:

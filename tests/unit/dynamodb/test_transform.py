@@ -149,7 +149,7 @@ def test_an_item_without_a_version_has_the_first() -> None:
         ("return 1", "returned int"),
         ("return [1]", "returned int"),
         ("return 'x'", "returned str"),
-        ("return {1: 2}", "no text"),
+        ("return {1: 2}", "not text"),
         ("return {'title': 'x'}", "without its key attribute 'id'"),
         ("del item['id']; return item", "without its key attribute 'id'"),
         ("item['id'] = 5; return item", "made 'id' a number"),

@@ -48,7 +48,7 @@ def test_a_table_is_a_label_or_two_labels_and_a_type() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words", "at"),
     [
-        ("Skill.csv", "slug,rank:int\na,1\nb,one\n", "'one' is not an int", "Skill.csv:3"),
+        ("Skill.csv", "slug,rank:int\na,1\nb,one\n", "'one' is not a valid int", "Skill.csv:3"),
         ("Skill.csv", "slug,rank:int\na,1\na,2\n", "two rows have the same key", "Skill.csv:3"),
         ("Skill.csv", "slug,rank:int\n,1\n", "a row has no key", "Skill.csv:2"),
         ("Skill.csv", "slug,rank:colour\na,1\n", "a type that Neo4j does not know", "Skill.csv"),

@@ -69,7 +69,7 @@ def test_a_function_without_a_version_transforms_what_is_there() -> None:
         ("# seedbed: index=l version=2\ndef up(item):\n    return item\n", 2, "accept a document"),
         ("# seedbed: index=l version=2\ndef up(doc):\n    doc['a'] = 1\n", 2, "without returning"),
         ("# seedbed: index=l version=2\ndef up(doc):\n    yield doc\n", 2, "generator"),
-        ("# seedbed: index=l version=2\nup = 1\n", 2, "no function"),
+        ("# seedbed: index=l version=2\nup = 1\n", 2, "not a function"),
         ("# seedbed: index=l version=2\nasync def up(doc):\n    return doc\n", 2, "async"),
         (
             "# seedbed: index=l version=2\ndef up(doc):\n    if doc:\n        return doc\n",

@@ -196,7 +196,7 @@ def test_libpq_s_way_to_name_a_socket_in_a_url_is_understood() -> None:
         ("postgresql://app@[::1/orders", "cannot be read"),
         ("postgresql://app@db/orders?options=-csearch_path%3Dx", "'options', which seedbed does not accept"),
         ("postgresql://app@db/orders?sslmode=disable", "in the clear"),
-        ("postgresql://app:%00@db/orders", "no text"),
+        ("postgresql://app:%00@db/orders", "not text"),
         ("postgresql://app:%FF@db/orders", "cannot be read"),
     ],
 )

@@ -80,7 +80,7 @@ def is_type(name: str) -> bool:
 
 def _because(value: object, type_: str, wrong: Exception) -> str:
     shown = shorten(repr(value), 40)
-    return f"{shown} is no {type_}: {wrong}" if type_ else f"{shown}: {wrong}"
+    return f"{shown} is not a valid {type_}: {wrong}" if type_ else f"{shown}: {wrong}"
 
 
 def _converter(type_: str, *, is_cell: bool) -> Callable[[Any], object]:

@@ -52,7 +52,10 @@ def test_what_succeeded_is_a_success(answer: Any) -> None:
         ),
         ({"timed_out": True, "updated": 3}, "out of time"),
         ({"canceled": "by user request", "updated": 3}, "cancelled: by user request"),
-        ({"version_conflicts": 4, "updated": 3, "failures": []}, "4 documents were changed by another process"),
+        (
+            {"version_conflicts": 4, "updated": 3, "failures": []},
+            "4 documents were changed by another process",
+        ),
         (
             {"failures": [{"index": "lessons", "id": "7", "cause": MAPPER}]},
             "lessons/7: mapper_parsing_exception",

@@ -24,9 +24,6 @@ import pytest
 
 from seedbed.cli import main
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, written_by
-from seedbed.engines.memory.lease import MemoryLease
-from seedbed.engines.memory.sandbox import Server, embedded
-from seedbed.engines.memory.session import MemorySession
 from seedbed.environments.sandbox import daemons
 from seedbed.errors import OutcomeUnknown, Refused
 from seedbed.model.event import (
@@ -42,6 +39,10 @@ from seedbed.model.history import Owner
 from seedbed.model.outcome import Outcome
 from seedbed.project import Project, Run, deploying
 from seedbed.report.progress import Progress
+from seedbed.testing import reference
+from seedbed.testing.reference.lease import MemoryLease
+from seedbed.testing.reference.sandbox import Server, embedded
+from seedbed.testing.reference.session import MemorySession
 from tests.support.documents import problems
 from tests.unit.golden.report import samples
 
@@ -184,8 +185,8 @@ class Site:
         # Classes of their own: what `isinstance` finds out about a protocol, it remembers.
         copying = type("Copying", (MemorySession,), {"dump": copied("dump")})
         restoring = type("Restoring", (MemoryLease,), {"restore": copied("restore")})
-        self.patch.setattr("seedbed.engines.memory.session.MemorySession", copying)
-        self.patch.setattr("seedbed.engines.memory.lease.MemoryLease", restoring)
+        self.patch.setattr("seedbed.testing.reference.session.MemorySession", copying)
+        self.patch.setattr("seedbed.testing.reference.lease.MemoryLease", restoring)
         (self.root / "there.jsonl").write_text("", encoding="utf-8")
 
     def stacks(self) -> None:
@@ -385,6 +386,12 @@ EACH = [
     for command, cases in CASES.items()
     for case in cases
 ]
+
+
+@pytest.fixture(autouse=True)
+def reference_engine() -> Iterator[None]:
+    with reference.installed():
+        yield
 
 
 @pytest.fixture(scope="module")

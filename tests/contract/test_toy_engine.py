@@ -23,15 +23,10 @@ PACKAGE = Path(__file__).parents[1] / "support" / "toy_engine"
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put the package where an installation would put it."""
     monkeypatch.syspath_prepend(PACKAGE)
-    _forget()
+    registry.forget()
     yield
-    _forget()
+    registry.forget()
     sys.modules.pop("toy_engine", None)
-
-
-def _forget() -> None:
-    registry._entry_points.cache_clear()
-    registry.load.cache_clear()
 
 
 class ToyHarness:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from seedbed.documents.plan import PlanDocument
-from seedbed.engines.memory.sandbox import Server, embedded
 from seedbed.errors import Refused
 from seedbed.project import Project, Request
 from seedbed.report.text.plan import plan_text
+from seedbed.testing import reference
+from seedbed.testing.reference.sandbox import Server, embedded
 
 MANIFEST = """
 [platform]
@@ -27,6 +28,12 @@ CREATE = "# migrate:up\ncreate carts\n# migrate:down\ndrop carts\n"
 DROP = "# migrate:up\ndrop carts\n# migrate:down\ncreate carts\n"
 ALLOWED = '# seedbed: phase=contract allow=MEM101 because "nobody has had a cart since May"\n'
 UNREVIEWED = Request(unreviewed=True)
+
+
+@pytest.fixture(autouse=True)
+def reference_engine() -> Iterator[None]:
+    with reference.installed():
+        yield
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 from seedbed.deployment.plan import DeploymentPlan
 from seedbed.documents.document import text
 from seedbed.documents.plan import PlanDocument
-from seedbed.engines.memory.sandbox import Server, embedded
 from seedbed.errors import (
     ExitCode,
     Refused,
@@ -29,6 +28,8 @@ from seedbed.model.seed import SeedKind
 from seedbed.model.status import MigrationState
 from seedbed.planning import reviewed
 from seedbed.project import Decision, Project, Request, Run, deploying
+from seedbed.testing import reference
+from seedbed.testing.reference.sandbox import Server, embedded
 
 MANIFEST = """
 [platform]
@@ -47,6 +48,12 @@ CART = "cart/memory"
 SHOP = "shop/memory"
 FIRST, SECOND = "20260101000001", "20260101000002"
 UNREVIEWED = Request(unreviewed=True)
+
+
+@pytest.fixture(autouse=True)
+def reference_engine() -> Iterator[None]:
+    with reference.installed():
+        yield
 
 
 @pytest.fixture

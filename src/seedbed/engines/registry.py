@@ -63,6 +63,12 @@ def names() -> list[str]:
     return sorted(_entry_points())
 
 
+def forget() -> None:
+    """Look again for engines when the next one is asked for: packages have come or gone."""
+    _entry_points.cache_clear()
+    load.cache_clear()
+
+
 @cache
 def load(name: str) -> Engine:
     """Return the engine `name`, importing it now. Raises UsageError for one that is not installed."""

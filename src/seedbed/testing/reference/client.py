@@ -7,8 +7,8 @@ import socket
 from types import TracebackType
 from typing import Any
 
-from seedbed.engines.memory.address import Address
 from seedbed.errors import Unreachable
+from seedbed.testing.reference.address import Address
 
 CONNECT_TIMEOUT = 5.0  # seconds
 

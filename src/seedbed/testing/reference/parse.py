@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from seedbed.engines.memory.language import Misread, Statement, read
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.directives import Directive, parse_directives
 from seedbed.model.hazard import Hazard
 from seedbed.model.headers import Header, read_common
 from seedbed.model.migration import Backfill, Migration, MigrationFile, Step
+from seedbed.testing.reference.language import Misread, Statement, read
 
 _SECTION = re.compile(r"#\s*migrate:(\w+)\s*(.*?)\s*\Z")
 _DIRECTIVES = re.compile(r"#\s*seedbed:\s*(.*)\Z")

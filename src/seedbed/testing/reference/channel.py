@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from seedbed.engines.memory.client import Connection, Dropped, Rejected
 from seedbed.errors import Unavailable, Unreachable
+from seedbed.testing.reference.client import Connection, Dropped, Rejected
 
 
 class Channel:

@@ -1,4 +1,4 @@
-"""The memory engine's language: one statement a line, and what the server is asked to do for it. Pure.
+"""The reference engine's language: one statement a line, and what the server is asked to do for it. Pure.
 
 ::
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seedbed.engines.kit.lazy import LazyEngine
-from seedbed.engines.memory.address import VARIABLES, address
+from seedbed.testing.reference.address import VARIABLES, address
 
 _TEMPLATE = """\
 # {summary}
@@ -16,7 +16,7 @@ _TEMPLATE = """\
 class MemoryEngine(LazyEngine):
     """Tables in the memory of a server process."""
 
-    package = "seedbed.engines.memory"
+    package = "seedbed.testing.reference"
     name = "memory"
     variables = VARIABLES
     suffixes = (".mem",)

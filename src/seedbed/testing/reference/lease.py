@@ -9,10 +9,6 @@ from msgspec.structs import asdict, replace
 
 from seedbed.engines.kit.errors import TAKEN, foreign, interrupted, lease_lost
 from seedbed.engines.kit.stepwise import Stepwise, is_gone
-from seedbed.engines.memory.channel import Channel
-from seedbed.engines.memory.client import Rejected
-from seedbed.engines.memory.history import history, plain
-from seedbed.engines.memory.language import Misread, Statement, read
 from seedbed.errors import (
     Interrupted,
     Location,
@@ -26,6 +22,10 @@ from seedbed.model.history import History, Identity, Owner, Revision
 from seedbed.model.migration import Backfill, Step, Work
 from seedbed.model.seed import Dataset, Loaded, OnLoading, RowSource, Script, ignore_loading
 from seedbed.support.phrases import count
+from seedbed.testing.reference.channel import Channel
+from seedbed.testing.reference.client import Rejected
+from seedbed.testing.reference.history import history, plain
+from seedbed.testing.reference.language import Misread, Statement, read
 
 _READ = 500  # rows of a seed that are read at once
 

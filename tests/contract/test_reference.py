@@ -16,12 +16,17 @@ import pytest
 
 pytest.register_assert_rewrite("seedbed.testing")
 
+from seedbed.engines import registry  # noqa: E402
 from seedbed.engines.base import Embedded  # noqa: E402
-from seedbed.engines.memory import engine  # noqa: E402
-from seedbed.engines.memory.address import address  # noqa: E402
-from seedbed.engines.memory.client import Connection  # noqa: E402
-from seedbed.errors import Location, MigrationFileError, StepFailed  # noqa: E402
+from seedbed.errors import (  # noqa: E402
+    Location,
+    MigrationFileError,
+    SeedbedError,
+    StepFailed,
+    UsageError,
+)
 from seedbed.model.migration import Migration, MigrationFile, Phase, Source, checksum  # noqa: E402
+from seedbed.project import Project  # noqa: E402
 from seedbed.testing import (  # noqa: E402
     AtomicLoadContract,
     Bench,
@@ -32,7 +37,11 @@ from seedbed.testing import (  # noqa: E402
     SchemaContract,
     ScriptContract,
     UnlockContract,
+    reference,
 )
+from seedbed.testing.reference import engine  # noqa: E402
+from seedbed.testing.reference.address import address  # noqa: E402
+from seedbed.testing.reference.client import Connection  # noqa: E402
 
 _numbers = count()  # of databases, whichever harness asks
 
@@ -50,7 +59,7 @@ class Inside:
 class MemoryHarness:
     """Databases in one server; what waits, waits at a door."""
 
-    entry_point = "seedbed.engines.memory:engine"
+    entry_point = "seedbed.testing.reference:engine"
     suffix = ".mem"
     script_suffix = ".mem"
     comment = "#"
@@ -190,7 +199,7 @@ def test_a_home_whose_path_is_too_long_for_a_socket_works_too(tmp_path: Path) ->
 def test_a_server_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
     script = (
         "import sys, pathlib\n"
-        "from seedbed.engines.memory import engine\n"
+        "from seedbed.testing.reference import engine\n"
         "with engine.embedded(pathlib.Path(sys.argv[1])) as running:\n"
         "    print(running.settings('x')['socket'], flush=True)\n"
         "    sys.stdin.read()\n"
@@ -266,3 +275,16 @@ def test_a_failing_statement_is_told_with_its_line(harness: MemoryHarness) -> No
     assert caught.value.at is not None
     assert caught.value.at.line == 5  # the suite puts a line of directives above
     assert caught.value.because == "there is no table 'orders'"
+
+
+def test_a_manifest_declares_it_only_where_it_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "seedbed.toml").write_text(
+        '[platform]\nname = "sample"\n[services.shop.memory]\n', encoding="utf-8"
+    )
+    with pytest.raises(SeedbedError) as caught:
+        Project.open(tmp_path)
+    assert "memory" in str(caught.value)
+    with reference.installed():
+        assert [each.id for each in Project.open(tmp_path).catalog.databases()] == ["shop/memory"]
+    with pytest.raises(UsageError, match="there is no engine 'memory'"):
+        registry.load("memory")

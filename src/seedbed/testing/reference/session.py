@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.kit.waiting import Waiting
-from seedbed.engines.memory.address import Address
-from seedbed.engines.memory.channel import Channel
-from seedbed.engines.memory.client import Connection
-from seedbed.engines.memory.history import history
 from seedbed.errors import Unavailable
 from seedbed.model.event import Listener, TakenOver
 from seedbed.model.history import History, Owner
+from seedbed.testing.reference.address import Address
+from seedbed.testing.reference.channel import Channel
+from seedbed.testing.reference.client import Connection
+from seedbed.testing.reference.history import history
 
 if TYPE_CHECKING:
-    from seedbed.engines.memory.lease import MemoryLease
     from seedbed.model.target import Target
+    from seedbed.testing.reference.lease import MemoryLease
 
 
 @contextmanager
@@ -62,7 +62,7 @@ class MemorySession:
 
     @contextmanager
     def _lease(self, owner: Owner, wait: float, listener: Listener) -> Iterator[MemoryLease]:
-        from seedbed.engines.memory.lease import MemoryLease
+        from seedbed.testing.reference.lease import MemoryLease
 
         self.history()  # a format that is not ours is refused before anything is touched
         token = self._acquire(owner, wait, listener)

@@ -7,7 +7,9 @@ that earlier files made, and small reference inserts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 
@@ -134,18 +136,62 @@ def write_for_seedbed(root: Path, scripts: list[Script]) -> None:
         files.migration(f"{each.version}_{each.label}", each.body)
 
 
+_HISTORY = """CREATE TABLE history (
+    version text PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,
+    phase text NOT NULL CHECK (phase IN ('expand', 'migrate', 'contract')),
+    state text NOT NULL CHECK (state IN ('applied', 'started')),
+    direction text NOT NULL CHECK (direction IN ('up', 'down')),
+    step integer NOT NULL DEFAULT 0, in_step boolean NOT NULL DEFAULT false, checkpoint text,
+    overtakes text NOT NULL DEFAULT '', owner text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp(), duration_ms bigint NOT NULL DEFAULT 0
+);"""
+
+
 def write_for_psql(root: Path, scripts: list[Script]) -> None:
-    """Write one file for each migration, and `all.sql`, which reads each of them in a transaction with its record."""
+    """Write one file for each migration, and `all.sql`, which reads each of them in a transaction with its record.
+
+    The record has the columns that ours has.
+    """
     root.mkdir(parents=True)
-    lines = [
-        "\\set ON_ERROR_STOP on",
-        "CREATE TABLE history (version text PRIMARY KEY, at timestamptz NOT NULL);",
-    ]
+    lines = ["\\set ON_ERROR_STOP on", _HISTORY]
     for each in scripts:
         (root / f"{each.version}.sql").write_text(each.body, encoding="utf-8")
-        record = f"INSERT INTO history VALUES ('{each.version}', now());"
+        digest = sha256(each.body.encode()).hexdigest()
+        record = (
+            "INSERT INTO history (version, name, checksum, phase, state, direction, overtakes, owner, duration_ms) "
+            f"VALUES ('{each.version}', '{each.label}', '{digest}', 'expand', 'applied', 'up', '', 'ana', "
+            "extract(epoch FROM clock_timestamp() - transaction_timestamp()) * 1000);"
+        )
         lines += ["BEGIN;", f"\\ir {each.version}.sql", record, "COMMIT;"]
     (root / "all.sql").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_for_goose(root: Path, scripts: list[Script]) -> None:
+    """Write goose's files; a body with $$ is marked as one statement, as goose wants it."""
+    root.mkdir(parents=True)
+    for each in scripts:
+        statements = [
+            f"-- +goose StatementBegin\n{statement};\n-- +goose StatementEnd\n"
+            if "$$" in statement
+            else f"{statement};\n"
+            for statement in each.statements
+        ]
+        text = "-- +goose Up\n" + "\n".join(statements)
+        (root / f"{each.version}_{each.label}.sql").write_text(text, encoding="utf-8")
+
+
+def write_for_dbmate(root: Path, scripts: list[Script]) -> None:
+    root.mkdir(parents=True)
+    for each in scripts:
+        text = f"-- migrate:up\n{each.body}\n-- migrate:down\n"
+        (root / f"{each.version}_{each.label}.sql").write_text(text, encoding="utf-8")
+
+
+def write_for_tern(root: Path, scripts: list[Script]) -> None:
+    """Write tern's files, which are numbered without a gap."""
+    root.mkdir(parents=True)
+    for number, each in enumerate(scripts, 1):
+        (root / f"{number:05d}_{each.label}.sql").write_text(each.body, encoding="utf-8")
 
 
 _ENV = """
@@ -179,3 +225,13 @@ def write_for_alembic(root: Path, scripts: list[Script]) -> None:
         )
         (versions / f"{each.version}_{each.label}.py").write_text(text, encoding="utf-8")
         before = each.version
+
+
+WRITERS: dict[str, Callable[[Path, list[Script]], None]] = {
+    "seedbed": write_for_seedbed,
+    "psql": write_for_psql,
+    "goose": write_for_goose,
+    "dbmate": write_for_dbmate,
+    "tern": write_for_tern,
+    "alembic": write_for_alembic,
+}

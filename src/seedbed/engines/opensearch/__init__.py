@@ -1,4 +1,4 @@
-"""OpenSearch: the engine object. Importing this pulls neither urllib3 nor botocore."""
+"""OpenSearch: the engine object. Importing this pulls no botocore."""
 
 from __future__ import annotations
 

@@ -27,7 +27,6 @@ class OpenSearchEngine(LazyEngineWithDiagnosis):
     package = "seedbed.engines.opensearch"
     parser = "files.parse"
     name = "opensearch"
-    packages = ("urllib3",)
     variables = VARIABLES
     suffixes = (".http", ".py")
     template = _TEMPLATE

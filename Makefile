@@ -78,6 +78,7 @@ format: install ## what ruff can mend by itself
 
 bench: install ## the benchmarks
 	$(BIN)/python -m benchmarks.apply
+	$(BIN)/python -m benchmarks.backfill
 	$(BIN)/python -m benchmarks.dynamodb
 	$(BIN)/python -m benchmarks.neo4j
 	$(BIN)/python -m benchmarks.opensearch

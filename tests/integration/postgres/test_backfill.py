@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from seedbed.engines.postgres.running import rows as writing
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.event import Retrying, WorkProgressed, WorkStarted
 from tests.support.postgres.platform import Place, at_retry, options
@@ -292,6 +293,68 @@ def test_rows_that_stay_as_they_are_are_not_written(rows: Place, files: ProjectF
     assert rows.query("SELECT id, jb ->> 'n' FROM things WHERE writes > 0") == [(3, "true")]
 
 
+def test_values_reach_a_column_as_a_parameter_of_their_own_would(place: Place, files: ProjectFiles) -> None:
+    files.migration(
+        "1_things",
+        """CREATE DOMAIN short AS varchar(4) CHECK (value <> 'bad');
+CREATE TABLE things (
+    id int PRIMARY KEY, n int, big bigint, price numeric(8, 2), code char(4), word short, raw bytea, at timestamptz(0),
+    ok boolean, list int[], span int4range);
+INSERT INTO things (id) SELECT generate_series(1, 6);""",
+    )
+    python(
+        files,
+        r"""from datetime import datetime, timezone
+from decimal import Decimal
+from psycopg.types.range import Range
+def up(row):
+    changes = {"n": [2.5, Decimal("1.4"), 7, None, 3.0, 8][row["id"] - 1], "big": 2 ** 62, "price": "1.005",
+               "code": "a", "word": "ä'\\"}
+    if row["id"] % 2:
+        changes |= {"raw": b"\\0'", "at": datetime(2026, 1, 1, 0, 0, 0, 700000, timezone.utc), "ok": True,
+                    "list": [row["id"], None], "span": Range(1, row["id"] + 1)}
+    return changes
+""",
+        batch=6,
+    )
+    assert place.apply().code == 0
+    assert place.query("SELECT n FROM things ORDER BY id") == [(2,), (1,), (7,), (None,), (3,), (8,)]
+    common = (2**62, "1.01", "a   ", "ä'\\")
+    assert place.query("SELECT DISTINCT big, price::text, code, word FROM things") == [common]
+    assert place.query("SELECT raw, at::text, ok, list, span::text FROM things WHERE id = 5") == [
+        (b"\\0'", "2026-01-01 00:00:01+00", True, [5, None], "[1,6)")
+    ]
+
+
+@pytest.mark.parametrize("returned", ["'longer'", "'bad'"])
+def test_a_value_that_its_column_does_not_take_is_not_cut(
+    place: Place, files: ProjectFiles, returned: str
+) -> None:
+    files.migration(
+        "1_things",
+        "CREATE DOMAIN short AS varchar(4) CHECK (value <> 'bad');"
+        "CREATE TABLE things (id int PRIMARY KEY, word short); INSERT INTO things SELECT generate_series(1, 3);",
+    )
+    python(files, f"def up(row): return {{'word': {returned}}}")
+    assert place.apply().code == 5
+    assert place.query("SELECT DISTINCT word FROM things") == [(None,)]
+
+
+def test_what_is_too_large_for_one_statement_is_written_in_several(
+    rows: Place, files: ProjectFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "_LARGEST", 60)
+    python(
+        files,
+        "def up(row): return {'note': 'x' * 20 + str(row['id'])} if row['id'] != 4 else {'note': 'n4'}",
+        batch=7,
+    )
+    assert rows.apply().code == 0
+    assert rows.query("SELECT note FROM things WHERE writes = 1 ORDER BY id") == [
+        (f"{'x' * 20}{number}",) for number in (1, 2, 3, 5, 6, 7)
+    ]
+
+
 @pytest.mark.parametrize(
     ("returned", "said"),
     [
@@ -301,6 +364,8 @@ def test_rows_that_stay_as_they_are_are_not_written(rows: Place, files: ProjectF
         ("['note']", "it returns a list"),
         ("{'note': object()}", "cannot adapt type 'object'"),
         ("{'note': 'a\\0'}", "NUL"),
+        ("{'note': 'a\\ud800'}", "half a character"),
+        ("{'note': 'a\\0', 'jb': None}", "NUL"),
         ("{'jb': {1, 2}}", "not JSON serializable"),
     ],
 )

@@ -1,28 +1,26 @@
 """Data migrations that walk a table: keyset batches along a key, each committed with its checkpoint.
 
-The checkpoint is the last key of the last committed batch, as text. Batch and checkpoint commit together, so a
-row is converted exactly once by us however often the runner is killed.
+The checkpoint is the last key of the last committed batch, as text. Batch and checkpoint commit together, so each row
+is converted exactly once however often the runner is killed. A batch of a statement is one round trip, one of a
+function over rows is two: the bounds of the next batch travel with the commit of the one before it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import deepcopy
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import psycopg
 from msgspec import Struct
-from psycopg import sql
-from psycopg.raw_cursor import RawCursor
-from psycopg.rows import dict_row, tuple_row
-from psycopg.types.json import Json, Jsonb
 
 from seedbed.engines.base import Progress
 from seedbed.engines.kit.python_program import compiled, line_in
+from seedbed.engines.postgres.files.trees import quoted_name
+from seedbed.engines.postgres.running.rows import TYPE_NAMES, AmbiguousKey, Convert, RowConverter, RowFailed
 from seedbed.engines.postgres.running.run import Run, is_untouched, settings
-from seedbed.engines.postgres.wire.messages import CANCELED, ServerError, end_transaction, lost, refusal, run
+from seedbed.engines.postgres.wire.messages import ServerError, end_transaction, run
+from seedbed.engines.postgres.wire.pipeline import Statement, send_pipeline
 from seedbed.errors import Interrupted, Location, SeedbedError, StepFailed
 from seedbed.model.event import Retrying, WorkFinished, WorkProgressed
 from seedbed.model.history import Revision
@@ -30,17 +28,16 @@ from seedbed.model.migration import Backfill, Migration, Step, Work
 from seedbed.support.backoff import backoff
 
 if TYPE_CHECKING:
-    from psycopg import Cursor
+    from psycopg.pq.abc import PGresult
 
-Row = Mapping[str, Any]
-Convert = Callable[[dict[str, Any]], Row | None]
-
-# The batch's first and last key and its size. Text both ways: any type that sorts may be a key.
+# A batch's first and last key and its size. Text both ways: any type that sorts may be a key. Where fewer rows are
+# left than a batch may have, they are the last one.
 _BOUNDS = """
-WITH batch AS (SELECT {key} AS k FROM {table} {beyond} ORDER BY {key} LIMIT {limit})
-SELECT (SELECT batch.k::text FROM batch ORDER BY batch.k LIMIT 1),
-       (SELECT batch.k::text FROM batch ORDER BY batch.k DESC LIMIT 1),
-       (SELECT count(*) FROM batch)
+WITH seedbed_last AS MATERIALIZED (SELECT {key} AS k FROM {table} {beyond} ORDER BY {key} OFFSET {limit} - 1 LIMIT 1)
+SELECT (SELECT k::text FROM (SELECT {key} AS k FROM {table} {beyond} ORDER BY {key} LIMIT 1) AS first),
+       coalesce((SELECT k::text FROM seedbed_last),
+                (SELECT k::text FROM (SELECT {key} AS k FROM {table} {beyond} ORDER BY {key} DESC LIMIT 1) AS rest)),
+       CASE WHEN EXISTS (SELECT FROM seedbed_last) THEN {limit} ELSE (SELECT count(*) FROM {table} {beyond}) END
 """
 # How many rows there may be, and whether the key may be empty in some of them.
 _TABLE = """
@@ -48,7 +45,6 @@ SELECT greatest(c.reltuples, 0)::bigint, NOT a.attnotnull
 FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = $2
 WHERE c.oid = to_regclass($1)
 """
-_JSON, _JSONB, _JSONS, _JSONBS = 114, 3802, 199, 3807
 
 
 class _Batch(Struct, frozen=True):
@@ -68,7 +64,7 @@ def apply(running: Run, work: Work, revision: Revision | None) -> Iterator[Progr
 def _carry_out(running: Run, work: Work, revision: Revision | None) -> Iterator[Progress]:
     migration, (step,) = work.migration, work.migration.steps(work.direction)
     began = time.monotonic()
-    walk = _Walk(running, migration, step, _converter(migration, step, work))
+    walk = _Walk(running, migration, step, _function(migration, step, work))
     if is_untouched(revision):
         run(running.connection, running.table.started(work, running.owner))
     if declared := settings(migration, local=False):
@@ -83,7 +79,7 @@ def _carry_out(running: Run, work: Work, revision: Revision | None) -> Iterator[
     )
 
 
-def _converter(migration: Migration, step: Step, work: Work) -> Convert | None:
+def _function(migration: Migration, step: Step, work: Work) -> Convert | None:
     """Return the migration's own function over rows, None where its body is a statement."""
     if not migration.path.endswith(".py"):
         return None
@@ -98,22 +94,26 @@ class _Walk:
         self._running = running
         self._migration = migration
         self._step = step
-        self._convert = convert
         self._backfill: Backfill = step.backfill
-        self._table = sql.Identifier(*step.backfill.table.split("."))
-        self._key = sql.Identifier(step.backfill.key)
+        self._table = quoted_name(*step.backfill.table.split("."))
+        self._key = quoted_name(step.backfill.key)
+        self._converter = convert and RowConverter(
+            running.connection, convert, self._table, step.backfill.key, self._type_names
+        )
 
     def batches(self, checkpoint: str | None) -> Iterator[Progress]:
         done, total, attempt = 0, self._look(), 0
+        batch: _Batch | None = None
         while True:
             try:
-                batch = self._next(checkpoint)
+                batch = batch or self._next(checkpoint)
                 if batch is None:
                     return
-                self._commit(batch)
-            except psycopg.Error as error:
+                following = self._commit(batch)
+            except ServerError as error:
                 attempt += 1
                 yield from self._again(error, attempt)
+                batch = None  # other rows may have come in meanwhile
                 continue
             checkpoint, attempt, done = batch.last, 0, done + batch.size
             yield from self._running.notices(self._migration.version)
@@ -125,146 +125,102 @@ class _Walk:
                 "rows",
                 f"up to {self._backfill.key} {batch.last}",
             )
-
-    def _cursor(self) -> Cursor[tuple[Any, ...]]:
-        return RawCursor(self._running.connection, row_factory=tuple_row)
+            batch = following  # where there is none, one more look is taken after the commit
 
     def _look(self) -> int:
         """Return about how many rows there are. Raises StepFailed for rows that no key leads to."""
-        empty = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {} IS NULL)").format(self._table, self._key)
-        try:
-            with self._cursor() as cursor:
-                row = cursor.execute(_TABLE, [self._table.as_string(), self._backfill.key]).fetchone()
-                rows, is_nullable = row or (0, False)
-                found = cursor.execute(empty).fetchone() if is_nullable else None
-        except psycopg.Error as error:
-            raise refusal(self._running.connection, error) from None
-        if found and found[0]:
-            raise self._refused(
-                f"{self._backfill.table} has rows without a {self._backfill.key}",
-                "a backfill walks along its key, and would never come to them",
-            )
+        empty = f"SELECT EXISTS (SELECT FROM {self._table} WHERE {self._key} IS NULL)"
+        connection = self._running.connection
+        (facts,) = send_pipeline(connection, [(_TABLE, [self._table, self._backfill.key])])
+        rows, is_nullable = _values(facts) if facts.ntuples else ("0", "f")
+        if is_nullable == "t":
+            (found,) = send_pipeline(connection, [(empty, [])])
+            if _values(found) == ["t"]:
+                raise self._refused(
+                    f"{self._backfill.table} has rows without a {self._backfill.key}",
+                    "a backfill walks along its key, and would never come to them",
+                )
         return int(rows)
 
-    def _next(self, checkpoint: str | None) -> _Batch | None:
-        query = sql.SQL(_BOUNDS).format(
+    def _type_names(self, oids: Sequence[int]) -> list[str]:
+        array = "{" + ",".join(map(str, oids)) + "}"
+        (names,) = send_pipeline(self._running.connection, [(TYPE_NAMES, [array])])
+        return [_values(names, row)[0] for row in range(names.ntuples)]
+
+    def _bounds(self, checkpoint: str | None) -> Statement:
+        """Return the query for the bounds of the batch that follows `checkpoint`."""
+        query = _BOUNDS.format(
             key=self._key,
             table=self._table,
-            beyond=sql.SQL("WHERE {} > $1").format(self._key) if checkpoint is not None else sql.SQL(""),
-            limit=sql.Literal(self._backfill.batch),
+            beyond="" if checkpoint is None else f"WHERE {self._key} > $1",
+            limit=self._backfill.batch,
         )
-        with self._cursor() as cursor:
-            row = cursor.execute(query, [checkpoint] if checkpoint is not None else []).fetchone()
-        return _Batch(*row) if row and row[2] else None
+        return query, [] if checkpoint is None else [checkpoint]
 
-    def _commit(self, batch: _Batch) -> None:
-        """Convert one batch and move the checkpoint, in one transaction."""
-        with self._running.connection.transaction():
-            if self._convert is None:
-                with self._cursor() as cursor:
-                    cursor.execute(self._step.body.encode(), [batch.first, batch.last])
-            else:
-                self._convert_rows(self._convert, batch)
-            self._running.connection.execute(
-                self._running.table.checkpointed(self._migration.version, batch.last).encode()
-            )
+    def _next(self, checkpoint: str | None) -> _Batch | None:
+        (bounds,) = send_pipeline(self._running.connection, [self._bounds(checkpoint)])
+        return _batch(bounds)
 
-    def _convert_rows(self, convert: Convert, batch: _Batch) -> None:
-        query = sql.SQL("SELECT * FROM {} WHERE {} BETWEEN $1 AND $2 ORDER BY {} FOR UPDATE")
-        with RawCursor(self._running.connection, row_factory=dict_row) as cursor:
-            cursor.execute(query.format(self._table, self._key, self._key), [batch.first, batch.last])
-            types = {each.name: each.type_code for each in cursor.description or ()}
-            rows = cursor.fetchall()
-        self._require_unambiguous(rows)
-        writes: dict[tuple[str, ...], list[list[Any]]] = {}
-        for row in rows:
-            if changes := self._changes(convert, row, types):
-                writes.setdefault(tuple(changes), []).append([*changes.values(), row[self._backfill.key]])
-        with self._running.connection.cursor() as plain:
-            for columns, parameters in writes.items():
-                plain.executemany(self._update(columns), parameters)
+    def _commit(self, batch: _Batch) -> _Batch | None:
+        """Convert one batch and move the checkpoint, in one transaction; return the batch that follows."""
+        connection = self._running.connection
+        record = self._running.table.checkpointed(self._migration.version, batch.last)
+        # The bounds of the next batch are asked for before the commit: what fails, fails with the batch as a whole.
+        end: list[Statement] = [(record, []), self._bounds(batch.last), ("COMMIT", [])]
+        if self._converter is None:
+            work: Sequence[Statement] = [("BEGIN", []), (self._step.body, [batch.first, batch.last])]
+        else:
+            work = self._converted(self._converter, batch)
+        return _batch(send_pipeline(connection, [*work, *end])[-2])
 
-    def _require_unambiguous(self, rows: Sequence[Row]) -> None:
-        for key, following in pairwise(row[self._backfill.key] for row in rows):
-            if key == following:
-                raise self._refused(
-                    f"{key} is the {self._backfill.key} of more than one row",
-                    "a function over rows writes each one back by its key",
-                )
-
-    def _update(self, columns: tuple[str, ...]) -> sql.Composed:
-        pairs = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in columns)
-        return sql.SQL("UPDATE {} SET {} WHERE {} = %s").format(self._table, pairs, self._key)
-
-    def _changes(self, convert: Convert, row: dict[str, Any], types: Mapping[str, int]) -> Row:
-        """Return what `convert` changes in `row`, as parameters. Raises StepFailed, naming the row."""
-        key, before = row[self._backfill.key], deepcopy(row)  # it may change lists and documents in place
+    def _converted(self, converter: RowConverter, batch: _Batch) -> Sequence[Statement]:
+        """Begin a transaction, lock the rows of a batch, and return the statements that write them back."""
+        connection = self._running.connection
+        query = (
+            f"SELECT * FROM {self._table} WHERE {self._key} BETWEEN $1 AND $2 ORDER BY {self._key} FOR UPDATE"
+        )
+        _, rows = send_pipeline(connection, [("BEGIN", []), (query, [batch.first, batch.last])])
         try:
-            changes = convert(row) or {}
-            if not isinstance(changes, Mapping):
-                raise TypeError(f"it returns a {type(changes).__name__}, not a dict of columns")
-            unknown = sorted(set(changes) - set(before))
-            moved = changes.get(self._backfill.key, key) != key
-            if unknown or moved:
-                raise ValueError(
-                    f"column {unknown[0] if unknown else self._backfill.key!r} is not one it may change"
-                )
-            return {
-                name: self._parameter(value, types[name])
-                for name, value in changes.items()
-                if not _is_same(before[name], value)
-            }
-        except Exception as error:
-            line = line_in(self._migration.path, error) or self._step.line
-            raise self._refused(f"row {key} fails: {error!r}", line=line) from error
-
-    def _parameter(self, value: Any, type_code: int) -> Any:
-        """Return `value` as psycopg takes it. Raises whatever says that it cannot be written."""
-        if value is not None and type_code in {_JSON, _JSONB}:
-            value = (Jsonb if type_code == _JSONB else Json)(value)
-        elif isinstance(value, list) and type_code in {_JSONS, _JSONBS}:
-            wrap = Jsonb if type_code == _JSONBS else Json
-            value = [each if each is None else wrap(each) for each in value]
-        sql.Literal(value).as_string(self._running.connection)  # what cannot be written is found row by row
-        return value
+            return converter.statements(rows, (batch.first, batch.last))
+        except AmbiguousKey as error:
+            end_transaction(connection)
+            raise self._refused(str(error), "a function over rows writes each one back by its key") from None
+        except RowFailed as error:
+            end_transaction(connection)
+            line = line_in(self._migration.path, error.cause) or self._step.line
+            raise self._refused(str(error), line=line) from error.cause
+        except psycopg.Error as error:
+            end_transaction(connection)
+            raise self._refused(str(error)) from None
 
     def _refused(self, what: str, because: str = "", line: int = 0) -> SeedbedError:
         return _refused(self._migration, self._step, what, because, line)
 
-    def _again(self, error: psycopg.Error, attempt: int) -> Iterator[Progress]:
+    def _again(self, error: ServerError, attempt: int) -> Iterator[Progress]:
         """Wait before a batch that gave way is tried again; raises for anything else."""
         running = self._running
-        if running.connection.closed:
-            raise lost(error) from None
-        end_transaction(running.connection)
-        if error.sqlstate == CANCELED and "user request" in str(error):
+        if error.was_canceled:
             raise Interrupted(
                 f"{self._migration.label} was interrupted on {running.target}",
                 because="its last batch was rolled back, those before it are kept",
                 try_="run the same command again: it resumes from its checkpoint",
             ) from None
-        if error.sqlstate not in {"55P03", "40P01", "40001"} or attempt > running.address.lock_retries:
-            said = error.diag.message_primary or str(error)
-            raise self._refused(said, error.diag.message_detail or "") from None
+        if not error.gave_way or attempt > running.address.lock_retries:
+            raise self._refused(str(error), error.diag.message_detail or "") from None
         delay = 0.05 + backoff(attempt, base=0.1, cap=10.0, rng=running.rng)
         yield Retrying(running.target, self._migration.version, str(error), attempt, round(delay, 2))
         time.sleep(delay)
 
 
-def _is_same(before: Any, value: Any) -> bool:
-    """Return whether writing `value` would change nothing. To Python, 1 is 1.0 and True; to a document it is not."""
-    if isinstance(value, dict | list):
-        return bool(_typed(before) == _typed(value))
-    return bool(before == value) and isinstance(before, bool) == isinstance(value, bool)
+def _values(result: PGresult, row: int = 0) -> list[str]:
+    """Return the values in a row of an answer, as the server writes them; an empty text for NULL."""
+    return [(result.get_value(row, column) or b"").decode() for column in range(result.nfields)]
 
 
-def _typed(value: Any) -> Any:
-    match value:
-        case dict():
-            return {name: _typed(each) for name, each in value.items()}
-        case list():
-            return [_typed(each) for each in value]
-    return type(value), value
+def _batch(bounds: PGresult) -> _Batch | None:
+    """Return the batch that the answer to `_BOUNDS` describes, None where no rows are left."""
+    first, last, size = _values(bounds)
+    return _Batch(first, last, int(size)) if int(size) else None
 
 
 def _refused(migration: Migration, step: Step, what: str, because: str = "", line: int = 0) -> SeedbedError:

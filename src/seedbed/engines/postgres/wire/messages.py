@@ -83,10 +83,15 @@ def send(connection: Connection, text: str) -> Iterator[Answer]:
     except QueryFailed as error:
         raise lost(error) from None
     if failed:
-        if not wire.is_open or failed.diag.severity_nonlocalized in {"FATAL", "PANIC"}:
-            raise lost(failed)
-        end_transaction(connection)
-        raise failed
+        raise rolled_back(connection, failed)
+
+
+def rolled_back(connection: Connection, failed: ServerError) -> ServerError:
+    """Return `failed` after ending the transaction that it left behind. Raises LeaseLost where the session is over."""
+    if not plain(connection).is_open or failed.diag.severity_nonlocalized in {"FATAL", "PANIC"}:
+        raise lost(failed)
+    end_transaction(connection)
+    return failed
 
 
 def plain(connection: Connection) -> PlainConnection | DriverConnection:

@@ -24,7 +24,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TextIO, cast
 
-ENTRIES = {"seedbed": "seedbed.cli.process:run", "seedbed.testing.runner": "seedbed.testing.runner:main"}
+ENTRIES = {
+    "seedbed": "seedbed.cli.process:run",
+    "seedbed.testing.runner": "seedbed.testing.runner:main",
+    "tests.support.probe": "tests.support.probe:main",
+}
 DRIVERS = ("botocore.session", "neo4j", "postgast", "psycopg.sql", "rich.live", "rich.table")
 PROGRAMS = ("seedbed.__main__", "seedbed.cdk", "seedbed.pytest_plugin")  # not to be imported
 AT_START = ("PYTHON", "LC_", "LANG", "COVERAGE_")  # variables that an interpreter reads when it starts
@@ -216,7 +220,7 @@ def _import_everything() -> None:
         name = ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__")
         if not name.startswith(PROGRAMS):
             importlib.import_module(name)
-    for name in DRIVERS:
+    for name in (*DRIVERS, "tests.support.probe"):
         importlib.import_module(name)
 
 

@@ -107,8 +107,11 @@ class Bench:
         return Runner(replace(order, stop_at=stop_at, stop_count=stop_count))
 
     def kill(self, runner: Runner) -> None:
-        """End a runner with SIGKILL, and let its lease be one whose holder has been silent for long enough."""
-        runner.kill()
+        """End a runner with SIGKILL, and let its lease be one whose holder has been silent for long enough.
+
+        Raises AssertionError if it had ended by itself: nothing would be killed then.
+        """
+        assert runner.kill() == -signal.SIGKILL, "the runner ended before it was killed"
         self.harness.age_lease(self.settings)
 
     # what is seen
@@ -238,11 +241,12 @@ class Runner:
     def wait_until_stopped(self) -> None:
         self.wait_until("stopped_at")
 
-    def kill(self) -> None:
-        """End it with SIGKILL, and see it ended."""
+    def kill(self) -> int:
+        """End it with SIGKILL if it has not ended, and return its exit code."""
         if self._process.poll() is None:
             self._process.kill()
         self._end()
+        return self._process.wait()
 
     def freeze(self) -> None:
         """Stop it as a machine stops that goes to sleep: it notices nothing, until `thaw`."""

@@ -1,11 +1,12 @@
-"""Client CPU and rows/s of a volume load, beside ``opensearchpy.helpers.bulk`` with its default settings.
+"""A volume load, client CPU and time by the clock, beside ``opensearchpy.helpers.bulk`` with its default settings.
 
 ``python -m benchmarks.opensearch [--rounds N] [--documents N] [--only NAME]``
 
 Each client loads the same documents in requests of the same size (500, opensearch-py's default) in a process of its
-own: first into a server that takes everything and remembers the ids, then into an OpenSearch, where every document is
-read back and compared. The clock is the process's own CPU time, user and system, around the load alone: imports, the
-making of the documents and a first batch that warms both up are outside.
+own: first into a server that accepts everything and remembers the ids, then into an OpenSearch, where every document is
+read back and compared. Both are measured around the load alone: imports, the making of the documents and a first batch
+that warms both up are outside. CPU is the process's own, user and system. Last comes the whole command, from the start
+of its process to its end, beside a script that reads the same file. Who begins a round is drawn anew in each.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from benchmarks import opensearch_seed
 from benchmarks.clients import reported, serving, told
 from benchmarks.lines import Line, compared, keep, machine
 from benchmarks.null_http import digest
@@ -31,11 +33,12 @@ from benchmarks.null_opensearch import Report
 from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.wire.client import Client
 
-MOST = 0.4
+MOST = 0.4  # of the peer's CPU
+MOST_CLOCK = 1.0  # of the peer's time by the clock, on a real server
 BATCH = 500  # documents in a request: the default of opensearch-py
 WARM = BATCH
 DIMENSION = 64
-NAMES = ("null", "server")
+NAMES = ("null", "server", "seed")
 KINDS = ("messages", "lessons")
 PEER = "opensearch-py"
 Document = dict[str, Any]
@@ -139,7 +142,20 @@ def measuring_load(endpoint: str, index: str) -> Any:
 # What is measured
 
 
-def both(name: str, spent: Mapping[str, Sequence[Spent]], who: str, most: float | None) -> list[Line]:
+def turns(spent: Mapping[str, list[Spent]], rounds: int) -> Iterator[tuple[str, bool]]:
+    """Yield whose turn it is, and whether it counts: a round that does not, then `rounds`, each in an order of its own.
+
+    The server merges segments and collects garbage for a while after a load, which whoever comes next has to bear.
+    """
+    rng = Random(20261129)
+    for round_ in range(rounds + 1):
+        for name in rng.sample(sorted(spent), k=len(spent)):
+            yield name, round_ > 0
+
+
+def both(
+    name: str, spent: Mapping[str, Sequence[Spent]], who: str, most: float | None, most_clock: float | None
+) -> list[Line]:
     """Return what CPU of the client, and what time by the clock, a document took."""
     mine, peer = spent[who], spent[PEER]
     return [
@@ -147,7 +163,12 @@ def both(name: str, spent: Mapping[str, Sequence[Spent]], who: str, most: float 
             name, "µs CPU a document", [each.cpu for each in mine], PEER, [each.cpu for each in peer], most
         ),
         compared(
-            name, "µs a document", [each.clock for each in mine], PEER, [each.clock for each in peer], None
+            name,
+            "µs a document",
+            [each.clock for each in mine],
+            PEER,
+            [each.clock for each in peer],
+            most_clock,
         ),
     ]
 
@@ -164,18 +185,17 @@ def null_lines(kind: str, rounds: int, count: int) -> list[Line]:
     wanted = digest([id_ for id_, _ in documents(kind, count + WARM)])
     spent: dict[str, list[Spent]] = {"seedbed": [], PEER: [], "seedbed, measuring": []}
     with serving("benchmarks.null_opensearch") as endpoint:
-        for round_ in range(rounds + 1):
-            for name, took in spent.items():
-                each = run(name, kind, endpoint, "bench", count)
-                report = reported(endpoint, Report)
-                is_batched = name == "seedbed, measuring" or report.largest == BATCH
-                if report.digest != wanted or report.problems or not is_batched:
-                    raise RuntimeError(f"{name} sent something else: {report}")
-                if round_:
-                    took.append(each)
+        for name, counts in turns(spent, rounds):
+            each = run(name, kind, endpoint, "bench", count)
+            report = reported(endpoint, Report)
+            is_batched = name == "seedbed, measuring" or report.largest == BATCH
+            if report.digest != wanted or report.problems or not is_batched:
+                raise RuntimeError(f"{name} sent something else: {report}")
+            if counts:
+                spent[name].append(each)
     return [
-        *both(f"null server, {kind}", spent, "seedbed", MOST),
-        *both(f"null server, {kind}, size measured", spent, "seedbed, measuring", None),
+        *both(f"null server, {kind}", spent, "seedbed", MOST, None),
+        *both(f"null server, {kind}, size measured", spent, "seedbed, measuring", None, None),
     ]
 
 
@@ -183,19 +203,42 @@ def server_lines(kind: str, rounds: int, count: int) -> list[Line]:
     """Load into an OpenSearch, where every document has to be found, equal to what was sent."""
     spent: dict[str, list[Spent]] = {"seedbed": [], PEER: [], "seedbed, measuring": []}
     with opensearch() as endpoint, Client(Address(endpoint)) as ours:
-        for round_ in range(rounds + 1):
-            for name, took in spent.items():
-                index = f"bench-{uuid.uuid4().hex[:12]}"
-                create(ours, index)
-                each = run(name, kind, endpoint, index, count)
-                check(ours, kind, index, count)
-                ours.call("DELETE", f"/{index}")
-                if round_:
-                    took.append(each)
+        for name, counts in turns(spent, rounds):
+            index = f"bench-{uuid.uuid4().hex[:12]}"
+            create(ours, index)
+            each = run(name, kind, endpoint, index, count)
+            check(ours, index, documents(kind, count + WARM))
+            ours.call("DELETE", f"/{index}")
+            if counts:
+                spent[name].append(each)
     return [
-        *both(f"OpenSearch, {kind}", spent, "seedbed", MOST),
-        *both(f"OpenSearch, {kind}, size measured", spent, "seedbed, measuring", None),
+        *both(f"OpenSearch, {kind}", spent, "seedbed", MOST, MOST_CLOCK),
+        *both(f"OpenSearch, {kind}, size measured", spent, "seedbed, measuring", None, MOST_CLOCK),
     ]
+
+
+def seed_lines(kind: str, rounds: int, count: int) -> list[Line]:
+    """Seed a file with the whole command, beside a script that reads it and passes it to `helpers.bulk`."""
+    made = documents(kind, count)
+    spent: dict[str, list[Spent]] = {"seedbed": [], PEER: []}
+    with (
+        opensearch() as endpoint,
+        Client(Address(endpoint)) as ours,
+        tempfile.TemporaryDirectory(prefix="seedbed-bench-") as home,
+    ):
+        seed = opensearch_seed.project(Path(home), kind, made)
+        opensearch_seed.seedbed(Path(home), endpoint, "apply")
+        for name, counts in turns(spent, rounds):
+            create(ours, kind)
+            if name == PEER:
+                cpu, clock = opensearch_seed.peer(seed, endpoint, kind)
+            else:
+                cpu, clock = opensearch_seed.seedbed(Path(home), endpoint, "seed", "--kind", "volume")
+            check(ours, kind, made)
+            ours.call("DELETE", f"/{kind}")
+            if counts:
+                spent[name].append(Spent(cpu / count * 1e6, clock / count * 1e6))
+    return both(f"the whole command, {kind}", spent, "seedbed", None, MOST_CLOCK)
 
 
 @contextmanager
@@ -220,9 +263,9 @@ def create(client: Client, index: str) -> None:
     )
 
 
-def check(client: Client, kind: str, index: str, count: int) -> None:
+def check(client: Client, index: str, made: Sequence[tuple[str, Document]]) -> None:
     """Raise RuntimeError unless every document is there as it was sent, and no other."""
-    wanted = dict(documents(kind, count + WARM))
+    wanted = dict(made)
     client.call("POST", f"/{index}/_refresh")
     body: dict[str, Any] = {"size": 5000, "sort": ["_doc"], "query": {"match_all": {}}}
     page = client.call("POST", f"/{index}/_search", body, params={"scroll": "1m"}, idempotent=True)
@@ -254,11 +297,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     amounts = {"rounds": asked.rounds, "documents": asked.documents, "batch": BATCH}
     settings, lines = machine("opensearch-py", "urllib3", "msgspec", **amounts), []
     print(json.dumps(settings), flush=True)
+    measure = {"null": null_lines, "server": server_lines, "seed": seed_lines}
     for name in asked.only or NAMES:
         for kind in KINDS:
-            for line in {"null": null_lines, "server": server_lines}[name](
-                kind, asked.rounds, asked.documents
-            ):
+            for line in measure[name](kind, asked.rounds, asked.documents):
                 print(line, flush=True)
                 lines.append(line)
     if not asked.only:

@@ -31,13 +31,17 @@ def dynamodb_volume(source: RowSource) -> Iterator[int]:
 
 
 def opensearch(source: RowSource) -> Iterator[int]:
-    part = documents.Part(source, documents.Index("t", False, {"id": {"type": "long"}}, False), ("id",))
+    part = documents.SeedPart(
+        source, documents.SeedIndex("t", False, {"id": {"type": "long"}}, False), ("id",)
+    )
     part.check()
     yield from map(len, part.chunks())
 
 
 def opensearch_volume(source: RowSource) -> Iterator[int]:
-    part = documents.Part(source, documents.Index("t", False, {"id": {"type": "long"}}, False), ("id",))
+    part = documents.SeedPart(
+        source, documents.SeedIndex("t", False, {"id": {"type": "long"}}, False), ("id",)
+    )
     yield from (1 for _ in part.plain_documents())
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from seedbed.engines.opensearch.seeds import bulk
-from seedbed.engines.opensearch.seeds.bulk import ItemRefused, Writer
+from seedbed.engines.opensearch.seeds.bulk import BulkWriter, ItemRefused
 from seedbed.errors import LeaseLost
 from seedbed.model.seed import Dataset, SeedKind
 from tests.support.opensearch.stage import Stage, rows, stage
@@ -36,11 +36,11 @@ def test_a_volume_is_all_there_and_counted_and_may_be_loaded_again(here: Stage) 
 def test_external_versions_lose_to_later_ones_and_repeat_without_harm(here: Stage) -> None:
     conflicts: list[str] = []
     for version, document in ((5, b'{"n": 5}'), (5, b'{"n": 6}'), (4, b'{"n": 4}'), (7, b'{"n": 7}')):
-        writer = Writer(here.client, "lessons-1", on_conflict=conflicts.append)
+        writer = BulkWriter(here.client, "lessons-1", on_conflict=conflicts.append)
         writer.index("a", document, version=version)
         writer.flush()
     assert conflicts == ["a", "a"]
-    writer = Writer(here.client, "lessons-1", on_conflict=conflicts.append)
+    writer = BulkWriter(here.client, "lessons-1", on_conflict=conflicts.append)
     writer.delete("a", version=6)
     writer.delete("b", version=1)
     writer.flush()

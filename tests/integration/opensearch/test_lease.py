@@ -70,13 +70,15 @@ def test_a_step_that_took_effect_before_its_runner_died_is_recorded_by_the_next(
         raise Killed
 
     with killed(), here.lease() as lease:
-        lease.together("some", dies, lambda: history.document(DONE), history.document(BEGUN), moves=True)
+        lease.write_atomically(
+            "some", dies, lambda: history.document(DONE), history.document(BEGUN), moves=True
+        )
     assert revision(here) is None
     with here.lease("eve"):
         assert revision(here) is not None
     assert "orders" in indexes(here)
     assert aliases(here) == {}  # the fence stands on the history again
-    found = fences.standing(here.client)
+    found = fences.position(here.client)
     assert [index for index, _ in found.found] == [HISTORY]
 
 
@@ -122,9 +124,9 @@ def test_a_change_that_was_written_and_not_spread_yet_is_seen_and_completed_by_t
     with here.lease():
         pass
     cluster, client = here.session.cluster, here.client
-    seen = history.look(cluster)
+    seen = history.read_state(cluster)
     after = replace(seen.stored, sequence=seen.stored.sequence + 1, pending=history.document(DONE))
-    assert history.store(client, seen, after) is not None
+    assert history.write_state(client, seen, after) is not None
     assert revision(here) is not None
     with here.lease("eve"):
         stored = client.call("GET", f"/{HISTORY}/_doc/revision:{DONE.version}")
@@ -136,9 +138,9 @@ def test_a_record_that_arrives_late_changes_nothing(here: Stage) -> None:
         lease.commit(BEGUN)
         old = lease.ledger.stored
         lease.commit(replace(DONE, checksum="1" * 64))
-        history.complete(here.client, old)
+        history.write_pending(here.client, old)
         lease.write(history.gone(DONE.version))
-        history.complete(here.client, old)
+        history.write_pending(here.client, old)
     assert revision(here) is None
 
 
@@ -148,8 +150,8 @@ def test_a_record_that_arrives_after_the_history_is_gone_makes_no_new_one(here: 
         with pytest.raises(LeaseLost):
             lease.commit(DONE)
         with pytest.raises(RequestFailed):
-            history.complete(here.client, replace(lease.ledger.stored, pending=history.document(DONE)))
-    assert history.look(here.session.cluster).seq_no == -1
+            history.write_pending(here.client, replace(lease.ledger.stored, pending=history.document(DONE)))
+    assert history.read_state(here.session.cluster).seq_no == -1
 
 
 def test_a_lease_that_was_ended_is_noticed_at_the_next_look(here: Stage) -> None:
@@ -167,12 +169,12 @@ def test_what_was_seen_of_a_successor_is_nothing_to_build_on(here: Stage) -> Non
         here.session.unlock(actor="eve")
         with here.lease("eve") as successor:
             successor.write(history.document(BEGUN))
-            before = history.look(here.session.cluster).stored
+            before = history.read_state(here.session.cluster).stored
             lease.held.store.read(anyway=True)  # as a look does, right before it says that the lease is lost
             lease.held.heartbeat()
             with pytest.raises(LeaseLost):
                 lease.commit(DONE)
-            after = history.look(here.session.cluster).stored
+            after = history.read_state(here.session.cluster).stored
             assert (after.holder, after.sequence) == (before.holder, before.sequence)
             assert revision(here) is not None
             successor.confirm()

@@ -143,7 +143,7 @@ def _before_each(client: Any, path: str, act: Callable[[], None], monkeypatch: p
         (rows("lessons", "_id titel", ("a", "x")), 0, "has no field titel"),
         (rows("lessons", "_id n", ("a", 1), ("a", 2)), 3, "two rows have the id a"),
         (rows("lessons", "_id n", ("a", 1), (None, 2)), 3, "_id is empty"),
-        (rows("lessons", "n", (1,)), 0, "are not known"),
+        (rows("lessons", "n", (1,)), 0, "have no ids"),
         (rows("lessons", "n open", ("1", "perhaps"), suffix=".csv", key="n"), 2, "does not fit"),
         (rows("lessons", "n open", ("1.5", "true"), suffix=".csv", key="n"), 2, "does not fit"),
         (rows("lessons", "_id tags n", ("a", "b", 1), ("a:b", "c", 1), key="_id tags"), 3, "has a colon"),
@@ -177,7 +177,7 @@ def test_scripts_are_no_seeds(here: Stage) -> None:
 
 def test_an_alias_that_stands_for_several_indexes_is_refused(here: Stage) -> None:
     here.index("lessons-2", alias="lessons", n="long")
-    with pytest.raises(StepFailed, match="lessons is 2 indexes"):
+    with pytest.raises(StepFailed, match="lessons has 2 indexes"):
         here.load(rows("lessons", "_id n", ("a", 1)))
 
 

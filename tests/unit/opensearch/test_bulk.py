@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from seedbed.engines.opensearch.address import Address
-from seedbed.engines.opensearch.seeds.bulk import InvalidDocument, ItemRefused, Writer, load
+from seedbed.engines.opensearch.seeds.bulk import BulkWriter, InvalidDocument, ItemRefused, load
 from seedbed.engines.opensearch.seeds.request_size import RequestSize
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import RequestFailed
@@ -151,7 +151,7 @@ def test_a_cluster_that_never_has_room_ends_the_load(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("seedbed.engines.opensearch.seeds.bulk.PATIENCE", 3)
     with serving(Index(lambda _id, _document: NO_ROOM)) as client, pytest.raises(StepFailed) as caught:
         load(client, "lessons", numbered(2))
-    assert "takes no more documents" in str(caught.value)
+    assert "accepts no more documents" in str(caught.value)
 
 
 def test_one_refused_document_is_named_with_its_reason_and_the_number_of_others() -> None:
@@ -161,7 +161,7 @@ def test_one_refused_document_is_named_with_its_reason_and_the_number_of_others(
     assert caught.value.id == "k7"
     assert caught.value.status == 400
     assert str(caught.value).splitlines()[:2] == [
-        "lessons rejects the document 'k7', and 1 more of the same request",
+        "lessons refused the document 'k7', and 1 more of the same request",
         '  because: mapper_parsing_exception: failed to parse field [n]; For input string: "x"',
     ]
 
@@ -184,7 +184,7 @@ def test_an_answer_about_fewer_documents_than_were_sent_is_no_success() -> None:
 
     with serving(Forgetful()) as client, pytest.raises(StepFailed) as caught:
         load(client, "lessons", numbered(3))
-    assert "the answer speaks of 2" in caught.value.because
+    assert "the answer has 2 items" in caught.value.because
 
 
 def test_a_request_that_is_too_large_is_divided_until_the_server_takes_it() -> None:
@@ -214,7 +214,7 @@ def test_conflicts_are_told_where_somebody_listens_and_refused_where_nobody_does
     index = Index(lambda id_, _document: CONFLICT if id_ == "k1" else None)
     conflicts: list[str] = []
     with serving(index) as client:
-        writer = Writer(client, "lessons", on_conflict=conflicts.append)
+        writer = BulkWriter(client, "lessons", on_conflict=conflicts.append)
         for id_, document in numbered(3):
             writer.index(id_, document, version=7)
         writer.flush()
@@ -226,7 +226,7 @@ def test_conflicts_are_told_where_somebody_listens_and_refused_where_nobody_does
 def test_operations_say_their_conditions() -> None:
     index = Index()
     with serving(index) as client:
-        writer = Writer(client, "lessons", require_alias=True)
+        writer = BulkWriter(client, "lessons", require_alias=True)
         writer.index("a", {"n": 1}, version=7)
         writer.index("b", b'{\n "n": 2}', if_seq=(3, 1))
         writer.create("c", {"n": 3})

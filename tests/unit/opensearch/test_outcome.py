@@ -50,7 +50,7 @@ def test_what_succeeded_is_a_success(answer: Any) -> None:
             {"_shards": {"total": 2, "failed": 1, "failures": [{"reason": MAPPER}]}},
             "1 of 2 shards failed: failed to parse",
         ),
-        ({"timed_out": True, "updated": 3}, "out of time"),
+        ({"timed_out": True, "updated": 3}, "timed out"),
         ({"canceled": "by user request", "updated": 3}, "cancelled: by user request"),
         (
             {"version_conflicts": 4, "updated": 3, "failures": []},
@@ -76,7 +76,7 @@ def test_a_success_in_name_only_is_a_failure_and_says_of_what(answer: Any, says:
 
     found = outcome_of(answer)
     assert not found.is_success
-    assert re.search(says, found.words)
+    assert re.search(says, found.message)
 
 
 def test_conflicts_that_are_meant_to_be_passed_over_are_no_failure() -> None:
@@ -94,7 +94,7 @@ def test_many_failures_are_counted_and_a_few_are_shown() -> None:
         {"errors": True, "items": [item("index", str(number), MAPPER) for number in range(10)]}
     )
     assert len(found.failures) == 10
-    assert found.words.endswith("and 7 more")
+    assert found.message.endswith("and 7 more")
     assert found.done == 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seedbed.engines.opensearch.schema.names import HISTORY, is_reserved
-from seedbed.engines.opensearch.store.fences import PREFIX, Standing, name
+from seedbed.engines.opensearch.store.fences import PREFIX, FencePosition, name
 
 FENCE = name(17, 3)
 
@@ -24,7 +24,7 @@ FENCE = name(17, 3)
     ],
 )
 def test_the_verdict(found: list[tuple[str, str]], verdict: bool | None) -> None:
-    assert Standing(tuple(found)).verdict(FENCE) is verdict
+    assert FencePosition(tuple(found)).verdict(FENCE) is verdict
 
 
 def test_what_is_ours_is_known_by_its_name() -> None:

@@ -1,4 +1,4 @@
-"""One target, as everything that works on it needs it: the client, and where its files are."""
+"""One target: its client and the directory of its files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Cluster(Struct):
-    """One database of one service in one environment; `directory` holds its indexes.toml, if it has one."""
+    """One database of one service in one environment; `directory` holds its indexes.toml, if there is one."""
 
     target: str
     address: Address
@@ -30,7 +30,7 @@ class Cluster(Struct):
     _declared: DeclaredIndexes | None = None
 
     def declared(self) -> DeclaredIndexes:
-        """Return what indexes.toml declares, nothing where there is none. Raises ManifestError."""
+        """Return what indexes.toml declares, nothing if there is none. Raises ManifestError."""
         if self._declared is None:
             from seedbed.engines.opensearch.schema.read import FILE, read
             from seedbed.engines.opensearch.schema.shape import DeclaredIndexes
@@ -42,7 +42,7 @@ class Cluster(Struct):
 
 @contextmanager
 def translate_errors(cluster: Cluster, doing: str) -> Iterator[None]:
-    """Turn what OpenSearch refused while `doing` something into the error that a person reads."""
+    """Turn a RequestFailed inside the context into the error to report, which says what was being done."""
     try:
         yield
     except RequestFailed as error:
@@ -50,10 +50,10 @@ def translate_errors(cluster: Cluster, doing: str) -> Iterator[None]:
 
 
 def refusal(doing: str, error: RequestFailed) -> StepFailed:
-    """Return the error that a person reads about what was refused while `doing` something."""
+    """Return the error to report when a request failed while `doing` something."""
     return StepFailed(
         f"{doing} failed: {error.what}",
         because=error.because,
-        try_=error.try_ or "see what it says, and run it again",
+        try_=error.try_ or "fix the cause, then run the same command again",
         at=error.at,
     )

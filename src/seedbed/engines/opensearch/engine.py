@@ -22,7 +22,7 @@ DELETE /NAME-1
 
 
 class OpenSearchEngine(LazyEngineWithDiagnosis):
-    """OpenSearch. Requests are sent as they are written; indexes are declared, and filled anew where they must be."""
+    """OpenSearch. Requests are sent as written; declared indexes are changed in place, or reindexed."""
 
     package = "seedbed.engines.opensearch"
     parser = "files.parse"

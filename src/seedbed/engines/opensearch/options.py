@@ -8,7 +8,7 @@ import msgspec
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How seedbed works on this database."""
+    """Options of this database."""
 
     lease_seconds: Annotated[
         float,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from seedbed.model.migration import Migration
     from seedbed.model.target import Target
 
-_TRIES = 4  # before nobody is said to answer
+_TRIES = 4  # at the first request
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def connect(target: Target) -> Iterator[OpenSearchSession]:
 
     address = cast(Address, target.address)
     serverless.require_more(address)
-    if address.cloud and address.cloud.account:  # else nobody said whose it has to be
+    if address.cloud and address.cloud.account:  # without an account any credentials will do
         identity.require_account(address.cloud)
     with closing(Client(address)) as client:
         cluster = Cluster(
@@ -45,7 +45,7 @@ def connect(target: Target) -> Iterator[OpenSearchSession]:
             directory=target.database.directory,
         )
         with (
-            translate_errors(cluster, f"greeting {address}"),
+            translate_errors(cluster, f"connecting to {address}"),
             closing(client.sheltered(max_attempts=_TRIES)) as first,
         ):
             found = first.call("GET", "/")
@@ -53,7 +53,7 @@ def connect(target: Target) -> Iterator[OpenSearchSession]:
 
 
 class OpenSearchSession:
-    """There is no connection to keep: every question is a request of its own."""
+    """Every operation is a request of its own: there is no connection to keep."""
 
     def __init__(self, cluster: Cluster, banner: Any) -> None:
         self.cluster = cluster
@@ -69,7 +69,7 @@ class OpenSearchSession:
             return history.read(self.cluster)
 
     def interrupt(self) -> None:
-        """Stop what is running; what was sent is answered, or settled. What comes next does not begin."""
+        """Stop requests in progress. A write that was sent is answered, or settled by the next run; no other begins."""
         self.cluster.client.interrupt()
 
     def lease(
@@ -86,7 +86,7 @@ class OpenSearchSession:
             yield OpenSearchLease(self.cluster, ledger)
 
     def unlock(self, *, actor: str) -> str:
-        """End the lease of whoever holds it, audited; return who that was."""
+        """End the current lease, audited; return its holder."""
         from seedbed.engines.opensearch.store import lease_store
 
         return lease_store.unlock(self.cluster, actor=actor)
@@ -95,13 +95,13 @@ class OpenSearchSession:
         """Return, by version, the hazards that only the cluster shows."""
         from seedbed.engines.opensearch.running.examine import examine
 
-        with translate_errors(self.cluster, f"looking at what is to be changed on {self.cluster.target}"):
+        with translate_errors(self.cluster, f"examining the pending migrations of {self.cluster.target}"):
             return examine(self.cluster, migrations)
 
     def schema(self) -> Sequence[str]:
-        """Return what is there, one line a fact: indexes, aliases, pipelines, templates; ours left out."""
+        """Return the schema as lines: indexes, aliases, pipelines, templates; without those of seedbed."""
         from seedbed.engines.opensearch.running.inspect import catalogue
         from seedbed.engines.opensearch.schema.render import schema_lines
 
-        with translate_errors(self.cluster, f"looking at the indexes of {self.cluster.target}"):
+        with translate_errors(self.cluster, f"reading the schema of {self.cluster.target}"):
             return schema_lines(catalogue(self.cluster))

@@ -1,1 +1,1 @@
-"""What OpenSearch or seedbed refuses, and what may hurt, as far as files tell. Pure."""
+"""What OpenSearch or seedbed refuses, and hazards, as far as files show them. Pure."""

@@ -1,4 +1,4 @@
-"""What OpenSearch refuses, as far as a file can tell: each limit in words of its own, with the way round."""
+"""Limits of OpenSearch that indexes.toml can violate, each with a message and a fix."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LIMIT = "mapping.total_fields.limit"
 
 
 def problems(document: IndexesFile) -> Iterator[Problem]:
-    """Yield everything in `document` that cannot be."""
+    """Yield every violation in `document`."""
     for name, index in document.indexes.items():
         yield from _name(name, document)
         yield from _numbers(("indexes", name), index.versions)
@@ -41,32 +41,32 @@ def _name(name: str, document: IndexesFile) -> Iterator[Problem]:
     if not _NAME.fullmatch(name) or len(name) > LONGEST or is_reserved(name):
         yield Problem(
             at,
-            f"no index can be called {name!r}",
+            f"an index cannot be named {name!r}",
             f"a name is lower case letters, digits, `.`, `_`, `+` and `-`, a letter or digit first, {LONGEST}"
-            f" characters at most, and {HISTORY} is seedbed's own",
+            f" characters at most, and {HISTORY} is reserved for seedbed",
         )
     found = _NUMBERED.fullmatch(name)
     if found and found[1] in document.indexes:
         yield Problem(
             at,
-            f"{name!r} is what an index behind {found[1]!r} is called",
-            "physical indexes have their alias's name and a number",
-            "give one of the two another name",
+            f"{name!r} is the name of an index behind {found[1]!r}",
+            "a physical index has the name of its alias and a number",
+            "rename one of the two",
         )
 
 
 def _numbers(at: KeyPath, versions: Sequence[VersionSection] | Sequence[BodySection]) -> Iterator[Problem]:
     if not versions:
         yield Problem(
-            at, f"{at[-1]} has no version", "without a definition there is nothing to make", "number = 1"
+            at, f"{at[-1]} has no version", "an index, pipeline or template needs a definition", "number = 1"
         )
     numbers = [each.number for each in versions]
     for position, (one, other) in enumerate(pairwise(numbers), 1):
         if other <= one:
             yield Problem(
                 (*at, "versions", position, "number"),
-                f"version {other} stands after version {one}",
-                "definitions stand oldest first, each number once",
+                f"version {other} comes after version {one}",
+                "definitions are ordered by number, oldest first, each number once",
             )
 
 
@@ -83,9 +83,7 @@ def _versions(name: str, index: IndexSection) -> Iterator[Problem]:
 def _settings(at: KeyPath, settings: Mapping[str, Any]) -> Iterator[Problem]:
     for name in settings:
         if is_fixed(name):
-            yield Problem(
-                at, f"the setting {name!r} cannot be declared", "it is OpenSearch's or seedbed's own to set"
-            )
+            yield Problem(at, f"the setting {name!r} cannot be declared", "OpenSearch or seedbed sets it")
     shards = settings.get("number_of_shards", 1)
     if not str(shards).isdigit() or not 1 <= int(shards) <= SHARDS:
         yield Problem(at, f"an index cannot have {shards!r} shards", f"it has 1 to {SHARDS} of them")
@@ -98,9 +96,9 @@ def _source(at: KeyPath, mappings: Mapping[str, Any]) -> Iterator[Problem]:
     ):
         yield Problem(
             at,
-            "documents would not be stored as they came",
-            "what `_source` leaves out is in no document, so that no next version could be filled from this one",
-            "leave `_source` as it is; vectors are kept once, not twice, since OpenSearch 3",
+            "documents would not be stored as they are sent",
+            "the next version is filled from `_source`, which would lack these fields",
+            "leave `_source` as it is; OpenSearch 3 stores vectors only once",
         )
 
 
@@ -109,7 +107,10 @@ def _vectors(at: KeyPath, mappings: Mapping[str, Any], settings: Mapping[str, An
         kind = field.get("type")
         if kind == "dense_vector":
             yield Problem(
-                at, f"{path}: there is no type dense_vector", "that is Elasticsearch's", 'type = "knn_vector"'
+                at,
+                f"{path}: there is no type dense_vector",
+                "Elasticsearch has it",
+                'type = "knn_vector"',
             )
         if kind != "knn_vector":
             continue
@@ -133,14 +134,14 @@ def _vector(at: KeyPath, path: str, field: Mapping[str, Any]) -> Iterator[Proble
             f"{path} does not name the engine of its vectors"
             if engine is None
             else f"{path}: no engine {engine!r}",
-            "which one it is decides how it is searched, and the default differs between versions",
+            "the engine decides how vectors are searched, and the default differs between versions of OpenSearch",
             f'method = {{name = "hnsw", engine = "lucene"}}; engines are {", ".join(ENGINES)}',
         )
     dimension = field.get("dimension")
     if not isinstance(dimension, int) or not 1 <= dimension <= DIMENSIONS:
         yield Problem(
             at,
-            f"{path} has no usable dimension",
+            f"{path} has no valid dimension",
             f"a vector has 1 to {DIMENSIONS} numbers",
             "dimension = 384",
         )
@@ -153,6 +154,6 @@ def _count(at: KeyPath, mappings: Mapping[str, Any], settings: Mapping[str, Any]
         yield Problem(
             at,
             f"there are {count} fields",
-            f"an index takes {limit}",
+            f"an index accepts {limit}",
             f"raise settings {_LIMIT}, or map fewer",
         )

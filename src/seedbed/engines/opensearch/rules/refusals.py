@@ -1,4 +1,4 @@
-"""What no migration may say, and what it may say only on purpose: refusals and hazards that the file alone shows."""
+"""Requests that a migration must not contain, and hazards that the file alone shows."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ def require_permitted(request: Request) -> None:
     """Raise RequestFileError for a request that can never be part of a migration."""
     line = request.line
     if request.method in {"GET", "HEAD"} or request.operation in _READS:
-        raise RequestFileError("this request changes nothing", "a migration's requests do", line)
-    if any(_is_ours(each) for each in _names(request)):
         raise RequestFileError(
-            f"{HISTORY} is seedbed's own",
-            "a migration that changes it would change what is known",
+            "this request changes nothing", "the requests of a migration change something", line
+        )
+    if any(_is_reserved(each) for each in _names(request)):
+        raise RequestFileError(
+            f"{HISTORY} belongs to seedbed",
+            "a migration that changes it would change the history",
             line,
         )
     if "wait_for_completion" in request.params:
         raise RequestFileError(
-            "`wait_for_completion` is not a migration's to say",
-            "seedbed starts what takes long as a task, and follows it to its end",
+            "a migration cannot set `wait_for_completion`",
+            "seedbed starts a long operation as a task, and follows it to its end",
             line,
             "leave it out",
         )
@@ -36,27 +38,27 @@ def require_permitted(request: Request) -> None:
         set(request.index) & set("*,") or request.index.startswith("_")
     ):
         raise RequestFileError(
-            f"{request.index!r} names no single index",
-            "what a pattern means depends on what is there",
+            f"{request.index!r} does not name one index",
+            "the meaning of a pattern depends on the indexes that exist",
             line,
-            "name each index in a request of its own",
+            "use one request for each index",
         )
     if request.is_bulk and not request.body:
         raise RequestFileError("there is nothing to do", "the body is empty", line)
 
 
 def require_items(request: Request) -> None:
-    """Raise RequestFileError for a bulk whose lines are not items."""
+    """Raise RequestFileError for a bulk body with an invalid item."""
     try:
         list(items(request))
     except ValueError as error:
-        raise RequestFileError("the body is not a bulk", str(error), request.line) from None
+        raise RequestFileError("the body is not a valid bulk body", str(error), request.line) from None
 
 
 def _names(request: Request) -> Iterator[str]:
     yield from request.index.split(",")
     if request.is_bulk:
-        yield from (str(words.get("_index", "")) for _, words, _ in items(request))
+        yield from (str(metadata.get("_index", "")) for _, metadata, _ in items(request))
     elif request.operation in {"_aliases", "_reindex"} and isinstance(body := request.json, dict):
         yield from _strings(body)
 
@@ -72,11 +74,11 @@ def _strings(value: object) -> Iterator[str]:
             yield from _strings(each)
 
 
-def _is_ours(name: str) -> bool:
+def _is_reserved(name: str) -> bool:
     return is_reserved(name.strip())
 
 
-def _says_conflicts(request: Request) -> bool:
+def _handles_conflicts(request: Request) -> bool:
     return "conflicts" in request.params or b'"conflicts"' in request.body
 
 
@@ -96,7 +98,7 @@ def hazards(request: Request) -> Iterator[Hazard]:
         yield registry.DELETES_DOCUMENTS.hazard(f"{request} deletes documents", line=line)
     if request.operation == "_close":
         yield registry.CLOSES_INDEX.hazard(f"{request} closes an index", line=line)
-    if request.operation in {"_update_by_query", "_reindex"} and not _says_conflicts(request):
+    if request.operation in {"_update_by_query", "_reindex"} and not _handles_conflicts(request):
         yield registry.STOPS_AT_CONFLICTS.hazard(
             f"{request} walks over an index while others write to it", line=line
         )

@@ -1,1 +1,1 @@
-"""Carrying out migrations: step by step, request by request, index by index."""
+"""Run migrations: steps, requests, reindexing."""

@@ -1,4 +1,4 @@
-"""Emptying a cluster: every index, template, pipeline and stored script by its very name, the history last."""
+"""Empty a cluster: every index, template, pipeline and stored script by its name, the history last."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from seedbed.support.phrases import count
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.store.fenced_writer import FencedWriter
 
-_SOME = 20  # indexes deleted by one request: their names stand in its path
+_BATCH = 20  # indexes deleted by one request: their names stand in its path
 
 
 def reset(lease: FencedWriter) -> str:
-    """Remove everything and return what went, in words. Raises LeaseLost, Interrupted, RequestFailed.
+    """Remove everything and return a summary. Raises LeaseLost, Interrupted, RequestFailed.
 
-    The lease is proven before every request that deletes: no wildcard, nothing of the server's own.
+    The lease is confirmed before every delete. Neither wildcards nor objects of the server are deleted.
     """
     found = catalogue(lease.cluster)
     documents = _documents(lease)
     for name in found.streams:
         _delete(lease, f"/_data_stream/{quote(name, safe='')}")
     names = sorted(found.indexes)
-    for first in range(0, len(names), _SOME):
-        _delete(lease, "/" + ",".join(quote(each, safe="") for each in names[first : first + _SOME]))
+    for first in range(0, len(names), _BATCH):
+        _delete(lease, "/" + ",".join(quote(each, safe="") for each in names[first : first + _BATCH]))
     for kind in KINDS:
         for name in sorted(found.others.get(kind, ())):
             _delete(lease, f"{kind.path}/{quote(name, safe='')}")
     lease.confirm()
     lease.forget_all()
-    return _words(found, documents)
+    return _summary(found, documents)
 
 
 def _documents(lease: FencedWriter) -> dict[str, int]:
-    """Return how many documents each index holds, as far as searches see."""
+    """Return the number of documents in each index, as searches see them."""
     params = {"level": "indices", "expand_wildcards": "all"}
     found = lease.cluster.client.call("GET", "/_all/_stats/docs", params=params)
     return {
@@ -47,7 +47,7 @@ def _documents(lease: FencedWriter) -> dict[str, int]:
 
 
 def _delete(lease: FencedWriter, path: str) -> None:
-    """Delete what may be gone already."""
+    """Delete an object; a missing one is not an error."""
     lease.confirm()
     try:
         lease.cluster.client.call("DELETE", path, idempotent=True)
@@ -56,7 +56,7 @@ def _delete(lease: FencedWriter, path: str) -> None:
             raise
 
 
-def _words(found: Catalogue, documents: dict[str, int]) -> str:
+def _summary(found: Catalogue, documents: dict[str, int]) -> str:
     filled = [f"{name}: {documents[name]}" for name in sorted(found.indexes) if documents.get(name)]
     parts = [count(len(found.indexes), "index", "indexes") + (f" ({', '.join(filled)})" if filled else "")]
     parts += [count(len(found.streams), "data stream")] if found.streams else []

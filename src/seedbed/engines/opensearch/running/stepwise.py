@@ -1,4 +1,4 @@
-"""One migration on its way through a target: steps one by one, each with its record."""
+"""Run one migration on a target: its steps one by one, each with its record."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from seedbed.model.history import Revision
 from seedbed.model.migration import Direction, Step, Work
 
 
-class Run(Stepwise):
-    """One work on its way; `events` raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted."""
+class MigrationRun(Stepwise):
+    """Runs one migration in one direction; `events` raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted."""
 
     def __init__(self, lease: FencedWriter, work: Work) -> None:
         super().__init__(lease.cluster.target, work, lease.owner)
@@ -45,15 +45,15 @@ class Run(Stepwise):
             return
         try:
             if step.atomic and not self.revision.in_step:
-                self._together(step)
+                self._run_atomically(step)
             else:
-                yield from self._alone(step)
+                yield from self._run_recorded(step)
         except SeedbedError as error:
             raise self._located(step, error) from error
 
     def _located(self, step: Step, error: SeedbedError) -> SeedbedError:
         """Return `error` with the name of the migration and the line of its request."""
-        if isinstance(error, NoAnswer) and self.lease.interrupted:  # it was us who cut the line
+        if isinstance(error, NoAnswer) and self.lease.interrupted:  # the interruption closed the connection
             return self.lease.stopped()
         if isinstance(error, LeaseLost) or not isinstance(error, StepFailed | OutcomeUnknown):
             return error
@@ -87,19 +87,19 @@ class Run(Stepwise):
         tag = RequestTag(self.target, self.migration.version, f"{prefix}{step.index}", mark)
         return RequestRunner(self.lease, found, tag)
 
-    def _together(self, step: Step) -> None:
-        """Carry out a request together with its record."""
+    def _run_atomically(self, step: Step) -> None:
+        """Send a request that takes effect together with its record."""
         runner, after = self._runner(step), self._after(step)
         begun = replace(self.revision, in_step=True)
 
         def documents() -> Documents:
             return self._documents(self._after(step))
 
-        runner.together(f"{self.migration.label}: {step.summary}", documents, history.document(begun))
+        runner.run_atomically(f"{self.migration.label}: {step.summary}", documents, history.document(begun))
         self.revision = after
 
-    def _alone(self, step: Step) -> Iterator[Progress]:
-        """Carry out a request between two records: that it was begun, and that it is finished."""
+    def _run_recorded(self, step: Step) -> Iterator[Progress]:
+        """Send a request between two records: that it has begun, and that it is finished."""
         again = self.revision.in_step
         if again and (yield from self._settled(step)):
             self._commit(self._after(step))
@@ -114,13 +114,13 @@ class Run(Stepwise):
             raise
         self._commit(self._after(step))
 
-    def _progress(self, step: Step, states: Iterator[tasks.Task]) -> Iterator[Progress]:
-        told = ""
+    def _progress(self, step: Step, states: Iterator[tasks.ServerTask]) -> Iterator[Progress]:
+        recorded = ""
         for state in states:
-            if state.id != told:  # whoever comes after us finds it at once
-                told = state.id
-                kept = {**self._checkpoint(), "task": state.id}
-                self._commit(replace(self.revision, checkpoint=json.dumps(kept)))
+            if state.id != recorded:  # the next run finds it at once
+                recorded = state.id
+                checkpoint = {**self._checkpoint(), "task": state.id}
+                self._commit(replace(self.revision, checkpoint=json.dumps(checkpoint)))
             if state.total and not state.is_over:
                 version = self.migration.version
                 yield WorkProgressed(self.target, version, state.done, state.total, "documents", step.summary)
@@ -130,7 +130,7 @@ class Run(Stepwise):
         return found
 
     def _record_failure(self, runner: RequestRunner, error: SeedbedError) -> None:
-        """Write what a request that went wrong leaves: nothing, or that it was begun and how that ended."""
+        """Record a failed request: as not begun if it left nothing, else as begun, with its end."""
         if isinstance(error, LeaseLost):
             return
         is_refused = isinstance(error, RequestFailed) and error.status < 500
@@ -146,13 +146,15 @@ class Run(Stepwise):
             )
 
     def _settled(self, step: Step) -> Generator[Progress, None, bool]:
-        """Find out what became of a step that was begun; return whether it is done. Raises OutcomeUnknown."""
-        kept = self._checkpoint()
-        runner = self._runner(step, kept.get("mark", ""))
-        if runner.kind is RequestKind.TASK and "failed" not in kept:
-            task = kept.get("task") or (tasks.find(self.cluster.client, runner.tag.opaque_id) if kept else "")
+        """Determine the outcome of a step that was begun; return whether it is done. Raises OutcomeUnknown."""
+        checkpoint = self._checkpoint()
+        runner = self._runner(step, checkpoint.get("mark", ""))
+        if runner.kind is RequestKind.TASK and "failed" not in checkpoint:
+            task = checkpoint.get("task") or (
+                tasks.find(self.cluster.client, runner.tag.opaque_id) if checkpoint else ""
+            )
             if task:
-                yield self._probed(step, "its task was found, and is followed to its end")
+                yield self._probed(step, "its task was found and is followed to its end")
                 runner.was_sent = True
                 try:
                     yield from self._progress(step, runner.follow(task))
@@ -163,17 +165,18 @@ class Run(Stepwise):
         verdict = None if step.repeatable else runner.took_effect()
         if verdict is None and not step.repeatable:
             raise OutcomeUnknown(
-                f"it is unknown whether {self.migration.label} took effect on {self.target}",
-                because=kept.get("failed") or f"a former run sent {runner.request} and recorded no result",
-                try_=f"look, then `seedbed repair {self.migration.version} --applied` or `--not-applied`",
+                f"the outcome of {self.migration.label} on {self.target} is unknown",
+                because=checkpoint.get("failed")
+                or f"a former run sent {runner.request} and recorded no result",
+                try_=f"inspect it, then run `seedbed repair {self.migration.version} --applied` or `--not-applied`",
                 at=self._at(step),
             )
-        words = {
-            None: "it may be repeated: it runs again",
-            True: "what it makes is there: it took effect",
-            False: "what it makes is not there: it runs again",
+        outcomes = {
+            None: "it is repeatable: it runs again",
+            True: "its result exists: it took effect",
+            False: "its result is missing: it runs again",
         }
-        yield self._probed(step, words[verdict])
+        yield self._probed(step, outcomes[verdict])
         return bool(verdict)
 
     # index versions

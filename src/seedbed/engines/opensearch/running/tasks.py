@@ -1,7 +1,7 @@
-"""Work that OpenSearch does by itself: started, found again, and followed to its end.
+"""Tasks of OpenSearch: start one, find it again, follow it to its end.
 
-A task is started with `wait_for_completion=false` under an X-Opaque-Id of ours, so that whoever comes after us finds
-it. While it runs it is in the list of tasks; what became of it is a document of the index `.tasks` afterwards.
+A task is started with `wait_for_completion=false` and an X-Opaque-Id of seedbed, so that the next run finds it. While
+it runs it is in the list of tasks; afterwards its result is a document of the index `.tasks`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 
 RESULTS = ".tasks"
-MARK = "seedbed"  # what an X-Opaque-Id of ours begins with: "seedbed:TARGET:VERSION:…"
+MARK = "seedbed"  # the beginning of an X-Opaque-Id of seedbed: "seedbed:TARGET:VERSION:…"
 _FIRST_POLL, _SLOWEST_POLL = 0.02, 2.0  # seconds
-_NEWEST = 1000  # results that are looked through
+_NEWEST = 1000  # results that are searched
 
 
-class Task(Struct, frozen=True):
-    """A task as it is. `answer`: what the request would have answered, once it is over."""
+class ServerTask(Struct, frozen=True):
+    """A task as it is now. `answer`: once it is over, the answer of its request."""
 
     id: str
     is_over: bool = False
@@ -37,8 +37,8 @@ def start(client: Client, method: str, path: str, body: Any, *, opaque_id: str, 
     return str(answer["task"])
 
 
-def look(client: Client, task: str) -> Task | None:
-    """Return how the task stands; None where nobody knows it: its node died, or its result could not be kept."""
+def look(client: Client, task: str) -> ServerTask | None:
+    """Return the task as it is now; None if it is gone: its node left, or its result could not be stored."""
     try:
         found = client.call("GET", f"/_tasks/{task}")
     except RequestFailed as error:
@@ -49,15 +49,15 @@ def look(client: Client, task: str) -> Task | None:
 
 
 def find(client: Client, opaque_id: str) -> str:
-    """Return the id of the newest task that was started as `opaque_id`; empty where there is none."""
+    """Return the id of the newest task that was started as `opaque_id`; empty if there is none."""
     for name, mark in _marks(client).items():
         if mark == opaque_id:
             return name
-    return _kept(client, opaque_id)
+    return _find_finished(client, opaque_id)
 
 
 def running(client: Client, target: str) -> Mapping[str, str]:
-    """Return the tasks of ours that run for the database `target`, whichever run started them: id -> version."""
+    """Return the running tasks of seedbed for the database `target`, of any run: id -> version."""
     start = f"{MARK}:{target}:"
     return {
         name: mark.removeprefix(start).partition(":")[0]
@@ -67,9 +67,9 @@ def running(client: Client, target: str) -> Mapping[str, str]:
 
 
 def _marks(client: Client) -> Mapping[str, str]:
-    """Return the X-Opaque-Id of every task that runs and is nobody's part: id -> mark.
+    """Return the X-Opaque-Id of every running task without a parent: id -> mark.
 
-    A part whose whole ended while they were listed stands among the wholes, for the last time: nobody could follow it.
+    A subtask whose parent ended while tasks were listed appears among them; it cannot be followed and is left out.
     """
     found = client.call("GET", "/_tasks", params={"detailed": True, "group_by": "parents"})
     return {
@@ -79,8 +79,8 @@ def _marks(client: Client) -> Mapping[str, str]:
     }
 
 
-def _kept(client: Client, opaque_id: str) -> str:
-    """Return the id of a task that is over. Headers are kept and not indexed, so that the newest are looked through."""
+def _find_finished(client: Client, opaque_id: str) -> str:
+    """Return the id of a finished task. Headers are stored but not indexed, so the newest results are searched."""
     body = {"size": _NEWEST, "sort": [{"task.start_time_in_millis": "desc"}], "_source": ["task"]}
     try:
         client.call("POST", f"/{RESULTS}/_refresh", idempotent=True)
@@ -95,10 +95,10 @@ def _kept(client: Client, opaque_id: str) -> str:
     return ""
 
 
-def follow(client: Client, task: str, check: Callable[[], None]) -> Iterator[Task]:
-    """Yield the task as it goes on, over at the last. Ends without that where nobody knows it any more.
+def follow(client: Client, task: str, check: Callable[[], None]) -> Iterator[ServerTask]:
+    """Yield the task while it runs, and once it is over. Ends without the latter if the task is gone.
 
-    `check` is called between two looks and may raise.
+    `check` is called between two polls and may raise.
     """
     pause = _FIRST_POLL
     while True:
@@ -114,7 +114,7 @@ def follow(client: Client, task: str, check: Callable[[], None]) -> Iterator[Tas
 
 
 def cancel(client: Client, task: str) -> None:
-    """Ask the task to end early; that it is not there is no error."""
+    """Cancel the task; a missing task is not an error."""
     try:
         client.call("POST", f"/_tasks/{task}/_cancel", idempotent=True)
     except RequestFailed as error:
@@ -122,14 +122,14 @@ def cancel(client: Client, task: str) -> None:
             raise
 
 
-def _task(task: str, found: Mapping[str, Any]) -> Task:
+def _task(task: str, found: Mapping[str, Any]) -> ServerTask:
     status = found.get("task", {}).get("status") or {}
     done = sum(
         status.get(each, 0) for each in ("created", "updated", "deleted", "noops", "version_conflicts")
     )
     if not found.get("completed"):
-        return Task(task, False, done, status.get("total", 0))
+        return ServerTask(task, False, done, status.get("total", 0))
     answer = dict(found.get("response") or {})
     if "error" in found:
         answer["error"] = found["error"]
-    return Task(task, True, done, status.get("total", 0), answer)
+    return ServerTask(task, True, done, status.get("total", 0), answer)

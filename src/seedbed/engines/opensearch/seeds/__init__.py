@@ -1,1 +1,1 @@
-"""Loading datasets: rows become documents as the mapping of their index wants them."""
+"""Load datasets: rows become documents according to the mapping of their index."""

@@ -1,8 +1,8 @@
-"""Volume: documents by `_bulk`, encoded once and cheaply, resent until the index has every one of them.
+"""Bulk load: documents by `_bulk`, encoded once, resent until the index has every one of them.
 
-The answer is asked for without everything that nobody reads. Where it says that nothing went wrong, it is counted and
-not decoded; where it does, every item is looked at: what the cluster had no room for is sent again, what it does not
-take is an error that names the document. Nothing is dropped.
+The answer is filtered to the fields that are used. If it reports no error, its items are counted and not decoded; else
+every item is checked: those that the cluster rejected for lack of capacity are sent again, and a document that it
+refuses is an error with its id. Nothing is dropped.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 MOST = 10_000  # documents in a request, however small they are
 LONGEST_ID = 512  # bytes
-BASE, CAP = 0.05, 10.0  # seconds; how long to wait before what there was no room for is sent again
-PATIENCE = 40  # requests in a row of which nothing was taken; with the waits between them, some minutes
-PASSING = frozenset({429, 503})  # of an item: there was no room, or its shard has just no primary
+BASE, CAP = 0.05, 10.0  # seconds to wait before rejected documents are sent again
+PATIENCE = 40  # requests in a row that were rejected whole; with the waits between them, some minutes
+RETRIED = frozenset({429, 503})  # of an item: no capacity, or its shard has no primary for the moment
 CONFLICT = "version_conflict_engine_exception"
 
-_ASKED = "errors,items.*.status,items.*._shards.failed,items.*.error.type,items.*.error.reason,items.*.error.caused_by"
-_NOT_FOUND = 404  # of a delete: there was nothing to delete
+_FILTER = "errors,items.*.status,items.*._shards.failed,items.*.error.type,items.*.error.reason,items.*.error.caused_by"
+_NOT_FOUND = 404  # of a delete: there was no such document
 _TOO_LARGE = 413
 
 Document = Mapping[str, Any] | bytes
@@ -46,22 +46,22 @@ class InvalidDocument(StepFailed):
 
 
 class ItemRefused(StepFailed):
-    """The cluster took a request, and did not take one of its documents (or more: the first is `id`)."""
+    """The cluster refused one document of a request, or more: the first is `id`."""
 
     def __init__(
         self, index: str, id_: str, status: int, type_: str, reason: str, *, others: int = 0
     ) -> None:
         more = f", and {others} more of the same request" if others else ""
         super().__init__(
-            f"{index} rejects the document {id_!r}{more}",
+            f"{index} refused the document {id_!r}{more}",
             because=f"{type_}: {reason}" if type_ else reason,
-            try_="fix it and run the same command again",
+            try_="fix it, then run the same command again",
         )
         self.id, self.status, self.type, self.reason = id_, status, type_, reason
 
 
-class Counts(Struct):
-    """What became of what was sent. `replaced`: by a later one of the same id before it was sent."""
+class BulkCounts(Struct):
+    """Outcomes of the documents. `replaced`: by a later one of the same id, before it was sent."""
 
     created: int = 0
     updated: int = 0
@@ -89,7 +89,7 @@ class _Error(Struct):
     caused_by: _Cause | None = None
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """The reason with what caused it, outermost first."""
         found, cause = [self.reason or ""], self.caused_by
         while cause:
@@ -123,14 +123,14 @@ def load(
     chunks: RequestSize | None = None,
     most: int = MOST,
     on_progress: OnProgress | None = None,
-    counts: Counts | None = None,
-) -> Counts:
-    """Index all `documents`, which are (id, values or JSON); every one is in the index afterwards, the last of each id.
+    counts: BulkCounts | None = None,
+) -> BulkCounts:
+    """Index all `documents`, as (id, fields or JSON); afterwards the index holds every one, the last of each id.
 
-    `counts`: counted up as it goes on, and returned. Raises InvalidDocument, ItemRefused, StepFailed, Interrupted and
+    `counts`: updated during the load, and returned. Raises InvalidDocument, ItemRefused, StepFailed, Interrupted and
     what `before` raises; some are in the index then.
     """
-    writer = Writer(
+    writer = BulkWriter(
         client,
         index,
         before=before,
@@ -147,14 +147,14 @@ def load(
     return writer.counts
 
 
-class Writer:
-    """Collects operations and sends them when there are enough; for one thread.
+class BulkWriter:
+    """Collects operations and sends them when there are enough. Not thread-safe.
 
-    `index`: an alias or an index that exists; `require_alias` makes a missing alias an error, where OpenSearch would
-    make an index of that name. `before` is called before every request, also one that is sent again, and may raise to
-    end the work (a lease that was lost). `on_conflict` is told the id of a document whose version or condition did not
-    hold; without it that is an ItemRefused. `on_progress` is told of further documents that are done with. `chunks` and
-    `most`: how much goes into one request.
+    `index`: an existing alias or index; `require_alias`: refuse a missing alias, for which OpenSearch would create an
+    index of that name. `before` is called before every request, also a repeated one, and may raise to end the load (a
+    lost lease). `on_conflict` is called with the id of a document whose version or condition did not hold; without it
+    that is an ItemRefused. `on_progress` is called with the number of further documents that are done. `chunks` and
+    `most`: the size of one request, in bytes and in documents.
     """
 
     def __init__(
@@ -168,13 +168,13 @@ class Writer:
         on_progress: OnProgress | None = None,
         chunks: RequestSize | None = None,
         most: int = MOST,
-        counts: Counts | None = None,
+        counts: BulkCounts | None = None,
     ) -> None:
-        self.counts = counts or Counts()
+        self.counts = counts or BulkCounts()
         self._client = client
         self._index = index
         self._path = f"/{quote(index, safe='')}/_bulk"
-        self._params = {"filter_path": _ASKED, **({"require_alias": "true"} if require_alias else {})}
+        self._params = {"filter_path": _FILTER, **({"require_alias": "true"} if require_alias else {})}
         self._before = before
         self._on_conflict = on_conflict
         self._on_progress = on_progress
@@ -184,8 +184,8 @@ class Writer:
         self._size = 0
         self._limit = self._chunks.size
         self._deletes = False
-        self._replaced = 0  # since the last time that somebody was told
-        self._idle = 0  # requests in a row of which nothing was taken
+        self._replaced = 0  # since `on_progress` was called last
+        self._idle = 0  # requests in a row that were rejected whole
         self._rng = random.Random()
 
     def index(
@@ -202,11 +202,11 @@ class Writer:
         self._add(id_, b'{"index":{"_id":' + _id(id_) + _conditions(version, if_seq), document)
 
     def create(self, id_: str, document: Document) -> None:
-        """Write `document` where there is none of its id."""
+        """Write `document` if there is none of its id."""
         self._add(id_, b'{"create":{"_id":' + _id(id_) + b"}}\n", document)
 
     def delete(self, id_: str, *, version: int | None = None, if_seq: tuple[int, int] | None = None) -> None:
-        """Delete what has this id; nothing there is no error, and is not counted."""
+        """Delete the document of this id; a missing one is neither an error nor counted."""
         self._deletes = True
         self._put(id_, b'{"delete":{"_id":' + _id(id_) + _conditions(version, if_seq))
 
@@ -231,7 +231,7 @@ class Writer:
         self._size += size
 
     def _send(self) -> None:
-        """Send one request; what was not taken stays for the next one."""
+        """Send one request; rejected operations stay for the next one."""
         body = b"".join(self._lines.values())
         began = time.perf_counter()
         try:
@@ -249,9 +249,9 @@ class Writer:
             return
         self._chunks.took(len(body), time.perf_counter() - began)
         sent = len(self._lines)
-        left = {} if self._all_well(answer) else self._judged(answer)
+        left = {} if self._all_succeeded(answer) else self._review(answer)
         self._begin(left)
-        self._tell(sent - len(left))
+        self._report(sent - len(left))
         if left:
             self._wait(sent - len(left))
         else:
@@ -263,8 +263,8 @@ class Writer:
         self._limit = self._chunks.size
         self._deletes = self._deletes and bool(left)
 
-    def _all_well(self, answer: bytes) -> bool:
-        """Return whether everything was written, counting instead of reading; False where that does not tell."""
+    def _all_succeeded(self, answer: bytes) -> bool:
+        """Return whether everything was written, by counting instead of decoding; False if that does not prove it."""
         if self._deletes or not answer.startswith(b'{"errors":false'):
             return False
         sent, created = len(self._lines), answer.count(b'"status":201')
@@ -275,32 +275,32 @@ class Writer:
         self.counts.updated += updated
         return True
 
-    def _judged(self, answer: bytes) -> dict[str, bytes]:
-        """Look at every item; return what is to be sent again. Raises ItemRefused."""
+    def _review(self, answer: bytes) -> dict[str, bytes]:
+        """Check every item; return the operations to send again. Raises ItemRefused."""
         items = _decode(answer).items
         if len(items) != len(self._lines):
             raise StepFailed(
-                f"it is unknown which documents {self._index} accepted",
-                because=f"{len(self._lines)} documents were sent, and the answer speaks of {len(items)}",
+                f"the outcome of a bulk request to {self._index} is unknown",
+                because=f"{len(self._lines)} documents were sent, and the answer has {len(items)} items",
                 try_="look for a proxy that changes answers, then run the same command again",
             )
         left: dict[str, bytes] = {}
         refused: list[tuple[str, _Item]] = []
         for (id_, line), item in zip(self._lines.items(), items, strict=True):
             ((kind, found),) = item.items()
-            if found.status in PASSING:
+            if found.status in RETRIED:
                 left[id_] = line
-            elif not self._took(id_, kind, found):
+            elif not self._accepted(id_, kind, found):
                 refused.append((id_, found))
         if refused:
             id_, found = refused[0]
             error = found.error or _Error("", f"status {found.status}, {found.shards.failed} copies failed")
             others = len(refused) - 1
-            raise ItemRefused(self._index, id_, found.status, error.type, error.words, others=others)
+            raise ItemRefused(self._index, id_, found.status, error.type, error.message, others=others)
         return left
 
-    def _took(self, id_: str, kind: str, item: _Item) -> bool:
-        """Count an item that is done with; return False for one that the cluster does not take."""
+    def _accepted(self, id_: str, kind: str, item: _Item) -> bool:
+        """Count an item that is done; return False for one that the cluster refused."""
         if item.error:
             if item.error.type != CONFLICT or self._on_conflict is None:
                 return False
@@ -317,37 +317,37 @@ class Writer:
         return True
 
     def _failed(self, error: RequestFailed, size: int) -> None:
-        """Make the next request smaller where this one was too large, or wait where there was no room for it."""
+        """Make the next request smaller if this one was too large; wait if there was no capacity for it."""
         if error.status == _TOO_LARGE and len(self._lines) > 1:
             self._chunks.refused(size)
             self._split()
-        elif error.status in PASSING:
+        elif error.status in RETRIED:
             self._wait(0)
         else:
             raise error
 
     def _split(self) -> None:
-        """Send what is waiting in two parts."""
+        """Send the collected operations in two requests."""
         lines = list(self._lines.items())
         for part in (lines[: len(lines) // 2], lines[len(lines) // 2 :]):
             self._begin(dict(part))
             self.flush()
 
-    def _tell(self, done: int) -> None:
+    def _report(self, done: int) -> None:
         done, self._replaced = done + self._replaced, 0
         if self._on_progress and done:
             self._on_progress(done)
 
     def _wait(self, taken: int) -> None:
-        """Wait before what was left is sent again, the longer the less was taken."""
+        """Wait before rejected operations are sent again: the longer, the fewer were accepted."""
         self._chunks.shed()
         self._limit = self._chunks.size
         self._idle = 0 if taken else self._idle + 1
         if self._idle >= PATIENCE:
             raise StepFailed(
-                f"{self._index} takes no more documents",
-                because=f"{PATIENCE} requests in a row were turned away for want of room",
-                try_="look at the cluster's load and at its thread pool `write`, then run the same command again",
+                f"{self._index} accepts no more documents",
+                because=f"{PATIENCE} requests in a row were rejected for lack of capacity",
+                try_="check the load of the cluster and its thread pool `write`, then run the same command again",
             )
         self._client.sleep(backoff(self._idle + 1, base=BASE, cap=CAP, rng=self._rng))
 
@@ -356,11 +356,11 @@ def _id(id_: str) -> bytes:
     encoded = _encode(id_)
     if len(encoded) > LONGEST_ID and len(id_.encode()) > LONGEST_ID:
         raise InvalidDocument(
-            f"the id {shorten(id_, 40)!r} is too long", because=f"OpenSearch takes {LONGEST_ID} bytes"
+            f"the id {shorten(id_, 40)!r} is too long", because=f"OpenSearch accepts {LONGEST_ID} bytes"
         )
     if not id_:
         raise InvalidDocument(
-            "a document has an empty id", because="OpenSearch would make one up, another at every load"
+            "a document has an empty id", because="OpenSearch would generate another one at every load"
         )
     return encoded
 
@@ -376,19 +376,19 @@ def _conditions(version: int | None, if_seq: tuple[int, int] | None) -> bytes:
 def _json(id_: str, document: Document) -> bytes:
     """Return a document on one line. Raises InvalidDocument."""
     if isinstance(document, bytes):
-        # A line break can only be space between tokens: within a string it is written \n.
+        # A raw line break can only be white space between tokens: inside a string it is escaped.
         return document.replace(b"\n", b" ") if b"\n" in document else document
     try:
         encoded = _encode(document)
     except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
         raise InvalidDocument(f"the document {id_!r} cannot be sent", because=str(error)) from None
-    if b"null" in encoded and _is_odd(document.values()):
-        because = "a number of it is not finite, and JSON has no word for that"
+    if b"null" in encoded and _has_non_finite(document.values()):
+        because = "it holds a number that is not finite, which JSON cannot represent"
         raise InvalidDocument(f"the document {id_!r} cannot be sent", because=because)
     return encoded
 
 
-def _is_odd(values: Iterable[Any]) -> bool:
+def _has_non_finite(values: Iterable[Any]) -> bool:
     """Return whether NaN or an infinity is among `values`, however deep: the encoder would write null."""
     for each in values:
         kind = type(each)
@@ -396,8 +396,8 @@ def _is_odd(values: Iterable[Any]) -> bool:
             if each - each != 0:
                 return True
         elif kind is dict:
-            if _is_odd(each.values()):
+            if _has_non_finite(each.values()):
                 return True
-        elif kind is list and each and _is_odd(each):
+        elif kind is list and each and _has_non_finite(each):
             return True
     return False

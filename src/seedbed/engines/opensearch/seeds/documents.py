@@ -1,4 +1,4 @@
-"""The rows of a seed as documents of the index that they go into, one after the other."""
+"""The rows of a seed as documents of their index, one after the other."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ READ = 500  # rows in memory, and documents in one _mget
 _LARGEST = 4 << 20  # bytes of rows compared at once
 
 
-class Index(Struct, frozen=True):
-    """What rows go into: an alias or an index, with the properties of its mapping."""
+class SeedIndex(Struct, frozen=True):
+    """The target of rows: an alias or an index, with the properties of its mapping."""
 
     name: str
     is_alias: bool
@@ -30,7 +30,7 @@ class Index(Struct, frozen=True):
 
 
 class SeedDocument(Struct, frozen=True):
-    """A row as a document; None for a field that it is not to have. `size`: of it as JSON, in bytes."""
+    """A row as a document; None for a field that it lacks. `size`: of its JSON, in bytes."""
 
     id: str
     fields: Mapping[str, Any]
@@ -38,15 +38,15 @@ class SeedDocument(Struct, frozen=True):
     size: int
 
 
-class Part(Struct, frozen=True):
-    """Rows, the index that they go into, and the columns that the ids of its documents are made of."""
+class SeedPart(Struct, frozen=True):
+    """Rows, their index, and the columns that form the ids of documents."""
 
     source: RowSource
-    index: Index
+    index: SeedIndex
     key: tuple[str, ...]
 
     def chunks(self) -> Iterator[list[SeedDocument]]:
-        """Yield all rows as documents, as many as are compared at once. Raises StepFailed for one that does not fit."""
+        """Yield all rows as documents, in groups to compare at once. Raises StepFailed for one that does not fit."""
         for batch in self.source.batches(READ):
             some: list[SeedDocument] = []
             size = 0
@@ -72,7 +72,7 @@ class Part(Struct, frozen=True):
             raise self._same_id(*found)
 
     def line_of(self, id_: str) -> int:
-        """Return the line of the first row whose document has this id, 0 where there is none."""
+        """Return the line of the first row with this id, 0 if there is none."""
         for batch in self.source.batches(READ):
             for row, line in zip(batch.rows, batch.lines, strict=True):
                 if self._id(row, line) == id_:
@@ -80,7 +80,7 @@ class Part(Struct, frozen=True):
         return 0
 
     def failed(self, line: int, what: str, because: str) -> StepFailed:
-        """Return the error about what stands in `line` (0: unknown) of the file."""
+        """Return the error about `line` (0: unknown) of the file."""
         return failed(self.source.path, line, what, because)
 
     def _document(self, row: Row, line: int) -> SeedDocument:
@@ -92,7 +92,7 @@ class Part(Struct, frozen=True):
         return SeedDocument(self._id(row, line), decode(encoded), line, len(encoded))
 
     def _values(self, row: Row, line: int) -> dict[str, Any]:
-        """Return the fields of a row as the mapping wants them."""
+        """Return the fields of a row according to the mapping."""
         properties = self.index.properties
         is_csv = self.source.path.endswith(".csv")
         values: dict[str, Any] = {}
@@ -114,7 +114,7 @@ class Part(Struct, frozen=True):
             value = given.get(name)
             if value is None or value == "" or isinstance(value, bool | float | list | Mapping):
                 what = f"{name} is empty" if value in (None, "") else f"{_shown(name, value)} is not an id"
-                raise self.failed(line, what, "the id of the document is made of it")
+                raise self.failed(line, what, "it is part of the id of the document")
             if len(self.key) > 1 and ":" in str(value):
                 raise self.failed(
                     line, f"{_shown(name, value)} has a colon", "colons join the parts of an id"
@@ -122,7 +122,7 @@ class Part(Struct, frozen=True):
             words.append(str(value))
         found = ":".join(words)
         if len(found.encode()) > bulk.LONGEST_ID:
-            because = f"OpenSearch takes {bulk.LONGEST_ID} bytes"
+            because = f"OpenSearch accepts {bulk.LONGEST_ID} bytes"
             raise self.failed(line, f"the id {shorten(found, 40)} is too long", because)
         return found
 
@@ -132,15 +132,15 @@ class Part(Struct, frozen=True):
         return self.failed(line, f"two rows have the id {self._id(row, line)}", because)
 
     def _row(self, number: int) -> tuple[Row, int]:
-        """Return row `number`, and where it stands."""
+        """Return row `number` and its line."""
         batch = next(each for each in self.source.batches(READ) if number < each.first + len(each.rows))
         return batch.rows[number - batch.first], batch.lines[number - batch.first]
 
 
 def failed(path: str, line: int, what: str, because: str) -> StepFailed:
-    """Return the error about what stands in `line` (0: unknown) of the seed `path`."""
+    """Return the error about `line` (0: unknown) of the seed `path`."""
     return StepFailed(
-        what, because=because, try_="fix the seed and run the same command again", at=Location(path, line)
+        what, because=because, try_="fix the seed, then run the same command again", at=Location(path, line)
     )
 
 

@@ -1,8 +1,8 @@
-"""Loading a dataset: rows become documents, what is there and equal is left alone.
+"""Load a dataset: rows become documents; existing, equal documents are not written.
 
 Every row is checked before the first is written. Then some hundreds at a time are read, compared and written, each on
-condition that its document still is as it was read. There are no transactions: what failed goes on when it is run
-again. What a row does not name stays as it is in its document.
+the condition that its document has not changed since. There are no transactions: after a failure, run it again. Fields
+that a row does not name keep their values.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from seedbed.engines.kit.tally import Tally
 from seedbed.engines.opensearch.seeds import bulk
-from seedbed.engines.opensearch.seeds.documents import Index, Part, SeedDocument
+from seedbed.engines.opensearch.seeds.documents import SeedDocument, SeedIndex, SeedPart
 from seedbed.engines.opensearch.seeds.parts import parts_of
 from seedbed.engines.opensearch.seeds.values import decode, encode, is_same
 from seedbed.engines.opensearch.wire.errors import RequestFailed
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 5
 
 
-class _Stored(Struct, frozen=True):
+class _ExistingDocument(Struct, frozen=True):
     source: Mapping[str, Any]
     seq: tuple[int, int]
 
@@ -43,7 +43,7 @@ def load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterat
         part.check()
     for part in parts:
         tally = Tally(part.source.path, on_loading)
-        with refusals(part):
+        with translate_refusals(part):
             for documents in part.chunks():
                 _load(lease, part, documents, tally)
         yield tally.loaded
@@ -51,30 +51,30 @@ def load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterat
 
 
 @contextmanager
-def refusals(part: Part) -> Iterator[None]:
-    """Tell what OpenSearch refuses inside as a failure of `part`."""
+def translate_refusals(part: SeedPart) -> Iterator[None]:
+    """Turn a RequestFailed inside the context into a failure of `part`."""
     try:
         yield
     except RequestFailed as error:
         raise part.failed(0, f"the seed failed: {error.type or error.what}", error.reason) from None
 
 
-def refresh(lease: FencedWriter, parts: Sequence[Part]) -> None:
-    """Make what was loaded visible to searches, wherever refreshes are rare or switched off."""
+def refresh(lease: FencedWriter, parts: Sequence[SeedPart]) -> None:
+    """Make loaded documents visible to searches, also if refreshes are rare or disabled."""
     if parts:
         names = dict.fromkeys(part.index.name for part in parts)
         joined = ",".join(quote(name, safe="") for name in names)
         lease.cluster.client.call("POST", f"/{joined}/_refresh")
 
 
-def _load(lease: FencedWriter, part: Part, documents: Sequence[SeedDocument], tally: Tally) -> None:
+def _load(lease: FencedWriter, part: SeedPart, documents: Sequence[SeedDocument], tally: Tally) -> None:
     """Make the index hold `documents`."""
     left = {document.id: document for document in documents}
     for attempt in range(_ATTEMPTS):
         lease.confirm()
         stored = _stored(lease, part, list(left))
         conflicts: list[str] = []
-        writer = bulk.Writer(
+        writer = bulk.BulkWriter(
             lease.cluster.client,
             part.index.name,
             before=lease.check,
@@ -91,19 +91,21 @@ def _load(lease: FencedWriter, part: Part, documents: Sequence[SeedDocument], ta
         finally:
             tally.add(inserted=writer.counts.created, updated=writer.counts.updated)
         tally.add(unchanged=len(left) - written)
-        left = {id_: left[id_] for id_ in conflicts}  # somebody wrote in between: look again
+        left = {id_: left[id_] for id_ in conflicts}  # changed meanwhile: read again
         if not left:
             return
         lease.cluster.client.sleep(0.05 * attempt)
     raise part.failed(
         next(iter(left.values())).line,
         f"documents of {part.index.name} change all the time",
-        f"{_ATTEMPTS} times another process had changed the rows that were to be loaded",
+        f"another process changed them meanwhile, {_ATTEMPTS} times",
     )
 
 
-def _write(writer: bulk.Writer, index: Index, document: SeedDocument, stored: _Stored | None) -> bool:
-    """Let `writer` make the index hold `document`; return False where it does already."""
+def _write(
+    writer: bulk.BulkWriter, index: SeedIndex, document: SeedDocument, stored: _ExistingDocument | None
+) -> bool:
+    """Write `document` through `writer`; return False if the index holds it already."""
     fields = document.fields
     if stored is None:
         writer.create(document.id, {name: value for name, value in fields.items() if value is not None})
@@ -119,15 +121,15 @@ def _write(writer: bulk.Writer, index: Index, document: SeedDocument, stored: _S
     return True
 
 
-def _stored(lease: FencedWriter, part: Part, ids: Sequence[str]) -> dict[str, _Stored]:
-    """Return what is stored under `ids`, as of now: it need not be visible to searches yet."""
+def _stored(lease: FencedWriter, part: SeedPart, ids: Sequence[str]) -> dict[str, _ExistingDocument]:
+    """Return the documents under `ids` as they are now, visible to searches or not."""
     path = f"/{quote(part.index.name, safe='')}/_mget"
     answer = decode(lease.cluster.client.send("POST", path, encode({"ids": ids}), idempotent=True))
-    found: dict[str, _Stored] = {}
+    found: dict[str, _ExistingDocument] = {}
     for each in answer["docs"]:
         if error := each.get("error"):
             reason = str(error.get("reason") or error.get("type"))
             raise part.failed(0, f"{part.index.name} cannot be read", reason)
         if each.get("found"):
-            found[each["_id"]] = _Stored(each["_source"], (each["_seq_no"], each["_primary_term"]))
+            found[each["_id"]] = _ExistingDocument(each["_source"], (each["_seq_no"], each["_primary_term"]))
     return found

@@ -1,49 +1,49 @@
-"""The parts of a dataset with the live indexes that they go into, before any row is read."""
+"""The parts of a dataset with their existing indexes, before any row is read."""
 
 from __future__ import annotations
 
 from urllib.parse import quote
 
 from seedbed.engines.opensearch.cluster import Cluster
-from seedbed.engines.opensearch.seeds.documents import Index, Part, failed
+from seedbed.engines.opensearch.seeds.documents import SeedIndex, SeedPart, failed
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Location, SeedFileError, StepFailed
 from seedbed.model.seed import Dataset, RowSource, Script, is_empty
 from seedbed.support.guess import did_you_mean
 
 
-def parts_of(cluster: Cluster, dataset: Dataset) -> list[Part]:
+def parts_of(cluster: Cluster, dataset: Dataset) -> list[SeedPart]:
     """Return the parts of `dataset`. Raises SeedFileError, StepFailed."""
     return [_part(cluster, each) for each in dataset.parts]
 
 
-def _part(cluster: Cluster, source: RowSource | Script) -> Part:
+def _part(cluster: Cluster, source: RowSource | Script) -> SeedPart:
     if isinstance(source, Script):
         raise SeedFileError(
-            "this is no seed of this engine",
+            "OpenSearch does not load this kind of seed",
             because="it loads rows: .csv, .json, .py",
             at=Location(source.path),
         )
-    part = Part(source, _index(cluster, source), _key(source))
+    part = SeedPart(source, _index(cluster, source), _key(source))
     _require_columns(part)
     return part
 
 
-def _index(cluster: Cluster, source: RowSource) -> Index:
-    """Return the live index that rows go into. Raises StepFailed."""
+def _index(cluster: Cluster, source: RowSource) -> SeedIndex:
+    """Return the existing index of the rows. Raises StepFailed."""
     try:
         found = cluster.client.call("GET", f"/{quote(source.table, safe='')}")
     except RequestFailed as error:
         if error.status != 404:
-            raise failed(source.path, 0, f"{source.table} cannot be looked at", error.reason) from None
+            raise failed(source.path, 0, f"{source.table} cannot be read", error.reason) from None
         what = f"there is no index {source.table!r}"
-        raise failed(source.path, 0, what, "a seed makes none: migrations do") from None
+        raise failed(source.path, 0, what, "seeds do not create indexes: migrations do") from None
     if len(found) != 1:
-        what, names = f"{source.table} is {len(found)} indexes", ", ".join(sorted(found))
-        raise failed(source.path, 0, what, f"it stands for {names}")
+        what, names = f"{source.table} has {len(found)} indexes", ", ".join(sorted(found))
+        raise failed(source.path, 0, what, f"it is an alias of {names}")
     ((physical, state),) = found.items()
     mappings = state.get("mappings", {})
-    return Index(
+    return SeedIndex(
         source.table,
         physical != source.table,
         mappings.get("properties", {}),
@@ -52,7 +52,7 @@ def _index(cluster: Cluster, source: RowSource) -> Index:
 
 
 def _key(source: RowSource) -> tuple[str, ...]:
-    """Return the columns that a document's id is made of. Raises StepFailed."""
+    """Return the columns that form the id of a document. Raises StepFailed."""
     if source.key:
         return source.key
     for name in ("_id", "id"):
@@ -61,15 +61,15 @@ def _key(source: RowSource) -> tuple[str, ...]:
     if is_empty(source):
         return ()
     raise StepFailed(
-        f"the ids of the documents of {source.table} are not known",
+        f"the documents of {source.table} have no ids",
         because="no key is declared, and there is neither a column _id nor id",
-        try_='say which column is the id: `# seedbed: key=…`, or "key" in a .json',
+        try_='declare the column of the id: `# seedbed: key=…`, or "key" in a .json',
         at=Location(source.path),
     )
 
 
-def _require_columns(part: Part) -> None:
-    """Raise StepFailed for columns that a strict mapping does not have."""
+def _require_columns(part: SeedPart) -> None:
+    """Raise StepFailed for columns that a strict mapping lacks."""
     if not part.index.is_strict:
         return
     for name in part.source.columns:

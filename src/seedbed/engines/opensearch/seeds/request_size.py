@@ -1,4 +1,4 @@
-"""How large a request of `_bulk` should be: found by measuring, because no rule of thumb knows the cluster."""
+"""The size of a `_bulk` request, found by measuring: no rule of thumb fits every cluster."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LONGEST = 5.0  # seconds; a request that takes longer is large enough, whatever 
 
 
 class RequestSize:
-    """Grows the size while bytes go through faster for it, and shrinks it where the cluster sheds load.
+    """Increases the size while throughput grows with it, and reduces it when the cluster rejects requests.
 
     `fixed`: bytes, instead of measuring.
     """
@@ -24,8 +24,8 @@ class RequestSize:
         self._rates: list[float] = []
 
     def took(self, sent: int, seconds: float) -> None:
-        """Learn that a request of `sent` bytes took so many seconds."""
-        if not self._grows or sent < self.size / 2:  # the last one of a load says nothing
+        """Record that a request of `sent` bytes took `seconds`."""
+        if not self._grows or sent < self.size / 2:  # the last request of a load is no sample
             return
         self._rates.append(sent / max(seconds, 1e-6))
         if len(self._rates) < SAMPLES:
@@ -41,11 +41,11 @@ class RequestSize:
             self.size *= 2
 
     def shed(self) -> None:
-        """Learn that the cluster had no room for (part of) a request: make them half as large, and stay there."""
+        """Record that the cluster rejected (part of) a request: halve the size, and keep it."""
         self._settle(max(self.size // 2, SMALLEST))
 
     def refused(self, sent: int) -> None:
-        """Learn that a request of `sent` bytes is more than the server takes at all."""
+        """Record that a request of `sent` bytes is larger than the server accepts."""
         self._settle(max(min(self.size, sent) // 2, 1))
 
     def _settle(self, size: int) -> None:

@@ -1,4 +1,4 @@
-"""The cells of a .csv as the fields of a mapping read them, and when two values of a field are the same."""
+"""Convert the cells of a .csv by the mapping of a field, and compare two values of a field."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _LISTED = _INTEGERS | _FLOATS | {"keyword"}
 _VECTOR = "knn_vector"
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
-decode = msgspec.json.Decoder(float_hook=Decimal).decode  # exact: what is written back is what was read
+decode = msgspec.json.Decoder(float_hook=Decimal).decode  # exact: values are written back as they were read
 
 
 def read_cell(text: str, mapping: Mapping[str, Any]) -> object:
-    """Return what the text of a .csv means in a field of this mapping. Raises ValueError."""
+    """Return the value of the text of a .csv in a field of this mapping. Raises ValueError."""
     kind = mapping.get("type", "object" if "properties" in mapping else "")
     if kind in _DOCUMENTS or (text[:1] == "[" and kind in _LISTED):
         return decode(text)
@@ -42,7 +42,7 @@ def read_cell(text: str, mapping: Mapping[str, Any]) -> object:
 
 
 def is_same(stored: Any, wanted: Any, mapping: Mapping[str, Any]) -> bool:
-    """Return whether two values mean the same: numbers by value, vectors as the floats of 32 bit that they become."""
+    """Return whether two values are equal: numbers by value, vectors as 32-bit floats."""
     if isinstance(stored, bool) or isinstance(wanted, bool):
         return stored is wanted
     if isinstance(stored, Mapping) and isinstance(wanted, Mapping):

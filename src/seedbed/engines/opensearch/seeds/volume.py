@@ -1,4 +1,4 @@
-"""Volume: documents by `_bulk`, without a look at what is there: it is made, and made again the same."""
+"""Volume seeds: documents by `_bulk`, without reading existing ones: they are generated, the same at every load."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from seedbed.engines.kit.tally import Tally
 from seedbed.engines.opensearch.seeds import bulk
-from seedbed.engines.opensearch.seeds.documents import Part
-from seedbed.engines.opensearch.seeds.load import refresh, refusals
+from seedbed.engines.opensearch.seeds.documents import SeedPart
+from seedbed.engines.opensearch.seeds.load import refresh, translate_refusals
 from seedbed.engines.opensearch.seeds.parts import parts_of
 from seedbed.model.seed import Dataset, Loaded, OnLoading
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 def bulk_load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
     """Write all documents of `dataset`.
 
-    Raises StepFailed, with file and line where a row does not fit or a document is refused, SeedFileError, LeaseLost,
+    Raises StepFailed, with file and line if a row does not fit or a document is refused, SeedFileError, LeaseLost,
     Interrupted.
     """
     parts = parts_of(lease.cluster, dataset)
     for part in parts:
         tally = Tally(part.source.path, on_loading)
-        with refusals(part):
+        with translate_refusals(part):
             _load(lease, part, tally)
         yield tally.loaded
     refresh(lease, parts)
 
 
-def _load(lease: FencedWriter, part: Part, tally: Tally) -> None:
-    counts = bulk.Counts()
+def _load(lease: FencedWriter, part: SeedPart, tally: Tally) -> None:
+    counts = bulk.BulkCounts()
 
-    def tell(_: int = 0) -> None:
-        """Bring the tally to what was counted."""
+    def report(_: int = 0) -> None:
+        """Update the tally from the counts."""
         known = tally.loaded
         tally.add(inserted=counts.created - known.inserted, updated=counts.updated - known.updated)
 
@@ -46,11 +46,11 @@ def _load(lease: FencedWriter, part: Part, tally: Tally) -> None:
             part.plain_documents(),
             before=lease.check,
             require_alias=part.index.is_alias,
-            on_progress=tell,
+            on_progress=report,
             counts=counts,
         )
     except bulk.ItemRefused as refused:
         raise part.failed(part.line_of(refused.id), refused.what, refused.because) from None
     finally:
-        tell()
+        report()
     tally.add(inserted=counts.replaced)  # by a later one of the same id, before they were sent

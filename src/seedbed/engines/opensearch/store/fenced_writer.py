@@ -1,4 +1,4 @@
-"""Writes that show the lease: records, and steps that take effect together with their record."""
+"""Writes under the lease: records, and requests that take effect together with their record."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class FencedWriter:
 
     @property
     def interrupted(self) -> bool:
-        """Whether somebody asked us to stop."""
+        """Whether the session was interrupted."""
         return self.cluster.client.is_interrupted
 
     def check(self) -> None:
-        """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
+        """Raise LeaseLost if the lease may have expired, Interrupted after an interruption. Sends no request."""
         require_running(self.held, is_interrupted=self.interrupted)
 
     def confirm(self) -> None:
-        """Do as `check` does, and look at the lease itself: one round trip."""
+        """Do as `check`, and read the lease: one round trip."""
         self.check()
         self.held.confirm()
 
@@ -49,11 +49,11 @@ class FencedWriter:
     # records
 
     def commit(self, revision: Revision, *, anyway: bool = False) -> None:
-        """Write `revision`, if the lease is still ours. `anyway`: also after an interruption. Raises LeaseLost."""
+        """Write `revision` while the lease is held. `anyway`: also after an interruption. Raises LeaseLost."""
         self.write(history.document(revision), anyway=anyway)
 
     def write(self, documents: Documents, *, anyway: bool = False) -> None:
-        """Write documents of the history, all or none, if the lease is still ours."""
+        """Write documents of the history, all or none, while the lease is held."""
         if not anyway:
             self.check()
         self.ledger.commit(documents)
@@ -67,9 +67,9 @@ class FencedWriter:
         self.ledger.commit(documents, platform="", database="", environment="", bound_at=None)
         history.drop_audit(self.ledger.uninterrupted)
 
-    # steps that take effect together with their record
+    # requests that take effect together with their record
 
-    def together(
+    def write_atomically(
         self,
         label: str,
         send: Callable[[str, str], object],
@@ -78,11 +78,11 @@ class FencedWriter:
         *,
         moves: bool = False,
     ) -> None:
-        """Carry out `send` and write `documents`, both or neither, whatever becomes of us meanwhile.
+        """Send a request and write `documents`, both or neither, even if this process dies meanwhile.
 
-        `send` is given two names of aliases and makes one request, which takes the first down (with `must_exist`) and
-        puts the second up, or moves the first to another index (`moves`). `unsettled`: what is written where nobody
-        can tell what became of it. Raises what `send` raises (nothing was done then), LeaseLost, OutcomeUnknown.
+        `send` gets the names of two aliases and makes one request, which removes the first (with `must_exist`) and
+        adds the second, or moves the first to another index (`moves`). `unsettled`: to write if the outcome cannot be
+        determined. Raises what `send` raises (nothing was done then), LeaseLost, OutcomeUnknown.
         """
         self.check()
         ledger = self.ledger
@@ -92,7 +92,7 @@ class FencedWriter:
             send(ledger.fence, ledger.next_fence)
         except RequestFailed as error:
             self.held.confirm()
-            if error.status >= 500:  # it may have been carried out all the same
+            if error.status >= 500:  # it may have taken effect all the same
                 self._settle(intent, error)
                 return
             ledger.intend(None)
@@ -106,38 +106,38 @@ class FencedWriter:
         ledger.commit(documents(), intent=None)
 
     def _settle(self, intent: Intent, error: SeedbedError) -> None:
-        """Find out what became of a request without an answer; raise that, unless it took effect and is recorded."""
+        """Determine the outcome of a request without an answer; raise it, unless the request took effect."""
         verdict = self.ledger.settle(intent)
         if self.interrupted:
             raise self.stopped() from None
         if verdict is False:
             raise StepFailed(
-                f"a request was not carried out ({intent.label})",
-                because=f"{error.because or error.what}; it cannot take effect any more",
+                f"a request did not take effect ({intent.label})",
+                because=f"{error.because or error.what}; it no longer can",
                 try_="run the same command again",
             ) from error
         if verdict is None:
             raise OutcomeUnknown(
-                f"it is unknown whether a request took effect ({intent.label})",
+                f"the outcome of a request is unknown ({intent.label})",
                 because=f"{error.because or error.what}; its fence was removed by another process",
-                try_="look, then `seedbed repair` it",
+                try_="inspect the cluster, then run `seedbed repair`",
             ) from error
 
     def swap(self, actions: Sequence[fences.Action], revision: Revision) -> None:
-        """Carry out `actions` on aliases in one call, and write `revision`, both or neither.
+        """Apply `actions` to aliases in one request and write `revision`, both or neither.
 
-        Raises RequestFailed where OpenSearch refuses (nothing was done then), LeaseLost, OutcomeUnknown.
+        Raises RequestFailed if OpenSearch refuses (nothing was done then), LeaseLost, OutcomeUnknown.
         """
         client = self.cluster.client
 
         def send(fence: str, following: str) -> None:
             fences.change(client, [fences.down(fence), fences.up(following), *actions])
 
-        self.together(
+        self.write_atomically(
             f"aliases of {revision.label}", send, lambda: history.document(revision), self._before(revision)
         )
 
     def _before(self, revision: Revision) -> Documents:
-        """Return what the history says about the version now: nothing changes where nobody can tell."""
+        """Return the documents of the version as recorded now, for an unknown outcome: nothing changes then."""
         stored = history.read(self.cluster).revision(revision.version)
         return history.document(stored) if stored and stored.state is RevisionState.STARTED else {}

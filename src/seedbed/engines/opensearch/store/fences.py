@@ -1,12 +1,11 @@
-"""A fence that OpenSearch itself checks: an alias that only the present owner of the lease knows.
+"""A fence that OpenSearch itself checks: an alias that belongs to the current holder of the lease.
 
-A request that changes aliases is carried out as a whole or not at all, and one that removes an alias with `must_exist`
-is refused where that alias is gone. So every request that can, takes the fence down and puts the next one up in the
-same breath as it does what it is for: it takes effect once, and not at all once another run has moved the fence.
-Where the fence stands afterwards says whether it did.
+A request that changes aliases takes effect as a whole or not at all, and OpenSearch refuses to remove a missing alias
+(`must_exist`). So each such request also removes the fence and adds the next one: it takes effect once, and never after
+another run has moved the fence. The position of the fence afterwards proves whether it did.
 
-The alias is named `migrations_history_lease_TOKEN_NUMBER`; moved by somebody who does not know yet what became of
-the request that was to take it down, it says so: `…_after_TOKEN_NUMBER`.
+The alias is named `migrations_history_lease_TOKEN_NUMBER`. If it is moved while the outcome of the request that was to
+remove it is unknown, its name ends in `_after_TOKEN_NUMBER`.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
 PREFIX = f"{HISTORY}_lease_"
 MISSING = "aliases_not_found_exception"
 _AFTER = "_after_"
-_LOST = 5  # answers to a move that may get lost
+_LOST = 5  # lost answers to a move, at most
 
 Action = dict[str, Any]
 
 
-class Standing(Struct, frozen=True):
-    """Where fence stand: (index, alias) pairs; one as a rule, and none only where somebody took it down by hand."""
+class FencePosition(Struct, frozen=True):
+    """The fences that exist, as (index, alias): one as a rule, none only if it was removed by hand."""
 
     found: tuple[tuple[str, str], ...]
 
     def verdict(self, fence: str) -> bool | None:
-        """Return whether the request that was to take down `fence` took effect; None where nothing tells."""
+        """Return whether the request that was to remove `fence` took effect; None if that is unknown."""
         if not self.found:
             return None
         short = fence.removeprefix(PREFIX)
@@ -48,25 +47,27 @@ def name(token: int, number: int) -> str:
     return f"{PREFIX}{token}_{number}"
 
 
-def standing(client: Client) -> Standing:
-    """Return where the fence stands."""
+def position(client: Client) -> FencePosition:
+    """Return the position of the fence."""
     try:
         answer = client.call("GET", f"/_alias/{PREFIX}*", params={"expand_wildcards": "all"})
     except RequestFailed as error:
         if error.is_missing:
-            return Standing(())
+            return FencePosition(())
         raise
-    return Standing(tuple((index, alias) for index, found in answer.items() for alias in found["aliases"]))
+    return FencePosition(
+        tuple((index, alias) for index, found in answer.items() for alias in found["aliases"])
+    )
 
 
 def move(client: Client, target: str, *, undecided: str = "") -> bool | None:
-    """Put the fence `target` up in place of whatever stands; return whether the request of `undecided` took effect.
+    """Replace every fence by `target`; return whether the request of `undecided` took effect.
 
-    `undecided`: the fence that a request may have taken down, or may be about to. After this it cannot any more.
+    `undecided`: the fence that a request may have removed, or may be about to remove. After this it cannot.
     """
     lost = 0
     while True:
-        found = standing(client)
+        found = position(client)
         verdict = found.verdict(undecided) if undecided else None
         new = target
         if undecided and verdict is False:
@@ -74,12 +75,12 @@ def move(client: Client, target: str, *, undecided: str = "") -> bool | None:
         if found.found == ((HISTORY, new),):
             return verdict
         try:
-            change(client, [*taken_down(found), up(new)])
+            change(client, [*removal_of(found), up(new)])
         except RequestFailed as error:
             if error.type != MISSING and not error.is_missing:
                 raise
-            continue  # something moved it meanwhile: look again
-        except NoAnswer:  # where it stands now says whether it was moved
+            continue  # it was moved meanwhile: read again
+        except NoAnswer:  # its position proves whether it was moved
             lost += 1
             if lost > _LOST:
                 raise
@@ -87,7 +88,7 @@ def move(client: Client, target: str, *, undecided: str = "") -> bool | None:
         return verdict
 
 
-def taken_down(found: Standing) -> list[Action]:
+def removal_of(found: FencePosition) -> list[Action]:
     return [down(alias, index) for index, alias in found.found]
 
 
@@ -100,5 +101,5 @@ def up(alias: str) -> Action:
 
 
 def change(client: Client, actions: Sequence[Action]) -> None:
-    """Carry out `actions` on aliases, all or none. Raises RequestFailed, NoAnswer."""
+    """Apply `actions` to aliases, all or none. Raises RequestFailed, NoAnswer."""
     client.call("POST", "/_aliases", {"actions": list(actions)})

@@ -1,17 +1,17 @@
-"""seedbed's own documents in a cluster: what they look like, how they are read, and how they are changed.
+"""The documents of the index `migrations_history`: their form, how to read and how to change them.
 
 ====================  ================================================================================
 document              holds
 ====================  ================================================================================
-`state`               who this target is, who may write (see `lease_store`), what is being written right now
-`revision:VERSION`    a migration as it stands; one that was forgotten stays as a document without one
-`audit:TIME:RANDOM`   what people decided, never changed
+`state`               identity of the target, its lease (see `lease_store`), changes that are pending
+`revision:VERSION`    a migration as recorded; one that was removed keeps a document with `is_gone`
+`audit:TIME:RANDOM`   a decision of a person, never changed
 ====================  ================================================================================
 
 OpenSearch has no transactions over documents. A change is therefore written twice: first into `state.pending`, by
-compare-and-set of that one document, which is the moment it counts; then into the documents it is about, with
-`state.sequence` as their external version. Whoever comes next completes what is pending; whoever comes late with an
-older sequence changes nothing. Readers see pending changes as made.
+compare-and-set of that one document, which commits it; then into the documents themselves, with `state.sequence` as
+their external version. The next holder of the lease completes pending changes; a late write with an older sequence
+changes nothing. Readers see pending changes as made.
 """
 
 from __future__ import annotations
@@ -37,16 +37,14 @@ from seedbed.support.typed import ready
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.cluster import Cluster
 
-WRITES = (
-    "migrations_history_write"  # the alias by which it is written: a late write must not make a new index
-)
+WRITES = "migrations_history_write"  # the alias for writes: a late write must not create a new index
 STATE = "state"
 _PAGE = 1000
 _KEYWORD = {"type": "keyword"}
 _STORED = {"type": "keyword", "index": False, "doc_values": False}
 _OBJECT = {"type": "object", "enabled": False}
 _NUMBER, _FLAG, _DATE = {"type": "long"}, {"type": "boolean"}, {"type": "date"}
-_SHAPE: Mapping[str, Any] = {
+_DEFINITION: Mapping[str, Any] = {
     "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "hidden": True},
     "mappings": {
         "dynamic": "strict",
@@ -98,9 +96,9 @@ Document = dict[str, Any]
 
 
 class Intent(Struct, frozen=True):
-    """A step that takes effect together with its record: `fence` is consumed by its one request, and by nothing else.
+    """A step that takes effect together with its record: only its one request consumes `fence`.
 
-    `documents`: what is written once it took effect. `revision`: as the work stands if nobody can tell any more.
+    `documents`: to write once it took effect. `unsettled`: to write if its outcome cannot be determined.
     """
 
     fence: str
@@ -109,8 +107,8 @@ class Intent(Struct, frozen=True):
     label: str = ""
 
 
-class Stored(Struct, frozen=True):
-    """The document `state`: `token` 0 where nobody ever had the lease, `holder` empty where nobody has it now."""
+class TargetState(Struct, frozen=True):
+    """The document `state`. `token`: 0 if the lease was never taken. `holder`: empty if it is free."""
 
     format: int = FORMAT
     platform: str = ""
@@ -135,9 +133,9 @@ class Stored(Struct, frozen=True):
 
 
 class VersionedState(Struct, frozen=True):
-    """`state` as it was read, and the sequence number that a change of it has to name; -1 where there is none."""
+    """`state` as it was read, and the sequence number that a change has to name; -1 if there is no document."""
 
-    stored: Stored = Stored()
+    stored: TargetState = TargetState()
     seq_no: int = -1
     primary_term: int = 0
 
@@ -145,8 +143,8 @@ class VersionedState(Struct, frozen=True):
 # reading
 
 
-def look(cluster: Cluster, client: Client | None = None) -> VersionedState:
-    """Return `state` as it is this moment. Raises Refused for a newer format, RequestFailed."""
+def read_state(cluster: Cluster, client: Client | None = None) -> VersionedState:
+    """Return `state` as it is now. Raises Refused for a newer format, RequestFailed."""
     answer = (client or cluster.client).ask("GET", f"/{HISTORY}/_doc/{STATE}")
     found = answer.data
     if answer.status == 404:
@@ -160,7 +158,7 @@ def look(cluster: Cluster, client: Client | None = None) -> VersionedState:
 
 
 def read(cluster: Cluster) -> History:
-    """Return what is recorded, an empty history where nothing is. Raises Refused for a newer format."""
+    """Return the history, empty if there is none. Raises Refused for a newer format."""
     try:
         _refresh(cluster.client)
         found = {each["key"]: each for each in _documents(cluster)}
@@ -176,7 +174,7 @@ def read(cluster: Cluster) -> History:
 
 
 def _refresh(client: Client) -> None:
-    """Let searches see what was written; who may only read sees it a moment later."""
+    """Make writes visible to searches; with read permissions only, they become visible a moment later."""
     try:
         client.call("POST", f"/{HISTORY}/_refresh", idempotent=True)
     except RequestFailed as error:
@@ -194,7 +192,7 @@ def _documents(cluster: Cluster) -> Iterable[Document]:
         answer = cluster.client.call("POST", f"/{HISTORY}/_search", body, idempotent=True)
         if answer["_shards"]["failed"] or answer["timed_out"]:
             raise StepFailed(
-                "the history could not be read whole", because=shorten(str(answer["_shards"]), 300)
+                "the history could not be read in full", because=shorten(str(answer["_shards"]), 300)
             )
         hits = answer["hits"]["hits"]
         yield from (each["_source"] for each in hits)
@@ -203,33 +201,33 @@ def _documents(cluster: Cluster) -> Iterable[Document]:
         body["search_after"] = hits[-1]["sort"]
 
 
-def _stored(cluster: Cluster, source: Mapping[str, Any]) -> Stored:
+def _stored(cluster: Cluster, source: Mapping[str, Any]) -> TargetState:
     number = source.get("format", FORMAT)
     if number > FORMAT:
         raise Refused(
             f"the history of {cluster.target} was written by a newer seedbed",
-            because=f"its format is {number}, this seedbed knows {FORMAT}",
+            because=f"its format is {number}, and this seedbed reads up to {FORMAT}",
             try_="upgrade seedbed",
         )
-    return msgspec.convert(source, ready(Stored))
+    return msgspec.convert(source, ready(TargetState))
 
 
 # writing
 
 
-def create(client: Client) -> None:
-    """Make the index where it is missing."""
+def create_index(client: Client) -> None:
+    """Create the index if it is missing."""
     try:
-        client.call("PUT", f"/{HISTORY}", _SHAPE, idempotent=True)
+        client.call("PUT", f"/{HISTORY}", _DEFINITION, idempotent=True)
     except RequestFailed as error:
         if error.type != EXISTS:
             raise
 
 
-def store(client: Client, seen: VersionedState, stored: Stored) -> VersionedState | None:
-    """Replace `state` as it was `seen` by `stored`; return it as it is then, None where another was faster.
+def write_state(client: Client, seen: VersionedState, stored: TargetState) -> VersionedState | None:
+    """Replace `state`, as it was `seen`, by `stored`; return it as it is then, None if another change came first.
 
-    Raises RequestFailed (404 where the history is gone), NoAnswer, Unreachable.
+    Raises RequestFailed (404 if the history was removed), NoAnswer, Unreachable.
     """
     params: dict[str, str | int | bool] = {"require_alias": True}
     if seen.seq_no < 0:
@@ -245,8 +243,8 @@ def store(client: Client, seen: VersionedState, stored: Stored) -> VersionedStat
     return VersionedState(stored, answer["_seq_no"], answer["_primary_term"])
 
 
-def complete(client: Client, stored: Stored) -> None:
-    """Write what is pending into the documents it is about. Repeating it, or being late with it, changes nothing."""
+def write_pending(client: Client, stored: TargetState) -> None:
+    """Write pending changes into their documents. Repeated or late writes change nothing."""
     if not stored.pending:
         return
     lines: list[Any] = []
@@ -271,14 +269,14 @@ def complete(client: Client, stored: Stored) -> None:
 
 
 def drop_audit(client: Client) -> None:
-    """Remove the lines of the audit, as a reset does."""
+    """Delete the audit documents, as a reset does."""
     client.call("POST", f"/{HISTORY}/_refresh", idempotent=True)
     body = {"query": {"term": {"kind": "audit"}}}
     params: dict[str, str | int | bool] = {"conflicts": "proceed", "refresh": True}
     client.call("POST", f"/{HISTORY}/_delete_by_query", body, params=params, idempotent=True)
 
 
-# what is written
+# documents
 
 
 def document(revision: Revision) -> dict[str, Document]:
@@ -307,16 +305,16 @@ def document(revision: Revision) -> dict[str, Document]:
 
 
 def gone(version: str) -> dict[str, Document]:
-    """Return the document of a version that is forgotten.
+    """Return the document of a version that was removed.
 
-    It stays: the number of a deleted document is forgotten after a while, and a late write would bring it back.
+    The document stays: OpenSearch forgets the version of a deleted document, and a late write would restore it.
     """
     key = f"revision:{version}"
     return {key: {"kind": "revision", "key": key, "version": version, "is_gone": True}}
 
 
 def audit(actor: str, action: str, version: str, because: str) -> dict[str, Document]:
-    """Return a line of the audit."""
+    """Return an audit document."""
     at = now()
     key = f"audit:{at}:{uuid4().hex}"
     line = {"at": at, "actor": actor, "action": action, "version": version, "because": because}
@@ -324,7 +322,7 @@ def audit(actor: str, action: str, version: str, because: str) -> dict[str, Docu
 
 
 def now() -> str:
-    """Return the time in UTC as the documents hold it; OpenSearch tells no time."""
+    """Return the time in UTC as the documents hold it, by the client's clock."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 

@@ -1,4 +1,4 @@
-"""The lease on an OpenSearch target: everything that writes goes through here."""
+"""The lease on an OpenSearch target: every write goes through it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 
 
 class OpenSearchLease(FencedWriter):
-    """What the core asks of a lease; each part of it is carried out by a module of its own."""
+    """The lease that the core uses; each operation has a module of its own."""
 
     # history
 
@@ -54,22 +54,22 @@ class OpenSearchLease(FencedWriter):
         with translate_errors(self.cluster, f"forgetting {version}"):
             self.write({**history.gone(version), **audit})
 
-    # what changes the indexes
+    # changes to indexes
 
     def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
-        from seedbed.engines.opensearch.running.stepwise import Run
+        from seedbed.engines.opensearch.running.stepwise import MigrationRun
 
         if works:
             yield from self._end_left_over({each.migration.version for each in works})
         stored = self.history()
         for work in works:
             with translate_errors(self.cluster, f"applying {work.migration.label}"):
-                yield from Run(self, work).events(stored.revision(work.migration.version))
+                yield from MigrationRun(self, work).events(stored.revision(work.migration.version))
 
     def _end_left_over(self, versions: AbstractSet[str], *, cancelled: bool = False) -> Iterator[Progress]:
-        """Wait until no task of a former run works for another version than `versions`, telling about each.
+        """Wait for the tasks of former runs that work on other versions than `versions`, yielding an event for each.
 
-        Those of `versions` are followed where their step goes on. `cancelled`: they are asked to end early.
+        The step of a version follows its own. `cancelled`: cancel the tasks first.
         """
         client = self.cluster.client
         for task, version in tasks.running(client, self.cluster.target).items():
@@ -77,8 +77,8 @@ class OpenSearchLease(FencedWriter):
                 continue
             if cancelled:
                 tasks.cancel(client, task)
-            words = f"task {task} of {version}, which a former run left, is waited for"
-            yield TakenOver(self.cluster.target, words)
+            message = f"waiting for task {task} of {version}, which a former run left"
+            yield TakenOver(self.cluster.target, message)
             for _ in tasks.follow(client, task, self.check):
                 pass
 
@@ -104,5 +104,5 @@ class OpenSearchLease(FencedWriter):
         with translate_errors(self.cluster, f"emptying {self.cluster.target}"):
             self.confirm()
             for _ in self._end_left_over(frozenset(), cancelled=True):
-                pass  # what a task writes later would be there again
+                pass  # a task that is still running would write again after the reset
             return reset(self)

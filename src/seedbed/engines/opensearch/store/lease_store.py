@@ -1,4 +1,4 @@
-"""The lease of an OpenSearch target: fields of the document `state`, which every change of the history changes too."""
+"""The lease of an OpenSearch target: fields of the document `state`, which every change of the history updates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from seedbed.model.history import Owner
 
 
 class OpenSearchLeaseStore:
-    """The lease as `state` has it: taking and ending it compare with what was read last."""
+    """The lease in `state`: taking and ending it compare with what was read last."""
 
     def __init__(self, state: StateDocument) -> None:
         self.state = state
@@ -27,15 +27,15 @@ class OpenSearchLeaseStore:
         self.seconds = state.cluster.address.lease_seconds
 
     def read(self, *, anyway: bool = False) -> LeaseRecord:
-        """Return the record as it is this moment. Raises Refused for a newer format, RequestFailed."""
-        seen = self.state.look(self.state.uninterrupted if anyway else self.state.cluster.client)
-        stored, heartbeat = seen.stored, seen.seq_no  # whatever is written under the lease is a sign of life
+        """Return the record as it is now. Raises Refused for a newer format, RequestFailed."""
+        seen = self.state.read(self.state.uninterrupted if anyway else self.state.cluster.client)
+        stored, heartbeat = seen.stored, seen.seq_no  # every write under the lease is a heartbeat
         return LeaseRecord(stored.token, heartbeat, stored.holder, stored.who, stored.since, stored.seconds)
 
     def take(self, seen: LeaseRecord, owner: Owner) -> bool:
-        """Give the lease to `owner` if the document is as it was read; False also where no answer came."""
-        if not self.state.is_there:
-            history.create(self.state.uninterrupted)
+        """Give the lease to `owner` if the document is as it was read; False also if no answer came."""
+        if not self.state.exists:
+            history.create_index(self.state.uninterrupted)
         wanted = replace(
             self.state.stored,
             token=seen.token + 1,
@@ -62,9 +62,9 @@ class OpenSearchLeaseStore:
                 self.state.change(held, holder="", who="", since="")
 
     def end(self, seen: LeaseRecord, actor: str) -> bool:
-        """Take the lease from the holder that was `seen`, write that into the audit, and move the fence."""
+        """End the lease of the holder that was `seen`, record that in the audit, and move the fence."""
         client, stored = self.state.uninterrupted, self.state.stored
-        history.complete(client, stored)
+        history.write_pending(client, stored)
         after = replace(
             stored,
             token=seen.token + 1,
@@ -76,7 +76,7 @@ class OpenSearchLeaseStore:
         )
         if not self.state.store(after):
             return False
-        history.complete(client, after)
+        history.write_pending(client, after)
         undecided = stored.intent.fence if stored.intent else ""
         fences.move(client, fences.name(after.token, 0), undecided=undecided)
         return True
@@ -84,8 +84,8 @@ class OpenSearchLeaseStore:
 
 @contextmanager
 def lease(cluster: Cluster, owner: Owner, *, wait: float, listener: Listener) -> Iterator[Ledger]:
-    """Take the lease and keep it for the time of the context. Raises Busy, Refused, Interrupted, Unreachable."""
-    # A sign of life that does not get through soon is worth little: the next one is tried instead.
+    """Hold the lease inside the context. Raises Busy, Refused, Interrupted, Unreachable."""
+    # A heartbeat that gets no answer soon is worth little: the next one is sent instead.
     with closing(cluster.client.sheltered(timeout=cluster.address.lease_seconds)) as uninterrupted:
         state = StateDocument(cluster, uninterrupted)
         store = OpenSearchLeaseStore(state)
@@ -103,16 +103,16 @@ def _enter(ledger: Ledger, listener: Listener) -> None:
     if found is None:
         return
     intent, verdict = found
-    words = {
+    outcomes = {
         True: "it took effect and is recorded",
-        False: "it never took effect, and cannot any more",
-        None: "it is unknown whether it took effect",
+        False: "it did not take effect, and no longer can",
+        None: "its outcome is unknown",
     }
-    message = f"a request of a former run was under way ({intent.label}): {words[verdict]}"
+    message = f"a request of a former run was in progress ({intent.label}): {outcomes[verdict]}"
     listener(TakenOver(ledger.held.store.target, message))
 
 
 def unlock(cluster: Cluster, *, actor: str) -> str:
-    """End the lease of whoever holds it, with a line in the audit; return who that was, empty if nobody."""
+    """End the current lease and record that in the audit; return its holder, empty if there was none."""
     with translate_errors(cluster, f"ending the lease of {cluster.target}"):
         return end_lease(OpenSearchLeaseStore(StateDocument(cluster, cluster.client)), actor=actor)

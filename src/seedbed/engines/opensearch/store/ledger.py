@@ -1,4 +1,4 @@
-"""The history under our lease: what is recorded, what is about to take effect, and the fence that stands."""
+"""The history under a held lease: records, intents and the fence."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from typing import Any
 
 from seedbed.engines.kit.lease import HeldLease
 from seedbed.engines.opensearch.store import fences
-from seedbed.engines.opensearch.store.history import Document, Intent, Stored
+from seedbed.engines.opensearch.store.history import Document, Intent, TargetState
 from seedbed.engines.opensearch.store.state import StateDocument
 from seedbed.engines.opensearch.wire.client import Client
 
 
 class Ledger:
-    """Changes of the history that hold only while the lease is ours. Thread-safe."""
+    """Changes the history while the lease is held. Thread-safe."""
 
     def __init__(self, state: StateDocument, held: HeldLease) -> None:
         self.held = held
         self._state = state
-        self._number = 0  # of the fence that stands
+        self._number = 0  # of the current fence
 
     @property
     def uninterrupted(self) -> Client:
-        """A client that an interruption does not reach."""
+        """A client that an interruption does not stop."""
         return self._state.uninterrupted
 
     @property
-    def stored(self) -> Stored:
+    def stored(self) -> TargetState:
         return self._state.stored
 
     def commit(self, documents: dict[str, Document], **fields: Any) -> None:
-        """Write `documents`, and `fields` of `Stored` with them, all or nothing. Raises LeaseLost."""
+        """Write `documents`, and `fields` of `TargetState`, all or nothing. Raises LeaseLost."""
         with self._state.lock:
             self.held.check()
             self._state.complete()
@@ -37,7 +37,7 @@ class Ledger:
             self._state.complete()
 
     def intend(self, intent: Intent | None) -> None:
-        """Note what is about to take effect together with its record; None: nothing is."""
+        """Record the request that is about to take effect; None: there is none."""
         with self._state.lock:
             self.held.check()
             self._state.change(self.held, intent=intent)
@@ -46,7 +46,7 @@ class Ledger:
 
     @property
     def fence(self) -> str:
-        """The name of the fence that stands now."""
+        """The name of the current fence."""
         return fences.name(self.held.token, self._number)
 
     @property
@@ -54,13 +54,13 @@ class Ledger:
         return fences.name(self.held.token, self._number + 1)
 
     def passed(self) -> None:
-        """Note that a request took the fence down and put the next one up."""
+        """Count the fence up: a request has replaced it by the next one."""
         self._number += 1
 
     def enter(self) -> tuple[Intent, bool | None] | None:
-        """Put our fence up, and bring to its end what a former holder left half done.
+        """Set the fence of this lease, and settle the request that a former holder left behind.
 
-        Returns the request that was under way, and whether it took effect; None where there was none.
+        Returns that request and whether it took effect; None if there was none.
         """
         self._state.complete()
         intent = self.stored.intent
@@ -70,9 +70,9 @@ class Ledger:
         return intent, self.settle(intent)
 
     def settle(self, intent: Intent) -> bool | None:
-        """Move the fence on, so that the request of `intent` cannot take effect any more; return whether it did.
+        """Move the fence, so that the request of `intent` can no longer take effect; return whether it did.
 
-        None where nothing tells. The record follows what is found. Raises LeaseLost.
+        None if that is unknown. The outcome is recorded. Raises LeaseLost.
         """
         with self._state.lock:
             self.held.confirm()
@@ -81,10 +81,10 @@ class Ledger:
                 self.commit(intent.unsettled, intent=None)
             else:
                 self.commit(intent.documents if verdict else {}, intent=None)
-            self._stand_plainly()
+            self._reset_fence()
             return verdict
 
-    def _stand_plainly(self) -> None:
-        """Give the fence its plain name, now that nothing hangs on what it stands after."""
+    def _reset_fence(self) -> None:
+        """Give the fence a plain name: no request depends on its former name any more."""
         self._number += 2
         fences.move(self.uninterrupted, self.fence)

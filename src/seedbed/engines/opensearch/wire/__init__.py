@@ -1,1 +1,1 @@
-"""How seedbed talks to OpenSearch."""
+"""Requests to OpenSearch: the client, errors, outcomes."""

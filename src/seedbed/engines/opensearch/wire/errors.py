@@ -1,4 +1,4 @@
-"""What OpenSearch says no with, and what it leaves open."""
+"""Errors of OpenSearch, and unknown outcomes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ BLOCKED = "cluster_block_exception"
 class RequestFailed(StepFailed):
     """OpenSearch refused a request; nothing of it stayed.
 
-    `type`: "index_not_found_exception", "" where the answer names none. `body`: the answer, decoded if it was JSON.
+    `type`: "index_not_found_exception", "" if the answer has none. `body`: the answer, decoded if it was JSON.
     """
 
     def __init__(self, status: int, type_: str, reason: str, body: Any = None, *, request: str = "") -> None:
-        said = type_ or f"HTTP {status}"
-        what = f"OpenSearch refused {request}: {said}" if request else f"OpenSearch says {said}"
+        kind = type_ or f"HTTP {status}"
+        what = f"OpenSearch refused {request}: {kind}" if request else f"OpenSearch reports {kind}"
         super().__init__(what, because=" ".join(reason.split()))
         self.status = status
         self.type = type_
@@ -31,7 +31,7 @@ class RequestFailed(StepFailed):
 
     @property
     def is_missing(self) -> bool:
-        """Whether what was asked for is not there."""
+        """Whether the object of the request does not exist."""
         return self.status == 404
 
     @property
@@ -41,7 +41,7 @@ class RequestFailed(StepFailed):
 
 
 class NoAnswer(OutcomeUnknown):
-    """A request that must not be sent twice was sent, and its answer never came."""
+    """A request that must not be repeated was sent, and no answer came."""
 
 
 class LineLost(Unreachable):
@@ -49,12 +49,12 @@ class LineLost(Unreachable):
 
 
 def failed(status: int, body: Any, request: str) -> RequestFailed:
-    """Return what an answer that is not 2xx says; `body` is decoded where it was JSON, text otherwise."""
-    type_, reason = _said(body)
+    """Return the error of an answer that is not 2xx; `body` is decoded if it was JSON, else text."""
+    type_, reason = _type_and_reason(body)
     return RequestFailed(status, type_, reason, body, request=request)
 
 
-def _said(body: Any) -> tuple[str, str]:
+def _type_and_reason(body: Any) -> tuple[str, str]:
     if not isinstance(body, dict):
         return "", shorten(str(body or ""), 500)
     error = body.get("error")

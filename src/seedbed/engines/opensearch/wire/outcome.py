@@ -1,4 +1,4 @@
-"""Whether a request succeeded: what its answer's body says, not its status."""
+"""The outcome of a request, by the body of its answer: a 2xx status does not prove success."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _SHOWN = 3  # failures that a message spells out
 
 
 class PartlyDone(OutcomeUnknown):
-    """OpenSearch carried out a part of a request; what of it is told in words."""
+    """A request took effect in part."""
 
 
-class Failure(Struct, frozen=True):
-    """Something in an answer that did not succeed. `item`: "lessons/4711", `reason`: OpenSearch's own words."""
+class RequestFailure(Struct, frozen=True):
+    """One failure in an answer. `item`: "lessons/4711"; `reason`: the text of OpenSearch."""
 
     item: str
     reason: str
@@ -29,9 +29,9 @@ class Failure(Struct, frozen=True):
 
 
 class RequestOutcome(Struct, frozen=True):
-    """`failures`: what did not succeed; `done`: how many parts did (0: nothing took effect)."""
+    """`failures`: the parts that failed; `done`: how many succeeded (0: nothing took effect)."""
 
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[RequestFailure, ...] = ()
     done: int = 0
 
     @property
@@ -39,15 +39,15 @@ class RequestOutcome(Struct, frozen=True):
         return not self.failures
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         return listed([str(each) for each in self.failures], _SHOWN, separator="; ")
 
 
 def outcome_of(answer: Any, *, tolerated: Sequence[str] = (), conflicts: bool = False) -> RequestOutcome:
-    """Return what `answer` (of a 2xx) says about the success of its request.
+    """Return the outcome of a request by its `answer` (of a 2xx).
 
-    `tolerated`: types of item errors of a bulk that are none here. `conflicts`: version conflicts of a task are meant
-    to be passed over.
+    `tolerated`: types of errors of bulk items that count as success. `conflicts`: whether version conflicts of a task
+    count as success.
     """
     if not isinstance(answer, dict):
         return RequestOutcome()
@@ -58,8 +58,8 @@ def outcome_of(answer: Any, *, tolerated: Sequence[str] = (), conflicts: bool = 
 
 
 def bulk(answer: Mapping[str, Any], tolerated: Sequence[str] = ()) -> RequestOutcome:
-    """Return what the items of a `_bulk` say."""
-    failures: list[Failure] = []
+    """Return the outcome of a `_bulk` by its items."""
+    failures: list[RequestFailure] = []
     done = 0
     for item in answer["items"]:
         ((action, found),) = item.items()
@@ -68,7 +68,7 @@ def bulk(answer: Mapping[str, Any], tolerated: Sequence[str] = ()) -> RequestOut
             done += 1
             continue
         where = f"{action} {found.get('_index')}/{found.get('_id')}"
-        failures.append(Failure(where, f"{error.get('type')}: {cause(error)}"))
+        failures.append(RequestFailure(where, f"{error.get('type')}: {cause(error)}"))
     return RequestOutcome(tuple(failures), done)
 
 
@@ -77,32 +77,32 @@ def _done(answer: Mapping[str, Any]) -> int:
     return sum(each for each in counts if isinstance(each, int))
 
 
-def _failures(answer: Mapping[str, Any], *, conflicts: bool) -> Iterator[Failure]:
+def _failures(answer: Mapping[str, Any], *, conflicts: bool) -> Iterator[RequestFailure]:
     shards = answer.get("_shards")
     if isinstance(shards, dict) and shards.get("failed"):
         found = shards.get("failures") or []
         reasons = "; ".join(cause(each.get("reason") or {}) for each in found[:_SHOWN])
-        yield Failure(
+        yield RequestFailure(
             "", f"{shards['failed']} of {shards.get('total')} shards failed: {reasons}".rstrip(": ")
         )
     if answer.get("acknowledged") is False:
-        yield Failure("", "the cluster did not acknowledge it in time; it may still take effect")
+        yield RequestFailure("", "the cluster did not acknowledge it in time; it may still take effect")
     if answer.get("timed_out") is True:
-        yield Failure("", "it ran out of time, and did a part of its work")
+        yield RequestFailure("", "it timed out, and took effect in part")
     if answer.get("canceled"):
-        yield Failure("", f"it was cancelled: {answer['canceled']}")
+        yield RequestFailure("", f"it was cancelled: {answer['canceled']}")
     if isinstance(error := answer.get("error"), dict):
-        yield Failure("", f"{error.get('type')}: {cause(error)}")
+        yield RequestFailure("", f"{error.get('type')}: {cause(error)}")
     if answer.get("errors") is True:
-        yield Failure("", "it had errors")
+        yield RequestFailure("", "it had errors")
     for each in answer.get("failures") or []:
         yield _failure(each)
     if (count := answer.get("version_conflicts")) and not conflicts and not answer.get("failures"):
-        yield Failure("", f"{count} documents were changed by another process meanwhile")
+        yield RequestFailure("", f"{count} documents were changed by another process meanwhile")
 
 
-def _failure(found: Mapping[str, Any]) -> Failure:
+def _failure(found: Mapping[str, Any]) -> RequestFailure:
     """Return one of the `failures` of a task: of a document, or of a search in a shard."""
     error = found.get("cause") or found.get("reason") or {}
     where = f"{found['index']}/{found['id']}" if "id" in found else str(found.get("index") or "")
-    return Failure(where, f"{error.get('type')}: {cause(error)}")
+    return RequestFailure(where, f"{error.get('type')}: {cause(error)}")

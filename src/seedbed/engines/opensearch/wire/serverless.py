@@ -1,4 +1,4 @@
-"""What OpenSearch Serverless lacks, known without asking it.
+"""APIs that OpenSearch Serverless lacks, known without a request.
 
 Source: Amazon OpenSearch Service Developer Guide, "Supported operations and plugins in Amazon OpenSearch Serverless".
 """
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from seedbed.engines.opensearch.address import Address
 
 LACKS: Mapping[str, str] = {
-    "_refresh": "a history cannot be read as it is this moment",
+    "_refresh": "the history cannot be read as it is now",
     "_rollover": "an index cannot be made under a lease",
     "_reindex": "an index cannot be filled from another one by the server",
     "_update_by_query": "documents cannot be changed by the server",
     "_delete_by_query": "documents cannot be deleted by a query",
-    "_tasks": "work that goes on by itself cannot be followed",
-    "_cluster": "no API reports whether an index is ready",
+    "_tasks": "tasks cannot be followed",
+    "_cluster": "the health of an index is not available",
     "_close": "settings that need a closed index cannot be changed",
     "_snapshot": "nothing can be restored",
 }
 
 
 def require_more(address: Address) -> None:
-    """Raise Refused where `address` is OpenSearch Serverless, naming what it lacks."""
+    """Raise Refused if `address` is OpenSearch Serverless, naming what it lacks."""
     if address.is_serverless:
         raise Refused(
             f"{address} is OpenSearch Serverless, which seedbed does not migrate",

@@ -1,1 +1,1 @@
-"""How an index gets its next definition while applications go on writing to it."""
+"""Change an index to its next definition while applications write to it."""

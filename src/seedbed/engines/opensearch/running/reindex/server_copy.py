@@ -18,7 +18,7 @@ _MOST = 2  # lost tasks that are replaced by another
 
 def copy_on_server(
     job: IndexJob, run_aliases: RunAliases, mark: str, known: str, on_task: Callable[[str], None]
-) -> Iterator[tasks.Task]:
+) -> Iterator[tasks.ServerTask]:
     """Copy all documents, yielding the progress; continues the task `known`, or the one found under `mark`.
 
     `on_task` is called with the id of the task that is followed. Raises StepFailed naming the first document that was

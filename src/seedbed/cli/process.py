@@ -14,7 +14,7 @@ import threading
 
 # Objects that may be added before cycles are looked for. What is imported stays below that; Python's own 700 looks
 # a hundred times on the way.
-_OBJECTS = 50_000
+_OBJECTS = 200_000
 
 
 def run() -> None:

@@ -30,7 +30,7 @@ class Identity(Struct, frozen=True):
         return f"{self.database} of {self.platform} in {self.environment}"
 
 
-class Revision(Struct, frozen=True):
+class Revision(Struct, frozen=True, gc=False):  # as of files, there may be ten thousands
     """A migration as a target recorded it.
 
     `step`: how many steps are finished while `state` is started; `in_step`: whether the next one was begun.

@@ -33,7 +33,7 @@ class Direction(StrEnum):
     DOWN = "down"
 
 
-class Source(Struct, frozen=True):
+class Source(Struct, frozen=True, gc=False):  # texts only: no cycle to look for, in ten thousands of them
     """A file as it lies on disk: path (as shown to people), suffix with its dot, bytes."""
 
     path: str
@@ -41,7 +41,7 @@ class Source(Struct, frozen=True):
     data: bytes
 
 
-class MigrationFile(Struct, frozen=True):
+class MigrationFile(Struct, frozen=True, gc=False):
     """What a migration's name and bytes say, before anyone parses them.
 
     `checksum` is the SHA-256, in hex, of the bytes with CRLF and CR read as LF and without a byte order
@@ -71,7 +71,7 @@ def checksum(data: bytes) -> str:
     return sha256(data).hexdigest()
 
 
-class MigrationRef(Struct, frozen=True, order=True):
+class MigrationRef(Struct, frozen=True, order=True, gc=False):
     """A migration of some database: what `after=` names, `courses/dynamodb:20261122094500`."""
 
     database: str

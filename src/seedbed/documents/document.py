@@ -7,7 +7,6 @@ time; the number in `schema` is raised when one changes its meaning or goes away
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
@@ -56,6 +55,8 @@ def text(document: Document | Mapping[str, Any], *, ascii_only: bool = False) ->
     name that is not text.
     """
     data = plain(document)
+    import json  # most commands write none
+
     written = json.dumps(data, ensure_ascii=ascii_only, indent=2) + "\n"
     try:
         written.encode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -194,6 +193,8 @@ def is_this_machine(host: str) -> bool:
 def _is_loopback(host: str) -> bool:
     if host.startswith(("/", "@")) or host.lower() == "localhost":
         return True
+    from ipaddress import ip_address
+
     try:
         return ip_address(host).is_loopback
     except ValueError:  # a name; `127.evil.example` is one, too

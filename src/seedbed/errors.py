@@ -10,7 +10,7 @@
     ├── Refused                       3  policy says no; nothing was touched
     │   ├── HistoryConflict           3  files and history contradict each other
     │   ├── GateRefused               3  an `after=` lies beyond the gate
-    │   ├── Irreversible              3  `revert` would need what cannot be brought back
+    │   ├── Irreversible              3  `revert` meets an irreversible migration
     │   ├── ForeignTarget             3  the target is bound to another one, or not at all
     │   ├── StalePlan                 3  a plan file no longer fits what it was made from
     │   └── LeaseNotExclusive         3  something between us and the server fakes the lease
@@ -22,7 +22,7 @@
     ├── LeaseLost                     5  the lease went away under the run
     ├── ViolationsFound               6  pending work, drift or broken references, where that was the question
     ├── StepFailed                    7  the engine refused a step, nothing of it stayed
-    ├── Interrupted             130/143  Ctrl-C or SIGTERM; the step in hand was rolled back or finished
+    ├── Interrupted             130/143  Ctrl-C or SIGTERM; the current step was rolled back or finished
     └── SeveralErrors               2-4  more than one of these, before anything was touched; the gravest one's code
 
 Whatever is about several databases ends with one code: `exit_code`.
@@ -135,7 +135,7 @@ class GateRefused(Refused):
 
 
 class Irreversible(Refused):
-    """A revert would need what the migration says cannot be brought back."""
+    """A revert meets a migration that is irreversible."""
 
 
 class ForeignTarget(Refused):

@@ -31,7 +31,7 @@ class TargetEntry(Part, frozen=True):
         Result,
         says(
             "`changed`, `unchanged`, `failed`, `skipped` because of another target, or `pending`: the run ended without"
-            " a word about it."
+            " a result for it."
         ),
     ]
     finished: Annotated[tuple[str, ...], says("Versions, in the order in which they were recorded.")]

@@ -110,7 +110,7 @@ class SupportsUnlock(Protocol):
     """A session that can end another run by force (`repair --unlock`)."""
 
     def unlock(self, *, actor: str) -> str:
-        """End whoever holds the lease, audited, and return in words who that was; empty if nobody."""
+        """End the run that holds the lease, audited, and return who that was; empty if the lease is free."""
         ...
 
 
@@ -131,7 +131,7 @@ class SupportsReset(Protocol):
     """A lease that can empty its target; the core asks `is_ephemeral` before it ever calls this."""
 
     def reset(self) -> str:
-        """Remove everything, history included, and return in words what went."""
+        """Remove everything, history included, and return what was removed, as text."""
         ...
 
 
@@ -140,7 +140,7 @@ class SupportsRestore(Protocol):
     """A lease that can fill its empty target from what `SupportsDump` wrote."""
 
     def restore(self, file: Path) -> Iterator[Progress]:
-        """Bring back what `file` holds. Raises Refused unless the target is empty."""
+        """Restore what `file` holds. Raises Refused unless the target is empty."""
         ...
 
 
@@ -149,7 +149,7 @@ class SupportsBulkLoad(Protocol):
     """A lease that has a faster way for volume than to compare every row with what is there."""
 
     def bulk_load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
-        """Write all rows of `dataset` as they are, and yield what became of each part once all of it stays.
+        """Write all rows of `dataset` as they are, and yield the outcome of each part once all of it stays.
 
         Rows stay as they are written, so a load that failed has left some; it is made good by running it again, because
         the same rows are written the same again. Of two rows with one key the later one stays. Sources are read in

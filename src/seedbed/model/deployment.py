@@ -83,7 +83,7 @@ class Deployment(Struct, frozen=True):
 
     @property
     def removes(self) -> tuple[str, ...]:
-        """What it takes away, in words."""
+        """What it removes, as text."""
         return tuple(
             change.what for each in self.rollouts for change in each.changes if change.phase is Phase.CONTRACT
         )

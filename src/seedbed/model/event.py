@@ -48,7 +48,7 @@ class LeaseAwaited(Event, frozen=True):
 
 
 class TakenOver(Event, frozen=True):
-    """A vanished owner's work was still running on the server and was ended: `work` in words."""
+    """A vanished owner's work was still running on the server and was ended: `work` as text."""
 
     work: str
 
@@ -138,7 +138,7 @@ class ServerNotice(Event, frozen=True):
 
 
 class TargetEmptied(Event, frozen=True):
-    """`reset` removed everything; `what` in words."""
+    """`reset` removed everything; `what` as text."""
 
     what: str
 
@@ -160,7 +160,7 @@ class CopyProgressed(Event, frozen=True):
 
 
 class CopyFinished(Event, frozen=True):
-    """A copy is whole: `what` it holds, in words, and the `file` it is in."""
+    """A copy is whole: `what` it holds, as text, and the `file` it is in."""
 
     verb: str
     what: str
@@ -168,7 +168,7 @@ class CopyFinished(Event, frozen=True):
 
 
 class DeployStarted(Event, frozen=True):
-    """A stack's updates begin: `updates` of them (0: it is destroyed), `changes` in words.
+    """A stack's updates begin: `updates` of them (0: it is destroyed), `changes` as text.
 
     `resumed`: a former run began them, and what it left under way was followed to its end.
     """

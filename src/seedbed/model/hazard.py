@@ -10,7 +10,7 @@ PAGE = "reference/hazards.md"  # in the documentation
 class Hazard(Struct, frozen=True):
     """One reason why a migration may hurt.
 
-    `code`: "NEO201", two or three letters for the engine and a number. `what`: what the migration does, in words.
+    `code`: "NEO201", two or three letters for the engine and a number. `what`: what the migration does, as text.
     `because`: what that may do to whom. `try_`: the way round it. `line`: of the statement in the file, 0 where there
     is none. `refused`: a protected environment refuses it, unless the file allows it: `allow=CODE because "…"`.
     """

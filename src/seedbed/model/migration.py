@@ -92,7 +92,7 @@ class Backfill(Struct, frozen=True):
 class Step(Struct, frozen=True):
     """What commits or fails alone; `body` is text in the engine's own language.
 
-    `atomic`: commits together with its history record. `repeatable`: may be run again when nobody knows
+    `atomic`: commits together with its history record. `repeatable`: may be run again when it is unknown
     whether it took effect. `line`: of the body's first character in the file. `summary`: one line for people.
     `keeps_session`: cannot leave session settings behind.
     """

@@ -51,7 +51,7 @@ class DatabasePlan(Struct, frozen=True):
     deployment through the plan's gate changes, `deferred_changes`: what it leaves to a later gate. `unmet`: by
     version, what an action needs and is not there.
     `hazards`: by version, why an action may hurt. `estimates`: what actions will
-    cost, where somebody asked.
+    cost, where that was asked for.
     """
 
     database: str

@@ -15,7 +15,7 @@ from seedbed.model.migration import Source
 class SeedKind(StrEnum):
     """`reference` goes everywhere, prod too; `fixture` is small and hand-made, for dev and test.
 
-    `volume` is as large as anybody likes and never loaded without being asked for.
+    `volume` has any size and is loaded only with `--kind volume`.
     """
 
     REFERENCE = "reference"
@@ -24,7 +24,7 @@ class SeedKind(StrEnum):
 
 
 class SeedFile(Struct, frozen=True):
-    """A seed's file that nobody has opened yet.
+    """A seed's file, not opened yet.
 
     `read` yields its bytes from the beginning, some at a time, at every call; it raises SeedFileError.
     `size`: bytes, as listed.
@@ -88,7 +88,7 @@ class RowSource(Protocol):
 
 
 class Rows(Struct, frozen=True):
-    """A source whose rows are in memory; `lines` may be empty where nobody knows them."""
+    """A source whose rows are in memory; `lines` may be empty where they are unknown."""
 
     path: str
     table: str
@@ -118,7 +118,7 @@ def is_empty(source: RowSource) -> bool:
 
 
 def location(source: RowSource, number: int) -> Location:
-    """Return where row `number` stands, counted from 0; below, nobody knows it. The source is read again."""
+    """Return where row `number` stands, counted from 0; below, it is unknown. The source is read again."""
     for batch in source.batches(_SOUGHT) if number >= 0 else ():
         if number < batch.first + len(batch.lines):
             return Location(source.path, batch.lines[number - batch.first])
@@ -159,7 +159,7 @@ OnLoading = Callable[[Loading], None]
 
 
 def ignore_loading(_: Loading) -> None:
-    """Tell nobody how far a load is."""
+    """Ignore how far a load is."""
 
 
 class Loaded(Struct, frozen=True):

@@ -41,7 +41,7 @@ class MigrationStatus(Struct, frozen=True):
 class DatabaseStatus(Struct, frozen=True):
     """All migrations of one database, in version order; `error` instead, where it did not answer.
 
-    `deployment`: what a deployment would change in it, in words.
+    `deployment`: what a deployment would change in it, as text.
     """
 
     database: str

@@ -41,7 +41,7 @@ def command(
 ) -> None:
     """Apply pending migrations to the selected databases.
 
-    PLAN is a file that `seedbed plan --out` wrote and somebody has read. It is refused if anything has changed
+    PLAN is a file that `seedbed plan --out` wrote and that was reviewed. It is refused if anything has changed
     since, but a run of it that was interrupted goes on.
 
     \b

@@ -118,7 +118,7 @@ class LeaseContract(Contract):
         assert bench.applied == [text.version]
         assert not any("it should not work" in line for line in bench.audit())
 
-    @pytest.mark.parametrize("successor", [True, False], ids=["taken over", "nobody after it"])
+    @pytest.mark.parametrize("successor", [True, False], ids=["taken over", "no run after it"])
     def test_a_lease_lost_inside_a_step_leaves_no_record(self, bench: Bench, successor: bool) -> None:
         text = bench.text(bench.harness.waits("orders"))
         with ExitStack() as held:

@@ -282,7 +282,7 @@ def status_up_to_date() -> Status:
 FAILED = TargetFailed(
     REVIEWS,
     "20260220090000_add_search failed on reviews/postgres: column «search» exists already",
-    "DETAIL: somebody was here",
+    "DETAIL: it was locked here",
     "look who added it",
     Location("services/reviews/postgres/migrations/20260220090000_add_search.sql", 14, 3),
     7,

@@ -181,8 +181,9 @@ def literals(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield line and text of the literals of a module that people may read: two words or more, no docstrings."""
     docs = {id(each.value) for each in ast.walk(tree) if isinstance(each, ast.Expr)}
     for node in ast.walk(tree):
-        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
-        if is_text and len(node.value.split()) > 1:
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in docs:
+            continue
+        if len(node.value.split()) > 1:
             yield node.lineno, node.value
 
 

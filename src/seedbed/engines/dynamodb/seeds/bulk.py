@@ -7,7 +7,6 @@ in `items` is the one that stays.
 from __future__ import annotations
 
 import queue
-import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -21,7 +20,7 @@ from seedbed.engines.dynamodb.wire.errors import VALIDATION, ServiceError
 from seedbed.engines.dynamodb.wire.sizes import LARGEST_ITEM, item_size
 from seedbed.engines.dynamodb.wire.values import Unfit, from_attribute, to_item
 from seedbed.errors import Interrupted, StepFailed
-from seedbed.support.backoff import backoff
+from seedbed.wire.retrying import Policy, retrying
 
 BATCH = 25  # puts in a request
 LARGEST_BATCH = 15 << 20  # bytes; DynamoDB takes 16 MB
@@ -111,8 +110,8 @@ class _Writer:
         self._size = self._units = 0
         self._largest = budget.largest
         self._replaced = 0
-        self._idle = 0  # requests in a row of which nothing was taken
-        self._rng = random.Random()
+        self._attempts = retrying(Policy(attempts=PATIENCE, base=BASE, cap=CAP), sleep=client.sleep)
+        self._attempt = next(self._attempts)  # its number counts requests in a row of which nothing was taken
 
     def write(self, items: Iterable[Values]) -> int:
         """Send all of `items` and return how many they were."""
@@ -187,7 +186,7 @@ class _Writer:
         if left:
             self._wait(taken)
         else:
-            self._idle = 0
+            self._attempt.progressed()
 
     def _answer(self, body: bytes) -> _Answer:
         try:
@@ -223,14 +222,16 @@ class _Writer:
     def _wait(self, taken: int) -> None:
         """Wait before what was left is resent, the longer the less was taken."""
         self._budget.throttled()
-        self._idle = 0 if taken else self._idle + 1
-        if self._idle >= PATIENCE:
-            raise StepFailed(
+        if taken:
+            self._attempt.progressed()
+        self._attempt.failed(
+            StepFailed(
                 f"{self._table} takes no more items",
                 because=f"{PATIENCE} requests in a row came back unprocessed",
                 try_="look at the table's throttling (a hot partition, an index that lags), then run again",
             )
-        self._client.sleep(backoff(self._idle + 1, base=BASE, cap=CAP, rng=self._rng))
+        )
+        self._attempt = next(self._attempts)  # after its pause
 
 
 # Several workers

@@ -19,11 +19,13 @@ from seedbed.engines.dynamodb.wire.values import Item
 from seedbed.engines.kit.tally import Tally
 from seedbed.errors import StepFailed
 from seedbed.model.seed import Dataset, Loaded, OnLoading
+from seedbed.wire.retrying import Policy, retrying
 
 if TYPE_CHECKING:
     from seedbed.engines.dynamodb.store.fenced_writer import FencedWriter
 
-_ATTEMPTS = 5
+_CONTENTION = Policy(attempts=6, base=0.05, cap=1.0)  # for items that others keep changing
+_UNPROCESSED = Policy(attempts=40, base=0.05, cap=5.0)  # requests in a row that return nothing
 
 
 def load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
@@ -56,7 +58,7 @@ def refusals(place: Place, part: Part) -> Iterator[None]:
 def _load(lease: FencedWriter, part: Part, items: Sequence[SeedItem], tally: Tally) -> None:
     """Make the table hold `items`."""
     left = list(items)
-    for attempt in range(_ATTEMPTS + 1):
+    for attempt in retrying(_CONTENTION, sleep=lease.place.client.sleep):
         stored = _stored(lease, part, left)
         name = lease.place.physical(part.table.name)
         writes = [write(name, part.table, item, stored.get(item.id)) for item in left]
@@ -70,12 +72,13 @@ def _load(lease: FencedWriter, part: Part, items: Sequence[SeedItem], tally: Tal
                 left += [each.item for each in batch]  # somebody wrote in between: look again
         if not left:
             return
-        lease.place.client.sleep(0.05 * attempt)
-    raise part.failed(
-        left[0].line,
-        f"items of {part.table.name} change all the time",
-        f"after {_ATTEMPTS} attempts another process had changed the rows that were to be loaded",
-    )
+        attempt.failed(
+            part.failed(
+                left[0].line,
+                f"items of {part.table.name} change all the time",
+                f"after {attempt.number} attempts another process had changed the rows that were to be loaded",
+            )
+        )
 
 
 def _commit(lease: FencedWriter, part: Part, batch: Sequence[Write]) -> bool:
@@ -102,14 +105,16 @@ def _stored(lease: FencedWriter, part: Part, items: Sequence[SeedItem]) -> dict[
     asked: Mapping[str, Any] = (
         {name: {"Keys": [item.key for item in items], "ConsistentRead": True}} if items else {}
     )
-    pause = 0.05
-    while asked:
+    for attempt in retrying(_UNPROCESSED, sleep=lease.place.client.sleep):
+        if not asked:
+            break
         lease.check()
+        before = len(found)
         answer = lease.place.client.call("BatchGetItem", {"RequestItems": asked})
         for item in answer.get("Responses", {}).get(name, []):
             found[item_id({each: item[each] for each in part.key_names})] = item
-        asked = answer.get("UnprocessedKeys") or {}
-        if asked:
-            lease.place.client.sleep(pause)
-            pause = min(2 * pause, 5.0)
+        if len(found) > before:
+            attempt.progressed()
+        if asked := answer.get("UnprocessedKeys") or {}:
+            attempt.failed(part.failed(0, f"{part.table.name} does not return its items", "it is throttled"))
     return found

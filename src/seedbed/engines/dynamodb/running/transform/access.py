@@ -13,12 +13,16 @@ from seedbed.engines.dynamodb.running.transform.values import Item
 from seedbed.engines.dynamodb.wire.capacity import Budget
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import ServiceError
+from seedbed.wire.retrying import Policy, retrying
 
 T = TypeVar("T")
 Answer = Mapping[str, Any]
 
 _PAGE = 1024 * 1024  # bytes that a scan looks at in one call, at most
-_PATIENCE = 20  # calls that end throttled after all their retries, until we give up
+# Calls that end throttled after all their retries, until we give up; the budget decides when the next one goes.
+_PATIENCE = Policy(
+    attempts=21, base=0.0, when=lambda error: isinstance(error, ServiceError) and error.is_throttle
+)
 _LEARN = 0.2  # how much the newest page weighs in what the next one is expected to take
 
 
@@ -51,6 +55,7 @@ class Access:
         item_size: float = 0.0,
     ) -> None:
         self._client = client
+        self.sleep = client.sleep
         self.table = table
         self.reads = reads
         self.writes = writes
@@ -166,14 +171,13 @@ class Access:
 
 def patiently(budget: Budget, call: Callable[[], T]) -> T:
     """Return what `call` returns; one that is throttled in spite of its retries is made again, more slowly."""
-    for _ in range(_PATIENCE):
+    for attempt in retrying(_PATIENCE):
         try:
             return call()
         except ServiceError as error:
-            if not error.is_throttle:
-                raise
+            attempt.failed(error)
             budget.throttled()
-    return call()
+    raise AssertionError("attempts end by an answer or an error")
 
 
 def consumed(answer: Answer, of: str = "") -> float:

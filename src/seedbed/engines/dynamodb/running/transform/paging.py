@@ -17,9 +17,12 @@ from seedbed.engines.dynamodb.running.transform.writing import Action, Writer, W
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.engines.dynamodb.wire.sizes import item_size
 from seedbed.errors import StepFailed
+from seedbed.wire.retrying import Policy, retrying
 
 _ROOM = 3 * 1024 * 1024  # bytes of items in a transaction: each counts with what it is compared with
-_MOST_ATTEMPTS = 200
+_CONTENTION = Policy(
+    attempts=201, base=0.0
+)  # for a part that others keep changing: it is read again meanwhile
 # Up to which item, what it did, items done, the writes -> what the server answered.
 Commit = Callable[[Item, Written, int, list[Action]], Mapping[str, Any] | None]
 
@@ -55,19 +58,21 @@ class Pager:
         Raises StepFailed, LeaseLost, Interrupted.
         """
         waiting = deque(items)
-        attempts = 0
-        while waiting:
+        for attempt in retrying(_CONTENTION):
+            if not waiting:
+                return
             part = self._part(waiting)
             last = part.items[-1]
             try:
                 self._commit(part, last, commit)
             except ServiceError as error:
-                attempts += 1
-                if not error.is_condition or attempts > _MOST_ATTEMPTS:
-                    raise self._refused(part, error) from error
+                refused = self._refused(part, error)
+                if not error.is_condition:
+                    raise refused from error
+                attempt.failed(refused)
                 waiting.extendleft(reversed(self._again(part)))
-                continue
-            attempts = 0
+            else:
+                attempt.progressed()
 
     def _commit(self, part: _Part, last: Item, commit: Commit) -> None:
         key = self._transformer.key(last)

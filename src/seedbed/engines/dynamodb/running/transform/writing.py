@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
-from random import Random
 from typing import Any
 
 from msgspec import Struct
@@ -19,15 +17,14 @@ from seedbed.engines.dynamodb.schema.shape import Table
 from seedbed.engines.dynamodb.wire.errors import CONDITION_REASON, CONFLICTS, ServiceError
 from seedbed.engines.dynamodb.wire.sizes import item_size
 from seedbed.errors import StepFailed
-from seedbed.support.backoff import backoff
+from seedbed.wire.retrying import Policy, retrying
 
 Action = Mapping[str, Any]
 
 MOST_ACTIONS = 100  # in one transaction
 LARGEST_TRANSACTION = 4 * 1024 * 1024  # bytes
 _MOST_NAMES = 1000  # of attributes that are remembered: some items use names as if they were values
-_MOST_ATTEMPTS = 200  # of one item that others keep changing
-_BASE, _CAP = 0.005, 1.0  # seconds
+_CONTENTION = Policy(attempts=200, base=0.005, cap=1.0)  # for one item that others keep changing
 
 
 class Written(Struct, frozen=True):
@@ -80,7 +77,6 @@ class Writer:
         self._transformer = transformer
         self._shape = shape
         self._names = names
-        self._rng = Random()
 
     def settle(self, item: Item) -> Written:
         """Bring one item to its new form, whatever others do to it meanwhile; return what that took.
@@ -88,7 +84,9 @@ class Writer:
         Raises StepFailed, LeaseLost, Interrupted.
         """
         current: Item | None = item
-        for attempt in range(1, _MOST_ATTEMPTS + 1):
+        for attempt in retrying(_CONTENTION, sleep=self._access.sleep):
+            if attempt.number > 1:
+                current = self._access.get(self._transformer.key(item))
             if current is None or not self._is_due(current):
                 return Written()
             outcome = self._transformer(current)
@@ -96,15 +94,15 @@ class Writer:
                 return Written()
             if self._sent(outcome):
                 return written(outcome)
-            if attempt > 2:
-                time.sleep(backoff(min(attempt, 20), base=_BASE, cap=_CAP, rng=self._rng))
-            current = self._access.get(outcome.key)
-        raise self._transformer.failed(
-            item,
-            f"it changed {_MOST_ATTEMPTS} times while it was to be written",
-            because="others write it faster than it can be read and written back",
-            try_="run the same command again when there is less going on",
-        )
+            attempt.failed(
+                self._transformer.failed(
+                    item,
+                    f"it changed {_CONTENTION.attempts} times while it was to be written",
+                    because="others write it faster than it can be read and written back",
+                    try_="run the same command again when there is less going on",
+                )
+            )
+        raise AssertionError("attempts end by an answer or an error")
 
     def actions(self, outcome: Outcome) -> list[Action]:
         """Return what carries out `outcome`, the item's own action first. Raises StepFailed naming the item."""

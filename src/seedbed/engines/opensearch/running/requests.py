@@ -18,11 +18,18 @@ from seedbed.engines.opensearch.wire.errors import CONFLICT, NoAnswer, RequestFa
 from seedbed.engines.opensearch.wire.outcome import PartlyDone, RequestOutcome, outcome_of
 from seedbed.errors import OutcomeUnknown, StepFailed, Unavailable
 from seedbed.support.phrases import shorten
+from seedbed.wire.retrying import Policy, retrying
 
-_ATTEMPTS = 5  # at a repeatable request whose answers get lost
-_PAUSE = 0.2  # seconds, longer with each attempt
 _PASSING = frozenset({502, 503, 504})
 _READY = "60s"  # until a new index accepts writes, at most
+
+
+def _is_open(error: BaseException) -> bool:
+    """Return whether a request that ended with `error` may have taken effect."""
+    return isinstance(error, NoAnswer) or (isinstance(error, RequestFailed) and error.status in _PASSING)
+
+
+_POLICY = Policy(attempts=5, base=0.2, cap=1.0, when=_is_open)  # of a request that may be repeated
 
 
 class RequestTag(Struct, frozen=True):
@@ -83,17 +90,15 @@ class RequestRunner:
         if self.kind is RequestKind.TASK:
             yield from self.follow(self.start())
             return
-        for attempt in range(1, _ATTEMPTS + 1):
+        for attempt in retrying(_POLICY, sleep=self.client.sleep):
             try:
                 self._once(again=again)
-            except (NoAnswer, RequestFailed) as error:
-                is_unknown = isinstance(error, NoAnswer) or error.status in _PASSING
-                if not is_unknown or self.kind not in REPEATABLE or attempt == _ATTEMPTS:
-                    raise
-                again = True
-                self.client.sleep(_PAUSE * attempt)
-            else:
                 return
+            except (NoAnswer, RequestFailed) as error:
+                if self.kind not in REPEATABLE:
+                    raise
+                attempt.failed(error)
+                again = True
 
     def _once(self, *, again: bool) -> None:
         """Send the request. `again`: it may have taken effect before; what it left is not an error then."""

@@ -7,7 +7,6 @@ refuses is an error with its id. Nothing is dropped.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,8 +18,8 @@ from msgspec import Struct, field
 from seedbed.engines.opensearch.seeds.request_size import RequestSize
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import StepFailed
-from seedbed.support.backoff import backoff
 from seedbed.support.phrases import shorten
+from seedbed.wire.retrying import Policy, retrying
 
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.wire.client import Client
@@ -185,8 +184,8 @@ class BulkWriter:
         self._limit = self._chunks.size
         self._deletes = False
         self._replaced = 0  # since `on_progress` was called last
-        self._idle = 0  # requests in a row that were rejected whole
-        self._rng = random.Random()
+        self._attempts = retrying(Policy(attempts=PATIENCE, base=BASE, cap=CAP), sleep=client.sleep)
+        self._attempt = next(self._attempts)  # its number counts requests in a row of which nothing was taken
 
     def index(
         self,
@@ -255,7 +254,7 @@ class BulkWriter:
         if left:
             self._wait(sent - len(left))
         else:
-            self._idle = 0
+            self._attempt.progressed()
 
     def _begin(self, left: dict[str, bytes]) -> None:
         self._lines = left
@@ -342,14 +341,16 @@ class BulkWriter:
         """Wait before rejected operations are sent again: the longer, the fewer were accepted."""
         self._chunks.shed()
         self._limit = self._chunks.size
-        self._idle = 0 if taken else self._idle + 1
-        if self._idle >= PATIENCE:
-            raise StepFailed(
+        if taken:
+            self._attempt.progressed()
+        self._attempt.failed(
+            StepFailed(
                 f"{self._index} accepts no more documents",
                 because=f"{PATIENCE} requests in a row were rejected for lack of capacity",
-                try_="check the load of the cluster and its thread pool `write`, then run the same command again",
+                try_="check the cluster's load and its thread pool `write`, then run the same command again",
             )
-        self._client.sleep(backoff(self._idle + 1, base=BASE, cap=CAP, rng=self._rng))
+        )
+        self._attempt = next(self._attempts)  # after its pause
 
 
 def _id(id_: str) -> bytes:

@@ -21,11 +21,12 @@ from seedbed.engines.opensearch.seeds.parts import parts_of
 from seedbed.engines.opensearch.seeds.values import decode, encode, is_same
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.model.seed import Dataset, Loaded, OnLoading
+from seedbed.wire.retrying import Policy, retrying
 
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.store.fenced_writer import FencedWriter
 
-_ATTEMPTS = 5
+_POLICY = Policy(attempts=5, base=0.05, cap=1.0)
 
 
 class _ExistingDocument(Struct, frozen=True):
@@ -70,7 +71,7 @@ def refresh(lease: FencedWriter, parts: Sequence[SeedPart]) -> None:
 def _load(lease: FencedWriter, part: SeedPart, documents: Sequence[SeedDocument], tally: Tally) -> None:
     """Make the index hold `documents`."""
     left = {document.id: document for document in documents}
-    for attempt in range(_ATTEMPTS):
+    for attempt in retrying(_POLICY, sleep=lease.cluster.client.sleep):
         lease.confirm()
         stored = _stored(lease, part, list(left))
         conflicts: list[str] = []
@@ -94,12 +95,13 @@ def _load(lease: FencedWriter, part: SeedPart, documents: Sequence[SeedDocument]
         left = {id_: left[id_] for id_ in conflicts}  # changed meanwhile: read again
         if not left:
             return
-        lease.cluster.client.sleep(0.05 * attempt)
-    raise part.failed(
-        next(iter(left.values())).line,
-        f"documents of {part.index.name} change all the time",
-        f"another process changed them meanwhile, {_ATTEMPTS} times",
-    )
+        attempt.failed(
+            part.failed(
+                next(iter(left.values())).line,
+                f"documents of {part.index.name} change all the time",
+                f"another process changed them meanwhile, {_POLICY.attempts} times",
+            )
+        )
 
 
 def _write(

@@ -18,11 +18,12 @@ from msgspec import Struct
 from seedbed.engines.opensearch.schema.names import HISTORY
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
+from seedbed.wire.retrying import Policy, retrying
 
 PREFIX = f"{HISTORY}_lease_"
 MISSING = "aliases_not_found_exception"
 _AFTER = "_after_"
-_LOST = 5  # lost answers to a move, at most
+_LOST = Policy(attempts=6, base=0.05, cap=0.5)  # answers to a move
 
 Action = dict[str, Any]
 
@@ -65,8 +66,7 @@ def move(client: Client, target: str, *, undecided: str = "") -> bool | None:
 
     `undecided`: the fence that a request may have removed, or may be about to remove. After this it cannot.
     """
-    lost = 0
-    while True:
+    for attempt in retrying(_LOST, sleep=client.sleep):
         found = position(client)
         verdict = found.verdict(undecided) if undecided else None
         new = target
@@ -80,12 +80,11 @@ def move(client: Client, target: str, *, undecided: str = "") -> bool | None:
             if error.type != MISSING and not error.is_missing:
                 raise
             continue  # it was moved meanwhile: read again
-        except NoAnswer:  # its position proves whether it was moved
-            lost += 1
-            if lost > _LOST:
-                raise
+        except NoAnswer as error:  # its position proves whether it was moved
+            attempt.failed(error)
             continue
         return verdict
+    raise AssertionError("attempts end by an answer or an error")
 
 
 def removal_of(found: FencePosition) -> list[Action]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,11 +12,11 @@ from seedbed.engines.opensearch.running.reindex.job import IndexJob
 from seedbed.engines.opensearch.running.reindex.pages import Key, StoredDocument
 from seedbed.engines.opensearch.wire.errors import CONFLICT, cause
 from seedbed.errors import Location, StepFailed
-from seedbed.support.backoff import backoff
+from seedbed.wire.retrying import Policy, retrying
 
 BYTES = 5_000_000  # of a request, about
 PATIENCE = 12  # requests in a row of which nothing was taken
-BASE, CAP = 0.05, 5.0  # seconds
+_POLICY = Policy(attempts=PATIENCE, base=0.05, cap=5.0)
 _PASSING = frozenset({429, 503})
 _NOT_FOUND = 404
 _FILTER = "errors," + ",".join(
@@ -122,8 +121,10 @@ def _requests(operations: Sequence[Operation]) -> list[list[Operation]]:
 
 
 def _write(job: IndexJob, alias: str, operations: list[Operation]) -> list[Key]:
-    left, conflicts, idle, rng = operations, list[Key](), 0, random.Random()
-    while left:
+    left, conflicts = operations, list[Key]()
+    for attempt in retrying(_POLICY, sleep=job.client.sleep):
+        if not left:
+            break
         raw = job.client.send(
             "POST",
             path(alias, "_bulk"),
@@ -134,15 +135,16 @@ def _write(job: IndexJob, alias: str, operations: list[Operation]) -> list[Key]:
             before=job.lease.check,
         )
         again = _review(job, alias, left, _decode(raw), conflicts)
-        idle = idle + 1 if len(again) == len(left) else 0
-        if idle >= PATIENCE:
-            raise StepFailed(
-                f"{alias} accepts no more documents",
-                because=f"{PATIENCE} requests in a row were rejected for lack of capacity",
-                try_="check the load of the cluster, then run the same command again: it continues from its checkpoint",
-            )
+        if len(again) < len(left):
+            attempt.progressed()
         if again:
-            job.client.sleep(backoff(idle + 1, base=BASE, cap=CAP, rng=rng))
+            attempt.failed(
+                StepFailed(
+                    f"{alias} accepts no more documents",
+                    because=f"{PATIENCE} requests in a row were rejected for lack of capacity",
+                    try_="check the cluster's load, then run the same command again: it continues from its checkpoint",
+                )
+            )
         left = again
     return conflicts
 

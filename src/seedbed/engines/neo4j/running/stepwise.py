@@ -31,8 +31,9 @@ from seedbed.errors import Interrupted, Irreversible, Location, OutcomeUnknown, 
 from seedbed.model.event import WorkProgressed
 from seedbed.model.history import Revision
 from seedbed.model.migration import Direction, Phase, Step, Work
+from seedbed.wire.retrying import Policy, retrying
 
-_ALTER_ATTEMPTS = 3  # where the connection breaks in each commit
+_LOST_COMMITS = Policy(attempts=3, base=0.0)  # where the connection breaks in each of them
 
 
 class StepwiseRun(Stepwise):
@@ -199,17 +200,14 @@ class StepwiseRun(Stepwise):
 
     def _alter_for_sure(self, command: SchemaCommand, statement: str) -> None:
         """Run a schema statement; where the answer to its commit got lost, the catalogue has it."""
-        because = ""
-        for _ in range(_ALTER_ATTEMPTS):
+        for attempt in retrying(_LOST_COMMITS):
             try:
                 self.lease.alter(statement, version=self.migration.version)
+                return
             except ConnectionLost as error:
-                because = str(error)
                 if took_effect(command, self._catalogue()):
                     return
-            else:
-                return
-        raise CypherError("", f"its commit came to nothing {_ALTER_ATTEMPTS} times: {because}")
+                attempt.failed(CypherError("", f"its commit came to nothing {attempt.number} times: {error}"))
 
     def _wait(self, step: Step, command: SchemaCommand) -> Iterator[Progress]:
         """Wait until what `command` made can be used. Raises StepFailed: it was taken away again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from random import Random
+from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -14,15 +14,25 @@ from seedbed.engines.kit.lease import HeldLease, require_running
 from seedbed.engines.neo4j.graph import GraphTarget
 from seedbed.engines.neo4j.store.lease_store import shown
 from seedbed.engines.neo4j.wire import queries
-from seedbed.engines.neo4j.wire.client import KIND, MARK, NUMBER, WHO, Ask, QueryResult, Transaction
+from seedbed.engines.neo4j.wire.client import (
+    KIND,
+    MARK,
+    NUMBER,
+    WHO,
+    Ask,
+    QueryResult,
+    Transaction,
+    gives_way,
+)
 from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError
 from seedbed.errors import Interrupted, LeaseLost
 from seedbed.model.event import Listener, Retrying
-from seedbed.support.backoff import backoff
+from seedbed.wire.retrying import Attempt, Policy, retrying
 
 T = TypeVar("T")
-ATTEMPTS = 10
-_BASE, _CAP = 0.05, 2.0  # seconds; how long a retry waits
+ATTEMPTS = 10  # that are followed by another one; where the connection broke, the lease is the bound
+_POLICY = Policy(base=0.05, cap=2.0, when=gives_way)
+_LOOKING = Policy(base=0.05, cap=2.0)
 
 
 class FencedWriter:
@@ -32,7 +42,6 @@ class FencedWriter:
         self.graph = graph
         self.held = held
         self._listener = listener
-        self._rng = Random()
 
     @property
     def owner(self) -> str:
@@ -67,8 +76,7 @@ class FencedWriter:
     def transact(self, work: Callable[[Transaction], T], *, version: str = "", anyway: bool = False) -> T:
         """Do as `writing` does, with `work` having all of the transaction."""
         check = self.held.check if anyway else self.check
-        attempt = 0
-        while True:
+        for attempt in retrying(_POLICY, sleep=partial(self._pause, anyway=anyway)):
             check()
             name = uuid4().hex
             done: list[T] = []
@@ -80,15 +88,12 @@ class FencedWriter:
                 # Whether what was being committed is, the fence tells, after it has ended or is through.
                 if error.is_open and self._is_through(name):
                     return done[0]
-                attempt += 1
-                if not error.is_transient or error.is_ended or attempt > ATTEMPTS:
-                    raise
-                because = error.message
+                self._failed(attempt, error, version)
             except ConnectionLost as error:
                 if error.in_commit and self._is_through(name):
                     return done[0]
-                attempt, because = attempt + 1, f"the connection broke: {error}"
-            self._pause(attempt, because, version, anyway=anyway)
+                self._failed(attempt, error, version)
+        raise AssertionError("attempts end by an answer or an error")
 
     def _attempt(self, work: Callable[[Transaction], T], name: str, done: list[T], *, anyway: bool) -> T:
         with self.graph.client.transaction(
@@ -124,8 +129,7 @@ class FencedWriter:
 
     def _is_through(self, name: str) -> bool:
         """Return whether the transaction `name`, whose end nobody told us, was committed. Raises LeaseLost."""
-        attempt = 0
-        while True:
+        for attempt in retrying(_LOOKING, sleep=partial(self._pause, anyway=True)):
             self.held.check()
             try:
                 self._end(name)
@@ -133,8 +137,8 @@ class FencedWriter:
                 self.held.confirm()  # a successor's transactions have names of their own
                 return bool(rows) and rows[0]["transaction"] == name
             except (ConnectionLost, CypherError) as error:
-                attempt += 1
-                self._pause(attempt, str(error), "", anyway=True)
+                attempt.failed(error)
+        raise AssertionError("attempts end by an answer or an error")
 
     def _end(self, name: str) -> None:
         """End the transaction `name`, and see it ended. Raises CypherError, ConnectionLost, LeaseLost."""
@@ -143,11 +147,18 @@ class FencedWriter:
             self.held.check()
             server.end([each["id"] for each in found])
 
-    def _pause(self, attempt: int, because: str, version: str, *, anyway: bool) -> None:
-        delay = backoff(attempt, base=_BASE, cap=_CAP, rng=self._rng)
+    def _failed(self, attempt: Attempt, error: CypherError | ConnectionLost, version: str) -> None:
+        """Emit that `version` is tried again. Raises `error` where it is not."""
+        because = f"the connection broke: {error}" if isinstance(error, ConnectionLost) else error.message
+        if attempt.number > ATTEMPTS and not isinstance(error, ConnectionLost):
+            raise error
+        delay = attempt.failed(error)
         if version:
-            self._listener(Retrying(self.graph.target, version, because, attempt, delay))
-        until = now() + delay
+            self._listener(Retrying(self.graph.target, version, because, attempt.number, delay))
+
+    def _pause(self, seconds: float, *, anyway: bool) -> None:
+        """Sleep as long as the lease is ours. Raises LeaseLost, Interrupted."""
+        until = now() + seconds
         while (left := until - now()) > 0:
             self.held.check()
             if anyway:
@@ -171,8 +182,7 @@ class FencedWriter:
         finds it and ends it, however long we sleep. Raises LeaseLost, Interrupted, CypherError (nothing stayed),
         ConnectionLost with `in_commit` (look whether it took effect; it has ended).
         """
-        attempt = 0
-        while True:
+        for attempt in retrying(_POLICY, sleep=partial(self._pause, anyway=False)):
             self.check()
             name = uuid4().hex
             try:
@@ -184,16 +194,12 @@ class FencedWriter:
                 if error.is_open:
                     self._settle(name)
                     raise ConnectionLost(error.message, in_commit=True) from None
-                attempt += 1
-                if not error.is_transient or error.is_ended or attempt > ATTEMPTS:
-                    raise
-                because = error.message
+                self._failed(attempt, error, version)
             except ConnectionLost as error:
                 if error.in_commit:
                     self._settle(name)
                     raise
-                attempt, because = attempt + 1, f"the connection broke: {error}"
-            self._pause(attempt, because, version, anyway=False)
+                self._failed(attempt, error, version)
 
     def _alter(self, statement: str, name: str) -> None:
         with self.graph.client.transaction(self._metadata("work", name)) as transaction:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.kit.lease import HeldLease, LeaseRecord, acquire
@@ -19,13 +18,18 @@ from seedbed.engines.neo4j.wire import queries
 from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError, translate_errors
 from seedbed.model.event import Listener, TakenOver
 from seedbed.model.history import Owner
-from seedbed.support.backoff import backoff
+from seedbed.wire.retrying import Policy, retried
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.graph import GraphTarget
 
-_ATTEMPTS = 20  # to define the constraint beside others that do the same
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5  # seconds between them
+
+def _is_rivals(error: BaseException) -> bool:
+    """Return whether another run that defines the same constraint caused it: the two are each other's deadlock."""
+    return isinstance(error, CypherError) and (error.is_transient or "AlreadyExists" in error.code)
+
+
+_DEFINING = Policy(attempts=20, base=0.05, cap=0.5, on=(CypherError,), when=_is_rivals)
 
 
 class Neo4jLeaseStore:
@@ -62,15 +66,8 @@ class Neo4jLeaseStore:
 
     def _define(self) -> None:
         """Create the constraint, the lease and the fence; others may do so, too. Raises CypherError, ConnectionLost."""
-        server, rng = self.graph.client, Random()
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                server.tell(queries.text("constraint"))
-                break
-            except CypherError as error:  # two that define the same are each other's deadlock
-                if attempt == _ATTEMPTS or not (error.is_transient or "AlreadyExists" in error.code):
-                    raise
-            server.sleep(backoff(attempt, base=_FIRST_PAUSE, cap=_LONGEST_PAUSE, rng=rng))
+        server = self.graph.client
+        retried(_DEFINING, lambda: server.tell(queries.text("constraint")), sleep=server.sleep)
         server.ask(queries.text("nodes"))
 
     def renew(self, held: HeldLease) -> bool:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -16,7 +14,7 @@ from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.neo4j.wire import queries
 from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError, gone, not_connected, server_error
 from seedbed.errors import Refused
-from seedbed.support.backoff import backoff
+from seedbed.wire.retrying import Policy, retried
 
 if TYPE_CHECKING:
     import neo4j
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 10.0  # seconds
 OLDEST = (5, 0)  # the first release whose constraints and transactions are as we use them
-READ_ATTEMPTS = 6
-BASE, CAP = 0.05, 2.0  # seconds; how long a retry waits
 SWEEP = 0.2  # seconds between two rounds of ending what an interruption has to end
 SWEEPER_SECONDS = 5.0  # that its last round may take before the connections go
 MARK, KIND, WHO, NUMBER = "seedbed", "seedbed_kind", "seedbed_who", "seedbed_transaction"  # of the metadata
@@ -34,6 +30,16 @@ MARK, KIND, WHO, NUMBER = "seedbed", "seedbed_kind", "seedbed_who", "seedbed_tra
 Parameters = Mapping[str, Any]
 
 _log = logging.getLogger("neo4j")
+
+
+def gives_way(error: BaseException) -> bool:
+    """Return whether it may go better another time: a deadlock, a change of leader, a connection that broke."""
+    return isinstance(error, ConnectionLost) or (
+        isinstance(error, CypherError) and error.is_transient and not error.is_ended
+    )
+
+
+_READING = Policy(attempts=6, base=0.05, cap=2.0, on=(CypherError, ConnectionLost), when=gives_way)
 
 
 class QueryResult(Struct, frozen=True):
@@ -124,7 +130,7 @@ class BoltClient:
 
         Raises CypherError, ConnectionLost.
         """
-        return self._again(lambda: self._once(statement, parameters or {}))
+        return retried(_READING, lambda: self._once(statement, parameters or {}))
 
     def run(self, statement: str, parameters: Parameters) -> list[dict[str, Any]]:
         """Return the rows that a reading statement answers with. Raises CypherError, ConnectionLost."""
@@ -162,19 +168,6 @@ class BoltClient:
 
         with self._session() as session, _ours(self.address):
             return _answer(session.run(neo4j.Query(_literal(statement), timeout=timeout), dict(parameters)))
-
-    def _again(self, attempt: Callable[[], QueryResult]) -> QueryResult:
-        rng = Random()
-        for number in range(1, READ_ATTEMPTS):
-            try:
-                return attempt()
-            except CypherError as error:
-                if not error.is_transient or error.is_ended:
-                    raise
-            except ConnectionLost:
-                pass
-            time.sleep(backoff(number, base=BASE, cap=CAP, rng=rng))
-        return attempt()
 
     @contextmanager
     def transaction(self, metadata: Mapping[str, str]) -> Iterator[Transaction]:

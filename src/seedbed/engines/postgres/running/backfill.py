@@ -25,7 +25,7 @@ from seedbed.errors import Interrupted, Location, SeedbedError, StepFailed
 from seedbed.model.event import Retrying, WorkFinished, WorkProgressed
 from seedbed.model.history import Revision
 from seedbed.model.migration import Backfill, Migration, Step, Work
-from seedbed.support.backoff import backoff
+from seedbed.wire.retrying import Attempt
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
@@ -102,20 +102,20 @@ class _Walk:
         )
 
     def batches(self, checkpoint: str | None) -> Iterator[Progress]:
-        done, total, attempt = 0, self._look(), 0
+        done, total = 0, self._look()
         batch: _Batch | None = None
-        while True:
+        for attempt in self._running.attempts():
             try:
                 batch = batch or self._next(checkpoint)
                 if batch is None:
                     return
                 following = self._commit(batch)
             except ServerError as error:
-                attempt += 1
                 yield from self._again(error, attempt)
                 batch = None  # other rows may have come in meanwhile
                 continue
-            checkpoint, attempt, done = batch.last, 0, done + batch.size
+            attempt.progressed()
+            checkpoint, done = batch.last, done + batch.size
             yield from self._running.notices(self._migration.version)
             yield WorkProgressed(
                 self._running.target,
@@ -196,8 +196,8 @@ class _Walk:
     def _refused(self, what: str, because: str = "", line: int = 0) -> SeedbedError:
         return _refused(self._migration, self._step, what, because, line)
 
-    def _again(self, error: ServerError, attempt: int) -> Iterator[Progress]:
-        """Wait before a batch that gave way is tried again; raises for anything else."""
+    def _again(self, error: ServerError, attempt: Attempt) -> Iterator[Progress]:
+        """Emit that a batch that gave way is tried again; raises for anything else."""
         running = self._running
         if error.was_canceled:
             raise Interrupted(
@@ -205,11 +205,11 @@ class _Walk:
                 because="its last batch was rolled back, those before it are kept",
                 try_="run the same command again: it resumes from its checkpoint",
             ) from None
-        if not error.gave_way or attempt > running.address.lock_retries:
-            raise self._refused(str(error), error.diag.message_detail or "") from None
-        delay = 0.05 + backoff(attempt, base=0.1, cap=10.0, rng=running.rng)
-        yield Retrying(running.target, self._migration.version, str(error), attempt, round(delay, 2))
-        time.sleep(delay)
+        refused = self._refused(str(error), error.diag.message_detail or "")
+        if not error.gave_way:
+            raise refused from None
+        delay = attempt.failed(refused)
+        yield Retrying(running.target, self._migration.version, str(error), attempt.number, round(delay, 2))
 
 
 def _values(result: PGresult, row: int = 0) -> list[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -19,7 +17,7 @@ from seedbed.errors import Interrupted, Location, SeedbedError, StalePlan, StepF
 from seedbed.model.event import Retrying, ServerNotice
 from seedbed.model.history import Revision
 from seedbed.model.migration import Migration, Step
-from seedbed.support.backoff import backoff
+from seedbed.wire.retrying import Attempt, Policy, retrying
 
 if TYPE_CHECKING:
     import psycopg
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 
     from seedbed.engines.postgres.wire.messages import Connection
 
-_RETRY_BASE, _RETRY_CAP = 0.1, 10.0  # seconds
 _SETTINGS = ("lock_timeout", "statement_timeout")
 
 
@@ -40,7 +37,6 @@ class Run(Struct):
     target: str
     owner: str
     mark: str
-    rng: Random = field(default_factory=Random)
     _notices: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -77,15 +73,19 @@ class Run(Struct):
         reset = "RESET SESSION AUTHORIZATION; RESET ALL; DISCARD TEMP"
         return f"{reset}; SET application_name = {quoted(self.mark)}"
 
+    def attempts(self) -> Iterator[Attempt]:
+        """Yield attempts at what may give way, as often as the address allows."""
+        return retrying(Policy(attempts=self.address.lock_retries + 1, base=0.1, cap=10.0, floor=0.05))
+
     def retry(
-        self, migration: Migration, error: ServerError, attempt: int, at: Location
+        self, migration: Migration, error: ServerError, attempt: Attempt, at: Location
     ) -> Iterator[Progress]:
-        """Wait before what gave way is tried again, telling so; raises for anything else, and in the end."""
-        if not error.gave_way or attempt > self.address.lock_retries:
-            raise self.failed(migration, error, at) from None
-        delay = 0.05 + backoff(attempt, base=_RETRY_BASE, cap=_RETRY_CAP, rng=self.rng)
-        yield Retrying(self.target, migration.version, str(error), attempt, round(delay, 2))
-        time.sleep(delay)
+        """Emit that what gave way is tried again; raises for anything else, and in the end."""
+        failed = self.failed(migration, error, at)
+        if not error.gave_way:
+            raise failed from None
+        delay = attempt.failed(failed)
+        yield Retrying(self.target, migration.version, str(error), attempt.number, round(delay, 2))
 
     def failed(self, migration: Migration, error: ServerError, at: Location) -> SeedbedError:
         """Return the error that a person reads about a statement that the server refused."""

@@ -62,8 +62,7 @@ def _walk(running: Run, work: Work, revision: Revision | None) -> Iterator[Progr
 
 def _carry_out(running: Run, migration: Migration, step: Step, begun: bool) -> Iterator[Progress]:
     """Run one step to its record, trying again what gave way. `begun`: by a former run, or a former try."""
-    attempt = 0
-    while True:
+    for attempt in running.attempts():
         try:
             if step.atomic:
                 _atomic(running, migration, step)
@@ -82,7 +81,6 @@ def _carry_out(running: Run, migration: Migration, step: Step, begun: bool) -> I
             if begun and _left_nothing(running, step, error):
                 begun = False
                 _record(running, migration, step, done=False)
-            attempt += 1
             yield from running.retry(migration, error, attempt, _where(migration, step, error))
 
 

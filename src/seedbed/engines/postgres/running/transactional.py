@@ -84,16 +84,18 @@ class _Message(Struct):
 
 def apply(run: Run, works: Sequence[Work]) -> Iterator[Progress]:
     """Carry out `works`, trying again what gave way. Raises StepFailed, LeaseLost, Interrupted."""
-    waiting, attempt, most, ceiling = list(works), 0, 1, MOST_WORKS
+    waiting, most, ceiling = list(works), 1, MOST_WORKS
     begun: set[str] = set()  # told already: what is sent again begins nothing anew
-    while waiting:
+    for attempt in run.attempts():
+        if not waiting:
+            return
         message = _compose(run, _first(waiting, most))
         began = time.monotonic()
         try:
             for progress in _send(run, message):
                 if isinstance(progress, WorkFinished):
                     waiting.pop(0)
-                    attempt = 0
+                    attempt.progressed()
                 elif isinstance(progress, WorkStarted):
                     if progress.version in begun:
                         continue
@@ -109,7 +111,6 @@ def apply(run: Run, works: Sequence[Work]) -> Iterator[Progress]:
                 continue
             part = message.parts[message.current]
             yield from run.notices(part.work.migration.version)
-            attempt += 1
             yield from run.retry(part.work.migration, error, attempt, _where(message, part, error))
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Self
 
 from seedbed.errors import Interrupted, UsageError
 from seedbed.wire import proxies, tls
@@ -61,12 +62,6 @@ class Transport:
         self._busy: dict[Connection, bool] = {}  # whether a write is under way on it
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-
-    def __enter__(self) -> Transport:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close what is idle; requests under way end by themselves."""
@@ -236,6 +231,34 @@ class Transport:
         with self._lock:
             for connection in self._busy:
                 connection.abort()
+
+
+class TransportClient:
+    """What every client of one server can do besides its requests: all of it is its transport's."""
+
+    _transport: Transport
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what is idle; calls under way end by themselves."""
+        self._transport.close()
+
+    @property
+    def is_interrupted(self) -> bool:
+        return self._transport.is_interrupted
+
+    def interrupt(self) -> None:
+        """Make every call raise Interrupted, as `Transport.interrupt` does; a write under way has its grace."""
+        self._transport.interrupt()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, unless interrupted. Raises Interrupted."""
+        self._transport.sleep(seconds)
 
 
 _BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})  # without a body, they say no length

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,8 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def transport(url: str, *, authorities: str = "") -> Transport:
-    return Transport(url, server="Nobody", connect=5, read=5, grace=0.3, authorities=authorities)
+def transport(url: str, *, authorities: str = "") -> closing[Transport]:
+    return closing(Transport(url, server="Nobody", connect=5, read=5, grace=0.3, authorities=authorities))
 
 
 def put(client: Transport, body: bytes = b"{}") -> bytes:

@@ -28,7 +28,7 @@ from seedbed.wire.answers import Answer
 from seedbed.wire.connection import Broken, Untrusted
 from seedbed.wire.retrying import Policy, retrying
 from seedbed.wire.signing import Signer
-from seedbed.wire.transport import Transport
+from seedbed.wire.transport import Transport, TransportClient
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
@@ -49,7 +49,7 @@ OnThrottle = Callable[[], None]
 Before = Callable[[], None]
 
 
-class Client:
+class Client(TransportClient):
     """Thread-safe; connections are shared among threads, one call each at a time.
 
     `on_throttle` is told of every throttled attempt, whoever made it.
@@ -75,24 +75,6 @@ class Client:
         self._signer = Signer(host=end.authority, region=cloud.region, service="dynamodb")
         self._lock = threading.Lock()
 
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close what is idle; calls under way end by themselves."""
-        self._transport.close()
-
-    def interrupt(self) -> None:
-        """Make every call raise Interrupted, as `Transport.interrupt` does; a write under way has its grace."""
-        self._transport.interrupt()
-
-    @property
-    def is_interrupted(self) -> bool:
-        return self._transport.is_interrupted
-
     def sheltered(self) -> Client:
         """Return another client of the same place that this one's `interrupt` does not reach (to release a lease)."""
         connect, read = self._transport.timeouts
@@ -103,10 +85,6 @@ class Client:
             connect_timeout=connect,
             read_timeout=read,
         )
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep, unless interrupted. Raises Interrupted."""
-        self._transport.sleep(seconds)
 
     def call(
         self,

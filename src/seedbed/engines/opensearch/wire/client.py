@@ -14,7 +14,7 @@ from seedbed.errors import SeedbedError, StepFailed, Unreachable
 from seedbed.wire.connection import Broken, Untrusted
 from seedbed.wire.endpoint import encoded as encoded_target
 from seedbed.wire.retrying import Policy, retrying
-from seedbed.wire.transport import Transport
+from seedbed.wire.transport import Transport, TransportClient
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
@@ -51,7 +51,7 @@ class Reply(msgspec.Struct, frozen=True):
             return self.body.decode("utf-8", "replace")
 
 
-class Client:
+class Client(TransportClient):
     """Thread-safe; connections are shared among threads, one request each at a time."""
 
     def __init__(
@@ -69,16 +69,6 @@ class Client:
         self._prefix = self._transport.endpoint.path.rstrip("/")
         self._sign = _signer(address, self._transport.endpoint.authority)
 
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close what is idle; calls under way end by themselves."""
-        self._transport.close()
-
     def sheltered(self, *, max_attempts: int = 3, timeout: float = 0.0) -> Client:
         """Return another client of the same place that this one's `interrupt` does not reach (to keep a lease)."""
         connect, read = self._transport.timeouts
@@ -88,18 +78,6 @@ class Client:
             connect_timeout=min(connect, timeout or connect),
             read_timeout=timeout or read,
         )
-
-    @property
-    def is_interrupted(self) -> bool:
-        return self._transport.is_interrupted
-
-    def interrupt(self) -> None:
-        """Make every call raise Interrupted, as `Transport.interrupt` does; a write under way has its grace."""
-        self._transport.interrupt()
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep, unless interrupted. Raises Interrupted."""
-        self._transport.sleep(seconds)
 
     def call(
         self,

@@ -29,10 +29,10 @@ def told(module: str, *arguments: str) -> tuple[float, ...]:
 
 
 @contextmanager
-def serving(module: str) -> Iterator[str]:
-    """Yield the endpoint of `python -m MODULE`, which prints its port and ends with its standard input."""
+def serving(module: str, *arguments: str) -> Iterator[str]:
+    """Yield the endpoint of `python -m MODULE ARGUMENTS`, which prints its port and ends with its standard input."""
     with subprocess.Popen(
-        [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", module, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout
         assert process.stdin

@@ -23,6 +23,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from benchmarks import dynamodb_seed
 from benchmarks.clients import reported, serving, told
 from benchmarks.lines import Line, compared, keep, machine
 from benchmarks.null_dynamodb import KEY, Report
@@ -35,7 +36,7 @@ UNIT, PEER = "µs CPU an item", "boto3"
 REGION = "eu-central-1"
 MOST = 1 / 8
 WARM = 25
-NAMES = ("null", "local")
+NAMES = ("null", "local", "seed")
 Item = dict[str, Any]
 
 
@@ -179,6 +180,14 @@ def local_lines(rounds: int, count: int) -> list[Line]:
     return [cpu("DynamoDB Local", spent, "seedbed", None)]
 
 
+def seed_lines(rounds: int, count: int) -> list[Line]:
+    """Seed a file with the whole command, beside a script that reads it and has boto3 load it."""
+    with dynamodb_local() as endpoint, ours(endpoint) as client, tempfile.TemporaryDirectory() as root:
+        create(client, dynamodb_seed.TABLE)
+        create(client, dynamodb_seed.HISTORY, ("pk", "sk"))
+        return dynamodb_seed.lines(rounds, items(count), Path(root), endpoint)
+
+
 @contextmanager
 def dynamodb_local() -> Iterator[str]:
     from seedbed.engines.dynamodb.sandbox.local import dynamodb_local as running
@@ -187,16 +196,16 @@ def dynamodb_local() -> Iterator[str]:
         yield server.endpoint
 
 
-def create(client: Client, table: str) -> None:
+def create(client: Client, table: str, key: Sequence[str] = KEY) -> None:
     client.call(
         "CreateTable",
         {
             "TableName": table,
             "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in KEY],
+            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in key],
             "KeySchema": [
                 {"AttributeName": name, "KeyType": kind}
-                for name, kind in zip(KEY, ("HASH", "RANGE"), strict=True)
+                for name, kind in zip(key, ("HASH", "RANGE"), strict=True)
             ],
         },
     )
@@ -238,7 +247,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings, lines = machine("boto3", "botocore", "msgspec", rounds=asked.rounds, items=asked.items), []
     print(json.dumps(settings), flush=True)
     for name in asked.only or NAMES:
-        for line in {"null": null_lines, "local": local_lines}[name](asked.rounds, asked.items):
+        for line in {"null": null_lines, "local": local_lines, "seed": seed_lines}[name](
+            asked.rounds, asked.items
+        ):
             print(line, flush=True)
             lines.append(line)
     if not asked.only:

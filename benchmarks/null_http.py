@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-Answer = Callable[[bytes, bytes], bytes]  # (head in lower case, body) -> the whole answer
+Answer = Callable[[bytes, bytes], bytes]  # (head, body) -> the whole answer
 
 
 def run(answer: Answer) -> None:
@@ -41,8 +41,8 @@ def _serve(connection: socket.socket, answer: Answer) -> None:
                 if not (more := connection.recv(1 << 18)):
                     return
                 left += more
-            head, left = left[:end].lower(), left[end + 4 :]
-            at = head.find(b"\r\ncontent-length:")
+            head, left = left[:end], left[end + 4 :]
+            at = head.lower().find(b"\r\ncontent-length:")
             length = int(head[at + 17 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
             pieces, have = [left], len(left)
             while have < length:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seedbed.errors import SeedFileError
 from seedbed.model.seed import RowSource, Script, location
+from seedbed.seeding import documents
 from seedbed.seeding.cells import Malformed, records
 from tests.support.seeds import opened
 
@@ -31,6 +33,24 @@ _rows = st.lists(st.fixed_dictionaries({"id": st.integers(), "v": st.none() | st
 _json = st.one_of(
     _rows.map(lambda rows: json.dumps(rows, indent=1)),
     _rows.map(lambda rows: json.dumps({"rows": rows, "table": "t", "key": "id"}, indent=1) if rows else "[]"),
+)
+
+
+_names = st.sampled_from(
+    ['""', '"a"', '"a:b"', '"\\u003a"', '"\\"@a"', '"@@a"', '"@a.b:c"', '"\\ud800"', '"NaN"', '"\\\\u0000"']
+)
+_numbers = st.sampled_from(
+    ["1", "-0", "1.50", "1e400", "12345678901234567890123", "true", "null", "NaN", "-Infinity", "01"]
+)
+_documents = st.recursive(
+    _names | _numbers,
+    lambda inside: (
+        st.lists(inside, max_size=3).map(lambda each: f"[{', '.join(each)}]")
+        | st.lists(st.tuples(_names, inside), max_size=3).map(
+            lambda pairs: "{" + ", ".join(f"{name} : {value}" for name, value in pairs) + "}"
+        )
+    ),
+    max_leaves=6,
 )
 
 
@@ -113,3 +133,22 @@ def _refusal(data: bytes, piece: int) -> object:
         return read(opened("s/t.csv", b"a\n" + data, piece=piece), 5)
     except SeedFileError as wrong:
         return wrong.what, wrong.because, wrong.at
+
+
+@given(_documents)
+@example('{"b": 1, "b": {"c:d": 2}}')
+@example('{"b": "\\u003a", "b": 1}')
+def test_a_row_that_is_read_quickly_is_what_the_exact_reader_says(value: str) -> None:
+    text = f'[{{"id": 1, "v": {value}}}]'
+    quick = _json_outcome(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(documents, "_is_exact", lambda value, text: False)
+        assert quick == _json_outcome(text)
+
+
+def _json_outcome(text: str) -> str:
+    """Return the rows of a `.json` with their types, or what is wrong with it."""
+    try:
+        return repr(read(opened("s/1_t.json", text), 10))
+    except SeedFileError as wrong:
+        return f"{wrong} {wrong.because} {wrong.at}"

@@ -12,7 +12,7 @@ from seedbed.model.seed import Batch, Row
 from seedbed.seeding.batching import batched
 from seedbed.seeding.directives import known_key
 from seedbed.seeding.given import Given, error
-from seedbed.seeding.values import plain, resolved
+from seedbed.seeding.values import row
 
 _SOME = 500  # rows that are made before they become a batch
 
@@ -40,15 +40,17 @@ class GivenRows(Struct, frozen=True):
 
     def _blocks(self) -> Iterator[tuple[Sequence[Row], Sequence[int]]]:
         given, number = self.given(), 1
+        names, platform, path = set(self.columns), self.platform, self.path
         while some := list(islice(given, _SOME)):
-            yield [self._row(each, at) for at, each in enumerate(some, number)], [each.line for each in some]
+            rows: list[Row] = []
+            for at, each in enumerate(some, number):
+                values = each.values
+                if values.keys() != names:
+                    raise self._other_columns(each, at)
+                ordered = [values[name] for name in self.columns]
+                rows.append(tuple(ordered) if each.is_plain else row(ordered, platform, path, each.line))
+            yield rows, [each.line for each in some]
             number += len(some)
-
-    def _row(self, given: Given, number: int) -> Row:
-        if given.values.keys() != set(self.columns):
-            raise self._other_columns(given, number)
-        values = [plain(given.values[name], self.path, given.line) for name in self.columns]
-        return resolved(values, self.platform, self.path, given.line)
 
     def _other_columns(self, given: Given, number: int) -> SeedFileError:
         missing = [name for name in self.columns if name not in given.values]

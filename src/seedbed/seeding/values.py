@@ -14,24 +14,35 @@ from seedbed.seeding.given import error
 from seedbed.seeding.keys import resolve
 from seedbed.support.phrases import shorten
 
+SCALARS = frozenset({type(None), bool, int, float, Decimal, bytes})  # in every engine as they are
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
-def plain(value: object, path: str, line: int) -> object:
-    """Return `value` in the types that every engine knows. Raises SeedFileError for any other."""
+def row(values: Iterable[object], platform: str, path: str, line: int) -> Row:
+    """Return `values` in the types that every engine knows, references resolved. Raises SeedFileError."""
+    return tuple(
+        [value if type(value) in SCALARS else _settled(value, platform, path, line) for value in values]
+    )
+
+
+def _settled(value: object, platform: str, path: str, line: int) -> object:
+    kind = type(value)  # most are of a type itself, and of no subclass: a match would ask for each in turn
+    if kind in SCALARS:
+        return value
+    if isinstance(value, str):
+        text = value if value.isascii() and "\0" not in value else _encodable(value, path, line)
+        return resolve(text, platform, at=Location(path, line)) if text.startswith("@") else text
+    if isinstance(value, list | tuple):
+        return [_settled(each, platform, path, line) for each in value]
+    if isinstance(value, dict | Mapping):
+        return {_name(key, path, line): _settled(each, platform, path, line) for key, each in value.items()}
     match value:
-        case None | bool() | int() | float() | Decimal() | bytes():
+        case int() | float() | Decimal() | bytes():
             return value
-        case str():
-            return _encodable(value, path, line)
         case UUID():
             return str(value)
         case datetime() | date() | time():
             return value.isoformat()
-        case Mapping():
-            return {_name(key, path, line): plain(each, path, line) for key, each in value.items()}
-        case list() | tuple():
-            return [plain(each, path, line) for each in value]
     raise error(
         path,
         line,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from typing import Any
 
 from msgspec import Struct
 
 from seedbed.engines.dynamodb.schema.shape import Table
-from seedbed.engines.dynamodb.seeds.values import ABSENT, fitted
+from seedbed.engines.dynamodb.seeds.values import ABSENT, fitted, staying
 from seedbed.engines.dynamodb.wire.target import Place
 from seedbed.engines.dynamodb.wire.values import Attribute, Item, to_attribute
 from seedbed.engines.kit.repeats import first_repeat
@@ -34,12 +35,18 @@ class SeedItem(Struct, frozen=True):
         return item_id(self.key)
 
 
-class Part(Struct, frozen=True):
+class Part(Struct, frozen=True, dict=True):
     """Rows, and the table that they go into; `kinds` are the declared types of their columns, "" for none."""
 
     source: RowSource
     table: Table
     kinds: tuple[str, ...]
+
+    @cached_property
+    def as_is(self) -> tuple[frozenset[type[Any]], ...]:
+        """For each column the types of values that are fit already."""
+        is_cell = self.source.path.endswith(".csv")
+        return tuple(staying(kind, is_cell=is_cell) for kind in self.kinds)
 
     @property
     def key_names(self) -> tuple[str, ...]:
@@ -55,7 +62,9 @@ class Part(Struct, frozen=True):
         for batch in self.source.batches(READ):
             for row, line in zip(batch.rows, batch.lines, strict=True):
                 values = self._values(row, line)
-                yield {name: value for name, value in values.items() if value is not ABSENT}
+                if None in row:
+                    values = {name: value for name, value in values.items() if value is not ABSENT}
+                yield values
 
     def check(self) -> None:
         """Raise StepFailed for a row that does not fit, or has the key of another."""
@@ -80,13 +89,16 @@ class Part(Struct, frozen=True):
         """Return values as the table declares them, ABSENT for an attribute that is not to be there."""
         is_cell = self.source.path.endswith(".csv")
         values: dict[str, Any] = {}
-        for name, kind, value in zip(self.source.columns, self.kinds, row, strict=True):
+        for name, kind, as_is, value in zip(self.source.columns, self.kinds, self.as_is, row, strict=True):
+            if type(value) in as_is:
+                values[name] = value
+                continue
             try:
                 values[name] = fitted(value, kind, is_cell=is_cell)
             except (ValueError, TypeError, InvalidOperation) as wrong:
                 what = f"{name} = {shorten(repr(value), 40)} does not fit"
                 raise self.failed(line, what, str(wrong)) from None
-        for name in self.key_names:
+        for name in self.key_names if None in row else ():
             if values[name] is ABSENT:
                 raise self.failed(line, f"{name} is empty", f"it is part of the key of {self.table.name}")
         return values

@@ -12,6 +12,21 @@ from typing import Any
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 ABSENT = object()  # in place of a value: the item has no such attribute
 
+# By what is declared ("" where nothing is): the types of values that stay as they are.
+_AS_IS: Mapping[str, frozenset[type[Any]]] = {
+    "": frozenset({str, int, bool, Decimal, bytes}),
+    "S": frozenset({str}),
+    "N": frozenset({int, Decimal}),
+    "B": frozenset({bytes}),
+    "BOOL": frozenset({bool}),
+}
+_NEVER: frozenset[type[Any]] = frozenset()
+
+
+def staying(kind: str, *, is_cell: bool) -> frozenset[type[Any]]:
+    """Return the types of values that `fitted` returns as they are, so that most need not be handed to it."""
+    return _AS_IS.get(kind, _NEVER) if kind in {"", "S"} or not is_cell else _NEVER
+
 
 def fitted(value: object, kind: str, *, is_cell: bool) -> object:
     """Return `value` as the declared `kind` ("" where none is) wants it.
@@ -46,6 +61,8 @@ def _made(value: object, kind: str) -> object:
 
 def _exact(value: object) -> object:
     """Return `value` with floats as the decimals that they were written as."""
+    if type(value) in _AS_IS[""]:
+        return value
     match value:
         case float():
             return Decimal(repr(value))

@@ -15,7 +15,7 @@ from seedbed.engines.dynamodb.sandbox.ministack import ministack
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.schema import template
 from seedbed.engines.dynamodb.schema.read import read
-from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE, Table
+from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE, TableShape
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.values import from_item, to_item
 from seedbed.model.event import SeedLoaded
@@ -307,7 +307,7 @@ class Shelf:
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
-def tables(service: str) -> list[Table]:
+def tables(service: str) -> list[TableShape]:
     return [*read(EDTECH / "services" / service / "dynamodb" / "tables.toml").tables, HISTORY_TABLE]
 
 
@@ -509,7 +509,7 @@ def test_every_index_answers_what_it_is_for(dynamodb_local_account: World, servi
                 asked, count = ANSWERS[f"{service}.{table.name}.{index.name}"]
                 names = {f"#{number}": name for number, name in enumerate(asked)}
                 query = {
-                    "TableName": made.place.physical(table.name),
+                    "TableName": made.database.physical(table.name),
                     "IndexName": index.name,
                     "KeyConditionExpression": " AND ".join(f"{each} = :{each[1:]}" for each in names),
                     "ExpressionAttributeNames": names,

@@ -19,7 +19,7 @@ from seedbed.deployment import cdk
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.schema import current
 from seedbed.engines.dynamodb.schema.read import read
-from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE, Table
+from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE, TableShape
 from seedbed.engines.neo4j import address as neo4j
 from seedbed.engines.opensearch import address as opensearch
 from seedbed.engines.postgres import address as postgres
@@ -90,10 +90,10 @@ class App:
         names = self.ask("dynamodb", "ListTables")["TableNames"]
         return {each for each in names if each.endswith(f"-{environment}")}
 
-    def declared(self, service: str) -> list[Table]:
+    def declared(self, service: str) -> list[TableShape]:
         return [*read(self.root / "services" / service / "dynamodb" / "tables.toml").tables, HISTORY_TABLE]
 
-    def live(self, service: str, table: str, environment: str) -> Table:
+    def live(self, service: str, table: str, environment: str) -> TableShape:
         name = table_name(service, table, environment)
         described = self.ask("dynamodb", "DescribeTable", TableName=name)["Table"]
         return current.described(described, name=table)
@@ -160,6 +160,6 @@ def test_the_sandbox_gets_every_table_and_no_server(app: App) -> None:
     assert app.tables("sandbox") == set()
 
 
-def same(found: Table, declared: Table) -> bool:
+def same(found: TableShape, declared: TableShape) -> bool:
     """Return whether a live table is as declared, as far as a server can say; ministack's stacks leave TTL out."""
     return found == replace(declared, attributes={}, version_attribute="", version=1, ttl="")

@@ -20,7 +20,7 @@ from seedbed.deployment.plan import DeploymentPlan, plan_deployment
 from seedbed.deployment.request import DeployRequest
 from seedbed.deployment.stacks import Stacks
 from seedbed.engines.dynamodb.engine import DynamoEngine
-from seedbed.engines.dynamodb.running.existing import living
+from seedbed.engines.dynamodb.running.existing_tables import existing_tables
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.errors import ExitCode, Refused
@@ -65,7 +65,7 @@ def _examined(
         name,
         lambda deployed, wanted: DynamoEngine().stack_updates(deployed, wanted, gate=Phase.CONTRACT),
         lambda _, __: iter(()),
-        lambda template: living(client, template) if client else {},
+        lambda template: existing_tables(client, template) if client else {},
     )
     room = shop.scratch / f"room-{release}-{adopt}"
     room.mkdir()

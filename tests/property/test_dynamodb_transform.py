@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedbed.engines.dynamodb.running.transform import expressions
-from seedbed.engines.dynamodb.running.transform.expressions import Compared
-from seedbed.engines.dynamodb.running.transform.outcome import Outcome, Transformer
-from seedbed.engines.dynamodb.running.transform.recording import Recorded
-from seedbed.engines.dynamodb.running.transform.standing import Standing, resumed
+from seedbed.engines.dynamodb.running.transform.checkpoint import SegmentCheckpoint, resumed
+from seedbed.engines.dynamodb.running.transform.expressions import ComparedAttribute
+from seedbed.engines.dynamodb.running.transform.outcome import ItemOutcome, ItemTransformer
+from seedbed.engines.dynamodb.running.transform.recording import RecordedItem
 from seedbed.engines.dynamodb.running.transform.values import same, same_item
-from seedbed.engines.dynamodb.schema.shape import Table
+from seedbed.engines.dynamodb.schema.shape import TableShape
 from seedbed.engines.dynamodb.wire.sizes import attribute_size
 from seedbed.engines.dynamodb.wire.values import from_attribute, from_item, to_attribute, to_item
 from seedbed.model.migration import Direction
@@ -101,10 +101,10 @@ finishes = st.sampled_from(
 )
 
 
-class Given(Transformer):
+class Given(ItemTransformer):
     """A transformer whose function is at hand."""
 
-    def __init__(self, function: Callable[[dict[str, Any]], Any], shape: Table = COURSES) -> None:
+    def __init__(self, function: Callable[[dict[str, Any]], Any], shape: TableShape = COURSES) -> None:
         found = migration("# seedbed: table=courses\ndef up(item): return item\n")
         super().__init__(found, Direction.UP, found.up[0], shape)
         self._function = function
@@ -167,9 +167,9 @@ def test_every_attribute_that_a_result_depends_on_or_changes_is_compared(
     item: dict[str, Any], program: list[Act]
 ) -> None:
     raw = to_item(item)
-    outcome: Outcome = Given(transforming(program, lambda item: item))(raw)
+    outcome: ItemOutcome = Given(transforming(program, lambda item: item))(raw)
     names = {*outcome.reads, *outcome.sets, *outcome.removes} - {"id"}
-    compared = Compared.as_it_was(raw, names)
+    compared = ComparedAttribute.as_it_was(raw, names)
     if outcome.sets or outcome.removes:
         body = expressions.update(
             "t", outcome.key, sets=outcome.sets, removes=outcome.removes, compared=compared
@@ -197,7 +197,7 @@ def test_numbers_are_the_same_however_they_are_written(number: Decimal, zeros: i
 @patient
 @given(items)
 def test_a_recorded_item_looks_like_the_dict_that_it_stands_for(item: dict[str, Any]) -> None:
-    recorded = Recorded(to_item(item), from_attribute)
+    recorded = RecordedItem(to_item(item), from_attribute)
     assert dict(recorded) == from_item(to_item(item))
     assert recorded == from_item(to_item(item))
 
@@ -206,11 +206,20 @@ def test_a_recorded_item_looks_like_the_dict_that_it_stands_for(item: dict[str, 
 @given(
     st.dictionaries(
         st.integers(0, 4),
-        st.builds(Standing, st.just(5), st.integers(1, 3), st.none(), st.booleans(), found=st.integers(0, 2)),
+        st.builds(
+            SegmentCheckpoint,
+            st.just(5),
+            st.integers(1, 3),
+            st.none(),
+            st.booleans(),
+            found=st.integers(0, 2),
+        ),
     ),
     st.integers(1, 9),
 )
-def test_a_resumed_walk_has_all_its_segments_in_one_pass(found: dict[int, Standing], asked: int) -> None:
+def test_a_resumed_walk_has_all_its_segments_in_one_pass(
+    found: dict[int, SegmentCheckpoint], asked: int
+) -> None:
     standings = resumed({number: each.to_text() for number, each in found.items()}, asked)
     assert len(standings) == (5 if found else asked)
     assert len({each.pass_ for each in standings}) == 1

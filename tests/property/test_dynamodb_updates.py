@@ -17,13 +17,13 @@ from seedbed.engines.dynamodb.schema import template
 from seedbed.engines.dynamodb.schema.changes import changes
 from seedbed.engines.dynamodb.schema.shape import (
     HISTORY_TABLE,
-    Index,
+    IndexShape,
     Key,
     KeyType,
     Projection,
     StreamView,
-    Table,
-    Tables,
+    TableShape,
+    TableShapes,
 )
 from seedbed.engines.dynamodb.schema.stack_updates import stack_updates
 from seedbed.errors import Refused
@@ -38,7 +38,7 @@ _POOL = 26  # indexes that a table may have; the two of a pair want one attribut
 _VIEWS: tuple[StreamView, ...] = ("KEYS_ONLY", "NEW_IMAGE")
 
 
-def _index(number: int) -> tuple[Index, dict[str, KeyType]]:
+def _index(number: int) -> tuple[IndexShape, dict[str, KeyType]]:
     """Return an index of the pool, the same for ever, and the types of its keys."""
     shared, own = f"shared_{number // 2}", f"own_{number}"
     key = Key((shared,), (own,)) if number % 3 else Key((shared, "id"), (own, "place"))
@@ -46,12 +46,14 @@ def _index(number: int) -> tuple[Index, dict[str, KeyType]]:
     if number % 3 == 0:
         types |= {"id": "S", "place": "S"}
     listed = tuple(sorted(f"p{each}" for each in range(number % 5 * 4)))
-    return Index(f"by_{number:02}", key, Projection("INCLUDE", listed) if listed else Projection()), types
+    return IndexShape(
+        f"by_{number:02}", key, Projection("INCLUDE", listed) if listed else Projection()
+    ), types
 
 
-def _table(name: str, numbers: list[int], ttl: str, stream: StreamView | None) -> Table:
+def _table(name: str, numbers: list[int], ttl: str, stream: StreamView | None) -> TableShape:
     types: dict[str, KeyType] = {"id": "S", "place": "S", "rank": "N"}
-    found: list[Index] = []
+    found: list[IndexShape] = []
     for number in sorted(numbers):
         index, needed = _index(number)
         if any(types.get(each, type_) != type_ for each, type_ in needed.items()):
@@ -60,8 +62,10 @@ def _table(name: str, numbers: list[int], ttl: str, stream: StreamView | None) -
             continue
         types |= needed
         found.append(index)
-    local = (Index("by_rank", Key(("id",), ("rank",)), Projection("KEYS_ONLY")),) if name == "one" else ()
-    table = Table(name, Key(("id",), ("place",)), {}, tuple(found), local, ttl=ttl, stream=stream or "")
+    local = (
+        (IndexShape("by_rank", Key(("id",), ("rank",)), Projection("KEYS_ONLY")),) if name == "one" else ()
+    )
+    table = TableShape(name, Key(("id",), ("place",)), {}, tuple(found), local, ttl=ttl, stream=stream or "")
     return template.with_types(table, types)
 
 
@@ -74,12 +78,14 @@ _streams: st.SearchStrategy[StreamView | None] = st.sampled_from([None, None, "N
 
 
 @st.composite
-def _stacks(draw: st.DrawFn) -> Tables:
+def _stacks(draw: st.DrawFn) -> TableShapes:
     names = draw(st.lists(st.sampled_from(["one", "two", "three"]), unique=True, max_size=3))
-    return Tables(tuple(_table(name, draw(_numbers), draw(_ttls), draw(_streams)) for name in sorted(names)))
+    return TableShapes(
+        tuple(_table(name, draw(_numbers), draw(_ttls), draw(_streams)) for name in sorted(names))
+    )
 
 
-def _stack(tables: Tables, others: frozenset[str] = frozenset()) -> dict[str, Any]:
+def _stack(tables: TableShapes, others: frozenset[str] = frozenset()) -> dict[str, Any]:
     """Return a stack's template as our constructs write it, with things that refer to streams."""
     resources: dict[str, Any] = {}
     outputs: dict[str, Any] = {}
@@ -236,7 +242,7 @@ def _without_ttl_off(stack: Template) -> dict[str, Any]:
 @settings(max_examples=150, deadline=None)
 @given(_stacks(), _stacks(), _others, _others)
 def test_every_update_is_one_that_aws_carries_out_and_the_last_one_arrives(
-    current: Tables, wanted: Tables, some: frozenset[str], other: frozenset[str]
+    current: TableShapes, wanted: TableShapes, some: frozenset[str], other: frozenset[str]
 ) -> None:
     deployed, goal = _stack(current, some), _stack(wanted, other)
     found = stack_updates(deployed, goal, gate=Phase.CONTRACT)
@@ -254,7 +260,7 @@ def test_every_update_is_one_that_aws_carries_out_and_the_last_one_arrives(
 @settings(max_examples=100, deadline=None)
 @given(_stacks(), _stacks(), _others, st.sampled_from(list(Phase)), st.data())
 def test_what_was_cut_off_goes_on_where_it_stands(
-    current: Tables, wanted: Tables, some: frozenset[str], gate: Phase, data: st.DataObject
+    current: TableShapes, wanted: TableShapes, some: frozenset[str], gate: Phase, data: st.DataObject
 ) -> None:
     deployed, goal = _stack(current, some), _stack(wanted)
     try:
@@ -272,7 +278,7 @@ def test_what_was_cut_off_goes_on_where_it_stands(
 @settings(max_examples=100, deadline=None)
 @given(_stacks(), _stacks(), _others, _others, _below)
 def test_below_contract_nothing_that_is_there_is_lost_and_everything_new_arrives(
-    current: Tables, wanted: Tables, some: frozenset[str], other: frozenset[str], gate: Phase
+    current: TableShapes, wanted: TableShapes, some: frozenset[str], other: frozenset[str], gate: Phase
 ) -> None:
     deployed, goal = _stack(current, some), _stack(wanted, other)
     try:
@@ -304,7 +310,7 @@ def _holds_all_of(part: Template, whole: Template) -> None:
 @settings(max_examples=100, deadline=None)
 @given(_stacks(), _stacks(), st.sampled_from(list(Phase)))
 def test_shapes_alone_tell_the_same_updates_as_templates(
-    current: Tables, wanted: Tables, gate: Phase
+    current: TableShapes, wanted: TableShapes, gate: Phase
 ) -> None:
     told = changes(current, wanted, gate)
     try:
@@ -327,7 +333,7 @@ def test_shapes_alone_tell_the_same_updates_as_templates(
 @settings(max_examples=100, deadline=None)
 @given(_stacks(), _stacks(), st.data())
 def test_whatever_is_changed_it_is_refused_or_aws_carries_it_out(
-    current: Tables, wanted: Tables, data: st.DataObject
+    current: TableShapes, wanted: TableShapes, data: st.DataObject
 ) -> None:
     goal = _stack(wanted)
     deployed = _stack(current)
@@ -385,7 +391,7 @@ def _distort(properties: dict[str, Any], how: str) -> None:
 @settings(max_examples=30, deadline=None)
 @given(_stacks(), _others, st.sampled_from(list(Phase)))
 def test_a_new_stack_is_one_update_and_the_same_stack_none(
-    wanted: Tables, some: frozenset[str], gate: Phase
+    wanted: TableShapes, some: frozenset[str], gate: Phase
 ) -> None:
     goal = _stack(wanted, some)
     (only,) = stack_updates(None, goal, gate=gate)

@@ -117,11 +117,11 @@ class Runner:
     """A process that transforms. What it tells is read in a thread, so that it never waits for us."""
 
     def __init__(self, there: Stage, directives: str, direction: Direction, **limits: float) -> None:
-        cloud = there.place.cloud
+        cloud = there.database.cloud
         order = [
             cloud.endpoint,
             cloud.access_key,
-            there.place.service,
+            there.database.service,
             directives,
             direction.value,
             PATIENCE,
@@ -231,7 +231,7 @@ class Writer:
 
     def _write(self, part: int, ids: list[str], rng: Random) -> None:
         number = 0
-        with Client(self.there.place.cloud) as client:
+        with Client(self.there.database.cloud) as client:
             while not self._over.wait(2 / self.pace):
                 number += 1
                 try:
@@ -256,10 +256,10 @@ class Writer:
         while True:
             found = from_item(client.call("GetItem", {**key, "ConsistentRead": True})["Item"])
             is_new = isinstance(found["title"], dict)
-            place = "title.en" if is_new else "title"
+            database = "title.en" if is_new else "title"
             body = {
                 **key,
-                "UpdateExpression": f"SET {place} = :title ADD #counter :more, #views :one",
+                "UpdateExpression": f"SET {database} = :title ADD #counter :more, #views :one",
                 "ConditionExpression": "attribute_type(title, :form)",
                 "ExpressionAttributeNames": {"#counter": "counter", "#views": "views"},
                 "ExpressionAttributeValues": to_item(
@@ -278,7 +278,7 @@ class Writer:
 
     @property
     def _table(self) -> str:
-        return self.there.place.physical("courses")
+        return self.there.database.physical("courses")
 
 
 def fill(there: Stage, items: int, directives: str = VERSIONED) -> dict[str, Wanted]:
@@ -392,7 +392,7 @@ def _sleep_unless_over(runner: Runner, seconds: float) -> None:
 def _left(there: Stage, direction: Direction) -> int:
     """Return how many items are still in the old form."""
     body: dict[str, Any] = {
-        "TableName": there.place.physical("courses"),
+        "TableName": there.database.physical("courses"),
         "Select": "COUNT",
         "FilterExpression": "attribute_type(title, :form)",
         "ExpressionAttributeValues": to_item({":form": "S" if direction is Direction.UP else "M"}),
@@ -408,7 +408,7 @@ def _left(there: Stage, direction: Direction) -> int:
 
 def leftovers(there: Stage) -> list[str]:
     """Return what a finished way may not leave behind: checkpoints."""
-    found = history.checkpoints(there.place, "1")
+    found = history.checkpoints(there.database, "1")
     return [f"checkpoint of segment {each} is still there" for each in found]
 
 
@@ -474,7 +474,9 @@ def _everything(there: Stage) -> list[str]:
     """Return all items of all tables, those of the history too."""
     found = []
     for table in ("courses", "migrations_history"):
-        page = there.client.call("Scan", {"TableName": there.place.physical(table), "ConsistentRead": True})
+        page = there.client.call(
+            "Scan", {"TableName": there.database.physical(table), "ConsistentRead": True}
+        )
         found += [json.dumps(each, sort_keys=True) for each in page["Items"]]
     return sorted(found)
 

@@ -93,7 +93,7 @@ def measured(world: World, text: str, budget: float, seconds: float) -> tuple[Fl
         before = len(aws.calls)
         there.apply(text)
         assert len(there.items("courses")) == items
-        table = there.place.physical("courses")
+        table = there.database.physical("courses")
         moments = sorted((each.at + each.seconds, _units(each, table)) for each in aws.calls[before:])
         return Flow([each for each in moments if each[1]]), items
 

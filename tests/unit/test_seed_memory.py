@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 
 from seedbed.engines.dynamodb.schema.shape import Key
-from seedbed.engines.dynamodb.schema.shape import Table as ItemTable
+from seedbed.engines.dynamodb.schema.shape import TableShape as ItemTable
 from seedbed.engines.dynamodb.seeds import items
 from seedbed.engines.neo4j.seeds.table import table_of
 from seedbed.engines.opensearch.seeds import documents
@@ -20,13 +20,13 @@ SOME = {"dynamodb": 3_000, "opensearch": 3_000, "neo4j": 10_000}  # rows of some
 
 
 def dynamodb(source: RowSource) -> Iterator[int]:
-    part = items.Part(source, ItemTable("t", Key(("id",)), {"id": "N"}), ("N", "", ""))
+    part = items.SeedPart(source, ItemTable("t", Key(("id",)), {"id": "N"}), ("N", "", ""))
     part.check()
     yield from map(len, part.chunks())
 
 
 def dynamodb_volume(source: RowSource) -> Iterator[int]:
-    part = items.Part(source, ItemTable("t", Key(("id",)), {"id": "N"}), ("N", "", ""))
+    part = items.SeedPart(source, ItemTable("t", Key(("id",)), {"id": "N"}), ("N", "", ""))
     yield from (1 for _ in part.plain_items())
 
 

@@ -12,7 +12,7 @@ from constructs import Construct
 from seedbed.cdk.environment import removal
 from seedbed.cdk.settings import named_id, write_settings
 from seedbed.engines.dynamodb.schema.read import FILE, read
-from seedbed.engines.dynamodb.schema.shape import HISTORY, HISTORY_TABLE, Table, Tables
+from seedbed.engines.dynamodb.schema.shape import HISTORY, HISTORY_TABLE, TableShape, TableShapes
 from seedbed.engines.dynamodb.schema.template import TYPE, metadata, properties
 from seedbed.errors import UsageError
 from seedbed.model.environment import Environment
@@ -41,7 +41,7 @@ class ServiceTables(Construct):  # type: ignore[misc]  # the CDK's types are not
         platform: str,
         environment: Environment,
         database: Database,
-        tables: Tables | None = None,
+        tables: TableShapes | None = None,
     ) -> None:
         """`tables`: instead of those in the database's tables.toml. Raises ManifestError."""
         super().__init__(scope, id)
@@ -95,7 +95,7 @@ class ServiceTables(Construct):  # type: ignore[misc]  # the CDK's types are not
             grantee=grantee, actions=[f"dynamodb:{each}" for each in sorted(actions)], resource_arns=arns
         )
 
-    def _made(self, table: Table) -> CfnResource:
+    def _made(self, table: TableShape) -> CfnResource:
         is_protected = self.environment.protected
         made = CfnResource(
             self,
@@ -146,5 +146,5 @@ def logical_id(service: str, table: str) -> str:
     return named_id("Table", table, of=f"{service}/{table}")
 
 
-def _has_indexes(table: Table) -> bool:
+def _has_indexes(table: TableShape) -> bool:
     return bool(table.global_indexes or table.local_indexes)

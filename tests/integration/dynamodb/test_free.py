@@ -9,7 +9,7 @@ from textwrap import dedent, indent
 import pytest
 
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.dynamodb.schema.shape import Index, Key, Table
+from seedbed.engines.dynamodb.schema.shape import IndexShape, Key, TableShape
 from seedbed.errors import Interrupted, Location, MigrationFileError, OutcomeUnknown, Refused, StepFailed
 from seedbed.model.event import StepProbed
 from seedbed.model.migration import Direction
@@ -24,7 +24,7 @@ from tests.support.dynamodb.tables import (
     stage,
 )
 
-TEACHERS = indexed(Table("teachers", Key(("id",)), {"id": "S"}), "school")
+TEACHERS = indexed(TableShape("teachers", Key(("id",)), {"id": "S"}), "school")
 PATH = "migrations/1_m.py"
 
 
@@ -73,7 +73,7 @@ def test_a_query_of_many_pages_is_read_whole(here: Stage) -> None:
     here.fill("lessons", [{"course": "c1", "number": number, "text": "x" * 1000} for number in range(30)])
 
     def smaller(operation: str, body: Mapping[str, object]) -> None:
-        if operation in {"Query", "Scan"} and body["TableName"] != here.place.history:
+        if operation in {"Query", "Scan"} and body["TableName"] != here.database.history:
             assert isinstance(body, dict)
             body["Limit"] = 4
 
@@ -212,7 +212,7 @@ def test_a_table_that_is_missing_is_named(here: Stage, write: str) -> None:
     for directives in ("", "transaction=false"):
         with pytest.raises(Refused) as caught:
             here.apply(program(write, directives=directives))
-        assert here.place.physical("nothing") in caught.value.because
+        assert here.database.physical("nothing") in caught.value.because
     assert here.recorded() == {}
 
 
@@ -318,10 +318,10 @@ def test_applied_may_not_write(here: Stage) -> None:
 
 
 def test_an_interruption_between_two_reads_leaves_nothing(here: Stage, world: World) -> None:
-    with opened(world, here.place.service, COURSES) as other:
+    with opened(world, here.database.service, COURSES) as other:
 
         def interrupting(operation: str, body: Mapping[str, object]) -> None:
-            if operation == "GetItem" and body["TableName"] == here.place.physical("courses"):
+            if operation == "GetItem" and body["TableName"] == here.database.physical("courses"):
                 other.client.interrupt()
 
         spied(other.client, interrupting)
@@ -332,11 +332,11 @@ def test_an_interruption_between_two_reads_leaves_nothing(here: Stage, world: Wo
 
 
 def test_a_local_index_is_read_consistently_and_a_global_one_as_it_can(world: World) -> None:
-    local = Table(
+    local = TableShape(
         "chats",
         Key(("room",), ("at",)),
         {"room": "S", "at": "N", "who": "S"},
-        local_indexes=(Index("by_who", Key(("room",), ("who",))),),
+        local_indexes=(IndexShape("by_who", Key(("room",), ("who",))),),
     )
     with stage(world, local, TEACHERS) as made:
         asked: list[Mapping[str, object]] = []

@@ -47,14 +47,14 @@ def test_every_setting_of_a_revision_comes_back(here: Stage) -> None:
     )
     with here.lease() as lease:
         lease.record(whole, actor="ana", because="to see it again")
-    assert read(here.place).revisions == (whole,)
+    assert read(here.database).revisions == (whole,)
 
 
 def test_versions_are_in_order_whatever_their_length(here: Stage) -> None:
     with here.lease() as lease:
         for version in ("10", "9", "20260101000000", "1"):
             lease.record(revision(version), actor="ana", because="…")
-    assert [each.version for each in read(here.place).revisions] == ["1", "9", "10", "20260101000000"]
+    assert [each.version for each in read(here.database).revisions] == ["1", "9", "10", "20260101000000"]
 
 
 def test_a_history_of_many_pages_is_read_whole(here: Stage) -> None:
@@ -73,11 +73,11 @@ def test_a_history_of_many_pages_is_read_whole(here: Stage) -> None:
         body["Limit"] = 2
 
     spied(here.client, smaller)
-    found = read(here.place)
+    found = read(here.database)
     assert found.identity == OURS
     assert len(found.revisions) == 9
     assert asked.count("Query") > 4
-    assert history.checkpoints(here.place, "1") == {0: "a", 1: "b", 2: "c"}
+    assert history.checkpoints(here.database, "1") == {0: "a", 1: "b", 2: "c"}
 
 
 def test_the_identity_is_written_once(here: Stage) -> None:
@@ -86,7 +86,7 @@ def test_the_identity_is_written_once(here: Stage) -> None:
         lease.bind(OURS)
         with pytest.raises(ForeignTarget):
             lease.bind(Identity("other", "courses/dynamodb", "dev-test"))
-    assert read(here.place).identity == OURS
+    assert read(here.database).identity == OURS
     (item,) = [each for each in stored(here) if each["sk"] == "identity"]
     assert item["format"] == FORMAT
 
@@ -109,7 +109,7 @@ def test_decisions_are_kept_in_order_and_never_replaced(here: Stage) -> None:
         f"person {number}" for number in range(6)
     ]
     assert [each["action"] for each in sorted(lines, key=lambda each: str(each["sk"]))][-1] == "forget"
-    assert read(here.place).revisions == ()
+    assert read(here.database).revisions == ()
 
 
 def test_without_the_lease_nothing_is_remembered(here: Stage) -> None:
@@ -128,5 +128,5 @@ def stored(here: Stage) -> list[dict[str, Any]]:
     """Return all items of the history's table."""
     from seedbed.engines.dynamodb.wire.values import from_item
 
-    request = {"TableName": here.place.history, "ConsistentRead": True}
+    request = {"TableName": here.database.history, "ConsistentRead": True}
     return [from_item(each) for each in here.client.call("Scan", request)["Items"]]

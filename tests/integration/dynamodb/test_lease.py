@@ -34,7 +34,7 @@ def here(world: World) -> Iterator[Stage]:
 
 def ghost_of(on: Stage) -> DynamoLease:
     """Take the lease as a runner would that stops right after."""
-    store, owner = DynamoLeaseStore(on.place, on.client), Owner(uuid4().hex, "ghost")
+    store, owner = DynamoLeaseStore(on.database, on.client), Owner(uuid4().hex, "ghost")
     held = acquire(store, owner, wait=0.0, listener=on.told.append, sleep=on.client.sleep)
     return DynamoLease(store, held, lambda migrations: {})
 
@@ -46,12 +46,12 @@ def condition(lease: DynamoLease) -> dict[str, Any]:
 
 def put(on: Stage, identity: str, **values: Any) -> dict[str, Any]:
     item = {"id": {"S": identity}, **{name: {"N": str(value)} for name, value in values.items()}}
-    return {"Put": {"TableName": on.place.physical("courses"), "Item": item}}
+    return {"Put": {"TableName": on.database.physical("courses"), "Item": item}}
 
 
 def test_a_service_that_is_not_deployed_has_no_lease_to_take(world: World) -> None:
     with opened(world, "nobody") as nowhere:
-        assert history.read(nowhere.place).revisions == ()
+        assert history.read(nowhere.database).revisions == ()
         with pytest.raises(Refused) as caught, nowhere.lease():
             pass
     assert caught.value.try_ == "seedbed deploy -e dev-test"
@@ -67,7 +67,7 @@ def test_the_token_only_ever_grows(here: Stage) -> None:
         lease.store.fence_off(lease.held)
         lease.commit([put(here, "after the fence")])
         tokens.append(lease.held.token)
-    assert lease_store.unlock(here.place, actor="eve") == ""
+    assert lease_store.unlock(here.database, actor="eve") == ""
     assert tokens == [1, 2, 3, 5]
     assert here.lease_record().token == 5
 
@@ -150,7 +150,7 @@ def test_threads_of_one_run_write_under_one_lease(here: Stage) -> None:
 
 
 def test_an_interrupted_run_gives_its_lease_back(here: Stage, world: World) -> None:
-    with opened(world, here.place.service, COURSES) as other, other.lease() as lease:
+    with opened(world, here.database.service, COURSES) as other, other.lease() as lease:
         other.client.interrupt()
         with pytest.raises(Interrupted):
             lease.commit([put(here, "never")])
@@ -183,7 +183,7 @@ def test_an_answer_of_the_fence_that_got_lost_is_no_lost_lease(here: Stage) -> N
 
 def test_unlocking_ends_a_holder_that_is_alive(here: Stage) -> None:
     with here.lease("ana@laptop") as lease:
-        assert "ana@laptop" in lease_store.unlock(here.place, actor="eve")
+        assert "ana@laptop" in lease_store.unlock(here.database, actor="eve")
         with pytest.raises(LeaseLost):
             lease.commit([put(here, "never")])
     with here.lease():
@@ -195,7 +195,7 @@ def test_unlocking_ends_a_holder_that_is_alive(here: Stage) -> None:
 
 def started(lease: DynamoLease, version: str = "1") -> None:
     revision = Revision(version, "m", "0" * 64, Phase.MIGRATE, RevisionState.STARTED)
-    lease.commit([history.write(lease.place, revision)])
+    lease.commit([history.write(lease.database, revision)])
 
 
 def test_a_checkpoint_goes_with_the_page_and_shows_in_the_revision(here: Stage) -> None:

@@ -208,7 +208,7 @@ def test_a_table_that_is_declared_and_not_deployed_is_named(here: Stage, tmp_pat
     for kind in (SeedKind.FIXTURE, SeedKind.VOLUME):
         with pytest.raises(Refused) as caught:
             load(here, rows("later", "id", ("c1",)), kind=kind)
-        assert here.place.physical("later") in caught.value.because
+        assert here.database.physical("later") in caught.value.because
         assert caught.value.try_ == "seedbed deploy -e dev-test"
 
 

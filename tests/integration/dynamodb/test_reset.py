@@ -47,7 +47,7 @@ def test_every_item_goes_and_the_history_with_them(here: Stage) -> None:
         words = lease.reset()
     assert words == "235 items (courses: 205, lessons: 30) and the history"
     assert here.items("courses") == here.items("lessons") == []
-    found = read_history(here.place)
+    found = read_history(here.database)
     assert (found.identity, found.revisions) == (None, ())
 
 
@@ -77,7 +77,7 @@ def test_where_nothing_is_declared_nothing_is_emptied(here: Stage, tmp_path: Pat
 def test_without_the_lease_nothing_goes(here: Stage) -> None:
     here.put("courses", {"id": "c1"})
     with here.lease() as lease:
-        lease_store.unlock(here.place, actor="eve")
+        lease_store.unlock(here.database, actor="eve")
         with pytest.raises(LeaseLost):
             lease.reset()
     assert len(here.items("courses")) == 1

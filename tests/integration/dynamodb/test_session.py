@@ -69,18 +69,18 @@ def slowed(here: Stage, polls: int, **changes: Any) -> None:
 
 def target(here: Stage, **settings: str) -> Target:
     options = Options(lease_seconds=2)
-    cloud = here.place.cloud
+    cloud = here.database.cloud
     given = {"region": cloud.region, "account": cloud.account, "endpoint": cloud.endpoint}
     keys = {"access_key": cloud.access_key, "secret_key": "none-is-needed"}
     address = engine.address({**given, **keys, **settings}, options)
-    database = Database(here.place.service, "dynamodb", here.place.directory, options)
-    return Target(database, Environment(here.place.environment), "edtech", address)
+    database = Database(here.database.service, "dynamodb", here.database.directory, options)
+    return Target(database, Environment(here.database.environment), "edtech", address)
 
 
 @contextmanager
 def session(here: Stage) -> Iterator[DynamoSession]:
     """Yield a session without asking who we are, which DynamoDB Local does not know."""
-    yield DynamoSession(here.place, "edtech")
+    yield DynamoSession(here.database, "edtech")
 
 
 # who answers
@@ -182,7 +182,11 @@ def test_waiting_for_what_does_not_come_ends(world: World) -> None:
 
 
 def test_waiting_can_be_interrupted(world: World) -> None:
-    with stage(world, COURSES) as here, opened(world, here.place.service) as other, session(other) as found:
+    with (
+        stage(world, COURSES) as here,
+        opened(world, here.database.service) as other,
+        session(other) as found,
+    ):
         threading.Timer(0.3, found.interrupt).start()
         began = time.monotonic()
         with pytest.raises(Interrupted):

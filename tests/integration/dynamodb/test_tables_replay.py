@@ -11,7 +11,7 @@ import pytest
 
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.schema import current, template
-from seedbed.engines.dynamodb.schema.shape import Index, Key, KeyType, Projection, StreamView, Table
+from seedbed.engines.dynamodb.schema.shape import IndexShape, Key, KeyType, Projection, StreamView, TableShape
 from seedbed.engines.dynamodb.schema.stack_updates import stack_updates
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import ServiceError
@@ -42,7 +42,7 @@ class Stack:
                 self._expire({}, properties)
         self.template = wanted
 
-    def shapes(self) -> list[Table]:
+    def shapes(self) -> list[TableShape]:
         """Return the tables as they are live, by their logical names."""
         return [
             current.described(
@@ -99,15 +99,17 @@ def stack(dynamodb_local_account: World) -> Iterator[Stack]:
         yield Stack(client)
 
 
-def courses(*indexes: Index, ttl: str = "", stream: StreamView | None = None, **types: KeyType) -> Table:
+def courses(
+    *indexes: IndexShape, ttl: str = "", stream: StreamView | None = None, **types: KeyType
+) -> TableShape:
     key = Key(("id",), ("part",))
-    local = (Index("by_rank", Key(("id",), ("rank",)), Projection("INCLUDE", ("title",))),)
-    table = Table("courses", key, {}, tuple(indexes), local, ttl=ttl, stream=stream or "")
+    local = (IndexShape("by_rank", Key(("id",), ("rank",)), Projection("INCLUDE", ("title",))),)
+    table = TableShape("courses", key, {}, tuple(indexes), local, ttl=ttl, stream=stream or "")
     texts: dict[str, KeyType] = dict.fromkeys(template.used(table), "S")
     return template.with_types(table, {**texts, "part": "N", "rank": "N", **types})
 
 
-def stacked(*tables: Table) -> Template:
+def stacked(*tables: TableShape) -> Template:
     return {
         "Resources": {
             each.name: {
@@ -120,16 +122,16 @@ def stacked(*tables: Table) -> Template:
     }
 
 
-def many(first: int, count: int) -> tuple[Index, ...]:
-    return tuple(Index(f"by_{each:02}", Key((f"at_{each}",))) for each in range(first, first + count))
+def many(first: int, count: int) -> tuple[IndexShape, ...]:
+    return tuple(IndexShape(f"by_{each:02}", Key((f"at_{each}",))) for each in range(first, first + count))
 
 
-BY_AT = Index("by_at", Key(("at",)), Projection("KEYS_ONLY"))
-BY_AT_TOO = Index("by_at_too", Key(("at",), ("part",)))
-BY_PLACE = Index(
+BY_AT = IndexShape("by_at", Key(("at",)), Projection("KEYS_ONLY"))
+BY_AT_TOO = IndexShape("by_at_too", Key(("at",), ("part",)))
+BY_PLACE = IndexShape(
     "by_place", Key(("country", "city"), ("at", "rank", "part")), Projection("INCLUDE", ("a", "b"))
 )
-LESSONS = Table("lessons", Key(("id",)), {"id": "B"})
+LESSONS = TableShape("lessons", Key(("id",)), {"id": "B"})
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ LESSONS = Table("lessons", Key(("id",)), {"id": "B"})
     ],
 )
 def test_releases_arrive_update_by_update(
-    stack: Stack, releases: list[list[Table]], updates: list[int]
+    stack: Stack, releases: list[list[TableShape]], updates: list[int]
 ) -> None:
     made = []
     for tables in releases:

@@ -6,13 +6,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.dynamodb.schema.shape import Table
+from seedbed.engines.dynamodb.schema.shape import TableShape
 from seedbed.engines.dynamodb.wire.values import to_item
 from seedbed.errors import Interrupted, LeaseLost, Refused, StepFailed
 from seedbed.model.event import WorkProgressed
@@ -106,7 +107,7 @@ def _cut_off(there: Stage, count: int) -> None:
     lock, left = threading.Lock(), [count]
 
     def spy(operation: str, body: Mapping[str, Any]) -> None:
-        is_item = operation == "UpdateItem" and body["TableName"] == there.place.physical("courses")
+        is_item = operation == "UpdateItem" and body["TableName"] == there.database.physical("courses")
         is_checkpoint = operation == "TransactWriteItems" and any(
             "checkpoint" in str(each) for each in body["TransactItems"]
         )
@@ -122,8 +123,9 @@ def _cut_off(there: Stage, count: int) -> None:
 def stage_again(there: Stage) -> Any:
     from tests.support.dynamodb.tables import opened
 
-    world = World(there.place.cloud.endpoint, there.place.directory, 0, account=there.place.cloud.access_key)  # type: ignore[arg-type]
-    return opened(world, there.place.service, *there.shapes.values())
+    cloud = there.database.cloud
+    world = World(cloud.endpoint, Path(there.database.directory), 0, account=cloud.access_key)
+    return opened(world, there.database.service, *there.shapes.values())
 
 
 def test_items_of_other_versions_are_left_alone(there: Stage) -> None:
@@ -156,7 +158,7 @@ def _once(there: Stage, when: Callable[[str, Mapping[str, Any]], bool], act: Cal
 
 
 def _writes_item(there: Stage) -> Callable[[str, Mapping[str, Any]], bool]:
-    table = there.place.physical("courses")
+    table = there.database.physical("courses")
 
     def when(operation: str, body: Mapping[str, Any]) -> bool:
         if operation in {"UpdateItem", "DeleteItem"}:
@@ -183,7 +185,7 @@ def test_what_a_function_did_not_look_at_may_change_without_a_conflict(
 ) -> None:
     there.put("courses", course(1, views=1))
     gets: list[str] = []
-    table = there.place.physical("courses")
+    table = there.database.physical("courses")
 
     def act() -> None:
         body = {"TableName": table, "Key": to_item({"id": "c-0001"})}
@@ -211,7 +213,7 @@ def test_an_item_that_is_deleted_meanwhile_does_not_come_back(
 
     def act() -> None:
         key = to_item({"id": "c-0001"})
-        there.client.call("DeleteItem", {"TableName": there.place.physical("courses"), "Key": key})
+        there.client.call("DeleteItem", {"TableName": there.database.physical("courses"), "Key": key})
 
     _once(there, _writes_item(there), act)
     there.apply(text(directives, code))
@@ -239,7 +241,7 @@ def test_an_item_that_makes_trouble_is_named_and_the_run_goes_on_once_it_is_mend
 def test_items_that_arrive_behind_the_scan_are_found_by_another_pass(there: Stage) -> None:
     there.fill("courses", [course(number) for number in range(30)])
     scans = 0
-    table = there.place.physical("courses")
+    table = there.database.physical("courses")
 
     def spy(operation: str, body: Mapping[str, Any]) -> None:
         nonlocal scans
@@ -423,7 +425,7 @@ def test_an_interruption_stops_between_items_and_the_next_run_goes_on(there: Sta
     writes: list[str] = []
 
     def spy(operation: str, body: Mapping[str, Any]) -> None:
-        if operation == "UpdateItem" and body["TableName"] == there.place.physical("courses"):
+        if operation == "UpdateItem" and body["TableName"] == there.database.physical("courses"):
             writes.append(operation)
             if len(writes) == 30:
                 there.client.interrupt()
@@ -448,21 +450,21 @@ def test_a_run_whose_lease_was_ended_from_outside_records_nothing_more(there: St
         with stage_again(there) as other:
             for event in there.events(text("batch=10 segments=1", COUNT)):
                 if isinstance(event, WorkProgressed) and not before:
-                    lease_store.unlock(other.place, actor="test")
-                    before.update(history.checkpoints(there.place, "1"))
+                    lease_store.unlock(other.database, actor="test")
+                    before.update(history.checkpoints(there.database, "1"))
 
     with pytest.raises(LeaseLost):
         ended()
     done = [each["count"] - int(each["id"][2:]) for each in there.items("courses")]
     assert set(done) <= {0, 1}
     with stage_again(there) as again:
-        assert set(history.checkpoints(again.place, "1")) == set(before)
+        assert set(history.checkpoints(again.database, "1")) == set(before)
         again.apply(text("batch=10 segments=1", COUNT))
         assert again.items("courses") == [transformed(number) for number in range(200)]
 
 
 def test_a_table_that_is_not_deployed_is_named(there: Stage) -> None:
-    there.place._shapes["lessons"] = LESSONS
+    there.database._shapes["lessons"] = LESSONS
     with pytest.raises(Refused, match="not deployed"):
         there.apply(text(PAGED, COUNT, "lessons"))
 
@@ -494,7 +496,7 @@ def test_a_migration_may_ask_for_fewer_units_and_never_for_more(world: World) ->
 def test_a_budget_is_kept_by_every_way_of_writing(world: World, directives: str, code: str) -> None:
     import time
 
-    shape: Table = indexed(replace(COURSES, version_attribute="v"), "teacher")
+    shape: TableShape = indexed(replace(COURSES, version_attribute="v"), "teacher")
     with stage(world, shape, write_units=100.0) as there:
         there.fill("courses", [course(number, teacher="t") for number in range(100)])
         began = time.monotonic()

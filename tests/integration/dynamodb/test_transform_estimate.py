@@ -33,7 +33,7 @@ def fill(there: Stage, count: int, **more: Any) -> None:
 
 def told(there: Stage, directives: str, code: str = TEACHER, sample: int = 100) -> Estimate:
     (found,) = estimate(
-        there.place, [migration(f"# seedbed: table=courses {directives}\n{code}")], sample=sample
+        there.database, [migration(f"# seedbed: table=courses {directives}\n{code}")], sample=sample
     )
     return found
 
@@ -145,14 +145,16 @@ def test_a_sample_smaller_than_the_table_comes_from_all_over_it(there: Stage) ->
 
 def test_a_free_form_has_no_estimate(there: Stage) -> None:
     assert (
-        list(estimate(there.place, [migration("# seedbed: table=courses\ndef up(table): ...\n")], sample=5))
+        list(
+            estimate(there.database, [migration("# seedbed: table=courses\ndef up(table): ...\n")], sample=5)
+        )
         == []
     )
 
 
 def test_a_table_that_is_not_there_yet_is_said_to_be(there: Stage) -> None:
     text = "# seedbed: table=lessons\ndef up(item): return item\n"
-    (found,) = estimate(there.place, [migration(text)], sample=5)
+    (found,) = estimate(there.database, [migration(text)], sample=5)
     assert found.quantities == {}
     assert "not deployed yet" in found.lines[0]
 
@@ -160,7 +162,7 @@ def test_a_table_that_is_not_there_yet_is_said_to_be(there: Stage) -> None:
 def test_money_is_told_with_its_source_and_its_date(there: Stage) -> None:
     fill(there, 10)
     found = told(there, "from=1 to=2")
-    known = prices.price(there.place.cloud.region)
+    known = prices.price(there.database.cloud.region)
     assert known is not None
     reads, writes = found.quantities["read_units"], found.quantities["write_units"]
     assert found.quantities["dollars"] == known.dollars(reads, writes)

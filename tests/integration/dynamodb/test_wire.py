@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.seeds.bulk import key_of, load
-from seedbed.engines.dynamodb.wire.capacity import Budget
+from seedbed.engines.dynamodb.wire.capacity import CapacityBudget
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.engines.dynamodb.wire.sizes import LARGEST_ITEM, item_size
@@ -217,7 +217,7 @@ def faithful(dynamodb_local_account: World) -> Iterator[Client]:
 
 def test_indexes_are_part_of_what_a_budget_counts(faithful: Client) -> None:
     create(faithful, index=True)
-    budget = Budget(0)
+    budget = CapacityBudget(0)
     load(faithful, TABLE, numbered(100), budget=budget)
     assert budget.consumed == 200
 

@@ -7,7 +7,7 @@ import time
 
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.seeds.bulk import load
-from seedbed.engines.dynamodb.wire.capacity import Budget
+from seedbed.engines.dynamodb.wire.capacity import CapacityBudget
 from seedbed.engines.dynamodb.wire.client import Client
 
 TABLE = "courses-lessons-dev-ana"
@@ -18,7 +18,7 @@ SECONDS = 8
 Use = tuple[float, float, float]  # from when, until when, how many units
 
 
-class Recorded(Budget):
+class Recorded(CapacityBudget):
     """A budget that remembers when what was consumed: at some time between asking and settling."""
 
     def __init__(self, units: float) -> None:

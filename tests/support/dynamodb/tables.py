@@ -11,34 +11,41 @@ from typing import Any
 
 from seedbed.engines.base import Progress
 from seedbed.engines.dynamodb.address import Address
+from seedbed.engines.dynamodb.database import DynamoDatabase
 from seedbed.engines.dynamodb.files.parse import parse
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.dynamodb.schema.shape import HISTORY, HISTORY_TABLE, Index, Key, Projection, Table
+from seedbed.engines.dynamodb.schema.shape import (
+    HISTORY,
+    HISTORY_TABLE,
+    IndexShape,
+    Key,
+    Projection,
+    TableShape,
+)
 from seedbed.engines.dynamodb.store import lease_store
 from seedbed.engines.dynamodb.store.lease import DynamoLease
 from seedbed.engines.dynamodb.wire.client import Client
-from seedbed.engines.dynamodb.wire.target import Place
 from seedbed.engines.dynamodb.wire.values import from_item, to_item
 from seedbed.engines.kit.lease import LeaseRecord
 from seedbed.model.event import Event
 from seedbed.model.history import Owner
 from seedbed.model.migration import Direction, Migration, MigrationFile, Source, Work, checksum
 
-COURSES = Table("courses", Key(("id",)), {"id": "S"}, version_attribute="v")
-LESSONS = Table("lessons", Key(("course",), ("number",)), {"course": "S", "number": "N"})
+COURSES = TableShape("courses", Key(("id",)), {"id": "S"}, version_attribute="v")
+LESSONS = TableShape("lessons", Key(("course",), ("number",)), {"course": "S", "number": "N"})
 LEASE_SECONDS = 4.0
 
 
-def indexed(table: Table, *attributes: str, projection: Projection | None = None) -> Table:
+def indexed(table: TableShape, *attributes: str, projection: Projection | None = None) -> TableShape:
     """Return `table` with a global index on each of `attributes`, all of them texts."""
     from msgspec.structs import replace
 
-    found = tuple(Index(f"by_{each}", Key((each,)), projection or Projection()) for each in attributes)
+    found = tuple(IndexShape(f"by_{each}", Key((each,)), projection or Projection()) for each in attributes)
     types = {**table.key_types, **dict.fromkeys(attributes, "S")}
     return replace(table, global_indexes=found, key_types=types)
 
 
-def creation(physical: str, shape: Table) -> dict[str, Any]:
+def creation(physical: str, shape: TableShape) -> dict[str, Any]:
     """Return the CreateTable request that CDK's template comes to."""
 
     def schema(key: Key) -> list[dict[str, str]]:
@@ -47,7 +54,7 @@ def creation(physical: str, shape: Table) -> dict[str, Any]:
             *({"AttributeName": each, "KeyType": "RANGE"} for each in key.sort),
         ]
 
-    def index(each: Index) -> dict[str, Any]:
+    def index(each: IndexShape) -> dict[str, Any]:
         projection: dict[str, Any] = {"ProjectionType": each.projection.kind}
         if each.projection.attributes:
             projection["NonKeyAttributes"] = list(each.projection.attributes)
@@ -83,26 +90,26 @@ def migration(text: str, version: str = "1", name: str = "m") -> Migration:
 class Stage:
     """One database `courses/dynamodb` in `dev-test`, with the history's table and any others that are made."""
 
-    place: Place
-    shapes: dict[str, Table] = field(default_factory=dict)
+    database: DynamoDatabase
+    shapes: dict[str, TableShape] = field(default_factory=dict)
     told: list[Event] = field(default_factory=list)
 
     @property
     def client(self) -> Client:
-        return self.place.client
+        return self.database.client
 
-    def make(self, *shapes: Table) -> None:
+    def make(self, *shapes: TableShape) -> None:
         for each in shapes:
-            self.client.call("CreateTable", creation(self.place.physical(each.name), each))
+            self.client.call("CreateTable", creation(self.database.physical(each.name), each))
             self.shapes[each.name] = each
 
     def put(self, table: str, *items: Mapping[str, Any]) -> None:
         for each in items:
-            self.client.call("PutItem", {"TableName": self.place.physical(table), "Item": to_item(each)})
+            self.client.call("PutItem", {"TableName": self.database.physical(table), "Item": to_item(each)})
 
     def fill(self, table: str, items: Sequence[Mapping[str, Any]]) -> None:
         """Write many items, quickly."""
-        name = self.place.physical(table)
+        name = self.database.physical(table)
         for start in range(0, len(items), 25):
             puts = [{"PutRequest": {"Item": to_item(each)}} for each in items[start : start + 25]]
             self.client.call("BatchWriteItem", {"RequestItems": {name: puts}})
@@ -110,7 +117,7 @@ class Stage:
     def items(self, table: str) -> list[dict[str, Any]]:
         """Return all items, in the order of their keys."""
         shape, found = self.shapes[table], []
-        body: dict[str, Any] = {"TableName": self.place.physical(table), "ConsistentRead": True}
+        body: dict[str, Any] = {"TableName": self.database.physical(table), "ConsistentRead": True}
         while True:
             page = self.client.call("Scan", body)
             found += [from_item(each) for each in page["Items"]]
@@ -120,7 +127,7 @@ class Stage:
             body["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def item(self, table: str, **key: Any) -> dict[str, Any] | None:
-        body = {"TableName": self.place.physical(table), "Key": to_item(key), "ConsistentRead": True}
+        body = {"TableName": self.database.physical(table), "Key": to_item(key), "ConsistentRead": True}
         found = self.client.call("GetItem", body).get("Item")
         return from_item(found) if found else None
 
@@ -128,12 +135,12 @@ class Stage:
     def lease(self, who: str = "test", wait: float = 0.0) -> Iterator[DynamoLease]:
         owner = Owner(uuid.uuid4().hex, who)
         listener = self.told.append
-        with lease_store.lease(self.place, owner, wait=wait, listener=listener) as (store, held):
+        with lease_store.lease(self.database, owner, wait=wait, listener=listener) as (store, held):
             yield DynamoLease(store, held, lambda migrations: {})
 
     def lease_record(self) -> LeaseRecord:
         """Return the lease as it is stored."""
-        return lease_store.DynamoLeaseStore(self.place, self.client).read()
+        return lease_store.DynamoLeaseStore(self.database, self.client).read()
 
     def events(
         self, text: str, direction: Direction = Direction.UP, version: str = "1"
@@ -149,17 +156,17 @@ class Stage:
         """Return what the history says of each version."""
         from seedbed.engines.dynamodb.store import history
 
-        return {each.version: each.state.value for each in history.read(self.place).revisions}
+        return {each.version: each.state.value for each in history.read(self.database).revisions}
 
 
 @contextmanager
 def opened(
-    world: World, service: str, *shapes: Table, directory: Path | None = None, **limits: float
+    world: World, service: str, *shapes: TableShape, directory: Path | None = None, **limits: float
 ) -> Iterator[Stage]:
     """Yield a stage on tables that are there; `limits` are those of an `Address`."""
     given: dict[str, Any] = {"lease_seconds": LEASE_SECONDS, **limits}
     with closing(Client(world.cloud)) as client:
-        place = Place(
+        database = DynamoDatabase(
             target="courses/dynamodb",
             address=Address(world.cloud, **given),
             client=client,
@@ -167,12 +174,14 @@ def opened(
             environment="dev-test",
             directory=directory or PurePath("nowhere"),
         )
-        place._shapes.update({each.name: each for each in shapes})
-        yield Stage(place, {each.name: each for each in shapes})
+        database._shapes.update({each.name: each for each in shapes})
+        yield Stage(database, {each.name: each for each in shapes})
 
 
 @contextmanager
-def stage(world: World, *shapes: Table, directory: Path | None = None, **limits: float) -> Iterator[Stage]:
+def stage(
+    world: World, *shapes: TableShape, directory: Path | None = None, **limits: float
+) -> Iterator[Stage]:
     """Yield a stage with tables of its own, which are gone afterwards."""
     service = f"t{uuid.uuid4().hex[:12]}"
     with opened(world, service, *shapes, directory=directory, **limits) as made:
@@ -182,7 +191,7 @@ def stage(world: World, *shapes: Table, directory: Path | None = None, **limits:
         finally:
             with made.client.sheltered() as client:  # ours may have been interrupted
                 for each in dict.fromkeys((*made.shapes, HISTORY)):
-                    client.call("DeleteTable", {"TableName": made.place.physical(each)})
+                    client.call("DeleteTable", {"TableName": made.database.physical(each)})
 
 
 Spy = Callable[[str, Mapping[str, Any]], None]

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.engines.dynamodb.schema.read import read
-from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE, Table
+from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE, TableShape
 from seedbed.engines.dynamodb.schema.template import shape
 from tests.unit.cdk.conftest import DECLARED, EDTECH, Stack, Synthesise
 
@@ -45,7 +45,7 @@ def tables(edtech: Synthesise, environment: str) -> list[tuple[str, str, dict[st
     ]
 
 
-def declared(service: str) -> list[Table]:
+def declared(service: str) -> list[TableShape]:
     """Return the tables of a service as far as a template can say what they are."""
     home = EDTECH / "services" / service / "dynamodb"
     everything = [*read(home / "tables.toml").tables, HISTORY_TABLE]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from seedbed.engines.dynamodb.seeds.bulk import load
-from seedbed.engines.dynamodb.wire.capacity import Budget
+from seedbed.engines.dynamodb.wire.capacity import CapacityBudget
 from seedbed.engines.dynamodb.wire.errors import ServiceError
-from seedbed.engines.dynamodb.wire.values import Unfit, from_item
+from seedbed.engines.dynamodb.wire.values import InvalidValue, from_item
 from seedbed.errors import Interrupted, StepFailed
 from tests.support.dynamodb.scripted import HANG_UP, Request, answer, refusal, scripted
 
@@ -81,7 +81,7 @@ def test_what_was_left_unprocessed_is_sent_until_it_is_taken(workers: int) -> No
 
     store, told = Store(choose), list[int]()
     with scripted(store) as server, server.client(max_attempts=50) as client:
-        budget = Budget(0, sleep=lambda _: None, clock=ticking())
+        budget = CapacityBudget(0, sleep=lambda _: None, clock=ticking())
         count = load(
             client, TABLE, numbered(400), key=["pk"], workers=workers, budget=budget, on_progress=told.append
         )
@@ -100,7 +100,7 @@ def test_of_two_items_with_the_same_key_the_later_one_stays_whatever_was_left_un
     items = [{"pk": f"k{number % 37}", "number": number} for number in range(500)]
     store, told = Store(choose), list[int]()
     with scripted(store) as server, server.client() as client:
-        budget = Budget(0, sleep=lambda _: None, clock=ticking())
+        budget = CapacityBudget(0, sleep=lambda _: None, clock=ticking())
         count = load(
             client, TABLE, items, key=["pk"], workers=workers, budget=budget, on_progress=told.append
         )
@@ -122,7 +122,7 @@ def test_a_request_never_carries_more_than_dynamodb_takes() -> None:
 
 def test_an_item_over_400_kb_is_refused_by_name_before_it_is_sent() -> None:
     store = Store()
-    refused = pytest.raises(Unfit, match=r"the item pk = 'big' has 401 KB")
+    refused = pytest.raises(InvalidValue, match=r"the item pk = 'big' has 401 KB")
     with scripted(store) as server, server.client() as client, refused:
         load(client, TABLE, [{"pk": "big", "text": "x" * (401 * 1024)}], key=["pk"])
     assert not store.sizes
@@ -131,7 +131,7 @@ def test_an_item_over_400_kb_is_refused_by_name_before_it_is_sent() -> None:
 def test_small_budgets_make_small_requests() -> None:
     store = Store()
     with scripted(store) as server, server.client() as client:
-        budget = Budget(100, sleep=lambda _: None, clock=ticking())
+        budget = CapacityBudget(100, sleep=lambda _: None, clock=ticking())
         load(client, TABLE, numbered(60), key=["pk"], budget=budget)
     assert budget.consumed == 60
     assert max(store.sizes) <= 10
@@ -154,7 +154,13 @@ def test_a_table_that_takes_nothing_more_ends_the_load(monkeypatch: pytest.Monke
     store = Store(lambda _, puts: set(range(len(puts))))
     refused = pytest.raises(StepFailed, match="takes no more items")
     with scripted(store) as server, server.client() as client, refused:
-        load(client, TABLE, numbered(3), key=["pk"], budget=Budget(0, sleep=lambda _: None, clock=ticking()))
+        load(
+            client,
+            TABLE,
+            numbered(3),
+            key=["pk"],
+            budget=CapacityBudget(0, sleep=lambda _: None, clock=ticking()),
+        )
     assert store.items == {}
 
 
@@ -179,9 +185,9 @@ def test_a_missing_table_is_said_as_it_is(workers: int) -> None:
 def test_an_item_that_does_not_fit_ends_the_load(workers: int) -> None:
     items = [*numbered(300), {"pk": "x", "price": 1.5}]
     with scripted(Store()) as server, server.client() as client:
-        with pytest.raises(Unfit, match="price is a float"):
+        with pytest.raises(InvalidValue, match="price is a float"):
             load(client, TABLE, items, key=["pk"], workers=workers)
-        with pytest.raises(Unfit, match=f"an item of {TABLE} has no pk"):
+        with pytest.raises(InvalidValue, match=f"an item of {TABLE} has no pk"):
             load(client, TABLE, [{"number": 1}], key=["pk"], workers=workers)
 
 
@@ -233,6 +239,6 @@ def test_throttled_batches_slow_the_budget_down() -> None:
         return refusal("ThrottlingException") if request.number == 2 else set()
 
     with scripted(Store(choose)) as server, server.client() as client:
-        budget = Budget(10_000)
+        budget = CapacityBudget(10_000)
         load(client, TABLE, numbered(50), key=["pk"], budget=budget)
         assert budget.rate < 9_600

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seedbed.engines.dynamodb.wire.capacity import Budget, Rate
+from seedbed.engines.dynamodb.wire.capacity import CapacityBudget, UnitRate
 
 Use = tuple[float, float]  # when, how many units
 
@@ -34,7 +34,7 @@ def simulated(
     A request consumes somewhere in the `latency` seconds between asking and settling. `stall`: seconds that a worker
     wakes up too late at most, now and then.
     """
-    rate, now, used = Rate(units, 0.0), 0.0, list[Use]()
+    rate, now, used = UnitRate(units, 0.0), 0.0, list[Use]()
     order = itertools.count()
     queue: list[tuple[float, int, tuple[float, float] | None]] = [
         (0.0, next(order), None) for _ in range(workers)
@@ -118,7 +118,7 @@ def test_workers_that_wake_up_late_lose_nothing_and_take_no_more(units: float, s
 
 
 def test_a_request_larger_than_a_second_of_the_budget_goes_alone_and_is_paid_for_afterwards() -> None:
-    rate = Rate(10, 0.0)
+    rate = UnitRate(10, 0.0)
     assert 0 < rate.wait(100, 0.0) <= 0.2
     rate.take(100)
     rate.settle(100, 100, 0.2)
@@ -126,7 +126,7 @@ def test_a_request_larger_than_a_second_of_the_budget_goes_alone_and_is_paid_for
 
 
 def test_the_first_request_goes_alone_until_it_is_known_what_it_took() -> None:
-    rate = Rate(100, 0.0)
+    rate = UnitRate(100, 0.0)
     assert rate.wait(1, 1.0) == 0
     rate.take(1)
     assert rate.wait(1, 1.0) == math.inf
@@ -136,7 +136,7 @@ def test_the_first_request_goes_alone_until_it_is_known_what_it_took() -> None:
 
 
 def test_throttles_of_the_same_moment_count_once_and_the_rate_comes_back_slowly() -> None:
-    rate = Rate(100, 0.0)
+    rate = UnitRate(100, 0.0)
     for _ in range(20):
         rate.throttled(1.0)
     slow = rate.rate
@@ -148,7 +148,7 @@ def test_throttles_of_the_same_moment_count_once_and_the_rate_comes_back_slowly(
 
 
 def test_without_a_limit_nobody_waits_until_something_is_throttled() -> None:
-    rate, now = Rate(0, 0.0), 0.0
+    rate, now = UnitRate(0, 0.0), 0.0
     for _ in range(1000):
         now += 0.01
         assert rate.wait(10, now) == 0
@@ -161,7 +161,7 @@ def test_without_a_limit_nobody_waits_until_something_is_throttled() -> None:
 
 
 def test_a_rate_that_is_throttled_for_ever_does_not_stop() -> None:
-    rate = Rate(1000, 0.0)
+    rate = UnitRate(1000, 0.0)
     for second in range(1, 1000):
         rate.throttled(float(second))
     assert rate.rate >= 960 * 0.02
@@ -184,7 +184,7 @@ class Clock:
 
 def test_a_budget_that_threads_share_lets_through_what_it_may() -> None:
     clock = Clock()
-    budget = Budget(1000, clock=clock, sleep=clock.sleep)
+    budget = CapacityBudget(1000, clock=clock, sleep=clock.sleep)
 
     def work() -> None:
         for _ in range(250):
@@ -209,7 +209,7 @@ def test_a_wait_that_is_interrupted_leaves_the_turn_to_the_next() -> None:
             raise error
         clock.sleep(seconds)
 
-    budget = Budget(10, clock=clock, sleep=sleep)
+    budget = CapacityBudget(10, clock=clock, sleep=sleep)
     with pytest.raises(KeyboardInterrupt):
         budget.acquire(5)
     budget.acquire(5)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from seedbed.engines.dynamodb.running.transform import expressions
-from seedbed.engines.dynamodb.running.transform.expressions import Compared, TooMuch
+from seedbed.engines.dynamodb.running.transform.expressions import ComparedAttribute, ExpressionTooLarge
 from seedbed.engines.dynamodb.wire.values import to_item
 
 KEY = to_item({"id": "1"})
@@ -28,7 +28,7 @@ def test_an_update_says_what_changes_and_what_has_to_be_as_it_was() -> None:
         KEY,
         sets=to_item({"size": 2}),
         removes=["name"],
-        compared=Compared.as_it_was(item, ["size", "name", "gone"]),
+        compared=ComparedAttribute.as_it_was(item, ["size", "name", "gone"]),
     )
     assert resolved(body, "UpdateExpression") == "SET size = 2 REMOVE name"
     assert (
@@ -41,34 +41,34 @@ def test_an_update_says_what_changes_and_what_has_to_be_as_it_was() -> None:
 def test_no_name_of_an_attribute_stands_in_an_expression(name: str) -> None:
     item = to_item({"id": "1", name: 1})
     body = expressions.update(
-        "t", KEY, sets=to_item({name: 2}), removes=[], compared=Compared.as_it_was(item, [name])
+        "t", KEY, sets=to_item({name: 2}), removes=[], compared=ComparedAttribute.as_it_was(item, [name])
     )
     assert re.fullmatch(r"SET #\d = :\d", body["UpdateExpression"])
     assert name in body["ExpressionAttributeNames"].values()
 
 
 def test_a_deletion_and_a_new_item_have_their_conditions() -> None:
-    body = expressions.delete("t", KEY, Compared.as_it_was(to_item({"a": 1}), ["a"]))
+    body = expressions.delete("t", KEY, ComparedAttribute.as_it_was(to_item({"a": 1}), ["a"]))
     assert resolved(body, "ConditionExpression") == "attribute_exists(id) AND a = 1"
     put = expressions.put_new("t", to_item({"id": "1", "n": 2}), ("id", "n"))
     assert resolved(put, "ConditionExpression") == "attribute_not_exists(id)"
 
 
 def test_a_deletion_without_conditions_sends_no_empty_map() -> None:
-    assert "ExpressionAttributeValues" not in expressions.delete("t", KEY, Compared({}))
+    assert "ExpressionAttributeValues" not in expressions.delete("t", KEY, ComparedAttribute({}))
 
 
 def test_as_much_as_a_request_holds_is_compared_and_no_more() -> None:
     item = to_item({f"a{number}": number for number in range(150)})
-    assert expressions.delete("t", KEY, Compared.as_it_was(item, list(item)[:149]))
-    with pytest.raises(TooMuch, match="looks at 150 attributes"):
-        expressions.delete("t", KEY, Compared.as_it_was(item, item))
+    assert expressions.delete("t", KEY, ComparedAttribute.as_it_was(item, list(item)[:149]))
+    with pytest.raises(ExpressionTooLarge, match="looks at 150 attributes"):
+        expressions.delete("t", KEY, ComparedAttribute.as_it_was(item, item))
 
 
 def test_more_changes_than_an_expression_holds_are_refused() -> None:
     sets = to_item({f"a{number}": number for number in range(500)})
-    with pytest.raises(TooMuch, match="changes 500 attributes"):
-        expressions.update("t", KEY, sets=sets, removes=[], compared=Compared({}))
+    with pytest.raises(ExpressionTooLarge, match="changes 500 attributes"):
+        expressions.update("t", KEY, sets=sets, removes=[], compared=ComparedAttribute({}))
 
 
 @pytest.mark.parametrize(("version", "text"), [(1, "v = 1 OR attribute_not_exists(v)"), (2, "v = 2")])

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from seedbed.engines.dynamodb.running.transform.recording import UNREAD, Recorded
+from seedbed.engines.dynamodb.running.transform.recording import UNREAD, RecordedItem
 from seedbed.engines.dynamodb.wire.values import from_attribute
 
 RAW = {"id": {"S": "1"}, "title": {"S": "a"}, "tags": {"L": [{"S": "x"}]}}
 PLAIN = {"id": "1", "title": "a", "tags": ["x"]}
 
 
-def recorded() -> Recorded:
-    return Recorded(RAW, from_attribute)
+def recorded() -> RecordedItem:
+    return RecordedItem(RAW, from_attribute)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def recorded() -> Recorded:
     ids=range(16),
 )
 def test_asking_for_one_attribute_records_that_one_there_or_not(
-    look: Callable[[Recorded], Any], reads: set[str]
+    look: Callable[[RecordedItem], Any], reads: set[str]
 ) -> None:
     item = recorded()
     look(item)

@@ -6,7 +6,7 @@ import pytest
 
 from seedbed.engines.dynamodb.rules.limits import physical_problem
 from seedbed.engines.dynamodb.schema.read import KIND, parse
-from seedbed.engines.dynamodb.schema.shape import Tables
+from seedbed.engines.dynamodb.schema.shape import TableShapes
 from seedbed.errors import ManifestError
 from seedbed.toml.text import Text
 
@@ -17,7 +17,7 @@ attributes = {id = "S", at = "N", a = "S", b = "S", c = "S", d = "S", e = "S", m
 """
 
 
-def tables(text: str) -> Tables:
+def tables(text: str) -> TableShapes:
     return parse(Text("tables.toml", text, KIND))
 
 

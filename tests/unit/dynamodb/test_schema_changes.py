@@ -8,35 +8,44 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.engines.dynamodb.schema.changes import changes
-from seedbed.engines.dynamodb.schema.shape import Index, Key, KeyType, Projection, Table, Tables
+from seedbed.engines.dynamodb.schema.shape import (
+    IndexShape,
+    Key,
+    KeyType,
+    Projection,
+    TableShape,
+    TableShapes,
+)
 from seedbed.model.deployment import Change
 from seedbed.model.migration import Phase
 
 TYPES: dict[str, KeyType] = {"id": "S", "part": "S", "teacher": "S", "at": "N"}
-BY_TEACHER = Index("by_teacher", Key(("teacher",)))
-BY_AGE = Index("by_age", Key(("teacher",), ("at",)), Projection("KEYS_ONLY"))
-BY_LENGTH = Index("by_length", Key(("id",), ("at",)))
+BY_TEACHER = IndexShape("by_teacher", Key(("teacher",)))
+BY_AGE = IndexShape("by_age", Key(("teacher",), ("at",)), Projection("KEYS_ONLY"))
+BY_LENGTH = IndexShape("by_length", Key(("id",), ("at",)))
 
 
-def table(name: str = "courses", **fields: Any) -> Table:
-    return Table(name, **{"key": Key(("id",), ("part",)), "key_types": TYPES, **fields})
+def table(name: str = "courses", **fields: Any) -> TableShape:
+    return TableShape(name, **{"key": Key(("id",), ("part",)), "key_types": TYPES, **fields})
 
 
-def told(old: Table | None, new: Table | None, gate: Phase = Phase.CONTRACT) -> list[tuple[str, str, int]]:
+def told(
+    old: TableShape | None, new: TableShape | None, gate: Phase = Phase.CONTRACT
+) -> list[tuple[str, str, int]]:
     """Return phase, words and update of every change; none of them may be refused."""
     found = _changes(old, new, gate)
     assert not any(each.refused for each in found)
     return [(each.phase.value, each.what, each.update) for each in found]
 
 
-def refused(old: Table, new: Table, gate: Phase = Phase.EXPAND) -> Change:
+def refused(old: TableShape, new: TableShape, gate: Phase = Phase.EXPAND) -> Change:
     (only,) = (each for each in _changes(old, new, gate) if each.refused)
     assert only.try_
     return only
 
 
-def _changes(old: Table | None, new: Table | None, gate: Phase) -> tuple[Change, ...]:
-    return changes(Tables((old,) if old else ()), Tables((new,) if new else ()), gate)
+def _changes(old: TableShape | None, new: TableShape | None, gate: Phase) -> tuple[Change, ...]:
+    return changes(TableShapes((old,) if old else ()), TableShapes((new,) if new else ()), gate)
 
 
 def test_equal_shapes_have_no_changes_nor_have_items_of_another_form() -> None:
@@ -65,8 +74,10 @@ def test_each_index_of_a_table_takes_a_update() -> None:
 
 
 def test_tables_change_side_by_side() -> None:
-    old = Tables((table("a"), table("b", global_indexes=(BY_AGE,))))
-    new = Tables((table("a", global_indexes=(BY_AGE, BY_TEACHER)), table("b", global_indexes=(BY_TEACHER,))))
+    old = TableShapes((table("a"), table("b", global_indexes=(BY_AGE,))))
+    new = TableShapes(
+        (table("a", global_indexes=(BY_AGE, BY_TEACHER)), table("b", global_indexes=(BY_TEACHER,)))
+    )
     assert [(each.what, each.update) for each in changes(old, new)] == [
         ("a: add index by_age", 1),
         ("b: add index by_teacher", 1),
@@ -98,8 +109,8 @@ def test_expiry_and_streams_begin_at_expand_and_end_at_contract() -> None:
 
 
 def test_a_table_goes_last_and_with_its_items() -> None:
-    old = Tables((table("a"), table("b", global_indexes=(BY_AGE,))))
-    assert [(each.what, each.update) for each in changes(old, Tables((table("b"),)))] == [
+    old = TableShapes((table("a"), table("b", global_indexes=(BY_AGE,))))
+    assert [(each.what, each.update) for each in changes(old, TableShapes((table("b"),)))] == [
         ("a: remove the table, and the items in it", 1),
         ("b: remove index by_age", 1),
     ]
@@ -107,7 +118,8 @@ def test_a_table_goes_last_and_with_its_items() -> None:
 
 def test_a_renamed_table_is_another_one_and_that_is_said() -> None:
     assert [
-        (each.what, each.update) for each in changes(Tables((table("old"),)), Tables((table("new"),)))
+        (each.what, each.update)
+        for each in changes(TableShapes((table("old"),)), TableShapes((table("new"),)))
     ] == [
         ("new: add the table", 1),
         ("old: remove the table, and the items in it; new is a new table, nothing is moved to it", 2),
@@ -181,19 +193,19 @@ def test_a_renamed_table_is_another_one_and_that_is_said() -> None:
 )
 @pytest.mark.parametrize("gate", list(Phase))
 def test_what_no_update_can_do_is_refused_at_every_gate_with_the_way_round(
-    old: Table, new: Table, what: str, try_: str, gate: Phase
+    old: TableShape, new: TableShape, what: str, try_: str, gate: Phase
 ) -> None:
     change = refused(old, new, gate)
     assert change.what == what
     assert try_ in change.try_
 
 
-def indexes(first: int, count: int, projected: int = 0) -> tuple[Index, ...]:
+def indexes(first: int, count: int, projected: int = 0) -> tuple[IndexShape, ...]:
     projection = (
         Projection("INCLUDE", tuple(f"p{each}" for each in range(projected))) if projected else Projection()
     )
     return tuple(
-        Index(f"by_{each:02}", Key(("teacher",)), projection) for each in range(first, first + count)
+        IndexShape(f"by_{each:02}", Key(("teacher",)), projection) for each in range(first, first + count)
     )
 
 
@@ -228,13 +240,14 @@ def test_an_index_is_removed_first_only_where_twenty_are_there() -> None:
         (
             table(global_indexes=(BY_AGE,)),
             table(
-                global_indexes=(Index("by_day", Key(("teacher",), ("at",))),), key_types={**TYPES, "at": "S"}
+                global_indexes=(IndexShape("by_day", Key(("teacher",), ("at",))),),
+                key_types={**TYPES, "at": "S"},
             ),
             "at is S in it and N in by_age, and a table knows one type of an attribute",
         ),
     ],
 )
-def test_an_index_that_has_no_room_waits_for_contract(old: Table, new: Table, because: str) -> None:
+def test_an_index_that_has_no_room_waits_for_contract(old: TableShape, new: TableShape, because: str) -> None:
     change = refused(old, new, Phase.EXPAND)
     assert change.refused.startswith(because)
     assert change.refused.endswith("removing waits for contract")

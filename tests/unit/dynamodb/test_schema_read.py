@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from seedbed.engines.dynamodb.schema.read import KIND, parse, read
-from seedbed.engines.dynamodb.schema.shape import Index, Key, Projection, Table, Tables
+from seedbed.engines.dynamodb.schema.shape import IndexShape, Key, Projection, TableShape, TableShapes
 from seedbed.errors import ExitCode, ManifestError
 from seedbed.toml.text import Text
 
@@ -38,7 +38,7 @@ sort = "minutes"
 """
 
 
-def tables(text: str) -> Tables:
+def tables(text: str) -> TableShapes:
     return parse(Text("tables.toml", text, KIND))
 
 
@@ -50,19 +50,19 @@ def refusal(old: str, new: str) -> ManifestError:
 
 
 def test_a_file_says_all_that_a_table_is() -> None:
-    assert tables(COURSES) == Tables(
+    assert tables(COURSES) == TableShapes(
         (
-            Table(
+            TableShape(
                 "courses",
                 Key(("course_id",)),
                 {"country": "S", "course_id": "S", "created_at": "N", "teacher_id": "S"},
                 global_indexes=(
-                    Index(
+                    IndexShape(
                         "by_place",
                         Key(("country", "teacher_id"), ("created_at",)),
                         Projection("INCLUDE", ("price", "title")),
                     ),
-                    Index("by_teacher", Key(("teacher_id",), ("created_at",)), Projection("KEYS_ONLY")),
+                    IndexShape("by_teacher", Key(("teacher_id",), ("created_at",)), Projection("KEYS_ONLY")),
                 ),
                 ttl="expires_at",
                 stream="NEW_IMAGE",
@@ -70,11 +70,11 @@ def test_a_file_says_all_that_a_table_is() -> None:
                 version_attribute="schema_version",
                 version=2,
             ),
-            Table(
+            TableShape(
                 "lessons",
                 Key(("course_id",), ("lesson",)),
                 {"course_id": "S", "lesson": "N", "minutes": "N"},
-                local_indexes=(Index("by_length", Key(("course_id",), ("minutes",))),),
+                local_indexes=(IndexShape("by_length", Key(("course_id",), ("minutes",))),),
             ),
         )
     )
@@ -86,7 +86,7 @@ def test_tables_and_indexes_come_by_name_whatever_their_order_in_the_file() -> N
 
 
 def test_an_empty_file_declares_no_tables() -> None:
-    assert tables("") == Tables()
+    assert tables("") == TableShapes()
 
 
 def test_a_file_that_is_missing_is_named_with_where_it_was_looked_for(tmp_path: Path) -> None:

@@ -8,26 +8,35 @@ from typing import Any
 import pytest
 
 from seedbed.engines.dynamodb.schema import template
-from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE, Index, Key, Projection, StreamView, Table
+from seedbed.engines.dynamodb.schema.shape import (
+    HISTORY_TABLE,
+    IndexShape,
+    Key,
+    Projection,
+    StreamView,
+    TableShape,
+)
 from seedbed.engines.dynamodb.schema.stack_updates import stack_updates
 from seedbed.errors import ExitCode, Refused
 from seedbed.model.deployment import Template
 from seedbed.model.migration import Phase
 
 
-def courses(*indexes: str, ttl: str = "", stream: StreamView | None = None) -> Table:
-    table = Table(
+def courses(*indexes: str, ttl: str = "", stream: StreamView | None = None) -> TableShape:
+    table = TableShape(
         "courses",
         Key(("id",)),
         {},
-        tuple(Index(each, Key((each.removeprefix("by_"),)), Projection("KEYS_ONLY")) for each in indexes),
+        tuple(
+            IndexShape(each, Key((each.removeprefix("by_"),)), Projection("KEYS_ONLY")) for each in indexes
+        ),
         ttl=ttl,
         stream=stream or "",
     )
     return template.with_types(table, dict.fromkeys(template.used(table), "S"))
 
 
-def stack(*tables: Table, outputs: tuple[str, ...] = (), **resources: Any) -> dict[str, Any]:
+def stack(*tables: TableShape, outputs: tuple[str, ...] = (), **resources: Any) -> dict[str, Any]:
     return {
         "Resources": {
             **{
@@ -99,8 +108,11 @@ def test_a_new_table_comes_with_all_its_indexes_and_the_first_update() -> None:
     deployed = stack(courses())
     wanted = stack(
         courses("by_level", "by_teacher"),
-        Table(
-            "lessons", Key(("id",)), {"id": "S"}, (Index("by_id", Key(("id",))), Index("by_me", Key(("id",))))
+        TableShape(
+            "lessons",
+            Key(("id",)),
+            {"id": "S"},
+            (IndexShape("by_id", Key(("id",))), IndexShape("by_me", Key(("id",)))),
         ),
     )
     first, _ = stack_updates(deployed, wanted, gate=Phase.EXPAND)
@@ -120,7 +132,7 @@ def test_below_contract_what_is_gone_stays_in_every_template() -> None:
     parameter = {"Type": "AWS::SSM::Parameter"}
     deployed = stack(
         courses("by_level", ttl="x", stream="NEW_IMAGE"),
-        Table("old", Key(("id",)), {"id": "S"}),
+        TableShape("old", Key(("id",)), {"id": "S"}),
         Kept=parameter,
         outputs=("Kept",),
     )

@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedbed.engines.dynamodb.schema import current, template
-from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE, Index, Key, Projection, Table
+from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE, IndexShape, Key, Projection, TableShape
 from seedbed.errors import Refused
 
-COURSES = Table(
+COURSES = TableShape(
     "courses",
     Key(("course_id",), ("part",)),
     {"country": "S", "course_id": "S", "created_at": "N", "part": "S", "teacher_id": "S"},
     global_indexes=(
-        Index("by_place", Key(("country", "teacher_id"), ("created_at",)), Projection("INCLUDE", ("price", "title"))),
-        Index("by_teacher", Key(("teacher_id",)), Projection("KEYS_ONLY")),
+        IndexShape("by_place", Key(("country", "teacher_id"), ("created_at",)), Projection("INCLUDE", ("price", "title"))),
+        IndexShape("by_teacher", Key(("teacher_id",)), Projection("KEYS_ONLY")),
     ),
-    local_indexes=(Index("by_age", Key(("course_id",), ("created_at",))),),
+    local_indexes=(IndexShape("by_age", Key(("course_id",), ("created_at",))),),
     ttl="expires_at",
     stream="NEW_IMAGE",
 )  # fmt: skip
@@ -72,7 +72,7 @@ def test_a_shape_becomes_the_properties_of_a_resource() -> None:
 
 
 @pytest.mark.parametrize("table", [COURSES, HISTORY_TABLE])
-def test_a_shape_comes_back_from_its_resource(table: Table) -> None:
+def test_a_shape_comes_back_from_its_resource(table: TableShape) -> None:
     resource = {
         "Type": template.TYPE,
         "Metadata": template.metadata(table),
@@ -177,9 +177,9 @@ def test_each_index_says_how_far_it_is() -> None:
     description = _description(TableStatus="UPDATING")
     description["GlobalSecondaryIndexes"][0] |= {"IndexStatus": "CREATING", "Backfilling": True}
     found = current.states(description)
-    assert found[""] == current.State("UPDATING", items=7, bytes_=700)
-    assert found["by_place"] == current.State("CREATING", is_backfilling=True, items=5, bytes_=20)
-    assert found["by_age"] == current.State("ACTIVE", items=7, bytes_=10)
+    assert found[""] == current.TableState("UPDATING", items=7, bytes_=700)
+    assert found["by_place"] == current.TableState("CREATING", is_backfilling=True, items=5, bytes_=20)
+    assert found["by_age"] == current.TableState("ACTIVE", items=7, bytes_=10)
     assert [name for name, each in found.items() if each.is_ready] == ["by_teacher", "by_age"]
 
 
@@ -213,6 +213,6 @@ _anything = st.recursive(
 )
 def test_whatever_stands_in_a_resource_it_is_a_shape_or_a_refusal(properties: dict[str, Any]) -> None:
     try:
-        assert isinstance(template.shape("Id", {"Type": template.TYPE, "Properties": properties}), Table)
+        assert isinstance(template.shape("Id", {"Type": template.TYPE, "Properties": properties}), TableShape)
     except Refused as refused:
         assert "Id" in refused.what  # noqa: PT017  # one of two good ends

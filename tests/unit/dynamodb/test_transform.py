@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from seedbed.engines.dynamodb.running.transform.checkpoint import SegmentCheckpoint, resumed
 from seedbed.engines.dynamodb.running.transform.costs import outcome_units, write_units
-from seedbed.engines.dynamodb.running.transform.outcome import Outcome, Transformer
-from seedbed.engines.dynamodb.running.transform.standing import Standing, resumed
+from seedbed.engines.dynamodb.running.transform.outcome import ItemOutcome, ItemTransformer
 from seedbed.engines.dynamodb.running.transform.values import Item, key_id, same
-from seedbed.engines.dynamodb.schema.shape import Index, Key, Projection, Table
+from seedbed.engines.dynamodb.schema.shape import IndexShape, Key, Projection, TableShape
 from seedbed.engines.dynamodb.wire.sizes import attribute_size, item_size
 from seedbed.engines.dynamodb.wire.values import from_attribute, to_item
 from seedbed.errors import StepFailed
@@ -25,27 +25,31 @@ REPEATABLE = 'table=courses repeatable because "it looks"'
 def transformer(
     body: str,
     directives: str = PAGED,
-    shape: Table = COURSES,
+    shape: TableShape = COURSES,
     direction: Direction = Direction.UP,
     down: str = "",
-) -> Transformer:
+) -> ItemTransformer:
     lines = "\n    ".join(body.split("\n"))
     text = f"# seedbed: {directives}\ndef up(item):\n    {lines}\n"
     if down:
         text += f"def down(item):\n    {down}\n"
     found = migration(text)
-    return Transformer(found, direction, found.steps(direction)[0], shape)
+    return ItemTransformer(found, direction, found.steps(direction)[0], shape)
 
 
 def plain(item: Item) -> dict[str, Any]:
     return {name: from_attribute(value) for name, value in item.items()}
 
 
-def outcome(body: str, item: dict[str, Any], directives: str = PAGED, shape: Table = COURSES) -> Outcome:
+def outcome(
+    body: str, item: dict[str, Any], directives: str = PAGED, shape: TableShape = COURSES
+) -> ItemOutcome:
     return transformer(body, directives, shape)(to_item(item))
 
 
-def failure(body: str, item: dict[str, Any], directives: str = PAGED, shape: Table = COURSES) -> StepFailed:
+def failure(
+    body: str, item: dict[str, Any], directives: str = PAGED, shape: TableShape = COURSES
+) -> StepFailed:
     with pytest.raises(StepFailed) as caught:
         outcome(body, item, directives, shape)
     return caught.value
@@ -252,13 +256,13 @@ def test_keys_are_the_same_item_where_their_numbers_are_equal() -> None:
 # Costs
 
 
-def shape_of(*indexes: Index) -> Table:
+def shape_of(*indexes: IndexShape) -> TableShape:
     return replace(COURSES, global_indexes=indexes)
 
 
-BY_TEACHER = Index("by_teacher", Key(("teacher",)), Projection("KEYS_ONLY"))
-BY_TITLE = Index("by_title", Key(("title",)), Projection("INCLUDE", ("views",)))
-BY_ALL = Index("by_all", Key(("teacher",), ("views",)), Projection())
+BY_TEACHER = IndexShape("by_teacher", Key(("teacher",)), Projection("KEYS_ONLY"))
+BY_TITLE = IndexShape("by_title", Key(("title",)), Projection("INCLUDE", ("views",)))
+BY_ALL = IndexShape("by_all", Key(("teacher",), ("views",)), Projection())
 
 
 @pytest.mark.parametrize(
@@ -284,7 +288,7 @@ BY_ALL = Index("by_all", Key(("teacher",), ("views",)), Projection())
     ],
 )
 def test_a_write_costs_what_the_table_and_its_touched_indexes_take(
-    before: Any, after: Any, indexes: tuple[Index, ...], units: float
+    before: Any, after: Any, indexes: tuple[IndexShape, ...], units: float
 ) -> None:
     old, new = (to_item(each) if each else None for each in (before, after))
     assert write_units(old, new, shape_of(*indexes)) == units
@@ -300,12 +304,12 @@ def test_new_items_cost_what_they_are_besides_the_item() -> None:
 
 
 def test_a_checkpoint_comes_back_as_it_was() -> None:
-    standing = Standing(4, 2, {"id": {"S": "x"}}, scanned=10, found=3, changed=7)
-    assert Standing.from_text(standing.to_text()) == standing
+    standing = SegmentCheckpoint(4, 2, {"id": {"S": "x"}}, scanned=10, found=3, changed=7)
+    assert SegmentCheckpoint.from_text(standing.to_text()) == standing
 
 
 def test_a_run_goes_on_in_as_many_segments_as_it_was_begun_with() -> None:
-    texts = {1: Standing(3, 1, {"id": {"S": "x"}}, scanned=5).to_text()}
+    texts = {1: SegmentCheckpoint(3, 1, {"id": {"S": "x"}}, scanned=5).to_text()}
     first, second, third = resumed(texts, 8)
     assert (first.key, second.key, third.key) == (None, {"id": {"S": "x"}}, None)
     assert first.segments == 3
@@ -314,8 +318,8 @@ def test_a_run_goes_on_in_as_many_segments_as_it_was_begun_with() -> None:
 
 def test_a_segment_that_ended_the_pass_before_begins_the_one_that_others_are_in() -> None:
     texts = {
-        0: Standing(2, 1, None, True, scanned=9, found=4, changed=4).to_text(),
-        1: Standing(2, 2, {"id": {"S": "x"}}, scanned=5).to_text(),
+        0: SegmentCheckpoint(2, 1, None, True, scanned=9, found=4, changed=4).to_text(),
+        1: SegmentCheckpoint(2, 2, {"id": {"S": "x"}}, scanned=5).to_text(),
     }
     first, second = resumed(texts, 1)
     assert (first.pass_, first.key, first.is_over, first.scanned, first.found, first.changed) == (

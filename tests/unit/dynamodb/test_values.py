@@ -19,7 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedbed.engines.dynamodb.wire.sizes import item_size
-from seedbed.engines.dynamodb.wire.values import Unfit, from_attribute, from_item, to_attribute, to_item
+from seedbed.engines.dynamodb.wire.values import (
+    InvalidValue,
+    from_attribute,
+    from_item,
+    to_attribute,
+    to_item,
+)
 from seedbed.errors import ExitCode
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -193,7 +199,7 @@ def test_a_subclass_is_written_as_what_it_extends(value: object, plain: object) 
     ],
 )
 def test_what_no_attribute_can_hold_is_refused_with_its_place(item: Mapping[str, object], words: str) -> None:
-    with pytest.raises(Unfit, match=words) as raised:
+    with pytest.raises(InvalidValue, match=words) as raised:
         to_item(item)
     assert raised.value.exit_code is ExitCode.FAILED
 

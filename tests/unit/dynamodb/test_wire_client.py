@@ -20,7 +20,7 @@ from seedbed.aws import faults
 from seedbed.aws.cloud import Cloud
 from seedbed.engines.dynamodb.wire.client import Client, endpoint
 from seedbed.engines.dynamodb.wire.errors import NoAnswer, ServiceError
-from seedbed.engines.dynamodb.wire.values import Unfit
+from seedbed.engines.dynamodb.wire.values import InvalidValue
 from seedbed.errors import ExitCode, Interrupted, SeedbedError, Unreachable
 from seedbed.model.secret import Secret
 from seedbed.wire.signing import Keys, Signer
@@ -309,7 +309,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_no_json_is_refused_before_it_is_sent() -> None:
     with scripted(first()) as server, server.client() as client:
-        with pytest.raises(Unfit):
+        with pytest.raises(InvalidValue):
             client.call("PutItem", {"Item": {"pk": {"S": "\ud800"}}})
         assert server.requests == []
 

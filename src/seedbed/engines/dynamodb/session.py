@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 from seedbed.aws import identity
 from seedbed.engines.base import Progress
 from seedbed.engines.dynamodb.address import Address
+from seedbed.engines.dynamodb.database import DynamoDatabase, needed, translate_errors
 from seedbed.engines.dynamodb.store import history
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
-from seedbed.engines.dynamodb.wire.target import Place, needed, translate_errors
 from seedbed.errors import Unavailable
 from seedbed.model.deployment import Change, Estimate, Template
 from seedbed.model.event import DeployProgressed
@@ -22,8 +22,8 @@ from seedbed.model.migration import Migration, Phase
 from seedbed.model.names import stack_name
 
 if TYPE_CHECKING:
-    from seedbed.engines.dynamodb.schema.current import State
-    from seedbed.engines.dynamodb.schema.shape import Table
+    from seedbed.engines.dynamodb.schema.current import TableState
+    from seedbed.engines.dynamodb.schema.shape import TableShape
     from seedbed.engines.dynamodb.store.lease import DynamoLease
     from seedbed.model.event import Listener
     from seedbed.model.target import Target
@@ -36,12 +36,10 @@ _USABLE = {"ACTIVE", "UPDATING"}  # a table that gets an index reads and writes 
 def connect(target: Target) -> Iterator[DynamoSession]:
     """Open a session on `target`. Raises Unreachable; Refused where the credentials are another account's."""
     address = cast(Address, target.address)
-    if (
-        address.cloud.account
-    ):  # else nobody said whose it has to be, and the first request says whether we may
+    if address.cloud.account:  # else any account will do, and the first request shows whether it lets us in
         identity.require_account(address.cloud)
     with closing(Client(address.cloud)) as client:
-        place = Place(
+        database = DynamoDatabase(
             target=target.id,
             address=address,
             client=client,
@@ -49,14 +47,14 @@ def connect(target: Target) -> Iterator[DynamoSession]:
             environment=target.environment.name,
             directory=target.database.directory,
         )
-        yield DynamoSession(place, target.platform)
+        yield DynamoSession(database, target.platform)
 
 
 class DynamoSession:
     """There is no connection to keep: every question is a signed request of its own."""
 
-    def __init__(self, place: Place, platform: str) -> None:
-        self.place = place
+    def __init__(self, database: DynamoDatabase, platform: str) -> None:
+        self.database = database
         self._platform = platform
 
     @property
@@ -64,12 +62,12 @@ class DynamoSession:
         return "DynamoDB"  # it tells no version; where it is, the address says
 
     def history(self) -> History:
-        with translate_errors(self.place, f"reading the history of {self.place.target}"):
-            return history.read(self.place)
+        with translate_errors(self.database, f"reading the history of {self.database.target}"):
+            return history.read(self.database)
 
     def interrupt(self) -> None:
         """Stop what is running; a write that was sent is answered, or fenced off. What comes next does not begin."""
-        self.place.client.interrupt()
+        self.database.client.interrupt()
 
     def lease(self, owner: Owner, *, wait: float, listener: Listener) -> AbstractContextManager[DynamoLease]:
         return self._lease(owner, wait, listener)
@@ -80,102 +78,102 @@ class DynamoSession:
         from seedbed.engines.dynamodb.store.lease import DynamoLease
 
         self.history()  # a format that is not ours is refused before anything is touched
-        with lease_store.lease(self.place, owner, wait=wait, listener=listener) as (store, held):
+        with lease_store.lease(self.database, owner, wait=wait, listener=listener) as (store, held):
             yield DynamoLease(store, held, self.unmet)
 
     def unlock(self, *, actor: str) -> str:
         """End the lease of whoever holds it, audited; return who that was."""
         from seedbed.engines.dynamodb.store import lease_store
 
-        return lease_store.unlock(self.place, actor=actor)
+        return lease_store.unlock(self.database, actor=actor)
 
     # tables and indexes: infrastructure
 
     def changes(self, gate: Phase) -> Sequence[Change]:
-        """Return how tables.toml differs from what is live, as a deployment through `gate` would change it."""
+        """Return how tables.toml differs from the current tables, as a deployment through `gate` would change it."""
         from seedbed.engines.dynamodb.schema import changes
-        from seedbed.engines.dynamodb.schema.shape import Tables
+        from seedbed.engines.dynamodb.schema.shape import TableShapes
 
-        declared = self.place.declared()
-        with translate_errors(self.place, f"looking at the tables of {self.place.target}"):
-            live = [self._live(table.name) for table in declared.tables]
-        return changes.changes(Tables(tuple(filter(None, live))), declared, gate)
+        declared = self.database.declared()
+        with translate_errors(self.database, f"looking at the tables of {self.database.target}"):
+            current = [self._current(table.name) for table in declared.tables]
+        return changes.changes(TableShapes(tuple(filter(None, current))), declared, gate)
 
-    def _live(self, table: str) -> Table | None:
+    def _current(self, table: str) -> TableShape | None:
         try:
-            return self.place.live(table)
+            return self.database.current(table)
         except ServiceError as error:
             if error.code == NOT_FOUND:
                 return None
             raise
 
     def unmet(self, migrations: Sequence[Migration]) -> Mapping[str, str]:
-        """Return by version what a migration needs and is not live, in words."""
+        """Return, by version, a message about what a migration needs and does not find ready."""
         needs = {each.version: needed(each) for each in migrations}
         asked = sorted({name for names in needs.values() for name in names})
-        with translate_errors(self.place, f"looking at the tables of {self.place.target}"):
+        with translate_errors(self.database, f"looking at the tables of {self.database.target}"):
             found = {table: self._states(table) for table in {each.partition(".")[0] for each in asked}}
         problems = {name: _problem(name, found) for name in asked}
-        words = {
+        unmet = {
             version: [problems[each] for each in names if problems[each]] for version, names in needs.items()
         }
-        return {version: "; ".join(each) for version, each in words.items() if each}
+        return {version: "; ".join(each) for version, each in unmet.items() if each}
 
-    def _states(self, table: str) -> Mapping[str, State] | None:
+    def _states(self, table: str) -> Mapping[str, TableState] | None:
         """Return how the table ("") and its indexes are; None where there is no such table."""
         from seedbed.engines.dynamodb.schema.current import states
 
         try:
-            return states(self.place.description(table))
+            return states(self.database.description(table))
         except ServiceError as error:
             if error.code == NOT_FOUND:
                 return None
             raise
 
     def settle(self, things: Sequence[str], *, timeout: float) -> Iterator[Progress]:
-        """Wait until all `things` ("courses", "courses.by_teacher") are ready, telling what is waited for.
+        """Wait until all `things` ("courses", "courses.by_teacher") are ready, emitting what is waited for.
 
         Raises Unavailable after `timeout` seconds.
         """
-        place, began = self.place, time.monotonic()
-        stack = stack_name(self._platform, place.environment, place.service, "dynamodb")
-        told, pause = "", _FIRST_POLL
+        database, began = self.database, time.monotonic()
+        stack = stack_name(self._platform, database.environment, database.service, "dynamodb")
+        emitted, pause = "", _FIRST_POLL
         while True:
-            with translate_errors(place, f"looking at the tables of {place.target}"):
+            with translate_errors(database, f"looking at the tables of {database.target}"):
                 found = {table: self._states(table) for table in {each.partition(".")[0] for each in things}}
             problems = [problem for each in things if (problem := _problem(each, found))]
             if not problems:
                 return
-            words = "; ".join(problems)
+            message = "; ".join(problems)
             if time.monotonic() - began >= timeout:
                 raise Unavailable(
-                    f"{place.target} is not ready after {timeout:.0f} s",
-                    because=words,
+                    f"{database.target} is not ready after {timeout:.0f} s",
+                    because=message,
                     try_="run the same command again: it goes on waiting",
                 )
-            if words != told:
+            if message != emitted:
                 done = len(things) - len(problems)
-                yield DeployProgressed(place.target, stack, 0, words, done, len(things), "ready")
-                told = words
-            place.client.sleep(min(pause, timeout))
+                yield DeployProgressed(database.target, stack, 0, message, done, len(things), "ready")
+                emitted = message
+            database.client.sleep(min(pause, timeout))
             pause = min(1.5 * pause, _SLOWEST_POLL)
 
     def existing(self, template: Template) -> Mapping[str, Mapping[str, Any]]:
-        """Return, by logical id, the tables of `template` that live already, as the resources they would be."""
-        from seedbed.engines.dynamodb.running.existing import living
+        """Return, by logical id, the tables of `template` that exist already, as the resources to import."""
+        from seedbed.engines.dynamodb.running.existing_tables import existing_tables
 
-        with translate_errors(self.place, f"looking for tables of {self.place.target}"):
-            return living(self.place.client, template)
+        with translate_errors(self.database, f"looking for tables of {self.database.target}"):
+            return existing_tables(self.database.client, template)
 
     def estimate(self, migrations: Sequence[Migration], *, sample: int) -> Sequence[Estimate]:
         """Return what each transformation would cost, by looking at its table and trying `sample` of its items."""
         from seedbed.engines.dynamodb.running.estimate import estimate
 
-        with translate_errors(self.place, f"estimating the migrations of {self.place.target}"):
-            return estimate(self.place, migrations, sample=sample)
+        with translate_errors(self.database, f"estimating the migrations of {self.database.target}"):
+            return estimate(self.database, migrations, sample=sample)
 
 
-def _problem(name: str, found: Mapping[str, Mapping[str, State] | None]) -> str:
+def _problem(name: str, found: Mapping[str, Mapping[str, TableState] | None]) -> str:
     """Return why "courses" or "courses.by_teacher" cannot be used right now; empty if it can."""
     table, _, index = name.partition(".")
     states = found[table]
@@ -192,12 +190,12 @@ def _problem(name: str, found: Mapping[str, Mapping[str, State] | None]) -> str:
     return _state(f"index {name}", states[index]) + _amount(states[""])
 
 
-def _amount(table: State) -> str:
+def _amount(table: TableState) -> str:
     """Return how much there is to fill an index with, as far as DynamoDB has counted; empty if it has not."""
     return f" over about {table.items:,} items, {table.bytes_ / 1e6:,.1f} MB" if table.items else ""
 
 
-def _state(what: str, state: State) -> str:
+def _state(what: str, state: TableState) -> str:
     if state.status == "DELETING":
         return f"{what} is being deleted"
     if state.is_backfilling:

@@ -45,7 +45,7 @@ _NEED = re.compile(r"[A-Za-z0-9_-]{1,255}(\.[A-Za-z0-9_.-]{3,255})?")
 _DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
-class Mode(StrEnum):
+class TransformMode(StrEnum):
     """How a transformation comes to be exactly once: by the items' version, by itself, or by its checkpoint."""
 
     VERSIONED = "versioned"
@@ -53,8 +53,8 @@ class Mode(StrEnum):
     PAGED = "paged"
 
 
-class Header(Struct, frozen=True):
-    """What the directives of a file say, each for itself checked. `directives`: those that may be said once, by key."""
+class TableMigrationHeader(Struct, frozen=True):
+    """The directives of a file, each checked by itself. `directives`: those that may be given once, by key."""
 
     path: str
     directives: Mapping[str, Directive]
@@ -75,13 +75,13 @@ class Header(Struct, frozen=True):
         return self.directives[key].line
 
 
-def mode(header: Header) -> Mode:
+def mode(header: TableMigrationHeader) -> TransformMode:
     if "from" in header.directives:
-        return Mode.VERSIONED
-    return Mode.REPEATABLE if header.is_repeatable else Mode.PAGED
+        return TransformMode.VERSIONED
+    return TransformMode.REPEATABLE if header.is_repeatable else TransformMode.PAGED
 
 
-def read_header(path: str, lines: Iterable[tuple[int, str]]) -> Header:
+def read_header(path: str, lines: Iterable[tuple[int, str]]) -> TableMigrationHeader:
     """Return what the directives in `lines` say, each with its number. Raises MigrationFileError."""
     directives = parse_directives(lines, path, repeatable=REPEATABLE | {"needs"})
     common = read_common(directives, path, own=DIRECTIVES)
@@ -95,7 +95,7 @@ def read_header(path: str, lines: Iterable[tuple[int, str]]) -> Header:
             try_="# seedbed: table=courses",
             at=Location(path, directives[0].line if directives else 1),
         )
-    header = Header(
+    header = TableMigrationHeader(
         path=path,
         directives=single,
         common=common,
@@ -105,7 +105,7 @@ def read_header(path: str, lines: Iterable[tuple[int, str]]) -> Header:
     return _with_batch(header)
 
 
-def require_transformation(path: str, header: Header) -> None:
+def require_transformation(path: str, header: TableMigrationHeader) -> None:
     """Refuse directives that contradict each other in a migration of items. Raises MigrationFileError."""
     directives = header.directives
     if "transaction" in directives:
@@ -116,17 +116,17 @@ def require_transformation(path: str, header: Header) -> None:
             "its pages are committed one by one, with their checkpoints",
         )
     if ("from" in directives) != ("to" in directives):
-        said, missing = ("from", "to") if "from" in directives else ("to", "from")
+        given, missing = ("from", "to") if "from" in directives else ("to", "from")
         raise _error(
             path,
-            directives[said],
-            f"`{directives[said]}` is said and `{missing}` is not",
+            directives[given],
+            f"`{directives[given]}` is given and `{missing}` is not",
             "both versions of an item are wanted: what it has before, and after",
             "from=1 to=2",
         )
     if "from" in directives:
         _require_versions(path, header)
-    if mode(header) is Mode.PAGED and header.batch > PAGE:
+    if mode(header) is TransformMode.PAGED and header.batch > PAGE:
         raise _error(
             path,
             directives["batch"],
@@ -136,7 +136,7 @@ def require_transformation(path: str, header: Header) -> None:
         )
 
 
-def require_free_form(path: str, header: Header) -> None:
+def require_free_form(path: str, header: TableMigrationHeader) -> None:
     """Refuse directives that mean nothing in a migration of a table. Raises MigrationFileError."""
     for key in ("from", "to", "batch", "segments", "read_units", "write_units"):
         if key in header.directives:
@@ -157,7 +157,7 @@ def require_free_form(path: str, header: Header) -> None:
         )
 
 
-def _require_versions(path: str, header: Header) -> None:
+def _require_versions(path: str, header: TableMigrationHeader) -> None:
     before, after = header.directives["from"], header.directives["to"]
     if int(after.value) <= int(before.value):
         raise _error(
@@ -177,13 +177,13 @@ def _require_versions(path: str, header: Header) -> None:
         )
 
 
-def _with_batch(header: Header) -> Header:
-    """Return `header` with the size of a page: as said, or what its mode allows."""
+def _with_batch(header: TableMigrationHeader) -> TableMigrationHeader:
+    """Return `header` with the size of a page: as given, or what its mode allows."""
     from msgspec.structs import replace
 
     if "batch" in header.directives:
         return replace(header, batch=int(header.directives["batch"].value))
-    return replace(header, batch=PAGE if mode(header) is Mode.PAGED else _BATCH)
+    return replace(header, batch=PAGE if mode(header) is TransformMode.PAGED else _BATCH)
 
 
 def _settings(directives: Iterable[Directive]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from seedbed.engines.dynamodb.files.directives import (
-    Header,
+    TableMigrationHeader,
     mode,
     read_header,
     require_free_form,
@@ -88,7 +88,11 @@ def _way(source: PythonSource, function: Function | None) -> _Way | None:
 
 
 def _require_one_form(
-    source: PythonSource, header: Header, up: _Way, down: _Way | None, functions: Mapping[str, Function]
+    source: PythonSource,
+    header: TableMigrationHeader,
+    up: _Way,
+    down: _Way | None,
+    functions: Mapping[str, Function],
 ) -> None:
     if down and down.takes != up.takes:
         raise source.error(
@@ -126,7 +130,7 @@ def _require_results(source: PythonSource, functions: Mapping[str, Function]) ->
             )
 
 
-def _require_probe(source: PythonSource, header: Header, up: _Way, applied: Function) -> None:
+def _require_probe(source: PythonSource, header: TableMigrationHeader, up: _Way, applied: Function) -> None:
     way = _way(source, applied)
     assert way is not None
     if up.takes != _TABLE or header.is_transaction:
@@ -142,7 +146,7 @@ def _require_probe(source: PythonSource, header: Header, up: _Way, applied: Func
         )
 
 
-def _step(text: str, header: Header, way: _Way, name: str, about: str) -> Step:
+def _step(text: str, header: TableMigrationHeader, way: _Way, name: str, about: str) -> Step:
     is_transformation = way.takes == _ITEM
     what = f"every item of {header.table}" if is_transformation else header.table
     return Step(
@@ -156,7 +160,7 @@ def _step(text: str, header: Header, way: _Way, name: str, about: str) -> Step:
     )
 
 
-def _settings(header: Header, up: _Way) -> dict[str, str]:
+def _settings(header: TableMigrationHeader, up: _Way) -> dict[str, str]:
     found = dict(header.settings)
     if up.takes == _ITEM:
         found["mode"] = mode(header).value

@@ -1,4 +1,4 @@
-"""What DynamoDB refuses, as far as a file can tell: each limit in words of its own, with the way round.
+"""What DynamoDB refuses, as far as a file can tell: each limit with its own message and remedy.
 
 The numbers are in `quotas`.
 """
@@ -34,13 +34,13 @@ from seedbed.toml.lines import KeyPath
 from seedbed.toml.text import clipped, key_text
 
 if TYPE_CHECKING:
-    from seedbed.engines.dynamodb.schema.sections import Document, IndexSection, TableSection
+    from seedbed.engines.dynamodb.schema.sections import IndexSection, TableSection, TablesFile
 
 _PHYSICAL = re.compile(r"[a-zA-Z0-9_.-]+")
 _KEY_TYPES = frozenset({"S", "N", "B"})
 
 
-def problems(document: Document) -> Iterator[Problem]:
+def problems(document: TablesFile) -> Iterator[Problem]:
     """Yield everything in `document` that DynamoDB would not take."""
     for name, table in document.tables.items():
         at = ("tables", name)
@@ -89,7 +89,7 @@ def _table_name(name: str, at: KeyPath) -> Iterator[Problem]:
             f"{key_text(name)} cannot be the name of a table",
             "names have letters, digits and underscores, a letter first; hyphens are what its physical name puts"
             " between service, table and environment, and a dot is what comes before an index",
-            f"[tables.{_mended(name)}]",
+            f"[tables.{_corrected(name)}]",
         )
     elif len(name) > TABLE_LENGTH:
         yield Problem(
@@ -101,9 +101,9 @@ def _table_name(name: str, at: KeyPath) -> Iterator[Problem]:
         )
 
 
-def _mended(name: str) -> str:
-    words = re.sub(r"[^a-zA-Z0-9_]+", "_", name)[:TABLE_LENGTH].strip("_")
-    return words if TABLE_NAME.fullmatch(words) else "NAME"
+def _corrected(name: str) -> str:
+    name_ = re.sub(r"[^a-zA-Z0-9_]+", "_", name)[:TABLE_LENGTH].strip("_")
+    return name_ if TABLE_NAME.fullmatch(name_) else "NAME"
 
 
 def _attribute_names(table: TableSection, at: KeyPath) -> Iterator[Problem]:
@@ -157,11 +157,11 @@ def _index_key(table: TableSection, index: IndexSection, here: KeyPath, at: KeyP
                 "join some of them in one attribute",
             )
         for number, name in enumerate(names):
-            place = (*where, number) if isinstance(declared, list) else where
+            position = (*where, number) if isinstance(declared, list) else where
             if name in seen:
-                yield _twice(name, place, f"the key of {here[-1]}")
+                yield _twice(name, position, f"the key of {here[-1]}")
             else:
-                yield from _key_attribute(table, name, place, at)
+                yield from _key_attribute(table, name, position, at)
             seen.add(name)
 
 

@@ -1,15 +1,15 @@
-"""What no update of a stack can do to a table, why, and the way round."""
+"""What no stack update can do to a table, why, and what to do instead."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from seedbed.engines.dynamodb.schema.shape import Index, Key, Projection, Table
+from seedbed.engines.dynamodb.schema.shape import IndexShape, Key, Projection, TableShape
 from seedbed.model.deployment import Change
 from seedbed.model.migration import Phase
 
 
-def refusals(old: Table, new: Table) -> Iterator[Change]:
+def refusals(old: TableShape, new: TableShape) -> Iterator[Change]:
     """Yield what would have to be done to make `new` of `old` and cannot."""
     yield from _key(old, new)
     yield from _global_indexes(old, new)
@@ -18,7 +18,7 @@ def refusals(old: Table, new: Table) -> Iterator[Change]:
     yield from _stream(old, new)
 
 
-def _key(old: Table, new: Table) -> Iterator[Change]:
+def _key(old: TableShape, new: TableShape) -> Iterator[Change]:
     if old.key != new.key:
         yield Change(
             Phase.EXPAND,
@@ -48,7 +48,7 @@ def _new_table(name: str) -> str:
     )
 
 
-def _global_indexes(old: Table, new: Table) -> Iterator[Change]:
+def _global_indexes(old: TableShape, new: TableShape) -> Iterator[Change]:
     before = {each.name: each for each in old.global_indexes}
     for index in new.global_indexes:
         was = before.get(index.name)
@@ -66,11 +66,11 @@ def _global_indexes(old: Table, new: Table) -> Iterator[Change]:
             )
 
 
-def _local_indexes(old: Table, new: Table) -> Iterator[Change]:
+def _local_indexes(old: TableShape, new: TableShape) -> Iterator[Change]:
     before = {each.name: each for each in old.local_indexes}
     after = {each.name: each for each in new.local_indexes}
     if old.key != new.key:
-        return  # they go with the table's key, and that has been said
+        return  # they go with the table's key, and reported
     for name in sorted(after.keys() - before.keys()):
         yield Change(
             Phase.EXPAND,
@@ -96,19 +96,19 @@ def _local_indexes(old: Table, new: Table) -> Iterator[Change]:
             )
 
 
-def _differences(was: Index, is_: Index, old: Table, new: Table) -> Iterator[str]:
+def _differences(was: IndexShape, is_: IndexShape, old: TableShape, new: TableShape) -> Iterator[str]:
     if was.key != is_.key:
         yield f"its key from {_attributes(was.key)} to {_attributes(is_.key)}"
     else:
-        said = {*old.key.partition, *old.key.sort} if old.key == new.key else set()
-        names = [each for each in (*is_.key.partition, *is_.key.sort) if each not in said]
+        reported = {*old.key.partition, *old.key.sort} if old.key == new.key else set()
+        names = [each for each in (*is_.key.partition, *is_.key.sort) if each not in reported]
         for name in _retyped(names, old, new):
             yield f"the type of its key {name} from {old.key_types[name]} to {new.key_types[name]}"
     if was.projection != is_.projection:
         yield f"its projection from {_projected(was.projection)} to {_projected(is_.projection)}"
 
 
-def _ttl(old: Table, new: Table) -> Iterator[Change]:
+def _ttl(old: TableShape, new: TableShape) -> Iterator[Change]:
     if old.ttl and new.ttl and old.ttl != new.ttl:
         yield Change(
             Phase.EXPAND,
@@ -118,7 +118,7 @@ def _ttl(old: Table, new: Table) -> Iterator[Change]:
         )
 
 
-def _stream(old: Table, new: Table) -> Iterator[Change]:
+def _stream(old: TableShape, new: TableShape) -> Iterator[Change]:
     if old.stream and new.stream and old.stream != new.stream:
         yield Change(
             Phase.EXPAND,
@@ -130,7 +130,7 @@ def _stream(old: Table, new: Table) -> Iterator[Change]:
         )
 
 
-def _retyped(names: Sequence[str], old: Table, new: Table) -> Iterator[str]:
+def _retyped(names: Sequence[str], old: TableShape, new: TableShape) -> Iterator[str]:
     for name in names:
         if old.key_types[name] != new.key_types[name]:
             yield name

@@ -12,15 +12,15 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from seedbed.engines.dynamodb.files.directives import Mode
+from seedbed.engines.dynamodb.database import DynamoDatabase
+from seedbed.engines.dynamodb.files.directives import TransformMode
 from seedbed.engines.dynamodb.running import prices
 from seedbed.engines.dynamodb.running.transform.costs import IN_TRANSACTION, index_units, outcome_units
 from seedbed.engines.dynamodb.running.transform.job import least
-from seedbed.engines.dynamodb.running.transform.outcome import Outcome, Transformer
+from seedbed.engines.dynamodb.running.transform.outcome import ItemOutcome, ItemTransformer
 from seedbed.engines.dynamodb.running.transform.values import Item
-from seedbed.engines.dynamodb.schema.shape import Index, Table
+from seedbed.engines.dynamodb.schema.shape import IndexShape, TableShape
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
-from seedbed.engines.dynamodb.wire.target import Place
 from seedbed.errors import SeedbedError
 from seedbed.model.deployment import Estimate
 from seedbed.model.migration import Direction, Migration
@@ -31,7 +31,7 @@ _SHOWN = 3  # items that fail
 _MB = 1024 * 1024
 
 
-class Sample(Struct):
+class TransformSample(Struct):
     """What the function makes of some items of the table: how many of each, and what writing them takes."""
 
     seen: int = 0
@@ -57,21 +57,21 @@ class _Size(Struct, frozen=True):
         return self.bytes / self.items if self.items else 0.0
 
 
-def estimate(place: Place, migrations: Sequence[Migration], *, sample: int) -> Sequence[Estimate]:
+def estimate(database: DynamoDatabase, migrations: Sequence[Migration], *, sample: int) -> Sequence[Estimate]:
     """Return an estimate of each transformation among `migrations`, in their order; others have none.
 
     `sample`: how many items each is tried on, nothing being written; 0 looks at sizes only. Raises ServiceError.
     """
     walks = [each for each in migrations if each.up and each.up[0].backfill is not None]
-    return [_estimate(place, each, sample) for each in walks]
+    return [_estimate(database, each, sample) for each in walks]
 
 
-def _estimate(place: Place, migration: Migration, count: int) -> Estimate:
+def _estimate(database: DynamoDatabase, migration: Migration, count: int) -> Estimate:
     table = migration.settings["table"]
     try:
-        size = _size(place.description(table))
-        shape = place.shape(table)
-        tried = _tried(place, migration, shape, size, count) if count > 0 else None
+        size = _size(database.description(table))
+        shape = database.shape(table)
+        tried = _tried(database, migration, shape, size, count) if count > 0 else None
     except ServiceError as error:
         if error.code != NOT_FOUND:
             raise
@@ -80,38 +80,40 @@ def _estimate(place: Place, migration: Migration, count: int) -> Estimate:
         )
     except SeedbedError as error:
         return Estimate(migration.version, {"failing": 1.0}, (f"it cannot run: {error.what}", error.because))
-    return _added_up(place, migration, shape, size, tried)
+    return _added_up(database, migration, shape, size, tried)
 
 
 def _size(described: Mapping[str, Any]) -> _Size:
     return _Size(int(described.get("ItemCount", 0)), float(described.get("TableSizeBytes", 0)))
 
 
-def _tried(place: Place, migration: Migration, shape: Table, size: _Size, count: int) -> Sample:
+def _tried(
+    database: DynamoDatabase, migration: Migration, shape: TableShape, size: _Size, count: int
+) -> TransformSample:
     """Return what the function makes of about `count` items of the table."""
-    transformer = Transformer(migration, Direction.UP, migration.up[0], shape)
-    sample = Sample()
-    for item in _items(place, shape.name, count, segments=1 if size.items < count else _SAMPLED_SEGMENTS):
+    transformer = ItemTransformer(migration, Direction.UP, migration.up[0], shape)
+    sample = TransformSample()
+    for item in _items(database, shape.name, count, segments=1 if size.items < count else _SAMPLED_SEGMENTS):
         _try(transformer, shape, item, sample)
     return sample
 
 
-def _items(place: Place, table: str, count: int, *, segments: int) -> Iterator[Item]:
+def _items(database: DynamoDatabase, table: str, count: int, *, segments: int) -> Iterator[Item]:
     """Yield up to `count` items from all over a table."""
     each = ceil(count / segments)
     for segment in range(segments):
-        yield from _segment(place, table, min(each, count - segment * each), segment, segments)
+        yield from _segment(database, table, min(each, count - segment * each), segment, segments)
 
 
-def _segment(place: Place, table: str, count: int, segment: int, segments: int) -> Iterator[Item]:
+def _segment(database: DynamoDatabase, table: str, count: int, segment: int, segments: int) -> Iterator[Item]:
     body: dict[str, Any] = {
-        "TableName": place.physical(table),
+        "TableName": database.physical(table),
         "Segment": segment,
         "TotalSegments": segments,
         "ConsistentRead": True,
     }
     while count > 0:
-        answer = place.client.call("Scan", {**body, "Limit": min(count, _PAGE)})
+        answer = database.client.call("Scan", {**body, "Limit": min(count, _PAGE)})
         yield from answer["Items"]
         count -= answer["ScannedCount"]
         if not answer.get("LastEvaluatedKey"):
@@ -119,7 +121,7 @@ def _segment(place: Place, table: str, count: int, segment: int, segments: int) 
         body["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-def _try(transformer: Transformer, shape: Table, item: Item, sample: Sample) -> None:
+def _try(transformer: ItemTransformer, shape: TableShape, item: Item, sample: TransformSample) -> None:
     sample.seen += 1
     if transformer.versions and not transformer.versions.is_before(item):
         sample.done += 1
@@ -135,7 +137,7 @@ def _try(transformer: Transformer, shape: Table, item: Item, sample: Sample) -> 
     _count(outcome, shape, sample)
 
 
-def _count(outcome: Outcome, shape: Table, sample: Sample) -> None:
+def _count(outcome: ItemOutcome, shape: TableShape, sample: TransformSample) -> None:
     sample.deleted += outcome.is_deleted
     sample.changed += bool(outcome.sets or outcome.removes)
     sample.unchanged += outcome.is_unchanged
@@ -145,7 +147,7 @@ def _count(outcome: Outcome, shape: Table, sample: Sample) -> None:
     sample.indexes.update(each.name for each in _touched(outcome, shape))
 
 
-def _touched(outcome: Outcome, shape: Table) -> Iterator[Index]:
+def _touched(outcome: ItemOutcome, shape: TableShape) -> Iterator[IndexShape]:
     for index in (*shape.global_indexes, *shape.local_indexes):
         own = index_units(outcome.before, outcome.after, index, shape)
         if own or any(index_units(None, each, index, shape) for each in outcome.new):
@@ -153,14 +155,18 @@ def _touched(outcome: Outcome, shape: Table) -> Iterator[Index]:
 
 
 def _added_up(
-    place: Place, migration: Migration, shape: Table, size: _Size, sample: Sample | None
+    database: DynamoDatabase,
+    migration: Migration,
+    shape: TableShape,
+    size: _Size,
+    sample: TransformSample | None,
 ) -> Estimate:
-    is_paged = migration.settings["mode"] == Mode.PAGED
+    is_paged = migration.settings["mode"] == TransformMode.PAGED
     passes = 1 if is_paged else 2  # the last pass finds nothing
     reads = passes * ceil(size.bytes / 4096)
     writes = _writes(shape, size, sample) * (IN_TRANSACTION if is_paged else 1)
-    read_units = least(migration.settings.get("read_units"), place.address.read_units)
-    write_units = least(migration.settings.get("write_units"), place.address.write_units)
+    read_units = least(migration.settings.get("read_units"), database.address.read_units)
+    write_units = least(migration.settings.get("write_units"), database.address.write_units)
     seconds = max(reads / read_units if read_units else 0.0, writes / write_units if write_units else 0.0)
     quantities: dict[str, float] = {
         "items": size.items,
@@ -178,15 +184,15 @@ def _added_up(
     lines.append(_units_line(shape, sample, passes, reads, writes, is_paged=is_paged))
     if seconds:
         lines.append(f"{_duration(seconds)} at {_budget(read_units, write_units)}")
-    if money := prices.price(place.cloud.region):
+    if money := prices.price(database.cloud.region):
         quantities["dollars"] = money.dollars(reads, writes)
-        lines.append(f"${quantities['dollars']:,.2f} on demand in {place.cloud.region} ({prices.SOURCE})")
+        lines.append(f"${quantities['dollars']:,.2f} on demand in {database.cloud.region} ({prices.SOURCE})")
     else:
-        lines.append(f"no price is known for {place.cloud.region}")
+        lines.append(f"no price is known for {database.cloud.region}")
     return Estimate(migration.version, quantities, tuple(lines))
 
 
-def _writes(shape: Table, size: _Size, sample: Sample | None) -> float:
+def _writes(shape: TableShape, size: _Size, sample: TransformSample | None) -> float:
     """Return the units of all writes outside of transactions: as in the sample, else as if each item is changed."""
     if sample is not None and sample.seen:
         return ceil(sample.units / sample.seen * size.items)
@@ -194,7 +200,7 @@ def _writes(shape: Table, size: _Size, sample: Sample | None) -> float:
     return size.items * each
 
 
-def _sampled(sample: Sample) -> dict[str, float]:
+def _sampled(sample: TransformSample) -> dict[str, float]:
     return {
         "sampled": sample.seen,
         "changed": sample.changed,
@@ -205,18 +211,24 @@ def _sampled(sample: Sample) -> dict[str, float]:
     }
 
 
-def _sample_lines(sample: Sample) -> list[str]:
-    words = [f"{sample.changed:,} changed", f"{sample.unchanged:,} unchanged", f"{sample.deleted:,} deleted"]
-    words.append(f"{sample.made:,} new")
+def _sample_lines(sample: TransformSample) -> list[str]:
+    counts = [f"{sample.changed:,} changed", f"{sample.unchanged:,} unchanged", f"{sample.deleted:,} deleted"]
+    counts.append(f"{sample.made:,} new")
     if sample.done:
-        words.append(f"{sample.done:,} have another version")
+        counts.append(f"{sample.done:,} have another version")
     if sample.failing:
-        words.append(f"{sample.failing:,} FAIL")
-    return [f"of {sample.seen:,} items tried, nothing written: {', '.join(words)}", *sample.failures]
+        counts.append(f"{sample.failing:,} FAIL")
+    return [f"of {sample.seen:,} items tried, nothing written: {', '.join(counts)}", *sample.failures]
 
 
 def _units_line(
-    shape: Table, sample: Sample | None, passes: int, reads: float, writes: float, *, is_paged: bool
+    shape: TableShape,
+    sample: TransformSample | None,
+    passes: int,
+    reads: float,
+    writes: float,
+    *,
+    is_paged: bool,
 ) -> str:
     names = [each.name for each in (*shape.global_indexes, *shape.local_indexes)]
     if sample is not None and sample.seen:

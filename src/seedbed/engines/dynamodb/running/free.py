@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from seedbed.engines.dynamodb.database import not_deployed
 from seedbed.engines.dynamodb.store.fenced_writer import ROOM, FencedWriter
 from seedbed.engines.dynamodb.store.history import Action
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
-from seedbed.engines.dynamodb.wire.target import not_deployed
 from seedbed.engines.dynamodb.wire.values import from_item, to_item
 from seedbed.engines.kit.python_program import calling_line, compiled, failure
 from seedbed.errors import (
@@ -40,29 +40,29 @@ class ConditionFailed(StepFailed):
     """The condition of a write did not hold; nothing was written."""
 
 
-class Write(Struct, frozen=True):
+class TableWrite(Struct, frozen=True):
     """One action on one item, and where in the migration it was asked for."""
 
     action: Action
     table: str
     key: str  # as JSON
-    words: str  # "put into lessons"
+    verb: str  # "put into lessons"
     line: int
 
 
-class Writer(Protocol):
-    """What becomes of a write."""
+class TableWriter(Protocol):
+    """Where a migration's writes go."""
 
-    def write(self, write: Write) -> None: ...
+    def write(self, write: TableWrite) -> None: ...
 
 
-class Collected:
+class CollectedWrites:
     """Writes that go out together, later."""
 
     def __init__(self) -> None:
-        self.writes: list[Write] = []
+        self.writes: list[TableWrite] = []
 
-    def write(self, write: Write) -> None:
+    def write(self, write: TableWrite) -> None:
         if any((each.table, each.key) == (write.table, write.key) for each in self.writes):
             raise StepFailed(
                 f"this step writes twice to the item {write.key} of {write.table}",
@@ -78,14 +78,14 @@ class Collected:
         self.writes.append(write)
 
 
-class Direct:
+class DirectWrites:
     """Writes that go out one by one; `count`: how many were sent."""
 
     def __init__(self, lease: FencedWriter) -> None:
         self._lease = lease
         self.count = 0
 
-    def write(self, write: Write) -> None:
+    def write(self, write: TableWrite) -> None:
         self._lease.check()
         self.count += 1
         try:
@@ -95,15 +95,15 @@ class Direct:
             kind = ConditionFailed if error.is_condition else StepFailed
             if error.code == NOT_FOUND:
                 raise _missing(self._lease, write) or error from None
-            raise kind(f"DynamoDB refused to {write.words}", because=reason(error, 0)) from None
+            raise kind(f"DynamoDB refused to {write.verb}", because=reason(error, 0)) from None
 
 
-class Nothing:
+class NoWrites:
     """Refuses every write: for code that only looks."""
 
-    def write(self, write: Write) -> None:
+    def write(self, write: TableWrite) -> None:
         raise StepFailed(
-            f"this function may not {write.words}",
+            f"this function may not {write.verb}",
             because="it is asked whether the migration took effect, and may only read",
         )
 
@@ -116,12 +116,12 @@ class TableHandle:
 
     ConditionFailed = ConditionFailed
 
-    def __init__(self, lease: FencedWriter, writer: Writer, name: str, path: str) -> None:
+    def __init__(self, lease: FencedWriter, writer: TableWriter, name: str, path: str) -> None:
         self.name = name
         self._lease = lease
         self._writer = writer
         self._path = path
-        self._physical = lease.place.physical(name)
+        self._physical = lease.database.physical(name)
 
     def __repr__(self) -> str:
         return f"<table {self.name}>"
@@ -192,14 +192,14 @@ class TableHandle:
     # how
 
     def _key_names(self) -> list[str]:
-        key = self._asked(lambda: self._lease.place.shape(self.name)).key
+        key = self._asked(lambda: self._lease.database.shape(self.name)).key
         return [*key.partition, *key.sort]
 
-    def _write(self, kind: str, action: dict[str, Any], key: Values, words: str) -> None:
+    def _write(self, kind: str, action: dict[str, Any], key: Values, verb: str) -> None:
         named = json.dumps(to_item(dict(key)), sort_keys=True)
         line = calling_line(self._path)
         whole = {kind: {"TableName": self._physical, **action}}
-        self._writer.write(Write(whole, self.name, named, f"{words} {self.name}", line))
+        self._writer.write(TableWrite(whole, self.name, named, f"{verb} {self.name}", line))
 
     def _pages(
         self,
@@ -225,13 +225,13 @@ class TableHandle:
     def _is_global(self, index: str) -> bool:
         if not index:
             return False
-        shape = self._asked(lambda: self._lease.place.shape(self.name))
+        shape = self._asked(lambda: self._lease.database.shape(self.name))
         return all(each.name != index for each in shape.local_indexes)
 
     def _call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         self._lease.check()
         body = {"TableName": self._physical, **request}
-        answer: dict[str, Any] = self._asked(lambda: self._lease.place.client.call(operation, body))
+        answer: dict[str, Any] = self._asked(lambda: self._lease.database.client.call(operation, body))
         return answer
 
     def _asked(self, ask: Callable[[], Any]) -> Any:
@@ -239,7 +239,7 @@ class TableHandle:
             return ask()
         except ServiceError as error:
             if error.code == NOT_FOUND:
-                raise not_deployed(self._lease.place, self.name) from None
+                raise not_deployed(self._lease.database, self.name) from None
             raise
 
 
@@ -255,7 +255,7 @@ def _expressions(condition: str, values: Values, names: Names) -> dict[str, Any]
 
 
 def reason(error: ServiceError, number: int) -> str:
-    """Return in words why action `number` of a transaction was refused."""
+    """Return why action `number` of a transaction was refused."""
     code = error.reasons[number] if number < len(error.reasons) else ""
     if code == "ConditionalCheckFailed":
         return "its condition does not hold"
@@ -265,7 +265,9 @@ def reason(error: ServiceError, number: int) -> str:
 # Running
 
 
-def run(lease: FencedWriter, migration: Migration, direction: Direction, step: Step, writer: Writer) -> None:
+def run(
+    lease: FencedWriter, migration: Migration, direction: Direction, step: Step, writer: TableWriter
+) -> None:
     """Call the migration's function of this direction; its writes go to `writer`.
 
     Raises StepFailed naming the line of the migration, LeaseLost, Interrupted, Refused, Unavailable.
@@ -275,11 +277,11 @@ def run(lease: FencedWriter, migration: Migration, direction: Direction, step: S
 
 def took_effect(lease: FencedWriter, migration: Migration, direction: Direction, step: Step) -> bool | None:
     """Return whether a step in this direction took effect, as the migration's `applied` says; None without one."""
-    found = _call(lease, migration, step, "applied", Nothing())
+    found = _call(lease, migration, step, "applied", NoWrites())
     return None if found is None else bool(found) is (direction is Direction.UP)
 
 
-def _call(lease: FencedWriter, migration: Migration, step: Step, name: str, writer: Writer) -> object:
+def _call(lease: FencedWriter, migration: Migration, step: Step, name: str, writer: TableWriter) -> object:
     """Return what the function `name` of the migration returns; None where there is no such function."""
     function = compiled(step.body, migration.path).function(name)
     if function is None:
@@ -296,7 +298,7 @@ def _call(lease: FencedWriter, migration: Migration, step: Step, name: str, writ
 
 def _named(migration: Migration, lease: FencedWriter, error: StepFailed) -> StepFailed:
     return StepFailed(
-        f"{migration.label} failed on {lease.place.target}: {error.what}",
+        f"{migration.label} failed on {lease.database.target}: {error.what}",
         because=error.because,
         try_=error.try_ or "fix the migration and run the same command again",
         at=error.at,
@@ -304,18 +306,18 @@ def _named(migration: Migration, lease: FencedWriter, error: StepFailed) -> Step
 
 
 def refused(
-    migration: Migration, lease: FencedWriter, writes: Sequence[Write], error: ServiceError
+    migration: Migration, lease: FencedWriter, writes: Sequence[TableWrite], error: ServiceError
 ) -> SeedbedError:
     """Return what a person reads when the transaction of the collected `writes` was refused."""
     if error.code == NOT_FOUND:
-        return next(filter(None, (_missing(lease, each) for each in writes)), not_deployed(lease.place))
+        return next(filter(None, (_missing(lease, each) for each in writes)), not_deployed(lease.database))
     number = next((at for at, code in enumerate(error.reasons) if code), None)
     if number is None or number >= len(writes):
         found = StepFailed(error.what, because=error.because, at=Location(migration.path))
         return _named(migration, lease, found)
     write = writes[number]
     found = StepFailed(
-        f"DynamoDB refused to {write.words}",
+        f"DynamoDB refused to {write.verb}",
         because=reason(error, number),
         try_="fix the migration and run the same command again; nothing of this step stayed",
         at=Location(migration.path, write.line),
@@ -323,10 +325,10 @@ def refused(
     return _named(migration, lease, found)
 
 
-def _missing(lease: FencedWriter, write: Write) -> SeedbedError | None:
+def _missing(lease: FencedWriter, write: TableWrite) -> SeedbedError | None:
     """Return that the table of `write` is missing, if it is."""
     try:
-        lease.place.description(write.table)
+        lease.database.description(write.table)
     except ServiceError as error:
-        return not_deployed(lease.place, write.table) if error.code == NOT_FOUND else None
+        return not_deployed(lease.database, write.table) if error.code == NOT_FOUND else None
     return None

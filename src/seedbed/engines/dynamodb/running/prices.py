@@ -10,7 +10,7 @@ DATE = "2026-08-15"  # on which the list was published
 SOURCE = f"AWS Price List, AmazonDynamoDB, {DATE}"
 
 
-class Price(Struct, frozen=True):
+class RequestPrice(Struct, frozen=True):
     """US dollars for a million request units on demand, standard table class, without tax or discounts."""
 
     reads: float
@@ -21,13 +21,13 @@ class Price(Struct, frozen=True):
 
 
 # Only regions whose prices were looked up: for any other, no money is better than a guess.
-_PRICES: Mapping[str, Price] = {
-    "eu-central-1": Price(reads=0.1525, writes=0.7625),
-    "eu-west-1": Price(reads=0.1415, writes=0.705),
-    "us-east-1": Price(reads=0.125, writes=0.625),
+_PRICES: Mapping[str, RequestPrice] = {
+    "eu-central-1": RequestPrice(reads=0.1525, writes=0.7625),
+    "eu-west-1": RequestPrice(reads=0.1415, writes=0.705),
+    "us-east-1": RequestPrice(reads=0.125, writes=0.625),
 }
 
 
-def price(region: str) -> Price | None:
+def price(region: str) -> RequestPrice | None:
     """Return the prices of `region`, None where they are not known."""
     return _PRICES.get(region)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from seedbed.engines.dynamodb.schema.shape import Table
+from seedbed.engines.dynamodb.schema.shape import TableShape
 from seedbed.engines.dynamodb.store import history
 from seedbed.engines.dynamodb.store.fenced_writer import SOME, FencedWriter
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
@@ -16,17 +16,17 @@ from seedbed.support.phrases import count, number
 
 
 def reset(lease: FencedWriter) -> str:
-    """Remove all items and return what went, in words; the history goes last.
+    """Remove all items and return a summary of what was removed; the history goes last.
 
     Only tables that tables.toml declares are touched: a name that merely looks like ours may be another service's.
     Raises LeaseLost, Interrupted, Refused where nothing says which tables there are.
     """
-    place = lease.place
-    tables = place.declared().tables
+    database = lease.database
+    tables = database.declared().tables
     if not tables:
         raise Refused(
-            f"the tables of {place.target} are not declared",
-            because=f"{place.directory}/tables.toml declares none",
+            f"the tables of {database.target} are not declared",
+            because=f"{database.directory}/tables.toml declares none",
             try_="declare them; seedbed empties no table by its name alone",
         )
     gone = {table.name: _empty(lease, table) for table in tables}
@@ -38,9 +38,9 @@ def reset(lease: FencedWriter) -> str:
     )
 
 
-def _empty(lease: FencedWriter, table: Table) -> int:
+def _empty(lease: FencedWriter, table: TableShape) -> int:
     """Delete all items of `table`, page by page; return how many there were. A table that is missing has none."""
-    name, count = lease.place.physical(table.name), 0
+    name, count = lease.database.physical(table.name), 0
     try:
         for keys in _batches(_keys(lease, table)):
             # With the lease's token: one that comes late deletes nothing of what a successor wrote.
@@ -52,17 +52,17 @@ def _empty(lease: FencedWriter, table: Table) -> int:
     return count
 
 
-def _keys(lease: FencedWriter, table: Table) -> Iterator[Item]:
+def _keys(lease: FencedWriter, table: TableShape) -> Iterator[Item]:
     names = {f"#k{at}": name for at, name in enumerate((*table.key.partition, *table.key.sort))}
     request: dict[str, Any] = {
-        "TableName": lease.place.physical(table.name),
+        "TableName": lease.database.physical(table.name),
         "ConsistentRead": True,
         "ProjectionExpression": ", ".join(names),
         "ExpressionAttributeNames": names,
     }
     while True:
         lease.check()
-        page = lease.place.client.call("Scan", request)
+        page = lease.database.client.call("Scan", request)
         yield from page["Items"]
         if not page.get("LastEvaluatedKey"):
             return
@@ -76,6 +76,6 @@ def _batches(keys: Iterator[Item]) -> Iterator[Sequence[Item]]:
 
 def _forget(lease: FencedWriter) -> None:
     """Remove seedbed's own items under the lease, the identity with the last of them."""
-    keys = sorted(history.keys(lease.place), key=lambda key: key == history.IDENTITY)
+    keys = sorted(history.keys(lease.database), key=lambda key: key == history.IDENTITY)
     for first in range(0, len(keys), SOME):
-        lease.commit([history.delete(lease.place, key) for key in keys[first : first + SOME]])
+        lease.commit([history.delete(lease.database, key) for key in keys[first : first + SOME]])

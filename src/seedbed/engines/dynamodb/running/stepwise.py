@@ -1,4 +1,4 @@
-"""One migration on its way through a target: steps one by one, each with its record."""
+"""Running one migration on a target: steps one by one, each with its record."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ from seedbed.model.history import Revision
 from seedbed.model.migration import Direction, Step, Work
 
 
-class Run(Stepwise):
-    """One work on its way.
+class MigrationRun(Stepwise):
+    """Runs one migration in one direction.
 
-    `events` raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted, Refused where what it needs is not live.
+    `events` raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted; Refused where a table or index that
+    it needs does not exist.
     """
 
     def __init__(self, lease: FencedWriter, work: Work) -> None:
-        super().__init__(lease.place.target, work, lease.owner)
-        self.lease, self.place = lease, lease.place
+        super().__init__(lease.database.target, work, lease.owner)
+        self.lease, self.database = lease, lease.database
 
     def _take_up(self, stored: Revision | None) -> bool:
         resumed = super()._take_up(stored)
@@ -51,9 +52,9 @@ class Run(Stepwise):
     def _records(self, revision: Revision) -> list[Action]:
         """Return the actions that write `revision`; a finished revert leaves the history, and a line about it."""
         if is_gone(revision):
-            audit = history.audit(self.place, self.lease.owner, "revert", revision.version, "")
-            return [history.forget(self.place, revision.version), audit]
-        return [history.write(self.place, revision)]
+            audit = history.audit(self.database, self.lease.owner, "revert", revision.version, "")
+            return [history.forget(self.database, revision.version), audit]
+        return [history.write(self.database, revision)]
 
     def _commit(self, revision: Revision, *, anyway: bool = False) -> None:
         self._commit_with([], revision, anyway=anyway)
@@ -65,16 +66,16 @@ class Run(Stepwise):
 
     def _restore(self, before: Revision | None) -> None:
         record = (
-            history.write(self.place, before)
+            history.write(self.database, before)
             if before
-            else history.forget(self.place, self.migration.version)
+            else history.forget(self.database, self.migration.version)
         )
         self.lease.commit([record], anyway=True)
 
     # steps in one transaction
 
     def _together(self, step: Step) -> None:
-        collected = free.Collected()
+        collected = free.CollectedWrites()
         free.run(self.lease, self.migration, self.work.direction, step, collected)
         try:
             self._commit_with([each.action for each in collected.writes], self._after(step))
@@ -88,7 +89,7 @@ class Run(Stepwise):
             self._commit(self._after(step))
             return
         self._commit(replace(self.revision, in_step=True))
-        direct = free.Direct(self.lease)
+        direct = free.DirectWrites(self.lease)
         try:
             free.run(self.lease, self.migration, self.work.direction, step, direct)
         except SeedbedError as error:
@@ -115,7 +116,7 @@ class Run(Stepwise):
         )
 
     def _settled(self, step: Step) -> Generator[Progress, None, bool]:
-        """Find out what became of a step that was begun; return whether it is done. Raises OutcomeUnknown."""
+        """Determine the outcome of a step that was begun; return whether it is done. Raises OutcomeUnknown."""
         version = self.migration.version
         verdict = free.took_effect(self.lease, self.migration, self.work.direction, step)
         if verdict is None and not step.repeatable:
@@ -125,38 +126,38 @@ class Run(Stepwise):
                 try_=f"look, then `seedbed repair {version} --applied` or `seedbed repair {version} --not-applied`",
                 at=self._at(step),
             )
-        words = {
+        messages = {
             None: "it is declared repeatable: it runs again",
             True: "`applied` says that it took effect",
             False: "`applied` says that it did not take effect: it runs again",
         }
         if verdict is not None and self.work.direction is Direction.DOWN:
-            words |= {
+            messages |= {
                 True: "`applied` says that it is gone",
                 False: "`applied` says that it is there: it runs again",
             }
-        yield self._probed(step, words[verdict])
+        yield self._probed(step, messages[verdict])
         return bool(verdict)
 
     # transformations
 
     def _transform(self, step: Step) -> Iterator[Progress]:
-        from seedbed.engines.dynamodb.running.transform.job import Job
+        from seedbed.engines.dynamodb.running.transform.job import TransformJob
         from seedbed.engines.dynamodb.running.transform.run import run
 
         if not self.revision.checkpoint:
             self.lease.begin(self.revision)
         table = self.migration.settings["table"]
-        job = Job(
-            client=self.place.client,
+        job = TransformJob(
+            client=self.database.client,
             lease=self.lease,
             migration=self.migration,
             direction=self.work.direction,
             step=step,
-            table=self.place.physical(table),
-            shape=self.place.shape(table),
+            table=self.database.physical(table),
+            shape=self.database.shape(table),
             revision=self.revision,
-            options=self.place.address,
+            options=self.database.address,
         )
         yield from run(job)
         self._finish_transformation(step)

@@ -1,4 +1,4 @@
-"""Tables as the server describes them: their shape, and how far each of their indexes is."""
+"""Tables as the server describes them: their shape, and the state of each of their indexes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from seedbed.engines.dynamodb.schema import template
-from seedbed.engines.dynamodb.schema.shape import Table
+from seedbed.engines.dynamodb.schema.shape import TableShape
 
 
-class State(Struct, frozen=True):
-    """How a table or an index is: `status` in DynamoDB's word (ACTIVE, CREATING, …).
+class TableState(Struct, frozen=True):
+    """The state of a table or an index: `status` in DynamoDB's words (ACTIVE, CREATING, …).
 
     `items` and `bytes_` are what DynamoDB counted up to six hours ago.
     """
@@ -30,26 +30,26 @@ class State(Struct, frozen=True):
 
 def described(
     description: Mapping[str, Any], ttl: Mapping[str, Any] | None = None, *, name: str = ""
-) -> Table:
-    """Return the shape of a live table; called `name`, or by its physical name.
+) -> TableShape:
+    """Return the shape of an existing table; called `name`, or by its physical name.
 
     `description`: the Table of DescribeTable. `ttl`: the TimeToLiveDescription of DescribeTimeToLive; an attribute
     that is being switched off is off already, one that is being switched on is on. An index that is being deleted is
-    gone already: nobody can use it.
+    left out: no query can use it.
     """
-    kept = [each for each in description.get("GlobalSecondaryIndexes", ()) if _stays(each)]
+    staying = [index for index in description.get("GlobalSecondaryIndexes", ()) if _stays(index)]
     table = template.described(
-        name or description["TableName"], {**description, "GlobalSecondaryIndexes": kept}
+        name or description["TableName"], {**description, "GlobalSecondaryIndexes": staying}
     )
-    told = ttl or {}
-    is_on = told.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
-    return replace(table, ttl=told["AttributeName"] if is_on else "")
+    setting = ttl or {}
+    is_on = setting.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
+    return replace(table, ttl=setting["AttributeName"] if is_on else "")
 
 
-def states(description: Mapping[str, Any]) -> Mapping[str, State]:
-    """Return how each index of a live table is, by name, and how the table itself is, by ""."""
+def states(description: Mapping[str, Any]) -> Mapping[str, TableState]:
+    """Return the state of each index of an existing table, by name, and of the table itself, by ""."""
     found = {
-        "": State(
+        "": TableState(
             description.get("TableStatus", ""),
             items=description.get("ItemCount", 0),
             bytes_=description.get("TableSizeBytes", 0),
@@ -57,7 +57,7 @@ def states(description: Mapping[str, Any]) -> Mapping[str, State]:
     }
     for kind in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
         for each in description.get(kind, ()):
-            found[each["IndexName"]] = State(
+            found[each["IndexName"]] = TableState(
                 each.get("IndexStatus", "ACTIVE"),  # a local index has none: it is there with its table
                 is_backfilling=bool(each.get("Backfilling", False)),
                 items=each.get("ItemCount", 0),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from seedbed.engines.dynamodb.schema.sections import Document
+from seedbed.engines.dynamodb.schema.sections import TablesFile
 from seedbed.support.json_schema import json_schema as generated
 
 
 def json_schema() -> dict[str, Any]:
     """Return the schema of a tables.toml, as plain JSON."""
     return generated(
-        Document, "tables", title="tables.toml", description="The DynamoDB tables of one service."
+        TablesFile, "tables", title="tables.toml", description="The DynamoDB tables of one service."
     )

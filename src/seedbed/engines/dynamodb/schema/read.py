@@ -1,4 +1,4 @@
-"""tables.toml -> `Tables`: checked by its types, then by what DynamoDB takes."""
+"""tables.toml -> `TableShapes`: checked by its types, then by what DynamoDB takes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import cast
 from msgspec import UNSET
 
 from seedbed.engines.dynamodb.rules.limits import attributes_of, problems
-from seedbed.engines.dynamodb.schema.sections import Document, IndexSection, LocalIndexSection, TableSection
+from seedbed.engines.dynamodb.schema.sections import IndexSection, LocalIndexSection, TableSection, TablesFile
 from seedbed.engines.dynamodb.schema.shape import (
     AttributeType,
-    Index,
+    IndexShape,
     Key,
     KeyType,
     Projection,
-    Table,
-    Tables,
+    TableShape,
+    TableShapes,
 )
 from seedbed.errors import Location, ManifestError
 from seedbed.toml.document import read_document
@@ -28,7 +28,7 @@ KIND = Kind(called=FILE)
 _NUMBER: AttributeType = "N"
 
 
-def read(path: Path) -> Tables:
+def read(path: Path) -> TableShapes:
     """Return the tables that the tables.toml at `path` declares, by name.
 
     Raises ManifestError, with file and line, for whatever it, or DynamoDB, does not understand.
@@ -43,13 +43,13 @@ def read(path: Path) -> Tables:
     return parse(read_text(path, KIND))
 
 
-def parse(text: Text) -> Tables:
+def parse(text: Text) -> TableShapes:
     """Return the tables that `text` declares. Raises ManifestError."""
-    document = read_document(text, Document, problems)
-    return Tables(tuple(_table(name, document.tables[name]) for name in sorted(document.tables)))
+    document = read_document(text, TablesFile, problems)
+    return TableShapes(tuple(_table(name, document.tables[name]) for name in sorted(document.tables)))
 
 
-def _table(name: str, section: TableSection) -> Table:
+def _table(name: str, section: TableSection) -> TableShape:
     key = Key((section.key.partition,), attributes_of(section.key.sort))
     ttl = "" if section.ttl is UNSET else section.ttl
     version = None if section.version is UNSET else section.version
@@ -61,7 +61,7 @@ def _table(name: str, section: TableSection) -> Table:
     types: dict[str, AttributeType] = {**dict.fromkeys(numbers, _NUMBER), **section.attributes}
     keys = {key, *(each.key for each in global_indexes), *(each.key for each in local_indexes)}
     used = sorted({each for one in keys for each in (*one.partition, *one.sort)})
-    return Table(
+    return TableShape(
         name=name,
         key=key,
         key_types={each: cast(KeyType, types[each]) for each in used},
@@ -75,16 +75,16 @@ def _table(name: str, section: TableSection) -> Table:
     )
 
 
-def _global(name: str, section: IndexSection) -> Index:
-    return Index(
+def _global(name: str, section: IndexSection) -> IndexShape:
+    return IndexShape(
         name,
         Key(attributes_of(section.partition), attributes_of(section.sort)),
         _projection(section.projection),
     )
 
 
-def _local(name: str, key: Key, section: LocalIndexSection) -> Index:
-    return Index(name, Key(key.partition, (section.sort,)), _projection(section.projection))
+def _local(name: str, key: Key, section: LocalIndexSection) -> IndexShape:
+    return IndexShape(name, Key(key.partition, (section.sort,)), _projection(section.projection))
 
 
 def _projection(declared: str | list[str]) -> Projection:

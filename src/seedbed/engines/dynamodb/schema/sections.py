@@ -1,7 +1,7 @@
 """tables.toml's own sections as types: what msgspec checks, and what the published schema says.
 
 The text of every `Meta` is read by people: in the schema, by their editors. What DynamoDB itself limits is in
-`limits`, where every refusal has its own words; the schema repeats as much of it as a schema can say.
+`limits`, where every refusal has its own message; the schema repeats as much of it as a schema can say.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class TableSection(Struct, frozen=True, forbid_unknown_fields=True):
     version: VersionSection | UnsetType = UNSET
 
 
-class Document(Struct, frozen=True, forbid_unknown_fields=True):
+class TablesFile(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
     tables: Annotated[dict[TableName, TableSection], Meta(description="The tables, by their own names.")] = {}

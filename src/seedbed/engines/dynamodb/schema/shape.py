@@ -28,7 +28,7 @@ class Projection(Struct, frozen=True):
     attributes: tuple[str, ...] = ()
 
 
-class Index(Struct, frozen=True):
+class IndexShape(Struct, frozen=True):
     """A secondary index, global or local."""
 
     name: str
@@ -36,7 +36,7 @@ class Index(Struct, frozen=True):
     projection: Projection = Projection()
 
 
-class Table(Struct, frozen=True):
+class TableShape(Struct, frozen=True):
     """One table. `name` is the logical one, as tables.toml has it ("lessons").
 
     `key_types`: the type of every attribute that is part of any key. `attributes`: types of further attributes of
@@ -47,25 +47,25 @@ class Table(Struct, frozen=True):
     name: str
     key: Key
     key_types: Mapping[str, KeyType]
-    global_indexes: tuple[Index, ...] = ()  # by name
-    local_indexes: tuple[Index, ...] = ()  # by name
+    global_indexes: tuple[IndexShape, ...] = ()  # by name
+    local_indexes: tuple[IndexShape, ...] = ()  # by name
     ttl: str = ""  # the attribute
     stream: StreamView | Literal[""] = ""
     attributes: Mapping[str, AttributeType] = field(default_factory=dict)
     version_attribute: str = ""
     version: int = 1
 
-    def index(self, name: str) -> Index | None:
+    def index(self, name: str) -> IndexShape | None:
         return next((each for each in (*self.global_indexes, *self.local_indexes) if each.name == name), None)
 
 
-class Tables(Struct, frozen=True):
+class TableShapes(Struct, frozen=True):
     """The tables of one database, by name; the history is not among them."""
 
-    tables: tuple[Table, ...] = ()
+    tables: tuple[TableShape, ...] = ()
 
-    def table(self, name: str) -> Table | None:
+    def table(self, name: str) -> TableShape | None:
         return next((each for each in self.tables if each.name == name), None)
 
 
-HISTORY_TABLE = Table(HISTORY, Key(("pk",), ("sk",)), {"pk": "S", "sk": "S"})
+HISTORY_TABLE = TableShape(HISTORY, Key(("pk",), ("sk",)), {"pk": "S", "sk": "S"})

@@ -9,9 +9,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from seedbed.engines.dynamodb.schema import template
-from seedbed.engines.dynamodb.schema.changes import change
-from seedbed.engines.dynamodb.schema.schedule import Kind, Schedule, Step, schedule
-from seedbed.engines.dynamodb.schema.shape import Table, Tables
+from seedbed.engines.dynamodb.schema.changes import described
+from seedbed.engines.dynamodb.schema.schedule import ChangeKind, ScheduledChange, UpdateSchedule, schedule
+from seedbed.engines.dynamodb.schema.shape import TableShape, TableShapes
 from seedbed.errors import Refused
 from seedbed.model.deployment import Change, StackUpdate, Template
 from seedbed.model.migration import Phase
@@ -51,8 +51,8 @@ class _Both(Struct, frozen=True):
 
     old: Template
     new: Template
-    current: Tables
-    target: Tables
+    current: TableShapes
+    target: TableShapes
     was: Mapping[str, str]
     is_: Mapping[str, str]
 
@@ -75,16 +75,16 @@ class _Both(Struct, frozen=True):
 
 
 def _renamed(
-    old: Table, resource: Mapping[str, Any], after: Mapping[str, Any] | None, new: Table | None
-) -> Table:
+    old: TableShape, resource: Mapping[str, Any], after: Mapping[str, Any] | None, new: TableShape | None
+) -> TableShape:
     """Return `old` by the name that the wanted template gives the same resource, where only its metadata changed."""
     if after is None or new is None or _physical(after) != _physical(resource):
         return old
     return replace(old, name=new.name)
 
 
-def _tables(found: Iterable[Table]) -> Tables:
-    return Tables(tuple(sorted(found, key=lambda each: each.name)))
+def _tables(found: Iterable[TableShape]) -> TableShapes:
+    return TableShapes(tuple(sorted(found, key=lambda each: each.name)))
 
 
 def _table_resources(of: Template) -> dict[str, Mapping[str, Any]]:
@@ -170,7 +170,7 @@ def _refusal(refused: Sequence[Change]) -> Refused:
 # -----------------------------------------------------------------------------------------------------------
 
 
-def _template(both: _Both, plan: Schedule, number: int, gate: Phase, last: int) -> Template:
+def _template(both: _Both, plan: UpdateSchedule, number: int, gate: Phase, last: int) -> Template:
     """Return the template after update `number`."""
     if number == last and gate is Phase.CONTRACT:
         return both.new
@@ -208,33 +208,37 @@ def _is_kept(section: str, name: str, each: Any, new: Template) -> bool:
 
 
 def _table_at(
-    old: Mapping[str, Any], new: Mapping[str, Any], plan: Schedule, number: int, name: str
+    old: Mapping[str, Any], new: Mapping[str, Any], plan: UpdateSchedule, number: int, name: str
 ) -> Mapping[str, Any]:
     """Return a table's resource after update `number`: the new one, but for what is still to come or to go."""
 
-    def is_done(kind: Kind, index: str = "") -> bool:
+    def is_done(kind: ChangeKind, index: str = "") -> bool:
         update = plan.update_of(kind, name, index)
         return update is not None and update <= number
 
-    def is_to_come(kind: Kind, index: str = "") -> bool:
+    def is_to_come(kind: ChangeKind, index: str = "") -> bool:
         update = plan.update_of(kind, name, index)
         return update is not None and update > number
 
     had, has = old.get("Properties", {}), new.get("Properties", {})
     properties = dict(has)
     wanted = {each["IndexName"]: each for each in has.get(_INDEXES, ())}
-    stay = [each for key, each in wanted.items() if not is_to_come(Kind.ADD_INDEX, key)]
+    stay = [each for key, each in wanted.items() if not is_to_come(ChangeKind.ADD_INDEX, key)]
     leave = [
         each
         for each in had.get(_INDEXES, ())
-        if each["IndexName"] not in wanted and not is_done(Kind.REMOVE_INDEX, each["IndexName"])
+        if each["IndexName"] not in wanted and not is_done(ChangeKind.REMOVE_INDEX, each["IndexName"])
     ]
     _put(properties, _INDEXES, [*stay, *leave])
-    if is_to_come(Kind.ADD_STREAM):
+    if is_to_come(ChangeKind.ADD_STREAM):
         _put(properties, _STREAM, None)
-    elif not has.get(_STREAM) and not is_done(Kind.REMOVE_STREAM):
+    elif not has.get(_STREAM) and not is_done(ChangeKind.REMOVE_STREAM):
         _put(properties, _STREAM, had.get(_STREAM))
-    if template.is_on(had.get(_TTL)) and not template.is_on(has.get(_TTL)) and not is_done(Kind.REMOVE_TTL):
+    if (
+        template.is_on(had.get(_TTL))
+        and not template.is_on(has.get(_TTL))
+        and not is_done(ChangeKind.REMOVE_TTL)
+    ):
         properties[_TTL] = had[_TTL]
     properties["AttributeDefinitions"] = _definitions(had, has, stay, leave)
     return {**new, "Properties": properties}
@@ -300,30 +304,33 @@ def _comparable(of: Template) -> dict[str, Any]:
 
 
 # -----------------------------------------------------------------------------------------------------------
-# In words
+# Messages
 # -----------------------------------------------------------------------------------------------------------
 
 
-def _update(both: _Both, plan: Schedule, templates: Sequence[Template], number: int) -> StackUpdate:
+def _update(both: _Both, plan: UpdateSchedule, templates: Sequence[Template], number: int) -> StackUpdate:
     after = templates[number - 1]
     before = templates[number - 2] if number > 1 else both.old
-    steps = [each for each in plan.steps if each.update == number]
-    said = (
-        *(_said(change(each, both.current, both.target), both, each.kind, each.table) for each in steps),
+    changes = [each for each in plan.changes if each.update == number]
+    messages = (
+        *(
+            _precise(described(each, both.current, both.target), both, each.kind, each.table)
+            for each in changes
+        ),
         *(replace(each, update=number) for each in _others(before, after)),
     )
     return StackUpdate(
         template=after,
-        changes=said or (Change(Phase.EXPAND, _ANEW, number),),
-        waits_for=tuple(name for each in steps for name in _built(both.target, each)),
+        changes=messages or (Change(Phase.EXPAND, _ANEW, number),),
+        waits_for=tuple(name for each in changes for name in _built(both.target, each)),
     )
 
 
-def _built(target: Tables, step: Step) -> Iterator[str]:
+def _built(target: TableShapes, step: ScheduledChange) -> Iterator[str]:
     """Yield what takes its time after a step: an index that is added, a new table and all of its indexes."""
-    if step.kind is Kind.ADD_INDEX:
+    if step.kind is ChangeKind.ADD_INDEX:
         yield f"{step.table}.{step.index}"
-    elif step.kind is Kind.ADD_TABLE and (table := target.table(step.table)):
+    elif step.kind is ChangeKind.ADD_TABLE and (table := target.table(step.table)):
         yield table.name
         yield from (f"{table.name}.{each.name}" for each in table.global_indexes)
 
@@ -331,14 +338,14 @@ def _built(target: Tables, step: Step) -> Iterator[str]:
 _ANEW = "write the template anew; the tables stay as they are"  # another order, or settings of an index
 
 
-def _said(said: Change, both: _Both, kind: Kind, table: str) -> Change:
-    """Return a change of a table as it is said where more is known of it than its shape."""
-    if kind is Kind.REMOVE_TABLE and _is_retained(_resource_of(both, table)):
+def _precise(change: Change, both: _Both, kind: ChangeKind, table: str) -> Change:
+    """Return `change` with a message that knows what happens to a retained table."""
+    if kind is ChangeKind.REMOVE_TABLE and _is_retained(_resource_of(both, table)):
         return replace(
-            said,
+            change,
             what=f"{table}: take the table out of the stack; it stays, with its items, owned by no stack",
         )
-    return said
+    return change
 
 
 def _resource_of(both: _Both, table: str) -> Mapping[str, Any]:

@@ -7,19 +7,19 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from seedbed.engines.dynamodb.schema.shape import Index, Key, KeyType, Projection, StreamView, Table
+from seedbed.engines.dynamodb.schema.shape import IndexShape, Key, KeyType, Projection, StreamView, TableShape
 from seedbed.errors import Refused
 
 TYPE = "AWS::DynamoDB::Table"
 METADATA = "seedbed"  # the key of a resource's Metadata below which our constructs say what it is
 
 
-def metadata(table: Table) -> dict[str, Any]:
+def metadata(table: TableShape) -> dict[str, Any]:
     """Return the Metadata that a table's resource carries, so that its logical name is read back."""
     return {METADATA: {"table": table.name}}
 
 
-def properties(table: Table) -> dict[str, Any]:
+def properties(table: TableShape) -> dict[str, Any]:
     """Return the Properties of a table's resource as far as its shape says them.
 
     Without TableName, tags, point-in-time recovery and deletion protection, which depend on the environment.
@@ -37,7 +37,9 @@ def properties(table: Table) -> dict[str, Any]:
     }
 
 
-def shape(logical_id: str, resource: Mapping[str, Any], *, service: str = "", environment: str = "") -> Table:
+def shape(
+    logical_id: str, resource: Mapping[str, Any], *, service: str = "", environment: str = ""
+) -> TableShape:
     """Return the table that a resource of type AWS::DynamoDB::Table declares.
 
     Its name is what our constructs noted in Metadata; else its TableName, without `service` and `environment` around
@@ -69,10 +71,10 @@ def name_of(logical_id: str, resource: Mapping[str, Any], *, service: str = "", 
     return physical
 
 
-def described(name: str, declared: Mapping[str, Any]) -> Table:
+def described(name: str, declared: Mapping[str, Any]) -> TableShape:
     """Return the table `name` from a resource's Properties, or from what DescribeTable says, which has the same words.
 
-    TTL is what only a template has; `live` adds what the server says about it.
+    TTL is what only a template has; `current` adds what the server says of it.
     Raises KeyError, TypeError, AttributeError for what is not written out.
     """
     stream = declared.get("StreamSpecification") or {}
@@ -80,7 +82,7 @@ def described(name: str, declared: Mapping[str, Any]) -> Table:
     types = {
         each["AttributeName"]: each["AttributeType"] for each in declared.get("AttributeDefinitions") or ()
     }
-    table = Table(
+    table = TableShape(
         name=name,
         key=_key(declared["KeySchema"]),
         key_types={},
@@ -94,12 +96,12 @@ def described(name: str, declared: Mapping[str, Any]) -> Table:
     return with_types(table, {name: cast(KeyType, _text(type_)) for name, type_ in types.items()})
 
 
-def with_types(table: Table, types: Mapping[str, KeyType]) -> Table:
+def with_types(table: TableShape, types: Mapping[str, KeyType]) -> TableShape:
     """Return `table` with the types of the attributes that its keys use. Raises KeyError where one is missing."""
     return replace(table, key_types={name: types[name] for name in used(table)})
 
 
-def used(table: Table) -> list[str]:
+def used(table: TableShape) -> list[str]:
     """Return all attributes that are part of any key of `table`, sorted."""
     keys = (table.key, *(each.key for each in (*table.global_indexes, *table.local_indexes)))
     return sorted({name for key in keys for name in (*key.partition, *key.sort)})
@@ -112,7 +114,7 @@ def key_schema(key: Key) -> list[dict[str, str]]:
     ]
 
 
-def index_properties(index: Index) -> dict[str, Any]:
+def index_properties(index: IndexShape) -> dict[str, Any]:
     """Return an index as templates and CreateTable say it."""
     projection: dict[str, Any] = {"ProjectionType": index.projection.kind}
     if index.projection.kind == "INCLUDE":
@@ -120,14 +122,14 @@ def index_properties(index: Index) -> dict[str, Any]:
     return {"IndexName": index.name, "KeySchema": key_schema(index.key), "Projection": projection}
 
 
-def _indexes(property_: str, indexes: Iterable[Index]) -> dict[str, Any]:
+def _indexes(property_: str, indexes: Iterable[IndexShape]) -> dict[str, Any]:
     listed = [index_properties(each) for each in indexes]
     return {property_: listed} if listed else {}
 
 
-def _read_indexes(declared: Sequence[Mapping[str, Any]] | None) -> tuple[Index, ...]:
+def _read_indexes(declared: Sequence[Mapping[str, Any]] | None) -> tuple[IndexShape, ...]:
     found = [
-        Index(_text(each["IndexName"]), _key(each["KeySchema"]), _projection(each["Projection"]))
+        IndexShape(_text(each["IndexName"]), _key(each["KeySchema"]), _projection(each["Projection"]))
         for each in declared or ()
     ]
     return tuple(sorted(found, key=lambda each: each.name))

@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from seedbed.engines.dynamodb.wire.capacity import Budget
+from seedbed.engines.dynamodb.wire.capacity import CapacityBudget
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import VALIDATION, ServiceError
 from seedbed.engines.dynamodb.wire.sizes import LARGEST_ITEM, item_size
-from seedbed.engines.dynamodb.wire.values import Unfit, from_attribute, to_item
+from seedbed.engines.dynamodb.wire.values import InvalidValue, from_attribute, to_item
 from seedbed.errors import Interrupted, StepFailed
 from seedbed.wire.retrying import Policy, retrying
 
@@ -34,7 +34,7 @@ OnProgress = Callable[[int], None]
 Values = Mapping[str, Any]
 
 
-class _Left(Struct):
+class _Unprocessed(Struct):
     """What one request of a put left undone."""
 
     PutRequest: dict[str, Any]
@@ -45,7 +45,7 @@ class _Units(Struct):
 
 
 class _Answer(Struct):
-    UnprocessedItems: dict[str, list[_Left]] = field(default_factory=dict)
+    UnprocessedItems: dict[str, list[_Unprocessed]] = field(default_factory=dict)
     ConsumedCapacity: list[_Units] = field(default_factory=list)
 
 
@@ -60,21 +60,21 @@ def load(
     *,
     key: Sequence[str] = (),
     workers: int = 1,
-    budget: Budget | None = None,
+    budget: CapacityBudget | None = None,
     on_progress: OnProgress | None = None,
     before: Callable[[], None] | None = None,
 ) -> int:
     """Put `items` (name -> Python value, as `wire.values` takes them) into the physical `table`; return how many.
 
     Every one of them is in the table afterwards, unless a later one has the same key. `key`: the names of the key's
-    attributes; asked for where they are not given. `on_progress` is told of further items taken by the table, from
-    any thread, and also of those that a later one replaced before they were sent. `before` is called before every
+    attributes; read from the server where they are not given. `on_progress` gets the number of further items accepted,
+    from any thread, and also of those that a later one replaced before they were sent. `before` is called before every
     request, also one that is sent again, and may raise to end the load (a lease that was lost).
-    Raises Unfit for a value that fits no attribute and an item that is too large, StepFailed, Interrupted; then some
+    Raises InvalidValue for a value that fits no attribute and an item that is too large, StepFailed, Interrupted; then some
     of the items are there and some are not.
     """
     names = tuple(key) or key_of(client, table)
-    budget = budget or Budget(0, sleep=client.sleep)
+    budget = budget or CapacityBudget(0, sleep=client.sleep)
     writers = [_Writer(client, table, names, budget, on_progress, before) for _ in range(max(workers, 1))]
     if len(writers) == 1:
         return writers[0].write(items)
@@ -95,7 +95,7 @@ class _Writer:
         client: Client,
         table: str,
         key: tuple[str, ...],
-        budget: Budget,
+        budget: CapacityBudget,
         on_progress: OnProgress | None,
         before: Callable[[], None] | None,
     ) -> None:
@@ -151,9 +151,11 @@ class _Writer:
         try:
             encoded = _encode(attributes)
         except (TypeError, UnicodeEncodeError, msgspec.MsgspecError) as error:
-            raise Unfit(f"the item {_named(self._key, key)} cannot be sent", because=str(error)) from None
+            raise InvalidValue(
+                f"the item {_named(self._key, key)} cannot be sent", because=str(error)
+            ) from None
         if len(encoded) > LARGEST_ITEM and (size := item_size(attributes)) > LARGEST_ITEM:
-            raise Unfit(
+            raise InvalidValue(
                 f"the item {_named(self._key, key)} has {size / 1024:.0f} KB",
                 because="DynamoDB takes items of 400 KB at most, names of attributes included",
                 try_="split it, or keep the large part in S3",
@@ -204,7 +206,7 @@ class _Writer:
                 ) from None
             raise
 
-    def _keep(self, left: Sequence[_Left]) -> None:
+    def _keep(self, left: Sequence[_Unprocessed]) -> None:
         """Make what was left undone the beginning of the next request."""
         self._puts, self._size, self._units = {}, 0, 0
         for each in left:
@@ -237,7 +239,7 @@ class _Writer:
 # Several workers
 
 
-class _Hands:
+class _WorkerQueues:
     """What the dealer and the workers share: a queue for each, and the first thing that went wrong."""
 
     def __init__(self, count: int) -> None:
@@ -280,7 +282,7 @@ _LOOK = 0.1  # seconds between looks whether another worker failed
 
 def _dealt(writers: Sequence[_Writer], names: Sequence[str], items: Iterable[Values], table: str) -> int:
     """Let every writer write what falls to it by its key, each in a thread of its own; return how many in all."""
-    hands = _Hands(len(writers))
+    hands = _WorkerQueues(len(writers))
 
     def work(number: int) -> None:
         try:
@@ -308,7 +310,7 @@ def _dealt(writers: Sequence[_Writer], names: Sequence[str], items: Iterable[Val
     return count
 
 
-def _deal(hands: _Hands, names: Sequence[str], items: Iterable[Values], table: str) -> int:
+def _deal(hands: _WorkerQueues, names: Sequence[str], items: Iterable[Values], table: str) -> int:
     """Hand out `items` and return how many they were."""
     workers = len(hands.queues)
     waiting: list[list[Values]] = [[] for _ in range(workers)]
@@ -329,8 +331,8 @@ def _deal(hands: _Hands, names: Sequence[str], items: Iterable[Values], table: s
     return count
 
 
-def _without_key(table: str, name: str) -> Unfit:
-    return Unfit(
+def _without_key(table: str, name: str) -> InvalidValue:
+    return InvalidValue(
         f"an item of {table} has no {name}",
         because="it is part of the table's key",
         try_="give every item one",

@@ -10,9 +10,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from seedbed.engines.dynamodb.schema.shape import Table
+from seedbed.engines.dynamodb.database import DynamoDatabase
+from seedbed.engines.dynamodb.schema.shape import TableShape
 from seedbed.engines.dynamodb.seeds.values import ABSENT, fitted, staying
-from seedbed.engines.dynamodb.wire.target import Place
 from seedbed.engines.dynamodb.wire.values import Attribute, Item, to_attribute
 from seedbed.engines.kit.repeats import first_repeat
 from seedbed.errors import Location, SeedFileError, StepFailed
@@ -35,11 +35,11 @@ class SeedItem(Struct, frozen=True):
         return item_id(self.key)
 
 
-class Part(Struct, frozen=True, dict=True):
+class SeedPart(Struct, frozen=True, dict=True):
     """Rows, and the table that they go into; `kinds` are the declared types of their columns, "" for none."""
 
     source: RowSource
-    table: Table
+    table: TableShape
     kinds: tuple[str, ...]
 
     @cached_property
@@ -109,9 +109,9 @@ class Part(Struct, frozen=True, dict=True):
         return self.failed(line, "two rows have the same key", because)
 
 
-def parts_of(place: Place, dataset: Dataset) -> list[Part]:
+def parts_of(database: DynamoDatabase, dataset: Dataset) -> list[SeedPart]:
     """Return the parts of `dataset` with their tables. Raises SeedFileError, StepFailed."""
-    return [_part(place, each) for each in dataset.parts]
+    return [_part(database, each) for each in dataset.parts]
 
 
 def failed(path: str, line: int, what: str, because: str) -> StepFailed:
@@ -134,25 +134,25 @@ def _plain_number(value: Attribute) -> Attribute:
     return {"N": str(Decimal(value["N"]).normalize())} if "N" in value else value
 
 
-def _part(place: Place, source: RowSource | Script) -> Part:
+def _part(database: DynamoDatabase, source: RowSource | Script) -> SeedPart:
     if isinstance(source, Script):
         raise SeedFileError(
             "this is no seed of this engine",
             because="it loads rows: .csv, .json, .py",
             at=Location(source.path),
         )
-    table = place.declared().table(source.table)
+    table = database.declared().table(source.table)
     if table is None:
-        known = ", ".join(each.name for each in place.declared().tables) or "none"
+        known = ", ".join(each.name for each in database.declared().tables) or "none"
         what = f"there is no table {source.table!r}"
         raise failed(source.path, 0, what, f"the tables that are declared: {known}")
     types: Mapping[str, str] = {**table.attributes, **table.key_types}
-    part = Part(source, table, tuple(types.get(name, "") for name in source.columns))
+    part = SeedPart(source, table, tuple(types.get(name, "") for name in source.columns))
     _require_key(part)
     return part
 
 
-def _require_key(part: Part) -> None:
+def _require_key(part: SeedPart) -> None:
     """Raise StepFailed unless the rows have the key of the table."""
     source, wanted = part.source, part.key_names
     if source.key and set(source.key) != set(wanted):

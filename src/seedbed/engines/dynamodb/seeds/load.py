@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from seedbed.engines.dynamodb.seeds.items import Part, SeedItem, item_id, parts_of
-from seedbed.engines.dynamodb.seeds.writes import Write, transactions, write
+from seedbed.engines.dynamodb.database import DynamoDatabase, not_deployed
+from seedbed.engines.dynamodb.seeds.items import SeedItem, SeedPart, item_id, parts_of
+from seedbed.engines.dynamodb.seeds.writes import ItemWrite, transactions, write
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
-from seedbed.engines.dynamodb.wire.target import Place, not_deployed
 from seedbed.engines.dynamodb.wire.values import Item
 from seedbed.engines.kit.tally import Tally
 from seedbed.errors import StepFailed
@@ -33,34 +33,34 @@ def load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterat
 
     Raises StepFailed with file and line, SeedFileError, LeaseLost, Interrupted.
     """
-    parts = parts_of(lease.place, dataset)
+    parts = parts_of(lease.database, dataset)
     for part in parts:
         part.check()
     for part in parts:
         tally = Tally(part.source.path, on_loading)
-        with refusals(lease.place, part):
+        with refusals(lease.database, part):
             for items in part.chunks():
                 _load(lease, part, items, tally)
         yield tally.loaded
 
 
 @contextmanager
-def refusals(place: Place, part: Part) -> Iterator[None]:
+def refusals(database: DynamoDatabase, part: SeedPart) -> Iterator[None]:
     """Tell what DynamoDB refuses inside as a failure of `part`."""
     try:
         yield
     except ServiceError as error:
         if error.code == NOT_FOUND:
-            raise not_deployed(place, part.table.name) from None
+            raise not_deployed(database, part.table.name) from None
         raise part.failed(0, f"the seed failed: {error.what}", error.because) from None
 
 
-def _load(lease: FencedWriter, part: Part, items: Sequence[SeedItem], tally: Tally) -> None:
+def _load(lease: FencedWriter, part: SeedPart, items: Sequence[SeedItem], tally: Tally) -> None:
     """Make the table hold `items`."""
     left = list(items)
-    for attempt in retrying(_CONTENTION, sleep=lease.place.client.sleep):
+    for attempt in retrying(_CONTENTION, sleep=lease.database.client.sleep):
         stored = _stored(lease, part, left)
-        name = lease.place.physical(part.table.name)
+        name = lease.database.physical(part.table.name)
         writes = [write(name, part.table, item, stored.get(item.id)) for item in left]
         tally.add(unchanged=writes.count(None))
         left = []
@@ -69,7 +69,7 @@ def _load(lease: FencedWriter, part: Part, items: Sequence[SeedItem], tally: Tal
                 new = sum(each.is_new for each in batch)
                 tally.add(inserted=new, updated=len(batch) - new)
             else:
-                left += [each.item for each in batch]  # somebody wrote in between: look again
+                left += [each.item for each in batch]  # written in between: read again
         if not left:
             return
         attempt.failed(
@@ -81,7 +81,7 @@ def _load(lease: FencedWriter, part: Part, items: Sequence[SeedItem], tally: Tal
         )
 
 
-def _commit(lease: FencedWriter, part: Part, batch: Sequence[Write]) -> bool:
+def _commit(lease: FencedWriter, part: SeedPart, batch: Sequence[ItemWrite]) -> bool:
     """Write `batch`, all or nothing; return whether its items were as they had been read."""
     try:
         lease.commit([each.action for each in batch])
@@ -92,25 +92,25 @@ def _commit(lease: FencedWriter, part: Part, batch: Sequence[Write]) -> bool:
     return True
 
 
-def _refused(part: Part, batch: Sequence[Write], error: ServiceError) -> StepFailed:
+def _refused(part: SeedPart, batch: Sequence[ItemWrite], error: ServiceError) -> StepFailed:
     number = next((at for at, code in enumerate(error.reasons) if code), 0)
     line = batch[number].item.line if number < len(batch) else 0
     return part.failed(line, f"the seed failed: {error.what}", error.because)
 
 
-def _stored(lease: FencedWriter, part: Part, items: Sequence[SeedItem]) -> dict[str, Item]:
+def _stored(lease: FencedWriter, part: SeedPart, items: Sequence[SeedItem]) -> dict[str, Item]:
     """Return the stored items of `items` by their ids."""
-    name = lease.place.physical(part.table.name)
+    name = lease.database.physical(part.table.name)
     found: dict[str, Item] = {}
     asked: Mapping[str, Any] = (
         {name: {"Keys": [item.key for item in items], "ConsistentRead": True}} if items else {}
     )
-    for attempt in retrying(_UNPROCESSED, sleep=lease.place.client.sleep):
+    for attempt in retrying(_UNPROCESSED, sleep=lease.database.client.sleep):
         if not asked:
             break
         lease.check()
         before = len(found)
-        answer = lease.place.client.call("BatchGetItem", {"RequestItems": asked})
+        answer = lease.database.client.call("BatchGetItem", {"RequestItems": asked})
         for item in answer.get("Responses", {}).get(name, []):
             found[item_id({each: item[each] for each in part.key_names})] = item
         if len(found) > before:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from seedbed.engines.dynamodb.seeds import bulk
-from seedbed.engines.dynamodb.seeds.items import Part, parts_of
+from seedbed.engines.dynamodb.seeds.items import SeedPart, parts_of
 from seedbed.engines.dynamodb.seeds.load import refusals
-from seedbed.engines.dynamodb.wire.capacity import Budget
+from seedbed.engines.dynamodb.wire.capacity import CapacityBudget
 from seedbed.engines.kit.tally import Tally
 from seedbed.model.seed import Dataset, Loaded, OnLoading
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 
 def bulk_load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
-    """Write all items of `dataset`; each counts as inserted, because nobody looked whether it was there.
+    """Write all items of `dataset`; each counts as inserted, because existing items are not read.
 
     Raises StepFailed, with file and line where a row does not fit, SeedFileError, LeaseLost, Interrupted.
     """
-    for part in parts_of(lease.place, dataset):
+    for part in parts_of(lease.database, dataset):
         tally = Tally(part.source.path, on_loading)
-        with refusals(lease.place, part):
+        with refusals(lease.database, part):
             _load(lease, part, tally)
         yield tally.loaded
 
 
-def _load(lease: FencedWriter, part: Part, tally: Tally) -> None:
-    place = lease.place
+def _load(lease: FencedWriter, part: SeedPart, tally: Tally) -> None:
+    database = lease.database
     bulk.load(
-        place.client,
-        place.physical(part.table.name),
+        database.client,
+        database.physical(part.table.name),
         part.plain_items(),
         key=part.key_names,
-        workers=place.address.segments,
-        budget=Budget(place.address.write_units, sleep=place.client.sleep),
+        workers=database.address.segments,
+        budget=CapacityBudget(database.address.write_units, sleep=database.client.sleep),
         on_progress=lambda taken: tally.add(inserted=taken),
         before=lease.check,
     )

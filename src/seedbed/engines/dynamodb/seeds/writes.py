@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from seedbed.engines.dynamodb.schema.shape import Table
+from seedbed.engines.dynamodb.schema.shape import TableShape
 from seedbed.engines.dynamodb.seeds.items import SeedItem
 from seedbed.engines.dynamodb.store.history import Action
 from seedbed.engines.dynamodb.wire.values import Attribute, Item
@@ -18,7 +18,7 @@ _MOST = 90  # items in one transaction
 _LARGEST = 3_500_000  # bytes of them as JSON; DynamoDB takes 4 MB
 
 
-class Write(Struct, frozen=True):
+class ItemWrite(Struct, frozen=True):
     """One item on its way into a table."""
 
     item: SeedItem
@@ -26,7 +26,7 @@ class Write(Struct, frozen=True):
     is_new: bool
 
 
-def write(name: str, table: Table, item: SeedItem, stored: Item | None) -> Write | None:
+def write(name: str, table: TableShape, item: SeedItem, stored: Item | None) -> ItemWrite | None:
     """Return what makes the table, called `name`, hold `item`; None where it does already.
 
     It is on condition that the item is still as it is `stored`.
@@ -37,13 +37,13 @@ def write(name: str, table: Table, item: SeedItem, stored: Item | None) -> Write
             "ConditionExpression": "attribute_not_exists(#key)",
             "ExpressionAttributeNames": {"#key": table.key.partition[0]},
         }
-        return Write(
+        return ItemWrite(
             item, {"Put": {"TableName": name, "Item": {**item.key, **values}, **condition}}, is_new=True
         )
     changed = [each for each, value in item.values.items() if not _is_same(stored.get(each), value)]
     if not changed:
         return None
-    return Write(
+    return ItemWrite(
         item, {"Update": {"TableName": name, "Key": item.key, **_update(item, stored, changed)}}, is_new=False
     )
 
@@ -78,9 +78,9 @@ def _update(item: SeedItem, stored: Item, changed: Sequence[str]) -> dict[str, A
     }
 
 
-def transactions(writes: Iterable[Write]) -> Iterator[list[Write]]:
+def transactions(writes: Iterable[ItemWrite]) -> Iterator[list[ItemWrite]]:
     """Yield `writes` in as many transactions as DynamoDB requires."""
-    batch: list[Write] = []
+    batch: list[ItemWrite] = []
     size = 0
     for write in writes:
         length = len(json.dumps(write.action))

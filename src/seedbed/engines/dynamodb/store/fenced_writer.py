@@ -1,4 +1,4 @@
-"""Writes that show the lease: transactions that carry its token, and checkpoints."""
+"""Writes under the lease: transactions that carry its token, and checkpoints."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
+from seedbed.engines.dynamodb.database import needed
 from seedbed.engines.dynamodb.store import history
 from seedbed.engines.dynamodb.store.history import Action
 from seedbed.engines.dynamodb.store.lease_store import DynamoLeaseStore
 from seedbed.engines.dynamodb.wire.errors import CONDITION_REASON, SERVER_SIDE, ServiceError
-from seedbed.engines.dynamodb.wire.target import needed
 from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.kit.lease import HeldLease, require_running
 from seedbed.errors import Interrupted, LeaseLost, Refused, Unavailable
@@ -27,11 +27,11 @@ class FencedWriter:
     """The right to write, shown with every transaction. Thread-safe."""
 
     def __init__(self, store: DynamoLeaseStore, held: HeldLease, unmet: Unmet) -> None:
-        self.place = store.place
+        self.database = store.database
         self.store = store
         self.held = held
         self._unmet = unmet
-        self._met: set[str] = set()  # tables and indexes that were live under this lease
+        self._met: set[str] = set()  # tables and indexes that were found ready under this lease
         self._marked: set[str] = set()  # revisions that say they have a checkpoint
 
     @property
@@ -40,11 +40,11 @@ class FencedWriter:
 
     @property
     def interrupted(self) -> bool:
-        """Whether somebody asked us to stop."""
-        return self.place.client.is_interrupted
+        """Whether this run was asked to stop."""
+        return self.database.client.is_interrupted
 
     def check(self) -> None:
-        """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
+        """Raise LeaseLost unless the lease is certainly held, Interrupted after a request to stop. Sends nothing."""
         require_running(self.held, is_interrupted=self.interrupted)
 
     def commit(self, actions: Sequence[Action], *, anyway: bool = False) -> Mapping[str, Any]:
@@ -53,7 +53,7 @@ class FencedWriter:
         The answer says what was consumed. `anyway`: also after an interruption. Raises LeaseLost, Interrupted (what
         was sent has taken effect or never will), ServiceError whose reasons are those of `actions`.
         """
-        client, check = self.place.client, self.check
+        client, check = self.database.client, self.check
         if anyway:
             client, check = self.store.keeper, self.held.check
         with self.store.lock:
@@ -70,7 +70,7 @@ class FencedWriter:
                 raise self._refused(error, len(actions)) from None
             except Interrupted:
                 self.store.fence_off(self.held)
-                raise interrupted(f"work on {self.place.target}") from None
+                raise interrupted(f"work on {self.database.target}") from None
             except Unavailable as error:  # no connection, or credentials that have expired
                 raise self.held.unconfirmed(error.what) from error
 
@@ -88,15 +88,15 @@ class FencedWriter:
         )
 
     def require_needs(self, migration: Migration) -> None:
-        """Raise Refused unless all that `migration` needs is live; a plan that said so may be old by now."""
+        """Raise Refused unless all that `migration` needs is ready; a plan that found it so may be old by now."""
         needs = set(needed(migration))
         if needs <= self._met:
             return
         if because := self._unmet([migration]).get(migration.version, ""):
             raise Refused(
-                f"{migration.label} cannot run on {self.place.target} yet",
+                f"{migration.label} cannot run on {self.database.target} yet",
                 because=because,
-                try_=f"seedbed deploy -e {self.place.environment}; what is being built only takes time",
+                try_=f"seedbed deploy -e {self.database.environment}; what is being built only takes time",
             )
         self._met |= needs
 
@@ -105,14 +105,14 @@ class FencedWriter:
     def checkpoint(
         self, version: str, segment: int, state: str, actions: Sequence[Action] = ()
     ) -> Mapping[str, Any]:
-        """Carry out `actions` (at most 97) and write where the transformation stands in `segment`, both or neither.
+        """Carry out `actions` (at most 97) and write how far the transformation is in `segment`, both or neither.
 
         Returns the answer, which says what was consumed. Raises LeaseLost, Interrupted, ServiceError when one of
         `actions` was refused (its reasons are theirs).
         """
-        mine = [history.checkpoint(self.place, version, segment, state)]
+        mine = [history.checkpoint(self.database, version, segment, state)]
         if version not in self._marked:
-            mine.append(history.mark(self.place, version, "by segment"))
+            mine.append(history.mark(self.database, version, "by segment"))
         try:
             answer = self.commit([*actions, *mine])
         except ServiceError as error:
@@ -131,17 +131,17 @@ class FencedWriter:
         """Write that a work begins, without anything of a way that this version went before."""
         self._marked.discard(revision.version)
         self.drop_checkpoints(self.checkpoint_drops(revision.version))
-        self.commit([history.write(self.place, revision)])
+        self.commit([history.write(self.database, revision)])
 
     def checkpoint_drops(self, version: str) -> list[Action]:
         """Return the actions that remove all checkpoints of `version`."""
         found = self.checkpoints(version)
-        return [history.drop_checkpoint(self.place, version, segment) for segment in found]
+        return [history.drop_checkpoint(self.database, version, segment) for segment in found]
 
     def drop_checkpoints(self, drops: Sequence[Action]) -> None:
         for first in range(0, len(drops), SOME):
             self.commit(drops[first : first + SOME])
 
     def checkpoints(self, version: str) -> dict[int, str]:
-        """Return by segment where the transformation `version` stands."""
-        return history.checkpoints(self.place, version)
+        """Return by segment how far the transformation `version` is."""
+        return history.checkpoints(self.database, version)

@@ -25,65 +25,65 @@ from seedbed.model.history import FORMAT, History, Identity, Revision, RevisionS
 from seedbed.model.migration import Direction, Phase
 
 if TYPE_CHECKING:
-    from seedbed.engines.dynamodb.wire.target import Place
+    from seedbed.engines.dynamodb.database import DynamoDatabase
 
 Action = dict[str, Any]  # one of TransactWriteItems
 IDENTITY = {"pk": "history", "sk": "identity"}
 
 
-def read(place: Place) -> History:
+def read(database: DynamoDatabase) -> History:
     """Return what is stored, an empty history where nothing is. Raises Refused for a newer format."""
     try:
-        items = list(_query(place, "history"))
+        items = list(_query(database, "history"))
     except ServiceError as error:
         if error.code == NOT_FOUND:
             return History()
         raise
     identity = next((each for each in items if each["sk"] == "identity"), None)
     if identity is not None:
-        _require_known_format(place, identity)
+        _require_known_format(database, identity)
     revisions = [_revision(each) for each in items if each["sk"].startswith("revision#")]
     revisions.sort(key=lambda each: each.version.rjust(20, "0"))
     return History(_identity(identity) if identity else None, tuple(revisions))
 
 
-def checkpoints(place: Place, version: str) -> dict[int, str]:
+def checkpoints(database: DynamoDatabase, version: str) -> dict[int, str]:
     """Return by segment where the transformation `version` stands; empty where it has no checkpoint."""
-    found = _query(place, "checkpoint", f"{version}#")
+    found = _query(database, "checkpoint", f"{version}#")
     return {int(each["sk"].rpartition("#")[2]): each["state"] for each in found}
 
 
-def keys(place: Place) -> list[Mapping[str, str]]:
+def keys(database: DynamoDatabase) -> list[Mapping[str, str]]:
     """Return the keys of all items but the lease: what `reset` takes away."""
     return [
         {"pk": each["pk"], "sk": each["sk"]}
         for kind in ("checkpoint", "audit", "history")
-        for each in _query(place, kind)
+        for each in _query(database, kind)
     ]
 
 
-def _query(place: Place, kind: str, prefix: str = "") -> Iterator[dict[str, Any]]:
+def _query(database: DynamoDatabase, kind: str, prefix: str = "") -> Iterator[dict[str, Any]]:
     condition, values = "pk = :pk", {":pk": kind}
     if prefix:
         condition, values = "pk = :pk AND begins_with(sk, :sk)", {":pk": kind, ":sk": prefix}
     request: dict[str, Any] = {
-        "TableName": place.history,
+        "TableName": database.history,
         "ConsistentRead": True,
         "KeyConditionExpression": condition,
         "ExpressionAttributeValues": to_item(values),
     }
     while True:
-        page = place.client.call("Query", request)
+        page = database.client.call("Query", request)
         yield from map(from_item, page["Items"])
         if not page.get("LastEvaluatedKey"):
             return
         request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
-def _require_known_format(place: Place, identity: Mapping[str, Any]) -> None:
+def _require_known_format(database: DynamoDatabase, identity: Mapping[str, Any]) -> None:
     if identity["format"] > FORMAT:
         raise Refused(
-            f"the history in {place.history} was written by a newer seedbed",
+            f"the history in {database.history} was written by a newer seedbed",
             because=f"its format is {identity['format']}, this seedbed knows {FORMAT}",
             try_="upgrade seedbed",
         )
@@ -92,7 +92,7 @@ def _require_known_format(place: Place, identity: Mapping[str, Any]) -> None:
 # what is written
 
 
-def bind(place: Place, identity: Identity) -> Action:
+def bind(database: DynamoDatabase, identity: Identity) -> Action:
     """Return the action that writes who the target is, where nothing says so yet."""
     item = {
         **IDENTITY,
@@ -102,12 +102,12 @@ def bind(place: Place, identity: Identity) -> Action:
         "environment": identity.environment,
         "bound_at": now(),
     }
-    action = put(place, item)
+    action = put(database, item)
     action["Put"]["ConditionExpression"] = "attribute_not_exists(pk)"
     return action
 
 
-def write(place: Place, revision: Revision) -> Action:
+def write(database: DynamoDatabase, revision: Revision) -> Action:
     """Return the action that makes the stored revision equal to `revision`."""
     item = {
         "pk": "history",
@@ -127,34 +127,34 @@ def write(place: Place, revision: Revision) -> Action:
     }
     if revision.checkpoint is not None:
         item["checkpoint"] = revision.checkpoint
-    return put(place, item)
+    return put(database, item)
 
 
-def forget(place: Place, version: str) -> Action:
-    return delete(place, {"pk": "history", "sk": f"revision#{version}"})
+def forget(database: DynamoDatabase, version: str) -> Action:
+    return delete(database, {"pk": "history", "sk": f"revision#{version}"})
 
 
-def mark(place: Place, version: str, words: str) -> Action:
+def mark(database: DynamoDatabase, version: str, text: str) -> Action:
     """Return the action that says in the revision itself that its transformation has checkpoints."""
     return {
         "Update": {
-            "TableName": place.history,
+            "TableName": database.history,
             "Key": to_item({"pk": "history", "sk": f"revision#{version}"}),
-            "UpdateExpression": "SET checkpoint = :words",
-            "ExpressionAttributeValues": to_item({":words": words}),
+            "UpdateExpression": "SET checkpoint = :text",
+            "ExpressionAttributeValues": to_item({":text": text}),
         }
     }
 
 
-def checkpoint(place: Place, version: str, segment: int, state: str) -> Action:
-    return put(place, {"pk": "checkpoint", "sk": f"{version}#{segment}", "state": state})
+def checkpoint(database: DynamoDatabase, version: str, segment: int, state: str) -> Action:
+    return put(database, {"pk": "checkpoint", "sk": f"{version}#{segment}", "state": state})
 
 
-def drop_checkpoint(place: Place, version: str, segment: int) -> Action:
-    return delete(place, {"pk": "checkpoint", "sk": f"{version}#{segment}"})
+def drop_checkpoint(database: DynamoDatabase, version: str, segment: int) -> Action:
+    return delete(database, {"pk": "checkpoint", "sk": f"{version}#{segment}"})
 
 
-def audit(place: Place, actor: str, action: str, version: str, because: str) -> Action:
+def audit(database: DynamoDatabase, actor: str, action: str, version: str, because: str) -> Action:
     """Return the action that writes a line of the audit."""
     item = {
         "pk": "audit",
@@ -164,15 +164,15 @@ def audit(place: Place, actor: str, action: str, version: str, because: str) -> 
         "version": version,
         "because": because,
     }
-    return put(place, item)
+    return put(database, item)
 
 
-def put(place: Place, item: Mapping[str, Any]) -> Action:
-    return {"Put": {"TableName": place.history, "Item": to_item(dict(item))}}
+def put(database: DynamoDatabase, item: Mapping[str, Any]) -> Action:
+    return {"Put": {"TableName": database.history, "Item": to_item(dict(item))}}
 
 
-def delete(place: Place, key: Mapping[str, Any]) -> Action:
-    return {"Delete": {"TableName": place.history, "Key": to_item(dict(key))}}
+def delete(database: DynamoDatabase, key: Mapping[str, Any]) -> Action:
+    return {"Delete": {"TableName": database.history, "Key": to_item(dict(key))}}
 
 
 def now() -> str:

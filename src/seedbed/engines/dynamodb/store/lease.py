@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from seedbed.engines.base import Progress
+from seedbed.engines.dynamodb.database import translate_errors
 from seedbed.engines.dynamodb.store import history
 from seedbed.engines.dynamodb.store.fenced_writer import FencedWriter
 from seedbed.engines.dynamodb.wire.errors import ServiceError
-from seedbed.engines.dynamodb.wire.target import translate_errors
 from seedbed.engines.kit.errors import foreign
 from seedbed.model.history import History, Identity, Revision, RevisionState
 from seedbed.model.migration import Work
@@ -21,42 +21,42 @@ class DynamoLease(FencedWriter):
     # history
 
     def history(self) -> History:
-        with translate_errors(self.place, f"reading the history of {self.place.target}"):
-            return history.read(self.place)
+        with translate_errors(self.database, f"reading the history of {self.database.target}"):
+            return history.read(self.database)
 
     def bind(self, identity: Identity) -> None:
-        with translate_errors(self.place, f"binding {self.place.target}"):
+        with translate_errors(self.database, f"binding {self.database.target}"):
             try:
-                self.commit([history.bind(self.place, identity)])
+                self.commit([history.bind(self.database, identity)])
             except ServiceError as error:
-                found = history.read(self.place).identity
+                found = history.read(self.database).identity
                 if not error.is_condition or found is None:
                     raise
                 if found != identity:
-                    raise foreign(self.place.target, found, identity) from None
+                    raise foreign(self.database.target, found, identity) from None
 
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
         action = "record " + (
             "applied" if revision.state is RevisionState.APPLIED else f"at step {revision.step}"
         )
-        audit = history.audit(self.place, actor, action, revision.version, because)
-        with translate_errors(self.place, f"recording {revision.label}"):
-            self.commit([history.write(self.place, revision), audit])
+        audit = history.audit(self.database, actor, action, revision.version, because)
+        with translate_errors(self.database, f"recording {revision.label}"):
+            self.commit([history.write(self.database, revision), audit])
 
     def forget(self, version: str, *, actor: str, because: str) -> None:
-        audit = history.audit(self.place, actor, "forget", version, because)
-        with translate_errors(self.place, f"forgetting {version}"):
-            self.commit([history.forget(self.place, version), audit])
+        audit = history.audit(self.database, actor, "forget", version, because)
+        with translate_errors(self.database, f"forgetting {version}"):
+            self.commit([history.forget(self.database, version), audit])
 
     # what changes the tables
 
     def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
-        from seedbed.engines.dynamodb.running.stepwise import Run
+        from seedbed.engines.dynamodb.running.stepwise import MigrationRun
 
         stored = self.history()
         for work in works:
-            with translate_errors(self.place, f"applying {work.migration.label}"):
-                yield from Run(self, work).events(stored.revision(work.migration.version))
+            with translate_errors(self.database, f"applying {work.migration.label}"):
+                yield from MigrationRun(self, work).events(stored.revision(work.migration.version))
 
     def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
         from seedbed.engines.dynamodb.seeds.load import load
@@ -71,5 +71,5 @@ class DynamoLease(FencedWriter):
     def reset(self) -> str:
         from seedbed.engines.dynamodb.running.reset import reset
 
-        with translate_errors(self.place, f"emptying {self.place.target}"):
+        with translate_errors(self.database, f"emptying {self.database.target}"):
             return reset(self)

@@ -13,11 +13,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
+from seedbed.engines.dynamodb.database import DynamoDatabase, not_deployed, translate_errors
 from seedbed.engines.dynamodb.store import history
 from seedbed.engines.dynamodb.store.history import Action
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
-from seedbed.engines.dynamodb.wire.target import Place, not_deployed, translate_errors
 from seedbed.engines.dynamodb.wire.values import from_item, to_item
 from seedbed.engines.kit.lease import HEARTBEATS, HeldLease, LeaseRecord, acquire
 from seedbed.engines.kit.lease import unlock as end_lease
@@ -38,22 +38,22 @@ class DynamoLeaseStore:
     at the lease. `keeper`: a client that an interruption does not reach.
     """
 
-    def __init__(self, place: Place, keeper: Client) -> None:
-        self.place = place
+    def __init__(self, database: DynamoDatabase, keeper: Client) -> None:
+        self.database = database
         self.keeper = keeper
         self.lock = threading.Lock()
-        self.target = place.target
-        self.seconds = round(place.address.lease_seconds, 3)  # as it is stored
+        self.target = database.target
+        self.seconds = round(database.address.lease_seconds, 3)  # as it is stored
 
     def read(self, *, anyway: bool = False) -> LeaseRecord:
         """Return the record as it is this moment. Raises Refused where the table is missing, ServiceError."""
-        client = self.keeper if anyway else self.place.client
-        request = {"TableName": self.place.history, "Key": to_item(KEY), "ConsistentRead": True}
+        client = self.keeper if anyway else self.database.client
+        request = {"TableName": self.database.history, "Key": to_item(KEY), "ConsistentRead": True}
         try:
             item = from_item(client.call("GetItem", request).get("Item", {}))
         except ServiceError as error:
             if error.code == NOT_FOUND:
-                raise not_deployed(self.place) from None
+                raise not_deployed(self.database) from None
             raise
         found = {name: item[name] for name in _STORED if name in item}
         return LeaseRecord(**{**found, "seconds": float(found.get("seconds", 0))})
@@ -94,7 +94,7 @@ class DynamoLeaseStore:
     def end(self, seen: LeaseRecord, actor: str) -> bool:
         """Take the lease from the holder that was `seen`, and write that into the audit, both or neither."""
         update = {
-            "TableName": self.place.history,
+            "TableName": self.database.history,
             "Key": to_item(KEY),
             "UpdateExpression": "SET #token = :next REMOVE holder, who, since",
             "ConditionExpression": _OURS,
@@ -103,7 +103,7 @@ class DynamoLeaseStore:
                 {":next": seen.token + 1, ":token": seen.token, ":holder": seen.holder}
             ),
         }
-        audit = history.audit(self.place, actor, "unlock", "", f"ended {seen.owner}")
+        audit = history.audit(self.database, actor, "unlock", "", f"ended {seen.owner}")
         request = {"TransactItems": [{"Update": update}, audit], "ClientRequestToken": uuid4().hex}
         try:
             self.keeper.call("TransactWriteItems", request)
@@ -118,7 +118,7 @@ class DynamoLeaseStore:
     def condition(self, held: HeldLease) -> Action:
         """Return the action of a transaction that lets it through only while the lease is ours."""
         check = {
-            "TableName": self.place.history,
+            "TableName": self.database.history,
             "Key": to_item(KEY),
             "ConditionExpression": _OURS,
             "ExpressionAttributeNames": {"#token": "token"},
@@ -140,7 +140,7 @@ class DynamoLeaseStore:
     def _update(self, change: str, condition: str, values: dict[str, Any]) -> bool:
         """Change the item if `condition` holds; return whether it does. Raises ServiceError."""
         request = {
-            "TableName": self.place.history,
+            "TableName": self.database.history,
             "Key": to_item(KEY),
             "UpdateExpression": change,
             "ConditionExpression": condition,
@@ -165,20 +165,20 @@ def _shown(held: HeldLease) -> dict[str, Any]:
 
 @contextmanager
 def lease(
-    place: Place, owner: Owner, *, wait: float, listener: Listener
+    database: DynamoDatabase, owner: Owner, *, wait: float, listener: Listener
 ) -> Iterator[tuple[DynamoLeaseStore, HeldLease]]:
     """Take the lease and keep it for the time of the context. Raises Busy, Refused, Interrupted, Unreachable."""
     # A sign of life that does not get through soon is worth little: the next one is tried instead.
-    patience = place.address.lease_seconds
-    with Client(place.cloud, max_attempts=3, connect_timeout=patience, read_timeout=patience) as keeper:
-        store = DynamoLeaseStore(place, keeper)
-        with translate_errors(place, f"taking the lease of {place.target}"):
-            held = acquire(store, owner, wait=wait, listener=listener, sleep=place.client.sleep)
+    patience = database.address.lease_seconds
+    with Client(database.cloud, max_attempts=3, connect_timeout=patience, read_timeout=patience) as keeper:
+        store = DynamoLeaseStore(database, keeper)
+        with translate_errors(database, f"taking the lease of {database.target}"):
+            held = acquire(store, owner, wait=wait, listener=listener, sleep=database.client.sleep)
         with held.alive():
             yield store, held
 
 
-def unlock(place: Place, *, actor: str) -> str:
-    """End the lease of whoever holds it, with a line in the audit; return who that was, empty if nobody."""
-    with translate_errors(place, f"ending the lease of {place.target}"):
-        return end_lease(DynamoLeaseStore(place, place.client), actor=actor)
+def unlock(database: DynamoDatabase, *, actor: str) -> str:
+    """End the lease of whoever holds it, with a line in the audit; return its owner, empty if there is none."""
+    with translate_errors(database, f"ending the lease of {database.target}"):
+        return end_lease(DynamoLeaseStore(database, database.client), actor=actor)

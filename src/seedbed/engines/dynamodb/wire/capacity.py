@@ -26,7 +26,7 @@ _UNKNOWN_LEAST, _UNKNOWN_MORE = 25.0, 0.25
 _RATIOS = (0.01, 100.0)
 
 
-class Rate:
+class UnitRate:
     """The arithmetic of a budget: a token bucket in debt. Pure: `now` (seconds, never going back) is passed in.
 
     `units`: a second; 0 means no limit until something is throttled.
@@ -117,8 +117,8 @@ class Rate:
             self._reserve = min(kept, self._goal * _RESERVE)
 
 
-class Budget:
-    """A `Rate` that threads share. `sleep` may raise to end the wait (`Client.sleep` does, when interrupted)."""
+class CapacityBudget:
+    """A `UnitRate` that threads share. `sleep` may raise to end the wait (`Client.sleep` does, when interrupted)."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class Budget:
     ) -> None:
         self._clock = clock
         self._sleep = sleep
-        self._rate = Rate(units_per_second, clock())
+        self._rate = UnitRate(units_per_second, clock())
         self._lock = threading.Lock()
         self._turn = threading.Lock()
         self.consumed = 0.0  # units, of all that was settled

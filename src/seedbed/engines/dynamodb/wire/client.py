@@ -22,7 +22,7 @@ from seedbed.engines.dynamodb.wire.errors import (
     NoAnswer,
     ServiceError,
 )
-from seedbed.engines.dynamodb.wire.values import Unfit
+from seedbed.engines.dynamodb.wire.values import InvalidValue
 from seedbed.errors import SeedbedError, Unreachable
 from seedbed.wire.answers import Answer
 from seedbed.wire.connection import Broken, Untrusted
@@ -106,7 +106,7 @@ class Client(TransportClient):
         try:
             encoded = _encoder.encode(body)
         except (TypeError, UnicodeEncodeError, msgspec.MsgspecError) as error:
-            raise Unfit(f"what {operation} is to send is not valid JSON", because=str(error)) from None
+            raise InvalidValue(f"what {operation} is to send is not valid JSON", because=str(error)) from None
         answer = self.post(operation, encoded, idempotent=idempotent, on_throttle=on_throttle, before=before)
         found: dict[str, Any] = _decode(answer)
         return found

@@ -31,7 +31,7 @@ CONFLICTS = frozenset(
 SERVER_SIDE = frozenset(
     {"InternalServerError", "InternalServerErrorException", "InternalFailure", "ServiceUnavailable"}
 )
-# Why one action of a transaction failed: the first kind is nobody's fault.
+# Why one action of a transaction failed: the first kind is no failure of anyone.
 PASSING_REASONS = frozenset({"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
 CONDITION_REASON = "ConditionalCheckFailed"
 

@@ -25,23 +25,23 @@ _PLAIN = 10**DIGITS  # below it, an int is its own shortest form
 _CANONICAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?").fullmatch
 
 
-class Unfit(StepFailed):
+class InvalidValue(StepFailed):
     """A value that no attribute can hold."""
 
 
 def to_item(values: Mapping[str, Any]) -> Item:
-    """Return the attribute values of a whole item. Raises Unfit naming the attribute."""
+    """Return the attribute values of a whole item. Raises InvalidValue naming the attribute."""
     try:
         return _fields(values)
-    except (KeyError, Unfit):  # rare: a subclass, or no value at all
+    except (KeyError, InvalidValue):  # rare: a subclass, or no value at all
         return {name: to_attribute(value, name) for name, value in values.items()}
 
 
 def to_attribute(value: object, path: str = "the value") -> Attribute:
-    """Return the attribute value of `value`; `path` names it in errors. Raises Unfit."""
+    """Return the attribute value of `value`; `path` names it in errors. Raises InvalidValue."""
     try:
         return _TO[type(value)](value)
-    except (KeyError, Unfit):
+    except (KeyError, InvalidValue):
         return _searched(value, path)
 
 
@@ -92,10 +92,10 @@ def _decimal(value: Decimal) -> Attribute:
 
 
 def _number(value: Decimal) -> str:
-    """Return `value` as DynamoDB reads it. Raises Unfit where it cannot hold it exactly."""
+    """Return `value` as DynamoDB reads it. Raises InvalidValue where it cannot hold it exactly."""
     sign, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int):
-        raise Unfit(f"{value} is not a number", because="DynamoDB has no infinity and no NaN")
+        raise InvalidValue(f"{value} is not a number", because="DynamoDB has no infinity and no NaN")
     text = "".join(map(str, digits)).lstrip("0")
     if not text:
         return "0"
@@ -103,7 +103,7 @@ def _number(value: Decimal) -> str:
     exponent += len(text) - len(kept)
     first = exponent + len(kept) - 1
     if len(kept) > DIGITS or not _SMALLEST <= first <= _LARGEST:
-        raise Unfit(
+        raise InvalidValue(
             f"{shorten(str(value), 50)} is out of range",
             because=f"a number has {DIGITS} significant digits at most, between 1E{_SMALLEST} and 1E{_LARGEST + 1}",
             try_="round it, or keep it as text",
@@ -124,7 +124,7 @@ def _binary(value: bytes) -> str:
 def _dict(value: dict[Any, Any]) -> Attribute:
     for name in value:
         if type(name) is not str:
-            raise Unfit(f"{name!r} is not a name", because="names of a map are text")
+            raise InvalidValue(f"{name!r} is not a name", because="names of a map are text")
     return {"M": _fields(value)}
 
 
@@ -141,12 +141,12 @@ def _set(value: Set[Any]) -> Attribute:
     if kinds == {bytes}:
         return {"BS": [_binary(each) for each in sorted(value)]}
     if not kinds:
-        raise Unfit(
+        raise InvalidValue(
             "the set is empty",
             because="DynamoDB has no empty sets",
             try_="leave the attribute out of the item",
         )
-    raise Unfit(
+    raise InvalidValue(
         f"the set mixes {', '.join(sorted(each.__name__ for each in kinds))}",
         because="a set holds text, or numbers, or bytes",
         try_="make it a list",
@@ -176,12 +176,12 @@ def _searched(value: object, path: str) -> Attribute:
         case Mapping():
             for name in value:
                 if not isinstance(name, str):
-                    raise Unfit(f"{path} has the name {name!r}", because="names of a map are text")
+                    raise InvalidValue(f"{path} has the name {name!r}", because="names of a map are text")
             return {"M": {str(name): _searched(each, f"{path}.{name}") for name, each in value.items()}}
         case list() | tuple():
             return {"L": [_searched(each, f"{path}[{at}]") for at, each in enumerate(value)]}
         case float():
-            raise Unfit(
+            raise InvalidValue(
                 f"{path} is a float: {value!r}",
                 because="DynamoDB's numbers are exact decimals, and a float is not",
                 try_=f'Decimal("{value!r}")',
@@ -190,13 +190,13 @@ def _searched(value: object, path: str) -> Attribute:
     try:
         return _TO[type(plain)](plain)
     except KeyError:
-        raise Unfit(
+        raise InvalidValue(
             f"{path} is a {type(value).__name__}",
             because="an attribute holds None, bool, int, Decimal, str, bytes, a list, a dict or a set",
             try_=f"str({path.rpartition('.')[2]}), or whatever form readers of the table expect",
         ) from None
-    except Unfit as error:
-        raise Unfit(f"{path}: {error.what}", because=error.because, try_=error.try_) from None
+    except InvalidValue as error:
+        raise InvalidValue(f"{path}: {error.what}", because=error.because, try_=error.try_) from None
 
 
 def _plain(value: object) -> object:

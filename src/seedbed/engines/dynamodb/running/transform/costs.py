@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from math import ceil
 
-from seedbed.engines.dynamodb.running.transform.outcome import Outcome
+from seedbed.engines.dynamodb.running.transform.outcome import ItemOutcome
 from seedbed.engines.dynamodb.running.transform.values import Item, same_item
-from seedbed.engines.dynamodb.schema.shape import Index, Table
+from seedbed.engines.dynamodb.schema.shape import IndexShape, TableShape
 from seedbed.engines.dynamodb.wire.sizes import item_size
 
 _READ, _WRITE = 4096, 1024  # bytes in a unit
@@ -23,7 +23,7 @@ def read_units(size: float) -> float:
     return max(1.0, ceil(size / _READ))
 
 
-def outcome_units(outcome: Outcome, shape: Table) -> float:
+def outcome_units(outcome: ItemOutcome, shape: TableShape) -> float:
     """Return the units that writing `outcome` takes outside of a transaction; 0 where nothing changes."""
     units = 0.0
     if outcome.sets or outcome.removes or outcome.is_deleted:
@@ -31,7 +31,7 @@ def outcome_units(outcome: Outcome, shape: Table) -> float:
     return units + sum(write_units(None, each, shape) for each in outcome.new)
 
 
-def write_units(before: Item | None, after: Item | None, shape: Table) -> float:
+def write_units(before: Item | None, after: Item | None, shape: TableShape) -> float:
     """Return the units of a write that makes `after` of `before`; None where there is no item."""
     units = _units(max(_size(before), _size(after)))
     return units + sum(
@@ -39,7 +39,7 @@ def write_units(before: Item | None, after: Item | None, shape: Table) -> float:
     )
 
 
-def index_units(before: Item | None, after: Item | None, index: Index, shape: Table) -> float:
+def index_units(before: Item | None, after: Item | None, index: IndexShape, shape: TableShape) -> float:
     """Return the units that one index takes of a write."""
     old, new = _entry(before, index, shape), _entry(after, index, shape)
     if old is None or new is None:
@@ -50,7 +50,7 @@ def index_units(before: Item | None, after: Item | None, index: Index, shape: Ta
     return 0.0 if same_item(old, new) else _units(max(_size(old), _size(new)))
 
 
-def _entry(item: Item | None, index: Index, shape: Table) -> Item | None:
+def _entry(item: Item | None, index: IndexShape, shape: TableShape) -> Item | None:
     """Return what an index holds of `item`; None where it has no entry."""
     keys = (*index.key.partition, *index.key.sort)
     if item is None or not all(name in item for name in keys):

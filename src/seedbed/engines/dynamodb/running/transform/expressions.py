@@ -13,17 +13,17 @@ LONGEST = 4096  # bytes of an expression
 MOST_OPERATORS = 300  # in an expression, functions included
 
 
-class TooMuch(Exception):
+class ExpressionTooLarge(Exception):
     """A write compares or changes more attributes than one request can hold; `str()` says how many."""
 
 
-class Compared(Struct, frozen=True):
+class ComparedAttribute(Struct, frozen=True):
     """What an item has to be like for a write: attributes as they were, None where there was none."""
 
     attributes: Mapping[str, Attribute | None]
 
     @classmethod
-    def as_it_was(cls, item: Item, names: Iterable[str]) -> Compared:
+    def as_it_was(cls, item: Item, names: Iterable[str]) -> ComparedAttribute:
         return cls({name: item.get(name) for name in sorted(names)})
 
 
@@ -33,27 +33,29 @@ def update(
     *,
     sets: Mapping[str, Attribute],
     removes: Iterable[str],
-    compared: Compared,
+    compared: ComparedAttribute,
 ) -> dict[str, Any]:
     """Return an update of what changed, of an item that is there and is as it was. Raises TooMuch."""
-    places = _Places()
-    assigned = ", ".join(f"{places.name(name)} = {places.value(value)}" for name, value in sets.items())
-    removed = ", ".join(map(places.name, removes))
+    placeholders = _Placeholders()
+    assigned = ", ".join(
+        f"{placeholders.name(name)} = {placeholders.value(value)}" for name, value in sets.items()
+    )
+    removed = ", ".join(map(placeholders.name, removes))
     clauses = [f"SET {assigned}"] if assigned else []
     clauses += [f"REMOVE {removed}"] if removed else []
     text = " ".join(clauses)
     _require_length(text, "changes", len(sets))
     body = {"TableName": table, "Key": dict(key), "UpdateExpression": text}
-    return {**body, **_condition(places, key, compared)}
+    return {**body, **_condition(placeholders, key, compared)}
 
 
-def delete(table: str, key: Item, compared: Compared) -> dict[str, Any]:
+def delete(table: str, key: Item, compared: ComparedAttribute) -> dict[str, Any]:
     """Return a deletion of an item that is as it was. Raises TooMuch."""
-    return {"TableName": table, "Key": dict(key), **_condition(_Places(), key, compared)}
+    return {"TableName": table, "Key": dict(key), **_condition(_Placeholders(), key, compared)}
 
 
 def put_new(table: str, item: Item, key_names: Iterable[str]) -> dict[str, Any]:
-    """Return a put of an item whose key nobody has yet."""
+    """Return a put of an item whose key is not taken yet."""
     first = next(iter(key_names))
     return {
         "TableName": table,
@@ -73,7 +75,7 @@ def version_filter(attribute: str, version: int) -> dict[str, Any]:
     }
 
 
-class _Places:
+class _Placeholders:
     """Placeholders for names and values, each name once."""
 
     def __init__(self) -> None:
@@ -84,32 +86,34 @@ class _Places:
         return self.names.setdefault(attribute, f"#{len(self.names)}")
 
     def value(self, attribute: Attribute) -> str:
-        place = f":{len(self.values)}"
-        self.values[place] = attribute
-        return place
+        placeholder = f":{len(self.values)}"
+        self.values[placeholder] = attribute
+        return placeholder
 
 
-def _condition(places: _Places, key: Item, compared: Compared) -> dict[str, Any]:
+def _condition(placeholders: _Placeholders, key: Item, compared: ComparedAttribute) -> dict[str, Any]:
     first = next(iter(key))
-    conditions = [f"attribute_exists({places.name(first)})"]
+    conditions = [f"attribute_exists({placeholders.name(first)})"]
     for name, value in compared.attributes.items():
         if value is None:
-            conditions.append(f"attribute_not_exists({places.name(name)})")
+            conditions.append(f"attribute_not_exists({placeholders.name(name)})")
         else:
-            conditions.append(f"{places.name(name)} = {places.value(value)}")
+            conditions.append(f"{placeholders.name(name)} = {placeholders.value(value)}")
     text = " AND ".join(conditions)
     _require_length(text, "looks at", len(compared.attributes))
     if 2 * len(conditions) - 1 > MOST_OPERATORS:
-        raise TooMuch(f"it looks at {len(compared.attributes)} attributes, which is too much to compare")
+        raise ExpressionTooLarge(
+            f"it looks at {len(compared.attributes)} attributes, which is too much to compare"
+        )
     body: dict[str, Any] = {
         "ConditionExpression": text,
-        "ExpressionAttributeNames": {place: name for name, place in places.names.items()},
+        "ExpressionAttributeNames": {placeholder: name for name, placeholder in placeholders.names.items()},
     }
-    if places.values:
-        body["ExpressionAttributeValues"] = places.values
+    if placeholders.values:
+        body["ExpressionAttributeValues"] = placeholders.values
     return body
 
 
 def _require_length(text: str, verb: str, count: int) -> None:
     if len(text) > LONGEST:  # nothing but ASCII is in it
-        raise TooMuch(f"it {verb} {count} attributes, which is too much for one expression")
+        raise ExpressionTooLarge(f"it {verb} {count} attributes, which is too much for one expression")

@@ -1,4 +1,4 @@
-"""One transformation as an order: what to change, where, and what of the lease it may use."""
+"""What a transformation works with: the migration, the table, and what it needs of the lease."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
 
-from seedbed.engines.dynamodb.schema.shape import Table
+from seedbed.engines.dynamodb.database import DynamoDatabase, not_deployed
+from seedbed.engines.dynamodb.schema.shape import TableShape
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
-from seedbed.engines.dynamodb.wire.target import Place, not_deployed
 from seedbed.model.history import Revision
 from seedbed.model.migration import Direction, Migration, Step
 
 T = TypeVar("T")
 
 
-class Holding(Protocol):
+class TransformLease(Protocol):
     """What a transformation needs of the lease."""
 
     @property
-    def place(self) -> Place: ...
+    def database(self) -> DynamoDatabase: ...
 
     def check(self) -> None:
-        """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
+        """Raise LeaseLost unless the lease is certainly held, Interrupted after a request to stop. Sends nothing."""
         ...
 
     def checkpoint(
         self, version: str, segment: int, state: str, actions: Sequence[dict[str, Any]] = ()
     ) -> Mapping[str, Any] | None:
-        """Carry out `actions` and write where the transformation stands in `segment`, both or neither.
+        """Carry out `actions` and write how far the transformation is in `segment`, both or neither.
 
         Returns what the server answered, if it says what that consumed.
         """
@@ -39,7 +39,7 @@ class Holding(Protocol):
     def checkpoints(self, version: str) -> dict[int, str]: ...
 
 
-class Limits(Protocol):
+class TransformLimits(Protocol):
     """How a database may be worked on, from the manifest; units 0: as many as the table gives."""
 
     @property
@@ -50,31 +50,31 @@ class Limits(Protocol):
     def segments(self) -> int: ...
 
 
-class Job(Struct):
-    """One transformation on its way over `table`, which is the physical name; its `shape` has the logical one."""
+class TransformJob(Struct):
+    """One transformation of `table`, which is the physical name; its `shape` has the logical one."""
 
     client: Client
-    lease: Holding
+    lease: TransformLease
     migration: Migration
     direction: Direction
     step: Step
     table: str
-    shape: Table
+    shape: TableShape
     revision: Revision
-    options: Limits
+    options: TransformLimits
 
     @property
     def target(self) -> str:
-        return self.lease.place.target
+        return self.lease.database.target
 
 
-def found(job: Job, call: Callable[[], T]) -> T:
+def found(job: TransformJob, call: Callable[[], T]) -> T:
     """Return what `call` returns. Raises Refused where the table is not there."""
     try:
         return call()
     except ServiceError as error:
         if error.code == NOT_FOUND:
-            raise not_deployed(job.lease.place, job.shape.name) from None
+            raise not_deployed(job.lease.database, job.shape.name) from None
         raise
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from seedbed.engines.dynamodb.files.directives import Mode
-from seedbed.engines.dynamodb.running.transform.recording import UNREAD, Recorded
+from seedbed.engines.dynamodb.files.directives import TransformMode
+from seedbed.engines.dynamodb.running.transform.recording import UNREAD, RecordedItem
 from seedbed.engines.dynamodb.running.transform.values import (
     Attribute,
     Item,
@@ -19,9 +19,9 @@ from seedbed.engines.dynamodb.running.transform.values import (
     same,
     type_word,
 )
-from seedbed.engines.dynamodb.schema.shape import Table
+from seedbed.engines.dynamodb.schema.shape import TableShape
 from seedbed.engines.dynamodb.wire.sizes import LARGEST_ITEM, item_size
-from seedbed.engines.dynamodb.wire.values import Unfit, from_attribute, to_attribute
+from seedbed.engines.dynamodb.wire.values import InvalidValue, from_attribute, to_attribute
 from seedbed.engines.kit.python_program import compiled, failure
 from seedbed.errors import Location, StepFailed
 from seedbed.model.migration import Direction, Migration, Step
@@ -30,7 +30,7 @@ _MEND = "fix the migration or the item, and run the same command again: it resum
 _RETURNS = "it returns the item, None to delete it, or a list: the item and new ones"
 
 
-class Versions(Struct, frozen=True):
+class ItemVersions(Struct, frozen=True):
     """The attribute that holds an item's version, and what it is before and after; absent means 1."""
 
     attribute: str
@@ -42,7 +42,7 @@ class Versions(Struct, frozen=True):
         return same(item.get(self.attribute, {"N": "1"}), {"N": str(self.before)})
 
 
-class Outcome(Struct, frozen=True):
+class ItemOutcome(Struct, frozen=True):
     """What becomes of an item: `sets` and `removes` attributes, or `is_deleted`; `new` items besides.
 
     `reads`: the attributes that this depends on. `has_read_everything`: on those too that the item does not have.
@@ -70,18 +70,20 @@ class Outcome(Struct, frozen=True):
         return {**kept, **self.sets}
 
 
-class Transformer:
+class ItemTransformer:
     """The function of a migration in one direction, called with items as the server says them. Thread-safe."""
 
-    def __init__(self, migration: Migration, direction: Direction, step: Step, shape: Table) -> None:
+    def __init__(self, migration: Migration, direction: Direction, step: Step, shape: TableShape) -> None:
         self._migration = migration
         self._name = direction.value
         self._shape = shape
         self._key_names = (*shape.key.partition, *shape.key.sort)
         self._function = self._found(step)
         self._lock = threading.Lock()  # a migration's function need not be made for threads
-        self.mode = Mode(migration.settings["mode"])
-        self.versions = _versions(migration, direction, shape) if self.mode is Mode.VERSIONED else None
+        self.mode = TransformMode(migration.settings["mode"])
+        self.versions = (
+            _versions(migration, direction, shape) if self.mode is TransformMode.VERSIONED else None
+        )
 
     def _found(self, step: Step) -> Callable[..., Any]:
         function = compiled(step.body, self._migration.path).function(self._name)
@@ -96,12 +98,12 @@ class Transformer:
     def key(self, item: Item) -> dict[str, Attribute]:
         return key_of(item, self._key_names)
 
-    def __call__(self, item: Item) -> Outcome:
+    def __call__(self, item: Item) -> ItemOutcome:
         """Return what becomes of `item`. Raises StepFailed naming its key and what is wrong."""
         outcome = self._outcome(item)
-        if self.mode is Mode.REPEATABLE and not outcome.is_unchanged:
+        if self.mode is TransformMode.REPEATABLE and not outcome.is_unchanged:
             self._require_repeatable(outcome)
-        if self.mode is Mode.PAGED and outcome.new:
+        if self.mode is TransformMode.PAGED and outcome.new:
             raise self.failed(
                 item,
                 "the function makes new items",
@@ -111,10 +113,10 @@ class Transformer:
             )
         return outcome
 
-    def _outcome(self, item: Item) -> Outcome:
-        recorded = Recorded(item, from_attribute)
+    def _outcome(self, item: Item) -> ItemOutcome:
+        recorded = RecordedItem(item, from_attribute)
         returned = self._called(item, recorded)
-        own, others = self._told_apart(item, returned)
+        own, others = self._separated(item, returned)
         if own is None:
             sets: dict[str, Attribute] = {}
             removes: tuple[str, ...] = ()
@@ -122,7 +124,7 @@ class Transformer:
             sets, removes = self._changes(item, own)
         new = tuple(self._new(item, each) for each in others)
         self._require_different_keys(item, new)
-        outcome = Outcome(
+        outcome = ItemOutcome(
             self.key(item),
             item,
             sets,
@@ -135,18 +137,18 @@ class Transformer:
         self._require_size(outcome)
         return outcome
 
-    def _called(self, item: Item, recorded: Recorded) -> Any:
+    def _called(self, item: Item, recorded: RecordedItem) -> Any:
         try:
             with self._lock:
                 return self._function(recorded)
         except (Exception, SystemExit) as error:
-            told = failure(error, self._migration.path)
-            words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            located = failure(error, self._migration.path)
+            raised = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise self.failed(
-                item, f"`{self._name}` raised {words}", because="its own code did", at=told.at
+                item, f"`{self._name}` raised {raised}", because="its own code did", at=located.at
             ) from error
 
-    def _told_apart(self, item: Item, returned: Any) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    def _separated(self, item: Item, returned: Any) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
         """Return what is returned for the item itself, None if it goes, and the items that are new."""
         results = list(returned) if isinstance(returned, list | tuple) else [returned]
         if returned is None:
@@ -194,7 +196,7 @@ class Transformer:
     def _with_version(
         self,
         item: Item,
-        versions: Versions,
+        versions: ItemVersions,
         stored: Mapping[str, Any],
         sets: dict[str, Attribute],
         removes: tuple[str, ...],
@@ -228,7 +230,7 @@ class Transformer:
         """Return `value` as an attribute. Raises StepFailed naming the item and the attribute's path."""
         try:
             attribute = to_attribute(value, name)
-        except Unfit as error:
+        except InvalidValue as error:
             raise self.failed(item, error.what, because=error.because, try_=error.try_) from None
         except RecursionError:
             raise self.failed(item, f"{name!r} contains itself, or is too deep") from None
@@ -253,7 +255,7 @@ class Transformer:
                 )
             seen.add(key)
 
-    def _require_size(self, outcome: Outcome) -> None:
+    def _require_size(self, outcome: ItemOutcome) -> None:
         grown = [outcome.after] if outcome.after is not None and outcome.sets else []
         for each in (*grown, *outcome.new):
             if (size := item_size(each)) > LARGEST_ITEM:
@@ -264,7 +266,7 @@ class Transformer:
                     try_="move what is large elsewhere, or split the item",
                 )
 
-    def _require_repeatable(self, outcome: Outcome) -> None:
+    def _require_repeatable(self, outcome: ItemOutcome) -> None:
         """Refuse a function that says it leaves its own result alone and does not."""
         results = [each for each in (outcome.after, *outcome.new) if each is not None]
         for each in results:
@@ -290,10 +292,10 @@ class Transformer:
 
 def _stored(result: dict[str, Any]) -> list[tuple[str, Any]]:
     """Return what is in a dict; to look into a recorded one is not the function's look."""
-    return list(result.stored() if isinstance(result, Recorded) else result.items())
+    return list(result.stored() if isinstance(result, RecordedItem) else result.items())
 
 
-def _versions(migration: Migration, direction: Direction, shape: Table) -> Versions:
+def _versions(migration: Migration, direction: Direction, shape: TableShape) -> ItemVersions:
     if not shape.version_attribute:
         raise StepFailed(
             f"{migration.label} transforms items by their version, and those of {shape.name} have none",
@@ -304,4 +306,4 @@ def _versions(migration: Migration, direction: Direction, shape: Table) -> Versi
     before, after = int(migration.settings["from"]), int(migration.settings["to"])
     if direction is Direction.DOWN:
         before, after = after, before
-    return Versions(shape.version_attribute, before, after)
+    return ItemVersions(shape.version_attribute, before, after)

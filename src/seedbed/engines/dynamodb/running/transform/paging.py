@@ -9,11 +9,11 @@ from typing import Any
 from msgspec import Struct
 
 from seedbed.engines.dynamodb.files.directives import PAGE
-from seedbed.engines.dynamodb.running.transform.access import Access
 from seedbed.engines.dynamodb.running.transform.costs import IN_TRANSACTION
-from seedbed.engines.dynamodb.running.transform.outcome import Outcome, Transformer
+from seedbed.engines.dynamodb.running.transform.metered_table import MeteredTable
+from seedbed.engines.dynamodb.running.transform.outcome import ItemOutcome, ItemTransformer
 from seedbed.engines.dynamodb.running.transform.values import Item
-from seedbed.engines.dynamodb.running.transform.writing import Action, Writer, Written, written
+from seedbed.engines.dynamodb.running.transform.writing import Action, ItemWriter, WriteCounts, write_counts
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.engines.dynamodb.wire.sizes import item_size
 from seedbed.errors import StepFailed
@@ -24,30 +24,30 @@ _CONTENTION = Policy(
     attempts=201, base=0.0
 )  # for a part that others keep changing: it is read again meanwhile
 # Up to which item, what it did, items done, the writes -> what the server answered.
-Commit = Callable[[Item, Written, int, list[Action]], Mapping[str, Any] | None]
+Commit = Callable[[Item, WriteCounts, int, list[Action]], Mapping[str, Any] | None]
 
 
-class _Part(Struct):
+class _TransactionPart(Struct):
     """As much of a page as goes into one transaction."""
 
     items: list[Item]
     actions: list[Action]
-    outcomes: list[Outcome]
+    outcomes: list[ItemOutcome]
     units: float = 0.0
     size: int = 0
 
     @property
-    def written(self) -> Written:
-        total = Written()
+    def write_counts(self) -> WriteCounts:
+        total = WriteCounts()
         for each in self.outcomes:
-            total += written(each)
+            total += write_counts(each)
         return total
 
 
 class Pager:
     """Carries out what a transformer says about a page, in as few transactions as it fits into."""
 
-    def __init__(self, access: Access, transformer: Transformer, writer: Writer) -> None:
+    def __init__(self, access: MeteredTable, transformer: ItemTransformer, writer: ItemWriter) -> None:
         self._access = access
         self._transformer = transformer
         self._writer = writer
@@ -74,18 +74,18 @@ class Pager:
             else:
                 attempt.progressed()
 
-    def _commit(self, part: _Part, last: Item, commit: Commit) -> None:
+    def _commit(self, part: _TransactionPart, last: Item, commit: Commit) -> None:
         key = self._transformer.key(last)
-        done = part.written
+        done = part.write_counts
         if not part.actions:
             commit(key, done, len(part.items), [])
             return
         units = IN_TRANSACTION * part.units
         self._access.spend(units, lambda: commit(key, done, len(part.items), part.actions))
 
-    def _part(self, waiting: deque[Item]) -> _Part:
+    def _part(self, waiting: deque[Item]) -> _TransactionPart:
         """Take the next items that go together from `waiting`, at least one."""
-        part = _Part([], [], [])
+        part = _TransactionPart([], [], [])
         most_units = self._access.writes.largest
         while waiting:
             outcome = self._transformer(waiting[0])
@@ -106,7 +106,7 @@ class Pager:
             part.items.append(waiting.popleft())
         return part
 
-    def _again(self, part: _Part) -> list[Item]:
+    def _again(self, part: _TransactionPart) -> list[Item]:
         """Return the items of `part` as they are now, in their order; those that are gone need nothing."""
         changed = {id(each.before) for each in part.outcomes}
         found = [
@@ -115,13 +115,13 @@ class Pager:
         ]
         return [each for each in found if each is not None]
 
-    def _refused(self, part: _Part, error: ServiceError) -> StepFailed:
+    def _refused(self, part: _TransactionPart, error: ServiceError) -> StepFailed:
         at = next((at for at, reason in enumerate(error.reasons) if reason), 0)
         outcome = part.outcomes[min(at, len(part.outcomes) - 1)]
         return self._writer.refused(outcome, error)
 
 
-def _size(outcome: Outcome) -> int:
+def _size(outcome: ItemOutcome) -> int:
     """Return the bytes that an outcome has in a transaction: what it is, and what it is compared with."""
     after: Mapping[str, Any] | None = outcome.after
     return item_size(outcome.before) + (item_size(after) if after else 0)

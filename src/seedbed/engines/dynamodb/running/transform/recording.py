@@ -23,7 +23,7 @@ class _Unread:
 UNREAD: Final = _Unread()
 
 
-class Recorded(dict[str, Any]):
+class RecordedItem(dict[str, Any]):
     """An item as a dict. Asking for one attribute records that one, there or not; asking for more records all.
 
     `raw` is never changed; values are made from it when they are asked for, so that what a function does to them
@@ -142,7 +142,7 @@ class Recorded(dict[str, Any]):
 
     def __eq__(self, other: object) -> bool:
         self._read_everything()
-        return super().__eq__(other.copy() if isinstance(other, Recorded) else other)
+        return super().__eq__(other.copy() if isinstance(other, RecordedItem) else other)
 
     def __ne__(self, other: object) -> bool:
         return not self == other

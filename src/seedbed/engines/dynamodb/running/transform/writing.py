@@ -8,12 +8,16 @@ from typing import Any
 from msgspec import Struct
 
 from seedbed.engines.dynamodb.running.transform import expressions
-from seedbed.engines.dynamodb.running.transform.access import Access
 from seedbed.engines.dynamodb.running.transform.costs import IN_TRANSACTION, outcome_units
-from seedbed.engines.dynamodb.running.transform.expressions import MOST_OPERATORS, Compared, TooMuch
-from seedbed.engines.dynamodb.running.transform.outcome import Outcome, Transformer
+from seedbed.engines.dynamodb.running.transform.expressions import (
+    MOST_OPERATORS,
+    ComparedAttribute,
+    ExpressionTooLarge,
+)
+from seedbed.engines.dynamodb.running.transform.metered_table import MeteredTable
+from seedbed.engines.dynamodb.running.transform.outcome import ItemOutcome, ItemTransformer
 from seedbed.engines.dynamodb.running.transform.values import Item, key_text, same_item
-from seedbed.engines.dynamodb.schema.shape import Table
+from seedbed.engines.dynamodb.schema.shape import TableShape
 from seedbed.engines.dynamodb.wire.errors import CONDITION_REASON, CONFLICTS, ServiceError
 from seedbed.engines.dynamodb.wire.sizes import item_size
 from seedbed.errors import StepFailed
@@ -27,7 +31,7 @@ _MOST_NAMES = 1000  # of attributes that are remembered: some items use names as
 _CONTENTION = Policy(attempts=200, base=0.005, cap=1.0)  # for one item that others keep changing
 
 
-class Written(Struct, frozen=True):
+class WriteCounts(Struct, frozen=True):
     """What was done about some items: how many were found in the old form, and what became of them."""
 
     found: int = 0
@@ -35,8 +39,8 @@ class Written(Struct, frozen=True):
     deleted: int = 0
     made: int = 0
 
-    def __add__(self, other: Written) -> Written:
-        return Written(
+    def __add__(self, other: WriteCounts) -> WriteCounts:
+        return WriteCounts(
             self.found + other.found,
             self.changed + other.changed,
             self.deleted + other.deleted,
@@ -44,18 +48,18 @@ class Written(Struct, frozen=True):
         )
 
 
-def written(outcome: Outcome) -> Written:
+def write_counts(outcome: ItemOutcome) -> WriteCounts:
     """Return the counts of one outcome that was carried out."""
     if outcome.is_unchanged:
-        return Written()
+        return WriteCounts()
     changed = bool(outcome.sets or outcome.removes)
-    return Written(1, int(changed), int(outcome.is_deleted), len(outcome.new))
+    return WriteCounts(1, int(changed), int(outcome.is_deleted), len(outcome.new))
 
 
-class Names:
+class KnownNames:
     """The names of attributes that items of a table are known to have."""
 
-    def __init__(self, shape: Table) -> None:
+    def __init__(self, shape: TableShape) -> None:
         names = {*shape.attributes, *shape.key_types, shape.ttl, shape.version_attribute}
         self._known = names - {""}
 
@@ -69,16 +73,18 @@ class Names:
         return sorted(self._known - item.keys())[:most]
 
 
-class Writer:
+class ItemWriter:
     """Carries out what a transformer says about items, one by one. Thread-safe."""
 
-    def __init__(self, access: Access, transformer: Transformer, shape: Table, names: Names) -> None:
+    def __init__(
+        self, access: MeteredTable, transformer: ItemTransformer, shape: TableShape, names: KnownNames
+    ) -> None:
         self._access = access
         self._transformer = transformer
         self._shape = shape
         self._names = names
 
-    def settle(self, item: Item) -> Written:
+    def settle(self, item: Item) -> WriteCounts:
         """Bring one item to its new form, whatever others do to it meanwhile; return what that took.
 
         Raises StepFailed, LeaseLost, Interrupted.
@@ -88,12 +94,12 @@ class Writer:
             if attempt.number > 1:
                 current = self._access.get(self._transformer.key(item))
             if current is None or not self._is_due(current):
-                return Written()
+                return WriteCounts()
             outcome = self._transformer(current)
             if outcome.is_unchanged:
-                return Written()
+                return WriteCounts()
             if self._sent(outcome):
-                return written(outcome)
+                return write_counts(outcome)
             attempt.failed(
                 self._transformer.failed(
                     item,
@@ -104,11 +110,11 @@ class Writer:
             )
         raise AssertionError("attempts end by an answer or an error")
 
-    def actions(self, outcome: Outcome) -> list[Action]:
+    def actions(self, outcome: ItemOutcome) -> list[Action]:
         """Return what carries out `outcome`, the item's own action first. Raises StepFailed naming the item."""
         try:
             own = self._own(outcome)
-        except TooMuch as error:
+        except ExpressionTooLarge as error:
             raise self._transformer.failed(
                 outcome.before,
                 str(error),
@@ -120,7 +126,7 @@ class Writer:
         puts = [{"Put": expressions.put_new(self._access.table, each, keys)} for each in outcome.new]
         return [own, *puts]
 
-    def units(self, outcome: Outcome) -> float:
+    def units(self, outcome: ItemOutcome) -> float:
         """Return the units that carrying out `outcome` takes outside of a transaction."""
         return outcome_units(outcome, self._shape)
 
@@ -128,7 +134,7 @@ class Writer:
         versions = self._transformer.versions
         return versions is None or versions.is_before(item)
 
-    def _own(self, outcome: Outcome) -> Action:
+    def _own(self, outcome: ItemOutcome) -> Action:
         table, key = self._access.table, outcome.key
         compared = self._compared(outcome)
         if outcome.is_deleted:
@@ -140,7 +146,7 @@ class Writer:
             return {"Update": changed}
         return {"ConditionCheck": expressions.delete(table, key, compared)}
 
-    def _compared(self, outcome: Outcome) -> Compared:
+    def _compared(self, outcome: ItemOutcome) -> ComparedAttribute:
         """Return what the item has to be like: as it was in all that the outcome depends on or changes."""
         names = {*outcome.reads, *outcome.sets, *outcome.removes}
         if versions := self._transformer.versions:
@@ -148,9 +154,9 @@ class Writer:
         if outcome.is_deleted and outcome.new and outcome.has_read_everything:
             # The item moves as a whole: what somebody adds to it meanwhile must not stay behind.
             names.update(self._names.beside(outcome.before, MOST_OPERATORS // 2 - len(names) - 1))
-        return Compared.as_it_was(outcome.before, names - outcome.key.keys())
+        return ComparedAttribute.as_it_was(outcome.before, names - outcome.key.keys())
 
-    def _sent(self, outcome: Outcome) -> bool:
+    def _sent(self, outcome: ItemOutcome) -> bool:
         """Write `outcome`; return False where the item is no longer as it was. Raises StepFailed."""
         actions = self.actions(outcome)
         if len(actions) == 1:
@@ -158,7 +164,7 @@ class Writer:
         self._require_one_transaction(outcome, actions)
         return self._together(outcome, actions)
 
-    def _alone(self, outcome: Outcome, action: Action) -> bool:
+    def _alone(self, outcome: ItemOutcome, action: Action) -> bool:
         try:
             self._access.write(action, self.units(outcome))
         except ServiceError as error:
@@ -167,7 +173,7 @@ class Writer:
             raise self.refused(outcome, error) from error
         return True
 
-    def _together(self, outcome: Outcome, actions: list[Action]) -> bool:
+    def _together(self, outcome: ItemOutcome, actions: list[Action]) -> bool:
         """Write in one transaction; a new item that is there already, equal, is left alone."""
         while True:
             try:
@@ -184,7 +190,7 @@ class Writer:
                 continue
             return True
 
-    def _is_there(self, outcome: Outcome, new: Item) -> bool:
+    def _is_there(self, outcome: ItemOutcome, new: Item) -> bool:
         """Return whether `new` is there as it should be, False where it is gone again. Raises StepFailed."""
         key = self._transformer.key(new)
         there = self._access.get(key)
@@ -199,7 +205,7 @@ class Writer:
             try_="look at both; let the function return another key",
         )
 
-    def _require_one_transaction(self, outcome: Outcome, actions: list[Action]) -> None:
+    def _require_one_transaction(self, outcome: ItemOutcome, actions: list[Action]) -> None:
         size = item_size(outcome.before) + sum(map(item_size, outcome.new))
         if len(actions) > MOST_ACTIONS or size > LARGEST_TRANSACTION:
             raise self._transformer.failed(
@@ -209,6 +215,6 @@ class Writer:
                 try_="split the item in several migrations",
             )
 
-    def refused(self, outcome: Outcome, error: ServiceError) -> StepFailed:
+    def refused(self, outcome: ItemOutcome, error: ServiceError) -> StepFailed:
         """Return the error about an item whose write the server refused."""
         return self._transformer.failed(outcome.before, error.what, because=error.because, try_=error.try_)

@@ -1,4 +1,4 @@
-"""Tables that a template would make and that live already: as resources, exactly as they are."""
+"""Tables of a template that exist already, as the resources to import."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.model.deployment import Template
 
 
-def living(client: Client, wanted: Template) -> dict[str, Mapping[str, Any]]:
-    """Return, by logical id, each table of `wanted` that lives, as the resource that it would be imported as.
+def existing_tables(client: Client, wanted: Template) -> dict[str, Mapping[str, Any]]:
+    """Return, by logical id, each table of `wanted` that exists, as the resource to import it as.
 
-    Its key, indexes, expiry and stream are those that live. What the environment decides (point-in-time recovery,
+    Its key, indexes, expiry and stream are the current ones. What the environment decides (point-in-time recovery,
     deletion protection) is left out, so that the update after the import sets it. Raises ServiceError.
     """
     found: dict[str, Mapping[str, Any]] = {}

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from seedbed.engines.dynamodb.running.transform.costs import read_units
 from seedbed.engines.dynamodb.running.transform.values import Item
-from seedbed.engines.dynamodb.wire.capacity import Budget
+from seedbed.engines.dynamodb.wire.capacity import CapacityBudget
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.wire.retrying import Policy, retrying
@@ -26,7 +26,7 @@ _PATIENCE = Policy(
 _LEARN = 0.2  # how much the newest page weighs in what the next one is expected to take
 
 
-class Page:
+class ScanPage:
     """What one call of a scan found. `last`: where the next one goes on, None at the end."""
 
     __slots__ = ("items", "last", "scanned")
@@ -37,7 +37,7 @@ class Page:
         self.last: Mapping[str, Any] | None = answer.get("LastEvaluatedKey")
 
 
-class Access:
+class MeteredTable:
     """Reads and writes one table within two budgets. Thread-safe.
 
     `check` is asked right before every write whether we still may, and raises where we may not. `item_size`: bytes
@@ -49,8 +49,8 @@ class Access:
         client: Client,
         table: str,
         *,
-        reads: Budget,
-        writes: Budget,
+        reads: CapacityBudget,
+        writes: CapacityBudget,
         check: Callable[[], None],
         item_size: float = 0.0,
     ) -> None:
@@ -71,7 +71,7 @@ class Access:
         start: Mapping[str, Any] | None,
         limit: int,
         only: Mapping[str, Any] | None = None,
-    ) -> Page:
+    ) -> ScanPage:
         """Return the page of `segment` after the key `start`: at most `limit` items are looked at."""
         limit = self._affordable(limit)
         body: dict[str, Any] = {
@@ -87,7 +87,7 @@ class Access:
             body["ExclusiveStartKey"] = start
         expected = read_units(min(limit * self._item_size, _PAGE))
         answer = self._read("Scan", body, expected)
-        page = Page(answer)
+        page = ScanPage(answer)
         if page.scanned:
             self._learn(consumed(answer) * 4096 / page.scanned)
         return page
@@ -154,7 +154,9 @@ class Access:
             metered = {**body, "ReturnConsumedCapacity": "INDEXES"}
             taken = consumed(self._client.call(operation, metered, on_throttle=self.writes.throttled))
         except ServiceError as error:
-            taken = units if error.is_condition else 0.0  # what a failed condition took, nobody is told
+            taken = (
+                units if error.is_condition else 0.0
+            )  # DynamoDB does not report what a failed condition took
             raise
         finally:
             self.writes.settle(units, taken)
@@ -169,7 +171,7 @@ class Access:
             self._item_size += _LEARN * (max(size, 1.0) - self._item_size)
 
 
-def patiently(budget: Budget, call: Callable[[], T]) -> T:
+def patiently(budget: CapacityBudget, call: Callable[[], T]) -> T:
     """Return what `call` returns; one that is throttled in spite of its retries is made again, more slowly."""
     for attempt in retrying(_PATIENCE):
         try:
@@ -182,8 +184,8 @@ def patiently(budget: Budget, call: Callable[[], T]) -> T:
 
 def consumed(answer: Answer, of: str = "") -> float:
     """Return the capacity units that a call took, of all tables or one, its indexes included."""
-    told = answer.get("ConsumedCapacity") or []
-    each_table: Iterable[Mapping[str, Any]] = told if isinstance(told, list) else [told]
+    reported = answer.get("ConsumedCapacity") or []
+    each_table: Iterable[Mapping[str, Any]] = reported if isinstance(reported, list) else [reported]
     return float(
         sum(each.get("CapacityUnits", 0.0) for each in each_table if of in {"", each.get("TableName")})
     )

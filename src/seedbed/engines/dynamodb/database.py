@@ -1,4 +1,4 @@
-"""One target, as everything that works on it needs it: the client, and what its tables are called there."""
+"""One database as everything that works on it needs it: the client, and the physical names of its tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from seedbed.aws.cloud import Cloud
 from seedbed.engines.dynamodb.address import Address
-from seedbed.engines.dynamodb.schema.shape import HISTORY, Table, Tables
+from seedbed.engines.dynamodb.schema.shape import HISTORY, TableShape, TableShapes
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.errors import Busy, Refused, SeedbedError, StepFailed
@@ -19,7 +19,7 @@ from seedbed.model.migration import Migration
 from seedbed.model.names import table_name
 
 
-class Place(Struct):
+class DynamoDatabase(Struct):
     """One database of one service in one environment; `directory` holds its tables.toml, if it has one."""
 
     target: str
@@ -28,8 +28,8 @@ class Place(Struct):
     service: str
     environment: str
     directory: PurePath
-    _shapes: dict[str, Table] = field(default_factory=dict)
-    _declared: Tables | None = None
+    _shapes: dict[str, TableShape] = field(default_factory=dict)
+    _declared: TableShapes | None = None
 
     @property
     def cloud(self) -> Cloud:
@@ -43,64 +43,64 @@ class Place(Struct):
     def physical(self, table: str) -> str:
         return table_name(self.service, table, self.environment)
 
-    def declared(self) -> Tables:
+    def declared(self) -> TableShapes:
         """Return what tables.toml declares, nothing where there is none. Raises ManifestError."""
         if self._declared is None:
             from seedbed.engines.dynamodb.schema.read import read
 
             path = Path(self.directory, "tables.toml")
-            self._declared = read(path) if path.is_file() else Tables()
+            self._declared = read(path) if path.is_file() else TableShapes()
         return self._declared
 
-    def shape(self, table: str) -> Table:
-        """Return the shape of the logical `table`: as declared, else as it is live. Raises ServiceError."""
+    def shape(self, table: str) -> TableShape:
+        """Return the shape of the logical `table`: as declared, else its current one. Raises ServiceError."""
         if found := self.declared().table(table):
             return found
         if table not in self._shapes:
-            self._shapes[table] = self.live(table)
+            self._shapes[table] = self.current(table)
         return self._shapes[table]
 
-    def live(self, table: str) -> Table:
-        """Return the shape of the logical `table` as it is live. Raises ServiceError."""
+    def current(self, table: str) -> TableShape:
+        """Return the current shape of the logical `table`. Raises ServiceError."""
         from seedbed.engines.dynamodb.schema.current import described
 
         return described(self.description(table), self.ttl(table), name=table)
 
     def description(self, table: str) -> dict[str, Any]:
-        """Return what DescribeTable says of the logical `table`. Raises ServiceError."""
+        """Return the answer of DescribeTable for the logical `table`. Raises ServiceError."""
         answer: dict[str, Any] = self.client.call("DescribeTable", {"TableName": self.physical(table)})
         found: dict[str, Any] = answer["Table"]
         return found
 
     def ttl(self, table: str) -> dict[str, Any]:
-        """Return what DescribeTimeToLive says of the logical `table`. Raises ServiceError."""
+        """Return the answer of DescribeTimeToLive for the logical `table`. Raises ServiceError."""
         answer = self.client.call("DescribeTimeToLive", {"TableName": self.physical(table)})
         found: dict[str, Any] = answer.get("TimeToLiveDescription", {})
         return found
 
 
 @contextmanager
-def translate_errors(place: Place, doing: str) -> Iterator[None]:
-    """Turn what the service refused while `doing` something into the error that a person reads."""
+def translate_errors(database: DynamoDatabase, doing: str) -> Iterator[None]:
+    """Translate what DynamoDB refuses while `doing` something into an error with cause and remedy."""
     try:
         yield
     except ServiceError as error:
-        raise refusal(place, doing, error) from None
+        raise refusal(database, doing, error) from None
 
 
-def refusal(place: Place, doing: str, error: ServiceError) -> SeedbedError:
-    """Return the error that a person reads about what the service refused while `doing` something."""
+def refusal(database: DynamoDatabase, doing: str, error: ServiceError) -> SeedbedError:
+    """Return the error, with cause and remedy, about what DynamoDB refused while `doing` something."""
     if error.code == NOT_FOUND:
-        return not_deployed(place)
+        return not_deployed(database)
     try_ = error.try_ or "see what it says, and run it again"
     return StepFailed(f"{doing} failed: {error.what}", because=error.because, try_=try_)
 
 
-def not_deployed(place: Place, table: str = HISTORY) -> Refused | Busy:
-    """Return that a table is missing; or Busy where it is on its way, which DynamoDB answers with the same code."""
-    name = place.physical(table)
+def not_deployed(database: DynamoDatabase, table: str = HISTORY) -> Refused | Busy:
+    """Return the error for a missing table; Busy where it is being created: DynamoDB has one code for both."""
+    name = database.physical(table)
     with suppress(SeedbedError):
-        status = place.description(table).get("TableStatus", "")
+        status = database.description(table).get("TableStatus", "")
         if status not in {"ACTIVE", "UPDATING"}:
             return Busy(
                 f"the table {name} is {status}",
@@ -108,9 +108,9 @@ def not_deployed(place: Place, table: str = HISTORY) -> Refused | Busy:
                 try_="run the same command again in a minute",
             )
     return Refused(
-        f"{place.target} is not deployed in {place.environment}",
-        because=f"there is no table {name} in {place.address}",
-        try_=f"seedbed deploy -e {place.environment}",
+        f"{database.target} is not deployed in {database.environment}",
+        because=f"there is no table {name} in {database.address}",
+        try_=f"seedbed deploy -e {database.environment}",
     )
 
 

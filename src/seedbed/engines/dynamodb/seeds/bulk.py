@@ -70,8 +70,8 @@ def load(
     attributes; read from the server where they are not given. `on_progress` gets the number of further items accepted,
     from any thread, and also of those that a later one replaced before they were sent. `before` is called before every
     request, also one that is sent again, and may raise to end the load (a lease that was lost).
-    Raises InvalidValue for a value that fits no attribute and an item that is too large, StepFailed, Interrupted; then some
-    of the items are there and some are not.
+    Raises InvalidValue for a value that fits no attribute and an item that is too large, StepFailed, Interrupted;
+    then some of the items are there and some are not.
     """
     names = tuple(key) or key_of(client, table)
     budget = budget or CapacityBudget(0, sleep=client.sleep)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
-from msgspec import Struct
-
 from seedbed.errors import SeedFileError
-from seedbed.model.seed import Batch, Row, SeedFile
-from seedbed.seeding.batching import batched
+from seedbed.model.seed import Row, SeedFile
+from seedbed.seeding.batching import UncountedRows
 from seedbed.seeding.cells import Malformed, Record, Records, records
 from seedbed.seeding.decoding import pieces
 from seedbed.seeding.directives import known_key, table_and_key
@@ -18,7 +16,7 @@ from seedbed.seeding.values import resolved
 from seedbed.support.phrases import count
 
 
-class CsvRows(Struct, frozen=True):
+class CsvRows(UncountedRows, frozen=True):
     """A source of rows whose values are text, or None where a field is empty. See `model.seed.RowSource`."""
 
     file: SeedFile
@@ -31,13 +29,6 @@ class CsvRows(Struct, frozen=True):
     @property
     def path(self) -> str:
         return self.file.path
-
-    @property
-    def count(self) -> None:
-        return None
-
-    def batches(self, size: int) -> Iterator[Batch]:
-        return batched(self._blocks(), size)
 
     def _blocks(self) -> Iterator[tuple[Sequence[Row], Sequence[int]]]:
         comments, text = _head(self.file)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
-from msgspec import Struct
-
 from seedbed.errors import SeedFileError
-from seedbed.model.seed import Batch, Row
-from seedbed.seeding.batching import batched
+from seedbed.model.seed import Row
+from seedbed.seeding.batching import UncountedRows
 from seedbed.seeding.directives import known_key
 from seedbed.seeding.given import Given, error
 from seedbed.seeding.values import row
@@ -17,7 +15,7 @@ from seedbed.seeding.values import row
 _SOME = 500  # rows that are made before they become a batch
 
 
-class GivenRows(Struct, frozen=True):
+class GivenRows(UncountedRows, frozen=True):
     """A source of rows that have the columns of the first one. See `model.seed.RowSource`.
 
     `given` begins to yield them anew at every call.
@@ -30,13 +28,6 @@ class GivenRows(Struct, frozen=True):
     key: tuple[str, ...]
     line: int  # of the first row
     given: Callable[[], Iterator[Given]]
-
-    @property
-    def count(self) -> None:
-        return None
-
-    def batches(self, size: int) -> Iterator[Batch]:
-        return batched(self._blocks(), size)
 
     def _blocks(self) -> Iterator[tuple[Sequence[Row], Sequence[int]]]:
         given, number = self.given(), 1

@@ -18,9 +18,10 @@ from seedbed.engines.postgres.options import Options
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.engines.postgres.session import PostgresSession, connect
 from seedbed.engines.postgres.store import advisory_lock
-from seedbed.errors import Busy, Unreachable
+from seedbed.errors import Busy, StalePlan, Unreachable
 from seedbed.model.event import Event, LeaseAwaited, TakenOver
-from seedbed.model.history import Owner
+from seedbed.model.history import Identity, Owner
+from seedbed.model.migration import Migration, Phase, Step, Work
 from tests.support.postgres.wire import connected, role, target, wait_until
 from tests.support.projects import ProjectFiles, Ran, clean_environment, run, start, variables
 
@@ -469,3 +470,21 @@ def test_a_role_that_a_login_always_takes_on_is_kept_for_every_file(site: Site, 
         assert ran.code == 0, ran.everything
         query = "SELECT string_agg(DISTINCT tableowner, ' ') FROM pg_tables WHERE schemaname IN ('public', 'seedbed')"
         assert site.ask(query) == owner
+
+
+def test_a_lease_that_was_taken_for_less_does_nothing_and_says_what_changed(
+    postgres_server: EmbeddedServer, database: str
+) -> None:
+    """Its plan was made before it was taken; what is pending by now may need the driver."""
+    steps = (Step(0, "SELECT 1", 1), Step(1, "VACUUM", 2, atomic=False))
+    plain = Migration("1", "plain", "1_plain.sql", "0" * 64, Phase.EXPAND, (Step(0, "CREATE TABLE t ()", 1),))
+    stepwise = Migration("2", "stepwise", "2_stepwise.sql", "0" * 64, Phase.EXPAND, steps)
+    with session(postgres_server, database) as opened:
+        opened.expect([Work(plain)])
+        with opened.lease(Owner("1", "ana"), wait=0, listener=nobody) as lease:
+            lease.bind(Identity("sample", "user/postgres", "dev-test"))
+            with pytest.raises(StalePlan, match="changed while its lease was taken"):
+                list(lease.apply([Work(plain), Work(stepwise)]))
+            assert lease.history().revisions == ()
+            list(lease.apply([Work(plain)]))
+            assert [each.version for each in lease.history().applied] == ["1"]

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ import psycopg
 
 from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
 from seedbed.engines.postgres.schema.inspect import schema
+from seedbed.engines.postgres.wire.driver import rows_of_all
 from tests.support.forked import Forked
 from tests.support.projects import ProjectFiles, Ran, clean_environment, command, variables
 
@@ -183,7 +185,7 @@ class Snapshot:
 
 def snapshot(place: Site) -> Snapshot:
     with place.connected() as connection:
-        lines = tuple(schema(connection, exclude_schemas={HISTORY_SCHEMA}))
+        lines = tuple(schema(partial(rows_of_all, connection), exclude_schemas={HISTORY_SCHEMA}))
         rows = connection.execute(
             "SELECT version, checksum, state FROM seedbed.migrations_history ORDER BY version"
         ).fetchall()

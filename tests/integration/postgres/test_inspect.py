@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 from typing import Any
 
 import psycopg
 import pytest
 
-from seedbed.engines.postgres.schema.inspect import fingerprint, schema
+from seedbed.engines.postgres.schema import inspect
+from seedbed.engines.postgres.schema.inspect import fingerprint
+from seedbed.engines.postgres.wire.driver import rows_of_all
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -107,6 +110,10 @@ trigger on public.users CREATE TRIGGER touched BEFORE UPDATE ON public.users FOR
 def connection(postgres_database: str) -> Iterator[Connection]:
     with psycopg.connect(postgres_database, autocommit=True, prepare_threshold=None) as opened:
         yield opened
+
+
+def schema(connection: Connection, exclude_schemas: Collection[str] = ()) -> list[str]:
+    return inspect.schema(partial(rows_of_all, connection), exclude_schemas)
 
 
 def settings(connection: Connection, statements: str) -> set[str]:

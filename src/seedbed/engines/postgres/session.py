@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.engines.postgres.address import Address
@@ -104,10 +105,12 @@ class PostgresSession:
 
     def schema(self) -> Sequence[str]:
         from seedbed.engines.postgres.schema.inspect import schema
+        from seedbed.engines.postgres.wire.driver import rows_of_all
         from seedbed.engines.postgres.wire.messages import translate_errors
 
         with translate_errors(f"reading the schema of {self.target}"):
-            return schema(self.connection, exclude_schemas={self.address.history_schema})
+            queries = partial(rows_of_all, self.connection)
+            return schema(queries, exclude_schemas={self.address.history_schema})
 
     def lease(
         self, owner: Owner, *, wait: float, listener: Listener

@@ -10,7 +10,9 @@ from seedbed.engines.postgres.files.sections import Section
 from seedbed.engines.postgres.files.summaries import describe, summary
 from seedbed.engines.postgres.files.text import Text
 from seedbed.engines.postgres.files.tokens import syntax_error
-from seedbed.engines.postgres.rules.statements import Block, block, may_change_session, refusal
+from seedbed.engines.postgres.rules.refusals import refusal
+from seedbed.engines.postgres.rules.sessions import may_change_session
+from seedbed.engines.postgres.rules.transactions import Block, block
 from seedbed.model.migration import Backfill, Step
 from seedbed.support.phrases import one_line
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from seedbed.engines.postgres.files.grammar import Parsed
-from seedbed.engines.postgres.files.trees import Tree, is_concurrent, names_of, quoted_name, strings_of
+from seedbed.engines.postgres.files.quoting import quoted_name
+from seedbed.engines.postgres.files.trees import Tree, is_concurrent, names_of, strings_of
 from seedbed.support.phrases import LINE, one_line
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")

@@ -16,10 +16,6 @@ def strings_of(items: Sequence[Tree]) -> list[str]:
     return [each["String"].get("sval", "") for each in items if each and "String" in each]
 
 
-def quoted_name(*names: str) -> str:
-    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
-
-
 def detached_partition(node: Tree) -> Tree | None:
     """Return the partition that an ALTER TABLE detaches CONCURRENTLY."""
     for each in node.get("cmds", ()):

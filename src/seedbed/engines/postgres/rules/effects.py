@@ -8,7 +8,8 @@ from enum import StrEnum
 from msgspec import Struct
 
 from seedbed.engines.postgres.files.grammar import parse
-from seedbed.engines.postgres.files.trees import Tree, detached_partition, names_of, quoted_name, strings_of
+from seedbed.engines.postgres.files.quoting import quoted_name
+from seedbed.engines.postgres.files.trees import Tree, detached_partition, names_of, strings_of
 
 
 class EffectKind(StrEnum):

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from seedbed.engines.base import Progress
 from seedbed.engines.kit.python_program import compiled, line_in
-from seedbed.engines.postgres.files.trees import quoted_name
+from seedbed.engines.postgres.files.quoting import quoted_name
 from seedbed.engines.postgres.running.rows import TYPE_NAMES, AmbiguousKey, Convert, RowConverter, RowFailed
 from seedbed.engines.postgres.running.run import Run, is_untouched, settings
 from seedbed.engines.postgres.wire.messages import ServerError, end_transaction, run

@@ -18,7 +18,7 @@ from msgspec import Struct
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.types.json import Json, Jsonb
 
-from seedbed.engines.postgres.files.trees import quoted_name
+from seedbed.engines.postgres.files.quoting import quoted_name
 from seedbed.engines.postgres.wire.pipeline import Statement
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from msgspec import Struct, field
 
 from seedbed.engines.base import Progress
 from seedbed.engines.postgres.address import Address
-from seedbed.engines.postgres.store.history import HistoryTable, quoted
+from seedbed.engines.postgres.files.quoting import quoted_text
+from seedbed.engines.postgres.store.history import HistoryTable
 from seedbed.engines.postgres.wire.libpq import Diagnostic as PlainDiagnostic
 from seedbed.engines.postgres.wire.libpq import PlainConnection
 from seedbed.engines.postgres.wire.messages import ServerError
@@ -71,7 +72,7 @@ class Run(Struct):
     def forget_session(self) -> str:
         """Return the statements that undo whatever a migration did to the session, our mark kept."""
         reset = "RESET SESSION AUTHORIZATION; RESET ALL; DISCARD TEMP"
-        return f"{reset}; SET application_name = {quoted(self.mark)}"
+        return f"{reset}; SET application_name = {quoted_text(self.mark)}"
 
     def attempts(self) -> Iterator[Attempt]:
         """Yield attempts at what may give way, as often as the address allows."""
@@ -108,7 +109,7 @@ def settings(migration: Migration, *, local: bool) -> str:
     scope = "LOCAL " if local else ""
     declared: Mapping[str, str] = migration.settings
     return "".join(
-        f"SET {scope}{name} = {quoted(declared[name])}; " for name in _SETTINGS if name in declared
+        f"SET {scope}{name} = {quoted_text(declared[name])}; " for name in _SETTINGS if name in declared
     )
 
 

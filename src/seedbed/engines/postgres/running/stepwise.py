@@ -14,7 +14,8 @@ import psycopg
 
 from seedbed.engines.base import Progress
 from seedbed.engines.postgres.rules.effects import EffectKind, effect
-from seedbed.engines.postgres.rules.statements import commits_inside, sets_session
+from seedbed.engines.postgres.rules.sessions import sets_session
+from seedbed.engines.postgres.rules.transactions import commits_inside
 from seedbed.engines.postgres.running.probe import Verdict, probe
 from seedbed.engines.postgres.running.run import Run, is_untouched, line_of, settings
 from seedbed.engines.postgres.wire.messages import ServerError, refusal, run

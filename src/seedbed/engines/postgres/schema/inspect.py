@@ -9,14 +9,13 @@ versions tell apart columns that were made again (`pg_attver`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from psycopg import sql
+from seedbed.engines.postgres.files.quoting import quoted_text
 
-if TYPE_CHECKING:
-    from psycopg import Connection, Cursor
+Queries = Callable[[str], Iterable[tuple[Any, ...]]]  # several queries in one text -> the rows of all of them
 
 # What is ours: neither the server's own nor excluded schemas, nor what an extension or a
 # range type brought along. Every query below
@@ -358,27 +357,19 @@ _QUERIES = (
 )
 
 
-def schema(connection: Connection[tuple[Any, ...]], exclude_schemas: Collection[str] = ()) -> list[str]:
+def schema(queries: Queries, exclude_schemas: Collection[str] = ()) -> list[str]:
     """Return the canonical schema, sorted; one round trip. `exclude_schemas`: names that are left out."""
-    excluded = sql.Literal(sorted(exclude_schemas)).as_string(connection)
-    shared = _SHARED.replace("{exclude}", f"{excluded}::text[]")
+    excluded = ", ".join(map(quoted_text, sorted(exclude_schemas)))
+    shared = _SHARED.replace("{exclude}", f"ARRAY[{excluded}]::text[]")
     text = "; ".join(
         ["SET LOCAL search_path = pg_catalog", *(f"WITH {shared} {query}" for query in _QUERIES)]
     )
-    with connection.transaction(force_rollback=True), connection.cursor() as cursor:
-        cursor.execute(text.encode())
-        return sorted(_line(words) for (words,) in _rows(cursor))
+    return sorted(_line(words) for (words,) in queries(text))
 
 
 def fingerprint(lines: Iterable[str]) -> str:
     """Return the hex SHA-256 of a canonical schema."""
     return sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _rows(cursor: Cursor[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of every answer; the first statement has none."""
-    while cursor.nextset():
-        yield from cursor
 
 
 def _line(words: str) -> str:

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from seedbed.engines.postgres.files import grammar, summaries
 from seedbed.engines.postgres.files.grammar import GrammarError, Parsed
-from seedbed.engines.postgres.rules import statements
+from seedbed.engines.postgres.rules import refusals, transactions
 from seedbed.engines.postgres.running.run import statement_offset
 from seedbed.engines.postgres.seeds.errors import interrupted
 from seedbed.engines.postgres.wire.messages import ServerError, send
@@ -37,10 +37,10 @@ def check_script(script: Script) -> None:
 
 
 def _refuse(script: Script, data: bytes, each: Parsed) -> None:
-    if refusal := statements.refusal(each):
+    if refusal := refusals.refusal(each):
         because = "a dataset is one transaction" if each.kind == "TransactionStmt" else refusal.because
         raise _error(script, data, each.start, refusal.what.replace("migration", "seed"), because)
-    if statements.block(each) is statements.Block.OUTSIDE:
+    if transactions.block(each) is transactions.Block.OUTSIDE:
         what = f"{summaries.describe(each, data)} cannot run inside a transaction"
         raise _error(script, data, each.start, what, "a dataset is one transaction")
 

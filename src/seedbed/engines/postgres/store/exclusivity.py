@@ -13,7 +13,7 @@ import psycopg
 from psycopg import generators
 
 from seedbed.engines.postgres.address import Address
-from seedbed.engines.postgres.store.history import quoted
+from seedbed.engines.postgres.files.quoting import quoted_text
 from seedbed.engines.postgres.wire.connection import open_connection, pins
 from seedbed.engines.postgres.wire.messages import send
 from seedbed.errors import LeaseNotExclusive
@@ -102,7 +102,9 @@ def _undecided(because: str) -> LeaseNotExclusive:
 def _not_arrived(connection: Connection[tuple[Any, ...]], address: Address) -> str:
     """Return the names of settings that RESET would not bring to what we want; the server compares."""
     wanted = pins(address)
-    sets = ", ".join(f"set_config({quoted(name)}, {quoted(value)}, true)" for name, value in wanted.items())
-    names = ", ".join(map(quoted, wanted))
+    sets = ", ".join(
+        f"set_config({quoted_text(name)}, {quoted_text(value)}, true)" for name, value in wanted.items()
+    )
+    names = ", ".join(map(quoted_text, wanted))
     answers = list(send(connection, f"BEGIN; SELECT {sets}; {_NOT_ARRIVED.format(names=names)}; ROLLBACK"))
     return answers[2].value

@@ -6,11 +6,10 @@ this target is, and the format of all this) and `migrations_audit` (what people 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from msgspec.json import decode
 
-from seedbed.engines.postgres.wire.libpq import QueryFailed, Row
+from seedbed.engines.postgres.files.quoting import quoted_text
+from seedbed.engines.postgres.wire.libpq import Query, QueryFailed
 from seedbed.errors import Refused
 from seedbed.model.history import FORMAT, History, Identity, Revision
 from seedbed.model.migration import Direction, Migration, Work
@@ -76,12 +75,6 @@ def _milliseconds_since(began: str) -> str:
     return f"extract(epoch FROM clock_timestamp() - {began}) * 1000"
 
 
-def quoted(text: str) -> str:
-    """Return `text` as an SQL literal; standard_conforming_strings is pinned on, NUL cannot occur."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-Ask = Callable[[str], Sequence[Row]]
 _ABSENT = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
 
 
@@ -93,13 +86,13 @@ class HistoryTable:
         self._prefix = '"' + schema.replace('"', '""') + '"'
         self.table = f"{self._prefix}.migrations_history"
 
-    def read(self, ask: Ask) -> History:
+    def read(self, query: Query) -> History:
         """Return what is stored, an empty history where nothing is.
 
-        `ask` returns the rows of a query, all values as text. Raises Refused for a newer format, QueryFailed.
+        `query` returns the rows of one, all values as text. Raises Refused for a newer format, QueryFailed.
         """
         try:
-            rows = ask(_READ.format(schema=self._prefix))
+            rows = query(_READ.format(schema=self._prefix))
         except QueryFailed as error:
             if error.sqlstate in _ABSENT:
                 return History()
@@ -118,7 +111,7 @@ class HistoryTable:
 
     def definition(self, identity: Identity) -> str:
         """Return the statements that make the tables and stamp them; what is there already is left as it is."""
-        values = ", ".join(map(quoted, (identity.platform, identity.database, identity.environment)))
+        values = ", ".join(map(quoted_text, (identity.platform, identity.database, identity.environment)))
         stamp = (
             f"INSERT INTO {self._prefix}.migrations_identity (format, platform, database, environment) "
             f"VALUES ({FORMAT}, {values}) ON CONFLICT DO NOTHING"
@@ -131,13 +124,15 @@ class HistoryTable:
         `after`: the version that was recorded just before, in the same message.
         """
         began = (
-            f"(SELECT applied_at FROM {self.table} WHERE version = {quoted(after)})" if after else _ARRIVAL
+            f"(SELECT applied_at FROM {self.table} WHERE version = {quoted_text(after)})"
+            if after
+            else _ARRIVAL
         )
         values = (migration.version, migration.name, migration.checksum, migration.phase.value)
         return (
             f"INSERT INTO {self.table} (version, name, checksum, phase, state, direction, overtakes, owner, "
-            f"duration_ms) VALUES ({', '.join(map(quoted, values))}, 'applied', 'up', "
-            f"{quoted(','.join(migration.overtakes))}, {quoted(owner)}, "
+            f"duration_ms) VALUES ({', '.join(map(quoted_text, values))}, 'applied', 'up', "
+            f"{quoted_text(','.join(migration.overtakes))}, {quoted_text(owner)}, "
             f"{_milliseconds_since(began)}) RETURNING duration_ms"
         )
 
@@ -147,11 +142,11 @@ class HistoryTable:
         `after`: the version that was reverted just before, in the same message.
         """
         began = (
-            f"(SELECT max(at) FROM {self._prefix}.migrations_audit WHERE version = {quoted(after)})"
+            f"(SELECT max(at) FROM {self._prefix}.migrations_audit WHERE version = {quoted_text(after)})"
             if after
             else _ARRIVAL
         )
-        gone = f"DELETE FROM {self.table} WHERE version = {quoted(migration.version)}"
+        gone = f"DELETE FROM {self.table} WHERE version = {quoted_text(migration.version)}"
         audit = self.audit(owner, "revert", migration.version, "")
         return f"{audit}; {gone} RETURNING {_milliseconds_since(began)}"
 
@@ -161,8 +156,8 @@ class HistoryTable:
         values = (migration.version, migration.name, migration.checksum, migration.phase.value)
         return (
             f"INSERT INTO {self.table} (version, name, checksum, phase, state, direction, overtakes, owner) "
-            f"VALUES ({', '.join(map(quoted, values))}, 'started', '{direction}', "
-            f"{quoted(','.join(migration.overtakes))}, {quoted(owner)}) "
+            f"VALUES ({', '.join(map(quoted_text, values))}, 'started', '{direction}', "
+            f"{quoted_text(','.join(migration.overtakes))}, {quoted_text(owner)}) "
             f"ON CONFLICT (version) DO UPDATE SET state = 'started', direction = '{direction}', step = 0, "
             "in_step = false, checkpoint = NULL, owner = EXCLUDED.owner, checksum = EXCLUDED.checksum, "
             "name = EXCLUDED.name, phase = EXCLUDED.phase, overtakes = EXCLUDED.overtakes"
@@ -172,11 +167,11 @@ class HistoryTable:
         """Return the statement that says: `step` steps are finished, the next one is begun or not."""
         return (
             f"UPDATE {self.table} SET step = {step}, in_step = {str(in_step).lower()} "
-            f"WHERE version = {quoted(version)}"
+            f"WHERE version = {quoted_text(version)}"
         )
 
     def checkpointed(self, version: str, checkpoint: str) -> str:
-        return f"UPDATE {self.table} SET checkpoint = {quoted(checkpoint)} WHERE version = {quoted(version)}"
+        return f"UPDATE {self.table} SET checkpoint = {quoted_text(checkpoint)} WHERE version = {quoted_text(version)}"
 
     def finished(self, work: Work, owner: str) -> str:
         """Return the statement that closes a started work."""
@@ -184,9 +179,9 @@ class HistoryTable:
             return self.reverted(work.migration, owner)
         return (
             f"UPDATE {self.table} SET state = 'applied', in_step = false, checkpoint = NULL, "
-            f"step = {len(work.migration.up)}, owner = {quoted(owner)}, applied_at = clock_timestamp(), "
+            f"step = {len(work.migration.up)}, owner = {quoted_text(owner)}, applied_at = clock_timestamp(), "
             "duration_ms = extract(epoch FROM clock_timestamp() - applied_at) * 1000 "
-            f"WHERE version = {quoted(work.migration.version)}"
+            f"WHERE version = {quoted_text(work.migration.version)}"
         )
 
     def write(self, revision: Revision) -> str:
@@ -198,23 +193,23 @@ class HistoryTable:
             revision.phase.value,
             revision.state.value,
         )
-        checkpoint = "NULL" if revision.checkpoint is None else quoted(revision.checkpoint)
+        checkpoint = "NULL" if revision.checkpoint is None else quoted_text(revision.checkpoint)
         columns = (
             "version, name, checksum, phase, state, direction, step, in_step, checkpoint, overtakes, owner"
         )
         updates = ", ".join(f"{name} = EXCLUDED.{name}" for name in columns.split(", ")[1:])
         return (
-            f"INSERT INTO {self.table} ({columns}) VALUES ({', '.join(map(quoted, texts))}, "
+            f"INSERT INTO {self.table} ({columns}) VALUES ({', '.join(map(quoted_text, texts))}, "
             f"'{revision.direction.value}', {revision.step}, {str(revision.in_step).lower()}, {checkpoint}, "
-            f"{quoted(','.join(revision.overtakes))}, {quoted(revision.owner)}) "
+            f"{quoted_text(','.join(revision.overtakes))}, {quoted_text(revision.owner)}) "
             f"ON CONFLICT (version) DO UPDATE SET {updates}"
         )
 
     def forget(self, version: str) -> str:
-        return f"DELETE FROM {self.table} WHERE version = {quoted(version)}"
+        return f"DELETE FROM {self.table} WHERE version = {quoted_text(version)}"
 
     def audit(self, actor: str, action: str, version: str, because: str) -> str:
-        values = ", ".join(map(quoted, (actor, action, version, because)))
+        values = ", ".join(map(quoted_text, (actor, action, version, because)))
         return (
             f"INSERT INTO {self._prefix}.migrations_audit (actor, action, version, because) VALUES ({values})"
         )

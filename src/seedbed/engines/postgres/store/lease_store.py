@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.kit.waiting import Waiting
 from seedbed.engines.postgres.address import Address
+from seedbed.engines.postgres.files.quoting import quoted_text
 from seedbed.engines.postgres.running.run import Run
 from seedbed.engines.postgres.store import advisory_lock
-from seedbed.engines.postgres.store.history import HistoryTable, quoted
+from seedbed.engines.postgres.store.history import HistoryTable
 from seedbed.engines.postgres.store.lease import PostgresLease
 from seedbed.engines.postgres.wire.messages import end_transaction, run, translate_errors
 from seedbed.errors import LeaseLost, Refused, Unreachable
@@ -51,7 +52,7 @@ def lease(
     mark = advisory_lock.application_name(owner)
     try:
         with translate_errors(f"taking over {target}"):
-            run(connection, f"SET application_name = {quoted(mark)}")
+            run(connection, f"SET application_name = {quoted_text(mark)}")
             for pid, left in advisory_lock.left_behind(connection):
                 if advisory_lock.end(connection, pid):
                     listener(TakenOver(target, f"ended server process {pid} of {left!r}"))

@@ -62,6 +62,18 @@ class DriverConnection:
             raise QueryFailed(str(error) or type(error).__name__) from None
 
 
+def rows_of_all(connection: Connection[tuple[Any, ...]], text: str) -> list[tuple[Any, ...]]:
+    """Return the rows of all statements in `text`, sent in one message; the transaction is rolled back."""
+    with connection.transaction(force_rollback=True), connection.cursor() as cursor:
+        cursor.execute(text.encode())
+        rows: list[tuple[Any, ...]] = []
+        while True:
+            if cursor.description:
+                rows += cursor.fetchall()
+            if not cursor.nextset():
+                return rows
+
+
 def diagnostic(error: psycopg.Error) -> Diagnostic:
     """Return what the server said when it refused a statement."""
     diag = error.diag

@@ -22,6 +22,7 @@ _CONNECTED = _IDLE = 0  # CONNECTION_OK, PQTRANS_IDLE
 _COPIES, _ERRORS = {3, 4, 8}, {5, 7}  # PGRES_COPY_OUT, _COPY_IN, _COPY_BOTH; _BAD_RESPONSE, _FATAL_ERROR
 
 Row = tuple[str | None, ...]
+Query = Callable[[str], Sequence[Row]]  # a query -> its rows, whose values are all text; raises QueryFailed
 
 
 class QueryFailed(Exception):

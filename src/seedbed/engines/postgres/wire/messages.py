@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from seedbed.engines.postgres.store.history import Ask
-from seedbed.engines.postgres.wire.libpq import Answer, Diagnostic, PlainConnection, QueryFailed
+from seedbed.engines.postgres.wire.libpq import Answer, Diagnostic, PlainConnection, Query, QueryFailed
 from seedbed.errors import LeaseLost, SeedbedError, StepFailed
 
 if TYPE_CHECKING:
@@ -166,7 +165,7 @@ def _of_driver(doing: str, error: Exception) -> SeedbedError | None:
     return StepFailed(f"{doing} failed: {diag.message_primary or error}", because=because)
 
 
-def asking(connection: Connection) -> Ask:
+def asking(connection: Connection) -> Query:
     """Return a function that asks a query and raises QueryFailed where nobody answers or the server refuses it."""
     return plain(connection).rows
 

@@ -1,0 +1,111 @@
+"""How a statement gets along with a transaction block, read off its tree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import Enum
+
+from seedbed.engines.postgres.files.grammar import Parsed, parse
+from seedbed.engines.postgres.files.trees import Tree, detached_partition, is_concurrent, options_of
+
+
+class Block(Enum):
+    """How a statement gets along with a transaction block."""
+
+    INSIDE = "runs in one"
+    OUTSIDE = "PostgreSQL refuses it there"
+    EITHER = "what it meets at run time decides; outside, it may commit by itself"
+
+
+_OUTSIDE = {"CreatedbStmt", "DropdbStmt", "CreateTableSpaceStmt", "DropTableSpaceStmt", "AlterSystemStmt"}
+_EITHER = {
+    "CallStmt",  # may commit inside
+    "DoStmt",  # may commit inside
+    "DropSubscriptionStmt",  # refused while the subscription has a slot
+}
+_REFRESHING = {
+    "ALTER_SUBSCRIPTION_SET_PUBLICATION",
+    "ALTER_SUBSCRIPTION_ADD_PUBLICATION",
+    "ALTER_SUBSCRIPTION_DROP_PUBLICATION",
+}
+
+
+def block(statement: Parsed) -> Block:
+    """Return how `statement` gets along with a transaction block.
+
+    Source: the callers of PreventInTransactionBlock in PostgreSQL 14 to 18.
+    """
+    kind = statement.kind
+    if kind in _OUTSIDE:
+        return Block.OUTSIDE
+    if kind in _EITHER:
+        return Block.EITHER
+    decide = _BLOCKS.get(kind)
+    return decide(statement.node()) if decide else Block.INSIDE
+
+
+def _outside_if(condition: object) -> Block:
+    return Block.OUTSIDE if condition else Block.INSIDE
+
+
+def _block_of_alter_table(node: Tree) -> Block:
+    return _outside_if(detached_partition(node))
+
+
+def _block_of_vacuum(node: Tree) -> Block:
+    return _outside_if(node.get("is_vacuumcmd"))  # otherwise it is ANALYZE
+
+
+def _block_of_cluster(node: Tree) -> Block:
+    return Block.EITHER if "relation" in node else Block.OUTSIDE  # a partitioned table is refused inside
+
+
+def _block_of_reindex(node: Tree) -> Block:
+    is_one = node.get("kind") in {"REINDEX_OBJECT_INDEX", "REINDEX_OBJECT_TABLE"}
+    if not is_one or is_concurrent(node):
+        return Block.OUTSIDE
+    return Block.EITHER  # a partitioned one is refused inside
+
+
+def _block_of_create_subscription(node: Tree) -> Block:
+    options = options_of(node.get("options"))
+    return _outside_if(options.get("create_slot", True) and options.get("connect", True))
+
+
+def _block_of_alter_subscription(node: Tree) -> Block:
+    kind, options = node.get("kind"), options_of(node.get("options"))
+    if kind in _REFRESHING:
+        return _outside_if(options.get("refresh", True))
+    if kind == "ALTER_SUBSCRIPTION_OPTIONS":
+        return _outside_if({"failover", "two_phase"} & options.keys())
+    return _outside_if(str(kind).startswith("ALTER_SUBSCRIPTION_REFRESH"))
+
+
+def _block_of_alter_database(node: Tree) -> Block:
+    return _outside_if("tablespace" in options_of(node.get("options")))
+
+
+_BLOCKS: dict[str, Callable[[Tree], Block]] = {
+    "IndexStmt": lambda node: _outside_if(node.get("concurrent")),
+    "DropStmt": lambda node: _outside_if(node.get("concurrent")),
+    "AlterTableStmt": _block_of_alter_table,
+    "VacuumStmt": _block_of_vacuum,
+    "ClusterStmt": _block_of_cluster,
+    "ReindexStmt": _block_of_reindex,
+    "CreateSubscriptionStmt": _block_of_create_subscription,
+    "AlterSubscriptionStmt": _block_of_alter_subscription,
+    "AlterDatabaseStmt": _block_of_alter_database,
+}
+
+
+_MAY_COMMIT = re.compile(r"\b(commit|rollback|call|execute)\b", re.IGNORECASE)
+
+
+def commits_inside(body: str) -> bool:
+    """Return whether `body` may commit some of its work before it fails. Raises GrammarError.
+
+    A CALL may; so may a DO whose text has one of the words that it takes, wherever they stand in it.
+    """
+    kinds = {each.kind for each in parse(body.encode(), ())}
+    return "CallStmt" in kinds or ("DoStmt" in kinds and _MAY_COMMIT.search(body) is not None)

@@ -18,7 +18,8 @@ from seedbed.engines.base import Progress
 from seedbed.engines.kit.python_program import compiled, line_in
 from seedbed.engines.postgres.files.quoting import quoted_name
 from seedbed.engines.postgres.running.rows import TYPE_NAMES, AmbiguousKey, Convert, RowConverter, RowFailed
-from seedbed.engines.postgres.running.run import Run, is_untouched, settings
+from seedbed.engines.postgres.running.steps import is_untouched, settings
+from seedbed.engines.postgres.store.fenced_writer import FencedWriter
 from seedbed.engines.postgres.wire.messages import ServerError, end_transaction, run
 from seedbed.engines.postgres.wire.pipeline import Statement, send_pipeline
 from seedbed.errors import Interrupted, Location, SeedbedError, StepFailed
@@ -53,29 +54,29 @@ class _Batch(Struct, frozen=True):
     size: int
 
 
-def apply(running: Run, work: Work, revision: Revision | None) -> Iterator[Progress]:
+def apply(writer: FencedWriter, work: Work, revision: Revision | None) -> Iterator[Progress]:
     """Carry out the backfill `work` from its checkpoint. Raises StepFailed, LeaseLost, Interrupted."""
     try:
-        yield from _carry_out(running, work, revision)
+        yield from _carry_out(writer, work, revision)
     except ServerError as error:  # between two batches: a record was refused, or an interruption came in
-        raise running.failed(work.migration, error, Location(work.migration.path)) from None
+        raise writer.failed(work.migration, error, Location(work.migration.path)) from None
 
 
-def _carry_out(running: Run, work: Work, revision: Revision | None) -> Iterator[Progress]:
+def _carry_out(writer: FencedWriter, work: Work, revision: Revision | None) -> Iterator[Progress]:
     migration, (step,) = work.migration, work.migration.steps(work.direction)
     began = time.monotonic()
-    walk = _Walk(running, migration, step, _function(migration, step, work))
+    walk = _Walk(writer, migration, step, _function(migration, step, work))
     if is_untouched(revision):
-        run(running.connection, running.table.started(work, running.owner))
+        run(writer.connection, writer.table.started(work, writer.owner))
     if declared := settings(migration, local=False):
-        run(running.connection, declared)
+        run(writer.connection, declared)
     yield from walk.batches(revision.checkpoint if revision else None)
     run(
-        running.connection,
-        f"BEGIN; {running.table.finished(work, running.owner)}; COMMIT; {running.forget_session()}",
+        writer.connection,
+        f"BEGIN; {writer.table.finished(work, writer.owner)}; COMMIT; {writer.forget_session()}",
     )
     yield WorkFinished(
-        running.target, migration.version, migration.name, work.direction.value, time.monotonic() - began
+        writer.target, migration.version, migration.name, work.direction.value, time.monotonic() - began
     )
 
 
@@ -89,22 +90,24 @@ def _function(migration: Migration, step: Step, work: Work) -> Convert | None:
 class _Walk:
     """One backfill on its way through a table."""
 
-    def __init__(self, running: Run, migration: Migration, step: Step, convert: Convert | None) -> None:
+    def __init__(
+        self, writer: FencedWriter, migration: Migration, step: Step, convert: Convert | None
+    ) -> None:
         assert step.backfill is not None
-        self._running = running
+        self._writer = writer
         self._migration = migration
         self._step = step
         self._backfill: Backfill = step.backfill
         self._table = quoted_name(*step.backfill.table.split("."))
         self._key = quoted_name(step.backfill.key)
         self._converter = convert and RowConverter(
-            running.connection, convert, self._table, step.backfill.key, self._type_names
+            writer.connection, convert, self._table, step.backfill.key, self._type_names
         )
 
     def batches(self, checkpoint: str | None) -> Iterator[Progress]:
         done, total = 0, self._look()
         batch: _Batch | None = None
-        for attempt in self._running.attempts():
+        for attempt in self._writer.attempts():
             try:
                 batch = batch or self._next(checkpoint)
                 if batch is None:
@@ -116,9 +119,9 @@ class _Walk:
                 continue
             attempt.progressed()
             checkpoint, done = batch.last, done + batch.size
-            yield from self._running.notices(self._migration.version)
+            yield from self._writer.notices(self._migration.version)
             yield WorkProgressed(
-                self._running.target,
+                self._writer.target,
                 self._migration.version,
                 done,
                 total if done <= total else 0,  # the statistics may know less than we do
@@ -130,7 +133,7 @@ class _Walk:
     def _look(self) -> int:
         """Return about how many rows there are. Raises StepFailed for rows that no key leads to."""
         empty = f"SELECT EXISTS (SELECT FROM {self._table} WHERE {self._key} IS NULL)"
-        connection = self._running.connection
+        connection = self._writer.connection
         (facts,) = send_pipeline(connection, [(_TABLE, [self._table, self._backfill.key])])
         rows, is_nullable = _values(facts) if facts.ntuples else ("0", "f")
         if is_nullable == "t":
@@ -144,7 +147,7 @@ class _Walk:
 
     def _type_names(self, oids: Sequence[int]) -> list[str]:
         array = "{" + ",".join(map(str, oids)) + "}"
-        (names,) = send_pipeline(self._running.connection, [(TYPE_NAMES, [array])])
+        (names,) = send_pipeline(self._writer.connection, [(TYPE_NAMES, [array])])
         return [_values(names, row)[0] for row in range(names.ntuples)]
 
     def _bounds(self, checkpoint: str | None) -> Statement:
@@ -158,13 +161,13 @@ class _Walk:
         return query, [] if checkpoint is None else [checkpoint]
 
     def _next(self, checkpoint: str | None) -> _Batch | None:
-        (bounds,) = send_pipeline(self._running.connection, [self._bounds(checkpoint)])
+        (bounds,) = send_pipeline(self._writer.connection, [self._bounds(checkpoint)])
         return _batch(bounds)
 
     def _commit(self, batch: _Batch) -> _Batch | None:
         """Convert one batch and move the checkpoint, in one transaction; return the batch that follows."""
-        connection = self._running.connection
-        record = self._running.table.checkpointed(self._migration.version, batch.last)
+        connection = self._writer.connection
+        record = self._writer.table.checkpointed(self._migration.version, batch.last)
         # The bounds of the next batch are asked for before the commit: what fails, fails with the batch as a whole.
         end: list[Statement] = [(record, []), self._bounds(batch.last), ("COMMIT", [])]
         if self._converter is None:
@@ -175,7 +178,7 @@ class _Walk:
 
     def _converted(self, converter: RowConverter, batch: _Batch) -> Sequence[Statement]:
         """Begin a transaction, lock the rows of a batch, and return the statements that write them back."""
-        connection = self._running.connection
+        connection = self._writer.connection
         query = (
             f"SELECT * FROM {self._table} WHERE {self._key} BETWEEN $1 AND $2 ORDER BY {self._key} FOR UPDATE"
         )
@@ -198,10 +201,10 @@ class _Walk:
 
     def _again(self, error: ServerError, attempt: Attempt) -> Iterator[Progress]:
         """Emit that a batch that gave way is tried again; raises for anything else."""
-        running = self._running
+        writer = self._writer
         if error.was_canceled:
             raise Interrupted(
-                f"{self._migration.label} was interrupted on {running.target}",
+                f"{self._migration.label} was interrupted on {writer.target}",
                 because="its last batch was rolled back, those before it are kept",
                 try_="run the same command again: it resumes from its checkpoint",
             ) from None
@@ -209,7 +212,7 @@ class _Walk:
         if not error.gave_way:
             raise refused from None
         delay = attempt.failed(refused)
-        yield Retrying(running.target, self._migration.version, str(error), attempt.number, round(delay, 2))
+        yield Retrying(writer.target, self._migration.version, str(error), attempt.number, round(delay, 2))
 
 
 def _values(result: PGresult, row: int = 0) -> list[str]:

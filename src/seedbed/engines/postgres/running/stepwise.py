@@ -17,7 +17,8 @@ from seedbed.engines.postgres.rules.effects import EffectKind, effect
 from seedbed.engines.postgres.rules.sessions import sets_session
 from seedbed.engines.postgres.rules.transactions import commits_inside
 from seedbed.engines.postgres.running.probe import Verdict, probe
-from seedbed.engines.postgres.running.run import Run, is_untouched, line_of, settings
+from seedbed.engines.postgres.running.steps import is_untouched, line_of, settings
+from seedbed.engines.postgres.store.fenced_writer import FencedWriter
 from seedbed.engines.postgres.wire.messages import ServerError, refusal, run
 from seedbed.errors import Location, OutcomeUnknown, StepFailed
 from seedbed.model.event import StepProbed, WorkFinished, WorkProgressed
@@ -29,83 +30,83 @@ _AS_OURSELVES = (
 )
 
 
-def apply(running: Run, work: Work, revision: Revision | None) -> Iterator[Progress]:
+def apply(writer: FencedWriter, work: Work, revision: Revision | None) -> Iterator[Progress]:
     """Carry out `work` from where `revision` stands. Raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted."""
     try:
-        yield from _walk(running, work, revision)
+        yield from _walk(writer, work, revision)
     except ServerError as error:  # between two steps: a record was refused, or an interruption came in
-        raise running.failed(work.migration, error, Location(work.migration.path)) from None
+        raise writer.failed(work.migration, error, Location(work.migration.path)) from None
 
 
-def _walk(running: Run, work: Work, revision: Revision | None) -> Iterator[Progress]:
+def _walk(writer: FencedWriter, work: Work, revision: Revision | None) -> Iterator[Progress]:
     migration, steps = work.migration, work.migration.steps(work.direction)
     began = time.monotonic()
     if is_untouched(revision):
-        run(running.connection, running.table.started(work, running.owner))
+        run(writer.connection, writer.table.started(work, writer.owner))
     first, in_step = (revision.step, revision.in_step) if revision else (0, False)
     if declared := settings(migration, local=False):
-        run(running.connection, declared)
+        run(writer.connection, declared)
     for step in steps[:first]:
         if sets_session(step.body):  # it was done in a session that is gone
-            run(running.connection, step.body)
+            run(writer.connection, step.body)
     for step in steps[first:]:
-        yield from _carry_out(running, migration, step, in_step)
+        yield from _carry_out(writer, migration, step, in_step)
         in_step = False
-        yield from running.notices(migration.version)
+        yield from writer.notices(migration.version)
         yield WorkProgressed(
-            running.target, migration.version, step.index + 1, len(steps), "statements", step.summary
+            writer.target, migration.version, step.index + 1, len(steps), "statements", step.summary
         )
-    _write(running, running.table.finished(work, running.owner), then=running.forget_session())
+    _write(writer, writer.table.finished(work, writer.owner), then=writer.forget_session())
     yield WorkFinished(
-        running.target, migration.version, migration.name, work.direction.value, time.monotonic() - began
+        writer.target, migration.version, migration.name, work.direction.value, time.monotonic() - began
     )
 
 
-def _carry_out(running: Run, migration: Migration, step: Step, begun: bool) -> Iterator[Progress]:
+def _carry_out(writer: FencedWriter, migration: Migration, step: Step, begun: bool) -> Iterator[Progress]:
     """Run one step to its record, trying again what gave way. `begun`: by a former run, or a former try."""
-    for attempt in running.attempts():
+    for attempt in writer.attempts():
         try:
             if step.atomic:
-                _atomic(running, migration, step)
+                _atomic(writer, migration, step)
                 return
             if begun:
-                done = yield from _settle(running, migration, step)
+                done = yield from _settle(writer, migration, step)
             else:
-                done = _is_there(running, migration, step)
+                done = _is_there(writer, migration, step)
             if not done:
                 begun = True
-                _alone(running, migration, step)
-            _record(running, migration, step, done=True)
+                _alone(writer, migration, step)
+            _record(writer, migration, step, done=True)
             return
         except ServerError as error:
-            yield from running.notices(migration.version)
-            if begun and _left_nothing(running, step, error):
+            yield from writer.notices(migration.version)
+            if begun and _left_nothing(writer, step, error):
                 begun = False
-                _record(running, migration, step, done=False)
-            yield from running.retry(migration, error, attempt, _where(migration, step, error))
+                _record(writer, migration, step, done=False)
+            yield from writer.retry(migration, error, attempt, _where(migration, step, error))
 
 
-def _record(running: Run, migration: Migration, step: Step, *, done: bool) -> None:
+def _record(writer: FencedWriter, migration: Migration, step: Step, *, done: bool) -> None:
     """Write that nothing is in hand, the step `done` or not."""
-    _write(running, running.table.stands_at(migration.version, step.index + done, in_step=False))
+    _write(writer, writer.table.stands_at(migration.version, step.index + done, in_step=False))
 
 
-def _write(running: Run, record: str, *, then: str = "") -> None:
-    run(running.connection, f"BEGIN; {_AS_OURSELVES}; {record}; COMMIT; {then}")
+def _write(writer: FencedWriter, record: str, *, then: str = "") -> None:
+    run(writer.connection, f"BEGIN; {_AS_OURSELVES}; {record}; COMMIT; {then}")
 
 
-def _atomic(running: Run, migration: Migration, step: Step) -> None:
-    record = running.table.stands_at(migration.version, step.index + 1, in_step=False)
-    run(running.connection, f"BEGIN; {step.body}\n; {_AS_OURSELVES}; {record}; COMMIT")
+def _atomic(writer: FencedWriter, migration: Migration, step: Step) -> None:
+    record = writer.table.stands_at(migration.version, step.index + 1, in_step=False)
+    run(writer.connection, f"BEGIN; {step.body}\n; {_AS_OURSELVES}; {record}; COMMIT")
 
 
-def _alone(running: Run, migration: Migration, step: Step) -> None:
+def _alone(writer: FencedWriter, migration: Migration, step: Step) -> None:
     """Run a statement that PostgreSQL refuses inside a transaction, recorded as begun."""
-    _write(running, running.table.stands_at(migration.version, step.index, in_step=True))
-    run(running.connection, step.body)
+    _write(writer, writer.table.stands_at(migration.version, step.index, in_step=True))
+    run(writer.connection, step.body)
 
 
-def _is_there(running: Run, migration: Migration, step: Step) -> bool:
+def _is_there(writer: FencedWriter, migration: Migration, step: Step) -> bool:
     """Return whether the index that `step` makes IF NOT EXISTS is there, valid. Raises StepFailed for any other.
 
     Asked before the step is recorded as begun: what stands there by now is not ours, whatever becomes of us.
@@ -113,7 +114,7 @@ def _is_there(running: Run, migration: Migration, step: Step) -> bool:
     found = effect(step.body)
     if found is None or found.kind is not EffectKind.CREATE_INDEX:
         return False
-    verdict = _probe(running, step)
+    verdict = _probe(writer, step)
     if verdict.left_nothing:
         return False
     if found.if_not_exists and verdict.took_effect:
@@ -127,42 +128,42 @@ def _is_there(running: Run, migration: Migration, step: Step) -> bool:
     )
 
 
-def _left_nothing(running: Run, step: Step, error: ServerError) -> bool:
+def _left_nothing(writer: FencedWriter, step: Step, error: ServerError) -> bool:
     """Return whether the statement that the server refused with `error` is as if it had never been begun."""
     found = effect(step.body)
     if found is None:
         return not commits_inside(step.body)
     if found.kind is EffectKind.CREATE_INDEX:
-        return _probe(running, step).left_nothing
+        return _probe(writer, step).left_nothing
     # Names and rights are looked at before anything is done.
     return error.sqlstate.startswith("42")
 
 
-def _probe(running: Run, step: Step) -> Verdict:
+def _probe(writer: FencedWriter, step: Step) -> Verdict:
     try:
-        return probe(running.connection, step.body)
+        return probe(writer.connection, step.body)
     except psycopg.Error as error:
-        raise refusal(running.connection, error) from None
+        raise refusal(writer.connection, error) from None
 
 
-def _settle(running: Run, migration: Migration, step: Step) -> Generator[Progress, None, bool]:
+def _settle(writer: FencedWriter, migration: Migration, step: Step) -> Generator[Progress, None, bool]:
     """Find out what became of a step that was begun, remove what it left; return whether it is done."""
-    verdict = _probe(running, step)
+    verdict = _probe(writer, step)
     if verdict.took_effect is None and step.repeatable:
-        yield StepProbed(running.target, migration.version, step.index, "declared repeatable: run again")
+        yield StepProbed(writer.target, migration.version, step.index, "declared repeatable: run again")
         return False
     if verdict.took_effect is None:
-        raise _unknown(running, migration, step, verdict.words)
-    yield StepProbed(running.target, migration.version, step.index, verdict.words)
+        raise _unknown(writer, migration, step, verdict.words)
+    yield StepProbed(writer.target, migration.version, step.index, verdict.words)
     for statement in (*verdict.cleanup, *filter(None, [verdict.instead])):
-        run(running.connection, statement)
+        run(writer.connection, statement)
     return verdict.took_effect or bool(verdict.instead)
 
 
-def _unknown(running: Run, migration: Migration, step: Step, words: str) -> OutcomeUnknown:
+def _unknown(writer: FencedWriter, migration: Migration, step: Step, words: str) -> OutcomeUnknown:
     version = migration.version
     return OutcomeUnknown(
-        f"it is unknown whether statement {step.index + 1} of {migration.label} took effect on {running.target}",
+        f"it is unknown whether statement {step.index + 1} of {migration.label} took effect on {writer.target}",
         because=f"a former run began it and ended before it was recorded; {words}",
         try_=f"look, then `seedbed repair {version} --applied` or `seedbed repair {version} --not-applied`",
         at=Location(migration.path, step.line),

@@ -15,7 +15,8 @@ from collections.abc import Collection, Iterator, Sequence
 from msgspec import Struct
 
 from seedbed.engines.base import Progress
-from seedbed.engines.postgres.running.run import Run, line_of, line_of_statement, settings
+from seedbed.engines.postgres.running.steps import line_of, line_of_statement, settings
+from seedbed.engines.postgres.store.fenced_writer import FencedWriter
 from seedbed.engines.postgres.wire.messages import ServerError, send
 from seedbed.errors import Location
 from seedbed.model.event import WorkFinished, WorkStarted
@@ -82,17 +83,17 @@ class _Message(Struct):
     statements: int = 0
 
 
-def apply(run: Run, works: Sequence[Work]) -> Iterator[Progress]:
+def apply(writer: FencedWriter, works: Sequence[Work]) -> Iterator[Progress]:
     """Carry out `works`, trying again what gave way. Raises StepFailed, LeaseLost, Interrupted."""
     waiting, most, ceiling = list(works), 1, MOST_WORKS
     begun: set[str] = set()  # told already: what is sent again begins nothing anew
-    for attempt in run.attempts():
+    for attempt in writer.attempts():
         if not waiting:
             return
-        message = _compose(run, _first(waiting, most))
+        message = _compose(writer, _first(waiting, most))
         began = time.monotonic()
         try:
-            for progress in _send(run, message):
+            for progress in _send(writer, message):
                 if isinstance(progress, WorkFinished):
                     waiting.pop(0)
                     attempt.progressed()
@@ -110,11 +111,11 @@ def apply(run: Run, works: Sequence[Work]) -> Iterator[Progress]:
                 most = ceiling = 1
                 continue
             part = message.parts[message.current]
-            yield from run.notices(part.work.migration.version)
-            yield from run.retry(part.work.migration, error, attempt, _where(message, part, error))
+            yield from writer.notices(part.work.migration.version)
+            yield from writer.retry(part.work.migration, error, attempt, _where(message, part, error))
 
 
-def _compose(run: Run, works: Sequence[Work]) -> _Message:
+def _compose(writer: FencedWriter, works: Sequence[Work]) -> _Message:
     pieces: list[str] = []
     parts: list[_Part] = []
     length = 0
@@ -123,7 +124,7 @@ def _compose(run: Run, works: Sequence[Work]) -> _Message:
         local = settings(work.migration, local=True)
         head = f"BEGIN; {local}"
         body = step.body if step else ""
-        tail = _tail(run, work, step, parts[-1].work.migration.version if parts else "")
+        tail = _tail(writer, work, step, parts[-1].work.migration.version if parts else "")
         start = length + len(head)
         parts.append(_Part(work, start, start + len(body), 1 + local.count(";")))
         pieces += (head, body, tail)
@@ -131,14 +132,16 @@ def _compose(run: Run, works: Sequence[Work]) -> _Message:
     return _Message("".join(pieces), parts)
 
 
-def _tail(run: Run, work: Work, step: Step | None, after: str) -> str:
+def _tail(writer: FencedWriter, work: Work, step: Step | None, after: str) -> str:
     """Return what follows a body. The line break ends a comment that the body may close with.
 
     `after`: the version before this one in the message.
     """
-    reset = "" if step is None or step.keeps_session else f"{run.forget_session()}; "
+    reset = "" if step is None or step.keeps_session else f"{writer.forget_session()}; "
     up = work.direction is Direction.UP
-    record = (run.table.applied if up else run.table.reverted)(work.migration, run.owner, after=after)
+    record = (writer.table.applied if up else writer.table.reverted)(
+        work.migration, writer.owner, after=after
+    )
     return f"\n;{reset}{record}; COMMIT;\n"
 
 
@@ -147,23 +150,27 @@ def _step(work: Work) -> Step | None:
     return steps[0] if steps else None
 
 
-def _send(run: Run, message: _Message) -> Iterator[Progress]:
-    yield _started(run, message.parts[0].work)
+def _send(writer: FencedWriter, message: _Message) -> Iterator[Progress]:
+    yield _started(writer, message.parts[0].work)
     milliseconds = 0.0
-    for tag, value in send(run.wire, message.text):
+    for tag, value in send(writer.wire, message.text):
         if tag != "COMMIT":
             message.statements += 1
             milliseconds = _number(value) or milliseconds
             continue
         work = message.parts[message.current].work
-        yield from run.notices(work.migration.version)
+        yield from writer.notices(work.migration.version)
         yield WorkFinished(
-            run.target, work.migration.version, work.migration.name, work.direction.value, milliseconds / 1000
+            writer.target,
+            work.migration.version,
+            work.migration.name,
+            work.direction.value,
+            milliseconds / 1000,
         )
         message.statements = 0
         if message.current + 1 < len(message.parts):
             message.current += 1
-            yield _started(run, message.parts[message.current].work)
+            yield _started(writer, message.parts[message.current].work)
 
 
 def _number(value: str) -> float:
@@ -174,8 +181,8 @@ def _number(value: str) -> float:
         return 0.0
 
 
-def _started(run: Run, work: Work) -> WorkStarted:
-    return WorkStarted(run.target, work.migration.version, work.migration.name, work.direction.value)
+def _started(writer: FencedWriter, work: Work) -> WorkStarted:
+    return WorkStarted(writer.target, work.migration.version, work.migration.name, work.direction.value)
 
 
 def _where(message: _Message, part: _Part, error: ServerError) -> Location:

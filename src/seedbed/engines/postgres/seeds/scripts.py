@@ -11,7 +11,7 @@ from psycopg import sql
 from seedbed.engines.postgres.files import grammar, summaries
 from seedbed.engines.postgres.files.grammar import GrammarError, Parsed
 from seedbed.engines.postgres.rules import refusals, transactions
-from seedbed.engines.postgres.running.run import statement_offset
+from seedbed.engines.postgres.running.steps import statement_offset
 from seedbed.engines.postgres.seeds.errors import interrupted
 from seedbed.engines.postgres.wire.messages import ServerError, send
 from seedbed.errors import Location, OutcomeUnknown, SeedbedError, SeedFileError, StepFailed

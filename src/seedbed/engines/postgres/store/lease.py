@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from seedbed.engines.base import Progress
 from seedbed.engines.postgres.running import transactional
-from seedbed.engines.postgres.running.run import Run
+from seedbed.engines.postgres.store.fenced_writer import FencedWriter
 from seedbed.engines.postgres.wire.messages import asking, run, translate_errors
 from seedbed.model.event import WorkStarted
 from seedbed.model.history import History, Identity, Revision, RevisionState
@@ -17,34 +17,34 @@ from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 class PostgresLease:
     """Holds the advisory lock of its session; when the session goes, so does the lease."""
 
-    def __init__(self, running: Run) -> None:
-        self._run = running
+    def __init__(self, writer: FencedWriter) -> None:
+        self._writer = writer
 
     def history(self) -> History:
-        with translate_errors(f"reading the history of {self._run.target}"):
-            return self._run.table.read(asking(self._run.wire))
+        with translate_errors(f"reading the history of {self._writer.target}"):
+            return self._writer.table.read(asking(self._writer.wire))
 
     def bind(self, identity: Identity) -> None:
-        with translate_errors(f"making the history of {self._run.target}"):
-            run(self._run.wire, self._run.table.definition(identity))
+        with translate_errors(f"making the history of {self._writer.target}"):
+            run(self._writer.wire, self._writer.table.definition(identity))
 
     def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
         """Carry out `works`; neighbours that fit into a transaction each travel in one message together."""
         unfinished = {each.version: each for each in self.history().unfinished}
         if not all(transactional.is_short(work) for work in works) or unfinished:
-            self._run.require_driver()
+            self._writer.require_driver()
         for group in transactional.grouped(works, unfinished):
             first = group[0]
             revision = unfinished.get(first.migration.version)
             if transactional.is_short(first) and revision is None:
-                yield from transactional.apply(self._run, group)
+                yield from transactional.apply(self._writer, group)
             else:
                 yield from self._carry_out(first, revision)
 
     def _carry_out(self, work: Work, revision: Revision | None) -> Iterator[Progress]:
         steps = work.migration.steps(work.direction)
         yield WorkStarted(
-            self._run.target,
+            self._writer.target,
             work.migration.version,
             work.migration.name,
             work.direction.value,
@@ -55,29 +55,29 @@ class PostgresLease:
 
         carry_out = backfill.apply if any(step.backfill for step in steps) else stepwise.apply
         with translate_errors(f"applying {work.migration.label}"):
-            yield from carry_out(self._run, work, revision)
+            yield from carry_out(self._writer, work, revision)
 
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
         action = "record " + (
             "applied" if revision.state is RevisionState.APPLIED else f"at step {revision.step}"
         )
-        audit = self._run.table.audit(actor, action, revision.version, because)
+        audit = self._writer.table.audit(actor, action, revision.version, because)
         with translate_errors(f"recording {revision.label}"):
-            run(self._run.wire, f"BEGIN; {self._run.table.write(revision)}; {audit}; COMMIT")
+            run(self._writer.wire, f"BEGIN; {self._writer.table.write(revision)}; {audit}; COMMIT")
 
     def forget(self, version: str, *, actor: str, because: str) -> None:
-        audit = self._run.table.audit(actor, "forget", version, because)
+        audit = self._writer.table.audit(actor, "forget", version, because)
         with translate_errors(f"forgetting {version}"):
-            run(self._run.wire, f"BEGIN; {self._run.table.forget(version)}; {audit}; COMMIT")
+            run(self._writer.wire, f"BEGIN; {self._writer.table.forget(version)}; {audit}; COMMIT")
 
     def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
         from seedbed.engines.postgres.seeds.load import load
         from seedbed.engines.postgres.seeds.scripts import check_script
 
-        return load(self._run.connection, dataset, on_loading, check=check_script)
+        return load(self._writer.connection, dataset, on_loading, check=check_script)
 
     def reset(self) -> str:
         from seedbed.engines.postgres.running.reset import reset
 
-        with translate_errors(f"emptying {self._run.target}"):
-            return reset(self._run.connection)
+        with translate_errors(f"emptying {self._writer.target}"):
+            return reset(self._writer.connection)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from seedbed.engines.kit.waiting import Waiting
 from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.files.quoting import quoted_text
-from seedbed.engines.postgres.running.run import Run
 from seedbed.engines.postgres.store import advisory_lock
+from seedbed.engines.postgres.store.fenced_writer import FencedWriter
 from seedbed.engines.postgres.store.history import HistoryTable
 from seedbed.engines.postgres.store.lease import PostgresLease
 from seedbed.engines.postgres.wire.messages import end_transaction, run, translate_errors
@@ -57,7 +57,7 @@ def lease(
                 if advisory_lock.end(connection, pid):
                     listener(TakenOver(target, f"ended server process {pid} of {left!r}"))
         yield PostgresLease(
-            Run(
+            FencedWriter(
                 wire=connection,
                 address=address,
                 table=table,

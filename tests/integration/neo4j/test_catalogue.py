@@ -72,20 +72,20 @@ def schema(here: Graph) -> list[str]:
 
 def do(server: BoltClient, statement: str) -> Catalogue:
     """Carry out a schema statement, wait until what it made is online, and return what there is then."""
-    server.tell(statement)
+    server.run_once(statement)
     if not statement.startswith("DROP"):
-        for _ in wait_online(server.run, parse_command(statement), sleep=time.sleep, undo=lambda: None):
+        for _ in wait_online(server.read, parse_command(statement), sleep=time.sleep, undo=lambda: None):
             pass
-    return read_catalogue(server.run)
+    return read_catalogue(server.read)
 
 
 @pytest.mark.slow
 def test_whatever_is_dropped_can_be_made_again_the_same_and_whatever_is_made_be_dropped(
     server: BoltClient,
 ) -> None:
-    empty = read_catalogue(server.run)
+    empty = read_catalogue(server.read)
     for statement in MADE:
-        before = read_catalogue(server.run)
+        before = read_catalogue(server.read)
         create = parse_command(statement)
         assert not took_effect(create, before)
         after = do(server, statement)
@@ -97,24 +97,24 @@ def test_whatever_is_dropped_can_be_made_again_the_same_and_whatever_is_made_be_
         undone = do(server, reverse_of(create, before))
         assert (undone.lines(), took_effect(drop, undone)) == (before.lines(), True)
         assert do(server, undo_of_drop).lines() == after.lines()
-    assert len(read_catalogue(server.run).lines()) == len(empty.lines()) + len(MADE)
-    assert all("\n" not in line for line in read_catalogue(server.run).lines())
+    assert len(read_catalogue(server.read).lines()) == len(empty.lines()) + len(MADE)
+    assert all("\n" not in line for line in read_catalogue(server.read).lines())
 
 
 def test_what_the_server_leaves_as_it_is_has_no_reverse(server: BoltClient) -> None:
-    server.tell(MADE[0])
+    server.run_once(MADE[0])
     before = do(server, MADE[3])
     for statement in NOTHING:
         assert reverse_of(parse_command(statement), before) == "", statement
-        assert server.tell(statement).counters == {}, statement
-        assert read_catalogue(server.run) == before, statement
+        assert server.run_once(statement).counters == {}, statement
+        assert read_catalogue(server.read) == before, statement
 
 
 def test_the_schema_is_the_same_whatever_order_it_was_made_in(server: BoltClient) -> None:
     do(server, MADE[0])
     one = do(server, MADE[8])
-    server.tell("DROP CONSTRAINT node_key")
-    server.tell("DROP INDEX full")
+    server.run_once("DROP CONSTRAINT node_key")
+    server.run_once("DROP INDEX full")
     do(server, MADE[8])
     other = do(server, MADE[0])
     assert (one.lines(), one.digest()) == (other.lines(), other.digest())
@@ -122,11 +122,13 @@ def test_the_schema_is_the_same_whatever_order_it_was_made_in(server: BoltClient
 
 
 def test_nodes_are_no_schema_and_neither_is_seedbeds_own_constraint(server: BoltClient) -> None:
-    server.tell("DROP CONSTRAINT migrations_history_key IF EXISTS")
-    before = read_catalogue(server.run)
-    server.tell("CREATE (:Person {id: 1})-[:KNOWS]->(:Person)")
-    server.tell("CREATE CONSTRAINT migrations_history_key FOR (n:migrations_history) REQUIRE n.key IS UNIQUE")
-    after = read_catalogue(server.run)
+    server.run_once("DROP CONSTRAINT migrations_history_key IF EXISTS")
+    before = read_catalogue(server.read)
+    server.run_once("CREATE (:Person {id: 1})-[:KNOWS]->(:Person)")
+    server.run_once(
+        "CREATE CONSTRAINT migrations_history_key FOR (n:migrations_history) REQUIRE n.key IS UNIQUE"
+    )
+    after = read_catalogue(server.read)
     assert (after, after.digest()) == (before, before.digest())
 
 

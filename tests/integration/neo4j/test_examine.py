@@ -80,8 +80,8 @@ def server(neo4j_settings: Settings) -> Iterator[BoltClient]:
     """A graph of 200 tutors, each of whom teaches one of ten skills."""
     made = BoltClient(address(neo4j_settings, None))
     made.open()
-    made.tell("CREATE CONSTRAINT tutor_id FOR (n:Tutor) REQUIRE n.id IS UNIQUE")
-    made.tell(
+    made.run_once("CREATE CONSTRAINT tutor_id FOR (n:Tutor) REQUIRE n.id IS UNIQUE")
+    made.run_once(
         "UNWIND range(1, 200) AS i MERGE (s:Skill {name: i % 10}) CREATE (:Tutor {id: i})-[:TEACHES {level: 1}]->(s)"
     )
     yield made
@@ -155,15 +155,15 @@ def test_a_file_with_very_many_statements_is_looked_at_in_part_and_that_is_said(
 
 
 def test_looking_changes_nothing(server: BoltClient) -> None:
-    before = read_catalogue(server.run)
+    before = read_catalogue(server.read)
     looked_at(
         server,
         migration(
             "MATCH (t:Tutor) DETACH DELETE t;\nDROP CONSTRAINT tutor_id;\nCREATE INDEX i FOR (n:L) ON (n.p)"
         ),
     )
-    assert read_catalogue(server.run) == before
-    assert server.run("MATCH (t:Tutor) RETURN count(t) AS count", {}) == [{"count": 200}]
+    assert read_catalogue(server.read) == before
+    assert server.read("MATCH (t:Tutor) RETURN count(t) AS count", {}) == [{"count": 200}]
 
 
 def test_what_somebody_else_made_of_the_schema_since_the_last_run_is_told(neo4j_settings: Settings) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from seedbed.engines.neo4j.store.lease import Neo4jLease
 from seedbed.engines.neo4j.wire import queries
-from seedbed.engines.neo4j.wire.client import Ask, BoltClient, QueryResult, Transaction
+from seedbed.engines.neo4j.wire.client import BoltClient, QueryResult, RunQuery, Transaction
 from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError
 from seedbed.errors import Busy, Interrupted, LeaseLost
 from seedbed.model.event import Event, LeaseAwaited, Retrying, TakenOver
@@ -26,8 +26,8 @@ def expire(here: Graph) -> None:
     here.do("MATCH (l:migrations_history {key: 'lease'}) SET l.expires = datetime.realtime().epochMillis - 1")
 
 
-def makes(ask: Ask) -> None:
-    ask("CREATE (:Made)", None)
+def makes(run: RunQuery) -> None:
+    run("CREATE (:Made)", None)
 
 
 def made(here: Graph) -> int:
@@ -37,12 +37,12 @@ def made(here: Graph) -> int:
 def test_a_long_transaction_does_not_hold_up_the_heartbeat(neo4j_settings: Settings) -> None:
     here = graph(neo4j_settings, lease_seconds=2)
 
-    def works_for_long(ask: Ask) -> None:
-        makes(ask)
+    def works_for_long(run: RunQuery) -> None:
+        makes(run)
         time.sleep(2.4)
 
     with here.lease() as lease:
-        lease.writing(works_for_long)
+        lease.write(works_for_long)
         with pytest.raises(Busy), here.lease(wait=0):
             pass
     assert made(here) == 1
@@ -55,7 +55,7 @@ def test_a_lease_expires_by_the_clock_of_the_server(neo4j_settings: Settings) ->
         expire(here)
         with here.lease(wait=0, told=told):
             with pytest.raises(LeaseLost):
-                former.writing(makes)
+                former.write(makes)
             with pytest.raises(LeaseLost):
                 former.alter("CREATE INDEX made FOR (n:Made) ON (n.id)")
     assert [type(each) for each in told] == [TakenOver]
@@ -90,7 +90,7 @@ def test_all_of_ours_lies_under_one_label_and_one_constraint(neo4j_settings: Set
 def test_a_lease_is_taken_once_though_the_answer_is_lost(
     neo4j_settings: Settings, monkeypatch: pytest.MonkeyPatch, is_done: bool
 ) -> None:
-    here, real, takes = graph(neo4j_settings), BoltClient.tell, 0
+    here, real, takes = graph(neo4j_settings), BoltClient.run_once, 0
 
     def answer_is_lost(server: BoltClient, statement: str, *args: Any, **options: Any) -> QueryResult:
         nonlocal takes
@@ -101,10 +101,10 @@ def test_a_lease_is_taken_once_though_the_answer_is_lost(
             raise ConnectionLost("no data")
         return real(server, statement, *args, **options)
 
-    monkeypatch.setattr(BoltClient, "tell", answer_is_lost)
+    monkeypatch.setattr(BoltClient, "run_once", answer_is_lost)
     with here.lease(wait=0) as lease:
         assert lease.held.token == 1
-        lease.writing(makes)
+        lease.write(makes)
     assert made(here) == 1
     assert takes == (1 if is_done else 2)
 
@@ -120,14 +120,14 @@ def test_whoever_waits_is_told_whom_for(neo4j_settings: Settings) -> None:
 def test_unlocking_ends_what_the_holder_has_open_and_is_audited(neo4j_settings: Settings) -> None:
     here = graph(neo4j_settings)
 
-    def is_unlocked_meanwhile(ask: Ask) -> None:
-        makes(ask)
+    def is_unlocked_meanwhile(run: RunQuery) -> None:
+        makes(run)
         with here.session() as session:
             assert session.unlock(actor="eve@desk").startswith("test (since ")
-        makes(ask)
+        makes(run)
 
     with here.lease() as lease, pytest.raises(LeaseLost):
-        lease.writing(is_unlocked_meanwhile)
+        lease.write(is_unlocked_meanwhile)
     assert made(here) == 0
     audit = "MATCH (a:migrations_history) WHERE a.key STARTS WITH 'audit:' RETURN a.actor AS actor, a.action AS action"
     assert here.ask(audit) == [{"actor": "eve@desk", "action": "unlock"}]
@@ -140,16 +140,16 @@ def test_what_gives_way_is_tried_again_and_told(neo4j_settings: Settings) -> Non
     here, tries = graph(neo4j_settings), 0
     told: list[Event] = []
 
-    def gives_way_once(ask: Ask) -> int:
+    def gives_way_once(run: RunQuery) -> int:
         nonlocal tries
         tries += 1
-        makes(ask)
+        makes(run)
         if tries == 1:
             raise CypherError("Neo.TransientError.Transaction.DeadlockDetected", "a lock", is_transient=True)
         return tries
 
     with here.lease(told=told) as lease:
-        assert lease.writing(gives_way_once, version="7") == 2
+        assert lease.write(gives_way_once, version="7") == 2
     assert made(here) == 1
     assert [each.version for each in told if isinstance(each, Retrying)] == ["7"]
 
@@ -157,14 +157,14 @@ def test_what_gives_way_is_tried_again_and_told(neo4j_settings: Settings) -> Non
 def test_what_does_not_pass_is_not_tried_again(neo4j_settings: Settings) -> None:
     here = graph(neo4j_settings)
 
-    def fails(ask: Ask) -> None:
-        makes(ask)
-        ask("RETURN 1 / 0", None)
+    def fails(run: RunQuery) -> None:
+        makes(run)
+        run("RETURN 1 / 0", None)
 
     with here.lease() as lease:
         with pytest.raises(CypherError, match="by zero"):
-            lease.writing(fails)
-        lease.writing(makes)
+            lease.write(fails)
+        lease.write(makes)
     assert made(here) == 1
 
 
@@ -178,16 +178,16 @@ def kill_connections(here: Graph) -> None:
 def test_a_connection_that_breaks_is_made_again_and_the_work_is_done_once(neo4j_settings: Settings) -> None:
     here, tries = graph(neo4j_settings), 0
 
-    def breaks_once(ask: Ask) -> None:
+    def breaks_once(run: RunQuery) -> None:
         nonlocal tries
         tries += 1
-        makes(ask)
+        makes(run)
         if tries == 1:
             kill_connections(here)
-            makes(ask)
+            makes(run)
 
     with here.lease() as lease:
-        lease.writing(breaks_once)
+        lease.write(breaks_once)
     assert (made(here), tries) == (1, 2)
 
 
@@ -197,7 +197,7 @@ def test_a_commit_that_the_server_does_not_confirm_is_none(neo4j_settings: Setti
     with here.session() as session:
         server = session.graph.client
         with server.transaction({"seedbed": "test"}) as transaction:
-            makes(transaction.ask)
+            makes(transaction.run)
             kill_connections(here)
             time.sleep(0.2)
             with pytest.raises(ConnectionLost) as caught:
@@ -228,7 +228,7 @@ def test_the_end_of_a_commit_whose_answer_says_nothing_is_found_out(
 
     with here.lease() as lease:
         monkeypatch.setattr(Transaction, "commit", answer_is_lost)
-        lease.writing(makes)
+        lease.write(makes)
     assert made(here) == 1
     assert commits == (1 if is_committed else 2)
 
@@ -244,15 +244,15 @@ def test_without_an_answer_the_lease_is_given_up_in_time(
     with here.lease() as lease:
         server = lease.graph.client
         with monkeypatch.context() as cut:
-            for name in ("ask", "tell", "transaction"):
+            for name in ("run_repeatable", "run_once", "transaction"):
                 cut.setattr(server, name, is_cut_off)
             with pytest.raises(LeaseLost, match="could not be renewed"):
-                lease.writing(makes)
+                lease.write(makes)
     assert made(here) == 0
 
 
 BEGINNINGS: dict[str, Callable[[Neo4jLease], object]] = {
-    "data": lambda lease: lease.writing(makes),
+    "data": lambda lease: lease.write(makes),
     "schema": lambda lease: lease.alter("CREATE INDEX made FOR (n:Made) ON (n.id)"),
     "in transactions": lambda lease: lease.in_transactions(
         "UNWIND [1] AS n CALL (n) { CREATE (:Made) } IN TRANSACTIONS"
@@ -279,7 +279,7 @@ def test_what_stays_of_a_lease_is_no_connection(neo4j_settings: Settings) -> Non
     before = connections(here)
     with here.lease() as lease:
         assert isinstance(lease, Neo4jLease)
-        lease.writing(makes)
+        lease.write(makes)
     assert connections(here) == before
 
 

@@ -220,7 +220,7 @@ def test_every_match_of_a_load_goes_through_an_index(here: Graph) -> None:
     from seedbed.engines.neo4j.seeds.table import table_of
 
     with here.lease() as lease:
-        unique = unique_from(lease.reading(UNIQUE))
+        unique = unique_from(lease.read(UNIQUE))
     for part in parts(FILES):
         assert not isinstance(part, Script)
         table = resolved(table_of(part), unique)

@@ -28,33 +28,33 @@ def server(neo4j_settings: Settings) -> Iterator[BoltClient]:
 
 def waited(server: BoltClient, statement: str, undone: list[str]) -> list[IndexProgress]:
     looks = wait_online(
-        server.run, parse_command(statement), sleep=time.sleep, undo=lambda: undone.append("undone")
+        server.read, parse_command(statement), sleep=time.sleep, undo=lambda: undone.append("undone")
     )
     return list(looks)
 
 
 def test_after_waiting_the_index_is_online(server: BoltClient) -> None:
-    server.tell("UNWIND range(1, 5000) AS i CREATE (:Note {text: 'note ' + i})")
-    server.tell(INDEX)
+    server.run_once("UNWIND range(1, 5000) AS i CREATE (:Note {text: 'note ' + i})")
+    server.run_once(INDEX)
     undone: list[str] = []
     looks = waited(server, INDEX, undone)
     assert all(0 <= each.percent <= 100 and each.name == "by_text" for each in looks)
-    assert read_catalogue(server.run).indexes["by_text"].state == "ONLINE"
+    assert read_catalogue(server.read).indexes["by_text"].state == "ONLINE"
     assert undone == []
 
 
 def test_an_index_of_another_name_that_stands_in_for_it_is_waited_for_too(server: BoltClient) -> None:
-    server.tell("UNWIND range(1, 5000) AS i CREATE (:Note {text: 'note ' + i})")
-    server.tell(INDEX)
+    server.run_once("UNWIND range(1, 5000) AS i CREATE (:Note {text: 'note ' + i})")
+    server.run_once(INDEX)
     again = "CREATE INDEX another IF NOT EXISTS FOR (n:Note) ON (n.text)"
-    server.tell(again)
+    server.run_once(again)
     waited(server, again, [])
-    assert read_catalogue(server.run).indexes["by_text"].state == "ONLINE"
+    assert read_catalogue(server.read).indexes["by_text"].state == "ONLINE"
 
 
 def test_an_index_that_cannot_be_filled_is_undone_and_the_reason_told(server: BoltClient) -> None:
-    server.tell("CREATE (:Note {text: reduce(all = '', i IN range(1, 10000) | all + 'x')})")
-    server.tell(INDEX)
+    server.run_once("CREATE (:Note {text: reduce(all = '', i IN range(1, 10000) | all + 'x')})")
+    server.run_once(INDEX)
     undone: list[str] = []
     with pytest.raises(StepFailed, match="by_text cannot be filled") as caught:
         waited(server, INDEX, undone)
@@ -64,6 +64,6 @@ def test_an_index_that_cannot_be_filled_is_undone_and_the_reason_told(server: Bo
 
 def test_there_is_nothing_to_wait_for_after_a_drop_or_a_constraint(server: BoltClient) -> None:
     unique = "CREATE CONSTRAINT note FOR (n:Note) REQUIRE n.id IS UNIQUE"
-    server.tell(unique)
+    server.run_once(unique)
     assert waited(server, unique, []) == []
     assert waited(server, "DROP INDEX nobody IF EXISTS", []) == []

@@ -27,7 +27,7 @@ def server(neo4j_settings: Settings) -> Iterator[BoltClient]:
 
 
 def has_effect(server: BoltClient, statement: str) -> bool:
-    return took_effect(parse_command(statement), read_catalogue(server.run))
+    return took_effect(parse_command(statement), read_catalogue(server.read))
 
 
 @pytest.mark.parametrize("create", [INDEX, UNIQUE])
@@ -38,27 +38,27 @@ def test_a_statement_that_was_rolled_back_had_no_effect_and_one_that_was_committ
     drop = f"DROP {command.noun} {command.name}"
     for statement in (create, drop):
         with server.transaction({}) as lost:
-            lost.ask(statement)
+            lost.run(statement)
         assert not has_effect(server, statement)
         with server.transaction({}) as kept:
-            kept.ask(statement)
+            kept.run(statement)
             kept.commit()
         assert has_effect(server, statement)
     assert has_effect(server, f"{drop} IF EXISTS")
 
 
 def test_a_constraint_that_its_data_contradicts_had_no_effect(server: BoltClient) -> None:
-    server.tell("UNWIND [1, 1] AS slug CREATE (:Skill {slug: slug})")
+    server.run_once("UNWIND [1, 1] AS slug CREATE (:Skill {slug: slug})")
     with pytest.raises(CypherError, match="slug"):
-        server.tell(UNIQUE)
+        server.run_once(UNIQUE)
     assert not has_effect(server, UNIQUE)
-    assert read_catalogue(server.run).indexes.keys() == {
-        each for each, thing in read_catalogue(server.run).indexes.items() if thing.subject.kind == "LOOKUP"
+    assert read_catalogue(server.read).indexes.keys() == {
+        each for each, thing in read_catalogue(server.read).indexes.items() if thing.subject.kind == "LOOKUP"
     }
 
 
 def test_a_name_that_something_else_has_proves_nothing_and_running_again_says_so(server: BoltClient) -> None:
-    server.tell("CREATE INDEX skill_name FOR (n:Other) ON (n.name)")
+    server.run_once("CREATE INDEX skill_name FOR (n:Other) ON (n.name)")
     assert not has_effect(server, INDEX)
     with pytest.raises(CypherError, match="skill_name"):
-        server.tell(INDEX)
+        server.run_once(INDEX)

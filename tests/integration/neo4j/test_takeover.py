@@ -11,7 +11,7 @@ import neo4j
 import pytest
 
 from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
-from seedbed.engines.neo4j.wire.client import Ask
+from seedbed.engines.neo4j.wire.client import RunQuery
 from seedbed.errors import LeaseLost, SeedbedError, StepFailed
 from seedbed.model.event import Event, TakenOver
 from tests.support.neo4j.graphs import Graph, graph
@@ -64,9 +64,9 @@ def wait_until_blocked(here: Graph, count: int = 1) -> None:
         time.sleep(0.02)
 
 
-def waits(ask: Ask) -> None:
-    ask("CREATE (:Made)", None)
-    ask(WAIT, None)
+def waits(run: RunQuery) -> None:
+    run("CREATE (:Made)", None)
+    run(WAIT, None)
 
 
 @pytest.mark.parametrize("what", ["data", "schema", "in transactions"])
@@ -78,7 +78,7 @@ def test_what_the_former_owner_has_open_is_ended_before_the_lease_is_ours(
     batches = f"UNWIND [1] AS n CALL (n) {{ CREATE (:Made) WITH n {WAIT} }} IN TRANSACTIONS OF 1 ROW"
     with closed_door(here), here.lease() as former:
         works = {
-            "data": lambda: former.writing(waits),
+            "data": lambda: former.write(waits),
             "schema": lambda: former.alter("CREATE INDEX made FOR (d:Door) ON (d.id)"),
             "in transactions": lambda: former.in_transactions(batches),
         }
@@ -99,15 +99,15 @@ def test_what_the_former_owner_has_open_is_ended_before_the_lease_is_ours(
 def test_an_idle_transaction_of_a_frozen_runner_holds_nobody_up(neo4j_settings: Settings) -> None:
     here = graph(neo4j_settings, lease_seconds=60)
 
-    def sleeps_while_another_works(ask: Ask) -> None:
-        ask("MATCH (n:Made) SET n.by = 'former'", None)
+    def sleeps_while_another_works(run: RunQuery) -> None:
+        run("MATCH (n:Made) SET n.by = 'former'", None)
         expire(here)
         with here.lease(wait=0) as successor:
-            successor.writing(lambda its: its("MATCH (n:Made) SET n.by = 'successor'", None))
+            successor.write(lambda its: its("MATCH (n:Made) SET n.by = 'successor'", None))
 
     here.do("CREATE (:Made)")
     with here.lease() as former, pytest.raises(LeaseLost):
-        former.writing(sleeps_while_another_works)
+        former.write(sleeps_while_another_works)
     assert here.ask("MATCH (n:Made) RETURN n.by AS by") == [{"by": "successor"}]
 
 
@@ -150,7 +150,7 @@ def test_what_another_one_has_open_after_an_unlock_by_hand_is_ended_too(neo4j_se
     here = graph(neo4j_settings, lease_seconds=60)
     told: list[Event] = []
     with closed_door(here), here.lease() as former:
-        worker = Worker(lambda: former.writing(waits))
+        worker = Worker(lambda: former.write(waits))
         wait_until_blocked(here)
         here.do("MATCH (l:migrations_history {key: 'lease'}) SET l.token = l.token + 1 REMOVE l.holder")
         with here.lease(wait=0, told=told):

@@ -7,7 +7,8 @@ from pathlib import PurePath
 from msgspec import Struct
 
 from seedbed.engines.neo4j.address import Address
-from seedbed.engines.neo4j.wire.client import BoltClient, Run
+from seedbed.engines.neo4j.schema.catalogue import Read
+from seedbed.engines.neo4j.wire.client import BoltClient
 
 
 class GraphTarget(Struct, frozen=True):
@@ -20,6 +21,6 @@ class GraphTarget(Struct, frozen=True):
     directory: PurePath
 
     @property
-    def run(self) -> Run:
-        """Ask a reading statement; the driver's errors come as CypherError and ConnectionLost."""
-        return self.client.run
+    def read(self) -> Read:
+        """Runs a reading statement and returns its rows. Raises CypherError, ConnectionLost."""
+        return self.client.read

@@ -80,7 +80,7 @@ class Neo4jSession:
         from seedbed.engines.neo4j.schema.catalogue import read_catalogue
 
         with translate_errors(f"reading the schema of {self.graph.target}"):
-            return read_catalogue(self.graph.run).lines()
+            return read_catalogue(self.graph.read).lines()
 
     def examine(self, migrations: Sequence[Migration]) -> Mapping[str, Sequence[Hazard]]:
         """Return, by version, the hazards that the server's own plans of the statements show."""

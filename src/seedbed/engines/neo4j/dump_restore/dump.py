@@ -74,13 +74,13 @@ def schema(graph: GraphTarget) -> Sequence[str]:
     return [
         each["statement"]
         for query in SCHEMA
-        for each in graph.run(query, {})
+        for each in graph.read(query, {})
         if each["name"] != HISTORY_CONSTRAINT
     ]
 
 
 def _read(graph: GraphTarget) -> file_format.Dump:
-    before = graph.run(_COUNT, {})[0]
+    before = graph.read(_COUNT, {})[0]
     if before["nodes"] + before["relationships"] > MOST:
         raise Refused(
             f"{graph.target} has {before['nodes']} nodes and {before['relationships']} relationships",
@@ -88,17 +88,17 @@ def _read(graph: GraphTarget) -> file_format.Dump:
             try_="neo4j-admin database dump of a stopped server, a backup of Enterprise, or a snapshot of its disk",
         )
     nodes, numbers = file_format.numbered(
-        (each["id"], each["labels"], _properties(each, graph)) for each in graph.run(_NODES, {})
+        (each["id"], each["labels"], _properties(each, graph)) for each in graph.read(_NODES, {})
     )
     relationships = file_format.ordered(
         file_format.DumpRelationship(
             each["kind"], numbers[each["start"]], numbers[each["end"]], _properties(each, graph)
         )
-        for each in graph.run(_RELATIONSHIPS, {})
+        for each in graph.read(_RELATIONSHIPS, {})
         if each["start"] in numbers and each["end"] in numbers
     )
     statements = schema(graph)
-    after = graph.run(_COUNT, {})[0]
+    after = graph.read(_COUNT, {})[0]
     counted = {"nodes": len(nodes), "relationships": len(relationships)}
     if not before == counted == after:
         raise Refused(

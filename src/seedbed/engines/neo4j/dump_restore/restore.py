@@ -17,7 +17,7 @@ from seedbed.model.event import CopyFinished, CopyProgressed, Event
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
-    from seedbed.engines.neo4j.wire.client import Ask
+    from seedbed.engines.neo4j.wire.client import RunQuery
 
 _BATCH = 5_000
 _ANY = f"MATCH (n) WHERE NOT n:{HISTORY_LABEL} RETURN n LIMIT 1"
@@ -52,7 +52,7 @@ def restore(lease: FencedWriter, file: Path) -> Iterator[Event]:
             if statement not in there:
                 lease.alter(statement)
         if dump.schema:
-            lease.reading(_READY)
+            lease.read(_READY)
         yield CopyFinished(target, "restore", dump.head.words, str(file))
     except CypherError as error:
         raise StepFailed(
@@ -78,7 +78,7 @@ def _read(file: Path) -> file_format.Dump:
 def _require_empty(lease: FencedWriter, dump: file_format.Dump) -> None:
     """Raise Refused unless nothing is there but what the dump's migrations have made."""
     graph, wanted = lease.graph, dump.head.applied
-    if lease.reading(_ANY):
+    if lease.read(_ANY):
         raise Refused(
             f"{graph.target} is not empty",
             because="it holds nodes",
@@ -111,11 +111,13 @@ def _nodes(lease: FencedWriter, nodes: Sequence[file_format.DumpNode], ids: dict
         for first in range(0, len(members), _BATCH):
             batch = members[first : first + _BATCH]
 
-            def work(ask: Ask, statement: str = statement, batch: Sequence[Any] = batch) -> dict[int, str]:
-                made = ask(statement, {"rows": [_properties(each) for each in batch]}).rows
+            def work(
+                run: RunQuery, statement: str = statement, batch: Sequence[Any] = batch
+            ) -> dict[int, str]:
+                made = run(statement, {"rows": [_properties(each) for each in batch]}).rows
                 return {batch[each["i"]].number: each["id"] for each in made}
 
-            ids.update(lease.writing(work))
+            ids.update(lease.write(work))
             done += len(batch)
             yield done
 
@@ -135,10 +137,10 @@ def _relationships(
                 "rows": [_properties(each) for each in batch],
             }
 
-            def work(ask: Ask, statement: str = statement, parameters: Any = parameters) -> int:
-                return int(ask(statement, parameters).rows[0]["made"])
+            def work(run: RunQuery, statement: str = statement, parameters: Any = parameters) -> int:
+                return int(run(statement, parameters).rows[0]["made"])
 
-            if lease.writing(work) != len(batch):
+            if lease.write(work) != len(batch):
                 raise Refused(
                     f"{lease.graph.target} changes while it is restored",
                     because="nodes that were made a moment ago are gone",

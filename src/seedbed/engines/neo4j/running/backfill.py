@@ -48,13 +48,13 @@ class GraphBackfill:
 
     def require_keys(self) -> None:
         """Raise Refused unless an index leads to the key, and all its values can be put into one order."""
-        if not key_is_indexed(self._backfill, read_catalogue(self._lease.reading)):
+        if not key_is_indexed(self._backfill, read_catalogue(self._lease.read)):
             raise self._refused(
                 f"no index leads to {self._what}",
                 "each batch would look at everything again",
                 "make a range index or a uniqueness constraint on it in an earlier migration",
             )
-        rows = self._lease.reading(self._query("key_kinds"))
+        rows = self._lease.read(self._query("key_kinds"))
         counts = {row["kind"].removesuffix(" NOT NULL"): row["count"] for row in rows}
         if missing := counts.get("NULL", 0):
             raise self._refused(
@@ -84,7 +84,7 @@ class GraphBackfill:
         """Carry out what is left beyond `checkpoint`, batch by batch. Raises CypherError, LeaseLost, Interrupted."""
         lease, version = self._lease, self._migration.version
         after: Key | None = json.decode(checkpoint) if checkpoint is not None else None
-        done, total = 0, int(lease.reading(self._query("count"))[0]["count"])
+        done, total = 0, int(lease.read(self._query("count"))[0]["count"])
         while batch := lease.transact(partial(self._batch, after), version=version):
             after, done = batch.last, done + batch.size
             said = f"up to {self._backfill.key} {after}"
@@ -95,10 +95,10 @@ class GraphBackfill:
         """Convert the next batch beyond `after` and write the checkpoint; return None where there is no more."""
         name = "first_keys" if after is None else "next_keys"
         values = {"after": after, "batch": self._backfill.batch}
-        keys = transaction.ask(self._query(name), values).rows[0]["keys"]
+        keys = transaction.run(self._query(name), values).rows[0]["keys"]
         if not keys:
             return None
-        transaction.carry_out(self._step.body, {"keys": keys, "after": after})
+        transaction.execute(self._step.body, {"keys": keys, "after": after})
         stands = {"version": self._migration.version, "checkpoint": json.encode(keys[-1]).decode()}
-        transaction.ask(queries.text("checkpoint"), stands)
+        transaction.run(queries.text("checkpoint"), stands)
         return _ConvertedBatch(keys[-1], len(keys))

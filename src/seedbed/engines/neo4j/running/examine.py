@@ -53,7 +53,7 @@ def examine(
     hazards = {migration.version: tuple(examination.of(migration)) for migration in migrations}
     if (
         migrations
-        and (drift := schema_drift(last_schema.read(server.run), examination.catalogue)) is not None
+        and (drift := schema_drift(last_schema.read(server.read), examination.catalogue)) is not None
     ):
         first = migrations[0].version
         hazards[first] = (drift, *hazards[first])
@@ -65,7 +65,7 @@ class _Examination:
 
     def __init__(self, server: BoltClient, bounds: PlanLimits) -> None:
         self.server, self.bounds = server, bounds
-        self.catalogue = read_catalogue(server.run)
+        self.catalogue = read_catalogue(server.read)
         self.earlier = _EarlierChanges()
 
     def of(self, migration: Migration) -> Iterator[Hazard]:
@@ -131,7 +131,7 @@ class _Examination:
             yield query.hazard(command, duplicated, line)
 
     def _count(self, query: str) -> int:
-        (row,) = self.server.run(query, {})
+        (row,) = self.server.read(query, {})
         return int(row["count"])
 
 

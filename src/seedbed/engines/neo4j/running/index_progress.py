@@ -7,8 +7,14 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from seedbed.engines.neo4j.files.commands import Noun, SchemaCommand
-from seedbed.engines.neo4j.schema.catalogue import FAILED, ONLINE, Catalogue, SchemaObject, read_catalogue
-from seedbed.engines.neo4j.wire.client import Run
+from seedbed.engines.neo4j.schema.catalogue import (
+    FAILED,
+    ONLINE,
+    Catalogue,
+    Read,
+    SchemaObject,
+    read_catalogue,
+)
 from seedbed.errors import StepFailed
 
 _FIRST, _LONGEST = 0.02, 1.0  # seconds between two looks
@@ -22,7 +28,7 @@ class IndexProgress(Struct, frozen=True):
 
 
 def wait_online(
-    run: Run, command: SchemaCommand, *, sleep: Callable[[float], None], undo: Callable[[], None]
+    read: Read, command: SchemaCommand, *, sleep: Callable[[float], None], undo: Callable[[], None]
 ) -> Iterator[IndexProgress]:
     """Wait until the index that `command` made is ONLINE, telling how far it is at each look.
 
@@ -30,7 +36,7 @@ def wait_online(
     StepFailed raised. Where an index was there before, `undo` has to do nothing.
     """
     pause = _FIRST
-    while (index := index_of(command, read_catalogue(run))) is not None and index.state != ONLINE:
+    while (index := index_of(command, read_catalogue(read))) is not None and index.state != ONLINE:
         if index.state == FAILED:
             undo()
             raise StepFailed(

@@ -10,7 +10,7 @@ from seedbed.support.phrases import count
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
-    from seedbed.engines.neo4j.wire.client import Ask
+    from seedbed.engines.neo4j.wire.client import RunQuery
 
 _BATCH = 10_000  # relationships or nodes in one transaction; a few dozen MB of the server's memory
 # Relationships first: DETACH DELETE takes all of a node at once, and one node may have millions.
@@ -34,7 +34,7 @@ def reset(lease: FencedWriter) -> str:
     relationships = _emptied(lease, _RELATIONSHIPS)
     nodes = _emptied(lease, _NODES)
     constraints, indexes = _dropped(lease, "CONSTRAINT"), _dropped(lease, "INDEX")
-    lease.writing(_forget)
+    lease.write(_forget)
     gone = {"node": nodes, "relationship": relationships, "constraint": constraints, "index": indexes}
     found = [count(many, noun, "indexes" if noun == "index" else "") for noun, many in gone.items() if many]
     return f"{', '.join(found)} and the history" if found else "the history; the graph was empty"
@@ -43,11 +43,11 @@ def reset(lease: FencedWriter) -> str:
 def _emptied(lease: FencedWriter, statement: str) -> int:
     """Run `statement`, each time in a transaction of its own, until nothing is left; return how many went."""
 
-    def work(ask: Ask) -> int:
-        return int(ask(statement, {"batch": _BATCH}).rows[0]["gone"])
+    def work(run: RunQuery) -> int:
+        return int(run(statement, {"batch": _BATCH}).rows[0]["gone"])
 
     total = 0
-    while gone := lease.writing(work):
+    while gone := lease.write(work):
         total += gone
     return total
 
@@ -60,9 +60,9 @@ def _dropped(lease: FencedWriter, kind: str) -> int:
 
 
 def _names(lease: FencedWriter, kind: str) -> Iterator[str]:
-    records: list[Mapping[str, Any]] = list(lease.reading(_CONSTRAINTS if kind == "CONSTRAINT" else _INDEXES))
+    records: list[Mapping[str, Any]] = list(lease.read(_CONSTRAINTS if kind == "CONSTRAINT" else _INDEXES))
     yield from (each["name"] for each in records if each["name"] != HISTORY_CONSTRAINT)
 
 
-def _forget(ask: Ask) -> None:
-    ask(_OURS, {})
+def _forget(run: RunQuery) -> None:
+    run(_OURS, {})

@@ -25,7 +25,7 @@ from seedbed.engines.neo4j.schema.probe import took_effect
 from seedbed.engines.neo4j.schema.reverse import reverse_of
 from seedbed.engines.neo4j.store import history
 from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
-from seedbed.engines.neo4j.wire.client import Ask, Transaction
+from seedbed.engines.neo4j.wire.client import RunQuery, Transaction
 from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError
 from seedbed.errors import Interrupted, Irreversible, Location, OutcomeUnknown, StepFailed
 from seedbed.model.event import WorkProgressed
@@ -50,7 +50,7 @@ class StepwiseRun(Stepwise):
     def _take_up(self, stored: Revision | None) -> bool:
         resumed = super()._take_up(stored)
         if stored is not None:
-            self.reverses = history.reverses(self.lease.reading, stored.version)
+            self.reverses = history.reverses(self.lease.read, stored.version)
         return resumed
 
     def _prepare(self) -> Iterator[Progress]:
@@ -85,29 +85,29 @@ class StepwiseRun(Stepwise):
 
     # the history
 
-    def _record(self, ask: Ask, revision: Revision) -> None:
+    def _record(self, run: RunQuery, revision: Revision) -> None:
         """Make the history say `revision`; a finished revert leaves it, and a line about that stays."""
         if is_gone(revision):
-            history.forget(ask, revision.version)
-            history.audit(ask, self.lease.owner, "revert", revision.version, "")
+            history.forget(run, revision.version)
+            history.audit(run, self.lease.owner, "revert", revision.version, "")
         else:
-            history.write(ask, revision, self.reverses)
+            history.write(run, revision, self.reverses)
 
     def _commit(self, revision: Revision, *, anyway: bool = False) -> None:
         version = self.migration.version
-        self.lease.writing(lambda ask: self._record(ask, revision), version=version, anyway=anyway)
+        self.lease.write(lambda run: self._record(run, revision), version=version, anyway=anyway)
         self.revision = revision
 
     def _restore(self, before: Revision | None) -> None:
         version = self.migration.version
 
-        def work(ask: Ask) -> None:
+        def work(run: RunQuery) -> None:
             if before is not None:
-                history.write(ask, before)
+                history.write(run, before)
             else:
-                history.forget(ask, version)
+                history.forget(run, version)
 
-        self.lease.writing(work, anyway=True)
+        self.lease.write(work, anyway=True)
 
     # data, with its record
 
@@ -118,8 +118,8 @@ class StepwiseRun(Stepwise):
         def work(transaction: Transaction) -> None:
             nonlocal last
             for last in statements:
-                transaction.carry_out(last.text)
-            self._record(transaction.ask, after)
+                transaction.execute(last.text)
+            self._record(transaction.run, after)
 
         try:
             self.lease.transact(work, version=self.migration.version)
@@ -166,7 +166,7 @@ class StepwiseRun(Stepwise):
         return self.reverses[number]
 
     def _catalogue(self) -> Catalogue:
-        return read_catalogue(self.lease.reading)
+        return read_catalogue(self.lease.read)
 
     def _begin(self, step: Step, command: SchemaCommand) -> None:
         """Record that `step` begins, with what undoes it. Raises StepFailed for what is there, or gone, already.
@@ -214,7 +214,7 @@ class StepwiseRun(Stepwise):
         version, failure = self.migration.version, None
         try:
             for each in wait_online(
-                self.lease.reading,
+                self.lease.read,
                 command,
                 sleep=self.lease.sleep,
                 undo=lambda: self._take_back(step, command),

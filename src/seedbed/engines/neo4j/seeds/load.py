@@ -20,7 +20,7 @@ from seedbed.model.seed import Dataset, Loaded, Loading, OnLoading, Script
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
-    from seedbed.engines.neo4j.wire.client import Ask
+    from seedbed.engines.neo4j.wire.client import RunQuery
 
 Part = GraphTable | Script
 
@@ -38,13 +38,13 @@ def load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterat
 def load_together(lease: FencedWriter, parts: Sequence[Part], on_loading: OnLoading) -> list[Loaded]:
     """Load `parts` in one transaction."""
 
-    def work(ask: Ask) -> list[Loaded]:
+    def work(run: RunQuery) -> list[Loaded]:
         return [
-            run_script(ask, each) if isinstance(each, Script) else _load(ask, each, on_loading)
+            run_script(run, each) if isinstance(each, Script) else _load(run, each, on_loading)
             for each in parts
         ]
 
-    return lease.writing(work)
+    return lease.write(work)
 
 
 def parts_of(lease: FencedWriter, dataset: Dataset) -> list[Part]:
@@ -55,7 +55,7 @@ def parts_of(lease: FencedWriter, dataset: Dataset) -> list[Part]:
     found = [checked(each) if isinstance(each, Script) else table_of(each) for each in dataset.parts]
     if all(isinstance(each, Script) or each.is_empty for each in found):
         return found
-    unique = unique_from(lease.reading(UNIQUE))
+    unique = unique_from(lease.read(UNIQUE))
     ready: list[Part] = []
     for part in found:
         if isinstance(part, Script) or part.is_empty:
@@ -65,7 +65,7 @@ def parts_of(lease: FencedWriter, dataset: Dataset) -> list[Part]:
     return ready
 
 
-def _load(ask: Ask, table: GraphTable, on_loading: OnLoading) -> Loaded:
+def _load(run: RunQuery, table: GraphTable, on_loading: OnLoading) -> Loaded:
     path = table.source.path
     if table.is_empty:
         return Loaded(path)
@@ -73,9 +73,9 @@ def _load(ask: Ask, table: GraphTable, on_loading: OnLoading) -> Loaded:
     look, write = statements.look(table.shape), statements.write(table.shape)
     for chunk in table.chunks():
         with seed_errors(path):
-            missing, differing = _to_do(ask, table.shape, look, chunk)
+            missing, differing = _to_do(run, table.shape, look, chunk)
             if todo := sorted((*missing, *differing)):
-                met = ask(write, statements.parameters(chunk.chosen(todo))).rows[0]["met"]
+                met = run(write, statements.parameters(chunk.chosen(todo))).rows[0]["met"]
                 if met != len(todo):
                     raise _changing(table.shape, chunk)
         done, inserted, updated = done + len(chunk), inserted + len(missing), updated + len(differing)
@@ -83,11 +83,11 @@ def _load(ask: Ask, table: GraphTable, on_loading: OnLoading) -> Loaded:
     return Loaded(path, inserted, updated, done - inserted - updated)
 
 
-def _to_do(ask: Ask, shape: Shape, look: str, chunk: RowChunk) -> tuple[list[int], list[int]]:
+def _to_do(run: RunQuery, shape: Shape, look: str, chunk: RowChunk) -> tuple[list[int], list[int]]:
     """Return which rows of the chunk are missing and which differ. Raises StepFailed for one that cannot be there."""
     missing: list[int] = []
     differing: list[int] = []
-    for each in ask(look, statements.parameters(chunk)).rows:
+    for each in run(look, statements.parameters(chunk)).rows:
         if problem := _problem(shape, chunk, each["i"], each):
             raise problem
         (differing if each["found"] else missing).append(each["i"])

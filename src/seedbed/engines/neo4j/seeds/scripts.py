@@ -11,7 +11,7 @@ from seedbed.model.seed import Loaded, Script
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.files.split import Statement
-    from seedbed.engines.neo4j.wire.client import Ask
+    from seedbed.engines.neo4j.wire.client import RunQuery
 
 
 def checked(script: Script) -> Script:
@@ -48,12 +48,12 @@ def _statements(script: Script) -> Sequence[Statement]:
         ) from None
 
 
-def run_script(ask: Ask, script: Script) -> Loaded:
+def run_script(run: RunQuery, script: Script) -> Loaded:
     """Run a script; what its statements made counts as inserted, what the others changed as updated."""
     inserted = updated = 0
     for each in _statements(script):
         with seed_errors(script.path):
-            counters = ask(each.text, {}).counters
+            counters = run(each.text, {}).counters
         created = counters.get("nodes_created", 0) + counters.get("relationships_created", 0)
         inserted += created
         updated += _touched(counters) if not created else 0

@@ -19,7 +19,7 @@ from seedbed.model.seed import Dataset, Loaded, OnLoading, Script
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
-    from seedbed.engines.neo4j.wire.client import Ask
+    from seedbed.engines.neo4j.wire.client import RunQuery
 
 
 def bulk_load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
@@ -47,23 +47,23 @@ def load(lease: FencedWriter, table: GraphTable, tally: Tally, *, batch: int = B
     created = "nodes_created" if isinstance(table.shape, NodeShape) else "relationships_created"
     for chunk in table.chunks(batch):
 
-        def work(ask: Ask, chunk: RowChunk = chunk) -> int:
+        def work(run: RunQuery, chunk: RowChunk = chunk) -> int:
             with seed_errors(table.source.path):
-                answer = ask(write, statements.parameters(chunk))
+                answer = run(write, statements.parameters(chunk))
                 if answer.rows[0]["met"] != len(chunk):
-                    raise _unmet(ask, table, chunk)
+                    raise _unmet(run, table, chunk)
             return answer.counters.get(created, 0)
 
-        inserted = lease.writing(work)
+        inserted = lease.write(work)
         tally.add(inserted=inserted, updated=len(chunk) - inserted)
     return tally.loaded
 
 
-def _unmet(ask: Ask, table: GraphTable, chunk: RowChunk) -> StepFailed:
+def _unmet(run: RunQuery, table: GraphTable, chunk: RowChunk) -> StepFailed:
     """Find the relationship that misses a node, or that is there more than once."""
     shape: Any = table.shape
     assert isinstance(shape, RelationshipShape)
-    for each in ask(statements.look(shape), statements.parameters(chunk)).rows:
+    for each in run(statements.look(shape), statements.parameters(chunk)).rows:
         for is_there, place in ((each["start"], shape.start), (each["end"], shape.end)):
             if not is_there:
                 return missing_end(shape, chunk, each["i"], place)

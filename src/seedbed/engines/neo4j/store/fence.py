@@ -40,7 +40,9 @@ def fence_off(graph: GraphTarget, mark: str, token: int, *, check: Check | None 
 def _raise_fence(graph: GraphTarget, token: int) -> bool:
     """Return whether the fence is at `token` or beyond."""
     try:
-        rows = graph.client.tell(queries.text("raise_fence"), {"token": token}, timeout=_FENCE_SECONDS).rows
+        rows = graph.client.run_once(
+            queries.text("raise_fence"), {"token": token}, timeout=_FENCE_SECONDS
+        ).rows
     except CypherError as error:
         if error.is_timeout or error.is_transient or error.is_ended:
             return False  # somebody began a transaction after we had looked

@@ -19,8 +19,8 @@ from seedbed.engines.neo4j.wire.client import (
     MARK,
     NUMBER,
     WHO,
-    Ask,
     QueryResult,
+    RunQuery,
     Transaction,
     gives_way,
 )
@@ -56,22 +56,22 @@ class FencedWriter:
         """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
         require_running(self.held, is_interrupted=self.interrupted)
 
-    def reading(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    def read(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return the rows that a reading `statement` answers with. Raises Interrupted, LeaseLost, CypherError."""
         self.check()
         try:
-            return self.graph.run(statement, parameters or {})
+            return self.graph.read(statement, parameters or {})
         except ConnectionLost as error:
             raise self.unreachable(error) from None
 
-    def writing(self, work: Callable[[Ask], T], *, version: str = "", anyway: bool = False) -> T:
+    def write(self, work: Callable[[RunQuery], T], *, version: str = "", anyway: bool = False) -> T:
         """Do `work` in one transaction that commits only while the lease is ours; return what it returned.
 
         `work` gets what asks in that transaction, and is called again where the server gives way (a deadlock, a
         change of leader) or the connection broke. `version` is what that is told about; `anyway`: also after an
         interruption. Raises LeaseLost, Interrupted; CypherError where the server refused: nothing stayed.
         """
-        return self.transact(lambda transaction: work(transaction.ask), version=version, anyway=anyway)
+        return self.transact(lambda transaction: work(transaction.run), version=version, anyway=anyway)
 
     def transact(self, work: Callable[[Transaction], T], *, version: str = "", anyway: bool = False) -> T:
         """Do as `writing` does, with `work` having all of the transaction."""
@@ -102,9 +102,9 @@ class FencedWriter:
             if self.interrupted and not anyway:  # it may not have seen this transaction
                 raise self._stopped()
             values = {**shown(self.held), "transaction": name}
-            self._require_ours(transaction.ask(queries.text("check_fence"), values))
+            self._require_ours(transaction.run(queries.text("check_fence"), values))
             done.append(work(transaction))
-            answer = transaction.ask(queries.text("show_lease"), shown(self.held))
+            answer = transaction.run(queries.text("show_lease"), shown(self.held))
             if not answer.rows:  # they were there when it began, and it holds the fence
                 raise CypherError("", "it deletes seedbed's own nodes; a pattern with a label would not")
             self._require_ours(answer)
@@ -133,7 +133,7 @@ class FencedWriter:
             self.held.check()
             try:
                 self._end(name)
-                rows = self.graph.client.tell(queries.text("last_through"), {}).rows
+                rows = self.graph.client.run_once(queries.text("last_through"), {}).rows
                 self.held.confirm()  # a successor's transactions have names of their own
                 return bool(rows) and rows[0]["transaction"] == name
             except (ConnectionLost, CypherError) as error:
@@ -206,14 +206,14 @@ class FencedWriter:
             if self.interrupted:
                 raise self._stopped()
             self._confirm()
-            transaction.carry_out(statement)
+            transaction.execute(statement)
             self._confirm()
             transaction.commit()
 
     def _confirm(self) -> None:
         """Ask the server whether lease and fence are ours. Raises LeaseLost, CypherError, ConnectionLost."""
         self.held.check()
-        self._require_ours(self.graph.client.ask(queries.text("show_lease"), shown(self.held)))
+        self._require_ours(self.graph.client.run_repeatable(queries.text("show_lease"), shown(self.held)))
 
     def _settle(self, name: str) -> None:
         """Wait until the transaction `name` has ended, one way or the other. Raises LeaseLost."""
@@ -227,7 +227,7 @@ class FencedWriter:
         self.check()
         self._confirm()
         try:
-            self.graph.client.tell_alone(statement, self._metadata("work", uuid4().hex))
+            self.graph.client.run_autocommit(statement, self._metadata("work", uuid4().hex))
         except CypherError as error:
             if error.is_ended:
                 self._was_ended(anyway=False)

@@ -29,7 +29,8 @@ from seedbed.model.migration import Direction, Phase
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.graph import GraphTarget
-    from seedbed.engines.neo4j.wire.client import Ask, Run
+    from seedbed.engines.neo4j.schema.catalogue import Read
+    from seedbed.engines.neo4j.wire.client import RunQuery
 
 
 Reverses = Mapping[int, str]
@@ -39,7 +40,7 @@ _decode_texts = json.Decoder(dict[int, str])
 
 def read(graph: GraphTarget) -> History:
     """Return what is stored, an empty history where nothing is. Raises Refused for a newer format, CypherError."""
-    rows = graph.run(queries.text("history"), {})
+    rows = graph.read(queries.text("history"), {})
     nodes = [{**row["stored"], "applied_at": row["applied_at"]} for row in rows]
     identity = next((each for each in nodes if each["key"] == "identity"), None)
     if identity is not None:
@@ -58,7 +59,7 @@ def _require_known_format(graph: GraphTarget, identity: Mapping[str, Any]) -> No
         )
 
 
-def bind(ask: Ask, graph: GraphTarget, identity: Identity) -> None:
+def bind(run: RunQuery, graph: GraphTarget, identity: Identity) -> None:
     """Write who the target is, where nothing says so yet. Raises ForeignTarget."""
     stored = {
         "format": FORMAT,
@@ -66,7 +67,7 @@ def bind(ask: Ask, graph: GraphTarget, identity: Identity) -> None:
         "database": identity.database,
         "environment": identity.environment,
     }
-    found = _identity(ask(queries.text("bind"), {"identity": stored}).rows[0])
+    found = _identity(run(queries.text("bind"), {"identity": stored}).rows[0])
     if found != identity:
         raise ForeignTarget(
             f"{graph.target} is bound to {found}",
@@ -75,7 +76,7 @@ def bind(ask: Ask, graph: GraphTarget, identity: Identity) -> None:
         )
 
 
-def write(ask: Ask, revision: Revision, reverses: Reverses | None = None) -> None:
+def write(run: RunQuery, revision: Revision, reverses: Reverses | None = None) -> None:
     """Make the stored revision equal to `revision`, and what is stored for its revert to `reverses`, if given."""
     values: dict[str, Any] = {
         "version": revision.version,
@@ -95,22 +96,22 @@ def write(ask: Ask, revision: Revision, reverses: Reverses | None = None) -> Non
     if reverses is not None:
         values["reverses"] = json.encode(reverses).decode() if reverses else None
     at = round(revision.applied_at.timestamp() * 1000) if revision.applied_at else None
-    ask(queries.text("write"), {"values": values, "applied_at": at})
+    run(queries.text("write"), {"values": values, "applied_at": at})
 
 
-def reverses(run: Run, version: str) -> Reverses:
+def reverses(read_rows: Read, version: str) -> Reverses:
     """Return, by the index of a step up, the statement that undoes it; nothing where there is no such revision."""
-    rows = run(queries.text("reverses"), {"version": version})
+    rows = read_rows(queries.text("reverses"), {"version": version})
     return _decode_texts.decode(rows[0]["reverses"] or "{}") if rows else {}
 
 
-def forget(ask: Ask, version: str) -> None:
-    ask(queries.text("forget"), {"version": version})
+def forget(run: RunQuery, version: str) -> None:
+    run(queries.text("forget"), {"version": version})
 
 
-def audit(ask: Ask, actor: str, action: str, version: str, because: str) -> None:
+def audit(run: RunQuery, actor: str, action: str, version: str, because: str) -> None:
     """Write a line of the audit."""
-    ask(queries.text("audit"), {"actor": actor, "action": action, "version": version, "because": because})
+    run(queries.text("audit"), {"actor": actor, "action": action, "version": version, "because": because})
 
 
 def _identity(stored: Mapping[str, Any]) -> Identity:

@@ -22,11 +22,11 @@ _READ = (
 
 def save(lease: FencedWriter) -> None:
     """Store the schema as it is now, at the end of a run. Raises LeaseLost, CypherError, ConnectionLost."""
-    lines = list(read_catalogue(lease.reading).lines())
-    lease.writing(lambda ask: ask(_SAVE, {"lines": lines}))
+    lines = list(read_catalogue(lease.read).lines())
+    lease.write(lambda run: run(_SAVE, {"lines": lines}))
 
 
-def read(ask: Read) -> tuple[str, ...] | None:
+def read(query: Read) -> tuple[str, ...] | None:
     """Return the schema as the last run left it; None where there was none, or one ended in its middle since."""
-    rows = ask(_READ, {})
+    rows = query(_READ, {})
     return tuple(rows[0]["lines"]) if rows else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from seedbed.engines.base import Progress
 from seedbed.engines.neo4j.store import history
 from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
-from seedbed.engines.neo4j.wire.client import Ask
+from seedbed.engines.neo4j.wire.client import RunQuery
 from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError, translate_errors
 from seedbed.errors import Interrupted, LeaseLost
 from seedbed.model.history import History, Identity, Revision, RevisionState
@@ -31,27 +31,27 @@ class Neo4jLease(FencedWriter):
 
     def bind(self, identity: Identity) -> None:
         with translate_errors(f"binding {self.graph.target}"):
-            self.writing(lambda ask: history.bind(ask, self.graph, identity))
+            self.write(lambda run: history.bind(run, self.graph, identity))
 
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
         action = "record " + (
             "applied" if revision.state is RevisionState.APPLIED else f"at step {revision.step}"
         )
 
-        def work(ask: Ask) -> None:
-            history.write(ask, revision)
-            history.audit(ask, actor, action, revision.version, because)
+        def work(run: RunQuery) -> None:
+            history.write(run, revision)
+            history.audit(run, actor, action, revision.version, because)
 
         with translate_errors(f"recording {revision.label}"):
-            self.writing(work)
+            self.write(work)
 
     def forget(self, version: str, *, actor: str, because: str) -> None:
-        def work(ask: Ask) -> None:
-            history.forget(ask, version)
-            history.audit(ask, actor, "forget", version, because)
+        def work(run: RunQuery) -> None:
+            history.forget(run, version)
+            history.audit(run, actor, "forget", version, because)
 
         with translate_errors(f"forgetting {version}"):
-            self.writing(work)
+            self.write(work)
 
     # what changes the graph
 

@@ -44,7 +44,7 @@ class Neo4jLeaseStore:
         """Return the record as it is this moment. Raises StepFailed, Unreachable."""
         del anyway
         with translate_errors(f"looking who has the lease of {self.target}"):
-            rows = self.graph.client.run(queries.text("look"), {})
+            rows = self.graph.client.read(queries.text("look"), {})
         if not rows:
             return LeaseRecord()
         found = {name: value for name, value in rows[0].items() if value is not None}
@@ -56,7 +56,7 @@ class Neo4jLeaseStore:
             self._define()
         values = {"seen": seen.token, "holder": owner.id, "who": owner.who, "seconds": self.seconds}
         try:
-            return bool(self.graph.client.tell(queries.text("take"), values).rows)
+            return bool(self.graph.client.run_once(queries.text("take"), values).rows)
         except CypherError as error:
             if error.is_transient:
                 return False
@@ -67,13 +67,13 @@ class Neo4jLeaseStore:
     def _define(self) -> None:
         """Create the constraint, the lease and the fence; others may do so, too. Raises CypherError, ConnectionLost."""
         server = self.graph.client
-        retried(_DEFINING, lambda: server.tell(queries.text("constraint")), sleep=server.sleep)
-        server.ask(queries.text("nodes"))
+        retried(_DEFINING, lambda: server.run_once(queries.text("constraint")), sleep=server.sleep)
+        server.run_repeatable(queries.text("nodes"))
 
     def renew(self, held: HeldLease) -> bool:
         server, values = self.graph.client, {**shown(held), "seconds": self.seconds}
         with translate_errors(f"renewing the lease of {self.target}"):
-            is_ours = bool(server.tell(queries.text("heartbeat"), values, timeout=self.seconds).rows)
+            is_ours = bool(server.run_once(queries.text("heartbeat"), values, timeout=self.seconds).rows)
             if not is_ours and not held.is_over:
                 held.taken()
                 # What we have open on the server would only be refused at its end.
@@ -82,7 +82,7 @@ class Neo4jLeaseStore:
 
     def release(self, held: HeldLease) -> None:
         with translate_errors(f"giving back the lease of {self.target}"):
-            self.graph.client.ask(queries.text("release"), shown(held))
+            self.graph.client.run_repeatable(queries.text("release"), shown(held))
 
     def end(self, seen: LeaseRecord, actor: str) -> bool:
         """Take the lease from the holder that was `seen`, with a line in the audit, and end its transactions."""
@@ -92,7 +92,7 @@ class Neo4jLeaseStore:
             "actor": actor,
             "because": f"ended {seen.owner}",
         }
-        if not self.graph.client.tell(queries.text("unlock"), values).rows:
+        if not self.graph.client.run_once(queries.text("unlock"), values).rows:
             return False
         for _ in fence_off(self.graph, "", seen.token + 1):
             pass  # its transactions are part of it, and go with it

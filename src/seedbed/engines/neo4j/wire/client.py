@@ -49,8 +49,7 @@ class QueryResult(Struct, frozen=True):
     counters: dict[str, int] = field(default_factory=dict)
 
 
-Ask = Callable[[str, Parameters | None], QueryResult]
-Run = Callable[[str, Parameters], list[dict[str, Any]]]
+RunQuery = Callable[[str, Parameters | None], QueryResult]
 
 
 class Transaction:
@@ -61,20 +60,20 @@ class Transaction:
         self._session = session
         self._open = open_
 
-    def ask(self, statement: str, parameters: Parameters | None = None) -> QueryResult:
+    def run(self, statement: str, parameters: Parameters | None = None) -> QueryResult:
         """Return the answer to `statement`. Raises CypherError, ConnectionLost."""
-        with _ours(self._address):
-            return _answer(self._open.run(_literal(statement), dict(parameters or {})))
+        with translate_driver_errors(self._address):
+            return _result(self._open.run(_literal(statement), dict(parameters or {})))
 
-    def carry_out(self, statement: str, parameters: Parameters | None = None) -> None:
+    def execute(self, statement: str, parameters: Parameters | None = None) -> None:
         """Run `statement` to its end, whatever it returns. Raises CypherError, ConnectionLost."""
-        with _ours(self._address):
+        with translate_driver_errors(self._address):
             self._open.run(_literal(statement), dict(parameters or {})).consume()
 
     def commit(self) -> None:
         """Commit. Raises CypherError: nothing stayed, unless it `is_open`; ConnectionLost with `in_commit`: unknown."""
         try:
-            with _ours(self._address, in_commit=True):
+            with translate_driver_errors(self._address, in_commit=True):
                 self._open.commit()
         except CypherError as error:
             error.in_commit = True
@@ -125,31 +124,31 @@ class BoltClient:
 
     # asking
 
-    def ask(self, statement: str, parameters: Parameters | None = None) -> QueryResult:
+    def run_repeatable(self, statement: str, parameters: Parameters | None = None) -> QueryResult:
         """Return the answer to a statement that may be asked again: it reads, or is the same a second time.
 
         Raises CypherError, ConnectionLost.
         """
         return retried(_READING, lambda: self._once(statement, parameters or {}))
 
-    def run(self, statement: str, parameters: Parameters) -> list[dict[str, Any]]:
+    def read(self, statement: str, parameters: Parameters) -> list[dict[str, Any]]:
         """Return the rows that a reading statement answers with. Raises CypherError, ConnectionLost."""
-        return self.ask(statement, parameters).rows
+        return self.run_repeatable(statement, parameters).rows
 
-    def tell(
+    def run_once(
         self, statement: str, parameters: Parameters | None = None, *, timeout: float | None = None
     ) -> QueryResult:
         """Run one statement as a transaction of its own, once. Raises CypherError, ConnectionLost (it may be done)."""
         return self._once(statement, parameters or {}, timeout=timeout)
 
-    def tell_alone(self, statement: str, metadata: Mapping[str, str]) -> None:
+    def run_autocommit(self, statement: str, metadata: Mapping[str, str]) -> None:
         """Carry out a statement that commits as it goes, once. Raises CypherError, ConnectionLost."""
         import neo4j
 
         query = neo4j.Query(
             _literal(statement), metadata=dict(metadata), timeout=self.address.transaction_seconds
         )
-        with self._session() as session, _ours(self.address):
+        with self._session() as session, translate_driver_errors(self.address):
             session.run(query).consume()
             _require_bookmark(session)
 
@@ -160,14 +159,14 @@ class BoltClient:
             default_access_mode="WRITE",
             notifications_min_severity="INFORMATION",
         )
-        with session, _ours(self.address):
+        with session, translate_driver_errors(self.address):
             return session.run(_literal(f"EXPLAIN {statement}")).consume()
 
     def _once(self, statement: str, parameters: Parameters, *, timeout: float | None = None) -> QueryResult:
         import neo4j
 
-        with self._session() as session, _ours(self.address):
-            return _answer(session.run(neo4j.Query(_literal(statement), timeout=timeout), dict(parameters)))
+        with self._session() as session, translate_driver_errors(self.address):
+            return _result(session.run(neo4j.Query(_literal(statement), timeout=timeout), dict(parameters)))
 
     @contextmanager
     def transaction(self, metadata: Mapping[str, str]) -> Iterator[Transaction]:
@@ -176,7 +175,7 @@ class BoltClient:
         Raises CypherError, ConnectionLost.
         """
         with self._session() as session:
-            with _ours(self.address):
+            with translate_driver_errors(self.address):
                 begun = session.begin_transaction(
                     metadata=dict(metadata), timeout=self.address.transaction_seconds
                 )
@@ -200,12 +199,12 @@ class BoltClient:
 
     def marked(self, marks: str, parameters: Parameters) -> list[dict[str, Any]]:
         """Return {id, who, milliseconds} of the transactions that the query called `marks` finds."""
-        return self.run(queries.text(marks), {"database": self.address.database, **parameters})
+        return self.read(queries.text(marks), {"database": self.address.database, **parameters})
 
     def end(self, transactions: list[str]) -> None:
         """Terminate `transactions` by their ids; unknown ids are not an error. Raises CypherError, ConnectionLost."""
         if transactions:
-            self.ask(queries.text("end"), {"ids": transactions})
+            self.run_repeatable(queries.text("end"), {"ids": transactions})
 
     # being stopped
 
@@ -270,7 +269,7 @@ def _driver(address: Address) -> neo4j.Driver:
 
 
 @contextmanager
-def _ours(address: Address, *, in_commit: bool = False) -> Iterator[None]:
+def translate_driver_errors(address: Address, *, in_commit: bool = False) -> Iterator[None]:
     """Turn the driver's exceptions into ours."""
     from neo4j.exceptions import DriverError, Neo4jError
 
@@ -282,7 +281,7 @@ def _ours(address: Address, *, in_commit: bool = False) -> Iterator[None]:
         raise gone(address, error, in_commit=in_commit) from error
 
 
-def _answer(result: neo4j.Result) -> QueryResult:
+def _result(result: neo4j.Result) -> QueryResult:
     rows = [record.data() for record in result]
     counters = {
         name: value for name, value in vars(result.consume().counters).items() if type(value) is int and value

@@ -148,7 +148,7 @@ def test_relationships_between_the_same_nodes_are_told_apart_by_their_own_key(he
     assert here.counts(*parts({"Tutor-TAUGHT-Skill.csv": keyed})) == [(2, 0, 0)]
     assert here.counts(*parts({"Tutor-TAUGHT-Skill.csv": keyed.replace(",7\n", ",8\n")})) == [(0, 1, 1)]
     one = "from.id,to.slug,hours:int\n@user.users:bruno,algebra,5\n"
-    with pytest.raises(StepFailed, match="2 relationships are meant by one row"):
+    with pytest.raises(StepFailed, match="2 relationships match one row"):
         here.load(*parts({"Tutor-TAUGHT-Skill.csv": one}))
 
 

@@ -157,7 +157,7 @@ def test_a_way_back_that_nobody_knows_is_refused(here: Graph) -> None:
     known = migration(text)
     here.do(SKILL)
     record(here, Revision(known.version, known.name, known.checksum, known.phase, owner="test"))
-    with pytest.raises(Irreversible, match="there is no known undo"):
+    with pytest.raises(Irreversible, match="there is no undo for step"):
         here.apply(text, direction=Direction.DOWN)
     assert names(here) == ["skill"]
 

@@ -68,7 +68,7 @@ def test_a_login_needs_both_halves() -> None:
 
 @pytest.mark.parametrize("scheme", ["bolt", "neo4j"])
 def test_a_password_does_not_travel_in_the_open(scheme: str) -> None:
-    with pytest.raises(UsageError, match="in the open"):
+    with pytest.raises(UsageError, match="unencrypted"):
         address({"uri": f"{scheme}://graph.internal", **LOGIN}, OPTIONS)
     for safe in (
         f"{scheme}://127.0.0.8",
@@ -98,7 +98,7 @@ def test_what_is_no_database_to_migrate_is_refused(name: str) -> None:
 
 
 def test_a_setting_that_nobody_knows_is_named() -> None:
-    with pytest.raises(UsageError, match="'host' says nothing"):
+    with pytest.raises(UsageError, match="'host' is not a setting"):
         address({"host": "graph"}, OPTIONS)
 
 

@@ -75,7 +75,7 @@ def test_an_error_knows_whether_it_passes() -> None:
 def test_what_is_too_large_once_is_not_tried_again() -> None:
     found = server_error(ADDRESS, said("Neo.TransientError.General.MemoryPoolOutOfMemoryError", "too large"))
     assert not found.is_transient
-    assert "batches" in found.try_
+    assert "backfill" in found.try_
 
 
 def test_an_error_knows_what_it_is() -> None:

@@ -48,12 +48,12 @@ def test_a_table_is_a_label_or_two_labels_and_a_type() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words", "at"),
     [
-        ("Skill.csv", "slug,rank:int\na,1\nb,one\n", "'one' is not a valid int", "Skill.csv:3"),
+        ("Skill.csv", "slug,rank:int\na,1\nb,one\n", "'one' is not of type int", "Skill.csv:3"),
         ("Skill.csv", "slug,rank:int\na,1\na,2\n", "two rows have the same key", "Skill.csv:3"),
         ("Skill.csv", "slug,rank:int\n,1\n", "a row has no key", "Skill.csv:2"),
         ("Skill.csv", "slug,rank:colour\na,1\n", "a type that Neo4j does not know", "Skill.csv"),
         ("Skill.csv", "slug,:int\na,1\n", "names no property", "Skill.csv"),
-        ("Skill.csv", "slug,at:datetime\na,2026-01-01T00:00\n", "it says no offset from UTC", "Skill.csv:2"),
+        ("Skill.csv", "slug,at:datetime\na,2026-01-01T00:00\n", "it has no offset from UTC", "Skill.csv:2"),
         ("Skill.json", '[{"slug": "a", "tree": {"b": 1}}]', "a property holds no map", "Skill.json:1"),
         ("Skill.json", '[{"slug": "a", "n": 9223372036854775808}]', "more than 64 bits", "Skill.json:1"),
         ("Skill.json", '[{"slug": "a", "n": 0.12345678901234567890123}]', "64-bit floats", "Skill.json:1"),
@@ -68,7 +68,7 @@ def test_a_table_is_a_label_or_two_labels_and_a_type() -> None:
         ("Course.csv", "id,name\n1,A\n", "FOR (n:Course) REQUIRE n.id IS UNIQUE", "Course.csv"),
         ("Tutor-TEACHES-Course.csv", "from.id,to.id\n1,a\n", "FOR (n:Course)", "Course.csv"),
         ("Tutor-TEACHES-Skill.csv", "id,slug\n1,a\n", "no column from.", "Skill.csv"),
-        ("migrations_history.csv", "key\nlease\n", "seedbed's own label", "history.csv"),
+        ("migrations_history.csv", "key\nlease\n", "belongs to seedbed", "history.csv"),
         ("1.json", '{"table": "A:", "rows": [{"a": 1}]}', "names no label", "1.json"),
     ],
 )

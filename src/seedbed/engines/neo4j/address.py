@@ -16,17 +16,15 @@ from seedbed.model.secret import Secret
 
 VARIABLES = (
     Variable("NEO4J_URI", "uri", required=True, help="neo4j+s://host, bolt://host:port, …"),
-    Variable(
-        "NEO4J_USERNAME", "user", help="without one, the server must accept connections without a login"
-    ),
+    Variable("NEO4J_USERNAME", "user", help="needed unless authentication is disabled on the server"),
     Variable("NEO4J_PASSWORD", "password", secret=True),
-    Variable("NEO4J_DATABASE", "database", help="`neo4j` where it is not said"),
+    Variable("NEO4J_DATABASE", "database", help="default: `neo4j`"),
 )
 DATABASE = "neo4j"
 _SETTINGS = tuple(each.setting for each in VARIABLES)
 _PORT = 7687
 _SCHEMES = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
-# A dot is allowed: it is how composite databases are named; what is not allowed is not a name that Neo4j gives.
+# A dot is allowed: it is how composite databases are named; Neo4j allows no others.
 _DATABASE = re.compile(r"[a-zA-Z][a-zA-Z0-9.-]{2,62}")
 
 
@@ -55,7 +53,7 @@ def address(settings: Mapping[str, str | Secret], options: object) -> Address:
     unknown = sorted(set(plain) - set(_SETTINGS))
     if unknown:
         raise UsageError(
-            f"{unknown[0]!r} says nothing about a Neo4j target",
+            f"{unknown[0]!r} is not a setting of a Neo4j target",
             because=f"it accepts {', '.join(sorted(_SETTINGS))}",
             try_="correct the key in the environment's targets table",
         )
@@ -82,8 +80,8 @@ def _require_whole_login(user: str, password: str) -> None:
     given, missing = ("NEO4J_USERNAME", "NEO4J_PASSWORD") if user else ("NEO4J_PASSWORD", "NEO4J_USERNAME")
     raise UsageError(
         f"{given} is set and {missing} is not",
-        because="one without the other is no login",
-        try_="set both, or neither where the server requires no login",
+        because="a login needs both",
+        try_="set both, or neither where authentication is disabled",
     )
 
 
@@ -100,14 +98,14 @@ def _uri(text: str, *, has_password: bool) -> str:
         raise UsageError(
             f"{parts.scheme!r} is not a scheme of Neo4j",
             because=f"NEO4J_URI begins with one of {', '.join(f'{each}://' for each in _SCHEMES)}",
-            try_="neo4j+s:// is a cluster or Aura, bolt+s:// one server; without the s, the line is open",
+            try_="neo4j+s:// is a cluster or Aura, bolt+s:// one server; without the s, it is not encrypted",
         )
     host = parts.hostname or ""
     if has_password and parts.scheme in {"bolt", "neo4j"} and not _is_local(host):
         raise UsageError(
-            f"the password would travel to {host} in the open",
+            f"the password would be sent to {host} unencrypted",
             because=f"{parts.scheme}:// has no TLS",
-            try_=f"{parts.scheme}+s://, or {parts.scheme}+ssc:// for a certificate that it signed itself",
+            try_=f"{parts.scheme}+s://, or {parts.scheme}+ssc:// for a self-signed certificate",
         )
     name = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{name}:{port}{parts.query and '?' + parts.query}"
@@ -123,7 +121,7 @@ def _split(text: str) -> tuple[SplitResult, int]:
     is_odd = any(each.isspace() or not each.isprintable() or ord(each) > 126 for each in text)
     if not is_good or is_odd or parts.username or parts.password or parts.fragment or parts.path.strip("/"):
         raise UsageError(
-            "NEO4J_URI is no URI of a Neo4j server",
+            "NEO4J_URI is not a URI of a Neo4j server",
             because="it has to look like neo4j+s://host:7687; user, password and database are not part of it",
             try_="NEO4J_USERNAME, NEO4J_PASSWORD and NEO4J_DATABASE carry those",
         )
@@ -151,7 +149,7 @@ def _database(text: str) -> str:
         )
     if text.lower() == "system":
         raise UsageError(
-            "`system` is no database to migrate",
+            "`system` cannot be migrated",
             because="it holds Neo4j's own users and databases",
             try_="correct NEO4J_DATABASE",
         )

@@ -70,7 +70,7 @@ class Neo4jSession:
             yield Neo4jLease(self.graph, held, listener)
 
     def unlock(self, *, actor: str) -> str:
-        """End the lease of whoever holds it, and its transactions, audited; return who that was."""
+        """End the present lease and its transactions, with an entry in the audit; return the former holder."""
         from seedbed.engines.neo4j.store import lease_store
 
         return lease_store.unlock(self.graph, actor=actor)

@@ -18,7 +18,7 @@ from seedbed.model.event import CopyFinished, CopyProgressed, Event
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.graph import GraphTarget
 
-MOST = 200_000  # nodes and relationships together; more is the business of a snapshot
+MOST = 200_000  # nodes and relationships together; more needs a snapshot
 _COUNT = f"""MATCH (n) WHERE NOT n:{HISTORY_LABEL} WITH count(n) AS nodes
 RETURN nodes, COUNT {{ ()-->() }} AS relationships"""
 _NODES = f"""MATCH (n) WHERE NOT n:{HISTORY_LABEL}
@@ -37,7 +37,7 @@ SCHEMA = (
 def dump(graph: GraphTarget, file: Path) -> Iterator[Event]:
     """Write everything but the history to `file`, which must not exist; only its owner may read it.
 
-    Raises Refused where there is more than a file is for, a value that a file cannot hold, or somebody who changes
+    Raises Refused where there is more than a file is for, a value that a file cannot hold, or a change of
     the graph meanwhile; then there is no file.
     """
     if file.exists():
@@ -84,7 +84,7 @@ def _read(graph: GraphTarget) -> file_format.Dump:
     if before["nodes"] + before["relationships"] > MOST:
         raise Refused(
             f"{graph.target} has {before['nodes']} nodes and {before['relationships']} relationships",
-            because=f"a dump is for {MOST} of both together: it is read as a whole, while nothing stands still",
+            because=f"a dump is for {MOST} of both together: it is read as a whole, without a snapshot of the graph",
             try_="neo4j-admin database dump of a stopped server, a backup of Enterprise, or a snapshot of its disk",
         )
     nodes, numbers = file_format.numbered(
@@ -105,7 +105,7 @@ def _read(graph: GraphTarget) -> file_format.Dump:
             f"{graph.target} changed while it was read",
             because=f"there were {before['nodes']} nodes and {before['relationships']} relationships before, "
             f"{after['nodes']} and {after['relationships']} after",
-            try_="dump it while nothing is written",
+            try_="dump it while nothing writes to it",
         )
     head = file_format.DumpHeader(
         file_format.FORMAT,
@@ -129,6 +129,6 @@ def _properties(record: dict[str, Any], graph: GraphTarget) -> dict[str, Any]:
         return {name: encoded(value) for name, value in sorted(properties.items())}
     except TypeError as wrong:
         raise Refused(
-            f"{graph.target} holds what a dump cannot",
+            f"{graph.target} has a value that a dump cannot hold",
             because=f"{wrong} among {', '.join(sorted(properties))} of {record.get('labels') or record['kind']}",
         ) from None

@@ -9,7 +9,7 @@
     {"lines": 5, "sha256": "…"}
 
 Nodes are numbered and sorted by what they hold, so that the same graph is the same file, unless two nodes hold the
-same. The last line vouches for those before it.
+same. The last line has the checksum of those before it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FORMAT = 1
 
 
 class InvalidDump(ValueError):
-    """A file is not a dump, or not all of one; `str()` says why, `line` where (0: nowhere)."""
+    """A file is not a dump, or not all of one; `str()` is the reason, `line` where (0: nowhere)."""
 
     def __init__(self, because: str, line: int = 0) -> None:
         super().__init__(because)
@@ -136,7 +136,9 @@ def read(data: bytes) -> Dump:
         else:
             relationships.append(_as(line, DumpRelationship, number))
     if (len(nodes), len(relationships)) != (head.nodes, head.relationships):
-        raise InvalidDump("its first line speaks of other numbers of nodes and relationships than follow", 1)
+        raise InvalidDump(
+            "the numbers of nodes and relationships in its first line differ from those that follow", 1
+        )
     return Dump(head, tuple(schema), tuple(nodes), tuple(relationships))
 
 
@@ -154,9 +156,9 @@ def _require_all(lines: Sequence[bytes]) -> None:
     try:
         tail = msgspec.json.decode(lines[-1], type=ready(DumpTrailer))
     except msgspec.MsgspecError:
-        raise InvalidDump("it ends too early: the dump was interrupted", len(lines)) from None
+        raise InvalidDump("it is truncated: the dump was interrupted", len(lines)) from None
     if (len(lines) - 1, sha256(b"".join(lines[:-1])).hexdigest()) != (tail.lines, tail.sha256):
-        raise InvalidDump("it is not as it was written: its last line vouches for other ones", len(lines))
+        raise InvalidDump("its checksum is wrong: it was changed after it was written", len(lines))
 
 
 def _as(line: bytes, type_: Any, number: int) -> Any:

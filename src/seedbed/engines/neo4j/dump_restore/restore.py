@@ -35,7 +35,7 @@ RETURN count(*) AS made"""
 def restore(lease: FencedWriter, file: Path) -> Iterator[Event]:
     """Bring back what `file` holds: nodes, relationships, then the constraints and indexes that are not there yet.
 
-    Raises UsageError for a file that is not a whole dump; Refused unless the target holds no data and stands where the
+    Raises UsageError for a file that is not a whole dump; Refused unless the target is empty and migrated to where the
     dump was taken; StepFailed where the server refuses something, and then part of it may be there.
     """
     dump = _read(file)
@@ -69,7 +69,7 @@ def _read(file: Path) -> file_format.Dump:
         raise UsageError(f"{file} cannot be read", because=wrong.strerror or str(wrong)) from None
     except file_format.InvalidDump as wrong:
         raise UsageError(
-            f"{file.name} is not a dump that could be restored",
+            f"{file.name} is not a valid dump",
             because=str(wrong),
             at=Location(str(file), wrong.line),
         ) from None
@@ -86,8 +86,8 @@ def _require_empty(lease: FencedWriter, dump: file_format.Dump) -> None:
         )
     if (known := tuple(applied(graph))) != wanted:
         raise Refused(
-            f"{graph.target} does not stand where the dump was taken",
-            because=f"it has {_stand(known)}, and the dump was taken after {_stand(wanted)}",
+            f"{graph.target} is not at the migration where the dump was taken",
+            because=f"it has {_position(known)}, and the dump was taken after {_position(wanted)}",
             try_=f"migrate it to there first: seedbed apply --to {wanted[-1]}" if wanted else "",
         )
     if others := sorted(set(schema(graph)) - set(dump.schema)):
@@ -98,12 +98,12 @@ def _require_empty(lease: FencedWriter, dump: file_format.Dump) -> None:
         )
 
 
-def _stand(versions: Sequence[str]) -> str:
+def _position(versions: Sequence[str]) -> str:
     return f"{len(versions)} migrations, the last {versions[-1]}" if versions else "no migration"
 
 
 def _nodes(lease: FencedWriter, nodes: Sequence[file_format.DumpNode], ids: dict[int, str]) -> Iterator[int]:
-    """Make `nodes`, noting in `ids` what became of each; yield how many are made."""
+    """Make `nodes`, noting in `ids` the id of each; yield how many are made."""
     by_labels: Mapping[tuple[str, ...], list[file_format.DumpNode]] = _grouped(nodes, "labels")
     done = 0
     for labels, members in by_labels.items():
@@ -125,7 +125,7 @@ def _nodes(lease: FencedWriter, nodes: Sequence[file_format.DumpNode], ids: dict
 def _relationships(
     lease: FencedWriter, relationships: Sequence[file_format.DumpRelationship], ids: Mapping[int, str]
 ) -> Iterator[int]:
-    """Make `relationships` between the nodes that `ids` tell; yield how many are made."""
+    """Make `relationships` between the nodes in `ids`; yield how many are made."""
     done = 0
     for kind, members in _grouped(relationships, "kind").items():
         statement = _RELATIONSHIPS.format(kind=quoted(kind))

@@ -1,6 +1,6 @@
 """The hook that makes a copy of the database before a contract step: a command of the platform's own.
 
-Neo4j Community copies a database only when it is stopped, and how it lies on a disk or in a cloud nobody here knows.
+Neo4j Community copies a database only when it is stopped, and seedbed does not know the disk or cloud it is on.
 So the manifest names a command; what it prints last is what the copy is called, and the history keeps that.
 """
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 
 _LONGEST = 500  # characters of a name
 _LOOK = 0.1  # seconds between two looks whether we were interrupted
-_SAID = 5  # lines of its complaint that are told
+_ERROR_LINES = 5  # of its standard error that are shown
 
 
 def take(command: Sequence[str], graph: GraphTarget, migration: Migration) -> str:
     """Run `command` in the database's directory and return what it calls the copy.
 
     It is given SEEDBED_DATABASE, SEEDBED_ENVIRONMENT and SEEDBED_MIGRATION besides the environment that seedbed has;
-    no secret stands in its arguments. Raises Refused where it fails or names nothing, Interrupted.
+    its arguments contain no secret. Raises Refused where it fails or names nothing, Interrupted.
     """
-    code, said, complaint = _run(command, graph, migration)
+    code, output, errors = _run(command, graph, migration)
     redact = Redactor(graph.address.secrets)
     if code:
-        last = complaint.strip().splitlines()[-_SAID:]
+        last = errors.strip().splitlines()[-_ERROR_LINES:]
         raise _failed(
-            graph, migration, redact(" / ".join(last)) or f"{command[0]} ended with {code} and said nothing"
+            graph, migration, redact(" / ".join(last)) or f"{command[0]} ended with {code} and no message"
         )
-    name = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "")
+    name = next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "")
     if not name or len(name) > _LONGEST or not name.isprintable():
-        raise _failed(graph, migration, f"{command[0]} is to print what the copy is called, as its last line")
+        raise _failed(graph, migration, f"{command[0]} has to print the name of the copy as its last line")
     return redact(name)
 
 
@@ -65,7 +65,7 @@ def _run(command: Sequence[str], graph: GraphTarget, migration: Migration) -> tu
     with process:
         while True:
             try:
-                said, complaint = process.communicate(timeout=_LOOK)
+                output, errors = process.communicate(timeout=_LOOK)
             except subprocess.TimeoutExpired:
                 if not graph.client.is_interrupted:
                     continue
@@ -74,7 +74,7 @@ def _run(command: Sequence[str], graph: GraphTarget, migration: Migration) -> tu
             except BaseException:
                 _end(process)
                 raise
-            return process.returncode, said, complaint
+            return process.returncode, output, errors
 
 
 def _settings(graph: GraphTarget, migration: Migration) -> Mapping[str, str]:
@@ -95,5 +95,5 @@ def _failed(graph: GraphTarget, migration: Migration, because: str) -> Refused:
     return Refused(
         f"there is no snapshot of {graph.target} before {migration.label}",
         because=because,
-        try_="fix the command that `snapshot` in the manifest names; nothing of the migration was done",
+        try_="fix the command that `snapshot` in the manifest names; nothing of the migration ran",
     )

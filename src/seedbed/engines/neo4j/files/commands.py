@@ -1,4 +1,4 @@
-"""What a schema statement makes or drops, as far as seedbed has to know it to look it up and to undo it."""
+"""What a schema statement creates or drops, as far as finding and undoing it needs to know."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ class SchemaCommand(Struct, frozen=True):
 
 
 def parse_command(text: str) -> SchemaCommand:
-    """Return what the one schema statement in `text` says. Raises LexError."""
+    """Return the command that the one schema statement in `text` is. Raises LexError."""
     (statement,) = split(text)
     return command_in(statement)
 
 
 def command_in(statement: Statement) -> SchemaCommand:
-    """Return what a schema `statement` says. Raises LexError with an offset in the text that it was found in."""
+    """Return the command that a schema `statement` is. Raises LexError with an offset in the text it comes from."""
     return _CommandParser(statement).command()
 
 
@@ -119,7 +119,7 @@ class _CommandParser:
         word = self._next().value.upper()
         if word == "BTREE":
             raise self._lex_error(
-                "there are no BTREE indexes since Neo4j 5", "", "CREATE INDEX … makes a range index"
+                "BTREE indexes were removed in Neo4j 5", "", "CREATE INDEX … creates a range index"
             )
         return SchemaKind(word)
 
@@ -129,19 +129,19 @@ class _CommandParser:
             raise self._lex_error(f"${token.value} has no value", "a migration is run as it is written")
         if token is not None and token.says("ON"):
             raise self._lex_error(
-                "this is how schema was written before Neo4j 5", "no supported server reads it", _EXAMPLE
+                "this is the schema syntax of Neo4j 4", "no supported server accepts it", _EXAMPLE
             )
         is_missing = token is None or not token.is_name or token.says("FOR", "IF")
         if is_missing and not self._is_name_after_all():
             raise self._lex_error(
                 f"the {noun.lower()} has no name",
-                f"by its name seedbed looks for it after a crash, and undoes `{verb} {noun}`",
+                f"after a crash seedbed finds it by its name, and by it undoes `{verb} {noun}`",
                 _EXAMPLE if noun is Noun.CONSTRAINT else "CREATE INDEX skill_name FOR (s:Skill) ON (s.name)",
             )
         return self._next().value
 
     def _is_name_after_all(self) -> bool:
-        """Return whether FOR or IF stands where the name does, and is it: `CREATE INDEX for FOR …`."""
+        """Return whether FOR or IF is the name itself: `CREATE INDEX for FOR …`."""
         token, after = self._peek(), self._peek(1)
         if token is None or not token.is_name:
             return False
@@ -255,8 +255,8 @@ class _CommandParser:
     def _require(self, condition: bool, form: str) -> None:
         if not condition:
             token = self._peek()
-            said = f"`{token.value}`" if token else "its end"
-            raise self._lex_error(f"{said} is not expected here", f"expected: {form}", _EXAMPLE)
+            found = f"`{token.value}`" if token else "the end"
+            raise self._lex_error(f"{found} is not expected here", f"expected: {form}", _EXAMPLE)
 
     def _lex_error(self, what: str, because: str, try_: str = "") -> LexError:
         token = self._peek()

@@ -1,4 +1,4 @@
-"""The directives of a file: what the comments at its top say."""
+"""The directives of a file, from the comments at its top."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOOKS_LIKE_DIRECTIVES = re.compile(r"//\s*seedbed:")
 
 
 class CypherHeader(Struct, frozen=True):
-    """What the directives of a file say, checked. `lines`: where each directive that is said once stands."""
+    """The directives of a file, checked. `lines`: the line of each that may occur once."""
 
     common: Common
     lines: dict[str, int]
@@ -30,7 +30,7 @@ class CypherHeader(Struct, frozen=True):
 
 
 def read_header(text: CypherText, lines: Iterable[tuple[int, str]]) -> CypherHeader:
-    """Return what the directives in `lines` say, each with its number. Raises MigrationFileError."""
+    """Return the directives in `lines`, each with its number. Raises MigrationFileError."""
     directives = parse_directives(lines, text.path)
     common = read_common(directives, text.path, own=DIRECTIVES)
     single = {each.key: each for each in directives}

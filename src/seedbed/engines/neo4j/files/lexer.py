@@ -1,4 +1,4 @@
-"""Cypher's tokens, as far as it takes to tell statements, comments and literals apart.
+"""Cypher's tokens, as far as statements, comments and literals have to be distinguished.
 
 Written by hand and read from left to right: what looks like a comment may stand in a string, what looks like a
 string in a comment, and a semicolon in either. The same for Cypher 5 and 25.
@@ -41,7 +41,7 @@ COMMENTS = frozenset({TokenKind.LINE_COMMENT, TokenKind.BLOCK_COMMENT})
 
 
 class Token(Struct, frozen=True):
-    """Characters `start` up to `end` of a text; `value` is what they say, a name without its quotes.
+    """Characters `start` up to `end` of a text; `value` is their content, a name without its quotes.
 
     `value` is a parameter's name without its dollar, a string or a comment as it is written. `depth`: how many
     brackets are open around it.
@@ -87,7 +87,7 @@ def _require_harmless_escapes(text: str) -> None:
         is_pair = text.startswith("\\\\", position)
         if not is_pair and _escaped(text, position) in _STRUCTURAL:
             raise LexError(
-                f"{text[position : position + 6]} is not read as part of what it stands in",
+                f"{text[position : position + 6]} is not part of the string, name or comment that it is in",
                 position,
                 "Neo4j puts the character there before it looks for strings and comments",
                 "write the character itself, in a string with a backslash before it",
@@ -96,7 +96,7 @@ def _require_harmless_escapes(text: str) -> None:
 
 
 def _escaped(text: str, position: int) -> str:
-    """Return the character that a \\uXXXX at `position` stands for, "none" where there is no such thing."""
+    """Return the character that a \\uXXXX at `position` stands for, "none" where there is none."""
     digits = text[position + 2 : position + 6]
     is_escape = text.startswith("u", position + 1) and len(digits) == 4 and _HEX.issuperset(digits)
     return chr(int(digits, 16)) if is_escape else "none"
@@ -193,9 +193,9 @@ class _Scanner:
     def _symbol(self, start: int, symbol: str) -> Token:
         if symbol == "\\":
             raise LexError(
-                "a backslash stands outside of any string",
+                "there is a backslash outside of a string",
                 start,
-                "nothing begins with one",
+                "no statement has one there",
                 "write the character itself",
             )
         if symbol == ";" and self.open:
@@ -209,7 +209,7 @@ class _Scanner:
 
     def _close(self, start: int, symbol: str) -> None:
         if not self.open:
-            raise LexError(f"`{symbol}` closes what was not opened", start)
+            raise LexError(f"`{symbol}` closes a bracket that is not open", start)
         if self.open[-1].value != _CLOSED[symbol]:
             raise self._left_open(f"`{symbol}` comes", start)
         self.open.pop()

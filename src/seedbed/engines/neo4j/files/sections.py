@@ -35,7 +35,7 @@ class _SectionMark(Struct, frozen=True):
 
 
 def cut(text: CypherText, tokens: Sequence[Token]) -> tuple[CypherHeader, list[CypherSection]]:
-    """Return what the directives above the sections say, and the sections: up first."""
+    """Return the directives above the sections as a header, and the sections: up first."""
     comments = [each for each in tokens if each.kind is TokenKind.LINE_COMMENT]
     marks = list(_marks(text, comments))
     _require_up_and_down(text, marks)
@@ -51,18 +51,18 @@ def cut(text: CypherText, tokens: Sequence[Token]) -> tuple[CypherHeader, list[C
 
 def _marks(text: CypherText, comments: Iterable[Token]) -> Iterator[_SectionMark]:
     for token in comments:
-        said = token.value.rstrip()
-        if "migrate" not in said.lower() or not text.begins_line(token.start):
+        comment = token.value.rstrip()
+        if "migrate" not in comment.lower() or not text.begins_line(token.start):
             continue
-        found, line = _MARK.fullmatch(said), text.line(token.start)
+        found, line = _MARK.fullmatch(comment), text.line(token.start)
         if found and (token.start == 0 or text.text[token.start - 1] == "\n") and not token.depth:
             _require_no_options(text, line, found[2] or "")
             yield _SectionMark(token, line, found[1])
-        elif found or _NEARLY_A_MARK.match(said):
+        elif found or _NEARLY_A_MARK.match(comment):
             raise text.error(
                 line,
-                f"`{said}` is nearly the mark of a section",
-                "it has to stand between two statements, at the start of its line, and be written exactly",
+                f"`{comment}` is nearly the mark of a section",
+                "a mark is between two statements, at the start of its line, and written exactly",
                 "// migrate:up or // migrate:down",
             )
 
@@ -100,7 +100,7 @@ def _without_up(text: CypherText) -> MigrationFileError:
         return text.error(
             text.line(hidden.start()),
             "the file has no `// migrate:up` that counts",
-            "this one stands inside a string or a comment",
+            "this one is inside a string or a comment",
         )
     if other := _OTHER_LANGUAGE.search(text.text):
         offset = other.end() - len(other[0].lstrip())
@@ -118,14 +118,14 @@ def _require_nothing_before(text: CypherText, tokens: Iterable[Token], first: in
         if token.start < first and token.kind not in COMMENTS:
             raise text.error(
                 text.line(token.start),
-                "something stands before `// migrate:up`",
-                "only comments may stand here: it would never run",
-                "put it into a section",
+                "there is a statement before `// migrate:up`",
+                "it would never run: only comments may be there",
+                "move it into a section",
             )
 
 
 def _directives_above(text: CypherText, comments: Iterable[Token], first: int) -> Iterator[tuple[int, str]]:
-    """Yield the lines of directives above the first section; refuses any that stand below."""
+    """Yield the lines of directives above the first section. Raises MigrationFileError for one below it."""
     for token in comments:
         if token.start < first:
             yield from directive_lines([(text.line(token.start), token.value)], "//")

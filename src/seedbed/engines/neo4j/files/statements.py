@@ -21,7 +21,7 @@ class StatementKind(Enum):
 
 
 def body_of(statement: Statement) -> tuple[Token, ...]:
-    """Return the tokens of `statement` without what stands before it: `CYPHER 25 planner=cost`."""
+    """Return the tokens of `statement` without its prefix: `CYPHER 25 planner=cost`."""
     tokens = statement.tokens
     if not tokens[0].says("CYPHER"):
         return tokens
@@ -93,7 +93,7 @@ def _says_transactions(tokens: Sequence[Token]) -> bool:
 
 
 def parameters_of(tokens: Sequence[Token]) -> dict[str, Token]:
-    """Return the parameters among `tokens` by name, each where it stands first."""
+    """Return the parameters among `tokens` by name, the first of each."""
     found: dict[str, Token] = {}
     for token in tokens:
         if token.kind is TokenKind.PARAMETER:

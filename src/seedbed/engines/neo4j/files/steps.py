@@ -1,4 +1,4 @@
-"""The statements of a section -> steps, and what may not stand among them."""
+"""The statements of a section -> steps."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _found(text: CypherText, statement: Statement) -> ParsedStatement:
 def steps_of(
     text: CypherText, section: CypherSection, found: Sequence[ParsedStatement], header: CypherHeader
 ) -> tuple[Step, ...]:
-    """Return the steps of `section`; none where nothing stands in it. Raises MigrationFileError."""
+    """Return the steps of `section`; none where it is empty. Raises MigrationFileError."""
     if header.backfill:
         return _backfill_steps(text, section, found, header.backfill)
     _require_no_parameters(text, found)
@@ -101,7 +101,7 @@ def undone_by(body: str) -> int | None:
 def undo_steps(up: Sequence[Step]) -> tuple[Step, ...]:
     """Return the down steps of schema statements whose file has none: what undoes them, the last one first.
 
-    What that is follows from what there was before each of them; its text is kept in the history.
+    It depends on the schema before each of them; its text is stored in the history.
     """
     return tuple(
         Step(
@@ -154,7 +154,7 @@ def _backfill_steps(
             example,
         )
     step = _step(text, [only.statement])
-    said = one_line(
+    line = one_line(
         f"{step.summary[:50]} in batches of {backfill.batch} along {backfill.table}.{backfill.key}"
     )
-    return (replace(step, atomic=False, summary=said, backfill=backfill),)
+    return (replace(step, atomic=False, summary=line, backfill=backfill),)

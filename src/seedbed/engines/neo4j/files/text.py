@@ -1,4 +1,4 @@
-"""A file's text, and places in it."""
+"""A file's text, and errors with a line of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from seedbed.model.migration import MigrationFile
 
 
 class CypherText:
-    """A file's text with LF line ends, and what is said about places in it; offsets count characters."""
+    """A file's text with LF line ends, and errors about lines in it; offsets count characters."""
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
@@ -18,14 +18,14 @@ class CypherText:
         return self.text.count("\n", 0, offset) + 1
 
     def begins_line(self, offset: int) -> bool:
-        """Return whether nothing but blanks stands before `offset` on its line."""
+        """Return whether only blanks come before `offset` on its line."""
         return not self.text[self.text.rfind("\n", 0, offset) + 1 : offset].strip()
 
     def error(self, line: int, what: str, because: str = "", try_: str = "") -> MigrationFileError:
         return MigrationFileError(what, because=because, try_=try_, at=Location(self.path, line))
 
     def lex_error(self, error: LexError) -> MigrationFileError:
-        """Return what a person reads about a text whose tokens end in the middle."""
+        """Return the error for a text whose tokens end in the middle."""
         return self.error(self.line(error.offset), error.what, error.because, error.try_)
 
 

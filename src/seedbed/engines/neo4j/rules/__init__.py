@@ -1,1 +1,1 @@
-"""Hazards and refusals: what a statement, a plan of the server or the schema tells about a migration. Pure."""
+"""Hazards and refusals: what a statement, a plan of the server or the schema shows about a migration. Pure."""

@@ -1,4 +1,4 @@
-"""What only Neo4j Enterprise does, found in the files and said before anything runs."""
+"""What needs Neo4j Enterprise, found in the files and reported before anything runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ENTERPRISE_KINDS = {
 
 
 class EnterpriseNeed(Struct, frozen=True):
-    """What `what` is that only Enterprise does, and in which file it stands."""
+    """A statement that needs Enterprise: `what` it creates, its name, and its file."""
 
     what: str
     name: str

@@ -27,9 +27,9 @@ _LABEL = re.compile(r"^\w*:(`(?:[^`]|``)+`|[^\s,)|]+)")
 
 
 class PlanLimits(Struct, frozen=True):
-    """From how many estimated rows on a plan is worth a word. `eager`: rows that are held at once.
+    """The estimated rows above which a plan has a hazard. `eager`: rows in memory at once.
 
-    `statements`: of a migration that are looked at.
+    `statements`: of a migration that are examined.
     """
 
     rows: int = registry.ROWS
@@ -38,7 +38,7 @@ class PlanLimits(Struct, frozen=True):
 
 
 class Notification(Struct, frozen=True):
-    """What the server says about a statement beside its plan: `kind` "DEPRECATION", "PERFORMANCE", …"""
+    """A notification of the server about a statement: `kind` "DEPRECATION", "PERFORMANCE", …"""
 
     kind: str
     text: str

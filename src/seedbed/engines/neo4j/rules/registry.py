@@ -1,6 +1,6 @@
 """The hazards of Neo4j: NEO1xx is what the file alone shows, NEO2xx what the server shows.
 
-A code is never given to anything else. Beside each stands what a case of it says by itself.
+A code is never given to anything else.
 """
 
 from __future__ import annotations

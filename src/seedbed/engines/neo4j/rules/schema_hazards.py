@@ -27,7 +27,7 @@ def edition_hazard(command: SchemaCommand, edition: str, line: int) -> Hazard | 
 def name_hazards(
     command: SchemaCommand, catalogue: Catalogue, line: int, *, dropped: Collection[str] = ()
 ) -> Iterator[Hazard]:
-    """Yield what stands in the way of what `command` creates. `dropped`: names that earlier statements free."""
+    """Yield what conflicts with what `command` creates. `dropped`: names that earlier statements free."""
     existing = _existing(command, catalogue)
     if existing is None or command.subject is None or existing.name in dropped:
         return

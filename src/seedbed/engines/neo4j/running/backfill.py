@@ -51,22 +51,22 @@ class GraphBackfill:
         if not key_is_indexed(self._backfill, read_catalogue(self._lease.read)):
             raise self._refused(
                 f"no index leads to {self._what}",
-                "each batch would look at everything again",
-                "make a range index or a uniqueness constraint on it in an earlier migration",
+                "each batch would scan everything again",
+                "create a range index or a uniqueness constraint on it in an earlier migration",
             )
         rows = self._lease.read(self._query("key_kinds"))
         counts = {row["kind"].removesuffix(" NOT NULL"): row["count"] for row in rows}
         if missing := counts.get("NULL", 0):
             raise self._refused(
                 f"{missing} of {self._backfill.table} have no {self._backfill.key}",
-                "a walk along it would never meet them",
-                "give them one first, or walk along another property",
+                "the backfill would never reach them",
+                "set it first, or backfill along another property",
             )
         if not (set(counts) <= _NUMBERS or set(counts) <= _TEXTS):
             raise self._refused(
-                f"the values of {self._what} are of the kinds {', '.join(sorted(counts))}",
-                "only numbers, or only texts, have one order",
-                "walk along another property",
+                f"the values of {self._what} are of the types {', '.join(sorted(counts))}",
+                "only numbers, or only strings, have one order",
+                "backfill along another property",
             )
 
     @property
@@ -81,15 +81,15 @@ class GraphBackfill:
         return queries.text(name).replace("{match}", self._match).replace("{key}", self._key)
 
     def batches(self, checkpoint: str | None) -> Iterator[Progress]:
-        """Carry out what is left beyond `checkpoint`, batch by batch. Raises CypherError, LeaseLost, Interrupted."""
+        """Convert what is left beyond `checkpoint`, batch by batch. Raises CypherError, LeaseLost, Interrupted."""
         lease, version = self._lease, self._migration.version
         after: Key | None = json.decode(checkpoint) if checkpoint is not None else None
         done, total = 0, int(lease.read(self._query("count"))[0]["count"])
         while batch := lease.transact(partial(self._batch, after), version=version):
             after, done = batch.last, done + batch.size
-            said = f"up to {self._backfill.key} {after}"
+            position = f"up to {self._backfill.key} {after}"
             known = total if done <= total else 0  # others may have added some meanwhile
-            yield WorkProgressed(lease.graph.target, version, done, known, "keys", said)
+            yield WorkProgressed(lease.graph.target, version, done, known, "keys", position)
 
     def _batch(self, after: Key | None, transaction: Transaction) -> _ConvertedBatch | None:
         """Convert the next batch beyond `after` and write the checkpoint; return None where there is no more."""
@@ -99,6 +99,6 @@ class GraphBackfill:
         if not keys:
             return None
         transaction.execute(self._step.body, {"keys": keys, "after": after})
-        stands = {"version": self._migration.version, "checkpoint": json.encode(keys[-1]).decode()}
-        transaction.run(queries.text("checkpoint"), stands)
+        checkpoint = {"version": self._migration.version, "checkpoint": json.encode(keys[-1]).decode()}
+        transaction.run(queries.text("checkpoint"), checkpoint)
         return _ConvertedBatch(keys[-1], len(keys))

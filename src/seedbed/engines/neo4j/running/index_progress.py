@@ -30,7 +30,7 @@ class IndexProgress(Struct, frozen=True):
 def wait_online(
     read: Read, command: SchemaCommand, *, sleep: Callable[[float], None], undo: Callable[[], None]
 ) -> Iterator[IndexProgress]:
-    """Wait until the index that `command` made is ONLINE, telling how far it is at each look.
+    """Wait until the index that `command` made is ONLINE, yielding its progress at each poll.
 
     A server that cannot fill it keeps it, of no use and under its name: then `undo` is called, which drops it, and
     StepFailed raised. Where an index was there before, `undo` has to do nothing.
@@ -41,7 +41,7 @@ def wait_online(
             undo()
             raise StepFailed(
                 f"the index {index.name} cannot be filled",
-                because=_first_line(index.failure) or "the server does not say why",
+                because=_first_line(index.failure) or "the server gives no reason",
                 try_="change the data that does not fit, or leave it out",
             )
         yield IndexProgress(index.name, index.percent)

@@ -1,8 +1,8 @@
 """One migration on its way through a target: steps one by one, each with its record.
 
 Data statements commit together with their record. A schema statement cannot: it is recorded as begun, run, and
-recorded as finished, and the catalogue tells what became of one that a former run began. What commits batches of its
-own is recorded the same way, and runs again only where the file says that it may.
+recorded as finished, and the catalogue shows the outcome of one that an earlier run began. What commits batches of its
+own is recorded the same way, and runs again only where the file declares it repeatable.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class StepwiseRun(Stepwise):
     # the history
 
     def _record(self, run: RunQuery, revision: Revision) -> None:
-        """Make the history say `revision`; a finished revert leaves it, and a line about that stays."""
+        """Write `revision` to the history; a finished revert removes it, with an entry in the audit."""
         if is_gone(revision):
             history.forget(run, revision.version)
             history.audit(run, self.lease.owner, "revert", revision.version, "")
@@ -158,8 +158,8 @@ class StepwiseRun(Stepwise):
             return step.body
         if number not in self.reverses:
             raise Irreversible(
-                f"there is no known undo of step {number + 1} of {self.migration.label} on {self.target}",
-                because="it was recorded here without having been run, so what was there before it is not known",
+                f"there is no undo for step {number + 1} of {self.migration.label} on {self.target}",
+                because="it was recorded here without being run, so the schema before it is unknown",
                 try_="write its `// migrate:down` section",
                 at=self._at(step),
             )
@@ -171,7 +171,7 @@ class StepwiseRun(Stepwise):
     def _begin(self, step: Step, command: SchemaCommand) -> None:
         """Record that `step` begins, with what undoes it. Raises StepFailed for what is there, or gone, already.
 
-        Asked before it is recorded as begun: what stands there by now is not ours, whatever becomes of us.
+        Checked before it is recorded as begun: what exists by then was not created by this step, however the run ends.
         """
         now = self._catalogue()
         if not command.is_guarded and took_effect(command, now):
@@ -179,8 +179,8 @@ class StepwiseRun(Stepwise):
             raise StepFailed(
                 f"{self.migration.label}: {command.noun.lower()} {command.name} "
                 + ("exists already" if is_there else "does not exist"),
-                because="it was so before this migration, which does not claim an object that it did not create",
-                try_=f"look who did that; or say {'IF NOT EXISTS' if is_there else 'IF EXISTS'}",
+                because="it was so before this migration began",
+                try_=f"find out what did that, or use {'IF NOT EXISTS' if is_there else 'IF EXISTS'}",
                 at=self._at(step),
             )
         if self.work.direction is Direction.UP:
@@ -207,7 +207,7 @@ class StepwiseRun(Stepwise):
             except ConnectionLost as error:
                 if took_effect(command, self._catalogue()):
                     return
-                attempt.failed(CypherError("", f"its commit came to nothing {attempt.number} times: {error}"))
+                attempt.failed(CypherError("", f"its commit failed {attempt.number} times: {error}"))
 
     def _wait(self, step: Step, command: SchemaCommand) -> Iterator[Progress]:
         """Wait until what `command` made can be used. Raises StepFailed: it was taken away again."""
@@ -272,16 +272,16 @@ class StepwiseRun(Stepwise):
         version = self.migration.version
         raise OutcomeUnknown(
             f"it is unknown how much of {self.migration.label} took effect on {self.target}",
-            because="a former run started it and recorded no result, and it commits as it goes",
-            try_=f"look, then `seedbed repair {version} --applied` or `seedbed repair {version} --not-applied`",
+            because="an earlier run began it and did not record its end, and it commits as it goes",
+            try_=f"inspect it, then `seedbed repair {version} --applied` or `seedbed repair {version} --not-applied`",
             at=self._at(step),
         )
 
     def _half_done(self, step: Step, what: str, because: str) -> OutcomeUnknown:
-        """Return what a person reads about a step that ended in its middle; its record says that it was begun."""
-        try_ = "fix the migration and run the same command again: it begins anew"
+        """Return the error about a step that ended in its middle; its record stays begun."""
+        try_ = "fix the migration and run the same command again: it starts from the beginning"
         if not step.repeatable:
-            try_ = "make the migration `repeatable`, or look what it did, then `seedbed repair` it"
+            try_ = "declare the migration `repeatable`, or inspect the database, then `seedbed repair` it"
         return OutcomeUnknown(
             f"{self.migration.label}: {what}",
             because=f"{because}; what it had committed before stays",

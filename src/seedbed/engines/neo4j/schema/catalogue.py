@@ -22,7 +22,7 @@ _INDEXES = (
     "SHOW INDEXES YIELD name, type, entityType, labelsOrTypes, properties, owningConstraint, options,"
     " createStatement, state, populationPercent, failureMessage"
 )
-_NEWER = "CYPHER 25 "  # what the older language cannot say has no statement in it
+_NEWER = "CYPHER 25 "  # the older language has no statement for some of them
 _CONSTRAINT_KINDS = (SchemaKind.UNIQUENESS, SchemaKind.KEY, SchemaKind.EXISTENCE, SchemaKind.TYPE)
 
 Read = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]  # asks a reading statement, returns its rows
@@ -31,7 +31,7 @@ Read = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]  # asks a readin
 class SchemaObject(Struct, frozen=True):
     """A constraint or an index. `owner`: the constraint that an index belongs to, "" of one that stands alone.
 
-    `definition` makes it again, "" where the server cannot say how. `percent`, `state` and `failure` are an index's.
+    `definition` creates it again, "" where the server returns none. `percent`, `state` and `failure` are an index's.
     """
 
     noun: Noun
@@ -87,7 +87,7 @@ def same(one: SchemaPattern, other: SchemaPattern) -> bool:
 
 
 def does_nothing(command: SchemaCommand, catalogue: Catalogue) -> bool:
-    """Return whether `command` would leave what `catalogue` shows as it is, since it says IF."""
+    """Return whether `command` would leave what `catalogue` shows as it is, because of its IF."""
     if not command.is_guarded:
         return False
     there = catalogue.find(command.noun, command.name)
@@ -163,7 +163,7 @@ def _literal(value: Any) -> str:
 
 
 def _line(thing: SchemaObject) -> str:
-    said = thing.definition.removeprefix(_NEWER)
-    if not said:
-        said = f"{thing.noun} {quoted(thing.name)} {thing.subject.kind} {thing.subject}"
-    return said.replace("\n", "\\n")
+    statement = thing.definition.removeprefix(_NEWER)
+    if not statement:
+        statement = f"{thing.noun} {quoted(thing.name)} {thing.subject.kind} {thing.subject}"
+    return statement.replace("\n", "\\n")

@@ -1,4 +1,4 @@
-"""Whether a schema statement that nobody saw the end of took effect: the catalogue proves it."""
+"""Whether a schema statement with an unknown outcome took effect, read from the catalogue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from seedbed.engines.neo4j.schema.catalogue import Catalogue, does_nothing, same
 def took_effect(command: SchemaCommand, now: Catalogue) -> bool:
     """Return whether the database, as it is `now`, is as `command` leaves it; if not, it may be run again.
 
-    A name that belongs to something else is no effect: run again, the server says so. One statement is one
+    A name that belongs to something else is no effect: run again, the server rejects it. One statement is one
     transaction of Neo4j, so there is nothing between done and not done; an index may still have to be filled.
     """
     there = now.find(command.noun, command.name)

@@ -1,4 +1,4 @@
-"""What undoes a schema statement, told from what there was before it."""
+"""The statement that undoes a schema statement, derived from the schema before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong with rows on the server, in words that name the seed."""
+"""Errors of the server about rows, as errors that name the seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seedbed.errors import Location, StepFailed
 
 @contextmanager
 def seed_errors(path: str) -> Iterator[None]:
-    """Tell what the server refuses inside as a failure of the seed `path`; what is worth another try passes."""
+    """Translate what the server refuses into a failure of the seed `path`; transient errors pass."""
     try:
         yield
     except CypherError as error:

@@ -18,7 +18,7 @@ Unique = Mapping[str, Sequence[frozenset[str]]]  # by label, the sets of propert
 
 
 def unique_from(records: Iterable[Mapping[str, Any]]) -> Unique:
-    """Return what the records of `UNIQUE` say."""
+    """Return the unique properties by label, from the records of `UNIQUE`."""
     found: dict[str, list[frozenset[str]]] = {}
     for each in records:
         found.setdefault(each["label"], []).append(frozenset(each["properties"]))

@@ -26,7 +26,7 @@ Part = GraphTable | Script
 
 
 def load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
-    """Load all of `dataset` or nothing, and tell what each part did once it is committed.
+    """Load all of `dataset` or nothing, and yield the result of each part once it is committed.
 
     Raises SeedFileError, StepFailed with file and line, LeaseLost, Interrupted.
     """
@@ -95,7 +95,7 @@ def _to_do(run: RunQuery, shape: Shape, look: str, chunk: RowChunk) -> tuple[lis
 
 
 def _problem(shape: Shape, chunk: RowChunk, number: int, record: Mapping[str, object]) -> StepFailed | None:
-    """Return what is wrong with a row, as a record of `statements.look` says it."""
+    """Return the error for a row, from a record of `statements.look`; None where there is none."""
     if not isinstance(shape, RelationshipShape):
         return None
     for is_there, place in ((record["start"], shape.start), (record["end"], shape.end)):
@@ -103,10 +103,10 @@ def _problem(shape: Shape, chunk: RowChunk, number: int, record: Mapping[str, ob
             return missing_end(shape, chunk, number, place)
     if record["found"] not in {0, 1}:
         return StepFailed(
-            f"{record['found']} relationships are meant by one row",
+            f"{record['found']} relationships match one row",
             because=f"the two nodes have as many {shape.kind} between them"
             + (f" with {chunk.words(shape.own_key, number)}" if shape.own_key else ""),
-            try_="name in key= the property that distinguishes them",
+            try_="name in key= the property that tells them apart",
             at=chunk.at(number),
         )
     return None
@@ -114,8 +114,8 @@ def _problem(shape: Shape, chunk: RowChunk, number: int, record: Mapping[str, ob
 
 def _changing(shape: Shape, chunk: RowChunk) -> StepFailed:
     return StepFailed(
-        f"nodes of {shape} went away while they were looked at",
-        because="another process deletes them at the same time",
+        f"nodes of {shape} were deleted during the load",
+        because="another writer deletes them at the same time",
         try_="run the same command again",
         at=chunk.at(0),
     )

@@ -5,9 +5,9 @@
     Tutor                         nodes of the label Tutor, found by the key that a constraint makes unique
     Tutor:Person                  the same; each of them has the second label too
     Tutor-TEACHES-Skill           relationships; `from.id` and `to.slug` are the columns that find their ends
-    (:Tutor)-[:TEACHES]->(:Skill) the same, where a file says `table=`
+    (:Tutor)-[:TEACHES]->(:Skill) the same, where a file has `table=`
 
-A column may say its type, as neo4j-admin has it: `since:date`, `hours:int`, `languages:string[]`.
+A column may have a type, as in neo4j-admin: `since:date`, `hours:int`, `languages:string[]`.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _relationships(
         if not key and not is_empty(source):
             raise SeedFileError(
                 f"the relationships have no column {prefix}…",
-                because="each of them says by from.KEY and to.KEY between which nodes it is",
+                because="the columns from.KEY and to.KEY name the two nodes of each",
                 try_=f"a header like {FROM}id,{TO}id,since",
                 at=Location(source.path),
             )
@@ -163,7 +163,7 @@ def _require_labels(source: RowSource, labels: Sequence[str]) -> None:
         )
     if HISTORY_LABEL in labels:
         raise SeedFileError(
-            f"{HISTORY_LABEL} is seedbed's own label",
-            because="no seed writes into the history",
+            f"{HISTORY_LABEL} belongs to seedbed",
+            because="seeds do not write to the history",
             at=Location(source.path),
         )

@@ -44,7 +44,7 @@ RETURN i, found, start, end"""
 
 
 def write(shape: Shape) -> str:
-    """Return the statement that makes rows be there; `met` says of how many it found where they belong."""
+    """Return the statement that writes rows; `met` counts those whose nodes exist."""
     if isinstance(shape, NodeShape):
         labels = "".join(f" SET n:{quoted(each)}" for each in shape.labels)
         return f"""{_EACH}

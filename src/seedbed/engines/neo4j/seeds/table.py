@@ -25,7 +25,7 @@ BATCH = 5_000  # rows in memory, in one statement, and of volume in one transact
 
 
 class RowChunk(Struct, frozen=True):
-    """Rows that follow each other: `columns[i]` are the values of their column i, `lines` where they stand.
+    """Rows that follow each other: `columns[i]` are the values of their column i, `lines` where they are in the file.
 
     `first`: how many rows come before them. Rows are numbered within the chunk, from 0.
     """
@@ -39,7 +39,7 @@ class RowChunk(Struct, frozen=True):
         return len(self.lines)
 
     def at(self, number: int) -> Location:
-        """Return where a row stands in its file."""
+        """Return the location of a row in its file."""
         return Location(self.path, self.lines[number])
 
     def words(self, columns: Sequence[SeedColumn], number: int) -> str:
@@ -75,7 +75,7 @@ class GraphTable(Struct, frozen=True):
         return map(self._fitted, self._raw(size))
 
     def checked(self) -> GraphTable:
-        """Return the table, knowing what is to be converted, so that no value is looked at again where nothing is.
+        """Return the table with the columns that need conversion, so that the others are not checked again.
 
         Raises StepFailed for a value that does not fit, for a row without a key, and for two that have the same.
         """
@@ -111,7 +111,7 @@ class GraphTable(Struct, frozen=True):
         return RowChunk(chunk.path, chunk.first, tuple(columns), chunk.lines)
 
     def _keys(self, chunk: RowChunk) -> Iterable[Hashable]:
-        """Return what stands for the keys of the rows. Raises StepFailed where one has none."""
+        """Return the comparable keys of the rows. Raises StepFailed where one has none."""
         key = self.shape.key
         columns = [chunk.columns[each.at] for each in key]
         for each, column in zip(key, columns, strict=True):
@@ -141,7 +141,7 @@ class GraphTable(Struct, frozen=True):
 
 
 def table_of(source: RowSource) -> GraphTable:
-    """Return what `source` is in the graph; none of its values is looked at. Raises SeedFileError."""
+    """Return what `source` is in the graph; its values are not checked yet. Raises SeedFileError."""
     shape, empty = shape_of(source), is_empty(source)
     for text in source.columns:
         if ":" in text and not is_type(text.partition(":")[2]):
@@ -168,7 +168,7 @@ def failed(at: Location, what: str, because: str, try_: str = "") -> StepFailed:
 
 
 def _comparable(values: Sequence[object]) -> Sequence[Hashable]:
-    """Return what stands for `values` where they are compared; themselves where they are texts, or whole numbers."""
+    """Return `values` in comparable form; unchanged where they are strings, or integers."""
     if len(kinds := set(map(type, values))) == 1 and kinds <= {str, int}:
         return values
     return list(map(_hashable, values))

@@ -1,7 +1,7 @@
 """Values of a column, as Neo4j keeps them: checked and converted a column at a time, so that volume stays cheap.
 
 Neo4j knows no types of columns. What a property becomes is what the value is: in .json and .py as it is written, in
-.csv text, unless the column says its type.
+.csv text, unless the column has a type.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SEPARATOR = ";"  # between the members of a list in a .csv, as neo4j-admin has 
 
 
 class InvalidValue(ValueError):
-    """A value cannot be kept: `str()` says why, `index` is its place in the column."""
+    """A value that Neo4j cannot store: `str()` is the reason, `index` is its place in the column."""
 
     def __init__(self, because: str, index: int) -> None:
         super().__init__(because)
@@ -34,7 +34,7 @@ class InvalidValue(ValueError):
 def fitted(values: Sequence[object], type_: str, *, is_cell: bool) -> Sequence[object]:
     """Return `values` as the driver takes them, the same object where there is nothing to do. Raises InvalidValue.
 
-    `type_` as the column says it, "" for none; `is_cell`: they stood in a .csv, where everything is text.
+    `type_` as in the column's name, "" for none; `is_cell`: they stood in a .csv, where everything is text.
     """
     if not type_ and _is_plain(values):
         return values
@@ -74,13 +74,13 @@ def _are_whole(values: Sequence[int]) -> bool:
 
 
 def is_type(name: str) -> bool:
-    """Return whether a column may say `name` as its type."""
+    """Return whether `name` is a type that a column may have."""
     return name.removesuffix("[]") in TYPES
 
 
 def _because(value: object, type_: str, wrong: Exception) -> str:
     shown = shorten(repr(value), 40)
-    return f"{shown} is not a valid {type_}: {wrong}" if type_ else f"{shown}: {wrong}"
+    return f"{shown} is not of type {type_}: {wrong}" if type_ else f"{shown}: {wrong}"
 
 
 def _converter(type_: str, *, is_cell: bool) -> Callable[[Any], object]:
@@ -94,7 +94,7 @@ def _converter(type_: str, *, is_cell: bool) -> Callable[[Any], object]:
         if is_cell and isinstance(value, str):
             value = [each.strip() for each in value.split(_SEPARATOR)] if value else []
         if not isinstance(value, list | tuple):
-            raise TypeError("a list is meant")
+            raise TypeError("it is not a list")
         return [one(each) for each in value]
 
     return many
@@ -142,7 +142,7 @@ def _number(value: Decimal) -> float:
     """Return the float that is written like `value`: Neo4j has no exact fractions."""
     found = float(value)
     if not math.isfinite(found) or Decimal(repr(found)) != value:
-        raise ValueError("Neo4j keeps numbers as 64-bit floats, and this one has no such")
+        raise ValueError("Neo4j stores numbers as 64-bit floats, and this one has no exact float")
     return found
 
 
@@ -151,7 +151,7 @@ def _number(value: Decimal) -> float:
 
 def _string(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError("it is not text")
+        raise TypeError("it is not a string")
     return value
 
 
@@ -159,7 +159,7 @@ def _int(value: object) -> int:
     if isinstance(value, str) or (isinstance(value, Decimal) and value == value.to_integral_value()):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError("it is no whole number")
+        raise TypeError("it is not an integer")
     return _whole(value)
 
 
@@ -202,7 +202,7 @@ def _local_datetime(value: object) -> datetime:
 
 def _zoned(found: _Z, *, is_zoned: bool) -> _Z:
     if (found.tzinfo is not None) != is_zoned:
-        raise ValueError("it says no offset from UTC" if is_zoned else "it says an offset from UTC")
+        raise ValueError("it has no offset from UTC" if is_zoned else "it has an offset from UTC")
     return found
 
 

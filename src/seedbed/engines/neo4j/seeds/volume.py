@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def bulk_load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
-    """Write all of `dataset` batch by batch, and tell what became of each part; scripts are transactions of their own.
+    """Write all of `dataset` batch by batch, and yield the result of each part; scripts are transactions of their own.
 
     Every row is checked before the first is written. Raises SeedFileError, StepFailed with file and line, LeaseLost,
     Interrupted.

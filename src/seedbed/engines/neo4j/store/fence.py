@@ -1,8 +1,8 @@
 """Fencing off what other runs have open on the server.
 
-Whoever takes the lease ends the transactions of others (each says whose it is), raises the fence, which waits for one
-that is being committed at this moment, and looks once more: what was begun before the fence was raised has ended
-then, and what is begun after it finds another token there.
+Whoever takes the lease ends the transactions of other runs (their metadata names the run), raises the fence, which
+waits for one that is being committed at this moment, and looks once more: what was begun before the fence was raised
+has ended then, and what is begun after it finds another token there.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from seedbed.errors import Busy, Refused, SeedbedError
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.graph import GraphTarget
 
-_FENCE_SECONDS = 2.0  # that raising the fence waits, before it is looked again who holds it
-_END_SECONDS = 60.0  # that a transaction may take to end after it was told to
+_FENCE_SECONDS = 2.0  # that raising the fence waits, before other transactions are looked for again
+_END_SECONDS = 60.0  # that a transaction may take to end after TERMINATE
 
 Check = Callable[[], None]  # raises where the lease is gone
 
@@ -45,7 +45,7 @@ def _raise_fence(graph: GraphTarget, token: int) -> bool:
         ).rows
     except CypherError as error:
         if error.is_timeout or error.is_transient or error.is_ended:
-            return False  # somebody began a transaction after we had looked
+            return False  # a transaction began after the last look
         raise
     return bool(rows)
 
@@ -68,7 +68,7 @@ def _end_others(graph: GraphTarget, mark: str, check: Check | None) -> Iterator[
         if now() > until:
             raise Busy(
                 f"{found[0]['id']} of {found[0]['who']} does not end on {graph.target}",
-                because=f"it was asked to end {_END_SECONDS:.0f} s ago",
+                because=f"it was terminated {_END_SECONDS:.0f} s ago",
                 try_="run the same command again; SHOW TRANSACTIONS shows what it does",
             )
         time.sleep(0.02)

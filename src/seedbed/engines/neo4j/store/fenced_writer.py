@@ -49,11 +49,11 @@ class FencedWriter:
 
     @property
     def interrupted(self) -> bool:
-        """Whether somebody asked us to stop."""
+        """Whether the run is being interrupted."""
         return self.graph.client.is_interrupted
 
     def check(self) -> None:
-        """Raise LeaseLost unless nobody else can have the lease, Interrupted if we were asked to stop; asks nobody."""
+        """Raise LeaseLost unless the lease is ours for sure, Interrupted if it is being stopped. Asks no server."""
         require_running(self.held, is_interrupted=self.interrupted)
 
     def read(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -68,8 +68,8 @@ class FencedWriter:
         """Do `work` in one transaction that commits only while the lease is ours; return what it returned.
 
         `work` gets what asks in that transaction, and is called again where the server gives way (a deadlock, a
-        change of leader) or the connection broke. `version` is what that is told about; `anyway`: also after an
-        interruption. Raises LeaseLost, Interrupted; CypherError where the server refused: nothing stayed.
+        change of leader) or the connection broke. `version` is the migration that a retry is reported for; `anyway`:
+        also after an interruption. Raises LeaseLost, Interrupted; CypherError where the server refused: nothing stayed.
         """
         return self.transact(lambda transaction: work(transaction.run), version=version, anyway=anyway)
 
@@ -117,7 +117,7 @@ class FencedWriter:
             raise self.held.taken()
 
     def _metadata(self, kind: str, transaction: str) -> dict[str, str]:
-        """Return what a transaction of ours says about itself; `kind` is "work" or "record"."""
+        """Return the metadata of a transaction of ours; `kind` is "work" or "record"."""
         owner = self.held.owner
         return {MARK: owner.id, WHO: owner.who, KIND: kind, NUMBER: transaction}
 
@@ -128,7 +128,7 @@ class FencedWriter:
             raise self._stopped()
 
     def _is_through(self, name: str) -> bool:
-        """Return whether the transaction `name`, whose end nobody told us, was committed. Raises LeaseLost."""
+        """Return whether the transaction `name`, whose end is unknown, was committed. Raises LeaseLost."""
         for attempt in retrying(_LOOKING, sleep=partial(self._pause, anyway=True)):
             self.held.check()
             try:
@@ -178,7 +178,7 @@ class FencedWriter:
     def alter(self, statement: str, *, version: str = "") -> None:
         """Carry out a schema statement as a transaction of its own.
 
-        It is open on the server, marked as ours, before the lease is looked at: whoever takes over after that look
+        It is open on the server, marked as ours, before the lease is checked: whoever takes over after that check
         finds it and ends it, however long we sleep. Raises LeaseLost, Interrupted, CypherError (nothing stayed),
         ConnectionLost with `in_commit` (look whether it took effect; it has ended).
         """
@@ -239,5 +239,5 @@ class FencedWriter:
         return interrupted(f"work on {self.graph.target}")
 
     def unreachable(self, error: ConnectionLost) -> LeaseLost:
-        """Return what a broken connection means for whoever reads under the lease."""
+        """Return the error that a broken connection means for a read under the lease."""
         return self.held.unconfirmed(str(error))

@@ -6,11 +6,11 @@ All of them have the label `migrations_history` and nothing else, and a `key` un
 key                   holds
 ====================  ==========================================================
 identity              who this target is, and the format of all this
-revision:VERSION      a migration as it stands
+revision:VERSION      the state of a migration
 lease                 who may write (see `lease_store`)
 fence                 the token that every writing transaction has to show
 schema                constraints and indexes as the last run left them (see `store.last_schema`)
-audit:TIME:UUID       what people decided, never changed
+audit:TIME:UUID       decisions of people, never changed
 ====================  ==========================================================
 """
 
@@ -60,7 +60,7 @@ def _require_known_format(graph: GraphTarget, identity: Mapping[str, Any]) -> No
 
 
 def bind(run: RunQuery, graph: GraphTarget, identity: Identity) -> None:
-    """Write who the target is, where nothing says so yet. Raises ForeignTarget."""
+    """Write the identity of the target, unless it has one. Raises ForeignTarget."""
     stored = {
         "format": FORMAT,
         "platform": identity.platform,

@@ -1,4 +1,4 @@
-"""The schema as the last run left it, kept in a node beside the history."""
+"""The schema as the last run left it, stored in a node beside the history."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from seedbed.engines.neo4j.files.names import HISTORY_LABEL
 from seedbed.engines.neo4j.schema.catalogue import Read, read_catalogue
 from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
 
-# A run that ends in its middle saves nothing. So what was applied at the time stands beside the lines: where that
-# differs from the history, nothing tells what the schema should be.
+# A run that ends in its middle saves nothing. So what was applied at the time is stored beside the lines: where that
+# differs from the history, it is unknown what the schema should be.
 _APPLIED = (
     f"MATCH (r:{HISTORY_LABEL}) WHERE r.key STARTS WITH 'revision:'"
     " WITH r.key + ' ' + r.state + ' ' + toString(r.step) AS revision ORDER BY revision"

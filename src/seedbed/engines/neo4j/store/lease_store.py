@@ -1,4 +1,4 @@
-"""The lease of a Neo4j target: a node with an owner, kept until the server's clock says otherwise.
+"""The lease of a Neo4j target: a node with an owner, valid until it expires by the server's clock.
 
 The token stands in two nodes: in the lease, which a holder renews whatever else it does, and in the fence, which
 every transaction that writes locks and looks at first. So a sign of life never waits for a long transaction, and a
@@ -43,7 +43,7 @@ class Neo4jLeaseStore:
     def read(self, *, anyway: bool = False) -> LeaseRecord:
         """Return the record as it is this moment. Raises StepFailed, Unreachable."""
         del anyway
-        with translate_errors(f"looking who has the lease of {self.target}"):
+        with translate_errors(f"reading the lease of {self.target}"):
             rows = self.graph.client.read(queries.text("look"), {})
         if not rows:
             return LeaseRecord()
@@ -81,7 +81,7 @@ class Neo4jLeaseStore:
         return is_ours
 
     def release(self, held: HeldLease) -> None:
-        with translate_errors(f"giving back the lease of {self.target}"):
+        with translate_errors(f"releasing the lease of {self.target}"):
             self.graph.client.run_repeatable(queries.text("release"), shown(held))
 
     def end(self, seen: LeaseRecord, actor: str) -> bool:
@@ -126,6 +126,6 @@ def lease(graph: GraphTarget, owner: Owner, *, wait: float, listener: Listener) 
 
 
 def unlock(graph: GraphTarget, *, actor: str) -> str:
-    """End the lease of whoever holds it, with a line in the audit; return who that was, empty if nobody."""
+    """End the present lease, with an entry in the audit; return the former holder, empty if there was none."""
     with translate_errors(f"ending the lease of {graph.target}"):
         return end_lease(Neo4jLeaseStore(graph), actor=actor)

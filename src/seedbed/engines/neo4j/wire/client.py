@@ -82,7 +82,7 @@ class Transaction:
 
 
 class BoltClient:
-    """One database, asked and told by as many threads as like; each question has a connection of its own.
+    """One database, for any number of threads; each statement has a connection of its own.
 
     `version` is "2026.08.1", `edition` "community" or "enterprise".
     """
@@ -99,14 +99,14 @@ class BoltClient:
         self._lock = threading.Lock()
 
     def open(self) -> None:
-        """Look who answers. Raises Unreachable; Refused for no login, no such database, a server too old."""
+        """Read the server's version and edition. Raises Unreachable; Refused: no login, no such database, too old."""
         try:
             rows = self._once(queries.text("server"), {}).rows
         except (CypherError, ConnectionLost) as error:
             cause = error.__cause__
             raise not_connected(self.address, cause if isinstance(cause, Exception) else error) from None
         if not rows:
-            raise Refused(f"{self.address} is no Neo4j", because="it does not say which one it is")
+            raise Refused(f"{self.address} is not a Neo4j server", because="it does not return its version")
         self.version, self.edition = rows[0]["version"], rows[0]["edition"]
         if _numbers(self.version) < OLDEST:
             raise Refused(
@@ -119,7 +119,7 @@ class BoltClient:
         self._closed.set()
         if self._sweeper is not None:
             self._sweeper.join(SWEEPER_SECONDS)
-        with suppress(Exception):  # what cannot be told good-bye is gone anyway
+        with suppress(Exception):  # a connection that cannot be closed is gone anyway
             self._driver.close()
 
     # asking
@@ -248,9 +248,7 @@ class BoltClient:
 def _driver(address: Address) -> neo4j.Driver:
     import neo4j
 
-    if (
-        not _log.handlers
-    ):  # what it says there, its exceptions say too; without a handler it would go to stderr
+    if not _log.handlers:  # its exceptions contain the same; without a handler it would go to stderr
         _log.addHandler(logging.NullHandler())
     auth = neo4j.basic_auth(address.user, address.password.reveal()) if address.password else None
     try:
@@ -290,7 +288,7 @@ def _result(result: neo4j.Result) -> QueryResult:
 
 
 def _require_bookmark(session: neo4j.Session) -> None:
-    """Raise ConnectionLost unless the server said where in its log the commit stands.
+    """Raise ConnectionLost unless the server returned a bookmark for the commit.
 
     On a connection that an operator killed, the server ignores what comes, and the driver takes that for success.
     """
@@ -299,7 +297,7 @@ def _require_bookmark(session: neo4j.Session) -> None:
 
 
 def _literal(statement: str) -> Any:
-    """Return `statement` as the driver's types want it: a text that is in somebody's source, reviewed."""
+    """Return `statement` typed as the driver wants it: a literal, since it comes from reviewed source."""
     return statement
 
 

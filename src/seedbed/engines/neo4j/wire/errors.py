@@ -1,4 +1,4 @@
-"""What the server and the driver say when something goes wrong, as exceptions of ours and as words for people."""
+"""Errors of the server and the driver as exceptions of ours, and as errors for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from seedbed.engines.neo4j.address import Address
 
-# A lock that was waited for when the transaction was ended says so in words of its own.
+# A transaction that is terminated while it waits for a lock has a code of its own.
 _ENDED = ("Transaction.Terminated", "Transaction.LockClientStopped", "Transaction.TransactionMarkedAsFailed")
 _TIMED_OUT = "Transaction.TransactionTimedOut"
 _MISSING = ("Database.DatabaseNotFound", "Database.GraphNotFound")
@@ -41,7 +41,7 @@ class CypherError(Exception):
 
     @property
     def is_ended(self) -> bool:
-        """Whether somebody ended the transaction: us, an operator, a takeover."""
+        """Whether the transaction was terminated: by us, an operator, a takeover."""
         return self.code.endswith(_ENDED)
 
     @property
@@ -61,11 +61,11 @@ class CypherError(Exception):
     @property
     def try_(self) -> str:
         if _ENTERPRISE in self.message:
-            return "this needs Neo4j Enterprise: leave it out, or run that edition"
+            return "it needs Neo4j Enterprise: leave it out, or use that edition"
         if _FORBIDDEN in self.code:
             return "grant that to the user whom NEO4J_USERNAME names"
         if _OUT_OF_MEMORY in self.code:
-            return "let it walk in batches: // seedbed: backfill=Label.key; or give the server more memory"
+            return "use a backfill (// seedbed: backfill=Label.key), or give the server more memory"
         if self.is_timeout:
             return "`transaction_seconds` in the manifest, and db.transaction.timeout of the server, bound it"
         return ""
@@ -80,46 +80,48 @@ class ConnectionLost(Exception):
 
 
 def server_error(address: Address, error: Neo4jError) -> CypherError:
-    """Return what the server said, secrets masked."""
-    code, text = error.code or "Neo.Unknown", _said(address, error.message or str(error))
+    """Return the server's error, secrets masked."""
+    code, text = error.code or "Neo.Unknown", _message(address, error.message or str(error))
     # The server calls it transient: but what is too large for it once, is so again.
     is_transient = error.is_retryable() and _OUT_OF_MEMORY not in code
     return CypherError(code, text, is_transient=is_transient)
 
 
 def gone(address: Address, error: Exception, *, in_commit: bool = False) -> ConnectionLost:
-    return ConnectionLost(_said(address, str(error)), in_commit=in_commit)
+    return ConnectionLost(_message(address, str(error)), in_commit=in_commit)
 
 
 def not_connected(address: Address, error: Exception) -> SeedbedError:
-    """Return why no connection came about: Refused where the server said no, else Unreachable."""
+    """Return why connecting failed: Refused where the server rejects it, else Unreachable."""
     from neo4j.exceptions import AuthError, ConfigurationError, Neo4jError
 
-    said = _said(address, getattr(error, "message", "") or str(error))
+    message = _message(address, getattr(error, "message", "") or str(error))
     if isinstance(error, AuthError | ConfigurationError):
         return Refused(
             f"{address} refused the login" if address.user else f"{address} wants a login",
-            because=said,
+            because=message,
             try_="check NEO4J_USERNAME and NEO4J_PASSWORD",
         )
     if isinstance(error, Neo4jError) and (error.code or "").endswith(_MISSING):
         return Refused(
             f"there is no database {address.database} at {address.uri}",
-            because=said,
-            try_="check NEO4J_DATABASE; outside the sandbox seedbed makes no databases",
+            because=message,
+            try_="check NEO4J_DATABASE; outside the sandbox seedbed creates no databases",
         )
     if isinstance(error, Neo4jError) and _FORBIDDEN in (error.code or ""):
         return Refused(
-            f"{address.user} has no access to {address}", because=said, try_="grant it, or log in as another"
+            f"{address.user} has no access to {address}",
+            because=message,
+            try_="grant it, or log in as another",
         )
     return Unreachable(
         f"{address} cannot be reached",
-        because=said,
+        because=message,
         try_="check NEO4J_URI, the network and its rules; +s in the URI means TLS, and has to be what is there",
     )
 
 
-def _said(address: Address, text: str) -> str:
+def _message(address: Address, text: str) -> str:
     return " ".join(Redactor(address.secrets)(text).split())
 
 
@@ -140,5 +142,5 @@ def failed(doing: str, error: CypherError) -> StepFailed:
     return StepFailed(
         f"{doing} failed: {error.message}",
         because=error.code,
-        try_=error.try_ or "see what it says, and run it again",
+        try_=error.try_ or "fix the cause and run the same command again",
     )

@@ -54,7 +54,7 @@ def test_the_history_keeps_what_the_copy_is_called(neo4j_settings: Settings, tmp
     [
         ("raise SystemExit('no room')", "no room"),
         ("raise SystemExit(3)", "ended with 3"),
-        ("print()", "print what the copy is called"),
+        ("print()", "print the name of the copy"),
     ],
 )
 def test_without_a_copy_nothing_of_the_migration_is_done(

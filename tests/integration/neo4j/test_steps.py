@@ -273,7 +273,7 @@ BACKFILL = (
         ),
         (
             "CREATE INDEX tutor FOR (t:Tutor) ON (t.id); CREATE (:Tutor {id: 1}), (:Tutor {id: 'one'})",
-            "of the kinds INTEGER, STRING",
+            "of the types INTEGER, STRING",
         ),
         ("CREATE TEXT INDEX tutor FOR (t:Tutor) ON (t.id); CREATE (:Tutor {id: 'one'})", "no index leads"),
     ],

@@ -6,6 +6,7 @@ Each stands between two comments that name an engine, and explains all of its co
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -56,7 +57,10 @@ def _refused(rule: HazardRule) -> str:
 
 
 def _rule(rule: HazardRule) -> str:
-    return "\n\n".join(_paragraphs(rule)) + "\n"
+    wrapped = (
+        textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False) for text in _paragraphs(rule)
+    )
+    return "\n\n".join(wrapped) + "\n"
 
 
 def _paragraphs(rule: HazardRule) -> Iterator[str]:

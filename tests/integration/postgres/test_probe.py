@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seedbed.engines.postgres.running.probe import Verdict, probe
+from seedbed.engines.postgres.running.probe import ProbeResult, probe
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -68,7 +68,7 @@ def test_the_catalogue_is_asked(
 ) -> None:
     verdict = probe(connection, statement)
     assert verdict.took_effect is took_effect
-    assert words in verdict.words
+    assert words in verdict.explanation
 
 
 def test_what_was_left_is_dropped_by_its_full_name(connection: Connection) -> None:
@@ -82,14 +82,14 @@ def test_what_was_left_is_dropped_by_its_full_name(connection: Connection) -> No
 @pytest.mark.parametrize(
     ("verdict", "left_nothing"),
     [
-        (Verdict(False, ""), True),
-        (Verdict(False, "", ("DROP INDEX a",)), False),
-        (Verdict(False, "", instead="FINALIZE"), False),
-        (Verdict(None, ""), False),
-        (Verdict(True, ""), False),
+        (ProbeResult(False, ""), True),
+        (ProbeResult(False, "", ("DROP INDEX a",)), False),
+        (ProbeResult(False, "", instead="FINALIZE"), False),
+        (ProbeResult(None, ""), False),
+        (ProbeResult(True, ""), False),
     ],
 )
-def test_only_what_was_never_begun_has_left_nothing(verdict: Verdict, left_nothing: bool) -> None:
+def test_only_what_was_never_begun_has_left_nothing(verdict: ProbeResult, left_nothing: bool) -> None:
     assert verdict.left_nothing is left_nothing
 
 
@@ -117,7 +117,7 @@ def test_leftovers_of_a_rebuild_are_told_by_their_name(
         rename(connection, "broken", name)
     verdict = probe(connection, "REINDEX INDEX CONCURRENTLY people_idx")
     assert bool(verdict.cleanup) is is_leftover
-    assert (name in verdict.words.split("; ")[-1].split(": ")[-1].split(", ")) is is_leftover
+    assert (name in verdict.explanation.split("; ")[-1].split(": ")[-1].split(", ")) is is_leftover
 
 
 def test_a_rebuilt_table_has_leftovers_of_any_of_its_indexes_and_of_no_other(connection: Connection) -> None:

@@ -13,7 +13,7 @@ from seedbed.engines.postgres.engine import PostgresEngine
 from seedbed.engines.postgres.running import transactional
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.engines.postgres.wire import messages
-from seedbed.engines.postgres.wire.libpq import Answer
+from seedbed.engines.postgres.wire.libpq import CommandResult
 from seedbed.model.event import Retrying, ServerNotice, TargetFailed, WorkStarted
 from seedbed.model.migration import Migration, MigrationFile, Phase, Step
 from tests.support.postgres.platform import Connection, Place, at_retry, options
@@ -56,7 +56,7 @@ def test_sixteen_migrations_go_in_one_message(
 ) -> None:
     sent: list[str] = []
 
-    def send(connection: Connection, text: str) -> Iterator[Answer]:
+    def send(connection: Connection, text: str) -> Iterator[CommandResult]:
         sent.append(text)
         return messages.send(connection, text)
 

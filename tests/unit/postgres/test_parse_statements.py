@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from seedbed.engines.postgres.files.grammar import Parsed, parse
+from seedbed.engines.postgres.files.grammar import ParsedStatement, parse
 from seedbed.engines.postgres.files.summaries import summary
 from seedbed.engines.postgres.rules.effects import Effect, EffectKind, effect
 from seedbed.engines.postgres.rules.sessions import may_change_session, sets_session
 from seedbed.engines.postgres.rules.transactions import commits_inside
 
 
-def parsed(sql: str) -> tuple[Parsed, ...]:
+def parsed(sql: str) -> tuple[ParsedStatement, ...]:
     return parse(sql.encode())
 
 

@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 
 
 class GrammarError(Exception):
-    """The text is not PostgreSQL's language; `offset` is 0 where `is_placed` says that nobody knows."""
+    """The text is not PostgreSQL's language; `offset` is 0 where it is unknown (`is_placed`)."""
 
     def __init__(self, message: str, offset: int | None) -> None:
         super().__init__(message)
@@ -38,8 +38,8 @@ class GrammarError(Exception):
         self.is_placed = offset is not None
 
 
-class TokenKind(IntEnum):
-    """Those of the scanner's tokens that anyone asks for; the numbers are libpg_query's."""
+class SqlTokenKind(IntEnum):
+    """The scanner's tokens that the parser needs; the numbers are libpg_query's."""
 
     BACKSLASH = 92
     IDENTIFIER = 258
@@ -49,18 +49,18 @@ class TokenKind(IntEnum):
     BLOCK_COMMENT = 276
 
 
-COMMENTS = frozenset({TokenKind.LINE_COMMENT, TokenKind.BLOCK_COMMENT})
+COMMENTS = frozenset({SqlTokenKind.LINE_COMMENT, SqlTokenKind.BLOCK_COMMENT})
 
 
-class Token(Struct, frozen=True):
+class SqlToken(Struct, frozen=True):
     """A token from byte `start` up to byte `end`."""
 
-    kind: TokenKind
+    kind: SqlTokenKind
     start: int
     end: int
 
 
-class Parsed(Struct):
+class ParsedStatement(Struct):
     """A statement: its node's name (`IndexStmt`), its tree as JSON, and its bytes without what surrounds it."""
 
     kind: str
@@ -157,7 +157,7 @@ def _error(found: Any, sql: bytes) -> GrammarError:
     return GrammarError(message, len(before.encode(errors="surrogateescape")))
 
 
-def scan(sql: bytes, kinds: Collection[TokenKind] = COMMENTS) -> Iterator[Token]:
+def scan(sql: bytes, kinds: Collection[SqlTokenKind] = COMMENTS) -> Iterator[SqlToken]:
     """Return the tokens of `kinds` in `sql`, which has no NUL, one by one. Raises GrammarError, before any."""
     return _tokens(_scanned(sql), kinds)
 
@@ -173,16 +173,16 @@ def _scanned(sql: bytes) -> bytes:
         library.pg_query_free_scan_result(result)
 
 
-def _tokens(packed: bytes, kinds: Collection[TokenKind]) -> Iterator[Token]:
+def _tokens(packed: bytes, kinds: Collection[SqlTokenKind]) -> Iterator[SqlToken]:
     pattern = _pattern(frozenset(kinds))
     found = pattern.match(packed)
     while found:
-        yield Token(_KINDS[found[3]], _number(found[1] or b"\0"), _number(found[2]))
+        yield SqlToken(_KINDS[found[3]], _number(found[1] or b"\0"), _number(found[2]))
         found = pattern.match(packed, found.end())
 
 
 @cache
-def _pattern(kinds: frozenset[TokenKind]) -> re.Pattern[bytes]:
+def _pattern(kinds: frozenset[SqlTokenKind]) -> re.Pattern[bytes]:
     """Return what matches the next token of `kinds` and all tokens before it: that is much faster than Python."""
     number = b"(?:%b)" % b"|".join(re.escape(_packed(kind)) for kind in kinds)
     other = rb"\x12.(?:\x08%b)?\x10%b\x20(?!%b)%b(?:\x28.)?" % (_VARINT, _VARINT, number, _VARINT)
@@ -194,7 +194,7 @@ def _packed(number: int) -> bytes:
     return bytes([number]) if number < 0x80 else bytes([number & 0x7F | 0x80, number >> 7])
 
 
-_KINDS = {_packed(kind): kind for kind in TokenKind}
+_KINDS = {_packed(kind): kind for kind in SqlTokenKind}
 
 
 def _number(varint: bytes) -> int:
@@ -204,7 +204,7 @@ def _number(varint: bytes) -> int:
     return number
 
 
-def parse(sql: bytes, comments: Iterable[Token] | None = None) -> tuple[Parsed, ...]:
+def parse(sql: bytes, comments: Iterable[SqlToken] | None = None) -> tuple[ParsedStatement, ...]:
     """Return the statements of `sql`, which has no NUL; `comments` are all of its own, where they are known.
 
     Raises GrammarError.
@@ -227,17 +227,17 @@ def parse(sql: bytes, comments: Iterable[Token] | None = None) -> tuple[Parsed, 
     return tuple(_parsed(each, trim, len(sql)) for each in tree.stmts if each.stmt)
 
 
-def _parsed(entry: _Entry, trim: _Trim, end: int) -> Parsed:
+def _parsed(entry: _Entry, trim: _Trim, end: int) -> ParsedStatement:
     ((kind, raw),) = entry.stmt.items()
     start = entry.stmt_location
     first, last = trim(start, start + entry.stmt_len if entry.stmt_len else end)
-    return Parsed(kind, raw, first, last)
+    return ParsedStatement(kind, raw, first, last)
 
 
 class _Trim:
     """Takes white space and comments off both ends of a stretch of text."""
 
-    def __init__(self, sql: bytes, comments: Iterable[Token]) -> None:
+    def __init__(self, sql: bytes, comments: Iterable[SqlToken]) -> None:
         self._sql = sql
         self._ends = {each.start: each.end for each in comments}
         self._starts = {end: start for start, end in self._ends.items()}

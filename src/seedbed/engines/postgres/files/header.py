@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct, field
 
-from seedbed.engines.postgres.files.text import LONGEST_NAME, Text
+from seedbed.engines.postgres.files.text import LONGEST_NAME, MigrationText
 from seedbed.errors import MigrationFileError
 from seedbed.model.directives import Directive, parse_directives
 from seedbed.model.headers import Header as Common
@@ -25,7 +25,7 @@ _NAME = re.compile(r'[^\s."]+')
 _LOOKS_LIKE_DIRECTIVES = re.compile(r"(?:--|#)\s*seedbed:")
 
 
-class Header(Struct, frozen=True):
+class MigrationHeader(Struct, frozen=True):
     """What the directives of a file say, checked."""
 
     common: Common = Common()
@@ -35,10 +35,10 @@ class Header(Struct, frozen=True):
     settings: dict[str, str] = field(default_factory=dict)
 
 
-_NO_DIRECTIVES = Header()
+_NO_DIRECTIVES = MigrationHeader()
 
 
-def read_header(text: Text, lines: Iterable[tuple[int, str]]) -> Header:
+def read_header(text: MigrationText, lines: Iterable[tuple[int, str]]) -> MigrationHeader:
     """Return what the directives in `lines` say, each with its number. Raises MigrationFileError."""
     directives = parse_directives(lines, text.path)
     if not directives:
@@ -50,7 +50,7 @@ def read_header(text: Text, lines: Iterable[tuple[int, str]]) -> Header:
     timeouts = [single[name] for name in _TIMEOUTS if name in single]
     for each in timeouts:
         _require_duration(text, each)
-    return Header(
+    return MigrationHeader(
         common,
         irreversible.line if irreversible else 0,
         repeatable is not None,
@@ -59,7 +59,7 @@ def read_header(text: Text, lines: Iterable[tuple[int, str]]) -> Header:
     )
 
 
-def _require_duration(text: Text, directive: Directive) -> None:
+def _require_duration(text: MigrationText, directive: Directive) -> None:
     found = _DURATION.fullmatch(directive.value)
     require_form(
         found is not None,
@@ -82,7 +82,7 @@ def _require_duration(text: Text, directive: Directive) -> None:
         )
 
 
-def _backfill(text: Text, directive: Directive | None, batch: Directive | None) -> Backfill | None:
+def _backfill(text: MigrationText, directive: Directive | None, batch: Directive | None) -> Backfill | None:
     if directive is None:
         if batch is not None:
             raise text.error(
@@ -117,7 +117,7 @@ def looks_like_directives(comment: str) -> bool:
     return _LOOKS_LIKE_DIRECTIVES.match(comment) is not None
 
 
-def misplaced_directives(text: Text, line: int, where: str) -> MigrationFileError:
+def misplaced_directives(text: MigrationText, line: int, where: str) -> MigrationFileError:
     return text.error(
         line, "directives have no effect here", f"they are read {where}, and nowhere else", "move them there"
     )

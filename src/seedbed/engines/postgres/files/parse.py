@@ -7,10 +7,10 @@ A section's mark counts only where PostgreSQL's own scanner sees a comment at th
 
 from __future__ import annotations
 
-from seedbed.engines.postgres.files.header import Header
+from seedbed.engines.postgres.files.header import MigrationHeader
 from seedbed.engines.postgres.files.sections import cut
 from seedbed.engines.postgres.files.steps import steps_of
-from seedbed.engines.postgres.files.text import Text, read_text
+from seedbed.engines.postgres.files.text import MigrationText, read_text
 from seedbed.engines.postgres.files.tokens import scanned
 from seedbed.model.migration import Migration, MigrationFile, Step
 
@@ -43,7 +43,7 @@ def parse(file: MigrationFile) -> Migration:
     )
 
 
-def _sql(text: Text) -> tuple[tuple[Step, ...], tuple[Step, ...], Header]:
+def _sql(text: MigrationText) -> tuple[tuple[Step, ...], tuple[Step, ...], MigrationHeader]:
     """Return the steps up, the steps down and the header."""
     tokens = scanned(text)
     header, sections = cut(text, tokens)
@@ -51,7 +51,7 @@ def _sql(text: Text) -> tuple[tuple[Step, ...], tuple[Step, ...], Header]:
     return steps["up"], steps.get("down", ()), header
 
 
-def _python(text: Text) -> tuple[tuple[Step, ...], tuple[Step, ...], Header]:
+def _python(text: MigrationText) -> tuple[tuple[Step, ...], tuple[Step, ...], MigrationHeader]:
     from seedbed.engines.postgres.files.rows import read_rows
 
     return read_rows(text)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 
 from seedbed.engines.kit.python_source import Function, only_parameter, source_of
-from seedbed.engines.postgres.files.header import Header, read_header
-from seedbed.engines.postgres.files.text import Text
+from seedbed.engines.postgres.files.header import MigrationHeader, read_header
+from seedbed.engines.postgres.files.text import MigrationText
 from seedbed.model.migration import Backfill, Step
 from seedbed.support.phrases import one_line
 
 
-def read_rows(text: Text) -> tuple[tuple[Step, ...], tuple[Step, ...], Header]:
+def read_rows(text: MigrationText) -> tuple[tuple[Step, ...], tuple[Step, ...], MigrationHeader]:
     """Return the steps up and down and the header of a migration that converts rows with Python."""
     source = source_of(text.path, text.text)
     header = read_header(text, source.directives())
@@ -31,7 +31,7 @@ def read_rows(text: Text) -> tuple[tuple[Step, ...], tuple[Step, ...], Header]:
     return (up_step,), down_step, header
 
 
-def _function_step(text: Text, function: Function, backfill: Backfill, about: str) -> Step:
+def _function_step(text: MigrationText, function: Function, backfill: Backfill, about: str) -> Step:
     if not only_parameter(function):
         raise text.error(
             function.lineno,

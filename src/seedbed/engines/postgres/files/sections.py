@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from seedbed.engines.postgres.files.grammar import Token, TokenKind
+from seedbed.engines.postgres.files.grammar import SqlToken, SqlTokenKind
 from seedbed.engines.postgres.files.header import (
-    Header,
+    MigrationHeader,
     looks_like_directives,
     misplaced_directives,
     read_header,
 )
-from seedbed.engines.postgres.files.text import Text
+from seedbed.engines.postgres.files.text import MigrationText
 from seedbed.errors import MigrationFileError
 from seedbed.model.directives import directive_lines
 from seedbed.support.phrases import one_line
@@ -35,15 +35,15 @@ class Section(Struct, frozen=True):
 
 
 class _Mark(Struct, frozen=True):
-    token: Token
+    token: SqlToken
     line: int
     name: str
     options: str
 
 
-def cut(text: Text, tokens: Iterable[Token]) -> tuple[Header, list[Section]]:
+def cut(text: MigrationText, tokens: Iterable[SqlToken]) -> tuple[MigrationHeader, list[Section]]:
     """Return what the directives above the sections say, and the sections: up first."""
-    comments = [each for each in tokens if each.kind is not TokenKind.PARAMETER]
+    comments = [each for each in tokens if each.kind is not SqlTokenKind.PARAMETER]
     marks = _marks(text, comments)
     _require_up_and_down(text, marks)
     first = marks[0].token.start
@@ -52,33 +52,33 @@ def cut(text: Text, tokens: Iterable[Token]) -> tuple[Header, list[Section]]:
     return header, [_section(text, mark, end) for mark, end in zip(marks, _ends(text, marks), strict=True)]
 
 
-def _marks(text: Text, comments: Iterable[Token]) -> list[_Mark]:
+def _marks(text: MigrationText, comments: Iterable[SqlToken]) -> list[_Mark]:
     marks: list[_Mark] = []
     for token in comments:
-        if token.kind is not TokenKind.LINE_COMMENT:
+        if token.kind is not SqlTokenKind.LINE_COMMENT:
             continue
         comment = text.data[token.start : token.end]
         if b"migrate" not in comment.lower() or not text.begins_line(token.start):
             continue
-        said, line = comment.decode().rstrip(), text.line(token.start)
-        found = _MARK.fullmatch(said)
+        comment_text, line = comment.decode().rstrip(), text.line(token.start)
+        found = _MARK.fullmatch(comment_text)
         if found and (token.start == 0 or text.data[token.start - 1] == ord("\n")):
             marks.append(_Mark(token, line, found[1], found[2] or ""))
-        elif found or _NEARLY_A_MARK.match(said):
+        elif found or _NEARLY_A_MARK.match(comment_text):
             raise text.error(
                 line,
-                f"{one_line(said)} is nearly the mark of a section",
+                f"{one_line(comment_text)} is nearly the mark of a section",
                 "it has to stand at the start of its line and be written exactly",
                 "-- migrate:up or -- migrate:down",
             )
     return marks
 
 
-def _ends(text: Text, marks: Sequence[_Mark]) -> list[int]:
+def _ends(text: MigrationText, marks: Sequence[_Mark]) -> list[int]:
     return [*(each.token.start for each in marks[1:]), len(text.data)]
 
 
-def _require_up_and_down(text: Text, marks: Sequence[_Mark]) -> None:
+def _require_up_and_down(text: MigrationText, marks: Sequence[_Mark]) -> None:
     names = [each.name for each in marks]
     for index, mark in enumerate(marks):
         if mark.name in names[:index]:
@@ -97,7 +97,7 @@ def _require_up_and_down(text: Text, marks: Sequence[_Mark]) -> None:
         )
 
 
-def _without_up(text: Text) -> MigrationFileError:
+def _without_up(text: MigrationText) -> MigrationFileError:
     hidden = _LOOKS_LIKE_UP.search(text.data)
     if hidden is None:
         return text.error(
@@ -110,10 +110,13 @@ def _without_up(text: Text) -> MigrationFileError:
     )
 
 
-def _require_nothing_before(text: Text, comments: Iterable[Token], end: int) -> None:
+def _require_nothing_before(text: MigrationText, comments: Iterable[SqlToken], end: int) -> None:
     """Refuse anything but comments before the first section: it would belong to none."""
     position = 0
-    for token in (*(each for each in comments if each.end <= end), Token(TokenKind.LINE_COMMENT, end, end)):
+    for token in (
+        *(each for each in comments if each.end <= end),
+        SqlToken(SqlTokenKind.LINE_COMMENT, end, end),
+    ):
         gap = text.data[position : token.start]
         if gap.strip():
             offset = position + len(gap) - len(gap.lstrip())
@@ -126,19 +129,21 @@ def _require_nothing_before(text: Text, comments: Iterable[Token], end: int) -> 
         position = token.end
 
 
-def _directives_above(text: Text, comments: Iterable[Token], end: int) -> Iterator[tuple[int, str]]:
+def _directives_above(
+    text: MigrationText, comments: Iterable[SqlToken], end: int
+) -> Iterator[tuple[int, str]]:
     """Yield the lines of directives above the first section at `end`; refuses any that stand below."""
     for token in comments:
-        said = text.data[token.start : token.end]
-        if b"seedbed:" not in said or token.kind is not TokenKind.LINE_COMMENT:
+        comment_text = text.data[token.start : token.end]
+        if b"seedbed:" not in comment_text or token.kind is not SqlTokenKind.LINE_COMMENT:
             continue
         if token.start < end:
-            yield from directive_lines([(text.line(token.start), said.decode())], "--")
-        elif looks_like_directives(said.decode()) and text.begins_line(token.start):
+            yield from directive_lines([(text.line(token.start), comment_text.decode())], "--")
+        elif looks_like_directives(comment_text.decode()) and text.begins_line(token.start):
             raise misplaced_directives(text, text.line(token.start), "above `-- migrate:up`")
 
 
-def _section(text: Text, mark: _Mark, end: int) -> Section:
+def _section(text: MigrationText, mark: _Mark, end: int) -> Section:
     transaction = "true"
     for option in mark.options.split():
         key, _, value = option.partition(":")

@@ -4,29 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from seedbed.engines.postgres.files.grammar import GrammarError, Parsed, Token, TokenKind, parse
-from seedbed.engines.postgres.files.header import Header
+from seedbed.engines.postgres.files.grammar import (
+    GrammarError,
+    ParsedStatement,
+    SqlToken,
+    SqlTokenKind,
+    parse,
+)
+from seedbed.engines.postgres.files.header import MigrationHeader
 from seedbed.engines.postgres.files.sections import Section
 from seedbed.engines.postgres.files.summaries import describe, summary
-from seedbed.engines.postgres.files.text import Text
+from seedbed.engines.postgres.files.text import MigrationText
 from seedbed.engines.postgres.files.tokens import syntax_error
 from seedbed.engines.postgres.rules.refusals import refusal
 from seedbed.engines.postgres.rules.sessions import may_change_session
-from seedbed.engines.postgres.rules.transactions import Block, block
+from seedbed.engines.postgres.rules.transactions import TransactionUse, transaction_use
 from seedbed.model.migration import Backfill, Step
 from seedbed.support.phrases import one_line
 
 _WALKERS = {"UpdateStmt", "InsertStmt", "DeleteStmt", "MergeStmt"}
 
 
-def steps_of(text: Text, section: Section, tokens: Sequence[Token], header: Header) -> tuple[Step, ...]:
+def steps_of(
+    text: MigrationText, section: Section, tokens: Sequence[SqlToken], header: MigrationHeader
+) -> tuple[Step, ...]:
     """Return the steps of `section`: one, or one for each statement. Raises MigrationFileError."""
     statements = _statements(text, section, tokens)
     _require_place(text, section, statements)
     parameters = [
         each
         for each in tokens
-        if each.kind is TokenKind.PARAMETER and section.start <= each.start < section.end
+        if each.kind is SqlTokenKind.PARAMETER and section.start <= each.start < section.end
     ]
     if header.backfill:
         return _backfill_steps(text, section, statements, parameters, header.backfill)
@@ -37,12 +45,14 @@ def steps_of(text: Text, section: Section, tokens: Sequence[Token], header: Head
     return tuple(_single(text, section, sql, index, each, header) for index, each in enumerate(statements))
 
 
-def _statements(text: Text, section: Section, tokens: Iterable[Token]) -> tuple[Parsed, ...]:
+def _statements(
+    text: MigrationText, section: Section, tokens: Iterable[SqlToken]
+) -> tuple[ParsedStatement, ...]:
     start = section.start
     comments = [
-        Token(each.kind, each.start - start, each.end - start)
+        SqlToken(each.kind, each.start - start, each.end - start)
         for each in tokens
-        if each.kind is not TokenKind.PARAMETER and start <= each.start < section.end
+        if each.kind is not SqlTokenKind.PARAMETER and start <= each.start < section.end
     ]
     try:
         return parse(text.data[start : section.end], comments)
@@ -50,17 +60,17 @@ def _statements(text: Text, section: Section, tokens: Iterable[Token]) -> tuple[
         raise syntax_error(text, error, start, section.end, section.line) from None
 
 
-def _line(text: Text, section: Section, statement: Parsed) -> int:
+def _line(text: MigrationText, section: Section, statement: ParsedStatement) -> int:
     return text.line(section.start + statement.start)
 
 
-def _require_place(text: Text, section: Section, statements: Iterable[Parsed]) -> None:
+def _require_place(text: MigrationText, section: Section, statements: Iterable[ParsedStatement]) -> None:
     """Refuse statements that have no place in a migration, or none in a transaction."""
     for each in statements:
         refused = refusal(each)
         if refused:
             raise text.error(_line(text, section, each), refused.what, refused.because, refused.try_)
-        if section.is_transaction and block(each) is Block.OUTSIDE:
+        if section.is_transaction and transaction_use(each) is TransactionUse.OUTSIDE:
             sql = text.data[section.start : section.end]
             raise text.error(
                 _line(text, section, each),
@@ -71,9 +81,12 @@ def _require_place(text: Text, section: Section, statements: Iterable[Parsed]) -
 
 
 def _require_no_parameters(
-    text: Text, section: Section, statements: Sequence[Parsed], parameters: Iterable[Token]
+    text: MigrationText,
+    section: Section,
+    statements: Sequence[ParsedStatement],
+    parameters: Iterable[SqlToken],
 ) -> None:
-    """Refuse $1 where nobody gives it a value; functions and PREPARE have parameters of their own."""
+    """Require that no $1 is used outside a backfill; functions and PREPARE have parameters of their own."""
     own = [each for each in statements if each.kind in {"CreateFunctionStmt", "PrepareStmt"}]
     for token in parameters:
         offset = token.start - section.start
@@ -86,7 +99,7 @@ def _require_no_parameters(
             )
 
 
-def _whole(text: Text, section: Section, sql: bytes, statements: Sequence[Parsed]) -> Step:
+def _whole(text: MigrationText, section: Section, sql: bytes, statements: Sequence[ParsedStatement]) -> Step:
     """Return a section as one step: from its first statement to its last, without what surrounds them."""
     first, last = statements[0], statements[-1]
     return Step(
@@ -98,8 +111,15 @@ def _whole(text: Text, section: Section, sql: bytes, statements: Sequence[Parsed
     )
 
 
-def _single(text: Text, section: Section, sql: bytes, index: int, statement: Parsed, header: Header) -> Step:
-    atomic = block(statement) is Block.INSIDE
+def _single(
+    text: MigrationText,
+    section: Section,
+    sql: bytes,
+    index: int,
+    statement: ParsedStatement,
+    header: MigrationHeader,
+) -> Step:
+    atomic = transaction_use(statement) is TransactionUse.INSIDE
     return Step(
         index=index,
         body=sql[statement.start : statement.end].decode(),
@@ -112,10 +132,10 @@ def _single(text: Text, section: Section, sql: bytes, index: int, statement: Par
 
 
 def _backfill_steps(
-    text: Text,
+    text: MigrationText,
     section: Section,
-    statements: Sequence[Parsed],
-    parameters: Iterable[Token],
+    statements: Sequence[ParsedStatement],
+    parameters: Iterable[SqlToken],
     backfill: Backfill,
 ) -> tuple[Step, ...]:
     """Return the one step of a backfill's section; an empty down section counts as none."""
@@ -155,7 +175,7 @@ def _backfill_steps(
     return (step,)
 
 
-def _walks(statement: Parsed) -> bool:
+def _walks(statement: ParsedStatement) -> bool:
     if statement.kind in _WALKERS:
         return True
     return statement.kind == "SelectStmt" and "withClause" in statement.node()

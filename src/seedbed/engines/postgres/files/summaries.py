@@ -1,4 +1,4 @@
-"""What people would call a statement, in a line."""
+"""One-line summaries of statements."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from seedbed.engines.postgres.files.grammar import Parsed
+from seedbed.engines.postgres.files.grammar import ParsedStatement
 from seedbed.engines.postgres.files.quoting import quoted_name
 from seedbed.engines.postgres.files.trees import Tree, is_concurrent, names_of, strings_of
 from seedbed.support.phrases import LINE, one_line
@@ -38,19 +38,19 @@ _CHANGES = {
 _WORDS = {"SelectStmt": "SELECT", "DoStmt": "DO"}
 
 
-def summary(statements: Sequence[Parsed], sql: bytes) -> str:
+def summary(statements: Sequence[ParsedStatement], sql: bytes) -> str:
     """Return one line of at most 80 characters about `statements` of `sql`."""
-    said = []
+    words = []
     for each in statements:
-        said.append(describe(each, sql))
-        if sum(map(len, said)) > LINE:
+        words.append(describe(each, sql))
+        if sum(map(len, words)) > LINE:
             break
-    line = ", ".join(said)
+    line = ", ".join(words)
     return one_line(f"{len(statements)} statements: {line}" if len(statements) > 1 else line)
 
 
-def describe(statement: Parsed, sql: bytes) -> str:
-    """Return what people would call `statement`."""
+def describe(statement: ParsedStatement, sql: bytes) -> str:
+    """Return the command of `statement` and what it acts on."""
     kind = statement.kind
     if kind in _WORDS:
         return _WORDS[kind]

@@ -8,8 +8,8 @@ from seedbed.model.migration import MigrationFile
 LONGEST_NAME = 63  # bytes; the server cuts what is longer
 
 
-class Text:
-    """A file's text with LF line ends, as bytes too, and what is said about places in it."""
+class MigrationText:
+    """A file's text with LF line ends, as bytes too, and errors with positions in it."""
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
@@ -34,7 +34,7 @@ class Text:
         return MigrationFileError(what, because=because, try_=try_, at=Location(self.path, line, column))
 
 
-def read_text(file: MigrationFile) -> Text:
+def read_text(file: MigrationFile) -> MigrationText:
     """Return the text that `file` holds. Raises MigrationFileError."""
     text = file.text()
     if "\0" in text:
@@ -43,4 +43,4 @@ def read_text(file: MigrationFile) -> Text:
             because="PostgreSQL would silently cut the text there",
             at=Location(file.path, text.count("\n", 0, text.index("\0")) + 1),
         )
-    return Text(file.path, text)
+    return MigrationText(file.path, text)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from seedbed.engines.postgres.files.grammar import COMMENTS, GrammarError, Token, TokenKind, scan
-from seedbed.engines.postgres.files.text import LONGEST_NAME, Text
+from seedbed.engines.postgres.files.grammar import COMMENTS, GrammarError, SqlToken, SqlTokenKind, scan
+from seedbed.engines.postgres.files.text import LONGEST_NAME, MigrationText
 from seedbed.errors import MigrationFileError
 from seedbed.support.phrases import one_line
 
@@ -21,28 +21,28 @@ _UNCLOSED = (
 )
 
 
-def scanned(text: Text) -> list[Token]:
+def scanned(text: MigrationText) -> list[SqlToken]:
     """Return the comments and parameters of `text`; refuses what no statement of PostgreSQL could hold."""
     kinds = set(COMMENTS)
     if b"\\" in text.data:
-        kinds.add(TokenKind.BACKSLASH)
+        kinds.add(SqlTokenKind.BACKSLASH)
     if _LOOKS_LIKE_PARAMETER.search(text.data):
-        kinds.add(TokenKind.PARAMETER)
+        kinds.add(SqlTokenKind.PARAMETER)
     if _LOOKS_LONG.search(text.data):
-        kinds |= {TokenKind.IDENTIFIER, TokenKind.UNICODE_IDENTIFIER}
+        kinds |= {SqlTokenKind.IDENTIFIER, SqlTokenKind.UNICODE_IDENTIFIER}
     try:
         tokens = list(scan(text.data, kinds))
     except GrammarError as error:
         raise _unscannable(text, error) from None
     for token in tokens:
-        if token.kind is TokenKind.BACKSLASH:
+        if token.kind is SqlTokenKind.BACKSLASH:
             raise _meta_command(text, token.start)
-        if token.kind in {TokenKind.IDENTIFIER, TokenKind.UNICODE_IDENTIFIER}:
+        if token.kind in {SqlTokenKind.IDENTIFIER, SqlTokenKind.UNICODE_IDENTIFIER}:
             _require_short_name(text, token)
-    return [each for each in tokens if each.kind in COMMENTS or each.kind is TokenKind.PARAMETER]
+    return [each for each in tokens if each.kind in COMMENTS or each.kind is SqlTokenKind.PARAMETER]
 
 
-def _unscannable(text: Text, error: GrammarError) -> MigrationFileError:
+def _unscannable(text: MigrationText, error: GrammarError) -> MigrationFileError:
     """Return the error for text that is not even a row of tokens; psql's commands have quotes of their own."""
     offset = error.offset
     for match in _LOOKS_LIKE_META.finditer(text.data, 0, offset):
@@ -70,7 +70,7 @@ def _is_scannable(sql: bytes) -> bool:
     return True
 
 
-def _meta_command(text: Text, offset: int) -> MigrationFileError:
+def _meta_command(text: MigrationText, offset: int) -> MigrationFileError:
     line = text.data[offset:].split(b"\n", 1)[0].decode()
     is_dump = line.startswith((r"\restrict", r"\unrestrict"))
     return text.error(
@@ -83,11 +83,11 @@ def _meta_command(text: Text, offset: int) -> MigrationFileError:
     )
 
 
-def _require_short_name(text: Text, token: Token) -> None:
+def _require_short_name(text: MigrationText, token: SqlToken) -> None:
     if token.end - token.start <= LONGEST_NAME:
         return
     name = text.data[token.start : token.end].decode()
-    if token.kind is TokenKind.UNICODE_IDENTIFIER:
+    if token.kind is SqlTokenKind.UNICODE_IDENTIFIER:
         name = _UNICODE_ESCAPE.sub(_unescaped, name[3:-1].replace('""', '"'))
     elif name.startswith('"'):
         name = name[1:-1].replace('""', '"')
@@ -107,9 +107,11 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def syntax_error(
-    text: Text, error: GrammarError, start: int = 0, end: int | None = None, line: int = 0
+    text: MigrationText, error: GrammarError, start: int = 0, end: int | None = None, line: int = 0
 ) -> MigrationFileError:
-    """Return the error for what the grammar refuses from byte `start` up to `end`; on `line`, if nobody knows where."""
+    """Return the error for what the grammar refuses from byte `start` up to `end`;
+    on `line`, if its position is unknown.
+    """
     because = "PostgreSQL's own grammar refuses it"
     if not error.is_placed:
         return text.error(line, one_line(error.message), because)

@@ -1,4 +1,4 @@
-"""Looks into the tree of a statement: names, options, and what several readers ask for."""
+"""Read names and options from the tree of a statement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a statement outside of any transaction does, where the catalogue can prove it."""
+"""What a statement outside a transaction does, where the catalogue shows it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class EffectKind(StrEnum):
 
 
 class Effect(Struct, frozen=True):
-    """What a statement outside of any transaction does, where the catalogue can prove it.
+    """What a statement outside a transaction does, where the catalogue shows it.
 
     `schema` and `name` are bare: of the index, of the table that is rebuilt, of the parent that is detached
     from. An index lives in the schema of its table. `table` and `partition` are quoted as SQL wants them.

@@ -6,7 +6,7 @@ import re
 
 from msgspec import Struct
 
-from seedbed.engines.postgres.files.grammar import Parsed
+from seedbed.engines.postgres.files.grammar import ParsedStatement
 from seedbed.engines.postgres.files.trees import Tree, is_concurrent
 
 
@@ -57,7 +57,7 @@ _UNLOCKS_ALL = re.compile(
 )
 
 
-def refusal(statement: Parsed) -> Refusal | None:
+def refusal(statement: ParsedStatement) -> Refusal | None:
     """Return why `statement` has no place in any migration, None where it has."""
     match statement.kind:
         case "TransactionStmt":

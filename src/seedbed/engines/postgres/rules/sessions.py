@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from seedbed.engines.postgres.files.grammar import Parsed, parse
+from seedbed.engines.postgres.files.grammar import ParsedStatement, parse
 
 _QUIET = {
     "AlterEnumStmt",
@@ -37,7 +37,7 @@ def sets_session(body: str) -> bool:
     return any(each.kind == "VariableSetStmt" and not each.node().get("is_local") for each in found)
 
 
-def may_change_session(statements: Sequence[Parsed]) -> bool:
+def may_change_session(statements: Sequence[ParsedStatement]) -> bool:
     """Return whether the session could differ after `statements`, in settings or temporary tables.
 
     False only where that is certain.
@@ -47,7 +47,7 @@ def may_change_session(statements: Sequence[Parsed]) -> bool:
     return any(each.kind not in _QUIET or _calls(each) or _TEMPORARY.search(each.tree) for each in statements)
 
 
-def _calls(statement: Parsed) -> bool:
+def _calls(statement: ParsedStatement) -> bool:
     """Return whether `statement` evaluates a function now: filling a new column, or bounding a partition."""
     tree = bytes(statement.tree)
     is_evaluated = statement.kind == "AlterTableStmt" or b'"partbound"' in tree

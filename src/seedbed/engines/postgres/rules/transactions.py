@@ -1,4 +1,4 @@
-"""How a statement gets along with a transaction block, read off its tree."""
+"""Whether a statement may run in a transaction block, read off its tree."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 from enum import Enum
 
-from seedbed.engines.postgres.files.grammar import Parsed, parse
+from seedbed.engines.postgres.files.grammar import ParsedStatement, parse
 from seedbed.engines.postgres.files.trees import Tree, detached_partition, is_concurrent, options_of
 
 
-class Block(Enum):
-    """How a statement gets along with a transaction block."""
+class TransactionUse(Enum):
+    """Whether a statement may run in a transaction block."""
 
     INSIDE = "runs in one"
     OUTSIDE = "PostgreSQL refuses it there"
@@ -31,49 +31,51 @@ _REFRESHING = {
 }
 
 
-def block(statement: Parsed) -> Block:
-    """Return how `statement` gets along with a transaction block.
+def transaction_use(statement: ParsedStatement) -> TransactionUse:
+    """Return whether `statement` may run in a transaction block.
 
     Source: the callers of PreventInTransactionBlock in PostgreSQL 14 to 18.
     """
     kind = statement.kind
     if kind in _OUTSIDE:
-        return Block.OUTSIDE
+        return TransactionUse.OUTSIDE
     if kind in _EITHER:
-        return Block.EITHER
-    decide = _BLOCKS.get(kind)
-    return decide(statement.node()) if decide else Block.INSIDE
+        return TransactionUse.EITHER
+    decide = _USES.get(kind)
+    return decide(statement.node()) if decide else TransactionUse.INSIDE
 
 
-def _outside_if(condition: object) -> Block:
-    return Block.OUTSIDE if condition else Block.INSIDE
+def _outside_if(condition: object) -> TransactionUse:
+    return TransactionUse.OUTSIDE if condition else TransactionUse.INSIDE
 
 
-def _block_of_alter_table(node: Tree) -> Block:
+def _use_of_alter_table(node: Tree) -> TransactionUse:
     return _outside_if(detached_partition(node))
 
 
-def _block_of_vacuum(node: Tree) -> Block:
+def _use_of_vacuum(node: Tree) -> TransactionUse:
     return _outside_if(node.get("is_vacuumcmd"))  # otherwise it is ANALYZE
 
 
-def _block_of_cluster(node: Tree) -> Block:
-    return Block.EITHER if "relation" in node else Block.OUTSIDE  # a partitioned table is refused inside
+def _use_of_cluster(node: Tree) -> TransactionUse:
+    return (
+        TransactionUse.EITHER if "relation" in node else TransactionUse.OUTSIDE
+    )  # a partitioned table is refused inside
 
 
-def _block_of_reindex(node: Tree) -> Block:
+def _use_of_reindex(node: Tree) -> TransactionUse:
     is_one = node.get("kind") in {"REINDEX_OBJECT_INDEX", "REINDEX_OBJECT_TABLE"}
     if not is_one or is_concurrent(node):
-        return Block.OUTSIDE
-    return Block.EITHER  # a partitioned one is refused inside
+        return TransactionUse.OUTSIDE
+    return TransactionUse.EITHER  # a partitioned one is refused inside
 
 
-def _block_of_create_subscription(node: Tree) -> Block:
+def _use_of_create_subscription(node: Tree) -> TransactionUse:
     options = options_of(node.get("options"))
     return _outside_if(options.get("create_slot", True) and options.get("connect", True))
 
 
-def _block_of_alter_subscription(node: Tree) -> Block:
+def _use_of_alter_subscription(node: Tree) -> TransactionUse:
     kind, options = node.get("kind"), options_of(node.get("options"))
     if kind in _REFRESHING:
         return _outside_if(options.get("refresh", True))
@@ -82,20 +84,20 @@ def _block_of_alter_subscription(node: Tree) -> Block:
     return _outside_if(str(kind).startswith("ALTER_SUBSCRIPTION_REFRESH"))
 
 
-def _block_of_alter_database(node: Tree) -> Block:
+def _use_of_alter_database(node: Tree) -> TransactionUse:
     return _outside_if("tablespace" in options_of(node.get("options")))
 
 
-_BLOCKS: dict[str, Callable[[Tree], Block]] = {
+_USES: dict[str, Callable[[Tree], TransactionUse]] = {
     "IndexStmt": lambda node: _outside_if(node.get("concurrent")),
     "DropStmt": lambda node: _outside_if(node.get("concurrent")),
-    "AlterTableStmt": _block_of_alter_table,
-    "VacuumStmt": _block_of_vacuum,
-    "ClusterStmt": _block_of_cluster,
-    "ReindexStmt": _block_of_reindex,
-    "CreateSubscriptionStmt": _block_of_create_subscription,
-    "AlterSubscriptionStmt": _block_of_alter_subscription,
-    "AlterDatabaseStmt": _block_of_alter_database,
+    "AlterTableStmt": _use_of_alter_table,
+    "VacuumStmt": _use_of_vacuum,
+    "ClusterStmt": _use_of_cluster,
+    "ReindexStmt": _use_of_reindex,
+    "CreateSubscriptionStmt": _use_of_create_subscription,
+    "AlterSubscriptionStmt": _use_of_alter_subscription,
+    "AlterDatabaseStmt": _use_of_alter_database,
 }
 
 

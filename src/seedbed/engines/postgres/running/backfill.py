@@ -209,7 +209,7 @@ class _Walk:
                 try_="run the same command again: it resumes from its checkpoint",
             ) from None
         refused = self._refused(str(error), error.diag.message_detail or "")
-        if not error.gave_way:
+        if not error.is_transient:
             raise refused from None
         delay = attempt.failed(refused)
         yield Retrying(writer.target, self._migration.version, str(error), attempt.number, round(delay, 2))

@@ -1,4 +1,4 @@
-"""What the catalogue can prove about a statement whose runner died in the middle of it.
+"""Inspect the catalogue for the outcome of a statement whose runner died during it.
 
 Only statements that PostgreSQL refuses inside a transaction come here. Each probe answers whether the
 statement took effect, and where it left something half made, what has to be removed before it runs again.
@@ -47,12 +47,12 @@ WHERE inhrelid = to_regclass(%(partition)s) AND inhparent = to_regclass(%(table)
 """
 
 
-class Verdict(Struct, frozen=True):
+class ProbeResult(Struct, frozen=True):
     """`took_effect`: True, False, or None where a person has to decide. `cleanup` runs before a repetition;
-    `instead` is what finishes the statement where repeating it would not. `words` tell what was found."""
+    `instead` is what finishes the statement where repeating it would not. `explanation` is for people."""
 
     took_effect: bool | None
-    words: str
+    explanation: str
     cleanup: tuple[str, ...] = ()
     instead: str = ""
 
@@ -62,11 +62,11 @@ class Verdict(Struct, frozen=True):
         return self.took_effect is False and not self.cleanup and not self.instead
 
 
-def probe(connection: Connection[tuple[Any, ...]], statement: str) -> Verdict:
-    """Return what the catalogue proves about `statement`."""
+def probe(connection: Connection[tuple[Any, ...]], statement: str) -> ProbeResult:
+    """Return what the catalogue shows about `statement`."""
     found = effect(statement)
     if found is None:
-        return Verdict(None, "the catalogue cannot prove whether it took effect")
+        return ProbeResult(None, "the catalogue cannot prove whether it took effect")
     match found.kind:
         case EffectKind.CREATE_INDEX:
             return _created(connection, found)
@@ -78,35 +78,35 @@ def probe(connection: Connection[tuple[Any, ...]], statement: str) -> Verdict:
             return _detached(connection, found)
 
 
-def _created(connection: Connection[tuple[Any, ...]], found: Effect) -> Verdict:
+def _created(connection: Connection[tuple[Any, ...]], found: Effect) -> ProbeResult:
     row = _index(connection, found)
     if row is None:
-        return Verdict(False, f"index {found.name} is not there: it is built now")
+        return ProbeResult(False, f"index {found.name} is not there: it is built now")
     valid, _ready, is_partitioned, schema, name, is_being_built, on_table = row
     if not on_table:
-        return Verdict(None, f"there is an index {name}, but on another table than {found.table}")
+        return ProbeResult(None, f"there is an index {name}, but on another table than {found.table}")
     if valid:
-        return Verdict(True, f"index {name} is there and valid")
+        return ProbeResult(True, f"index {name} is there and valid")
     if is_being_built:
-        return Verdict(None, f"index {name} is being built by another session right now")
+        return ProbeResult(None, f"index {name} is being built by another session right now")
     if is_partitioned:
-        return Verdict(
+        return ProbeResult(
             None, f"index {name} belongs to a partitioned table and is invalid until all parts have it"
         )
-    return Verdict(
+    return ProbeResult(
         False, f"index {name} was left invalid: it is removed and built again", (_drop(schema, name),)
     )
 
 
-def _dropped(connection: Connection[tuple[Any, ...]], found: Effect) -> Verdict:
+def _dropped(connection: Connection[tuple[Any, ...]], found: Effect) -> ProbeResult:
     row = _index(connection, found)
     if row is None:
-        return Verdict(True, f"index {found.name} is gone")
+        return ProbeResult(True, f"index {found.name} is gone")
     # An interrupted DROP leaves it invalid; the same statement finishes the work either way.
-    return Verdict(False, f"index {found.name} is still there: it is dropped now")
+    return ProbeResult(False, f"index {found.name} is still there: it is dropped now")
 
 
-def _rebuilt(connection: Connection[tuple[Any, ...]], found: Effect) -> Verdict:
+def _rebuilt(connection: Connection[tuple[Any, ...]], found: Effect) -> ProbeResult:
     is_index = found.kind is EffectKind.REINDEX_INDEX
     table = (
         "(SELECT indrelid FROM pg_index WHERE indexrelid = to_regclass(%(name)s))"
@@ -115,30 +115,30 @@ def _rebuilt(connection: Connection[tuple[Any, ...]], found: Effect) -> Verdict:
     )
     row = connection.execute(f"SELECT {table}::oid::bigint", {"name": _name(found)}).fetchone()
     if row is None or row[0] is None:
-        return Verdict(None, f"{found.name} is not there any more")
+        return ProbeResult(None, f"{found.name} is not there any more")
     leftovers = connection.execute(
         _LEFTOVERS, {"table": row[0], "index": found.name if is_index else None}
     ).fetchall()
-    words = f"REINDEX of {found.name} may be done or not; doing it again is safe"
+    explanation = f"REINDEX of {found.name} may be done or not; doing it again is safe"
     if leftovers:
-        words += f"; left behind and removed: {', '.join(name for _, name in leftovers)}"
-    return Verdict(False, words, tuple(_drop(schema, name) for schema, name in leftovers))
+        explanation += f"; left behind and removed: {', '.join(name for _, name in leftovers)}"
+    return ProbeResult(False, explanation, tuple(_drop(schema, name) for schema, name in leftovers))
 
 
-def _detached(connection: Connection[tuple[Any, ...]], found: Effect) -> Verdict:
+def _detached(connection: Connection[tuple[Any, ...]], found: Effect) -> ProbeResult:
     names = {"partition": found.partition, "table": _name(found)}
     there = connection.execute(
         "SELECT to_regclass(%(partition)s) IS NOT NULL AND to_regclass(%(table)s) IS NOT NULL", names
     ).fetchone()
     if not there or not there[0]:
-        return Verdict(None, f"{found.partition} or {found.name} is not there any more")
+        return ProbeResult(None, f"{found.partition} or {found.name} is not there any more")
     row = connection.execute(_DETACHING, names).fetchone()
     if row is None:
-        return Verdict(True, f"{found.partition} is detached")
+        return ProbeResult(True, f"{found.partition} is detached")
     if not row[0]:
-        return Verdict(False, f"{found.partition} is still attached: it is detached now")
+        return ProbeResult(False, f"{found.partition} is still attached: it is detached now")
     finish = f"ALTER TABLE {_name(found)} DETACH PARTITION {found.partition} FINALIZE"
-    return Verdict(False, f"{found.partition} is half detached: that is finished now", instead=finish)
+    return ProbeResult(False, f"{found.partition} is half detached: that is finished now", instead=finish)
 
 
 def _index(connection: Connection[tuple[Any, ...]], found: Effect) -> Any:

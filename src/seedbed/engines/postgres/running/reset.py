@@ -1,4 +1,4 @@
-"""Emptying a database: every schema of its own, every extension, and seedbed's history with them."""
+"""Empty a database: drop its schemas, its extensions and seedbed's history."""
 
 from __future__ import annotations
 

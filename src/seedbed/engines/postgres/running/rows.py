@@ -191,7 +191,7 @@ class RowConverter:
         changes: Mapping[str, Any],
         key: Any,
     ) -> None:
-        """Add to its group what differs in a row. Raises whatever says that it cannot be written."""
+        """Add to its group what differs in a row. Raises an exception for a value that cannot be written."""
         if unknown := changes.keys() - self._columns.keys():
             raise ValueError(f"column {min(unknown)!r} is not one it may change")
         if self._key in changes and changes[self._key] != key:
@@ -212,7 +212,7 @@ class RowConverter:
                 values.append(text)
 
     def _text(self, value: Any, column: _Column) -> tuple[str | None, int]:
-        """Return `value` as text, and the type to read it as. Raises whatever says that it cannot be written."""
+        """Return `value` as text, and the type to read it as. Raises what says that it cannot be written."""
         if value is None:
             return None, column.oid
         if column.oid in _DOCUMENTS:

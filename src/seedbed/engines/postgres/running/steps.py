@@ -44,5 +44,5 @@ def _offset(body: str, index: int) -> int | None:
 
 
 def is_untouched(revision: Revision | None) -> bool:
-    """Return whether nothing of a work is done: then its record is made anew, its file may have been mended."""
+    """Return whether nothing of a work is done: then its record is written anew, because its file may have changed."""
     return revision is None or not (revision.step or revision.in_step or revision.checkpoint is not None)

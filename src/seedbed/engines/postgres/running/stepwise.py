@@ -1,8 +1,8 @@
 """Migrations that cannot be one transaction (`transaction:false`): statement by statement.
 
 A statement that may run in a transaction commits with the record that it is done. Any other is recorded as
-begun, run alone, and recorded as done; if the runner dies in between, the catalogue is asked what became of
-it, and where that cannot say, a person is.
+started, run alone, and recorded as done. If the runner dies in between, seedbed inspects the catalogue to determine
+the outcome, and asks for `repair` where it does not show.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from seedbed.engines.base import Progress
 from seedbed.engines.postgres.rules.effects import EffectKind, effect
 from seedbed.engines.postgres.rules.sessions import sets_session
 from seedbed.engines.postgres.rules.transactions import commits_inside
-from seedbed.engines.postgres.running.probe import Verdict, probe
+from seedbed.engines.postgres.running.probe import ProbeResult, probe
 from seedbed.engines.postgres.running.steps import is_untouched, line_of, settings
 from seedbed.engines.postgres.store.fenced_writer import FencedWriter
 from seedbed.engines.postgres.wire.messages import ServerError, refusal, run
@@ -63,7 +63,7 @@ def _walk(writer: FencedWriter, work: Work, revision: Revision | None) -> Iterat
 
 
 def _carry_out(writer: FencedWriter, migration: Migration, step: Step, begun: bool) -> Iterator[Progress]:
-    """Run one step to its record, trying again what gave way. `begun`: by a former run, or a former try."""
+    """Run one step to its record, retrying transient failures. `begun`: by a former run, or a former try."""
     for attempt in writer.attempts():
         try:
             if step.atomic:
@@ -114,12 +114,12 @@ def _is_there(writer: FencedWriter, migration: Migration, step: Step) -> bool:
     found = effect(step.body)
     if found is None or found.kind is not EffectKind.CREATE_INDEX:
         return False
-    verdict = _probe(writer, step)
-    if verdict.left_nothing:
+    result = _probe(writer, step)
+    if result.left_nothing:
         return False
-    if found.if_not_exists and verdict.took_effect:
+    if found.if_not_exists and result.took_effect:
         return True
-    but = ", but it is not valid" if verdict.cleanup else " already"
+    but = ", but it is not valid" if result.cleanup else " already"
     raise StepFailed(
         f"{migration.label}: index {found.name} exists{but}",
         because="it was there before this migration, which does not claim an index that it did not create",
@@ -139,7 +139,7 @@ def _left_nothing(writer: FencedWriter, step: Step, error: ServerError) -> bool:
     return error.sqlstate.startswith("42")
 
 
-def _probe(writer: FencedWriter, step: Step) -> Verdict:
+def _probe(writer: FencedWriter, step: Step) -> ProbeResult:
     try:
         return probe(writer.connection, step.body)
     except psycopg.Error as error:
@@ -147,24 +147,24 @@ def _probe(writer: FencedWriter, step: Step) -> Verdict:
 
 
 def _settle(writer: FencedWriter, migration: Migration, step: Step) -> Generator[Progress, None, bool]:
-    """Find out what became of a step that was begun, remove what it left; return whether it is done."""
-    verdict = _probe(writer, step)
-    if verdict.took_effect is None and step.repeatable:
+    """Determine the outcome of a step that was started, remove what it left behind; return whether it is done."""
+    result = _probe(writer, step)
+    if result.took_effect is None and step.repeatable:
         yield StepProbed(writer.target, migration.version, step.index, "declared repeatable: run again")
         return False
-    if verdict.took_effect is None:
-        raise _unknown(writer, migration, step, verdict.words)
-    yield StepProbed(writer.target, migration.version, step.index, verdict.words)
-    for statement in (*verdict.cleanup, *filter(None, [verdict.instead])):
+    if result.took_effect is None:
+        raise _unknown(writer, migration, step, result.explanation)
+    yield StepProbed(writer.target, migration.version, step.index, result.explanation)
+    for statement in (*result.cleanup, *filter(None, [result.instead])):
         run(writer.connection, statement)
-    return verdict.took_effect or bool(verdict.instead)
+    return result.took_effect or bool(result.instead)
 
 
-def _unknown(writer: FencedWriter, migration: Migration, step: Step, words: str) -> OutcomeUnknown:
+def _unknown(writer: FencedWriter, migration: Migration, step: Step, explanation: str) -> OutcomeUnknown:
     version = migration.version
     return OutcomeUnknown(
         f"it is unknown whether statement {step.index + 1} of {migration.label} took effect on {writer.target}",
-        because=f"a former run began it and ended before it was recorded; {words}",
+        because=f"a former run began it and ended before it was recorded; {explanation}",
         try_=f"look, then `seedbed repair {version} --applied` or `seedbed repair {version} --not-applied`",
         at=Location(migration.path, step.line),
     )

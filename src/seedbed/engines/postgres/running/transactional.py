@@ -84,9 +84,9 @@ class _Message(Struct):
 
 
 def apply(writer: FencedWriter, works: Sequence[Work]) -> Iterator[Progress]:
-    """Carry out `works`, trying again what gave way. Raises StepFailed, LeaseLost, Interrupted."""
+    """Carry out `works`, retrying transient failures. Raises StepFailed, LeaseLost, Interrupted."""
     waiting, most, ceiling = list(works), 1, MOST_WORKS
-    begun: set[str] = set()  # told already: what is sent again begins nothing anew
+    begun: set[str] = set()  # versions that were announced: a retry does not start them again
     for attempt in writer.attempts():
         if not waiting:
             return

@@ -111,7 +111,7 @@ SELECT concat_ws(' ', CASE r.relkind WHEN 'f' THEN 'foreign table' ELSE 'table' 
 FROM relation AS r WHERE r.relkind IN ('r', 'p', 'f')
 """
 
-# Of tables and composite types. An identity's sequence is told among the sequences.
+# Of tables and composite types. An identity's sequence is listed with the sequences.
 _COLUMNS = """
 SELECT concat_ws(' ', CASE r.relkind WHEN 'c' THEN 'attribute' ELSE 'column' END,
                  r.name || '.' || quote_ident(a.attname),
@@ -138,7 +138,7 @@ LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.a
 WHERE r.relkind IN ('r', 'p', 'f', 'c')
 """
 
-# Of tables and domains. A trigger made by CREATE CONSTRAINT TRIGGER is told among the triggers. What a foreign
+# Of tables and domains. A trigger made by CREATE CONSTRAINT TRIGGER is listed with the triggers. What a foreign
 # key of or to a partitioned table makes on the partitions is that foreign key, under names made up in passing.
 _CONSTRAINTS = """
 SELECT concat_ws(' ', 'constraint', quote_ident(c.conname), 'on', coalesce(r.name, t.name),
@@ -309,7 +309,7 @@ FROM (
 WHERE acl IS NOT NULL AND grantee <> owner
 """
 
-# Functions and types are everybody's unless that is taken back, which no grant tells.
+# Functions and types are granted to PUBLIC unless that is revoked, which no grant shows.
 _REVOKED = """
 SELECT concat_ws(' ', 'not public', kind, name)
 FROM (SELECT kind, name, proacl AS acl FROM routine UNION ALL SELECT 'type', name, typacl FROM type) AS object

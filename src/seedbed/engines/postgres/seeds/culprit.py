@@ -1,4 +1,4 @@
-"""Which row it was that a statement over all of them failed by: found by trying again with fewer."""
+"""Find the row that makes a statement over many rows fail, by bisection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from psycopg import sql
 
 from seedbed.engines.postgres.seeds import upsert_sql
 from seedbed.engines.postgres.seeds.errors import is_same
-from seedbed.engines.postgres.seeds.upsert_sql import Statements
+from seedbed.engines.postgres.seeds.upsert_sql import UpsertStatements
 from seedbed.engines.postgres.wire.messages import CANCELED
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _SINGLES = 1_000  # rows that are tried one by one
 
 def culprit(
     connection: Connection[tuple[Any, ...]],
-    texts: Statements,
+    texts: UpsertStatements,
     template: str,
     count: int,
     error: psycopg.Error,

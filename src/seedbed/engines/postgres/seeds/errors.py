@@ -1,4 +1,4 @@
-"""What the server refuses of a seed, in words for a person."""
+"""Errors for seeds that the server rejects."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 def refused(
     connection: Connection[tuple[Any, ...]], error: psycopg.Error, at: Location, what: str = ""
 ) -> SeedbedError:
-    """Return the error that a person reads about something that the server refused."""
+    """Return the error for a seed that the server rejected."""
     diag = error.diag
     if connection.closed or diag.severity_nonlocalized in {"FATAL", "PANIC"}:
         return lost(error)
     if error.sqlstate == CANCELED and "user request" in str(error):
         return interrupted(at.path)
-    said = diag.message_primary or " ".join(str(error).split())
+    message = diag.message_primary or " ".join(str(error).split())
     more = [diag.message_detail, diag.message_hint and f"hint: {diag.message_hint}"]
-    because = "; ".join(each for each in ((said, *more) if what else more) if each)
+    because = "; ".join(each for each in ((message, *more) if what else more) if each)
     return StepFailed(
-        what or f"the seed failed: {said}",
+        what or f"the seed failed: {message}",
         because=because or f"SQLSTATE {error.sqlstate}",
         try_="fix the seed and run the same command again; nothing of the dataset stayed",
         at=at,
@@ -43,9 +43,9 @@ def interrupted(path: str) -> Interrupted:
 
 
 def is_same(one: psycopg.Error, other: psycopg.Error) -> bool:
-    """Return whether two errors say the very same."""
-    return _said(one) == _said(other)
+    """Return whether two errors have the same state, message and detail."""
+    return _key(one) == _key(other)
 
 
-def _said(error: psycopg.Error) -> tuple[str | None, ...]:
+def _key(error: psycopg.Error) -> tuple[str | None, ...]:
     return error.sqlstate, error.diag.message_primary, error.diag.message_detail

@@ -30,10 +30,10 @@ def load(
     *,
     check: ScriptCheck | None = None,
 ) -> Iterator[Loaded]:
-    """Load all of `dataset` or nothing, and tell what each part did once it is committed.
+    """Load all of `dataset` or nothing, and yield what each part changed once it is committed.
 
-    The connection is in autocommit mode and holds the lease. Nothing is told as loaded before the commit, because
-    what is told counts as done. Raises StepFailed, SeedFileError, Interrupted, LeaseLost; OutcomeUnknown for a script
+    The connection is in autocommit mode and holds the lease. Nothing is yielded before the commit, because an
+    event counts as done. Raises StepFailed, SeedFileError, Interrupted, LeaseLost; OutcomeUnknown for a script
     that ended the transaction behind our back.
     """
     loaded: list[Loaded] = []

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from seedbed.engines.postgres.files import grammar, summaries
-from seedbed.engines.postgres.files.grammar import GrammarError, Parsed
+from seedbed.engines.postgres.files.grammar import GrammarError, ParsedStatement
 from seedbed.engines.postgres.rules import refusals, transactions
 from seedbed.engines.postgres.running.steps import statement_offset
 from seedbed.engines.postgres.seeds.errors import interrupted
@@ -36,11 +36,11 @@ def check_script(script: Script) -> None:
         _refuse(script, data, each)
 
 
-def _refuse(script: Script, data: bytes, each: Parsed) -> None:
+def _refuse(script: Script, data: bytes, each: ParsedStatement) -> None:
     if refusal := refusals.refusal(each):
         because = "a dataset is one transaction" if each.kind == "TransactionStmt" else refusal.because
         raise _error(script, data, each.start, refusal.what.replace("migration", "seed"), because)
-    if transactions.block(each) is transactions.Block.OUTSIDE:
+    if transactions.transaction_use(each) is transactions.TransactionUse.OUTSIDE:
         what = f"{summaries.describe(each, data)} cannot run inside a transaction"
         raise _error(script, data, each.start, what, "a dataset is one transaction")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from psycopg import sql
 
-from seedbed.engines.postgres.seeds.values import Shape
+from seedbed.engines.postgres.seeds.values import ColumnShape
 from seedbed.errors import Location, StepFailed
 from seedbed.support.guess import did_you_mean
 
@@ -77,16 +77,16 @@ _KINDS = {
 }
 
 
-class Column(Struct, frozen=True):
+class SeedColumn(Struct, frozen=True):
     """A column; `is_fixed` once its row is there (GENERATED ALWAYS AS IDENTITY)."""
 
     name: str
     is_generated: bool
     is_fixed: bool
-    shape: Shape
+    shape: ColumnShape
 
 
-class Key(Struct, frozen=True):
+class SeedKey(Struct, frozen=True):
     """Columns that tell rows apart, and the operator that compares each; `guards`: fit for ON CONFLICT."""
 
     is_primary: bool
@@ -95,15 +95,15 @@ class Key(Struct, frozen=True):
     operators: tuple[str, ...]
 
 
-class Table(Struct, frozen=True):
+class SeedTable(Struct, frozen=True):
     """A table as a seed sees it: the columns that the file gives, and the key that identifies its rows."""
 
     name: sql.Identifier
-    columns: tuple[Column, ...]
-    key: Key
+    columns: tuple[SeedColumn, ...]
+    key: SeedKey
 
 
-def describe(connection: Connection[tuple[Any, ...]], rows: RowSource) -> Table:
+def describe(connection: Connection[tuple[Any, ...]], rows: RowSource) -> SeedTable:
     """Return the table that `rows` go into. Raises StepFailed for what does not fit together."""
     name = sql.Identifier(*rows.table.split(".", 1))
     found = connection.execute(_DESCRIBE, {"table": name.as_string(connection)}).fetchone()
@@ -112,7 +112,7 @@ def describe(connection: Connection[tuple[Any, ...]], rows: RowSource) -> Table:
     kind, columns, keys = found
     if kind not in {"r", "p"}:
         raise _unfit(rows, f"{rows.table} is {_KINDS.get(kind, 'no table')}", "a seed goes into a table")
-    known = {each[0]: Column(each[0], each[1], each[2], Shape(*each[3:])) for each in columns or ()}
+    known = {each[0]: SeedColumn(each[0], each[1], each[2], ColumnShape(*each[3:])) for each in columns or ()}
     given = tuple(_column(rows, name, known) for name in rows.columns)
     if missing := [name for name in rows.key if name not in rows.columns]:
         raise _unfit(
@@ -120,14 +120,14 @@ def describe(connection: Connection[tuple[Any, ...]], rows: RowSource) -> Table:
             f"the key of {rows.table} names {missing[0]}, which is not a column of the file",
             f"its columns are {', '.join(rows.columns)}",
         )
-    return Table(
+    return SeedTable(
         name,
         given,
-        _key(rows, [Key(each[0], each[1], tuple(each[2]), tuple(each[3])) for each in keys or ()]),
+        _key(rows, [SeedKey(each[0], each[1], tuple(each[2]), tuple(each[3])) for each in keys or ()]),
     )
 
 
-def _column(rows: RowSource, name: str, known: dict[str, Column]) -> Column:
+def _column(rows: RowSource, name: str, known: dict[str, SeedColumn]) -> SeedColumn:
     if name not in known:
         raise _unfit(
             rows,
@@ -145,7 +145,7 @@ def _column(rows: RowSource, name: str, known: dict[str, Column]) -> Column:
     return known[name]
 
 
-def _key(rows: RowSource, keys: list[Key]) -> Key:
+def _key(rows: RowSource, keys: list[SeedKey]) -> SeedKey:
     """Return the key as given, else the primary key if the file has it, else the only unique one that it has."""
     if rows.key:
         same = [each for each in keys if set(each.columns) == set(rows.key)]
@@ -169,9 +169,9 @@ def _key(rows: RowSource, keys: list[Key]) -> Key:
     )
 
 
-def _known_keys(keys: Iterable[Key]) -> str:
-    said = list(dict.fromkeys(f"({', '.join(each.columns)})" for each in keys))
-    return f"its unique keys are {', '.join(said)}" if said else "it has no unique key"
+def _known_keys(keys: Iterable[SeedKey]) -> str:
+    words = list(dict.fromkeys(f"({', '.join(each.columns)})" for each in keys))
+    return f"its unique keys are {', '.join(words)}" if words else "it has no unique key"
 
 
 def _unknown_table(connection: Connection[tuple[Any, ...]], rows: RowSource) -> StepFailed:

@@ -18,16 +18,16 @@ from psycopg import sql
 from seedbed.engines.postgres.seeds import upsert_sql
 from seedbed.engines.postgres.seeds.culprit import culprit
 from seedbed.engines.postgres.seeds.errors import refused
-from seedbed.engines.postgres.seeds.tables import Table
-from seedbed.engines.postgres.seeds.upsert_sql import Statements
-from seedbed.engines.postgres.seeds.values import Unfit, text_of, unfit_at
+from seedbed.engines.postgres.seeds.tables import SeedTable
+from seedbed.engines.postgres.seeds.upsert_sql import UpsertStatements
+from seedbed.engines.postgres.seeds.values import InvalidValue, invalid_at, text_of
 from seedbed.errors import Location, SeedbedError, StepFailed
 from seedbed.model.seed import Batch, Loaded, Loading, OnLoading, RowSource, location
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-_BATCH = 1_000  # rows in memory; also from how many on the planner is told how many there are
+_BATCH = 1_000  # rows in memory; also the number from which on ANALYZE is run
 _ROUNDS = 3  # an upsert that others keep changing under our hands is given up after so many
 
 
@@ -42,11 +42,11 @@ class _Todo(Struct, frozen=True):
 class Upsert:
     """The rows of one part, on their way into `table` within the open transaction of `connection`."""
 
-    def __init__(self, connection: Connection[tuple[Any, ...]], source: RowSource, table: Table) -> None:
+    def __init__(self, connection: Connection[tuple[Any, ...]], source: RowSource, table: SeedTable) -> None:
         self._connection = connection
         self._source = source
         self._table = table
-        self._statements = Statements(source.columns, table)
+        self._statements = UpsertStatements(source.columns, table)
         self._count = 0  # rows that are staged
 
     def load(self, on_loading: OnLoading) -> Loaded:
@@ -85,15 +85,15 @@ class Upsert:
                 texts = [
                     text_of(value, shape, is_cell=is_cell) for value, shape in zip(row, shapes, strict=True)
                 ]
-            except Unfit as wrong:
-                column = self._source.columns[unfit_at(row, shapes, is_cell=is_cell)]
+            except InvalidValue as wrong:
+                column = self._source.columns[invalid_at(row, shapes, is_cell=is_cell)]
                 at_line = Location(self._source.path, batch.lines[at])
                 what = f"a value does not fit {self._source.table}.{column}"
                 raise StepFailed(what, because=str(wrong), at=at_line) from None
             yield (str(batch.first + at + 1), *texts)
 
     def _bad_value(self, error: psycopg.Error) -> SeedbedError:
-        """Name the line: the server tells the row and the column, in whatever language it speaks."""
+        """Return the error with its line: the server's context names the row and the column, in its own language."""
         found = re.search(
             r"seedbed_rows\W+\w+ (\d+)(?:, \w+ (.+?)(?:: |$))?", error.diag.context or "", re.MULTILINE
         )

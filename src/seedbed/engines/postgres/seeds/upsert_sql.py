@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from psycopg import sql
 
-from seedbed.engines.postgres.seeds.tables import Table
+from seedbed.engines.postgres.seeds.tables import SeedTable
 
 STAGE = sql.Identifier("pg_temp", "seedbed_rows")
 
@@ -45,10 +45,10 @@ WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE {same}) AND {chosen} ORDER BY {
 """
 
 
-class Statements:
+class UpsertStatements:
     """The statements for rows with `columns` that go into `table`."""
 
-    def __init__(self, columns: Sequence[str], table: Table) -> None:
+    def __init__(self, columns: Sequence[str], table: SeedTable) -> None:
         self.row = sql.Identifier(_free_name(columns))
         self._words = {"row": self.row, "stage": STAGE, **_words(columns, table)}
 
@@ -57,7 +57,7 @@ class Statements:
         return sql.SQL(template).format(**{**self._words, **words})
 
 
-def _words(columns: Sequence[str], table: Table) -> dict[str, sql.Composable]:
+def _words(columns: Sequence[str], table: SeedTable) -> dict[str, sql.Composable]:
     """Return the parts of the statements that depend on the table."""
     key = table.key
     others = [column for column in table.columns if column.name not in key.columns]

@@ -10,11 +10,11 @@ from decimal import Decimal
 from msgspec import Struct
 
 
-class Unfit(ValueError):
+class InvalidValue(ValueError):
     """A value has no text that the column could mean."""
 
 
-class Shape(Struct, frozen=True):
+class ColumnShape(Struct, frozen=True):
     """What of a column's type decides how a value is written.
 
     `is_json`: the type, or an array's element, is json or jsonb. `delimiter`: between an array's elements.
@@ -26,8 +26,8 @@ class Shape(Struct, frozen=True):
     delimiter: str = ","
 
 
-def text_of(value: object, shape: Shape, *, is_cell: bool) -> str | None:
-    """Return `value` as text, None for NULL. Raises Unfit.
+def text_of(value: object, shape: ColumnShape, *, is_cell: bool) -> str | None:
+    """Return `value` as text, None for NULL. Raises InvalidValue.
 
     `is_cell`: the value stood in a file of text (.csv), where a string is already in the type's own notation:
     `{"a": 1}` in a jsonb column is an object there, and the string of these characters anywhere else.
@@ -45,29 +45,29 @@ def text_of(value: object, shape: Shape, *, is_cell: bool) -> str | None:
     if shape.is_json:
         return json_text(value)
     if isinstance(value, Mapping | list | tuple | bytes) and shape.is_text:
-        raise Unfit(f"a {type(value).__name__} is not text")
+        raise InvalidValue(f"a {type(value).__name__} is not text")
     # Vectors, geometry and the like read something close to JSON; what they do not read they refuse.
     return json_text(value) if isinstance(value, Mapping | list | tuple) else _scalar(value)
 
 
-def unfit_at(values: Sequence[object], shapes: Sequence[Shape], *, is_cell: bool) -> int:
+def invalid_at(values: Sequence[object], shapes: Sequence[ColumnShape], *, is_cell: bool) -> int:
     """Return the place of the first of `values` that has no text."""
     for index, (value, shape) in enumerate(zip(values, shapes, strict=True)):
         try:
             text_of(value, shape, is_cell=is_cell)
-        except Unfit:
+        except InvalidValue:
             return index
     raise ValueError("all of them have one")
 
 
 def json_text(value: object) -> str:
-    """Return `value` as JSON with every number exact. Raises Unfit."""
+    """Return `value` as JSON with every number exact. Raises InvalidValue."""
     match value:
         case None | bool() | int() | str():
             return _checked(json.dumps(value, ensure_ascii=False))
         case float() | Decimal():
             if not math.isfinite(value):
-                raise Unfit(f"{value} is not a number in JSON")
+                raise InvalidValue(f"{value} is not a number in JSON")
             return str(value)
         case Mapping():
             return (
@@ -75,7 +75,7 @@ def json_text(value: object) -> str:
             )
         case list() | tuple():
             return "[" + ", ".join(map(json_text, value)) + "]"
-    raise Unfit(f"a {type(value).__name__} has no form in JSON")
+    raise InvalidValue(f"a {type(value).__name__} has no form in JSON")
 
 
 def _scalar(value: object) -> str:
@@ -88,14 +88,14 @@ def _scalar(value: object) -> str:
             return str(value)
         case bytes():
             return f"\\x{value.hex()}"
-    raise Unfit(f"a {type(value).__name__} is not a single value")
+    raise InvalidValue(f"a {type(value).__name__} is not a single value")
 
 
-def _array(values: Sequence[object], shape: Shape) -> str:
+def _array(values: Sequence[object], shape: ColumnShape) -> str:
     return "{" + shape.delimiter.join(_element(each, shape) for each in values) + "}"
 
 
-def _element(value: object, shape: Shape) -> str:
+def _element(value: object, shape: ColumnShape) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, list | tuple) and not shape.is_json:
@@ -107,5 +107,5 @@ def _element(value: object, shape: Shape) -> str:
 
 def _checked(text: str) -> str:
     if "\0" in text:
-        raise Unfit("it holds a NUL character, which PostgreSQL has in no text")
+        raise InvalidValue("it holds a NUL character, which PostgreSQL has in no text")
     return text

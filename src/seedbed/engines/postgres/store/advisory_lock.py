@@ -1,4 +1,4 @@
-"""How a lease is held in PostgreSQL: a session advisory lock, who holds it, whether that holder is alive.
+"""The advisory lock that is the lease in PostgreSQL: take it, find its holder, find out whether that is alive.
 
 The lock belongs to the session that also does the work, so the two cannot part: when the session is gone, its
 transaction and its lock are gone. What could still fake it is a pooler that lends one server session to
@@ -49,7 +49,7 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 _END = "SELECT pg_terminate_backend({pid}, 10000)::text"
 
 
-class Holder(Struct, frozen=True):
+class LockHolder(Struct, frozen=True):
     """The session that holds the lease."""
 
     pid: int
@@ -93,16 +93,16 @@ def try_lock(connection: Connection, number: int, *, confirmed: bool = False) ->
     return None if got is None else got == "true"
 
 
-def holder(connection: Connection, number: int) -> Holder | None:
+def holder(connection: Connection, number: int) -> LockHolder | None:
     """Return who holds the lock now, as far as this role may see; None if nobody does."""
     unsigned = number % 2**64
     query = _HOLDER.format(high=unsigned >> 32, low=unsigned & 0xFFFFFFFF)
     for pid, name, since in plain(connection).rows(query):
-        return Holder(int(pid or 0), name or "", since or "")
+        return LockHolder(int(pid or 0), name or "", since or "")
     return None
 
 
-def has_vanished(found: Holder) -> bool:
+def has_vanished(found: LockHolder) -> bool:
     """Return whether the holder ran on this very machine and its process is gone."""
     words = found.application_name.split(" ", 4)
     if words[:2] != [MARK, "run"] or len(words) < 4 or words[2] != machine() or not words[3].isdigit():

@@ -64,7 +64,7 @@ class FencedWriter(Struct):
         self._notices.append((diag.severity_nonlocalized or "NOTICE", diag.message_primary or ""))
 
     def notices(self, version: str) -> Iterator[Progress]:
-        """Yield what the server said since the last call."""
+        """Yield the server's notices since the last call."""
         said, self._notices[:] = list(self._notices), []
         for severity, text in said:
             yield ServerNotice(self.target, version, severity, text)
@@ -83,13 +83,13 @@ class FencedWriter(Struct):
     ) -> Iterator[Progress]:
         """Emit that what gave way is tried again; raises for anything else, and in the end."""
         failed = self.failed(migration, error, at)
-        if not error.gave_way:
+        if not error.is_transient:
             raise failed from None
         delay = attempt.failed(failed)
         yield Retrying(self.target, migration.version, str(error), attempt.number, round(delay, 2))
 
     def failed(self, migration: Migration, error: ServerError, at: Location) -> SeedbedError:
-        """Return the error that a person reads about a statement that the server refused."""
+        """Return the error for a statement that the server rejected."""
         if error.was_canceled:
             return Interrupted(
                 f"{migration.label} was interrupted on {self.target}",
@@ -105,7 +105,7 @@ class FencedWriter(Struct):
 
 
 def _advice(error: ServerError) -> str:
-    if error.gave_way:
+    if error.is_transient:
         return "find who holds the lock (pg_stat_activity), or give it longer: -- seedbed: lock_timeout=30s"
     if error.sqlstate == "57014":
         return "the statement ran into its statement_timeout: -- seedbed: statement_timeout=10min"

@@ -1,4 +1,4 @@
-"""Taking the lease on a PostgreSQL target, giving it back, and ending somebody else's."""
+"""Acquire, release and end the lease of a PostgreSQL target."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _acquire(
         time.sleep(waiting.pause(str(found.owner) if found else "another run"))
 
 
-def _end(connection: Connection, found: advisory_lock.Holder) -> bool:
+def _end(connection: Connection, found: advisory_lock.LockHolder) -> bool:
     with suppress(Refused):  # another role's: the server ends it itself when it finds nobody at the other end
         return advisory_lock.end(connection, found.pid)
     return False

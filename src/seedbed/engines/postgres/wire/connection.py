@@ -126,7 +126,7 @@ def _take_libpq_environment() -> dict[str, str]:
 def _from_libpq(outside: Mapping[str, str], service: str) -> dict[str, str]:
     """Return the keywords that libpq would take from PG* variables and from a service, which wins.
 
-    We look ourselves: libpq is told the sslmode, so what it finds must be known before it connects.
+    We look ourselves: the sslmode is passed explicitly, so it has to be known before libpq connects.
     """
     import psycopg
 
@@ -158,12 +158,14 @@ def _of_service(service: str) -> dict[str, str]:
 
 def _unreachable(address: Address, text: str) -> Unreachable:
     """Return libpq's complaint in our words; what it may quote of the caller's secrets is masked."""
-    said = " ".join(Redactor(address.secrets)(text).split())
+    message = " ".join(Redactor(address.secrets)(text).split())
     for words, what, advice in _COMPLAINTS:
-        if re.search(words, said):
-            return Unreachable(what.format(address=address), because=said, try_=advice)
+        if re.search(words, message):
+            return Unreachable(what.format(address=address), because=message, try_=advice)
     return Unreachable(
-        f"{address} cannot be reached", because=said, try_="check DB_HOST, DB_PORT, the network and its rules"
+        f"{address} cannot be reached",
+        because=message,
+        try_="check DB_HOST, DB_PORT, the network and its rules",
     )
 
 

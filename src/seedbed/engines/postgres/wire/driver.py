@@ -9,7 +9,7 @@ import psycopg
 from psycopg import Connection, generators
 from psycopg.pq import ExecStatus, TransactionStatus
 
-from seedbed.engines.postgres.wire.libpq import Answer, Diagnostic, QueryFailed, Row
+from seedbed.engines.postgres.wire.libpq import CommandResult, Diagnostic, QueryFailed, Row
 
 
 class DriverConnection:
@@ -46,7 +46,7 @@ class DriverConnection:
                 diag.message_primary or str(error), sqlstate, diag.message_detail or ""
             ) from None
 
-    def answers(self, text: str) -> Iterator[Answer | Diagnostic]:
+    def answers(self, text: str) -> Iterator[CommandResult | Diagnostic]:
         """Send `text` and yield what the server says about each statement. Raises QueryFailed: nothing answers."""
         driver = self.driver
         try:
@@ -57,7 +57,7 @@ class DriverConnection:
                     yield diagnostic(psycopg.errors.error_from_result(result))
                     continue
                 value = result.get_value(0, 0) if result.ntuples else None
-                yield Answer((result.command_status or b"").decode(), (value or b"").decode())
+                yield CommandResult((result.command_status or b"").decode(), (value or b"").decode())
         except psycopg.Error as error:
             raise QueryFailed(str(error) or type(error).__name__) from None
 
@@ -75,7 +75,7 @@ def rows_of_all(connection: Connection[tuple[Any, ...]], text: str) -> list[tupl
 
 
 def diagnostic(error: psycopg.Error) -> Diagnostic:
-    """Return what the server said when it refused a statement."""
+    """Return the diagnostics of a statement that the server rejected."""
     diag = error.diag
     return Diagnostic(
         diag.severity_nonlocalized,

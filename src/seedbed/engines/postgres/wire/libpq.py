@@ -39,8 +39,8 @@ class QueryFailed(Exception):
         return not self.sqlstate or self.sqlstate.startswith(("08", "57P"))
 
 
-class Answer(NamedTuple):
-    """What the server said about one statement: its command tag, and its first value, if it returned one."""
+class CommandResult(NamedTuple):
+    """The result of one statement: its command tag, and its first value, if it returned one."""
 
     tag: str
     value: str
@@ -187,14 +187,14 @@ class PlainConnection:
             )
         return rows
 
-    def answers(self, text: str) -> Iterator[Answer | Diagnostic]:
+    def answers(self, text: str) -> Iterator[CommandResult | Diagnostic]:
         """Send `text` and yield what the server says about each statement. Raises QueryFailed: nothing answers."""
         for result in self._results(text):
             if (refused := self._refusal(result)) is not None:
                 yield refused
                 continue
             value = _text(self._library.PQgetvalue(result, 0, 0)) if self._library.PQntuples(result) else ""
-            yield Answer(_text(self._library.PQcmdStatus(result)), value)
+            yield CommandResult(_text(self._library.PQcmdStatus(result)), value)
 
     def cancel(self) -> None:
         """Ask the server to end the statement that runs; nothing happens where none does."""

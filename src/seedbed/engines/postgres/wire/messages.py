@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from seedbed.engines.postgres.wire.libpq import Answer, Diagnostic, PlainConnection, Query, QueryFailed
+from seedbed.engines.postgres.wire.libpq import CommandResult, Diagnostic, PlainConnection, Query, QueryFailed
 from seedbed.errors import LeaseLost, SeedbedError, StepFailed
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class ServerError(Exception):
         return self.diag.sqlstate or ""
 
     @property
-    def gave_way(self) -> bool:
-        """Whether the same statement may well succeed a moment later."""
+    def is_transient(self) -> bool:
+        """Whether the same statement may succeed when it is run again: a lock, a deadlock, a serialization failure."""
         return self.sqlstate in _LOCKED
 
     @property
@@ -63,7 +63,7 @@ class ServerError(Exception):
         return "; ".join(part for part in parts if part) or f"SQLSTATE {self.sqlstate}"
 
 
-def send(connection: Connection, text: str) -> Iterator[Answer]:
+def send(connection: Connection, text: str) -> Iterator[CommandResult]:
     """Send `text` and yield an answer for each statement as it is done.
 
     Raises ServerError at the first that fails, after ending the transaction that it left behind; LeaseLost
@@ -127,10 +127,10 @@ def run(connection: Connection, text: str) -> list[str]:
 
 
 def lost(error: Exception) -> LeaseLost:
-    said = " ".join(str(error).split()) or type(error).__name__
+    message = " ".join(str(error).split()) or type(error).__name__
     return LeaseLost(
         "the connection broke, and with it the lease",
-        because=said,
+        because=message,
         try_="run the same command again: what was committed is in the history, the rest is not there",
     )
 

@@ -90,7 +90,7 @@ def test_what_the_former_owner_has_open_is_ended_before_the_lease_is_ours(
             assert isinstance(worker.finish(), LeaseLost)  # and the door is closed still
     words = [each.work for each in told if isinstance(each, TakenOver)]
     assert len(words) == 2
-    assert "silent" in words[0]
+    assert "no heartbeat" in words[0]
     assert "of test, " in words[1]
     assert not here.ask("MATCH (n:Made) RETURN n")
     assert not here.ask("SHOW INDEXES YIELD name WHERE name = 'made'")

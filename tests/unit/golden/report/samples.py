@@ -161,7 +161,7 @@ def plan_to_deploy() -> Plan:
     return Plan("dev-ana", Direction.UP, (DatabasePlan(VIDEO, (), changes=CHANGES),))
 
 
-SLOW = Hazard("SMP201", "it reads every item", "the table has 12,000,000 of them", "an index", line=3)
+SLOW = Hazard("SMP201", "it reads every item", "the table has 12 000 000 of them", "an index", line=3)
 LOST = Hazard("SMP101", "it deletes recordings", "no copy of them is left", refused=True)
 KNOWN = Hazard("SMP301", "it takes an hour", refused=True)
 

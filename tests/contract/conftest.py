@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
+from seedbed.testing import bench
 from tests.support.forked import Forked
-
-pytest.register_assert_rewrite("seedbed.testing")
-
-from seedbed.testing import bench  # noqa: E402
 
 bench.popen = Forked

@@ -222,7 +222,7 @@ def test_an_update_that_is_under_way_is_followed_to_its_end(watched: Shop, aws: 
     done = watched.deploy("two")
     assert done.code == 0, done.everything
     assert rule.hits == 2
-    assert "UPDATE_IN_PROGRESS: it is being updated; following it to its end" in done.err
+    assert "UPDATE_IN_PROGRESS: it is being updated; waiting for it to end" in done.err
     assert watched.indexes() == ONE_BY_ONE
 
 
@@ -320,7 +320,7 @@ def test_an_account_that_is_not_prepared_is_refused_with_the_command_that_prepar
     shop = Shop(tmp_path, ministack_account, assemblies, aws.endpoint)
     refused = shop.deploy("one", environment="staging")
     assert refused.code == 3
-    assert f"cdk bootstrap aws://{shop.world.account}/eu-central-1, once, by whoever" in refused.err
+    assert f"cdk bootstrap aws://{shop.world.account}/eu-central-1, once, by an administrator" in refused.err
     assert aws.of(mutating) == []
     hinted = shop.deploy("one")
     assert hinted.code == 3
@@ -375,13 +375,13 @@ def test_a_plan_shows_what_is_to_be_deployed_and_status_says_that_it_is_pending(
     assert shop.run("status", "-e", "dev-ana", "--exit-code").code == 0
 
 
-def test_at_expand_what_would_be_removed_is_held(shop: Shop) -> None:
+def test_at_expand_what_would_be_removed_is_deferred(shop: Shop) -> None:
     shop.has("two")
     shop.release("one")
     planned = shop.run("plan", "-e", "dev-ana", "--through", "expand", "--json").document
     database = planned["databases"][0]
     assert database["changes"] == []
-    assert [each["what"] for each in database["kept"]] == [
+    assert [each["what"] for each in database["deferred_changes"]] == [
         "courses: remove index by_slug",
         "courses: remove index by_teacher",
     ]

@@ -146,7 +146,7 @@ def test_a_directory_with_a_migrations_name_is_an_error(database: Database) -> N
 
 def test_a_pipe_is_an_error_and_is_not_waited_for(database: Database) -> None:
     os.mkfifo(Path(database.directory) / "migrations/1_a.sql")
-    assert "no regular file" in _refused(database).because
+    assert "not a regular file" in _refused(database).because
 
 
 def test_a_file_that_may_not_be_read_is_an_error(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,7 @@ def test_every_example_is_a_migration(name: str) -> None:
 
 
 def test_the_reference_names_every_setting_and_no_other() -> None:
-    table = REFERENCE.partition("## Settings")[2].partition("## Transformations")[0]
+    table = REFERENCE.partition("## Directives")[2].partition("## Transformations")[0]
     named = {
         key
         for row in re.findall(r"^\| (.*?) \|", table, re.MULTILINE)

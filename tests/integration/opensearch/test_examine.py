@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.engines.opensearch.files.parse import parse
+from seedbed.engines.opensearch.rules import registry
 from seedbed.engines.opensearch.running import examine
 from seedbed.model.migration import Migration, MigrationFile, Source, checksum
 from tests.support.opensearch.stage import stage
@@ -57,7 +58,7 @@ def test_a_plan_says_how_much_is_copied_and_whether_there_is_room(
         assert said.what.startswith("lessons is copied: 1 document, ")
         assert "there is room for" in said.because
         assert not said.refused
-        monkeypatch.setattr(examine, "_FULL", 0.0)
+        monkeypatch.setattr(registry, "FULL", 0.0)
         (refused,) = examine.examine(cluster, [transformed])["3"]
         assert refused.code == "OS311"
         assert refused.refused

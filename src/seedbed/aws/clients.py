@@ -87,6 +87,7 @@ def call(
     require_extras(EXTRA)
     from botocore import xform_name
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     ask = getattr(client(cloud, service, attempts=attempts), xform_name(operation))
     action = f"{service}:{operation}"
@@ -100,7 +101,7 @@ def call(
         ):
             raise
         raise named from None
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError, LookupError) as error:  # the last two: no answer of AWS's
         raise faults.of_exception(error, cloud, action=action) from None
     return answer
 

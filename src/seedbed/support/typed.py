@@ -11,7 +11,11 @@ from functools import cache
 from threading import RLock
 from typing import Any, TypeVar
 
+from msgspec import DecodeError
 from msgspec.json import Decoder
+
+# What a decoder of msgspec raises for what is not JSON, or not the JSON that is wanted. Its own error is not all.
+UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
 
 T = TypeVar("T")
 

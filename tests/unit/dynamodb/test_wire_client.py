@@ -66,6 +66,7 @@ def test_what_passes_is_tried_again(refused: bytes) -> None:
         (refusal("ValidationException"), "ValidationException"),
         (refusal("LimitExceededException"), "LimitExceededException"),
         (answer(b"<html>who are you</html>", status=407), "HTTP407"),
+        (answer(b'{"message": "\xff"}', status=400), "HTTP400"),
     ],
 )
 def test_what_is_final_is_said_at_once(refused: bytes, code: str) -> None:
@@ -156,6 +157,11 @@ def test_a_server_that_closes_silently_costs_no_call() -> None:
         b"gibberish\r\n\r\nConnection: close",
         answer({"ok": True}, headers={"x-amz-crc32": "17"}),
         refusal("InternalServerError", status=500),
+        answer(b"<html>please log in</html>"),
+        answer(b""),
+        answer(b"[]"),
+        answer(b'{"ok": "\xff"}'),
+        answer(b'{"ok": ' + b"[" * 100_000),
     ],
 )
 def test_a_write_whose_answer_was_lost_is_sent_again_only_where_that_is_safe(lost: bytes) -> None:

@@ -10,6 +10,7 @@ from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.cluster import Cluster, translate_errors
 from seedbed.engines.opensearch.store import history
 from seedbed.engines.opensearch.wire.client import Client
+from seedbed.errors import Unreachable
 from seedbed.model.history import History, Owner
 
 if TYPE_CHECKING:
@@ -49,15 +50,21 @@ def connect(target: Target) -> Iterator[OpenSearchSession]:
             closing(client.sheltered(max_attempts=_TRIES)) as first,
         ):
             found = first.call("GET", "/")
-        yield OpenSearchSession(cluster, found)
+        if not isinstance(found, dict) or not isinstance(found.get("version"), dict):
+            raise Unreachable(
+                f"what answers at {address} is not OpenSearch",
+                because="its answer to GET / names no version",
+                try_="check OPENSEARCH_ENDPOINT, HTTPS_PROXY, and what stands in front of the cluster",
+            )
+        yield OpenSearchSession(cluster, found["version"])
 
 
 class OpenSearchSession:
     """Every operation is a request of its own: there is no connection to keep."""
 
-    def __init__(self, cluster: Cluster, banner: Any) -> None:
+    def __init__(self, cluster: Cluster, version: Mapping[str, Any]) -> None:
         self.cluster = cluster
-        self._version = banner.get("version", {}) if isinstance(banner, dict) else {}
+        self._version = version
 
     @property
     def server(self) -> str:

@@ -192,10 +192,8 @@ class _Writer:
 
     def _answer(self, body: bytes) -> _Answer:
         try:
-            return _decode(
-                self._client.post(
-                    "BatchWriteItem", body, on_throttle=self._budget.throttled, before=self._before
-                )
+            return self._client.post(
+                "BatchWriteItem", body, _decode, on_throttle=self._budget.throttled, before=self._before
             )
         except ServiceError as error:
             if error.code == VALIDATION:

@@ -6,7 +6,7 @@ import os
 import threading
 import zlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -24,6 +24,7 @@ from seedbed.engines.dynamodb.wire.errors import (
 )
 from seedbed.engines.dynamodb.wire.values import InvalidValue
 from seedbed.errors import SeedbedError, Unreachable
+from seedbed.support.typed import UNREADABLE
 from seedbed.wire.answers import Answer
 from seedbed.wire.connection import Broken, Untrusted
 from seedbed.wire.retrying import Policy, retrying
@@ -43,8 +44,9 @@ LONGEST = 1 << 26  # bytes; DynamoDB's longest answer has 16 MB
 _TYPE = "application/x-amz-json-1.0"
 
 _encoder = msgspec.json.Encoder()
-_decode = msgspec.json.Decoder().decode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
+T = TypeVar("T")
 OnThrottle = Callable[[], None]
 Before = Callable[[], None]
 
@@ -107,20 +109,24 @@ class Client(TransportClient):
             encoded = _encoder.encode(body)
         except (TypeError, UnicodeEncodeError, msgspec.MsgspecError) as error:
             raise InvalidValue(f"what {operation} is to send is not valid JSON", because=str(error)) from None
-        answer = self.post(operation, encoded, idempotent=idempotent, on_throttle=on_throttle, before=before)
-        found: dict[str, Any] = _decode(answer)
-        return found
+        return self.post(
+            operation, encoded, _decode, idempotent=idempotent, on_throttle=on_throttle, before=before
+        )
 
     def post(
         self,
         operation: str,
         body: bytes,
+        decode: Callable[[bytes], T],
         *,
         idempotent: bool = True,
         on_throttle: OnThrottle | None = None,
         before: Before | None = None,
-    ) -> bytes:
-        """Do as `call` does, with a body that is JSON already, and return the answer's body."""
+    ) -> T:
+        """Do as `call` does, with a body that is JSON already, and return the answer's body as `decode` reads it.
+
+        An answer that it cannot read came from somebody else: the call's own is lost.
+        """
         target = {"Content-Type": _TYPE, "X-Amz-Target": f"{VERSION}.{operation}"}
 
         def headers() -> Mapping[str, str]:
@@ -144,7 +150,14 @@ class Client(TransportClient):
             except Untrusted as error:
                 raise self._untrusted(error) from None
             if answer.status == 200:
-                return answer.body
+                try:
+                    return decode(answer.body)
+                except UNREADABLE as error:
+                    strange = Broken(
+                        f"what answered is not DynamoDB: {error}", was_sent=True, has_answered=True
+                    )
+                    attempt.failed(self._lost(operation, strange, idempotent=idempotent))
+                    continue
             failure = self._refusal(operation, answer)
             if isinstance(failure, faults.ExpiredCredentials) and not renewed and self._chain.renew():
                 renewed = True
@@ -283,9 +296,7 @@ def _said(answer: Answer) -> tuple[str, dict[str, Any]]:
     """Return the error code and what the body says; a code of its own where a proxy answered in DynamoDB's place."""
     try:
         said = _decode(answer.body)
-    except msgspec.DecodeError:
-        said = None
-    if not isinstance(said, dict):
+    except UNREADABLE:
         said = {}
     kind = str(said.get("__type") or answer.headers.get("x-amzn-errortype") or "")
     code = kind.rpartition("#")[2].partition(":")[0]

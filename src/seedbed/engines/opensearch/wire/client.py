@@ -11,6 +11,7 @@ import msgspec
 from seedbed.engines.opensearch.rest import Params, query
 from seedbed.engines.opensearch.wire.errors import LineLost, NoAnswer, failed
 from seedbed.errors import SeedbedError, StepFailed, Unreachable
+from seedbed.support.typed import UNREADABLE
 from seedbed.wire.connection import Broken, Untrusted
 from seedbed.wire.endpoint import encoded as encoded_target
 from seedbed.wire.retrying import Policy, retrying
@@ -47,7 +48,7 @@ class Reply(msgspec.Struct, frozen=True):
             return None
         try:
             return _decode(self.body)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return self.body.decode("utf-8", "replace")
 
 

@@ -1,0 +1,35 @@
+"""What answers at the endpoint of a cluster, and is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seedbed.engines.opensearch.address import Address
+from seedbed.engines.opensearch.session import connect
+from seedbed.errors import Unreachable
+from seedbed.model.environment import Environment
+from seedbed.model.platform import Database
+from seedbed.model.target import Target
+from tests.support.wire.server import always, answer, serving
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"<html>please log in</html>",
+        b"",
+        b"[]",
+        b'{"version": 3}',
+        b'{"version": {"number": "\xff"}}',
+        b"[" * 100_000,
+    ],
+)
+def test_what_is_no_opensearch_is_said_before_anything_is_asked_of_it(said: bytes) -> None:
+    with serving(always(answer(said))) as server:
+        place = Database("lessons", "opensearch", Path())
+        environment = Environment("dev-ana", ephemeral=True)
+        target = Target(place, environment, "sample", Address(endpoint=server.url(), auth="none"))
+        with pytest.raises(Unreachable, match="is not OpenSearch"), connect(target):
+            pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, cast
@@ -20,13 +20,20 @@ _METADATA = (".dist-info", ".egg-info")  # directories that wheels and older pac
 
 
 @cache
-def _entry_points() -> Mapping[str, str]:
-    """Return `module:object` of every engine, by name."""
+def _entry_points() -> Mapping[str, Sequence[str]]:
+    """Return `module:object` of every engine, by name; several where packages disagree about a name."""
     if _is_plain():
-        return dict(_declared())
+        return _declared()
     from importlib.metadata import entry_points
 
-    return {each.name: each.value for each in entry_points(group=GROUP)}
+    return _by_name((each.name, each.value) for each in entry_points(group=GROUP))
+
+
+def _by_name(declared: Iterable[tuple[str, str]]) -> dict[str, Sequence[str]]:
+    found: dict[str, set[str]] = {}
+    for name, value in declared:
+        found.setdefault(name, set()).add(value)
+    return {name: sorted(values) for name, values in found.items()}
 
 
 def _is_plain() -> bool:
@@ -38,12 +45,18 @@ def _is_plain() -> bool:
     return len(finders) == 1 and not any(map(os.path.isfile, sys.path))
 
 
-def _declared() -> Iterator[tuple[str, str]]:
+def _declared() -> dict[str, Sequence[str]]:
+    found: dict[str, Sequence[str]] = {}
     for folder in reversed(sys.path):  # what comes first on the path wins, so it comes last here
-        with suppress(OSError), os.scandir(folder or ".") as entries:
-            for entry in entries:
-                if entry.name.endswith(_METADATA):
-                    yield from _declared_in(os.path.join(entry.path, "entry_points.txt"))
+        found |= _by_name(_declared_below(folder or "."))
+    return found
+
+
+def _declared_below(folder: str) -> Iterator[tuple[str, str]]:
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(_METADATA):
+                yield from _declared_in(os.path.join(entry.path, "entry_points.txt"))
 
 
 def _declared_in(path: str) -> Iterator[tuple[str, str]]:
@@ -71,7 +84,10 @@ def forget() -> None:
 
 @cache
 def load(name: str) -> Engine:
-    """Return the engine `name`, importing it now. Raises UsageError for one that is not installed."""
+    """Return the engine `name`, importing it now.
+
+    Raises UsageError for one that is not installed, that several packages bring, or that cannot be imported.
+    """
     found = _entry_points().get(name)
     if found is None:
         raise UsageError(
@@ -79,8 +95,25 @@ def load(name: str) -> Engine:
             because=f"the installed engines are {', '.join(names())}",
             try_="check the spelling, or install the package that brings it",
         )
+    if len(found) > 1:
+        raise UsageError(
+            f"several packages bring an engine {name!r}",
+            because=f"they are {', '.join(found)}",
+            try_="uninstall all but one of them",
+        )
+    try:
+        return cast("Engine", _imported(found[0]))
+    except Exception as error:
+        raise UsageError(
+            f"the engine {name!r} cannot be imported",
+            because=f"{found[0]}: {type(error).__name__}: {error}",
+            try_="install the package that brings it anew, or uninstall it",
+        ) from error
+
+
+def _imported(found: str) -> object:
     module, _, attribute = found.partition(":")
     engine: object = importlib.import_module(module.strip())
     for each in filter(None, attribute.strip().split(".")):
         engine = getattr(engine, each)
-    return cast("Engine", engine)
+    return engine

@@ -14,7 +14,7 @@ from seedbed.engines.postgres.running import transactional
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.engines.postgres.wire import messages
 from seedbed.engines.postgres.wire.libpq import CommandResult
-from seedbed.model.event import Retrying, ServerNotice, TargetFailed, WorkStarted
+from seedbed.model.event import Retrying, ServerNotice, TargetFailed, WorkFinished, WorkStarted
 from seedbed.model.migration import Migration, MigrationFile, Phase, Step
 from tests.support.postgres.platform import Connection, Place, at_retry, options
 from tests.support.projects import ProjectFiles, run, variables
@@ -299,3 +299,13 @@ def test_each_migration_of_a_message_records_its_own_time(
     assert len(seconds) == 7
     assert min(seconds) >= 0.05
     assert sum(seconds) <= took
+
+
+def test_what_a_migration_selects_is_not_taken_for_the_time_that_it_took(
+    files: ProjectFiles, place: Place
+) -> None:
+    files.tables(2)
+    files.migration("20260101000003_quick", "SELECT 86400000;")
+    files.migration("20260101000004_quick", "SELECT 'infinity';")
+    told = place.apply()
+    assert all(each.seconds < 3600 for each in told.of(WorkFinished)), told.of(WorkFinished)

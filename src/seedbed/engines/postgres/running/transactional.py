@@ -156,7 +156,7 @@ def _send(writer: FencedWriter, message: _Message) -> Iterator[Progress]:
     for tag, value in send(writer.wire, message.text):
         if tag != "COMMIT":
             message.statements += 1
-            milliseconds = _number(value) or milliseconds
+            milliseconds = _number(value)  # the record's in the end: it is the last statement before COMMIT
             continue
         work = message.parts[message.current].work
         yield from writer.notices(work.migration.version)

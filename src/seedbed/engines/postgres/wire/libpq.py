@@ -103,12 +103,15 @@ def _library() -> ctypes.CDLL | None:
     path = _path()
     if path is None:
         return None
-    library = ctypes.CDLL(str(path))
     try:
+        library = ctypes.CDLL(str(path))
         for name, (arguments, result) in _SIGNATURES.items():
             function = getattr(library, name)
             function.argtypes, function.restype = arguments, result
-    except AttributeError:  # older than version 17, which cancels the way it connects
+    except (
+        OSError,
+        AttributeError,
+    ):  # it cannot be loaded; it is older than version 17, which cancels over TLS
         return None
     return library
 

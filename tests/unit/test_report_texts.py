@@ -13,9 +13,9 @@ from seedbed.documents.errors import entries
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.status import StatusDocument
-from seedbed.errors import Location, SeedbedError, UsageError
+from seedbed.errors import LeaseLost, Location, SeedbedError, UsageError
 from seedbed.model.deployment import Deployment
-from seedbed.model.event import Event
+from seedbed.model.event import Event, failure
 from seedbed.model.outcome import fold
 from seedbed.model.plan import Plan
 from seedbed.model.status import Status
@@ -129,3 +129,10 @@ def test_an_error_is_told_as_the_exception_tells_it_itself() -> None:
 def test_a_location_stands_first_and_lines_of_a_reason_stay_below_each_other() -> None:
     error = SeedbedError("what", because="one\ntwo", at=Location("a.sql", 3))
     assert render(_error(error), Look()) == "a.sql:3: error: what\n  because: one\n           two\n"
+
+
+def test_a_lost_lease_asks_nobody_for_a_decision() -> None:
+    lost = LeaseLost("the connection broke, and with it the lease", try_="run the same command again")
+    page = render(_outcome((failure(samples.USER, lost),)), Look())
+    assert "the same apply goes on from what is recorded" in page
+    assert "repair" not in page

@@ -124,7 +124,10 @@ def _unfinished(outcome: OutcomeDocument, results: Counter[Result]) -> str:
 
 
 def _what_stays(outcome: OutcomeDocument) -> str:
-    if any(each.error and each.error.exit_code is ExitCode.PARTIAL for each in outcome.targets):
+    errors = [each.error for each in outcome.targets if each.error]
+    if unclear := {each.kind for each in errors if each.exit_code is ExitCode.PARTIAL}:
+        if unclear == {"LeaseLost"}:  # the history says what was done: nothing is to be recorded by hand
+            return f"a lease was lost: the same {outcome.command} goes on from what is recorded"
         return "the outcome of a step is unknown: check it, then record it with seedbed repair"
     if not outcome.changed:
         again = ": trying again may help" if outcome.exit_code is ExitCode.UNAVAILABLE else ""

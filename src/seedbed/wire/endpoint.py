@@ -22,7 +22,8 @@ class Endpoint(Struct, frozen=True):
 
     @property
     def is_loopback(self) -> bool:
-        return self.host in {"localhost", "::1"} or self.host.startswith("127.")
+        is_v4 = self.host.startswith("127.") and self.host.replace(".", "").isdigit()  # no name
+        return is_v4 or self.host in {"localhost", "::1"}
 
 
 def endpoint(url: str) -> Endpoint:

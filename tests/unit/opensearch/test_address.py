@@ -70,6 +70,8 @@ def test_a_name_of_ones_own_is_signed_for_where_the_settings_say() -> None:
         ({"endpoint": "https://host", "auth": "oauth"}, "OPENSEARCH_AUTH=oauth"),
         ({"endpoint": "https://host", "auth": "basic"}, "OPENSEARCH_USERNAME"),
         ({"endpoint": "https://host", "user": "ana"}, "OPENSEARCH_PASSWORD"),
+        ({"endpoint": "http://host:9200", "user": "ana", "password": "very@"}, "sent to host unencrypted"),
+        ({"endpoint": "http://127.evil.example", "user": "ana", "password": "very@"}, "unencrypted"),
         ({"endpoint": "https://host", "auth": "aws"}, "region"),
         ({"endpoint": DOMAIN, "access_key": "AKIA"}, "AWS_SECRET_ACCESS_KEY"),
         ({"endpoint": DOMAIN, "secret_key": "hush"}, "AWS_ACCESS_KEY_ID"),
@@ -81,6 +83,11 @@ def test_what_is_missing_or_wrong_is_named(settings: dict[str, str], says: str) 
     with pytest.raises(UsageError, match=says) as caught:
         address(settings, Options())
     assert "very@" not in str(caught.value)
+
+
+def test_a_password_may_be_sent_to_this_machine_without_tls() -> None:
+    for endpoint in ("http://127.0.0.1:9200", "http://localhost:9200", "http://[::1]:9200"):
+        assert address({"endpoint": endpoint, "user": "ana", "password": "x"}, Options()).auth == "basic"
 
 
 def test_serverless_is_refused_by_name_and_says_what_it_lacks() -> None:

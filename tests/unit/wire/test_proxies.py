@@ -35,6 +35,10 @@ def test_this_machine_is_never_reached_through_a_proxy(host: str) -> None:
     assert found(f"http://{host}:9200", HTTP_PROXY="http://corp:3128") == ""
 
 
+def test_a_name_that_only_looks_like_this_machine_is_another_one() -> None:
+    assert found("http://127.corp.example:9200", HTTP_PROXY="http://corp:3128") == "corp:3128"
+
+
 @pytest.mark.parametrize(
     ("entries", "is_exempt"),
     [

@@ -13,6 +13,7 @@ from seedbed.aws.cloud import Cloud
 from seedbed.engines.base import Variable
 from seedbed.errors import UsageError
 from seedbed.model.secret import Secret
+from seedbed.wire.endpoint import endpoint as located
 
 Auth = Literal["none", "basic", "aws"]
 Service = Literal["es", "aoss"]
@@ -82,6 +83,12 @@ def address(settings: Mapping[str, str | Secret], options: object) -> Address:
     endpoint = _endpoint(plain.get("endpoint", ""))
     auth = _auth(plain, endpoint)
     region, service = _region_and_service(plain, endpoint)
+    if auth == "basic" and not (at := located(endpoint)).is_tls and not at.is_loopback:
+        raise UsageError(
+            f"the password would be sent to {at.host} unencrypted",
+            because="http:// has no TLS",
+            try_=f"OPENSEARCH_ENDPOINT=https://{at.host}, and OPENSEARCH_CA for a certificate of your own",
+        )
     if auth == "basic" and not (plain.get("user") and plain.get("password")):
         missing = "OPENSEARCH_PASSWORD" if plain.get("user") else "OPENSEARCH_USERNAME"
         raise UsageError(

@@ -293,6 +293,24 @@ def test_rows_that_stay_as_they_are_are_not_written(rows: Place, files: ProjectF
     assert rows.query("SELECT id, jb ->> 'n' FROM things WHERE writes > 0") == [(3, "true")]
 
 
+@pytest.mark.parametrize(
+    ("value", "column"),
+    [("f'new {row[\"id\"]}'", "note"), ("[str(row['id'])]", "tags"), ("row['id'] / 4", "price")],
+)
+def test_a_function_may_return_one_dict_for_all_rows(
+    rows: Place, files: ProjectFiles, value: str, column: str
+) -> None:
+    python(files, f"same = {{}}\ndef up(row):\n    same['{column}'] = {value}\n    return same")
+    assert rows.apply().code == 0
+    assert rows.query(f"SELECT count(DISTINCT {column}) FROM things") == [(7,)]
+
+
+def test_a_function_may_return_one_list_for_all_rows(rows: Place, files: ProjectFiles) -> None:
+    python(files, "seen = []\ndef up(row):\n    seen.append(str(row['id']))\n    return {'tags': seen}")
+    assert rows.apply().code == 0
+    assert rows.query("SELECT cardinality(tags) FROM things ORDER BY id") == [(n,) for n in range(1, 8)]
+
+
 def test_values_reach_a_column_as_a_parameter_of_their_own_would(place: Place, files: ProjectFiles) -> None:
     files.migration(
         "1_things",
@@ -367,6 +385,7 @@ def test_what_is_too_large_for_one_statement_is_written_in_several(
         ("{'note': 'a\\ud800'}", "half a character"),
         ("{'note': 'a\\0', 'jb': None}", "NUL"),
         ("{'jb': {1, 2}}", "not JSON serializable"),
+        ("{'price': 10 ** 5000}", "limit"),
     ],
 )
 def test_a_row_that_cannot_be_converted_is_named_with_the_line(

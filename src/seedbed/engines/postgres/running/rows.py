@@ -39,6 +39,7 @@ _IMMUTABLE = frozenset(
     {16, 17, 18, 19, 20, 21, 23, 25, 26, 700, 701, 790, 869, 1042, 1043}
     | {1082, 1083, 1114, 1184, 1186, 1266, 1700, 2950}
 )
+_PLAIN = frozenset({int, str})  # types of values that are written column by column
 
 
 class RowFailed(Exception):
@@ -127,6 +128,7 @@ class RowConverter:
         """Return what the function changes, by the columns that change. Raises RowFailed."""
         convert, names = self._convert, tuple(self._columns)
         mutable = [each for each in self._columns.values() if not each.is_plain]
+        groups: _Groups = {}
         changed: dict[tuple[str, ...], list[_Changed]] = defaultdict(list)
         before: Mapping[str, Any] = {}
         for row in rows:
@@ -139,10 +141,13 @@ class RowConverter:
                     continue
                 if type(changes) is not dict and not isinstance(changes, Mapping):
                     raise TypeError(f"it returns a {type(changes).__name__}, not a dict of columns")
+                if not _PLAIN.issuperset(map(type, changes.values())):
+                    self._add(groups, row, before, changes, row[key])
+                    continue
             except Exception as error:
                 raise RowFailed(row[key], error) from error
-            changed[tuple(changes)].append((row, changes, before))
-        groups: _Groups = {}
+            # A copy: the function may return the same dict for the next row, with other values in it.
+            changed[tuple(changes)].append((row, dict(changes), before))
         for names, members in changed.items():
             for row, changes, before in self._sort_plain(groups, names, members, key):
                 try:
@@ -167,7 +172,12 @@ class RowConverter:
             if column is None or name == self._key or not column.is_plain:
                 return members
             if types == {int} and column.is_integer:
-                values.append(list(map(str, found)))
+                try:
+                    values.append(list(map(str, found)))
+                except (
+                    ValueError
+                ):  # Python writes no integer beyond its limit of digits: `_add` names the row
+                    return members
             elif types == {str}:
                 values.append(found)
             else:

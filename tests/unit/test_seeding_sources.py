@@ -183,6 +183,8 @@ def test_json_may_name_its_table_and_key() -> None:
         ('[{"a": 1},\n {"a": 1, "a": 2}]', 2, "a row cannot be read exactly"),
         ('[{"a": NaN}]', 1, "a row cannot be read exactly"),
         ('[{"a": ' + "1" * 5000 + "}]", 1, "a row cannot be read exactly"),
+        ('[{"a": 1},\n {"a": 1e99999999999999999999}]', 2, "a row cannot be read exactly"),
+        ('[{"a": {"b": [1e-99999999999999999999]}}]', 1, "a row cannot be read exactly"),
         ('[{"a": 1},\n {"b": 1}]', 2, "row 2 has other columns than the first one"),
         ('[{"a": 1},\n {"a": 1, "b": 1}]', 2, "row 2 has other columns than the first one"),
         ('[{"a": 1}\n {"a": 1}]', 2, "not valid JSON: Expecting ']'"),

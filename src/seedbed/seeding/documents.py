@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
 import msgspec
@@ -51,6 +51,10 @@ def _reading(reader: _Reader, path: str) -> Iterator[Given]:
         raise error(path, reader.line, "the values are nested too deeply to be data") from None
     except ValueError as wrong:  # ours, and a number beyond Python's limit of digits
         raise error(path, reader.line, "a row cannot be read exactly", str(wrong)) from None
+    except InvalidOperation:  # no ValueError, for once
+        raise error(
+            path, reader.line, "a row cannot be read exactly", "the exponent of a number is too large"
+        ) from None
 
 
 class _Reader:
@@ -126,7 +130,7 @@ class _Reader:
             if type(value) is dict and _is_exact(value, self._text[begin:end]):
                 self._position = end
                 return Given(line, value, is_plain=True)
-        except (ValueError, OverflowError, RecursionError):
+        except (ValueError, ArithmeticError, RecursionError):
             pass  # the exact decoder says what is wrong
         value = self._value()
         if not isinstance(value, Mapping):

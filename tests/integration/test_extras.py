@@ -171,3 +171,17 @@ def test_a_deployment_without_the_extra_cdk_gives_its_line_before_anything_is_fe
 
 def test_the_core_alone_is_small() -> None:
     assert bare.size() <= 15_000_000
+
+
+def test_doctor_without_any_extra_lists_what_is_missing(tmp_path: Path) -> None:
+    root = project(tmp_path / "project", *ENGINES)
+    ran = bare.run(bare.environment(tmp_path / "site"), "-m", "seedbed", "doctor", cwd=root)
+    assert ran.returncode == 0, ran.stderr
+    assert 'pip install "seedbed[sandbox]"' in ran.stdout
+
+
+def test_the_sandbox_says_which_extras_are_missing_all_at_once(tmp_path: Path) -> None:
+    root = project(tmp_path / "project", "neo4j", "postgres")
+    ran = bare.run(bare.environment(tmp_path / "site"), "-m", "seedbed", "env", "up", "sandbox", cwd=root)
+    assert ran.returncode == 2
+    assert 'try:     pip install "seedbed[neo4j,postgres]"' in ran.stderr

@@ -15,7 +15,7 @@ from seedbed import __version__
 # name: (module, one line for `--help`). The modules are imported when their command is.
 COMMANDS = {
     "apply": ("apply", "Apply pending migrations to the selected databases."),
-    "demo": ("demo", "Run a whole platform on embedded databases: migrate, seed, revert, apply again."),
+    "demo": ("demo", "Run the whole platform on embedded servers: migrate, seed, revert, apply again."),
     "deploy": ("deploy", "Deploy the declared stacks, in updates that CloudFormation accepts."),
     "destroy": ("destroy", "Delete stacks and everything in them. Ephemeral environments only."),
     "doctor": ("doctor", "Check this machine's setup and, with -e, connectivity."),

@@ -24,10 +24,19 @@ def environment(function: F) -> F:
 def selection(function: F) -> F:
     """Add --service and --engine; the engine may also come from the command's own name (`seed:postgres`)."""
     function = click.option(
-        "--engine", "engines", multiple=True, metavar="NAME", help="Select this engine only."
+        "--engine",
+        "engines",
+        multiple=True,
+        metavar="NAME",
+        help="Select this engine; may be repeated (default: all).",
     )(function)
     return click.option(
-        "-s", "--service", "services", multiple=True, metavar="NAME", help="Select this service only."
+        "-s",
+        "--service",
+        "services",
+        multiple=True,
+        metavar="NAME",
+        help="Select this service; may be repeated (default: all).",
     )(function)
 
 
@@ -36,7 +45,7 @@ def wait(function: F) -> F:
         "--wait",
         type=click.FloatRange(0),
         default=60.0,
-        show_default=True,
+        show_default="60",
         metavar="SECONDS",
         help="How long to wait for the lease.",
     )(function)
@@ -47,7 +56,7 @@ def deploy_wait(function: F) -> F:
         "--wait",
         type=click.FloatRange(0),
         default=86_400.0,
-        show_default=True,
+        show_default="86400, a day",
         metavar="SECONDS",
         help="How long to wait for an update, or for an index to be built.",
     )(function)

@@ -47,7 +47,7 @@ def deploy(run: Run, plan: DeploymentPlan, *, jobs: int = 1) -> Outcome:
 
     Raises Refused where its environment is protected and no reviewed plan binds it: then nothing was touched.
     """
-    # That of what was plan, which is what changes, whichever run this is.
+    # What was planned is what changes, whichever run this is.
     protection.require_reviewed(plan.context.environment, plan.request, verb="deploy")
     return run.outcome_of(lambda: deployment.carry_out(plan, jobs=jobs), on=_deployable(run))
 

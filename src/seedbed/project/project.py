@@ -10,6 +10,7 @@ from typing import Any
 
 from seedbed.engines import registry
 from seedbed.engines.capabilities import SupportsDiagnosis
+from seedbed.errors import SeedbedError
 from seedbed.execution.stopping import Stop
 from seedbed.manifest.load import find, load
 from seedbed.model.event import Event, Listener
@@ -86,7 +87,10 @@ class Project:
         for name in sorted({database.engine for database in self.platform.databases}):
             engine = self.catalog.engine(name)
             if isinstance(engine, SupportsDiagnosis):
-                found += engine.diagnose(self.home)
+                try:
+                    found += engine.diagnose(self.home)
+                except SeedbedError as error:  # what is missing is a finding, not an end
+                    found.append((name, f"{error.what}: {error.try_ or error.because}"))
         return found
 
 

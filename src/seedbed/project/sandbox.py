@@ -23,9 +23,13 @@ class Sandbox(Struct, frozen=True):
 
     @contextmanager
     def servers(self, databases: Sequence[Database]) -> Iterator[Mapping[str, Mapping[str, str]]]:
-        """Run the servers of `databases`, and yield the connection settings of each by its id. Raises SandboxError."""
+        """Run the servers of `databases`, and yield the connection settings of each by its id.
+
+        Raises SandboxError, MissingExtra.
+        """
         from seedbed.environments.sandbox import servers
 
+        self.catalog.require_extras(databases)
         pairs = [(str(database.id), self.catalog.engine(database.engine)) for database in databases]
         with servers.running(pairs, self.home) as settings:
             yield settings

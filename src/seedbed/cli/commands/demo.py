@@ -115,9 +115,9 @@ def require_cdk(project: Project, databases: Sequence[Database], deployed: Seque
     names = ", ".join(each.id for each in deployed)
     others = sorted({each.engine for each in databases if each not in deployed})
     without = "seedbed demo " + " ".join(f"--engine {each}" for each in others)
-    try_ = "make install, or pip install 'seedbed[all,cdk,node,sandbox]'" + (
-        f"; or {without}" if others else ""
-    )
+    try_ = 'pip install "seedbed[all,cdk,node,sandbox]", or make install in a checkout'
+    if others:
+        try_ += f"; or leave them out: {without}"
     if find_spec("aws_cdk") is None:
         raise UsageError(
             "the demo deploys tables with the CDK, and the CDK is not installed",

@@ -50,7 +50,7 @@ def _of_file(of: str) -> Mapping[str, Any]:
             f"there is no schema {of!r}",
             because=f"{of} --json writes {' or '.join(written)}"
             if written
-            else f"those that are there are {', '.join(['manifest', *found, *DOCUMENTS])}",
+            else f"the schemas are {', '.join(['manifest', *found, *DOCUMENTS])}",
             try_=f"seedbed schema {written[0] if written else 'status'}",
         )
     return found[of]

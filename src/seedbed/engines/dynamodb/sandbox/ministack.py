@@ -65,7 +65,7 @@ def _installed() -> str:
     """Return the installed version, without importing it: it is the server's to import. Raises SandboxError."""
     if importlib.util.find_spec("ministack") is None:
         raise SandboxError(
-            "there is no AWS to run the sandbox with",
+            "the sandbox's AWS APIs are not installed",
             because="the package ministack is not installed",
             try_='pip install "seedbed[sandbox]"',
         )

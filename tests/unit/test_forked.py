@@ -40,8 +40,9 @@ def ended(how: str, cwd: Path, *, anew: bool) -> tuple[dict[str, Any], str, int]
 
 @pytest.mark.parametrize("how", ["0", "5", "killed"])
 def test_a_fork_is_given_what_a_new_interpreter_is_given_and_ends_as_it_does(
-    tmp_path: Path, how: str
+    tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("SEEDBED_TESTS_FORK", raising=False)  # that starts everything anew
     found = ended(how, tmp_path, anew=False)
     assert found == ended(how, tmp_path, anew=True)
     given, read, code = found

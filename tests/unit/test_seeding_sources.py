@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from seedbed.errors import SeedFileError
 from seedbed.model.seed import Rows, Script, SeedKind
@@ -114,6 +115,7 @@ def test_references_in_cells_become_keys() -> None:
     [
         ("", 1, "there is no header row"),
         ("# seedbed: key=id\n", 2, "there is no header row"),
+        ("# seedbed: key=id", 2, "there is no header row"),
         ("id,name\n1\n", 2, "the row has 1 field, the header 2"),
         ('id,name\n1,"a\nb"\n1,2,3\n', 4, "the row has 3 fields, the header 2"),
         ("id,,name\n", 1, "a column has no name"),
@@ -134,6 +136,22 @@ def test_references_in_cells_become_keys() -> None:
 def test_what_is_wrong_with_a_csv_is_said_with_its_line(text: str | bytes, line: int, what: str) -> None:
     error = refusal(text)
     assert (error.what, error.at and error.at.line) == (what, line)
+
+
+def test_a_csv_that_changes_while_it_is_read_is_refused() -> None:
+    texts = iter([b"id,name\n1,Ana\n", b"name,id\nAna,1\n"])
+    file = replace(seed_file("seeds/10_users.csv", ""), read=lambda: iter([next(texts)]))
+    source = open_seed(file, platform="edtech", scripts=())
+    assert not isinstance(source, Script)
+    with pytest.raises(SeedFileError, match="the file was changed while it was read"):
+        list(source.batches(10))
+
+
+def test_how_many_rows_a_csv_has_is_not_known_before_it_is_read() -> None:
+    source = opened("seeds/10_users.csv", "id\n1\n2\n")
+    assert not isinstance(source, Script)
+    assert source.count is None
+    assert [len(batch.rows) for batch in source.batches(1)] == [1, 1]
 
 
 def test_a_directive_said_twice_is_refused() -> None:
@@ -179,6 +197,8 @@ def test_json_may_name_its_table_and_key() -> None:
         ('{"rows": [],\n "rows": []}', 2, "'rows' is there twice"),
         ('{"rows": {}}', 1, "the rows are not a list"),
         ('{"table": 3, "rows": []}', 1, "`table` is not a name"),
+        ('{"key": [], "rows": []}', 1, "`key` is not a list of names"),
+        ('{"key": ["a", 3], "rows": []}', 1, "`key` is not a list of names"),
         ("[\n1]", 2, "a row is not an object"),
         ('[{"a": 1},\n {"a": 1, "a": 2}]', 2, "a row cannot be read exactly"),
         ('[{"a": NaN}]', 1, "a row cannot be read exactly"),

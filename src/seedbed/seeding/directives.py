@@ -37,10 +37,6 @@ def directives(lines: Iterable[str], path: str) -> tuple[Directive, ...]:
         parsed = parse_directives(found, path)
     except MigrationFileError as wrong:  # directives look alike everywhere, and this file is a seed
         raise SeedFileError(wrong.what, because=wrong.because, try_=wrong.try_, at=wrong.at) from None
-    keys = [each.key for each in parsed]
-    for index, each in enumerate(parsed):
-        if each.key in keys[:index]:
-            raise error(path, each.line, f"{each.key!r} is given twice", "only one is allowed")
     return parsed
 
 

@@ -141,7 +141,7 @@ def test_killed_while_an_index_is_built_the_next_run_follows_it_and_finishes(
 
     again = shop.deploy("two")
     assert again.code == 0, again.everything
-    assert "UPDATE_IN_PROGRESS: it is being updated; following it to its end" in again.err
+    assert "UPDATE_IN_PROGRESS: it is being updated; waiting for it to end" in again.err
     assert guard.refused == []
     assert shop.indexes() == BOTH
     assert shop.run("status", "-e", "dev-ana", "--exit-code").code == 0

@@ -138,7 +138,7 @@ def deployed() -> tuple[Event, ...]:
     """Return the events of a deployment that followed another run's update and then made one of its own."""
     return (
         TargetConnected(VIDEO, "DynamoDB in eu-central-1, account 222222222222"),
-        DeployProgressed(VIDEO, STACK, 0, "UPDATE_IN_PROGRESS: it is being updated; following it to its end"),
+        DeployProgressed(VIDEO, STACK, 0, "UPDATE_IN_PROGRESS: it is being updated; waiting for it to end"),
         ServerNotice(VIDEO, "", "CDK", f"{STACK}: creating CloudFormation changeset..."),
         DeployStarted(VIDEO, STACK, 1, ("calls: add index by_room",), resumed=True),
         DeployProgressed(VIDEO, STACK, 1, "calls: add index by_room", 0, 1, "updates"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -15,9 +17,12 @@ from msgspec import Struct
 from seedbed.aws.cloud import Cloud
 from seedbed.deployment.child import ChildResult, StopSignal, run
 from seedbed.errors import Unavailable, UsageError
+from seedbed.servers import checked
 from seedbed.servers.jars import cache
 
 PACKAGE, VERSION, SIZE = "aws-cdk", "2.1148.1", "29 MB"
+# Of the files of that version, by name: the SHA-256 of the JSON of their SHA-256s.
+FILES = "6714c9b1a7fadf5901d754ff9f67d411b161dd993ceaabec08ee65404031abcd"
 SPECIFIED = "SEEDBED_CDK"
 _VERSION = re.compile(r"^(\d+)\.(\d+)\.(\d+)")
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -179,13 +184,19 @@ def _packaged_node() -> Path | None:
 
 
 def fetched(environ: Mapping[str, str], node: Path, stop: StopSignal, tell: Tell) -> Path:
-    """Return the CLI in the cache, fetched from npm if it is not there. Raises Unavailable."""
+    """Return the CLI in the cache, fetched from npm if it is not there. Raises Unavailable.
+
+    Every file of it is compared whenever it is used, not only when it is fetched.
+    """
     home = cache() / f"{PACKAGE}-{VERSION}"
-    program = home / "node_modules" / PACKAGE / "bin" / "cdk"
+    package = home / "node_modules" / PACKAGE
+    program = package / "bin" / "cdk"
+    checked.require_private(package, cache())
     if program.is_file():
+        _require_whole(package, try_=f"rm -r {home}; it is fetched again")
         return program
     tell(f"fetching the CDK CLI once: {PACKAGE} {VERSION} from npm, {SIZE}, into {home}")
-    home.parent.mkdir(parents=True, exist_ok=True)
+    checked.create(home.parent)
     with tempfile.TemporaryDirectory(prefix=f"{PACKAGE}-", dir=home.parent) as room:
         surroundings = base(environ, node, Path(room) / "home")
         result = run(
@@ -201,6 +212,10 @@ def fetched(environ: Mapping[str, str], node: Path, stop: StopSignal, tell: Tell
                 because=result.last_lines,
                 try_=f"npm install -g {PACKAGE}@{VERSION}, or say where it is with {SPECIFIED}",
             )
+        _require_whole(
+            Path(room) / "node_modules" / PACKAGE,
+            try_="again; if that does not help, something on the way changes downloads",
+        )
         made = Path(room) / "made"
         made.mkdir()
         (Path(room) / "node_modules").rename(made / "node_modules")
@@ -210,6 +225,17 @@ def fetched(environ: Mapping[str, str], node: Path, stop: StopSignal, tell: Tell
             if not program.is_file():  # another run was faster
                 raise
     return program
+
+
+def _require_whole(package: Path, *, try_: str) -> None:
+    """Raise Unavailable where the files of `package` are not those of the version that we know."""
+    found = json.dumps(checked.contents(package), sort_keys=True)
+    if hashlib.sha256(found.encode()).hexdigest() != FILES:
+        raise Unavailable(
+            f"the CDK CLI in {package} is not what it should be",
+            because=f"its files are not those of {PACKAGE} {VERSION} on npm",
+            try_=try_,
+        )
 
 
 _QUIETLY = ("--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 from seedbed.errors import SandboxError
-from seedbed.servers import jars, locks, notify
+from seedbed.servers import checked, jars, locks, notify
 from seedbed.servers.jars import Lockfile
 from seedbed.servers.notify import Emit
 
@@ -25,15 +26,18 @@ def folder(lock: Lockfile, cache_dir: Path, name: str) -> Path:
 def install(lock: Lockfile, cache_dir: Path, name: str, fill: Fill, *, emit: Emit = notify.emit) -> Path:
     """Return the directory that `fill` made of what `lock` names; fetched if it is not there. Raises SandboxError.
 
-    Of two processes at once one fetches and the other waits; a half-made directory is never taken for whole.
+    What `fill` made is recorded beside it, file by file, and compared whenever it is used. Of two processes at once one
+    fetches and the other waits; a half-made directory is never taken for whole.
     """
     path = folder(lock, cache_dir, name)
-    if path.is_dir():
+    checked.require_private(path, cache_dir)
+    if (made := _made(path)) is not None:
+        checked.require_same(path, made, lock.title)
         return path
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        checked.create(path.parent)
         with locks.holding(path.with_name(f".{path.name}.lock"), exclusive=True, seconds=jars.OTHER_SECONDS):
-            if not path.is_dir():
+            if _made(path) is None:
                 _make(lock, cache_dir, name, fill, emit)
     except TimeoutError as error:
         raise SandboxError(
@@ -54,10 +58,25 @@ def _make(lock: Lockfile, cache_dir: Path, name: str, fill: Fill, emit: Emit) ->
     scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         fill(artifacts, scratch)
+        shutil.rmtree(path, ignore_errors=True)  # of whose files there is no record
+        _contents(path).write_text(json.dumps(checked.contents(scratch)), encoding="utf-8")
         os.replace(scratch, path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     shutil.rmtree(artifacts, ignore_errors=True)
+
+
+def _contents(path: Path) -> Path:
+    return path.with_name(f".{path.name}.contents")
+
+
+def _made(path: Path) -> Mapping[str, str] | None:
+    """Return what was made as `path`, by the record of it; None where either is missing."""
+    try:
+        found: Mapping[str, str] = json.loads(_contents(path).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if path.is_dir() else None
 
 
 def extract(archive: Path, to: Path, target_of: Callable[[str], str]) -> None:

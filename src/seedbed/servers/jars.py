@@ -21,7 +21,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from seedbed.errors import SandboxError
-from seedbed.servers import download, locks, notify
+from seedbed.servers import checked, download, locks, notify
 from seedbed.servers.download import Artifact
 from seedbed.servers.notify import Emit
 
@@ -100,14 +100,16 @@ def describe(lock: Lockfile, cache_dir: Path, name: str) -> str:
 def fetch(lock: Lockfile, cache_dir: Path, name: str, *, emit: Emit = notify.emit) -> Path:
     """Return the directory with all jars of `lock`, fetched if they are not there. Raises SandboxError.
 
-    Says in one line what will be fetched, and how large, before anything is. A fetch that was interrupted goes on
-    with what is missing; of two processes at once one fetches and the other waits.
+    Each is compared with its SHA-256; one that is another file by now is fetched again, and one that the lock does not
+    name is refused. Says in one line what will be fetched, and how large, before anything is. A fetch that was
+    interrupted goes on with what is missing; of two processes at once one fetches and the other waits.
     """
     path = folder(lock, cache_dir, name)
-    if not missing(lock, path):
+    checked.require_private(path, cache_dir)
+    if not _wrong(lock, path):
         return path
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        checked.create(path)
         with locks.holding(path / ".lock", exclusive=True, seconds=OTHER_SECONDS):
             _fetch_missing(lock, path, emit)
     except TimeoutError as error:
@@ -123,7 +125,7 @@ def fetch(lock: Lockfile, cache_dir: Path, name: str, *, emit: Emit = notify.emi
 
 def _fetch_missing(lock: Lockfile, path: Path, emit: Emit) -> None:
     """Fetch what is missing, several at a time; the first that fails ends it. Must be called under the lock."""
-    wanted = missing(lock, path)
+    wanted = _wrong(lock, path)
     if not wanted:
         return  # another process was faster
     for left in path.glob(".fetching-*"):  # of one that was killed
@@ -145,6 +147,20 @@ def _fetch_missing(lock: Lockfile, path: Path, emit: Emit) -> None:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _wrong(lock: Lockfile, path: Path) -> Sequence[Artifact]:
+    """Return what of `lock` is missing in `path`, or is another file. Raises SandboxError for a jar that is no part."""
+    wanted = {each.filename: each for each in lock.artifacts}
+    more = sorted(each.name for each in path.glob("*.jar") if each.name not in wanted)
+    if more:
+        raise SandboxError(
+            f"{path / more[0]} is no part of {lock.title}",
+            because="it was not fetched, and would be loaded with the others",
+            try_=f"rm {path / more[0]}",
+        )
+    found = checked.changed(path, {name: each.sha256 for name, each in wanted.items()})
+    return [wanted[name] for name in found]
 
 
 def _follow(running: Sequence[Future[Path]], path: Path, tell: Callable[[float], None]) -> None:

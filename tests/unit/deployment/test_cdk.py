@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sys
 from pathlib import Path
@@ -10,9 +12,10 @@ import pytest
 
 from seedbed.aws.cloud import Cloud
 from seedbed.deployment import cdk
-from seedbed.errors import UsageError
+from seedbed.errors import Unavailable, UsageError
 from seedbed.execution.stopping import Stop
 from seedbed.model.secret import Secret
+from seedbed.servers import checked
 
 KEYS = Cloud("eu-central-1", "111111111111", "", "", "AKIA", Secret("s3cr3t"), Secret("t0ken"))
 
@@ -68,9 +71,29 @@ def test_an_old_one_on_the_path_is_passed_over_for_the_one_in_the_cache(
     old = _cli(tmp_path / "bin", "2.100.0")
     cached = tmp_path / "cache" / f"aws-cdk-{cdk.VERSION}" / "node_modules" / "aws-cdk" / "bin"
     new = _cli(cached, cdk.VERSION)
+    monkeypatch.setattr(cdk, "FILES", _files(cached.parent))
     monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path / "cache"))
     environ = {"PATH": f"{old.parent}{os.pathsep}{os.environ['PATH']}"}
     assert _find(environ, tmp_path / "app", tmp_path).argv == (str(new),)
+
+
+def _files(package: Path) -> str:
+    found = json.dumps(checked.contents(package), sort_keys=True)
+    return hashlib.sha256(found.encode()).hexdigest()
+
+
+def test_one_in_the_cache_that_is_not_what_was_fetched_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached = tmp_path / "cache" / f"aws-cdk-{cdk.VERSION}" / "node_modules" / "aws-cdk" / "bin"
+    _cli(cached, cdk.VERSION)
+    monkeypatch.setenv("SEEDBED_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(Unavailable, match="is not what it should be") as caught:
+        _find({"PATH": os.environ["PATH"]}, tmp_path / "app", tmp_path)
+    assert f"rm -r {tmp_path / 'cache'}" in caught.value.try_
+    (tmp_path / "cache").chmod(0o777)
+    with pytest.raises(Unavailable, match="is not private"):
+        _find({"PATH": os.environ["PATH"]}, tmp_path / "app", tmp_path)
 
 
 def test_a_script_of_node_is_started_by_node_itself(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from seedbed.errors import SandboxError
-from seedbed.servers import locks
+from seedbed.servers import locks, log
 from seedbed.servers.identity import SUPERVISOR, Identity
+from seedbed.servers.surroundings import surroundings
 
 STOP_SECONDS = 90.0  # the most that a newcomer waits for the last server to be gone
 ORPHAN_SECONDS = 10.0  # what is left of a killed server has this long to end before it is killed
-LOG_LINES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +137,12 @@ def is_running(directory: Path) -> bool:
 
 
 def log_tail(server: Server) -> str:
-    """Return the last lines of the server's log."""
+    """Return what of the server's log says why it does not run: the line that tells most comes first."""
     try:
-        lines = server.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        text = server.log.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    return "\n           ".join(lines[-LOG_LINES:])
+    return log.reason(text).replace("\n", "\n           ")
 
 
 def _find_or_start(server: Server, deadline: float) -> Running:
@@ -202,7 +202,7 @@ def _start(server: Server, supervisor_lock: int) -> None:
         mode = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with open(os.open(specification, mode, 0o600), "w", encoding="utf-8") as file:
             json.dump(server.to_json(), file)
-        with open(os.open(server.log, mode, 0o600), "wb") as log:
+        with open(os.open(server.log, mode, 0o600), "wb") as output:
             subprocess.run(
                 [
                     sys.executable,
@@ -210,9 +210,10 @@ def _start(server: Server, supervisor_lock: int) -> None:
                     *(str(supervisor_lock), str(server_lock)),
                 ],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
                 cwd="/",
+                env=surroundings(),
                 pass_fds=(supervisor_lock, server_lock),
                 start_new_session=True,
                 check=False,

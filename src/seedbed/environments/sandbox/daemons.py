@@ -25,6 +25,8 @@ from msgspec import Struct
 
 from seedbed.errors import SandboxError
 from seedbed.servers import directory, locks
+from seedbed.servers.download import REPOSITORY
+from seedbed.servers.surroundings import surroundings
 from seedbed.support.typed import ready
 
 DIRECTORY = "daemons"
@@ -75,7 +77,7 @@ def start(engines: Mapping[str, str], home: Path) -> None:
             stdout=file,
             stderr=file,
             cwd="/",
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={**surroundings(*choices()), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             start_new_session=True,
             check=False,
         )
@@ -86,6 +88,15 @@ def start(engines: Mapping[str, str], home: Path) -> None:
             or f"exit code {done.returncode}",
             try_=f"read {log}",
         )
+
+
+def choices() -> list[str]:
+    """Return the variables that say which servers there are, and where: a daemon has to find those that run.
+
+    Nothing is fetched by it, so it does not get what may hold the password of a mirror.
+    """
+    ours = [name for name in os.environ if name.startswith("SEEDBED_") and name != REPOSITORY]
+    return [*ours, "XDG_CACHE_HOME", "JAVA_HOME", "CI"]
 
 
 def stop(home: Path) -> Mapping[str, str]:
@@ -103,10 +114,26 @@ def stop(home: Path) -> Mapping[str, str]:
                     because=f"process {daemon.pid} does not end",
                     try_=f"kill {daemon.pid}",
                 )
-            os.kill(daemon.pid, signal.SIGTERM)  # it holds its lock, so it is no other process of that number
+            _require_ours(path, daemon)
+            os.kill(daemon.pid, signal.SIGTERM)
             time.sleep(POLL_SECONDS)
         path.unlink(missing_ok=True)
     return stopped
+
+
+def _require_ours(path: Path, daemon: Daemon) -> None:
+    """Raise SandboxError unless the process that `path` names is the one that holds it.
+
+    A file may say anything, and the same directory may be seen from another container, where numbers are others.
+    """
+    holders = locks.holders(path)
+    if daemon.pid in holders or (not holders and not Path("/proc/self").exists()) or not locks.is_held(path):
+        return
+    raise SandboxError(
+        f"{path} names process {daemon.pid}, which does not hold it",
+        because="it was changed, or its daemon runs in another container; nothing was sent to that process",
+        try_=f"end the daemon where it was started, or remove the file: rm {path}",
+    )
 
 
 def wait_until_stopped(home: Path) -> Sequence[str]:

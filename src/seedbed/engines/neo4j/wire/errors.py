@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ _FORBIDDEN = "Security.Forbidden"
 # ParsedStatement out before a statement touches anything.
 _BEFORE = ("Statement.SyntaxError", "Statement.SemanticError", "Statement.ParameterMissing", "Security.")
 _ENTERPRISE = "Enterprise Edition"
+_UNKNOWN = re.compile("ProcedureNotFound|[Uu]nknown function|no (procedure|function) with the name")
 _OUT_OF_MEMORY = "OutOfMemoryError"
 
 
@@ -60,6 +62,11 @@ class CypherError(Exception):
 
     @property
     def try_(self) -> str:
+        if "apoc." in self.message.lower() and _UNKNOWN.search(f"{self.code} {self.message}"):
+            return (
+                "install APOC on that server; the sandbox's Neo4j has no plugins: write it without APOC, or use an"
+                " environment whose server has it"
+            )
         if _ENTERPRISE in self.message:
             return "it needs Neo4j Enterprise: leave it out, or use that edition"
         if _FORBIDDEN in self.code:

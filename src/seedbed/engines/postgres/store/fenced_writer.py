@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from seedbed.engines.base import Progress
 from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.files.quoting import quoted_text
+from seedbed.engines.postgres.rules import extensions
 from seedbed.engines.postgres.store.history import HistoryTable
 from seedbed.engines.postgres.wire.libpq import Diagnostic as PlainDiagnostic
 from seedbed.engines.postgres.wire.libpq import PlainConnection
@@ -105,6 +106,8 @@ class FencedWriter(Struct):
 
 
 def _advice(error: ServerError) -> str:
+    if about_extension := extensions.advice(str(error)):
+        return about_extension
     if error.is_transient:
         return "find who holds the lock (pg_stat_activity), or give it longer: -- seedbed: lock_timeout=30s"
     if error.sqlstate == "57014":

@@ -374,6 +374,11 @@ CASES: dict[str, list[Case]] = {
         Case("-e dev-test", "doctor", 4, "both_are_away", 2),
         Case("-e nowhere", "error", 2),
     ],
+    "init": [
+        Case("", "init", 0),
+        Case("other", "error", 2),
+        Case("--engine oracle", "error", 2),
+    ],
     "env list": [Case("", "environments", 0), Case("more", "error", 2)],
     "env up": [
         Case("sandbox", "connections", 0, "no_daemons"),

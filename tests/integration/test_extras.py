@@ -169,6 +169,22 @@ def test_a_deployment_without_the_extra_cdk_gives_its_line_before_anything_is_fe
     assert 'pip install "seedbed[cdk]"' in ran.stderr
 
 
+@pytest.mark.slow
+def test_deploy_without_the_extra_cdk_fetches_nothing_and_says_what_to_install(
+    tmp_path: Path, short_path: Path
+) -> None:
+    root = project(short_path / "project", "dynamodb")
+    (root / "cdk").mkdir()
+    (root / "cdk" / "cdk.json").write_text('{"app": "python3 app.py"}', encoding="utf-8")
+    site = bare.environment(tmp_path / "site", ["dynamodb", "sandbox"])
+    cache = {"SEEDBED_CACHE": str(tmp_path / "cache")}
+    ran = bare.run(site, "-m", "seedbed", "deploy", "-e", "sandbox", cwd=root, env=cache)
+    assert ran.returncode == 2, ran.stderr
+    assert 'pip install "seedbed[cdk]"' in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not (tmp_path / "cache").exists()
+
+
 def test_the_core_alone_is_small() -> None:
     assert bare.size() <= 15_000_000
 

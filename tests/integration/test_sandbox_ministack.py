@@ -224,6 +224,7 @@ def test_the_settings_of_every_database_lead_to_one_account(home: Path) -> None:
         assert settings == world.settings("chat/dynamodb")
         assert settings == {
             "region": "eu-central-1",
+            "caller_region": "eu-central-1",
             "account": "000000000000",
             "endpoint": world.endpoint,
             "access_key": "000000000000",

@@ -18,6 +18,7 @@ from seedbed.documents.doctor import DoctorDocument
 from seedbed.documents.document import Document, text
 from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
 from seedbed.documents.errors import ErrorDocument
+from seedbed.documents.init import InitDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema
@@ -72,6 +73,7 @@ def examples() -> dict[str, Document]:
         EnvironmentsDocument.of([samples.USER], samples.environments(), "env list"),
         ConnectionsDocument.of("sandbox", samples.connections(), "env up"),
         DoctorDocument.of([("Python", "3.11.7"), ("PostgreSQL", "18.6, embedded")], (), "doctor"),
+        InitDocument.of(*samples.started(), "init"),
         ErrorDocument.of(samples.error(), "apply"),
     )
     return {name: each for name, of in DOCUMENTS.items() for each in documents if isinstance(each, of)}

@@ -17,6 +17,7 @@ from seedbed.documents.doctor import DoctorDocument
 from seedbed.documents.document import Document, plain, redacted, text
 from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
 from seedbed.documents.errors import ErrorDocument
+from seedbed.documents.init import InitDocument
 from seedbed.documents.outcome import OutcomeDocument, without_ticks
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema, written_by
@@ -59,6 +60,8 @@ EVERY: list[Document] = [
     EnvironmentsDocument.of(["user/x"], samples.environments(), "env list"),
     ConnectionsDocument.of("sandbox", samples.connections(), "env up"),
     DoctorDocument.of([("Python", "3.11.7")], samples.errors().errors, "doctor"),
+    InitDocument.of(*samples.started(), "init"),
+    InitDocument.of("/srv/shop", (), (), (), "init"),
     ErrorDocument.of(samples.error(), "apply"),
     ErrorDocument.of(samples.errors(), "plan"),
 ]

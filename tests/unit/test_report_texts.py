@@ -10,6 +10,7 @@ from seedbed.documents.deployment import DeploymentDocument
 from seedbed.documents.doctor import DoctorDocument
 from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
 from seedbed.documents.errors import entries
+from seedbed.documents.init import InitDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.status import StatusDocument
@@ -24,6 +25,7 @@ from seedbed.report.text.deployment import deployment_text
 from seedbed.report.text.doctor import doctor_text
 from seedbed.report.text.environments import connections_text, environments_text
 from seedbed.report.text.errors import error_text
+from seedbed.report.text.init import init_text
 from seedbed.report.text.outcome import outcome_text
 from seedbed.report.text.plan import plan_text
 from seedbed.report.text.seeds import seed_text
@@ -80,6 +82,7 @@ PAGES: dict[str, Page] = {
     "error": _error(samples.error()),
     "errors": _error(samples.errors()),
     "doctor": doctor_text(DoctorDocument.of(FINDINGS, (), "doctor")),
+    "init": init_text(InitDocument.of(*samples.started(), "init")),
     "doctor-failed": doctor_text(DoctorDocument.of(FINDINGS, samples.errors().errors, "doctor")),
     "environments": environments_text(EnvironmentsDocument.of([], samples.environments(), "env list")),
     "environments-kept": environments_text(

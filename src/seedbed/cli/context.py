@@ -61,6 +61,22 @@ class CommandContext:
                 return directory.absolute()
         raise UsageError(f"{directory} is not a directory", because="-C names where to work", try_="check it")
 
+    def move(self, directory: Path) -> None:
+        """Work in `directory` from now on, as if -C had said so; the project is not opened yet."""
+        self._settings["directory"] = str(directory)
+
+    @property
+    def has_manifest(self) -> bool:
+        """Whether the directory lies in a platform; what its manifest says is not looked at."""
+        from seedbed.errors import ManifestError
+        from seedbed.manifest.load import find
+
+        try:
+            find(self.directory)
+        except ManifestError:
+            return False
+        return True
+
     @property
     def project(self) -> Project:
         if self._project is None:

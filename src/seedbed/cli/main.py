@@ -21,6 +21,7 @@ COMMANDS = {
     "doctor": ("doctor", "Check this machine's setup and, with -e, connectivity."),
     "dump": ("dump", "Dump all data of one small database to a file."),
     "env": ("env", "Start, stop or list environments."),
+    "init": ("init", "Start a platform: a manifest, a service that works, and what editors and CI want."),
     "new": ("new", "Create a migration file, or give a migration that is out of order a new version."),
     "plan": ("plan", "Show what apply would do; write it to a file for review."),
     "repair": ("repair", "Record a decision about a migration in the history, with an audit entry."),

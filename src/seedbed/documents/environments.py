@@ -53,15 +53,14 @@ class ConnectionEntry(Part, frozen=True):
     """How an application connects to one database."""
 
     database: Annotated[str, says("Its id.")]
-    variables: Annotated[dict[str, str], says("For the application's environment.")]
-    settings: Annotated[dict[str, str], says("What no variable carries.")]
-    secrets: Annotated[
-        tuple[str, ...], says("Variables that have to be there and whose values stay where they are.")
+    variables: Annotated[
+        dict[str, str], says("For the application's environment, each with the service's name in front.")
     ]
+    settings: Annotated[dict[str, str], says("What no variable carries.")]
 
     @classmethod
     def of(cls, database: str, settings: ConnectionSettings) -> ConnectionEntry:
-        return cls(database, dict(settings.variables), dict(settings.settings), settings.secrets)
+        return cls(database, dict(settings.variables), dict(settings.settings))
 
 
 class ConnectionsDocument(Document, frozen=True, kw_only=True, tag="seedbed/connections/1"):

@@ -15,6 +15,7 @@ from seedbed.documents.doctor import DoctorDocument
 from seedbed.documents.document import Document
 from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
 from seedbed.documents.errors import ErrorDocument
+from seedbed.documents.init import InitDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.status import StatusDocument
@@ -28,6 +29,7 @@ _TYPES: tuple[type[Document], ...] = (
     EnvironmentsDocument,
     ConnectionsDocument,
     DoctorDocument,
+    InitDocument,
     ErrorDocument,
 )
 # By the name in the middle of `schema`: seedbed/plan/1.

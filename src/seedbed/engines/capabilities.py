@@ -29,6 +29,19 @@ class SupportsSchemas(Protocol):
 
 
 @runtime_checkable
+class SupportsStarter(Protocol):
+    """An engine that has an example to begin with. `starts_first`: it is the one where no engine is named."""
+
+    starts_first: bool
+
+    def starter(self) -> Mapping[str, str]:
+        """Return the files of a first database, by their paths below its directory; `{version}` stands in a path for
+        a migration's version.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsDiagnosis(Protocol):
     """An engine that has something to say to `doctor`."""
 

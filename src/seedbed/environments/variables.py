@@ -8,9 +8,11 @@ from msgspec import Struct
 
 from seedbed.engines.base import Variable
 from seedbed.errors import UsageError
+from seedbed.model.environment import ConnectionSettings
 from seedbed.model.secret import Secret
 
 Settings = dict[str, str | Secret]
+NO_SECRET = "none-is-needed"  # noqa: S105  the sandbox asks for none, and readers of variables for some
 
 
 class Wanted(Struct, frozen=True):
@@ -54,6 +56,24 @@ def read(
 def prefixed(service: str, name: str) -> str:
     """Return the variable of one service: `tutor-matching`, `DB_HOST` -> `TUTOR_MATCHING_DB_HOST`."""
     return f"{service.upper().replace('-', '_')}_{name}"
+
+
+def written(
+    service: str, variables: Sequence[Variable], settings: Mapping[str, str], *, bare: bool = False
+) -> ConnectionSettings:
+    """Return the variables that lead to a database of the sandbox as `read` reads them; others carry its name, too.
+
+    Each begins with the service's name, unless it is shared or all are to be `bare`. The sandbox checks no credentials:
+    a secret, and one that `read` asks for, has a value that is none.
+    """
+    found: dict[str, str] = {}
+    for each in variables:
+        is_asked = each.required and each.secret
+        if settings.get(each.setting) or is_asked:
+            name = each.name if bare or each.shared else prefixed(service, each.name)
+            found[name] = NO_SECRET if each.secret else settings[each.setting]
+    carried = {each.setting for each in variables}
+    return ConnectionSettings(found, {name: each for name, each in settings.items() if name not in carried})
 
 
 def are_silent(wanted: Wanted, environ: Mapping[str, str], *, alone: bool) -> bool:

@@ -80,11 +80,7 @@ def require_ephemeral(environment: Environment, command: str) -> None:
 
 
 class ConnectionSettings(Struct, frozen=True):
-    """How an application connects to a database: by variables of its environment, by settings that no variable carries.
-
-    `secrets` names variables whose values stay where they are.
-    """
+    """How an application connects to a database: by variables of its environment, by settings that none carries."""
 
     variables: Mapping[str, str]
     settings: Mapping[str, str]
-    secrets: tuple[str, ...] = ()

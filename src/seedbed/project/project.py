@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from seedbed.engines import registry
@@ -40,7 +40,7 @@ class Project:
         """`home`: where the sandbox keeps its servers (default: `.seedbed/sandbox` of the project)."""
         self.catalog = Catalog(platform)
         self.redactor = redactor or Redactor()
-        self.home = home or Path(platform.root) / ".seedbed" / "sandbox"
+        self.home = home or sandbox_home(platform.root)
         self._environ = os.environ if environ is None else environ
 
     @classmethod
@@ -83,15 +83,25 @@ class Project:
 
     def diagnose(self) -> list[tuple[str, str]]:
         """Return (what, finding) pairs about this machine, from every engine that has something to say."""
-        found: list[tuple[str, str]] = []
-        for name in sorted({database.engine for database in self.platform.databases}):
-            engine = self.catalog.engine(name)
-            if isinstance(engine, SupportsDiagnosis):
-                try:
-                    found += engine.diagnose(self.home)
-                except SeedbedError as error:  # what is missing is a finding, not an end
-                    found.append((name, f"{error.what}: {error.try_ or error.because}"))
-        return found
+        return diagnose({database.engine for database in self.platform.databases}, self.home)
+
+
+def sandbox_home(root: PurePath) -> Path:
+    """Return where the sandbox of the platform in the directory `root` keeps its servers."""
+    return Path(root) / ".seedbed" / "sandbox"
+
+
+def diagnose(engines: Iterable[str], home: Path) -> list[tuple[str, str]]:
+    """Return (what, finding) pairs about this machine and the sandbox `home`, from those of `engines` that have any."""
+    found: list[tuple[str, str]] = []
+    for name in sorted(engines):
+        engine = registry.load(name)
+        if isinstance(engine, SupportsDiagnosis):
+            try:
+                found += engine.diagnose(home)
+            except SeedbedError as error:  # what is missing is a finding, not an end
+                found.append((name, f"{error.what}: {error.try_ or error.because}"))
+    return found
 
 
 def _options(engine: str) -> type[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,29 +31,39 @@ _COUNTED = 1_000  # rows that are read at once to be counted
 
 
 @click.command("demo")
-@click.option("--keep", is_flag=True, help="Use the project's own sandbox and keep it afterwards.")
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="Keep the sandbox afterwards, and the demo's platform, which is then written to ./edtech.",
+)
 @options.selection
 @command_context
 def command(context: CommandContext, keep: bool, services: tuple[str, ...], engines: tuple[str, ...]) -> None:
     """Run the whole platform on embedded servers, and say what was done.
 
-    Tables are deployed, everything is migrated, seeded and counted, the last migrations are reverted and applied
-    again, and what was deployed is destroyed.
+    Everything is migrated, seeded and counted, and the last migrations are reverted and applied again. Where the CDK
+    and Node are installed, tables are deployed before and destroyed afterwards. Where there is no platform it is the
+    demo's own: an EdTech platform of eight services.
 
     \b
-    seedbed -C edtech demo
-    seedbed -C edtech demo -s user -s payment
+    seedbed demo
+    seedbed demo -s user -s payment
     """
     from seedbed.documents.status import StatusDocument
     from seedbed.report.text.status import status_text
 
     began = time.monotonic()
-    project = context.project
-    databases = context.databases(services, engines)
-    deployed = project.catalog.deployable(databases)
-    if deployed:
-        require_cdk(project, databases, deployed)
     with ExitStack() as cleaning, ExitStack() as closing:
+        find_platform(context, cleaning, keep=keep)
+        project = context.project
+        databases = context.databases(services, engines)
+        project.catalog.require_extras(databases)
+        deployed = project.catalog.deployable(databases)
+        if deployed and (lacking := lacks_cdk()):
+            deployed = ()
+            context.out.log(
+                f'{lacking}: apply makes the tables. To see them deployed: pip install "seedbed[all,cdk,node,sandbox]"'
+            )
         if not keep:
             project.home = cleaning.enter_context(_scratch(project))
         engines_meant = ", ".join(sorted({each.engine for each in databases}))
@@ -78,6 +89,51 @@ def command(context: CommandContext, keep: bool, services: tuple[str, ...], engi
         if tables is not None and not keep:
             tour.step("destroy what was deployed", tables, tour.destroy)
     context.out.log(f"done in {time.monotonic() - began:.1f} s: {tour.told}")
+
+
+def find_platform(context: CommandContext, cleaning: ExitStack, *, keep: bool) -> None:
+    """Have the demo work on the platform around, or where there is none on its own: a copy, which `keep` leaves here.
+
+    Raises UsageError where a copy cannot be kept.
+    """
+    if context.has_manifest:
+        return
+    source = own_platform()
+    if keep:
+        copy = context.directory / source.name
+        if copy.exists():
+            raise UsageError(
+                f"{copy} is there already",
+                because="the demo's platform would be written to it",
+                try_=f"seedbed -C {source.name} demo --keep, or without --keep",
+            )
+    else:
+        copy = (
+            Path(cleaning.enter_context(tempfile.TemporaryDirectory(prefix="seedbed-platform-")))
+            / source.name
+        )
+    shutil.copytree(
+        source, copy, ignore=shutil.ignore_patterns(".seedbed", "__pycache__", "cdk.out", "node_modules")
+    )
+    context.move(copy)
+    context.out.log(f"the demo's platform: {copy if keep else 'a copy of ' + str(source)}")
+
+
+def own_platform() -> Path:
+    """Return the platform that comes with seedbed: in its package, or beside its sources."""
+    import seedbed
+
+    package = Path(seedbed.__file__).parent
+    found = next(
+        (each for each in (package / "edtech", package.parents[1] / "edtech") if each.is_dir()), None
+    )
+    if found is None:
+        raise UsageError(
+            "the demo's platform is not here",
+            because=f"neither {package} nor the directories around it have it",
+            try_="install seedbed again: its wheel has it",
+        )
+    return found
 
 
 @contextmanager
@@ -106,30 +162,19 @@ def _scratch(project: Project) -> Iterator[Path]:
             project.sandbox.wait_until_stopped()
 
 
-def require_cdk(project: Project, databases: Sequence[Database], deployed: Sequence[Database]) -> None:
-    """Raise UsageError before anything is started where this machine cannot deploy tables."""
+def lacks_cdk() -> str:
+    """Return what this machine lacks to deploy tables with the CDK, "" where it can; fetches nothing."""
     import os
 
     from seedbed.deployment.cdk import find_node
 
-    names = ", ".join(each.id for each in deployed)
-    others = sorted({each.engine for each in databases if each not in deployed})
-    without = "seedbed demo " + " ".join(f"--engine {each}" for each in others)
-    try_ = 'pip install "seedbed[all,cdk,node,sandbox]", or make install in a checkout'
-    if others:
-        try_ += f"; or leave them out: {without}"
     if find_spec("aws_cdk") is None:
-        raise UsageError(
-            "the demo deploys tables with the CDK, and the CDK is not installed",
-            because=f"there is no package aws-cdk-lib, and these are deployed: {names}",
-            try_=try_,
-        )
+        return "the CDK is not installed"
     try:
         find_node(os.environ)
-    except UsageError as error:
-        raise UsageError(
-            "the demo deploys tables with the CDK, and that needs Node", because=error.because, try_=try_
-        ) from None
+    except UsageError:
+        return "there is no Node, which the CDK needs"
+    return ""
 
 
 def _kinds() -> list[SeedKind]:

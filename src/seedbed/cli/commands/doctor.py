@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import platform as machine
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +24,8 @@ def command(
 ) -> None:
     """Say what this machine has, where things are, and, with -e, which targets answer. Changes nothing.
 
+    Outside of a platform it is about every engine that is installed.
+
     \b
     seedbed doctor
     seedbed doctor -e staging
@@ -32,9 +34,8 @@ def command(
     from seedbed.report.text.doctor import doctor_text
 
     found = [
-        ("seedbed", f"{__version__} on Python {platform.python_version()}, {sys.platform}"),
-        ("manifest", f"{context.project.platform.root}, platform {context.project.platform.name}"),
-        *context.project.diagnose(),
+        ("seedbed", f"{__version__} on Python {machine.python_version()}, {sys.platform}"),
+        *(_of_platform(context) if env or context.has_manifest else _of_machine(context)),
     ]
     failed: Sequence[SeedbedError] = ()
     if env:
@@ -45,3 +46,16 @@ def command(
                 found.append((each.id, f"{each.session.server} at {each.target.address}, {identity}"))
     context.show(DoctorDocument.of(found, failed, context.command), doctor_text)
     context.leave_for(failed)
+
+
+def _of_platform(context: CommandContext) -> list[tuple[str, str]]:
+    platform = context.project.platform
+    return [("manifest", f"{platform.root}, platform {platform.name}"), *context.project.diagnose()]
+
+
+def _of_machine(context: CommandContext) -> list[tuple[str, str]]:
+    from seedbed.engines import registry
+    from seedbed.project.project import diagnose, sandbox_home
+
+    found = diagnose(registry.names(), sandbox_home(context.directory))
+    return [("manifest", f"none in {context.directory} or above; to start one: seedbed init"), *found]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +11,15 @@ import click
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import Refused, UsageError
-from seedbed.model.environment import SANDBOX, ConnectionSettings, require_ephemeral
+from seedbed.model.environment import SANDBOX, require_ephemeral
 
 if TYPE_CHECKING:
-    from seedbed.engines.base import Variable
+    from seedbed.documents.environments import ConnectionsDocument
+    from seedbed.model.environment import EnvironmentPattern
     from seedbed.model.platform import Database
+
+
+DOTENV, EXPORT = "dotenv", "export"
 
 
 @click.group("env")
@@ -31,29 +35,52 @@ def command() -> None:
 @command.command("up", short_help="Start an environment: deploy, apply and seed it.")
 @click.argument("name")
 @options.selection
+@click.option("--dotenv", "form", flag_value=DOTENV, help="Write the sandbox's variables as a .env file.")
+@click.option("--export", "form", flag_value=EXPORT, help='Write them as a script: eval "$(…)".')
+@click.option("--bare", is_flag=True, help="Leave the service's name out of their names; for one service.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation before removing anything.")
 @options.as_json
 @command_context
 def up(
-    context: CommandContext, name: str, services: tuple[str, ...], engines: tuple[str, ...], yes: bool
+    context: CommandContext,
+    name: str,
+    services: tuple[str, ...],
+    engines: tuple[str, ...],
+    form: str,
+    bare: bool,
+    yes: bool,
 ) -> None:
     """Start NAME: the sandbox's servers, which then go on between commands; elsewhere deploy, apply and seed.
 
     \b
     seedbed env up sandbox
     seedbed env up sandbox -s user -s payment
+    seedbed env up sandbox --dotenv > .env
     seedbed env up sandbox --json
     seedbed env up dev-ana --yes
     """
     environment = context.catalog.environment(name)
     databases = context.databases(services, engines)
+    if form and context.as_json:
+        raise UsageError(
+            f"--{form} and --json are two forms of one thing",
+            because="one is written",
+            try_=f"--{form} alone",
+        )
+    if (form or bare) and not environment.is_sandbox:
+        raise UsageError(
+            f"env up {name} does not say how to connect",
+            because="applications there are given their variables by what deploys them",
+            try_=f"seedbed env up {SANDBOX} --{form or 'bare'}",
+        )
     if context.as_json and not environment.is_sandbox:
         raise UsageError(
             f"env up {name} is several commands, and --json is one document",
             try_=f"seedbed deploy, apply and seed, each with -e {name} --json",
         )
     if environment.is_sandbox:
-        _up_sandbox(context, databases)
+        _require_one_service(databases, bare=bare)
+        _up_sandbox(context, databases, form, bare=bare)
         return
     if environment.protected:
         raise Refused(
@@ -96,36 +123,56 @@ def listing(context: CommandContext) -> None:
     from seedbed.documents.environments import EnvironmentsDocument
     from seedbed.report.text.environments import environments_text
 
-    kept, declared = context.project.sandbox.kept_databases(), context.project.platform.environments
+    kept: Sequence[str] = ()
+    declared: Sequence[EnvironmentPattern] = ()
+    if context.has_manifest:  # without one there is the sandbox, of a platform that is yet to come
+        kept, declared = context.project.sandbox.kept_databases(), context.project.platform.environments
     context.show(EnvironmentsDocument.of(kept, declared, context.command), environments_text)
 
 
-def _up_sandbox(context: CommandContext, databases: Sequence[Database]) -> None:
+def _up_sandbox(context: CommandContext, databases: Sequence[Database], form: str, *, bare: bool) -> None:
     from seedbed.documents.environments import ConnectionsDocument
+    from seedbed.environments.variables import written
     from seedbed.report.text.environments import connections_text
 
     sandbox, engine = context.project.sandbox, context.catalog.engine
     with sandbox.servers(databases) as settings:
         sandbox.start_daemon(databases)
-    found = {str(each.id): _settings(engine(each.engine).variables, settings[each.id]) for each in databases}
-    context.show(ConnectionsDocument.of(SANDBOX, found, context.command), connections_text)
+    found = {
+        str(each.id): written(each.service, engine(each.engine).variables, settings[each.id], bare=bare)
+        for each in databases
+    }
+    document = ConnectionsDocument.of(SANDBOX, found, context.command)
+    if form:
+        _as_file(context, document, form)
+    else:
+        context.show(document, connections_text)
     context.out.log("\nthe servers run until: seedbed env down sandbox")
 
 
-def _settings(variables: Sequence[Variable], settings: Mapping[str, str]) -> ConnectionSettings:
-    """Return how an application connects, from the settings of its database; secrets are left out by value."""
-    plain: dict[str, str] = {}
-    others: dict[str, str] = {}
-    secrets: list[str] = []
-    for setting, value in settings.items():
-        names = [each for each in variables if each.setting == setting]
-        if any(each.secret for each in names):
-            secrets.append(names[0].name)
-        elif names:
-            plain[names[0].name] = value
-        else:
-            others[setting] = value
-    return ConnectionSettings(plain, others, tuple(secrets))
+def _require_one_service(databases: Sequence[Database], *, bare: bool) -> None:
+    services = sorted({each.service for each in databases})
+    if bare and len(services) > 1:
+        raise UsageError(
+            f"--bare is for one service, and {len(services)} are selected",
+            because="DB_HOST cannot lead to the databases of several",
+            try_=f"seedbed env up {SANDBOX} --bare -s {services[0]}",
+        )
+
+
+def _as_file(context: CommandContext, document: ConnectionsDocument, form: str) -> None:
+    """Write the variables of `document` to standard output and nothing else, for a program to read."""
+    from seedbed.report.text import environments
+
+    try:
+        text = environments.export_text(document) if form == EXPORT else environments.dotenv_text(document)
+    except ValueError as error:
+        raise UsageError(
+            "the variables cannot be written as a .env file",
+            because=f"{error}, which its readers understand differently",
+            try_="seedbed env up sandbox --export, or a directory with a plainer name",
+        ) from error
+    context.out.result(text)
 
 
 def _down_sandbox(context: CommandContext) -> None:

@@ -39,6 +39,7 @@ class DynamoEngine(LazyEngineWithDiagnosis):
     suffixes = (".py",)
     template = _TEMPLATE
     address = staticmethod(address)
+    starts_first = False
 
     def stack_updates(
         self, deployed: Template | None, wanted: Template, *, gate: Phase
@@ -55,3 +56,8 @@ class DynamoEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.dynamodb.schema.read import FILE
 
         return {FILE: json_schema()}
+
+    def starter(self) -> Mapping[str, str]:
+        from seedbed.engines.dynamodb.starter import FILES
+
+        return FILES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
@@ -33,8 +33,14 @@ class Neo4jEngine(LazyEngineWithDiagnosis):
     suffixes = (".cypher",)
     template = _TEMPLATE
     address = staticmethod(address)
+    starts_first = False
 
     def hazards(self) -> Sequence[HazardRule]:
         from seedbed.engines.neo4j.rules.registry import RULES
 
         return RULES
+
+    def starter(self) -> Mapping[str, str]:
+        from seedbed.engines.neo4j.starter import FILES
+
+        return FILES

@@ -31,6 +31,7 @@ class OpenSearchEngine(LazyEngineWithDiagnosis):
     suffixes = (".http", ".py")
     template = _TEMPLATE
     address = staticmethod(address)
+    starts_first = False
 
     def schemas(self) -> Mapping[str, Mapping[str, Any]]:
         from seedbed.engines.opensearch.schema.json_schema import FILE, json_schema
@@ -41,3 +42,8 @@ class OpenSearchEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.opensearch.rules.registry import RULES
 
         return RULES
+
+    def starter(self) -> Mapping[str, str]:
+        from seedbed.engines.opensearch.starter import FILES
+
+        return FILES

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
 from seedbed.engines.postgres.address import VARIABLES, address
 
@@ -24,3 +26,9 @@ class PostgresEngine(LazyEngineWithDiagnosis):
     suffixes = (".sql", ".py")
     template = _TEMPLATE
     address = staticmethod(address)
+    starts_first = True
+
+    def starter(self) -> Mapping[str, str]:
+        from seedbed.engines.postgres.starter import FILES
+
+        return FILES

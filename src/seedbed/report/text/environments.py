@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from seedbed.documents.environments import (
     ConnectionEntry,
@@ -12,6 +12,7 @@ from seedbed.documents.environments import (
 )
 from seedbed.model.environment import SANDBOX
 from seedbed.report.styles import Line, Lines, Style, Table, line, row
+from seedbed.support.dotenv import dotenv_line, export_line
 
 
 def environments_text(document: EnvironmentsDocument) -> Lines:
@@ -40,7 +41,24 @@ def _connection(database: ConnectionEntry) -> Iterator[Line]:
     yield line((database.database, Style.BOLD))
     for name, value in database.variables.items():
         yield line(f"{name}={value}", indent=2)
-    for name, value in database.settings.items():
-        yield line(f"{name}: {value}", indent=2)
-    for name in database.secrets:
-        yield line(f"{name}: any value is accepted", indent=2)
+
+
+def dotenv_text(document: ConnectionsDocument) -> Lines:
+    """Return a .env file with the variables of all databases. Raises ValueError as `dotenv_line` does."""
+    return _file(document, dotenv_line)
+
+
+def export_text(document: ConnectionsDocument) -> Lines:
+    """Return a script that exports the variables of all databases."""
+    return _file(document, export_line)
+
+
+def _file(document: ConnectionsDocument, written: Callable[[str, str], str]) -> Lines:
+    """Return each variable once: those of AWS are the same for all."""
+    page: Lines = []
+    seen: set[str] = set()
+    for database in document.databases:
+        page.append(line(f"# {database.database}"))
+        page += [line(written(*each)) for each in database.variables.items() if each[0] not in seen]
+        seen |= database.variables.keys()
+    return page

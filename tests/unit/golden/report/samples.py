@@ -407,8 +407,18 @@ def environments() -> tuple[EnvironmentPattern, ...]:
 
 def connections() -> dict[str, ConnectionSettings]:
     return {
-        "ai/opensearch": ConnectionSettings({}, {"endpoint": "http://127.0.0.1:40123"}),
+        "ai/opensearch": ConnectionSettings({"AI_OPENSEARCH_ENDPOINT": "http://127.0.0.1:40123"}, {}),
         "user/postgres": ConnectionSettings(
-            {"DB_HOST": "/run/user", "DB_NAME": "user"}, {}, ("DB_PASSWORD",)
+            {"USER_DB_HOST": "/run/user", "USER_DB_NAME": "user"}, {"account": "000000000000"}
         ),
     }
+
+
+def started() -> tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """A platform that was started: its directory, what was written, what was left alone, what comes next."""
+    return (
+        "/srv/shop",
+        ("seedbed.toml", "services/catalog/postgres/migrations/20260112093000_create_products.sql"),
+        ((".gitignore", "it should have .seedbed/, .env and cdk.out/"),),
+        ("cd shop", "seedbed apply -e sandbox"),
+    )

@@ -34,6 +34,7 @@ class World(Struct, frozen=True):
         """Return the settings that `address` wants; all databases live in one account, as in any environment."""
         return {
             "region": self.region,
+            "caller_region": self.region,
             **({"account": self.account} if self.tells_account else {}),
             "endpoint": self.endpoint,
             "access_key": self.account,

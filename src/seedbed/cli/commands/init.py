@@ -1,0 +1,83 @@
+"""`seedbed init`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from seedbed.cli import options
+from seedbed.cli.context import CommandContext, command_context
+
+
+@click.command("init")
+@click.argument("directory", required=False, metavar="[DIRECTORY]")
+@click.option(
+    "--engine", "engines", multiple=True, metavar="NAME", help="Begin with this engine; may be repeated."
+)
+@click.option("--platform", metavar="NAME", help="The platform's name (default: the directory's).")
+@click.option("--service", metavar="NAME", help="The first service's name (default: catalog).")
+@click.option("--yes", is_flag=True, help="Ask nothing, and take the defaults.")
+@options.as_json
+@command_context
+def command(
+    context: CommandContext,
+    directory: str | None,
+    engines: tuple[str, ...],
+    platform: str | None,
+    service: str | None,
+    yes: bool,
+) -> None:
+    """Start a platform in DIRECTORY (default: this one), and print the commands that come next.
+
+    It gets a manifest, a service with a migration up and down and a seed, JSON Schemas for editors, a .gitignore and
+    a workflow for GitHub Actions. A file that is there is left alone.
+
+    \b
+    seedbed init shop
+    seedbed init --yes shop --engine postgres --engine dynamodb
+    """
+    from seedbed.documents.init import InitDocument
+    from seedbed.project import starter
+    from seedbed.report.text.init import init_text
+
+    where = Path(_absolute(context.directory, directory))
+    asked = is_terminal() and not yes and not context.as_json
+    platform = platform or starter.platform_name(where)
+    if asked:
+        with context.asking():
+            platform = _ask("Name of the platform", platform)
+            service = service or _ask("Name of its first service", starter.SERVICE)
+            engines = engines or tuple(
+                _ask(f"Its databases ({', '.join(starter.engines())})", starter.first_engine())
+                .replace(",", " ")
+                .split()
+            )
+    request = starter.StarterRequest(
+        where,
+        platform,
+        service or starter.SERVICE,
+        tuple(dict.fromkeys(engines)) or (starter.first_engine(),),
+    )
+    done = starter.start(request, datetime.now(UTC), cwd=Path.cwd())
+    context.show(
+        InitDocument.of(str(done.directory), done.written, done.kept, done.commands, context.command),
+        init_text,
+    )
+
+
+def is_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+def _absolute(base: Path, directory: str | None) -> str:
+    import os
+
+    return os.path.abspath(base / (directory or "."))
+
+
+def _ask(question: str, default: str) -> str:
+    answer: str = click.prompt(question, default=default, err=True)
+    return answer.strip()

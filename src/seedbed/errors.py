@@ -67,6 +67,14 @@ class Location:
         return f"{self.path}:{self.line}:{self.column}" if self.column else f"{self.path}:{self.line}"
 
 
+_LONGEST = 4000  # characters of what happened, and of why: a server may quote a whole statement, or a row
+
+
+def limited(text: str) -> str:
+    """Return `text`, of a very long one the beginning and how long it is."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
+
+
 class SeedbedError(Exception):
     """What happened, because of what, and what to try; optionally where in which file.
 
@@ -76,9 +84,9 @@ class SeedbedError(Exception):
     exit_code: ExitCode = ExitCode.BUG
 
     def __init__(self, what: str, *, because: str = "", try_: str = "", at: Location | None = None) -> None:
-        super().__init__(what)
-        self.what = what
-        self.because = because
+        super().__init__(limited(what))
+        self.what = limited(what)
+        self.because = limited(because)
         self.try_ = try_
         self.at = at
         self.target = ""

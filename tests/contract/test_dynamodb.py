@@ -19,7 +19,8 @@ pytest.register_assert_rewrite("seedbed.testing")
 
 from seedbed.aws.cloud import Cloud  # noqa: E402
 from seedbed.engines.dynamodb.sandbox.world import World  # noqa: E402
-from seedbed.engines.dynamodb.wire.client import Client  # noqa: E402
+from seedbed.engines.dynamodb.wire import client  # noqa: E402
+from seedbed.engines.dynamodb.wire.client import READS, Client  # noqa: E402
 from seedbed.engines.dynamodb.wire.values import from_item, to_item  # noqa: E402
 from seedbed.model.secret import Secret  # noqa: E402
 from seedbed.testing import (  # noqa: E402
@@ -27,6 +28,7 @@ from seedbed.testing import (  # noqa: E402
     EngineContract,
     ExpiryContract,
     ResetContract,
+    TroubleContract,
     UnlockContract,
 )
 from tests.support.servers import new_account  # noqa: E402
@@ -45,6 +47,33 @@ attributes = { id = "N", name = "S", visits = "N" }
 KEYS = {"things": {"name": "S"}, "users": {"id": "N"}, "migrations_history": {"pk": "S", "sk": "S"}}
 
 
+class Trouble:
+    """What becomes of writes beyond the first `after`: "denied", "expired", or "lost" once it is carried out.
+
+    Signs of life of the lease go through: a lease that is lost too would hide what is to be seen.
+    """
+
+    def __init__(self, kind: str, after: int) -> None:
+        self._kind = kind
+        self._after = after
+        self._lock = threading.Lock()
+
+    def meets(self, operation: str, body: bytes) -> str:
+        """Return what a request meets: its kind of trouble, "" where it goes through."""
+        is_heartbeat = operation == "UpdateItem" and b'"sk":{"S":"lease"}' in body
+        if is_heartbeat or operation in READS:
+            return ""
+        with self._lock:
+            self._after -= 1
+            return "" if self._after >= 0 else self._kind
+
+
+_REFUSALS = {
+    "denied": ("AccessDeniedException", "User: ana is not authorized to perform: dynamodb"),
+    "expired": ("ExpiredTokenException", "The security token included in the request is expired"),
+}
+
+
 class Door(ThreadingHTTPServer):
     """A proxy before the server that keeps requests which knock, while their account's door is closed.
 
@@ -60,6 +89,7 @@ class Door(ThreadingHTTPServer):
         self.closed: set[str] = set()
         self.inside: dict[str, int] = {}
         self.changed = threading.Condition()
+        self.trouble: dict[str, Trouble] = {}  # by account
 
     @property
     def endpoint(self) -> str:
@@ -85,10 +115,22 @@ class _Passage(BaseHTTPRequestHandler):
             return
         if KNOCK.encode() in body:
             self._wait(account)
+        operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        trouble = self.server.trouble.get(account)
+        met = trouble.meets(operation, body) if trouble else ""
+        if met in _REFUSALS:
+            code, message = _REFUSALS[met]
+            said = json.dumps({"__type": f"com.amazon.coral.service#{code}", "message": message})
+            self._answer(400, {"Content-Type": "application/x-amz-json-1.0"}, said.encode())
+            return
         server = HTTPConnection(self.server.behind, timeout=60)
         try:
             server.request("POST", self.path, body, dict(self.headers))
             answer = server.getresponse()
+            if met:
+                answer.read()
+                self.close_connection = True
+                return
             self._answer(answer.status, dict(answer.getheaders()), answer.read())
         finally:
             server.close()
@@ -195,6 +237,11 @@ class DynamoHarness:
         refused = 'table.put({"name": "nobody"}, condition="attribute_exists(nothing)")'
         return _program("things", up=f'table.put({{"name": "{thing}"}})\n    {refused}')
 
+    def fails_down(self, thing: str) -> str:
+        refused = 'table.put({"name": "nobody"}, condition="attribute_exists(nothing)")'
+        down = f'table.delete({{"name": "{thing}"}})\n    {refused}'
+        return _program("things", up=f'table.put({{"name": "{thing}"}})', down=down)
+
     def waits(self, thing: str) -> str:
         return _program("things", up=_knocking(thing))
 
@@ -222,8 +269,8 @@ class DynamoHarness:
         cloud = Cloud(
             REGION, settings["account"], self._endpoint, "", settings["access_key"], Secret("sandbox")
         )
-        with Client(cloud) as client:
-            return client.call(operation, {"TableName": f"contract-{table}-sandbox", **request})
+        with Client(cloud) as outside:
+            return outside.call(operation, {"TableName": f"contract-{table}-sandbox", **request})
 
     def _scan(self, settings: Mapping[str, str], table: str) -> list[dict[str, Any]]:
         return [
@@ -260,6 +307,16 @@ class DynamoHarness:
             "ExpressionAttributeValues": to_item({":one": 1}),
         }
         self._call(settings, "UpdateItem", "migrations_history", change)
+
+    troubles = ("denied", "expired", "lost")
+
+    @contextmanager
+    def trouble(self, settings: Mapping[str, str], kind: str, after: int) -> Iterator[None]:
+        self._door.trouble[settings["access_key"]] = Trouble(kind, after)
+        try:
+            yield
+        finally:
+            del self._door.trouble[settings["access_key"]]
 
     def age_lease(self, settings: Mapping[str, str]) -> None:
         change = {
@@ -334,6 +391,19 @@ class TestMinistack(OnMinistack, EngineContract): ...
 
 
 class TestLocal(OnLocal, EngineContract): ...
+
+
+class InTrouble(TroubleContract):
+    @pytest.fixture(autouse=True)
+    def _hasty(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let what gets no answer be tried again at once."""
+        monkeypatch.setattr(client, "CAP", 0.05)
+
+
+class TestMinistackInTrouble(OnMinistack, InTrouble): ...
+
+
+class TestLocalInTrouble(OnLocal, InTrouble): ...
 
 
 class TestMinistackLeasesExpire(OnMinistack, ExpiryContract): ...

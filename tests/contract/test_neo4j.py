@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import neo4j
 import pytest
@@ -19,9 +20,11 @@ from seedbed.testing import (  # noqa: E402
     ResetContract,
     SchemaContract,
     ScriptContract,
+    TroubleContract,
     UnlockContract,
 )
 from tests.support.servers import Pool  # noqa: E402
+from tests.support.wire.line import BreakableLine, breakable  # noqa: E402
 
 WAIT = "CREATE (d:Door) DELETE d"  # waits for whoever changes the schema of :Door, and leaves nothing
 OUTSIDE = {"outside": "contract harness"}
@@ -67,6 +70,10 @@ class Neo4jHarness:
     def settings(self) -> Mapping[str, str]:
         return self._borrowed.enter_context(self._pool.borrowed())
 
+    def _direct(self, settings: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the settings by which the harness itself reaches the server."""
+        return settings
+
     def nowhere(self) -> Mapping[str, str]:
         return {"uri": "bolt://127.0.0.1:9"}
 
@@ -79,6 +86,10 @@ class Neo4jHarness:
 
     def fails(self, thing: str) -> str:
         return f"// migrate:up\n{_makes(thing)};\nRETURN 1 / 0;\n"
+
+    def fails_down(self, thing: str) -> str:
+        down = f"MATCH (t:Thing {{name: '{thing}'}}) DELETE t;\nRETURN 1 / 0;"
+        return f"// migrate:up\n{_makes(thing)};\n\n// migrate:down\n{down}\n"
 
     def waits(self, thing: str) -> str:
         return f"// migrate:up\n{_makes(thing)};\n{WAIT};\n"
@@ -106,20 +117,23 @@ class Neo4jHarness:
 
     def made(self, settings: Mapping[str, str]) -> Collection[str]:
         constraints = "SHOW CONSTRAINTS YIELD name WHERE name <> 'migrations_history_key' RETURN name"
-        rows = [*_ask(settings, constraints), *_ask(settings, "MATCH (t:Thing) RETURN t.name AS name")]
+        rows = [
+            *_ask(self._direct(settings), constraints),
+            *_ask(self._direct(settings), "MATCH (t:Thing) RETURN t.name AS name"),
+        ]
         return [row["name"] for row in rows]
 
     def rows(self, settings: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
-        found = _ask(settings, f"MATCH (n:{table}) RETURN properties(n) AS row")
+        found = _ask(self._direct(settings), f"MATCH (n:{table}) RETURN properties(n) AS row")
         return [{"visits": 0, **each["row"]} for each in found]
 
     def audit(self, settings: Mapping[str, str]) -> Sequence[str]:
         query = "MATCH (a:migrations_history) WHERE a.key STARTS WITH 'audit:' RETURN properties(a) AS line ORDER BY a.key"
-        return [str(each["line"]) for each in _ask(settings, query)]
+        return [str(each["line"]) for each in _ask(self._direct(settings), query)]
 
     @contextmanager
     def hold(self, settings: Mapping[str, str]) -> Iterator[Inside]:
-        with _driver(settings) as driver, driver.session() as session:
+        with _driver(self._direct(settings)) as driver, driver.session() as session:
             holder = session.begin_transaction(metadata=OUTSIDE)
             holder.run("CREATE INDEX closed FOR (d:Door) ON (d.closed)").consume()
             try:
@@ -129,14 +143,43 @@ class Neo4jHarness:
 
     def break_lease(self, settings: Mapping[str, str]) -> None:
         _ask(
-            settings, "MATCH (l:migrations_history {key: 'lease'}) SET l.token = l.token + 1 REMOVE l.holder"
+            self._direct(settings),
+            "MATCH (l:migrations_history {key: 'lease'}) SET l.token = l.token + 1 REMOVE l.holder",
         )
 
     def age_lease(self, settings: Mapping[str, str]) -> None:
-        _ask(settings, "MATCH (l:migrations_history {key: 'lease'}) SET l.expires = 0")
+        _ask(self._direct(settings), "MATCH (l:migrations_history {key: 'lease'}) SET l.expires = 0")
 
     def age_history(self, settings: Mapping[str, str]) -> None:
-        _ask(settings, "MATCH (i:migrations_history {key: 'identity'}) SET i.format = i.format + 1")
+        _ask(
+            self._direct(settings),
+            "MATCH (i:migrations_history {key: 'identity'}) SET i.format = i.format + 1",
+        )
+
+
+class BreakableHarness(Neo4jHarness):
+    """What the engine says to its server goes over a line that can be broken."""
+
+    troubles = ("lost",)
+
+    def __init__(self, pool: Pool, borrowed: ExitStack) -> None:
+        super().__init__(pool, borrowed)
+        self._lines: dict[str, tuple[BreakableLine, Mapping[str, str]]] = {}
+
+    def settings(self) -> Mapping[str, str]:
+        settings = super().settings()
+        line = self._borrowed.enter_context(breakable(urlsplit(settings["uri"]).port or 0))
+        uri = f"bolt://127.0.0.1:{line.port}"
+        self._lines[uri] = line, settings
+        return {**settings, "uri": uri}
+
+    def _direct(self, settings: Mapping[str, str]) -> Mapping[str, str]:
+        return self._lines[settings["uri"]][1]
+
+    @contextmanager
+    def trouble(self, settings: Mapping[str, str], kind: str, after: int) -> Iterator[None]:
+        with self._lines[settings["uri"]][0].broken():
+            yield
 
 
 def _makes(thing: str) -> str:
@@ -166,6 +209,13 @@ class TestNeo4j(EngineContract): ...
 
 
 class TestNeo4jLeasesExpire(ExpiryContract): ...
+
+
+class TestNeo4jInTrouble(TroubleContract):
+    @pytest.fixture
+    def harness(self, neo4j_servers: Pool) -> Iterator[Neo4jHarness]:
+        with ExitStack() as borrowed:
+            yield BreakableHarness(neo4j_servers, borrowed)
 
 
 class TestNeo4jResets(ResetContract): ...

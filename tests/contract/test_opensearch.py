@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 pytest.register_assert_rewrite("seedbed.testing")
 
+from seedbed.engines.opensearch.wire import client  # noqa: E402
 from seedbed.model.migration import Phase  # noqa: E402
 from seedbed.testing import (  # noqa: E402
     Bench,
@@ -27,6 +28,7 @@ from seedbed.testing import (  # noqa: E402
     Harness,
     ResetContract,
     SchemaContract,
+    TroubleContract,
     UnlockContract,
 )
 from seedbed.testing.runner import Text  # noqa: E402
@@ -45,6 +47,35 @@ mappings = { properties = { id = { type = "long" }, name = { type = "keyword" },
 """
 
 
+_ANSWERS = {
+    "denied": (403, {"error": {"type": "security_exception", "reason": "no permissions for ana"}}),
+    "expired": (401, {"error": {"type": "security_exception", "reason": "the token is expired"}}),
+}
+
+
+class Trouble:
+    """What becomes of writes beyond the first `after`: "denied", "expired", or "lost" once it is carried out.
+
+    What seedbed writes into its own index goes through: a lease that is lost too would hide what is to be seen.
+    """
+
+    def __init__(self, kind: str, after: int) -> None:
+        self._kind = kind
+        self._after = after
+        self._lock = threading.Lock()
+
+    def meets(self, method: str, path: str) -> str:
+        """Return what a request meets: its kind of trouble, "" where it goes through."""
+        is_look = method in {"GET", "HEAD"} or path.partition("?")[0].endswith(
+            ("_search", "_refresh", "_mget")
+        )
+        if is_look or path.startswith("/migrations_history"):
+            return ""
+        with self._lock:
+            self._after -= 1
+            return "" if self._after >= 0 else self._kind
+
+
 class Door(ThreadingHTTPServer):
     """A proxy before a cluster that keeps requests which knock while it is closed.
 
@@ -58,6 +89,7 @@ class Door(ThreadingHTTPServer):
         self.behind = urlsplit(endpoint).netloc
         self.is_closed = False
         self.inside = 0
+        self.trouble: Trouble | None = None
         self.changed = threading.Condition()
 
     @property
@@ -89,8 +121,18 @@ class _Passage(BaseHTTPRequestHandler):
         knock = self.headers.get("X-Knock")
         if knock and not self._wait() and knock == DROP:
             return
+        trouble = self.server.trouble
+        met = trouble.meets(self.command, self.path) if trouble else ""
+        if met in _ANSWERS:
+            status, said = _ANSWERS[met]
+            self._answer(status, {"Content-Type": "application/json"}, json.dumps(said).encode())
+            return
         self.behind.request(self.command, self.path, body, dict(self.headers))
         answer = self.behind.getresponse()
+        if met:
+            answer.read()
+            self.close_connection = True
+            return
         self._answer(answer.status, dict(answer.getheaders()), answer.read())
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass
@@ -171,6 +213,10 @@ class OpenSearchHarness:
 
     def fails(self, thing: str) -> str:
         return _file(_made(thing).replace('"long"', '"no such type"'))
+
+    def fails_down(self, thing: str) -> str:
+        mapping = '{"properties": {"more": {"type": "no such type"}}}'
+        return _file(_made(thing), f"PUT /{thing}-1/_mapping\n\n{mapping}")
 
     def waits(self, thing: str) -> str:
         return _file(_made(thing, KEEP))
@@ -265,6 +311,17 @@ class OpenSearchHarness:
         ]
         self._ask(settings, "POST", "/_aliases", {"actions": actions})
 
+    troubles = ("denied", "expired", "lost")
+
+    @contextmanager
+    def trouble(self, settings: Mapping[str, str], kind: str, after: int) -> Iterator[None]:
+        door = self._doors[settings["endpoint"]]
+        door.trouble = Trouble(kind, after)
+        try:
+            yield
+        finally:
+            door.trouble = None
+
     def age_lease(self, settings: Mapping[str, str]) -> None:
         script = {"source": "ctx._source.seconds = 0.0", "lang": "painless"}
         self._ask(
@@ -323,6 +380,13 @@ def declared(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 
 class TestOpenSearch(OnCluster, EngineContract): ...
+
+
+class TestInTrouble(OnCluster, TroubleContract):
+    @pytest.fixture(autouse=True)
+    def _hasty(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let what gets no answer be tried again at once."""
+        monkeypatch.setattr(client, "CAP", 0.05)
 
 
 class TestLeasesExpire(OnCluster, ExpiryContract): ...

@@ -21,6 +21,7 @@ from seedbed.testing import (  # noqa: E402
     ResetContract,
     SchemaContract,
     ScriptContract,
+    TroubleContract,
     UnlockContract,
 )
 
@@ -93,6 +94,10 @@ class PostgresHarness:
     def fails(self, thing: str) -> str:
         return f"-- migrate:up\nCREATE TABLE {thing} (id integer);\nSELECT 1 / 0;\n"
 
+    def fails_down(self, thing: str) -> str:
+        up, down = f"CREATE TABLE {thing} (id integer);", f"DROP TABLE {thing};\nSELECT 1 / 0;"
+        return f"-- migrate:up\n{up}\n\n-- migrate:down\n{down}\n"
+
     def waits(self, thing: str) -> str:
         return f"-- migrate:up\nCREATE TABLE {thing} (id integer);\nSELECT pg_advisory_xact_lock_shared({DOOR});\n"
 
@@ -163,6 +168,13 @@ class PostgresHarness:
         with connection(settings) as server:
             server.execute(query)
 
+    troubles = ("lost",)
+
+    @contextmanager
+    def trouble(self, settings: Mapping[str, str], kind: str, after: int) -> Iterator[None]:
+        self.break_lease(settings)
+        yield
+
     def age_lease(self, settings: Mapping[str, str]) -> None:
         """Its lease ends with the session of its holder."""
 
@@ -177,6 +189,9 @@ def harness(postgres_server: EmbeddedServer) -> PostgresHarness:
 
 
 class TestPostgres(EngineContract): ...
+
+
+class TestPostgresInTrouble(TroubleContract): ...
 
 
 class TestPostgresLoadsAtomically(AtomicLoadContract): ...

@@ -36,6 +36,7 @@ from seedbed.testing import (  # noqa: E402
     ResetContract,
     SchemaContract,
     ScriptContract,
+    TroubleContract,
     UnlockContract,
     reference,
 )
@@ -84,6 +85,11 @@ class MemoryHarness:
     def fails(self, thing: str) -> str:
         return f'# migrate:up\ncreate {thing}\nput {thing} 1 {{}}\nfail "because the test says so"\n'
 
+    def fails_down(self, thing: str) -> str:
+        return (
+            f'# migrate:up\ncreate {thing}\n\n# migrate:down\ndrop {thing}\nfail "because the test says so"\n'
+        )
+
     def waits(self, thing: str) -> str:
         return f"# migrate:up\ncreate {thing}\nwait door\n"
 
@@ -131,6 +137,13 @@ class MemoryHarness:
     def break_lease(self, settings: Mapping[str, str]) -> None:
         self._ask(settings, "break", cut=True)
 
+    troubles = ("lost",)
+
+    @contextmanager
+    def trouble(self, settings: Mapping[str, str], kind: str, after: int) -> Iterator[None]:
+        self.break_lease(settings)
+        yield
+
     def age_lease(self, settings: Mapping[str, str]) -> None:
         """Its lease ends with the connection of its holder."""
 
@@ -163,6 +176,9 @@ class TestMemoryFences(LeaseContract, LoadContract, ResetContract):
     @pytest.fixture
     def harness(self, server: Embedded) -> MemoryHarness:
         return ExpiringHarness(server)
+
+
+class TestMemoryInTrouble(TroubleContract): ...
 
 
 class TestMemoryLoadsAtomically(AtomicLoadContract): ...

@@ -58,6 +58,9 @@ class ToyHarness:
     def fails(self, thing: str) -> str:
         return f"# migrate:up\nmake {thing}\nmake {thing}\n"
 
+    def fails_down(self, thing: str) -> str:
+        return f"# migrate:up\nmake {thing}\n# migrate:down\nunmake {thing}\nunmake {thing}\n"
+
     def backfill(self, table: str, batch: int) -> str:
         return f"# migrate:up\nvisit {table}\n"
 

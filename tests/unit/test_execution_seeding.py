@@ -58,6 +58,7 @@ class FakeSession(Struct):
     act: Load
     log: list[str]
     server: str = "fake 1"
+    is_touched: bool = False
 
     @contextmanager
     def lease(self, owner: Owner, **_: Any) -> Iterator[FakeSession]:
@@ -74,9 +75,12 @@ class FakeSession(Struct):
 class Scene:
     """Targets of fake engines, and the files of their datasets."""
 
-    def __init__(self, files: Mapping[str, Mapping[str, str]], act: Load = each_row) -> None:
-        """`files`: by database, the texts of seeds by `kind/name`."""
+    def __init__(
+        self, files: Mapping[str, Mapping[str, str]], act: Load = each_row, *, is_touched: bool = False
+    ) -> None:
+        """`files`: by database, the texts of seeds by `kind/name`. `is_touched`: what every lease says of itself."""
         self.files = files
+        self.is_touched = is_touched
         self.log: list[str] = []
         self.told: list[Event] = []
         self.stop = Stop()
@@ -88,7 +92,7 @@ class Scene:
         address: Any = name
         target = Target(database, Environment("dev-x"), "edtech", address)
         history = History(Identity("edtech", name, "dev-x"), ())
-        session: Any = FakeSession(act, self.log)
+        session: Any = FakeSession(act, self.log, is_touched=self.is_touched)
         return ConnectedTarget(target, session, history, ExitStack())
 
     def open(self, database: Database, kind: SeedKind) -> Dataset:
@@ -200,9 +204,10 @@ def test_what_stayed_of_a_load_that_failed_counts_as_touched() -> None:
         on_loading(Loading("fixture/1_t.csv", 3, 3))
         yield from refused()
 
-    scene = Scene({"a/x": {"fixture/1_t.csv": CSV}}, breaks)
+    scene = Scene({"a/x": {"fixture/1_t.csv": CSV}}, breaks, is_touched=True)
     outcome = scene.load(SeedKind.FIXTURE)
     assert outcome.exit_code is ExitCode.PARTIAL
+    assert (outcome.targets[0].touched, outcome.targets[0].rows_changed) == (True, 3)
     assert scene.told[-2] == SeedProgressed("a/x", "fixture", "1_t.csv", "load", 3, 3, 3)
 
 

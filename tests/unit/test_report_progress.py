@@ -40,10 +40,13 @@ def _output(err: io.StringIO, *, quiet: int = 0, verbose: int = 0) -> Output:
     return Output(io.StringIO(), err, quiet=quiet, verbose=verbose, redact=lambda text: text, environ={})
 
 
-def _told(*events: Event, seconds: float = 0.0, quiet: int = 0, verbose: int = 0) -> str:
+def _told(
+    *events: Event, seconds: float = 0.0, quiet: int = 0, verbose: int = 0, tells_failures: bool = False
+) -> str:
     err, clock = io.StringIO(), Clock()
+    output = _output(err, quiet=quiet, verbose=verbose)
     targets = ["payment/postgres", "reviews/postgres", "user/postgres"]
-    with listener_for(_output(err, quiet=quiet, verbose=verbose), targets=targets, clock=clock) as listener:
+    with listener_for(output, targets=targets, clock=clock, tells_failures=tells_failures) as listener:
         for event in events:
             listener(event)
             clock.now += seconds
@@ -206,9 +209,25 @@ def test_a_track_says_what_was_done_in_the_end() -> None:
     assert track.is_over
 
 
-def test_a_failure_without_a_version_says_what_it_says() -> None:
-    said = _told(TargetFailed("user/postgres", "no connection", "", "", None, 4))
-    assert said == "user/postgres     failed: no connection\n"
+def test_a_failure_is_told_in_full_only_where_the_result_is_for_machines() -> None:
+    failed = TargetFailed("user/postgres", "no connection", "it is down", "start it", None, 4)
+    assert _told(failed) == "user/postgres     failed\n"
+    assert _told(failed, tells_failures=True).splitlines() == [
+        "user/postgres     failed: no connection",
+        "user/postgres       because: it is down",
+        "user/postgres       try:     start it",
+    ]
+
+
+def test_what_was_interrupted_is_not_called_failed() -> None:
+    assert _told(TargetFailed("user/postgres", "stopped", "", "", None, 130)) == "user/postgres     stopped\n"
+
+
+def test_quiet_says_nothing_because_the_result_says_it() -> None:
+    err = io.StringIO()
+    with listener_for(_output(err, quiet=1)) as listener:
+        listener(samples.FAILED)
+    assert err.getvalue() == ""
 
 
 def test_a_second_round_on_the_same_target_is_counted_anew() -> None:

@@ -105,7 +105,9 @@ class CommandContext:
         stop = Stop()
         names = [str(each.id) for each in databases]
         with signals(stop), ExitStack() as showing:
-            self._progress = None if silent else showing.enter_context(listener_for(self.out, targets=names))
+            if not silent:
+                listening = listener_for(self.out, targets=names, tells_failures=self.as_json)
+                self._progress = showing.enter_context(listening)
             listener: Listener = self._progress or _ignore
             with self.project.run(env, databases, listener=listener, stop=stop, wait=wait) as run:
                 yield run

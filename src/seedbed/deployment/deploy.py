@@ -85,16 +85,18 @@ class _Board(Struct):
 
 def _one(plan: DeploymentPlan, stack: Stack, board: _Board) -> None:
     managed, context = plan.managed_stacks[stack.name], plan.context
-    well = False
+    well, run = False, None
     try:
         if broken := board.broken(stack, [each.id for each in plan.chosen]):
             context.listener(TargetSkipped(managed.target, f"it needs {broken}, which failed"))
             return
         rollout = next(each for each in plan.deployment.rollouts if each.stack == stack.name)
-        _StackRun(context, stack, managed, plan.request.adopt, rollout.resumed).run()
+        run = _StackRun(context, stack, managed, plan.request.adopt, rollout.resumed)
+        run.run()
         well = True
     except SeedbedError as error:
-        context.listener(failure(managed.target, context.stop.mark(error)))
+        touched = run is not None and run.is_touched
+        context.listener(failure(managed.target, context.stop.mark(error), touched=touched))
     finally:
         board.end(stack, well)
 
@@ -110,6 +112,12 @@ class _StackRun(Struct):
     done: int = 0
     rivals: int = 0
     former: str = ""  # the last event before an update, where the one before that was rolled back
+    sent: bool = False  # an update whose end is not known, or that could not be rolled back
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether anything that this run sent stays in the stack, or may."""
+        return self.sent or self.done > 0
 
     def run(self) -> None:
         began, left, tries, told, adopted = time.monotonic(), 0, 0, False, False
@@ -135,6 +143,7 @@ class _StackRun(Struct):
                 and not adopted
                 and (living := collisions(self.managed, deployed, updates[-1].template))
             ):
+                self.sent = True  # an import is an update, too
                 with tempfile.TemporaryDirectory(dir=self.context.room) as room:
                     adopting.adopt(
                         self.context, self.stack, self.managed, deployed, wanted, living, Path(room)
@@ -142,7 +151,7 @@ class _StackRun(Struct):
                 adopted = True
                 continue
             if self._update(updates[0], self.done + len(updates)):
-                self.done += 1
+                self.done, self.sent = self.done + 1, False
         if told:
             self.context.listener(
                 DeployFinished(self.managed.target, self.stack.name, self.done, time.monotonic() - began)
@@ -172,9 +181,11 @@ class _StackRun(Struct):
         number, waiter = self.done + 1, self.context.waiter(self.managed)
         what = _words([change.what for change in update.changes])
         self._emit(number, what, self.done, total)
+        self.sent = True
         result = self._submit(update.template)
         if result.code != 0:
             current = self.context.stacks.status(self.stack.name)
+            self.sent = current.condition in {StackCondition.IN_PROGRESS, StackCondition.STUCK}
             if current.condition is StackCondition.IN_PROGRESS or self._is_rivalled(result):
                 return False
             raise self._failed(result, current, number, total)

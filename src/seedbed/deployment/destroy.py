@@ -67,7 +67,11 @@ def carry_out(plan: DestroyPlan) -> None:
         listener(TargetDone(managed.target))
     left.sort(key=lambda each: "FAILED" not in each[1].status)  # the CLI never began with those after it
     for managed, current, reason in left[:1]:
-        listener(failure(managed.target, plan.context.stop.mark(reason)))
+        is_known = reason is not run.error and current.status and "DELETE" not in current.status
+        touched = not is_known and any(
+            stack.id in run.started for stack, each in plan.stacks if each is managed
+        )
+        listener(failure(managed.target, plan.context.stop.mark(reason), touched=touched))
         for other, _, _ in left[1:]:
             listener(TargetSkipped(other.target, f"{current.name} is still there"))
 

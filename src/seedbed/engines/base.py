@@ -56,6 +56,15 @@ class Lease(Protocol):
     A method that finds the lease gone raises `LeaseLost` and has recorded nothing after that.
     """
 
+    @property
+    def is_touched(self) -> bool:
+        """Whether anything that this lease sent stays in the target, or may; seedbed's own records do not count.
+
+        A write counts before it is sent, until the server said that nothing of it stays (`kit.touched`). When a method
+        raises, exit codes and "nothing was changed" rest on this.
+        """
+        ...
+
     def bind(self, identity: Identity) -> None:
         """Write the identity into a history that has none; creates the history where it is missing."""
         ...

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from seedbed.engines.base import Lease, Session
 from seedbed.errors import SeedbedError
@@ -22,7 +23,12 @@ class RunContext:
         self.stop = stop
         self.events: list[Event] = []
         self._listener = listener
+        self._leases: dict[str, list[Lease]] = {}  # those that a verb took, by target
         self._lock = threading.Lock()  # workers emit from threads of their own
+
+    def begin(self) -> None:
+        """Begin a verb: what an earlier one touched is not told of this one."""
+        self._leases.clear()
 
     def emit(self, event: Event) -> None:
         """Keep `event`, and hand it to the listener."""
@@ -31,13 +37,20 @@ class RunContext:
             self._listener(event)
 
     def fail(self, target: str, error: SeedbedError, version: str = "") -> None:
-        """Emit the failure of one target; an interruption gets the exit code of its signal."""
-        self.emit(failure(target, self.stop.mark(error), version))
+        """Emit the failure of one target, and whether it is touched; an interruption gets the code of its signal."""
+        touched = any(lease.is_touched for lease in self._leases.get(target, ()))
+        self.emit(failure(target, self.stop.mark(error), version, touched=touched))
 
-    def lease(self, session: Session) -> AbstractContextManager[Lease]:
-        """Take the lease, unless a stop is asked for meanwhile. Raises what `Session.lease` raises, Interrupted."""
+    @contextmanager
+    def lease(self, target: str, session: Session) -> Iterator[Lease]:
+        """Take the lease of `target`, unless a stop is asked for meanwhile.
+
+        Raises what `Session.lease` raises, Interrupted.
+        """
         self.stop.check()
-        return session.lease(self.owner, wait=self.wait, listener=self._emit_or_stop)
+        with session.lease(self.owner, wait=self.wait, listener=self._emit_or_stop) as lease:
+            self._leases.setdefault(target, []).append(lease)
+            yield lease
 
     def _emit_or_stop(self, event: Event) -> None:
         self.emit(event)

@@ -39,7 +39,7 @@ def restore(target: ConnectedTarget, file: Path, context: RunContext) -> None:
     require_bound([target], "restore")
 
     def one(_: ConnectedTarget) -> None:
-        with context.lease(target.session) as lease:
+        with context.lease(target.id, target.session) as lease:
             if not isinstance(lease, SupportsRestore):
                 raise _not_offered(target, "restore")
             for event in lease.restore(file):

@@ -18,6 +18,7 @@ from seedbed.engines.capabilities import SupportsExpectation
 from seedbed.errors import SeedbedError
 from seedbed.execution.connecting import ConnectedTarget, identity, require_own
 from seedbed.execution.context import RunContext
+from seedbed.execution.recovery import advise
 from seedbed.execution.stopping import Stop
 from seedbed.execution.threads import side_by_side
 from seedbed.model.event import TargetBound, TargetDone, TargetSkipped, WorkFinished
@@ -105,7 +106,7 @@ def _lease(target: ConnectedTarget, plan: DatabasePlan, context: RunContext, clo
     closing.enter_context(context.stop.watching(target.session))
     if isinstance(target.session, SupportsExpectation):
         target.session.expect([Work(each.migration, each.direction) for each in plan.actions])
-    return closing.enter_context(context.lease(target.session))
+    return closing.enter_context(context.lease(target.id, target.session))
 
 
 def _ledger(plan: Plan, failed: Mapping[str, SeedbedError]) -> _Ledger:
@@ -172,12 +173,16 @@ class _Worker(Struct):
         self.context.stop.check()
         works = [Work(action.migration, action.direction) for action in group]
         self.current = works[0].migration.version
-        for event in self.lease.apply(works):
-            self.current = getattr(event, "version", self.current)
-            self.context.emit(event)
-            if isinstance(event, WorkFinished):
-                self.ledger.finish(MigrationRef(self.target.id, event.version))
-                self.current = ""
+        try:
+            for event in self.lease.apply(works):
+                self.current = getattr(event, "version", self.current)
+                self.context.emit(event)
+                if isinstance(event, WorkFinished):
+                    self.ledger.finish(MigrationRef(self.target.id, event.version))
+                    self.current = ""
+        except SeedbedError as error:
+            advise(error, self.current, self.lease)
+            raise
 
     def _skip(self, action: Action, because: str) -> None:
         self._give_up(f"{self.target.id} was skipped")

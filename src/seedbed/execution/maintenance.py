@@ -9,13 +9,14 @@ from msgspec.structs import replace
 
 from seedbed.engines.base import Lease
 from seedbed.engines.capabilities import SupportsReset, SupportsUnlock
-from seedbed.errors import Refused, SeedbedError, UsageError
+from seedbed.errors import HistoryConflict, Location, Refused, SeedbedError, UsageError
 from seedbed.execution.connecting import ConnectedTarget, on_each, require_bound
 from seedbed.execution.context import RunContext
 from seedbed.model.environment import require_ephemeral
 from seedbed.model.event import Repaired, TargetDone, TargetEmptied
 from seedbed.model.history import Revision, RevisionState
-from seedbed.model.migration import Direction, Migration
+from seedbed.model.migration import Direction, Migration, digests
+from seedbed.planning.edits import begins_with_what_ran
 
 
 class Decision(StrEnum):
@@ -34,7 +35,7 @@ def reset(connected: Sequence[ConnectedTarget], context: RunContext) -> None:
     require_bound(connected, "reset")
 
     def one(target: ConnectedTarget) -> None:
-        with context.lease(target.session) as lease:
+        with context.lease(target.id, target.session) as lease:
             if not isinstance(lease, SupportsReset):
                 raise Refused(f"the engine of {target.id} cannot be emptied", because="it offers no reset")
             context.emit(TargetEmptied(target.id, lease.reset()))
@@ -64,7 +65,7 @@ def repair(
 ) -> None:
     """Write a person's decision about one version into the history of one target, audited; an error is emitted."""
     try:
-        with context.lease(target.session) as lease:
+        with context.lease(target.id, target.session) as lease:
             revision = lease.history().revision(version)
             if revision is None:
                 raise UsageError(
@@ -97,9 +98,32 @@ def _decide(
             try_=f"bring the file back, or seedbed repair {revision.version} --forget",
         )
     if decision is Decision.CHECKSUM:
+        _require_what_ran(revision, migration)
         lease.record(replace(revision, checksum=migration.checksum), actor=actor, because=because)
         return "the file as it is now was accepted"
     return _settle(lease, revision, migration, decision, actor, because)
+
+
+def _require_what_ran(revision: Revision, migration: Migration) -> None:
+    """Raise HistoryConflict unless it is known which steps of `migration`, as it is now, are done."""
+    if revision.state is RevisionState.APPLIED:
+        return
+    if revision.in_step:
+        raise HistoryConflict(
+            f"step {revision.step + 1} of {revision.label} was begun as its file was then",
+            because="whether it took effect is not recorded, and the file as it is now does not show it",
+            try_=f"bring the file back as it was, or decide: seedbed repair {revision.version} --applied, or "
+            "--not-applied",
+            at=Location(migration.path),
+        )
+    if not begins_with_what_ran(revision, migration):
+        raise HistoryConflict(
+            f"{revision.label} does not begin with what ran of it",
+            because=f"{revision.step} of its steps are done, as they were then; which of those that it has now are "
+            "done cannot be told",
+            try_="put the steps that are done back as they were, at the beginning; change what comes after them",
+            at=Location(migration.path),
+        )
 
 
 def _settle(
@@ -116,13 +140,21 @@ def _settle(
     if decision is Decision.NOT_APPLIED:
         lease.record(replace(revision, in_step=False), actor=actor, because=because)
         return f"step {number} did not take effect: the next run repeats it"
-    total = len(migration.steps(revision.direction))
-    settled = replace(revision, step=number, in_step=False)
+    if migration.checksum != revision.checksum:
+        raise HistoryConflict(
+            f"step {number} of {revision.label} was begun as its file was then",
+            because="the file was edited since, so what took effect is no longer what stands in it",
+            try_="bring the file back as it was, decide, and edit it then; or decide --not-applied",
+            at=Location(migration.path),
+        )
+    steps = migration.steps(revision.direction)
+    total, ran = len(steps), digests(steps)[number]
+    settled = replace(revision, step=number, in_step=False, ran=ran)
     if number < total:
         lease.record(settled, actor=actor, because=because)
         return f"step {number} of {total} took effect: the next run goes on after it"
     if revision.direction is Direction.DOWN:
         lease.forget(revision.version, actor=actor, because=because)
         return f"step {number} of {total} took effect: it is reverted"
-    lease.record(replace(settled, state=RevisionState.APPLIED), actor=actor, because=because)
+    lease.record(replace(settled, state=RevisionState.APPLIED, ran=""), actor=actor, because=because)
     return f"step {number} of {total} took effect: it is applied"

@@ -45,7 +45,7 @@ def load(
     def one(target: ConnectedTarget) -> None:
         wanted = [kind for kind in kinds if counts[target.id, kind]]
         if wanted:
-            with context.lease(target.session) as lease:
+            with context.lease(target.id, target.session) as lease:
                 for kind in wanted:
                     context.stop.check()
                     progress = _Progress(target.id, kind, "load", context.emit, counts[target.id, kind])
@@ -108,7 +108,7 @@ def _load(lease: Lease, dataset: Dataset, progress: _Progress) -> None:
 
 
 class _Progress:
-    """Emits how far a dataset is checked or loaded: the first change at once (it counts as touched), then now and then.
+    """Emits how far a dataset is checked or loaded: the first change at once, then now and then.
 
     `counts`: how many rows its parts have, by path, where that is known.
     """
@@ -127,12 +127,12 @@ class _Progress:
         self._emit = emit
         self._counts = counts
         self._waiting: Loading | None = None  # what was not emitted yet
-        self._is_touched = False
+        self._has_changed = False
         self._emitted_at = time.monotonic()
 
     def loading(self, loading: Loading) -> None:
         self._waiting = loading
-        is_first_change = bool(loading.changed) and not self._is_touched
+        is_first_change = bool(loading.changed) and not self._has_changed
         if is_first_change or time.monotonic() - self._emitted_at >= _EVERY:
             self.flush()
 
@@ -141,7 +141,7 @@ class _Progress:
         if (waiting := self._waiting) is None:
             return
         self._waiting, self._emitted_at = None, time.monotonic()
-        self._is_touched = self._is_touched or bool(waiting.changed)
+        self._has_changed = self._has_changed or bool(waiting.changed)
         numbers = (waiting.done, self._counts.get(waiting.part, 0), waiting.changed)
         part = PurePath(waiting.part).name
         self._emit(SeedProgressed(self._target, self._kind.value, part, self._verb, *numbers))

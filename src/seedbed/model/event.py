@@ -209,7 +209,10 @@ class TargetDone(Event, frozen=True):
 
 
 class TargetFailed(Event, frozen=True):
-    """Work on the target ended early. `exit_code` is the error's own, `error_kind` the name of its class."""
+    """Work on the target ended early. `exit_code` is the error's own, `error_kind` the name of its class.
+
+    `touched`: whether anything of this run stays in the target, or may.
+    """
 
     error: str
     because: str
@@ -218,6 +221,7 @@ class TargetFailed(Event, frozen=True):
     exit_code: int
     version: str = ""
     error_kind: str = ""
+    touched: bool = False
 
 
 class TargetSkipped(Event, frozen=True):
@@ -227,7 +231,7 @@ class TargetSkipped(Event, frozen=True):
     versions: tuple[str, ...] = ()
 
 
-def failure(target: str, error: SeedbedError, version: str = "") -> TargetFailed:
+def failure(target: str, error: SeedbedError, version: str = "", *, touched: bool = False) -> TargetFailed:
     """Return `error` as the event that ends the work on `target`."""
     return TargetFailed(
         target,
@@ -238,6 +242,7 @@ def failure(target: str, error: SeedbedError, version: str = "") -> TargetFailed
         int(error.exit_code),
         version,
         type(error).__name__,
+        touched,
     )
 
 

@@ -34,6 +34,7 @@ class Revision(Struct, frozen=True, gc=False):  # as of files, there may be ten 
     """A migration as a target recorded it.
 
     `step`: how many steps are finished while `state` is started; `in_step`: whether the next one was begun.
+    `ran`: the digest of those finished steps (`migration.digests`), by which an edited file is told to have them still.
     `checkpoint`: where a backfill stands, in the engine's own text. `applied_at` is the server's clock.
     `snapshot`: what a hook that ran before it called the copy it made, "" where there was none.
     """
@@ -52,6 +53,7 @@ class Revision(Struct, frozen=True, gc=False):  # as of files, there may be ten 
     applied_at: datetime | None = None
     duration_ms: int = 0
     snapshot: str = ""
+    ran: str = ""
 
     @property
     def label(self) -> str:

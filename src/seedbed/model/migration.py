@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from hashlib import sha256
 
@@ -105,6 +105,16 @@ class Step(Struct, frozen=True):
     summary: str = ""
     backfill: Backfill | None = None
     keeps_session: bool = False
+
+
+def digests(steps: Sequence[Step]) -> tuple[str, ...]:
+    """Return for 0 to all of `steps` a digest of what the first of them do: "" for none, else 32 hex digits."""
+    bodies, found = sha256(), [""]
+    for step in steps:
+        body = step.body.encode()
+        bodies.update(b"%d:" % len(body) + body)
+        found.append(bodies.copy().hexdigest()[:32])
+    return tuple(found)
 
 
 class Irreversibility(Struct, frozen=True):

@@ -1,4 +1,8 @@
-"""The outcome of a run: the fold of its events."""
+"""The outcome of a run: the fold of its events.
+
+What is done counts by the events that say so. What stays of something that failed, only the failure itself tells: an
+event about progress comes too late for the first write, and too early for one that is undone.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,6 @@ from msgspec.structs import replace
 from seedbed.errors import ExitCode, exit_code
 from seedbed.model.event import (
     CopyFinished,
-    CopyProgressed,
     DeployFinished,
     DeployProgressed,
     Event,
@@ -23,7 +26,6 @@ from seedbed.model.event import (
     TargetFailed,
     TargetSkipped,
     WorkFinished,
-    WorkProgressed,
 )
 
 
@@ -46,7 +48,8 @@ class TargetOutcome(Struct, frozen=True):
     target: str
     result: Result = Result.PENDING
     finished: tuple[str, ...] = ()
-    rows_changed: int = 0
+    rows_changed: int = 0  # by seeds, those of a part that failed in its middle too
+    rows_of_part: int = 0  # of them, those of the part in hand
     touched: bool = False  # something of this run stayed in the target
     updates: int = 0  # of its stack
     deferred: tuple[str, ...] = ()
@@ -85,16 +88,18 @@ def _after(outcome: TargetOutcome, event: Event) -> TargetOutcome:
     match event:
         case WorkFinished():
             return replace(outcome, finished=(*outcome.finished, event.version), touched=True)
-        case WorkProgressed() | TargetEmptied() | Repaired():
-            return replace(outcome, touched=True)
-        case CopyProgressed(verb="restore") | CopyFinished(verb="restore"):
+        case TargetEmptied() | Repaired() | CopyFinished(verb="restore"):
             return replace(outcome, touched=True)
         case SeedProgressed():
-            return replace(outcome, touched=outcome.touched or event.changed > 0)
+            rows = outcome.rows_changed - outcome.rows_of_part + event.changed
+            return replace(outcome, rows_changed=rows, rows_of_part=event.changed)
         case SeedLoaded():
             changed = event.inserted + event.updated
             return replace(
-                outcome, rows_changed=outcome.rows_changed + changed, touched=outcome.touched or changed > 0
+                outcome,
+                rows_changed=outcome.rows_changed - outcome.rows_of_part + changed,
+                rows_of_part=0,
+                touched=outcome.touched or changed > 0,
             )
         case DeployProgressed(unit="updates", done=done):
             return replace(outcome, updates=max(outcome.updates, done), touched=outcome.touched or done > 0)
@@ -104,7 +109,9 @@ def _after(outcome: TargetOutcome, event: Event) -> TargetOutcome:
             result = Result.CHANGED if outcome.touched else Result.UNCHANGED
             return replace(outcome, result=result, deferred=event.deferred)
         case TargetFailed():
-            return replace(outcome, result=Result.FAILED, error=event)
+            return replace(
+                outcome, result=Result.FAILED, error=event, touched=outcome.touched or event.touched
+            )
         case TargetSkipped():
             return replace(outcome, result=Result.SKIPPED, because=event.because)
         case _:

@@ -12,8 +12,9 @@ from enum import StrEnum
 from msgspec import Struct
 
 from seedbed.errors import HistoryConflict, Location, raise_errors
-from seedbed.model.history import History, Revision, RevisionState
-from seedbed.model.migration import Direction, MigrationFile
+from seedbed.model.history import History, Revision
+from seedbed.model.migration import MigrationFile
+from seedbed.planning.edits import ParseFile, may_be_edited
 
 
 class ConflictKind(StrEnum):
@@ -35,29 +36,30 @@ def order(version: str) -> int:
     return int(version)
 
 
-def conflicts(database: str, history: History, files: Sequence[MigrationFile]) -> list[Conflict]:
-    """Return every contradiction between `files` and `history`, in version order."""
+def conflicts(
+    database: str, history: History, files: Sequence[MigrationFile], parse: ParseFile | None = None
+) -> list[Conflict]:
+    """Return every contradiction between `files` and `history`, in version order.
+
+    `parse` is asked about the file of a migration that was begun and edited since; without it, that is one.
+    """
     known = {order(each.version): each for each in files}
     recorded = {order(each.version): each for each in history.revisions}
     found = [
-        *_edited(database, history, known),
+        *_edited(database, history, known, parse),
         *(_missing(database, each) for number, each in recorded.items() if number not in known),
         *_out_of_order(database, history, files, recorded.keys()),
     ]
     return sorted(found, key=lambda each: order(each.version))
 
 
-def _edited(database: str, history: History, known: dict[int, MigrationFile]) -> Iterable[Conflict]:
+def _edited(
+    database: str, history: History, known: dict[int, MigrationFile], parse: ParseFile | None
+) -> Iterable[Conflict]:
     for revision in history.revisions:
         file = known.get(order(revision.version))
-        if file and file.checksum != revision.checksum and not _is_untouched(revision):
+        if file and file.checksum != revision.checksum and not may_be_edited(revision, file, parse):
             yield Conflict(ConflictKind.EDITED, file.version, _edited_error(database, file, revision))
-
-
-def _is_untouched(revision: Revision) -> bool:
-    """Return whether a started revision has done nothing yet: its file may still be mended."""
-    begun = revision.step > 0 or revision.in_step or revision.checkpoint is not None
-    return revision.state is RevisionState.STARTED and revision.direction is Direction.UP and not begun
 
 
 def _edited_error(database: str, file: MigrationFile, revision: Revision) -> HistoryConflict:
@@ -113,16 +115,21 @@ def _out_of_order_error(database: str, file: MigrationFile, passed: Revision) ->
 
 
 def pending(
-    database: str, history: History, files: Sequence[MigrationFile], *, out_of_order: bool = False
+    database: str,
+    history: History,
+    files: Sequence[MigrationFile],
+    *,
+    out_of_order: bool = False,
+    parse: ParseFile | None = None,
 ) -> tuple[MigrationFile, ...]:
     """Return the files that are still to be applied or finished, in version order.
 
     Raises HistoryConflict where files and history contradict each other; `out_of_order` accepts files that
-    are out of order.
+    are out of order, `parse` is that of `conflicts`.
     """
     raise_errors(
         conflict.error
-        for conflict in conflicts(database, history, files)
+        for conflict in conflicts(database, history, files, parse)
         if not (conflict.kind is ConflictKind.OUT_OF_ORDER and out_of_order)
     )
     applied = {order(each.version) for each in history.applied}

@@ -65,7 +65,13 @@ def plan_up(known: Sequence[DatabaseState], policy: Policy, parse: Parse) -> Pla
 
 
 def _waiting(known: DatabaseState, policy: Policy, parse: Parse) -> PendingDatabase:
-    files = pending(known.database, known.history, known.files, out_of_order=policy.out_of_order)
+    files = pending(
+        known.database,
+        known.history,
+        known.files,
+        out_of_order=policy.out_of_order,
+        parse=partial(parse, known.database),
+    )
     _require_finished(known, Direction.DOWN)
     if policy.to is not None and known.selected:
         _require_version(known, policy.to)
@@ -129,7 +135,10 @@ def plan_down(
 
     Raises Irreversible for one that cannot be reverted, HistoryConflict, UsageError.
     """
-    pending(known.database, known.history, known.files, out_of_order=True)  # files and history have to agree
+    # Files and history have to agree.
+    pending(
+        known.database, known.history, known.files, out_of_order=True, parse=partial(parse, known.database)
+    )
     _require_finished(known, Direction.UP)
     actions = tuple(
         Action(known.database, migration, Direction.DOWN, (), state is not None)

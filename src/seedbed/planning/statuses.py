@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from seedbed.model.history import History, Revision, RevisionState
 from seedbed.model.migration import MigrationFile
 from seedbed.model.status import MigrationState, MigrationStatus
+from seedbed.planning.edits import ParseFile
 from seedbed.planning.pending import Conflict, ConflictKind, conflicts, order
 
 _CONFLICTS = {
@@ -17,13 +18,18 @@ _CONFLICTS = {
 
 
 def migration_statuses(
-    database: str, history: History, files: Sequence[MigrationFile], phase: Callable[[MigrationFile], str]
+    database: str,
+    history: History,
+    files: Sequence[MigrationFile],
+    phase: Callable[[MigrationFile], str],
+    parse: ParseFile | None = None,
 ) -> tuple[MigrationStatus, ...]:
     """Return a line for every version that files or history know, in version order.
 
-    `phase` tells the phase of a file that is not applied, empty where it cannot be read.
+    `phase` tells the phase of a file that is not applied, empty where it cannot be read; `parse` is that of
+    `conflicts`.
     """
-    wrong = {order(each.version): each for each in conflicts(database, history, files)}
+    wrong = {order(each.version): each for each in conflicts(database, history, files, parse)}
     recorded = {order(each.version): each for each in history.revisions}
     lines = [_recorded(revision, wrong.get(number)) for number, revision in recorded.items()] + [
         _pending(file, phase(file), wrong.get(order(file.version)))

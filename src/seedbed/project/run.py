@@ -113,6 +113,7 @@ class Run:
                     target.history,
                     self.catalog.files(target.database),
                     partial(self.catalog.phase, target.database),
+                    partial(self.catalog.parse, target.id),
                 ),
                 deployment=to_deploy[target.id],
             )
@@ -214,6 +215,7 @@ class Run:
         """
         first = len(self.events)
         self._histories_are_current = False
+        self.context.begin()
         work()
         connecting = [event for event in self._connecting if on is None or event.target in on]
         return fold([*connecting, *self.events[first:]])

@@ -12,11 +12,16 @@ from seedbed.report.progress import Clock, Plain, Progress, Quiet
 
 @contextmanager
 def listener_for(
-    output: Output, *, targets: Sequence[str] = (), clock: Clock = time.monotonic
+    output: Output,
+    *,
+    targets: Sequence[str] = (),
+    clock: Clock = time.monotonic,
+    tells_failures: bool = False,
 ) -> Iterator[Progress]:
     """Yield the listener that fits: quiet, live on a terminal, otherwise lines.
 
-    `targets`: ids of those that will be told about, in the order in which they are to be shown.
+    `targets`: ids of those that will be told about, in the order in which they are to be shown. `tells_failures`: say
+    why something failed, because the result is for machines.
     """
     chosen: type[Progress] = Plain
     if output.quiet:
@@ -25,5 +30,5 @@ def listener_for(
         from seedbed.report.live import Live
 
         chosen = Live
-    with chosen(output, targets=targets, clock=clock) as listener:
+    with chosen(output, targets=targets, clock=clock, tells_failures=tells_failures) as listener:
         yield listener

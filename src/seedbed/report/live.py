@@ -71,8 +71,15 @@ class Live(Progress):
 
     interval = 0.125
 
-    def __init__(self, output: Output, *, targets: Sequence[str] = (), clock: Clock = time.monotonic) -> None:
-        super().__init__(output, targets=targets, clock=clock)
+    def __init__(
+        self,
+        output: Output,
+        *,
+        targets: Sequence[str] = (),
+        clock: Clock = time.monotonic,
+        tells_failures: bool = False,
+    ) -> None:
+        super().__init__(output, targets=targets, clock=clock, tells_failures=tells_failures)
         self._painted: list[int] = []  # how wide each line is that stands there now
         self._frame = 0
         self._over = False
@@ -162,7 +169,8 @@ class Live(Progress):
                     Style.GOOD if track.finished or track.rows or track.updates else Style.DIM,
                 )
             case Stage.FAILED:
-                return _position(track), Span(f"failed: {track.note}", Style.BAD)
+                why = f": {track.note}" if self.tells_failures else ""
+                return _position(track), Span(f"{track.verdict}{why}", Style.BAD)
             case Stage.SKIPPED:
                 return _position(track), Span(f"skipped because {track.note}", Style.WARN)
 

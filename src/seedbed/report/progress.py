@@ -78,8 +78,17 @@ class Progress:
 
     interval = _LOOK_EVERY
 
-    def __init__(self, output: Output, *, targets: Sequence[str] = (), clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        output: Output,
+        *,
+        targets: Sequence[str] = (),
+        clock: Clock = time.monotonic,
+        tells_failures: bool = False,
+    ) -> None:
+        """`tells_failures`: say why something failed; otherwise only that it did, because the result says the rest."""
         self.output = output
+        self.tells_failures = tells_failures
         self.clock = clock
         self.tracks: dict[str, Track] = {target: Track(target) for target in targets}
         self._open = True
@@ -134,7 +143,7 @@ class Plain(Progress):
 
     def show(self, event: Event, track: Track) -> None:
         if self._may_show(event, track):
-            for words in told(event, track, self.output.verbose):
+            for words in told(event, track, self.output.verbose, tells_failures=self.tells_failures):
                 self._say(track, words)
 
     def tick(self) -> None:
@@ -172,18 +181,13 @@ class Plain(Progress):
 
 
 class Quiet(Progress):
-    """Only what failed, in full: nothing else may be left to say it."""
+    """Nothing: how it ended, the result says, which is not quiet."""
 
     def __enter__(self) -> Self:
         return self
 
-    def show(self, event: Event, track: Track) -> None:
-        if isinstance(event, TargetFailed | TargetSkipped):
-            for words in told(event, track, verbose=1):
-                self.output.log([Line((Span(f"{track.target}  ", Style.BOLD), *words.spans))], level=-1)
 
-
-def told(event: Event, track: Track, verbose: int = 0) -> Iterator[Line]:
+def told(event: Event, track: Track, verbose: int = 0, *, tells_failures: bool = False) -> Iterator[Line]:
     """Yield what `event` says, in words and without the target; nothing where it is only for `-v`."""
     match event:
         case TargetConnected(server=server) if verbose:
@@ -199,7 +203,7 @@ def told(event: Event, track: Track, verbose: int = 0) -> Iterator[Line]:
         case TargetDone() if verbose:
             yield line(("done", Style.GOOD), f"  {track.summary()}")
         case TargetFailed():
-            yield from _failed(event, track, verbose)
+            yield from _failed(event, track, tells_failures=tells_failures)
         case TargetSkipped(because=because):
             yield line((f"skipped because {because}", Style.WARN))
         case SeedLoaded():
@@ -266,15 +270,17 @@ def _told_of_work(event: Event, track: Track, verbose: int) -> Iterator[Line]:
             return
 
 
-def _failed(event: TargetFailed, track: Track, verbose: int) -> Iterator[Line]:
+def _failed(event: TargetFailed, track: Track, *, tells_failures: bool) -> Iterator[Line]:
     head = f"{track.label(event.version)}  " if event.version else ""
+    if not tells_failures:
+        yield line(head, (track.verdict, Style.BAD))
+        return
     where = f"{event.at}: " if event.at else ""
-    yield line(head, ("failed: ", Style.BAD), f"{where}{event.error}")
-    if verbose:  # without -v, the outcome says it in the end
-        if event.because:
-            yield line("  because: ", event.because)
-        if event.try_:
-            yield line("  try:     ", event.try_)
+    yield line(head, (f"{track.verdict}: ", Style.BAD), f"{where}{event.error}")
+    if event.because:
+        yield line("  because: ", event.because)
+    if event.try_:
+        yield line("  try:     ", event.try_)
 
 
 def _loaded(event: SeedLoaded) -> Line:

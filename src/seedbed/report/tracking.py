@@ -7,6 +7,7 @@ from enum import Enum, auto
 
 from msgspec import Struct, field
 
+from seedbed.errors import ExitCode
 from seedbed.model.event import (
     CopyFinished,
     CopyProgressed,
@@ -35,6 +36,7 @@ _STEPS = {"step", "steps", "statement", "statements"}  # few, and each worth a l
 
 
 _DELETING = "deleting"
+_STOPPED = {ExitCode.INTERRUPTED, ExitCode.TERMINATED}
 
 
 class Stage(Enum):
@@ -115,6 +117,7 @@ class Track(Struct):
     total: int = 0
     stage: Stage = Stage.WAITING
     note: str = ""
+    verdict: str = "failed"  # where it did not end well: or it was stopped
     finished: int = 0
     rows: int = 0
     seeded: bool = False
@@ -171,7 +174,8 @@ class Track(Struct):
                 self.stage, self.mended = Stage.WORKING, True
             case TargetDone():
                 self._end(Stage.DONE, "", now)
-            case TargetFailed(error=error):
+            case TargetFailed(error=error, exit_code=code):
+                self.verdict = "stopped" if code in _STOPPED else "failed"
                 self._end(Stage.FAILED, error, now)
             case TargetSkipped(because=because):
                 self._end(Stage.SKIPPED, because, now)

@@ -10,7 +10,8 @@
 
 `Harness` says what a test of an engine has to bring: texts in the engine's language, and a few looks and pokes
 at its server from outside. What only some engines can do is a contract of its own: `ResetContract`,
-`SchemaContract`, `UnlockContract`, `ExpiryContract`, `AtomicLoadContract`, `BulkLoadContract`, `ScriptContract`.
+`SchemaContract`, `UnlockContract`, `ExpiryContract`, `AtomicLoadContract`, `BulkLoadContract`, `ScriptContract`,
+`TroubleContract`.
 pytest is imported when one of the contracts is asked for, not before: the runner that the suite starts and kills
 lives here too.
 """
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from seedbed.testing.harness import Harness, Hold, ScriptHarness
+from seedbed.testing.harness import Harness, Hold, ScriptHarness, TroubleHarness
 
 if TYPE_CHECKING:
     from seedbed.testing.bench import Bench
@@ -30,12 +31,14 @@ if TYPE_CHECKING:
         EngineContract,
         ExpiryContract,
         HistoryContract,
+        HonestyContract,
         LeaseContract,
         LoadContract,
         ResetContract,
         ResumeContract,
         SchemaContract,
         ScriptContract,
+        TroubleContract,
         UnlockContract,
     )
 
@@ -49,6 +52,7 @@ __all__ = [
     "Harness",
     "HistoryContract",
     "Hold",
+    "HonestyContract",
     "LeaseContract",
     "LoadContract",
     "ResetContract",
@@ -56,6 +60,8 @@ __all__ = [
     "SchemaContract",
     "ScriptContract",
     "ScriptHarness",
+    "TroubleContract",
+    "TroubleHarness",
     "UnlockContract",
 ]
 

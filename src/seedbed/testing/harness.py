@@ -55,6 +55,10 @@ class Harness(Protocol):
         """One atomic step that makes `thing` and is then refused by the server."""
         ...
 
+    def fails_down(self, thing: str) -> str:
+        """One atomic step that makes `thing`, and one atomic step down that the server refuses."""
+        ...
+
     def waits(self, thing: str) -> str:
         """One atomic step that makes `thing` and then waits."""
         ...
@@ -118,4 +122,18 @@ class ScriptHarness(Protocol):
 
     def script(self, table: str) -> str:
         """A seed in the engine's own language that leaves the row with `id` 7 in `table`, run after run."""
+        ...
+
+
+@runtime_checkable
+class TroubleHarness(Protocol):
+    """What `TroubleContract` wants besides."""
+
+    troubles: Collection[
+        str
+    ]  # what may happen between the engine and its server: "denied", "expired", "lost"
+
+    def trouble(self, settings: Mapping[str, str], kind: str, after: int) -> AbstractContextManager[None]:
+        """Let every further write meet `kind` for the time of the context, but the first `after`, as far as writes can
+        be counted; the harness itself is not in trouble."""
         ...

@@ -11,7 +11,9 @@ import psycopg
 import pytest
 
 from seedbed.engines.postgres.sandbox import EmbeddedServer
+from seedbed.errors import HistoryConflict
 from seedbed.model.event import Repaired, Retrying, ServerNotice, StepProbed, WorkProgressed, WorkStarted
+from seedbed.model.migration import checksum
 from seedbed.project import Decision
 from tests.support.postgres.platform import Connection, Place, at_retry, options
 from tests.support.projects import ProjectFiles
@@ -59,10 +61,10 @@ def oid(place: Place, name: str) -> object:
     return place.query("SELECT to_regclass(%s)::oid", [name])[0][0]
 
 
-def stands(place: Place, version: str = "2") -> tuple[str, int, bool]:
-    """Return how a version is recorded: state, steps done, whether the next is in hand."""
-    revision = place.history()[version]
-    return revision.state.value, revision.step, revision.in_step
+def stands(place: Place, version: str = "2") -> tuple[str, int, bool] | None:
+    """Return how a version is recorded: state, steps done, whether the next is in hand; None where it is not."""
+    revision = place.history().get(version)
+    return revision and (revision.state.value, revision.step, revision.in_step)
 
 
 def half_built(place: Place, name: str, on: str = "people (email)") -> None:
@@ -154,16 +156,24 @@ def test_settings_do_not_reach_the_next_migration(people: Place, files: ProjectF
 # CREATE INDEX CONCURRENTLY
 
 
-def test_an_index_that_failed_on_its_data_is_removed_and_built_anew(
-    people: Place, files: ProjectFiles
-) -> None:
+def test_an_index_that_failed_on_its_data_is_removed_at_once(people: Place, files: ProjectFiles) -> None:
     path = files.migration("2_index", f"\n{UNIQUE}", options=OUT)
     told = people.apply()
     assert str(told.error.at).endswith(f"{path.name}:3")
-    assert stands(people) == ("started", 0, True)
-    assert indexes(people) == {"people_email_key": False}
-    left = oid(people, "people_email_key")
+    assert (told.code, stands(people), indexes(people)) == (7, None, {})
     assert people.apply().error.error == told.error.error  # as long as the data are what they are
+    files.migration("2_index", UNIQUE.replace("UNIQUE ", ""), options=OUT)  # it does not count as edited
+    assert people.apply().finished == ["2"]
+    assert indexes(people) == {"people_email_key": True}
+
+
+def test_an_index_that_cannot_be_removed_is_something_that_stayed(people: Place, files: ProjectFiles) -> None:
+    options(files, lock_timeout="50ms", lock_retries=1)
+    files.migration("2_index", UNIQUE, options=OUT)
+    with writing(people):
+        told = people.apply()
+    assert (told.code, indexes(people)) == (5, {"people_email_key": False})
+    assert "an invalid index stays, which the next run removes" in told.error.because
     mend(people)
     told = people.apply()
     assert told.finished == ["2"]
@@ -171,7 +181,6 @@ def test_an_index_that_failed_on_its_data_is_removed_and_built_anew(
         "index people_email_key was left invalid: it is removed and built again"
     ]
     assert indexes(people) == {"people_email_key": True}
-    assert oid(people, "people_email_key") != left
 
 
 def test_a_build_that_was_killed_is_removed_and_built_anew(people: Place, files: ProjectFiles) -> None:
@@ -201,7 +210,7 @@ def test_a_build_that_the_server_refused_at_once_leaves_nothing_in_hand(
 ) -> None:
     files.migration("2_index", "CREATE INDEX CONCURRENTLY people_idx ON people (emial);", options=OUT)
     assert people.apply().code == 7
-    assert stands(people) == ("started", 0, False)
+    assert stands(people) is None
     files.migration("2_index", "CREATE INDEX CONCURRENTLY people_idx ON people (email);", options=OUT)
     assert people.apply().finished == ["2"]
 
@@ -218,7 +227,7 @@ def test_an_invalid_index_of_somebody_else_is_neither_taken_nor_removed(
         told = people.apply()
         assert told.code == 7
         assert "people_email_key exists, but it is not valid" in told.error.error
-    assert (oid(people, "people_email_key"), stands(people)) == (theirs, ("started", 0, False))
+    assert (oid(people, "people_email_key"), stands(people)) == (theirs, None)
     people.execute("DROP INDEX people_email_key")
     assert people.apply().finished == ["2"]
 
@@ -254,8 +263,9 @@ def test_an_index_that_somebody_is_building_right_now_is_left_alone(
     people: Place, files: ProjectFiles
 ) -> None:
     files.migration("2_index", UNIQUE, options=OUT)
-    assert people.apply().code == 7
-    people.execute("DROP INDEX people_email_key")
+    with writing(people):
+        people.kill_inside("%CREATE UNIQUE INDEX%")
+    people.execute("DROP INDEX IF EXISTS people_email_key")
     mend(people)
     with writing(people) as blocker:
         builder = threading.Thread(target=people.execute, args=[UNIQUE.rstrip(";")])
@@ -279,11 +289,15 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def test_the_index_of_a_partitioned_table_is_never_dropped(people: Place, files: ProjectFiles) -> None:
-    files.migration("2_index", "CREATE INDEX CONCURRENTLY days_idx ON days (at);", options=OUT)
+    path = files.migration("2_index", "CREATE INDEX CONCURRENTLY days_idx ON days (at);", options=OUT)
     people.execute("CREATE TABLE days (at date) PARTITION BY RANGE (at)")
     people.execute("CREATE TABLE days_1 PARTITION OF days FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')")
     assert "cannot create index on partitioned table" in people.apply().error.error
-    people.execute("UPDATE seedbed.migrations_history SET in_step = true WHERE version = '2'")
+    assert stands(people) is None
+    people.execute(
+        "INSERT INTO seedbed.migrations_history (version, name, checksum, phase, state, direction, in_step, owner) "
+        f"VALUES ('2', 'index', '{checksum(path.read_bytes())}', 'expand', 'started', 'up', true, 'ana')"
+    )
     people.execute("CREATE INDEX days_idx ON ONLY days (at)")
     told = people.apply()
     assert told.code == 5
@@ -309,8 +323,8 @@ def test_a_build_that_gives_way_too_often_is_gone_on_with_by_the_next_run(
     options(files, lock_timeout="50ms", lock_retries=2)
     files.migration("2_index", "CREATE INDEX CONCURRENTLY people_idx ON people (email);", options=OUT)
     with writing(people):
-        assert people.apply().code == 7
-        assert people.apply().code == 7
+        assert people.apply().code == 5  # it is left invalid
+        assert people.apply().code == 7  # and this run did nothing about it
     assert people.apply().finished == ["2"]
     assert indexes(people) == {"people_idx": True}
 
@@ -403,7 +417,7 @@ def test_a_detaching_that_gives_way_is_finalized(days: Place, files: ProjectFile
 def test_detaching_what_is_no_partition_fails_every_time(days: Place, files: ProjectFiles) -> None:
     files.migration("2_detach", "ALTER TABLE days DETACH PARTITION people CONCURRENTLY;", options=OUT)
     for _ in range(2):
-        assert (days.apply().code, stands(days)) == (7, ("started", 0, False))
+        assert (days.apply().code, stands(days)) == (7, None)
 
 
 # What nobody can prove
@@ -455,12 +469,110 @@ def test_what_is_declared_repeatable_runs_again(people: Place, files: ProjectFil
     assert [each.verdict for each in told.of(StepProbed)] == ["declared repeatable: run again"]
 
 
-def test_a_block_that_failed_half_way_is_left_to_a_person(people: Place, files: ProjectFiles) -> None:
+def test_a_block_that_failed_half_way_is_left_to_a_person_and_says_what_to_type(
+    people: Place, files: ProjectFiles
+) -> None:
     files.migration(
         "2_do", "DO $$ BEGIN CREATE TABLE a (id int); COMMIT; PERFORM 1 / 0; END $$;", options=OUT
     )
-    assert people.apply().error.error.endswith("division by zero")
+    told = people.apply()
+    assert (told.code, told.error.error_kind, told.error.touched) == (5, "OutcomeUnknown", True)
+    assert told.error.error.endswith("division by zero")
+    assert "what it had committed before stays" in told.error.because
+    assert "seedbed repair 2 --not-applied" in told.error.try_
     assert people.apply().code == 5
+    files.migration("2_do", "DO $$ BEGIN CREATE TABLE b (id int); COMMIT; END $$;", options=OUT)
+    assert people.repair("2", Decision.NOT_APPLIED).code == 0
+    assert people.apply().finished == ["2"]
+
+
+def test_a_repeatable_block_that_failed_half_way_may_be_mended(people: Place, files: ProjectFiles) -> None:
+    repeatable = 'repeatable because "it looks first"'
+    block = "DO $$ BEGIN CREATE TABLE IF NOT EXISTS a (id int); COMMIT; PERFORM 1 / 0; END $$;"
+    files.migration("2_do", block, options=OUT, directives=repeatable)
+    told = people.apply()
+    assert (told.code, stands(people)) == (5, ("started", 0, False))
+    files.migration("2_do", block.replace("/ 0", "/ 1"), options=OUT, directives=repeatable)
+    assert people.apply().finished == ["2"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["CALL missing_procedure();", "DO $$ BEGIN COMMIT $$;", "DO LANGUAGE nonsense $$ COMMIT $$;"],
+)
+def test_a_statement_that_never_began_left_nothing_and_is_not_asked_about(
+    people: Place, files: ProjectFiles, statement: str
+) -> None:
+    files.migration("2_call", statement, options=OUT)
+    assert (people.apply().code, stands(people)) == (7, None)
+    files.migration("2_call", "CREATE TABLE a (id int);", options=OUT)
+    assert people.apply().finished == ["2"]
+
+
+# Files that are edited after a step has failed
+
+
+FIRST, SECOND = "CREATE TABLE a (id int);", "ALTER TABLE people ADD UNIQUE (emial);"
+
+
+@pytest.fixture
+def half_done(people: Place, files: ProjectFiles) -> Place:
+    """A target on which the first of two statements is done, and the second failed."""
+    files.migration("2_steps", f"{FIRST}\n{SECOND}", options=OUT)
+    told = people.apply()
+    assert (told.code, stands(people)) == (5, ("started", 1, False))
+    assert "1 step at its beginning" in told.error.try_
+    return people
+
+
+def test_what_comes_after_what_ran_may_be_mended(half_done: Place, files: ProjectFiles) -> None:
+    files.migration("2_steps", f"{FIRST}\nALTER TABLE people ADD COLUMN b int;\nSELECT 1;", options=OUT)
+    assert half_done.apply().finished == ["2"]
+    assert half_done.apply().code == 0
+    assert half_done.query("SELECT count(b) FROM people") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        f"CREATE TABLE above (id int);\n{FIRST}\nSELECT 1;",
+        "CREATE TABLE other (id int);\nSELECT 1;",
+        "SELECT 1;",
+    ],
+    ids=["put before it", "changed", "gone"],
+)
+def test_what_ran_is_known_by_what_it_says_and_not_by_its_number(
+    half_done: Place, files: ProjectFiles, statements: str
+) -> None:
+    files.migration("2_steps", statements, options=OUT)
+    with pytest.raises(HistoryConflict):
+        half_done.apply()
+    told = half_done.repair("2", Decision.CHECKSUM)
+    assert (told.code, told.error.error_kind) == (3, "HistoryConflict")
+    assert "does not begin with what ran of it" in told.error.error
+    assert half_done.query("SELECT to_regclass('above') IS NULL") == [(True,)]
+    assert stands(half_done) == ("started", 1, False)
+
+
+def test_a_step_in_hand_is_decided_about_before_its_file_is_accepted(
+    called: Place, files: ProjectFiles
+) -> None:
+    files.migration("2_call", "CREATE TABLE a (id int);\nSELECT 1;", options=OUT)
+    assert called.repair("2", Decision.CHECKSUM).code == 3
+    assert called.repair("2", Decision.APPLIED).code == 3  # what took effect no longer stands there
+    assert called.repair("2", Decision.NOT_APPLIED).code == 0
+    assert called.apply().finished == ["2"]
+
+
+def test_a_down_that_failed_says_how_its_file_is_accepted(people: Place, files: ProjectFiles) -> None:
+    files.migration("2_steps", FIRST, "DROP TABLE b;", options=OUT)
+    assert people.apply().code == 0
+    told = people.revert()
+    assert (told.code, stands(people)) == (7, ("applied", 1, False))
+    assert "seedbed repair 2 --checksum" in told.error.try_
+    files.migration("2_steps", FIRST, "DROP TABLE a;", options=OUT)
+    assert people.repair("2", Decision.CHECKSUM).code == 0
+    assert people.revert().finished == ["2"]
 
 
 def test_what_the_server_says_is_told_even_of_a_statement_that_fails(

@@ -140,13 +140,16 @@ class Lease:
 
     def __init__(self, session: Session, owner: Owner, token: int) -> None:
         self.session, self.owner, self.token = session, owner, token
+        self.is_touched = False
 
     def _change(self, change: Callable[[Store], None]) -> None:
         """Write what `change` makes of the store, all of it or nothing."""
         store = self.session.address.read()
         if store["token"] != self.token:
             raise LeaseLost("the lease is gone", because="another owner has been there since")
+        before = json.dumps(store["tables"])
         change(store)
+        self.is_touched |= json.dumps(store["tables"]) != before
         self.session.address.write(store)
 
     def history(self) -> History:

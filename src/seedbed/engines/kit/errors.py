@@ -25,6 +25,14 @@ def lease_lost(target: str, because: str) -> LeaseLost:
     )
 
 
+def decide(version: str) -> str:
+    """Return what to try where only a person can tell whether a step of `version` took effect."""
+    return (
+        f"look at the database, then record what you found: seedbed repair {version} --applied "
+        f"or seedbed repair {version} --not-applied"
+    )
+
+
 def foreign(target: str, found: Identity, wanted: Identity) -> ForeignTarget:
     """Return what ends a run for `wanted` on a target whose history says that it is `found`."""
     return ForeignTarget(

@@ -16,7 +16,7 @@ from seedbed.engines.base import Progress
 from seedbed.errors import HistoryConflict, Location
 from seedbed.model.event import StepProbed, WorkFinished, WorkProgressed, WorkStarted
 from seedbed.model.history import Revision, RevisionState
-from seedbed.model.migration import Direction, Step, Work
+from seedbed.model.migration import Direction, Step, Work, digests
 
 
 class Stepwise(ABC):
@@ -29,6 +29,7 @@ class Stepwise(ABC):
         self.target, self.work = target, work
         self.migration = work.migration
         self.steps = work.migration.steps(work.direction)
+        self._digests = digests(self.steps)
         self.before: Revision | None = None
         self.revision = Revision(
             version=self.migration.version,
@@ -97,7 +98,11 @@ class Stepwise(ABC):
         if stored.direction is not self.work.direction:
             raise self._conflict(f"it was started {stored.direction} and is not finished")
         self.revision = replace(
-            self.revision, step=stored.step, in_step=stored.in_step, checkpoint=stored.checkpoint
+            self.revision,
+            step=stored.step,
+            in_step=stored.in_step,
+            checkpoint=stored.checkpoint,
+            ran=stored.ran,
         )
         return True
 
@@ -111,7 +116,8 @@ class Stepwise(ABC):
         """Return the revision once `step` is finished."""
         if step.index + 1 == len(self.steps):
             return self._finished()
-        return replace(self.revision, step=step.index + 1, in_step=False, checkpoint=None)
+        done = step.index + 1
+        return replace(self.revision, step=done, in_step=False, checkpoint=None, ran=self._digests[done])
 
     def _finished(self) -> Revision:
         return replace(
@@ -120,6 +126,7 @@ class Stepwise(ABC):
             step=len(self.steps),
             in_step=False,
             checkpoint=None,
+            ran="",
             duration_ms=round((time.monotonic() - self.began) * 1000),
         )
 
@@ -130,6 +137,10 @@ class Stepwise(ABC):
             self._commit(stands, anyway=True)
         else:
             self._restore(self.before)
+
+    def _begins_anew(self) -> None:
+        """The step in hand ended in its middle and is repeatable: the next run begins it, as its file is then."""
+        self._commit(replace(self.revision, in_step=False, checkpoint=None), anyway=True)
 
     # words
 

@@ -124,13 +124,17 @@ def _unfinished(outcome: OutcomeDocument, results: Counter[Result]) -> str:
 
 
 def _what_stays(outcome: OutcomeDocument) -> str:
+    """Return whether anything stayed, and of what is to be done only what no single failure above says."""
     errors = [each.error for each in outcome.targets if each.error]
-    if unclear := {each.kind for each in errors if each.exit_code is ExitCode.PARTIAL}:
-        if unclear == {"LeaseLost"}:  # the history says what was done: nothing is to be recorded by hand
-            return f"a lease was lost: the same {outcome.command} goes on from what is recorded"
-        return "the outcome of a step is unknown: check it, then record it with seedbed repair"
+    unclear = {each.kind for each in errors if each.exit_code is ExitCode.PARTIAL}
+    if unclear == {"LeaseLost"}:  # the history says what was done: nothing is to be recorded by hand
+        return f"a lease was lost: the same {outcome.command} goes on from what is recorded"
+    if unclear:
+        return "what stays of it is said above, and what to do first"
     if not outcome.changed:
         again = ": trying again may help" if outcome.exit_code is ExitCode.UNAVAILABLE else ""
         return f"nothing was changed{again}"
     did = _did(outcome.targets, outcome.command)
+    if any(each.error and each.touched and not _did([each], outcome.command) for each in outcome.targets):
+        return f"{did + ', and ' if did else ''}part of what failed stayed"
     return f"{did or 'what was done'} and recorded: the same {outcome.command} goes on from there"

@@ -6,6 +6,7 @@ from seedbed.testing.contracts.apply import ApplyContract
 from seedbed.testing.contracts.engine import EngineContract
 from seedbed.testing.contracts.expiry import ExpiryContract
 from seedbed.testing.contracts.history import HistoryContract
+from seedbed.testing.contracts.honesty import HonestyContract, TroubleContract
 from seedbed.testing.contracts.lease import LeaseContract
 from seedbed.testing.contracts.load import BulkLoadContract, LoadContract
 from seedbed.testing.contracts.optional import (
@@ -24,11 +25,13 @@ __all__ = [
     "EngineContract",
     "ExpiryContract",
     "HistoryContract",
+    "HonestyContract",
     "LeaseContract",
     "LoadContract",
     "ResetContract",
     "ResumeContract",
     "SchemaContract",
     "ScriptContract",
+    "TroubleContract",
     "UnlockContract",
 ]

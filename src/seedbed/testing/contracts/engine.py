@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from seedbed.testing.contracts.apply import ApplyContract
 from seedbed.testing.contracts.history import HistoryContract
+from seedbed.testing.contracts.honesty import HonestyContract
 from seedbed.testing.contracts.lease import LeaseContract
 from seedbed.testing.contracts.load import LoadContract
 from seedbed.testing.contracts.resume import ResumeContract
 
 
-class EngineContract(HistoryContract, ApplyContract, ResumeContract, LeaseContract, LoadContract):
+class EngineContract(
+    HistoryContract, ApplyContract, ResumeContract, LeaseContract, LoadContract, HonestyContract
+):
     """What every engine promises. Subclass it and give a fixture `harness`."""

@@ -71,6 +71,15 @@ class HistoryContract(Contract):
         assert replace(found, applied_at=None, duration_ms=0) == revision
         self._is_audited(bench, revision.version, "ana@example.org", "it was there before seedbed")
 
+    def test_record_keeps_where_a_migration_stands_and_what_ran_of_it(self, bench: Bench) -> None:
+        state = RevisionState.STARTED
+        revision = Revision("20250101000000", "begun", "0" * 64, Phase.EXPAND, state, step=2, ran="ab" * 16)
+        with bench.lease() as (_, lease):
+            lease.record(revision, actor="ana", because="two of its steps are done")
+        found = bench.history().revision(revision.version)
+        assert found is not None
+        assert (found.state, found.step, found.in_step, found.ran) == (state, 2, False, revision.ran)
+
     def test_record_replaces_what_is_there(self, bench: Bench) -> None:
         text = bench.text(bench.harness.creates("users"))
         bench.apply(text)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, NoReturn
 
 from msgspec.structs import asdict, replace
 
-from seedbed.engines.kit.errors import TAKEN, foreign, interrupted, lease_lost
+from seedbed.engines.kit.errors import TAKEN, decide, foreign, interrupted, lease_lost
 from seedbed.engines.kit.stepwise import Stepwise, is_gone
+from seedbed.engines.kit.touched import Touched
 from seedbed.errors import (
     Interrupted,
     Location,
@@ -28,6 +30,7 @@ from seedbed.testing.reference.history import history, plain
 from seedbed.testing.reference.language import Misread, Statement, read
 
 _READ = 500  # rows of a seed that are read at once
+_RECORDS = frozenset({"bind", "record", "forget", "tables"})  # requests that change nothing but the history
 
 _DISCONNECTED = "the connection that held it is gone"
 
@@ -39,6 +42,11 @@ class MemoryLease:
         self._channel = channel
         self._owner = owner
         self._token = token
+        self._touched = Touched()
+
+    @property
+    def is_touched(self) -> bool:
+        return bool(self._touched)
 
     def _ask(self, do: str, *, anyway: bool = False, **request: Any) -> dict[str, Any]:
         """Return the server's answer to a request that shows the token; `anyway` asks even when interrupted.
@@ -47,8 +55,11 @@ class MemoryLease:
         """
         if self._channel.is_interrupted and not anyway:
             raise interrupted(f"work on {self._channel.target}")
+        is_record = do in _RECORDS or (do == "commit" and not request["ops"])
         try:
-            return self._channel.ask(do, token=self._token, **request)
+            # What this server rejects has left nothing: every request of it is one transaction.
+            with nullcontext() if is_record else self._touched.unless(Rejected):
+                return self._channel.ask(do, token=self._token, **request)
         except Unreachable as error:
             raise lease_lost(self._channel.target, _DISCONNECTED) from error
         except Rejected as error:
@@ -102,8 +113,13 @@ class MemoryLease:
             raise StepFailed(
                 f"{part.path} was refused", because=what, try_="correct the row; nothing was loaded", at=at
             ) from error
-        for part, counts in zip(dataset.parts, answer["counts"], strict=True):
-            yield Loaded(part.path, **counts)
+        loaded = [
+            Loaded(part.path, **counts) for part, counts in zip(dataset.parts, answer["counts"], strict=True)
+        ]
+        is_known = not any(isinstance(each, Script) for each in dataset.parts)
+        if is_known and not any(each.inserted or each.updated for each in loaded):
+            self._touched.take_back()
+        yield from loaded
 
 
 def _part(part: RowSource | Script) -> tuple[list[list[Any]], tuple[int, ...]]:
@@ -210,7 +226,7 @@ class _Run(Stepwise):
             raise OutcomeUnknown(
                 f"it is unknown whether step {step.index + 1} of {self.migration.label} took effect",
                 because=f"a former run began `{statement.text}` and recorded no result",
-                try_=f"look at {self.target}, then `seedbed repair --applied` or `--not-applied`",
+                try_=decide(self.migration.version),
                 at=Location(self.migration.path, statement.line),
             )
         table = statement.op[1]

@@ -95,6 +95,8 @@ class DirectWrites:
             kind = ConditionFailed if error.is_condition else StepFailed
             if error.code == NOT_FOUND:
                 raise _missing(self._lease, write) or error from None
+            if error.is_throttle:
+                raise
             raise kind(f"DynamoDB refused to {write.verb}", because=reason(error, 0)) from None
 
 
@@ -312,8 +314,8 @@ def refused(
     if error.code == NOT_FOUND:
         return next(filter(None, (_missing(lease, each) for each in writes)), not_deployed(lease.database))
     number = next((at for at, code in enumerate(error.reasons) if code), None)
-    if number is None or number >= len(writes):
-        found = StepFailed(error.what, because=error.because, at=Location(migration.path))
+    if number is None or number >= len(writes) or error.is_throttle:
+        found = StepFailed(error.what, because=error.because, try_=error.try_, at=Location(migration.path))
         return _named(migration, lease, found)
     write = writes[number]
     found = StepFailed(

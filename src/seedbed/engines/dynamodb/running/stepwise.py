@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -12,6 +13,7 @@ from seedbed.engines.dynamodb.store import history
 from seedbed.engines.dynamodb.store.fenced_writer import SOME, FencedWriter
 from seedbed.engines.dynamodb.store.history import Action
 from seedbed.engines.dynamodb.wire.errors import ServiceError
+from seedbed.engines.kit.errors import decide
 from seedbed.engines.kit.stepwise import Stepwise, is_gone
 from seedbed.errors import (
     Interrupted,
@@ -103,9 +105,12 @@ class MigrationRun(Stepwise):
         """Return what a person reads about a step that ended in its middle; its record says that it was begun."""
         if isinstance(error, LeaseLost | Interrupted):
             return error
-        try_ = "fix the migration and run the same command again: it begins anew"
-        if not step.repeatable:
-            try_ = "make the migration `repeatable`, or look what it did, then `seedbed repair` it"
+        if step.repeatable:
+            with suppress(SeedbedError):
+                self._begins_anew()
+            try_ = "fix the migration and run the same command again: it begins anew"
+        else:
+            try_ = decide(self.migration.version)
         return OutcomeUnknown(
             error.what,
             because=f"{error.because}; {count} of its writes had gone out before"
@@ -123,7 +128,7 @@ class MigrationRun(Stepwise):
             raise OutcomeUnknown(
                 f"it is unknown whether {self.migration.label} took effect on {self.target}",
                 because="a former run started it and recorded no result, and it has no `applied(table)` to ask",
-                try_=f"look, then `seedbed repair {version} --applied` or `seedbed repair {version} --not-applied`",
+                try_=decide(version),
                 at=self._at(step),
             )
         messages = {

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from seedbed.engines.dynamodb.database import DynamoDatabase
 from seedbed.engines.dynamodb.schema.shape import TableShape
+from seedbed.engines.dynamodb.seeds.limits import Limit, limits_of, refusal
 from seedbed.engines.dynamodb.seeds.values import ABSENT, fitted, staying
 from seedbed.engines.dynamodb.wire.values import Attribute, Item, to_attribute
 from seedbed.engines.kit.repeats import first_repeat
@@ -19,6 +20,7 @@ from seedbed.errors import Location, SeedFileError, StepFailed
 from seedbed.model.seed import Dataset, Row, RowSource, Script, is_empty, location
 from seedbed.support.phrases import shorten
 
+_EMPTY = ("", b"")
 READ = 100  # rows in memory, and items in one BatchGetItem
 
 
@@ -48,6 +50,15 @@ class SeedPart(Struct, frozen=True, dict=True):
         is_cell = self.source.path.endswith(".csv")
         return tuple(staying(kind, is_cell=is_cell) for kind in self.kinds)
 
+    @cached_property
+    def limits(self) -> tuple[Limit, ...]:
+        return limits_of(self.table)
+
+    @cached_property
+    def indexed(self) -> tuple[str, ...]:
+        """The attributes that are part of any key, and may be empty where they are text or bytes."""
+        return tuple(sorted({name for names, _, _ in self.limits for name in names}))
+
     @property
     def key_names(self) -> tuple[str, ...]:
         return (*self.table.key.partition, *self.table.key.sort)
@@ -64,6 +75,11 @@ class SeedPart(Struct, frozen=True, dict=True):
                 values = self._values(row, line)
                 if None in row:
                     values = {name: value for name, value in values.items() if value is not ABSENT}
+                for name in self.indexed:
+                    if values.get(name) in _EMPTY:
+                        raise self.failed(
+                            line, f"{name} is empty", "DynamoDB takes no empty key, nor one of an index"
+                        )
                 yield values
 
     def check(self) -> None:
@@ -71,9 +87,9 @@ class SeedPart(Struct, frozen=True, dict=True):
         if found := first_repeat(lambda: ([item.id for item in items] for items in self.chunks())):
             raise self._same_key(*found)
 
-    def failed(self, line: int, what: str, because: str) -> StepFailed:
+    def failed(self, line: int, what: str, because: str, try_: str = "") -> StepFailed:
         """Return the error about what stands in `line` (0: unknown) of the file."""
-        return failed(self.source.path, line, what, because)
+        return failed(self.source.path, line, what, because, try_)
 
     def _item(self, row: Row, line: int) -> SeedItem:
         found: dict[str, Attribute | None] = {}
@@ -82,6 +98,8 @@ class SeedPart(Struct, frozen=True, dict=True):
                 found[name] = None if value is ABSENT else to_attribute(value, name)
             except StepFailed as wrong:
                 raise self.failed(line, wrong.what, wrong.because) from None
+        if limit := refusal({name: each for name, each in found.items() if each is not None}, self.limits):
+            raise self.failed(line, *limit)
         key = {name: each for name in self.key_names if (each := found.pop(name)) is not None}
         return SeedItem(key, found, line)
 
@@ -114,12 +132,12 @@ def parts_of(database: DynamoDatabase, dataset: Dataset) -> list[SeedPart]:
     return [_part(database, each) for each in dataset.parts]
 
 
-def failed(path: str, line: int, what: str, because: str) -> StepFailed:
+def failed(path: str, line: int, what: str, because: str, try_: str = "") -> StepFailed:
     """Return the error about what stands in `line` (0: unknown) of the seed `path`."""
     return StepFailed(
         what,
         because=because,
-        try_="fix the seed and run the same command again",
+        try_=try_ or "fix the seed and run the same command again",
         at=Location(path, line),
     )
 

@@ -52,7 +52,7 @@ def refusals(database: DynamoDatabase, part: SeedPart) -> Iterator[None]:
     except ServiceError as error:
         if error.code == NOT_FOUND:
             raise not_deployed(database, part.table.name) from None
-        raise part.failed(0, f"the seed failed: {error.what}", error.because) from None
+        raise part.failed(0, f"the seed failed: {error.what}", error.because, error.try_) from None
 
 
 def _load(lease: FencedWriter, part: SeedPart, items: Sequence[SeedItem], tally: Tally) -> None:
@@ -93,9 +93,14 @@ def _commit(lease: FencedWriter, part: SeedPart, batch: Sequence[ItemWrite]) -> 
 
 
 def _refused(part: SeedPart, batch: Sequence[ItemWrite], error: ServiceError) -> StepFailed:
-    number = next((at for at, code in enumerate(error.reasons) if code), 0)
-    line = batch[number].item.line if number < len(batch) else 0
-    return part.failed(line, f"the seed failed: {error.what}", error.because)
+    number = next((at for at, code in enumerate(error.reasons) if code), None)
+    if number is None and len(batch) > 1:  # DynamoDB does not say which
+        lines = [each.item.line for each in batch]
+        because = f"{error.because}; it is one of the rows from line {min(lines)} to {max(lines)}"
+        return part.failed(0, f"the seed failed: {error.what}", because, error.try_)
+    return part.failed(
+        batch[number or 0].item.line, f"the seed failed: {error.what}", error.because, error.try_
+    )
 
 
 def _stored(lease: FencedWriter, part: SeedPart, items: Sequence[SeedItem]) -> dict[str, Item]:

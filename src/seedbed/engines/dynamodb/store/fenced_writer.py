@@ -28,11 +28,17 @@ class FencedWriter:
 
     def __init__(self, store: DynamoLeaseStore, held: HeldLease, unmet: Unmet) -> None:
         self.database = store.database
+        self._touched = store.database.client.touched
         self.store = store
         self.held = held
         self._unmet = unmet
         self._met: set[str] = set()  # tables and indexes that were found ready under this lease
         self._marked: set[str] = set()  # revisions that say they have a checkpoint
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether anything that was sent under this lease stays in a table other than the history's, or may."""
+        return bool(self._touched)
 
     @property
     def owner(self) -> str:

@@ -127,6 +127,8 @@ def write(database: DynamoDatabase, revision: Revision) -> Action:
     }
     if revision.checkpoint is not None:
         item["checkpoint"] = revision.checkpoint
+    if revision.ran:
+        item["ran"] = revision.ran
     return put(database, item)
 
 
@@ -199,4 +201,5 @@ def _revision(item: Mapping[str, Any]) -> Revision:
         owner=item["owner"],
         applied_at=datetime.fromisoformat(item["applied_at"]),
         duration_ms=item["duration_ms"],
+        ran=item.get("ran", ""),
     )

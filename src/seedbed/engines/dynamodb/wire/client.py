@@ -23,6 +23,7 @@ from seedbed.engines.dynamodb.wire.errors import (
     ServiceError,
 )
 from seedbed.engines.dynamodb.wire.values import InvalidValue
+from seedbed.engines.kit.touched import Touched
 from seedbed.errors import SeedbedError, Unreachable
 from seedbed.support.typed import UNREADABLE
 from seedbed.wire.answers import Answer
@@ -76,6 +77,8 @@ class Client(TransportClient):
         self._path = end.path
         self._signer = Signer(host=end.authority, region=cloud.region, service="dynamodb")
         self._lock = threading.Lock()
+        self.touched: Touched | None = None  # counts what is written to tables other than `own`
+        self.own = ""
 
     def sheltered(self) -> Client:
         """Return another client of the same place that this one's `interrupt` does not reach (to release a lease)."""
@@ -110,7 +113,13 @@ class Client(TransportClient):
         except (TypeError, UnicodeEncodeError, msgspec.MsgspecError) as error:
             raise InvalidValue(f"what {operation} is to send is not valid JSON", because=str(error)) from None
         return self.post(
-            operation, encoded, _decode, idempotent=idempotent, on_throttle=on_throttle, before=before
+            operation,
+            encoded,
+            _decode,
+            idempotent=idempotent,
+            on_throttle=on_throttle,
+            before=before,
+            is_record=_tables(body) == {self.own},
         )
 
     def post(
@@ -122,10 +131,12 @@ class Client(TransportClient):
         idempotent: bool = True,
         on_throttle: OnThrottle | None = None,
         before: Before | None = None,
+        is_record: bool = False,
     ) -> T:
         """Do as `call` does, with a body that is JSON already, and return the answer's body as `decode` reads it.
 
-        An answer that it cannot read came from somebody else: the call's own is lost.
+        An answer that it cannot read came from somebody else: the call's own is lost. `is_record`: it changes only
+        what is seedbed's own, and does not count as touching anything.
         """
         target = {"Content-Type": _TYPE, "X-Amz-Target": f"{VERSION}.{operation}"}
 
@@ -133,6 +144,10 @@ class Client(TransportClient):
             return self._signer.signed("POST", self._path, target, body, self._chain.keys())
 
         renewed = False
+        is_write = operation not in READS
+        undo: Callable[[], None] = _nothing
+        if self.touched is not None and is_write and not is_record:
+            before, undo = self.touched.before(before)
         for attempt in retrying(self.policy, sleep=self.sleep):
             try:
                 answer = self._transport.ask(
@@ -140,11 +155,13 @@ class Client(TransportClient):
                     self._path,
                     headers,
                     body,
-                    is_write=operation not in READS,
+                    is_write=is_write,
                     may_repeat=idempotent,
                     before=before,
                 )
             except Broken as error:
+                if not error.was_sent:
+                    undo()
                 attempt.failed(self._lost(operation, error, idempotent=idempotent))
                 continue
             except Untrusted as error:
@@ -159,6 +176,8 @@ class Client(TransportClient):
                     attempt.failed(self._lost(operation, strange, idempotent=idempotent))
                     continue
             failure = self._refusal(operation, answer)
+            if not _may_stand(failure):
+                undo()
             if isinstance(failure, faults.ExpiredCredentials) and not renewed and self._chain.renew():
                 renewed = True
                 continue
@@ -290,6 +309,23 @@ def _passes(failure: BaseException) -> bool:
         given = {each for each in failure.reasons if each}
         return bool(given) and given <= PASSING_REASONS
     return failure.code in SERVER_SIDE | THROTTLES | CONFLICTS
+
+
+def _nothing() -> None:
+    """Take back nothing: a read, or a record of our own."""
+
+
+def _may_stand(failure: SeedbedError) -> bool:
+    """Return whether a write that was answered with `failure` may have taken effect all the same."""
+    return isinstance(failure, ServiceError) and failure.code in SERVER_SIDE
+
+
+def _tables(body: Mapping[str, Any]) -> set[str]:
+    """Return the tables that a request names."""
+    actions = [next(iter(each.values())) for each in body.get("TransactItems", ())]
+    return {each["TableName"] for each in (body, *actions) if "TableName" in each} | {
+        *body.get("RequestItems", ())
+    }
 
 
 def _said(answer: Answer) -> tuple[str, dict[str, Any]]:

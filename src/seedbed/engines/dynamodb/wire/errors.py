@@ -53,11 +53,16 @@ class ServiceError(StepFailed):
         operation: str = "",
         items: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        what = f"DynamoDB refused {operation}: {code}" if operation else f"DynamoDB says {code}"
-        super().__init__(what, because=" ".join(message.split()))
         self.code = code
         self.message = message
         self.reasons = tuple(reasons)
+        what = f"DynamoDB refused {operation}: {code}" if operation else f"DynamoDB says {code}"
+        because, try_ = " ".join(message.split()), ""
+        if self.is_throttle:
+            what = f"DynamoDB throttles {operation or 'us'}, however often it is tried again"
+            because = f"{code}: {because}"
+            try_ = "give the table more capacity, or seedbed less of it (`write_units`, `read_units`), and run it again"
+        super().__init__(what, because=because, try_=try_)
         self.items = tuple(items)
         self.operation = operation
 

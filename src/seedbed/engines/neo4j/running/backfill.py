@@ -85,7 +85,7 @@ class GraphBackfill:
         lease, version = self._lease, self._migration.version
         after: Key | None = json.decode(checkpoint) if checkpoint is not None else None
         done, total = 0, int(lease.read(self._query("count"))[0]["count"])
-        while batch := lease.transact(partial(self._batch, after), version=version):
+        while batch := lease.transact(partial(self._batch, after), version=version, changes=bool):
             after, done = batch.last, done + batch.size
             position = f"up to {self._backfill.key} {after}"
             known = total if done <= total else 0  # others may have added some meanwhile

@@ -34,7 +34,7 @@ def reset(lease: FencedWriter) -> str:
     relationships = _emptied(lease, _RELATIONSHIPS)
     nodes = _emptied(lease, _NODES)
     constraints, indexes = _dropped(lease, "CONSTRAINT"), _dropped(lease, "INDEX")
-    lease.write(_forget)
+    lease.write_record(_forget)
     gone = {"node": nodes, "relationship": relationships, "constraint": constraints, "index": indexes}
     found = [count(many, noun, "indexes" if noun == "index" else "") for noun, many in gone.items() if many]
     return f"{', '.join(found)} and the history" if found else "the history; the graph was empty"
@@ -47,7 +47,7 @@ def _emptied(lease: FencedWriter, statement: str) -> int:
         return int(run(statement, {"batch": _BATCH}).rows[0]["gone"])
 
     total = 0
-    while gone := lease.write(work):
+    while gone := lease.write(work, changes=bool):
         total += gone
     return total
 

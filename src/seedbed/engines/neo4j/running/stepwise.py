@@ -8,11 +8,14 @@ own is recorded the same way, and runs again only where the file declares it rep
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import suppress
 
 from msgspec.structs import replace
 
 from seedbed.engines.base import Progress
+from seedbed.engines.kit.errors import decide
 from seedbed.engines.kit.stepwise import Stepwise, is_gone
+from seedbed.engines.kit.touched import SentWrite
 from seedbed.engines.neo4j.files.commands import SchemaCommand, parse_command
 from seedbed.engines.neo4j.files.names import quoted
 from seedbed.engines.neo4j.files.split import Statement, split
@@ -27,7 +30,7 @@ from seedbed.engines.neo4j.store import history
 from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
 from seedbed.engines.neo4j.wire.client import RunQuery, Transaction
 from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError
-from seedbed.errors import Interrupted, Irreversible, Location, OutcomeUnknown, StepFailed
+from seedbed.errors import Interrupted, Irreversible, Location, OutcomeUnknown, SeedbedError, StepFailed
 from seedbed.model.event import WorkProgressed
 from seedbed.model.history import Revision
 from seedbed.model.migration import Direction, Phase, Step, Work
@@ -46,6 +49,7 @@ class StepwiseRun(Stepwise):
         super().__init__(lease.graph.target, work, lease.owner)
         self.lease, self.graph = lease, lease.graph
         self.reverses: Mapping[int, str] = {}
+        self._altered: SentWrite | None = None  # the schema statement in hand, if this run sent it
 
     def _take_up(self, stored: Revision | None) -> bool:
         resumed = super()._take_up(stored)
@@ -95,7 +99,7 @@ class StepwiseRun(Stepwise):
 
     def _commit(self, revision: Revision, *, anyway: bool = False) -> None:
         version = self.migration.version
-        self.lease.write(lambda run: self._record(run, revision), version=version, anyway=anyway)
+        self.lease.write_record(lambda run: self._record(run, revision), version=version, anyway=anyway)
         self.revision = revision
 
     def _restore(self, before: Revision | None) -> None:
@@ -107,7 +111,7 @@ class StepwiseRun(Stepwise):
             else:
                 history.forget(run, version)
 
-        self.lease.write(work, anyway=True)
+        self.lease.write_record(work, anyway=True)
 
     # data, with its record
 
@@ -189,12 +193,15 @@ class StepwiseRun(Stepwise):
 
     def _alter(self, step: Step, command: SchemaCommand, statement: str) -> None:
         """Run a schema statement that is recorded as begun. Raises StepFailed, Interrupted: it left nothing."""
+        sent = self._altered = self.lease.touched.sending()
         try:
             self._alter_for_sure(command, statement)
         except CypherError as error:
+            sent.undone()
             self._undone()
             raise self._failed(step, error) from None
         except Interrupted:
+            sent.undone()
             self._undone()
             raise
 
@@ -202,7 +209,7 @@ class StepwiseRun(Stepwise):
         """Run a schema statement; where the answer to its commit got lost, the catalogue has it."""
         for attempt in retrying(_LOST_COMMITS):
             try:
-                self.lease.alter(statement, version=self.migration.version)
+                self.lease.send_schema(statement, version=self.migration.version)
                 return
             except ConnectionLost as error:
                 if took_effect(command, self._catalogue()):
@@ -235,7 +242,9 @@ class StepwiseRun(Stepwise):
     def _take_back(self, step: Step, command: SchemaCommand) -> None:
         is_ours = self.work.direction is Direction.DOWN or self.reverses.get(step.index, "")
         if is_ours and command.subject is not None:
-            self.lease.alter(f"DROP {command.noun} {quoted(command.name)} IF EXISTS")
+            self.lease.send_schema(f"DROP {command.noun} {quoted(command.name)} IF EXISTS")
+            if self._altered:
+                self._altered.undone()
 
     def _is_done(self, step: Step, command: SchemaCommand) -> Generator[Progress, None, bool]:
         """Return whether a step that a former run began took effect: the catalogue knows."""
@@ -273,15 +282,18 @@ class StepwiseRun(Stepwise):
         raise OutcomeUnknown(
             f"it is unknown how much of {self.migration.label} took effect on {self.target}",
             because="an earlier run began it and did not record its end, and it commits as it goes",
-            try_=f"inspect it, then `seedbed repair {version} --applied` or `seedbed repair {version} --not-applied`",
+            try_=decide(version),
             at=self._at(step),
         )
 
     def _half_done(self, step: Step, what: str, because: str) -> OutcomeUnknown:
-        """Return the error about a step that ended in its middle; its record stays begun."""
-        try_ = "fix the migration and run the same command again: it starts from the beginning"
-        if not step.repeatable:
-            try_ = "declare the migration `repeatable`, or inspect the database, then `seedbed repair` it"
+        """Return the error about a step that ended in its middle; its record says so, unless it is repeatable."""
+        if step.repeatable:
+            with suppress(SeedbedError, CypherError, ConnectionLost):
+                self._begins_anew()
+            try_ = "fix the migration and run the same command again: it starts from the beginning"
+        else:
+            try_ = decide(self.migration.version)
         return OutcomeUnknown(
             f"{self.migration.label}: {what}",
             because=f"{because}; what it had committed before stays",

@@ -44,7 +44,11 @@ def load_together(lease: FencedWriter, parts: Sequence[Part], on_loading: OnLoad
             for each in parts
         ]
 
-    return lease.write(work)
+    def changes(loaded: Sequence[Loaded]) -> bool:
+        is_known = not any(isinstance(each, Script) for each in parts)
+        return not is_known or any(each.inserted or each.updated for each in loaded)
+
+    return lease.write(work, changes=changes)
 
 
 def parts_of(lease: FencedWriter, dataset: Dataset) -> list[Part]:

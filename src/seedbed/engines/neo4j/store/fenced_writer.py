@@ -11,6 +11,7 @@ from uuid import uuid4
 from seedbed.engines.kit.clock import now
 from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.kit.lease import HeldLease, require_running
+from seedbed.engines.kit.touched import Touched
 from seedbed.engines.neo4j.graph import GraphTarget
 from seedbed.engines.neo4j.store.lease_store import shown
 from seedbed.engines.neo4j.wire import queries
@@ -35,6 +36,10 @@ _POLICY = Policy(base=0.05, cap=2.0, when=gives_way)
 _LOOKING = Policy(base=0.05, cap=2.0)
 
 
+def _always(_: object) -> bool:
+    return True
+
+
 class FencedWriter:
     """The right to write, shown with every transaction. Thread-safe; transactions that write queue at the fence."""
 
@@ -42,6 +47,12 @@ class FencedWriter:
         self.graph = graph
         self.held = held
         self._listener = listener
+        self.touched = Touched()
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether anything that was sent under this lease stays in the graph, seedbed's own nodes aside, or may."""
+        return bool(self.touched)
 
     @property
     def owner(self) -> str:
@@ -64,17 +75,49 @@ class FencedWriter:
         except ConnectionLost as error:
             raise self.unreachable(error) from None
 
-    def write(self, work: Callable[[RunQuery], T], *, version: str = "", anyway: bool = False) -> T:
+    def write_record(self, work: Callable[[RunQuery], T], *, version: str = "", anyway: bool = False) -> T:
+        """Do `work`, which changes seedbed's own nodes only, as `write` does."""
+        return self._transact(lambda transaction: work(transaction.run), version, anyway=anyway)
+
+    def write(
+        self,
+        work: Callable[[RunQuery], T],
+        *,
+        version: str = "",
+        anyway: bool = False,
+        changes: Callable[[T], object] = _always,
+    ) -> T:
         """Do `work` in one transaction that commits only while the lease is ours; return what it returned.
 
         `work` gets what asks in that transaction, and is called again where the server gives way (a deadlock, a
         change of leader) or the connection broke. `version` is the migration that a retry is reported for; `anyway`:
-        also after an interruption. Raises LeaseLost, Interrupted; CypherError where the server refused: nothing stayed.
+        also after an interruption. `changes`: whether what it returned says that it changed anything. Raises LeaseLost,
+        Interrupted; CypherError where the server refused: nothing stayed.
         """
-        return self.transact(lambda transaction: work(transaction.run), version=version, anyway=anyway)
+        return self.transact(
+            lambda transaction: work(transaction.run), version=version, anyway=anyway, changes=changes
+        )
 
-    def transact(self, work: Callable[[Transaction], T], *, version: str = "", anyway: bool = False) -> T:
-        """Do as `writing` does, with `work` having all of the transaction."""
+    def transact(
+        self,
+        work: Callable[[Transaction], T],
+        *,
+        version: str = "",
+        anyway: bool = False,
+        changes: Callable[[T], object] = _always,
+    ) -> T:
+        """Do as `write` does, with `work` having all of the transaction."""
+        with self.touched.unless(Exception) as sent:
+            try:
+                done = self._transact(work, version, anyway=anyway)
+            except LeaseLost:  # how it ended could not be asked
+                sent.stays()
+                raise
+            if not changes(done):
+                sent.undone()
+            return done
+
+    def _transact(self, work: Callable[[Transaction], T], version: str, *, anyway: bool) -> T:
         check = self.held.check if anyway else self.check
         for attempt in retrying(_POLICY, sleep=partial(self._pause, anyway=anyway)):
             check()
@@ -175,8 +218,13 @@ class FencedWriter:
 
     # what cannot be fenced, because it may not touch nodes
 
-    def alter(self, statement: str, *, version: str = "") -> None:
-        """Carry out a schema statement as a transaction of its own.
+    def alter(self, statement: str) -> None:
+        """Do as `send_schema` does, and count it. Raises as it does."""
+        with self.touched.unless(CypherError, Interrupted):
+            self.send_schema(statement)
+
+    def send_schema(self, statement: str, *, version: str = "") -> None:
+        """Carry out a schema statement as a transaction of its own; whoever calls counts it among what is touched.
 
         It is open on the server, marked as ours, before the lease is checked: whoever takes over after that check
         finds it and ends it, however long we sleep. Raises LeaseLost, Interrupted, CypherError (nothing stayed),
@@ -226,11 +274,14 @@ class FencedWriter:
         """
         self.check()
         self._confirm()
+        sent = self.touched.sending()
         try:
             self.graph.client.run_autocommit(statement, self._metadata("work", uuid4().hex))
         except CypherError as error:
             if error.is_ended:
                 self._was_ended(anyway=False)
+            if error.is_before:
+                sent.undone()
             raise
 
     # errors

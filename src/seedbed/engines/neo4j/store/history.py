@@ -92,6 +92,7 @@ def write(run: RunQuery, revision: Revision, reverses: Reverses | None = None) -
         "owner": revision.owner,
         "duration_ms": revision.duration_ms,
         "snapshot": revision.snapshot or None,
+        "ran": revision.ran or None,
     }
     if reverses is not None:
         values["reverses"] = json.encode(reverses).decode() if reverses else None
@@ -135,4 +136,5 @@ def _revision(stored: Mapping[str, Any]) -> Revision:
         applied_at=datetime.fromtimestamp(at / 1000, UTC) if at is not None else None,
         duration_ms=stored["duration_ms"],
         snapshot=stored.get("snapshot") or "",
+        ran=stored.get("ran") or "",
     )

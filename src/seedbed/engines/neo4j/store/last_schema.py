@@ -23,7 +23,7 @@ _READ = (
 def save(lease: FencedWriter) -> None:
     """Store the schema as it is now, at the end of a run. Raises LeaseLost, CypherError, ConnectionLost."""
     lines = list(read_catalogue(lease.read).lines())
-    lease.write(lambda run: run(_SAVE, {"lines": lines}))
+    lease.write_record(lambda run: run(_SAVE, {"lines": lines}))
 
 
 def read(query: Read) -> tuple[str, ...] | None:

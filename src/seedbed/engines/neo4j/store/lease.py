@@ -31,7 +31,7 @@ class Neo4jLease(FencedWriter):
 
     def bind(self, identity: Identity) -> None:
         with translate_errors(f"binding {self.graph.target}"):
-            self.write(lambda run: history.bind(run, self.graph, identity))
+            self.write_record(lambda run: history.bind(run, self.graph, identity))
 
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
         action = "record " + (
@@ -43,7 +43,7 @@ class Neo4jLease(FencedWriter):
             history.audit(run, actor, action, revision.version, because)
 
         with translate_errors(f"recording {revision.label}"):
-            self.write(work)
+            self.write_record(work)
 
     def forget(self, version: str, *, actor: str, because: str) -> None:
         def work(run: RunQuery) -> None:
@@ -51,7 +51,7 @@ class Neo4jLease(FencedWriter):
             history.audit(run, actor, "forget", version, because)
 
         with translate_errors(f"forgetting {version}"):
-            self.write(work)
+            self.write_record(work)
 
     # what changes the graph
 

@@ -10,6 +10,7 @@ from uuid import uuid4
 from msgspec.structs import replace
 
 from seedbed.engines.base import Progress
+from seedbed.engines.kit.errors import decide
 from seedbed.engines.kit.stepwise import Stepwise, is_gone
 from seedbed.engines.opensearch.files.programs import is_program
 from seedbed.engines.opensearch.files.requests import request
@@ -110,7 +111,7 @@ class MigrationRun(Stepwise):
         try:
             yield from self._progress(step, runner.run(again=again))
         except SeedbedError as error:
-            self._record_failure(runner, error)
+            self._record_failure(step, runner, error, again=again)
             raise
         self._commit(self._after(step))
 
@@ -129,21 +130,27 @@ class MigrationRun(Stepwise):
         found: dict[str, Any] = json.loads(self.revision.checkpoint or "{}")
         return found
 
-    def _record_failure(self, runner: RequestRunner, error: SeedbedError) -> None:
-        """Record a failed request: as not begun if it left nothing, else as begun, with its end."""
+    def _record_failure(self, step: Step, runner: RequestRunner, error: SeedbedError, *, again: bool) -> None:
+        """Record a failed request: as not begun if it left nothing, else as begun, with its end.
+
+        One that is repeatable is begun anew by the next run. `again`: a former run may have left something of it.
+        """
         if isinstance(error, LeaseLost):
             return
         is_refused = isinstance(error, RequestFailed) and error.status < 500
-        if (
-            not runner.was_sent
-            or is_refused
-            or (isinstance(error, StepFailed) and not isinstance(error, RequestFailed))
-        ):
-            self._undone()
+        is_over = isinstance(error, StepFailed) and not isinstance(error, RequestFailed)
+        if not runner.was_sent or is_refused or is_over:
+            if again:
+                self._begins_anew()
+            else:
+                self._undone()
+        elif isinstance(error, PartlyDone) and step.repeatable:
+            self._begins_anew()
         elif isinstance(error, PartlyDone):
             self._commit(
                 replace(self.revision, checkpoint=json.dumps({"failed": error.because})), anyway=True
             )
+            error.try_ = decide(self.migration.version)
 
     def _settled(self, step: Step) -> Generator[Progress, None, bool]:
         """Determine the outcome of a step that was begun; return whether it is done. Raises OutcomeUnknown."""
@@ -159,7 +166,7 @@ class MigrationRun(Stepwise):
                 try:
                     yield from self._progress(step, runner.follow(task))
                 except SeedbedError as error:
-                    self._record_failure(runner, error)
+                    self._record_failure(step, runner, error, again=False)
                     raise
                 return True
         verdict = None if step.repeatable else runner.took_effect()
@@ -168,7 +175,7 @@ class MigrationRun(Stepwise):
                 f"the outcome of {self.migration.label} on {self.target} is unknown",
                 because=checkpoint.get("failed")
                 or f"a former run sent {runner.request} and recorded no result",
-                try_=f"inspect it, then run `seedbed repair {self.migration.version} --applied` or `--not-applied`",
+                try_=decide(self.migration.version),
                 at=self._at(step),
             )
         outcomes = {

@@ -24,6 +24,12 @@ class FencedWriter:
         self.cluster = cluster
         self.ledger = ledger
         self.held = ledger.held
+        self._touched = cluster.client.touched
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether anything that was sent under this lease stays, seedbed's own documents aside, or may."""
+        return bool(self._touched)
 
     @property
     def owner(self) -> str:

@@ -82,6 +82,7 @@ _DEFINITION: Mapping[str, Any] = {
             "applied_at": _DATE,
             "duration_ms": _NUMBER,
             "snapshot": _STORED,
+            "ran": _STORED,
             # audit
             "at": _DATE,
             "actor": _KEYWORD,
@@ -300,6 +301,7 @@ def document(revision: Revision) -> dict[str, Document]:
             "applied_at": revision.applied_at.isoformat() if revision.applied_at else now(),
             "duration_ms": revision.duration_ms,
             "snapshot": revision.snapshot,
+            "ran": revision.ran,
         }
     }
 
@@ -343,4 +345,5 @@ def _revision(found: Mapping[str, Any]) -> Revision:
         applied_at=datetime.fromisoformat(found["applied_at"]),
         duration_ms=found["duration_ms"],
         snapshot=found.get("snapshot", ""),
+        ran=found.get("ran", ""),
     )

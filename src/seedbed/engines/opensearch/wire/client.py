@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from seedbed.engines.kit.touched import Touched
 from seedbed.engines.opensearch.rest import Params, query
+from seedbed.engines.opensearch.schema.names import HISTORY
 from seedbed.engines.opensearch.wire.errors import LineLost, NoAnswer, failed
 from seedbed.errors import SeedbedError, StepFailed, Unreachable
 from seedbed.support.typed import UNREADABLE
+from seedbed.wire.answers import Answer
 from seedbed.wire.connection import Broken, Untrusted
 from seedbed.wire.endpoint import encoded as encoded_target
 from seedbed.wire.retrying import Policy, retrying
@@ -27,6 +30,10 @@ BASE, CAP = 0.05, 5.0  # seconds; how long a retry waits
 GRACE = 1.5  # seconds that a write which is under way may still take when we are interrupted
 MAX_IDLE = 32  # connections
 _READS = frozenset({"GET", "HEAD"})
+# Last segments of what is asked with POST or DELETE, and changes nothing that anybody has written.
+_LOOKS = frozenset(
+    {"_search", "_msearch", "_count", "_mget", "_refresh", "_flush", "_analyze", "point_in_time", "_cancel"}
+)
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -69,6 +76,7 @@ class Client(TransportClient):
         self._transport = _transport(address, connect_timeout, read_timeout or address.request_timeout)
         self._prefix = self._transport.endpoint.path.rstrip("/")
         self._sign = _signer(address, self._transport.endpoint.authority)
+        self.touched: Touched | None = None  # counts what is written to anything but seedbed's own
 
     def sheltered(self, *, max_attempts: int = 3, timeout: float = 0.0) -> Client:
         """Return another client of the same place that this one's `interrupt` does not reach (to keep a lease)."""
@@ -168,6 +176,9 @@ class Client(TransportClient):
         def signed() -> Mapping[str, str]:
             return self._sign(method, target, named, body) if self._sign else named
 
+        undo: Callable[[], None] | None = None
+        if self.touched is not None and _may_change(method, path):
+            before, undo = self.touched.before(before)
         for attempt in retrying(self.policy, sleep=self.sleep):
             try:
                 answer = self._transport.ask(
@@ -181,10 +192,14 @@ class Client(TransportClient):
                     before=before,
                 )
             except Broken as error:
+                if undo and not error.was_sent:
+                    undo()
                 attempt.failed(self._lost(f"{method} {path}", error, may_repeat=may_repeat))
                 continue
             except Untrusted as error:
                 raise self._untrusted(error) from None
+            if undo and _left_nothing(path, answer):
+                undo()
             passes = answer.status == 429 or (may_repeat and answer.status in {502, 503, 504})
             if not passes or attempt.is_last:
                 return self._let_in(Reply(*answer))
@@ -222,6 +237,19 @@ class Client(TransportClient):
             because=str(error),
             try_="OPENSEARCH_CA names a file with the certificates to trust",
         )
+
+
+def _may_change(method: str, path: str) -> bool:
+    """Return whether a request may change anything but seedbed's own documents."""
+    first, *_, last = path.split("/")[1:] * 2
+    return not (method in _READS or last in _LOOKS or first.startswith(HISTORY))
+
+
+def _left_nothing(path: str, answer: Answer) -> bool:
+    """Return whether the cluster says that nothing of a request stays: it refused it, or each item of a `_bulk`."""
+    if answer.status >= 300:
+        return answer.status < 500
+    return path.endswith("_bulk") and b'"result":"' not in answer.body
 
 
 def _passes(failure: BaseException) -> bool:

@@ -12,6 +12,7 @@ CONFLICT = "version_conflict_engine_exception"
 NO_INDEX = "index_not_found_exception"
 EXISTS = "resource_already_exists_exception"
 BLOCKED = "cluster_block_exception"
+_TOO_MANY = 429  # requests
 
 
 class RequestFailed(StepFailed):
@@ -23,7 +24,12 @@ class RequestFailed(StepFailed):
     def __init__(self, status: int, type_: str, reason: str, body: Any = None, *, request: str = "") -> None:
         kind = type_ or f"HTTP {status}"
         what = f"OpenSearch refused {request}: {kind}" if request else f"OpenSearch reports {kind}"
-        super().__init__(what, because=" ".join(reason.split()))
+        because, try_ = " ".join(reason.split()), ""
+        if status == _TOO_MANY:
+            what = f"OpenSearch throttles {request or 'us'}, however often it is tried again"
+            because = f"{kind}: {because}"
+            try_ = "run it again when the cluster has less to do, or give it more capacity"
+        super().__init__(what, because=because, try_=try_)
         self.status = status
         self.type = type_
         self.reason = reason

@@ -107,7 +107,11 @@ _MAY_COMMIT = re.compile(r"\b(commit|rollback|call|execute)\b", re.IGNORECASE)
 def commits_inside(body: str) -> bool:
     """Return whether `body` may commit some of its work before it fails. Raises GrammarError.
 
-    A CALL may; so may a DO whose text has one of the words that it takes, wherever they stand in it.
+    A CALL may, and a concurrent REINDEX; so may a DO whose text has one of the words that it takes, wherever they stand
+    in it.
     """
-    kinds = {each.kind for each in parse(body.encode(), ())}
+    statements = parse(body.encode(), ())
+    kinds = {each.kind for each in statements}
+    if any(each.kind == "ReindexStmt" and is_concurrent(each.node()) for each in statements):
+        return True  # one index after the other; the one that fails leaves a half-made copy
     return "CallStmt" in kinds or ("DoStmt" in kinds and _MAY_COMMIT.search(body) is not None)

@@ -19,6 +19,7 @@ from seedbed.engines.kit.python_program import compiled, line_in
 from seedbed.engines.postgres.files.quoting import quoted_name
 from seedbed.engines.postgres.running.rows import TYPE_NAMES, AmbiguousKey, Convert, RowConverter, RowFailed
 from seedbed.engines.postgres.running.steps import is_untouched, settings
+from seedbed.engines.postgres.running.stepwise import take_back_start
 from seedbed.engines.postgres.store.fenced_writer import FencedWriter
 from seedbed.engines.postgres.wire.messages import ServerError, end_transaction, run
 from seedbed.engines.postgres.wire.pipeline import Statement, send_pipeline
@@ -57,9 +58,13 @@ class _Batch(Struct, frozen=True):
 def apply(writer: FencedWriter, work: Work, revision: Revision | None) -> Iterator[Progress]:
     """Carry out the backfill `work` from its checkpoint. Raises StepFailed, LeaseLost, Interrupted."""
     try:
-        yield from _carry_out(writer, work, revision)
-    except ServerError as error:  # between two batches: a record was refused, or an interruption came in
-        raise writer.failed(work.migration, error, Location(work.migration.path)) from None
+        try:
+            yield from _carry_out(writer, work, revision)
+        except ServerError as error:  # between two batches: a record was refused, or an interruption came in
+            raise writer.failed(work.migration, error, Location(work.migration.path)) from None
+    except (StepFailed, Interrupted):
+        take_back_start(writer, work)
+        raise
 
 
 def _carry_out(writer: FencedWriter, work: Work, revision: Revision | None) -> Iterator[Progress]:
@@ -174,7 +179,8 @@ class _Walk:
             work: Sequence[Statement] = [("BEGIN", []), (self._step.body, [batch.first, batch.last])]
         else:
             work = self._converted(self._converter, batch)
-        return _batch(send_pipeline(connection, [*work, *end])[-2])
+        with self._writer.touched.unless(ServerError):
+            return _batch(send_pipeline(connection, [*work, *end])[-2])
 
     def _converted(self, converter: RowConverter, batch: _Batch) -> Sequence[Statement]:
         """Begin a transaction, lock the rows of a batch, and return the statements that write them back."""

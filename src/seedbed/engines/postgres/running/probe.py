@@ -103,7 +103,10 @@ def _dropped(connection: Connection[tuple[Any, ...]], found: Effect) -> ProbeRes
     if row is None:
         return ProbeResult(True, f"index {found.name} is gone")
     # An interrupted DROP leaves it invalid; the same statement finishes the work either way.
-    return ProbeResult(False, f"index {found.name} is still there: it is dropped now")
+    is_valid, words = row[0], f"index {found.name} is still there"
+    again = "" if is_valid else f"DROP INDEX CONCURRENTLY IF EXISTS {_name(found)}"
+    words += ": it is dropped now" if is_valid else ", half dropped: that is finished now"
+    return ProbeResult(False, words, instead=again)
 
 
 def _rebuilt(connection: Connection[tuple[Any, ...]], found: Effect) -> ProbeResult:

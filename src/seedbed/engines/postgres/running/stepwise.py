@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 
 import psycopg
 
 from seedbed.engines.base import Progress
+from seedbed.engines.kit.errors import decide
+from seedbed.engines.kit.touched import SentWrite
 from seedbed.engines.postgres.rules.effects import EffectKind, effect
 from seedbed.engines.postgres.rules.sessions import sets_session
 from seedbed.engines.postgres.rules.transactions import commits_inside
@@ -20,10 +23,10 @@ from seedbed.engines.postgres.running.probe import ProbeResult, probe
 from seedbed.engines.postgres.running.steps import is_untouched, line_of, settings
 from seedbed.engines.postgres.store.fenced_writer import FencedWriter
 from seedbed.engines.postgres.wire.messages import ServerError, refusal, run
-from seedbed.errors import Location, OutcomeUnknown, StepFailed
+from seedbed.errors import Interrupted, LeaseLost, Location, OutcomeUnknown, StepFailed
 from seedbed.model.event import StepProbed, WorkFinished, WorkProgressed
 from seedbed.model.history import Revision
-from seedbed.model.migration import Migration, Step, Work
+from seedbed.model.migration import Migration, Step, Work, digests
 
 _AS_OURSELVES = (
     "SET LOCAL session_authorization TO DEFAULT; SET LOCAL role TO DEFAULT"  # whatever the statements SET
@@ -33,77 +36,107 @@ _AS_OURSELVES = (
 def apply(writer: FencedWriter, work: Work, revision: Revision | None) -> Iterator[Progress]:
     """Carry out `work` from where `revision` stands. Raises StepFailed, OutcomeUnknown, LeaseLost, Interrupted."""
     try:
-        yield from _walk(writer, work, revision)
-    except ServerError as error:  # between two steps: a record was refused, or an interruption came in
-        raise writer.failed(work.migration, error, Location(work.migration.path)) from None
-
-
-def _walk(writer: FencedWriter, work: Work, revision: Revision | None) -> Iterator[Progress]:
-    migration, steps = work.migration, work.migration.steps(work.direction)
-    began = time.monotonic()
-    if is_untouched(revision):
-        run(writer.connection, writer.table.started(work, writer.owner))
-    first, in_step = (revision.step, revision.in_step) if revision else (0, False)
-    if declared := settings(migration, local=False):
-        run(writer.connection, declared)
-    for step in steps[:first]:
-        if sets_session(step.body):  # it was done in a session that is gone
-            run(writer.connection, step.body)
-    for step in steps[first:]:
-        yield from _carry_out(writer, migration, step, in_step)
-        in_step = False
-        yield from writer.notices(migration.version)
-        yield WorkProgressed(
-            writer.target, migration.version, step.index + 1, len(steps), "statements", step.summary
-        )
-    _write(writer, writer.table.finished(work, writer.owner), then=writer.forget_session())
-    yield WorkFinished(
-        writer.target, migration.version, migration.name, work.direction.value, time.monotonic() - began
-    )
-
-
-def _carry_out(writer: FencedWriter, migration: Migration, step: Step, begun: bool) -> Iterator[Progress]:
-    """Run one step to its record, retrying transient failures. `begun`: by a former run, or a former try."""
-    for attempt in writer.attempts():
         try:
-            if step.atomic:
-                _atomic(writer, migration, step)
-                return
-            if begun:
-                done = yield from _settle(writer, migration, step)
-            else:
-                done = _is_there(writer, migration, step)
-            if not done:
-                begun = True
-                _alone(writer, migration, step)
-            _record(writer, migration, step, done=True)
-            return
-        except ServerError as error:
+            yield from _Walk(writer, work).events(revision)
+        except ServerError as error:  # between two steps: a record was refused, or an interruption came in
+            raise writer.failed(work.migration, error, Location(work.migration.path)) from None
+    except (StepFailed, Interrupted):
+        take_back_start(writer, work)
+        raise
+
+
+class _Walk:
+    """One work on its way, statement by statement."""
+
+    def __init__(self, writer: FencedWriter, work: Work) -> None:
+        self._writer = writer
+        self._work = work
+        self._migration = work.migration
+        self._steps = work.migration.steps(work.direction)
+        self._digests = digests(self._steps)
+
+    def events(self, revision: Revision | None) -> Iterator[Progress]:
+        writer, migration, steps = self._writer, self._migration, self._steps
+        began = time.monotonic()
+        if is_untouched(revision):
+            run(writer.connection, writer.table.started(self._work, writer.owner))
+        first, in_step = (revision.step, revision.in_step) if revision else (0, False)
+        if declared := settings(migration, local=False):
+            run(writer.connection, declared)
+        for step in steps[:first]:
+            if sets_session(step.body):  # it was done in a session that is gone
+                run(writer.connection, step.body)
+        for step in steps[first:]:
+            yield from self._carry_out(step, in_step)
+            in_step = False
             yield from writer.notices(migration.version)
-            if begun and _left_nothing(writer, step, error):
-                begun = False
-                _record(writer, migration, step, done=False)
-            yield from writer.retry(migration, error, attempt, _where(migration, step, error))
+            done = step.index + 1
+            yield WorkProgressed(
+                writer.target, migration.version, done, len(steps), "statements", step.summary
+            )
+        write_record(writer, writer.table.finished(self._work, writer.owner), then=writer.forget_session())
+        direction = self._work.direction.value
+        seconds = time.monotonic() - began
+        yield WorkFinished(writer.target, migration.version, migration.name, direction, seconds)
+
+    def _carry_out(self, step: Step, begun: bool) -> Iterator[Progress]:
+        """Run one step to its record, retrying transient failures. `begun`: by a former run, or a former try."""
+        writer, migration = self._writer, self._migration
+        for attempt in writer.attempts():
+            sent: SentWrite | None = None
+            try:
+                if step.atomic:
+                    self._atomic(step)
+                    return
+                if begun:
+                    done = yield from _settle(writer, migration, step)
+                else:
+                    done = _is_there(writer, migration, step)
+                if not done:
+                    write_record(writer, self._standing(step, in_step=True))
+                    begun, sent = True, writer.touched.sending()
+                    run(writer.connection, step.body)
+                write_record(writer, self._standing(step, done=True))
+                return
+            except ServerError as error:
+                yield from writer.notices(migration.version)
+                left = _what_is_left(writer, step, error) if begun else ""
+                if begun and not left:
+                    begun = False
+                    if sent:
+                        sent.undone()
+                    write_record(writer, self._standing(step))
+                if left and not error.is_transient and not error.was_canceled:
+                    if step.repeatable:
+                        write_record(writer, self._standing(step))
+                    raise _partly_done(writer, migration, step, error, left) from None
+                try:
+                    yield from writer.retry(migration, error, attempt, _where(migration, step, error))
+                except StepFailed as failed:
+                    failed.because = "; ".join(filter(None, (failed.because, left)))
+                    raise
+
+    def _atomic(self, step: Step) -> None:
+        with self._writer.touched.unless(ServerError):
+            record = self._standing(step, done=True)
+            run(self._writer.connection, f"BEGIN; {step.body}\n; {_AS_OURSELVES}; {record}; COMMIT")
+
+    def _standing(self, step: Step, *, done: bool = False, in_step: bool = False) -> str:
+        """Return the statement that says where the work stands: before `step`, inside it, or after it."""
+        number = step.index + done
+        stands_at = self._writer.table.stands_at
+        return stands_at(self._migration, number, self._digests[number], in_step=in_step)
 
 
-def _record(writer: FencedWriter, migration: Migration, step: Step, *, done: bool) -> None:
-    """Write that nothing is in hand, the step `done` or not."""
-    _write(writer, writer.table.stands_at(migration.version, step.index + done, in_step=False))
+def take_back_start(writer: FencedWriter, work: Work) -> None:
+    """Forget that `work` was begun, if nothing of it is done: its file may be edited, renamed or deleted then."""
+    with suppress(ServerError, LeaseLost):  # what ended the work is on its way
+        write_record(writer, writer.table.unstarted(work))
 
 
-def _write(writer: FencedWriter, record: str, *, then: str = "") -> None:
+def write_record(writer: FencedWriter, record: str, *, then: str = "") -> None:
+    """Carry out `record` as the user who logged in, whoever the migration's statements have become; and `then`."""
     run(writer.connection, f"BEGIN; {_AS_OURSELVES}; {record}; COMMIT; {then}")
-
-
-def _atomic(writer: FencedWriter, migration: Migration, step: Step) -> None:
-    record = writer.table.stands_at(migration.version, step.index + 1, in_step=False)
-    run(writer.connection, f"BEGIN; {step.body}\n; {_AS_OURSELVES}; {record}; COMMIT")
-
-
-def _alone(writer: FencedWriter, migration: Migration, step: Step) -> None:
-    """Run a statement that PostgreSQL refuses inside a transaction, recorded as begun."""
-    _write(writer, writer.table.stands_at(migration.version, step.index, in_step=True))
-    run(writer.connection, step.body)
 
 
 def _is_there(writer: FencedWriter, migration: Migration, step: Step) -> bool:
@@ -128,15 +161,42 @@ def _is_there(writer: FencedWriter, migration: Migration, step: Step) -> bool:
     )
 
 
-def _left_nothing(writer: FencedWriter, step: Step, error: ServerError) -> bool:
-    """Return whether the statement that the server refused with `error` is as if it had never been begun."""
+def _what_is_left(writer: FencedWriter, step: Step, error: ServerError) -> str:
+    """Return what stays, or may, of a statement that the server refused with `error`; "" where nothing does.
+
+    What is half made is removed at once: an invalid index would cost every write until somebody found it.
+    """
     found = effect(step.body)
     if found is None:
-        return not commits_inside(step.body)
-    if found.kind is EffectKind.CREATE_INDEX:
-        return _probe(writer, step).left_nothing
-    # Names and rights are looked at before anything is done.
-    return error.sqlstate.startswith("42")
+        is_whole = error.is_before or not commits_inside(step.body)
+        return "" if is_whole else "what it had committed before stays"
+    result = _probe(writer, step)
+    if result.left_nothing or (error.is_before and not result.cleanup):
+        return ""
+    if not result.cleanup:
+        return result.explanation
+    try:
+        if not error.was_canceled:  # whoever wants to stop would wait for everybody who uses the table
+            for statement in result.cleanup:
+                run(writer.connection, statement)
+            return ""
+    except ServerError:  # the next run removes it
+        pass
+    return f"an invalid index stays, which the next run removes: {'; '.join(result.cleanup)}"
+
+
+def _partly_done(
+    writer: FencedWriter, migration: Migration, step: Step, error: ServerError, left: str
+) -> OutcomeUnknown:
+    """Return the error for a statement that failed and left something; its record says so, unless it is repeatable."""
+    return OutcomeUnknown(
+        f"{migration.label} failed on {writer.target}: {error}",
+        because=f"{error.because()}; {left}",
+        try_="fix the migration and run the same command again: it begins anew"
+        if step.repeatable
+        else decide(migration.version),
+        at=_where(migration, step, error),
+    )
 
 
 def _probe(writer: FencedWriter, step: Step) -> ProbeResult:
@@ -161,11 +221,10 @@ def _settle(writer: FencedWriter, migration: Migration, step: Step) -> Generator
 
 
 def _unknown(writer: FencedWriter, migration: Migration, step: Step, explanation: str) -> OutcomeUnknown:
-    version = migration.version
     return OutcomeUnknown(
         f"it is unknown whether statement {step.index + 1} of {migration.label} took effect on {writer.target}",
         because=f"a former run began it and ended before it was recorded; {explanation}",
-        try_=f"look, then `seedbed repair {version} --applied` or `seedbed repair {version} --not-applied`",
+        try_=decide(migration.version),
         at=Location(migration.path, step.line),
     )
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 from seedbed.engines.base import Progress
 from seedbed.engines.postgres.running.steps import line_of, line_of_statement, settings
 from seedbed.engines.postgres.store.fenced_writer import FencedWriter
+from seedbed.engines.postgres.wire.libpq import CommandResult
 from seedbed.engines.postgres.wire.messages import ServerError, send
 from seedbed.errors import Location
 from seedbed.model.event import WorkFinished, WorkStarted
@@ -153,7 +154,7 @@ def _step(work: Work) -> Step | None:
 def _send(writer: FencedWriter, message: _Message) -> Iterator[Progress]:
     yield _started(writer, message.parts[0].work)
     milliseconds = 0.0
-    for tag, value in send(writer.wire, message.text):
+    for tag, value in _counted(writer, message.text):
         if tag != "COMMIT":
             message.statements += 1
             milliseconds = _number(value)  # the record's in the end: it is the last statement before COMMIT
@@ -171,6 +172,16 @@ def _send(writer: FencedWriter, message: _Message) -> Iterator[Progress]:
         if message.current + 1 < len(message.parts):
             message.current += 1
             yield _started(writer, message.parts[message.current].work)
+
+
+def _counted(writer: FencedWriter, text: str) -> Iterator[CommandResult]:
+    """Yield the answers to `text`, each of its transactions counted among what is touched, once it is committed."""
+    with writer.touched.unless(ServerError) as under_way:
+        for answer in send(writer.wire, text):
+            if answer.tag == "COMMIT":
+                writer.touched.sending().stays()
+            yield answer
+        under_way.undone()  # the last answer was a COMMIT, which is counted
 
 
 def _number(value: str) -> float:

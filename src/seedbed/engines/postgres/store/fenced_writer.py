@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 
 from seedbed.engines.base import Progress
+from seedbed.engines.kit.touched import Touched
 from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.files.quoting import quoted_text
 from seedbed.engines.postgres.rules import extensions
@@ -15,7 +16,7 @@ from seedbed.engines.postgres.store.history import HistoryTable
 from seedbed.engines.postgres.wire.libpq import Diagnostic as PlainDiagnostic
 from seedbed.engines.postgres.wire.libpq import PlainConnection
 from seedbed.engines.postgres.wire.messages import ServerError
-from seedbed.errors import Interrupted, Location, SeedbedError, StalePlan, StepFailed
+from seedbed.errors import Interrupted, Location, SeedbedError, StalePlan, StepFailed, limited
 from seedbed.model.event import Retrying, ServerNotice
 from seedbed.model.migration import Migration
 from seedbed.wire.retrying import Attempt, Policy, retrying
@@ -39,6 +40,7 @@ class FencedWriter(Struct):
     target: str
     owner: str
     mark: str
+    touched: Touched = field(default_factory=Touched)  # what was sent of migrations, seeds and a reset
     _notices: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -68,7 +70,7 @@ class FencedWriter(Struct):
         """Yield the server's notices since the last call."""
         said, self._notices[:] = list(self._notices), []
         for severity, text in said:
-            yield ServerNotice(self.target, version, severity, text)
+            yield ServerNotice(self.target, version, severity, limited(text))
 
     def forget_session(self) -> str:
         """Return the statements that undo whatever a migration did to the session, our mark kept."""

@@ -38,7 +38,8 @@ CREATE TABLE IF NOT EXISTS {schema}.migrations_history (
     overtakes   text NOT NULL DEFAULT '',
     owner       text NOT NULL,
     applied_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    duration_ms bigint NOT NULL DEFAULT 0
+    duration_ms bigint NOT NULL DEFAULT 0,
+    ran         text NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS {schema}.migrations_audit (
     id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -59,7 +60,7 @@ _READ = """
 SELECT i.format::text, i.platform, i.database, i.environment, (
     SELECT json_agg(r ORDER BY lpad(r.version, 20, '0'))::text FROM (
         SELECT version, name, checksum, phase, state, direction, step, in_step, checkpoint,
-               string_to_array(overtakes, ',') AS overtakes, owner, applied_at, duration_ms
+               string_to_array(overtakes, ',') AS overtakes, owner, applied_at, duration_ms, ran
         FROM {schema}.migrations_history
     ) AS r
 )
@@ -159,15 +160,27 @@ class HistoryTable:
             f"VALUES ({', '.join(map(quoted_text, values))}, 'started', '{direction}', "
             f"{quoted_text(','.join(migration.overtakes))}, {quoted_text(owner)}) "
             f"ON CONFLICT (version) DO UPDATE SET state = 'started', direction = '{direction}', step = 0, "
-            "in_step = false, checkpoint = NULL, owner = EXCLUDED.owner, checksum = EXCLUDED.checksum, "
+            "in_step = false, checkpoint = NULL, ran = '', owner = EXCLUDED.owner, checksum = EXCLUDED.checksum, "
             "name = EXCLUDED.name, phase = EXCLUDED.phase, overtakes = EXCLUDED.overtakes"
         )
 
-    def stands_at(self, version: str, step: int, *, in_step: bool) -> str:
-        """Return the statement that says: `step` steps are finished, the next one is begun or not."""
+    def stands_at(self, migration: Migration, step: int, ran: str, *, in_step: bool) -> str:
+        """Return the statement that says: `step` steps are finished, of which `ran` is the digest, the next is begun
+        or not."""
         return (
-            f"UPDATE {self.table} SET step = {step}, in_step = {str(in_step).lower()} "
-            f"WHERE version = {quoted_text(version)}"
+            f"UPDATE {self.table} SET step = {step}, in_step = {str(in_step).lower()}, ran = {quoted_text(ran)}, "
+            f"checksum = {quoted_text(migration.checksum)} WHERE version = {quoted_text(migration.version)}"
+        )
+
+    def unstarted(self, work: Work) -> str:
+        """Return the statement that takes the start of a work back if nothing of it is done, and nothing in hand."""
+        migration = work.migration
+        undo = f"DELETE FROM {self.table}"
+        if work.direction is Direction.DOWN:
+            undo = f"UPDATE {self.table} SET state = 'applied', direction = 'up', step = {len(migration.up)}"
+        return (
+            f"{undo} WHERE version = {quoted_text(migration.version)} AND state = 'started' "
+            f"AND direction = '{work.direction.value}' AND step = 0 AND NOT in_step AND checkpoint IS NULL"
         )
 
     def checkpointed(self, version: str, checkpoint: str) -> str:
@@ -178,8 +191,9 @@ class HistoryTable:
         if work.direction is Direction.DOWN:
             return self.reverted(work.migration, owner)
         return (
-            f"UPDATE {self.table} SET state = 'applied', in_step = false, checkpoint = NULL, "
-            f"step = {len(work.migration.up)}, owner = {quoted_text(owner)}, applied_at = clock_timestamp(), "
+            f"UPDATE {self.table} SET state = 'applied', in_step = false, checkpoint = NULL, ran = '', "
+            f"checksum = {quoted_text(work.migration.checksum)}, step = {len(work.migration.up)}, "
+            f"owner = {quoted_text(owner)}, applied_at = clock_timestamp(), "
             "duration_ms = extract(epoch FROM clock_timestamp() - applied_at) * 1000 "
             f"WHERE version = {quoted_text(work.migration.version)}"
         )
@@ -194,15 +208,13 @@ class HistoryTable:
             revision.state.value,
         )
         checkpoint = "NULL" if revision.checkpoint is None else quoted_text(revision.checkpoint)
-        columns = (
-            "version, name, checksum, phase, state, direction, step, in_step, checkpoint, overtakes, owner"
-        )
+        columns = "version, name, checksum, phase, state, direction, step, in_step, checkpoint, overtakes, owner, ran"
         updates = ", ".join(f"{name} = EXCLUDED.{name}" for name in columns.split(", ")[1:])
         return (
             f"INSERT INTO {self.table} ({columns}) VALUES ({', '.join(map(quoted_text, texts))}, "
             f"'{revision.direction.value}', {revision.step}, {str(revision.in_step).lower()}, {checkpoint}, "
-            f"{quoted_text(','.join(revision.overtakes))}, {quoted_text(revision.owner)}) "
-            f"ON CONFLICT (version) DO UPDATE SET {updates}"
+            f"{quoted_text(','.join(revision.overtakes))}, {quoted_text(revision.owner)}, "
+            f"{quoted_text(revision.ran)}) ON CONFLICT (version) DO UPDATE SET {updates}"
         )
 
     def forget(self, version: str) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from seedbed.engines.base import Progress
+from seedbed.engines.kit.touched import SentWrite
 from seedbed.engines.postgres.running import transactional
 from seedbed.engines.postgres.store.fenced_writer import FencedWriter
 from seedbed.engines.postgres.wire.messages import asking, run, translate_errors
+from seedbed.errors import LeaseLost, OutcomeUnknown
 from seedbed.model.event import WorkStarted
 from seedbed.model.history import History, Identity, Revision, RevisionState
 from seedbed.model.migration import Work
-from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
+from seedbed.model.seed import Dataset, Loaded, OnLoading, Script, ignore_loading
 
 
 class PostgresLease:
@@ -19,6 +22,10 @@ class PostgresLease:
 
     def __init__(self, writer: FencedWriter) -> None:
         self._writer = writer
+
+    @property
+    def is_touched(self) -> bool:
+        return bool(self._writer.touched)
 
     def history(self) -> History:
         with translate_errors(f"reading the history of {self._writer.target}"):
@@ -74,10 +81,25 @@ class PostgresLease:
         from seedbed.engines.postgres.seeds.load import load
         from seedbed.engines.postgres.seeds.scripts import check_script
 
-        return load(self._writer.connection, dataset, on_loading, check=check_script)
+        with self._one_transaction() as sent:
+            loaded = list(load(self._writer.connection, dataset, on_loading, check=check_script))
+            is_known = not any(isinstance(each, Script) for each in dataset.parts)
+            if is_known and not any(each.inserted or each.updated for each in loaded):
+                sent.undone()
+        yield from loaded
+
+    @contextmanager
+    def _one_transaction(self) -> Iterator[SentWrite]:
+        """Count what happens inside as touching the target, unless it fails: only a lost connection leaves it open."""
+        with self._writer.touched.unless(Exception) as sent:
+            try:
+                yield sent
+            except (LeaseLost, OutcomeUnknown):
+                sent.stays()
+                raise
 
     def reset(self) -> str:
         from seedbed.engines.postgres.running.reset import reset
 
-        with translate_errors(f"emptying {self._writer.target}"):
+        with translate_errors(f"emptying {self._writer.target}"), self._one_transaction():
             return reset(self._writer.connection)

@@ -48,6 +48,13 @@ class ServerError(Exception):
         return self.sqlstate == CANCELED and "user request" in str(self)
 
     @property
+    def is_before(self) -> bool:
+        """Whether the statement never began: its names and rights were refused, by no function that it had called."""
+        context = self.diag.context or ""
+        is_inside = context and not context.startswith('compilation of PL/pgSQL function "inline_code_block"')
+        return self.sqlstate.startswith(("42", "3F")) and not is_inside
+
+    @property
     def is_syntax(self) -> bool:
         return self.sqlstate == _SYNTAX
 

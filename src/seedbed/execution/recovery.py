@@ -1,0 +1,34 @@
+"""How to go on after a step that failed: what its engine cannot know, because it depends on what is recorded."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from seedbed.engines.base import Lease
+from seedbed.errors import SeedbedError, StepFailed
+from seedbed.model.history import Revision, RevisionState
+from seedbed.support.phrases import count
+
+
+def advise(error: SeedbedError, version: str, lease: Lease) -> None:
+    """Let `error`, which ended the work on `version`, say what an edited file needs before the same command goes on.
+
+    Nothing where nothing of it is recorded: such a file may be edited as one likes. Nothing either where a person has
+    to decide about a step first: that is said already.
+    """
+    if not isinstance(error, StepFailed) or not version:
+        return
+    revision = None
+    with suppress(SeedbedError):
+        revision = lease.history().revision(version)
+    if revision is not None and not revision.in_step:
+        error.try_ = "; ".join(filter(None, (error.try_, _before_going_on(revision))))
+
+
+def _before_going_on(revision: Revision) -> str:
+    is_applied = revision.state is RevisionState.APPLIED  # it was to be reverted
+    if is_applied or revision.checkpoint is not None:
+        return f"a file that you change is accepted by seedbed repair {revision.version} --checksum"
+    if revision.step:
+        return f"leave what is done of it as it is: {count(revision.step, 'step')} at its beginning"
+    return ""

@@ -281,7 +281,7 @@ def test_a_target_whose_lease_is_held_stops_only_what_comes_after_its_pending_wo
     site.migration("shop", SECOND, f"# seedbed: after={CART}:{comes_after}\n")
     with site.project().run("staging") as other, site.project().run("staging", wait=0) as run:
         cart = other.connected[0]
-        with other.context.lease(cart.session):
+        with other.context.lease(cart.id, cart.session):
             outcome = run.apply()
         assert results(outcome) == {CART: Result.FAILED, SHOP: result}
         assert list(run.failed) == []

@@ -59,10 +59,6 @@ def test_every_event_has_its_line(verbose: int) -> None:
     assert same_as(f"plain-v{verbose}.txt", _told(*events, verbose=verbose))
 
 
-def test_quiet_says_what_failed_and_why() -> None:
-    assert same_as("plain-quiet.txt", _told(*samples.eventful(), quiet=1))
-
-
 def test_batches_are_told_every_other_second() -> None:
     batches = [WorkProgressed("a/b", "1", done * 1000, 100_000, "rows") for done in range(1, 101)]
     said = _told(WorkStarted("a/b", "1", "fill", "up"), *batches, seconds=0.5).splitlines()

@@ -135,5 +135,5 @@ class TroubleHarness(Protocol):
 
     def trouble(self, settings: Mapping[str, str], kind: str, after: int) -> AbstractContextManager[None]:
         """Let every further write meet `kind` for the time of the context, but the first `after`, as far as writes can
-        be counted; the harness itself is not in trouble."""
+        be counted; the harness itself is not in trouble. What is "lost" may have been carried out."""
         ...

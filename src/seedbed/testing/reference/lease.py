@@ -22,7 +22,7 @@ from seedbed.errors import (
 from seedbed.model.event import Event, WorkProgressed
 from seedbed.model.history import History, Identity, Owner, Revision
 from seedbed.model.migration import Backfill, Step, Work
-from seedbed.model.seed import Dataset, Loaded, OnLoading, RowSource, Script, ignore_loading
+from seedbed.model.seed import Dataset, Loaded, Loading, OnLoading, RowSource, Script, ignore_loading
 from seedbed.support.phrases import count
 from seedbed.testing.reference.channel import Channel
 from seedbed.testing.reference.client import Rejected
@@ -103,7 +103,10 @@ class MemoryLease:
     # seeds
 
     def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
-        parts = [_part(each) for each in dataset.parts]
+        parts = []
+        for each in dataset.parts:
+            parts.append(_part(each))
+            on_loading(Loading(each.path, len(parts[-1][0])))
         try:
             answer = self._ask("load", parts=[{"ops": ops} for ops, _ in parts])
         except Rejected as error:

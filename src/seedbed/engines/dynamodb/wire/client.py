@@ -144,10 +144,7 @@ class Client(TransportClient):
             return self._signer.signed("POST", self._path, target, body, self._chain.keys())
 
         renewed = False
-        is_write = operation not in READS
-        undo: Callable[[], None] = _nothing
-        if self.touched is not None and is_write and not is_record:
-            before, undo = self.touched.before(before)
+        before, undo = self._counted(before, counts=operation not in READS and not is_record)
         for attempt in retrying(self.policy, sleep=self.sleep):
             try:
                 answer = self._transport.ask(
@@ -155,7 +152,7 @@ class Client(TransportClient):
                     self._path,
                     headers,
                     body,
-                    is_write=is_write,
+                    is_write=operation not in READS,
                     may_repeat=idempotent,
                     before=before,
                 )
@@ -170,9 +167,8 @@ class Client(TransportClient):
                 try:
                     return decode(answer.body)
                 except UNREADABLE as error:
-                    strange = Broken(
-                        f"what answered is not DynamoDB: {error}", was_sent=True, has_answered=True
-                    )
+                    what = f"what answered is not DynamoDB: {error}"
+                    strange = Broken(what, was_sent=True, has_answered=True)
                     attempt.failed(self._lost(operation, strange, idempotent=idempotent))
                     continue
             failure = self._refusal(operation, answer)
@@ -186,6 +182,12 @@ class Client(TransportClient):
                 self._throttled(on_throttle)
             attempt.failed(failure)
         raise AssertionError("attempts end by an answer or an error")
+
+    def _counted(self, before: Before | None, *, counts: bool) -> tuple[Before | None, Callable[[], None]]:
+        """Return what to call before each attempt, and after one that left nothing, so that what stays is counted."""
+        if self.touched is None or not counts:
+            return before, _nothing
+        return self.touched.before(before)
 
     # What went wrong
 

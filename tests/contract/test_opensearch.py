@@ -69,7 +69,7 @@ class Trouble:
         is_look = method in {"GET", "HEAD"} or path.partition("?")[0].endswith(
             ("_search", "_refresh", "_mget")
         )
-        if is_look or path.startswith("/migrations_history"):
+        if is_look or (path.startswith("/migrations_history") and "/_rollover/" not in path):
             return ""
         with self._lock:
             self._after -= 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -195,6 +195,32 @@ def test_a_row_that_does_not_fit_is_named_and_nothing_is_loaded(
     assert here.items("lessons") == []
 
 
+@pytest.mark.parametrize(
+    ("table", "columns", "good", "bad", "what"),
+    [
+        ("courses", "id other", lambda n: (f"c{n}", n), ("", 1), "id is empty"),
+        ("courses", "id other", lambda n: (f"c{n}", n), ("c", "x" * 410_000), "the item has 400 KB"),
+        ("courses", "id other", lambda n: (f"c{n}", n), ("c" * 2049, 1), "id has 2049 bytes"),
+        ("lessons", "course number", lambda n: (f"c{n}", n), ("", 1), "course is empty"),
+    ],
+)
+def test_what_dynamodb_would_refuse_of_any_row_is_found_before_the_first_is_written(
+    here: Stage,
+    table: str,
+    columns: str,
+    good: Callable[[int], tuple[Any, ...]],
+    bad: tuple[Any, ...],
+    what: str,
+) -> None:
+    values = [good(number) for number in range(250)]
+    values[200] = bad
+    with here.lease() as lease, pytest.raises(StepFailed) as caught:
+        list(lease.load(Dataset(SeedKind.FIXTURE, (rows(table, columns, *values),))))
+    assert (caught.value.what, caught.value.at) == (what, Location(f"seeds/{table}.json", 202))
+    assert not lease.is_touched
+    assert here.items(table) == []
+
+
 def test_an_item_that_is_too_large_is_named_with_its_line(here: Stage) -> None:
     with pytest.raises(StepFailed) as caught:
         load(here, rows("courses", "id text", ("c1", "x" * 420_000)))
@@ -251,11 +277,13 @@ def test_volume_ends_when_the_lease_is_lost(here: Stage) -> None:
 
 def test_what_a_load_left_is_told_before_it_fails(here: Stage) -> None:
     good = rows("courses", "id price", *((f"{number:04}", number) for number in range(250)))
-    large = rows("lessons", "course number text", ("c1", 1, "x" * 420_000))
+    load(here, rows("lessons", "course number text", ("c1", 1, "x" * 300_000)))
+    large = rows("lessons", "course number more", ("c1", 1, "x" * 200_000))  # with what is there already
     told: list[Loading] = []
     with here.lease() as lease, pytest.raises(StepFailed):
         for _ in lease.load(Dataset(SeedKind.FIXTURE, (good, large)), told.append):
             pass
+    assert lease.is_touched
     assert max(each.changed for each in told if each.part == good.path) == 250
     assert [each for each in told if each.part == large.path and each.changed] == []
     assert len(here.items("courses")) == 250

@@ -25,6 +25,12 @@ def pieces(file: SeedFile) -> Iterator[str]:
 
 def whole(file: SeedFile) -> str:
     """Return the text of a file that is read as a whole. Raises SeedFileError, also for one of more than WHOLE."""
+    require_whole(file)
+    return "".join(pieces(file))
+
+
+def require_whole(file: SeedFile) -> None:
+    """Raise SeedFileError for a file that is too large to be read as a whole."""
     if file.size > WHOLE:
         raise error(
             file.path,
@@ -33,4 +39,3 @@ def whole(file: SeedFile) -> str:
             f"a {file.suffix} is read as a whole, and has {WHOLE >> 20} MB at most",
             "put the rows into a .csv, or let a .py yield them: these are read in batches",
         )
-    return "".join(pieces(file))

@@ -13,28 +13,32 @@ from msgspec import Struct
 
 from seedbed.seeding.given import Given, error
 
+_SPACES = frozenset(" \t\n\r")
 _SPACE = re.compile(r"[ \t\n\r]*")
 _SHAPE = 'a list of objects, or {"table": …, "key": […], "rows": [objects]}'
 
 
-class Header(Struct, frozen=True):
+class Opening(Struct, frozen=True):
     """What a file says before its rows are read; `table` and `key` are empty where it leaves them to convention."""
 
     table: str
     key: tuple[str, ...]
+    first: Given | None  # the first row
 
 
 class _Unfit(ValueError):
     """JSON that another reader would take, and lose something of."""
 
 
-def read_header(text: str, path: str) -> Header:
+def read_opening(text: str, path: str) -> Opening:
     """Return what `text` says of its rows; names may stand after them. Raises SeedFileError."""
     reader = _Reader(text, path)
-    for _ in _reading(reader, path):
+    first: Given | None = None
+    for each in _reading(reader, path):
+        first = first or each
         if reader.is_list or (reader.table and reader.key):
             break
-    return Header(reader.table, reader.key)
+    return Opening(reader.table, reader.key, first)
 
 
 def read_rows(text: str, path: str) -> Iterator[Given]:
@@ -153,6 +157,8 @@ class _Reader:
 
     def _peek(self) -> str:
         """Return the next character that is no space, and stand before it; "" at the end."""
+        if (character := self._text[self._position : self._position + 1]) not in _SPACES:
+            return character
         found = _SPACE.match(self._text, self._position)
         self._position = found.end() if found else self._position
         return self._text[self._position : self._position + 1]

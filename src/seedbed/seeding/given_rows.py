@@ -31,15 +31,19 @@ class GivenRows(UncountedRows, frozen=True):
 
     def _blocks(self) -> Iterator[tuple[Sequence[Row], Sequence[int]]]:
         given, number = self.given(), 1
-        names, platform, path = set(self.columns), self.platform, self.path
+        columns, platform, path = self.columns, self.platform, self.path
+        names = set(columns)
         while some := list(islice(given, _SOME)):
             rows: list[Row] = []
             for at, each in enumerate(some, number):
                 values = each.values
-                if values.keys() != names:
+                if tuple(values) == columns:  # in this order, as in most files
+                    ordered = tuple(values.values())
+                elif values.keys() == names:
+                    ordered = tuple([values[name] for name in columns])
+                else:
                     raise self._other_columns(each, at)
-                ordered = [values[name] for name in self.columns]
-                rows.append(tuple(ordered) if each.is_plain else row(ordered, platform, path, each.line))
+                rows.append(ordered if each.is_plain else row(ordered, platform, path, each.line))
             yield rows, [each.line for each in some]
             number += len(some)
 
@@ -60,10 +64,15 @@ class GivenRows(UncountedRows, frozen=True):
 
 
 def given_rows(
-    path: str, platform: str, table: str, key: tuple[str, ...], given: Callable[[], Iterator[Given]]
+    path: str,
+    platform: str,
+    table: str,
+    key: tuple[str, ...],
+    given: Callable[[], Iterator[Given]],
+    *,
+    first: Given | None,
 ) -> GivenRows:
-    """Open a source by its first row. Raises SeedFileError."""
-    first = next(given(), None)
+    """Open a source by its `first` row; None where it has none. Raises SeedFileError."""
     if first is None:
         return GivenRows(path, platform, table, (), key, 0, given)
     columns = tuple(first.values)

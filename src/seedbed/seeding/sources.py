@@ -13,9 +13,9 @@ from seedbed.errors import Location, SeedFileError
 from seedbed.model.migration import Source
 from seedbed.model.seed import RowSource, Script, SeedFile
 from seedbed.seeding.csv_rows import csv_rows
-from seedbed.seeding.decoding import whole
+from seedbed.seeding.decoding import pieces, require_whole, whole
 from seedbed.seeding.directives import directives, leading, table_and_key, table_of
-from seedbed.seeding.documents import read_header, read_rows
+from seedbed.seeding.documents import Opening, read_opening, read_rows
 from seedbed.seeding.given import Given
 from seedbed.seeding.given_rows import given_rows
 from seedbed.seeding.programs import run_rows
@@ -50,9 +50,18 @@ def _script(file: SeedFile) -> Script:
 
 
 def _json(file: SeedFile, platform: str) -> RowSource:
-    header = read_header(whole(file), file.path)
-    table = header.table or table_of(file.path)
-    return given_rows(file.path, platform, table, header.key, partial(_documents, file))
+    opening = _opening(file)
+    table = opening.table or table_of(file.path)
+    return given_rows(file.path, platform, table, opening.key, partial(_documents, file), first=opening.first)
+
+
+def _opening(file: SeedFile) -> Opening:
+    """Return what a `.json` says before its rows are read: its beginning suffices for most."""
+    require_whole(file)
+    try:
+        return read_opening(next(pieces(file), ""), file.path)
+    except SeedFileError:  # wrong, or cut in the middle: only all of the text tells
+        return read_opening(whole(file), file.path)
 
 
 def _documents(file: SeedFile) -> Iterator[Given]:
@@ -62,4 +71,5 @@ def _documents(file: SeedFile) -> Iterator[Given]:
 def _python(file: SeedFile, platform: str) -> RowSource:
     text = whole(file)
     table, key = table_and_key(leading(text), file.path)
-    return given_rows(file.path, platform, table, key, partial(run_rows, text, file.path))
+    given = partial(run_rows, text, file.path)
+    return given_rows(file.path, platform, table, key, given, first=next(given(), None))

@@ -45,10 +45,14 @@ class SeedPart(Struct, frozen=True, dict=True):
     kinds: tuple[str, ...]
 
     @cached_property
-    def as_is(self) -> tuple[frozenset[type[Any]], ...]:
-        """For each column the types of values that are fit already."""
-        is_cell = self.source.path.endswith(".csv")
-        return tuple(staying(kind, is_cell=is_cell) for kind in self.kinds)
+    def is_cell(self) -> bool:
+        """Whether values are the text of a .csv."""
+        return self.source.path.endswith(".csv")
+
+    @cached_property
+    def to_fit(self) -> dict[tuple[type[Any], ...], tuple[tuple[str, str], ...]]:
+        """For each sequence of types that a row was of: which columns have to be fitted, and to what kind."""
+        return {}
 
     @cached_property
     def limits(self) -> tuple[Limit, ...]:
@@ -105,14 +109,14 @@ class SeedPart(Struct, frozen=True, dict=True):
 
     def _values(self, row: Row, line: int) -> dict[str, Any]:
         """Return values as the table declares them, ABSENT for an attribute that is not to be there."""
-        is_cell = self.source.path.endswith(".csv")
-        values: dict[str, Any] = {}
-        for name, kind, as_is, value in zip(self.source.columns, self.kinds, self.as_is, row, strict=True):
-            if type(value) in as_is:
-                values[name] = value
-                continue
+        types = tuple(map(type, row))
+        if (to_fit := self.to_fit.get(types)) is None:
+            to_fit = self.to_fit[types] = self._to_fit(types)
+        values: dict[str, Any] = dict(zip(self.source.columns, row, strict=True))
+        for name, kind in to_fit:
+            value = values[name]
             try:
-                values[name] = fitted(value, kind, is_cell=is_cell)
+                values[name] = fitted(value, kind, is_cell=self.is_cell)
             except (ValueError, TypeError, InvalidOperation) as wrong:
                 what = f"{name} = {shorten(repr(value), 40)} does not fit"
                 raise self.failed(line, what, str(wrong)) from None
@@ -120,6 +124,13 @@ class SeedPart(Struct, frozen=True, dict=True):
             if values[name] is ABSENT:
                 raise self.failed(line, f"{name} is empty", f"it is part of the key of {self.table.name}")
         return values
+
+    def _to_fit(self, types: tuple[type[Any], ...]) -> tuple[tuple[str, str], ...]:
+        """Return the columns whose values, of `types`, are not fit as they are, and what is declared for each."""
+        columns = zip(self.source.columns, self.kinds, types, strict=True)
+        return tuple(
+            (name, kind) for name, kind, each in columns if each not in staying(kind, is_cell=self.is_cell)
+        )
 
     def _same_key(self, first: int, number: int) -> StepFailed:
         line, other = location(self.source, number).line, location(self.source, first).line

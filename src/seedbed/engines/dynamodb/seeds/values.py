@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 ABSENT = object()  # in place of a value: the item has no such attribute
@@ -20,6 +20,7 @@ _AS_IS: Mapping[str, frozenset[type[Any]]] = {
     "B": frozenset({bytes}),
     "BOOL": frozenset({bool}),
 }
+_PLAIN = _AS_IS[""]
 _NEVER: frozenset[type[Any]] = frozenset()
 
 
@@ -61,8 +62,14 @@ def _made(value: object, kind: str) -> object:
 
 def _exact(value: object) -> object:
     """Return `value` with floats as the decimals that they were written as."""
-    if type(value) in _AS_IS[""]:
+    kind = type(value)
+    if kind in _PLAIN:
         return value
+    if kind is dict:  # most are of a type itself; a match would ask for each in turn
+        return {
+            str(name): each if type(each) in _PLAIN else _exact(each)
+            for name, each in cast("dict[object, object]", value).items()
+        }
     match value:
         case float():
             return Decimal(repr(value))

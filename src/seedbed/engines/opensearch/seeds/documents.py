@@ -94,14 +94,14 @@ class SeedPart(Struct, frozen=True):
     def _values(self, row: Row, line: int) -> dict[str, Any]:
         """Return the fields of a row according to the mapping."""
         properties = self.index.properties
-        is_csv = self.source.path.endswith(".csv")
-        values: dict[str, Any] = {}
-        for name, value in zip(self.source.columns, row, strict=True):
-            if name == "_id":
-                continue
+        values: dict[str, Any] = dict(zip(self.source.columns, row, strict=True))
+        values.pop("_id", None)
+        if not self.source.path.endswith(".csv"):
+            return values
+        for name, value in values.items():
             try:
-                is_cell = is_csv and isinstance(value, str)
-                values[name] = read_cell(str(value), properties.get(name, {})) if is_cell else value
+                if isinstance(value, str):
+                    values[name] = read_cell(value, properties.get(name, {}))
             except (ValueError, InvalidOperation) as wrong:
                 raise self.failed(line, f"{_shown(name, value)} does not fit", str(wrong)) from None
         return values

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from seedbed.engines.kit.read_ahead import read_ahead
 from seedbed.engines.kit.tally import Tally
 from seedbed.engines.opensearch.seeds import bulk
 from seedbed.engines.opensearch.seeds.documents import SeedPart
@@ -39,11 +40,12 @@ def _load(lease: FencedWriter, part: SeedPart, tally: Tally) -> None:
         known = tally.loaded
         tally.add(inserted=counts.created - known.inserted, updated=counts.updated - known.updated)
 
+    documents = read_ahead(part.plain_documents())
     try:
         bulk.load(
             lease.cluster.client,
             part.index.name,
-            part.plain_documents(),
+            documents,
             before=lease.check,
             require_alias=part.index.is_alias,
             on_progress=report,
@@ -52,5 +54,6 @@ def _load(lease: FencedWriter, part: SeedPart, tally: Tally) -> None:
     except bulk.ItemRefused as refused:
         raise part.failed(part.line_of(refused.id), refused.what, refused.because) from None
     finally:
+        documents.close()
         report()
     tally.add(inserted=counts.replaced)  # by a later one of the same id, before they were sent

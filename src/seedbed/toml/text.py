@@ -16,18 +16,21 @@ from seedbed.support.phrases import shorten
 from seedbed.toml.lines import KeyPath, Lines, TooDeep, line_and_column
 
 MAX_BYTES = 1 << 20
-MAX_DEPTH = 10  # keys and array items on the way to any value; ours need 5, engines get the rest
 
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Kind(Struct, frozen=True):
-    """What a file is: how it is `called`, what its errors are, and its patterns said `translate_errors`."""
+    """What a file is: how it is `called`, what its errors are, and its patterns said `translate_errors`.
+
+    `depth`: the most keys and array items on the way to any value. The manifest's own need 5; engines get the rest.
+    """
 
     called: str = "the manifest"
     error: type[UsageError] = ManifestError
     translate_errors: Mapping[str, str] = field(default_factory=dict)
+    depth: int = 10
 
 
 MANIFEST = Kind()
@@ -45,7 +48,7 @@ class Text:
         self.path = path
         self.kind = kind
         self.raw = text.removeprefix("\N{BYTE ORDER MARK}").replace("\r\n", "\n")
-        self._lines = Lines(self.raw, depth=MAX_DEPTH)
+        self._lines = Lines(self.raw, depth=kind.depth)
         self.data = self._parsed()
 
     def error(self, what: str, *, at: KeyPath, because: str = "", try_: str = "") -> UsageError:
@@ -63,11 +66,11 @@ class Text:
 
     def _parsed(self) -> dict[str, Any]:
         try:
-            if any(line.count(".") > MAX_DEPTH for line in self.raw.split("\n")):
+            if any(line.count(".") > self.kind.depth for line in self.raw.split("\n")):
                 # tomllib's time grows with the square of a key's dots: ours has to look first
                 self._lines.locate(())
             data = tomllib.loads(self.raw)
-            _require_shallow(data, self._lines)
+            _require_shallow(data, self._lines, self.kind.depth)
         except TooDeep as too_deep:
             raise self._too_deep(*too_deep.args) from None
         except RecursionError:
@@ -83,7 +86,7 @@ class Text:
     def _too_deep(self, line: int, column: int) -> UsageError:
         return self.kind.error(
             "keys or arrays are nested too deep",
-            because=f"nothing in {self.kind.called} lies deeper than {MAX_DEPTH} levels",
+            because=f"nothing in {self.kind.called} lies deeper than {self.kind.depth} levels",
             try_="write it flatter",
             at=Location(self.path, line, column),
         )
@@ -167,10 +170,10 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
-def _require_shallow(data: dict[str, Any], lines: Lines) -> None:
-    """Raise TooDeep if anything in `data` lies deeper than MAX_DEPTH. By levels: recursion is the enemy."""
+def _require_shallow(data: dict[str, Any], lines: Lines, depth: int) -> None:
+    """Raise TooDeep if anything in `data` lies deeper than `depth`. By levels: recursion is the enemy."""
     level: list[Any] = [data]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(depth + 1):
         level = [
             child
             for each in level

@@ -29,6 +29,9 @@ mappings = {properties = {title = {type = "keyword"}, code = {type = "keyword"}}
 """
 
 
+PARTS = {"parts": {"type": "nested", "properties": {"n": {"type": "keyword"}}}}
+
+
 def migration(version: str, text: str) -> Migration:
     data = text.encode()
     return parse(
@@ -56,6 +59,10 @@ def test_a_plan_says_how_much_is_copied_and_whether_there_is_room(
         }
         said = found["3"][0]
         assert said.what.startswith("lessons is copied: 1 document, ")
+        here.client.call("PUT", "/lessons-1/_mapping", {"properties": PARTS})
+        here.put("lessons", "b", {"parts": [{"n": "1"}, {"n": "2"}, {"n": "3"}]})
+        (nested,) = examine.examine(cluster, [transformed])["3"]
+        assert nested.what.startswith("lessons is copied: 2 documents, ")  # nested objects are none
         assert "there is room for" in said.because
         assert not said.refused
         monkeypatch.setattr(registry, "FULL", 0.0)

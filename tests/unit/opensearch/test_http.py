@@ -134,7 +134,12 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing() -> None:
     [
         ("PUT /lessons-1", RequestKind.CREATE_INDEX, True, False),
         ("DELETE /lessons-1", RequestKind.DROP_INDEX, True, False),
-        ('POST /_aliases\n\n{"actions": []}', RequestKind.ALIASES, True, False),
+        (
+            'POST /_aliases\n\n{"actions": [{"add": {"index": "a-1", "alias": "a"}}]}',
+            RequestKind.ALIASES,
+            True,
+            False,
+        ),
         ("PUT /lessons-1/_mapping\n\n{}", RequestKind.IDEMPOTENT, False, True),
         ("PUT /lessons-1/_settings\n\n{}", RequestKind.IDEMPOTENT, False, True),
         ("PUT /_index_template/lessons\n\n{}", RequestKind.IDEMPOTENT, False, True),
@@ -153,10 +158,15 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing() -> None:
         ('POST /lessons/_bulk\n\n{"update": {"_id": "1"}}\n{"script": "x"}', RequestKind.ONCE, False, False),
         ("POST /lessons/_update_by_query", RequestKind.TASK, False, False),
         ("POST /lessons/_delete_by_query\n\n{}", RequestKind.TASK, False, False),
-        ("POST /_reindex\n\n{}", RequestKind.TASK, False, False),
+        (
+            'POST /_reindex\n\n{"source": {"index": "a"}, "dest": {"index": "b"}}',
+            RequestKind.TASK,
+            False,
+            False,
+        ),
         ("PUT /lessons/_clone/other", RequestKind.COPY, False, False),
         ("PUT /_data_stream/logs", RequestKind.COPY, False, False),
-        ("PUT /_snapshot/repo/one", RequestKind.COPY, False, False),
+        ('PUT /_snapshot/repo/one\n\n{"indices": ["a", "b"]}', RequestKind.COPY, False, False),
         ("POST /logs/_rollover", RequestKind.ONCE, False, False),
     ],
 )
@@ -180,7 +190,20 @@ def test_repeatable_makes_what_nobody_can_tell_run_again() -> None:
     [
         ("DELETE /lessons-1", {"OS101": True}),
         ('POST /_aliases\n\n{"actions": [{"remove_index": {"index": "a"}}]}', {"OS101": True}),
-        ('POST /a/_delete_by_query\n\n{"query": {"match_all": {}}}', {"OS102": True}),
+        ('POST /a/_delete_by_query\n\n{"query": {"match_all": {}}}', {"OS102": True, "OS104": False}),
+        ("POST /a/_delete_by_query?conflicts=proceed\n\n{}", {"OS102": True}),
+        (
+            'POST /a/_update_by_query?conflicts=proceed\n\n{"script": {"source": "ctx.op = \'delete\'"}}',
+            {"OS102": True},
+        ),
+        ("DELETE /_data_stream/logs", {"OS101": True}),
+        ("PUT /logs-*/_mapping\n\n{}", {"OS105": True}),
+        ("POST /logs-*/_delete_by_query?conflicts=proceed\n\n{}", {"OS102": True, "OS105": True}),
+        ("PUT /a/_block/write", {"OS106": True}),
+        ('PUT /a/_settings\n\n{"index": {"blocks": {"write": true}}}', {"OS106": True}),
+        ('PUT /a/_settings\n\n{"blocks.write": false}', {}),
+        ('PUT /_index_template/a\n\n{"index_patterns": ["*-logs"]}', {"OS107": True}),
+        ('PUT /_index_template/a\n\n{"index_patterns": ["logs-*"]}', {}),
         ("POST /a/_close", {"OS103": True}),
         ("POST /a/_update_by_query", {"OS104": False}),
         ('POST /a/_update_by_query\n\n{"conflicts": "proceed"}', {}),
@@ -195,6 +218,25 @@ def test_what_may_hurt_is_known_before_anything_runs(text: str, codes: dict[str,
 
 def test_the_way_back_of_a_new_index_is_no_hazard() -> None:
     assert migration("# migrate:up\nPUT /a\n# migrate:down\nDELETE /a\n").hazards == ()
+
+
+@pytest.mark.parametrize(
+    ("up", "down", "codes"),
+    [
+        ("PUT /a\n###\nPUT /b", "DELETE /a", ["OS108"]),
+        (
+            "PUT /a\n###\nPUT /b",
+            'POST /_aliases\n\n{"actions": [{"remove_index": {"indices": ["a", "b"]}}]}',
+            [],
+        ),
+        ("PUT /a", "", []),  # without a down section, nothing is promised
+    ],
+)
+def test_an_index_that_the_down_section_forgets_is_known_from_the_file(
+    up: str, down: str, codes: list[str]
+) -> None:
+    found = migration(f"# migrate:up\n{up}\n" + (f"# migrate:down\n{down}\n" if down else ""))
+    assert [each.code for each in found.hazards] == codes
 
 
 def test_a_hazard_that_the_author_takes_is_kept_with_the_reason() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from seedbed.engines.opensearch import engine
+from seedbed.engines.opensearch.rules import sandbox
+from seedbed.engines.opensearch.rules.declared import require_declared
 from seedbed.engines.opensearch.rules.index_hazards import examine, losses
 from seedbed.engines.opensearch.schema.json_schema import json_schema
 from seedbed.engines.opensearch.schema.names import next_serial, physical, serial
 from seedbed.engines.opensearch.schema.read import KIND, parse
 from seedbed.engines.opensearch.schema.shape import DeclaredIndexes
-from seedbed.errors import ManifestError
-from seedbed.model.migration import Migration
+from seedbed.errors import ManifestError, MigrationFileError, Refused
+from seedbed.model.migration import Direction, Migration, Work
 from seedbed.toml.text import Text
 from tests.support.opensearch.searches import LESSONS, migration, moves
 
@@ -72,6 +77,15 @@ def test_nothing_is_declared_by_an_empty_file() -> None:
         (one(VECTOR + "dimension = 3\nmethod = {name = 'hnsw', engine = 'lucene'}\n"), 4, "without k-NN"),
         (one("settings = {knn = true}" + VECTOR + "method = {engine = 'lucene'}\n"), 4, "dimension"),
         (one("mappings = {properties = {v = {type = 'dense_vector'}}}"), 3, "knn_vector"),
+        (one("mappings = {properties = {v = {type = 'semantic_text'}}}"), 3, "text_embedding"),
+        (one("mappings = {runtime = {v = {type = 'long'}}}"), 3, "derived"),
+        (one("settings = {'lifecycle.name' = 'x'}"), 3, "ISM"),
+        (
+            "[[templates.all.versions]]\nnumber = 1\nbody = {index_patterns = ['*']}\n",
+            3,
+            "reaches migrations_history",
+        ),
+        ("[[pipelines.'a*'.versions]]\nnumber = 1\nbody = {}\n", 1, "does not name one pipeline"),
         (
             "[indexes.a]\nversions = [{number = 1}]\n[indexes.a-2]\nversions = [{number = 1}]\n",
             3,
@@ -121,9 +135,77 @@ def test_what_a_change_does_is_known_from_the_file() -> None:
     assert hazards("", A, A) == []
 
 
-def test_a_version_that_is_not_declared_is_said_before_anything_runs() -> None:
-    found = examine(read(LESSONS), [migration(moves("lessons", 7))])["1"]
-    assert [(each.code, each.refused) for each in found] == [("OS304", True)]
+@pytest.mark.parametrize(
+    ("name", "version", "because", "try_"),
+    [
+        ("lessons", 7, "has version 1, 2 of index lessons", "[[indexes.lessons.versions]] number = 7"),
+        ("lesons", 1, "has no index lesons", "did you mean lessons?"),
+        ("words", 1, "has no index words", "[[indexes.words.versions]]"),
+    ],
+)
+def test_a_version_that_is_not_declared_is_refused_from_the_files(
+    name: str, version: int, because: str, try_: str
+) -> None:
+    with pytest.raises(MigrationFileError) as caught:
+        require_declared(read(LESSONS), [migration(moves(name, version))])
+    assert because in caught.value.because
+    assert try_ in caught.value.try_
+    assert caught.value.at is not None
+    assert caught.value.at.line == 1
+    require_declared(read(LESSONS), [migration(moves("lessons", 2))])
+
+
+def test_errors_of_the_file_are_found_without_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    directory = tmp_path / "services" / "ai" / "opensearch"
+    directory.mkdir(parents=True)
+    (directory / "indexes.toml").write_text(one('mappings = {properties = {a = {type = "flattened"}}}'))
+    with pytest.raises(ManifestError) as caught:
+        engine.check_declared(directory, [])
+    assert str(caught.value.at) == "services/ai/opensearch/indexes.toml:3:27"
+    assert caught.value.try_ == 'type = "flat_object"'
+
+
+def nested(levels: int) -> str:
+    """Return a version whose mappings have fields on so many levels, the last with a sub-field and parameters."""
+    path = ".properties.".join(f"f{each}" for each in range(levels))
+    return one(
+        f"[indexes.lessons.versions.mappings.properties.{path}]\n"
+        'type = "text"\n'
+        f"[indexes.lessons.versions.mappings.properties.{path}.fields.keyword]\n"
+        'type = "keyword"\n'
+    )
+
+
+def test_fields_nest_as_deep_as_opensearch_lets_them() -> None:
+    assert read(nested(20)).index("lessons") is not None
+    with pytest.raises(ManifestError, match="has fields on 21 levels") as caught:
+        read(nested(21))
+    assert "an index accepts 20" in caught.value.because
+    deeper = nested(21).replace("number = 1", 'number = 1\nsettings = {"mapping.depth.limit" = 25}')
+    assert read(deeper).index("lessons") is not None
+    with pytest.raises(ManifestError, match="nested too deep"):
+        read(nested(40))
+
+
+@pytest.mark.parametrize(
+    ("body", "engine"),
+    [
+        ("method = {name = 'hnsw', engine = 'faiss'}", "has the engine faiss"),
+        ("model_id = 'some'", "names no engine"),
+        ("method = {name = 'hnsw', engine = 'lucene'}", ""),
+    ],
+)
+def test_vectors_that_would_end_the_sandbox_are_known_by_name(body: str, engine: str) -> None:
+    declared = read(one(f"settings = {{knn = true}}{VECTOR}dimension = 3\n{body}\n"))
+    moved = migration(moves("lessons", 1))
+    assert [each.code for each in sandbox.hazards(declared, moved)] == (["OS312"] if engine else [])
+    if engine:
+        with pytest.raises(Refused, match=f"v {engine}"):
+            sandbox.require_vectors(declared, [Work(moved, Direction.UP)])
+    sandbox.require_vectors(declared, [Work(moved, Direction.DOWN)])
 
 
 def test_what_the_way_down_loses_depends_on_the_older_definition() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -27,16 +27,15 @@ class Cluster(Struct):
     service: str
     environment: str
     directory: PurePath
+    is_sandbox: bool = False
     _declared: DeclaredIndexes | None = None
 
     def declared(self) -> DeclaredIndexes:
         """Return what indexes.toml declares, nothing if there is none. Raises ManifestError."""
         if self._declared is None:
-            from seedbed.engines.opensearch.schema.read import FILE, read
-            from seedbed.engines.opensearch.schema.shape import DeclaredIndexes
+            from seedbed.engines.opensearch.schema.read import read_declared
 
-            path = Path(self.directory, FILE)
-            self._declared = read(path) if path.is_file() else DeclaredIndexes()
+            self._declared = read_declared(self.directory)
         return self._declared
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
@@ -10,6 +11,7 @@ from seedbed.engines.opensearch.address import VARIABLES, address
 
 if TYPE_CHECKING:
     from seedbed.model.hazard import HazardRule
+    from seedbed.model.migration import Migration
 
 _TEMPLATE = """\
 # {summary}
@@ -37,6 +39,12 @@ class OpenSearchEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.opensearch.schema.json_schema import FILE, json_schema
 
         return {FILE: json_schema()}
+
+    def check_declared(self, directory: PurePath, migrations: Sequence[Migration]) -> None:
+        from seedbed.engines.opensearch.rules.declared import require_declared
+        from seedbed.engines.opensearch.schema.read import read_declared
+
+        require_declared(read_declared(directory), migrations)
 
     def hazards(self) -> Sequence[HazardRule]:
         from seedbed.engines.opensearch.rules.registry import RULES

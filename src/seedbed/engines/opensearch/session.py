@@ -45,6 +45,7 @@ def connect(target: Target) -> Iterator[OpenSearchSession]:
             service=target.database.service,
             environment=target.environment.name,
             directory=target.database.directory,
+            is_sandbox=target.environment.is_sandbox,
         )
         with (
             translate_errors(cluster, f"connecting to {address}"),

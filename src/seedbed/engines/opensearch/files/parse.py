@@ -15,9 +15,9 @@ from seedbed.engines.opensearch.files.requests import (
 )
 from seedbed.engines.opensearch.rules import kinds, refusals
 from seedbed.engines.opensearch.rules.kinds import FENCED, RequestKind, kind_of
+from seedbed.engines.opensearch.rules.request_hazards import hazards
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.directives import Directive, directive_lines, parse_directives
-from seedbed.model.hazard import Hazard
 from seedbed.model.headers import Header, read_common, require_form
 from seedbed.model.migration import Migration, MigrationFile, Step
 from seedbed.support.phrases import one_line
@@ -71,7 +71,7 @@ def _parsed(file: MigrationFile) -> Migration:
         irreversible=header.irreversible,
         after=header.after,
         overtakes=header.overtakes,
-        hazards=tuple(_hazards(each for _, each in up)),
+        hazards=tuple(hazards([each for _, each in up], [each for _, each in down])),
         allows=header.allows,
     )
 
@@ -93,8 +93,6 @@ def _header(file: MigrationFile, lines: Sequence[str], up: int) -> tuple[Header,
 def _requests(section: HttpSection) -> Iterator[tuple[RequestText, Request]]:
     for block in blocks(section):
         found = request(block.text, block.line, block.title)
-        if found.is_bulk:
-            refusals.require_items(found)
         refusals.require_permitted(found)
         yield block, found
 
@@ -115,8 +113,3 @@ def _step(index: int, block: RequestText, found: Request, *, is_repeatable: bool
         repeatable=kinds.is_repeatable(found) or (is_repeatable and kind not in FENCED),
         summary=one_line(found.title or str(found)),
     )
-
-
-def _hazards(found: Iterator[Request]) -> Iterator[Hazard]:
-    for each in found:
-        yield from refusals.hazards(each)

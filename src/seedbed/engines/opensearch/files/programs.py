@@ -14,6 +14,7 @@ from seedbed.engines.kit.python_program import compiled
 from seedbed.engines.kit.python_returns import forgotten_return
 from seedbed.engines.kit.python_source import Function as Declared
 from seedbed.engines.kit.python_source import PythonSource, only_parameter, read_source
+from seedbed.engines.opensearch.rules.naming import complaint_about
 from seedbed.model.directives import Directive, parse_directives
 from seedbed.model.headers import Header, read_common, require_form
 from seedbed.model.migration import Backfill, Direction, Migration, MigrationFile, Step
@@ -103,6 +104,8 @@ def _subject(source: PythonSource, directives: Mapping[str, Directive]) -> Migra
         )
     directive = directives[named[0]]
     require_form(bool(directive.value), directive, source.path, f"{directive.key}=name")
+    if wrong := complaint_about(directive.value, directive.key):
+        raise source.error(directive.line, wrong.what, wrong.because, wrong.try_)
     return MigrationSubject(
         directive.key, directive.value, _number(source, directives.get("version"), 1_000_000, 0)
     )

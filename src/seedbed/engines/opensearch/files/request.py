@@ -27,9 +27,14 @@ class Request(Struct, frozen=True):
     title: str = ""
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of the path as written: ("lessons", "_doc", "a%2Fb")."""
+        return tuple(self.path[1:].split("/"))
+
+    @property
     def segments(self) -> tuple[str, ...]:
-        """The parts of the path: ("lessons", "_doc", "a/b")."""
-        return tuple(unquote(each) for each in self.path.strip("/").split("/"))
+        """The parts of the path decoded: ("lessons", "_doc", "a/b")."""
+        return tuple(unquote(each) for each in self.parts)
 
     @property
     def index(self) -> str:

@@ -39,6 +39,16 @@ _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*)\s*:\s*(.*?)\s*\Z")
 _RESERVED_HEADERS = frozenset(
     {"authorization", "host", "content-length", "transfer-encoding", "connection", "x-opaque-id", "cookie"}
 )
+# By these the security plugin, a proxy or AWS is told who asks.
+_RESERVED_PREFIXES = (
+    "opendistro",
+    "opensearch",
+    "securitytenant",
+    "x-proxy",
+    "x-forwarded",
+    "x-amz",
+    "proxy-",
+)
 
 
 class RequestFileError(Exception):
@@ -156,7 +166,11 @@ def _target(first: str, line: int) -> tuple[str, str, dict[str, str]]:
     pairs = parse_qsl(query, keep_blank_values=True)
     if len(dict(pairs)) != len(pairs):
         raise RequestFileError("a parameter is given twice", "only one of them could apply", line)
-    return match[1], "/" + path.lstrip("/"), {key: value or "true" for key, value in pairs}
+    return (
+        match[1],
+        path if path.startswith("/") else f"/{path}",
+        {key: value or "true" for key, value in pairs},
+    )
 
 
 def _headers(lines: Sequence[str], line: int) -> tuple[dict[str, str], int]:
@@ -176,7 +190,7 @@ def _headers(lines: Sequence[str], line: int) -> tuple[dict[str, str], int]:
                 "headers follow the request line, and a blank line comes before the body",
                 line + offset,
             )
-        if match[1].lower() in _RESERVED_HEADERS:
+        if match[1].lower() in _RESERVED_HEADERS or match[1].lower().startswith(_RESERVED_PREFIXES):
             raise RequestFileError(
                 f"a migration cannot set the header {match[1]}",
                 "credentials, hosts and marks come from the environment and from seedbed",

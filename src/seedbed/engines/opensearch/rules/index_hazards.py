@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from seedbed.engines.opensearch.rules import registry
+from seedbed.engines.opensearch.rules.request_hazards import template_hazards
 from seedbed.engines.opensearch.schema.changes import IndexChange, change
 from seedbed.engines.opensearch.schema.shape import DeclaredIndex, DeclaredIndexes
 from seedbed.model.hazard import Hazard
@@ -28,14 +29,10 @@ def _hazards(declared: DeclaredIndexes, migration: Migration) -> Iterator[Hazard
         if not name or not number:
             continue
         thing = things(name)
-        if thing is None or thing.version(number) is None:
-            yield registry.UNDECLARED.hazard(
-                f"version {number} of {kind} {name} is not declared",
-                try_=f"declare it in indexes.toml, {kind}s.{name}.versions",
-                line=1,
-            )
-        elif isinstance(thing, DeclaredIndex):
+        if isinstance(thing, DeclaredIndex):
             yield from _of_index(thing, number, migration)
+        elif kind == "template" and thing is not None and (version := thing.version(number)):
+            yield from template_hazards(version.body, 1)
 
 
 def _of_index(index: DeclaredIndex, number: int, migration: Migration) -> Iterator[Hazard]:

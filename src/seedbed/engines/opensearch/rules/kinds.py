@@ -7,25 +7,9 @@ from enum import StrEnum
 from typing import Any
 
 from seedbed.engines.opensearch.files.request import Request
+from seedbed.engines.opensearch.rules.endpoints import Effect, endpoint_of
 from seedbed.support.phrases import shorten
 
-_TASKS = frozenset({"_update_by_query", "_delete_by_query", "_reindex", "_forcemerge"})
-_COPIES = frozenset({"_clone", "_split", "_shrink"})
-_IDEMPOTENT = frozenset(
-    {
-        "_alias",
-        "_aliases",
-        "_cache",
-        "_close",
-        "_flush",
-        "_mapping",
-        "_mappings",
-        "_open",
-        "_refresh",
-        "_scripts",
-        "_settings",
-    }
-)
 BULK_ACTIONS = ("index", "create", "update", "delete")
 
 
@@ -47,43 +31,38 @@ class RequestKind(StrEnum):
 
 FENCED = frozenset({RequestKind.CREATE_INDEX, RequestKind.DROP_INDEX, RequestKind.ALIASES})
 REPEATABLE = frozenset({RequestKind.BULK, RequestKind.REMOVAL, RequestKind.IDEMPOTENT})
+_KINDS = {
+    Effect.CREATES_INDEX: RequestKind.CREATE_INDEX,
+    Effect.REMOVES_INDEX: RequestKind.DROP_INDEX,
+    Effect.CHANGES_ALIASES: RequestKind.ALIASES,
+    Effect.RUNS_AS_TASK: RequestKind.TASK,
+    Effect.CREATES: RequestKind.COPY,
+    Effect.REMOVES: RequestKind.REMOVAL,
+    Effect.PUTS: RequestKind.IDEMPOTENT,
+    Effect.ADDS_DOCUMENT: RequestKind.ADD,
+    Effect.ROLLS_OVER: RequestKind.ONCE,
+}
 
 
 def kind_of(request: Request) -> RequestKind:
     """Return the kind of `request`."""
-    method, segments, operation = request.method, request.segments, request.operation
-    if len(segments) == 1 and request.index:
-        return {"PUT": RequestKind.CREATE_INDEX, "DELETE": RequestKind.DROP_INDEX}.get(
-            method, RequestKind.ONCE
-        )
-    if operation in _TASKS:
-        return RequestKind.TASK
-    if request.is_bulk:
-        return RequestKind.ONCE if _has_script(request) else RequestKind.BULK
-    if segments == ("_aliases",) and method == "POST":
-        return RequestKind.ALIASES
-    if method == "DELETE":
-        return RequestKind.REMOVAL
-    is_snapshot = operation == "_snapshot" and len(segments) == 3
-    if operation in _COPIES or operation == "_data_stream" or is_snapshot:
-        return RequestKind.COPY
-    return _of_document(request) or (
-        RequestKind.IDEMPOTENT if method == "PUT" or operation in _IDEMPOTENT else RequestKind.ONCE
-    )
-
-
-def _of_document(request: Request) -> RequestKind | None:
-    """Return the kind of a request on one document; None for other requests."""
-    operation, has_id = request.operation, len(request.segments) > 2
-    if operation == "_create" or (operation == "_doc" and request.params.get("op_type") == "create"):
-        return RequestKind.CREATE if has_id else RequestKind.ADD
-    if operation == "_doc":
-        if not has_id:
-            return RequestKind.ADD
-        return RequestKind.ONCE if {"if_seq_no", "version"} & set(request.params) else RequestKind.IDEMPOTENT
-    if operation == "_update":
-        return RequestKind.ONCE if "script" in (request.json or {}) else RequestKind.IDEMPOTENT
-    return None
+    found = endpoint_of(request)
+    if found is None:
+        return RequestKind.ONCE
+    params = request.params
+    match found.effect:
+        case Effect.WRITES_DOCUMENTS:
+            return RequestKind.ONCE if _has_script(request) else RequestKind.BULK
+        case Effect.UPDATES_DOCUMENT:
+            return RequestKind.ONCE if "script" in (request.json or {}) else RequestKind.IDEMPOTENT
+        case Effect.CREATES_DOCUMENT:
+            return RequestKind.CREATE
+        case Effect.PUTS_DOCUMENT if params.get("op_type") == "create":
+            return RequestKind.CREATE
+        case Effect.PUTS_DOCUMENT:
+            return RequestKind.ONCE if {"if_seq_no", "version"} & set(params) else RequestKind.IDEMPOTENT
+        case _:
+            return _KINDS[found.effect]
 
 
 def is_repeatable(request: Request) -> bool:

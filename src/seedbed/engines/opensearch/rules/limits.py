@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from seedbed.engines.opensearch.schema.fields import fields
+from seedbed.engines.opensearch.rules.foreign_types import foreign_types
+from seedbed.engines.opensearch.rules.naming import complaint_about, listed_names, matches_history
+from seedbed.engines.opensearch.schema.fields import fields, placed
 from seedbed.engines.opensearch.schema.names import HISTORY, is_reserved
 from seedbed.engines.opensearch.schema.sections import BodySection, IndexesFile, IndexSection, VersionSection
 from seedbed.engines.opensearch.schema.settings import flat, is_fixed, normalized
@@ -16,6 +18,7 @@ from seedbed.toml.lines import KeyPath
 
 LONGEST = 200  # characters of an alias: an index behind it has a number after it, 255 bytes at most
 FIELDS = 1000  # index.mapping.total_fields.limit, unless set
+LEVELS = 20  # index.mapping.depth.limit, unless set
 SHARDS = 1024
 DIMENSIONS = 16_000
 ENGINES = ("lucene", "faiss")
@@ -23,6 +26,7 @@ ENGINES = ("lucene", "faiss")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._+-]*")
 _NUMBERED = re.compile(r"(.+)-[1-9][0-9]*")
 _LIMIT = "mapping.total_fields.limit"
+_DEPTH = "mapping.depth.limit"
 
 
 def problems(document: IndexesFile) -> Iterator[Problem]:
@@ -34,6 +38,8 @@ def problems(document: IndexesFile) -> Iterator[Problem]:
     for kind, things in (("pipelines", document.pipelines), ("templates", document.templates)):
         for name, thing in things.items():
             yield from _numbers((kind, name), thing.versions)
+        yield from _objects(kind, things)
+    yield from _templates(document)
 
 
 def _name(name: str, document: IndexesFile) -> Iterator[Problem]:
@@ -77,11 +83,20 @@ def _versions(name: str, index: IndexSection) -> Iterator[Problem]:
         yield from _settings((*at, "settings"), settings)
         yield from _source((*at, "mappings"), version.mappings)
         yield from _vectors((*at, "mappings"), version.mappings, settings)
+        yield from _foreign((*at, "mappings"), version.mappings)
+        yield from _depth((*at, "mappings"), version.mappings, settings)
         yield from _count((*at, "mappings"), version.mappings, settings)
 
 
 def _settings(at: KeyPath, settings: Mapping[str, Any]) -> Iterator[Problem]:
     for name in settings:
+        if name.startswith("lifecycle."):
+            yield Problem(
+                at,
+                f"there is no setting {name}",
+                "Elasticsearch has it",
+                "OpenSearch has ISM, whose policies belong to the cluster's configuration",
+            )
         if is_fixed(name):
             yield Problem(at, f"the setting {name!r} cannot be declared", "OpenSearch or seedbed sets it")
     shards = settings.get("number_of_shards", 1)
@@ -103,26 +118,19 @@ def _source(at: KeyPath, mappings: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _vectors(at: KeyPath, mappings: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[Problem]:
-    for path, field in fields(mappings):
-        kind = field.get("type")
-        if kind == "dense_vector":
-            yield Problem(
-                at,
-                f"{path}: there is no type dense_vector",
-                "Elasticsearch has it",
-                'type = "knn_vector"',
-            )
-        if kind != "knn_vector":
+    for each in placed(mappings):
+        path, field = each.path, each.definition
+        if field.get("type") != "knn_vector":
             continue
         if normalized(settings.get("knn")) != "true":
             yield Problem(
-                at,
+                (*at, *each.keys),
                 f"{path} is a vector in an index without k-NN",
                 "it could not be searched",
                 "settings.knn = true",
             )
         if "model_id" not in field:
-            yield from _vector(at, path, field)
+            yield from _vector((*at, *each.keys), path, field)
 
 
 def _vector(at: KeyPath, path: str, field: Mapping[str, Any]) -> Iterator[Problem]:
@@ -145,6 +153,49 @@ def _vector(at: KeyPath, path: str, field: Mapping[str, Any]) -> Iterator[Proble
             f"a vector has 1 to {DIMENSIONS} numbers",
             "dimension = 384",
         )
+
+
+def _foreign(at: KeyPath, mappings: Mapping[str, Any]) -> Iterator[Problem]:
+    for each in foreign_types(mappings):
+        yield Problem((*at, *each.keys), each.what, "Elasticsearch has it", each.instead)
+
+
+def _depth(at: KeyPath, mappings: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[Problem]:
+    given = str(settings.get(_DEPTH, LEVELS))
+    limit = int(given) if given.isdigit() else LEVELS
+    deepest = max(placed(mappings), key=lambda each: each.level, default=None)
+    if deepest is not None and deepest.level > limit:
+        yield Problem(
+            (*at, *deepest.keys),
+            f"{deepest.path} has fields on {deepest.level} levels",
+            f"an index accepts {limit}",
+            f"nest less, or raise settings {_DEPTH}",
+        )
+
+
+def _templates(document: IndexesFile) -> Iterator[Problem]:
+    for name, section in document.templates.items():
+        for position, version in enumerate(section.versions):
+            at = ("templates", name, "versions", position, "body")
+            for pattern in listed_names(version.body.get("index_patterns", [])):
+                if matches_history(pattern):
+                    yield Problem(
+                        (*at, "index_patterns"),
+                        f"the pattern {pattern!r} reaches {HISTORY}",
+                        "a template would change seedbed's own index",
+                        'patterns that begin with the names of your indexes: "logs-*"',
+                    )
+            template = version.body.get("template")
+            mappings = template.get("mappings") if isinstance(template, Mapping) else None
+            if isinstance(mappings, Mapping):
+                yield from _foreign((*at, "template", "mappings"), mappings)
+
+
+def _objects(kind: str, names: Iterable[str]) -> Iterator[Problem]:
+    """Yield what is wrong with the names of pipelines or templates: DELETE would take a pattern as one."""
+    for name in names:
+        if wrong := complaint_about(name, kind.removesuffix("s")):
+            yield Problem((kind, name), wrong.what, wrong.because, wrong.try_)
 
 
 def _count(at: KeyPath, mappings: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[Problem]:

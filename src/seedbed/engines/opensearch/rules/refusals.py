@@ -1,104 +1,166 @@
-"""Requests that a migration must not contain, and hazards that the file alone shows."""
+"""Requests that a migration must not contain. What is not known to reach only what it names is refused."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from seedbed.engines.opensearch.files.request import Request
 from seedbed.engines.opensearch.files.requests import RequestFileError
-from seedbed.engines.opensearch.rules import registry
-from seedbed.engines.opensearch.rules.kinds import RequestKind, items, kind_of
-from seedbed.engines.opensearch.schema.names import HISTORY, is_reserved
-from seedbed.model.hazard import Hazard
+from seedbed.engines.opensearch.rules import reach
+from seedbed.engines.opensearch.rules.endpoints import COMMON, ENDPOINTS, Endpoint, endpoint_of, fits, is_name
+from seedbed.engines.opensearch.rules.naming import Complaint, complaint_about
+from seedbed.support.guess import guess
+from seedbed.support.phrases import shorten
 
-_READS = frozenset({"_search", "_count", "_msearch", "_mget", "_explain", "_validate", "_analyze", "_cat"})
+_READS = frozenset(
+    {
+        "_analyze",
+        "_cat",
+        "_count",
+        "_explain",
+        "_field_caps",
+        "_mget",
+        "_msearch",
+        "_mtermvectors",
+        "_rank_eval",
+        "_recovery",
+        "_render",
+        "_resolve",
+        "_search_shards",
+        "_segments",
+        "_simulate",
+        "_stats",
+        "_termvectors",
+        "_validate",
+    }
+)
+_CLUSTER = "it changes the cluster for everything that it holds"
+_ELSEWHERE = "do it where the cluster is configured"
+_REFUSED = {
+    "_all": ("it reaches every index of the cluster", "use one request for each index"),
+    "_cluster": (_CLUSTER, _ELSEWHERE),
+    "_nodes": (_CLUSTER, _ELSEWHERE),
+    "_plugins": (f"{_CLUSTER}, users and roles among it", _ELSEWHERE),
+    "_opendistro": (f"{_CLUSTER}, users and roles among it", _ELSEWHERE),
+    "_dangling": (_CLUSTER, _ELSEWHERE),
+    "_remotestore": (_CLUSTER, _ELSEWHERE),
+    "_tasks": ("it would stop work that is not this migration's", "seedbed follows the tasks that it starts"),
+    "_snapshot": (
+        "repositories, and the snapshots in them, are for when a migration went wrong",
+        "a migration may make one: PUT /_snapshot/REPOSITORY/NAME",
+    ),
+    "_security": ("that is Elasticsearch's, and users and roles are the cluster's", _ELSEWHERE),
+    "_ilm": ("that is Elasticsearch's", "OpenSearch has ISM, which belongs to the cluster's configuration"),
+    "_slm": ("that is Elasticsearch's", "OpenSearch has snapshot management, in the cluster's configuration"),
+    "_ml": ("that is Elasticsearch's", _ELSEWHERE),
+    "_transform": ("that is Elasticsearch's", _ELSEWHERE),
+    "_watcher": ("that is Elasticsearch's", "OpenSearch has alerting, in the cluster's configuration"),
+    "_enrich": ("that is Elasticsearch's", "write the values into the documents"),
+    "_license": ("that is Elasticsearch's", ""),
+    "_xpack": ("that is Elasticsearch's", ""),
+}
+_NEAREST = 3  # known requests that a refusal names
 
 
 def require_permitted(request: Request) -> None:
-    """Raise RequestFileError for a request that can never be part of a migration."""
-    line = request.line
-    if request.method in {"GET", "HEAD"} or request.operation in _READS:
-        raise RequestFileError(
-            "this request changes nothing", "the requests of a migration change something", line
+    """Raise RequestFileError for a request that can never be part of a migration, with all that is wrong with it."""
+    found = list(dict.fromkeys(_complaints(request)))
+    if found:
+        first, *others = found
+        because = "; also: ".join([first.because, *(each.what for each in others)])
+        raise RequestFileError(first.what, because, request.line, first.try_)
+
+
+def _complaints(request: Request) -> Iterator[Complaint]:
+    if request.method in {"GET", "HEAD"} or _is_read(request):
+        yield Complaint("this request changes nothing", "the requests of a migration change something")
+        return
+    if any(part in {"", ".", ".."} for part in request.segments):
+        yield Complaint(
+            f"{request.path!r} is not a plain path", "it has an empty part, `.` or `..`", _plain(request)
         )
-    if any(_is_reserved(each) for each in _names(request)):
-        raise RequestFileError(
-            f"{HISTORY} belongs to seedbed",
-            "a migration that changes it would change the history",
-            line,
+        return
+    endpoint = endpoint_of(request)
+    if endpoint is None:
+        yield _unknown(request)
+        return
+    yield from chain(
+        _names(endpoint, request), _params(endpoint, request), reach.complaints(endpoint, request)
+    )
+
+
+def _is_read(request: Request) -> bool:
+    """Return whether `request` reads; a search pipeline, and a document whose id is that of an operation, do not."""
+    first = next((each for each in request.parts if each.startswith("_")), "")
+    is_search = first == "_search" and "pipeline" not in request.parts
+    return is_search or first in _READS or request.parts[-1] == "_simulate"
+
+
+def _plain(request: Request) -> str:
+    plain = "/".join(part for part in request.parts if part not in {"", ".", "..", "%2e", "%2E"})
+    return f"{request.method} /{plain}"
+
+
+def _unknown(request: Request) -> Complaint:
+    what = f"{shorten(f'{request.method} {request.path}', 80)} is not a request that seedbed knows"
+    first = request.segments[0]
+    if first in _REFUSED:
+        because, try_ = _REFUSED[first]
+        return Complaint(
+            f"{shorten(f'{request.method} {request.path}', 80)} is not for a migration", because, try_
         )
-    if "wait_for_completion" in request.params:
-        raise RequestFileError(
-            "a migration cannot set `wait_for_completion`",
-            "seedbed starts a long operation as a task, and follows it to its end",
-            line,
-            "leave it out",
+    other = next((each for each in ENDPOINTS if fits(each, request)), None)
+    if other is not None:
+        methods = sorted({method for each in ENDPOINTS if each.path == other.path for method in each.methods})
+        return Complaint(what, f"{other.form} is known with {', '.join(methods)}", str(other))
+    unscoped = next(
+        (each for each in ENDPOINTS if each.path[1:] == (first,) and len(request.parts) == 1), None
+    )
+    if unscoped is not None:
+        return Complaint(
+            f"{request} names no index",
+            "it reaches every index of the cluster",
+            f"{request.method} {unscoped.form}",
         )
-    if kind_of(request) is RequestKind.DROP_INDEX and (
-        set(request.index) & set("*,") or request.index.startswith("_")
-    ):
-        raise RequestFileError(
-            f"{request.index!r} does not name one index",
-            "the meaning of a pattern depends on the indexes that exist",
-            line,
-            "use one request for each index",
-        )
-    if request.is_bulk and not request.body:
-        raise RequestFileError("there is nothing to do", "the body is empty", line)
+    known = {part for each in ENDPOINTS for part in each.path if not is_name(part)}
+    operation = next((each for each in request.segments if each.startswith("_")), "")
+    likely = guess(operation, known) if operation else ""
+    nearest = [str(each) for each in ENDPOINTS if likely and likely in each.path][:_NEAREST]
+    if not operation:
+        nearest = ["PUT /{index}", "PUT /{index}/_doc/{id}"]
+    return Complaint(
+        what,
+        "what it reaches cannot be told from the file",
+        f"known are {', '.join(nearest)}"
+        if nearest
+        else "the reference of OpenSearch migrations lists those that it knows",
+    )
 
 
-def require_items(request: Request) -> None:
-    """Raise RequestFileError for a bulk body with an invalid item."""
-    try:
-        list(items(request))
-    except ValueError as error:
-        raise RequestFileError("the body is not a valid bulk body", str(error), request.line) from None
+def _names(endpoint: Endpoint, request: Request) -> Iterator[Complaint]:
+    for form, name in zip(endpoint.path, request.segments, strict=True):
+        if is_name(form) and (wrong := complaint_about(name, form.strip("{}"))):
+            yield wrong
+    if pipeline := request.params.get("pipeline"):
+        wrong = None if pipeline == "_none" else complaint_about(pipeline, "pipeline")
+        if wrong:
+            yield wrong
 
 
-def _names(request: Request) -> Iterator[str]:
-    yield from request.index.split(",")
-    if request.is_bulk:
-        yield from (str(metadata.get("_index", "")) for _, metadata, _ in items(request))
-    elif request.operation in {"_aliases", "_reindex"} and isinstance(body := request.json, dict):
-        yield from _strings(body)
-
-
-def _strings(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _strings(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _strings(each)
-
-
-def _is_reserved(name: str) -> bool:
-    return is_reserved(name.strip())
-
-
-def _handles_conflicts(request: Request) -> bool:
-    return "conflicts" in request.params or b'"conflicts"' in request.body
-
-
-def hazards(request: Request) -> Iterator[Hazard]:
-    """Yield what may hurt about a request of the up section."""
-    found, line = kind_of(request), request.line
-    if found is RequestKind.DROP_INDEX or (
-        found is RequestKind.ALIASES and b'"remove_index"' in request.body
-    ):
-        yield registry.REMOVES_INDEX.hazard(
-            f"{request} removes an index"
-            if found is RequestKind.DROP_INDEX
-            else "an index is removed with its aliases",
-            line=line,
-        )
-    if request.operation == "_delete_by_query":
-        yield registry.DELETES_DOCUMENTS.hazard(f"{request} deletes documents", line=line)
-    if request.operation == "_close":
-        yield registry.CLOSES_INDEX.hazard(f"{request} closes an index", line=line)
-    if request.operation in {"_update_by_query", "_reindex"} and not _handles_conflicts(request):
-        yield registry.STOPS_AT_CONFLICTS.hazard(
-            f"{request} walks over an index while others write to it", line=line
-        )
+def _params(endpoint: Endpoint, request: Request) -> Iterator[Complaint]:
+    for name in request.params:
+        if name == "wait_for_completion":
+            yield Complaint(
+                "a migration cannot set `wait_for_completion`",
+                "seedbed starts a long operation as a task, and follows it to its end",
+                "leave it out",
+            )
+        elif name not in endpoint.params | COMMON:
+            known = sorted(endpoint.params | COMMON)
+            likely = guess(name, known)
+            yield Complaint(
+                f"the parameter {name!r} is not known here",
+                f"it might change what {request.method} {endpoint.form} reaches, or hide that it failed",
+                f"did you mean {likely}?" if likely else f"leave it out; known are {', '.join(known)}",
+            )

@@ -32,9 +32,36 @@ CLOSES_INDEX = HazardRule(
 )
 STOPS_AT_CONFLICTS = HazardRule(
     "OS104",
-    'walks over an index (`_update_by_query`, `_reindex`) without `"conflicts": "proceed"`',
+    'walks over an index (`_update_by_query`, `_delete_by_query`, `_reindex`) without `"conflicts": "proceed"`',
     why="it stops, half done, at the first document that another writer changes meanwhile",
     instead='"conflicts": "proceed", and a migration that may run again',
+)
+CHANGES_BY_PATTERN = HazardRule(
+    "OS105",
+    "changes indexes by a pattern (`logs-*`)",
+    why="which ones it changes depends on the environment, and others' indexes may be among them",
+    instead="use one request for each index, or for their alias",
+    refused=True,
+)
+BLOCKS_INDEX = HazardRule(
+    "OS106",
+    "blocks an index (`_block`, `blocks.write`)",
+    why="writes, or reads, of applications fail until the block is removed",
+    instead="declare the index in indexes.toml: seedbed blocks writes for the last seconds of a copy only",
+    refused=True,
+)
+TEMPLATE_FOR_ANY = HazardRule(
+    "OS107",
+    "has a template whose pattern begins with `*`",
+    why="it changes every new index that it matches, others' indexes too",
+    instead="begin the pattern with the names of your indexes: `logs-*`",
+    refused=True,
+)
+DOWN_LEAVES = HazardRule(
+    "OS108",
+    "has a down section that leaves an index which its up section creates",
+    why="after a revert, the next apply fails, because the index exists",
+    instead="remove it in the down section",
 )
 
 FILLS_NEW_INDEX = HazardRule(
@@ -57,13 +84,6 @@ OLD_DOCUMENTS_LACK = HazardRule(
     why="they are found as if nothing had changed, until they are indexed again",
     instead="# seedbed: rebuild, for a new index that is filled with all documents",
 )
-UNDECLARED = HazardRule(
-    "OS304",
-    "names a version that indexes.toml does not declare",
-    why="the migration cannot run",
-    instead="declare the version in indexes.toml",
-    refused=True,
-)
 REVERT_NEEDS_NEW_INDEX = HazardRule(
     "OS305",
     "changes an index in place, where a revert needs a new index",
@@ -83,17 +103,28 @@ NO_ROOM = HazardRule(
     instead="make room first",
     refused=True,
 )
+SANDBOX_LACKS = HazardRule(
+    "OS312",
+    "creates vectors that the sandbox cannot have",
+    why="its OpenSearch has no native libraries: the request would end the server, which could never start again",
+    instead='method = {name = "hnsw", engine = "lucene"}, or try it in an environment with a domain of its own',
+    refused=True,
+)
 
 RULES = (
     REMOVES_INDEX,
     DELETES_DOCUMENTS,
     CLOSES_INDEX,
     STOPS_AT_CONFLICTS,
+    CHANGES_BY_PATTERN,
+    BLOCKS_INDEX,
+    TEMPLATE_FOR_ANY,
+    DOWN_LEAVES,
     FILLS_NEW_INDEX,
     REMOVES_FIELD,
     OLD_DOCUMENTS_LACK,
-    UNDECLARED,
     REVERT_NEEDS_NEW_INDEX,
     COPIES,
     NO_ROOM,
+    SANDBOX_LACKS,
 )

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from seedbed.engines.opensearch.rules import registry
+from seedbed.engines.opensearch.rules import registry, sandbox
 from seedbed.engines.opensearch.rules.index_hazards import examine as declared_hazards
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.model.hazard import Hazard
@@ -40,6 +40,12 @@ class Disk(Struct, frozen=True):
 def examine(cluster: Cluster, migrations: Sequence[Migration]) -> Mapping[str, tuple[Hazard, ...]]:
     """Return, by version, what indexes.toml and the cluster together show; nothing is changed."""
     found = dict(declared_hazards(cluster.declared(), migrations))
+    if cluster.is_sandbox:
+        for each in migrations:
+            found[each.version] = (
+                *found.get(each.version, ()),
+                *sandbox.hazards(cluster.declared(), each),
+            )
     copied = [each for each in migrations if _is_copied(each, found.get(each.version, ()))]
     if not copied:
         return found
@@ -69,17 +75,17 @@ def _hazards(migration: Migration, size: Size, disk: Disk | None) -> list[Hazard
 
 def _size(cluster: Cluster, name: str) -> Size | None:
     """Return how much the index behind `name` holds; None where there is none yet."""
+    where = f"/{quote(name, safe='')}"
     try:
-        answer = cluster.client.call("GET", f"/{quote(name, safe='')}/_stats/docs,store")
+        answer = cluster.client.call("GET", f"{where}/_stats/store")
+        # Not the number of `_stats`: there, each nested object is a document, too.
+        documents = cluster.client.call("GET", f"{where}/_count")["count"]
     except RequestFailed as error:
         if error.is_missing:
             return None
         raise
     found: Mapping[str, Any] = answer["_all"]
-    return Size(
-        found["primaries"].get("docs", {}).get("count", 0),
-        found["total"].get("store", {}).get("size_in_bytes", 0),
-    )
+    return Size(documents, found["total"].get("store", {}).get("size_in_bytes", 0))
 
 
 def _disk(cluster: Cluster) -> Disk | None:

@@ -121,15 +121,20 @@ class RequestRunner:
         return self.kind is RequestKind.ADD and error.is_conflict and self.took_effect() is True
 
     def _send(self, sent: bodies.OutgoingRequest) -> Any:
-        return self.client.call(
-            sent.method,
-            sent.path,
-            sent.body,
-            params=sent.params,
-            headers=self.request.headers,
-            opaque_id=self.tag.opaque_id,
-            before=self._before,
-        )
+        try:
+            return self.client.call(
+                sent.method,
+                sent.path,
+                sent.body,
+                params=sent.params,
+                headers=self.request.headers,
+                opaque_id=self.tag.opaque_id,
+                before=self._before,
+            )
+        except (RequestFailed, NoAnswer) as error:  # under the name that the file gives it
+            written = f"{self.request.method} {self.request.path}"
+            error.what = error.what.replace(f"{sent.method} {sent.path}", written)
+            raise
 
     def _before(self) -> None:
         self.lease.check()

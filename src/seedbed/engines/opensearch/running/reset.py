@@ -14,6 +14,7 @@ from seedbed.support.phrases import count
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.store.fenced_writer import FencedWriter
 
+_MOST = 10_000  # indexes whose documents are counted
 _BATCH = 20  # indexes deleted by one request: their names stand in its path
 
 
@@ -38,12 +39,12 @@ def reset(lease: FencedWriter) -> str:
 
 
 def _documents(lease: FencedWriter) -> dict[str, int]:
-    """Return the number of documents in each index, as searches see them."""
-    params = {"level": "indices", "expand_wildcards": "all"}
-    found = lease.cluster.client.call("GET", "/_all/_stats/docs", params=params)
-    return {
-        name: each["primaries"].get("docs", {}).get("count", 0) for name, each in found["indices"].items()
-    }
+    """Return the number of documents in each index that has any, as searches see them: without nested objects."""
+    params: dict[str, str | int | bool] = {"expand_wildcards": "all", "ignore_unavailable": True}
+    body = {"size": 0, "aggs": {"each": {"terms": {"field": "_index", "size": _MOST}}}}
+    found = lease.cluster.client.call("POST", "/_all/_search", body, params=params, idempotent=True)
+    buckets = found.get("aggregations", {}).get("each", {}).get("buckets", [])
+    return {each["key"]: each["doc_count"] for each in buckets}
 
 
 def _delete(lease: FencedWriter, path: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from seedbed.engines.opensearch.rules.limits import problems
 from seedbed.engines.opensearch.schema.sections import IndexesFile, ResourceSection
@@ -18,14 +18,16 @@ from seedbed.toml.text import Kind, Text
 from seedbed.toml.text import read as read_text
 
 FILE = "indexes.toml"
-KIND = Kind(called=FILE)
+# OpenSearch allows 20 levels of fields, each of two keys, below five of ours; the rest is for the field itself.
+KIND = Kind(called=FILE, depth=64)
 
 
-def read(path: Path) -> DeclaredIndexes:
-    """Return what the indexes.toml at `path` declares; nothing if there is no file.
+def read_declared(directory: PurePath) -> DeclaredIndexes:
+    """Return what the indexes.toml in `directory` declares; nothing if there is no file.
 
     Raises ManifestError, with file and line, for what its schema or OpenSearch does not accept.
     """
+    path = Path(directory, FILE)
     return parse(read_text(path, KIND)) if path.is_file() else DeclaredIndexes()
 
 

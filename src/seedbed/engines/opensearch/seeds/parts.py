@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from seedbed.engines.opensearch.cluster import Cluster
+from seedbed.engines.opensearch.rules.naming import complaint_about
 from seedbed.engines.opensearch.seeds.documents import SeedIndex, SeedPart, failed
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Location, SeedFileError, StepFailed
@@ -30,7 +31,10 @@ def _part(cluster: Cluster, source: RowSource | Script) -> SeedPart:
 
 
 def _index(cluster: Cluster, source: RowSource) -> SeedIndex:
-    """Return the existing index of the rows. Raises StepFailed."""
+    """Return the existing index of the rows. Raises SeedFileError for what is no name of one, StepFailed."""
+    if wrong := complaint_about(source.table, "index"):
+        because = wrong.because.replace("a migration", "a seed")
+        raise SeedFileError(wrong.what, because=because, try_=wrong.try_, at=Location(source.path))
     try:
         found = cluster.client.call("GET", f"/{quote(source.table, safe='')}")
     except RequestFailed as error:

@@ -16,6 +16,8 @@ _FLOATS = frozenset({"double", "float", "half_float", "scaled_float", "rank_feat
 _DOCUMENTS = frozenset(
     {"object", "nested", "flat_object", "knn_vector", "rank_features", "join", "percolator"}
 )
+# A text of their own ("52.5,13.4", "POINT (13.4 52.5)"), or an object or a list.
+_SHAPES = frozenset({"geo_point", "geo_shape", "xy_point", "xy_shape", "completion"})
 _LISTED = _INTEGERS | _FLOATS | {"keyword"}
 _VECTOR = "knn_vector"
 
@@ -26,7 +28,10 @@ decode = msgspec.json.Decoder(float_hook=Decimal).decode  # exact: values are wr
 def read_cell(text: str, mapping: Mapping[str, Any]) -> object:
     """Return the value of the text of a .csv in a field of this mapping. Raises ValueError."""
     kind = mapping.get("type", "object" if "properties" in mapping else "")
-    if kind in _DOCUMENTS or (text[:1] == "[" and kind in _LISTED):
+    is_open = text[:1] in {"{", "["}
+    if kind in _DOCUMENTS or (is_open and (kind in _SHAPES or kind.endswith("_range"))):
+        return decode(text)
+    if text[:1] == "[" and kind in _LISTED:
         return decode(text)
     if kind in _INTEGERS:
         if not _WHOLE.fullmatch(text):

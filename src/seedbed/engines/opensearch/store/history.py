@@ -31,7 +31,7 @@ from seedbed.engines.opensearch.wire.errors import EXISTS, NO_INDEX, RequestFail
 from seedbed.errors import Refused, StepFailed
 from seedbed.model.history import FORMAT, History, Identity, Revision, RevisionState
 from seedbed.model.migration import Direction, Phase
-from seedbed.support.phrases import shorten
+from seedbed.support.phrases import count, shorten
 from seedbed.support.typed import ready
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def read_state(cluster: Cluster, client: Client | None = None) -> VersionedState
 
 
 def read(cluster: Cluster) -> History:
-    """Return the history, empty if there is none. Raises Refused for a newer format."""
+    """Return the history, empty if there is none. Raises Refused for a newer format, and for one that is not whole."""
     try:
         _refresh(cluster.client)
         found = {each["key"]: each for each in _documents(cluster)}
@@ -167,6 +167,14 @@ def read(cluster: Cluster) -> History:
         if error.type == NO_INDEX:
             return History()
         raise
+    if (
+        found and STATE not in found
+    ):  # its sequence orders all writes: without it, later ones would count as late
+        raise Refused(
+            f"the history of {cluster.target} is not whole",
+            because=f"{HISTORY} has {count(len(found), 'revision')}, and its document {STATE!r} is missing",
+            try_=f"restore {HISTORY} from a snapshot",
+        )
     stored = _stored(cluster, found.pop(STATE, {}))
     found |= {key: each for key, each in stored.pending.items() if each["kind"] == "revision"}
     revisions = [_revision(each) for each in found.values() if not each.get("is_gone")]

@@ -59,6 +59,10 @@ class OpenSearchLease(FencedWriter):
     def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
         from seedbed.engines.opensearch.running.stepwise import MigrationRun
 
+        if self.cluster.is_sandbox:
+            from seedbed.engines.opensearch.rules.sandbox import require_vectors
+
+            require_vectors(self.cluster.declared(), works)
         if works:
             yield from self._end_left_over({each.migration.version for each in works})
         stored = self.history()

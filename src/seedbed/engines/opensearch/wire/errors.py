@@ -72,12 +72,19 @@ def _type_and_reason(body: Any) -> tuple[str, str]:
 
 
 def cause(error: Mapping[str, Any]) -> str:
-    """Return the reason of an error of OpenSearch, with what caused it: `failed to parse: For input string: "x"`."""
+    """Return the reason of an error of OpenSearch, with what caused it: `failed to parse: For input string: "x"`.
+
+    Of "Failed to build analyzers", the causes are what it calls suppressed.
+    """
     reasons: list[str] = []
-    found: Any = error
-    while isinstance(found, dict):
+    waiting: list[Any] = [error]
+    while waiting:
+        found = waiting.pop(0)
+        if not isinstance(found, dict):
+            continue
         reason = str(found.get("reason") or "")
         if reason and not any(reason in each for each in reasons):
             reasons.append(reason)
-        found = found.get("caused_by")
+        suppressed = found.get("suppressed")
+        waiting += [found.get("caused_by"), *(suppressed if isinstance(suppressed, list) else ())]
     return ": ".join(reasons)

@@ -147,8 +147,9 @@ def opensearch_pool(home: Path) -> Pool:
 def wipe_neo4j(settings: Settings) -> None:
     """Remove all nodes, constraints and indexes; end what a test left running.
 
-    The constraint of seedbed's own history stays where a test made it: each change of the schema makes the server
-    plan all its statements anew, which takes it longer than most tests.
+    The constraint of seedbed's own history stays where a test made it, with the lease and the fence as they are made
+    with it: each change of the schema makes the server plan all its statements anew, which takes it longer than most
+    tests.
     """
     import neo4j
 
@@ -171,6 +172,8 @@ def wipe_neo4j(settings: Settings) -> None:
         other = f"type <> 'LOOKUP' AND name <> '{OURS}'"
         for each in rows(f"SHOW INDEXES YIELD name, type WHERE {other} RETURN name"):
             rows(f"DROP INDEX {quoted(each['name'])} IF EXISTS")
+        if rows(f"SHOW CONSTRAINTS YIELD name WHERE name = '{OURS}' RETURN name"):
+            rows("UNWIND ['lease', 'fence'] AS key CREATE (:migrations_history {key: key, token: 0})")
 
 
 def wipe_opensearch(settings: Settings) -> None:

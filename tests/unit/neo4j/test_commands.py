@@ -138,6 +138,7 @@ def test_a_drop_says_its_name() -> None:
         ("CREATE INDEX $name FOR (n:L) ON (n.p)", "$name has no value"),
         ("CREATE CONSTRAINT ON (n:L) ASSERT n.p IS UNIQUE", "of Neo4j 4"),
         ("DROP INDEX ON :L(p)", "of Neo4j 4"),
+        ("CREATE CONSTRAINT c IF NOT EXISTS ON (n:L) ASSERT n.p IS UNIQUE", "of Neo4j 4"),
         ("CREATE BTREE INDEX i FOR (n:L) ON (n.p)", "BTREE"),
         ("CREATE OR REPLACE INDEX i FOR (n:L) ON (n.p)", "OR REPLACE"),
         ("CREATE INDEX i", "the end is not expected"),

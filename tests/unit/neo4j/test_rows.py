@@ -55,6 +55,12 @@ def test_a_table_is_a_label_or_two_labels_and_a_type() -> None:
         ("Skill.csv", "slug,:int\na,1\n", "names no property", "Skill.csv"),
         ("Skill.csv", "slug,at:datetime\na,2026-01-01T00:00\n", "it has no offset from UTC", "Skill.csv:2"),
         ("Skill.json", '[{"slug": "a", "tree": {"b": 1}}]', "a property holds no map", "Skill.json:1"),
+        (
+            "Skill.json",
+            '[{"slug": "a", "at": {"longitude": 13.4, "latitude": 52.5}}]',
+            "say `:point` behind the column's name",
+            "Skill.json:1",
+        ),
         ("Skill.json", '[{"slug": "a", "n": 9223372036854775808}]', "more than 64 bits", "Skill.json:1"),
         ("Skill.json", '[{"slug": "a", "n": 0.12345678901234567890123}]', "64-bit floats", "Skill.json:1"),
         ("Skill.json", '[{"slug": "a", "n": [1, "b"]}]', "are of one kind", "Skill.json:1"),

@@ -103,6 +103,7 @@ class _CommandParser:
             self._require_end()
             return SchemaCommand(verb, noun, name, is_guarded)
         is_guarded = self._guard("NOT", "EXISTS")
+        self._require_present_syntax()
         self._require(self._take("FOR"), "FOR and a pattern")
         entity, labels = self._pattern()
         subject = (
@@ -127,10 +128,7 @@ class _CommandParser:
         token = self._peek()
         if token is not None and token.kind is TokenKind.PARAMETER:
             raise self._lex_error(f"${token.value} has no value", "a migration is run as it is written")
-        if token is not None and token.says("ON"):
-            raise self._lex_error(
-                "this is the schema syntax of Neo4j 4", "no supported server accepts it", _EXAMPLE
-            )
+        self._require_present_syntax()
         is_missing = token is None or not token.is_name or token.says("FOR", "IF")
         if is_missing and not self._is_name_after_all():
             raise self._lex_error(
@@ -146,6 +144,13 @@ class _CommandParser:
         if token is None or not token.is_name:
             return False
         return after is None or after.says("FOR", "IF")
+
+    def _require_present_syntax(self) -> None:
+        token = self._peek()
+        if token is not None and token.says("ON"):
+            raise self._lex_error(
+                "this is the schema syntax of Neo4j 4", "no supported server accepts it", _EXAMPLE
+            )
 
     def _guard(self, *words: str) -> bool:
         if not self._take("IF"):

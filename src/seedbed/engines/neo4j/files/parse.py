@@ -48,7 +48,9 @@ def parse(file: MigrationFile) -> Migration:
         irreversible=common.irreversible,
         after=common.after,
         overtakes=common.overtakes,
-        hazards=file_hazards(up, phase=common.phase, is_repeatable=header.is_repeatable),
+        hazards=file_hazards(
+            up, found.get("down", ()), phase=common.phase, is_repeatable=header.is_repeatable
+        ),
         allows=common.allows,
     )
 

@@ -10,6 +10,7 @@ from seedbed.engines.neo4j.files.lexer import Token, is_word
 from seedbed.engines.neo4j.files.names import HISTORY_CONSTRAINT, HISTORY_LABEL
 from seedbed.engines.neo4j.files.split import Statement
 from seedbed.engines.neo4j.files.statements import body_of
+from seedbed.engines.neo4j.rules.every_node import every_node
 from seedbed.support.phrases import one_line
 
 _TRANSACTION_WORDS = ("BEGIN", "COMMIT", "ROLLBACK")
@@ -73,7 +74,7 @@ def refusal(statement: Statement) -> Refusal | None:
         )
     if word == "USING" and is_word(tokens, 1, "PERIODIC"):
         return Refusal("`USING PERIODIC COMMIT` was removed in Neo4j 5", "", "use CALL { … } IN TRANSACTIONS")
-    return _administration(tokens, word) or _touches_own(tokens)
+    return _administration(tokens, word) or _touches_own(tokens) or _changes_every_node(tokens)
 
 
 def _administration(tokens: Sequence[Token], word: str) -> Refusal | None:
@@ -97,3 +98,15 @@ def _touches_own(tokens: Sequence[Token]) -> Refusal | None:
         if token.is_name and token.value in {HISTORY_LABEL, HISTORY_CONSTRAINT}:
             return Refusal(f"`{token.value}` belongs to seedbed", "it holds the history of this database")
     return None
+
+
+def _changes_every_node(tokens: Sequence[Token]) -> Refusal | None:
+    """Return the refusal of a change of nodes that no label or relationship selects."""
+    found = every_node(tokens)
+    if found is None:
+        return None
+    return Refusal(
+        f"`{one_line(found.value)}` stands for every node, seedbed's own among them",
+        "no label and no relationship says which nodes are meant, and the statement changes them",
+        "give the pattern a label, MATCH (n:Skill); to empty an ephemeral database, use `seedbed reset`",
+    )

@@ -47,7 +47,7 @@ DROPS_EARLY = HazardRule(
 REMOVES_EARLY = HazardRule(
     "NEO106",
     "uses `DELETE` or `REMOVE` in the phase `expand`",
-    why="running code still reads the data, and no revert restores it",
+    why="running code still reads the data, and no revert restores what no down section writes",
     instead="remove it in a migration with phase=contract, after the code that used it",
     refused=True,
 )
@@ -56,6 +56,12 @@ LOADS_CSV = HazardRule(
     "uses `LOAD CSV`",
     why="the file is outside of the migration: each environment gets what it contains at that time",
     instead="make it a seed",
+)
+DOWN_LEAVES = HazardRule(
+    "NEO108",
+    "has a down section that leaves a constraint or an index which its up section creates",
+    why="after a revert, the next apply fails, because it exists already",
+    instead="drop it in the down section, or leave that out: the undo of schema statements is derived",
 )
 
 REJECTED = HazardRule(
@@ -150,6 +156,12 @@ TOO_MANY_STATEMENTS = HazardRule(
     why="seedbed asks the server about each statement, and only about the first of so many",
     instead="make it a seed, or one statement with UNWIND",
 )
+CREATES_NOTHING = HazardRule(
+    "NEO214",
+    "uses `IF NOT EXISTS` where the same exists under another name",
+    why="nothing is created: what comes later and uses the name does not find it",
+    instead="use the name that exists, or drop what has it first",
+)
 
 RULES = (
     NEEDS_ENTERPRISE,
@@ -159,6 +171,7 @@ RULES = (
     DROPS_EARLY,
     REMOVES_EARLY,
     LOADS_CSV,
+    DOWN_LEAVES,
     REJECTED,
     SCANS_EVERYTHING,
     CARTESIAN_PRODUCT,
@@ -173,4 +186,5 @@ RULES = (
     DUPLICATES,
     SCHEMA_DRIFT,
     TOO_MANY_STATEMENTS,
+    CREATES_NOTHING,
 )

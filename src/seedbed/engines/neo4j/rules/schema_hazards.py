@@ -28,19 +28,27 @@ def name_hazards(
     command: SchemaCommand, catalogue: Catalogue, line: int, *, dropped: Collection[str] = ()
 ) -> Iterator[Hazard]:
     """Yield what conflicts with what `command` creates. `dropped`: names that earlier statements free."""
-    existing = _existing(command, catalogue)
+    existing = existing_for(command, catalogue)
     if existing is None or command.subject is None or existing.name in dropped:
         return
-    if not command.is_guarded:
+    if not command.is_guarded or existing.noun is not command.noun:
         other = "" if existing.name == command.name else f", under the name {existing.name}"
         yield registry.EXISTS_ALREADY.hazard(f"{command.name} is there already{other}", line=line)
-    elif existing.name == command.name and not same(existing.subject, command.subject):
-        yield registry.NAME_TAKEN.hazard(
-            f"{command.name} is there, and is something else: {existing.subject}", line=line
-        )
+    elif existing.name != command.name:
+        yield registry.CREATES_NOTHING.hazard(creates_nothing(command, existing), line=line)
+    elif not same(existing.subject, command.subject):
+        yield registry.NAME_TAKEN.hazard(name_taken(command, existing), line=line)
 
 
-def _existing(command: SchemaCommand, catalogue: Catalogue) -> SchemaObject | None:
+def creates_nothing(command: SchemaCommand, existing: SchemaObject) -> str:
+    return f"{command} creates nothing: {existing.subject} has {existing.name} already"
+
+
+def name_taken(command: SchemaCommand, existing: SchemaObject) -> str:
+    return f"{command.name} is there, and is something else: {existing.subject}"
+
+
+def existing_for(command: SchemaCommand, catalogue: Catalogue) -> SchemaObject | None:
     """Return what has the name that `command` gives, or is the same under another one."""
     named = catalogue.constraints.get(command.name) or catalogue.indexes.get(command.name)
     if named is not None or command.subject is None:

@@ -11,6 +11,7 @@ from seedbed.engines.neo4j.files.split import Statement, split
 from seedbed.engines.neo4j.files.statements import StatementKind, describe, kind_of
 from seedbed.engines.neo4j.rules import registry
 from seedbed.engines.neo4j.rules.drift import schema_drift
+from seedbed.engines.neo4j.rules.hazards import merged
 from seedbed.engines.neo4j.rules.plans import ExplainResult, PlanLimits, StatementContext, explained, findings
 from seedbed.engines.neo4j.rules.schema_hazards import (
     DuplicatesQuery,
@@ -50,7 +51,7 @@ def examine(
     Raises CypherError, ConnectionLost where not even the schema can be read.
     """
     examination = _Examination(server, bounds or PlanLimits())
-    hazards = {migration.version: tuple(examination.of(migration)) for migration in migrations}
+    hazards = {migration.version: merged(examination.of(migration)) for migration in migrations}
     if (
         migrations
         and (drift := schema_drift(last_schema.read(server.read), examination.catalogue)) is not None

@@ -21,9 +21,11 @@ from seedbed.engines.neo4j.files.names import quoted
 from seedbed.engines.neo4j.files.split import Statement, split
 from seedbed.engines.neo4j.files.statements import StatementKind, kind_of
 from seedbed.engines.neo4j.files.steps import undone_by
+from seedbed.engines.neo4j.rules import registry
+from seedbed.engines.neo4j.rules.schema_hazards import creates_nothing, existing_for, name_taken
 from seedbed.engines.neo4j.running.backfill import GraphBackfill
 from seedbed.engines.neo4j.running.index_progress import wait_online
-from seedbed.engines.neo4j.schema.catalogue import Catalogue, read_catalogue
+from seedbed.engines.neo4j.schema.catalogue import Catalogue, read_catalogue, same
 from seedbed.engines.neo4j.schema.probe import took_effect
 from seedbed.engines.neo4j.schema.reverse import reverse_of
 from seedbed.engines.neo4j.store import history
@@ -31,7 +33,7 @@ from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
 from seedbed.engines.neo4j.wire.client import RunQuery, Transaction
 from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError
 from seedbed.errors import Interrupted, Irreversible, Location, OutcomeUnknown, SeedbedError, StepFailed
-from seedbed.model.event import WorkProgressed
+from seedbed.model.event import ServerNotice, WorkProgressed
 from seedbed.model.history import Revision
 from seedbed.model.migration import Direction, Phase, Step, Work
 from seedbed.wire.retrying import Policy, retrying
@@ -150,7 +152,7 @@ class StepwiseRun(Stepwise):
         command = parse_command(statement)
         if not self.revision.in_step or not (yield from self._is_done(step, command)):
             if not self.revision.in_step:
-                self._begin(step, command)
+                yield from self._begin(step, command)
             self._alter(step, command, statement)
         yield from self._wait(step, command)
         self._commit(self._after(step))
@@ -172,8 +174,10 @@ class StepwiseRun(Stepwise):
     def _catalogue(self) -> Catalogue:
         return read_catalogue(self.lease.read)
 
-    def _begin(self, step: Step, command: SchemaCommand) -> None:
+    def _begin(self, step: Step, command: SchemaCommand) -> Iterator[Progress]:
         """Record that `step` begins, with what undoes it. Raises StepFailed for what is there, or gone, already.
+
+        Yields a notice where it does nothing, because the same has another name.
 
         Checked before it is recorded as begun: what exists by then was not created by this step, however the run ends.
         """
@@ -187,9 +191,27 @@ class StepwiseRun(Stepwise):
                 try_=f"find out what did that, or use {'IF NOT EXISTS' if is_there else 'IF EXISTS'}",
                 at=self._at(step),
             )
+        existing = existing_for(command, now)
+        if existing is not None and command.subject is not None:
+            if existing.name != command.name:
+                text = creates_nothing(command, existing)
+                yield ServerNotice(self.target, self.migration.version, "WARNING", text)
+            elif existing.noun is command.noun and not same(existing.subject, command.subject):
+                self._require_allowed(step, name_taken(command, existing))
         if self.work.direction is Direction.UP:
             self.reverses = {**self.reverses, step.index: reverse_of(command, now)}
         self._commit(replace(self.revision, in_step=True))
+
+    def _require_allowed(self, step: Step, what: str) -> None:
+        """Raise StepFailed unless the file allows a name that belongs to something else."""
+        rule = registry.NAME_TAKEN
+        if all(each.code != rule.code for each in self.migration.allows):
+            raise StepFailed(
+                f"{self.migration.label}: {what}",
+                because=rule.why,
+                try_=f'{rule.instead}; or say allow={rule.code} because "…"',
+                at=self._at(step),
+            )
 
     def _alter(self, step: Step, command: SchemaCommand, statement: str) -> None:
         """Run a schema statement that is recorded as begun. Raises StepFailed, Interrupted: it left nothing."""

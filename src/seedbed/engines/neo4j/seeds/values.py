@@ -114,7 +114,10 @@ def _plain(value: object) -> object:
         case list() | tuple():
             return _listed(value)
         case Mapping():
-            raise TypeError("a property holds no map: give each of its names a property, or make it a node")
+            raise TypeError(
+                "a property holds no map: say `:point` behind the column's name where it is one, give each of its"
+                " names a property, or make it a node"
+            )
     return value
 
 

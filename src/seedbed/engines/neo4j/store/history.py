@@ -16,16 +16,18 @@ audit:TIME:UUID       decisions of people, never changed
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec import json
 
+from seedbed.engines.neo4j.files.names import HISTORY_CONSTRAINT, HISTORY_LABEL
 from seedbed.engines.neo4j.wire import queries
 from seedbed.errors import ForeignTarget, Refused
 from seedbed.model.history import FORMAT, History, Identity, Revision, RevisionState
 from seedbed.model.migration import Direction, Phase
+from seedbed.support.phrases import listed
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.graph import GraphTarget
@@ -35,19 +37,68 @@ if TYPE_CHECKING:
 
 Reverses = Mapping[int, str]
 
+_REVISION = "revision:"
+_NAMED = 5  # versions that a message names
 _decode_texts = json.Decoder(dict[int, str])
 
 
 def read(graph: GraphTarget) -> History:
-    """Return what is stored, an empty history where nothing is. Raises Refused for a newer format, CypherError."""
+    """Return what is stored, an empty history where nothing is.
+
+    Raises Refused for a newer format, and for a history of which only a part, or a trace, is there; CypherError.
+    """
     rows = graph.read(queries.text("history"), {})
-    nodes = [{**row["stored"], "applied_at": row["applied_at"]} for row in rows]
-    identity = next((each for each in nodes if each["key"] == "identity"), None)
+    nodes = {row["stored"]["key"]: {**row["stored"], "applied_at": row["applied_at"]} for row in rows}
+    identity, schema = nodes.pop("identity", None), nodes.pop("schema", {})
     if identity is not None:
         _require_known_format(graph, identity)
-    revisions = [_revision(each) for each in nodes if each["key"] != "identity"]
-    revisions.sort(key=lambda each: each.version.rjust(20, "0"))
+    _require_whole(graph, [key.removeprefix(_REVISION) for key in nodes], schema.get("applied") or ())
+    if identity is None and not nodes:
+        _require_new(graph)
+    revisions = sorted(map(_revision, nodes.values()), key=lambda each: each.version.rjust(20, "0"))
     return History(_identity(identity) if identity else None, tuple(revisions))
+
+
+def _require_whole(graph: GraphTarget, versions: Sequence[str], last: Sequence[str]) -> None:
+    """Refuse a history that lacks what the last run left as applied, unless a revert or a repair took it out.
+
+    `last`: a line for each revision then, "revision:VERSION STATE STEP".
+    """
+    applied = [line.split()[0].removeprefix(_REVISION) for line in last if line.split()[1] == "applied"]
+    missing = sorted(set(applied) - set(versions))
+    if missing:
+        removed = {row["version"] for row in graph.read(queries.text("removed"), {"versions": missing})}
+        missing = [each for each in missing if each not in removed]
+    if missing:
+        raise _lost(
+            graph,
+            f"{listed(missing, _NAMED)} {'was' if len(missing) == 1 else 'were'} applied when the last run ended,"
+            " and no revert or repair removed it",
+            f"to go on with what is there, MATCH (s:{HISTORY_LABEL} {{key: 'schema'}}) DELETE s",
+        )
+
+
+def _require_new(graph: GraphTarget) -> None:
+    """Refuse a database without a history that had one: its constraint is there, its nodes are not, and others are."""
+    names = set(graph.read(queries.text("names"), {})[0]["names"])
+    if HISTORY_CONSTRAINT not in names:
+        return
+    (found,) = graph.read(queries.text("traces"), {})
+    # Between the constraint and the first nodes, a run may have been killed: in a database that is empty, no harm done.
+    if not found["own"] and (found["nodes"] or names - {HISTORY_CONSTRAINT}):
+        raise _lost(
+            graph,
+            f"the constraint {HISTORY_CONSTRAINT} is there, and none of the nodes that it is for",
+            f"where nothing was ever applied, DROP CONSTRAINT {HISTORY_CONSTRAINT}",
+        )
+
+
+def _lost(graph: GraphTarget, because: str, otherwise: str) -> Refused:
+    return Refused(
+        f"the history of {graph.target} is not whole: something deleted nodes of {HISTORY_LABEL}",
+        because=because,
+        try_=f"restore the database from a backup; {otherwise}",
+    )
 
 
 def _require_known_format(graph: GraphTarget, identity: Mapping[str, Any]) -> None:

@@ -13,7 +13,10 @@ _APPLIED = (
     " WITH r.key + ' ' + r.state + ' ' + toString(r.step) AS revision ORDER BY revision"
     " WITH collect(revision) AS applied "
 )
-_SAVE = _APPLIED + f"MERGE (s:{HISTORY_LABEL} {{key: 'schema'}}) SET s.lines = $lines, s.applied = applied"
+_SAVE = (
+    _APPLIED + f"MERGE (s:{HISTORY_LABEL} {{key: 'schema'}})"
+    " SET s.lines = $lines, s.applied = applied, s.at = datetime.realtime()"
+)
 _READ = (
     _APPLIED
     + f"MATCH (s:{HISTORY_LABEL} {{key: 'schema'}}) WHERE s.applied = applied RETURN s.lines AS lines"

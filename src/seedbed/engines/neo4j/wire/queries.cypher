@@ -11,10 +11,28 @@ RETURN versions[0] AS version, edition;
 CREATE CONSTRAINT migrations_history_key IF NOT EXISTS
 FOR (n:migrations_history) REQUIRE n.key IS UNIQUE;
 
-// history: the identity and every revision
+// history: the identity, every revision, and the revisions that the last run left
 MATCH (h:migrations_history)
-WHERE h.key = 'identity' OR h.key STARTS WITH 'revision:'
-RETURN properties(h) AS stored, h.applied_at.epochMillis AS applied_at;
+WHERE h.key IN ['identity', 'schema'] OR h.key STARTS WITH 'revision:'
+RETURN CASE h.key WHEN 'schema' THEN {key: h.key, applied: h.applied} ELSE properties(h) END AS stored,
+       h.applied_at.epochMillis AS applied_at;
+
+// removed: which of some revisions a revert or a repair took out since the last run
+MATCH (s:migrations_history {key: 'schema'})
+MATCH (a:migrations_history)
+WHERE a.key STARTS WITH 'audit:' AND a.action IN ['revert', 'forget'] AND a.version IN $versions AND a.at >= s.at
+RETURN DISTINCT a.version AS version;
+
+// traces: what is there beside a history that holds nothing
+OPTIONAL MATCH (l:migrations_history)
+WITH count(l) AS own
+OPTIONAL MATCH (n)
+WITH own, n LIMIT 1
+RETURN own, count(n) AS nodes;
+
+// names: of all constraints and indexes
+SHOW INDEXES YIELD name, type WHERE type <> 'LOOKUP'
+RETURN collect(name) AS names;
 
 // bind: who the target is, where nothing says so yet; returns what is there then
 MERGE (i:migrations_history {key: 'identity'})

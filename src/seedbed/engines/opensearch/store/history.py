@@ -167,9 +167,8 @@ def read(cluster: Cluster) -> History:
         if error.type == NO_INDEX:
             return History()
         raise
-    if (
-        found and STATE not in found
-    ):  # its sequence orders all writes: without it, later ones would count as late
+    # Its sequence orders all writes: without it, later ones would count as late.
+    if found and STATE not in found:
         raise Refused(
             f"the history of {cluster.target} is not whole",
             because=f"{HISTORY} has {count(len(found), 'revision')}, and its document {STATE!r} is missing",

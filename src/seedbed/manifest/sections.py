@@ -47,7 +47,7 @@ class PlatformSection(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReferenceSection(Struct, frozen=True, forbid_unknown_fields=True):
-    """An id that crosses a service border; no database can check it, `seedbed verify` does."""
+    """An id that crosses a service border; no database can check it."""
 
     from_: Annotated[Column, Meta(description="The column that holds the id.")] = field(name="from")
     to: Annotated[Column, Meta(description="The column that the id must be found in.")]

@@ -61,7 +61,7 @@ CREATE TABLE customers (
 COMMENT ON TABLE customers IS
     'Users who pay. Kept for ten years after the last payment, whatever becomes of the account.';
 COMMENT ON COLUMN customers.user_id IS
-    'user service: users.id. No database can check it; seedbed verify does.';
+    'user service: users.id. No database can check it.';
 
 CREATE INDEX customers_country_code_idx ON customers (country_code);
 

@@ -12,10 +12,11 @@
     │   ├── GateRefused               3  an `after=` lies beyond the gate
     │   ├── Irreversible              3  `revert` meets an irreversible migration
     │   ├── ForeignTarget             3  the target is bound to another one, or not at all
-    │   ├── StalePlan                 3  a plan file no longer fits what it was made from
+    │   ├── StalePlan                 3  a plan file no longer fits what it was made from, or was changed
+    │   ├── AccessRefused             3  the server refuses the login, or has no such database
     │   └── LeaseNotExclusive         3  something between us and the server fakes the lease
     ├── Unavailable                   4  nothing was touched, trying again may help
-    │   ├── Unreachable               4  no connection, no login
+    │   ├── Unreachable               4  no connection
     │   ├── Busy                      4  another run holds the lease
     │   └── SandboxError              4  an embedded server could not be started
     ├── OutcomeUnknown                5  a person has to look before the run goes on
@@ -30,12 +31,15 @@ Whatever is about several databases ends with one code: `exit_code`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeVar
 
 T = TypeVar("T")
+
+_UNSAFE = re.compile(r"[^\w@%+=:,./-]", re.ASCII)  # what a shell would not take as it is
 
 
 class ExitCode(IntEnum):
@@ -73,6 +77,88 @@ _LONGEST = 4000  # characters of what happened, and of why: a server may quote a
 def limited(text: str) -> str:
     """Return `text`, of a very long one the beginning and how long it is."""
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
+
+
+# What a command takes besides its own arguments; `tests/unit/test_hints.py` asks the command line.
+_TAKES_ENVIRONMENT = frozenset(
+    {
+        "apply",
+        "deploy",
+        "destroy",
+        "doctor",
+        "dump",
+        "plan",
+        "repair",
+        "reset",
+        "restore",
+        "revert",
+        "seed",
+        "status",
+    }
+)
+_TAKES_SERVICES = frozenset({"deploy", "destroy"})  # as arguments
+_TAKES_SELECTION = _TAKES_ENVIRONMENT - _TAKES_SERVICES | {"new"}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of seedbed's that a person may type next: its name and its own arguments.
+
+    Where it is shown it is completed by what is known there: the environment, and the database that it is about
+    (`about`, or that of the error), unless it is about all of them.
+    """
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    about: str = ""
+    about_all: bool = False
+
+    def words(self, environment: str, target: str) -> list[str]:
+        """Return the words to type. Without an `environment`, it says ENV."""
+        service, slash, engine = (self.about or target).partition("/")
+        words = ["seedbed", *self.name.split()]
+        if self.name in _TAKES_ENVIRONMENT:
+            words += ["-e", environment or "ENV"]
+        is_narrowed = bool(slash) and not self.about_all
+        if is_narrowed and self.name in _TAKES_SELECTION:
+            words += ["-s", service, "--engine", engine]
+        words += self.arguments
+        return [*words, service] if is_narrowed and self.name in _TAKES_SERVICES else words
+
+
+def call(name: str, *arguments: str, about: str = "", about_all: bool = False) -> Command:
+    """Return a command for a hint; `name` and options are literals, so that a test finds and parses them."""
+    return Command(name, arguments, about, about_all)
+
+
+class Hint(str):
+    """What to try, with commands in it. As a text it is complete but for what is known only where it is shown."""
+
+    __slots__ = ("parts",)
+
+    parts: tuple[str | Command, ...]
+
+    def __new__(cls, *parts: str | Command) -> Hint:
+        each = tuple(one for part in parts for one in (part.parts if isinstance(part, Hint) else (part,)))
+        hint = super().__new__(cls, _written(each, "", ""))
+        hint.parts = each
+        return hint
+
+
+def hint_text(said: str, environment: str, target: str) -> str:
+    """Return what to try, its commands completed."""
+    return _written(said.parts, environment, target) if isinstance(said, Hint) else said
+
+
+def _written(parts: Iterable[str | Command], environment: str, target: str) -> str:
+    return "".join(
+        part if isinstance(part, str) else " ".join(map(_quoted, part.words(environment, target)))
+        for part in parts
+    )
+
+
+def _quoted(word: str) -> str:
+    return word if word and not _UNSAFE.search(word) else "'" + word.replace("'", "'\"'\"'") + "'"
 
 
 class SeedbedError(Exception):
@@ -151,7 +237,11 @@ class ForeignTarget(Refused):
 
 
 class StalePlan(Refused):
-    """A plan file no longer fits the files, the history or the policy that it was made from."""
+    """A plan file no longer fits the files, the history or the policy that it was made from, or was changed."""
+
+
+class AccessRefused(Refused):
+    """The server answers and will not have us: a wrong password, no such database, a certificate. So it stays."""
 
 
 class LeaseNotExclusive(Refused):
@@ -165,7 +255,7 @@ class Unavailable(SeedbedError):
 
 
 class Unreachable(Unavailable):
-    """There is no connection to the target, or no login."""
+    """There is no connection to the target."""
 
 
 class Busy(Unavailable):

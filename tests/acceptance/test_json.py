@@ -100,6 +100,16 @@ class Site:
     def applied(self) -> None:
         assert self.run("apply", *E)[0] == 0
 
+    def rows(self) -> None:
+        self.migration(
+            "20260101000002_rows", '# migrate:up\nput carts 7 {"size": 1}\n# migrate:down\ndelete carts 7\n'
+        )
+
+    def kept(self) -> None:
+        """Have a row in an environment that is neither protected nor ephemeral."""
+        self.rows()
+        assert self.run("apply", "-e", "staging")[0] == 0
+
     def stranger(self) -> None:
         """Bind the databases to another environment."""
         assert self.run("apply", "-e", "dev-other")[0] == 0
@@ -298,6 +308,9 @@ CASES: dict[str, list[Case]] = {
         Case("-e dev-test --exit-code", "plan", 0, "applied"),
         Case("-e dev-test --through expand --out plan.json", "plan", 0),
         Case("-e dev-test --out nowhere/plan.json", "error", 2),
+        Case("-e dev-test --out /dev/full", "error", 2),
+        Case("-e dev-test --sql", "plan", 0),
+        Case("-e dev-test --summary", "plan", 0),
         Case("-e dev-test", "error", 4, "one_is_away", 1),
         Case("-e dev-test", "error", 4, "both_are_away", 2),
         Case("-e dev-test", "error", 3, "edited"),
@@ -323,6 +336,10 @@ CASES: dict[str, list[Case]] = {
         Case("-e dev-test --all", "error", 4, "both_are_away", 2),
         Case("-e dev-test --all", "error", 3, "no_way_back"),
         Case("-e prod --all", "error", 3),
+        Case("-e staging -s shop --to 0", "error", 3, "kept"),
+        Case("-e staging -s shop --to 0 --yes", "outcome", 0, "kept"),
+        Case("-e staging -s shop --to 0 --dry-run", "plan", 0, "kept"),
+        Case("-e dev-test -s shop --to 0", "outcome", 0, "rows applied"),
     ],
     "seed": [
         Case("-e dev-test", "outcome", 0, "seeds"),

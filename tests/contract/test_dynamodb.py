@@ -27,6 +27,7 @@ from seedbed.testing import (  # noqa: E402
     BulkLoadContract,
     EngineContract,
     ExpiryContract,
+    LossContract,
     ResetContract,
     TroubleContract,
     UnlockContract,
@@ -233,6 +234,9 @@ class DynamoHarness:
         put = 'table.put({"id": random.getrandbits(60), "name": "one more"})'
         return _program(table, up=f"import random\n\n    {put}")
 
+    def removes(self, table: str) -> str:
+        return f"# seedbed: table={table}\n\n\ndef up(item):\n    return item\n\n\ndef down(item):\n    return None\n"
+
     def fails(self, thing: str) -> str:
         refused = 'table.put({"name": "nobody"}, condition="attribute_exists(nothing)")'
         return _program("things", up=f'table.put({{"name": "{thing}"}})\n    {refused}')
@@ -422,6 +426,12 @@ class TestMinistackUnlocks(OnMinistack, UnlockContract): ...
 
 
 class TestLocalUnlocks(OnLocal, UnlockContract): ...
+
+
+class TestMinistackCountsLosses(OnMinistack, LossContract): ...
+
+
+class TestLocalCountsLosses(OnLocal, LossContract): ...
 
 
 class TestMinistackLoadsInBulk(OnMinistack, BulkLoadContract): ...

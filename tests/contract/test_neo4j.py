@@ -17,6 +17,7 @@ from seedbed.testing import (  # noqa: E402
     BulkLoadContract,
     EngineContract,
     ExpiryContract,
+    LossContract,
     ResetContract,
     SchemaContract,
     ScriptContract,
@@ -83,6 +84,9 @@ class Neo4jHarness:
 
     def adds(self, table: str) -> str:
         return f"// migrate:up\nCREATE (:{table} {{id: toInteger(rand() * 1e15), name: 'one more'}});\n"
+
+    def removes(self, table: str) -> str:
+        return f"// migrate:up\nRETURN 1;\n\n// migrate:down\nMATCH (n:{table}) DETACH DELETE n;\n"
 
     def fails(self, thing: str) -> str:
         return f"// migrate:up\n{_makes(thing)};\nRETURN 1 / 0;\n"
@@ -228,6 +232,9 @@ class TestNeo4jRunsScripts(ScriptContract): ...
 
 
 class TestNeo4jUnlocks(UnlockContract): ...
+
+
+class TestNeo4jCountsLosses(LossContract): ...
 
 
 class TestNeo4jLoadsInBulk(BulkLoadContract): ...

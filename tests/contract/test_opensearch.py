@@ -26,6 +26,7 @@ from seedbed.testing import (  # noqa: E402
     EngineContract,
     ExpiryContract,
     Harness,
+    LossContract,
     ResetContract,
     SchemaContract,
     TroubleContract,
@@ -210,6 +211,10 @@ class OpenSearchHarness:
 
     def adds(self, table: str) -> str:
         return _file(f'POST /{table}/_doc?refresh\n\n{{"name": "one more"}}')
+
+    def removes(self, table: str) -> str:
+        everything = f'POST /{table}/_delete_by_query?refresh\n\n{{"query": {{"match_all": {{}}}}}}'
+        return _file(f"POST /{table}/_refresh", everything)
 
     def fails(self, thing: str) -> str:
         return _file(_made(thing).replace('"long"', '"no such type"'))
@@ -396,6 +401,9 @@ class TestResets(OnCluster, ResetContract): ...
 
 
 class TestUnlocks(OnCluster, UnlockContract): ...
+
+
+class TestCountsLosses(OnCluster, LossContract): ...
 
 
 class TestSchema(OnCluster, SchemaContract): ...

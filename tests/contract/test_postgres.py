@@ -18,6 +18,7 @@ from seedbed.engines.postgres.sandbox import EmbeddedServer  # noqa: E402
 from seedbed.testing import (  # noqa: E402
     AtomicLoadContract,
     EngineContract,
+    LossContract,
     ResetContract,
     SchemaContract,
     ScriptContract,
@@ -90,6 +91,9 @@ class PostgresHarness:
 
     def adds(self, table: str) -> str:
         return f"-- migrate:up\nINSERT INTO {table} (name) VALUES ('one more');\n"
+
+    def removes(self, table: str) -> str:
+        return f"-- migrate:up\nSELECT 1;\n\n-- migrate:down\nDELETE FROM {table};\n"
 
     def fails(self, thing: str) -> str:
         return f"-- migrate:up\nCREATE TABLE {thing} (id integer);\nSELECT 1 / 0;\n"
@@ -207,3 +211,6 @@ class TestPostgresDescribesItself(SchemaContract): ...
 
 
 class TestPostgresUnlocks(UnlockContract): ...
+
+
+class TestPostgresCountsLosses(LossContract): ...

@@ -33,6 +33,7 @@ from seedbed.testing import (  # noqa: E402
     EngineContract,
     LeaseContract,
     LoadContract,
+    LossContract,
     ResetContract,
     SchemaContract,
     ScriptContract,
@@ -81,6 +82,9 @@ class MemoryHarness:
 
     def adds(self, table: str) -> str:
         return f'# migrate:up\nadd {table} {{"name": "one more"}}\n'
+
+    def removes(self, table: str) -> str:
+        return f"# migrate:up\ncreate {table}_copy\n\n# migrate:down\ndrop {table}\n"
 
     def fails(self, thing: str) -> str:
         return f'# migrate:up\ncreate {thing}\nput {thing} 1 {{}}\nfail "because the test says so"\n'
@@ -194,6 +198,9 @@ class TestMemoryDescribesItself(SchemaContract): ...
 
 
 class TestMemoryUnlocks(UnlockContract): ...
+
+
+class TestMemoryCountsLosses(LossContract): ...
 
 
 def test_a_server_ends_with_its_owner(tmp_path: Path) -> None:

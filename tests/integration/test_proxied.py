@@ -15,7 +15,7 @@ from seedbed.aws.cloud import Cloud
 from seedbed.engines.dynamodb.wire.client import Client as DynamoDB
 from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.wire.client import Client as OpenSearch
-from seedbed.errors import SandboxError, Unreachable, UsageError
+from seedbed.errors import AccessRefused, SandboxError, Unreachable, UsageError
 from seedbed.model.secret import Secret
 from seedbed.servers.download import Artifact, fetch
 from tests.support.wire.proxy import Proxy, proxy
@@ -134,7 +134,7 @@ def test_a_wrong_login_is_named_and_shows_no_password(
     monkeypatch.setenv(f"{scheme.upper()}_PROXY", between.wrong_url)
     with (
         DynamoDB(cloud(url)) as client,
-        pytest.raises(Unreachable, match="does not let us through") as caught,
+        pytest.raises(AccessRefused, match="does not let us through") as caught,
     ):
         client.call("ListTables", {})
     assert "wrong" not in str(caught.value)

@@ -6,6 +6,7 @@ import importlib
 import json
 import pkgutil
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ import pytest
 from seedbed import documents
 from seedbed.documents.deployment import DeploymentDocument
 from seedbed.documents.doctor import DoctorDocument
-from seedbed.documents.document import Document, plain, redacted, text
+from seedbed.documents.document import Document, redacted, text
 from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
 from seedbed.documents.errors import ErrorDocument
 from seedbed.documents.init import InitDocument
@@ -178,11 +179,14 @@ def test_an_event_is_named_after_its_class() -> None:
     assert to_dict(samples.FAILED)["try"] == "look who added it"
 
 
-def test_a_plan_holds_no_body_of_a_step() -> None:
-    assert "body" not in text(EVERY[0])
-    step = plain(EVERY[0])["databases"][2]["actions"][1]["steps"][0]
+def test_a_plan_holds_what_each_step_sends_and_its_digest() -> None:
+    step = json.loads(text(EVERY[0]))["databases"][2]["actions"][1]["steps"][0]
     assert step == {
-        "summary": "UPDATE users SET given = …",
+        "statements": ["UPDATE users SET given = …"],
+        "text": "UPDATE users SET given = …",
+        "sha256": sha256("UPDATE users SET given = …".encode()).hexdigest(),
+        "comment": "#",
+        "line": 1,
         "atomic": False,
         "backfill": {"table": "users", "key": "id", "batch": 1000},
     }

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seedbed.errors import HistoryConflict, ManifestError, MigrationFileError, SeedFileError
+from seedbed.errors import HistoryConflict, ManifestError, MigrationFileError, SeedFileError, SeveralErrors
 from seedbed.manifest.files import migration_files, seed_files
 from seedbed.model.migration import MigrationFile, Source, checksum
 from seedbed.model.platform import Database
@@ -120,7 +120,8 @@ def test_two_files_of_one_version_are_a_conflict_that_names_both(database: Datab
         _found(database)
     assert "007_bond.sql" in caught.value.because
     assert "7_seven.sql" in caught.value.because
-    assert caught.value.try_ == "seedbed new --rebase 7_seven"
+    service, engine = database.id.split("/")
+    assert caught.value.try_.endswith(f"seedbed new -s {service} --engine {engine} --rebase 7_seven")
 
 
 def test_a_symlink_is_followed(database: Database, tmp_path: Path) -> None:
@@ -216,3 +217,18 @@ def test_a_seed_of_another_kind_of_file_is_an_error(database: Database, name: st
 
 def test_a_database_without_seeds_has_none(database: Database) -> None:
     assert seed_files(database, SeedKind.REFERENCE, root=_root(database)) == ()
+
+
+def test_all_that_is_wrong_with_the_files_of_a_database_is_said_at_once(database: Database) -> None:
+    _put(database, "1_Wrong.sql")
+    _put(database, "2_right.sql")
+    _put(database, "notes.txt")
+    _put(database, "002_twice.sql")
+    with pytest.raises(SeveralErrors) as caught:
+        _found(database)
+    found = [(type(each), str(each.at).rpartition("/")[2]) for each in caught.value.errors]
+    assert found == [
+        (MigrationFileError, "1_Wrong.sql"),
+        (HistoryConflict, "2_right.sql"),
+        (MigrationFileError, "notes.txt"),
+    ]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from seedbed.documents.document import text
 from seedbed.documents.plan import PlanDocument
-from seedbed.errors import Location, StalePlan, UsageError
+from seedbed.errors import ExitCode, Location, StalePlan, UsageError
 from seedbed.model.deployment import Change
-from seedbed.model.migration import Phase
-from seedbed.planning.reviewed import ReviewedPlan, read, require_same_changes
+from seedbed.model.migration import Migration, Phase, Step, StepText, text_by_line
+from seedbed.planning.reviewed import ReviewedPlan, read, require_as_shown, require_same_changes
 from tests.unit.golden.report import samples
 
 
@@ -98,6 +101,72 @@ def test_a_plan_with_a_field_too_many_or_too_few_is_refused(
         _read(_changed(_document(), *path, **fields))
     assert because in caught.value.because
     assert caught.value.at == Location("plan.json")
+
+
+def _without_actions(plan: Any) -> None:
+    plan["databases"][2]["actions"] = []
+
+
+def _reordered(plan: Any) -> None:
+    plan["databases"][2]["actions"].reverse()
+
+
+def _hidden(plan: Any) -> None:
+    plan["databases"][2]["actions"][2]["steps"][0]["statements"] = ["SELECT 1"]
+
+
+def _other_text(plan: Any) -> None:
+    plan["databases"][2]["actions"][2]["steps"][0]["text"] = "SELECT 1"
+
+
+def _no_hazard(plan: Any) -> None:
+    plan["databases"][3]["hazards"] = []
+
+
+def _other_stages(plan: Any) -> None:
+    plan["stages"].reverse()
+
+
+EDITS = [_without_actions, _reordered, _hidden, _other_text, _no_hazard, _other_stages]
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_plan_file_that_was_edited_is_refused(edit: Callable[[Any], None]) -> None:
+    document = _document()
+    edit(document)
+    with pytest.raises(StalePlan, match="was changed after it was written") as caught:
+        _read(document)
+    assert caught.value.exit_code is ExitCode.REFUSED
+    assert caught.value.at == Location("plan.json")
+
+
+@pytest.mark.parametrize("edit", EDITS[:4])
+def test_a_plan_that_shows_something_else_is_refused_though_its_digest_was_made_anew(
+    edit: Callable[[Any], None],
+) -> None:
+    document = _document()
+    edit(document)
+    forged = msgspec.convert(document, PlanDocument)
+    forged = replace(forged, digest=forged.digest_of_content())
+    plan = read(text(forged).encode(), "plan.json")
+    with pytest.raises(StalePlan, match="does not show what would be done to user/postgres"):
+        require_as_shown(plan, samples.plan().of(samples.USER), _by_line)
+
+
+def test_the_order_of_keys_and_the_blanks_of_a_plan_file_are_no_edit() -> None:
+    document = dict(reversed(_document().items()))
+    assert read(json.dumps(document, indent=7).encode(), "plan.json") == _reviewed()
+
+
+def test_what_is_left_of_a_plan_is_as_it_was_shown() -> None:
+    database = samples.plan().of(samples.USER)
+    require_as_shown(_reviewed(), database, _by_line)
+    rest = replace(database, actions=database.actions[1:], basis=database.basis[1:])
+    require_as_shown(_reviewed(), rest, _by_line)
+
+
+def _by_line(_database: str, _migration: Migration, step: Step) -> StepText:
+    return text_by_line(step)
 
 
 @pytest.mark.parametrize("schema", ["seedbed/plan/2", "seedbed/status/1", "", None, 1, MISSING])

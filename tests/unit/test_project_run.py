@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from seedbed.deployment.plan import DeploymentPlan
 from seedbed.documents.document import text
-from seedbed.documents.plan import PlanDocument
+from seedbed.documents.plan import ActionEntry, PlanDocument
 from seedbed.errors import (
     ExitCode,
     Refused,
@@ -106,6 +108,12 @@ def plan_file(run: Run) -> bytes:
     return text(PlanDocument.of(run.plan(), "plan")).encode()
 
 
+def _edited(plan: bytes, edit: Callable[[PlanDocument], PlanDocument]) -> bytes:
+    """Return a plan file with a change in it, and a digest that belongs to it."""
+    changed = edit(msgspec.json.decode(plan, type=PlanDocument))
+    return text(replace(changed, digest=changed.digest_of_content())).encode()
+
+
 def planned_in(run: Run, request: deploying.DeployRequest | None = None) -> DeploymentPlan:
     """Return a deployment in the environment of `run` that changes nothing."""
     site: Any = SimpleNamespace(environment=run.environment)
@@ -128,6 +136,33 @@ def test_a_protected_environment_changes_by_a_reviewed_plan_only(site: Site) -> 
         plan = reviewed.read(plan_file(run), "plan.json")
         assert run.apply(Request.of(plan)).exit_code is ExitCode.DONE
         assert applied(run) == {CART: [FIRST], SHOP: [FIRST]}
+
+
+def _without_actions(plan: PlanDocument) -> PlanDocument:
+    return replace(plan, databases=tuple(replace(each, actions=()) for each in plan.databases))
+
+
+def _with_other_texts(plan: PlanDocument) -> PlanDocument:
+    def other(action: ActionEntry) -> ActionEntry:
+        return replace(action, steps=tuple(replace(each, text="create u") for each in action.steps))
+
+    return replace(
+        plan,
+        databases=tuple(replace(each, actions=tuple(map(other, each.actions))) for each in plan.databases),
+    )
+
+
+@pytest.mark.parametrize("edit", [_without_actions, _with_other_texts])
+def test_a_plan_that_does_not_show_what_would_run_is_refused_and_nothing_is_touched(
+    site: Site, edit: Callable[[PlanDocument], PlanDocument]
+) -> None:
+    with site.project().run("prod") as run:
+        plan = reviewed.read(_edited(plan_file(run), edit), "plan.json")
+        with pytest.raises(SeveralErrors) as caught:
+            run.apply(Request.of(plan))
+        assert caught.value.exit_code is ExitCode.REFUSED
+        assert {type(each) for each in caught.value.errors} == {StalePlan}
+        assert applied(run) == {CART: [], SHOP: []}
 
 
 def test_what_was_not_reviewed_is_refused_there(site: Site) -> None:
@@ -351,3 +386,45 @@ def test_a_database_that_is_not_selected_is_looked_at_where_work_depends_on_it(s
         with pytest.raises(SeedbedError, match=SHOP):
             run.revert()
         assert applied(run) == {CART: [FIRST]}
+
+
+# What a revert removes
+
+
+def _filled(site: Site, environment: str) -> None:
+    """Apply the migrations of `shop` there, and leave two rows in its table."""
+    file = site.root / "services/shop/memory/migrations" / f"{FIRST}_t.mem"
+    added = f'create t{FIRST}\nadd t{FIRST} {{"a": 1}}\nadd t{FIRST} {{"a": 2}}\n'
+    file.write_text(f"# migrate:up\n{added}# migrate:down\ndrop t{FIRST}\n", encoding="utf-8")
+    with site.project().run(environment) as run:
+        assert run.apply(UNREVIEWED).exit_code is ExitCode.DONE
+
+
+def test_a_revert_says_how_many_rows_it_removes_and_has_to_be_confirmed(site: Site) -> None:
+    _filled(site, "staging")
+    with site.project().run("staging") as run:
+        (found,) = run.plan_revert().losses
+        assert (found[0], str(found[1])) == (SHOP, f"table t{FIRST}: 2 rows")
+        with pytest.raises(Refused, match="removes data of staging") as caught:
+            run.revert()
+        assert caught.value.because == f"{SHOP} table t{FIRST}: 2 rows"
+        assert applied(run) == {CART: [FIRST], SHOP: [FIRST]}
+        assert run.revert(losing=True).exit_code is ExitCode.DONE
+        assert applied(run) == {CART: [], SHOP: []}
+
+
+def test_a_revert_that_removes_nothing_is_not_asked_about(site: Site) -> None:
+    with site.project().run("staging") as run:
+        run.apply()
+        assert run.plan_revert().losses == ()
+        assert run.revert().exit_code is ExitCode.DONE
+
+
+@pytest.mark.parametrize("environment", ["dev-ana", "prod"])
+def test_where_data_may_go_or_the_change_is_confirmed_a_revert_is_not_asked_about(
+    site: Site, environment: str
+) -> None:
+    _filled(site, environment)
+    with site.project().run(environment) as run:
+        assert run.plan_revert().losses
+        assert run.revert(unreviewed=True).exit_code is ExitCode.DONE

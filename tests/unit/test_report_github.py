@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 
 import pytest
 
+from seedbed.cli.main import run
 from seedbed.documents.errors import ErrorEntry
 from seedbed.errors import Location, SeedbedError
 from seedbed.report import github
+from seedbed.report.console import Output
 from tests.unit.golden.report import samples
 
 
@@ -57,3 +61,26 @@ def test_what_others_say_is_no_command(text: str) -> None:
 
 def test_casts_and_versions_stay_as_they_are() -> None:
     assert github.disarm("SELECT a::text, '::1'") == "SELECT a::text, '::1'"
+
+
+def test_a_document_is_the_same_value_and_no_command() -> None:
+    document = json.dumps({"error": "##[error]x", "because": ["\\##[debug]", "::error::y"]}, indent=2)
+    disarmed = github.disarm_json(document)
+    assert "##[" not in disarmed
+    assert json.loads(disarmed) == json.loads(document)
+
+
+def test_a_document_that_is_printed_on_github_is_no_command() -> None:
+    printed = io.StringIO()
+    out = Output(printed, None, redact=str, environ={"GITHUB_ACTIONS": "true"})
+    out.document({"error": "##[set-output name=a]b"})
+    assert "##[" not in printed.getvalue()
+    assert json.loads(printed.getvalue()) == {"error": "##[set-output name=a]b"}
+
+
+def test_what_is_typed_is_no_command_on_github(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert run(["a\n\u2003::set-env name=PATH::/tmp"]) == 2
+    assert "\n\u2003::" not in capsys.readouterr().err

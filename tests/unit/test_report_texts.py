@@ -28,6 +28,7 @@ from seedbed.report.text.errors import error_text
 from seedbed.report.text.init import init_text
 from seedbed.report.text.outcome import outcome_text
 from seedbed.report.text.plan import plan_text
+from seedbed.report.text.script import script_text
 from seedbed.report.text.seeds import seed_text
 from seedbed.report.text.status import status_text
 from tests.unit.golden.report import samples
@@ -60,6 +61,9 @@ PAGES: dict[str, Page] = {
     "plan-down": _plan(samples.plan_down()),
     "plan-deferred": _plan(samples.plan_deferred()),
     "plan-empty": _plan(samples.plan_empty()),
+    "plan-summary": plan_text(PlanDocument.of(samples.plan(), "plan"), summary=True),
+    "plan-script": script_text(PlanDocument.of(samples.plan(), "plan")),
+    "plan-script-empty": script_text(PlanDocument.of(samples.plan_empty(), "plan")),
     "plan-to-deploy": _plan(samples.plan_to_deploy()),
     "status": _status(samples.status()),
     "status-summary": _status(samples.status(), summary=True),

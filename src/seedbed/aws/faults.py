@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seedbed.errors import Refused, SeedbedError, Unavailable, Unreachable
+from seedbed.errors import AccessRefused, Refused, SeedbedError, Unavailable, Unreachable
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
@@ -56,8 +56,8 @@ class ExpiredCredentials(Unreachable):
     """The credentials were good once."""
 
 
-class NoCredentials(Unreachable):
-    """Nobody says who we are."""
+class NoCredentials(AccessRefused):
+    """Nothing says who we are, or AWS does not know it."""
 
 
 class Denied(Refused):
@@ -146,7 +146,7 @@ def of_exception(error: BaseException, cloud: Cloud, *, action: str) -> SeedbedE
             try_="aws configure list-profiles, then AWS_PROFILE=one of them",
         )
     if isinstance(error, theirs.CredentialRetrievalError | theirs.MetadataRetrievalError):
-        return NoCredentials(
+        return Unreachable(
             f"the credentials for {where(cloud)} could not be fetched",
             because=said,
             try_="see whether what hands them out works (role, container, process): aws sts get-caller-identity",

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from seedbed.aws import EXTRA, clients, faults
-from seedbed.errors import SeedbedError, UsageError
+from seedbed.errors import Hint, SeedbedError, UsageError, call
 from seedbed.model.secret import Secret
 from seedbed.support.extras import require_extras
 
@@ -52,7 +52,7 @@ def _resolved(cloud: Cloud, parameter: dict[str, Any], secrets: dict[str, dict[s
         raise UsageError(
             f"the parameter {parameter['Name']} points to no secret",
             because="it has to read secret:ARN:KEY",
-            try_="seedbed deploy writes it anew",
+            try_=Hint("have it written anew: ", call("deploy")),
         )
     if arn not in secrets:
         secrets[arn] = _secret(cloud, arn, parameter["Name"])

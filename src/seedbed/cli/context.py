@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from seedbed.cli.options import EnvironmentOption
 from seedbed.errors import ExitCode, Interrupted, SeedbedError, UsageError, exit_code
+from seedbed.model.environment import SANDBOX
 from seedbed.model.secret import Redactor
 from seedbed.report.console import Output
 from seedbed.servers import notify
+from seedbed.support.phrases import listed
 
 if TYPE_CHECKING:
     from seedbed.documents.document import Document
@@ -35,8 +39,11 @@ D = TypeVar("D", bound="Document")
 class CommandContext:
     """One command under way."""
 
-    def __init__(self, settings: dict[str, Any], *, command: str, as_json: bool) -> None:
+    def __init__(
+        self, settings: dict[str, Any], *, command: str, as_json: bool, environment: str = ""
+    ) -> None:
         self.command = command
+        self.environment = environment
         self.as_json = as_json
         self.redactor = Redactor()
         self.verbose: int = settings.get("verbose", 0)
@@ -193,7 +200,7 @@ class CommandContext:
         """Return the document of an error, written where JSON was asked for and nothing is written yet."""
         from seedbed.documents.errors import ErrorDocument
 
-        document = ErrorDocument.of(error, self.command)
+        document = ErrorDocument.of(error, self.command, self.environment)
         if self.as_json and not self._documented:
             with suppress(SeedbedError):  # it is told on standard error, and has its exit code
                 self.show(document, _no_text)
@@ -212,8 +219,20 @@ def command_context(function: Callable[..., None]) -> Callable[..., None]:
         settings = ctx.ensure_object(dict)
         for name in ("verbose", "quiet"):  # both may be said before and after the command's name
             settings[name] = settings.get(name, 0) + kwargs.pop(name)
-        context = CommandContext(settings, command=command_name(ctx), as_json=as_json)
+        environments, before = _environments(ctx), settings.get("env") or ""
+        if environments and before and ctx.get_parameter_source("env") is not ParameterSource.COMMANDLINE:
+            kwargs["env"] = before
+        context = CommandContext(
+            settings,
+            command=command_name(ctx),
+            as_json=as_json,
+            environment=kwargs.get("env") or "",
+        )
         try:
+            if before and not environments:
+                raise UsageError(f"{context.command} takes no environment", try_="leave -e out")
+            if any(isinstance(each, EnvironmentOption) for each in environments) and not kwargs["env"]:
+                raise _no_environment(context)
             # What seeds and migrations print is no result; `context.out` has the real one.
             with notify.subscribed(context.out.log), redirect_stdout(sys.stderr):
                 function(context, *args, **kwargs)
@@ -230,6 +249,21 @@ def command_context(function: Callable[..., None]) -> Callable[..., None]:
             ctx.exit(int(context.crash()))
 
     return wrapped
+
+
+def _environments(ctx: click.Context) -> list[click.Parameter]:
+    """Return the option for the environment of a command, if it has one."""
+    return [each for each in ctx.command.params if each.name == "env"]
+
+
+def _no_environment(context: CommandContext) -> UsageError:
+    """Return the error for a call that names no environment. Raises ManifestError where there is no platform."""
+    declared = [each.pattern for each in context.project.platform.environments]
+    return UsageError(
+        "no environment is named",
+        because=f"the platform has {listed([*declared, SANDBOX], most=12)}",
+        try_=f"-e {next((each for each in declared if '*' not in each), SANDBOX)}, or set SEEDBED_ENV",
+    )
 
 
 def command_name(ctx: click.Context) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import faulthandler
 import importlib
+import io
+import os
 import sys
 from contextlib import suppress
 from typing import Any
@@ -41,6 +43,37 @@ ALIASES = {
     "seed:run": "seed",
     "schema:drop": "reset",
 }
+# What people type who come from elsewhere, and what it is here.
+HABITS = {
+    "check": "plan",
+    "clean": "reset",
+    "create": "new",
+    "current": "status",
+    "diff": "plan",
+    "down": "revert",
+    "downgrade": "revert",
+    "drop": "reset",
+    "generate": "new",
+    "history": "status",
+    "info": "status",
+    "list": "status",
+    "load": "seed",
+    "make": "new",
+    "makemigrations": "new",
+    "migrate": "apply",
+    "push": "apply",
+    "revision": "new",
+    "rollback": "revert",
+    "run": "apply",
+    "show": "status",
+    "start": "env up",
+    "stop": "env down",
+    "undo": "revert",
+    "up": "apply",
+    "update": "apply",
+    "upgrade": "apply",
+    "validate": "plan",
+}
 # Every installed engine has these: `migrate:postgres` is `apply --engine postgres`.
 ENGINE_VERBS = {"migrate": "apply", "seed": "seed"}
 ENGINE_NOUNS = {"migrate": "apply", "seed": "seed", "reset": "reset"}
@@ -66,16 +99,36 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if resolve(name)[0] is None and not name.startswith("-"):
-            from seedbed.support.guess import guess
-
-            likely = guess(name, [*COMMANDS, *ALIASES])
-            hint = f"Did you mean {likely}?" if likely else "See seedbed --help."
-            ctx.fail(f"There is no command {name!r}. {hint}")
+            ctx.fail(f"There is no command {name!r}. {_meant(name)}")
         return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            name = next((each for each in given if resolve(each)[0]), "")
+            command = self.get_command(ctx, name) if name else None
+            if command and any(error.option_name in each.opts for each in command.params):
+                given.remove(name)
+                words = " ".join(["seedbed", name, *given])
+                raise click.UsageError(
+                    f"{error.option_name} stands after the command: {words}", ctx
+                ) from None
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in sorted(COMMANDS.items())])
+
+
+def _meant(name: str) -> str:
+    if name in HABITS:
+        return f"Here it is: seedbed {HABITS[name]}"
+    from seedbed.support.guess import guess
+
+    likely = guess(name, [*COMMANDS, *ALIASES])
+    return f"Did you mean {likely}?" if likely else "See seedbed --help."
 
 
 def resolve(name: str) -> tuple[str | None, str]:
@@ -105,11 +158,14 @@ def resolve(name: str) -> tuple[str | None, str]:
 )
 @click.version_option(__version__, prog_name="seedbed")
 @click.option("-C", "--directory", metavar="DIR", help="Run as if started in DIR.")
+@click.option("-e", "--env", metavar="NAME", help="Environment of the command that follows.")
 @click.option("-v", "--verbose", count=True, help="Show more detail; twice: tracebacks.")
 @click.option("-q", "--quiet", count=True, help="Show results and failures only, no progress.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @click.pass_context
-def cli(ctx: click.Context, directory: str | None, verbose: int, quiet: int, color: str) -> None:
+def cli(
+    ctx: click.Context, directory: str | None, env: str | None, verbose: int, quiet: int, color: str
+) -> None:
     """Migrate and seed every database that a platform of microservices owns.
 
     \b
@@ -117,7 +173,7 @@ def cli(ctx: click.Context, directory: str | None, verbose: int, quiet: int, col
     seedbed plan -e staging -s payment     what would happen to the payment service
     seedbed status -e staging --json       where everything stands, for a machine
     """
-    ctx.ensure_object(dict).update(directory=directory, verbose=verbose, quiet=quiet, color=color)
+    ctx.ensure_object(dict).update(directory=directory, env=env, verbose=verbose, quiet=quiet, color=color)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -130,11 +186,21 @@ def run(arguments: list[str] | None = None) -> int:
     except click.Abort:
         code = 130
     except click.ClickException as error:
-        error.show()
+        _show(error)
         if "--json" in (sys.argv[1:] if arguments is None else arguments):
             _document(error)
         code = 2
     return int(code or 0)
+
+
+def _show(error: click.ClickException) -> None:
+    """Write on standard error what is wrong with a call; what was typed is no command to GitHub's runner."""
+    from seedbed.report import github
+
+    written = io.StringIO()
+    error.show(written)
+    said = written.getvalue()
+    click.echo(github.disarm(said) if github.is_github(os.environ) else said, err=True, nl=False)
 
 
 def _document(error: click.ClickException) -> None:

@@ -10,14 +10,19 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class EnvironmentOption(click.Option):
+    """The environment that a command is about. `command_context` says what there is where it is missing."""
+
+
 def environment(function: F) -> F:
     return click.option(
         "-e",
         "--env",
         "env",
-        required=True,
+        cls=EnvironmentOption,
+        envvar="SEEDBED_ENV",
         metavar="NAME",
-        help="Environment, as declared in the manifest; or sandbox.",
+        help="Environment, as declared in the manifest; or sandbox.  [env var: SEEDBED_ENV]",
     )(function)
 
 

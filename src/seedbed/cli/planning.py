@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedbed.cli.context import CommandContext
-from seedbed.errors import Location, UsageError
+from seedbed.errors import Hint, Location, UsageError, call
+from seedbed.support.phrases import number
 
 if TYPE_CHECKING:
     from seedbed.deployment.request import DeployRequest
+    from seedbed.documents.plan import PlanDocument
     from seedbed.model.plan import Plan
     from seedbed.model.platform import Database
     from seedbed.planning.reviewed import ReviewedPlan
     from seedbed.project import Request
+    from seedbed.report.styles import Page
+
+_LARGEST = 1_000_000_000  # bytes of a plan file
 
 
 def request(
@@ -39,11 +44,12 @@ def request(
             raise UsageError(
                 "a plan file contains the selection and the gate",
                 because="options could contradict what was reviewed",
-                try_=f"seedbed apply -e {reviewed.environment} {plan}",
+                try_=Hint(call("apply", plan)),
             )
         require_plan_of(env, reviewed)
         return Request.of(reviewed), context.catalog.reviewed_databases(reviewed)
     databases = context.databases(services, engines)
+    context.catalog.require_files(databases)
     if to is not None and len(databases) != 1:
         raise UsageError(
             f"--to names a version, and {len(databases)} databases are selected",
@@ -76,18 +82,42 @@ def deploy_request(
 def _read(path: str) -> ReviewedPlan:
     from seedbed.planning.reviewed import read
 
+    file = Path(path)
     try:
-        data = Path(path).read_bytes()
+        if not file.is_file():
+            raise OSError("it is no regular file, and seedbed reads a plan only where it can be read twice")
+        if file.stat().st_size > _LARGEST:
+            raise OSError(f"it has more than {number(_LARGEST)} bytes")
+        data = file.read_bytes()
     except OSError as error:
         raise UsageError(
-            "the plan file cannot be read", because=str(error), try_="seedbed plan --out", at=Location(path)
+            "the plan file cannot be read",
+            because=str(error),
+            try_=Hint("name the file that this writes: ", call("plan", "--out", "plan.json")),
+            at=Location(path),
         ) from None
     return read(data, path)
 
 
-def show_plan(context: CommandContext, plan: Plan) -> None:
-    """Write to standard output what a dry run would do."""
+def show_plan(context: CommandContext, plan: Plan, *, script: bool = False) -> None:
+    """Write to standard output what a dry run would do; with `script`, what it would send."""
+    context.show(plan_document(context, plan), _script if script else _page)
+
+
+def plan_document(context: CommandContext, plan: Plan) -> PlanDocument:
+    """Return `plan` as a document, with the texts of its steps."""
     from seedbed.documents.plan import PlanDocument
+
+    return PlanDocument.of(plan, context.command, context.catalog.step_text)
+
+
+def _script(document: PlanDocument) -> Page:
+    from seedbed.report.text.script import script_text
+
+    return script_text(document)
+
+
+def _page(document: PlanDocument) -> Page:
     from seedbed.report.text.plan import plan_text
 
-    context.show(PlanDocument.of(plan, context.command), plan_text)
+    return plan_text(document)

@@ -25,7 +25,7 @@ from seedbed.deployment.managed import ManagedStack
 from seedbed.deployment.plan import DeploymentPlan, collisions
 from seedbed.deployment.stacks import StackStatus, require_updatable
 from seedbed.deployment.states import StackCondition
-from seedbed.errors import SeedbedError, StepFailed
+from seedbed.errors import Hint, SeedbedError, StepFailed, call
 from seedbed.model.deployment import StackUpdate, Template
 from seedbed.model.event import (
     DeployFinished,
@@ -96,7 +96,10 @@ def _one(plan: DeploymentPlan, stack: Stack, board: _Board) -> None:
         well = True
     except SeedbedError as error:
         touched = run is not None and run.is_touched
-        context.listener(failure(managed.target, context.stop.mark(error), touched=touched))
+        failed = context.stop.mark(error)
+        context.listener(
+            failure(managed.target, failed, touched=touched, environment=context.environment.name)
+        )
     finally:
         board.end(stack, well)
 
@@ -228,7 +231,7 @@ class _StackRun(Struct):
         return StepFailed(
             f"{which} failed: the stack is {current.status}" if back else f"{which} was not made",
             because=reason or result.last_lines,
-            try_="seedbed deploy --import takes what is there already into the stack"
+            try_=Hint("take what is there already into the stack: ", call("deploy", "--import"))
             if collides
             else "fix what the reason names; the same command goes on from here",
         )

@@ -71,7 +71,9 @@ def carry_out(plan: DestroyPlan) -> None:
         touched = not is_known and any(
             stack.id in run.started for stack, each in plan.stacks if each is managed
         )
-        listener(failure(managed.target, plan.context.stop.mark(reason), touched=touched))
+        context = plan.context
+        failed = context.stop.mark(reason)
+        listener(failure(managed.target, failed, touched=touched, environment=context.environment.name))
         for other, _, _ in left[1:]:
             listener(TargetSkipped(other.target, f"{current.name} is still there"))
 

@@ -14,7 +14,7 @@ from seedbed.deployment.request import DeployRequest
 from seedbed.deployment.stacks import require_updatable
 from seedbed.deployment.states import StackCondition
 from seedbed.deployment.synthesis import require_same_account
-from seedbed.errors import Refused
+from seedbed.errors import Hint, Refused, call
 from seedbed.model.deployment import Deployment, Rollout, Template
 from seedbed.model.environment import is_ephemeral
 
@@ -106,5 +106,7 @@ def _refuse(rollouts: Sequence[Rollout], adopt: bool) -> None:
         raise Refused(
             f"there already, outside of its stack: {', '.join(name for each in colliding for name in each.collisions)}",
             because="a stack that was deleted left them behind, and a creation would collide with them",
-            try_="seedbed deploy --import takes them back into the stack as they are, then changes them",
+            try_=Hint(
+                "take them back into the stack as they are, then change them: ", call("deploy", "--import")
+            ),
         )

@@ -21,7 +21,7 @@ from seedbed.deployment.stacks import Stacks
 from seedbed.deployment.synthesis import require_app, synthesise
 from seedbed.engines.base import Engine, Session
 from seedbed.engines.infrastructure import SupportsDeployment
-from seedbed.errors import Refused, UsageError
+from seedbed.errors import Hint, Refused, UsageError, call
 from seedbed.model.environment import Environment
 from seedbed.model.event import DeployProgressed, Listener
 from seedbed.model.target import Target
@@ -107,13 +107,17 @@ def _the_cloud(scope: DeploymentScope) -> Cloud:
         raise Refused(
             f"the databases of {scope.environment.name} lie in {len(places)} accounts or regions",
             because=", ".join(f"{name} in {each.account} {each.region}" for each, name in clouds.items()),
-            try_="deploy them one after another: seedbed deploy -e ENV SERVICE",
+            try_=Hint(
+                "deploy them one after another: ",
+                call("deploy", about=next(iter(clouds.values()))),
+                " and so on",
+            ),
         )
     if not clouds and scope.environment.is_sandbox:
         raise UsageError(
             "nothing that is selected is deployed in the sandbox",
             because="only databases whose schema is infrastructure have a stack there; other servers are embedded",
-            try_="seedbed apply -e sandbox",
+            try_=Hint(call("apply")),
         )
     return next(iter(clouds), scope.cloud)
 

@@ -27,11 +27,15 @@ class DoctorDocument(Document, frozen=True, kw_only=True, tag="seedbed/doctor/1"
 
     @classmethod
     def of(
-        cls, findings: Iterable[tuple[str, str]], failed: Iterable[SeedbedError], command: str
+        cls,
+        findings: Iterable[tuple[str, str]],
+        failed: Iterable[SeedbedError],
+        command: str,
+        environment: str = "",
     ) -> DoctorDocument:
         return cls(
             seedbed=VERSION,
             command=command,
             findings=tuple(FindingEntry(what, finding) for what, finding in findings),
-            errors=tuple(ErrorEntry.of(each) for each in failed),
+            errors=tuple(ErrorEntry.of(each, environment) for each in failed),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from seedbed.documents.document import VERSION, Document, Part, says
-from seedbed.errors import ExitCode, Location, SeedbedError, message
+from seedbed.errors import ExitCode, Location, SeedbedError, hint_text, message
 from seedbed.model.event import TargetFailed
 
 
@@ -26,13 +26,13 @@ class ErrorEntry(Part, frozen=True):
     version: Annotated[str, says("The migration that was under way; empty where none was.")]
 
     @classmethod
-    def of(cls, error: SeedbedError) -> ErrorEntry:
-        """Return `error` as it is shown; of several errors, use each."""
+    def of(cls, error: SeedbedError, environment: str = "") -> ErrorEntry:
+        """Return `error` as it is shown; of several errors, use each. `environment`: what its hints are about."""
         return cls(
             type(error).__name__,
             error.what,
             error.because,
-            error.try_,
+            hint_text(error.try_, environment, error.target),
             error.at,
             error.exit_code,
             error.target,
@@ -57,9 +57,9 @@ class ErrorEntry(Part, frozen=True):
         )
 
 
-def entries(error: SeedbedError) -> tuple[ErrorEntry, ...]:
+def entries(error: SeedbedError, environment: str = "") -> tuple[ErrorEntry, ...]:
     """Return `error`, or all errors that it stands for."""
-    return tuple(ErrorEntry.of(each) for each in error.errors)
+    return tuple(ErrorEntry.of(each, environment) for each in error.errors)
 
 
 class ErrorDocument(Document, frozen=True, kw_only=True, tag="seedbed/error/1"):
@@ -71,5 +71,7 @@ class ErrorDocument(Document, frozen=True, kw_only=True, tag="seedbed/error/1"):
     ]
 
     @classmethod
-    def of(cls, error: SeedbedError, command: str) -> ErrorDocument:
-        return cls(seedbed=VERSION, command=command, exit_code=error.exit_code, errors=entries(error))
+    def of(cls, error: SeedbedError, command: str, environment: str = "") -> ErrorDocument:
+        return cls(
+            seedbed=VERSION, command=command, exit_code=error.exit_code, errors=entries(error, environment)
+        )

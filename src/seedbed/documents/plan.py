@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import Annotated, ClassVar, TypeAlias
+
+from msgspec.json import encode
+from msgspec.structs import replace
 
 from seedbed.documents.deployment import ChangeEntry
 from seedbed.documents.document import VERSION, Document, Part, says
 from seedbed.model.deployment import Estimate
 from seedbed.model.hazard import Hazard
-from seedbed.model.migration import Direction, Migration, Phase, Step
-from seedbed.model.plan import Action, DatabasePlan, Deferred, Plan
+from seedbed.model.migration import Direction, Migration, Phase, Step, StepText, text_by_line
+from seedbed.model.plan import Action, Certainty, DatabasePlan, Deferred, Loss, Plan
+
+TextOf: TypeAlias = Callable[[str, Migration, Step], StepText]  # of a step, by the id of its database
+
+
+def _by_line(_database: str, _migration: Migration, step: Step) -> StepText:
+    return text_by_line(step)
 
 
 class BackfillEntry(Part, frozen=True):
@@ -21,17 +32,28 @@ class BackfillEntry(Part, frozen=True):
 
 
 class StepEntry(Part, frozen=True):
-    """What commits or fails alone. Its body is not in the document: `checksum` says which file is meant."""
+    """What commits or fails alone."""
 
-    summary: Annotated[str, says("In one line.")]
+    statements: Annotated[
+        tuple[str, ...],
+        says(
+            "What it sends: each statement or request whole, on one line, without comments; of a program the first"
+            " line of what its function says of itself."
+        ),
+    ]
+    text: Annotated[str, says("What it sends, whole, as it is written; of a program the whole file.")]
+    sha256: Annotated[str, says("SHA-256 of `text` in UTF-8.")]
+    comment: Annotated[str, says("What begins a comment in `text`.")]
+    line: Annotated[int, says("The line of the migration's file that it begins on.")]
     atomic: Annotated[bool, says("It commits together with its record in the history.")]
     backfill: Annotated[BackfillEntry | None, says("How it walks a table; null where it does not.")]
 
     @classmethod
-    def of(cls, step: Step) -> StepEntry:
+    def of(cls, step: Step, text: StepText) -> StepEntry:
         walk = step.backfill
         backfill = BackfillEntry(walk.table, walk.key, walk.batch) if walk else None
-        return cls(step.summary, step.atomic, backfill)
+        digest = sha256(text.text.encode()).hexdigest()
+        return cls(text.statements, text.text, digest, text.comment, step.line, step.atomic, backfill)
 
 
 class ActionEntry(Part, frozen=True):
@@ -39,7 +61,12 @@ class ActionEntry(Part, frozen=True):
 
     version: Annotated[str, says("Its version.")]
     name: Annotated[str, says("Its name.")]
+    path: Annotated[str, says("Its file.")]
     checksum: Annotated[str, says("SHA-256 of its file, line ends as LF.")]
+    settings: Annotated[
+        Mapping[str, str],
+        says("Directives of its engine that hold while it runs, as written: `lock_timeout`."),
+    ]
     phase: Annotated[Phase, says("Its phase.")]
     direction: Annotated[Direction, says("`up` or `down`.")]
     after: Annotated[tuple[str, ...], says("What it declares itself `after=`, applied or not.")]
@@ -52,13 +79,15 @@ class ActionEntry(Part, frozen=True):
     steps: Annotated[tuple[StepEntry, ...], says("Its steps, in order.")]
 
     @classmethod
-    def of(cls, action: Action) -> ActionEntry:
+    def of(cls, action: Action, text_of: TextOf) -> ActionEntry:
         migration = action.migration
         said = migration.irreversible
         return cls(
             migration.version,
             migration.name,
+            migration.path,
             migration.checksum,
+            dict(migration.settings),
             migration.phase,
             action.direction,
             tuple(map(str, migration.after)),
@@ -66,12 +95,19 @@ class ActionEntry(Part, frozen=True):
             action.resumes,
             bool(migration.down) and said is None,
             said.because if said else "",
-            tuple(StepEntry.of(each) for each in migration.steps(action.direction)),
+            tuple(
+                StepEntry.of(each, text_of(action.database, migration, each))
+                for each in migration.steps(action.direction)
+            ),
         )
 
     @property
     def label(self) -> str:
         return f"{self.version}_{self.name}"
+
+    @property
+    def is_program(self) -> bool:
+        return self.path.endswith(".py")
 
 
 class DeferredEntry(Part, frozen=True):
@@ -114,6 +150,7 @@ class HazardEntry(Part, frozen=True):
     try_: Annotated[str, says("The way round.")]
     line: Annotated[int, says("The line of the statement in the migration's file; 0 where there is none.")]
     refused: Annotated[bool, says("A protected environment refuses it, unless the migration allows it.")]
+    fails: Annotated[bool, says("The target rejects it as it is now; `plan` exits with 3.")]
     allowed: Annotated[
         str, says("Why the migration allows it, as its author wrote it; empty where it does not.")
     ]
@@ -129,6 +166,7 @@ class HazardEntry(Part, frozen=True):
             hazard.try_,
             hazard.line,
             hazard.refused,
+            hazard.fails,
             allowed,
         )
 
@@ -149,8 +187,30 @@ class EstimateEntry(Part, frozen=True):
 
     @classmethod
     def of(cls, estimate: Estimate) -> EstimateEntry:
-        quantities = tuple(QuantityEntry(name, value) for name, value in estimate.quantities.items())
+        quantities = tuple(QuantityEntry(name, float(value)) for name, value in estimate.quantities.items())
         return cls(estimate.version, quantities, estimate.lines)
+
+
+class LossEntry(Part, frozen=True):
+    """Data that a revert would remove."""
+
+    version: Annotated[str, says("The migration.")]
+    what: Annotated[str, says("What it is in: a table, a column, an index.")]
+    rows: Annotated[int | None, says("How many of them; null where that is unknown.")]
+    certainty: Annotated[
+        Certainty,
+        says("How sure that number is: empty where it is exact, else `about`, `at most`, `at least`."),
+    ]
+    unit: Annotated[
+        str, says("What is counted: `row`, `item`, `document`, `entity` (a node or a relationship).")
+    ]
+
+    @classmethod
+    def of(cls, loss: Loss) -> LossEntry:
+        return cls(loss.version, loss.what, loss.rows, loss.certainty, loss.unit)
+
+    def __str__(self) -> str:
+        return str(Loss(self.version, self.what, self.rows, self.certainty, self.unit))
 
 
 class DatabasePlanEntry(Part, frozen=True):
@@ -179,14 +239,15 @@ class DatabasePlanEntry(Part, frozen=True):
     unmet: Annotated[tuple[UnmetEntry, ...], says("What migrations need and is not deployed.")]
     hazards: Annotated[tuple[HazardEntry, ...], says("Why migrations may hurt.")]
     estimates: Annotated[tuple[EstimateEntry, ...], says("What migrations will cost, where that is known.")]
+    losses: Annotated[tuple[LossEntry, ...], says("The data that a revert would remove.")]
 
     @classmethod
-    def of(cls, plan: DatabasePlan) -> DatabasePlanEntry:
+    def of(cls, plan: DatabasePlan, text_of: TextOf) -> DatabasePlanEntry:
         migrations = {each.migration.version: each.migration for each in plan.actions}
         return cls(
             plan.database,
             plan.basis,
-            tuple(ActionEntry.of(each) for each in plan.actions),
+            tuple(ActionEntry.of(each, text_of) for each in plan.actions),
             tuple(DeferredEntry.of(each) for each in plan.deferred),
             tuple(ChangeEntry.of(each) for each in plan.changes),
             tuple(ChangeEntry.of(each) for each in plan.deferred_changes),
@@ -197,6 +258,7 @@ class DatabasePlanEntry(Part, frozen=True):
                 for each in those
             ),
             tuple(EstimateEntry.of(each) for each in plan.estimates),
+            tuple(map(LossEntry.of, plan.losses)),
         )
 
 
@@ -205,6 +267,13 @@ class PlanDocument(Document, frozen=True, kw_only=True, tag="seedbed/plan/1"):
 
     commands: ClassVar = ("plan", "apply", "revert")
 
+    digest: Annotated[
+        str,
+        says(
+            "SHA-256 of all that follows, and so of what was shown: a plan file in which anything was changed is"
+            " refused."
+        ),
+    ] = ""
     environment: Annotated[str, says("The environment's name.")]
     direction: Annotated[Direction, says("`up` to apply, `down` to revert.")]
     gate: Annotated[Phase, says("How far it goes: `--through`.")]
@@ -219,8 +288,9 @@ class PlanDocument(Document, frozen=True, kw_only=True, tag="seedbed/plan/1"):
     ]
 
     @classmethod
-    def of(cls, plan: Plan, command: str) -> PlanDocument:
-        return cls(
+    def of(cls, plan: Plan, command: str, text_of: TextOf = _by_line) -> PlanDocument:
+        """Return `plan` as a document. `text_of`: what a step sends, by the id of its database."""
+        document = cls(
             seedbed=VERSION,
             command=command,
             environment=plan.environment,
@@ -228,6 +298,22 @@ class PlanDocument(Document, frozen=True, kw_only=True, tag="seedbed/plan/1"):
             gate=plan.gate,
             to=plan.to,
             out_of_order=plan.out_of_order,
-            databases=tuple(DatabasePlanEntry.of(each) for each in plan.databases),
+            databases=tuple(DatabasePlanEntry.of(each, text_of) for each in plan.databases),
             stages=tuple(tuple(map(str, stage)) for stage in plan.stages),
         )
+        return replace(document, digest=document.digest_of_content())
+
+    @property
+    def failing(self) -> tuple[ActionEntry, ...]:
+        """The actions that their targets reject as they are now."""
+        return tuple(
+            action
+            for each in self.databases
+            for action in each.actions
+            if any(one.fails and one.version == action.version for one in each.hazards)
+        )
+
+    def digest_of_content(self) -> str:
+        """Return the SHA-256 of everything but who wrote it, as JSON without blanks, its keys in order."""
+        content = replace(self, digest="", seedbed="", command="")
+        return sha256(encode(content, order="deterministic")).hexdigest()

@@ -68,7 +68,7 @@ class DatabaseEntry(Part, frozen=True):
     deployment: Annotated[tuple[str, ...], says("What a deployment would change, as text.")]
 
     @classmethod
-    def of(cls, status: DatabaseStatus) -> DatabaseEntry:
+    def of(cls, status: DatabaseStatus, environment: str) -> DatabaseEntry:
         return cls(
             status.database,
             status.address,
@@ -77,7 +77,7 @@ class DatabaseEntry(Part, frozen=True):
             status.is_up_to_date,
             {each: status.count(each) for each in MigrationState},
             tuple(MigrationEntry.of(each) for each in status.migrations),
-            ErrorEntry.of(status.error) if status.error else None,
+            ErrorEntry.of(status.error, environment) if status.error else None,
             status.deployment,
         )
 
@@ -101,5 +101,5 @@ class StatusDocument(Document, frozen=True, kw_only=True, tag="seedbed/status/1"
             command=command,
             environment=status.environment,
             up_to_date=all(each.is_up_to_date for each in status.databases),
-            databases=tuple(DatabaseEntry.of(each) for each in status.databases),
+            databases=tuple(DatabaseEntry.of(each, status.environment) for each in status.databases),
         )

@@ -13,7 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 from seedbed.engines.base import Progress
 from seedbed.model.deployment import Estimate
 from seedbed.model.hazard import Hazard, HazardRule
-from seedbed.model.migration import Migration, Work
+from seedbed.model.migration import Migration, Step, StepText, Work
+from seedbed.model.plan import Loss
 from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 
 # Of an engine
@@ -69,6 +70,15 @@ class SupportsExtras(Protocol):
         ...
 
 
+@runtime_checkable
+class SupportsStepTexts(Protocol):
+    """An engine whose statements may be longer than a line."""
+
+    def step_text(self, migration: Migration, step: Step) -> StepText:
+        """Return what `step` of `migration`, which is no program, sends; pure."""
+        ...
+
+
 # Of a session
 
 
@@ -114,6 +124,19 @@ class SupportsEstimates(Protocol):
         """Return one estimate for each migration that walks over data; others have none.
 
         `sample`: how many items each is tried on, in memory, nothing being written; 0 looks at sizes only.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsLosses(Protocol):
+    """A session that can say how much data work would remove."""
+
+    def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
+        """Return what `works` would remove as the target is now, in their order, without what is empty.
+
+        Nothing is changed, and nothing that `works` name is run. Where only running it would tell, the number is
+        unknown.
         """
         ...
 

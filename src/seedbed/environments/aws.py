@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from seedbed.aws.cloud import Cloud
 from seedbed.environments.variables import Wanted, are_silent
-from seedbed.errors import UsageError
+from seedbed.errors import Hint, UsageError, call
 from seedbed.model.environment import Environment
 from seedbed.model.names import parameter_path
 from seedbed.model.secret import Secret
@@ -77,7 +77,7 @@ def _read(
                 f"no connection settings for {each.database} in {environment.name}",
                 because="no environment variable is set, and the parameter store of account "
                 f"{environment.account} has nothing below {path}",
-                try_=f"seedbed deploy -e {environment.name} {each.service}, or set its variables",
+                try_=Hint("set its variables, or deploy it: ", call("deploy", about=each.database)),
             )
         found[each.database] = settings
     return found

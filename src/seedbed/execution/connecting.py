@@ -9,7 +9,7 @@ from functools import partial
 from msgspec import Struct
 
 from seedbed.engines.base import Engine, Session
-from seedbed.errors import ForeignTarget, SeedbedError, try_each
+from seedbed.errors import ForeignTarget, Hint, SeedbedError, call, try_each
 from seedbed.execution.context import RunContext
 from seedbed.execution.threads import returned, side_by_side
 from seedbed.model.event import Listener, TargetConnected, failure
@@ -53,6 +53,7 @@ def connect(
     ordered = sorted(targets, key=lambda target: target.id)
     connected: list[ConnectedTarget] = []
     failed: dict[str, SeedbedError] = {}
+    environments = {target.id: target.environment.name for target in ordered}
     with ExitStack() as closing:
         results = side_by_side([partial(_open, target, engine) for target in ordered])
         for target, result in zip(ordered, results, strict=True):
@@ -68,7 +69,7 @@ def connect(
         for one in connected:
             listener(TargetConnected(one.id, one.session.server))
         for target_id, error in failed.items():
-            listener(failure(target_id, error))
+            listener(failure(target_id, error, environment=environments[target_id]))
         yield connected, failed
 
 
@@ -112,7 +113,7 @@ def _require_bound(target: Target, history: History, verb: str) -> None:
         raise ForeignTarget(
             f"{verb} refuses {target.id}: {target.address} is not bound to an environment",
             because="it could be any database; the first apply binds it",
-            try_=f"seedbed apply -e {target.environment.name} first",
+            try_=Hint("bind it first: ", call("apply")),
         )
 
 

@@ -15,10 +15,16 @@ from seedbed.model.history import Owner
 
 
 class RunContext:
-    """`owner`: in whose name leases are taken. `wait`: seconds that a lease is waited for. `events`: all, in order."""
+    """`owner`: in whose name leases are taken. `wait`: seconds that a lease is waited for. `events`: all, in order.
 
-    def __init__(self, owner: Owner, *, wait: float, listener: Listener, stop: Stop) -> None:
+    `environment`: by name, for hints.
+    """
+
+    def __init__(
+        self, owner: Owner, *, wait: float, listener: Listener, stop: Stop, environment: str = ""
+    ) -> None:
         self.owner = owner
+        self.environment = environment
         self.wait = wait
         self.stop = stop
         self.events: list[Event] = []
@@ -39,7 +45,8 @@ class RunContext:
     def fail(self, target: str, error: SeedbedError, version: str = "") -> None:
         """Emit the failure of one target, and whether it is touched; an interruption gets the code of its signal."""
         touched = any(lease.is_touched for lease in self._leases.get(target, ()))
-        self.emit(failure(target, self.stop.mark(error), version, touched=touched))
+        failed = self.stop.mark(error)
+        self.emit(failure(target, failed, version, touched=touched, environment=self.environment))
 
     @contextmanager
     def lease(self, target: str, session: Session) -> Iterator[Lease]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from seedbed.engines.capabilities import SupportsEstimates
 from seedbed.engines.infrastructure import SupportsDeployedState
-from seedbed.errors import Refused
+from seedbed.errors import Hint, Refused, call
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.looking import each_database
 from seedbed.execution.threads import returned, side_by_side
@@ -57,7 +57,7 @@ def require_deployed(plan: Plan, connected: Sequence[ConnectedTarget]) -> None:
         raise Refused(
             "pending migrations need what is not deployed",
             because="\n           ".join(missing),
-            try_=f"seedbed deploy -e {plan.environment}",
+            try_=Hint(call("deploy", about_all=True)),
         )
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from seedbed.engines.base import Lease
 from seedbed.engines.capabilities import SupportsReset, SupportsUnlock
-from seedbed.errors import HistoryConflict, Location, Refused, SeedbedError, UsageError
+from seedbed.errors import Hint, HistoryConflict, Location, Refused, SeedbedError, UsageError, call
 from seedbed.execution.connecting import ConnectedTarget, on_each, require_bound
 from seedbed.execution.context import RunContext
 from seedbed.model.environment import require_ephemeral
@@ -71,7 +71,7 @@ def repair(
                 raise UsageError(
                     f"{target.id} has no record of {version}",
                     because="repair changes records, and there is none",
-                    try_="seedbed status shows what is recorded",
+                    try_=Hint(call("status"), " shows what is recorded"),
                 )
             words = _decide(lease, revision, decision, migration(version), context.owner.who, because)
             context.emit(Repaired(target.id, version, words))
@@ -95,7 +95,9 @@ def _decide(
         raise UsageError(
             f"there is no file for {revision.label}",
             because="the decision needs to know its steps",
-            try_=f"bring the file back, or seedbed repair {revision.version} --forget",
+            try_=Hint(
+                "bring the file back, or forget the record: ", call("repair", revision.version, "--forget")
+            ),
         )
     if decision is Decision.CHECKSUM:
         _require_what_ran(revision, migration)
@@ -112,8 +114,12 @@ def _require_what_ran(revision: Revision, migration: Migration) -> None:
         raise HistoryConflict(
             f"step {revision.step + 1} of {revision.label} was begun as its file was then",
             because="whether it took effect is not recorded, and the file as it is now does not show it",
-            try_=f"bring the file back as it was, or decide: seedbed repair {revision.version} --applied, or "
-            "--not-applied",
+            try_=Hint(
+                "bring the file back as it was, or decide: ",
+                call("repair", revision.version, "--applied"),
+                " or ",
+                call("repair", revision.version, "--not-applied"),
+            ),
             at=Location(migration.path),
         )
     if not begins_with_what_ran(revision, migration):
@@ -134,7 +140,7 @@ def _settle(
         raise UsageError(
             f"no outcome of {revision.label} is unknown",
             because=f"it is {revision.state.value}, with {revision.step} steps done and no step running",
-            try_="seedbed status shows its state",
+            try_=Hint(call("status"), " shows its state"),
         )
     number = revision.step + 1
     if decision is Decision.NOT_APPLIED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from seedbed.engines.base import Lease
-from seedbed.errors import SeedbedError, StepFailed
+from seedbed.errors import Hint, SeedbedError, StepFailed, call
 from seedbed.model.history import Revision, RevisionState
 from seedbed.support.phrases import count
 
@@ -22,13 +22,14 @@ def advise(error: SeedbedError, version: str, lease: Lease) -> None:
     with suppress(SeedbedError):
         revision = lease.history().revision(version)
     if revision is not None and not revision.in_step:
-        error.try_ = "; ".join(filter(None, (error.try_, _before_going_on(revision))))
+        parts = [each for each in (error.try_, _before_going_on(revision)) if each]
+        error.try_ = Hint(*parts[:1], *(one for each in parts[1:] for one in ("; ", each)))
 
 
 def _before_going_on(revision: Revision) -> str:
     is_applied = revision.state is RevisionState.APPLIED  # it was to be reverted
     if is_applied or revision.checkpoint is not None:
-        return f"a file that you change is accepted by seedbed repair {revision.version} --checksum"
+        return Hint("a file that you change is accepted by ", call("repair", revision.version, "--checksum"))
     if revision.step:
         return f"leave what is done of it as it is: {count(revision.step, 'step')} at its beginning"
     return ""

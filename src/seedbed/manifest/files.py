@@ -12,7 +12,17 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path, PurePath
 
-from seedbed.errors import HistoryConflict, Location, ManifestError, MigrationFileError, SeedFileError
+from seedbed.errors import (
+    Hint,
+    HistoryConflict,
+    Location,
+    ManifestError,
+    MigrationFileError,
+    SeedbedError,
+    SeedFileError,
+    call,
+    raise_errors,
+)
 from seedbed.model.migration import MigrationFile, Source, checksum
 from seedbed.model.platform import Database
 from seedbed.model.seed import SeedFile, SeedKind
@@ -25,30 +35,38 @@ _NOISE = frozenset({"README.md", "__pycache__"})
 
 
 def migration_files(
-    database: Database, suffixes: Sequence[str], *, root: PurePath
+    database: Database, suffixes: Sequence[str], *, root: PurePath, may_repeat: bool = False
 ) -> tuple[MigrationFile, ...]:
     """Return the migrations of `database`, by version; () where it has no `migrations/` yet.
 
-    `suffixes`: those that its engine reads. `root`: the platform's; paths are shown as seen from there.
-    Raises MigrationFileError for a file that cannot be one or cannot be read, HistoryConflict for two files
-    of one version, ManifestError where the manifest names a directory that does not exist.
+    `suffixes`: those that its engine reads. `root`: the platform's; paths are shown as seen from there. `may_repeat`:
+    two files may have one version. Raises, for all files at once, MigrationFileError for one that cannot be a
+    migration or cannot be read and HistoryConflict for two of one version; ManifestError where the manifest names a
+    directory that does not exist.
     """
     directory = os.path.join(database.directory, "migrations")
     name = _name_pattern(suffixes)
     found: list[MigrationFile] = []
+    wrong: list[SeedbedError] = []
     prefix = _prefix(directory, root)
     for entry in _entries(database, directory, root, MigrationFileError):
         parsed = name.fullmatch(entry.name)
         if parsed is None:
-            raise _misnamed(entry.name, prefix, suffixes)
+            wrong.append(_misnamed(entry.name, prefix, suffixes))
+            continue
         version, label, suffix = parsed.groups()
-        data = _bytes(entry, prefix, MigrationFileError)
+        try:
+            data = _bytes(entry, prefix, MigrationFileError)
+        except MigrationFileError as error:
+            wrong.append(error)
+            continue
         source = Source(prefix + entry.name, suffix, data)
         found.append(MigrationFile(version, label, source, checksum(data)))
     found.sort(key=lambda each: (int(each.version), each.path))
-    for one, other in pairwise(found):
+    for one, other in pairwise(() if may_repeat else found):
         if int(one.version) == int(other.version):
-            raise _same_version(database, one, other)
+            wrong.append(_same_version(database, one, other))
+    raise_errors(sorted(wrong, key=lambda error: str(error.at)))
     return tuple(found)
 
 
@@ -174,7 +192,10 @@ def _same_version(database: Database, one: MigrationFile, other: MigrationFile) 
     return HistoryConflict(
         f"two migrations of {database.id} have the version {other.version}",
         because=f"{one.path} and {other.path}",
-        try_=f"seedbed new --rebase {other.version}_{other.name}",
+        try_=Hint(
+            "give it a version of its own: ",
+            call("new", "--rebase", f"{other.version}_{other.name}", about=database.id),
+        ),
         at=Location(other.path),
     )
 

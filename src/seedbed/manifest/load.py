@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from seedbed.errors import ManifestError, UsageError
+from seedbed.errors import Hint, ManifestError, UsageError, call
 from seedbed.manifest.environments import broken_rule
 from seedbed.manifest.sections import (
     ENVIRONMENT,
@@ -45,7 +45,7 @@ def find(start: Path) -> Path:
     raise ManifestError(
         f"there is no {FILE}",
         because=f"neither {printable(str(here))} nor any directory above it has one",
-        try_="change to the platform's directory, or start one: seedbed init",
+        try_=Hint("change to the platform's directory, or start one: ", call("init")),
     )
 
 

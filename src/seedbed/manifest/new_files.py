@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from seedbed.errors import Location, UsageError
+from seedbed.errors import Hint, Location, UsageError, call
 from seedbed.model.migration import MigrationFile
 from seedbed.model.platform import Database
+from seedbed.support.phrases import listed
 
 
 def next_version(files: Sequence[MigrationFile], now: datetime) -> str:
@@ -39,7 +40,7 @@ def write_migration(
         raise UsageError(
             f"{name!r} is not a name for a migration",
             because="it becomes part of a file's name: letters a to z, digits and underscores",
-            try_="seedbed new add_phone_number",
+            try_=Hint(call("new", "add_phone_number", about=database.id)),
         )
     path = Path(database.directory) / "migrations" / f"{version}_{label}{suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,14 +53,30 @@ def write_migration(
 
 
 def rename_migration(database: Database, files: Sequence[MigrationFile], version: str, new: str) -> Path:
-    """Give the file of `version` the version `new`, and return its new path. Raises UsageError."""
-    found = next((each for each in files if int(each.version) == _number(version)), None)
-    if found is None:
+    """Give the file of `version` the version `new`, and return its new path. Raises UsageError.
+
+    `version` may have the name behind it, `20260301090000_add_phone`, and has to where two files carry it.
+    """
+    number, _, name = version.partition("_")
+    chosen = [
+        each for each in files if int(each.version) == _number(number) and (not name or each.name == name)
+    ]
+    if not chosen:
         raise UsageError(
             f"{database.id} has no migration {version}",
             because="no file carries that version",
-            try_="seedbed status shows the versions there are",
+            try_=f"one of {listed([each.version for each in files])}" if files else "",
         )
+    if len(chosen) > 1:
+        raise UsageError(
+            f"{len(chosen)} migrations of {database.id} have the version {version}",
+            because=listed([each.path for each in chosen]),
+            try_=Hint(
+                "say which: ",
+                call("new", "--rebase", f"{chosen[-1].version}_{chosen[-1].name}", about=database.id),
+            ),
+        )
+    (found,) = chosen
     old = Path(database.directory) / "migrations" / Path(found.path).name
     path = old.with_name(f"{new}_{found.name}{found.source.suffix}")
     if path.exists():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from msgspec import Struct, to_builtins
 
-from seedbed.errors import Location, SeedbedError
+from seedbed.errors import Location, SeedbedError, hint_text
 
 EVENT_FORMAT = 1  # of events as JSON; raised when a field changes its meaning or goes away
 
@@ -231,13 +231,15 @@ class TargetSkipped(Event, frozen=True):
     versions: tuple[str, ...] = ()
 
 
-def failure(target: str, error: SeedbedError, version: str = "", *, touched: bool = False) -> TargetFailed:
-    """Return `error` as the event that ends the work on `target`."""
+def failure(
+    target: str, error: SeedbedError, version: str = "", *, touched: bool = False, environment: str = ""
+) -> TargetFailed:
+    """Return `error` as the event that ends the work on `target`; `environment`: what its hints are about."""
     return TargetFailed(
         target,
         error.what,
         error.because,
-        error.try_,
+        hint_text(error.try_, environment, target),
         error.at,
         int(error.exit_code),
         version,

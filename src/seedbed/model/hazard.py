@@ -13,6 +13,7 @@ class Hazard(Struct, frozen=True):
     `code`: "NEO201", two or three letters for the engine and a number. `what`: what the migration does, as text.
     `because`: what that may do to whom. `try_`: the way round it. `line`: of the statement in the file, 0 where there
     is none. `refused`: a protected environment refuses it, unless the file allows it: `allow=CODE because "…"`.
+    `fails`: the target rejects it as it is now.
     """
 
     code: str
@@ -21,6 +22,7 @@ class Hazard(Struct, frozen=True):
     try_: str = ""
     line: int = 0
     refused: bool = False
+    fails: bool = False
 
 
 class HazardRule(Struct, frozen=True):
@@ -28,7 +30,7 @@ class HazardRule(Struct, frozen=True):
 
     `title`: what a migration does, in a few words. `why`: what that may do, and to whom. `instead`: what to do. The
     latter two are clauses without a full stop, as messages have them. `refused`: a protected environment refuses it.
-    `refused_if`: it does so in these cases only, "it changes nodes".
+    `refused_if`: it does so in these cases only, "it changes nodes". `fails`: it cannot be carried out.
     """
 
     code: str
@@ -37,13 +39,16 @@ class HazardRule(Struct, frozen=True):
     instead: str
     refused: bool = False
     refused_if: str = ""
+    fails: bool = False
 
     def hazard(
         self, what: str, *, because: str = "", try_: str = "", line: int = 0, refused: bool | None = None
     ) -> Hazard:
         """Return a case of this rule; what is not given is as the rule has it."""
         is_refused = self.refused if refused is None else refused
-        return Hazard(self.code, what, because or self.why, try_ or self.instead, line, is_refused)
+        return Hazard(
+            self.code, what, because or self.why, try_ or self.instead, line, is_refused, self.fails
+        )
 
 
 class Allowance(Struct, frozen=True):

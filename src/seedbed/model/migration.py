@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from seedbed.errors import MigrationFileError
 from seedbed.model.hazard import Allowance, Hazard
+from seedbed.support.phrases import flat
 from seedbed.support.texts import text_of
 
 
@@ -115,6 +116,22 @@ def digests(steps: Sequence[Step]) -> tuple[str, ...]:
         bodies.update(b"%d:" % len(body) + body)
         found.append(bodies.copy().hexdigest()[:32])
     return tuple(found)
+
+
+class StepText(Struct, frozen=True):
+    """What a step sends: `text` whole, as it is written; `statements` each on one line, without its comments.
+
+    `comment`: what begins one in `text`.
+    """
+
+    text: str
+    statements: tuple[str, ...]
+    comment: str = "#"
+
+
+def text_by_line(step: Step) -> StepText:
+    """Return the text of a step whose engine says no more of it: each line with something on it is a statement."""
+    return StepText(step.body, tuple(flat(each) for each in step.body.splitlines() if each.strip()))
 
 
 class Irreversibility(Struct, frozen=True):

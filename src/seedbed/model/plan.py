@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 from msgspec import Struct, field
 
 from seedbed.model.deployment import Change, Estimate
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Direction, Migration, MigrationRef, Phase
+from seedbed.support.phrases import count
 
 
 class Action(Struct, frozen=True):
@@ -43,6 +45,34 @@ class Deferred(Struct, frozen=True):
     blocked_by: MigrationRef | None = None
 
 
+class Certainty(StrEnum):
+    """How sure the number of what goes is; the value stands before it in a sentence."""
+
+    EXACT = ""
+    ABOUT = "about"
+    AT_MOST = "at most"
+    AT_LEAST = "at least"
+
+
+_MANY = {"entity": "entities"}
+
+
+class Loss(Struct, frozen=True):
+    """Data that a migration would remove. `what` it is in; `rows`: how many, in `unit`; None where that is unknown."""
+
+    version: str
+    what: str
+    rows: int | None
+    certainty: Certainty = Certainty.EXACT
+    unit: str = "row"
+
+    def __str__(self) -> str:
+        if self.rows is None:
+            return f"{self.what}: an unknown number of {_MANY.get(self.unit, f'{self.unit}s')}"
+        many = count(self.rows, self.unit, _MANY.get(self.unit, ""))
+        return " ".join(filter(None, (f"{self.what}:", self.certainty, many)))
+
+
 class DatabasePlan(Struct, frozen=True):
     """What is to be done on one database, in order.
 
@@ -51,7 +81,7 @@ class DatabasePlan(Struct, frozen=True):
     deployment through the plan's gate changes, `deferred_changes`: what it leaves to a later gate. `unmet`: by
     version, what an action needs and is not there.
     `hazards`: by version, why an action may hurt. `estimates`: what actions will
-    cost, where that was asked for.
+    cost, where that was asked for. `losses`: the data that a revert would remove.
     """
 
     database: str
@@ -63,6 +93,7 @@ class DatabasePlan(Struct, frozen=True):
     unmet: Mapping[str, str] = field(default_factory=dict)
     hazards: Mapping[str, tuple[Hazard, ...]] = field(default_factory=dict)
     estimates: tuple[Estimate, ...] = ()
+    losses: tuple[Loss, ...] = ()
 
     def estimate(self, version: str) -> Estimate | None:
         return next((each for each in self.estimates if each.version == version), None)
@@ -82,6 +113,11 @@ class Plan(Struct, frozen=True):
     @property
     def is_empty(self) -> bool:
         return not any(each.actions or each.changes for each in self.databases)
+
+    @property
+    def losses(self) -> tuple[tuple[str, Loss], ...]:
+        """What would be removed, each with its database."""
+        return tuple((each.database, loss) for each in self.databases for loss in each.losses)
 
     def of(self, database: str) -> DatabasePlan:
         return next(each for each in self.databases if each.database == database)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seedbed.errors import Refused
+from seedbed.errors import Hint, Refused, call
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Migration
 from seedbed.model.plan import Plan
@@ -22,8 +22,12 @@ def require_allowed_hazards(plan: Plan) -> None:
             f"{plan.environment} is protected, and does not accept "
             + ("this hazard" if len(found) == 1 else f"these {len(found)} hazards"),
             because="\n           ".join(found),
-            try_="use the alternative that seedbed plan names, or allow it in the file with a reason: "
-            + ", ".join(f'allow={code} because "…"' for code in codes),
+            try_=Hint(
+                "take the way round that ",
+                call("plan", about_all=True),
+                " names, or allow it in the file with a reason: ",
+                ", ".join(f'allow={code} because "…"' for code in codes),
+            ),
         )
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from seedbed.errors import HistoryConflict, Location, raise_errors
+from seedbed.errors import Hint, HistoryConflict, Location, call, raise_errors
 from seedbed.model.history import History, Revision
 from seedbed.model.migration import MigrationFile
 from seedbed.planning.edits import ParseFile, may_be_edited
@@ -67,7 +67,10 @@ def _edited_error(database: str, file: MigrationFile, revision: Revision) -> His
     return HistoryConflict(
         f"{revision.label} was edited after {database} had {done} it",
         because=f"the file's checksum is {file.checksum[:12]}…, the recorded one {revision.checksum[:12]}…",
-        try_=f"restore the file and write a new migration, or accept it: seedbed repair {file.version} --checksum",
+        try_=Hint(
+            "restore the file and write a new migration, or accept it: ",
+            call("repair", file.version, "--checksum", about=database),
+        ),
         at=Location(file.path),
     )
 
@@ -76,7 +79,10 @@ def _missing(database: str, revision: Revision) -> Conflict:
     error = HistoryConflict(
         f"{database} has {revision.label}, but its file is not here",
         because="it was deleted, renamed to another version, or belongs to a branch that is not checked out",
-        try_=f"bring the file back, or forget the record: seedbed repair {revision.version} --forget",
+        try_=Hint(
+            "bring the file back, or forget the record: ",
+            call("repair", revision.version, "--forget", about=database),
+        ),
     )
     return Conflict(ConflictKind.MISSING, revision.version, error)
 
@@ -109,7 +115,12 @@ def _out_of_order_error(database: str, file: MigrationFile, passed: Revision) ->
     return HistoryConflict(
         f"{label} would run after {passed.label}, which {database} has already applied",
         because="it was merged later but carries an earlier version",
-        try_=f"seedbed new --rebase {file.version}, or apply --allow-out-of-order",
+        try_=Hint(
+            "give it a version that is the last: ",
+            call("new", "--rebase", file.version, about=database),
+            "; or run it where it is: ",
+            call("apply", "--allow-out-of-order", about=database),
+        ),
         at=Location(file.path),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from seedbed.errors import HistoryConflict, Irreversible, Location, Refused, UsageError, try_each
+from seedbed.errors import (
+    Hint,
+    HistoryConflict,
+    Irreversible,
+    Location,
+    Refused,
+    UsageError,
+    call,
+    try_each,
+)
 from seedbed.model.history import History, Revision
 from seedbed.model.migration import Direction, Migration, MigrationFile, MigrationRef, Phase
 from seedbed.model.plan import Action, DatabasePlan, Plan
@@ -77,10 +86,15 @@ def _waiting(known: DatabaseState, policy: Policy, parse: Parse) -> PendingDatab
         _require_version(known, policy.to)
     return PendingDatabase(
         known.database,
-        tuple(parse(known.database, file) for file in files),
+        tuple(_parsed(known.database, files, parse)),
         frozenset(each.version for each in known.history.applied),
         policy.to if known.selected else None,
     )
+
+
+def _parsed(database: str, files: Iterable[MigrationFile], parse: Parse) -> list[Migration]:
+    """Return what `files` hold. Raises what is wrong with any of them, together."""
+    return try_each((database, partial(parse, database, file)) for file in files)
 
 
 def _require_version(known: DatabaseState, version: str) -> None:
@@ -88,7 +102,7 @@ def _require_version(known: DatabaseState, version: str) -> None:
         raise UsageError(
             f"{known.database} has no migration {version}",
             because="no file carries that version",
-            try_="seedbed status shows the versions there are",
+            try_=Hint(call("status", about=known.database), " shows the versions there are"),
         )
 
 
@@ -183,7 +197,7 @@ def require_no_dependants(plan: Plan, database: str, migration: Migration) -> No
             raise Refused(
                 f"{ref} cannot be reverted: {own} was applied after it",
                 because=f"{migration.label} says after={ref}, so it may rest on what would go",
-                try_=f"revert {own} first, or both together with --all",
+                try_=Hint("revert what came after it first: ", call("revert", about=database)),
                 at=Location(migration.path),
             )
 
@@ -198,15 +212,20 @@ def _to_revert(
             raise UsageError(
                 f"{known.database} has not applied {to}",
                 because="--to names the version that stays the last one",
-                try_="seedbed status shows what is applied; --to 0 reverts everything",
+                try_=Hint(
+                    call("status", about=known.database),
+                    " shows what is applied; --to 0 reverts everything",
+                ),
             )
         revisions = [each for each in revisions if order(each.version) > order(to)]
     else:
         revisions = revisions[:steps]
-    chosen = [(parse(known.database, files[order(each.version)]), each) for each in revisions]
-    for migration, _ in chosen:
-        _require_reversible(known.database, migration)
-    return [(migration, each if each.state.value == "started" else None) for migration, each in chosen]
+    chosen = _parsed(known.database, [files[order(each.version)] for each in revisions], parse)
+    try_each((known.database, partial(_require_reversible, known.database, each)) for each in chosen)
+    return [
+        (migration, each if each.state.value == "started" else None)
+        for migration, each in zip(chosen, revisions, strict=True)
+    ]
 
 
 def _require_reversible(database: str, migration: Migration) -> None:
@@ -230,7 +249,7 @@ def _require_finished(known: DatabaseState, direction: Direction) -> None:
             f"{known.database} is in the middle of {'reverting' if verb == 'revert' else 'applying'} "
             f"{revision.label}",
             because="a former run ended before it was done",
-            try_=f"finish it first with seedbed {verb}, or decide with seedbed repair {revision.version}",
+            try_=Hint("finish it first: ", call(verb, about=known.database)),
         )
 
 

@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING
 
 from msgspec import DecodeError, Struct
 from msgspec.json import decode
+from msgspec.structs import replace
 
-from seedbed.errors import Location, StalePlan, UsageError
+from seedbed.errors import Hint, Location, StalePlan, UsageError, call
 from seedbed.model.deployment import Change
 from seedbed.model.migration import Direction, Phase
+from seedbed.model.plan import DatabasePlan
 from seedbed.planning.plans import DatabaseState, Policy, basis
 
 if TYPE_CHECKING:  # few runs read a plan file
-    from seedbed.documents.plan import PlanDocument
+    from seedbed.documents.plan import ActionEntry, PlanDocument, TextOf
 
-_MAKE = "seedbed plan -e … --out plan.json"
+_MAKE = Hint("make it anew: ", call("plan", "--out", "plan.json", about_all=True))
 
 
 class ReviewedPlan(Struct, frozen=True):
     """What a plan file binds a run to: the environment, the policy, and the states each database may be in.
 
-    `changes`: by database, what of its infrastructure may change, in words.
+    `actions`: by database, the migrations that were shown, whole. `changes`: by database, what of its infrastructure
+    may change, in words. `digest`: of everything that was shown.
     """
 
     path: str
@@ -31,17 +34,27 @@ class ReviewedPlan(Struct, frozen=True):
     to: str | None
     out_of_order: bool
     basis: Mapping[str, tuple[str, ...]]
+    actions: Mapping[str, tuple[ActionEntry, ...]] = {}
     changes: Mapping[str, tuple[str, ...]] = {}
+    digest: str = ""
 
 
 def read(data: bytes, path: str) -> ReviewedPlan:
-    """Return the plan that the bytes of the file `path` hold. Raises UsageError where they are no plan to apply."""
+    """Return the plan that the bytes of the file `path` hold. Raises UsageError where they are no plan to apply,
+    StalePlan where they are not what `plan` wrote.
+    """
     plan = _decoded(data, path)
+    if plan.digest != plan.digest_of_content():
+        raise _other_than_shown(
+            path,
+            "the plan file was changed after it was written",
+            "its digest is not that of what it shows",
+        )
     if plan.direction is not Direction.UP:
         raise UsageError(
             "this is a plan to revert, and only one to apply is carried out from a file",
             because="a revert is planned anew where it is run",
-            try_=f"seedbed revert -e {plan.environment}",
+            try_=Hint(call("revert", about_all=True)),
             at=Location(path),
         )
     return ReviewedPlan(
@@ -51,10 +64,12 @@ def read(data: bytes, path: str) -> ReviewedPlan:
         plan.to,
         plan.out_of_order,
         {each.database: each.basis for each in plan.databases},
+        {each.database: tuple(map(_as_shown, each.actions)) for each in plan.databases},
         {
             each.database: tuple(_words(one.phase, one.what) for one in each.changes)
             for each in plan.databases
         },
+        plan.digest,
     )
 
 
@@ -83,7 +98,7 @@ def _decoded(data: bytes, path: str) -> PlanDocument:
         raise UsageError(
             "the plan file is damaged, or was written by another version of seedbed",
             because=str(error),
-            try_=f"make it anew: {_MAKE}",
+            try_=_MAKE,
             at=Location(path),
         ) from None
 
@@ -95,8 +110,41 @@ def require_current(plan: ReviewedPlan, known: DatabaseState, policy: Policy) ->
     raise StalePlan(
         f"the plan no longer fits {known.database}",
         because="its history, its files or the policy are no longer what they were when the plan was made",
-        try_=f"make and review it anew: seedbed plan -e {plan.environment} --out {plan.path}",
+        try_=_anew(plan.path),
         at=Location(plan.path),
+    )
+
+
+def _anew(path: str) -> Hint:
+    return Hint("make and review it anew: ", call("plan", "--out", path, about_all=True))
+
+
+def require_as_shown(plan: ReviewedPlan, database: DatabasePlan, text_of: TextOf) -> None:
+    """Raise StalePlan unless what would be done is what the plan file shows, or the end of it that is left."""
+    from seedbed.documents.plan import ActionEntry
+
+    shown, states = plan.actions.get(database.database, ()), plan.basis.get(database.database, ())
+    done = states.index(database.basis[0])
+    would_run = tuple(_as_shown(ActionEntry.of(each, text_of)) for each in database.actions)
+    if shown[done:] != would_run or states[done:] != database.basis:
+        raise _other_than_shown(
+            plan.path,
+            f"the plan file does not show what would be done to {database.database}",
+            "its actions, their order or their texts are other ones than the files and the history make",
+        )
+
+
+def _as_shown(action: ActionEntry) -> ActionEntry:
+    """Return `action` without what changes while the plan is carried out, or with the place of the checkout."""
+    return replace(action, path="", resumes=False, waits_for=())
+
+
+def _other_than_shown(path: str, what: str, because: str) -> StalePlan:
+    return StalePlan(
+        what,
+        because=because,
+        try_=_anew(path),
+        at=Location(path),
     )
 
 
@@ -108,7 +156,7 @@ def require_same_changes(plan: ReviewedPlan, database: str, changes: Sequence[Ch
         raise StalePlan(
             f"the plan no longer fits {database}",
             because=f"a deployment would now change what was not reviewed: {'; '.join(other)}",
-            try_=f"make and review it anew: seedbed plan -e {plan.environment} --out {plan.path}",
+            try_=_anew(plan.path),
             at=Location(plan.path),
         )
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from seedbed.engines import registry
 from seedbed.engines.base import Engine
-from seedbed.engines.capabilities import SupportsExtras
+from seedbed.engines.capabilities import SupportsExtras, SupportsStepTexts
 from seedbed.engines.infrastructure import SupportsDeployment
-from seedbed.errors import UsageError
+from seedbed.errors import UsageError, try_each
 from seedbed.manifest import environments as declared
 from seedbed.manifest import files as discovery
 from seedbed.manifest import new_files
 from seedbed.model.environment import Environment
-from seedbed.model.migration import Migration, MigrationFile
+from seedbed.model.migration import Migration, MigrationFile, Step, StepText, text_by_line
 from seedbed.model.platform import Database, Platform
 from seedbed.model.seed import Dataset, SeedKind
 from seedbed.planning.reviewed import ReviewedPlan
@@ -102,12 +103,25 @@ class Catalog:
             self._files[database.id] = files
         return files
 
+    def require_files(self, databases: Sequence[Database]) -> None:
+        """Raise what is wrong with the names of the migrations of `databases`, together."""
+        try_each((database.id, partial(self.files, database)) for database in databases)
+
     def parse(self, database_id: str, file: MigrationFile) -> Migration:
         """Return the parsed migration, parsed once. Raises MigrationFileError."""
         key = (database_id, file.version)
         if key not in self._parsed:
             self._parsed[key] = self.engine(self.database(database_id).engine).parse(file)
         return self._parsed[key]
+
+    def step_text(self, database_id: str, migration: Migration, step: Step) -> StepText:
+        """Return what a step sends, whole; of a program its file, and what its function says of itself."""
+        if migration.path.endswith(".py"):
+            return StepText(step.body, (step.summary,))
+        engine = self.engine(self.database(database_id).engine)
+        if isinstance(engine, SupportsStepTexts):
+            return engine.step_text(migration, step)
+        return text_by_line(step)
 
     def phase(self, database: Database, file: MigrationFile) -> str:
         """Return the phase of a migration; empty where its file cannot be parsed."""
@@ -141,7 +155,8 @@ class Catalog:
 
     def rebase_migration(self, database: Database, version: str, now: datetime) -> Path:
         """Rename a migration so that its version is the last one, and return its new path. Raises UsageError."""
-        files = self.files(database)
+        suffixes = self.engine(database.engine).suffixes
+        files = discovery.migration_files(database, suffixes, root=self.platform.root, may_repeat=True)
         return new_files.rename_migration(database, files, version, new_files.next_version(files, now))
 
     # Seeds

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from msgspec import Struct, field
 
-from seedbed.errors import Unavailable, UsageError, raise_errors
+from seedbed.errors import AccessRefused, Hint, Unavailable, UsageError, raise_errors
 from seedbed.execution.connecting import ConnectedTarget, connect
 from seedbed.model.environment import Environment
 from seedbed.model.history import History
@@ -46,7 +46,7 @@ class Neighbours(Struct):
                     target.history = target.session.history()
                     return target.history
             return self._connect([database])[0].history
-        except (UsageError, Unavailable):
+        except (UsageError, Unavailable, AccessRefused):
             return None
 
     def _dependencies(self, target: ConnectedTarget) -> set[str]:
@@ -66,7 +66,7 @@ class Neighbours(Struct):
             raise UsageError(
                 f"{databases[0].id} is not selected, but something pending comes after one of its migrations",
                 because=error.what,
-                try_=f"say where it is as well, or select it: {error.try_}",
+                try_=Hint("say where it is as well, or select it: ", error.try_),
             ) from None
         connected, failed = self.closing.enter_context(
             connect(targets, self.targets.catalog.engine, lambda _: None)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from seedbed.errors import Location, Refused, UsageError
-from seedbed.model.environment import Environment
+from seedbed.errors import Hint, Location, Refused, UsageError, call
+from seedbed.model.environment import Environment, is_ephemeral
+from seedbed.model.plan import Plan
 from seedbed.model.seed import SeedKind
 from seedbed.planning.reviewed import ReviewedPlan
 
@@ -33,8 +34,11 @@ def require_reviewed(environment: Environment, request: Reviewable, *, verb: str
         raise Refused(
             f"{name} is protected: {verb} requires a reviewed plan",
             because="production should run exactly what has been reviewed",
-            try_=f"seedbed plan -e {name} --out plan.json; read it; "
-            f"seedbed {verb} -e {name} {'--plan ' if verb == 'deploy' else ''}plan.json",
+            try_=Hint(
+                call("plan", "--out", "plan.json"),
+                "; read it; ",
+                call("deploy", "--plan", "plan.json") if verb == "deploy" else call("apply", "plan.json"),
+            ),
         )
 
 
@@ -44,7 +48,7 @@ def require_plan_of(environment: str, plan: ReviewedPlan) -> None:
         raise UsageError(
             f"the plan is for {plan.environment}, and this run for {environment}",
             because="a plan is bound to the environment that it was made in",
-            try_=f"seedbed apply -e {plan.environment} {plan.path}",
+            try_=f"name that environment: -e {plan.environment}",
             at=Location(plan.path),
         )
 
@@ -59,11 +63,26 @@ def require_unreviewed(environment: Environment, unreviewed: bool) -> None:
         )
 
 
+def asks_about_losses(environment: Environment) -> bool:
+    """Return whether a revert that removes data has to be confirmed: elsewhere data is spared, or made to go."""
+    return not environment.protected and not is_ephemeral(environment)
+
+
+def require_no_loss(environment: Environment, plan: Plan) -> None:
+    """Raise Refused where `plan` removes data, saying how much."""
+    if plan.losses:
+        raise Refused(
+            f"the revert removes data of {environment.name}",
+            because="; ".join(f"{database} {loss}" for database, loss in plan.losses),
+            try_="look at it with --dry-run, then confirm it with --yes",
+        )
+
+
 def require_reference_data(environment: Environment, kinds: Sequence[SeedKind]) -> None:
     """Raise Refused where `environment` is protected and `kinds` has more than reference data."""
     if environment.protected and any(kind is not SeedKind.REFERENCE for kind in kinds):
         raise Refused(
             f"{environment.name} accepts reference data only",
             because="it is protected, and fixtures are test data",
-            try_="seedbed seed --kind reference",
+            try_=Hint(call("seed", "--kind", "reference")),
         )

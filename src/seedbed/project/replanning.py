@@ -10,7 +10,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from seedbed.errors import StalePlan, try_each
+from seedbed.errors import Hint, StalePlan, call, try_each
 from seedbed.execution import infrastructure
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.executing import Replan
@@ -49,7 +49,10 @@ class Replanning(Struct, frozen=True):
                 DatabaseState(target.id, files(target.database), target.history, selected=False)
                 for target in self.neighbours.connected
             ]
-            return plan_up([*known, *lost, *beside], policy, self.catalog.parse)
+            plan = plan_up([*known, *lost, *beside], policy, self.catalog.parse)
+            if request.reviewed:
+                self._require_as_shown(request.reviewed, plan)
+            return plan
 
         return replan
 
@@ -66,7 +69,7 @@ class Replanning(Struct, frozen=True):
                 raise StalePlan(
                     "the history changed while the revert was about to begin",
                     because="another run applied or reverted something meanwhile",
-                    try_="look at seedbed status, and run the revert again if it is still wanted",
+                    try_=Hint("look at ", call("status"), " and run the revert again if it is still wanted"),
                 )
             first.append(plan)
             self._require_no_dependants(plan, histories)
@@ -92,6 +95,18 @@ class Replanning(Struct, frozen=True):
         for target in self.connected:
             changes = infrastructure.changes(target, policy.gate)
             reviewed.require_same_changes(plan, target.id, changes)
+
+    def _require_as_shown(self, reviewed_plan: ReviewedPlan, plan: Plan) -> None:
+        """Raise StalePlan where what would be done is not what the reviewed plan shows."""
+        shown = {target.id for target in self.connected}
+        try_each(
+            (
+                one.database,
+                partial(reviewed.require_as_shown, reviewed_plan, one, self.catalog.step_text),
+            )
+            for one in plan.databases
+            if one.database in shown
+        )
 
     def _require_no_dependants(self, plan: Plan, histories: dict[str, History]) -> None:
         """Refuse to revert what applied migrations of another database came after, as far as it can be reached."""

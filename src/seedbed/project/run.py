@@ -8,7 +8,15 @@ from functools import partial
 from pathlib import Path
 
 from seedbed.errors import SeedbedError, UsageError, raise_errors
-from seedbed.execution import dump_restore, executing, hazards, infrastructure, maintenance, seeding
+from seedbed.execution import (
+    dump_restore,
+    executing,
+    hazards,
+    infrastructure,
+    losses,
+    maintenance,
+    seeding,
+)
 from seedbed.execution.connecting import ConnectedTarget, connect, read_histories
 from seedbed.execution.context import RunContext, this_process
 from seedbed.execution.executing import Replan
@@ -73,7 +81,13 @@ class Run:
         wait: float = DEFAULT_WAIT,
     ) -> Iterator[Run]:
         """Yield a run on `databases`. Raises UsageError, ForeignTarget: then nothing was touched."""
-        context = RunContext(this_process(), wait=wait, listener=listener, stop=stop or Stop())
+        context = RunContext(
+            this_process(),
+            wait=wait,
+            listener=listener,
+            stop=stop or Stop(),
+            environment=environment.name,
+        )
         with (
             targets.open(environment, databases) as found,
             connect(found, targets.catalog.engine, context.emit) as (connected, failed),
@@ -132,7 +146,7 @@ class Run:
     def plan_revert(self, *, steps: int = 1, to: str | None = None) -> Plan:
         """Return what `revert` would do, on each target by itself. Raises Irreversible, HistoryConflict."""
         self._read_histories()
-        return self._replanning.down(steps, to)(self._histories)
+        return losses.counted(self._replanning.down(steps, to)(self._histories), self.connected)
 
     def estimate(self, plan: Plan, *, sample: int = 0) -> Plan:
         """Return `plan` with what its actions will cost, each tried on `sample` items (0: judged by sizes)."""
@@ -157,14 +171,21 @@ class Run:
 
         return self._carry_out(permitted)
 
-    def revert(self, *, steps: int = 1, to: str | None = None, unreviewed: bool = False) -> Outcome:
+    def revert(
+        self, *, steps: int = 1, to: str | None = None, unreviewed: bool = False, losing: bool = False
+    ) -> Outcome:
         """Revert the last `steps` migrations of each target, or all after version `to`.
 
-        `unreviewed`: confirms it for a protected environment. Raises what `plan_revert` raises, StalePlan, Refused.
+        `unreviewed`: confirms it for a protected environment. `losing`: confirms that data goes, where the environment
+        is neither protected nor ephemeral. Raises what `plan_revert` raises, StalePlan, Refused.
         """
         protection.require_unreviewed(self.environment, unreviewed)
         self._read_histories()
-        return self._carry_out(self._replanning.down(steps, to))
+        replan = self._replanning.down(steps, to)
+        if not losing and protection.asks_about_losses(self.environment):
+            plan = losses.counted(replan(self._histories), self.connected)
+            protection.require_no_loss(self.environment, plan)
+        return self._carry_out(replan)
 
     def seed(self, kinds: Sequence[SeedKind]) -> Outcome:
         """Load datasets. Raises Refused, SeedFileError, ForeignTarget: then nothing was touched."""

@@ -145,6 +145,7 @@ class Output:
         from seedbed.documents.document import plain, redacted, text
 
         written = text(redacted(plain(document), self.redact), ascii_only=not self.stdout.unicode)
+        written = github.disarm_json(written) if self.github else written
         with self.lock:
             self.stdout.write(written)
 

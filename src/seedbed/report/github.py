@@ -44,6 +44,11 @@ def disarm(text: str) -> str:
     return _COMMAND.sub(r"\1: :", text).replace("##[", "# #[")
 
 
+def disarm_json(text: str) -> str:
+    """Return the JSON `text`, of the same value, so that no line of it is a command: each begins with no colon."""
+    return text.replace("##[", "#\\u0023[")
+
+
 def _relative(path: str, root: str) -> str:
     if not root:
         return path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 LINE = 80  # characters of a summary, at most
 
@@ -63,4 +63,18 @@ def shorten(text: str, width: int) -> str:
 
 def one_line(text: str, width: int = LINE) -> str:
     """Return `text` on one line of at most `width` characters, its blanks and line ends single spaces."""
-    return shorten(" ".join(text.split()), width)
+    return shorten(flat(text), width)
+
+
+def flat(text: str) -> str:
+    """Return `text` on one line, whole, its blanks and line ends single spaces."""
+    return " ".join(text.split())
+
+
+def flat_without(text: str, cut: Iterable[tuple[int, int]]) -> str:
+    """Return `text` on one line without the parts `cut` out of it, from one character up to another, in order."""
+    kept, begin = [], 0
+    for start, end in cut:
+        kept.append(text[begin:start])
+        begin = end
+    return flat(" ".join((*kept, text[begin:])))

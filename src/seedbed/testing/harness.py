@@ -137,3 +137,12 @@ class TroubleHarness(Protocol):
         """Let every further write meet `kind` for the time of the context, but the first `after`, as far as writes can
         be counted; the harness itself is not in trouble. What is "lost" may have been carried out."""
         ...
+
+
+@runtime_checkable
+class LossHarness(Protocol):
+    """What `LossContract` wants besides."""
+
+    def removes(self, table: str) -> str:
+        """A migration whose down section removes all rows of `table`; its up section leaves them as they are."""
+        ...

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from seedbed.errors import Unreachable
+from seedbed.errors import AccessRefused, Unreachable
 from seedbed.wire.answers import Answer, Answers
 from seedbed.wire.endpoint import Endpoint
 from seedbed.wire.proxies import Proxy
@@ -193,12 +193,12 @@ class Connection:
             self._socket.close()
 
 
-def refused(through: Proxy, name: str, status: int, reason: str = "") -> Unreachable:
+def refused(through: Proxy, name: str, status: int, reason: str = "") -> AccessRefused | Unreachable:
     """Return what a proxy's refusal to lead to `name` means."""
     if status == 407:
         try_ = f"{through.variable}=http://user:password@{through}"
         because = "it accepts no such login" if through.login else "it asks for a login, and the URL has none"
-        return Unreachable(
+        return AccessRefused(
             f"the proxy {through} does not let us through", because=f"407: {because}", try_=try_
         )
     return Unreachable(

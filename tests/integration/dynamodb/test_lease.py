@@ -18,7 +18,7 @@ from seedbed.engines.dynamodb.store.lease import DynamoLease
 from seedbed.engines.dynamodb.store.lease_store import DynamoLeaseStore
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.engines.kit.lease import acquire
-from seedbed.errors import Busy, Interrupted, LeaseLost, Refused, Unreachable
+from seedbed.errors import Busy, Interrupted, LeaseLost, Refused, Unreachable, hint_text
 from seedbed.model.event import TakenOver
 from seedbed.model.history import Owner, Revision, RevisionState
 from seedbed.model.migration import Direction, Phase
@@ -54,7 +54,7 @@ def test_a_service_that_is_not_deployed_has_no_lease_to_take(world: World) -> No
         assert history.read(nowhere.database).revisions == ()
         with pytest.raises(Refused) as caught, nowhere.lease():
             pass
-    assert caught.value.try_ == "seedbed deploy -e dev-test"
+    assert hint_text(caught.value.try_, "dev-test", "").startswith("seedbed deploy -e dev-test ")
     assert "nobody-migrations_history-dev-test" in caught.value.because
 
 

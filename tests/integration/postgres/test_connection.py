@@ -209,7 +209,7 @@ def test_a_database_that_is_not_there_is_named_and_not_made(
 ) -> None:
     files.tables(1)
     ran = run(files.root, "apply", "-e", "staging", env=variables(postgres_server, "no_such_database"))
-    assert ran.code == 4
+    assert ran.code == 3
     assert "no_such_database does not exist" in ran.everything
     assert "check DB_NAME" in ran.everything
 

@@ -53,7 +53,7 @@ def test_a_pool_that_refuses_session_settings_is_refused_by_name(
     before = snapshot(postgres_server, database)
     with pgbouncer(postgres_server, mode) as port:
         ran = apply(site, postgres_server, database, port)
-        assert ran.code == 4, ran.everything
+        assert ran.code == 3, ran.everything
         assert "a connection pooler stands before" in ran.everything
         assert snapshot(postgres_server, database) == before
 

@@ -69,7 +69,7 @@ def is_touched(server: EmbeddedServer, database: str) -> bool:
 
 
 def refused(ran: Ran, *words: str) -> None:
-    assert ran.code == 4, ran.everything
+    assert ran.code == 3, ran.everything
     for word in words:
         assert word in ran.everything
 

@@ -21,7 +21,7 @@ from seedbed.aws.cloud import Cloud
 from seedbed.engines.dynamodb.wire.client import Client, endpoint
 from seedbed.engines.dynamodb.wire.errors import NoAnswer, ServiceError
 from seedbed.engines.dynamodb.wire.values import InvalidValue
-from seedbed.errors import ExitCode, Interrupted, SeedbedError, Unreachable
+from seedbed.errors import AccessRefused, ExitCode, Interrupted, SeedbedError, Unreachable
 from seedbed.model.secret import Secret
 from seedbed.wire.signing import Keys, Signer
 from tests.support.dynamodb.scripted import HANG_UP, Request, Script, answer, refusal, scripted
@@ -222,8 +222,8 @@ def test_every_way_to_end_a_body_is_understood(said: bytes) -> None:
     ("code", "fault", "exit_code", "words"),
     [
         ("ExpiredTokenException", faults.ExpiredCredentials, ExitCode.UNAVAILABLE, "have expired"),
-        ("UnrecognizedClientException", faults.NoCredentials, ExitCode.UNAVAILABLE, "does not know"),
-        ("InvalidSignatureException", faults.NoCredentials, ExitCode.UNAVAILABLE, "does not accept our sign"),
+        ("UnrecognizedClientException", faults.NoCredentials, ExitCode.REFUSED, "does not know"),
+        ("InvalidSignatureException", faults.NoCredentials, ExitCode.REFUSED, "does not accept our sign"),
         ("AccessDeniedException", faults.Denied, ExitCode.REFUSED, "dynamodb:PutItem is not allowed"),
         ("RequestTimeTooSkewed", faults.ClockSkew, ExitCode.UNAVAILABLE, "clock is wrong"),
     ],
@@ -471,7 +471,7 @@ def test_tls_is_verified_and_can_be_interrupted(tmp_path: Path, monkeypatch: pyt
         threading.Thread(target=serve, daemon=True).start()
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
         cloud = Cloud("eu-central-1", endpoint=url, access_key="A", secret_key=Secret("s"))
-        with pytest.raises(Unreachable, match="certificate verify failed"):
+        with pytest.raises(AccessRefused, match="certificate verify failed"):
             Client(cloud, max_attempts=1).call("ListTables", {})
         authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
         monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ca.pem"))

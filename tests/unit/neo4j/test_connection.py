@@ -15,7 +15,7 @@ from seedbed.engines.neo4j.wire.errors import (
     server_error,
     translate_errors,
 )
-from seedbed.errors import Refused, StepFailed, Unreachable
+from seedbed.errors import AccessRefused, StepFailed, Unreachable
 from seedbed.model.secret import Secret
 
 ADDRESS = Address("bolt://127.0.0.1:9", "ana", Secret("correct horse"))
@@ -38,9 +38,13 @@ def test_nobody_answering_is_unreachable() -> None:
 @pytest.mark.parametrize(
     ("error", "kind", "words"),
     [
-        (said("Neo.ClientError.Security.Unauthorized", "wrong"), Refused, "refused the login"),
-        (said("Neo.ClientError.Database.DatabaseNotFound", "Graph not found"), Refused, "no database neo4j"),
-        (said("Neo.ClientError.Security.Forbidden", "no"), Refused, "no access"),
+        (said("Neo.ClientError.Security.Unauthorized", "wrong"), AccessRefused, "refused the login"),
+        (
+            said("Neo.ClientError.Database.DatabaseNotFound", "Graph not found"),
+            AccessRefused,
+            "no database neo4j",
+        ),
+        (said("Neo.ClientError.Security.Forbidden", "no"), AccessRefused, "no access"),
         (ServiceUnavailable("Connection refused"), Unreachable, "cannot be reached"),
         (said("Neo.TransientError.General.DatabaseUnavailable", "later"), Unreachable, "cannot be reached"),
     ],

@@ -24,7 +24,7 @@ from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.rest import ndjson, path, query
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
-from seedbed.errors import Interrupted, LeaseLost, SeedbedError, StepFailed, Unreachable
+from seedbed.errors import AccessRefused, Interrupted, LeaseLost, SeedbedError, StepFailed, Unreachable
 from seedbed.model.secret import Secret
 from seedbed.wire.signing import Keys, Signer
 
@@ -135,10 +135,10 @@ def test_nobody_there_is_unreachable_and_names_the_endpoint() -> None:
         client.call("PUT", "/a", {})
 
 
-def test_a_login_that_is_not_known_is_unreachable_and_shows_no_password(server: Server) -> None:
+def test_a_login_that_is_not_known_is_refused_and_shows_no_password(server: Server) -> None:
     server.script = [401]
     where = address(server, auth="basic", user="ana", password=Secret("very secret"))
-    with Client(where) as client, pytest.raises(Unreachable) as caught:
+    with Client(where) as client, pytest.raises(AccessRefused) as caught:
         client.call("GET", "/a")
     assert server.got[0][2]["Authorization"].startswith("Basic ")
     assert "very secret" not in f"{caught.value!r} {caught.value}"
@@ -316,5 +316,5 @@ def test_a_server_proves_who_it_is_by_the_authorities_that_we_are_told_to_trust(
     endpoint = f"https://127.0.0.1:{secure.server_address[1]}"
     with Client(Address(endpoint, ca=str(certificates[0]))) as client:
         assert client.call("GET", "/") == {}
-    with Client(Address(endpoint)) as client, pytest.raises(Unreachable, match="does not prove who it is"):
+    with Client(Address(endpoint)) as client, pytest.raises(AccessRefused, match="does not prove who it is"):
         client.call("GET", "/")

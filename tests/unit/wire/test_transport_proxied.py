@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from seedbed.errors import Interrupted, Unreachable
+from seedbed.errors import AccessRefused, Interrupted, Unreachable
 from seedbed.wire.connection import Broken
 from seedbed.wire.transport import Transport
 from tests.support.wire.proxy import proxy
@@ -74,7 +74,7 @@ def test_a_login_that_the_proxy_does_not_know_is_refused_by_its_name(
             (between.wrong_url, "no such"),
         ):
             monkeypatch.setenv(f"{scheme.upper()}_PROXY", url)
-            with transport(f"{scheme}://{NAME}:9200") as client, pytest.raises(Unreachable) as caught:
+            with transport(f"{scheme}://{NAME}:9200") as client, pytest.raises(AccessRefused) as caught:
                 put(client)
             assert says in str(caught.value)
             assert "wrong" not in str(caught.value)

@@ -23,6 +23,7 @@ from seedbed.cli.context import CommandContext, command_context
 @click.option("--allow-out-of-order", is_flag=True, help="Apply migrations that are out of order as well.")
 @click.option("--unreviewed", is_flag=True, help="Allow a protected environment without a plan file.")
 @click.option("--dry-run", is_flag=True, help="Show the plan; change nothing.")
+@click.option("--sql", "script", is_flag=True, help="With --dry-run, show what will be sent, whole.")
 @options.wait
 @options.as_json
 @command_context
@@ -37,6 +38,7 @@ def command(
     allow_out_of_order: bool,
     unreviewed: bool,
     dry_run: bool,
+    script: bool,
     wait: float,
 ) -> None:
     """Apply pending migrations to the selected databases.
@@ -60,7 +62,7 @@ def command(
         require_reviewed(context.catalog.environment(env), wanted)
     with context.run(env, databases, wait=wait, silent=dry_run) as run:
         if dry_run:
-            show_plan(context, run.plan(wanted))
+            show_plan(context, run.plan(wanted), script=script)
             return
         context.expect(lambda: run.plan(wanted))
         outcome = run.apply(wanted)

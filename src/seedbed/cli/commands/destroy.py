@@ -56,7 +56,11 @@ def command(
 def _ask(env: str, names: str) -> None:
     """Ask for the environment's name: a mere yes is said too easily. Raises Refused where nobody can be asked."""
     if not sys.stdin.isatty():
-        raise Refused(f"destroy would delete {names}", because="there is no terminal to ask at", try_="--yes")
+        raise Refused(
+            f"destroy would delete {names}",
+            because="there is no terminal to ask at",
+            try_="confirm it with --yes",
+        )
     said = click.prompt(f"This deletes {names}, with all data. Type {env} to go on", err=True)
     if said != env:
         raise click.Abort

@@ -10,7 +10,7 @@ import click
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
-from seedbed.errors import Refused, UsageError
+from seedbed.errors import Hint, Refused, UsageError, call
 from seedbed.model.environment import SANDBOX, require_ephemeral
 
 if TYPE_CHECKING:
@@ -71,12 +71,19 @@ def up(
         raise UsageError(
             f"env up {name} does not say how to connect",
             because="applications there are given their variables by what deploys them",
-            try_=f"seedbed env up {SANDBOX} --{form or 'bare'}",
+            try_=Hint(call("env up", "sandbox", f"--{form or 'bare'}")),
         )
     if context.as_json and not environment.is_sandbox:
         raise UsageError(
             f"env up {name} is several commands, and --json is one document",
-            try_=f"seedbed deploy, apply and seed, each with -e {name} --json",
+            try_=Hint(
+                "run them one by one: ",
+                call("deploy", "--json"),
+                "; ",
+                call("apply", "--json"),
+                "; ",
+                call("seed", "--json"),
+            ),
         )
     if environment.is_sandbox:
         _require_one_service(databases, bare=bare)
@@ -86,7 +93,13 @@ def up(
         raise Refused(
             f"{name} is protected, and env up asks for no confirmation",
             because="production should run exactly what has been reviewed",
-            try_=f"seedbed plan -e {name} --out plan.json; read it; seedbed deploy and seedbed apply",
+            try_=Hint(
+                call("plan", "--out", "plan.json"),
+                "; read it; ",
+                call("deploy", "--plan", "plan.json"),
+                "; ",
+                call("apply", "plan.json"),
+            ),
         )
     selection = {"env": name, "services": services, "engines": engines}
     deployed = tuple(dict.fromkeys(each.service for each in context.catalog.deployable(databases)))
@@ -156,7 +169,7 @@ def _require_one_service(databases: Sequence[Database], *, bare: bool) -> None:
         raise UsageError(
             f"--bare is for one service, and {len(services)} are selected",
             because="DB_HOST cannot lead to the databases of several",
-            try_=f"seedbed env up {SANDBOX} --bare -s {services[0]}",
+            try_=Hint(call("env up", "sandbox", "--bare", "-s", services[0])),
         )
 
 
@@ -170,7 +183,7 @@ def _as_file(context: CommandContext, document: ConnectionsDocument, form: str) 
         raise UsageError(
             "the variables cannot be written as a .env file",
             because=f"{error}, which its readers understand differently",
-            try_="seedbed env up sandbox --export, or a directory with a plainer name",
+            try_=Hint("take a directory with a plainer name, or ", call("env up", "sandbox", "--export")),
         ) from error
     context.out.result(text)
 

@@ -8,7 +8,7 @@ import click
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
-from seedbed.errors import UsageError
+from seedbed.errors import Hint, UsageError, call
 
 
 @click.command("new")
@@ -42,7 +42,7 @@ def command(
         raise UsageError(
             "new takes a name, or --rebase with a version",
             because="it writes one file or renames one",
-            try_="seedbed new add_phone_number -s user",
+            try_=Hint(call("new", "add_phone_number")),
         )
     databases = context.databases(services, engines)
     if len(databases) != 1:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
-from seedbed.errors import ExitCode, Location, UsageError
+from seedbed.errors import ExitCode, Hint, Location, UsageError, call, hint_text
 
 
 @click.command("plan")
@@ -37,6 +38,8 @@ from seedbed.errors import ExitCode, Location, UsageError
     help="Estimate the cost of data migrations from N items, in memory; 0 uses table sizes only.",
 )
 @click.option("--exit-code", is_flag=True, help="Exit with 6 if anything is pending.")
+@click.option("--sql", "script", is_flag=True, help="Show what will be sent, whole, as a script to read.")
+@click.option("--summary", is_flag=True, help="Show one line per database.")
 @options.as_json
 @command_context
 def command(
@@ -50,30 +53,39 @@ def command(
     out: str | None,
     sample: int,
     exit_code: bool,
+    script: bool,
+    summary: bool,
 ) -> None:
     """Show what apply would do; change nothing.
 
     \b
     seedbed plan -e staging
+    seedbed plan -e staging -s user --sql          every statement, whole, for a DBA
     seedbed plan -e prod --through expand --out plan.json
     seedbed plan -e staging --sample 1000          what data migrations will cost
     seedbed plan -e dev-ana --exit-code            in a pipeline: 6 if anything is pending
     """
-    from seedbed.cli.planning import request
+    from seedbed.cli.planning import plan_document, request
     from seedbed.documents.document import text
-    from seedbed.documents.plan import PlanDocument
     from seedbed.report.text.plan import plan_text
+    from seedbed.report.text.script import script_text
+    from seedbed.support.phrases import listed
 
     wanted, databases = request(context, None, env, services, engines, to, through, allow_out_of_order, False)
     with context.run(env, databases, wait=0, silent=True) as run:
         run.require_connected()
         plan = run.estimate(run.plan(wanted), sample=sample)
-    document = PlanDocument.of(plan, context.command)
+    document = plan_document(context, plan)
     if out:
         _write(Path(out), text(document))
-    context.show(document, plan_text)
+    context.show(document, script_text if script else partial(plan_text, summary=summary))
     if out:
-        context.out.log(f"written to {out}; apply it with: seedbed apply -e {env} {out}")
+        apply = hint_text(Hint(call("apply", out)), env, "")
+        context.out.log(f"written to {out} (digest {document.digest}); apply it with: {apply}")
+    failing = [each.label for each in document.failing]
+    if failing:
+        context.out.log(f"error: this would fail as things are: {listed(failing)}", level=-1)
+        context.leave(ExitCode.REFUSED)
     if exit_code and not plan.is_empty:
         context.leave(ExitCode.FOUND)
 

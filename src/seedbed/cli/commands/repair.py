@@ -6,7 +6,7 @@ import click
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
-from seedbed.errors import UsageError
+from seedbed.errors import Hint, UsageError, call
 
 _DECISIONS = {
     "applied": "The current step took effect.",
@@ -52,7 +52,7 @@ def command(
         raise UsageError(
             "repair needs one decision",
             because="it is VERSION with --applied, --not-applied, --checksum or --forget; or --unlock alone",
-            try_="seedbed repair --help",
+            try_=Hint(call("repair", "--help")),
         )
     with context.run(env, context.databases(services, engines), wait=wait) as run:
         if unlock:

@@ -42,7 +42,7 @@ def command(
             raise Refused(
                 f"reset would delete all data of {names}",
                 because="there is no terminal to ask at",
-                try_="--yes",
+                try_="confirm it with --yes",
             )
         click.confirm(f"Empty {names} in {env}?", abort=True, err=True)
     with context.run(env, databases, wait=wait) as run:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 import click
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import UsageError
+
+if TYPE_CHECKING:
+    from seedbed.model.plan import Plan
 
 
 @click.command("revert")
@@ -18,7 +24,9 @@ from seedbed.errors import UsageError
     "--all", "each_of_them", is_flag=True, help="Revert on every selected database, if there are several."
 )
 @click.option("--unreviewed", is_flag=True, help="Confirm a change to a protected environment.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation where data would be removed.")
 @click.option("--dry-run", is_flag=True, help="Show what would be reverted; change nothing.")
+@click.option("--sql", "script", is_flag=True, help="With --dry-run, show what will be sent, whole.")
 @options.wait
 @options.as_json
 @command_context
@@ -31,12 +39,15 @@ def command(
     to: str | None,
     each_of_them: bool,
     unreviewed: bool,
+    yes: bool,
     dry_run: bool,
+    script: bool,
     wait: float,
 ) -> None:
     """Revert migrations, the last one first.
 
-    A migration that is declared irreversible is refused before anything is changed.
+    A migration that is declared irreversible is refused before anything is changed. Where data would be removed, and
+    the environment is neither ephemeral nor protected, it says how much and asks, or requires --yes.
 
     \b
     seedbed revert -e dev-ana -s user
@@ -44,7 +55,7 @@ def command(
     seedbed revert -e sandbox --all --steps 2
     """
     from seedbed.cli.planning import show_plan
-    from seedbed.project.protection import require_unreviewed
+    from seedbed.project.protection import asks_about_losses, require_unreviewed
 
     if steps and to:
         raise UsageError(
@@ -59,11 +70,31 @@ def command(
             because="each would lose its own last migrations",
             try_="narrow the selection with --service and --engine, or add --all",
         )
+    context.catalog.require_files(databases)
     with context.run(env, databases, wait=wait, silent=dry_run) as run:
         run.require_connected()
         if dry_run:
-            show_plan(context, run.plan_revert(steps=steps or 1, to=to))
+            show_plan(context, run.plan_revert(steps=steps or 1, to=to), script=script)
             return
+        if (
+            not yes
+            and asks_about_losses(run.environment)
+            and (plan := run.plan_revert(steps=steps or 1, to=to)).losses
+        ):
+            _confirm(context, env, plan)
+            yes = True
         context.expect(lambda: run.plan_revert(steps=steps or 1, to=to))
-        outcome = run.revert(steps=steps or 1, to=to, unreviewed=unreviewed)
+        outcome = run.revert(steps=steps or 1, to=to, unreviewed=unreviewed, losing=yes)
     context.finish(run, outcome)
+
+
+def _confirm(context: CommandContext, env: str, plan: Plan) -> None:
+    """Say how much data goes, and ask. Raises Refused where there is nobody to ask."""
+    from seedbed.project.protection import require_no_loss
+
+    if context.as_json or not sys.stdin.isatty():
+        require_no_loss(context.catalog.environment(env), plan)
+    with context.asking():
+        for database, loss in plan.losses:
+            context.out.log(f"{database} loses {loss}", level=-1)
+        click.confirm(f"Revert in {env}?", abort=True, err=True)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from seedbed.cli.context import CommandContext, command_context
-from seedbed.errors import UsageError
+from seedbed.errors import Hint, UsageError, call
 
 
 @click.command("schema")
@@ -51,6 +51,6 @@ def _of_file(of: str) -> Mapping[str, Any]:
             because=f"{of} --json writes {' or '.join(written)}"
             if written
             else f"the schemas are {', '.join(['manifest', *found, *DOCUMENTS])}",
-            try_=f"seedbed schema {written[0] if written else 'status'}",
+            try_=Hint(call("schema", written[0] if written else "status")),
         )
     return found[of]

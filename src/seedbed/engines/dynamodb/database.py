@@ -14,7 +14,7 @@ from seedbed.engines.dynamodb.address import Address
 from seedbed.engines.dynamodb.schema.shape import HISTORY, TableShape, TableShapes
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
-from seedbed.errors import Busy, Refused, SeedbedError, StepFailed
+from seedbed.errors import Busy, Hint, Refused, SeedbedError, StepFailed, call
 from seedbed.model.migration import Migration
 from seedbed.model.names import table_name
 
@@ -110,7 +110,7 @@ def not_deployed(database: DynamoDatabase, table: str = HISTORY) -> Refused | Bu
     return Refused(
         f"{database.target} is not deployed in {database.environment}",
         because=f"there is no table {name} in {database.address}",
-        try_=f"seedbed deploy -e {database.environment}",
+        try_=Hint(call("deploy", about=database.target)),
     )
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from seedbed.engines.dynamodb.schema.shape import TableShape
     from seedbed.engines.dynamodb.store.lease import DynamoLease
     from seedbed.model.event import Listener
+    from seedbed.model.migration import Work
+    from seedbed.model.plan import Loss
     from seedbed.model.target import Target
 
 _FIRST_POLL, _SLOWEST_POLL = 0.1, 5.0  # seconds between two looks at something that is being built
@@ -167,6 +169,15 @@ class DynamoSession:
 
         with translate_errors(self.database, f"looking for tables of {self.database.target}"):
             return existing_tables(self.database.client, template)
+
+    def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
+        """Return at most how many items `works` would remove."""
+        from seedbed.engines.dynamodb.running.losses import losses
+
+        with translate_errors(
+            self.database, f"counting what a revert of {self.database.target} would remove"
+        ):
+            return losses(self.database, works)
 
     def estimate(self, migrations: Sequence[Migration], *, sample: int) -> Sequence[Estimate]:
         """Return what each transformation would cost, by looking at its table and trying `sample` of its items."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seedbed.errors import ForeignTarget, Interrupted, LeaseLost
+from seedbed.errors import ForeignTarget, Hint, Interrupted, LeaseLost, call
 from seedbed.model.history import Identity
 
 TAKEN = "it was ended from outside, or another run has it"  # why a lease is lost whose record names another holder
@@ -21,15 +21,17 @@ def lease_lost(target: str, because: str) -> LeaseLost:
     return LeaseLost(
         f"the lease of {target} is gone",
         because=because,
-        try_="`seedbed status` shows what is recorded; apply goes on from there",
+        try_=Hint(call("status", about=target), " shows what is recorded; the next run goes on from there"),
     )
 
 
-def decide(version: str) -> str:
+def decide(version: str) -> Hint:
     """Return what to try where only a person can tell whether a step of `version` took effect."""
-    return (
-        f"look at the database, then record what you found: seedbed repair {version} --applied "
-        f"or seedbed repair {version} --not-applied"
+    return Hint(
+        "look at the database, then record what you found: ",
+        call("repair", version, "--applied"),
+        " or ",
+        call("repair", version, "--not-applied"),
     )
 
 

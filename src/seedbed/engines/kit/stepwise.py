@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from seedbed.engines.base import Progress
-from seedbed.errors import HistoryConflict, Location
+from seedbed.errors import Hint, HistoryConflict, Location, call
 from seedbed.model.event import StepProbed, WorkFinished, WorkProgressed, WorkStarted
 from seedbed.model.history import Revision, RevisionState
 from seedbed.model.migration import Direction, Step, Work, digests
@@ -108,7 +108,9 @@ class Stepwise(ABC):
 
     def _conflict(self, because: str) -> HistoryConflict:
         what = f"{self.migration.label} cannot go {self.work.direction} on {self.target}"
-        return HistoryConflict(what, because=because, try_="seedbed status")
+        return HistoryConflict(
+            what, because=because, try_=Hint(call("status", about=self.target), " shows what is recorded")
+        )
 
     # what the history will say
 

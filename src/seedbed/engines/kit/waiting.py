@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 from seedbed.engines.kit.clock import now
-from seedbed.errors import Busy
+from seedbed.errors import Busy, Hint, call
 from seedbed.model.event import LeaseAwaited, Listener
 from seedbed.support.backoff import backoff
 
@@ -39,7 +39,10 @@ class Waiting:
             raise Busy(
                 f"another run holds the lease of {self._target}",
                 because=f"{holder} did not finish within {waited:.0f} s",
-                try_="wait longer with --wait, or check what it does; `seedbed repair --unlock` ends it",
+                try_=Hint(
+                    "wait longer with --wait, or check what it does; to end it by force: ",
+                    call("repair", "--unlock", about=self._target),
+                ),
             )
         if self._emitted is None or waited - self._emitted >= _EMIT_EVERY:
             self._listener(LeaseAwaited(self._target, holder, waited))

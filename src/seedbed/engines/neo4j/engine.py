@@ -10,6 +10,7 @@ from seedbed.engines.neo4j.address import VARIABLES, address
 
 if TYPE_CHECKING:
     from seedbed.model.hazard import HazardRule
+    from seedbed.model.migration import Migration, Step, StepText
 
 _TEMPLATE = """\
 // {summary}
@@ -44,3 +45,8 @@ class Neo4jEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.neo4j.starter import FILES
 
         return FILES
+
+    def step_text(self, migration: Migration, step: Step) -> StepText:
+        from seedbed.engines.neo4j.files.step_texts import step_text
+
+        return step_text(migration, step)

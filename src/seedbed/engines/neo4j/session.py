@@ -20,6 +20,8 @@ from seedbed.model.migration import Migration
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.store.lease import Neo4jLease
     from seedbed.model.event import Listener
+    from seedbed.model.migration import Work
+    from seedbed.model.plan import Loss
     from seedbed.model.target import Target
 
 
@@ -88,6 +90,13 @@ class Neo4jSession:
 
         with translate_errors(f"examining the migrations of {self.graph.target}"):
             return examine(self.graph.client, migrations)
+
+    def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
+        """Return about how many nodes and relationships `works` would remove."""
+        from seedbed.engines.neo4j.running.losses import losses
+
+        with translate_errors(f"counting what a revert of {self.graph.target} would remove"):
+            return losses(self.graph.client, works)
 
     def dump(self, file: Path) -> Iterator[Progress]:
         """Write the graph to `file`. Raises Refused for more than a dump is for."""

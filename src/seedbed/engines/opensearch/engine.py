@@ -11,7 +11,7 @@ from seedbed.engines.opensearch.address import VARIABLES, address
 
 if TYPE_CHECKING:
     from seedbed.model.hazard import HazardRule
-    from seedbed.model.migration import Migration
+    from seedbed.model.migration import Migration, Step, StepText
 
 _TEMPLATE = """\
 # {summary}
@@ -55,3 +55,8 @@ class OpenSearchEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.opensearch.starter import FILES
 
         return FILES
+
+    def step_text(self, migration: Migration, step: Step) -> StepText:
+        from seedbed.engines.opensearch.files.step_texts import step_text
+
+        return step_text(step)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from seedbed.engines.opensearch.store.lease import OpenSearchLease
     from seedbed.model.event import Listener
     from seedbed.model.hazard import Hazard
-    from seedbed.model.migration import Migration
+    from seedbed.model.migration import Migration, Work
+    from seedbed.model.plan import Loss
     from seedbed.model.target import Target
 
 _TRIES = 4  # at the first request
@@ -107,6 +108,13 @@ class OpenSearchSession:
 
         with translate_errors(self.cluster, f"examining the pending migrations of {self.cluster.target}"):
             return examine(self.cluster, migrations)
+
+    def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
+        """Return how many documents `works` would remove."""
+        from seedbed.engines.opensearch.running.losses import losses
+
+        with translate_errors(self.cluster, f"counting what a revert of {self.cluster.target} would remove"):
+            return losses(self.cluster, works)
 
     def schema(self) -> Sequence[str]:
         """Return the schema as lines: indexes, aliases, pipelines, templates; without those of seedbed."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
 from seedbed.engines.postgres.address import VARIABLES, address
+
+if TYPE_CHECKING:
+    from seedbed.model.migration import Migration, Step, StepText
 
 _TEMPLATE = """\
 -- {summary}
@@ -32,3 +36,8 @@ class PostgresEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.postgres.starter import FILES
 
         return FILES
+
+    def step_text(self, migration: Migration, step: Step) -> StepText:
+        from seedbed.engines.postgres.files.step_texts import step_text
+
+        return step_text(step)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from seedbed.engines.postgres.store.lease import PostgresLease
     from seedbed.model.event import Listener
     from seedbed.model.migration import Work
+    from seedbed.model.plan import Loss
     from seedbed.model.target import Target
 
 
@@ -111,6 +112,16 @@ class PostgresSession:
         with translate_errors(f"reading the schema of {self.target}"):
             queries = partial(rows_of_all, self.connection)
             return schema(queries, exclude_schemas={self.address.history_schema})
+
+    def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
+        """Return how many rows `works` would remove."""
+        from seedbed.engines.postgres.running.losses import losses
+
+        doing = f"counting what a revert of {self.target} would remove"
+        try:
+            return losses(plain(self._plain or self.connection).rows, works)
+        except QueryFailed as error:
+            raise StepFailed(f"{doing} failed: {error}", because=f"SQLSTATE {error.sqlstate}") from None
 
     def lease(
         self, owner: Owner, *, wait: float, listener: Listener

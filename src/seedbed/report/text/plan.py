@@ -14,14 +14,20 @@ from seedbed.documents.plan import (
     PlanDocument,
     StepEntry,
 )
+from seedbed.errors import Hint, call, hint_text
 from seedbed.model.migration import Direction, Phase
 from seedbed.report.styles import Line, Lines, Row, Style, Table, line, row
 from seedbed.report.text.changes import SIGNS, change_row, note
 from seedbed.support.phrases import count, number
 
 
-def plan_text(plan: PlanDocument) -> Lines:
-    """Return what a plan would do, database by database, and in one sentence at the end."""
+def plan_text(plan: PlanDocument, *, summary: bool = False) -> Lines:
+    """Return what a plan would do, database by database, and in one sentence at the end.
+
+    One line for each statement; with `summary`, one for each database.
+    """
+    if summary:
+        return [*_summary(plan), _sum(plan)]
     page: Lines = []
     for each in plan.databases:
         if _is_busy(each):
@@ -31,6 +37,30 @@ def plan_text(plan: PlanDocument) -> Lines:
     if len(plan.stages) > 1:
         page += [*_stages(plan), line()]
     return [*page, _sum(plan)]
+
+
+def _summary(plan: PlanDocument) -> Lines:
+    rows = [
+        row(
+            (each.database, Style.BOLD),
+            _kinds(each.actions) or ("nothing to do" if not _is_busy(each) else ""),
+            _if_any(len(each.changes), "{} to deploy"),
+            _if_any(len(each.deferred) + len(each.deferred_changes), "{} deferred"),
+            (_if_any(sum(not one.allowed for one in each.hazards), "{} hazards"), Style.WARN),
+        )
+        for each in plan.databases
+    ]
+    return [Table(tuple(rows), flex=1), line()] if rows else []
+
+
+def _if_any(value: int, words: str) -> str:
+    return words.format(number(value)) if value else ""
+
+
+def _kinds(actions: Sequence[ActionEntry]) -> str:
+    """Return how many of `actions` are in each phase: `3 expand, 1 contract`."""
+    phases = Counter(action.phase for action in actions)
+    return ", ".join(f"{number(phases[phase])} {phase.value}" for phase in Phase if phases[phase])
 
 
 def _is_busy(plan: DatabasePlanEntry) -> bool:
@@ -62,6 +92,9 @@ def _about(plan: DatabasePlanEntry, version: str) -> Iterator[Line]:
     for hazard in plan.hazards:
         if hazard.version == version:
             yield from _hazard(hazard)
+    for loss in plan.losses:
+        if loss.version == version:
+            yield note(f"removes {loss}", Style.BAD)
     for estimate in plan.estimates:
         if estimate.version == version:
             yield from map(note, estimate.lines)
@@ -72,8 +105,8 @@ def _hazard(hazard: HazardEntry) -> Iterator[Line]:
     if hazard.allowed:
         yield note(f"{hazard.code} {hazard.what}{where}: allowed because {hazard.allowed}")
         return
-    refused = "; refused where it is protected" if hazard.refused else ""
-    style = Style.BAD if hazard.refused else Style.WARN
+    refused = "; refused where it is protected" if hazard.refused and not hazard.fails else ""
+    style = Style.BAD if hazard.refused or hazard.fails else Style.WARN
     yield note(f"{hazard.code} {hazard.what}{where}{refused}", style)
     if hazard.because:
         yield note(f"because {hazard.because}")
@@ -100,23 +133,25 @@ def _action(action: ActionEntry) -> Iterator[Row | Line]:
         yield note("resumes an interrupted run", Style.WARN)
     for ref in action.after if not down else ():
         yield note(f"after {ref}")
-    for position, step in enumerate(action.steps, 1):
-        yield from _step(position, step)
+    for step in action.steps:
+        yield from _step(step, is_program=action.is_program)
     if not down:
         yield from _irreversible(action)
 
 
-def _step(position: int, step: StepEntry) -> Iterator[Line]:
-    notes = []
+def _step(step: StepEntry, *, is_program: bool) -> Iterator[Line]:
+    """Yield a line for each statement; a note about the step stands after its last one."""
+    notes = ["a program: --sql shows it"] if is_program else []
     if step.backfill:
         along = ".".join(filter(None, (step.backfill.table, step.backfill.key)))
         notes.append(f"in batches of {number(step.backfill.batch)} along {along}")
     elif not step.atomic:
         notes.append("not in a transaction")
-    summary = " ".join(step.summary.split()) or (f"step {position}" if notes else "")
-    if summary:
-        said = f"  ({', '.join(notes)})" if notes else ""
-        yield line(summary, (said, Style.DIM), indent=6, flex=0)
+    said = f"  ({', '.join(notes)})" if notes else ""
+    for statement in step.statements[:-1]:
+        yield line(statement, indent=6, flex=0)
+    for statement in step.statements[-1:]:
+        yield line(statement, (said, Style.DIM), indent=6, flex=0)
 
 
 def _irreversible(action: ActionEntry) -> Iterator[Line]:
@@ -157,17 +192,16 @@ def _sum(plan: PlanDocument) -> Line:
     deferred = sum(len(each.deferred) for each in plan.databases)
     changes = sum(len(each.changes) for each in plan.databases)
     tail = f"; {number(deferred)} deferred" if deferred else ""
-    deploy = (
-        f"{count(changes, 'change')} to deploy{{}}: seedbed deploy -e {plan.environment}" if changes else ""
-    )
+    hint = hint_text(Hint(call("deploy")), plan.environment, "")
+    deploy = f"{count(changes, 'change')} to deploy{{}}: {hint}" if changes else ""
     down = plan.direction is Direction.DOWN
     if actions:
         databases = count(sum(bool(each.actions) for each in plan.databases), "database")
-        phases = Counter(action.phase for action in actions)
-        kinds = ", ".join(f"{number(phases[phase])} {phase.value}" for phase in Phase if phases[phase])
         first = f"; {deploy.format(' first')}" if changes else ""
         verb = "revert" if down else "apply"
-        return line((f"{number(len(actions))} to {verb} in {databases}: {kinds}{tail}{first}", Style.BOLD))
+        return line(
+            (f"{number(len(actions))} to {verb} in {databases}: {_kinds(actions)}{tail}{first}", Style.BOLD)
+        )
     if changes:
         return line((f"{deploy.format('')}{tail}", Style.BOLD))
     if down:

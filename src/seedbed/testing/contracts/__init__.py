@@ -11,6 +11,7 @@ from seedbed.testing.contracts.lease import LeaseContract
 from seedbed.testing.contracts.load import BulkLoadContract, LoadContract
 from seedbed.testing.contracts.optional import (
     AtomicLoadContract,
+    LossContract,
     ResetContract,
     SchemaContract,
     ScriptContract,
@@ -28,6 +29,7 @@ __all__ = [
     "HonestyContract",
     "LeaseContract",
     "LoadContract",
+    "LossContract",
     "ResetContract",
     "ResumeContract",
     "SchemaContract",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from seedbed.engines.capabilities import SupportsInspection, SupportsReset, SupportsUnlock
+from seedbed.engines.capabilities import SupportsInspection, SupportsLosses, SupportsReset, SupportsUnlock
 from seedbed.errors import LeaseLost, StepFailed
-from seedbed.model.migration import Source, Work
+from seedbed.model.migration import Direction, Source, Work
+from seedbed.model.plan import Loss
 from seedbed.model.seed import Loading, Script
 from seedbed.testing.bench import Bench, dataset, rows
 from seedbed.testing.contracts.base import Contract
-from seedbed.testing.harness import ScriptHarness
+from seedbed.testing.harness import LossHarness, ScriptHarness
+from seedbed.testing.runner import Text
 
 
 class AtomicLoadContract(Contract):
@@ -80,6 +82,34 @@ class ResetContract(Contract):
             with pytest.raises(LeaseLost):
                 lease.reset()
         assert set(bench.made()) == {"users"}
+
+
+class LossContract(Contract):
+    """For engines whose session has `SupportsLosses`; the harness is a `LossHarness` too."""
+
+    def test_what_a_revert_removes_is_known_before_and_nothing_of_it_is_gone(self, bench: Bench) -> None:
+        harness = bench.harness
+        assert isinstance(harness, LossHarness)
+        created, removed, added = bench.texts(
+            harness.creates("users"), harness.removes("users"), harness.adds("users")
+        )
+        bench.apply(created, removed, added)
+        before = bench.state()
+        found = self._losses(bench, removed)
+        assert [each.version for each in found] == [bench.migration(removed).version] * len(found)
+        assert sum(each.rows or 0 for each in found) == 1 or any(each.rows is None for each in found)
+        assert bench.state() == before
+
+    def test_a_revert_that_removes_nothing_loses_nothing(self, bench: Bench) -> None:
+        harness = bench.harness
+        bench.apply(*(texts := bench.texts(harness.creates("users"), harness.backfill("users", 10))))
+        assert self._losses(bench, texts[1]) == []
+
+    def _losses(self, bench: Bench, *texts: Text) -> list[Loss]:
+        works = [Work(bench.migration(text), Direction.DOWN) for text in texts]
+        with bench.connect() as session:
+            assert isinstance(session, SupportsLosses)
+            return list(session.losses(works))
 
 
 class SchemaContract(Contract):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from seedbed.errors import SandboxError
+from seedbed.errors import Hint, SandboxError, call
 
 # The server is a package of its own, beside this module, and knows nothing of seedbed.
 _SERVER = "import sys; sys.path.insert(0, sys.argv[1]); from server.main import main; main(sys.argv[2])"
@@ -64,7 +64,7 @@ def _started(socket: str) -> subprocess.Popen[bytes]:
         )
     except OSError as error:
         raise SandboxError(
-            "the memory server could not be started", because=str(error), try_="seedbed doctor"
+            "the memory server could not be started", because=str(error), try_=Hint(call("doctor"))
         ) from error
     assert process.stdout is not None
     if process.stdout.readline() != b"ready\n":
@@ -72,7 +72,7 @@ def _started(socket: str) -> subprocess.Popen[bytes]:
         raise SandboxError(
             "the memory server ended before it was ready",
             because=f"its exit code is {code}; what it said is above",
-            try_="seedbed doctor",
+            try_=Hint(call("doctor")),
         )
     return process
 

@@ -11,6 +11,8 @@ from seedbed.engines.kit.waiting import Waiting
 from seedbed.errors import Unavailable
 from seedbed.model.event import Listener, TakenOver
 from seedbed.model.history import History, Owner
+from seedbed.model.migration import Work
+from seedbed.model.plan import Loss
 from seedbed.testing.reference.address import Address
 from seedbed.testing.reference.channel import Channel
 from seedbed.testing.reference.client import Connection
@@ -49,6 +51,20 @@ class MemorySession:
             columns = {column for row in rows for column in row} - {"id"}
             lines += [f"table {name} column {column}" for column in columns]
         return sorted(lines)
+
+    def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
+        """Return how many rows the tables have that `works` would drop."""
+        tables: dict[str, list[dict[str, Any]]] = self._channel.ask("tables")["tables"]
+        found: list[Loss] = []
+        for work in works:
+            for step in work.migration.steps(work.direction):
+                for line in step.body.splitlines():
+                    word, _, rest = line.strip().removeprefix("slow ").partition(" ")
+                    name = rest.partition(" ")[0]
+                    rows = {"drop": len(tables.get(name, ())), "delete": 1}.get(word, 0)
+                    if rows:
+                        found.append(Loss(work.migration.version, f"table {name}", rows))
+        return found
 
     def interrupt(self) -> None:
         """Stop what is running; what would come next does not begin."""

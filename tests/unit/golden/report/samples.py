@@ -52,7 +52,7 @@ INVOICES, SEARCH, INDEX = "20260209100000", "20260220090000", "20260220091500"
 
 
 def _step(index: int, summary: str, **settings: object) -> Step:
-    return Step(index, f"{summary};", 1, summary=summary, **settings)  # type: ignore[arg-type]
+    return Step(index, summary, 1, summary=summary, **settings)  # type: ignore[arg-type]
 
 
 def _migration(version: str, name: str, phase: Phase, *up: Step, **settings: object) -> Migration:
@@ -70,7 +70,7 @@ BACKFILL = _migration(
     irreversible=Irreversibility("names cannot be put together again"),
     down=(),
 )
-ADD = _migration(SEARCH, "add_search", Phase.EXPAND, _step(0, "ALTER TABLE reviews\n  ADD search tsvector"))
+ADD = _migration(SEARCH, "add_search", Phase.EXPAND, _step(0, "ALTER TABLE reviews ADD search tsvector"))
 CONCURRENTLY = _migration(
     INDEX,
     "index_search",

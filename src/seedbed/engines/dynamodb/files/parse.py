@@ -22,7 +22,7 @@ from seedbed.engines.kit.python_returns import forgotten_return
 from seedbed.engines.kit.python_source import Function, PythonSource, only_parameter, read_source
 from seedbed.errors import Location, MigrationFileError
 from seedbed.model.migration import Backfill, Migration, MigrationFile, Step
-from seedbed.support.phrases import one_line
+from seedbed.support.phrases import flat
 
 SUFFIX = ".py"
 _ITEM, _TABLE = "item", "table"
@@ -155,7 +155,7 @@ def _step(text: str, header: TableMigrationHeader, way: _Way, name: str, about: 
         line=1,
         atomic=not is_transformation and header.is_transaction,
         repeatable=is_transformation or header.is_repeatable,
-        summary=one_line(way.about or about or f"{name}: {what}"),
+        summary=flat(way.about or about or f"{name}: {what}"),
         backfill=Backfill(header.table, "", header.batch) if is_transformation else None,
     )
 

@@ -122,13 +122,12 @@ class MigrationRun(Stepwise):
 
     def _settled(self, step: Step) -> Generator[Progress, None, bool]:
         """Determine the outcome of a step that was begun; return whether it is done. Raises OutcomeUnknown."""
-        version = self.migration.version
         verdict = free.took_effect(self.lease, self.migration, self.work.direction, step)
         if verdict is None and not step.repeatable:
             raise OutcomeUnknown(
                 f"it is unknown whether {self.migration.label} took effect on {self.target}",
                 because="a former run started it and recorded no result, and it has no `applied(table)` to ask",
-                try_=decide(version),
+                try_=decide(self.migration.version),
                 at=self._at(step),
             )
         messages = {

@@ -13,7 +13,7 @@ from seedbed.engines.dynamodb.store.lease_store import DynamoLeaseStore
 from seedbed.engines.dynamodb.wire.errors import CONDITION_REASON, SERVER_SIDE, ServiceError
 from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.kit.lease import HeldLease, require_running
-from seedbed.errors import Interrupted, LeaseLost, Refused, Unavailable
+from seedbed.errors import AccessRefused, Hint, Interrupted, LeaseLost, Refused, Unavailable, call
 from seedbed.model.history import Revision
 from seedbed.model.migration import Migration
 
@@ -77,7 +77,7 @@ class FencedWriter:
             except Interrupted:
                 self.store.fence_off(self.held)
                 raise interrupted(f"work on {self.database.target}") from None
-            except Unavailable as error:  # no connection, or credentials that have expired
+            except (Unavailable, AccessRefused) as error:  # no connection, or credentials that have expired
                 raise self.held.unconfirmed(error.what) from error
 
     def _refused(self, error: ServiceError, count: int) -> LeaseLost | ServiceError:
@@ -102,7 +102,10 @@ class FencedWriter:
             raise Refused(
                 f"{migration.label} cannot run on {self.database.target} yet",
                 because=because,
-                try_=f"seedbed deploy -e {self.database.environment}; what is being built only takes time",
+                try_=Hint(
+                    "what is being built only takes time; else ",
+                    call("deploy", about=self.database.target),
+                ),
             )
         self._met |= needs
 

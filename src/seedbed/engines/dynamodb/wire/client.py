@@ -24,7 +24,7 @@ from seedbed.engines.dynamodb.wire.errors import (
 )
 from seedbed.engines.dynamodb.wire.values import InvalidValue
 from seedbed.engines.kit.touched import Touched
-from seedbed.errors import SeedbedError, Unreachable
+from seedbed.errors import AccessRefused, SeedbedError
 from seedbed.support.typed import UNREADABLE
 from seedbed.wire.answers import Answer
 from seedbed.wire.connection import Broken, Untrusted
@@ -202,8 +202,8 @@ class Client(TransportClient):
             try_="check the network, HTTPS_PROXY, and AWS_ENDPOINT_URL where it is set",
         )
 
-    def _untrusted(self, error: Untrusted) -> Unreachable:
-        return Unreachable(
+    def _untrusted(self, error: Untrusted) -> AccessRefused:
+        return AccessRefused(
             f"DynamoDB does not prove who it is in {faults.where(self.cloud)}",
             because=str(error),
             try_="check AWS_ENDPOINT_URL, and AWS_CA_BUNDLE if a proxy on the way has certificates of its own",
@@ -290,7 +290,7 @@ def _transport(cloud: Cloud, connect: float, read: float) -> Transport:
             check=_require_whole,
         )
     except OSError as error:
-        raise Unreachable(
+        raise AccessRefused(
             "the CA bundle for AWS cannot be read",
             because=f"AWS_CA_BUNDLE: {error}",
             try_="check that it names a file with PEM certificates",

@@ -12,7 +12,7 @@ from seedbed.engines.neo4j.dump_restore.dump import applied, schema
 from seedbed.engines.neo4j.dump_restore.values import decoded
 from seedbed.engines.neo4j.files.names import HISTORY_LABEL, quoted
 from seedbed.engines.neo4j.wire.errors import CypherError
-from seedbed.errors import Location, Refused, StepFailed, UsageError
+from seedbed.errors import Hint, Location, Refused, StepFailed, UsageError, call
 from seedbed.model.event import CopyFinished, CopyProgressed, Event
 
 if TYPE_CHECKING:
@@ -82,13 +82,18 @@ def _require_empty(lease: FencedWriter, dump: file_format.Dump) -> None:
         raise Refused(
             f"{graph.target} is not empty",
             because="it holds nodes",
-            try_="restore into a new database; seedbed reset empties one that is ephemeral",
+            try_=Hint(
+                "restore into a new database, or empty this one if it is ephemeral: ",
+                call("reset", about=graph.target),
+            ),
         )
     if (known := tuple(applied(graph))) != wanted:
         raise Refused(
             f"{graph.target} is not at the migration where the dump was taken",
             because=f"it has {_position(known)}, and the dump was taken after {_position(wanted)}",
-            try_=f"migrate it to there first: seedbed apply --to {wanted[-1]}" if wanted else "",
+            try_=Hint("migrate it to there first: ", call("apply", "--to", wanted[-1], about=graph.target))
+            if wanted
+            else "",
         )
     if others := sorted(set(schema(graph)) - set(dump.schema)):
         raise Refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -99,6 +100,14 @@ def _operators(plan: Plan) -> Iterator[Plan]:
     yield plan
     for child in plan.get("children", ()):
         yield from _operators(child)
+
+
+def deleted(plan: Plan) -> int:
+    """Return how many nodes and relationships the server expects a statement to delete."""
+    rows = (
+        rows_of(each) for each in _operators(plan) if name_of(each).startswith(("Delete", "DetachDelete"))
+    )
+    return math.ceil(sum(rows))
 
 
 def _everything(operators: Sequence[Plan], line: int) -> Hazard | None:

@@ -70,6 +70,7 @@ REJECTED = HazardRule(
     why="it does not compile there",
     instead="correct the statement, or upgrade the server",
     refused=True,
+    fails=True,
 )
 SCANS_EVERYTHING = HazardRule(
     "NEO201",
@@ -116,6 +117,7 @@ BACKFILL_WITHOUT_INDEX = HazardRule(
     why="each batch would sort all that is left, so the run refuses it before it begins",
     instead="create a range index or a uniqueness constraint on the key, in an earlier migration",
     refused=True,
+    fails=True,
 )
 NAME_TAKEN = HazardRule(
     "NEO208",
@@ -136,6 +138,7 @@ SERVER_IS_COMMUNITY = HazardRule(
     why="only Enterprise has it; the run is refused before it begins",
     instead="use a uniqueness constraint, or an Enterprise server",
     refused=True,
+    fails=True,
 )
 DUPLICATES = HazardRule(
     "NEO211",
@@ -143,6 +146,7 @@ DUPLICATES = HazardRule(
     f" (looked for among at most {LOOKED_THROUGH:,} nodes or relationships)".replace(",", " "),
     why="the statement fails, unless an earlier migration removes the duplicates",
     instead="remove the duplicates in an earlier migration",
+    fails=True,
 )
 SCHEMA_DRIFT = HazardRule(
     "NEO212",

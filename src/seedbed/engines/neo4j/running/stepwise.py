@@ -300,11 +300,10 @@ class StepwiseRun(Stepwise):
     def _require_repeatable(self, step: Step) -> None:
         if step.repeatable:
             return
-        version = self.migration.version
         raise OutcomeUnknown(
             f"it is unknown how much of {self.migration.label} took effect on {self.target}",
             because="an earlier run began it and did not record its end, and it commits as it goes",
-            try_=decide(version),
+            try_=decide(self.migration.version),
             at=self._at(step),
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from seedbed.errors import Refused, SeedbedError, StepFailed, Unreachable
+from seedbed.errors import AccessRefused, SeedbedError, StepFailed, Unreachable
 from seedbed.model.secret import Redactor
 
 if TYPE_CHECKING:
@@ -99,24 +99,24 @@ def gone(address: Address, error: Exception, *, in_commit: bool = False) -> Conn
 
 
 def not_connected(address: Address, error: Exception) -> SeedbedError:
-    """Return why connecting failed: Refused where the server rejects it, else Unreachable."""
+    """Return why connecting failed: AccessRefused where the server rejects it, else Unreachable."""
     from neo4j.exceptions import AuthError, ConfigurationError, Neo4jError
 
     message = _message(address, getattr(error, "message", "") or str(error))
     if isinstance(error, AuthError | ConfigurationError):
-        return Refused(
+        return AccessRefused(
             f"{address} refused the login" if address.user else f"{address} wants a login",
             because=message,
             try_="check NEO4J_USERNAME and NEO4J_PASSWORD",
         )
     if isinstance(error, Neo4jError) and (error.code or "").endswith(_MISSING):
-        return Refused(
+        return AccessRefused(
             f"there is no database {address.database} at {address.uri}",
             because=message,
             try_="check NEO4J_DATABASE; outside the sandbox seedbed creates no databases",
         )
     if isinstance(error, Neo4jError) and _FORBIDDEN in (error.code or ""):
-        return Refused(
+        return AccessRefused(
             f"{address.user} has no access to {address}",
             because=message,
             try_="grant it, or log in as another",

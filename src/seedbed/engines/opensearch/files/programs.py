@@ -18,7 +18,7 @@ from seedbed.engines.opensearch.rules.naming import complaint_about
 from seedbed.model.directives import Directive, parse_directives
 from seedbed.model.headers import Header, read_common, require_form
 from seedbed.model.migration import Backfill, Direction, Migration, MigrationFile, Step
-from seedbed.support.phrases import one_line
+from seedbed.support.phrases import flat
 
 SUFFIX = ".py"
 BATCH, LARGEST_BATCH = 1000, 10_000  # documents in a page
@@ -227,6 +227,6 @@ def _step(
         line=1,
         atomic=False,
         repeatable=True,
-        summary=one_line(summary),
+        summary=flat(summary),
         backfill=walk,
     )

@@ -16,7 +16,7 @@ from seedbed.engines.opensearch.store.fenced_writer import Documents, FencedWrit
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import CONFLICT, NoAnswer, RequestFailed
 from seedbed.engines.opensearch.wire.outcome import PartlyDone, RequestOutcome, outcome_of
-from seedbed.errors import OutcomeUnknown, StepFailed, Unavailable
+from seedbed.errors import Hint, OutcomeUnknown, StepFailed, Unavailable, call
 from seedbed.support.phrases import shorten
 from seedbed.wire.retrying import Policy, retrying
 
@@ -177,7 +177,7 @@ class RequestRunner:
             raise OutcomeUnknown(
                 f"the outcome of {self.request} is unknown",
                 because=f"its task {task} is gone, which does not prove that it is done",
-                try_="inspect the cluster, then run `seedbed repair`",
+                try_=Hint("look at the cluster; ", call("apply"), " then says what to decide"),
             )
         self.require_success(outcome_of(last.answer, conflicts=self._ignores_conflicts()))
 

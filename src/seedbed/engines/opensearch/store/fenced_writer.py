@@ -11,7 +11,16 @@ from seedbed.engines.opensearch.store import fences, history
 from seedbed.engines.opensearch.store.history import Document, Intent
 from seedbed.engines.opensearch.store.ledger import Ledger
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
-from seedbed.errors import Interrupted, OutcomeUnknown, SeedbedError, StepFailed, Unavailable
+from seedbed.errors import (
+    AccessRefused,
+    Hint,
+    Interrupted,
+    OutcomeUnknown,
+    SeedbedError,
+    StepFailed,
+    Unavailable,
+    call,
+)
 from seedbed.model.history import Revision, RevisionState
 
 Documents = dict[str, Document]
@@ -103,7 +112,7 @@ class FencedWriter:
                 return
             ledger.intend(None)
             raise
-        except (NoAnswer, Interrupted, Unavailable) as error:
+        except (NoAnswer, Interrupted, Unavailable, AccessRefused) as error:
             self._settle(intent, error)
             return
         if moves:
@@ -126,7 +135,7 @@ class FencedWriter:
             raise OutcomeUnknown(
                 f"the outcome of a request is unknown ({intent.label})",
                 because=f"{error.because or error.what}; its fence was removed by another process",
-                try_="inspect the cluster, then run `seedbed repair`",
+                try_=Hint("look at the cluster; ", call("apply"), " then says what to decide"),
             ) from error
 
     def swap(self, actions: Sequence[fences.Action], revision: Revision) -> None:

@@ -12,7 +12,7 @@ from seedbed.engines.kit.touched import Touched
 from seedbed.engines.opensearch.rest import Params, query
 from seedbed.engines.opensearch.schema.names import HISTORY
 from seedbed.engines.opensearch.wire.errors import LineLost, NoAnswer, failed
-from seedbed.errors import SeedbedError, StepFailed, Unreachable
+from seedbed.errors import AccessRefused, SeedbedError, StepFailed
 from seedbed.support.typed import UNREADABLE
 from seedbed.wire.answers import Answer
 from seedbed.wire.connection import Broken, Untrusted
@@ -210,7 +210,7 @@ class Client(TransportClient):
         if answer.status in {400, 401, 403} and self._sign and self.address.cloud:
             _require_known(self.address.cloud, answer, f"{self.address.service}:ESHttp")
         if answer.status == 401:
-            raise Unreachable(
+            raise AccessRefused(
                 f"{self.address} does not know us",
                 because=f"it answered 401 to auth={self.address.auth}",
                 try_="check user and password, or the credentials that requests are signed with",
@@ -231,8 +231,8 @@ class Client(TransportClient):
             try_="check the network, HTTPS_PROXY, and OPENSEARCH_ENDPOINT",
         )
 
-    def _untrusted(self, error: Untrusted) -> Unreachable:
-        return Unreachable(
+    def _untrusted(self, error: Untrusted) -> AccessRefused:
+        return AccessRefused(
             f"{self.address} does not prove who it is",
             because=str(error),
             try_="OPENSEARCH_CA names a file with the certificates to trust",
@@ -320,7 +320,7 @@ def _transport(address: Address, connect: float, read: float) -> Transport:
             max_idle=MAX_IDLE,
         )
     except OSError as error:
-        raise Unreachable(
+        raise AccessRefused(
             f"the authorities to trust for {address} cannot be read",
             because=f"OPENSEARCH_CA: {error}",
             try_="check that it names a file with PEM certificates",

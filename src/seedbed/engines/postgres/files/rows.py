@@ -8,7 +8,7 @@ from seedbed.engines.kit.python_source import Function, only_parameter, source_o
 from seedbed.engines.postgres.files.header import MigrationHeader, read_header
 from seedbed.engines.postgres.files.text import MigrationText
 from seedbed.model.migration import Backfill, Step
-from seedbed.support.phrases import one_line
+from seedbed.support.phrases import flat
 
 
 def read_rows(text: MigrationText) -> tuple[tuple[Step, ...], tuple[Step, ...], MigrationHeader]:
@@ -45,6 +45,6 @@ def _function_step(text: MigrationText, function: Function, backfill: Backfill, 
         body=text.text,
         line=1,
         atomic=False,
-        summary=one_line(said.strip().split("\n", 1)[0]),
+        summary=flat(said.strip().split("\n", 1)[0]),
         backfill=backfill,
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from seedbed.engines.postgres.address import Address, safe_sslmode
 from seedbed.engines.postgres.wire import libpq
 from seedbed.engines.postgres.wire.libpq import PlainConnection, QueryFailed
-from seedbed.errors import Unreachable
+from seedbed.errors import AccessRefused, Unreachable
 from seedbed.model.secret import Redactor
 
 if TYPE_CHECKING:
@@ -156,12 +156,12 @@ def _of_service(service: str) -> dict[str, str]:
     return {}
 
 
-def _unreachable(address: Address, text: str) -> Unreachable:
+def _unreachable(address: Address, text: str) -> AccessRefused | Unreachable:
     """Return libpq's complaint in our words; what it may quote of the caller's secrets is masked."""
     message = " ".join(Redactor(address.secrets)(text).split())
     for words, what, advice in _COMPLAINTS:
         if re.search(words, message):
-            return Unreachable(what.format(address=address), because=message, try_=advice)
+            return AccessRefused(what.format(address=address), because=message, try_=advice)
     return Unreachable(
         f"{address} cannot be reached",
         because=message,

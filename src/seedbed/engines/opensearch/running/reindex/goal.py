@@ -9,7 +9,7 @@ from seedbed.engines.opensearch.running.reindex.existing import ExistingIndex, f
 from seedbed.engines.opensearch.running.reindex.job import IndexJob
 from seedbed.engines.opensearch.schema.changes import IndexChange, change
 from seedbed.engines.opensearch.schema.shape import DeclaredIndex, IndexDefinition
-from seedbed.errors import Location, Refused
+from seedbed.errors import Hint, Location, Refused, call
 from seedbed.model.migration import Direction
 
 
@@ -47,7 +47,10 @@ def _unchanged(
     """Return the goal of a migration that transforms documents and keeps the definition."""
     if current is None:
         raise _refused(
-            job, f"there is no index {subject.name}", "its documents cannot be transformed", "seedbed status"
+            job,
+            f"there is no index {subject.name}",
+            "its documents cannot be transformed",
+            Hint(call("status"), " shows what is applied"),
         )
     definition = current.definition()
     return Goal(subject.name, current, definition, declared.keep if declared else 1), definition

@@ -85,7 +85,7 @@ def create_first(job: IndexJob, goal: Goal, new: IndexDefinition) -> Iterator[Pr
         raise Refused(
             f"{goal.name} exists already",
             because=f"the migration creates it; its index is {goal.current.name}",
-            try_="record the migration with `seedbed baseline` if the index is as declared",
+            try_="remove that index if nothing needs it, or give the declared one another name",
             at=Location(job.migration.path),
         )
     if checkpoint is None or checkpoint.digest != new.digest:

@@ -1,0 +1,52 @@
+"""A plan as a script that people read: what will be sent, whole, in the order in which it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from seedbed.documents.plan import ActionEntry, PlanDocument, StepEntry
+from seedbed.model.migration import Direction
+from seedbed.report.styles import Lines, Style, line
+from seedbed.support.phrases import number
+
+
+def script_text(plan: PlanDocument) -> Lines:
+    """Return what is sent to each database; what is said about it stands in comments of its language."""
+    page: Lines = []
+    for each in plan.databases:
+        for position, action in enumerate(each.actions, 1):
+            page += [line(*one) for one in _action(each.database, position, len(each.actions), action)]
+    return page or [line(("# nothing would be sent", Style.DIM))]
+
+
+def _action(
+    database: str, position: int, total: int, action: ActionEntry
+) -> Iterator[tuple[str | tuple[str, Style], ...]]:
+    comment = action.steps[0].comment if action.steps else "#"
+    verb = "revert" if action.direction is Direction.DOWN else "apply"
+    yield (
+        (
+            f"{comment} {database}, {position} of {total}: {verb} {action.label} ({action.phase.value})",
+            Style.BOLD,
+        ),
+    )
+    yield ((f"{comment} {action.path}, sha256 {action.checksum}", Style.DIM),)
+    for ref in action.waits_for:
+        yield ((f"{comment} after {ref}", Style.DIM),)
+    for key, value in sorted(action.settings.items()):
+        yield ((f"{comment} {key}={value}", Style.DIM),)
+    for number_, step in enumerate(action.steps, 1):
+        yield (
+            (f"{comment} step {number_} of {len(action.steps)}, line {step.line}: {_how(step)}", Style.DIM),
+        )
+        yield (step.text.rstrip("\n"),)
+        yield ("",)
+
+
+def _how(step: StepEntry) -> str:
+    if step.backfill:
+        along = ".".join(filter(None, (step.backfill.table, step.backfill.key)))
+        return f"in batches of {number(step.backfill.batch)} along {along}, each with its checkpoint"
+    if step.atomic:
+        return "in one transaction with its record in the history"
+    return "not in a transaction; recorded before and after"

@@ -1,0 +1,141 @@
+"""Hints: every command that a message can print is one that the command line takes."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import seedbed
+from seedbed.cli.main import COMMANDS, cli
+from seedbed.errors import _TAKES_ENVIRONMENT, _TAKES_SELECTION, _TAKES_SERVICES, Hint, call, hint_text
+
+SOURCE = Path(seedbed.__file__).parent
+NAMES = "|".join(map(re.escape, COMMANDS))
+PRINTED = re.compile(rf"\bseedbed ({NAMES})\b")
+# What an argument that is computed may be; a file has to be there for `apply PLAN`.
+SAMPLES = {
+    "plan": "plan.json",
+    "out": "plan.json",
+    "path": "plan.json",
+    "plan.path": "plan.json",
+    "written": "status",
+    "services": "user",
+    "f\"--{form or 'bare'}\"": "--dotenv",
+}
+
+
+def _calls() -> Iterator[tuple[str, ast.Call]]:
+    for file in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "call":
+                yield f"{file.relative_to(SOURCE)}:{node.lineno}", node
+
+
+def _sample(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    return SAMPLES.get(ast.unparse(node).partition("[")[0], "20260301090000")
+
+
+def _names(node: ast.expr) -> list[str]:
+    """Return what the name of a command may be; `verb` of a plan is one of two."""
+    return [str(node.value)] if isinstance(node, ast.Constant) else ["apply", "revert"]
+
+
+HINTS = [
+    (where, name, tuple(_sample(each) for each in node.args[1:] if not isinstance(each, ast.Starred)))
+    for where, node in _calls()
+    if node.args
+    and isinstance(node.args[0], ast.Constant | ast.Name)
+    and (
+        (isinstance(node.args[0], ast.Name) and node.args[0].id == "verb")
+        or isinstance(node.args[0], ast.Constant)
+    )
+    for name in _names(node.args[0])
+    if name.split()[0] in COMMANDS
+]
+
+
+def _parse(words: list[str]) -> None:
+    """Have the real command line read `words`; nothing is run."""
+    group: click.Command = cli
+    ctx = click.Context(cli, info_name="seedbed")
+    words = words[1:]
+    while isinstance(group, click.Group):
+        name, command, words = group.resolve_command(ctx, words)
+        assert command is not None, name
+        group = command
+    try:
+        group.make_context(group.name, list(words), parent=ctx)
+    except click.exceptions.Exit:
+        assert words == ["--help"] or "--help" in words
+
+
+def test_there_are_hints() -> None:
+    assert len(HINTS) > 30
+    assert {name for _, name, _ in HINTS} >= {"apply", "deploy", "new", "plan", "repair", "revert", "status"}
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "arguments"), HINTS, ids=[f"{where} {name}" for where, name, _ in HINTS]
+)
+@pytest.mark.parametrize("target", ["", "tutor-matching/neo4j"])
+def test_every_hint_is_a_command_that_the_command_line_takes(
+    where: str,
+    name: str,
+    arguments: tuple[str, ...],
+    target: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "plan.json").touch()
+    monkeypatch.chdir(tmp_path)
+    said = hint_text(Hint(call(name, *arguments)), "staging", target)
+    _parse(shlex.split(said))
+
+
+@pytest.mark.parametrize("name", sorted(_TAKES_ENVIRONMENT | _TAKES_SELECTION))
+def test_what_completes_a_hint_is_what_the_command_takes(name: str) -> None:
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    options = {option for each in command.params for option in each.opts}
+    assert ("-e" in options) is (name in _TAKES_ENVIRONMENT)
+    assert ({"-s", "--engine"} <= options) is (name in _TAKES_SELECTION)
+    assert ("services" in options) is (name in _TAKES_SERVICES)
+
+
+def test_a_hint_is_completed_where_it_is_shown() -> None:
+    hint = Hint("accept it: ", call("repair", "1", "--checksum"), "; or ", call("status", about_all=True))
+    assert hint == "accept it: seedbed repair -e ENV 1 --checksum; or seedbed status -e ENV"
+    assert hint_text(hint, "staging", "user/postgres") == (
+        "accept it: seedbed repair -e staging -s user --engine postgres 1 --checksum; or seedbed status -e staging"
+    )
+    about = Hint(call("new", "--rebase", "1", about="ai/opensearch"))
+    assert hint_text(about, "staging", "user/postgres") == "seedbed new -s ai --engine opensearch --rebase 1"
+    assert hint_text("look", "staging", "user/postgres") == "look"
+
+
+def test_what_a_shell_would_not_take_is_quoted() -> None:
+    assert Hint(call("apply", "my plan's.json")) == """seedbed apply -e ENV 'my plan'"'"'s.json'"""
+
+
+def test_no_message_writes_a_command_by_hand() -> None:
+    """A command in a text is not completed, and nobody parses it."""
+    by_hand = []
+    for file in sorted(SOURCE.rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.keyword) and node.arg in {"try_", "because"}:
+                texts = [each.value for each in ast.walk(node.value) if isinstance(each, ast.Constant)]
+                by_hand += [
+                    f"{file.relative_to(SOURCE)}:{node.value.lineno}: {text}"
+                    for text in texts
+                    if isinstance(text, str) and PRINTED.search(text)
+                ]
+    assert by_hand == []

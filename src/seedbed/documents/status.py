@@ -67,6 +67,8 @@ class DatabaseEntry(Part, frozen=True):
     error: Annotated[ErrorEntry | None, says("Why it could not be asked; null where it answered.")]
     deployment: Annotated[tuple[str, ...], says("What a deployment would change, as text.")]
 
+    holder: Annotated[str, says("Who is at work on it and since when; empty where its lease is free.")]
+
     @classmethod
     def of(cls, status: DatabaseStatus, environment: str) -> DatabaseEntry:
         return cls(
@@ -79,6 +81,7 @@ class DatabaseEntry(Part, frozen=True):
             tuple(MigrationEntry.of(each) for each in status.migrations),
             ErrorEntry.of(status.error, environment) if status.error else None,
             status.deployment,
+            status.holder,
         )
 
     def count(self, *states: MigrationState) -> int:

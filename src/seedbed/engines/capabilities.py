@@ -1,21 +1,23 @@
 """What only some engines can do: small protocols, each optional, each with contract tests of its own.
 
 The core asks with `isinstance` and never by an engine's name. An engine that cannot do something leaves the protocol
-out. Three sections: what an engine, a session and a lease may be able to do.
+out. Four sections: what an engine, a server of its sandbox, a session and a lease may be able to do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from seedbed.engines.base import Progress
+from seedbed.engines.base import Embedded, Progress
 from seedbed.model.deployment import Estimate
 from seedbed.model.hazard import Hazard, HazardRule
 from seedbed.model.migration import Migration, Step, StepText, Work
 from seedbed.model.plan import Loss
 from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
+from seedbed.model.target import Target
 
 # Of an engine
 
@@ -76,6 +78,38 @@ class SupportsStepTexts(Protocol):
 
     def step_text(self, migration: Migration, step: Step) -> StepText:
         """Return what `step` of `migration`, which is no program, sends; pure."""
+        ...
+
+
+# Of a server of the sandbox
+
+
+class Kept(Protocol):
+    """What a database held at one moment."""
+
+    def fresh(self) -> AbstractContextManager[Mapping[str, str]]:
+        """Yield the settings of a database that holds that and nothing else, for one user at a time.
+
+        It is a copy where the engine can make one quickly, and goes with the context; elsewhere the database itself,
+        restored. Raises SandboxError.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsTests(Embedded, Protocol):
+    """Servers of the sandbox that can lend databases to an application's tests."""
+
+    def apart(self, slot: int) -> SupportsTests:
+        """Return these servers with databases of their own for `slot`, which no other process has meanwhile."""
+        ...
+
+    def deploy(self, target: Target) -> None:
+        """Make what migrations find deployed elsewhere, such as tables. Raises SandboxError, ManifestError."""
+        ...
+
+    def keep(self, target: Target) -> Kept:
+        """Remember what `target`, without connections, holds now. Raises SandboxError."""
         ...
 
 
@@ -143,7 +177,11 @@ class SupportsLosses(Protocol):
 
 @runtime_checkable
 class SupportsUnlock(Protocol):
-    """A session that can end another run by force (`repair --unlock`)."""
+    """A session that can say who is at work (`status`), and end that run by force (`repair --unlock`)."""
+
+    def holder(self) -> str:
+        """Return who holds the lease, and since when, as far as this login may see; empty if it is free."""
+        ...
 
     def unlock(self, *, actor: str) -> str:
         """End the run that holds the lease, audited, and return who that was; empty if the lease is free."""

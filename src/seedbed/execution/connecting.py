@@ -9,6 +9,7 @@ from functools import partial
 from msgspec import Struct
 
 from seedbed.engines.base import Engine, Session
+from seedbed.engines.capabilities import SupportsUnlock
 from seedbed.errors import ForeignTarget, Hint, SeedbedError, call, try_each
 from seedbed.execution.context import RunContext
 from seedbed.execution.threads import returned, side_by_side
@@ -16,6 +17,7 @@ from seedbed.model.event import Listener, TargetConnected, failure
 from seedbed.model.history import History, Identity
 from seedbed.model.platform import Database
 from seedbed.model.target import Target
+from seedbed.support.extras import import_failure
 
 EngineOf = Callable[[str], Engine]
 
@@ -74,10 +76,15 @@ def connect(
 
 
 def _open(target: Target, engine: EngineOf) -> ConnectedTarget:
-    with ExitStack() as stack:
-        session = stack.enter_context(engine(target.database.engine).connect(target))
-        history = session.history()
-        return ConnectedTarget(target, session, history, stack.pop_all())
+    try:
+        with ExitStack() as stack:
+            session = stack.enter_context(engine(target.database.engine).connect(target))
+            history = session.history()
+            return ConnectedTarget(target, session, history, stack.pop_all())
+    except Exception as error:
+        if (broken := import_failure(error)) is None:
+            raise
+        raise broken from error
 
 
 def read_histories(connected: Sequence[ConnectedTarget]) -> None:
@@ -86,6 +93,20 @@ def read_histories(connected: Sequence[ConnectedTarget]) -> None:
     histories = returned([target.id for target in connected], results)
     for target, history in zip(connected, histories, strict=True):
         target.history = history
+
+
+def lease_holders(connected: Sequence[ConnectedTarget]) -> dict[str, str]:
+    """Return, by database, who is at work on it; empty where its lease is free, or nothing says whether it is."""
+
+    def ask(session: Session) -> str:
+        try:
+            return session.holder() if isinstance(session, SupportsUnlock) else ""
+        except SeedbedError:  # what else is known is shown all the same
+            return ""
+
+    found = side_by_side([partial(ask, target.session) for target in connected])
+    ids = [target.id for target in connected]
+    return dict(zip(ids, returned(ids, found), strict=True))
 
 
 def require_own(targets: Iterable[tuple[Target, History]]) -> None:

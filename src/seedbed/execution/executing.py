@@ -25,6 +25,7 @@ from seedbed.model.event import TargetBound, TargetDone, TargetSkipped, WorkFini
 from seedbed.model.history import History
 from seedbed.model.migration import MigrationRef, Work
 from seedbed.model.plan import Action, DatabasePlan, Plan
+from seedbed.support.extras import import_failure
 
 Replan = Callable[[dict[str, History]], Plan]  # histories by database id -> the plan as of now
 
@@ -159,9 +160,11 @@ class _Worker(Struct):
         except SeedbedError as error:
             self._give_up(f"{self.target.id} failed: {error.what}")
             self.context.fail(self.target.id, error, self.current)
-        except BaseException:
+        except BaseException as error:
             self._give_up(f"{self.target.id} failed")
-            raise
+            if (broken := import_failure(error)) is None:
+                raise
+            self.context.fail(self.target.id, broken, self.current)
 
     def _bind(self) -> None:
         if self.plan.actions and self.lease.history().identity is None:

@@ -41,7 +41,7 @@ class MigrationStatus(Struct, frozen=True):
 class DatabaseStatus(Struct, frozen=True):
     """All migrations of one database, in version order; `error` instead, where it did not answer.
 
-    `deployment`: what a deployment would change in it, as text.
+    `deployment`: what a deployment would change in it, as text. `holder`: who has its lease, empty if it is free.
     """
 
     database: str
@@ -51,6 +51,7 @@ class DatabaseStatus(Struct, frozen=True):
     migrations: tuple[MigrationStatus, ...] = ()
     error: SeedbedError | None = None
     deployment: tuple[str, ...] = ()
+    holder: str = ""
 
     def count(self, *states: MigrationState) -> int:
         return sum(each.state in states for each in self.migrations)

@@ -17,7 +17,7 @@ from seedbed.execution import (
     maintenance,
     seeding,
 )
-from seedbed.execution.connecting import ConnectedTarget, connect, read_histories
+from seedbed.execution.connecting import ConnectedTarget, connect, lease_holders, read_histories
 from seedbed.execution.context import RunContext, this_process
 from seedbed.execution.executing import Replan
 from seedbed.execution.maintenance import Decision
@@ -116,6 +116,7 @@ class Run:
         """Return where every migration of every target stands."""
         self._read_histories()
         to_deploy = infrastructure.pending(self.connected)
+        holders = lease_holders(self.connected)
         databases = [
             DatabaseStatus(
                 target.id,
@@ -130,6 +131,7 @@ class Run:
                     partial(self.catalog.parse, target.id),
                 ),
                 deployment=to_deploy[target.id],
+                holder=holders[target.id],
             )
             for target in self.connected
         ]

@@ -68,6 +68,11 @@ class DynamoSession:
         with translate_errors(self.database, f"reading the history of {self.database.target}"):
             return history.read(self.database)
 
+    def holder(self) -> str:
+        from seedbed.engines.dynamodb.store import lease_store
+
+        return lease_store.holder(self.database)
+
     def interrupt(self) -> None:
         """Stop what is running; a write that was sent is answered, or fenced off. What comes next does not begin."""
         self.database.client.interrupt()

@@ -316,6 +316,12 @@ def acquire(
     return held
 
 
+def holder(store: LeaseStore) -> str:
+    """Return who has the lease, empty if it is free or known to have expired."""
+    record = store.read()
+    return str(record.owner) if record.holder and not record.is_expired else ""
+
+
 def unlock(store: LeaseStore, *, actor: str) -> str:
     """End the lease of whoever holds it, with a line in the audit; return who that was, empty if nobody."""
     while (record := store.read()).holder:

@@ -55,6 +55,11 @@ class Neo4jSession:
         with translate_errors(f"reading the history of {self.graph.target}"):
             return history.read(self.graph)
 
+    def holder(self) -> str:
+        from seedbed.engines.neo4j.store import lease_store
+
+        return lease_store.holder(self.graph)
+
     def interrupt(self) -> None:
         """End what is running on the server: its transaction rolls back. What comes next does not begin."""
         self.graph.client.interrupt()

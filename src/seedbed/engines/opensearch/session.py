@@ -78,6 +78,11 @@ class OpenSearchSession:
         with translate_errors(self.cluster, f"reading the history of {self.cluster.target}"):
             return history.read(self.cluster)
 
+    def holder(self) -> str:
+        from seedbed.engines.opensearch.store import lease_store
+
+        return lease_store.holder(self.cluster)
+
     def interrupt(self) -> None:
         """Stop requests in progress. A write that was sent is answered, or settled by the next run; no other begins."""
         self.cluster.client.interrupt()

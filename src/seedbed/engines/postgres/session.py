@@ -80,15 +80,18 @@ class PostgresSession:
         return f"PostgreSQL {major}.{minor}"
 
     def history(self) -> History:
-        doing = f"reading the history of {self.target}"
-        try:
+        with _reading(f"the history of {self.target}"):
             history = self.table.read(plain(self._plain or self.connection).rows)
-        except QueryFailed as error:
-            if error.is_broken:
-                raise Unreachable(f"{doing} failed", because=str(error), try_="run it again") from None
-            raise StepFailed(f"{doing} failed: {error}", because=f"SQLSTATE {error.sqlstate}") from None
         self._has_unfinished = bool(history.unfinished)
         return history
+
+    def holder(self) -> str:
+        from seedbed.engines.postgres.store import advisory_lock
+
+        with _reading(f"the lease of {self.target}"):
+            number = advisory_lock.key(self.address.history_schema)
+            found = advisory_lock.holder(self._plain or self.connection, number)
+        return str(found.owner) if found else ""
 
     def interrupt(self) -> None:
         """Cancel the running statement: its transaction rolls back, a concurrent build leaves its record."""
@@ -149,3 +152,15 @@ class PostgresSession:
         from seedbed.engines.postgres.store import lease_store
 
         return lease_store.unlock(self.connection, self.address, self.table, self.target, actor=actor)
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Say what the server's refusal or silence means for who reads `what`. Raises Unreachable, StepFailed."""
+    doing = f"reading {what}"
+    try:
+        yield
+    except QueryFailed as error:
+        if error.is_broken:
+            raise Unreachable(f"{doing} failed", because=str(error), try_="run it again") from None
+        raise StepFailed(f"{doing} failed: {error}", because=f"SQLSTATE {error.sqlstate}") from None

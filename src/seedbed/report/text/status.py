@@ -58,11 +58,12 @@ def _sign(database: DatabaseEntry) -> tuple[str, Style]:
 def _counts(database: DatabaseEntry) -> str:
     if database.error:
         return "no answer" if database.error.exit_code is ExitCode.UNAVAILABLE else "failed"
+    holder = ", in use" if database.holder else ""
     pending = ", deployment pending" if database.deployment else ""
     if not database.migrations:
-        return f"no migrations{pending}"
+        return f"no migrations{pending}{holder}"
     counted = [(database.count(each), each) for each in MigrationState]
-    return ", ".join(f"{number(many)} {state.label}" for many, state in counted if many) + pending
+    return ", ".join(f"{number(many)} {state.label}" for many, state in counted if many) + pending + holder
 
 
 def _database(database: DatabaseEntry) -> Lines:
@@ -74,16 +75,17 @@ def _database(database: DatabaseEntry) -> Lines:
     )
     if database.error:
         return [head, line("✗ ", str(database.error), indent=2)]
+    work = [line(("◐ at work  ", Style.WARN), database.holder, indent=2)] if database.holder else []
     changes = [line(("○ to deploy  ", Style.CHANGE), each, indent=2) for each in database.deployment]
     if not database.migrations:
-        return [head, *changes]
+        return [head, *work, *changes]
     titles = ("", "", "version", "name", "phase", "applied at (UTC)", "took")
     rows: list[Row | Line] = [row(*((title, Style.DIM) for title in titles))]
     for each in database.migrations:
         rows.append(_migration(each))
         if each.detail:
             rows.append(line((each.detail, Style.WARN), indent=4))
-    return [head, *changes, Table(tuple(rows), right=frozenset({6}), flex=3, indent=2)]
+    return [head, *work, *changes, Table(tuple(rows), right=frozenset({6}), flex=3, indent=2)]
 
 
 def _migration(each: MigrationEntry) -> Row:

@@ -163,6 +163,15 @@ class UnlockContract(Contract):
         assert bench.history().revisions == ()
         assert any("eve@desk" in line for line in bench.audit())
 
+    def test_a_look_says_who_holds_the_lease_and_nobody_where_it_is_free(self, bench: Bench) -> None:
+        bench.apply(bench.text(bench.harness.creates("users")))
+        with bench.connect() as session:
+            assert isinstance(session, SupportsUnlock)
+            assert session.holder() == ""
+            with bench.lease("ana@laptop"):
+                assert "ana@laptop" in session.holder()
+            assert session.holder() == ""
+
     def test_after_unlock_the_lease_is_free(self, bench: Bench) -> None:
         with bench.runner(stop_at="lease_taken") as runner:
             runner.wait_until_stopped()

@@ -70,6 +70,10 @@ class MemorySession:
         """Stop what is running; what would come next does not begin."""
         self._channel.interrupt()
 
+    def holder(self) -> str:
+        held = self._channel.ask("holder")
+        return str(Owner("", held["who"], held["since"])) if held["who"] else ""
+
     def unlock(self, *, actor: str) -> str:
         return str(self._channel.ask("unlock", actor=actor)["who"])
 

@@ -261,7 +261,12 @@ def status() -> Status:
                 REVIEWS, "app@db-2:5432/reviews", error=Unreachable("app@db-2:5432 refuses the connection")
             ),
             DatabaseStatus(
-                USER, "app@db-1:5432/user", "PostgreSQL 18.6", f"{USER} of edtech in staging", user
+                USER,
+                "app@db-1:5432/user",
+                "PostgreSQL 18.6",
+                f"{USER} of edtech in staging",
+                user,
+                holder="ana@laptop pid 4711 (since 2026-01-12T09:30:07Z)",
             ),
             DatabaseStatus(
                 VIDEO,

@@ -20,7 +20,9 @@ from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.engines.dynamodb.wire.values import from_item, to_item
 from seedbed.engines.kit.lease import HEARTBEATS, HeldLease, LeaseRecord, acquire
+from seedbed.engines.kit.lease import holder as holder_of
 from seedbed.engines.kit.lease import unlock as end_lease
+from seedbed.errors import Busy, Refused
 from seedbed.model.event import Listener
 from seedbed.model.history import Owner
 
@@ -176,6 +178,15 @@ def lease(
             held = acquire(store, owner, wait=wait, listener=listener, sleep=database.client.sleep)
         with held.alive():
             yield store, held
+
+
+def holder(database: DynamoDatabase) -> str:
+    """Return who has the lease, empty if it is free or the table is missing."""
+    with translate_errors(database, f"reading the lease of {database.target}"):
+        try:
+            return holder_of(DynamoLeaseStore(database, database.client))
+        except (Refused, Busy):  # not deployed, or not yet
+            return ""
 
 
 def unlock(database: DynamoDatabase, *, actor: str) -> str:

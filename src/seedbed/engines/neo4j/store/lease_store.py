@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.kit.lease import HeldLease, LeaseRecord, acquire
+from seedbed.engines.kit.lease import holder as holder_of
 from seedbed.engines.kit.lease import unlock as end_lease
 from seedbed.engines.neo4j.store.fence import fence_off
 from seedbed.engines.neo4j.wire import queries
@@ -123,6 +124,11 @@ def lease(graph: GraphTarget, owner: Owner, *, wait: float, listener: Listener) 
             yield held
         finally:
             graph.client.unwatch(owner.id)
+
+
+def holder(graph: GraphTarget) -> str:
+    """Return who has the lease, empty if it is free or has expired."""
+    return holder_of(Neo4jLeaseStore(graph))
 
 
 def unlock(graph: GraphTarget, *, actor: str) -> str:

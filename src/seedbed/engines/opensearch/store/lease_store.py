@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from msgspec.structs import replace
 
 from seedbed.engines.kit.lease import HeldLease, LeaseRecord, acquire
+from seedbed.engines.kit.lease import holder as holder_of
 from seedbed.engines.kit.lease import unlock as end_lease
 from seedbed.engines.opensearch.cluster import Cluster, translate_errors
 from seedbed.engines.opensearch.store import fences, history
@@ -110,6 +111,12 @@ def _enter(ledger: Ledger, listener: Listener) -> None:
     }
     message = f"a request of a former run was in progress ({intent.label}): {outcomes[verdict]}"
     listener(TakenOver(ledger.held.store.target, message))
+
+
+def holder(cluster: Cluster) -> str:
+    """Return who has the lease, empty if it is free."""
+    with translate_errors(cluster, f"reading the lease of {cluster.target}"):
+        return holder_of(OpenSearchLeaseStore(StateDocument(cluster, cluster.client)))
 
 
 def unlock(cluster: Cluster, *, actor: str) -> str:

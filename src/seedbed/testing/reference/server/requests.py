@@ -92,6 +92,11 @@ class Server:
             database.holder = holder
             return {"token": database.tokens}
 
+    def do_holder(self, database: Database, session: int) -> Data:
+        with changed:
+            held = database.holder or {"who": "", "since": ""}
+            return {"who": held["who"], "since": held["since"]}
+
     def do_takeover(self, database: Database, session: int, token: int) -> Data:
         """End what former owners left running; answers when it has ended."""
         with changed:

@@ -15,6 +15,7 @@ from seedbed.seeding.keys import resolve
 from seedbed.support.phrases import shorten
 
 SCALARS = frozenset({type(None), bool, int, float, Decimal, bytes})  # in every engine as they are
+DEEPEST = 100  # lists and dicts in each other; DynamoDB takes 32 levels, OpenSearch 20 of fields
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -25,17 +26,24 @@ def row(values: Iterable[object], platform: str, path: str, line: int) -> Row:
     )
 
 
-def _settled(value: object, platform: str, path: str, line: int) -> object:
+def _settled(value: object, platform: str, path: str, line: int, depth: int = 0) -> object:
     kind = type(value)  # most are of a type itself, and of no subclass: a match would ask for each in turn
     if kind in SCALARS:
         return value
     if isinstance(value, str):
         text = value if value.isascii() and "\0" not in value else _encodable(value, path, line)
         return resolve(text, platform, at=Location(path, line)) if text.startswith("@") else text
+    if depth == DEEPEST:
+        raise error(
+            path, line, "the values are nested too deeply to be data", f"{DEEPEST} levels are the most"
+        )
     if isinstance(value, list | tuple):
-        return [_settled(each, platform, path, line) for each in value]
+        return [_settled(each, platform, path, line, depth + 1) for each in value]
     if isinstance(value, dict | Mapping):
-        return {_name(key, path, line): _settled(each, platform, path, line) for key, each in value.items()}
+        return {
+            _name(key, path, line): _settled(each, platform, path, line, depth + 1)
+            for key, each in value.items()
+        }
     match value:
         case int() | float() | Decimal() | bytes():
             return value

@@ -41,7 +41,9 @@ def compiled(source: str, path: str) -> Program:
     linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
     try:
         exec(code, namespace)  # noqa: S102  what a .py migration is for
-    except (Exception, SystemExit) as wrong:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as wrong:  # also SystemExit, and whatever else is no Exception
         raise failure(wrong, path) from wrong
     return Program(path, namespace)
 

@@ -292,9 +292,9 @@ def _call(lease: FencedWriter, migration: Migration, step: Step, name: str, writ
     try:
         # Its truth may be asked of an object of the migration's own: inside, so that what it raises is named.
         return bool(function(handle)) if name == "applied" else function(handle)
-    except (LeaseLost, Interrupted, OutcomeUnknown, Refused, Unavailable):
+    except (LeaseLost, Interrupted, OutcomeUnknown, Refused, Unavailable, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # also SystemExit, and whatever else is no Exception
         raise _named(migration, lease, failure(error, migration.path)) from error
 
 

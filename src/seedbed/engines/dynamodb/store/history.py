@@ -20,9 +20,8 @@ from uuid import uuid4
 
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.engines.dynamodb.wire.values import from_item, to_item
-from seedbed.errors import Refused
-from seedbed.model.history import FORMAT, History, Identity, Revision, RevisionState
-from seedbed.model.migration import Direction, Phase
+from seedbed.engines.kit import stored
+from seedbed.model.history import FORMAT, History, Identity, Revision
 
 if TYPE_CHECKING:
     from seedbed.engines.dynamodb.database import DynamoDatabase
@@ -40,11 +39,12 @@ def read(database: DynamoDatabase) -> History:
             return History()
         raise
     identity = next((each for each in items if each["sk"] == "identity"), None)
-    if identity is not None:
-        _require_known_format(database, identity)
-    revisions = [_revision(each) for each in items if each["sk"].startswith("revision#")]
+    bound = stored.identity(identity, database.target) if identity else None
+    revisions = [
+        stored.revision(each, database.target) for each in items if each["sk"].startswith("revision#")
+    ]
     revisions.sort(key=lambda each: each.version.rjust(20, "0"))
-    return History(_identity(identity) if identity else None, tuple(revisions))
+    return History(bound, tuple(revisions))
 
 
 def checkpoints(database: DynamoDatabase, version: str) -> dict[int, str]:
@@ -78,15 +78,6 @@ def _query(database: DynamoDatabase, kind: str, prefix: str = "") -> Iterator[di
         if not page.get("LastEvaluatedKey"):
             return
         request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-
-def _require_known_format(database: DynamoDatabase, identity: Mapping[str, Any]) -> None:
-    if identity["format"] > FORMAT:
-        raise Refused(
-            f"the history in {database.history} was written by a newer seedbed",
-            because=f"its format is {identity['format']}, this seedbed knows {FORMAT}",
-            try_="upgrade seedbed",
-        )
 
 
 # what is written
@@ -180,26 +171,3 @@ def delete(database: DynamoDatabase, key: Mapping[str, Any]) -> Action:
 def now() -> str:
     """Return the time in UTC as the items hold it; DynamoDB has no clock that an expression could ask."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _identity(item: Mapping[str, Any]) -> Identity:
-    return Identity(item["platform"], item["database"], item["environment"])
-
-
-def _revision(item: Mapping[str, Any]) -> Revision:
-    return Revision(
-        version=item["version"],
-        name=item["name"],
-        checksum=item["checksum"],
-        phase=Phase(item["phase"]),
-        state=RevisionState(item["state"]),
-        direction=Direction(item["direction"]),
-        step=item["step"],
-        in_step=item["in_step"],
-        checkpoint=item.get("checkpoint"),
-        overtakes=tuple(item["overtakes"]),
-        owner=item["owner"],
-        applied_at=datetime.fromisoformat(item["applied_at"]),
-        duration_ms=item["duration_ms"],
-        ran=item.get("ran", ""),
-    )

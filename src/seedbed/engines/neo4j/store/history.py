@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import json
 
+from seedbed.engines.kit import stored
 from seedbed.engines.neo4j.files.names import HISTORY_CONSTRAINT, HISTORY_LABEL
 from seedbed.engines.neo4j.wire import queries
 from seedbed.errors import ForeignTarget, Refused
-from seedbed.model.history import FORMAT, History, Identity, Revision, RevisionState
-from seedbed.model.migration import Direction, Phase
+from seedbed.model.history import FORMAT, History, Identity, Revision
 from seedbed.support.phrases import listed
 
 if TYPE_CHECKING:
@@ -50,13 +50,13 @@ def read(graph: GraphTarget) -> History:
     rows = graph.read(queries.text("history"), {})
     nodes = {row["stored"]["key"]: {**row["stored"], "applied_at": row["applied_at"]} for row in rows}
     identity, schema = nodes.pop("identity", None), nodes.pop("schema", {})
-    if identity is not None:
-        _require_known_format(graph, identity)
+    bound = stored.identity(identity, graph.target) if identity else None
     _require_whole(graph, [key.removeprefix(_REVISION) for key in nodes], schema.get("applied") or ())
     if identity is None and not nodes:
         _require_new(graph)
-    revisions = sorted(map(_revision, nodes.values()), key=lambda each: each.version.rjust(20, "0"))
-    return History(_identity(identity) if identity else None, tuple(revisions))
+    revisions = [_revision(graph, each) for each in nodes.values()]
+    revisions.sort(key=lambda each: each.version.rjust(20, "0"))
+    return History(bound, tuple(revisions))
 
 
 def _require_whole(graph: GraphTarget, versions: Sequence[str], last: Sequence[str]) -> None:
@@ -101,24 +101,15 @@ def _lost(graph: GraphTarget, because: str, otherwise: str) -> Refused:
     )
 
 
-def _require_known_format(graph: GraphTarget, identity: Mapping[str, Any]) -> None:
-    if identity["format"] > FORMAT:
-        raise Refused(
-            f"the history in {graph.target} was written by a newer seedbed",
-            because=f"its format is {identity['format']}, this seedbed knows {FORMAT}",
-            try_="upgrade seedbed",
-        )
-
-
 def bind(run: RunQuery, graph: GraphTarget, identity: Identity) -> None:
     """Write the identity of the target, unless it has one. Raises ForeignTarget."""
-    stored = {
+    wanted = {
         "format": FORMAT,
         "platform": identity.platform,
         "database": identity.database,
         "environment": identity.environment,
     }
-    found = _identity(run(queries.text("bind"), {"identity": stored}).rows[0])
+    found = _identity(run(queries.text("bind"), {"identity": wanted}).rows[0])
     if found != identity:
         raise ForeignTarget(
             f"{graph.target} is bound to {found}",
@@ -166,26 +157,14 @@ def audit(run: RunQuery, actor: str, action: str, version: str, because: str) ->
     run(queries.text("audit"), {"actor": actor, "action": action, "version": version, "because": because})
 
 
-def _identity(stored: Mapping[str, Any]) -> Identity:
-    return Identity(stored["platform"], stored["database"], stored["environment"])
+def _identity(node: Mapping[str, Any]) -> Identity:
+    return Identity(node["platform"], node["database"], node["environment"])
 
 
-def _revision(stored: Mapping[str, Any]) -> Revision:
-    at = stored["applied_at"]
-    return Revision(
-        version=stored["version"],
-        name=stored["name"],
-        checksum=stored["checksum"],
-        phase=Phase(stored["phase"]),
-        state=RevisionState(stored["state"]),
-        direction=Direction(stored["direction"]),
-        step=stored["step"],
-        in_step=stored["in_step"],
-        checkpoint=stored.get("checkpoint"),
-        overtakes=tuple(stored["overtakes"]),
-        owner=stored["owner"],
-        applied_at=datetime.fromtimestamp(at / 1000, UTC) if at is not None else None,
-        duration_ms=stored["duration_ms"],
-        snapshot=stored.get("snapshot") or "",
-        ran=stored.get("ran") or "",
-    )
+def _revision(graph: GraphTarget, node: Mapping[str, Any]) -> Revision:
+    at = node["applied_at"]
+    try:
+        moment = datetime.fromtimestamp(at / 1000, UTC) if at is not None else None
+    except (TypeError, ValueError, OverflowError, OSError) as error:
+        raise stored.altered(graph.target, str(node.get("version")), error) from None
+    return stored.revision({**node, "applied_at": moment}, graph.target)

@@ -24,13 +24,13 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct, field
 
+from seedbed.engines.kit import stored as stored_values
 from seedbed.engines.opensearch.rest import ndjson
 from seedbed.engines.opensearch.schema.names import HISTORY
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import EXISTS, NO_INDEX, RequestFailed
 from seedbed.errors import Refused, StepFailed
-from seedbed.model.history import FORMAT, History, Identity, Revision, RevisionState
-from seedbed.model.migration import Direction, Phase
+from seedbed.model.history import FORMAT, History, Identity, Revision
 from seedbed.support.phrases import count, shorten
 from seedbed.support.typed import ready
 
@@ -176,7 +176,7 @@ def read(cluster: Cluster) -> History:
         )
     stored = _stored(cluster, found.pop(STATE, {}))
     found |= {key: each for key, each in stored.pending.items() if each["kind"] == "revision"}
-    revisions = [_revision(each) for each in found.values() if not each.get("is_gone")]
+    revisions = [_revision(cluster, each) for each in found.values() if not each.get("is_gone")]
     revisions.sort(key=lambda each: each.version.rjust(20, "0"))
     return History(stored.identity, tuple(revisions))
 
@@ -210,14 +210,11 @@ def _documents(cluster: Cluster) -> Iterable[Document]:
 
 
 def _stored(cluster: Cluster, source: Mapping[str, Any]) -> TargetState:
-    number = source.get("format", FORMAT)
-    if number > FORMAT:
-        raise Refused(
-            f"the history of {cluster.target} was written by a newer seedbed",
-            because=f"its format is {number}, and this seedbed reads up to {FORMAT}",
-            try_="upgrade seedbed",
-        )
-    return msgspec.convert(source, ready(TargetState))
+    stored_values.require_known_format(source.get("format", FORMAT), cluster.target)
+    try:
+        return msgspec.convert(source, ready(TargetState))
+    except msgspec.ValidationError as error:
+        raise stored_values.altered(cluster.target, "its state", error) from None
 
 
 # writing
@@ -335,22 +332,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _revision(found: Mapping[str, Any]) -> Revision:
+def _revision(cluster: Cluster, found: Mapping[str, Any]) -> Revision:
     checkpoint = found.get("checkpoint")
-    return Revision(
-        version=found["version"],
-        name=found["name"],
-        checksum=found["checksum"],
-        phase=Phase(found["phase"]),
-        state=RevisionState(found["state"]),
-        direction=Direction(found["direction"]),
-        step=found["step"],
-        in_step=found["in_step"],
-        checkpoint=checkpoint["text"] if checkpoint else None,
-        overtakes=tuple(found["overtakes"]),
-        owner=found["owner"],
-        applied_at=datetime.fromisoformat(found["applied_at"]),
-        duration_ms=found["duration_ms"],
-        snapshot=found.get("snapshot", ""),
-        ran=found.get("ran", ""),
-    )
+    text = checkpoint.get("text") if isinstance(checkpoint, Mapping) else checkpoint
+    return stored_values.revision({**found, "checkpoint": text}, cluster.target)

@@ -144,7 +144,9 @@ class RowConverter:
                 if not _PLAIN.issuperset(map(type, changes.values())):
                     self._add(groups, row, before, changes, row[key])
                     continue
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # also SystemExit, and whatever else is no Exception
                 raise RowFailed(row[key], error) from error
             # A copy: the function may return the same dict for the next row, with other values in it.
             changed[tuple(changes)].append((row, dict(changes), before))

@@ -6,6 +6,7 @@ this target is, and the format of all this) and `migrations_audit` (what people 
 
 from __future__ import annotations
 
+from msgspec import ValidationError
 from msgspec.json import decode
 
 from seedbed.engines.postgres.files.quoting import quoted_text
@@ -107,7 +108,12 @@ class HistoryTable:
                 because=f"its format is {stored}, this seedbed knows {FORMAT}",
                 try_="upgrade seedbed",
             )
-        revisions = decode(rows[0][4] or "[]", type=ready(tuple[Revision, ...]))
+        try:
+            revisions = decode(rows[0][4] or "[]", type=ready(tuple[Revision, ...]))
+        except ValidationError as error:
+            from seedbed.engines.kit.stored import altered
+
+            raise altered(identity[1], f"a row of {self.table}", error) from None
         return History(Identity(*identity), revisions)
 
     def definition(self, identity: Identity) -> str:

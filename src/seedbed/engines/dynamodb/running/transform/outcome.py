@@ -141,7 +141,9 @@ class ItemTransformer:
         try:
             with self._lock:
                 return self._function(recorded)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # also SystemExit, and whatever else is no Exception
             located = failure(error, self._migration.path)
             raised = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise self.failed(

@@ -50,7 +50,9 @@ class DocumentTransform:
         if self._function is not None:
             try:
                 found = self._function(found)
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # also SystemExit, and whatever else is no Exception
                 raise failure(error, self._path, _named(document)) from error
             if found is None:
                 return None

@@ -44,8 +44,9 @@ install: .venv/.installed ## .venv with everything that is locked, and seedbed i
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.14 that can make a virtual environment was found." >&2; \
 		echo "  try:     install one (on Debian: apt-get install python3-venv), or make PYTHON=/path/to/python3" >&2; exit 2; }
 	@$(BIN)/python -c 'import pip' >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@echo "installing $$(grep -c == $(LOCK)) packages into .venv: 1 GB, most of it the CDK's; pip says how far it is"
 	@# --no-compile: half a minute for the CDK's modules alone, of which most are never imported.
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --only-binary :all: --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --disable-pip-version-check --no-compile --only-binary :all: --require-hashes -r $(LOCK)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

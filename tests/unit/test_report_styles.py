@@ -64,3 +64,32 @@ def test_shortening_counts_cells() -> None:
     assert cells(shortened("数据库迁移", 6)) <= 6
     assert shortened("abc", 3) == "abc"
     assert shortened("abcdef", 2, unicode=False) == ".."
+
+
+def test_shortening_ends_between_two_words_unless_little_would_be_left() -> None:
+    text = "CREATE INDEX CONCURRENTLY reviews_by_course ON reviews"
+    assert shortened(text, 30) == "CREATE INDEX CONCURRENTLY…"
+    assert shortened(text, 26) == "CREATE INDEX CONCURRENTLY…"
+    assert shortened(text, 20) == "CREATE INDEX…"
+    assert shortened("reviews_by_course_and_language", 20) == "reviews_by_course_a…"
+
+
+def test_prose_goes_on_below_and_no_word_of_it_is_broken() -> None:
+    said = "its statements and the record of it commit together, or not at all, whatever happens to the run"
+    page: Page = [line(("because: ", Style.DIM), said, indent=2, wrap=True)]
+    narrow = render(page, Look(width=60))
+    assert max(widths(page, Look(width=60))) <= 60
+    assert narrow.splitlines()[1].startswith("    ")
+    assert " ".join(narrow.split()) == f"because: {said}"
+    assert render(page, Look()) == f"  because: {said}\n"
+
+
+def test_a_word_that_is_wider_than_the_terminal_stays_whole() -> None:
+    path = "services/user/postgres/migrations/20260102000000_commits.sql:3: "
+    page: Page = [line((path, Style.BOLD), ("error: ", Style.BAD), "it commits by itself", wrap=True)]
+    assert render(page, Look(width=40)) == f"{path.rstrip()}\n  error: it commits by itself\n"
+
+
+def test_a_command_is_left_to_the_terminal() -> None:
+    said = "seedbed plan -e staging --out plan.json; read it; seedbed apply -e staging plan.json"
+    assert render([line(("try:     ", Style.DIM), said)], Look(width=40)) == f"try:     {said}\n"

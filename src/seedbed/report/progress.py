@@ -162,7 +162,7 @@ class Plain(Progress):
     def _say(self, track: Track, words: Line) -> None:
         width = max((cells(each) for each in self.tracks), default=0)
         head = (Span(track.target, Style.BOLD), Span(" " * (width - cells(track.target) + 2)))
-        self.output.log([Line((*head, *words.spans))])
+        self.output.log([Line((*head, *words.spans), wrap=words.wrap)])
 
     def _may_show(self, event: Event, track: Track) -> bool:
         now = self.clock()
@@ -276,9 +276,9 @@ def _failed(event: TargetFailed, track: Track, *, tells_failures: bool) -> Itera
         yield line(head, (track.verdict, Style.BAD))
         return
     where = f"{event.at}: " if event.at else ""
-    yield line(head, (f"{track.verdict}: ", Style.BAD), f"{where}{event.error}")
+    yield line(head, (f"{track.verdict}: ", Style.BAD), f"{where}{event.error}", wrap=True)
     if event.because:
-        yield line("  because: ", event.because)
+        yield line("  because: ", event.because, wrap=True)
     if event.try_:
         yield line("  try:     ", event.try_)
 

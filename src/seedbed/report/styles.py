@@ -6,6 +6,7 @@ width, takes out what must not be shown, and makes what servers and files say ha
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
@@ -35,12 +36,14 @@ class Span(NamedTuple):
 class Line(Struct, frozen=True):
     """A line of spans; a line break inside a span goes on below that span's first character.
 
-    `flex`: the span that is shortened where the line is wider than a terminal; None: the terminal wraps it.
+    `flex`: the span that is shortened where the line is wider than a terminal. `wrap`: prose, which goes on below, word
+    by word. Neither: the terminal wraps it where it ends; so a command can be copied from there.
     """
 
     spans: tuple[Span, ...] = ()
     indent: int = 0
     flex: int | None = None
+    wrap: bool = False
 
 
 class Row(Struct, frozen=True):
@@ -83,8 +86,10 @@ def span(part: str | Span | tuple[str, Style]) -> Span:
     return Span(part) if isinstance(part, str) else Span(*part)
 
 
-def line(*parts: str | Span | tuple[str, Style], indent: int = 0, flex: int | None = None) -> Line:
-    return Line(tuple(span(each) for each in parts), indent, flex)
+def line(
+    *parts: str | Span | tuple[str, Style], indent: int = 0, flex: int | None = None, wrap: bool = False
+) -> Line:
+    return Line(tuple(span(each) for each in parts), indent, flex, wrap)
 
 
 def row(*parts: str | Span | tuple[str, Style]) -> Row:
@@ -132,6 +137,8 @@ def _line(each: Line, look: Look) -> Iterator[_Spans]:
         lines += [[Span(" " * column), _with(one, other)] for other in others]
     if each.flex is not None and len(lines) == 1:
         lines[0] = _flexed(lines[0], each.flex + 1, look)
+    if each.wrap and look.width and not look.cut:
+        lines = [part for whole in lines for part in _wrapped(whole, each.indent + _HANG, look.width)]
     for whole in lines:
         yield _cut_to(_stripped(tuple(whole)), look)
 
@@ -153,6 +160,23 @@ def _flexed(spans: list[Span], position: int, look: Look) -> list[Span]:
     ]
 
 
+def _wrapped(spans: Sequence[Span], hang: int, width: int) -> Iterator[list[Span]]:
+    """Yield `spans` in lines of `width` cells, broken between words; all but the first begin `hang` cells later."""
+    taken: list[Span] = []
+    column = 0
+    for one in spans:
+        for word in _WORD.findall(one.text):
+            if column + cells(word.rstrip(" ")) > width and column > hang:
+                yield taken
+                taken, column = [Span(" " * hang)], hang
+            kept = word.lstrip(" ") if column == hang and len(taken) == 1 else word
+            taken.append(_with(one, kept))
+            column += cells(kept)
+    yield taken
+
+
+_HANG = 2  # cells
+_WORD = re.compile(r" *[^ ]+ *|^ +")
 _LEAST = 12  # cells; what is shortened further says nothing
 _GAP = 2
 
@@ -252,6 +276,11 @@ def shortened(text: str, width: int, unicode: bool = True) -> str:
         if room < 0:
             break
         kept += character
+    else:
+        return kept
+    words = kept.rpartition(" ")[0]
+    if character != " " and not kept.endswith(" ") and 2 * cells(words) >= width:
+        kept = words  # between two words, unless that leaves little
     return (kept + dots)[:width] if width < len(dots) else kept + dots
 
 

@@ -81,6 +81,7 @@ def test_every_row_is_visited_once_whatever_the_type_of_its_key(
     told = place.apply()
     assert told.code == 0, told.events
     assert [each.done for each in told.of(WorkProgressed)] == [2, 4, 6, 8, 9, 3, 6, 9]
+    assert {each.total for each in told.of(WorkProgressed)} == {9}  # also of a table without statistics
     assert place.query("SELECT n, m, count(*) FROM things GROUP BY 1, 2") == [(1, 1, 9)]
 
 

@@ -12,7 +12,7 @@ def error_text(error: ErrorEntry) -> Lines:
     """Return an error; where it is, in a file or on a target, first."""
     where = str(error.at or error.target)
     return [
-        line((f"{where}: " if where else "", Style.BOLD), ("error: ", Style.BAD), error.error),
+        line((f"{where}: " if where else "", Style.BOLD), ("error: ", Style.BAD), error.error, wrap=True),
         *reasons(error, indent=2),
     ]
 
@@ -20,6 +20,6 @@ def error_text(error: ErrorEntry) -> Lines:
 def reasons(error: ErrorEntry, *, indent: int) -> Iterator[Line]:
     """Yield why it happened, and what to try."""
     if error.because:
-        yield line(("because: ", Style.DIM), error.because, indent=indent)
+        yield line(("because: ", Style.DIM), error.because, indent=indent, wrap=True)
     if error.try_:
         yield line(("try:     ", Style.DIM), error.try_, indent=indent)

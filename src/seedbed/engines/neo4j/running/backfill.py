@@ -84,7 +84,8 @@ class GraphBackfill:
         """Convert what is left beyond `checkpoint`, batch by batch. Raises CypherError, LeaseLost, Interrupted."""
         lease, version = self._lease, self._migration.version
         after: Key | None = json.decode(checkpoint) if checkpoint is not None else None
-        done, total = 0, int(lease.read(self._query("count"))[0]["count"])
+        name = "count" if after is None else "count_beyond"
+        done, total = 0, int(lease.read(self._query(name), {"after": after})[0]["count"])
         while batch := lease.transact(partial(self._batch, after), version=version, changes=bool):
             after, done = batch.last, done + batch.size
             position = f"up to {self._backfill.key} {after}"

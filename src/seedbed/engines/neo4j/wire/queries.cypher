@@ -165,6 +165,11 @@ RETURN valueType({key}) AS kind, count(*) AS count;
 {match}
 RETURN count(*) AS count;
 
+// count_beyond: how many there are beyond a key
+{match}
+WHERE {key} > $after
+RETURN count(*) AS count;
+
 // first_keys: those of the first batch, each once
 {match}
 WHERE {key} IS NOT NULL

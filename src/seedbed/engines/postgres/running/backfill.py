@@ -7,6 +7,7 @@ function over rows is two: the bounds of the next batch travel with the commit o
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from msgspec import Struct
 
 from seedbed.engines.base import Progress
 from seedbed.engines.kit.python_program import compiled, line_in
-from seedbed.engines.postgres.files.quoting import quoted_name
+from seedbed.engines.postgres.files.quoting import quoted_name, quoted_text
 from seedbed.engines.postgres.running.rows import TYPE_NAMES, AmbiguousKey, Convert, RowConverter, RowFailed
 from seedbed.engines.postgres.running.steps import is_untouched, settings
 from seedbed.engines.postgres.running.stepwise import take_back_start
@@ -41,9 +42,9 @@ SELECT (SELECT k::text FROM (SELECT {key} AS k FROM {table} {beyond} ORDER BY {k
                 (SELECT k::text FROM (SELECT {key} AS k FROM {table} {beyond} ORDER BY {key} DESC LIMIT 1) AS rest)),
        CASE WHEN EXISTS (SELECT FROM seedbed_last) THEN {limit} ELSE (SELECT count(*) FROM {table} {beyond}) END
 """
-# How many rows there may be, and whether the key may be empty in some of them.
-_TABLE = """
-SELECT greatest(c.reltuples, 0)::bigint, NOT a.attnotnull
+_COUNTED = 10_000  # rows that are counted rather than estimated
+_IS_NULLABLE = """
+SELECT NOT a.attnotnull
 FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = $2
 WHERE c.oid = to_regclass($1)
 """
@@ -110,7 +111,8 @@ class _Walk:
         )
 
     def batches(self, checkpoint: str | None) -> Iterator[Progress]:
-        done, total = 0, self._look()
+        self._require_keys()
+        done, total = 0, self._estimate(checkpoint)
         batch: _Batch | None = None
         for attempt in self._writer.attempts():
             try:
@@ -135,20 +137,28 @@ class _Walk:
             )
             batch = following  # where there is none, one more look is taken after the commit
 
-    def _look(self) -> int:
-        """Return about how many rows there are. Raises StepFailed for rows that no key leads to."""
+    def _estimate(self, checkpoint: str | None) -> int:
+        """Return how many rows are left: few are counted, many as the planner has it, by statistics or by size."""
+        beyond = "" if checkpoint is None else f"WHERE {self._key} > {quoted_text(checkpoint)}"
+        rows = f"SELECT FROM {self._table} {beyond}"
+        few = f"SELECT count(*) FROM ({rows} LIMIT {_COUNTED}) AS counted"
+        many = f"EXPLAIN (FORMAT JSON) {rows}"
+        counted, planned = send_pipeline(self._writer.connection, [(few, []), (many, [])])
+        found = int(_values(counted)[0])
+        return found if found < _COUNTED else int(json.loads(_values(planned)[0])[0]["Plan"]["Plan Rows"])
+
+    def _require_keys(self) -> None:
+        """Raise StepFailed if there are rows that no key leads to."""
         empty = f"SELECT EXISTS (SELECT FROM {self._table} WHERE {self._key} IS NULL)"
         connection = self._writer.connection
-        (facts,) = send_pipeline(connection, [(_TABLE, [self._table, self._backfill.key])])
-        rows, is_nullable = _values(facts) if facts.ntuples else ("0", "f")
-        if is_nullable == "t":
+        (facts,) = send_pipeline(connection, [(_IS_NULLABLE, [self._table, self._backfill.key])])
+        if facts.ntuples and _values(facts) == ["t"]:
             (found,) = send_pipeline(connection, [(empty, [])])
             if _values(found) == ["t"]:
                 raise self._refused(
                     f"{self._backfill.table} has rows without a {self._backfill.key}",
                     "a backfill walks along its key, and would never come to them",
                 )
-        return int(rows)
 
     def _type_names(self, oids: Sequence[int]) -> list[str]:
         array = "{" + ",".join(map(str, oids)) + "}"

@@ -18,7 +18,8 @@
     ├── Unavailable                   4  nothing was touched, trying again may help
     │   ├── Unreachable               4  no connection
     │   ├── Busy                      4  another run holds the lease
-    │   └── SandboxError              4  an embedded server could not be started
+    │   ├── SandboxError              4  an embedded server could not be started
+    │   └── OutputLost                4  the result could not be written to standard output
     ├── OutcomeUnknown                5  a person has to look before the run goes on
     ├── LeaseLost                     5  the lease went away under the run
     ├── ViolationsFound               6  pending work, drift or broken references, where that was the question
@@ -96,7 +97,7 @@ _TAKES_ENVIRONMENT = frozenset(
         "status",
     }
 )
-_TAKES_SERVICES = frozenset({"deploy", "destroy"})  # as arguments
+_TAKES_SERVICES = frozenset({"deploy", "destroy"})  # and no engine: what they change are stacks
 _TAKES_SELECTION = _TAKES_ENVIRONMENT - _TAKES_SERVICES | {"new"}
 
 
@@ -122,8 +123,9 @@ class Command:
         is_narrowed = bool(slash) and not self.about_all
         if is_narrowed and self.name in _TAKES_SELECTION:
             words += ["-s", service, "--engine", engine]
-        words += self.arguments
-        return [*words, service] if is_narrowed and self.name in _TAKES_SERVICES else words
+        if is_narrowed and self.name in _TAKES_SERVICES:
+            words += ["-s", service]
+        return [*words, *self.arguments]
 
 
 def call(name: str, *arguments: str, about: str = "", about_all: bool = False) -> Command:
@@ -264,6 +266,10 @@ class Busy(Unavailable):
 
 class SandboxError(Unavailable):
     """An embedded server could not be started or reached."""
+
+
+class OutputLost(Unavailable):
+    """The result could not be written to standard output; where something was changed, the exit code is 5."""
 
 
 class OutcomeUnknown(SeedbedError):

@@ -489,8 +489,11 @@ class Full(io.StringIO):
 @pytest.mark.parametrize(
     ("typed", "code", "told"),
     [
-        ("apply", 1, "error: the result cannot be written to standard output"),
-        ("apply --json", 1, "error: the result cannot be written to standard output"),
+        ("apply", 5, "error: the result cannot be written to standard output"),
+        ("apply --json", 5, "error: the result cannot be written to standard output"),
+        ("apply --dry-run", 4, "error: the result cannot be written to standard output"),
+        ("status", 4, "error: the result cannot be written to standard output"),
+        ("status --json", 4, "error: the result cannot be written to standard output"),
         ("seed --json", 3, "error: seed refuses shop/memory"),
         ("apply --json --nothing", 2, "No such option"),
     ],
@@ -512,7 +515,7 @@ def test_a_directory_that_was_removed_is_a_wrong_call(
     gone.rmdir()
     code = main.run(["status", *E, "--json"])
     document = json.loads(capsys.readouterr().out)
-    assert (code, document["errors"][0]["error"]) == (2, ". is not a directory")
+    assert (code, document["errors"][0]["error"]) == (2, "the working directory is gone")
 
 
 def test_a_plan_file_holds_the_document_that_was_printed(site: Site) -> None:

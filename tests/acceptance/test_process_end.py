@@ -70,3 +70,13 @@ def test_a_profile_of_the_process_is_still_written() -> None:
         timeout=60,
     )
     assert "function calls" in done.stdout
+
+
+@pytest.mark.parametrize("typed", ["schema", "schema status", "--help", "apply --help", "--version"])
+def test_a_device_that_takes_nothing_is_no_bug_and_changes_nothing(typed: str) -> None:
+    with open("/dev/full", "w") as full:
+        code, _, err = ended("", typed, _OURS, out=full.fileno())
+    assert code == 4, err
+    assert err.startswith("error: the result cannot be written to standard output\n  because: No space left")
+    assert "bug" not in err
+    assert "Traceback" not in err

@@ -132,7 +132,7 @@ def test_the_app_is_synthesised_where_nobody_did_before_and_an_account_prepared_
 ) -> None:
     shop = Shop(tmp_path, ministack_account, assemblies)
     shop.release("one")
-    done = shop.run("cdk:deploy", "-e", "dev-ana", "courses", "--bootstrap", "-v")
+    done = shop.run("cdk:deploy", "-e", "dev-ana", "-s", "courses", "--bootstrap", "-v")
     assert done.code == 0, done.everything
     assert "preparing aws://" in done.err
     assert shop.status() == "CREATE_COMPLETE"
@@ -310,7 +310,7 @@ def test_prod_without_its_flags_is_refused_before_anything_is_asked(watched: Sho
     refused = watched.deploy("one", environment="prod")
     assert refused.code == 3
     assert "prod is protected: deploy requires a reviewed plan" in refused.err
-    assert "--plan plan.json" in refused.err
+    assert "prod plan.json" in refused.err
     assert aws.calls == ()
 
 
@@ -391,12 +391,12 @@ def test_prod_is_deployed_from_the_plan_that_was_reviewed_and_from_no_other(shop
     options = shop.release("one", "prod")
     plan = str(shop.root / "plan.json")
     assert shop.run("plan", "-e", "prod", "--out", plan).code == 0
-    done = shop.run("deploy", "-e", "prod", "--plan", plan, *options)
+    done = shop.run("deploy", "-e", "prod", plan, *options)
     assert done.code == 0, done.everything
     tables = shop.root / "services" / "courses" / "dynamodb" / "tables.toml"
     more = PLAIN.replace("[tables.courses]", "[tables.other]").replace("[tables.courses.", "[tables.other.")
     tables.write_text(PLAIN + more)
-    stale = shop.run("deploy", "-e", "prod", "--plan", plan, *options)
+    stale = shop.run("deploy", "-e", "prod", plan, *options)
     assert stale.code == 3
     assert "the plan no longer fits courses/dynamodb" in stale.err
     assert "other: add the table" in stale.err
@@ -410,7 +410,7 @@ def test_a_plan_that_is_half_deployed_still_fits(shop: Shop) -> None:
     document = json.loads(plan.read_text())
     assert len(document["databases"][0]["changes"]) == 2
     assert shop.run("deploy", "-e", "dev-ana", *options).code == 0
-    assert shop.run("deploy", "-e", "dev-ana", "--plan", str(plan), *options).code == 0
+    assert shop.run("deploy", "-e", "dev-ana", str(plan), *options).code == 0
     assert shop.run("apply", "-e", "dev-ana", str(plan)).code == 0
 
 

@@ -14,11 +14,12 @@ import click
 from click.core import ParameterSource
 
 from seedbed.cli.options import EnvironmentOption
-from seedbed.errors import ExitCode, Interrupted, SeedbedError, UsageError, exit_code
+from seedbed.errors import ExitCode, Interrupted, OutputLost, SeedbedError, UsageError, exit_code
 from seedbed.model.environment import SANDBOX
 from seedbed.model.secret import Redactor
 from seedbed.report.console import Output
 from seedbed.servers import notify
+from seedbed.support.extras import import_failure
 from seedbed.support.phrases import listed
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from seedbed.report.styles import Page
 
 D = TypeVar("D", bound="Document")
+COLORS = ("auto", "always", "never")
 
 
 class CommandContext:
@@ -62,11 +64,24 @@ class CommandContext:
 
     @property
     def directory(self) -> Path:
-        directory = Path(self._settings.get("directory") or ".")
-        with suppress(FileNotFoundError):  # this very directory was removed
-            if directory.is_dir():
-                return directory.absolute()
-        raise UsageError(f"{directory} is not a directory", because="-C names where to work", try_="check it")
+        """Where to work. Raises UsageError where there is no such directory, or no more."""
+        said = self._settings.get("directory")
+        try:
+            here = Path.cwd()
+        except FileNotFoundError:
+            if not said or not Path(said).is_absolute():
+                raise UsageError(
+                    "the working directory is gone",
+                    because="it was removed while this shell stood in it",
+                    try_="change to another directory, or name one: seedbed -C DIR",
+                ) from None
+            here = Path("/")
+        directory = here / (said or ".")
+        if directory.is_dir():
+            return directory
+        raise UsageError(
+            f"{said} is not a directory", because="-C names where to work", try_="check the path after -C"
+        )
 
     def move(self, directory: Path) -> None:
         """Work in `directory` from now on, as if -C had said so; the project is not opened yet."""
@@ -134,16 +149,11 @@ class CommandContext:
 
     def show(self, document: D, text: Callable[[D], Page]) -> None:
         """Write a result to standard output: as JSON where that was asked for, else as `text` makes it."""
-        try:
-            if self.as_json:
-                self._documented = True
-                self.out.document(document)
-            else:
-                self.out.result(text(document))
-        except OSError as error:
-            raise SeedbedError(
-                "the result cannot be written to standard output", because=error.strerror or str(error)
-            ) from None
+        if self.as_json:
+            self._documented = True
+            self.out.document(document)
+        else:
+            self.out.result(text(document))
 
     def finish(self, run: Run, outcome: Outcome, lines: Page = ()) -> None:
         """Show how it ended and leave with its exit code; `lines` say it all where all went well."""
@@ -154,7 +164,11 @@ class CommandContext:
             all_said = bool(lines) and document.exit_code is ExitCode.DONE
             return lines if all_said else [*lines, *outcome_text(document)]
 
-        self.show(OutcomeDocument.of(outcome, run.events, self.command), text)
+        try:
+            self.show(OutcomeDocument.of(outcome, run.events, self.command), text)
+        except OutputLost as error:
+            code = self.fail(error)
+            self.leave(outcome.exit_code or (ExitCode.PARTIAL if outcome.changed else code))
         self.leave(outcome.exit_code)
 
     def leave(self, code: ExitCode) -> None:
@@ -212,13 +226,16 @@ def command_context(function: Callable[..., None]) -> Callable[..., None]:
 
     @click.option("-v", "--verbose", count=True, help="Show more detail; twice: tracebacks.")
     @click.option("-q", "--quiet", count=True, help="Show results and failures only, no progress.")
+    @click.option("--color", type=click.Choice(COLORS), help="Whether to write in colour (default: auto).")
     @functools.wraps(function)
     @click.pass_context
     def wrapped(ctx: click.Context, /, *args: Any, **kwargs: Any) -> None:
         as_json = bool(kwargs.pop("as_json", False))
         settings = ctx.ensure_object(dict)
-        for name in ("verbose", "quiet"):  # both may be said before and after the command's name
+        for name in ("verbose", "quiet"):  # like the colour, before or after the command's name
             settings[name] = settings.get(name, 0) + kwargs.pop(name)
+        if color := kwargs.pop("color"):
+            settings["color"] = color
         environments, before = _environments(ctx), settings.get("env") or ""
         if environments and before and ctx.get_parameter_source("env") is not ParameterSource.COMMANDLINE:
             kwargs["env"] = before
@@ -245,8 +262,9 @@ def command_context(function: Callable[..., None]) -> Callable[..., None]:
             ctx.exit(int(context.fail(error)))
         except KeyboardInterrupt:
             ctx.exit(int(context.interrupt()))
-        except Exception:  # noqa: BLE001  the last line of defence: said, traced, exit code 1
-            ctx.exit(int(context.crash()))
+        except BaseException as error:  # noqa: BLE001  the last line of defence: said, traced, exit code 1
+            broken = import_failure(error)
+            ctx.exit(int(context.fail(broken) if broken else context.crash()))
 
     return wrapped
 

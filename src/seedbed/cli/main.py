@@ -190,6 +190,8 @@ def run(arguments: list[str] | None = None) -> int:
         if "--json" in (sys.argv[1:] if arguments is None else arguments):
             _document(error)
         code = 2
+    except OSError as error:  # of click's own output: --help, --version; a command's never gets here
+        code = _lost(error)
     return int(code or 0)
 
 
@@ -201,6 +203,19 @@ def _show(error: click.ClickException) -> None:
     error.show(written)
     said = written.getvalue()
     click.echo(github.disarm(said) if github.is_github(os.environ) else said, err=True, nl=False)
+
+
+def _lost(error: OSError) -> int:
+    """Say that what was asked for could not be written, and return the exit code."""
+    from seedbed.report.console import lost
+
+    failure = lost(error)
+    sys.stderr.write(f"error: {failure}\n")
+    with suppress(OSError, ValueError):  # what is left of it would be tried again at the end
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    return int(failure.exit_code)
 
 
 def _document(error: click.ClickException) -> None:

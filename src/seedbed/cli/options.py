@@ -35,6 +35,11 @@ def selection(function: F) -> F:
         metavar="NAME",
         help="Select this engine; may be repeated (default: all).",
     )(function)
+    return services(function)
+
+
+def services(function: F) -> F:
+    """Add --service alone, for what is about whole stacks."""
     return click.option(
         "-s",
         "--service",
@@ -42,6 +47,13 @@ def selection(function: F) -> F:
         multiple=True,
         metavar="NAME",
         help="Select this service; may be repeated (default: all).",
+    )(function)
+
+
+def reviewed_plan(function: F) -> F:
+    """Add the file that `seedbed plan --out` wrote, as an argument."""
+    return click.argument(
+        "plan", required=False, type=click.Path(exists=True, dir_okay=False), metavar="[PLAN]"
     )(function)
 
 

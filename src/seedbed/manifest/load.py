@@ -144,6 +144,7 @@ def _require_name(text: Text, at: KeyPath, of: str) -> None:
             f"{key_text(name)} cannot be the name of {of}",
             at=at,
             because=f"names have {IN_WORDS[NAME]}, and at most 32 characters",
+            try_=f"{of} such as user or tutor-matching" if of == "a service" else "",
         )
 
 
@@ -163,7 +164,12 @@ def _database(text: Text, root: PurePath, service: str, engine: str, type_: type
     directory = section.pop(DIRECTORY, f"services/{service}/{engine}")
     problem = _directory_problem(directory)
     if problem:
-        raise text.error(f"{dotted((*at, DIRECTORY))} is wrong", at=(*at, DIRECTORY), because=problem)
+        raise text.error(
+            f"{dotted((*at, DIRECTORY))} is wrong",
+            at=(*at, DIRECTORY),
+            because=problem,
+            try_=f'{DIRECTORY} = "services/{service}/{engine}", seen from the manifest',
+        )
     if not type_.__struct_config__.forbid_unknown_fields:  # its engine is lenient, the manifest is not
         require_known(text, unknown_keys(section, type_, at))
     return Database(
@@ -208,10 +214,20 @@ def _references(text: Text, ids: set[str]) -> tuple[Reference, ...]:
             _require_declared(text, (*at, key), column.partition(":")[0], ids)
         reference = Reference(parsed.from_, parsed.to)
         if reference.from_ == reference.to:
-            raise text.error("a reference points at itself", at=at, because=f"both ends are {reference.to}")
+            raise text.error(
+                "a reference points at itself",
+                at=at,
+                because=f"both ends are {reference.to}",
+                try_="name the column that the id is found in, or remove the reference",
+            )
         if reference in references:
             first = text.line(("references", references[reference]))
-            raise text.error("a reference is declared twice", at=at, because=f"line {first} says the same")
+            raise text.error(
+                "a reference is declared twice",
+                at=at,
+                because=f"line {first} says the same",
+                try_="remove one of them",
+            )
         references[reference] = index
     return tuple(references)
 

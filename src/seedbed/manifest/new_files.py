@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,17 +18,19 @@ def next_version(files: Sequence[MigrationFile], now: datetime) -> str:
     """Return `now` (UTC) as a version, or the first second after the last version if that is not earlier."""
     last = max((int(each.version) for each in files), default=0)
     while int(version := now.strftime("%Y%m%d%H%M%S")) <= last:
-        later = _as_time(last)
+        later = _second_after(last)
         if later is None:
             return str(last + 1)
-        now = later + timedelta(seconds=1)
+        now = later
     return version
 
 
-def _as_time(version: int) -> datetime | None:
+def _second_after(version: int) -> datetime | None:
+    """Return the second after the one that `version` names; None where it names none, or there is none after it."""
     try:
-        return datetime.strptime(str(version), "%Y%m%d%H%M%S")  # noqa: DTZ007  a version has no time zone
-    except ValueError:
+        named = datetime.strptime(str(version), "%Y%m%d%H%M%S")  # noqa: DTZ007  a version has no time zone
+        return named + timedelta(seconds=1)
+    except (ValueError, OverflowError):
         return None
 
 
@@ -43,12 +46,18 @@ def write_migration(
             try_=Hint(call("new", "add_phone_number", about=database.id)),
         )
     path = Path(database.directory) / "migrations" / f"{version}_{label}{suffix}"
-    path.parent.mkdir(parents=True, exist_ok=True)
     comment = template.split(maxsplit=1)[0]  # what the template itself begins with
     header = "".join(f"{comment} seedbed: {each}\n" for each in directives)
     text = template.format(summary=label.replace("_", " ").capitalize() + ".", directives=header)
-    with path.open("x", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+    with _written(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            try:
+                file.write(text)
+                file.flush()
+            except OSError:
+                path.unlink()
+                raise
     return path
 
 
@@ -81,8 +90,23 @@ def rename_migration(database: Database, files: Sequence[MigrationFile], version
     path = old.with_name(f"{new}_{found.name}{found.source.suffix}")
     if path.exists():
         raise UsageError(f"{path.name} is there already", because="two runs chose it", at=Location(str(path)))
-    old.rename(path)
+    with _written(path):
+        old.rename(path)
     return path
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """Turn what the file system says while `path` is made into an error. Raises UsageError."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            "the migration cannot be written",
+            because=error.strerror or str(error),
+            try_=f"check the disk, and who may write to {path.parent}",
+            at=Location(str(path)),
+        ) from None
 
 
 def _number(version: str) -> int:

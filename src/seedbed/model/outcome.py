@@ -64,6 +64,7 @@ class Outcome(Struct, frozen=True):
 
     @property
     def changed(self) -> bool:
+        """Whether something of this run stayed anywhere."""
         return any(each.touched for each in self.targets)
 
     @property

@@ -42,6 +42,12 @@ class Catalog:
     def databases(self, services: Sequence[str] = (), engines: Sequence[str] = ()) -> tuple[Database, ...]:
         """Return the databases of `services` and `engines` (none named: all), in id order. Raises UsageError."""
         everything = self.platform.databases
+        if not everything:
+            raise UsageError(
+                "the platform has no database",
+                because="seedbed.toml declares none",
+                try_="add a section for one, such as [services.user.postgres]",
+            )
         _require_known("service", services, {database.service for database in everything})
         _require_known("engine", engines, {database.engine for database in everything})
         chosen = [
@@ -52,7 +58,7 @@ class Catalog:
         if not chosen:
             raise UsageError(
                 "the selection leaves no database",
-                because=f"services {', '.join(services) or 'all'} have no {' or '.join(engines)}",
+                because=f"{' and '.join(services)} {'has' if len(services) == 1 else 'have'} no {' or '.join(engines)}",
                 try_=f"one of {', '.join(str(database.id) for database in everything)}",
             )
         return tuple(sorted(chosen, key=lambda database: database.id))

@@ -36,12 +36,17 @@ class Project:
         environ: Mapping[str, str] | None = None,
         redactor: Redactor | None = None,
         home: Path | None = None,
+        running: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        """`home`: where the sandbox keeps its servers (default: `.seedbed/sandbox` of the project)."""
+        """`home`: where the sandbox keeps its servers (default: `.seedbed/sandbox` of the project).
+
+        `running`: connection settings, by id, of databases of the sandbox that somebody else keeps running.
+        """
         self.catalog = Catalog(platform)
         self.redactor = redactor or Redactor()
         self.home = home or sandbox_home(platform.root)
         self._environ = os.environ if environ is None else environ
+        self._running = running or {}
 
     @classmethod
     def open(cls, start: Path | None = None, **options: Any) -> Project:
@@ -59,6 +64,11 @@ class Project:
         """The embedded servers of this project."""
         return Sandbox(self.catalog, self.home)
 
+    @property
+    def targets(self) -> Targets:
+        """Turns an environment and databases into targets."""
+        return Targets(self.catalog, self.redactor, self.home, self._environ, self._running)
+
     @contextmanager
     def run(
         self,
@@ -74,11 +84,10 @@ class Project:
         A target that does not answer is in `Run.failed` and its failure is an event; the others go on. `wait`: seconds
         to wait for another run's lease. Raises UsageError, ForeignTarget: then nothing was touched.
         """
-        targets = Targets(self.catalog, self.redactor, self.home, self._environ)
         where = self.catalog.environment(environment)
         chosen = self.catalog.databases() if databases is None else databases
         self.catalog.require_extras(chosen)
-        with Run.open(targets, where, chosen, listener=listener, stop=stop, wait=wait) as run:
+        with Run.open(self.targets, where, chosen, listener=listener, stop=stop, wait=wait) as run:
             yield run
 
     def diagnose(self) -> list[tuple[str, str]]:

@@ -37,7 +37,7 @@ def require_reviewed(environment: Environment, request: Reviewable, *, verb: str
             try_=Hint(
                 call("plan", "--out", "plan.json"),
                 "; read it; ",
-                call("deploy", "--plan", "plan.json") if verb == "deploy" else call("apply", "plan.json"),
+                call("deploy", "plan.json") if verb == "deploy" else call("apply", "plan.json"),
             ),
         )
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from seedbed.aws.cloud import Cloud
 from seedbed.engines.infrastructure import SupportsDeployment
@@ -23,12 +23,14 @@ class Targets(Struct, frozen=True):
     """Looks up where databases are; every secret that it meets is made known to `redactor`.
 
     `home`: the directory of the sandbox's servers. `environ`: the variables that connection settings are read from.
+    `running`: connection settings, by id, of databases of the sandbox whose servers run already; empty: none does.
     """
 
     catalog: Catalog
     redactor: Redactor
     home: Path
     environ: Mapping[str, str]
+    running: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @contextmanager
     def open(
@@ -40,11 +42,14 @@ class Targets(Struct, frozen=True):
         SandboxError, and what AWS raises.
         """
         with ExitStack() as servers:
-            if environment.is_sandbox:
+            settings: Mapping[str, Any]
+            if environment.is_sandbox and self.running:
+                settings = self.running
+            elif environment.is_sandbox:
                 from seedbed.environments.sandbox.servers import running
 
                 pairs = [(str(database.id), self.catalog.engine(database.engine)) for database in databases]
-                settings: Mapping[str, Any] = servers.enter_context(running(pairs, self.home))
+                settings = servers.enter_context(running(pairs, self.home))
             else:
                 wanted = [self._wanted(environment, database) for database in databases]
                 wanted = aws.completed(wanted, environment, self.catalog.platform.name, self.environ)

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 
+from seedbed.errors import OutputLost
 from seedbed.report import github
 from seedbed.report.styles import Line, Look, Page, Span, render
 
@@ -65,7 +66,7 @@ class Stream:
         return Look(self.color, self.unicode, size[0] if size else None, redact=redact)
 
     def write(self, text: str) -> None:
-        """Write `text` now. Raises OSError only where the stream is strict, and never for a reader that left."""
+        """Write `text` now. Raises OutputLost only where the stream is strict, and never for a reader that left."""
         if self._file is None:
             return
         try:
@@ -76,7 +77,8 @@ class Stream:
         except (OSError, ValueError) as error:
             # A migration does not fail because its progress cannot be shown; a result that is lost does matter.
             if self._strict and isinstance(error, OSError):
-                raise
+                self._give_up()
+                raise lost(error) from None
 
     def _give_up(self) -> None:
         """Let what Python still holds for the stream go nowhere, so that its own flush at exit is quiet, too."""
@@ -163,6 +165,15 @@ class Output:
             self.overlay.erase()
             stream.write(text)
             self.overlay.paint()
+
+
+def lost(error: OSError) -> OutputLost:
+    """Return the error to report when standard output takes nothing more."""
+    return OutputLost(
+        "the result cannot be written to standard output",
+        because=error.strerror or str(error),
+        try_="check where the output goes: a full disk, or a device that takes nothing",
+    )
 
 
 def _is_terminal(file: TextIO | None) -> bool:

@@ -17,6 +17,26 @@ from seedbed.toml.lines import KeyPath, Lines, TooDeep, line_and_column
 
 MAX_BYTES = 1 << 20
 
+# By the beginning of what tomllib says.
+_REMEDIES = {
+    "Cannot overwrite": "a key stands once in a table: remove one of the two, or rename it",
+    "Cannot declare": "a table has one header: write all its keys below that",
+    "Cannot mutate": "a table in braces is whole: write the key into the braces, or give the table a header",
+    "Cannot namespace": "a key stands once in a table: remove one of the two, or rename it",
+    "Duplicate inline": "a key stands once in a table: remove one of the two, or rename it",
+    "Expected ']'": "close the header: [name], or [[name]] for one of several",
+    "Expected '='": 'write key = value, a text in quotes: name = "shop"',
+    "Expected newline": "one key a line; a text in quotes, no number with a leading zero",
+    "Invalid initial character": "a key has letters, digits, - and _; anything else in quotes",
+    "Invalid statement": 'write key = value, a text in quotes: name = "shop"; or a header, [name]',
+    "Invalid value": 'write a value: a text in quotes, "shop", a number, true or false, [a list]',
+    "Unclosed array": "close the list with ]",
+    "Unclosed inline table": "close the table with }, in the same line",
+    "Unterminated string": 'close the text with a quote in the same line; a longer one stands in """…"""',
+    "Illegal character": "remove it, or write it as an escape in quotes: \\u0000",
+}
+_LOOK = "check its name, and who may read it"
+_REMEDY = "correct it there; https://toml.io/en/v1.0.0 has the syntax"
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -31,6 +51,12 @@ class Kind(Struct, frozen=True):
     error: type[UsageError] = ManifestError
     translate_errors: Mapping[str, str] = field(default_factory=dict)
     depth: int = 10
+
+    @property
+    def help(self) -> str:
+        """Return what to do about an error that says nothing better itself."""
+        of = "" if self.called == "the manifest" else f" {self.called}"
+        return f"seedbed schema{of} says what may stand there"
 
 
 MANIFEST = Kind()
@@ -53,7 +79,7 @@ class Text:
 
     def error(self, what: str, *, at: KeyPath, because: str = "", try_: str = "") -> UsageError:
         """Return an error at the key `at`, or at its closest ancestor that is written down."""
-        return self.kind.error(what, because=because, try_=try_, at=self.location(at))
+        return self.kind.error(what, because=because, try_=try_ or self.kind.help, at=self.location(at))
 
     def location(self, key: KeyPath) -> Location:
         return Location(self.path, *self._lines.locate(key))
@@ -79,7 +105,10 @@ class Text:
             raise self._malformed(str(error)) from None
         except ValueError as error:  # an integer of thousands of digits
             raise self.kind.error(
-                "a number is too long to be read", because=str(error).split(";")[0], at=Location(self.path)
+                "a number is too long to be read",
+                because=str(error).split(";")[0],
+                try_="write it as a string, in quotes",
+                at=Location(self.path),
             ) from None
         return data
 
@@ -97,7 +126,10 @@ class Text:
         if found and found[1]:
             line, column = int(found[1]), int(found[2])
         reason = clipped(_AT.sub("", message))
-        return self.kind.error("this is not TOML", because=reason, at=Location(self.path, line, column))
+        remedy = next((each for start, each in _REMEDIES.items() if reason.startswith(start)), _REMEDY)
+        return self.kind.error(
+            "this is not TOML", because=reason, try_=remedy, at=Location(self.path, line, column)
+        )
 
 
 def read(path: Path, kind: Kind = MANIFEST) -> Text:
@@ -107,11 +139,16 @@ def read(path: Path, kind: Kind = MANIFEST) -> Text:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise kind.error(f"{kind.called} cannot be read", because=reason(error), at=at) from None
+        raise kind.error(f"{kind.called} cannot be read", because=reason(error), try_=_LOOK, at=at) from None
     except ValueError as error:  # a NUL in the path
-        raise kind.error(f"{kind.called} cannot be read", because=str(error), at=at) from None
+        raise kind.error(f"{kind.called} cannot be read", because=str(error), try_=_LOOK, at=at) from None
     if len(data) > MAX_BYTES:
-        raise kind.error(f"{kind.called} is too large", because=f"it has more than {MAX_BYTES} bytes", at=at)
+        raise kind.error(
+            f"{kind.called} is too large",
+            because=f"it has more than {MAX_BYTES} bytes",
+            try_="keep data in seeds, and here only what is declared",
+            at=at,
+        )
     try:
         return Text(at.path, data.decode("utf-8"), kind)
     except UnicodeDecodeError as error:

@@ -9,7 +9,7 @@ from seedbed.cli.context import CommandContext, command_context
 
 
 @click.command("apply")
-@click.argument("plan", required=False, type=click.Path(exists=True, dir_okay=False), metavar="[PLAN]")
+@options.reviewed_plan
 @options.environment
 @options.selection
 @click.option("--to", metavar="VERSION", help="Stop after this version (one database only).")

@@ -19,20 +19,15 @@ if TYPE_CHECKING:
 
 
 @click.command("deploy")
-@click.argument("services", nargs=-1, metavar="[SERVICE]...")
+@options.reviewed_plan
 @options.environment
+@options.services
 @click.option(
     "--through",
     type=click.Choice(["expand", "migrate", "contract"]),
     default="contract",
     show_default=True,
     help="The gate: removals are made at contract only.",
-)
-@click.option(
-    "--plan",
-    type=click.Path(exists=True, dir_okay=False),
-    metavar="PLAN",
-    help="Deploy exactly what this reviewed plan contains.",
 )
 @click.option("--unreviewed", is_flag=True, help="Allow a protected environment without a plan file.")
 @click.option("--dry-run", is_flag=True, help="Show updates and changes; change nothing.")
@@ -60,10 +55,10 @@ if TYPE_CHECKING:
 @command_context
 def command(
     context: CommandContext,
-    services: tuple[str, ...],
-    env: str,
-    through: str,
     plan: str | None,
+    env: str,
+    services: tuple[str, ...],
+    through: str,
     unreviewed: bool,
     dry_run: bool,
     yes: bool,
@@ -76,12 +71,13 @@ def command(
     """Bring the stacks of databases whose schema is infrastructure to what is declared.
 
     A change that takes more than one update of a stack is made as several, each waited for until what it made is
-    ready. Started again after any end, it goes on where that left it.
+    ready. Started again after any end, it goes on where that left it. PLAN is a file that `seedbed plan --out` wrote:
+    exactly what it contains is deployed.
 
     \b
-    seedbed deploy -e dev-ana courses
+    seedbed deploy -e dev-ana -s courses
     seedbed deploy -e staging --through expand      before the new code is deployed
-    seedbed deploy -e prod --plan plan.json
+    seedbed deploy -e prod plan.json
     """
     from seedbed.cli.planning import deploy_request
     from seedbed.documents.deployment import DeploymentDocument

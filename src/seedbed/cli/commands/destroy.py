@@ -13,8 +13,8 @@ from seedbed.errors import Refused
 
 
 @click.command("destroy")
-@click.argument("services", nargs=-1, metavar="[SERVICE]...")
 @options.environment
+@options.services
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option(
     "--assembly",
@@ -26,13 +26,13 @@ from seedbed.errors import Refused
 @options.as_json
 @command_context
 def command(
-    context: CommandContext, services: tuple[str, ...], env: str, yes: bool, assembly: str | None, wait: float
+    context: CommandContext, env: str, services: tuple[str, ...], yes: bool, assembly: str | None, wait: float
 ) -> None:
     """Delete stacks and all that is in them. Refused outside ephemeral environments, always.
 
     \b
     seedbed destroy -e dev-ana
-    seedbed destroy -e sandbox courses --yes
+    seedbed destroy -e sandbox -s courses --yes
     """
     from seedbed.model.environment import require_ephemeral
     from seedbed.project import deploying

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -91,10 +93,20 @@ def command(
 
 
 def _write(path: Path, written: str) -> None:
-    """Write the plan file. Raises UsageError where that is not possible."""
+    """Write the plan file, whole or not at all. Raises UsageError where that is not possible."""
+    is_device = path.exists() and not path.is_file()
+    draft = path if is_device else path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.write_text(written, encoding="utf-8")
+        draft.write_text(written, encoding="utf-8")
+        if not is_device:
+            draft.replace(path)
     except OSError as error:
+        if not is_device:
+            with suppress(OSError):
+                draft.unlink()
         raise UsageError(
-            "the plan file cannot be written", because=str(error), at=Location(str(path))
+            "the plan file cannot be written",
+            because=error.strerror or str(error),
+            try_=f"check the disk, and who may write to {path.absolute().parent}",
+            at=Location(str(path)),
         ) from None

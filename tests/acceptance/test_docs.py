@@ -21,6 +21,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
@@ -39,6 +40,8 @@ DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 PAGES = sorted(DOCS.rglob("*.md"))
 UPDATE = os.environ.get("UPDATE_GOLDEN", "") not in {"", "0"}
+
+PLUGIN = "seedbed.fixtures.plugin"
 
 # Pages that are other people's, and speak of commands that are still to come.
 _OF_LATER = {DOCS / "reference" / "manifest.md"}
@@ -155,6 +158,8 @@ class Reader:
         self.env = {**clean_environment(env), "PATH": path, "LC_ALL": "C.UTF-8"}
         for name in ("GITHUB_ACTIONS", "GITHUB_WORKSPACE"):
             self.env.pop(name, None)
+        if not any(each.value == PLUGIN for each in entry_points(group="pytest11")):
+            self.env["PYTEST_PLUGINS"] = PLUGIN  # installed before there was one
 
     def read(self) -> int:
         """Return how many commands were carried out."""
@@ -384,7 +389,7 @@ def commands_page() -> str:
         "# Commands\n",
         "<!-- Generated from --help. tests/acceptance/test_docs.py writes it anew with UPDATE_GOLDEN=1. -->\n",
         "What each exit code means stands in [errors and exit codes](errors-and-exit-codes.md), what `--json` prints"
-        " in\n[JSON documents](json.md). `-v` and `-q` may stand before or after the command's name.\n",
+        " in\n[JSON documents](json.md). `-v`, `-q` and `--color` may stand before or after the command's name.\n",
         f"```text\n{help_of()}\n```\n",
     ]
     parts += [f"## {name}\n\n```text\n{help_of(*name.split())}\n```\n" for name in all_commands()]
@@ -522,3 +527,47 @@ def test_commands_options_and_choices_are_completed() -> None:
     assert complete("sta") == ["status"]
     assert complete("apply", "--thr") == ["--through"]
     assert complete("apply", "--through", "") == ["expand", "migrate", "contract"]
+
+
+# -----------------------------------------------------------------------------------------------------------
+# Lists and sizes
+# -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_every_key_of_an_engine_is_on_the_page_of_the_manifest(name: str) -> None:
+    text = (DOCS / "reference" / "manifest.md").read_text(encoding="utf-8")
+    keys = set(registry.load(name).options.__struct_fields__)
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("|")]
+    named = {key for row in rows for key in re.findall(r"`(\w+)`", row)}
+    assert not keys - named
+
+
+def test_sizes_of_what_is_fetched_are_those_of_the_locks() -> None:
+    from seedbed.engines.dynamodb.sandbox import local as dynamodb
+    from seedbed.engines.neo4j.sandbox import local as neo4j
+    from seedbed.engines.opensearch.sandbox import software as opensearch
+
+    locks = (neo4j.lock(), opensearch.lock(), dynamodb.lock())
+    sizes = [f"{lock.size / 1_000_000:.0f}" for lock in locks]
+    readme = README.read_text(encoding="utf-8")
+    assert f"({sizes[0]} and {sizes[1]} MB)" in readme
+    assert f"DynamoDB Local ({sizes[2]} MB)" in readme
+    page = (DOCS / "explanation" / "sandbox.md").read_text(encoding="utf-8")
+    assert all(f"{size} MB" in page for size in sizes)
+
+
+def test_the_page_about_troubles_has_every_exit_code_and_every_kind_of_error() -> None:
+    from seedbed.support import extras
+
+    text = (DOCS / "how-to" / "troubleshoot.md").read_text(encoding="utf-8")
+    first = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")]
+    codes = {each for cell in first for each in cell.split(", ")}
+    assert {str(int(code)) for code in errors.ExitCode} <= codes
+
+    def kinds(cls: type[errors.SeedbedError]) -> set[str]:
+        return {cls.__name__}.union(*map(kinds, cls.__subclasses__()))
+
+    ours = {name for name in kinds(errors.SeedbedError) if hasattr(errors, name)} - {"SeedbedError"}
+    ours |= {extras.MissingExtra.__name__, extras.BrokenPackage.__name__}
+    assert not {f"`{name}`" for name in ours} - set(first)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from seedbed.aws.cloud import Cloud
 from seedbed.model.secret import Secret
 
+if TYPE_CHECKING:
+    from seedbed.engines.dynamodb.sandbox.lending import KeptTables
+    from seedbed.model.target import Target
+
 REGION = "eu-central-1"
 ACCOUNT = "000000000000"
+TESTS = 700_000_000_000  # the account of the first slot of tests
 ANY_KEY = "none-is-needed"  # no word of anybody's: it is masked wherever it stands
 
 
@@ -40,6 +47,22 @@ class World(Struct, frozen=True):
             "access_key": self.account,
             "secret_key": ANY_KEY,
         }
+
+    def apart(self, slot: int) -> World:
+        """Return the same server with an account of its own for the tests of `slot`."""
+        return replace(self, account=str(TESTS + slot))
+
+    def deploy(self, target: Target) -> None:
+        """Make the tables that tables.toml declares, empty. Raises ManifestError, SandboxError."""
+        from seedbed.engines.dynamodb.sandbox.lending import deploy
+
+        deploy(target)
+
+    def keep(self, target: Target) -> KeptTables:
+        """Return the items that the tables of `target` hold now."""
+        from seedbed.engines.dynamodb.sandbox.lending import keep
+
+        return keep(self, target)
 
     @property
     def cloud(self) -> Cloud:

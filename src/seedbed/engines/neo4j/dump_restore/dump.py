@@ -42,7 +42,7 @@ def dump(graph: GraphTarget, file: Path) -> Iterator[Event]:
     """
     if file.exists():
         raise _not_written(file, "it exists already")
-    found = _read(graph)
+    found = read(graph)
     for count, unit in ((found.head.nodes, "nodes"), (found.head.relationships, "relationships")):
         yield CopyProgressed(graph.target, "dump", count, count, unit)
     _write(found, file)
@@ -79,7 +79,8 @@ def schema(graph: GraphTarget) -> Sequence[str]:
     ]
 
 
-def _read(graph: GraphTarget) -> file_format.Dump:
+def read(graph: GraphTarget) -> file_format.Dump:
+    """Return all that the graph holds but the history. Raises Refused as `dump` does."""
     before = graph.read(_COUNT, {})[0]
     if before["nodes"] + before["relationships"] > MOST:
         raise Refused(

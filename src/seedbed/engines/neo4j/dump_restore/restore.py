@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from seedbed.engines.neo4j.dump_restore import file_format
 from seedbed.engines.neo4j.dump_restore.dump import applied, schema
@@ -16,8 +16,11 @@ from seedbed.errors import Hint, Location, Refused, StepFailed, UsageError, call
 from seedbed.model.event import CopyFinished, CopyProgressed, Event
 
 if TYPE_CHECKING:
+    from seedbed.engines.neo4j.graph import GraphTarget
     from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
     from seedbed.engines.neo4j.wire.client import RunQuery
+
+T = TypeVar("T")
 
 _BATCH = 5_000
 _ANY = f"MATCH (n) WHERE NOT n:{HISTORY_LABEL} RETURN n LIMIT 1"
@@ -44,9 +47,9 @@ def restore(lease: FencedWriter, file: Path) -> Iterator[Event]:
     there = set(schema(lease.graph))
     try:
         ids: dict[int, str] = {}
-        for done in _nodes(lease, dump.nodes, ids):
+        for done in make_nodes(lease, dump.nodes, ids):
             yield CopyProgressed(target, "restore", done, len(dump.nodes), "nodes")
-        for done in _relationships(lease, dump.relationships, ids):
+        for done in make_relationships(lease, dump.relationships, ids):
             yield CopyProgressed(target, "restore", done, len(dump.relationships), "relationships")
         for statement in dump.schema:
             if statement not in there:
@@ -107,7 +110,18 @@ def _position(versions: Sequence[str]) -> str:
     return f"{len(versions)} migrations, the last {versions[-1]}" if versions else "no migration"
 
 
-def _nodes(lease: FencedWriter, nodes: Sequence[file_format.DumpNode], ids: dict[int, str]) -> Iterator[int]:
+class Writer(Protocol):
+    """What commits to `graph`."""
+
+    @property
+    def graph(self) -> GraphTarget: ...
+
+    def write(self, work: Callable[[RunQuery], T]) -> T:
+        """Do `work` in a transaction, commit, and return its result."""
+        ...
+
+
+def make_nodes(lease: Writer, nodes: Sequence[file_format.DumpNode], ids: dict[int, str]) -> Iterator[int]:
     """Make `nodes`, noting in `ids` the id of each; yield how many are made."""
     by_labels: Mapping[tuple[str, ...], list[file_format.DumpNode]] = _grouped(nodes, "labels")
     done = 0
@@ -127,8 +141,8 @@ def _nodes(lease: FencedWriter, nodes: Sequence[file_format.DumpNode], ids: dict
             yield done
 
 
-def _relationships(
-    lease: FencedWriter, relationships: Sequence[file_format.DumpRelationship], ids: Mapping[int, str]
+def make_relationships(
+    lease: Writer, relationships: Sequence[file_format.DumpRelationship], ids: Mapping[int, str]
 ) -> Iterator[int]:
     """Make `relationships` between the nodes in `ids`; yield how many are made."""
     done = 0

@@ -17,11 +17,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seedbed.engines.opensearch.sandbox.local import JAVA, NAME, server
 from seedbed.engines.opensearch.sandbox.software import folder, lock
 from seedbed.servers import java, ports, server_pool
 from seedbed.servers.server_pool import ServerPool
+
+if TYPE_CHECKING:
+    from seedbed.engines.opensearch.sandbox.lending import KeptIndexes
+    from seedbed.model.target import Target
 
 MB = 1_000_000
 
@@ -29,17 +34,31 @@ MB = 1_000_000
 class Clusters:
     """The OpenSearch clusters of a sandbox that this owner needs, started as they are asked for."""
 
-    def __init__(self, servers: ServerPool) -> None:
+    def __init__(self, servers: ServerPool, prefix: str = "") -> None:
         self._servers = servers
+        self._prefix = prefix
 
     def settings(self, database: str) -> Mapping[str, str]:
         """Return the settings of the cluster that is `database`'s alone, started if it does not run yet."""
-        owned = self._servers.ensure_running(database)
+        owned = self._servers.ensure_running(self._prefix + database)
         return {"endpoint": f"http://127.0.0.1:{ports.last_port(owned)}", "auth": "none"}
+
+    def apart(self, slot: int) -> Clusters:
+        """Return clusters of their own for the tests of `slot`: names of indexes and aliases carry no prefix."""
+        return Clusters(self._servers, f"tests-{slot}-")
+
+    def deploy(self, target: Target) -> None:
+        """Do nothing: a migration finds nothing deployed."""
+
+    def keep(self, target: Target) -> KeptIndexes:
+        """Return the documents that `target` holds now."""
+        from seedbed.engines.opensearch.sandbox.lending import KeptIndexes
+
+        return KeptIndexes(target, self.settings(target.id))
 
     def directory(self, database: str) -> Path:
         """Return the directory of the cluster of `database`."""
-        return self._servers.ensure_running(database)
+        return self._servers.ensure_running(self._prefix + database)
 
 
 @contextmanager

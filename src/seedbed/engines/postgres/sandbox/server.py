@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from seedbed.engines.postgres.sandbox.binaries import major
+from seedbed.engines.postgres.sandbox.copies import Template
 from seedbed.errors import SandboxError
 
 if TYPE_CHECKING:
     import psycopg
+
+    from seedbed.engines.postgres.address import Address
+    from seedbed.model.target import Target
 
 NAME_BYTES = 63
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedServer:
-    """A PostgreSQL that runs as long as the context that yielded it. `user` is its superuser; there is no password."""
+    """A PostgreSQL that runs as long as the context that yielded it. `user` is its superuser; there is no password.
+
+    `prefix`: what the names of databases made for ids begin with; with one, each is made anew.
+    """
 
     socket_directory: str
     port: int
@@ -28,6 +36,7 @@ class EmbeddedServer:
     bin: Path
     version: str
     pid: int
+    prefix: str = ""
 
     def dsn(self, database: str) -> Mapping[str, str]:
         """Return the libpq keywords for `database`, which need not exist."""
@@ -38,9 +47,26 @@ class EmbeddedServer:
 
         Raises SandboxError.
         """
-        name = database.removesuffix("/postgres")
+        name = self.prefix + database.removesuffix("/postgres")
+        if self.prefix:
+            self.drop_database(name)
         self.ensure_database(name)
+        return self.settings_of(name)
+
+    def settings_of(self, name: str) -> Mapping[str, str]:
+        """Return the settings that `address` wants of the database `name`."""
         return {"host": self.socket_directory, "port": str(self.port), "user": self.user, "name": name}
+
+    def apart(self, slot: int) -> EmbeddedServer:
+        """Return this server with databases of their own for the tests of `slot`."""
+        return dataclasses.replace(self, prefix=f"tests_{slot}_")
+
+    def deploy(self, target: Target) -> None:
+        """Do nothing: a migration finds nothing deployed."""
+
+    def keep(self, target: Target) -> Template:
+        """Return the database of `target`, to which nobody is connected, as a template."""
+        return Template(self, cast("Address", target.address).name)
 
     def ensure_database(self, name: str) -> bool:
         """Create the database `name` unless it exists, and return whether it was created. Raises SandboxError."""

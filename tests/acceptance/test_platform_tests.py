@@ -1,0 +1,73 @@
+"""The tests of an application, `edtech/tests`, run as their owner runs them: with the plugin, by two workers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from seedbed.servers import locks
+from tests.support.projects import clean_environment
+
+ROOT = Path(__file__).parents[2]
+PLUGIN = "seedbed.fixtures.plugin"
+# Where seedbed was installed before it had a plugin, the plugin has to be named.
+NAMED = () if any(each.value == PLUGIN for each in entry_points(group="pytest11")) else ("-p", PLUGIN)
+ELSEWHERE = {"DB_HOST": "production.invalid", "DB_USER": "prod", "DB_PASSWORD": "x", "DB_NAME": "prod"}
+
+
+@pytest.fixture
+def application(short_path: Path) -> Iterator[Path]:
+    """A copy of the platform with its application and its tests."""
+    leave_out = shutil.ignore_patterns(".seedbed", "__pycache__", ".pytest_cache")
+    shutil.copytree(ROOT / "edtech", short_path / "edtech", ignore=leave_out)
+    yield short_path / "edtech"
+    assert not _running(short_path / "edtech"), "a server outlives its tests"
+
+
+def run_tests(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests of `root` as a person does whose shell addresses a database of production."""
+    env = {**clean_environment({}), **ELSEWHERE, "PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-m", "pytest", "-q", *NAMED, *arguments]
+    return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=300)
+
+
+def _running(root: Path) -> list[str]:
+    """Return the servers whose supervisor is alive; those that are told to stop are waited for."""
+    found = []
+    for each in (root / ".seedbed" / "tests").glob("*/server.lock"):
+        held = locks.acquire(each, exclusive=True, seconds=30)
+        if held is None:
+            found.append(each.parent.name)
+        else:
+            os.close(held)
+    return found
+
+
+@pytest.mark.slow
+def test_the_application_passes_its_tests_on_every_engine_with_two_workers(application: Path) -> None:
+    done = run_tests(application, "-n", "2", "--dist", "load")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "15 passed" in done.stdout, done.stdout
+
+
+@pytest.mark.slow
+def test_the_postgresql_tests_pass_again_after_tests_that_were_killed(application: Path) -> None:
+    """What they left behind (copies, a cluster that was not stopped) disturbs nobody."""
+    killer = application / "tests" / "test_kill.py"
+    killer.write_text(
+        "import os, signal\n"
+        "def test_it(seedbed_fresh):\n"
+        "    seedbed_fresh('reviews/postgres')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n",
+        encoding="utf-8",
+    )
+    assert run_tests(application, "tests/test_kill.py").returncode == -9
+    done = run_tests(application, "tests/test_reviews.py", "tests/test_user.py")
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,38 @@
+"""The plugin for applications, without a server: what it costs, and what it says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seedbed.errors import ManifestError, UsageError
+from seedbed.fixtures.databases import TestDatabases
+
+IMPORTED = """
+import sys
+import pytest
+before = set(sys.modules)
+import seedbed.fixtures.plugin
+print(sorted(each for each in set(sys.modules) - before if each.partition(".")[0] in {"seedbed", "msgspec", "psycopg"}))
+"""
+
+
+def test_a_suite_that_asks_for_no_database_imports_nothing_of_seedbed_but_the_plugin() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['seedbed', 'seedbed.fixtures', 'seedbed.fixtures.plugin']"
+
+
+def test_kinds_of_seeds_that_do_not_exist_and_missing_manifests_are_refused_before_anything_starts(
+    tmp_path: Path,
+) -> None:
+    with (
+        pytest.raises(UsageError, match="'fixtures' is not a kind of seeds"),
+        TestDatabases.open(tmp_path, ["fixtures"]),
+    ):
+        pass
+    with pytest.raises(ManifestError), TestDatabases.open(tmp_path, ["fixture"]):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -69,7 +69,7 @@ def test_a_platform_without_a_database_says_so_in_whole_sentences(
     assert capsys.readouterr().err == (
         "error: the platform has no database\n"
         "  because: seedbed.toml declares none\n"
-        "  try:     add a section for one, such as [services.user.postgres]\n"
+        "  try:     add a section for one, [services.SERVICE.ENGINE]; engines are dynamodb, neo4j, opensearch, postgres\n"
     )
 
 

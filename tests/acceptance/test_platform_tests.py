@@ -54,7 +54,7 @@ def _running(root: Path) -> list[str]:
 def test_the_application_passes_its_tests_on_every_engine_with_two_workers(application: Path) -> None:
     done = run_tests(application, "-n", "2", "--dist", "load")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "15 passed" in done.stdout, done.stdout
+    assert "14 passed" in done.stdout, done.stdout
 
 
 @pytest.mark.slow

@@ -85,7 +85,8 @@ def _signature(member: str, function: FunctionType) -> str:
         if parameter.kind is parameter.KEYWORD_ONLY and not is_keyword:
             words.append("*")
             is_keyword = True
-        stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        stars = "**" if parameter.kind is parameter.VAR_KEYWORD else ""
+        stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else stars
         words.append(f"{stars}{parameter.name}: {_type(parameter.annotation)}{_default(parameter.default)}")
     returned = f" -> {_returned(function)}"
     line = f"{member}({', '.join(words)}){returned}"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from seedbed.documents.errors import ErrorEntry
-from seedbed.errors import UsageError
+from seedbed.errors import OutputLost, UsageError
 from seedbed.model.secret import Redactor, Secret
 from seedbed.report.console import Output
 from seedbed.report.styles import Style, Table, line, row
@@ -139,7 +139,7 @@ def test_a_closed_stream_is_no_error() -> None:
 def test_a_result_that_is_lost_is_an_error_and_progress_that_is_lost_is_none() -> None:
     output = Output(Full(), Full(), redact=_same, environ={})
     output.log("progress")
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OutputLost, match="No space"):
         output.result("result")
 
 

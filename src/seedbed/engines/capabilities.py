@@ -85,7 +85,7 @@ class SupportsStepTexts(Protocol):
 
 
 class Kept(Protocol):
-    """What a database held at one moment."""
+    """The data of a database at one moment."""
 
     def fresh(self) -> AbstractContextManager[Mapping[str, str]]:
         """Yield the settings of a database that holds that and nothing else, for one user at a time.

@@ -46,7 +46,7 @@ class Catalog:
             raise UsageError(
                 "the platform has no database",
                 because="seedbed.toml declares none",
-                try_="add a section for one, such as [services.user.postgres]",
+                try_=f"add a section for one, [services.SERVICE.ENGINE]; engines are {', '.join(registry.names())}",
             )
         _require_known("service", services, {database.service for database in everything})
         _require_known("engine", engines, {database.engine for database in everything})

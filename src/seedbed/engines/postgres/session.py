@@ -132,6 +132,7 @@ class PostgresSession:
         from seedbed.engines.postgres.store import lease_store
 
         self._plain_has_lease = self._is_plain_enough and self._plain is not None
+        self._is_plain_enough = False  # said of this lease; the next may be for a seed
         return lease_store.lease(
             self._plain if self._plain and self._plain_has_lease else self.connection,
             self.address,

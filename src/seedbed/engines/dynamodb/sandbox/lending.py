@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MOST = 25  # writes in a BatchWriteItem
 _TRIES = 50
-Item = Mapping[str, Any]
+Item = dict[str, Any]
 
 
 def deploy(target: Target) -> None:

@@ -143,7 +143,10 @@ class _Walk:
         rows = f"SELECT FROM {self._table} {beyond}"
         few = f"SELECT count(*) FROM ({rows} LIMIT {_COUNTED}) AS counted"
         many = f"EXPLAIN (FORMAT JSON) {rows}"
-        counted, planned = send_pipeline(self._writer.connection, [(few, []), (many, [])])
+        try:
+            counted, planned = send_pipeline(self._writer.connection, [(few, []), (many, [])])
+        except ServerError:
+            return 0  # what is wrong is said by the walk itself, with its line
         found = int(_values(counted)[0])
         return found if found < _COUNTED else int(json.loads(_values(planned)[0])[0]["Plan"]["Plan Rows"])
 

@@ -45,7 +45,7 @@ _PLAIN = frozenset({int, str})  # types of values that are written column by col
 class RowFailed(Exception):
     """The function fails for a row, or returns what cannot be written; `cause` says why."""
 
-    def __init__(self, key: object, cause: Exception) -> None:
+    def __init__(self, key: object, cause: BaseException) -> None:
         super().__init__(f"row {key} fails: {cause!r}")
         self.cause = cause
 

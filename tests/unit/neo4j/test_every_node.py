@@ -81,6 +81,18 @@ def test_a_change_of_what_a_label_or_a_relationship_selects_is_accepted(text: st
     assert every_node(statement.tokens) is None
 
 
+def test_all_statements_that_are_refused_are_said_at_once_with_their_lines() -> None:
+    data = (
+        b"// migrate:up\nMATCH (n) DELETE n;\nCREATE (:A);\nSHOW INDEXES;\nCREATE INDEX FOR (n:L) ON (n.p);\n"
+    )
+    with pytest.raises(MigrationFileError) as caught:
+        parse(MigrationFile("7", "x", Source("7_x.cypher", ".cypher", data), checksum(data)))
+    assert caught.value.at is not None
+    assert caught.value.at.line == 2
+    assert "also line 4: `SHOW` is not allowed" in caught.value.because
+    assert "line 5: the index has no name" in caught.value.because
+
+
 def test_the_down_section_and_seeds_are_held_to_the_same() -> None:
     data = b"// migrate:up\nCREATE (:A);\n// migrate:down\nMATCH (n) DETACH DELETE n;\n"
     with pytest.raises(MigrationFileError, match="stands for every node"):

@@ -168,6 +168,16 @@ def test_everything_that_is_wrong_with_a_request_is_said_at_once() -> None:
     assert "'expand_wildcards' is not known here" in caught.value.because
 
 
+def test_all_requests_that_are_refused_are_said_at_once_with_their_lines() -> None:
+    with pytest.raises(MigrationFileError) as caught:
+        migration("# migrate:up\nDELETE /_all\n###\nPUT /a\n###\nPUT /B\n# migrate:down\nDELETE /*\n")
+    assert caught.value.at is not None
+    assert caught.value.at.line == 2
+    assert (
+        "also line 6: 'B' cannot be the name of an index; line 8: '*' does not name" in caught.value.because
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from seedbed.engines.kit.errors import together
 from seedbed.engines.neo4j.files.header import CypherHeader
 from seedbed.engines.neo4j.files.lexer import LexError, Token, scan
 from seedbed.engines.neo4j.files.sections import CypherSection, cut
@@ -33,7 +34,10 @@ def parse(file: MigrationFile) -> Migration:
     text = read_text(file)
     tokens = _scanned(text)
     header, sections = cut(text, tokens)
-    found = {each.name: statements_in(text, each, tokens) for each in sections}
+    wrong: list[MigrationFileError] = []
+    found = {each.name: statements_in(text, each, tokens, wrong) for each in sections}
+    if wrong:
+        raise together(wrong)
     steps = {each.name: steps_of(text, each, found[each.name], header) for each in sections}
     up, common = found["up"], header.common
     _require_use_of_directives(text, up, header)

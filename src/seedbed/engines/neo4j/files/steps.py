@@ -16,6 +16,7 @@ from seedbed.engines.neo4j.files.split import Statement, statements_of
 from seedbed.engines.neo4j.files.statements import StatementKind, kind_of, parameters_of, summary
 from seedbed.engines.neo4j.files.text import CypherText
 from seedbed.engines.neo4j.rules.refusals import refusal
+from seedbed.errors import MigrationFileError
 from seedbed.model.migration import Backfill, Step
 from seedbed.support.phrases import one_line
 
@@ -33,15 +34,19 @@ class ParsedStatement(Struct, frozen=True):
 
 
 def statements_in(
-    text: CypherText, section: CypherSection, tokens: Sequence[Token]
+    text: CypherText, section: CypherSection, tokens: Sequence[Token], wrong: list[MigrationFileError]
 ) -> tuple[ParsedStatement, ...]:
-    """Return the statements of `section`. Raises MigrationFileError for one that is not allowed there."""
+    """Return the statements of `section`; adds to `wrong` the error of each that is not allowed there."""
     inside = [each for each in tokens if section.start <= each.start < section.end]
     found: list[ParsedStatement] = []
     for statement in statements_of(text.text, inside):
         if refused := refusal(statement):
-            raise text.error(statement.line, refused.what, refused.because, refused.try_)
-        found.append(_found(text, statement))
+            wrong.append(text.error(statement.line, refused.what, refused.because, refused.try_))
+            continue
+        try:
+            found.append(_found(text, statement))
+        except MigrationFileError as error:
+            wrong.append(error)
     return tuple(found)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from seedbed.engines.kit.errors import together
 from seedbed.engines.opensearch.files.request import Request
 from seedbed.engines.opensearch.files.requests import (
     HttpSection,
@@ -40,8 +41,12 @@ def parse(file: MigrationFile) -> Migration:
     try:
         return _parsed(file)
     except RequestFileError as error:
-        at = Location(file.path, error.line, error.column)
-        raise MigrationFileError(error.what, because=error.because, try_=error.try_, at=at) from None
+        raise _located(file, error) from None
+
+
+def _located(file: MigrationFile, error: RequestFileError) -> MigrationFileError:
+    at = Location(file.path, error.line, error.column)
+    return MigrationFileError(error.what, because=error.because, try_=error.try_, at=at)
 
 
 def _parsed(file: MigrationFile) -> Migration:
@@ -49,8 +54,10 @@ def _parsed(file: MigrationFile) -> Migration:
     found = {each.name: each for each in sections(lines)}
     header, directives = _header(file, lines, found["up"].line)
     is_repeatable = any(each.key == "repeatable" for each in directives)
-    up = list(_requests(found["up"]))
-    down = list(_requests(found["down"])) if "down" in found else []
+    wrong: list[MigrationFileError] = []
+    up, down = (list(_requests(file, found[name], wrong)) if name in found else [] for name in ("up", "down"))
+    if wrong:
+        raise together(wrong)
     if not up:
         raise RequestFileError("there is nothing to do", "`# migrate:up` holds no request", found["up"].line)
     if down and header.irreversible:
@@ -90,11 +97,18 @@ def _header(file: MigrationFile, lines: Sequence[str], up: int) -> tuple[Header,
     return header, directives
 
 
-def _requests(section: HttpSection) -> Iterator[tuple[RequestText, Request]]:
+def _requests(
+    file: MigrationFile, section: HttpSection, wrong: list[MigrationFileError]
+) -> Iterator[tuple[RequestText, Request]]:
+    """Yield the requests of `section`; adds to `wrong` the error of each that is not allowed."""
     for block in blocks(section):
-        found = request(block.text, block.line, block.title)
-        refusals.require_permitted(found)
-        yield block, found
+        try:
+            found = request(block.text, block.line, block.title)
+            refusals.require_permitted(found)
+        except RequestFileError as error:
+            wrong.append(_located(file, error))
+        else:
+            yield block, found
 
 
 def _steps(found: Sequence[tuple[RequestText, Request]], *, is_repeatable: bool) -> tuple[Step, ...]:

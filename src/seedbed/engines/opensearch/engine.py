@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 _TEMPLATE = """\
 # {summary}
 {directives}# migrate:up
-PUT /NAME-1
+PUT /name-1
 
 # migrate:down
-DELETE /NAME-1
+DELETE /name-1
 """
 
 

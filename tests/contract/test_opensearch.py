@@ -55,7 +55,7 @@ _ANSWERS = {
 
 
 class Trouble:
-    """What becomes of writes beyond the first `after`: "denied", "expired", or "lost" once it is carried out.
+    """What becomes of writes beyond the first `after`: "denied", "expired", or "lost" on its way.
 
     What seedbed writes into its own index goes through: a lease that is lost too would hide what is to be seen.
     """
@@ -128,12 +128,11 @@ class _Passage(BaseHTTPRequestHandler):
             status, said = _ANSWERS[met]
             self._answer(status, {"Content-Type": "application/json"}, json.dumps(said).encode())
             return
-        self.behind.request(self.command, self.path, body, dict(self.headers))
-        answer = self.behind.getresponse()
         if met:
-            answer.read()
             self.close_connection = True
             return
+        self.behind.request(self.command, self.path, body, dict(self.headers))
+        answer = self.behind.getresponse()
         self._answer(answer.status, dict(answer.getheaders()), answer.read())
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass

@@ -14,7 +14,6 @@ from seedbed.engines.dynamodb.database import DynamoDatabase, needed, translate_
 from seedbed.engines.dynamodb.store import history
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
-from seedbed.engines.kit.touched import Touched
 from seedbed.errors import Unavailable
 from seedbed.model.deployment import Change, Estimate, Template
 from seedbed.model.event import DeployProgressed
@@ -86,9 +85,7 @@ class DynamoSession:
         from seedbed.engines.dynamodb.store.lease import DynamoLease
 
         self.history()  # a format that is not ours is refused before anything is touched
-        client = self.database.client
         with lease_store.lease(self.database, owner, wait=wait, listener=listener) as (store, held):
-            client.touched, client.own = Touched(), self.database.history
             yield DynamoLease(store, held, self.unmet)
 
     def unlock(self, *, actor: str) -> str:

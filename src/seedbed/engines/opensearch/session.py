@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from seedbed.engines.kit.touched import Touched
 from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.cluster import Cluster, translate_errors
 from seedbed.engines.opensearch.store import history
@@ -98,7 +97,6 @@ class OpenSearchSession:
         from seedbed.engines.opensearch.store.lease import OpenSearchLease
 
         with lease_store.lease(self.cluster, owner, wait=wait, listener=listener) as ledger:
-            self.cluster.client.touched = Touched()
             yield OpenSearchLease(self.cluster, ledger)
 
     def unlock(self, *, actor: str) -> str:

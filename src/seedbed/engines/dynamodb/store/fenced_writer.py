@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
+from seedbed.aws.faults import ExpiredCredentials
 from seedbed.engines.dynamodb.database import needed
 from seedbed.engines.dynamodb.store import history
 from seedbed.engines.dynamodb.store.history import Action
@@ -13,6 +14,7 @@ from seedbed.engines.dynamodb.store.lease_store import DynamoLeaseStore
 from seedbed.engines.dynamodb.wire.errors import CONDITION_REASON, SERVER_SIDE, ServiceError
 from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.kit.lease import HeldLease, require_running
+from seedbed.engines.kit.touched import Touched
 from seedbed.errors import AccessRefused, Hint, Interrupted, LeaseLost, Refused, Unavailable, call
 from seedbed.model.history import Revision
 from seedbed.model.migration import Migration
@@ -28,7 +30,8 @@ class FencedWriter:
 
     def __init__(self, store: DynamoLeaseStore, held: HeldLease, unmet: Unmet) -> None:
         self.database = store.database
-        self._touched = store.database.client.touched
+        self._touched = Touched()
+        self.database.client.touched, self.database.client.own = self._touched, self.database.history
         self.store = store
         self.held = held
         self._unmet = unmet
@@ -77,7 +80,9 @@ class FencedWriter:
             except Interrupted:
                 self.store.fence_off(self.held)
                 raise interrupted(f"work on {self.database.target}") from None
-            except (Unavailable, AccessRefused) as error:  # no connection, or credentials that have expired
+            except (ExpiredCredentials, AccessRefused):  # AWS refused it: nothing of it stays
+                raise
+            except Unavailable as error:
                 raise self.held.unconfirmed(error.what) from error
 
     def _refused(self, error: ServiceError, count: int) -> LeaseLost | ServiceError:

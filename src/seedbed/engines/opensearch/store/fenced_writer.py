@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.kit.lease import require_running
+from seedbed.engines.kit.touched import Touched
 from seedbed.engines.opensearch.cluster import Cluster
 from seedbed.engines.opensearch.store import fences, history
 from seedbed.engines.opensearch.store.history import Document, Intent
@@ -33,7 +34,7 @@ class FencedWriter:
         self.cluster = cluster
         self.ledger = ledger
         self.held = ledger.held
-        self._touched = cluster.client.touched
+        self._touched = cluster.client.touched = Touched()
 
     @property
     def is_touched(self) -> bool:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import partial
@@ -21,6 +22,7 @@ from seedbed.aws.cloud import Cloud
 from seedbed.engines.dynamodb.wire.client import Client, endpoint
 from seedbed.engines.dynamodb.wire.errors import NoAnswer, ServiceError
 from seedbed.engines.dynamodb.wire.values import InvalidValue
+from seedbed.engines.kit.touched import Touched
 from seedbed.errors import AccessRefused, ExitCode, Interrupted, SeedbedError, Unreachable
 from seedbed.model.secret import Secret
 from seedbed.wire.signing import Keys, Signer
@@ -213,6 +215,58 @@ def test_every_way_to_end_a_body_is_understood(said: bytes) -> None:
     with scripted(first(then=said)) as server, server.client() as client:
         for _ in range(3):
             assert client.call("PutItem", PUT) == {"ok": True}
+
+
+# What stays of a write
+
+
+@pytest.mark.parametrize(
+    ("said", "is_touched"),
+    [
+        (answer({}), True),
+        (refusal("ConditionalCheckFailedException"), False),
+        (refusal("ExpiredTokenException"), False),
+        (refusal("AccessDeniedException"), False),
+        (refusal("ProvisionedThroughputExceededException"), False),
+        (refusal("InternalServerError", status=500), True),
+        (HANG_UP, True),
+    ],
+    ids=["done", "condition", "expired", "denied", "throttled", "failed", "lost"],
+)
+def test_a_write_counts_unless_it_was_refused(said: bytes, is_touched: bool) -> None:
+    with scripted(lambda _: said) as server, server.client(max_attempts=2) as client:
+        client.touched, client.own = Touched(), "history"
+        with suppress(SeedbedError):
+            client.call("PutItem", PUT)
+        assert bool(client.touched) is is_touched
+
+
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        ("GetItem", PUT),
+        ("PutItem", {**PUT, "TableName": "history"}),
+        ("TransactWriteItems", {"TransactItems": [{"Put": {"TableName": "history"}}]}),
+    ],
+)
+def test_reads_and_records_of_our_own_do_not_count(operation: str, body: dict[str, Any]) -> None:
+    with scripted(lambda _: answer({})) as server, server.client() as client:
+        client.touched, client.own = Touched(), "history"
+        client.call(operation, body)
+        assert not client.touched
+        beside = {"TransactItems": [{"Put": {"TableName": each}} for each in ("history", "courses")]}
+        client.call("TransactWriteItems", beside)
+        assert client.touched
+
+
+def test_throttling_that_does_not_end_is_called_throttling() -> None:
+    said = refusal("ProvisionedThroughputExceededException", "slow down")
+    with scripted(lambda _: said) as server, server.client(max_attempts=2) as client:
+        with pytest.raises(ServiceError) as raised:
+            client.call("PutItem", PUT)
+        assert raised.value.what == "DynamoDB throttles PutItem, however often it is tried again"
+        assert "slow down" in raised.value.because
+        assert "capacity" in raised.value.try_
 
 
 # Credentials and clocks, each by its name

@@ -6,6 +6,7 @@ import json
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
@@ -20,6 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from seedbed.aws.cloud import Cloud
 from seedbed.aws.faults import Denied, ExpiredCredentials
+from seedbed.engines.kit.touched import Touched
 from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.rest import ndjson, path, query
 from seedbed.engines.opensearch.wire.client import Client
@@ -125,6 +127,49 @@ def test_what_is_refused_is_not_sent_again(client: Client, server: Server) -> No
     with pytest.raises(RequestFailed, match="x_exception") as caught:
         client.call("GET", "/a")
     assert (caught.value.status, caught.value.reason, len(server.got)) == (400, "no", 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "is_touched"),
+    [(200, True), (400, False), (403, False), (429, False), (500, True), (HANG_UP, True)],
+)
+def test_a_write_counts_unless_it_was_refused(
+    client: Client, server: Server, status: int, is_touched: bool
+) -> None:
+    server.script = [status] * 5
+    client.touched = Touched()
+    with suppress(SeedbedError):
+        client.call("PUT", "/a/_doc/1", {}, idempotent=True)
+    assert bool(client.touched) is is_touched
+
+
+@pytest.mark.parametrize(
+    ("method", "where", "counts"),
+    [
+        ("GET", "/a/_doc/1", False),
+        ("POST", "/a/_search", False),
+        ("POST", "/a/_refresh", False),
+        ("PUT", "/migrations_history/_doc/state", False),
+        ("POST", "/migrations_history_lease_1_0/_rollover/a", True),
+        ("POST", "/_aliases", True),
+        ("PUT", "/a", True),
+        ("DELETE", "/a", True),
+    ],
+)
+def test_looks_and_records_of_our_own_do_not_count(
+    client: Client, method: str, where: str, counts: bool
+) -> None:
+    client.touched = Touched()
+    client.call(method, where)
+    assert bool(client.touched) is counts
+
+
+def test_throttling_that_does_not_end_is_called_throttling(client: Client, server: Server) -> None:
+    server.script = [429] * 3
+    with pytest.raises(RequestFailed) as caught:
+        client.call("PUT", "/a", {})
+    assert caught.value.what == "OpenSearch throttles PUT /a, however often it is tried again"
+    assert caught.value.try_
 
 
 def test_nobody_there_is_unreachable_and_names_the_endpoint() -> None:

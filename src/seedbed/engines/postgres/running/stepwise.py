@@ -112,8 +112,9 @@ class _Walk:
                     raise _partly_done(writer, migration, step, error, left) from None
                 try:
                     yield from writer.retry(migration, error, attempt, _where(migration, step, error))
-                except StepFailed as failed:
-                    failed.because = "; ".join(filter(None, (failed.because, left)))
+                except (StepFailed, Interrupted) as ended:
+                    said = ended.because if isinstance(ended, StepFailed) or not left else ""
+                    ended.because = "; ".join(filter(None, (said, left)))
                     raise
 
     def _atomic(self, step: Step) -> None:

@@ -107,7 +107,7 @@ def test_what_completes_a_hint_is_what_the_command_takes(name: str) -> None:
     options = {option for each in command.params for option in each.opts}
     assert ("-e" in options) is (name in _TAKES_ENVIRONMENT)
     assert ({"-s", "--engine"} <= options) is (name in _TAKES_SELECTION)
-    assert ("services" in options) is (name in _TAKES_SERVICES)
+    assert ("-s" in options and "--engine" not in options) is (name in _TAKES_SERVICES)
 
 
 def test_a_hint_is_completed_where_it_is_shown() -> None:

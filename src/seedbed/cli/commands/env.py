@@ -11,7 +11,7 @@ import click
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import Hint, Refused, UsageError, call
-from seedbed.model.environment import SANDBOX, require_ephemeral
+from seedbed.model.environment import SANDBOX, Environment, require_ephemeral
 
 if TYPE_CHECKING:
     from seedbed.documents.environments import ConnectionsDocument
@@ -89,24 +89,28 @@ def up(
         _require_one_service(databases, bare=bare)
         _up_sandbox(context, databases, form, bare=bare)
         return
-    if environment.protected:
-        raise Refused(
-            f"{name} is protected, and env up asks for no confirmation",
-            because="production should run exactly what has been reviewed",
-            try_=Hint(
-                call("plan", "--out", "plan.json"),
-                "; read it; ",
-                call("deploy", "--plan", "plan.json"),
-                "; ",
-                call("apply", "plan.json"),
-            ),
-        )
+    _require_unprotected(environment)
     selection = {"env": name, "services": services, "engines": engines}
     deployed = tuple(dict.fromkeys(each.service for each in context.catalog.deployable(databases)))
     if deployed:
         _go_on_with(context, "deploy", env=name, services=deployed, yes=yes)
     _go_on_with(context, "apply", **selection)
     _go_on_with(context, "seed", **selection)
+
+
+def _require_unprotected(environment: Environment) -> None:
+    if environment.protected:
+        raise Refused(
+            f"{environment.name} is protected, and env up asks for no confirmation",
+            because="production should run exactly what has been reviewed",
+            try_=Hint(
+                call("plan", "--out", "plan.json"),
+                "; read it; ",
+                call("deploy", "plan.json"),
+                "; ",
+                call("apply", "plan.json"),
+            ),
+        )
 
 
 @command.command("down", short_help="Stop an environment.")

@@ -102,12 +102,15 @@ def test_from_an_empty_directory_to_a_database_that_is_migrated_and_seeded(
     typed = there.seedbed("init --yes shop", here).partition("next:\n")[2]
     commands = [each.strip() for each in typed.splitlines()]
     assert commands[0] == "cd shop"
-    done = there.type("\n".join(commands), here)
-    assert done.returncode == 0, done.stderr
-    assert "1 migration applied" in done.stdout
-    assert "3 rows inserted" in done.stdout
-    assert "catalog/postgres" in done.stdout
-    assert there.seedbed("status -e sandbox --exit-code", here / "shop")
+    try:
+        done = there.type("\n".join(commands), here)
+        assert done.returncode == 0, done.stderr
+        assert "1 migration applied" in done.stdout
+        assert "3 rows inserted" in done.stdout
+        assert there.seedbed("status -e sandbox --exit-code", here / "shop")
+    finally:
+        stopped = there.seedbed("env down sandbox", here / "shop")
+    assert stopped == "stopped; the data is kept: catalog/postgres\n"
     assert there.seedbed("revert -e sandbox --all --to 0", here / "shop")
 
 

@@ -71,6 +71,7 @@ def test_the_next_commands_are_those_of_the_directory_in_which_they_are_typed(
     assert problems(document) == []
     assert document["next"] == [
         "cd 'my shop'",
+        "seedbed env up sandbox",
         "seedbed apply -e sandbox",
         "seedbed seed -e sandbox",
         "seedbed status -e sandbox",

@@ -294,6 +294,7 @@ def _next(
     if has_manifest:
         yield "seedbed plan -e sandbox"
         return
+    yield "seedbed env up sandbox"  # some servers take seconds to start: once, rather than once a command
     yield "seedbed apply -e sandbox"
     yield "seedbed seed -e sandbox"
     yield "seedbed status -e sandbox"

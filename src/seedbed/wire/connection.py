@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import ssl
 
 _AT_ONCE = 1 << 16  # bytes of a body that are copied behind the head rather than sent by themselves
+# An answer that has begun has so many times the wait for a piece, and a second for so many bytes: else it never ended.
+_SLOW, _PACE = 4, 10_000
 _LOOK = 100  # milliseconds between two looks whether to stop, while a connection is made
 _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR, errno.EALREADY})
 _PASSING = frozenset(
@@ -56,13 +58,18 @@ class Connection:
     """Used by one thread at a time, which opens it first; `abort` may be called by any."""
 
     def __init__(self, route: Route, *, connect: float, read: float, longest: int) -> None:
-        """`connect`, `read`: seconds to wait at most, the second for each piece. `longest`: bytes of an answer."""
+        """`connect`, `read`: seconds to wait at most, the second for an answer's first piece and for each other one.
+
+        All of an answer has a few times `read`, and what its length takes at a slow pace. `longest`: bytes of it.
+        """
         self._route = route
         self._connect = connect
         self._timeout = read
         self._longest = longest
         self._socket: socket.socket | None = None
         self._is_aborted = False
+        self._is_hurried = False  # the next piece had less time than `read`
+        self._began, self._received = 0.0, 0  # of the answer under way, and its bytes
         self.is_open = False
         self.has_served = False
 
@@ -101,7 +108,7 @@ class Connection:
             self._socket.do_handshake()  # type: ignore[attr-defined]  # it is TLS's own now
         self._require_wanted()
         self._socket.settimeout(self._timeout)
-        self._answers = Answers(self._socket.recv, self._longest)
+        self._answers = Answers(self._receive, self._longest)
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
         self.is_open = True
@@ -122,7 +129,7 @@ class Connection:
         line.sendall(
             f"CONNECT {name} HTTP/1.1\r\nHost: {name}\r\nUser-Agent: seedbed\r\n{login}\r\n".encode()
         )
-        status, reason = _tunnelled(Answers(line.recv, self._longest))
+        status, reason = _tunnelled(Answers(line.recv, self._longest), self._connect)
         if status in _PASSING:
             raise OSError(f"it answered {status} {reason} to CONNECT {name}".replace("  ", " "))
         if not 200 <= status < 300:
@@ -138,12 +145,12 @@ class Connection:
         """Send a request and return the answer. Raises Broken, after which the connection is closed."""
         was_sent = False
         answers, line = self._answers, self._socket
-        answers.has_heard = False
+        answers.has_heard, self._received = False, 0
         assert line
         try:
-            if timeout and timeout != self._timeout:
-                self._timeout = timeout
-                line.settimeout(timeout)
+            if self._is_hurried or (timeout and timeout != self._timeout):
+                self._timeout, self._is_hurried = timeout or self._timeout, False
+                line.settimeout(self._timeout)
             try:
                 if len(body) <= _AT_ONCE:
                     line.sendall(head + body)
@@ -164,6 +171,23 @@ class Connection:
         if is_last:
             self.close()
         return answer
+
+    def _receive(self, size: int) -> bytes:
+        """Return what comes next. Raises TimeoutError where nothing does, or so little that it might go on for ever."""
+        line = self._socket
+        assert line
+        if self._received:
+            left = self._began + _SLOW * self._timeout + self._received / _PACE - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            if left < self._timeout:
+                self._is_hurried = True
+                line.settimeout(left)
+        part = line.recv(size)
+        if not self._received:
+            self._began = time.monotonic()
+        self._received += len(part)
+        return part
 
     def _early(self, method: str, error: OSError) -> Answer:
         """Return what the server said before it hung up on a body that was too long for it; raise `error` otherwise."""
@@ -221,10 +245,12 @@ def in_words(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _tunnelled(answers: Answers) -> tuple[int, str]:
+def _tunnelled(answers: Answers, seconds: float) -> tuple[int, str]:
     """Return status and reason of the answer to CONNECT, which has no body where it is a yes."""
-    data = answers.more()
+    data, end = answers.more(), time.monotonic() + seconds
     while b"\r\n\r\n" not in data:
+        if time.monotonic() > end:
+            raise TimeoutError
         if len(data) > _AT_ONCE:
             raise ValueError("the head of the proxy's answer never ends")
         data += answers.more()

@@ -79,6 +79,23 @@ def test_what_is_final_is_said_at_once(refused: bytes, code: str) -> None:
         assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"CancellationReasons": ["x"]},
+        {"CancellationReasons": {"Code": "None"}},
+        {"CancellationReasons": [{"Code": 7, "Item": "none"}]},
+        {"Item": ["x"], "message": {"of": "another kind"}},
+    ],
+)
+def test_a_refusal_of_a_strange_shape_is_a_refusal(said: dict[str, Any]) -> None:
+    refused = refusal("ConditionalCheckFailedException", **said)
+    with scripted(first(refused)) as server, server.client() as client, pytest.raises(ServiceError) as raised:
+        client.call("PutItem", PUT)
+    assert raised.value.is_condition
+    assert raised.value.items == ({},)
+
+
 def test_a_canceled_transaction_says_why_each_action_failed() -> None:
     reasons = [
         {"Code": "None"},

@@ -121,6 +121,41 @@ def test_a_server_that_answers_slowly_is_listened_to() -> None:
         assert get(transport(server.url(), read=0.2)).body == b"x" * 40
 
 
+@pytest.mark.parametrize(
+    "said",
+    [answer(b"x" * 9_000), b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 999],
+)
+@pytest.mark.parametrize("begins_with", [3, 100])
+def test_an_answer_that_comes_in_drops_is_not_waited_for_for_ever(said: bytes, begins_with: int) -> None:
+    def handle(peer: Peer) -> None:
+        peer.request()
+        peer.say(said[:begins_with])
+        for each in said[begins_with:]:
+            peer.say(bytes([each]))
+            time.sleep(0.02)
+
+    with serving(handle) as server:
+        began = time.monotonic()
+        with pytest.raises(Broken, match="no answer came in time"):
+            get(transport(server.url(), read=0.1))
+        assert time.monotonic() - began < 5.0
+
+
+def test_a_connection_that_was_hurried_waits_for_its_next_answer_as_long_as_ever() -> None:
+    def handle(peer: Peer) -> None:
+        said = answer(b"x" * 40)
+        for pause in (0.05, 0.0):
+            peer.request()
+            time.sleep(0.15 - 2 * pause)
+            for each in range(0, len(said), 20):
+                peer.say(said[each : each + 20])
+                time.sleep(pause)
+
+    with serving(handle) as server:
+        client = transport(server.url(), read=0.2)
+        assert [get(client).body for _ in range(2)] == [b"x" * 40] * 2
+
+
 def test_an_answer_that_is_longer_than_agreed_is_not_read() -> None:
     huge = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n"
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n100\r\n" + b"x" * 256 + b"\r\n0\r\n\r\n"

@@ -222,9 +222,10 @@ class Client(TransportClient):
             )
             if named and code not in CONFLICTS:
                 return named
-        causes = said.get("CancellationReasons") or []
-        reasons = ["" if (each.get("Code") or "None") == "None" else each["Code"] for each in causes]
-        items = [each.get("Item") or {} for each in causes] if causes else [said.get("Item") or {}]
+        causes = [_object(each) for each in _list(said.get("CancellationReasons"))]
+        codes = [str(each.get("Code") or "None") for each in causes]
+        reasons = ["" if each == "None" else each for each in codes]
+        items = [_object(each.get("Item")) for each in causes or [said]]
         message = str(said.get("message") or said.get("Message") or "")
         return ServiceError(code, message, reasons, operation=operation, items=items)
 
@@ -342,6 +343,15 @@ def _said(answer: Answer) -> tuple[str, dict[str, Any]]:
         said.setdefault("message", f"HTTP {answer.status} {code}".strip())
         code = "InternalServerError" if answer.status >= 500 else f"HTTP{answer.status}"
     return code, said
+
+
+def _object(value: object) -> dict[str, Any]:
+    """Return `value`, or an empty object for what a stranger put in the place of one."""
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _no_answer(operation: str, place: str, why: str) -> NoAnswer:

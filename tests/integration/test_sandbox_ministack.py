@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,50 @@ EVERYTHING = {
 def tables(world: World) -> list[str]:
     with client(world, "dynamodb") as dynamodb:
         return list(dynamodb.list_tables()["TableNames"])
+
+
+def asked(world: World, method: str = "POST", **headers: str) -> HTTPResponse:
+    """Return the answer to a request for STS, as `headers` say where it comes from."""
+    line = HTTPConnection(world.endpoint.removeprefix("http://"), timeout=20)
+    form = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Authorization": "AWS4-HMAC-SHA256 Credential=1",
+    }
+    body = "Action=GetCallerIdentity&Version=2011-06-15" if method == "POST" else None
+    line.request(method, "/", body, {**form, **headers})
+    return line.getresponse()
+
+
+# --- who is served
+
+
+def test_a_page_of_the_web_is_not_answered(ministack_server: World) -> None:
+    port = ministack_server.endpoint.rpartition(":")[2]
+    for strange in (
+        {"Host": "evil.example"},
+        {"Host": f"127.0.0.1.evil.example:{port}"},
+        {"Host": "192.168.1.7"},
+        {"Host": ""},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ):
+        for method in ("POST", "OPTIONS"):
+            answer = asked(ministack_server, method, **strange)
+            assert (answer.status, b"this machine only" in answer.read()) == (403, True), strange
+
+
+def test_programs_of_this_machine_are_answered_and_no_page_may_read_it(ministack_server: World) -> None:
+    port = ministack_server.endpoint.rpartition(":")[2]
+    for own in (
+        {},
+        {"Host": f"localhost:{port}"},
+        {"Host": f"[::1]:{port}"},
+        {"Origin": "http://localhost:3000"},
+    ):
+        for method in ("POST", "OPTIONS"):
+            answer = asked(ministack_server, method, **own)
+            assert answer.status == 200, own
+            assert not [each for each in answer.headers if each.lower().startswith("access-control-")]
 
 
 # --- what stays

@@ -14,8 +14,10 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -90,7 +92,10 @@ class Kept:
         if scope["type"] == "lifespan":
             await self.ministack.app(scope, receive, self._telling(send))
             return
-        await self.ministack.app(scope, receive, send)
+        if not _is_local(scope):
+            await _refuse(scope, send)
+            return
+        await self.ministack.app(scope, receive, _unshared(send))
         self.changed = self.changed or not _is_read(scope)
 
     def _telling(self, send: Send) -> Send:
@@ -119,6 +124,52 @@ class Kept:
                 if took > LONGEST_SAVE_SECONDS:
                     return
                 pause = max(SECONDS_BETWEEN_SAVES, took / SHARE_OF_SAVING)
+
+
+def _is_local(scope: Message) -> bool:
+    """Return whether a program of this machine asks: a page of the web gives itself away by its host or origin.
+
+    The host is its own where the page's name leads to this machine; the origin is its own where it just asks.
+    """
+    hosts = [f"//{value.decode('latin-1')}" for name, value in scope["headers"] if name == b"host"]
+    origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
+    return bool(hosts) and all(map(_names_this_machine, [*hosts, *origins]))
+
+
+def _names_this_machine(url: str) -> bool:
+    try:
+        name = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+async def _refuse(scope: Message, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    body = b"the sandbox serves programs of this machine only: ask for 127.0.0.1 or localhost\n"
+    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _unshared(send: Send) -> Send:
+    """Return a `send` that lets no other site read an answer: ministack would let every one."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = message.get("headers", ())
+            kept = [each for each in headers if not bytes(each[0]).lower().startswith(b"access-control-")]
+            message = {**message, "headers": kept}
+        await send(message)
+
+    return sent
 
 
 def _is_read(scope: Message) -> bool:

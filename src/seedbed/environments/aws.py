@@ -30,6 +30,28 @@ def cloud(environment: Environment, environ: Mapping[str, str]) -> Cloud:
     )
 
 
+def require_own_server(environ: Mapping[str, str]) -> None:
+    """Raise UsageError where AWS_ENDPOINT_URL leads to another machine, and the sandbox's own server is meant."""
+    from urllib.parse import urlsplit
+
+    from seedbed.wire.endpoint import endpoint
+
+    url = environ.get("AWS_ENDPOINT_URL", "")
+    try:
+        host = urlsplit(url).hostname or url
+        is_here = not url or endpoint(url).is_loopback
+    except ValueError:
+        host, is_here = "", False
+    if not is_here:
+        raise UsageError(
+            f"AWS_ENDPOINT_URL leads to {host}, and the sandbox is meant"
+            if host
+            else "AWS_ENDPOINT_URL is no URL",
+            because="the sandbox runs a server of its own on this machine and never asks another one",
+            try_="unset AWS_ENDPOINT_URL, or name the environment that it belongs to",
+        )
+
+
 def completed(
     wanted: Sequence[Wanted], environment: Environment, platform: str, environ: Mapping[str, str]
 ) -> list[Wanted]:

@@ -48,6 +48,10 @@ class Targets(Struct, frozen=True):
             elif environment.is_sandbox:
                 from seedbed.environments.sandbox.servers import running
 
+                if any(
+                    isinstance(self.catalog.engine(each.engine), SupportsDeployment) for each in databases
+                ):
+                    aws.require_own_server(self.environ)
                 pairs = [(str(database.id), self.catalog.engine(database.engine)) for database in databases]
                 settings = servers.enter_context(running(pairs, self.home))
             else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Protocol, runtime_checkable
 
 from seedbed.engines.base import Embedded, Progress
@@ -78,6 +78,19 @@ class SupportsStepTexts(Protocol):
 
     def step_text(self, migration: Migration, step: Step) -> StepText:
         """Return what `step` of `migration`, which is no program, sends; pure."""
+        ...
+
+
+@runtime_checkable
+class SupportsDeclarations(Protocol):
+    """An engine whose databases have a file that says what is in them: "tables.toml"."""
+
+    def check_declared(self, directory: PurePath, migrations: Sequence[Migration]) -> None:
+        """Check that file of the database in `directory`, and `migrations` against it; connects to nothing.
+
+        It is asked before anything is touched. Raises ManifestError with the file's own line, and MigrationFileError
+        for each of `migrations` that can never run by what is declared, all of them at once.
+        """
         ...
 
 

@@ -35,12 +35,19 @@ class SupportsDeployment(Protocol):
 class SupportsDeployedState(Protocol):
     """A session on a database whose schema is infrastructure."""
 
+    def is_deployed(self) -> bool:
+        """Return whether what keeps the history is live."""
+        ...
+
     def changes(self, gate: Phase) -> Sequence[Change]:
         """Return how what is declared differs from what is live, as a deployment through `gate` would change it."""
         ...
 
     def unmet(self, migrations: Sequence[Migration]) -> Mapping[str, str]:
-        """Return, by version, what a migration needs and is not live: "index courses.by_teacher is being built"."""
+        """Return, by version, what a migration needs and is not live: "index courses.by_teacher is being built".
+
+        Raises MigrationFileError for what is neither live nor declared, so that no deployment brings it.
+        """
         ...
 
     def settle(self, things: Sequence[str], *, timeout: float) -> Iterator[Progress]:
@@ -54,4 +61,25 @@ class SupportsImport(Protocol):
 
     def existing(self, template: Template) -> Mapping[str, Mapping[str, Any]]:
         """Return, by logical id, each resource of `template` that lives, as it is: so it would be imported."""
+        ...
+
+
+@runtime_checkable
+class SupportsDirectSession(Protocol):
+    """A session that can do without a stack: the core asks for it in the sandbox alone."""
+
+    def create_history(self) -> None:
+        """Create what keeps the history, unless it is there: a lease is kept there too, and comes after it."""
+        ...
+
+
+@runtime_checkable
+class SupportsDirectDeployment(Protocol):
+    """A lease of such a session."""
+
+    def deploy_directly(self, gate: Phase) -> Iterator[Progress]:
+        """Make every change that the session's `changes` names, through `gate`, and wait until each is ready.
+
+        Nothing is told where there is none. Raises Refused for a change that cannot be made, before any is.
+        """
         ...

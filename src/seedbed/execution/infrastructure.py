@@ -8,8 +8,8 @@ from functools import partial
 from msgspec.structs import replace
 
 from seedbed.engines.capabilities import SupportsEstimates
-from seedbed.engines.infrastructure import SupportsDeployedState
-from seedbed.errors import Hint, Refused, call
+from seedbed.engines.infrastructure import SupportsDeployedState, SupportsDirectSession
+from seedbed.errors import Hint, Refused, call, try_each
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.looking import each_database
 from seedbed.execution.threads import returned, side_by_side
@@ -43,17 +43,22 @@ def estimated(plan: Plan, connected: Sequence[ConnectedTarget], sample: int) -> 
     return each_database(plan, connected, lambda each, database: _estimated(each, database, sample))
 
 
+def unmet(plan: Plan, connected: Sequence[ConnectedTarget]) -> list[str]:
+    """Return, in words, what actions need and do not find. Raises MigrationFileError for what they can never find."""
+    sessions = {each.id: each for each in connected}
+    databases = [each for each in plan.databases if each.database in sessions]
+    found = try_each((each.database, partial(_unmet, sessions[each.database], each)) for each in databases)
+    return [
+        f"{database.database}:{action.migration.label}: {problems[action.migration.version]}"
+        for database, problems in zip(databases, found, strict=True)
+        for action in database.actions
+        if action.migration.version in problems
+    ]
+
+
 def require_deployed(plan: Plan, connected: Sequence[ConnectedTarget]) -> None:
     """Raise Refused if an action needs what is not deployed, naming every one."""
-    sessions = {each.id: each for each in connected}
-    missing = [
-        f"{database.database}:{action.migration.label}: {unmet[action.migration.version]}"
-        for database in plan.databases
-        if database.database in sessions and (unmet := _unmet(sessions[database.database], database))
-        for action in database.actions
-        if action.migration.version in unmet
-    ]
-    if missing:
+    if missing := unmet(plan, connected):
         raise Refused(
             "pending migrations need what is not deployed",
             because="\n           ".join(missing),
@@ -66,7 +71,10 @@ def _described(gate: Phase, each: ConnectedTarget, database: DatabasePlan) -> Da
     known = {(one.phase, one.what) for one in now}
     later = changes(each, Phase.CONTRACT) if gate is not Phase.CONTRACT else ()
     deferred = tuple(one for one in later if (one.phase, one.what) not in known)
-    return replace(database, changes=now, deferred_changes=deferred, unmet=_unmet(each, database))
+    problems = _unmet(each, database)
+    if each.target.environment.is_sandbox and isinstance(each.session, SupportsDirectSession):
+        problems = {}  # what is declared and missing is made first
+    return replace(database, changes=now, deferred_changes=deferred, unmet=problems)
 
 
 def _unmet(each: ConnectedTarget, database: DatabasePlan) -> dict[str, str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from seedbed.engines import registry
 from seedbed.engines.base import Engine
-from seedbed.engines.capabilities import SupportsExtras, SupportsStepTexts
+from seedbed.engines.capabilities import SupportsDeclarations, SupportsExtras, SupportsStepTexts
 from seedbed.engines.infrastructure import SupportsDeployment
 from seedbed.errors import UsageError, try_each
 from seedbed.manifest import environments as declared
@@ -128,6 +128,22 @@ class Catalog:
         if isinstance(engine, SupportsStepTexts):
             return engine.step_text(migration, step)
         return text_by_line(step)
+
+    def check_declared(self, migrations: Mapping[str, Sequence[Migration]]) -> None:
+        """Check the files that say what is in databases, and `migrations`, by the database's id, against them.
+
+        Raises ManifestError, MigrationFileError, and several of them at once.
+        """
+
+        def check(database: Database, engine: SupportsDeclarations) -> None:
+            engine.check_declared(database.directory, migrations[database.id])
+
+        databases = [self.database(each) for each in migrations]
+        try_each(
+            (each.id, partial(check, each, engine))
+            for each in databases
+            if isinstance(engine := self.engine(each.engine), SupportsDeclarations)
+        )
 
     def phase(self, database: Database, file: MigrationFile) -> str:
         """Return the phase of a migration; empty where its file cannot be parsed."""

@@ -38,6 +38,10 @@ def plan_deploy(run: Run, request: DeployRequest | None = None) -> Iterator[Depl
     An update that is under way is followed to its end first. Raises Refused, StalePlan, Unavailable, UsageError.
     """
     wanted = _as_reviewed(run, request or DeployRequest())
+    if (
+        run.environment.is_sandbox
+    ):  # an apply may have made the tables there: a stack takes them in as they are
+        wanted = replace(wanted, adopt=True)
     with _site(run, wanted) as (context, managed_stacks, chosen):
         yield plan_deployment(context, managed_stacks, chosen, wanted)
 
@@ -71,6 +75,7 @@ def _site(
     run: Run, request: DeployRequest
 ) -> Iterator[tuple[DeploymentContext, list[ManagedStack], list[Stack]]]:
     run.require_connected()
+    run.check_declared()  # here with its line; from inside the app it would come in a trace of the CDK
     catalog, environment = run.catalog, run.environment
     others = [] if environment.is_sandbox else catalog.databases(request.services)
     wanted = DeploymentScope(

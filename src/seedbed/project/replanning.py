@@ -50,6 +50,7 @@ class Replanning(Struct, frozen=True):
                 for target in self.neighbours.connected
             ]
             plan = plan_up([*known, *lost, *beside], policy, self.catalog.parse)
+            self._check_declared(plan)
             if request.reviewed:
                 self._require_as_shown(request.reviewed, plan)
             return plan
@@ -65,6 +66,7 @@ class Replanning(Struct, frozen=True):
             known = self._known(histories)
             down = partial(plan_down, policy=policy, parse=self.catalog.parse, steps=steps, to=to)
             plan = combined(try_each((one.database, partial(down, one)) for one in known))
+            self._check_declared(plan)
             if first and plan.stages != first[0].stages:
                 raise StalePlan(
                     "the history changed while the revert was about to begin",
@@ -86,6 +88,12 @@ class Replanning(Struct, frozen=True):
             DatabaseState(target.id, self.catalog.files(target.database), histories[target.id])
             for target in self.connected
         ]
+
+    def _check_declared(self, plan: Plan) -> None:
+        """Refuse what can never be carried out by what is declared, before anything is touched."""
+        self.catalog.check_declared(
+            {each.database: [action.migration for action in each.actions] for each in plan.databases}
+        )
 
     def _require_as_reviewed(
         self, plan: ReviewedPlan, known: Sequence[DatabaseState], policy: Policy

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from seedbed.errors import SeedbedError, UsageError, raise_errors
 from seedbed.execution import (
+    direct,
     dump_restore,
     executing,
     hazards,
@@ -110,6 +111,10 @@ class Run:
         """Raise the errors of the targets that did not answer, if there are any."""
         raise_errors(self.failed.values())
 
+    def check_declared(self) -> None:
+        """Raise what is wrong in the files that declare what is in the databases of this run."""
+        self.catalog.check_declared({target.id: () for target in self.connected})
+
     # Looking
 
     def status(self) -> Status:
@@ -157,12 +162,20 @@ class Run:
     # Changing
 
     def apply(self, request: Request | None = None) -> Outcome:
-        """Apply what is pending. Raises what `plan` raises, StalePlan, Refused: then nothing was touched."""
+        """Apply what is pending; in the sandbox, what is declared is made first.
+
+        Raises what `plan` raises, StalePlan, Refused: then nothing was touched.
+        """
         wanted = request or Request()
         protection.require_reviewed(self.environment, wanted)
         self._read_histories()
         self._neighbours.connect_dependencies(self.connected, self.failed)
         replan = self._replanning.up(wanted)
+
+        def work() -> None:
+            infrastructure.unmet(replan(self._histories), self.connected)  # refused before tables are made
+            if direct.deploy(self.connected, wanted.gate, self.context):
+                executing.carry_out(self.connected, self.failed, permitted, self.context)
 
         def permitted(histories: dict[str, History]) -> Plan:
             plan = replan(histories)
@@ -171,7 +184,8 @@ class Run:
                 require_allowed_hazards(hazards.examined(plan, self.connected))
             return plan
 
-        return self._carry_out(permitted)
+        is_direct = any(map(direct.is_direct, self.connected))
+        return self.outcome_of(work) if is_direct else self._carry_out(permitted)
 
     def revert(
         self, *, steps: int = 1, to: str | None = None, unreviewed: bool = False, losing: bool = False
@@ -192,6 +206,7 @@ class Run:
     def seed(self, kinds: Sequence[SeedKind]) -> Outcome:
         """Load datasets. Raises Refused, SeedFileError, ForeignTarget: then nothing was touched."""
         protection.require_reference_data(self.environment, kinds)
+        self.check_declared()
         self._read_histories()
         return self.outcome_of(
             lambda: seeding.load(self.connected, kinds, self.catalog.dataset, self.context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 from msgspec import Struct, field
@@ -46,10 +46,9 @@ class DynamoDatabase(Struct):
     def declared(self) -> TableShapes:
         """Return what tables.toml declares, nothing where there is none. Raises ManifestError."""
         if self._declared is None:
-            from seedbed.engines.dynamodb.schema.read import read
+            from seedbed.engines.dynamodb.schema.read import read_declared
 
-            path = Path(self.directory, "tables.toml")
-            self._declared = read(path) if path.is_file() else TableShapes()
+            self._declared = read_declared(self.directory)
         return self._declared
 
     def shape(self, table: str) -> TableShape:
@@ -65,6 +64,17 @@ class DynamoDatabase(Struct):
         from seedbed.engines.dynamodb.schema.current import described
 
         return described(self.description(table), self.ttl(table), name=table)
+
+    def current_tables(self) -> TableShapes:
+        """Return the current shapes of those declared tables that exist. Raises ManifestError, ServiceError."""
+        found = []
+        for table in self.declared().tables:
+            try:
+                found.append(self.current(table.name))
+            except ServiceError as error:
+                if error.code != NOT_FOUND:
+                    raise
+        return TableShapes(tuple(found))
 
     def description(self, table: str) -> dict[str, Any]:
         """Return the answer of DescribeTable for the logical `table`. Raises ServiceError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.engines.dynamodb.address import VARIABLES, Address, address
@@ -11,7 +12,7 @@ from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
     from seedbed.model.deployment import StackUpdate, Template
-    from seedbed.model.migration import Phase
+    from seedbed.model.migration import Migration, Phase
 
 _TEMPLATE = """\
 # {summary}
@@ -50,6 +51,12 @@ class DynamoEngine(LazyEngineWithDiagnosis):
 
     def cloud(self, address: Any) -> Cloud:
         return cast(Address, address).cloud
+
+    def check_declared(self, directory: PurePath, migrations: Sequence[Migration]) -> None:
+        from seedbed.engines.dynamodb.rules.declared import require_versions
+        from seedbed.engines.dynamodb.schema.read import read_declared
+
+        require_versions(read_declared(directory), migrations)
 
     def schemas(self) -> Mapping[str, Mapping[str, Any]]:
         from seedbed.engines.dynamodb.schema.json_schema import json_schema

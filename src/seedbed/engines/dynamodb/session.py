@@ -11,11 +11,13 @@ from seedbed.aws import identity
 from seedbed.engines.base import Progress
 from seedbed.engines.dynamodb.address import Address
 from seedbed.engines.dynamodb.database import DynamoDatabase, needed, translate_errors
+from seedbed.engines.dynamodb.schema.shape import HISTORY
 from seedbed.engines.dynamodb.store import history
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.errors import Unavailable
 from seedbed.model.deployment import Change, Estimate, Template
+from seedbed.model.environment import SANDBOX
 from seedbed.model.event import DeployProgressed
 from seedbed.model.history import History, Owner
 from seedbed.model.migration import Migration, Phase
@@ -23,7 +25,6 @@ from seedbed.model.names import stack_name
 
 if TYPE_CHECKING:
     from seedbed.engines.dynamodb.schema.current import TableState
-    from seedbed.engines.dynamodb.schema.shape import TableShape
     from seedbed.engines.dynamodb.store.lease import DynamoLease
     from seedbed.model.event import Listener
     from seedbed.model.migration import Work
@@ -96,35 +97,56 @@ class DynamoSession:
 
     # tables and indexes: infrastructure
 
+    def is_deployed(self) -> bool:
+        """Return whether the table of the history is there."""
+        with translate_errors(self.database, f"looking at the tables of {self.database.target}"):
+            return self._states(HISTORY) is not None
+
     def changes(self, gate: Phase) -> Sequence[Change]:
         """Return how tables.toml differs from the current tables, as a deployment through `gate` would change it."""
-        from seedbed.engines.dynamodb.schema import changes
-        from seedbed.engines.dynamodb.schema.shape import TableShapes
+        from seedbed.engines.dynamodb.running import direct
+        from seedbed.engines.dynamodb.schema.changes import changes
 
         declared = self.database.declared()
         with translate_errors(self.database, f"looking at the tables of {self.database.target}"):
-            current = [self._current(table.name) for table in declared.tables]
-        return changes.changes(TableShapes(tuple(filter(None, current))), declared, gate)
+            current = self.database.current_tables()
+            if self.database.environment == SANDBOX:
+                return direct.scheduled(self.database, current, gate).messages
+        return changes(current, declared, gate)
 
-    def _current(self, table: str) -> TableShape | None:
-        try:
-            return self.database.current(table)
-        except ServiceError as error:
-            if error.code == NOT_FOUND:
-                return None
-            raise
+    def create_history(self) -> None:
+        """Create the table of the history, unless it is there."""
+        from seedbed.engines.dynamodb.running import direct
+
+        with translate_errors(self.database, f"creating the table of the history of {self.database.target}"):
+            direct.create_history(self.database)
 
     def unmet(self, migrations: Sequence[Migration]) -> Mapping[str, str]:
-        """Return, by version, a message about what a migration needs and does not find ready."""
+        """Return, by version, a message about what a migration needs and does not find ready.
+
+        Raises MigrationFileError for what is neither there nor declared.
+        """
         needs = {each.version: needed(each) for each in migrations}
         asked = sorted({name for names in needs.values() for name in names})
         with translate_errors(self.database, f"looking at the tables of {self.database.target}"):
             found = {table: self._states(table) for table in {each.partition(".")[0] for each in asked}}
+        self._require_known([(each, name) for each in migrations for name in needs[each.version]], found)
         problems = {name: _problem(name, found) for name in asked}
         unmet = {
             version: [problems[each] for each in names if problems[each]] for version, names in needs.items()
         }
         return {version: "; ".join(each) for version, each in unmet.items() if each}
+
+    def _require_known(
+        self,
+        needs: Sequence[tuple[Migration, str]],
+        found: Mapping[str, Mapping[str, TableState] | None],
+    ) -> None:
+        from seedbed.engines.dynamodb.rules.declared import require_known
+
+        there = {table for table, states in found.items() if states is not None}
+        there |= {f"{table}.{index}" for table, states in found.items() for index in states or () if index}
+        require_known(self.database.declared(), needs, there)
 
     def _states(self, table: str) -> Mapping[str, TableState] | None:
         """Return how the table ("") and its indexes are; None where there is no such table."""

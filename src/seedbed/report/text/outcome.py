@@ -73,10 +73,10 @@ def _did(targets: Sequence[TargetEntry], verb: str) -> str:
     updates = sum(each.updates for each in targets)
     rows = sum(each.rows_changed for each in targets)
     parts = []
+    if updates and verb != "destroy":
+        parts.append(f"{count(updates, 'update')} deployed")
     if finished:
         parts.append(f"{count(finished, 'migration')} {_DONE.get(verb, 'done')}")
-    if updates and verb == "deploy":
-        parts.append(f"{count(updates, 'update')} deployed")
     if rows:
         parts.append(f"{count(rows, 'row')} inserted or updated")
     return ", ".join(parts)

@@ -15,6 +15,7 @@ from seedbed.documents.plan import (
     StepEntry,
 )
 from seedbed.errors import Hint, call, hint_text
+from seedbed.model.environment import SANDBOX
 from seedbed.model.migration import Direction, Phase
 from seedbed.report.styles import Line, Lines, Row, Style, Table, line, row
 from seedbed.report.text.changes import SIGNS, change_row, note
@@ -190,10 +191,14 @@ def _range(labels: Sequence[str]) -> str:
 def _sum(plan: PlanDocument) -> Line:
     actions = [action for each in plan.databases for action in each.actions]
     deferred = sum(len(each.deferred) for each in plan.databases)
-    changes = sum(len(each.changes) for each in plan.databases)
+    refused = sum(bool(change.refused) for each in plan.databases for change in each.changes)
+    changes = sum(len(each.changes) for each in plan.databases) - refused
     tail = f"; {number(deferred)} deferred" if deferred else ""
-    hint = hint_text(Hint(call("deploy")), plan.environment, "")
-    deploy = f"{count(changes, 'change')} to deploy{{}}: {hint}" if changes else ""
+    tail += f"; {count(refused, 'change')} that cannot be made" if refused else ""
+    it = "it" if changes == 1 else "them"
+    is_direct = plan.environment == SANDBOX
+    how = f"apply makes {it}" if is_direct else hint_text(Hint(call("deploy")), plan.environment, "")
+    deploy = f"{count(changes, 'change')} to deploy{{}}: {how}" if changes else ""
     down = plan.direction is Direction.DOWN
     if actions:
         databases = count(sum(bool(each.actions) for each in plan.databases), "database")
@@ -206,6 +211,8 @@ def _sum(plan: PlanDocument) -> Line:
         return line((f"{deploy.format('')}{tail}", Style.BOLD))
     if down:
         return line(("nothing to revert", Style.BOLD))
+    if refused:
+        return line((f"nothing to deploy or apply{tail}", Style.BOLD))
     if deferred:
         return line((f"nothing to apply now: {number(deferred)} deferred", Style.BOLD))
     return line(("nothing to do: every database is up to date", Style.GOOD))

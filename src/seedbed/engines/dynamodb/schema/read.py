@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import cast
 
 from msgspec import UNSET
@@ -41,6 +41,15 @@ def read(path: Path) -> TableShapes:
             at=Location(shown(path)),
         )
     return parse(read_text(path, KIND))
+
+
+def read_declared(directory: PurePath) -> TableShapes:
+    """Return the tables that the tables.toml in `directory` declares, none where there is no such file.
+
+    Raises ManifestError.
+    """
+    path = Path(directory, FILE)
+    return read(path) if path.is_file() else TableShapes()
 
 
 def parse(text: Text) -> TableShapes:

@@ -11,7 +11,7 @@ from seedbed.engines.dynamodb.store.fenced_writer import FencedWriter
 from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.engines.kit.errors import foreign
 from seedbed.model.history import History, Identity, Revision, RevisionState
-from seedbed.model.migration import Work
+from seedbed.model.migration import Phase, Work
 from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 
 
@@ -49,6 +49,12 @@ class DynamoLease(FencedWriter):
             self.commit([history.forget(self.database, version), audit])
 
     # what changes the tables
+
+    def deploy_directly(self, gate: Phase) -> Iterator[Progress]:
+        from seedbed.engines.dynamodb.running import direct
+
+        with translate_errors(self.database, f"changing the tables of {self.database.target}"):
+            yield from direct.deploy(self, gate)
 
     def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
         from seedbed.engines.dynamodb.running.stepwise import MigrationRun

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from seedbed.engines.base import Engine, Session
 from seedbed.engines.capabilities import SupportsUnlock
+from seedbed.engines.infrastructure import SupportsDeployedState
 from seedbed.errors import ForeignTarget, Hint, SeedbedError, call, try_each
 from seedbed.execution.context import RunContext
 from seedbed.execution.threads import returned, side_by_side
@@ -126,16 +127,25 @@ def _require_own(target: Target, history: History) -> None:
 
 def require_bound(connected: Sequence[ConnectedTarget], verb: str) -> None:
     """Raise ForeignTarget for the targets that carry no identity: they could be any database."""
-    try_each((one.id, partial(_require_bound, one.target, one.history, verb)) for one in connected)
+    try_each((one.id, partial(_require_bound, one, verb)) for one in connected)
 
 
-def _require_bound(target: Target, history: History, verb: str) -> None:
-    if history.identity is None:
-        raise ForeignTarget(
-            f"{verb} refuses {target.id}: {target.address} is not bound to an environment",
-            because="it could be any database; the first apply binds it",
-            try_=Hint("bind it first: ", call("apply")),
-        )
+def has_history(one: ConnectedTarget) -> bool:
+    """Return whether there is a place for the history: not where a deployment has yet to make it."""
+    return not isinstance(one.session, SupportsDeployedState) or one.session.is_deployed()
+
+
+def _require_bound(one: ConnectedTarget, verb: str) -> None:
+    if one.history.identity is not None:
+        return
+    first = Hint("bind it first: ", call("apply"))
+    if not one.target.environment.is_sandbox and not has_history(one):
+        first = Hint("deploy it, then bind it: ", call("deploy"), "; ", call("apply"))
+    raise ForeignTarget(
+        f"{verb} refuses {one.id}: {one.target.address} is not bound to an environment",
+        because="it could be any database; the first apply binds it",
+        try_=first,
+    )
 
 
 def on_each(

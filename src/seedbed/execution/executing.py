@@ -16,14 +16,14 @@ from msgspec import Struct, field
 from seedbed.engines.base import Lease
 from seedbed.engines.capabilities import SupportsExpectation
 from seedbed.errors import SeedbedError
-from seedbed.execution.connecting import ConnectedTarget, identity, require_own
+from seedbed.execution.connecting import ConnectedTarget, has_history, identity, require_own
 from seedbed.execution.context import RunContext
 from seedbed.execution.recovery import advise
 from seedbed.execution.stopping import Stop
 from seedbed.execution.threads import side_by_side
 from seedbed.model.event import TargetBound, TargetDone, TargetSkipped, WorkFinished
 from seedbed.model.history import History
-from seedbed.model.migration import MigrationRef, Work
+from seedbed.model.migration import Direction, MigrationRef, Work
 from seedbed.model.plan import Action, DatabasePlan, Plan
 from seedbed.support.extras import import_failure
 
@@ -72,7 +72,7 @@ def carry_out(
     happens to single targets is emitted. Raises what `replan` raises: then nothing was touched.
     """
     plan = replan({target.id: target.history for target in connected})
-    at_work = [target for target in connected if plan.of(target.id).actions]
+    at_work = [target for target in connected if plan.of(target.id).actions or _is_to_bind(target, plan)]
     failed = dict(unreachable)
     with ExitStack() as releasing:
         leases: dict[str, tuple[Lease, ExitStack]] = {}
@@ -103,9 +103,16 @@ def carry_out(
     return plan
 
 
+def _is_to_bind(target: ConnectedTarget, plan: Plan) -> bool:
+    """Return whether an apply binds `target` although it has nothing else to do there: seeds go nowhere unbound."""
+    if plan.direction is Direction.DOWN or target.history.identity is not None:
+        return False
+    return has_history(target)
+
+
 def _lease(target: ConnectedTarget, plan: DatabasePlan, context: RunContext, closing: ExitStack) -> Lease:
     closing.enter_context(context.stop.watching(target.session))
-    if isinstance(target.session, SupportsExpectation):
+    if plan.actions and isinstance(target.session, SupportsExpectation):
         target.session.expect([Work(each.migration, each.direction) for each in plan.actions])
     return closing.enter_context(context.lease(target.id, target.session))
 
@@ -167,7 +174,7 @@ class _Worker(Struct):
             self.context.fail(self.target.id, broken, self.current)
 
     def _bind(self) -> None:
-        if self.plan.actions and self.lease.history().identity is None:
+        if self.lease.history().identity is None:
             wanted = identity(self.target.target)
             self.lease.bind(wanted)
             self.context.emit(TargetBound(self.target.id, str(wanted)))

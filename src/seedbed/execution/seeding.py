@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from seedbed.engines.base import Lease
 from seedbed.engines.capabilities import SupportsBulkLoad
-from seedbed.errors import Interrupted, SeedbedError, try_each
+from seedbed.errors import Interrupted, SeedbedError, SeedFileError, try_each
 from seedbed.execution.connecting import ConnectedTarget, on_each, require_bound
 from seedbed.execution.context import RunContext
 from seedbed.execution.stopping import Stop
@@ -36,10 +36,10 @@ def load(
 ) -> None:
     """Load the datasets of each target, in the order of `kinds`. What happens is emitted, a failure as well.
 
-    Raises ForeignTarget for targets that are not bound, SeedFileError for datasets with a row that is wrong,
-    Interrupted: then nothing was touched.
+    Raises ForeignTarget for targets that have seeds and are not bound, SeedFileError for datasets with a row that is
+    wrong, Interrupted: then nothing was touched.
     """
-    require_bound(connected, "seed")
+    require_bound([each for each in connected if _has_seeds(each, kinds, open_dataset)], "seed")
     counts = _check_all(connected, kinds, open_dataset, context)
 
     def one(target: ConnectedTarget) -> None:
@@ -53,6 +53,14 @@ def load(
         context.emit(TargetDone(target.id))
 
     on_each(connected, one, context)
+
+
+def _has_seeds(target: ConnectedTarget, kinds: Sequence[SeedKind], open_dataset: OpenDataset) -> bool:
+    """Return whether anything is to be loaded into `target`; what cannot be opened is reported by its check."""
+    try:
+        return any(open_dataset(target.database, kind).parts for kind in kinds)
+    except SeedFileError:
+        return False
 
 
 def count_rows(dataset: Dataset, stop: Stop, on_loading: OnLoading = ignore_loading) -> Mapping[str, int]:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         ScriptContract,
         TroubleContract,
         UnlockContract,
+        UnmigratedContract,
     )
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "TroubleContract",
     "TroubleHarness",
     "UnlockContract",
+    "UnmigratedContract",
 ]
 
 

@@ -18,6 +18,7 @@ from seedbed.testing.contracts.optional import (
     UnlockContract,
 )
 from seedbed.testing.contracts.resume import ResumeContract
+from seedbed.testing.contracts.unmigrated import UnmigratedContract
 
 __all__ = [
     "ApplyContract",
@@ -36,4 +37,5 @@ __all__ = [
     "ScriptContract",
     "TroubleContract",
     "UnlockContract",
+    "UnmigratedContract",
 ]

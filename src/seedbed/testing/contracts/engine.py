@@ -8,9 +8,16 @@ from seedbed.testing.contracts.honesty import HonestyContract
 from seedbed.testing.contracts.lease import LeaseContract
 from seedbed.testing.contracts.load import LoadContract
 from seedbed.testing.contracts.resume import ResumeContract
+from seedbed.testing.contracts.unmigrated import UnmigratedContract
 
 
 class EngineContract(
-    HistoryContract, ApplyContract, ResumeContract, LeaseContract, LoadContract, HonestyContract
+    HistoryContract,
+    ApplyContract,
+    ResumeContract,
+    LeaseContract,
+    LoadContract,
+    HonestyContract,
+    UnmigratedContract,
 ):
     """What every engine promises. Subclass it and give a fixture `harness`."""

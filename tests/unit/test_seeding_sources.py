@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from seedbed.errors import SeedFileError
-from seedbed.model.seed import Rows, Script, SeedKind
+from seedbed.model.seed import MISSING, Rows, Script, SeedKind
 from seedbed.seeding import cells, decoding
 from seedbed.seeding.cells import Malformed, Record, records
 from seedbed.seeding.dataset import dataset
@@ -354,3 +354,34 @@ def test_a_record_of_a_csv_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -
     assert (unclosed.what, unclosed.at and unclosed.at.line) == ("a quote is not closed", 2)
     assert refusal('id,a\n1,x"' + "x\n" * 200).what.startswith("a quote stands in the middle")
     assert refusal("id,a\n1," + "x" * 200).what == "a record has more than 0 MB"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("seeds/items.json", '[{"a": 1, "b": "@user.users:ana"},\n {"c": null, "a": 2},\n {"b": "x"}]'),
+        (
+            "seeds/items.py",
+            "def rows():\n"
+            "    yield {'a': 1, 'b': '@user.users:ana'}\n"
+            "    yield {'c': None, 'a': 2}\n"
+            "    yield {'b': 'x'}\n",
+        ),
+    ],
+)
+def test_rows_of_one_file_may_differ_where_items_of_one_table_do(path: str, text: str) -> None:
+    ana = str(entity_key("sample", "user.users", "ana"))
+    kinds = (SeedKind.FIXTURE, SeedKind.VOLUME)
+    fixture, volume = (
+        dataset(kind, [seed_file(path, text)], platform="sample", scripts=(), vary=True).parts[0]
+        for kind in kinds
+    )
+    assert not isinstance(fixture, Script)
+    assert not isinstance(volume, Script)
+    found = in_memory(fixture)
+    assert (found.columns, found.rows) == (
+        ("a", "b", "c"),
+        ((1, ana, MISSING), (2, MISSING, None), (MISSING, "x", MISSING)),
+    )
+    with pytest.raises(SeedFileError, match="row 2 has other columns than the first one"):
+        in_memory(volume)

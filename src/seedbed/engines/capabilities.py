@@ -94,6 +94,17 @@ class SupportsDeclarations(Protocol):
         ...
 
 
+@runtime_checkable
+class SupportsVaryingRows(Protocol):
+    """An engine in which items of one table have different attributes.
+
+    `rows_vary`: so the rows of one seed may, with `model.seed.MISSING` for a column that a row does not have: what is
+    stored there stays.
+    """
+
+    rows_vary: bool
+
+
 # Of a server of the sandbox
 
 

@@ -37,6 +37,9 @@ class SeedFile(Struct, frozen=True):
 
 
 Value = object  # None, bool, int, float, str, or a list or mapping of these
+MISSING: Value = (
+    object()
+)  # in place of one: the row has no such column. Only for engines whose rows may differ
 Row = tuple[Value, ...]
 
 

@@ -9,7 +9,12 @@ from pathlib import Path
 
 from seedbed.engines import registry
 from seedbed.engines.base import Engine
-from seedbed.engines.capabilities import SupportsDeclarations, SupportsExtras, SupportsStepTexts
+from seedbed.engines.capabilities import (
+    SupportsDeclarations,
+    SupportsExtras,
+    SupportsStepTexts,
+    SupportsVaryingRows,
+)
 from seedbed.engines.infrastructure import SupportsDeployment
 from seedbed.errors import UsageError, try_each
 from seedbed.manifest import environments as declared
@@ -187,9 +192,11 @@ class Catalog:
         """Open one dataset of a database; its rows are read later, in batches. Raises SeedFileError."""
         from seedbed.seeding.dataset import dataset
 
-        scripts = set(self.engine(database.engine).suffixes) - {".py"}
+        engine = self.engine(database.engine)
+        scripts = set(engine.suffixes) - {".py"}
         files = discovery.seed_files(database, kind, sorted(scripts), root=self.platform.root)
-        return dataset(kind, files, platform=self.platform.name, scripts=scripts)
+        vary = isinstance(engine, SupportsVaryingRows) and engine.rows_vary
+        return dataset(kind, files, platform=self.platform.name, scripts=scripts, vary=vary)
 
 
 def _require_known(what: str, names: Sequence[str], known: set[str]) -> None:

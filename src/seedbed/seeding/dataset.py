@@ -12,13 +12,24 @@ from seedbed.seeding.sources import open_seed
 _NUMBER = re.compile(r"(\d+)_")
 
 
-def dataset(kind: SeedKind, files: Iterable[SeedFile], *, platform: str, scripts: Collection[str]) -> Dataset:
+def dataset(
+    kind: SeedKind,
+    files: Iterable[SeedFile],
+    *,
+    platform: str,
+    scripts: Collection[str],
+    vary: bool = False,
+) -> Dataset:
     """Open the dataset that `files` are, ordered by the numbers before their names. Raises SeedFileError.
 
-    `9_a` comes before `10_b`, numbered files before the others, and equals go by path.
+    `9_a` comes before `10_b`, numbered files before the others, and equals go by path. `vary`: the rows of a file may
+    have different columns, except in volume, which is not read once more for that.
     """
+    vary = vary and kind is not SeedKind.VOLUME
     ordered = sorted(files, key=lambda file: _place(file.path))
-    return Dataset(kind, tuple(open_seed(file, platform=platform, scripts=scripts) for file in ordered))
+    return Dataset(
+        kind, tuple(open_seed(file, platform=platform, scripts=scripts, vary=vary) for file in ordered)
+    )
 
 
 def _place(path: str) -> tuple[bool, int, str]:

@@ -21,8 +21,12 @@ from seedbed.seeding.given_rows import given_rows
 from seedbed.seeding.programs import run_rows
 
 
-def open_seed(file: SeedFile, *, platform: str, scripts: Collection[str]) -> RowSource | Script:
+def open_seed(
+    file: SeedFile, *, platform: str, scripts: Collection[str], vary: bool = False
+) -> RowSource | Script:
     """Return what `file` holds; a suffix in `scripts` is the engine's own. Raises SeedFileError.
+
+    `vary`: the rows of a `.json` or a `.py` may have different columns; then all are read to know which.
 
     References (`@user.users:ana`) are resolved in the values of rows; a script is left as it is.
     """
@@ -32,9 +36,9 @@ def open_seed(file: SeedFile, *, platform: str, scripts: Collection[str]) -> Row
         case ".csv":
             return csv_rows(file, platform)
         case ".json":
-            return _json(file, platform)
+            return _json(file, platform, vary)
         case ".py":
-            return _python(file, platform)
+            return _python(file, platform, vary)
     known = sorted({".csv", ".json", ".py", *scripts})
     raise SeedFileError(
         f"a seed cannot be a {file.suffix or 'file without a suffix'}",
@@ -49,10 +53,11 @@ def _script(file: SeedFile) -> Script:
     return Script(file.path, Source(file.path, file.suffix, text.encode()), said)
 
 
-def _json(file: SeedFile, platform: str) -> RowSource:
+def _json(file: SeedFile, platform: str, vary: bool) -> RowSource:
     opening = _opening(file)
     table = opening.table or table_of(file.path)
-    return given_rows(file.path, platform, table, opening.key, partial(_documents, file), first=opening.first)
+    given = partial(_documents, file)
+    return given_rows(file.path, platform, table, opening.key, given, first=opening.first, vary=vary)
 
 
 def _opening(file: SeedFile) -> Opening:
@@ -68,8 +73,8 @@ def _documents(file: SeedFile) -> Iterator[Given]:
     return read_rows(whole(file), file.path)
 
 
-def _python(file: SeedFile, platform: str) -> RowSource:
+def _python(file: SeedFile, platform: str, vary: bool) -> RowSource:
     text = whole(file)
     table, key = table_and_key(leading(text), file.path)
     given = partial(run_rows, text, file.path)
-    return given_rows(file.path, platform, table, key, given, first=next(given(), None))
+    return given_rows(file.path, platform, table, key, given, first=next(given(), None), vary=vary)

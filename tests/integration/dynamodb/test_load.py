@@ -13,7 +13,7 @@ from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.schema.read import read
 from seedbed.errors import LeaseLost, Location, Refused, SeedFileError, StepFailed, hint_text
 from seedbed.model.migration import Source
-from seedbed.model.seed import Dataset, Loaded, Loading, Rows, Script, SeedKind
+from seedbed.model.seed import MISSING, Dataset, Loaded, Loading, Rows, Script, SeedKind
 from tests.support.dynamodb.tables import Stage, spied, stage
 
 TABLES = """
@@ -99,6 +99,59 @@ def test_the_same_value_in_another_form_is_no_change(here: Stage) -> None:
     assert load(here, rows("courses", "id price tags parts", ("c1", Decimal("9.50"), ["a", "b"], [1]))) == [
         (0, 0, 1)
     ]
+
+
+def test_what_a_row_does_not_have_stays_as_it_is(here: Stage) -> None:
+    here.put("courses", {"id": "c1", "price": 1, "other": "stays"})
+    mixed = rows(
+        "courses", "id price other", ("c1", 2, MISSING), ("c2", MISSING, "x"), ("c3", MISSING, MISSING)
+    )
+    assert load(here, mixed) == [(2, 1, 0)]
+    assert here.items("courses") == [
+        {"id": "c1", "price": 2, "other": "stays"},
+        {"id": "c2", "other": "x"},
+        {"id": "c3"},
+    ]
+    assert load(here, mixed) == [(0, 0, 3)]
+    with pytest.raises(StepFailed) as caught:
+        load(here, rows("courses", "price id", (1, "c1"), (2, MISSING)))
+    assert (caught.value.what, caught.value.at) == ("the row has no id", Location("seeds/courses.json", 3))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "suffix", "because"),
+    [
+        ("price", "NaN", ".csv", "DynamoDB has no infinity and no NaN"),
+        ("price", float("nan"), ".py", "DynamoDB has no infinity and no NaN"),
+        ("price", "many", ".csv", "it is not a number, and declared as a number (N)"),
+        ("price", {"eur": 1}, ".json", "it is a map, and declared as a number (N)"),
+        ("open", 1, ".json", "it is a number, and declared as true or false (BOOL)"),
+        ("tags", "a", ".json", "it is text, and declared as a set of texts (SS)"),
+        (
+            "tags",
+            ["a", 1],
+            ".json",
+            "one of its members is a number, and it is declared as a set of texts (SS)",
+        ),
+        (
+            "tags",
+            [["a"]],
+            ".json",
+            "a member of it is a list or a map, and it is declared as a set of texts (SS)",
+        ),
+        ("tags", [], ".json", "DynamoDB has no empty sets"),
+        ("raw", "ä", ".json", "it is not base64, and declared as bytes in base64 (B)"),
+        ("parts", "[1", ".csv", "it is not valid JSON, and declared as a list (L): "),
+    ],
+)
+def test_what_does_not_fit_is_said_in_the_words_of_the_declaration(
+    here: Stage, column: str, value: object, suffix: str, because: str
+) -> None:
+    with pytest.raises(StepFailed) as caught:
+        load(here, rows("courses", f"id {column}", ("c1", value), suffix=suffix))
+    assert caught.value.because.startswith(because)
+    assert caught.value.at == Location(f"seeds/courses{suffix}", 2)
+    assert here.items("courses") == []
 
 
 def test_an_empty_value_takes_the_attribute_away(here: Stage) -> None:

@@ -38,6 +38,7 @@ class DynamoEngine(LazyEngineWithDiagnosis):
     packages = ("botocore",)
     variables = VARIABLES
     suffixes = (".py",)
+    rows_vary = True
     template = _TEMPLATE
     address = staticmethod(address)
     starts_first = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ from seedbed.engines.dynamodb.seeds.values import ABSENT, fitted, staying
 from seedbed.engines.dynamodb.wire.values import Attribute, Item, to_attribute
 from seedbed.engines.kit.repeats import first_repeat
 from seedbed.errors import Location, SeedFileError, StepFailed
-from seedbed.model.seed import Dataset, Row, RowSource, Script, is_empty, location
+from seedbed.model.seed import MISSING, Dataset, Row, RowSource, Script, is_empty, location
 from seedbed.support.phrases import shorten
 
 _EMPTY = ("", b"")
@@ -108,21 +108,29 @@ class SeedPart(Struct, frozen=True, dict=True):
         return SeedItem(key, found, line)
 
     def _values(self, row: Row, line: int) -> dict[str, Any]:
-        """Return values as the table declares them, ABSENT for an attribute that is not to be there."""
+        """Return values as the table declares them, ABSENT for an attribute that is not to be there.
+
+        An attribute that the row does not have is left out, and stays what it is.
+        """
         types = tuple(map(type, row))
         if (to_fit := self.to_fit.get(types)) is None:
             to_fit = self.to_fit[types] = self._to_fit(types)
         values: dict[str, Any] = dict(zip(self.source.columns, row, strict=True))
         for name, kind in to_fit:
             value = values[name]
+            if value is MISSING:
+                del values[name]
+                continue
             try:
                 values[name] = fitted(value, kind, is_cell=self.is_cell)
-            except (ValueError, TypeError, InvalidOperation) as wrong:
+            except ValueError as wrong:
                 what = f"{name} = {shorten(repr(value), 40)} does not fit"
                 raise self.failed(line, what, str(wrong)) from None
-        for name in self.key_names if None in row else ():
-            if values[name] is ABSENT:
-                raise self.failed(line, f"{name} is empty", f"it is part of the key of {self.table.name}")
+        if None in row or len(values) < len(row):
+            for name in self.key_names:
+                if (value := values.get(name)) is None or value is ABSENT:
+                    what = f"{name} is empty" if name in values else f"the row has no {name}"
+                    raise self.failed(line, what, f"it is part of the key of {self.table.name}")
         return values
 
     def _to_fit(self, types: tuple[type[Any], ...]) -> tuple[tuple[str, str], ...]:

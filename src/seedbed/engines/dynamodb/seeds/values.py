@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 
 _WHOLE = re.compile(r"[+-]?[0-9]+")
@@ -32,8 +32,7 @@ def staying(kind: str, *, is_cell: bool) -> frozenset[type[Any]]:
 def fitted(value: object, kind: str, *, is_cell: bool) -> object:
     """Return `value` as the declared `kind` ("" where none is) wants it.
 
-    `is_cell`: the value stood in a .csv, where everything is text in the type's own notation. Raises ValueError,
-    TypeError, InvalidOperation.
+    `is_cell`: the value stood in a .csv, where everything is text in the type's own notation. Raises ValueError.
     """
     if value is None:
         return None if kind == "NULL" else ABSENT
@@ -41,7 +40,9 @@ def fitted(value: object, kind: str, *, is_cell: bool) -> object:
         value = _read_cell(value, kind)
     found = _made(value, kind)
     if kind and not _is(found, kind):
-        raise ValueError(f"it is {type(found).__name__}, and declared as {_NAMES[kind]} ({kind})")
+        raise ValueError(f"it is {_called(found)}, and declared as {_NAMES[kind]} ({kind})")
+    if kind in _SETS and isinstance(found, set):
+        _require_members(found, kind)
     return found
 
 
@@ -50,13 +51,33 @@ def _is(value: object, kind: str) -> bool:
     return isinstance(value, _TYPES[kind]) and (kind == "BOOL" or not isinstance(value, bool))
 
 
+def _called(value: object) -> str:
+    """Return what a value is, in the words of the declaration."""
+    return next((_NAMES[kind] for kind in _TYPES if _is(value, kind)), "of another kind")
+
+
+def _require_members(members: set[object], kind: str) -> None:
+    wrong = next((each for each in members if not _is(each, kind[0])), members)
+    if wrong is not members:
+        raise ValueError(
+            f"one of its members is {_called(wrong)}, and it is declared as {_NAMES[kind]} ({kind})"
+        )
+
+
 def _made(value: object, kind: str) -> object:
     """Return `value` with what documents have no word for (sets, bytes, exact numbers) made of what they have."""
     match kind:
         case "SS" | "NS" | "BS" if isinstance(value, list | tuple):
+            if any(isinstance(each, list | tuple | Mapping) for each in value):
+                raise ValueError(
+                    f"a member of it is a list or a map, and it is declared as {_NAMES[kind]} ({kind})"
+                )
             return {_made(each, kind[0]) for each in value}
         case "B" if isinstance(value, str):
-            return base64.b64decode(value, validate=True)
+            try:
+                return base64.b64decode(value, validate=True)
+            except ValueError:
+                raise ValueError(f"it is not base64, and declared as {_NAMES[kind]} ({kind})") from None
     return _exact(value)
 
 
@@ -83,13 +104,21 @@ def _exact(value: object) -> object:
 def _read_cell(text: str, kind: str) -> object:
     match kind:
         case "N":
-            return int(text) if _WHOLE.fullmatch(text) else Decimal(text)
+            try:
+                return int(text) if _WHOLE.fullmatch(text) else Decimal(text)
+            except (ValueError, InvalidOperation):  # the first: more digits than Python reads
+                raise ValueError("it is not a number, and declared as a number (N)") from None
         case "BOOL":
             if text.lower() not in {"true", "false"}:
                 raise ValueError("a BOOL is true or false")
             return text.lower() == "true"
         case "M" | "L" | "SS" | "NS" | "BS":
-            return json.loads(text, parse_float=Decimal)
+            try:
+                return json.loads(text, parse_float=Decimal)
+            except (ValueError, InvalidOperation, RecursionError) as wrong:
+                raise ValueError(
+                    f"it is not valid JSON, and declared as {_NAMES[kind]} ({kind}): {wrong}"
+                ) from None
     return text
 
 
@@ -105,6 +134,7 @@ _TYPES: Mapping[str, tuple[type[Any], ...]] = {
     "NS": (set,),
     "BS": (set,),
 }
+_SETS = frozenset({"SS", "NS", "BS"})
 _NAMES = {
     "S": "text",
     "N": "a number",

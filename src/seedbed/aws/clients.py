@@ -101,8 +101,10 @@ def call(
         ):
             raise
         raise named from None
-    except (BotoCoreError, ResponseParserError, LookupError) as error:  # the last two: no answer of AWS's
+    except BotoCoreError as error:
         raise faults.of_exception(error, cloud, action=action) from None
+    except (ResponseParserError, LookupError, UnicodeDecodeError) as error:
+        raise faults.stranger(cloud, action, error) from None
     return answer
 
 

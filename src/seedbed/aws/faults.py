@@ -158,6 +158,16 @@ def of_exception(error: BaseException, cloud: Cloud, *, action: str) -> SeedbedE
     )
 
 
+def stranger(cloud: Cloud, action: str, error: Exception) -> Unreachable:
+    """Return that what answered is not AWS: botocore could not read it."""
+    said = "it lacks what AWS says there" if isinstance(error, LookupError) else _one_line(error)
+    return Unreachable(
+        f"what answers in {where(cloud)} is not AWS",
+        because=f"the answer to {action} cannot be read: {said}",
+        try_="check AWS_ENDPOINT_URL and the proxy's settings",
+    )
+
+
 def expired(cloud: Cloud, said: str) -> ExpiredCredentials:
     """Return that the credentials have expired, with how to get new ones."""
     login = f"aws sso login --profile {cloud.profile}" if cloud.profile else "aws sso login"

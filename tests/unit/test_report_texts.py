@@ -15,10 +15,11 @@ from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.errors import LeaseLost, Location, SeedbedError, UsageError
-from seedbed.model.deployment import Deployment
+from seedbed.model.deployment import Change, Deployment
 from seedbed.model.event import Event, failure
+from seedbed.model.migration import Direction, Phase
 from seedbed.model.outcome import fold
-from seedbed.model.plan import Plan
+from seedbed.model.plan import DatabasePlan, Plan
 from seedbed.model.status import Status
 from seedbed.report.styles import Look, Page, render
 from seedbed.report.text.deployment import deployment_text
@@ -126,6 +127,24 @@ def test_no_line_of_a_report_ends_in_a_blank(name: str) -> None:
 def test_what_we_draw_with_has_an_ascii_twin(name: str) -> None:
     drawn = render(PAGES[name], LOOKS["ascii"])
     assert {each for each in drawn if not each.isascii()} <= set("«»")  # a server's own words
+
+
+def test_a_change_that_cannot_be_made_is_not_counted_among_those_to_deploy() -> None:
+    never = Change(
+        Phase.EXPAND, "courses: change the key", refused="DynamoDB never changes a key", try_="a new one"
+    )
+    new = Change(Phase.EXPAND, "courses: add index by_slug")
+
+    def last(environment: str, *changes: Change) -> str:
+        database = DatabasePlan("courses/dynamodb", (), changes=changes)
+        page = render(_plan(Plan(environment, Direction.UP, (database,), ())), Look())
+        return page.splitlines()[-1]
+
+    assert last("staging", never) == "nothing to deploy or apply; 1 change that cannot be made"
+    assert last("staging", new, never) == (
+        "1 change to deploy: seedbed deploy -e staging; 1 change that cannot be made"
+    )
+    assert last("sandbox", new, new) == "2 changes to deploy: apply makes them"
 
 
 def test_an_error_is_told_as_the_exception_tells_it_itself() -> None:

@@ -194,7 +194,7 @@ def _sum(plan: PlanDocument) -> Line:
     refused = sum(bool(change.refused) for each in plan.databases for change in each.changes)
     changes = sum(len(each.changes) for each in plan.databases) - refused
     tail = f"; {number(deferred)} deferred" if deferred else ""
-    tail += f"; {count(refused, 'change')} that cannot be made" if refused else ""
+    never = f"; {count(refused, 'change')} that cannot be made" if refused else ""
     it = "it" if changes == 1 else "them"
     is_direct = plan.environment == SANDBOX
     how = f"apply makes {it}" if is_direct else hint_text(Hint(call("deploy")), plan.environment, "")
@@ -205,14 +205,17 @@ def _sum(plan: PlanDocument) -> Line:
         first = f"; {deploy.format(' first')}" if changes else ""
         verb = "revert" if down else "apply"
         return line(
-            (f"{number(len(actions))} to {verb} in {databases}: {_kinds(actions)}{tail}{first}", Style.BOLD)
+            (
+                f"{number(len(actions))} to {verb} in {databases}: {_kinds(actions)}{tail}{first}{never}",
+                Style.BOLD,
+            )
         )
     if changes:
-        return line((f"{deploy.format('')}{tail}", Style.BOLD))
+        return line((f"{deploy.format('')}{tail}{never}", Style.BOLD))
     if down:
         return line(("nothing to revert", Style.BOLD))
     if refused:
-        return line((f"nothing to deploy or apply{tail}", Style.BOLD))
+        return line((f"nothing to deploy or apply{tail}{never}", Style.BOLD))
     if deferred:
         return line((f"nothing to apply now: {number(deferred)} deferred", Style.BOLD))
     return line(("nothing to do: every database is up to date", Style.GOOD))

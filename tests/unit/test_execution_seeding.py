@@ -157,12 +157,20 @@ def test_all_datasets_that_are_wrong_are_told_at_once() -> None:
     assert caught.value.exit_code is ExitCode.USAGE
 
 
-def test_a_target_that_nobody_knows_is_refused_before_any_file_is_read() -> None:
-    scene = Scene({"a/x": {"fixture/1_t.csv": "broken"}})
-    scene.connected[0].history = History(None, ())
-    with pytest.raises(ForeignTarget):
+def test_a_target_that_nobody_knows_is_refused_before_any_row_is_read() -> None:
+    scene = Scene({"a/x": {"fixture/1_t.csv": "id\nbroken,row\n"}, "b/x": {}})
+    scene.connected[0].history = scene.connected[1].history = History(None, ())
+    with pytest.raises(ForeignTarget) as caught:
         scene.load()
-    assert scene.log == []
+    assert caught.value.what == "seed refuses a/x: a/x is not bound to an environment"
+    assert "lease" not in scene.log
+
+
+def test_a_target_that_nobody_knows_and_that_has_no_seeds_stops_those_of_no_other() -> None:
+    scene = Scene({"a/x": {}, "b/x": {"fixture/1_t.csv": CSV}})
+    scene.connected[0].history = History(None, ())
+    assert scene.load().exit_code is ExitCode.DONE
+    assert [each.target for each in scene.of(SeedLoaded)] == ["b/x"]
 
 
 def test_a_stop_is_heard_while_files_are_checked() -> None:

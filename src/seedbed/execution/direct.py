@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from seedbed.engines.infrastructure import SupportsDirectDeployment, SupportsDirectSession
-from seedbed.errors import Refused, SeedbedError, try_each
+from seedbed.errors import Hint, Refused, SeedbedError, call, try_each
 from seedbed.execution import infrastructure
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.context import RunContext
@@ -29,18 +29,16 @@ def deploy(connected: Sequence[ConnectedTarget], gate: Phase, context: RunContex
     targets = [each for each in connected if is_direct(each)]
     try_each((each.id, partial(_require_possible, each, gate)) for each in targets)
     results = side_by_side([partial(_deploy, each, gate, context) for each in targets])
-    failed = {
-        each.id: error
-        for each, error in zip(targets, results, strict=True)
-        if isinstance(error, BaseException)
-    }
-    for error in failed.values():
-        if not isinstance(error, SeedbedError):
+    failed: dict[str, SeedbedError] = {}
+    for each, error in zip(targets, results, strict=True):
+        if isinstance(error, SeedbedError):
+            failed[each.id] = error
+        elif isinstance(error, BaseException):
             raise error
-    for each in connected:
-        if (error := failed.get(each.id)) and isinstance(error, SeedbedError):
-            context.fail(each.id, error)
-        elif failed:
+    for each in connected if failed else ():
+        if each.id in failed:
+            context.fail(each.id, failed[each.id])
+        else:
             context.emit(TargetSkipped(each.id, f"{', '.join(failed)} could not be deployed"))
     return not failed
 
@@ -51,8 +49,7 @@ def _require_possible(target: ConnectedTarget, gate: Phase) -> None:
         raise Refused(
             f"{target.id} cannot become what is declared: {refused[0].what}",
             because="; ".join(each.refused for each in refused),
-            try_=f"{refused[0].try_}; or empty it, then it is made anew:"
-            f" seedbed reset -e {target.target.environment.name} -s {target.database.service}",
+            try_=Hint(f"{refused[0].try_}; or empty it, then it is made anew: ", call("reset", "--yes")),
         )
 
 

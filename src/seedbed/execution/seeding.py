@@ -39,7 +39,8 @@ def load(
     Raises ForeignTarget for targets that have seeds and are not bound, SeedFileError for datasets with a row that is
     wrong, Interrupted: then nothing was touched.
     """
-    require_bound([each for each in connected if _has_seeds(each, kinds, open_dataset)], "seed")
+    unbound = [each for each in connected if each.history.identity is None]
+    require_bound([each for each in unbound if _has_seeds(each, kinds, open_dataset)], "seed")
     counts = _check_all(connected, kinds, open_dataset, context)
 
     def one(target: ConnectedTarget) -> None:

@@ -1,0 +1,143 @@
+"""DynamoDB in the sandbox as a person has it: tables by `apply`, without Node and the CDK; seeds without a migration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from seedbed.servers import locks
+from tests.support.processes import until
+from tests.support.projects import Ran, run
+
+MANIFEST = """
+[platform]
+name = "shop"
+[services.cart.dynamodb]
+[services.courses.dynamodb]
+"""
+TABLES = """\
+[tables.courses]
+key = {partition = "pk", sort = "sk"}
+attributes = {pk = "S", sk = "S", teacher = "S"}
+
+[tables.courses.indexes.by_teacher]
+partition = "teacher"
+"""
+ITEMS = [
+    {"pk": "course#1", "sk": "about", "title": "Algebra", "teacher": "t1"},
+    {"pk": "course#1", "sk": "lesson#1", "minutes": 45},
+]
+E = ("-e", "sandbox")
+
+
+class Shop:
+    """A platform of two services with a DynamoDB each, neither of which has a migration."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "seedbed.toml").write_text(MANIFEST)
+        self.write("cart", "tables.toml", TABLES.replace("courses", "carts"))
+        self.write("courses", "tables.toml", TABLES)
+        self.write("courses", "seeds/fixture/courses.json", json.dumps(ITEMS))
+
+    def write(self, service: str, name: str, text: str) -> None:
+        path = self.root / "services" / service / "dynamodb" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def run(self, *arguments: str, **variables: str) -> Ran:
+        return run(self.root, *arguments, env={"PATH": "/usr/bin:/bin", **variables})
+
+
+@pytest.fixture
+def shop(short_path: Path) -> Iterator[Shop]:
+    yield Shop(short_path)
+    for lock in short_path.rglob("server.lock"):
+        assert until(lambda lock=lock: not locks.holders(lock))  # type: ignore[misc]
+
+
+def test_a_database_without_migrations_gets_its_tables_is_bound_and_seeded(shop: Shop) -> None:
+    refused = shop.run("seed", *E)
+    assert (refused.code, "seed refuses courses/dynamodb" in refused.err) == (3, True), refused.everything
+    assert "try:     bind it first: seedbed apply -e sandbox -s courses --engine dynamodb" in refused.err
+    planned = shop.run("plan", *E)
+    assert "courses: add the table, with index by_teacher" in planned.out
+    assert planned.out.endswith("2 changes to deploy: apply makes them\n")
+    applied = shop.run("apply", *E)
+    assert applied.code == 0, applied.everything
+    assert applied.out == (
+        "✓  cart/dynamodb     1 update deployed\n"
+        "✓  courses/dynamodb  1 update deployed\n"
+        "\n"
+        "done: 2 updates deployed in 2 databases\n"
+    )
+    assert shop.run("apply", *E).out.endswith("nothing to do: every database is up to date\n")
+    seeded = shop.run("seed", *E)
+    assert (seeded.code, "2 rows inserted" in seeded.out) == (0, True), seeded.everything
+    assert "nothing changed: all rows are there already" in shop.run("seed", *E).out
+    status = shop.run("status", *E)
+    assert (status.code, "not bound" in status.out) == (0, False)
+
+
+def test_a_migration_finds_the_table_that_the_same_apply_has_made(shop: Shop) -> None:
+    text = "# seedbed: table=courses needs=courses.by_teacher\n\n\ndef up(table):\n    table.put({'pk': 'x', 'sk': 'y'})\n"
+    shop.write("courses", "migrations/20260101000000_put.py", text)
+    planned = shop.run("plan", *E)
+    assert "cannot run yet" not in planned.out
+    assert "1 to apply in 1 database: 1 expand; 2 changes to deploy first: apply makes them" in planned.out
+    applied = shop.run("apply", *E)
+    assert applied.code == 0, applied.everything
+    assert "courses/dynamodb  1 update deployed, 1 migration applied" in applied.out
+
+
+@pytest.mark.parametrize("command", ["plan", "apply", "seed", "deploy"])
+def test_a_tables_toml_that_is_wrong_is_told_plainly_and_before_anything_is_touched(
+    shop: Shop, command: str
+) -> None:
+    shop.write("courses", "tables.toml", '[tables.courses]\nkey = {partition = "pk"}\n')
+    ran = shop.run(command, *E)
+    assert ran.code == 2, ran.everything
+    assert ran.err.startswith(
+        "services/courses/dynamodb/tables.toml:1:9: error: tables.courses.attributes is missing\n"
+    )
+    assert "Traceback" not in ran.err
+    assert "synth" not in ran.err
+    shop.write("courses", "tables.toml", TABLES)
+    assert "not bound yet" in shop.run("status", *E).out
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "hint"),
+    [
+        ("table=courses from=1 to=2", "transforms items by their version", "version = {attribute"),
+        ("table=cuorses", "is about a table that does not exist: cuorses", "did you mean courses?"),
+        (
+            "table=courses needs=courses.by_tacher",
+            "needs an index that does not exist",
+            "did you mean by_teacher?",
+        ),
+    ],
+)
+def test_a_migration_that_can_never_run_is_refused_in_plan_and_in_apply_and_leaves_no_record(
+    shop: Shop, text: str, what: str, hint: str
+) -> None:
+    name = "migrations/20260101000000_never.py"
+    shop.write("courses", name, f"# seedbed: {text}\n\n\ndef up(item):\n    return item\n")
+    for command in ("plan", "apply"):
+        ran = shop.run(command, *E)
+        assert ran.code == 2, ran.everything
+        assert f"services/courses/dynamodb/{name}:1: " in ran.err
+        assert what in ran.err
+        assert hint in ran.err
+    shop.write("courses", name, "# seedbed: table=courses\n\n\ndef up(item):\n    return item\n")
+    assert shop.run("apply", *E).code == 0
+
+
+def test_an_endpoint_elsewhere_is_refused_where_the_sandbox_is_meant(shop: Shop) -> None:
+    for url in ("http://aws.example:4566", "https://dynamodb.eu-central-1.amazonaws.com", "http://["):
+        ran = shop.run("apply", *E, AWS_ENDPOINT_URL=url)
+        assert (ran.code, "unset AWS_ENDPOINT_URL" in ran.err) == (2, True), ran.everything
+    assert shop.run("status", *E, AWS_ENDPOINT_URL="http://127.0.0.1:1").code == 0

@@ -60,7 +60,7 @@ def _deploy(target: ConnectedTarget, gate: Phase, context: RunContext) -> None:
         session.create_history()
         if not infrastructure.changes(target, gate):
             return
-        with context.lease(session) as lease:
+        with context.lease(target.id, session) as lease:
             assert isinstance(lease, SupportsDirectDeployment)
             for event in lease.deploy_directly(gate):
                 context.emit(event)

@@ -36,6 +36,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -60,11 +61,15 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in a file that a person wrote; `line` and `column` count from 1, 0 means unknown."""
+    """A place in a file that a person wrote; `line` and `column` count from 1, 0 means unknown.
+
+    `text`: what stands there, with a caret on the line below it; empty where it is not shown.
+    """
 
     path: str
     line: int = 0
     column: int = 0
+    text: str = ""
 
     def __str__(self) -> str:
         if not self.line:
@@ -191,6 +196,7 @@ class SeedbedError(Exception):
 def message(what: str, because: str, try_: str, at: Location | None) -> str:
     """Return an error as text: where and what, because of what, what to try."""
     lines = [f"{at}: {what}" if at else what]
+    lines += (f"    {each}" for each in (at.text if at else "").splitlines())
     if because:
         lines.append(f"  because: {because}")
     if try_:
@@ -327,17 +333,30 @@ def raise_errors(errors: Iterable[SeedbedError]) -> None:
         raise error
 
 
-def try_each(calls: Iterable[tuple[str, Callable[[], T]]]) -> list[T]:
-    """Return what the call for each target returns. Once all were tried, raises the errors of those that failed."""
+def collected(calls: Iterable[Callable[[], T]]) -> list[T]:
+    """Return what each call returns. Once all were made, raises the errors of those that failed."""
     values: list[T] = []
     errors: list[SeedbedError] = []
-    for target, call in calls:
+    for call in calls:
         try:
             values.append(call())
         except SeedbedError as error:
-            errors += of_target(target, error)
+            errors += error.errors
     raise_errors(errors)
     return values
+
+
+def try_each(calls: Iterable[tuple[str, Callable[[], T]]]) -> list[T]:
+    """Return what `collected` returns for the calls of targets; an error knows the target that it is about."""
+    return collected(partial(_on_target, target, call) for target, call in calls)
+
+
+def _on_target(target: str, call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except SeedbedError as error:
+        of_target(target, error)
+        raise
 
 
 def of_target(target: str, error: SeedbedError) -> tuple[SeedbedError, ...]:

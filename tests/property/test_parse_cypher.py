@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from seedbed.engines.neo4j.files.lexer import LexError, Token, scan
 from seedbed.engines.neo4j.files.names import quoted
 from seedbed.engines.neo4j.files.parse import parse
 from seedbed.engines.neo4j.files.split import split
-from seedbed.errors import MigrationFileError
+from seedbed.errors import MigrationFileError, SeedbedError, SeveralErrors
 from seedbed.model.migration import Migration, MigrationFile, Source
 
 EXAMPLES = int(os.environ.get("SEEDBED_EXAMPLES", "150"))
@@ -110,12 +111,12 @@ PIECES = st.one_of(
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(PIECES, max_size=12).map(b"".join))
 def test_whatever_a_file_holds_it_is_a_migration_or_refused_with_a_place(data: bytes) -> None:
-    error: MigrationFileError | None = None
+    errors: Sequence[SeedbedError] = ()
     try:
         read(data)
-    except MigrationFileError as refused:
-        error = refused
-    if error is not None:
+    except (MigrationFileError, SeveralErrors) as refused:
+        errors = refused.errors
+    for error in errors:
         assert error.at is not None
         assert 0 <= error.at.line <= data.count(b"\n") + data.count(b"\r") + 1
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seedbed.engines.postgres.files import grammar
 from seedbed.engines.postgres.files.parse import parse
-from seedbed.errors import MigrationFileError
+from seedbed.errors import MigrationFileError, SeedbedError, SeveralErrors
 from seedbed.model.migration import Migration, MigrationFile, Source
 
 EXAMPLES = int(os.environ.get("SEEDBED_EXAMPLES", "150"))
@@ -133,8 +136,8 @@ def test_whatever_the_bytes_are_the_answer_is_a_migration_or_a_reason(
     data: bytes, begins: bytes, suffix: str
 ) -> None:
     lines = (begins + data).count(b"\n") + (begins + data).count(b"\r") + 1
-    migration, error = answer(begins + data, suffix)
-    if error is not None:
+    migration, errors = answer(begins + data, suffix)
+    for error in errors:
         assert error.what
         assert error.at is not None
         assert error.at.line <= lines
@@ -144,8 +147,39 @@ def test_whatever_the_bytes_are_the_answer_is_a_migration_or_a_reason(
         assert "\n" not in step.summary
 
 
-def answer(data: bytes, suffix: str) -> tuple[Migration | None, MigrationFileError | None]:
+TRICKY = st.sampled_from(
+    [
+        "SELECT 1",
+        "/* a; /* b */ */ SELECT ';,\n'",
+        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT CASE WHEN true THEN 1 END; END",
+        "CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2)",
+        "DO $x$ BEGIN PERFORM 1; END $x$",
+        "INSERT INTO \"a;b\" VALUES (1,\n2),\n(E'\\';', 4)",
+        "-- only;\n",
+        "",
+        "SELECT U&'\\0441;',\n$1",
+    ]
+)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(texts=st.lists(TRICKY, max_size=8), size=st.integers(1, 60))
+def test_a_text_read_in_pieces_has_the_statements_and_comments_that_it_has_as_a_whole(
+    texts: list[str], size: int
+) -> None:
+    sql = ";\n".join(texts).encode()
+    whole = [(each.kind, each.start, each.end, bytes(each.tree)) for each in grammar.parse(sql)]
+    comments = list(grammar.scan(sql))
+    with mock.patch.object(grammar, "PIECE", size):
+        pieces = list(grammar.parsed(sql))
+        assert list(grammar.scan(sql)) == comments
+        alone = [each for each in grammar.one_by_one(sql) if isinstance(each, grammar.ParsedStatement)]
+    assert [(each.kind, each.start, each.end) for each in pieces] == [each[:3] for each in whole]
+    assert [(each.kind, each.start, each.end) for each in alone] == [each[:3] for each in whole]
+
+
+def answer(data: bytes, suffix: str) -> tuple[Migration | None, Sequence[SeedbedError]]:
     try:
-        return read(data, suffix), None
-    except MigrationFileError as error:
-        return None, error
+        return read(data, suffix), ()
+    except (MigrationFileError, SeveralErrors) as error:
+        return None, error.errors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path, PurePath
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seedbed.errors import HistoryConflict, ManifestError, MigrationFileError, SeedFileError, SeveralErrors
-from seedbed.manifest.files import migration_files, seed_files
+from seedbed.manifest.files import LARGEST, migration_files, seed_files
 from seedbed.model.migration import MigrationFile, Source, checksum
 from seedbed.model.platform import Database
 from seedbed.model.seed import SeedKind
@@ -82,17 +83,19 @@ def test_noise_is_ignored(database: Database, name: str) -> None:
     ("name", "because"),
     [
         ("create_users.sql", "a name looks like 20261122093000_create_users.sql or"),
-        ("1-create.sql", "a name looks like"),
-        ("1_Create.sql", "lower-case letters"),
+        ("1create.sql", "a name looks like"),
+        ("1_.sql", "letters, digits and _"),
+        ("1_é.sql", "letters, digits and _"),
+        ("1_-a.sql", "letters, digits and _"),
         ("1_create.cypher", "its engine reads .sql, .py, not .cypher"),
         ("1_create", "not no suffix"),
         ("1_create.SQL", "not .SQL"),
-        ("1_a.b.sql", "not .b.sql"),
+        ("1_a.sql.bak", "not .bak"),
         ("1234567890123456789_create.sql", "at most 18 digits, this one has 19"),
         ("1_create.sql\n", "a name looks like|its engine reads"),
         ("١_create.sql", "a name looks like"),
         ("notes.txt", "a name looks like"),
-        ("1_\x1b.sql", "lower-case letters"),
+        ("1_\x1b.sql", "letters, digits and _"),
     ],
 )
 def test_a_name_that_does_not_parse_is_an_error(database: Database, name: str, because: str) -> None:
@@ -102,6 +105,41 @@ def test_a_name_that_does_not_parse_is_an_error(database: Database, name: str, b
     assert "nothing here is skipped silently" in error.try_
     assert str(error.at).startswith("services/user/postgres/migrations/")
     assert "\x1b" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("20220517213052_create-surveys-table.sql", "create-surveys-table"),
+        ("20200101000000-Add_Users.sql", "Add_Users"),
+        ("1_v1.2_a.sql", "v1.2_a"),
+        ("1_add users.sql", "add users"),
+        ("1__a.sql", "_a"),
+    ],
+)
+def test_names_are_as_free_as_dbmates(database: Database, name: str, label: str) -> None:
+    _put(database, name)
+    (found,) = _found(database)
+    assert (found.version, found.name, found.source.suffix) == (re.split("[_-]", name)[0], label, ".sql")
+    assert found.path.endswith(f"/{name}")
+
+
+def test_all_files_that_cannot_be_migrations_are_named_at_once(database: Database) -> None:
+    for name in ("1_a.sql", "2_b.up.sql", "2_b.down.sql", "notes.txt", "3_c.sql", "03_d.sql"):
+        _put(database, name)
+    with pytest.raises(SeveralErrors) as caught:
+        _found(database)
+    found = {str(each.at).rpartition("/")[2]: each for each in caught.value.errors}
+    assert list(found) == ["2_b.down.sql", "2_b.up.sql", "3_c.sql", "notes.txt"]
+    assert found["2_b.up.sql"].because == "a migration is one file, and .up says that this is one of two"
+    assert "make one file of both" in found["2_b.down.sql"].try_
+    assert "have the version 3" in found["3_c.sql"].what
+
+
+def test_a_migration_that_is_too_large_is_refused_before_it_is_read(database: Database) -> None:
+    with _put(database, "1_a.sql").open("wb") as file:
+        file.truncate(LARGEST + 1)
+    assert _refused(database).what == "the file has more than 64 MB"
 
 
 def test_a_name_that_is_no_utf8_is_an_error_that_can_be_printed(database: Database) -> None:
@@ -215,12 +253,20 @@ def test_a_seed_of_another_kind_of_file_is_an_error(database: Database, name: st
     assert caught.value.because == "seeds of user/postgres end in .csv, .json, .py, .sql"
 
 
+def test_all_files_that_are_no_seeds_are_named_at_once(database: Database) -> None:
+    for name in ("b.txt", "a.xlsx", "users.csv"):
+        _put_seed(database, name)
+    with pytest.raises(SeveralErrors) as caught:
+        seed_files(database, SeedKind.FIXTURE, root=_root(database))
+    assert [str(each.at).rpartition("/")[2] for each in caught.value.errors] == ["a.xlsx", "b.txt"]
+
+
 def test_a_database_without_seeds_has_none(database: Database) -> None:
     assert seed_files(database, SeedKind.REFERENCE, root=_root(database)) == ()
 
 
 def test_all_that_is_wrong_with_the_files_of_a_database_is_said_at_once(database: Database) -> None:
-    _put(database, "1_Wrong.sql")
+    _put(database, "1_Wröng.sql")
     _put(database, "2_right.sql")
     _put(database, "notes.txt")
     _put(database, "002_twice.sql")
@@ -228,7 +274,7 @@ def test_all_that_is_wrong_with_the_files_of_a_database_is_said_at_once(database
         _found(database)
     found = [(type(each), str(each.at).rpartition("/")[2]) for each in caught.value.errors]
     assert found == [
-        (MigrationFileError, "1_Wrong.sql"),
+        (MigrationFileError, "1_Wröng.sql"),
         (HistoryConflict, "2_right.sql"),
         (MigrationFileError, "notes.txt"),
     ]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from seedbed.errors import SeedFileError
+from seedbed.errors import SeedFileError, SeveralErrors
 from seedbed.model.seed import MISSING, Rows, Script, SeedKind
 from seedbed.seeding import cells, decoding
 from seedbed.seeding.cells import Malformed, Record, records
@@ -119,7 +119,7 @@ def test_references_in_cells_become_keys() -> None:
         ("id,name\n1\n", 2, "the row has 1 field, the header 2"),
         ('id,name\n1,"a\nb"\n1,2,3\n', 4, "the row has 3 fields, the header 2"),
         ("id,,name\n", 1, "a column has no name"),
-        ("id, name\n", 1, "a column is called ' name'"),
+        ("id, name\n", 1, 'a column is called " name"'),
         ("id,name,id\n", 1, "column id is there twice"),
         ('id\n"1\n2\n', 2, "a quote is not closed"),
         ('id\n1 "x"\n', 2, "a quote stands in the middle of a field that does not begin with one"),
@@ -210,7 +210,7 @@ def test_json_may_name_its_table_and_key() -> None:
         ('[{"a": 1}\n {"a": 1}]', 2, "not valid JSON: Expecting ']'"),
         ('[\n{"a": 1},\n]', 3, "not valid JSON: Expecting value"),
         ("[] 1", 1, "not valid JSON: something follows the data"),
-        ('[{"a": "\\ud800"}]', 1, "'\\ud800' is not text"),
+        ('[{"a": "\\ud800"}]', 1, "a value is not text"),
     ],
 )
 def test_what_is_wrong_with_json_is_said_with_its_line(text: str, line: int, what: str) -> None:
@@ -310,6 +310,13 @@ def test_parts_are_loaded_by_number_then_by_path() -> None:
     ]  # fmt: skip
 
 
+def test_all_files_that_cannot_be_opened_are_named_at_once() -> None:
+    files = [seed_file("s/2_b.csv", ""), seed_file("s/1_a.csv", "id\n1\n"), seed_file("s/3_c.json", "{")]
+    with pytest.raises(SeveralErrors) as caught:
+        dataset(SeedKind.FIXTURE, files, platform="edtech", scripts=())
+    assert [str(each.at) for each in caught.value.errors] == ["s/2_b.csv:1", "s/3_c.json:1"]
+
+
 # Files that are large
 
 
@@ -346,6 +353,19 @@ def test_what_is_read_as_a_whole_has_a_largest_size(suffix: str, monkeypatch: py
         "the file has 3 MB",
         f"a {suffix} is read as a whole, and has 1 MB at most",
     )
+
+
+@pytest.mark.parametrize("comments", ["#" * (2 << 20), "# x\n" * (1 << 19)], ids=["a line", "lines"])
+def test_the_comments_at_the_head_of_a_csv_have_a_largest_size(comments: str) -> None:
+    assert refusal(comments, "s/t.csv").what == "the comments at the head of the file have more than 1 MB"
+
+
+def test_quotes_without_end_are_found_in_one_pass() -> None:
+    assert refusal('id,a\n1,"' + '""' * 500_000).what == "a quote is not closed"
+    columns = ",".join(f"c{number}" for number in range(100_000))
+    source = opened("s/t.csv", f"{columns}\n")
+    assert not isinstance(source, Script)
+    assert len(source.columns) == 100_000
 
 
 def test_a_record_of_a_csv_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from seedbed.errors import (
     SeedbedError,
     SeedFileError,
     call,
+    collected,
     raise_errors,
 )
 from seedbed.model.migration import MigrationFile, Source, checksum
@@ -32,6 +33,9 @@ SEED_SUFFIXES = (".csv", ".json", ".py")
 _PIECE = 256 << 10  # bytes of a seed that are read at once
 _UNREADABLE = "this cannot be read as a file"
 _NOISE = frozenset({"README.md", "__pycache__"})
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_. -]*[A-Za-z0-9_])?")
+_HALVES = (".up", ".down")  # 1_users.up.sql and 1_users.down.sql, as golang-migrate has them
+LARGEST = 64 << 20  # bytes of a migration
 
 
 def migration_files(
@@ -50,24 +54,29 @@ def migration_files(
     wrong: list[SeedbedError] = []
     prefix = _prefix(directory, root)
     for entry in _entries(database, directory, root, MigrationFileError):
-        parsed = name.fullmatch(entry.name)
-        if parsed is None:
-            wrong.append(_misnamed(entry.name, prefix, suffixes))
-            continue
-        version, label, suffix = parsed.groups()
         try:
-            data = _bytes(entry, prefix, MigrationFileError)
+            found.append(_migration_file(entry, name, prefix, suffixes))
         except MigrationFileError as error:
             wrong.append(error)
-            continue
-        source = Source(prefix + entry.name, suffix, data)
-        found.append(MigrationFile(version, label, source, checksum(data)))
     found.sort(key=lambda each: (int(each.version), each.path))
-    for one, other in pairwise(() if may_repeat else found):
-        if int(one.version) == int(other.version):
-            wrong.append(_same_version(database, one, other))
-    raise_errors(sorted(wrong, key=lambda error: str(error.at)))
+    wrong += (
+        _same_version(database, one, other)
+        for one, other in pairwise(() if may_repeat else found)
+        if int(one.version) == int(other.version)
+    )
+    raise_errors(sorted(wrong, key=lambda each: str(each.at)))
     return tuple(found)
+
+
+def _migration_file(
+    entry: os.DirEntry[str], name: re.Pattern[str], prefix: str, suffixes: Sequence[str]
+) -> MigrationFile:
+    parsed = name.fullmatch(entry.name)
+    if parsed is None or parsed[2].endswith(_HALVES):
+        raise _misnamed(entry.name, prefix, suffixes)
+    version, label, suffix = parsed.groups()
+    data = _bytes(entry, prefix)
+    return MigrationFile(version, label, Source(prefix + entry.name, suffix, data), checksum(data))
 
 
 def seed_files(
@@ -81,18 +90,8 @@ def seed_files(
     directory = os.path.join(database.directory, "seeds", kind.value)
     prefix = _prefix(directory, root)
     allowed = tuple(dict.fromkeys((*SEED_SUFFIXES, *suffixes)))
-    found: list[SeedFile] = []
-    for entry in _entries(database, directory, root, SeedFileError):
-        suffix = next((each for each in allowed if entry.name.endswith(each)), None)
-        if suffix is None:
-            raise SeedFileError(
-                "this is not a seed",
-                because=f"seeds of {database.id} end in {', '.join(allowed)}",
-                try_="rename it, or move it elsewhere: nothing here is skipped silently",
-                at=Location(printable(prefix + _decodable(entry.name))),
-            )
-        found.append(_seed_file(entry, prefix + entry.name, suffix))
-    return tuple(sorted(found, key=lambda each: each.path))
+    entries = sorted(_entries(database, directory, root, SeedFileError), key=lambda each: each.name)
+    return tuple(collected(partial(_seed_file, entry, prefix, allowed, database) for entry in entries))
 
 
 def _entries(
@@ -113,20 +112,38 @@ def _entries(
         raise error_type("this directory cannot be read", because=reason(error), at=at) from None
 
 
-def _bytes(
-    entry: os.DirEntry[str], prefix: str, error_type: type[MigrationFileError | SeedFileError]
-) -> bytes:
+def _bytes(entry: os.DirEntry[str], prefix: str) -> bytes:
     try:
         if entry.is_file():  # also through a symlink; opening a pipe would wait for ever
             with open(entry.path, "rb", buffering=0) as file:
+                if os.fstat(file.fileno()).st_size > LARGEST:
+                    raise _too_large(prefix + entry.name)
                 return file.read()
         because = _no_file(entry)
     except OSError as error:
         because = reason(error)
-    raise error_type(_UNREADABLE, because=because, at=Location(prefix + entry.name))
+    raise MigrationFileError(_UNREADABLE, because=because, at=Location(prefix + entry.name))
 
 
-def _seed_file(entry: os.DirEntry[str], path: str, suffix: str) -> SeedFile:
+def _too_large(path: str) -> MigrationFileError:
+    return MigrationFileError(
+        f"the file has more than {LARGEST >> 20} MB",
+        because="a migration is read as a whole, and is in memory several times over",
+        try_="make several migrations of it; rows belong into a seed, whose .csv is read in batches",
+        at=Location(path),
+    )
+
+
+def _seed_file(entry: os.DirEntry[str], prefix: str, allowed: Sequence[str], database: Database) -> SeedFile:
+    path = prefix + entry.name
+    suffix = next((each for each in allowed if path.endswith(each)), None)
+    if suffix is None:
+        raise SeedFileError(
+            "this is not a seed",
+            because=f"seeds of {database.id} end in {', '.join(allowed)}",
+            try_="rename it, or move it elsewhere: nothing here is skipped silently",
+            at=Location(printable(_decodable(path))),
+        )
     try:
         if entry.is_file():
             return SeedFile(path, suffix, entry.stat().st_size, partial(_pieces, entry.path, path))
@@ -151,8 +168,9 @@ def _no_file(entry: os.DirEntry[str]) -> str:
 
 
 def _name_pattern(suffixes: Sequence[str]) -> re.Pattern[str]:
+    """Return what a file's name looks like: version, label, suffix."""
     alternatives = "|".join(re.escape(each) for each in sorted(suffixes, key=len, reverse=True))
-    return re.compile(rf"([0-9]{{1,18}})_([a-z0-9_]+)({alternatives})")
+    return re.compile(rf"([0-9]{{1,18}})[_-]({_LABEL.pattern})({alternatives})")
 
 
 def _prefix(directory: str, root: PurePath) -> str:
@@ -165,16 +183,21 @@ def _prefix(directory: str, root: PurePath) -> str:
 
 
 def _misnamed(name: str, prefix: str, suffixes: Sequence[str]) -> MigrationFileError:
+    half = next((each for each in _HALVES if any(name.endswith(each + suffix) for suffix in suffixes)), "")
     return MigrationFileError(
         "this is not a migration's file name",
-        because=_why_misnamed(name, suffixes),
-        try_="rename it, or move it elsewhere: nothing here is skipped silently",
+        because=f"a migration is one file, and {half} says that this is one of two"
+        if half
+        else _why_misnamed(name, suffixes),
+        try_="make one file of both: `migrate:up` and its statements, `migrate:down` and its statements"
+        if half
+        else "rename it, or move it elsewhere: nothing here is skipped silently",
         at=Location(printable(prefix + _decodable(name))),
     )
 
 
 def _why_misnamed(name: str, suffixes: Sequence[str]) -> str:
-    parts = re.fullmatch(r"([0-9]+)_([^.]+)(\..*)?", name)
+    parts = re.fullmatch(r"([0-9]+)[_-](.*?)(\.[^.]*)?", name)
     wanted = " or ".join(f"20261122093000_create_users{each}" for each in suffixes)
     if parts is None:
         return f"a name looks like {wanted}"
@@ -183,8 +206,8 @@ def _why_misnamed(name: str, suffixes: Sequence[str]) -> str:
         return f"its engine reads {', '.join(suffixes)}, not {printable(_decodable(suffix or 'no suffix'))}"
     if len(version) > 18:
         return f"a version has at most 18 digits, this one has {len(version)}"
-    if not re.fullmatch(r"[a-z0-9_]+", label):
-        return "after the version, a name has lower-case letters, digits and _"
+    if not _LABEL.fullmatch(label):
+        return "after the version, a name has letters, digits and _, and between them . - and spaces"
     return f"a name looks like {wanted}"
 
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from functools import partial
 
 from msgspec import Struct
 
-from seedbed.errors import Location, MigrationFileError, UsageError
+from seedbed.errors import Location, MigrationFileError, UsageError, collected
 from seedbed.support.guess import guess
 from seedbed.support.phrases import shorten
 
@@ -59,18 +60,25 @@ def parse_directives(
 ) -> tuple[Directive, ...]:
     """Return the directives in `lines`, which are (number in the file, text after `seedbed:`).
 
-    Keys in `repeatable` may be said again and take lists: `after=a:1,b:2` is two directives. Raises `error`.
+    Keys in `repeatable` may be said again and take lists: `after=a:1,b:2` is two directives. Raises an `error` for each
+    line that is wrong.
     """
     directives: list[Directive] = []
-    for number, text in lines:
-        reader = _Reader(text, Location(path, number), error)
-        for directive in reader.directives():
-            if directive.key in repeatable:
-                directives += reader.each_value(directive)
-            else:
-                reader.require_once(directive, directives)
-                directives.append(directive)
+    collected(
+        partial(_read_line, _Reader(text, Location(path, number), error), repeatable, directives)
+        for number, text in lines
+    )
     return tuple(directives)
+
+
+def _read_line(reader: _Reader, repeatable: Collection[str], directives: list[Directive]) -> None:
+    """Add to `directives` what the line of `reader` says."""
+    for directive in reader.directives():
+        if directive.key in repeatable:
+            directives += reader.each_value(directive)
+        else:
+            reader.require_once(directive, directives)
+            directives.append(directive)
 
 
 def unknown_directive(

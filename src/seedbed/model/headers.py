@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from functools import partial
 
 from msgspec import Struct
 
-from seedbed.errors import Location, MigrationFileError
+from seedbed.errors import Location, MigrationFileError, collected
 from seedbed.model.directives import Directive, unknown_directive
 from seedbed.model.hazard import Allowance
 from seedbed.model.migration import Irreversibility, MigrationRef, Phase
@@ -31,27 +32,38 @@ class Header(Struct, frozen=True):
 def read_common(directives: Sequence[Directive], path: str, *, own: Collection[str] = ()) -> Header:
     """Return what the shared ones among `directives` say; `own` are the keys that the engine reads by itself.
 
-    Raises MigrationFileError for a key that neither knows, a value that is not understood, a reason that is missing.
+    Raises a MigrationFileError for each that neither knows, whose value is not understood or whose reason is missing.
     """
     known = COMMON | set(own)
-    for directive in directives:
-        if directive.key not in known:
-            raise unknown_directive(directive, known, path)
-        require_reason(directive, path)
+    collected(partial(_require_good, each, known, path) for each in directives)
     single = {each.key: each for each in directives}
     irreversible = single.get("irreversible")
-    require_form(
-        irreversible is None or not irreversible.value, irreversible, path, 'irreversible because "…"'
-    )
     return Header(
-        phase=_phase(single.get("phase"), path),
+        phase=Phase(single["phase"].value) if "phase" in single else Phase.EXPAND,
         after=tuple(_ref(each, path) for each in directives if each.key == "after"),
-        overtakes=tuple(
-            dict.fromkeys(_overtake(each, path) for each in directives if each.key == "overtake")
-        ),
+        overtakes=tuple(dict.fromkeys(each.value for each in directives if each.key == "overtake")),
         irreversible=Irreversibility(irreversible.because) if irreversible else None,
-        allows=tuple(_allowance(each, path) for each in directives if each.key == "allow"),
+        allows=tuple(Allowance(each.value, each.because) for each in directives if each.key == "allow"),
     )
+
+
+def _require_good(directive: Directive, known: Collection[str], path: str) -> None:
+    """Raise MigrationFileError for a directive that is not known, gives no reason, or says what is not understood."""
+    if directive.key not in known:
+        raise unknown_directive(directive, known, path)
+    require_reason(directive, path)
+    match directive.key:
+        case "irreversible":
+            require_form(not directive.value, directive, path, 'irreversible because "…"')
+        case "phase":
+            require_form(directive.value in set(Phase), directive, path, f"phase={'|'.join(Phase)}")
+        case "after":
+            _ref(directive, path)
+        case "overtake":
+            require_form(bool(directive.value), directive, path, "overtake=VERSION")
+        case "allow":
+            form = 'allow=ABC201 because "…"'
+            require_form(_CODE.fullmatch(directive.value) is not None, directive, path, form)
 
 
 def require_form(condition: bool, directive: Directive | None, path: str, form: str) -> None:
@@ -74,26 +86,9 @@ def require_reason(directive: Directive, path: str) -> None:
         )
 
 
-def _phase(directive: Directive | None, path: str) -> Phase:
-    if directive is None:
-        return Phase.EXPAND
-    require_form(directive.value in set(Phase), directive, path, f"phase={'|'.join(Phase)}")
-    return Phase(directive.value)
-
-
 def _ref(directive: Directive, path: str) -> MigrationRef:
     database, _, version = directive.value.rpartition(":")
     require_form(
         bool(version) and "/" in database.strip("/"), directive, path, "after=service/engine:version"
     )
     return MigrationRef(database, version)
-
-
-def _overtake(directive: Directive, path: str) -> str:
-    require_form(bool(directive.value), directive, path, "overtake=VERSION")
-    return directive.value
-
-
-def _allowance(directive: Directive, path: str) -> Allowance:
-    require_form(_CODE.fullmatch(directive.value) is not None, directive, path, 'allow=ABC201 because "…"')
-    return Allowance(directive.value, directive.because)

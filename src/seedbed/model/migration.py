@@ -95,7 +95,8 @@ class Step(Struct, frozen=True):
 
     `atomic`: commits together with its history record. `repeatable`: may be run again when it is unknown
     whether it took effect. `line`: of the body's first character in the file. `summary`: one line for people.
-    `keeps_session`: cannot leave session settings behind.
+    `keeps_session`: cannot leave session settings behind. `lines`: of a body that is put together, (offset in
+    characters, line of the file) where each of its pieces begins.
     """
 
     index: int
@@ -106,6 +107,7 @@ class Step(Struct, frozen=True):
     summary: str = ""
     backfill: Backfill | None = None
     keeps_session: bool = False
+    lines: tuple[tuple[int, int], ...] = ()
 
 
 def digests(steps: Sequence[Step]) -> tuple[str, ...]:
@@ -143,6 +145,7 @@ class Irreversibility(Struct, frozen=True):
 class Migration(Struct, frozen=True):
     """A parsed migration. `down` is empty where it cannot be reverted; then `irreversible` may say why.
 
+    `down_line`: of the down section that its file has although nothing is in it; 0 otherwise.
     `settings` are engine directives that hold while its steps run (`lock_timeout`, …), as written. `hazards` are those
     that the file alone shows; `allows` are those, of whatever source, that its author takes.
     """
@@ -160,6 +163,7 @@ class Migration(Struct, frozen=True):
     settings: Mapping[str, str] = field(default_factory=dict)
     hazards: tuple[Hazard, ...] = ()
     allows: tuple[Allowance, ...] = ()
+    down_line: int = 0
 
     @property
     def label(self) -> str:

@@ -231,12 +231,21 @@ def _to_revert(
 def _require_reversible(database: str, migration: Migration) -> None:
     if migration.down:
         return
-    said = migration.irreversible.because if migration.irreversible else "its file has no down section"
+    because = "its file has no down section"
+    try_ = "restore a backup, or write a migration that goes forward to where you want to be"
+    if migration.irreversible:
+        because = migration.irreversible.because
+    elif migration.down_line:
+        because = f"its down section on line {migration.down_line} is empty"
+        try_ = Hint(
+            "write there what undoes it, if only a statement that does nothing, and accept the file: ",
+            call("repair", migration.version, "--checksum", about=database),
+        )
     raise Irreversible(
         f"{migration.label} cannot be reverted on {database}",
-        because=said,
-        try_="restore a backup, or write a migration that goes forward to where you want to be",
-        at=Location(migration.path),
+        because=because,
+        try_=try_,
+        at=Location(migration.path, 0 if migration.irreversible else migration.down_line),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 LINE = 80  # characters of a summary, at most
@@ -78,3 +79,30 @@ def flat_without(text: str, cut: Iterable[tuple[int, int]]) -> str:
         kept.append(text[begin:start])
         begin = end
     return flat(" ".join((*kept, text[begin:])))
+
+
+_LITERAL = re.compile("'(?:[^']|'')*'?")
+_NEAR = 64  # characters of a line that is pointed at
+
+
+def _blotted(literal: re.Match[str]) -> str:
+    length = len(literal[0])
+    closing = "'" if length > 1 and literal[0].endswith("'") else ""
+    return "'" + "…" * (length - 1 - len(closing)) + closing
+
+
+def pointed_at(text: str, offset: int) -> str:
+    """Return the line of `text` in which character `offset` stands, and a caret below it.
+
+    Of a long line, what is near. What is in quotes may be a secret, and is left out.
+    """
+    begin = text.rfind("\n", 0, offset) + 1
+    end = text.find("\n", offset)
+    line = text[begin : end if end >= 0 else len(text)].replace("\t", " ")
+    line = _LITERAL.sub(_blotted, line)
+    at = offset - begin
+    first = max(0, min(at - _NEAR // 2, len(line) - _NEAR))
+    shown, caret = line[first : first + _NEAR], at - first
+    bare = shown.lstrip()
+    caret = max(caret - (len(shown) - len(bare)), 0)
+    return f"{bare.rstrip()}\n{' ' * caret}^"

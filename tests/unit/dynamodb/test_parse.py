@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from seedbed.engines.dynamodb.files.parse import parse
-from seedbed.errors import MigrationFileError
+from seedbed.errors import MigrationFileError, SeveralErrors
 from seedbed.model.migration import Backfill, Migration, MigrationFile, MigrationRef, Phase, Source, checksum
 
 UP = "def up(item):\n    return item\n"
@@ -227,3 +227,14 @@ def test_another_suffix_is_refused() -> None:
 def test_a_hazard_that_its_author_takes_is_known_with_the_reason() -> None:
     found = parsed('table=courses from=1 to=2 allow=DDB101 because "nobody reads them"')
     assert [(each.code, each.because) for each in found.allows] == [("DDB101", "nobody reads them")]
+
+
+def test_directives_and_functions_that_are_wrong_are_named_at_once() -> None:
+    with pytest.raises(SeveralErrors) as caught:
+        parse(
+            file(
+                "# seedbed: table=courses phase=late\n# seedbed: nonsense\n"
+                "async def up(item): ...\ndef down(row): ...\n"
+            )
+        )
+    assert [each.at and each.at.line for each in caught.value.errors] == [1, 2, 3]

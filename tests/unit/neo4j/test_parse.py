@@ -9,7 +9,7 @@ import pytest
 from seedbed.engines.neo4j import engine
 from seedbed.engines.neo4j.files.parse import parse
 from seedbed.engines.neo4j.files.steps import undone_by
-from seedbed.errors import MigrationFileError
+from seedbed.errors import MigrationFileError, SeveralErrors
 from seedbed.manifest.files import migration_files
 from seedbed.model.hazard import Allowance
 from seedbed.model.migration import Backfill, Migration, MigrationFile, MigrationRef, Phase, Source, checksum
@@ -214,9 +214,9 @@ def test_nothing_secret_of_a_statement_is_in_its_summary() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "7-skills.cypher",
+        "7skills.cypher",
         "skills.cypher",
-        "7_Skills.cypher",
+        "7_-skills.cypher",
         "7_skills.cql",
         "7_skills.cypher.bak",
         "7_skills",
@@ -234,3 +234,14 @@ def test_a_file_whose_name_is_no_migrations_is_an_error_and_never_skipped(tmp_pa
         migration_files(database, engine.suffixes, root=PurePath(tmp_path))
     assert caught.value.at is not None
     assert name in caught.value.at.path
+
+
+def test_everything_that_is_wrong_in_a_file_is_named_at_once_and_by_line() -> None:
+    with pytest.raises(SeveralErrors) as caught:
+        parse(
+            file(
+                "// seedbed: phase=late\n// seedbed: nonsense\nCREATE (:L);\n// migrate:up now\nSHOW INDEXES;\n"
+                "CREATE (:L);\nCREATE INDEX i FOR (n:L) ON;\nBEGIN;\n// Migrate:Down\n// migrate:down\nUSE x;\n"
+            )
+        )
+    assert [each.at and each.at.line for each in caught.value.errors] == [1, 2, 3, 4, 5, 7, 8, 9, 11]

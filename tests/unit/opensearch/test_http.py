@@ -13,7 +13,7 @@ from seedbed.engines.opensearch.files.parse import parse
 from seedbed.engines.opensearch.files.requests import request
 from seedbed.engines.opensearch.rules.kinds import RequestKind, kind_of
 from seedbed.engines.opensearch.running.bodies import behind_fence, with_ids
-from seedbed.errors import MigrationFileError
+from seedbed.errors import MigrationFileError, SeveralErrors
 from seedbed.model.migration import Migration, MigrationFile, Phase, Source, checksum
 
 
@@ -319,3 +319,22 @@ def test_whatever_is_written_is_read_or_refused_with_a_line_that_is_there(text: 
     except JsonError as error:
         line = error.line
     assert 1 <= line <= text.count("\n") + 1
+
+
+def test_everything_that_is_wrong_in_a_file_is_named_at_once_and_by_line() -> None:
+    with pytest.raises(SeveralErrors) as caught:
+        migration(
+            "# seedbed: phase=late\n# migrate:up\nGET /a\n###\nPUT /b\n\n{,}\n###\nPUT /c\n###\nhello\n"
+            "# migrate:down\nPUT http://host/a\n"
+        )
+    assert [each.at and each.at.line for each in caught.value.errors] == [1, 3, 7, 11, 13]
+
+
+def test_an_empty_down_section_is_remembered_with_its_line() -> None:
+    found = migration("# migrate:up\nPUT /a\n# migrate:down\n# nothing\n")
+    assert (found.down, found.down_line) == ((), 3)
+
+
+@pytest.mark.parametrize("unclosed", ['"\\' * 100_000, "/* " * 100_000], ids=["strings", "comments"])
+def test_what_is_not_closed_is_looked_at_once(unclosed: str) -> None:
+    assert without_comments(unclosed) == unclosed

@@ -14,7 +14,7 @@ from seedbed.engines.opensearch.files.programs import (
     parse_program,
     subject_of,
 )
-from seedbed.errors import MigrationFileError, StepFailed
+from seedbed.errors import MigrationFileError, SeveralErrors, StepFailed
 from seedbed.model.migration import Backfill, Direction, Migration, Phase
 from tests.support.opensearch.searches import migration_file
 
@@ -123,3 +123,14 @@ def test_a_file_whose_own_code_fails_is_a_failed_step() -> None:
     found = parsed(f"# seedbed: index=lessons version=2\n1 / 0\n{UP}")
     with pytest.raises(StepFailed, match="ZeroDivisionError"):
         function(found.up[0], found.path, Direction.UP)
+
+
+def test_directives_and_functions_that_are_wrong_are_named_at_once() -> None:
+    with pytest.raises(SeveralErrors) as caught:
+        parsed("# seedbed: version=2 phase=late\ndef up(row):\n    return row\ndef down(doc):\n    pass\n")
+    assert [each.what for each in caught.value.errors] == [
+        "`phase=late` is not understood",
+        "the file does not name what it changes",
+        "`up` does not accept a document",
+        "`down` may end without returning a document",
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seedbed.engines.postgres.files.grammar import ParsedStatement, parse
-from seedbed.engines.postgres.files.summaries import summary
+from seedbed.engines.postgres.files.summaries import describe, summary
 from seedbed.engines.postgres.rules.effects import Effect, EffectKind, effect
 from seedbed.engines.postgres.rules.sessions import may_change_session, sets_session
 from seedbed.engines.postgres.rules.transactions import commits_inside
@@ -137,12 +137,17 @@ def test_whatever_might_change_a_setting_is_taken_to_do_so(sql: str) -> None:
     ],
 )
 def test_a_summary_says_what_a_statement_is_about(sql: str, expected: str) -> None:
-    assert summary(parsed(sql), sql.encode()) == expected
+    assert line_of(sql) == expected
+
+
+def line_of(sql: str) -> str:
+    found = parsed(sql)
+    return summary([describe(each, sql.encode()) for each in found], len(found))
 
 
 def test_a_summary_fits_on_a_line() -> None:
     sql = "; ".join(f"create table a_rather_long_name_{number} ()" for number in range(100))
-    line = summary(parsed(sql), sql.encode())
+    line = line_of(sql)
     assert line.startswith("100 statements: CREATE TABLE a_rather_long_name_0, ")
     assert len(line) <= 80
     assert line.endswith("…")

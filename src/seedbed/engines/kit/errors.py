@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from seedbed.errors import ForeignTarget, Hint, Interrupted, LeaseLost, MigrationFileError, call
+from seedbed.errors import ForeignTarget, Hint, Interrupted, LeaseLost, call
 from seedbed.model.history import Identity
-from seedbed.support.phrases import listed
 
-_NAMED = 8  # further errors of a file that the first one names
 TAKEN = "it was ended from outside, or another run has it"  # why a lease is lost whose record names another holder
-
-
-def together(errors: Sequence[MigrationFileError]) -> MigrationFileError:
-    """Return `errors` of one file as one: the first by line, which names the others with theirs."""
-    first, *others = sorted(errors, key=lambda each: each.at.line if each.at else 0)
-    also = [f"line {each.at.line if each.at else 0}: {each.what}" for each in others]
-    because = "; also ".join(
-        [first.because, listed(also, _NAMED, separator="; ")] if also else [first.because]
-    )
-    return MigrationFileError(first.what, because=because, try_=first.try_, at=first.at)
 
 
 def interrupted(what: str) -> Interrupted:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 
 from msgspec import Struct
 
-from seedbed.errors import Location, MigrationFileError
+from seedbed.errors import Location, MigrationFileError, collected
 from seedbed.model.directives import directive_lines
 from seedbed.model.migration import MigrationFile
 
@@ -48,23 +49,21 @@ class PythonSource(Struct, frozen=True):
     def functions(self, names: Collection[str], form: str) -> dict[str, Function]:
         """Return those of the functions `names` that are there; `form` is how one reads.
 
-        Raises MigrationFileError for a name that stands for two things, or for no plain function.
+        Raises a MigrationFileError for each name that stands for two things, or for no plain function.
         """
-        found: dict[str, Function] = {}
-        for node in self.tree.body:
-            for name in _bound(node):
-                if name not in names:
-                    continue
-                if name in found:
-                    because = f"line {found[name].lineno} has it too; only one is allowed"
-                    raise self.error(node.lineno, f"`{name}` is there twice", because)
-                if not isinstance(node, Function):
-                    raise self.error(
-                        node.lineno, f"`{name}` is not a function", "it is looked at, not run", form
-                    )
-                self._require_plain(node, form)
-                found[name] = node
-        return found
+        nodes = [(name, node) for node in self.tree.body for name in _bound(node) if name in names]
+        first = dict(reversed(nodes))
+        functions = collected(partial(self._function, name, node, first[name], form) for name, node in nodes)
+        return {each.name: each for each in functions}
+
+    def _function(self, name: str, node: ast.stmt, first: ast.stmt, form: str) -> Function:
+        if node is not first:
+            because = f"line {first.lineno} has it too; only one is allowed"
+            raise self.error(node.lineno, f"`{name}` is there twice", because)
+        if not isinstance(node, Function):
+            raise self.error(node.lineno, f"`{name}` is not a function", "it is looked at, not run", form)
+        self._require_plain(node, form)
+        return node
 
     def _require_plain(self, function: Function, form: str) -> None:
         name, line = function.name, function.lineno

@@ -18,7 +18,9 @@ def error_text(error: ErrorEntry) -> Lines:
 
 
 def reasons(error: ErrorEntry, *, indent: int) -> Iterator[Line]:
-    """Yield why it happened, and what to try."""
+    """Yield what stands at its place, why it happened, and what to try."""
+    for each in (error.at.text if error.at else "").splitlines():
+        yield line(each, indent=indent + 2)
     if error.because:
         yield line(("because: ", Style.DIM), error.because, indent=indent, wrap=True)
     if error.try_:

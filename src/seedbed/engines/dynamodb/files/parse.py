@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from functools import partial
 
 from msgspec import Struct
 
@@ -18,6 +19,7 @@ from seedbed.engines.dynamodb.files.directives import (
     require_free_form,
     require_transformation,
 )
+from seedbed.engines.kit.findings import Findings
 from seedbed.engines.kit.python_returns import forgotten_return
 from seedbed.engines.kit.python_source import Function, PythonSource, only_parameter, read_source
 from seedbed.errors import Location, MigrationFileError
@@ -38,20 +40,27 @@ class _Way(Struct, frozen=True):
 
 
 def parse(file: MigrationFile) -> Migration:
-    """Return the migration that `file` holds; nothing in it is run. Raises MigrationFileError with its line."""
+    """Return the migration that `file` holds; nothing in it is run. Raises MigrationFileErrors with their lines."""
     if file.source.suffix != SUFFIX:
         raise MigrationFileError(
             f"DynamoDB has no migrations in {file.source.suffix!r}",
             because=f"they are Python: {SUFFIX}",
             at=Location(file.path),
         )
-    source = read_source(file)
-    header = read_header(file.path, source.directives())
-    functions = source.functions(("up", "down", "applied"), _FORMS)
-    up = _way(source, functions.get("up"))
-    if up is None:
-        raise source.error(0, "the file has no function `up`", _FORMS, "def up(item): …")
-    down = _way(source, functions.get("down"))
+    source, findings = read_source(file), Findings(file.path)
+    header = findings.attempt(lambda: read_header(file.path, source.directives()))
+    functions = findings.attempt(lambda: source.functions(("up", "down", "applied"), _FORMS))
+    ways = {
+        name: findings.attempt(partial(_way, source, function))
+        for name, function in (functions or {}).items()
+    }
+    if functions is not None and "up" not in functions:
+        findings.note(source.error(0, "the file has no function `up`", _FORMS, "def up(item): …"))
+    findings.require_none()
+    up, down = ways.get("up"), ways.get("down")
+    assert header is not None
+    assert functions is not None
+    assert up is not None
     _require_one_form(source, header, up, down, functions)
     common = header.common
     about, text = up.about or source.about(), source.text
@@ -71,10 +80,8 @@ def parse(file: MigrationFile) -> Migration:
     )
 
 
-def _way(source: PythonSource, function: Function | None) -> _Way | None:
+def _way(source: PythonSource, function: Function) -> _Way:
     """Return what `function` is. Raises MigrationFileError for what cannot be called with one item or table."""
-    if function is None:
-        return None
     takes = only_parameter(function)
     if takes not in {_ITEM, _TABLE}:
         raise source.error(
@@ -132,7 +139,6 @@ def _require_results(source: PythonSource, functions: Mapping[str, Function]) ->
 
 def _require_probe(source: PythonSource, header: TableMigrationHeader, up: _Way, applied: Function) -> None:
     way = _way(source, applied)
-    assert way is not None
     if up.takes != _TABLE or header.is_transaction:
         raise source.error(
             applied.lineno,

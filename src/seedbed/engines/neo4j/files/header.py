@@ -21,12 +21,13 @@ _LOOKS_LIKE_DIRECTIVES = re.compile(r"//\s*seedbed:")
 
 
 class CypherHeader(Struct, frozen=True):
-    """The directives of a file, checked. `lines`: the line of each that may occur once."""
+    """The directives of a file, checked. `lines`: of each that may occur once. `is_read`: they could be read."""
 
     common: Common
     lines: dict[str, int]
     is_repeatable: bool = False
     backfill: Backfill | None = None
+    is_read: bool = True
 
 
 def read_header(text: CypherText, lines: Iterable[tuple[int, str]]) -> CypherHeader:

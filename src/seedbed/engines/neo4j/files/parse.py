@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from seedbed.engines.kit.errors import together
 from seedbed.engines.neo4j.files.header import CypherHeader
 from seedbed.engines.neo4j.files.lexer import LexError, Token, scan
 from seedbed.engines.neo4j.files.sections import CypherSection, cut
@@ -24,7 +23,7 @@ SUFFIX = ".cypher"
 
 
 def parse(file: MigrationFile) -> Migration:
-    """Return the migration that `file` holds. Raises MigrationFileError with its line."""
+    """Return the migration that `file` holds. Raises a MigrationFileError, or several, with their lines."""
     if file.source.suffix != SUFFIX:
         raise MigrationFileError(
             f"Neo4j has no migrations in {file.source.suffix!r}",
@@ -32,13 +31,15 @@ def parse(file: MigrationFile) -> Migration:
             at=Location(file.path),
         )
     text = read_text(file)
+    return text.all_of(lambda: _migration(file, text))
+
+
+def _migration(file: MigrationFile, text: CypherText) -> Migration:
     tokens = _scanned(text)
     header, sections = cut(text, tokens)
-    wrong: list[MigrationFileError] = []
-    found = {each.name: statements_in(text, each, tokens, wrong) for each in sections}
-    if wrong:
-        raise together(wrong)
+    found = {each.name: statements_in(text, each, tokens) for each in sections}
     steps = {each.name: steps_of(text, each, found[each.name], header) for each in sections}
+    down_line = next((each.line for each in sections if each.name == "down" and not found["down"]), 0)
     up, common = found["up"], header.common
     _require_use_of_directives(text, up, header)
     return Migration(
@@ -56,6 +57,7 @@ def parse(file: MigrationFile) -> Migration:
             up, found.get("down", ()), phase=common.phase, is_repeatable=header.is_repeatable
         ),
         allows=common.allows,
+        down_line=down_line,
     )
 
 
@@ -79,21 +81,23 @@ def _way_down(
         is_derived = not written and all(each.kind is StatementKind.SCHEMA for each in up)
         return undo_steps(steps["up"]) if is_derived else written
     if written:
-        raise text.error(
+        wrong = text.error(
             header.lines["irreversible"],
             "the file is declared irreversible and has a down section",
             f"`// migrate:down` on line {sections[-1].line} reverts it",
             "keep one of them",
         )
+        text.note(wrong)
     return ()
 
 
 def _require_use_of_directives(text: CypherText, up: Sequence[ParsedStatement], header: CypherHeader) -> None:
     """Refuse `repeatable` where nothing can be repeated."""
     if header.is_repeatable and not any(each.kind is StatementKind.IN_TRANSACTIONS for each in up):
-        raise text.error(
+        wrong = text.error(
             header.lines["repeatable"],
             "`repeatable` has no meaning here",
             "only CALL { … } IN TRANSACTIONS is ever run again; everything else commits once, with its record",
             "remove it",
         )
+        text.note(wrong)

@@ -12,6 +12,7 @@ from seedbed.engines.neo4j.files.lexer import COMMENTS, Token, TokenKind
 from seedbed.engines.neo4j.files.text import CypherText
 from seedbed.errors import MigrationFileError
 from seedbed.model.directives import directive_lines
+from seedbed.model.headers import Header
 
 _MARK = re.compile(r"//\s*migrate:(up|down)(?:\s+(.*))?")
 _NEARLY_A_MARK = re.compile(r"//+\s*migrate\s*:\s*(?:up|down)\b|//\s*migrate:\w", re.IGNORECASE)
@@ -41,9 +42,9 @@ def cut(text: CypherText, tokens: Sequence[Token]) -> tuple[CypherHeader, list[C
     _require_up_and_down(text, marks)
     first = marks[0].token.start
     _require_nothing_before(text, tokens, first)
-    header = read_header(text, _directives_above(text, comments, first))
+    header = text.attempt(lambda: read_header(text, _directives_above(text, comments, first)))
     ends = [*(each.token.start for each in marks[1:]), len(text.text)]
-    return header, [
+    return header or CypherHeader(Header(), {}, is_read=False), [
         CypherSection(mark.name, mark.line, mark.token.end, end)
         for mark, end in zip(marks, ends, strict=True)
     ]
@@ -59,21 +60,23 @@ def _marks(text: CypherText, comments: Iterable[Token]) -> Iterator[_SectionMark
             _require_no_options(text, line, found[2] or "")
             yield _SectionMark(token, line, found[1])
         elif found or _NEARLY_A_MARK.match(comment):
-            raise text.error(
+            wrong = text.error(
                 line,
                 f"`{comment}` is nearly the mark of a section",
                 "a mark is between two statements, at the start of its line, and written exactly",
                 "// migrate:up or // migrate:down",
             )
+            text.note(wrong)
 
 
 def _require_no_options(text: CypherText, line: int, options: str) -> None:
     if options:
-        raise text.error(
+        wrong = text.error(
             line,
             f"a section has no option {options.split(maxsplit=1)[0]!r}",
             "what goes into a transaction of its own follows from the statements themselves",
         )
+        text.note(wrong)
 
 
 def _require_up_and_down(text: CypherText, marks: Sequence[_SectionMark]) -> None:
@@ -88,6 +91,7 @@ def _require_up_and_down(text: CypherText, marks: Sequence[_SectionMark]) -> Non
                 "one file is one migration",
             )
     if "up" not in names:
+        text.require_none()  # what is nearly one is named
         raise _without_up(text)
     if names[0] != "up":
         raise text.error(
@@ -116,23 +120,26 @@ def _require_nothing_before(text: CypherText, tokens: Iterable[Token], first: in
     """Refuse anything but comments before the first section: it would belong to none."""
     for token in tokens:
         if token.start < first and token.kind not in COMMENTS:
-            raise text.error(
+            wrong = text.error(
                 text.line(token.start),
                 "there is a statement before `// migrate:up`",
                 "it would never run: only comments may be there",
                 "move it into a section",
             )
+            text.note(wrong)
+            return
 
 
 def _directives_above(text: CypherText, comments: Iterable[Token], first: int) -> Iterator[tuple[int, str]]:
-    """Yield the lines of directives above the first section. Raises MigrationFileError for one below it."""
+    """Yield the lines of directives above the first section; notes those below it."""
     for token in comments:
         if token.start < first:
             yield from directive_lines([(text.line(token.start), token.value)], "//")
         elif looks_like_directives(token.value) and text.begins_line(token.start):
-            raise text.error(
+            wrong = text.error(
                 text.line(token.start),
                 "directives have no effect here",
                 "they are read above `// migrate:up`, and nowhere else",
                 "move them there",
             )
+            text.note(wrong)

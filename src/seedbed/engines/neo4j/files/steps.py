@@ -16,7 +16,6 @@ from seedbed.engines.neo4j.files.split import Statement, statements_of
 from seedbed.engines.neo4j.files.statements import StatementKind, kind_of, parameters_of, summary
 from seedbed.engines.neo4j.files.text import CypherText
 from seedbed.engines.neo4j.rules.refusals import refusal
-from seedbed.errors import MigrationFileError
 from seedbed.model.migration import Backfill, Step
 from seedbed.support.phrases import one_line
 
@@ -34,39 +33,37 @@ class ParsedStatement(Struct, frozen=True):
 
 
 def statements_in(
-    text: CypherText, section: CypherSection, tokens: Sequence[Token], wrong: list[MigrationFileError]
+    text: CypherText, section: CypherSection, tokens: Sequence[Token]
 ) -> tuple[ParsedStatement, ...]:
-    """Return the statements of `section`; adds to `wrong` the error of each that is not allowed there."""
+    """Return the statements of `section`; notes those that are not allowed there."""
     inside = [each for each in tokens if section.start <= each.start < section.end]
     found: list[ParsedStatement] = []
     for statement in statements_of(text.text, inside):
         if refused := refusal(statement):
-            wrong.append(text.error(statement.line, refused.what, refused.because, refused.try_))
+            text.note(text.error(statement.line, refused.what, refused.because, refused.try_))
             continue
         try:
-            found.append(_found(text, statement))
-        except MigrationFileError as error:
-            wrong.append(error)
+            found.append(_found(statement))
+        except LexError as error:
+            text.note(text.lex_error(error))
     return tuple(found)
 
 
-def _found(text: CypherText, statement: Statement) -> ParsedStatement:
+def _found(statement: Statement) -> ParsedStatement:
     of = kind_of(statement)
-    if of is not StatementKind.SCHEMA:
-        return ParsedStatement(statement, statement.line, of)
-    try:
-        return ParsedStatement(statement, statement.line, of, command_in(statement))
-    except LexError as error:
-        raise text.lex_error(error) from None
+    command = command_in(statement) if of is StatementKind.SCHEMA else None
+    return ParsedStatement(statement, statement.line, of, command)
 
 
 def steps_of(
     text: CypherText, section: CypherSection, found: Sequence[ParsedStatement], header: CypherHeader
 ) -> tuple[Step, ...]:
-    """Return the steps of `section`; none where it is empty. Raises MigrationFileError."""
+    """Return the steps of `section`; none where it is empty. Notes what has no place there."""
     if header.backfill:
-        return _backfill_steps(text, section, found, header.backfill)
-    _require_no_parameters(text, found)
+        backfill = header.backfill
+        return text.attempt(lambda: _backfill_steps(text, section, found, backfill)) or ()
+    if header.is_read:
+        _require_no_parameters(text, found)
     return tuple(
         replace(step, index=index) for index, step in enumerate(_steps(text, found, header.is_repeatable))
     )
@@ -124,12 +121,13 @@ def undo_steps(up: Sequence[Step]) -> tuple[Step, ...]:
 def _require_no_parameters(text: CypherText, found: Sequence[ParsedStatement]) -> None:
     for each in found:
         for token in parameters_of(each.statement.tokens).values():
-            raise text.error(
+            wrong = text.error(
                 text.line(token.start),
                 f"${token.value} has no value",
                 "only the statement of a backfill is given one: $keys, the keys of its batch",
                 "// seedbed: backfill=Label.key",
             )
+            text.note(wrong)
 
 
 def _backfill_steps(

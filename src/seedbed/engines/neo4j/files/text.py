@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from seedbed.engines.kit.findings import Findings
 from seedbed.engines.neo4j.files.lexer import LexError
-from seedbed.errors import Location, MigrationFileError
+from seedbed.errors import MigrationFileError
 from seedbed.model.migration import MigrationFile
 
 
-class CypherText:
-    """A file's text with LF line ends, and errors about lines in it; offsets count characters."""
+class CypherText(Findings):
+    """A file's text with LF line ends, and what is wrong on its lines; offsets count characters."""
 
     def __init__(self, path: str, text: str) -> None:
-        self.path = path
+        super().__init__(path)
         self.text = text
 
     def line(self, offset: int) -> int:
@@ -20,9 +21,6 @@ class CypherText:
     def begins_line(self, offset: int) -> bool:
         """Return whether only blanks come before `offset` on its line."""
         return not self.text[self.text.rfind("\n", 0, offset) + 1 : offset].strip()
-
-    def error(self, line: int, what: str, because: str = "", try_: str = "") -> MigrationFileError:
-        return MigrationFileError(what, because=because, try_=try_, at=Location(self.path, line))
 
     def lex_error(self, error: LexError) -> MigrationFileError:
         """Return the error for a text whose tokens end in the middle."""

@@ -7,7 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-_PIECE = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+# What is not closed, a string on its line or a comment, is one piece as well, and stays: otherwise its end would be
+# looked for again from every quote and `/*` in it.
+_PIECE = re.compile(r'"(?:[^"\\\n]|\\.)*+"?|//[^\n]*|/\*.*?(?P<end>\*/|\Z)', re.DOTALL)
 _VISIBLE = re.compile(r"[^\n]")
 
 
@@ -22,7 +24,11 @@ class JsonError(ValueError):
 
 def without_comments(text: str) -> str:
     """Return `text` with blanks for its comments: `//` to the end of the line, `/* … */`; strings stay."""
-    return _PIECE.sub(lambda found: found[0] if found[0][0] == '"' else _VISIBLE.sub(" ", found[0]), text)
+    return _PIECE.sub(_blank, text)
+
+
+def _blank(found: re.Match[str]) -> str:
+    return found[0] if found[0][0] == '"' or found["end"] == "" else _VISIBLE.sub(" ", found[0])
 
 
 def decoded(text: str) -> Any:

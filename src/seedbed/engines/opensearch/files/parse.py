@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from seedbed.engines.kit.errors import together
+from seedbed.engines.kit.findings import Findings
 from seedbed.engines.opensearch.files.request import Request
 from seedbed.engines.opensearch.files.requests import (
     HttpSection,
@@ -38,35 +38,34 @@ def parse(file: MigrationFile) -> Migration:
             because="they are requests (.http) or functions of documents (.py)",
             at=Location(file.path),
         )
-    try:
-        return _parsed(file)
-    except RequestFileError as error:
-        raise _located(file, error) from None
+    findings = Findings(file.path)
+    return findings.all_of(lambda: _parsed(file, findings))
 
 
-def _located(file: MigrationFile, error: RequestFileError) -> MigrationFileError:
-    at = Location(file.path, error.line, error.column)
-    return MigrationFileError(error.what, because=error.because, try_=error.try_, at=at)
-
-
-def _parsed(file: MigrationFile) -> Migration:
+def _parsed(file: MigrationFile, findings: Findings) -> Migration:
     lines = file.text().split("\n")
-    found = {each.name: each for each in sections(lines)}
-    header, directives = _header(file, lines, found["up"].line)
+    try:
+        found = {each.name: each for each in sections(lines)}
+    except RequestFileError as error:
+        raise _located(findings, error) from None
+    read = findings.attempt(lambda: _header(file, lines, found["up"].line))
+    header, directives = read or (Header(), ())
     is_repeatable = any(each.key == "repeatable" for each in directives)
-    wrong: list[MigrationFileError] = []
-    up, down = (list(_requests(file, found[name], wrong)) if name in found else [] for name in ("up", "down"))
-    if wrong:
-        raise together(wrong)
-    if not up:
-        raise RequestFileError("there is nothing to do", "`# migrate:up` holds no request", found["up"].line)
+    up = list(_requests(found["up"], findings))
+    down = list(_requests(found["down"], findings)) if "down" in found else []
+    if not up and not findings.count:
+        findings.note(
+            findings.error(found["up"].line, "there is nothing to do", "`# migrate:up` holds no request")
+        )
     if down and header.irreversible:
-        raise RequestFileError(
+        wrong = findings.error(
+            found["down"].line,
             "the file is declared irreversible and has a down section",
             "`# migrate:down` holds requests",
-            found["down"].line,
             "remove one of the two",
         )
+        findings.note(wrong)
+    findings.require_none()
     return Migration(
         version=file.version,
         name=file.name,
@@ -80,14 +79,22 @@ def _parsed(file: MigrationFile) -> Migration:
         overtakes=header.overtakes,
         hazards=tuple(hazards([each for _, each in up], [each for _, each in down])),
         allows=header.allows,
+        down_line=found["down"].line if "down" in found and not down else 0,
     )
+
+
+def _located(findings: Findings, error: RequestFileError) -> MigrationFileError:
+    return findings.error(error.line, error.what, error.because, error.try_, error.column)
 
 
 def _header(file: MigrationFile, lines: Sequence[str], up: int) -> tuple[Header, tuple[Directive, ...]]:
     marked = list(directive_lines(enumerate(lines, 1), "#"))
     if late := [number for number, _ in marked if number > up]:
-        raise RequestFileError(
-            "directives have no effect here", "they are read above `# migrate:up`", late[0], "move them there"
+        raise MigrationFileError(
+            "directives have no effect here",
+            because="they are read above `# migrate:up`",
+            try_="move them there",
+            at=Location(file.path, late[0]),
         )
     directives = parse_directives(marked, file.path)
     header = read_common(directives, file.path, own=_OWN)
@@ -97,18 +104,16 @@ def _header(file: MigrationFile, lines: Sequence[str], up: int) -> tuple[Header,
     return header, directives
 
 
-def _requests(
-    file: MigrationFile, section: HttpSection, wrong: list[MigrationFileError]
-) -> Iterator[tuple[RequestText, Request]]:
-    """Yield the requests of `section`; adds to `wrong` the error of each that is not allowed."""
+def _requests(section: HttpSection, findings: Findings) -> Iterator[tuple[RequestText, Request]]:
+    """Yield the requests of `section`; notes those that are none, or have no place in a migration."""
     for block in blocks(section):
         try:
             found = request(block.text, block.line, block.title)
             refusals.require_permitted(found)
         except RequestFileError as error:
-            wrong.append(_located(file, error))
-        else:
-            yield block, found
+            findings.note(_located(findings, error))
+            continue
+        yield block, found
 
 
 def _steps(found: Sequence[tuple[RequestText, Request]], *, is_repeatable: bool) -> tuple[Step, ...]:

@@ -6,15 +6,18 @@ Parsing compiles and inspects a file; nothing in it is run. To run it, call `fun
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
 
+from seedbed.engines.kit.findings import Findings
 from seedbed.engines.kit.python_program import compiled
 from seedbed.engines.kit.python_returns import forgotten_return
 from seedbed.engines.kit.python_source import Function as Declared
 from seedbed.engines.kit.python_source import PythonSource, only_parameter, read_source
 from seedbed.engines.opensearch.rules.naming import complaint_about
+from seedbed.errors import collected
 from seedbed.model.directives import Directive, parse_directives
 from seedbed.model.headers import Header, read_common, require_form
 from seedbed.model.migration import Backfill, Direction, Migration, MigrationFile, Step
@@ -41,12 +44,16 @@ class MigrationSubject(Struct, frozen=True):
 
 def parse_program(file: MigrationFile) -> Migration:
     """Return the migration in the `.py` `file`; nothing in it is run. Raises MigrationFileError."""
-    source = read_source(file)
-    directives = parse_directives(source.directives(), file.path)
-    header = read_common(directives, file.path, own=_OWN)
+    source, findings = read_source(file), Findings(file.path)
+    directives = findings.attempt(lambda: parse_directives(source.directives(), file.path)) or ()
+    header = findings.attempt(lambda: read_common(directives, file.path, own=_OWN))
     single = {each.key: each for each in directives if each.key in _OWN}
-    subject = _subject(source, single)
-    functions = _functions(source)
+    subject = findings.attempt(lambda: _subject(source, single)) if directives or not findings.count else None
+    functions = findings.attempt(lambda: _functions(source))
+    findings.require_none()
+    assert header is not None
+    assert subject is not None
+    assert functions is not None
     _require_consistency(source, header, single, subject, functions)
     about, text = source.about(), source.text
     goes_back = ("down" in functions or "up" not in functions) and header.irreversible is None
@@ -122,19 +129,23 @@ def _number(source: PythonSource, directive: Directive | None, most: int, defaul
 def _functions(source: PythonSource) -> Mapping[str, Declared]:
     """Return `up` and `down`, as far as they exist. Raises MigrationFileError for one that cannot be called."""
     found = source.functions(("up", "down"), f"def up({_PARAMETER}): …")
-    for name, node in found.items():
-        if only_parameter(node) != _PARAMETER:
-            raise source.error(
-                node.lineno, f"`{name}` does not accept a document", "", f"def {name}({_PARAMETER}): …"
-            )
-        if line := forgotten_return(node):
-            raise source.error(
-                line,
-                f"`{name}` may end without returning a document",
-                "without a result, the new index leaves the document out",
-                "return doc, or return None to leave it out",
-            )
+    collected(partial(_require_one_document, source, node) for node in found.values())
     return found
+
+
+def _require_one_document(source: PythonSource, node: Declared) -> None:
+    name = node.name
+    if only_parameter(node) != _PARAMETER:
+        raise source.error(
+            node.lineno, f"`{name}` does not accept a document", "", f"def {name}({_PARAMETER}): …"
+        )
+    if line := forgotten_return(node):
+        raise source.error(
+            line,
+            f"`{name}` may end without returning a document",
+            "without a result, the new index leaves the document out",
+            "return doc, or return None to leave it out",
+        )
 
 
 def _require_consistency(

@@ -8,7 +8,8 @@ run meanwhile. Offsets are bytes of UTF-8.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from ctypes import CDLL, POINTER, Structure, c_char_p, c_int, c_size_t, c_void_p, string_at
 from enum import IntEnum
 from functools import cache
@@ -20,27 +21,42 @@ import msgspec
 from msgspec import Struct
 
 from seedbed.errors import SeedbedError
+from seedbed.support.phrases import shorten
 
 _LIBRARIES = ("libpg_query.so", "libpg_query.dylib")
 _DEEPEST = 100  # levels of a tree that are kept when it is too deep to be read whole
+_LONGEST_MESSAGE = 200  # characters: it quotes the file, up to the end of what is not closed
+PIECE = 1 << 20  # bytes of a text that are read at once, or more, where a statement is longer
+LARGEST_STATEMENT = 16 << 20  # bytes
+_HOLDS_STATEMENTS = re.compile(rb"\batomic\b", re.IGNORECASE)
+_NOT_BLANK = re.compile(rb"\S")
+_CUT = re.compile(rb"[;,]\n")
 _LONGEST_CHAIN = 10_000  # the grammar's own bound where it recurses to the right
+
+_REFUSES = "PostgreSQL's own grammar refuses it"
 
 _T = TypeVar("_T")
 
 
 class GrammarError(Exception):
-    """The text is not PostgreSQL's language; `offset` is 0 where it is unknown (`is_placed`)."""
+    """The text is not PostgreSQL's language, or more than is read; `offset` is 0 where it is unknown (`is_placed`)."""
 
-    def __init__(self, message: str, offset: int | None) -> None:
+    def __init__(self, message: str, offset: int | None, because: str = _REFUSES) -> None:
         super().__init__(message)
         self.message = message
+        self.because = because
         self.offset = offset or 0
         self.is_placed = offset is not None
+
+    def moved(self, by: int) -> GrammarError:
+        """Return the error as it is in a text that has `by` bytes more before it."""
+        return GrammarError(self.message, self.offset + by if self.is_placed else None, self.because)
 
 
 class SqlTokenKind(IntEnum):
     """The scanner's tokens that the parser needs; the numbers are libpg_query's."""
 
+    SEMICOLON = 59
     BACKSLASH = 92
     IDENTIFIER = 258
     UNICODE_IDENTIFIER = 259
@@ -150,7 +166,7 @@ def _declared(library: CDLL) -> CDLL:
 
 def _error(found: Any, sql: bytes) -> GrammarError:
     """Return the error that libpg_query `found`; it counts characters from 1, and 0 is unknown."""
-    message = (found.message or b"").decode(errors="replace")
+    message = shorten((found.message or b"").decode(errors="replace"), _LONGEST_MESSAGE)
     if found.cursorpos <= 0:
         return GrammarError(message, None)
     before = sql.decode(errors="surrogateescape")[: found.cursorpos - 1]
@@ -158,11 +174,60 @@ def _error(found: Any, sql: bytes) -> GrammarError:
 
 
 def scan(sql: bytes, kinds: Collection[SqlTokenKind] = COMMENTS) -> Iterator[SqlToken]:
-    """Return the tokens of `kinds` in `sql`, which has no NUL, one by one. Raises GrammarError, before any."""
-    return _tokens(_scanned(sql), kinds)
+    """Yield the tokens of `kinds` in `sql`, which has no NUL. Raises GrammarError, after those before its piece."""
+    for start, packed in _pieces(sql):
+        yield from _tokens(packed, kinds, start)
+
+
+def is_scannable(sql: bytes) -> bool:
+    """Return whether all of `sql` is tokens, whatever they mean together."""
+    try:
+        return all(True for _ in _pieces(sql))
+    except GrammarError:
+        return False
+
+
+def _pieces(sql: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Yield (where it begins, its tokens) for pieces of `sql` from `start` on.
+
+    All tokens at once would take many times their text.
+
+    A piece that is scanned without an error ended outside of every string and comment.
+    """
+    size = PIECE
+    while True:
+        cut = _CUT.search(sql, start + size) if len(sql) - start > size else None
+        end = cut.end() if cut else len(sql)
+        try:
+            packed = _scanned(sql[start:end] if end - start < len(sql) else sql)
+        except GrammarError as error:
+            if cut:  # it may end inside of a string
+                size *= 2
+                continue
+            raise error.moved(start) from None
+        yield start, packed
+        if not cut:
+            return
+        start, size = end, PIECE
+
+
+# The scanner reads a run of such characters anew for each comment, plus or minus that it finds in it.
+_RUN = re.compile(rb"[-+*/<>=~!@#%%^&|`?]{%d,}" % 1_000)
+_ENDLESS = "PostgreSQL's scanner would take minutes for it"
+_NESTING, _SIGNS = 100, re.compile(rb"[+]{1000}|(?:[+]*-(?=[+])){500}")
+
+
+def _require_scannable(sql: bytes) -> None:
+    """Refuse what the scanner would take minutes for: comments nested without a blank, signs in long rows."""
+    for run in _RUN.finditer(sql):
+        if run[0].count(b"/*") > _NESTING:
+            raise GrammarError("the comment nests too deeply", run.start(), _ENDLESS)
+        if _SIGNS.search(run[0]):
+            raise GrammarError("the row of signs is too long", run.start(), _ENDLESS)
 
 
 def _scanned(sql: bytes) -> bytes:
+    _require_scannable(sql)
     library = _library()
     result = library.pg_query_scan(sql)
     try:
@@ -173,11 +238,11 @@ def _scanned(sql: bytes) -> bytes:
         library.pg_query_free_scan_result(result)
 
 
-def _tokens(packed: bytes, kinds: Collection[SqlTokenKind]) -> Iterator[SqlToken]:
+def _tokens(packed: bytes, kinds: Collection[SqlTokenKind], start: int) -> Iterator[SqlToken]:
     pattern = _pattern(frozenset(kinds))
     found = pattern.match(packed)
     while found:
-        yield SqlToken(_KINDS[found[3]], _number(found[1] or b"\0"), _number(found[2]))
+        yield SqlToken(_KINDS[found[3]], start + _number(found[1] or b"\0"), start + _number(found[2]))
         found = pattern.match(packed, found.end())
 
 
@@ -209,13 +274,54 @@ def parse(sql: bytes, comments: Iterable[SqlToken] | None = None) -> tuple[Parse
 
     Raises GrammarError.
     """
-    if len(sql) > _LONGEST_CHAIN:
-        _require_shallow(sql)
+    return tuple(parsed(sql, comments))
+
+
+def parsed(sql: bytes, comments: Iterable[SqlToken] | None = None) -> Iterator[ParsedStatement]:
+    """Yield the statements that `parse` returns. Of a large text, the trees of one piece are in memory at a time."""
+    trim = _Trim(sql, scan(sql) if comments is None else comments)
+    for start, end in _runs(sql, PIECE) if len(sql) > min(PIECE, _LONGEST_CHAIN) else [(0, len(sql))]:
+        yield from _parsed_run(sql, start, end, trim)
+
+
+def one_by_one(
+    sql: bytes, comments: Iterable[SqlToken] | None = None
+) -> Iterator[ParsedStatement | GrammarError]:
+    """Yield each statement, or its error, read by itself: for a text that `parsed` refuses."""
+    trim = _Trim(sql, scan(sql) if comments is None else comments)
+    ends = [each.end for each in scan(sql, {SqlTokenKind.SEMICOLON})]
+    position = 0
+    while position < len(sql):
+        position = yield from _until_an_error(sql, position, ends, trim)
+
+
+def _until_an_error(
+    sql: bytes, position: int, ends: Sequence[int], trim: _Trim
+) -> Generator[ParsedStatement | GrammarError, None, int]:
+    """Yield the statements from `position` on, up to the first error; return where to go on. `ends`: of semicolons."""
+    start = end = position
+    try:
+        for start, end in _runs(sql, 1, position):
+            yield from _parsed_run(sql, start, end, trim)
+    except GrammarError as error:
+        yield error
+        if _HOLDS_STATEMENTS.search(sql, start, end):
+            return end
+        # what is open, a bracket for example, would hide all that follows
+        number = bisect_right(ends, max(error.offset, start))
+        return ends[number] if number < len(ends) else len(sql)
+    return len(sql)
+
+
+def _parsed_run(sql: bytes, start: int, end: int, trim: _Trim) -> Iterator[ParsedStatement]:
+    run = sql[start:end] if end - start < len(sql) else sql
+    if len(run) <= _LONGEST_CHAIN:
+        _require_scannable(run)
     library = _library()
-    result = library.pg_query_parse(sql)
+    result = library.pg_query_parse(run)
     try:
         if result.error:
-            raise _error(result.error.contents, sql)
+            raise _error(result.error.contents, run).moved(start)
         text = result.tree
     finally:
         library.pg_query_free_parse_result(result)
@@ -223,13 +329,14 @@ def parse(sql: bytes, comments: Iterable[SqlToken] | None = None) -> tuple[Parse
         tree = _TREE.decode(text)
     except RecursionError:
         tree = _TREE.decode(_cut(text))
-    trim = _Trim(sql, scan(sql) if comments is None else comments)
-    return tuple(_parsed(each, trim, len(sql)) for each in tree.stmts if each.stmt)
+    for each in tree.stmts:
+        if each.stmt:
+            yield _parsed(each, trim, start, end)
 
 
-def _parsed(entry: _Entry, trim: _Trim, end: int) -> ParsedStatement:
+def _parsed(entry: _Entry, trim: _Trim, start: int, end: int) -> ParsedStatement:
     ((kind, raw),) = entry.stmt.items()
-    start = entry.stmt_location
+    start += entry.stmt_location
     first, last = trim(start, start + entry.stmt_len if entry.stmt_len else end)
     return ParsedStatement(kind, raw, first, last)
 
@@ -294,25 +401,49 @@ def _cut(tree: bytes) -> bytes:
 
 # What opens and closes a level, what begins anew on one, and what never makes an expression deeper; by number.
 _CASE, _WHEN, _THEN, _ELSE, _END, _OPERATOR = 322, 746, 701, 399, 404, 265
-_OPENS = {_packed(each) for each in (ord("("), ord("["), _CASE)}
+_ATOMIC = 301  # of BEGIN ATOMIC … END, which holds statements
+_SEMICOLON = _packed(SqlTokenKind.SEMICOLON)
+_OPENS = {_packed(each) for each in (ord("("), ord("["), _CASE, _ATOMIC)}
 _CLOSES = {_packed(each) for each in (ord(")"), ord("]"), _END)}
 _SEPARATES = {_packed(each) for each in (ord(","), ord(";"), _WHEN, _THEN, _ELSE)}
 _FLAT = {_packed(each) for each in (ord("."), *range(258, 268), *COMMENTS) if each != _OPERATOR}
 
 
-def _require_shallow(sql: bytes) -> None:
-    """Refuse a chain (`1 + 1 + …`) so long that writing its tree could overflow the C stack."""
+def _runs(sql: bytes, size: int, begin: int = 0) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of runs of whole statements from `begin` on, each of `size` bytes or a statement more.
+
+    Refuses a chain (`1 + 1 + …`) so long that writing its tree could overflow the C stack, and a run that is too large.
+    """
     levels = [0]
-    for match in _TOKEN.finditer(_scanned(sql)):
-        kind = match[3]
-        if kind in _OPENS:
-            levels.append(0)
-        elif kind in _CLOSES:
-            if len(levels) > 1:
-                levels.pop()
-        elif kind in _SEPARATES:
-            levels[-1] = 0
-        elif kind not in _FLAT:
-            levels[-1] += 1
-            if levels[-1] > _LONGEST_CHAIN:
-                raise GrammarError("the statement nests too deeply", _number(match[1] or b"\0"))
+    for start, packed in _pieces(sql, begin):
+        for match in _TOKEN.finditer(packed):
+            kind = match[3]
+            if kind in _OPENS:
+                levels.append(0)
+            elif kind in _CLOSES:
+                if len(levels) > 1:
+                    levels.pop()
+            elif kind in _SEPARATES:
+                levels[-1] = 0
+                if kind == _SEMICOLON and len(levels) == 1:
+                    end = start + _number(match[2])
+                    if end - begin >= size:
+                        yield _run(sql, begin, end)
+                        begin = end
+            elif kind not in _FLAT:
+                levels[-1] += 1
+                if levels[-1] > _LONGEST_CHAIN:
+                    raise GrammarError("the statement nests too deeply", start + _number(match[1] or b"\0"))
+    if begin < len(sql):
+        yield _run(sql, begin, len(sql))
+
+
+def _run(sql: bytes, begin: int, end: int) -> tuple[int, int]:
+    if end - begin > LARGEST_STATEMENT + PIECE:
+        first = _NOT_BLANK.search(sql, begin)
+        raise GrammarError(
+            f"the statement has more than {LARGEST_STATEMENT >> 20} MB",
+            first.start() if first else begin,
+            "its tree takes many times its size in memory; rows belong into a seed, whose .csv is read in batches",
+        )
+    return begin, end

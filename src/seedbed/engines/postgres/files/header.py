@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import partial
 
 from msgspec import Struct, field
 
 from seedbed.engines.postgres.files.text import LONGEST_NAME, MigrationText
-from seedbed.errors import MigrationFileError
+from seedbed.errors import MigrationFileError, collected
 from seedbed.model.directives import Directive, parse_directives
 from seedbed.model.headers import Header as Common
 from seedbed.model.headers import read_common, require_form
@@ -26,13 +27,14 @@ _LOOKS_LIKE_DIRECTIVES = re.compile(r"(?:--|#)\s*seedbed:")
 
 
 class MigrationHeader(Struct, frozen=True):
-    """What the directives of a file say, checked."""
+    """What the directives of a file say, checked; `is_read`: they could be read."""
 
     common: Common = Common()
     irreversible_line: int = 0
     is_repeatable: bool = False
     backfill: Backfill | None = None
     settings: dict[str, str] = field(default_factory=dict)
+    is_read: bool = True
 
 
 _NO_DIRECTIVES = MigrationHeader()
@@ -48,8 +50,7 @@ def read_header(text: MigrationText, lines: Iterable[tuple[int, str]]) -> Migrat
     repeatable, irreversible = single.get("repeatable"), single.get("irreversible")
     require_form(repeatable is None or not repeatable.value, repeatable, text.path, 'repeatable because "…"')
     timeouts = [single[name] for name in _TIMEOUTS if name in single]
-    for each in timeouts:
-        _require_duration(text, each)
+    collected(partial(_require_duration, text, each) for each in timeouts)
     return MigrationHeader(
         common,
         irreversible.line if irreversible else 0,

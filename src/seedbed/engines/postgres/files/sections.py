@@ -42,14 +42,15 @@ class _Mark(Struct, frozen=True):
 
 
 def cut(text: MigrationText, tokens: Iterable[SqlToken]) -> tuple[MigrationHeader, list[Section]]:
-    """Return what the directives above the sections say, and the sections: up first."""
+    """Return what the directives above the sections say, and the sections: an up, its down, and so on."""
     comments = [each for each in tokens if each.kind is not SqlTokenKind.PARAMETER]
     marks = _marks(text, comments)
-    _require_up_and_down(text, marks)
+    _require_pairs(text, marks)
     first = marks[0].token.start
     _require_nothing_before(text, comments, first)
-    header = read_header(text, _directives_above(text, comments, first))
-    return header, [_section(text, mark, end) for mark, end in zip(marks, _ends(text, marks), strict=True)]
+    sections = [_section(text, mark, end) for mark, end in zip(marks, _ends(text, marks), strict=True)]
+    header = text.attempt(lambda: read_header(text, _directives_above(text, comments, first)))
+    return header or MigrationHeader(is_read=False), sections
 
 
 def _marks(text: MigrationText, comments: Iterable[SqlToken]) -> list[_Mark]:
@@ -65,12 +66,13 @@ def _marks(text: MigrationText, comments: Iterable[SqlToken]) -> list[_Mark]:
         if found and (token.start == 0 or text.data[token.start - 1] == ord("\n")):
             marks.append(_Mark(token, line, found[1], found[2] or ""))
         elif found or _NEARLY_A_MARK.match(comment_text):
-            raise text.error(
+            wrong = text.error(
                 line,
                 f"{one_line(comment_text)} is nearly the mark of a section",
                 "it has to stand at the start of its line and be written exactly",
                 "-- migrate:up or -- migrate:down",
             )
+            text.note(wrong)
     return marks
 
 
@@ -78,23 +80,31 @@ def _ends(text: MigrationText, marks: Sequence[_Mark]) -> list[int]:
     return [*(each.token.start for each in marks[1:]), len(text.data)]
 
 
-def _require_up_and_down(text: MigrationText, marks: Sequence[_Mark]) -> None:
-    names = [each.name for each in marks]
-    for index, mark in enumerate(marks):
-        if mark.name in names[:index]:
-            before = marks[names.index(mark.name)]
-            raise text.error(
-                mark.line,
-                f"there are two sections `-- migrate:{mark.name}`",
-                f"the first one begins on line {before.line}",
-                "one file is one migration",
-            )
-    if "up" not in names:
+def _require_pairs(text: MigrationText, marks: Sequence[_Mark]) -> None:
+    """Require an up, and one down at most after it; where there are several ups, a down after each."""
+    ups = [each for each in marks if each.name == "up"]
+    if not ups:
+        text.require_none()  # what is nearly one is named
         raise _without_up(text)
-    if names[0] != "up":
+    if marks[0].name != "up":
         raise text.error(
             marks[0].line, "`-- migrate:down` comes before `-- migrate:up`", "", "put `-- migrate:up` first"
         )
+    for mark, following in zip(marks, [*marks[1:], None], strict=True):
+        if following and mark.name == following.name == "down":
+            raise text.error(
+                following.line,
+                "there are two sections `-- migrate:down` after one `-- migrate:up`",
+                f"the first one begins on line {mark.line}",
+                "make one of them",
+            )
+        if len(ups) > 1 and mark.name == "up" and (following is None or following.name == "up"):
+            raise text.error(
+                mark.line,
+                "this `-- migrate:up` has no `-- migrate:down`",
+                "the file has several of them, and each is reverted by its own",
+                "write the down of each below it, or make one section of them",
+            )
 
 
 def _without_up(text: MigrationText) -> MigrationFileError:
@@ -120,12 +130,14 @@ def _require_nothing_before(text: MigrationText, comments: Iterable[SqlToken], e
         gap = text.data[position : token.start]
         if gap.strip():
             offset = position + len(gap) - len(gap.lstrip())
-            raise text.error(
+            wrong = text.error(
                 text.line(offset),
                 "something stands before `-- migrate:up`",
                 "only comments may stand here: it would never run",
                 "put it into a section",
             )
+            text.note(wrong)
+            return
         position = token.end
 
 
@@ -140,7 +152,7 @@ def _directives_above(
         if token.start < end:
             yield from directive_lines([(text.line(token.start), comment_text.decode())], "--")
         elif looks_like_directives(comment_text.decode()) and text.begins_line(token.start):
-            raise misplaced_directives(text, text.line(token.start), "above `-- migrate:up`")
+            text.note(misplaced_directives(text, text.line(token.start), "above `-- migrate:up`"))
 
 
 def _section(text: MigrationText, mark: _Mark, end: int) -> Section:
@@ -148,10 +160,12 @@ def _section(text: MigrationText, mark: _Mark, end: int) -> Section:
     for option in mark.options.split():
         key, _, value = option.partition(":")
         if key != "transaction" or value not in {"true", "false"}:
-            raise text.error(
+            wrong = text.error(
                 mark.line,
                 f"a section has no option {option!r}",
                 "it may say `transaction:true` or `transaction:false`",
             )
+            text.note(wrong)
+            break
         transaction = value
     return Section(mark.name, mark.line, mark.token.end, end, transaction == "true")

@@ -10,7 +10,7 @@ import msgspec
 from seedbed.engines.postgres.files.grammar import ParsedStatement
 from seedbed.engines.postgres.files.quoting import quoted_name
 from seedbed.engines.postgres.files.trees import Tree, is_concurrent, names_of, strings_of
-from seedbed.support.phrases import LINE, one_line
+from seedbed.support.phrases import one_line
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -38,15 +38,10 @@ _CHANGES = {
 _WORDS = {"SelectStmt": "SELECT", "DoStmt": "DO"}
 
 
-def summary(statements: Sequence[ParsedStatement], sql: bytes) -> str:
-    """Return one line of at most 80 characters about `statements` of `sql`."""
-    words = []
-    for each in statements:
-        words.append(describe(each, sql))
-        if sum(map(len, words)) > LINE:
-            break
-    line = ", ".join(words)
-    return one_line(f"{len(statements)} statements: {line}" if len(statements) > 1 else line)
+def summary(descriptions: Sequence[str], count: int) -> str:
+    """Return one line about `count` statements; `descriptions` are of the first of them, as many as fit into it."""
+    line = ", ".join(descriptions)
+    return one_line(f"{count} statements: {line}" if count > 1 else line)
 
 
 def describe(statement: ParsedStatement, sql: bytes) -> str:

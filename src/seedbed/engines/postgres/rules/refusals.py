@@ -23,10 +23,15 @@ _TRANSACTION = Refusal(
     "its statements and the record of it commit together, or not at all",
     "leave it out; where a statement cannot run in a transaction: -- migrate:up transaction:false",
 )
-_COPY_IN = Refusal(
+_TRANSACTION_OUTSIDE = Refusal(
+    "a migration does not control its own transaction",
+    "with transaction:false each statement commits by itself, and what is done is recorded after each",
+    "leave it out, and give what has to commit together a migration of its own, without transaction:false",
+)
+COPY_IN = Refusal(
     "COPY … FROM STDIN has no data to read",
-    "a migration is sent as statements, and lines of data cannot follow one",
-    "INSERT INTO … VALUES, or a seed",
+    "a migration is sent as statements, and rows cannot follow one",
+    "INSERT INTO … VALUES, or a seed: its .csv is loaded by COPY",
 )
 _COPY_OUT = Refusal(
     "COPY … TO STDOUT has no client to write to", "a migration is sent as statements, and no data comes back"
@@ -57,11 +62,14 @@ _UNLOCKS_ALL = re.compile(
 )
 
 
-def refusal(statement: ParsedStatement) -> Refusal | None:
-    """Return why `statement` has no place in any migration, None where it has."""
+def refusal(statement: ParsedStatement, *, in_transaction: bool = True) -> Refusal | None:
+    """Return why `statement` has no place in any migration, None where it has.
+
+    `in_transaction`: whether its section is one transaction.
+    """
     match statement.kind:
         case "TransactionStmt":
-            return _TRANSACTION
+            return _TRANSACTION if in_transaction else _TRANSACTION_OUTSIDE
         case "CopyStmt":
             return _refusal_of_copy(statement.node())
         case "DiscardStmt":
@@ -80,4 +88,4 @@ def refusal(statement: ParsedStatement) -> Refusal | None:
 def _refusal_of_copy(node: Tree) -> Refusal | None:
     if node.get("filename"):
         return None
-    return _COPY_IN if node.get("is_from") else _COPY_OUT
+    return COPY_IN if node.get("is_from") else _COPY_OUT

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from seedbed.engines.postgres.files.quoting import quoted_text
+from seedbed.errors import Location
 from seedbed.model.history import Revision
 from seedbed.model.migration import Migration, Step
+from seedbed.support.phrases import pointed_at
 
 _SETTINGS = ("lock_timeout", "statement_timeout")
 
@@ -22,7 +24,15 @@ def settings(migration: Migration, *, local: bool) -> str:
 
 def line_of(step: Step, offset: int) -> int:
     """Return the file's line in which character `offset` of the step's body stands."""
-    return step.line + step.body.count("\n", 0, max(offset, 0))
+    at = max(offset, 0)
+    begin, line = max((each for each in step.lines if each[0] <= at), default=(0, step.line))
+    return line + step.body.count("\n", begin, at)
+
+
+def place_in(path: str, step: Step, offset: int) -> Location:
+    """Return where character `offset` of the step's body stands, and what stands there."""
+    at = min(max(offset, 0), len(step.body))
+    return Location(path, line_of(step, at), text=pointed_at(step.body, at))
 
 
 def statement_offset(body: str, index: int) -> int:

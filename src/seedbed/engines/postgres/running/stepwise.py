@@ -20,7 +20,7 @@ from seedbed.engines.postgres.rules.effects import EffectKind, effect
 from seedbed.engines.postgres.rules.sessions import sets_session
 from seedbed.engines.postgres.rules.transactions import commits_inside
 from seedbed.engines.postgres.running.probe import ProbeResult, probe
-from seedbed.engines.postgres.running.steps import is_untouched, line_of, settings
+from seedbed.engines.postgres.running.steps import is_untouched, place_in, settings
 from seedbed.engines.postgres.store.fenced_writer import FencedWriter
 from seedbed.engines.postgres.wire.messages import ServerError, refusal, run
 from seedbed.errors import Interrupted, LeaseLost, Location, OutcomeUnknown, StepFailed
@@ -231,7 +231,6 @@ def _unknown(writer: FencedWriter, migration: Migration, step: Step, explanation
 
 
 def _where(migration: Migration, step: Step, error: ServerError) -> Location:
-    offset = error.position or 0
-    if step.atomic:
-        offset = max(0, offset - len("BEGIN; "))
-    return Location(migration.path, line_of(step, min(offset, len(step.body))))
+    if error.position is None:
+        return Location(migration.path, step.line)
+    return place_in(migration.path, step, error.position - (len("BEGIN; ") if step.atomic else 0))

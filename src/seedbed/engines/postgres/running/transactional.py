@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Sequence
 from msgspec import Struct
 
 from seedbed.engines.base import Progress
-from seedbed.engines.postgres.running.steps import line_of, line_of_statement, settings
+from seedbed.engines.postgres.running.steps import line_of_statement, place_in, settings
 from seedbed.engines.postgres.store.fenced_writer import FencedWriter
 from seedbed.engines.postgres.wire.libpq import CommandResult
 from seedbed.engines.postgres.wire.messages import ServerError, send
@@ -203,6 +203,6 @@ def _where(message: _Message, part: _Part, error: ServerError) -> Location:
         return Location(path)
     position = error.position
     if position is not None and part.start <= position <= part.end:
-        return Location(path, line_of(part.step, position - part.start))
+        return place_in(path, part.step, position - part.start)
     # No line: the body was through, and its COMMIT failed (a deferred constraint) or its record.
     return Location(path, line_of_statement(part.step, message.statements - part.preamble))

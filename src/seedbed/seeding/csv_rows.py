@@ -15,6 +15,8 @@ from seedbed.seeding.given import error
 from seedbed.seeding.values import resolved
 from seedbed.support.phrases import count
 
+_LONGEST_HEAD = 1 << 20  # characters of the comments before the header
+
 
 class CsvRows(UncountedRows, frozen=True):
     """A source of rows whose values are text, or None where a field is empty. See `model.seed.RowSource`."""
@@ -69,19 +71,31 @@ def csv_rows(file: SeedFile, platform: str) -> CsvRows:
 def _head(file: SeedFile) -> tuple[list[str], Iterator[str]]:
     """Return the comment lines at the head of a file, and the pieces of text after them. Raises SeedFileError."""
     comments: list[str] = []
-    text, rest, begin = pieces(file), "", 0
+    text, rest, begin, read = pieces(file), "", 0, 0
     for piece in text:
-        rest, begin = rest[begin:] + piece, 0
+        rest, begin, read = rest[begin:] + piece, 0, read + len(piece)
         while rest.startswith("#", begin) and (end := rest.find("\n", begin)) >= 0:
             comments.append(rest[begin:end])
             begin = end + 1
         if begin < len(rest) and not rest.startswith("#", begin):
             break
+        if read > _LONGEST_HEAD:
+            raise _endless_head(file.path, len(comments) + 1)
     else:
         if begin < len(rest):
             comments.append(rest[begin:])
             begin = len(rest)
     return comments, chain([rest[begin:]], text)
+
+
+def _endless_head(path: str, line: int) -> SeedFileError:
+    return error(
+        path,
+        line,
+        f"the comments at the head of the file have more than {_LONGEST_HEAD >> 20} MB",
+        "they are read before the first row, because they may say table= and key=",
+        "begin the file with the names of its columns; a field that begins with # is put in quotes",
+    )
 
 
 def _records(text: Iterable[str], line: int, path: str) -> Iterator[Records]:
@@ -98,12 +112,14 @@ def _has_references(text: str) -> bool:
 
 def _header(record: Record, line: int, path: str) -> tuple[str, ...]:
     names = tuple(name or "" for name in record)
+    seen: set[str] = set()
     for name in names:
         if not name or name != name.strip():
-            what = f"a column is called {name!r}" if name else "a column has no name"
+            what = f'a column is called "{name}"' if name else "a column has no name"
             raise error(path, line, what, "every column is named, without spaces around it")
-        if names.count(name) > 1:
+        if name in seen:
             raise error(path, line, f"column {name} is there twice", "only one is allowed")
+        seen.add(name)
     return names
 
 

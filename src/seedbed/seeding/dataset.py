@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from functools import partial
 from pathlib import PurePosixPath
 
+from seedbed.errors import collected
 from seedbed.model.seed import Dataset, SeedFile, SeedKind
 from seedbed.seeding.sources import open_seed
 
@@ -20,16 +22,15 @@ def dataset(
     scripts: Collection[str],
     vary: bool = False,
 ) -> Dataset:
-    """Open the dataset that `files` are, ordered by the numbers before their names. Raises SeedFileError.
+    """Open the dataset that `files` are, ordered by the numbers before their names. Raises SeedFileErrors.
 
     `9_a` comes before `10_b`, numbered files before the others, and equals go by path. `vary`: the rows of a file may
     have different columns, except in volume, which is not read once more for that.
     """
     vary = vary and kind is not SeedKind.VOLUME
     ordered = sorted(files, key=lambda file: _place(file.path))
-    return Dataset(
-        kind, tuple(open_seed(file, platform=platform, scripts=scripts, vary=vary) for file in ordered)
-    )
+    open_one = partial(open_seed, platform=platform, scripts=scripts, vary=vary)
+    return Dataset(kind, tuple(collected(partial(open_one, file) for file in ordered)))
 
 
 def _place(path: str) -> tuple[bool, int, str]:

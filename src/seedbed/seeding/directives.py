@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import PurePosixPath
 
-from seedbed.errors import MigrationFileError, SeedFileError
+from seedbed.errors import SeedFileError
 from seedbed.model.directives import Directive, parse_directives
 from seedbed.seeding.given import error
 
@@ -33,11 +33,7 @@ def directives(lines: Iterable[str], path: str) -> tuple[Directive, ...]:
         for number, line in enumerate(lines, 1)
         if (match := _DIRECTIVES.match(line))
     ]
-    try:
-        parsed = parse_directives(found, path)
-    except MigrationFileError as wrong:  # directives look alike everywhere, and this file is a seed
-        raise SeedFileError(wrong.what, because=wrong.because, try_=wrong.try_, at=wrong.at) from None
-    return parsed
+    return parse_directives(found, path, error=SeedFileError)
 
 
 def table_and_key(lines: Iterable[str], path: str) -> tuple[str, tuple[str, ...]]:

@@ -73,8 +73,10 @@ def _name(key: object, path: str, line: int) -> str:
 
 def _encodable(text: str, path: str, line: int) -> str:
     r"""Return `text`; half a surrogate pair (`"\ud800"`) is not a character, and NUL no text to most engines."""
-    if _NO_TEXT.search(text):
+    if wrong := _NO_TEXT.search(text):
+        what = "a NUL" if wrong[0] == "\0" else f"half a surrogate pair, U+{ord(wrong[0]):04X}"
+        before = shorten(text[: wrong.start()], 40)
         raise error(
-            path, line, f"{shorten(ascii(text), 60)} is not text", "it holds a NUL or half a surrogate pair"
+            path, line, "a value is not text", f"it holds {what}" + (f" after “{before}”" if before else "")
         )
     return text

@@ -234,5 +234,6 @@ def test_a_role_without_rights_is_told_so_and_it_is_no_bug(
         ran = run(files.root, "apply", "-e", "staging", env=env)
     assert ran.code == 7, ran.everything
     assert "permission denied" in ran.everything
+    assert "GRANT CREATE ON DATABASE" in ran.everything
     assert "Traceback" not in ran.everything
     assert tables(postgres_server, database) == []

@@ -27,6 +27,10 @@ VARIABLES = (
 )
 _SETTINGS = {each.setting for each in VARIABLES} | {"service", "libpq"}
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_SCHEMES = frozenset({"postgres", "postgresql"})
+_SCHEMAS = frozenset(
+    {"currentSchema", "schema", "search_path"}
+)  # parameters that say which schemas names mean
 # What people put into a URL's query beside these; anything else there may be a piece of a badly encoded password.
 _OTHER_PARAMETERS = frozenset(
     {
@@ -220,11 +224,15 @@ def _from_url(url: str, others: Mapping[str, str]) -> dict[str, str]:
         )
     try:
         parts = urlsplit(url)
+        if parts.scheme in _SCHEMES and "," in parts.netloc.rpartition("@")[2]:
+            raise _several_hosts()
         port = parts.port
-        if parts.scheme not in {"postgres", "postgresql"} or not re.fullmatch(r"/[^/@]+", parts.path):
-            raise _unreadable()  # a `/` or `@` there may well be the rest of a password
-        if "#" in url:
+        if parts.scheme not in _SCHEMES or "#" in url:
             raise _unreadable()
+        if parts.path in {"", "/"} and "@" not in parts.query:
+            raise _without_name()
+        if not re.fullmatch(r"/[^/@]+", parts.path):
+            raise _unreadable()  # a `/` or `@` there may well be the rest of a password
         pairs = parse_qsl(parts.query, strict_parsing=True, errors="strict") if parts.query else []
         query = dict(pairs)
         found = {
@@ -249,6 +257,22 @@ def _unreadable() -> UsageError:
     )
 
 
+def _several_hosts() -> UsageError:
+    return UsageError(
+        "the database's URL names several hosts",
+        because="a run holds its lease on one server, and that has to be the one that takes writes",
+        try_="the primary alone, or a name that always leads to it",
+    )
+
+
+def _without_name() -> UsageError:
+    return UsageError(
+        "the database's URL names no database",
+        because="seedbed never guesses, and never takes the user's name for it",
+        try_="postgresql://user:password@host:5432/name",
+    )
+
+
 def _host(netloc: str) -> str:
     """Return the host of `user:password@host:port`, its letters as they were written; `[::1]` without brackets."""
     place = netloc.rpartition("@")[2]
@@ -264,11 +288,13 @@ def _decoded(text: str | None) -> str:
 def _with_query(found: dict[str, str], query: Mapping[str, str]) -> dict[str, str]:
     unknown = sorted(set(query) - {"sslmode", "sslrootcert"})
     if unknown:
-        named = next((repr(each) for each in unknown if each in _OTHER_PARAMETERS), "something")
+        named = next((each for each in unknown if each in _OTHER_PARAMETERS), "something")
         raise UsageError(
             f"the database's URL sets {named}, which seedbed does not accept in a URL",
             because="session settings are seedbed's own, so that every run has the same ones",
-            try_='leave it out, or use a service file (`service = "…"` in the environment\'s targets)',
+            try_='leave it out, and name the schemas in the manifest: search_path = ["app"] in [services.….postgres]'
+            if named in _SCHEMAS
+            else 'leave it out, or use a service file (`service = "…"` in the environment\'s targets)',
         )
     if not found["host"]:
         raise UsageError(

@@ -39,7 +39,7 @@ def load(
     loaded: list[Loaded] = []
     part: RowSource | Script | None = None
     try:
-        run(connection, "BEGIN")
+        run(connection, "BEGIN; SET CONSTRAINTS ALL DEFERRED")  # rows may name rows of a later part
         for part in dataset.parts:
             if isinstance(part, Script):
                 if check:

@@ -37,7 +37,8 @@ WITH RECURSIVE target AS (
     FROM base JOIN pg_type AS t ON t.oid = base.type AND t.typtype <> 'd'
     LEFT JOIN pg_type AS e ON e.oid = t.typelem AND t.typcategory = 'A'
 ), unique_key AS (
-    SELECT i.indisprimary, i.indimmediate, k.columns, k.operators
+    SELECT i.indisprimary, i.indimmediate, k.columns, k.operators,
+           coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) AS nulls_are_equal  -- since version 15
     FROM pg_index AS i JOIN target ON i.indrelid = target.oid,
     LATERAL (
         SELECT array_agg(a.attname::text ORDER BY p.place) AS columns,
@@ -58,7 +59,7 @@ SELECT target.relkind::text,
        (SELECT array_agg(jsonb_build_array(a.attname, a.attgenerated <> '', a.attidentity = 'a',
                                            s.is_array, s.is_json, s.is_text, s.delimiter) ORDER BY a.attnum)
         FROM attribute AS a JOIN shape AS s USING (attnum)),
-       (SELECT array_agg(jsonb_build_array(u.indisprimary, u.indimmediate, u.columns, u.operators)
+       (SELECT array_agg(jsonb_build_array(u.indisprimary, u.indimmediate, u.columns, u.operators, u.nulls_are_equal)
                          ORDER BY u.indisprimary DESC, u.columns) FROM unique_key AS u)
 FROM target
 """
@@ -87,12 +88,16 @@ class SeedColumn(Struct, frozen=True):
 
 
 class SeedKey(Struct, frozen=True):
-    """Columns that tell rows apart, and the operator that compares each; `guards`: fit for ON CONFLICT."""
+    """Columns that tell rows apart, and the operator that compares each; `guards`: fit for ON CONFLICT.
+
+    `nulls_are_equal`: two nulls are the same key (NULLS NOT DISTINCT).
+    """
 
     is_primary: bool
     guards: bool
     columns: tuple[str, ...]
     operators: tuple[str, ...]
+    nulls_are_equal: bool = False
 
 
 class SeedTable(Struct, frozen=True):
@@ -123,7 +128,9 @@ def describe(connection: Connection[tuple[Any, ...]], rows: RowSource) -> SeedTa
     return SeedTable(
         name,
         given,
-        _key(rows, [SeedKey(each[0], each[1], tuple(each[2]), tuple(each[3])) for each in keys or ()]),
+        _key(
+            rows, [SeedKey(each[0], each[1], tuple(each[2]), tuple(each[3]), each[4]) for each in keys or ()]
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 Rows travel by COPY into a temporary table of the target's own types. One query then says how many are missing and how
 many differ, and only if there are any does an INSERT or an UPDATE run: tables whose triggers refuse every change take
-the same seed twice, and neither triggers nor sequences notice rows that are there already.
+the same seed twice, and triggers do not notice rows that are there already. Sequences are moved on past the rows.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from psycopg import sql
 from seedbed.engines.postgres.seeds import upsert_sql
 from seedbed.engines.postgres.seeds.culprit import culprit
 from seedbed.engines.postgres.seeds.errors import refused
+from seedbed.engines.postgres.seeds.sequences import move_sequences
 from seedbed.engines.postgres.seeds.tables import SeedTable
 from seedbed.engines.postgres.seeds.upsert_sql import UpsertStatements
 from seedbed.engines.postgres.seeds.values import InvalidValue, invalid_at, text_of
@@ -56,6 +57,7 @@ class Upsert:
         if self._count >= _BATCH:
             self._execute(upsert_sql.ANALYZE)
         inserted, updated = self._write_all()
+        move_sequences(self._connection, self._table, self._statements)
         self._execute(upsert_sql.DROP)
         return Loaded(self._source.path, inserted, updated, self._count - inserted - updated)
 

@@ -66,13 +66,11 @@ def _words(columns: Sequence[str], table: SeedTable) -> dict[str, sql.Composable
         "table": table.name,
         "columns": _comma(sql.Identifier(name) for name in columns),
         "keys": _comma(sql.Identifier("s", name) for name in key.columns),
-        "null": sql.SQL(" OR ").join(
-            sql.SQL("{} IS NULL").format(sql.Identifier("s", name)) for name in key.columns
-        ),
+        "null": sql.SQL("false")
+        if key.nulls_are_equal
+        else sql.SQL(" OR ").join(_is_null("s", name) for name in key.columns),
         "same": sql.SQL(" AND ").join(
-            sql.SQL("{} {} {}").format(
-                sql.Identifier("t", name), sql.SQL(operator), sql.Identifier("s", name)
-            )
+            _same(name, operator, nulls_are_equal=key.nulls_are_equal)
             for name, operator in zip(key.columns, key.operators, strict=True)
         ),
         "differs": _differ([column.name for column in others]),
@@ -84,6 +82,18 @@ def _words(columns: Sequence[str], table: SeedTable) -> dict[str, sql.Composable
         ),
         "guard": guard if key.guards else sql.SQL(""),
     }
+
+
+def _is_null(side: str, name: str) -> sql.Composed:
+    return sql.SQL("{} IS NULL").format(sql.Identifier(side, name))
+
+
+def _same(name: str, operator: str, *, nulls_are_equal: bool) -> sql.Composed:
+    ours, theirs = sql.Identifier("t", name), sql.Identifier("s", name)
+    same = sql.SQL("{} {} {}").format(ours, sql.SQL(operator), theirs)
+    if not nulls_are_equal:
+        return same
+    return sql.SQL("({} OR {} AND {})").format(same, _is_null("t", name), _is_null("s", name))
 
 
 def _differ(names: Sequence[str]) -> sql.Composable:

@@ -45,7 +45,7 @@ def text_of(value: object, shape: ColumnShape, *, is_cell: bool) -> str | None:
     if shape.is_json:
         return json_text(value)
     if isinstance(value, Mapping | list | tuple | bytes) and shape.is_text:
-        raise InvalidValue(f"a {type(value).__name__} is not text")
+        raise InvalidValue(f"it is {_kind(value)}, and the column is text")
     # Vectors, geometry and the like read something close to JSON; what they do not read they refuse.
     return json_text(value) if isinstance(value, Mapping | list | tuple) else _scalar(value)
 
@@ -75,7 +75,7 @@ def json_text(value: object) -> str:
             )
         case list() | tuple():
             return "[" + ", ".join(map(json_text, value)) + "]"
-    raise InvalidValue(f"a {type(value).__name__} has no form in JSON")
+    raise InvalidValue(f"it is {_kind(value)}, which JSON does not have")
 
 
 def _scalar(value: object) -> str:
@@ -88,7 +88,19 @@ def _scalar(value: object) -> str:
             return str(value)
         case bytes():
             return f"\\x{value.hex()}"
-    raise InvalidValue(f"a {type(value).__name__} is not a single value")
+    raise InvalidValue(f"it is {_kind(value)}, and not a single value")
+
+
+def _kind(value: object) -> str:
+    """Return what `value` is, in the words of a seed's file."""
+    match value:
+        case Mapping():
+            return "an object"
+        case list() | tuple():
+            return "a list"
+        case bytes():
+            return "bytes"
+    return f"of type {type(value).__name__}"
 
 
 def _array(values: Sequence[object], shape: ColumnShape) -> str:

@@ -6,11 +6,13 @@ driver's, which has everything else and is imported when it is there.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from seedbed.engines.postgres.files.quoting import quoted_name
 from seedbed.engines.postgres.wire.libpq import CommandResult, Diagnostic, PlainConnection, Query, QueryFailed
 from seedbed.errors import LeaseLost, SeedbedError, StepFailed
 
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 _LOCKED = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
 CANCELED = "57014"
 _SYNTAX = "42601"
+_INSUFFICIENT_PRIVILEGE = "42501"
+_DENIED = re.compile(r"permission denied for (?P<kind>\w+) (?P<name>.+)")
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*")
+_RIGHTS = {"database": "CREATE", "schema": "USAGE, CREATE", "table": "ALL", "sequence": "ALL"}
 
 
 class ServerError(Exception):
@@ -148,12 +154,14 @@ def translate_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except ServerError as error:
-        raise StepFailed(f"{doing} failed: {error}", because=error.because()) from None
+        try_ = missing_right(error.sqlstate, str(error))
+        raise StepFailed(f"{doing} failed: {error}", because=error.because(), try_=try_) from None
     except QueryFailed as error:
         if error.is_broken:
             raise lost(error) from None
         because = error.detail or f"SQLSTATE {error.sqlstate}"
-        raise StepFailed(f"{doing} failed: {error}", because=because) from None
+        try_ = missing_right(error.sqlstate, str(error))
+        raise StepFailed(f"{doing} failed: {error}", because=because, try_=try_) from None
     except Exception as error:
         if (translated := _of_driver(doing, error)) is None:
             raise
@@ -169,7 +177,22 @@ def _of_driver(doing: str, error: Exception) -> SeedbedError | None:
         return lost(error)
     diag = error.diag
     because = diag.message_detail or diag.message_hint or f"SQLSTATE {error.sqlstate}"
-    return StepFailed(f"{doing} failed: {diag.message_primary or error}", because=because)
+    what = diag.message_primary or str(error)
+    return StepFailed(
+        f"{doing} failed: {what}", because=because, try_=missing_right(error.sqlstate or "", what)
+    )
+
+
+def missing_right(sqlstate: str, message: str) -> str:
+    """Return what to do about an error that says that a right is missing; empty for any other."""
+    if sqlstate != _INSUFFICIENT_PRIVILEGE:
+        return ""
+    denied = _DENIED.search(message)
+    if denied is None or denied["kind"] not in _RIGHTS:
+        return "run it as the owner, or let the owner grant the right to the login that seedbed uses"
+    kind, name = denied["kind"], denied["name"]
+    name = name if _PLAIN_NAME.fullmatch(name) else quoted_name(name)
+    return f"as the owner of the {kind}: GRANT {_RIGHTS[kind]} ON {kind.upper()} {name} TO the login that seedbed uses"
 
 
 def asking(connection: Connection) -> Query:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from seedbed.errors import UsageError
+from seedbed.errors import SeveralErrors, UsageError
 from seedbed.model.history import Revision, RevisionState
 from seedbed.model.migration import Migration, MigrationFile, digests
 
@@ -33,5 +33,5 @@ def may_be_edited(revision: Revision, file: MigrationFile, parse: ParseFile | No
         return True
     try:
         return parse is not None and begins_with_what_ran(revision, parse(file))
-    except UsageError:
+    except (UsageError, SeveralErrors):
         return True

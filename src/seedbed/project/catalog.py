@@ -16,7 +16,7 @@ from seedbed.engines.capabilities import (
     SupportsVaryingRows,
 )
 from seedbed.engines.infrastructure import SupportsDeployment
-from seedbed.errors import UsageError, try_each
+from seedbed.errors import SeveralErrors, UsageError, try_each
 from seedbed.manifest import environments as declared
 from seedbed.manifest import files as discovery
 from seedbed.manifest import new_files
@@ -154,7 +154,7 @@ class Catalog:
         """Return the phase of a migration; empty where its file cannot be parsed."""
         try:
             return self.parse(database.id, file).phase.value
-        except UsageError:
+        except (UsageError, SeveralErrors):
             return ""
 
     def migration(self, database: Database, version: str) -> Migration | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
+from functools import partial
 
 from msgspec import Struct, field
 
-from seedbed.errors import AccessRefused, Hint, Unavailable, UsageError, raise_errors
+from seedbed.errors import AccessRefused, Hint, Unavailable, UsageError, collected, raise_errors, try_each
 from seedbed.execution.connecting import ConnectedTarget, connect
 from seedbed.model.environment import Environment
 from seedbed.model.history import History
@@ -32,7 +33,8 @@ class Neighbours(Struct):
         known = {target.id for target in [*selected, *self.connected]} | set(failed)
         new = selected
         while new:
-            wanted = {name for target in new for name in self._dependencies(target)} - known
+            needed = try_each((target.id, partial(self._dependencies, target)) for target in new)
+            wanted = set().union(*needed) - known
             platform = self.targets.catalog.platform
             databases = [database for name in sorted(wanted) if (database := platform.database(name))]
             new = self._connect(databases) if databases else []
@@ -52,12 +54,10 @@ class Neighbours(Struct):
     def _dependencies(self, target: ConnectedTarget) -> set[str]:
         """Return the databases that pending migrations of `target` come after."""
         catalog = self.targets.catalog
-        return {
-            ref.database
-            for file in catalog.files(target.database)
-            if target.history.revision(file.version) is None
-            for ref in catalog.parse(target.id, file).after
-        }
+        files = catalog.files(target.database)
+        pending = [each for each in files if target.history.revision(each.version) is None]
+        migrations = collected(partial(catalog.parse, target.id, file) for file in pending)
+        return {ref.database for migration in migrations for ref in migration.after}
 
     def _connect(self, databases: Sequence[Database]) -> list[ConnectedTarget]:
         try:

@@ -130,7 +130,8 @@ def test_a_directory_with_hyphens_long_names_and_empty_downs_runs_unchanged(
     assert query(postgres_server, database, inserted) == [(8,)]
     refused = directory.run("revert")
     assert refused.code == 3
-    assert "accept the file: seedbed repair 20220520000000 --checksum" in refused.err
+    assert "accept the file: seedbed repair -e dev-test -s user --engine postgres" in refused.err
+    assert " 20220520000000 --checksum" in refused.err
     name = "20220520000000_fix-members.sql"
     directory.write({name: DIRECTORY[name].replace("-- nothing to undo", "SELECT 'nothing to undo';")})
     assert (

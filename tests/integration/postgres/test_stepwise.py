@@ -441,7 +441,7 @@ def test_a_call_that_was_killed_is_left_to_a_person(called: Place) -> None:
         told = called.apply()
         assert told.code == 5
         assert str(told.error.at).endswith("_call.sql:3")
-        assert "repair 2 --applied" in told.error.try_
+        assert "seedbed repair -e dev-test -s user --engine postgres 2 --applied" in told.error.try_
     assert called.query("TABLE done") == [(1,)]
     assert stands(called) == ("started", 1, True)
 
@@ -479,7 +479,7 @@ def test_a_block_that_failed_half_way_is_left_to_a_person_and_says_what_to_type(
     assert (told.code, told.error.error_kind, told.error.touched) == (5, "OutcomeUnknown", True)
     assert told.error.error.endswith("division by zero")
     assert "what it had committed before stays" in told.error.because
-    assert "seedbed repair 2 --not-applied" in told.error.try_
+    assert "seedbed repair -e dev-test -s user --engine postgres 2 --not-applied" in told.error.try_
     assert people.apply().code == 5
     files.migration("2_do", "DO $$ BEGIN CREATE TABLE b (id int); COMMIT; END $$;", options=OUT)
     assert people.repair("2", Decision.NOT_APPLIED).code == 0
@@ -569,7 +569,7 @@ def test_a_down_that_failed_says_how_its_file_is_accepted(people: Place, files: 
     assert people.apply().code == 0
     told = people.revert()
     assert (told.code, stands(people)) == (7, ("applied", 0, False))
-    assert "seedbed repair 2 --checksum" in told.error.try_
+    assert "seedbed repair -e dev-test -s user --engine postgres 2 --checksum" in told.error.try_
     files.migration("2_steps", FIRST, "DROP TABLE a;", options=OUT)
     assert people.repair("2", Decision.CHECKSUM).code == 0
     assert people.revert().finished == ["2"]

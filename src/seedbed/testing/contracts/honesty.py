@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from msgspec.structs import replace
+
 from seedbed.engines.base import Lease, Session
 from seedbed.engines.capabilities import SupportsBulkLoad, SupportsReset
 from seedbed.errors import ExitCode, SeedbedError
 from seedbed.model.event import Event, WorkProgressed, failure
 from seedbed.model.history import RevisionState
-from seedbed.model.migration import Direction, Work
+from seedbed.model.migration import Direction, Migration, Work, digests
 from seedbed.model.outcome import fold
 from seedbed.model.seed import Loading, OnLoading
 from seedbed.testing.bench import PATIENCE, Bench, dataset, rows
@@ -57,6 +59,32 @@ class HonestyContract(Contract):
         found = bench.revision(text)
         assert found is not None
         assert (found.state, found.direction) == (RevisionState.APPLIED, Direction.UP)
+
+    def test_after_a_step_that_failed_what_ran_is_recorded_by_what_it_says_and_the_rest_may_be_mended(
+        self, bench: Bench
+    ) -> None:
+        first, bad, good = (
+            bench.migration(bench.text(each))
+            for each in (
+                bench.harness.creates("users"),
+                bench.harness.fails("orders"),
+                bench.harness.creates("orders"),
+            )
+        )
+        done = len(first.up)
+        with self._lease(bench) as (_, lease):
+            code = ended(bench, lease, lambda: list(lease.apply([Work(_joined(first, bad))])))
+            assert code is ExitCode.PARTIAL
+            found = lease.history().revision(first.version)
+            assert found is not None
+            assert (found.state, found.step, found.in_step) == (RevisionState.STARTED, done, False)
+            assert found.ran == digests(first.up)[done] != ""
+            mended = replace(_joined(first, good), checksum="1" * 64)
+            list(lease.apply([Work(mended)]))
+        found = bench.history().revision(first.version)
+        assert found is not None
+        assert (found.state, found.checksum, found.ran) == (RevisionState.APPLIED, "1" * 64, "")
+        assert set(bench.made()) == {"users", "orders"}
 
     def test_a_write_counts_before_it_is_answered(self, bench: Bench) -> None:
         text = bench.text(bench.harness.waits("orders"))
@@ -248,6 +276,12 @@ class TroubleContract(Contract):
         assert isinstance(harness, TroubleHarness)
         with harness.trouble(bench.settings, kind, after):
             yield
+
+
+def _joined(first: Migration, second: Migration) -> Migration:
+    """Return `first`, whose up goes on with that of `second`."""
+    steps = (*first.up, *second.up)
+    return replace(first, up=tuple(replace(each, index=index) for index, each in enumerate(steps)))
 
 
 def ended(bench: Bench, lease: Lease, act: Callable[[], object]) -> ExitCode:

@@ -36,7 +36,7 @@ def test_an_edited_file_is_refused_with_both_checksums_and_a_way_out() -> None:
         pending("user/postgres", history(revision("1")), [file("1", "other")])
     assert "edited" in caught.value.what
     assert checksum(b"other")[:12] in caught.value.because
-    assert "repair 1 --checksum" in caught.value.try_
+    assert "seedbed repair -e ENV -s user --engine postgres 1 --checksum" in caught.value.try_
 
 
 def test_a_missing_file_is_refused() -> None:

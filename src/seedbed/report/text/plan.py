@@ -159,7 +159,7 @@ def _irreversible(action: ActionEntry) -> Iterator[Line]:
     if action.irreversible_because:
         yield note(f"irreversible because {action.irreversible_because}", Style.WARN)
     elif not action.reversible:
-        yield note("irreversible: its file has no down section", Style.WARN)
+        yield note("irreversible: its down section is missing or empty", Style.WARN)
 
 
 def _deferred(deferred: DeferredEntry) -> Iterator[Row | Line]:

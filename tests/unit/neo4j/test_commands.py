@@ -12,6 +12,7 @@ from seedbed.engines.neo4j.files.commands import (
     SchemaPattern,
     Verb,
     parse_command,
+    parse_definition,
 )
 from seedbed.engines.neo4j.files.lexer import LexError
 
@@ -155,3 +156,39 @@ def test_what_is_no_such_statement_is_refused_with_what_was_expected(text: str, 
     with pytest.raises(LexError) as caught:
         parse_command(text)
     assert says in caught.value.what
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE CONSTRAINT `tutor` FOR (n:`Tutor`) REQUIRE (n.`id`) IS UNIQUE",
+        "CREATE CONSTRAINT `a` FOR (n:`L`) REQUIRE (n.`p`) IS UNIQUE OPTIONS {indexConfig: {}, indexProvider: 'range-1.0'}",
+        "CREATE VECTOR INDEX `v` FOR (n:`L`) ON (n.`e`) OPTIONS {indexConfig: {`vector.dimensions`: 8, `a`: [-1.5, true]}}",
+        "CREATE LOOKUP INDEX `node_label_lookup_index` FOR (n) ON EACH labels(n)",
+        "CREATE FULLTEXT INDEX search FOR (s:Skill) ON EACH [s.name]",
+        "CREATE CONSTRAINT `t` FOR (n:`L`) REQUIRE (n.`p`) IS :: LIST<STRING NOT NULL>",
+    ],
+)
+def test_a_definition_is_one_create_with_literal_options(text: str) -> None:
+    assert parse_definition(text).verb is Verb.CREATE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MATCH (n) DETACH DELETE n",
+        "CREATE (n:User {admin: true})",
+        "CREATE USER eve SET PASSWORD 'x'",
+        "DROP CONSTRAINT tutor",
+        "CREATE INDEX i FOR (n:L) ON (n.p); MATCH (n) DETACH DELETE n",
+        "CREATE INDEX i FOR (n:L) ON (n.p) OPTIONS {a: apoc.load.json('http://x')}",
+        "CREATE INDEX i FOR (n:L) ON (n.p) CALL { MATCH (n) DELETE n }",
+        "CREATE INDEX i FOR (n:L) ON (n.p) OPTIONS $options",
+        "CREATE",
+        "",
+        "// nothing",
+    ],
+)
+def test_what_does_more_than_define_is_no_definition(text: str) -> None:
+    with pytest.raises(LexError):
+        parse_definition(text)

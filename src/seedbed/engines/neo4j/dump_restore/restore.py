@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from seedbed.engines.neo4j.dump_restore import file_format
 from seedbed.engines.neo4j.dump_restore.dump import applied, schema
 from seedbed.engines.neo4j.dump_restore.values import decoded
-from seedbed.engines.neo4j.files.names import HISTORY_LABEL, quoted
+from seedbed.engines.neo4j.files.commands import parse_definition
+from seedbed.engines.neo4j.files.lexer import LexError
+from seedbed.engines.neo4j.files.names import HISTORY_CONSTRAINT, HISTORY_LABEL, quoted
 from seedbed.engines.neo4j.wire.errors import CypherError
 from seedbed.errors import Hint, Location, Refused, StepFailed, UsageError, call
 from seedbed.model.event import CopyFinished, CopyProgressed, Event
+from seedbed.support.phrases import shorten
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.graph import GraphTarget
@@ -42,6 +45,7 @@ def restore(lease: FencedWriter, file: Path) -> Iterator[Event]:
     dump was taken; StepFailed where the server refuses something, and then part of it may be there.
     """
     dump = _read(file)
+    _require_harmless(file, dump)
     _require_empty(lease, dump)
     target = lease.graph.target
     there = set(schema(lease.graph))
@@ -76,6 +80,37 @@ def _read(file: Path) -> file_format.Dump:
             because=str(wrong),
             at=Location(str(file), wrong.line),
         ) from None
+
+
+def _require_harmless(file: Path, dump: file_format.Dump) -> None:
+    """Raise UsageError for what no dump of ours holds: statements that do more than define, and nodes of seedbed's own.
+
+    Whoever can change the file can make its checksum anew.
+    """
+    for statement in dump.schema:
+        try:
+            command = parse_definition(statement)
+        except LexError as wrong:
+            raise _not_of_a_dump(file, statement, f"{wrong.what} {wrong.because}".strip()) from None
+        if command.name == HISTORY_CONSTRAINT or (
+            command.subject and HISTORY_LABEL in command.subject.labels
+        ):
+            raise _not_of_a_dump(
+                file, statement, "it is about the history of the target, which a dump leaves out"
+            )
+    if any(HISTORY_LABEL in node.labels for node in dump.nodes):
+        raise _not_of_a_dump(
+            file, HISTORY_LABEL, "it is the label of the target's history, which a dump leaves out"
+        )
+
+
+def _not_of_a_dump(file: Path, what: str, because: str) -> UsageError:
+    return UsageError(
+        f"{file.name} holds what seedbed writes into no dump: {shorten(what, 100)}",
+        because=because,
+        try_="look where the file comes from; nothing of it was restored",
+        at=Location(str(file)),
+    )
 
 
 def _require_empty(lease: FencedWriter, dump: file_format.Dump) -> None:

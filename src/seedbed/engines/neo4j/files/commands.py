@@ -7,11 +7,17 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from seedbed.engines.neo4j.files.lexer import LexError, Token, TokenKind
+from seedbed.engines.neo4j.files.lexer import LexError, Token, TokenKind, is_word
 from seedbed.engines.neo4j.files.split import Statement, split
 from seedbed.engines.neo4j.files.statements import body_of
 
 _EXAMPLE = "CREATE CONSTRAINT skill_name FOR (s:Skill) REQUIRE s.name IS UNIQUE"
+
+_LITERALS = {
+    TokenKind.WORD,
+    TokenKind.NAME,
+    TokenKind.STRING,
+}  # what `{indexProvider: 'range-1.0'}` consists of
 
 
 class Verb(StrEnum):
@@ -78,6 +84,26 @@ def parse_command(text: str) -> SchemaCommand:
     return command_in(statement)
 
 
+def parse_definition(text: str) -> SchemaCommand:
+    """Return the CREATE that `text` is, all of it: nothing follows but literal options. Raises LexError.
+
+    For text that comes from elsewhere, such as a dump, and is to be sent as it is.
+    """
+    no_definition = LexError("it is not one CREATE CONSTRAINT or CREATE INDEX", 0)
+    statements = split(text)
+    if len(statements) != 1 or not is_word(body_of(statements[0]), 0, "CREATE"):
+        raise no_definition
+    parser = _CommandParser(statements[0])
+    try:
+        command = parser.command()
+    except LexError:
+        raise
+    except (ValueError, IndexError):  # no word of a definition where one has to be
+        raise no_definition from None
+    parser.require_literal_options()
+    return command
+
+
 def command_in(statement: Statement) -> SchemaCommand:
     """Return the command that a schema `statement` is. Raises LexError with an offset in the text it comes from."""
     return _CommandParser(statement).command()
@@ -112,6 +138,17 @@ class _CommandParser:
             else self._indexed(index_kind, entity, labels)
         )
         return SchemaCommand(verb, noun, name, is_guarded, subject)
+
+    def require_literal_options(self) -> None:
+        """Read `OPTIONS {…}`, where it is there, up to the end: names, texts and numbers, and what holds them."""
+        if self._take("LABELS", "TYPE"):  # what a lookup index is about
+            self._require(self._take("(") and bool(self._any_name("a name")) and self._take(")"), "labels(n)")
+        if self._take("OPTIONS"):
+            while (token := self._peek()) is not None and (
+                token.kind in _LITERALS or token.says(*"{}[]:,-.")
+            ):
+                self.position += 1
+        self._require_end()
 
     def _index_kind(self) -> SchemaKind:
         token = self._peek()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import contextmanager, suppress
+from typing import Protocol, runtime_checkable
 
 from seedbed.errors import ExitCode, Interrupted, SeedbedError
 
 _PAUSE = 0.5  # seconds
+GRACE = 8.0  # seconds that a server may take to end what it was asked to end
 
 
 class Interruptible(Protocol):
@@ -19,13 +20,25 @@ class Interruptible(Protocol):
     def interrupt(self) -> None: ...
 
 
+@runtime_checkable
+class Abandonable(Protocol):
+    """Something at work that can give up waiting for its server."""
+
+    def abandon(self) -> None:
+        """Close its connections, from any thread: what it waits for fails, and the outcome of that is unknown."""
+        ...
+
+
 class Stop:
     """Set from a signal handler; everything that works looks at it between two steps.
 
-    `request` also interrupts what is running: an atomic step rolls back, any other leaves its record.
+    `request` also interrupts what is running: an atomic step rolls back, any other leaves its record. A server that
+    does not answer to that has `grace` seconds: then its connections are closed, because whoever asked to stop (a
+    person, ECS, a CI runner) waits no longer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, grace: float = GRACE) -> None:
+        self._grace = grace
         self._code: ExitCode | None = None
         self._sessions: dict[int, Interruptible] = {}
         self._lock = threading.Lock()
@@ -34,6 +47,23 @@ class Stop:
         self._code = self._code or code
         # A handler runs inside any line of the main thread, also inside `watching`: it must not wait for the lock.
         threading.Thread(target=self._interrupt, daemon=True).start()
+        threading.Thread(target=self._abandon, daemon=True).start()
+
+    def _abandon(self) -> None:
+        """Close the connections of what is still at work after the grace, and of what comes after that.
+
+        In a thread of its own: to interrupt a session may itself be to wait for a server that is silent.
+        """
+        time.sleep(self._grace)
+        while True:
+            with self._lock:
+                sessions = [each for each in self._sessions.values() if isinstance(each, Abandonable)]
+            if not sessions:
+                return
+            for session in sessions:
+                with suppress(Exception):  # it may end this very moment
+                    session.abandon()
+            time.sleep(_PAUSE)
 
     def _interrupt(self) -> None:
         """Interrupt what runs, again and again: between two statements there is nothing that could be canceled.

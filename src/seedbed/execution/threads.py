@@ -9,12 +9,16 @@ from typing import TypeVar
 from seedbed.errors import SeedbedError, of_target, raise_errors
 
 T = TypeVar("T")
+_LOOK = 0.1  # seconds between two looks whether to wait on
 
 
-def side_by_side(calls: Sequence[Callable[[], T]]) -> list[T | BaseException]:
+def side_by_side(
+    calls: Sequence[Callable[[], T]], *, meanwhile: Callable[[], None] | None = None
+) -> list[T | BaseException]:
     """Return what each call returned or raised, in order; the last call runs in the calling thread.
 
-    Threads are not pooled: calls may wait for each other.
+    Threads are not pooled: calls may wait for each other. `meanwhile` is called now and then while they are waited for,
+    and may raise to wait no longer: then all calls run in threads of their own.
     """
     results: list[T | BaseException] = [RuntimeError("never ran")] * len(calls)
 
@@ -24,14 +28,16 @@ def side_by_side(calls: Sequence[Callable[[], T]]) -> list[T | BaseException]:
         except BaseException as error:  # noqa: BLE001  handed to the caller, who decides
             results[position] = error
 
-    threads = [
-        threading.Thread(target=run, args=(position,), daemon=True) for position in range(len(calls) - 1)
-    ]
+    apart = len(calls) if meanwhile else len(calls) - 1
+    threads = [threading.Thread(target=run, args=(position,), daemon=True) for position in range(apart)]
     for thread in threads:
         thread.start()
-    if calls:
+    if calls and not meanwhile:
         run(len(calls) - 1)
     for thread in threads:
+        while meanwhile and thread.is_alive():
+            thread.join(_LOOK)
+            meanwhile()
         thread.join()
     return results
 

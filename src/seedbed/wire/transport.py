@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Self
+from weakref import WeakSet
 
 from seedbed.errors import Interrupted, UsageError
 from seedbed.wire import proxies, tls
@@ -62,6 +63,7 @@ class Transport:
         self._busy: dict[Connection, bool] = {}  # whether a write is under way on it
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self._attached: WeakSet[Transport] = WeakSet()
 
     def close(self) -> None:
         """Close what is idle; requests under way end by themselves."""
@@ -90,6 +92,16 @@ class Transport:
             timer = threading.Timer(self._grace, self._abort)
             timer.daemon = True
             timer.start()
+
+    def attach(self, other: Transport) -> None:
+        """Let `abandon` reach `other` as well, which `interrupt` does not."""
+        self._attached.add(other)
+
+    def abandon(self) -> None:
+        """Cut off every request under way, whatever it is, and let none begin; from any thread."""
+        for each in (self, *self._attached):
+            each._stopped.set()
+            each._abort()
 
     def sleep(self, seconds: float) -> None:
         """Sleep, unless interrupted. Raises Interrupted."""
@@ -255,6 +267,14 @@ class TransportClient:
     def interrupt(self) -> None:
         """Make every call raise Interrupted, as `Transport.interrupt` does; a write under way has its grace."""
         self._transport.interrupt()
+
+    def attach(self, other: TransportClient) -> None:
+        """Let `abandon` reach `other` as well, which `interrupt` does not."""
+        self._transport.attach(other._transport)
+
+    def abandon(self) -> None:
+        """Cut off every call under way; whether a write took effect is unknown then."""
+        self._transport.abandon()
 
     def sleep(self, seconds: float) -> None:
         """Sleep, unless interrupted. Raises Interrupted."""

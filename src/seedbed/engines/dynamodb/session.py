@@ -77,6 +77,10 @@ class DynamoSession:
         """Stop what is running; a write that was sent is answered, or fenced off. What comes next does not begin."""
         self.database.client.interrupt()
 
+    def abandon(self) -> None:
+        """Cut off every call under way, those of the lease too."""
+        self.database.client.abandon()
+
     def lease(self, owner: Owner, *, wait: float, listener: Listener) -> AbstractContextManager[DynamoLease]:
         return self._lease(owner, wait, listener)
 

@@ -64,6 +64,10 @@ class Neo4jSession:
         """End what is running on the server: its transaction rolls back. What comes next does not begin."""
         self.graph.client.interrupt()
 
+    def abandon(self) -> None:
+        """Close every connection: whoever waits for an answer gets none."""
+        self.graph.client.abandon()
+
     def lease(self, owner: Owner, *, wait: float, listener: Listener) -> AbstractContextManager[Neo4jLease]:
         return self._lease(owner, wait, listener)
 

@@ -86,6 +86,10 @@ class OpenSearchSession:
         """Stop requests in progress. A write that was sent is answered, or settled by the next run; no other begins."""
         self.cluster.client.interrupt()
 
+    def abandon(self) -> None:
+        """Cut off every request under way, those of the lease too."""
+        self.cluster.client.abandon()
+
     def lease(
         self, owner: Owner, *, wait: float, listener: Listener
     ) -> AbstractContextManager[OpenSearchLease]:

@@ -173,6 +173,7 @@ def lease(
     # A sign of life that does not get through soon is worth little: the next one is tried instead.
     patience = database.address.lease_seconds
     with Client(database.cloud, max_attempts=3, connect_timeout=patience, read_timeout=patience) as keeper:
+        database.client.attach(keeper)
         store = DynamoLeaseStore(database, keeper)
         with translate_errors(database, f"taking the lease of {database.target}"):
             held = acquire(store, owner, wait=wait, listener=listener, sleep=database.client.sleep)

@@ -83,13 +83,15 @@ class Client(TransportClient):
     def sheltered(self) -> Client:
         """Return another client of the same place that this one's `interrupt` does not reach (to release a lease)."""
         connect, read = self._transport.timeouts
-        return Client(
+        other = Client(
             self.cloud,
             max_attempts=self.policy.attempts,
             on_throttle=self._on_throttle,
             connect_timeout=connect,
             read_timeout=read,
         )
+        self.attach(other)
+        return other
 
     def call(
         self,

@@ -239,6 +239,13 @@ class BoltClient:
             if not marks or self._closed.wait(SWEEP):
                 return
 
+    def abandon(self) -> None:
+        """Close every connection, those that wait for an answer too; from any thread."""
+        self._stopped.set()
+        self._closed.set()
+        with suppress(Exception):
+            self._driver.close()
+
     def sleep(self, seconds: float) -> None:
         """Sleep, unless interrupted. Raises Interrupted."""
         if self._stopped.wait(max(seconds, 0.0)):

@@ -81,12 +81,14 @@ class Client(TransportClient):
     def sheltered(self, *, max_attempts: int = 3, timeout: float = 0.0) -> Client:
         """Return another client of the same place that this one's `interrupt` does not reach (to keep a lease)."""
         connect, read = self._transport.timeouts
-        return Client(
+        other = Client(
             self.address,
             max_attempts=max_attempts,
             connect_timeout=min(connect, timeout or connect),
             read_timeout=timeout or read,
         )
+        self.attach(other)
+        return other
 
     def call(
         self,

@@ -356,7 +356,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "repair": [
         Case(f"{ONE} -e dev-test -s shop --checksum", "outcome", 0, "edited"),
-        Case("-e dev-test -s shop --unlock", "outcome", 0, "applied"),
+        Case("-e dev-test -s shop --unlock --yes", "outcome", 0, "applied"),
         Case(f"{ONE} -e dev-test -s shop --applied", "outcome", 2, "applied"),
         Case(f"{ONE} -e dev-test", "error", 2),
         Case(f"{ONE} -e dev-test --forget", "error", 2, "applied"),

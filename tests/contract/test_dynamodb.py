@@ -322,6 +322,10 @@ class DynamoHarness:
         finally:
             del self._door.trouble[settings["access_key"]]
 
+    def lose_identity(self, settings: Mapping[str, str]) -> None:
+        key = {"Key": to_item({"pk": "history", "sk": "identity"})}
+        self._call(settings, "DeleteItem", "migrations_history", key)
+
     def age_lease(self, settings: Mapping[str, str]) -> None:
         change = {
             "Key": to_item({"pk": "lease", "sk": "lease"}),

@@ -185,6 +185,9 @@ class BreakableHarness(Neo4jHarness):
         with self._lines[settings["uri"]][0].broken():
             yield
 
+    def lose_identity(self, settings: Mapping[str, str]) -> None:
+        _ask(settings, "MATCH (i:migrations_history {key: 'identity'}) DELETE i")
+
 
 def _makes(thing: str) -> str:
     return f"CREATE (:Thing {{name: '{thing}'}})"

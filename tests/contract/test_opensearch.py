@@ -336,6 +336,11 @@ class OpenSearchHarness:
         script = {"source": "ctx._source.format += 1", "lang": "painless"}
         self._ask(settings, "POST", "/migrations_history/_update/state?refresh", {"script": script})
 
+    def lose_identity(self, settings: Mapping[str, str]) -> None:
+        fields = "for (f in ['platform', 'database', 'environment', 'bound_at']) { ctx._source.remove(f) }"
+        script = {"source": fields, "lang": "painless"}
+        self._ask(settings, "POST", "/migrations_history/_update/state?refresh", {"script": script})
+
 
 def _file(up: str, down: str = "") -> str:
     return f"# migrate:up\n{up}\n" + (f"\n# migrate:down\n{down}\n" if down else "")

@@ -186,6 +186,10 @@ class PostgresHarness:
         with connection(settings) as server:
             server.execute("UPDATE seedbed.migrations_identity SET format = format + 1")
 
+    def lose_identity(self, settings: Mapping[str, str]) -> None:
+        with connection(settings) as server:
+            server.execute("DELETE FROM seedbed.migrations_identity")
+
 
 @pytest.fixture(scope="session")
 def harness(postgres_server: EmbeddedServer) -> PostgresHarness:

@@ -154,6 +154,9 @@ class MemoryHarness:
     def age_history(self, settings: Mapping[str, str]) -> None:
         self._ask(settings, "age")
 
+    def lose_identity(self, settings: Mapping[str, str]) -> None:
+        self._ask(settings, "lose_identity")
+
 
 class ExpiringHarness(MemoryHarness):
     """Leases are lost without a word, as they are where they expire: only the token tells."""

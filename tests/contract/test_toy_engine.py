@@ -107,6 +107,10 @@ class ToyHarness:
     def age_history(self, settings: Mapping[str, str]) -> None:
         self._change(settings, "format")
 
+    def lose_identity(self, settings: Mapping[str, str]) -> None:
+        path = Path(settings["path"], "store.json")
+        path.write_text(json.dumps({**json.loads(path.read_text()), "identity": None}))
+
 
 @pytest.fixture
 def harness(tmp_path: Path) -> ToyHarness:

@@ -124,7 +124,7 @@ def test_a_dev_environment_is_deployed_changed_and_destroyed_without_a_trace(app
     for service in POSTGRES:
         settings = app.settings(service, "postgres")
         found = postgres.address(settings, None)
-        assert (found.user, found.name, found.sslmode) == ("seedbed", f"{service}_db", "require")
+        assert (found.user, found.name, found.sslmode) == ("postgres", f"{service}_db", "require")
         assert isinstance(settings["password"], Secret)
         assert len(settings["password"].reveal()) == 30
     assert app.settings("chat", "dynamodb") == {"account": app.world.account, "region": app.world.region}

@@ -17,7 +17,7 @@ from seedbed.model.environment import Environment, is_ephemeral
 from seedbed.model.platform import Database
 
 ENGINE = "postgres"
-USER = "seedbed"
+USER = "postgres"  # not the name of the history's schema: "$user" would lead into it
 _VERSION = "VER_17_7"  # 16.3 is the oldest that can pause
 _PORT = 5432
 

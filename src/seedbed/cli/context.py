@@ -118,9 +118,18 @@ class CommandContext:
 
     @contextmanager
     def run(
-        self, env: str, databases: Sequence[Database], *, wait: float, silent: bool = False
+        self,
+        env: str,
+        databases: Sequence[Database],
+        *,
+        wait: float,
+        silent: bool = False,
+        compare: bool = True,
     ) -> Iterator[Run]:
-        """Yield a run while progress is shown, and stop it cleanly at Ctrl-C and SIGTERM."""
+        """Yield a run while progress is shown, and stop it cleanly at Ctrl-C and SIGTERM.
+
+        `compare`: False where targets may be bound to another environment.
+        """
         from seedbed.execution.stopping import Stop
         from seedbed.report.listening import listener_for
 
@@ -131,7 +140,9 @@ class CommandContext:
                 listening = listener_for(self.out, targets=names, tells_failures=self.as_json)
                 self._progress = showing.enter_context(listening)
             listener: Listener = self._progress or _ignore
-            with self.project.run(env, databases, listener=listener, stop=stop, wait=wait) as run:
+            with self.project.run(
+                env, databases, listener=listener, stop=stop, wait=wait, compare=compare
+            ) as run:
                 yield run
 
     def expect(self, plan: Callable[[], Plan]) -> None:

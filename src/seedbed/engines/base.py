@@ -69,6 +69,13 @@ class Lease(Protocol):
         """Write the identity into a history that has none; creates the history where it is missing."""
         ...
 
+    def rebind(self, identity: Identity, *, actor: str, because: str) -> None:
+        """Write `identity` in place of the one that is stored, or that is gone, with a line in the audit.
+
+        The revisions stay as they are, and what is recorded from now on is recorded beside them.
+        """
+        ...
+
     def history(self) -> History:
         """Return the history as it is now, under the lease."""
         ...
@@ -113,7 +120,8 @@ class Session(Protocol):
     def history(self) -> History:
         """Return identity and revisions; an empty history where there is none. One round trip at best.
 
-        Raises Refused when the stored format is newer than this seedbed.
+        What stands is returned even where something beside it is missing: revisions without an identity are no empty
+        history. Raises Refused when the stored format is newer than this seedbed.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -11,14 +12,16 @@ from msgspec import Struct
 from seedbed.engines.base import Engine, Session
 from seedbed.engines.capabilities import SupportsUnlock
 from seedbed.engines.infrastructure import SupportsDeployedState
-from seedbed.errors import ForeignTarget, Hint, SeedbedError, call, try_each
+from seedbed.errors import ForeignTarget, Hint, Interrupted, SeedbedError, call, try_each
 from seedbed.execution.context import RunContext
+from seedbed.execution.stopping import Stop
 from seedbed.execution.threads import returned, side_by_side
 from seedbed.model.event import Listener, TargetConnected, failure
 from seedbed.model.history import History, Identity
 from seedbed.model.platform import Database
 from seedbed.model.target import Target
 from seedbed.support.extras import import_failure
+from seedbed.support.phrases import count
 
 EngineOf = Callable[[str], Engine]
 
@@ -47,18 +50,19 @@ def identity(target: Target) -> Identity:
 
 @contextmanager
 def connect(
-    targets: Sequence[Target], engine: EngineOf, listener: Listener
+    targets: Sequence[Target], engine: EngineOf, listener: Listener, *, stop: Stop, compare: bool = True
 ) -> Iterator[tuple[list[ConnectedTarget], dict[str, SeedbedError]]]:
     """Yield the targets that answered, in id order, and the errors of those that did not, by id.
 
-    Raises ForeignTarget before anything is touched if any target is bound to another one.
+    Raises ForeignTarget before anything is touched if any target is bound to another one, or has a history that does
+    not say which; not without `compare`, for the one command that binds it. Raises Interrupted while it waits.
     """
     ordered = sorted(targets, key=lambda target: target.id)
     connected: list[ConnectedTarget] = []
     failed: dict[str, SeedbedError] = {}
     environments = {target.id: target.environment.name for target in ordered}
     with ExitStack() as closing:
-        results = side_by_side([partial(_open, target, engine) for target in ordered])
+        results = _opened([partial(_open, target, engine) for target in ordered], stop)
         for target, result in zip(ordered, results, strict=True):
             if isinstance(result, SeedbedError):
                 result.target = target.id
@@ -68,7 +72,8 @@ def connect(
             else:
                 closing.push(result.closing)
                 connected.append(result)
-        require_own((one.target, one.history) for one in connected)
+        if compare:
+            require_own((one.target, one.history) for one in connected)
         for one in connected:
             listener(TargetConnected(one.id, one.session.server))
         for target_id, error in failed.items():
@@ -86,6 +91,28 @@ def _open(target: Target, engine: EngineOf) -> ConnectedTarget:
         if (broken := import_failure(error)) is None:
             raise
         raise broken from error
+
+
+def _opened(
+    calls: Sequence[Callable[[], ConnectedTarget]], stop: Stop
+) -> list[ConnectedTarget | BaseException]:
+    """Return what each call returned or raised, in order. Raises Interrupted as soon as a stop is asked for.
+
+    What a server does not answer to can only be left behind: a session that is opened after all is closed at once.
+    """
+    is_left = threading.Event()
+
+    def guarded(open_: Callable[[], ConnectedTarget]) -> ConnectedTarget:
+        target = open_()
+        if is_left.is_set():
+            target.closing.close()
+        return target
+
+    try:
+        return side_by_side([partial(guarded, each) for each in calls], meanwhile=stop.check)
+    except Interrupted:
+        is_left.set()
+        raise
 
 
 def read_histories(connected: Sequence[ConnectedTarget]) -> None:
@@ -111,12 +138,18 @@ def lease_holders(connected: Sequence[ConnectedTarget]) -> dict[str, str]:
 
 
 def require_own(targets: Iterable[tuple[Target, History]]) -> None:
-    """Raise ForeignTarget for those of `targets` that are bound to another database or environment."""
+    """Raise ForeignTarget for those of `targets` that are bound to another database or environment, or have lost it."""
     try_each((target.id, partial(_require_own, target, history)) for target, history in targets)
 
 
 def _require_own(target: Target, history: History) -> None:
     wanted = identity(target)
+    if history.identity is None and history.revisions:
+        raise ForeignTarget(
+            f"{target.address} has a history of {count(len(history.revisions), 'migration')}, and no identity",
+            because="what said which database of which environment this is, is gone; nothing was touched",
+            try_=Hint(f"if it is to be {wanted}: ", call("repair", "--bind")),
+        )
     if history.identity is not None and history.identity != wanted:
         raise ForeignTarget(
             f"{target.address} is not {wanted}",

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from seedbed.engines.base import Lease
 from seedbed.engines.capabilities import SupportsExpectation
-from seedbed.errors import SeedbedError
+from seedbed.errors import ForeignTarget, SeedbedError
 from seedbed.execution.connecting import ConnectedTarget, has_history, identity, require_own
 from seedbed.execution.context import RunContext
 from seedbed.execution.recovery import advise
@@ -80,6 +80,8 @@ def carry_out(
             own = releasing.enter_context(ExitStack())
             try:
                 leases[target.id] = _lease(target, plan.of(target.id), context, own), own
+            except ForeignTarget:  # another target of this run is the same database
+                raise
             except SeedbedError as error:
                 own.close()
                 failed[target.id] = error

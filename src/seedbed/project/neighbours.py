@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from seedbed.errors import AccessRefused, Hint, Unavailable, UsageError, collected, raise_errors, try_each
 from seedbed.execution.connecting import ConnectedTarget, connect
+from seedbed.execution.stopping import Stop
 from seedbed.model.environment import Environment
 from seedbed.model.history import History
 from seedbed.model.platform import Database
@@ -22,6 +23,7 @@ class Neighbours(Struct):
     targets: Targets
     environment: Environment
     closing: ExitStack
+    stop: Stop
     connected: list[ConnectedTarget] = field(default_factory=list)
 
     def connect_dependencies(self, selected: Sequence[ConnectedTarget], failed: Collection[str]) -> None:
@@ -69,7 +71,7 @@ class Neighbours(Struct):
                 try_=Hint("say where it is as well, or select it: ", error.try_),
             ) from None
         connected, failed = self.closing.enter_context(
-            connect(targets, self.targets.catalog.engine, lambda _: None)
+            connect(targets, self.targets.catalog.engine, lambda _: None, stop=self.stop)
         )
         raise_errors(failed.values())
         self.connected += connected

@@ -78,16 +78,20 @@ class Project:
         listener: Listener = _ignore,
         stop: Stop | None = None,
         wait: float = DEFAULT_WAIT,
+        compare: bool = True,
     ) -> Iterator[Run]:
         """Yield a run: open sessions on `databases` (default: all) of an environment.
 
         A target that does not answer is in `Run.failed` and its failure is an event; the others go on. `wait`: seconds
-        to wait for another run's lease. Raises UsageError, ForeignTarget: then nothing was touched.
+        to wait for another run's lease. `compare`: False for a run that is to `bind` a copy, which is what is bound to
+        another environment. Raises UsageError, ForeignTarget: then nothing was touched.
         """
         where = self.catalog.environment(environment)
         chosen = self.catalog.databases() if databases is None else databases
         self.catalog.require_extras(chosen)
-        with Run.open(self.targets, where, chosen, listener=listener, stop=stop, wait=wait) as run:
+        with Run.open(
+            self.targets, where, chosen, listener=listener, stop=stop, wait=wait, compare=compare
+        ) as run:
             yield run
 
     def diagnose(self) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from seedbed.errors import SeedbedError, UsageError, raise_errors
 from seedbed.execution import (
+    binding,
     direct,
     dump_restore,
     executing,
@@ -80,8 +81,12 @@ class Run:
         listener: Listener,
         stop: Stop | None = None,
         wait: float = DEFAULT_WAIT,
+        compare: bool = True,
     ) -> Iterator[Run]:
-        """Yield a run on `databases`. Raises UsageError, ForeignTarget: then nothing was touched."""
+        """Yield a run on `databases`. Raises UsageError, ForeignTarget: then nothing was touched.
+
+        `compare`: False for a run that is to `bind` a copy, which is what is bound to another environment.
+        """
         context = RunContext(
             this_process(),
             wait=wait,
@@ -91,10 +96,13 @@ class Run:
         )
         with (
             targets.open(environment, databases) as found,
-            connect(found, targets.catalog.engine, context.emit) as (connected, failed),
+            connect(found, targets.catalog.engine, context.emit, stop=context.stop, compare=compare) as (
+                connected,
+                failed,
+            ),
             ExitStack() as closing,
         ):
-            neighbours = Neighbours(targets, environment, closing)
+            neighbours = Neighbours(targets, environment, closing, context.stop)
             yield cls(targets, environment, connected, failed, context, neighbours)
 
     @property
@@ -225,6 +233,22 @@ class Run:
         return self.outcome_of(
             lambda: maintenance.repair(target, version, decision, migration, self.context, because)
         )
+
+    def bind(self, *, was: str = "", because: str = "") -> Outcome:
+        """Bind the one target, a copy, to this environment, audited; `was`: what it has to be bound to until now.
+
+        An environment of the same database, or the whole identity of another; empty where the identity is gone.
+        Raises UsageError where that is not so, Refused where there is no history: then nothing was touched.
+        """
+        target = self.require_copy(was)
+        return self.outcome_of(lambda: binding.bind(target, was, because, self.context))
+
+    def require_copy(self, was: str) -> ConnectedTarget:
+        """Return the one target, as `bind` demands it. Raises UsageError, Refused."""
+        target = self._the_only_target()
+        self._read_histories()
+        binding.require_known(target, target.history, was)
+        return target
 
     def unlock(self) -> Outcome:
         """End the run that holds the lease of the one target, by force, audited."""

@@ -113,6 +113,13 @@ class Harness(Protocol):
         """Raise the format number of the stored history by one, as a newer seedbed would have written it."""
         ...
 
+    def lose_identity(self, settings: Mapping[str, str]) -> None:
+        """Remove what says who the target is and nothing else, as people do to a copy that is to be another's.
+
+        Nobody holds the lease meanwhile.
+        """
+        ...
+
 
 @runtime_checkable
 class ScriptHarness(Protocol):

@@ -65,7 +65,7 @@ def test_the_first_apply_binds_and_the_next_one_compares(site: Site) -> None:
         ["seed", "--kind", "fixture"],
         ["reset", "--yes"],
         ["repair", "20260101000001", "--forget"],
-        ["repair", "--unlock"],
+        ["repair", "--unlock", "--yes"],
         ["doctor"],
     ],
     ids=" ".join,
@@ -144,3 +144,66 @@ def test_what_is_bound_to_us_is_seeded_and_emptied(site: Site) -> None:
     assert site.run("seed", "-e", "dev-ana").code == 0
     assert site.run("reset", "-e", "dev-ana", "--yes").code == 0
     assert snapshot(site.server, site.database) == []
+
+
+# Copies
+
+
+def lose_identity(site: Site) -> None:
+    with connected(site.server, site.database) as connection:
+        connection.execute("DELETE FROM seedbed.migrations_identity")
+
+
+@pytest.mark.parametrize(
+    "command", [["apply"], ["plan"], ["status"], ["revert"], ["seed"], ["reset", "--yes"]], ids=" ".join
+)
+def test_a_history_without_its_identity_is_refused_with_the_way_on(site: Site, command: list[str]) -> None:
+    assert site.run("apply", "-e", "dev-ana").code == 0
+    lose_identity(site)
+    site.files.tables(2)
+    said = site.refused_untouched(*command, "-e", "dev-ana")
+    assert "has a history of 1 migration, and no identity" in said
+    assert "seedbed repair -e dev-ana -s user --engine postgres --bind" in said
+
+
+def test_a_copy_without_an_identity_is_bound_and_goes_on_where_it_stood(site: Site) -> None:
+    """A backfill that ran is not run again."""
+    insert = "INSERT INTO t1 (id) SELECT count(*) + 1 FROM t1;"
+    site.files.migration("20260101000002_more", insert)
+    assert site.run("apply", "-e", "dev-ana").code == 0
+    lose_identity(site)
+    ran = site.run("repair", "-e", "dev-ana", "-s", "user", "--engine", "postgres", "--bind", "--yes")
+    assert ran.code == 0, ran.everything
+    assert "bound to user/postgres of sample in dev-ana" in ran.everything
+    assert site.run("apply", "-e", "dev-ana").code == 0
+    with connected(site.server, site.database) as connection:
+        assert connection.execute("SELECT count(*) FROM t1").fetchone() == (1,)
+        audit = connection.execute("SELECT action, because FROM seedbed.migrations_audit").fetchall()
+    assert audit == [("bind", "its identity was gone")]
+
+
+def test_a_copy_is_bound_to_another_environment_where_somebody_says_what_it_was(site: Site) -> None:
+    assert site.run("apply", "-e", "staging").code == 0
+    bind = ("repair", "-e", "dev-ana", "--bind", "--yes")
+    for wrong in ((), ("--was", "prod"), ("--was", "dev-ana")):
+        ran = site.run(*bind, *wrong)
+        assert ran.code == 2, ran.everything
+        assert "is bound to user/postgres of sample in staging" in ran.everything
+    unanswered = site.run(*(each for each in bind if each != "--yes"), "--was", "staging")
+    assert unanswered.code == 3, unanswered.everything
+    assert site.run("status", "-e", "staging").code == 0
+    ran = site.run(*bind, "--was", "staging", "--because", "of last night")
+    assert ran.code == 0, ran.everything
+    assert site.run("status", "-e", "dev-ana").code == 0
+    assert site.run("status", "-e", "staging").code == 3
+    with connected(site.server, site.database) as connection:
+        ((because,),) = connection.execute("SELECT because FROM seedbed.migrations_audit").fetchall()
+    assert because == "it was bound to user/postgres of sample in staging; of last night"
+    again = site.run(*bind)
+    assert again.code == 0, again.everything
+
+
+def test_a_database_without_a_history_is_bound_by_its_first_apply_only(site: Site) -> None:
+    ran = site.run("repair", "-e", "dev-ana", "--bind", "--yes")
+    assert ran.code == 3, ran.everything
+    assert "has no history to bind" in ran.everything

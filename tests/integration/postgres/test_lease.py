@@ -254,12 +254,12 @@ def test_repair_unlock_ends_the_holder_by_force_audited(site: Site) -> None:
     site.files.migration("20260201000001_sleep", "SELECT pg_sleep(600);")
     with site.applying() as first:
         wait_until(site.is_asleep, "the first is at work")
-        ran = site.run("repair", "-e", "dev-ana", "--unlock")
+        ran = site.run("repair", "-e", "dev-ana", "--unlock", "--yes")
         assert ran.code == 0, ran.everything
         assert f"pid {first.pid}" in ran.everything
         assert first.wait(20) == 5
     assert site.ask("SELECT count(*) FROM seedbed.migrations_audit WHERE action = 'unlock'") == 1
-    nobody_there = site.run("repair", "-e", "dev-ana", "--unlock")
+    nobody_there = site.run("repair", "-e", "dev-ana", "--unlock", "--yes")
     assert nobody_there.code == 0
     assert "the lease is free" in nobody_there.everything
 
@@ -271,7 +271,7 @@ def test_unlock_without_the_right_to_it_is_refused_and_says_what_to_grant(site: 
         first.lease(Owner("1", "ana"), wait=0, listener=nobody),
     ):
         site.env["DB_USER"] = name
-        ran = site.run("repair", "-e", "dev-ana", "--unlock")
+        ran = site.run("repair", "-e", "dev-ana", "--unlock", "--yes")
         assert first.connection.execute("SELECT 1").fetchone() == (1,)
     assert ran.code == 3, ran.everything
     assert f"GRANT pg_signal_backend TO {name}" in ran.everything
@@ -346,7 +346,6 @@ def test_a_statement_timeout_of_a_header_ends_the_statement(site: Site, options:
 # What a session does not inherit, and does not hand on
 
 SETTINGS = {
-    "search_path": "evil",
     "lock_timeout": "1ms",
     "statement_timeout": "1ms",
     "default_transaction_read_only": "on",
@@ -361,7 +360,6 @@ READ = ", ".join(
     f"current_setting('{name}') AS \"{name}\"" for name in SETTINGS if name != "application_name"
 )
 PINNED = {
-    "search_path": "public",
     "lock_timeout": "5s",
     "statement_timeout": "0",
     "default_transaction_read_only": "off",
@@ -400,6 +398,127 @@ def test_settings_of_a_role_or_a_database_do_not_change_a_run(site: Site, level:
             connection.execute(f"ALTER DATABASE {site.database} RESET ALL".encode())
         assert recorded(site, "a") == PINNED
         assert recorded(site, "b") == PINNED
+
+
+@pytest.mark.parametrize(
+    "level", ["ROLE {role}", "DATABASE {database}", "ROLE {role} IN DATABASE {database}"]
+)
+def test_the_search_path_of_a_role_or_a_database_is_that_of_a_run(site: Site, level: str) -> None:
+    """As it is that of the service; an operator class of another schema on it is found."""
+    with (
+        role(site.server, site.database, "SUPERUSER") as name,
+        connected(site.server, site.database) as people,
+    ):
+        where = level.format(role=name, database=site.database)
+        people.execute('CREATE SCHEMA "MyApp"; CREATE SCHEMA extensions')
+        people.execute(OPERATOR_CLASS)
+        people.execute(f'ALTER {where} SET search_path = "MyApp", extensions'.encode())
+        site.env["DB_USER"] = name
+        site.files.migration(
+            "20260101000001_a",
+            "CREATE TABLE a (n int4 PRIMARY KEY); CREATE INDEX a_n ON a (n backwards); SET search_path = '';",
+        )
+        site.files.migration("20260101000002_b", "ALTER TABLE a ADD COLUMN name text;")
+        site.files.seed("a.csv", "n,name\n1,one\n")
+        for arguments in (["apply"], ["seed"], ["status"]):
+            ran = site.run(*arguments, "-e", "dev-ana")
+            assert ran.code == 0, ran.everything
+        assert people.execute('SELECT n, name FROM "MyApp".a').fetchall() == [(1, "one")]
+        people.execute(f"ALTER DATABASE {site.database} RESET ALL".encode())
+
+
+OPERATOR_CLASS = """
+CREATE OPERATOR CLASS extensions.backwards FOR TYPE int4 USING btree AS OPERATOR 1 >, OPERATOR 2 >=, OPERATOR 3 =,
+OPERATOR 4 <=, OPERATOR 5 <, FUNCTION 1 btint4cmp (int4, int4)
+"""
+
+
+def test_the_manifest_may_name_the_search_path_several_schemas_in_any_case(site: Site) -> None:
+    section = "[services.user.postgres]\n"
+    manifest = site.files.root / "seedbed.toml"
+    manifest.write_text(
+        manifest.read_text().replace(section, section + 'search_path = ["My App", "extensions", "$user"]\n')
+    )
+    with connected(site.server, site.database) as people:
+        people.execute('CREATE SCHEMA "My App"; CREATE SCHEMA extensions')
+    site.files.migration(
+        "20260101000001_a",
+        "CREATE TABLE a AS SELECT current_setting('search_path') AS path; SET search_path = '';",
+    )
+    site.files.migration("20260101000002_b", "CREATE TABLE b (id int);")
+    ran = site.apply()
+    assert ran.code == 0, ran.everything
+    path = '"My App", "extensions", "$user"'
+    assert site.ask('SELECT path FROM "My App".a') == path
+    assert site.ask("SELECT count(*) FROM pg_tables WHERE schemaname = 'My App'") == 2
+
+
+LEFT = """
+CREATE TABLE left_behind (id int);
+PREPARE mine AS SELECT 1;
+LISTEN mine;
+SELECT pg_advisory_lock(4711), pg_advisory_lock(4711), pg_advisory_lock_shared(4712);
+DECLARE mine CURSOR WITH HOLD FOR SELECT 1;
+"""
+LEFT_OVER = """
+CREATE TABLE found AS SELECT
+    (SELECT count(*) FROM pg_prepared_statements) AS prepared,
+    (SELECT count(*) FROM pg_listening_channels()) AS channels,
+    (SELECT count(*) FROM pg_cursors WHERE is_holdable) AS cursors,
+    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
+                                     AND objid IN (4711, 4712) AND classid = 0) AS locks,
+    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) AS all_locks;
+"""
+
+
+@pytest.mark.parametrize("options", ["", "transaction:false"])
+def test_nothing_of_a_session_but_its_lease_reaches_the_next_file(site: Site, options: str) -> None:
+    """Statements that were prepared, channels, cursors, advisory locks however often they were taken."""
+    held = "" if not options else "DROP TABLE left_behind;"  # outside a transaction a cursor is held at once
+    site.files.migration("20260101000001_left", LEFT + held, options=options)
+    site.files.migration("20260101000002_found", LEFT_OVER, options=options)
+    ran = site.apply()
+    assert ran.code == 0, ran.everything
+    with connected(site.server, site.database) as people:
+        assert people.execute("TABLE found").fetchall() == [(0, 0, 0, 0, 1)]
+
+
+def test_two_services_on_one_database_are_told_so_at_once(site: Site) -> None:
+    site.files.manifest(["payment", "user"])
+    site.files.tables(1)
+    site.files.tables(1, service="payment")
+    site.env = {
+        **variables(site.server, site.database, "USER_"),
+        **variables(site.server, site.database, "PAYMENT_"),
+    }
+    began = time.monotonic()
+    ran = site.apply()
+    assert ran.code == 3, ran.everything
+    assert time.monotonic() - began < 20
+    assert "user/postgres and payment/postgres are the same database" in ran.everything
+    assert site.ask("SELECT count(*) FROM pg_namespace WHERE nspname = 'seedbed'") == 0
+
+
+def test_whoever_holds_the_lock_and_is_no_run_is_named_by_role(site: Site) -> None:
+    site.files.tables(1)
+    with role(site.server, site.database) as name, connected(site.server, site.database, user=name) as other:
+        other.execute(f"SELECT pg_advisory_lock({advisory_lock.key('seedbed')})".encode())
+        ran = site.apply("--wait", "0")
+    assert ran.code == 4, ran.everything
+    assert f"of role {name}, which is no run of seedbed" in " ".join(ran.everything.split())
+
+
+def test_unlock_before_the_first_apply_ends_the_holder_and_needs_no_audit(site: Site) -> None:
+    with connected(site.server, site.database) as other:
+        other.execute(f"SELECT pg_advisory_lock({advisory_lock.key('seedbed')})".encode())
+        asked = site.run("repair", "-e", "dev-ana", "--unlock")
+        assert asked.code == 3, asked.everything
+        assert "--yes" in asked.everything
+        ran = site.run("repair", "-e", "dev-ana", "--unlock", "--yes")
+        assert ran.code == 0, ran.everything
+        with pytest.raises(psycopg.OperationalError):
+            other.execute("SELECT 1")
+    assert site.ask("SELECT count(*) FROM pg_namespace WHERE nspname = 'seedbed'") == 0
 
 
 DUMPED = """

@@ -309,3 +309,12 @@ def test_what_a_migration_selects_is_not_taken_for_the_time_that_it_took(
     files.migration("20260101000004_quick", "SELECT 'infinity';")
     told = place.apply()
     assert all(each.seconds < 3600 for each in told.of(WorkFinished)), told.of(WorkFinished)
+
+
+def test_rows_without_a_column_are_no_reason_for_a_notice(place: Place, files: ProjectFiles) -> None:
+    files.migration(
+        "1_people", "CREATE TABLE people (id int); INSERT INTO people VALUES (1);\nSELECT FROM people;"
+    )
+    told = place.apply()
+    assert told.code == 0
+    assert told.of(ServerNotice) == []

@@ -158,6 +158,13 @@ class Lease:
     def bind(self, identity: Identity) -> None:
         self._change(lambda store: store.update(identity=structs.asdict(identity)))
 
+    def rebind(self, identity: Identity, *, actor: str, because: str) -> None:
+        def change(store: Store) -> None:
+            store.update(identity=structs.asdict(identity))
+            store["audit"].append(f"{actor} bound it to {identity}: {because}")
+
+        self._change(change)
+
     def apply(self, works: Sequence[Work]) -> Iterator[Event]:
         for work in works:
             it, target, began = work.migration, self.session.target, time.monotonic()

@@ -107,7 +107,7 @@ def test_what_an_environment_reads_back_is_an_address(edtech: Synthesise, enviro
     settings = {key.removeprefix(path): value for key, value in found.items()}
     assert settings.keys() <= {each.setting for each in VARIABLES}
     spoken = {key: value if isinstance(value, str) else f"{key}.example" for key, value in settings.items()}
-    assert str(address(spoken, None)) == "seedbed@host.example:5432/user_db"
+    assert str(address(spoken, None)) == "postgres@host.example:5432/user_db"
 
 
 @DEPLOYED

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 import click
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
-from seedbed.errors import Hint, UsageError, call
+from seedbed.errors import Hint, Refused, UsageError, call
+
+if TYPE_CHECKING:
+    from seedbed.model.outcome import Outcome
+    from seedbed.project import Run
 
 _DECISIONS = {
     "applied": "The current step took effect.",
@@ -25,6 +32,14 @@ _DECISIONS = {
 @click.option("--checksum", "decision", flag_value="checksum", help=_DECISIONS["checksum"])
 @click.option("--forget", "decision", flag_value="forget", help=_DECISIONS["forget"])
 @click.option("--unlock", is_flag=True, help="End the run that holds the lease by force.")
+@click.option("--bind", is_flag=True, help="Bind a copy to this environment.")
+@click.option(
+    "--was",
+    default="",
+    metavar="NAME",
+    help="With --bind: the environment that the copy is bound to until now.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation before --unlock and --bind.")
 @click.option("--because", default="", metavar="TEXT", help="The reason, for the audit entry.")
 @options.wait
 @options.as_json
@@ -37,6 +52,9 @@ def command(
     engines: tuple[str, ...],
     decision: str | None,
     unlock: bool,
+    bind: bool,
+    was: str,
+    yes: bool,
     because: str,
     wait: float,
 ) -> None:
@@ -45,20 +63,60 @@ def command(
     \b
     seedbed repair 20260301090000 -e staging -s reviews --applied --because "index is there, checked by hand"
     seedbed repair -e staging -s reviews --unlock
+    seedbed repair -e staging -s reviews --bind --was prod       a restored copy of production
     """
     from seedbed.project import Decision
 
-    if unlock == (decision is not None) or (decision is not None and version is None):
+    if sum((unlock, bind, decision is not None)) != 1 or (decision is not None) != (version is not None):
         raise UsageError(
             "repair needs one decision",
-            because="it is VERSION with --applied, --not-applied, --checksum or --forget; or --unlock alone",
+            because="it is VERSION with --applied, --not-applied, --checksum or --forget; or --unlock or --bind alone",
             try_=Hint(call("repair", "--help")),
         )
-    with context.run(env, context.databases(services, engines), wait=wait) as run:
-        if unlock:
-            outcome = run.unlock()
-            if not outcome.changed:
-                context.out.log("the lease is free")
+    if was and not bind:
+        raise UsageError("--was belongs to --bind", because="it says what a copy is bound to until now")
+    with context.run(env, context.databases(services, engines), wait=wait, compare=not bind) as run:
+        if decision:
+            outcome = run.repair(version or "", Decision(decision), because=because)
+        elif unlock:
+            outcome = _unlock(context, run, yes)
         else:
-            outcome = run.repair(version or "", Decision(decision or ""), because=because)
+            outcome = _bind(context, run, was, because, yes)
     context.finish(run, outcome)
+
+
+def _unlock(context: CommandContext, run: Run, yes: bool) -> Outcome:
+    run.require_connected()
+    _confirm(context, f"End the run that holds the lease of {_names(run)} in {run.environment.name}?", yes)
+    outcome = run.unlock()
+    if not outcome.changed:
+        context.out.log("the lease is free")
+    return outcome
+
+
+def _bind(context: CommandContext, run: Run, was: str, because: str, yes: bool) -> Outcome:
+    """Bind the one target of `run`; what it is bound to until now is checked before anybody is asked."""
+    run.require_copy(was)
+    _confirm(
+        context,
+        f"Bind {_names(run)}, until now {was or 'without an identity'}, to {run.environment.name}?",
+        yes,
+    )
+    outcome = run.bind(was=was, because=because)
+    if not outcome.changed:
+        context.out.log("it is bound to this environment already")
+    return outcome
+
+
+def _names(run: Run) -> str:
+    return ", ".join(f"{each.id} ({each.target.address})" for each in run.connected)
+
+
+def _confirm(context: CommandContext, question: str, yes: bool) -> None:
+    """Ask, unless that was answered. Raises Refused where there is nobody to ask."""
+    if yes:
+        return
+    if context.as_json or not sys.stdin.isatty():
+        raise Refused(f"not confirmed: {question}", because="there is no terminal to ask at", try_="--yes")
+    with context.asking():
+        click.confirm(question, abort=True, err=True)

@@ -35,6 +35,15 @@ def decide(version: str) -> Hint:
     )
 
 
+def held_by_ourselves(target: str, other: str) -> ForeignTarget:
+    """Return what ends a run that would wait for itself: it has the lease of `target` already, for `other`."""
+    return ForeignTarget(
+        f"{target} and {other} are the same database",
+        because="this run has its lease already, for the other one; a database belongs to one service",
+        try_="check where the connection settings of the two point",
+    )
+
+
 def foreign(target: str, found: Identity, wanted: Identity) -> ForeignTarget:
     """Return what ends a run for `wanted` on a target whose history says that it is `found`."""
     return ForeignTarget(

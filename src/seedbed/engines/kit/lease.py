@@ -16,7 +16,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from seedbed.engines.kit.clock import now
-from seedbed.engines.kit.errors import TAKEN, interrupted, lease_lost
+from seedbed.engines.kit.errors import TAKEN, held_by_ourselves, interrupted, lease_lost
 from seedbed.engines.kit.waiting import Waiting
 from seedbed.errors import LeaseLost, SeedbedError
 from seedbed.model.event import Listener, TakenOver
@@ -25,6 +25,10 @@ from seedbed.model.history import Owner
 HEARTBEATS = 4  # in the time after which a lease is taken over
 _ATTEMPTS = 3  # to take what seems free, before a pause: a store may refuse for as long as it likes
 _SHORTEST = 0.1  # seconds that a holder may be silent, where its record names fewer
+
+_held: dict[
+    str, str
+] = {}  # by the owner of a lease that this process holds: the target that it is held for last
 
 Clock = Callable[[], float]  # seconds; see `clock.now`
 
@@ -117,10 +121,12 @@ class HeldLease:
         """Give signs of life for the time of the context, `at_once` the first; then give the lease back."""
         if at_once:
             self._first_pause = 0.0
+        _held[self.owner.id] = self.store.target
         self._heart.start()
         try:
             yield
         finally:
+            _held.pop(self.owner.id, None)
             self.release()
 
     # proofs
@@ -256,6 +262,8 @@ class Candidate:
             asked = self._clock()
             silent = self._silence(asked)
             if self.record.holder and not self._is_expired(silent):
+                if other := _held.get(self.record.holder) if self.record.holder == self._owner.id else None:
+                    raise held_by_ourselves(self._store.target, other)
                 return None
             if self._take():
                 self._emit_takeover(silent)

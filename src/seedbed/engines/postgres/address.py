@@ -63,7 +63,7 @@ class Address(Struct, frozen=True):
     sslrootcert: str = ""
     service: str = ""
     uses_libpq: bool = False
-    schema: str = "public"
+    search_path: tuple[str, ...] = ()
     history_schema: str = "seedbed"
     lock_timeout: str = "5s"
     lock_retries: int = 10
@@ -149,7 +149,7 @@ def _yes(text: str) -> bool:
 
 
 def _settings(options: object) -> dict[str, Any]:
-    names = ("schema", "history_schema", "lock_timeout", "lock_retries", "statement_timeout")
+    names = ("search_path", "history_schema", "lock_timeout", "lock_retries", "statement_timeout")
     return {name: getattr(options, name) for name in names if hasattr(options, name)}
 
 

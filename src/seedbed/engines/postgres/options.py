@@ -6,18 +6,23 @@ from typing import Annotated
 
 import msgspec
 
-Identifier = Annotated[str, msgspec.Meta(pattern=r"^[a-z_][a-z0-9_$]{0,62}$")]
+# As the catalogue has it, in upper and lower case; the server would cut what is longer than 63 bytes.
+SchemaName = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]{1,63}$", min_length=1, max_length=63)]
 Duration = Annotated[str, msgspec.Meta(pattern=r"^(0|[0-9]+(us|ms|s|min|h|d))$")]
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How seedbed works on this database; every duration is written as PostgreSQL writes it (`5s`, `2min`)."""
 
-    schema: Annotated[
-        Identifier, msgspec.Meta(description="schema that unqualified names mean: the search_path")
-    ] = "public"
+    search_path: Annotated[
+        tuple[SchemaName, ...],
+        msgspec.Meta(
+            description='schemas that unqualified names mean, the first one for what is made; `"$user"` is the '
+            "login's own. Without it: what the database or the role has set, as for any other client."
+        ),
+    ] = ()
     history_schema: Annotated[
-        Identifier, msgspec.Meta(description="schema of seedbed's own tables, made by the first apply")
+        SchemaName, msgspec.Meta(description="schema of seedbed's own tables, made by the first apply")
     ] = "seedbed"
     lock_timeout: Annotated[
         Duration, msgspec.Meta(description="how long a statement may queue for a lock before it gives way")

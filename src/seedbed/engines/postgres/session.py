@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.store.history import HistoryTable
 from seedbed.engines.postgres.wire.connection import open_connection, open_plain
-from seedbed.engines.postgres.wire.libpq import PlainConnection, QueryFailed
+from seedbed.engines.postgres.wire.libpq import PlainConnection, QueryFailed, cut
 from seedbed.engines.postgres.wire.messages import plain
 from seedbed.errors import StepFailed, Unreachable
 from seedbed.model.history import History, Owner
@@ -100,6 +100,13 @@ class PostgresSession:
                 self._connection.cancel_safe(timeout=5)
             elif self._plain is not None:
                 self._plain.cancel()
+
+    def abandon(self) -> None:
+        """Cut the line: whoever waits for an answer finds it broken."""
+        if self._connection is not None:
+            cut(self._connection.pgconn.socket)
+        if self._plain is not None:
+            self._plain.cut()
 
     def expect(self, works: Sequence[Work]) -> None:
         """Know what the next lease is for: where each of `works` is one transaction, it does without the driver."""

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.errors import Refused, Unreachable
-from seedbed.model.history import Revision, RevisionState
+from seedbed.model.history import Identity, Revision, RevisionState
 from seedbed.model.migration import Phase
 from seedbed.testing.bench import Bench, ignore, owner
 from seedbed.testing.contracts.base import Contract
@@ -61,6 +61,37 @@ class HistoryContract(Contract):
         with pytest.raises(Refused):
             bench.apply(text, bench.text(bench.harness.creates("orders")))
         assert set(bench.made()) == {"users"}
+
+    def test_a_history_that_lost_its_identity_is_not_empty(self, bench: Bench) -> None:
+        text = bench.text(bench.harness.creates("users"))
+        bench.apply(text)
+        bench.harness.lose_identity(bench.settings)
+        history = bench.history()
+        assert history.identity is None
+        assert [each.version for each in history.applied] == [text.version]
+
+    def test_a_history_bound_anew_goes_on_where_it_stood(self, bench: Bench) -> None:
+        texts = bench.texts(*(bench.harness.creates(each) for each in ("users", "orders", "carts")))
+        bench.apply(*texts[:2])
+        bench.harness.lose_identity(bench.settings)
+        self._rebind(bench, bench.identity)
+        assert bench.history().identity == bench.identity
+        bench.apply(*texts)
+        assert bench.applied == [each.version for each in texts]
+        bench.revert(texts[2])
+        assert bench.applied == [each.version for each in texts[:2]]
+
+    def test_a_copy_is_bound_to_another_environment_with_an_audit_line(self, bench: Bench) -> None:
+        text = bench.text(bench.harness.creates("users"))
+        bench.apply(text)
+        self._rebind(bench, replace(bench.identity, environment="elsewhere"))
+        assert bench.history().identity == replace(bench.identity, environment="elsewhere")
+        assert bench.applied == [text.version]
+        self._is_audited(bench, "eve@desk", "a copy of the night before")
+
+    def _rebind(self, bench: Bench, identity: Identity) -> None:
+        with bench.connect() as session, session.lease(owner("eve"), wait=0, listener=ignore) as lease:
+            lease.rebind(identity, actor="eve@desk", because="a copy of the night before")
 
     def test_record_writes_a_revision_as_it_is_and_an_audit_line(self, bench: Bench) -> None:
         revision = Revision("20250101000000", "before_us", "0" * 64, Phase.CONTRACT, owner="ana")

@@ -82,6 +82,9 @@ class MemoryLease:
         if found != identity:
             raise foreign(self._channel.target, found, identity)
 
+    def rebind(self, identity: Identity, *, actor: str, because: str) -> None:
+        self._ask("rebind", identity=asdict(identity), actor=actor, because=because)
+
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
         self._ask("record", revision=plain(revision), actor=actor, because=because)
 

@@ -85,6 +85,13 @@ def _query(database: DynamoDatabase, kind: str, prefix: str = "") -> Iterator[di
 
 def bind(database: DynamoDatabase, identity: Identity) -> Action:
     """Return the action that writes who the target is, where nothing says so yet."""
+    action = rebind(database, identity)
+    action["Put"]["ConditionExpression"] = "attribute_not_exists(pk)"
+    return action
+
+
+def rebind(database: DynamoDatabase, identity: Identity) -> Action:
+    """Return the action that writes who the target is, whatever said so before."""
     item = {
         **IDENTITY,
         "format": FORMAT,
@@ -93,9 +100,7 @@ def bind(database: DynamoDatabase, identity: Identity) -> Action:
         "environment": identity.environment,
         "bound_at": now(),
     }
-    action = put(database, item)
-    action["Put"]["ConditionExpression"] = "attribute_not_exists(pk)"
-    return action
+    return put(database, item)
 
 
 def write(database: DynamoDatabase, revision: Revision) -> Action:

@@ -35,6 +35,11 @@ class DynamoLease(FencedWriter):
                 if found != identity:
                     raise foreign(self.database.target, found, identity) from None
 
+    def rebind(self, identity: Identity, *, actor: str, because: str) -> None:
+        audit = history.audit(self.database, actor, "bind", "", because)
+        with translate_errors(self.database, f"binding {self.database.target}"):
+            self.commit([history.rebind(self.database, identity), audit])
+
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
         action = "record " + (
             "applied" if revision.state is RevisionState.APPLIED else f"at step {revision.step}"

@@ -103,19 +103,18 @@ def _lost(graph: GraphTarget, because: str, otherwise: str) -> Refused:
 
 def bind(run: RunQuery, graph: GraphTarget, identity: Identity) -> None:
     """Write the identity of the target, unless it has one. Raises ForeignTarget."""
-    wanted = {
-        "format": FORMAT,
-        "platform": identity.platform,
-        "database": identity.database,
-        "environment": identity.environment,
-    }
-    found = _identity(run(queries.text("bind"), {"identity": wanted}).rows[0])
+    found = _identity(run(queries.text("bind"), {"identity": _bound(identity)}).rows[0])
     if found != identity:
         raise ForeignTarget(
             f"{graph.target} is bound to {found}",
             because=f"this run is for {identity}",
             try_="check where its address points",
         )
+
+
+def rebind(run: RunQuery, identity: Identity) -> None:
+    """Write the identity of the target, whatever said so before."""
+    run(queries.text("rebind"), {"identity": _bound(identity)})
 
 
 def write(run: RunQuery, revision: Revision, reverses: Reverses | None = None) -> None:
@@ -155,6 +154,15 @@ def forget(run: RunQuery, version: str) -> None:
 def audit(run: RunQuery, actor: str, action: str, version: str, because: str) -> None:
     """Write a line of the audit."""
     run(queries.text("audit"), {"actor": actor, "action": action, "version": version, "because": because})
+
+
+def _bound(identity: Identity) -> Mapping[str, Any]:
+    return {
+        "format": FORMAT,
+        "platform": identity.platform,
+        "database": identity.database,
+        "environment": identity.environment,
+    }
 
 
 def _identity(node: Mapping[str, Any]) -> Identity:

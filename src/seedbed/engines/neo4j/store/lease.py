@@ -33,6 +33,14 @@ class Neo4jLease(FencedWriter):
         with translate_errors(f"binding {self.graph.target}"):
             self.write_record(lambda run: history.bind(run, self.graph, identity))
 
+    def rebind(self, identity: Identity, *, actor: str, because: str) -> None:
+        def work(run: RunQuery) -> None:
+            history.rebind(run, identity)
+            history.audit(run, actor, "bind", "", because)
+
+        with translate_errors(f"binding {self.graph.target}"):
+            self.write(work)
+
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
         action = "record " + (
             "applied" if revision.state is RevisionState.APPLIED else f"at step {revision.step}"

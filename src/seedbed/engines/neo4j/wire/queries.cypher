@@ -39,6 +39,10 @@ MERGE (i:migrations_history {key: 'identity'})
 ON CREATE SET i += $identity, i.bound_at = datetime.realtime()
 RETURN i.platform AS platform, i.database AS database, i.environment AS environment;
 
+// rebind: who the target is, whatever said so before
+MERGE (i:migrations_history {key: 'identity'})
+SET i += $identity, i.bound_at = datetime.realtime();
+
 // write: a revision as it stands; null takes a property away, what is not named stays
 MERGE (h:migrations_history {key: 'revision:' + $values.version})
 SET h += $values,

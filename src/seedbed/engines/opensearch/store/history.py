@@ -284,6 +284,16 @@ def drop_audit(client: Client) -> None:
 # documents
 
 
+def bound(identity: Identity) -> dict[str, str]:
+    """Return the fields of `state` that say who the target is."""
+    return {
+        "platform": identity.platform,
+        "database": identity.database,
+        "environment": identity.environment,
+        "bound_at": now(),
+    }
+
+
 def document(revision: Revision) -> dict[str, Document]:
     """Return the document of `revision` under its key."""
     key = f"revision:{revision.version}"

@@ -33,13 +33,12 @@ class OpenSearchLease(FencedWriter):
                 raise foreign(self.cluster.target, found, identity)
             if found is None:
                 self.check()
-                self.ledger.commit(
-                    {},
-                    platform=identity.platform,
-                    database=identity.database,
-                    environment=identity.environment,
-                    bound_at=history.now(),
-                )
+                self.ledger.commit({}, **history.bound(identity))
+
+    def rebind(self, identity: Identity, *, actor: str, because: str) -> None:
+        with translate_errors(self.cluster, f"binding {self.cluster.target}"):
+            self.check()
+            self.ledger.commit(history.audit(actor, "bind", "", because), **history.bound(identity))
 
     def record(self, revision: Revision, *, actor: str, because: str) -> None:
         action = "record " + (

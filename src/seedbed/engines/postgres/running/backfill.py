@@ -22,6 +22,7 @@ from seedbed.engines.postgres.running.rows import TYPE_NAMES, AmbiguousKey, Conv
 from seedbed.engines.postgres.running.steps import is_untouched, settings
 from seedbed.engines.postgres.running.stepwise import take_back_start
 from seedbed.engines.postgres.store.fenced_writer import FencedWriter
+from seedbed.engines.postgres.wire.driver import own_rows, relation
 from seedbed.engines.postgres.wire.messages import ServerError, end_transaction, run
 from seedbed.engines.postgres.wire.pipeline import Statement, send_pipeline
 from seedbed.errors import Interrupted, Location, SeedbedError, StepFailed
@@ -34,19 +35,34 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
 # A batch's first and last key and its size. Text both ways: any type that sorts may be a key. Where fewer rows are
-# left than a batch may have, they are the last one.
+# left than a batch may have, they are the last one. These are sent beside the migration's own statement and find
+# tables by its search_path, so that every function and operator names its schema.
 _BOUNDS = """
-WITH seedbed_last AS MATERIALIZED (SELECT {key} AS k FROM {table} {beyond} ORDER BY {key} OFFSET {limit} - 1 LIMIT 1)
-SELECT (SELECT k::text FROM (SELECT {key} AS k FROM {table} {beyond} ORDER BY {key} LIMIT 1) AS first),
-       coalesce((SELECT k::text FROM seedbed_last),
-                (SELECT k::text FROM (SELECT {key} AS k FROM {table} {beyond} ORDER BY {key} DESC LIMIT 1) AS rest)),
-       CASE WHEN EXISTS (SELECT FROM seedbed_last) THEN {limit} ELSE (SELECT count(*) FROM {table} {beyond}) END
+WITH seedbed_last AS MATERIALIZED (SELECT {key} AS k FROM {table} {beyond} ORDER BY {key} OFFSET {before_last} LIMIT 1)
+SELECT (SELECT k::pg_catalog.text FROM (SELECT {key} AS k FROM {table} {beyond} ORDER BY {key} LIMIT 1) AS first),
+       coalesce((SELECT k::pg_catalog.text FROM seedbed_last), (
+           SELECT k::pg_catalog.text
+           FROM (SELECT {key} AS k FROM {table} {beyond} ORDER BY {key} DESC LIMIT 1) AS rest)),
+       CASE WHEN EXISTS (SELECT FROM seedbed_last) THEN {limit}
+            ELSE (SELECT pg_catalog.count(*) FROM {table} {beyond}) END
 """
 _COUNTED = 10_000  # rows that are counted rather than estimated
-_IS_NULLABLE = """
-SELECT NOT a.attnotnull
-FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = $2
-WHERE c.oid = to_regclass($1)
+# Whether the key may be empty in some rows, and the schema of the operators that its order is made of: of the default operator class of its type, which for a type from an extension may be anywhere.
+_TABLE = """
+WITH RECURSIVE base (type) AS (
+    SELECT atttypid FROM pg_attribute WHERE attrelid = {table} AND attname = {key}
+    UNION ALL
+    SELECT t.typbasetype FROM base JOIN pg_type AS t ON t.oid = base.type WHERE t.typtype = 'd'
+)
+SELECT NOT a.attnotnull, (
+    SELECT n.nspname FROM base JOIN pg_opclass AS o ON o.opcintype = base.type AND o.opcdefault
+    JOIN pg_am AS m ON m.oid = o.opcmethod AND m.amname = 'btree'
+    JOIN pg_amop AS p ON p.amopfamily = o.opcfamily AND p.amopstrategy = 5
+                     AND p.amoplefttype = o.opcintype AND p.amoprighttype = o.opcintype
+    JOIN pg_operator AS q ON q.oid = p.amopopr JOIN pg_namespace AS n ON n.oid = q.oprnamespace LIMIT 1
+)
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = {key}
+WHERE c.oid = {table}
 """
 
 
@@ -106,6 +122,7 @@ class _Walk:
         self._backfill: Backfill = step.backfill
         self._table = quoted_name(*step.backfill.table.split("."))
         self._key = quoted_name(step.backfill.key)
+        self._operators = "pg_catalog"  # the schema of those that order the key
         self._converter = convert and RowConverter(
             writer.connection, convert, self._table, step.backfill.key, self._type_names
         )
@@ -139,9 +156,11 @@ class _Walk:
 
     def _estimate(self, checkpoint: str | None) -> int:
         """Return how many rows are left: few are counted, many as the planner has it, by statistics or by size."""
-        beyond = "" if checkpoint is None else f"WHERE {self._key} > {quoted_text(checkpoint)}"
+        beyond = (
+            "" if checkpoint is None else f"WHERE {self._key} {self._operator('>')} {quoted_text(checkpoint)}"
+        )
         rows = f"SELECT FROM {self._table} {beyond}"
-        few = f"SELECT count(*) FROM ({rows} LIMIT {_COUNTED}) AS counted"
+        few = f"SELECT pg_catalog.count(*) FROM ({rows} LIMIT {_COUNTED}) AS counted"
         many = f"EXPLAIN (FORMAT JSON) {rows}"
         try:
             counted, planned = send_pipeline(self._writer.connection, [(few, []), (many, [])])
@@ -154,8 +173,11 @@ class _Walk:
         """Raise StepFailed if there are rows that no key leads to."""
         empty = f"SELECT EXISTS (SELECT FROM {self._table} WHERE {self._key} IS NULL)"
         connection = self._writer.connection
-        (facts,) = send_pipeline(connection, [(_IS_NULLABLE, [self._table, self._backfill.key])])
-        if facts.ntuples and _values(facts) == ["t"]:
+        table = relation(connection, self._table)
+        facts = own_rows(connection, _TABLE.format(table=table, key=quoted_text(self._backfill.key)))
+        is_nullable, operators = facts[0] if facts else (False, None)
+        self._operators = operators or "pg_catalog"
+        if is_nullable:
             (found,) = send_pipeline(connection, [(empty, [])])
             if _values(found) == ["t"]:
                 raise self._refused(
@@ -173,10 +195,14 @@ class _Walk:
         query = _BOUNDS.format(
             key=self._key,
             table=self._table,
-            beyond="" if checkpoint is None else f"WHERE {self._key} > $1",
+            beyond="" if checkpoint is None else f"WHERE {self._key} {self._operator('>')} $1",
             limit=self._backfill.batch,
+            before_last=self._backfill.batch - 1,
         )
         return query, [] if checkpoint is None else [checkpoint]
+
+    def _operator(self, name: str) -> str:
+        return f"OPERATOR({quoted_name(self._operators)}.{name})"
 
     def _next(self, checkpoint: str | None) -> _Batch | None:
         (bounds,) = send_pipeline(self._writer.connection, [self._bounds(checkpoint)])
@@ -198,12 +224,11 @@ class _Walk:
     def _converted(self, converter: RowConverter, batch: _Batch) -> Sequence[Statement]:
         """Begin a transaction, lock the rows of a batch, and return the statements that write them back."""
         connection = self._writer.connection
-        query = (
-            f"SELECT * FROM {self._table} WHERE {self._key} BETWEEN $1 AND $2 ORDER BY {self._key} FOR UPDATE"
-        )
+        bounds = f"{self._key} {self._operator('>=')} $1 AND {self._key} {self._operator('<=')} $2"
+        query = f"SELECT * FROM {self._table} WHERE {bounds} ORDER BY {self._key} FOR UPDATE"
         _, rows = send_pipeline(connection, [("BEGIN", []), (query, [batch.first, batch.last])])
         try:
-            return converter.statements(rows, (batch.first, batch.last))
+            return converter.statements(rows, (batch.first, batch.last), self._operator)
         except AmbiguousKey as error:
             end_transaction(connection)
             raise self._refused(str(error), "a function over rows writes each one back by its key") from None

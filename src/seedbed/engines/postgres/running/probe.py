@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from psycopg import sql
 
+from seedbed.engines.postgres.files.quoting import quoted_text
 from seedbed.engines.postgres.rules.effects import Effect, EffectKind, effect
+from seedbed.engines.postgres.wire.driver import own_rows, relation
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -19,11 +21,11 @@ if TYPE_CHECKING:
 _INDEX = """
 SELECT i.indisvalid, i.indisready, c.relkind = 'I', n.nspname, c.relname,
        EXISTS (SELECT 1 FROM pg_stat_progress_create_index AS p WHERE p.index_relid = c.oid),
-       i.indrelid = to_regclass(%(table)s)
+       i.indrelid = {table}
 FROM pg_class AS c
 JOIN pg_index AS i ON i.indexrelid = c.oid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.oid = to_regclass(%(index)s)
+WHERE c.oid = {index}
 """
 # REINDEX CONCURRENTLY builds `<name>_ccnew` and swaps; killed late it leaves `<name>_ccold`. Numbers follow
 # when a name is taken, and a long name is cut so that all of it fits into 63 bytes. Only an invalid index of
@@ -34,16 +36,16 @@ FROM pg_index AS i
 JOIN pg_class AS x ON x.oid = i.indexrelid
 JOIN pg_namespace AS n ON n.oid = x.relnamespace
 CROSS JOIN LATERAL regexp_replace(x.relname, '_cc(new|old)[0-9]*$', '') AS base
-WHERE NOT i.indisvalid AND base <> x.relname AND i.indrelid = %(table)s::oid
+WHERE NOT i.indisvalid AND base <> x.relname AND i.indrelid = {table}
   AND EXISTS (SELECT FROM pg_index AS j JOIN pg_class AS own ON own.oid = j.indexrelid
-              WHERE j.indrelid = i.indrelid AND own.relname = coalesce(%(index)s, own.relname)
+              WHERE j.indrelid = i.indrelid AND own.relname = coalesce({index}, own.relname)
                 AND (own.relname = base OR octet_length(x.relname) > 59 AND starts_with(own.relname, base)))
   AND NOT EXISTS (SELECT 1 FROM pg_stat_progress_create_index AS p
                   WHERE p.index_relid = x.oid OR p.relid = i.indrelid)
 """
 _DETACHING = """
 SELECT inhdetachpending FROM pg_inherits
-WHERE inhrelid = to_regclass(%(partition)s) AND inhparent = to_regclass(%(table)s)
+WHERE inhrelid = {partition} AND inhparent = {table}
 """
 
 
@@ -111,17 +113,14 @@ def _dropped(connection: Connection[tuple[Any, ...]], found: Effect) -> ProbeRes
 
 def _rebuilt(connection: Connection[tuple[Any, ...]], found: Effect) -> ProbeResult:
     is_index = found.kind is EffectKind.REINDEX_INDEX
-    table = (
-        "(SELECT indrelid FROM pg_index WHERE indexrelid = to_regclass(%(name)s))"
-        if is_index
-        else "to_regclass(%(name)s)"
-    )
-    row = connection.execute(f"SELECT {table}::oid::bigint", {"name": _name(found)}).fetchone()
-    if row is None or row[0] is None:
+    table = relation(connection, _name(found))
+    if is_index:
+        rows = own_rows(connection, f"SELECT indrelid FROM pg_index WHERE indexrelid = {table}")
+        table = rows[0][0] if rows else 0
+    if not table:
         return ProbeResult(None, f"{found.name} is not there any more")
-    leftovers = connection.execute(
-        _LEFTOVERS, {"table": row[0], "index": found.name if is_index else None}
-    ).fetchall()
+    index = quoted_text(found.name) if is_index else "NULL"
+    leftovers = own_rows(connection, _LEFTOVERS.format(table=table, index=index))
     explanation = f"REINDEX of {found.name} may be done or not; doing it again is safe"
     if leftovers:
         explanation += f"; left behind and removed: {', '.join(name for _, name in leftovers)}"
@@ -129,24 +128,23 @@ def _rebuilt(connection: Connection[tuple[Any, ...]], found: Effect) -> ProbeRes
 
 
 def _detached(connection: Connection[tuple[Any, ...]], found: Effect) -> ProbeResult:
-    names = {"partition": found.partition, "table": _name(found)}
-    there = connection.execute(
-        "SELECT to_regclass(%(partition)s) IS NOT NULL AND to_regclass(%(table)s) IS NOT NULL", names
-    ).fetchone()
-    if not there or not there[0]:
+    partition, table = relation(connection, found.partition or ""), relation(connection, _name(found))
+    if not partition or not table:
         return ProbeResult(None, f"{found.partition} or {found.name} is not there any more")
-    row = connection.execute(_DETACHING, names).fetchone()
-    if row is None:
+    rows = own_rows(connection, _DETACHING.format(partition=partition, table=table))
+    if not rows:
         return ProbeResult(True, f"{found.partition} is detached")
-    if not row[0]:
+    if not rows[0][0]:
         return ProbeResult(False, f"{found.partition} is still attached: it is detached now")
     finish = f"ALTER TABLE {_name(found)} DETACH PARTITION {found.partition} FINALIZE"
     return ProbeResult(False, f"{found.partition} is half detached: that is finished now", instead=finish)
 
 
 def _index(connection: Connection[tuple[Any, ...]], found: Effect) -> Any:
-    parameters = {"index": _name(found), "table": found.table}
-    return connection.execute(_INDEX, parameters).fetchone()
+    index = relation(connection, _name(found))
+    table = relation(connection, found.table) if index and found.table else 0
+    rows = own_rows(connection, _INDEX.format(index=index, table=table)) if index else []
+    return rows[0] if rows else None
 
 
 def _name(found: Effect) -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
+from seedbed.engines.postgres.wire.connection import OWN_PATH
+from seedbed.engines.postgres.wire.driver import own_rows
 from seedbed.engines.postgres.wire.messages import run
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ _PUBLIC = (
 
 def reset(connection: Connection[tuple[Any, ...]]) -> str:
     """Drop everything in one transaction and give back an empty `public`; return what went, in words."""
-    found = [(kind, name) for _, kind, name in connection.execute(_OBJECTS.encode()).fetchall()]
+    found = [(kind, name) for _, kind, name in own_rows(connection, _OBJECTS)]
     drops = [f"DROP {kind} IF EXISTS {sql.Identifier(name).as_string()} CASCADE" for kind, name in found]
-    run(connection, "; ".join(["BEGIN", *drops, _LARGE_OBJECTS, _PUBLIC, "COMMIT"]))
+    run(connection, "; ".join(["BEGIN", OWN_PATH, *drops, _LARGE_OBJECTS, _PUBLIC, "COMMIT"]))
     schemas = [name for kind, name in found if kind == "SCHEMA"]
     return f"{len(schemas)} schemas ({', '.join(schemas)})" if schemas else "nothing was there"

@@ -25,10 +25,17 @@ if TYPE_CHECKING:
     from psycopg import Connection
     from psycopg.pq.abc import PGresult
 
+Operator = Callable[[str], str]  # ">=" -> the one that orders keys, qualified
 Convert = Callable[[dict[str, Any]], Mapping[str, Any] | None]
 
-# Returns the name of each type, in the order of the array, without a length: that of the column cuts nothing.
-TYPE_NAMES = "SELECT format_type(t, -1) FROM unnest($1::oid[]) WITH ORDINALITY AS a (t, n) ORDER BY n"
+# Returns the qualified name of each type, in the order of the array, without a length: that of the column cuts nothing.
+TYPE_NAMES = """
+SELECT pg_catalog.format('%I.%I', s.nspname, t.typname)
+FROM pg_catalog.unnest($1::pg_catalog.oid[]) WITH ORDINALITY AS a (oid, n)
+JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) a.oid
+JOIN pg_catalog.pg_namespace AS s ON s.oid OPERATOR(pg_catalog.=) t.typnamespace
+ORDER BY n
+"""
 _LARGEST = 8 * 1024 * 1024  # characters in the arrays of a statement
 _JSON, _JSONB, _JSONS, _JSONBS = 114, 3802, 199, 3807
 _DOCUMENTS = frozenset({_JSON, _JSONB, _JSONS, _JSONBS})
@@ -96,7 +103,9 @@ class RowConverter:
         self._types: dict[int, str] = {}
         self._columns: dict[str, _Column] = {}
 
-    def statements(self, result: PGresult, bounds: tuple[str, str]) -> Sequence[Statement]:
+    def statements(
+        self, result: PGresult, bounds: tuple[str, str], operator: Operator
+    ) -> Sequence[Statement]:
         """Return what writes back the rows of `result`, converted; `bounds` are the first and the last key as text.
 
         Raises AmbiguousKey, RowFailed, and psycopg.Error for a value that Python has no form for.
@@ -113,7 +122,7 @@ class RowConverter:
             each
             for changes, group in groups.items()
             if group.keys
-            for each in self._written(changes, group, bounds)
+            for each in self._written(changes, group, bounds, operator)
         ]
 
     def _describe(self, result: PGresult) -> None:
@@ -240,7 +249,7 @@ class RowConverter:
             self._types.update(zip(new, self._ask(new), strict=True))
 
     def _written(
-        self, changes: Sequence[_Change], group: _Group, bounds: tuple[str, str]
+        self, changes: Sequence[_Change], group: _Group, bounds: tuple[str, str], operator: Operator
     ) -> Iterator[Statement]:
         """Yield the statements that write `group`; what is too large for one is halved. Raises RowFailed."""
         key = self._columns[self._key]
@@ -250,11 +259,14 @@ class RowConverter:
         if half and sum(map(len, parameters)) > _LARGEST:
             for part in (slice(half), slice(half, None)):
                 cut = _Group(group.keys[part], tuple(each[part] for each in group.values))
-                yield from self._written(changes, cut, bounds)
+                yield from self._written(changes, cut, bounds, operator)
             return
         if any(map(_is_unfit, parameters)):
             raise _failed(group)
-        arrays = ", ".join(f"${n}::text[]" for n in range(1, len(parameters) + 1))
+        # Of several arrays, only an unqualified unnest takes more than one.
+        arrays = ", ".join(
+            f"pg_catalog.unnest(${n}::pg_catalog.text[])" for n in range(1, len(parameters) + 1)
+        )
         names = ", ".join(f"c{n}" for n in range(len(changes)))
         values = ", ".join(
             f"{quoted_name(name)} = new.c{n}::{self._types[oid]}" for n, (name, oid) in enumerate(changes)
@@ -262,8 +274,9 @@ class RowConverter:
         # The bounds say nothing new, but they keep the planner from reading the whole table to find a batch.
         column, first = f"old.{quoted_name(key.name)}", len(parameters) + 1
         text = (
-            f"UPDATE {self._table} AS old SET {values} FROM unnest({arrays}) AS new (k, {names}) "
-            f"WHERE {column} = new.k::{self._types[key.oid]} AND {column} BETWEEN ${first} AND ${first + 1}"
+            f"UPDATE {self._table} AS old SET {values} FROM ROWS FROM ({arrays}) AS new (k, {names}) "
+            f"WHERE {column} {operator('=')} new.k::{self._types[key.oid]} "
+            f"AND {column} {operator('>=')} ${first} AND {column} {operator('<=')} ${first + 1}"
         )
         yield text, [*parameters, *bounds]
 

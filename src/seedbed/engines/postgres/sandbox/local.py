@@ -14,7 +14,7 @@ from seedbed.errors import SandboxError
 from seedbed.servers import server as servers
 from seedbed.servers.identity import Identity
 
-USER = "seedbed"
+USER = "postgres"  # not the name of the history's schema: "$user" would lead into it
 PORT = 5432  # only names the socket
 SOCKET = f"s/.s.PGSQL.{PORT}"
 

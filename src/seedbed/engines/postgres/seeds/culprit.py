@@ -40,7 +40,9 @@ def culprit(
 
     # The first row without which the rows before it do not meet this error ...
     first = 1 + bisect_left(
-        range(1, count + 1), True, key=lambda number: fails_alike("s.{row} <= {number}", number)
+        range(1, count + 1),
+        True,
+        key=lambda number: fails_alike("s.{row} OPERATOR(pg_catalog.<=) {number}", number),
     )
     if first > count:
         return 0
@@ -48,7 +50,9 @@ def culprit(
     if error.sqlstate == psycopg.errors.ForeignKeyViolation.sqlstate:
         words = {"number": sql.Literal(first), "most": sql.Literal(_SINGLES)}
         before = connection.execute(texts.sql(upsert_sql.TO_WRITE, **words)).fetchall()
-        return next((n for (n,) in before if fails_alike("s.{row} = {number}", n)), first)
+        return next(
+            (n for (n,) in before if fails_alike("s.{row} " + upsert_sql.EQUALS + " {number}", n)), first
+        )
     return first
 
 

@@ -10,7 +10,8 @@ from psycopg import sql
 
 from seedbed.engines.postgres.files import grammar, summaries
 from seedbed.engines.postgres.files.grammar import GrammarError, ParsedStatement
-from seedbed.engines.postgres.rules import refusals, transactions
+from seedbed.engines.postgres.rules import seeds, transactions
+from seedbed.engines.postgres.rules.refusals import Refusal
 from seedbed.engines.postgres.running.steps import statement_offset
 from seedbed.engines.postgres.seeds.errors import interrupted
 from seedbed.engines.postgres.wire.messages import ServerError, send
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 
-def check_script(script: Script) -> None:
-    """Raise SeedFileError unless `script` parses and all of it may run inside the dataset's transaction."""
+def check_script(script: Script, *, history_schema: str, rows_only: bool) -> None:
+    """Raise SeedFileError unless `script` parses, all of it may run inside the dataset's transaction, and it keeps away
+    from `history_schema`.
+
+    `rows_only`: it changes rows, and nothing else.
+    """
     data = script.source.data.removeprefix(b"\xef\xbb\xbf")
     if b"\0" in data:
         raise _error(
@@ -33,23 +38,27 @@ def check_script(script: Script) -> None:
     except GrammarError as error:
         raise _error(script, data, error.offset, str(error), "PostgreSQL's grammar refuses it") from None
     for each in found:
-        _refuse(script, data, each)
+        words = "" if each.kind == "InsertStmt" else summaries.describe(each, data)
+        _refuse(script, data, each, seeds.refusal(each, words, history_schema, rows_only=rows_only))
 
 
-def _refuse(script: Script, data: bytes, each: ParsedStatement) -> None:
-    if refusal := refusals.refusal(each):
+def _refuse(script: Script, data: bytes, each: ParsedStatement, refusal: Refusal | None) -> None:
+    """Raise SeedFileError for `refusal`, and for what cannot run inside a transaction."""
+    if refusal:
         because = "a dataset is one transaction" if each.kind == "TransactionStmt" else refusal.because
-        raise _error(script, data, each.start, refusal.what.replace("migration", "seed"), because)
+        what = refusal.what.replace("a migration", "a seed")
+        raise _error(script, data, each.start, what, because, refusal.try_)
     if transactions.transaction_use(each) is transactions.TransactionUse.OUTSIDE:
         what = f"{summaries.describe(each, data)} cannot run inside a transaction"
         raise _error(script, data, each.start, what, "a dataset is one transaction")
 
 
-def _error(script: Script, data: bytes, offset: int, what: str, because: str) -> SeedFileError:
+def _error(
+    script: Script, data: bytes, offset: int, what: str, because: str, try_: str = ""
+) -> SeedFileError:
     line = data.count(b"\n", 0, offset) + 1
-    return SeedFileError(
-        what, because=because, try_="fix the script, and seed again", at=Location(script.path, line)
-    )
+    try_ = try_ or "fix the script, and seed again"
+    return SeedFileError(what, because=because, try_=try_, at=Location(script.path, line))
 
 
 # Running
@@ -107,7 +116,7 @@ def _transaction(connection: Connection[tuple[Any, ...]]) -> object:
     """Return the number of the open transaction; None outside of one."""
     if connection.info.transaction_status != psycopg.pq.TransactionStatus.INTRANS:
         return None
-    return connection.execute("SELECT pg_current_xact_id()::text").fetchone()
+    return connection.execute("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text").fetchone()
 
 
 def _affected(tags: Sequence[str]) -> tuple[int, int]:

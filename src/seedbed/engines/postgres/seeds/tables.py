@@ -9,6 +9,7 @@ from msgspec import Struct
 from psycopg import sql
 
 from seedbed.engines.postgres.seeds.values import ColumnShape
+from seedbed.engines.postgres.wire.driver import own_rows, relation
 from seedbed.errors import Location, StepFailed
 from seedbed.support.guess import did_you_mean
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 # for a type from an extension need not be on the search path.
 _DESCRIBE = """
 WITH RECURSIVE target AS (
-    SELECT c.oid, c.relkind FROM pg_class AS c WHERE c.oid = to_regclass(%(table)s)
+    SELECT c.oid, c.relkind FROM pg_class AS c WHERE c.oid = {table}
 ), attribute AS (
     SELECT a.* FROM pg_attribute AS a JOIN target ON a.attrelid = target.oid
     WHERE a.attnum > 0 AND NOT a.attisdropped
@@ -42,7 +43,7 @@ WITH RECURSIVE target AS (
     FROM pg_index AS i JOIN target ON i.indrelid = target.oid,
     LATERAL (
         SELECT array_agg(a.attname::text ORDER BY p.place) AS columns,
-               array_agg(format('OPERATOR(%%I.%%s)', n.nspname, o.oprname) ORDER BY p.place) AS operators
+               array_agg(format('OPERATOR(%I.%s)', n.nspname, o.oprname) ORDER BY p.place) AS operators
         FROM unnest(i.indkey::int2[], i.indclass::oid[]) WITH ORDINALITY AS p (attnum, class, place)
         JOIN attribute AS a ON a.attnum = p.attnum
         JOIN pg_opclass AS c ON c.oid = p.class
@@ -63,11 +64,13 @@ SELECT target.relkind::text,
                          ORDER BY u.indisprimary DESC, u.columns) FROM unique_key AS u)
 FROM target
 """
-# What a mistyped name may have meant.
+# What a mistyped name may have meant: (whether it needs no schema, schema, name).
+_PATH = "SELECT pg_catalog.current_schemas(false)"
 _TABLES = """
-SELECT CASE WHEN pg_table_is_visible(oid) THEN relname ELSE relnamespace::regnamespace || '.' || relname END
-FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace::regnamespace::text !~ '^(pg_|information_schema)'
-ORDER BY 1
+SELECT n.nspname = ANY ({path}), n.nspname, c.relname
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^(pg_|information_schema)'
+ORDER BY 1 DESC, 2, 3
 """
 _KINDS = {
     "v": "a view",
@@ -111,10 +114,11 @@ class SeedTable(Struct, frozen=True):
 def describe(connection: Connection[tuple[Any, ...]], rows: RowSource) -> SeedTable:
     """Return the table that `rows` go into. Raises StepFailed for what does not fit together."""
     name = sql.Identifier(*rows.table.split(".", 1))
-    found = connection.execute(_DESCRIBE, {"table": name.as_string(connection)}).fetchone()
-    if found is None:
+    table = relation(connection, name.as_string(connection))
+    found = own_rows(connection, _DESCRIBE.format(table=table)) if table else []
+    if not found:
         raise _unknown_table(connection, rows)
-    kind, columns, keys = found
+    ((kind, columns, keys),) = found
     if kind not in {"r", "p"}:
         raise _unfit(rows, f"{rows.table} is {_KINDS.get(kind, 'no table')}", "a seed goes into a table")
     known = {each[0]: SeedColumn(each[0], each[1], each[2], ColumnShape(*each[3:])) for each in columns or ()}
@@ -182,7 +186,9 @@ def _known_keys(keys: Iterable[SeedKey]) -> str:
 
 
 def _unknown_table(connection: Connection[tuple[Any, ...]], rows: RowSource) -> StepFailed:
-    tables = [name for (name,) in connection.execute(_TABLES.encode()).fetchall()]
+    ((path,),) = connection.execute(_PATH).fetchall()
+    found = own_rows(connection, sql.SQL(_TABLES).format(path=sql.Literal(path)).as_string(connection))
+    tables = [name if is_near else f"{schema}.{name}" for is_near, schema, name in found]
     known = f"the tables are {', '.join(tables[:20])}{'…' if len(tables) > 20 else ''}"
     return _unfit(
         rows,

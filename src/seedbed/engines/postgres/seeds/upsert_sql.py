@@ -8,6 +8,9 @@ from psycopg import sql
 
 from seedbed.engines.postgres.seeds.tables import SeedTable
 
+# The tables of these statements are found by the search_path of this login, which their triggers need as well. So every
+# function and operator names its schema: what others made under the same name is not ours to run.
+EQUALS = "OPERATOR(pg_catalog.=)"
 STAGE = sql.Identifier("pg_temp", "seedbed_rows")
 
 CREATE = """
@@ -20,21 +23,22 @@ DROP = "DROP TABLE {stage}"
 # What has to be done about each row: (row, what, an earlier row with the same key); nothing where it is simply there.
 # *<> compares the stored bytes: it knows json and point, NULL equals NULL, and 1.0 is not 1.00.
 _COMPARED = """
-    SELECT s.{row}, min(s.{row}) OVER (PARTITION BY {keys}) AS first,
+    SELECT s.{row}, pg_catalog.min(s.{row}) OVER (PARTITION BY {keys}) AS first,
            CASE WHEN {null} THEN 'null'
-                WHEN s.{row} > min(s.{row}) OVER (PARTITION BY {keys}) THEN 'twice'
+                WHEN s.{row} OPERATOR(pg_catalog.>) pg_catalog.min(s.{row}) OVER (PARTITION BY {keys}) THEN 'twice'
                 WHEN NOT EXISTS (SELECT FROM {table} AS t WHERE {same}) THEN 'missing'
                 WHEN EXISTS (SELECT FROM {table} AS t WHERE {same} AND {fixed}) THEN 'fixed'
                 WHEN EXISTS (SELECT FROM {table} AS t WHERE {same} AND {differs}) THEN 'differs' END AS what
     FROM {stage} AS s
 """
 # The rows are counted on the server: their numbers alone would be more than a batch of them.
-COMPARE = (
-    f"SELECT what, count(*), min({{row}}) FROM ({_COMPARED}) AS compared WHERE what IS NOT NULL GROUP BY what"
-)
-SAME_KEY = f"SELECT first FROM ({_COMPARED}) AS compared WHERE {{row}} = {{number}}"
+COMPARE = f"""
+SELECT what, pg_catalog.count(*), pg_catalog.min({{row}}) FROM ({_COMPARED}) AS compared
+WHERE what IS NOT NULL GROUP BY what
+"""
+SAME_KEY = f"SELECT first FROM ({_COMPARED}) AS compared WHERE {{row}} {EQUALS} {{number}}"
 TO_WRITE = f"""
-SELECT {{row}} FROM ({_COMPARED}) AS compared WHERE what IS NOT NULL AND {{row}} < {{number}}
+SELECT {{row}} FROM ({_COMPARED}) AS compared WHERE what IS NOT NULL AND {{row}} OPERATOR(pg_catalog.<) {{number}}
 ORDER BY {{row}} LIMIT {{most}}
 """
 UPDATE = "UPDATE {table} AS t SET {assignments} FROM {stage} AS s WHERE {same} AND {differs} AND {chosen}"
@@ -100,7 +104,9 @@ def _differ(names: Sequence[str]) -> sql.Composable:
     if not names:
         return sql.SQL("false")
     ours, theirs = (_comma(sql.Identifier(side, name) for name in names) for side in ("t", "s"))
-    return sql.SQL("ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record").format(ours, theirs)
+    return sql.SQL("ROW({})::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW({})::pg_catalog.record").format(
+        ours, theirs
+    )
 
 
 def _comma(words: Iterable[sql.Composable]) -> sql.Composed:

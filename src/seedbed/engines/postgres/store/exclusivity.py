@@ -21,11 +21,11 @@ from seedbed.errors import LeaseNotExclusive
 if TYPE_CHECKING:
     from psycopg import Connection
 
-_SERVER_PROCESS = "SELECT pg_backend_pid()"
+_SERVER_PROCESS = "SELECT pg_catalog.pg_backend_pid()"
 # Names of the settings that do not stand where RESET would put them back to what we want.
 _NOT_ARRIVED = """
-SELECT string_agg(name, ', ' ORDER BY name) FROM pg_settings
-WHERE name IN ({names}) AND setting IS DISTINCT FROM reset_val
+SELECT pg_catalog.string_agg(name, ', ' ORDER BY name) FROM pg_catalog.pg_settings
+WHERE name OPERATOR(pg_catalog.=) ANY (ARRAY[{names}]) AND (setting OPERATOR(pg_catalog.=) reset_val) IS NOT TRUE
 """
 _PATIENCE = 5.0  # seconds that a pooler has for an answer
 _LAPS = 50  # short transactions, so that a pool that takes turns comes round to every session that it has
@@ -103,7 +103,8 @@ def _not_arrived(connection: Connection[tuple[Any, ...]], address: Address) -> s
     """Return the names of settings that RESET would not bring to what we want; the server compares."""
     wanted = pins(address)
     sets = ", ".join(
-        f"set_config({quoted_text(name)}, {quoted_text(value)}, true)" for name, value in wanted.items()
+        f"pg_catalog.set_config({quoted_text(name)}, {quoted_text(value)}, true)"
+        for name, value in wanted.items()
     )
     names = ", ".join(map(quoted_text, wanted))
     answers = list(send(connection, f"BEGIN; SELECT {sets}; {_NOT_ARRIVED.format(names=names)}; ROLLBACK"))

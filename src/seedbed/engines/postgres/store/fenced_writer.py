@@ -12,6 +12,7 @@ from seedbed.engines.kit.touched import Touched
 from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.files.quoting import quoted_text
 from seedbed.engines.postgres.rules import extensions
+from seedbed.engines.postgres.store import advisory_lock
 from seedbed.engines.postgres.store.history import HistoryTable
 from seedbed.engines.postgres.wire.libpq import Diagnostic as PlainDiagnostic
 from seedbed.engines.postgres.wire.libpq import PlainConnection
@@ -73,9 +74,17 @@ class FencedWriter(Struct):
             yield ServerNotice(self.target, version, severity, limited(text))
 
     def forget_session(self) -> str:
-        """Return the statements that undo whatever a migration did to the session, our mark kept."""
-        reset = "RESET SESSION AUTHORIZATION; RESET ALL; DISCARD TEMP"
-        return f"{reset}; SET application_name = {quoted_text(self.mark)}"
+        """Return the statements that undo whatever a migration did to the session; our mark and our lock are kept.
+
+        What gives up the session's advisory locks would give up the lease: a lock of the transaction stands in for it
+        meanwhile.
+        """
+        key = advisory_lock.key(self.address.history_schema)
+        return (
+            "RESET SESSION AUTHORIZATION; RESET ALL; DISCARD TEMP; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *; "
+            f"SELECT pg_catalog.pg_advisory_xact_lock({key}); SELECT pg_catalog.pg_advisory_unlock_all(); "
+            f"SELECT pg_catalog.pg_advisory_lock({key}); SET application_name = {quoted_text(self.mark)}"
+        )
 
     def attempts(self) -> Iterator[Attempt]:
         """Yield attempts at what may give way, as often as the address allows."""

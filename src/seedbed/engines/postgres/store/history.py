@@ -2,6 +2,10 @@
 
 Three tables in a schema of their own: `migrations_history` (a row per migration), `migrations_identity` (who
 this target is, and the format of all this) and `migrations_audit` (what people decided, never changed).
+
+Statements that are sent beside those of a migration name the schema of every function and operator: what others
+made under the same name, in a schema that the migration's search_path leads to first, is never ours to run. The
+definition and the query run with a search_path of their own.
 """
 
 from __future__ import annotations
@@ -9,7 +13,9 @@ from __future__ import annotations
 from msgspec import ValidationError
 from msgspec.json import decode
 
-from seedbed.engines.postgres.files.quoting import quoted_text
+from seedbed.engines.postgres.files.quoting import quoted_name, quoted_text
+from seedbed.engines.postgres.store import ownership
+from seedbed.engines.postgres.wire.connection import OWN_PATH
 from seedbed.engines.postgres.wire.libpq import Query, QueryFailed
 from seedbed.errors import Refused
 from seedbed.model.history import FORMAT, History, Identity, Revision
@@ -56,7 +62,8 @@ COMMENT ON TABLE {schema}.migrations_audit IS 'seedbed: what people decided abou
 """
 
 # Identity and revisions in one answer: a run that finds nothing to do costs one round trip. As one value, too: what
-# reads it is compiled, and a call for each value would take most of the time of a long history.
+# reads it is compiled, and a call for each value would take most of the time of a long history. The revisions do not
+# hang on the identity: a history without one is not empty.
 _READ = """
 SELECT i.format::text, i.platform, i.database, i.environment, (
     SELECT json_agg(r ORDER BY lpad(r.version, 20, '0'))::text FROM (
@@ -65,16 +72,18 @@ SELECT i.format::text, i.platform, i.database, i.environment, (
         FROM {schema}.migrations_history
     ) AS r
 )
-FROM {schema}.migrations_identity AS i
+FROM (VALUES (1)) AS one LEFT JOIN {schema}.migrations_identity AS i ON true
 """
 
 # Transactions that arrive in one message share its time as their start: from the second on, a migration began when
 # the one before it was recorded.
-_ARRIVAL = "transaction_timestamp()"
+_ARRIVAL = "pg_catalog.transaction_timestamp()"
+_NOW = "pg_catalog.clock_timestamp()"
+_IS = "OPERATOR(pg_catalog.=)"
 
 
 def _milliseconds_since(began: str) -> str:
-    return f"extract(epoch FROM clock_timestamp() - {began}) * 1000"
+    return f"extract(epoch FROM {_NOW} OPERATOR(pg_catalog.-) {began}) OPERATOR(pg_catalog.*) 1000"
 
 
 _ABSENT = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
@@ -85,45 +94,85 @@ class HistoryTable:
 
     def __init__(self, schema: str) -> None:
         self._schema = schema
-        self._prefix = '"' + schema.replace('"', '""') + '"'
+        self._prefix = quoted_name(schema)
         self.table = f"{self._prefix}.migrations_history"
 
     def read(self, query: Query) -> History:
         """Return what is stored, an empty history where nothing is.
 
-        `query` returns the rows of one, all values as text. Raises Refused for a newer format, QueryFailed.
+        `query` returns the rows of one, all values as text. Raises Refused for a newer format, for what is not ours
+        and for a history that is not whole, QueryFailed.
         """
+        guard = ownership.guard(self._schema)
         try:
-            rows = query(_READ.format(schema=self._prefix))
+            rows = query(f"{OWN_PATH}; {guard}; {_READ.format(schema=self._prefix)}")
         except QueryFailed as error:
             if error.sqlstate in _ABSENT:
                 return History()
+            if (refused := ownership.refusal(self._schema, error.sqlstate, str(error))) is not None:
+                raise refused from None
             raise
-        if not rows:
-            return History()
-        stored, *identity = (value or "" for value in rows[0][:4])
-        if int(stored) > FORMAT:
+        (stored, *identity, revisions), *more = rows
+        if more:
+            raise Refused(
+                f"the history in schema {self._schema} has {len(rows)} identities",
+                because="a database is bound to one environment, and migrations_identity has one row",
+                try_="look which of the rows is right, and delete the others",
+            )
+        if stored is not None and int(stored) > FORMAT:
             raise Refused(
                 f"the history in schema {self._schema} was written by a newer seedbed",
                 because=f"its format is {stored}, this seedbed knows {FORMAT}",
                 try_="upgrade seedbed",
             )
         try:
-            revisions = decode(rows[0][4] or "[]", type=ready(tuple[Revision, ...]))
+            known = decode(revisions or "[]", type=ready(tuple[Revision, ...]))
         except ValidationError as error:
             from seedbed.engines.kit.stored import altered
 
-            raise altered(identity[1], f"a row of {self.table}", error) from None
-        return History(Identity(*identity), revisions)
+            raise altered(identity[1] or self._schema, f"a row of {self.table}", error) from None
+        return History(None if stored is None else Identity(*(value or "" for value in identity)), known)
+
+    @property
+    def digest(self) -> str:
+        """The query for what differs as soon as anything of the history was changed, its tables' definitions included.
+
+        It raises where what stands under our names is not ours.
+        """
+        rows = " UNION ALL ".join(
+            f"SELECT {n}, t::text, '' FROM {self._prefix}.{name} AS t"
+            for n, name in enumerate(ownership.TABLES)
+        )
+        return (
+            f"{ownership.guard(self._schema)}; SELECT count(*), md5(string_agg(format('%s %s %s', a, b, c), '/' "
+            f"ORDER BY a, b, c)) FROM ({rows} UNION ALL {ownership.definitions(self._schema)}) AS t (a, b, c)"
+        )
 
     def definition(self, identity: Identity) -> str:
-        """Return the statements that make the tables and stamp them; what is there already is left as it is."""
+        """Return the statements that make the tables and stamp them; what is there already is left as it is.
+
+        They raise, before and after, where what is there is not ours.
+        """
         values = ", ".join(map(quoted_text, (identity.platform, identity.database, identity.environment)))
         stamp = (
             f"INSERT INTO {self._prefix}.migrations_identity (format, platform, database, environment) "
             f"VALUES ({FORMAT}, {values}) ON CONFLICT DO NOTHING"
         )
-        return f"BEGIN; {_DEFINITION.format(schema=self._prefix)} {stamp}; COMMIT"
+        guard = ownership.guard(self._schema)
+        made = _DEFINITION.format(schema=self._prefix)
+        return f"BEGIN; {OWN_PATH}; {guard}; {made} {stamp}; {guard}; COMMIT"
+
+    def rebound(self, identity: Identity, actor: str, because: str) -> str:
+        """Return the statements that write `identity` in place of what is stored, with a line in the audit."""
+        names = "platform", "database", "environment"
+        values = ", ".join(quoted_text(getattr(identity, name)) for name in names)
+        updates = ", ".join(f"{name} = EXCLUDED.{name}" for name in names)
+        stamp = (
+            f"INSERT INTO {self._prefix}.migrations_identity (format, {', '.join(names)}) "
+            f"VALUES ({FORMAT}, {values}) ON CONFLICT (only_row) DO UPDATE SET {updates}, bound_at = {_NOW}"
+        )
+        audit = self.audit(actor, "bind", "", because)
+        return f"BEGIN; {OWN_PATH}; {ownership.guard(self._schema)}; {stamp}; {audit}; COMMIT"
 
     def applied(self, migration: Migration, owner: str, *, after: str = "") -> str:
         """Return the statement that records `migration` as applied; the statement returns milliseconds.
@@ -131,7 +180,7 @@ class HistoryTable:
         `after`: the version that was recorded just before, in the same message.
         """
         began = (
-            f"(SELECT applied_at FROM {self.table} WHERE version = {quoted_text(after)})"
+            f"(SELECT applied_at FROM {self.table} WHERE version {_IS} {quoted_text(after)})"
             if after
             else _ARRIVAL
         )
@@ -149,11 +198,11 @@ class HistoryTable:
         `after`: the version that was reverted just before, in the same message.
         """
         began = (
-            f"(SELECT max(at) FROM {self._prefix}.migrations_audit WHERE version = {quoted_text(after)})"
+            f"(SELECT pg_catalog.max(at) FROM {self._prefix}.migrations_audit WHERE version {_IS} {quoted_text(after)})"
             if after
             else _ARRIVAL
         )
-        gone = f"DELETE FROM {self.table} WHERE version = {quoted_text(migration.version)}"
+        gone = f"DELETE FROM {self.table} WHERE version {_IS} {quoted_text(migration.version)}"
         audit = self.audit(owner, "revert", migration.version, "")
         return f"{audit}; {gone} RETURNING {_milliseconds_since(began)}"
 
@@ -175,7 +224,7 @@ class HistoryTable:
         or not."""
         return (
             f"UPDATE {self.table} SET step = {step}, in_step = {str(in_step).lower()}, ran = {quoted_text(ran)}, "
-            f"checksum = {quoted_text(migration.checksum)} WHERE version = {quoted_text(migration.version)}"
+            f"checksum = {quoted_text(migration.checksum)} WHERE version {_IS} {quoted_text(migration.version)}"
         )
 
     def unstarted(self, work: Work) -> str:
@@ -185,12 +234,13 @@ class HistoryTable:
         if work.direction is Direction.DOWN:
             undo = f"UPDATE {self.table} SET state = 'applied', direction = 'up', step = {len(migration.up)}"
         return (
-            f"{undo} WHERE version = {quoted_text(migration.version)} AND state = 'started' "
-            f"AND direction = '{work.direction.value}' AND step = 0 AND NOT in_step AND checkpoint IS NULL"
+            f"{undo} WHERE version {_IS} {quoted_text(migration.version)} AND state {_IS} 'started' "
+            f"AND direction {_IS} '{work.direction.value}' AND step {_IS} 0 AND NOT in_step AND checkpoint IS NULL"
         )
 
     def checkpointed(self, version: str, checkpoint: str) -> str:
-        return f"UPDATE {self.table} SET checkpoint = {quoted_text(checkpoint)} WHERE version = {quoted_text(version)}"
+        stands = f"SET checkpoint = {quoted_text(checkpoint)}"
+        return f"UPDATE {self.table} {stands} WHERE version {_IS} {quoted_text(version)}"
 
     def finished(self, work: Work, owner: str) -> str:
         """Return the statement that closes a started work."""
@@ -199,9 +249,9 @@ class HistoryTable:
         return (
             f"UPDATE {self.table} SET state = 'applied', in_step = false, checkpoint = NULL, ran = '', "
             f"checksum = {quoted_text(work.migration.checksum)}, step = {len(work.migration.up)}, "
-            f"owner = {quoted_text(owner)}, applied_at = clock_timestamp(), "
-            "duration_ms = extract(epoch FROM clock_timestamp() - applied_at) * 1000 "
-            f"WHERE version = {quoted_text(work.migration.version)}"
+            f"owner = {quoted_text(owner)}, applied_at = {_NOW}, "
+            f"duration_ms = {_milliseconds_since('applied_at')} "
+            f"WHERE version {_IS} {quoted_text(work.migration.version)}"
         )
 
     def write(self, revision: Revision) -> str:
@@ -224,7 +274,7 @@ class HistoryTable:
         )
 
     def forget(self, version: str) -> str:
-        return f"DELETE FROM {self.table} WHERE version = {quoted_text(version)}"
+        return f"DELETE FROM {self.table} WHERE version {_IS} {quoted_text(version)}"
 
     def audit(self, actor: str, action: str, version: str, because: str) -> str:
         values = ", ".join(map(quoted_text, (actor, action, version, because)))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from seedbed.engines.base import Progress
 from seedbed.engines.kit.touched import SentWrite
 from seedbed.engines.postgres.running import transactional
+from seedbed.engines.postgres.store import ownership
 from seedbed.engines.postgres.store.fenced_writer import FencedWriter
-from seedbed.engines.postgres.wire.messages import asking, run, translate_errors
-from seedbed.errors import LeaseLost, OutcomeUnknown
+from seedbed.engines.postgres.wire.messages import ServerError, asking, plain, run, translate_errors
+from seedbed.errors import LeaseLost, OutcomeUnknown, Refused
 from seedbed.model.event import WorkStarted
 from seedbed.model.history import History, Identity, Revision, RevisionState
 from seedbed.model.migration import Work
-from seedbed.model.seed import Dataset, Loaded, OnLoading, Script, ignore_loading
+from seedbed.model.seed import Dataset, Loaded, OnLoading, Script, SeedKind, ignore_loading
 
 
 class PostgresLease:
@@ -32,8 +34,28 @@ class PostgresLease:
             return self._writer.table.read(asking(self._writer.wire))
 
     def bind(self, identity: Identity) -> None:
+        """Make the history and stamp it. Raises Refused where its schema is not ours, or is the login's own."""
+        schema = self._writer.address.history_schema
+        if plain(self._writer.wire).user == schema:
+            raise Refused(
+                f"the history's schema {schema} has the name of this login",
+                because='with the usual search_path, `"$user", public`, unqualified names would lead into it',
+                try_="log in as another role, or name another history_schema in the manifest",
+            )
         with translate_errors(f"making the history of {self._writer.target}"):
-            run(self._writer.wire, self._writer.table.definition(identity))
+            self._run(self._writer.table.definition(identity))
+
+    def rebind(self, identity: Identity, *, actor: str, because: str) -> None:
+        with translate_errors(f"binding {self._writer.target}"):
+            self._run(self._writer.table.rebound(identity, actor, because))
+
+    def _run(self, text: str) -> None:
+        """Send `text`, which looks whether the history is ours. Raises Refused where it is not."""
+        try:
+            run(self._writer.wire, text)
+        except ServerError as error:
+            schema = self._writer.address.history_schema
+            raise ownership.refusal(schema, error.sqlstate, str(error)) or error from None
 
     def apply(self, works: Sequence[Work]) -> Iterator[Progress]:
         """Carry out `works`; neighbours that fit into a transaction each travel in one message together."""
@@ -80,9 +102,22 @@ class PostgresLease:
     def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
         from seedbed.engines.postgres.seeds.load import load
         from seedbed.engines.postgres.seeds.scripts import check_script
+        from seedbed.engines.postgres.wire.driver import own_rows
 
+        connection, schema = self._writer.connection, self._writer.address.history_schema
+        is_reference = dataset.kind is SeedKind.REFERENCE
+        check = partial(check_script, history_schema=schema, rows_only=is_reference)
+        digest = self._writer.table.digest
         with self._one_transaction() as sent:
-            loaded = list(load(self._writer.connection, dataset, on_loading, check=check_script))
+            loaded = list(
+                load(
+                    connection,
+                    dataset,
+                    on_loading,
+                    check=check,
+                    history=lambda: str(own_rows(connection, digest)),
+                )
+            )
             is_known = not any(isinstance(each, Script) for each in dataset.parts)
             if is_known and not any(each.inserted or each.updated for each in loaded):
                 sent.undone()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from seedbed.engines.kit.errors import held_by_ourselves
 from seedbed.engines.kit.waiting import Waiting
 from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.files.quoting import quoted_text
@@ -14,15 +15,19 @@ from seedbed.engines.postgres.store import advisory_lock
 from seedbed.engines.postgres.store.fenced_writer import FencedWriter
 from seedbed.engines.postgres.store.history import HistoryTable
 from seedbed.engines.postgres.store.lease import PostgresLease
-from seedbed.engines.postgres.wire.messages import end_transaction, run, translate_errors
+from seedbed.engines.postgres.wire.messages import asking, end_transaction, plain, run, translate_errors
 from seedbed.errors import LeaseLost, Refused, Unreachable
 from seedbed.model.event import Listener, TakenOver
-from seedbed.model.history import Owner
+from seedbed.model.history import History, Owner
 
 if TYPE_CHECKING:
     import psycopg
 
     from seedbed.engines.postgres.wire.messages import Connection
+
+
+# The sessions of this process that hold a lease, by owner and server process: the target that each is held for.
+_held: dict[tuple[str, int], str] = {}
 
 
 @contextmanager
@@ -46,10 +51,12 @@ def lease(
     number = advisory_lock.key(address.history_schema)
     try:
         with translate_errors(f"taking the lease of {target}"):
-            connection = _acquire(connection, driver, address, target, number, wait, listener)
+            connection = _acquire(connection, driver, address, target, owner, wait, listener)
     except LeaseLost as error:  # there was none yet: nothing was touched
         raise Unreachable(error.what, because=error.because, try_="run the same command again") from None
     mark = advisory_lock.application_name(owner)
+    session = (owner.id, plain(connection).backend_pid)
+    _held[session] = target
     try:
         with translate_errors(f"taking over {target}"):
             run(connection, f"SET application_name = {quoted_text(mark)}")
@@ -67,9 +74,10 @@ def lease(
             )
         )
     finally:
+        _held.pop(session, None)
         with suppress(Exception):  # a broken connection holds nothing any more
             end_transaction(connection)
-            run(connection, f"RESET ALL; SELECT pg_advisory_unlock({number})")
+            run(connection, f"RESET ALL; SELECT pg_catalog.pg_advisory_unlock({number})")
 
 
 def _acquire(
@@ -77,7 +85,7 @@ def _acquire(
     driver: Callable[[], psycopg.Connection[tuple[Any, ...]]],
     address: Address,
     target: str,
-    number: int,
+    owner: Owner,
     wait: float,
     listener: Listener,
 ) -> Connection:
@@ -85,6 +93,7 @@ def _acquire(
 
     Never block on it, because a blocked waiter deadlocks with CONCURRENTLY.
     """
+    number = advisory_lock.key(address.history_schema)
     waiting, confirmed = Waiting(target, wait, listener), False
     while True:
         got = advisory_lock.try_lock(connection, number, confirmed=confirmed)
@@ -98,6 +107,8 @@ def _acquire(
             confirmed = True
             continue
         found = advisory_lock.holder(connection, number)
+        if found and (other := _held.get((owner.id, found.pid))):
+            raise held_by_ourselves(target, other)
         if found and advisory_lock.has_vanished(found) and _end(connection, found):
             listener(TakenOver(target, f"ended {found.owner}, whose process is gone"))
             continue
@@ -111,10 +122,16 @@ def _end(connection: Connection, found: advisory_lock.LockHolder) -> bool:
 
 
 def unlock(connection: Connection, address: Address, table: HistoryTable, target: str, *, actor: str) -> str:
-    """End the session that holds the lease and write that into the audit; return who it was, empty if nobody."""
+    """End the session that holds the lease and write that into the audit; return who it was, empty if nobody.
+
+    Where there is no history yet, there is no audit either.
+    """
     with translate_errors(f"ending the lease of {target}"):
         found = advisory_lock.holder(connection, advisory_lock.key(address.history_schema))
         if found is None or not advisory_lock.end(connection, found.pid):
             return ""
-        run(connection, table.audit(actor, "unlock", "", f"ended {found.owner}"))
+        if (
+            table.read(asking(connection)) != History()
+        ):  # a run that was ended at its first apply has made none yet
+            run(connection, table.audit(actor, "unlock", "", f"ended {found.owner}"))
         return str(found.owner)

@@ -11,6 +11,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.postgres.address import Address, safe_sslmode
+from seedbed.engines.postgres.files.quoting import quoted_name
 from seedbed.engines.postgres.wire import libpq
 from seedbed.engines.postgres.wire.libpq import PlainConnection, QueryFailed
 from seedbed.errors import AccessRefused, Unreachable
@@ -25,6 +26,9 @@ _NO_FILE = f"{os.devnull}/none"
 CONNECT_TIMEOUT = 10  # seconds
 # A server that polls its client once a second ends the statement of a killed runner by itself.
 CHECK_INTERVAL = "1s"
+# What begins every message of ours whose names, functions and operators are not all qualified: only the server's own
+# are found. Whoever may create objects could otherwise put theirs in their way. A message is one transaction.
+OWN_PATH = "SET LOCAL search_path = pg_catalog, pg_temp"
 
 _environment_lock = threading.Lock()
 _libpq_environment: dict[str, str] | None = None
@@ -33,10 +37,12 @@ _libpq_environment: dict[str, str] | None = None
 def pins(address: Address) -> dict[str, str]:
     """Return the session settings that every session starts with, whatever role or database would say.
 
-    Given in the start-up packet, they are also what RESET ALL goes back to.
+    Given in the start-up packet, they are also what RESET ALL goes back to. A search_path is among them only where
+    the manifest has one: otherwise it is for role and database to say, as it is for the service itself.
     """
+    path = ", ".join(map(quoted_name, address.search_path))
     return {
-        "search_path": address.schema,
+        **({"search_path": path} if path else {}),
         "lock_timeout": address.lock_timeout,
         "statement_timeout": address.statement_timeout,
         "idle_in_transaction_session_timeout": "0",
@@ -68,8 +74,11 @@ def open_plain(address: Address) -> PlainConnection | None:
     """
     if not libpq.is_available():
         return None
+    keywords = _keywords(address)
+    if "," in f"{keywords.get('host', '')}{keywords.get('hostaddr', '')}":
+        return None  # of several hosts, the driver gives each its own time
     try:
-        return PlainConnection(_keywords(address))
+        return PlainConnection(keywords, timeout=CONNECT_TIMEOUT)
     except QueryFailed as error:
         raise _unreachable(address, str(error)) from None
 
@@ -97,6 +106,7 @@ def _keywords(address: Address) -> dict[str, Any]:
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,  # milliseconds: keepalives say nothing while something sent waits for its receipt
     }
     given = {key: value for key, value in known.items() if value}
     outside = _take_libpq_environment()

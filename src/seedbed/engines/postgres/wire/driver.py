@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import psycopg
-from psycopg import Connection, generators
+from psycopg import Connection, Cursor, generators
 from psycopg.pq import ExecStatus, TransactionStatus
 
+from seedbed.engines.postgres.wire.connection import OWN_PATH
 from seedbed.engines.postgres.wire.libpq import CommandResult, Diagnostic, QueryFailed, Row
 
 
@@ -37,8 +38,8 @@ class DriverConnection:
     def rows(self, text: str) -> list[Row]:
         """Return the rows that a query answers with, whose values are all text. Raises QueryFailed."""
         try:
-            cursor = self.driver.execute(text.encode())
-            return cursor.fetchall() if cursor.description else []
+            with self.driver.cursor() as cursor:
+                return _fetched(cursor.execute(text.encode()))
         except psycopg.Error as error:
             diag = error.diag
             sqlstate = error.sqlstate or ""
@@ -56,7 +57,7 @@ class DriverConnection:
                 if result.status == ExecStatus.FATAL_ERROR:
                     yield diagnostic(psycopg.errors.error_from_result(result))
                     continue
-                value = result.get_value(0, 0) if result.ntuples else None
+                value = result.get_value(0, 0) if result.ntuples and result.nfields else None
                 yield CommandResult((result.command_status or b"").decode(), (value or b"").decode())
         except psycopg.Error as error:
             raise QueryFailed(str(error) or type(error).__name__) from None
@@ -65,13 +66,29 @@ class DriverConnection:
 def rows_of_all(connection: Connection[tuple[Any, ...]], text: str) -> list[tuple[Any, ...]]:
     """Return the rows of all statements in `text`, sent in one message; the transaction is rolled back."""
     with connection.transaction(force_rollback=True), connection.cursor() as cursor:
-        cursor.execute(text.encode())
-        rows: list[tuple[Any, ...]] = []
-        while True:
-            if cursor.description:
-                rows += cursor.fetchall()
-            if not cursor.nextset():
-                return rows
+        return _fetched(cursor.execute(text.encode()))
+
+
+def _fetched(cursor: Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return the rows of all results."""
+    rows: list[tuple[Any, ...]] = []
+    while True:
+        if cursor.description:
+            rows += cursor.fetchall()
+        if not cursor.nextset():
+            return rows
+
+
+def own_rows(connection: Connection[tuple[Any, ...]], text: str) -> list[tuple[Any, ...]]:
+    """Return the rows of `text`, which finds only the server's own objects; whatever else it names is qualified."""
+    return rows_of_all(connection, f"{OWN_PATH}; {text}")
+
+
+def relation(connection: Connection[tuple[Any, ...]], name: str) -> int:
+    """Return the oid of what the quoted `name` means in this session, whose search_path counts; 0 for nothing."""
+    query = "SELECT pg_catalog.to_regclass(%s)::pg_catalog.oid"
+    row = connection.execute(query, [name]).fetchone()
+    return int(row[0] or 0) if row else 0
 
 
 def diagnostic(error: psycopg.Error) -> Diagnostic:

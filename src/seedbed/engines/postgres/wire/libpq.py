@@ -8,10 +8,14 @@ such a command; libpq itself, which the driver brings along, takes 2. See docs/a
 from __future__ import annotations
 
 import ctypes
+import os
 import select
+import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from ctypes import POINTER, c_char_p, c_int, c_void_p
 from functools import cache
 from importlib.util import find_spec
@@ -19,6 +23,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _CONNECTED = _IDLE = 0  # CONNECTION_OK, PQTRANS_IDLE
+_BAD = 1  # CONNECTION_BAD
+_POLLING_FAILED, _POLLING_READING, _POLLING_OK = 0, 1, 3  # PGRES_POLLING_*
 _COPIES, _ERRORS = {3, 4, 8}, {5, 7}  # PGRES_COPY_OUT, _COPY_IN, _COPY_BOTH; _BAD_RESPONSE, _FATAL_ERROR
 
 Row = tuple[str | None, ...]
@@ -67,7 +73,8 @@ def is_available() -> bool:
 
 
 _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
-    "PQconnectdbParams": ([POINTER(c_char_p), POINTER(c_char_p), c_int], c_void_p),
+    "PQconnectStartParams": ([POINTER(c_char_p), POINTER(c_char_p), c_int], c_void_p),
+    "PQconnectPoll": ([c_void_p], c_int),
     "PQstatus": ([c_void_p], c_int),
     "PQerrorMessage": ([c_void_p], c_char_p),
     "PQserverVersion": ([c_void_p], c_int),
@@ -135,25 +142,57 @@ class PlainConnection:
     It waits in Python, not in libpq, so that a signal's handler runs while the server is at work.
     """
 
-    def __init__(self, keywords: Mapping[str, object]) -> None:
-        """Connect. Raises QueryFailed."""
+    def __init__(self, keywords: Mapping[str, object], *, timeout: float) -> None:
+        """Connect within `timeout` seconds. Raises QueryFailed."""
         library = _library()
         assert library is not None  # the caller asked is_available
         self._library = library
         self._lock = threading.Lock()  # nobody cancels on a connection that is being freed
-        self.on_notice: Callable[[Diagnostic], None] | None = None
+        self._on_notice: Callable[[Diagnostic], None] | None = None
+        self._is_connecting = True
+        self._unheard: list[Diagnostic] = []  # warnings at the login, before anybody can listen
         self._receiver = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)(self._receive)
-        self._open: int | None = library.PQconnectdbParams(
+        self._open: int | None = library.PQconnectStartParams(
             _strings(list(keywords)), _strings([str(value) for value in keywords.values()]), 0
         )
-        if not self.is_open:
-            message = _text(library.PQerrorMessage(self._open))
-            self.close()
-            raise QueryFailed(message)
         library.PQsetNoticeReceiver(self._open, ctypes.cast(self._receiver, c_void_p), None)
+        try:
+            self._connect(timeout)
+        except QueryFailed:
+            self.close()
+            raise
+        self._is_connecting = False
         library.PQsetnonblocking(self._open, 1)
         self._poll = select.poll()
         self._socket: int = library.PQsocket(self._open)
+
+    def _connect(self, timeout: float) -> None:
+        """Go through the login, waiting in Python between its steps. Raises QueryFailed."""
+        library, until = self._library, time.monotonic() + timeout
+        status, events = library.PQstatus(self._open), select.POLLOUT
+        while status != _BAD:
+            poll = select.poll()  # a host may have several addresses, and each has a socket of its own
+            poll.register(library.PQsocket(self._open), events)
+            if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
+                raise QueryFailed(f"nothing answered within {timeout:g} s")
+            polling = library.PQconnectPoll(self._open)
+            if polling == _POLLING_OK:
+                return
+            if polling == _POLLING_FAILED:
+                break
+            events = select.POLLIN if polling == _POLLING_READING else select.POLLOUT
+        raise self._broken()
+
+    @property
+    def on_notice(self) -> Callable[[Diagnostic], None] | None:
+        """Who is told what the server says on the side; those told first hear what came before."""
+        return self._on_notice
+
+    @on_notice.setter
+    def on_notice(self, listener: Callable[[Diagnostic], None]) -> None:
+        self._on_notice = listener
+        while self._unheard:
+            listener(self._unheard.pop(0))
 
     @property
     def server_version(self) -> int:
@@ -196,7 +235,9 @@ class PlainConnection:
             if (refused := self._refusal(result)) is not None:
                 yield refused
                 continue
-            value = _text(self._library.PQgetvalue(result, 0, 0)) if self._library.PQntuples(result) else ""
+            # Rows may have no column at all (SELECT FROM t): asked for its value, libpq would make up a notice.
+            has_value = self._library.PQntuples(result) and self._library.PQnfields(result)
+            value = _text(self._library.PQgetvalue(result, 0, 0)) if has_value else ""
             yield CommandResult(_text(self._library.PQcmdStatus(result)), value)
 
     def cancel(self) -> None:
@@ -209,6 +250,12 @@ class PlainConnection:
             self._library.PQcancelBlocking(request)
         finally:
             self._library.PQcancelFinish(request)
+
+    def cut(self) -> None:
+        """Break the connection; whoever waits on it is told so."""
+        with self._lock:
+            if self._open is not None:
+                cut(self._socket)
 
     def close(self) -> None:
         with self._lock:
@@ -261,8 +308,11 @@ class PlainConnection:
         return Diagnostic(*(None if each is None else _text(each) for each in fields))
 
     def _receive(self, _context: object, result: int) -> None:
-        if self.on_notice is not None:
-            self.on_notice(self._diagnostic(result))
+        diagnostic = self._diagnostic(result)
+        if self._on_notice is not None:
+            self._on_notice(diagnostic)
+        elif self._is_connecting:
+            self._unheard.append(diagnostic)
 
     def _row(self, result: int, number: int) -> Row:
         library = self._library
@@ -272,6 +322,12 @@ class PlainConnection:
             else _text(library.PQgetvalue(result, number, column))
             for column in range(library.PQnfields(result))
         )
+
+
+def cut(descriptor: int) -> None:
+    """End both directions of the connection that a socket has, whoever is about to read from it or write to it."""
+    with socket.socket(fileno=os.dup(descriptor)) as line, suppress(OSError):  # it may have ended by itself
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def _strings(values: Sequence[str]) -> ctypes.Array[c_char_p]:

@@ -249,6 +249,14 @@ class Server:
             database.identity = database.identity or identity
             return {"identity": database.identity}
 
+    def do_rebind(
+        self, database: Database, session: int, token: int, identity: Data, actor: str, because: str
+    ) -> None:
+        with changed:
+            database.check(token)
+            database.identity = identity
+            database.note("bound", "", actor, because)
+
     def do_record(
         self, database: Database, session: int, token: int, revision: Data, actor: str, because: str
     ) -> None:
@@ -294,6 +302,10 @@ class Server:
                 self.cut(database.holder["session"])
             database.holder = None
             changed.notify_all()
+
+    def do_lose_identity(self, database: Database, session: int) -> None:
+        with changed:
+            database.identity = None
 
     def do_age(self, database: Database, session: int) -> None:
         with changed:

@@ -237,3 +237,38 @@ def test_a_login_with_the_name_of_the_history_s_schema_is_refused_before_it_is_m
         assert site.ask("SELECT FROM pg_namespace WHERE nspname = 'seedbed'") == []
     finally:
         site.ask("DROP ROLE seedbed")
+
+
+# Seeds
+
+
+@pytest.mark.parametrize("kind", ["reference", "fixture"])
+def test_a_seed_whose_function_reaches_the_history_leaves_nothing_behind(site: Site, kind: str) -> None:
+    site.files.migration(
+        "20260101000001_roles",
+        "CREATE TABLE public.roles (id int PRIMARY KEY);\nCREATE FUNCTION public.tidy() RETURNS void LANGUAGE sql AS "
+        "$$ UPDATE seedbed.migrations_identity SET environment = 'elsewhere' $$;",
+    )
+    assert site.run("apply").code == 0
+    site.files.seed("roles.sql", "INSERT INTO public.roles VALUES (1);\nSELECT public.tidy();\n", kind=kind)
+    ran = site.run("seed", "--kind", kind)
+    assert ran.code == 7, ran.everything
+    assert "changes the history of this database" in ran.everything
+    assert site.ask("SELECT count(*) FROM public.roles") == [(0,)]
+    assert site.ask("SELECT environment FROM seedbed.migrations_identity") == [("dev-ana",)]
+
+
+@pytest.mark.parametrize("environment", ["prod", "dev-ana"])
+def test_reference_data_that_changes_more_than_rows_is_refused_everywhere(
+    site: Site, environment: str
+) -> None:
+    site.files.tables(1)
+    where = ("-e", environment)
+    more = ("--unreviewed",) if environment == "prod" else ()
+    assert run(site.files.root, "apply", *where, *more, env=site.env).code == 0
+    site.files.seed("t1.sql", "INSERT INTO t1 VALUES (1);\n\nALTER TABLE t1 ADD COLUMN extra int;\n")
+    ran = run(site.files.root, "seed", *where, "--kind", "reference", env=site.env)
+    assert ran.code != 0, ran.everything
+    assert "t1.sql:3: ALTER TABLE t1" in ran.everything
+    assert "has no place in reference data" in ran.everything
+    assert site.ask("SELECT count(*) FROM t1") == [(0,)]

@@ -143,7 +143,7 @@ def test_a_server_does_not_outlive_an_owner_that_was_killed(home: Path) -> None:
 def test_a_server_does_not_outlive_an_owner_that_was_killed_in_the_middle_of_a_statement(home: Path) -> None:
     with owner(home) as one:
         sleep = "import psycopg, sys; psycopg.connect(sys.argv[1]).execute('SELECT pg_sleep(600)')"
-        line = f"host={one.socket} user=seedbed dbname=postgres"
+        line = f"host={one.socket} user=postgres dbname=postgres"
         psql = subprocess.Popen([sys.executable, "-c", sleep, line], stderr=subprocess.DEVNULL)
         time.sleep(0.5)
         one.kill()
@@ -240,7 +240,7 @@ def test_data_is_there_after_a_stop_and_a_start(home: Path) -> None:
 
 def test_committed_data_survives_the_killing_of_everything(home: Path) -> None:
     with owner(home) as one:
-        line = f"host={one.socket} user=seedbed dbname=postgres"
+        line = f"host={one.socket} user=postgres dbname=postgres"
         with psycopg.connect(line, autocommit=True) as connection:
             connection.execute("CREATE TABLE kept AS SELECT generate_series(1, 10000) AS n")
             for pid in (one.process.pid, one.supervisor, one.server, connection.info.backend_pid):

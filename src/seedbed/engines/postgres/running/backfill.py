@@ -47,7 +47,8 @@ SELECT (SELECT k::pg_catalog.text FROM (SELECT {key} AS k FROM {table} {beyond} 
             ELSE (SELECT pg_catalog.count(*) FROM {table} {beyond}) END
 """
 _COUNTED = 10_000  # rows that are counted rather than estimated
-# Whether the key may be empty in some rows, and the schema of the operators that its order is made of: of the default operator class of its type, which for a type from an extension may be anywhere.
+# Whether the key may be empty in some rows, and the schema of the operators that its order is made of: of the default
+# operator class of its type, which for a type from an extension may be anywhere.
 _TABLE = """
 WITH RECURSIVE base (type) AS (
     SELECT atttypid FROM pg_attribute WHERE attrelid = {table} AND attname = {key}

@@ -160,6 +160,9 @@ class Neo4jHarness:
             "MATCH (i:migrations_history {key: 'identity'}) SET i.format = i.format + 1",
         )
 
+    def lose_identity(self, settings: Mapping[str, str]) -> None:
+        _ask(self._direct(settings), "MATCH (i:migrations_history {key: 'identity'}) DELETE i")
+
 
 class BreakableHarness(Neo4jHarness):
     """What the engine says to its server goes over a line that can be broken."""
@@ -184,9 +187,6 @@ class BreakableHarness(Neo4jHarness):
     def trouble(self, settings: Mapping[str, str], kind: str, after: int) -> Iterator[None]:
         with self._lines[settings["uri"]][0].broken():
             yield
-
-    def lose_identity(self, settings: Mapping[str, str]) -> None:
-        _ask(settings, "MATCH (i:migrations_history {key: 'identity'}) DELETE i")
 
 
 def _makes(thing: str) -> str:

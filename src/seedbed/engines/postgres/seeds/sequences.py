@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
+from seedbed.engines.postgres.wire.driver import own_rows, relation
+
 if TYPE_CHECKING:
     from psycopg import Connection
 
@@ -20,7 +22,7 @@ SELECT a.attname::pg_catalog.text, n.nspname::pg_catalog.text, c.relname::pg_cat
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid AND t.typcategory = 'N'
 LEFT JOIN pg_catalog.pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
-    AND pg_catalog.pg_get_expr(f.adbin, f.adrelid) LIKE 'nextval(''%%''::regclass)'
+    AND pg_catalog.pg_get_expr(f.adbin, f.adrelid) LIKE 'nextval(''%''::regclass)'
 JOIN pg_catalog.pg_depend AS d ON
     (d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = f.oid) OR
     (d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = a.attrelid
@@ -29,7 +31,7 @@ JOIN pg_catalog.pg_sequence AS s ON s.seqrelid = CASE
     WHEN d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass THEN d.refobjid ELSE d.objid END
 JOIN pg_catalog.pg_class AS c ON c.oid = s.seqrelid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE a.attrelid = pg_catalog.to_regclass(%(table)s) AND a.attname = ANY (%(columns)s) AND NOT a.attisdropped
+WHERE a.attrelid = {table} AND a.attname = ANY ({columns}) AND NOT a.attisdropped
   AND pg_catalog.has_sequence_privilege(s.seqrelid, 'SELECT')
   AND pg_catalog.has_sequence_privilege(s.seqrelid, 'UPDATE')
 """
@@ -51,9 +53,12 @@ def move_sequences(
     They never go back, and keep their step: one that counts 1, 11, 21 goes on to 31 after a 25. What a sequence has
     moved stays if the transaction is rolled back, as with every nextval.
     """
-    columns = [column.name for column in table.columns]
-    given = {"table": table.name.as_string(connection), "columns": columns}
-    for column, schema, name, step, least, most in connection.execute(_SEQUENCES.encode(), given).fetchall():
+    words = {
+        "table": sql.Literal(relation(connection, table.name.as_string(connection))),
+        "columns": sql.Literal([column.name for column in table.columns]),
+    }
+    query = sql.SQL(_SEQUENCES).format(**words).as_string(connection)
+    for column, schema, name, step, least, most in own_rows(connection, query):
         sequence = sql.Identifier(schema, name)
         ((farthest, last, is_called),) = connection.execute(
             statements.sql(
@@ -70,5 +75,5 @@ def move_sequences(
         steps = -((last - int(farthest)) // step)  # to the farthest number, or beyond
         if steps > 0 or (steps == 0 and not is_called):
             number = min(max(last + steps * step, least), most)
-            words = {"name": sql.Literal(sequence.as_string(connection)), "number": sql.Literal(number)}
-            connection.execute(statements.sql(_MOVE, **words))
+            name_ = sql.Literal(sequence.as_string(connection))
+            connection.execute(statements.sql(_MOVE, name=name_, number=sql.Literal(number)))

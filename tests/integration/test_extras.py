@@ -171,9 +171,9 @@ def test_a_deployment_without_the_extra_cdk_gives_its_line_before_anything_is_fe
 
 @pytest.mark.slow
 def test_deploy_without_the_extra_cdk_fetches_nothing_and_says_what_to_install(
-    tmp_path: Path, short_path: Path
+    tmp_path: Path,
 ) -> None:
-    root = project(short_path / "project", "dynamodb")
+    root = project(tmp_path / "project", "dynamodb")
     (root / "cdk").mkdir()
     (root / "cdk" / "cdk.json").write_text('{"app": "python3 app.py"}', encoding="utf-8")
     site = bare.environment(tmp_path / "site", ["dynamodb", "sandbox"])

@@ -9,7 +9,7 @@ from typing import Any
 from seedbed.engines.opensearch.files.request import Request
 from seedbed.engines.opensearch.rules.endpoints import Effect, Endpoint
 from seedbed.engines.opensearch.rules.foreign_types import foreign_types
-from seedbed.engines.opensearch.rules.kinds import items
+from seedbed.engines.opensearch.rules.kinds import RequestKind, items, kind_of
 from seedbed.engines.opensearch.rules.naming import (
     Complaint,
     complaint_about,
@@ -60,6 +60,17 @@ def deletes_documents(request: Request) -> bool:
     return request.operation == "_update_by_query" and bool(
         re.search(r"ctx\s*\.\s*op\s*=\s*['\"]delete", " ".join(strings(request.json)))
     )
+
+
+def removed_indexes(request: Request) -> Iterator[str]:
+    """Yield the names of the indexes that `request` removes, by itself or among changes of aliases."""
+    kind = kind_of(request)
+    if kind is RequestKind.DROP_INDEX:
+        yield request.index
+    elif kind is RequestKind.ALIASES:
+        for action in (request.json or {}).get("actions", ()):
+            named = action.get("remove_index", {})
+            yield from listed_names(named.get("indices", named.get("index", [])))
 
 
 def _nothing(body: Mapping[str, Any]) -> Iterator[Complaint]:

@@ -9,7 +9,7 @@ from seedbed.engines.opensearch.files.request import Request
 from seedbed.engines.opensearch.rules import registry
 from seedbed.engines.opensearch.rules.kinds import RequestKind, kind_of
 from seedbed.engines.opensearch.rules.naming import is_pattern, listed_names
-from seedbed.engines.opensearch.rules.reach import deletes_documents
+from seedbed.engines.opensearch.rules.reach import deletes_documents, removed_indexes
 from seedbed.engines.opensearch.schema.settings import flat
 from seedbed.model.hazard import Hazard
 
@@ -85,8 +85,8 @@ def _blocks(request: Request) -> bool:
 
 def _left_by(up: Sequence[Request], down: Sequence[Request]) -> Iterator[Hazard]:
     """Yield the indexes that `up` creates and `down` leaves, so that they stand in the way of the next apply."""
-    removed = {name for each in down for name in _removed(each)}
-    removed |= {name for each in up for name in _removed(each)}
+    removed = {name for each in down for name in removed_indexes(each)}
+    removed |= {name for each in up for name in removed_indexes(each)}
     for each in up:
         if kind_of(each) is RequestKind.CREATE_INDEX and each.index not in removed:
             yield registry.DOWN_LEAVES.hazard(
@@ -94,13 +94,3 @@ def _left_by(up: Sequence[Request], down: Sequence[Request]) -> Iterator[Hazard]
                 try_=f"DELETE /{each.index} in the down section",
                 line=each.line,
             )
-
-
-def _removed(request: Request) -> Iterator[str]:
-    kind = kind_of(request)
-    if kind is RequestKind.DROP_INDEX:
-        yield request.index
-    elif kind is RequestKind.ALIASES:
-        for action in (request.json or {}).get("actions", ()):
-            named = action.get("remove_index", {})
-            yield from listed_names(named.get("indices", named.get("index", [])))

@@ -10,8 +10,9 @@ from urllib.parse import quote
 from seedbed.engines.opensearch.files.programs import SUFFIX, subject_of
 from seedbed.engines.opensearch.files.request import Request
 from seedbed.engines.opensearch.files.requests import request
+from seedbed.engines.opensearch.rules.reach import deletes_documents, removed_indexes
 from seedbed.engines.opensearch.wire.errors import RequestFailed
-from seedbed.model.plan import Loss
+from seedbed.model.plan import Certainty, Loss
 
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.cluster import Cluster
@@ -48,17 +49,23 @@ def _of_request(cluster: Cluster, version: str, found: Request) -> Iterator[Loss
         removed = sum(1 for each in found.lines if isinstance(each, dict) and "delete" in each)
         if removed:
             yield Loss(version, str(found), removed, unit=_UNIT)
-    elif found.operation == "_delete_by_query":
-        yield from _counted(cluster, version, found.index, found.json)
+    elif deletes_documents(found):
+        yield from _counted(
+            cluster, version, found.index, found.json, is_all="script" not in (found.json or {})
+        )
     elif found.method == "DELETE" and found.operation in {"_doc", "_create"}:
         yield Loss(version, str(found), 1, unit=_UNIT)
-    elif found.method == "DELETE" and found.index and not found.operation:
-        yield from _counted(cluster, version, found.index)
+    elif names := list(removed_indexes(found)):
+        for name in names:
+            yield from _counted(cluster, version, name)
     elif found.method == "DELETE" and found.operation == "_data_stream":
         yield from _counted(cluster, version, found.segments[-1])
 
 
-def _counted(cluster: Cluster, version: str, names: str, body: Any = None) -> Iterator[Loss]:
+def _counted(
+    cluster: Cluster, version: str, names: str, body: Any = None, *, is_all: bool = True
+) -> Iterator[Loss]:
+    """Yield how many documents of `names` the query of `body` finds; not `is_all`: a script chooses among them."""
     query = {"query": body["query"]} if isinstance(body, dict) and "query" in body else None
     what = f"index {names}" if query is None else f"index {names}, {json.dumps(query)}"
     try:
@@ -71,4 +78,5 @@ def _counted(cluster: Cluster, version: str, names: str, body: Any = None) -> It
             return
         raise
     if answer["count"]:
-        yield Loss(version, what, int(answer["count"]), unit=_UNIT)
+        certainty = Certainty.EXACT if is_all else Certainty.AT_MOST
+        yield Loss(version, what, int(answer["count"]), certainty, unit=_UNIT)

@@ -224,7 +224,9 @@ def test_a_repeatable_statement_goes_on_after_it_failed(here: Graph) -> None:
         here.apply(text)
     here.do("MATCH (n:Made {id: 0}) SET n.id = 5")
     told = here.apply(text)
-    assert [each.verdict for each in told if isinstance(each, StepProbed)]
+    assert not [
+        each for each in told if isinstance(each, StepProbed)
+    ]  # it begins anew: nothing has to be looked up
     assert here.ask("MATCH (n:Made) RETURN n.done AS done ORDER BY done") == [
         {"done": 2},
         {"done": 5},

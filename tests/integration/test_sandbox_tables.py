@@ -136,6 +136,19 @@ def test_a_migration_that_can_never_run_is_refused_in_plan_and_in_apply_and_leav
     assert shop.run("apply", *E).code == 0
 
 
+def test_a_way_back_that_can_never_run_is_refused_before_it_begins(shop: Shop) -> None:
+    version = 'version = {attribute = "v", current = 2}\n\n[tables.courses.indexes'
+    shop.write("courses", "tables.toml", TABLES.replace("\n[tables.courses.indexes", version))
+    text = "# seedbed: table=courses from=1 to=2\n\n\ndef up(item):\n    return item\n\n\ndef down(item):\n    return item\n"
+    shop.write("courses", "migrations/20260101000000_v2.py", text)
+    applied = shop.run("apply", *E)
+    assert applied.code == 0, applied.everything
+    shop.write("courses", "tables.toml", TABLES)
+    ran = shop.run("revert", *E, "-s", "courses")
+    assert (ran.code, "transforms items by their version" in ran.err) == (2, True), ran.everything
+    assert "1 applied" in shop.run("status", *E, "--summary").out
+
+
 def test_an_endpoint_elsewhere_is_refused_where_the_sandbox_is_meant(shop: Shop) -> None:
     for url in ("http://aws.example:4566", "https://dynamodb.eu-central-1.amazonaws.com", "http://["):
         ran = shop.run("apply", *E, AWS_ENDPOINT_URL=url)

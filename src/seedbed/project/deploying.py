@@ -75,7 +75,8 @@ def _site(
     run: Run, request: DeployRequest
 ) -> Iterator[tuple[DeploymentContext, list[ManagedStack], list[Stack]]]:
     run.require_connected()
-    run.check_declared()  # here with its line; from inside the app it would come in a trace of the CDK
+    # Here with its line; from inside the app it would come in a trace of the CDK.
+    run.catalog.check_declared({target.id: () for target in run.connected})
     catalog, environment = run.catalog, run.environment
     others = [] if environment.is_sandbox else catalog.databases(request.services)
     wanted = DeploymentScope(

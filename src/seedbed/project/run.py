@@ -119,10 +119,6 @@ class Run:
         """Raise the errors of the targets that did not answer, if there are any."""
         raise_errors(self.failed.values())
 
-    def check_declared(self) -> None:
-        """Raise what is wrong in the files that declare what is in the databases of this run."""
-        self.catalog.check_declared({target.id: () for target in self.connected})
-
     # Looking
 
     def status(self) -> Status:
@@ -214,7 +210,7 @@ class Run:
     def seed(self, kinds: Sequence[SeedKind]) -> Outcome:
         """Load datasets. Raises Refused, SeedFileError, ForeignTarget: then nothing was touched."""
         protection.require_reference_data(self.environment, kinds)
-        self.check_declared()
+        self.catalog.check_declared({target.id: () for target in self.connected})
         self._read_histories()
         return self.outcome_of(
             lambda: seeding.load(self.connected, kinds, self.catalog.dataset, self.context)

@@ -81,6 +81,14 @@ def create_history(database: DynamoDatabase) -> None:
     _wait(database, name, _is_ready(database, name))
 
 
+def create(database: DynamoDatabase, table: TableShape) -> None:
+    """Create `table`, wait for it, and let its items expire where it says so. Raises ServiceError, Unavailable."""
+    _create(database, table)
+    _wait(database, table.name, _is_ready(database, table.name))
+    if table.ttl:
+        _expire(database, table.name, table.ttl, is_on=True)
+
+
 def deploy(lease: FencedWriter, gate: Phase) -> Iterator[Progress]:
     """Make the tables what is declared, through `gate`, one change after the other; tells nothing where none is due.
 
@@ -115,7 +123,7 @@ def _make(database: DynamoDatabase, change: ScheduledChange, found: DirectSchedu
             if name in found.replaced:
                 database.client.call("DeleteTable", {"TableName": database.physical(name)})
                 _wait(database, name, lambda: not _exists(database, name))
-            _create(database, new)
+            create(database, new)
         case ChangeKind.ADD_INDEX:
             index = next(each for each in new.global_indexes if each.name == change.index)
             update = {"Create": template.index_properties(index)}
@@ -132,8 +140,6 @@ def _make(database: DynamoDatabase, change: ScheduledChange, found: DirectSchedu
         case ChangeKind.REMOVE_TABLE:
             raise AssertionError("what is not declared is not looked at")
     _wait(database, name, _is_ready(database, name))
-    if change.kind is ChangeKind.ADD_TABLE and new.ttl:
-        _expire(database, name, new.ttl, is_on=True)
 
 
 def _create(database: DynamoDatabase, table: TableShape) -> None:

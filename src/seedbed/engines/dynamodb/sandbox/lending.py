@@ -7,8 +7,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.dynamodb.database import DynamoDatabase
+from seedbed.engines.dynamodb.running.direct import create
 from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE, TableShape
-from seedbed.engines.dynamodb.schema.template import properties
 from seedbed.engines.dynamodb.session import connect
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
@@ -32,19 +32,9 @@ def deploy(target: Target) -> None:
             with suppress(ServiceError):
                 database.client.call("DeleteTable", {"TableName": name})
             try:
-                _make(database.client, name, table)
+                create(database, table)
             except ServiceError as error:
                 raise SandboxError(f"cannot make the table {name}", because=error.what) from None
-
-
-def _make(client: Client, name: str, table: TableShape) -> None:
-    wanted = {"TableName": name, **properties(table)}
-    expiry = wanted.pop("TimeToLiveSpecification", None)
-    if stream := wanted.get("StreamSpecification"):
-        wanted["StreamSpecification"] = {**stream, "StreamEnabled": True}
-    client.call("CreateTable", wanted)
-    if expiry:
-        client.call("UpdateTimeToLive", {"TableName": name, "TimeToLiveSpecification": expiry})
 
 
 class KeptTables:

@@ -10,7 +10,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from http.client import HTTPConnection, HTTPResponse
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -127,16 +128,17 @@ def tables(world: World) -> list[str]:
         return list(dynamodb.list_tables()["TableNames"])
 
 
-def asked(world: World, method: str = "POST", **headers: str) -> HTTPResponse:
-    """Return the answer to a request for STS, as `headers` say where it comes from."""
-    line = HTTPConnection(world.endpoint.removeprefix("http://"), timeout=20)
+def asked(world: World, method: str = "POST", **headers: str) -> tuple[int, bytes, list[str]]:
+    """Return status, body and names of headers of an answer of STS; `headers` say where the request comes from."""
     form = {
         "Content-Type": "application/x-www-form-urlencoded",
         "Authorization": "AWS4-HMAC-SHA256 Credential=1",
     }
     body = "Action=GetCallerIdentity&Version=2011-06-15" if method == "POST" else None
-    line.request(method, "/", body, {**form, **headers})
-    return line.getresponse()
+    with closing(HTTPConnection(world.endpoint.removeprefix("http://"), timeout=20)) as line:
+        line.request(method, "/", body, {**form, **headers})
+        answer = line.getresponse()
+        return answer.status, answer.read(), [each.lower() for each in answer.headers]
 
 
 # --- who is served
@@ -153,8 +155,8 @@ def test_a_page_of_the_web_is_not_answered(ministack_server: World) -> None:
         {"Origin": "null"},
     ):
         for method in ("POST", "OPTIONS"):
-            answer = asked(ministack_server, method, **strange)
-            assert (answer.status, b"this machine only" in answer.read()) == (403, True), strange
+            status, body, _ = asked(ministack_server, method, **strange)
+            assert (status, b"this machine only" in body) == (403, True), strange
 
 
 def test_programs_of_this_machine_are_answered_and_no_page_may_read_it(ministack_server: World) -> None:
@@ -166,9 +168,9 @@ def test_programs_of_this_machine_are_answered_and_no_page_may_read_it(ministack
         {"Origin": "http://localhost:3000"},
     ):
         for method in ("POST", "OPTIONS"):
-            answer = asked(ministack_server, method, **own)
-            assert answer.status == 200, own
-            assert not [each for each in answer.headers if each.lower().startswith("access-control-")]
+            status, _, headers = asked(ministack_server, method, **own)
+            assert status == 200, own
+            assert not [each for each in headers if each.startswith("access-control-")]
 
 
 # --- what stays

@@ -52,7 +52,9 @@ def _running(root: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_the_application_passes_its_tests_on_every_engine_with_two_workers(application: Path) -> None:
-    done = run_tests(application, "-n", "2", "--dist", "load")
+    done = run_tests(
+        application, "-n", "2", "--dist", "loadfile", "--durations=12"
+    )  # a server of each kind is enough
     assert done.returncode == 0, done.stdout + done.stderr
     assert "14 passed" in done.stdout, done.stdout
 

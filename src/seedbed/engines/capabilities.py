@@ -128,10 +128,6 @@ class SupportsTests(Embedded, Protocol):
         """Return these servers with databases of their own for `slot`, which no other process has meanwhile."""
         ...
 
-    def deploy(self, target: Target) -> None:
-        """Make what migrations find deployed elsewhere, such as tables. Raises SandboxError, ManifestError."""
-        ...
-
     def keep(self, target: Target) -> Kept:
         """Remember what `target`, without connections, holds now. Raises SandboxError."""
         ...

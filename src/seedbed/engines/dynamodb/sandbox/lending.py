@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.dynamodb.database import DynamoDatabase
-from seedbed.engines.dynamodb.running.direct import create
-from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE, TableShape
+from seedbed.engines.dynamodb.schema.shape import TableShape
 from seedbed.engines.dynamodb.session import connect
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
@@ -21,20 +20,6 @@ if TYPE_CHECKING:
 _MOST = 25  # writes in a BatchWriteItem
 _TRIES = 50
 Item = dict[str, Any]
-
-
-def deploy(target: Target) -> None:
-    """Make the tables of `target` anew, empty, and the one of its history. Raises ManifestError, SandboxError."""
-    with connect(target) as session:
-        database = session.database
-        for table in (HISTORY_TABLE, *database.declared().tables):
-            name = database.physical(table.name)
-            with suppress(ServiceError):
-                database.client.call("DeleteTable", {"TableName": name})
-            try:
-                create(database, table)
-            except ServiceError as error:
-                raise SandboxError(f"cannot make the table {name}", because=error.what) from None
 
 
 class KeptTables:

@@ -52,12 +52,6 @@ class World(Struct, frozen=True):
         """Return the same server with an account of its own for the tests of `slot`."""
         return replace(self, account=str(TESTS + slot))
 
-    def deploy(self, target: Target) -> None:
-        """Make the tables that tables.toml declares, empty. Raises ManifestError, SandboxError."""
-        from seedbed.engines.dynamodb.sandbox.lending import deploy
-
-        deploy(target)
-
     def keep(self, target: Target) -> KeptTables:
         """Return the items that the tables of `target` hold now."""
         from seedbed.engines.dynamodb.sandbox.lending import keep

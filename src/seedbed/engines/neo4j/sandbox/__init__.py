@@ -43,9 +43,6 @@ class Graphs:
         """Return servers of their own for the tests of `slot`: Community has one database a server."""
         return Graphs(self._servers, f"tests-{slot}-")
 
-    def deploy(self, target: Target) -> None:
-        """Do nothing: a migration finds nothing deployed."""
-
     def keep(self, target: Target) -> KeptGraph:
         """Return the nodes and relationships that `target` holds now."""
         from seedbed.engines.neo4j.sandbox.lending import KeptGraph

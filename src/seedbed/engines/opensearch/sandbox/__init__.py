@@ -47,9 +47,6 @@ class Clusters:
         """Return clusters of their own for the tests of `slot`: names of indexes and aliases carry no prefix."""
         return Clusters(self._servers, f"tests-{slot}-")
 
-    def deploy(self, target: Target) -> None:
-        """Do nothing: a migration finds nothing deployed."""
-
     def keep(self, target: Target) -> KeptIndexes:
         """Return the documents that `target` holds now."""
         from seedbed.engines.opensearch.sandbox.lending import KeptIndexes

@@ -61,9 +61,6 @@ class EmbeddedServer:
         """Return this server with databases of their own for the tests of `slot`."""
         return dataclasses.replace(self, prefix=f"tests_{slot}_")
 
-    def deploy(self, target: Target) -> None:
-        """Do nothing: a migration finds nothing deployed."""
-
     def keep(self, target: Target) -> Template:
         """Return the database of `target`, to which nobody is connected, as a template."""
         return Template(self, cast("Address", target.address).name)

@@ -45,18 +45,18 @@ def test_a_bulk_with_one_failing_item_fails_with_item_and_reason_and_is_not_appl
     assert caught.value.exit_code is ExitCode.PARTIAL
     found = revision(here)
     assert found is not None
-    assert (found.state, found.in_step) == (
-        RevisionState.STARTED,
-        False,
-    )  # every item is repeatable: it begins anew
+    assert (found.state, found.step, found.in_step) == (RevisionState.STARTED, 0, False)  # it may be mended
     assert here.session.history().applied == ()
 
 
-def test_a_mended_bulk_goes_on_and_writes_what_was_missing(here: Stage) -> None:
+@pytest.mark.parametrize("action", ["index", "create"])
+def test_a_mended_bulk_goes_on_and_writes_what_was_missing(here: Stage, action: str) -> None:
     here.index("lessons", minutes="long")
+    bulk = BULK.replace('"index"', f'"{action}"')
+    assert action in bulk
     with pytest.raises(PartlyDone):
-        apply(here, migration(BULK))
-    apply(here, migration(BULK.replace('"a while"', "20")))
+        apply(here, migration(bulk))
+    apply(here, migration(bulk.replace('"a while"', "20")))
     assert [each.version for each in here.session.history().applied] == [VERSION]
     assert here.documents("lessons") == {"a": {"minutes": 10}, "b": {"minutes": 20}, "c": {"minutes": 30}}
 

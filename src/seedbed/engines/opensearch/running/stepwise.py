@@ -38,6 +38,12 @@ class MigrationRun(Stepwise):
     def __init__(self, lease: FencedWriter, work: Work) -> None:
         super().__init__(lease.cluster.target, work, lease.owner)
         self.lease, self.cluster = lease, lease.cluster
+        self._resumed_at = -1  # the step that a former run may have tried
+
+    def _take_up(self, stored: Revision | None) -> bool:
+        is_resumed = super()._take_up(stored)
+        self._resumed_at = self.revision.step if is_resumed else -1
+        return is_resumed
 
     def _carry_out(self, step: Step) -> Iterator[Progress]:
         self.lease.check()
@@ -101,10 +107,11 @@ class MigrationRun(Stepwise):
 
     def _run_recorded(self, step: Step) -> Iterator[Progress]:
         """Send a request between two records: that it has begun, and that it is finished."""
-        again = self.revision.in_step
-        if again and (yield from self._settled(step)):
+        if self.revision.in_step and (yield from self._settled(step)):
             self._commit(self._after(step))
             return
+        # One that is repeatable and failed in part is no longer in hand; what it has written is there all the same.
+        again = self.revision.in_step or (step.repeatable and step.index == self._resumed_at)
         mark = uuid4().hex[:12]
         self._commit(replace(self.revision, in_step=True, checkpoint=json.dumps({"mark": mark})))
         runner = self._runner(step, mark)

@@ -158,3 +158,21 @@ def test_everything_that_is_wrong_in_a_directory_is_named_in_one_run(directory: 
     for at in ("1_a.sql:2:1", "1_a.sql:3", "2_b.sql:2", "3_c.sql"):
         assert f"migrations/{at}: error: " in refused.err
     assert len(directory.run("plan", "--json").document["errors"]) == 4
+
+
+def test_names_without_a_schema_mean_those_of_the_search_path(
+    directory: Directory, postgres_server: EmbeddedServer, database: str
+) -> None:
+    manifest = directory.files.root / "seedbed.toml"
+    section = "[services.user.postgres]\n"
+    text = manifest.read_text(encoding="utf-8")
+    manifest.write_text(
+        text.replace(section, f'{section}search_path = ["app", "extensions"]\n'), encoding="utf-8"
+    )
+    directory.write({**DIRECTORY, **PATH})
+    applied = directory.run("apply")
+    assert (applied.code, "6 migrations applied" in applied.out) == (0, True), applied.everything
+    where = "SELECT indrelid::regclass::text FROM pg_index WHERE indexrelid = 'app.members_search'::regclass"
+    assert query(postgres_server, database, where) == [("app.members",)]
+    reverted = directory.run("revert")
+    assert reverted.code == 0, reverted.everything

@@ -34,12 +34,13 @@ def check_script(script: Script, *, history_schema: str, rows_only: bool) -> Non
             script, data, data.index(b"\0"), "the file holds a NUL byte", "PostgreSQL would cut it there"
         )
     try:
-        found = grammar.parse(data)
+        for each in grammar.parsed(
+            data
+        ):  # one by one: all trees together are many times as large as the file
+            words = "" if each.kind == "InsertStmt" else summaries.describe(each, data)
+            _refuse(script, data, each, seeds.refusal(each, words, history_schema, rows_only=rows_only))
     except GrammarError as error:
-        raise _error(script, data, error.offset, str(error), "PostgreSQL's grammar refuses it") from None
-    for each in found:
-        words = "" if each.kind == "InsertStmt" else summaries.describe(each, data)
-        _refuse(script, data, each, seeds.refusal(each, words, history_schema, rows_only=rows_only))
+        raise _error(script, data, error.offset, str(error), error.because) from None
 
 
 def _refuse(script: Script, data: bytes, each: ParsedStatement, refusal: Refusal | None) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
 
 from msgspec.structs import replace
 
 from seedbed.engines.base import Lease, Session
-from seedbed.engines.capabilities import SupportsBulkLoad, SupportsReset
+from seedbed.engines.capabilities import SupportsBulkLoad, SupportsDump, SupportsReset, SupportsRestore
 from seedbed.errors import ExitCode, SeedbedError
 from seedbed.model.event import Event, WorkProgressed, failure
 from seedbed.model.history import RevisionState
@@ -256,6 +258,29 @@ class TroubleContract(Contract):
             assert not bench.made(), kind
         else:
             self._is_honest(code, not is_whole, kind)
+
+    def test_trouble_in_a_restore_is_told_by_what_is_there(self, bench: Bench, tmp_path: Path) -> None:
+        file = tmp_path / "dump"
+        bench.apply(bench.text(bench.harness.creates("users")))
+        with bench.lease() as (session, lease):
+            if not isinstance(lease, SupportsRestore) or not isinstance(session, SupportsDump):
+                return
+            list(lease.load(dataset(rows("users", *((number, "x") for number in range(5_000))))))
+            list(session.dump(file))
+        self._in_each(bench, partial(self._trouble_in_a_restore, file))
+
+    def _trouble_in_a_restore(self, file: Path, bench: Bench, kind: str) -> None:
+        bench.apply(bench.text(bench.harness.creates("users")))
+        with bench.lease() as (_, lease):
+            assert isinstance(lease, SupportsRestore)
+            events = lease.restore(file)
+            code = ended(bench, lease, lambda: self._in_trouble_after_the_first(bench, kind, events))
+        self._is_honest(code, bool(bench.rows("users")), kind)
+
+    def _in_trouble_after_the_first(self, bench: Bench, kind: str, events: Iterator[Event]) -> None:
+        next(events)
+        with self._trouble(bench, kind):
+            list(events)
 
     def _is_honest(self, code: ExitCode, something_stayed: bool, kind: str) -> None:
         assert code is not ExitCode.DONE, f"{kind}: nothing was in the way"

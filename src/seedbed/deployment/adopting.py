@@ -26,8 +26,9 @@ def importing(deployed: Template | None, wanted: Template, living: Mapping[str, 
     )
     resources = dict(template.get("Resources", {}))
     for name, resource in living.items():
-        # What has no such policy cannot be imported.
-        taken = {"DeletionPolicy": "Retain", **resource}
+        # What has no such policy cannot be imported; the update after it sets the wanted one.
+        is_retained = str(resource.get("DeletionPolicy", "")).startswith("Retain")
+        taken = dict(resource) if is_retained else {**resource, "DeletionPolicy": "Retain"}
         taken.pop("DependsOn", None)
         resources[name] = taken
     return {**template, "Resources": resources}

@@ -31,3 +31,10 @@ def test_what_is_imported_needs_a_deletion_policy() -> None:
     bare: dict[str, Any] = {"A": {"Type": "T", "DependsOn": ["B"]}}
     assert importing(None, {}, bare)["Resources"]["A"] == {"Type": "T", "DeletionPolicy": "Retain"}
     assert "DeletionPolicy" not in bare["A"]
+
+
+def test_what_an_ephemeral_environment_would_delete_is_retained_while_it_is_imported() -> None:
+    policies = {"Delete": "Retain", "Retain": "Retain", "RetainExceptOnCreate": "RetainExceptOnCreate"}
+    for wanted, imported in policies.items():
+        living = {"A": {"Type": "T", "DeletionPolicy": wanted}}
+        assert importing(None, {}, living)["Resources"]["A"] == {"Type": "T", "DeletionPolicy": imported}

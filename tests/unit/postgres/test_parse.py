@@ -289,6 +289,11 @@ def test_everything_that_is_wrong_in_a_file_is_named_at_once_and_by_line() -> No
     ]
 
 
+def test_what_follows_a_mark_that_is_not_quite_one_is_no_further_finding() -> None:
+    text = "-- migrate:up\nCREATE TABLE t (a int)\n  -- migrate:down\nDROP TABLE t\n"
+    assert findings(text) == [(3, "-- migrate:down is nearly the mark of a section")]
+
+
 def test_each_parameter_without_a_value_is_named() -> None:
     assert findings("-- migrate:up\nSELECT $1;\nSELECT $2;\nPREPARE p AS SELECT $1;\n") == [
         (2, "$1 has no value"),

@@ -21,6 +21,7 @@ from seedbed.support.phrases import one_line
 
 _MARK = re.compile(r"--\s*migrate:(up|down)(?:\s+(.*))?")
 _NEARLY_A_MARK = re.compile(r"--+\s*migrate\s*:\s*(?:up|down)\b|--\s*migrate:\w", re.IGNORECASE)
+_MEANT = re.compile(r"(?<=:)\s*(?:up|down)\b")
 _LOOKS_LIKE_UP = re.compile(rb"^--\s*migrate:up\b", re.MULTILINE)
 
 
@@ -73,6 +74,8 @@ def _marks(text: MigrationText, comments: Iterable[SqlToken]) -> list[_Mark]:
                 "-- migrate:up or -- migrate:down",
             )
             text.note(wrong)
+            if meant := _MEANT.search(comment_text.lower()):  # what follows is read as what it was meant for
+                marks.append(_Mark(token, line, meant[0].strip(), ""))
     return marks
 
 

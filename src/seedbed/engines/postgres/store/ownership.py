@@ -13,16 +13,6 @@ from seedbed.errors import Refused, SeedbedError
 
 TABLES = ("migrations_audit", "migrations_history", "migrations_identity")
 
-# Ours: our own role's, a superuser's (who needs no detour), or that of a role whose rights we have. A superuser has
-# everybody's rights, and would be the one to lose by that: for them only the first two count.
-_TRUSTED = """(
-    SELECT r.rolname = current_user OR r.rolsuper
-        OR NOT (SELECT me.rolsuper FROM pg_roles AS me WHERE me.rolname = current_user)
-           AND pg_has_role(r.oid, 'USAGE')
-    FROM pg_roles AS r
-    WHERE r.oid = CASE {owner} WHEN 'pg_database_owner'::regrole
-                  THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database()) ELSE {owner} END
-)"""
 _MISSING = " is missing"
 _BEGIN, _END = "<<", ">>"
 _INVALID_TEXT = "22P02"
@@ -34,21 +24,27 @@ schema AS MATERIALIZED (
     SELECT c.oid, c.relname, c.relkind, c.relowner
     FROM schema JOIN pg_class AS c ON c.relnamespace = schema.oid WHERE c.relname IN ({tables})
 )"""
-# No number looks like this: the cast raises an error, and the error quotes the text.
+# Ours: our own role's, a superuser's (who needs no detour), or that of a role whose rights we have. A superuser has
+# everybody's rights, and would be the one to lose by that: for them only the first two count.
+# No number looks like what is found: the cast raises an error, and the error quotes the text.
 _GUARD = (
     "WITH "
     + _FOUND
-    + """, found AS (
-    SELECT format('schema %I belongs to %I', nspname, pg_get_userbyid(nspowner)) AS what
-    FROM schema WHERE (SELECT {schema_is_trusted}) IS NOT TRUE
+    + """, owned (what, owner, is_wrong) AS (
+    SELECT format('schema %I belongs to ', nspname), nspowner, false FROM schema
     UNION ALL
-    SELECT format(CASE relkind WHEN 'r' THEN 'table %I belongs to %I' ELSE '%I is no table, and belongs to %I' END,
-                  relname, pg_get_userbyid(relowner))
-    FROM ours WHERE relkind <> 'r' OR (SELECT {table_is_trusted}) IS NOT TRUE
+    SELECT format(CASE relkind WHEN 'r' THEN 'table %I' ELSE '%I is no table, and' END, relname) || ' belongs to ',
+           relowner, relkind <> 'r' FROM ours
     UNION ALL
-    SELECT format('trigger %I on %I calls a function of %I', t.tgname, ours.relname, pg_get_userbyid(p.proowner))
+    SELECT format('trigger %I on %I calls a function of ', t.tgname, ours.relname), p.proowner, false
     FROM ours JOIN pg_trigger AS t ON t.tgrelid = ours.oid JOIN pg_proc AS p ON p.oid = t.tgfoid
-    WHERE NOT t.tgisinternal AND (SELECT {function_is_trusted}) IS NOT TRUE
+    WHERE NOT t.tgisinternal
+), found (what) AS (
+    SELECT o.what || quote_ident(pg_get_userbyid(o.owner)) FROM owned AS o
+    LEFT JOIN pg_roles AS r ON r.oid = CASE o.owner WHEN 'pg_database_owner'::regrole
+        THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database()) ELSE o.owner END
+    WHERE o.is_wrong OR (r.rolname = current_user OR r.rolsuper
+        OR current_setting('is_superuser') = 'off' AND pg_has_role(r.oid, 'USAGE')) IS NOT TRUE
     UNION ALL
     SELECT format('table %I{missing}', name) FROM unnest(ARRAY[{tables}]) AS name
     WHERE EXISTS (SELECT FROM ours) AND name NOT IN (SELECT relname FROM ours)
@@ -63,16 +59,8 @@ def guard(schema: str) -> str:
 
     It is for seedbed's own search_path, and returns no row.
     """
-    return _GUARD.format(
-        schema=quoted_text(schema),
-        tables=", ".join(map(quoted_text, TABLES)),
-        schema_is_trusted=_TRUSTED.format(owner="nspowner"),
-        table_is_trusted=_TRUSTED.format(owner="relowner"),
-        function_is_trusted=_TRUSTED.format(owner="p.proowner"),
-        missing=_MISSING,
-        begin=_BEGIN,
-        end=_END,
-    )
+    names = ", ".join(map(quoted_text, TABLES))
+    return _GUARD.format(schema=quoted_text(schema), tables=names, missing=_MISSING, begin=_BEGIN, end=_END)
 
 
 def definitions(schema: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,7 +51,7 @@ class Shop:
         path.write_text(text)
 
     def run(self, *arguments: str, **variables: str) -> Ran:
-        return run(self.root, *arguments, env={"PATH": "/usr/bin:/bin", **variables})
+        return run(self.root, *arguments, env={"PATH": "/usr/bin:/bin", **variables}, timeout=300)
 
 
 @pytest.fixture
@@ -154,3 +156,20 @@ def test_an_endpoint_elsewhere_is_refused_where_the_sandbox_is_meant(shop: Shop)
         ran = shop.run("apply", *E, AWS_ENDPOINT_URL=url)
         assert (ran.code, "unset AWS_ENDPOINT_URL" in ran.err) == (2, True), ran.everything
     assert shop.run("status", *E, AWS_ENDPOINT_URL="http://127.0.0.1:1").code == 0
+
+
+@pytest.mark.slow
+def test_deploy_takes_the_tables_that_an_apply_has_made_into_their_stack(shop: Shop) -> None:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    app = "from pathlib import Path\nfrom seedbed.cdk import run\nrun(Path(__file__).parents[1] / 'seedbed.toml')\n"
+    (shop.root / "cdk").mkdir()
+    (shop.root / "cdk" / "app.py").write_text(app)
+    (shop.root / "cdk" / "cdk.json").write_text('{"app": "python3 app.py", "versionReporting": false}')
+    assert shop.run("apply", *E).code == 0
+    assert shop.run("seed", *E).code == 0
+    deployed = shop.run("deploy", *E, "-s", "courses", PATH=path)
+    assert deployed.code == 0, deployed.everything
+    assert "importing courses-courses-sandbox, courses-migrations_history-sandbox" in deployed.err
+    assert "nothing to deploy" in shop.run("deploy", *E, "-s", "courses", PATH=path).out
+    assert "nothing to do: every database is up to date" in shop.run("apply", *E).out
+    assert "nothing changed: all rows are there already" in shop.run("seed", *E).out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from seedbed.errors import MigrationFileError, StepFailed
+from seedbed.errors import MigrationFileError, SeedbedError, StepFailed
 from seedbed.model.event import Event, WorkFinished, WorkStarted
 from seedbed.model.history import RevisionState
 from seedbed.model.migration import Direction, MigrationFile, Phase, Source, Work, checksum
@@ -35,8 +35,9 @@ class ApplyContract(Contract):
     def test_a_file_that_holds_no_migration_is_refused(self, bench: Bench) -> None:
         path = f"migrations/20260101_empty{bench.harness.suffix}"
         source = Source(path, bench.harness.suffix, b"")
-        with pytest.raises(MigrationFileError):
+        with pytest.raises(SeedbedError) as caught:
             bench.engine.parse(MigrationFile("20260101", "empty", source, checksum(b"")))
+        assert {type(each) for each in caught.value.errors} == {MigrationFileError}
 
     def test_migrations_are_applied_and_recorded_in_order(self, bench: Bench) -> None:
         texts = [

@@ -117,6 +117,10 @@ def _confirm(context: CommandContext, question: str, yes: bool) -> None:
     if yes:
         return
     if context.as_json or not sys.stdin.isatty():
-        raise Refused(f"not confirmed: {question}", because="there is no terminal to ask at", try_="--yes")
+        raise Refused(
+            f"not confirmed: {question}",
+            because="there is no terminal to ask at",
+            try_="confirm it with --yes",
+        )
     with context.asking():
         click.confirm(question, abort=True, err=True)

@@ -418,6 +418,7 @@ def test_what_needs_an_index_that_is_not_deployed_is_refused_before_anything_is_
     watched: Shop, aws: Proxy
 ) -> None:
     watched.has("one")
+    watched.release("two")  # is declared, and not deployed
     migration = (
         "# seedbed: phase=migrate table=courses needs=courses.by_slug\n"
         '# seedbed: repeatable because "it writes the same again"\n'

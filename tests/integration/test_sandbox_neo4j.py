@@ -61,7 +61,7 @@ def test_it_dies_with_its_owner_and_what_it_held_is_there_again(home: Path) -> N
 def test_each_database_has_a_server_of_its_own(neo4j_servers: Pool) -> None:
     with neo4j_servers.borrowed() as one, neo4j_servers.borrowed() as other:
         rows(one, "CREATE (:Person {id: 1})")
-        assert [rows(each, "MATCH (n) RETURN count(n) AS n") for each in (one, other)] == [
+        assert [rows(each, "MATCH (n:Person) RETURN count(n) AS n") for each in (one, other)] == [
             [{"n": 1}],
             [{"n": 0}],
         ]

@@ -46,7 +46,7 @@ BIG_ROWS = 60_000
 PEOPLE = 20_000
 REPOSITORY = Path(__file__).resolve().parents[2]
 MOST_RUNS = 8  # until a killed apply has to be through
-ASKS = re.compile(r"seedbed repair (\d+) --applied")
+ASKS = re.compile(r"seedbed repair (?:\S+ )*?(\d+) --applied")
 
 _PLAIN = "CREATE TABLE t{n} (id bigint PRIMARY KEY, name text NOT NULL);"
 _START = """

@@ -106,9 +106,9 @@ def show_plan(context: CommandContext, plan: Plan, *, script: bool = False) -> N
 
 def plan_document(context: CommandContext, plan: Plan) -> PlanDocument:
     """Return `plan` as a document, with the texts of its steps."""
-    from seedbed.documents.plan import PlanDocument
+    from seedbed.documents.plan import PlanDocument, masked
 
-    return PlanDocument.of(plan, context.command, context.catalog.step_text)
+    return PlanDocument.of(plan, context.command, masked(context.catalog.step_text, context.redactor))
 
 
 def _script(document: PlanDocument) -> Page:

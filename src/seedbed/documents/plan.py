@@ -23,6 +23,19 @@ def _by_line(_database: str, _migration: Migration, step: Step) -> StepText:
     return text_by_line(step)
 
 
+def masked(text_of: TextOf, redact: Callable[[str], str]) -> TextOf:
+    """Return `text_of` with what must not be shown taken out: a plan file is read by many, and kept.
+
+    What a run compares with the file it has to mask alike.
+    """
+
+    def masked_text_of(database: str, migration: Migration, step: Step) -> StepText:
+        text = text_of(database, migration, step)
+        return StepText(redact(text.text), tuple(map(redact, text.statements)), text.comment)
+
+    return masked_text_of
+
+
 class BackfillEntry(Part, frozen=True):
     """How a step walks a table."""
 

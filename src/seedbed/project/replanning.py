@@ -5,7 +5,7 @@ A run plans twice: once to know which targets have work, and again under their l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from msgspec import Struct
@@ -33,6 +33,7 @@ class Replanning(Struct, frozen=True):
     connected: Sequence[ConnectedTarget]
     failed: Sequence[str]
     neighbours: Neighbours
+    redact: Callable[[str], str]
 
     def up(self, request: Request) -> Replan:
         """Return what plans an apply; the plan refuses what a reviewed one did not show."""
@@ -106,12 +107,12 @@ class Replanning(Struct, frozen=True):
 
     def _require_as_shown(self, reviewed_plan: ReviewedPlan, plan: Plan) -> None:
         """Raise StalePlan where what would be done is not what the reviewed plan shows."""
+        from seedbed.documents.plan import masked
+
         shown = {target.id for target in self.connected}
+        text_of = masked(self.catalog.step_text, self.redact)
         try_each(
-            (
-                one.database,
-                partial(reviewed.require_as_shown, reviewed_plan, one, self.catalog.step_text),
-            )
+            (one.database, partial(reviewed.require_as_shown, reviewed_plan, one, text_of))
             for one in plan.databases
             if one.database in shown
         )

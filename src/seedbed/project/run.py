@@ -296,7 +296,12 @@ class Run:
     @property
     def _replanning(self) -> Replanning:
         return Replanning(
-            self.environment, self.catalog, self.connected, tuple(self.failed), self._neighbours
+            self.environment,
+            self.catalog,
+            self.connected,
+            tuple(self.failed),
+            self._neighbours,
+            self.targets.redactor,
         )
 
     def _the_only_target(self) -> ConnectedTarget:

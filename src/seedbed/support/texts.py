@@ -18,7 +18,10 @@ def text_of(data: bytes, path: str, error: type[UsageError]) -> str:
 
 def decoded(data: bytes, path: str, error: type[UsageError]) -> str:
     """Return the text that `data` is, without a byte order mark, its line ends as they are. Raises `error`."""
-    return "".join(decoded_pieces([data], path, error))
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:  # read again for the line where it is wrong
+        return "".join(decoded_pieces([data], path, error))
 
 
 def decoded_pieces(pieces: Iterable[bytes], path: str, error: type[UsageError]) -> Iterator[str]:
@@ -48,6 +51,8 @@ def decoded_pieces(pieces: Iterable[bytes], path: str, error: type[UsageError]) 
 
 def _line_ends(before: str, text: str) -> int:
     """Return how many line ends `text` adds to what ends with `before`: CRLF is one, wherever it is cut."""
+    if "\r" not in text and before != "\r":
+        return text.count("\n")
     return _lf(before + text).count("\n") - _lf(before).count("\n")
 
 

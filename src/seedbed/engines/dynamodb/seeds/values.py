@@ -38,6 +38,8 @@ def fitted(value: object, kind: str, *, is_cell: bool) -> object:
         return None if kind == "NULL" else ABSENT
     if is_cell and isinstance(value, str) and kind not in {"", "S"}:
         value = _read_cell(value, kind)
+        if type(value) in _AS_IS.get(kind, _NEVER):
+            return value
     found = _made(value, kind)
     if kind and not _is(found, kind):
         raise ValueError(f"it is {_called(found)}, and declared as {_NAMES[kind]} ({kind})")
@@ -88,7 +90,7 @@ def _exact(value: object) -> object:
         return value
     if kind is dict:  # most are of a type itself; a match would ask for each in turn
         return {
-            str(name): each if type(each) in _PLAIN else _exact(each)
+            name if type(name) is str else str(name): each if type(each) in _PLAIN else _exact(each)
             for name, each in cast("dict[object, object]", value).items()
         }
     match value:

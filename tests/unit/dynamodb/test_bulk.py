@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from seedbed.engines.dynamodb.seeds import bulk
 from seedbed.engines.dynamodb.seeds.bulk import load
 from seedbed.engines.dynamodb.wire.capacity import CapacityBudget
 from seedbed.engines.dynamodb.wire.errors import ServiceError
@@ -22,6 +23,11 @@ Item = dict[str, Any]
 
 def numbered(count: int) -> list[Item]:
     return [{"pk": f"k{number}", "number": number} for number in range(count)]
+
+
+@pytest.fixture(autouse=True)
+def _all_workers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "_ALONE", 0)
 
 
 class Store:
@@ -62,6 +68,49 @@ def test_all_items_arrive_in_full_batches_and_are_counted(workers: int) -> None:
     assert count == sum(told) == 1003
     assert sorted(store.items.values(), key=lambda each: each["number"]) == numbered(1003)
     assert len(store.sizes) <= 1003 / 25 + workers + 1
+
+
+class Taking:
+    """A client whose server takes every batch, and its own clock: a request takes `seconds` on it, an item one."""
+
+    def __init__(self, seconds: float) -> None:
+        self.senders: set[str] = set()
+        self.puts = 0
+        self._now = 0.0
+        self._seconds = seconds
+
+    def post(self, _operation: str, body: bytes, decode: Callable[[bytes], Any], **_: Any) -> Any:
+        self._now += self._seconds
+        self.senders.add(threading.current_thread().name)
+        self.puts += body.count(b"PutRequest")
+        return decode(b"{}")
+
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError(f"nobody has to wait {seconds} seconds")
+
+    def made(self, items: list[Item]) -> Iterator[Item]:
+        for each in items:
+            self._now += 1
+            yield each
+
+    def perf_counter(self) -> float:
+        return self._now
+
+    def thread_time(self) -> float:
+        return 0.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "senders"), [(20.0, {"MainThread"}), (30.0, {"MainThread", "bulk-0", "bulk-1", "bulk-2"})]
+)
+def test_further_workers_start_when_the_server_is_waited_for_most_of_the_time(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, senders: set[str]
+) -> None:
+    client: Any = Taking(seconds)
+    monkeypatch.setattr(bulk, "time", client)
+    monkeypatch.setattr(bulk, "_ALONE", 50)
+    assert load(client, TABLE, client.made(numbered(1000)), key=["pk"], workers=3) == client.puts == 1000
+    assert client.senders == senders
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -27,6 +29,8 @@ LARGEST_BATCH = 15 << 20  # bytes; DynamoDB takes 16 MB
 UNIT = 1024  # bytes that one write unit carries
 BASE, CAP = 0.05, 5.0  # seconds; how long to wait before what was left unprocessed is resent
 PATIENCE = 40  # requests in a row of which nothing was taken; with the waits between them, some minutes
+_ALONE = 400  # items that one worker sends before it looks whether further ones would help
+_WAITING = 0.5  # of its time spent waiting for the server: from there on they do
 _DEAL = 100  # items handed to a worker at once
 _QUEUED = 4  # such hands that wait for one worker
 
@@ -67,8 +71,9 @@ def load(
     """Put `items` (name -> Python value, as `wire.values` takes them) into the physical `table`; return how many.
 
     Every one of them is in the table afterwards, unless a later one has the same key. `key`: the names of the key's
-    attributes; read from the server where they are not given. `on_progress` gets the number of further items accepted,
-    from any thread, and also of those that a later one replaced before they were sent. `before` is called before every
+    attributes; read from the server where they are not given. `workers`: how many threads send at most; one does until
+    it waits for the server most of the time. `on_progress` gets the number of further items accepted, from any thread,
+    and also of those that a later one replaced before they were sent. `before` is called before every
     request, also one that is sent again, and may raise to end the load (a lease that was lost).
     Raises InvalidValue for a value that fits no attribute and an item that is too large, StepFailed, Interrupted;
     then some of the items are there and some are not.
@@ -78,7 +83,9 @@ def load(
     writers = [_Writer(client, table, names, budget, on_progress, before) for _ in range(max(workers, 1))]
     if len(writers) == 1:
         return writers[0].write(items)
-    return _dealt(writers, names, items, table)
+    rest = iter(items)
+    count = writers[0].write_while_busy(rest)
+    return count + _dealt(writers, names, rest, table)
 
 
 def key_of(client: Client, table: str) -> tuple[str, ...]:
@@ -110,14 +117,26 @@ class _Writer:
         self._size = self._units = 0
         self._largest = budget.largest
         self._replaced = 0
+        self._waited = 0.0  # seconds for the server
         self._attempts = retrying(Policy(attempts=PATIENCE, base=BASE, cap=CAP), sleep=client.sleep)
         self._attempt = next(self._attempts)  # its number counts requests in a row of which nothing was taken
 
     def write(self, items: Iterable[Values]) -> int:
         """Send all of `items` and return how many they were."""
-        count = 0
-        for count, item in enumerate(items, 1):  # noqa: B007  it is returned
-            self._add(item)
+        count = self._add_all(items)
+        self.flush()
+        return count
+
+    def write_while_busy(self, items: Iterator[Values]) -> int:
+        """Send `items`, until they end or the server is what is waited for; return how many they were.
+
+        Nothing is left to be sent then: an item that another worker sends later comes later.
+        """
+        count, began = 0, time.perf_counter()
+        while self._waited <= _WAITING * (time.perf_counter() - began):
+            if not (written := self._add_all(islice(items, _ALONE))):
+                break
+            count += written
         self.flush()
         return count
 
@@ -125,6 +144,12 @@ class _Writer:
         """Send what is left."""
         while self._puts:
             self._send()
+
+    def _add_all(self, items: Iterable[Values]) -> int:
+        count = 0
+        for count, item in enumerate(items, 1):  # noqa: B007  it is returned
+            self._add(item)
+        return count
 
     def _add(self, item: Values) -> None:
         try:
@@ -175,8 +200,10 @@ class _Writer:
         body = self._start + b",".join(puts.values()) + b"]}}"
         units = 0.0
         self._budget.acquire(estimate)
+        began = time.perf_counter() - time.thread_time()
         try:
             answer = self._answer(body)
+            self._waited += time.perf_counter() - time.thread_time() - began
             units = sum([each.CapacityUnits for each in answer.ConsumedCapacity])
         finally:
             self._budget.settle(estimate, units)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from itertools import compress, pairwise
+from itertools import compress, islice
 from operator import eq, not_, or_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 from psycopg.adapt import PyFormat, Transformer
@@ -113,9 +113,9 @@ class RowConverter:
         self._describe(result)
         rows = self._adapt.load_rows(0, result.ntuples, tuple)
         position = self._columns[self._key].position
-        for row, following in pairwise(rows):
-            if row[position] == following[position]:
-                raise AmbiguousKey(f"{row[position]} is the {self._key} of more than one row")
+        keys = [row[position] for row in rows]
+        for key in compress(keys, map(eq, keys, islice(keys, 1, None))):
+            raise AmbiguousKey(f"{key} is the {self._key} of more than one row")
         groups = self._converted(rows, position)
         self._learn_types({oid for changes in groups for _, oid in changes} | {self._columns[self._key].oid})
         return [
@@ -253,7 +253,11 @@ class RowConverter:
     ) -> Iterator[Statement]:
         """Yield the statements that write `group`; what is too large for one is halved. Raises RowFailed."""
         key = self._columns[self._key]
-        keys = [self._text(each, key)[0] for each in group.keys]
+        keys: Sequence[str | None]
+        if key.is_integer and set(map(type, group.keys)) == {int}:
+            keys = list(map(str, group.keys))
+        else:
+            keys = [self._text(each, key)[0] for each in group.keys]
         parameters = [_array(each) for each in (keys, *group.values)]
         half = len(keys) // 2
         if half and sum(map(len, parameters)) > _LARGEST:
@@ -320,6 +324,10 @@ def _document(value: Any, oid: int) -> Any:
 
 def _array(values: Sequence[str | None]) -> str:
     """Return an array of text as its input function reads it."""
+    if None not in values:
+        text = '","'.join(cast("Sequence[str]", values))
+        if text.count('"') == 2 * (len(values) - 1) and "\\" not in text:  # as nearly always
+            return f'{{"{text}"}}'
     quoted = [
         "NULL" if each is None else '"' + each.replace("\\", "\\\\").replace('"', '\\"') + '"'
         for each in values

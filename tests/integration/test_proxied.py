@@ -18,6 +18,7 @@ from seedbed.engines.opensearch.wire.client import Client as OpenSearch
 from seedbed.errors import AccessRefused, SandboxError, Unreachable, UsageError
 from seedbed.model.secret import Secret
 from seedbed.servers.download import Artifact, fetch
+from tests.support.processes import until
 from tests.support.wire.proxy import Proxy, proxy
 from tests.support.wire.server import always, answer, serving
 
@@ -76,7 +77,9 @@ def body() -> bytes:
 
 def came_through(between: Proxy, scheme: str) -> bool:
     verbs = {"http": f"http://{NAME}:8443/", "https": f"CONNECT {NAME}:8443"}
-    return bool(between.asked) and all(
+    return until(
+        lambda: bool(between.asked)
+    ) and all(  # the proxy is a process of its own: its word may come later
         each.startswith("200") and verbs[scheme] in each for each in between.asked
     )
 

@@ -14,7 +14,6 @@ from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.errors import SandboxError
 
 if TYPE_CHECKING:
-    from seedbed.engines.dynamodb.sandbox.world import World
     from seedbed.model.target import Target
 
 _MOST = 25  # writes in a BatchWriteItem
@@ -59,11 +58,6 @@ class KeptTables:
         ]
         requests += [{"PutRequest": {"Item": item}} for key, item in kept.items() if found.get(key) != item]
         _write(database.client, database.physical(table.name), requests)
-
-
-def keep(world: World, target: Target) -> KeptTables:
-    """Return the items that `target` holds now."""
-    return KeptTables(target, world.settings(target.id))
 
 
 def _items(database: DynamoDatabase, table: TableShape) -> dict[str, Item]:

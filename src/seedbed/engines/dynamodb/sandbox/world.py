@@ -54,9 +54,9 @@ class World(Struct, frozen=True):
 
     def keep(self, target: Target) -> KeptTables:
         """Return the items that the tables of `target` hold now."""
-        from seedbed.engines.dynamodb.sandbox.lending import keep
+        from seedbed.engines.dynamodb.sandbox.lending import KeptTables
 
-        return keep(self, target)
+        return KeptTables(target, self.settings(target.id))
 
     @property
     def cloud(self) -> Cloud:

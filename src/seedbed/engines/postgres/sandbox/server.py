@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from seedbed.engines.postgres.sandbox.binaries import major
-from seedbed.engines.postgres.sandbox.copies import Template
 from seedbed.errors import SandboxError
 
 if TYPE_CHECKING:
@@ -132,6 +132,26 @@ class EmbeddedServer:
             ) from error
         with connection:
             yield connection
+
+
+class Template:
+    """The database `name` of `server`, to which nobody is connected: every copy of it holds what it holds."""
+
+    def __init__(self, server: EmbeddedServer, name: str) -> None:
+        self._server = server
+        self._name = name
+        self._copies = count(1)
+
+    @contextmanager
+    def fresh(self) -> Iterator[Mapping[str, str]]:
+        """Yield the settings of a copy, which is dropped with this context. Raises SandboxError."""
+        name = f"{self._name}_{next(self._copies)}"
+        self._server.drop_database(name)  # of tests that were killed
+        self._server.create_from_template(name, self._name)
+        try:
+            yield self._server.settings_of(name)
+        finally:
+            self._server.drop_database(name)
 
 
 def _checked(name: str) -> str:

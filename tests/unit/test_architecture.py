@@ -122,10 +122,13 @@ def core_files() -> list[Path]:
     return sorted([*core, *(ROOT / "engines" / SHARED).rglob("*.py")])
 
 
-@pytest.mark.parametrize("path", core_files(), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_the_core_names_no_engine(path: Path) -> None:
-    room = path.relative_to(ROOT).parts[0]
-    assert findings(path.read_text(encoding="utf-8"), ALLOWED.get(room, set())) == []
+def test_the_core_names_no_engine() -> None:
+    found = {}
+    for path in core_files():
+        room = path.relative_to(ROOT).parts[0]
+        found[path.relative_to(ROOT)] = findings(path.read_text(encoding="utf-8"), ALLOWED.get(room, set()))
+    assert len(found) > 100
+    assert {path: each for path, each in found.items() if each} == {}
 
 
 def test_the_shared_modules_of_engines_name_none_either() -> None:

@@ -65,7 +65,7 @@ HINTS = [
 def _parse(words: list[str]) -> None:
     """Have the real command line read `words`; nothing is run."""
     group: click.Command = cli
-    ctx = click.Context(cli, info_name="seedbed")
+    ctx = click.Context(cli, info_name="seedbed", **cli.context_settings)  # click remembers the help option
     words = words[1:]
     while isinstance(group, click.Group):
         name, command, words = group.resolve_command(ctx, words)
@@ -82,22 +82,20 @@ def test_there_are_hints() -> None:
     assert {name for _, name, _ in HINTS} >= {"apply", "deploy", "new", "plan", "repair", "revert", "status"}
 
 
-@pytest.mark.parametrize(
-    ("where", "name", "arguments"), HINTS, ids=[f"{where} {name}" for where, name, _ in HINTS]
-)
 @pytest.mark.parametrize("target", ["", "tutor-matching/neo4j"])
 def test_every_hint_is_a_command_that_the_command_line_takes(
-    where: str,
-    name: str,
-    arguments: tuple[str, ...],
-    target: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "plan.json").touch()
     monkeypatch.chdir(tmp_path)
-    said = hint_text(Hint(call(name, *arguments)), "staging", target)
-    _parse(shlex.split(said))
+    refused = {}
+    for where, name, arguments in HINTS:
+        said = hint_text(Hint(call(name, *arguments)), "staging", target)
+        try:
+            _parse(shlex.split(said))
+        except Exception as error:
+            refused[where, said] = repr(error)
+    assert refused == {}
 
 
 @pytest.mark.parametrize("name", sorted(_TAKES_ENVIRONMENT | _TAKES_SELECTION))

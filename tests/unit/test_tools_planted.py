@@ -12,10 +12,10 @@ FAULTS = load()
 FAULT = Fault("x", "toml", "", "src/a.py", "one = 1\n", "one = 2\n", ("tests/test_a.py::test_one",))
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.room}: {fault.name}")
-def test_a_planted_fault_follows_the_code(fault: Fault) -> None:
-    wrong = list(problems(fault))
-    assert wrong == [], "let its entry below tools/planted follow what was moved: file, find, replace, tests"
+def test_a_planted_fault_follows_the_code() -> None:
+    found = {f"{fault.room}: {fault.name}": list(problems(fault)) for fault in FAULTS}
+    wrong = {name: each for name, each in found.items() if each}
+    assert wrong == {}, "let its entry below tools/planted follow what was moved: file, find, replace, tests"
 
 
 def test_there_are_twenty_with_names_of_their_own() -> None:

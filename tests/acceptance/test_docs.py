@@ -196,7 +196,7 @@ class Reader:
         compare(self.page, step, done.stdout, done.stderr)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(25)
 @pytest.mark.parametrize("page", stories("the sandbox"), ids=name_of)
 def test_a_page_does_on_the_sandbox_what_it_says(page: Path, short_path: Path) -> None:
     if "-C edtech" in page.read_text(encoding="utf-8"):

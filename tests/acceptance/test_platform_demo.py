@@ -43,7 +43,7 @@ def steps(text: str) -> list[str]:
     return re.findall(r"^== (.*)$", text, re.MULTILINE)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 def test_the_demo_does_every_database_and_leaves_nothing_behind(edtech: Path) -> None:
     before = sorted(edtech.rglob("*"))
     done = run(edtech, "demo", timeout=600)

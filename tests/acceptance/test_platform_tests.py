@@ -50,7 +50,7 @@ def _running(root: Path) -> list[str]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.slow(45)
 def test_the_application_passes_its_tests_on_every_engine_with_two_workers(application: Path) -> None:
     done = run_tests(
         application, "-n", "2", "--dist", "loadfile", "--durations=12"

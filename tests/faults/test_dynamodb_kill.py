@@ -19,7 +19,7 @@ def there(dynamodb_local_account: World) -> Iterator[Stage]:
         yield made
 
 
-@pytest.mark.slow
+@pytest.mark.slow(25)
 @pytest.mark.parametrize("directives", [VERSIONED, PAGED], ids=["versioned", "paged"])
 def test_items_are_transformed_once_and_brought_back_however_often_the_run_is_killed_and_others_write(
     there: Stage, directives: str

@@ -37,7 +37,7 @@ sort       = ["created_at"]
 projection = "KEYS_ONLY"
 """
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(30)
 
 
 @dataclass(frozen=True, slots=True)

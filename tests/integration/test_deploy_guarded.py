@@ -24,7 +24,7 @@ from tests.support.aws_proxy.cloudformation_guard import CloudFormationGuard
 from tests.support.aws_proxy.http import Response
 from tests.support.deployment.releases import STACK, Shop, helpers
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(50)
 
 BOTH = ["by_slug", "by_teacher"]
 
@@ -84,7 +84,7 @@ def test_what_plain_cdk_deploy_is_refused_goes_through_one_index_at_a_time(
     tmp_path: Path,
     dynamodb_local_account: World,
 ) -> None:
-    guard = CloudFormationGuard(building_polls=4)
+    guard = CloudFormationGuard(building_polls=2)
     aws.add(guard)
     plain = _plain_deploy(shop, tmp_path / "plain")
     assert plain.code != 0
@@ -150,7 +150,7 @@ def test_killed_while_an_index_is_built_the_next_run_follows_it_and_finishes(
 
 @pytest.mark.soak
 def test_killed_between_two_updates_the_next_run_makes_the_second(shop: Shop, aws: Proxy) -> None:
-    guard = CloudFormationGuard(building_polls=4)
+    guard = CloudFormationGuard(building_polls=2)
     aws.add(guard)
     seen = [0]
 

@@ -39,7 +39,7 @@ def directory(short_path: Path) -> Iterator[Path]:
         run(short_path / "shop", "env", "down", "sandbox")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 def test_what_init_prints_brings_every_engine_up_and_its_workflow_succeeds(directory: Path) -> None:
     engines = " ".join(f"--engine {each}" for each in ENGINES)
     printed = type_in(directory, f"seedbed init --yes shop {engines}").partition("next:\n")[2]

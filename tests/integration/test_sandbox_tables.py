@@ -158,7 +158,7 @@ def test_an_endpoint_elsewhere_is_refused_where_the_sandbox_is_meant(shop: Shop)
     assert shop.run("status", *E, AWS_ENDPOINT_URL="http://127.0.0.1:1").code == 0
 
 
-@pytest.mark.slow
+@pytest.mark.slow(25)
 def test_deploy_takes_the_tables_that_an_apply_has_made_into_their_stack(shop: Shop) -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     app = "from pathlib import Path\nfrom seedbed.cdk import run\nrun(Path(__file__).parents[1] / 'seedbed.toml')\n"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from seedbed.engines.dynamodb.sandbox.local import dynamodb_local
 from seedbed.engines.dynamodb.sandbox.ministack import ministack
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
+from tests.support.dynamodb.accounts import Accounts
 from tests.support.projects import ProjectFiles
 from tests.support.servers import Pool, Settings, home_in_memory, neo4j_pool, new_account, opensearch_pool
 
@@ -34,6 +36,17 @@ if not os.environ.get("CI"):
 # A shell lets what it starts in the background ignore Ctrl-C, and so do children: tests press it all the same.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without a look for garbage. What is there then stays, so that no later look goes through it again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +81,12 @@ def dynamodb_local_server(shared_path: Path) -> Iterator[World]:
         yield world
 
 
+@pytest.fixture(scope="session")
+def dynamodb_local_accounts(dynamodb_local_server: World) -> Accounts:
+    """Accounts to be borrowed; a test that needs one takes `dynamodb_local_account`."""
+    return Accounts(dynamodb_local_server)
+
+
 @pytest.fixture
 def ministack_account(ministack_server: World) -> World:
     """An AWS account that nobody else uses, with everything that a deployment needs."""
@@ -75,9 +94,10 @@ def ministack_account(ministack_server: World) -> World:
 
 
 @pytest.fixture
-def dynamodb_local_account(dynamodb_local_server: World) -> World:
+def dynamodb_local_account(dynamodb_local_accounts: Accounts) -> Iterator[World]:
     """Tables that nobody else uses, on the server that refuses what AWS refuses."""
-    return msgspec.structs.replace(dynamodb_local_server, account=new_account())
+    with dynamodb_local_accounts.borrowed() as world:
+        yield world
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import json
 import select
 import socket
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -32,6 +32,7 @@ from seedbed.testing import (  # noqa: E402
     TroubleContract,
     UnlockContract,
 )
+from tests.support.dynamodb.accounts import Accounts  # noqa: E402
 from tests.support.servers import new_account  # noqa: E402
 
 REGION = "eu-central-1"
@@ -197,12 +198,13 @@ class DynamoHarness:
     options: Mapping[str, Any] = {"lease_seconds": 4}
     leaves_work = False  # nothing of a killed runner goes on: what it sent last is fenced off
 
-    def __init__(self, endpoint: str, door: Door) -> None:
-        self._endpoint = endpoint
+    def __init__(self, door: Door, empty_account: Callable[[], str]) -> None:
+        self._endpoint = f"http://{door.behind}"
         self._door = door
+        self._empty_account = empty_account
 
     def settings(self) -> Mapping[str, str]:
-        settings = self._settings(new_account())
+        settings = self._settings(self._empty_account())
         for table, key in KEYS.items():
             kinds = [
                 {"AttributeName": name, "KeyType": kind}
@@ -355,23 +357,23 @@ def _program(table: str, settings: str = "", *, up: str, down: str = "") -> str:
 
 
 @contextmanager
-def _harness(endpoint: str, *, has_sts: bool) -> Iterator[DynamoHarness]:
-    with Door(endpoint, has_sts=has_sts) as door:
+def _served(door: Door) -> Iterator[Door]:
+    with door:
         threading.Thread(target=door.serve_forever, args=(0.05,), daemon=True).start()
-        yield DynamoHarness(endpoint, door)
+        yield door
         door.shutdown()
 
 
 @pytest.fixture(scope="session")
-def on_ministack(ministack_server: World) -> Iterator[DynamoHarness]:
-    with _harness(ministack_server.endpoint, has_sts=True) as harness:
-        yield harness
+def before_ministack(ministack_server: World) -> Iterator[Door]:
+    with _served(Door(ministack_server.endpoint, has_sts=True)) as door:
+        yield door
 
 
 @pytest.fixture(scope="session")
-def on_local(dynamodb_local_server: World) -> Iterator[DynamoHarness]:
-    with _harness(dynamodb_local_server.endpoint, has_sts=False) as harness:
-        yield harness
+def before_local(dynamodb_local_server: World) -> Iterator[Door]:
+    with _served(Door(dynamodb_local_server.endpoint, has_sts=False)) as door:
+        yield door
 
 
 @pytest.fixture(autouse=True)
@@ -385,14 +387,16 @@ def declared(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 class OnMinistack:
     @pytest.fixture
-    def harness(self, on_ministack: DynamoHarness) -> DynamoHarness:
-        return on_ministack
+    def harness(self, before_ministack: Door) -> DynamoHarness:
+        return DynamoHarness(before_ministack, new_account)
 
 
 class OnLocal:
     @pytest.fixture
-    def harness(self, on_local: DynamoHarness) -> DynamoHarness:
-        return on_local
+    def harness(self, before_local: Door, dynamodb_local_accounts: Accounts) -> Iterator[DynamoHarness]:
+        with ExitStack() as borrowed:
+            accounts = dynamodb_local_accounts
+            yield DynamoHarness(before_local, lambda: borrowed.enter_context(accounts.borrowed()).account)
 
 
 class TestMinistack(OnMinistack, EngineContract): ...

@@ -35,7 +35,7 @@ MOST = 1.0
 WARM = 500
 WARM_ROUNDS = 3
 # What makes the sandbox's server small, and what stands in its place.
-SMALL_OPTIONS = ("-XX:+UseSerialGC", "-XX:Tiered", "-XX:AOT", "-Xm", "-Xlog:aot")
+SMALL_OPTIONS = ("-XX:+UseSerialGC", "-XX:Tiered", "-XX:CompileThreshold", "-XX:AOT", "-Xm", "-Xlog:aot")
 OPTIONS = ("-XX:+UseG1GC", "-Xms1g", "-Xmx1g")
 SMALL_SETTINGS = ("server.memory.", "dbms.memory.", "db.tx_log.")
 SETTINGS = ("server.memory.pagecache.size=256m",)

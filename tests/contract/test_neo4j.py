@@ -174,6 +174,7 @@ class BreakableHarness(Neo4jHarness):
         self._lines: dict[str, tuple[BreakableLine, Mapping[str, str]]] = {}
 
     def settings(self) -> Mapping[str, str]:
+        self._borrowed.close()  # one target at a time: the one for the last trouble has seen its end
         settings = super().settings()
         line = self._borrowed.enter_context(breakable(urlsplit(settings["uri"]).port or 0))
         uri = f"bolt://127.0.0.1:{line.port}"

@@ -342,6 +342,14 @@ class OpenSearchHarness:
         self._ask(settings, "POST", "/migrations_history/_update/state?refresh", {"script": script})
 
 
+class OneByOneHarness(OpenSearchHarness):
+    """Targets one after the other: what the last one had is given back."""
+
+    def settings(self) -> Mapping[str, str]:
+        self._closing.close()
+        return super().settings()
+
+
 def _file(up: str, down: str = "") -> str:
     return f"# migrate:up\n{up}\n" + (f"\n# migrate:down\n{down}\n" if down else "")
 
@@ -392,6 +400,11 @@ class TestOpenSearch(OnCluster, EngineContract): ...
 
 
 class TestInTrouble(OnCluster, TroubleContract):
+    @pytest.fixture
+    def harness(self, opensearch_servers: Pool) -> Iterator[OpenSearchHarness]:
+        with ExitStack() as closing:
+            yield OneByOneHarness(opensearch_servers, closing)
+
     @pytest.fixture(autouse=True)
     def _hasty(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let what gets no answer be tried again at once."""

@@ -1,7 +1,8 @@
-"""Clean Neo4j and OpenSearch servers for tests: a few that all workers of a run share, one test at a time on each.
+"""Clean Neo4j and OpenSearch servers for tests: one of each that all workers of a run share, one test at a time on it.
 
-A server takes seconds to start and a fraction of one to wipe. So a test borrows one, wiped, and gives it back. Who needs
-a second one at once gets it at once: nobody waits while holding one, so nobody waits forever.
+A server takes seconds to start, half a minute of a processor to be warm, and a fraction of a second to wipe. So a test
+borrows the one, wiped, and gives it back. Who needs a second one at once gets it at once: nobody waits while holding
+one, so nobody waits forever.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 from seedbed.engines.base import Embedded
 from seedbed.servers import locks
 
-FEW = 2  # servers of a kind for all workers, where nobody needs several at once
+FEW = 1  # server of a kind for all workers, where no test needs several at once: it takes a minute to be warm
 RAM = Path("/dev/shm")
 OURS = "migrations_history_key"
 PATHS = os.pathsep.join([str(Path(__file__).parents[2] / "src"), *filter(None, sys.path)])

@@ -26,6 +26,9 @@ OPTIONS = (
     "-Dlog4j2.disable.jmx=true",
     "-Dio.netty.tryReflectionSetAccessible=true",
 )
+COMPILING = (
+    "-XX:CompileThresholdScaling=0.1",
+)  # most of its work is planning, in many methods that each run a few times
 HANDSHAKE = bytes.fromhex(
     "6060b017 00000404 00000000 00000000 00000000"
 )  # Bolt 4.4, which every version speaks
@@ -44,7 +47,7 @@ def server(folder: Path) -> Server:
     classes = jvm.class_path([jars.fetch(lock(), jars.cache(), NAME)])
 
     def describe(directory_: Path, more: Sequence[str]) -> Server:
-        return _server(directory_, program, [*OPTIONS, *more, "-cp", classes, MAIN])
+        return _server(directory_, program, [*OPTIONS, *COMPILING, *more, "-cp", classes, MAIN])
 
     lasting = [*OPTIONS, classes, MAIN]
     return describe(folder, aot_cache.options(NAME, lock().title, program, lasting, describe, train))

@@ -509,6 +509,43 @@ def test_a_statement_that_never_began_left_nothing_and_is_not_asked_about(
     assert people.apply().finished == ["2"]
 
 
+def refuse_the_record(place: Place, times: int, how: str) -> None:
+    """Let the server refuse the first `times` records that the first step of version 2 is done, with `how`."""
+    place.execute(
+        "CREATE SEQUENCE refused; CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN\n"
+        f"IF NEW.version = '2' AND NEW.step = 1 AND NOT NEW.in_step AND nextval('refused') <= {times} THEN\n"
+        f"RAISE EXCEPTION {how}; END IF; RETURN NEW; END $$; CREATE TRIGGER refuse BEFORE UPDATE ON "
+        "seedbed.migrations_history FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+
+
+DONE = "DO $$ BEGIN UPDATE people SET email = email || '!'; END $$;"
+
+
+def test_a_block_that_is_done_is_recorded_although_its_record_was_canceled(
+    people: Place, files: ProjectFiles
+) -> None:
+    refuse_the_record(people, 2, "'canceling statement due to user request' USING ERRCODE = '57014'")
+    files.migration("2_do", f"{DONE}\nSELECT 1;", options=OUT)
+    assert people.apply().finished == ["2"]
+    assert people.query("SELECT DISTINCT email FROM people") == [("a!",)]
+
+
+def test_a_block_that_is_done_and_cannot_be_recorded_is_never_run_again(
+    people: Place, files: ProjectFiles
+) -> None:
+    refuse_the_record(people, 1, "'no space left' USING ERRCODE = '53100'")
+    files.migration("2_do", f"{DONE}\nSELECT 1;", options=OUT)
+    told = people.apply()
+    assert (told.code, told.error.touched, stands(people)) == (5, True, ("started", 0, True))
+    assert "took effect" in told.error.error
+    assert "seedbed repair -e dev-test -s user --engine postgres 2 --applied" in told.error.try_
+    assert people.apply().code == 5
+    assert people.repair("2", Decision.APPLIED).code == 0
+    assert people.apply().finished == ["2"]
+    assert people.query("SELECT DISTINCT email FROM people") == [("a!",)]
+
+
 # Files that are edited after a step has failed
 
 

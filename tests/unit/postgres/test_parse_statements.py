@@ -50,6 +50,9 @@ def test_call_and_do_may_commit_inside() -> None:
     assert commits_inside("CALL f()")
     assert commits_inside("DO $$ BEGIN COMMIT; END $$")
     assert commits_inside("DO $$ BEGIN CALL f(); END $$")
+    assert commits_inside("DO $$ BEGIN\nCALL f(); END $$")
+    assert commits_inside("DO LANGUAGE plperl $$ spi_commit(); $$")
+    assert commits_inside("DO E'BEGIN \\103OMMIT; END'")
 
 
 @pytest.mark.parametrize("sql", ["DO $$ BEGIN PERFORM f(); END $$", "VACUUM t", "SELECT 'commit'"])

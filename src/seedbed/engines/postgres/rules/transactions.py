@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 
 from seedbed.engines.postgres.files.grammar import ParsedStatement, parse
@@ -101,7 +101,7 @@ _USES: dict[str, Callable[[Tree], TransactionUse]] = {
 }
 
 
-_MAY_COMMIT = re.compile(r"\b(commit|rollback|call|execute)\b", re.IGNORECASE)
+_MAY_COMMIT = re.compile(r"commit|rollback|\b(?:call|execute)\b", re.IGNORECASE)  # spi_commit of PL/Perl, too
 
 
 def commits_inside(body: str) -> bool:
@@ -114,4 +114,11 @@ def commits_inside(body: str) -> bool:
     kinds = {each.kind for each in statements}
     if any(each.kind == "ReindexStmt" and is_concurrent(each.node()) for each in statements):
         return True  # one index after the other; the one that fails leaves a half-made copy
-    return "CallStmt" in kinds or ("DoStmt" in kinds and _MAY_COMMIT.search(body) is not None)
+    texts = (text for each in statements if each.kind == "DoStmt" for text in _texts(each.node()))
+    return "CallStmt" in kinds or any(map(_MAY_COMMIT.search, texts))
+
+
+def _texts(node: Tree) -> Iterator[str]:
+    """Yield the texts of a DO as they are run; in the file, quotes and escapes may write them otherwise."""
+    for each in node.get("args", ()):
+        yield each.get("DefElem", {}).get("arg", {}).get("String", {}).get("sval", "")

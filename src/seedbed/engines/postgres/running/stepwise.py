@@ -27,10 +27,12 @@ from seedbed.errors import Interrupted, LeaseLost, Location, OutcomeUnknown, Ste
 from seedbed.model.event import StepProbed, WorkFinished, WorkProgressed
 from seedbed.model.history import Revision
 from seedbed.model.migration import Migration, Step, Work, digests
+from seedbed.wire.retrying import Policy, retrying
 
 _AS_OURSELVES = (
     "SET LOCAL session_authorization TO DEFAULT; SET LOCAL role TO DEFAULT"  # whatever the statements SET
 )
+_RECORDS = Policy(attempts=8, base=0.1, cap=1.0)  # of a statement that is done
 
 
 def apply(writer: FencedWriter, work: Work, revision: Revision | None) -> Iterator[Progress]:
@@ -96,7 +98,7 @@ class _Walk:
                     write_record(writer, self._standing(step, in_step=True))
                     begun, sent = True, writer.touched.sending()
                     run(writer.connection, step.body)
-                write_record(writer, self._standing(step, done=True))
+                self._record_done(step)
                 return
             except ServerError as error:
                 yield from writer.notices(migration.version)
@@ -116,6 +118,28 @@ class _Walk:
                     said = ended.because if isinstance(ended, StepFailed) or not left else ""
                     ended.because = "; ".join(filter(None, (said, left)))
                     raise
+
+    def _record_done(self, step: Step) -> None:
+        """Record that `step` is done, also where that was canceled: it is never run again because of its record.
+
+        Raises OutcomeUnknown where the record cannot be written.
+        """
+        writer, migration = self._writer, self._migration
+        for attempt in retrying(_RECORDS):
+            try:
+                write_record(writer, self._standing(step, done=True))
+                return
+            except ServerError as error:
+                unrecorded = OutcomeUnknown(
+                    f"statement {step.index + 1} of {migration.label} took effect on {writer.target}, and its record "
+                    "could not be written",
+                    because=str(error),
+                    try_=decide(migration.version),
+                    at=Location(migration.path, step.line),
+                )
+                if not (error.is_transient or error.was_canceled):
+                    raise unrecorded from None
+                attempt.failed(unrecorded)
 
     def _atomic(self, step: Step) -> None:
         with self._writer.touched.unless(ServerError):

@@ -258,6 +258,26 @@ def test_a_seed_whose_function_reaches_the_history_leaves_nothing_behind(site: S
     assert site.ask("SELECT environment FROM seedbed.migrations_identity") == [("dev-ana",)]
 
 
+@pytest.mark.parametrize("name", ["roles.sql", "roles.csv"])
+def test_a_seed_that_fires_a_deferred_trigger_on_the_history_leaves_nothing_behind(
+    site: Site, name: str
+) -> None:
+    site.files.migration(
+        "20260101000001_roles",
+        "CREATE TABLE public.roles (id int PRIMARY KEY);\nCREATE FUNCTION public.tidy() RETURNS trigger LANGUAGE plpgsql "
+        "AS $$ BEGIN UPDATE seedbed.migrations_identity SET environment = 'elsewhere'; RETURN NULL; END $$;\n"
+        "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON public.roles DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
+        "EXECUTE FUNCTION public.tidy();",
+    )
+    assert site.run("apply").code == 0
+    text = "id\n1\n" if name.endswith(".csv") else "INSERT INTO public.roles VALUES (1);\n"
+    site.files.seed(name, text)
+    ran = site.run("seed", "--kind", "reference")
+    assert ran.code == 7, ran.everything
+    assert "changes the history of this database" in ran.everything
+    assert site.ask("SELECT environment FROM seedbed.migrations_identity") == [("dev-ana",)]
+
+
 @pytest.mark.parametrize("environment", ["prod", "dev-ana"])
 def test_reference_data_that_changes_more_than_rows_is_refused_everywhere(
     site: Site, environment: str

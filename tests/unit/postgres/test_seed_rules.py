@@ -27,6 +27,7 @@ def refused(text: str, *, rows_only: bool = True) -> str:
         "SELECT pg_catalog.setval(pg_get_serial_sequence('roles', 'id'), 7)",
         "WITH gone AS (DELETE FROM old RETURNING *) INSERT INTO roles SELECT id, crypt(name, gen_salt('bf')) FROM gone",
         "INSERT INTO seeds (seedbed) SELECT s.seedbed FROM seeds AS s",
+        "INSERT INTO public.pg_notes SELECT relname FROM pg_class",
     ],
 )
 def test_statements_that_change_rows_have_their_place_in_reference_data(text: str) -> None:
@@ -63,6 +64,14 @@ def test_statements_that_change_rows_have_their_place_in_reference_data(text: st
         "SELECT pg_advisory_lock(1)",
         "DELETE FROM pg_catalog.pg_class",
         "WITH x AS (UPDATE information_schema.sql_parts SET comments = '') SELECT 1",
+        "UPDATE pg_settings SET setting = 'on' WHERE name = 'allow_system_table_mods'",
+        "UPDATE pg_authid SET rolsuper = true",
+        "WITH x AS (DELETE FROM pg_class RETURNING 1) SELECT 1",
+        "MERGE INTO pg_settings AS s USING t ON true WHEN MATCHED THEN UPDATE SET setting = 'x'",
+        "SELECT cron.schedule('x', '* * * * *', 'DROP TABLE t')",
+        "INSERT INTO cron.job (schedule, command) VALUES ('* * * * *', 'DROP TABLE t')",
+        "SELECT aws_s3.query_export_to_s3('SELECT * FROM users', 'x')",
+        "SELECT aws_lambda.invoke('x', '{}')",
     ],
 )
 def test_whatever_reaches_further_than_rows_has_none(text: str) -> None:

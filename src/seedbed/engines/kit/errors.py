@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seedbed.errors import ForeignTarget, Hint, Interrupted, LeaseLost, call
+from seedbed.errors import ForeignTarget, Hint, Interrupted, LeaseLost, Location, StepFailed, call
 from seedbed.model.history import Identity
 
 TAKEN = "it was ended from outside, or another run has it"  # why a lease is lost whose record names another holder
@@ -50,4 +50,14 @@ def foreign(target: str, found: Identity, wanted: Identity) -> ForeignTarget:
         f"{target} is bound to {found}",
         because=f"this run is for {wanted}",
         try_="check where its address points",
+    )
+
+
+def history_changed(path: str) -> StepFailed:
+    """Return what ends a dataset that would change the history, whose script is `path`."""
+    return StepFailed(
+        "a seed changes the history of this database",
+        because="what it writes, calls or fires reaches what is seedbed's own; nothing of the dataset stayed",
+        try_="look for functions, triggers, rules and procedures that write there",
+        at=Location(path),
     )

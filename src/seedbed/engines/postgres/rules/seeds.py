@@ -26,11 +26,17 @@ _REACHING = re.compile(
     r"|stat_reset|stat_clear|stat_force|clear|restore|set_relation|set_attribute|nextoid|prewarm|buffercache|relation"
     r"|truncate|sync|sleep)\w*"
 )
+# Schemas of extensions that run SQL as text at another time, or send rows elsewhere: pg_cron, those of RDS, pgAgent.
+_REACHING_SCHEMAS = {"aws_commons", "aws_lambda", "aws_s3", "cron", "partman", "pgagent"}
 _CALLED = re.compile(
-    rb'"funcname":\[(?:\{"String":\{"sval":"[^"]*"\}\},)*\{"String":\{"sval":"([^"]*)"\}\}\]'
+    rb'"funcname":\[(?:\{"String":\{"sval":"([^"]*)"\}\},)*\{"String":\{"sval":"([^"]*)"\}\}\]'
 )
 _INTO = re.compile(rb'"intoClause":')
-_SERVER_S = re.compile(rb'"schemaname":"(?:pg_|information_schema")')
+_OTHERS = re.compile(
+    rb'"schemaname":"(?:pg_|information_schema"|'
+    + "|".join(_REACHING_SCHEMAS).encode()
+    + rb')|"relname":"pg_'
+)
 _WORDS = {"schemaname", "newschema", "subname", "newname"}
 _ROWS_ONLY = "reference data goes into every environment, production too: it changes rows, and nothing else"
 
@@ -60,13 +66,18 @@ def refusal(
             _ROWS_ONLY,
             "make it a migration; here INSERT, UPDATE, DELETE, MERGE and SELECT have their place",
         )
-    called = (each[1].decode() for each in _CALLED.finditer(statement.tree))
-    if reaching := next((each for each in called if _REACHING.fullmatch(each)), ""):
-        return Refusal(f"{reaching}() has no place in reference data", _ROWS_ONLY, "make it a migration")
-    if _SERVER_S.search(statement.tree):
+    called = ((each[1] or b"").decode() + "." + each[2].decode() for each in _CALLED.finditer(statement.tree))
+    if reaching := next(filter(_reaches, called), ""):
+        what = f"{reaching.removeprefix('.')}() has no place in reference data"
+        return Refusal(what, _ROWS_ONLY, "make it a migration")
+    if _OTHERS.search(statement.tree):
         written = set(_written(statement.kind, statement.node()))
-        if server_s := next((each for each in sorted(written) if _is_the_server_s(each)), ""):
-            return Refusal(f"a seed changes the schema {server_s}", "it is the server's own", "leave it out")
+        if schema := next((each for each in sorted(written) if _is_out_of_reach(each)), ""):
+            return Refusal(
+                f"a seed changes the schema {schema}",
+                "it is the server's own, or an extension's",
+                "leave it out; a table of your own whose name begins with pg_ needs its schema before it",
+            )
     return None
 
 
@@ -74,8 +85,14 @@ def _mentions(statement: ParsedStatement, name: str) -> bool:
     return re.search(re.escape(json.dumps(name, ensure_ascii=False).encode()), statement.tree) is not None
 
 
-def _is_the_server_s(schema: str) -> bool:
-    return schema.startswith("pg_") or schema == "information_schema"
+def _reaches(function: str) -> bool:
+    """Return whether `function`, `schema.name` with an empty schema where it has none, reaches further than rows."""
+    schema, _, name = function.rpartition(".")
+    return schema in _REACHING_SCHEMAS or _REACHING.fullmatch(name) is not None
+
+
+def _is_out_of_reach(schema: str) -> bool:
+    return schema.startswith("pg_") or schema == "information_schema" or schema in _REACHING_SCHEMAS
 
 
 def _schemas(tree: Any) -> Iterator[str]:
@@ -94,11 +111,18 @@ def _schemas(tree: Any) -> Iterator[str]:
 
 
 def _written(kind: str, tree: dict[str, Any]) -> Iterator[str]:
-    """Yield the schemas of tables that a statement changes, in its WITH as well."""
+    """Yield the schemas of tables that a statement changes, in its WITH as well.
+
+    A name that begins with `pg_` and has no schema is the server's: pg_catalog is searched first.
+    """
     for inner, node in [(kind, tree), *_nodes(tree)]:
         relation = node.get("relation") if inner in _DATA else None
-        if isinstance(relation, dict) and relation.get("schemaname"):
-            yield relation["schemaname"]
+        if not isinstance(relation, dict):
+            continue
+        if schema := relation.get("schemaname"):
+            yield schema
+        elif relation.get("relname", "").startswith("pg_"):
+            yield "pg_catalog"
 
 
 def _nodes(tree: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from seedbed.engines.kit.errors import history_changed
 from seedbed.engines.postgres.seeds.errors import refused
 from seedbed.engines.postgres.seeds.scripts import run_script
 from seedbed.engines.postgres.seeds.tables import describe
 from seedbed.engines.postgres.seeds.upsert import Upsert
 from seedbed.engines.postgres.wire.messages import end_transaction, run
-from seedbed.errors import Location, SeedbedError, StepFailed
+from seedbed.errors import Location, SeedbedError
 from seedbed.model.seed import Dataset, Loaded, OnLoading, RowSource, Script, ignore_loading, is_empty
 
 if TYPE_CHECKING:
@@ -34,16 +35,16 @@ def load(
     """Load all of `dataset` or nothing, and yield what each part changed once it is committed.
 
     The connection is in autocommit mode and holds the lease. Nothing is yielded before the commit, because an
-    event counts as done. `history`: a digest of the history, the same before and after: a script may call functions,
-    and those may do anything. Raises StepFailed, SeedFileError, Interrupted, LeaseLost; OutcomeUnknown for a script
+    event counts as done. `history`: a digest of the history, the same before and after: scripts call functions, rows
+    fire triggers, deferred ones too, and those may do anything. Raises StepFailed, SeedFileError, Interrupted,
+    LeaseLost; OutcomeUnknown for a script
     that ended the transaction behind our back.
     """
     loaded: list[Loaded] = []
     part: RowSource | Script | None = None
     try:
         run(connection, "BEGIN; SET CONSTRAINTS ALL DEFERRED")  # rows may name rows of a later part
-        has_scripts = any(isinstance(each, Script) for each in dataset.parts)
-        before = history() if has_scripts else ""
+        before = history()
         for part in dataset.parts:
             if isinstance(part, Script):
                 if check:
@@ -52,8 +53,12 @@ def load(
             else:
                 loaded.append(_load_rows(connection, part, on_loading))
         part = None
-        if has_scripts and history() != before:
-            raise _changes_history(dataset)
+        connection.execute(
+            "SET CONSTRAINTS ALL IMMEDIATE"
+        )  # what is deferred happens before we look, not after
+        if history() != before:
+            part = next((each for each in dataset.parts if isinstance(each, Script)), dataset.parts[0])
+            raise history_changed(part.path)
         connection.execute("COMMIT")
     except psycopg.Error as error:
         raise refused(connection, error, _at_fault(dataset, error.diag, part)) from error
@@ -61,16 +66,6 @@ def load(
         with suppress(SeedbedError):  # a lost connection rolled back by itself, and its error is on its way
             end_transaction(connection)
     yield from loaded
-
-
-def _changes_history(dataset: Dataset) -> StepFailed:
-    script = next(each for each in dataset.parts if isinstance(each, Script))
-    return StepFailed(
-        "a seed changes the history of this database",
-        because="what it calls reaches the tables of seedbed; nothing of the dataset stayed",
-        try_="look for functions, triggers and rules that write there",
-        at=Location(script.path),
-    )
 
 
 def _load_rows(connection: Connection[tuple[Any, ...]], source: RowSource, on_loading: OnLoading) -> Loaded:

@@ -8,6 +8,7 @@ import pytest
 
 from seedbed.engines.neo4j.seeds import volume
 from seedbed.errors import StepFailed
+from seedbed.model.migration import Direction
 from seedbed.model.seed import Dataset, Loading, Script, SeedKind
 from tests.support.neo4j.graphs import Graph, graph, parts
 from tests.support.servers import Pool
@@ -175,6 +176,28 @@ def test_a_script_is_in_the_same_transaction_and_counts_what_it_made(here: Graph
     with pytest.raises(StepFailed, match=r"the seed failed.*by zero"):
         here.load(*parts({"1.cypher": "MATCH (r:Room) DELETE r; RETURN 1/0;"}))
     assert here.ask("MATCH (r:Room) RETURN count(r) AS n") == [{"n": 2}]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "MATCH (n:$('migrations' + '_history')) WHERE n.key STARTS WITH 'revision:' SET n.checksum = 'x';",
+        "MATCH (n:`\\u006digrations_history` {key: 'revision:7'}) SET n.checksum = 'x';",
+        "CREATE (:$('migrations' + '_history') {key: 'revision:9', version: '9'});",
+    ],
+)
+def test_a_script_that_reaches_the_history_at_run_time_leaves_nothing_behind(
+    here: Graph, script: str
+) -> None:
+    migration = "// migrate:up\nCREATE (:Skill {slug: 'x'});\n// migrate:down\nMATCH (s:Skill {slug: 'x'}) DELETE s;\n"
+    here.apply(migration, version="7")
+    stored = "MATCH (n:migrations_history) WHERE NOT n.key IN ['lease', 'fence'] RETURN properties(n) AS p ORDER BY n.key"
+    before = here.ask(stored)
+    with pytest.raises(StepFailed, match="changes the history"):
+        here.load(*parts({"1_Skill.csv": SKILLS, "2_x.cypher": script}))
+    assert here.ask(stored) == before
+    assert here.ask("MATCH (s:Skill) RETURN s.slug AS slug") == [{"slug": "x"}]
+    here.apply(migration, version="7", direction=Direction.DOWN)
 
 
 def test_volume_goes_in_batches_and_again_the_same(here: Graph, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,16 @@ EVERYTHING = [
     "CALL { MATCH (n) RETURN n } DELETE n",
     "MATCH (n) WHERE size(labels(n)) = 0 DELETE n",
     "MATCH (n) OPTIONAL MATCH (n)-[r]-() DELETE r, n",
+    "MATCH p = () DETACH DELETE p",
+    "MATCH p = () FOREACH (n IN nodes(p) | SET n.environment = 'dev-x')",
+    "MATCH p = ({key: 'identity'}) UNWIND nodes(p) AS n SET n.environment = 'dev-x'",
+    "MATCH p = () SET (nodes(p)[0]).environment = 'dev-x'",
+    "MATCH (n) SET (CASE WHEN true THEN n END).x = 1",
+    "MATCH (n)-[*0..1]-(m) SET m.x = 1",
+    "MATCH (n)-[:T*0]->() DETACH DELETE n",
+    "MATCH (n)-[:T]->*(m) SET n.x = 1",
+    "MATCH (n)-->{0,2}(m) SET n.x = 1",
+    "MATCH (n) ((a)-[:T]->(b)){,3} (m) DETACH DELETE m",
 ]
 SELECTED = [
     "MATCH (n:Skill) DETACH DELETE n",
@@ -62,6 +72,14 @@ SELECTED = [
     "MATCH (s:Skill) SET s.tutors = COUNT { MATCH (n) RETURN n }",
     "CALL apoc.periodic.iterate('MATCH (n:L) RETURN n', 'SET n.x = 1', {})",
     "MATCH (n:$(l)) SET n.x = 1",
+    "MATCH p = (a)-[:T]->(b) DETACH DELETE p",
+    "MATCH p = (a:A) FOREACH (n IN nodes(p) | SET n.x = 1)",
+    "MATCH (n)-[*]-(m) SET m.x = 1",
+    "MATCH (n)-[*..3]-(m) SET m.x = 1",
+    "MATCH (n:Skill)-[*0..3]-(m) SET m.x = 1",
+    "MATCH (n:Skill) MATCH (n)-[:T]->{0,2}(m) SET m.x = 1",
+    "MATCH (a:A)-[:X]->(n) SET a.x = a.y * 0",
+    "MATCH (a:A), (n) SET a.x = n.y, a.n = 1",
     "MATCH (a:Asset)-[:ASSET_TYPE]->(type) CALL (a, type) { SET a.x = type.y } IN 2 CONCURRENT TRANSACTIONS",
 ]
 

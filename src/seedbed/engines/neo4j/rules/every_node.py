@@ -1,7 +1,7 @@
 """Statements that change whatever nodes there are, seedbed's own among them: no pattern says which ones are meant.
 
-seedbed's nodes have a label and no relationships. So only a pattern that is one node without a label can find them:
-`MATCH (n)`, and not `MATCH (n:Skill)` or `MATCH (n)-[:TEACHES]->()`.
+seedbed's nodes have a label and no relationships. So only a pattern that is one node without a label can find them, or
+may be one: `MATCH (n)`, `MATCH p = ()`, `MATCH (n)-[*0..]-()`, and not `MATCH (n:Skill)` or `MATCH (n)-[:TEACHES]->()`.
 """
 
 from __future__ import annotations
@@ -86,13 +86,16 @@ def _in_texts(tokens: Sequence[Token]) -> Token | None:
 
 def _variables(tokens: Sequence[Token]) -> _Found:
     found = _Found({}, set(), set())
-    for pattern, is_optional in _patterns(tokens):
-        is_alone = pattern[0].says("(") and pattern[-1].says(")") and pattern[-1].depth == pattern[0].depth
-        is_alone = is_alone and not any(
-            token.says("(") and token.depth == pattern[0].depth for token in pattern[1:]
+    for path, pattern, is_optional in _patterns(tokens):
+        nodes = [each for each in _nodes(pattern) if each]
+        is_alone = _is_one_node(pattern) or (
+            _may_be_one_node(pattern)
+            and not any(_says_label(each) or each[0].value in found.known for each in nodes)
         )
-        for node in _nodes(pattern):
-            if node and node[0].is_name and not node[0].says("WHERE"):
+        if path and is_alone and not any(map(_says_label, nodes)):
+            found.bare.setdefault(path.value, path)  # what is made of it: nodes(p), or DELETE p
+        for node in nodes:
+            if node[0].is_name and not node[0].says("WHERE"):
                 name = node[0].value
                 if not is_alone or _says_label(node):
                     if not (is_optional and name in found.bare):  # it leaves out none that was found before
@@ -110,6 +113,24 @@ def _variables(tokens: Sequence[Token]) -> _Found:
     return found
 
 
+def _is_one_node(pattern: Sequence[Token]) -> bool:
+    """Return whether `pattern` is one pair of round brackets, and no path."""
+    is_closed = pattern[0].says("(") and pattern[-1].says(")") and pattern[-1].depth == pattern[0].depth
+    return is_closed and not any(token.says("(") and token.depth == pattern[0].depth for token in pattern[1:])
+
+
+def _may_be_one_node(pattern: Sequence[Token]) -> bool:
+    """Return whether `pattern` has a part that matches no relationship as well: `-[*0..2]-`, `->*`, `){0,3}`."""
+    for at in range(1, len(pattern)):
+        is_quantifier = pattern[at - 1].says(")", "-", ">")
+        least = pattern[at + 1].value if at + 1 < len(pattern) else ""
+        if pattern[at].says("*") and (is_quantifier or least == "0"):
+            return True
+        if pattern[at].says("{") and is_quantifier and least in {"0", ","}:
+            return True
+    return False
+
+
 def _is_in_foreach(tokens: Sequence[Token], at: int) -> bool:
     return at >= 2 and tokens[at - 1].says("(") and tokens[at - 2].says("FOREACH")
 
@@ -124,8 +145,8 @@ def _is_predicate(tokens: Sequence[Token], at: int) -> bool:
     return not any(each.says("OR", "XOR") and each.depth == tokens[at].depth for each in condition)
 
 
-def _patterns(tokens: Sequence[Token]) -> Iterator[tuple[list[Token], bool]]:
-    """Yield each path that a MATCH of `tokens` looks for, without its name, and whether it is optional."""
+def _patterns(tokens: Sequence[Token]) -> Iterator[tuple[Token | None, list[Token], bool]]:
+    """Yield each path that a MATCH of `tokens` looks for: its name or None, what it is, whether it is optional."""
     for at, token in enumerate(tokens):
         if not token.says("MATCH") or _is_property(tokens, at):
             continue
@@ -135,16 +156,16 @@ def _patterns(tokens: Sequence[Token]) -> Iterator[tuple[list[Token], bool]]:
             if each.depth < token.depth or (each.depth == token.depth and each.says(*_CLAUSES)):
                 break
             if each.depth == token.depth and each.says(",") and pattern:
-                yield _without_name(pattern), is_optional
+                yield *_named(pattern), is_optional
                 pattern = []
             else:
                 pattern.append(each)
         if pattern:
-            yield _without_name(pattern), is_optional
+            yield *_named(pattern), is_optional
 
 
-def _without_name(pattern: list[Token]) -> list[Token]:
-    return pattern[2:] if len(pattern) > 2 and pattern[1].says("=") else pattern
+def _named(pattern: list[Token]) -> tuple[Token | None, list[Token]]:
+    return (pattern[0], pattern[2:]) if len(pattern) > 2 and pattern[1].says("=") else (None, pattern)
 
 
 def _nodes(pattern: Sequence[Token]) -> Iterator[list[Token]]:
@@ -173,19 +194,20 @@ def _says_label(node: Sequence[Token]) -> bool:
 
 
 def _changed(tokens: Sequence[Token]) -> Iterator[str]:
-    """Yield the variables that `tokens` delete, or whose properties or labels they change."""
+    """Yield the variables that `tokens` delete, or whose properties or labels they change: all that a target names."""
     for at, token in enumerate(tokens):
         if not token.says(*_CHANGES) or _is_property(tokens, at) or _is_on_create(tokens, at):
             continue
-        is_target = True
+        is_target, before = True, token
         for each in tokens[at + 1 :]:
-            if each.depth < token.depth or (each.depth == token.depth and each.says(*_CLAUSES, "ON", "|")):
+            is_outside = each.depth == token.depth
+            if each.depth < token.depth or (is_outside and each.says(*_CLAUSES, "ON", "|")):
                 break
-            if is_target and each.is_name:
+            if is_outside and each.says(",", "=", "+", ":"):
+                is_target = each.says(",")
+            elif is_target and each.is_name and not before.says("."):
                 yield each.value
-                is_target = False
-            elif each.depth == token.depth and each.says(","):
-                is_target = True
+            before = each
 
 
 def _is_property(tokens: Sequence[Token], at: int) -> bool:

@@ -7,14 +7,16 @@ there and equal is left alone. Nodes are found by what a constraint makes unique
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from seedbed.engines.kit.errors import history_changed
 from seedbed.engines.neo4j.seeds import statements
 from seedbed.engines.neo4j.seeds.errors import missing_end, seed_errors
 from seedbed.engines.neo4j.seeds.keys import UNIQUE, resolved, unique_from
 from seedbed.engines.neo4j.seeds.scripts import checked, run_script
 from seedbed.engines.neo4j.seeds.shape import RelationshipShape, Shape
 from seedbed.engines.neo4j.seeds.table import GraphTable, RowChunk, table_of
+from seedbed.engines.neo4j.wire import queries
 from seedbed.errors import StepFailed
 from seedbed.model.seed import Dataset, Loaded, Loading, OnLoading, Script
 
@@ -36,19 +38,28 @@ def load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterat
 
 
 def load_together(lease: FencedWriter, parts: Sequence[Part], on_loading: OnLoading) -> list[Loaded]:
-    """Load `parts` in one transaction."""
+    """Load `parts` in one transaction. Raises StepFailed where a script changes what is seedbed's own."""
+    scripts = [each for each in parts if isinstance(each, Script)]
 
     def work(run: RunQuery) -> list[Loaded]:
-        return [
+        # A label may be made at run time, and a path lead to any node: what a script changes, only the graph knows.
+        before = _own(run) if scripts else []
+        loaded = [
             run_script(run, each) if isinstance(each, Script) else _load(run, each, on_loading)
             for each in parts
         ]
+        if scripts and _own(run) != before:
+            raise history_changed(scripts[0].path)
+        return loaded
 
     def changes(loaded: Sequence[Loaded]) -> bool:
-        is_known = not any(isinstance(each, Script) for each in parts)
-        return not is_known or any(each.inserted or each.updated for each in loaded)
+        return bool(scripts) or any(each.inserted or each.updated for each in loaded)
 
     return lease.write(work, changes=changes)
+
+
+def _own(run: RunQuery) -> list[dict[str, Any]]:
+    return run(queries.text("own"), {}).rows
 
 
 def parts_of(lease: FencedWriter, dataset: Dataset) -> list[Part]:

@@ -62,6 +62,12 @@ CREATE (a:migrations_history {
 MATCH (h:migrations_history {key: 'revision:' + $version})
 RETURN h.reverses AS reverses;
 
+// own: all that is ours but the lease and the fence, which change meanwhile; to see whether a seed changes any of it
+MATCH (h:migrations_history)
+WHERE NOT h.key IN ['lease', 'fence']
+RETURN h.key AS key, labels(h) AS labels, properties(h) AS stored, COUNT { (h)--() } AS relationships
+ORDER BY key;
+
 // ── lease ──────────────────────────────────────────────────────────────────────────────────────────────────────
 // Each of these is a statement and a transaction in one: a runner that is frozen in the middle of it holds no lock.
 // What follows the first SET is read under the lock that it took.

@@ -82,6 +82,14 @@ def test_a_document_is_read_back_as_it_was(document: Document) -> None:
     assert msgspec.json.decode(text(document), type=type(document)) == document
 
 
+def test_what_a_terminal_obeys_or_nobody_sees_is_written_as_what_it_is() -> None:
+    said = "a\x9b2Jb\x7fc\u202enimda\u061c\u200b\U000e0041\ufeff é \u200d"
+    written = text({"said": said, "more": ["\n", "\x85"]})
+    assert written.replace("\n", "").replace("é", "").replace("\u200d", "").isascii()
+    assert "\\u009b2Jb\\u007fc\\u202enimda\\u061c\\u200b\\udb40\\udc41\\ufeff é" in written
+    assert json.loads(written) == {"said": said, "more": ["\n", "\x85"]}
+
+
 def test_every_type_of_document_is_among_the_samples_and_in_the_registry() -> None:
     for module in pkgutil.iter_modules(documents.__path__, f"{documents.__name__}."):
         importlib.import_module(module.name)

@@ -51,7 +51,15 @@ def test_paths_are_relative_to_the_checkout(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    "text", ["::error::x", "  ::add-mask::x", "a\n\t::stop-commands::b", "a\n\xa0\u3000::b::c", "##[error]x"]
+    "text",
+    [
+        "::error::x",
+        "  ::add-mask::x",
+        "a\n\t::stop-commands::b",
+        "a\n\xa0\u3000::b::c",
+        "a\r::b",
+        "##[error]x",
+    ],
 )
 def test_what_others_say_is_no_command(text: str) -> None:
     disarmed = github.disarm(text)

@@ -49,6 +49,7 @@ def test_a_display_never_gets_a_line_that_folds() -> None:
 def test_nothing_that_a_terminal_obeys_comes_through() -> None:
     assert harmless("a\x1b[2Jb\x07\x9bc\rd") == "a\\x1b[2Jb\\x07\\x9bc\\x0dd"
     assert harmless("user\u202enimda") == "user\\u202enimda"
+    assert harmless("user\u200bs\u061c\U000e0041") == "user\\u200bs\\u061c\\U000e0041"
     assert harmless("one\r\ntwo\tthree") == "one\ntwo    three"
     assert render([line("\x1b]0;title\x07")], Look(color=True)) == "\\x1b]0;title\\x07\n"
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta, Struct, to_builtins
 
 from seedbed import __version__ as VERSION
+from seedbed.support.texts import MISLEADING
 
 __all__ = ["VERSION", "Document", "Part", "plain", "redacted", "says", "text"]
 
@@ -52,7 +53,7 @@ def text(document: Document | Mapping[str, Any], *, ascii_only: bool = False) ->
     """Return `document` as JSON in UTF-8, with a line break at its end.
 
     ASCII where the stream has another encoding (ASCII is UTF-8, too), and for what UTF-8 cannot hold: a file's
-    name that is not text.
+    name that is not text. What a terminal obeys or nobody sees is written as `\\uXXXX`, which is the same value.
     """
     data = plain(document)
     import json  # most commands write none
@@ -62,7 +63,10 @@ def text(document: Document | Mapping[str, Any], *, ascii_only: bool = False) ->
         written.encode()
     except UnicodeEncodeError:
         return json.dumps(data, ensure_ascii=True, indent=2) + "\n"
-    return written
+    if written.isascii() and "\x7f" not in written:
+        return written
+    # The line breaks are those between values: those inside of one are escaped by now.
+    return written.translate({code: json.dumps(chr(code))[1:-1] for code in MISLEADING - {ord("\n")}})
 
 
 def redacted(value: Any, redact: Callable[[str], str]) -> Any:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from seedbed.documents.errors import ErrorEntry
 
-_COMMAND = re.compile(r"^([^\S\n]*)::", re.MULTILINE)  # the runner skips all that Unicode calls blank
+# The runner skips all that Unicode calls blank, and to it a carriage return ends a line, too.
+_COMMAND = re.compile(r"((?:^|\r)[^\S\n]*)::", re.MULTILINE)
 
 
 def is_github(environ: Mapping[str, str]) -> bool:

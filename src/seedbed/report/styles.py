@@ -14,6 +14,8 @@ from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct
 
+from seedbed.support.texts import MISLEADING
+
 
 class Style(StrEnum):
     """The value is the parameter of the ANSI sequence that switches it on."""
@@ -292,12 +294,10 @@ _ASCII = str.maketrans(
     }
 )  # fmt: skip
 
-# A terminal obeys control characters, and directional ones make text read other than it is: both are spelled out.
+# What a terminal obeys, or what makes text read other than it is, is spelled out.
 _CONTROLS = {
-    code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"
-} | {
-    code: f"\\u{code:04x}"
-    for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x2028, 0x2029)
+    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    for code in MISLEADING - {ord("\n"), ord("\t")}
 }
 
 

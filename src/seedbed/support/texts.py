@@ -7,6 +7,13 @@ from collections.abc import Iterable, Iterator
 
 from seedbed.errors import Location, UsageError
 
+# Code points that a terminal obeys, that make text read in another order than it has, or that nobody sees. Those that
+# join letters are left: some languages are written with them.
+MISLEADING = frozenset(
+    {*range(0x20), *range(0x7F, 0xA0)}
+    | {0x061C, 0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2060, 0x206A), 0xFEFF}
+    | {*range(0xE0000, 0xE0080)}
+)
 _MARK = b"\xef\xbb\xbf"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 

@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -169,6 +170,32 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     done = init(tmp_path, "--yes")
     assert done.exit_code == 2
     assert "schemas/seedbed.json cannot be written" in done.stderr
+
+
+def test_where_something_cannot_be_written_nothing_of_it_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "notes.txt").write_text("mine")
+    real = Path.open
+
+    def full(path: Path, *arguments: Any, **named: Any) -> Any:
+        opened = real(path, *arguments, **named)
+        if path.name == "seedbed.yml":
+            opened.write = refuse
+        return opened
+
+    def refuse(_: str) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", full)
+    failed = init(tmp_path, "shop", "--yes")
+    assert failed.exit_code == 2, failed.output
+    assert "No space left" in failed.output
+    assert tree(tmp_path) == {"shop/notes.txt": b"mine"}
+    monkeypatch.undo()
+    assert init(tmp_path, "shop", "--yes").exit_code == 0
+    assert (tmp_path / "shop" / "services" / "catalog").is_dir()
 
 
 def test_on_a_terminal_names_and_engines_are_asked_for(

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -157,37 +158,52 @@ def start(request: StarterRequest, now: datetime, *, cwd: Path) -> Starter:
     """Write what `request` wants and is not there yet, and return what was done.
 
     A manifest that is there is the platform's: then no service is written, only what goes beside it. `cwd`: where the
-    commands that come next are typed. Raises UsageError for what cannot be written; what was written by then stays.
+    commands that come next are typed. Raises UsageError for what cannot be written: then nothing of it stays.
     """
     require_possible(request)
     has_manifest = (request.directory / load.FILE).exists()
     chosen = {name: registry.load(name) for name in request.engines}
     written: list[str] = []
     kept: list[tuple[str, str]] = []
-    for path, text in _files(request, chosen, now, kept, has_manifest=has_manifest):
-        name = os.path.relpath(path, request.directory)
-        if _write(path, text):
-            written.append(name)
-        else:
-            kept.append((name, _advice(name, request)))
+    made: list[Path] = []  # files and directories, each after those that it lies in
+    try:
+        for path, text in _files(request, chosen, now, kept, has_manifest=has_manifest):
+            name = os.path.relpath(path, request.directory)
+            if _write(path, text, made):
+                written.append(name)
+            else:
+                kept.append((name, _advice(name, request)))
+    except BaseException:  # half of a platform would be taken for one by the next time
+        _remove(made)
+        raise
     commands = tuple(_next(request, chosen, cwd, has_manifest=has_manifest))
     return Starter(request.directory, tuple(written), tuple(kept), commands)
 
 
-def _write(path: Path, text: str) -> bool:
-    """Write a new file, and return whether there was none. Raises UsageError."""
+def _write(path: Path, text: str, made: list[Path]) -> bool:
+    """Write a new file, and return whether there was none; what is made is added to `made`. Raises UsageError."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        for each in reversed([each for each in path.parents if not each.exists()]):
+            each.mkdir(exist_ok=True)
+            made.append(each)
     except OSError as error:
         raise _not_written(path, error) from error
     try:
         with path.open("x", encoding="utf-8", newline="\n") as file:
+            made.append(path)
             file.write(text)
     except FileExistsError:
         return False
     except OSError as error:
         raise _not_written(path, error) from error
     return True
+
+
+def _remove(made: Sequence[Path]) -> None:
+    """Remove files and directories of ours, the last first; a directory in which there is something else stays."""
+    for each in reversed(made):
+        with suppress(OSError):
+            each.rmdir() if each.is_dir() else each.unlink()
 
 
 def _not_written(path: Path, error: OSError) -> UsageError:
@@ -206,11 +222,14 @@ def _files(
     *,
     has_manifest: bool,
 ) -> Iterator[tuple[Path, str]]:
-    """Yield every file that belongs to a first platform; a database's directory that has files goes to `kept`."""
+    """Yield every file that belongs to a first platform; a database's directory that has files goes to `kept`.
+
+    The manifest comes last: what ends before it has begun no platform yet.
+    """
     root = request.directory
     schemas = _schemas(chosen)
     databases = "".join(f"[services.{request.service}.{name}]\n" for name in chosen)
-    yield (
+    manifest = (
         root / load.FILE,
         _MANIFEST.format(
             schema=f"{SCHEMAS}/{_schema_file(load.FILE)}", platform=request.platform, databases=databases
@@ -223,9 +242,7 @@ def _files(
         yield root / SCHEMAS / _schema_file(name), json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     yield root / ".gitignore", _IGNORED
     yield _workflow(request)
-    if has_manifest:
-        return
-    for name, engine in chosen.items():
+    for name, engine in () if has_manifest else chosen.items():
         directory = root / "services" / request.service / name
         if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
             kept.append((os.path.relpath(directory, root), "it has files, and they are this database's"))
@@ -235,6 +252,7 @@ def _files(
                 file = directory / path.replace("{version}", version)
                 hint = os.path.relpath(root / SCHEMAS / _schema_file(file.name), file.parent)
                 yield file, f"#:schema {hint}\n{text}" if file.name in schemas else text
+    yield manifest
 
 
 def _schemas(chosen: Mapping[str, Engine]) -> dict[str, Mapping[str, object]]:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from seedbed.errors import ExitCode, Interrupted
+from seedbed.execution import maintenance
+from seedbed.execution.connecting import ConnectedTarget
+from seedbed.execution.context import RunContext
 from seedbed.execution.stopping import Stop
 from seedbed.execution.threads import side_by_side
+from seedbed.model.history import History, Owner
+from seedbed.model.outcome import fold
 
 
 class Silent:
@@ -68,3 +77,43 @@ def test_calls_that_never_return_are_not_waited_for_once_a_stop_is_asked_for() -
 
 def test_calls_return_in_their_order_whoever_is_asked_meanwhile() -> None:
     assert side_by_side([lambda: 1, lambda: 2], meanwhile=lambda: None) == [1, 2]
+
+
+class Decided(Silent):
+    """A session of which its lease, or the end of another one, is asked for, and whose server is silent then."""
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__()
+        self._stop = stop
+
+    def _wait(self) -> None:
+        self._stop.request(ExitCode.TERMINATED)
+        assert self.is_over.wait(10)
+        raise Interrupted("the connection was closed")
+
+    @contextmanager
+    def lease(self, *_: object, **__: object) -> Iterator[object]:
+        self._wait()
+        yield None
+
+    def unlock(self, *, actor: str) -> str:
+        self._wait()
+        return actor
+
+    def holder(self) -> str:
+        return ""
+
+
+@pytest.mark.parametrize("verb", ["repair", "unlock"])
+def test_a_repair_of_a_silent_server_ends_as_soon_as_any_other_command(verb: str) -> None:
+    stop = Stop(grace=0.1)
+    session = Decided(stop)
+    context = RunContext(Owner("me", "me"), wait=0, listener=lambda _: None, stop=stop)
+    target = ConnectedTarget(cast(Any, SimpleNamespace(id="a/b")), cast(Any, session), History(), ExitStack())
+    if verb == "repair":
+        maintenance.repair(target, "1", maintenance.Decision.FORGET, lambda _: None, context, "")
+        assert fold(context.events).exit_code is ExitCode.TERMINATED
+    else:
+        with pytest.raises(Interrupted):
+            maintenance.unlock(target, context)
+    assert session.abandoned_at

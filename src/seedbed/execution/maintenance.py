@@ -50,7 +50,9 @@ def unlock(target: ConnectedTarget, context: RunContext) -> None:
         raise Refused(
             f"the lease of {target.id} cannot be ended by force", because="its engine does not offer it"
         )
-    if ended := target.session.unlock(actor=context.owner.who):
+    with context.stop.watching(target.session):
+        ended = target.session.unlock(actor=context.owner.who)
+    if ended:
         context.emit(Repaired(target.id, "", f"ended {ended}"))
     context.emit(TargetDone(target.id))
 
@@ -65,7 +67,7 @@ def repair(
 ) -> None:
     """Write a person's decision about one version into the history of one target, audited; an error is emitted."""
     try:
-        with context.lease(target.id, target.session) as lease:
+        with context.stop.watching(target.session), context.lease(target.id, target.session) as lease:
             revision = lease.history().revision(version)
             if revision is None:
                 raise UsageError(

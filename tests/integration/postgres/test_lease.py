@@ -178,6 +178,20 @@ def test_what_a_vanished_owner_left_at_work_without_the_lease_is_ended(
     assert isinstance(told[0], TakenOver)
 
 
+def test_beside_what_a_vanished_owner_left_and_cannot_be_ended_nothing_is_begun(
+    postgres_server: EmbeddedServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(advisory_lock, "end", lambda *_: False)
+    mark = advisory_lock.application_name(Owner("0", "gone"))
+    with (
+        connected(postgres_server, database, application_name=mark),
+        session(postgres_server, database) as mine,
+        pytest.raises(Busy, match="does not end"),
+        mine.lease(Owner("1", "ana"), wait=0, listener=nobody),
+    ):
+        pass
+
+
 def test_a_busy_target_exits_with_4_after_the_bounded_wait_and_names_the_holder(site: Site) -> None:
     site.files.tables(1)
     with (
@@ -348,6 +362,7 @@ def test_a_statement_timeout_of_a_header_ends_the_statement(site: Site, options:
 SETTINGS = {
     "lock_timeout": "1ms",
     "statement_timeout": "1ms",
+    "idle_session_timeout": "1ms",
     "default_transaction_read_only": "on",
     "default_transaction_isolation": "serializable",
     "standard_conforming_strings": "off",
@@ -362,6 +377,7 @@ READ = ", ".join(
 PINNED = {
     "lock_timeout": "5s",
     "statement_timeout": "0",
+    "idle_session_timeout": "0",
     "default_transaction_read_only": "off",
     "default_transaction_isolation": "read committed",
     "standard_conforming_strings": "on",

@@ -99,7 +99,7 @@ class MigrationRun(Stepwise):
                 self._undone()
                 raise
             raise self._half_done(step, direct.count, error) from error
-        self._commit(self._after(step))
+        self._commit(self._after(step), anyway=True)  # it is done, whoever asked to stop meanwhile
 
     def _half_done(self, step: Step, count: int, error: SeedbedError) -> SeedbedError:
         """Return what a person reads about a step that ended in its middle; its record says that it was begun."""

@@ -174,6 +174,13 @@ class StepwiseRun(Stepwise):
     def _catalogue(self) -> Catalogue:
         return read_catalogue(self.lease.read)
 
+    def _catalogue_anyway(self) -> Catalogue:
+        """Return the catalogue, also after an interruption: it decides what is recorded. Raises LeaseLost."""
+        try:
+            return read_catalogue(self.graph.read)
+        except ConnectionLost as error:
+            raise self.lease.unreachable(error) from None
+
     def _begin(self, step: Step, command: SchemaCommand) -> Iterator[Progress]:
         """Record that `step` begins, with what undoes it. Raises StepFailed for what is there, or gone, already.
 
@@ -234,7 +241,7 @@ class StepwiseRun(Stepwise):
                 self.lease.send_schema(statement, version=self.migration.version)
                 return
             except ConnectionLost as error:
-                if took_effect(command, self._catalogue()):
+                if took_effect(command, self._catalogue_anyway()):
                     return
                 attempt.failed(CypherError("", f"its commit failed {attempt.number} times: {error}"))
 
@@ -295,7 +302,7 @@ class StepwiseRun(Stepwise):
             raise self._half_done(step, error.message, error.code) from None
         except ConnectionLost as error:
             raise self._half_done(step, "the connection broke", str(error)) from None
-        self._commit(self._after(step))
+        self._commit(self._after(step), anyway=True)  # it is done, whoever asked to stop meanwhile
 
     def _require_repeatable(self, step: Step) -> None:
         if step.repeatable:

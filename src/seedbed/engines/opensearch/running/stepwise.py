@@ -120,7 +120,7 @@ class MigrationRun(Stepwise):
         except SeedbedError as error:
             self._record_failure(step, runner, error, again=again)
             raise
-        self._commit(self._after(step))
+        self._commit(self._after(step), anyway=True)  # it is done, whoever asked to stop meanwhile
 
     def _progress(self, step: Step, states: Iterator[tasks.ServerTask]) -> Iterator[Progress]:
         recorded = ""

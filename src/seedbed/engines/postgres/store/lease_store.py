@@ -16,7 +16,7 @@ from seedbed.engines.postgres.store.fenced_writer import FencedWriter
 from seedbed.engines.postgres.store.history import HistoryTable
 from seedbed.engines.postgres.store.lease import PostgresLease
 from seedbed.engines.postgres.wire.messages import asking, end_transaction, plain, run, translate_errors
-from seedbed.errors import LeaseLost, Refused, Unreachable
+from seedbed.errors import Busy, LeaseLost, Refused, Unreachable
 from seedbed.model.event import Listener, TakenOver
 from seedbed.model.history import History, Owner
 
@@ -63,6 +63,10 @@ def lease(
             for pid, left in advisory_lock.left_behind(connection):
                 if advisory_lock.end(connection, pid):
                     listener(TakenOver(target, f"ended server process {pid} of {left!r}"))
+                elif (pid, left) in advisory_lock.left_behind(
+                    connection
+                ):  # else it ended by itself meanwhile
+                    raise _does_not_end(target, pid, left)
         yield PostgresLease(
             FencedWriter(
                 wire=connection,
@@ -78,6 +82,14 @@ def lease(
         with suppress(Exception):  # a broken connection holds nothing any more
             end_transaction(connection)
             run(connection, f"RESET ALL; SELECT pg_catalog.pg_advisory_unlock({number})")
+
+
+def _does_not_end(target: str, pid: int, left: str) -> Busy:
+    return Busy(
+        f"server process {pid} of {left!r} does not end on {target}",
+        because="it was told to, and what a vanished run left at work would go on beside this one",
+        try_="run the same command again; pg_stat_activity shows what it waits for",
+    )
 
 
 def _acquire(

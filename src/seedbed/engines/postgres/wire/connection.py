@@ -46,6 +46,7 @@ def pins(address: Address) -> dict[str, str]:
         "lock_timeout": address.lock_timeout,
         "statement_timeout": address.statement_timeout,
         "idle_in_transaction_session_timeout": "0",
+        "idle_session_timeout": "0",  # a run waits for migrations of other databases, and holds its lease meanwhile
         "client_connection_check_interval": CHECK_INTERVAL,
         "default_transaction_isolation": "read committed",
         "default_transaction_read_only": "off",

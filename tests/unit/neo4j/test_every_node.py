@@ -40,6 +40,7 @@ EVERYTHING = [
     "CALL { MATCH (n) RETURN n } DELETE n",
     "MATCH (n) WHERE size(labels(n)) = 0 DELETE n",
     "MATCH (n) OPTIONAL MATCH (n)-[r]-() DELETE r, n",
+    r"MATCH (n) DELETE `\u006e`",
     "MATCH p = () DETACH DELETE p",
     "MATCH p = () FOREACH (n IN nodes(p) | SET n.environment = 'dev-x')",
     "MATCH p = ({key: 'identity'}) UNWIND nodes(p) AS n SET n.environment = 'dev-x'",

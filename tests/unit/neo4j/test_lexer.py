@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seedbed.engines.neo4j.files.lexer import LexError, TokenKind, scan
+from seedbed.engines.neo4j.files.names import quoted
 from seedbed.engines.neo4j.files.split import split
 
 
@@ -109,3 +110,15 @@ def test_a_name_in_backticks_says_itself_and_no_keyword() -> None:
     assert (token.kind, token.value, token.is_name) == (TokenKind.NAME, "IN`dex", True)
     assert not scan("`CREATE`")[0].says("CREATE")
     assert scan("create")[0].says("CREATE")
+
+
+def test_an_escape_in_a_name_is_the_character_that_the_server_reads_there() -> None:
+    assert scan("`\\u006digrations`")[0].value == "migrations"
+    assert scan(r"`a\\u006db`")[0].value == r"a\\u006db"
+
+
+@pytest.mark.parametrize("name", ["a`b", r"a\u0060b", r"a\\u0060b", "\\", r"\u005c", "`", "ü\n'"])
+def test_a_name_that_is_quoted_is_that_name_again(name: str) -> None:
+    (token,) = scan(quoted(name))
+    assert (token.kind, token.value) == (TokenKind.NAME, name)
+    assert "\\u0060" not in quoted(name)

@@ -95,6 +95,7 @@ def test_everything_else_is_data_and_has_a_place(text: str) -> None:
         ("USING PERIODIC COMMIT 100 LOAD CSV FROM 'x' AS r CREATE (:L)", "PERIODIC"),
         ("MATCH (n:migrations_history) DELETE n", "belongs to seedbed"),
         ("MATCH (n:`migrations_history`) DELETE n", "belongs to seedbed"),
+        (r"MATCH (n:`\u006digrations_history`) DELETE n", "belongs to seedbed"),
         ("DROP CONSTRAINT migrations_history_key", "belongs to seedbed"),
         ("CYPHER 25", "not a statement"),
     ],

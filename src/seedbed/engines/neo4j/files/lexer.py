@@ -16,7 +16,8 @@ _OPENED = {"(": ")", "[": "]", "{": "}"}
 _CLOSED = {close: opened for opened, close in _OPENED.items()}
 _WORD = re.compile(r"[\w\u0300-\u036f]+")
 _HEX = frozenset("0123456789abcdefABCDEF")
-_STRUCTURAL = frozenset("'\"`\\/*\n\r;")
+_ESCAPE = re.compile(r"\\\\|\\u([0-9a-fA-F]{4})")
+_STRUCTURAL = frozenset("'\"`/*\n\r;")  # and a backslash, except in a name: `names.quoted` writes it so there
 
 
 class LexError(ValueError):
@@ -86,13 +87,17 @@ def _require_harmless_escapes(text: str) -> None:
     while position >= 0:
         is_pair = text.startswith("\\\\", position)
         if not is_pair and _escaped(text, position) in _STRUCTURAL:
-            raise LexError(
-                f"{text[position : position + 6]} is not part of the string, name or comment that it is in",
-                position,
-                "Neo4j puts the character there before it looks for strings and comments",
-                "write the character itself, in a string with a backslash before it",
-            )
+            raise _harmful(text, position)
         position = text.find("\\", position + 1 + is_pair)
+
+
+def _harmful(text: str, position: int) -> LexError:
+    return LexError(
+        f"{text[position : position + 6]} is not part of the string, name or comment that it is in",
+        position,
+        "Neo4j puts the character there before it looks for strings and comments",
+        "write the character itself, in a string with a backslash before it",
+    )
 
 
 def _escaped(text: str, position: int) -> str:
@@ -100,6 +105,11 @@ def _escaped(text: str, position: int) -> str:
     digits = text[position + 2 : position + 6]
     is_escape = text.startswith("u", position + 1) and len(digits) == 4 and _HEX.issuperset(digits)
     return chr(int(digits, 16)) if is_escape else "none"
+
+
+def _plain(escape: re.Match[str]) -> str:
+    """Return what Neo4j reads in a name in place of `escape`; two backslashes stay two."""
+    return chr(int(escape[1], 16)) if escape[1] else escape[0]
 
 
 class _Scanner:
@@ -138,6 +148,10 @@ class _Scanner:
         return self._symbol(start, first)
 
     def _made(self, kind: TokenKind, start: int, end: int, value: str) -> Token:
+        if kind is not TokenKind.NAME and "\\u005" in value:
+            for escape in _ESCAPE.finditer(value):
+                if _plain(escape) == "\\":
+                    raise _harmful(self.text, start + escape.start())
         return Token(kind, start, end, value, len(self.open))
 
     def _line_comment(self, start: int) -> Token:
@@ -169,7 +183,7 @@ class _Scanner:
             if end < 0:
                 raise LexError("a name is opened and never closed", start, "its end, `, is missing")
             if not self.text.startswith("``", end):
-                value = self.text[start + 1 : end].replace("``", "`")
+                value = _ESCAPE.sub(_plain, self.text[start + 1 : end].replace("``", "`"))
                 return self._made(TokenKind.NAME, start, end + 1, value)
             position = end + 2
 

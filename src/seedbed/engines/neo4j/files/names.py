@@ -7,5 +7,9 @@ HISTORY_CONSTRAINT = "migrations_history_key"
 
 
 def quoted(name: str) -> str:
-    """Return a label, type, property or index name in backticks, as Cypher reads it whatever it contains."""
-    return "`" + name.replace("`", "``") + "`"
+    """Return a label, type, property or index name in backticks, as Cypher reads it whatever it contains.
+
+    Neo4j puts the character of a \\uXXXX in its place before it looks for the end of a name: \\u0060 would end it. So a
+    backslash is written as such an escape itself.
+    """
+    return "`" + name.replace("\\", "\\u005c").replace("`", "``") + "`"

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from seedbed.errors import Location, MigrationFileError, collected
 from seedbed.model.directives import directive_lines
-from seedbed.model.migration import MigrationFile
+from seedbed.model.migration import Migration, MigrationFile
 
 NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -169,3 +169,15 @@ def _bound(node: ast.stmt) -> Sequence[str]:
         case ast.Import(names=names) | ast.ImportFrom(names=names):
             return [each.asname or each.name for each in names]
     return []
+
+
+def place_of(migration: Migration, key: str, value: str = "") -> Location:
+    """Return where the directive `key` stands in the file of `migration`, as far as it begins with `value`."""
+    wanted = re.compile(rf"\b{key}={re.escape(value)}")
+    lines = migration.up[0].body.splitlines()
+    found = (
+        number
+        for number, line in enumerate(lines, 1)
+        if _LOOKS_LIKE_DIRECTIVES.match(line) and wanted.search(line)
+    )
+    return Location(migration.path, next(found, 0))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 
 from seedbed.engines.dynamodb.schema.shape import TableShapes
-from seedbed.errors import Location, MigrationFileError, raise_errors
+from seedbed.engines.kit.python_source import place_of
+from seedbed.errors import MigrationFileError, raise_errors
 from seedbed.model.migration import Migration
 from seedbed.support.guess import suggestion
-
-_DIRECTIVES = re.compile(r"\s*#\s*seedbed:")
 
 
 def require_versions(declared: TableShapes, migrations: Sequence[Migration]) -> None:
@@ -46,7 +44,7 @@ def _versions(declared: TableShapes, migration: Migration) -> Iterator[Migration
             because=f"tables.toml declares no `version` for {name}",
             try_=f'version = {{attribute = "schema_version", current = {current}}} below [tables.{name}],'
             " or leave out from= and to=",
-            at=_place(migration, "from"),
+            at=place_of(migration, "from"),
         )
 
 
@@ -61,7 +59,7 @@ def _unknown(declared: TableShapes, migration: Migration, name: str) -> Iterator
             f"{migration.label} needs an index that does not exist: {name}",
             because=f"tables.toml declares no such index of {table_name}, and it is not there",
             try_=suggestion(index, known, nothing=f"declare it: [tables.{table_name}.indexes.{index}]"),
-            at=_place(migration, "needs", name),
+            at=place_of(migration, "needs", name),
         )
 
 
@@ -73,15 +71,5 @@ def _no_table(declared: TableShapes, migration: Migration, name: str) -> Migrati
         try_=suggestion(
             name, [each.name for each in declared.tables], nothing=f"declare it: [tables.{name}]"
         ),
-        at=_place(migration, key, name),
+        at=place_of(migration, key, name),
     )
-
-
-def _place(migration: Migration, key: str, value: str = "") -> Location:
-    """Return where the directive `key` stands in the file, as far as it begins with `value`."""
-    wanted = re.compile(rf"\b{key}={re.escape(value)}")
-    lines = migration.up[0].body.splitlines()
-    found = (
-        number for number, line in enumerate(lines, 1) if _DIRECTIVES.match(line) and wanted.search(line)
-    )
-    return Location(migration.path, next(found, 0))

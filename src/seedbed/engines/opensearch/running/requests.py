@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from seedbed.engines.opensearch.files.request import Request
 from seedbed.engines.opensearch.rest import path
@@ -157,16 +158,7 @@ class RequestRunner:
     def start(self) -> str:
         """Start the request as a task; return its id."""
         sent = bodies.plain(self.request)
-        return tasks.start(
-            self.client,
-            sent.method,
-            sent.path,
-            sent.body,
-            params=sent.params,
-            headers=self.request.headers,
-            opaque_id=self.tag.opaque_id,
-            before=self._before,
-        )
+        return str(self._send(replace(sent, params={**sent.params, **tasks.AS_TASK}))["task"])
 
     def follow(self, task: str) -> Iterator[ServerTask]:
         """Follow the task to its end. Raises as `run` does, and OutcomeUnknown if the task is gone."""

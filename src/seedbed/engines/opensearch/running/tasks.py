@@ -16,6 +16,7 @@ from seedbed.engines.opensearch.wire.errors import RequestFailed
 
 RESULTS = ".tasks"
 MARK = "seedbed"  # the beginning of an X-Opaque-Id of seedbed: "seedbed:TARGET:VERSION:…"
+AS_TASK = {"wait_for_completion": "false"}  # of a request that is to start one
 _FIRST_POLL, _SLOWEST_POLL = 0.02, 2.0  # seconds
 _NEWEST = 1000  # results that are searched
 
@@ -32,7 +33,7 @@ class ServerTask(Struct, frozen=True):
 
 def start(client: Client, method: str, path: str, body: Any, *, opaque_id: str, **named: Any) -> str:
     """Start the task and return its id. Raises RequestFailed, NoAnswer."""
-    params = {**named.pop("params", {}), "wait_for_completion": "false"}
+    params = {**named.pop("params", {}), **AS_TASK}
     answer = client.call(method, path, body, params=params, opaque_id=opaque_id, **named)
     return str(answer["task"])
 

@@ -231,7 +231,8 @@ def _to_revert(
 def _require_reversible(database: str, migration: Migration) -> None:
     if migration.down:
         return
-    because = "its file has no down section"
+    is_program = migration.path.endswith(".py")
+    because = f"its file has no {'function `down`' if is_program else 'down section'}"
     try_ = "restore a backup, or write a migration that goes forward to where you want to be"
     if migration.irreversible:
         because = migration.irreversible.because

@@ -159,7 +159,8 @@ def _irreversible(action: ActionEntry) -> Iterator[Line]:
     if action.irreversible_because:
         yield note(f"irreversible because {action.irreversible_because}", Style.WARN)
     elif not action.reversible:
-        yield note("irreversible: its down section is missing or empty", Style.WARN)
+        lacks = "it has no function `down`" if action.is_program else "its down section is missing or empty"
+        yield note(f"irreversible: {lacks}", Style.WARN)
 
 
 def _deferred(deferred: DeferredEntry) -> Iterator[Row | Line]:

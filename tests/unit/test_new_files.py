@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 import pytest
 
 from seedbed.engines import registry
+from seedbed.engines.capabilities import SupportsNewFiles
 from seedbed.manifest.new_files import write_migration
 from seedbed.model.migration import MigrationFile, Phase, Source, checksum
 from seedbed.model.platform import Database
@@ -18,13 +19,22 @@ STATEMENTS = {  # where the template leaves the first one to its author
 }
 
 
-@pytest.mark.parametrize("name", registry.names())
-def test_a_new_migration_says_its_directives_in_its_own_language(name: str, tmp_path: Path) -> None:
+KINDS = [(name, suffix) for name in registry.names() for suffix in registry.load(name).suffixes]
+
+
+@pytest.mark.parametrize(("name", "suffix"), KINDS)
+def test_a_new_migration_says_its_directives_in_its_own_language(
+    name: str, suffix: str, tmp_path: Path
+) -> None:
     engine = registry.load(name)
-    suffix = engine.suffixes[0]
     database = Database("user", name, PurePath(tmp_path))
     directives = ["phase=migrate", "after=user/other:1"]
-    path = write_migration(database, "20260101000000", "Add phone", suffix, engine.template, directives)
+    template = engine.template
+    if isinstance(engine, SupportsNewFiles):
+        assert engine.new_file("", tmp_path, ()) == (engine.suffixes[0], template)
+        found, template = engine.new_file(suffix, tmp_path, ())
+        assert found == suffix
+    path = write_migration(database, "20260101000000", "Add phone", suffix, template, directives)
     text = path.read_text(encoding="utf-8")
     mark, statement = STATEMENTS.get(suffix, ("", ""))
     text = text.replace(f"{mark}\n", f"{mark}\n{statement}\n") if mark else text

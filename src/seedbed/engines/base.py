@@ -144,7 +144,9 @@ class Engine(Protocol):
     options: type[Any]  # a msgspec.Struct: its section of the manifest
     variables: Sequence[Variable]
     suffixes: Sequence[str]  # of the migration files it understands: (".sql", ".py")
-    template: str  # of a new migration file, a comment first; `{summary}` and `{directives}` are filled in
+    template: (
+        str  # of a new file with the first suffix, a comment first; {summary} and {directives} are filled in
+    )
 
     def address(self, settings: Mapping[str, str | Secret], options: Any) -> Address:
         """Return the address that `settings` describe; pure. Raises UsageError naming what is missing or wrong."""

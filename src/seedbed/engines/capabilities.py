@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 from seedbed.engines.base import Embedded, Progress
 from seedbed.model.deployment import Estimate
 from seedbed.model.hazard import Hazard, HazardRule
-from seedbed.model.migration import Migration, Step, StepText, Work
+from seedbed.model.migration import Migration, MigrationFile, Step, StepText, Work
 from seedbed.model.plan import Loss
 from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
 from seedbed.model.target import Target
@@ -40,6 +40,19 @@ class SupportsStarter(Protocol):
     def starter(self) -> Mapping[str, str]:
         """Return the files of a first database, by their paths below its directory; `{version}` stands in a path for
         a migration's version.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsNewFiles(Protocol):
+    """An engine whose new migration files are not all alike."""
+
+    def new_file(self, suffix: str, directory: PurePath, files: Sequence[MigrationFile]) -> tuple[str, str]:
+        """Return the suffix, one of its own, and the template of a new migration for the database in `directory`.
+
+        `suffix`: the one that is wanted; empty for what fits what is declared there and the migrations in `files`.
+        Raises ManifestError, MigrationFileError.
         """
         ...
 
@@ -85,12 +98,24 @@ class SupportsStepTexts(Protocol):
 class SupportsDeclarations(Protocol):
     """An engine whose databases have a file that says what is in them: "tables.toml"."""
 
-    def check_declared(self, directory: PurePath, migrations: Sequence[Migration]) -> None:
-        """Check that file of the database in `directory`, and `migrations` against it; connects to nothing.
+    def check_declared(
+        self, directory: PurePath, works: Sequence[Work], applied: Sequence[MigrationFile]
+    ) -> None:
+        """Check that file of the database in `directory`, and `works`, in their order, against it; connects to nothing.
 
-        It is asked before anything is touched. Raises ManifestError with the file's own line, and MigrationFileError
-        for each of `migrations` that can never run by what is declared, all of them at once.
+        `applied`: the files of what is applied and stays so. It is asked before anything is touched. Raises
+        ManifestError with the file's own line, and for each of `works` that can never be carried out by what is
+        declared MigrationFileError or Irreversible, all of them at once.
         """
+        ...
+
+
+@runtime_checkable
+class SupportsCheckpointTexts(Protocol):
+    """An engine whose checkpoints are nothing to be read by people."""
+
+    def checkpoint_text(self, checkpoint: str) -> str:
+        """Return how far a migration is whose revision has `checkpoint`, as text for people; pure."""
         ...
 
 
@@ -166,6 +191,19 @@ class SupportsExamination(Protocol):
 
         Those that the file alone shows are in `Migration.hazards` already. What cannot be looked at yet, because an
         earlier migration makes it, has none.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsFeasibility(Protocol):
+    """A session that can tell at once that its target is not what works set out from."""
+
+    def require_feasible(self, works: Sequence[Work]) -> None:
+        """Raise Refused for what the first of `works`, in their order, would not find; nothing is changed.
+
+        It is asked for every plan, before the lease is taken and once more under it. What a former run began is left
+        to the lease, and so is what cannot be told because an earlier one of `works` makes it.
         """
         ...
 

@@ -115,7 +115,7 @@ def _is_to_bind(target: ConnectedTarget, plan: Plan) -> bool:
 def _lease(target: ConnectedTarget, plan: DatabasePlan, context: RunContext, closing: ExitStack) -> Lease:
     closing.enter_context(context.stop.watching(target.session))
     if plan.actions and isinstance(target.session, SupportsExpectation):
-        target.session.expect([Work(each.migration, each.direction) for each in plan.actions])
+        target.session.expect(plan.works)
     return closing.enter_context(context.lease(target.id, target.session))
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from seedbed.engines.capabilities import SupportsLosses
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.looking import each_database
-from seedbed.model.migration import Direction, Work
+from seedbed.model.migration import Direction
 from seedbed.model.plan import DatabasePlan, Plan
 
 
@@ -19,11 +19,7 @@ def counted(plan: Plan, connected: Sequence[ConnectedTarget]) -> Plan:
 
 
 def _counted(each: ConnectedTarget, database: DatabasePlan) -> DatabasePlan:
-    works = [
-        Work(action.migration, action.direction)
-        for action in database.actions
-        if action.direction is Direction.DOWN
-    ]
+    works = [each for each in database.works if each.direction is Direction.DOWN]
     if not works or not isinstance(each.session, SupportsLosses):
         return database
     return replace(database, losses=tuple(each.session.losses(works)))

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from seedbed.model.deployment import Change, Estimate
 from seedbed.model.hazard import Hazard
-from seedbed.model.migration import Direction, Migration, MigrationRef, Phase
+from seedbed.model.migration import Direction, Migration, MigrationRef, Phase, Work
 from seedbed.support.phrases import count
 
 
@@ -94,6 +94,11 @@ class DatabasePlan(Struct, frozen=True):
     hazards: Mapping[str, tuple[Hazard, ...]] = field(default_factory=dict)
     estimates: tuple[Estimate, ...] = ()
     losses: tuple[Loss, ...] = ()
+
+    @property
+    def works(self) -> tuple[Work, ...]:
+        """What is to be carried out, in order."""
+        return tuple(Work(each.migration, each.direction) for each in self.actions)
 
     def estimate(self, version: str) -> Estimate | None:
         return next((each for each in self.estimates if each.version == version), None)

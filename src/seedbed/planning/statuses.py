@@ -9,6 +9,7 @@ from seedbed.model.migration import MigrationFile
 from seedbed.model.status import MigrationState, MigrationStatus
 from seedbed.planning.edits import ParseFile
 from seedbed.planning.pending import Conflict, ConflictKind, conflicts, order
+from seedbed.support.phrases import count
 
 _CONFLICTS = {
     ConflictKind.EDITED: MigrationState.EDITED,
@@ -23,15 +24,18 @@ def migration_statuses(
     files: Sequence[MigrationFile],
     phase: Callable[[MigrationFile], str],
     parse: ParseFile | None = None,
+    checkpoint_text: Callable[[str], str] = "at {}".format,
 ) -> tuple[MigrationStatus, ...]:
     """Return a line for every version that files or history know, in version order.
 
     `phase` tells the phase of a file that is not applied, empty where it cannot be read; `parse` is that of
-    `conflicts`.
+    `conflicts`. `checkpoint_text` says how far a migration is that has a checkpoint.
     """
     wrong = {order(each.version): each for each in conflicts(database, history, files, parse)}
     recorded = {order(each.version): each for each in history.revisions}
-    lines = [_recorded(revision, wrong.get(number)) for number, revision in recorded.items()] + [
+    lines = [
+        _recorded(revision, wrong.get(number), checkpoint_text) for number, revision in recorded.items()
+    ] + [
         _pending(file, phase(file), wrong.get(order(file.version)))
         for file in files
         if order(file.version) not in recorded
@@ -39,7 +43,9 @@ def migration_statuses(
     return tuple(sorted(lines, key=lambda each: order(each.version)))
 
 
-def _recorded(revision: Revision, conflict: Conflict | None) -> MigrationStatus:
+def _recorded(
+    revision: Revision, conflict: Conflict | None, checkpoint_text: Callable[[str], str]
+) -> MigrationStatus:
     return MigrationStatus(
         revision.version,
         revision.name,
@@ -47,7 +53,7 @@ def _recorded(revision: Revision, conflict: Conflict | None) -> MigrationStatus:
         revision.phase.value,
         revision.applied_at,
         revision.duration_ms,
-        conflict.error.because if conflict else _detail(revision),
+        conflict.error.because if conflict else _detail(revision, checkpoint_text),
     )
 
 
@@ -57,10 +63,11 @@ def _state(revision: Revision) -> MigrationState:
     return MigrationState.UNKNOWN if revision.in_step else MigrationState.STARTED
 
 
-def _detail(revision: Revision) -> str:
+def _detail(revision: Revision, checkpoint_text: Callable[[str], str]) -> str:
     if revision.state is RevisionState.APPLIED:
         return ""
-    where = f"at {revision.checkpoint}" if revision.checkpoint else f"{revision.step} steps done"
+    checkpoint, steps = revision.checkpoint, count(revision.step, "step")
+    where = checkpoint_text(checkpoint) if checkpoint else f"{steps} done"
     return f"{revision.direction.value}, {where}, by {revision.owner}"
 
 

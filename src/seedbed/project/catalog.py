@@ -10,20 +10,24 @@ from pathlib import Path
 from seedbed.engines import registry
 from seedbed.engines.base import Engine
 from seedbed.engines.capabilities import (
+    SupportsCheckpointTexts,
     SupportsDeclarations,
     SupportsExtras,
+    SupportsNewFiles,
     SupportsStepTexts,
     SupportsVaryingRows,
 )
 from seedbed.engines.infrastructure import SupportsDeployment
-from seedbed.errors import SeveralErrors, UsageError, try_each
+from seedbed.errors import Hint, SeveralErrors, UsageError, call, try_each
 from seedbed.manifest import environments as declared
 from seedbed.manifest import files as discovery
 from seedbed.manifest import new_files
 from seedbed.model.environment import Environment
-from seedbed.model.migration import Migration, MigrationFile, Step, StepText, text_by_line
+from seedbed.model.history import History
+from seedbed.model.migration import Migration, MigrationFile, Step, StepText, Work, text_by_line
 from seedbed.model.platform import Database, Platform
 from seedbed.model.seed import Dataset, SeedKind
+from seedbed.planning.pending import order
 from seedbed.planning.reviewed import ReviewedPlan
 from seedbed.support.extras import require_extras
 from seedbed.support.guess import did_you_mean
@@ -134,21 +138,35 @@ class Catalog:
             return engine.step_text(migration, step)
         return text_by_line(step)
 
-    def check_declared(self, migrations: Mapping[str, Sequence[Migration]]) -> None:
-        """Check the files that say what is in databases, and `migrations`, by the database's id, against them.
+    def check_declared(
+        self, works: Mapping[str, Sequence[Work]], histories: Mapping[str, History] | None = None
+    ) -> None:
+        """Check the files that say what is in databases, and `works`, by the database's id, against them.
 
-        Raises ManifestError, MigrationFileError, and several of them at once.
+        `histories`: what is applied, likewise. Raises ManifestError, MigrationFileError, Irreversible, and several of
+        them at once.
         """
 
         def check(database: Database, engine: SupportsDeclarations) -> None:
-            engine.check_declared(database.directory, migrations[database.id])
+            mine, history = works[database.id], (histories or {}).get(database.id, History())
+            stays = {order(each.version) for each in history.applied}
+            stays -= {order(each.migration.version) for each in mine}
+            applied = [each for each in self.files(database) if order(each.version) in stays] if mine else []
+            engine.check_declared(database.directory, mine, applied)
 
-        databases = [self.database(each) for each in migrations]
+        databases = [self.database(each) for each in works]
         try_each(
             (each.id, partial(check, each, engine))
             for each in databases
             if isinstance(engine := self.engine(each.engine), SupportsDeclarations)
         )
+
+    def checkpoint_text(self, database: Database, checkpoint: str) -> str:
+        """Return how far a migration of `database` is whose revision has `checkpoint`, as text."""
+        engine = self.engine(database.engine)
+        if isinstance(engine, SupportsCheckpointTexts):
+            return engine.checkpoint_text(checkpoint)
+        return f"at {checkpoint}"
 
     def phase(self, database: Database, file: MigrationFile) -> str:
         """Return the phase of a migration; empty where its file cannot be parsed."""
@@ -170,15 +188,26 @@ class Catalog:
         *,
         phase: str = "expand",
         after: Sequence[str] = (),
+        suffix: str = "",
     ) -> Path:
-        """Write an empty migration with the next version, and return its path. Raises UsageError."""
-        engine = self.engine(database.engine)
+        """Write an empty migration with the next version, and return its path. Raises UsageError.
+
+        `suffix`: one of its engine's; empty for what fits the database.
+        """
+        engine, files = self.engine(database.engine), self.files(database)
+        if suffix and suffix not in engine.suffixes:
+            raise UsageError(
+                f"{database.engine} has no migrations in {suffix!r}",
+                because=f"they are {' or '.join(engine.suffixes)}",
+                try_=Hint(call("new", name, "--suffix", engine.suffixes[0], about=database.id)),
+            )
+        chosen, template = engine.suffixes[0], engine.template
+        if isinstance(engine, SupportsNewFiles):
+            chosen, template = engine.new_file(suffix, database.directory, files)
         directives = [f"phase={phase}"] if phase != "expand" else []
         directives += [f"after={migration}" for migration in after]
-        version = new_files.next_version(self.files(database), now)
-        return new_files.write_migration(
-            database, version, name, engine.suffixes[0], engine.template, directives
-        )
+        version = new_files.next_version(files, now)
+        return new_files.write_migration(database, version, name, chosen, template, directives)
 
     def rebase_migration(self, database: Database, version: str, now: datetime) -> Path:
         """Rename a migration so that its version is the last one, and return its new path. Raises UsageError."""

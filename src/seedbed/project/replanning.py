@@ -5,7 +5,7 @@ A run plans twice: once to know which targets have work, and again under their l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from seedbed.errors import Hint, StalePlan, call, try_each
 from seedbed.execution import infrastructure
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.executing import Replan
+from seedbed.execution.feasible import require_feasible
 from seedbed.model.environment import Environment
 from seedbed.model.history import History
 from seedbed.model.plan import Plan
@@ -51,7 +52,7 @@ class Replanning(Struct, frozen=True):
                 for target in self.neighbours.connected
             ]
             plan = plan_up([*known, *lost, *beside], policy, self.catalog.parse)
-            self._check_declared(plan)
+            self._require_possible(plan, histories)
             if request.reviewed:
                 self._require_as_shown(request.reviewed, plan)
             return plan
@@ -67,7 +68,7 @@ class Replanning(Struct, frozen=True):
             known = self._known(histories)
             down = partial(plan_down, policy=policy, parse=self.catalog.parse, steps=steps, to=to)
             plan = combined(try_each((one.database, partial(down, one)) for one in known))
-            self._check_declared(plan)
+            self._require_possible(plan, histories)
             if first and plan.stages != first[0].stages:
                 raise StalePlan(
                     "the history changed while the revert was about to begin",
@@ -90,11 +91,11 @@ class Replanning(Struct, frozen=True):
             for target in self.connected
         ]
 
-    def _check_declared(self, plan: Plan) -> None:
-        """Refuse what can never be carried out by what is declared, before anything is touched."""
-        self.catalog.check_declared(
-            {each.database: [action.migration for action in each.actions] for each in plan.databases}
-        )
+    def _require_possible(self, plan: Plan, histories: Mapping[str, History]) -> None:
+        """Refuse what can never be carried out: by what is declared, all of it; then by what the targets are."""
+        works = {each.database: each.works for each in plan.databases}
+        self.catalog.check_declared(works, histories)
+        require_feasible(plan, self.connected)
 
     def _require_as_reviewed(
         self, plan: ReviewedPlan, known: Sequence[DatabaseState], policy: Policy

@@ -138,6 +138,7 @@ class Run:
                     self.catalog.files(target.database),
                     partial(self.catalog.phase, target.database),
                     partial(self.catalog.parse, target.id),
+                    partial(self.catalog.checkpoint_text, target.database),
                 ),
                 deployment=to_deploy[target.id],
                 holder=holders[target.id],

@@ -292,14 +292,6 @@ def test_an_index_that_is_no_alias_becomes_one(there: Stage) -> None:
     assert there.documents("plain") == {"a": {"n": 2}}
 
 
-def test_versions_are_taken_one_after_the_other(there: Stage) -> None:
-    third = LESSONS + "[[indexes.lessons.versions]]\nnumber = 3\nsettings = {number_of_shards = 1}\n"
-    there.declare(third)
-    with pytest.raises(Refused, match="at version 1"):
-        there.apply(moves("lessons", 3), "3")
-    assert there.indexes() == ["lessons-1"]
-
-
 def test_pipelines_wait_until_the_documents_are_in(there: Stage) -> None:
     body = {"processors": [{"set": {"field": "by", "value": "pipeline"}}]}
     there.client.call("PUT", "/_ingest/pipeline/marks", body)
@@ -339,6 +331,7 @@ def test_the_copying_that_a_former_run_began_on_the_server_is_followed_and_not_b
         there.apply(SLOWLY, "2")
     found = standing(there)
     assert found.state is ReindexState.FILLING
+    assert str(found) == "lessons-2: filling, 0 of 2 000 documents"
     assert bool(found.task) == (dies_before == "GET /_tasks/")
     (former,) = tasks.running(there.client, "ai/opensearch")
     there.client.ask = ask  # type: ignore[method-assign]

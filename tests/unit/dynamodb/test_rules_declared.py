@@ -104,10 +104,10 @@ def test_what_is_declared_and_not_there_yet_is_no_error() -> None:
 
 def test_a_broken_file_is_refused_with_its_line_and_none_at_all_is_fine(tmp_path: Path) -> None:
     engine = DynamoEngine()
-    engine.check_declared(tmp_path, ())
+    engine.check_declared(tmp_path, (), ())
     (tmp_path / "tables.toml").write_text('[tables.courses]\nkey = {partition = "id"}\n')
     with pytest.raises(ManifestError) as caught:
-        engine.check_declared(tmp_path, ())
+        engine.check_declared(tmp_path, (), ())
     assert caught.value.at
     assert caught.value.at.path.endswith("tables.toml")
     assert caught.value.at.line == 1

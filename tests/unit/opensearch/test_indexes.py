@@ -15,7 +15,7 @@ from seedbed.engines.opensearch.schema.names import next_serial, physical, seria
 from seedbed.engines.opensearch.schema.read import KIND, parse
 from seedbed.engines.opensearch.schema.shape import DeclaredIndexes
 from seedbed.errors import ManifestError, MigrationFileError, Refused
-from seedbed.model.migration import Direction, Migration, Work
+from seedbed.model.migration import Direction, Work
 from seedbed.toml.text import Text
 from tests.support.opensearch.searches import LESSONS, migration, moves
 
@@ -119,8 +119,11 @@ def hazards(text: str, first: str, second: str, directives: str = "", code: str 
     declared = read(
         f"[[indexes.lessons.versions]]\nnumber = 1\n{first}\n[[indexes.lessons.versions]]\nnumber = 2\n{second}\n"
     )
-    found: Migration = migration(moves("lessons", 2, directives, code))
-    return [each.code for each in examine(declared, [found]).get("1", ())]
+    return codes(declared, moves("lessons", 2, directives, code))
+
+
+def codes(declared: DeclaredIndexes, text: str) -> list[str]:
+    return [each.code for each in examine(declared, [migration(text)]).get("1", ())]
 
 
 A = 'mappings = {properties = {a = {type = "keyword"}}}'
@@ -133,6 +136,11 @@ def test_what_a_change_does_is_known_from_the_file() -> None:
     assert hazards("", A, AB, "rebuild") == ["OS301"]
     assert hazards("", A, A, code="def up(doc):\n    return doc\n") == ["OS301"]
     assert hazards("", A, A) == []
+    declared = read(LESSONS)
+    assert codes(declared, "# seedbed: index=lessons rebuild\n") == [
+        "OS301"
+    ]  # no field goes: the version stays
+    assert codes(declared, "# seedbed: index=lessons\ndef up(doc):\n    return doc\n") == ["OS301"]
 
 
 @pytest.mark.parametrize(
@@ -147,12 +155,12 @@ def test_a_version_that_is_not_declared_is_refused_from_the_files(
     name: str, version: int, because: str, try_: str
 ) -> None:
     with pytest.raises(MigrationFileError) as caught:
-        require_declared(read(LESSONS), [migration(moves(name, version))])
+        require_declared(read(LESSONS), [Work(migration(moves(name, version)))])
     assert because in caught.value.because
     assert try_ in caught.value.try_
     assert caught.value.at is not None
     assert caught.value.at.line == 1
-    require_declared(read(LESSONS), [migration(moves("lessons", 2))])
+    require_declared(read(LESSONS), [Work(migration(moves("lessons", 2)))])
 
 
 def test_errors_of_the_file_are_found_without_a_server(
@@ -163,7 +171,7 @@ def test_errors_of_the_file_are_found_without_a_server(
     directory.mkdir(parents=True)
     (directory / "indexes.toml").write_text(one('mappings = {properties = {a = {type = "flattened"}}}'))
     with pytest.raises(ManifestError) as caught:
-        engine.check_declared(directory, [])
+        engine.check_declared(directory, (), ())
     assert str(caught.value.at) == "services/ai/opensearch/indexes.toml:3:27"
     assert caught.value.try_ == 'type = "flat_object"'
 

@@ -47,6 +47,15 @@ def test_what_is_irreversible_has_no_way_down() -> None:
     assert found.irreversible is not None
 
 
+def test_an_index_is_rebuilt_as_it_is_and_reverting_that_changes_nothing() -> None:
+    found = parsed("# seedbed: index=lessons rebuild\n")
+    assert subject_of(found) == MigrationSubject("index", "lessons", 0)
+    assert [each.summary for each in (*found.up, *found.down)] == [
+        "up: index lessons is rebuilt",
+        "down: index lessons stays as it is",
+    ]
+
+
 def test_a_function_without_a_version_transforms_what_is_there() -> None:
     found = parsed(f"# seedbed: index=lessons batch=50\n{UP}")
     assert subject_of(found) == MigrationSubject("index", "lessons", 0)
@@ -59,7 +68,8 @@ def test_a_function_without_a_version_transforms_what_is_there() -> None:
     [
         ("\n", 1, "does not name what it changes"),
         ("# seedbed: index=a pipeline=b version=1\n", 1, "names index and pipeline"),
-        ("# seedbed: index=lessons\n", 1, "the version"),
+        ("# seedbed: index=lessons\n", 1, "names no version"),
+        ("# seedbed: pipeline=p rebuild\n", 1, "no meaning"),
         ("# seedbed: index=lessons version=two\n", 1, "version=1 to"),
         (f"# seedbed: index=migrations_history\n{UP}", 1, "belongs to seedbed"),
         (f"# seedbed: index=a,b\n{UP}", 1, "does not name one index"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
+from pathlib import PurePath
 from random import Random
 from typing import Any, cast
 
@@ -10,6 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.files.programs import Function
@@ -23,7 +26,13 @@ from seedbed.engines.opensearch.running.reindex.transform import DocumentTransfo
 from seedbed.engines.opensearch.running.reindex.watchdog import decode_order, encode_order
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.errors import StepFailed
+from seedbed.model.history import History, Revision, RevisionState
+from seedbed.model.migration import Phase
+from seedbed.model.platform import Database, Platform
 from seedbed.model.secret import Secret
+from seedbed.planning.statuses import migration_statuses
+from seedbed.project.catalog import Catalog
+from tests.support.opensearch.searches import migration_file
 
 
 def stored(source: str, id_: str = "l1") -> StoredDocument:
@@ -187,3 +196,28 @@ def test_the_watchdog_gets_all_that_it_needs_through_a_pipe() -> None:
 def test_an_index_is_waited_for_as_long_as_it_may_get_better(health: dict[str, object], words: str) -> None:
     assert final_health(health).startswith(words)
     assert bool(final_health(health)) is bool(words)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "text"),
+    [
+        (
+            ReindexCheckpoint("l-1", "l-2", "c", "d", ReindexState.FILLING, done=1200, total=5000).to_text(),
+            "l-2: filling, 1 200 of 5 000 documents",
+        ),
+        (ReindexCheckpoint("l-1", "l-2", "c", "d", ReindexState.COMPARING).to_text(), "l-2: comparing"),
+        (ReindexCheckpoint("", "l-1", "c", "d").to_text(), "l-1: planned"),
+        ('{"mark": "abc"}', "a request was sent, and no answer to it is recorded"),
+        ('{"mark": "abc", "task": "node:7"}', "task node:7 is on the server"),
+        ('{"failed": "2 of 3 shards"}', "a request failed in part: 2 of 3 shards"),
+    ],
+)
+def test_status_says_how_far_a_migration_is_that_was_left(checkpoint: str, text: str) -> None:
+    started = Revision("1", "m", "c", Phase.EXPAND, RevisionState.STARTED, checkpoint=checkpoint, owner="ana")
+    said = Catalog(Platform("school", PurePath(), ())).checkpoint_text
+    where = partial(said, Database("ai", "opensearch", PurePath("services/ai/opensearch")))
+    file = migration_file("# seedbed: index=l version=2\n")
+    (line,) = migration_statuses(
+        "ai/opensearch", History(None, (replace(started, checksum=file.checksum),)), [file], str, None, where
+    )
+    assert line.detail == f"up, {text}, by ana"

@@ -20,6 +20,12 @@ from seedbed.errors import Hint, UsageError, call
 @click.option(
     "--after", multiple=True, metavar="DATABASE:VERSION", help="Run after this migration of another database."
 )
+@click.option(
+    "--suffix",
+    default="",
+    metavar="SUFFIX",
+    help="Which kind of file, where the engine has several: .sql, .http, .py.  [default: what fits]",
+)
 @click.option("--rebase", metavar="VERSION", help="Give this migration a new version instead.")
 @command_context
 def command(
@@ -29,13 +35,17 @@ def command(
     engines: tuple[str, ...],
     phase: str,
     after: tuple[str, ...],
+    suffix: str,
     rebase: str | None,
 ) -> None:
     """Create a migration file and print its path; or give one that is out of order a version that is the last.
 
+    Where a version of an index is declared to which no migration leads, the new one does.
+
     \b
     seedbed new add_phone_number -s user
     seedbed new drop_old_amount -s payment --phase contract
+    seedbed new split_names -s user --suffix .py
     seedbed new --rebase 20260301090000 -s user
     """
     if bool(name) == bool(rebase):
@@ -55,5 +65,7 @@ def command(
     if rebase:
         path = context.catalog.rebase_migration(databases[0], rebase, now)
     else:
-        path = context.catalog.new_migration(databases[0], name or "", now, phase=phase, after=after)
+        path = context.catalog.new_migration(
+            databases[0], name or "", now, phase=phase, after=after, suffix=suffix
+        )
     context.out.result(f"{path}\n")

@@ -12,7 +12,7 @@ from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
     from seedbed.model.deployment import StackUpdate, Template
-    from seedbed.model.migration import Migration, Phase
+    from seedbed.model.migration import MigrationFile, Phase, Work
 
 _TEMPLATE = """\
 # {summary}
@@ -53,11 +53,13 @@ class DynamoEngine(LazyEngineWithDiagnosis):
     def cloud(self, address: Any) -> Cloud:
         return cast(Address, address).cloud
 
-    def check_declared(self, directory: PurePath, migrations: Sequence[Migration]) -> None:
+    def check_declared(
+        self, directory: PurePath, works: Sequence[Work], applied: Sequence[MigrationFile]
+    ) -> None:
         from seedbed.engines.dynamodb.rules.declared import require_versions
         from seedbed.engines.dynamodb.schema.read import read_declared
 
-        require_versions(read_declared(directory), migrations)
+        require_versions(read_declared(directory), [each.migration for each in works])
 
     def schemas(self) -> Mapping[str, Mapping[str, Any]]:
         from seedbed.engines.dynamodb.schema.json_schema import json_schema

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from seedbed.engines.opensearch.address import VARIABLES, address
 
 if TYPE_CHECKING:
     from seedbed.model.hazard import HazardRule
-    from seedbed.model.migration import Migration, Step, StepText
+    from seedbed.model.migration import Migration, MigrationFile, Step, StepText, Work
 
 _TEMPLATE = """\
 # {summary}
@@ -20,6 +21,19 @@ PUT /name-1
 
 # migrate:down
 DELETE /name-1
+"""
+_FUNCTIONS = """\
+# {summary}
+{directives}# seedbed: index=name
+
+
+def up(doc):
+    # called for every document of the index; returns it as it should be, or None to leave it out
+    return doc
+
+
+def down(doc):
+    return doc
 """
 
 
@@ -40,16 +54,34 @@ class OpenSearchEngine(LazyEngineWithDiagnosis):
 
         return {FILE: json_schema()}
 
-    def check_declared(self, directory: PurePath, migrations: Sequence[Migration]) -> None:
+    def check_declared(
+        self, directory: PurePath, works: Sequence[Work], applied: Sequence[MigrationFile]
+    ) -> None:
+        from seedbed.engines.opensearch.files.programs import programs
         from seedbed.engines.opensearch.rules.declared import require_declared
         from seedbed.engines.opensearch.schema.read import read_declared
 
-        require_declared(read_declared(directory), migrations)
+        require_declared(read_declared(directory), works, partial(programs, applied))
+
+    def checkpoint_text(self, checkpoint: str) -> str:
+        from seedbed.engines.opensearch.running.standing import checkpoint_text
+
+        return checkpoint_text(checkpoint)
 
     def hazards(self) -> Sequence[HazardRule]:
         from seedbed.engines.opensearch.rules.registry import RULES
 
         return RULES
+
+    def new_file(self, suffix: str, directory: PurePath, files: Sequence[MigrationFile]) -> tuple[str, str]:
+        if suffix != ".http":
+            from seedbed.engines.opensearch.files.programs import programs
+            from seedbed.engines.opensearch.rules.versions import not_led_to
+            from seedbed.engines.opensearch.schema.read import read_declared
+
+            for directives in not_led_to(read_declared(directory), programs(files)):
+                return ".py", f"# {{summary}}\n{{directives}}# seedbed: {directives}\n"
+        return (suffix, _FUNCTIONS) if suffix == ".py" else (".http", _TEMPLATE)
 
     def starter(self) -> Mapping[str, str]:
         from seedbed.engines.opensearch.starter import FILES

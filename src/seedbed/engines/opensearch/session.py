@@ -116,6 +116,13 @@ class OpenSearchSession:
         with translate_errors(self.cluster, f"examining the pending migrations of {self.cluster.target}"):
             return examine(self.cluster, migrations)
 
+    def require_feasible(self, works: Sequence[Work]) -> None:
+        """Raise Refused for an index that is not at the version which `works` lead from."""
+        from seedbed.engines.opensearch.running.feasible import require_feasible
+
+        with translate_errors(self.cluster, f"looking at the indexes of {self.cluster.target}"):
+            require_feasible(self.cluster, works)
+
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return how many documents `works` would remove."""
         from seedbed.engines.opensearch.running.losses import losses

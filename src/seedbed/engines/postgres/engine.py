@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
 from seedbed.engines.postgres.address import VARIABLES, address
 
 if TYPE_CHECKING:
-    from seedbed.model.migration import Migration, Step, StepText
+    from seedbed.model.migration import Migration, MigrationFile, Step, StepText
 
 _TEMPLATE = """\
 -- {summary}
 {directives}-- migrate:up
 
 -- migrate:down
+"""
+_FUNCTIONS = """\
+# {summary}
+{directives}# seedbed: backfill=TABLE.KEY
+
+
+def up(row):
+    # called for every row of the table; returns the columns to change, or None
+    return None
+
+
+def down(row):
+    return None
 """
 
 
@@ -31,6 +45,9 @@ class PostgresEngine(LazyEngineWithDiagnosis):
     template = _TEMPLATE
     address = staticmethod(address)
     starts_first = True
+
+    def new_file(self, suffix: str, directory: PurePath, files: Sequence[MigrationFile]) -> tuple[str, str]:
+        return (suffix, _FUNCTIONS) if suffix == ".py" else (".sql", _TEMPLATE)
 
     def starter(self) -> Mapping[str, str]:
         from seedbed.engines.postgres.starter import FILES

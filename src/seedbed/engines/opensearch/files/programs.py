@@ -5,7 +5,7 @@ Parsing compiles and inspects a file; nothing in it is run. To run it, call `fun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -35,7 +35,7 @@ Function = Callable[[Document], Document | None]
 
 
 class MigrationSubject(Struct, frozen=True):
-    """What a migration changes: `kind` is one of KINDS; `version` 0: the current version stays."""
+    """What a migration changes: `kind` is one of KINDS; `version` 0: it stays at the version that it has."""
 
     kind: str
     name: str
@@ -60,14 +60,15 @@ def parse_program(file: MigrationFile) -> Migration:
     batch = _number(source, single.get("batch"), LARGEST_BATCH, BATCH)
     # Without functions, indexes.toml decides whether documents are copied.
     walk = Backfill(subject.name, "_id", batch) if functions else None
+    up, down = (_step(text, subject, each, walk, about) for each in Direction)
     return Migration(
         version=file.version,
         name=file.name,
         path=file.path,
         checksum=file.checksum,
         phase=header.phase,
-        up=(_step(text, subject, Direction.UP, walk, about),),
-        down=(_step(text, subject, Direction.DOWN, walk, ""),) if goes_back else (),
+        up=(up,),
+        down=(down,) if goes_back else (),
         irreversible=header.irreversible,
         after=header.after,
         overtakes=header.overtakes,
@@ -76,9 +77,20 @@ def parse_program(file: MigrationFile) -> Migration:
     )
 
 
+def programs(files: Iterable[MigrationFile]) -> Iterator[Migration]:
+    """Yield the migrations in those of `files` that are `.py`. Raises MigrationFileError."""
+    return (parse_program(each) for each in files if each.source.suffix == SUFFIX)
+
+
 def is_program(migration: Migration) -> bool:
     """Return whether `migration` was parsed here."""
     return any(each in migration.settings for each in KINDS)
+
+
+def is_rebuild(migration: Migration) -> bool:
+    """Return whether `migration` makes a new index of what is there, and changes nothing else."""
+    settings = migration.settings
+    return "rebuild" in settings and not {"version", "function"} & settings.keys()
 
 
 def subject_of(migration: Migration) -> MigrationSubject:
@@ -107,7 +119,7 @@ def _subject(source: PythonSource, directives: Mapping[str, Directive]) -> Migra
             line,
             what,
             "a migration changes one index, pipeline or template",
-            "# seedbed: index=lessons version=2",
+            "# seedbed: index=NAME version=NUMBER, as indexes.toml has them",
         )
     directive = directives[named[0]]
     require_form(bool(directive.value), directive, source.path, f"{directive.key}=name")
@@ -162,12 +174,12 @@ def _require_consistency(
             "",
             "index=…",
         )
-    if not subject.version and "up" not in functions:
+    if not subject.version and "up" not in functions and "rebuild" not in directives:
         raise source.error(
             directives[subject.kind].line,
-            f"the file does not name the version of {subject.name}",
-            "without a version, the migration transforms documents, and there is no `up`",
-            f"# seedbed: {subject.kind}={subject.name} version=2",
+            f"the file does not say what it changes in {subject.kind} {subject.name}",
+            "it names no version, and has no function `up`",
+            f"# seedbed: {subject.kind}={subject.name} version=NUMBER, the next one in indexes.toml",
         )
     if "down" in functions and "up" not in functions:
         raise source.error(
@@ -230,8 +242,14 @@ def _settings(
 def _step(
     text: str, subject: MigrationSubject, direction: Direction, walk: Backfill | None, about: str
 ) -> Step:
-    to = f" to version {subject.version}" if subject.version else ""
-    summary = about or f"{direction.value}: {subject.kind} {subject.name}{to}"
+    is_up = direction is Direction.UP
+    if subject.version:
+        way = f"{'to' if is_up else 'from'} version {subject.version}"
+    elif walk is None:
+        way = "is rebuilt" if is_up else "stays as it is"
+    else:
+        way = "is transformed"
+    summary = (about if is_up else "") or f"{direction.value}: {subject.kind} {subject.name} {way}"
     return Step(
         index=0,
         body=text,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from seedbed.engines.opensearch.files.programs import is_program, subject_of
 from seedbed.engines.opensearch.rules import registry
 from seedbed.engines.opensearch.rules.request_hazards import template_hazards
 from seedbed.engines.opensearch.schema.changes import IndexChange, change
@@ -19,20 +20,16 @@ def examine(declared: DeclaredIndexes, migrations: Sequence[Migration]) -> Mappi
 
 
 def _hazards(declared: DeclaredIndexes, migration: Migration) -> Iterator[Hazard]:
-    settings = migration.settings
-    for kind, things in (
-        ("index", declared.index),
-        ("pipeline", declared.pipeline),
-        ("template", declared.template),
-    ):
-        name, number = settings.get(kind, ""), int(settings.get("version", 0))
-        if not name or not number:
-            continue
-        thing = things(name)
-        if isinstance(thing, DeclaredIndex):
-            yield from _of_index(thing, number, migration)
-        elif kind == "template" and thing is not None and (version := thing.version(number)):
-            yield from template_hazards(version.body, 1)
+    if not is_program(migration):
+        return
+    subject = subject_of(migration)
+    if not subject.version:
+        yield _filled(subject.name, _asked_for(migration))
+    elif subject.kind == "index" and (index := declared.index(subject.name)):
+        yield from _of_index(index, subject.version, migration)
+    elif subject.kind == "template" and (template := declared.template(subject.name)):
+        version = template.version(subject.version)
+        yield from template_hazards(version.body, 1) if version else ()
 
 
 def _of_index(index: DeclaredIndex, number: int, migration: Migration) -> Iterator[Hazard]:
@@ -43,23 +40,33 @@ def _of_index(index: DeclaredIndex, number: int, migration: Migration) -> Iterat
     has_code, is_rebuilt = "function" in migration.settings, "rebuild" in migration.settings
     is_in_place = up.is_in_place and not has_code and not is_rebuilt
     if not is_in_place:
-        why = "; ".join(up.reasons) or (
-            "documents are transformed" if has_code else "the migration asks for it"
-        )
-        yield registry.FILLS_NEW_INDEX.hazard(
-            f"{index.name} gets a new index, filled with all its documents",
-            because=f"{why}; {registry.FILLS_NEW_INDEX.why}",
-        )
+        yield _filled(index.name, "; ".join(up.reasons) or _asked_for(migration))
     if up.removed and not has_code:
         yield registry.REMOVES_FIELD.hazard(
             f"{', '.join(up.removed)} {'goes' if len(up.removed) == 1 else 'go'} out of every document of {index.name}",
-            because=f"a revert creates the field again, empty; the former index keeps the values"
-            f"{'' if index.keep else ' no longer: keep = 0'}",
+            because="a revert creates the field again, empty; "
+            + (
+                "the former index keeps the values"
+                if index.keep
+                else "with keep = 0, nothing keeps the values"
+            ),
         )
     if is_in_place:
         for each in up.partial:
             yield registry.OLD_DOCUMENTS_LACK.hazard(each)
         yield from _way_down(index, down)
+
+
+def _filled(name: str, why: str) -> Hazard:
+    return registry.FILLS_NEW_INDEX.hazard(
+        f"{name} gets a new index, filled with all its documents",
+        because=f"{why}; {registry.FILLS_NEW_INDEX.why}",
+    )
+
+
+def _asked_for(migration: Migration) -> str:
+    """Return why a new index is filled whose definition needs none."""
+    return "documents are transformed" if "function" in migration.settings else "the migration asks for it"
 
 
 def _way_down(index: DeclaredIndex, down: IndexChange) -> Iterator[Hazard]:

@@ -82,7 +82,8 @@ OLD_DOCUMENTS_LACK = HazardRule(
     "OS303",
     "makes a change in place that existing documents do not get",
     why="they are found as if nothing had changed, until they are indexed again",
-    instead="# seedbed: rebuild, for a new index that is filled with all documents",
+    instead="add `rebuild` to its directives, for a new index that is filled with all documents; once it is applied, a"
+    " migration of its own says so: # seedbed: index=NAME rebuild",
 )
 REVERT_NEEDS_NEW_INDEX = HazardRule(
     "OS305",

@@ -46,7 +46,7 @@ def examine(cluster: Cluster, migrations: Sequence[Migration]) -> Mapping[str, t
                 *found.get(each.version, ()),
                 *sandbox.hazards(cluster.declared(), each),
             )
-    copied = [each for each in migrations if _is_copied(each, found.get(each.version, ()))]
+    copied = [each for each in migrations if _is_copied(found.get(each.version, ()))]
     if not copied:
         return found
     disk = _disk(cluster)
@@ -56,10 +56,9 @@ def examine(cluster: Cluster, migrations: Sequence[Migration]) -> Mapping[str, t
     return found
 
 
-def _is_copied(migration: Migration, hazards: Sequence[Hazard]) -> bool:
-    """Return whether `migration` fills a new index."""
-    is_transformed = "index" in migration.settings and "function" in migration.settings
-    return is_transformed or any(each.code == registry.FILLS_NEW_INDEX.code for each in hazards)
+def _is_copied(hazards: Sequence[Hazard]) -> bool:
+    """Return whether a migration with `hazards` fills a new index."""
+    return any(each.code == registry.FILLS_NEW_INDEX.code for each in hazards)
 
 
 def _hazards(migration: Migration, size: Size, disk: Disk | None) -> list[Hazard]:

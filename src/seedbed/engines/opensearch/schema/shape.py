@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -27,22 +27,6 @@ class IndexDefinition(Struct, frozen=True):
         return sha256(_encode([self.settings, self.mappings])).hexdigest()[:16]
 
 
-class DeclaredIndex(Struct, frozen=True):
-    """An index: the alias that applications use. `keep`: how many former physical indexes stay after a change."""
-
-    name: str
-    versions: tuple[IndexDefinition, ...]
-    keep: int = 1
-
-    def version(self, number: int) -> IndexDefinition | None:
-        return next((each for each in self.versions if each.number == number), None)
-
-    def before(self, number: int) -> IndexDefinition | None:
-        """Return the definition that `number` follows; None for the first."""
-        older = [each for each in self.versions if each.number < number]
-        return older[-1] if older else None
-
-
 class ResourceVersion(Struct, frozen=True):
     """One version of a pipeline or a template, as in the REST API."""
 
@@ -50,18 +34,36 @@ class ResourceVersion(Struct, frozen=True):
     body: Mapping[str, Any]
 
 
-class DeclaredResource(Struct, frozen=True):
-    """A pipeline or a template."""
+V = TypeVar("V", IndexDefinition, ResourceVersion)
+
+
+class Versioned(Struct, Generic[V], frozen=True):
+    """Something with a name, and its definitions, oldest first. Migrations lead from one to the next, and back."""
 
     name: str
-    versions: tuple[ResourceVersion, ...]
+    versions: tuple[V, ...]
 
-    def version(self, number: int) -> ResourceVersion | None:
+    def version(self, number: int) -> V | None:
         return next((each for each in self.versions if each.number == number), None)
 
-    def before(self, number: int) -> ResourceVersion | None:
+    def before(self, number: int) -> V | None:
+        """Return the definition that `number` follows; None for the first."""
         older = [each for each in self.versions if each.number < number]
         return older[-1] if older else None
+
+    def after(self, number: int) -> V | None:
+        """Return the definition that follows `number`; None for the last."""
+        return next((each for each in self.versions if each.number > number), None)
+
+
+class DeclaredIndex(Versioned[IndexDefinition], frozen=True):
+    """An index: the alias that applications use. `keep`: how many former physical indexes stay after a change."""
+
+    keep: int = 1
+
+
+class DeclaredResource(Versioned[ResourceVersion], frozen=True):
+    """A pipeline or a template."""
 
 
 class DeclaredIndexes(Struct, frozen=True):
@@ -70,6 +72,15 @@ class DeclaredIndexes(Struct, frozen=True):
     indexes: tuple[DeclaredIndex, ...] = ()
     pipelines: tuple[DeclaredResource, ...] = ()
     templates: tuple[DeclaredResource, ...] = ()
+
+    def of(self, kind: str) -> Sequence[DeclaredIndex | DeclaredResource]:
+        """Return all of one kind, as the directive of a migration names it: index, pipeline or template."""
+        if kind == "index":
+            return self.indexes
+        return self.pipelines if kind == "pipeline" else self.templates
+
+    def thing(self, kind: str, name: str) -> DeclaredIndex | DeclaredResource | None:
+        return next((each for each in self.of(kind) if each.name == name), None)
 
     def index(self, name: str) -> DeclaredIndex | None:
         return next((each for each in self.indexes if each.name == name), None)

@@ -8,15 +8,14 @@ from seedbed.engines.base import Progress
 from seedbed.engines.opensearch.rest import path
 from seedbed.engines.opensearch.running.reindex import creation, existing
 from seedbed.engines.opensearch.running.reindex.checkpoint import ReindexCheckpoint, from_text
-from seedbed.engines.opensearch.running.reindex.existing import ExistingIndex
-from seedbed.engines.opensearch.running.reindex.goal import Goal
+from seedbed.engines.opensearch.running.reindex.goal import Goal, exists, missing
 from seedbed.engines.opensearch.running.reindex.job import IndexJob
 from seedbed.engines.opensearch.running.reindex.run_aliases import RunAliases, change_aliases
 from seedbed.engines.opensearch.schema.changes import IndexChange
 from seedbed.engines.opensearch.schema.names import next_serial, physical
 from seedbed.engines.opensearch.schema.shape import IndexDefinition
 from seedbed.engines.opensearch.wire.errors import RequestFailed
-from seedbed.errors import Location, Refused, StepFailed
+from seedbed.errors import Location, StepFailed
 from seedbed.model.event import ServerNotice
 
 
@@ -27,7 +26,9 @@ def change_in_place(
 
     Raises StepFailed, Refused if there is no index.
     """
-    current = _current(job, goal)
+    current = goal.current
+    if current is None:
+        raise missing(job.migration, "it changes an earlier version of it")
     if current.mark.get("digest") == new.digest:
         return
     run_aliases = RunAliases(current.name, current.name)
@@ -63,31 +64,16 @@ def _put(job: IndexJob, run_aliases: RunAliases, found: IndexChange, new: IndexD
         raise StepFailed(
             f"OpenSearch refused to change {name} in place: {error.type or error.status}",
             because=error.because,
-            try_="# seedbed: rebuild, for a new index that is filled with all documents",
+            try_="add `rebuild` to its directives, for a new index that is filled with all documents",
             at=Location(job.migration.path),
         ) from None
-
-
-def _current(job: IndexJob, goal: Goal) -> ExistingIndex:
-    if goal.current is None:
-        raise Refused(
-            f"there is no index {goal.name}",
-            because="the migration changes an earlier version of it",
-            at=Location(job.migration.path),
-        )
-    return goal.current
 
 
 def create_first(job: IndexJob, goal: Goal, new: IndexDefinition) -> Iterator[Progress]:
     """Create the first index and its alias. Raises Refused if there is an index already, StepFailed."""
     checkpoint = from_text(job.revision.checkpoint or "")
     if goal.current is not None and (checkpoint is None or goal.current.mark.get("made") != checkpoint.made):
-        raise Refused(
-            f"{goal.name} exists already",
-            because=f"the migration creates it; its index is {goal.current.name}",
-            try_="remove that index if nothing needs it, or give the declared one another name",
-            at=Location(job.migration.path),
-        )
+        raise exists(job.migration, goal.current)
     if checkpoint is None or checkpoint.digest != new.digest:
         names = [each.name for each in existing.family(job.client, goal.name)]
         target = physical(goal.name, next_serial(goal.name, names))

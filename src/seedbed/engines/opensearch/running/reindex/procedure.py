@@ -15,6 +15,7 @@ from seedbed.engines.opensearch.running.reindex import creation, existing, run_a
 from seedbed.engines.opensearch.running.reindex.checkpoint import ReindexCheckpoint, from_text
 from seedbed.engines.opensearch.running.reindex.copier import Copier, CopyProgress, Deadline, DeadlineExceeded
 from seedbed.engines.opensearch.running.reindex.existing import ExistingIndex
+from seedbed.engines.opensearch.running.reindex.goal import missing
 from seedbed.engines.opensearch.running.reindex.job import IndexJob
 from seedbed.engines.opensearch.running.reindex.reconcile import Reconciler
 from seedbed.engines.opensearch.running.reindex.run_aliases import RunAliases
@@ -25,7 +26,7 @@ from seedbed.engines.opensearch.running.reindex.watchdog import release_writers,
 from seedbed.engines.opensearch.schema.names import next_serial, physical, serial
 from seedbed.engines.opensearch.schema.shape import IndexDefinition
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
-from seedbed.errors import LeaseLost, Location, Refused, SeedbedError, StepFailed
+from seedbed.errors import LeaseLost, Refused, SeedbedError, StepFailed
 from seedbed.model.event import ServerNotice, WorkProgressed
 
 SMALL = 200  # documents in the last round
@@ -58,6 +59,7 @@ class ReindexProcedure:
         self._tries = 0
         self._saved = 0.0
         self._total = 0
+        self._told = 0, 0  # documents done, of how many, as progress said last
         self._notices: list[str] = []
         self._known: dict[str, KnownDocuments] = {}
         self.checkpoint, self._is_resumed = self._resume_or_plan()
@@ -102,11 +104,7 @@ class ReindexProcedure:
             return found, True
         current = existing.find_behind(self.job.client, self.name)
         if current is None:
-            raise Refused(
-                f"there is no index {self.name}",
-                because="its next version is filled from the current one",
-                at=Location(self.job.migration.path),
-            )
+            raise missing(self.job.migration, "a new index is filled from the current one")
         if found is not None and found.state in WRITES_BLOCKED and current.name == found.source:
             self._release_writers_of(found)
         elif current.is_blocked:
@@ -155,9 +153,11 @@ class ReindexProcedure:
 
     def _enter(self, state: ReindexState, *, anyway: bool = False, **fields: Any) -> None:
         """Record that `state` begins. Raises LeaseLost."""
+        self._told = 0, self._total
         self._save(replace(self.checkpoint, state=state, **fields), anyway=anyway)
 
     def _save(self, checkpoint: ReindexCheckpoint, *, anyway: bool = False) -> None:
+        checkpoint = replace(checkpoint, done=self._told[0], total=self._told[1])
         self.job.save(checkpoint.to_text(), anyway=anyway)
         self.checkpoint = checkpoint
         self._saved = time.monotonic()
@@ -168,6 +168,7 @@ class ReindexProcedure:
 
     def _progress(self, done: int, total: int = 0, what: str = "") -> WorkProgressed:
         message = what or f"{self.checkpoint.target}: {self.checkpoint.state}"
+        self._told = done, total
         return WorkProgressed(
             self.job.target, self.job.migration.version, done, max(total, done), "documents", message
         )
@@ -202,7 +203,9 @@ class ReindexProcedure:
         for task in server_copy.copy_on_server(
             self.job, self.run_aliases, self.checkpoint.made, self.checkpoint.task, self._follow
         ):
-            yield self._progress(task.done, task.total)
+            progress = self._progress(task.done, task.total)
+            self._save_if_due()
+            yield progress
         self._enter(ReindexState.CATCHING_UP, task="")
 
     def _follow(self, task: str) -> None:
@@ -212,8 +215,9 @@ class ReindexProcedure:
         cursors = self.checkpoint.copied
         for each in self.copier.passes(cursors):
             cursors = each.cursors
+            progress = self._progress(each.documents, self._total)
             self._save_if_due(copied=cursors)
-            yield self._progress(each.documents, self._total)
+            yield progress
         self._enter(ReindexState.CATCHING_UP, copied=cursors)
 
     def _catching_up(self) -> Iterator[Progress]:
@@ -254,7 +258,9 @@ class ReindexProcedure:
         reconciler = Reconciler(self.copier)
         done = 0
         for done in reconciler.compare({}):
-            yield self._progress(done, self._total)
+            progress = self._progress(done, self._total)
+            self._save_if_due()
+            yield progress
         self._enter(ReindexState.CLOSING, compared=self.checkpoint.copied)
         yield self._progress(done, self._total)
 
@@ -362,7 +368,8 @@ class ReindexProcedure:
             raise StepFailed(
                 f"{self.name} cannot be moved within {block_seconds(self.job.migration):g} s of blocked writes",
                 because=f"copying and comparing the last writes took longer, {self._tries} times: {late}",
-                try_="# seedbed: block=30s, or run it while less is written; it continues from its checkpoint",
+                try_="run it while less is written: it continues from its checkpoint; or let writers wait longer, "
+                "# seedbed: block=30s, and it begins anew",
             )
 
     def _release_writers(self) -> None:

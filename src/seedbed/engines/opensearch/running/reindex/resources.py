@@ -5,7 +5,7 @@ from __future__ import annotations
 from seedbed.engines.opensearch.files.programs import MigrationSubject
 from seedbed.engines.opensearch.rest import path
 from seedbed.engines.opensearch.running.reindex.job import IndexJob
-from seedbed.engines.opensearch.schema.shape import DeclaredIndexes, DeclaredResource, ResourceVersion
+from seedbed.engines.opensearch.schema.shape import ResourceVersion
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Location, Refused, StepFailed
 from seedbed.model.migration import Direction
@@ -34,7 +34,8 @@ def put_resource(job: IndexJob, subject: MigrationSubject) -> None:
 
 
 def _version(job: IndexJob, subject: MigrationSubject) -> ResourceVersion | None:
-    declared = _declared(job.lease.cluster.declared(), subject)
+    things = job.lease.cluster.declared()
+    declared = things.pipeline(subject.name) if subject.kind == "pipeline" else things.template(subject.name)
     found = declared.version(subject.version) if declared else None
     if declared is None or found is None:
         raise Refused(
@@ -44,7 +45,3 @@ def _version(job: IndexJob, subject: MigrationSubject) -> ResourceVersion | None
             at=Location(job.migration.path),
         )
     return found if job.direction is Direction.UP else declared.before(subject.version)
-
-
-def _declared(indexes: DeclaredIndexes, subject: MigrationSubject) -> DeclaredResource | None:
-    return indexes.pipeline(subject.name) if subject.kind == "pipeline" else indexes.template(subject.name)

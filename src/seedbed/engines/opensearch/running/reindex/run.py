@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from seedbed.engines.base import Progress
-from seedbed.engines.opensearch.files.programs import Function, function, subject_of
+from seedbed.engines.opensearch.files.programs import Function, function, is_rebuild, subject_of
 from seedbed.engines.opensearch.rules.index_hazards import losses
 from seedbed.engines.opensearch.running.reindex.checkpoint import from_text
 from seedbed.engines.opensearch.running.reindex.goal import Goal, goal_of
@@ -39,6 +39,12 @@ def _run(job: IndexJob) -> Iterator[Progress]:
     subject = subject_of(job.migration)
     if subject.kind != "index":
         put_resource(job, subject)
+        return
+    if job.direction is Direction.DOWN and is_rebuild(job.migration):
+        text = (
+            f"{subject.name} stays as it is: the migration changed neither its definition nor its documents"
+        )
+        yield ServerNotice(job.target, job.migration.version, "NOTICE", text)
         return
     goal, old = goal_of(job, subject)
     if goal.definition is None:

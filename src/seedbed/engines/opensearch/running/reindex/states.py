@@ -20,7 +20,7 @@ class ReindexState(StrEnum):
     FILLING = "filling"  # all documents are copied, for the first time
     CATCHING_UP = "catching up"  # later writes are copied, until few are left
     RESTORING = "restoring"  # replicas and refreshes as declared; the index gets green
-    COMPARING = "reconciler"  # every document is compared, deletes are reconciled
+    COMPARING = "comparing"  # every document is compared, deletes are reconciled
     CLOSING = "closing"  # later writes once more
     BLOCKING = "blocking"  # writes to the current index are blocked
     BLOCKED = "blocked"  # the last writes are copied and compared

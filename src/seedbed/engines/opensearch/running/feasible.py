@@ -1,0 +1,50 @@
+"""Whether index migrations find the cluster as they need it, asked before anything is touched. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from seedbed.engines.opensearch.files.programs import is_program, subject_of
+from seedbed.engines.opensearch.running.reindex.existing import find_behind
+from seedbed.engines.opensearch.running.reindex.goal import obstacle
+from seedbed.engines.opensearch.store import history
+from seedbed.errors import collected
+from seedbed.model.history import RevisionState
+from seedbed.model.migration import Direction, Work
+
+if TYPE_CHECKING:
+    from seedbed.engines.opensearch.cluster import Cluster
+
+
+def require_feasible(cluster: Cluster, works: Sequence[Work]) -> None:
+    """Raise Refused for an index that is not where the first of `works` that is about it sets out from."""
+    collected(partial(_require, cluster, each) for each in _firsts(works))
+
+
+def _firsts(works: Sequence[Work]) -> Iterator[Work]:
+    """Yield the first work on each index, as far as no request comes before it: that may make it, or anything of it."""
+    seen = set[str]()
+    for work in works:
+        if not is_program(work.migration):
+            return
+        subject = subject_of(work.migration)
+        if subject.kind == "index" and subject.name not in seen:
+            seen.add(subject.name)
+            yield work
+
+
+def _require(cluster: Cluster, work: Work) -> None:
+    name = subject_of(work.migration).name
+    found = obstacle(work, find_behind(cluster.client, name), cluster.declared().index(name))
+    if found and not _is_begun(cluster, work):
+        raise found
+
+
+def _is_begun(cluster: Cluster, work: Work) -> bool:
+    """Return whether a former run began `work`, or another one carries it out right now."""
+    revision = history.read(cluster).revision(work.migration.version)
+    if work.direction is Direction.UP:
+        return revision is not None
+    return revision is None or revision.state is RevisionState.STARTED

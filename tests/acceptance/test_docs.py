@@ -1,6 +1,6 @@
 """The documentation says what is true: its commands run, its links lead somewhere, its lists are complete.
 
-A page that says `tested on the sandbox` or `tested on a database` in a comment is a story: a fenced block with a
+A page that says `tested on the sandbox`, `a database` or `an OpenSearch` in a comment is a story: a fenced block with a
 title is a file that is written, a `console` block is typed line by line, in a directory of its own. What a page
 shows is compared like this:
 
@@ -34,6 +34,7 @@ from seedbed.engines import registry
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.migration import MigrationFile, Source, checksum
 from tests.support.projects import clean_environment, variables
+from tests.support.servers import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -50,7 +51,7 @@ _FENCE = re.compile(
     r'^(?P<fence>```+)(?P<language>[\w-]*)(?: title="(?P<title>[^"]+)")?[^\n]*\n(?P<body>.*?)^(?P=fence)[ ]*$',
     re.MULTILINE | re.DOTALL,
 )
-_STORY = re.compile(r"<!-- tested on (?P<where>the sandbox|a database)")
+_STORY = re.compile(r"<!-- tested on (?P<where>the sandbox|a database|an OpenSearch)")
 
 
 def name_of(page: Path) -> str:
@@ -217,9 +218,20 @@ def test_a_page_does_on_a_database_what_it_says(
     assert Reader(page, tmp_path, env).read() > 2
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("page", stories("an OpenSearch"), ids=name_of)
+def test_a_page_does_on_an_opensearch_what_it_says(
+    page: Path, short_path: Path, opensearch_settings: Settings
+) -> None:
+    """The page's own commands name no environment: a reader's is the sandbox, here it is one on the shared server."""
+    env = {"SEEDBED_ENV": "dev-docs", "OPENSEARCH_ENDPOINT": opensearch_settings["endpoint"]}
+    assert Reader(page, short_path, env).read() > 2
+
+
 def test_there_is_a_tutorial_and_a_transcript_that_are_carried_out() -> None:
     assert {README, DOCS / "tutorial" / "first-platform.md"} <= set(stories("the sandbox"))
     assert stories("a database")
+    assert stories("an OpenSearch")
 
 
 def test_a_story_that_shows_what_nobody_said_is_found_out(tmp_path: Path) -> None:

@@ -202,11 +202,16 @@ def test_an_index_is_waited_for_as_long_as_it_may_get_better(health: dict[str, o
     ("checkpoint", "text"),
     [
         (
-            ReindexCheckpoint("l-1", "l-2", "c", "d", ReindexState.FILLING, done=1200, total=5000).to_text(),
+            ReindexCheckpoint(
+                "l-1", "l-2", "c", "d", ReindexState.FILLING, "m", done=1200, total=5000
+            ).to_text(),
             "l-2: filling, 1 200 of 5 000 documents",
         ),
-        (ReindexCheckpoint("l-1", "l-2", "c", "d", ReindexState.COMPARING).to_text(), "l-2: comparing"),
-        (ReindexCheckpoint("", "l-1", "c", "d").to_text(), "l-1: planned"),
+        (
+            ReindexCheckpoint("l-1", "l-2", "c", "d", ReindexState.COMPARING, made="m").to_text(),
+            "l-2: comparing",
+        ),
+        (ReindexCheckpoint("", "l-1", "c", "d", made="m").to_text(), "l-1: planned"),
         ('{"mark": "abc"}', "a request was sent, and no answer to it is recorded"),
         ('{"mark": "abc", "task": "node:7"}', "task node:7 is on the server"),
         ('{"failed": "2 of 3 shards"}', "a request failed in part: 2 of 3 shards"),

@@ -33,7 +33,8 @@ Whatever is about several databases ends with one code: `exit_code`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
@@ -110,8 +111,8 @@ _TAKES_SELECTION = _TAKES_ENVIRONMENT - _TAKES_SERVICES | {"new"}
 class Command:
     """A command of seedbed's that a person may type next: its name and its own arguments.
 
-    Where it is shown it is completed by what is known there: the environment, and the database that it is about
-    (`about`, or that of the error), unless it is about all of them.
+    Where it is shown it is completed by what is known there: the directory that `-C` named, the environment, and the
+    database that it is about (`about`, or that of the error), unless it is about all of them.
     """
 
     name: str
@@ -122,7 +123,7 @@ class Command:
     def words(self, environment: str, target: str) -> list[str]:
         """Return the words to type. Without an `environment`, it says ENV."""
         service, slash, engine = (self.about or target).partition("/")
-        words = ["seedbed", *self.name.split()]
+        words = ["seedbed", *_before_the_name, *self.name.split()]
         if self.name in _TAKES_ENVIRONMENT:
             words += ["-e", environment or "ENV"]
         is_narrowed = bool(slash) and not self.about_all
@@ -136,6 +137,22 @@ class Command:
 def call(name: str, *arguments: str, about: str = "", about_all: bool = False) -> Command:
     """Return a command for a hint; `name` and options are literals, so that a test finds and parses them."""
     return Command(name, arguments, about, about_all)
+
+
+_before_the_name: tuple[
+    str, ...
+] = ()  # how this process was called, a fact of it as its working directory is
+
+
+@contextmanager
+def called_with(directory: str) -> Iterator[None]:
+    """Have hints name `directory` as the command line did, with -C: they are typed where that was."""
+    global _before_the_name  # noqa: PLW0603  one process is called once
+    before, _before_the_name = _before_the_name, ("-C", directory) if directory else ()
+    try:
+        yield
+    finally:
+        _before_the_name = before
 
 
 class Hint(str):

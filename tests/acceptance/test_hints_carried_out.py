@@ -1,6 +1,6 @@
 """What a message says to try is typed, as it stands, in the situation that it was printed in: then the work goes on.
 
-In this process, on a server of the reference engine.
+In this process, on a server of the reference engine, in a platform that stands elsewhere and is named by -C.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ _COMMAND = re.compile(r"seedbed (?:(?! or seedbed|;|, | shows| then| and ).)+")
 
 
 class Site:
-    """A project of two databases, in whose directory commands are typed."""
+    """A project of two databases, named by -C where commands are typed, in the directory above."""
 
     def __init__(self, root: Path, capture: pytest.CaptureFixture[str]) -> None:
         self.root = root
+        root.mkdir()
         self.capture = capture
         (root / "seedbed.toml").write_text(MANIFEST, encoding="utf-8")
         for service in ("shop", "stock"):
@@ -53,7 +54,7 @@ class Site:
         return file
 
     def type(self, *words: str) -> int:
-        return main.run(list(words))
+        return main.run(["-C", self.root.name, *words])
 
     def hints(self, code: int, *words: str) -> list[list[str]]:
         """Run a command that ends with `code`, and return the commands that its errors say to try, in order."""
@@ -65,7 +66,8 @@ class Site:
 
     def carry_out(self, *hints: list[str]) -> None:
         for words in hints:
-            assert self.type(*words[1:]) == 0, (words, self.capture.readouterr())
+            assert words[:3] == ["seedbed", "-C", self.root.name]
+            assert main.run(words[1:]) == 0, (words, self.capture.readouterr())
 
     def record(self, *revisions: Revision) -> None:
         """Write into the history of `shop` what a run left there that was killed."""
@@ -103,7 +105,7 @@ def site(
         monkeypatch.chdir(tmp_path)
         monkeypatch.delenv("SEEDBED_ENV", raising=False)
         _name(server, monkeypatch, tmp_path)
-        yield Site(tmp_path, capsys)
+        yield Site(tmp_path / "my platform", capsys)
 
 
 def _name(server: Server, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
@@ -135,7 +137,7 @@ def test_a_migration_that_is_out_of_order_gets_a_version_or_runs_where_it_is(sit
     assert site.type(*APPLY) == 0
     site.migration("20250101000000_late", _making("late"))
     hints = site.hints(3, *APPLY)
-    assert [each[1] for each in hints] == ["new", "apply"]
+    assert [each[3] for each in hints] == ["new", "apply"]
     site.carry_out(hints[which])
     assert site.type(*APPLY) == 0
 
@@ -163,7 +165,7 @@ def test_a_revert_that_was_begun_is_finished(site: Site) -> None:
     revision = site.started(TWO, Direction.DOWN)
     site.record(revision)
     hints = site.hints(3, *APPLY)
-    assert [each[1] for each in hints] == ["revert"]
+    assert [each[3] for each in hints] == ["revert"]
     site.carry_out(*hints)
     assert site.type(*APPLY) == 0
 
@@ -198,7 +200,7 @@ def test_a_stale_or_an_edited_plan_is_made_anew(site: Site) -> None:
     assert site.type("plan", "-e", "prod", "--out", "plan.json") == 0
     site.migration(f"{TWO}_more", _making("more"))
     site.carry_out(*site.hints(3, *plan)[:1])
-    file = site.root / "plan.json"
+    file = site.root.parent / "plan.json"
     file.write_text(
         file.read_text(encoding="utf-8").replace("create more", "create nothing"), encoding="utf-8"
     )

@@ -89,7 +89,11 @@ def test_the_core_alone_starts_a_platform_and_says_what_to_install(
     assert core.seedbed("--version", tmp_path) == f"seedbed, version {__version__}\n"
     assert "to start one: seedbed init" in core.seedbed("doctor", tmp_path)
     assert core.seedbed("env list", tmp_path) == "sandbox  ephemeral  does not run\n"
-    assert '  pip install "seedbed[postgres,sandbox]"\n' in core.seedbed("init --yes shop", tmp_path)
+    printed = core.seedbed("init --yes shop", tmp_path)
+    [line] = re.findall(r"^  (.*/python -m pip install .*)$", printed, re.MULTILINE)
+    assert line.endswith(f'"seedbed[postgres,sandbox] @ {core.wheel.as_uri()}"')
+    workflow = (tmp_path / "shop" / ".github" / "workflows" / "seedbed.yml").read_text(encoding="utf-8")
+    assert f'pip install "./wheels/{core.wheel.name}[postgres,sandbox]"' in workflow
 
 
 @pytest.mark.slow

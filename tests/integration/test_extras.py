@@ -11,6 +11,7 @@ import pytest
 from seedbed.engines import registry
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer
+from seedbed.support.extras import install_line
 from tests.support import bare
 from tests.support.projects import variables
 
@@ -128,7 +129,7 @@ def test_the_core_alone_says_which_extras_are_missing_all_at_once(tmp_path: Path
     ran = bare.run(site, "-m", "seedbed", "plan", "-e", "dev-x", cwd=root)
     assert ran.returncode == 2
     assert "neo4j, postgast, psycopg are not installed" in ran.stderr
-    assert 'try:     pip install "seedbed[neo4j,postgres]"' in ran.stderr
+    assert f"try:     {install_line('neo4j', 'postgres')}" in ran.stderr
 
 
 def test_an_engine_without_its_extra_gives_the_line_that_installs_it(tmp_path: Path) -> None:
@@ -145,7 +146,7 @@ for name in {WITH_PACKAGES!r}:
 """
     ran = bare.run(site, "-c", code, cwd=tmp_path)
     assert ran.stdout.splitlines() == [
-        f'{engine} {call} pip install "seedbed[{engine}]"'
+        f"{engine} {call} {install_line(engine)}"
         for engine in WITH_PACKAGES
         for call in ("parse", "connect", "embedded")
     ], ran.stderr
@@ -156,7 +157,7 @@ def test_connection_settings_in_aws_without_the_extra_aws_give_its_line(tmp_path
     site = bare.environment(tmp_path / "site", ["postgres"])
     ran = bare.run(site, "-m", "seedbed", "plan", "-e", "dev-x", cwd=root)
     assert ran.returncode == 2
-    assert 'try:     pip install "seedbed[aws]"' in ran.stderr
+    assert f"try:     {install_line('aws')}" in ran.stderr
 
 
 def test_a_deployment_without_the_extra_cdk_gives_its_line_before_anything_is_fetched(tmp_path: Path) -> None:
@@ -166,7 +167,7 @@ def test_a_deployment_without_the_extra_cdk_gives_its_line_before_anything_is_fe
     site = bare.environment(tmp_path / "site", ["dynamodb"])
     code = f"from pathlib import Path; from seedbed.deployment.synthesis import require_app; require_app(Path({str(root / 'cdk')!r}))"
     ran = bare.run(site, "-c", code, cwd=root)
-    assert 'pip install "seedbed[cdk]"' in ran.stderr
+    assert install_line("cdk") in ran.stderr
 
 
 @pytest.mark.slow
@@ -180,7 +181,7 @@ def test_deploy_without_the_extra_cdk_fetches_nothing_and_says_what_to_install(
     cache = {"SEEDBED_CACHE": str(tmp_path / "cache")}
     ran = bare.run(site, "-m", "seedbed", "deploy", "-e", "sandbox", cwd=root, env=cache)
     assert ran.returncode == 2, ran.stderr
-    assert 'pip install "seedbed[cdk]"' in ran.stderr
+    assert install_line("cdk") in ran.stderr
     assert "Traceback" not in ran.stderr
     assert not (tmp_path / "cache").exists()
 
@@ -193,11 +194,11 @@ def test_doctor_without_any_extra_lists_what_is_missing(tmp_path: Path) -> None:
     root = project(tmp_path / "project", *ENGINES)
     ran = bare.run(bare.environment(tmp_path / "site"), "-m", "seedbed", "doctor", cwd=root)
     assert ran.returncode == 0, ran.stderr
-    assert 'pip install "seedbed[sandbox]"' in ran.stdout
+    assert install_line("sandbox") in ran.stdout
 
 
 def test_the_sandbox_says_which_extras_are_missing_all_at_once(tmp_path: Path) -> None:
     root = project(tmp_path / "project", "neo4j", "postgres")
     ran = bare.run(bare.environment(tmp_path / "site"), "-m", "seedbed", "env", "up", "sandbox", cwd=root)
     assert ran.returncode == 2
-    assert 'try:     pip install "seedbed[neo4j,postgres]"' in ran.stderr
+    assert f"try:     {install_line('neo4j', 'postgres')}" in ran.stderr

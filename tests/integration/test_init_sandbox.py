@@ -51,6 +51,7 @@ def test_what_init_prints_brings_every_engine_up_and_its_workflow_succeeds(direc
         assert re.search(rf"^catalog/{each} +fixture +\S+ +[1-9]", said, re.MULTILINE), said
     workflow = (directory / "shop" / ".github" / "workflows" / "seedbed.yml").read_text(encoding="utf-8")
     steps = re.findall(r"^ +- run: (.*)$", workflow, re.MULTILINE)
-    assert steps[0].startswith('pip install "seedbed[dynamodb,neo4j,opensearch,postgres,sandbox]==')
+    assert steps[0].startswith("pip install ")
+    assert steps[0].endswith('[dynamodb,neo4j,opensearch,postgres,sandbox]"')
     for step in steps[1:]:
         type_in(directory / "shop", step)

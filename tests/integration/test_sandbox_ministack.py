@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -21,6 +22,7 @@ from seedbed.engines.dynamodb.sandbox import diagnose, embedded
 from seedbed.engines.dynamodb.sandbox.world import ANY_KEY, World
 from seedbed.errors import SandboxError
 from seedbed.servers import locks
+from seedbed.support.extras import install_line
 from tests.support.aws_owner import client, create_table, owner
 from tests.support.processes import gone, listening, until
 
@@ -316,7 +318,7 @@ def test_doctor_says_where_it_is_and_whether_it_runs(home: Path) -> None:
 
 def test_a_missing_extra_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ministack", None)
-    with pytest.raises(SandboxError, match=r'pip install "seedbed\[sandbox\]"'), embedded(home):
+    with pytest.raises(SandboxError, match=re.escape(install_line("sandbox"))), embedded(home):
         pass
 
 

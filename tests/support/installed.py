@@ -28,6 +28,7 @@ class Installed:
 
     def __init__(self, home: Path, wheel: Path, extras: Sequence[str]) -> None:
         self.home = home
+        self.wheel = wheel
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", home / "venv"], check=True)
         python = str(home / "venv" / "bin" / "python")
         pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "--quiet"]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
-from seedbed.cli.main import COMMANDS, HABITS, run
+from seedbed import __version__
+from seedbed.cli.main import COMMANDS, HABITS, cli, run
 from seedbed.testing import reference
 
 MANIFEST = """
@@ -81,6 +85,8 @@ def test_a_command_that_is_about_no_environment_takes_none(capsys: Printed) -> N
 def test_an_option_before_its_command_is_answered_with_the_right_order(capsys: Printed) -> None:
     assert run(["--wait", "5", "apply", "-e", "staging"]) == 2
     assert "--wait stands after the command: seedbed apply --wait 5 -e staging" in capsys.readouterr().err
+    assert run(["-C", "my shop", "--wait", "5", "apply", "-e", "staging"]) == 2
+    assert "command: seedbed -C 'my shop' apply --wait 5 -e staging" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("habit", "here"), HABITS.items())
@@ -101,3 +107,35 @@ def test_what_is_no_file_is_no_plan(path: str, platform: Path, capsys: Printed) 
     said = capsys.readouterr().err
     assert "the plan file cannot be read" in said
     assert "it is no regular file" in said
+
+
+def _helps() -> Iterator[tuple[str, ...]]:
+    yield ()
+    for name in COMMANDS:
+        yield (name,)
+        command = cli.get_command(click.Context(cli), name)
+        if isinstance(command, click.Group):
+            yield from ((name, each) for each in command.commands)
+
+
+@pytest.mark.parametrize("names", list(_helps()), ids=" ".join)
+def test_every_help_fits_a_terminal_and_says_defaults_in_words(names: tuple[str, ...]) -> None:
+    said = CliRunner().invoke(cli, [*names, "--help"], terminal_width=80).output
+    assert [line for line in said.splitlines() if len(line) > 80] == []
+    assert not re.search(r"\[default|x[<>]=", said)
+    for option in re.findall(r"^  (-.*?)(?:  |$)", said, re.MULTILINE):
+        assert re.search(rf"{re.escape(option)}\s+\S", said), f"{option} has no help"
+    assert CliRunner().invoke(cli, ["help", *names], terminal_width=80).output == said
+
+
+def test_help_of_a_command_that_is_none_is_answered_as_that_command_is(capsys: Printed) -> None:
+    assert run(["help", "rollback"]) == 2
+    assert "Here it is: seedbed revert" in capsys.readouterr().err
+
+
+def test_seedbed_alone_shows_what_there_is(capsys: Printed) -> None:
+    assert run([]) == 2
+    said = capsys.readouterr().err
+    assert all(f"  {name} " in said for name in COMMANDS)
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"seedbed, version {__version__}\n"

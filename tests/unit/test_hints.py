@@ -13,7 +13,15 @@ import pytest
 
 import seedbed
 from seedbed.cli.main import COMMANDS, cli
-from seedbed.errors import _TAKES_ENVIRONMENT, _TAKES_SELECTION, _TAKES_SERVICES, Hint, call, hint_text
+from seedbed.errors import (
+    _TAKES_ENVIRONMENT,
+    _TAKES_SELECTION,
+    _TAKES_SERVICES,
+    Hint,
+    call,
+    called_with,
+    hint_text,
+)
 
 SOURCE = Path(seedbed.__file__).parent
 NAMES = "|".join(map(re.escape, COMMANDS))
@@ -62,11 +70,12 @@ HINTS = [
 ]
 
 
-def _parse(words: list[str]) -> None:
-    """Have the real command line read `words`; nothing is run."""
+def _parse(words: list[str]) -> str:
+    """Have the real command line read `words`, and return the directory that -C names; nothing is run."""
     group: click.Command = cli
-    ctx = click.Context(cli, info_name="seedbed", **cli.context_settings)  # click remembers the help option
-    words = words[1:]
+    ctx = cli.make_context("seedbed", words[1:])
+    directory = ctx.params["directory"] or ""
+    words = [*ctx._protected_args, *ctx.args]
     while isinstance(group, click.Group):
         name, command, words = group.resolve_command(ctx, words)
         assert command is not None, name
@@ -75,6 +84,7 @@ def _parse(words: list[str]) -> None:
         group.make_context(group.name, list(words), parent=ctx)
     except click.exceptions.Exit:
         assert words == ["--help"] or "--help" in words
+    return directory
 
 
 def test_there_are_hints() -> None:
@@ -82,17 +92,18 @@ def test_there_are_hints() -> None:
     assert {name for _, name, _ in HINTS} >= {"apply", "deploy", "new", "plan", "repair", "revert", "status"}
 
 
-@pytest.mark.parametrize("target", ["", "tutor-matching/neo4j"])
+@pytest.mark.parametrize(("target", "directory"), [("", ""), ("tutor-matching/neo4j", "../my platform")])
 def test_every_hint_is_a_command_that_the_command_line_takes(
-    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    target: str, directory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "plan.json").touch()
     monkeypatch.chdir(tmp_path)
     refused = {}
     for where, name, arguments in HINTS:
-        said = hint_text(Hint(call(name, *arguments)), "staging", target)
+        with called_with(directory):
+            said = hint_text(Hint(call(name, *arguments)), "staging", target)
         try:
-            _parse(shlex.split(said))
+            assert _parse(shlex.split(said)) == directory
         except Exception as error:
             refused[where, said] = repr(error)
     assert refused == {}
@@ -117,6 +128,15 @@ def test_a_hint_is_completed_where_it_is_shown() -> None:
     about = Hint(call("new", "--rebase", "1", about="ai/opensearch"))
     assert hint_text(about, "staging", "user/postgres") == "seedbed new -s ai --engine opensearch --rebase 1"
     assert hint_text("look", "staging", "user/postgres") == "look"
+
+
+def test_a_hint_names_the_directory_that_the_command_line_named() -> None:
+    hint = Hint("start one: ", call("init"), "; or ", call("status"))
+    with called_with("../my platform"):
+        assert hint_text(hint, "staging", "") == (
+            "start one: seedbed -C '../my platform' init; or seedbed -C '../my platform' status -e staging"
+        )
+    assert hint_text(hint, "staging", "") == "start one: seedbed init; or seedbed status -e staging"
 
 
 def test_what_a_shell_would_not_take_is_quoted() -> None:

@@ -16,6 +16,7 @@ from seedbed.cli.main import cli
 from seedbed.engines import registry
 from seedbed.errors import SeedbedError
 from seedbed.project import Project, starter
+from seedbed.support import extras
 from tests.support.documents import problems
 
 ENGINES = ("dynamodb", "neo4j", "opensearch", "postgres")
@@ -87,7 +88,8 @@ def test_what_is_not_installed_yet_is_the_first_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(starter, "missing", lambda packages: [each for each in packages if each == "neo4j"])
-    assert '  pip install "seedbed[neo4j,sandbox]"\n' in init(tmp_path, "--yes", "--engine", "neo4j").output
+    line = extras.install_line("neo4j", "sandbox")
+    assert f"  {line}\n" in init(tmp_path, "--yes", "--engine", "neo4j").output
     assert "pip install" not in init(tmp_path, "other", "--yes").output.replace(tmp_path.name, "")
 
 
@@ -224,10 +226,23 @@ def test_a_platform_is_named_after_its_directory(name: str, platform: str) -> No
     assert starter.platform_name(Path("/srv") / name) == platform
 
 
-def test_the_workflow_installs_this_version_with_what_is_needed() -> None:
+@pytest.mark.parametrize(
+    ("from_an_index", "line"),
+    [
+        (True, f'pip install "seedbed[dynamodb,postgres,sandbox]=={__version__}"'),
+        (
+            False,
+            f'pip install "./wheels/seedbed-{__version__}-py3-none-any.whl[dynamodb,postgres,sandbox]"',
+        ),
+    ],
+)
+def test_the_workflow_installs_this_version_with_what_is_needed(
+    from_an_index: bool, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starter, "is_from_an_index", lambda: from_an_index)
     request = starter.StarterRequest(Path("/srv/shop"), "shop", "catalog", ("postgres", "dynamodb"))
     _, text = starter._workflow(request)
-    assert f'pip install "seedbed[dynamodb,postgres,sandbox]=={__version__}"' in text
+    assert f"      - run: {line}\n" in text
     assert registry.names()
     with pytest.raises(SeedbedError):
         starter.require_possible(starter.StarterRequest(Path("/srv/shop"), "shop", "catalog", ("none",)))

@@ -10,8 +10,10 @@ behind it (`ServiceTables`, `ServicePostgres`, `ServiceSearch`, `ServiceGraph`, 
 
 from importlib.util import find_spec
 
+from seedbed.support.extras import install_line
+
 if find_spec("aws_cdk") is None:
-    raise ImportError("seedbed.cdk needs the CDK: pip install 'seedbed[cdk]'")
+    raise ImportError(f"seedbed.cdk needs the CDK: {install_line('cdk')}")
 
 from seedbed.cdk.environment import chosen, require_unprotected_account
 from seedbed.cdk.external import ExternalGraph

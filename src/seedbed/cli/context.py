@@ -14,7 +14,15 @@ import click
 from click.core import ParameterSource
 
 from seedbed.cli.options import EnvironmentOption
-from seedbed.errors import ExitCode, Interrupted, OutputLost, SeedbedError, UsageError, exit_code
+from seedbed.errors import (
+    ExitCode,
+    Interrupted,
+    OutputLost,
+    SeedbedError,
+    UsageError,
+    called_with,
+    exit_code,
+)
 from seedbed.model.environment import SANDBOX
 from seedbed.model.secret import Redactor
 from seedbed.report.console import Output
@@ -256,26 +264,27 @@ def command_context(function: Callable[..., None]) -> Callable[..., None]:
             as_json=as_json,
             environment=kwargs.get("env") or "",
         )
-        try:
-            if before and not environments:
-                raise UsageError(f"{context.command} takes no environment", try_="leave -e out")
-            if any(isinstance(each, EnvironmentOption) for each in environments) and not kwargs["env"]:
-                raise _no_environment(context)
-            # What seeds and migrations print is no result; `context.out` has the real one.
-            with notify.subscribed(context.out.log), redirect_stdout(sys.stderr):
-                function(context, *args, **kwargs)
-        except (click.exceptions.Exit, click.ClickException):
-            raise
-        except click.Abort:
-            context.interrupt()
-            raise
-        except SeedbedError as error:
-            ctx.exit(int(context.fail(error)))
-        except KeyboardInterrupt:
-            ctx.exit(int(context.interrupt()))
-        except BaseException as error:  # noqa: BLE001  the last line of defence: said, traced, exit code 1
-            broken = import_failure(error)
-            ctx.exit(int(context.fail(broken) if broken else context.crash()))
+        with called_with(settings.get("directory") or ""):
+            try:
+                if before and not environments:
+                    raise UsageError(f"{context.command} takes no environment", try_="leave -e out")
+                if any(isinstance(each, EnvironmentOption) for each in environments) and not kwargs["env"]:
+                    raise _no_environment(context)
+                # What seeds and migrations print is no result; `context.out` has the real one.
+                with notify.subscribed(context.out.log), redirect_stdout(sys.stderr):
+                    function(context, *args, **kwargs)
+            except (click.exceptions.Exit, click.ClickException):
+                raise
+            except click.Abort:
+                context.interrupt()
+                raise
+            except SeedbedError as error:
+                ctx.exit(int(context.fail(error)))
+            except KeyboardInterrupt:
+                ctx.exit(int(context.interrupt()))
+            except BaseException as error:  # noqa: BLE001  the last line of defence: said, traced, exit code 1
+                broken = import_failure(error)
+                ctx.exit(int(context.fail(broken) if broken else context.crash()))
 
     return wrapped
 

@@ -8,11 +8,14 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from seedbed import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # name: (module, one line for `--help`). The modules are imported when their command is.
 COMMANDS = {
@@ -23,8 +26,8 @@ COMMANDS = {
     "doctor": ("doctor", "Check this machine's setup and, with -e, connectivity."),
     "dump": ("dump", "Dump all data of one small database to a file."),
     "env": ("env", "Start, stop or list environments."),
-    "init": ("init", "Start a platform: a manifest, a service that works, and what editors and CI want."),
-    "new": ("new", "Create a migration file, or give a migration that is out of order a new version."),
+    "init": ("init", "Start a platform: a manifest, a first service, files for editors and CI."),
+    "new": ("new", "Create a migration file, or give one that is out of order a new version."),
     "plan": ("plan", "Show what apply would do; write it to a file for review."),
     "repair": ("repair", "Record a decision about a migration in the history, with an audit entry."),
     "reset": ("reset", "Empty databases. Ephemeral environments only."),
@@ -98,9 +101,20 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
+        if name == "help":
+            return self._help(ctx, args[1:])
         if resolve(name)[0] is None and not name.startswith("-"):
             ctx.fail(f"There is no command {name!r}. {_meant(name)}")
         return super().resolve_command(ctx, args)
+
+    def _help(
+        self, ctx: click.Context, names: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Answer `help apply` as `apply --help`, and `help` alone as `--help`."""
+        if not names:
+            click.echo(ctx.get_help())
+            raise click.exceptions.Exit(0)
+        return self.resolve_command(ctx, [*names, "--help"])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         given = list(args)
@@ -110,8 +124,11 @@ class Commands(click.Group):
             name = next((each for each in given if resolve(each)[0]), "")
             command = self.get_command(ctx, name) if name else None
             if command and any(error.option_name in each.opts for each in command.params):
+                import shlex
+
                 given.remove(name)
-                words = " ".join(["seedbed", name, *given])
+                at = next(n for n, each in enumerate(given) if each.startswith(error.option_name))
+                words = shlex.join(["seedbed", *given[:at], name, *given[at:]])
                 raise click.UsageError(
                     f"{error.option_name} stands after the command: {words}", ctx
                 ) from None
@@ -148,6 +165,12 @@ def resolve(name: str) -> tuple[str | None, str]:
     return None, ""
 
 
+def _environments(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from seedbed.cli import completion
+
+    return completion.environments(ctx, param, incomplete)
+
+
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -157,11 +180,28 @@ def resolve(name: str) -> tuple[str | None, str]:
     ),
 )
 @click.version_option(__version__, prog_name="seedbed")
-@click.option("-C", "--directory", metavar="DIR", help="Run as if started in DIR.")
-@click.option("-e", "--env", metavar="NAME", help="Environment of the command that follows.")
+@click.option(
+    "-C",
+    "--directory",
+    metavar="DIR",
+    type=click.Path(),
+    help="Work on the platform in DIR; files that are named stay relative to here.",
+)
+@click.option(
+    "-e",
+    "--env",
+    metavar="NAME",
+    shell_complete=_environments,
+    help="Environment of the command that follows.",
+)
 @click.option("-v", "--verbose", count=True, help="Show more detail; twice: tracebacks.")
 @click.option("-q", "--quiet", count=True, help="Show results and failures only, no progress.")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    help="Whether to write in colour (default: auto).",
+)
 @click.pass_context
 def cli(
     ctx: click.Context, directory: str | None, env: str | None, verbose: int, quiet: int, color: str
@@ -169,9 +209,9 @@ def cli(
     """Migrate and seed every database that a platform of microservices owns.
 
     \b
-    seedbed apply -e sandbox               everything pending, on embedded databases
-    seedbed plan -e staging -s payment     what would happen to the payment service
-    seedbed status -e staging --json       where everything stands, for a machine
+    seedbed apply -e sandbox             all that is pending, on embedded servers
+    seedbed plan -e staging -s payment   what apply would do to one service
+    seedbed status -e staging --json     where everything stands, for a program
     """
     ctx.ensure_object(dict).update(directory=directory, env=env, verbose=verbose, quiet=quiet, color=color)
 
@@ -221,11 +261,12 @@ def _lost(error: OSError) -> int:
 def _document(error: click.ClickException) -> None:
     """Write on standard output, as a document, that a call is wrong."""
     from seedbed.cli.context import CommandContext, command_name
-    from seedbed.errors import UsageError
+    from seedbed.errors import Hint, UsageError, call
 
     ctx = getattr(error, "ctx", None)
     name = command_name(ctx) if ctx is not None and ctx.parent is not None else ""
-    wrong = UsageError(error.format_message(), try_=f"seedbed {name} --help" if name else "seedbed --help")
+    how = Hint(call(name, "--help")) if name else "seedbed --help"
+    wrong = UsageError(error.format_message(), try_=how)
     CommandContext({}, command=name, as_json=True).document_error(wrong)
 
 

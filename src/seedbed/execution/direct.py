@@ -49,7 +49,7 @@ def _require_possible(target: ConnectedTarget, gate: Phase) -> None:
         raise Refused(
             f"{target.id} cannot become what is declared: {refused[0].what}",
             because="; ".join(each.refused for each in refused),
-            try_=Hint(f"{refused[0].try_}; or empty it, then it is made anew: ", call("reset", "--yes")),
+            try_=Hint(refused[0].try_, "; or empty it, then it is made anew: ", call("reset", "--yes")),
         )
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from seedbed.engines import registry
 from seedbed.engines.capabilities import SupportsDiagnosis
-from seedbed.errors import SeedbedError
+from seedbed.errors import SeedbedError, hint_text
 from seedbed.execution.stopping import Stop
 from seedbed.manifest.load import find, load
+from seedbed.model.environment import SANDBOX
 from seedbed.model.event import Event, Listener
 from seedbed.model.platform import Database, Platform
 from seedbed.model.secret import Redactor
@@ -113,7 +114,8 @@ def diagnose(engines: Iterable[str], home: Path) -> list[tuple[str, str]]:
             try:
                 found += engine.diagnose(home)
             except SeedbedError as error:  # what is missing is a finding, not an end
-                found.append((name, f"{error.what}: {error.try_ or error.because}"))
+                how = hint_text(error.try_, SANDBOX, "")
+                found.append((name, f"{error.what}: {how or error.because}"))
     return found
 
 

@@ -14,6 +14,8 @@ from seedbed.model.plan import Plan
 from seedbed.model.seed import SeedKind
 from seedbed.planning.reviewed import ReviewedPlan
 
+_REVIEWED = "production should run exactly what has been reviewed"
+
 
 class Reviewable(Protocol):
     """A request that a reviewed plan may bind."""
@@ -30,16 +32,26 @@ def require_reviewed(environment: Environment, request: Reviewable, *, verb: str
     if request.reviewed:
         require_plan_of(environment.name, request.reviewed)
     if environment.protected and request.reviewed is None and not request.unreviewed:
-        name = environment.name
-        raise Refused(
-            f"{name} is protected: {verb} requires a reviewed plan",
-            because="production should run exactly what has been reviewed",
-            try_=Hint(
-                call("plan", "--out", "plan.json"),
-                "; read it; ",
-                call("deploy", "plan.json") if verb == "deploy" else call("apply", "plan.json"),
-            ),
-        )
+        raise _by_a_plan(f"{environment.name} is protected: {verb} requires a reviewed plan", verb)
+
+
+def require_unprotected(environment: Environment, what: str, *verbs: str) -> None:
+    """Raise Refused where `environment` is protected: `what` asks for no confirmation, `verbs` take a reviewed plan."""
+    if environment.protected:
+        raise _by_a_plan(f"{environment.name} is protected, and {what} asks for no confirmation", *verbs)
+
+
+def _by_a_plan(what: str, *verbs: str) -> Refused:
+    commands = {"deploy": call("deploy", "plan.json"), "apply": call("apply", "plan.json")}
+    return Refused(
+        what,
+        because=_REVIEWED,
+        try_=Hint(
+            call("plan", "--out", "plan.json"),
+            "; read it",
+            *(part for verb in verbs for part in ("; ", commands[verb])),
+        ),
+    )
 
 
 def require_plan_of(environment: str, plan: ReviewedPlan) -> None:
@@ -58,7 +70,7 @@ def require_unreviewed(environment: Environment, unreviewed: bool) -> None:
     if environment.protected and not unreviewed:
         raise Refused(
             f"{environment.name} is protected: this command accepts no reviewed plan: confirm with --unreviewed",
-            because="production should run exactly what has been reviewed",
+            because=_REVIEWED,
             try_="read what --dry-run shows, then add --unreviewed",
         )
 

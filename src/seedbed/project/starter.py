@@ -21,7 +21,7 @@ from seedbed.errors import UsageError
 from seedbed.manifest import load, new_files
 from seedbed.manifest.schema import json_schema
 from seedbed.manifest.sections import IN_WORDS, NAME
-from seedbed.support.extras import missing
+from seedbed.support.extras import install_line, is_from_an_index, missing
 from seedbed.support.guess import suggestion
 
 SERVICE = "catalog"
@@ -77,13 +77,19 @@ jobs:
         with:
           path: ~/.cache/seedbed
           key: seedbed-{version}
-      - run: pip install "seedbed[{extras}]=={version}"
-      - run: seedbed plan -e sandbox
+{install}      - run: seedbed plan -e sandbox
       - run: seedbed apply -e sandbox
       - run: seedbed seed -e sandbox
       - run: seedbed revert -e sandbox --all --to 0
       - run: seedbed apply -e sandbox
       - run: seedbed status -e sandbox --exit-code
+"""
+_INSTALL = """\
+      - run: pip install "seedbed[{extras}]=={version}"
+"""
+_INSTALL_WHEEL = """\
+      # seedbed was installed from a checkout or a file here: commit its wheel, pip wheel --no-deps -w wheels CHECKOUT
+      - run: pip install "./wheels/seedbed-{version}-py3-none-any.whl[{extras}]"
 """
 
 
@@ -275,7 +281,10 @@ def _workflow(request: StarterRequest) -> tuple[Path, str]:
     where = (
         f"    defaults:\n      run:\n        working-directory: {json.dumps(below)}\n" if below != "." else ""
     )
-    text = _CI.format(directory=where, extras=",".join(_extras(request)), version=__version__)
+    install = (_INSTALL if is_from_an_index() else _INSTALL_WHEEL).format(
+        extras=",".join(_extras(request)), version=__version__
+    )
+    text = _CI.format(directory=where, version=__version__, install=install)
     return repository / WORKFLOW, text
 
 
@@ -306,7 +315,7 @@ def _next(
         for package in packages
     ]
     if missing(needed) or not _has_sandbox():
-        yield f'pip install "seedbed[{",".join(_extras(request))}]"'
+        yield install_line(*_extras(request))
     if request.directory != cwd:
         yield f"cd {shlex.quote(os.path.relpath(request.directory, cwd))}"
     if has_manifest:

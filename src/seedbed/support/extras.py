@@ -1,10 +1,16 @@
-"""Packages that are installed with an extra, `pip install "seedbed[EXTRA]"`: what is missing."""
+"""Packages that are installed with an extra, `pip install "seedbed[EXTRA]"`: what is missing, and the line that helps.
+
+The line depends on how seedbed came here: pip and uv note that beside the package (PEP 610 and 627).
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
+from typing import Any
 
 from seedbed.errors import UsageError
 from seedbed.support.phrases import listed
@@ -30,12 +36,76 @@ def require_extras(extras: Mapping[str, Sequence[str]]) -> None:
     if not absent:
         return
     packages = sorted({package for several in absent.values() for package in several})
-    extra = ",".join(sorted(absent))
     raise MissingExtra(
         f"{listed(packages)} {'is' if len(packages) == 1 else 'are'} not installed",
         because=f"seedbed was installed without {listed([f'[{name}]' for name in sorted(absent)])}",
-        try_=f'pip install "seedbed[{extra}]"',
+        try_=install_line(*absent),
     )
+
+
+def install_line(*extras: str) -> str:
+    """Return the command that adds `extras` to the environment that seedbed runs in, from where it came itself."""
+    named, origin = f"[{','.join(sorted(extras))}]", _origin()
+    match origin:
+        case {"url": str(url), "dir_info": {"editable": True}}:
+            return f'{_installer()} -e "{_path_of(url)}{named}"'
+        case {"url": str(url), "dir_info": dict()}:
+            return f'{_installer()} "{_path_of(url)}{named}"'
+        case {"url": str(url), "vcs_info": {"vcs": vcs, "commit_id": commit}}:
+            return f'{_installer()} "{_OURS}{named} @ {vcs}+{url}@{commit}"'
+        case {"url": str(url)}:
+            return f'{_installer()} "{_OURS}{named} @ {url}"'
+        case _:
+            return f'{_installer()} "{_OURS}{named}"'
+
+
+def is_from_an_index() -> bool:
+    """Return whether seedbed was installed by its name, rather than from a checkout or a file."""
+    return not _origin()
+
+
+def _installer() -> str:
+    """Return the command that installs into this environment: it need not be the one that is active."""
+    if os.path.exists(os.path.join(sys.prefix, "pipx_metadata.json")):
+        return "pipx install --force"
+    if os.path.exists(os.path.join(sys.prefix, "uv-receipt.toml")):
+        return "uv tool install --force"
+    if _noted("INSTALLER").strip() == "uv":
+        is_active = os.environ.get("VIRTUAL_ENV") == sys.prefix
+        return "uv pip install" if is_active else f"uv pip install --python {sys.executable}"
+    import shutil
+
+    active = shutil.which("pip")
+    is_active = active is not None and os.path.dirname(active) == os.path.dirname(sys.executable)
+    return "pip install" if is_active else f"{sys.executable} -m pip install"
+
+
+def _origin() -> dict[str, Any]:
+    """Return what was noted about a checkout, a file or a repository that seedbed was installed from; else nothing."""
+    import json
+
+    try:
+        found = json.loads(_noted("direct_url.json") or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+@cache
+def _noted(name: str) -> str:
+    """Return what stands in a file of seedbed's own metadata; empty where there is none."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        return distribution(_OURS).read_text(name) or ""
+    except PackageNotFoundError:
+        return ""
+
+
+def _path_of(url: str) -> str:
+    from urllib.parse import unquote, urlsplit
+
+    return unquote(urlsplit(url).path)
 
 
 class BrokenPackage(UsageError):

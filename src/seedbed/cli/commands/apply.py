@@ -12,18 +12,12 @@ from seedbed.cli.context import CommandContext, command_context
 @options.reviewed_plan
 @options.environment
 @options.selection
-@click.option("--to", metavar="VERSION", help="Stop after this version (one database only).")
-@click.option(
-    "--through",
-    type=click.Choice(["expand", "migrate", "contract"]),
-    default="contract",
-    show_default=True,
-    help="The gate: the last phase of a release to run.",
-)
+@options.to("Stop after this version (one database only).")
+@options.gate("The gate: the last phase of a release to run")
 @click.option("--allow-out-of-order", is_flag=True, help="Apply migrations that are out of order as well.")
 @click.option("--unreviewed", is_flag=True, help="Allow a protected environment without a plan file.")
 @click.option("--dry-run", is_flag=True, help="Show the plan; change nothing.")
-@click.option("--sql", "script", is_flag=True, help="With --dry-run, show what will be sent, whole.")
+@click.option("--sql", "script", is_flag=True, help="With --dry-run: show every statement, whole.")
 @options.wait
 @options.as_json
 @command_context
@@ -44,12 +38,12 @@ def command(
     """Apply pending migrations to the selected databases.
 
     PLAN is a file that `seedbed plan --out` wrote and that was reviewed. It is refused if anything has changed
-    since, but a run of it that was interrupted goes on.
+    since; a run of it that was interrupted resumes.
 
     \b
     seedbed apply -e sandbox
     seedbed apply -e dev-ana -s user -s payment
-    seedbed apply -e staging --through expand      before the new code is deployed
+    seedbed apply -e staging --through expand   before new code is deployed
     seedbed apply -e prod plan.json
     """
     from seedbed.cli.planning import request, show_plan

@@ -17,6 +17,7 @@ import click
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import ExitCode, Irreversible, UsageError, ViolationsFound
+from seedbed.support.extras import install_line
 
 if TYPE_CHECKING:
     from seedbed.model.event import SeedLoaded
@@ -34,7 +35,7 @@ _COUNTED = 1_000  # rows that are read at once to be counted
 @click.option(
     "--keep",
     is_flag=True,
-    help="Keep the sandbox afterwards, and the demo's platform, which is then written to ./edtech.",
+    help="Keep the sandbox afterwards, and the demo's own platform, written to ./edtech.",
 )
 @options.selection
 @command_context
@@ -42,8 +43,8 @@ def command(context: CommandContext, keep: bool, services: tuple[str, ...], engi
     """Run the whole platform on embedded servers, and say what was done.
 
     Everything is migrated, seeded and counted, and the last migrations are reverted and applied again. Where the CDK
-    and Node are installed, tables are deployed before and destroyed afterwards. Where there is no platform it is the
-    demo's own: an EdTech platform of eight services.
+    and Node are installed, tables are deployed before and destroyed afterwards. Outside a platform it runs its own:
+    an EdTech platform of eight services.
 
     \b
     seedbed demo
@@ -61,9 +62,8 @@ def command(context: CommandContext, keep: bool, services: tuple[str, ...], engi
         deployed = project.catalog.deployable(databases)
         if deployed and (lacking := lacks_cdk()):
             deployed = ()
-            context.out.log(
-                f'{lacking}: apply makes the tables. To see them deployed: pip install "seedbed[all,cdk,node,sandbox]"'
-            )
+            how = install_line("all", "cdk", "node", "sandbox")
+            context.out.log(f"{lacking}: apply makes the tables. To see them deployed: {how}")
         if not keep:
             project.home = cleaning.enter_context(_scratch(project))
         engines_meant = ", ".join(sorted({each.engine for each in databases}))

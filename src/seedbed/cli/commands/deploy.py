@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 @options.reviewed_plan
 @options.environment
 @options.services
-@click.option(
-    "--through",
-    type=click.Choice(["expand", "migrate", "contract"]),
-    default="contract",
-    show_default=True,
-    help="The gate: removals are made at contract only.",
-)
+@options.gate("The gate: removals are made at contract only")
 @click.option("--unreviewed", is_flag=True, help="Allow a protected environment without a plan file.")
 @click.option("--dry-run", is_flag=True, help="Show updates and changes; change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation before removing anything.")
@@ -40,15 +34,15 @@ if TYPE_CHECKING:
     "--assembly",
     type=click.Path(exists=True, file_okay=False),
     metavar="DIR",
-    help="Deploy this cloud assembly, synthesised before.",
+    help="Deploy this cloud assembly, which was synthesised before.",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(1),
+    cls=options.NumberOption,
     default=2,
-    show_default=True,
     metavar="N",
-    help="How many stacks to update in parallel.",
+    help="How many stacks to update in parallel (default: 2).",
 )
 @options.deploy_wait
 @options.as_json
@@ -68,15 +62,15 @@ def command(
     jobs: int,
     wait: float,
 ) -> None:
-    """Bring the stacks of databases whose schema is infrastructure to what is declared.
+    """Update the stacks of databases whose schema is infrastructure to what is declared.
 
-    A change that takes more than one update of a stack is made as several, each waited for until what it made is
-    ready. Started again after any end, it goes on where that left it. PLAN is a file that `seedbed plan --out` wrote:
+    A change that takes several updates of a stack is made one by one; each waits until what the one before it made is
+    ready. A deployment that ended early is resumed by the next one. PLAN is a file that `seedbed plan --out` wrote:
     exactly what it contains is deployed.
 
     \b
     seedbed deploy -e dev-ana -s courses
-    seedbed deploy -e staging --through expand      before the new code is deployed
+    seedbed deploy -e staging --through expand   before new code is deployed
     seedbed deploy -e prod plan.json
     """
     from seedbed.cli.planning import deploy_request

@@ -20,7 +20,7 @@ from seedbed.errors import Refused
     "--assembly",
     type=click.Path(exists=True, file_okay=False),
     metavar="DIR",
-    help="Use this cloud assembly, synthesised before.",
+    help="Use this cloud assembly, which was synthesised before.",
 )
 @options.deploy_wait
 @options.as_json

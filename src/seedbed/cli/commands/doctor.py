@@ -11,20 +11,27 @@ import click
 from seedbed import __version__
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
-from seedbed.errors import SeedbedError
+from seedbed.errors import Hint, SeedbedError, call, hint_text
 
 
 @click.command("doctor")
-@click.option("-e", "--env", "env", metavar="NAME", help="Also connect to every target of this environment.")
+@click.option(
+    "-e",
+    "--env",
+    "env",
+    metavar="NAME",
+    shell_complete=options.known("environments"),
+    help="Also connect to every target of this environment.",
+)
 @options.selection
 @options.as_json
 @command_context
 def command(
     context: CommandContext, env: str | None, services: tuple[str, ...], engines: tuple[str, ...]
 ) -> None:
-    """Say what this machine has, where things are, and, with -e, which targets answer. Changes nothing.
+    """Say what this machine has, where things are and, with -e, which targets answer; change nothing.
 
-    Outside of a platform it is about every engine that is installed.
+    Outside a platform it reports on every installed engine.
 
     \b
     seedbed doctor
@@ -58,4 +65,5 @@ def _of_machine(context: CommandContext) -> list[tuple[str, str]]:
     from seedbed.project.project import diagnose, sandbox_home
 
     found = diagnose(registry.names(), sandbox_home(context.directory))
-    return [("manifest", f"none in {context.directory} or above; to start one: seedbed init"), *found]
+    start = hint_text(Hint(call("init")), "", "")
+    return [("manifest", f"none in {context.directory} or above; to start one: {start}"), *found]

@@ -19,10 +19,10 @@ from seedbed.cli.context import CommandContext, command_context
 def command(
     context: CommandContext, file: Path, env: str, services: tuple[str, ...], engines: tuple[str, ...]
 ) -> None:
-    """Write all data of one small database to FILE, as text, one thing a line; the history stays out.
+    """Write all data of one small database to FILE, as lines of text, without the history.
 
-    Only engines that bring no such tool of their own offer it. What is too large is refused before anything is
-    written, and FILE appears when it is whole.
+    It is for databases that have no such tool of their own. One that is too large is refused before anything is
+    written, and FILE appears only when it is complete.
 
     \b
     seedbed dump -e staging -s tutor-matching --engine neo4j graph.jsonl

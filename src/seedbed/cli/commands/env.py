@@ -10,8 +10,8 @@ import click
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
-from seedbed.errors import Hint, Refused, UsageError, call
-from seedbed.model.environment import SANDBOX, Environment, require_ephemeral
+from seedbed.errors import Hint, UsageError, call, hint_text
+from seedbed.model.environment import SANDBOX, require_ephemeral
 
 if TYPE_CHECKING:
     from seedbed.documents.environments import ConnectionsDocument
@@ -27,17 +27,19 @@ def command() -> None:
     """Start, stop or list environments.
 
     \b
-    seedbed env up sandbox        its servers run until: seedbed env down sandbox
-    seedbed env up dev-ana        tables deployed, everything migrated and seeded
+    seedbed env up sandbox   its servers run until: seedbed env down sandbox
+    seedbed env up dev-ana   tables deployed, everything migrated and seeded
     """
 
 
 @command.command("up", short_help="Start an environment: deploy, apply and seed it.")
-@click.argument("name")
+@click.argument("name", shell_complete=options.known("environments"))
 @options.selection
 @click.option("--dotenv", "form", flag_value=DOTENV, help="Write the sandbox's variables as a .env file.")
-@click.option("--export", "form", flag_value=EXPORT, help='Write them as a script: eval "$(…)".')
-@click.option("--bare", is_flag=True, help="Leave the service's name out of their names; for one service.")
+@click.option("--export", "form", flag_value=EXPORT, help='Write the variables as a script, for eval "$(…)".')
+@click.option(
+    "--bare", is_flag=True, help="Leave the service's name out of the variables' names; for one service."
+)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation before removing anything.")
 @options.as_json
 @command_context
@@ -50,7 +52,7 @@ def up(
     bare: bool,
     yes: bool,
 ) -> None:
-    """Start NAME: the sandbox's servers, which then go on between commands; elsewhere deploy, apply and seed.
+    """Start NAME: the sandbox's servers, which then run between commands; elsewhere deploy, apply and seed.
 
     \b
     seedbed env up sandbox
@@ -59,6 +61,7 @@ def up(
     seedbed env up sandbox --json
     seedbed env up dev-ana --yes
     """
+    context.environment = name
     environment = context.catalog.environment(name)
     databases = context.databases(services, engines)
     if form and context.as_json:
@@ -89,7 +92,9 @@ def up(
         _require_one_service(databases, bare=bare)
         _up_sandbox(context, databases, form, bare=bare)
         return
-    _require_unprotected(environment)
+    from seedbed.project.protection import require_unprotected
+
+    require_unprotected(environment, "env up", "deploy", "apply")
     selection = {"env": name, "services": services, "engines": engines}
     deployed = tuple(dict.fromkeys(each.service for each in context.catalog.deployable(databases)))
     if deployed:
@@ -98,32 +103,18 @@ def up(
     _go_on_with(context, "seed", **selection)
 
 
-def _require_unprotected(environment: Environment) -> None:
-    if environment.protected:
-        raise Refused(
-            f"{environment.name} is protected, and env up asks for no confirmation",
-            because="production should run exactly what has been reviewed",
-            try_=Hint(
-                call("plan", "--out", "plan.json"),
-                "; read it; ",
-                call("deploy", "plan.json"),
-                "; ",
-                call("apply", "plan.json"),
-            ),
-        )
-
-
 @command.command("down", short_help="Stop an environment.")
-@click.argument("name")
+@click.argument("name", shell_complete=options.known("environments"))
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation before deleting stacks.")
 @command_context
 def down(context: CommandContext, name: str, yes: bool) -> None:
-    """End NAME: the sandbox's servers, whose data stays; elsewhere delete the stacks, where all is ephemeral.
+    """Stop NAME: the sandbox's servers, whose data stays; elsewhere delete the stacks, if it is ephemeral.
 
     \b
     seedbed env down sandbox
     seedbed env down dev-ana
     """
+    context.environment = name
     environment = context.catalog.environment(name)
     if environment.is_sandbox:
         _down_sandbox(context)
@@ -136,7 +127,7 @@ def down(context: CommandContext, name: str, yes: bool) -> None:
 @options.as_json
 @command_context
 def listing(context: CommandContext) -> None:
-    """List the environments that are declared, and what of the sandbox runs."""
+    """List the declared environments, and the sandbox's running servers."""
     from seedbed.documents.environments import EnvironmentsDocument
     from seedbed.report.text.environments import environments_text
 
@@ -164,7 +155,7 @@ def _up_sandbox(context: CommandContext, databases: Sequence[Database], form: st
         _as_file(context, document, form)
     else:
         context.show(document, connections_text)
-    context.out.log("\nthe servers run until: seedbed env down sandbox")
+    context.out.log(f"\nthe servers run until: {hint_text(Hint(call('env down', SANDBOX)), SANDBOX, '')}")
 
 
 def _require_one_service(databases: Sequence[Database], *, bare: bool) -> None:

@@ -32,8 +32,8 @@ def command(
 ) -> None:
     """Start a platform in DIRECTORY (default: this one), and print the commands that come next.
 
-    It gets a manifest, a service with a migration up and down and a seed, JSON Schemas for editors, a .gitignore and
-    a workflow for GitHub Actions. A file that is there is left alone.
+    It gets a manifest, a service with a migration and a seed, JSON Schemas for editors, a .gitignore and a workflow
+    for GitHub Actions. Files that are there already are left alone.
 
     \b
     seedbed init shop

@@ -15,18 +15,30 @@ from seedbed.errors import Hint, UsageError, call
 @click.argument("name", required=False)
 @options.selection
 @click.option(
-    "--phase", type=click.Choice(["expand", "migrate", "contract"]), default="expand", show_default=True
+    "--phase",
+    type=click.Choice(["expand", "migrate", "contract"]),
+    default="expand",
+    help="Phase of the migration (default: expand).",
 )
 @click.option(
-    "--after", multiple=True, metavar="DATABASE:VERSION", help="Run after this migration of another database."
+    "--after",
+    multiple=True,
+    metavar="DATABASE:VERSION",
+    shell_complete=options.known("migrations"),
+    help="Run after this migration of another database; may be repeated.",
+)
+@click.option(
+    "--rebase",
+    metavar="VERSION",
+    shell_complete=options.known("versions"),
+    help="Give this migration a new version instead.",
 )
 @click.option(
     "--suffix",
     default="",
     metavar="SUFFIX",
-    help="Which kind of file, where the engine has several: .sql, .http, .py.  [default: what fits]",
+    help="Kind of file, where the engine has several: .sql, .http, .py (default: what fits).",
 )
-@click.option("--rebase", metavar="VERSION", help="Give this migration a new version instead.")
 @command_context
 def command(
     context: CommandContext,
@@ -38,9 +50,9 @@ def command(
     suffix: str,
     rebase: str | None,
 ) -> None:
-    """Create a migration file and print its path; or give one that is out of order a version that is the last.
+    """Create a migration file and print its path; or give one that is out of order the last version.
 
-    Where a version of an index is declared to which no migration leads, the new one does.
+    Where an index has a declared version that no migration leads to, the new one does.
 
     \b
     seedbed new add_phone_number -s user

@@ -17,14 +17,8 @@ from seedbed.errors import ExitCode, Hint, Location, UsageError, call, hint_text
 @click.command("plan")
 @options.environment
 @options.selection
-@click.option("--to", metavar="VERSION", help="Stop after this version (one database only).")
-@click.option(
-    "--through",
-    type=click.Choice(["expand", "migrate", "contract"]),
-    default="contract",
-    show_default=True,
-    help="The gate: the last phase of a release to run.",
-)
+@options.to("Stop after this version (one database only).")
+@options.gate("The gate: the last phase of a release to run")
 @click.option("--allow-out-of-order", is_flag=True, help="Plan migrations that are out of order as well.")
 @click.option(
     "--out",
@@ -33,14 +27,14 @@ from seedbed.errors import ExitCode, Hint, Location, UsageError, call, hint_text
 )
 @click.option(
     "--sample",
+    cls=options.NumberOption,
     type=click.IntRange(0),
     default=0,
-    show_default=True,
     metavar="N",
-    help="Estimate the cost of data migrations from N items, in memory; 0 uses table sizes only.",
+    help="Try data migrations on N items, in memory, to estimate their cost (default: 0, by sizes only).",
 )
 @click.option("--exit-code", is_flag=True, help="Exit with 6 if anything is pending.")
-@click.option("--sql", "script", is_flag=True, help="Show what will be sent, whole, as a script to read.")
+@click.option("--sql", "script", is_flag=True, help="Show every statement or request, whole, as a script.")
 @click.option("--summary", is_flag=True, help="Show one line per database.")
 @options.as_json
 @command_context
@@ -62,10 +56,10 @@ def command(
 
     \b
     seedbed plan -e staging
-    seedbed plan -e staging -s user --sql          every statement, whole, for a DBA
+    seedbed plan -e staging -s user --sql     every statement, for a DBA
     seedbed plan -e prod --through expand --out plan.json
-    seedbed plan -e staging --sample 1000          what data migrations will cost
-    seedbed plan -e dev-ana --exit-code            in a pipeline: 6 if anything is pending
+    seedbed plan -e staging --sample 1000     what data migrations will cost
+    seedbed plan -e dev-ana --exit-code       in a pipeline: 6 if any are pending
     """
     from seedbed.cli.planning import plan_document, request
     from seedbed.documents.document import text

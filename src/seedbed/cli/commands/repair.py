@@ -16,28 +16,29 @@ if TYPE_CHECKING:
     from seedbed.project import Run
 
 _DECISIONS = {
-    "applied": "The current step took effect.",
-    "not-applied": "The current step did not take effect.",
+    "applied": "Record that the current step took effect.",
+    "not-applied": "Record that the current step did not take effect.",
     "checksum": "Accept the file as it is now.",
-    "forget": "Remove the record; the database is not changed.",
+    "forget": "Remove the record; leave the database as it is.",
 }
 
 
 @click.command("repair")
-@click.argument("version", required=False)
+@click.argument("version", required=False, shell_complete=options.known("versions"))
 @options.environment
 @options.selection
 @click.option("--applied", "decision", flag_value="applied", help=_DECISIONS["applied"])
 @click.option("--not-applied", "decision", flag_value="not-applied", help=_DECISIONS["not-applied"])
 @click.option("--checksum", "decision", flag_value="checksum", help=_DECISIONS["checksum"])
 @click.option("--forget", "decision", flag_value="forget", help=_DECISIONS["forget"])
-@click.option("--unlock", is_flag=True, help="End the run that holds the lease by force.")
+@click.option("--unlock", is_flag=True, help="End by force the run that holds the lease.")
 @click.option("--bind", is_flag=True, help="Bind a copy to this environment.")
 @click.option(
     "--was",
     default="",
     metavar="NAME",
-    help="With --bind: the environment that the copy is bound to until now.",
+    shell_complete=options.known("environments"),
+    help="With --bind: the environment that the copy was bound to.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation before --unlock and --bind.")
 @click.option("--because", default="", metavar="TEXT", help="The reason, for the audit entry.")
@@ -60,10 +61,13 @@ def command(
 ) -> None:
     """Record a decision about VERSION in the history of one database, with an audit entry.
 
+    --unlock and --bind are about the database itself, and take no VERSION.
+
     \b
-    seedbed repair 20260301090000 -e staging -s reviews --applied --because "index is there, checked by hand"
+    seedbed repair 20260301090000 -e staging -s reviews --applied \\
+        --because "index is there, checked by hand"
     seedbed repair -e staging -s reviews --unlock
-    seedbed repair -e staging -s reviews --bind --was prod       a restored copy of production
+    seedbed repair -e staging -s reviews --bind --was prod   a restored copy
     """
     from seedbed.project import Decision
 

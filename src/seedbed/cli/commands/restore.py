@@ -29,7 +29,7 @@ def command(
 ) -> None:
     """Restore FILE, which `seedbed dump` wrote, into one empty database.
 
-    The target keeps its own history: migrate it to where the dump was taken first.
+    The target keeps its own history: first migrate it to the version that the dump was taken at.
 
     \b
     seedbed restore -e dev-ana -s tutor-matching --engine neo4j graph.jsonl

@@ -18,15 +18,21 @@ if TYPE_CHECKING:
 @click.command("revert")
 @options.environment
 @options.selection
-@click.option("--steps", type=click.IntRange(1), help="How many migrations to revert.  [default: 1]")
-@click.option("--to", metavar="VERSION", help="Revert everything after this version; 0 reverts all.")
 @click.option(
-    "--all", "each_of_them", is_flag=True, help="Revert on every selected database, if there are several."
+    "--steps",
+    cls=options.NumberOption,
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many migrations to revert (default: 1).",
+)
+@options.to("Revert everything after this version; 0 reverts all.")
+@click.option(
+    "--all", "each_of_them", is_flag=True, help="Revert on every selected database, where there are several."
 )
 @click.option("--unreviewed", is_flag=True, help="Confirm a change to a protected environment.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation where data would be removed.")
 @click.option("--dry-run", is_flag=True, help="Show what would be reverted; change nothing.")
-@click.option("--sql", "script", is_flag=True, help="With --dry-run, show what will be sent, whole.")
+@click.option("--sql", "script", is_flag=True, help="With --dry-run: show every statement, whole.")
 @options.wait
 @options.as_json
 @command_context
@@ -46,8 +52,8 @@ def command(
 ) -> None:
     """Revert migrations, the last one first.
 
-    A migration that is declared irreversible is refused before anything is changed. Where data would be removed, and
-    the environment is neither ephemeral nor protected, it says how much and asks, or requires --yes.
+    Irreversible migrations are refused before anything is changed. Where data would be removed, and the environment
+    is neither ephemeral nor protected, it says how much and asks, or requires --yes.
 
     \b
     seedbed revert -e dev-ana -s user

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import Hint, UsageError, call
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from seedbed.engines.base import Engine
+
+
+def _names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    from seedbed.documents.schemas import DOCUMENTS
+
+    return [
+        CompletionItem(each) for each in ("manifest", *_files(), *DOCUMENTS) if each.startswith(incomplete)
+    ]
+
 
 @click.command("schema")
-@click.argument("of", default="manifest")
+@click.argument("of", default="manifest", metavar="[NAME]", shell_complete=_names)
 @command_context
 def command(context: CommandContext, of: str) -> None:
-    """Print the JSON Schema of seedbed.toml, of an engine's own file, or of a document that --json prints.
+    """Print the JSON Schema of NAME: an engine's own file, or a document that --json prints (default: seedbed.toml).
 
     \b
     seedbed schema > seedbed.schema.json
@@ -30,20 +45,12 @@ def command(context: CommandContext, of: str) -> None:
 def _of_file(of: str) -> Mapping[str, Any]:
     """Return the schema of a file that people write. Raises UsageError where there is none of that name."""
     from seedbed.documents.schemas import DOCUMENTS, written_by
-    from seedbed.engines import registry
-    from seedbed.engines.capabilities import SupportsSchemas
 
-    engines = [registry.load(name) for name in registry.names()]
     if of == "manifest":
         from seedbed.manifest.schema import json_schema
 
-        return json_schema({each.name: each.options for each in engines})
-    found = {
-        name: each
-        for engine in engines
-        if isinstance(engine, SupportsSchemas)
-        for name, each in engine.schemas().items()
-    }
+        return json_schema({each.name: each.options for each in _engines()})
+    found = _files()
     if of not in found:
         written = written_by(of)
         raise UsageError(
@@ -54,3 +61,21 @@ def _of_file(of: str) -> Mapping[str, Any]:
             try_=Hint(call("schema", written[0] if written else "status")),
         )
     return found[of]
+
+
+def _files() -> dict[str, Mapping[str, Any]]:
+    """Return the schemas of files that engines read, by the file's name."""
+    from seedbed.engines.capabilities import SupportsSchemas
+
+    return {
+        name: each
+        for engine in _engines()
+        if isinstance(engine, SupportsSchemas)
+        for name, each in engine.schemas().items()
+    }
+
+
+def _engines() -> list[Engine]:
+    from seedbed.engines import registry
+
+    return [registry.load(name) for name in registry.names()]

@@ -17,7 +17,7 @@ from seedbed.errors import ExitCode
     "kinds",
     type=click.Choice(["reference", "fixture", "volume"]),
     multiple=True,
-    help="Which datasets, in this order.  [default: reference; in ephemeral environments also fixture]",
+    help="Datasets to load; may be repeated (default: reference; in ephemeral environments also fixture).",
 )
 @options.wait
 @options.as_json

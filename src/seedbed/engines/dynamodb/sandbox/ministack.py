@@ -27,6 +27,7 @@ from seedbed.errors import SandboxError
 from seedbed.servers import server as servers
 from seedbed.servers.directory import create, home_for
 from seedbed.servers.identity import Identity, current_user
+from seedbed.support.extras import install_line
 
 DIRECTORY = "ministack"
 SERVING = Path(__file__).with_name("serving.py")
@@ -67,7 +68,7 @@ def _installed() -> str:
         raise SandboxError(
             "the sandbox's AWS APIs are not installed",
             because="the package ministack is not installed",
-            try_='pip install "seedbed[sandbox]"',
+            try_=install_line("sandbox"),
         )
     return importlib.metadata.version("ministack")
 

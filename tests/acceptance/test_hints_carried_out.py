@@ -159,6 +159,23 @@ def test_a_step_whose_outcome_is_unknown_is_decided_either_way(site: Site, which
     assert site.type(*APPLY) == 0
 
 
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_file_that_was_edited_while_a_step_was_open_is_decided_about_or_restored(
+    site: Site, which: int
+) -> None:
+    file = site.migration(f"{TWO}_more", _making("more"))
+    assert site.type(*APPLY, "-s", "shop", "--to", ONE) == 0
+    site.record(site.started(TWO, Direction.UP))
+    before = file.read_text(encoding="utf-8")
+    file.write_text(f"# as it was meant\n{before}", encoding="utf-8")
+    hints = site.hints(3, *APPLY)
+    assert [each[3] for each in hints] == ["repair", "apply"]
+    if hints[which][3] == "apply":
+        file.write_text(before, encoding="utf-8")
+    site.carry_out(hints[which])
+    assert site.type(*APPLY) == 0
+
+
 def test_a_revert_that_was_begun_is_finished(site: Site) -> None:
     site.migration(f"{TWO}_more", _making("more"))
     assert site.type(*APPLY) == 0

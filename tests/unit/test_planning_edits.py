@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from seedbed.errors import MigrationFileError
 from seedbed.model.history import Revision, RevisionState
 from seedbed.model.migration import Direction, Migration, MigrationFile, Phase, Source, Step, digests
-from seedbed.planning.edits import begins_with_what_ran, may_be_edited
+from seedbed.planning.edits import begins_with_what_ran, edited, may_be_edited
 
 BODIES = ("CREATE TABLE a ()", "CREATE TABLE b ()", "CREATE TABLE c ()")
 FILE = MigrationFile("1", "x", Source("1_x.sql", ".sql", b""), "new")
@@ -84,3 +84,40 @@ def test_digests_are_of_beginnings() -> None:
     assert (none, len(others)) == ("", 2)
     assert digests(steps(BODIES[0], "other"))[1] == one
     assert len({none, one, *others}) == 4
+
+
+@pytest.mark.parametrize(
+    ("revision", "because", "try_"),
+    [
+        (
+            replace(started(1, *BODIES), in_step=True),
+            "step 2 was begun as the file said then, and whether it took effect is not recorded",
+            "look at the database; if the step did not take effect: seedbed repair -e ENV -s user --engine postgres 1"
+            " --not-applied; otherwise undo the edit:"
+            " seedbed apply -e ENV -s user --engine postgres",
+        ),
+        (
+            started(1, *BODIES),
+            "1 step of it ran, as the file said then, and it does not begin with what ran",
+            "put what ran back as it was, at the beginning; change what comes after it",
+        ),
+        (
+            replace(started(0, *BODIES), checkpoint="4711"),
+            "a part of step 1 is done, as the file said then",
+            "if the file is right for what is left, accept it:"
+            " seedbed repair -e ENV -s user --engine postgres 1 --checksum",
+        ),
+        (
+            replace(started(1, *BODIES), state=RevisionState.APPLIED),
+            "the file's checksum is new…, the recorded one old…",
+            "restore the file and write a new migration, or accept it:"
+            " seedbed repair -e ENV -s user --engine postgres 1 --checksum",
+        ),
+    ],
+    ids=["in a step", "changed above", "in a backfill", "applied"],
+)
+def test_how_an_edited_file_goes_on_depends_on_what_ran_of_it(
+    revision: Revision, because: str, try_: str
+) -> None:
+    error = edited("user/postgres", revision, FILE, lambda _: migration("SELECT 1", *BODIES))
+    assert (error.because, str(error.try_)) == (because, try_)

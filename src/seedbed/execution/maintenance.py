@@ -16,7 +16,7 @@ from seedbed.model.environment import require_ephemeral
 from seedbed.model.event import Repaired, TargetDone, TargetEmptied
 from seedbed.model.history import Revision, RevisionState
 from seedbed.model.migration import Direction, Migration, digests
-from seedbed.planning.edits import begins_with_what_ran
+from seedbed.planning.edits import begins_with_what_ran, started_and_edited
 
 
 class Decision(StrEnum):
@@ -75,7 +75,9 @@ def repair(
                     because="repair changes records, and there is none",
                     try_=Hint(call("status"), " shows what is recorded"),
                 )
-            words = _decide(lease, revision, decision, migration(version), context.owner.who, because)
+            words = _decide(
+                target.id, lease, revision, decision, migration(version), context.owner.who, because
+            )
             context.emit(Repaired(target.id, version, words))
         context.emit(TargetDone(target.id))
     except SeedbedError as error:
@@ -83,6 +85,7 @@ def repair(
 
 
 def _decide(
+    target: str,
     lease: Lease,
     revision: Revision,
     decision: Decision,
@@ -102,36 +105,19 @@ def _decide(
             ),
         )
     if decision is Decision.CHECKSUM:
-        _require_what_ran(revision, migration)
+        _require_what_ran(target, revision, migration)
         lease.record(replace(revision, checksum=migration.checksum), actor=actor, because=because)
         return "the file as it is now was accepted"
     return _settle(lease, revision, migration, decision, actor, because)
 
 
-def _require_what_ran(revision: Revision, migration: Migration) -> None:
+def _require_what_ran(target: str, revision: Revision, migration: Migration) -> None:
     """Raise HistoryConflict unless it is known which steps of `migration`, as it is now, are done."""
     if revision.state is RevisionState.APPLIED:
         return
-    if revision.in_step:
-        raise HistoryConflict(
-            f"step {revision.step + 1} of {revision.label} was begun as its file was then",
-            because="whether it took effect is not recorded, and the file as it is now does not show it",
-            try_=Hint(
-                "bring the file back as it was, or decide: ",
-                call("repair", revision.version, "--applied"),
-                " or ",
-                call("repair", revision.version, "--not-applied"),
-            ),
-            at=Location(migration.path),
-        )
-    if not begins_with_what_ran(revision, migration):
-        raise HistoryConflict(
-            f"{revision.label} does not begin with what ran of it",
-            because=f"{revision.step} of its steps are done, as they were then; which of those that it has now are "
-            "done cannot be told",
-            try_="put the steps that are done back as they were, at the beginning; change what comes after them",
-            at=Location(migration.path),
-        )
+    fits = begins_with_what_ran(revision, migration)
+    if revision.in_step or not fits:
+        raise started_and_edited(target, revision, migration.path, fits=fits)
 
 
 def _settle(

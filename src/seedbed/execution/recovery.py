@@ -29,7 +29,8 @@ def advise(error: SeedbedError, version: str, lease: Lease) -> None:
 def _before_going_on(revision: Revision) -> str:
     is_applied = revision.state is RevisionState.APPLIED  # it was to be reverted
     if is_applied or revision.checkpoint is not None:
-        return Hint("a file that you change is accepted by ", call("repair", revision.version, "--checksum"))
+        accept = call("repair", revision.version, "--checksum")
+        return Hint("a file that was changed has to be accepted before: ", accept)
     if revision.step:
         return f"leave what is done of it as it is: {count(revision.step, 'step')} at its beginning"
     return ""

@@ -14,7 +14,7 @@ from msgspec import Struct
 from seedbed.errors import Hint, HistoryConflict, Location, call, raise_errors
 from seedbed.model.history import History, Revision
 from seedbed.model.migration import MigrationFile
-from seedbed.planning.edits import ParseFile, may_be_edited
+from seedbed.planning.edits import ParseFile, edited, may_be_edited
 
 
 class ConflictKind(StrEnum):
@@ -59,20 +59,7 @@ def _edited(
     for revision in history.revisions:
         file = known.get(order(revision.version))
         if file and file.checksum != revision.checksum and not may_be_edited(revision, file, parse):
-            yield Conflict(ConflictKind.EDITED, file.version, _edited_error(database, file, revision))
-
-
-def _edited_error(database: str, file: MigrationFile, revision: Revision) -> HistoryConflict:
-    done = revision.state.value
-    return HistoryConflict(
-        f"{revision.label} was edited after {database} had {done} it",
-        because=f"the file's checksum is {file.checksum[:12]}…, the recorded one {revision.checksum[:12]}…",
-        try_=Hint(
-            "restore the file and write a new migration, or accept it: ",
-            call("repair", file.version, "--checksum", about=database),
-        ),
-        at=Location(file.path),
-    )
+            yield Conflict(ConflictKind.EDITED, file.version, edited(database, revision, file, parse))
 
 
 def _missing(database: str, revision: Revision) -> Conflict:

@@ -586,7 +586,7 @@ def test_what_ran_is_known_by_what_it_says_and_not_by_its_number(
         half_done.apply()
     told = half_done.repair("2", Decision.CHECKSUM)
     assert (told.code, told.error.error_kind) == (3, "HistoryConflict")
-    assert "does not begin with what ran of it" in told.error.error
+    assert "it does not begin with what ran" in told.error.because
     assert half_done.query("SELECT to_regclass('above') IS NULL") == [(True,)]
     assert stands(half_done) == ("started", 1, False)
 

@@ -29,10 +29,33 @@ def test_kinds_of_seeds_that_do_not_exist_and_missing_manifests_are_refused_befo
     tmp_path: Path,
 ) -> None:
     with (
-        pytest.raises(UsageError, match="'fixtures' is not a kind of seeds"),
+        pytest.raises(UsageError, match=r"'fixtures' is not a kind of seeds(?s:.*)did you mean fixture\?"),
         TestDatabases.open(tmp_path, ["fixtures"]),
     ):
         pass
     with pytest.raises(ManifestError), TestDatabases.open(tmp_path, ["fixture"]):
         pass
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("named", "likely"),
+    [
+        ("order/postgres", "did you mean orders/postgres?"),
+        ("orders", "did you mean orders/postgres?"),
+        ("orders/neo4j", "did you mean orders/postgres?"),
+        ("xyzzy", "name it as the manifest does: SERVICE/ENGINE"),
+    ],
+)
+def test_a_database_that_is_not_declared_is_answered_with_those_that_are(
+    named: str, likely: str, tmp_path: Path
+) -> None:
+    (tmp_path / "seedbed.toml").write_text(
+        '[platform]\nname = "shop"\n[services.orders.postgres]\n[services.user.postgres]\n', encoding="utf-8"
+    )
+    with TestDatabases.open(tmp_path, ["fixture"]) as databases:
+        for bring in (databases.shared, lambda name: databases.fresh(name).__enter__()):
+            with pytest.raises(UsageError) as caught:
+                bring(named)
+            assert caught.value.because == "it has orders/postgres, user/postgres"
+            assert caught.value.try_ == likely

@@ -1,4 +1,4 @@
-from seedbed.support.guess import did_you_mean, guess, suggestion
+from seedbed.support.guess import did_you_mean, guess, guess_path, suggestion
 
 KNOWN = ("staging", "prod", "Amount")
 
@@ -14,6 +14,14 @@ def test_letters_of_another_case_are_no_difference() -> None:
 
 def test_nothing_is_guessed_where_nothing_is_like_it() -> None:
     assert guess("xyzzy", KNOWN) == guess("staging", ()) == guess("", KNOWN) == ""
+
+
+def test_a_name_in_parts_is_guessed_by_its_first_one_too() -> None:
+    known = ("orders/neo4j", "orders/postgres", "user/postgres")
+    assert guess_path("order/postgres", known) == "orders/postgres"
+    assert guess_path("users", known) == "user/postgres"
+    assert guess_path("orders/mysql", known) == "orders/neo4j"
+    assert guess_path("xyzzy/postgres2", ()) == guess_path("xyzzy", known) == ""
 
 
 def test_an_endless_word_costs_no_more_than_a_long_one() -> None:

@@ -20,7 +20,7 @@ from seedbed.manifest.sections import (
 )
 from seedbed.model.environment import EnvironmentPattern
 from seedbed.model.platform import Database, Platform, Reference
-from seedbed.support.guess import suggestion
+from seedbed.support.guess import guess_path, suggestion
 from seedbed.toml.credentials import require_no_secrets
 from seedbed.toml.lines import KeyPath
 from seedbed.toml.problems import Unknown, convert, kind, require_known, unknown_keys
@@ -234,11 +234,12 @@ def _references(text: Text, ids: set[str]) -> tuple[Reference, ...]:
 
 def _require_declared(text: Text, at: KeyPath, database: str, ids: set[str]) -> None:
     if database not in ids:
+        likely = guess_path(database, sorted(ids))
         raise text.error(
             f"there is no database {printable(database)}",
             at=at,
             because="[services] does not declare it",
-            try_=suggestion(database, sorted(ids), nothing="declare it, or remove this"),
+            try_=suggestion(likely or database, sorted(ids), nothing="declare it, or remove this"),
         )
 
 

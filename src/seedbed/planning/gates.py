@@ -15,6 +15,7 @@ from seedbed.errors import GateRefused, Location, UsageError
 from seedbed.model.migration import Migration, MigrationRef, Phase
 from seedbed.model.plan import Deferred
 from seedbed.planning.pending import order
+from seedbed.support.guess import guess_path
 
 
 class PendingDatabase(Struct, frozen=True):
@@ -109,7 +110,9 @@ def _dependency(
     """Return why the `after=` that names `ref` blocks `migration`, None if it does not."""
     other = by_id.get(ref.database)
     if other is None:
-        raise _names_nothing(database, migration, ref, f"the platform has no database {ref.database}")
+        likely = guess_path(ref.database, sorted(by_id))
+        because = f"the platform has no database {ref.database}"
+        raise _names_nothing(database, migration, ref, because, f"{likely}:{ref.version}" if likely else "")
     if ref.version in other.applied:
         return None
     target = next((pending for pending in other.pending if pending.version == ref.version), None)
@@ -127,11 +130,13 @@ def _dependency(
     return _Reason(f"it comes after {ref}, which is deferred: {deferred[ref].because}", ref)
 
 
-def _names_nothing(database: str, migration: Migration, ref: MigrationRef, because: str) -> UsageError:
+def _names_nothing(
+    database: str, migration: Migration, ref: MigrationRef, because: str, likely: str = ""
+) -> UsageError:
     return UsageError(
         f"{database}:{migration.label} declares itself after {ref}, which does not exist",
         because=because,
-        try_="correct the after= directive",
+        try_=f"correct the after= directive{f': did you mean {likely}?' if likely else ''}",
         at=Location(migration.path),
     )
 

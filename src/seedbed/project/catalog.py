@@ -30,7 +30,8 @@ from seedbed.model.seed import Dataset, SeedKind
 from seedbed.planning.pending import order
 from seedbed.planning.reviewed import ReviewedPlan
 from seedbed.support.extras import require_extras
-from seedbed.support.guess import did_you_mean
+from seedbed.support.guess import did_you_mean, guess_path
+from seedbed.support.phrases import listed
 
 
 class Catalog:
@@ -76,8 +77,12 @@ class Catalog:
         """Return the database `database_id`. Raises UsageError for one that is not declared."""
         database = self.platform.database(database_id)
         if database is None:
+            known = sorted(each.id for each in self.platform.databases)
+            likely = guess_path(database_id, known)
             raise UsageError(
-                f"the platform has no database {database_id}", because="the manifest declares none"
+                f"the platform has no database {database_id}",
+                because=f"it has {listed(known, most=12)}" if known else "seedbed.toml declares none",
+                try_=f"did you mean {likely}?" if likely else "name it as the manifest does: SERVICE/ENGINE",
             )
         return database
 

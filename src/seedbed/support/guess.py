@@ -18,6 +18,15 @@ def guess(word: str, known: Iterable[str]) -> str:
     return names[likely[0]] if likely else ""
 
 
+def guess_path(word: str, known: Iterable[str]) -> str:
+    """Return the one of `known`, names in parts such as `user/postgres`, that `word` or its first part resembles."""
+    names = list(known)
+    if likely := guess(word, names):
+        return likely
+    first = guess(word.partition("/")[0], [each.partition("/")[0] for each in names])
+    return next((each for each in names if first and each.partition("/")[0] == first), "")
+
+
 def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str:
     """Return a hint that names what `word` resembles: "did you mean staging?"; `otherwise` where it is nothing."""
     likely = guess(word, known)

@@ -10,6 +10,9 @@ from seedbed.model.history import Revision, RevisionState
 from seedbed.support.phrases import count
 
 
+_MEND = "fix what failed and run the same command again"
+
+
 def advise(error: SeedbedError, version: str, lease: Lease) -> None:
     """Let `error`, which ended the work on `version`, say what an edited file needs before the same command goes on.
 
@@ -22,7 +25,7 @@ def advise(error: SeedbedError, version: str, lease: Lease) -> None:
     with suppress(SeedbedError):
         revision = lease.history().revision(version)
     if revision is not None and not revision.in_step:
-        parts = [each for each in (error.try_, _before_going_on(revision)) if each]
+        parts = [each for each in (error.try_ or _MEND, _before_going_on(revision)) if each]
         error.try_ = Hint(*parts[:1], *(one for each in parts[1:] for one in ("; ", each)))
 
 

@@ -52,6 +52,12 @@ def test_data_statements_that_follow_each_other_are_one_step_with_what_stands_be
     assert (migration.version, migration.name, migration.phase) == ("7", "skills", Phase.MIGRATE)
 
 
+def test_an_up_that_was_left_blank_is_refused_and_one_with_a_comment_does_nothing() -> None:
+    error = refused("// what it is for\n// migrate:up\n\n// migrate:down\nRETURN 1;\n")
+    assert (error.what, error.at and error.at.line) == ("there is nothing to do", 2)
+    assert parsed("// migrate:up\n// nothing\n").up == ()
+
+
 def test_schema_statements_and_those_that_commit_as_they_go_are_steps_of_their_own_in_order() -> None:
     text = f"// migrate:up\nCREATE (:A); CREATE (:B);\n{CONSTRAINT};\n{INDEX};\nCREATE (:C);\n{BATCHES};\nCREATE (:D)"
     migration = parsed(text)

@@ -56,9 +56,17 @@ DBMATE = [
     "-- migrate:up\ncreate table users (id int)\n-- migrate:down\ndrop table users",
     "-- some comment\n\n-- migrate:up transaction:true\nselect 1;\n-- migrate:down\n",
     "\n-- migrate:up\r\ncreate table users (id int);\r\n\r\n-- migrate:down\r\ndrop table users;\r\n",
-    "-- migrate:up\n",
-    "-- migrate:up\n\n-- migrate:down\n",
+    "-- migrate:up\n-- nothing, on purpose\n",
+    "-- migrate:up\n;\n\n-- migrate:down\n",
 ]
+
+
+@pytest.mark.parametrize("blank", ["", " transaction:false"])
+def test_an_up_that_was_left_blank_is_refused_and_one_with_a_comment_does_nothing(blank: str) -> None:
+    error = refused(f"-- what it is for\n-- migrate:up{blank}\n\n-- migrate:down\nSELECT 1;\n")
+    assert (line(error), error.what) == (2, "there is nothing to do")
+    assert read(f"-- migrate:up{blank}\n-- nothing\n").up == ()
+    assert len(read("-- migrate:up\n-- migrate:down\n-- migrate:up\nSELECT 1;\n-- migrate:down\n").up) == 1
 
 
 @pytest.mark.parametrize("text", DBMATE, ids=range(len(DBMATE)))
@@ -437,7 +445,7 @@ def test_what_has_no_place_in_a_migration_is_refused_with_its_line(
 ) -> None:
     for text in (
         f"-- migrate:up{mode}\nSELECT ';';\n\n{statement};",
-        f"-- migrate:up\n-- migrate:down{mode}\n\n{statement}",
+        f"-- migrate:up\n;\n-- migrate:down{mode}\n{statement}",
     ):
         error = refused(text)
         assert (line(error), error.what) == (4, what)

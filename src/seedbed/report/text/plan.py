@@ -134,6 +134,8 @@ def _action(action: ActionEntry) -> Iterator[Row | Line]:
         yield note("resumes an interrupted run", Style.WARN)
     for ref in action.after if not down else ():
         yield note(f"after {ref}")
+    if not action.steps:
+        yield note("does nothing: its section holds comments only", Style.WARN)
     for step in action.steps:
         yield from _step(step, is_program=action.is_program)
     if not down:

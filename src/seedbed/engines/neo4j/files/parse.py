@@ -42,6 +42,9 @@ def _migration(file: MigrationFile, text: CypherText) -> Migration:
     down_line = next((each.line for each in sections if each.name == "down" and not found["down"]), 0)
     up, common = found["up"], header.common
     _require_use_of_directives(text, up, header)
+    down = _way_down(text, sections, steps, up, header)
+    if not text.count and not text.text[sections[0].start : sections[0].end].strip():
+        text.note(text.nothing_to_do(sections[0].line, "// migrate:up"))
     return Migration(
         version=file.version,
         name=file.name,
@@ -49,7 +52,7 @@ def _migration(file: MigrationFile, text: CypherText) -> Migration:
         checksum=file.checksum,
         phase=common.phase,
         up=steps["up"],
-        down=_way_down(text, sections, steps, up, header),
+        down=down,
         irreversible=common.irreversible,
         after=common.after,
         overtakes=common.overtakes,

@@ -62,6 +62,8 @@ def _sql(text: MigrationText) -> _Read:
     ups, downs = ([each for each in sections if each.name == name] for name in ("up", "down"))
     up = [steps_of(text, each, tokens, header) for each in ups]
     down = [steps_of(text, each, tokens, header) for each in reversed(downs)]
+    if not text.count and not any(text.data[each.start : each.end].strip() for each in ups):
+        text.note(text.nothing_to_do(ups[0].line, "-- migrate:up"))
     empty = [each.line for each, steps in zip(reversed(downs), down, strict=True) if not steps]
     whole_up, whole_down = (all(each.is_transaction for each in some) for some in (ups, downs))
     way_down = () if empty else joined(down, is_transaction=whole_down)

@@ -6,7 +6,6 @@ is used, so whatever ends the process, the terminal is as it was.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Self
@@ -26,8 +25,7 @@ from seedbed.model.event import (
     WorkFinished,
     WorkProgressed,
 )
-from seedbed.report.console import Output
-from seedbed.report.progress import Clock, Progress, told
+from seedbed.report.progress import Progress, told
 from seedbed.report.styles import Line, Look, Row, Span, Style, Table, line, render, row, widths
 from seedbed.report.tracking import Stage, Track, done_word
 from seedbed.support.phrases import duration
@@ -71,18 +69,9 @@ class Live(Progress):
 
     interval = 0.125
 
-    def __init__(
-        self,
-        output: Output,
-        *,
-        targets: Sequence[str] = (),
-        clock: Clock = time.monotonic,
-        tells_failures: bool = False,
-    ) -> None:
-        super().__init__(output, targets=targets, clock=clock, tells_failures=tells_failures)
-        self._painted: list[int] = []  # how wide each line is that stands there now
-        self._frame = 0
-        self._over = False
+    _painted: Sequence[int] = ()  # how wide each line is that stands there now
+    _frame = 0
+    _over = False
 
     def __enter__(self) -> Self:
         self.output.overlay = self
@@ -105,14 +94,14 @@ class Live(Progress):
             self.paint()
         else:
             self.erase()
-        self._painted = []
+        self._painted = ()
         self.output.overlay = None
 
     # what Output asks of an overlay
 
     def erase(self) -> None:
         self.output.stderr.write(self._back() + "\x1b[J" if self._painted else "")
-        self._painted = []
+        self._painted = ()
 
     def paint(self) -> None:
         look, page = self._look(), self._page()

@@ -9,7 +9,7 @@ from unittest import mock
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from seedbed.engines.postgres.files import grammar
+from seedbed.engines.postgres.files import grammar, scanner
 from seedbed.engines.postgres.files.parse import parse
 from seedbed.errors import MigrationFileError, SeedbedError, SeveralErrors
 from seedbed.model.migration import Migration, MigrationFile, Source
@@ -170,10 +170,10 @@ def test_a_text_read_in_pieces_has_the_statements_and_comments_that_it_has_as_a_
 ) -> None:
     sql = ";\n".join(texts).encode()
     whole = [(each.kind, each.start, each.end, bytes(each.tree)) for each in grammar.parse(sql)]
-    comments = list(grammar.scan(sql))
-    with mock.patch.object(grammar, "PIECE", size):
+    comments = list(scanner.scan(sql))
+    with mock.patch.object(scanner, "PIECE", size):
         pieces = list(grammar.parsed(sql))
-        assert list(grammar.scan(sql)) == comments
+        assert list(scanner.scan(sql)) == comments
         alone = [each for each in grammar.one_by_one(sql) if isinstance(each, grammar.ParsedStatement)]
     assert [(each.kind, each.start, each.end) for each in pieces] == [each[:3] for each in whole]
     assert [(each.kind, each.start, each.end) for each in alone] == [each[:3] for each in whole]

@@ -121,6 +121,6 @@ def test_an_apply_without_work_imports_no_terminal_no_grammar_and_no_models(
         "postgast",
         "psycopg",
         "difflib",
-        "seedbed.engines.postgres.files.grammar",
+        "seedbed.engines.postgres.files.libpg_query",
     )
     assert among(names, *unwanted) == []

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from seedbed.engines.postgres.files.grammar import SqlToken, SqlTokenKind
 from seedbed.engines.postgres.files.header import (
     MigrationHeader,
     looks_like_directives,
     misplaced_directives,
     read_header,
 )
+from seedbed.engines.postgres.files.scanner import SqlToken, SqlTokenKind
 from seedbed.engines.postgres.files.text import MigrationText
 from seedbed.errors import MigrationFileError
 from seedbed.model.directives import directive_lines

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from seedbed.engines.postgres.files.grammar import GrammarError, SqlToken, parse, scan
+from seedbed.engines.postgres.files.grammar import parse
+from seedbed.engines.postgres.files.libpg_query import GrammarError
+from seedbed.engines.postgres.files.scanner import SqlToken, scan
 from seedbed.model.migration import Step, StepText, text_by_line
 from seedbed.support.phrases import flat
 

@@ -8,15 +8,10 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from seedbed.engines.postgres.files.grammar import (
-    GrammarError,
-    ParsedStatement,
-    SqlToken,
-    SqlTokenKind,
-    one_by_one,
-    parsed,
-)
+from seedbed.engines.postgres.files.grammar import ParsedStatement, one_by_one, parsed
 from seedbed.engines.postgres.files.header import MigrationHeader
+from seedbed.engines.postgres.files.libpg_query import GrammarError
+from seedbed.engines.postgres.files.scanner import SqlToken, SqlTokenKind
 from seedbed.engines.postgres.files.sections import Section
 from seedbed.engines.postgres.files.summaries import describe, summary
 from seedbed.engines.postgres.files.text import MigrationText

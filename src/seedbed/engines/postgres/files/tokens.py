@@ -6,15 +6,9 @@ import re
 from collections.abc import Collection, Iterable
 from itertools import islice
 
-from seedbed.engines.postgres.files.grammar import (
-    COMMENTS,
-    GrammarError,
-    SqlToken,
-    SqlTokenKind,
-    is_scannable,
-    parse,
-    scan,
-)
+from seedbed.engines.postgres.files.grammar import parse
+from seedbed.engines.postgres.files.libpg_query import GrammarError
+from seedbed.engines.postgres.files.scanner import COMMENTS, SqlToken, SqlTokenKind, is_scannable, scan
 from seedbed.engines.postgres.files.text import LONGEST_NAME, MigrationText
 from seedbed.engines.postgres.rules.refusals import COPY_IN
 from seedbed.errors import MigrationFileError

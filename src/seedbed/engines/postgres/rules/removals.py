@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from seedbed.engines.postgres.files.grammar import GrammarError, ParsedStatement, parse
+from seedbed.engines.postgres.files.grammar import ParsedStatement, parse
+from seedbed.engines.postgres.files.libpg_query import GrammarError
 from seedbed.engines.postgres.files.trees import Tree, names_of, strings_of
 
 

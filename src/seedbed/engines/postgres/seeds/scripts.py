@@ -9,7 +9,8 @@ import psycopg
 from psycopg import sql
 
 from seedbed.engines.postgres.files import grammar, summaries
-from seedbed.engines.postgres.files.grammar import GrammarError, ParsedStatement
+from seedbed.engines.postgres.files.grammar import ParsedStatement
+from seedbed.engines.postgres.files.libpg_query import GrammarError
 from seedbed.engines.postgres.rules import seeds, transactions
 from seedbed.engines.postgres.rules.refusals import Refusal
 from seedbed.engines.postgres.running.steps import statement_offset

@@ -98,13 +98,13 @@ def test_a_cache_is_recorded_once_and_used_from_then_on(program: Path, cache: Pa
     assert sorted(each.name for each in (cache / "aot" / "thing").iterdir()) == [".lock", path.name]
 
 
-def java_home(home: Path, program: Path, build: str) -> Path:
+def java_home(home: Path, program: Path, build: str, date: float = 1) -> Path:
     """Return the `java` of a runtime in `home`, which is `program` and says that it is `build`."""
     for folder in ("bin", "lib"):
         (home / folder).mkdir(parents=True)
     (home / "release").write_text(build)
     (home / "lib" / "modules").write_text("classes")
-    os.utime(home / "lib" / "modules", (1, 1))
+    os.utime(home / "lib" / "modules", (date, date))
     return Path(shutil.copy2(program, home / "bin" / "java"))
 
 
@@ -122,11 +122,11 @@ def test_other_options_or_another_java_have_another_cache_and_the_oldest_go(
     assert not Path(first[0].partition("=")[2]).exists()
 
 
-def test_the_same_java_in_another_place_uses_the_same_cache(
+def test_the_same_java_in_another_place_and_of_another_date_uses_the_same_cache(
     program: Path, cache: Path, tmp_path: Path
 ) -> None:
     first = options(java_home(tmp_path / "one", program, "build 1"))
-    assert options(java_home(tmp_path / "two", program, "build 1")) == first
+    assert options(java_home(tmp_path / "two", program, "build 1", date=2)) == first
     assert options(java_home(tmp_path / "three", program, "build 2")) != first
     assert len(made(cache)) == 2
 

@@ -3,9 +3,9 @@
 Making it takes some 20 seconds of a processor and saves two to four of each start, so it is made where somebody will
 start the server again: not on a runner of CI, whose caches are gone afterwards (variable `CI`).
 
-The file is named by all that it depends on, as far as a JVM looks: of the Java that is its build, not its path, so that
-checkouts with a `.venv` each share one. It appears whole or not at all, one process makes it, and the others start
-without it meanwhile; a JVM that finds fault with it starts without it, too.
+The file is named by all that it depends on, as far as a JVM looks: of the Java that is its build, neither its path nor
+its date, so that environments which were installed at different times share one. It appears whole or not at all, one
+process makes it, and the others start without it meanwhile; a JVM that finds fault with it starts without it, too.
 """
 
 from __future__ import annotations
@@ -79,16 +79,16 @@ def _is_ci() -> bool:
 
 
 def _digest(program: Path, arguments: Sequence[str]) -> str:
-    """Return what names a cache: a JVM refuses one whose Java, options or jars are others, even of another date."""
+    """Return what names a cache: a JVM refuses one whose Java, options or jars are others, or jars of another date."""
     stamps = [f"{each} {_stamp(each)}" for each in _jars(arguments)]
     return hashlib.sha256("\n".join([_build(program), *arguments, *stamps]).encode()).hexdigest()[:12]
 
 
 def _build(program: Path) -> str:
-    """Return what a JVM compares of the Java that made a cache: its build, and its classes with their date."""
+    """Return what a JVM compares of the Java that made a cache: its build, and the size of its classes."""
     home = program.resolve().parents[1]
     try:
-        return f"{(home / 'release').read_text(encoding='utf-8')} {_stamp(home / 'lib' / 'modules')}"
+        return f"{(home / 'release').read_text(encoding='utf-8')} {(home / 'lib' / 'modules').stat().st_size}"
     except OSError:  # a Java of another shape
         return f"{program.resolve()} {_stamp(program)}"
 

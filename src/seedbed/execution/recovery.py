@@ -9,7 +9,6 @@ from seedbed.errors import Hint, SeedbedError, StepFailed, call
 from seedbed.model.history import Revision, RevisionState
 from seedbed.support.phrases import count
 
-
 _MEND = "fix what failed and run the same command again"
 
 

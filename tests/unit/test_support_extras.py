@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -68,23 +66,13 @@ def test_what_is_missing_comes_from_where_seedbed_came(
     origin: object, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ours, "_noted", {"direct_url.json": json.dumps(origin), "INSTALLER": "pip"}.get)
-    monkeypatch.setattr("shutil.which", lambda _: os.path.join(os.path.dirname(sys.executable), "pip"))
-    assert install_line("cdk", "aws") == line
+    assert install_line("cdk", "aws") == f"{sys.executable} -m {line}"
 
 
-def test_the_line_installs_into_the_environment_that_seedbed_runs_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    noted = {"INSTALLER": "pip"}
+def test_the_line_installs_into_the_environment_that_seedbed_runs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = {"INSTALLER": "uv\n"}
     monkeypatch.setattr(ours, "_noted", lambda name: noted.get(name, ""))
-    monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/pip")
-    assert install_line("aws") == f'{sys.executable} -m pip install "seedbed[aws]"'
-    noted["INSTALLER"] = "uv\n"
-    monkeypatch.setenv("VIRTUAL_ENV", "/elsewhere")
     assert install_line("aws") == f'uv pip install --python {sys.executable} "seedbed[aws]"'
-    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
-    assert install_line("aws") == 'uv pip install "seedbed[aws]"'
-    monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    for receipt, line in (("uv-receipt.toml", "uv tool install"), ("pipx_metadata.json", "pipx install")):
-        (tmp_path / receipt).touch()
-        assert install_line("aws") == f'{line} --force "seedbed[aws]"'
+    for home, line in (("uv/tools", "uv tool"), ("pipx/venvs", "pipx")):
+        monkeypatch.setattr(sys, "prefix", f"/home/ana/.local/share/{home}/seedbed")
+        assert install_line("aws") == f'{line} install --force "seedbed[aws]"'

@@ -5,7 +5,6 @@ The line depends on how seedbed came here: pip and uv note that beside the packa
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -65,19 +64,14 @@ def is_from_an_index() -> bool:
 
 
 def _installer() -> str:
-    """Return the command that installs into this environment: it need not be the one that is active."""
-    if os.path.exists(os.path.join(sys.prefix, "pipx_metadata.json")):
+    """Return the command that installs into this environment, whichever is active."""
+    if "/pipx/venvs/" in sys.prefix:
         return "pipx install --force"
-    if os.path.exists(os.path.join(sys.prefix, "uv-receipt.toml")):
+    if "/uv/tools/" in sys.prefix:
         return "uv tool install --force"
-    if _noted("INSTALLER").strip() == "uv":
-        is_active = os.environ.get("VIRTUAL_ENV") == sys.prefix
-        return "uv pip install" if is_active else f"uv pip install --python {sys.executable}"
-    import shutil
-
-    active = shutil.which("pip")
-    is_active = active is not None and os.path.dirname(active) == os.path.dirname(sys.executable)
-    return "pip install" if is_active else f"{sys.executable} -m pip install"
+    if _noted("INSTALLER").strip() == "uv":  # it makes environments without pip
+        return f"uv pip install --python {sys.executable}"
+    return f"{sys.executable} -m pip install"
 
 
 def _origin() -> dict[str, Any]:

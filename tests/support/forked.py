@@ -34,6 +34,7 @@ PROGRAMS = ("seedbed.__main__", "seedbed.cdk", "seedbed.pytest_plugin")  # not t
 AT_START = ("PYTHON", "LC_", "LANG", "COVERAGE_")  # variables that an interpreter reads when it starts
 ROOT = Path(__file__).parents[2]
 MESSAGE = 1 << 20  # bytes
+NOWHERE = "http://127.0.0.1:9"
 
 
 class Request(NamedTuple):
@@ -222,6 +223,16 @@ def _import_everything() -> None:
             importlib.import_module(name)
     for name in (*DRIVERS, "tests.support.probe"):
         importlib.import_module(name)
+    _read_what_botocore_reads()
+
+
+def _read_what_botocore_reads() -> None:
+    """Make a client that is never used: what it reads takes longer than all else that a short command does."""
+    from seedbed.aws import clients
+    from seedbed.aws.cloud import Cloud
+    from seedbed.model.secret import Secret
+
+    clients.client(Cloud("eu-central-1", endpoint=NOWHERE, access_key="x", secret_key=Secret("x")), "sts")
 
 
 def _run(entry: str) -> NoReturn:

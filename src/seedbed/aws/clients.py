@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from seedbed.aws import EXTRA, faults
@@ -41,6 +42,7 @@ def _made(cloud: Cloud, service: str, attempts: int) -> Any:
     nobody = {"profile": (None, None, None, None)}
     try:
         session = Session(nobody) if cloud.access_key else Session(profile=cloud.profile or None)
+        session.register_component("data_loader", _data(session.get_config_variable("data_path")))
         return session.create_client(
             service,
             region_name=cloud.region,
@@ -63,6 +65,14 @@ def _made(cloud: Cloud, service: str, attempts: int) -> Any:
         )
     except BotoCoreError as error:
         raise faults.of_exception(error, cloud, action=f"{service}:*") from None
+
+
+@cache
+def _data(path: str | None) -> Any:
+    """Return what reads botocore's files about services and regions, one for all clients: each is read once."""
+    from botocore.loaders import create_loader
+
+    return create_loader(path)
 
 
 def _proxies(cloud: Cloud, service: str) -> dict[str, str] | None:

@@ -207,6 +207,15 @@ def test_repeatable_makes_what_nobody_can_tell_run_again() -> None:
         ("POST /a/_close", {"OS103": True}),
         ("POST /a/_update_by_query", {"OS104": False}),
         ('POST /a/_update_by_query\n\n{"conflicts": "proceed"}', {}),
+        ('POST /_reindex\n\n{"source": {"index": "a"}, "dest": {"index": "b"}}', {}),
+        (
+            'POST /_reindex\n\n{"source": {"index": "a"}, "dest": {"index": "b", "op_type": "create"}}',
+            {"OS104": False},
+        ),
+        (
+            'POST /_reindex\n\n{"source": {"index": "a"}, "dest": {"index": "b", "version_type": "external"}}',
+            {"OS104": False},
+        ),
         ("PUT /lessons-1", {}),
     ],
 )

@@ -32,8 +32,9 @@ CLOSES_INDEX = HazardRule(
 )
 STOPS_AT_CONFLICTS = HazardRule(
     "OS104",
-    'walks over an index (`_update_by_query`, `_delete_by_query`, `_reindex`) without `"conflicts": "proceed"`',
-    why="it stops, half done, at the first document that another writer changes meanwhile",
+    "walks over an index (`_update_by_query`, `_delete_by_query`, a `_reindex` that compares versions or creates "
+    'documents) without `"conflicts": "proceed"`',
+    why="it stops, half done, at the first document that another writer changes, or writes, meanwhile",
     instead='"conflicts": "proceed", and a migration that may run again',
 )
 CHANGES_BY_PATTERN = HazardRule(

@@ -44,7 +44,7 @@ def _of_change(request: Request) -> Iterator[Hazard]:
     line = request.line
     if request.operation == "_close":
         yield registry.CLOSES_INDEX.hazard(f"{request} closes an index", line=line)
-    if request.operation in {"_update_by_query", "_delete_by_query", "_reindex"} and not _goes_on(request):
+    if _meets_writers(request) and not _goes_on(request):
         yield registry.STOPS_AT_CONFLICTS.hazard(
             f"{request} walks over an index while others write to it", line=line
         )
@@ -65,6 +65,17 @@ def template_hazards(body: Mapping[str, Any], line: int) -> Iterator[Hazard]:
             yield registry.TEMPLATE_FOR_ANY.hazard(
                 f"the template is for every new index that {pattern} matches", line=line
             )
+
+
+def _meets_writers(request: Request) -> bool:
+    """Return whether documents that others write meanwhile may stop `request`, which walks over an index.
+
+    A `_reindex` overwrites what it finds, unless it creates documents or compares versions.
+    """
+    if request.operation != "_reindex":
+        return request.operation in {"_update_by_query", "_delete_by_query"}
+    to: Mapping[str, Any] = (request.json or {}).get("dest", {})
+    return bool(to.get("op_type") == "create" or to.get("version_type", "internal") != "internal")
 
 
 def _goes_on(request: Request) -> bool:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from seedbed.engines.opensearch.schema.fields import CHILDREN, documented, fields
 from seedbed.engines.opensearch.schema.settings import is_dynamic, normalized
 from seedbed.engines.opensearch.schema.shape import IndexDefinition
+from seedbed.model.migration import Direction
 from seedbed.support.phrases import shorten
 
 # Parameters of a field that an open index accepts another value of.
@@ -42,15 +43,14 @@ class IndexChange(Struct, frozen=True):
     """The change from one definition to another.
 
     `settings`: to put on the open index; None: the default. `reasons`: why it needs a new index; none if the change can
-    be made in place. `partial`: what existing documents lack after a change in place. `removed`, `added`: fields of
-    documents that only the old, only the new definition has.
+    be made in place. `partial`: what existing documents lack after a change in place. `removed`: fields of documents
+    that only the old definition has.
     """
 
     settings: Mapping[str, Any]
     reasons: tuple[str, ...] = ()
     partial: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
-    added: tuple[str, ...] = ()
 
     @property
     def is_in_place(self) -> bool:
@@ -64,10 +64,18 @@ def change(old: IndexDefinition, new: IndexDefinition) -> IndexChange:
     return IndexChange(
         settings={name: value for name, value in settings.items() if is_dynamic(name)},
         reasons=(*_static(old.settings, settings), *_root(old.mappings, new.mappings), *_fields(old, new)),
-        partial=tuple(_partial(old.mappings, new.mappings, "")),
+        partial=tuple(_partial(old.mappings, new.mappings, "", "true")),
         removed=_outermost(path for path in had if path not in has),
-        added=_outermost(path for path in has if path not in had),
     )
+
+
+def taken_out(found: IndexChange, new: IndexDefinition, direction: Direction) -> tuple[str, ...]:
+    """Return the fields that the change `found` to `new` removes from every document, where no code transforms them.
+
+    Up: those that the next definition lacks, since dropping a field means that. Down: only if the older definition is
+    strict; otherwise the values stay.
+    """
+    return found.removed if direction is Direction.UP or new.is_strict else ()
 
 
 def clashes(existing: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
@@ -155,19 +163,21 @@ def _type(field: Mapping[str, Any]) -> str:
     return str(field.get("type", "object"))
 
 
-def _partial(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> Iterator[str]:
+def _partial(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str, dynamic: str) -> Iterator[str]:
+    """Yield what documents lack that are there already; `dynamic`: what `old` has that says nothing about it."""
+    dynamic = str(old.get("dynamic", dynamic)).lower()
     for key in CHILDREN:
         before, after = old.get(key) or {}, new.get(key) or {}
         for name, field in after.items():
             path = f"{prefix}{name}"
             if name not in before:
-                if key == "fields":
+                if key == "fields" or dynamic == "false":  # then documents may have it, unknown to the index
                     yield f"{path}: existing documents are not found by it until they are written again"
                 continue
             for word, what in _LATER.items():
                 if before[name].get(word) != field.get(word):
                     yield f"{path}: {what} by {word} applies to documents written from now on"
-            yield from _partial(before[name], field, f"{path}.")
+            yield from _partial(before[name], field, f"{path}.", dynamic)
 
 
 def _shown(value: Any) -> str:

@@ -22,6 +22,11 @@ class IndexDefinition(Struct, frozen=True):
     mappings: Mapping[str, Any]
 
     @property
+    def is_strict(self) -> bool:
+        """Whether a document with a field that is not declared is refused."""
+        return str(self.mappings.get("dynamic", "true")).lower() == "strict"
+
+    @property
     def digest(self) -> str:
         """Distinguishes two definitions of one number: hex, 16 characters."""
         return sha256(_encode([self.settings, self.mappings])).hexdigest()[:16]

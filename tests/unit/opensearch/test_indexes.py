@@ -217,6 +217,6 @@ def test_vectors_that_would_end_the_sandbox_are_known_by_name(body: str, engine:
 
 
 def test_what_the_way_down_loses_depends_on_the_older_definition() -> None:
-    assert "taken out" in losses("lessons", "strict", ["b"])
-    assert "left in" in losses("lessons", "true", ["b"])
-    assert losses("lessons", "true", []) == ""
+    assert "taken out" in losses("lessons", ["b"], is_strict=True)
+    assert "left in" in losses("lessons", ["b"], is_strict=False)
+    assert losses("lessons", [], is_strict=True) == ""

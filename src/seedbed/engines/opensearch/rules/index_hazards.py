@@ -77,11 +77,11 @@ def _way_down(index: DeclaredIndex, down: IndexChange) -> Iterator[Hazard]:
         )
 
 
-def losses(index: str, old_dynamic: str, removed: Sequence[str]) -> str:
+def losses(index: str, removed: Sequence[str], *, is_strict: bool) -> str:
     """Return in words what a revert does to `removed`, fields that the older definition lacks; "" if nothing."""
     if not removed:
         return ""
     names = ", ".join(removed)
-    if old_dynamic == "strict":
+    if is_strict:
         return f"{names}: taken out of every document of {index}, whose older definition is strict"
     return f"{names}: left in the documents of {index}, unknown to its older definition"

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from seedbed.engines.opensearch.files.programs import SUFFIX, subject_of
 from seedbed.engines.opensearch.files.request import Request
 from seedbed.engines.opensearch.files.requests import request
 from seedbed.engines.opensearch.rules.reach import deletes_documents, removed_indexes
+from seedbed.engines.opensearch.schema.changes import change, taken_out
+from seedbed.engines.opensearch.schema.fields import documented
 from seedbed.engines.opensearch.wire.errors import RequestFailed
+from seedbed.model.migration import Direction
 from seedbed.model.plan import Certainty, Loss
 
 if TYPE_CHECKING:
@@ -35,13 +40,41 @@ def losses(cluster: Cluster, works: Sequence[Work]) -> list[Loss]:
 
 
 def _of_index(cluster: Cluster, migration: Migration) -> Iterator[Loss]:
-    """Yield the documents of an index whose first version is reverted: that removes it."""
+    """Yield the documents of an index whose first version is reverted, and fields that are taken out of documents."""
     subject = subject_of(migration)
     if subject.kind != "index" or not subject.version:
         return
     declared = cluster.declared().index(subject.name)
-    if declared is not None and declared.before(subject.version) is None:
+    newer = declared.version(subject.version) if declared else None
+    if declared is None or newer is None:
+        return
+    older = declared.before(subject.version)
+    if older is None:  # then the index goes
         yield from _counted(cluster, migration.version, subject.name)
+    elif "function" not in migration.settings:
+        known = dict(documented(newer.mappings))
+        for path in taken_out(change(newer, older), older, Direction.DOWN):
+            yield from _of_field(cluster, migration.version, subject.name, path, known[path])
+
+
+def _of_field(
+    cluster: Cluster, version: str, index: str, path: str, definition: Mapping[str, Any]
+) -> Iterator[Loss]:
+    """Yield how many documents of `index` have the field `path`; at most all of them where a query cannot tell."""
+    can_tell = _can_be_asked_for(definition)
+    query = {"query": {"exists": {"field": path}}} if can_tell else None
+    for each in _counted(cluster, version, index, query, is_all=can_tell):
+        yield replace(each, what=f"field {path} of index {index}")
+
+
+def _can_be_asked_for(definition: Mapping[str, Any]) -> bool:
+    """Return whether the query `exists` finds a field: not inside nested documents, and not what is only stored."""
+    inner = definition.get("properties") or {}
+    if definition.get("type") == "nested" or definition.get("enabled") is False:
+        return False
+    if definition.get("index") is False and definition.get("doc_values") is not True:
+        return False
+    return all(_can_be_asked_for(each) for each in inner.values())
 
 
 def _of_request(cluster: Cluster, version: str, found: Request) -> Iterator[Loss]:

@@ -14,7 +14,7 @@ from seedbed.engines.opensearch.running.reindex.job import IndexJob
 from seedbed.engines.opensearch.running.reindex.procedure import ReindexProcedure
 from seedbed.engines.opensearch.running.reindex.resources import put_resource
 from seedbed.engines.opensearch.running.reindex.transform import DocumentTransform
-from seedbed.engines.opensearch.schema.changes import IndexChange, clashes
+from seedbed.engines.opensearch.schema.changes import IndexChange, clashes, taken_out
 from seedbed.engines.opensearch.schema.fields import vectors
 from seedbed.engines.opensearch.schema.shape import IndexDefinition
 from seedbed.engines.opensearch.wire.errors import RequestFailed
@@ -68,7 +68,7 @@ def _change(job: IndexJob, goal: Goal, old: IndexDefinition, new: IndexDefinitio
     if not is_new and not has_begun:
         yield from change_in_place(job, goal, found, new)
         return
-    removed = _removed(job, found, new) if code is None else ()
+    removed = taken_out(found, new, job.direction) if code is None else ()
     if message := _lost(job, goal, found, new, code):
         yield ServerNotice(job.target, job.migration.version, "WARNING", message)
     transform = DocumentTransform(job.migration.path, code, removed, vectors(new.mappings))
@@ -84,17 +84,7 @@ def _code(job: IndexJob) -> Function | None:
     return function(job.step, job.migration.path, job.direction)
 
 
-def _removed(job: IndexJob, found: IndexChange, new: IndexDefinition) -> tuple[str, ...]:
-    """Return the fields to remove from every document.
-
-    Up: those that the next definition lacks, since dropping a field means that. Down: only if the older definition is
-    strict; otherwise the values stay.
-    """
-    is_strict = str(new.mappings.get("dynamic", "true")) == "strict"
-    return found.removed if job.direction is Direction.UP or is_strict else ()
-
-
 def _lost(job: IndexJob, goal: Goal, found: IndexChange, new: IndexDefinition, code: Function | None) -> str:
     if job.direction is Direction.UP or code is not None:
         return ""
-    return losses(goal.name, str(new.mappings.get("dynamic", "true")), found.removed)
+    return losses(goal.name, found.removed, is_strict=new.is_strict)

@@ -10,7 +10,7 @@ from seedbed.engines.neo4j.files.lexer import LexError
 from seedbed.engines.neo4j.files.parse import parse
 from seedbed.engines.neo4j.files.split import split
 from seedbed.engines.neo4j.rules.every_node import every_node
-from seedbed.engines.neo4j.seeds.scripts import checked
+from seedbed.engines.neo4j.rules.seed_scripts import checked
 from seedbed.errors import MigrationFileError, SeedFileError, SeveralErrors
 from seedbed.model.migration import MigrationFile, Source, checksum
 from seedbed.model.seed import Script

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
+from seedbed.engines.neo4j.rules.seed_scripts import checked as checked_script
 from seedbed.engines.neo4j.seeds import statements
 from seedbed.engines.neo4j.seeds.keys import constraint, resolved, unique_from
-from seedbed.engines.neo4j.seeds.scripts import checked as checked_script
 from seedbed.engines.neo4j.seeds.shape import NodeKey, NodeShape, RelationshipShape, SeedColumn, shape_of
 from seedbed.engines.neo4j.seeds.table import GraphTable, table_of
 from seedbed.engines.neo4j.seeds.values import InvalidValue, fitted

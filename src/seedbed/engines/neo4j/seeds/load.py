@@ -13,7 +13,7 @@ from seedbed.engines.kit.errors import history_changed
 from seedbed.engines.neo4j.seeds import statements
 from seedbed.engines.neo4j.seeds.errors import missing_end, seed_errors
 from seedbed.engines.neo4j.seeds.keys import UNIQUE, resolved, unique_from
-from seedbed.engines.neo4j.seeds.scripts import checked, run_script
+from seedbed.engines.neo4j.seeds.scripts import run_script
 from seedbed.engines.neo4j.seeds.shape import RelationshipShape, Shape
 from seedbed.engines.neo4j.seeds.table import GraphTable, RowChunk, table_of
 from seedbed.engines.neo4j.wire import queries
@@ -67,7 +67,7 @@ def parts_of(lease: FencedWriter, dataset: Dataset) -> list[Part]:
 
     Raises SeedFileError, StepFailed.
     """
-    found = [checked(each) if isinstance(each, Script) else table_of(each) for each in dataset.parts]
+    found = [_checked(each) if isinstance(each, Script) else table_of(each) for each in dataset.parts]
     if all(isinstance(each, Script) or each.is_empty for each in found):
         return found
     unique = unique_from(lease.read(UNIQUE))
@@ -78,6 +78,12 @@ def parts_of(lease: FencedWriter, dataset: Dataset) -> list[Part]:
         else:
             ready.append(resolved(part, unique).checked())
     return ready
+
+
+def _checked(script: Script) -> Script:
+    from seedbed.engines.neo4j.rules.seed_scripts import checked
+
+    return checked(script)
 
 
 def _load(run: RunQuery, table: GraphTable, on_loading: OnLoading) -> Loaded:

@@ -100,8 +100,8 @@ class PostgresLease:
             run(self._writer.wire, f"BEGIN; {self._writer.table.forget(version)}; {audit}; COMMIT")
 
     def load(self, dataset: Dataset, on_loading: OnLoading = ignore_loading) -> Iterator[Loaded]:
+        from seedbed.engines.postgres.rules.seed_scripts import check_script
         from seedbed.engines.postgres.seeds.load import load
-        from seedbed.engines.postgres.seeds.scripts import check_script
         from seedbed.engines.postgres.wire.driver import own_rows
 
         connection, schema = self._writer.connection, self._writer.address.history_schema

@@ -383,6 +383,24 @@ def of_target(target: str, error: SeedbedError) -> tuple[SeedbedError, ...]:
     return error.errors
 
 
+def as_one(error: SeedbedError) -> SeedbedError:
+    """Return `error`; of several the first one, with the others in its cause: what ends the work on a target is one."""
+    first, *others = error.errors
+    if not others:
+        return first
+    also = [
+        "; ".join(
+            filter(None, (f"also {each.at}: {each.what}" if each.at else f"also {each.what}", each.because))
+        )
+        for each in others
+    ]
+    one = type(first)(
+        first.what, because="\n".join(filter(None, (first.because, *also))), try_=first.try_, at=first.at
+    )
+    one.target, one.exit_code = first.target, error.exit_code
+    return one
+
+
 _GRAVEST_FIRST = (
     ExitCode.INTERRUPTED,
     ExitCode.TERMINATED,

@@ -11,7 +11,16 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from seedbed.errors import ExitCode, ForeignTarget, Interrupted, SeedFileError, SeveralErrors, StepFailed
+from seedbed.errors import (
+    ExitCode,
+    ForeignTarget,
+    Interrupted,
+    Location,
+    SeedFileError,
+    SeveralErrors,
+    StepFailed,
+    raise_errors,
+)
 from seedbed.execution import seeding
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.context import RunContext
@@ -100,10 +109,10 @@ class Scene:
         found = {path: text for path, text in self.files[database.id].items() if path.startswith(kind)}
         return Dataset(kind, tuple(opened(path, text) for path, text in found.items()))
 
-    def load(self, *kinds: SeedKind) -> Outcome:
+    def load(self, *kinds: SeedKind, check: seeding.CheckScript | None = None) -> Outcome:
         context = RunContext(Owner("1", "ana"), wait=1.0, listener=self.told.append, stop=self.stop)
         wanted = kinds or (SeedKind.REFERENCE, SeedKind.FIXTURE)
-        seeding.load(self.connected, wanted, self.open, context)
+        seeding.load(self.connected, wanted, self.open, context, check)
         return fold(self.told)
 
     def of(self, kind: type[Event]) -> list[Event]:
@@ -217,6 +226,57 @@ def test_what_stayed_of_a_load_that_failed_counts_as_touched() -> None:
     assert outcome.exit_code is ExitCode.PARTIAL
     assert (outcome.targets[0].touched, outcome.targets[0].rows_changed) == (True, 3)
     assert scene.told[-2] == SeedProgressed("a/x", "fixture", "1_t.csv", "load", 3, 3, 3)
+
+
+def test_an_error_says_that_an_earlier_dataset_stays() -> None:
+    def second_breaks(dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
+        yield from each_row(dataset, on_loading) if dataset.kind is SeedKind.REFERENCE else refused()
+
+    files = {"a/x": {"reference/1_t.csv": CSV, "fixture/1_t.csv": CSV}}
+    (failed,) = Scene(files, second_breaks, is_touched=True).load().targets
+    assert failed.error is not None
+    assert (failed.error.exit_code, failed.error.because) == (7, "what reference loaded before it stays")
+    (failed,) = Scene(files, second_breaks).load().targets
+    assert failed.error is not None
+    assert failed.error.because == ""
+
+
+def test_several_errors_of_one_dataset_are_one_failure_that_names_all_of_them() -> None:
+    def breaks(dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
+        names = "1_a.csv", "2_b.csv"
+        raise_errors(
+            StepFailed("there is no table", because="none is declared", at=Location(each)) for each in names
+        )
+        yield Loaded("")
+
+    scene = Scene({"a/x": {"fixture/1_t.csv": CSV}}, breaks)
+    outcome = scene.load(SeedKind.FIXTURE)
+    assert outcome.exit_code is ExitCode.FAILED
+    error = outcome.targets[0].error
+    assert error is not None
+    assert (error.error, str(error.at)) == ("there is no table", "1_a.csv")
+    assert error.because == "none is declared\nalso 2_b.csv: there is no table; none is declared"
+
+
+def test_every_file_of_a_dataset_that_is_wrong_is_told_its_scripts_as_well() -> None:
+    files = {
+        "fixture/1_t.csv": CSV + "4\n",
+        "fixture/2_t.sql": "DROP TABLE t;",
+        "fixture/3_t.csv": CSV + "5\n",
+    }
+    scene = Scene({"a/x": files})
+
+    def check(_database: Database, _kind: SeedKind, script: Script) -> None:
+        raise SeedFileError("it drops a table", at=Location(script.path))
+
+    with pytest.raises(SeveralErrors) as caught:
+        scene.load(SeedKind.FIXTURE, check=check)
+    assert [str(each.at) for each in caught.value.errors] == [
+        "fixture/1_t.csv:5",
+        "fixture/2_t.sql",
+        "fixture/3_t.csv:5",
+    ]
+    assert "lease" not in scene.log
 
 
 def test_a_load_that_was_taken_back_leaves_nothing_touched_and_shows_no_progress() -> None:

@@ -16,7 +16,7 @@ from seedbed.model.deployment import Estimate
 from seedbed.model.hazard import Hazard, HazardRule
 from seedbed.model.migration import Migration, MigrationFile, Step, StepText, Work
 from seedbed.model.plan import Loss
-from seedbed.model.seed import Dataset, Loaded, OnLoading, ignore_loading
+from seedbed.model.seed import Dataset, Loaded, OnLoading, Script, SeedKind, ignore_loading
 from seedbed.model.target import Target
 
 # Of an engine
@@ -91,6 +91,19 @@ class SupportsStepTexts(Protocol):
 
     def step_text(self, migration: Migration, step: Step) -> StepText:
         """Return what `step` of `migration`, which is no program, sends; pure."""
+        ...
+
+
+@runtime_checkable
+class SupportsScripts(Protocol):
+    """An engine whose seeds may also be scripts in its own language, with the suffixes of its migrations."""
+
+    def script_text(self, script: Script, kind: SeedKind, options: Any) -> StepText:
+        """Return what `script` sends, whole; pure. `options`: of its database.
+
+        It is asked before anything is touched. Raises SeedFileError for what has no place in a seed of `kind`, all of
+        it at once.
+        """
         ...
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from seedbed.engines.base import Lease, Session
-from seedbed.errors import SeedbedError
+from seedbed.errors import SeedbedError, as_one
 from seedbed.execution.stopping import Stop
 from seedbed.model.event import Event, Listener, failure
 from seedbed.model.history import Owner
@@ -45,7 +45,7 @@ class RunContext:
     def fail(self, target: str, error: SeedbedError, version: str = "") -> None:
         """Emit the failure of one target, and whether it is touched; an interruption gets the code of its signal."""
         touched = any(lease.is_touched for lease in self._leases.get(target, ()))
-        failed = self.stop.mark(error)
+        failed = self.stop.mark(as_one(error))
         self.emit(failure(target, failed, version, touched=touched, environment=self.environment))
 
     @contextmanager

@@ -8,21 +8,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import PurePath
 from types import MappingProxyType
 
 from seedbed.engines.base import Lease
 from seedbed.engines.capabilities import SupportsBulkLoad
-from seedbed.errors import Interrupted, SeedbedError, SeedFileError, try_each
+from seedbed.errors import Interrupted, SeedbedError, SeedFileError, collected, try_each
 from seedbed.execution.connecting import ConnectedTarget, on_each, require_bound
 from seedbed.execution.context import RunContext
 from seedbed.execution.stopping import Stop
 from seedbed.model.event import Listener, SeedLoaded, SeedProgressed, TargetDone
 from seedbed.model.platform import Database
-from seedbed.model.seed import Dataset, Loaded, Loading, OnLoading, Script, SeedKind, ignore_loading
+from seedbed.model.seed import (
+    Dataset,
+    Loaded,
+    Loading,
+    OnLoading,
+    RowSource,
+    Script,
+    SeedKind,
+    ignore_loading,
+)
 
 OpenDataset = Callable[[Database, SeedKind], Dataset]
+CheckScript = Callable[[Database, SeedKind, Script], object]
 
 _READ = 1_000  # rows that are read at once to be checked
 _EVERY = 1.0  # seconds between two events about how far a part is
@@ -33,15 +44,17 @@ def load(
     kinds: Sequence[SeedKind],
     open_dataset: OpenDataset,
     context: RunContext,
+    check_script: CheckScript | None = None,
 ) -> None:
     """Load the datasets of each target, in the order of `kinds`. What happens is emitted, a failure as well.
 
-    Raises ForeignTarget for targets that have seeds and are not bound, SeedFileError for datasets with a row that is
-    wrong, Interrupted: then nothing was touched.
+    `check_script`: raises SeedFileError for what has no place in a script. Raises ForeignTarget for targets that have
+    seeds and are not bound, SeedFileError for all files with a row or a statement that is wrong, StalePlan for one that
+    is not as reviewed, Interrupted: then nothing was touched.
     """
     unbound = [each for each in connected if each.history.identity is None]
     require_bound([each for each in unbound if _has_seeds(each, kinds, open_dataset)], "seed")
-    counts = _check_all(connected, kinds, open_dataset, context)
+    counts = _check_all(connected, kinds, open_dataset, context, check_script)
 
     def one(target: ConnectedTarget) -> None:
         wanted = [kind for kind in kinds if counts[target.id, kind]]
@@ -50,10 +63,25 @@ def load(
                 for kind in wanted:
                     context.stop.check()
                     progress = _Progress(target.id, kind, "load", context.emit, counts[target.id, kind])
-                    _load(lease, open_dataset(target.database, kind), progress)
+                    with _saying_what_stays(lease, wanted[: wanted.index(kind)]):
+                        _load(lease, open_dataset(target.database, kind), progress)
         context.emit(TargetDone(target.id))
 
     on_each(connected, one, context)
+
+
+@contextmanager
+def _saying_what_stays(lease: Lease, before: Sequence[SeedKind]) -> Iterator[None]:
+    """Let an error inside say that what was loaded `before`, as datasets of their own, is not taken back with it."""
+    stays = bool(before) and lease.is_touched
+    try:
+        yield
+    except SeedbedError as error:
+        if stays:
+            names = " and ".join(kind.value for kind in before)
+            first = error.errors[0]
+            first.because += f"{'; ' if first.because else ''}what {names} loaded before it stays"
+        raise
 
 
 def _has_seeds(target: ConnectedTarget, kinds: Sequence[SeedKind], open_dataset: OpenDataset) -> bool:
@@ -64,19 +92,35 @@ def _has_seeds(target: ConnectedTarget, kinds: Sequence[SeedKind], open_dataset:
         return False
 
 
-def count_rows(dataset: Dataset, stop: Stop, on_loading: OnLoading = ignore_loading) -> Mapping[str, int]:
+def check_parts(
+    dataset: Dataset,
+    stop: Stop,
+    on_loading: OnLoading = ignore_loading,
+    check_script: Callable[[Script], object] | None = None,
+) -> Mapping[str, int]:
     """Return how many rows each part of `dataset` has, by its path: 0 for a script. Every row is read.
 
-    Raises SeedFileError for one that is wrong, Interrupted.
+    Raises SeedFileError for all parts with something that is wrong, Interrupted.
     """
-    counts: dict[str, int] = {}
-    for part in dataset.parts:
-        counts[part.path] = 0
-        for batch in () if isinstance(part, Script) else part.batches(_READ):
+
+    def rows_of(part: RowSource | Script) -> tuple[str, int]:
+        if isinstance(part, Script):
+            if check_script:
+                check_script(part)
+            return part.path, 0
+        done = 0
+        for batch in part.batches(_READ):
             stop.check()
-            counts[part.path] += len(batch.rows)
-            on_loading(Loading(part.path, counts[part.path]))
-    return counts
+            done += len(batch.rows)
+            on_loading(Loading(part.path, done))
+        return part.path, done
+
+    def calls() -> Iterator[Callable[[], tuple[str, int]]]:
+        for part in dataset.parts:
+            stop.check()
+            yield partial(rows_of, part)
+
+    return dict(collected(calls()))
 
 
 def _check_all(
@@ -84,13 +128,15 @@ def _check_all(
     kinds: Sequence[SeedKind],
     open_dataset: OpenDataset,
     context: RunContext,
+    check_script: CheckScript | None,
 ) -> Mapping[tuple[str, SeedKind], Mapping[str, int]]:
-    """Read every dataset once; return what `count_rows` says of it. Raises what is wrong with any of them."""
+    """Check every dataset once; return what `check_parts` says of it. Raises what is wrong with any of them."""
     pairs = [(target, kind) for target in connected for kind in kinds]
 
     def read(target: ConnectedTarget, kind: SeedKind) -> Mapping[str, int]:
         progress = _Progress(target.id, kind, "check", context.emit)
-        return count_rows(open_dataset(target.database, kind), context.stop, progress.loading)
+        check = partial(check_script, target.database, kind) if check_script else None
+        return check_parts(open_dataset(target.database, kind), context.stop, progress.loading, check)
 
     def calls() -> Iterator[tuple[str, Callable[[], Mapping[str, int]]]]:
         for target, kind in pairs:

@@ -11,7 +11,7 @@ import pytest
 
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.schema.read import read
-from seedbed.errors import LeaseLost, Location, Refused, SeedFileError, StepFailed, hint_text
+from seedbed.errors import LeaseLost, Location, Refused, SeedFileError, SeveralErrors, StepFailed, hint_text
 from seedbed.model.migration import Source
 from seedbed.model.seed import MISSING, Dataset, Loaded, Loading, Rows, Script, SeedKind
 from tests.support.dynamodb.tables import Stage, spied, stage
@@ -317,6 +317,26 @@ def test_volume_names_the_row_that_does_not_fit(here: Stage) -> None:
     with pytest.raises(StepFailed) as caught:
         load(here, part, kind=SeedKind.VOLUME)
     assert caught.value.at == Location(part.path, 252)
+
+
+def test_what_the_first_rows_of_a_volume_show_is_told_at_once_before_anything_is_written(here: Stage) -> None:
+    good = rows("courses", "id price", *((f"{number}", number) for number in range(300)))
+    bad = rows("courses", "id price", ("c1", "x")), rows("lessons", "course number", ("c1", None))
+    with pytest.raises(SeveralErrors) as caught:
+        load(here, good, *bad, kind=SeedKind.VOLUME)
+    assert [each.what for each in caught.value.errors] == ["price = 'x' does not fit", "number is empty"]
+    assert here.items("courses") == []
+
+
+@pytest.mark.parametrize("kind", [SeedKind.FIXTURE, SeedKind.VOLUME])
+def test_all_files_without_a_table_or_its_key_are_told_at_once(here: Stage, kind: SeedKind) -> None:
+    bad = rows("nowhere", "id", ("c1",)), rows("lessons", "course", ("c1",))
+    with pytest.raises(SeveralErrors) as caught:
+        load(here, *bad, kind=kind)
+    assert [each.what for each in caught.value.errors] == [
+        "there is no table 'nowhere'",
+        "the rows have no number",
+    ]
 
 
 def test_volume_ends_when_the_lease_is_lost(here: Stage) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from seedbed.engines.neo4j.seeds import volume
-from seedbed.errors import StepFailed
+from seedbed.errors import SeveralErrors, StepFailed
 from seedbed.model.migration import Direction
 from seedbed.model.seed import Dataset, Loading, Script, SeedKind
 from tests.support.neo4j.graphs import Graph, graph, parts
@@ -126,9 +126,20 @@ def test_what_the_server_refuses_is_told_with_the_file_and_nothing_stays(here: G
     text = "# seedbed: key=slug\nslug,name\na,Same\nb,Same\n"
     with pytest.raises(StepFailed) as caught:
         here.load(*parts({"1_Tutor.json": TUTORS, "2_Skill.csv": text}))
-    assert "2_Skill.csv" in str(caught.value)
+    assert str(caught.value.at).endswith("2_Skill.csv:3")
     assert "already exists with label `Skill`" in str(caught.value)
     assert here.ask("MATCH (n) WHERE NOT n:migrations_history RETURN n") == []
+    here.do("DROP CONSTRAINT name")
+
+
+def test_a_row_with_what_another_node_has_already_is_found_among_those_that_are_sent(here: Graph) -> None:
+    here.do("CREATE CONSTRAINT name FOR (s:Skill) REQUIRE (s.name, s.rank) IS UNIQUE")
+    here.do("CREATE (:Skill {slug: 'x', name: 'Voice', rank: 2})")
+    text = "# seedbed: key=slug\nslug,name,rank:int\na,Voice,1\nb,Voice,2\nc,Voice,3\n"
+    for kind in (SeedKind.FIXTURE, SeedKind.VOLUME):
+        with pytest.raises(StepFailed) as caught:
+            here.load(*parts({"2_Skill.csv": text}), kind=kind)
+        assert str(caught.value.at).endswith("2_Skill.csv:4")
     here.do("DROP CONSTRAINT name")
 
 
@@ -185,8 +196,8 @@ def test_a_script_is_in_the_same_transaction_and_counts_what_it_made(here: Graph
     )
     files = {"1_Skill.csv": SKILLS, "2_rooms.cypher": script}
     assert here.counts(*parts(files)) == [(2, 0, 0), (2, 2, 0)]
-    with pytest.raises(StepFailed, match=r"the seed failed.*by zero"):
-        here.load(*parts({"1.cypher": "MATCH (r:Room) DELETE r; RETURN 1/0;"}))
+    with pytest.raises(StepFailed, match=r"1.cypher:2: the seed failed.*by zero"):
+        here.load(*parts({"1.cypher": "MATCH (r:Room) DELETE r;\nRETURN 1/0;"}))
     assert here.ask("MATCH (r:Room) RETURN count(r) AS n") == [{"n": 2}]
 
 
@@ -230,6 +241,7 @@ def test_of_a_volume_that_fails_on_its_way_the_batches_before_stay_and_are_told(
     here: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(volume.load, "__kwdefaults__", {"batch": 40})
+    monkeypatch.setattr(volume, "_FIRST", 40)
     here.do("UNWIND range(0, 99) AS n CREATE (:Skill {slug: 's' + n})")
     edges = "def rows():\n    for n in range(100):\n        yield {'from.slug': f's{n}', 'to.slug': f's{n + 1}'}\n"
     (part,) = parts({"2.py": "# seedbed: table=(:Skill)-[:REQUIRES]->(:Skill)\n" + edges})
@@ -240,11 +252,28 @@ def test_of_a_volume_that_fails_on_its_way_the_batches_before_stay_and_are_told(
     assert here.ask("MATCH ()-[r:REQUIRES]->() RETURN count(r) AS n") == [{"n": 80}]
 
 
+def test_relationships_of_a_volume_whose_nodes_nothing_makes_are_refused_before_anything_is_written(
+    here: Graph,
+) -> None:
+    files = {
+        "1_Skill.csv": SKILLS,
+        "2_Tutor-TEACHES-Skill.csv": TEACHES,
+        "3_Tutor-KNOWS-Tutor.csv": "from.id,to.id\na,b\n",
+    }
+    with pytest.raises(SeveralErrors) as caught:
+        here.load(*parts(files), kind=SeedKind.VOLUME)
+    assert [(str(each.at)[-3:], each.what.partition(" with ")[0]) for each in caught.value.errors] == [
+        ("v:2", "there is no Tutor"),
+        ("v:2", "there is no Tutor"),
+    ]
+    assert here.ask("MATCH (s:Skill) RETURN s") == []
+
+
 def test_two_rows_of_a_volume_with_one_key_are_found_before_any_is_written(here: Graph) -> None:
     nodes = "def rows():\n    for n in range(12_000):\n        yield {'slug': f's{n % 11_990}', 'rank': n}\n"
     with pytest.raises(StepFailed, match="two rows have the same key") as caught:
         here.load(*parts({"1_Skill.py": nodes}), kind=SeedKind.VOLUME)
-    assert "slug = 's0'" in caught.value.because
+    assert caught.value.because == "slug = 's0', in rows 1 and 11991"
     assert here.ask("MATCH (s:Skill) RETURN s LIMIT 1") == []
 
 

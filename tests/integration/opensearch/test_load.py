@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from seedbed.engines.opensearch.wire.client import Reply
-from seedbed.errors import LeaseLost, Location, SeedFileError, StepFailed
+from seedbed.errors import LeaseLost, Location, SeedFileError, SeveralErrors, StepFailed
 from seedbed.model.migration import Source
 from seedbed.model.seed import Dataset, Loading, Script, SeedKind
 from tests.support.opensearch.stage import Stage, rows, stage
@@ -167,6 +167,24 @@ def test_what_the_server_refuses_names_the_row_and_the_reason(here: Stage, kind:
         here.load(part, kind=kind)
     assert caught.value.at == Location(part.path, 3)
     assert 'For input string: "x"' in caught.value.because
+
+
+def test_what_the_first_rows_of_a_volume_show_is_told_at_once_before_anything_is_written(here: Stage) -> None:
+    good = rows("lessons", "_id n", *((f"{number}", number) for number in range(700)))
+    bad = [rows("lessons", "_id n", (name, 1), suffix=".csv") for name in ("", "x" * 600)]
+    with pytest.raises(SeveralErrors) as caught:
+        here.load(good, *bad, kind=SeedKind.VOLUME)
+    assert [each.what.partition(" xx")[0] for each in caught.value.errors] == ["_id is empty", "the id"]
+    assert here.documents("lessons") == {}
+
+
+def test_all_files_without_an_index_are_told_at_once(here: Stage) -> None:
+    with pytest.raises(SeveralErrors) as caught:
+        here.load(rows("nowhere", "_id", ("a",)), rows("lessons", "n", (1,)))
+    assert [each.what for each in caught.value.errors] == [
+        "there is no index 'nowhere'",
+        "the documents of lessons have no ids",
+    ]
 
 
 def test_scripts_are_no_seeds(here: Stage) -> None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seedbed.engines.postgres.seeds.load import load
-from seedbed.errors import LeaseLost, OutcomeUnknown, SeedFileError, StepFailed
+from seedbed.errors import LeaseLost, OutcomeUnknown, SeedFileError, SeveralErrors, StepFailed
 from seedbed.model.migration import Source
 from seedbed.model.seed import Dataset, Loaded, Loading, Rows, RowSource, Script, SeedKind
 from tests.support.seeds import opened
@@ -220,7 +220,7 @@ def test_foreign_keys_that_go_round_are_checked_at_the_end(connection: Connectio
     teams, people = rows("teams", "id,lead", (1, 10)), rows("people", "id,team", (10, 1), path="s/2_x.json")
     assert loaded(connection, teams, people) == [(1, 0, 0), (1, 0, 0)]
     error = refusal(connection, rows("teams", "id,lead", (2, 11)))
-    assert str(error.at) == "s/1_x.json"
+    assert str(error.at) == "s/1_x.json:2"
     assert "is not present in table" in str(error)
 
 
@@ -295,6 +295,19 @@ def test_rows_without_a_key_or_with_the_same_are_named(connection: Connection) -
     assert (error.what, str(error.at)) == ("a row of t has no key", "s/1_x.json:3")
     error = refusal(connection, rows("t", "id,v", (1, 1), (2, 2), (1, 1)))
     assert (str(error.at), error.because) == ("s/1_x.json:4", "(id) is the same as in line 2")
+    program = opened("s/1_t.py", "def rows():\n    for n in (7, 8, 7):\n        yield {'id': n}\n")
+    error = refusal(connection, program)
+    assert (str(error.at), error.because) == ("s/1_t.py:3", "(id) is the same in rows 1 and 3")
+
+
+def test_all_tables_and_columns_that_do_not_fit_are_told_at_once(connection: Connection) -> None:
+    connection.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    parts = (rows("u", "id", (1,)), rows("t", "id", (1,)), rows("t", "id,x", (1, 2)))
+    with pytest.raises(SeveralErrors) as caught:
+        loaded(connection, *parts)
+    assert [each.what for each in caught.value.errors] == ["there is no table u", "t has no column x"]
+    makes = script("CREATE TABLE u (id int PRIMARY KEY)", "s/0_u.sql")
+    assert loaded(connection, makes, rows("u", "id", (1,))) == [(0, 0, 0), (1, 0, 0)]
 
 
 def test_unknown_names_come_with_a_guess(connection: Connection) -> None:
@@ -384,14 +397,19 @@ def test_a_dataset_stays_or_goes_as_a_whole(connection: Connection) -> None:
     assert select(connection, "SELECT * FROM t") == []
 
 
-def test_what_is_checked_at_the_commit_names_the_file(connection: Connection) -> None:
+def test_what_is_checked_at_the_commit_names_the_row(connection: Connection) -> None:
     connection.execute(
         "CREATE TABLE a (id int PRIMARY KEY);"
         "CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a DEFERRABLE INITIALLY DEFERRED)"
     )
     late = rows("a", "id", (1,), path="s/2_a.json")
     assert loaded(connection, rows("b", "id,a", (1, 1)), late) == [(1, 0, 0), (1, 0, 0)]
-    assert str(refusal(connection, rows("b", "id,a", (2, 9)), late).at) == "s/1_x.json"
+    part = rows("b", "id,a", (2, 1), (3, 9), (4, 9))
+    assert str(refusal(connection, part, late).at) == "s/1_x.json:3"
+    other = rows(
+        "b", "id,a", ("2", "1"), ("3", "09"), path="s/1_x.csv"
+    )  # the server writes 9: no row is found by it
+    assert str(refusal(connection, other, late).at) == "s/1_x.csv"
 
 
 def test_nothing_is_told_before_the_commit(connection: Connection, postgres_database: str) -> None:

@@ -11,6 +11,7 @@ from seedbed.engines.neo4j.address import VARIABLES, address
 if TYPE_CHECKING:
     from seedbed.model.hazard import HazardRule
     from seedbed.model.migration import Migration, Step, StepText
+    from seedbed.model.seed import Script, SeedKind
 
 _TEMPLATE = """\
 // {summary}
@@ -50,3 +51,8 @@ class Neo4jEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.neo4j.files.step_texts import step_text
 
         return step_text(migration, step)
+
+    def script_text(self, script: Script, kind: SeedKind, options: object) -> StepText:
+        from seedbed.engines.neo4j.rules.seed_scripts import script_text
+
+        return script_text(script)

@@ -10,7 +10,9 @@ from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
 from seedbed.engines.postgres.address import VARIABLES, address
 
 if TYPE_CHECKING:
+    from seedbed.engines.postgres.options import Options
     from seedbed.model.migration import Migration, MigrationFile, Step, StepText
+    from seedbed.model.seed import Script, SeedKind
 
 _TEMPLATE = """\
 -- {summary}
@@ -58,3 +60,10 @@ class PostgresEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.postgres.files.step_texts import step_text
 
         return step_text(step)
+
+    def script_text(self, script: Script, kind: SeedKind, options: Options) -> StepText:
+        from seedbed.engines.postgres.rules.seed_scripts import script_text
+        from seedbed.model.seed import SeedKind
+
+        rows_only = kind is SeedKind.REFERENCE
+        return script_text(script, history_schema=options.history_schema, rows_only=rows_only)

@@ -137,4 +137,6 @@ def _what_stays(outcome: OutcomeDocument) -> str:
     did = _did(outcome.targets, outcome.command)
     if any(each.error and each.touched and not _did([each], outcome.command) for each in outcome.targets):
         return f"{did + ', and ' if did else ''}part of what failed stayed"
+    if outcome.command == "seed":  # the history knows nothing of rows: they are compared again
+        return f"{did or 'what was loaded'}, which stay: the same seed goes on from there"
     return f"{did or 'what was done'} and recorded: the same {outcome.command} goes on from there"

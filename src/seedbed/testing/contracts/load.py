@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seedbed.engines.capabilities import SupportsBulkLoad
-from seedbed.errors import LeaseLost, StepFailed
+from seedbed.errors import LeaseLost, SeveralErrors, StepFailed
 from seedbed.model.seed import Dataset, Loaded, Loading, Rows, SeedKind
 from seedbed.testing.bench import Bench, dataset, rows
 from seedbed.testing.contracts.base import Contract
@@ -118,6 +118,19 @@ class BulkLoadContract(Contract):
         stays = {each.part for each in told if each.changed} | {each.part for each in done}
         assert bool(bench.rows("users")) == (good.path in stays)
         assert bad.path not in stays
+
+    def test_what_can_be_known_of_a_volume_is_told_at_once_and_before_anything_is_written(
+        self, bench: Bench
+    ) -> None:
+        bench.apply(bench.text(bench.harness.creates("users")))
+        bad = [rows(name, (1, "ana")) for name in ("no_such_table", "nor_this_one")]
+        with bench.lease() as (_, lease):
+            assert isinstance(lease, SupportsBulkLoad)
+            with pytest.raises(SeveralErrors) as caught:
+                list(lease.bulk_load(volume(rows("users", (1, "ana")), *bad)))
+            assert not lease.is_touched
+        assert [each.at and each.at.path for each in caught.value.errors] == [each.path for each in bad]
+        assert not bench.rows("users")
 
     def test_volume_without_rows_is_nothing(self, bench: Bench) -> None:
         bench.apply(bench.text(bench.harness.creates("users")))

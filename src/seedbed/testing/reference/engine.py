@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from seedbed.engines.kit.lazy import LazyEngine
 from seedbed.testing.reference.address import VARIABLES, address
+
+if TYPE_CHECKING:
+    from seedbed.model.migration import StepText
+    from seedbed.model.seed import Script, SeedKind
 
 _TEMPLATE = """\
 # {summary}
@@ -22,3 +28,10 @@ class MemoryEngine(LazyEngine):
     suffixes = (".mem",)
     template = _TEMPLATE
     address = staticmethod(address)
+
+    def script_text(self, script: Script, kind: SeedKind, options: object) -> StepText:
+        from seedbed.model.migration import StepText
+        from seedbed.testing.reference.language import script_statements
+
+        lines = tuple(each.text for each in script_statements(script))
+        return StepText(script.source.data.decode(), lines)

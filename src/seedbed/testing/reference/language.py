@@ -26,6 +26,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from seedbed.errors import Location, SeedFileError
+from seedbed.model.seed import Script
+
 Op = list[Any]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -70,6 +73,17 @@ def read(text: str, first_line: int = 1) -> list[Statement]:
         except Misread as error:
             raise Misread(str(error), line) from None
     return statements
+
+
+def script_statements(script: Script) -> list[Statement]:
+    """Return the statements of a seed. Raises SeedFileError."""
+    try:
+        return read(script.source.data.decode())
+    except (Misread, UnicodeDecodeError) as error:
+        line = error.args[1] if isinstance(error, Misread) else 0
+        raise SeedFileError(
+            "this is no seed of this engine", because=str(error.args[0]), at=Location(script.path, line)
+        ) from error
 
 
 def _statement(text: str, line: int) -> Statement:

@@ -15,7 +15,6 @@ from seedbed.errors import (
     Interrupted,
     Location,
     OutcomeUnknown,
-    SeedFileError,
     StepFailed,
     Unreachable,
 )
@@ -27,7 +26,7 @@ from seedbed.support.phrases import count
 from seedbed.testing.reference.channel import Channel
 from seedbed.testing.reference.client import Rejected
 from seedbed.testing.reference.history import history, plain
-from seedbed.testing.reference.language import Misread, Statement, read
+from seedbed.testing.reference.language import Statement, read, script_statements
 
 _READ = 500  # rows of a seed that are read at once
 _RECORDS = frozenset({"bind", "record", "forget", "tables"})  # requests that change nothing but the history
@@ -132,13 +131,7 @@ def _part(part: RowSource | Script) -> tuple[list[list[Any]], tuple[int, ...]]:
     """Return (operations, the line of each) of one part of a dataset."""
     if not isinstance(part, Script):
         return _upserts(part)
-    try:
-        statements = read(part.source.data.decode())
-    except (Misread, UnicodeDecodeError) as error:
-        line = error.args[1] if isinstance(error, Misread) else 0
-        raise SeedFileError(
-            "this is no seed of this engine", because=str(error.args[0]), at=Location(part.path, line)
-        ) from error
+    statements = script_statements(part)
     return [each.op for each in statements], tuple(each.line for each in statements)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from msgspec import Struct
@@ -16,7 +16,7 @@ from seedbed.engines.dynamodb.seeds.limits import Limit, limits_of, refusal
 from seedbed.engines.dynamodb.seeds.values import ABSENT, fitted, staying
 from seedbed.engines.dynamodb.wire.values import Attribute, Item, to_attribute
 from seedbed.engines.kit.repeats import first_repeat
-from seedbed.errors import Location, SeedFileError, StepFailed
+from seedbed.errors import Location, SeedFileError, StepFailed, collected
 from seedbed.model.seed import MISSING, Dataset, Row, RowSource, Script, is_empty, location
 from seedbed.support.phrases import shorten
 
@@ -91,6 +91,10 @@ class SeedPart(Struct, frozen=True, dict=True):
         if found := first_repeat(lambda: ([item.id for item in items] for items in self.chunks())):
             raise self._same_key(*found)
 
+    def check_first(self) -> None:
+        """Raise StepFailed for a row that does not fit, of the first READ: what is wrong in all shows there."""
+        next(self.chunks(), None)
+
     def failed(self, line: int, what: str, because: str, try_: str = "") -> StepFailed:
         """Return the error about what stands in `line` (0: unknown) of the file."""
         return failed(self.source.path, line, what, because, try_)
@@ -147,8 +151,8 @@ class SeedPart(Struct, frozen=True, dict=True):
 
 
 def parts_of(database: DynamoDatabase, dataset: Dataset) -> list[SeedPart]:
-    """Return the parts of `dataset` with their tables. Raises SeedFileError, StepFailed."""
-    return [_part(database, each) for each in dataset.parts]
+    """Return the parts of `dataset` with their tables. Raises all that is wrong: SeedFileError, StepFailed."""
+    return collected(partial(_part, database, each) for each in dataset.parts)
 
 
 def failed(path: str, line: int, what: str, because: str, try_: str = "") -> StepFailed:
@@ -200,4 +204,6 @@ def _require_key(part: SeedPart) -> None:
         )
     missing = [each for each in wanted if each not in source.columns]
     if missing and not is_empty(source):
-        raise part.failed(0, f"the rows have no {missing[0]}", f"it is part of the key of {part.table.name}")
+        it_is = "it is" if len(missing) == 1 else "they are"
+        what = f"the rows have no {' and no '.join(missing)}"
+        raise part.failed(0, what, f"{it_is} part of the key of {part.table.name}")

@@ -17,7 +17,7 @@ from seedbed.engines.dynamodb.seeds.writes import ItemWrite, transactions, write
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.engines.dynamodb.wire.values import Item
 from seedbed.engines.kit.tally import Tally
-from seedbed.errors import StepFailed
+from seedbed.errors import StepFailed, collected
 from seedbed.model.seed import Dataset, Loaded, OnLoading
 from seedbed.wire.retrying import Policy, retrying
 
@@ -34,8 +34,7 @@ def load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterat
     Raises StepFailed with file and line, SeedFileError, LeaseLost, Interrupted.
     """
     parts = parts_of(lease.database, dataset)
-    for part in parts:
-        part.check()
+    collected(part.check for part in parts)
     for part in parts:
         tally = Tally(part.source.path, on_loading)
         with refusals(lease.database, part):

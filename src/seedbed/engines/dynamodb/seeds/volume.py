@@ -10,6 +10,7 @@ from seedbed.engines.dynamodb.seeds.items import SeedPart, parts_of
 from seedbed.engines.dynamodb.seeds.load import refusals
 from seedbed.engines.dynamodb.wire.capacity import CapacityBudget
 from seedbed.engines.kit.tally import Tally
+from seedbed.errors import collected
 from seedbed.model.seed import Dataset, Loaded, OnLoading
 
 if TYPE_CHECKING:
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
 def bulk_load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
     """Write all items of `dataset`; each counts as inserted, because existing items are not read.
 
+    Tables, keys and the first rows of every part are checked before the first item is written.
+
     Raises StepFailed, with file and line where a row does not fit, SeedFileError, LeaseLost, Interrupted.
     """
-    for part in parts_of(lease.database, dataset):
+    parts = parts_of(lease.database, dataset)
+    collected(part.check_first for part in parts)
+    for part in parts:
         tally = Tally(part.source.path, on_loading)
         with refusals(lease.database, part):
             _load(lease, part, tally)

@@ -15,10 +15,14 @@ def step_text(migration: Migration, step: Step) -> StepText:
         undone = step_text(migration, migration.up[number])
         lines = tuple(f"undo {each}" for each in undone.statements)
         return StepText("".join(f"// {each}\n" for each in lines), lines, "//")
-    tokens = tuple(scan(step.body))
+    return StepText(f"{step.body};", statement_lines(step.body), "//")
+
+
+def statement_lines(text: str) -> tuple[str, ...]:
+    """Return each statement in `text` whole, on one line, without its comments. Raises LexError."""
+    tokens = tuple(scan(text))
     comments = [(each.start, each.end) for each in tokens if each.kind in COMMENTS]
-    lines = tuple(_line(each, comments) for each in statements_of(step.body, tokens))
-    return StepText(f"{step.body};", lines, "//")
+    return tuple(_line(each, comments) for each in statements_of(text, tokens))
 
 
 def _line(statement: Statement, comments: list[tuple[int, int]]) -> str:

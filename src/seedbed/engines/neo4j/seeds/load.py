@@ -7,6 +7,7 @@ there and equal is left alone. Nodes are found by what a constraint makes unique
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.kit.errors import history_changed
@@ -17,8 +18,8 @@ from seedbed.engines.neo4j.seeds.scripts import run_script
 from seedbed.engines.neo4j.seeds.shape import RelationshipShape, Shape
 from seedbed.engines.neo4j.seeds.table import GraphTable, RowChunk, table_of
 from seedbed.engines.neo4j.wire import queries
-from seedbed.errors import StepFailed
-from seedbed.model.seed import Dataset, Loaded, Loading, OnLoading, Script
+from seedbed.errors import StepFailed, collected
+from seedbed.model.seed import Dataset, Loaded, Loading, OnLoading, RowSource, Script
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.store.fenced_writer import FencedWriter
@@ -65,19 +66,21 @@ def _own(run: RunQuery) -> list[dict[str, Any]]:
 def parts_of(lease: FencedWriter, dataset: Dataset) -> list[Part]:
     """Return the parts of `dataset`, each table with its key and all of its rows checked.
 
-    Raises SeedFileError, StepFailed.
+    Raises all that is wrong with them: SeedFileError, StepFailed.
     """
-    found = [_checked(each) if isinstance(each, Script) else table_of(each) for each in dataset.parts]
+    found = collected(partial(_opened, each) for each in dataset.parts)
     if all(isinstance(each, Script) or each.is_empty for each in found):
         return found
     unique = unique_from(lease.read(UNIQUE))
-    ready: list[Part] = []
-    for part in found:
-        if isinstance(part, Script) or part.is_empty:
-            ready.append(part)
-        else:
-            ready.append(resolved(part, unique).checked())
-    return ready
+
+    def ready(part: Part) -> Part:
+        return part if isinstance(part, Script) or part.is_empty else resolved(part, unique).checked()
+
+    return collected(partial(ready, part) for part in found)
+
+
+def _opened(part: RowSource | Script) -> Part:
+    return _checked(part) if isinstance(part, Script) else table_of(part)
 
 
 def _checked(script: Script) -> Script:
@@ -93,7 +96,7 @@ def _load(run: RunQuery, table: GraphTable, on_loading: OnLoading) -> Loaded:
     done = inserted = updated = 0
     look, write = statements.look(table.shape), statements.write(table.shape)
     for chunk in table.chunks():
-        with seed_errors(path):
+        with seed_errors(path, table.shape, chunk):
             missing, differing = _to_do(run, table.shape, look, chunk)
             if todo := sorted((*missing, *differing)):
                 met = run(write, statements.parameters(chunk.chosen(todo))).rows[0]["met"]

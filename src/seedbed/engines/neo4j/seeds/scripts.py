@@ -18,7 +18,7 @@ def run_script(run: RunQuery, script: Script) -> Loaded:
 
     inserted = updated = 0
     for each in statements(script):
-        with seed_errors(script.path):
+        with seed_errors(script.path, line=each.line):
             counters = run(each.text, {}).counters
         created = counters.get("nodes_created", 0) + counters.get("relationships_created", 0)
         inserted += created

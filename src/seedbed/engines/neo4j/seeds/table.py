@@ -131,7 +131,8 @@ class GraphTable(Struct, frozen=True):
             else "leave one of them out"
         )
         line = one.lines[0]
-        because = f"{words}, as in line {line}" if line else words
+        is_apart = bool(line) and line != other.lines[0]  # a program yields many rows from one line
+        because = f"{words}, {f'as in line {line}' if is_apart else f'in rows {first + 1} and {number + 1}'}"
         return failed(other.at(0), "two rows have the same key", because, hint)
 
     def _row(self, number: int) -> RowChunk:

@@ -71,6 +71,10 @@ class SeedPart(Struct, frozen=True):
         if found := first_repeat(lambda: ([document.id for document in some] for some in self.chunks())):
             raise self._same_id(*found)
 
+    def check_first(self) -> None:
+        """Raise StepFailed for a row that does not fit, of the first READ: what is wrong in all shows there."""
+        next(self.chunks(), None)
+
     def line_of(self, id_: str) -> int:
         """Return the line of the first row with this id, 0 if there is none."""
         for batch in self.source.batches(READ):

@@ -20,6 +20,7 @@ from seedbed.engines.opensearch.seeds.documents import SeedDocument, SeedIndex, 
 from seedbed.engines.opensearch.seeds.parts import parts_of
 from seedbed.engines.opensearch.seeds.values import decode, encode, is_same
 from seedbed.engines.opensearch.wire.errors import RequestFailed
+from seedbed.errors import collected
 from seedbed.model.seed import Dataset, Loaded, OnLoading
 from seedbed.wire.retrying import Policy, retrying
 
@@ -40,8 +41,7 @@ def load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterat
     Raises StepFailed with file and line, SeedFileError, LeaseLost, Interrupted.
     """
     parts = parts_of(lease.cluster, dataset)
-    for part in parts:
-        part.check()
+    collected(part.check for part in parts)
     for part in parts:
         tally = Tally(part.source.path, on_loading)
         with translate_refusals(part):

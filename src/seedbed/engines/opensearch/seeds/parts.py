@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import quote
 
 from seedbed.engines.opensearch.cluster import Cluster
 from seedbed.engines.opensearch.rules.naming import complaint_about
 from seedbed.engines.opensearch.seeds.documents import SeedIndex, SeedPart, failed
 from seedbed.engines.opensearch.wire.errors import RequestFailed
-from seedbed.errors import Location, SeedFileError, StepFailed
+from seedbed.errors import Location, SeedFileError, StepFailed, collected, raise_errors
 from seedbed.model.seed import Dataset, RowSource, Script, is_empty
 from seedbed.support.guess import did_you_mean
 
 
 def parts_of(cluster: Cluster, dataset: Dataset) -> list[SeedPart]:
-    """Return the parts of `dataset`. Raises SeedFileError, StepFailed."""
-    return [_part(cluster, each) for each in dataset.parts]
+    """Return the parts of `dataset`. Raises all that is wrong with them: SeedFileError, StepFailed."""
+    return collected(partial(_part, cluster, each) for each in dataset.parts)
 
 
 def _part(cluster: Cluster, source: RowSource | Script) -> SeedPart:
@@ -73,15 +74,15 @@ def _key(source: RowSource) -> tuple[str, ...]:
 
 
 def _require_columns(part: SeedPart) -> None:
-    """Raise StepFailed for columns that a strict mapping lacks."""
-    if not part.index.is_strict:
-        return
-    for name in part.source.columns:
-        if name != "_id" and name.partition(".")[0] not in part.index.properties:
-            known = sorted(part.index.properties)
-            raise StepFailed(
-                f"{part.source.table} has no field {name}",
-                because=f"its mapping is strict, and has {', '.join(known)}",
-                try_=did_you_mean(name, known),
-                at=Location(part.source.path, 0),
-            )
+    """Raise StepFailed for each column that a strict mapping lacks."""
+    known = sorted(part.index.properties)
+    raise_errors(
+        StepFailed(
+            f"{part.source.table} has no field {name}",
+            because=f"its mapping is strict, and has {', '.join(known)}",
+            try_=did_you_mean(name, known),
+            at=Location(part.source.path, 0),
+        )
+        for name in part.source.columns
+        if part.index.is_strict and name != "_id" and name.partition(".")[0] not in part.index.properties
+    )

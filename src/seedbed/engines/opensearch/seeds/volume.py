@@ -11,6 +11,7 @@ from seedbed.engines.opensearch.seeds import bulk
 from seedbed.engines.opensearch.seeds.documents import SeedPart
 from seedbed.engines.opensearch.seeds.load import refresh, translate_refusals
 from seedbed.engines.opensearch.seeds.parts import parts_of
+from seedbed.errors import collected
 from seedbed.model.seed import Dataset, Loaded, OnLoading
 
 if TYPE_CHECKING:
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
 
 def bulk_load(lease: FencedWriter, dataset: Dataset, on_loading: OnLoading) -> Iterator[Loaded]:
-    """Write all documents of `dataset`.
+    """Write all documents of `dataset`; indexes, ids and the first rows of every part are checked before.
 
     Raises StepFailed, with file and line if a row does not fit or a document is refused, SeedFileError, LeaseLost,
     Interrupted.
     """
     parts = parts_of(lease.cluster, dataset)
+    collected(part.check_first for part in parts)
     for part in parts:
         tally = Tally(part.source.path, on_loading)
         with translate_refusals(part):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from seedbed.engines.postgres.files.grammar import parse
+from collections.abc import Iterable, Iterator, Sequence
+
+from seedbed.engines.postgres.files.grammar import ParsedStatement, parse
 from seedbed.engines.postgres.files.libpg_query import GrammarError
 from seedbed.engines.postgres.files.scanner import SqlToken, scan
 from seedbed.model.migration import Step, StepText, text_by_line
@@ -17,7 +19,13 @@ def step_text(step: Step) -> StepText:
         found = parse(sql, comments)
     except GrammarError:  # a part of a file that is right, and yet: then its lines are what there is to show
         return text_by_line(step)
-    lines = []
+    return StepText(_ended(step.body, sql, comments), tuple(statement_lines(sql, found, comments)), "--")
+
+
+def statement_lines(
+    sql: bytes, found: Iterable[ParsedStatement], comments: Sequence[SqlToken]
+) -> Iterator[str]:
+    """Yield each of the statements `found` in `sql` whole, on one line, without its comments."""
     position = 0
     for each in found:
         inside = []
@@ -25,8 +33,7 @@ def step_text(step: Step) -> StepText:
             if comments[position].start >= each.start:
                 inside.append(comments[position])
             position += 1
-        lines.append(_line(sql, each.start, each.end, inside))
-    return StepText(_ended(step.body, sql, comments), tuple(lines), "--")
+        yield _line(sql, each.start, each.end, inside)
 
 
 def _line(sql: bytes, start: int, end: int, comments: list[SqlToken]) -> str:

@@ -2,45 +2,86 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+
 from seedbed.engines.postgres.files import grammar, summaries
 from seedbed.engines.postgres.files.grammar import ParsedStatement
 from seedbed.engines.postgres.files.libpg_query import GrammarError
+from seedbed.engines.postgres.files.scanner import scan
+from seedbed.engines.postgres.files.step_texts import statement_lines
 from seedbed.engines.postgres.rules import seeds, transactions
-from seedbed.engines.postgres.rules.refusals import Refusal
-from seedbed.errors import Location, SeedFileError
+from seedbed.errors import Location, SeedFileError, raise_errors
+from seedbed.model.migration import StepText
 from seedbed.model.seed import Script
 
 
 def check_script(script: Script, *, history_schema: str, rows_only: bool) -> None:
-    """Raise SeedFileError unless `script` parses, all of it may run inside the dataset's transaction, and it keeps away
-    from `history_schema`.
+    """Raise SeedFileErrors unless `script` parses, all of it may run inside the dataset's transaction, and it keeps
+    away from `history_schema`.
 
     `rows_only`: it changes rows, and nothing else.
     """
-    data = script.source.data.removeprefix(b"\xef\xbb\xbf")
+    for _ in _fit(script, history_schema, rows_only=rows_only):
+        pass
+
+
+def script_text(script: Script, *, history_schema: str, rows_only: bool) -> StepText:
+    """Return what `script` sends, and each of its statements on one line. Raises what `check_script` raises."""
+    data = _data(script)
+    fit = _fit(script, history_schema, rows_only=rows_only)
+    try:
+        comments = tuple(scan(data))
+    except GrammarError:
+        comments = ()  # it says where
+    return StepText(data.decode(), tuple(statement_lines(data, fit, comments)), "--")
+
+
+def _data(script: Script) -> bytes:
+    return script.source.data.removeprefix(b"\xef\xbb\xbf")
+
+
+def _fit(script: Script, history_schema: str, *, rows_only: bool) -> Iterator[ParsedStatement]:
+    """Yield the statements of `script`, one by one: all trees together are many times as large as the file.
+
+    Raises all that is wrong with them once the last is read.
+    """
+    data = _data(script)
     if b"\0" in data:
         raise _error(
             script, data, data.index(b"\0"), "the file holds a NUL byte", "PostgreSQL would cut it there"
         )
+    refused = partial(_refused, script, data, history_schema, rows_only=rows_only)
+    wrong: list[SeedFileError | None] = []
     try:
-        for each in grammar.parsed(
-            data
-        ):  # one by one: all trees together are many times as large as the file
-            words = "" if each.kind == "InsertStmt" else summaries.describe(each, data)
-            _refuse(script, data, each, seeds.refusal(each, words, history_schema, rows_only=rows_only))
-    except GrammarError as error:
-        raise _error(script, data, error.offset, str(error), error.because) from None
+        for each in grammar.parsed(data):
+            if error := refused(each):
+                wrong.append(error)
+            yield each
+    except GrammarError:
+        wrong = [
+            _error(script, data, each.offset, str(each), each.because)
+            if isinstance(each, GrammarError)
+            else refused(each)
+            for each in grammar.one_by_one(data)
+        ]
+    raise_errors(filter(None, wrong))
 
 
-def _refuse(script: Script, data: bytes, each: ParsedStatement, refusal: Refusal | None) -> None:
-    """Raise SeedFileError for `refusal`, and for what cannot run inside a transaction."""
+def _refused(
+    script: Script, data: bytes, history_schema: str, each: ParsedStatement, *, rows_only: bool
+) -> SeedFileError | None:
+    """Return the error for what has no place in a seed, or cannot run inside a transaction; None where it can."""
+    words = "" if each.kind == "InsertStmt" else summaries.describe(each, data)
+    refusal = seeds.refusal(each, words, history_schema, rows_only=rows_only)
     if refusal:
         because = "a dataset is one transaction" if each.kind == "TransactionStmt" else refusal.because
         what = refusal.what.replace("a migration", "a seed")
-        raise _error(script, data, each.start, what, because, refusal.try_)
+        return _error(script, data, each.start, what, because, refusal.try_)
     if transactions.transaction_use(each) is transactions.TransactionUse.OUTSIDE:
         what = f"{summaries.describe(each, data)} cannot run inside a transaction"
-        raise _error(script, data, each.start, what, "a dataset is one transaction")
+        return _error(script, data, each.start, what, "a dataset is one transaction")
+    return None
 
 
 def _error(

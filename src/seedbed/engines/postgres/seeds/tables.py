@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -10,7 +11,7 @@ from psycopg import sql
 
 from seedbed.engines.postgres.seeds.values import ColumnShape
 from seedbed.engines.postgres.wire.driver import own_rows, relation
-from seedbed.errors import Location, StepFailed
+from seedbed.errors import Location, StepFailed, collected
 from seedbed.support.guess import did_you_mean
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class SeedTable(Struct, frozen=True):
 
 
 def describe(connection: Connection[tuple[Any, ...]], rows: RowSource) -> SeedTable:
-    """Return the table that `rows` go into. Raises StepFailed for what does not fit together."""
+    """Return the table that `rows` go into. Raises StepFailed for all columns, or for what else, does not fit."""
     name = sql.Identifier(*rows.table.split(".", 1))
     table = relation(connection, name.as_string(connection))
     found = own_rows(connection, _DESCRIBE.format(table=table)) if table else []
@@ -122,7 +123,7 @@ def describe(connection: Connection[tuple[Any, ...]], rows: RowSource) -> SeedTa
     if kind not in {"r", "p"}:
         raise _unfit(rows, f"{rows.table} is {_KINDS.get(kind, 'no table')}", "a seed goes into a table")
     known = {each[0]: SeedColumn(each[0], each[1], each[2], ColumnShape(*each[3:])) for each in columns or ()}
-    given = tuple(_column(rows, name, known) for name in rows.columns)
+    given = tuple(collected(partial(_column, rows, each, known) for each in rows.columns))
     if missing := [name for name in rows.key if name not in rows.columns]:
         raise _unfit(
             rows,

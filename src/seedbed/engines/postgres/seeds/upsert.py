@@ -141,9 +141,12 @@ class Upsert:
             )
         if what == "twice":
             ((first,),) = self._execute(upsert_sql.SAME_KEY, number=sql.Literal(number))
+            line = self._at(first).line
+            is_apart = bool(line) and line != at.line  # a program yields many rows from one line
             return StepFailed(
                 f"two rows of {table} have the same key",
-                because=f"({key}) is the same as in line {self._at(first).line}",
+                because=f"({key}) is the same "
+                + (f"as in line {line}" if is_apart else f"in rows {first} and {number}"),
                 try_="leave one of them out",
                 at=at,
             )

@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import psycopg
@@ -268,6 +269,41 @@ def test_seeds_load_once_and_then_change_nothing(
     third = seedbed("seed", "--kind", "reference")
     assert "1 updated" in third.out
     assert query(postgres_server, database, "SELECT title FROM roles WHERE code = 'admin'") == [("Admin",)]
+
+
+def test_seeds_of_production_are_planned_approved_and_loaded_as_they_were_shown(
+    files: ProjectFiles, seedbed: Seedbed, postgres_server: EmbeddedServer, database: str
+) -> None:
+    files.migration("1_roles", "CREATE TABLE roles (code text PRIMARY KEY, title text NOT NULL);")
+    rows = files.seed("01_roles.csv", "code,title\nadmin,Administrator\ntutor,Tutor\n")
+    script = files.seed(
+        "02_titles.sql", "-- shorter\nUPDATE roles SET title = 'Admin'\n WHERE code = 'admin';\n"
+    )
+    planned = seedbed("plan", "--out", "plan.json", e="prod")
+    assert planned.code == 0, planned.everything
+    assert "2 rows into roles; sha256 " + sha256(rows.read_bytes()).hexdigest() in planned.out
+    assert "UPDATE roles SET title = 'Admin' WHERE code = 'admin'\n" in planned.out
+    assert planned.out.endswith("1 to apply in 1 database: 1 expand; 2 seeds to load\n")
+    assert "then load its seeds with: seedbed seed -e prod plan.json" in planned.err
+    assert script.read_text() in seedbed("plan", "--sql", e="prod").out
+    early = seedbed("seed", "plan.json", e="prod")
+    assert (early.code, "apply them first: seedbed apply -e prod plan.json" in early.err) == (3, True)
+    assert seedbed("apply", "plan.json", e="prod").code == 0
+    alone = seedbed("seed", e="prod")
+    assert (alone.code, "seed requires a reviewed plan" in alone.err) == (3, True)
+    kept = script.read_text()
+    script.write_text(kept.replace("'Admin'", "'Root'"))
+    changed = seedbed("seed", "plan.json", e="prod")
+    assert (changed.code, "because: 02_titles.sql was changed" in changed.err) == (3, True)
+    assert query(postgres_server, database, "SELECT * FROM roles") == []
+    script.write_text(kept)
+    loaded = seedbed("seed", "plan.json", e="prod")
+    assert loaded.code == 0, loaded.everything
+    assert query(postgres_server, database, "SELECT title FROM roles ORDER BY code") == [
+        ("Admin",),
+        ("Tutor",),
+    ]
+    assert seedbed("plan", "--exit-code", e="prod").code == 0
 
 
 def test_reset_empties_ephemeral_environments_only(

@@ -11,11 +11,18 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.documents.document import text
-from seedbed.documents.plan import PlanDocument
+from seedbed.documents.plan import PlanDocument, SeedEntry
 from seedbed.errors import ExitCode, Location, StalePlan, UsageError
 from seedbed.model.deployment import Change
 from seedbed.model.migration import Migration, Phase, Step, StepText, text_by_line
-from seedbed.planning.reviewed import ReviewedPlan, read, require_as_shown, require_same_changes
+from seedbed.model.seed import PlannedSeed
+from seedbed.planning.reviewed import (
+    ReviewedPlan,
+    read,
+    require_as_shown,
+    require_same_changes,
+    require_seeds_as_shown,
+)
 from tests.unit.golden.report import samples
 
 
@@ -167,6 +174,64 @@ def test_what_is_left_of_a_plan_is_as_it_was_shown() -> None:
 
 def _by_line(_database: str, _migration: Migration, step: Step) -> StepText:
     return text_by_line(step)
+
+
+def _seeds() -> tuple[PlannedSeed, ...]:
+    return samples.plan_seeds().of(samples.USER).seeds
+
+
+def _reviewed_seeds(change: Callable[[SeedEntry], SeedEntry] = lambda each: each) -> ReviewedPlan:
+    """Return the plan of the sample's seeds, the first of them changed in the file."""
+    document = PlanDocument.of(samples.plan_seeds(), "plan")
+    (user, *others) = document.databases
+    user = replace(user, seeds=(change(user.seeds[0]), *user.seeds[1:]))
+    forged = replace(document, databases=(user, *others))
+    return read(text(replace(forged, digest=forged.digest_of_content())).encode(), "plan.json")
+
+
+def test_seeds_that_are_as_they_were_shown_may_be_loaded_from_another_checkout() -> None:
+    elsewhere = tuple(replace(each, path=each.path.replace("services/", "../a/")) for each in _seeds())
+    require_seeds_as_shown(_reviewed_seeds(), samples.USER, elsewhere, str)
+
+
+@pytest.mark.parametrize(
+    ("found", "because"),
+    [
+        (lambda seeds: (replace(seeds[0], sha256="0" * 64), *seeds[1:]), "01_roles.csv was changed"),
+        (lambda seeds: seeds[1:], "01_roles.csv is gone"),
+        (lambda seeds: (*seeds, replace(seeds[0], path="s/04_new.csv")), "04_new.csv is not in the plan"),
+        (lambda seeds: (seeds[1], seeds[0], seeds[2]), "they are shown in another order"),
+    ],
+)
+def test_other_seeds_than_were_shown_are_refused(
+    found: Callable[[tuple[PlannedSeed, ...]], tuple[PlannedSeed, ...]], because: str
+) -> None:
+    with pytest.raises(StalePlan) as caught:
+        require_seeds_as_shown(_reviewed_seeds(), samples.USER, found(_seeds()), str)
+    assert caught.value.because == because
+    assert caught.value.at == Location("plan.json")
+
+
+@pytest.mark.parametrize(
+    "field", [{"rows": 1}, {"table": "users"}, {"text": "SELECT 1"}, {"statements": ("SELECT 1",)}]
+)
+def test_a_plan_file_that_shows_a_seed_as_something_else_is_refused(field: dict[str, Any]) -> None:
+    forged = _reviewed_seeds(lambda each: replace(each, **field))
+    with pytest.raises(StalePlan) as caught:
+        require_seeds_as_shown(forged, samples.USER, _seeds(), str)
+    assert caught.value.because == "01_roles.csv is shown as something else than it is"
+
+
+def test_what_is_masked_in_the_file_is_masked_alike_where_it_is_compared() -> None:
+    def redact(text: str) -> str:
+        return text.replace("Tutor", "********")
+
+    document = PlanDocument.of(samples.plan_seeds(), "plan", redact=redact)
+    assert "Tutor" not in text(document)
+    plan = read(text(document).encode(), "plan.json")
+    require_seeds_as_shown(plan, samples.USER, _seeds(), redact)
+    with pytest.raises(StalePlan):
+        require_seeds_as_shown(plan, samples.USER, _seeds(), str)
 
 
 @pytest.mark.parametrize("schema", ["seedbed/plan/2", "seedbed/status/1", "", None, 1, MISSING])

@@ -84,6 +84,12 @@ class Site:
         text = f"{header}# migrate:up\ncreate t{version}\n# migrate:down\ndrop t{version}\n"
         file.write_text(text, encoding="utf-8")
 
+    def seed(self, service: str, name: str, text: str, kind: str = "reference") -> Path:
+        file = self.root / "services" / service / "memory" / "seeds" / kind / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        return file
+
     def project(self, *, silent: str = "") -> Project:
         """Return the project; `silent`: a service whose database does not answer."""
         nowhere = {f"{silent.upper()}_MEMORY_SOCKET": str(self.root / "nowhere")} if silent else {}
@@ -105,7 +111,7 @@ def applied(run: Run) -> dict[str, list[str]]:
 
 def plan_file(run: Run) -> bytes:
     """Return what `plan --out` writes."""
-    return text(PlanDocument.of(run.plan(), "plan")).encode()
+    return text(PlanDocument.of(run.with_seeds(run.plan()), "plan")).encode()
 
 
 def _edited(plan: bytes, edit: Callable[[PlanDocument], PlanDocument]) -> bytes:
@@ -173,6 +179,61 @@ def test_what_was_not_reviewed_is_refused_there(site: Site) -> None:
         with pytest.raises(StalePlan):
             run.apply(Request.of(plan))
         assert applied(run) == {CART: [], SHOP: []}
+
+
+ROWS = "# seedbed: table=t20260101000001\nid,name\n1,ana\n"
+
+
+def test_seeds_of_a_protected_environment_are_those_of_a_reviewed_plan(site: Site) -> None:
+    site.seed("shop", "1_t.csv", ROWS)
+    site.seed("shop", "1_t.csv", ROWS, "fixture")
+    with site.project().run("prod") as run:
+        plan = reviewed.read(plan_file(run), "plan.json")
+        assert [(each.name, each.rows) for each in plan.seeds[SHOP]] == [("1_t.csv", 1)]
+        with pytest.raises(Refused, match="prod is protected: seed requires a reviewed plan"):
+            run.seed([SeedKind.REFERENCE])
+        with pytest.raises(SeveralErrors, match="does not have all migrations of the plan yet") as caught:
+            run.seed([SeedKind.REFERENCE], Request.of(plan))
+        assert caught.value.exit_code is ExitCode.REFUSED
+        run.apply(Request.of(plan))
+        assert run.seed([SeedKind.REFERENCE], Request.of(plan)).changed
+        assert not run.seed([SeedKind.REFERENCE], Request.of(plan)).changed
+        assert not run.seed([SeedKind.REFERENCE], UNREVIEWED).changed
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "because"),
+    [
+        ("1_t.csv", ROWS.replace("ana", "eve"), "1_t.csv was changed"),
+        ("2_t.mem", "put t20260101000001 2 {}\n", "2_t.mem is not in the plan"),
+        ("3_t.py", "raise SystemExit('it was run')\n", "3_t.py was changed"),
+    ],
+)
+def test_a_seed_that_was_changed_since_its_review_is_refused_and_nothing_is_touched(
+    site: Site, name: str, content: str, because: str
+) -> None:
+    site.seed("shop", "1_t.csv", ROWS)
+    site.seed("shop", "3_t.py", "# seedbed: table=t20260101000001\ndef rows(): yield {'id': 7}\n")
+    with site.project().run("prod") as run:
+        run.apply(UNREVIEWED)
+        plan = reviewed.read(plan_file(run), "plan.json")
+        site.seed("shop", name, content)
+        before = len(run.events)
+        with pytest.raises(StalePlan) as caught:
+            run.seed([SeedKind.REFERENCE], Request.of(plan))
+        assert caught.value.because == because
+        assert run.events[before:] == []
+
+
+def test_a_plan_whose_seeds_nobody_reviews_is_none_to_seed(site: Site) -> None:
+    site.seed("shop", "1_t.csv", ROWS)
+    with site.project().run("staging") as run:
+        run.apply()
+        plan = reviewed.read(plan_file(run), "plan.json")
+        assert plan.seeds == {CART: (), SHOP: ()}
+        with pytest.raises(UsageError, match="a plan of staging shows no seeds"):
+            run.seed([SeedKind.REFERENCE], Request.of(plan))
+        assert run.seed([SeedKind.REFERENCE]).changed
 
 
 def test_every_other_verb_that_changes_data_is_refused_there(site: Site, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from seedbed.model.event import Event, failure
 from seedbed.model.migration import Direction, Phase
 from seedbed.model.outcome import fold
 from seedbed.model.plan import DatabasePlan, Plan
+from seedbed.model.seed import SeedKind
 from seedbed.model.status import Status
 from seedbed.report.styles import Look, Page, render
 from seedbed.report.text.deployment import deployment_text
@@ -64,6 +65,9 @@ PAGES: dict[str, Page] = {
     "plan-empty": _plan(samples.plan_empty()),
     "plan-summary": plan_text(PlanDocument.of(samples.plan(), "plan"), summary=True),
     "plan-script": script_text(PlanDocument.of(samples.plan(), "plan")),
+    "plan-seeds": _plan(samples.plan_seeds()),
+    "plan-seeds-script": script_text(PlanDocument.of(samples.plan_seeds(), "plan")),
+    "plan-seeds-summary": plan_text(PlanDocument.of(samples.plan_seeds(), "plan"), summary=True),
     "plan-script-empty": script_text(PlanDocument.of(samples.plan_empty(), "plan")),
     "plan-to-deploy": _plan(samples.plan_to_deploy()),
     "status": _status(samples.status()),
@@ -84,6 +88,7 @@ PAGES: dict[str, Page] = {
     "seed": seed_text(samples.seeded()),
     "seed-again": seed_text(samples.seeded_again()),
     "seed-none": seed_text(()),
+    "seed-other": seed_text((), [SeedKind.VOLUME], [SeedKind.REFERENCE, SeedKind.FIXTURE]),
     "error": _error(samples.error()),
     "errors": _error(samples.errors()),
     "doctor": doctor_text(DoctorDocument.of(FINDINGS, (), "doctor")),

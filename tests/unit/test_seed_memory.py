@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
 
 import pytest
 
@@ -12,8 +13,10 @@ from seedbed.engines.dynamodb.schema.shape import TableShape as ItemTable
 from seedbed.engines.dynamodb.seeds import items
 from seedbed.engines.neo4j.seeds.table import table_of
 from seedbed.engines.opensearch.seeds import documents
-from seedbed.model.seed import RowSource, Script
-from tests.support.seeds import opened
+from seedbed.model.migration import StepText
+from seedbed.model.seed import RowSource, Script, SeedKind
+from seedbed.seeding.planned import planned_seeds
+from tests.support.seeds import opened, seed_file
 
 MOST = 900 << 10  # bytes that 5 000 further rows may add; as texts alone they take 1 400 KB
 SOME = {"dynamodb": 3_000, "opensearch": 3_000, "neo4j": 10_000}  # rows of some batches
@@ -53,6 +56,26 @@ def neo4j(source: RowSource) -> Iterator[int]:
 def test_an_engine_holds_some_rows_of_a_seed_and_not_all(read: Callable[[RowSource], Iterable[int]]) -> None:
     some = SOME[read.__name__.removesuffix("_volume")]
     assert memory(read, some + 5_000) - memory(read, some) < MOST
+
+
+def test_a_seed_is_counted_and_hashed_for_its_review_without_being_held() -> None:
+    text = "id,name\n" + "".join(f"{number},user {number}\n" for number in range(100_000))
+    file = seed_file("s/t.csv", text, piece=1 << 13)
+    tracemalloc.start()
+    try:
+        (found,) = planned_seeds(
+            SeedKind.REFERENCE,
+            [file],
+            platform="p",
+            scripts=(),
+            vary=False,
+            text_of=lambda _: StepText("", ()),
+        )
+        held = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (found.rows, found.sha256) == (100_000, sha256(text.encode()).hexdigest())
+    assert held < 700 << 10 < len(text)
 
 
 def memory(read: Callable[[RowSource], Iterable[int]], count: int) -> int:

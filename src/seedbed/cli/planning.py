@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedbed.cli.context import CommandContext
-from seedbed.errors import Hint, Location, UsageError, call
+from seedbed.errors import Command, Hint, Location, UsageError, call
 from seedbed.support.phrases import number
 
 if TYPE_CHECKING:
@@ -36,18 +36,10 @@ def request(
     """Return what is asked for, and the databases it is about. Raises UsageError."""
     from seedbed.model.migration import Phase
     from seedbed.project import Request
-    from seedbed.project.protection import require_plan_of
 
     if plan is not None:
-        reviewed = _read(plan)
-        if services or engines or to or out_of_order or through != "contract":
-            raise UsageError(
-                "a plan file contains the selection and the gate",
-                because="options could contradict what was reviewed",
-                try_=Hint(call("apply", plan)),
-            )
-        require_plan_of(env, reviewed)
-        return Request.of(reviewed), context.catalog.reviewed_databases(reviewed)
+        says_more = services or engines or to or out_of_order or through != "contract"
+        return _reviewed(context, plan, env, bool(says_more), call("apply", plan))
     databases = context.databases(services, engines)
     context.catalog.require_files(databases)
     if to is not None and len(databases) != 1:
@@ -57,6 +49,41 @@ def request(
             try_="narrow the selection with --service and --engine",
         )
     return Request(Phase(through), to, out_of_order, unreviewed=unreviewed), databases
+
+
+def seed_request(
+    context: CommandContext,
+    plan: str | None,
+    env: str,
+    services: Sequence[str],
+    engines: Sequence[str],
+    kinds: Sequence[str],
+    unreviewed: bool,
+) -> tuple[Request, tuple[Database, ...]]:
+    """Return what is asked for, and the databases it is about. Raises UsageError."""
+    from seedbed.project import Request
+
+    if plan is not None:
+        return _reviewed(context, plan, env, bool(services or engines or kinds), call("seed", plan))
+    return Request(unreviewed=unreviewed), context.databases(services, engines)
+
+
+def _reviewed(
+    context: CommandContext, plan: str, env: str, says_more: bool, alone: Command
+) -> tuple[Request, tuple[Database, ...]]:
+    """Return what a plan file asks for. Raises UsageError; `says_more`: the command line says what the plan does."""
+    from seedbed.project import Request
+    from seedbed.project.protection import require_plan_of
+
+    reviewed = _read(plan)
+    if says_more:
+        raise UsageError(
+            "a plan file contains the selection and the gate",
+            because="options could contradict what was reviewed",
+            try_=Hint(alone),
+        )
+    require_plan_of(env, reviewed)
+    return Request.of(reviewed), context.catalog.reviewed_databases(reviewed)
 
 
 def deploy_request(
@@ -108,7 +135,8 @@ def plan_document(context: CommandContext, plan: Plan) -> PlanDocument:
     """Return `plan` as a document, with the texts of its steps."""
     from seedbed.documents.plan import PlanDocument, masked
 
-    return PlanDocument.of(plan, context.command, masked(context.catalog.step_text, context.redactor))
+    text_of = masked(context.catalog.step_text, context.redactor)
+    return PlanDocument.of(plan, context.command, text_of, context.redactor)
 
 
 def _script(document: PlanDocument) -> Page:

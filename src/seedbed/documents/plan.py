@@ -1,9 +1,10 @@
-"""Plans: what would be done to databases. The one document that is also read: `apply PLAN`."""
+"""Plans: what would be done to databases. The one document that is also read: `apply PLAN`, `seed PLAN`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from hashlib import sha256
+from pathlib import PurePosixPath
 from typing import Annotated, ClassVar, TypeAlias
 
 from msgspec.json import encode
@@ -15,25 +16,31 @@ from seedbed.model.deployment import Estimate
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Direction, Migration, Phase, Step, StepText, text_by_line
 from seedbed.model.plan import Action, Certainty, DatabasePlan, Deferred, Loss, Plan
+from seedbed.model.seed import PlannedSeed, SeedKind
 
 TextOf: TypeAlias = Callable[[str, Migration, Step], StepText]  # of a step, by the id of its database
+
+Redact: TypeAlias = Callable[[str], str]
 
 
 def _by_line(_database: str, _migration: Migration, step: Step) -> StepText:
     return text_by_line(step)
 
 
-def masked(text_of: TextOf, redact: Callable[[str], str]) -> TextOf:
+def masked(text_of: TextOf, redact: Redact) -> TextOf:
     """Return `text_of` with what must not be shown taken out: a plan file is read by many, and kept.
 
     What a run compares with the file it has to mask alike.
     """
 
     def masked_text_of(database: str, migration: Migration, step: Step) -> StepText:
-        text = text_of(database, migration, step)
-        return StepText(redact(text.text), tuple(map(redact, text.statements)), text.comment)
+        return _masked(text_of(database, migration, step), redact)
 
     return masked_text_of
+
+
+def _masked(text: StepText, redact: Redact) -> StepText:
+    return StepText(redact(text.text), tuple(map(redact, text.statements)), text.comment)
 
 
 class BackfillEntry(Part, frozen=True):
@@ -226,6 +233,50 @@ class LossEntry(Part, frozen=True):
         return str(Loss(self.version, self.what, self.rows, self.certainty, self.unit))
 
 
+class SeedEntry(Part, frozen=True):
+    """A seed that `seed` would load. What it shows of a script or a program is masked like a step's text."""
+
+    kind: Annotated[SeedKind, says("`reference`: what a protected environment accepts.")]
+    path: Annotated[str, says("Its file.")]
+    table: Annotated[
+        str,
+        says("What its rows go into: a table, an index, a label; empty for a script, which says it itself."),
+    ]
+    sha256: Annotated[str, says("SHA-256 of the bytes of its file.")]
+    rows: Annotated[
+        int | None,
+        says("How many rows it has; null for a script and for a program, which is not run to be counted."),
+    ]
+    statements: Annotated[
+        tuple[str, ...],
+        says("What a script sends: each statement whole, on one line, without comments; else nothing."),
+    ]
+    text: Annotated[str, says("The text of a script or a program, whole; empty for a file of rows.")]
+    comment: Annotated[str, says("What begins a comment in `text`.")]
+
+    @classmethod
+    def of(cls, seed: PlannedSeed, redact: Redact) -> SeedEntry:
+        text = _masked(seed.text, redact) if seed.text else StepText("", ())
+        return cls(
+            seed.kind,
+            seed.path,
+            seed.table,
+            seed.sha256,
+            seed.rows,
+            text.statements,
+            text.text,
+            text.comment,
+        )
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.path).name
+
+    @property
+    def is_program(self) -> bool:
+        return self.path.endswith(".py")
+
+
 class DatabasePlanEntry(Part, frozen=True):
     """What would be done to one database, in order."""
 
@@ -253,9 +304,16 @@ class DatabasePlanEntry(Part, frozen=True):
     hazards: Annotated[tuple[HazardEntry, ...], says("Why migrations may hurt.")]
     estimates: Annotated[tuple[EstimateEntry, ...], says("What migrations will cost, where that is known.")]
     losses: Annotated[tuple[LossEntry, ...], says("The data that a revert would remove.")]
+    seeds: Annotated[
+        tuple[SeedEntry, ...],
+        says(
+            "What `seed` would load, in that order, where the environment is protected. A plan file is refused where"
+            " `seed` finds other seeds."
+        ),
+    ]
 
     @classmethod
-    def of(cls, plan: DatabasePlan, text_of: TextOf) -> DatabasePlanEntry:
+    def of(cls, plan: DatabasePlan, text_of: TextOf, redact: Redact) -> DatabasePlanEntry:
         migrations = {each.migration.version: each.migration for each in plan.actions}
         return cls(
             plan.database,
@@ -272,11 +330,12 @@ class DatabasePlanEntry(Part, frozen=True):
             ),
             tuple(EstimateEntry.of(each) for each in plan.estimates),
             tuple(map(LossEntry.of, plan.losses)),
+            tuple(SeedEntry.of(each, redact) for each in plan.seeds),
         )
 
 
 class PlanDocument(Document, frozen=True, kw_only=True, tag="seedbed/plan/1"):
-    """What `apply` or `revert` would do. A plan file holds the same, and `apply PLAN` reads it."""
+    """What `apply` or `revert` would do. A plan file holds the same; `apply PLAN` and `seed PLAN` read it."""
 
     commands: ClassVar = ("plan", "apply", "revert")
 
@@ -301,8 +360,11 @@ class PlanDocument(Document, frozen=True, kw_only=True, tag="seedbed/plan/1"):
     ]
 
     @classmethod
-    def of(cls, plan: Plan, command: str, text_of: TextOf = _by_line) -> PlanDocument:
-        """Return `plan` as a document. `text_of`: what a step sends, by the id of its database."""
+    def of(cls, plan: Plan, command: str, text_of: TextOf = _by_line, redact: Redact = str) -> PlanDocument:
+        """Return `plan` as a document, the texts of its seeds masked by `redact`.
+
+        `text_of`: what a step sends, by the id of its database.
+        """
         document = cls(
             seedbed=VERSION,
             command=command,
@@ -311,7 +373,7 @@ class PlanDocument(Document, frozen=True, kw_only=True, tag="seedbed/plan/1"):
             gate=plan.gate,
             to=plan.to,
             out_of_order=plan.out_of_order,
-            databases=tuple(DatabasePlanEntry.of(each, text_of) for each in plan.databases),
+            databases=tuple(DatabasePlanEntry.of(each, text_of, redact) for each in plan.databases),
             stages=tuple(tuple(map(str, stage)) for stage in plan.stages),
         )
         return replace(document, digest=document.digest_of_content())

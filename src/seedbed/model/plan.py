@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from seedbed.model.deployment import Change, Estimate
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Direction, Migration, MigrationRef, Phase, Work
+from seedbed.model.seed import PlannedSeed
 from seedbed.support.phrases import count
 
 
@@ -81,7 +82,8 @@ class DatabasePlan(Struct, frozen=True):
     deployment through the plan's gate changes, `deferred_changes`: what it leaves to a later gate. `unmet`: by
     version, what an action needs and is not there.
     `hazards`: by version, why an action may hurt. `estimates`: what actions will
-    cost, where that was asked for. `losses`: the data that a revert would remove.
+    cost, where that was asked for. `losses`: the data that a revert would remove. `seeds`: what `seed` would load,
+    where that is reviewed.
     """
 
     database: str
@@ -94,6 +96,7 @@ class DatabasePlan(Struct, frozen=True):
     hazards: Mapping[str, tuple[Hazard, ...]] = field(default_factory=dict)
     estimates: tuple[Estimate, ...] = ()
     losses: tuple[Loss, ...] = ()
+    seeds: tuple[PlannedSeed, ...] = ()
 
     @property
     def works(self) -> tuple[Work, ...]:

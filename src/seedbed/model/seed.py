@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Protocol
 
 from msgspec import Struct, field
 
 from seedbed.errors import Location
-from seedbed.model.migration import Source
+from seedbed.model.migration import Source, StepText
 
 
 class SeedKind(StrEnum):
@@ -34,6 +35,10 @@ class SeedFile(Struct, frozen=True):
     suffix: str
     size: int
     read: Callable[[], Iterator[bytes]]
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.path).name
 
 
 Value = object  # None, bool, int, float, str, or a list or mapping of these
@@ -144,6 +149,25 @@ class Dataset(Struct, frozen=True):
 
     kind: SeedKind
     parts: tuple[RowSource | Script, ...]
+
+
+class PlannedSeed(Struct, frozen=True):
+    """A seed as it is shown before it is loaded; nothing of it was run.
+
+    `table`: what its rows go into, "" of a script. `sha256`: of its bytes, in hex. `rows`: how many; None where only
+    running it tells. `text`: of a script or a program, whole.
+    """
+
+    kind: SeedKind
+    path: str
+    table: str
+    sha256: str
+    rows: int | None = None
+    text: StepText | None = None
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.path).name
 
 
 class Loading(Struct, frozen=True):

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import DecodeError, Struct
 from msgspec.json import decode
 from msgspec.structs import replace
 
-from seedbed.errors import Hint, Location, StalePlan, UsageError, call
+from seedbed.errors import Hint, Location, Refused, StalePlan, UsageError, call
 from seedbed.model.deployment import Change
 from seedbed.model.migration import Direction, Phase
 from seedbed.model.plan import DatabasePlan
 from seedbed.planning.plans import DatabaseState, Policy, basis
 
 if TYPE_CHECKING:  # few runs read a plan file
-    from seedbed.documents.plan import ActionEntry, PlanDocument, TextOf
+    from seedbed.documents.plan import ActionEntry, PlanDocument, Redact, SeedEntry, TextOf
+    from seedbed.model.seed import PlannedSeed
 
 _MAKE = Hint("make it anew: ", call("plan", "--out", "plan.json", about_all=True))
 
@@ -25,7 +26,7 @@ class ReviewedPlan(Struct, frozen=True):
     """What a plan file binds a run to: the environment, the policy, and the states each database may be in.
 
     `actions`: by database, the migrations that were shown, whole. `changes`: by database, what of its infrastructure
-    may change, in words. `digest`: of everything that was shown.
+    may change, in words. `digest`: of everything that was shown. `seeds`: by database, those that were shown.
     """
 
     path: str
@@ -37,6 +38,7 @@ class ReviewedPlan(Struct, frozen=True):
     actions: Mapping[str, tuple[ActionEntry, ...]] = {}
     changes: Mapping[str, tuple[str, ...]] = {}
     digest: str = ""
+    seeds: Mapping[str, tuple[SeedEntry, ...]] = {}
 
 
 def read(data: bytes, path: str) -> ReviewedPlan:
@@ -70,6 +72,7 @@ def read(data: bytes, path: str) -> ReviewedPlan:
             for each in plan.databases
         },
         plan.digest,
+        {each.database: each.seeds for each in plan.databases},
     )
 
 
@@ -137,6 +140,53 @@ def require_as_shown(plan: ReviewedPlan, database: DatabasePlan, text_of: TextOf
 def _as_shown(action: ActionEntry) -> ActionEntry:
     """Return `action` without what changes while the plan is carried out, or with the place of the checkout."""
     return replace(action, path="", resumes=False, waits_for=())
+
+
+def require_done(plan: ReviewedPlan, known: DatabaseState, policy: Policy) -> None:
+    """Raise StalePlan as `require_current` does, Refused while migrations of the plan are still to be applied."""
+    require_current(plan, known, policy)
+    if basis(known, policy) != plan.basis[known.database][-1]:
+        raise Refused(
+            f"{known.database} does not have all migrations of the plan yet",
+            because="its seeds were reviewed for what those make",
+            try_=Hint("apply them first: ", call("apply", plan.path, about_all=True)),
+            at=Location(plan.path),
+        )
+
+
+def require_seeds_as_shown(
+    plan: ReviewedPlan, database: str, seeds: Sequence[PlannedSeed], redact: Redact
+) -> None:
+    """Raise StalePlan unless `seeds`, all that would be loaded into `database`, are what the plan file shows."""
+    from seedbed.documents.plan import SeedEntry
+
+    shown = tuple(map(_seed_as_shown, plan.seeds.get(database, ())))
+    found = tuple(_seed_as_shown(SeedEntry.of(each, redact)) for each in seeds)
+    if shown != found:
+        raise _other_than_shown(
+            plan.path,
+            f"the seeds of {database} are not those that the plan file shows",
+            "; ".join(_differences(shown, found)) or "they are shown in another order",
+        )
+
+
+def _seed_as_shown(seed: SeedEntry) -> SeedEntry:
+    """Return `seed` without the place of the checkout."""
+    return replace(seed, path=seed.name)
+
+
+def _differences(shown: Sequence[SeedEntry], found: Sequence[SeedEntry]) -> Iterator[str]:
+    """Yield, for each seed that is not as it is shown, in what."""
+    known, there = ({each.path: each for each in seeds} for seeds in (shown, found))
+    for name in dict.fromkeys((*known, *there)):
+        if name not in there:
+            yield f"{name} is gone"
+        elif name not in known:
+            yield f"{name} is not in the plan"
+        elif known[name].sha256 != there[name].sha256:
+            yield f"{name} was changed"
+        elif known[name] != there[name]:
+            yield f"{name} is shown as something else than it is"
 
 
 def _other_than_shown(path: str, what: str, because: str) -> StalePlan:

@@ -14,6 +14,7 @@ from seedbed.engines.capabilities import (
     SupportsDeclarations,
     SupportsExtras,
     SupportsNewFiles,
+    SupportsScripts,
     SupportsStepTexts,
     SupportsVaryingRows,
 )
@@ -26,7 +27,7 @@ from seedbed.model.environment import Environment
 from seedbed.model.history import History
 from seedbed.model.migration import Migration, MigrationFile, Step, StepText, Work, text_by_line
 from seedbed.model.platform import Database, Platform
-from seedbed.model.seed import Dataset, SeedKind
+from seedbed.model.seed import Dataset, PlannedSeed, Script, SeedFile, SeedKind
 from seedbed.planning.pending import order
 from seedbed.planning.reviewed import ReviewedPlan
 from seedbed.support.extras import require_extras
@@ -222,15 +223,63 @@ class Catalog:
 
     # Seeds
 
-    def dataset(self, database: Database, kind: SeedKind) -> Dataset:
-        """Open one dataset of a database; its rows are read later, in batches. Raises SeedFileError."""
+    def dataset(
+        self, database: Database, kind: SeedKind, reviewed: Mapping[str, str] | None = None
+    ) -> Dataset:
+        """Open one dataset of a database; its rows are read later, in batches. Raises SeedFileError.
+
+        `reviewed`: digests by the names of files; reading another one than that raises StalePlan.
+        """
         from seedbed.seeding.dataset import dataset
 
-        engine = self.engine(database.engine)
-        scripts = set(engine.suffixes) - {".py"}
-        files = discovery.seed_files(database, kind, sorted(scripts), root=self.platform.root)
-        vary = isinstance(engine, SupportsVaryingRows) and engine.rows_vary
+        scripts, vary = self._scripts(database), self._varies(database)
+        files = self._seed_files(database, kind)
+        if reviewed is not None:
+            from seedbed.seeding.digests import held_to
+
+            files = [held_to(each, reviewed.get(each.name, "")) for each in files]
         return dataset(kind, files, platform=self.platform.name, scripts=scripts, vary=vary)
+
+    def planned_seeds(self, database: Database, kind: SeedKind) -> tuple[PlannedSeed, ...]:
+        """Return what loading one dataset would load; no program of it is run. Raises what is wrong: SeedFileErrors."""
+        from seedbed.seeding.planned import planned_seeds
+
+        return planned_seeds(
+            kind,
+            self._seed_files(database, kind),
+            platform=self.platform.name,
+            scripts=self._scripts(database),
+            vary=self._varies(database),
+            text_of=partial(self.script_text, database, kind),
+        )
+
+    def seed_kinds(self, databases: Sequence[Database]) -> list[SeedKind]:
+        """Return the kinds of seeds that any of `databases` has a file for, good or bad."""
+        return [kind for kind in SeedKind if any(self._has_seeds(each, kind) for each in databases)]
+
+    def _has_seeds(self, database: Database, kind: SeedKind) -> bool:
+        try:
+            return bool(self._seed_files(database, kind))
+        except (UsageError, SeveralErrors):
+            return True
+
+    def script_text(self, database: Database, kind: SeedKind, script: Script) -> StepText:
+        """Return what a script among the seeds sends. Raises SeedFileError for what has no place in it, all at once."""
+        engine = self.engine(database.engine)
+        assert isinstance(engine, SupportsScripts), "only these open scripts"
+        return engine.script_text(script, kind, database.options)
+
+    def _seed_files(self, database: Database, kind: SeedKind) -> Sequence[SeedFile]:
+        return discovery.seed_files(database, kind, sorted(self._scripts(database)), root=self.platform.root)
+
+    def _scripts(self, database: Database) -> set[str]:
+        """Return the suffixes of scripts among the seeds of a database."""
+        engine = self.engine(database.engine)
+        return set(engine.suffixes) - {".py"} if isinstance(engine, SupportsScripts) else set()
+
+    def _varies(self, database: Database) -> bool:
+        engine = self.engine(database.engine)
+        return isinstance(engine, SupportsVaryingRows) and engine.rows_vary
 
 
 def _require_known(what: str, names: Sequence[str], known: set[str]) -> None:

@@ -42,7 +42,11 @@ def require_unprotected(environment: Environment, what: str, *verbs: str) -> Non
 
 
 def _by_a_plan(what: str, *verbs: str) -> Refused:
-    commands = {"deploy": call("deploy", "plan.json"), "apply": call("apply", "plan.json")}
+    commands = {
+        "apply": call("apply", "plan.json"),
+        "deploy": call("deploy", "plan.json"),
+        "seed": call("seed", "plan.json"),
+    }
     return Refused(
         what,
         because=_REVIEWED,
@@ -90,11 +94,22 @@ def require_no_loss(environment: Environment, plan: Plan) -> None:
         )
 
 
-def require_reference_data(environment: Environment, kinds: Sequence[SeedKind]) -> None:
-    """Raise Refused where `environment` is protected and `kinds` has more than reference data."""
+def require_reviewed_seeds(environment: Environment, kinds: Sequence[SeedKind], request: Reviewable) -> None:
+    """Raise Refused where `environment` is protected, and `kinds` has more than reference data or no plan shows it.
+
+    Raises UsageError for a plan of an environment whose seeds no plan shows.
+    """
     if environment.protected and any(kind is not SeedKind.REFERENCE for kind in kinds):
         raise Refused(
             f"{environment.name} accepts reference data only",
             because="it is protected, and fixtures are test data",
-            try_=Hint(call("seed", "--kind", "reference")),
+            try_=Hint(call("plan", "--out", "plan.json"), "; read it; ", call("seed", "plan.json")),
+        )
+    require_reviewed(environment, request, verb="seed")
+    if request.reviewed and not environment.protected:
+        raise UsageError(
+            f"a plan of {environment.name} shows no seeds",
+            because="only those of protected environments are reviewed",
+            try_=Hint("load them without it: ", call("seed")),
+            at=Location(request.reviewed.path),
         )

@@ -18,6 +18,7 @@ from seedbed.execution.feasible import require_feasible
 from seedbed.model.environment import Environment
 from seedbed.model.history import History
 from seedbed.model.plan import Plan
+from seedbed.model.seed import SeedKind
 from seedbed.planning import reviewed
 from seedbed.planning.plans import DatabaseState, Policy, combined, plan_down, plan_up, require_no_dependants
 from seedbed.planning.reviewed import ReviewedPlan
@@ -80,6 +81,25 @@ class Replanning(Struct, frozen=True):
             return plan
 
         return replan
+
+    def require_seeds_as_reviewed(
+        self, request: Request, plan: ReviewedPlan, kinds: Sequence[SeedKind]
+    ) -> Mapping[str, Mapping[str, str]]:
+        """Return the digests of the seeds of each target by their names, once they are what `plan` shows.
+
+        Raises StalePlan, Refused where its migrations are not applied.
+        """
+        policy = self._policy(request)
+        known = self._known({target.id: target.history for target in self.connected})
+        try_each((each.database, partial(reviewed.require_done, plan, each, policy)) for each in known)
+
+        def digests(target: ConnectedTarget) -> Mapping[str, str]:
+            seeds = [each for kind in kinds for each in self.catalog.planned_seeds(target.database, kind)]
+            reviewed.require_seeds_as_shown(plan, target.id, seeds, self.redact)
+            return {each.name: each.sha256 for each in seeds}
+
+        found = try_each((target.id, partial(digests, target)) for target in self.connected)
+        return {target.id: each for target, each in zip(self.connected, found, strict=True)}
 
     def _policy(self, request: Request) -> Policy:
         environment = self.environment

@@ -7,7 +7,9 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from seedbed.errors import SeedbedError, UsageError, raise_errors
+from msgspec.structs import replace
+
+from seedbed.errors import SeedbedError, UsageError, raise_errors, try_each
 from seedbed.execution import (
     binding,
     direct,
@@ -30,7 +32,7 @@ from seedbed.model.history import History
 from seedbed.model.outcome import Outcome, fold
 from seedbed.model.plan import Plan
 from seedbed.model.platform import Database
-from seedbed.model.seed import SeedKind
+from seedbed.model.seed import Dataset, SeedKind
 from seedbed.model.status import DatabaseStatus, Status
 from seedbed.planning.hazards import require_allowed_hazards
 from seedbed.planning.statuses import migration_statuses
@@ -164,6 +166,20 @@ class Run:
         """Return `plan` with what its actions will cost, each tried on `sample` items (0: judged by sizes)."""
         return infrastructure.estimated(plan, self.connected, sample)
 
+    def with_seeds(self, plan: Plan) -> Plan:
+        """Return `plan` with the seeds that its environment demands to be reviewed; no program of them is run.
+
+        Raises what is wrong with their files: SeedFileErrors.
+        """
+        if not self.environment.protected:
+            return plan
+        databases = [self.catalog.database(each.database) for each in plan.databases]
+        seeds = try_each(
+            (each.id, partial(self.catalog.planned_seeds, each, SeedKind.REFERENCE)) for each in databases
+        )
+        pairs = zip(plan.databases, seeds, strict=True)
+        return replace(plan, databases=tuple(replace(each, seeds=those) for each, those in pairs))
+
     # Changing
 
     def apply(self, request: Request | None = None) -> Outcome:
@@ -208,14 +224,24 @@ class Run:
             protection.require_no_loss(self.environment, plan)
         return self._carry_out(replan)
 
-    def seed(self, kinds: Sequence[SeedKind]) -> Outcome:
-        """Load datasets. Raises Refused, SeedFileError, ForeignTarget: then nothing was touched."""
-        protection.require_reference_data(self.environment, kinds)
+    def seed(self, kinds: Sequence[SeedKind], request: Request | None = None) -> Outcome:
+        """Load datasets; `request`: what of it a protected environment demands, a reviewed plan.
+
+        Raises Refused, StalePlan, SeedFileError, ForeignTarget: then nothing was touched.
+        """
+        wanted = request or Request()
+        protection.require_reviewed_seeds(self.environment, kinds, wanted)
         self.catalog.check_declared({target.id: () for target in self.connected})
         self._read_histories()
-        return self.outcome_of(
-            lambda: seeding.load(self.connected, kinds, self.catalog.dataset, self.context)
-        )
+        digests: Mapping[str, Mapping[str, str]] = {}
+        if wanted.reviewed:
+            digests = self._replanning.require_seeds_as_reviewed(wanted, wanted.reviewed, kinds)
+
+        def open_dataset(database: Database, kind: SeedKind) -> Dataset:
+            return self.catalog.dataset(database, kind, digests.get(database.id))
+
+        check = self.catalog.script_text
+        return self.outcome_of(lambda: seeding.load(self.connected, kinds, open_dataset, self.context, check))
 
     def reset(self) -> Outcome:
         """Empty every target. Raises Refused outside ephemeral environments, ForeignTarget."""

@@ -28,9 +28,13 @@ def dataset(
     have different columns, except in volume, which is not read once more for that.
     """
     vary = vary and kind is not SeedKind.VOLUME
-    ordered = sorted(files, key=lambda file: _place(file.path))
     open_one = partial(open_seed, platform=platform, scripts=scripts, vary=vary)
-    return Dataset(kind, tuple(collected(partial(open_one, file) for file in ordered)))
+    return Dataset(kind, tuple(collected(partial(open_one, file) for file in in_order(files))))
+
+
+def in_order(files: Iterable[SeedFile]) -> list[SeedFile]:
+    """Return `files` in the order in which they are loaded."""
+    return sorted(files, key=lambda file: _place(file.path))
 
 
 def _place(path: str) -> tuple[bool, int, str]:

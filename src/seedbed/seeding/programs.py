@@ -8,7 +8,7 @@ same rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from types import GeneratorType, TracebackType
+from types import CodeType, GeneratorType, TracebackType
 
 from seedbed.errors import SeedFileError
 from seedbed.seeding.given import Given, error
@@ -16,13 +16,18 @@ from seedbed.seeding.given import Given, error
 _HOW = "def rows():\n    yield {…}"
 
 
-def run_rows(text: str, path: str) -> Iterator[Given]:
-    """Run the program and yield its rows as it does, each with the line that yielded it. Raises SeedFileError."""
+def compiled(text: str, path: str) -> CodeType:
+    """Return the program as code; nothing of it is run. Raises SeedFileError."""
     try:
-        code = compile(text, path, "exec", dont_inherit=True)
+        return compile(text, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as wrong:
         line = getattr(wrong, "lineno", 0) or 0
         raise error(path, line, "not valid Python", getattr(wrong, "msg", str(wrong))) from None
+
+
+def run_rows(text: str, path: str) -> Iterator[Given]:
+    """Run the program and yield its rows as it does, each with the line that yielded it. Raises SeedFileError."""
+    code = compiled(text, path)
     namespace: dict[str, object] = {"__name__": "seed", "__file__": path}
     try:
         exec(code, namespace)  # noqa: S102  what a .py seed is for

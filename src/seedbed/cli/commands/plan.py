@@ -70,14 +70,16 @@ def command(
     wanted, databases = request(context, None, env, services, engines, to, through, allow_out_of_order, False)
     with context.run(env, databases, wait=0, silent=True) as run:
         run.require_connected()
-        plan = run.estimate(run.plan(wanted), sample=sample)
+        plan = run.with_seeds(run.estimate(run.plan(wanted), sample=sample))
     document = plan_document(context, plan)
     if out:
         _write(Path(out), text(document))
     context.show(document, script_text if script else partial(plan_text, summary=summary))
     if out:
-        apply = hint_text(Hint(call("apply", out)), env, "")
-        context.out.log(f"written to {out} (digest {document.digest}); apply it with: {apply}")
+        hint = Hint("apply it with: ", call("apply", out))
+        if any(each.seeds for each in document.databases):
+            hint = Hint(hint, "; then load its seeds with: ", call("seed", out))
+        context.out.log(f"written to {out} (digest {document.digest}); {hint_text(hint, env, '')}")
     failing = [each.label for each in document.failing]
     if failing:
         context.out.log(f"error: this would fail as things are: {listed(failing)}", level=-1)

@@ -10,6 +10,7 @@ from seedbed.errors import ExitCode
 
 
 @click.command("seed")
+@options.reviewed_plan
 @options.environment
 @options.selection
 @click.option(
@@ -19,15 +20,18 @@ from seedbed.errors import ExitCode
     multiple=True,
     help="Datasets to load; may be repeated (default: reference; in ephemeral environments also fixture).",
 )
+@click.option("--unreviewed", is_flag=True, help="Allow a protected environment without a plan file.")
 @options.wait
 @options.as_json
 @command_context
 def command(
     context: CommandContext,
+    plan: str | None,
     env: str,
     services: tuple[str, ...],
     engines: tuple[str, ...],
     kinds: tuple[str, ...],
+    unreviewed: bool,
     wait: float,
 ) -> None:
     """Load seeds: reference data everywhere, fixtures and volume data outside protected environments.
@@ -36,18 +40,27 @@ def command(
 
     Missing rows are inserted, different ones updated: a second run changes nothing.
 
+    PLAN is a file that `seedbed plan --out` wrote and that was reviewed: a protected environment requires it, and it is
+    refused if a seed was changed since.
+
     \b
     seedbed seed -e sandbox
-    seedbed seed -e prod --kind reference
+    seedbed seed -e staging --kind reference
+    seedbed seed -e prod plan.json
     """
+    from seedbed.cli.planning import seed_request
     from seedbed.model.environment import is_ephemeral
     from seedbed.model.seed import SeedKind
+    from seedbed.project.protection import require_reviewed_seeds
     from seedbed.report.text.seeds import seed_text
 
+    environment = context.catalog.environment(env)
     small = [SeedKind.REFERENCE, SeedKind.FIXTURE]
-    default = small if is_ephemeral(context.catalog.environment(env)) else [SeedKind.REFERENCE]
-    wanted = [SeedKind(each) for each in kinds] or default
-    with context.run(env, context.databases(services, engines), wait=wait) as run:
-        outcome = run.seed(wanted)
+    wanted = [SeedKind(each) for each in kinds] or (small if is_ephemeral(environment) else small[:1])
+    request, databases = seed_request(context, plan, env, services, engines, kinds, unreviewed)
+    require_reviewed_seeds(environment, wanted, request)
+    with context.run(env, databases, wait=wait) as run:
+        outcome = run.seed(wanted, request)
     loaded = outcome.exit_code is ExitCode.DONE or outcome.changed
-    context.finish(run, outcome, seed_text(run.events) if loaded else [])
+    lines = seed_text(run.events, wanted, context.catalog.seed_kinds(databases)) if loaded else []
+    context.finish(run, outcome, lines)

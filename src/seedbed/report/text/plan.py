@@ -12,6 +12,7 @@ from seedbed.documents.plan import (
     DeferredEntry,
     HazardEntry,
     PlanDocument,
+    SeedEntry,
     StepEntry,
 )
 from seedbed.errors import Hint, call, hint_text
@@ -47,6 +48,7 @@ def _summary(plan: PlanDocument) -> Lines:
             _kinds(each.actions) or ("nothing to do" if not _is_busy(each) else ""),
             _if_any(len(each.changes), "{} to deploy"),
             _if_any(len(each.deferred) + len(each.deferred_changes), "{} deferred"),
+            _if_any(len(each.seeds), "{} to seed"),
             (_if_any(sum(not one.allowed for one in each.hazards), "{} hazards"), Style.WARN),
         )
         for each in plan.databases
@@ -65,7 +67,7 @@ def _kinds(actions: Sequence[ActionEntry]) -> str:
 
 
 def _is_busy(plan: DatabasePlanEntry) -> bool:
-    return bool(plan.actions or plan.deferred or plan.changes or plan.deferred_changes)
+    return bool(plan.actions or plan.deferred or plan.changes or plan.deferred_changes or plan.seeds)
 
 
 def _database(plan: DatabasePlanEntry) -> Table:
@@ -82,6 +84,8 @@ def _database(plan: DatabasePlanEntry) -> Table:
         rows += _about(plan, action.version)
     for deferred in plan.deferred:
         rows += _deferred(deferred)
+    for seed in plan.seeds:
+        rows += _seed(seed)
     return Table(tuple(rows), indent=2)
 
 
@@ -170,6 +174,16 @@ def _deferred(deferred: DeferredEntry) -> Iterator[Row | Line]:
     yield note(f"{'blocked' if deferred.blocked_by else 'deferred'}: {deferred.because}", Style.WARN)
 
 
+def _seed(seed: SeedEntry) -> Iterator[Row | Line]:
+    yield row(("+", Style.GOOD), "seed", seed.name, (seed.kind.value, Style.GOOD))
+    what = "a script" if not seed.table else f"rows into {seed.table}"
+    if seed.rows is not None:
+        what = f"{count(seed.rows, 'row')} into {seed.table}"
+    yield note(f"{what}{', a program: --sql shows it' if seed.is_program else ''}; sha256 {seed.sha256}")
+    for statement in seed.statements:
+        yield line(statement, indent=6, flex=0)
+
+
 def _stages(plan: PlanDocument) -> Iterator[Line]:
     labels = {
         f"{each.database}:{action.version}": action.label
@@ -196,7 +210,9 @@ def _sum(plan: PlanDocument) -> Line:
     deferred = sum(len(each.deferred) for each in plan.databases)
     refused = sum(bool(change.refused) for each in plan.databases for change in each.changes)
     changes = sum(len(each.changes) for each in plan.databases) - refused
+    seeds = sum(len(each.seeds) for each in plan.databases)
     tail = f"; {number(deferred)} deferred" if deferred else ""
+    tail += f"; {count(seeds, 'seed')} to load" if seeds else ""
     never = f"; {count(refused, 'change')} that cannot be made" if refused else ""
     it = "it" if changes == 1 else "them"
     is_direct = plan.environment == SANDBOX
@@ -220,5 +236,7 @@ def _sum(plan: PlanDocument) -> Line:
     if refused:
         return line((f"nothing to deploy or apply{tail}{never}", Style.BOLD))
     if deferred:
-        return line((f"nothing to apply now: {number(deferred)} deferred", Style.BOLD))
+        return line((f"nothing to apply now{tail}", Style.BOLD))
+    if seeds:
+        return line((f"nothing to apply: every database is up to date{tail}", Style.BOLD))
     return line(("nothing to do: every database is up to date", Style.GOOD))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seedbed.documents.plan import ActionEntry, PlanDocument, StepEntry
+from seedbed.documents.plan import ActionEntry, DatabasePlanEntry, PlanDocument, SeedEntry, StepEntry
 from seedbed.model.migration import Direction
 from seedbed.report.styles import Lines, Style, line
-from seedbed.support.phrases import number
+from seedbed.support.phrases import count, number
 
 
 def script_text(plan: PlanDocument) -> Lines:
@@ -16,6 +16,9 @@ def script_text(plan: PlanDocument) -> Lines:
     for each in plan.databases:
         for position, action in enumerate(each.actions, 1):
             page += [line(*one) for one in _action(each.database, position, len(each.actions), action)]
+        comment = _comment(each)
+        for position, seed in enumerate(each.seeds, 1):
+            page += [line(*one) for one in _seed(each.database, position, len(each.seeds), seed, comment)]
     return page or [line(("# nothing would be sent", Style.DIM))]
 
 
@@ -41,6 +44,27 @@ def _action(
         )
         yield (step.text.rstrip("\n"),)
         yield ("",)
+
+
+def _seed(
+    database: str, position: int, total: int, seed: SeedEntry, comment: str
+) -> Iterator[tuple[str | tuple[str, Style], ...]]:
+    comment = seed.comment if seed.text else comment
+    yield ((f"{comment} {database}, seed {position} of {total}: {seed.name} ({seed.kind})", Style.BOLD),)
+    yield ((f"{comment} {seed.path}, sha256 {seed.sha256}", Style.DIM),)
+    if seed.table:
+        rows = "rows" if seed.rows is None else count(seed.rows, "row")
+        yield ((f"{comment} {rows} into {seed.table}", Style.DIM),)
+    if seed.text:
+        yield (seed.text.rstrip("\n"),)
+    yield ("",)
+
+
+def _comment(plan: DatabasePlanEntry) -> str:
+    """Return what begins a comment in the language of a database, as far as the plan shows it."""
+    said = [step.comment for action in plan.actions for step in action.steps]
+    said += [seed.comment for seed in plan.seeds if seed.statements]
+    return next(iter(said), "#")
 
 
 def _how(step: StepEntry) -> str:

@@ -18,6 +18,7 @@ from seedbed.testing.contracts.optional import (
     UnlockContract,
 )
 from seedbed.testing.contracts.resume import ResumeContract
+from seedbed.testing.contracts.seeds import SeedContract
 from seedbed.testing.contracts.unmigrated import UnmigratedContract
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "ResumeContract",
     "SchemaContract",
     "ScriptContract",
+    "SeedContract",
     "TroubleContract",
     "UnlockContract",
     "UnmigratedContract",

@@ -8,6 +8,7 @@ from seedbed.testing.contracts.honesty import HonestyContract
 from seedbed.testing.contracts.lease import LeaseContract
 from seedbed.testing.contracts.load import LoadContract
 from seedbed.testing.contracts.resume import ResumeContract
+from seedbed.testing.contracts.seeds import SeedContract
 from seedbed.testing.contracts.unmigrated import UnmigratedContract
 
 
@@ -18,6 +19,7 @@ class EngineContract(
     LeaseContract,
     LoadContract,
     HonestyContract,
+    SeedContract,
     UnmigratedContract,
 ):
     """What every engine promises. Subclass it and give a fixture `harness`."""

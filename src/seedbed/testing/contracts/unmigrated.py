@@ -52,18 +52,19 @@ class UnmigratedContract(Contract):
         )
 
     def _carry_out(self, bench: Bench, replan: Replan) -> list[Event]:
-        with _opened(bench) as (target, context):
+        with opened(bench) as (target, context):
             executing.carry_out([target], {}, replan, context)
         return context.events
 
     def _seed(self, bench: Bench) -> list[Event]:
-        with _opened(bench) as (target, context):
+        with opened(bench) as (target, context):
             seeding.load([target], [SeedKind.FIXTURE], lambda _database, _kind: dataset(), context)
         return context.events
 
 
 @contextmanager
-def _opened(bench: Bench) -> Iterator[tuple[ConnectedTarget, RunContext]]:
+def opened(bench: Bench) -> Iterator[tuple[ConnectedTarget, RunContext]]:
+    """Yield the target of `bench`, open, and a run on it."""
     context = RunContext(this_process(), wait=PATIENCE, listener=ignore, stop=Stop())
     with bench.connect() as session:
         yield ConnectedTarget(bench.target, session, session.history(), ExitStack()), context

@@ -41,8 +41,18 @@ from seedbed.model.event import (
     failure,
 )
 from seedbed.model.hazard import Allowance, Hazard
-from seedbed.model.migration import Backfill, Direction, Irreversibility, Migration, MigrationRef, Phase, Step
+from seedbed.model.migration import (
+    Backfill,
+    Direction,
+    Irreversibility,
+    Migration,
+    MigrationRef,
+    Phase,
+    Step,
+    StepText,
+)
 from seedbed.model.plan import Action, DatabasePlan, Deferred, Plan
+from seedbed.model.seed import PlannedSeed, SeedKind
 from seedbed.model.status import DatabaseStatus, MigrationState, MigrationStatus, Status
 
 USER, PAYMENT, REVIEWS = "user/postgres", "payment/postgres", "reviews/postgres"
@@ -217,6 +227,33 @@ def plan_deferred() -> Plan:
 
 def plan_empty() -> Plan:
     return Plan("prod", Direction.UP, (DatabasePlan(USER, ()), DatabasePlan(PAYMENT, ())))
+
+
+def plan_seeds() -> Plan:
+    """Return a plan of a protected environment whose seeds are of every sort."""
+    directory = f"services/{USER}/seeds/reference"
+    sql = "-- titles\nUPDATE roles SET title = 'Tutor'\nWHERE code = 'tutor';\nDELETE FROM roles WHERE code = 'gone';\n"
+    lines = ("UPDATE roles SET title = 'Tutor' WHERE code = 'tutor'", "DELETE FROM roles WHERE code = 'gone'")
+    program = "# seedbed: table=currencies\ndef rows():\n    yield {'code': 'EUR'}\n"
+    seeds = (
+        PlannedSeed(SeedKind.REFERENCE, f"{directory}/01_roles.csv", "roles", "1a" * 32, 12_400),
+        PlannedSeed(
+            SeedKind.REFERENCE, f"{directory}/02_titles.sql", "", "2b" * 32, None, StepText(sql, lines, "--")
+        ),
+        PlannedSeed(
+            SeedKind.REFERENCE,
+            f"{directory}/03_more.py",
+            "currencies",
+            "3c" * 32,
+            None,
+            StepText(program, ()),
+        ),
+    )
+    return Plan(
+        "prod",
+        Direction.UP,
+        (DatabasePlan(USER, (), (), ("c0" * 32,), seeds=seeds), DatabasePlan(PAYMENT, ())),
+    )
 
 
 def status() -> Status:

@@ -21,6 +21,8 @@ from tests.support.projects import ProjectFiles
 OUT = "transaction:false"
 PEOPLE = "CREATE TABLE people (id int PRIMARY KEY, email text); INSERT INTO people VALUES (1, 'a'), (2, 'a');"
 UNIQUE = "CREATE UNIQUE INDEX CONCURRENTLY people_email_key ON people (email);"
+INDEX = "CREATE INDEX CONCURRENTLY people_idx ON people (email);"
+HURRIED = "lock_timeout=50ms"
 
 
 @pytest.fixture
@@ -168,8 +170,8 @@ def test_an_index_that_failed_on_its_data_is_removed_at_once(people: Place, file
 
 
 def test_an_index_that_cannot_be_removed_is_something_that_stayed(people: Place, files: ProjectFiles) -> None:
-    options(files, lock_timeout="50ms", lock_retries=1)
-    files.migration("2_index", UNIQUE, options=OUT)
+    options(files, lock_retries=1)
+    files.migration("2_index", UNIQUE, options=OUT, directives=HURRIED)
     with writing(people):
         told = people.apply()
     assert (told.code, indexes(people)) == (5, {"people_email_key": False})
@@ -235,11 +237,12 @@ def test_an_invalid_index_of_somebody_else_is_neither_taken_nor_removed(
 def test_a_lock_that_was_waited_for_in_vain_does_not_make_their_index_ours(
     people: Place, files: ProjectFiles
 ) -> None:
-    options(files, lock_timeout="50ms", lock_retries=1)
+    options(files, lock_retries=1)
     half_built(people, "people_email_key")
     theirs = oid(people, "people_email_key")
     mend(people)
-    files.migration("2_index", UNIQUE.replace("CONCURRENTLY ", "CONCURRENTLY IF NOT EXISTS "), options=OUT)
+    guarded = UNIQUE.replace("CONCURRENTLY ", "CONCURRENTLY IF NOT EXISTS ")
+    files.migration("2_index", guarded, options=OUT, directives=HURRIED)
     with writing(people, "LOCK TABLE people IN SHARE UPDATE EXCLUSIVE MODE"):
         assert people.apply().code == 7
     assert people.apply().code == 7
@@ -308,8 +311,8 @@ def test_the_index_of_a_partitioned_table_is_never_dropped(people: Place, files:
 def test_a_build_that_gives_way_is_cleaned_up_and_tried_again_however_long_that_takes(
     people: Place, files: ProjectFiles
 ) -> None:
-    options(files, lock_timeout="50ms", lock_retries=20)
-    files.migration("2_index", "CREATE INDEX CONCURRENTLY people_idx ON people (email);", options=OUT)
+    options(files, lock_retries=20)
+    files.migration("2_index", INDEX, options=OUT, directives=HURRIED)
     with writing(people) as blocker:
         told = people.apply(listener=at_retry(4, blocker.rollback))  # its removal waits for the same lock
     assert told.code == 0
@@ -317,11 +320,38 @@ def test_a_build_that_gives_way_is_cleaned_up_and_tried_again_however_long_that_
     assert indexes(people) == {"people_idx": True}
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [INDEX, "DROP INDEX CONCURRENTLY people_made;", "REINDEX TABLE CONCURRENTLY people;"],
+)
+def test_what_is_concurrent_waits_for_others_longer_than_the_manifest_lets_locks_be_waited_for(
+    people: Place, files: ProjectFiles, statement: str
+) -> None:
+    options(files, lock_timeout="50ms", lock_retries=0)
+    people.execute("CREATE INDEX people_made ON people (id)")
+    asking = "CREATE TABLE asked AS SELECT current_setting('lock_timeout');"
+    files.migration("2_index", f"{statement}\n{asking}", options=OUT)
+    with writing(people) as blocker:
+        threading.Timer(0.5, blocker.rollback).start()
+        told = people.apply()
+    assert (told.code, told.finished, told.of(Retrying)) == (0, ["2"], [])
+    assert people.query("TABLE asked") == [("50ms",)]  # what comes after it is in a hurry again
+
+
+def test_a_limit_that_the_migration_sets_itself_holds_for_what_is_concurrent(
+    people: Place, files: ProjectFiles
+) -> None:
+    options(files, lock_retries=0)
+    files.migration("2_index", f"SET lock_timeout = '50ms';\n{INDEX}", options=OUT)
+    with writing(people):
+        assert "lock timeout" in people.apply().error.error
+
+
 def test_a_build_that_gives_way_too_often_is_gone_on_with_by_the_next_run(
     people: Place, files: ProjectFiles
 ) -> None:
-    options(files, lock_timeout="50ms", lock_retries=2)
-    files.migration("2_index", "CREATE INDEX CONCURRENTLY people_idx ON people (email);", options=OUT)
+    options(files, lock_retries=2)
+    files.migration("2_index", INDEX, options=OUT, directives=HURRIED)
     with writing(people):
         assert people.apply().code == 5  # it is left invalid
         assert people.apply().code == 7  # and this run did nothing about it

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import psycopg
 
@@ -33,6 +33,10 @@ _AS_OURSELVES = (
     "SET LOCAL session_authorization TO DEFAULT; SET LOCAL role TO DEFAULT"  # whatever the statements SET
 )
 _RECORDS = Policy(attempts=8, base=0.1, cap=1.0)  # of a statement that is done
+# These wait for transactions that others have open, and keep no reader and no writer waiting meanwhile.
+_PATIENT = frozenset(
+    {EffectKind.CREATE_INDEX, EffectKind.DROP_INDEX, EffectKind.REINDEX_INDEX, EffectKind.REINDEX_TABLE}
+)
 
 
 def apply(writer: FencedWriter, work: Work, revision: Revision | None) -> Iterator[Progress]:
@@ -91,13 +95,15 @@ class _Walk:
                     self._atomic(step)
                     return
                 if begun:
-                    done = yield from _settle(writer, migration, step)
+                    with self._patience(step):
+                        done = yield from _settle(writer, migration, step)
                 else:
                     done = _is_there(writer, migration, step)
                 if not done:
                     write_record(writer, self._standing(step, in_step=True))
                     begun, sent = True, writer.touched.sending()
-                    run(writer.connection, step.body)
+                    with self._patience(step):
+                        run(writer.connection, step.body)
                 self._record_done(step)
                 return
             except ServerError as error:
@@ -145,6 +151,28 @@ class _Walk:
         with self._writer.touched.unless(ServerError):
             record = self._standing(step, done=True)
             run(self._writer.connection, f"BEGIN; {step.body}\n; {_AS_OURSELVES}; {record}; COMMIT")
+
+    @contextmanager
+    def _patience(self, step: Step) -> Iterator[None]:
+        """Within it a concurrent build, drop or rebuild waits for the transactions of others as long as they take.
+
+        The manifest's lock_timeout is there for those who would queue behind a statement, and nobody does here; what it
+        ended would begin anew from the first row. One that the migration itself has set stays.
+        """
+        before = self._steps[: step.index]
+        is_limited = "lock_timeout" in self._migration.settings or any(
+            "lock_timeout" in each.body.lower() for each in before
+        )
+        found = effect(step.body)
+        if is_limited or found is None or found.kind not in _PATIENT:
+            yield
+            return
+        run(self._writer.connection, "SET lock_timeout = 0")
+        try:
+            yield
+        finally:
+            with suppress(ServerError, LeaseLost):  # what ended the statement is on its way
+                run(self._writer.connection, "RESET lock_timeout")
 
     def _standing(self, step: Step, *, done: bool = False, in_step: bool = False) -> str:
         """Return the statement that says where the work stands: before `step`, inside it, or after it."""

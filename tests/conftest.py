@@ -24,7 +24,7 @@ from tests.support.projects import ProjectFiles
 from tests.support.servers import Pool, Settings, home_in_memory, neo4j_pool, new_account, opensearch_pool
 
 pytest.register_assert_rewrite("seedbed.testing")  # before a test imports it
-pytest_plugins = ["tests.plugins.no_silent_skips", "tests.plugins.slow_marks"]
+pytest_plugins = ["tests.plugins.no_silent_skips", "tests.plugins.slow_marks", "tests.plugins.order"]
 
 # As its own profile for CI has it: how long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile(

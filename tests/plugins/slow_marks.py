@@ -3,9 +3,6 @@
 What is measured is the test itself, without its fixtures, by the clock on the wall: waiting costs as much as working.
 A clock on the wall sees the neighbours, too, so only CI is strict, where CI=true, and it allows twice the limit, times
 the workers that share a processor. `--durations=40`, which CI prints, shows what comes close.
-
-Tests with the mark come first, the longest first, `slow(seconds)`: at the end of a run, no worker has a long one left
-while the others have none.
 """
 
 from __future__ import annotations
@@ -30,19 +27,6 @@ def _reason(seconds: float) -> str | None:
     if seconds <= limit:
         return None
     return f"it took {seconds:.1f} s, and without the mark `slow` {limit:.0f} s are allowed: make it faster, or mark it"
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=_seconds, reverse=True)  # stable: the others stay with their neighbours
-
-
-def _seconds(item: pytest.Item) -> float:
-    """Return how long a test takes, as far as its mark says so: it begins with the longest."""
-    mark = item.get_closest_marker("slow")
-    if mark is None:
-        return 0.0
-    return float(mark.args[0]) if mark.args else LIMIT
 
 
 @pytest.hookimpl(wrapper=True)

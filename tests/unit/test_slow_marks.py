@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from subprocess import PIPE, STDOUT, run
 from sys import executable
-from typing import NamedTuple
 
 import pytest
 
-from tests.plugins.slow_marks import LIMIT, allowed, pytest_collection_modifyitems
+from tests.plugins.slow_marks import LIMIT, allowed
 
 TESTS = """
 import time, pytest
@@ -51,21 +50,3 @@ def test_only_ci_fails_a_long_test_without_the_mark(tmp_path: Path, ci: str, cod
     assert done.returncode == code, done.stdout
     assert ("make it faster, or mark it" in done.stdout) is bool(code)
     assert f"{2 - code} passed" in done.stdout
-
-
-class Item(NamedTuple):
-    """As much of a test as its place depends on."""
-
-    name: str
-    mark: pytest.Mark | None = None
-
-    def get_closest_marker(self, name: str) -> pytest.Mark | None:
-        assert name == "slow"
-        return self.mark
-
-
-def test_what_takes_longest_comes_first_and_the_rest_stays_in_order() -> None:
-    slow, slower = pytest.mark.slow.mark, pytest.mark.slow(40).mark
-    items = [Item("a"), Item("b", slow), Item("c"), Item("d", slower), Item("e", slow)]
-    pytest_collection_modifyitems(items)  # type: ignore[arg-type]  # as much of tests as it looks at
-    assert [each.name for each in items] == ["d", "b", "e", "a", "c"]

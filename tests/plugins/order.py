@@ -1,0 +1,57 @@
+"""The order of a run, so that no worker is the only one that still has something to do.
+
+pytest-xdist (worksteal) deals the tests out in even shares, one after the other, and lets whoever is through with his
+own take the last half of what another one still has. So each worker begins with something else: the first with what
+is `slow(seconds)`, the longest first; the second with the tests that share the one Neo4j, where two workers would wait
+for each other; the third with those of the one OpenSearch. What is quick is dealt out behind, and taken by whoever has
+time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import pytest
+
+from tests.plugins.slow_marks import LIMIT
+
+SHARED = ("neo4j_servers", "opensearch_servers")  # fixtures: one server for all workers
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = arranged(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def arranged(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Return `items` in shares for so many workers; what no worker begins with keeps its order."""
+    heads: list[list[pytest.Item]] = [[] for _ in range(1 + len(SHARED))]
+    rest: list[pytest.Item] = []
+    for each in items:
+        place = _place(each)
+        (heads[place] if place < workers else rest).append(each)
+    heads[0].sort(key=_seconds, reverse=True)
+    dealt: list[pytest.Item] = []
+    for number, head in enumerate(heads[:workers]):
+        dealt += head
+        quick = max((number + 1) * len(items) // workers - len(dealt), 0)
+        dealt += rest[:quick]
+        del rest[:quick]
+    return dealt + rest
+
+
+def _place(item: pytest.Item) -> int:
+    """Return the number of the worker that begins with a test; one beyond all for a test that anybody has."""
+    if _seconds(item):
+        return 0
+    used = getattr(item, "fixturenames", ())
+    return next((number for number, name in enumerate(SHARED, 1) if name in used), len(SHARED) + 1)
+
+
+def _seconds(item: pytest.Item) -> float:
+    """Return how long a test takes as far as its mark says so, 0 without one."""
+    mark = item.get_closest_marker("slow")
+    if mark is None:
+        return 0.0
+    return float(mark.args[0]) if mark.args else LIMIT

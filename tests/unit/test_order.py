@@ -1,0 +1,55 @@
+"""The plugin that deals a run's tests out: what each worker begins with."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.plugins.order import arranged
+
+
+class Item(NamedTuple):
+    """As much of a test as its place depends on."""
+
+    name: str
+    mark: pytest.Mark | None = None
+    fixturenames: tuple[str, ...] = ()
+
+    def get_closest_marker(self, name: str) -> pytest.Mark | None:
+        assert name == "slow"
+        return self.mark
+
+
+SLOW, SLOWEST = pytest.mark.slow.mark, pytest.mark.slow(40).mark
+GRAPH, SEARCH = ("neo4j_servers",), ("tmp_path", "opensearch_servers")
+ITEMS: list[Any] = [
+    Item("a"),
+    Item("graph 1", None, GRAPH),
+    Item("slow", SLOW, GRAPH),
+    Item("b"),
+    Item("search", None, SEARCH),
+    Item("slowest", SLOWEST),
+    Item("graph 2", None, GRAPH),
+    Item("c"),
+    Item("d"),
+]
+
+
+@pytest.mark.parametrize(
+    ("workers", "shares"),
+    [
+        (3, ["slowest, slow, a", "graph 1, graph 2, b", "search, c, d"]),
+        (2, ["slowest, slow, a, b", "graph 1, graph 2, search, c, d"]),
+        (1, ["slowest, slow, a, graph 1, b, search, graph 2, c, d"]),
+    ],
+)
+def test_each_worker_begins_with_something_else_and_the_rest_keeps_its_order(
+    workers: int, shares: list[str]
+) -> None:
+    assert ", ".join(each.name for each in arranged(ITEMS, workers)) == ", ".join(shares)
+
+
+def test_of_more_that_is_slow_than_a_share_nothing_is_lost() -> None:
+    items: list[Any] = [Item("a"), Item("b", SLOW), Item("c", SLOW), Item("d", SLOWEST)]
+    assert [each.name for each in arranged(items, 3)] == ["d", "b", "c", "a"]

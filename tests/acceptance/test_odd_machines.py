@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from seedbed.cli import main
+from seedbed.cli.context import CommandContext
+from seedbed.project import Project
 from seedbed.support import extras
 from tests.support.projects import ProjectFiles
 
@@ -113,3 +118,25 @@ def test_a_driver_that_cannot_be_imported_is_named_with_what_installs_it_anew(
     assert "botocore is installed and cannot be imported" in told
     assert "pip install --force-reinstall botocore" in told
     assert "a bug in seedbed" not in told
+
+
+def test_a_process_that_gets_no_more_of_what_it_needs_is_told_so(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> object:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Project, "open", full)
+    assert main.run(["status", "-e", "sandbox"]) == 4
+    err = capsys.readouterr().err
+    assert "error: this process got no more file descriptors" in err
+    assert "bug" not in err
+
+
+@pytest.mark.parametrize(("is_touched", "code"), [(False, 4), (True, 5)])
+def test_what_ran_out_after_a_first_write_is_told_as_partly_done(is_touched: bool, code: int) -> None:
+    context = CommandContext({}, command="apply", as_json=False)
+    context._run = cast(Any, SimpleNamespace(context=SimpleNamespace(is_touched=is_touched)))
+    found = context.exhausted(MemoryError())
+    assert found is not None
+    assert found.exit_code == code

@@ -60,6 +60,7 @@ class CommandContext:
         self._settings = settings
         self._project: Project | None = None
         self._progress: Progress | None = None
+        self._run: Run | None = None
         self._documented = False
         self.out = Output(
             sys.stdout,
@@ -151,7 +152,18 @@ class CommandContext:
             with self.project.run(
                 env, databases, listener=listener, stop=stop, wait=wait, compare=compare
             ) as run:
+                self._run = run
                 yield run
+
+    def exhausted(self, error: BaseException) -> SeedbedError | None:
+        """Return what `error` means where this machine has no more to give, with what that left; else None."""
+        from seedbed.support.exhausted import exhausted
+
+        found = exhausted(error)
+        if found is not None:
+            is_touched = self._run is not None and self._run.context.is_touched
+            found.exit_code = exit_code([found], changed=is_touched)
+        return found
 
     def expect(self, plan: Callable[[], Plan]) -> None:
         """Tell a live display how much there is to do; asks for the plan only where there is one."""
@@ -283,8 +295,8 @@ def command_context(function: Callable[..., None]) -> Callable[..., None]:
             except KeyboardInterrupt:
                 ctx.exit(int(context.interrupt()))
             except BaseException as error:  # noqa: BLE001  the last line of defence: said, traced, exit code 1
-                broken = import_failure(error)
-                ctx.exit(int(context.fail(broken) if broken else context.crash()))
+                known = context.exhausted(error) or import_failure(error)
+                ctx.exit(int(context.fail(known) if known else context.crash()))
 
     return wrapped
 

@@ -42,6 +42,11 @@ class RunContext:
             self.events.append(event)
             self._listener(event)
 
+    @property
+    def is_touched(self) -> bool:
+        """Whether anything of this verb stays in any target, or may."""
+        return any(lease.is_touched for leases in self._leases.values() for lease in leases)
+
     def fail(self, target: str, error: SeedbedError, version: str = "") -> None:
         """Emit the failure of one target, and whether it is touched; an interruption gets the code of its signal."""
         touched = any(lease.is_touched for lease in self._leases.get(target, ()))

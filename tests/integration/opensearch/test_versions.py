@@ -141,4 +141,5 @@ def test_a_revert_of_an_index_that_is_elsewhere_is_refused_before_anything_is_to
     refused = school.run("revert")
     assert refused.code == 3
     assert "leads notes from version 2 to version 1, and it is at version 3" in refused.err
+    assert "database failed" not in refused.everything  # the lease was not even taken
     assert school.client.call("GET", "/_alias/notes").keys() == {"notes-1"}

@@ -117,6 +117,8 @@ def test_references_in_cells_become_keys() -> None:
         ("# seedbed: key=id\n", 2, "there is no header row"),
         ("# seedbed: key=id", 2, "there is no header row"),
         ("id,name\n1\n", 2, "the row has 1 field, the header 2"),
+        ("id;name\n1;2,5\n", 1, "the columns are separated by semicolons"),
+        ("id\tname\n", 1, "the columns are separated by tabs"),
         ('id,name\n1,"a\nb"\n1,2,3\n', 4, "the row has 3 fields, the header 2"),
         ("id,,name\n", 1, "a column has no name"),
         ("id, name\n", 1, 'a column is called " name"'),

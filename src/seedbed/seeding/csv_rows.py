@@ -16,6 +16,7 @@ from seedbed.seeding.values import resolved
 from seedbed.support.phrases import count
 
 _LONGEST_HEAD = 1 << 20  # characters of the comments before the header
+_NOT_COMMAS = {";": "semicolons", "\t": "tabs"}
 
 
 class CsvRows(UncountedRows, frozen=True):
@@ -112,6 +113,9 @@ def _has_references(text: str) -> bool:
 
 def _header(record: Record, line: int, path: str) -> tuple[str, ...]:
     names = tuple(name or "" for name in record)
+    if len(names) == 1 and (other := next((each for each in _NOT_COMMAS if each in names[0].strip()), None)):
+        what = f"the columns are separated by {_NOT_COMMAS[other]}"
+        raise error(path, line, what, "a .csv has commas", "save it with commas between fields")
     seen: set[str] = set()
     for name in names:
         if not name or name != name.strip():

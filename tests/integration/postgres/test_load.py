@@ -72,6 +72,7 @@ _TYPES: list[tuple[str, object, object]] = [
     ("jsonb", ["x", {"y": True}], '["x", {"y": true}]'),
     ("jsonb", "text", '"text"'),
     ("jsonb", Decimal("12345678901234567890.5"), "12345678901234567890.5"),
+    ("jsonb", Decimal("1E+400"), "1" + 400 * "0"),
     ("jsonb[]", [{"a": 1}, [2], None], '{"{\\"a\\": 1}",[2],NULL}'),
     ("point", "(1,2)", "(1,2)"),
     ("path", "((1,2),(3,4))", "((1,2),(3,4))"),
@@ -312,7 +313,9 @@ def test_all_tables_and_columns_that_do_not_fit_are_told_at_once(connection: Con
 
 def test_unknown_names_come_with_a_guess(connection: Connection) -> None:
     connection.execute('CREATE SCHEMA billing; CREATE TABLE billing.payments ("Amount" int PRIMARY KEY)')
+    connection.execute("CREATE TABLE billing.migrations_history (id int)")  # seedbed's own are not for seeds
     error = refusal(connection, rows("billing.payment", "a", (1,)))
+    assert error.because == "the tables are billing.payments"
     assert (error.what, error.try_) == ("there is no table billing.payment", "did you mean billing.payments?")
     error = refusal(connection, rows("billing.payments", "amount", (1,)))
     assert (error.what, error.try_) == ("billing.payments has no column amount", "did you mean Amount?")

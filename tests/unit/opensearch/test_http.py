@@ -75,6 +75,9 @@ def test_a_file_is_sections_of_requests_with_their_lines() -> None:
         ('# migrate:up\nPUT /a\n\n{\n"a": {"b": 1,\n"b": 2}}\n', 6, "twice"),
         ("# migrate:up\nPUT /a\n\n{'a': 1}\n", 4, "double quotes"),
         ('# migrate:up\nPUT /a\n\n{"a": NaN}\n', 4, "NaN"),
+        ("# migrate:up\nPUT /a\nPUT /b\n", 3, "begins another request"),
+        ('# migrate:up\nPUT /a\n\n{\n"a": 1}\n\nPUT /b\n', 7, "begins another request"),
+        ('# migrate:up\nPOST /a/_bulk\n\n{"index": {}}\n{}\nPUT /b\n', 6, "begins another request"),
         ("# migrate:up\nPOST /a/_bulk\n", 2, "nothing to do"),
         ('# migrate:up\nPOST /a/_bulk\n\n{"index": {}}\n{"a": \n1}\n', 5, "not valid JSON"),
         ('# migrate:up\nPOST /a/_bulk\n\n{"index": {}}\n', 2, "document of an item"),
@@ -110,6 +113,11 @@ def test_a_file_that_is_no_text_or_of_another_kind_is_refused() -> None:
     assert caught.value.at.line == 2
     with pytest.raises(MigrationFileError, match=r"\.sql"):
         migration("SELECT 1", ".sql")
+
+
+def test_a_line_of_a_body_that_begins_with_a_hash_is_a_comment() -> None:
+    text = '# migrate:up\nPUT /a\n\n{\n  # why\n  "settings": {"x": "# no"}\n#\n}\n'
+    assert request(migration(text).up[0].body, 1).json == {"settings": {"x": "# no"}}
 
 
 def test_windows_line_ends_and_a_byte_order_mark_change_nothing() -> None:

@@ -24,6 +24,7 @@ def test_an_extension_that_is_missing_is_named_with_what_to_do(message: str, nam
     assert f"install {name} on the server" in said
     assert "SEEDBED_PG_BIN=DIRECTORY" in said
     assert ("gen_random_uuid()" in said) == (name != "postgis")
+    assert ("postgresql-15" in said) == (name != "postgis")  # Debian's package of the server has no postgis
 
 
 def test_another_error_about_an_extension_is_no_missing_one() -> None:

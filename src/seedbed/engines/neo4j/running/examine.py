@@ -105,6 +105,7 @@ class _Examination:
             return registry.REJECTED.hazard(
                 f"the server would refuse it: {describe(statement)}",
                 because=_first_sentence(error.message),
+                try_=error.try_,
                 line=line,
             )
 

@@ -185,6 +185,7 @@ def _headers(lines: Sequence[str], line: int) -> tuple[dict[str, str], int]:
             continue
         match = _HEADER.match(text)
         if match is None:
+            _require_no_request(text, line + offset)
             raise RequestFileError(
                 f"{shorten(text.strip(), 60)!r} is not a header",
                 "headers follow the request line, and a blank line comes before the body",
@@ -200,15 +201,31 @@ def _headers(lines: Sequence[str], line: int) -> tuple[dict[str, str], int]:
     return found, len(lines)
 
 
+def _require_no_request(text: str, line: int) -> None:
+    """Raise RequestFileError for a line that begins the next request, as OpenSearch Dashboards has them."""
+    found = _FIRST.match(text.strip())
+    if found and found[1] in _METHODS:
+        raise RequestFileError(
+            f"{shorten(text.strip(), 60)!r} begins another request",
+            "`###` stands between two",
+            line,
+            "### above it",
+        )
+
+
 def _json(text: str, line: int) -> bytes:
-    plain = without_comments(text)
+    plain = without_comments(
+        "\n".join("" if each.lstrip().startswith("#") else each for each in text.split("\n"))
+    )
     if not plain.strip():
         return b""
     try:
         decoded(plain)
     except JsonError as error:
+        number = line + error.line - 1
+        _require_no_request(plain.split("\n")[error.line - 1], number)
         raise RequestFileError(
-            "the body is not valid JSON", str(error), line + error.line - 1, column=error.column
+            "the body is not valid JSON", str(error), number, column=error.column
         ) from None
     return plain.strip().encode()
 
@@ -223,6 +240,7 @@ def _ndjson(text: str, line: int) -> bytes:
         try:
             decoded(plain)
         except JsonError as error:
+            _require_no_request(plain, number)
             raise RequestFileError(
                 "a line of the body is not valid JSON",
                 f"{error}; in NDJSON every line is one object",

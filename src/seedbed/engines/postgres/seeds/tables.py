@@ -10,6 +10,7 @@ from msgspec import Struct
 from psycopg import sql
 
 from seedbed.engines.postgres.seeds.values import ColumnShape
+from seedbed.engines.postgres.store.ownership import TABLES
 from seedbed.engines.postgres.wire.driver import own_rows, relation
 from seedbed.errors import Location, StepFailed, collected
 from seedbed.support.guess import did_you_mean
@@ -70,7 +71,7 @@ _PATH = "SELECT pg_catalog.current_schemas(false)"
 _TABLES = """
 SELECT n.nspname = ANY ({path}), n.nspname, c.relname
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^(pg_|information_schema)'
+WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^(pg_|information_schema)' AND c.relname <> ALL ({own})
 ORDER BY 1 DESC, 2, 3
 """
 _KINDS = {
@@ -188,7 +189,10 @@ def _known_keys(keys: Iterable[SeedKey]) -> str:
 
 def _unknown_table(connection: Connection[tuple[Any, ...]], rows: RowSource) -> StepFailed:
     ((path,),) = connection.execute(_PATH).fetchall()
-    found = own_rows(connection, sql.SQL(_TABLES).format(path=sql.Literal(path)).as_string(connection))
+    found = own_rows(
+        connection,
+        sql.SQL(_TABLES).format(path=sql.Literal(path), own=sql.Literal(list(TABLES))).as_string(connection),
+    )
     tables = [name if is_near else f"{schema}.{name}" for is_near, schema, name in found]
     known = f"the tables are {', '.join(tables[:20])}{'…' if len(tables) > 20 else ''}"
     return _unfit(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -66,7 +65,7 @@ def json_text(value: object) -> str:
         case None | bool() | int() | str():
             return _checked(json.dumps(value, ensure_ascii=False))
         case float() | Decimal():
-            if not math.isfinite(value):
+            if not Decimal(value).is_finite():  # math.isfinite takes 1e400 for infinite
                 raise InvalidValue(f"{value} is not a number in JSON")
             return str(value)
         case Mapping():

@@ -11,7 +11,7 @@ from seedbed.engines.base import Progress
 from seedbed.engines.kit.touched import Touched
 from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.files.quoting import quoted_text
-from seedbed.engines.postgres.rules import extensions
+from seedbed.engines.postgres.rules.advice import advice
 from seedbed.engines.postgres.store import advisory_lock
 from seedbed.engines.postgres.store.history import HistoryTable
 from seedbed.engines.postgres.wire.libpq import Diagnostic as PlainDiagnostic
@@ -111,16 +111,6 @@ class FencedWriter(Struct):
         return StepFailed(
             f"{migration.label} failed on {self.target}: {error}",
             because=error.because(),
-            try_=_advice(error),
+            try_=advice(error.sqlstate, str(error), is_transient=error.is_transient),
             at=at,
         )
-
-
-def _advice(error: ServerError) -> str:
-    if about_extension := extensions.advice(str(error)):
-        return about_extension
-    if error.is_transient:
-        return "find who holds the lock (pg_stat_activity), or give it longer: -- seedbed: lock_timeout=30s"
-    if error.sqlstate == "57014":
-        return "the statement ran into its statement_timeout: -- seedbed: statement_timeout=10min"
-    return "fix the migration and run the same command again"

@@ -18,6 +18,7 @@ from seedbed.errors import (
     Location,
     SeedFileError,
     SeveralErrors,
+    StalePlan,
     StepFailed,
     raise_errors,
 )
@@ -78,6 +79,9 @@ class FakeSession(Struct):
         self.log.append(f"load {dataset.kind}")
         return self.act(dataset, on_loading)
 
+    def history(self) -> History:
+        return History(None, ())
+
     def interrupt(self) -> None: ...
 
 
@@ -109,10 +113,15 @@ class Scene:
         found = {path: text for path, text in self.files[database.id].items() if path.startswith(kind)}
         return Dataset(kind, tuple(opened(path, text) for path, text in found.items()))
 
-    def load(self, *kinds: SeedKind, check: seeding.CheckScript | None = None) -> Outcome:
+    def load(
+        self,
+        *kinds: SeedKind,
+        check: seeding.CheckScript | None = None,
+        require: seeding.RequireReviewed | None = None,
+    ) -> Outcome:
         context = RunContext(Owner("1", "ana"), wait=1.0, listener=self.told.append, stop=self.stop)
         wanted = kinds or (SeedKind.REFERENCE, SeedKind.FIXTURE)
-        seeding.load(self.connected, wanted, self.open, context, check)
+        seeding.load(self.connected, wanted, self.open, context, check, require)
         return fold(self.told)
 
     def of(self, kind: type[Event]) -> list[Event]:
@@ -239,6 +248,16 @@ def test_an_error_says_that_an_earlier_dataset_stays() -> None:
     (failed,) = Scene(files, second_breaks).load().targets
     assert failed.error is not None
     assert failed.error.because == ""
+
+
+def test_a_history_that_changed_before_the_lease_was_taken_is_refused_under_it() -> None:
+    def require(database: str, history: History) -> None:
+        assert (database, history.identity) == ("a/x", None)  # as the lease reads it
+        raise StalePlan("the plan no longer fits")
+
+    scene = Scene({"a/x": {"reference/1_t.csv": CSV}})
+    assert scene.load(SeedKind.REFERENCE, require=require).exit_code is ExitCode.REFUSED
+    assert "load reference" not in scene.log
 
 
 def test_several_errors_of_one_dataset_are_one_failure_that_names_all_of_them() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from seedbed.engines import registry
 from seedbed.engines.capabilities import SupportsScripts
-from seedbed.errors import SeveralErrors
+from seedbed.errors import SeedFileError, SeveralErrors
 from seedbed.model.migration import Source, StepText
 from seedbed.model.seed import Script, SeedKind
 from seedbed.testing import reference
@@ -36,6 +36,18 @@ def test_each_statement_of_a_script_is_shown_whole_on_a_line_of_its_own() -> Non
 def test_a_script_without_a_statement_is_shown_as_it_is() -> None:
     assert shown("postgres", ".sql", "-- nothing yet\n") == StepText("-- nothing yet\n", (), "--")
     assert shown("neo4j", ".cypher", "// nothing yet\n") == StepText("// nothing yet\n", (), "//")
+
+
+def test_what_fits_one_kind_or_one_schema_of_the_history_is_no_word_about_another() -> None:
+    from seedbed.engines.postgres.rules.seed_scripts import check_script
+
+    script = Script("s/1.sql", Source("s/1.sql", ".sql", b"CREATE TABLE mine.a (b int);"))
+    for _ in range(2):
+        check_script(script, SeedKind.FIXTURE, "seedbed")
+        with pytest.raises(SeedFileError, match="has no place in reference data"):
+            check_script(script, SeedKind.REFERENCE, "seedbed")
+        with pytest.raises(SeedFileError, match="touches the schema mine"):
+            check_script(script, SeedKind.FIXTURE, "mine")
 
 
 @pytest.mark.parametrize(

@@ -98,12 +98,15 @@ class SupportsStepTexts(Protocol):
 class SupportsScripts(Protocol):
     """An engine whose seeds may also be scripts in its own language, with the suffixes of its migrations."""
 
-    def script_text(self, script: Script, kind: SeedKind, options: Any) -> StepText:
-        """Return what `script` sends, whole; pure. `options`: of its database.
+    def check_script(self, script: Script, kind: SeedKind, options: Any) -> None:
+        """Raise SeedFileError for what has no place in a seed of `kind`, all of it at once; pure.
 
-        It is asked before anything is touched. Raises SeedFileError for what has no place in a seed of `kind`, all of
-        it at once.
+        It is asked before anything is touched. `options`: of its database.
         """
+        ...
+
+    def script_text(self, script: Script, kind: SeedKind, options: Any) -> StepText:
+        """Return what `script` sends, whole; pure. Raises what `check_script` raises."""
         ...
 
 

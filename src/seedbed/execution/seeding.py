@@ -15,11 +15,12 @@ from types import MappingProxyType
 
 from seedbed.engines.base import Lease
 from seedbed.engines.capabilities import SupportsBulkLoad
-from seedbed.errors import Interrupted, SeedbedError, SeedFileError, collected, try_each
+from seedbed.errors import Interrupted, SeedbedError, SeedFileError, SeveralErrors, collected, try_each
 from seedbed.execution.connecting import ConnectedTarget, on_each, require_bound
 from seedbed.execution.context import RunContext
 from seedbed.execution.stopping import Stop
 from seedbed.model.event import Listener, SeedLoaded, SeedProgressed, TargetDone
+from seedbed.model.history import History
 from seedbed.model.platform import Database
 from seedbed.model.seed import (
     Dataset,
@@ -34,6 +35,7 @@ from seedbed.model.seed import (
 
 OpenDataset = Callable[[Database, SeedKind], Dataset]
 CheckScript = Callable[[Database, SeedKind, Script], object]
+RequireReviewed = Callable[[str, History], None]  # by the id of a target
 
 _READ = 1_000  # rows that are read at once to be checked
 _EVERY = 1.0  # seconds between two events about how far a part is
@@ -45,9 +47,11 @@ def load(
     open_dataset: OpenDataset,
     context: RunContext,
     check_script: CheckScript | None = None,
+    require_reviewed: RequireReviewed | None = None,
 ) -> None:
     """Load the datasets of each target, in the order of `kinds`. What happens is emitted, a failure as well.
 
+    `require_reviewed`: raises Refused, StalePlan for a history under the lease that seeds were not reviewed for.
     `check_script`: raises SeedFileError for what has no place in a script. Raises ForeignTarget for targets that have
     seeds and are not bound, SeedFileError for all files with a row or a statement that is wrong, StalePlan for one that
     is not as reviewed, Interrupted: then nothing was touched.
@@ -60,6 +64,8 @@ def load(
         wanted = [kind for kind in kinds if counts[target.id, kind]]
         if wanted:
             with context.lease(target.id, target.session) as lease:
+                if require_reviewed:
+                    require_reviewed(target.id, lease.history())
                 for kind in wanted:
                     context.stop.check()
                     progress = _Progress(target.id, kind, "load", context.emit, counts[target.id, kind])
@@ -88,7 +94,7 @@ def _has_seeds(target: ConnectedTarget, kinds: Sequence[SeedKind], open_dataset:
     """Return whether anything is to be loaded into `target`; what cannot be opened is reported by its check."""
     try:
         return any(open_dataset(target.database, kind).parts for kind in kinds)
-    except SeedFileError:
+    except (SeedFileError, SeveralErrors):
         return False
 
 

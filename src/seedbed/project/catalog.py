@@ -250,7 +250,7 @@ class Catalog:
             platform=self.platform.name,
             scripts=self._scripts(database),
             vary=self._varies(database),
-            text_of=partial(self.script_text, database, kind),
+            text_of=lambda script: self._scripted(database).script_text(script, kind, database.options),
         )
 
     def seed_kinds(self, databases: Sequence[Database]) -> list[SeedKind]:
@@ -263,11 +263,15 @@ class Catalog:
         except (UsageError, SeveralErrors):
             return True
 
-    def script_text(self, database: Database, kind: SeedKind, script: Script) -> StepText:
-        """Return what a script among the seeds sends. Raises SeedFileError for what has no place in it, all at once."""
+    def check_script(self, database: Database, kind: SeedKind, script: Script) -> None:
+        """Raise SeedFileError for what has no place in a script among the seeds, all of it at once."""
+        self._scripted(database).check_script(script, kind, database.options)
+
+    def _scripted(self, database: Database) -> SupportsScripts:
+        """Return the engine of a database whose seeds may be scripts."""
         engine = self.engine(database.engine)
         assert isinstance(engine, SupportsScripts), "only these open scripts"
-        return engine.script_text(script, kind, database.options)
+        return engine
 
     def _seed_files(self, database: Database, kind: SeedKind) -> Sequence[SeedFile]:
         return discovery.seed_files(database, kind, sorted(self._scripts(database)), root=self.platform.root)

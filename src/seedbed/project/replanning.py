@@ -89,9 +89,8 @@ class Replanning(Struct, frozen=True):
 
         Raises StalePlan, Refused where its migrations are not applied.
         """
-        policy = self._policy(request)
-        known = self._known({target.id: target.history for target in self.connected})
-        try_each((each.database, partial(reviewed.require_done, plan, each, policy)) for each in known)
+        require = partial(self.require_history_as_reviewed, request, plan)
+        try_each((each.id, partial(require, each.id, each.history)) for each in self.connected)
 
         def digests(target: ConnectedTarget) -> Mapping[str, str]:
             seeds = [each for kind in kinds for each in self.catalog.planned_seeds(target.database, kind)]
@@ -100,6 +99,13 @@ class Replanning(Struct, frozen=True):
 
         found = try_each((target.id, partial(digests, target)) for target in self.connected)
         return {target.id: each for target, each in zip(self.connected, found, strict=True)}
+
+    def require_history_as_reviewed(
+        self, request: Request, plan: ReviewedPlan, database: str, history: History
+    ) -> None:
+        """Raise StalePlan for a history that `plan` does not lead to, Refused for one on its way there."""
+        files = self.catalog.files(self.catalog.database(database))
+        reviewed.require_done(plan, DatabaseState(database, files, history), self._policy(request))
 
     def _policy(self, request: Request) -> Policy:
         environment = self.environment

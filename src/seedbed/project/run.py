@@ -234,14 +234,18 @@ class Run:
         self.catalog.check_declared({target.id: () for target in self.connected})
         self._read_histories()
         digests: Mapping[str, Mapping[str, str]] = {}
-        if wanted.reviewed:
-            digests = self._replanning.require_seeds_as_reviewed(wanted, wanted.reviewed, kinds)
+        require_reviewed = None
+        if plan := wanted.reviewed:
+            digests = self._replanning.require_seeds_as_reviewed(wanted, plan, kinds)
+            require_reviewed = partial(self._replanning.require_history_as_reviewed, wanted, plan)
 
         def open_dataset(database: Database, kind: SeedKind) -> Dataset:
             return self.catalog.dataset(database, kind, digests.get(database.id))
 
-        check = self.catalog.script_text
-        return self.outcome_of(lambda: seeding.load(self.connected, kinds, open_dataset, self.context, check))
+        check = self.catalog.check_script
+        return self.outcome_of(
+            lambda: seeding.load(self.connected, kinds, open_dataset, self.context, check, require_reviewed)
+        )
 
     def reset(self) -> Outcome:
         """Empty every target. Raises Refused outside ephemeral environments, ForeignTarget."""

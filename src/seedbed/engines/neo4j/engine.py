@@ -52,6 +52,11 @@ class Neo4jEngine(LazyEngineWithDiagnosis):
 
         return step_text(migration, step)
 
+    def check_script(self, script: Script, kind: SeedKind, options: object) -> None:
+        from seedbed.engines.neo4j.rules.seed_scripts import checked
+
+        checked(script)
+
     def script_text(self, script: Script, kind: SeedKind, options: object) -> StepText:
         from seedbed.engines.neo4j.rules.seed_scripts import script_text
 

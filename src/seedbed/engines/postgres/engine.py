@@ -61,9 +61,12 @@ class PostgresEngine(LazyEngineWithDiagnosis):
 
         return step_text(step)
 
+    def check_script(self, script: Script, kind: SeedKind, options: Options) -> None:
+        from seedbed.engines.postgres.rules.seed_scripts import check_script
+
+        check_script(script, kind, options.history_schema)
+
     def script_text(self, script: Script, kind: SeedKind, options: Options) -> StepText:
         from seedbed.engines.postgres.rules.seed_scripts import script_text
-        from seedbed.model.seed import SeedKind
 
-        rows_only = kind is SeedKind.REFERENCE
-        return script_text(script, history_schema=options.history_schema, rows_only=rows_only)
+        return script_text(script, kind, options.history_schema)

@@ -29,6 +29,11 @@ class MemoryEngine(LazyEngine):
     template = _TEMPLATE
     address = staticmethod(address)
 
+    def check_script(self, script: Script, kind: SeedKind, options: object) -> None:
+        from seedbed.testing.reference.language import script_statements
+
+        script_statements(script)
+
     def script_text(self, script: Script, kind: SeedKind, options: object) -> StepText:
         from seedbed.model.migration import StepText
         from seedbed.testing.reference.language import script_statements

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from hashlib import sha256
 
 from seedbed.engines.postgres.files import grammar, summaries
 from seedbed.engines.postgres.files.grammar import ParsedStatement
@@ -13,23 +14,28 @@ from seedbed.engines.postgres.files.step_texts import statement_lines
 from seedbed.engines.postgres.rules import seeds, transactions
 from seedbed.errors import Location, SeedFileError, raise_errors
 from seedbed.model.migration import StepText
-from seedbed.model.seed import Script
+from seedbed.model.seed import Script, SeedKind
+
+# (digest, kind, schema of the history) of the scripts that were found fit in this process: each is looked at before
+# anything is touched, and again before it runs, and a large one takes seconds.
+_found_fit: set[tuple[bytes, SeedKind, str]] = set()
 
 
-def check_script(script: Script, *, history_schema: str, rows_only: bool) -> None:
+def check_script(script: Script, kind: SeedKind, history_schema: str) -> None:
     """Raise SeedFileErrors unless `script` parses, all of it may run inside the dataset's transaction, and it keeps
-    away from `history_schema`.
-
-    `rows_only`: it changes rows, and nothing else.
+    away from `history_schema`; one of reference data changes rows, and nothing else.
     """
-    for _ in _fit(script, history_schema, rows_only=rows_only):
-        pass
+    known = (sha256(script.source.data).digest(), kind, history_schema)
+    if known not in _found_fit:
+        for _ in _fit(script, kind, history_schema):
+            pass
+        _found_fit.add(known)
 
 
-def script_text(script: Script, *, history_schema: str, rows_only: bool) -> StepText:
+def script_text(script: Script, kind: SeedKind, history_schema: str) -> StepText:
     """Return what `script` sends, and each of its statements on one line. Raises what `check_script` raises."""
     data = _data(script)
-    fit = _fit(script, history_schema, rows_only=rows_only)
+    fit = _fit(script, kind, history_schema)
     try:
         comments = tuple(scan(data))
     except GrammarError:
@@ -41,7 +47,7 @@ def _data(script: Script) -> bytes:
     return script.source.data.removeprefix(b"\xef\xbb\xbf")
 
 
-def _fit(script: Script, history_schema: str, *, rows_only: bool) -> Iterator[ParsedStatement]:
+def _fit(script: Script, kind: SeedKind, history_schema: str) -> Iterator[ParsedStatement]:
     """Yield the statements of `script`, one by one: all trees together are many times as large as the file.
 
     Raises all that is wrong with them once the last is read.
@@ -51,6 +57,7 @@ def _fit(script: Script, history_schema: str, *, rows_only: bool) -> Iterator[Pa
         raise _error(
             script, data, data.index(b"\0"), "the file holds a NUL byte", "PostgreSQL would cut it there"
         )
+    rows_only = kind is SeedKind.REFERENCE
     refused = partial(_refused, script, data, history_schema, rows_only=rows_only)
     wrong: list[SeedFileError | None] = []
     try:

@@ -16,7 +16,7 @@ from seedbed.errors import LeaseLost, OutcomeUnknown, Refused
 from seedbed.model.event import WorkStarted
 from seedbed.model.history import History, Identity, Revision, RevisionState
 from seedbed.model.migration import Work
-from seedbed.model.seed import Dataset, Loaded, OnLoading, Script, SeedKind, ignore_loading
+from seedbed.model.seed import Dataset, Loaded, OnLoading, Script, ignore_loading
 
 
 class PostgresLease:
@@ -105,8 +105,7 @@ class PostgresLease:
         from seedbed.engines.postgres.wire.driver import own_rows
 
         connection, schema = self._writer.connection, self._writer.address.history_schema
-        is_reference = dataset.kind is SeedKind.REFERENCE
-        check = partial(check_script, history_schema=schema, rows_only=is_reference)
+        check = partial(check_script, kind=dataset.kind, history_schema=schema)
         digest = self._writer.table.digest
         with self._one_transaction() as sent:
             loaded = list(

@@ -306,6 +306,38 @@ def test_seeds_of_production_are_planned_approved_and_loaded_as_they_were_shown(
     assert seedbed("plan", "--exit-code", e="prod").code == 0
 
 
+def test_where_nothing_is_loaded_the_kinds_that_are_accepted_there_are_named(
+    files: ProjectFiles, seedbed: Seedbed
+) -> None:
+    files.tables(1)
+    files.seed("t1.csv", "id\n1\n", kind="fixture")
+    assert seedbed("apply").code == 0
+    other = seedbed("seed", "--kind", "volume").out
+    assert other == "nothing to load: there are no volume seeds; there are others: --kind fixture\n"
+    assert seedbed("seed", "--kind", "fixture").code == 0
+
+
+def test_a_fixture_that_fails_says_that_the_reference_data_before_it_stays(
+    files: ProjectFiles, seedbed: Seedbed, postgres_server: EmbeddedServer, database: str
+) -> None:
+    files.migration(
+        "1_t", "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int REFERENCES t, k int UNIQUE);"
+    )
+    files.seed("1_t.csv", "id\n1\n")
+    files.seed("1_u.csv", "# seedbed: key=k\nid,k\n1,1\n2,2\n", kind="fixture")
+    assert seedbed("apply").code == 0
+    failed = seedbed("seed")
+    assert failed.code == 5, failed.everything
+    assert "fixture/1_u.csv:4: the seed failed" in failed.out
+    assert "Key (id)=(2) is not present in table" in failed.out
+    assert "; what reference loaded before it stays" in failed.out
+    assert failed.out.endswith("1 row inserted or updated, which stay: the same seed goes on from there\n")
+    assert query(postgres_server, database, "SELECT id FROM t") == [(1,)]
+    again = seedbed("seed")
+    assert again.code == 7, again.everything
+    assert "loaded before it stays" not in again.out
+
+
 def test_reset_empties_ephemeral_environments_only(
     files: ProjectFiles, seedbed: Seedbed, postgres_server: EmbeddedServer, database: str
 ) -> None:

@@ -62,5 +62,6 @@ def command(
     with context.run(env, databases, wait=wait) as run:
         outcome = run.seed(wanted, request)
     loaded = outcome.exit_code is ExitCode.DONE or outcome.changed
-    lines = seed_text(run.events, wanted, context.catalog.seed_kinds(databases)) if loaded else []
+    others = () if environment.protected else context.catalog.seed_kinds(databases)
+    lines = seed_text(run.events, wanted, others) if loaded else []
     context.finish(run, outcome, lines)

@@ -55,6 +55,7 @@ def test_the_demo_does_every_database_and_leaves_nothing_behind(edtech: Path) ->
     assert counted[:DATABASES] == counted[DATABASES:]
     assert all(int(number) > 9 for _, number in counted)
     total = sum(int(number) for _, number in counted[:DATABASES])
+    assert re.search(rf"seed reference data and fixtures \({total} rows, and \d+ by scripts\)", done.err)
     assert f"every row is there again ({total} rows); destroy what was deployed (5 stacks)" in done.err
     assert [each for each in sorted(edtech.rglob("*")) if each not in before] == []
 

@@ -226,9 +226,15 @@ class Tour:
         stacks = sum(bool(each.updates) for each in outcome.targets)
         if migrations or stacks:
             return f"{migrations} migrations" if migrations else f"{stacks} stacks"
-        changed = sum(each.rows_changed for each in outcome.targets)
-        there = sum(each.unchanged for each in self.loaded)
-        return f"{changed or there} rows"
+        from seedbed.manifest.files import SEED_SUFFIXES
+
+        rows = [each for each in self.loaded if each.part.endswith(SEED_SUFFIXES)]
+        changed = sum(each.inserted + each.updated for each in rows)
+        by_scripts = sum(each.inserted + each.updated for each in self.loaded) - changed
+        more = (
+            f", and {by_scripts} by scripts" if by_scripts else ""
+        )  # which are run, and have no rows to compare
+        return f"{changed or sum(each.unchanged for each in rows)} rows{more}"
 
     def deploy(self) -> Outcome:
         """Deploy what is declared; the app is synthesised once, and its assembly is kept for `destroy`."""

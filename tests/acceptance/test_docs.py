@@ -33,6 +33,7 @@ from seedbed.cli.main import ALIASES, COMMANDS, ENGINE_NOUNS, ENGINE_VERBS, cli
 from seedbed.engines import registry
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.migration import MigrationFile, Source, checksum
+from tests.support import bare
 from tests.support.projects import clean_environment, variables
 from tests.support.servers import Settings
 
@@ -561,6 +562,22 @@ def test_every_key_of_an_engine_is_on_the_page_of_the_manifest(name: str) -> Non
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("|")]
     named = {key for row in rows for key in re.findall(r"`(\w+)`", row)}
     assert not keys - named
+
+
+def test_sizes_of_what_is_installed_are_true_and_the_same_on_both_pages() -> None:
+    pages = [DOCS / "tutorial" / "installation.md", DOCS / "reference" / "dependencies.md"]
+    one, other = (page.read_text(encoding="utf-8") for page in pages)
+    for extra in ("", "postgres", "dynamodb", "neo4j", "opensearch", "aws", "all"):
+        size = f"{bare.size([extra] if extra else []) / 1_000_000:.0f}"
+        row = rf"\| `{extra}`" if extra else r"\| \(none\)"
+        told = re.search(rf"^{row} \|.*\| (\d+) MB\b", one, re.MULTILINE)
+        again = re.search(rf"^\| `seedbed{rf'.{extra}.' if extra else ''}` \| (\d+) MB", other, re.MULTILINE)
+        assert told and again, extra
+        assert told[1] == again[1], extra
+        assert abs(int(told[1]) - int(size)) <= 1 + int(size) // 10, (
+            extra,
+            size,
+        )  # Pythons and systems differ
 
 
 def test_sizes_of_what_is_fetched_are_those_of_the_locks() -> None:

@@ -572,7 +572,8 @@ def test_sizes_of_what_is_installed_are_true_and_the_same_on_both_pages() -> Non
         row = rf"\| `{extra}`" if extra else r"\| \(none\)"
         told = re.search(rf"^{row} \|.*\| (\d+) MB\b", one, re.MULTILINE)
         again = re.search(rf"^\| `seedbed{rf'.{extra}.' if extra else ''}` \| (\d+) MB", other, re.MULTILINE)
-        assert told and again, extra
+        assert told is not None, extra
+        assert again is not None, extra
         assert told[1] == again[1], extra
         assert abs(int(told[1]) - int(size)) <= 1 + int(size) // 10, (
             extra,

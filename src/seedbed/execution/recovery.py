@@ -13,18 +13,19 @@ _MEND = "fix what failed and run the same command again"
 
 
 def advise(error: SeedbedError, version: str, lease: Lease) -> None:
-    """Let `error`, which ended the work on `version`, say what an edited file needs before the same command goes on.
+    """Let `error`, which ended the work on `version`, say what to do, and what an edited file needs before that.
 
-    Nothing where nothing of it is recorded: such a file may be edited as one likes. Nothing either where a person has
-    to decide about a step first: that is said already.
+    The latter only where something of it is recorded: otherwise such a file may be edited as one likes. Nothing of it
+    either where a person has to decide about a step first: that is said already.
     """
     if not isinstance(error, StepFailed) or not version:
         return
+    error.try_ = error.try_ or _MEND
     revision = None
     with suppress(SeedbedError):
         revision = lease.history().revision(version)
     if revision is not None and not revision.in_step:
-        parts = [each for each in (error.try_ or _MEND, _before_going_on(revision)) if each]
+        parts = [each for each in (error.try_, _before_going_on(revision)) if each]
         error.try_ = Hint(*parts[:1], *(one for each in parts[1:] for one in ("; ", each)))
 
 

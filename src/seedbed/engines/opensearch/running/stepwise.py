@@ -14,6 +14,7 @@ from seedbed.engines.kit.errors import decide
 from seedbed.engines.kit.stepwise import Stepwise, is_gone
 from seedbed.engines.opensearch.files.programs import is_program
 from seedbed.engines.opensearch.files.requests import request
+from seedbed.engines.opensearch.rules import plugins
 from seedbed.engines.opensearch.rules.kinds import RequestKind
 from seedbed.engines.opensearch.running import tasks
 from seedbed.engines.opensearch.running.requests import RequestRunner, RequestTag
@@ -67,7 +68,7 @@ class MigrationRun(Stepwise):
         kind = StepFailed if isinstance(error, RequestFailed) else type(error)
         what = error.what if self.migration.label in error.what else f"{self.migration.label}: {error.what}"
         at = error.at or self._at(step)
-        return kind(what, because=error.because, try_=error.try_, at=at)
+        return kind(what, because=error.because, try_=error.try_ or plugins.advice(error.because), at=at)
 
     # the history
 

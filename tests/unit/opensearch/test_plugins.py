@@ -1,0 +1,27 @@
+"""What is said about something of a plugin that a cluster does not have."""
+
+from __future__ import annotations
+
+import pytest
+
+from seedbed.engines.opensearch.rules.plugins import advice
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "Validation Failed: 1: unknown setting [index.plugins.index_state_management.rollover_alias] please check …",
+        "unknown value for [index.codec] must be one of [default, lz4, best_compression, zlib] but was: zstd;",
+        "No processor type exists with name [geoip]",
+        "Unknown tokenizer type [icu_tokenizer] for [mine]",
+        "Unknown filter type [phonetic] for [mine]",
+        "failed to find global analyzer [kuromoji]",
+    ],
+)
+def test_what_a_plugin_brings_is_named_as_such(reason: str) -> None:
+    assert "install the plugin that has it" in advice(reason)
+
+
+@pytest.mark.parametrize("reason", ["unknown setting [index.nonsense]", "Required [index_patterns]"])
+def test_another_mistake_is_none_of_a_plugin(reason: str) -> None:
+    assert advice(reason) == ""

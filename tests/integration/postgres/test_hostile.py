@@ -278,6 +278,17 @@ def test_a_seed_that_fires_a_deferred_trigger_on_the_history_leaves_nothing_behi
     assert site.ask("SELECT environment FROM seedbed.migrations_identity") == [("dev-ana",)]
 
 
+def test_no_rows_of_a_seed_go_into_the_history(site: Site) -> None:
+    site.files.tables(1)
+    assert site.run("apply").code == 0
+    columns = "only_row,format,platform,database,environment"
+    site.files.seed("seedbed.migrations_identity.csv", f"{columns}\ntrue,1,sample,user/postgres,dev-x\n")
+    ran = site.run("seed", "--kind", "reference")
+    assert ran.code == 7, ran.everything
+    assert "changes the history of this database" in ran.everything
+    assert site.ask("SELECT environment FROM seedbed.migrations_identity") == [("dev-ana",)]
+
+
 @pytest.mark.parametrize("environment", ["prod", "dev-ana"])
 def test_reference_data_that_changes_more_than_rows_is_refused_everywhere(
     site: Site, environment: str

@@ -6,6 +6,7 @@ import pytest
 
 from seedbed.engines.postgres.files.grammar import parse
 from seedbed.engines.postgres.rules import seeds
+from seedbed.engines.postgres.store import ownership
 
 
 def refused(text: str, *, rows_only: bool = True) -> str:
@@ -28,6 +29,7 @@ def refused(text: str, *, rows_only: bool = True) -> str:
         "WITH gone AS (DELETE FROM old RETURNING *) INSERT INTO roles SELECT id, crypt(name, gen_salt('bf')) FROM gone",
         "INSERT INTO seeds (seedbed) SELECT s.seedbed FROM seeds AS s",
         "INSERT INTO public.pg_notes SELECT relname FROM pg_class",
+        "INSERT INTO notes (about) VALUES ('migrations_history')",
     ],
 )
 def test_statements_that_change_rows_have_their_place_in_reference_data(text: str) -> None:
@@ -100,10 +102,18 @@ def test_whatever_reaches_further_than_rows_has_none(text: str) -> None:
         "ALTER TABLE t SET SCHEMA seedbed",
         "SELECT seedbed.f()",
         "CREATE VIEW v AS SELECT * FROM seedbed.migrations_history",
+        "UPDATE migrations_identity SET environment = 'dev-x'",
+        "DELETE FROM history_of_shop.migrations_history",
+        "DROP TABLE history_of_shop.migrations_audit",
     ],
 )
 def test_no_seed_of_any_kind_names_the_history_s_schema(text: str) -> None:
     assert "belongs to seedbed" in refused(text, rows_only=False)
+
+
+@pytest.mark.parametrize("table", ownership.TABLES)
+def test_every_table_of_the_history_is_known_by_its_name(table: str) -> None:
+    assert "belongs to seedbed" in refused(f"DELETE FROM elsewhere.{table}", rows_only=False)
 
 
 def test_a_fixture_may_do_what_a_migration_may() -> None:

@@ -31,6 +31,9 @@ _REACHING_SCHEMAS = {"aws_commons", "aws_lambda", "aws_s3", "cron", "partman", "
 _CALLED = re.compile(
     rb'"funcname":\[(?:\{"String":\{"sval":"([^"]*)"\}\},)*\{"String":\{"sval":"([^"]*)"\}\}\]'
 )
+_OWN_TABLE = re.compile(
+    rb'(?:"relname":|\{"String":\{"sval":)"(migrations_(?:audit|history|identity))"'
+)  # store.ownership
 _INTO = re.compile(rb'"intoClause":')
 _OTHERS = re.compile(
     rb'"schemaname":"(?:pg_|information_schema"|'
@@ -51,12 +54,14 @@ def refusal(
     """
     if found := refusals.refusal(statement):
         return found
+    belongs = "it holds the history of this database, and which one it is"
     if _mentions(statement, history_schema) and history_schema in _schemas(statement.node()):
         return Refusal(
-            f"a seed touches the schema {history_schema}, which belongs to seedbed",
-            "it holds the history of this database, and which one it is",
-            "leave it out",
+            f"a seed touches the schema {history_schema}, which belongs to seedbed", belongs, "leave it out"
         )
+    if found_table := _OWN_TABLE.search(statement.tree):  # of another service's history, or by a search_path
+        name = found_table[1].decode()
+        return Refusal(f"a seed touches the table {name}, which belongs to seedbed", belongs, "leave it out")
     if not rows_only:
         return None
     if statement.kind not in _DATA or _INTO.search(statement.tree):

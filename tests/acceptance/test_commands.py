@@ -247,6 +247,20 @@ def test_an_unreachable_database_does_not_stop_the_others(
     assert only.code == 3  # it answers, and trying again would not help
 
 
+def test_an_environment_that_comes_up_in_part_says_that_something_stayed(
+    files: ProjectFiles, postgres_server: EmbeddedServer, database: str
+) -> None:
+    files.tables(1)
+    files.seed("t9.csv", "id\n1\n")
+    env = variables(postgres_server, database)
+    first = run(files.root, "env", "up", "dev-ana", env=env)
+    assert first.code == 5, first.everything  # the migration stays, and the seed leaves nothing
+    assert "there is no table t9" in first.everything
+    assert (
+        run(files.root, "env", "up", "dev-ana", env=env).code == 7
+    )  # by now nothing is changed before the seed
+
+
 def test_seeds_load_once_and_then_change_nothing(
     files: ProjectFiles, seedbed: Seedbed, postgres_server: EmbeddedServer, database: str
 ) -> None:

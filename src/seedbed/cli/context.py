@@ -195,12 +195,18 @@ class CommandContext:
             all_said = bool(lines) and document.exit_code is ExitCode.DONE
             return lines if all_said else [*lines, *outcome_text(document)]
 
+        self._settings["changed"] = self.is_changed or outcome.changed
         try:
             self.show(OutcomeDocument.of(outcome, run.events, self.command), text)
         except OutputLost as error:
             code = self.fail(error)
             self.leave(outcome.exit_code or (ExitCode.PARTIAL if outcome.changed else code))
         self.leave(outcome.exit_code)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether this command, or one that it went on with, has changed something that stays."""
+        return bool(self._settings.get("changed"))
 
     def leave(self, code: ExitCode) -> None:
         click.get_current_context().exit(int(code))

@@ -10,7 +10,7 @@ import click
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
-from seedbed.errors import Hint, UsageError, call, hint_text
+from seedbed.errors import ExitCode, Hint, UsageError, call, exit_code, hint_text
 from seedbed.model.environment import SANDBOX, require_ephemeral
 
 if TYPE_CHECKING:
@@ -194,11 +194,13 @@ def _down_sandbox(context: CommandContext) -> None:
 
 
 def _go_on_with(context: CommandContext, name: str, **given: Any) -> None:
-    """Run another command as it is; one that does not end well ends this one, with its exit code."""
+    """Run another command as it is; one that does not end well ends this one: with its exit code, or 5 where a command
+    before it has changed something.
+    """
     context.out.log(f"\n== {name}")
     other = import_module(f"seedbed.cli.commands.{name}").command
     try:
         click.get_current_context().invoke(other, **given)
     except click.exceptions.Exit as ended:
         if ended.exit_code:
-            raise
+            context.leave(exit_code([ExitCode(ended.exit_code)], changed=context.is_changed))

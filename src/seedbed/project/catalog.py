@@ -201,6 +201,7 @@ class Catalog:
         `suffix`: one of its engine's; empty for what fits the database.
         """
         engine, files = self.engine(database.engine), self.files(database)
+        suffix = f".{suffix.removeprefix('.')}" if suffix else ""
         if suffix and suffix not in engine.suffixes:
             raise UsageError(
                 f"{database.engine} has no migrations in {suffix!r}",
@@ -213,6 +214,7 @@ class Catalog:
         directives = [f"phase={phase}"] if phase != "expand" else []
         directives += [f"after={migration}" for migration in after]
         version = new_files.next_version(files, now)
+        del self._files[database.id]  # there is one more
         return new_files.write_migration(database, version, name, chosen, template, directives)
 
     def rebase_migration(self, database: Database, version: str, now: datetime) -> Path:

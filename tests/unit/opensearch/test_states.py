@@ -226,3 +226,9 @@ def test_status_says_how_far_a_migration_is_that_was_left(checkpoint: str, text:
         "ai/opensearch", History(None, (replace(started, checksum=file.checksum),)), [file], str, None, where
     )
     assert line.detail == f"up, {text}, by ana"
+
+
+def test_what_no_checkpoint_tells_is_not_told() -> None:
+    said = Catalog(Platform("school", PurePath(), ())).checkpoint_text
+    assert said(Database("courses", "dynamodb", PurePath()), "by segment") == "some of its items done"
+    assert said(Database("user", "postgres", PurePath()), "1234") == "at 1234"

@@ -61,6 +61,9 @@ class DynamoEngine(LazyEngineWithDiagnosis):
 
         require_versions(read_declared(directory), [each.migration for each in works])
 
+    def checkpoint_text(self, checkpoint: str) -> str:
+        return "some of its items done"  # each segment has a checkpoint of its own, which the revision does not tell
+
     def schemas(self) -> Mapping[str, Mapping[str, Any]]:
         from seedbed.engines.dynamodb.schema.json_schema import json_schema
         from seedbed.engines.dynamodb.schema.read import FILE

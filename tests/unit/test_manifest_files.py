@@ -82,7 +82,7 @@ def test_noise_is_ignored(database: Database, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "because"),
     [
-        ("create_users.sql", "a name looks like 20261122093000_create_users.sql or"),
+        ("create_users.sql", "it has no version, and a name looks like 20261122093000_create_users.sql or"),
         ("1create.sql", "a name looks like"),
         ("1_.sql", "letters, digits and _"),
         ("1_é.sql", "letters, digits and _"),
@@ -105,6 +105,11 @@ def test_a_name_that_does_not_parse_is_an_error(database: Database, name: str, b
     assert "nothing here is skipped silently" in error.try_
     assert str(error.at).startswith("services/user/postgres/migrations/")
     assert "\x1b" not in str(error)
+
+
+def test_a_name_that_only_lacks_a_version_is_given_one(database: Database) -> None:
+    _put(database, "fill_names.py")
+    assert _refused(database).try_.startswith("20261122093000_fill_names.py, or move it elsewhere: ")
 
 
 @pytest.mark.parametrize(

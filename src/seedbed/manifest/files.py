@@ -34,6 +34,7 @@ _PIECE = 256 << 10  # bytes of a seed that are read at once
 _UNREADABLE = "this cannot be read as a file"
 _NOISE = frozenset({"README.md", "__pycache__"})
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_. -]*[A-Za-z0-9_])?")
+_VERSION = "20261122093000"  # as an example
 _HALVES = (".up", ".down")  # 1_users.up.sql and 1_users.down.sql, as golang-migrate has them
 LARGEST = 64 << 20  # bytes of a migration
 
@@ -191,16 +192,24 @@ def _misnamed(name: str, prefix: str, suffixes: Sequence[str]) -> MigrationFileE
         else _why_misnamed(name, suffixes),
         try_="make one file of both: `migrate:up` and its statements, `migrate:down` and its statements"
         if half
-        else "rename it, or move it elsewhere: nothing here is skipped silently",
+        else _cure(name, suffixes),
         at=Location(printable(prefix + _decodable(name))),
     )
 
 
+def _cure(name: str, suffixes: Sequence[str]) -> str:
+    """Return what to do about a file that is no migration: where it only lacks a version, the name to take."""
+    label = PurePath(_decodable(name))
+    if label.suffix in suffixes and _LABEL.fullmatch(label.stem) and not label.stem[0].isdigit():
+        return f"{_VERSION}_{label}, or move it elsewhere: nothing here is skipped silently"
+    return "rename it, or move it elsewhere: nothing here is skipped silently"
+
+
 def _why_misnamed(name: str, suffixes: Sequence[str]) -> str:
     parts = re.fullmatch(r"([0-9]+)[_-](.*?)(\.[^.]*)?", name)
-    wanted = " or ".join(f"20261122093000_create_users{each}" for each in suffixes)
+    wanted = " or ".join(f"{_VERSION}_create_users{each}" for each in suffixes)
     if parts is None:
-        return f"a name looks like {wanted}"
+        return f"{'' if name[:1].isdecimal() else 'it has no version, and '}a name looks like {wanted}"
     version, label, suffix = parts.groups()
     if suffix not in suffixes:
         return f"its engine reads {', '.join(suffixes)}, not {printable(_decodable(suffix or 'no suffix'))}"

@@ -100,12 +100,15 @@ def find_platform(context: CommandContext, cleaning: ExitStack, *, keep: bool) -
         return
     source = own_platform()
     if keep:
+        import os
+        import shlex
+
         copy = context.directory / source.name
         if copy.exists():
             raise UsageError(
                 f"{copy} is there already",
                 because="the demo's platform would be written to it",
-                try_=f"seedbed -C {source.name} demo --keep, or without --keep",
+                try_=f"seedbed -C {shlex.quote(os.path.relpath(copy))} demo --keep, or without --keep",
             )
     else:
         copy = (

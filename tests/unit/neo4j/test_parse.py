@@ -159,7 +159,7 @@ def test_line_ends_and_a_byte_order_mark_make_no_difference() -> None:
         ("// migrate:up\n// migrate:up\n", 2, "two sections `// migrate:up`"),
         ("// migrate:down\n// migrate:up\n", 1, "comes before"),
         ("// migrate:up\n// migrate:down\n// migrate:down\n", 3, "two sections"),
-        ("CREATE (:A);\n// migrate:up\n", 1, "there is a statement before"),
+        ("CREATE (:A);\n// migrate:up\n", 1, "something stands before"),
         ("// migrate:up transaction:false\n", 1, "no option 'transaction:false'"),
         ("// migrate:up\n // migrate:down\n", 2, "nearly the mark"),
         ("// Migrate:up\n", 1, "nearly the mark"),

@@ -99,6 +99,7 @@ def test_a_migration_of_comments_alone_has_no_steps() -> None:
     [
         ("", 0, "the file has no `-- migrate:up`"),
         ("create table a (x int);", 0, "the file has no `-- migrate:up`"),
+        ("\n// migrate:up\nselect 1;", 2, "the file has no `-- migrate:up`"),
         ("-- migrate:down\nselect 1", 0, "the file has no `-- migrate:up`"),
         ("-- migrate:down\n-- migrate:up\n", 1, "`-- migrate:down` comes before `-- migrate:up`"),
         (

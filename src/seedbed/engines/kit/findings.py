@@ -24,15 +24,6 @@ class Findings:
     ) -> MigrationFileError:
         return MigrationFileError(what, because=because, try_=try_, at=Location(self.path, line, column))
 
-    def nothing_to_do(self, line: int, mark: str) -> MigrationFileError:
-        """Return the error for a section on `line` that was begun with `mark` and left blank."""
-        return self.error(
-            line,
-            "there is nothing to do",
-            f"`{mark}` is followed by nothing",
-            "write there what it does; or a comment, where it is to do nothing",
-        )
-
     def note(self, error: SeedbedError) -> None:
         """Keep `error`. Raises all of them once there are MOST."""
         self._found += (each for each in error.errors if each not in self._found)

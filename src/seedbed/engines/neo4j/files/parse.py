@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from seedbed.engines.neo4j.files.header import CypherHeader
 from seedbed.engines.neo4j.files.lexer import LexError, Token, scan
-from seedbed.engines.neo4j.files.sections import CypherSection, cut
+from seedbed.engines.neo4j.files.sections import MARKS, CypherSection, cut
 from seedbed.engines.neo4j.files.statements import StatementKind
 from seedbed.engines.neo4j.files.steps import ParsedStatement, statements_in, steps_of, undo_steps
 from seedbed.engines.neo4j.files.text import CypherText, read_text
@@ -44,7 +44,7 @@ def _migration(file: MigrationFile, text: CypherText) -> Migration:
     _require_use_of_directives(text, up, header)
     down = _way_down(text, sections, steps, up, header)
     if not text.count and not text.text[sections[0].start : sections[0].end].strip():
-        text.note(text.nothing_to_do(sections[0].line, "// migrate:up"))
+        text.note(MARKS.nothing_to_do(text, sections[0].line))
     return Migration(
         version=file.version,
         name=file.name,

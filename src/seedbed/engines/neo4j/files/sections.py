@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
+from seedbed.engines.kit.marks import Marks
 from seedbed.engines.neo4j.files.header import CypherHeader, looks_like_directives, read_header
 from seedbed.engines.neo4j.files.lexer import COMMENTS, Token, TokenKind
 from seedbed.engines.neo4j.files.text import CypherText
-from seedbed.errors import MigrationFileError
 from seedbed.model.directives import directive_lines
 from seedbed.model.headers import Header
 
-_MARK = re.compile(r"//\s*migrate:(up|down)(?:\s+(.*))?")
-_NEARLY_A_MARK = re.compile(r"//+\s*migrate\s*:\s*(?:up|down)\b|//\s*migrate:\w", re.IGNORECASE)
-_HIDDEN = re.compile(r"^//\s*migrate:up\b", re.MULTILINE)
-_OTHER_LANGUAGE = re.compile(r"^\s*(?:--|#)\s*migrate:(?:up|down)\b", re.MULTILINE)
+MARKS = Marks("//")
 
 
 class CypherSection(Struct, frozen=True):
@@ -55,18 +51,12 @@ def _marks(text: CypherText, comments: Iterable[Token]) -> Iterator[_SectionMark
         comment = token.value.rstrip()
         if "migrate" not in comment.lower() or not text.begins_line(token.start):
             continue
-        found, line = _MARK.fullmatch(comment), text.line(token.start)
+        found, line = MARKS.exact(comment), text.line(token.start)
         if found and (token.start == 0 or text.text[token.start - 1] == "\n") and not token.depth:
             _require_no_options(text, line, found[2] or "")
             yield _SectionMark(token, line, found[1])
-        elif found or _NEARLY_A_MARK.match(comment):
-            wrong = text.error(
-                line,
-                f"`{comment}` is nearly the mark of a section",
-                "a mark is between two statements, at the start of its line, and written exactly",
-                "// migrate:up or // migrate:down",
-            )
-            text.note(wrong)
+        elif found or MARKS.is_nearly_one(comment):
+            text.note(MARKS.nearly(text, line, comment))
 
 
 def _require_no_options(text: CypherText, line: int, options: str) -> None:
@@ -92,41 +82,16 @@ def _require_up_and_down(text: CypherText, marks: Sequence[_SectionMark]) -> Non
             )
     if "up" not in names:
         text.require_none()  # what is nearly one is named
-        raise _without_up(text)
+        raise MARKS.missing(text, text.text)
     if names[0] != "up":
-        raise text.error(
-            marks[0].line, "`// migrate:down` comes before `// migrate:up`", "", "put `// migrate:up` first"
-        )
-
-
-def _without_up(text: CypherText) -> MigrationFileError:
-    if hidden := _HIDDEN.search(text.text):
-        return text.error(
-            text.line(hidden.start()),
-            "the file has no `// migrate:up` that counts",
-            "this one is inside a string or a comment",
-        )
-    if other := _OTHER_LANGUAGE.search(text.text):
-        offset = other.end() - len(other[0].lstrip())
-        return text.error(
-            text.line(offset), "the file has no `// migrate:up`", "Cypher's comments begin with //"
-        )
-    return text.error(
-        0, "the file has no `// migrate:up`", "", "begin with that line, and the statements after it"
-    )
+        raise MARKS.down_first(text, marks[0].line)
 
 
 def _require_nothing_before(text: CypherText, tokens: Iterable[Token], first: int) -> None:
     """Refuse anything but comments before the first section: it would belong to none."""
     for token in tokens:
         if token.start < first and token.kind not in COMMENTS:
-            wrong = text.error(
-                text.line(token.start),
-                "there is a statement before `// migrate:up`",
-                "it would never run: only comments may be there",
-                "move it into a section",
-            )
-            text.note(wrong)
+            text.note(MARKS.before_the_first(text, text.line(token.start)))
             return
 
 
@@ -136,10 +101,4 @@ def _directives_above(text: CypherText, comments: Iterable[Token], first: int) -
         if token.start < first:
             yield from directive_lines([(text.line(token.start), token.value)], "//")
         elif looks_like_directives(token.value) and text.begins_line(token.start):
-            wrong = text.error(
-                text.line(token.start),
-                "directives have no effect here",
-                "they are read above `// migrate:up`, and nowhere else",
-                "move them there",
-            )
-            text.note(wrong)
+            text.note(MARKS.directives_below(text, text.line(token.start)))

@@ -7,22 +7,18 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
+from seedbed.engines.kit.marks import Marks
 from seedbed.engines.postgres.files.header import (
     MigrationHeader,
     looks_like_directives,
-    misplaced_directives,
     read_header,
 )
 from seedbed.engines.postgres.files.scanner import SqlToken, SqlTokenKind
 from seedbed.engines.postgres.files.text import MigrationText
-from seedbed.errors import MigrationFileError
 from seedbed.model.directives import directive_lines
-from seedbed.support.phrases import one_line
 
-_MARK = re.compile(r"--\s*migrate:(up|down)(?:\s+(.*))?")
-_NEARLY_A_MARK = re.compile(r"--+\s*migrate\s*:\s*(?:up|down)\b|--\s*migrate:\w", re.IGNORECASE)
+MARKS = Marks("--")
 _MEANT = re.compile(r"(?<=:)\s*(?:up|down)\b")
-_LOOKS_LIKE_UP = re.compile(rb"^--\s*migrate:up\b", re.MULTILINE)
 
 
 class Section(Struct, frozen=True):
@@ -63,17 +59,11 @@ def _marks(text: MigrationText, comments: Iterable[SqlToken]) -> list[_Mark]:
         if b"migrate" not in comment.lower() or not text.begins_line(token.start):
             continue
         comment_text, line = comment.decode().rstrip(), text.line(token.start)
-        found = _MARK.fullmatch(comment_text)
+        found = MARKS.exact(comment_text)
         if found and (token.start == 0 or text.data[token.start - 1] == ord("\n")):
             marks.append(_Mark(token, line, found[1], found[2] or ""))
-        elif found or _NEARLY_A_MARK.match(comment_text):
-            wrong = text.error(
-                line,
-                f"{one_line(comment_text)} is nearly the mark of a section",
-                "it has to stand at the start of its line and be written exactly",
-                "-- migrate:up or -- migrate:down",
-            )
-            text.note(wrong)
+        elif found or MARKS.is_nearly_one(comment_text):
+            text.note(MARKS.nearly(text, line, comment_text))
             if meant := _MEANT.search(comment_text.lower()):  # what follows is read as what it was meant for
                 marks.append(_Mark(token, line, meant[0].strip(), ""))
     return marks
@@ -88,11 +78,9 @@ def _require_pairs(text: MigrationText, marks: Sequence[_Mark]) -> None:
     ups = [each for each in marks if each.name == "up"]
     if not ups:
         text.require_none()  # what is nearly one is named
-        raise _without_up(text)
+        raise MARKS.missing(text, text.text)
     if marks[0].name != "up":
-        raise text.error(
-            marks[0].line, "`-- migrate:down` comes before `-- migrate:up`", "", "put `-- migrate:up` first"
-        )
+        raise MARKS.down_first(text, marks[0].line)
     for mark, following in zip(marks, [*marks[1:], None], strict=True):
         if following and mark.name == following.name == "down":
             raise text.error(
@@ -110,19 +98,6 @@ def _require_pairs(text: MigrationText, marks: Sequence[_Mark]) -> None:
             )
 
 
-def _without_up(text: MigrationText) -> MigrationFileError:
-    hidden = _LOOKS_LIKE_UP.search(text.data)
-    if hidden is None:
-        return text.error(
-            0, "the file has no `-- migrate:up`", "", "begin with that line, and the statements after it"
-        )
-    return text.error(
-        text.line(hidden.start()),
-        "the file has no `-- migrate:up` that counts",
-        "this one stands inside a string or a comment",
-    )
-
-
 def _require_nothing_before(text: MigrationText, comments: Iterable[SqlToken], end: int) -> None:
     """Refuse anything but comments before the first section: it would belong to none."""
     position = 0
@@ -133,13 +108,7 @@ def _require_nothing_before(text: MigrationText, comments: Iterable[SqlToken], e
         gap = text.data[position : token.start]
         if gap.strip():
             offset = position + len(gap) - len(gap.lstrip())
-            wrong = text.error(
-                text.line(offset),
-                "something stands before `-- migrate:up`",
-                "only comments may stand here: it would never run",
-                "put it into a section",
-            )
-            text.note(wrong)
+            text.note(MARKS.before_the_first(text, text.line(offset)))
             return
         position = token.end
 
@@ -155,7 +124,7 @@ def _directives_above(
         if token.start < end:
             yield from directive_lines([(text.line(token.start), comment_text.decode())], "--")
         elif looks_like_directives(comment_text.decode()) and text.begins_line(token.start):
-            text.note(misplaced_directives(text, text.line(token.start), "above `-- migrate:up`"))
+            text.note(MARKS.directives_below(text, text.line(token.start)))
 
 
 def _section(text: MigrationText, mark: _Mark, end: int) -> Section:

@@ -124,7 +124,7 @@ def test_a_migration_of_comments_alone_has_no_steps() -> None:
         ("/*\n-- migrate:up\n*/", 2, "the file has no `-- migrate:up` that counts"),
         ("-- migrate:up\n-- seedbed: phase=contract\n", 2, "directives have no effect here"),
     ],
-    ids=range(17),
+    ids=range(18),
 )
 def test_sections_out_of_order_are_refused_with_their_line(text: str, at: int, what: str) -> None:
     error = refused(text)

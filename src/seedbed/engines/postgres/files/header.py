@@ -116,9 +116,3 @@ def _backfill(text: MigrationText, directive: Directive | None, batch: Directive
 
 def looks_like_directives(comment: str) -> bool:
     return _LOOKS_LIKE_DIRECTIVES.match(comment) is not None
-
-
-def misplaced_directives(text: MigrationText, line: int, where: str) -> MigrationFileError:
-    return text.error(
-        line, "directives have no effect here", f"they are read {where}, and nowhere else", "move them there"
-    )

@@ -9,7 +9,7 @@ from functools import partial
 from msgspec import Struct, field
 
 from seedbed.engines.postgres.files.text import LONGEST_NAME, MigrationText
-from seedbed.errors import MigrationFileError, collected
+from seedbed.errors import collected
 from seedbed.model.directives import Directive, parse_directives
 from seedbed.model.headers import Header as Common
 from seedbed.model.headers import read_common, require_form

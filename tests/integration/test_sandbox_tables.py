@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from seedbed.engines.dynamodb.session import connect
+from seedbed.fixtures.databases import TestDatabases
 from seedbed.servers import locks
 from tests.support.processes import until
 from tests.support.projects import Ran, run
@@ -173,3 +175,20 @@ def test_deploy_takes_the_tables_that_an_apply_has_made_into_their_stack(shop: S
     assert "nothing to deploy" in shop.run("deploy", *E, "-s", "courses", PATH=path).out
     assert "nothing to do: every database is up to date" in shop.run("apply", *E).out
     assert "nothing changed: all rows are there already" in shop.run("seed", *E).out
+
+
+def test_items_that_earlier_tests_left_are_gone_for_the_next(shop: Shop) -> None:
+    """As after tests that were killed: nothing put back what they had changed."""
+
+    with TestDatabases.open(shop.root, ["fixture"]) as first:
+        first.shared("courses/dynamodb")
+        with connect(first._kept["courses/dynamodb"]._target) as session:  # type: ignore[attr-defined]
+            left = {"pk": {"S": "left"}, "sk": {"S": "behind"}}
+            session.database.client.call(
+                "PutItem", {"TableName": session.database.physical("courses"), "Item": left}
+            )
+    with TestDatabases.open(shop.root, ["fixture"]) as later:
+        later.shared("courses/dynamodb")
+        with connect(later._kept["courses/dynamodb"]._target) as session:  # type: ignore[attr-defined]
+            found = session.database.client.call("Scan", {"TableName": session.database.physical("courses")})
+    assert found["Count"] == len(ITEMS)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.errors import ManifestError, UsageError
+from seedbed.errors import ManifestError, SandboxError, UsageError
 from seedbed.fixtures.databases import TestDatabases
 
 IMPORTED = """
@@ -59,3 +59,36 @@ def test_a_database_that_is_not_declared_is_answered_with_those_that_are(
                 bring(named)
             assert caught.value.because == "it has orders/postgres, user/postgres"
             assert caught.value.try_ == likely
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A platform of one database."""
+    (tmp_path / "seedbed.toml").write_text(
+        '[platform]\nname = "shop"\n[services.orders.postgres]\n', encoding="utf-8"
+    )
+    return tmp_path
+
+
+def test_no_two_workers_have_the_databases_of_one_number(shop: Path) -> None:
+    with TestDatabases.open(shop, []) as one, TestDatabases.open(shop, []) as other:
+        assert (one._slot, other._slot) == (0, 1)
+    with TestDatabases.open(shop, []) as later:
+        assert later._slot == 0
+
+
+def test_a_database_that_cannot_be_made_ready_is_tried_once(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[object] = []
+
+    def fails(_: TestDatabases, databases: object) -> None:
+        tries.append(databases)
+        raise SandboxError("its migration fails")
+
+    monkeypatch.setattr(TestDatabases, "_make_ready", fails)
+    with TestDatabases.open(shop, []) as databases:
+        for _ in range(2):
+            with pytest.raises(SandboxError, match="its migration fails"):
+                databases.shared("orders/postgres")
+    assert len(tries) == 1

@@ -68,9 +68,8 @@ def load(
             else:
                 loaded.append(_load_rows(connection, part, described.get(place), on_loading))
         part = None
-        connection.execute(
-            "SET CONSTRAINTS ALL IMMEDIATE"
-        )  # what is deferred happens before we look, not after
+        # What is deferred happens before we look, and not after.
+        connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         if history() != before:
             part = next((each for each in dataset.parts if isinstance(each, Script)), dataset.parts[0])
             raise history_changed(part.path)

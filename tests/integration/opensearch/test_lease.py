@@ -109,11 +109,16 @@ def test_a_swap_of_aliases_and_its_record_are_both_made_or_neither(here: Stage) 
         {"remove": {"index": "lessons-1", "alias": "lessons", "must_exist": True}},
         {"add": {"index": "lessons-2", "alias": "lessons"}},
     ]
+
+    def send(fence: str, following: str) -> None:
+        fences.change(here.client, [fences.down(fence), fences.up(following), *swap])
+
+    swapped = history.document(replace(BEGUN, checkpoint="swapped"))
     with here.lease() as lease:
-        lease.swap(swap, replace(BEGUN, checkpoint="swapped"))
+        lease.write_atomically("swap", send, lambda: swapped, {})
         assert aliases(here) == {"lessons": "lessons-2"}
         with pytest.raises(RequestFailed):
-            lease.swap(swap, DONE)
+            lease.write_atomically("swap", send, lambda: history.document(DONE), {})
         found = revision(here)
     assert found is not None
     assert found.checkpoint == "swapped"

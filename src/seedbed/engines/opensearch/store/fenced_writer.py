@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.kit.lease import require_running
@@ -22,7 +22,7 @@ from seedbed.errors import (
     Unavailable,
     call,
 )
-from seedbed.model.history import Revision, RevisionState
+from seedbed.model.history import Revision
 
 Documents = dict[str, Document]
 
@@ -138,22 +138,3 @@ class FencedWriter:
                 because=f"{error.because or error.what}; its fence was removed by another process",
                 try_=Hint("look at the cluster; ", call("apply"), " then says what to decide"),
             ) from error
-
-    def swap(self, actions: Sequence[fences.Action], revision: Revision) -> None:
-        """Apply `actions` to aliases in one request and write `revision`, both or neither.
-
-        Raises RequestFailed if OpenSearch refuses (nothing was done then), LeaseLost, OutcomeUnknown.
-        """
-        client = self.cluster.client
-
-        def send(fence: str, following: str) -> None:
-            fences.change(client, [fences.down(fence), fences.up(following), *actions])
-
-        self.write_atomically(
-            f"aliases of {revision.label}", send, lambda: history.document(revision), self._before(revision)
-        )
-
-    def _before(self, revision: Revision) -> Documents:
-        """Return the documents of the version as recorded now, for an unknown outcome: nothing changes then."""
-        stored = history.read(self.cluster).revision(revision.version)
-        return history.document(stored) if stored and stored.state is RevisionState.STARTED else {}

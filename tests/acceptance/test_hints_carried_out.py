@@ -53,6 +53,12 @@ class Site:
         file.write_text(text, encoding="utf-8")
         return file
 
+    def seed(self, size: int = 2) -> None:
+        file = self.root / "services" / "shop" / "memory" / "seeds" / "reference" / "01_carts.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        rows = f'[{{"id": 1, "size": {size}}}]'
+        file.write_text(f'{{"table": "carts", "key": ["id"], "rows": {rows}}}', encoding="utf-8")
+
     def type(self, *words: str) -> int:
         return main.run(["-C", self.root.name, *words])
 
@@ -212,6 +218,28 @@ def test_a_protected_environment_gets_its_plan(site: Site) -> None:
     assert site.type("status", "-e", "prod", "--exit-code") == 0
 
 
+def test_seeds_of_a_protected_environment_get_their_plan(site: Site) -> None:
+    seed = ("seed", "-e", "prod")
+    site.seed()
+    assert site.type("apply", "-e", "prod", "--unreviewed") == 0
+    site.carry_out(*site.hints(3, *seed))
+    site.seed(size=3)
+    site.carry_out(*site.hints(3, *seed, "plan.json"))
+    assert site.type(*seed, "plan.json") == 0
+    site.migration(f"{TWO}_more", _making("more"))
+    site.carry_out(*site.hints(3, *seed, "plan.json"))  # it is made anew
+    site.carry_out(*site.hints(3, *seed, "plan.json"))  # and applied
+    site.carry_out(*site.hints(2, *seed, "plan.json", "-s", "shop"))
+    site.carry_out(*site.hints(3, *seed, "--kind", "fixture"))
+
+
+def test_a_plan_that_shows_no_seeds_is_left_out(site: Site) -> None:
+    site.seed()
+    assert site.type(*APPLY) == 0
+    assert site.type("plan", "-e", "staging", "--out", "plan.json") == 0
+    site.carry_out(*site.hints(2, "seed", "-e", "staging", "plan.json"))
+
+
 def test_a_stale_or_an_edited_plan_is_made_anew(site: Site) -> None:
     plan = ("apply", "-e", "prod", "plan.json")
     assert site.type("plan", "-e", "prod", "--out", "plan.json") == 0
@@ -226,11 +254,7 @@ def test_a_stale_or_an_edited_plan_is_made_anew(site: Site) -> None:
 
 
 def test_a_target_that_is_not_bound_is_bound(site: Site) -> None:
-    seeds = site.root / "services" / "shop" / "memory" / "seeds" / "reference"
-    seeds.mkdir(parents=True)
-    (seeds / "01_carts.json").write_text(
-        '{"table": "carts", "key": ["id"], "rows": [{"id": 1, "size": 2}]}', encoding="utf-8"
-    )
+    site.seed()
     seed = ("seed", "-e", "staging", "-s", "shop")
     site.carry_out(*site.hints(3, *seed))
     assert site.type(*seed) == 0

@@ -314,6 +314,7 @@ CASES: dict[str, list[Case]] = {
         Case("-e dev-test --out /dev/full", "error", 2),
         Case("-e dev-test --sql", "plan", 0),
         Case("-e dev-test --summary", "plan", 0),
+        Case("-e prod", "plan", 0, "seed_files"),
         Case("-e dev-test", "error", 4, "one_is_away", 1),
         Case("-e dev-test", "error", 4, "both_are_away", 2),
         Case("-e dev-test", "error", 3, "edited"),
@@ -350,6 +351,7 @@ CASES: dict[str, list[Case]] = {
         Case("-e dev-test", "outcome", 0),
         Case("-e dev-test", "error", 3, "seed_files", 1),
         Case("-e prod --kind fixture", "error", 3),
+        Case("-e prod", "error", 3, "seed_files"),
         Case("-e dev-test --kind none", "error", 2),
     ],
     "reset": [

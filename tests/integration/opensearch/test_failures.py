@@ -61,6 +61,21 @@ def test_a_mended_bulk_goes_on_and_writes_what_was_missing(here: Stage, action: 
     assert here.documents("lessons") == {"a": {"minutes": 10}, "b": {"minutes": 20}, "c": {"minutes": 30}}
 
 
+def test_an_index_that_the_server_fails_to_make_is_refused_with_its_reason_and_not_tried_again(
+    here: Stage,
+) -> None:
+    analysis = """{"filter": {"words": {"type": "hunspell", "locale": "en_GB"}},
+      "analyzer": {"mine": {"tokenizer": "standard", "filter": ["words"]}}}"""
+    with pytest.raises(StepFailed) as caught:
+        apply(
+            here, migration(f'# migrate:up\nPUT /lessons-1\n\n{{"settings": {{"analysis": {analysis}}}}}\n')
+        )
+    assert "OpenSearch refused PUT /lessons-1: illegal_state_exception" in caught.value.what
+    assert "hunspell dictionary" in caught.value.because
+    assert not caught.value.try_  # and not "run it again"
+    assert (revision(here), indexes(here)) == (None, set())
+
+
 def test_a_bulk_of_which_nothing_succeeds_leaves_nothing_behind(here: Stage) -> None:
     here.index("lessons", minutes="date")
     with pytest.raises(StepFailed) as caught:

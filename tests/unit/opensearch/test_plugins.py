@@ -16,6 +16,8 @@ from seedbed.engines.opensearch.rules.plugins import advice
         "Unknown tokenizer type [icu_tokenizer] for [mine]",
         "Unknown filter type [phonetic] for [mine]",
         "failed to find global analyzer [kuromoji]",
+        "Failed to parse mapping [_doc]: analyzer [polish] has not been configured in mappings",
+        "Custom Analyzer [mine] failed to find char_filter under name [icu_normalizer]",
     ],
 )
 def test_what_a_plugin_brings_is_named_as_such(reason: str) -> None:

@@ -25,6 +25,7 @@ from seedbed.errors import (
 from seedbed.model.history import Revision
 
 Documents = dict[str, Document]
+_SERVER_ERROR = 500  # others of its kind come from what is in between, or pass
 
 
 class FencedWriter:
@@ -126,6 +127,8 @@ class FencedWriter:
         verdict = self.ledger.settle(intent)
         if self.interrupted:
             raise self.stopped() from None
+        if verdict is False and isinstance(error, RequestFailed) and error.status == _SERVER_ERROR:
+            raise error  # an answer of the server itself, which would be the same again
         if verdict is False:
             raise StepFailed(
                 f"a request did not take effect ({intent.label})",

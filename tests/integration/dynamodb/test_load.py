@@ -252,7 +252,7 @@ def test_a_row_that_does_not_fit_is_named_and_nothing_is_loaded(
     ("table", "columns", "good", "bad", "what"),
     [
         ("courses", "id other", lambda n: (f"c{n}", n), ("", 1), "id is empty"),
-        ("courses", "id other", lambda n: (f"c{n}", n), ("c", "x" * 410_000), "the item has 400 KB"),
+        ("courses", "id other", lambda n: (f"c{n}", n), ("c", "x" * 410_000), "the item has 410 008 bytes"),
         ("courses", "id other", lambda n: (f"c{n}", n), ("c" * 2049, 1), "id has 2049 bytes"),
         ("lessons", "course number", lambda n: (f"c{n}", n), ("", 1), "course is empty"),
     ],

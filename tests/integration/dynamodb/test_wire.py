@@ -233,7 +233,7 @@ def test_an_item_of_exactly_400_kb_passes_and_one_byte_more_is_refused_by_us_as_
     with pytest.raises(ServiceError) as raised:
         faithful.call("PutItem", {"TableName": TABLE, "Item": to_item(item)})
     assert raised.value.code == "ValidationException"
-    with pytest.raises(StepFailed, match="has 400 KB"):
+    with pytest.raises(StepFailed, match="has 409 601 bytes"):
         load(faithful, TABLE, [item])
 
 

@@ -32,7 +32,7 @@ GOOD: dict[str, Any] = {"course": {"S": "c"}, "number": {"S": "1"}}
         ({"course": {"S": "ü" * 1025}}, "course has 2050 bytes", "2048"),
         ({"number": {"S": "x" * 1025}}, "number has 1025 bytes", "1024"),
         ({"teacher": {"S": "x" * 2049}}, "teacher has 2049 bytes", "by_teacher"),
-        ({"text": {"S": "x" * (400 * 1024)}}, "the item has 400 KB", "400 KB at most"),
+        ({"text": {"S": "x" * (400 * 1024)}}, "the item has 409 618 bytes", "409 600 (400 KB) at most"),
     ],
 )
 def test_what_is_refused(more: dict[str, Any], what: str, because: str) -> None:

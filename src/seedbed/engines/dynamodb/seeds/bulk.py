@@ -22,6 +22,7 @@ from seedbed.engines.dynamodb.wire.errors import VALIDATION, ServiceError
 from seedbed.engines.dynamodb.wire.sizes import LARGEST_ITEM, item_size
 from seedbed.engines.dynamodb.wire.values import InvalidValue, from_attribute, to_item
 from seedbed.errors import Interrupted, StepFailed
+from seedbed.support.phrases import number
 from seedbed.wire.retrying import Policy, retrying
 
 BATCH = 25  # puts in a request
@@ -181,8 +182,8 @@ class _Writer:
             ) from None
         if len(encoded) > LARGEST_ITEM and (size := item_size(attributes)) > LARGEST_ITEM:
             raise InvalidValue(
-                f"the item {_named(self._key, key)} has {size / 1024:.0f} KB",
-                because="DynamoDB takes items of 400 KB at most, names of attributes included",
+                f"the item {_named(self._key, key)} has {number(size)} bytes",
+                because=f"DynamoDB takes {number(LARGEST_ITEM)} (400 KB) at most, names of attributes included",
                 try_="split it, or keep the large part in S3",
             )
         return encoded

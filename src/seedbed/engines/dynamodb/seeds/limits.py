@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from seedbed.engines.dynamodb.schema.shape import TableShape
 from seedbed.engines.dynamodb.wire.sizes import LARGEST_ITEM, attribute_size, item_size
 from seedbed.engines.dynamodb.wire.values import Attribute
+from seedbed.support.phrases import number
 
 _LARGEST_PARTITION, _LARGEST_SORT = 2048, 1024  # bytes
 _EMPTY = ({"S": ""}, {"B": ""})
@@ -45,6 +46,6 @@ def refusal(item: Mapping[str, Attribute], limits: tuple[Limit, ...]) -> tuple[s
             return what, f"it is part of {whose}, which takes {most} there"
     size = item_size(item)
     if size > LARGEST_ITEM:
-        because = "DynamoDB takes items of 400 KB at most, names of attributes included"
-        return f"the item has {size / 1024:.0f} KB", because
+        because = f"DynamoDB takes {number(LARGEST_ITEM)} (400 KB) at most, names of attributes included"
+        return f"the item has {number(size)} bytes", because
     return None

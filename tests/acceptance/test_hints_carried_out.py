@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from seedbed.cli import main
 from seedbed.model.history import Owner, Revision, RevisionState
@@ -179,6 +180,18 @@ def test_a_file_that_was_edited_while_a_step_was_open_is_decided_about_or_restor
     if hints[which][3] == "apply":
         file.write_text(before, encoding="utf-8")
     site.carry_out(hints[which])
+    assert site.type(*APPLY) == 0
+
+
+def test_a_file_that_was_edited_in_the_middle_of_its_rows_is_accepted_for_the_rest(site: Site) -> None:
+    text = "# seedbed: backfill=carts.id\n# migrate:up\nincrement carts visits 1\n"
+    file = site.migration(f"{TWO}_visits", text)
+    assert site.type(*APPLY, "-s", "shop", "--to", ONE) == 0
+    site.record(replace(site.started(TWO, Direction.UP), in_step=False, checkpoint="7"))
+    file.write_text(f"# as it was meant\n{file.read_text(encoding='utf-8')}", encoding="utf-8")
+    hints = site.hints(3, *APPLY)
+    assert [(each[3], each[-1]) for each in hints] == [("repair", "--checksum")]
+    site.carry_out(*hints)
     assert site.type(*APPLY) == 0
 
 

@@ -25,7 +25,7 @@ from seedbed.errors import (
 
 SOURCE = Path(seedbed.__file__).parent
 NAMES = "|".join(map(re.escape, COMMANDS))
-PRINTED = re.compile(rf"\bseedbed ({NAMES})\b")
+PRINTED = re.compile(rf"\bseedbed (-C \S+ )?({NAMES})\b")
 # What an argument that is computed may be; a file has to be there for `apply PLAN`.
 SAMPLES = {
     "plan": "plan.json",
@@ -144,16 +144,18 @@ def test_what_a_shell_would_not_take_is_quoted() -> None:
 
 
 def test_no_message_writes_a_command_by_hand() -> None:
-    """A command in a text is not completed, and nobody parses it."""
+    """A command in a text is not completed, and nobody parses it. What is typed after a `cd`, and help, has its own."""
     by_hand = []
     for file in sorted(SOURCE.rglob("*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.keyword) and node.arg in {"try_", "because"}:
-                texts = [each.value for each in ast.walk(node.value) if isinstance(each, ast.Constant)]
-                by_hand += [
-                    f"{file.relative_to(SOURCE)}:{node.value.lineno}: {text}"
-                    for text in texts
-                    if isinstance(text, str) and PRINTED.search(text)
-                ]
+        read = {id(each.value) for each in ast.walk(tree) if isinstance(each, ast.Expr)}  # docstrings
+        by_hand += [
+            f"{file.relative_to(SOURCE)}:{each.lineno}: {each.value}"
+            for each in ast.walk(tree)
+            if isinstance(each, ast.Constant)
+            and isinstance(each.value, str)
+            and id(each) not in read
+            and PRINTED.search(each.value)
+            and file.relative_to(SOURCE).as_posix() not in {"project/starter.py", "cli/main.py"}
+        ]
     assert by_hand == []

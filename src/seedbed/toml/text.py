@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from seedbed.errors import Location, ManifestError, UsageError
+from seedbed.errors import Hint, Location, ManifestError, UsageError, call
 from seedbed.support.phrases import shorten
 from seedbed.toml.lines import KeyPath, Lines, TooDeep, line_and_column
 
@@ -55,8 +55,8 @@ class Kind(Struct, frozen=True):
     @property
     def help(self) -> str:
         """Return what to do about an error that says nothing better itself."""
-        of = "" if self.called == "the manifest" else f" {self.called}"
-        return f"seedbed schema{of} says what may stand there"
+        schema = call("schema") if self.called == "the manifest" else call("schema", self.called)
+        return Hint(schema, " says what may stand there")
 
 
 MANIFEST = Kind()

@@ -11,6 +11,7 @@ from seedbed.engines.neo4j.files.names import HISTORY_CONSTRAINT, HISTORY_LABEL
 from seedbed.engines.neo4j.files.split import Statement
 from seedbed.engines.neo4j.files.statements import body_of
 from seedbed.engines.neo4j.rules.every_node import every_node
+from seedbed.errors import Hint, call
 from seedbed.support.phrases import one_line
 
 _TRANSACTION_WORDS = ("BEGIN", "COMMIT", "ROLLBACK")
@@ -108,5 +109,5 @@ def _changes_every_node(tokens: Sequence[Token]) -> Refusal | None:
     return Refusal(
         f"`{one_line(found.value)}` stands for every node, seedbed's own among them",
         "no label and no relationship says which nodes are meant, and the statement changes them",
-        "give the pattern a label, MATCH (n:Skill); to empty an ephemeral database, use `seedbed reset`",
+        Hint("give the pattern a label, MATCH (n:Skill); to empty an ephemeral database: ", call("reset")),
     )

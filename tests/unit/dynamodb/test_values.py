@@ -6,16 +6,17 @@ import enum
 import uuid
 from base64 import b64decode, b64encode
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, Underflow
 from types import MappingProxyType
 from typing import Any
 
 import boto3.dynamodb.types as theirs
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from seedbed.engines.dynamodb.wire.sizes import item_size
@@ -71,14 +72,26 @@ def test_a_value_comes_back_as_it_went_in_also_through_json(value: object) -> No
     assert same(from_attribute(msgspec.json.decode(msgspec.json.encode(attribute))), value)
 
 
+@contextmanager
+def as_far_as_boto3_goes() -> Iterator[None]:
+    """Below 1E-128 boto3 has fewer digits than DynamoDB, and refuses the others."""
+    try:
+        yield
+    except Underflow:
+        reject()
+
+
 @given(values)
 def test_an_attribute_means_to_boto3_what_it_means_to_us(value: object) -> None:
-    assert same(of_boto3(theirs.TypeDeserializer().deserialize(with_bytes(to_attribute(value)))), value)
+    with as_far_as_boto3_goes():
+        read = theirs.TypeDeserializer().deserialize(with_bytes(to_attribute(value)))
+    assert same(of_boto3(read), value)
 
 
 @given(numbers)
 def test_what_boto3_writes_as_a_number_reads_the_same(value: int | Decimal) -> None:
-    written = theirs.TypeSerializer().serialize(value)
+    with as_far_as_boto3_goes():
+        written = theirs.TypeSerializer().serialize(value)
     assert from_attribute(written) == value
     assert Decimal(to_attribute(value)["N"]) == Decimal(written["N"]) == value
 

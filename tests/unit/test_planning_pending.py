@@ -8,7 +8,9 @@ from msgspec.structs import replace
 from seedbed.errors import ExitCode, HistoryConflict, SeveralErrors
 from seedbed.model.history import History, Revision, RevisionState
 from seedbed.model.migration import MigrationFile, Phase, Source, checksum
+from seedbed.model.status import MigrationState
 from seedbed.planning.pending import conflicts, pending
+from seedbed.planning.statuses import migration_statuses
 
 
 def file(version: str, text: str = "x") -> MigrationFile:
@@ -95,3 +97,16 @@ def test_a_started_file_that_has_done_something_may_not_be_edited(fields: dict[s
 
 def test_versions_compare_as_numbers() -> None:
     assert not pending("user/postgres", history(revision("007")), [file("7")])
+
+
+@pytest.mark.parametrize(
+    ("is_in_use", "state"), [(False, MigrationState.UNKNOWN), (True, MigrationState.STARTED)]
+)
+def test_a_step_that_a_run_has_in_its_hands_is_not_of_unknown_outcome(
+    is_in_use: bool, state: MigrationState
+) -> None:
+    begun = history(revision("1", state=RevisionState.STARTED, in_step=True))
+    (found,) = migration_statuses(
+        "user/postgres", begun, [file("1")], lambda _: "expand", is_in_use=is_in_use
+    )
+    assert found.state is state

@@ -25,16 +25,20 @@ def migration_statuses(
     phase: Callable[[MigrationFile], str],
     parse: ParseFile | None = None,
     checkpoint_text: Callable[[str], str] = "at {}".format,
+    *,
+    is_in_use: bool = False,
 ) -> tuple[MigrationStatus, ...]:
     """Return a line for every version that files or history know, in version order.
 
     `phase` tells the phase of a file that is not applied, empty where it cannot be read; `parse` is that of
-    `conflicts`. `checkpoint_text` says how far a migration is that has a checkpoint.
+    `conflicts`. `checkpoint_text` says how far a migration is that has a checkpoint. `is_in_use`: a run has the
+    lease, so that a step that was begun is in its hands.
     """
     wrong = {order(each.version): each for each in conflicts(database, history, files, parse)}
     recorded = {order(each.version): each for each in history.revisions}
     lines = [
-        _recorded(revision, wrong.get(number), checkpoint_text) for number, revision in recorded.items()
+        _recorded(revision, wrong.get(number), checkpoint_text, is_in_use=is_in_use)
+        for number, revision in recorded.items()
     ] + [
         _pending(file, phase(file), wrong.get(order(file.version)))
         for file in files
@@ -44,12 +48,16 @@ def migration_statuses(
 
 
 def _recorded(
-    revision: Revision, conflict: Conflict | None, checkpoint_text: Callable[[str], str]
+    revision: Revision,
+    conflict: Conflict | None,
+    checkpoint_text: Callable[[str], str],
+    *,
+    is_in_use: bool,
 ) -> MigrationStatus:
     return MigrationStatus(
         revision.version,
         revision.name,
-        _CONFLICTS[conflict.kind] if conflict else _state(revision),
+        _CONFLICTS[conflict.kind] if conflict else _state(revision, is_in_use=is_in_use),
         revision.phase.value,
         revision.applied_at,
         revision.duration_ms,
@@ -57,10 +65,10 @@ def _recorded(
     )
 
 
-def _state(revision: Revision) -> MigrationState:
+def _state(revision: Revision, *, is_in_use: bool) -> MigrationState:
     if revision.state is RevisionState.APPLIED:
         return MigrationState.APPLIED
-    return MigrationState.UNKNOWN if revision.in_step else MigrationState.STARTED
+    return MigrationState.UNKNOWN if revision.in_step and not is_in_use else MigrationState.STARTED
 
 
 def _detail(revision: Revision, checkpoint_text: Callable[[str], str]) -> str:

@@ -141,6 +141,7 @@ class Run:
                     partial(self.catalog.phase, target.database),
                     partial(self.catalog.parse, target.id),
                     partial(self.catalog.checkpoint_text, target.database),
+                    is_in_use=bool(holders[target.id]),
                 ),
                 deployment=to_deploy[target.id],
                 holder=holders[target.id],

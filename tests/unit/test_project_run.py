@@ -17,6 +17,7 @@ from seedbed.documents.document import text
 from seedbed.documents.plan import ActionEntry, PlanDocument
 from seedbed.errors import (
     ExitCode,
+    LeaseLost,
     Refused,
     SeedbedError,
     SeveralErrors,
@@ -25,12 +26,14 @@ from seedbed.errors import (
     UsageError,
 )
 from seedbed.model.event import Event, TargetConnected, WorkFinished
+from seedbed.model.history import History
 from seedbed.model.outcome import Outcome, Result
 from seedbed.model.seed import SeedKind
 from seedbed.model.status import MigrationState
 from seedbed.planning import reviewed
 from seedbed.project import Decision, Project, Request, Run, deploying
 from seedbed.testing import reference
+from seedbed.testing.reference.lease import MemoryLease
 from seedbed.testing.reference.sandbox import Server, embedded
 
 MANIFEST = """
@@ -383,6 +386,26 @@ def test_a_target_whose_lease_is_held_stops_only_what_comes_after_its_pending_wo
         assert list(run.failed) == []
         assert run.apply().exit_code is ExitCode.DONE  # nobody holds it now
         assert applied(run) == {CART: [FIRST, SECOND], SHOP: [FIRST, SECOND]}
+
+
+def test_a_lease_that_goes_away_before_the_first_write_stops_no_other_target_and_has_touched_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = MemoryLease.history
+
+    def history(lease: MemoryLease) -> History:
+        if not broken:
+            broken.append(lease)
+            raise LeaseLost("the connection broke, and with it the lease", because="it was cut")
+        return real(lease)
+
+    broken: list[MemoryLease] = []
+    monkeypatch.setattr(MemoryLease, "history", history)
+    with site.project().run("staging") as run:
+        outcome = run.apply()
+        assert results(outcome) == {CART: Result.FAILED, SHOP: Result.CHANGED}
+        (failed,) = [each.error for each in outcome.targets if each.error]
+        assert (failed.error_kind, failed.exit_code, failed.touched) == ("Unreachable", 4, False)
 
 
 def test_a_decision_is_about_one_database(site: Site) -> None:

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from seedbed.engines.base import Lease
 from seedbed.engines.capabilities import SupportsExpectation
-from seedbed.errors import ForeignTarget, SeedbedError
+from seedbed.errors import ForeignTarget, LeaseLost, SeedbedError, Unreachable
 from seedbed.execution.connecting import ConnectedTarget, has_history, identity, require_own
 from seedbed.execution.context import RunContext
 from seedbed.execution.recovery import advise
@@ -76,20 +76,21 @@ def carry_out(
     failed = dict(unreachable)
     with ExitStack() as releasing:
         leases: dict[str, tuple[Lease, ExitStack]] = {}
+        histories = {target.id: target.history for target in connected}
         for target in at_work:
             own = releasing.enter_context(ExitStack())
             try:
-                leases[target.id] = _lease(target, plan.of(target.id), context, own), own
+                lease = _lease(target, plan.of(target.id), context, own)
             except ForeignTarget:  # another target of this run is the same database
                 raise
             except SeedbedError as error:
-                own.close()
-                failed[target.id] = error
-                context.fail(target.id, error)
-        histories = {
-            target.id: leases[target.id][0].history() if target.id in leases else target.history
-            for target in connected
-        }
+                _fail(target, error, own, failed, context)
+                continue
+            try:
+                histories[target.id] = lease.history()
+                leases[target.id] = lease, own
+            except LeaseLost as error:
+                _fail(target, _untouched(error), own, failed, context)
         require_own((target.target, histories[target.id]) for target in connected)
         if leases:
             plan = replan(histories)
@@ -117,6 +118,24 @@ def _lease(target: ConnectedTarget, plan: DatabasePlan, context: RunContext, clo
     if plan.actions and isinstance(target.session, SupportsExpectation):
         target.session.expect(plan.works)
     return closing.enter_context(context.lease(target.id, target.session))
+
+
+def _untouched(error: LeaseLost) -> Unreachable:
+    """Return what it means that a lease went away before anything was written under it."""
+    return Unreachable(error.what, because=error.because, try_="run the same command again")
+
+
+def _fail(
+    target: ConnectedTarget,
+    error: SeedbedError,
+    own: ExitStack,
+    failed: dict[str, SeedbedError],
+    context: RunContext,
+) -> None:
+    """Give back what was taken of a target on which nothing can be done, and tell it."""
+    own.close()
+    failed[target.id] = error
+    context.fail(target.id, error)
 
 
 def _ledger(plan: Plan, failed: Mapping[str, SeedbedError]) -> _Ledger:

@@ -222,7 +222,11 @@ class LossEntry(Part, frozen=True):
         says("How sure that number is: empty where it is exact, else `about`, `at most`, `at least`."),
     ]
     unit: Annotated[
-        str, says("What is counted: `row`, `item`, `document`, `entity` (a node or a relationship).")
+        str,
+        says(
+            "What is counted: `row`, `item`, `document`, `entity` (a node or a relationship), `relationship` (of the"
+            " nodes that go)."
+        ),
     ]
 
     @classmethod

@@ -22,6 +22,17 @@ from seedbed.engines.postgres.rules.removals import Removal, RemovalKind, remova
         ),
         ("ALTER TABLE a DROP CONSTRAINT c", []),
         ("TRUNCATE a, s.b", [Removal(RemovalKind.ROWS, ("a",)), Removal(RemovalKind.ROWS, ("s", "b"))]),
+        (
+            "TRUNCATE a, b CASCADE",
+            [
+                Removal(RemovalKind.ROWS, ("a",), cascades=True),
+                Removal(RemovalKind.ROWS, ("b",), cascades=True),
+            ],
+        ),
+        ("DROP TYPE s.t CASCADE", [Removal(RemovalKind.TYPE, ("s", "t"))]),
+        ("DROP DOMAIN d CASCADE", [Removal(RemovalKind.TYPE, ("d",))]),
+        ("DROP EXTENSION e CASCADE", [Removal(RemovalKind.EXTENSION, ("e",))]),
+        ("DROP TYPE t; DROP DOMAIN d; DROP EXTENSION e", []),
         ("DELETE FROM a", [Removal(RemovalKind.ROWS, ("a",))]),
         ("DELETE FROM ONLY a WHERE x = 1", [Removal(RemovalKind.SOME_ROWS, ("a",))]),
         ("DELETE FROM a USING b", [Removal(RemovalKind.SOME_ROWS, ("a",))]),

@@ -18,21 +18,34 @@ class RemovalKind(StrEnum):
     COLUMN = "column"
     ROWS = "rows"  # all of a table
     SOME_ROWS = "some rows"  # those of a table that a condition names
+    TYPE = "type"  # and by CASCADE every column of it
+    EXTENSION = "extension"  # and by CASCADE every column of its types
     UNKNOWN = "unknown"  # code, which only running it would tell
 
 
 class Removal(Struct, frozen=True):
-    """What a statement removes. `names` are bare, a schema first where there is one; `column` of that table."""
+    """What a statement removes. `names` are bare, a schema first where there is one; `column` of that table.
+
+    `cascades`: it empties every table that refers to this one, too.
+    """
 
     kind: RemovalKind
     names: tuple[str, ...] = ()
     column: str = ""
+    cascades: bool = False
 
 
 _DROPPED = {
     "OBJECT_TABLE": RemovalKind.TABLE,
     "OBJECT_MATVIEW": RemovalKind.TABLE,
     "OBJECT_FOREIGN_TABLE": RemovalKind.TABLE,
+}
+# What holds no rows itself, while CASCADE takes along what does.
+_DROPPED_BY_CASCADE = {
+    "OBJECT_SCHEMA": RemovalKind.SCHEMA,
+    "OBJECT_TYPE": RemovalKind.TYPE,
+    "OBJECT_DOMAIN": RemovalKind.TYPE,
+    "OBJECT_EXTENSION": RemovalKind.EXTENSION,
 }
 
 
@@ -53,8 +66,10 @@ def _of(statement: ParsedStatement) -> Iterator[Removal]:
         case "AlterTableStmt":
             yield from _columns(statement.node())
         case "TruncateStmt":
-            for each in statement.node()["relations"]:
-                yield Removal(RemovalKind.ROWS, tuple(names_of(each["RangeVar"])))
+            node = statement.node()
+            cascades = node.get("behavior") == "DROP_CASCADE"
+            for each in node["relations"]:
+                yield Removal(RemovalKind.ROWS, tuple(names_of(each["RangeVar"])), cascades=cascades)
         case "DeleteStmt":
             node = statement.node()
             kind = (
@@ -89,12 +104,16 @@ def _deleted_inside(tree: object) -> Iterator[Removal]:
 
 
 def _dropped(node: Tree) -> Iterator[Removal]:
-    kind = _DROPPED.get(node["removeType"])
+    removed = node["removeType"]
+    kind = _DROPPED.get(removed)
+    by_cascade = _DROPPED_BY_CASCADE.get(removed) if node.get("behavior") == "DROP_CASCADE" else None
     for each in node["objects"]:
         if kind:
             yield Removal(kind, tuple(strings_of(each["List"]["items"])[-2:]))
-        elif node["removeType"] == "OBJECT_SCHEMA" and node.get("behavior") == "DROP_CASCADE":
-            yield Removal(RemovalKind.SCHEMA, (each["String"]["sval"],))
+        elif by_cascade is RemovalKind.TYPE:
+            yield Removal(by_cascade, tuple(strings_of(each["TypeName"]["names"])[-2:]))
+        elif by_cascade:
+            yield Removal(by_cascade, (each["String"]["sval"],))
 
 
 def _columns(node: Tree) -> Iterator[Removal]:

@@ -51,6 +51,12 @@ EVERYTHING = [
     "MATCH (n)-[:T]->*(m) SET n.x = 1",
     "MATCH (n)-->{0,2}(m) SET n.x = 1",
     "MATCH (n) ((a)-[:T]->(b)){,3} (m) DETACH DELETE m",
+    "MERGE (n) SET n.x = 1",
+    "MERGE (n {id: 1}) ON CREATE SET n.y = 1 ON MATCH SET n.x = 1",
+    "MERGE p = (n {id: 1}) DELETE n",
+    "UNWIND $rows AS row MERGE (n {id: row.id}) SET n += row",
+    "MATCH (n:!Skill&!Tutor) DELETE n",
+    "MATCH (n:(!Skill)&(!Tutor)) DELETE n",
 ]
 SELECTED = [
     "MATCH (n:Skill) DETACH DELETE n",
@@ -65,6 +71,11 @@ SELECTED = [
     "MATCH (a:A)-[:X]->(b) MATCH (b) SET b.x = 1",
     "CREATE (n:A {delete: 1}) SET n.x = 1",
     "MERGE (n:A {id: 1}) ON CREATE SET n.x = 1",
+    "MERGE (n:A {id: 1}) ON MATCH SET n.x = 1",
+    "MERGE (n {id: 1}) ON CREATE SET n.x = 1",
+    "MATCH (a:A) MERGE (a)-[r:KNOWS]->(b) SET b.x = 1",
+    "MATCH (n:(A|B)&!C) SET n.x = 1",
+    "MATCH (n:!C&A) SET n.x = 1",
     "UNWIND $keys AS key MATCH (n:A {id: key}) SET n.x = key",
     "MATCH (n) WITH count(n) AS c MATCH (m:X) SET m.c = c",
     "MATCH (n IS Skill) DELETE n",
@@ -122,8 +133,11 @@ def test_the_down_section_and_seeds_are_held_to_the_same() -> None:
 
 WORDS = [
     "MATCH",
+    "MERGE",
+    "ON",
     "(n)",
     "(n:A)",
+    "&",
     "(",
     ")",
     "WHERE",

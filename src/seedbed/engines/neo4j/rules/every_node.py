@@ -2,6 +2,7 @@
 
 seedbed's nodes have a label and no relationships. So only a pattern that is one node without a label can find them, or
 may be one: `MATCH (n)`, `MATCH p = ()`, `MATCH (n)-[*0..]-()`, and not `MATCH (n:Skill)` or `MATCH (n)-[:TEACHES]->()`.
+MERGE finds what MATCH finds, all of it, before it creates anything: `MERGE (n) SET n.x = 1` changes every node.
 """
 
 from __future__ import annotations
@@ -146,14 +147,14 @@ def _is_predicate(tokens: Sequence[Token], at: int) -> bool:
 
 
 def _patterns(tokens: Sequence[Token]) -> Iterator[tuple[Token | None, list[Token], bool]]:
-    """Yield each path that a MATCH of `tokens` looks for: its name or None, what it is, whether it is optional."""
+    """Yield each path that a MATCH or MERGE of `tokens` looks for: its name or None, what it is, if it is optional."""
     for at, token in enumerate(tokens):
-        if not token.says("MATCH") or _is_property(tokens, at):
+        if not token.says("MATCH", "MERGE") or _is_property(tokens, at):
             continue
         pattern: list[Token] = []
         is_optional = at > 0 and tokens[at - 1].says("OPTIONAL")
         for each in tokens[at + 1 :]:
-            if each.depth < token.depth or (each.depth == token.depth and each.says(*_CLAUSES)):
+            if each.depth < token.depth or (each.depth == token.depth and each.says(*_CLAUSES, "ON")):
                 break
             if each.depth == token.depth and each.says(",") and pattern:
                 yield *_named(pattern), is_optional
@@ -188,9 +189,15 @@ def _says_label(node: Sequence[Token]) -> bool:
     )
     if at is None:
         return False
-    label = [each for each in node[at + 1 :] if each.depth == depth and not each.says("WHERE")]
-    is_open = any(each.says("%", "!") for each in label)
-    return not is_open or any(each.says("&") for each in label)
+    label: list[list[Token]] = [[]]  # by what has to hold together
+    for each in node[at + 1 :]:
+        if each.depth == depth and each.says("WHERE", "{"):
+            break
+        if each.depth == depth and each.says("&"):
+            label.append([])
+        else:
+            label[-1].append(each)
+    return any(not any(each.says("%", "!") for each in part) for part in label)
 
 
 def _changed(tokens: Sequence[Token]) -> Iterator[str]:

@@ -24,6 +24,7 @@ _ONE_ROW = re.compile(
 _WRITES = re.compile(
     r"Create|Delete|DetachDelete|Merge|LockingMerge|MergeUniqueNode|Remove|Set|TransactionForeach"
 )
+_CHANGES = re.compile(r"Delete|DetachDelete|Remove|Set")
 _LABEL = re.compile(r"^\w*:(`(?:[^`]|``)+`|[^\s,)|]+)")
 
 
@@ -117,11 +118,19 @@ def _everything(operators: Sequence[Plan], line: int) -> Hazard | None:
     what = "node" if "Nodes" in name_of(scan) else "relationship"
     is_change = any(_WRITES.match(name_of(each)) for each in operators)
     is_refused = is_change and what == "node"
+    because = "no label or type says which ones are meant, so it slows down with everything that is added"
+    if is_refused and any(_CHANGES.match(name_of(each)) for each in operators):
+        because = "seedbed's own nodes are among them, and it changes what it finds"
+    elif is_refused and any(scan in _operators(part) for part in _repeated(operators, "MERGE")):
+        because = (
+            "MERGE looks for the node among all of them, and creates one without a label, which no constraint and no "
+            "index covers: two MERGE at the same time create two nodes"
+        )
+    elif is_refused:
+        because = "seedbed's own nodes are among them, and it writes something for each"
     return registry.SCANS_EVERYTHING.hazard(
         f"it goes over every {what} of the database ({name_of(scan)}, about {round(rows_of(scan))})",
-        because="seedbed's own nodes are among them, and it changes what it finds"
-        if is_refused
-        else "no label or type says which ones are meant, so it slows down with everything that is added",
+        because=because,
         try_="give the pattern a label" if what == "node" else "give the pattern a type",
         line=line,
         refused=is_refused,

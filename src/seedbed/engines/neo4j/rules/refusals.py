@@ -109,5 +109,5 @@ def _changes_every_node(tokens: Sequence[Token]) -> Refusal | None:
     return Refusal(
         f"`{one_line(found.value)}` stands for every node, seedbed's own among them",
         "no label and no relationship says which nodes are meant, and the statement changes them",
-        Hint("give the pattern a label, MATCH (n:Skill); to empty an ephemeral database: ", call("reset")),
+        Hint("give the pattern a label, (n:Skill); to empty an ephemeral database: ", call("reset")),
     )

@@ -76,9 +76,9 @@ SCANS_EVERYTHING = HazardRule(
     "NEO201",
     "goes over every node or relationship of the database",
     why="no label or type says which ones are meant, so it slows down with everything that is added; a change meets"
-    " seedbed's own nodes, too",
+    " seedbed's own nodes, too, and what a `MERGE` without a label creates, no constraint and no index covers",
     instead="give the pattern a label or a type",
-    refused_if="it changes nodes",
+    refused_if="it changes or creates nodes",
 )
 CARTESIAN_PRODUCT = HazardRule(
     "NEO202",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from seedbed.cli.main import run as seedbed
 from seedbed.documents.plan import PlanDocument
 from seedbed.errors import Refused
 from seedbed.project import Project, Request
@@ -97,3 +99,43 @@ def test_a_plan_shows_why_its_author_takes_it(tmp_path: Path, server: Server) ->
     with site.run("staging") as run:
         said = str(plan_text(PlanDocument.of(run.plan(), "plan")))
     assert "allowed because nobody has had a cart since May" in said
+
+
+@pytest.mark.parametrize("github", ["", "true"])
+def test_what_the_target_would_refuse_ends_a_plan_with_3_in_every_form_that_it_has(
+    tmp_path: Path,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    github: str,
+) -> None:
+    project(tmp_path, server, drop='# migrate:up\ncreate carts2\nfail "no"\n')
+    settings = server.settings("shop/memory")
+    monkeypatch.setenv("MEMORY_SOCKET", settings["socket"])
+    monkeypatch.setenv("MEMORY_DATABASE", settings["database"])
+    monkeypatch.setenv("GITHUB_ACTIONS", github)
+    monkeypatch.chdir(tmp_path)
+    sentence = "error: this would fail as things are: 20260101000002_drop"
+    annotation = (
+        "::error title=seedbed%3A shop/memory,file=services/shop/memory/migrations/20260101000002_drop.mem,line=3::"
+        '20260101000002_drop would fail as things are: the server would refuse it: fail "no"%0Abecause: it says so'
+        "%0Atry: leave it out"
+    )
+
+    def planned(*how: str, verb: str = "plan") -> str:
+        assert seedbed([verb, "-e", "staging", *how]) == 3
+        out, err = capsys.readouterr()
+        assert sentence in err
+        assert (annotation in err) is bool(github)
+        return out
+
+    assert 'MEM102 the server would refuse it: fail "no" (line 3)' in planned()
+    assert "1 would fail" in planned("--summary")
+    assert "would fail: MEM102 the server would refuse it" in planned("--sql")
+    document = json.loads(planned("--json"))
+    (hazard,) = document["databases"][0]["hazards"]
+    assert (hazard["code"], hazard["fails"], hazard["refused"]) == ("MEM102", True, False)
+    planned("--exit-code", "--out", "plan.json")
+    assert json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))["databases"][0]["hazards"]
+    planned("--dry-run", verb="apply")
+    planned("--dry-run", "--json", verb="apply")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedbed.cli.context import CommandContext
-from seedbed.errors import Command, Hint, Location, UsageError, call
-from seedbed.support.phrases import number
+from seedbed.errors import Command, ExitCode, Hint, Location, UsageError, call
+from seedbed.support.phrases import listed, number
 
 if TYPE_CHECKING:
     from seedbed.deployment.request import DeployRequest
@@ -128,7 +128,19 @@ def _read(path: str) -> ReviewedPlan:
 
 def show_plan(context: CommandContext, plan: Plan, *, script: bool = False) -> None:
     """Write to standard output what a dry run would do; with `script`, what it would send."""
-    context.show(plan_document(context, plan), _script if script else _page)
+    document = plan_document(context, plan)
+    context.show(document, _script if script else _page)
+    require_accepted(context, document)
+
+
+def require_accepted(context: CommandContext, document: PlanDocument) -> None:
+    """Leave with 3 where a target rejects something of the plan as it is now: whatever form it was shown in."""
+    failing = [each.label for each in document.failing]
+    if failing:
+        context.out.log(f"error: this would fail as things are: {listed(failing)}", level=-1)
+        for each in document.rejections:
+            context.out.annotate(each)
+        context.leave(ExitCode.REFUSED)
 
 
 def plan_document(context: CommandContext, plan: Plan) -> PlanDocument:

@@ -12,6 +12,8 @@ from msgspec.structs import replace
 
 from seedbed.documents.deployment import ChangeEntry
 from seedbed.documents.document import VERSION, Document, Part, says
+from seedbed.documents.errors import ErrorEntry
+from seedbed.errors import ExitCode, Location, Refused
 from seedbed.model.deployment import Estimate
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Direction, Migration, Phase, Step, StepText, text_by_line
@@ -390,6 +392,26 @@ class PlanDocument(Document, frozen=True, kw_only=True, tag="seedbed/plan/1"):
             for each in self.databases
             for action in each.actions
             if any(one.fails and one.version == action.version for one in each.hazards)
+        )
+
+    @property
+    def rejections(self) -> tuple[ErrorEntry, ...]:
+        """What `failing` says, as errors beside their lines."""
+        return tuple(
+            ErrorEntry(
+                Refused.__name__,
+                f"{action.label} would fail as things are: {one.what}",
+                one.because,
+                one.try_,
+                Location(action.path, one.line),
+                ExitCode.REFUSED,
+                each.database,
+                action.version,
+            )
+            for each in self.databases
+            for action in each.actions
+            for one in each.hazards
+            if one.fails and one.version == action.version
         )
 
     def digest_of_content(self) -> str:

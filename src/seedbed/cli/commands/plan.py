@@ -61,11 +61,10 @@ def command(
     seedbed plan -e staging --sample 1000     what data migrations will cost
     seedbed plan -e dev-ana --exit-code       in a pipeline: 6 if any are pending
     """
-    from seedbed.cli.planning import plan_document, request
+    from seedbed.cli.planning import plan_document, request, require_accepted
     from seedbed.documents.document import text
     from seedbed.report.text.plan import plan_text
     from seedbed.report.text.script import script_text
-    from seedbed.support.phrases import listed
 
     wanted, databases = request(context, None, env, services, engines, to, through, allow_out_of_order, False)
     with context.run(env, databases, wait=0, silent=True) as run:
@@ -80,10 +79,7 @@ def command(
         if any(each.seeds for each in document.databases):
             hint = Hint(hint, "; then load its seeds with: ", call("seed", out))
         context.out.log(f"written to {out} (digest {document.digest}); {hint_text(hint, env, '')}")
-    failing = [each.label for each in document.failing]
-    if failing:
-        context.out.log(f"error: this would fail as things are: {listed(failing)}", level=-1)
-        context.leave(ExitCode.REFUSED)
+    require_accepted(context, document)
     if exit_code and not plan.is_empty:
         context.leave(ExitCode.FOUND)
 

@@ -50,6 +50,7 @@ def _summary(plan: PlanDocument) -> Lines:
             _if_any(len(each.deferred) + len(each.deferred_changes), "{} deferred"),
             _if_any(len(each.seeds), "{} to seed"),
             (_if_any(sum(not one.allowed for one in each.hazards), "{} hazards"), Style.WARN),
+            (_if_any(len({one.version for one in each.hazards if one.fails}), "{} would fail"), Style.BAD),
         )
         for each in plan.databases
     ]

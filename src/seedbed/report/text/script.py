@@ -15,7 +15,7 @@ def script_text(plan: PlanDocument) -> Lines:
     page: Lines = []
     for each in plan.databases:
         for position, action in enumerate(each.actions, 1):
-            page += [line(*one) for one in _action(each.database, position, len(each.actions), action)]
+            page += [line(*one) for one in _action(each, position, action)]
         comment = _comment(each)
         for position, seed in enumerate(each.seeds, 1):
             page += [line(*one) for one in _seed(each.database, position, len(each.seeds), seed, comment)]
@@ -23,13 +23,14 @@ def script_text(plan: PlanDocument) -> Lines:
 
 
 def _action(
-    database: str, position: int, total: int, action: ActionEntry
+    plan: DatabasePlanEntry, position: int, action: ActionEntry
 ) -> Iterator[tuple[str | tuple[str, Style], ...]]:
     comment = action.steps[0].comment if action.steps else "#"
     verb = "revert" if action.direction is Direction.DOWN else "apply"
     yield (
         (
-            f"{comment} {database}, {position} of {total}: {verb} {action.label} ({action.phase.value})",
+            f"{comment} {plan.database}, {position} of {len(plan.actions)}: {verb} {action.label} "
+            f"({action.phase.value})",
             Style.BOLD,
         ),
     )
@@ -38,6 +39,9 @@ def _action(
         yield ((f"{comment} after {ref}", Style.DIM),)
     for key, value in sorted(action.settings.items()):
         yield ((f"{comment} {key}={value}", Style.DIM),)
+    for one in plan.hazards:
+        if one.fails and one.version == action.version:
+            yield ((f"{comment} would fail: {one.code} {one.what} (line {one.line})", Style.BAD),)
     for number_, step in enumerate(action.steps, 1):
         yield (
             (f"{comment} step {number_} of {len(action.steps)}, line {step.line}: {_how(step)}", Style.DIM),

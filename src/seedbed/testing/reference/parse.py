@@ -22,7 +22,7 @@ from seedbed.testing.reference.language import Misread, Statement, read
 _SECTION = re.compile(r"#\s*migrate:(\w+)\s*(.*?)\s*\Z")
 _DIRECTIVES = re.compile(r"#\s*seedbed:\s*(.*)\Z")
 _OWN = {"repeatable", "backfill", "batch"}
-DROPS = "MEM101"
+DROPS, FAILS = "MEM101", "MEM102"
 _BATCH = 1000  # rows, where a backfill does not say it
 
 
@@ -174,8 +174,17 @@ def _header(file: MigrationFile, lines: Sequence[str]) -> _Header:
 
 
 def _hazards(statements: Sequence[Statement]) -> Iterator[Hazard]:
-    """Yield what no revert restores."""
+    """Yield what no revert restores, and what the server refuses."""
     for each in statements:
+        if each.kind == "fail":
+            yield Hazard(
+                FAILS,
+                f"the server would refuse it: {each.text}",
+                "it says so",
+                "leave it out",
+                each.line,
+                fails=True,
+            )
         if each.kind == "drop":
             yield Hazard(
                 DROPS,

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from seedbed.engines.kit.lease import LeaseRecord
 from seedbed.errors import Refused
 from seedbed.model.history import FORMAT, Identity, Revision
 from seedbed.support.typed import ready
@@ -26,6 +27,18 @@ def revision(stored: Mapping[str, Any], target: str) -> Revision:
         return msgspec.convert(known, ready(Revision))
     except msgspec.ValidationError as error:
         raise altered(target, f"the migration {stored.get('version', 'without a version')}", error) from None
+
+
+def lease_record(stored: Mapping[str, Any], target: str) -> LeaseRecord:
+    """Return the lease that `stored` records; what it lacks is as if nobody ever had it.
+
+    Raises Refused for what seedbed has not written.
+    """
+    known = {name: stored[name] for name in LeaseRecord.__struct_fields__ if stored.get(name) is not None}
+    try:
+        return msgspec.convert(known, ready(LeaseRecord))
+    except msgspec.ValidationError as error:
+        raise altered(target, "its lease", error) from None
 
 
 def identity(stored: Mapping[str, Any], target: str) -> Identity:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from seedbed.engines.dynamodb.schema import template
 from seedbed.engines.dynamodb.schema.shape import TableShape
+from seedbed.errors import Busy
 
 
 class TableState(Struct, frozen=True):
@@ -35,15 +36,21 @@ def described(
 
     `description`: the Table of DescribeTable. `ttl`: the TimeToLiveDescription of DescribeTimeToLive; an attribute
     that is being switched off is off already, one that is being switched on is on. An index that is being deleted is
-    left out: no query can use it.
+    left out: no query can use it. Raises Busy for a table that does not say its keys, as one that is being deleted.
     """
     staying = [index for index in description.get("GlobalSecondaryIndexes", ()) if _stays(index)]
-    table = template.described(
-        name or description["TableName"], {**description, "GlobalSecondaryIndexes": staying}
-    )
+    called = name or description["TableName"]
+    try:
+        table = template.described(called, {**description, "GlobalSecondaryIndexes": staying})
+    except KeyError as error:
+        raise Busy(
+            f"the table {called} does not say how it is made",
+            because=f"its description has no {error}, and its status {description.get('TableStatus', 'unknown')}",
+            try_="run the same command again in a minute",
+        ) from None
     setting = ttl or {}
     is_on = setting.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
-    return replace(table, ttl=setting["AttributeName"] if is_on else "")
+    return replace(table, ttl=setting.get("AttributeName", "") if is_on else "")
 
 
 def states(description: Mapping[str, Any]) -> Mapping[str, TableState]:

@@ -38,10 +38,12 @@ def read(database: DynamoDatabase) -> History:
         if error.code == NOT_FOUND:
             return History()
         raise
-    identity = next((each for each in items if each["sk"] == "identity"), None)
+    identity = next((each for each in items if each.get("sk") == "identity"), None)
     bound = stored.identity(identity, database.target) if identity else None
     revisions = [
-        stored.revision(each, database.target) for each in items if each["sk"].startswith("revision#")
+        stored.revision(each, database.target)
+        for each in items
+        if str(each.get("sk")).startswith("revision#")
     ]
     revisions.sort(key=lambda each: each.version.rjust(20, "0"))
     return History(bound, tuple(revisions))

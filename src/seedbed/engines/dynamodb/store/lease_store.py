@@ -19,6 +19,7 @@ from seedbed.engines.dynamodb.store.history import Action
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.engines.dynamodb.wire.values import from_item, to_item
+from seedbed.engines.kit import stored
 from seedbed.engines.kit.lease import HEARTBEATS, HeldLease, LeaseRecord, acquire
 from seedbed.engines.kit.lease import holder as holder_of
 from seedbed.engines.kit.lease import unlock as end_lease
@@ -57,8 +58,9 @@ class DynamoLeaseStore:
             if error.code == NOT_FOUND:
                 raise not_deployed(self.database) from None
             raise
-        found = {name: item[name] for name in _STORED if name in item}
-        return LeaseRecord(**{**found, "seconds": float(found.get("seconds", 0))})
+        seconds = item.get("seconds")
+        known = {**item, "seconds": float(seconds) if isinstance(seconds, Decimal) else seconds}
+        return stored.lease_record({name: known.get(name) for name in _STORED}, self.target)
 
     def take(self, seen: LeaseRecord, owner: Owner) -> bool:
         """Give the lease to `owner` if its item is as `seen` still; return whether that was done."""

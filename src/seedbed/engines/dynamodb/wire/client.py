@@ -12,6 +12,7 @@ import msgspec
 
 from seedbed.aws import faults
 from seedbed.aws.keys import Chain
+from seedbed.engines.dynamodb.wire import shapes
 from seedbed.engines.dynamodb.wire.errors import (
     CONFLICTS,
     PASSING_REASONS,
@@ -117,7 +118,7 @@ class Client(TransportClient):
         return self.post(
             operation,
             encoded,
-            _decode,
+            shapes.decoder(operation, body),
             idempotent=idempotent,
             on_throttle=on_throttle,
             before=before,

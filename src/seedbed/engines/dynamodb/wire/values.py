@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from seedbed.errors import StepFailed
+from seedbed.errors import StepFailed, Unreachable
 from seedbed.support.phrases import shorten
 
 Attribute = dict[str, Any]  # one attribute value, ready for JSON
@@ -46,8 +46,15 @@ def to_attribute(value: object, path: str = "the value") -> Attribute:
 
 
 def from_item(item: Mapping[str, Attribute]) -> dict[str, Any]:
-    """Return an item's values by their names."""
-    return {name: from_attribute(attribute) for name, attribute in item.items()}
+    """Return an item's values by their names. Raises Unreachable for what DynamoDB cannot have answered."""
+    try:
+        return {name: from_attribute(attribute) for name, attribute in item.items()}
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Unreachable(
+            "what answered is not DynamoDB",
+            because=f"it returned an item whose values are none: {error}",
+            try_="check HTTPS_PROXY, and AWS_ENDPOINT_URL where it is set",
+        ) from None
 
 
 def from_attribute(attribute: Mapping[str, Any]) -> Any:

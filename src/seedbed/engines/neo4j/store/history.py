@@ -25,6 +25,7 @@ from msgspec import json
 from seedbed.engines.kit import stored
 from seedbed.engines.neo4j.files.names import HISTORY_CONSTRAINT, HISTORY_LABEL
 from seedbed.engines.neo4j.wire import queries
+from seedbed.engines.neo4j.wire.errors import reading
 from seedbed.errors import ForeignTarget, Refused
 from seedbed.model.history import FORMAT, History, Identity, Revision
 from seedbed.support.phrases import listed
@@ -48,7 +49,10 @@ def read(graph: GraphTarget) -> History:
     Raises Refused for a newer format, and for a history of which only a part, or a trace, is there; CypherError.
     """
     rows = graph.read(queries.text("history"), {})
-    nodes = {row["stored"]["key"]: {**row["stored"], "applied_at": row["applied_at"]} for row in rows}
+    with reading(graph.address):
+        nodes: dict[str, dict[str, Any]] = {
+            str(row["stored"]["key"]): {**row["stored"], "applied_at": row["applied_at"]} for row in rows
+        }
     identity, schema = nodes.pop("identity", None), nodes.pop("schema", {})
     bound = stored.identity(identity, graph.target) if identity else None
     _require_whole(graph, [key.removeprefix(_REVISION) for key in nodes], schema.get("applied") or ())
@@ -64,10 +68,16 @@ def _require_whole(graph: GraphTarget, versions: Sequence[str], last: Sequence[s
 
     `last`: a line for each revision then, "revision:VERSION STATE STEP".
     """
-    applied = [line.split()[0].removeprefix(_REVISION) for line in last if line.split()[1] == "applied"]
+    try:
+        recorded = [line.split() for line in last]
+        applied = [words[0].removeprefix(_REVISION) for words in recorded if words[1] == "applied"]
+    except (AttributeError, IndexError, TypeError) as error:
+        raise stored.altered(graph.target, "what the last run left", error) from None
     missing = sorted(set(applied) - set(versions))
     if missing:
-        removed = {row["version"] for row in graph.read(queries.text("removed"), {"versions": missing})}
+        rows = graph.read(queries.text("removed"), {"versions": missing})
+        with reading(graph.address):
+            removed = {str(row["version"]) for row in rows}
         missing = [each for each in missing if each not in removed]
     if missing:
         raise _lost(
@@ -80,12 +90,16 @@ def _require_whole(graph: GraphTarget, versions: Sequence[str], last: Sequence[s
 
 def _require_new(graph: GraphTarget) -> None:
     """Refuse a database without a history that had one: its constraint is there, its nodes are not, and others are."""
-    names = set(graph.read(queries.text("names"), {})[0]["names"])
+    rows = graph.read(queries.text("names"), {})
+    with reading(graph.address):
+        names = set(rows[0]["names"])
     if HISTORY_CONSTRAINT not in names:
         return
-    (found,) = graph.read(queries.text("traces"), {})
+    rows = graph.read(queries.text("traces"), {})
+    with reading(graph.address):
+        own, nodes = rows[0]["own"], rows[0]["nodes"]
     # Between the constraint and the first nodes, a run may have been killed: in a database that is empty, no harm done.
-    if not found["own"] and (found["nodes"] or names - {HISTORY_CONSTRAINT}):
+    if not own and (nodes or names - {HISTORY_CONSTRAINT}):
         raise _lost(
             graph,
             f"the constraint {HISTORY_CONSTRAINT} is there, and none of the nodes that it is for",

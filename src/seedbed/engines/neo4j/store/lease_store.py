@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
+from seedbed.engines.kit import stored
 from seedbed.engines.kit.lease import HeldLease, LeaseRecord, acquire
 from seedbed.engines.kit.lease import holder as holder_of
 from seedbed.engines.kit.lease import unlock as end_lease
@@ -48,8 +51,8 @@ class Neo4jLeaseStore:
             rows = self.graph.client.read(queries.text("look"), {})
         if not rows:
             return LeaseRecord()
-        found = {name: value for name, value in rows[0].items() if value is not None}
-        return LeaseRecord(**{**found, "is_expired": found.get("is_expired", True)})
+        found = stored.lease_record(rows[0], self.target)
+        return found if found.is_expired is not None else replace(found, is_expired=True)
 
     def take(self, seen: LeaseRecord, owner: Owner) -> bool:
         """Give the lease to `owner` if its token is as `seen`, and it is free or expired still."""

@@ -12,7 +12,14 @@ from msgspec import Struct, field
 
 from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.neo4j.wire import queries
-from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError, gone, not_connected, server_error
+from seedbed.engines.neo4j.wire.errors import (
+    ConnectionLost,
+    CypherError,
+    gone,
+    not_connected,
+    reading,
+    server_error,
+)
 from seedbed.errors import Refused
 from seedbed.wire.retrying import Policy, retried
 
@@ -107,7 +114,8 @@ class BoltClient:
             raise not_connected(self.address, cause if isinstance(cause, Exception) else error) from None
         if not rows:
             raise Refused(f"{self.address} is not a Neo4j server", because="it does not return its version")
-        self.version, self.edition = rows[0]["version"], rows[0]["edition"]
+        with reading(self.address):
+            self.version, self.edition = str(rows[0]["version"]), str(rows[0]["edition"])
         if _numbers(self.version) < OLDEST:
             raise Refused(
                 f"{self.address} runs Neo4j {self.version}",

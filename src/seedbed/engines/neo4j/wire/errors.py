@@ -145,6 +145,19 @@ def translate_errors(doing: str) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def reading(address: Address) -> Iterator[None]:
+    """Say of rows that are taken apart in the context, and are not what our query returns, that it is not Neo4j."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise Unreachable(
+            f"what answers at {address} is not Neo4j",
+            because=f"it answered a query with other rows than it returns ({type(error).__name__}: {error})",
+            try_="check NEO4J_URI, and what stands in front of the server",
+        ) from None
+
+
 def failed(doing: str, error: CypherError) -> StepFailed:
     return StepFailed(
         f"{doing} failed: {error.message}",

@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from seedbed.engines.opensearch.rules import registry, sandbox
 from seedbed.engines.opensearch.rules.index_hazards import examine as declared_hazards
-from seedbed.engines.opensearch.wire.errors import RequestFailed
+from seedbed.engines.opensearch.wire import shapes
+from seedbed.engines.opensearch.wire.errors import LineLost, RequestFailed
 from seedbed.model.hazard import Hazard
 from seedbed.support.phrases import count
 
@@ -76,9 +77,9 @@ def _size(cluster: Cluster, name: str) -> Size | None:
     """Return how much the index behind `name` holds; None where there is none yet."""
     where = f"/{quote(name, safe='')}"
     try:
-        answer = cluster.client.call("GET", f"{where}/_stats/store")
+        answer = cluster.client.call("GET", f"{where}/_stats/store", shape=shapes.StoredSize)
         # Not the number of `_stats`: there, each nested object is a document, too.
-        documents = cluster.client.call("GET", f"{where}/_count")["count"]
+        documents = cluster.client.call("GET", f"{where}/_count", shape=shapes.Count)["count"]
     except RequestFailed as error:
         if error.is_missing:
             return None
@@ -90,8 +91,8 @@ def _size(cluster: Cluster, name: str) -> Size | None:
 def _disk(cluster: Cluster) -> Disk | None:
     """Return the disks of the nodes that hold data; None where nobody may ask."""
     try:
-        nodes = cluster.client.call("GET", "/_nodes/stats/fs")["nodes"].values()
-    except RequestFailed:
+        nodes = cluster.client.call("GET", "/_nodes/stats/fs", shape=shapes.Nodes)["nodes"].values()
+    except (RequestFailed, LineLost):
         return None
     disks = [each["fs"]["total"] for each in nodes if "data" in each.get("roles", ("data",)) and "fs" in each]
     return Disk(

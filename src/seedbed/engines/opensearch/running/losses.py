@@ -15,6 +15,7 @@ from seedbed.engines.opensearch.files.requests import request
 from seedbed.engines.opensearch.rules.reach import deletes_documents, removed_indexes
 from seedbed.engines.opensearch.schema.changes import change, taken_out
 from seedbed.engines.opensearch.schema.fields import documented
+from seedbed.engines.opensearch.wire import shapes
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.model.migration import Direction
 from seedbed.model.plan import Certainty, Loss
@@ -102,7 +103,7 @@ def _counted(
     query = {"query": body["query"]} if isinstance(body, dict) and "query" in body else None
     what = f"index {names}" if query is None else f"index {names}, {json.dumps(query)}"
     try:
-        answer = cluster.client.call("GET", f"/{quote(names, safe=',*')}/_count", query)
+        answer = cluster.client.call("GET", f"/{quote(names, safe=',*')}/_count", query, shape=shapes.Count)
     except RequestFailed as error:
         if error.is_missing:
             return

@@ -14,6 +14,7 @@ from seedbed.engines.opensearch.rules.kinds import REPEATABLE, RequestKind, kind
 from seedbed.engines.opensearch.running import bodies, tasks
 from seedbed.engines.opensearch.running.tasks import ServerTask
 from seedbed.engines.opensearch.store.fenced_writer import Documents, FencedWriter
+from seedbed.engines.opensearch.wire import shapes
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import CONFLICT, NoAnswer, RequestFailed
 from seedbed.engines.opensearch.wire.outcome import PartlyDone, RequestOutcome, outcome_of
@@ -131,6 +132,7 @@ class RequestRunner:
                 headers=self.request.headers,
                 opaque_id=self.tag.opaque_id,
                 before=self._before,
+                shape=shapes.Object,
             )
         except (RequestFailed, NoAnswer) as error:  # under the name that the file gives it
             written = f"{self.request.method} {self.request.path}"
@@ -209,7 +211,8 @@ class RequestRunner:
         answer = self.client.ask("GET", where)
         if answer.status == 404:
             return False
-        return True if answer.data.get("_source") == self.request.json else None
+        found = answer.data if isinstance(answer.data, dict) else {}
+        return True if found.get("_source") == self.request.json else None
 
 
 def wait_until_ready(client: Client, index: str) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from seedbed.engines.opensearch.running.inspect import catalogue
 from seedbed.engines.opensearch.schema.catalogue import KINDS, Catalogue
+from seedbed.engines.opensearch.wire import shapes
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.support.phrases import count
 
@@ -42,7 +43,8 @@ def _documents(lease: FencedWriter) -> dict[str, int]:
     """Return the number of documents in each index that has any, as searches see them: without nested objects."""
     params: dict[str, str | int | bool] = {"expand_wildcards": "all", "ignore_unavailable": True}
     body = {"size": 0, "aggs": {"each": {"terms": {"field": "_index", "size": _MOST}}}}
-    found = lease.cluster.client.call("POST", "/_all/_search", body, params=params, idempotent=True)
+    client = lease.cluster.client
+    found = client.call("POST", "/_all/_search", body, params=params, idempotent=True, shape=shapes.PerIndex)
     buckets = found.get("aggregations", {}).get("each", {}).get("buckets", [])
     return {each["key"]: each["doc_count"] for each in buckets}
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from seedbed.engines.opensearch.wire import shapes
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 
@@ -34,14 +35,16 @@ class ServerTask(Struct, frozen=True):
 def start(client: Client, method: str, path: str, body: Any, *, opaque_id: str, **named: Any) -> str:
     """Start the task and return its id. Raises RequestFailed, NoAnswer."""
     params = {**named.pop("params", {}), **AS_TASK}
-    answer = client.call(method, path, body, params=params, opaque_id=opaque_id, **named)
+    answer = client.call(
+        method, path, body, params=params, opaque_id=opaque_id, shape=shapes.StartedTask, **named
+    )
     return str(answer["task"])
 
 
 def look(client: Client, task: str) -> ServerTask | None:
     """Return the task as it is now; None if it is gone: its node left, or its result could not be stored."""
     try:
-        found = client.call("GET", f"/_tasks/{task}")
+        found = client.call("GET", f"/_tasks/{task}", shape=shapes.Task)
     except RequestFailed as error:
         if error.is_missing:
             return None
@@ -72,7 +75,9 @@ def _marks(client: Client) -> Mapping[str, str]:
 
     A subtask whose parent ended while tasks were listed appears among them; it cannot be followed and is left out.
     """
-    found = client.call("GET", "/_tasks", params={"detailed": True, "group_by": "parents"})
+    found = client.call(
+        "GET", "/_tasks", params={"detailed": True, "group_by": "parents"}, shape=shapes.Tasks
+    )
     return {
         str(name): str(task.get("headers", {}).get("X-Opaque-Id", ""))
         for name, task in (found.get("tasks") or {}).items()
@@ -85,7 +90,7 @@ def _find_finished(client: Client, opaque_id: str) -> str:
     body = {"size": _NEWEST, "sort": [{"task.start_time_in_millis": "desc"}], "_source": ["task"]}
     try:
         client.call("POST", f"/{RESULTS}/_refresh", idempotent=True)
-        found = client.call("POST", f"/{RESULTS}/_search", body, idempotent=True)
+        found = client.call("POST", f"/{RESULTS}/_search", body, idempotent=True, shape=shapes.TaskSearch)
     except RequestFailed as error:
         if error.is_missing:
             return ""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from seedbed.engines.opensearch.seeds.request_size import RequestSize
 from seedbed.engines.opensearch.wire.errors import RequestFailed
@@ -105,7 +105,7 @@ class _Item(Struct):
 
 class _Answer(Struct):
     errors: bool
-    items: list[dict[str, _Item]] = field(default_factory=list)
+    items: list[Annotated[dict[str, _Item], Meta(min_length=1, max_length=1)]] = field(default_factory=list)
 
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -276,7 +276,8 @@ class BulkWriter:
 
     def _review(self, answer: bytes) -> dict[str, bytes]:
         """Check every item; return the operations to send again. Raises ItemRefused."""
-        items = _decode(answer).items
+        with self._client.reading("POST", self._path, idempotent=True):
+            items = _decode(answer).items
         if len(items) != len(self._lines):
             raise StepFailed(
                 f"the outcome of a bulk request to {self._index} is unknown",

@@ -12,16 +12,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from seedbed.engines.kit.tally import Tally
 from seedbed.engines.opensearch.seeds import bulk
 from seedbed.engines.opensearch.seeds.documents import SeedDocument, SeedIndex, SeedPart
 from seedbed.engines.opensearch.seeds.parts import parts_of
 from seedbed.engines.opensearch.seeds.values import decode, encode, is_same
+from seedbed.engines.opensearch.wire import shapes
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import collected
 from seedbed.model.seed import Dataset, Loaded, OnLoading
+from seedbed.support.typed import ready
 from seedbed.wire.retrying import Policy, retrying
 
 if TYPE_CHECKING:
@@ -126,12 +128,17 @@ def _write(
 def _stored(lease: FencedWriter, part: SeedPart, ids: Sequence[str]) -> dict[str, _ExistingDocument]:
     """Return the documents under `ids` as they are now, visible to searches or not."""
     path = f"/{quote(part.index.name, safe='')}/_mget"
-    answer = decode(lease.cluster.client.send("POST", path, encode({"ids": ids}), idempotent=True))
+    client = lease.cluster.client
+    raw = client.send("POST", path, encode({"ids": ids}), idempotent=True)
+    with client.reading("POST", path, idempotent=True):
+        answer = decode(raw)
+        convert(answer, ready(shapes.Documents))
     found: dict[str, _ExistingDocument] = {}
     for each in answer["docs"]:
         if error := each.get("error"):
             reason = str(error.get("reason") or error.get("type"))
             raise part.failed(0, f"{part.index.name} cannot be read", reason)
         if each.get("found"):
-            found[each["_id"]] = _ExistingDocument(each["_source"], (each["_seq_no"], each["_primary_term"]))
+            seq = each.get("_seq_no", -1), each.get("_primary_term", 0)
+            found[each["_id"]] = _ExistingDocument(each.get("_source", {}), seq)
     return found

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from seedbed.engines.opensearch.cluster import Cluster
 from seedbed.engines.opensearch.rules.naming import complaint_about
 from seedbed.engines.opensearch.seeds.documents import SeedIndex, SeedPart, failed
+from seedbed.engines.opensearch.wire import shapes
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Location, SeedFileError, StepFailed, collected, raise_errors
 from seedbed.model.seed import Dataset, RowSource, Script, is_empty
@@ -37,7 +38,7 @@ def _index(cluster: Cluster, source: RowSource) -> SeedIndex:
         because = wrong.because.replace("a migration", "a seed")
         raise SeedFileError(wrong.what, because=because, try_=wrong.try_, at=Location(source.path))
     try:
-        found = cluster.client.call("GET", f"/{quote(source.table, safe='')}")
+        found = cluster.client.call("GET", f"/{quote(source.table, safe='')}", shape=shapes.Indexes)
     except RequestFailed as error:
         if error.status != 404:
             raise failed(source.path, 0, f"{source.table} cannot be read", error.reason) from None
@@ -47,7 +48,7 @@ def _index(cluster: Cluster, source: RowSource) -> SeedIndex:
         what, names = f"{source.table} has {len(found)} indexes", ", ".join(sorted(found))
         raise failed(source.path, 0, what, f"it is an alias of {names}")
     ((physical, state),) = found.items()
-    mappings = state.get("mappings", {})
+    mappings = state.get("mappings") or {}
     return SeedIndex(
         source.table,
         physical != source.table,

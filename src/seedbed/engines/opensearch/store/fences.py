@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from seedbed.engines.opensearch.schema.names import HISTORY
+from seedbed.engines.opensearch.wire import shapes
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed
 from seedbed.wire.retrying import Policy, retrying
@@ -51,7 +52,9 @@ def name(token: int, number: int) -> str:
 def position(client: Client) -> FencePosition:
     """Return the position of the fence."""
     try:
-        answer = client.call("GET", f"/_alias/{PREFIX}*", params={"expand_wildcards": "all"})
+        answer = client.call(
+            "GET", f"/_alias/{PREFIX}*", params={"expand_wildcards": "all"}, shape=shapes.Aliases
+        )
     except RequestFailed as error:
         if error.is_missing:
             return FencePosition(())

@@ -27,6 +27,7 @@ from msgspec import Struct, field
 from seedbed.engines.kit import stored as stored_values
 from seedbed.engines.opensearch.rest import ndjson
 from seedbed.engines.opensearch.schema.names import HISTORY
+from seedbed.engines.opensearch.wire import shapes
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import EXISTS, NO_INDEX, RequestFailed
 from seedbed.errors import Refused, StepFailed
@@ -154,6 +155,9 @@ def read_state(cluster: Cluster, client: Client | None = None) -> VersionedState
         from seedbed.engines.opensearch.wire.errors import failed
 
         raise failed(answer.status, found, f"GET /{HISTORY}/_doc/{STATE}")
+    client = client or cluster.client
+    with client.reading("GET", f"/{HISTORY}/_doc/{STATE}"):
+        msgspec.convert(found, ready(shapes.StoredState))
     stored = _stored(cluster, found["_source"])
     return VersionedState(stored, found["_seq_no"], found["_primary_term"])
 
@@ -162,7 +166,7 @@ def read(cluster: Cluster) -> History:
     """Return the history, empty if there is none. Raises Refused for a newer format, and for one that is not whole."""
     try:
         _refresh(cluster.client)
-        found = {each["key"]: each for each in _documents(cluster)}
+        found = {str(each.get("key")): each for each in _documents(cluster)}
     except RequestFailed as error:
         if error.type == NO_INDEX:
             return History()
@@ -175,7 +179,7 @@ def read(cluster: Cluster) -> History:
             try_=f"restore {HISTORY} from a snapshot",
         )
     stored = _stored(cluster, found.pop(STATE, {}))
-    found |= {key: each for key, each in stored.pending.items() if each["kind"] == "revision"}
+    found |= {key: each for key, each in stored.pending.items() if each.get("kind") == "revision"}
     revisions = [_revision(cluster, each) for each in found.values() if not each.get("is_gone")]
     revisions.sort(key=lambda each: each.version.rjust(20, "0"))
     return History(stored.identity, tuple(revisions))
@@ -197,14 +201,16 @@ def _documents(cluster: Cluster) -> Iterable[Document]:
         "sort": [{"key": "asc"}],
     }
     while True:
-        answer = cluster.client.call("POST", f"/{HISTORY}/_search", body, idempotent=True)
+        answer = cluster.client.call(
+            "POST", f"/{HISTORY}/_search", body, idempotent=True, shape=shapes.Search
+        )
         if answer["_shards"]["failed"] or answer["timed_out"]:
             raise StepFailed(
                 "the history could not be read in full", because=shorten(str(answer["_shards"]), 300)
             )
         hits = answer["hits"]["hits"]
         yield from (each["_source"] for each in hits)
-        if len(hits) < _PAGE:
+        if len(hits) < _PAGE or "sort" not in hits[-1]:
             return
         body["search_after"] = hits[-1]["sort"]
 
@@ -240,7 +246,13 @@ def write_state(client: Client, seen: VersionedState, stored: TargetState) -> Ve
     else:
         params |= {"if_seq_no": seen.seq_no, "if_primary_term": seen.primary_term}
     try:
-        answer = client.call("PUT", f"/{WRITES}/_doc/{STATE}", msgspec.to_builtins(stored), params=params)
+        answer = client.call(
+            "PUT",
+            f"/{WRITES}/_doc/{STATE}",
+            msgspec.to_builtins(stored),
+            params=params,
+            shape=shapes.Written,
+        )
     except RequestFailed as error:
         if error.is_conflict:
             return None
@@ -259,17 +271,22 @@ def write_pending(client: Client, stored: TargetState) -> None:
             document,
         ]
     answer = client.call(
-        "POST", f"/{WRITES}/_bulk", ndjson(lines), params={"require_alias": True}, idempotent=True
+        "POST",
+        f"/{WRITES}/_bulk",
+        ndjson(lines),
+        params={"require_alias": True},
+        idempotent=True,
+        shape=shapes.Bulk,
     )
     for item in answer["items"]:
-        found = item["index"]
+        (found,) = item.values()
         if found["status"] >= 300 and found["status"] != 409:
             raise RequestFailed(
                 found["status"],
-                found["error"]["type"],
-                found["error"].get("reason", ""),
+                (found.get("error") or {}).get("type", ""),
+                (found.get("error") or {}).get("reason") or "",
                 found,
-                request=f"the record {found['_id']}",
+                request=f"the record {found.get('_id', '')}",
             )
 
 

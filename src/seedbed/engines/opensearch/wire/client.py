@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import convert
 
 from seedbed.engines.kit.touched import Touched
 from seedbed.engines.opensearch.rest import Params, query
 from seedbed.engines.opensearch.schema.names import HISTORY
 from seedbed.engines.opensearch.wire.errors import LineLost, NoAnswer, failed
 from seedbed.errors import AccessRefused, SeedbedError, StepFailed
-from seedbed.support.typed import UNREADABLE
+from seedbed.support.typed import UNREADABLE, ready
 from seedbed.wire.answers import Answer
 from seedbed.wire.connection import Broken, Untrusted
 from seedbed.wire.endpoint import encoded as encoded_target
@@ -102,12 +104,14 @@ class Client(TransportClient):
         idempotent: bool | None = None,
         timeout: float = 0.0,
         before: Before | None = None,
+        shape: Any = None,
     ) -> Any:
         """Send `body` (anything that is JSON; bytes are NDJSON, or JSON as it is) and return the answer, decoded.
 
         `idempotent`: whether the request may be sent again when its answer was lost; reads are. `opaque_id` names
         the task that it starts. `timeout` in seconds, where the usual one is not enough. `before` is called before
-        every attempt and may raise. The answer is not judged: see `outcome`.
+        every attempt and may raise. The answer is not judged: see `outcome`. `shape`: the type, of `shapes`, that it
+        has; what has another one did not come from OpenSearch.
         Raises RequestFailed, NoAnswer where the outcome is open, Unreachable, Interrupted.
         """
         ndjson = isinstance(body, bytes)
@@ -127,7 +131,25 @@ class Client(TransportClient):
         )
         if answer.status >= 300:
             raise failed(answer.status, answer.data, f"{method} {path}")
+        if shape is not None:
+            with self.reading(method, path, idempotent=idempotent):
+                convert(answer.data, ready(shape))
         return answer.data
+
+    @contextmanager
+    def reading(self, method: str, path: str, *, idempotent: bool | None = None) -> Iterator[None]:
+        """Say of an answer that cannot be read in the context that it is not OpenSearch's.
+
+        Raises Unreachable; NoAnswer for a write, which whoever answered may have passed on.
+        """
+        try:
+            yield
+        except UNREADABLE as error:
+            strange = Broken(
+                f"what answered {method} {path} is not OpenSearch: {error}", was_sent=True, has_answered=True
+            )
+            may_repeat = method in _READS if idempotent is None else idempotent
+            raise self._lost(f"{method} {path}", strange, may_repeat=may_repeat) from None
 
     def send(
         self,

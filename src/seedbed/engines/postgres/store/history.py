@@ -10,17 +10,16 @@ definition and the query run with a search_path of their own.
 
 from __future__ import annotations
 
-from msgspec import ValidationError
 from msgspec.json import decode
 
 from seedbed.engines.postgres.files.quoting import quoted_name, quoted_text
 from seedbed.engines.postgres.store import ownership
 from seedbed.engines.postgres.wire.connection import OWN_PATH
 from seedbed.engines.postgres.wire.libpq import Query, QueryFailed
-from seedbed.errors import Refused
+from seedbed.errors import Refused, Unreachable
 from seedbed.model.history import FORMAT, History, Identity, Revision
 from seedbed.model.migration import Direction, Migration, Work
-from seedbed.support.typed import ready
+from seedbed.support.typed import UNREADABLE, ready
 
 _DEFINITION = """
 CREATE SCHEMA IF NOT EXISTS {schema};
@@ -86,6 +85,7 @@ def _milliseconds_since(began: str) -> str:
     return f"extract(epoch FROM {_NOW} OPERATOR(pg_catalog.-) {began}) OPERATOR(pg_catalog.*) 1000"
 
 
+_COLUMNS = 5  # of _READ
 _ABSENT = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
 
 
@@ -112,6 +112,8 @@ class HistoryTable:
             if (refused := ownership.refusal(self._schema, error.sqlstate, str(error))) is not None:
                 raise refused from None
             raise
+        if not rows or any(len(each) != _COLUMNS for each in rows):
+            raise _strange(self._schema, f"the answer to one query has {len(rows)} rows of other columns")
         (stored, *identity, revisions), *more = rows
         if more:
             raise Refused(
@@ -119,7 +121,13 @@ class HistoryTable:
                 because="a database is bound to one environment, and migrations_identity has one row",
                 try_="look which of the rows is right, and delete the others",
             )
-        if stored is not None and int(stored) > FORMAT:
+        try:
+            is_newer = stored is not None and int(stored) > FORMAT
+        except ValueError:
+            raise _strange(
+                self._schema, f"it says that its format is {stored!r}, which is no number"
+            ) from None
+        if is_newer:
             raise Refused(
                 f"the history in schema {self._schema} was written by a newer seedbed",
                 because=f"its format is {stored}, this seedbed knows {FORMAT}",
@@ -127,7 +135,7 @@ class HistoryTable:
             )
         try:
             known = decode(revisions or "[]", type=ready(tuple[Revision, ...]))
-        except ValidationError as error:
+        except UNREADABLE as error:
             from seedbed.engines.kit.stored import altered
 
             raise altered(identity[1] or self._schema, f"a row of {self.table}", error) from None
@@ -281,3 +289,12 @@ class HistoryTable:
         return (
             f"INSERT INTO {self._prefix}.migrations_audit (actor, action, version, because) VALUES ({values})"
         )
+
+
+def _strange(schema: str, because: str) -> Unreachable:
+    """Return the error for an answer that PostgreSQL does not give."""
+    return Unreachable(
+        f"what answered the query for the history in schema {schema} is not PostgreSQL",
+        because=because,
+        try_="check DB_HOST and DB_PORT, and what stands in front of the server",
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -44,7 +44,7 @@ class _BulkItem(msgspec.Struct):
 
 class _BulkAnswer(msgspec.Struct):
     errors: bool = True
-    items: list[dict[str, _BulkItem]] = []
+    items: list[Annotated[dict[str, _BulkItem], msgspec.Meta(min_length=1, max_length=1)]] = []
 
 
 class _MultiGet(msgspec.Struct):
@@ -134,7 +134,9 @@ def _write(job: IndexJob, alias: str, operations: list[Operation]) -> list[Key]:
             idempotent=True,
             before=job.lease.check,
         )
-        again = _review(job, alias, left, _decode(raw), conflicts)
+        with job.client.reading("POST", path(alias, "_bulk"), idempotent=True):
+            answer = _decode(raw)
+        again = _review(job, alias, left, answer, conflicts)
         if len(again) < len(left):
             attempt.progressed()
         if again:
@@ -197,7 +199,8 @@ def read(
         params={} if sources else {"_source": "false"},
         idempotent=True,
     )
-    found = _decode_multi_get(raw).docs
+    with job.client.reading("POST", path(index, "_mget"), idempotent=True):
+        found = _decode_multi_get(raw).docs
     wrong = next((each for each in found if each.error), None)
     if wrong is not None or len(found) != len(keys):
         raise StepFailed(f"{index} could not be read", because=cause((wrong.error if wrong else None) or {}))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from seedbed.engines.opensearch.rest import path
 from seedbed.engines.opensearch.schema.names import META, serial
 from seedbed.engines.opensearch.schema.settings import flat, is_fixed, normalized
 from seedbed.engines.opensearch.schema.shape import IndexDefinition
+from seedbed.engines.opensearch.wire import shapes
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import Refused, StepFailed
+from seedbed.support.typed import ready
 
 BLOCK = "blocks.write"
 HIDDEN = {"expand_wildcards": "all"}
@@ -72,7 +74,9 @@ def find_behind(client: Client, name: str) -> ExistingIndex | None:
 def look(client: Client, name: str) -> list[ExistingIndex]:
     """Return the indexes that `name` (a name, an alias, or a pattern) resolves to."""
     try:
-        answer = client.call("GET", path(name), params={"flat_settings": True, **HIDDEN})
+        answer = client.call(
+            "GET", path(name), params={"flat_settings": True, **HIDDEN}, shape=shapes.Indexes
+        )
     except RequestFailed as error:
         if error.is_missing:
             return []
@@ -97,11 +101,13 @@ def is_created_for(index: ExistingIndex, name: str) -> bool:
 
 def global_checkpoints(client: Client, index: str) -> dict[str, int]:
     """Return, by shard, the _seq_no up to which all copies have every operation. Raises StepFailed."""
-    answer = client.call("GET", path(index, "_stats", "docs"), params={"level": "shards"})
+    answer = client.call(
+        "GET", path(index, "_stats", "docs"), params={"level": "shards"}, shape=shapes.Statistics
+    )
     found: dict[str, int] = {}
-    for shard, copies in answer["indices"][index]["shards"].items():
+    for shard, copies in _shards(answer, index):
         for copy in copies:
-            if copy["routing"]["primary"] and "seq_no" in copy:
+            if copy["routing"]["primary"] and copy.get("seq_no"):
                 found[shard] = int(copy["seq_no"]["global_checkpoint"])
     require_all(index, answer["_shards"])
     if answer["_shards"]["successful"] < answer["_shards"]["total"]:
@@ -109,31 +115,49 @@ def global_checkpoints(client: Client, index: str) -> dict[str, int]:
     return found
 
 
+def _shards(answer: Mapping[str, Any], index: str) -> ItemsView[str, Any]:
+    """Return the copies of each shard of `index`, by its number. Raises StepFailed for statistics without it."""
+    if index not in answer["indices"]:
+        raise StepFailed(
+            f"the cluster has no statistics of {index}",
+            because="its documents would be missed",
+            try_="check the health of the cluster, then run the same command again: it continues from its checkpoint",
+        )
+    found: Mapping[str, Any] = answer["indices"][index]["shards"]
+    return found.items()
+
+
 def last_seq_nos(client: Client, index: str) -> dict[str, int]:
     """Return, by shard, the highest _seq_no."""
-    answer = client.call("GET", path(index, "_stats", "docs"), params={"level": "shards"})
+    answer = client.call(
+        "GET", path(index, "_stats", "docs"), params={"level": "shards"}, shape=shapes.Statistics
+    )
     return {
         shard: int(copy["seq_no"]["max_seq_no"])
-        for shard, copies in answer["indices"][index]["shards"].items()
+        for shard, copies in _shards(answer, index)
         for copy in copies
-        if copy["routing"]["primary"] and "seq_no" in copy
+        if copy["routing"]["primary"] and copy.get("seq_no")
     }
 
 
 def refresh(client: Client, index: str) -> None:
     """Make everything that was written to `index` visible to searches. Raises StepFailed."""
-    require_all(index, client.call("POST", path(index, "_refresh"), idempotent=True)["_shards"])
+    answer = client.call("POST", path(index, "_refresh"), idempotent=True, shape=shapes.Refreshed)
+    require_all(index, answer["_shards"])
 
 
 def count(client: Client, index: str) -> int:
-    return int(client.call("GET", path(index, "_count"))["count"])
+    return int(client.call("GET", path(index, "_count"), shape=shapes.Count)["count"])
 
 
 def health(client: Client, index: str, *, seconds: int = 0) -> Mapping[str, Any]:
     """Return the health of `index` once it is green, or after `seconds`."""
     params = {"wait_for_status": "green", "timeout": f"{seconds}s"} if seconds else {}
-    answer = client.ask("GET", path("_cluster", "health", index), params=params)
+    where = path("_cluster", "health", index)
+    answer = client.ask("GET", where, params=params)
     found: Mapping[str, Any] = answer.data  # 408 means that the time is up
+    with client.reading("GET", where):
+        convert(found, ready(shapes.Object if answer.status >= 300 else shapes.Health))
     return found
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from seedbed.engines.opensearch.rest import path
 from seedbed.engines.opensearch.running.reindex.existing import failures
+from seedbed.engines.opensearch.wire import shapes
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import SeedbedError, StepFailed
@@ -72,6 +73,7 @@ def point_in_time(client: Client, index: str, shard: str) -> Iterator[str]:
         path(index, "_search", "point_in_time"),
         params={"keep_alive": ALIVE, "preference": f"_shards:{shard}|_primary"},
         idempotent=True,
+        shape=shapes.PointInTime,
     )
     found = str(answer["pit_id"])
     try:
@@ -137,7 +139,8 @@ def _page(
             because=f"{error.what}: {error.because}",
             try_="run the same command again: it continues from its checkpoint",
         ) from None
-    answer = _decode(raw)
+    with client.reading("POST", where, idempotent=True):
+        answer = _decode(raw)
     if answer.timed_out or answer.shards.get("failed"):
         raise StepFailed(
             f"{index} could not be read in full",

@@ -14,6 +14,7 @@ from uuid import uuid4
 from seedbed.engines.opensearch.rest import path
 from seedbed.engines.opensearch.running.reindex.existing import ExistingIndex, look
 from seedbed.engines.opensearch.running.reindex.job import IndexJob
+from seedbed.engines.opensearch.wire import shapes
 from seedbed.engines.opensearch.wire.client import Before, Client
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import StepFailed
@@ -103,7 +104,13 @@ def _add(index: str, alias: str, found: Mapping[str, Any] | None = None) -> Acti
 
 def block_writes(job: IndexJob, reader: str, *, timeout: float) -> None:
     """Block writes to the index behind `reader`; writes that had begun have ended when this returns."""
-    answer = job.client.call("PUT", path(reader, "_block", "write"), before=job.lease.check, timeout=timeout)
+    answer = job.client.call(
+        "PUT",
+        path(reader, "_block", "write"),
+        before=job.lease.check,
+        timeout=timeout,
+        shape=shapes.Acknowledged,
+    )
     if not answer.get("acknowledged") or not answer.get("shards_acknowledged"):
         raise StepFailed(
             f"writes to {reader} could not be blocked",

@@ -14,6 +14,7 @@ from typing import Any
 from seedbed.engines.opensearch.rest import path
 from seedbed.engines.opensearch.running.reindex.existing import require_all
 from seedbed.engines.opensearch.running.reindex.pages import Key
+from seedbed.engines.opensearch.wire import shapes
 from seedbed.engines.opensearch.wire.client import Client
 
 PARTS = 256  # that a range is cut into
@@ -99,6 +100,7 @@ def _counts(
             "aggregations.*.buckets.doc_count",
         },
         idempotent=True,
+        shape=shapes.LeftInRanges,
     )
     require_all(index, answer["_shards"])
     counts = {

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from seedbed.errors import ForeignTarget, Hint, Interrupted, LeaseLost, Location, StepFailed, call
+from seedbed.errors import (
+    ForeignTarget,
+    Hint,
+    Interrupted,
+    LeaseLost,
+    Location,
+    OutcomeUnknown,
+    StepFailed,
+    call,
+)
 from seedbed.model.history import Identity
 
 TAKEN = "it was ended from outside, or another run has it"  # why a lease is lost whose record names another holder
@@ -32,6 +41,16 @@ def decide(version: str) -> Hint:
         call("repair", version, "--applied"),
         " or ",
         call("repair", version, "--not-applied"),
+    )
+
+
+def stopped_within(label: str, version: str, at: Location) -> OutcomeUnknown:
+    """Return the error where a stop ended a step in its middle that no later run can find the outcome of."""
+    return OutcomeUnknown(
+        f"it is unknown whether {label} took effect",
+        because="it was asked to stop before an answer came, and nothing shows what became of the request",
+        try_=decide(version),
+        at=at,
     )
 
 

@@ -283,6 +283,11 @@ def took_effect(lease: FencedWriter, migration: Migration, direction: Direction,
     return None if found is None else bool(found) is (direction is Direction.UP)
 
 
+def can_tell(migration: Migration, step: Step) -> bool:
+    """Return whether the migration has a function that says whether a step took effect."""
+    return compiled(step.body, migration.path).function("applied") is not None
+
+
 def _call(lease: FencedWriter, migration: Migration, step: Step, name: str, writer: TableWriter) -> object:
     """Return what the function `name` of the migration returns; None where there is no such function."""
     function = compiled(step.body, migration.path).function(name)

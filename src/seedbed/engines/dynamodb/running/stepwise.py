@@ -13,7 +13,7 @@ from seedbed.engines.dynamodb.store import history
 from seedbed.engines.dynamodb.store.fenced_writer import SOME, FencedWriter
 from seedbed.engines.dynamodb.store.history import Action
 from seedbed.engines.dynamodb.wire.errors import ServiceError
-from seedbed.engines.kit.errors import decide
+from seedbed.engines.kit.errors import decide, stopped_within
 from seedbed.engines.kit.stepwise import Stepwise, is_gone
 from seedbed.errors import (
     Interrupted,
@@ -103,8 +103,12 @@ class MigrationRun(Stepwise):
 
     def _half_done(self, step: Step, count: int, error: SeedbedError) -> SeedbedError:
         """Return what a person reads about a step that ended in its middle; its record says that it was begun."""
-        if isinstance(error, LeaseLost | Interrupted):
+        if isinstance(error, LeaseLost):
             return error
+        if isinstance(error, Interrupted):
+            if step.repeatable or free.can_tell(self.migration, step):
+                return error  # the next run finds out
+            return stopped_within(self.migration.label, self.migration.version, self._at(step))
         if step.repeatable:
             with suppress(SeedbedError):
                 self._begins_anew()

@@ -10,7 +10,7 @@ from uuid import uuid4
 from msgspec.structs import replace
 
 from seedbed.engines.base import Progress
-from seedbed.engines.kit.errors import decide
+from seedbed.engines.kit.errors import decide, stopped_within
 from seedbed.engines.kit.stepwise import Stepwise, is_gone
 from seedbed.engines.opensearch.files.programs import is_program
 from seedbed.engines.opensearch.files.requests import request
@@ -62,7 +62,9 @@ class MigrationRun(Stepwise):
     def _located(self, step: Step, error: SeedbedError) -> SeedbedError:
         """Return `error` with the name of the migration and the line of its request."""
         if isinstance(error, NoAnswer) and self.lease.interrupted:  # the interruption closed the connection
-            return self.lease.stopped()
+            if step.repeatable or self._runner(step).kind is not RequestKind.ONCE:
+                return self.lease.stopped()  # the next run finds out
+            return stopped_within(self.migration.label, self.migration.version, self._at(step))
         if isinstance(error, LeaseLost) or not isinstance(error, StepFailed | OutcomeUnknown):
             return error
         kind = StepFailed if isinstance(error, RequestFailed) else type(error)

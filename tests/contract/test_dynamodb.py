@@ -17,6 +17,7 @@ import pytest
 
 pytest.register_assert_rewrite("seedbed.testing")
 
+from seedbed.aws import clients  # noqa: E402
 from seedbed.aws.cloud import Cloud  # noqa: E402
 from seedbed.engines.dynamodb.sandbox.world import World  # noqa: E402
 from seedbed.engines.dynamodb.wire import client  # noqa: E402
@@ -29,11 +30,13 @@ from seedbed.testing import (  # noqa: E402
     ExpiryContract,
     LossContract,
     ResetContract,
+    SilenceContract,
     TroubleContract,
     UnlockContract,
 )
 from tests.support.dynamodb.accounts import Accounts  # noqa: E402
 from tests.support.servers import new_account  # noqa: E402
+from tests.support.wire.silent import SilentLine, over_tcp, silent_line  # noqa: E402
 
 REGION = "eu-central-1"
 KNOCK = "knock"  # in a write's body: this one waits while the door is closed
@@ -305,6 +308,12 @@ class DynamoHarness:
                 door.closed.discard(account)
                 door.changed.notify_all()
 
+    @contextmanager
+    def line(self, settings: Mapping[str, str]) -> Iterator[SilentLine]:
+        with silent_line(over_tcp(self._door.server_address[1])) as line:
+            line.settings = {**settings, "endpoint": f"http://127.0.0.1:{line.port}"}
+            yield line
+
     def break_lease(self, settings: Mapping[str, str]) -> None:
         change = {
             "Key": to_item({"pk": "lease", "sk": "lease"}),
@@ -416,6 +425,13 @@ class TestMinistackInTrouble(OnMinistack, InTrouble): ...
 
 
 class TestLocalInTrouble(OnLocal, InTrouble): ...
+
+
+class TestLocalFallsSilent(OnLocal, SilenceContract):
+    def hurry(self, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(clients, "READ_TIMEOUT", 0.2)  # who we are is asked first
+        patch.setattr(client, "READ_TIMEOUT", 0.2)
+        patch.setattr(client, "PATIENCE", 0.5)
 
 
 class TestMinistackLeasesExpire(OnMinistack, ExpiryContract): ...

@@ -13,6 +13,7 @@ import pytest
 
 pytest.register_assert_rewrite("seedbed.testing")
 
+from seedbed.engines.neo4j.wire import client  # noqa: E402
 from seedbed.testing import (  # noqa: E402
     BulkLoadContract,
     EngineContract,
@@ -21,11 +22,13 @@ from seedbed.testing import (  # noqa: E402
     ResetContract,
     SchemaContract,
     ScriptContract,
+    SilenceContract,
     TroubleContract,
     UnlockContract,
 )
 from tests.support.servers import Pool  # noqa: E402
 from tests.support.wire.line import BreakableLine, breakable  # noqa: E402
+from tests.support.wire.silent import SilentLine, over_tcp, silent_line  # noqa: E402
 
 WAIT = "CREATE (d:Door) DELETE d"  # waits for whoever changes the schema of :Door, and leaves nothing
 OUTSIDE = {"outside": "contract harness"}
@@ -145,6 +148,12 @@ class Neo4jHarness:
             finally:
                 holder.rollback()
 
+    @contextmanager
+    def line(self, settings: Mapping[str, str]) -> Iterator[SilentLine]:
+        with silent_line(over_tcp(urlsplit(settings["uri"]).port or 0)) as line:
+            line.settings = {**settings, "uri": f"bolt://127.0.0.1:{line.port}"}
+            yield line
+
     def break_lease(self, settings: Mapping[str, str]) -> None:
         _ask(
             self._direct(settings),
@@ -224,6 +233,11 @@ class TestNeo4jInTrouble(TroubleContract):
     def harness(self, neo4j_servers: Pool) -> Iterator[Neo4jHarness]:
         with ExitStack() as borrowed:
             yield BreakableHarness(neo4j_servers, borrowed)
+
+
+class TestNeo4jFallsSilent(SilenceContract):
+    def hurry(self, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(client, "CONNECT_TIMEOUT", 0.2)
 
 
 class TestNeo4jResets(ResetContract): ...

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 pytest.register_assert_rewrite("seedbed.testing")
 
+from seedbed.engines.opensearch import session  # noqa: E402
 from seedbed.engines.opensearch.wire import client  # noqa: E402
 from seedbed.model.migration import Phase  # noqa: E402
 from seedbed.testing import (  # noqa: E402
@@ -29,11 +30,13 @@ from seedbed.testing import (  # noqa: E402
     LossContract,
     ResetContract,
     SchemaContract,
+    SilenceContract,
     TroubleContract,
     UnlockContract,
 )
 from seedbed.testing.runner import Text  # noqa: E402
 from tests.support.servers import Pool  # noqa: E402
+from tests.support.wire.silent import SilentLine, over_tcp, silent_line  # noqa: E402
 
 KEEP, DROP = "keep", "drop"  # what becomes of a request that knocked, once its sender has died
 COLUMNS = '{"id": {"type": "long"}, "name": {"type": "keyword"}, "visits": {"type": "long"}}'
@@ -300,6 +303,12 @@ class OpenSearchHarness:
                 door.is_closed = False
                 door.changed.notify_all()
 
+    @contextmanager
+    def line(self, settings: Mapping[str, str]) -> Iterator[SilentLine]:
+        with silent_line(over_tcp(urlsplit(settings["endpoint"]).port or 0)) as line:
+            line.settings = {**settings, "endpoint": f"http://127.0.0.1:{line.port}"}
+            yield line
+
     def break_lease(self, settings: Mapping[str, str]) -> None:
         """Do what another run does that takes it over: raise the token, then move the fence."""
         script = {"source": "ctx._source.token += 1; ctx._source.holder = ''", "lang": "painless"}
@@ -409,6 +418,12 @@ class TestInTrouble(OnCluster, TroubleContract):
     def _hasty(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let what gets no answer be tried again at once."""
         monkeypatch.setattr(client, "CAP", 0.05)
+
+
+class TestFallsSilent(OnCluster, SilenceContract):
+    def hurry(self, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(session, "_FIRST", 0.2)
+        patch.setattr(client, "PATIENCE", 0.5)
 
 
 class TestLeasesExpire(OnCluster, ExpiryContract): ...

@@ -15,6 +15,7 @@ from psycopg import sql
 pytest.register_assert_rewrite("seedbed.testing")
 
 from seedbed.engines.postgres.sandbox import EmbeddedServer  # noqa: E402
+from seedbed.engines.postgres.wire import connection as opening  # noqa: E402
 from seedbed.testing import (  # noqa: E402
     AtomicLoadContract,
     EngineContract,
@@ -22,9 +23,11 @@ from seedbed.testing import (  # noqa: E402
     ResetContract,
     SchemaContract,
     ScriptContract,
+    SilenceContract,
     TroubleContract,
     UnlockContract,
 )
+from tests.support.wire.silent import SilentLine, over_socket, silent_line  # noqa: E402
 
 DOOR = 4711  # an advisory lock: closed while the harness holds it
 OUTSIDE = "contract harness"  # application_name of the harness's own sessions
@@ -179,6 +182,12 @@ class PostgresHarness:
         self.break_lease(settings)
         yield
 
+    @contextmanager
+    def line(self, settings: Mapping[str, str]) -> Iterator[SilentLine]:
+        with silent_line(over_socket(f"{settings['host']}/.s.PGSQL.{settings['port']}")) as line:
+            line.settings = {**settings, "host": "127.0.0.1", "port": str(line.port)}
+            yield line
+
     def age_lease(self, settings: Mapping[str, str]) -> None:
         """Its lease ends with the session of its holder."""
 
@@ -200,6 +209,11 @@ class TestPostgres(EngineContract): ...
 
 
 class TestPostgresInTrouble(TroubleContract): ...
+
+
+class TestPostgresFallsSilent(SilenceContract):
+    def hurry(self, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(opening, "CONNECT_TIMEOUT", 1)
 
 
 class TestPostgresLoadsAtomically(AtomicLoadContract): ...

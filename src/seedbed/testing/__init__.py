@@ -11,7 +11,7 @@
 `Harness` says what a test of an engine has to bring: texts in the engine's language, and a few looks and pokes
 at its server from outside. What only some engines can do is a contract of its own: `ResetContract`,
 `SchemaContract`, `UnlockContract`, `ExpiryContract`, `AtomicLoadContract`, `BulkLoadContract`, `ScriptContract`,
-`TroubleContract`.
+`TroubleContract`, `SilenceContract`.
 pytest is imported when one of the contracts is asked for, not before: the runner that the suite starts and kills
 lives here too.
 """
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         SchemaContract,
         ScriptContract,
         SeedContract,
+        SilenceContract,
         TroubleContract,
         UnlockContract,
         UnmigratedContract,
@@ -65,6 +66,7 @@ __all__ = [
     "ScriptContract",
     "ScriptHarness",
     "SeedContract",
+    "SilenceContract",
     "TroubleContract",
     "TroubleHarness",
     "UnlockContract",

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from copy import copy
 from types import TracebackType
 from typing import Any
 
@@ -39,6 +40,13 @@ class Bench:
         self.settings: Mapping[str, str] = dict(harness.settings())
         self._texts = 0
         self._order = Order(harness.entry_point, self.settings, dict(harness.options))
+
+    def over(self, settings: Mapping[str, str]) -> Bench:
+        """Return a bench whose engine reaches the same target by other settings."""
+        other = copy(self)
+        other.settings = settings
+        other._order = replace(self._order, settings=settings)
+        return other
 
     # what there is
 

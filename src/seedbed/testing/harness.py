@@ -153,3 +153,22 @@ class LossHarness(Protocol):
     def removes(self, table: str) -> str:
         """A migration whose down section removes all rows of `table`; its up section leaves them as they are."""
         ...
+
+
+class Line(Protocol):
+    """A way to a server that can fall silent."""
+
+    settings: Mapping[str, str]  # by which an engine reaches its database over it
+
+    def fall_silent(self) -> None:
+        """Carry nothing any more: connections stay as they are, whoever connects is let in, and nothing is said."""
+        ...
+
+
+@runtime_checkable
+class SilenceHarness(Protocol):
+    """What `SilenceContract` wants besides."""
+
+    def line(self, settings: Mapping[str, str]) -> AbstractContextManager[Line]:
+        """Return a line to the database of `settings`, which is cut at the end of the context."""
+        ...

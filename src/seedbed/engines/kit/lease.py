@@ -24,6 +24,7 @@ from seedbed.model.history import Owner
 
 HEARTBEATS = 4  # in the time after which a lease is taken over
 _ATTEMPTS = 3  # to take what seems free, before a pause: a store may refuse for as long as it likes
+_PARTING = 1.0  # seconds that a last sign of life may take: one that arrives later finds nothing to keep
 _SHORTEST = 0.1  # seconds that a holder may be silent, where its record names fewer
 
 _held: dict[
@@ -229,7 +230,7 @@ class HeldLease:
         """Give the lease back, and raise nothing; its token stays, so that nothing of ours is let through any more."""
         self._over.set()
         if self._heart.ident is not None:
-            self._heart.join(self.seconds)
+            self._heart.join(min(self.seconds, _PARTING))
         with suppress(SeedbedError):
             self.store.release(self)
 

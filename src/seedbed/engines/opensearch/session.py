@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from seedbed.model.plan import Loss
     from seedbed.model.target import Target
 
-_TRIES = 4  # at the first request
+_TRIES, _FIRST = (
+    4,
+    10.0,
+)  # at the first request, and the seconds that each may take: nothing has to be looked up
 
 
 @contextmanager
@@ -49,7 +52,9 @@ def connect(target: Target) -> Iterator[OpenSearchSession]:
         )
         with (
             translate_errors(cluster, f"connecting to {address}"),
-            closing(client.sheltered(max_attempts=_TRIES)) as first,
+            closing(
+                client.sheltered(max_attempts=_TRIES, timeout=min(_FIRST, address.request_timeout))
+            ) as first,
         ):
             found = first.call("GET", "/")
         if not isinstance(found, dict) or not isinstance(found.get("version"), dict):

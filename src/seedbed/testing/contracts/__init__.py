@@ -19,6 +19,7 @@ from seedbed.testing.contracts.optional import (
 )
 from seedbed.testing.contracts.resume import ResumeContract
 from seedbed.testing.contracts.seeds import SeedContract
+from seedbed.testing.contracts.silence import SilenceContract
 from seedbed.testing.contracts.unmigrated import UnmigratedContract
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "SchemaContract",
     "ScriptContract",
     "SeedContract",
+    "SilenceContract",
     "TroubleContract",
     "UnlockContract",
     "UnmigratedContract",

@@ -41,6 +41,9 @@ CONNECT_TIMEOUT = 5.0  # seconds
 READ_TIMEOUT = 30.0  # seconds, for each piece of an answer
 MAX_ATTEMPTS = 10
 BASE, CAP = 0.05, 10.0  # seconds; how long a retry waits
+# Seconds after which there is no further attempt, twice the time for an answer where that is longer: a server that
+# lets everybody in and says nothing is given up then. Ten throttled attempts take 33.
+PATIENCE = 40.0
 GRACE = 3.0  # seconds that a write which is under way may still take when we are interrupted
 LONGEST = 1 << 26  # bytes; DynamoDB's longest answer has 16 MB
 _TYPE = "application/x-amz-json-1.0"
@@ -65,15 +68,19 @@ class Client(TransportClient):
         *,
         max_attempts: int = MAX_ATTEMPTS,
         on_throttle: OnThrottle | None = None,
-        connect_timeout: float = CONNECT_TIMEOUT,
-        read_timeout: float = READ_TIMEOUT,
+        connect_timeout: float = 0.0,
+        read_timeout: float = 0.0,
     ) -> None:
+        """Both times in seconds; 0 is the usual one."""
         self.cloud = cloud
         self.throttles = 0  # attempts that were throttled so far
-        self.policy = Policy(attempts=max_attempts, base=BASE, cap=CAP, when=_passes)
+        connect, read = connect_timeout or CONNECT_TIMEOUT, read_timeout or READ_TIMEOUT
+        self.policy = Policy(
+            attempts=max_attempts, deadline=max(PATIENCE, 2 * read), base=BASE, cap=CAP, when=_passes
+        )
         self._on_throttle = on_throttle
         self._chain = Chain(cloud)
-        self._transport = _transport(cloud, connect_timeout, read_timeout)
+        self._transport = _transport(cloud, connect, read)
         end = self._transport.endpoint
         self._path = end.path
         self._signer = Signer(host=end.authority, region=cloud.region, service="dynamodb")

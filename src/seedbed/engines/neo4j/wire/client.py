@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.neo4j.wire import queries
@@ -46,7 +47,7 @@ def gives_way(error: BaseException) -> bool:
     )
 
 
-_READING = Policy(attempts=6, base=0.05, cap=2.0, on=(CypherError, ConnectionLost), when=gives_way)
+_READING = Policy(attempts=6, base=0.05, cap=2.0, on=(CypherError, ConnectionLost))
 
 
 class QueryResult(Struct, frozen=True):
@@ -101,6 +102,7 @@ class BoltClient:
         self._driver = _driver(address)
         self._stopped = threading.Event()
         self._closed = threading.Event()
+        self._reading = replace(_READING, when=self._may_pass)
         self._marks: set[str] = set()  # of the runs that an interruption ends
         self._sweeper: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -124,8 +126,9 @@ class BoltClient:
             )
 
     def close(self) -> None:
+        is_abandoned = self._closed.is_set()
         self._closed.set()
-        if self._sweeper is not None:
+        if self._sweeper is not None and not is_abandoned:
             self._sweeper.join(SWEEPER_SECONDS)
         with suppress(Exception):  # a connection that cannot be closed is gone anyway
             self._driver.close()
@@ -137,7 +140,11 @@ class BoltClient:
 
         Raises CypherError, ConnectionLost.
         """
-        return retried(_READING, lambda: self._once(statement, parameters or {}))
+        return retried(self._reading, lambda: self._once(statement, parameters or {}))
+
+    def _may_pass(self, error: BaseException) -> bool:
+        """Return whether to ask again: never once the connections are given up."""
+        return gives_way(error) and not self._closed.is_set()
 
     def read(self, statement: str, parameters: Parameters) -> list[dict[str, Any]]:
         """Return the rows that a reading statement answers with. Raises CypherError, ConnectionLost."""
@@ -162,11 +169,12 @@ class BoltClient:
 
     def explain(self, statement: str) -> neo4j.ResultSummary:
         """Return the driver's summary of EXPLAIN: plan and notifications. Raises CypherError, ConnectionLost."""
-        session = self._driver.session(
-            database=self.address.database,
-            default_access_mode="WRITE",
-            notifications_min_severity="INFORMATION",
-        )
+        with translate_driver_errors(self.address):
+            session = self._driver.session(
+                database=self.address.database,
+                default_access_mode="WRITE",
+                notifications_min_severity="INFORMATION",
+            )
         with session, translate_driver_errors(self.address):
             return session.run(_literal(f"EXPLAIN {statement}")).consume()
 
@@ -196,7 +204,8 @@ class BoltClient:
     @contextmanager
     def _session(self) -> Iterator[neo4j.Session]:
         # Reads go where writes go: in a cluster, any other member may not know yet what was committed.
-        session = self._driver.session(database=self.address.database, default_access_mode="WRITE")
+        with translate_driver_errors(self.address):  # an abandoned driver is closed
+            session = self._driver.session(database=self.address.database, default_access_mode="WRITE")
         try:
             yield session
         finally:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 5.0  # seconds
 MAX_ATTEMPTS = 8
 BASE, CAP = 0.05, 5.0  # seconds; how long a retry waits
+# Seconds after which there is no further attempt, twice the time for an answer where that is longer: a server that
+# lets everybody in and says nothing is given up then.
+PATIENCE = 40.0
 GRACE = 1.5  # seconds that a write which is under way may still take when we are interrupted
 MAX_IDLE = 32  # connections
 _READS = frozenset({"GET", "HEAD"})
@@ -69,13 +72,17 @@ class Client(TransportClient):
         address: Address,
         *,
         max_attempts: int = MAX_ATTEMPTS,
-        connect_timeout: float = CONNECT_TIMEOUT,
+        connect_timeout: float = 0.0,
         read_timeout: float = 0.0,
     ) -> None:
+        """Both times in seconds; 0 is the usual one."""
         self.address = address
-        self.policy = Policy(attempts=max_attempts, base=BASE, cap=CAP, when=_passes)
+        connect, read = connect_timeout or CONNECT_TIMEOUT, read_timeout or address.request_timeout
+        self.policy = Policy(
+            attempts=max_attempts, deadline=max(PATIENCE, 2 * read), base=BASE, cap=CAP, when=_passes
+        )
         self._headers = _headers(address)
-        self._transport = _transport(address, connect_timeout, read_timeout or address.request_timeout)
+        self._transport = _transport(address, connect, read)
         self._prefix = self._transport.endpoint.path.rstrip("/")
         self._sign = _signer(address, self._transport.endpoint.authority)
         self.touched: Touched | None = None  # counts what is written to anything but seedbed's own

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from seedbed.engines.dynamodb.sandbox.world import World
-from tests.support.aws_proxy import Call, Proxy, mutating, on, proxy
+from tests.support.aws_proxy import Call, Proxy, Rule, mutating, on, proxy
 from tests.support.aws_proxy.http import Response
 from tests.support.deployment.releases import PLAIN, STACK, Shop, helpers
 from tests.support.forked import Forked
@@ -252,6 +252,28 @@ def test_an_update_that_fails_says_what_stays_and_the_next_run_goes_on(watched: 
     assert watched.indexes() == ["by_slug"]
     done = watched.deploy("two")
     assert (done.code, watched.indexes()) == (0, ONE_BY_ONE)
+
+
+def test_credentials_that_expire_during_an_update_are_told_and_the_next_run_goes_on(
+    watched: Shop, aws: Proxy
+) -> None:
+    watched.has("one")
+    expired: list[Rule] = []
+
+    def expire(_: Call, answer: Response) -> Response:
+        expired.append(aws.expire())
+        return answer
+
+    aws.rewrite(UPDATE, expire, times=1)
+    failed = watched.deploy("two")
+    # Something was sent, and nobody can look what became of it: not 4, which says that nothing was touched.
+    assert failed.code == 5, failed.everything
+    assert f"the credentials for eu-central-1 of account {watched.world.account}" in failed.everything
+    assert "have expired" in failed.everything
+    assert "get a new key and session token" in failed.everything or "aws sso login" in failed.everything
+    expired[0].remove()
+    done = watched.deploy("two")
+    assert (done.code, watched.indexes()) == (0, ONE_BY_ONE), done.everything
 
 
 # Refusing

@@ -160,6 +160,18 @@ def test_one_that_records_nothing_is_not_asked_again(program: Path, cache: Path)
     assert said[1:] == ["Thing 1.0 starts as it always did: nothing was recorded"]
 
 
+def test_one_that_recorded_nothing_is_asked_again_after_a_week(program: Path, cache: Path) -> None:
+    assert options(program, SILENT) == ()
+    [mark] = made(cache)
+    assert mark.stat().st_size == 0
+    begun = mark.stat().st_mtime - aot_cache.RETRY_SECONDS
+    os.utime(mark, (begun + 60, begun + 60))
+    assert options(program) == ()
+    os.utime(mark, (begun - 60, begun - 60))
+    assert options(program) == (f"-XX:AOTCache={mark}", "-Xlog:aot*=error")
+    assert mark.read_text() == "recorded"
+
+
 def test_what_a_killed_one_left_is_removed(program: Path, cache: Path) -> None:
     left = cache / "aot" / "thing" / ".recording-left"
     left.mkdir(parents=True)

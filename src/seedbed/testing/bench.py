@@ -109,9 +109,10 @@ class Bench:
         stop_count: int = 1,
         who: str = "runner",
         wait: float = PATIENCE,
+        rows: int = 0,
     ) -> Runner:
         """Start a runner that applies or reverts `texts` in a process of its own; see `runner.Order`."""
-        order = replace(self._order, texts=texts, direction=direction, who=who, wait=wait)
+        order = replace(self._order, texts=texts, rows=rows, direction=direction, who=who, wait=wait)
         return Runner(replace(order, stop_at=stop_at, stop_count=stop_count))
 
     def kill(self, runner: Runner) -> None:

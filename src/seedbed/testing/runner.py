@@ -18,14 +18,15 @@ from typing import Any
 
 from msgspec import Struct, to_builtins
 
-from seedbed.engines.base import Engine
-from seedbed.engines.capabilities import SupportsExpectation
+from seedbed.engines.base import Engine, Lease
+from seedbed.engines.capabilities import SupportsBulkLoad, SupportsExpectation
 from seedbed.errors import SeedbedError
 from seedbed.model.environment import SANDBOX, Environment
 from seedbed.model.event import Event, TargetConnected, to_dict
 from seedbed.model.history import History, Identity, Owner, RevisionState
 from seedbed.model.migration import Direction, Migration, MigrationFile, Source, Work, checksum
 from seedbed.model.platform import Database
+from seedbed.model.seed import Dataset, Rows, SeedKind
 from seedbed.model.target import Target
 
 PLATFORM = "contract"
@@ -33,6 +34,10 @@ PLATFORM = "contract"
 
 class LeaseTaken(Event, frozen=True):
     """The lease is ours, the target is bound, nothing is applied yet."""
+
+
+class LoadProgressed(Event, frozen=True):
+    """A part of a volume is loaded, and stays."""
 
 
 class Text(Struct, frozen=True):
@@ -51,7 +56,10 @@ class Text(Struct, frozen=True):
 
 
 class Order(Struct, frozen=True):
-    """What a runner is to do, in plain data. `stop_count`: at which event of the kind `stop_at` it stops."""
+    """What a runner is to do, in plain data. `stop_count`: at which event of the kind `stop_at` it stops.
+
+    `rows`: how many it loads into the table `users` as a volume, once all is applied.
+    """
 
     entry_point: str
     settings: Mapping[str, str]
@@ -63,6 +71,7 @@ class Order(Struct, frozen=True):
     stop_at: str = ""
     stop_count: int = 1
     environment: str = SANDBOX
+    rows: int = 0
 
     def to_json(self) -> str:
         return json.dumps(to_builtins(self))
@@ -119,6 +128,16 @@ def carry_out(order: Order, tell: Callable[[Event], None]) -> None:
             tell(LeaseTaken(target.id))
             for event in lease.apply(pending(history, migrations, direction)):
                 tell(event)
+            if order.rows:
+                _load(lease, order.rows, lambda: tell(LoadProgressed(target.id)))
+
+
+def _load(lease: Lease, count: int, tell: Callable[[], None]) -> None:
+    """Load `count` users as a volume, and `tell` of each progress."""
+    assert isinstance(lease, SupportsBulkLoad)
+    users = tuple((number, f"user {number}") for number in range(1, count + 1))
+    part = Rows("seeds/users.csv", "users", ("id", "name"), users, ("id",))
+    list(lease.bulk_load(Dataset(SeedKind.VOLUME, (part,)), lambda _: tell()))
 
 
 def main() -> int:

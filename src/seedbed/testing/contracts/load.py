@@ -132,6 +132,19 @@ class BulkLoadContract(Contract):
         assert [each.at and each.at.path for each in caught.value.errors] == [each.path for each in bad]
         assert not bench.rows("users")
 
+    def test_a_volume_whose_load_was_killed_can_be_loaded_again_and_is_whole_then(self, bench: Bench) -> None:
+        text, count = bench.text(bench.harness.creates("users")), 1_500
+        with bench.runner(text, rows=count, stop_at="load_progressed") as runner:
+            runner.wait_until_stopped()
+            bench.kill(runner)
+        assert len(bench.rows("users")) <= count
+        part = rows("users", *((number, f"user {number}") for number in range(1, count + 1)))
+        (done,) = self._load(bench, part)
+        assert done.inserted + done.updated + done.unchanged == count
+        assert {each["id"]: each["name"] for each in bench.rows("users")} == {
+            number: f"user {number}" for number in range(1, count + 1)
+        }
+
     def test_volume_without_rows_is_nothing(self, bench: Bench) -> None:
         bench.apply(bench.text(bench.harness.creates("users")))
         assert self._load(bench, rows("users")) == [Loaded("seeds/users.csv")]

@@ -245,6 +245,13 @@ def test_the_key_is_the_primary_one_else_the_only_unique_one(connection: Connect
     error = refusal(connection, rows("t", "a,c", (1, 2)))
     assert error.what == "nothing identifies the rows of t"
     assert error.because == "its unique keys are (id), (b, a)"
+    assert error.try_ == "give the file the columns of one of them"
+    connection.execute("CREATE TABLE keyless (a int)")
+    error = refusal(connection, rows("keyless", "a", (1,)))
+    assert (error.because, error.try_) == (
+        "it has no unique key",
+        "a migration that creates a unique index",
+    )
     connection.execute("ALTER TABLE t ADD UNIQUE (c)")
     error = refusal(connection, rows("t", "a,b,c", (1, 1, 1)))
     assert error.what == "several keys could identify the rows of t"

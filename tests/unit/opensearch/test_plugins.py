@@ -13,6 +13,8 @@ from seedbed.engines.opensearch.rules.plugins import advice
         "Validation Failed: 1: unknown setting [index.plugins.index_state_management.rollover_alias] please check …",
         "unknown value for [index.codec] must be one of [default, lz4, best_compression, zlib] but was: zstd;",
         "No processor type exists with name [geoip]",
+        "Invalid processor type rename_field",
+        "Failed to parse mapping [_doc]: No handler for type [xy_shape] declared on field [area]",
         "Unknown tokenizer type [icu_tokenizer] for [mine]",
         "Unknown filter type [phonetic] for [mine]",
         "failed to find global analyzer [kuromoji]",

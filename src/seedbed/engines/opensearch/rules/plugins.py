@@ -6,7 +6,7 @@ import re
 
 _MISSING = re.compile(
     r"unknown setting \[index\.plugins\.|unknown value for \[index\.codec\]|no processor type exists with name \["
-    r"|analyzer \[\w+\] has not been configured"
+    r"|invalid processor type |no handler for type \[|analyzer \[\w+\] has not been configured"
     r"|(?:unknown|failed to find)(?: global)? (?:analyzer|char_?filter|filter|normalizer|token_?filter|tokenizer)\b",
     re.IGNORECASE,
 )

@@ -176,10 +176,14 @@ def _key(rows: RowSource, keys: list[SeedKey]) -> SeedKey:
         return primary[0]
     if len({frozenset(each.columns) for each in here}) == 1:
         return max(here, key=lambda each: each.guards)
-    what = "several keys could identify" if here else "nothing identifies"
-    raise _unfit(
-        rows, f"{what} the rows of {rows.table}", _known_keys(here or keys), "say which: key=column,column"
-    )
+    if here:
+        what, try_ = "several keys could identify", "say which: key=column,column"
+    else:
+        what = "nothing identifies"
+        try_ = (
+            "give the file the columns of one of them" if keys else "a migration that creates a unique index"
+        )
+    raise _unfit(rows, f"{what} the rows of {rows.table}", _known_keys(here or keys), try_)
 
 
 def _known_keys(keys: Iterable[SeedKey]) -> str:

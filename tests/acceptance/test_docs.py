@@ -28,7 +28,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from seedbed import errors
+from seedbed import __version__, errors
 from seedbed.cli.main import ALIASES, COMMANDS, ENGINE_NOUNS, ENGINE_VERBS, cli
 from seedbed.engines import registry
 from seedbed.engines.postgres.sandbox import EmbeddedServer
@@ -562,6 +562,15 @@ def test_every_key_of_an_engine_is_on_the_page_of_the_manifest(name: str) -> Non
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("|")]
     named = {key for row in rows for key in re.findall(r"`(\w+)`", row)}
     assert not keys - named
+
+
+def test_no_page_installs_by_name_what_pypi_does_not_have_and_wheels_have_this_version() -> None:
+    for page in [README, *PAGES]:
+        text = page.read_text(encoding="utf-8")
+        found = [each for block in blocks(text) for each in block.body.splitlines() if "pip install" in each]
+        by_name = [each for each in found if re.search(r"[\s\"']seedbed\[", each)]
+        assert [each for each in by_name if "--no-index" not in each] == [], name_of(page)
+        assert set(re.findall(r"seedbed-(\d[\w.]*)-py3", text)) <= {__version__}, name_of(page)
 
 
 def test_sizes_of_what_is_installed_are_true_and_the_same_on_both_pages() -> None:

@@ -119,4 +119,5 @@ def test_outside_of_a_platform_the_demo_has_its_own(tmp_path: Path) -> None:
     done = demo("-s", "nothing", directory=tmp_path)  # it is opened, and nothing more
     assert done.exit_code == 2
     assert "the platform has no service 'nothing'" in done.output
+    assert "-s user --engine postgres" in demo("-s", "user/postgres", directory=tmp_path).output
     assert list(tmp_path.iterdir()) == []

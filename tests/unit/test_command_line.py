@@ -89,6 +89,21 @@ def test_an_option_before_its_command_is_answered_with_the_right_order(capsys: P
     assert "command: seedbed -C 'my shop' apply --wait 5 -e staging" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["apply", "-C", "shop", "-e", "sandbox"], "stands before the command: seedbed -C DIR apply"),
+        (["env", "up"], "Missing argument 'NAME'. For example: seedbed env up sandbox"),
+        (["env", "down", "-e", "sandbox"], "No such option '-e'. For example: seedbed env down sandbox"),
+    ],
+)
+def test_a_call_that_is_wrong_is_answered_with_one_that_is_right(
+    words: list[str], answer: str, capsys: Printed
+) -> None:
+    assert run(words) == 2
+    assert answer in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("habit", "here"), HABITS.items())
 def test_what_is_typed_from_habit_is_answered_with_what_it_is_here(
     habit: str, here: str, capsys: Printed

@@ -103,6 +103,7 @@ def test_a_second_time_nothing_is_written_and_everything_is_said_to_be_left_alon
     assert {each["path"] for each in document["kept"]} == {
         each for each in first["written"] if not each.startswith("services/")
     }
+    assert {each["because"] for each in document["kept"]} == {"it is there"}
     assert tree(tmp_path) == before
 
 
@@ -144,6 +145,7 @@ def test_a_link_that_leads_nowhere_is_left_alone(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("--engine", "postgre"), "did you mean postgres?"),
+        (("--engine", "postgres,neo4j"), "--engine postgres --engine neo4j"),
         (("--platform", "Shop!"), "cannot be the name of a platform"),
         (("--service", "a_b"), "cannot be the name of a service"),
         (("file",), "is no directory"),

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seedbed.errors import HistoryConflict, ManifestError, MigrationFileError, SeedFileError, SeveralErrors
-from seedbed.manifest.files import LARGEST, migration_files, seed_files
+from seedbed.manifest.files import LARGEST, migration_files, require_seed_kinds, seed_files
 from seedbed.model.migration import MigrationFile, Source, checksum
 from seedbed.model.platform import Database
 from seedbed.model.seed import SeedKind
@@ -283,3 +283,35 @@ def test_all_that_is_wrong_with_the_files_of_a_database_is_said_at_once(database
         (HistoryConflict, "2_right.sql"),
         (MigrationFileError, "notes.txt"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"), [("fixtures", "did you mean fixture?"), ("breads.csv", "move it into one of them")]
+)
+def test_what_lies_among_the_kinds_of_seeds_is_not_skipped(database: Database, name: str, cure: str) -> None:
+    (Path(database.directory) / "seeds" / name).mkdir(parents=True)
+    (Path(database.directory) / "seeds" / "README.md").write_text("noise", encoding="utf-8")
+    with pytest.raises(SeedFileError, match="this is in no kind of seeds") as caught:
+        require_seed_kinds(database, root=_root(database))
+    assert str(caught.value.at) == f"services/user/postgres/seeds/{name}"
+    assert str(caught.value.try_).startswith(cure)
+
+
+@pytest.mark.parametrize("elsewhere", ["services/user", "services/usr/postgres"])
+def test_a_first_migration_in_a_directory_that_is_nearly_the_right_one_is_not_skipped(
+    tmp_path: Path, elsewhere: str
+) -> None:
+    (tmp_path / elsewhere / "migrations").mkdir(parents=True)
+    manifest = tmp_path / "seedbed.toml"
+    manifest.write_text("[services.user.postgres]\n", encoding="utf-8")
+    database = Database("user", "postgres", PurePath(tmp_path / "services/user/postgres"))
+    with pytest.raises(ManifestError, match=f"{elsewhere} is no database's") as caught:
+        _found(database)
+    assert "mkdir -p services/user/postgres" in str(caught.value.try_)
+
+
+def test_a_database_without_its_first_migration_may_have_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "services/users/postgres/migrations").mkdir(parents=True)
+    manifest = "[services.user.postgres]\n[services.users.postgres]\n"
+    (tmp_path / "seedbed.toml").write_text(manifest, encoding="utf-8")
+    assert _found(Database("user", "postgres", PurePath(tmp_path / "services/user/postgres"))) == ()

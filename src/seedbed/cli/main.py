@@ -226,13 +226,30 @@ def run(arguments: list[str] | None = None) -> int:
     except click.Abort:
         code = 130
     except click.ClickException as error:
-        _show(error)
+        explained = _lead_on(error)
+        _show(explained)
         if "--json" in (sys.argv[1:] if arguments is None else arguments):
-            _document(error)
+            _document(explained)
         code = 2
     except OSError as error:  # of click's own output: --help, --version; a command's never gets here
         code = _lost(error)
     return int(code or 0)
+
+
+def _lead_on(error: click.ClickException) -> click.ClickException:
+    """Return `error` with how the command is written, where click only says that a call of it is wrong."""
+    ctx = getattr(error, "ctx", None)
+    if ctx is None or ctx.parent is None:
+        return error
+    how = ""
+    if isinstance(error, click.NoSuchOption) and error.option_name in {"-C", "--directory"}:
+        how = f"It stands before the command: seedbed -C DIR {ctx.command_path.partition(' ')[2]}"
+    elif isinstance(error, click.MissingParameter) or (
+        isinstance(error, click.NoSuchOption) and not error.possibilities
+    ):
+        lines = (line.strip() for line in (ctx.command.help or "").splitlines())
+        how = next((f"For example: {line}" for line in lines if line.startswith("seedbed ")), "")
+    return click.UsageError(f"{error.format_message()} {how}", ctx) if how else error
 
 
 def _show(error: click.ClickException) -> None:

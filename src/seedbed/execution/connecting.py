@@ -154,8 +154,18 @@ def _require_own(target: Target, history: History) -> None:
         raise ForeignTarget(
             f"{target.address} is not {wanted}",
             because=f"it is bound to {history.identity}",
-            try_="check the address and the environment's name; nothing was touched",
+            try_=f"check the address and {_differing(wanted, history.identity)}; nothing was touched",
         )
+
+
+def _differing(wanted: Identity, found: Identity) -> str:
+    """Return which names differ, where people look them up."""
+    names = {
+        "the environment's name": wanted.environment != found.environment,
+        "the platform's name in seedbed.toml": wanted.platform != found.platform,
+        "the service's name": wanted.database != found.database,
+    }
+    return " and ".join(name for name, differs in names.items() if differs)
 
 
 def require_bound(connected: Sequence[ConnectedTarget], verb: str) -> None:

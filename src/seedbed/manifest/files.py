@@ -27,6 +27,7 @@ from seedbed.errors import (
 from seedbed.model.migration import MigrationFile, Source, checksum
 from seedbed.model.platform import Database
 from seedbed.model.seed import SeedFile, SeedKind
+from seedbed.support.guess import did_you_mean, guess
 from seedbed.toml.text import printable, read, reason, shown
 
 SEED_SUFFIXES = (".csv", ".json", ".py")
@@ -111,6 +112,26 @@ def _entries(
     except OSError as error:
         at = Location(printable(_decodable(_prefix(directory, root))))
         raise error_type("this directory cannot be read", because=reason(error), at=at) from None
+
+
+def require_seed_kinds(database: Database, *, root: PurePath) -> None:
+    """Raise SeedFileErrors for what lies in `seeds/` and is in the directory of no kind: nobody would load it."""
+    directory = os.path.join(database.directory, "seeds")
+    kinds = [each.value for each in SeedKind]
+    names = sorted(each.name for each in _entries(database, directory, root, SeedFileError))
+    prefix = _prefix(directory, root)
+    raise_errors(_of_no_kind(name, prefix, kinds) for name in names if name not in kinds)
+
+
+def _of_no_kind(name: str, prefix: str, kinds: Sequence[str]) -> SeedFileError:
+    return SeedFileError(
+        "this is in no kind of seeds",
+        because=f"kinds are directories here: {', '.join(kinds)}",
+        try_=did_you_mean(
+            name, kinds, otherwise="move it into one of them, or elsewhere: nothing is skipped silently"
+        ),
+        at=Location(printable(prefix + _decodable(name))),
+    )
 
 
 def _bytes(entry: os.DirEntry[str], prefix: str) -> bytes:
@@ -233,11 +254,13 @@ def _same_version(database: Database, one: MigrationFile, other: MigrationFile) 
 
 
 def _require_files(database: Database, root: PurePath) -> None:
-    """Raise ManifestError for a directory that does not exist although the manifest names it.
+    """Raise ManifestError for a directory that does not exist although the manifest, or a file elsewhere, wants it.
 
     The conventional one may be missing: that is a database without its first migration.
     """
     if database.directory == root / "services" / database.service / database.engine:
+        if elsewhere := _look_alike(database, root):
+            raise _misplaced(database, elsewhere, root)
         return
     name = _prefix(str(database.directory), root).rstrip("/")
     raise ManifestError(
@@ -245,6 +268,32 @@ def _require_files(database: Database, root: PurePath) -> None:
         because="the manifest names it, and it does not exist",
         try_=f"correct the manifest, or mkdir -p {printable(name)}",
         at=_declaration(database, root),
+    )
+
+
+def _look_alike(database: Database, root: PurePath) -> str:
+    """Return the directory that probably was to be `database`'s, which has none: without its engine, or mistyped."""
+    services = os.path.join(root, "services")
+    engineless = os.path.join(services, database.service)
+    if any(os.path.isdir(os.path.join(engineless, each)) for each in ("migrations", "seeds")):
+        return engineless
+    try:
+        declared = set(read(Path(root) / "seedbed.toml").data.get("services", ()))
+        known = [each for each in os.listdir(services) if each not in declared]
+    except (OSError, ManifestError):
+        return ""
+    likely = guess(database.service, known)
+    found = os.path.join(services, likely, database.engine)
+    return found if likely and os.path.isdir(os.path.join(found, "migrations")) else ""
+
+
+def _misplaced(database: Database, elsewhere: str, root: PurePath) -> ManifestError:
+    own, other = (_prefix(str(each), root).rstrip("/") for each in (database.directory, elsewhere))
+    return ManifestError(
+        f"{database.id} has no directory, and {printable(_decodable(other))} is no database's",
+        because=f"its migrations/ and seeds/ lie in {printable(own)}",
+        try_=f"move them there; or mkdir -p {printable(own)}, if those are not meant",
+        at=Location(shown(Path(root) / "seedbed.toml")),
     )
 
 

@@ -259,6 +259,11 @@ class Catalog:
         """Return the kinds of seeds that any of `databases` has a file for, good or bad."""
         return [kind for kind in SeedKind if any(self._has_seeds(each, kind) for each in databases)]
 
+    def require_seed_kinds(self, databases: Sequence[Database]) -> None:
+        """Raise SeedFileErrors for what lies among the seeds of `databases` and is in the directory of no kind."""
+        root = self.platform.root
+        try_each((each.id, partial(discovery.require_seed_kinds, each, root=root)) for each in databases)
+
     def _has_seeds(self, database: Database, kind: SeedKind) -> bool:
         try:
             return bool(self._seed_files(database, kind))
@@ -291,8 +296,12 @@ class Catalog:
 def _require_known(what: str, names: Sequence[str], known: set[str]) -> None:
     for name in names:
         if name not in known:
+            service, slash, engine = name.partition("/")
+            whole = what == "service" and slash and service in known  # as reports write a database
             raise UsageError(
                 f"the platform has no {what} {name!r}",
                 because=f"it has {', '.join(sorted(known))}",
-                try_=did_you_mean(name, known, otherwise="check the spelling"),
+                try_=f"-s {service} --engine {engine}"
+                if whole
+                else did_you_mean(name, known, otherwise="check the spelling"),
             )

@@ -175,6 +175,7 @@ class Run:
         if not self.environment.protected:
             return plan
         databases = [self.catalog.database(each.database) for each in plan.databases]
+        self.catalog.require_seed_kinds(databases)
         seeds = try_each(
             (each.id, partial(self.catalog.planned_seeds, each, SeedKind.REFERENCE)) for each in databases
         )
@@ -233,6 +234,7 @@ class Run:
         wanted = request or Request()
         protection.require_reviewed_seeds(self.environment, kinds, wanted)
         self.catalog.check_declared({target.id: () for target in self.connected})
+        self.catalog.require_seed_kinds([target.database for target in self.connected])
         self._read_histories()
         digests: Mapping[str, Mapping[str, str]] = {}
         require_reviewed = None

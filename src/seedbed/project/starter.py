@@ -145,7 +145,9 @@ def require_possible(request: StarterRequest) -> None:
             raise UsageError(
                 f"there is no engine {name!r} to begin with",
                 because=f"the engines are {', '.join(known)}",
-                try_=suggestion(name, known, nothing=""),
+                try_=" ".join(f"--engine {each}" for each in several)
+                if (several := name.replace(",", " ").split()) and set(several) <= set(known)
+                else suggestion(name, known, nothing=""),
             )
     if request.directory.exists() and not request.directory.is_dir():
         raise UsageError(
@@ -178,7 +180,7 @@ def start(request: StarterRequest, now: datetime, *, cwd: Path) -> Starter:
             if _write(path, text, made):
                 written.append(name)
             else:
-                kept.append((name, _advice(name, request)))
+                kept.append((name, "it is there" if _has(path, text) else _advice(name, request)))
     except BaseException:  # half of a platform would be taken for one by the next time
         _remove(made)
         raise
@@ -203,6 +205,13 @@ def _write(path: Path, text: str, made: list[Path]) -> bool:
     except OSError as error:
         raise _not_written(path, error) from error
     return True
+
+
+def _has(path: Path, text: str) -> bool:
+    """Return whether a file is as it would be written anew: then nothing in it is to be advised."""
+    with suppress(OSError):
+        return path.read_bytes() == text.encode()
+    return False
 
 
 def _remove(made: Sequence[Path]) -> None:

@@ -93,7 +93,9 @@ def test_another_platform_s_database_is_refused(site: Site) -> None:
     assert site.run("apply", "-e", "dev-ana").code == 0
     manifest = site.files.root / "seedbed.toml"
     manifest.write_text(manifest.read_text().replace('name = "sample"', 'name = "other"'))
-    assert "user/postgres of sample in dev-ana" in site.refused_untouched("apply", "-e", "dev-ana")
+    said = site.refused_untouched("apply", "-e", "dev-ana")
+    assert "user/postgres of sample in dev-ana" in said
+    assert "check the address and the platform's name in seedbed.toml" in said
 
 
 def test_one_foreign_target_among_several_keeps_all_of_them_from_being_touched(

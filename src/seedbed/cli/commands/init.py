@@ -51,7 +51,9 @@ def command(
             platform = _ask("Name of the platform", platform)
             service = service or _ask("Name of its first service", starter.SERVICE)
             engines = engines or tuple(
-                _ask(f"Its databases ({', '.join(starter.engines())})", starter.first_engine())
+                _ask(
+                    f"Its databases, one or several of {', '.join(starter.engines())}", starter.first_engine()
+                )
                 .replace(",", " ")
                 .split()
             )

@@ -539,8 +539,8 @@ def test_every_reference_across_a_border_resolves_in_the_seeds() -> None:
             values[f"{database.id}:{name}"] = found
     assert len(project.platform.references) > 20
     for reference in project.platform.references:
-        assert values[reference.from_], reference
-        assert values[reference.from_] - values[reference.to] == set(), reference
+        assert values[str(reference.from_)], reference
+        assert values[str(reference.from_)] - values[str(reference.to)] == set(), reference
 
 
 def columns(project: Project, database: Database) -> dict[str, set[object]]:

@@ -19,6 +19,7 @@ from seedbed.engines.postgres.wire import connection as opening  # noqa: E402
 from seedbed.testing import (  # noqa: E402
     AtomicLoadContract,
     EngineContract,
+    IdsContract,
     LossContract,
     ResetContract,
     SchemaContract,
@@ -232,3 +233,6 @@ class TestPostgresUnlocks(UnlockContract): ...
 
 
 class TestPostgresCountsLosses(LossContract): ...
+
+
+class TestPostgresReadsIds(IdsContract): ...

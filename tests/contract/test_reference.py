@@ -31,6 +31,7 @@ from seedbed.testing import (  # noqa: E402
     AtomicLoadContract,
     Bench,
     EngineContract,
+    IdsContract,
     LeaseContract,
     LoadContract,
     LossContract,
@@ -204,6 +205,9 @@ class TestMemoryUnlocks(UnlockContract): ...
 
 
 class TestMemoryCountsLosses(LossContract): ...
+
+
+class TestReferenceReadsIds(IdsContract): ...
 
 
 def test_a_server_ends_with_its_owner(tmp_path: Path) -> None:

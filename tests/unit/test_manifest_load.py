@@ -16,7 +16,7 @@ from seedbed.errors import ExitCode, ManifestError, UsageError
 from seedbed.manifest.load import find, load
 from seedbed.manifest.sections import EnvironmentSection, PlatformSection, ReferenceSection
 from seedbed.model.environment import EnvironmentPattern
-from seedbed.model.platform import Platform, Reference
+from seedbed.model.platform import DatabaseId, Field, Platform, Reference
 
 
 class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,7 +110,10 @@ def test_a_manifest_becomes_a_platform(write: Write) -> None:
     assert platform.databases[0].options == Postgres(models="services.user.models:Base")
     assert platform.databases[2].directory == root / "services/tutor-matching/neo4j"
     assert platform.references == (
-        Reference("courses/dynamodb:courses.teacher_id", "user/postgres:users.id"),
+        Reference(
+            Field(DatabaseId("courses/dynamodb"), "courses.teacher_id"),
+            Field(DatabaseId("user/postgres"), "users.id"),
+        ),
     )
     assert platform.environments == (
         EnvironmentPattern("dev-*", account="111111111111", region="eu-central-1", ephemeral=True),

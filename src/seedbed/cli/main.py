@@ -36,6 +36,7 @@ COMMANDS = {
     "schema": ("schema", "Print the JSON Schema of seedbed.toml or of a --json document."),
     "seed": ("seed", "Load seeds: reference data, fixtures and, with --kind volume, volume data."),
     "status": ("status", "Show every migration of every database and its state."),
+    "verify": ("verify", "Check that ids in one database are found in the other one that they refer to."),
 }
 ALIASES = {
     "cdk:deploy": "deploy",

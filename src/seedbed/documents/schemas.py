@@ -19,12 +19,14 @@ from seedbed.documents.init import InitDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.status import StatusDocument
+from seedbed.documents.verification import VerificationDocument
 from seedbed.support.json_schema import json_schema
 
 _TYPES: tuple[type[Document], ...] = (
     PlanDocument,
     DeploymentDocument,
     StatusDocument,
+    VerificationDocument,
     OutcomeDocument,
     EnvironmentsDocument,
     ConnectionsDocument,

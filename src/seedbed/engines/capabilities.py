@@ -6,7 +6,7 @@ out. Four sections: what an engine, a server of its sandbox, a session and a lea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePath
 from typing import Any, Protocol, runtime_checkable
@@ -14,10 +14,12 @@ from typing import Any, Protocol, runtime_checkable
 from seedbed.engines.base import Embedded, Progress
 from seedbed.model.deployment import Estimate
 from seedbed.model.hazard import Hazard, HazardRule
+from seedbed.model.ids import Ids
 from seedbed.model.migration import Migration, MigrationFile, Step, StepText, Work
 from seedbed.model.plan import Loss
 from seedbed.model.seed import Dataset, Loaded, OnLoading, Script, SeedKind, ignore_loading
 from seedbed.model.target import Target
+from seedbed.model.verification import Holders, Suspect
 
 # Of an engine
 
@@ -245,6 +247,32 @@ class SupportsLosses(Protocol):
 
         Nothing is changed, and nothing that `works` name is run. Where only running it would tell, the number is
         unknown.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsIds(Protocol):
+    """A session that can read the ids in a field, for references that cross databases.
+
+    `path` is the field as the manifest writes it behind the colon: "payments.user_id". A number is written without
+    zeros at its end; an id in a list counts as one of its own. Raises StepFailed where there is no such field.
+    """
+
+    def ids(self, path: str) -> Iterator[Ids]:
+        """Yield the ids of all rows, in blocks and any order, as they are at one moment where the engine can."""
+        ...
+
+    def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
+        """Return those of `ids` that the field has now."""
+        ...
+
+    def holders(
+        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+    ) -> Mapping[str, Holders]:
+        """Return the rows that hold each of `suspects` now, `most` keys of each; no entry for one that none holds.
+
+        `time`: the field that says when a row was written, empty for none.
         """
         ...
 

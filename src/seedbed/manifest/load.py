@@ -19,7 +19,7 @@ from seedbed.manifest.sections import (
     ReferenceSection,
 )
 from seedbed.model.environment import EnvironmentPattern
-from seedbed.model.platform import Database, Platform, Reference
+from seedbed.model.platform import Database, DatabaseId, Field, Platform, Reference
 from seedbed.support.guess import guess_path, suggestion
 from seedbed.toml.credentials import require_no_secrets
 from seedbed.toml.lines import KeyPath
@@ -206,13 +206,14 @@ def _require_distinct_names(text: Text, databases: Sequence[Database]) -> None:
 
 
 def _references(text: Text, ids: set[str]) -> tuple[Reference, ...]:
-    references: dict[Reference, int] = {}
+    references: list[Reference] = []
+    declared: dict[tuple[Field, Field], int] = {}
     for index, section in enumerate(text.data.get("references", ())):
         at = ("references", index)
         parsed: ReferenceSection = convert(text, section, ReferenceSection, at)
         for key, column in (("from", parsed.from_), ("to", parsed.to)):
             _require_declared(text, (*at, key), column.partition(":")[0], ids)
-        reference = Reference(parsed.from_, parsed.to)
+        reference = _reference(parsed)
         if reference.from_ == reference.to:
             raise text.error(
                 "a reference points at itself",
@@ -220,16 +221,30 @@ def _references(text: Text, ids: set[str]) -> tuple[Reference, ...]:
                 because=f"both ends are {reference.to}",
                 try_="name the column that the id is found in, or remove the reference",
             )
-        if reference in references:
-            first = text.line(("references", references[reference]))
+        ends = reference.from_, reference.to
+        if ends in declared:
+            first = text.line(("references", declared[ends]))
             raise text.error(
                 "a reference is declared twice",
                 at=at,
                 because=f"line {first} says the same",
                 try_="remove one of them",
             )
-        references[reference] = index
+        references.append(reference)
+        declared[ends] = index
     return tuple(references)
+
+
+def _reference(section: ReferenceSection) -> Reference:
+    number, unit = section.grace.rstrip("sminh"), section.grace.lstrip("0123456789")
+    grace = float(number) * {"s": 1, "min": 60, "h": 3600}[unit]
+    ends = _field(section.from_), _field(section.to)
+    return Reference(*ends, section.optional, grace, section.tolerated, section.time)
+
+
+def _field(column: str) -> Field:
+    database, _, path = column.partition(":")
+    return Field(DatabaseId(database), path)
 
 
 def _require_declared(text: Text, at: KeyPath, database: str, ids: set[str]) -> None:

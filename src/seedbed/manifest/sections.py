@@ -17,6 +17,8 @@ REGION = r"^[a-z]{2,6}(-[a-z]+)+-[0-9]{1,2}" + _END
 DATABASE = r"^[a-z0-9-]+/[A-Za-z0-9_-]+" + _END
 COLUMN = r"^[a-z0-9-]+/[A-Za-z0-9_-]+:[^\s./:]+(\.[^\s./:]+)+" + _END
 
+DURATION = r"^[0-9]{1,6}(s|min|h)" + _END
+
 IN_WORDS = {
     NAME: "lower-case letters, digits and single hyphens, a letter first",
     ENVIRONMENT: "lower-case letters, digits and hyphens, or a pattern of them with * and ?",
@@ -24,6 +26,7 @@ IN_WORDS = {
     REGION: "an AWS region such as eu-central-1",
     DATABASE: "service/engine",
     COLUMN: "service/engine:table.column",
+    DURATION: "a number and s, min or h, as in 2min",
 }
 
 Name = Annotated[str, Meta(pattern=NAME, max_length=32)]
@@ -51,6 +54,25 @@ class ReferenceSection(Struct, frozen=True, forbid_unknown_fields=True):
 
     from_: Annotated[Column, Meta(description="The column that holds the id.")] = field(name="from")
     to: Annotated[Column, Meta(description="The column that the id must be found in.")]
+    optional: Annotated[bool, Meta(description="A row may have no id.")] = False
+    grace: Annotated[
+        str,
+        Meta(
+            pattern=DURATION,
+            description="How long an id may be on its way: one that is not found is looked up again after that.",
+            examples=["30s", "2min"],
+        ),
+    ] = "60s"
+    tolerated: Annotated[
+        float,
+        Meta(ge=0, lt=1, description="The share of rows that may lead nowhere: 0.001 is one in a thousand."),
+    ] = 0.0
+    time: Annotated[
+        str,
+        Meta(
+            description="The column beside `from` that says when a row was written: findings tell their age."
+        ),
+    ] = ""
 
 
 class EnvironmentSection(Struct, frozen=True, forbid_unknown_fields=True):

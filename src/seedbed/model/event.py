@@ -167,6 +167,22 @@ class CopyFinished(Event, frozen=True):
     file: str
 
 
+class IdsRead(Event, frozen=True):
+    """Ids of a field of the target have been read: `count` so far, all of them where it `is_done`."""
+
+    path: str
+    count: int
+    is_done: bool
+
+
+class IdsAwaited(Event, frozen=True):
+    """Ids that a field holds were not found: `count` of them are looked up again after `seconds`."""
+
+    path: str
+    count: int
+    seconds: float
+
+
 class DeployStarted(Event, frozen=True):
     """A stack's updates begin: `updates` of them (0: it is destroyed), `changes` as text.
 

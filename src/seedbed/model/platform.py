@@ -25,11 +25,32 @@ class Database(Struct, frozen=True):
         return DatabaseId(f"{self.service}/{self.engine}")
 
 
-class Reference(Struct, frozen=True):
-    """An id that crosses a service border: `from_` and `to` read `service/engine:table.column`."""
+class Field(Struct, frozen=True):
+    """A field of a database, as the manifest writes it: `payment/postgres:payments.user_id`.
 
-    from_: str
-    to: str
+    `path` is in the engine's own words: "payments.user_id", with a schema "public.payments.user_id".
+    """
+
+    database: DatabaseId
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.database}:{self.path}"
+
+
+class Reference(Struct, frozen=True):
+    """An id in the field `from_` that has to be found in the field `to`; no database can check it.
+
+    `optional`: a row may have no id. `grace`: seconds that an id may be on its way. `tolerated`: the share of rows
+    that may lead nowhere. `time`: the field beside `from_` that says when a row was written, empty for none.
+    """
+
+    from_: Field
+    to: Field
+    optional: bool = False
+    grace: float = 60.0
+    tolerated: float = 0.0
+    time: str = ""
 
 
 class Platform(Struct, frozen=True):

@@ -26,7 +26,7 @@ from seedbed.manifest import new_files
 from seedbed.model.environment import Environment
 from seedbed.model.history import History
 from seedbed.model.migration import Migration, MigrationFile, Step, StepText, Work, text_by_line
-from seedbed.model.platform import Database, Platform
+from seedbed.model.platform import Database, Platform, Reference
 from seedbed.model.seed import Dataset, PlannedSeed, Script, SeedFile, SeedKind
 from seedbed.planning.pending import order
 from seedbed.planning.reviewed import ReviewedPlan
@@ -86,6 +86,23 @@ class Catalog:
                 try_=f"did you mean {likely}?" if likely else "name it as the manifest does: SERVICE/ENGINE",
             )
         return database
+
+    def references(self, services: Sequence[str] = ()) -> tuple[Reference, ...]:
+        """Return the references out of `services` (none named: all). Raises UsageError where there is none."""
+        own = {each.id for each in self.databases(services)}
+        found = tuple(each for each in self.platform.references if each.from_.database in own)
+        if not found:
+            raise UsageError(
+                "there is no reference to verify",
+                because=f"{' and '.join(services) or 'seedbed.toml'} declares none",
+                try_="declare what crosses a service border: [[references]] with from and to",
+            )
+        return found
+
+    def databases_of(self, references: Sequence[Reference]) -> tuple[Database, ...]:
+        """Return the databases at both ends of `references`, in id order."""
+        ids = {end.database for each in references for end in (each.from_, each.to)}
+        return tuple(self.database(each) for each in sorted(ids))
 
     def require_extras(self, databases: Sequence[Database]) -> None:
         """Raise MissingExtra if the engines of `databases` miss packages, naming all of them at once."""

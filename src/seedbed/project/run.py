@@ -31,9 +31,10 @@ from seedbed.model.event import Event, Listener
 from seedbed.model.history import History
 from seedbed.model.outcome import Outcome, fold
 from seedbed.model.plan import Plan
-from seedbed.model.platform import Database
+from seedbed.model.platform import Database, Reference
 from seedbed.model.seed import Dataset, SeedKind
 from seedbed.model.status import DatabaseStatus, Status
+from seedbed.model.verification import Verification
 from seedbed.planning.hazards import require_allowed_hazards
 from seedbed.planning.statuses import migration_statuses
 from seedbed.project import protection
@@ -41,6 +42,7 @@ from seedbed.project.neighbours import Neighbours
 from seedbed.project.replanning import Replanning
 from seedbed.project.request import Request
 from seedbed.project.targets import Targets
+from seedbed.support.extras import require_extras
 
 DEFAULT_WAIT = 60.0  # seconds that a run waits for another one's lease
 
@@ -181,6 +183,14 @@ class Run:
         )
         pairs = zip(plan.databases, seeds, strict=True)
         return replace(plan, databases=tuple(replace(each, seeds=those) for each, those in pairs))
+
+    def verify(self, references: Sequence[Reference]) -> Verification:
+        """Return what is found of `references`, whose databases are this run's. Raises MissingExtra, Interrupted."""
+        from seedbed.execution import verifying
+
+        require_extras({"verify": ("numpy",)})
+        found = verifying.verify(references, self.connected, self.failed, self.context)
+        return Verification(self.environment.name, tuple(found))
 
     # Changing
 

@@ -11,7 +11,7 @@
 `Harness` says what a test of an engine has to bring: texts in the engine's language, and a few looks and pokes
 at its server from outside. What only some engines can do is a contract of its own: `ResetContract`,
 `SchemaContract`, `UnlockContract`, `ExpiryContract`, `AtomicLoadContract`, `BulkLoadContract`, `ScriptContract`,
-`TroubleContract`, `SilenceContract`.
+`TroubleContract`, `SilenceContract`, `IdsContract`.
 pytest is imported when one of the contracts is asked for, not before: the runner that the suite starts and kills
 lives here too.
 """
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         ExpiryContract,
         HistoryContract,
         HonestyContract,
+        IdsContract,
         LeaseContract,
         LoadContract,
         LossContract,
@@ -57,6 +58,7 @@ __all__ = [
     "HistoryContract",
     "Hold",
     "HonestyContract",
+    "IdsContract",
     "LeaseContract",
     "LoadContract",
     "LossContract",

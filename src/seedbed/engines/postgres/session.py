@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
     from seedbed.engines.postgres.store.lease import PostgresLease
     from seedbed.model.event import Listener
+    from seedbed.model.ids import Ids
     from seedbed.model.migration import Work
     from seedbed.model.plan import Loss
     from seedbed.model.target import Target
+    from seedbed.model.verification import Holders, Suspect
 
 
 @contextmanager
@@ -122,6 +124,23 @@ class PostgresSession:
         with translate_errors(f"reading the schema of {self.target}"):
             queries = partial(rows_of_all, self.connection)
             return schema(queries, exclude_schemas={self.address.history_schema})
+
+    def ids(self, path: str) -> Iterator[Ids]:
+        from seedbed.engines.postgres.running import ids
+
+        return ids.ids(self.connection, path)
+
+    def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
+        from seedbed.engines.postgres.running.ids import found
+
+        return found(self.connection, path, ids)
+
+    def holders(
+        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+    ) -> Mapping[str, Holders]:
+        from seedbed.engines.postgres.running.ids import holders
+
+        return holders(self.connection, path, suspects, time=time, most=most)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return how many rows `works` would remove."""

@@ -7,6 +7,7 @@ from seedbed.testing.contracts.engine import EngineContract
 from seedbed.testing.contracts.expiry import ExpiryContract
 from seedbed.testing.contracts.history import HistoryContract
 from seedbed.testing.contracts.honesty import HonestyContract, TroubleContract
+from seedbed.testing.contracts.ids import IdsContract
 from seedbed.testing.contracts.lease import LeaseContract
 from seedbed.testing.contracts.load import BulkLoadContract, LoadContract
 from seedbed.testing.contracts.optional import (
@@ -30,6 +31,7 @@ __all__ = [
     "ExpiryContract",
     "HistoryContract",
     "HonestyContract",
+    "IdsContract",
     "LeaseContract",
     "LoadContract",
     "LossContract",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.kit.waiting import Waiting
-from seedbed.errors import Unavailable
+from seedbed.errors import StepFailed, Unavailable
 from seedbed.model.event import Listener, TakenOver
 from seedbed.model.history import History, Owner
+from seedbed.model.ids import Ids
 from seedbed.model.migration import Work
 from seedbed.model.plan import Loss
+from seedbed.model.verification import Holders, Suspect
 from seedbed.testing.reference.address import Address
 from seedbed.testing.reference.channel import Channel
 from seedbed.testing.reference.client import Connection
@@ -21,6 +23,8 @@ from seedbed.testing.reference.history import history
 if TYPE_CHECKING:
     from seedbed.model.target import Target
     from seedbed.testing.reference.lease import MemoryLease
+
+_BLOCK = 3  # rows: few, so that a few rows are several blocks
 
 
 @contextmanager
@@ -51,6 +55,36 @@ class MemorySession:
             columns = {column for row in rows for column in row} - {"id"}
             lines += [f"table {name} column {column}" for column in columns]
         return sorted(lines)
+
+    def ids(self, path: str) -> Iterator[Ids]:
+        rows = self._rows(path)
+        for first in range(0, len(rows), _BLOCK):
+            texts = [id_ for id_, _ in rows[first : first + _BLOCK] if id_]
+            yield Ids(texts=texts, empty=len(rows[first : first + _BLOCK]) - len(texts))
+
+    def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
+        return {id_ for id_, _ in self._rows(path)} & set(ids)
+
+    def holders(
+        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+    ) -> Mapping[str, Holders]:
+        """Return the rows that hold ids now; of when they were written this engine knows nothing."""
+        keys: dict[str, list[str]] = {}
+        for id_, row in self._rows(path):
+            keys.setdefault(id_, []).append(str(row["id"]))
+        return {
+            each.id: Holders(len(keys[each.id]), tuple(sorted(keys[each.id])[:most]))
+            for each in suspects
+            if each.id in keys
+        }
+
+    def _rows(self, path: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return each row of the table in `path` with what is in its column, as text; empty where nothing is."""
+        table, _, column = path.rpartition(".")
+        tables: dict[str, list[dict[str, Any]]] = self._channel.ask("tables")["tables"]
+        if table not in tables:
+            raise StepFailed(f"there is no table {table}", because=f"{path} names it")
+        return [(str(row.get(column) or ""), row) for row in tables[table]]
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return how many rows the tables have that `works` would drop."""

@@ -1,0 +1,91 @@
+"""What became of the references from one database into another."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from seedbed.documents.document import VERSION, Document, Part, says
+from seedbed.documents.errors import ErrorEntry
+from seedbed.model.verification import Orphan, ReferenceResult, Verdict, Verification
+
+_MOMENT = Meta(tz=True)
+
+
+class OrphanEntry(Part, frozen=True):
+    """An id that leads nowhere."""
+
+    id: Annotated[str, says("The id.")]
+    count: Annotated[int, says("How many rows hold it.")]
+    rows: Annotated[tuple[str, ...], says("Keys of the first of them.")]
+    since: Annotated[
+        Annotated[datetime, _MOMENT] | None,
+        says("When the oldest was written; null where nothing says that."),
+    ]
+
+    @classmethod
+    def of(cls, orphan: Orphan) -> OrphanEntry:
+        held = orphan.holders
+        return cls(orphan.id, held.count, held.rows, held.since)
+
+
+class ReferenceEntry(Part, frozen=True):
+    """One reference."""
+
+    from_: Annotated[str, says("The field that refers: service/engine:table.column.")]
+    to: Annotated[str, says("The field that is referred to.")]
+    verdict: Annotated[
+        Verdict,
+        says(
+            "`ok`; `broken`: ids lead nowhere, or rows have none where the reference is not optional; `tolerated`: so"
+            " few that the manifest allows it; `unverified`: a field could not be read."
+        ),
+    ]
+    ids: Annotated[int, says("How many ids were read.")]
+    empty: Annotated[int, says("How many rows have none.")]
+    parents: Annotated[int, says("How many ids there are to refer to.")]
+    delayed: Annotated[int, says("How many different ids were found only after the grace.")]
+    vanished: Annotated[int, says("How many were not found, and held by no row any more after the grace.")]
+    orphans: Annotated[int, says("How many were not found, and are still held.")]
+    is_systemic: Annotated[bool, says("So many were not found that reading ended: none was looked up again.")]
+    samples: Annotated[tuple[OrphanEntry, ...], says("The first orphans, by id.")]
+    error: Annotated[ErrorEntry | None, says("Why it is unverified; null where it is not.")]
+
+    @classmethod
+    def of(cls, found: ReferenceResult, environment: str) -> ReferenceEntry:
+        return cls(
+            str(found.reference.from_),
+            str(found.reference.to),
+            found.verdict,
+            found.ids,
+            found.empty,
+            found.parents,
+            found.delayed,
+            found.vanished,
+            found.orphans,
+            found.is_systemic,
+            tuple(map(OrphanEntry.of, found.samples)),
+            ErrorEntry.of(found.error, environment) if found.error else None,
+        )
+
+
+class VerificationDocument(Document, frozen=True, kw_only=True, tag="seedbed/verification/1"):
+    """Every reference that was verified, and what was found."""
+
+    commands: ClassVar = ("verify",)
+
+    environment: Annotated[str, says("The environment's name.")]
+    passed: Annotated[bool, says("Every reference was verified, and none is broken.")]
+    references: Annotated[tuple[ReferenceEntry, ...], says("In the order of the manifest.")]
+
+    @classmethod
+    def of(cls, found: Verification, command: str) -> VerificationDocument:
+        return cls(
+            seedbed=VERSION,
+            command=command,
+            environment=found.environment,
+            passed=found.is_passed,
+            references=tuple(ReferenceEntry.of(each, found.environment) for each in found.references),
+        )

@@ -1,0 +1,219 @@
+"""Ids of a column, for references that cross databases: all of them, or what became of a few. Reads only.
+
+A table is read by ranges of its blocks: each answer is one value, in which the server has put the ids of the range
+behind each other. That costs the client next to nothing for a row, and the server less than a row apiece.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import psycopg
+from msgspec import Struct
+
+from seedbed.engines.postgres.files.quoting import quoted_name, quoted_text
+from seedbed.engines.postgres.wire.driver import own_rows, relation
+from seedbed.engines.postgres.wire.messages import CANCELED, is_broken, missing_right
+from seedbed.errors import Interrupted, StepFailed, Unreachable
+from seedbed.model.ids import Ids
+from seedbed.model.verification import Holders, Suspect
+
+if TYPE_CHECKING:
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+_BLOCKS = 2048  # of 8 KB, in a range
+_ROWS = 8192  # of what has no blocks: a view, a foreign table
+_UUID, _TEXTS, _INTEGERS, _NUMERIC = 2950, {25, 1043}, {20, 21, 23}, 1700
+_IS_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_IS_INTEGER = re.compile(r"-?[0-9]{1,18}")
+
+_COLUMN = """
+SELECT n.nspname, c.relname, a.attname, coalesce(nullif(t.typelem, 0), t.oid)::pg_catalog.int8, t.typcategory = 'A', (
+    SELECT array_agg(k.attname ORDER BY k.attnum) FROM pg_index AS i JOIN pg_attribute AS k ON k.attrelid = i.indrelid
+    AND k.attnum = ANY (i.indkey) WHERE i.indrelid = c.oid AND i.indisprimary
+)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_type AS t ON t.oid = a.atttypid
+WHERE c.oid = {table} AND a.attname = {column}
+"""
+# The tables that hold the rows of one: itself, or its partitions, those of partitions too. Without blocks: -1.
+_PARTS = """
+WITH RECURSIVE parts (oid) AS (
+    SELECT {table}::oid UNION ALL SELECT i.inhrelid FROM parts AS p JOIN pg_inherits AS i ON i.inhparent = p.oid
+)
+SELECT n.nspname, c.relname,
+       CASE WHEN m.amname = 'heap' THEN pg_relation_size(c.oid) / current_setting('block_size')::int8 ELSE -1 END
+FROM parts AS p JOIN pg_class AS c ON c.oid = p.oid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_am AS m ON m.oid = c.relam
+WHERE c.relkind <> 'p'
+"""
+
+
+class _Column(Struct, frozen=True):
+    """A column that holds ids, or lists of them. `table`, `name` and `keys`, of the primary key, are quoted."""
+
+    oid: int
+    table: str
+    name: str
+    type: int  # of an id
+    is_list: bool
+    keys: Sequence[str]
+
+    def text(self, value: str) -> str:
+        """Return the expression of an id as text."""
+        of = f"pg_catalog.trim_scale({value})" if self.type == _NUMERIC else value
+        return f"{of}::pg_catalog.text"
+
+    def ids(self, table: str) -> str:
+        """Return what stands behind FROM so that `u.v` is an id, and `t` its row."""
+        of = f"pg_catalog.unnest(t.{self.name})" if self.is_list else f"(SELECT t.{self.name})"
+        return f"{table} AS t CROSS JOIN LATERAL {of} AS u (v)"
+
+
+def ids(connection: Connection, path: str) -> Iterator[Ids]:
+    """Yield the ids of a column in blocks, all of one snapshot. Raises StepFailed, Unreachable, Interrupted."""
+    with _reading(path):
+        column = _column(connection, path)
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            for schema, name, blocks in own_rows(connection, _PARTS.format(table=column.oid)):
+                table = f"ONLY {quoted_name(schema, name)}"
+                if blocks < 0:
+                    yield from _by_rows(connection, column, quoted_name(schema, name))
+                for first in range(0, blocks, _BLOCKS):
+                    yield _of_blocks(connection, column, table, first)
+        finally:
+            if not connection.closed:
+                connection.execute("ROLLBACK")
+
+
+def found(connection: Connection, path: str, ids: Sequence[str]) -> Collection[str]:
+    """Return those of `ids` that a column has now. Raises StepFailed, Unreachable, Interrupted."""
+    with _reading(path):
+        column = _column(connection, path)
+        wanted, given = _wanted(column, ids)
+        query = f"SELECT DISTINCT {column.text('u.v')} FROM {column.ids(column.table)} WHERE {wanted}"
+        return {str(text) for (text,) in connection.execute(query.encode(), [given])}
+
+
+def holders(
+    connection: Connection, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+) -> Mapping[str, Holders]:
+    """Return the rows of a column that hold ids now, by id. Raises StepFailed, Unreachable, Interrupted."""
+    with _reading(path):
+        column = _column(connection, path)
+        wanted, given = _wanted(column, [each.id for each in suspects])
+        texts = ", ".join(f"t.{each}::pg_catalog.text" for each in column.keys)
+        row = f"pg_catalog.concat_ws(', ', {texts})" if texts else "NULL"
+        since = f"t.{quoted_name(time)}::pg_catalog.timestamptz" if time else "NULL::pg_catalog.timestamptz"
+        query = f"""
+        SELECT id, pg_catalog.count(*),
+               pg_catalog.array_agg(k ORDER BY k) FILTER (WHERE n OPERATOR(pg_catalog.<=) {most}), pg_catalog.min(s)
+        FROM (SELECT {column.text("u.v")} AS id, {row} AS k, {since} AS s,
+                     pg_catalog.row_number() OVER (PARTITION BY u.v) AS n
+              FROM {column.ids(column.table)} WHERE {wanted}) AS held
+        GROUP BY id
+        """
+        return {
+            id_: Holders(count, tuple(filter(None, rows)), since)
+            for id_, count, rows, since in connection.execute(query.encode(), [given])
+        }
+
+
+def _column(connection: Connection, path: str) -> _Column:
+    """Return the column that `path` names: table.column, or schema.table.column. Raises StepFailed."""
+    *table, name = path.split(".")
+    oid = relation(connection, quoted_name(*table)) if len(table) in {1, 2} else 0
+    rows = own_rows(connection, _COLUMN.format(table=oid, column=quoted_text(name)))
+    if not rows:
+        raise StepFailed(
+            f"there is no column {path}",
+            because=f"{'.'.join(table)} has none of that name"
+            if oid
+            else f"there is no table {'.'.join(table)}",
+            try_="correct the reference in seedbed.toml: table.column, or schema.table.column",
+        )
+    schema, found, column, type_, is_list, keys = rows[0]
+    return _Column(
+        oid,
+        quoted_name(schema, found),
+        quoted_name(column),
+        type_,
+        is_list,
+        [quoted_name(each) for each in keys or ()],
+    )
+
+
+def _of_blocks(connection: Connection, column: _Column, table: str, first: int) -> Ids:
+    """Return the ids in a range of blocks. Of a list that is empty nothing is known."""
+    within = (
+        f"t.ctid OPERATOR(pg_catalog.>=) '({first},0)'::pg_catalog.tid"
+        f" AND t.ctid OPERATOR(pg_catalog.<) '({first + _BLOCKS},0)'::pg_catalog.tid"
+    )
+    if column.type == _UUID and not column.is_list:
+        packed = "pg_catalog.string_agg(pg_catalog.uuid_send(u.v), ''::pg_catalog.bytea)"
+    else:
+        packed = (
+            f"(pg_catalog.json_agg({column.text('u.v')}) FILTER (WHERE u.v IS NOT NULL))::pg_catalog.text"
+        )
+    empty = "pg_catalog.count(*) FILTER (WHERE u.v IS NULL)"
+    query = f"SELECT {packed}, {empty} FROM {column.ids(table)} WHERE {within}"
+    with connection.cursor(binary=True) as cursor:
+        row = cursor.execute(query.encode()).fetchone()
+    assert row is not None
+    value, without = row
+    if isinstance(value, bytes):
+        return Ids(uuids=value, empty=without)
+    return Ids(texts=_texts(value) if value else (), empty=without)
+
+
+_texts = msgspec.json.Decoder(list[str]).decode
+
+
+def _by_rows(connection: Connection, column: _Column, table: str) -> Iterator[Ids]:
+    """Yield the ids of what has no blocks: a view, a table that another server has."""
+    with connection.cursor(name="seedbed_ids") as cursor:
+        cursor.execute(f"SELECT {column.text('u.v')} FROM {column.ids(table)}".encode())
+        while rows := cursor.fetchmany(_ROWS):
+            texts = [text for (text,) in rows if text is not None]
+            yield Ids(texts=texts, empty=len(rows) - len(texts))
+
+
+def _wanted(column: _Column, ids: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the condition that `u.v` is one of `ids`, and its parameter: in the column's own type, so that an index
+    serves, where every id that it can hold has one form there.
+    """
+    if column.type == _UUID:
+        return "u.v OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.uuid[])", list(filter(_IS_UUID.fullmatch, ids))
+    if column.type in _INTEGERS:
+        return "u.v OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.int8[])", list(
+            filter(_IS_INTEGER.fullmatch, ids)
+        )
+    if column.type in _TEXTS:
+        return "u.v OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.text[])", list(ids)
+    return f"{column.text('u.v')} OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.text[])", list(ids)
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Say what the server's refusal or silence means for who reads the ids of `path`."""
+    try:
+        yield
+    except psycopg.Error as error:
+        what = error.diag.message_primary or str(error)
+        if error.sqlstate == CANCELED:
+            raise Interrupted(f"reading the ids of {path} was interrupted", because=what) from None
+        if is_broken(error):
+            raise Unreachable(
+                f"reading the ids of {path} failed", because=what, try_="run it again"
+            ) from None
+        raise StepFailed(
+            f"reading the ids of {path} failed: {what}",
+            because=error.diag.message_detail or f"SQLSTATE {error.sqlstate}",
+            try_=missing_right(error.sqlstate or "", what),
+        ) from None

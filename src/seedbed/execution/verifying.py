@@ -1,0 +1,246 @@
+"""References from one database into another: ids are read, compared, and those that are missing looked up again.
+
+All ids that refer are read before any that may be referred to: what is written in its order, the parent first, is
+never taken for an orphan. What is missing then may still be on its way: it is looked up again after the grace, first
+among the parents, then whether rows still hold it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import TypeVar
+
+from msgspec import Struct
+
+from seedbed.engines.capabilities import SupportsIds
+from seedbed.errors import Interrupted, SeedbedError, UsageError
+from seedbed.execution.connecting import ConnectedTarget
+from seedbed.execution.context import RunContext
+from seedbed.execution.threads import side_by_side
+from seedbed.integrity.children import Children
+from seedbed.integrity.digests import digests
+from seedbed.integrity.parents import Parents
+from seedbed.integrity.suspects import Suspects, suspects
+from seedbed.integrity.verdicts import result
+from seedbed.model.event import IdsAwaited, IdsRead
+from seedbed.model.ids import Ids
+from seedbed.model.platform import Field, Reference
+from seedbed.model.verification import Holders, ReferenceResult, Suspect, Verdict
+
+MEMORY = 128 << 20  # bytes for all ids that others are compared with at one time
+_IN_MEMORY = 4 << 20  # bytes of the ids of one field that refers, before they go to a file
+_ROWS = 3  # keys of rows that are told for an id
+_TOLD = 100_000  # ids between two events
+_PAUSE = 0.1  # seconds between two looks whether to stop
+T = TypeVar("T")
+
+
+class _Kept(Struct):
+    """The ids of a field that refers, and when the last of them was read, by the clock of this process."""
+
+    ids: Children
+    at: float
+
+
+class _Compared(Struct):
+    """How many ids a field has that others refer to, and which ids of these others are not among them."""
+
+    parents: int
+    suspects: Mapping[Reference, Suspects]
+
+
+def verify(
+    references: Sequence[Reference],
+    connected: Sequence[ConnectedTarget],
+    failed: Mapping[str, SeedbedError],
+    context: RunContext,
+) -> Sequence[ReferenceResult]:
+    """Return what is found of each of `references`, in their order. Raises Interrupted.
+
+    `failed`: the errors of the databases that did not answer. A reference of which one field cannot be read is
+    unverified; the others are verified all the same.
+    """
+    with ExitStack() as closing:
+        fields = _Fields(connected, failed, context)
+        kept = fields.read((each.from_ for each in references), partial(_keep, closing))
+        at_a_time = MEMORY // max(len({each.to.database for each in references}), 1)
+        compared = fields.read(
+            (each.to for each in references), partial(_compare, references, kept, at_a_time)
+        )
+        missing = _missing(references, compared)
+        _wait(missing, kept, context)
+        arrived = fields.read((each.to for each in missing), partial(_look_for, missing))
+        held = fields.read((each.from_ for each in missing), partial(_look_at, missing, arrived))
+        return [_result(each, kept, compared, missing.get(each), arrived, held) for each in references]
+
+
+class _Fields:
+    """The fields of the databases of a run: each database is read by one thread, its fields one after the other."""
+
+    def __init__(
+        self, connected: Sequence[ConnectedTarget], failed: Mapping[str, SeedbedError], context: RunContext
+    ) -> None:
+        self._connected = {each.id: each for each in connected}
+        self._failed = failed
+        self._context = context
+
+    def read(self, fields: Iterable[Field], read: Callable[[_Source], T]) -> dict[Field, T | SeedbedError]:
+        """Return what `read` returns for each of `fields`, or the error that kept it from that. Raises Interrupted."""
+        by_database: dict[str, list[Field]] = {}
+        for each in dict.fromkeys(fields):
+            by_database.setdefault(each.database, []).append(each)
+        calls = [partial(self._all_of, database, those, read) for database, those in by_database.items()]
+        found: dict[Field, T | SeedbedError] = {}
+        for read_ in side_by_side(calls):
+            if isinstance(read_, BaseException):
+                raise read_
+            found |= read_
+        return found
+
+    def _all_of(
+        self, database: str, fields: Sequence[Field], read: Callable[[_Source], T]
+    ) -> dict[Field, T | SeedbedError]:
+        if database in self._failed:
+            return dict.fromkeys(fields, self._failed[database])
+        session = self._connected[database].session
+        if not isinstance(session, SupportsIds):
+            engine = self._connected[database].database.engine
+            return dict.fromkeys(fields, UsageError(f"{engine} cannot read ids", because=f"of {database}"))
+        found: dict[Field, T | SeedbedError] = {}
+        with self._context.stop.watching(session):
+            for field in fields:
+                self._context.stop.check()
+                try:
+                    found[field] = read(_Source(session, field, self._context))
+                except Interrupted:
+                    raise
+                except SeedbedError as error:
+                    error.target = database
+                    found[field] = error
+        return found
+
+
+class _Source(Struct):
+    """A field of an open session."""
+
+    session: SupportsIds
+    field: Field
+    context: RunContext
+
+    def blocks(self) -> Iterator[Ids]:
+        """Yield its ids, telling how many have come."""
+        count, told = 0, 0
+        for block in self.session.ids(self.field.path):
+            self.context.stop.check()
+            yield block
+            count += block.count
+            if count >= told + _TOLD:
+                told = count
+                self.context.emit(IdsRead(self.field.database, self.field.path, count, False))
+        self.context.emit(IdsRead(self.field.database, self.field.path, count, True))
+
+
+def _keep(closing: ExitStack, source: _Source) -> _Kept:
+    kept = Children(_IN_MEMORY)
+    closing.callback(kept.close)
+    for block in source.blocks():
+        kept.add(block)
+    return _Kept(kept, time.monotonic())
+
+
+def _compare(
+    references: Sequence[Reference], kept: Mapping[Field, _Kept | SeedbedError], memory: int, source: _Source
+) -> _Compared:
+    """Read all ids of the field, and compare with them those of every reference to it."""
+    children = {
+        each: those.ids
+        for each in references
+        if each.to == source.field and isinstance(those := kept[each.from_], _Kept)
+    }
+    parents = Parents(memory)
+    try:
+        for block in source.blocks():
+            parents.add(digests(block))
+        return _Compared(parents.count, suspects(children, parents))
+    finally:
+        parents.close()
+
+
+_Missing = Mapping[Reference, Sequence[Suspect]]
+
+
+def _missing(references: Sequence[Reference], compared: Mapping[Field, _Compared | SeedbedError]) -> _Missing:
+    """Return the suspects that are to be looked up again, for each reference that has some."""
+    found = {}
+    for each in references:
+        those = compared[each.to]
+        if isinstance(those, _Compared) and each in those.suspects and not those.suspects[each].is_systemic:
+            found[each] = [Suspect(id_, tuple(rows)) for id_, rows in those.suspects[each].rows.items()]
+    return {each: those for each, those in found.items() if those}
+
+
+def _wait(missing: _Missing, kept: Mapping[Field, _Kept | SeedbedError], context: RunContext) -> None:
+    """Wait until the grace of every reference in `missing` is over, since its ids were read. Raises Interrupted."""
+    ends = {each: those.at + each.grace for each in missing if isinstance(those := kept[each.from_], _Kept)}
+    now = time.monotonic()
+    for each, end in ends.items():
+        if end > now:
+            context.emit(IdsAwaited(each.from_.database, each.from_.path, len(missing[each]), end - now))
+    while (left := max(ends.values(), default=0.0) - time.monotonic()) > 0:
+        context.stop.check()
+        time.sleep(min(left, _PAUSE))
+
+
+def _look_for(missing: _Missing, source: _Source) -> Collection[str]:
+    """Return which of the ids in `missing` the field has now."""
+    ids = {each.id for reference, those in missing.items() if reference.to == source.field for each in those}
+    return frozenset(source.session.found(source.field.path, sorted(ids)))
+
+
+def _look_at(
+    missing: _Missing, arrived: Mapping[Field, Collection[str] | SeedbedError], source: _Source
+) -> Mapping[str, Holders]:
+    """Return, by id, the rows that hold those of `missing` which have not arrived."""
+    found: dict[str, Suspect] = {}
+    times = set()
+    for reference, those in missing.items():
+        here = arrived[reference.to]
+        if reference.from_ == source.field and not isinstance(here, SeedbedError):
+            found |= {each.id: each for each in those if each.id not in here}
+            times.add(reference.time)
+    return source.session.holders(
+        source.field.path, list(found.values()), time=max(times, default=""), most=_ROWS
+    )
+
+
+def _result(
+    reference: Reference,
+    kept: Mapping[Field, _Kept | SeedbedError],
+    compared: Mapping[Field, _Compared | SeedbedError],
+    missing: Sequence[Suspect] | None,
+    arrived: Mapping[Field, Collection[str] | SeedbedError],
+    held: Mapping[Field, Mapping[str, Holders] | SeedbedError],
+) -> ReferenceResult:
+    those = missing or ()
+    children, parents = kept[reference.from_], compared[reference.to]
+    here: Collection[str] | SeedbedError = arrived[reference.to] if those else ()
+    rows: Mapping[str, Holders] | SeedbedError = held[reference.from_] if those else {}
+    for error in (children, parents, here, rows):
+        if isinstance(error, SeedbedError):
+            return ReferenceResult(reference, Verdict.UNVERIFIED, error=error)
+    assert isinstance(children, _Kept)
+    assert isinstance(parents, _Compared)
+    assert not isinstance(here, SeedbedError)
+    assert not isinstance(rows, SeedbedError)
+    late = [each.id for each in those if each.id not in here]
+    return result(
+        reference,
+        children.ids,
+        parents.parents,
+        parents.suspects[reference],
+        delayed=len(those) - len(late),
+        held={each: rows[each] for each in late if each in rows},
+    )

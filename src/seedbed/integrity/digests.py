@@ -1,0 +1,86 @@
+"""Ids as numbers of 64 bits: two that are equal have one digest, two that are not have another but by chance.
+
+The chance that an id is taken for one of n others is n / 2^64: one in 10^11 for an id among 100 million.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from seedbed.model.ids import UUID_BYTES, Ids
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Digests = NDArray[np.uint64]
+
+_UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+_is_uuid = re.compile(_UUID).fullmatch
+_are_uuids = re.compile(f"(?:{_UUID})*").fullmatch
+_UUID_LENGTH = 36
+_FIRST, _SECOND, _LAST = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93  # odd, bits well mixed
+
+
+def digests(ids: Ids) -> Digests:
+    """Return the digest of each id: those of `uuids`, then those of `texts`."""
+    import numpy as np
+
+    parts = [_of_uuids(ids.uuids)] if ids.uuids else []
+    if ids.texts:
+        parts.append(_of_texts(ids.texts))
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
+
+
+def id_text(ids: Ids, position: int) -> str:
+    """Return the id at `position`, in the order of `digests`, as text."""
+    uuids = len(ids.uuids) // UUID_BYTES
+    if position < uuids:
+        return str(UUID(bytes=ids.uuids[position * UUID_BYTES : (position + 1) * UUID_BYTES]))
+    return same_id(ids.texts[position - uuids])
+
+
+def row_text(ids: Ids, position: int) -> str:
+    """Return the key of the row that holds the id at `position`; empty where the engine does not tell it."""
+    number = position - len(ids.uuids) // UUID_BYTES
+    return ids.rows[number] if ids.rows and number >= 0 else ""
+
+
+def same_id(text: str) -> str:
+    """Return the one text of an id: of a UUID the form that PostgreSQL writes, of any other the text itself."""
+    return text.lower() if _is_uuid(text) else text
+
+
+def _of_uuids(packed: bytes) -> Digests:
+    import numpy as np
+
+    halves = np.frombuffer(packed, dtype="<u8").reshape(-1, 2)
+    mixed = halves[:, 0] * np.uint64(_FIRST)
+    mixed += halves[:, 1] * np.uint64(_SECOND)
+    mixed ^= mixed >> np.uint64(32)
+    mixed *= np.uint64(_LAST)
+    mixed ^= mixed >> np.uint64(29)
+    return mixed
+
+
+def _of_texts(texts: Sequence[str]) -> Digests:
+    import numpy as np
+
+    joined = "".join(texts)
+    if len(joined) == _UUID_LENGTH * len(texts) and _are_uuids(joined) and _are_even(texts):
+        return _of_uuids(bytes.fromhex(joined.replace("-", "")))
+    # Of one process, as all digests are: Python's own hash of a text, keyed anew for each.
+    found = np.fromiter(map(hash, texts), dtype=np.int64, count=len(texts)).view(np.uint64)
+    at = [position for position, text in enumerate(texts) if _is_uuid(text)]
+    if at:
+        found[at] = _of_uuids(b"".join(UUID(texts[position]).bytes for position in at))
+    return found
+
+
+def _are_even(texts: Sequence[str]) -> bool:
+    return set(map(len, texts)) == {_UUID_LENGTH}

@@ -1,0 +1,77 @@
+"""Ids that nothing is found for at first sight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+
+from seedbed.integrity.children import Children
+from seedbed.integrity.digests import id_text, row_text
+from seedbed.integrity.parents import Parents, Part
+from seedbed.model.ids import Ids
+from seedbed.model.platform import Reference
+
+if TYPE_CHECKING:
+    from seedbed.integrity.digests import Digests
+
+MOST = 100_000  # ids; with more, a reference is broken altogether, and nothing is gained by looking at each again
+_TOGETHER = 1 << 18  # ids that are looked up together: in order, they read the parents once
+_ROWS = 20  # keys of rows that are kept for an id
+
+
+class Suspects(Struct):
+    """The suspects of one reference: ids, each with the keys of rows that hold it."""
+
+    rows: dict[str, list[str]] = field(default_factory=dict)
+    is_systemic: bool = False
+
+    def add(self, id_: str, row: str) -> None:
+        """Add an id that was not found, and the row that holds it, if that is known."""
+        rows = self.rows.setdefault(id_, [])
+        if row and len(rows) < _ROWS:
+            rows.append(row)
+        self.is_systemic = len(self.rows) > MOST
+
+
+def suspects(children: Mapping[Reference, Children], parents: Parents) -> Mapping[Reference, Suspects]:
+    """Return the ids of each reference that `parents` has not; all of them refer to the same field."""
+    found = {reference: Suspects() for reference in children}
+    for part in parents.parts():
+        for reference, kept in children.items():
+            _look_up(kept, part, found[reference])
+    return found
+
+
+def _look_up(children: Children, part: Part, found: Suspects) -> None:
+    for blocks in _together(children.blocks()):
+        if found.is_systemic:
+            return
+        first = 0
+        missing = part.missing(_joined([digests for _, digests in blocks]))
+        if not missing.any():
+            continue
+        for ids, digests in blocks:
+            for position in missing[first : first + len(digests)].nonzero()[0].tolist():
+                found.add(id_text(ids, position), row_text(ids, position))
+            first += len(digests)
+
+
+def _together(blocks: Iterable[tuple[Ids, Digests]]) -> Iterator[list[tuple[Ids, Digests]]]:
+    held: list[tuple[Ids, Digests]] = []
+    size = 0
+    for block in blocks:
+        held.append(block)
+        size += len(block[1])
+        if size >= _TOGETHER:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
+
+
+def _joined(several: list[Digests]) -> Digests:
+    import numpy as np
+
+    return several[0] if len(several) == 1 else np.concatenate(several)

@@ -1,0 +1,62 @@
+"""The contract of sessions that read ids for references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from seedbed.engines.capabilities import SupportsIds
+from seedbed.errors import StepFailed
+from seedbed.integrity.digests import id_text
+from seedbed.model.verification import Suspect
+from seedbed.testing.bench import Bench, dataset, rows
+from seedbed.testing.contracts.base import Contract
+
+_NAMES = [f"name{number}" for number in range(10)]
+_UUID = "7D444840-9DC0-11D1-B245-5FFDCE74FAD2"
+
+
+class IdsContract(Contract):
+    """For engines whose session has `SupportsIds`. The ids are names of users: whatever holds a text may hold ids."""
+
+    @contextmanager
+    def _session(self, bench: Bench, *names: str) -> Iterator[SupportsIds]:
+        bench.apply(bench.text(bench.harness.creates("users")))
+        with bench.lease() as (_, lease):
+            list(lease.load(dataset(rows("users", *enumerate(names, 1)))))
+        with bench.connect() as session:
+            assert isinstance(session, SupportsIds)
+            yield session
+
+    def test_every_id_is_read_once_for_each_row_that_has_it(self, bench: Bench) -> None:
+        with self._session(bench, *_NAMES, *_NAMES[:3], _UUID) as session:
+            blocks = list(session.ids("users.name"))
+        read = [id_text(each, position) for each in blocks for position in range(each.count)]
+        assert sorted(read) == sorted([*_NAMES, *_NAMES[:3], _UUID.lower()])
+        assert not any(each.empty for each in blocks)
+
+    def test_of_many_ids_those_are_found_that_are_there(self, bench: Bench) -> None:
+        with self._session(bench, *_NAMES) as session:
+            wanted = ["name3", "nobody", "name3 ", _UUID.lower(), "name9"]
+            assert set(session.found("users.name", wanted)) == {"name3", "name9"}
+            assert not session.found("users.name", [])
+
+    def test_rows_that_hold_an_id_are_counted_and_some_named(self, bench: Bench) -> None:
+        with self._session(bench, "ana", "ben", "ana", "ana") as session:
+            blocks = list(session.ids("users.name"))
+            suspects = {
+                id_text(each, position): Suspect(
+                    id_text(each, position), (each.rows[position],) if each.rows else ()
+                )
+                for each in blocks
+                for position in range(each.count)
+            }
+            held = session.holders("users.name", [*suspects.values(), Suspect("nobody")], time="", most=2)
+        assert {id_: each.count for id_, each in held.items()} == {"ana": 3, "ben": 1}
+        assert [len(held[id_].rows) for id_ in ("ana", "ben")] == [2, 1]
+
+    def test_a_table_that_is_not_there_is_refused_by_name(self, bench: Bench) -> None:
+        with self._session(bench, "ana") as session, pytest.raises(StepFailed, match="nothing_here"):
+            list(session.ids("nothing_here.name"))

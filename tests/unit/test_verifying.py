@@ -1,0 +1,242 @@
+"""Which ids are orphans, delayed or vanished, while others write: beside an oracle that knows all that happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import PurePath
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct
+
+from seedbed.engines.base import Session
+from seedbed.errors import StepFailed, Unreachable
+from seedbed.execution import verifying
+from seedbed.execution.connecting import ConnectedTarget
+from seedbed.execution.context import RunContext, this_process
+from seedbed.execution.stopping import Stop
+from seedbed.integrity import parents, suspects
+from seedbed.model.event import Event, IdsAwaited, IdsRead
+from seedbed.model.history import History
+from seedbed.model.ids import Ids
+from seedbed.model.platform import Database, DatabaseId, Field, Reference
+from seedbed.model.verification import Holders, ReferenceResult, Suspect, Verdict
+
+ORDERS, USERS = DatabaseId("shop/memory"), DatabaseId("user/memory")
+FROM, TO = Field(ORDERS, "orders.user_id"), Field(USERS, "users.id")
+REFERENCE = Reference(FROM, TO, grace=0)
+
+
+class World:
+    """Two tables: orders, by their key the user of each, and users. `before[n]` is done before the nth look at them."""
+
+    def __init__(self, orders: Mapping[str, str], users: Collection[str]) -> None:
+        self.orders, self.users = dict(orders), set(users)
+        self.before: dict[int, Callable[[], None]] = {}
+        self.looks = 0
+
+    def look(self) -> None:
+        self.looks += 1
+        self.before.get(self.looks, lambda: None)()
+
+
+class Table:
+    """A session on one of them."""
+
+    def __init__(self, world: World, *, packed: bool = False, fails: Exception | None = None) -> None:
+        self.world, self.packed, self.fails = world, packed, fails
+
+    def interrupt(self) -> None:
+        raise AssertionError("nobody interrupts it")
+
+    def ids(self, path: str) -> Iterator[Ids]:
+        self.world.look()
+        if self.fails:
+            raise self.fails
+        if path == TO.path:
+            yield from self._blocks([("", each) for each in sorted(self.world.users)])
+        else:
+            yield from self._blocks(sorted(self.world.orders.items()))
+
+    def _blocks(self, rows: Sequence[tuple[str, str]]) -> Iterator[Ids]:
+        for first in range(0, len(rows), 3):
+            here = rows[first : first + 3]
+            those = [(row, id_) for row, id_ in here if id_]
+            without = len(here) - len(those)
+            if self.packed:
+                yield Ids(uuids=b"".join(UUID(id_).bytes for _, id_ in those), empty=without)
+            else:
+                keys = [row for row, _ in those] if all(row for row, _ in those) else []
+                yield Ids(texts=[id_ for _, id_ in those], rows=keys, empty=without)
+
+    def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
+        assert path == TO.path
+        self.world.look()
+        return self.world.users & set(ids)
+
+    def holders(self, path: str, those: Sequence[Suspect], *, time: str, most: int) -> Mapping[str, Holders]:
+        assert path == FROM.path
+        self.world.look()
+        rows: dict[str, list[str]] = {}
+        for row, id_ in sorted(self.world.orders.items()):
+            rows.setdefault(id_, []).append(row)
+        return {
+            each.id: Holders(len(rows[each.id]), tuple(rows[each.id][:most]))
+            for each in those
+            if each.id in rows
+        }
+
+
+class Found(Struct):
+    result: ReferenceResult
+    events: Sequence[Event]
+
+
+def verified(world: World, *, reference: Reference = REFERENCE, **tables: Any) -> Found:
+    """Verify the one reference of `world`."""
+    sessions = {ORDERS: tables.pop("orders", Table(world)), USERS: tables.pop("users", Table(world))}
+    failed = {name: each for name, each in sessions.items() if isinstance(each, Exception)}
+    connected = [
+        ConnectedTarget(cast(Any, _Target(name)), cast(Session, each), History(None, ()), ExitStack())
+        for name, each in sessions.items()
+        if name not in failed
+    ]
+    context = RunContext(this_process(), wait=0, listener=lambda _: None, stop=Stop())
+    (found,) = verifying.verify([reference], connected, cast(Any, failed), context)
+    return Found(found, context.events)
+
+
+class _Target(Struct):
+    id: str
+
+    @property
+    def database(self) -> Database:
+        return Database(self.id.partition("/")[0], "memory", PurePath())
+
+
+def uuid(number: int) -> str:
+    return str(UUID(int=number))
+
+
+USER = st.integers(0, 12).map(uuid)
+ORDER = st.integers(0, 30).map(str)
+
+
+@given(
+    orders=st.dictionaries(ORDER, USER, max_size=25),
+    users=st.sets(USER),
+    arriving=st.sets(USER),
+    going=st.sets(ORDER),
+    packed=st.booleans(),
+)
+def test_what_is_found_is_what_an_oracle_knows(
+    orders: dict[str, str], users: set[str], arriving: set[str], going: set[str], packed: bool
+) -> None:
+    world = World(orders, users)
+
+    def meanwhile() -> None:  # after both have been read, before anything is looked up again
+        world.users |= arriving
+        world.orders = {row: id_ for row, id_ in world.orders.items() if row not in going}
+
+    world.before[3] = meanwhile
+    found = verified(world, orders=Table(world, packed=packed), users=Table(world, packed=packed)).result
+    missing = set(orders.values()) - users
+    late = missing - arriving
+    held = {id_ for row, id_ in orders.items() if row not in going} & late
+    assert (found.ids, found.parents) == (len(orders), len(users))
+    assert (found.delayed, found.vanished) == (len(missing & arriving), len(late - held))
+    assert [each.id for each in found.samples] == sorted(held)[:20]
+    for each in found.samples:
+        rows = sorted(row for row, id_ in orders.items() if id_ == each.id and row not in going)
+        assert each.holders == Holders(len(rows), tuple(rows[:3]))
+    assert found.verdict is (Verdict.BROKEN if held else Verdict.OK)
+
+
+def test_a_parent_written_before_its_child_is_never_missed() -> None:
+    world = World({"1": "ana"}, {"ana"})
+
+    def both() -> None:  # between the two readings
+        world.users.add("ben")
+        world.orders["2"] = "ben"
+
+    world.before[2] = both
+    found = verified(world)
+    assert found.result.verdict is Verdict.OK
+    assert world.looks == 2
+    assert [each for each in found.events if isinstance(each, IdsRead)] == [
+        IdsRead(ORDERS, FROM.path, 1, True),
+        IdsRead(USERS, TO.path, 2, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    "same", ["7D444840-9dc0-11d1-b245-5ffdce74fad2", "7d444840-9dc0-11d1-b245-5ffdce74fad2"]
+)
+def test_a_uuid_is_the_same_id_however_it_is_written(same: str) -> None:
+    world = World({"1": same, "2": "no uuid"}, {"7d444840-9dc0-11d1-b245-5ffdce74fad2", "no uuid"})
+    assert verified(world).result.verdict is Verdict.OK
+    assert verified(World({"1": same}, {same.lower()}), users=Table(world, packed=False)).result.orphans == 0
+
+
+def test_many_parents_are_looked_up_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parents, "_FIRST", 16)
+    monkeypatch.setattr(verifying, "MEMORY", 16 * 8 * 2)
+    monkeypatch.setattr(verifying, "_IN_MEMORY", 100)
+    users = {uuid(number * 7919) for number in range(200)}
+    orders = {str(number): uuid(number * 7919) for number in range(205)}
+    found = verified(World(orders, users)).result
+    assert [each.id for each in found.samples] == [uuid(number * 7919) for number in range(200, 205)]
+    assert (found.parents, found.orphans) == (200, 5)
+
+
+def test_a_reference_that_is_broken_altogether_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suspects, "MOST", 5)
+    monkeypatch.setattr(suspects, "_TOGETHER", 2)
+    world = World({f"{number:03}": f"nobody{number:03}" for number in range(100)}, {"ana"})
+    found = verified(world).result
+    assert found.is_systemic
+    assert found.verdict is Verdict.BROKEN
+    assert 5 < found.orphans < 12
+    assert found.samples[0].holders == Holders(1, ("000",))
+    assert world.looks == 2  # none of them was looked up again
+
+
+@pytest.mark.parametrize(
+    ("reference", "verdict"),
+    [
+        (REFERENCE, Verdict.BROKEN),
+        (Reference(FROM, TO, optional=True, grace=0), Verdict.OK),
+        (Reference(FROM, TO, grace=0, tolerated=0.5), Verdict.TOLERATED),
+        (Reference(FROM, TO, grace=0, tolerated=0.4), Verdict.BROKEN),
+    ],
+)
+def test_a_row_without_an_id_is_a_finding_unless_it_may_have_none(
+    reference: Reference, verdict: Verdict
+) -> None:
+    found = verified(World({"1": "ana", "2": ""}, {"ana"}), reference=reference).result
+    assert (found.verdict, found.empty, found.orphans) == (verdict, 1, 0)
+
+
+def test_what_is_missing_is_looked_up_again_after_the_grace() -> None:
+    world = World({"1": "ana", "2": "ben"}, {"ana"})
+    found = verified(world, reference=Reference(FROM, TO, grace=0.2))
+    (awaited,) = [each for each in found.events if isinstance(each, IdsAwaited)]
+    assert (awaited.target, awaited.path, awaited.count) == (ORDERS, FROM.path, 1)
+    assert 0 < awaited.seconds <= 0.2
+    assert found.result.orphans == 1
+
+
+@pytest.mark.parametrize("side", ["orders", "users"])
+@pytest.mark.parametrize("connects", [True, False])
+def test_what_cannot_be_read_is_unverified(side: str, connects: bool) -> None:
+    world = World({"1": "ana"}, {"ben"})
+    error = StepFailed("there is no column") if connects else Unreachable("nobody answers")
+    tables: dict[str, Any] = {side: Table(world, fails=error) if connects else error}
+    found = verified(world, **tables).result
+    assert found.verdict is Verdict.UNVERIFIED
+    assert found.error is error
+    assert found.orphans == 0

@@ -23,6 +23,7 @@ from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema
 from seedbed.documents.status import StatusDocument
+from seedbed.documents.verification import VerificationDocument
 from seedbed.model.event import KINDS, kind_of
 from seedbed.model.outcome import fold
 from tests.unit.golden.report import samples
@@ -69,6 +70,7 @@ def examples() -> dict[str, Document]:
         PlanDocument.of(replace(plan, databases=chosen, stages=plan.stages[-1:]), "plan"),
         DeploymentDocument.of(samples.deployment(), "deploy"),
         StatusDocument.of(replace(status, databases=asked), "status"),
+        VerificationDocument.of(samples.verification(), "verify"),
         OutcomeDocument.of(fold(applied), applied, "apply"),
         EnvironmentsDocument.of([samples.USER], samples.environments(), "env list"),
         ConnectionsDocument.of("sandbox", samples.connections(), "env up"),

@@ -23,6 +23,7 @@ from seedbed.documents.outcome import OutcomeDocument, without_ticks
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema, written_by
 from seedbed.documents.status import StatusDocument
+from seedbed.documents.verification import VerificationDocument
 from seedbed.model.event import (
     KINDS,
     AnyEvent,
@@ -54,6 +55,8 @@ EVERY: list[Document] = [
     DeploymentDocument.of(samples.deployment_empty(), "deploy"),
     StatusDocument.of(samples.status(), "status"),
     StatusDocument.of(samples.status_up_to_date(), "status"),
+    VerificationDocument.of(samples.verification(), "verify"),
+    VerificationDocument.of(samples.verification_passed(), "verify"),
     *(_outcome(samples.eventful(), command) for command in OutcomeDocument.commands),
     _outcome(samples.seeded(), "seed"),
     _outcome(samples.interrupted(), "revert"),

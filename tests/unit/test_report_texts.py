@@ -14,6 +14,7 @@ from seedbed.documents.init import InitDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.status import StatusDocument
+from seedbed.documents.verification import VerificationDocument
 from seedbed.errors import LeaseLost, Location, SeedbedError, UsageError
 from seedbed.model.deployment import Change, Deployment
 from seedbed.model.event import Event, failure
@@ -22,6 +23,7 @@ from seedbed.model.outcome import fold
 from seedbed.model.plan import DatabasePlan, Plan
 from seedbed.model.seed import SeedKind
 from seedbed.model.status import Status
+from seedbed.model.verification import Verification
 from seedbed.report.styles import Look, Page, render
 from seedbed.report.text.deployment import deployment_text
 from seedbed.report.text.doctor import doctor_text
@@ -33,6 +35,7 @@ from seedbed.report.text.plan import plan_text
 from seedbed.report.text.script import script_text
 from seedbed.report.text.seeds import seed_text
 from seedbed.report.text.status import status_text
+from seedbed.report.text.verification import verification_text
 from tests.unit.golden.report import samples
 from tests.unit.golden.report.files import same_as
 
@@ -43,6 +46,10 @@ def _plan(plan: Plan) -> Page:
 
 def _status(status: Status, *, summary: bool = False) -> Page:
     return status_text(StatusDocument.of(status, "status"), summary=summary)
+
+
+def _verification(found: Verification) -> Page:
+    return verification_text(VerificationDocument.of(found, "verify"))
 
 
 def _outcome(events: Sequence[Event], command: str = "apply") -> Page:
@@ -73,6 +80,8 @@ PAGES: dict[str, Page] = {
     "status": _status(samples.status()),
     "status-summary": _status(samples.status(), summary=True),
     "status-up-to-date": _status(samples.status_up_to_date()),
+    "verification": _verification(samples.verification()),
+    "verification-passed": _verification(samples.verification_passed()),
     "outcome-applied": _outcome(samples.applied()),
     "outcome-eventful": _outcome(samples.eventful()),
     "outcome-seeded": _outcome(samples.seeded(), "seed"),

@@ -168,8 +168,8 @@ def test_a_parent_written_before_its_child_is_never_missed() -> None:
     assert found.result.verdict is Verdict.OK
     assert world.looks == 2
     assert [each for each in found.events if isinstance(each, IdsRead)] == [
-        IdsRead(ORDERS, FROM.path, 1, True),
-        IdsRead(USERS, TO.path, 2, True),
+        IdsRead(ORDERS, FROM.path, 1, 1),
+        IdsRead(USERS, TO.path, 2, 2),
     ]
 
 

@@ -168,11 +168,11 @@ class CopyFinished(Event, frozen=True):
 
 
 class IdsRead(Event, frozen=True):
-    """Ids of a field of the target have been read: `count` so far, all of them where it `is_done`."""
+    """Ids of a field of the target have been read: `done` of `total` (0: not known before all of them are)."""
 
     path: str
-    count: int
-    is_done: bool
+    done: int
+    total: int
 
 
 class IdsAwaited(Event, frozen=True):

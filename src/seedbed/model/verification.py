@@ -1,4 +1,4 @@
-"""What `verify` finds: references from one database into another, and what became of those that led nowhere."""
+"""What `verify` finds: of each reference from one database into another, which ids lead nowhere."""
 
 from __future__ import annotations
 

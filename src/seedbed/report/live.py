@@ -15,6 +15,8 @@ from seedbed.model.event import (
     DeployProgressed,
     DeployStarted,
     Event,
+    IdsAwaited,
+    IdsRead,
     LeaseAwaited,
     SeedLoaded,
     SeedProgressed,
@@ -43,7 +45,14 @@ _ON_ITS_ROW = (  # what the row shows well enough; anything else is printed abov
     TargetBound,
     WorkFinished,
 )
-_TICKS = (DeployProgressed, LeaseAwaited, SeedProgressed, WorkProgressed)  # only ever shown on the row
+_TICKS = (
+    DeployProgressed,
+    IdsAwaited,
+    IdsRead,
+    LeaseAwaited,
+    SeedProgressed,
+    WorkProgressed,
+)  # only ever shown on the row
 _SIGNS = {
     Stage.WAITING: Span("○", Style.DIM),
     Stage.READY: Span("○", Style.DIM),

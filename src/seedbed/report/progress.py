@@ -19,6 +19,8 @@ from seedbed.model.event import (
     DeployProgressed,
     DeployStarted,
     Event,
+    IdsAwaited,
+    IdsRead,
     LeaseAwaited,
     Repaired,
     Retrying,
@@ -39,7 +41,7 @@ from seedbed.model.event import (
 )
 from seedbed.report.console import Output
 from seedbed.report.styles import Line, Span, Style, cells, line
-from seedbed.report.tracking import Track, done_word, part_words
+from seedbed.report.tracking import Track, awaited_words, done_word, part_words
 from seedbed.support.phrases import count, duration, number
 
 Clock = Callable[[], float]
@@ -172,6 +174,8 @@ class Plain(Progress):
             return track.may_speak(event.version, now, _BATCHES_EVERY)
         if isinstance(event, SeedProgressed):
             return track.may_speak(event.part, now, _BATCHES_EVERY)
+        if isinstance(event, IdsRead) and not event.total:
+            return track.may_speak(event.path, now, _BATCHES_EVERY)
         if isinstance(event, CopyProgressed):
             return track.may_speak(event.unit, now, _BATCHES_EVERY)
         if isinstance(event, DeployProgressed) and track.meter is not None:
@@ -214,6 +218,10 @@ def told(event: Event, track: Track, verbose: int = 0, *, tells_failures: bool =
             yield line(f"{version}  repaired: {decision}")
         case CopyProgressed() if track.meter is not None:
             yield line(track.meter.words())
+        case IdsRead(path=path) if track.meter is not None:
+            yield line(f"{path}  {track.meter.words()}")
+        case IdsAwaited(path=path, count=many, seconds=seconds):
+            yield line((awaited_words(path, many, seconds), Style.WARN))
         case CopyFinished(verb=verb, what=what, file=file):
             yield line((f"{verb} done", Style.GOOD), f"  {what}  {file}")
         case DeployStarted() | DeployProgressed() | DeployFinished():

@@ -15,6 +15,8 @@ from seedbed.model.event import (
     DeployProgressed,
     DeployStarted,
     Event,
+    IdsAwaited,
+    IdsRead,
     LeaseAwaited,
     Repaired,
     SeedLoaded,
@@ -123,6 +125,7 @@ class Track(Struct):
     seeded: bool = False
     mended: bool = False  # emptied or repaired
     copied: str = ""  # what a dump or a restore holds
+    ids: int = 0  # read
     updates: int = 0  # of its stack, done
     updating: str = ""  # which of its stack's updates is under way, `1/2`
     doing: str = ""  # what it waits for, or the part of a dataset that it loads
@@ -168,6 +171,11 @@ class Track(Struct):
                 self._measure(part_words(event), "rows", done, total, now)
             case CopyProgressed(unit=unit, done=done, total=total):
                 self._measure(self.doing, unit, done, total, now)
+            case IdsRead(path=path, done=done, total=total):
+                self._measure(f"reads {path}", "ids", done, total, now)
+                self.ids += done if total else 0
+            case IdsAwaited(path=path, count=many, seconds=seconds):
+                self.stage, self.note = Stage.QUEUED, awaited_words(path, many, seconds)
             case CopyFinished(verb=verb, what=what):
                 self.stage, self.copied, self.meter = Stage.WORKING, f"{verb}: {what}", None
             case TargetEmptied() | Repaired():
@@ -188,6 +196,7 @@ class Track(Struct):
         self.stage, self.note, self.began = Stage.READY, "", None
         self.finished, self.rows, self.seeded, self.mended = 0, 0, False, False
         self.updates, self.updating, self.doing, self.copied = 0, "", "", ""
+        self.ids = 0
         self.works.clear()
         self.meter = None
 
@@ -264,6 +273,8 @@ class Track(Struct):
             parts.append(f"{number(self.finished)} {done_word(self.direction)}")
         if self.seeded:
             parts.append(f"{count(self.rows, 'row')} changed" if self.rows else "nothing changed")
+        if self.ids:
+            parts.append(f"{count(self.ids, 'id')} read")
         if self.copied:
             parts.append(self.copied)
         if self.updates:
@@ -286,6 +297,11 @@ def part_words(event: SeedProgressed) -> str:
     """Return which part of a dataset is at work, and what is done with it where that is not to load it."""
     words = f"{event.dataset}  {event.part}"
     return words if event.verb == "load" else f"{words}  {event.verb}"
+
+
+def awaited_words(path: str, many: int, seconds: float) -> str:
+    """Return what is waited for before ids are looked up again."""
+    return f"{path}: {count(many, 'id')} not found, looked up again in {duration(seconds)}"
 
 
 def done_word(direction: str) -> str:

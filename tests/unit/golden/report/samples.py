@@ -21,6 +21,8 @@ from seedbed.model.event import (
     DeployProgressed,
     DeployStarted,
     Event,
+    IdsAwaited,
+    IdsRead,
     LeaseAwaited,
     Repaired,
     Retrying,
@@ -52,8 +54,10 @@ from seedbed.model.migration import (
     StepText,
 )
 from seedbed.model.plan import Action, DatabasePlan, Deferred, Plan
+from seedbed.model.platform import DatabaseId, Field, Reference
 from seedbed.model.seed import PlannedSeed, SeedKind
 from seedbed.model.status import DatabaseStatus, MigrationState, MigrationStatus, Status
+from seedbed.model.verification import Holders, Orphan, ReferenceResult, Verdict, Verification
 
 USER, PAYMENT, REVIEWS = "user/postgres", "payment/postgres", "reviews/postgres"
 VIDEO, STACK = "video-call/dynamodb", "edtech-staging-video-call-dynamodb"
@@ -351,12 +355,50 @@ def applied() -> tuple[Event, ...]:
     )
 
 
+def verification() -> Verification:
+    """Return what is found of four references: nothing, little, too much, and nothing that can be known."""
+    user = Field(DatabaseId(USER), "users.id")
+    customers = Reference(Field(DatabaseId(PAYMENT), "customers.user_id"), user, time="created_at")
+    reviews = Reference(Field(DatabaseId(REVIEWS), "reviews.author_id"), user, optional=True, tolerated=0.001)
+    hosts = Reference(Field(DatabaseId(VIDEO), "calls.host_id"), user)
+    invoices = Reference(
+        Field(DatabaseId(PAYMENT), "invoices.course_id"), Field(DatabaseId("chat/memory"), "a.id")
+    )
+    since = datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
+    orphans = [
+        Orphan("7d444840-9dc0-11d1-b245-5ffdce74fad2", Holders(2, ("c-17", "c-18"), since)),
+        Orphan("unknown", Holders(1)),
+    ]
+    missing = [Orphan(f"u-{number:02}", Holders(1, (f"p-{number:02}",))) for number in range(7)]
+    error = Unreachable("chat/memory does not answer", because="connection refused", try_="start it")
+    return Verification(
+        "staging",
+        (
+            ReferenceResult(customers, Verdict.BROKEN, 123_456, 0, 98_000, 3, 1, 2, samples=orphans),
+            ReferenceResult(reviews, Verdict.TOLERATED, 40_000, 12, 98_000, orphans=7, samples=missing),
+            ReferenceResult(
+                hosts, Verdict.BROKEN, 500_000, 0, 3, orphans=100_001, is_systemic=True, samples=missing
+            ),
+            ReferenceResult(invoices, Verdict.UNVERIFIED, error=error),
+        ),
+    )
+
+
+def verification_passed() -> Verification:
+    user = Field(DatabaseId(USER), "users.id")
+    reviews = Reference(Field(DatabaseId(REVIEWS), "reviews.author_id"), user)
+    return Verification("staging", (ReferenceResult(reviews, Verdict.OK, 40_000, 0, 98_000),))
+
+
 def eventful() -> tuple[Event, ...]:
     """Return one of every event there is, of an apply in which not all went well."""
     return (
         *applied()[:-1],
         CopyProgressed(USER, "restore", 400, 1200, "nodes"),
         CopyFinished(USER, "restore", "1 200 nodes, 3 400 relationships", "graph.jsonl"),
+        IdsRead(PAYMENT, "customers.user_id", 100_000, 0),
+        IdsRead(PAYMENT, "customers.user_id", 123_456, 123_456),
+        IdsAwaited(PAYMENT, "customers.user_id", 3, 58.2),
         TargetConnected(REVIEWS, "PostgreSQL 18.6"),
         LeaseAwaited(REVIEWS, "ana@laptop pid 4711", 0.0),
         LeaseAwaited(REVIEWS, "ana@laptop pid 4711", 1.0),

@@ -1,4 +1,4 @@
-"""Ids of a column, for references that cross databases: all of them, or what became of a few. Reads only.
+"""Ids of a column, for references that cross databases: all of them, or the rows of a few. Reads only.
 
 A table is read by ranges of its blocks: each answer is one value, in which the server has put the ids of the range
 behind each other. That costs the client next to nothing for a row, and the server less than a row apiece.
@@ -116,7 +116,7 @@ def holders(
                pg_catalog.array_agg(k ORDER BY k) FILTER (WHERE n OPERATOR(pg_catalog.<=) {most}), pg_catalog.min(s)
         FROM (SELECT {column.text("u.v")} AS id, {row} AS k, {since} AS s,
                      pg_catalog.row_number() OVER (PARTITION BY u.v) AS n
-              FROM {column.ids(column.table)} WHERE {wanted}) AS held
+              FROM {column.ids(column.table)} WHERE {wanted}) AS found
         GROUP BY id
         """
         return {

@@ -195,7 +195,6 @@ def test_many_parents_are_looked_up_part_by_part(monkeypatch: pytest.MonkeyPatch
 
 def test_a_reference_that_is_broken_altogether_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suspects, "MOST", 5)
-    monkeypatch.setattr(suspects, "_TOGETHER", 2)
     world = World({f"{number:03}": f"nobody{number:03}" for number in range(100)}, {"ana"})
     found = verified(world).result
     assert found.is_systemic

@@ -6,8 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
-from msgspec import Struct
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -55,8 +53,7 @@ class Parents:
     def parts(self) -> Iterator[Part]:
         """Yield the parts in which they are looked up, one at a time; every digest falls into exactly one."""
         if self._file is None:
-            self._held.resize(self._size, refcheck=False)
-            self._held.sort()
+            self._held.resize(self._size + 1, refcheck=False)
             yield Part(self._held, 0, 0)
             return
         bits = max(-(-self.count // self._most) - 1, 1).bit_length()
@@ -74,7 +71,7 @@ class Parents:
         self._held.resize(0, refcheck=False)
 
     def _read(self, bits: int, number: int) -> Digests:
-        """Return those whose first `bits` read `number`, sorted."""
+        """Return those whose first `bits` read `number`, and room for one more."""
         import numpy as np
 
         assert self._file is not None
@@ -83,34 +80,54 @@ class Parents:
         while block := self._file.read(_BLOCK):
             digests = np.frombuffer(block, dtype=np.uint64)
             found.append(digests[digests >> np.uint64(64 - bits) == number])
-        part = np.concatenate(found)
-        part.sort()
-        return part
+        return np.concatenate([*found, np.zeros(1, dtype=np.uint64)])
 
 
-_BLOCK = 1 << 20  # bytes
+_BLOCK = 1 << 20  # bytes; digests, where they are counted
 
 
-class Part(Struct, frozen=True):
-    """The digests, sorted, whose first `bits` read `number`."""
+class Part:
+    """The digests whose first `bits` read `number`.
 
-    digests: Digests
-    bits: int
-    number: int
+    They are sorted, and their next bits name a bucket of which it is known where it begins: digests are spread evenly,
+    so that one is found within a few steps from there.
+    """
+
+    def __init__(self, digests: Digests, bits: int, number: int) -> None:
+        """`digests` has room for one more at its end; the array is the part's own from now on."""
+        import numpy as np
+
+        size = len(digests) - 1
+        digests[size] = np.iinfo(np.uint64).max  # beyond the last bucket nothing is to be found
+        digests.sort()
+        self._digests = digests
+        self._bits, self._number = np.uint64(bits), number
+        wide = max(size.bit_length() - 1, 1)
+        self._shift = np.uint64(64 - wide)
+        counts = np.zeros((1 << wide) + 1, dtype=np.uint32)
+        for first in range(0, size, _BLOCK):
+            buckets = self._buckets(digests[first : min(first + _BLOCK, size)])
+            least = int(buckets[0])
+            of_block = np.bincount((buckets - np.uint64(least)).view(np.int64))
+            counts[least + 1 : least + 1 + len(of_block)] += of_block.astype(np.uint32)
+        self._starts = np.cumsum(counts, dtype=np.uint32, out=counts)
 
     def missing(self, digests: Digests) -> Mask:
         """Return which of `digests` fall into this part and are not in it."""
         import numpy as np
 
-        mine = digests
-        if self.bits:
-            mine = digests[digests >> np.uint64(64 - self.bits) == self.number]
-        # Looked up in order: the array is read once, instead of at random.
-        ordered = np.sort(mine)
-        if not len(self.digests):
-            absent = ordered
-        else:
-            at = np.searchsorted(self.digests, ordered)
-            at[at == len(self.digests)] = 0
-            absent = ordered[self.digests[at] != ordered]
-        return np.isin(digests, absent) if len(absent) else np.zeros(len(digests), dtype=np.bool_)
+        absent = np.zeros(len(digests), dtype=np.bool_)
+        which = np.arange(len(digests))
+        if self._bits:
+            which = which[digests >> (np.uint64(64) - self._bits) == self._number]
+            digests = digests[which]
+        at = self._starts[self._buckets(digests)].astype(np.intp)
+        while len(which):
+            found = self._digests[at]
+            absent[which[found > digests]] = True
+            on = found < digests
+            which, digests, at = which[on], digests[on], at[on] + 1
+        return absent
+
+    def _buckets(self, digests: Digests) -> Digests:
+        return (digests << self._bits) >> self._shift

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from msgspec import Struct, field
 
 from seedbed.integrity.children import Children
 from seedbed.integrity.digests import id_text, row_text
 from seedbed.integrity.parents import Parents, Part
-from seedbed.model.ids import Ids
 from seedbed.model.platform import Reference
 
-if TYPE_CHECKING:
-    from seedbed.integrity.digests import Digests
-
 MOST = 100_000  # ids; with more, a reference is broken altogether, and nothing is gained by looking at each again
-_TOGETHER = 1 << 18  # ids that are looked up together: in order, they read the parents once
 _ROWS = 20  # keys of rows that are kept for an id
 
 
@@ -45,33 +39,8 @@ def suspects(children: Mapping[Reference, Children], parents: Parents) -> Mappin
 
 
 def _look_up(children: Children, part: Part, found: Suspects) -> None:
-    for blocks in _together(children.blocks()):
+    for ids, digests in children.blocks():
         if found.is_systemic:
             return
-        first = 0
-        missing = part.missing(_joined([digests for _, digests in blocks]))
-        if not missing.any():
-            continue
-        for ids, digests in blocks:
-            for position in missing[first : first + len(digests)].nonzero()[0].tolist():
-                found.add(id_text(ids, position), row_text(ids, position))
-            first += len(digests)
-
-
-def _together(blocks: Iterable[tuple[Ids, Digests]]) -> Iterator[list[tuple[Ids, Digests]]]:
-    held: list[tuple[Ids, Digests]] = []
-    size = 0
-    for block in blocks:
-        held.append(block)
-        size += len(block[1])
-        if size >= _TOGETHER:
-            yield held
-            held, size = [], 0
-    if held:
-        yield held
-
-
-def _joined(several: list[Digests]) -> Digests:
-    import numpy as np
-
-    return several[0] if len(several) == 1 else np.concatenate(several)
+        for position in part.missing(digests).nonzero()[0].tolist():
+            found.add(id_text(ids, position), row_text(ids, position))

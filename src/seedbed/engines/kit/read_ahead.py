@@ -15,10 +15,10 @@ _WAITING = 2  # such hands that wait to be taken
 _LOOK = 0.1  # seconds between looks whether they are still wanted
 
 
-def read_ahead(items: Iterable[T]) -> Generator[T, None, None]:
-    """Yield `items`, which are made while whoever takes them waits for a server; the few that are ahead are in memory.
+def read_ahead(items: Iterable[T], *, together: int = _HAND) -> Generator[T, None, None]:
+    """Yield `items`, which are made while whoever takes them does something else; the few that are ahead are in memory.
 
-    What making them raises is raised after the items before it. Closing the iterator ends the thread.
+    `together`: how many are handed over at once. What making them raises is raised after the items before it. Closing the iterator ends the thread.
     """
     hands = queue.Queue[tuple[list[T], BaseException | None]](_WAITING)
     is_closed = threading.Event()
@@ -29,7 +29,7 @@ def read_ahead(items: Iterable[T]) -> Generator[T, None, None]:
         try:
             for each in items:
                 some.append(each)
-                if len(some) == _HAND:
+                if len(some) == together:
                     if not give(some, None):
                         return
                     some = []

@@ -51,6 +51,7 @@ class PostgresSession:
         self._plain_has_lease = False
         self._has_unfinished = False
         self._connection: Connection[tuple[Any, ...]] | None = None
+        self._beside: Connection[tuple[Any, ...]] | None = None
 
     def open(self) -> None:
         """Connect. Raises Unreachable."""
@@ -59,8 +60,8 @@ class PostgresSession:
 
     def close(self) -> None:
         self._close_plain()
-        if self._connection is not None:
-            self._connection.close()
+        for connection in filter(None, (self._connection, self._beside)):
+            connection.close()
 
     def _close_plain(self) -> None:
         if self._plain is not None:
@@ -105,8 +106,8 @@ class PostgresSession:
 
     def abandon(self) -> None:
         """Cut the line: whoever waits for an answer finds it broken."""
-        if self._connection is not None:
-            cut(self._connection.pgconn.socket)
+        for connection in filter(None, (self._connection, self._beside)):
+            cut(connection.pgconn.socket)
         if self._plain is not None:
             self._plain.cut()
 
@@ -128,7 +129,13 @@ class PostgresSession:
     def ids(self, path: str) -> Iterator[Ids]:
         from seedbed.engines.postgres.running import ids
 
-        return ids.ids(self.connection, path)
+        return ids.ids(self.connection, self._open_beside, path)
+
+    def _open_beside(self) -> Connection[tuple[Any, ...]]:
+        """Return a second connection, which lives as long as the first one. Raises Unreachable."""
+        if self._beside is None:
+            self._beside = open_connection(self.address)
+        return self._beside
 
     def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
         from seedbed.engines.postgres.running.ids import found

@@ -7,14 +7,16 @@ behind each other. That costs the client next to nothing for a row, and the serv
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import psycopg
 from msgspec import Struct
 
+from seedbed.engines.kit.read_ahead import read_ahead
 from seedbed.engines.postgres.files.quoting import quoted_name, quoted_text
 from seedbed.engines.postgres.wire.driver import own_rows, relation
 from seedbed.engines.postgres.wire.messages import CANCELED, is_broken, missing_right
@@ -25,12 +27,14 @@ from seedbed.model.verification import Holders, Suspect
 if TYPE_CHECKING:
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-_BLOCKS = 2048  # of 8 KB, in a range
+_BLOCKS = 256  # of 8 KB, in a range: more are slower, what the server composes would not stay in its caches
+_FEW = 32  # ranges that one connection reads as quickly as two
 _ROWS = 8192  # of what has no blocks: a view, a foreign table
 _UUID, _TEXTS, _INTEGERS, _NUMERIC = 2950, {25, 1043}, {20, 21, 23}, 1700
 _IS_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _IS_INTEGER = re.compile(r"-?[0-9]{1,18}")
 
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _COLUMN = """
 SELECT n.nspname, c.relname, a.attname, coalesce(nullif(t.typelem, 0), t.oid)::pg_catalog.int8, t.typcategory = 'A', (
     SELECT array_agg(k.attname ORDER BY k.attnum) FROM pg_index AS i JOIN pg_attribute AS k ON k.attrelid = i.indrelid
@@ -75,21 +79,56 @@ class _Column(Struct, frozen=True):
         return f"{table} AS t CROSS JOIN LATERAL {of} AS u (v)"
 
 
-def ids(connection: Connection, path: str) -> Iterator[Ids]:
-    """Yield the ids of a column in blocks, all of one snapshot. Raises StepFailed, Unreachable, Interrupted."""
-    with _reading(path):
+def ids(connection: Connection, beside: Callable[[], Connection], path: str) -> Iterator[Ids]:
+    """Yield the ids of a column in blocks, all of one snapshot. Raises StepFailed, Unreachable, Interrupted.
+
+    The server composes the next blocks while whoever takes them is busy. A large table is read over two connections:
+    `beside` opens the second one; where there is no place for it, one has to do.
+    """
+    with _reading(path), ExitStack() as stack:
         column = _column(connection, path)
-        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        try:
-            for schema, name, blocks in own_rows(connection, _PARTS.format(table=column.oid)):
-                table = f"ONLY {quoted_name(schema, name)}"
-                if blocks < 0:
-                    yield from _by_rows(connection, column, quoted_name(schema, name))
-                for first in range(0, blocks, _BLOCKS):
-                    yield _of_blocks(connection, column, table, first)
-        finally:
-            if not connection.closed:
-                connection.execute("ROLLBACK")
+        connection.execute(_SNAPSHOT)
+        stack.callback(_end, connection)
+        ranges: list[str] = []
+        for schema, name, blocks in own_rows(connection, _PARTS.format(table=column.oid)):
+            table = quoted_name(schema, name)
+            if blocks < 0:
+                yield from _by_rows(connection, column, table)
+            ranges += [_range(column, table, first) for first in range(0, blocks, _BLOCKS)]
+        readers = [connection]
+        if len(ranges) > _FEW and (second := _same_snapshot(connection, beside)):
+            stack.callback(_end, second)
+            readers.append(second)
+        yield from _alternately(
+            [
+                stack.enter_context(
+                    closing(read_ahead(_blocks(reader, ranges[n :: len(readers)]), together=1))
+                )
+                for n, reader in enumerate(readers)
+            ]
+        )
+
+
+def _same_snapshot(connection: Connection, beside: Callable[[], Connection]) -> Connection | None:
+    """Return a second connection that sees what this one does, None where there is no place for it."""
+    row = connection.execute("SELECT pg_catalog.pg_export_snapshot()").fetchone()
+    snapshot = str(row[0]) if row else ""
+    try:
+        second = beside()
+        second.execute(f"{_SNAPSHOT}; SET TRANSACTION SNAPSHOT {quoted_text(snapshot)}".encode())
+    except (Unreachable, psycopg.Error):
+        return None
+    return second
+
+
+def _end(connection: Connection) -> None:
+    if not connection.closed:
+        connection.execute("ROLLBACK")
+
+
+def _alternately(several: Sequence[Iterator[Ids]]) -> Iterator[Ids]:
+    for blocks in zip_longest(*several):
+        yield from (block for block in blocks if block is not None)
 
 
 def found(connection: Connection, path: str, ids: Sequence[str]) -> Collection[str]:
@@ -149,8 +188,10 @@ def _column(connection: Connection, path: str) -> _Column:
     )
 
 
-def _of_blocks(connection: Connection, column: _Column, table: str, first: int) -> Ids:
-    """Return the ids in a range of blocks. Of a list that is empty nothing is known."""
+def _range(column: _Column, table: str, first: int) -> str:
+    """Return the query for the ids in a range of blocks, and how many rows have none. A list that is empty has none
+    that would be counted.
+    """
     within = (
         f"t.ctid OPERATOR(pg_catalog.>=) '({first},0)'::pg_catalog.tid"
         f" AND t.ctid OPERATOR(pg_catalog.<) '({first + _BLOCKS},0)'::pg_catalog.tid"
@@ -162,14 +203,19 @@ def _of_blocks(connection: Connection, column: _Column, table: str, first: int) 
             f"(pg_catalog.json_agg({column.text('u.v')}) FILTER (WHERE u.v IS NOT NULL))::pg_catalog.text"
         )
     empty = "pg_catalog.count(*) FILTER (WHERE u.v IS NULL)"
-    query = f"SELECT {packed}, {empty} FROM {column.ids(table)} WHERE {within}"
+    return f"SELECT {packed}, {empty} FROM {column.ids(f'ONLY {table}')} WHERE {within}"
+
+
+def _blocks(connection: Connection, ranges: Sequence[str]) -> Iterator[Ids]:
     with connection.cursor(binary=True) as cursor:
-        row = cursor.execute(query.encode()).fetchone()
-    assert row is not None
-    value, without = row
-    if isinstance(value, bytes):
-        return Ids(uuids=value, empty=without)
-    return Ids(texts=_texts(value) if value else (), empty=without)
+        for query in ranges:
+            row = cursor.execute(query.encode()).fetchone()
+            assert row is not None
+            value, empty = row
+            if isinstance(value, bytes):
+                yield Ids(uuids=value, empty=empty)
+            else:
+                yield Ids(texts=_texts(value) if value else (), empty=empty)
 
 
 _texts = msgspec.json.Decoder(list[str]).decode

@@ -18,7 +18,8 @@ _LOOK = 0.1  # seconds between looks whether they are still wanted
 def read_ahead(items: Iterable[T], *, together: int = _HAND) -> Generator[T, None, None]:
     """Yield `items`, which are made while whoever takes them does something else; the few that are ahead are in memory.
 
-    `together`: how many are handed over at once. What making them raises is raised after the items before it. Closing the iterator ends the thread.
+    `together`: how many are handed over at once. What making them raises is raised after the items before it. Closing
+    the iterator ends the thread.
     """
     hands = queue.Queue[tuple[list[T], BaseException | None]](_WAITING)
     is_closed = threading.Event()

@@ -576,7 +576,7 @@ def test_no_page_installs_by_name_what_pypi_does_not_have_and_wheels_have_this_v
 def test_sizes_of_what_is_installed_are_true_and_the_same_on_both_pages() -> None:
     pages = [DOCS / "tutorial" / "installation.md", DOCS / "reference" / "dependencies.md"]
     one, other = (page.read_text(encoding="utf-8") for page in pages)
-    for extra in ("", "postgres", "dynamodb", "neo4j", "opensearch", "aws", "all"):
+    for extra in ("", "postgres", "dynamodb", "neo4j", "opensearch", "aws", "verify", "all"):
         size = f"{bare.size([extra] if extra else []) / 1_000_000:.0f}"
         row = rf"\| `{extra}`" if extra else r"\| \(none\)"
         told = re.search(rf"^{row} \|.*\| (\d+) MB\b", one, re.MULTILINE)

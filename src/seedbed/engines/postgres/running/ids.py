@@ -19,7 +19,7 @@ from msgspec import Struct
 from seedbed.engines.kit.read_ahead import read_ahead
 from seedbed.engines.postgres.files.quoting import quoted_name, quoted_text
 from seedbed.engines.postgres.wire.driver import own_rows, relation
-from seedbed.engines.postgres.wire.messages import CANCELED, is_broken, missing_right
+from seedbed.engines.postgres.wire.messages import CANCELED, is_broken
 from seedbed.errors import Interrupted, StepFailed, Unreachable
 from seedbed.model.ids import Ids
 from seedbed.model.verification import Holders, Suspect
@@ -34,6 +34,7 @@ _UUID, _TEXTS, _INTEGERS, _NUMERIC = 2950, {25, 1043}, {20, 21, 23}, 1700
 _IS_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _IS_INTEGER = re.compile(r"-?[0-9]{1,18}")
 
+_DENIED = "42501"
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _COLUMN = """
 SELECT n.nspname, c.relname, a.attname, coalesce(nullif(t.typelem, 0), t.oid)::pg_catalog.int8, t.typcategory = 'A', (
@@ -51,7 +52,8 @@ WITH RECURSIVE parts (oid) AS (
     SELECT {table}::oid UNION ALL SELECT i.inhrelid FROM parts AS p JOIN pg_inherits AS i ON i.inhparent = p.oid
 )
 SELECT n.nspname, c.relname,
-       CASE WHEN m.amname = 'heap' THEN pg_relation_size(c.oid) / current_setting('block_size')::int8 ELSE -1 END
+       CASE WHEN m.amname = 'heap' THEN pg_relation_size(c.oid) / current_setting('block_size')::int8 ELSE -1 END,
+       has_table_privilege(c.oid, 'SELECT')
 FROM parts AS p JOIN pg_class AS c ON c.oid = p.oid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_am AS m ON m.oid = c.relam
 WHERE c.relkind <> 'p'
@@ -90,7 +92,13 @@ def ids(connection: Connection, beside: Callable[[], Connection], path: str) -> 
         connection.execute(_SNAPSHOT)
         stack.callback(_end, connection)
         ranges: list[str] = []
-        for schema, name, blocks in own_rows(connection, _PARTS.format(table=column.oid)):
+        parts = own_rows(connection, _PARTS.format(table=column.oid))
+        if not all(
+            may_read for *_, may_read in parts
+        ):  # who may read a table may not read its partitions by name
+            yield from _by_rows(connection, column, column.table)
+            return
+        for schema, name, blocks, _ in parts:
             table = quoted_name(schema, name)
             if blocks < 0:
                 yield from _by_rows(connection, column, table)
@@ -261,5 +269,5 @@ def _reading(path: str) -> Iterator[None]:
         raise StepFailed(
             f"reading the ids of {path} failed: {what}",
             because=error.diag.message_detail or f"SQLSTATE {error.sqlstate}",
-            try_=missing_right(error.sqlstate or "", what),
+            try_="let the owner GRANT SELECT to the login that seedbed uses" * (error.sqlstate == _DENIED),
         ) from None

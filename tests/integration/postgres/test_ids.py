@@ -1,0 +1,185 @@
+"""Ids of PostgreSQL's columns, as references find them: of every kind of column and of table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from seedbed.engines.postgres import engine
+from seedbed.engines.postgres.options import Options
+from seedbed.engines.postgres.running import ids as reading
+from seedbed.engines.postgres.sandbox import EmbeddedServer
+from seedbed.engines.postgres.session import PostgresSession
+from seedbed.errors import StepFailed, Unreachable
+from seedbed.integrity.digests import id_text
+from seedbed.model.verification import Holders, Suspect
+from tests.support.postgres.wire import connected, target
+
+UUIDS = [f"00000000-0000-4000-8000-{number:012x}" for number in range(5)]
+TABLES = """
+CREATE SCHEMA "Odd";
+CREATE TABLE "Odd"."Tab.le" ("v" uuid, n numeric(12, 4), i bigint, t text, many uuid[], c "char", at timestamptz DEFAULT '2026-01-02+00');
+INSERT INTO "Odd"."Tab.le" (v, n, i, t, many, c)
+SELECT ('00000000-0000-4000-8000-' || lpad(to_hex(x), 12, '0'))::uuid, x * 0.5, x, E'a"b\\\\\n' || x,
+       ARRAY['00000000-0000-4000-8000-000000000001'::uuid, NULL], 'x'
+FROM generate_series(0, 4) AS x;
+INSERT INTO "Odd"."Tab.le" DEFAULT VALUES;
+CREATE TABLE days (id int, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+CREATE TABLE days_1 PARTITION OF days FOR VALUES FROM ('2024-01-01') TO ('2025-01-01') PARTITION BY LIST (id);
+CREATE TABLE days_11 PARTITION OF days_1 FOR VALUES IN (1, 2);
+CREATE TABLE days_2 PARTITION OF days FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+INSERT INTO days VALUES (1, '2024-05-01'), (2, '2024-05-01'), (1, '2025-05-01');
+CREATE TABLE parent (id int); CREATE TABLE child () INHERITS (parent);
+INSERT INTO parent VALUES (1); INSERT INTO child VALUES (2), (NULL);
+CREATE VIEW seen AS SELECT id FROM parent; CREATE MATERIALIZED VIEW kept AS SELECT id FROM parent;
+CREATE TABLE orders (id int PRIMARY KEY, line int, user_id text, at timestamptz);
+INSERT INTO orders SELECT x, 1, 'ana', '2026-01-01+00'::timestamptz + x * interval '1 day' FROM generate_series(1, 9) AS x;
+"""
+
+
+@pytest.fixture
+def name(new_database: Callable[[], str]) -> str:
+    return new_database()
+
+
+@pytest.fixture
+def session(postgres_server: EmbeddedServer, name: str) -> Iterator[PostgresSession]:
+    with connected(postgres_server, name) as connection:
+        connection.execute(TABLES.encode())
+    place = postgres_server.settings_of(name)
+    with engine.connect(target(engine.address(place, Options()))) as session:
+        assert isinstance(session, PostgresSession)
+        yield session
+
+
+def read(session: PostgresSession, path: str) -> tuple[Counter[str], int]:
+    """Return how often each id is read, and how many rows have none."""
+    blocks = list(session.ids(path))
+    ids = Counter(id_text(each, position) for each in blocks for position in range(each.count))
+    return ids, sum(each.empty for each in blocks)
+
+
+@pytest.mark.parametrize(
+    ("path", "ids", "empty"),
+    [
+        ("parent.id", ["1", "2"], 1),
+        ("child.id", ["2"], 1),
+        ("seen.id", ["1", "2"], 1),
+        ("kept.id", ["1", "2"], 1),
+        ("days.id", ["1", "2", "1"], 0),
+        ("days_1.id", ["1", "2"], 0),
+        ("public.days.at", ["2024-05-01", "2024-05-01", "2025-05-01"], 0),
+    ],
+)
+def test_ids_of_every_kind_of_table(session: PostgresSession, path: str, ids: list[str], empty: int) -> None:
+    assert read(session, path) == (Counter(ids), empty)
+
+
+@pytest.mark.parametrize(
+    ("column", "ids", "empty", "some"),
+    [
+        ("v", UUIDS, 1, [UUIDS[1], "no uuid"]),
+        ("n", ["0", "0.5", "1", "1.5", "2"], 1, ["0.5", "0.50", "x"]),
+        ("i", ["0", "1", "2", "3", "4"], 1, ["3", "x", "99999999999999999999", "-1"]),
+        ("t", [f'a"b\\\n{number}' for number in range(5)], 1, ['a"b\\\n3', ""]),
+        ("many", [UUIDS[1]] * 5, 5, [UUIDS[1]]),
+        ("c", ["x"] * 5, 1, ["x"]),
+    ],
+)
+def test_ids_of_every_kind_of_column(
+    session: PostgresSession, column: str, ids: list[str], empty: int, some: list[str]
+) -> None:
+    path = f"kinds.{column}"
+    session.connection.execute('CREATE VIEW kinds AS SELECT * FROM "Odd"."Tab.le"')
+    assert read(session, path) == (Counter(ids), empty)
+    found = session.found(path, some)
+    assert set(found) == set(some[:1])
+    held = session.holders(path, [Suspect(each) for each in some], time="at", most=1)
+    assert set(held) == set(found)
+    assert all(each.since is not None for each in held.values())
+
+
+def test_rows_are_named_by_their_key_and_the_oldest_tells_its_time(session: PostgresSession) -> None:
+    (found,) = session.holders("orders.user_id", [Suspect("ana")], time="at", most=2).values()
+    assert found == Holders(9, ("1", "2"), found.since)
+    assert f"{found.since:%F}" == "2026-01-02"
+
+
+def test_a_large_table_is_read_once_in_one_snapshot_over_two_connections(
+    session: PostgresSession,
+    postgres_server: EmbeddedServer,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reading, "_BLOCKS", 1)
+    monkeypatch.setattr(reading, "_FEW", 2)
+    insert = "INSERT INTO parent SELECT generate_series({}, {})"
+    with connected(postgres_server, name) as other:
+        other.execute(insert.format(10, 3000).encode())
+        blocks = session.ids("parent.id")
+        first = next(blocks)
+        other.execute(insert.format(5000, 6000).encode())  # after the snapshot
+        rest = list(blocks)
+        backends = other.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        assert backends.fetchone() == (3,)  # this one, and two of the session
+    every = Counter(id_text(each, position) for each in (first, *rest) for position in range(each.count))
+    assert every == Counter(map(str, [1, 2, *range(10, 3001)]))
+
+
+def test_without_a_place_for_a_second_connection_one_has_to_do(
+    session: PostgresSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> psycopg.Connection[tuple[object, ...]]:
+        raise Unreachable("too many clients already")
+
+    monkeypatch.setattr(reading, "_FEW", 0)
+    monkeypatch.setattr(reading, "_BLOCKS", 1)
+    monkeypatch.setattr(session, "_open_beside", refuse)
+    assert read(session, "parent.id") == (Counter(["1", "2"]), 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("nothing.id", "there is no table nothing"),
+        ("parent.nothing", "parent has none of that name"),
+        ("a.b.c.d", "there is no table a.b.c"),
+    ],
+)
+def test_what_is_not_there_is_named(session: PostgresSession, path: str, words: str) -> None:
+    for look in (lambda: list(session.ids(path)), lambda: session.found(path, ["1"])):
+        with pytest.raises(StepFailed) as raised:
+            look()
+        assert words in str(raised.value)
+
+
+def test_what_may_not_be_read_says_which_right_is_missing(
+    session: PostgresSession, postgres_server: EmbeddedServer, name: str
+) -> None:
+    with connected(postgres_server, name) as other:
+        other.execute("DROP ROLE IF EXISTS reads_no_ids")
+        other.execute("CREATE ROLE reads_no_ids")
+        other.execute("GRANT SELECT ON days TO reads_no_ids")
+    session.connection.execute("SET ROLE reads_no_ids")
+    with pytest.raises(StepFailed, match="permission denied for table parent") as raised:
+        list(session.ids("parent.id"))
+    assert "GRANT SELECT" in str(raised.value)
+    assert read(session, "days.id") == (Counter(["1", "2", "1"]), 0)  # its partitions may not be read by name
+    session.connection.execute("RESET ROLE")
+    assert read(session, "parent.id")[1] == 1
+
+
+def test_functions_of_the_service_are_not_called(session: PostgresSession) -> None:
+    session.connection.execute(
+        b"CREATE SCHEMA own; CREATE FUNCTION own.count() RETURNS bigint LANGUAGE sql AS 'SELECT 1/0';"
+        b"CREATE FUNCTION own.json_agg(text) RETURNS json LANGUAGE sql AS 'SELECT (1/0)::text::json';"
+        b"CREATE FUNCTION own.same(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT 1/0 = 1';"
+        b"CREATE OPERATOR own.= (LEFTARG = text, RIGHTARG = text, FUNCTION = own.same);"
+        b"SET search_path = own, public, pg_catalog"
+    )
+    assert read(session, "orders.user_id") == (Counter({"ana": 9}), 0)
+    assert set(session.found("orders.user_id", ["ana", "ben"])) == {"ana"}
+    assert set(session.holders("orders.user_id", [Suspect("ana")], time="at", most=1)) == {"ana"}

@@ -28,6 +28,7 @@ from seedbed.testing import (  # noqa: E402
     BulkLoadContract,
     EngineContract,
     ExpiryContract,
+    IdsContract,
     LossContract,
     ResetContract,
     SilenceContract,
@@ -462,3 +463,9 @@ class TestMinistackLoadsInBulk(OnMinistack, BulkLoadContract): ...
 
 
 class TestLocalLoadsInBulk(OnLocal, BulkLoadContract): ...
+
+
+class TestMinistackReadsIds(OnMinistack, IdsContract): ...
+
+
+class TestLocalReadsIds(OnLocal, IdsContract): ...

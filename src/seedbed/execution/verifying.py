@@ -180,7 +180,7 @@ def _missing(references: Sequence[Reference], compared: Mapping[Field, _Compared
     for each in references:
         those = compared[each.to]
         if isinstance(those, _Compared) and each in those.suspects and not those.suspects[each].is_systemic:
-            found[each] = [Suspect(id_, tuple(rows)) for id_, rows in those.suspects[each].rows.items()]
+            found[each] = those.suspects[each].all()
     return {each: those for each, those in found.items() if those}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from seedbed.model.ids import UUID_BYTES, Ids
+from seedbed.model.ids import UUID_BYTES, UUID_FORM, Ids, is_uuid, same_id
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
     Digests = NDArray[np.uint64]
 
-_UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-_is_uuid = re.compile(_UUID).fullmatch
-_are_uuids = re.compile(f"(?:{_UUID})*").fullmatch
+_are_uuids = re.compile(f"(?:{UUID_FORM})*").fullmatch
 _UUID_LENGTH = 36
 _FIRST, _SECOND, _LAST = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93  # odd, bits well mixed
 
@@ -51,11 +49,6 @@ def row_text(ids: Ids, position: int) -> str:
     return ids.rows[number] if ids.rows and number >= 0 else ""
 
 
-def same_id(text: str) -> str:
-    """Return the one text of an id: of a UUID the form that PostgreSQL writes, of any other the text itself."""
-    return text.lower() if _is_uuid(text) else text
-
-
 def _of_uuids(packed: bytes) -> Digests:
     import numpy as np
 
@@ -76,7 +69,7 @@ def _of_texts(texts: Sequence[str]) -> Digests:
         return _of_uuids(bytes.fromhex(joined.replace("-", "")))
     # Of one process, as all digests are: Python's own hash of a text, keyed anew for each.
     found = np.fromiter(map(hash, texts), dtype=np.int64, count=len(texts)).view(np.uint64)
-    at = [position for position, text in enumerate(texts) if _is_uuid(text)]
+    at = [position for position, text in enumerate(texts) if is_uuid(text)]
     if at:
         found[at] = _of_uuids(b"".join(UUID(texts[position]).bytes for position in at))
     return found

@@ -10,15 +10,17 @@ from seedbed.integrity.children import Children
 from seedbed.integrity.digests import id_text, row_text
 from seedbed.integrity.parents import Parents, Part
 from seedbed.model.platform import Reference
+from seedbed.model.verification import Suspect
 
 MOST = 100_000  # ids; with more, a reference is broken altogether, and nothing is gained by looking at each again
 _ROWS = 20  # keys of rows that are kept for an id
 
 
 class Suspects(Struct):
-    """The suspects of one reference: ids, each with the keys of rows that hold it."""
+    """The suspects of one reference: ids, each with the keys of rows that hold it, and how many rows more do."""
 
     rows: dict[str, list[str]] = field(default_factory=dict)
+    more: dict[str, int] = field(default_factory=dict)
     is_systemic: bool = False
 
     def add(self, id_: str, row: str) -> None:
@@ -26,7 +28,13 @@ class Suspects(Struct):
         rows = self.rows.setdefault(id_, [])
         if row and len(rows) < _ROWS:
             rows.append(row)
+        elif row:
+            self.more[id_] = self.more.get(id_, 0) + 1
         self.is_systemic = len(self.rows) > MOST
+
+    def all(self) -> list[Suspect]:
+        """Return all of them."""
+        return [Suspect(id_, tuple(rows), self.more.get(id_, 0)) for id_, rows in self.rows.items()]
 
 
 def suspects(children: Mapping[Reference, Children], parents: Parents) -> Mapping[Reference, Suspects]:

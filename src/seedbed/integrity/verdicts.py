@@ -27,7 +27,7 @@ def result(
 
     `delayed`: how many of `suspects` were found after the grace. `held`: of the others those that rows still hold.
     """
-    rows = {id_: Holders(len(keys), tuple(keys)) for id_, keys in suspects.rows.items()}
+    rows = {each.id: Holders(len(each.rows) + each.more, each.rows) for each in suspects.all()}
     orphans = rows if suspects.is_systemic else held
     found = ReferenceResult(
         reference,

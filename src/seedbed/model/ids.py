@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 
 from msgspec import Struct
 
 UUID_BYTES = 16
+UUID_FORM = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+is_uuid = re.compile(UUID_FORM).fullmatch
+_is_number = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?").fullmatch
 
 
 class Ids(Struct, frozen=True):
@@ -27,3 +32,32 @@ class Ids(Struct, frozen=True):
     def count(self) -> int:
         """How many ids it has."""
         return len(self.uuids) // UUID_BYTES + len(self.texts)
+
+
+def same_id(text: str) -> str:
+    """Return the one text of an id: of a UUID the form that PostgreSQL writes, of any other the text itself."""
+    return text.lower() if is_uuid(text) else text
+
+
+def spellings(ids: Iterable[str]) -> Mapping[str, str]:
+    """Return, by the texts that a server may hold of `ids`, the ids: of a UUID its capitals too, though no mixture."""
+    found = {}
+    for each in ids:
+        if is_uuid(each):
+            found[each.upper()] = each
+        found[each] = each
+    return found
+
+
+def number_text(text: str) -> str:
+    """Return a number as an id is written: "1E+2" as "100", "1.50" as "1.5"."""
+    if _is_number(text):
+        return "0" if text == "-0" else text
+    plain = format(Decimal(text), "f")
+    plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
+    return "0" if plain in {"-0", ""} else plain
+
+
+def number(id_: str) -> str | None:
+    """Return `id_` if it is a number as `number_text` writes it, else None."""
+    return id_ if _is_number(id_) and id_ != "-0" else None

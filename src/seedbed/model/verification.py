@@ -13,10 +13,14 @@ from seedbed.model.platform import Reference
 
 
 class Suspect(Struct, frozen=True):
-    """An id that was not found. `rows`: keys of rows that hold it, where the engine tells them while it reads."""
+    """An id that was not found.
+
+    `rows`: keys of rows that hold it, where the engine tells them while it reads; `more`: how many others do.
+    """
 
     id: str
     rows: tuple[str, ...] = ()
+    more: int = 0
 
 
 class Holders(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,8 +20,10 @@ from seedbed.model.deployment import Change, Estimate, Template
 from seedbed.model.environment import SANDBOX
 from seedbed.model.event import DeployProgressed
 from seedbed.model.history import History, Owner
+from seedbed.model.ids import Ids
 from seedbed.model.migration import Migration, Phase
 from seedbed.model.names import stack_name
+from seedbed.model.verification import Holders, Suspect
 
 if TYPE_CHECKING:
     from seedbed.engines.dynamodb.schema.current import TableState
@@ -197,6 +199,25 @@ class DynamoSession:
 
         with translate_errors(self.database, f"looking for tables of {self.database.target}"):
             return existing_tables(self.database.client, template)
+
+    # ids
+
+    def ids(self, path: str) -> Iterator[Ids]:
+        from seedbed.engines.dynamodb.running import ids
+
+        return ids.ids(self.database, path)
+
+    def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
+        from seedbed.engines.dynamodb.running.ids import found
+
+        return found(self.database, path, ids)
+
+    def holders(
+        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+    ) -> Mapping[str, Holders]:
+        from seedbed.engines.dynamodb.running.ids import holders
+
+        return holders(self.database, path, suspects, time=time, most=most)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return at most how many items `works` would remove."""

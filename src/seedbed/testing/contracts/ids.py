@@ -9,7 +9,8 @@ import pytest
 
 from seedbed.engines.capabilities import SupportsIds
 from seedbed.errors import StepFailed
-from seedbed.integrity.digests import id_text
+from seedbed.integrity.digests import id_text, row_text
+from seedbed.integrity.suspects import Suspects
 from seedbed.model.verification import Suspect
 from seedbed.testing.bench import Bench, dataset, rows
 from seedbed.testing.contracts.base import Contract
@@ -46,14 +47,11 @@ class IdsContract(Contract):
     def test_rows_that_hold_an_id_are_counted_and_some_named(self, bench: Bench) -> None:
         with self._session(bench, "ana", "ben", "ana", "ana") as session:
             blocks = list(session.ids("users.name"))
-            suspects = {
-                id_text(each, position): Suspect(
-                    id_text(each, position), (each.rows[position],) if each.rows else ()
-                )
-                for each in blocks
-                for position in range(each.count)
-            }
-            held = session.holders("users.name", [*suspects.values(), Suspect("nobody")], time="", most=2)
+            suspects = Suspects()
+            for each in blocks:
+                for position in range(each.count):
+                    suspects.add(id_text(each, position), row_text(each, position))
+            held = session.holders("users.name", [*suspects.all(), Suspect("nobody")], time="", most=2)
         assert {id_: each.count for id_, each in held.items()} == {"ana": 3, "ben": 1}
         assert [len(held[id_].rows) for id_ in ("ana", "ben")] == [2, 1]
 

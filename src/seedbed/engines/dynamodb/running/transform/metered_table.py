@@ -86,7 +86,7 @@ class MeteredTable:
         if start is not None:
             body["ExclusiveStartKey"] = start
         expected = read_units(min(limit * self._item_size, _PAGE))
-        answer = self._read("Scan", body, expected)
+        answer = self.read("Scan", body, expected)
         page = ScanPage(answer)
         if page.scanned:
             self._learn(consumed(answer) * 4096 / page.scanned)
@@ -100,7 +100,7 @@ class MeteredTable:
             "ConsistentRead": True,
             "ReturnConsumedCapacity": "INDEXES",
         }
-        found: Item | None = self._read("GetItem", body, read_units(self._item_size)).get("Item")
+        found: Item | None = self.read("GetItem", body, read_units(self._item_size)).get("Item")
         return found
 
     def write(self, action: Mapping[str, Any], units: float) -> None:
@@ -130,7 +130,8 @@ class MeteredTable:
         finally:
             self.writes.settle(units, taken)
 
-    def _read(self, operation: str, body: Mapping[str, Any], units: float) -> dict[str, Any]:
+    def read(self, operation: str, body: Mapping[str, Any], units: float) -> dict[str, Any]:
+        """Return the answer to a reading call that is expected to take `units`, and that says what it took."""
         return patiently(self.reads, lambda: self._read_once(operation, body, units))
 
     def _read_once(self, operation: str, body: Mapping[str, Any], units: float) -> dict[str, Any]:

@@ -1,0 +1,53 @@
+"""What engines share that read ids: rows that hold them are counted, times that rows tell are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from seedbed.model.verification import Holders, Suspect
+
+_MILLISECONDS = 1e11  # a time since 1970 that is larger than this counts them, not seconds
+
+
+class Tally:
+    """Counts the rows that hold each of `suspects`, and keeps the keys of `most` of them."""
+
+    def __init__(self, suspects: Iterable[Suspect], most: int) -> None:
+        self._wanted = {each.id: each.more for each in suspects}
+        self._most = most
+        self._held: dict[str, Holders] = {}
+
+    def add(self, id_: str, row: str, since: datetime | None) -> None:
+        """Count a row that holds `id_`, if that is one of those wanted."""
+        if id_ not in self._wanted:
+            return
+        held = self._held.get(id_, Holders(self._wanted[id_]))
+        moments = [each for each in (held.since, since) if each]
+        rows = (*held.rows, row) if len(held.rows) < self._most else held.rows
+        self._held[id_] = Holders(held.count + 1, rows, min(moments, default=None))
+
+    def holders(self) -> Mapping[str, Holders]:
+        """Return what was counted, by id."""
+        return self._held
+
+
+def moment(value: object) -> datetime | None:
+    """Return the time that `value` tells: ISO 8601, or seconds or milliseconds since 1970; None if it tells none."""
+    try:
+        if isinstance(value, str) and not _is_number(value):
+            at = datetime.fromisoformat(value)
+        elif isinstance(value, datetime):
+            at = value
+        elif isinstance(value, str | int | float):
+            since = float(value)
+            at = datetime.fromtimestamp(since / 1000 if since > _MILLISECONDS else since, UTC)
+        else:
+            return None
+    except (ValueError, OverflowError, OSError):
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _is_number(text: str) -> bool:
+    return text.removeprefix("-").replace(".", "", 1).isdigit()

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.neo4j.wire import queries
+from seedbed.engines.neo4j.wire.driver import import_driver
 from seedbed.engines.neo4j.wire.errors import (
     ConnectionLost,
     CypherError,
@@ -270,6 +271,7 @@ class BoltClient:
 
 
 def _driver(address: Address) -> neo4j.Driver:
+    import_driver()
     import neo4j
 
     if not _log.handlers:  # its exceptions contain the same; without a handler it would go to stderr

@@ -18,6 +18,7 @@ from seedbed.testing import (  # noqa: E402
     BulkLoadContract,
     EngineContract,
     ExpiryContract,
+    IdsContract,
     LossContract,
     ResetContract,
     SchemaContract,
@@ -256,3 +257,6 @@ class TestNeo4jCountsLosses(LossContract): ...
 
 
 class TestNeo4jLoadsInBulk(BulkLoadContract): ...
+
+
+class TestNeo4jReadsIds(IdsContract): ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -15,7 +15,9 @@ from seedbed.engines.neo4j.wire.client import BoltClient
 from seedbed.engines.neo4j.wire.errors import translate_errors
 from seedbed.model.hazard import Hazard
 from seedbed.model.history import History, Owner
+from seedbed.model.ids import Ids
 from seedbed.model.migration import Migration
+from seedbed.model.verification import Holders, Suspect
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.store.lease import Neo4jLease
@@ -99,6 +101,23 @@ class Neo4jSession:
 
         with translate_errors(f"examining the migrations of {self.graph.target}"):
             return examine(self.graph.client, migrations)
+
+    def ids(self, path: str) -> Iterator[Ids]:
+        from seedbed.engines.neo4j.running import ids
+
+        return ids.ids(self.graph, path)
+
+    def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
+        from seedbed.engines.neo4j.running.ids import found
+
+        return found(self.graph, path, ids)
+
+    def holders(
+        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+    ) -> Mapping[str, Holders]:
+        from seedbed.engines.neo4j.running.ids import holders
+
+        return holders(self.graph, path, suspects, time=time, most=most)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return about how many nodes and relationships `works` would remove."""

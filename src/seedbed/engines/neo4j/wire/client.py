@@ -74,6 +74,13 @@ class Transaction:
         with translate_driver_errors(self._address):
             return _result(self._open.run(_literal(statement), dict(parameters or {})))
 
+    def rows(self, statement: str, parameters: Parameters, size: int) -> Iterator[list[list[Any]]]:
+        """Yield the rows of the answer to `statement`, `size` at a time, as they come. Raises as `run` does."""
+        with translate_driver_errors(self._address):
+            result = self._open.run(_literal(statement), dict(parameters))
+            while some := result.fetch(size):
+                yield [each.values() for each in some]
+
     def execute(self, statement: str, parameters: Parameters | None = None) -> None:
         """Run `statement` to its end, whatever it returns. Raises CypherError, ConnectionLost."""
         with translate_driver_errors(self._address):

@@ -1,0 +1,198 @@
+"""Ids of a property, for references that cross databases: all of them, or what became of a few. Reads only.
+
+Rows come as the driver reads them, in one transaction: however many nodes there are, a few thousand are in memory. It
+is no snapshot, Neo4j has none: what changes meanwhile is seen as it was or as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import isfinite
+from typing import Any
+from uuid import uuid4
+
+from msgspec import Struct
+
+from seedbed.engines.kit.errors import interrupted
+from seedbed.engines.kit.ids import Tally, moment
+from seedbed.engines.neo4j.files.commands import Entity, SchemaKind
+from seedbed.engines.neo4j.files.names import quoted
+from seedbed.engines.neo4j.graph import GraphTarget
+from seedbed.engines.neo4j.schema.catalogue import read_catalogue
+from seedbed.engines.neo4j.schema.walks import leads_along
+from seedbed.engines.neo4j.wire.client import KIND, MARK, NUMBER, WHO
+from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError, translate_errors
+from seedbed.errors import StepFailed
+from seedbed.model.ids import Ids, number, number_text, same_id, spellings
+from seedbed.model.migration import Backfill
+from seedbed.model.verification import Holders, Suspect
+
+_ROWS = 5000  # in memory
+_LABELS = "CALL db.labels() YIELD label RETURN label AS name"
+_TYPES = "CALL db.relationshipTypes() YIELD relationshipType RETURN relationshipType AS name"
+_KEYS = (SchemaKind.KEY, SchemaKind.UNIQUENESS)
+
+
+class _Property(Struct, frozen=True):
+    """A property of nodes or relationships. `keys`: the properties, quoted, that tell them apart, if some do."""
+
+    pattern: str
+    name: str  # quoted
+    keys: Sequence[str]
+    is_indexed: bool
+
+    def holding(self, returned: str) -> str:
+        """Return the query that returns `returned` of each `n` whose property is, or has in a list, `v` of $values."""
+        value = f"n.{self.name}"
+        if self.is_indexed:
+            return f"MATCH {self.pattern} WHERE {value} IN $values WITH n, {value} AS v RETURN {returned}"
+        # [] + x is a list, whether x is one or not.
+        return (
+            f"MATCH {self.pattern} WHERE {value} IS NOT NULL UNWIND ([] + {value}) AS v "
+            f"WITH n, v WHERE v IN $values RETURN {returned}"
+        )
+
+
+def ids(graph: GraphTarget, path: str) -> Iterator[Ids]:
+    """Yield the ids of a property in blocks. Raises StepFailed, Unreachable, Interrupted."""
+    with _reading(graph, path):
+        found = _property(graph, path)
+        for rows in _rows(graph, f"MATCH {found.pattern} RETURN n.{found.name}", {}):
+            yield _block(value for (value,) in rows)
+
+
+def found(graph: GraphTarget, path: str, ids: Sequence[str]) -> Collection[str]:
+    """Return those of `ids` that a property has now. Raises StepFailed, Unreachable, Interrupted."""
+    with _reading(graph, path):
+        query = _property(graph, path).holding("DISTINCT v")
+        values = {"values": _values(ids)}
+        return {same_id(_text(value)) for rows in _rows(graph, query, values) for (value,) in rows}
+
+
+def holders(
+    graph: GraphTarget, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+) -> Mapping[str, Holders]:
+    """Return the nodes, or relationships, that hold ids now, by id. Raises StepFailed, Unreachable, Interrupted."""
+    with _reading(graph, path):
+        property_ = _property(graph, path)
+        keys = ", ".join(f"n.{each}" for each in property_.keys)
+        since = f"n.{quoted(time)}" if time else "NULL"
+        query = property_.holding(f"v, elementId(n), [{keys}], {since}")
+        tally = Tally(suspects, most)
+        for rows in _rows(graph, query, {"values": _values(each.id for each in suspects)}):
+            for value, element, key, at in rows:
+                row = ", ".join(map(_text, key)) if key and None not in key else element
+                tally.add(same_id(_text(value)), row, moment(_native(at)))
+        return tally.holders()
+
+
+def _property(graph: GraphTarget, path: str) -> _Property:
+    """Return the property that `path` names: Label.property, or TYPE.property. Raises StepFailed, CypherError."""
+    label, _, name = path.rpartition(".")
+    catalogue = read_catalogue(graph.read)
+    subjects = [each.subject for each in (*catalogue.constraints.values(), *catalogue.indexes.values())]
+    named = {(each.entity, one) for each in subjects for one in each.labels}
+    named |= {(Entity.NODE, each["name"]) for each in graph.read(_LABELS, {})}
+    named |= {(Entity.RELATIONSHIP, each["name"]) for each in graph.read(_TYPES, {})}
+    if (Entity.NODE, label) in named:
+        entity, pattern, walk = Entity.NODE, f"(n:{quoted(label)})", label
+    elif (Entity.RELATIONSHIP, label) in named:
+        entity, pattern, walk = Entity.RELATIONSHIP, f"()-[n:{quoted(label)}]->()", f"[:{label}]"
+    else:
+        raise StepFailed(
+            f"there is no label {label}",
+            because=f"of {path}: no node has it, no relationship is of that type, no constraint or index names it",
+            try_="correct the reference in seedbed.toml: Label.property, or TYPE.property",
+        )
+    unique = [
+        each.properties
+        for each in sorted(subjects, key=lambda each: _KEYS.index(each.kind) if each.kind in _KEYS else 2)
+        if each.kind in _KEYS and (each.entity, each.labels) == (entity, (label,))
+    ]
+    keys = min(unique, key=len, default=())
+    return _Property(
+        pattern,
+        quoted(name),
+        [quoted(each) for each in keys],
+        leads_along(Backfill(walk, name, batch=0), subjects),
+    )
+
+
+def _rows(graph: GraphTarget, query: str, values: Mapping[str, Any]) -> Iterator[list[list[Any]]]:
+    """Yield rows as they come, from a transaction that an interruption ends."""
+    mark = f"verify-{uuid4().hex}"
+    metadata = {MARK: mark, WHO: "verify", KIND: "work", NUMBER: mark}
+    graph.client.watch(mark)
+    try:
+        if graph.client.is_interrupted:
+            raise _interrupted(graph)
+        with graph.client.transaction(metadata) as transaction:
+            for rows in transaction.rows(query, values, _ROWS):
+                yield rows
+                if graph.client.is_interrupted:
+                    raise _interrupted(graph)
+    except (CypherError, ConnectionLost):
+        if graph.client.is_interrupted:
+            raise _interrupted(graph) from None
+        raise
+    finally:
+        graph.client.unwatch(mark)
+
+
+def _block(values: Iterable[Any]) -> Ids:
+    texts: list[str] = []
+    empty = 0
+    for value in values:
+        if type(value) is str:
+            texts.append(value)
+        elif value is None:
+            empty += 1
+        elif isinstance(value, list):
+            texts += map(_text, value)
+        else:
+            texts.append(_text(value))
+    return Ids(texts=texts, empty=empty)
+
+
+def _text(value: Any) -> str:
+    """Return the text of an id."""
+    match value:
+        case str():
+            return value
+        case bool():
+            return str(value).lower()
+        case int():
+            return str(value)
+        case float() if isfinite(value):
+            return number_text(repr(value))
+    return str(value)
+
+
+def _values(ids: Iterable[str]) -> list[Any]:
+    """Return the values that a property may have whose text is one of `ids`."""
+    found: list[Any] = list(spellings(ids))
+    for text in filter(number, tuple(found)):
+        if "." in text or len(text) > _DIGITS:
+            found.append(float(text))
+        else:
+            found.append(int(text))  # equal to a float of the same value
+    return found
+
+
+_DIGITS = 18  # of an integer that surely has 64 bits
+
+
+def _native(value: Any) -> Any:
+    """Return a time of the driver's as Python has it."""
+    return value.to_native() if hasattr(value, "to_native") else value
+
+
+def _interrupted(graph: GraphTarget) -> BaseException:
+    return interrupted(f"reading ids of {graph.target}")
+
+
+@contextmanager
+def _reading(graph: GraphTarget, path: str) -> Iterator[None]:
+    with translate_errors(f"reading the ids of {path} of {graph.target}"):
+        yield

@@ -1,0 +1,75 @@
+"""Ids of a property: of nodes and relationships, in lists, of any type; and what ends reading them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from seedbed.engines.neo4j.running import ids
+from seedbed.errors import Interrupted, StepFailed
+from seedbed.model.verification import Suspect
+from tests.support.neo4j.graphs import Graph, graph
+from tests.support.servers import Settings
+
+
+@pytest.fixture
+def here(neo4j_settings: Settings) -> Graph:
+    found = graph(neo4j_settings)
+    found.do(
+        "CREATE CONSTRAINT tutor FOR (t:Tutor) REQUIRE t.id IS UNIQUE",
+        "CREATE INDEX users FOR (t:Tutor) ON (t.user)",
+        "CREATE CONSTRAINT nobody FOR (s:Student) REQUIRE s.id IS UNIQUE",
+        "CREATE (:Tutor {id: 't1', user: 7, at: datetime('2026-05-08T10:00:00Z'), skills: ['x', 'y']})"
+        "-[:TEACHES {course: 'c1'}]->"
+        "(:Tutor {id: 't2', user: 7.0, at: datetime('2026-05-07T10:00:00Z'), skills: 'x', rate: 1.50})"
+        "-[:TEACHES]->(:Tutor {id: 't3'})",
+    )
+    return found
+
+
+def texts(here: Graph, path: str) -> tuple[list[str], int]:
+    """Return the ids of `path`, sorted, and how many there are not."""
+    with here.session() as session:
+        blocks = list(session.ids(path))
+    return sorted(text for each in blocks for text in each.texts), sum(each.empty for each in blocks)
+
+
+def test_ids_are_read_from_properties_and_lists_of_nodes_and_relationships(
+    here: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ids, "_ROWS", 2)
+    assert texts(here, "Tutor.id") == (["t1", "t2", "t3"], 0)
+    assert texts(here, "Tutor.user") == (["7", "7"], 1)
+    assert texts(here, "Tutor.rate") == (["1.5"], 2)
+    assert texts(here, "Tutor.skills") == (["x", "x", "y"], 1)
+    assert texts(here, "TEACHES.course") == (["c1"], 1)
+    assert texts(here, "Student.id") == ([], 0)  # there is none, and a constraint knows of them
+    with pytest.raises(StepFailed, match="there is no label Teacher"):
+        texts(here, "Teacher.id")
+
+
+def test_what_holds_an_id_is_told_by_its_unique_property_with_the_time_of_the_oldest(here: Graph) -> None:
+    with here.session() as session:
+        held = session.holders("Tutor.user", [Suspect("7"), Suspect("8")], time="at", most=5)
+        assert {id_: (each.count, sorted(each.rows), each.since) for id_, each in held.items()} == {
+            "7": (2, ["t1", "t2"], datetime(2026, 5, 7, 10, tzinfo=UTC))
+        }
+        held = session.holders("Tutor.skills", [Suspect("x"), Suspect("y")], time="", most=1)
+        assert {id_: (each.count, len(each.rows)) for id_, each in held.items()} == {"x": (2, 1), "y": (1, 1)}
+        (held_by,) = session.holders("TEACHES.course", [Suspect("c1")], time="", most=1)["c1"].rows
+        assert session.found("TEACHES.course", ["c1", "c2"]) == {"c1"}
+    (relationship,) = here.ask("MATCH ()-[n:TEACHES {course: 'c1'}]->() RETURN elementId(n) AS id")
+    assert held_by == relationship["id"]
+
+
+def test_a_read_that_is_interrupted_ends(here: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids, "_ROWS", 1)
+    with here.session() as session:
+        blocks = session.ids("Tutor.id")
+        next(blocks)
+        session.interrupt()
+        with pytest.raises(Interrupted):
+            list(blocks)
+        with pytest.raises(Interrupted):
+            session.found("Tutor.id", ["t1"])

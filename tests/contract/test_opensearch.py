@@ -27,6 +27,7 @@ from seedbed.testing import (  # noqa: E402
     EngineContract,
     ExpiryContract,
     Harness,
+    IdsContract,
     LossContract,
     ResetContract,
     SchemaContract,
@@ -442,3 +443,6 @@ class TestSchema(OnCluster, SchemaContract): ...
 
 
 class TestLoadsInBulk(OnCluster, BulkLoadContract): ...
+
+
+class TestReadsIds(OnCluster, IdsContract): ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +12,8 @@ from seedbed.engines.opensearch.store import history
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.errors import Unreachable
 from seedbed.model.history import History, Owner
+from seedbed.model.ids import Ids
+from seedbed.model.verification import Holders, Suspect
 
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.store.lease import OpenSearchLease
@@ -127,6 +129,23 @@ class OpenSearchSession:
 
         with translate_errors(self.cluster, f"looking at the indexes of {self.cluster.target}"):
             require_feasible(self.cluster, works)
+
+    def ids(self, path: str) -> Iterator[Ids]:
+        from seedbed.engines.opensearch.running import ids
+
+        return ids.ids(self.cluster, path)
+
+    def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
+        from seedbed.engines.opensearch.running.ids import found
+
+        return found(self.cluster, path, ids)
+
+    def holders(
+        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+    ) -> Mapping[str, Holders]:
+        from seedbed.engines.opensearch.running.ids import holders
+
+        return holders(self.cluster, path, suspects, time=time, most=most)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return how many documents `works` would remove."""

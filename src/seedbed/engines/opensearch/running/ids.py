@@ -1,0 +1,244 @@
+"""Ids of a field, for references that cross databases: all of them, or what became of a few. Reads only.
+
+All ids are read shard by shard, each from a point in time. Values come from the index where it has them as they are in
+documents; else from the documents themselves: of a text, of what is normalized or cut, of what is not indexed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from seedbed.engines.kit.ids import Tally, moment
+from seedbed.engines.opensearch.cluster import Cluster, translate_errors
+from seedbed.engines.opensearch.rest import path as path_of
+from seedbed.engines.opensearch.running.fields import exact, ids_in, is_possible
+from seedbed.engines.opensearch.running.reindex.existing import ExistingIndex, failures, look, refresh
+from seedbed.engines.opensearch.running.reindex.pages import ALIVE, point_in_time
+from seedbed.engines.opensearch.wire.errors import RequestFailed
+from seedbed.errors import StepFailed
+from seedbed.model.ids import Ids, number, same_id, spellings
+from seedbed.model.verification import Holders, Suspect
+
+_VALUES = 10_000  # documents in a page of which the index tells the field
+_SOURCES = 2000  # in one of whose sources a part is read
+_TERMS = 1000  # ids in a search; index.max_terms_count is 65 536
+_ASKED = "_shards,timed_out," + ",".join(f"hits.hits.{each}" for each in ("_id", "_source", "fields", "sort"))
+
+
+class _Hit(msgspec.Struct):
+    id: str = msgspec.field(name="_id", default="")
+    source: Any = msgspec.field(name="_source", default=None)
+    fields: dict[str, list[Any]] = {}
+    sort: list[int] = []
+
+
+class _Hits(msgspec.Struct):
+    hits: list[_Hit] = []
+
+
+class _Answer(msgspec.Struct):
+    shards: dict[str, Any] = msgspec.field(name="_shards", default_factory=dict)
+    timed_out: bool = False
+    hits: _Hits = msgspec.field(default_factory=_Hits)
+
+
+_decode = msgspec.json.Decoder(_Answer, float_hook=Decimal).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def ids(cluster: Cluster, path: str) -> Iterator[Ids]:
+    """Yield the ids of a field, a block for each page. Raises StepFailed, Unreachable, Interrupted."""
+    with translate_errors(cluster, f"reading the ids of {path}"):
+        source = _Source(cluster, path)
+        field = source.exact if source.exact and source.exact.name == source.field else None
+        if field and not field.longest:
+            body = {"docvalue_fields": [field.name], "_source": False, "stored_fields": "_none_"}
+            for page in source.pages({**body, "size": _VALUES}):
+                yield _block([map(str, each.fields.get(field.name, ())) for each in page])
+        else:
+            for page in source.sources():
+                yield _block([ids_in(each.source, source.field) for each in page])
+
+
+def found(cluster: Cluster, path: str, ids: Sequence[str]) -> Collection[str]:
+    """Return those of `ids` that a field has now. Raises StepFailed, Unreachable, Interrupted."""
+    with translate_errors(cluster, f"looking for ids in {path}"):
+        source = _Source(cluster, path)
+        source.refresh()
+        if source.searches(ids):
+            return {same_id(str(each["key"])) for each in source.buckets(ids)}
+        wanted, there = frozenset(ids), set[str]()
+        for page in source.sources():
+            for each in page:
+                there |= wanted.intersection(map(same_id, ids_in(each.source, source.field)))
+        return there
+
+
+def holders(
+    cluster: Cluster, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+) -> Mapping[str, Holders]:
+    """Return the documents that hold ids now, by id. Raises StepFailed, Unreachable, Interrupted."""
+    with translate_errors(cluster, f"looking for what holds ids in {path}"):
+        source = _Source(cluster, path)
+        wanted = [each.id for each in suspects]
+        if source.searches(wanted):
+            return _summed(source.buckets(wanted, time=time, most=most), most)
+        tally = Tally(suspects, most)
+        for page in source.sources(time):
+            for each in page:
+                since = next(map(moment, ids_in(each.source, time)), None) if time else None
+                for id_ in set(map(same_id, ids_in(each.source, source.field))):
+                    tally.add(id_, each.id, since)
+        return tally.holders()
+
+
+class _Source:
+    """A field of the indexes behind a name: "index.field", the field's own name with dots."""
+
+    def __init__(self, cluster: Cluster, path: str) -> None:
+        self.name, _, self.field = path.partition(".")
+        self._cluster = cluster
+        self._indexes = look(cluster.client, self.name)
+        if not self._indexes:
+            raise StepFailed(
+                f"there is no index {self.name}",
+                because=f"of {path}, and no alias of that name",
+                try_="correct the reference in seedbed.toml: index.field",
+            )
+        mappings = [each.mappings for each in self._indexes]
+        if not any(is_possible(each, self.field) for each in mappings):
+            raise StepFailed(
+                f"there is no field {self.field} in {self.name}",
+                because="its mapping has none, and is strict",
+                try_="correct the reference in seedbed.toml: index.field",
+            )
+        self.exact = exact(mappings, self.field)
+
+    def refresh(self) -> None:
+        """Let searches see what was written, where our login may do that."""
+        for each in self._indexes:
+            with suppress(RequestFailed):
+                refresh(self._cluster.client, each.name)
+
+    def searches(self, ids: Sequence[str]) -> bool:
+        """Return whether the index finds all documents that have one of `ids`."""
+        return self.exact is not None and self.exact.holds(ids)
+
+    def sources(self, *more: str) -> Iterator[list[_Hit]]:
+        """Yield all documents, the field and `more` of their sources, by pages."""
+        wanted = [self.field, *filter(None, more)]
+        yield from self.pages({"_source": {"includes": wanted}, "size": _SOURCES})
+
+    def pages(self, body: Mapping[str, Any]) -> Iterator[list[_Hit]]:
+        """Yield all documents by pages, as the search `body` wants them. Raises StepFailed."""
+        for index in self._indexes:
+            for shard in range(int(index.settings.get("number_of_shards", 1))):
+                with point_in_time(self._cluster.client, index.name, str(shard)) as point:
+                    yield from self._shard(index, point, {**body, **self._query(index)})
+
+    def _shard(self, index: ExistingIndex, point: str, body: Mapping[str, Any]) -> Iterator[list[_Hit]]:
+        size = min(body["size"], int(index.settings.get("max_result_window", body["size"])))
+        sent = {**body, "size": size, "sort": ["_doc"], "track_total_hits": False}
+        while True:
+            sent["pit"] = {"id": point, "keep_alive": ALIVE}
+            answer = self._page(index, sent)
+            if answer.timed_out or answer.shards.get("failed"):
+                raise StepFailed(
+                    f"{index.name} could not be read in full",
+                    because="; ".join(failures(answer.shards)) or "the search timed out",
+                    try_="check the health of the cluster, then run the same command again",
+                )
+            hits = answer.hits.hits
+            if hits:
+                yield hits
+            if len(hits) < size:
+                return
+            sent["search_after"] = hits[-1].sort
+
+    def _page(self, index: ExistingIndex, sent: Mapping[str, Any]) -> _Answer:
+        try:
+            raw = self._cluster.client.send(
+                "POST", "/_search", _encode(sent), params={"filter_path": _ASKED}, idempotent=True
+            )
+        except RequestFailed as error:
+            if not error.is_missing:
+                raise
+            raise StepFailed(
+                f"the point in time at which {index.name} was read is gone",
+                because=f"it expires {ALIVE} after a page, and when a node leaves: {error.because}",
+                try_="run the same command again",
+            ) from None
+        return _decode(raw)
+
+    def _query(self, index: ExistingIndex) -> dict[str, Any]:
+        """Return the filter of the alias, where there is one."""
+        own = index.aliases.get(self.name, {}).get("filter")
+        return {"query": own} if own else {}
+
+    def buckets(self, ids: Sequence[str], *, time: str = "", most: int = 0) -> Iterator[dict[str, Any]]:
+        """Yield, for each of `ids` that documents have, how many, the ids of `most`, and the least `time`."""
+        assert self.exact is not None
+        field, texts = self.exact.name, iter(spellings(ids))
+        also: dict[str, Any] = {}
+        if most:
+            also["rows"] = {"top_hits": {"size": most, "_source": False}}
+        if time:
+            also["since"] = {"min": {"field": time}}
+        while some := list(islice(texts, _TERMS)):
+            values = [int(each) for each in some if _is_whole(each)] if self.exact.is_whole else some
+            if not values:
+                continue
+            terms = {"field": field, "include": values, "size": len(values)}
+            body = {
+                "size": 0,
+                "query": {"bool": {"filter": [{"terms": {field: values}}]}},
+                "aggs": {"ids": {"terms": terms, **({"aggs": also} if also else {})}},
+            }
+            answer = self._cluster.client.call(
+                "POST",
+                path_of(self.name, "_search"),
+                body,
+                params={"expand_wildcards": "all", "allow_partial_search_results": False},
+                idempotent=True,
+            )
+            yield from answer["aggregations"]["ids"]["buckets"]
+
+
+def _is_whole(text: str) -> bool:
+    """Return whether `text` is a number that a field of whole numbers may have."""
+    return number(text) is not None and "." not in text and abs(int(text)) < 1 << 63
+
+
+def _summed(buckets: Iterator[dict[str, Any]], most: int) -> Mapping[str, Holders]:
+    """Return what `buckets` say of each id: one that is spelled in several ways has several."""
+    held: dict[str, Holders] = {}
+    for each in buckets:
+        id_ = same_id(str(each["key"]))
+        before = held.get(id_, Holders(0))
+        rows = [hit["_id"] for hit in each["rows"]["hits"]["hits"]]
+        at = each.get("since", {}).get("value")
+        moments = [before.since, datetime.fromtimestamp(at / 1000, UTC) if at is not None else None]
+        held[id_] = Holders(
+            before.count + each["doc_count"],
+            (*before.rows, *sorted(rows))[:most],
+            min(filter(None, moments), default=None),
+        )
+    return held
+
+
+def _block(documents: Sequence[Iterator[str]]) -> Ids:
+    """Return the ids of documents; of one that has none, an empty list too, OpenSearch says that it has no field."""
+    texts: list[str] = []
+    empty = 0
+    for each in documents:
+        before = len(texts)
+        texts += each
+        empty += len(texts) == before
+    return Ids(texts=texts, empty=empty)

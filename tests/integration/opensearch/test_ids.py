@@ -1,0 +1,103 @@
+"""Ids of a field: from the index where it has them as they are, else from documents; and what ends reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+import pytest
+
+from seedbed.engines.opensearch.running import ids
+from seedbed.errors import Interrupted, StepFailed
+from seedbed.model.verification import Holders, Suspect
+from tests.support.opensearch.stage import Document, Stage, stage
+
+UUID = "7D444840-9DC0-11D1-B245-5FFDCE74FAD2"
+AT = datetime(2026, 5, 8, 10, tzinfo=UTC)
+FIELDS: Document = {
+    "user": "keyword",
+    "short": {"type": "keyword", "ignore_above": 3},
+    "lower": {"type": "keyword", "normalizer": "lowercase"},
+    "words": "text",
+    "named": {"type": "text", "fields": {"raw": {"type": "keyword", "ignore_above": 256}}},
+    "number": "long",
+    "hidden": {"type": "keyword", "index": False, "doc_values": False},
+    "within": {"properties": {"id": {"type": "keyword"}}},
+    "at": "date",
+}
+
+
+@pytest.fixture
+def here(opensearch_settings: Mapping[str, str]) -> Iterator[Stage]:
+    with stage(opensearch_settings) as made:
+        made.index("lessons-3", alias="lessons", **FIELDS)
+        made.put(
+            "lessons-3", "a", {each: "Long" for each in FIELDS if each not in {"number", "within", "at"}}
+        )
+        made.put(
+            "lessons-3",
+            "b",
+            {"user": ["Long", UUID], "number": 7, "within": [{"id": "x"}, {"id": "y"}], "at": AT.isoformat()},
+        )
+        made.put("lessons-3", "c", {"number": [7, 8], "at": "2026-05-09T10:00:00Z"})
+        yield made
+
+
+def texts(here: Stage, path: str) -> tuple[list[str], int]:
+    """Return the ids of `path`, sorted, and how many documents have none."""
+    blocks = list(here.session.ids(path))
+    return sorted(text for each in blocks for text in each.texts), sum(each.empty for each in blocks)
+
+
+@pytest.mark.parametrize("size", [2, 1000])
+def test_ids_are_read_as_documents_have_them(here: Stage, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(ids, "_VALUES", size)
+    monkeypatch.setattr(ids, "_SOURCES", size)
+    assert texts(here, "lessons.user") == ([UUID, "Long", "Long"], 1)
+    assert texts(here, "lessons.number") == (["7", "7", "8"], 1)
+    assert texts(here, "lessons.within.id") == (["x", "y"], 2)
+    for field in ("short", "lower", "words", "named", "hidden"):
+        assert texts(here, f"lessons.{field}") == (["Long"], 2), field
+    assert here.client.call("GET", "/_search/point_in_time/_all", idempotent=True).get("pits", []) == []
+
+
+@pytest.mark.parametrize("field", ["user", "short", "lower", "words", "named", "hidden"])
+def test_ids_are_found_with_the_documents_that_hold_them(here: Stage, field: str) -> None:
+    assert here.session.found(f"lessons.{field}", ["Long", "long", "Lon"]) == {"Long"}
+    held = here.session.holders(f"lessons.{field}", [Suspect("Long"), Suspect("no")], time="", most=1)
+    count = 2 if field == "user" else 1
+    assert {id_: (each.count, len(each.rows)) for id_, each in held.items()} == {"Long": (count, 1)}
+
+
+def test_what_holds_an_id_is_told_with_the_time_of_the_oldest(here: Stage) -> None:
+    suspects = [Suspect("7"), Suspect(UUID.lower()), Suspect("seven"), Suspect("9" * 30)]
+    held = here.session.holders("lessons.number", suspects, time="at", most=5)
+    assert held == {"7": Holders(2, ("b", "c"), AT)}
+    assert here.session.found("lessons.user", [UUID.lower()]) == {UUID.lower()}
+
+
+def test_an_index_or_a_field_that_is_not_there_is_refused_by_name(here: Stage) -> None:
+    with pytest.raises(StepFailed, match="there is no index courses"):
+        texts(here, "courses.id")
+    with pytest.raises(StepFailed, match="there is no field usr in lessons"):
+        texts(here, "lessons.usr")
+    with pytest.raises(StepFailed, match="within is an object, not an id"):
+        texts(here, "lessons.within")
+
+
+def test_a_read_that_is_interrupted_ends(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids, "_VALUES", 1)
+    blocks = here.session.ids("lessons.user")
+    next(blocks)
+    here.session.interrupt()
+    with pytest.raises(Interrupted):
+        list(blocks)
+
+
+def test_a_point_in_time_that_is_gone_is_told(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids, "_VALUES", 1)
+    blocks = here.session.ids("lessons.user")
+    next(blocks)
+    here.client.call("DELETE", "/_search/point_in_time/_all", idempotent=True)
+    with pytest.raises(StepFailed, match="the point in time at which lessons-3 was read is gone"):
+        list(blocks)

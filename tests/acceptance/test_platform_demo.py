@@ -7,12 +7,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from seedbed.cli.commands.demo import lacks_cdk, own_platform
 from seedbed.cli.main import cli
+from tests.support import verified_demo
 from tests.support.postgres.platform import EDTECH
 from tests.support.projects import clean_environment, command, run
 
@@ -28,6 +31,7 @@ STEPS = [
     "destroy what was deployed",
 ]
 DATABASES = 10  # of eight services
+REFERENCES = 35
 
 
 @pytest.fixture
@@ -44,20 +48,49 @@ def steps(text: str) -> list[str]:
 
 
 @pytest.mark.slow(50)
-def test_the_demo_does_every_database_and_leaves_nothing_behind(edtech: Path) -> None:
+def test_the_demo_does_every_database_and_leaves_nothing_behind(edtech: Path, tmp_path: Path) -> None:
     before = sorted(edtech.rglob("*"))
-    done = run(edtech, "demo", timeout=600)
-    assert done.code == 0, done.everything
-    assert steps(done.err) == STEPS
-    assert "sandbox: every database is up to date" in done.out
-    counted = re.findall(r"^(\S+): all (\d+) rows of its seeds are there$", done.err, re.MULTILINE)
+    done = subprocess.run(
+        [sys.executable, "-m", verified_demo.__name__, str(tmp_path / "found.json")],
+        cwd=edtech,
+        env=clean_environment({"PYTHONPATH": str(EDTECH.parent)}),
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert steps(done.stderr) == STEPS
+    assert "sandbox: every database is up to date" in done.stdout
+    found = msgspec.json.decode((tmp_path / "found.json").read_bytes())
+    every_reference_of_the_seeds_leads_somewhere(found["seeded"])
+    every_orphan_is_found_with_its_key_and_nothing_else(found)
+    counted = re.findall(r"^(\S+): all (\d+) rows of its seeds are there$", done.stderr, re.MULTILINE)
     assert len(counted) == 2 * DATABASES  # after the seeds, and at the end
     assert counted[:DATABASES] == counted[DATABASES:]
     assert all(int(number) > 9 for _, number in counted)
     total = sum(int(number) for _, number in counted[:DATABASES])
-    assert re.search(rf"seed reference data and fixtures \({total} rows, and \d+ by scripts\)", done.err)
-    assert f"every row is there again ({total} rows); destroy what was deployed (5 stacks)" in done.err
+    assert re.search(rf"seed reference data and fixtures \({total} rows, and \d+ by scripts\)", done.stderr)
+    assert f"every row is there again ({total} rows); destroy what was deployed (5 stacks)" in done.stderr
     assert [each for each in sorted(edtech.rglob("*")) if each not in before] == []
+
+
+def every_reference_of_the_seeds_leads_somewhere(document: Any) -> None:
+    found = document["references"]
+    assert [each for each in found if each["verdict"] != "ok" or not each["ids"]] == []
+    assert len(found) == REFERENCES
+
+
+def every_orphan_is_found_with_its_key_and_nothing_else(found: Any) -> None:
+    references = found["planted"]["references"]
+    assert [(each["from"], each["orphans"], each["samples"]) for each in references] == [
+        (field, 1, [{"id": id_, "count": 1, "rows": [found["keys"][field]], "since": None}])
+        for field, id_ in found["orphans"].items()
+    ]
+    empty = [
+        (one["empty"], other["empty"])
+        for one, other in zip(found["seeded"]["references"], references, strict=True)
+    ]
+    assert [one - other for one, other in empty if one < other] == []
 
 
 @pytest.mark.slow

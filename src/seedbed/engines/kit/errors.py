@@ -48,7 +48,7 @@ def stopped_within(label: str, version: str, at: Location) -> OutcomeUnknown:
     """Return the error where a stop ended a step in its middle that no later run can find the outcome of."""
     return OutcomeUnknown(
         f"it is unknown whether {label} took effect",
-        because="it was asked to stop before an answer came, and nothing shows what became of the request",
+        because="it was asked to stop before an answer came, and nothing shows whether the request took effect",
         try_=decide(version),
         at=at,
     )

@@ -56,15 +56,14 @@ DBMATE = [
     "-- migrate:up\ncreate table users (id int)\n-- migrate:down\ndrop table users",
     "-- some comment\n\n-- migrate:up transaction:true\nselect 1;\n-- migrate:down\n",
     "\n-- migrate:up\r\ncreate table users (id int);\r\n\r\n-- migrate:down\r\ndrop table users;\r\n",
-    "-- migrate:up\n-- nothing, on purpose\n",
-    "-- migrate:up\n;\n\n-- migrate:down\n",
+    "-- migrate:up\n",
+    "-- migrate:up\n\n-- migrate:down\n",
 ]
 
 
 @pytest.mark.parametrize("blank", ["", " transaction:false"])
-def test_an_up_that_was_left_blank_is_refused_and_one_with_a_comment_does_nothing(blank: str) -> None:
-    error = refused(f"-- what it is for\n-- migrate:up{blank}\n\n-- migrate:down\nSELECT 1;\n")
-    assert (line(error), error.what) == (2, "there is nothing to do")
+def test_an_up_that_was_left_blank_does_nothing(blank: str) -> None:
+    assert read(f"-- what it is for\n-- migrate:up{blank}\n\n-- migrate:down\nSELECT 1;\n").up == ()
     assert read(f"-- migrate:up{blank}\n-- nothing\n").up == ()
     assert len(read("-- migrate:up\n-- migrate:down\n-- migrate:up\nSELECT 1;\n-- migrate:down\n").up) == 1
 

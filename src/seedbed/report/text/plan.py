@@ -140,7 +140,7 @@ def _action(action: ActionEntry) -> Iterator[Row | Line]:
     for ref in action.after if not down else ():
         yield note(f"after {ref}")
     if not action.steps:
-        yield note("does nothing: its section holds comments only", Style.WARN)
+        yield note("does nothing: its section holds no statement", Style.WARN)
     for step in action.steps:
         yield from _step(step, is_program=action.is_program)
     if not down:

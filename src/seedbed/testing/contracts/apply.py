@@ -39,14 +39,6 @@ class ApplyContract(Contract):
             bench.engine.parse(MigrationFile("20260101", "empty", source, checksum(b"")))
         assert {type(each) for each in caught.value.errors} == {MigrationFileError}
 
-    def test_a_section_up_that_was_left_blank_is_refused(self, bench: Bench) -> None:
-        suffix, comment = bench.harness.suffix, bench.harness.comment
-        text = f"{comment} migrate:up\n\n{comment} migrate:down\n".encode()
-        source = Source(f"migrations/20260101_blank{suffix}", suffix, text)
-        with pytest.raises(SeedbedError) as caught:
-            bench.engine.parse(MigrationFile("20260101", "blank", source, checksum(text)))
-        assert {type(each) for each in caught.value.errors} == {MigrationFileError}
-
     def test_migrations_are_applied_and_recorded_in_order(self, bench: Bench) -> None:
         texts = [
             bench.text(bench.harness.creates("users"), phase=Phase.EXPAND),

@@ -9,7 +9,7 @@ A section's mark counts only where PostgreSQL's own scanner sees a comment at th
 from __future__ import annotations
 
 from seedbed.engines.postgres.files.header import MigrationHeader
-from seedbed.engines.postgres.files.sections import MARKS, cut
+from seedbed.engines.postgres.files.sections import cut
 from seedbed.engines.postgres.files.steps import joined, steps_of
 from seedbed.engines.postgres.files.text import MigrationText, read_text
 from seedbed.engines.postgres.files.tokens import scanned
@@ -62,8 +62,6 @@ def _sql(text: MigrationText) -> _Read:
     ups, downs = ([each for each in sections if each.name == name] for name in ("up", "down"))
     up = [steps_of(text, each, tokens, header) for each in ups]
     down = [steps_of(text, each, tokens, header) for each in reversed(downs)]
-    if not text.count and not any(text.data[each.start : each.end].strip() for each in ups):
-        text.note(MARKS.nothing_to_do(text, ups[0].line))
     empty = [each.line for each, steps in zip(reversed(downs), down, strict=True) if not steps]
     whole_up, whole_down = (all(each.is_transaction for each in some) for some in (ups, downs))
     way_down = () if empty else joined(down, is_transaction=whole_down)

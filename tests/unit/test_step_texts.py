@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 import pytest
 
 from seedbed.engines import registry
 from seedbed.engines.capabilities import SupportsStepTexts
 from seedbed.model.migration import Migration, MigrationFile, Source, Step, checksum
+from seedbed.model.platform import Database, Platform
 from seedbed.project.catalog import Catalog
 
 COLUMNS = ", ".join(f"column_number_{number} bigint" for number in range(40))
@@ -89,6 +92,6 @@ def test_of_a_program_the_plan_holds_the_whole_file(engine: str, directives: str
     parameter = "row" if engine == "postgres" else "item"
     text = f'{directives}\ndef up({parameter}):\n    """{about}\n\n    More."""\n    return {{"id": 1}}\n'
     migration = _parsed(engine, ".py", text)
-    catalog = Catalog.__new__(Catalog)
+    catalog = Catalog(Platform("x", PurePath(), (Database("a", engine, PurePath()),)))
     found = catalog.step_text(f"a/{engine}", migration, migration.up[0])
     assert (found.text, found.statements) == (text, (about,))

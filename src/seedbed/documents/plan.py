@@ -60,10 +60,15 @@ class StepEntry(Part, frozen=True):
         tuple[str, ...],
         says(
             "What it sends: each statement or request whole, on one line, without comments; of a program the first"
-            " line of what its function says of itself."
+            " line of what its function says of itself, and what it does by what is declared beside it."
         ),
     ]
-    text: Annotated[str, says("What it sends, whole, as it is written; of a program the whole file.")]
+    text: Annotated[
+        str,
+        says(
+            "What it sends, whole, as it is written; of a program the whole file, and what is declared beside it."
+        ),
+    ]
     sha256: Annotated[str, says("SHA-256 of `text` in UTF-8.")]
     comment: Annotated[str, says("What begins a comment in `text`.")]
     line: Annotated[int, says("The line of the migration's file that it begins on.")]

@@ -113,6 +113,18 @@ class SupportsScripts(Protocol):
 
 
 @runtime_checkable
+class SupportsProgramTexts(Protocol):
+    """An engine whose programs do what is declared beside them, in a file of the database."""
+
+    def program_text(self, directory: PurePath, migration: Migration, step: Step) -> StepText:
+        """Return what `step` of `migration`, which is a program, does: its file, and what is declared of it.
+
+        `directory`: of its database. Raises ManifestError.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsDeclarations(Protocol):
     """An engine whose databases have a file that says what is in them: "tables.toml"."""
 

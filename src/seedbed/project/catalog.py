@@ -14,6 +14,7 @@ from seedbed.engines.capabilities import (
     SupportsDeclarations,
     SupportsExtras,
     SupportsNewFiles,
+    SupportsProgramTexts,
     SupportsScripts,
     SupportsStepTexts,
     SupportsVaryingRows,
@@ -153,10 +154,13 @@ class Catalog:
         return self._parsed[key]
 
     def step_text(self, database_id: str, migration: Migration, step: Step) -> StepText:
-        """Return what a step sends, whole; of a program its file, and what its function says of itself."""
+        """Return what a step sends, whole; of a program its file, with what is declared of it, and what it does."""
+        database = self.database(database_id)
+        engine = self.engine(database.engine)
         if migration.path.endswith(".py"):
+            if isinstance(engine, SupportsProgramTexts):
+                return engine.program_text(database.directory, migration, step)
             return StepText(step.body, (step.summary,))
-        engine = self.engine(self.database(database_id).engine)
         if isinstance(engine, SupportsStepTexts):
             return engine.step_text(migration, step)
         return text_by_line(step)

@@ -143,3 +143,20 @@ def test_a_revert_of_an_index_that_is_elsewhere_is_refused_before_anything_is_to
     assert "leads notes from version 2 to version 1, and it is at version 3" in refused.err
     assert "database failed" not in refused.everything  # the lease was not even taken
     assert school.client.call("GET", "/_alias/notes").keys() == {"notes-1"}
+
+
+def test_a_plan_that_was_reviewed_is_refused_once_the_definition_is_another_one(school: School) -> None:
+    school.applied("index=notes version=1")
+    school.write(2, "index=notes version=2")
+    assert school.run("plan", "--out", "plan.json").code == 0
+    declared = school.root / "services" / "ai" / "opensearch" / "indexes.toml"
+    declared.write_text(
+        INDEXES.replace('by = {type = "keyword"}', 'by = {type = "keyword"}, more = {type = "text"}', 1)
+    )
+    refused = school.run("apply", "plan.json")
+    assert refused.code == 3
+    assert "the plan file does not show what would be done" in refused.err
+    assert school.version() == 1
+    declared.write_text(INDEXES)
+    assert school.run("apply", "plan.json").code == 0
+    assert school.version() == 2

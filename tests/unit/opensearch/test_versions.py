@@ -9,6 +9,7 @@ import pytest
 
 from seedbed.engines.opensearch import engine
 from seedbed.engines.opensearch.rules.declared import require_declared
+from seedbed.engines.opensearch.rules.program_texts import program_text
 from seedbed.engines.opensearch.schema.read import KIND, parse
 from seedbed.engines.opensearch.schema.shape import DeclaredIndexes
 from seedbed.errors import Irreversible, MigrationFileError, SeedbedError, SeveralErrors
@@ -212,3 +213,41 @@ def test_a_new_file_leads_to_what_is_declared_and_to_which_no_file_leads(tmp_pat
         assert engine.new_file(".http", tmp_path, files) == (".http", engine.template)
     assert engine.new_file("", tmp_path, [pipeline, first, last]) == (".http", engine.template)
     assert "def up(doc)" in engine.new_file(".py", tmp_path, [pipeline, first, last])[1]
+
+
+def shown(things: DeclaredIndexes, found: Migration, direction: Direction = UP) -> tuple[str, list[str]]:
+    (step,) = found.steps(direction)
+    text = program_text(things, found, step)
+    assert text.text.startswith(step.body)
+    return text.statements[1], text.text.removeprefix(step.body).split()
+
+
+def test_a_plan_holds_the_definition_that_a_migration_leads_to() -> None:
+    things = parse(
+        Text(
+            "indexes.toml",
+            "[[indexes.notes.versions]]\nnumber = 1\nmappings = {properties = {a = {type = 'text'}}}\n"
+            "[[indexes.notes.versions]]\nnumber = 2\nmappings = {properties = {a = {type = 'text'}, b = {type = 'ip'}}}\n"
+            "[[pipelines.clean.versions]]\nnumber = 1\nbody = {processors = []}\n",
+            KIND,
+        )
+    )
+    first, second, rebuilt, again, pipeline = led(
+        NOTES.format(1),
+        NOTES.format(2),
+        "index=notes rebuild",
+        "index=notes version=2 rebuild",
+        "pipeline=clean version=1",
+    )
+    way, text = shown(things, second)
+    assert way == "index notes: version 1 -> 2, in place"
+    assert '"ip"' in text
+    assert shown(things, second, DOWN)[0] == "index notes: version 2 -> 1, by a new index"
+    assert shown(things, again)[0] == "index notes: version 1 -> 2, by a new index"
+    assert shown(things, first)[0] == "index notes: version 1, made"
+    assert shown(things, first, DOWN)[0] == "index notes: removed"
+    assert shown(things, rebuilt)[0] == "index notes: a new index of the version that it has"
+    assert shown(things, rebuilt, DOWN)[0] == "index notes: as it is"
+    way, text = shown(things, pipeline)
+    assert way == "pipeline clean: version 1, made"
+    assert '"processors":' in text

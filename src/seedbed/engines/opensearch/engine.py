@@ -88,6 +88,12 @@ class OpenSearchEngine(LazyEngineWithDiagnosis):
 
         return FILES
 
+    def program_text(self, directory: PurePath, migration: Migration, step: Step) -> StepText:
+        from seedbed.engines.opensearch.rules.program_texts import program_text
+        from seedbed.engines.opensearch.schema.read import read_declared
+
+        return program_text(read_declared(directory), migration, step)
+
     def step_text(self, migration: Migration, step: Step) -> StepText:
         from seedbed.engines.opensearch.files.step_texts import step_text
 

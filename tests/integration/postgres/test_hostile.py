@@ -239,6 +239,21 @@ def test_a_login_with_the_name_of_the_history_s_schema_is_refused_before_it_is_m
         site.ask("DROP ROLE seedbed")
 
 
+def test_what_a_revert_removes_is_counted_by_no_operator_of_others(site: Site) -> None:
+    for number, each in enumerate([("!~", "name", "name"), ("~", "name", "name"), ("<>", "name", "name")]):
+        site.ask(*site.operator(number, *each))
+    site.files.tables(2)
+    site.files.migration(
+        "20260102000000_drop", "CREATE TYPE public.mood AS ENUM ('a');", "DROP TYPE public.mood CASCADE;"
+    )
+    where = ("-e", "staging")
+    assert run(site.files.root, "apply", *where, env=site.env).code == 0
+    site.ask("INSERT INTO public.t1 VALUES (1), (2)", "INSERT INTO public.t2 VALUES (1)")
+    ran = run(site.files.root, "revert", *where, "--to", "0", env=site.env)
+    assert (ran.code, "table t1" in ran.everything) == (3, True), ran.everything
+    assert site.trapped == []
+
+
 # Seeds
 
 

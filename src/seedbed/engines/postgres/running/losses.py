@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from seedbed.engines.postgres.files.quoting import quoted_name, quoted_text
 from seedbed.engines.postgres.rules.removals import Removal, RemovalKind, removals
+from seedbed.engines.postgres.wire.connection import OWN_PATH
 from seedbed.engines.postgres.wire.libpq import Query
 from seedbed.model.migration import Work
 from seedbed.model.plan import Certainty, Loss
@@ -20,7 +21,8 @@ _TABLE = """\
 SELECT c.oid, n.nspname, c.relname, c.reltuples::bigint, {column} FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace {more}
 WHERE c.relkind IN ('r', 'p', 'm') AND {condition}
-ORDER BY pg_catalog.pg_table_is_visible(c.oid) DESC, n.nspname, c.relname, {column}"""
+ORDER BY n.nspname = ANY (current_setting('seedbed.path')::name[]) DESC, n.nspname, c.relname, {column}"""
+_ON_PATH = "{schema} = ANY (current_setting('seedbed.path')::name[])"
 _OURS = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
 # The tables whose foreign keys lead to one, over as many tables as it takes; {which}: of these keys only.
 _REFERRING = """\
@@ -54,6 +56,7 @@ class _Found(Struct, frozen=True):
 
 def losses(query: Query, works: Sequence[Work]) -> list[Loss]:
     """Return what `works` would remove. Raises QueryFailed."""
+    query = _on_own_path(query)
     meant = [
         (work.migration.version, removal, list(_tables(query, removal)))
         for work in works
@@ -71,6 +74,16 @@ def losses(query: Query, works: Sequence[Work]) -> list[Loss]:
             if removal.kind in {RemovalKind.ROWS, RemovalKind.SOME_ROWS}:
                 found += _taken_along(query, version, removal, table, named)
     return found
+
+
+def _on_own_path(query: Query) -> Query:
+    """Return what asks as `query` does and finds only the server's own operators and functions.
+
+    Which schemas the login's own path leads to is in the setting `seedbed.path` meanwhile.
+    """
+    ((path,),) = query("SELECT pg_catalog.current_schemas(false)::pg_catalog.text")
+    before = f"{OWN_PATH}; SET LOCAL seedbed.path = {quoted_text(path or '{}')}"
+    return lambda text: query(f"{before}; {text}")
 
 
 def _counted(query: Query, version: str, removal: Removal, table: _Found) -> Iterator[Loss]:
@@ -117,7 +130,7 @@ def _tables(query: Query, removal: Removal) -> Iterator[_Found]:
         yield from _matching(query, f"n.nspname = {quoted_text(name)} AND NOT c.relispartition")
         return
     if removal.kind in _BY_TYPE:
-        where = f"s.nspname = {quoted_text(schema[0])}" if schema else "pg_catalog.pg_type_is_visible(t.oid)"
+        where = f"s.nspname = {quoted_text(schema[0])}" if schema else _ON_PATH.format(schema="s.nspname")
         text = _TYPES if removal.kind is RemovalKind.TYPE else _TYPES_OF_EXTENSION
         types = text.format(name=quoted_text(name), schema=where)
         uses = f"(u.oid IN ({types}) OR u.typelem IN ({types}) OR u.typbasetype IN ({types}))"

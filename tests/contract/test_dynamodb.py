@@ -17,7 +17,7 @@ import pytest
 
 pytest.register_assert_rewrite("seedbed.testing")
 
-from seedbed.aws import clients  # noqa: E402
+from seedbed.aws import clients, identity  # noqa: E402
 from seedbed.aws.cloud import Cloud  # noqa: E402
 from seedbed.engines.dynamodb.sandbox.world import World  # noqa: E402
 from seedbed.engines.dynamodb.wire import client  # noqa: E402
@@ -430,7 +430,8 @@ class TestLocalInTrouble(OnLocal, InTrouble): ...
 
 class TestLocalFallsSilent(OnLocal, SilenceContract):
     def hurry(self, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(clients, "READ_TIMEOUT", 0.2)  # who we are is asked first
+        patch.setattr(identity, "ATTEMPTS", 1)  # who we are is asked first
+        patch.setattr(clients, "READ_TIMEOUT", 0.2)
         patch.setattr(client, "READ_TIMEOUT", 0.2)
         patch.setattr(client, "PATIENCE", 0.5)
 

@@ -19,7 +19,7 @@ from seedbed.testing.harness import SilenceHarness
 from seedbed.testing.runner import Text
 
 GRACE = 0.2  # seconds between a stop and the end of waiting
-BOUND = 8.0  # seconds that nothing may take here: far more than the deadlines that `hurried` sets
+BOUND = 20.0  # seconds that nothing may take here, however busy the machine: most of it takes none
 
 
 class SilenceContract(Contract):
@@ -44,7 +44,6 @@ class SilenceContract(Contract):
         assert caught.value.because
 
     def test_a_stop_ends_a_look_at_a_server_that_fell_silent(self, bench: Bench) -> None:
-        bench.apply(bench.text(bench.harness.creates("users")))
         with _harness(bench).line(bench.settings) as line, bench.over(line.settings).connect() as session:
             session.history()
             line.fall_silent()

@@ -105,6 +105,18 @@ class Site:
             "20260101000002_rows", '# migrate:up\nput carts 7 {"size": 1}\n# migrate:down\ndelete carts 7\n'
         )
 
+    def refers(self) -> None:
+        """Declare a reference from one database into the other."""
+        text = '[[references]]\nfrom = "shop/memory:carts.item"\nto = "stock/memory:carts.id"\ngrace = "0s"\n'
+        (self.root / "seedbed.toml").write_text(f"{MANIFEST}\n{text}", encoding="utf-8")
+        self.applied()
+
+    def orphan(self) -> None:
+        self.migration(
+            "20260101000002_rows", '# migrate:up\nput carts 7 {"item": 9}\n# migrate:down\ndelete carts 7\n'
+        )
+        self.applied()
+
     def kept(self) -> None:
         """Have a row in an environment that is neither protected nor ephemeral."""
         self.rows()
@@ -396,6 +408,12 @@ CASES: dict[str, list[Case]] = {
         Case("-e dev-test", "doctor", 0),
         Case("-e dev-test", "doctor", 4, "both_are_away", 2),
         Case("-e nowhere", "error", 2),
+    ],
+    "verify": [
+        Case("-e dev-test", "verification", 0, "refers"),
+        Case("-e dev-test", "verification", 6, "refers orphan"),
+        Case("-e dev-test", "verification", 4, "refers one_is_away"),
+        Case("-e dev-test", "error", 2, "", 1),
     ],
     "init": [
         Case("", "init", 0),

@@ -8,14 +8,23 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 import msgspec
 
 from seedbed.aws.cloud import Cloud
+from seedbed.engines.dynamodb.address import Address
+from seedbed.engines.dynamodb.database import DynamoDatabase
+from seedbed.engines.dynamodb.store.fenced_writer import FencedWriter
+from seedbed.engines.dynamodb.store.lease_store import DynamoLeaseStore
 from seedbed.engines.dynamodb.wire.client import Client
+from seedbed.engines.kit.clock import now
+from seedbed.engines.kit.lease import HeldLease
+from seedbed.model.history import Owner
 from seedbed.model.secret import Secret
 
+NOWHERE = PurePath("nowhere")  # a directory without a tables.toml
 HANG_UP = b""  # as an answer: close the connection without a word
 
 
@@ -55,6 +64,25 @@ class Scripted:
     def client(self, **more: Any) -> Client:
         return Client(self.cloud(), **{"read_timeout": 20.0, **more})
 
+    @contextmanager
+    def database(self, directory: PurePath = NOWHERE) -> Iterator[DynamoDatabase]:
+        """Yield the database `courses/dynamodb` on this server, in `dev-test`."""
+        with self.client() as client:
+            address = Address(self.cloud())
+            yield DynamoDatabase("courses/dynamodb", address, client, "courses", "dev-test", directory)
+
+    @contextmanager
+    def lease(self, directory: PurePath = NOWHERE) -> Iterator[FencedWriter]:
+        """Yield the right to write to that database, under a lease that was just taken."""
+        with self.database(directory) as database:
+            store = DynamoLeaseStore(database, database.client)
+            held = HeldLease(store, Owner("1", "test"), 1, confirmed=now())
+            yield FencedWriter(store, held, lambda migrations: {})
+
+    def asked(self, operation: str) -> list[Any]:
+        """Return the bodies of all requests of `operation`."""
+        return [each.body for each in self.requests if each.operation == operation]
+
     def hold(self) -> bytes:
         """Answer nothing until the test is over."""
         self.held.wait(60)
@@ -79,6 +107,16 @@ def refusal(code: str, message: str = "because", *, status: int = 400, **more: A
     headers = more.pop("headers", None)
     kind = f"com.amazonaws.dynamodb.v20120810#{code}"
     return answer({"__type": kind, "message": message, **more}, status=status, headers=headers)
+
+
+def in_turn(**answers: list[bytes]) -> Script:
+    """Return a script that gives each operation its answers one after the other, and the last one ever after."""
+
+    def script(request: Request) -> bytes:
+        left = answers[request.operation]
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return script
 
 
 @contextmanager

@@ -30,8 +30,8 @@ from seedbed.model.ids import Ids
 from seedbed.model.platform import Field, Reference
 from seedbed.model.verification import Holders, ReferenceResult, Suspect, Verdict
 
-MEMORY = 128 << 20  # bytes for all ids that others are compared with at one time
-_IN_MEMORY = 4 << 20  # bytes of the ids of one field that refers, before they go to a file
+MEMORY = 96 << 20  # bytes for all ids that others are compared with at one time
+_IN_MEMORY = 1 << 20  # bytes of the ids of one field that refers, before they go to a file
 _ROWS = 3  # keys of rows that are told for an id
 _TOLD = 100_000  # ids between two events
 _PAUSE = 0.1  # seconds between two looks whether to stop

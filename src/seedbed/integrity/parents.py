@@ -56,7 +56,9 @@ class Parents:
             self._held.resize(self._size + 1, refcheck=False)
             yield Part(self._held, 0, 0)
             return
-        bits = max(-(-self.count // self._most) - 1, 1).bit_length()
+        bits = (
+            -(-self.count // self._most)
+        ).bit_length()  # a part has half of what may be in memory: it is copied
         for number in range(1 << bits):
             yield Part(self._read(bits, number), bits, number)
 

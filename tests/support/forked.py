@@ -157,10 +157,11 @@ def serve(requests: socket.socket) -> Request | None:
 
     def bury(*_: object) -> None:
         for pid in list(links):
-            found, status = os.waitpid(pid, os.WNOHANG)
-            if found:
-                with links.pop(pid) as link:
-                    _tell(link, status)
+            with suppress(ChildProcessError):  # of two at once: the signal within this one has it already
+                found, status = os.waitpid(pid, os.WNOHANG)
+                if found:
+                    with links.pop(pid) as link:
+                        _tell(link, status)
 
     signal.signal(signal.SIGCHLD, bury)
     while True:

@@ -28,7 +28,7 @@ class Children:
     def __init__(self, limit: int, directory: str | None = None) -> None:
         self.count = 0
         self.empty = 0
-        self._file = tempfile.SpooledTemporaryFile(limit, prefix="seedbed-ids-", dir=directory)  # noqa: SIM115
+        self._file = tempfile.SpooledTemporaryFile(limit, prefix="seedbed-ids-", dir=directory)  # noqa: SIM115  see close
 
     def add(self, ids: Ids) -> None:
         """Keep a block."""

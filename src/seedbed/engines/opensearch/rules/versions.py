@@ -82,12 +82,17 @@ def _number(migration: Migration) -> int:
     return subject_of(migration).version
 
 
+def _is_next(thing: DeclaredIndex | DeclaredResource, subject: MigrationSubject, found: int) -> bool:
+    """Return whether `subject` leads `thing` from version `found` to the one after it."""
+    before = thing.before(subject.version)
+    return before is not None and before.number == found
+
+
 def _skipped(
     thing: DeclaredIndex | DeclaredResource, migration: Migration, by: Migration
 ) -> Iterator[SeedbedError]:
     subject, found = subject_of(migration), _number(by)
-    before = thing.before(subject.version)
-    if before is not None and before.number == found:
+    if _is_next(thing, subject, found):
         return
     then = "which it has already" if subject.version == found else f"and it is at version {found}"
     what = f"{migration.label} leads {thing.name} to version {subject.version}, {then}"
@@ -126,9 +131,9 @@ def _no_way_back(
     thing: DeclaredIndex | DeclaredResource, migration: Migration, by: Migration
 ) -> Iterator[SeedbedError]:
     subject, found = subject_of(migration), _number(by)
-    before = thing.before(subject.version)
-    if before is not None and before.number == found:
+    if _is_next(thing, subject, found):
         return
+    before = thing.before(subject.version)
     is_gone = thing.version(found) is None
     goes = f"go to version {before.number}" if before else f"remove {thing.name}"
     yield Irreversible(

@@ -99,7 +99,7 @@ def test_it_refuses_what_aws_refuses(dynamodb_local_account: World) -> None:
 def test_a_bad_start_says_what_the_server_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from seedbed.engines.dynamodb.sandbox import local
 
-    monkeypatch.setattr(local, "SMALL", ("-Xmx1",))
+    monkeypatch.setattr(local, "OPTIONS", ("-Xmx1",))
     with (
         pytest.raises(SandboxError, match=r"3\.3\.1 did not start\n(.*\n)*.*Too small maximum heap"),
         embedded(home),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+# Where memory is virtual twice over, as on most hosted machines, small pages cost a tenth of the time and more.
+_HUGE_PAGES = ("-XX:+UseTransparentHugePages",) if sys.platform == "linux" else ()
 SMALL = (
+    *_HUGE_PAGES,
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-XX:-UsePerfData",

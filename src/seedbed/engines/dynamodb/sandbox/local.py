@@ -24,7 +24,7 @@ from pathlib import Path
 
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.errors import SandboxError
-from seedbed.servers import jars, java
+from seedbed.servers import jars, java, jvm
 from seedbed.servers import server as servers
 from seedbed.servers.directory import create, home_for
 from seedbed.servers.identity import Identity, current_user
@@ -36,16 +36,7 @@ MACHINES = ("Linux x86_64",)
 FILES = Path(__file__).parent
 QUESTION = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 ANSWER = b"HTTP/1.1 400"  # it misses a signature; the answer comes when tables could be asked for
-SMALL = (
-    "-Xms64m",
-    "-Xmx512m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-XX:-UsePerfData",
-    "-Djava.awt.headless=true",
-    "-Dfile.encoding=UTF-8",
-    "--enable-native-access=ALL-UNNAMED",
-)
+OPTIONS = (*jvm.SMALL, *jvm.heap(least=64, most=512))
 
 
 @contextmanager
@@ -98,7 +89,7 @@ def _server(directory: Path, identity: Identity, program: Path, folder: Path) ->
         directory=directory,
         argv=[
             str(program),
-            *SMALL,
+            *OPTIONS,
             f"-Djava.library.path={folder}",
             f"-Djava.io.tmpdir={directory / 'tmp'}",
             *("-cp", f"{folder}/*", "org.eclipse.jetty.xml.XmlConfiguration"),

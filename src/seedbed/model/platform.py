@@ -7,6 +7,7 @@ from typing import NewType
 
 from msgspec import Struct
 
+from seedbed.errors import Location
 from seedbed.model.environment import EnvironmentPattern
 
 DatabaseId = NewType("DatabaseId", str)  # "user/postgres"
@@ -53,6 +54,43 @@ class Reference(Struct, frozen=True):
     time: str = ""
 
 
+class Query(Struct, frozen=True):
+    """A question to one database, in the language of its engine."""
+
+    database: DatabaseId
+    text: str
+
+
+class Tolerance(Struct, frozen=True):
+    """How far two numbers may lie apart: by `share` of the larger one, or by `number`."""
+
+    share: float = 0.0
+    number: float = 0.0
+
+
+class Expectation(Struct, frozen=True):
+    """What must hold, under a name of its own.
+
+    One query finds what contradicts it: it is kept where that has no rows. Several are `equal`: each has one number,
+    and these lie no farther apart than the tolerance. `at`: where it is declared.
+    """
+
+    name: str
+    queries: tuple[Query, ...]
+    at: Location
+    tolerance: Tolerance = Tolerance()
+
+    @property
+    def is_equality(self) -> bool:
+        """Whether numbers are compared."""
+        return len(self.queries) > 1
+
+    @property
+    def databases(self) -> tuple[DatabaseId, ...]:
+        """The databases that are asked, each once."""
+        return tuple(dict.fromkeys(each.database for each in self.queries))
+
+
 class Platform(Struct, frozen=True):
     """Everything the manifest says, in the model's own words."""
 
@@ -60,6 +98,7 @@ class Platform(Struct, frozen=True):
     root: PurePath
     databases: tuple[Database, ...]
     references: tuple[Reference, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
     environments: tuple[EnvironmentPattern, ...] = ()
 
     def database(self, database_id: str) -> Database | None:

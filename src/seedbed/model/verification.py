@@ -1,15 +1,16 @@
-"""What `verify` finds: of each reference from one database into another, which ids lead nowhere."""
+"""What `verify` finds: of each reference which ids lead nowhere, of each expectation what contradicts it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from msgspec import Struct
 
 from seedbed.errors import SeedbedError
-from seedbed.model.platform import Reference
+from seedbed.model.platform import Expectation, Reference
 
 
 class Suspect(Struct, frozen=True):
@@ -39,7 +40,7 @@ class Orphan(Struct, frozen=True):
 
 
 class Verdict(StrEnum):
-    """What is known of a reference."""
+    """What is known of a reference, or of an expectation."""
 
     OK = "ok"
     TOLERATED = "tolerated"  # broken, by no more than it may be
@@ -68,13 +69,44 @@ class ReferenceResult(Struct, frozen=True):
     error: SeedbedError | None = None
 
 
+QueryRow = Mapping[str, str | None]  # of a query: each column and its value as text, None where it has none
+
+
+class ExpectationResult(Struct, frozen=True):
+    """What was found of one expectation.
+
+    `rows`: how many its query has; with `are_more` there are others, which nobody counted. `samples`: the first of
+    them. `numbers`: what the queries of an equality have, in their order. Those that lie apart, but no farther than
+    they may, are tolerated.
+    """
+
+    expectation: Expectation
+    verdict: Verdict
+    rows: int = 0
+    are_more: bool = False
+    samples: Sequence[QueryRow] = ()
+    numbers: Sequence[Decimal] = ()
+    error: SeedbedError | None = None
+
+
 class Verification(Struct, frozen=True):
-    """All references that were asked about, in the manifest's order."""
+    """All references and expectations that were asked about, each in the order in which they are declared."""
 
     environment: str
-    references: tuple[ReferenceResult, ...]
+    references: tuple[ReferenceResult, ...] = ()
+    expectations: tuple[ExpectationResult, ...] = ()
 
     @property
     def is_passed(self) -> bool:
-        """Whether every reference was verified and leads somewhere, but for what is tolerated."""
-        return all(each.verdict in {Verdict.OK, Verdict.TOLERATED} for each in self.references)
+        """Whether every one was verified and holds, but for what is tolerated."""
+        return all(each.verdict in {Verdict.OK, Verdict.TOLERATED} for each in self._results)
+
+    @property
+    def errors(self) -> Sequence[SeedbedError]:
+        """What kept references and expectations from being verified."""
+        return [each.error for each in self._results if each.error]
+
+    @property
+    def _results(self) -> Iterator[ReferenceResult | ExpectationResult]:
+        yield from self.references
+        yield from self.expectations

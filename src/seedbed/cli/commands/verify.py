@@ -31,6 +31,6 @@ def command(context: CommandContext, env: str, services: tuple[str, ...]) -> Non
     with context.run(env, context.catalog.databases_of(references), wait=0) as run:
         found = run.verify(references)
     context.show(VerificationDocument.of(found, context.command), verification_text)
-    context.leave_for(each.error for each in found.references if each.error)
+    context.leave_for(found.errors)
     if not found.is_passed:
         context.leave(ExitCode.FOUND)

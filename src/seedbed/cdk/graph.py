@@ -6,15 +6,16 @@ from aws_cdk import Duration
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_efs as efs
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_servicediscovery as servicediscovery
 from constructs import Construct
 from msgspec import Struct
 
+from seedbed.cdk.containers import log_driver, log_group, runtime_platform
 from seedbed.cdk.environment import removal
 from seedbed.cdk.network import Network
 from seedbed.cdk.settings import pointer, write_settings
+from seedbed.errors import Refused
 from seedbed.model.environment import Environment, is_ephemeral
 from seedbed.model.platform import Database
 
@@ -46,6 +47,8 @@ class ServiceGraph(Construct):  # type: ignore[misc]  # the CDK's types are not 
     the environment is ephemeral, and backed up daily where it is protected. Community is one server and no cluster: for
     a new version the old task is stopped before the next one starts, because two would open the same files.
 
+    EFS is NFS, which Neo4j does not support for its store: a protected environment has it only where that is accepted.
+
     Bolt is spoken over TLS only, with a certificate that the server signed itself: clients take any (`bolt+ssc`), so
     nobody can listen, and that the right server answers is the network's word.
     """
@@ -61,9 +64,16 @@ class ServiceGraph(Construct):  # type: ignore[misc]  # the CDK's types are not 
         network: Network,
         image: ecs.ContainerImage,
         sizes: GraphSizes | None = None,
+        architecture: str = "x86_64",
+        allow_nfs: bool = False,
     ) -> None:
-        """`image`: Neo4j's own for Docker, with `openssl` added."""
+        """`image`: Neo4j's own for Docker, for `architecture`, with `openssl` added.
+
+        `allow_nfs`: make it in a protected environment, too. Raises Refused without it.
+        """
         super().__init__(scope, id)
+        if environment.protected and not allow_nfs:
+            raise _on_nfs(database, environment)
         self.service = database.service
         self.environment = environment
         self._zone = f"{database.service}.{environment.name}.{platform}.internal"
@@ -84,7 +94,7 @@ class ServiceGraph(Construct):  # type: ignore[misc]  # the CDK's types are not 
             self, "Access", vpc=network.vpc, description=f"Neo4j of {self.service} in {environment.name}"
         )
         self.files = self._file_system(network)
-        self.definition = self._definition(image, sizes or GraphSizes())
+        self.definition = self._definition(image, sizes or GraphSizes(), architecture)
         self.running = self._running(network)
         self._say_where(platform)
 
@@ -117,7 +127,9 @@ class ServiceGraph(Construct):  # type: ignore[misc]  # the CDK's types are not 
             removal_policy=keep,
         )
 
-    def _definition(self, image: ecs.ContainerImage, sizes: GraphSizes) -> ecs.FargateTaskDefinition:
+    def _definition(
+        self, image: ecs.ContainerImage, sizes: GraphSizes, architecture: str
+    ) -> ecs.FargateTaskDefinition:
         if is_ephemeral(self.environment):
             sizes = GraphSizes(cpu=512, memory=2048)
         place = self.files.add_access_point(
@@ -127,7 +139,11 @@ class ServiceGraph(Construct):  # type: ignore[misc]  # the CDK's types are not 
             posix_user=efs.PosixUser(uid=_OWNER, gid=_OWNER),
         )
         definition = ecs.FargateTaskDefinition(
-            self, "Definition", cpu=sizes.cpu, memory_limit_mib=sizes.memory
+            self,
+            "Definition",
+            cpu=sizes.cpu,
+            memory_limit_mib=sizes.memory,
+            runtime_platform=runtime_platform(architecture),
         )
         definition.add_volume(
             name=_VOLUME,
@@ -149,7 +165,7 @@ class ServiceGraph(Construct):  # type: ignore[misc]  # the CDK's types are not 
             environment={**_settings(sizes), "CERTIFICATE_NAME": self.host},
             secrets={"PASSWORD": ecs.Secret.from_secrets_manager(self.secret, "password")},
             port_mappings=[ecs.PortMapping(container_port=_PORT)],
-            logging=ecs.LogDrivers.aws_logs(stream_prefix=ENGINE, log_group=self._log_group()),
+            logging=log_driver(ENGINE, log_group(self, self.environment)),
             stop_timeout=Duration.seconds(120),  # a store that is closed in order needs no recovery
             health_check=ecs.HealthCheck(
                 command=["CMD-SHELL", f"bash -c '</dev/tcp/127.0.0.1/{_PORT}'"],
@@ -188,16 +204,6 @@ class ServiceGraph(Construct):  # type: ignore[misc]  # the CDK's types are not 
         service.node.add_dependency(self.files.mount_targets_available)
         return service
 
-    def _log_group(self) -> logs.LogGroup:
-        # Without a name of its own: one that was kept would stand in the way of the next.
-        week, year = logs.RetentionDays.ONE_WEEK, logs.RetentionDays.ONE_YEAR
-        return logs.LogGroup(
-            self,
-            "Log",
-            retention=week if is_ephemeral(self.environment) else year,
-            removal_policy=removal(self.environment),
-        )
-
     def _say_where(self, platform: str) -> None:
         settings = {
             "uri": self.uri,
@@ -213,6 +219,15 @@ class ServiceGraph(Construct):  # type: ignore[misc]  # the CDK's types are not 
             service=self.service,
             engine=ENGINE,
         )
+
+
+def _on_nfs(database: Database, environment: Environment) -> Refused:
+    return Refused(
+        f"the files of the Neo4j of {database.service} would be on EFS in {environment.name}",
+        because="EFS is NFS, on which Neo4j supports no store: a lock that is lost may corrupt it",
+        try_="leave graph-image out there and name a server elsewhere (Aura, or a machine with a disk of its own),"
+        " or accept it: cdk deploy -c graph-on-nfs=accepted",
+    )
 
 
 def _settings(sizes: GraphSizes) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from aws_cdk import Aws
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
@@ -23,6 +24,6 @@ def container_image(scope: Construct, name: str) -> ecs.ContainerImage:
         scope,
         "Image",
         repository_name=found["name"],
-        repository_arn=f"arn:aws:ecr:{found['region']}:{found['account']}:repository/{found['name']}",
+        repository_arn=f"arn:{Aws.PARTITION}:ecr:{found['region']}:{found['account']}:repository/{found['name']}",
     )
     return ecs.ContainerImage.from_ecr_repository(repository, found["digest"] or found["tag"] or "latest")

@@ -70,8 +70,10 @@ def platform_stacks(
 
     Context: `environment` (required); `image`, a container image that has seedbed: with it, a stack with the migration
     task is made too; `graph-image`, a container image that has Neo4j: with it, graphs run here, without it a secret
-    names each, for a person to fill in. The sandbox has tables only, its other servers are embedded. Databases that no
-    construct here is for are passed over. Raises UsageError, ManifestError, Refused.
+    names each, for a person to fill in; `architecture`, that of both images, x86_64 unless it says arm64;
+    `graph-on-nfs=accepted`: let graphs run here in a protected environment, too. The sandbox has tables only, its
+    other servers are embedded. Databases that no construct here is for are passed over.
+    Raises UsageError, ManifestError, Refused.
     """
     platform = load(manifest, lambda engine: registry.load(engine).options, registry.names())
     made = Made(chosen(app, platform))
@@ -95,7 +97,7 @@ def _make_tables(app: cdk.App, platform: Platform, made: Made) -> None:
 
 
 def _make_servers(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes) -> None:
-    image, graph_image = (_image(app, key) for key in ("image", "graph-image"))
+    image, graph_image = (_context(app, key) for key in ("image", "graph-image"))
     inside = {postgres.ENGINE, search.ENGINE, *([graph.ENGINE] if graph_image else [])}
     if image or any(each.engine in inside for each in platform.databases):
         with_tasks = bool(image) or _has_tasks(platform, graph_image)
@@ -115,8 +117,12 @@ def _make_servers(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes)
         _make_task(app, platform, made, made.network, image)
 
 
-def _image(app: cdk.App, key: str) -> str:
+def _context(app: cdk.App, key: str) -> str:
     return str(app.node.try_get_context(key) or "")
+
+
+def _architecture(app: cdk.App) -> str:
+    return _context(app, "architecture") or "x86_64"
 
 
 def _has_tasks(platform: Platform, graph_image: str) -> bool:
@@ -146,7 +152,15 @@ def _make_server(
         made.search[database.service] = ServiceSearch(stack, "Search", **place, sizes=sizes.search)
     else:
         image = container_image(stack, graph_image)
-        made.graph[database.service] = ServiceGraph(stack, "Graph", **place, image=image, sizes=sizes.graph)
+        made.graph[database.service] = ServiceGraph(
+            stack,
+            "Graph",
+            **place,
+            image=image,
+            sizes=sizes.graph,
+            architecture=_architecture(app),
+            allow_nfs=_context(app, "graph-on-nfs") == "accepted",
+        )
 
 
 def _make_task(app: cdk.App, platform: Platform, made: Made, network: Network, image: str) -> None:
@@ -160,6 +174,7 @@ def _make_task(app: cdk.App, platform: Platform, made: Made, network: Network, i
         databases=[*made.tables.values(), *servers],
         network=network,
         image=container_image(stack, image),
+        architecture=_architecture(app),
     )
 
 

@@ -18,8 +18,8 @@ from seedbed.model.platform import Database
 
 ENGINE = "postgres"
 USER = "postgres"  # not the name of the history's schema: "$user" would lead into it
-_VERSION = "VER_17_7"  # 16.3 is the oldest that can pause
 _PORT = 5432
+_INSTANCE: dict[str, Any] = {"publicly_accessible": False, "auto_minor_version_upgrade": False}
 
 
 class Sizes(Struct, frozen=True):
@@ -28,6 +28,8 @@ class Sizes(Struct, frozen=True):
     `instance`, `readers`: of a protected environment, whose instances are provisioned, each reader in a zone of its
     own. `least`, `most`: Aurora capacity units elsewhere, where Aurora scales by itself; ephemeral ones always scale to
     zero, whatever `least` says. `pause`: minutes without a connection after which those fall asleep, 5 or more.
+    `version`: of Aurora PostgreSQL; 16.3 is the oldest that can pause. AWS does not raise it by itself: the next change
+    of the cluster would be a step back to this one, and fail.
     """
 
     instance: str = "r7g.large"
@@ -35,6 +37,7 @@ class Sizes(Struct, frozen=True):
     least: float = 0.5
     most: float = 4.0
     pause: int = 10
+    version: str = "17.7"
 
 
 class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml
@@ -91,9 +94,7 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
         return rds.DatabaseCluster(
             self,
             "Cluster",
-            engine=rds.DatabaseClusterEngine.aurora_postgres(
-                version=getattr(rds.AuroraPostgresEngineVersion, _VERSION)
-            ),
+            engine=rds.DatabaseClusterEngine.aurora_postgres(version=_version(sizes.version)),
             credentials=rds.Credentials.from_secret(self.secret),
             default_database_name=self.name,
             port=_PORT,
@@ -117,13 +118,13 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
                 "serverless_v2_auto_pause_duration": Duration.minutes(sizes.pause),
             }
         return {
-            "writer": rds.ClusterInstance.serverless_v2("Writer", publicly_accessible=False),
+            "writer": rds.ClusterInstance.serverless_v2("Writer", **_INSTANCE),
             "serverless_v2_max_capacity": sizes.most,
             **scaling,
         }
 
     def _provisioned(self, sizes: Sizes) -> dict[str, Any]:
-        kind = {"instance_type": ec2.InstanceType(sizes.instance), "publicly_accessible": False}
+        kind = {"instance_type": ec2.InstanceType(sizes.instance), **_INSTANCE}
         readers = [
             rds.ClusterInstance.provisioned(f"Reader{number}", promotion_tier=1, **kind)
             for number in range(1, sizes.readers + 1)
@@ -154,6 +155,12 @@ def database_name(service: str) -> str:
     With an ending, because RDS refuses what is a word of SQL, and `user` is one.
     """
     return f"{service.replace('-', '_')}_db"
+
+
+def _version(version: str) -> rds.AuroraPostgresEngineVersion:
+    return rds.AuroraPostgresEngineVersion.of(
+        version, version.partition(".")[0], serverless_v2_auto_pause_supported=True
+    )
 
 
 def _backup_days(environment: Environment) -> int:

@@ -8,17 +8,16 @@ from aws_cdk import CfnOutput, Duration
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from seedbed.cdk.environment import removal
+from seedbed.cdk.containers import log_driver, log_group, runtime_platform
 from seedbed.cdk.external import ExternalGraph
 from seedbed.cdk.injecting import RDS_BUNDLE, Server, inject
 from seedbed.cdk.network import Network
 from seedbed.cdk.search import ServiceSearch
 from seedbed.cdk.settings import write_parameters
 from seedbed.cdk.tables import ServiceTables
-from seedbed.model.environment import Environment, is_ephemeral
+from seedbed.model.environment import Environment
 from seedbed.model.names import parameter_path
 
 _PLATFORM = "/platform"  # where the image has seedbed.toml
@@ -44,8 +43,10 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         command: Sequence[str] = (),
         cluster: ecs.ICluster | None = None,
         ca_bundle: str = RDS_BUNDLE,
+        architecture: str = "x86_64",
     ) -> None:
-        """`image`: has `seedbed` on its PATH, the platform in /platform, and AWS's certificates at `ca_bundle`.
+        """`image`: for `architecture`; has `seedbed` on its PATH, the platform in /platform, AWS's certificates at
+        `ca_bundle`.
 
         `command`: instead of `seedbed -C /platform apply -e ENVIRONMENT`; whoever runs the task may override it too.
         """
@@ -55,13 +56,19 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         self.group = ec2.SecurityGroup(
             self, "Access", vpc=network.vpc, description=f"seedbed in {environment.name}"
         )
-        self.definition = ecs.FargateTaskDefinition(self, "Definition", cpu=512, memory_limit_mib=1024)
-        self.log_group = self._log_group()
+        self.definition = ecs.FargateTaskDefinition(
+            self,
+            "Definition",
+            cpu=512,
+            memory_limit_mib=1024,
+            runtime_platform=runtime_platform(architecture),
+        )
+        self.log_group = log_group(self, environment)
         self.container = self.definition.add_container(
             "seedbed",
             image=image,
             command=list(command) or ["seedbed", "-C", _PLATFORM, "apply", "-e", environment.name],
-            logging=ecs.LogDrivers.aws_logs(stream_prefix="seedbed", log_group=self.log_group),
+            logging=log_driver("seedbed", self.log_group),
             environment={"NO_COLOR": "1"},
             stop_timeout=Duration.seconds(
                 120
@@ -91,16 +98,6 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         """The account is checked before anything else; said here, although nothing can forbid it by silence."""
         self.definition.add_to_task_role_policy(
             iam.PolicyStatement(actions=["sts:GetCallerIdentity"], resources=["*"])
-        )
-
-    def _log_group(self) -> logs.LogGroup:
-        # Without a name of its own: one that was kept would stand in the way of the next.
-        week, year = logs.RetentionDays.ONE_WEEK, logs.RetentionDays.ONE_YEAR
-        return logs.LogGroup(
-            self,
-            "Log",
-            retention=week if is_ephemeral(self.environment) else year,
-            removal_policy=removal(self.environment),
         )
 
     def _say_where(self, platform: str, network: Network) -> None:

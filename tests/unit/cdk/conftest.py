@@ -101,7 +101,8 @@ def edtech(synthesise: Synthesise, shared_path: Path) -> Synthesise:
     def make(environment: str) -> Stacks:
         with locked(shared_path / f"edtech-{environment}") as file:
             if not file.exists():
-                made = synthesise(environment=environment, image=IMAGE, **{"graph-image": GRAPH_IMAGE})
+                graph = {"graph-image": GRAPH_IMAGE, "graph-on-nfs": "accepted"}
+                made = synthesise(environment=environment, image=IMAGE, **graph)
                 file.write_bytes(msgspec.json.encode(made))
             return msgspec.json.decode(file.read_bytes(), type=dict[str, Stack])
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from seedbed.engines.neo4j.address import address
+from seedbed.errors import Refused
 from tests.unit.cdk.conftest import Stack, Synthesise, stacks
 
 EVERYWHERE = pytest.mark.parametrize("environment", ["dev-ana", "staging", "prod"])
@@ -162,6 +163,14 @@ def test_without_an_image_a_secret_says_where_it_is_and_nothing_runs(synthesise:
     for setting, pointer in settings.items():
         before, _, after = pointer["Fn::Join"][1]
         assert (before, after) == ("secret:", f":{'username' if setting == 'user' else setting}")
+
+
+def test_its_files_are_on_nfs_in_a_protected_environment_only_where_that_is_accepted(
+    synthesise: Synthesise,
+) -> None:
+    with pytest.raises(Refused, match="would be on EFS in prod") as refused:
+        synthesise(environment="prod", **{"graph-image": "neo4j:2026.08.1"})
+    assert "graph-on-nfs=accepted" in refused.value.try_
 
 
 def test_a_container_is_told_of_an_external_one_by_its_secret_alone(with_node: None) -> None:

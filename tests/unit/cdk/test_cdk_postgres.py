@@ -38,6 +38,14 @@ def test_every_service_has_a_cluster_of_its_own(edtech: Synthesise, environment:
         assert cluster["StorageEncrypted"] is True
 
 
+@DEPLOYED
+def test_only_a_deployment_changes_the_version(edtech: Synthesise, environment: str) -> None:
+    made = stack(edtech, environment)
+    instances = [each["Properties"] for each in made.resources(INSTANCE).values()]
+    assert made.one(CLUSTER)["EngineVersion"] == "17.7"
+    assert {each["AutoMinorVersionUpgrade"] for each in instances} == {False}
+
+
 def test_a_dev_cluster_falls_asleep_at_no_capacity(edtech: Synthesise) -> None:
     made = stack(edtech, "dev-ana")
     scaling = made.one(CLUSTER)["ServerlessV2ScalingConfiguration"]

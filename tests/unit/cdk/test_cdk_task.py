@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from seedbed.errors import UsageError
 from tests.unit.cdk.conftest import IMAGE, Stack, Synthesise, flags, stacks
 
 EVERYWHERE = pytest.mark.parametrize("environment", ["dev-ana", "staging", "prod"])
@@ -36,6 +37,26 @@ def test_it_knows_every_database_under_the_name_of_its_service(edtech: Synthesis
         assert plain[f"{service}_DB_PORT"] == "5432"
         assert plain[f"{service}_DB_NAME"] == f"{service.lower()}_db"
         assert plain[f"{service}_DB_SSLROOTCERT"] == "/etc/ssl/certs/rds-global-bundle.pem"
+
+
+@EVERYWHERE
+@pytest.mark.parametrize("which", ["seedbed-task", "tutor-matching-neo4j"])
+def test_a_log_that_is_not_taken_stops_nothing_and_the_processor_is_said(
+    edtech: Synthesise, environment: str, which: str
+) -> None:
+    made = edtech(environment)[f"edtech-{environment}-{which}"]
+    options = container(made)["LogConfiguration"]["Options"]
+    assert (options["mode"], options["max-buffer-size"]) == ("non-blocking", f"{25 << 20}b")
+    platform = made.one("ECS::TaskDefinition")["RuntimePlatform"]
+    assert platform == {"CpuArchitecture": "X86_64", "OperatingSystemFamily": "LINUX"}
+
+
+def test_another_processor_is_said_by_its_name(with_node: None) -> None:
+    from seedbed.cdk.containers import runtime_platform
+
+    assert runtime_platform("arm64").cpu_architecture is not None
+    with pytest.raises(UsageError, match="no architecture amd64"):
+        runtime_platform("amd64")
 
 
 @EVERYWHERE

@@ -172,6 +172,15 @@ def test_another_environment_is_applied_and_seeded(
     assert run(files.root, "status", "-e", "dev-test", "--exit-code", env=env).code == 0
 
 
+def test_a_platform_with_an_app_is_deployed_whatever_its_engines_are(files: ProjectFiles) -> None:
+    (files.root / "cdk").mkdir()
+    (files.root / "cdk" / "cdk.json").write_text('{"app": "python3 app.py"}')
+    up = run(files.root, "env", "up", "dev-test")
+    assert up.code != 0
+    assert "== deploy" in up.err  # an account has to be named before anything else
+    assert "== apply" not in up.err
+
+
 def test_what_does_not_apply_is_not_seeded(
     files: ProjectFiles, postgres_server: EmbeddedServer, postgres_database: str
 ) -> None:

@@ -18,15 +18,13 @@ from seedbed.deployment.context import DeploymentContext
 from seedbed.deployment.managed import ManagedStack, managed_stack
 from seedbed.deployment.request import DeployRequest
 from seedbed.deployment.stacks import Stacks
-from seedbed.deployment.synthesis import require_app, synthesise
+from seedbed.deployment.synthesis import APP, require_app, synthesise
 from seedbed.engines.base import Engine, Session
 from seedbed.engines.infrastructure import SupportsDeployment
 from seedbed.errors import Hint, Refused, UsageError, call
 from seedbed.model.environment import Environment
 from seedbed.model.event import DeployProgressed, Listener
 from seedbed.model.target import Target
-
-APP = "cdk"  # the directory of the app, beside the manifest
 
 
 class DeploymentScope(Struct, frozen=True):

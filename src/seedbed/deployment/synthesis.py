@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from seedbed.aws.cloud import Cloud
 from seedbed.deployment.assembly import Assembly, Stack, read
 from seedbed.deployment.cdk import Cli
 from seedbed.errors import Refused, UsageError
 from seedbed.support.extras import require_extras
+
+APP = "cdk"  # the directory of the app, beside the manifest
+_DESCRIPTION = "cdk.json"
 
 
 def synthesise(cli: Cli, app: Path, environment: str, cloud: Cloud, into: Path) -> Assembly:
@@ -27,9 +30,14 @@ def synthesise(cli: Cli, app: Path, environment: str, cloud: Cloud, into: Path) 
     return read(into)
 
 
+def has_app(root: PurePath) -> bool:
+    """Return whether the platform in `root` has a CDK app, which may deploy servers of every engine."""
+    return Path(root, APP, _DESCRIPTION).is_file()
+
+
 def require_app(app: Path) -> None:
     """Raise UsageError where there is no app, or where the Python that runs it has no constructs."""
-    description = app / "cdk.json"
+    description = app / _DESCRIPTION
     if not description.is_file():
         raise UsageError(
             f"there is no CDK app in {app}",

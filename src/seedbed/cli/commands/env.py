@@ -92,13 +92,13 @@ def up(
         _require_one_service(databases, bare=bare)
         _up_sandbox(context, databases, form, bare=bare)
         return
+    from seedbed.deployment.synthesis import has_app
     from seedbed.project.protection import require_unprotected
 
     require_unprotected(environment, "env up", "deploy", "apply")
     selection = {"env": name, "services": services, "engines": engines}
-    deployed = tuple(dict.fromkeys(each.service for each in context.catalog.deployable(databases)))
-    if deployed:
-        _go_on_with(context, "deploy", env=name, services=deployed, yes=yes)
+    if has_app(context.project.platform.root) or context.catalog.deployable(databases):
+        _go_on_with(context, "deploy", env=name, services=services, yes=yes)
     _go_on_with(context, "apply", **selection)
     _go_on_with(context, "seed", **selection)
 

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from seedbed.errors import ExitCode, ManifestError, UsageError
 from seedbed.manifest.load import find, load
-from seedbed.manifest.sections import EnvironmentSection, PlatformSection, ReferenceSection
+from seedbed.manifest.sections import (
+    AppSection,
+    EnvironmentSection,
+    GraphSection,
+    PlatformSection,
+    ReferenceSection,
+    TaskSection,
+)
 from seedbed.model.environment import EnvironmentPattern
 from seedbed.model.platform import DatabaseId, Field, Platform, Reference
 
@@ -127,6 +134,29 @@ def test_a_manifest_becomes_a_platform(write: Write) -> None:
     )
 
 
+def test_what_a_cdk_app_is_told_stands_in_the_environment(write: Write) -> None:
+    path = write(
+        "[environments.prod]",
+        """[environments.prod.task]
+image = "seedbed:1"
+architecture = "arm64"
+[environments.prod.graph]
+image = "neo4j:2"
+on_nfs = true
+[environments.prod.cdk]
+context = {colour = "blue"}
+[environments.prod]""",
+    )
+    prod = next(each for each in _load(path).environments if each.pattern == "prod")
+    assert prod.named("prod").context == {
+        "image": "seedbed:1",
+        "architecture": "arm64",
+        "graph-image": "neo4j:2",
+        "graph-on-nfs": "accepted",
+        "colour": "blue",
+    }
+
+
 def test_a_directory_is_taken_from_the_manifests_own(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write("[services.courses.dynamodb]", '[services.courses.dynamodb]\ndirectory = "../db/./courses/"')
     monkeypatch.chdir(path.parent)
@@ -143,7 +173,14 @@ def test_the_example_of_the_reference_page_is_a_manifest(tmp_path: Path) -> None
 
 def test_every_key_is_on_the_reference_page() -> None:
     page = (Path(__file__).parents[2] / "docs/reference/manifest.md").read_text()
-    for section in (PlatformSection, ReferenceSection, EnvironmentSection):
+    for section in (
+        PlatformSection,
+        ReferenceSection,
+        EnvironmentSection,
+        TaskSection,
+        GraphSection,
+        AppSection,
+    ):
         for key in section.__struct_encode_fields__:
             assert f"`{key}`" in page or f"*.{key}." in page, key
 

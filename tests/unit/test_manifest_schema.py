@@ -41,7 +41,7 @@ def test_unknown_keys_are_refused_wherever_sections_have_fixed_keys() -> None:
 
 def test_every_key_is_described() -> None:
     definitions = _schema()["$defs"]
-    for name in ("PlatformSection", "ReferenceSection", "EnvironmentSection"):
+    for name in ("PlatformSection", "ReferenceSection", "EnvironmentSection", "TaskSection", "GraphSection"):
         assert definitions[name]["description"]
         assert [
             key for key, each in definitions[name]["properties"].items() if "description" not in each

@@ -22,7 +22,14 @@ from seedbed.cdk.task import MigrationTask
 from seedbed.engines import registry
 from seedbed.errors import SeedbedError
 from seedbed.manifest.load import load
-from seedbed.model.environment import Environment
+from seedbed.model.environment import (
+    ACCEPTED,
+    ARCHITECTURE,
+    GRAPH_IMAGE,
+    GRAPH_ON_NFS,
+    IMAGE,
+    Environment,
+)
 from seedbed.model.names import stack_name
 from seedbed.model.platform import Database, Platform
 
@@ -68,12 +75,13 @@ def platform_stacks(
 ) -> Made:
     """Make one stack for each database that the manifest declares, in the environment that the context names.
 
-    Context: `environment` (required); `image`, a container image that has seedbed: with it, a stack with the migration
-    task is made too; `graph-image`, a container image that has Neo4j: with it, graphs run here, without it a secret
-    names each, for a person to fill in; `architecture`, that of both images, x86_64 unless it says arm64;
-    `graph-on-nfs=accepted`: let graphs run here in a protected environment, too. The sandbox has tables only, its
-    other servers are embedded. Databases that no construct here is for are passed over.
-    Raises UsageError, ManifestError, Refused.
+    Context, or what the manifest says in its place: `environment` (required); `image`, a container image that has
+    seedbed: with it, a stack with the migration task is made too; `graph-image`, a container image that has Neo4j: with
+    it, graphs run here, without it a secret names each, for a person to fill in; `architecture`, that of both images,
+    x86_64 unless it says arm64; `graph-on-nfs=accepted`: let graphs run here in a protected environment, too.
+
+    The sandbox has tables only, its other servers are embedded. Databases that no construct here is for are passed
+    over. Raises UsageError, ManifestError, Refused.
     """
     platform = load(manifest, lambda engine: registry.load(engine).options, registry.names())
     made = Made(chosen(app, platform))
@@ -97,7 +105,7 @@ def _make_tables(app: cdk.App, platform: Platform, made: Made) -> None:
 
 
 def _make_servers(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes) -> None:
-    image, graph_image = (_context(app, key) for key in ("image", "graph-image"))
+    image, graph_image = (_context(app, made, key) for key in (IMAGE, GRAPH_IMAGE))
     inside = {postgres.ENGINE, search.ENGINE, *([graph.ENGINE] if graph_image else [])}
     if image or any(each.engine in inside for each in platform.databases):
         with_tasks = bool(image) or _has_tasks(platform, graph_image)
@@ -117,12 +125,13 @@ def _make_servers(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes)
         _make_task(app, platform, made, made.network, image)
 
 
-def _context(app: cdk.App, key: str) -> str:
-    return str(app.node.try_get_context(key) or "")
+def _context(app: cdk.App, made: Made, key: str) -> str:
+    """Return what the context says, else the manifest."""
+    return str(app.node.try_get_context(key) or made.environment.context.get(key, ""))
 
 
-def _architecture(app: cdk.App) -> str:
-    return _context(app, "architecture") or "x86_64"
+def _architecture(app: cdk.App, made: Made) -> str:
+    return _context(app, made, ARCHITECTURE) or "x86_64"
 
 
 def _has_tasks(platform: Platform, graph_image: str) -> bool:
@@ -158,8 +167,8 @@ def _make_server(
             **place,
             image=image,
             sizes=sizes.graph,
-            architecture=_architecture(app),
-            allow_nfs=_context(app, "graph-on-nfs") == "accepted",
+            architecture=_architecture(app, made),
+            allow_nfs=_context(app, made, GRAPH_ON_NFS) == ACCEPTED,
         )
 
 
@@ -174,7 +183,7 @@ def _make_task(app: cdk.App, platform: Platform, made: Made, network: Network, i
         databases=[*made.tables.values(), *servers],
         network=network,
         image=container_image(stack, image),
-        architecture=_architecture(app),
+        architecture=_architecture(app, made),
     )
 
 

@@ -71,7 +71,7 @@ def prepare(
         assembly = (
             read(scope.request.assembly)
             if scope.request.assembly
-            else synthesise(cli, app, scope.environment.name, cloud, Path(room) / "assembly")
+            else synthesise(cli, app, scope.environment, cloud, Path(room) / "assembly")
         )
         context = DeploymentContext(
             scope.environment,

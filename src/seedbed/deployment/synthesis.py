@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
@@ -10,22 +11,25 @@ from seedbed.aws.cloud import Cloud
 from seedbed.deployment.assembly import Assembly, Stack, read
 from seedbed.deployment.cdk import Cli
 from seedbed.errors import Refused, UsageError
+from seedbed.model.environment import Environment
 from seedbed.support.extras import require_extras
 
 APP = "cdk"  # the directory of the app, beside the manifest
 _DESCRIPTION = "cdk.json"
 
 
-def synthesise(cli: Cli, app: Path, environment: str, cloud: Cloud, into: Path) -> Assembly:
+def synthesise(cli: Cli, app: Path, environment: Environment, cloud: Cloud, into: Path) -> Assembly:
     """Return the assembly that the app in `app` makes for `environment`. Raises UsageError where it makes none."""
     require_app(app)
-    arguments = ["synth", "--quiet", "--output", str(into), "-c", f"environment={environment}"]
+    told = {**environment.context, "environment": environment.name}
+    context = [part for key, value in told.items() for part in ("-c", f"{key}={value}")]
+    arguments = ["synth", "--quiet", "--output", str(into), *context]
     result = cli.run(arguments, cwd=app, cloud=cloud)
     if result.code != 0:
         raise UsageError(
-            f"the CDK app in {app} cannot be synthesised for {environment}",
+            f"the CDK app in {app} cannot be synthesised for {environment.name}",
             because=result.last_lines,
-            try_=f"cd {app} && cdk synth -c environment={environment}",
+            try_=f"cd {app} && cdk synth {shlex.join(context)}",
         )
     return read(into)
 

@@ -17,8 +17,16 @@ from seedbed.manifest.sections import (
     EnvironmentSection,
     PlatformSection,
     ReferenceSection,
+    TaskSection,
 )
-from seedbed.model.environment import EnvironmentPattern
+from seedbed.model.environment import (
+    ACCEPTED,
+    ARCHITECTURE,
+    GRAPH_IMAGE,
+    GRAPH_ON_NFS,
+    IMAGE,
+    EnvironmentPattern,
+)
 from seedbed.model.platform import Database, DatabaseId, Field, Platform, Reference
 from seedbed.support.guess import guess_path, suggestion
 from seedbed.toml.credentials import require_no_secrets
@@ -278,12 +286,28 @@ def _environment(text: Text, pattern: str, ids: set[str]) -> EnvironmentPattern:
         protected=section.protected,
         access=section.access,
         settings=section.targets,
+        context=_context(section),
     )
     broken = broken_rule(declared)
     if broken:
         key, what, because, try_ = broken
         raise text.error(what, at=(*at, key) if key else at, because=because, try_=try_)
     return declared
+
+
+def _context(section: EnvironmentSection) -> Mapping[str, str]:
+    """Return what a CDK app is told in an environment, under the keys of `seedbed.cdk.platform_stacks`."""
+    said = {
+        IMAGE: section.task.image,
+        ARCHITECTURE: section.task.architecture,
+        GRAPH_IMAGE: section.graph.image,
+        GRAPH_ON_NFS: ACCEPTED if section.graph.on_nfs else "",
+    }
+    usual = {ARCHITECTURE: TaskSection().architecture}
+    return {
+        **section.cdk.context,
+        **{key: each for key, each in said.items() if each and each != usual.get(key)},
+    }
 
 
 def _all_unknown(

@@ -75,6 +75,41 @@ class ReferenceSection(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
 
 
+class TaskSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """The task that runs seedbed inside the network."""
+
+    image: Annotated[
+        str,
+        Meta(
+            description="Its container image: has seedbed and the platform's files. Without one there is no task."
+        ),
+    ] = ""
+    architecture: Annotated[
+        Literal["x86_64", "arm64"], Meta(description="What processor the environment's images are for.")
+    ] = "x86_64"
+
+
+class GraphSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Graph servers that run in the environment."""
+
+    image: Annotated[
+        str,
+        Meta(description="Their container image. Without one a secret says where each server is, elsewhere."),
+    ] = ""
+    on_nfs: Annotated[
+        bool,
+        Meta(description="Accept files on NFS, which a lost lock may corrupt, in a protected environment."),
+    ] = False
+
+
+class AppSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the CDK app is told there."""
+
+    context: Annotated[
+        dict[str, str], Meta(description="Keys and values of its own: `cdk deploy -c KEY=VALUE`.")
+    ] = {}
+
+
 class EnvironmentSection(Struct, frozen=True, forbid_unknown_fields=True):
     """An environment, or with * and ? a family of them."""
 
@@ -95,6 +130,13 @@ class EnvironmentSection(Struct, frozen=True, forbid_unknown_fields=True):
             " (task), or through a port that was forwarded (tunnel)."
         ),
     ] = "direct"
+    task: Annotated[TaskSection, Meta(description="The task that runs seedbed inside the network.")] = (
+        TaskSection()
+    )
+    graph: Annotated[GraphSection, Meta(description="Graph servers that run in the environment.")] = (
+        GraphSection()
+    )
+    cdk: Annotated[AppSection, Meta(description="What the CDK app is told there.")] = AppSection()
     targets: Annotated[
         dict[DatabaseName, ConnectionSettings],
         Meta(description="Connection settings of single databases in this environment, by database id."),

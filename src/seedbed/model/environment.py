@@ -13,11 +13,16 @@ from seedbed.errors import Refused
 SANDBOX = "sandbox"
 Access = Literal["direct", "task", "tunnel"]
 
+# Keys of what a CDK app is told, in `context`
+IMAGE, ARCHITECTURE, GRAPH_IMAGE, GRAPH_ON_NFS = "image", "architecture", "graph-image", "graph-on-nfs"
+ACCEPTED = "accepted"
+
 
 class EnvironmentPattern(Struct, frozen=True):
     """An environment as declared: `pattern` is a name, or a family of names such as `dev-*`.
 
-    `settings` holds what is known about single databases there, by database id (never a secret).
+    `settings` holds what is known about single databases there, by database id (never a secret); `context` what a CDK
+    app is told: images, and keys of its own.
     """
 
     pattern: str
@@ -27,13 +32,21 @@ class EnvironmentPattern(Struct, frozen=True):
     protected: bool = False
     access: Access = "direct"
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    context: Mapping[str, str] = field(default_factory=dict)
 
     def matches(self, name: str) -> bool:
         return fnmatchcase(name, self.pattern)
 
     def named(self, name: str) -> Environment:
         return Environment(
-            name, self.account, self.region, self.ephemeral, self.protected, self.access, self.settings
+            name,
+            self.account,
+            self.region,
+            self.ephemeral,
+            self.protected,
+            self.access,
+            self.settings,
+            self.context,
         )
 
 
@@ -47,6 +60,7 @@ class Environment(Struct, frozen=True):
     protected: bool = False
     access: Access = "direct"
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    context: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_sandbox(self) -> bool:

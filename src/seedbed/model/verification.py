@@ -75,7 +75,7 @@ QueryRow = Mapping[str, str | None]  # of a query: each column and its value as 
 class ExpectationResult(Struct, frozen=True):
     """What was found of one expectation.
 
-    `rows`: how many its query has; with `are_more` there are others, which nobody counted. `samples`: the first of
+    `rows`: how many its query has; with `are_more` there are others, not counted. `samples`: the first of
     them. `numbers`: what the queries of an equality have, in their order. Those that lie apart, but no farther than
     they may, are tolerated.
     """

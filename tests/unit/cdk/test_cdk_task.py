@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from seedbed.errors import UsageError
-from tests.unit.cdk.conftest import IMAGE, Stack, Synthesise, flags, stacks
+from tests.unit.cdk.conftest import DECLARED, IMAGE, Stack, Synthesise, flags, stacks
 
 EVERYWHERE = pytest.mark.parametrize("environment", ["dev-ana", "staging", "prod"])
 SERVICES = ("USER", "PAYMENT", "REVIEWS")
@@ -49,6 +51,21 @@ def test_a_log_that_is_not_taken_stops_nothing_and_the_processor_is_said(
     assert (options["mode"], options["max-buffer-size"]) == ("non-blocking", f"{25 << 20}b")
     platform = made.one("ECS::TaskDefinition")["RuntimePlatform"]
     assert platform == {"CpuArchitecture": "X86_64", "OperatingSystemFamily": "LINUX"}
+
+
+def test_the_manifest_says_what_the_command_line_does_not(
+    synthesise: Synthesise, small: Callable[..., Path]
+) -> None:
+    task = f'[environments."dev-*".task]\nimage = "{IMAGE}"\narchitecture = "arm64"\n'
+    made = synthesise(small(environments=task + DECLARED), environment="dev-ana")[
+        "sample-dev-ana-seedbed-task"
+    ]
+    assert made.one("ECS::TaskDefinition")["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
+    made = synthesise(
+        small(environments=task + DECLARED), environment="dev-ana", architecture="x86_64", image="another:1"
+    )["sample-dev-ana-seedbed-task"]
+    assert made.one("ECS::TaskDefinition")["RuntimePlatform"]["CpuArchitecture"] == "X86_64"
+    assert container(made)["Image"] == "another:1"
 
 
 def test_another_processor_is_said_by_its_name(with_node: None) -> None:

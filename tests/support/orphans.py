@@ -28,13 +28,16 @@ def plant(run: Run, references: Sequence[Reference]) -> Mapping[str, str]:
     for each in references:
         table, column = each.from_.path.split(".")
         tables[each.from_.database, table][column] = orphan(each)
+        tables[each.from_.database, table] |= {name: texts[0] for name, texts in each.from_.where.equal}
     sessions = {each.id: each.session for each in run.connected}
-    keys: dict[str, str] = {}
+    keys: dict[tuple[str, str], str] = {}
     for (database, table), orphans in tables.items():
         session: Any = sessions[database]
         key = _PLANTS[type(session)](session, table, orphans)
-        keys |= {f"{database}:{table}.{column}": key for column in orphans}
-    return keys
+        keys[database, table] = key
+    return {
+        str(each.from_): keys[each.from_.database, each.from_.path.partition(".")[0]] for each in references
+    }
 
 
 def _in_row(session: PostgresSession, table: str, orphans: Orphans) -> str:

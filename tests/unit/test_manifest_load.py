@@ -23,7 +23,7 @@ from seedbed.manifest.sections import (
     TaskSection,
 )
 from seedbed.model.environment import EnvironmentPattern
-from seedbed.model.platform import DatabaseId, Field, Platform, Reference
+from seedbed.model.platform import DatabaseId, Field, Platform, Reference, Where
 
 
 class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -294,6 +294,30 @@ def test_a_reference_declared_twice_is_refused(write: Write) -> None:
     error = _refused(write("", again))
     assert "declared twice" in error.what
     assert error.because == "line 10 says the same"
+
+
+def test_a_field_refers_to_several_by_the_rows_that_are_meant(write: Write) -> None:
+    each = '[[references]]\nfrom = "courses/dynamodb:notes.subject_id"\nto = "user/postgres:{}.id"\nwhen = {{{}}}\n\n'
+    first = each.format("users", 'kind = "user"') + each.format(
+        "teams", 'kind = ["team", "class"], open = "true"'
+    )
+    platform = _load(write("[[references]]", f"{first}[[references]]"))
+    assert list(map(str, (each.from_ for each in platform.references))) == [
+        "courses/dynamodb:notes.subject_id[kind=user]",
+        "courses/dynamodb:notes.subject_id[kind=team|class][open=true]",
+        "courses/dynamodb:courses.teacher_id",
+    ]
+    assert platform.references[1].from_.where == Where((("kind", ("team", "class")), ("open", ("true",))))
+    again = each.format("users", 'kind = "user"') * 2
+    assert "declared twice" in _refused(write("[[references]]", f"{again}[[references]]")).what
+    same = (
+        each.format("users", "")
+        .replace("notes.subject_id", "x.id")
+        .replace("user/postgres:users", "courses/dynamodb:x")
+    )
+    assert "points at itself" in _refused(write("[[references]]", f"{same}[[references]]")).what
+    nothing = each.format("users", "kind = []")
+    assert "when" in str(_refused(write("[[references]]", f"{nothing}[[references]]")))
 
 
 def test_many_unknown_keys_are_told_at_once_and_five_are_listed(write: Write) -> None:

@@ -23,7 +23,7 @@ from seedbed.integrity import parents, suspects
 from seedbed.model.event import Event, IdsAwaited, IdsRead
 from seedbed.model.history import History
 from seedbed.model.ids import Ids
-from seedbed.model.platform import Database, DatabaseId, Field, Reference
+from seedbed.model.platform import ALL, Database, DatabaseId, Field, Reference, Where
 from seedbed.model.verification import Holders, ReferenceResult, Suspect, Verdict
 
 ORDERS, USERS = DatabaseId("shop/memory"), DatabaseId("user/memory")
@@ -53,14 +53,22 @@ class Table:
     def interrupt(self) -> None:
         raise AssertionError("nobody interrupts it")
 
-    def ids(self, path: str) -> Iterator[Ids]:
+    def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
         self.world.look()
         if self.fails:
             raise self.fails
         if path == TO.path:
             yield from self._blocks([("", each) for each in sorted(self.world.users)])
         else:
-            yield from self._blocks(sorted(self.world.orders.items()))
+            yield from self._blocks(sorted(self._meant(where).items()))
+
+    def _meant(self, where: Where) -> Mapping[str, str]:
+        """Return the orders of `where`: the kind of an order is the first character of its key."""
+        return {
+            key: each
+            for key, each in self.world.orders.items()
+            if all(key[0] in kinds for _, kinds in where.equal)
+        }
 
     def _blocks(self, rows: Sequence[tuple[str, str]]) -> Iterator[Ids]:
         for first in range(0, len(rows), 3):
@@ -78,17 +86,24 @@ class Table:
         self.world.look()
         return self.world.users & set(ids)
 
-    def holders(self, path: str, those: Sequence[Suspect], *, time: str, most: int) -> Mapping[str, Holders]:
+    def holders(
+        self, path: str, those: Sequence[Suspect], *, time: str, most: int, where: Where = ALL
+    ) -> Mapping[str, Holders]:
         assert path == FROM.path
         self.world.look()
         rows: dict[str, list[str]] = {}
-        for row, id_ in sorted(self.world.orders.items()):
+        for row, id_ in sorted(self._meant(where).items()):
             rows.setdefault(id_, []).append(row)
         return {
             each.id: Holders(len(rows[each.id]), tuple(rows[each.id][:most]))
             for each in those
             if each.id in rows
         }
+
+
+class FoundOfAll(Struct):
+    results: Sequence[ReferenceResult]
+    events: Sequence[Event]
 
 
 class Found(Struct):
@@ -98,6 +113,12 @@ class Found(Struct):
 
 def verified(world: World, *, reference: Reference = REFERENCE, **tables: Any) -> Found:
     """Verify the one reference of `world`."""
+    found = verified_all(world, [reference], **tables)
+    return Found(found.results[0], found.events)
+
+
+def verified_all(world: World, references: Sequence[Reference], **tables: Any) -> FoundOfAll:
+    """Verify several references of `world`."""
     sessions = {ORDERS: tables.pop("orders", Table(world)), USERS: tables.pop("users", Table(world))}
     failed = {name: each for name, each in sessions.items() if isinstance(each, Exception)}
     connected = [
@@ -106,8 +127,8 @@ def verified(world: World, *, reference: Reference = REFERENCE, **tables: Any) -
         if name not in failed
     ]
     context = RunContext(this_process(), wait=0, listener=lambda _: None, stop=Stop())
-    (found,) = verifying.verify([reference], connected, cast(Any, failed), context)
-    return Found(found, context.events)
+    found = verifying.verify(references, connected, cast(Any, failed), context)
+    return FoundOfAll(found, context.events)
 
 
 class _Target(Struct):
@@ -218,6 +239,19 @@ def test_a_row_without_an_id_is_a_finding_unless_it_may_have_none(
 ) -> None:
     found = verified(World({"1": "ana", "2": ""}, {"ana"}), reference=reference).result
     assert (found.verdict, found.empty, found.orphans) == (verdict, 1, 0)
+
+
+def test_a_field_refers_to_several_each_by_its_own_rows() -> None:
+    world = World({"u1": "ana", "u2": "math", "c1": "math", "c2": "ana", "d1": "nobody"}, {"ana", "ben"})
+    users, rest = (
+        Reference(Field(ORDERS, FROM.path, Where((("kind", kinds),))), TO, grace=0)
+        for kinds in (("u",), ("c", "d"))
+    )
+    first, second = verified_all(world, [users, rest]).results
+    assert (first.ids, first.orphans, [each.id for each in first.samples]) == (2, 1, ["math"])
+    assert (second.ids, second.orphans, [each.id for each in second.samples]) == (3, 2, ["math", "nobody"])
+    assert first.samples[0].holders == Holders(1, ("u2",))
+    assert second.samples[0].holders == Holders(1, ("c1",))
 
 
 def test_what_is_missing_is_looked_up_again_after_the_grace() -> None:

@@ -34,7 +34,13 @@ class OrphanEntry(Part, frozen=True):
 class ReferenceEntry(Part, frozen=True):
     """One reference."""
 
-    from_: Annotated[str, says("The field that refers: service/engine:table.column.")]
+    from_: Annotated[
+        str,
+        says(
+            "The field that refers: service/engine:table.column, and behind it `[column=value]` where only those rows"
+            " are meant."
+        ),
+    ]
     to: Annotated[str, says("The field that is referred to.")]
     verdict: Annotated[
         Verdict,

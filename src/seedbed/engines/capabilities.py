@@ -17,6 +17,7 @@ from seedbed.model.hazard import Hazard, HazardRule
 from seedbed.model.ids import Ids
 from seedbed.model.migration import Migration, MigrationFile, Step, StepText, Work
 from seedbed.model.plan import Loss
+from seedbed.model.platform import ALL, Where
 from seedbed.model.seed import Dataset, Loaded, OnLoading, Script, SeedKind, ignore_loading
 from seedbed.model.target import Target
 from seedbed.model.verification import Holders, Suspect
@@ -271,8 +272,11 @@ class SupportsIds(Protocol):
     zeros at its end; an id in a list counts as one of its own. Raises StepFailed where there is no such field.
     """
 
-    def ids(self, path: str) -> Iterator[Ids]:
-        """Yield the ids of all rows, in blocks and any order, as they are at one moment where the engine can."""
+    def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
+        """Yield the ids of the rows of `where`, in blocks and any order, as of one moment where the engine can.
+
+        Raises StepFailed too where there is no field that `where` names, as far as the engine can know.
+        """
         ...
 
     def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
@@ -280,9 +284,9 @@ class SupportsIds(Protocol):
         ...
 
     def holders(
-        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int, where: Where = ALL
     ) -> Mapping[str, Holders]:
-        """Return the rows that hold each of `suspects` now, `most` keys of each; no entry for one that none holds.
+        """Return the rows of `where` that hold each of `suspects` now, `most` keys of each; no entry where none does.
 
         `time`: the field that says when a row was written, empty for none.
         """

@@ -135,7 +135,7 @@ class _Source(Struct):
     def blocks(self) -> Iterator[Ids]:
         """Yield its ids, telling how many have come."""
         count, told = 0, 0
-        for block in self.session.ids(self.field.path):
+        for block in self.session.ids(self.field.path, self.field.where):
             self.context.stop.check()
             yield block
             count += block.count
@@ -214,7 +214,11 @@ def _look_at(
             found |= {each.id: each for each in those if each.id not in here}
             times.add(reference.time)
     return source.session.holders(
-        source.field.path, list(found.values()), time=max(times, default=""), most=_ROWS
+        source.field.path,
+        list(found.values()),
+        time=max(times, default=""),
+        most=_ROWS,
+        where=source.field.where,
     )
 
 

@@ -27,7 +27,7 @@ from seedbed.model.environment import (
     IMAGE,
     EnvironmentPattern,
 )
-from seedbed.model.platform import Database, DatabaseId, Field, Platform, Reference
+from seedbed.model.platform import ALL, Database, DatabaseId, Field, Platform, Reference, Where
 from seedbed.support.guess import guess_path, suggestion
 from seedbed.toml.credentials import require_no_secrets
 from seedbed.toml.lines import KeyPath
@@ -222,7 +222,7 @@ def _references(text: Text, ids: set[str]) -> tuple[Reference, ...]:
         for key, column in (("from", parsed.from_), ("to", parsed.to)):
             _require_declared(text, (*at, key), column.partition(":")[0], ids)
         reference = _reference(parsed)
-        if reference.from_ == reference.to:
+        if parsed.from_ == parsed.to:
             raise text.error(
                 "a reference points at itself",
                 at=at,
@@ -246,13 +246,18 @@ def _references(text: Text, ids: set[str]) -> tuple[Reference, ...]:
 def _reference(section: ReferenceSection) -> Reference:
     number, unit = section.grace.rstrip("sminh"), section.grace.lstrip("0123456789")
     grace = float(number) * {"s": 1, "min": 60, "h": 3600}[unit]
-    ends = _field(section.from_), _field(section.to)
+    where = Where(
+        tuple(
+            (name, (each,) if isinstance(each, str) else tuple(each)) for name, each in section.when.items()
+        )
+    )
+    ends = _field(section.from_, where), _field(section.to)
     return Reference(*ends, section.optional, grace, section.tolerated, section.time)
 
 
-def _field(column: str) -> Field:
+def _field(column: str, where: Where = ALL) -> Field:
     database, _, path = column.partition(":")
-    return Field(DatabaseId(database), path)
+    return Field(DatabaseId(database), path, where)
 
 
 def _require_declared(text: Text, at: KeyPath, database: str, ids: set[str]) -> None:

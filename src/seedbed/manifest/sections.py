@@ -73,6 +73,14 @@ class ReferenceSection(Struct, frozen=True, forbid_unknown_fields=True):
             description="The column beside `from` that says when a row was written: findings tell their age."
         ),
     ] = ""
+    when: Annotated[
+        dict[str, str | Annotated[list[str], Meta(min_length=1)]],
+        Meta(
+            description="Columns beside `from` with the value, or the values, that they have in the rows that are"
+            " meant. Where one column refers to several tables, each has a reference of its own.",
+            examples=[{"kind": "course"}],
+        ),
+    ] = {}
 
 
 class TaskSection(Struct, frozen=True, forbid_unknown_fields=True):

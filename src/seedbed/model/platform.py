@@ -26,17 +26,39 @@ class Database(Struct, frozen=True):
         return DatabaseId(f"{self.service}/{self.engine}")
 
 
+class Where(Struct, frozen=True):
+    """Which rows of a table hold ids that count.
+
+    `equal`: fields beside the id, each with the texts of which it has to have one.
+    """
+
+    equal: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def __str__(self) -> str:
+        return "".join(f"[{name}={'|'.join(texts)}]" for name, texts in self.equal)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that say whether a row counts."""
+        return tuple(name for name, _ in self.equal)
+
+
+ALL = Where()
+
+
 class Field(Struct, frozen=True):
     """A field of a database, as the manifest writes it: `payment/postgres:payments.user_id`.
 
-    `path` is in the engine's own words: "payments.user_id", with a schema "public.payments.user_id".
+    `path` is in the engine's own words: "payments.user_id", with a schema "public.payments.user_id". `where`: the rows
+    that are meant; as text behind the path, "payments.subject_id[kind=course]".
     """
 
     database: DatabaseId
     path: str
+    where: Where = ALL
 
     def __str__(self) -> str:
-        return f"{self.database}:{self.path}"
+        return f"{self.database}:{self.path}{self.where}"
 
 
 class Reference(Struct, frozen=True):

@@ -15,6 +15,7 @@ from seedbed.engines.dynamodb.running import ids
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.schema.shape import IndexShape, Key, Projection, TableShape
 from seedbed.errors import Interrupted, StepFailed
+from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
 from tests.support.dynamodb.tables import Stage, spied, stage
 
@@ -79,9 +80,9 @@ def here(world: World, tmp_path: Path) -> Iterator[Stage]:
         yield made
 
 
-def texts(here: Stage, path: str) -> tuple[list[str], int]:
+def texts(here: Stage, path: str, where: Where = ALL) -> tuple[list[str], int]:
     """Return the ids of `path`, sorted, and how many there are not."""
-    blocks = list(ids.ids(here.database, path))
+    blocks = list(ids.ids(here.database, path, where))
     return sorted(text for each in blocks for text in each.texts), sum(each.empty for each in blocks)
 
 
@@ -91,6 +92,21 @@ def test_ids_are_read_from_attributes_lists_sets_and_what_lies_within_maps(here:
     assert texts(here, "progress.labels") == (["1.5", "x", "x", "y"], 2)
     assert texts(here, "progress.sources.id") == (["p", "q"], 3)  # of an empty list nothing is known
     assert texts(here, "progress.user")[0] == ["ana", "ana", "ben", "cid"]
+
+
+def test_only_the_items_are_read_that_a_reference_is_about(here: Stage) -> None:
+    calls = Calls(here)
+    seven, ana = Where((("tutor", ("7",)),)), Where((("mark", ("a",)), ("labels", ("x", "z"))))
+    assert texts(here, "progress.lesson", seven) == (["1", "2"], 0)
+    assert texts(here, "progress.tutor", Where((("mark", ("a",)),))) == (["7"], 1)
+    assert texts(here, "progress.user", ana) == (["ana"], 0)
+    assert calls.taken() == [("Scan", "")]  # by_lesson does not have what says whether an item counts
+    row, other = '{"user":"ana","lesson":"1"}', '{"user":"ana","lesson":"2"}'
+    for suspect in (Suspect("7", (row, other)), Suspect("7")):
+        held = ids.holders(here.database, "progress.tutor", [suspect], time="", most=3, where=ana)
+        assert held == {"7": Holders(1, (row,))}
+    with pytest.raises(StepFailed, match="no item of progress has the attribute knid"):
+        texts(here, "progress.user", Where((("knid", ("a",)),)))
 
 
 def test_an_index_is_scanned_only_where_it_has_every_item(ministack_account: World, tmp_path: Path) -> None:

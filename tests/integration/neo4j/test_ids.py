@@ -8,6 +8,7 @@ import pytest
 
 from seedbed.engines.neo4j.running import ids
 from seedbed.errors import Interrupted, StepFailed
+from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Suspect
 from tests.support.neo4j.graphs import Graph, graph
 from tests.support.servers import Settings
@@ -28,10 +29,10 @@ def here(neo4j_settings: Settings) -> Graph:
     return found
 
 
-def texts(here: Graph, path: str) -> tuple[list[str], int]:
+def texts(here: Graph, path: str, where: Where = ALL) -> tuple[list[str], int]:
     """Return the ids of `path`, sorted, and how many there are not."""
     with here.session() as session:
-        blocks = list(session.ids(path))
+        blocks = list(session.ids(path, where))
     return sorted(text for each in blocks for text in each.texts), sum(each.empty for each in blocks)
 
 
@@ -47,6 +48,24 @@ def test_ids_are_read_from_properties_and_lists_of_nodes_and_relationships(
     assert texts(here, "Student.id") == ([], 0)  # there is none, and a constraint knows of them
     with pytest.raises(StepFailed, match="there is no label Teacher"):
         texts(here, "Teacher.id")
+
+
+def test_only_the_nodes_are_read_that_a_reference_is_about(here: Graph) -> None:
+    assert texts(here, "Tutor.id", Where((("user", ("7",)),))) == (["t1", "t2"], 0)
+    assert texts(here, "Tutor.user", Where((("id", ("t1", "t3")),))) == (["7"], 1)
+    assert texts(here, "TEACHES.course", Where((("course", ("c2",)),))) == ([], 0)
+    with here.session() as session:
+        for path in ("Tutor.user", "Tutor.skills"):  # one of them has an index
+            held = session.holders(
+                path, [Suspect("7"), Suspect("x")], time="", most=5, where=Where((("id", ("t2",)),))
+            )
+            assert [(each.count, list(each.rows)) for each in held.values()] == [(1, ["t2"])]
+    with pytest.raises(StepFailed, match="there is no property knid"):
+        texts(here, "Tutor.user", Where((("knid", ("x",)),)))
+    assert texts(here, "Student.id", Where((("knid", ("x",)),))) == (
+        [],
+        0,
+    )  # there is none that could have it
 
 
 def test_what_holds_an_id_is_told_by_its_unique_property_with_the_time_of_the_oldest(here: Graph) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from seedbed.engines.opensearch.running import ids
 from seedbed.errors import Interrupted, StepFailed
+from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
 from tests.support.opensearch.stage import Document, Stage, stage
 
@@ -43,9 +45,9 @@ def here(opensearch_settings: Mapping[str, str]) -> Iterator[Stage]:
         yield made
 
 
-def texts(here: Stage, path: str) -> tuple[list[str], int]:
+def texts(here: Stage, path: str, where: Where = ALL) -> tuple[list[str], int]:
     """Return the ids of `path`, sorted, and how many documents have none."""
-    blocks = list(here.session.ids(path))
+    blocks = list(here.session.ids(path, where))
     return sorted(text for each in blocks for text in each.texts), sum(each.empty for each in blocks)
 
 
@@ -67,6 +69,24 @@ def test_ids_are_found_with_the_documents_that_hold_them(here: Stage, field: str
     held = here.session.holders(f"lessons.{field}", [Suspect("Long"), Suspect("no")], time="", most=1)
     count = 2 if field == "user" else 1
     assert {id_: (each.count, len(each.rows)) for id_, each in held.items()} == {"Long": (count, 1)}
+
+
+@pytest.mark.parametrize(
+    ("where", "seven", "empty"),
+    [
+        ((("number", ("7",)),), ["7", "7", "8"], 0),
+        ((("number", ("7",)), ("user", ("Long",))), ["7"], 0),
+        ((("user", ("Long",)),), ["7"], 1),
+        ((("words", ("Long",)),), [], 1),  # a text is judged by the document
+        ((("lower", ("long",)),), [], 0),
+    ],
+)
+def test_only_the_documents_are_read_that_a_reference_is_about(
+    here: Stage, where: Any, seven: list[str], empty: int
+) -> None:
+    assert texts(here, "lessons.number", Where(where)) == (seven, empty)
+    held = here.session.holders("lessons.number", [Suspect("7")], time="at", most=5, where=Where(where))
+    assert {id_: each.count for id_, each in held.items()} == ({"7": seven.count("7")} if seven else {})
 
 
 def test_what_holds_an_id_is_told_with_the_time_of_the_oldest(here: Stage) -> None:

@@ -15,6 +15,7 @@ from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.engines.postgres.session import PostgresSession
 from seedbed.errors import StepFailed, Unreachable
 from seedbed.integrity.digests import id_text
+from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
 from tests.support.postgres.wire import connected, target
 
@@ -55,11 +56,32 @@ def session(postgres_server: EmbeddedServer, name: str) -> Iterator[PostgresSess
         yield session
 
 
-def read(session: PostgresSession, path: str) -> tuple[Counter[str], int]:
+def read(session: PostgresSession, path: str, where: Where = ALL) -> tuple[Counter[str], int]:
     """Return how often each id is read, and how many rows have none."""
-    blocks = list(session.ids(path))
+    blocks = list(session.ids(path, where))
     ids = Counter(id_text(each, position) for each in blocks for position in range(each.count))
     return ids, sum(each.empty for each in blocks)
+
+
+def test_only_the_rows_are_read_that_a_reference_is_about(
+    session: PostgresSession, postgres_server: EmbeddedServer, name: str
+) -> None:
+    with connected(postgres_server, name) as connection:
+        connection.execute(
+            "CREATE TYPE kind AS ENUM ('user', 'it''s 100%'); CREATE TABLE notes (id int PRIMARY KEY, about text, "
+            "\"Kind%\" kind, open bool, CHECK (id < 9)); INSERT INTO notes VALUES (1, 'a', 'user', true), "
+            "(2, 'b', 'it''s 100%', true), (3, 'c', 'it''s 100%', false), (4, NULL, 'user', true), (5, 'e', NULL, true);"
+            "CREATE VIEW noted AS SELECT * FROM notes"
+        )
+    percent = Where((("Kind%", ("it's 100%", "nothing")), ("open", ("true",))))
+    user = Where((("Kind%", ("user",)),))
+    for path in ("notes.about", "noted.about"):
+        assert read(session, path, percent) == (Counter("b"), 0)
+        assert read(session, path, user) == (Counter("a"), 1)
+    both = [Suspect("a"), Suspect("b")]
+    assert session.holders("notes.about", both, time="", most=1, where=percent) == {"b": Holders(1, ("2",))}
+    with pytest.raises(StepFailed, match="knid"):
+        read(session, "notes.about", Where((("knid", ("user",)),)))
 
 
 @pytest.mark.parametrize(

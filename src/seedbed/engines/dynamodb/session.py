@@ -23,6 +23,7 @@ from seedbed.model.history import History, Owner
 from seedbed.model.ids import Ids
 from seedbed.model.migration import Migration, Phase
 from seedbed.model.names import stack_name
+from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
 
 if TYPE_CHECKING:
@@ -202,10 +203,10 @@ class DynamoSession:
 
     # ids
 
-    def ids(self, path: str) -> Iterator[Ids]:
+    def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
         from seedbed.engines.dynamodb.running import ids
 
-        return ids.ids(self.database, path)
+        return ids.ids(self.database, path, where)
 
     def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
         from seedbed.engines.dynamodb.running.ids import found
@@ -213,11 +214,11 @@ class DynamoSession:
         return found(self.database, path, ids)
 
     def holders(
-        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int, where: Where = ALL
     ) -> Mapping[str, Holders]:
         from seedbed.engines.dynamodb.running.ids import holders
 
-        return holders(self.database, path, suspects, time=time, most=most)
+        return holders(self.database, path, suspects, time=time, most=most, where=where)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return at most how many items `works` would remove."""

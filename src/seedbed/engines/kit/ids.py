@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
+from seedbed.model.platform import Where
 from seedbed.model.verification import Holders, Suspect
 
 _MILLISECONDS = 1e11  # a time since 1970 that is larger than this counts them, not seconds
@@ -30,6 +31,11 @@ class Tally:
     def holders(self) -> Mapping[str, Holders]:
         """Return what was counted, by id."""
         return self._held
+
+
+def takes(where: Where, texts: Callable[[str], Iterable[str]]) -> bool:
+    """Return whether a row is one of `where`; `texts`: a field's name -> what the row has there, as text."""
+    return all(not frozenset(wanted).isdisjoint(texts(name)) for name, wanted in where.equal)
 
 
 def moment(value: object) -> datetime | None:

@@ -17,6 +17,7 @@ from seedbed.model.hazard import Hazard
 from seedbed.model.history import History, Owner
 from seedbed.model.ids import Ids
 from seedbed.model.migration import Migration
+from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
 
 if TYPE_CHECKING:
@@ -102,10 +103,10 @@ class Neo4jSession:
         with translate_errors(f"examining the migrations of {self.graph.target}"):
             return examine(self.graph.client, migrations)
 
-    def ids(self, path: str) -> Iterator[Ids]:
+    def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
         from seedbed.engines.neo4j.running import ids
 
-        return ids.ids(self.graph, path)
+        return ids.ids(self.graph, path, where)
 
     def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
         from seedbed.engines.neo4j.running.ids import found
@@ -113,11 +114,11 @@ class Neo4jSession:
         return found(self.graph, path, ids)
 
     def holders(
-        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int, where: Where = ALL
     ) -> Mapping[str, Holders]:
         from seedbed.engines.neo4j.running.ids import holders
 
-        return holders(self.graph, path, suspects, time=time, most=most)
+        return holders(self.graph, path, suspects, time=time, most=most, where=where)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return about how many nodes and relationships `works` would remove."""

@@ -13,6 +13,7 @@ from seedbed.engines.opensearch.wire.client import Client
 from seedbed.errors import Unreachable
 from seedbed.model.history import History, Owner
 from seedbed.model.ids import Ids
+from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
 
 if TYPE_CHECKING:
@@ -130,10 +131,10 @@ class OpenSearchSession:
         with translate_errors(self.cluster, f"looking at the indexes of {self.cluster.target}"):
             require_feasible(self.cluster, works)
 
-    def ids(self, path: str) -> Iterator[Ids]:
+    def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
         from seedbed.engines.opensearch.running import ids
 
-        return ids.ids(self.cluster, path)
+        return ids.ids(self.cluster, path, where)
 
     def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
         from seedbed.engines.opensearch.running.ids import found
@@ -141,11 +142,11 @@ class OpenSearchSession:
         return found(self.cluster, path, ids)
 
     def holders(
-        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int, where: Where = ALL
     ) -> Mapping[str, Holders]:
         from seedbed.engines.opensearch.running.ids import holders
 
-        return holders(self.cluster, path, suspects, time=time, most=most)
+        return holders(self.cluster, path, suspects, time=time, most=most, where=where)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return how many documents `works` would remove."""

@@ -14,6 +14,7 @@ from seedbed.engines.postgres.wire.libpq import PlainConnection, QueryFailed, cu
 from seedbed.engines.postgres.wire.messages import plain
 from seedbed.errors import StepFailed, Unreachable
 from seedbed.model.history import History, Owner
+from seedbed.model.platform import ALL, Where
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -126,10 +127,10 @@ class PostgresSession:
             queries = partial(rows_of_all, self.connection)
             return schema(queries, exclude_schemas={self.address.history_schema})
 
-    def ids(self, path: str) -> Iterator[Ids]:
+    def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
         from seedbed.engines.postgres.running import ids
 
-        return ids.ids(self.connection, self._open_beside, path)
+        return ids.ids(self.connection, self._open_beside, path, where)
 
     def _open_beside(self) -> Connection[tuple[Any, ...]]:
         """Return a second connection, which lives as long as the first one. Raises Unreachable."""
@@ -143,11 +144,11 @@ class PostgresSession:
         return found(self.connection, path, ids)
 
     def holders(
-        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int, where: Where = ALL
     ) -> Mapping[str, Holders]:
         from seedbed.engines.postgres.running.ids import holders
 
-        return holders(self.connection, path, suspects, time=time, most=most)
+        return holders(self.connection, path, suspects, time=time, most=most, where=where)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return how many rows `works` would remove."""

@@ -11,6 +11,7 @@ from seedbed.engines.capabilities import SupportsIds
 from seedbed.errors import StepFailed
 from seedbed.integrity.digests import id_text, row_text
 from seedbed.integrity.suspects import Suspects
+from seedbed.model.platform import Where
 from seedbed.model.verification import Suspect
 from seedbed.testing.bench import Bench, dataset, rows
 from seedbed.testing.contracts.base import Contract
@@ -54,6 +55,18 @@ class IdsContract(Contract):
             held = session.holders("users.name", [*suspects.all(), Suspect("nobody")], time="", most=2)
         assert {id_: each.count for id_, each in held.items()} == {"ana": 3, "ben": 1}
         assert [len(held[id_].rows) for id_ in ("ana", "ben")] == [2, 1]
+
+    def test_of_a_reference_with_a_condition_only_the_rows_are_read_that_it_says(self, bench: Bench) -> None:
+        where = Where((("name", ("ana", "100%")),))
+        with self._session(bench, "ana", "ben", "100%", "ana") as session:
+            blocks = list(session.ids("users.name", where))
+            both = [Suspect("ana"), Suspect("ben")]
+            held = session.holders("users.name", both, time="", most=2, where=where)
+            none = list(session.ids("users.name", Where((("name", ("nobody",)), ("id", ("1",))))))
+        read = [id_text(each, position) for each in blocks for position in range(each.count)]
+        assert sorted(read) == ["100%", "ana", "ana"]
+        assert {id_: each.count for id_, each in held.items()} == {"ana": 2}
+        assert not any(each.count or each.empty for each in none)
 
     def test_a_table_that_is_not_there_is_refused_by_name(self, bench: Bench) -> None:
         with self._session(bench, "ana") as session, pytest.raises(StepFailed, match="nothing_here"):

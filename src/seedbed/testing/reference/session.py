@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.engines.kit.errors import interrupted
+from seedbed.engines.kit.ids import takes
 from seedbed.engines.kit.waiting import Waiting
 from seedbed.errors import StepFailed, Unavailable
 from seedbed.model.event import Listener, TakenOver
@@ -14,6 +16,7 @@ from seedbed.model.history import History, Owner
 from seedbed.model.ids import Ids
 from seedbed.model.migration import Work
 from seedbed.model.plan import Loss
+from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
 from seedbed.testing.reference.address import Address
 from seedbed.testing.reference.channel import Channel
@@ -56,8 +59,8 @@ class MemorySession:
             lines += [f"table {name} column {column}" for column in columns]
         return sorted(lines)
 
-    def ids(self, path: str) -> Iterator[Ids]:
-        rows = self._rows(path)
+    def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
+        rows = self._rows(path, where)
         for first in range(0, len(rows), _BLOCK):
             texts = [id_ for id_, _ in rows[first : first + _BLOCK] if id_]
             yield Ids(texts=texts, empty=len(rows[first : first + _BLOCK]) - len(texts))
@@ -66,11 +69,11 @@ class MemorySession:
         return {id_ for id_, _ in self._rows(path)} & set(ids)
 
     def holders(
-        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+        self, path: str, suspects: Sequence[Suspect], *, time: str, most: int, where: Where = ALL
     ) -> Mapping[str, Holders]:
         """Return the rows that hold ids now; of when they were written this engine knows nothing."""
         keys: dict[str, list[str]] = {}
-        for id_, row in self._rows(path):
+        for id_, row in self._rows(path, where):
             keys.setdefault(id_, []).append(str(row["id"]))
         return {
             each.id: Holders(len(keys[each.id]), tuple(sorted(keys[each.id])[:most]))
@@ -78,13 +81,15 @@ class MemorySession:
             if each.id in keys
         }
 
-    def _rows(self, path: str) -> list[tuple[str, dict[str, Any]]]:
+    def _rows(self, path: str, where: Where = ALL) -> list[tuple[str, dict[str, Any]]]:
         """Return each row of the table in `path` with what is in its column, as text; empty where nothing is."""
         table, _, column = path.rpartition(".")
         tables: dict[str, list[dict[str, Any]]] = self._channel.ask("tables")["tables"]
         if table not in tables:
             raise StepFailed(f"there is no table {table}", because=f"{path} names it")
-        return [(str(row.get(column) or ""), row) for row in tables[table]]
+        return [
+            (str(row.get(column) or ""), row) for row in tables[table] if takes(where, partial(_texts, row))
+        ]
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return how many rows the tables have that `works` would drop."""
@@ -137,3 +142,8 @@ class MemorySession:
                 return int(answer["token"])
             pause = waiting.pause(str(Owner("", answer["held_by"], answer["since"])))
         raise interrupted("waiting for the lease")
+
+
+def _texts(row: Mapping[str, Any], name: str) -> list[str]:
+    """Return what `row` has in a column, as text."""
+    return [str(row[name])] if row.get(name) is not None else []

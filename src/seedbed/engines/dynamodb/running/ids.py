@@ -27,9 +27,10 @@ from seedbed.engines.dynamodb.schema.shape import IndexShape, TableShape
 from seedbed.engines.dynamodb.wire.capacity import CapacityBudget
 from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.engines.dynamodb.wire.values import InvalidValue, to_attribute
-from seedbed.engines.kit.ids import Tally, moment
+from seedbed.engines.kit.ids import Tally, moment, takes
 from seedbed.errors import StepFailed
 from seedbed.model.ids import Ids, number, spellings
+from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
 from seedbed.wire.retrying import Policy, retrying
 
@@ -43,16 +44,16 @@ _MANY = 1000  # ids for which a scan may be cheaper than asking for each
 _UNPROCESSED = Policy(attempts=20, base=0.05, cap=5.0)
 
 
-def ids(database: DynamoDatabase, path: str) -> Iterator[Ids]:
+def ids(database: DynamoDatabase, path: str, where: Where = ALL) -> Iterator[Ids]:
     """Yield the ids of an attribute, a block for each page. Raises StepFailed, Unreachable, Interrupted."""
     with translate_errors(database, f"reading the ids of {path}"):
-        source = _Source(database, path)
-        items = known = 0
+        source = _Source(database, path, where)
+        items, unknown = 0, [source.ids, *source.beside.values()]
         for page in source.scan(source.whole, is_consistent=False):
-            block = source.ids.block(page)
-            items, known = items + len(page), known + block.count
-            yield block
-        source.require_known(items, known)
+            items += len(page)
+            unknown = [each for each in unknown if not each.is_any_in(page)]
+            yield source.ids.block([each for each in page if source.takes(each)])
+        source.require_known(items, unknown)
 
 
 def found(database: DynamoDatabase, path: str, ids: Sequence[str]) -> Collection[str]:
@@ -69,7 +70,13 @@ def found(database: DynamoDatabase, path: str, ids: Sequence[str]) -> Collection
 
 
 def holders(
-    database: DynamoDatabase, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+    database: DynamoDatabase,
+    path: str,
+    suspects: Sequence[Suspect],
+    *,
+    time: str,
+    most: int,
+    where: Where = ALL,
 ) -> Mapping[str, Holders]:
     """Return the items that hold ids now, by id. Raises StepFailed, Unreachable, Interrupted.
 
@@ -77,28 +84,30 @@ def holders(
     the `more` that hold it, it is believed that they do as long as one of its rows does.
     """
     with translate_errors(database, f"looking for what holds ids in {path}"):
-        source = _Source(database, path)
+        source = _Source(database, path, where)
         rows = dict.fromkeys(row for each in suspects for row in each.rows)
         bare = [each.id for each in suspects if not each.rows]
         rows |= dict.fromkeys(source.ids.row(item) for item in source.holding(bare))
         tally = Tally(suspects, most)
         for item in source.items([source.ids.key(row) for row in sorted(rows)], time):
+            if not source.takes(item):
+                continue
             since = _moment(item.get(time)) if time else None
             for each in set(source.ids.of(item)):
                 tally.add(each, source.ids.row(item), since)
         return tally.holders()
 
 
-def units(database: DynamoDatabase, path: str) -> float:
+def units(database: DynamoDatabase, path: str, where: Where = ALL) -> float:
     """Return about how many read units `ids` takes, by what DynamoDB counted up to six hours ago."""
     with translate_errors(database, f"estimating what it costs to read {path}"):
-        return _Source(database, path).units
+        return _Source(database, path, where).units
 
 
 class _Source:
     """An attribute of a table: "table.attribute", or "table.attribute.member" for what lies within maps or lists."""
 
-    def __init__(self, database: DynamoDatabase, path: str) -> None:
+    def __init__(self, database: DynamoDatabase, path: str, where: Where = ALL) -> None:
         self.table, _, inside = path.partition(".")
         self._database = database
         self._description = _described(database, self.table, path)
@@ -106,6 +115,8 @@ class _Source:
         self._states: Mapping[str, TableState] = states(self._description)
         self.ids = ItemIds(inside, self._shape)
         self.name = self.ids.name
+        self._where = where
+        self.beside = {each: ItemIds(each, self._shape) for each in where.fields}
         state = self._states[""]
         self._access = MeteredTable(
             database.client,
@@ -115,6 +126,15 @@ class _Source:
             check=_never_writes,
             item_size=state.bytes_ / state.items if state.items else 0.0,
         )
+
+    @property
+    def attributes(self) -> Sequence[str]:
+        """The attributes that say what is an id and which items count."""
+        return self.name, *(each.name for each in self.beside.values())
+
+    def takes(self, item: Item) -> bool:
+        """Return whether `item`, read whole or by a scan, is one that counts."""
+        return takes(self._where, lambda name: self.beside[name].of(item))
 
     @property
     def units(self) -> float:
@@ -130,7 +150,7 @@ class _Source:
     def scan(self, index: str, *, is_consistent: bool) -> Generator[Sequence[Item], None, None]:
         """Yield pages of what `ids` reads of the items, from segments side by side where the table is large."""
         segments = max(1, min(self._database.address.segments, self._states[index].bytes_ // _SEGMENT))
-        only = {"ConsistentRead": is_consistent, **self._projection()}
+        only = {"ConsistentRead": is_consistent, **self._projection(*self.attributes)}
         if index:
             only["IndexName"] = index
 
@@ -174,7 +194,7 @@ class _Source:
     def items(self, keys: Iterable[Item], time: str = "") -> Iterator[Item]:
         """Yield those items of `keys` that are there now: what `ids` reads of them, and the attribute `time`."""
         left = iter(keys)
-        asked = {**self._projection(time), "ConsistentRead": True}
+        asked = {**self._projection(time, *self.attributes), "ConsistentRead": True}
         while batch := list(islice(left, _TOGETHER)):
             for attempt in retrying(_UNPROCESSED, sleep=self._database.client.sleep):
                 body = {
@@ -192,14 +212,14 @@ class _Source:
                 attempt.failed(StepFailed(f"the table {self._access.table} gives no more items now"))
                 batch = again
 
-    def require_known(self, items: int, known: int) -> None:
-        """Raise StepFailed where none of many items has the attribute, and nothing declares it: it is misspelled."""
+    def require_known(self, items: int, unknown: Iterable[ItemIds]) -> None:
+        """Raise StepFailed where no item has one of `unknown`, and nothing declares it: it is misspelled."""
         names = {*self._shape.key_types}
         if declared := self._database.declared().table(self.table):
             names |= {*declared.attributes, *declared.key_types}
-        if items and not known and self.name not in names:
+        if items and (missing := [each.name for each in unknown if each.name not in names]):
             raise StepFailed(
-                f"no item of {self.table} has the attribute {self.name}",
+                f"no item of {self.table} has the attribute {missing[0]}",
                 because="tables.toml does not declare it either",
                 try_="correct the reference in seedbed.toml, or declare the attribute",
             )
@@ -237,7 +257,7 @@ class _Source:
 
     def _projects(self, index: IndexShape) -> bool:
         own = {*self._shape.key.partition, *self._shape.key.sort, *index.projection.attributes}
-        return index.projection.kind == "ALL" or self.name in own
+        return index.projection.kind == "ALL" or {*self.attributes} <= own
 
     def _query(self, index: str, text: str, most: int) -> Sequence[Item]:
         """Return the items whose attribute is `text`: `most` of them, 0 for all."""

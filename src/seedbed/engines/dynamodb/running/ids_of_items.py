@@ -50,6 +50,10 @@ class ItemIds:
         """Yield the ids of one item, each as the one text that it has."""
         return (same_id(text) for text in self._texts(item.get(self.name), self.inner) if text is not None)
 
+    def is_any_in(self, items: Sequence[Item]) -> bool:
+        """Return whether one of `items` has an id."""
+        return any(next(self.of(each), None) is not None for each in items)
+
     def row(self, item: Item) -> str:
         """Return the key of `item`: {"conversation_id":"c","turn":"3"}."""
         return _encode({name: next(iter(item[name].values())) for name in self.keys}).decode()

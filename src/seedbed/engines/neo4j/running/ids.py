@@ -26,11 +26,14 @@ from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError, trans
 from seedbed.errors import StepFailed
 from seedbed.model.ids import Ids, number, number_text, same_id, spellings
 from seedbed.model.migration import Backfill
+from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
 
 _ROWS = 5000  # in memory
 _LABELS = "CALL db.labels() YIELD label RETURN label AS name"
+_PROPERTIES = "CALL db.propertyKeys() YIELD propertyKey RETURN propertyKey AS name"
 _TYPES = "CALL db.relationshipTypes() YIELD relationshipType RETURN relationshipType AS name"
+_EVERY = "true"
 _KEYS = (SchemaKind.KEY, SchemaKind.UNIQUENESS)
 
 
@@ -42,23 +45,28 @@ class _Property(Struct, frozen=True):
     keys: Sequence[str]
     is_indexed: bool
 
-    def holding(self, returned: str) -> str:
-        """Return the query that returns `returned` of each `n` whose property is, or has in a list, `v` of $values."""
+    def holding(self, returned: str, meant: str = _EVERY) -> str:
+        """Return the query that returns `returned` of each `n` whose property is, or has in a list, `v` of $values.
+
+        `meant`: the condition that `n` counts.
+        """
         value = f"n.{self.name}"
         if self.is_indexed:
-            return f"MATCH {self.pattern} WHERE {value} IN $values WITH n, {value} AS v RETURN {returned}"
+            return f"MATCH {self.pattern} WHERE {value} IN $values AND {meant} WITH n, {value} AS v RETURN {returned}"
         # [] + x is a list, whether x is one or not.
         return (
-            f"MATCH {self.pattern} WHERE {value} IS NOT NULL UNWIND ([] + {value}) AS v "
+            f"MATCH {self.pattern} WHERE {value} IS NOT NULL AND {meant} UNWIND ([] + {value}) AS v "
             f"WITH n, v WHERE v IN $values RETURN {returned}"
         )
 
 
-def ids(graph: GraphTarget, path: str) -> Iterator[Ids]:
+def ids(graph: GraphTarget, path: str, where: Where = ALL) -> Iterator[Ids]:
     """Yield the ids of a property in blocks. Raises StepFailed, Unreachable, Interrupted."""
     with _reading(graph, path):
         found = _property(graph, path)
-        for rows in _rows(graph, f"MATCH {found.pattern} RETURN n.{found.name}", {}):
+        _require_known(graph, found, where)
+        meant, values = _meant(where)
+        for rows in _rows(graph, f"MATCH {found.pattern} WHERE {meant} RETURN n.{found.name}", values):
             yield _block(value for (value,) in rows)
 
 
@@ -71,16 +79,18 @@ def found(graph: GraphTarget, path: str, ids: Sequence[str]) -> Collection[str]:
 
 
 def holders(
-    graph: GraphTarget, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+    graph: GraphTarget, path: str, suspects: Sequence[Suspect], *, time: str, most: int, where: Where = ALL
 ) -> Mapping[str, Holders]:
     """Return the nodes, or relationships, that hold ids now, by id. Raises StepFailed, Unreachable, Interrupted."""
     with _reading(graph, path):
         property_ = _property(graph, path)
         keys = ", ".join(f"n.{each}" for each in property_.keys)
         since = f"n.{quoted(time)}" if time else "NULL"
-        query = property_.holding(f"v, elementId(n), [{keys}], {since}")
+        meant, values = _meant(where)
+        query = property_.holding(f"v, elementId(n), [{keys}], {since}", meant)
+        values["values"] = _values(each.id for each in suspects)
         tally = Tally(suspects, most)
-        for rows in _rows(graph, query, {"values": _values(each.id for each in suspects)}):
+        for rows in _rows(graph, query, values):
             for value, element, key, at in rows:
                 row = ", ".join(map(_text, key)) if key and None not in key else element
                 tally.add(same_id(_text(value)), row, moment(_native(at)))
@@ -117,6 +127,27 @@ def _property(graph: GraphTarget, path: str) -> _Property:
         [quoted(each) for each in keys],
         leads_along(Backfill(walk, name, batch=0), subjects),
     )
+
+
+def _meant(where: Where) -> tuple[str, dict[str, Any]]:
+    """Return the condition that `n` is one of `where`, and its parameters."""
+    values = {f"when{at}": _values(texts) for at, (_, texts) in enumerate(where.equal)}
+    conditions = [f"n.{quoted(name)} IN $when{at}" for at, (name, _) in enumerate(where.equal)]
+    return " AND ".join(conditions) or _EVERY, values
+
+
+def _require_known(graph: GraphTarget, property_: _Property, where: Where) -> None:
+    """Raise StepFailed where `where` names a property that is nowhere, and there are nodes: it is misspelled."""
+    if not where.fields:
+        return
+    known = {each["name"] for each in graph.read(_PROPERTIES, {})}
+    for name in where.fields:
+        if name not in known and graph.read(f"MATCH {property_.pattern} RETURN 1 AS name LIMIT 1", {}):
+            raise StepFailed(
+                f"there is no property {name}",
+                because="no node and no relationship has it, and a reference is declared for those that have",
+                try_="correct the reference's when in seedbed.toml",
+            )
 
 
 def _rows(graph: GraphTarget, query: str, values: Mapping[str, Any]) -> Iterator[list[list[Any]]]:
@@ -177,6 +208,7 @@ def _values(ids: Iterable[str]) -> list[Any]:
             found.append(float(text))
         else:
             found.append(int(text))  # equal to a float of the same value
+    found += [text == "true" for text in ("true", "false") if text in found]
     return found
 
 

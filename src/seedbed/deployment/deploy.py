@@ -56,7 +56,8 @@ def carry_out(plan: DeploymentPlan, *, jobs: int = 1) -> None:
         first = plan.deployment.rollouts[0]
         waiter = context.waiter(plan.managed_stacks[first.stack])
         waiter.emitter(0)(f"preparing {where} for the CDK")
-        bootstrap.carry_out(context.cli, context.cloud, where, context.room, waiter.repeat)
+        needed = bootstrap.most_demanding(plan.chosen)
+        bootstrap.carry_out(context.cli, context.cloud, where, needed, context.room, waiter.repeat)
     board = _Board()
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         # In the order of the assembly, so that whoever waits for another stack waits for one that has begun.

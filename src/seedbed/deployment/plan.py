@@ -52,14 +52,14 @@ def plan_deployment(
 
 def _bootstrap(context: DeploymentContext, chosen: Sequence[Stack], prepare: bool) -> tuple[str, ...]:
     where = bootstrap.place(context.account, context.cloud)
-    needed = max(chosen, key=lambda each: each.bootstrap_version, default=None)
+    needed = bootstrap.most_demanding(chosen)
     missing = bootstrap.is_missing(context.cloud, needed) if needed else ""
     if not missing:
         return ()
     ephemeral = is_ephemeral(context.environment)
     if context.environment.is_sandbox or (prepare and ephemeral):
         return (where,)
-    raise bootstrap.refused(where, missing, ephemeral=ephemeral)
+    raise bootstrap.refused(where, needed, missing, ephemeral=ephemeral)
 
 
 def _rollout(context: DeploymentContext, stack: Stack, managed: ManagedStack, follow: bool) -> Rollout:

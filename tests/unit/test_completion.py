@@ -18,6 +18,16 @@ name = "shop"
 [services.orders.postgres]
 [services.orders.neo4j]
 [services.user.postgres]
+[[references]]
+from = "orders/postgres:orders.user_id"
+to = "user/postgres:users.id"
+[[references]]
+from = "orders/neo4j:Note.subject"
+to = "user/postgres:users.id"
+when = {kind = "user"}
+[[references]]
+from = "user/postgres:users.last_order"
+to = "orders/postgres:orders.id"
 [environments.staging]
 account = "111111111111"
 [environments.prod]
@@ -66,6 +76,10 @@ def completed(*words: str) -> list[str]:
         (("apply", "--engine", ""), ["neo4j", "postgres"]),
         (("apply", "--through", ""), ["expand", "migrate", "contract"]),
         (("apply", "-s", "orders", "--to", ""), ["20260101000000", "20260102000000"]),
+        (
+            ("verify", "-s", "orders", "--only", ""),
+            ["orders/neo4j:Note.subject[kind=user]", "orders/postgres:orders.user_id"],
+        ),
         (("revert", "-s", "orders", "--engine", "neo4j", "--to", ""), ["20260102000000"]),
         (("repair", "20260103"), ["20260103000000"]),
         (("new", "--rebase", "20260101"), ["20260101000000"]),

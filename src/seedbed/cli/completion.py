@@ -77,6 +77,12 @@ def migrations(_: click.Context, catalog: Catalog) -> _Items:
     return ((f"{database}:{version}", words) for database, version, words in found)
 
 
+@_of_catalog
+def references(ctx: click.Context, catalog: Catalog) -> _Items:
+    """Complete the fields that refer, of the services named before."""
+    return ((str(each.from_), str(each.to)) for each in catalog.references(ctx.params.get("services") or ()))
+
+
 def _migrations(catalog: Catalog, ids: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     """Yield the database, the version and a description of each migration of the databases `ids`."""
     for database in map(catalog.database, ids):

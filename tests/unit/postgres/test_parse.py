@@ -11,8 +11,9 @@ import pytest
 
 from seedbed.engines.postgres.files.grammar import statement_spans
 from seedbed.engines.postgres.files.parse import parse
+from seedbed.engines.postgres.files.placed import line_of
 from seedbed.engines.postgres.files.text import MigrationText
-from seedbed.engines.postgres.running.steps import line_of, line_of_statement
+from seedbed.engines.postgres.running.steps import line_of_statement
 from seedbed.errors import MigrationFileError, SeedbedError
 from seedbed.model.migration import Backfill, Migration, MigrationFile, MigrationRef, Phase, Source
 

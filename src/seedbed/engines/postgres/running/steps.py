@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from seedbed.engines.postgres.files.placed import line_of
 from seedbed.engines.postgres.files.quoting import quoted_text
 from seedbed.errors import Location
 from seedbed.model.history import Revision
@@ -20,13 +21,6 @@ def settings(migration: Migration, *, local: bool) -> str:
     return "".join(
         f"SET {scope}{name} = {quoted_text(declared[name])}; " for name in _SETTINGS if name in declared
     )
-
-
-def line_of(step: Step, offset: int) -> int:
-    """Return the file's line in which character `offset` of the step's body stands."""
-    at = max(offset, 0)
-    begin, line = max((each for each in step.lines if each[0] <= at), default=(0, step.line))
-    return line + step.body.count("\n", begin, at)
 
 
 def place_in(path: str, step: Step, offset: int) -> Location:

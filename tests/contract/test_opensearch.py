@@ -29,6 +29,7 @@ from seedbed.testing import (  # noqa: E402
     Harness,
     IdsContract,
     LossContract,
+    PresenceContract,
     ResetContract,
     SchemaContract,
     SilenceContract,
@@ -446,3 +447,6 @@ class TestLoadsInBulk(OnCluster, BulkLoadContract): ...
 
 
 class TestReadsIds(OnCluster, IdsContract): ...
+
+
+class TestTellsWhatIsThere(OnCluster, PresenceContract): ...

@@ -21,6 +21,7 @@ from seedbed.testing import (  # noqa: E402
     EngineContract,
     IdsContract,
     LossContract,
+    PresenceContract,
     ResetContract,
     SchemaContract,
     ScriptContract,
@@ -236,3 +237,6 @@ class TestPostgresCountsLosses(LossContract): ...
 
 
 class TestPostgresReadsIds(IdsContract): ...
+
+
+class TestPostgresTellsWhatIsThere(PresenceContract): ...

@@ -35,6 +35,7 @@ from seedbed.testing import (  # noqa: E402
     LeaseContract,
     LoadContract,
     LossContract,
+    PresenceContract,
     ResetContract,
     SchemaContract,
     ScriptContract,
@@ -208,6 +209,9 @@ class TestMemoryCountsLosses(LossContract): ...
 
 
 class TestReferenceReadsIds(IdsContract): ...
+
+
+class TestReferenceTellsWhatIsThere(PresenceContract): ...
 
 
 def test_a_server_ends_with_its_owner(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from seedbed.model.deployment import Estimate
 from seedbed.model.hazard import Hazard, HazardRule
 from seedbed.model.ids import Ids
 from seedbed.model.migration import Migration, MigrationFile, Step, StepText, Work
+from seedbed.model.ownership import Mention, Named
 from seedbed.model.plan import Loss
 from seedbed.model.platform import ALL, Where
 from seedbed.model.seed import Dataset, Loaded, OnLoading, Script, SeedKind, ignore_loading
@@ -75,6 +76,23 @@ class SupportsHazards(Protocol):
 
     def hazards(self) -> Sequence[HazardRule]:
         """Return all of them, sorted by code: what `parse` and `examine` report is a case of one of these."""
+        ...
+
+
+@runtime_checkable
+class SupportsNames(Protocol):
+    """An engine that can tell what its migrations name, so that what belongs to another service is found."""
+
+    def named(self, migration: Migration, options: Any) -> Named:
+        """Return what the up section of `migration` makes and needs; pure. `options`: of its database."""
+        ...
+
+    def declared_names(self, directory: PurePath) -> frozenset[str]:
+        """Return what the files of a database in `directory` declare besides its migrations. Raises ManifestError."""
+        ...
+
+    def foreign(self, mention: Mention, name: str, owner: str, *, is_there: bool) -> Hazard:
+        """Return the hazard that `mention` is `name`, which belongs to `owner`; `is_there`: the target has it."""
         ...
 
 
@@ -223,6 +241,15 @@ class SupportsExamination(Protocol):
         Those that the file alone shows are in `Migration.hazards` already. What cannot be looked at yet, because an
         earlier migration makes it, has none.
         """
+        ...
+
+
+@runtime_checkable
+class SupportsPresence(Protocol):
+    """A session of an engine with `SupportsNames`."""
+
+    def present(self, names: Sequence[str]) -> Collection[str]:
+        """Return those of `names`, as the engine's `named` writes them, that the target has now."""
         ...
 
 

@@ -37,7 +37,7 @@ from seedbed.model.status import DatabaseStatus, Status
 from seedbed.model.verification import Verification
 from seedbed.planning.hazards import require_allowed_hazards
 from seedbed.planning.statuses import migration_statuses
-from seedbed.project import protection
+from seedbed.project import owners, protection
 from seedbed.project.neighbours import Neighbours
 from seedbed.project.replanning import Replanning
 from seedbed.project.request import Request
@@ -158,7 +158,11 @@ class Run:
         self._read_histories()
         self._neighbours.connect_dependencies(self.connected, self.failed)
         plan = self._replanning.up(request or Request())(self._histories)
-        return hazards.examined(infrastructure.described(plan, self.connected), self.connected)
+        return self._examined(infrastructure.described(plan, self.connected))
+
+    def _examined(self, plan: Plan) -> Plan:
+        """Return `plan` with what its files, its targets and the files of other services show of its hazards."""
+        return owners.examined(hazards.examined(plan, self.connected), self.connected, self.catalog)
 
     def plan_revert(self, *, steps: int = 1, to: str | None = None) -> Plan:
         """Return what `revert` would do, on each target by itself. Raises Irreversible, HistoryConflict."""
@@ -214,7 +218,7 @@ class Run:
             plan = replan(histories)
             infrastructure.require_deployed(plan, self.connected)
             if self.environment.protected:
-                require_allowed_hazards(hazards.examined(plan, self.connected))
+                require_allowed_hazards(self._examined(plan))
             return plan
 
         is_direct = any(map(direct.is_direct, self.connected))

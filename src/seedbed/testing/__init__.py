@@ -11,7 +11,7 @@
 `Harness` says what a test of an engine has to bring: texts in the engine's language, and a few looks and pokes
 at its server from outside. What only some engines can do is a contract of its own: `ResetContract`,
 `SchemaContract`, `UnlockContract`, `ExpiryContract`, `AtomicLoadContract`, `BulkLoadContract`, `ScriptContract`,
-`TroubleContract`, `SilenceContract`, `IdsContract`.
+`TroubleContract`, `SilenceContract`, `IdsContract`, `PresenceContract`.
 pytest is imported when one of the contracts is asked for, not before: the runner that the suite starts and kills
 lives here too.
 """
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         LeaseContract,
         LoadContract,
         LossContract,
+        PresenceContract,
         ResetContract,
         ResumeContract,
         SchemaContract,
@@ -62,6 +63,7 @@ __all__ = [
     "LeaseContract",
     "LoadContract",
     "LossContract",
+    "PresenceContract",
     "ResetContract",
     "ResumeContract",
     "SchemaContract",

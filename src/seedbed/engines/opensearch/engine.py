@@ -11,8 +11,9 @@ from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
 from seedbed.engines.opensearch.address import VARIABLES, address
 
 if TYPE_CHECKING:
-    from seedbed.model.hazard import HazardRule
+    from seedbed.model.hazard import Hazard, HazardRule
     from seedbed.model.migration import Migration, MigrationFile, Step, StepText, Work
+    from seedbed.model.ownership import Mention, Named
 
 _TEMPLATE = """\
 # {summary}
@@ -72,6 +73,21 @@ class OpenSearchEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.opensearch.rules.registry import RULES
 
         return RULES
+
+    def named(self, migration: Migration, options: object) -> Named:
+        from seedbed.engines.opensearch.rules.names import named
+
+        return named(migration)
+
+    def declared_names(self, directory: PurePath) -> frozenset[str]:
+        from seedbed.engines.opensearch.schema.read import read_declared
+
+        return frozenset(each.name for each in read_declared(directory).indexes)
+
+    def foreign(self, mention: Mention, name: str, owner: str, *, is_there: bool) -> Hazard:
+        from seedbed.engines.opensearch.rules.names import foreign
+
+        return foreign(mention, name, owner, is_there=is_there)
 
     def new_file(self, suffix: str, directory: PurePath, files: Sequence[MigrationFile]) -> tuple[str, str]:
         if suffix != ".http":

@@ -131,6 +131,13 @@ class OpenSearchSession:
         with translate_errors(self.cluster, f"looking at the indexes of {self.cluster.target}"):
             require_feasible(self.cluster, works)
 
+    def present(self, names: Sequence[str]) -> Collection[str]:
+        """Return those of `names` that are indexes, aliases or data streams."""
+        from seedbed.engines.opensearch.running.reindex.existing import look
+
+        with translate_errors(self.cluster, f"looking at the indexes of {self.cluster.target}"):
+            return [each for each in names if look(self.cluster.client, each)]
+
     def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
         from seedbed.engines.opensearch.running import ids
 

@@ -11,7 +11,9 @@ from seedbed.engines.postgres.address import VARIABLES, address
 
 if TYPE_CHECKING:
     from seedbed.engines.postgres.options import Options
+    from seedbed.model.hazard import Hazard, HazardRule
     from seedbed.model.migration import Migration, MigrationFile, Step, StepText
+    from seedbed.model.ownership import Mention, Named
     from seedbed.model.seed import Script, SeedKind
 
 _TEMPLATE = """\
@@ -55,6 +57,24 @@ class PostgresEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.postgres.starter import FILES
 
         return FILES
+
+    def hazards(self) -> Sequence[HazardRule]:
+        from seedbed.engines.postgres.rules.registry import RULES
+
+        return RULES
+
+    def named(self, migration: Migration, options: Options) -> Named:
+        from seedbed.engines.postgres.rules.names import named
+
+        return named(migration, options.search_path)
+
+    def declared_names(self, directory: PurePath) -> frozenset[str]:
+        return frozenset()  # all that there is comes from migrations
+
+    def foreign(self, mention: Mention, name: str, owner: str, *, is_there: bool) -> Hazard:
+        from seedbed.engines.postgres.rules.names import foreign
+
+        return foreign(mention, name, owner, is_there=is_there)
 
     def step_text(self, migration: Migration, step: Step) -> StepText:
         from seedbed.engines.postgres.files.step_texts import step_text

@@ -127,6 +127,12 @@ class PostgresSession:
             queries = partial(rows_of_all, self.connection)
             return schema(queries, exclude_schemas={self.address.history_schema})
 
+    def present(self, names: Sequence[str]) -> Collection[str]:
+        from seedbed.engines.postgres.running.presence import present
+
+        with _reading(f"the tables of {self.target}"):
+            return present(plain(self._plain or self.connection).rows, names)
+
     def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
         from seedbed.engines.postgres.running import ids
 

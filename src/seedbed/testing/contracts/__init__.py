@@ -18,6 +18,7 @@ from seedbed.testing.contracts.optional import (
     ScriptContract,
     UnlockContract,
 )
+from seedbed.testing.contracts.presence import PresenceContract
 from seedbed.testing.contracts.resume import ResumeContract
 from seedbed.testing.contracts.seeds import SeedContract
 from seedbed.testing.contracts.silence import SilenceContract
@@ -35,6 +36,7 @@ __all__ = [
     "LeaseContract",
     "LoadContract",
     "LossContract",
+    "PresenceContract",
     "ResetContract",
     "ResumeContract",
     "SchemaContract",

@@ -59,6 +59,9 @@ class MemorySession:
             lines += [f"table {name} column {column}" for column in columns]
         return sorted(lines)
 
+    def present(self, names: Sequence[str]) -> Collection[str]:
+        return set(names) & set(self._channel.ask("tables")["tables"])
+
     def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
         rows = self._rows(path, where)
         for first in range(0, len(rows), _BLOCK):

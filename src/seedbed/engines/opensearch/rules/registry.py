@@ -1,4 +1,4 @@
-"""The hazards of OpenSearch: OS1xx is what a request shows, OS3xx what indexes.toml and the cluster show.
+"""The hazards of OpenSearch: OS1xx is what a request shows, OS3xx what indexes.toml, other files and the cluster show.
 
 A code is never given to anything else.
 """
@@ -112,6 +112,13 @@ SANDBOX_LACKS = HazardRule(
     instead='method = {name = "hnsw", engine = "lucene"}, or try it in an environment with a domain of its own',
     refused=True,
 )
+NAMES_OTHERS = HazardRule(
+    "OS313",
+    "names an index that another service declares, or its migrations create, and that is none of this service's",
+    why="the other service changes and removes it without a look at this migration",
+    instead="ask the service that owns the data, or keep a copy that its events bring up to date",
+    refused=True,
+)
 
 RULES = (
     REMOVES_INDEX,
@@ -129,4 +136,5 @@ RULES = (
     COPIES,
     NO_ROOM,
     SANDBOX_LACKS,
+    NAMES_OTHERS,
 )

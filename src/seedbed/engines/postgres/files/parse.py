@@ -13,6 +13,7 @@ from seedbed.engines.postgres.files.sections import cut
 from seedbed.engines.postgres.files.steps import joined, steps_of
 from seedbed.engines.postgres.files.text import MigrationText, read_text
 from seedbed.engines.postgres.files.tokens import scanned
+from seedbed.engines.postgres.rules.outward import outward
 from seedbed.model.migration import Migration, MigrationFile, Step
 
 
@@ -46,6 +47,7 @@ def _migration(file: MigrationFile, text: MigrationText) -> Migration:
         after=common.after,
         overtakes=common.overtakes,
         settings=header.settings,
+        hazards=tuple(outward(up)) if file.source.suffix != ".py" else (),
         allows=common.allows,
         down_line=down_line,
     )

@@ -30,6 +30,7 @@ from seedbed.testing import (  # noqa: E402
     ExpiryContract,
     IdsContract,
     LossContract,
+    QueryContract,
     ResetContract,
     SilenceContract,
     TroubleContract,
@@ -272,6 +273,22 @@ class DynamoHarness:
         settings = f"# seedbed: table={table} batch={batch} segments=1\n\n\n"
         return f'{settings}def up(item):\n    item["visits"] = item.get("visits", 0) + 1\n    return item\n'
 
+    def finds(self, table: str, name: str) -> str:
+        return f"SELECT * FROM {table} WHERE name = '{name}'"
+
+    def counts(self, table: str) -> str:
+        return f'select id from "{table}"'
+
+    def misspells(self, table: str) -> str:
+        return f"SELECT * FROM {table} WHERE"
+
+    def writes(self, table: str) -> Sequence[str]:
+        return [
+            f"INSERT INTO {table} VALUE {{'id': 9, 'name': 'written'}}",
+            f"UPDATE {table} SET name = 'written' WHERE id = 1",
+            f"DELETE FROM {table} WHERE id = 1",
+        ]
+
     def _call(
         self, settings: Mapping[str, str], operation: str, table: str, request: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -470,3 +487,9 @@ class TestMinistackReadsIds(OnMinistack, IdsContract): ...
 
 
 class TestLocalReadsIds(OnLocal, IdsContract): ...
+
+
+class TestMinistackAnswersQueries(OnMinistack, QueryContract): ...
+
+
+class TestLocalAnswersQueries(OnLocal, QueryContract): ...

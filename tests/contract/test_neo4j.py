@@ -20,6 +20,7 @@ from seedbed.testing import (  # noqa: E402
     ExpiryContract,
     IdsContract,
     LossContract,
+    QueryContract,
     ResetContract,
     SchemaContract,
     ScriptContract,
@@ -119,6 +120,25 @@ class Neo4jHarness:
             f"UNWIND $keys AS key MATCH (n:{table} {{id: key}}) SET n.visits = coalesce(n.visits, 0) + 1"
         )
         return f"// seedbed: backfill={table}.id batch={batch}\n// migrate:up\n{changes};\n"
+
+    def finds(self, table: str, name: str) -> str:
+        return f"MATCH (n:{table} {{name: '{name}'}}) RETURN n.id AS id, n.name AS name"
+
+    def counts(self, table: str) -> str:
+        return f"MATCH (n:{table}) RETURN count(n)"
+
+    def misspells(self, table: str) -> str:
+        return f"MATCH (n:{table} RETURN n"
+
+    def writes(self, table: str) -> Sequence[str]:
+        batches = f"UNWIND [1] AS one CALL (one) {{ CREATE (n:{table}) }} IN TRANSACTIONS OF 1 ROW RETURN one"
+        return [
+            f"CREATE (n:{table} {{id: 9}}) RETURN n",
+            f"MATCH (n:{table}) SET n.name = 'written' RETURN n",
+            f"MATCH (n:{table}) DELETE n",
+            f"CREATE INDEX written FOR (n:{table}) ON (n.name)",
+            batches,
+        ]
 
     def script(self, table: str) -> str:
         return f"MERGE (n:{table} {{id: 7}}) ON CREATE SET n.name = 'seven';\n"
@@ -260,3 +280,6 @@ class TestNeo4jLoadsInBulk(BulkLoadContract): ...
 
 
 class TestNeo4jReadsIds(IdsContract): ...
+
+
+class TestNeo4jAnswersQueries(QueryContract): ...

@@ -30,6 +30,7 @@ from seedbed.testing import (  # noqa: E402
     IdsContract,
     LossContract,
     PresenceContract,
+    QueryContract,
     ResetContract,
     SchemaContract,
     SilenceContract,
@@ -248,6 +249,23 @@ class OpenSearchHarness:
         settings = f"# seedbed: index={table} version=2 batch={batch}\n\n\n"
         return f'{settings}def up(doc):\n    doc["visits"] = doc.get("visits", 0) + 1\n    return doc\n'
 
+    def finds(self, table: str, name: str) -> str:
+        return f'GET {table}/_search\n\n{{"query": {{"term": {{"name": "{name}"}}}}}}'
+
+    def counts(self, table: str) -> str:
+        return f"GET /{table}/_count"
+
+    def misspells(self, table: str) -> str:
+        return f'GET /{table}/_search\n\n{{"query": {{"nothing": {{}}}}}}'
+
+    def writes(self, table: str) -> Sequence[str]:
+        return [
+            f'POST /{table}/_doc\n\n{{"name": "written"}}',
+            f'PUT /{table}/_doc/_search\n\n{{"name": "written"}}',
+            f'POST /{table}/_delete_by_query\n\n{{"query": {{"match_all": {{}}}}}}',
+            f"DELETE /{table}",
+        ]
+
     def _ask(self, settings: Mapping[str, str], method: str, path: str, body: object = None) -> Any:
         """Ask the cluster itself, not through the door; None where it says that there is no such thing."""
         line = HTTPConnection(self._doors[settings["endpoint"]].behind, timeout=60)
@@ -450,3 +468,6 @@ class TestReadsIds(OnCluster, IdsContract): ...
 
 
 class TestTellsWhatIsThere(OnCluster, PresenceContract): ...
+
+
+class TestAnswersQueries(OnCluster, QueryContract): ...

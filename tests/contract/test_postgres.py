@@ -22,6 +22,7 @@ from seedbed.testing import (  # noqa: E402
     IdsContract,
     LossContract,
     PresenceContract,
+    QueryContract,
     ResetContract,
     SchemaContract,
     ScriptContract,
@@ -129,6 +130,20 @@ class PostgresHarness:
             f"-- seedbed: backfill={table}.id batch={batch}\n"
             f"-- migrate:up\nUPDATE {table} SET visits = visits + 1 WHERE id BETWEEN $1 AND $2;\n"
         )
+
+    def finds(self, table: str, name: str) -> str:
+        return f"SELECT * FROM {table} WHERE name = '{name}'; -- a comment"
+
+    def counts(self, table: str) -> str:
+        return f"SELECT count(*) FROM {table}"
+
+    def misspells(self, table: str) -> str:
+        return f"SELECT nothing FROM {table}"
+
+    def writes(self, table: str) -> Sequence[str]:
+        insert = f"INSERT INTO {table} (name) VALUES ('written')"
+        call = f"query_to_xml('{insert.replace(chr(39), chr(39) * 2)} RETURNING id', true, true, '')"
+        return [f"WITH more AS ({insert} RETURNING id) SELECT * FROM more", f"SELECT {call}"]
 
     def script(self, table: str) -> str:
         return f"INSERT INTO {table} (id, name) VALUES (7, 'seven') ON CONFLICT (id) DO NOTHING;\n"
@@ -240,3 +255,6 @@ class TestPostgresReadsIds(IdsContract): ...
 
 
 class TestPostgresTellsWhatIsThere(PresenceContract): ...
+
+
+class TestPostgresAnswersQueries(QueryContract): ...

@@ -36,6 +36,7 @@ from seedbed.testing import (  # noqa: E402
     LoadContract,
     LossContract,
     PresenceContract,
+    QueryContract,
     ResetContract,
     SchemaContract,
     ScriptContract,
@@ -113,6 +114,18 @@ class MemoryHarness:
 
     def backfill(self, table: str, batch: int) -> str:
         return f"# seedbed: backfill={table}.id batch={batch}\n# migrate:up\nincrement {table} visits 1\n"
+
+    def finds(self, table: str, name: str) -> str:
+        return f"rows {table} name {name}"
+
+    def counts(self, table: str) -> str:
+        return f"rows {table}"
+
+    def misspells(self, table: str) -> str:
+        return f"show {table}"
+
+    def writes(self, table: str) -> Sequence[str]:
+        return [f'add {table} {{"name": "written"}}', f"delete {table} 1"]
 
     def script(self, table: str) -> str:
         return f'put {table} 7 {{"name": "seven"}}\n'
@@ -212,6 +225,9 @@ class TestReferenceReadsIds(IdsContract): ...
 
 
 class TestReferenceTellsWhatIsThere(PresenceContract): ...
+
+
+class TestReferenceAnswersQueries(QueryContract): ...
 
 
 def test_a_server_ends_with_its_owner(tmp_path: Path) -> None:

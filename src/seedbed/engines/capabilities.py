@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from decimal import Decimal
 from pathlib import Path, PurePath
 from typing import Any, Protocol, runtime_checkable
 
@@ -21,7 +22,7 @@ from seedbed.model.plan import Loss
 from seedbed.model.platform import ALL, Where
 from seedbed.model.seed import Dataset, Loaded, OnLoading, Script, SeedKind, ignore_loading
 from seedbed.model.target import Target
-from seedbed.model.verification import Holders, Suspect
+from seedbed.model.verification import Holders, QueryRow, Suspect
 
 # Of an engine
 
@@ -317,6 +318,23 @@ class SupportsIds(Protocol):
 
         `time`: the field that says when a row was written, empty for none.
         """
+        ...
+
+
+@runtime_checkable
+class SupportsQueries(Protocol):
+    """A session that answers queries in the engine's own language, for expectations; whatever they say, it only reads.
+
+    A query that would write is refused with UsageError, before it has changed anything. Raises StepFailed for what the
+    server does not understand, Unreachable, Interrupted.
+    """
+
+    def rows(self, query: str, most: int) -> Sequence[QueryRow]:
+        """Return the first `most` rows of `query`; of long values the beginning. No others are kept in memory."""
+        ...
+
+    def number(self, query: str) -> Decimal:
+        """Return the number that `query` has: its only value; in a language that cannot count, how many rows."""
         ...
 
 

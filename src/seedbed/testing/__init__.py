@@ -11,7 +11,8 @@
 `Harness` says what a test of an engine has to bring: texts in the engine's language, and a few looks and pokes
 at its server from outside. What only some engines can do is a contract of its own: `ResetContract`,
 `SchemaContract`, `UnlockContract`, `ExpiryContract`, `AtomicLoadContract`, `BulkLoadContract`, `ScriptContract`,
-`TroubleContract`, `SilenceContract`, `IdsContract`, `PresenceContract`.
+`TroubleContract`, `SilenceContract`, `IdsContract`, `PresenceContract`,
+`QueryContract`.
 pytest is imported when one of the contracts is asked for, not before: the runner that the suite starts and kills
 lives here too.
 """
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         LoadContract,
         LossContract,
         PresenceContract,
+        QueryContract,
         ResetContract,
         ResumeContract,
         SchemaContract,
@@ -64,6 +66,7 @@ __all__ = [
     "LoadContract",
     "LossContract",
     "PresenceContract",
+    "QueryContract",
     "ResetContract",
     "ResumeContract",
     "SchemaContract",

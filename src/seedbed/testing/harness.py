@@ -155,6 +155,27 @@ class LossHarness(Protocol):
         ...
 
 
+@runtime_checkable
+class QueryHarness(Protocol):
+    """What `QueryContract` wants besides: queries of the rows that `creates` makes room for."""
+
+    def finds(self, table: str, name: str) -> str:
+        """A query for those rows of `table` that have that `name`."""
+        ...
+
+    def counts(self, table: str) -> str:
+        """A query whose number is how many rows `table` has."""
+        ...
+
+    def misspells(self, table: str) -> str:
+        """A query that the server, or the engine for it, does not understand."""
+        ...
+
+    def writes(self, table: str) -> Sequence[str]:
+        """Queries that would add a row to `table`, change one or remove one, each in another way."""
+        ...
+
+
 class Line(Protocol):
     """A way to a server that can fall silent."""
 

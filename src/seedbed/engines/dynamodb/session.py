@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.aws import identity
@@ -24,7 +25,7 @@ from seedbed.model.ids import Ids
 from seedbed.model.migration import Migration, Phase
 from seedbed.model.names import stack_name
 from seedbed.model.platform import ALL, Where
-from seedbed.model.verification import Holders, Suspect
+from seedbed.model.verification import Holders, QueryRow, Suspect
 
 if TYPE_CHECKING:
     from seedbed.engines.dynamodb.schema.current import TableState
@@ -219,6 +220,16 @@ class DynamoSession:
         from seedbed.engines.dynamodb.running.ids import holders
 
         return holders(self.database, path, suspects, time=time, most=most, where=where)
+
+    def rows(self, query: str, most: int) -> Sequence[QueryRow]:
+        from seedbed.engines.dynamodb.running.queries import rows
+
+        return rows(self.database, query, most)
+
+    def number(self, query: str) -> Decimal:
+        from seedbed.engines.dynamodb.running.queries import number
+
+        return number(self.database, query)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return at most how many items `works` would remove."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -18,7 +19,7 @@ from seedbed.model.history import History, Owner
 from seedbed.model.ids import Ids
 from seedbed.model.migration import Migration
 from seedbed.model.platform import ALL, Where
-from seedbed.model.verification import Holders, Suspect
+from seedbed.model.verification import Holders, QueryRow, Suspect
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.store.lease import Neo4jLease
@@ -119,6 +120,16 @@ class Neo4jSession:
         from seedbed.engines.neo4j.running.ids import holders
 
         return holders(self.graph, path, suspects, time=time, most=most, where=where)
+
+    def rows(self, query: str, most: int) -> Sequence[QueryRow]:
+        from seedbed.engines.neo4j.running.queries import rows
+
+        return rows(self.graph, query, most)
+
+    def number(self, query: str) -> Decimal:
+        from seedbed.engines.neo4j.running.queries import number
+
+        return number(self.graph, query)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return about how many nodes and relationships `works` would remove."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.engines.opensearch.address import Address
@@ -14,7 +15,7 @@ from seedbed.errors import Unreachable
 from seedbed.model.history import History, Owner
 from seedbed.model.ids import Ids
 from seedbed.model.platform import ALL, Where
-from seedbed.model.verification import Holders, Suspect
+from seedbed.model.verification import Holders, QueryRow, Suspect
 
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.store.lease import OpenSearchLease
@@ -154,6 +155,16 @@ class OpenSearchSession:
         from seedbed.engines.opensearch.running.ids import holders
 
         return holders(self.cluster, path, suspects, time=time, most=most, where=where)
+
+    def rows(self, query: str, most: int) -> Sequence[QueryRow]:
+        from seedbed.engines.opensearch.running.queries import rows
+
+        return rows(self.cluster, query, most)
+
+    def number(self, query: str) -> Decimal:
+        from seedbed.engines.opensearch.running.queries import number
+
+        return number(self.cluster, query)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return how many documents `works` would remove."""

@@ -17,6 +17,8 @@ from seedbed.model.history import History, Owner
 from seedbed.model.platform import ALL, Where
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from psycopg import Connection
 
     from seedbed.engines.postgres.store.lease import PostgresLease
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from seedbed.model.migration import Work
     from seedbed.model.plan import Loss
     from seedbed.model.target import Target
-    from seedbed.model.verification import Holders, Suspect
+    from seedbed.model.verification import Holders, QueryRow, Suspect
 
 
 @contextmanager
@@ -155,6 +157,16 @@ class PostgresSession:
         from seedbed.engines.postgres.running.ids import holders
 
         return holders(self.connection, path, suspects, time=time, most=most, where=where)
+
+    def rows(self, query: str, most: int) -> Sequence[QueryRow]:
+        from seedbed.engines.postgres.running.queries import rows
+
+        return rows(self.connection, query, most)
+
+    def number(self, query: str) -> Decimal:
+        from seedbed.engines.postgres.running.queries import number
+
+        return number(self.connection, query)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return how many rows `works` would remove."""

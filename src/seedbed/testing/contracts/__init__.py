@@ -19,6 +19,7 @@ from seedbed.testing.contracts.optional import (
     UnlockContract,
 )
 from seedbed.testing.contracts.presence import PresenceContract
+from seedbed.testing.contracts.queries import QueryContract
 from seedbed.testing.contracts.resume import ResumeContract
 from seedbed.testing.contracts.seeds import SeedContract
 from seedbed.testing.contracts.silence import SilenceContract
@@ -37,6 +38,7 @@ __all__ = [
     "LoadContract",
     "LossContract",
     "PresenceContract",
+    "QueryContract",
     "ResetContract",
     "ResumeContract",
     "SchemaContract",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.kit.ids import takes
+from seedbed.engines.kit.rows import query_row, would_write
 from seedbed.engines.kit.waiting import Waiting
 from seedbed.errors import StepFailed, Unavailable
 from seedbed.model.event import Listener, TakenOver
@@ -17,7 +19,7 @@ from seedbed.model.ids import Ids
 from seedbed.model.migration import Work
 from seedbed.model.plan import Loss
 from seedbed.model.platform import ALL, Where
-from seedbed.model.verification import Holders, Suspect
+from seedbed.model.verification import Holders, QueryRow, Suspect
 from seedbed.testing.reference.address import Address
 from seedbed.testing.reference.channel import Channel
 from seedbed.testing.reference.client import Connection
@@ -83,6 +85,28 @@ class MemorySession:
             for each in suspects
             if each.id in keys
         }
+
+    def rows(self, query: str, most: int) -> Sequence[QueryRow]:
+        return [
+            query_row(sorted(each), [each[name] for name in sorted(each)])
+            for each in self._found(query)[:most]
+        ]
+
+    def number(self, query: str) -> Decimal:
+        return Decimal(len(self._found(query)))
+
+    def _found(self, query: str) -> list[dict[str, Any]]:
+        """Return the rows of a table that `rows users visits 0` finds, or all of them, `rows users`."""
+        word, *names = query.split(None, 3)
+        if word in {"put", "add", "set", "delete", "create", "drop", "increment"}:
+            raise would_write(f"it begins with {word}")
+        if word != "rows" or len(names) not in {1, 3}:
+            raise StepFailed("this is no query", because=query, try_="rows users visits 0")
+        tables: dict[str, list[dict[str, Any]]] = self._channel.ask("tables")["tables"]
+        if names[0] not in tables:
+            raise StepFailed(f"there is no table {names[0]}", because=f"{query} names it")
+        found = tables[names[0]]
+        return [each for each in found if len(names) == 1 or str(each.get(names[1]) or 0) == names[2]]
 
     def _rows(self, path: str, where: Where = ALL) -> list[tuple[str, dict[str, Any]]]:
         """Return each row of the table in `path` with what is in its column, as text; empty where nothing is."""

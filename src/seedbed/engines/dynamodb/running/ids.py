@@ -118,14 +118,8 @@ class _Source:
         self._where = where
         self.beside = {each: ItemIds(each, self._shape) for each in where.fields}
         state = self._states[""]
-        self._access = MeteredTable(
-            database.client,
-            database.physical(self.table),
-            reads=CapacityBudget(database.address.read_units, sleep=database.client.sleep),
-            writes=CapacityBudget(0.0),
-            check=_never_writes,
-            item_size=state.bytes_ / state.items if state.items else 0.0,
-        )
+        size = state.bytes_ / state.items if state.items else 0.0
+        self._access = read_only(database, self.table, item_size=size)
 
     @property
     def attributes(self) -> Sequence[str]:
@@ -312,6 +306,18 @@ def _is_in_range(text: str) -> bool:
     except InvalidValue:
         return False
     return True
+
+
+def read_only(database: DynamoDatabase, table: str, *, item_size: float = 0.0) -> MeteredTable:
+    """Return the logical `table` for who only reads it, within the database's budget."""
+    return MeteredTable(
+        database.client,
+        database.physical(table),
+        reads=CapacityBudget(database.address.read_units, sleep=database.client.sleep),
+        writes=CapacityBudget(0.0),
+        check=_never_writes,
+        item_size=item_size,
+    )
 
 
 def _never_writes() -> None:

@@ -259,6 +259,7 @@ READS = frozenset(
         "DescribeLimits",
         "DescribeTable",
         "DescribeTimeToLive",
+        "ExecuteStatement",  # a SELECT is all that is sent with it
         "GetItem",
         "ListTables",
         "Query",

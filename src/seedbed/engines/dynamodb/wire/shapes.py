@@ -41,6 +41,12 @@ class _Page(TypedDict, total=False):
     ConsumedCapacity: _Consumed
 
 
+class _Selected(TypedDict, total=False):
+    Items: Required[list[Item]]
+    NextToken: str
+    ConsumedCapacity: _Consumed
+
+
 class _Counted(TypedDict, total=False):
     Count: Required[int]
     LastEvaluatedKey: Item
@@ -107,6 +113,7 @@ _SHAPES: Mapping[str, Any] = {
     "BatchGetItem": _Batch,
     "DescribeTable": _Described,
     "DescribeTimeToLive": _DescribedTimeToLive,
+    "ExecuteStatement": _Selected,
     "GetItem": _Got,
 }
 _decode = Decoder(dict[str, Any]).decode

@@ -10,19 +10,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import isfinite
 from typing import Any
-from uuid import uuid4
 
 from msgspec import Struct
 
-from seedbed.engines.kit.errors import interrupted
 from seedbed.engines.kit.ids import Tally, moment
 from seedbed.engines.neo4j.files.commands import Entity, SchemaKind
 from seedbed.engines.neo4j.files.names import quoted
 from seedbed.engines.neo4j.graph import GraphTarget
+from seedbed.engines.neo4j.running.watched import require_not_interrupted, watched
 from seedbed.engines.neo4j.schema.catalogue import read_catalogue
 from seedbed.engines.neo4j.schema.walks import leads_along
-from seedbed.engines.neo4j.wire.client import KIND, MARK, NUMBER, WHO
-from seedbed.engines.neo4j.wire.errors import ConnectionLost, CypherError, translate_errors
+from seedbed.engines.neo4j.wire.errors import translate_errors
 from seedbed.errors import StepFailed
 from seedbed.model.ids import Ids, number, number_text, same_id, spellings
 from seedbed.model.migration import Backfill
@@ -152,23 +150,10 @@ def _require_known(graph: GraphTarget, property_: _Property, where: Where) -> No
 
 def _rows(graph: GraphTarget, query: str, values: Mapping[str, Any]) -> Iterator[list[list[Any]]]:
     """Yield rows as they come, from a transaction that an interruption ends."""
-    mark = f"verify-{uuid4().hex}"
-    metadata = {MARK: mark, WHO: "verify", KIND: "work", NUMBER: mark}
-    graph.client.watch(mark)
-    try:
-        if graph.client.is_interrupted:
-            raise _interrupted(graph)
-        with graph.client.transaction(metadata) as transaction:
-            for rows in transaction.rows(query, values, _ROWS):
-                yield rows
-                if graph.client.is_interrupted:
-                    raise _interrupted(graph)
-    except (CypherError, ConnectionLost):
-        if graph.client.is_interrupted:
-            raise _interrupted(graph) from None
-        raise
-    finally:
-        graph.client.unwatch(mark)
+    with watched(graph, f"reading ids of {graph.target}") as transaction:
+        for rows in transaction.rows(query, values, _ROWS):
+            yield rows
+            require_not_interrupted(graph, f"reading ids of {graph.target}")
 
 
 def _block(values: Iterable[Any]) -> Ids:
@@ -218,10 +203,6 @@ _DIGITS = 18  # of an integer that surely has 64 bits
 def _native(value: Any) -> Any:
     """Return a time of the driver's as Python has it."""
     return value.to_native() if hasattr(value, "to_native") else value
-
-
-def _interrupted(graph: GraphTarget) -> BaseException:
-    return interrupted(f"reading ids of {graph.target}")
 
 
 @contextmanager

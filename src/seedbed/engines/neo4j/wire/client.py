@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -80,6 +80,12 @@ class Transaction:
             result = self._open.run(_literal(statement), dict(parameters))
             while some := result.fetch(size):
                 yield [each.values() for each in some]
+
+    def records(self, statement: str) -> Iterator[dict[str, Any]]:
+        """Yield the records of the answer to `statement`, as plain data, as they come. Raises as `run` does."""
+        with translate_driver_errors(self._address):
+            for each in self._open.run(_literal(statement)):
+                yield each.data()
 
     def execute(self, statement: str, parameters: Parameters | None = None) -> None:
         """Run `statement` to its end, whatever it returns. Raises CypherError, ConnectionLost."""
@@ -193,12 +199,12 @@ class BoltClient:
             return _result(session.run(neo4j.Query(_literal(statement), timeout=timeout), dict(parameters)))
 
     @contextmanager
-    def transaction(self, metadata: Mapping[str, str]) -> Iterator[Transaction]:
+    def transaction(self, metadata: Mapping[str, str], *, only_reads: bool = False) -> Iterator[Transaction]:
         """Open a transaction and roll it back at the end of the block, unless it was committed.
 
-        Raises CypherError, ConnectionLost.
+        `only_reads`: the server refuses whatever would write. Raises CypherError, ConnectionLost.
         """
-        with self._session() as session:
+        with self._session("READ" if only_reads else "WRITE") as session:
             with translate_driver_errors(self.address):
                 begun = session.begin_transaction(
                     metadata=dict(metadata), timeout=self.address.transaction_seconds
@@ -210,10 +216,10 @@ class BoltClient:
                     begun.close()
 
     @contextmanager
-    def _session(self) -> Iterator[neo4j.Session]:
+    def _session(self, access: Literal["READ", "WRITE"] = "WRITE") -> Iterator[neo4j.Session]:
         # Reads go where writes go: in a cluster, any other member may not know yet what was committed.
         with translate_driver_errors(self.address):  # an abandoned driver is closed
-            session = self._driver.session(database=self.address.database, default_access_mode="WRITE")
+            session = self._driver.session(database=self.address.database, default_access_mode=access)
         try:
             yield session
         finally:

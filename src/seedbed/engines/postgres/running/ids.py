@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,9 @@ from msgspec import Struct
 
 from seedbed.engines.kit.read_ahead import read_ahead
 from seedbed.engines.postgres.files.quoting import quoted_name, quoted_text
+from seedbed.engines.postgres.running.reading import reading
 from seedbed.engines.postgres.wire.driver import own_rows, relation
-from seedbed.engines.postgres.wire.messages import CANCELED, is_broken
-from seedbed.errors import Interrupted, StepFailed, Unreachable
+from seedbed.errors import StepFailed, Unreachable
 from seedbed.model.ids import Ids
 from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
@@ -35,7 +35,6 @@ _UUID, _TEXTS, _INTEGERS, _NUMERIC = 2950, {25, 1043}, {20, 21, 23}, 1700
 _IS_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _IS_INTEGER = re.compile(r"-?[0-9]{1,18}")
 
-_DENIED = "42501"
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _COLUMN = """
 SELECT n.nspname, c.relname, a.attname, coalesce(nullif(t.typelem, 0), t.oid)::pg_catalog.int8, t.typcategory = 'A', (
@@ -90,7 +89,7 @@ def ids(
     The server composes the next blocks while whoever takes them is busy. A large table is read over two connections:
     `beside` opens the second one; where there is no place for it, one has to do.
     """
-    with _reading(path), ExitStack() as stack:
+    with reading(f"the ids of {path}"), ExitStack() as stack:
         column = _column(connection, path)
         connection.execute(_SNAPSHOT)
         stack.callback(_end, connection)
@@ -144,7 +143,7 @@ def _alternately(several: Sequence[Iterator[Ids]]) -> Iterator[Ids]:
 
 def found(connection: Connection, path: str, ids: Sequence[str]) -> Collection[str]:
     """Return those of `ids` that a column has now. Raises StepFailed, Unreachable, Interrupted."""
-    with _reading(path):
+    with reading(f"the ids of {path}"):
         column = _column(connection, path)
         wanted, given = _wanted(column, ids)
         query = f"SELECT DISTINCT {column.text('u.v')} FROM {column.ids(column.table)} WHERE {wanted}"
@@ -161,7 +160,7 @@ def holders(
     where: Where = ALL,
 ) -> Mapping[str, Holders]:
     """Return the rows of a column that hold ids now, by id. Raises StepFailed, Unreachable, Interrupted."""
-    with _reading(path):
+    with reading(f"the ids of {path}"):
         column = _column(connection, path)
         wanted, given = _wanted(column, [each.id for each in suspects])
         texts = ", ".join(f"t.{each}::pg_catalog.text" for each in column.keys)
@@ -270,23 +269,3 @@ def _wanted(column: _Column, ids: Sequence[str]) -> tuple[str, list[str]]:
     if column.type in _TEXTS:
         return "u.v OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.text[])", list(ids)
     return f"{column.text('u.v')} OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.text[])", list(ids)
-
-
-@contextmanager
-def _reading(path: str) -> Iterator[None]:
-    """Say what the server's refusal or silence means for who reads the ids of `path`."""
-    try:
-        yield
-    except psycopg.Error as error:
-        what = error.diag.message_primary or str(error)
-        if error.sqlstate == CANCELED:
-            raise Interrupted(f"reading the ids of {path} was interrupted", because=what) from None
-        if is_broken(error):
-            raise Unreachable(
-                f"reading the ids of {path} failed", because=what, try_="run it again"
-            ) from None
-        raise StepFailed(
-            f"reading the ids of {path} failed: {what}",
-            because=error.diag.message_detail or f"SQLSTATE {error.sqlstate}",
-            try_="let the owner GRANT SELECT to the login that seedbed uses" * (error.sqlstate == _DENIED),
-        ) from None

@@ -164,7 +164,7 @@ def _one_type(known: Schema, defs: Schema) -> str:  # one return for each word o
         return _ELSEWHERE["Event"] if _holds_events(inner, defs) else f"list of {_type(inner, defs)}"
     if known["type"] == "object":
         values = known.get("additionalProperties")
-        return f"{values['type']} by name" if values else "object"
+        return f"{_type(values, defs)} by name" if values else "object"
     return "time" if known.get("format") == "date-time" else str(known["type"])
 
 

@@ -476,9 +476,19 @@ _NAMES = [
     "references",
     "from",
     "to",
+    "expectations",
+    "query",
+    "equal",
+    "tolerance",
 ]
 _MORE = ["environments", "dev-*", "prod", "targets", "user/postgres", "account", "access", "ephemeral"]
-_HEADERS = ["[platform]\n", "[services.user.postgres]\n", "[[references]]\n", '[environments."dev-*"]\n']
+_HEADERS = [
+    "[platform]\n",
+    "[services.user.postgres]\n",
+    "[[references]]\n",
+    "[[expectations]]\n",
+    '[environments."dev-*"]\n',
+]
 _FRAGMENTS = st.sampled_from(
     [*_MARKS, *_VALUES, *_NAMES, *_MORE, *_HEADERS, 'name="x"\n', "ephemeral=true\n"]
 )

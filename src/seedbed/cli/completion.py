@@ -78,9 +78,11 @@ def migrations(_: click.Context, catalog: Catalog) -> _Items:
 
 
 @_of_catalog
-def references(ctx: click.Context, catalog: Catalog) -> _Items:
-    """Complete the fields that refer, of the services named before."""
-    return ((str(each.from_), str(each.to)) for each in catalog.references(ctx.params.get("services") or ()))
+def verifiable(ctx: click.Context, catalog: Catalog) -> _Items:
+    """Complete the fields that refer and the names of expectations, of the services named before."""
+    services = ctx.params.get("services") or ()
+    yield from ((str(each.from_), str(each.to)) for each in catalog.references(services))
+    yield from ((each.name, ", ".join(each.databases)) for each in catalog.expectations(services))
 
 
 def _migrations(catalog: Catalog, ids: Iterable[str]) -> Iterator[tuple[str, str, str]]:

@@ -1,4 +1,4 @@
-"""What became of the references from one database into another."""
+"""What became of references from one database into another, and of expectations."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from seedbed.documents.document import VERSION, Document, Part, says
 from seedbed.documents.errors import ErrorEntry
+from seedbed.documents.expectations import ExpectationEntry
 from seedbed.model.verification import Orphan, ReferenceResult, Verdict, Verification
 
 _MOMENT = Meta(tz=True)
@@ -78,13 +79,16 @@ class ReferenceEntry(Part, frozen=True):
 
 
 class VerificationDocument(Document, frozen=True, kw_only=True, tag="seedbed/verification/1"):
-    """Every reference that was verified, and what was found."""
+    """Every reference and expectation that was verified, and what was found."""
 
     commands: ClassVar = ("verify",)
 
     environment: Annotated[str, says("The environment's name.")]
-    passed: Annotated[bool, says("Every reference was verified, and none is broken.")]
+    passed: Annotated[bool, says("All of them were verified, and none is broken.")]
     references: Annotated[tuple[ReferenceEntry, ...], says("In the order of the manifest.")]
+    expectations: Annotated[
+        tuple[ExpectationEntry, ...], says("In the order of the manifest, then those beside databases.")
+    ]
 
     @classmethod
     def of(cls, found: Verification, command: str) -> VerificationDocument:
@@ -94,4 +98,5 @@ class VerificationDocument(Document, frozen=True, kw_only=True, tag="seedbed/ver
             environment=found.environment,
             passed=found.is_passed,
             references=tuple(ReferenceEntry.of(each, found.environment) for each in found.references),
+            expectations=tuple(ExpectationEntry.of(each, found.environment) for each in found.expectations),
         )

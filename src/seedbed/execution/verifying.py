@@ -25,7 +25,7 @@ from seedbed.integrity.digests import digests
 from seedbed.integrity.parents import Parents
 from seedbed.integrity.suspects import Suspects, suspects
 from seedbed.integrity.verdicts import result
-from seedbed.model.event import IdsAwaited, IdsRead, TargetDone
+from seedbed.model.event import IdsAwaited, IdsRead
 from seedbed.model.ids import Ids
 from seedbed.model.platform import Field, Reference
 from seedbed.model.verification import Holders, ReferenceResult, Suspect, Verdict
@@ -74,8 +74,6 @@ def verify(
         _wait(missing, kept, context)
         arrived = fields.read((each.to for each in missing), partial(_look_for, missing))
         held = fields.read((each.from_ for each in missing), partial(_look_at, missing, arrived))
-        for target in connected:
-            context.emit(TargetDone(target.id))
         return [_result(each, kept, compared, missing.get(each), arrived, held) for each in references]
 
 

@@ -10,11 +10,13 @@ from typing import Any
 
 from seedbed.errors import Hint, ManifestError, UsageError, call
 from seedbed.manifest.environments import broken_rule
+from seedbed.manifest.expectations import expectations, require_declared
 from seedbed.manifest.sections import (
     ENVIRONMENT,
     IN_WORDS,
     NAME,
     EnvironmentSection,
+    ExpectationSection,
     PlatformSection,
     ReferenceSection,
     TaskSection,
@@ -28,7 +30,7 @@ from seedbed.model.environment import (
     EnvironmentPattern,
 )
 from seedbed.model.platform import ALL, Database, DatabaseId, Field, Platform, Reference, Where
-from seedbed.support.guess import guess_path, suggestion
+from seedbed.support.guess import suggestion
 from seedbed.toml.credentials import require_no_secrets
 from seedbed.toml.lines import KeyPath
 from seedbed.toml.problems import Unknown, convert, kind, require_known, unknown_keys
@@ -37,7 +39,7 @@ from seedbed.toml.text import Kind, Text, dotted, key_text, printable, read
 FILE = "seedbed.toml"
 MANIFEST = Kind(translate_errors=IN_WORDS)
 DIRECTORY = "directory"  # the one key of a database's section that is ours, not its engine's
-_SECTIONS = ("platform", "services", "references", "environments")
+_SECTIONS = ("platform", "services", "references", "expectations", "environments")
 _IS_NAME = re.compile(NAME)
 _IS_ENVIRONMENT = re.compile(ENVIRONMENT)
 
@@ -108,6 +110,7 @@ def _platform(
         root=root,
         databases=databases,
         references=_references(text, ids),
+        expectations=expectations(text, ids),
         environments=_environments(text, ids),
     )
 
@@ -117,9 +120,10 @@ def _require_shape(text: Text) -> None:
     for name in ("platform", "services", "environments"):
         if not isinstance(text.data.get(name, {}), dict):
             raise _not(text, (name,), text.data[name], f"[{name}]")
-    references = text.data.get("references", [])
-    if not isinstance(references, list):
-        raise _not(text, ("references",), references, "[[references]]")
+    for name in ("references", "expectations"):
+        found = text.data.get(name, [])
+        if not isinstance(found, list):
+            raise _not(text, (name,), found, f"[[{name}]]")
 
 
 def _not(text: Text, at: KeyPath, found: object, wanted: str) -> UsageError:
@@ -220,7 +224,7 @@ def _references(text: Text, ids: set[str]) -> tuple[Reference, ...]:
         at = ("references", index)
         parsed: ReferenceSection = convert(text, section, ReferenceSection, at)
         for key, column in (("from", parsed.from_), ("to", parsed.to)):
-            _require_declared(text, (*at, key), column.partition(":")[0], ids)
+            require_declared(text, (*at, key), column.partition(":")[0], ids)
         reference = _reference(parsed)
         if parsed.from_ == parsed.to:
             raise text.error(
@@ -260,17 +264,6 @@ def _field(column: str, where: Where = ALL) -> Field:
     return Field(DatabaseId(database), path, where)
 
 
-def _require_declared(text: Text, at: KeyPath, database: str, ids: set[str]) -> None:
-    if database not in ids:
-        likely = guess_path(database, sorted(ids))
-        raise text.error(
-            f"there is no database {printable(database)}",
-            at=at,
-            because="[services] does not declare it",
-            try_=suggestion(likely or database, sorted(ids), nothing="declare it, or remove this"),
-        )
-
-
 def _environments(text: Text, ids: set[str]) -> tuple[EnvironmentPattern, ...]:
     return tuple(_environment(text, pattern, ids) for pattern in text.data.get("environments", {}))
 
@@ -282,7 +275,7 @@ def _environment(text: Text, pattern: str, ids: set[str]) -> EnvironmentPattern:
         raise text.error(f"{key_text(pattern)} cannot be the name of an environment", at=at, because=because)
     section: EnvironmentSection = convert(text, text.data["environments"][pattern], EnvironmentSection, at)
     for database in section.targets:
-        _require_declared(text, (*at, "targets", database), database, ids)
+        require_declared(text, (*at, "targets", database), database, ids)
     declared = EnvironmentPattern(
         pattern=pattern,
         account=section.account,
@@ -329,4 +322,5 @@ def _all_unknown(
             is_top = len(unknown.path) == 4
             yield Unknown(unknown.path, (DIRECTORY, *unknown.known)) if is_top else unknown
     yield from unknown_keys(data.get("references", []), list[ReferenceSection], ("references",))
+    yield from unknown_keys(data.get("expectations", []), list[ExpectationSection], ("expectations",))
     yield from unknown_keys(data.get("environments", {}), dict[str, EnvironmentSection], ("environments",))

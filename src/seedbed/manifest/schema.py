@@ -11,6 +11,8 @@ from msgspec import Meta, Struct
 from seedbed.manifest.sections import (
     ENVIRONMENT,
     EnvironmentSection,
+    ExpectationSection,
+    ExpectationsFile,
     Name,
     PlatformSection,
     ReferenceSection,
@@ -37,6 +39,11 @@ def json_schema(engine_options: Mapping[str, type[Any]]) -> dict[str, Any]:
     )
 
 
+def expectations_schema() -> dict[str, Any]:
+    """Return the schema of the expectations.toml that lies beside a database."""
+    return generated(ExpectationsFile, "expectations.toml", title="expectations.toml")
+
+
 def _document(engine_options: Mapping[str, type[Any]]) -> type[Struct]:
     engines = [
         (f"engine_{index}", _section(name, options) | msgspec.UnsetType, msgspec.UNSET)
@@ -57,6 +64,7 @@ def _document(engine_options: Mapping[str, type[Any]]) -> type[Struct]:
             ("platform", PlatformSection),
             ("services", dict[Name, service], {}),  # type: ignore[valid-type]  # made a line above
             ("references", list[ReferenceSection], []),
+            ("expectations", list[ExpectationSection], []),
             ("environments", dict[pattern, EnvironmentSection], {}),
         ],
         forbid_unknown_fields=True,

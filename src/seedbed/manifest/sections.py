@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 _END = r"$(?!\n)"  # Python's $ alone would let a line end pass; JavaScript, which reads the schema, has no \Z
 NAME = r"^[a-z](-?[a-z0-9])*" + _END
@@ -18,6 +18,8 @@ DATABASE = r"^[a-z0-9-]+/[A-Za-z0-9_-]+" + _END
 COLUMN = r"^[a-z0-9-]+/[A-Za-z0-9_-]+:[^\s./:]+(\.[^\s./:]+)+" + _END
 
 DURATION = r"^[0-9]{1,6}(s|min|h)" + _END
+SHARE = r"^[0-9]{1,2}(\.[0-9]{1,6})?%" + _END
+TITLE = r"^\S(.*\S)?" + _END
 
 IN_WORDS = {
     NAME: "lower-case letters, digits and single hyphens, a letter first",
@@ -27,6 +29,8 @@ IN_WORDS = {
     DATABASE: "service/engine",
     COLUMN: "service/engine:table.column",
     DURATION: "a number and s, min or h, as in 2min",
+    SHARE: "a share, as in 0.1%, or a number",
+    TITLE: "one line that says what holds",
 }
 
 Name = Annotated[str, Meta(pattern=NAME, max_length=32)]
@@ -116,6 +120,62 @@ class AppSection(Struct, frozen=True, forbid_unknown_fields=True):
     context: Annotated[
         dict[str, str], Meta(description="Keys and values of its own: `cdk deploy -c KEY=VALUE`.")
     ] = {}
+
+
+class QuerySection(Struct, frozen=True, forbid_unknown_fields=True):
+    """A query that has one number."""
+
+    query: Annotated[
+        str, Meta(min_length=1, description="In the language of the database's engine; it only reads.")
+    ]
+    database: Annotated[
+        DatabaseName | UnsetType,
+        Meta(description="The database that is asked. Default, beside a database: that one."),
+    ] = UNSET
+
+
+class ExpectationSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """What has to hold in one database, or between several."""
+
+    name: Annotated[
+        str,
+        Meta(
+            pattern=TITLE,
+            max_length=100,
+            description="What holds, as a line of text; no other expectation has the same.",
+            examples=["the ledger sums to zero"],
+        ),
+    ]
+    query: Annotated[
+        Annotated[str, Meta(min_length=1)] | UnsetType,
+        Meta(
+            description="In the language of the database's engine; it only reads, and has a row for each finding:"
+            " none where all is well.",
+        ),
+    ] = UNSET
+    database: Annotated[
+        DatabaseName | UnsetType,
+        Meta(description="The database that `query` asks. Default, beside a database: that one."),
+    ] = UNSET
+    equal: Annotated[
+        list[QuerySection] | UnsetType,
+        Meta(description="In place of `query`: queries that have one number each, all of them the same."),
+    ] = UNSET
+    tolerance: Annotated[
+        Annotated[str, Meta(pattern=SHARE)] | Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0)],
+        Meta(
+            description="How far the numbers of `equal` may lie apart: a share of the largest, or a number.",
+            examples=["0.1%", 5],
+        ),
+    ] = 0
+
+
+class ExpectationsFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """expectations.toml: what has to hold in the database that it lies beside."""
+
+    expectations: Annotated[
+        list[ExpectationSection], Meta(description="In the order in which they are told.")
+    ] = []
 
 
 class EnvironmentSection(Struct, frozen=True, forbid_unknown_fields=True):

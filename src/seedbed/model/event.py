@@ -183,6 +183,12 @@ class IdsAwaited(Event, frozen=True):
     seconds: float
 
 
+class QueryAsked(Event, frozen=True):
+    """A query of the expectation of that name is asked."""
+
+    expectation: str
+
+
 class DeployStarted(Event, frozen=True):
     """A stack's updates begin: `updates` of them (0: it is destroyed), `changes` as text.
 

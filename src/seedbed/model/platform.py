@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import PurePath
 from typing import NewType
 
@@ -86,8 +87,8 @@ class Query(Struct, frozen=True):
 class Tolerance(Struct, frozen=True):
     """How far two numbers may lie apart: by `share` of the larger one, or by `number`."""
 
-    share: float = 0.0
-    number: float = 0.0
+    share: Decimal = Decimal(0)
+    number: Decimal = Decimal(0)
 
 
 class Expectation(Struct, frozen=True):

@@ -22,12 +22,12 @@ from seedbed.engines.capabilities import (
 from seedbed.engines.infrastructure import SupportsDeployment
 from seedbed.errors import Hint, SeveralErrors, UsageError, call, try_each
 from seedbed.manifest import environments as declared
+from seedbed.manifest import expectations, new_files
 from seedbed.manifest import files as discovery
-from seedbed.manifest import new_files
 from seedbed.model.environment import Environment
 from seedbed.model.history import History
 from seedbed.model.migration import Migration, MigrationFile, Step, StepText, Work, text_by_line
-from seedbed.model.platform import Database, Platform, Reference
+from seedbed.model.platform import Database, Expectation, Platform, Reference
 from seedbed.model.seed import Dataset, PlannedSeed, Script, SeedFile, SeedKind
 from seedbed.planning.pending import order
 from seedbed.planning.reviewed import ReviewedPlan
@@ -89,20 +89,42 @@ class Catalog:
         return database
 
     def references(self, services: Sequence[str] = ()) -> tuple[Reference, ...]:
-        """Return the references out of `services` (none named: all). Raises UsageError where there is none."""
+        """Return the references out of `services` (none named: all). Raises UsageError."""
         own = {each.id for each in self.databases(services)}
-        found = tuple(each for each in self.platform.references if each.from_.database in own)
-        if not found:
+        return tuple(each for each in self.platform.references if each.from_.database in own)
+
+    def expectations(self, services: Sequence[str] = ()) -> tuple[Expectation, ...]:
+        """Return the expectations that ask a database of `services` (none named: all). Raises UsageError.
+
+        First those of the manifest, then those beside databases, in id order.
+        """
+        ids = {each.id for each in self.platform.databases}
+        found = list(self.platform.expectations)
+        for database in self.databases():
+            declared = {each.name: each.at for each in found}
+            found += expectations.beside(database, ids, declared)
+        own = {each.id for each in self.databases(services)}
+        return tuple(each for each in found if not own.isdisjoint(each.databases))
+
+    def to_verify(
+        self, services: Sequence[str] = ()
+    ) -> tuple[tuple[Reference, ...], tuple[Expectation, ...]]:
+        """Return references and expectations of `services`. Raises UsageError where there are neither."""
+        found = self.references(services), self.expectations(services)
+        if not any(found):
             raise UsageError(
-                "there is no reference to verify",
-                because=f"{' and '.join(services) or 'seedbed.toml'} declares none",
-                try_="declare what crosses a service border: [[references]] with from and to",
+                "there is nothing to verify",
+                because=f"{' and '.join(services) or 'seedbed.toml'} declares neither references nor expectations",
+                try_="declare what crosses a service border, [[references]], or what has to hold, [[expectations]]",
             )
         return found
 
-    def databases_of(self, references: Sequence[Reference]) -> tuple[Database, ...]:
-        """Return the databases at both ends of `references`, in id order."""
+    def databases_of(
+        self, references: Sequence[Reference], expectations: Sequence[Expectation] = ()
+    ) -> tuple[Database, ...]:
+        """Return the databases at both ends of `references` and those that `expectations` ask, in id order."""
         ids = {end.database for each in references for end in (each.from_, each.to)}
+        ids |= {database for each in expectations for database in each.databases}
         return tuple(self.database(each) for each in sorted(ids))
 
     def require_extras(self, databases: Sequence[Database]) -> None:

@@ -27,11 +27,11 @@ from seedbed.execution.executing import Replan
 from seedbed.execution.maintenance import Decision
 from seedbed.execution.stopping import Stop
 from seedbed.model.environment import Environment, require_ephemeral
-from seedbed.model.event import Event, Listener
+from seedbed.model.event import Event, Listener, TargetDone
 from seedbed.model.history import History
 from seedbed.model.outcome import Outcome, fold
 from seedbed.model.plan import Plan
-from seedbed.model.platform import Database, Reference
+from seedbed.model.platform import Database, Expectation, Reference
 from seedbed.model.seed import Dataset, SeedKind
 from seedbed.model.status import DatabaseStatus, Status
 from seedbed.model.verification import Verification
@@ -188,13 +188,22 @@ class Run:
         pairs = zip(plan.databases, seeds, strict=True)
         return replace(plan, databases=tuple(replace(each, seeds=those) for each, those in pairs))
 
-    def verify(self, references: Sequence[Reference]) -> Verification:
-        """Return what is found of `references`, whose databases are this run's. Raises MissingExtra, Interrupted."""
-        from seedbed.execution import verifying
+    def verify(
+        self, references: Sequence[Reference], expectations: Sequence[Expectation] = ()
+    ) -> Verification:
+        """Return what is found of `references` and `expectations`, whose databases are this run's.
 
-        require_extras({"verify": ("numpy",)})
-        found = verifying.verify(references, self.connected, self.failed, self.context)
-        return Verification(self.environment.name, tuple(found))
+        Raises MissingExtra, Interrupted.
+        """
+        from seedbed.execution import expecting, verifying
+
+        if references:
+            require_extras({"verify": ("numpy",)})
+        found = verifying.verify(references, self.connected, self.failed, self.context) if references else ()
+        kept = expecting.verify(expectations, self.connected, self.failed, self.context)
+        for target in self.connected:
+            self.context.emit(TargetDone(target.id))
+        return Verification(self.environment.name, tuple(found), tuple(kept))
 
     # Changing
 

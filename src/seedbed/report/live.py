@@ -18,6 +18,7 @@ from seedbed.model.event import (
     IdsAwaited,
     IdsRead,
     LeaseAwaited,
+    QueryAsked,
     SeedLoaded,
     SeedProgressed,
     TargetBound,
@@ -50,6 +51,7 @@ _TICKS = (
     IdsAwaited,
     IdsRead,
     LeaseAwaited,
+    QueryAsked,
     SeedProgressed,
     WorkProgressed,
 )  # only ever shown on the row

@@ -22,6 +22,7 @@ from seedbed.model.event import (
     IdsAwaited,
     IdsRead,
     LeaseAwaited,
+    QueryAsked,
     Repaired,
     Retrying,
     SeedLoaded,
@@ -222,6 +223,8 @@ def told(event: Event, track: Track, verbose: int = 0, *, tells_failures: bool =
             yield line(f"{path}  {track.meter.words()}")
         case IdsAwaited(path=path, count=many, seconds=seconds):
             yield line((awaited_words(path, many, seconds), Style.WARN))
+        case QueryAsked(expectation=name) if verbose:
+            yield line(f"checks {name}")
         case CopyFinished(verb=verb, what=what, file=file):
             yield line((f"{verb} done", Style.GOOD), f"  {what}  {file}")
         case DeployStarted() | DeployProgressed() | DeployFinished():

@@ -18,6 +18,7 @@ from seedbed.model.event import (
     IdsAwaited,
     IdsRead,
     LeaseAwaited,
+    QueryAsked,
     Repaired,
     SeedLoaded,
     SeedProgressed,
@@ -176,6 +177,8 @@ class Track(Struct):
                 self.ids += done if total else 0
             case IdsAwaited(path=path, count=many, seconds=seconds):
                 self.stage, self.note = Stage.QUEUED, awaited_words(path, many, seconds)
+            case QueryAsked(expectation=name):
+                self.stage, self.doing, self.meter = Stage.WORKING, f"checks {name}", None
             case CopyFinished(verb=verb, what=what):
                 self.stage, self.copied, self.meter = Stage.WORKING, f"{verb}: {what}", None
             case TargetEmptied() | Repaired():

@@ -64,10 +64,13 @@ def _of_file(of: str) -> Mapping[str, Any]:
 
 
 def _files() -> dict[str, Mapping[str, Any]]:
-    """Return the schemas of files that engines read, by the file's name."""
+    """Return the schemas of files that lie beside a database, by the file's name."""
     from seedbed.engines.capabilities import SupportsSchemas
+    from seedbed.manifest.expectations import FILE
+    from seedbed.manifest.schema import expectations_schema
 
-    return {
+    own = {FILE: expectations_schema()}
+    return own | {
         name: each
         for engine in _engines()
         if isinstance(engine, SupportsSchemas)

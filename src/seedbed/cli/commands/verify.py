@@ -15,17 +15,19 @@ from seedbed.errors import ExitCode
 @click.option(
     "--only",
     multiple=True,
-    metavar="FIELD",
-    shell_complete=options.known("references"),
-    help="Verify this reference, by its field or a pattern with * and ?; may be repeated (default: all).",
+    metavar="NAME",
+    shell_complete=options.known("verifiable"),
+    help="Verify this reference, by its field, or this expectation, by its name; * and ? stand for letters; may be"
+    " repeated (default: all).",
 )
 @options.as_json
 @command_context
 def command(context: CommandContext, env: str, services: tuple[str, ...], only: tuple[str, ...]) -> None:
-    """Check that ids in one database are found in the other one that they refer to.
+    """Check that ids in one database are found in the one that they refer to, and that expectations hold.
 
-    Checked are the [[references]] of the manifest, with --service those out of that service. An id that is not found is
-    looked up again after the reference's grace: it may be on its way. Exits with 6 if a reference is broken.
+    Checked are [[references]] and [[expectations]], with --service those out of that service and of its databases. An
+    id that is not found is looked up again after the reference's grace: it may be on its way. Exits with 6 if one of
+    them is broken.
 
     \b
     seedbed verify -e staging
@@ -36,9 +38,10 @@ def command(context: CommandContext, env: str, services: tuple[str, ...], only: 
     from seedbed.project.only import chosen
     from seedbed.report.text.verification import verification_text
 
-    references = chosen(context.catalog.references(services), only)
-    with context.run(env, context.catalog.databases_of(references), wait=0) as run:
-        found = run.verify(references)
+    references, expectations = chosen(*context.catalog.to_verify(services), only)
+    databases = context.catalog.databases_of(references, expectations)
+    with context.run(env, databases, wait=0) as run:
+        found = run.verify(references, expectations)
     context.show(VerificationDocument.of(found, context.command), verification_text)
     context.leave_for(found.errors)
     if not found.is_passed:

@@ -1,32 +1,29 @@
-"""What became of references, as a page."""
+"""What became of references and expectations, as a page."""
 
 from __future__ import annotations
 
 from seedbed.documents.verification import OrphanEntry, ReferenceEntry, VerificationDocument
 from seedbed.model.verification import Verdict
 from seedbed.report.styles import Line, Lines, Row, Style, Table, line, row
+from seedbed.report.text.expectations import SIGNS, expectation_rows
 from seedbed.support.phrases import count, number
 
-_SIGNS = {
-    Verdict.OK: ("✓", Style.GOOD),
-    Verdict.TOLERATED: ("○", Style.WARN),
-    Verdict.BROKEN: ("✗", Style.BAD),
-    Verdict.UNVERIFIED: ("?", Style.BAD),
-}
 _SHOWN = 5  # orphans of a reference; --json has more
 
 
 def verification_text(found: VerificationDocument) -> Lines:
-    """Return every reference, and of those that are not ok what was found."""
+    """Return every reference and expectation, and of those that are not ok what was found."""
     rows: list[Row | Line] = []
     for each in found.references:
         rows.append(_reference(each))
         rows += _findings(each)
-    return [Table(tuple(rows), flex=3), line(), _sum(found)]
+    tables = [Table(tuple(rows), flex=3)] * bool(rows)
+    tables += [Table(expectation_rows(found.expectations), flex=3)] * bool(found.expectations)
+    return [*tables, line(), _sum(found)]
 
 
 def _reference(each: ReferenceEntry) -> Row:
-    sign, style = _SIGNS[each.verdict]
+    sign, style = SIGNS[each.verdict]
     return row((sign, style), each.from_, ("→ " + each.to, Style.DIM), (_counts(each), style))
 
 
@@ -58,7 +55,9 @@ def _orphan(orphan: OrphanEntry) -> str:
 
 
 def _sum(found: VerificationDocument) -> Line:
-    totals = {each: sum(one.verdict is each for one in found.references) for each in Verdict}
-    said = ", ".join(f"{number(many)} {each}" for each, many in totals.items() if many)
-    every = count(len(found.references), "reference")
-    return line((f"{found.environment}: {every}: {said}", Style.GOOD if found.passed else Style.BOLD))
+    parts = []
+    for one, entries in (("reference", found.references), ("expectation", found.expectations)):
+        totals = {each: sum(entry.verdict is each for entry in entries) for each in Verdict}
+        said = ", ".join(f"{number(many)} {each}" for each, many in totals.items() if many)
+        parts += [f"{count(len(entries), one)}: {said}"] * bool(entries)
+    return line((f"{found.environment}: {'; '.join(parts)}", Style.GOOD if found.passed else Style.BOLD))

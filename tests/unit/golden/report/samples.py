@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 
 from seedbed.errors import (
     Interrupted,
     Location,
     MigrationFileError,
     OutcomeUnknown,
+    SeedbedError,
     SeveralErrors,
     Unreachable,
 )
@@ -24,6 +26,7 @@ from seedbed.model.event import (
     IdsAwaited,
     IdsRead,
     LeaseAwaited,
+    QueryAsked,
     Repaired,
     Retrying,
     SeedLoaded,
@@ -54,10 +57,17 @@ from seedbed.model.migration import (
     StepText,
 )
 from seedbed.model.plan import Action, DatabasePlan, Deferred, Plan
-from seedbed.model.platform import DatabaseId, Field, Reference
+from seedbed.model.platform import DatabaseId, Expectation, Field, Query, Reference
 from seedbed.model.seed import PlannedSeed, SeedKind
 from seedbed.model.status import DatabaseStatus, MigrationState, MigrationStatus, Status
-from seedbed.model.verification import Holders, Orphan, ReferenceResult, Verdict, Verification
+from seedbed.model.verification import (
+    ExpectationResult,
+    Holders,
+    Orphan,
+    ReferenceResult,
+    Verdict,
+    Verification,
+)
 
 USER, PAYMENT, REVIEWS = "user/postgres", "payment/postgres", "reviews/postgres"
 VIDEO, STACK = "video-call/dynamodb", "edtech-staging-video-call-dynamodb"
@@ -381,6 +391,28 @@ def verification() -> Verification:
             ),
             ReferenceResult(invoices, Verdict.UNVERIFIED, error=error),
         ),
+        _expectations(error),
+    )
+
+
+def _expectations(error: SeedbedError) -> tuple[ExpectationResult, ...]:
+    at = Location("seedbed.toml", 40)
+    ask = Query(DatabaseId(PAYMENT), "SELECT …")
+    equal = (ask, Query(DatabaseId(USER), "SELECT …"))
+    rows = [{"currency": "EUR", "sum": str(number), "note": None} for number in range(1, 8)]
+    numbers = [Decimal(1_200_000), Decimal("1200000.50")]
+    return (
+        ExpectationResult(Expectation("every entry has an account", (ask,), at), Verdict.OK),
+        ExpectationResult(
+            Expectation("the ledger sums to zero", (ask,), at), Verdict.BROKEN, 100, True, samples=rows
+        ),
+        ExpectationResult(Expectation("payouts are payments", equal, at), Verdict.TOLERATED, numbers=numbers),
+        ExpectationResult(
+            Expectation("as many profiles as users", equal, at), Verdict.OK, numbers=[numbers[0]] * 2
+        ),
+        ExpectationResult(
+            Expectation("as many courses as chats", equal, at), Verdict.UNVERIFIED, error=error
+        ),
     )
 
 
@@ -399,6 +431,7 @@ def eventful() -> tuple[Event, ...]:
         IdsRead(PAYMENT, "customers.user_id", 100_000, 0),
         IdsRead(PAYMENT, "customers.user_id", 123_456, 123_456),
         IdsAwaited(PAYMENT, "customers.user_id", 3, 58.2),
+        QueryAsked(PAYMENT, "the ledger sums to zero"),
         TargetConnected(REVIEWS, "PostgreSQL 18.6"),
         LeaseAwaited(REVIEWS, "ana@laptop pid 4711", 0.0),
         LeaseAwaited(REVIEWS, "ana@laptop pid 4711", 1.0),

@@ -1,7 +1,7 @@
 """Rows of searches that expectations ask: hits, or buckets. Reads only; what was not refreshed yet is not seen.
 
 The rows of a search are its hits; with aggregations, the buckets of these. A search that leaves something out, a shard
-that failed or the smaller ones of too many terms, has no rows but an error: what was not looked at is not known to be kept.
+that failed or the smaller ones of too many terms, is an error: what was not looked at is not known to be kept.
 """
 
 from __future__ import annotations

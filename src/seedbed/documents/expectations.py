@@ -1,0 +1,47 @@
+"""What became of expectations."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from seedbed.documents.document import Part, says
+from seedbed.documents.errors import ErrorEntry
+from seedbed.model.verification import ExpectationResult, Verdict
+
+
+class ExpectationEntry(Part, frozen=True):
+    """One expectation."""
+
+    name: Annotated[str, says("What holds, as it is declared.")]
+    at: Annotated[str, says("Where it is declared: seedbed.toml:12.")]
+    databases: Annotated[tuple[str, ...], says("The databases that were asked.")]
+    verdict: Annotated[
+        Verdict,
+        says(
+            "`ok`; `broken`: its query has rows, or numbers lie farther apart than they may; `tolerated`: not farther"
+            " than they may; `unverified`: a query has no answer."
+        ),
+    ]
+    rows: Annotated[int, says("How many rows its query has; 0 where numbers are compared.")]
+    are_more: Annotated[bool, says("It has more, which were not counted.")]
+    samples: Annotated[
+        tuple[dict[str, str | None], ...],
+        says("The first rows: values by column, long ones cut, null for none."),
+    ]
+    numbers: Annotated[tuple[str, ...], says("What is compared, in the order in which it is declared.")]
+    error: Annotated[ErrorEntry | None, says("Why it is unverified; null where it is not.")]
+
+    @classmethod
+    def of(cls, found: ExpectationResult, environment: str) -> ExpectationEntry:
+        expectation = found.expectation
+        return cls(
+            expectation.name,
+            str(expectation.at),
+            expectation.databases,
+            found.verdict,
+            found.rows,
+            found.are_more,
+            tuple(map(dict, found.samples)),
+            tuple(format(each, "f") for each in found.numbers),
+            ErrorEntry.of(found.error, environment) if found.error else None,
+        )

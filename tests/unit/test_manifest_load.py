@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seedbed.errors import ExitCode, ManifestError, UsageError
+from seedbed.errors import ExitCode, Location, ManifestError, UsageError
 from seedbed.manifest.load import find, load
 from seedbed.manifest.sections import (
     AppSection,
@@ -120,6 +120,7 @@ def test_a_manifest_becomes_a_platform(write: Write) -> None:
         Reference(
             Field(DatabaseId("courses/dynamodb"), "courses.teacher_id"),
             Field(DatabaseId("user/postgres"), "users.id"),
+            at=Location(str(root / "seedbed.toml"), 11, 1),
         ),
     )
     assert platform.environments == (

@@ -21,7 +21,7 @@ def _entry(what: str, at: Location) -> ErrorEntry:
 
 
 def test_an_error_stands_beside_its_line() -> None:
-    assert github.annotation(ErrorEntry.of(samples.error())) == (
+    assert github.command(github.Annotation.of(ErrorEntry.of(samples.error()))) == (
         "::error title=seedbed,file=services/user/postgres/migrations/20260112093000_create_users.sql,line=12,col=1"
         "::COMMIT ends the transaction that the history is written in"
         "%0Abecause: a migration's transaction belongs to seedbed"
@@ -30,13 +30,15 @@ def test_an_error_stands_beside_its_line() -> None:
 
 
 def test_a_failure_names_its_target() -> None:
-    assert github.annotation(ErrorEntry.of_event(samples.FAILED)).startswith(
+    assert github.command(github.Annotation.of(ErrorEntry.of_event(samples.FAILED))).startswith(
         "::error title=seedbed%3A reviews/postgres,file=services/"
     )
 
 
 def test_nothing_in_a_message_or_a_path_ends_the_command_early() -> None:
-    text = github.annotation(_entry("100 %\r\n::set-env name=A::b", Location("a,b:c%.sql", 1)))
+    text = github.command(
+        github.Annotation.of(_entry("100 %\r\n::set-env name=A::b", Location("a,b:c%.sql", 1)))
+    )
     assert text == "::error title=seedbed,file=a%2Cb%3Ac%25.sql,line=1::100 %25%0D%0A::set-env name=A::b\n"
     assert text.count("\n") == 1
 
@@ -44,9 +46,9 @@ def test_nothing_in_a_message_or_a_path_ends_the_command_early() -> None:
 def test_paths_are_relative_to_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "edtech").mkdir()
     monkeypatch.chdir(tmp_path / "edtech")
-    inside = github.annotation(_entry("x", Location("services/a.sql")), str(tmp_path))
+    inside = github.command(github.Annotation.of(_entry("x", Location("services/a.sql"))), str(tmp_path))
     assert "file=edtech/services/a.sql::" in inside
-    outside = github.annotation(_entry("x", Location("/elsewhere/a.sql")), str(tmp_path))
+    outside = github.command(github.Annotation.of(_entry("x", Location("/elsewhere/a.sql"))), str(tmp_path))
     assert "file=/elsewhere/a.sql::" in outside
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from seedbed.cli.context import CommandContext
 from seedbed.errors import Command, ExitCode, Hint, Location, UsageError, call
+from seedbed.report.github import Annotation
 from seedbed.support.phrases import listed, number
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def require_accepted(context: CommandContext, document: PlanDocument) -> None:
     if failing:
         context.out.log(f"error: this would fail as things are: {listed(failing)}", level=-1)
         for each in document.rejections:
-            context.out.annotate(each)
+            context.out.annotate(Annotation.of(each))
         context.leave(ExitCode.REFUSED)
 
 

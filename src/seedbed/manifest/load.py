@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from seedbed.errors import Hint, ManifestError, UsageError, call
+from seedbed.errors import Hint, Location, ManifestError, UsageError, call
 from seedbed.manifest.environments import broken_rule
 from seedbed.manifest.expectations import expectations, require_declared
 from seedbed.manifest.sections import (
@@ -225,7 +225,7 @@ def _references(text: Text, ids: set[str]) -> tuple[Reference, ...]:
         parsed: ReferenceSection = convert(text, section, ReferenceSection, at)
         for key, column in (("from", parsed.from_), ("to", parsed.to)):
             require_declared(text, (*at, key), column.partition(":")[0], ids)
-        reference = _reference(parsed)
+        reference = _reference(parsed, text.location((*at, "from")))
         if parsed.from_ == parsed.to:
             raise text.error(
                 "a reference points at itself",
@@ -247,7 +247,7 @@ def _references(text: Text, ids: set[str]) -> tuple[Reference, ...]:
     return tuple(references)
 
 
-def _reference(section: ReferenceSection) -> Reference:
+def _reference(section: ReferenceSection, at: Location) -> Reference:
     number, unit = section.grace.rstrip("sminh"), section.grace.lstrip("0123456789")
     grace = float(number) * {"s": 1, "min": 60, "h": 3600}[unit]
     where = Where(
@@ -256,7 +256,7 @@ def _reference(section: ReferenceSection) -> Reference:
         )
     )
     ends = _field(section.from_, where), _field(section.to)
-    return Reference(*ends, section.optional, grace, section.tolerated, section.time)
+    return Reference(*ends, section.optional, grace, section.tolerated, section.time, at)
 
 
 def _field(column: str, where: Where = ALL) -> Field:

@@ -66,7 +66,8 @@ class Reference(Struct, frozen=True):
     """An id in the field `from_` that has to be found in the field `to`; no database can check it.
 
     `optional`: a row may have no id. `grace`: seconds that an id may be on its way. `tolerated`: the share of rows
-    that may lead nowhere. `time`: the field beside `from_` that says when a row was written, empty for none.
+    that may lead nowhere. `time`: the field beside `from_` that says when a row was written, empty for none. `at`:
+    where it is declared.
     """
 
     from_: Field
@@ -75,6 +76,7 @@ class Reference(Struct, frozen=True):
     grace: float = 60.0
     tolerated: float = 0.0
     time: str = ""
+    at: Location | None = None
 
 
 class Query(Struct, frozen=True):

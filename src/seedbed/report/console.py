@@ -131,13 +131,13 @@ class Output:
         from seedbed.report.text.errors import error_text
 
         self.log(error_text(error), level=-1)
-        self.annotate(error)
+        self.annotate(github.Annotation.of(error))
 
-    def annotate(self, error: ErrorEntry) -> None:
-        """Write an error as a command to GitHub's runner; anywhere else, nothing."""
+    def annotate(self, annotation: github.Annotation) -> None:
+        """Write an annotation as a command to GitHub's runner; anywhere else, nothing."""
         if self.github:
             with self.lock:
-                self.stderr.write(self.redact(github.annotation(error, self.root)))
+                self.stderr.write(self.redact(github.command(annotation, self.root)))
 
     def document(self, document: Document | Mapping[str, Any]) -> None:
         """Write one JSON document to stdout.

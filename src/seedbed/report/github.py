@@ -10,7 +10,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from seedbed.errors import Location
 
 if TYPE_CHECKING:
     from seedbed.documents.errors import ErrorEntry
@@ -23,21 +27,33 @@ def is_github(environ: Mapping[str, str]) -> bool:
     return environ.get("GITHUB_ACTIONS") == "true"
 
 
-def annotation(error: ErrorEntry, root: str = "") -> str:
+class Annotation(Struct, frozen=True):
+    """A text that stands beside the line `at`. `about`: what it is about, empty for nothing in particular."""
+
+    text: str
+    about: str = ""
+    at: Location | None = None
+    level: Literal["error", "warning"] = "error"
+
+    @classmethod
+    def of(cls, error: ErrorEntry) -> Annotation:
+        lines = [error.error]
+        if error.because:
+            lines.append(f"because: {error.because}")
+        if error.try_:
+            lines.append(f"try: {error.try_}")
+        return cls("\n".join(lines), error.target, error.at)
+
+
+def command(annotation: Annotation, root: str = "") -> str:
     """Return one command, its line break included. `root`: the checkout, which paths have to be relative to."""
-    properties = {"title": f"seedbed: {error.target}" if error.target else "seedbed"}
-    if at := error.at:
+    properties = {"title": f"seedbed: {annotation.about}" if annotation.about else "seedbed"}
+    if at := annotation.at:
         properties["file"] = _relative(at.path, root)
         properties |= {"line": str(at.line)} if at.line else {}
         properties |= {"col": str(at.column)} if at.line and at.column else {}
-    lines = [error.error]
-    if error.because:
-        lines.append(f"because: {error.because}")
-    if error.try_:
-        lines.append(f"try: {error.try_}")
-    message = "\n".join(lines)
     pairs = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::error {pairs}::{_data(message)}\n"
+    return f"::{annotation.level} {pairs}::{_data(annotation.text)}\n"
 
 
 def disarm(text: str) -> str:

@@ -41,6 +41,7 @@ from seedbed.model.event import (
     WorkStarted,
 )
 from seedbed.report.console import Output
+from seedbed.report.github import Annotation
 from seedbed.report.styles import Line, Span, Style, cells, line
 from seedbed.report.tracking import Track, awaited_words, done_word, part_words
 from seedbed.support.phrases import count, duration, number
@@ -105,7 +106,7 @@ class Progress:
             track.take(event, self.clock())
             self.show(event, track)
             if isinstance(event, TargetFailed):
-                self.output.annotate(ErrorEntry.of_event(event))
+                self.output.annotate(Annotation.of(ErrorEntry.of_event(event)))
 
     def expect(self, totals: Mapping[str, int]) -> None:
         """Take from `totals` how many migrations each target has before it."""

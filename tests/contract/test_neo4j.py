@@ -20,6 +20,7 @@ from seedbed.testing import (  # noqa: E402
     ExpiryContract,
     IdsContract,
     LossContract,
+    OneOwnerContract,
     QueryContract,
     ResetContract,
     SchemaContract,
@@ -283,3 +284,6 @@ class TestNeo4jReadsIds(IdsContract): ...
 
 
 class TestNeo4jAnswersQueries(QueryContract): ...
+
+
+class TestNeo4jHasOneOwner(OneOwnerContract): ...

@@ -29,6 +29,7 @@ from seedbed.testing import (  # noqa: E402
     Harness,
     IdsContract,
     LossContract,
+    OneOwnerContract,
     PresenceContract,
     QueryContract,
     ResetContract,
@@ -465,6 +466,9 @@ class TestLoadsInBulk(OnCluster, BulkLoadContract): ...
 
 
 class TestReadsIds(OnCluster, IdsContract): ...
+
+
+class TestHasOneOwner(OnCluster, OneOwnerContract): ...
 
 
 class TestTellsWhatIsThere(OnCluster, PresenceContract): ...

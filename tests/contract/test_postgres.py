@@ -21,6 +21,7 @@ from seedbed.testing import (  # noqa: E402
     EngineContract,
     IdsContract,
     LossContract,
+    OneOwnerContract,
     PresenceContract,
     QueryContract,
     ResetContract,
@@ -252,6 +253,9 @@ class TestPostgresCountsLosses(LossContract): ...
 
 
 class TestPostgresReadsIds(IdsContract): ...
+
+
+class TestPostgresHasOneOwner(OneOwnerContract): ...
 
 
 class TestPostgresTellsWhatIsThere(PresenceContract): ...

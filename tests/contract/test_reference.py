@@ -35,6 +35,7 @@ from seedbed.testing import (  # noqa: E402
     LeaseContract,
     LoadContract,
     LossContract,
+    OneOwnerContract,
     PresenceContract,
     QueryContract,
     ResetContract,
@@ -222,6 +223,9 @@ class TestMemoryCountsLosses(LossContract): ...
 
 
 class TestReferenceReadsIds(IdsContract): ...
+
+
+class TestReferenceHasOneOwner(OneOwnerContract): ...
 
 
 class TestReferenceTellsWhatIsThere(PresenceContract): ...

@@ -12,7 +12,7 @@
 at its server from outside. What only some engines can do is a contract of its own: `ResetContract`,
 `SchemaContract`, `UnlockContract`, `ExpiryContract`, `AtomicLoadContract`, `BulkLoadContract`, `ScriptContract`,
 `TroubleContract`, `SilenceContract`, `IdsContract`, `PresenceContract`,
-`QueryContract`.
+`QueryContract`, `OneOwnerContract`.
 pytest is imported when one of the contracts is asked for, not before: the runner that the suite starts and kills
 lives here too.
 """
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         LeaseContract,
         LoadContract,
         LossContract,
+        OneOwnerContract,
         PresenceContract,
         QueryContract,
         ResetContract,
@@ -65,6 +66,7 @@ __all__ = [
     "LeaseContract",
     "LoadContract",
     "LossContract",
+    "OneOwnerContract",
     "PresenceContract",
     "QueryContract",
     "ResetContract",

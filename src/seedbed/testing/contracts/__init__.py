@@ -8,7 +8,7 @@ from seedbed.testing.contracts.expiry import ExpiryContract
 from seedbed.testing.contracts.history import HistoryContract
 from seedbed.testing.contracts.honesty import HonestyContract, TroubleContract
 from seedbed.testing.contracts.ids import IdsContract
-from seedbed.testing.contracts.lease import LeaseContract
+from seedbed.testing.contracts.lease import LeaseContract, OneOwnerContract
 from seedbed.testing.contracts.load import BulkLoadContract, LoadContract
 from seedbed.testing.contracts.optional import (
     AtomicLoadContract,
@@ -37,6 +37,7 @@ __all__ = [
     "LeaseContract",
     "LoadContract",
     "LossContract",
+    "OneOwnerContract",
     "PresenceContract",
     "QueryContract",
     "ResetContract",

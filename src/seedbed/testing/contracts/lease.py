@@ -7,8 +7,9 @@ import time
 from contextlib import ExitStack
 
 import pytest
+from msgspec.structs import replace
 
-from seedbed.errors import Busy, Interrupted, LeaseLost, SeedbedError
+from seedbed.errors import Busy, ForeignTarget, Interrupted, LeaseLost, SeedbedError
 from seedbed.model.event import Event, LeaseAwaited
 from seedbed.model.migration import Work
 from seedbed.testing.bench import PATIENCE, Bench, ignore, owner
@@ -205,3 +206,23 @@ class LeaseContract(Contract):
         bench.apply(text)
         assert bench.applied == [text.version]
         assert set(bench.made()) == {"orders"}
+
+
+class OneOwnerContract(Contract):
+    """For engines of which one target can be that of two databases of the manifest, by mistake."""
+
+    def test_a_run_that_has_the_lease_for_another_database_is_refused_at_once(self, bench: Bench) -> None:
+        """It would wait for itself, and then say that another run is at work."""
+        database = bench.target.database
+        other = replace(bench.target, database=replace(database, service=f"{database.service}-too"))
+        run = owner("ana")
+        with (
+            bench.connect() as first,
+            first.lease(run, wait=0, listener=ignore),
+            bench.engine.connect(other) as second,
+            pytest.raises(ForeignTarget, match="are the same database") as caught,
+            second.lease(run, wait=PATIENCE, listener=ignore),
+        ):
+            pass
+        assert bench.target.id in caught.value.what
+        assert other.id in caught.value.what

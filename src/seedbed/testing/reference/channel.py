@@ -18,6 +18,11 @@ class Channel:
         self._connection = connection
         self._number: int = self.ask("hello")["session"]
 
+    @property
+    def place(self) -> str:
+        """The server, and the database in it."""
+        return str(self._connection.address)
+
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
         """Return the server's answer. Raises Unreachable, Rejected."""
         try:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from seedbed.engines.kit.errors import interrupted
+from seedbed.engines.kit.errors import held_by_ourselves, interrupted
 from seedbed.engines.kit.ids import takes
 from seedbed.engines.kit.rows import query_row, would_write
 from seedbed.engines.kit.waiting import Waiting
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from seedbed.model.target import Target
     from seedbed.testing.reference.lease import MemoryLease
 
+# The leases of this process, by owner and place: the target that each is held for.
+_held: dict[tuple[str, str], str] = {}
 _BLOCK = 3  # rows: few, so that a few rows are several blocks
 
 
@@ -151,12 +153,17 @@ class MemorySession:
         from seedbed.testing.reference.lease import MemoryLease
 
         self.history()  # a format that is not ours is refused before anything is touched
+        place = owner.id, self._channel.place
+        if other := _held.get(place):
+            raise held_by_ourselves(self.target, other)
         token = self._acquire(owner, wait, listener)
+        _held[place] = self.target
         try:
             for work in self._channel.ask("takeover", token=token)["ended"]:
                 listener(TakenOver(self.target, f"ended {work!r}, whose owner is gone"))
             yield MemoryLease(self._channel, owner, token)
         finally:
+            _held.pop(place, None)
             with suppress(Unavailable):  # a connection that is gone holds nothing any more
                 self._channel.ask("release", token=token)
 

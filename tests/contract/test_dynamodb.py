@@ -35,6 +35,7 @@ from seedbed.testing import (  # noqa: E402
     SilenceContract,
     TroubleContract,
     UnlockContract,
+    VerifiedContract,
 )
 from tests.support.dynamodb.accounts import Accounts  # noqa: E402
 from tests.support.servers import new_account  # noqa: E402
@@ -351,6 +352,11 @@ class DynamoHarness:
         finally:
             del self._door.trouble[settings["access_key"]]
 
+    @contextmanager
+    def reader(self, settings: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+        with self.trouble(settings, "denied", 0):
+            yield settings
+
     def lose_identity(self, settings: Mapping[str, str]) -> None:
         key = {"Key": to_item({"pk": "history", "sk": "identity"})}
         self._call(settings, "DeleteItem", "migrations_history", key)
@@ -486,6 +492,9 @@ class TestLocalLoadsInBulk(OnLocal, BulkLoadContract): ...
 class TestMinistackReadsIds(OnMinistack, IdsContract): ...
 
 
+class TestMinistackKeepsWhatVerifyFinds(OnMinistack, VerifiedContract): ...
+
+
 class TestLocalReadsIds(OnLocal, IdsContract): ...
 
 
@@ -493,3 +502,6 @@ class TestMinistackAnswersQueries(OnMinistack, QueryContract): ...
 
 
 class TestLocalAnswersQueries(OnLocal, QueryContract): ...
+
+
+class TestLocalKeepsWhatVerifyFinds(OnLocal, VerifiedContract): ...

@@ -28,6 +28,7 @@ from seedbed.testing import (  # noqa: E402
     SilenceContract,
     TroubleContract,
     UnlockContract,
+    VerifiedContract,
 )
 from tests.support.servers import Pool  # noqa: E402
 from tests.support.wire.line import BreakableLine, breakable  # noqa: E402
@@ -287,3 +288,6 @@ class TestNeo4jAnswersQueries(QueryContract): ...
 
 
 class TestNeo4jHasOneOwner(OneOwnerContract): ...
+
+
+class TestNeo4jKeepsWhatVerifyFinds(VerifiedContract): ...

@@ -37,6 +37,7 @@ from seedbed.testing import (  # noqa: E402
     SilenceContract,
     TroubleContract,
     UnlockContract,
+    VerifiedContract,
 )
 from seedbed.testing.runner import Text  # noqa: E402
 from tests.support.servers import Pool  # noqa: E402
@@ -67,8 +68,8 @@ class Trouble:
     What seedbed writes into its own index goes through: a lease that is lost too would hide what is to be seen.
     """
 
-    def __init__(self, kind: str, after: int) -> None:
-        self._kind = kind
+    def __init__(self, kind: str, after: int, *, everywhere: bool = False) -> None:
+        self._kind, self._is_everywhere = kind, everywhere
         self._after = after
         self._lock = threading.Lock()
 
@@ -77,7 +78,8 @@ class Trouble:
         is_look = method in {"GET", "HEAD"} or path.partition("?")[0].endswith(
             ("_search", "_refresh", "_mget")
         )
-        if is_look or (path.startswith("/migrations_history") and "/_rollover/" not in path):
+        is_own = path.startswith("/migrations_history") and "/_rollover/" not in path
+        if is_look or (is_own and not self._is_everywhere):
             return ""
         with self._lock:
             self._after -= 1
@@ -356,6 +358,15 @@ class OpenSearchHarness:
         finally:
             door.trouble = None
 
+    @contextmanager
+    def reader(self, settings: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+        door = self._doors[settings["endpoint"]]
+        door.trouble = Trouble("denied", 0, everywhere=True)
+        try:
+            yield settings
+        finally:
+            door.trouble = None
+
     def age_lease(self, settings: Mapping[str, str]) -> None:
         script = {"source": "ctx._source.seconds = 0.0", "lang": "painless"}
         self._ask(
@@ -475,3 +486,6 @@ class TestTellsWhatIsThere(OnCluster, PresenceContract): ...
 
 
 class TestAnswersQueries(OnCluster, QueryContract): ...
+
+
+class TestKeepsWhatVerifyFinds(OnCluster, VerifiedContract): ...

@@ -30,6 +30,7 @@ from seedbed.testing import (  # noqa: E402
     SilenceContract,
     TroubleContract,
     UnlockContract,
+    VerifiedContract,
 )
 from tests.support.wire.silent import SilentLine, over_socket, silent_line  # noqa: E402
 
@@ -163,6 +164,21 @@ class PostgresHarness:
         with connection(settings) as server, server.cursor(row_factory=psycopg.rows.dict_row) as cursor:
             return cursor.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table))).fetchall()
 
+    @contextmanager
+    def reader(self, settings: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+        name = f"reader_{uuid.uuid4().hex[:16]}"
+        role = sql.Identifier(name)
+        with connection(settings) as server:
+            server.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'reader'").format(role))
+            for schema in ("public", "seedbed"):
+                server.execute(sql.SQL(f"GRANT USAGE ON SCHEMA {schema} TO {{}}").format(role))
+                server.execute(sql.SQL(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {{}}").format(role))
+            try:
+                yield {**settings, "user": name, "password": "reader"}
+            finally:
+                server.execute(sql.SQL("DROP OWNED BY {}").format(role))
+                server.execute(sql.SQL("DROP ROLE {}").format(role))
+
     def audit(self, settings: Mapping[str, str]) -> Sequence[str]:
         with connection(settings) as server:
             if server.execute("SELECT FROM pg_namespace WHERE nspname = 'seedbed'").rowcount == 0:
@@ -262,3 +278,6 @@ class TestPostgresTellsWhatIsThere(PresenceContract): ...
 
 
 class TestPostgresAnswersQueries(QueryContract): ...
+
+
+class TestPostgresKeepsWhatVerifyFinds(VerifiedContract): ...

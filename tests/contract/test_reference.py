@@ -43,6 +43,7 @@ from seedbed.testing import (  # noqa: E402
     ScriptContract,
     TroubleContract,
     UnlockContract,
+    VerifiedContract,
     reference,
 )
 from seedbed.testing.reference import engine  # noqa: E402
@@ -232,6 +233,9 @@ class TestReferenceTellsWhatIsThere(PresenceContract): ...
 
 
 class TestReferenceAnswersQueries(QueryContract): ...
+
+
+class TestReferenceKeepsWhatVerifyFinds(VerifiedContract): ...
 
 
 def test_a_server_ends_with_its_owner(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from seedbed.model.platform import ALL, Where
 from seedbed.model.seed import Dataset, Loaded, OnLoading, Script, SeedKind, ignore_loading
 from seedbed.model.target import Target
 from seedbed.model.verification import Holders, QueryRow, Suspect
+from seedbed.model.verified import Verified, VerifyRecord
 
 # Of an engine
 
@@ -335,6 +336,26 @@ class SupportsQueries(Protocol):
 
     def number(self, query: str) -> Decimal:
         """Return the number that `query` has: its only value; in a language that cannot count, how many rows."""
+        ...
+
+
+@runtime_checkable
+class SupportsVerified(Protocol):
+    """A session that keeps what `verify` finds beside the history. Whoever has `SupportsIds` should have it as well."""
+
+    def verified(self) -> Verified:
+        """Return all that is kept, the newest first; nothing where there is no history. It can be asked under a lease.
+
+        Raises Refused for what seedbed did not write.
+        """
+        ...
+
+    def keep(self, record: VerifyRecord, forget: Collection[str]) -> None:
+        """Keep `record` under a new id with the time of now, and forget those with the ids `forget`.
+
+        It takes no lease, waits for none, and disturbs no run that has it. Raises StepFailed, Refused, Unavailable:
+        nothing was kept, because the login may not write, perhaps.
+        """
         ...
 
 

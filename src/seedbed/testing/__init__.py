@@ -12,7 +12,7 @@
 at its server from outside. What only some engines can do is a contract of its own: `ResetContract`,
 `SchemaContract`, `UnlockContract`, `ExpiryContract`, `AtomicLoadContract`, `BulkLoadContract`, `ScriptContract`,
 `TroubleContract`, `SilenceContract`, `IdsContract`, `PresenceContract`,
-`QueryContract`, `OneOwnerContract`.
+`QueryContract`, `OneOwnerContract`, `VerifiedContract`.
 pytest is imported when one of the contracts is asked for, not before: the runner that the suite starts and kills
 lives here too.
 """
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         TroubleContract,
         UnlockContract,
         UnmigratedContract,
+        VerifiedContract,
     )
 
 __all__ = [
@@ -80,6 +81,7 @@ __all__ = [
     "TroubleHarness",
     "UnlockContract",
     "UnmigratedContract",
+    "VerifiedContract",
 ]
 
 

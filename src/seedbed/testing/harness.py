@@ -147,6 +147,15 @@ class TroubleHarness(Protocol):
 
 
 @runtime_checkable
+class ReaderHarness(Protocol):
+    """What `VerifiedContract` wants besides, where a server knows logins that may read and not write."""
+
+    def reader(self, settings: Mapping[str, str]) -> AbstractContextManager[Mapping[str, str]]:
+        """Return the settings by which such a login reaches the database of `settings`; it ends with the context."""
+        ...
+
+
+@runtime_checkable
 class LossHarness(Protocol):
     """What `LossContract` wants besides."""
 

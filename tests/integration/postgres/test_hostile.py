@@ -218,7 +218,9 @@ def test_a_schema_that_the_database_s_owner_or_a_role_of_ours_made_is_ours(site:
         site.ask("DROP SCHEMA seedbed CASCADE")
 
 
-@pytest.mark.parametrize("table", ["migrations_identity", "migrations_history", "migrations_audit"])
+@pytest.mark.parametrize(
+    "table", ["migrations_identity", "migrations_history", "migrations_audit", "migrations_verified"]
+)
 def test_a_history_that_lost_a_table_is_refused_and_never_empty(site: Site, table: str) -> None:
     site.files.tables(2)
     assert site.run("apply").code == 0

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from seedbed.model.migration import Work
     from seedbed.model.plan import Loss
     from seedbed.model.target import Target
+    from seedbed.model.verified import Verified, VerifyRecord
 
 _FIRST_POLL, _SLOWEST_POLL = 0.1, 5.0  # seconds between two looks at something that is being built
 _USABLE = {"ACTIVE", "UPDATING"}  # a table that gets an index reads and writes as ever
@@ -230,6 +231,18 @@ class DynamoSession:
         from seedbed.engines.dynamodb.running.queries import number
 
         return number(self.database, query)
+
+    def verified(self) -> Verified:
+        from seedbed.engines.dynamodb.store import verified
+
+        with translate_errors(self.database, f"reading what verify found of {self.database.target}"):
+            return verified.read(self.database)
+
+    def keep(self, record: VerifyRecord, forget: Collection[str]) -> None:
+        from seedbed.engines.dynamodb.store import verified
+
+        with translate_errors(self.database, f"keeping what verify found of {self.database.target}"):
+            verified.keep(self.database, record, forget)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return at most how many items `works` would remove."""

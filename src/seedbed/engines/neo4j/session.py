@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from seedbed.model.migration import Work
     from seedbed.model.plan import Loss
     from seedbed.model.target import Target
+    from seedbed.model.verified import Verified, VerifyRecord
 
 
 @contextmanager
@@ -130,6 +131,18 @@ class Neo4jSession:
         from seedbed.engines.neo4j.running.queries import number
 
         return number(self.graph, query)
+
+    def verified(self) -> Verified:
+        from seedbed.engines.neo4j.store import verified
+
+        with translate_errors(f"reading what verify found of {self.graph.target}"):
+            return verified.read(self.graph)
+
+    def keep(self, record: VerifyRecord, forget: Collection[str]) -> None:
+        from seedbed.engines.neo4j.store import verified
+
+        with translate_errors(f"keeping what verify found of {self.graph.target}"):
+            verified.keep(self.graph, record, forget)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return about how many nodes and relationships `works` would remove."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from seedbed.model.migration import Migration, Work
     from seedbed.model.plan import Loss
     from seedbed.model.target import Target
+    from seedbed.model.verified import Verified, VerifyRecord
 
 _TRIES, _FIRST = (
     4,
@@ -165,6 +166,18 @@ class OpenSearchSession:
         from seedbed.engines.opensearch.running.queries import number
 
         return number(self.cluster, query)
+
+    def verified(self) -> Verified:
+        from seedbed.engines.opensearch.store import verified
+
+        with translate_errors(self.cluster, f"reading what verify found of {self.cluster.target}"):
+            return verified.read(self.cluster)
+
+    def keep(self, record: VerifyRecord, forget: Collection[str]) -> None:
+        from seedbed.engines.opensearch.store import verified
+
+        with translate_errors(self.cluster, f"keeping what verify found of {self.cluster.target}"):
+            verified.keep(self.cluster, record, forget)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return how many documents `works` would remove."""

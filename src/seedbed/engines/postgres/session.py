@@ -11,7 +11,7 @@ from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.store.history import HistoryTable
 from seedbed.engines.postgres.wire.connection import open_connection, open_plain
 from seedbed.engines.postgres.wire.libpq import PlainConnection, QueryFailed, cut
-from seedbed.engines.postgres.wire.messages import plain
+from seedbed.engines.postgres.wire.messages import missing_right, plain
 from seedbed.errors import StepFailed, Unreachable
 from seedbed.model.history import History, Owner
 from seedbed.model.platform import ALL, Where
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from seedbed.model.plan import Loss
     from seedbed.model.target import Target
     from seedbed.model.verification import Holders, QueryRow, Suspect
+    from seedbed.model.verified import Verified, VerifyRecord
 
 
 @contextmanager
@@ -168,6 +169,21 @@ class PostgresSession:
 
         return number(self.connection, query)
 
+    def verified(self) -> Verified:
+        from seedbed.engines.postgres.store import verified
+
+        with _reading(f"what verify found of {self.target}"):
+            return verified.read(
+                plain(self._plain or self.connection).rows, self.address.history_schema, self.target
+            )
+
+    def keep(self, record: VerifyRecord, forget: Collection[str]) -> None:
+        from seedbed.engines.postgres.store import verified
+
+        with _reading(f"what verify found of {self.target}", doing="keeping"):
+            query = plain(self._plain or self.connection).rows
+            verified.keep(query, self.address.history_schema, record, forget)
+
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return how many rows `works` would remove."""
         from seedbed.engines.postgres.running.losses import losses
@@ -208,12 +224,15 @@ class PostgresSession:
 
 
 @contextmanager
-def _reading(what: str) -> Iterator[None]:
+def _reading(what: str, *, doing: str = "reading") -> Iterator[None]:
     """Say what the server's refusal or silence means for who reads `what`. Raises Unreachable, StepFailed."""
-    doing = f"reading {what}"
+    doing = f"{doing} {what}"
     try:
         yield
     except QueryFailed as error:
         if error.is_broken:
             raise Unreachable(f"{doing} failed", because=str(error), try_="run it again") from None
-        raise StepFailed(f"{doing} failed: {error}", because=f"SQLSTATE {error.sqlstate}") from None
+        try_ = missing_right(error.sqlstate, str(error))
+        raise StepFailed(
+            f"{doing} failed: {error}", because=f"SQLSTATE {error.sqlstate}", try_=try_
+        ) from None

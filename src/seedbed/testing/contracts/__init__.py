@@ -24,6 +24,7 @@ from seedbed.testing.contracts.resume import ResumeContract
 from seedbed.testing.contracts.seeds import SeedContract
 from seedbed.testing.contracts.silence import SilenceContract
 from seedbed.testing.contracts.unmigrated import UnmigratedContract
+from seedbed.testing.contracts.verified import VerifiedContract
 
 __all__ = [
     "ApplyContract",
@@ -49,4 +50,5 @@ __all__ = [
     "TroubleContract",
     "UnlockContract",
     "UnmigratedContract",
+    "VerifiedContract",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from seedbed.engines.kit.errors import held_by_ourselves, interrupted
 from seedbed.engines.kit.ids import takes
 from seedbed.engines.kit.rows import query_row, would_write
+from seedbed.engines.kit.verified import record, text
 from seedbed.engines.kit.waiting import Waiting
 from seedbed.errors import StepFailed, Unavailable
 from seedbed.model.event import Listener, TakenOver
@@ -20,9 +22,10 @@ from seedbed.model.migration import Work
 from seedbed.model.plan import Loss
 from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, QueryRow, Suspect
+from seedbed.model.verified import Verified, VerifyRecord
 from seedbed.testing.reference.address import Address
 from seedbed.testing.reference.channel import Channel
-from seedbed.testing.reference.client import Connection
+from seedbed.testing.reference.client import Connection, Rejected
 from seedbed.testing.reference.history import history
 
 if TYPE_CHECKING:
@@ -119,6 +122,22 @@ class MemorySession:
         return [
             (str(row.get(column) or ""), row) for row in tables[table] if takes(where, partial(_texts, row))
         ]
+
+    def verified(self) -> Verified:
+        answer = self._channel.ask("verified")
+        records = [
+            record(each["id"], datetime.fromisoformat(each["at"]), each["record"], self.target)
+            for each in reversed(answer["verified"])
+        ]
+        return Verified(tuple(records), datetime.fromisoformat(answer["now"]))
+
+    def keep(self, record: VerifyRecord, forget: Collection[str]) -> None:
+        try:
+            self._channel.ask("keep", record=text(record), forget=list(forget))
+        except Rejected as error:
+            raise StepFailed(
+                f"keeping what verify found of {self.target} failed", because=error.what
+            ) from error
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return how many rows the tables have that `works` would drop."""

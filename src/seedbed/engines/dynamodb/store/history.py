@@ -7,6 +7,7 @@ history        identity                who this target is, and the format of all
 history        revision#VERSION        a migration as it stands
 checkpoint     VERSION#SEGMENT         where a transformation stands in one segment of its table
 audit          ISO time#random         what people decided, never changed
+verified       ISO time#random         what `verify` found (see `store.verified`)
 lease          lease                   who may write (see `lease_store`)
 =============  ======================  ==========================================================
 """
@@ -33,7 +34,7 @@ IDENTITY = {"pk": "history", "sk": "identity"}
 def read(database: DynamoDatabase) -> History:
     """Return what is stored, an empty history where nothing is. Raises Refused for a newer format."""
     try:
-        items = list(_query(database, "history"))
+        items = list(query(database, "history"))
     except ServiceError as error:
         if error.code == NOT_FOUND:
             return History()
@@ -51,7 +52,7 @@ def read(database: DynamoDatabase) -> History:
 
 def checkpoints(database: DynamoDatabase, version: str) -> dict[int, str]:
     """Return by segment where the transformation `version` stands; empty where it has no checkpoint."""
-    found = _query(database, "checkpoint", f"{version}#")
+    found = query(database, "checkpoint", f"{version}#")
     return {int(each["sk"].rpartition("#")[2]): each["state"] for each in found}
 
 
@@ -59,12 +60,12 @@ def keys(database: DynamoDatabase) -> list[Mapping[str, str]]:
     """Return the keys of all items but the lease: what `reset` takes away."""
     return [
         {"pk": each["pk"], "sk": each["sk"]}
-        for kind in ("checkpoint", "audit", "history")
-        for each in _query(database, kind)
+        for kind in ("checkpoint", "audit", "verified", "history")
+        for each in query(database, kind)
     ]
 
 
-def _query(database: DynamoDatabase, kind: str, prefix: str = "") -> Iterator[dict[str, Any]]:
+def query(database: DynamoDatabase, kind: str, prefix: str = "") -> Iterator[dict[str, Any]]:
     condition, values = "pk = :pk", {":pk": kind}
     if prefix:
         condition, values = "pk = :pk AND begins_with(sk, :sk)", {":pk": kind, ":sk": prefix}

@@ -11,6 +11,7 @@ lease                 who may write (see `lease_store`)
 fence                 the token that every writing transaction has to show
 schema                constraints and indexes as the last run left them (see `store.last_schema`)
 audit:TIME:UUID       decisions of people, never changed
+verified:TIME:UUID    what `verify` found (see `store.verified`)
 ====================  ==========================================================
 """
 

@@ -58,13 +58,29 @@ CREATE (a:migrations_history {
   at: datetime.realtime(), actor: $actor, action: $action, version: $version, because: $because
 });
 
+// keep: what verify found, if the target is bound
+MATCH (:migrations_history {key: 'identity'})
+CREATE (v:migrations_history {
+  key: 'verified:' + toString(datetime.realtime()) + ':' + randomUUID(), at: datetime.realtime(), record: $record
+})
+RETURN v.key AS key;
+
+// forget_kept: some of what verify found earlier
+MATCH (v:migrations_history) WHERE v.key IN $keys AND v.key STARTS WITH 'verified:'
+DELETE v;
+
+// kept: all of it, the newest first, and what the server's clock says now
+MATCH (v:migrations_history) WHERE v.key STARTS WITH 'verified:'
+RETURN v.key AS key, v.at.epochMillis AS at, v.record AS record, datetime.realtime().epochMillis AS now
+ORDER BY v.at DESC;
+
 // reverses: what undoes the schema steps of a revision, told from what there was before them
 MATCH (h:migrations_history {key: 'revision:' + $version})
 RETURN h.reverses AS reverses;
 
-// own: all that is ours but the lease and the fence, which change meanwhile; to see whether a seed changes any of it
+// own: all that is ours but what changes meanwhile: lease, fence, results of verify; to see whether a seed changes any
 MATCH (h:migrations_history)
-WHERE NOT h.key IN ['lease', 'fence']
+WHERE NOT h.key IN ['lease', 'fence'] AND NOT h.key STARTS WITH 'verified:'
 RETURN h.key AS key, labels(h) AS labels, properties(h) AS stored, COUNT { (h)--() } AS relationships
 ORDER BY key;
 

@@ -1,12 +1,13 @@
 """The documents of the index `migrations_history`: their form, how to read and how to change them.
 
-====================  ================================================================================
-document              holds
-====================  ================================================================================
-`state`               identity of the target, its lease (see `lease_store`), changes that are pending
-`revision:VERSION`    a migration as recorded; one that was removed keeps a document with `is_gone`
-`audit:TIME:RANDOM`   a decision of a person, never changed
-====================  ================================================================================
+======================  ==============================================================================
+document                holds
+======================  ==============================================================================
+`state`                 identity of the target, its lease (see `lease_store`), changes that are pending
+`revision:VERSION`      a migration as recorded; one that was removed keeps a document with `is_gone`
+`audit:TIME:RANDOM`     a decision of a person, never changed
+`verified:TIME:RANDOM`  what `verify` found (see `store.verified`)
+======================  ==============================================================================
 
 OpenSearch has no transactions over documents. A change is therefore written twice: first into `state.pending`, by
 compare-and-set of that one document, which commits it; then into the documents themselves, with `state.sequence` as
@@ -16,7 +17,7 @@ changes nothing. Readers see pending changes as made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -89,6 +90,8 @@ _DEFINITION: Mapping[str, Any] = {
             "actor": _KEYWORD,
             "action": _KEYWORD,
             "because": {"type": "text", "index": False},
+            # results of verify
+            "record": _OBJECT,
         },
     },
     "aliases": {WRITES: {}},
@@ -165,8 +168,8 @@ def read_state(cluster: Cluster, client: Client | None = None) -> VersionedState
 def read(cluster: Cluster) -> History:
     """Return the history, empty if there is none. Raises Refused for a newer format, and for one that is not whole."""
     try:
-        _refresh(cluster.client)
-        found = {str(each.get("key")): each for each in _documents(cluster)}
+        refresh(cluster.client)
+        found = {str(each.get("key")): each for each in documents(cluster, ["state", "revision"])}
     except RequestFailed as error:
         if error.type == NO_INDEX:
             return History()
@@ -185,7 +188,7 @@ def read(cluster: Cluster) -> History:
     return History(stored.identity, tuple(revisions))
 
 
-def _refresh(client: Client) -> None:
+def refresh(client: Client) -> None:
     """Make writes visible to searches; with read permissions only, they become visible a moment later."""
     try:
         client.call("POST", f"/{HISTORY}/_refresh", idempotent=True)
@@ -194,10 +197,11 @@ def _refresh(client: Client) -> None:
             raise
 
 
-def _documents(cluster: Cluster) -> Iterable[Document]:
+def documents(cluster: Cluster, kinds: Sequence[str]) -> Iterator[Document]:
+    """Yield the documents of `kinds` that searches see, by their keys. Raises StepFailed, RequestFailed."""
     body: dict[str, Any] = {
         "size": _PAGE,
-        "query": {"terms": {"kind": ["state", "revision"]}},
+        "query": {"terms": {"kind": kinds}},
         "sort": [{"key": "asc"}],
     }
     while True:
@@ -291,9 +295,9 @@ def write_pending(client: Client, stored: TargetState) -> None:
 
 
 def drop_audit(client: Client) -> None:
-    """Delete the audit documents, as a reset does."""
+    """Delete the audit documents and the results of `verify`, as a reset does."""
     client.call("POST", f"/{HISTORY}/_refresh", idempotent=True)
-    body = {"query": {"term": {"kind": "audit"}}}
+    body = {"query": {"terms": {"kind": ["audit", "verified"]}}}
     params: dict[str, str | int | bool] = {"conflicts": "proceed", "refresh": True}
     client.call("POST", f"/{HISTORY}/_delete_by_query", body, params=params, idempotent=True)
 

@@ -32,7 +32,7 @@ _CALLED = re.compile(
     rb'"funcname":\[(?:\{"String":\{"sval":"([^"]*)"\}\},)*\{"String":\{"sval":"([^"]*)"\}\}\]'
 )
 _OWN_TABLE = re.compile(
-    rb'(?:"relname":|\{"String":\{"sval":)"(migrations_(?:audit|history|identity))"'
+    rb'(?:"relname":|\{"String":\{"sval":)"(migrations_(?:audit|history|identity|verified))"'
 )  # store.ownership
 _INTO = re.compile(rb'"intoClause":')
 _OTHERS = re.compile(

@@ -1,7 +1,8 @@
 """seedbed's own tables in a PostgreSQL database: their definition, and every statement that touches them.
 
-Three tables in a schema of their own: `migrations_history` (a row per migration), `migrations_identity` (who
-this target is, and the format of all this) and `migrations_audit` (what people decided, never changed).
+Four tables in a schema of their own: `migrations_history` (a row per migration), `migrations_identity` (who
+this target is, and the format of all this), `migrations_audit` (what people decided, never changed) and
+`migrations_verified` (what `verify` found: see `store.verified`).
 
 Statements that are sent beside those of a migration name the schema of every function and operator: what others
 made under the same name, in a schema that the migration's search_path leads to first, is never ours to run. The
@@ -55,9 +56,15 @@ CREATE TABLE IF NOT EXISTS {schema}.migrations_audit (
     version text NOT NULL,
     because text NOT NULL
 );
+CREATE TABLE IF NOT EXISTS {schema}.migrations_verified (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    record  text NOT NULL
+);
 COMMENT ON TABLE {schema}.migrations_history IS 'seedbed: which migrations this database has';
 COMMENT ON TABLE {schema}.migrations_identity IS 'seedbed: which target this database is';
 COMMENT ON TABLE {schema}.migrations_audit IS 'seedbed: what people decided about the history';
+COMMENT ON TABLE {schema}.migrations_verified IS 'seedbed: what verify found';
 """
 
 # Identity and revisions in one answer: a run that finds nothing to do costs one round trip. As one value, too: what
@@ -86,7 +93,7 @@ def _milliseconds_since(began: str) -> str:
 
 
 _COLUMNS = 5  # of _READ
-_ABSENT = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
+ABSENT = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
 
 
 class HistoryTable:
@@ -107,7 +114,7 @@ class HistoryTable:
         try:
             rows = query(f"{OWN_PATH}; {guard}; {_READ.format(schema=self._prefix)}")
         except QueryFailed as error:
-            if error.sqlstate in _ABSENT:
+            if error.sqlstate in ABSENT:
                 return History()
             if (refused := ownership.refusal(self._schema, error.sqlstate, str(error))) is not None:
                 raise refused from None
@@ -145,11 +152,12 @@ class HistoryTable:
     def digest(self) -> str:
         """The query for what differs as soon as anything of the history was changed, its tables' definitions included.
 
-        It raises where what stands under our names is not ours.
+        Not what `verify` keeps, which waits for no run. It raises where what stands under our names is not ours.
         """
         rows = " UNION ALL ".join(
             f"SELECT {n}, t::text, '' FROM {self._prefix}.{name} AS t"
             for n, name in enumerate(ownership.TABLES)
+            if name != "migrations_verified"
         )
         return (
             f"{ownership.guard(self._schema)}; SELECT count(*), md5(string_agg(format('%s %s %s', a, b, c), '/' "

@@ -11,7 +11,7 @@ from __future__ import annotations
 from seedbed.engines.postgres.files.quoting import quoted_text
 from seedbed.errors import Refused, SeedbedError
 
-TABLES = ("migrations_audit", "migrations_history", "migrations_identity")
+TABLES = ("migrations_audit", "migrations_history", "migrations_identity", "migrations_verified")
 
 _MISSING = " is missing"
 _BEGIN, _END = "<<", ">>"

@@ -36,6 +36,7 @@ class Database:
 
     def __init__(self) -> None:
         self.tokens = 0
+        self.kept = 0  # results of verify so far
         self.holder: Data | None = None  # token, session, who, since
         self.running: list[Running] = []
         self.doors: set[str] = set()  # closed ones
@@ -46,6 +47,7 @@ class Database:
         self.format = 1
         self.identity: Data | None = None
         self.revisions: dict[str, Data] = {}
+        self.verified: list[Data] = []
         self.tables: dict[str, Table] = {}
 
     def check(self, token: int) -> None:
@@ -59,6 +61,11 @@ class Database:
             self.revisions[put["version"]] = stamped
         if remove is not None:
             self.revisions.pop(remove, None)
+
+    def keep(self, record: str, forget: list[str]) -> None:
+        self.kept += 1
+        left = [each for each in self.verified if each["id"] not in forget]
+        self.verified = [*left, {"id": str(self.kept), "at": now(), "record": record}]
 
     def note(self, what: str, version: str, actor: str, because: str) -> None:
         self.audit.append({"at": now(), "what": what, "version": version, "actor": actor, "because": because})

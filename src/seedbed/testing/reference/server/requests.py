@@ -74,6 +74,10 @@ class Server:
         with changed:
             return {"tables": {name: list(rows.values()) for name, rows in sorted(database.tables.items())}}
 
+    def do_verified(self, database: Database, session: int) -> Data:
+        with changed:
+            return {"now": now(), "verified": list(database.verified)}
+
     def do_audit(self, database: Database, session: int) -> Data:
         with changed:
             return {"audit": list(database.audit)}
@@ -129,6 +133,13 @@ class Server:
                 if each.session == victim:
                     each.stopped = each.stopped or "interrupted"
             changed.notify_all()
+
+    def do_keep(self, database: Database, session: int, record: str, forget: list[str]) -> None:
+        """Keep a result of verify, whoever has the lease."""
+        with changed:
+            if database.identity is None:
+                raise Failure("unbound", "there is no history")
+            database.keep(record, forget)
 
     # writing
 

@@ -89,6 +89,13 @@ class VerificationDocument(Document, frozen=True, kw_only=True, tag="seedbed/ver
     expectations: Annotated[
         tuple[ExpectationEntry, ...], says("In the order of the manifest, then those beside databases.")
     ]
+    unkept: Annotated[
+        tuple[ErrorEntry, ...],
+        says(
+            "Why databases do not keep what was found of them: the login may only read, perhaps. All others that were"
+            " read keep it."
+        ),
+    ]
 
     @classmethod
     def of(cls, found: Verification, command: str) -> VerificationDocument:
@@ -99,4 +106,5 @@ class VerificationDocument(Document, frozen=True, kw_only=True, tag="seedbed/ver
             passed=found.is_passed,
             references=tuple(ReferenceEntry.of(each, found.environment) for each in found.references),
             expectations=tuple(ExpectationEntry.of(each, found.environment) for each in found.expectations),
+            unkept=tuple(ErrorEntry.of(each, found.environment) for each in found.unkept.values()),
         )

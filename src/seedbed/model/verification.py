@@ -90,11 +90,15 @@ class ExpectationResult(Struct, frozen=True):
 
 
 class Verification(Struct, frozen=True):
-    """All references and expectations that were asked about, each in the order in which they are declared."""
+    """All references and expectations that were asked about, each in the order in which they are declared.
+
+    `unkept`: by database, why it does not keep what was found.
+    """
 
     environment: str
     references: tuple[ReferenceResult, ...] = ()
     expectations: tuple[ExpectationResult, ...] = ()
+    unkept: Mapping[str, SeedbedError] = {}
 
     @property
     def is_passed(self) -> bool:

@@ -37,7 +37,7 @@ from seedbed.model.status import DatabaseStatus, Status
 from seedbed.model.verification import Verification
 from seedbed.planning.hazards import require_allowed_hazards
 from seedbed.planning.statuses import migration_statuses
-from seedbed.project import owners, protection
+from seedbed.project import owners, protection, verified
 from seedbed.project.neighbours import Neighbours
 from seedbed.project.replanning import Replanning
 from seedbed.project.request import Request
@@ -191,19 +191,25 @@ class Run:
     def verify(
         self, references: Sequence[Reference], expectations: Sequence[Expectation] = ()
     ) -> Verification:
-        """Return what is found of `references` and `expectations`, whose databases are this run's.
+        """Return what is found of `references` and `expectations`, whose databases are this run's, and keep it there.
 
         Raises MissingExtra, Interrupted.
         """
-        from seedbed.execution import expecting, verifying
+        from seedbed.execution import expecting, keeping, verifying
 
         if references:
             require_extras({"verify": ("numpy",)})
-        found = verifying.verify(references, self.connected, self.failed, self.context) if references else ()
+        self._read_histories()
+        basis = keeping.Basis.of(self.connected, verified.pending(self.catalog, self.connected))
+        results = (
+            verifying.verify(references, self.connected, self.failed, self.context) if references else ()
+        )
         kept = expecting.verify(expectations, self.connected, self.failed, self.context)
+        found = Verification(self.environment.name, tuple(results), tuple(kept))
+        found = replace(found, unkept=keeping.keep(found, basis, self.connected, self.context))
         for target in self.connected:
             self.context.emit(TargetDone(target.id))
-        return Verification(self.environment.name, tuple(found), tuple(kept))
+        return found
 
     # Changing
 

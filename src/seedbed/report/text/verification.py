@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seedbed.documents.errors import ErrorEntry
 from seedbed.documents.verification import OrphanEntry, ReferenceEntry, VerificationDocument
 from seedbed.model.verification import Verdict
 from seedbed.report.styles import Line, Lines, Row, Style, Table, line, row
@@ -19,7 +20,11 @@ def verification_text(found: VerificationDocument) -> Lines:
         rows += _findings(each)
     tables = [Table(tuple(rows), flex=3)] * bool(rows)
     tables += [Table(expectation_rows(found.expectations), flex=3)] * bool(found.expectations)
-    return [*tables, line(), _sum(found)]
+    return [*tables, line(), _sum(found), *map(_unkept, found.unkept)]
+
+
+def _unkept(error: ErrorEntry) -> Line:
+    return line((f"not kept in {error.target}: {error.error}: {error.because}", Style.WARN))
 
 
 def _reference(each: ReferenceEntry) -> Row:

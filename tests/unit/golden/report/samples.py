@@ -12,6 +12,7 @@ from seedbed.errors import (
     OutcomeUnknown,
     SeedbedError,
     SeveralErrors,
+    StepFailed,
     Unreachable,
 )
 from seedbed.model.deployment import Change, Deployment, Estimate, Rollout, StackUpdate
@@ -381,6 +382,8 @@ def verification() -> Verification:
     ]
     missing = [Orphan(f"u-{number:02}", Holders(1, (f"p-{number:02}",))) for number in range(7)]
     error = Unreachable("chat/memory does not answer", because="connection refused", try_="start it")
+    unkept = StepFailed(f"keeping what verify found of {PAYMENT} failed", because="the login may only read")
+    unkept.target = PAYMENT
     return Verification(
         "staging",
         (
@@ -392,6 +395,7 @@ def verification() -> Verification:
             ReferenceResult(invoices, Verdict.UNVERIFIED, error=error),
         ),
         _expectations(error),
+        unkept={PAYMENT: unkept},
     )
 
 

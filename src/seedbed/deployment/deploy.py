@@ -22,7 +22,7 @@ from seedbed.deployment.assembly import Stack
 from seedbed.deployment.child import ChildResult
 from seedbed.deployment.context import DeploymentContext
 from seedbed.deployment.managed import ManagedStack
-from seedbed.deployment.plan import DeploymentPlan, collisions
+from seedbed.deployment.plan import DeploymentPlan, collisions, require_possible
 from seedbed.deployment.stacks import StackStatus, require_updatable
 from seedbed.deployment.states import StackCondition
 from seedbed.errors import Hint, SeedbedError, StepFailed, call
@@ -131,6 +131,8 @@ class _StackRun(Struct):
             updates = self.managed.updates(deployed, wanted)
             if not updates:
                 break
+            # Somebody may have deployed since the plan: what would be lost is told by what is there now.
+            require_possible([(self.managed.target, each) for update in updates for each in update.changes])
             tries = tries + 1 if left and len(updates) >= left and not moved else 0
             if tries > _TRIES:
                 raise StepFailed(

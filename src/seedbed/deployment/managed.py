@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from seedbed.deployment.replacing import losses
 from seedbed.engines.base import Session
 from seedbed.engines.infrastructure import SupportsDeployedState, SupportsDeployment, SupportsImport
 from seedbed.model.deployment import Change, StackUpdate, Template
@@ -51,10 +52,11 @@ def managed_stack(target: Target, engine: SupportsDeployment, session: Session, 
     return ManagedStack(target.id, name, updates, settle, existing)
 
 
-def unmanaged_stack(stack: str, gate: Phase) -> ManagedStack:
+def unmanaged_stack(stack: str, gate: Phase, *, keeps: bool = False) -> ManagedStack:
     """Return a stack that holds no database whose engine plans updates: one update, all at once.
 
-    As everywhere, what is removed goes at contract; until then it stays as it was.
+    As everywhere, what is removed goes at contract; until then it stays as it was. `keeps`: refuse what would make
+    a resource with data anew, or drop it.
     """
 
     def updates(deployed: Template | None, wanted: Template) -> Sequence[StackUpdate]:
@@ -65,9 +67,25 @@ def unmanaged_stack(stack: str, gate: Phase) -> ManagedStack:
         changes = [Change(Phase.EXPAND, f"{stack}: {'create' if deployed is None else 'update'}")]
         if gone and gate is Phase.CONTRACT:
             changes.append(Change(Phase.CONTRACT, f"{stack}: remove {', '.join(gone)}"))
+        changes += _losses(stack, deployed, target, keeps=keeps)
         return (StackUpdate(target, tuple(changes)),)
 
     return ManagedStack(stack, stack, updates, lambda _, __: iter(()), lambda _: {})
+
+
+def _losses(stack: str, deployed: Template | None, target: Template, *, keeps: bool) -> list[Change]:
+    """Return what an update would take away, refused where data are kept."""
+    way = f"deploy it as it was, or make another beside it and copy the data; to mean it: cdk deploy {stack}"
+    return [
+        Change(
+            Phase.CONTRACT,
+            f"{stack}: {each.what}",
+            refused=f"{each.because}; what it holds would be lost to the services" if keeps else "",
+            try_=way if keeps else "",
+        )
+        for each in losses(deployed, target)
+        if keeps or not each.what.startswith("remove")  # it is among what is removed
+    ]
 
 
 def _with_all_of(old: Template, new: Template) -> Template:

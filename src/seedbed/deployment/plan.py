@@ -15,7 +15,7 @@ from seedbed.deployment.stacks import require_updatable
 from seedbed.deployment.states import StackCondition
 from seedbed.deployment.synthesis import require_same_account
 from seedbed.errors import Hint, Refused, call
-from seedbed.model.deployment import Deployment, Rollout, Template
+from seedbed.model.deployment import Change, Deployment, Rollout, Template
 from seedbed.model.environment import is_ephemeral
 
 
@@ -43,7 +43,11 @@ def plan_deployment(
     require_same_account(chosen, context.cloud, context.account, context.environment.name)
     missing = _bootstrap(context, chosen, request.bootstrap)
     known = {each.stack: each for each in managed_stacks}
-    known = {each.name: known.get(each.name, unmanaged_stack(each.name, request.gate)) for each in chosen}
+    keeps = not is_ephemeral(context.environment)
+    known = {
+        each.name: known.get(each.name, unmanaged_stack(each.name, request.gate, keeps=keeps))
+        for each in chosen
+    }
     rollouts = tuple(_rollout(context, stack, known[stack.name], request.follow) for stack in chosen)
     _refuse(rollouts, request.adopt)
     deployment = Deployment(context.environment.name, request.gate, rollouts, missing)
@@ -92,15 +96,19 @@ def physical_name(logical_id: str, resource: Resource) -> str:
     return names[0] if names else logical_id
 
 
-def _refuse(rollouts: Sequence[Rollout], adopt: bool) -> None:
+def require_possible(changes: Sequence[tuple[str, Change]]) -> None:
+    """Raise Refused for what of `changes`, each with its target, no update can make, or may."""
     refused = [
-        f"{each.target}: {change.what}: {change.refused}" + (f" ({change.try_})" if change.try_ else "")
-        for each in rollouts
-        for change in each.changes
+        f"{target}: {change.what}: {change.refused}" + (f" ({change.try_})" if change.try_ else "")
+        for target, change in changes
         if change.refused
     ]
     if refused:
-        raise Refused("no update can make all of these changes", because="\n           ".join(refused))
+        raise Refused("these changes cannot be made", because="\n           ".join(refused))
+
+
+def _refuse(rollouts: Sequence[Rollout], adopt: bool) -> None:
+    require_possible([(each.target, change) for each in rollouts for change in each.changes])
     colliding = [each for each in rollouts if each.collisions]
     if colliding and not adopt:
         raise Refused(

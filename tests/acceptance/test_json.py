@@ -503,6 +503,25 @@ def test_what_a_seed_prints_stands_beside_the_document(site: Site) -> None:
     assert "a row\n" in err
 
 
+def test_a_verification_is_markdown_too_and_its_findings_stand_beside_their_lines_on_github(
+    site: Site,
+) -> None:
+    site.refers()
+    site.orphan()
+    site.patch.setenv("GITHUB_ACTIONS", "true")
+    site.patch.setenv("GITHUB_WORKSPACE", str(site.root))
+    code, out, err = site.run("verify", *E, "--markdown")
+    assert code == 6
+    assert out.startswith("### `dev-test`: 1 reference: 1 broken\n")
+    assert "- `9` in 1 row: `7`\n" in out
+    line = (site.root / "seedbed.toml").read_text("utf-8").partition("from = ")[0].count("\n") + 1
+    begins = f"::error title=seedbed%3A shop/memory%3Acarts.item,file=seedbed.toml,line={line},col=1::1 id, 1 orphan"
+    assert [each for each in err.splitlines() if each.startswith(begins)] != []
+    code, out, err = site.run("verify", *E, "--markdown", "--json")
+    assert code == 2
+    assert "--json and --markdown cannot be combined" in err
+
+
 class Full(io.StringIO):
     """Standard output on a disk that is full."""
 

@@ -7,12 +7,16 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from seedbed.cli.main import run
 from seedbed.documents.errors import ErrorEntry
+from seedbed.documents.verification import VerificationDocument
 from seedbed.errors import Location, SeedbedError
+from seedbed.model.verification import Verdict
 from seedbed.report import github
 from seedbed.report.console import Output
+from seedbed.report.text.verification import findings_annotated
 from tests.unit.golden.report import samples
 
 
@@ -50,6 +54,26 @@ def test_paths_are_relative_to_the_checkout(tmp_path: Path, monkeypatch: pytest.
     assert "file=edtech/services/a.sql::" in inside
     outside = github.command(github.Annotation.of(_entry("x", Location("/elsewhere/a.sql"))), str(tmp_path))
     assert "file=/elsewhere/a.sql::" in outside
+
+
+def test_what_is_found_of_a_reference_stands_beside_its_line() -> None:
+    found = samples.verification()
+    first, second, *rest = found.references
+    at = Location("seedbed.toml", 18, 1)
+    hostile = replace(first.samples[1], id="100%\n::set-env name=A::b\x1b[1m")
+    first = replace(first, reference=replace(first.reference, at=at), samples=[first.samples[0], hostile])
+    document = VerificationDocument.of(replace(found, references=(first, second, *rest)), "verify")
+    told = [github.command(each) for each in findings_annotated(document)]
+    assert told[0] == (
+        "::error title=seedbed%3A payment/postgres%3Acustomers.user_id,file=seedbed.toml,line=18,col=1"
+        "::123 456 ids, 3 delayed, 1 vanished, 2 orphans  (user/postgres:users.id)"
+        "%0A7d444840-9dc0-11d1-b245-5ffdce74fad2 in 2 rows: c-17, c-18, the oldest of 2026-11-03 09:30"
+        "%0A100%25%0A::set-env name=A::b\\x1b[1m in 1 row\n"
+    )
+    assert told[1].startswith("::warning title=seedbed%3A reviews/postgres%3Areviews.author_id::")
+    assert told[1].endswith("%0Aand 2 further ids\n")
+    verdicts = [*(each.verdict for each in found.references), *(each.verdict for each in found.expectations)]
+    assert len(told) == len([each for each in verdicts if each is not Verdict.OK])
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from seedbed.model.plan import DatabasePlan, Plan
 from seedbed.model.seed import SeedKind
 from seedbed.model.status import Status
 from seedbed.model.verification import Verification
+from seedbed.report.markdown import verification_markdown
 from seedbed.report.styles import Look, Page, render
 from seedbed.report.text.deployment import deployment_text
 from seedbed.report.text.doctor import doctor_text
@@ -82,6 +83,7 @@ PAGES: dict[str, Page] = {
     "status-up-to-date": _status(samples.status_up_to_date()),
     "verification": _verification(samples.verification()),
     "verification-passed": _verification(samples.verification_passed()),
+    "verification-markdown": verification_markdown(VerificationDocument.of(samples.verification(), "verify")),
     "outcome-applied": _outcome(samples.applied()),
     "outcome-eventful": _outcome(samples.eventful()),
     "outcome-seeded": _outcome(samples.seeded(), "seed"),

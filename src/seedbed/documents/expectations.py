@@ -6,6 +6,7 @@ from typing import Annotated
 
 from seedbed.documents.document import Part, says
 from seedbed.documents.errors import ErrorEntry
+from seedbed.errors import Location
 from seedbed.model.verification import ExpectationResult, Verdict
 
 
@@ -13,7 +14,7 @@ class ExpectationEntry(Part, frozen=True):
     """One expectation."""
 
     name: Annotated[str, says("What holds, as it is declared.")]
-    at: Annotated[str, says("Where it is declared: seedbed.toml:12.")]
+    at: Annotated[Location, says("Where it is declared.")]
     databases: Annotated[tuple[str, ...], says("The databases that were asked.")]
     verdict: Annotated[
         Verdict,
@@ -36,7 +37,7 @@ class ExpectationEntry(Part, frozen=True):
         expectation = found.expectation
         return cls(
             expectation.name,
-            str(expectation.at),
+            expectation.at,
             expectation.databases,
             found.verdict,
             found.rows,

@@ -10,6 +10,7 @@ from msgspec import Meta
 from seedbed.documents.document import VERSION, Document, Part, says
 from seedbed.documents.errors import ErrorEntry
 from seedbed.documents.expectations import ExpectationEntry
+from seedbed.errors import Location
 from seedbed.model.verification import Orphan, ReferenceResult, Verdict, Verification
 
 _MOMENT = Meta(tz=True)
@@ -59,6 +60,7 @@ class ReferenceEntry(Part, frozen=True):
     is_systemic: Annotated[bool, says("So many were not found that reading ended: none was looked up again.")]
     samples: Annotated[tuple[OrphanEntry, ...], says("The first orphans, by id.")]
     error: Annotated[ErrorEntry | None, says("Why it is unverified; null where it is not.")]
+    at: Annotated[Location | None, says("Where it is declared.")]
 
     @classmethod
     def of(cls, found: ReferenceResult, environment: str) -> ReferenceEntry:
@@ -75,6 +77,7 @@ class ReferenceEntry(Part, frozen=True):
             found.is_systemic,
             tuple(map(OrphanEntry.of, found.samples)),
             ErrorEntry.of(found.error, environment) if found.error else None,
+            found.reference.at,
         )
 
 

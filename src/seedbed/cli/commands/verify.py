@@ -6,7 +6,7 @@ import click
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
-from seedbed.errors import ExitCode
+from seedbed.errors import ExitCode, UsageError
 
 
 @click.command("verify")
@@ -21,8 +21,13 @@ from seedbed.errors import ExitCode
     " repeated (default: all).",
 )
 @options.as_json
+@click.option(
+    "--markdown", is_flag=True, help="Write the result as Markdown, for a comment or a job's summary."
+)
 @command_context
-def command(context: CommandContext, env: str, services: tuple[str, ...], only: tuple[str, ...]) -> None:
+def command(
+    context: CommandContext, env: str, services: tuple[str, ...], only: tuple[str, ...], markdown: bool
+) -> None:
     """Check that ids in one database are found in the one that they refer to, and that expectations hold.
 
     Checked are [[references]] and [[expectations]], with --service those out of that service and of its databases. An
@@ -33,16 +38,25 @@ def command(context: CommandContext, env: str, services: tuple[str, ...], only: 
     seedbed verify -e staging
     seedbed verify -e staging -s payment --json
     seedbed verify -e staging --only "payment/postgres:payments.*"
+    seedbed verify -e staging --markdown >> "$GITHUB_STEP_SUMMARY"
     """
     from seedbed.documents.verification import VerificationDocument
     from seedbed.project.only import chosen
-    from seedbed.report.text.verification import verification_text
+    from seedbed.report.markdown import verification_markdown
+    from seedbed.report.text.verification import findings_annotated, verification_text
 
+    if markdown and context.as_json:
+        raise UsageError(
+            "--json and --markdown cannot be combined", because="there is one result", try_="one of them"
+        )
     references, expectations = chosen(*context.catalog.to_verify(services), only)
     databases = context.catalog.databases_of(references, expectations)
     with context.run(env, databases, wait=0) as run:
         found = run.verify(references, expectations)
-    context.show(VerificationDocument.of(found, context.command), verification_text)
+    document = VerificationDocument.of(found, context.command)
+    context.show(document, verification_markdown if markdown else verification_text)
+    for each in findings_annotated(document):
+        context.out.annotate(each)
     context.leave_for(found.errors)
     if not found.is_passed:
         context.leave(ExitCode.FOUND)

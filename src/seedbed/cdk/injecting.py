@@ -31,9 +31,10 @@ def inject(
 ) -> None:
     """Give `container` the variables that say where `database` is.
 
-    PostgreSQL: DB_HOST, DB_PORT, DB_NAME, DB_USER, DB_PASSWORD, DB_SSLROOTCERT. OpenSearch: OPENSEARCH_ENDPOINT,
-    OPENSEARCH_AUTH. Neo4j: NEO4J_URI, NEO4J_USERNAME, NEO4J_PASSWORD, NEO4J_DATABASE. Users and passwords, and all of
-    an external Neo4j, are resolved by ECS when the task starts; they never stand in a template or a task definition.
+    PostgreSQL: DB_HOST, DB_PORT, DB_NAME, DB_USER, DB_PASSWORD, DB_SSLROOTCERT, and DB_PAUSES where it falls asleep.
+    OpenSearch: OPENSEARCH_ENDPOINT, OPENSEARCH_AUTH. Neo4j: NEO4J_URI, NEO4J_USERNAME, NEO4J_PASSWORD, NEO4J_DATABASE.
+    Users and passwords, and all of an external Neo4j, are resolved by ECS when the task starts; they never stand in a
+    template or a task definition.
     `is_prefixed`: USER_DB_HOST and so on, where one container serves several services.
     `ca_bundle`: where the container's image has AWS's certificates for PostgreSQL, which are at
     https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem. A file that is not there makes every connection
@@ -67,6 +68,7 @@ def _told(database: Server, ca_bundle: str) -> _Told:
         "port": str(database.port),
         "name": database.name,
         "sslrootcert": ca_bundle,
+        "pauses": database.pauses,
     }
     return postgres.VARIABLES, plain, _login(database.attached)
 

@@ -64,6 +64,7 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
         self.environment = environment
         self.name = database_name(database.service)
         self.port = _PORT
+        self.pauses = str((sizes or Sizes()).pause) if is_ephemeral(environment) else ""  # minutes
         keep = removal(environment)
         self.secret = rds.DatabaseSecret(self, "Secret", username=USER, dbname=self.name)
         self.secret.apply_removal_policy(keep)
@@ -139,6 +140,8 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
             "user": USER,
             "password": pointer(str(self.attached.secret_arn), "password"),
         }
+        if self.pauses:
+            settings["pauses"] = self.pauses
         write_settings(
             self,
             settings,

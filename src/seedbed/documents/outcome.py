@@ -18,6 +18,7 @@ from seedbed.model.event import (
     Event,
     LeaseAwaited,
     SeedProgressed,
+    TargetAwaited,
     WorkProgressed,
 )
 from seedbed.model.outcome import Outcome, Result, TargetOutcome
@@ -116,6 +117,8 @@ def without_ticks(events: Iterable[Event]) -> list[Event]:
             key = (event.target, turn.get(event.target, 0), event.verb, event.unit)
         elif isinstance(event, LeaseAwaited):
             key = (event.target, turn.get(event.target, 0), "lease")
+        elif isinstance(event, TargetAwaited):
+            key = (event.target, turn.get(event.target, 0), "server")
         else:
             key = (number,)
             turn[event.target] = number + 1

@@ -171,6 +171,15 @@ class SupportsCheckpointTexts(Protocol):
 
 
 @runtime_checkable
+class SupportsSleep(Protocol):
+    """An engine whose servers may sleep while nobody is connected, and take a while to wake."""
+
+    def sleeps(self, address: Any) -> bool:
+        """Return whether the server at `address` may, as its settings say."""
+        ...
+
+
+@runtime_checkable
 class SupportsVaryingRows(Protocol):
     """An engine in which items of one table have different attributes.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -10,13 +11,13 @@ from functools import partial
 from msgspec import Struct
 
 from seedbed.engines.base import Engine, Session
-from seedbed.engines.capabilities import SupportsUnlock
+from seedbed.engines.capabilities import SupportsSleep, SupportsUnlock
 from seedbed.engines.infrastructure import SupportsDeployedState
 from seedbed.errors import ForeignTarget, Hint, Interrupted, SeedbedError, call, try_each
 from seedbed.execution.context import RunContext
 from seedbed.execution.stopping import Stop
 from seedbed.execution.threads import returned, side_by_side
-from seedbed.model.event import Listener, TargetConnected, failure
+from seedbed.model.event import Listener, TargetAwaited, TargetConnected, failure
 from seedbed.model.history import History, Identity
 from seedbed.model.platform import Database
 from seedbed.model.target import Target
@@ -62,7 +63,7 @@ def connect(
     failed: dict[str, SeedbedError] = {}
     environments = {target.id: target.environment.name for target in ordered}
     with ExitStack() as closing:
-        results = _opened([partial(_open, target, engine) for target in ordered], stop)
+        results = _opened(ordered, engine, _Waking(ordered, engine, listener), stop)
         for target, result in zip(ordered, results, strict=True):
             if isinstance(result, SeedbedError):
                 result.target = target.id
@@ -93,23 +94,56 @@ def _open(target: Target, engine: EngineOf) -> ConnectedTarget:
         raise broken from error
 
 
+class _Waking:
+    """The targets that may sleep and have not answered yet: they are told as awaited, once a second."""
+
+    def __init__(self, targets: Sequence[Target], engine: EngineOf, listener: Listener) -> None:
+        self._targets, self._engine, self._listener = targets, engine, listener
+        self._began = self._told = time.monotonic()
+        self._answered: set[str] = set()
+
+    def answered(self, target: Target) -> None:
+        self._answered.add(target.id)
+
+    def tell(self) -> None:
+        now = time.monotonic()
+        if now < self._told + 1:
+            return
+        self._told = now
+        for each in self._targets:
+            engine = self._engine(each.database.engine)
+            if (
+                each.id not in self._answered
+                and isinstance(engine, SupportsSleep)
+                and engine.sleeps(each.address)
+            ):
+                self._listener(TargetAwaited(each.id, now - self._began))
+
+
 def _opened(
-    calls: Sequence[Callable[[], ConnectedTarget]], stop: Stop
+    targets: Sequence[Target], engine: EngineOf, waking: _Waking, stop: Stop
 ) -> list[ConnectedTarget | BaseException]:
-    """Return what each call returned or raised, in order. Raises Interrupted as soon as a stop is asked for.
+    """Return each target's connection or what it raised, in order. Raises Interrupted once a stop is asked for.
 
     What a server does not answer to can only be left behind: a session that is opened after all is closed at once.
     """
     is_left = threading.Event()
 
-    def guarded(open_: Callable[[], ConnectedTarget]) -> ConnectedTarget:
-        target = open_()
+    def guarded(target: Target) -> ConnectedTarget:
+        try:
+            found = _open(target, engine)
+        finally:
+            waking.answered(target)
         if is_left.is_set():
-            target.closing.close()
-        return target
+            found.closing.close()
+        return found
+
+    def meanwhile() -> None:
+        stop.check()
+        waking.tell()
 
     try:
-        return side_by_side([partial(guarded, each) for each in calls], meanwhile=stop.check)
+        return side_by_side([partial(guarded, each) for each in targets], meanwhile=meanwhile)
     except Interrupted:
         is_left.set()
         raise

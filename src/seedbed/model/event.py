@@ -40,6 +40,12 @@ class TargetConnected(Event, frozen=True):
     server: str
 
 
+class TargetAwaited(Event, frozen=True):
+    """A server that sleeps while nobody is connected wakes; told about once a second meanwhile. `waited` in seconds."""
+
+    waited: float
+
+
 class LeaseAwaited(Event, frozen=True):
     """Another run holds the lease; told about once a second while we wait. `waited` in seconds."""
 

@@ -21,6 +21,7 @@ from seedbed.model.event import (
     QueryAsked,
     SeedLoaded,
     SeedProgressed,
+    TargetAwaited,
     TargetBound,
     TargetDone,
     TargetFailed,
@@ -53,6 +54,7 @@ _TICKS = (
     LeaseAwaited,
     QueryAsked,
     SeedProgressed,
+    TargetAwaited,
     WorkProgressed,
 )  # only ever shown on the row
 _SIGNS = {

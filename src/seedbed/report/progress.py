@@ -30,6 +30,7 @@ from seedbed.model.event import (
     ServerNotice,
     StepProbed,
     TakenOver,
+    TargetAwaited,
     TargetBound,
     TargetConnected,
     TargetDone,
@@ -172,6 +173,8 @@ class Plain(Progress):
         now = self.clock()
         if isinstance(event, LeaseAwaited):
             return track.may_speak("lease", now, _WAITING_EVERY)
+        if isinstance(event, TargetAwaited):
+            return track.may_speak("server", now, _WAITING_EVERY)
         if isinstance(event, WorkProgressed) and track.meter is not None:
             return track.may_speak(event.version, now, _BATCHES_EVERY)
         if isinstance(event, SeedProgressed):
@@ -198,6 +201,8 @@ def told(event: Event, track: Track, verbose: int = 0, *, tells_failures: bool =
     match event:
         case TargetConnected(server=server) if verbose:
             yield line(f"connected  {server}")
+        case TargetAwaited(waited=waited):
+            yield line(("waits for its server to wake", Style.WARN), f"  {duration(waited)}")
         case LeaseAwaited(holder=holder, waited=waited):
             yield line((f"waits for {holder}", Style.WARN), f"  {duration(waited)}")
         case TakenOver(work=work):

@@ -22,6 +22,7 @@ from seedbed.model.event import (
     Repaired,
     SeedLoaded,
     SeedProgressed,
+    TargetAwaited,
     TargetConnected,
     TargetDone,
     TargetEmptied,
@@ -150,6 +151,8 @@ class Track(Struct):
         match event:
             case TargetConnected():
                 self.stage = Stage.READY
+            case TargetAwaited(waited=waited):
+                self.stage, self.note = Stage.QUEUED, f"waits for its server to wake  {duration(waited)}"
             case LeaseAwaited(holder=holder, waited=waited):
                 self.stage, self.note = Stage.QUEUED, f"waits for {holder}  {duration(waited)}"
             case WorkStarted():

@@ -31,6 +31,8 @@ HERE = "127.0.0.1"
 ELSEWHERE = "0.0.0.0"
 _SSL_REQUEST, _GSS_REQUEST = 80877103, 80877104  # PostgreSQL documentation, "Message Formats"
 _PATIENCE = 30.0
+_FIELDS = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0"
+_STARTING = b"E" + (len(_FIELDS) + 4).to_bytes(4, "big") + _FIELDS
 
 
 def free_port() -> int:
@@ -105,6 +107,36 @@ def forwarding(server: EmbeddedServer, tls: ssl.SSLContext | None = None) -> Ite
     path = f"{server.socket_directory}/.s.PGSQL.{server.port}"
     with socket.create_server((HERE, 0)) as door:
         threading.Thread(target=_accept, args=(door, path, tls), daemon=True).start()
+        try:
+            yield door.getsockname()[1]
+        finally:
+            door.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def waking(server: EmbeddedServer, after: float, *, refuses: bool = False) -> Iterator[int]:
+    """Listen on a port of this machine, and answer in the server's name `after` seconds from now.
+
+    Until then whoever connects waits, or is told that the server is starting up where it `refuses`.
+    """
+    until, path = time.monotonic() + after, f"{server.socket_directory}/.s.PGSQL.{server.port}"
+
+    def serve(client: socket.socket) -> None:
+        with suppress(OSError), client:
+            if refuses and time.monotonic() < until:
+                client.recv(1024)
+                client.sendall(_STARTING)
+                return
+            time.sleep(max(0.0, until - time.monotonic()))
+            _pump(client, path)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(door.accept()[0],), daemon=True).start()
+
+    with socket.create_server((HERE, 0)) as door:
+        threading.Thread(target=accept, daemon=True).start()
         try:
             yield door.getsockname()[1]
         finally:

@@ -24,6 +24,7 @@ VARIABLES = (
     Variable("DB_URL", "url", secret=True, help="all of the above in one, instead of them"),
     Variable("DB_SSLMODE", "sslmode", help="at least `require` off this machine"),
     Variable("DB_SSLROOTCERT", "sslrootcert", help="CA bundle; with it the server's name is verified"),
+    Variable("DB_PAUSES", "pauses", help="minutes without a connection after which the server falls asleep"),
 )
 _SETTINGS = {each.setting for each in VARIABLES} | {"service", "libpq"}
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -51,7 +52,8 @@ class Address(Struct, frozen=True):
 
     `uses_libpq`: libpq fills the gaps from PG* variables and service files; `service`: from that service. Only
     where the manifest asks for one of them may `host`, `user` and `name` be empty, `port` 0, and `sslmode` empty:
-    then `safe_sslmode` decides about what libpq found.
+    then `safe_sslmode` decides about what libpq found. `pauses`: minutes without a connection after which the server
+    falls asleep, 0 where it never does.
     """
 
     host: str = ""
@@ -68,6 +70,7 @@ class Address(Struct, frozen=True):
     lock_timeout: str = "5s"
     lock_retries: int = 10
     statement_timeout: str = "0"
+    pauses: int = 0
 
     def __str__(self) -> str:
         if self.service:
@@ -108,6 +111,7 @@ def address(settings: Mapping[str, str | Secret], options: object) -> Address:
         sslrootcert=plain.get("sslrootcert", ""),
         service=service,
         uses_libpq=uses_libpq,
+        pauses=_minutes(plain.get("pauses", "")),
         **_settings(options),
     )
 
@@ -159,6 +163,16 @@ def _port(text: str, *, otherwise: int) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 5 or not 0 < int(text) < 65536:
         raise UsageError("DB_PORT is not a port", because=f"it reads {text!r}", try_="a number such as 5432")
     return int(text)
+
+
+def _minutes(text: str) -> int:
+    if text and not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise UsageError(
+            f"DB_PAUSES is no number of minutes: {text!r}",
+            because="it says after how long without a connection the server falls asleep",
+            try_="a number such as 10, or leave it out",
+        )
+    return int(text or 0)
 
 
 def _sslmode(settings: Mapping[str, str], *, asks_libpq: bool) -> str:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
-from seedbed.engines.postgres.address import VARIABLES, address
+from seedbed.engines.postgres.address import VARIABLES, Address, address
 
 if TYPE_CHECKING:
     from seedbed.engines.postgres.options import Options
@@ -49,6 +49,9 @@ class PostgresEngine(LazyEngineWithDiagnosis):
     template = _TEMPLATE
     address = staticmethod(address)
     starts_first = True
+
+    def sleeps(self, address: Address) -> bool:
+        return address.pauses > 0
 
     def new_file(self, suffix: str, directory: PurePath, files: Sequence[MigrationFile]) -> tuple[str, str]:
         return (suffix, _FUNCTIONS) if suffix == ".py" else (".sql", _TEMPLATE)

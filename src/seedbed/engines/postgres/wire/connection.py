@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from seedbed.engines.postgres.address import Address, safe_sslmode
 from seedbed.engines.postgres.files.quoting import quoted_name
@@ -20,10 +21,13 @@ from seedbed.model.secret import Redactor
 if TYPE_CHECKING:
     from psycopg import Connection
 
+T = TypeVar("T")
 MARK = "seedbed"  # application_name of a session that only reads; a lease adds its owner
 # ~/.pgpass is libpq's own default; a path that cannot exist keeps it from being asked.
 _NO_FILE = f"{os.devnull}/none"
 CONNECT_TIMEOUT = 10  # seconds
+WAKING = 90  # seconds: Aurora says 15 after a short sleep, more than 30 after a day
+_STARTING = re.compile(r"starting up|not yet accepting connections")
 # A server that polls its client once a second ends the statement of a killed runner by itself.
 CHECK_INTERVAL = "1s"
 # What begins every message of ours whose names, functions and operators are not all qualified: only the server's own
@@ -62,8 +66,11 @@ def open_connection(address: Address) -> Connection[tuple[Any, ...]]:
     """Return an autocommitting connection with its settings pinned. Raises Unreachable."""
     import psycopg
 
-    try:
+    def connect() -> Connection[tuple[Any, ...]]:
         return psycopg.connect(**_keywords(address), autocommit=True, prepare_threshold=None)
+
+    try:
+        return _patiently(address, connect, psycopg.Error)
     except psycopg.Error as error:
         raise _unreachable(address, str(error)) from None
 
@@ -79,9 +86,22 @@ def open_plain(address: Address) -> PlainConnection | None:
     if "," in f"{keywords.get('host', '')}{keywords.get('hostaddr', '')}":
         return None  # of several hosts, the driver gives each its own time
     try:
-        return PlainConnection(keywords, timeout=CONNECT_TIMEOUT)
+        timeout = keywords["connect_timeout"]
+        return _patiently(address, lambda: PlainConnection(keywords, timeout=timeout), QueryFailed)
     except QueryFailed as error:
         raise _unreachable(address, str(error)) from None
+
+
+def _patiently(address: Address, connect: Callable[[], T], failed: type[Exception]) -> T:
+    """Return what `connect` returns; a server that sleeps is asked again for as long as it says that it starts."""
+    until = time.monotonic() + WAKING
+    while True:
+        try:
+            return connect()
+        except failed as error:
+            if not address.pauses or time.monotonic() > until or not _STARTING.search(str(error)):
+                raise
+            time.sleep(1)
 
 
 def _escaped(value: str) -> str:
@@ -103,7 +123,7 @@ def _keywords(address: Address) -> dict[str, Any]:
     fixed = {
         "options": settings,
         "application_name": MARK,
-        "connect_timeout": CONNECT_TIMEOUT,
+        "connect_timeout": WAKING if address.pauses else CONNECT_TIMEOUT,
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,

@@ -172,7 +172,7 @@ class SupportsCheckpointTexts(Protocol):
 
 @runtime_checkable
 class SupportsSleep(Protocol):
-    """An engine whose servers may sleep while nobody is connected, and take a while to wake."""
+    """An engine whose servers may sleep without connections, and take a while to wake."""
 
     def sleeps(self, address: Any) -> bool:
         """Return whether the server at `address` may, as its settings say."""

@@ -41,7 +41,7 @@ class TargetConnected(Event, frozen=True):
 
 
 class TargetAwaited(Event, frozen=True):
-    """A server that sleeps while nobody is connected wakes; told about once a second meanwhile. `waited` in seconds."""
+    """A server that sleeps without connections wakes; told about once a second meanwhile. `waited` in seconds."""
 
     waited: float
 

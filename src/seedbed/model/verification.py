@@ -53,7 +53,8 @@ class ReferenceResult(Struct, frozen=True):
 
     `ids`: how many were read; `empty`: rows without one; `parents`: how many ids there are to refer to. `delayed`:
     found after the grace; `vanished`: held by no row any more by then; `orphans`: still held, and not found. With
-    `is_systemic`, so many were missing that reading ended: none of them was looked up again.
+    `is_systemic`, so many were missing that reading ended: none of them was looked up again. `since`: only the rows
+    were read that were written from then on; None: all.
     """
 
     reference: Reference
@@ -67,6 +68,12 @@ class ReferenceResult(Struct, frozen=True):
     is_systemic: bool = False
     samples: Sequence[Orphan] = ()
     error: SeedbedError | None = None
+    since: datetime | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all rows were read: what else was found says nothing of rows before `since`, nor who was deleted."""
+        return self.since is None
 
 
 QueryRow = Mapping[str, str | None]  # of a query: each column and its value as text, None where it has none

@@ -25,11 +25,15 @@ class Claim(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """What was found of a claim. `wrong`: how many ids or rows contradict it, as far as they were counted."""
+    """What was found of a claim. `wrong`: how many ids or rows contradict it, as far as they were counted.
+
+    `is_full`: all rows were read, not those alone that are new: only then it says that the claim holds.
+    """
 
     claim: Claim
     verdict: Verdict
     wrong: int = 0
+    is_full: bool = True
 
     @property
     def is_passed(self) -> bool:
@@ -96,7 +100,10 @@ def findings(found: Verification, database: str) -> tuple[Finding, ...]:
     """Return what was found of everything that touches `database`."""
     references = [
         Finding(
-            claim(each.reference), each.verdict, each.orphans + each.empty * (not each.reference.optional)
+            claim(each.reference),
+            each.verdict,
+            each.orphans + each.empty * (not each.reference.optional),
+            each.is_full,
         )
         for each in found.references
         if database in touched(each.reference)

@@ -13,7 +13,7 @@ from seedbed.documents.verification import VerificationDocument
 from seedbed.model.verification import Verdict
 from seedbed.report.styles import Lines, harmless, line
 from seedbed.report.text.findings import (
-    Finding,
+    Found,
     Value,
     Words,
     findings_of_expectations,
@@ -51,12 +51,12 @@ def code(text: str) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
-def _row(each: Finding) -> str:
+def _row(each: Found) -> str:
     cells = [SIGNS[each.verdict][0], code(each.name), ", ".join(map(code, each.beside)), each.found]
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-def _details(each: Finding) -> Iterator[str]:
+def _details(each: Found) -> Iterator[str]:
     if each.error:
         yield f"- {code(each.error.error)}"
         if each.error.because:

@@ -26,7 +26,7 @@ class Value(str):
 Words = Sequence[str]  # one after the other; a Value among them is no word of ours
 
 
-class Finding(Struct, frozen=True):
+class Found(Struct, frozen=True):
     """What is found of one.
 
     `beside`: what its name alone does not say, where a reference leads, what an expectation asks. `found`: how many.
@@ -43,10 +43,10 @@ class Finding(Struct, frozen=True):
     at: Location | None = None
 
 
-def findings_of_references(found: VerificationDocument) -> list[Finding]:
+def findings_of_references(found: VerificationDocument) -> list[Found]:
     """Return what is found of each reference."""
     return [
-        Finding(
+        Found(
             each.verdict,
             each.from_,
             [each.to],
@@ -60,10 +60,10 @@ def findings_of_references(found: VerificationDocument) -> list[Finding]:
     ]
 
 
-def findings_of_expectations(found: VerificationDocument) -> list[Finding]:
+def findings_of_expectations(found: VerificationDocument) -> list[Found]:
     """Return what is found of each expectation."""
     return [
-        Finding(
+        Found(
             each.verdict,
             each.name,
             each.databases,

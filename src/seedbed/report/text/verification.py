@@ -10,7 +10,7 @@ from seedbed.model.verification import Verdict
 from seedbed.report.github import Annotation
 from seedbed.report.styles import Line, Lines, Row, Style, Table, harmless, line, row
 from seedbed.report.text.findings import (
-    Finding,
+    Found,
     findings_of_expectations,
     findings_of_references,
     sum_words,
@@ -51,7 +51,7 @@ def findings_annotated(found: VerificationDocument) -> Iterator[Annotation]:
         yield Annotation(text, each.name, each.at, level="warning" if is_warning else "error")
 
 
-def _table(findings: Sequence[Finding], arrow: str) -> Table:
+def _table(findings: Sequence[Found], arrow: str) -> Table:
     rows: list[Row | Line] = []
     for each in findings:
         sign, style = SIGNS[each.verdict]

@@ -12,7 +12,7 @@ from seedbed.aws.cloud import Cloud
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.names import parameter_path
-from tests.support.projects import ProjectFiles, Ran, run
+from tests.support.projects import ProjectFiles, Ran, run, variables
 
 REGION = "eu-central-1"
 PASSWORD = "no-one-may-read-this"
@@ -78,6 +78,26 @@ def test_a_database_is_found_by_what_its_stack_wrote(
     ran = status(platform, environ, "apply")
     assert ran.code == 0, ran.everything
     assert PASSWORD not in ran.everything
+
+
+def test_a_secret_that_was_never_filled_in_stops_its_own_database_alone(
+    platform: ProjectFiles,
+    environ: dict[str, str],
+    cloud: Cloud,
+    postgres_server: EmbeddedServer,
+    new_database: Callable[[], str],
+) -> None:
+    manifest = platform.root / "seedbed.toml"
+    manifest.write_text(manifest.read_text() + "[services.orders.postgres]\n")
+    migrations = platform.root / "services/orders/postgres/migrations"
+    migrations.mkdir(parents=True)
+    text = "-- migrate:up\nCREATE TABLE orders (id int PRIMARY KEY);\n-- migrate:down\nDROP TABLE orders;\n"
+    (migrations / "20260101000000_create_orders.sql").write_text(text)
+    written(cloud, {**postgres_server.settings_of(new_database()), "user": ""})
+    ran = status(platform, {**environ, **variables(postgres_server, new_database(), "ORDERS_")}, "apply")
+    assert ran.code == 5, ran.everything
+    assert "nothing says where user/postgres is: DB_USER is empty" in ran.everything
+    assert "create_orders" in ran.everything
 
 
 def test_variables_win_as_a_whole(

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import pytest
 
 from seedbed.engines.postgres.address import VARIABLES
-from seedbed.environments.variables import Settings, Wanted, prefixed, read
+from seedbed.environments.variables import Settings, Wanted, prefixed, read, unfilled
 from seedbed.errors import ExitCode, UsageError
 from seedbed.model.secret import Secret
 
 BARE = {"DB_HOST": "db", "DB_USER": "app", "DB_PASSWORD": "pw", "DB_NAME": "orders"}
 
 
-def wanted(*services: str, **known: str) -> list[Wanted]:
+def wanted(*services: str, **known: str | Secret) -> list[Wanted]:
     return [Wanted(f"{service}/postgres", service, VARIABLES, known) for service in services]
 
 
@@ -119,3 +119,27 @@ def test_a_bare_variable_harms_nobody_where_each_target_has_its_own() -> None:
 def test_a_refusal_shows_no_value() -> None:
     text = refusal(wanted("user", "payment"), {"DB_PASSWORD": "hush-hush"})
     assert "hush" not in text
+
+
+IN_TASK = {"ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4/1"}
+
+
+def test_a_secret_that_was_never_filled_in_is_told_by_its_empty_members() -> None:
+    (read_,) = wanted("user", host=Secret(""), user=Secret(""), password=Secret(""), name=Secret(""))
+    assert "DB_HOST, DB_USER, DB_PASSWORD, DB_NAME is empty" in str(unfilled(read_, {}, alone=True))
+    empty = dict.fromkeys(own("user"), "")
+    (user,) = wanted("user")
+    assert "user/postgres is: USER_DB_HOST" in str(unfilled(user, {**IN_TASK, **empty}, alone=False))
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        dict.fromkeys(own("user"), ""),  # of a person, who says nothing by it
+        IN_TASK,
+        {**IN_TASK, **dict.fromkeys(own("user"), ""), "USER_DB_HOST": "db"},
+        {**IN_TASK, **own("user")},
+    ],
+)
+def test_other_empty_variables_say_nothing(environ: Mapping[str, str]) -> None:
+    assert unfilled(wanted("user")[0], environ, alone=False) is None

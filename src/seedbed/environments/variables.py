@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from seedbed.engines.base import Variable
-from seedbed.errors import UsageError
+from seedbed.errors import SeedbedError, Unreachable, UsageError
 from seedbed.model.environment import ConnectionSettings
 from seedbed.model.secret import Secret
 
 Settings = dict[str, str | Secret]
+_IN_TASK = "ECS_CONTAINER_METADATA_URI_V4"  # ECS sets it in every container
 NO_SECRET = "none-is-needed"  # noqa: S105  the sandbox asks for none, and readers of variables for some
 
 
@@ -81,6 +82,30 @@ def are_silent(wanted: Wanted, environ: Mapping[str, str], *, alone: bool) -> bo
     own = [each for each in wanted.variables if not each.shared]
     names = {prefixed(wanted.service, each.name) for each in own} | {each.name for each in own if alone}
     return any(each.required for each in own) and not any(environ.get(each) for each in names)
+
+
+def unfilled(wanted: Wanted, environ: Mapping[str, str], *, alone: bool) -> SeedbedError | None:
+    """Return what is wrong with a database whose secret was made and never filled in; None for any other.
+
+    Such a secret has empty members. Where they were read, they are known; in a task of ECS they are empty variables.
+    """
+    empty = [each.name for each in wanted.variables if each.required and _is_empty(wanted, each.setting)]
+    if _IN_TASK in environ and are_silent(wanted, environ, alone=alone):
+        names = [prefixed(wanted.service, each.name) for each in wanted.variables if each.required]
+        names += [each.name for each in wanted.variables if each.required and alone]
+        empty += [name for name in names if environ.get(name) == ""]
+    if not empty:
+        return None
+    return Unreachable(
+        f"nothing says where {wanted.database} is: {', '.join(empty)} is empty",
+        because="the secret that it comes from was made with empty members, for somebody to fill in",
+        try_="aws secretsmanager put-secret-value; the stack's output SecretArn names the secret",
+    )
+
+
+def _is_empty(wanted: Wanted, setting: str) -> bool:
+    value = wanted.known.get(setting)
+    return isinstance(value, Secret) and not value.reveal()
 
 
 def _settings(wanted: Wanted, environ: Mapping[str, str], *, bare_allowed: bool) -> Settings:

@@ -20,7 +20,7 @@ from seedbed.execution.threads import returned, side_by_side
 from seedbed.model.event import Listener, TargetAwaited, TargetConnected, failure
 from seedbed.model.history import History, Identity
 from seedbed.model.platform import Database
-from seedbed.model.target import Target
+from seedbed.model.target import NoAddress, Target
 from seedbed.support.extras import import_failure
 from seedbed.support.phrases import count
 
@@ -83,6 +83,8 @@ def connect(
 
 
 def _open(target: Target, engine: EngineOf) -> ConnectedTarget:
+    if isinstance(target.address, NoAddress):
+        raise target.address.error
     try:
         with ExitStack() as stack:
             session = stack.enter_context(engine(target.database.engine).connect(target))

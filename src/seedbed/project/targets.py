@@ -15,7 +15,7 @@ from seedbed.environments import aws, variables
 from seedbed.model.environment import Environment
 from seedbed.model.platform import Database
 from seedbed.model.secret import Redactor, Secret
-from seedbed.model.target import Target
+from seedbed.model.target import NoAddress, Target
 from seedbed.project.catalog import Catalog
 
 
@@ -55,10 +55,32 @@ class Targets(Struct, frozen=True):
                 pairs = [(str(database.id), self.catalog.engine(database.engine)) for database in databases]
                 settings = servers.enter_context(running(pairs, self.home))
             else:
-                wanted = [self._wanted(environment, database) for database in databases]
-                wanted = aws.completed(wanted, environment, self.catalog.platform.name, self.environ)
-                settings = variables.read(wanted, self.environ, beside=beside)
+                settings = self._settings(environment, databases, beside=beside)
             yield [self._target(environment, database, settings[database.id]) for database in databases]
+
+    def _settings(
+        self, environment: Environment, databases: Sequence[Database], *, beside: bool
+    ) -> dict[str, variables.Settings | NoAddress]:
+        """Return the settings of each database; what stops one that was never filled in stops no other."""
+        alone = len(databases) == 1 and not beside
+        wanted = [self._wanted(environment, database) for database in databases]
+        found: dict[str, variables.Settings | NoAddress] = {}
+        wanted = self._filled(wanted, found, alone=alone)
+        wanted = aws.completed(wanted, environment, self.catalog.platform.name, self.environ)
+        wanted = self._filled(wanted, found, alone=alone)
+        return {**found, **variables.read(wanted, self.environ, beside=beside or bool(found))}
+
+    def _filled(
+        self,
+        wanted: Sequence[variables.Wanted],
+        found: dict[str, variables.Settings | NoAddress],
+        *,
+        alone: bool,
+    ) -> list[variables.Wanted]:
+        """Return what of `wanted` is filled in; the others are put into `found`."""
+        errors = {each.database: variables.unfilled(each, self.environ, alone=alone) for each in wanted}
+        found |= {name: NoAddress(error) for name, error in errors.items() if error}
+        return [each for each in wanted if each.database not in found]
 
     def cloud(self, environment: Environment) -> Cloud:
         """Return the account and region of `environment`, with the credentials of the variables."""
@@ -77,8 +99,10 @@ class Targets(Struct, frozen=True):
         return variables.Wanted(database.id, database.service, engine.variables, known)
 
     def _target(
-        self, environment: Environment, database: Database, settings: Mapping[str, str | Secret]
+        self, environment: Environment, database: Database, settings: Mapping[str, str | Secret] | NoAddress
     ) -> Target:
+        if isinstance(settings, NoAddress):
+            return Target(database, environment, self.catalog.platform.name, settings)
         for value in settings.values():
             if isinstance(value, Secret):
                 self.redactor.add(value)

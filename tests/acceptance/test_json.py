@@ -219,8 +219,7 @@ class Site:
 
         @contextmanager
         def planned(*_: object) -> Iterator[Any]:
-            stack = SimpleNamespace(name=samples.STACK)
-            yield SimpleNamespace(deployment=samples.deployment(), stacks=[(stack, ())])
+            yield SimpleNamespace(deployment=samples.deployment())
 
         def made(run: Run, *_: object, **__: object) -> Outcome:
             events = (
@@ -238,8 +237,8 @@ class Site:
 
             return run.outcome_of(emit)
 
-        for name in ("plan_deploy", "plan_destroy"):
-            self.patch.setattr(deploying, name, planned)
+        self.patch.setattr(deploying, "plan_deploy", planned)
+        self.patch.setattr(deploying, "plan_destroy", lambda *_, **__: SimpleNamespace(names=[samples.STACK]))
         for name in ("deploy", "destroy"):
             self.patch.setattr(deploying, name, made)
 

@@ -119,6 +119,19 @@ def test_a_dry_run_shows_the_updates_and_makes_none(watched: Shop, aws: Proxy) -
     assert aws.of(mutating) == []
 
 
+def test_a_stack_of_that_name_that_is_another_environments_is_left_alone(watched: Shop, aws: Proxy) -> None:
+    watched.has("one")
+    name, somebody = STACK.format(environment="dev-ana"), [{"Key": "environment", "Value": "dev"}]
+    watched.ask("cloudformation", "UpdateStack", StackName=name, UsePreviousTemplate=True, Tags=somebody)
+    aws.forget()
+    refused = watched.deploy("two")
+    assert (refused.code, f"stack {name} belongs to another" in refused.err) == (3, True), refused.everything
+    assert "its tags say environment dev, and this deployment is of shop in dev-ana" in refused.err
+    assert watched.run("destroy", "-e", "dev-ana", "--yes").code == 0
+    assert watched.tables() != []
+    assert aws.of(mutating) == []
+
+
 def test_what_is_removed_goes_at_contract_only(shop: Shop) -> None:
     shop.has("two")
     assert shop.deploy("one", "--through", "expand").code == 0
@@ -463,25 +476,23 @@ def test_what_needs_an_index_that_is_not_deployed_is_refused_before_anything_is_
 
 
 def test_an_ephemeral_environment_is_destroyed_and_then_there_is_nothing_to_destroy(shop: Shop) -> None:
-    options = shop.release("one")
     shop.has("one")
-    refused = shop.run("destroy", "-e", "dev-ana", *options)
+    refused = shop.run("destroy", "-e", "dev-ana")
     assert refused.code == 3
     assert f"destroy would delete {STACK.format(environment='dev-ana')}" in refused.err
     assert shop.tables() != []
-    done = shop.run("destroy", "-e", "dev-ana", "--yes", *options)
+    done = shop.run("destroy", "-e", "dev-ana", "--yes")
     assert done.code == 0, done.everything
     assert shop.tables() == []
-    again = shop.run("destroy", "-e", "dev-ana", "--yes", *options)
+    again = shop.run("destroy", "-e", "dev-ana", "--yes")
     assert (again.code, "nothing to do" in again.out) == (0, True)
 
 
 def test_at_a_terminal_the_name_of_the_environment_has_to_be_typed(shop: Shop) -> None:
-    options = shop.release("one")
     shop.has("one")
-    assert _typed(shop, "dev-bob\n", "destroy", "-e", "dev-ana", *options) == 130
+    assert _typed(shop, "dev-bob\n", "destroy", "-e", "dev-ana") == 130
     assert shop.tables() != []
-    assert _typed(shop, "dev-ana\n", "destroy", "-e", "dev-ana", *options) == 0
+    assert _typed(shop, "dev-ana\n", "destroy", "-e", "dev-ana") == 0
     assert shop.tables() == []
 
 
@@ -507,8 +518,8 @@ def _typed(shop: Shop, text: str, *arguments: str) -> int:
 
 @pytest.mark.parametrize("environment", ["staging", "prod"])
 def test_what_is_not_ephemeral_is_never_destroyed(watched: Shop, aws: Proxy, environment: str) -> None:
-    options = watched.release("one", environment)
-    refused = watched.run("destroy", "-e", environment, "--yes", *options)
+    watched.release("one", environment)
+    refused = watched.run("destroy", "-e", environment, "--yes")
     assert refused.code == 3
     assert "there is no override" in refused.err
     assert aws.calls == ()

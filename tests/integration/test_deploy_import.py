@@ -74,7 +74,7 @@ def _examined(
     assembly = read(Path(shop.release(release, HERE)[1]))
     environment = Environment(HERE, cloud.account, cloud.region)
     context = DeploymentContext(
-        environment, cloud, cloud.account, cli, assembly, Stacks(cloud), room, told.append, stop, 60.0
+        environment, cloud, cloud.account, cli, assembly, Stacks(cloud), room, told.append, stop, 60.0, {}
     )
     return plan_deployment(context, [managed], list(assembly.stacks), DeployRequest(adopt=adopt))
 

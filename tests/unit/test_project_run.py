@@ -252,8 +252,8 @@ def test_every_other_verb_that_changes_data_is_refused_there(site: Site, tmp_pat
             run.seed([SeedKind.REFERENCE, SeedKind.FIXTURE])
         with pytest.raises(Refused, match="reset refuses prod"):
             run.reset()
-        with pytest.raises(Refused, match="destroy refuses prod"), deploying.plan_destroy(run):
-            pass
+        with pytest.raises(Refused, match="destroy refuses prod"):
+            deploying.plan_destroy(run)
         assert applied(run) == {CART: [FIRST], SHOP: [FIRST]}
         assert run.revert(unreviewed=True).exit_code is ExitCode.DONE
         assert applied(run) == {CART: [], SHOP: []}

@@ -30,7 +30,7 @@ from seedbed.model.environment import (
     IMAGE,
     Environment,
 )
-from seedbed.model.names import stack_name
+from seedbed.model.names import stack_name, stack_tags
 from seedbed.model.platform import Database, Platform
 
 
@@ -195,7 +195,7 @@ def _stack(
         stack_name(platform.name, environment.name, service, engine),
         env=_place(environment),
         description=f"{service}/{engine} of {platform.name} in {environment.name}, made by seedbed",
-        tags=_tags(platform, environment) | {"service": service},
+        tags=stack_tags(platform.name, environment.name) | {"service": service},
         termination_protection=environment.protected,
         analytics_reporting=False,
     )
@@ -207,7 +207,7 @@ def _network(app: cdk.App, platform: Platform, environment: Environment, *, with
         f"{platform.name}-{environment.name}-network",
         env=_place(environment),
         description=f"network of {platform.name} in {environment.name}, made by seedbed",
-        tags=_tags(platform, environment),
+        tags=stack_tags(platform.name, environment.name),
         termination_protection=environment.protected,
         analytics_reporting=False,
     )
@@ -216,7 +216,3 @@ def _network(app: cdk.App, platform: Platform, environment: Environment, *, with
 
 def _place(environment: Environment) -> cdk.Environment:
     return cdk.Environment(account=environment.account, region=environment.region)
-
-
-def _tags(platform: Platform, environment: Environment) -> dict[str, str]:
-    return {"platform": platform.name, "environment": environment.name, "managed-by": "seedbed"}

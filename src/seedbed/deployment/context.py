@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -18,7 +19,9 @@ from seedbed.model.event import Listener
 
 
 class DeploymentContext(Struct, frozen=True):
-    """`account`: whose credentials these are. `room`: a directory for passing files."""
+    """`account`: whose credentials these are. `room`: a directory for passing files. `tags`: of the stacks that
+    belong to the environment.
+    """
 
     environment: Environment
     cloud: Cloud
@@ -30,6 +33,7 @@ class DeploymentContext(Struct, frozen=True):
     listener: Listener
     stop: StopSignal
     timeout: float
+    tags: Mapping[str, str]
 
     def waiter(self, managed: ManagedStack) -> Waiter:
         return Waiter(managed, self.stacks, self.listener, self.stop, self.timeout)

@@ -1,124 +1,158 @@
-"""Deleting stacks, in ephemeral environments only: the CDK CLI deletes, we follow it to the end."""
+"""Which stacks are to be deleted, and in what order: found by their tags, in the account, without the CDK app."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from graphlib import TopologicalSorter
 
 from msgspec import Struct
 
-from seedbed.deployment.assembly import Stack
-from seedbed.deployment.context import DeploymentContext
-from seedbed.deployment.managed import ManagedStack, unmanaged_stack
-from seedbed.deployment.stacks import StackStatus
-from seedbed.deployment.synthesis import require_same_account
-from seedbed.errors import SeedbedError, StepFailed
-from seedbed.model.environment import require_ephemeral
-from seedbed.model.event import DeployFinished, DeployStarted, TargetDone, TargetSkipped, failure
-from seedbed.model.migration import Phase
+from seedbed.aws.cloud import Cloud
+from seedbed.aws.identity import require_account
+from seedbed.deployment.child import StopSignal
+from seedbed.deployment.ownership import is_own
+from seedbed.deployment.stacks import Stacks, StackStatus
+from seedbed.errors import Refused, UsageError
+from seedbed.model.environment import Environment, require_ephemeral
+from seedbed.model.event import Listener
+from seedbed.support.phrases import listed
+
+
+class DatabaseStack(Struct, frozen=True):
+    """The stack of a declared database, if that has one. `target`: as what its deletion is reported."""
+
+    stack: str
+    target: str
+    service: str
+    is_expected: bool = True
+
+
+class DestroyScope(Struct, frozen=True):
+    """What is to be deleted.
+
+    `tags`: of the environment's stacks. `databases`: all that are declared. `services`: those that are selected, none:
+    all. `wait`: seconds for one stack.
+    """
+
+    environment: Environment
+    cloud: Cloud
+    tags: Mapping[str, str]
+    databases: Sequence[DatabaseStack]
+    services: Collection[str]
+    wait: float
+
+    def found(self, stacks: Stacks) -> list[StackStatus]:
+        """Return the stacks that are there, by name. Raises Unavailable, Refused."""
+        services = {each.stack: each.service for each in self.databases}
+        return sorted(
+            (
+                each
+                for each in stacks.all()
+                if each.exists
+                and is_own(each, self.tags, services)
+                and (
+                    not self.services
+                    or each.tags.get("service", services.get(each.name, "")) in self.services
+                )
+            ),
+            key=lambda each: each.name,
+        )
+
+
+class Removal(Struct, frozen=True):
+    """A stack that is to go. `after`: the ids of those that have to be gone before, because they import from it."""
+
+    target: str
+    stack: StackStatus
+    after: tuple[str, ...] = ()
 
 
 class DestroyPlan(Struct, frozen=True):
-    """Stacks that are to go, in that order, each with what is known of it. `gone`: targets whose stack is not there."""
+    """What is to go, each stack after all that import from it. `gone`: targets whose stack is not there."""
 
-    context: DeploymentContext
-    stacks: tuple[tuple[Stack, ManagedStack], ...]
-    gone: tuple[str, ...] = ()
+    scope: DestroyScope
+    stacks: Stacks
+    removals: tuple[Removal, ...]
+    gone: tuple[str, ...]
+    listener: Listener
+    stop: StopSignal
 
-
-def plan_destroy(
-    context: DeploymentContext, managed_stacks: Sequence[ManagedStack], chosen: Sequence[Stack]
-) -> DestroyPlan:
-    """Return those of `chosen` that exist, what depends on others first. Raises Refused."""
-    require_ephemeral(context.environment, "destroy")
-    require_same_account(chosen, context.cloud, context.account, context.environment.name)
-    known = {each.stack: each for each in managed_stacks}
-    pairs = [
-        (each, known.get(each.name, unmanaged_stack(each.name, Phase.CONTRACT))) for each in reversed(chosen)
-    ]
-    there = tuple(each for each in pairs if _exists(context.stacks.status(each[0].name)))
-    return DestroyPlan(context, there, tuple(each[1].target for each in pairs if each not in there))
+    @property
+    def names(self) -> list[str]:
+        return [each.stack.name for each in self.removals]
 
 
-def _exists(current: StackStatus) -> bool:
-    return current.status not in {"", "DELETE_COMPLETE"}
+def plan_destroy(scope: DestroyScope, listener: Listener, stop: StopSignal) -> DestroyPlan:
+    """Return what is there to be deleted; nothing is changed.
 
-
-def carry_out(plan: DestroyPlan) -> None:
-    """Delete the stacks in one run of the CLI, which stops at the first that fails. What happens is emitted."""
-    require_ephemeral(plan.context.environment, "destroy")
-    listener = plan.context.listener
-    for target in plan.gone:
-        listener(TargetDone(target))
-    began = time.monotonic()
-    run = _delete(plan)
-    left: list[tuple[ManagedStack, StackStatus, SeedbedError]] = []
-    for stack, managed in plan.stacks:
-        try:
-            current, _ = plan.context.waiter(managed).until_settled(1)
-        except SeedbedError as error:
-            left.append((managed, StackStatus(stack.name), error))
-            continue
-        if _exists(current):
-            left.append((managed, current, run.error or _not_deleted(plan.context, current, run.last_lines)))
-            continue
-        if stack.id in run.started:
-            listener(DeployFinished(managed.target, stack.name, 1, time.monotonic() - began))
-        listener(TargetDone(managed.target))
-    left.sort(key=lambda each: "FAILED" not in each[1].status)  # the CLI never began with those after it
-    for managed, current, reason in left[:1]:
-        is_known = reason is not run.error and current.status and "DELETE" not in current.status
-        touched = not is_known and any(
-            stack.id in run.started for stack, each in plan.stacks if each is managed
-        )
-        context = plan.context
-        failed = context.stop.mark(reason)
-        listener(failure(managed.target, failed, touched=touched, environment=context.environment.name))
-        for other, _, _ in left[1:]:
-            listener(TargetSkipped(other.target, f"{current.name} is still there"))
-
-
-class _CliRun(Struct, frozen=True):
-    """`started`: the ids of the stacks that the CLI was told to delete; `error`: what ended it, if anything."""
-
-    started: tuple[str, ...]
-    last_lines: str = ""
-    error: SeedbedError | None = None
-
-
-def _delete(plan: DestroyPlan) -> _CliRun:
-    """Run the CLI for all stacks that are there once nothing is under way in them."""
-    context, started = plan.context, []
-    waiters = {stack.name: context.waiter(managed) for stack, managed in plan.stacks}
-
-    def tell(line: str) -> None:
-        named = max((each for each in waiters if each in line), key=len, default=plan.stacks[0][0].name)
-        waiters[named].repeat(line)
-
-    try:
-        for stack, managed in plan.stacks:
-            current, moved = waiters[stack.name].until_settled(0)
-            if _exists(current):
-                started.append(stack.id)
-                what = (f"delete {stack.name}",)
-                context.listener(DeployStarted(managed.target, stack.name, 0, what, resumed=moved))
-        if not started:
-            return _CliRun(())
-        result = context.cli.run(
-            ["destroy", *started, "--app", str(context.assembly.directory), "--exclusively", "--force"],
-            cwd=context.room,
-            cloud=context.cloud,
-            tell=tell,
-        )
-    except SeedbedError as error:
-        return _CliRun(tuple(started), error=error)
-    return _CliRun(tuple(started), result.last_lines)
-
-
-def _not_deleted(context: DeploymentContext, current: StackStatus, last_lines: str) -> StepFailed:
-    return StepFailed(
-        f"stack {current.name} was not deleted: it is {current.status}",
-        because=context.stacks.why(current) or last_lines,
-        try_=current.state.way.format(stack=current.name)
-        or "fix what the reason names; the same command again",
+    Raises Refused outside ephemeral environments, for another account, for a stack with termination protection, and
+    where a stack that stays imports from one that would go; Unavailable, UsageError.
+    """
+    require_ephemeral(scope.environment, "destroy")
+    _require_place(scope)
+    require_account(scope.cloud)
+    stacks = Stacks(scope.cloud)
+    found = scope.found(stacks)
+    _require_unprotected(found)
+    importers = stacks.importers({each.id for each in found}) if found else {}
+    _require_unused(found, importers)
+    ids = {each.name: each.id for each in found}
+    after = {
+        each.id: {ids[name] for names in importers.get(each.id, {}).values() for name in names}
+        for each in found
+    }
+    known = {each.id: each for each in found}
+    targets = {each.stack: each.target for each in scope.databases}
+    removals = tuple(
+        Removal(targets.get(known[id_].name, known[id_].name), known[id_], tuple(sorted(after[id_])))
+        for id_ in TopologicalSorter(after).static_order()
     )
+    gone = tuple(
+        each.target
+        for each in scope.databases
+        if each.is_expected
+        and each.stack not in ids
+        and (not scope.services or each.service in scope.services)
+    )
+    return DestroyPlan(scope, stacks, removals, gone, listener, stop)
+
+
+def _require_place(scope: DestroyScope) -> None:
+    where = scope.cloud
+    if not where.region or not (where.account or where.endpoint):
+        missing = "account" if where.region else "region"
+        raise UsageError(
+            f"{scope.environment.name} has no {missing}",
+            because="its stacks are looked for in one account and region, and the manifest does not say in which",
+            try_=f"{missing} in the section of {scope.environment.name}",
+        )
+
+
+def _require_unprotected(found: Sequence[StackStatus]) -> None:
+    kept = [each.name for each in found if each.is_kept]
+    if kept:
+        raise Refused(
+            f"termination protection is on: {listed(kept)}",
+            because="it was turned on for a stack of an ephemeral environment, so that is meant to stay",
+            try_="aws cloudformation update-termination-protection --no-enable-termination-protection "
+            f"--stack-name {kept[0]}, if it is to go",
+        )
+
+
+def _require_unused(
+    found: Sequence[StackStatus], importers: Mapping[str, Mapping[str, Sequence[str]]]
+) -> None:
+    going = {each.name for each in found}
+    used = [
+        f"{each.name} exports {export}, which {listed(staying)} imports"
+        for each in found
+        for export, names in sorted(importers.get(each.id, {}).items())
+        if (staying := [name for name in names if name not in going])
+    ]
+    if used:
+        raise Refused(
+            "a stack that stays needs one that would be deleted",
+            because="\n           ".join(used[:5]),
+            try_="delete that stack first, or deploy it without what it imports; without --service all stacks of the "
+            "environment go",
+        )

@@ -10,6 +10,7 @@ from seedbed.deployment import bootstrap
 from seedbed.deployment.assembly import Stack
 from seedbed.deployment.context import DeploymentContext
 from seedbed.deployment.managed import ManagedStack, Resource, unmanaged_stack
+from seedbed.deployment.ownership import require_own
 from seedbed.deployment.request import DeployRequest
 from seedbed.deployment.stacks import require_updatable
 from seedbed.deployment.states import StackCondition
@@ -69,6 +70,7 @@ def _bootstrap(context: DeploymentContext, chosen: Sequence[Stack], prepare: boo
 def _rollout(context: DeploymentContext, stack: Stack, managed: ManagedStack, follow: bool) -> Rollout:
     waiter = context.waiter(managed)
     current, moved = waiter.until_settled(0) if follow else (context.stacks.status(stack.name), False)
+    require_own(current, context.tags)
     require_updatable(current, context.stacks)
     deployed = None if current.condition is StackCondition.ABSENT else context.stacks.template(stack.name)
     wanted = context.assembly.template(stack)

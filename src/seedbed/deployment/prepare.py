@@ -30,11 +30,12 @@ from seedbed.model.target import Target
 class DeploymentScope(Struct, frozen=True):
     """What a deployment is about.
 
-    `databases`: those whose schema is infrastructure, each with its engine and an open session. `others`: stacks of
-    databases that the app may deploy as well. `cloud`: where no database says it.
+    `tags`: of the environment's stacks. `databases`: those whose schema is infrastructure, each with its engine and an
+    open session. `others`: stacks of databases that the app may deploy as well. `cloud`: where no database says it.
     """
 
     environment: Environment
+    tags: Mapping[str, str]
     root: Path
     databases: Sequence[tuple[Target, Engine, Session]]
     others: Sequence[str]
@@ -51,7 +52,7 @@ def prepare(
     Who we are is asked first: another account than the declared one ends it here. Raises Refused, Unavailable,
     UsageError.
     """
-    cloud = _the_cloud(scope)
+    cloud = the_cloud(scope.environment, scope.databases, scope.cloud)
     account = require_account(cloud).account
     managed_stacks = [
         managed_stack(target, engine, session, scope.request.gate)
@@ -84,6 +85,7 @@ def prepare(
             listener,
             stop,
             scope.request.wait,
+            scope.tags,
         )
         everything = not scope.request.services and not scope.environment.is_sandbox
         yield (
@@ -93,17 +95,22 @@ def prepare(
         )
 
 
-def _the_cloud(scope: DeploymentScope) -> Cloud:
-    """Return the one place that all databases lie in. Raises Refused where they do not, UsageError."""
+def the_cloud(
+    environment: Environment, databases: Sequence[tuple[Target, Engine, Session]], declared: Cloud
+) -> Cloud:
+    """Return the one place that all databases lie in, `declared` where none says it.
+
+    Raises Refused where they lie in several, UsageError where the sandbox has none of them.
+    """
     clouds = {
         engine.cloud(target.address): target.id
-        for target, engine, _ in scope.databases
+        for target, engine, _ in databases
         if isinstance(engine, SupportsDeployment)
     }
     places = {(each.account, each.region, each.endpoint) for each in clouds}
     if len(places) > 1:
         raise Refused(
-            f"the databases of {scope.environment.name} lie in {len(places)} accounts or regions",
+            f"the databases of {environment.name} lie in {len(places)} accounts or regions",
             because=", ".join(f"{name} in {each.account} {each.region}" for each, name in clouds.items()),
             try_=Hint(
                 "deploy them one after another: ",
@@ -111,13 +118,13 @@ def _the_cloud(scope: DeploymentScope) -> Cloud:
                 " and so on",
             ),
         )
-    if not clouds and scope.environment.is_sandbox:
+    if not clouds and environment.is_sandbox:
         raise UsageError(
             "nothing that is selected is deployed in the sandbox",
             because="only databases whose schema is infrastructure have a stack there; other servers are embedded",
             try_=Hint(call("apply")),
         )
-    return next(iter(clouds), scope.cloud)
+    return next(iter(clouds), declared)
 
 
 def chosen_stacks(

@@ -9,6 +9,8 @@ from msgspec import Struct
 from seedbed.model.migration import Phase
 from seedbed.planning.reviewed import ReviewedPlan
 
+A_DAY = 86_400.0  # seconds
+
 
 class DeployRequest(Struct, frozen=True):
     """How far a deployment may go, and how. `services`: which were selected, none: all.
@@ -26,5 +28,5 @@ class DeployRequest(Struct, frozen=True):
     adopt: bool = False
     bootstrap: bool = False
     assembly: Path | None = None
-    wait: float = 86_400.0
+    wait: float = A_DAY
     follow: bool = True

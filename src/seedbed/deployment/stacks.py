@@ -1,18 +1,19 @@
-"""What CloudFormation knows about a stack: its state, its template, what happens to it. Reads only."""
+"""What CloudFormation knows about stacks: their states, templates, imports, what happens to them; and deleting one."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from seedbed.aws import clients
 from seedbed.aws.cloud import Cloud
-from seedbed.deployment.states import StackCondition, StackState, state
+from seedbed.deployment.states import EXPRESS_WAY, StackCondition, StackState, state
 from seedbed.errors import Refused, Unavailable, Unreachable
 from seedbed.model.deployment import Template
 
@@ -21,16 +22,34 @@ _SLOWEST = 10.0  # seconds between two looks in the end
 
 
 class StackStatus(Struct, frozen=True):
-    """A stack as it is now; `status` is "" where there never was one. `reason` is CloudFormation's own."""
+    """A stack as it is now; `status` is "" where there never was one. `reason` is CloudFormation's own.
+
+    `is_kept`: its termination protection is on. `is_nested`: it belongs to another stack, and goes with that.
+    `is_express`: its last update was made in express mode, which nothing can roll back.
+    """
 
     name: str
     status: str = ""
     reason: str = ""
     id: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    is_kept: bool = False
+    is_nested: bool = False
+    is_express: bool = False
+
+    @property
+    def exists(self) -> bool:
+        return self.status not in {"", "DELETE_COMPLETE"}
 
     @property
     def state(self) -> StackState:
         return state(self.status) if self.status else StackState(StackCondition.ABSENT)
+
+    @property
+    def way(self) -> str:
+        """The way out of a state that nothing can be done in; "" where none is needed."""
+        way = EXPRESS_WAY if self.is_express and "rollback" in self.state.way else self.state.way
+        return way.format(stack=self.name)
 
     @property
     def condition(self) -> StackCondition:
@@ -63,10 +82,31 @@ class Stacks:
         answer = self._asked("DescribeStacks", StackName=name)
         if not answer or not answer.get("Stacks"):
             return StackStatus(name)
-        found = answer["Stacks"][0]
-        return StackStatus(
-            name, str(found["StackStatus"]), str(found.get("StackStatusReason", "")), str(found["StackId"])
-        )
+        return replace(_status(answer["Stacks"][0]), name=name)
+
+    def all(self) -> Iterator[StackStatus]:
+        """Yield every stack that is there. Raises Unavailable, Refused."""
+        for answer in self._pages("DescribeStacks"):
+            yield from map(_status, answer.get("Stacks", ()))
+
+    def importers(self, ids: Collection[str]) -> dict[str, dict[str, tuple[str, ...]]]:
+        """Return the names of the stacks that import from those with `ids`: by id, by the export's name."""
+        found: dict[str, dict[str, tuple[str, ...]]] = {}
+        for answer in self._pages("ListExports"):
+            for export in answer.get("Exports", ()):
+                exporter, name = str(export.get("ExportingStackId", "")), str(export["Name"])
+                if exporter in ids and (names := self._imports(name)):
+                    found.setdefault(exporter, {})[name] = names
+        return found
+
+    def _imports(self, export: str) -> tuple[str, ...]:
+        """Return the names of the stacks that import `export`."""
+        pages = self._pages("ListImports", ExportName=export)
+        return tuple(str(name) for answer in pages for name in answer.get("Imports", ()))
+
+    def delete(self, current: StackStatus) -> None:
+        """Have a stack deleted, which then goes on by itself. Raises Refused where CloudFormation will not."""
+        self._asked("DeleteStack", StackName=current.id)
 
     def template(self, name: str) -> Template | None:
         """Return the template that the stack was last deployed with; None where there is no stack.
@@ -88,9 +128,7 @@ class Stacks:
 
     def events(self, name: str) -> Iterator[StackEvent]:
         """Yield what happened to the stack, the last first."""
-        token: dict[str, str] = {}
-        while True:
-            answer = self._asked("DescribeStackEvents", StackName=name, **token) or {}
+        for answer in self._pages("DescribeStackEvents", StackName=name):
             for each in answer.get("StackEvents", ()):
                 yield StackEvent(
                     str(each["EventId"]),
@@ -100,19 +138,21 @@ class Stacks:
                     str(each.get("ResourceStatus", "")),
                     str(each.get("ResourceStatusReason", "")),
                 )
-            if not answer.get("NextToken"):
-                return
-            token = {"NextToken": answer["NextToken"]}
 
     def why(self, current: StackStatus) -> str:
         """Return what made the last operation on a stack fail, the first cause first."""
-        failed: list[str] = []
+        failed = [f"{each.resource} ({each.type}): {each.reason}" for each in self.failures(current)]
+        return "\n           ".join(failed[:3]) or current.reason
+
+    def failures(self, current: StackStatus) -> list[StackEvent]:
+        """Return what failed in the last operation on a stack, in order."""
+        failed: list[StackEvent] = []
         for each in self.events(current.id or current.name):
             if _begins(each):
                 break
             if each.status.endswith("_FAILED") and "cancelled" not in each.reason:
-                failed.append(f"{each.resource} ({each.type}): {each.reason}")
-        return "\n           ".join([*reversed(failed)][:3]) or current.reason
+                failed.append(each)
+        return failed[::-1]
 
     def follow(
         self, current: StackStatus, *, timeout: float, tell: Callable[[str], None], check: Callable[[], None]
@@ -138,9 +178,17 @@ class Stacks:
                 )
             time.sleep(pause)
             pause = min(_SLOWEST, pause * 1.2)
-            found = self.status(wanted)
-            current = StackStatus(current.name, found.status, found.reason, found.id)
+            current = replace(self.status(wanted), name=current.name)
         return current
+
+    def _pages(self, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+        """Yield the pages of an answer; none where what it is about does not exist."""
+        token: dict[str, str] = {}
+        while answer := self._asked(operation, **parameters, **token):
+            yield answer
+            if not answer.get("NextToken"):
+                return
+            token = {"NextToken": answer["NextToken"]}
 
     def _asked(self, operation: str, **parameters: Any) -> dict[str, Any] | None:
         """Return the answer, None where the stack does not exist."""
@@ -150,11 +198,18 @@ class Stacks:
             said = getattr(error, "response", {}).get("Error", {})
             if not said:
                 raise
-            if said.get("Code") == "ValidationError" and "not exist" in said.get("Message", ""):
+            is_invalid, message = said.get("Code") == "ValidationError", str(said.get("Message", ""))
+            if is_invalid and ("not exist" in message or "not imported" in message):
                 return None
+            if is_invalid and operation == "DeleteStack":
+                raise Refused(
+                    f"CloudFormation does not delete {parameters['StackName']}",
+                    because=message,
+                    try_="look at the stack in its console",
+                ) from None
             raise Unreachable(
                 f"CloudFormation does not answer {operation}",
-                because=f"{said.get('Code')}: {said.get('Message')}",
+                because=f"{said.get('Code')}: {message}",
                 try_="look at the stack in its console",
             ) from None
 
@@ -166,7 +221,7 @@ def require_updatable(current: StackStatus, stacks: Stacks) -> None:
         raise Refused(
             f"stack {current.name} is {current.status}: {means}",
             because=stacks.why(current) or "CloudFormation gives no reason",
-            try_=current.state.way.format(stack=current.name),
+            try_=current.way,
         )
 
 
@@ -178,3 +233,16 @@ def _begins(each: StackEvent) -> bool:
         "DELETE_IN_PROGRESS",
         "IMPORT_IN_PROGRESS",
     }
+
+
+def _status(found: Mapping[str, Any]) -> StackStatus:
+    return StackStatus(
+        str(found["StackName"]),
+        str(found["StackStatus"]),
+        str(found.get("StackStatusReason", "")),
+        str(found["StackId"]),
+        {str(each["Key"]): str(each["Value"]) for each in found.get("Tags", ())},
+        bool(found.get("EnableTerminationProtection")),
+        bool(found.get("ParentId")),
+        found.get("DeploymentConfig", {}).get("Mode") == "EXPRESS",
+    )

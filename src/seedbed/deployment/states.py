@@ -26,6 +26,11 @@ class StackState(Struct, frozen=True):
 
 _DELETE = "aws cloudformation delete-stack --stack-name {stack}, then the same command again"
 _ROLLBACK = "cdk rollback {stack} (with --orphan LOGICAL_ID for a resource that cannot be rolled back)"
+# `cdk rollback` refuses a stack whose last update was made in express mode (`cdk deploy --express`).
+EXPRESS_WAY = (
+    "cdk deploy {stack} from the commit that was deployed last without a failure: cdk rollback cannot roll back what "
+    "--express began"
+)
 
 STATES = {
     "CREATE_COMPLETE": StackState(StackCondition.STEADY),

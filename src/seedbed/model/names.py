@@ -8,6 +8,11 @@ def stack_name(platform: str, environment: str, service: str, engine: str) -> st
     return f"{platform}-{environment}-{service}-{engine}"
 
 
+def stack_tags(platform: str, environment: str) -> dict[str, str]:
+    """Return the tags that every stack of an environment has: by them it is found, and told from another's."""
+    return {"platform": platform, "environment": environment, "managed-by": "seedbed"}
+
+
 def table_name(service: str, table: str, environment: str) -> str:
     """Return the physical name of a table: `courses-lessons-dev-ana`."""
     return f"{service}-{table}-{environment}"

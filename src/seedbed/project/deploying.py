@@ -5,25 +5,29 @@ Only what deploys imports this module: it brings the CDK's room with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from seedbed.deployment import deleting
 from seedbed.deployment import deploy as deployment
 from seedbed.deployment import destroy as destruction
 from seedbed.deployment.assembly import Stack
 from seedbed.deployment.context import DeploymentContext
-from seedbed.deployment.destroy import DestroyPlan
+from seedbed.deployment.destroy import DatabaseStack, DestroyPlan, DestroyScope
 from seedbed.deployment.managed import ManagedStack
 from seedbed.deployment.plan import DeploymentPlan, plan_deployment
-from seedbed.deployment.prepare import DeploymentScope, prepare
-from seedbed.deployment.request import DeployRequest
+from seedbed.deployment.prepare import DeploymentScope, prepare, the_cloud
+from seedbed.deployment.request import A_DAY, DeployRequest
+from seedbed.engines.base import Engine, Session
 from seedbed.execution import infrastructure
 from seedbed.model.environment import require_ephemeral
-from seedbed.model.names import stack_name
+from seedbed.model.names import stack_name, stack_tags
 from seedbed.model.outcome import Outcome
+from seedbed.model.platform import Database
+from seedbed.model.target import Target
 from seedbed.planning import reviewed
 from seedbed.project import protection
 from seedbed.project.run import Run
@@ -56,18 +60,37 @@ def deploy(run: Run, plan: DeploymentPlan, *, jobs: int = 1) -> Outcome:
     return run.outcome_of(lambda: deployment.carry_out(plan, jobs=jobs), on=_deployable(run))
 
 
-@contextmanager
-def plan_destroy(run: Run, request: DeployRequest | None = None) -> Iterator[DestroyPlan]:
-    """Yield the stacks that would be deleted. Raises Refused outside ephemeral environments."""
-    require_ephemeral(run.environment, "destroy")
-    with _site(run, request or DeployRequest()) as (context, managed_stacks, chosen):
-        yield destruction.plan_destroy(context, managed_stacks, chosen)
+def plan_destroy(run: Run, services: Collection[str] = (), *, wait: float = A_DAY) -> DestroyPlan:
+    """Return the stacks that would be deleted: those of the environment that are there, of `services` (none: all).
+
+    Only in the sandbox has `run` to be connected. `wait`: seconds for one stack. Raises Refused outside ephemeral
+    environments, and what AWS raises.
+    """
+    environment, platform = run.environment, run.catalog.platform
+    require_ephemeral(environment, "destroy")
+    run.require_connected()
+    scope = DestroyScope(
+        environment,
+        the_cloud(environment, _opened(run), run.targets.cloud(environment)),
+        stack_tags(platform.name, environment.name),
+        [_database_stack(run, each) for each in platform.databases],
+        services,
+        wait,
+    )
+    return destruction.plan_destroy(scope, run.context.emit, run.context.stop)
+
+
+def _database_stack(run: Run, database: Database) -> DatabaseStack:
+    """Return the stack of a database, reported as the database where its schema is infrastructure."""
+    name = stack_name(run.catalog.platform.name, run.environment.name, database.service, database.engine)
+    is_deployable = bool(run.catalog.deployable([database]))
+    return DatabaseStack(name, database.id if is_deployable else name, database.service, is_deployable)
 
 
 def destroy(run: Run, plan: DestroyPlan) -> Outcome:
     """Delete what `plan_destroy` yielded. Raises Refused outside ephemeral environments."""
-    require_ephemeral(plan.context.environment, "destroy")
-    return run.outcome_of(lambda: destruction.carry_out(plan), on=_deployable(run))
+    require_ephemeral(plan.scope.environment, "destroy")
+    return run.outcome_of(lambda: deleting.carry_out(plan), on=_deployable(run))
 
 
 @contextmanager
@@ -81,8 +104,9 @@ def _site(
     others = [] if environment.is_sandbox else catalog.databases(request.services)
     wanted = DeploymentScope(
         environment,
+        stack_tags(catalog.platform.name, environment.name),
         Path(catalog.platform.root),
-        [(target.target, catalog.engine(target.database.engine), target.session) for target in run.connected],
+        _opened(run),
         [
             stack_name(catalog.platform.name, environment.name, other.service, other.engine)
             for other in others
@@ -92,6 +116,13 @@ def _site(
     )
     with prepare(wanted, run.targets.environ, run.context.emit, run.context.stop) as context:
         yield context
+
+
+def _opened(run: Run) -> list[tuple[Target, Engine, Session]]:
+    return [
+        (target.target, run.catalog.engine(target.database.engine), target.session)
+        for target in run.connected
+    ]
 
 
 def _deployable(run: Run) -> set[str]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from seedbed.deployment.ownership import require_own
 from seedbed.deployment.stacks import StackStatus
 from seedbed.deployment.states import STATES, StackCondition, state
+from seedbed.errors import Refused
+from seedbed.model.names import stack_tags
 
 
 def test_every_state_of_cloudformation_is_named() -> None:
@@ -44,3 +47,19 @@ def test_a_stack_that_never_was_is_absent() -> None:
 )
 def test_a_state_that_nobody_knows_is_judged_by_its_ending(status: str, condition: StackCondition) -> None:
     assert state(status).condition is condition
+
+
+def test_what_an_express_update_left_is_not_rolled_back() -> None:
+    assert StackStatus("x", "UPDATE_FAILED").way.startswith("cdk rollback x ")
+    assert StackStatus("x", "UPDATE_FAILED", is_express=True).way.startswith("cdk deploy x from the commit")
+    assert "delete-stack --stack-name x" in StackStatus("x", "CREATE_FAILED", is_express=True).way
+
+
+def test_a_stack_of_another_environment_is_not_deployed_over() -> None:
+    tags = stack_tags("shop", "dev-a")
+    require_own(StackStatus("shop-dev-a-b-c-postgres"), tags)
+    require_own(StackStatus("shop-dev-a-b-c-postgres", "CREATE_COMPLETE", tags={"cost": "1"}), tags)
+    with pytest.raises(Refused) as caught:
+        require_own(StackStatus("shop-dev-a-b-c-postgres", tags=stack_tags("shop", "dev-a-b")), tags)
+    assert caught.value.what == "stack shop-dev-a-b-c-postgres belongs to another platform or environment"
+    assert caught.value.because == "its tags say environment dev-a-b, and this deployment is of shop in dev-a"

@@ -197,7 +197,6 @@ class Tour:
         self.done: list[str] = []
         self._first = 0  # event of this step
         self._closing = closing
-        self._assembly: Path | None = None
 
     @property
     def told(self) -> str:
@@ -240,19 +239,17 @@ class Tour:
         return f"{changed or sum(each.unchanged for each in rows)} rows{more}"
 
     def deploy(self) -> Outcome:
-        """Deploy what is declared; the app is synthesised once, and its assembly is kept for `destroy`."""
+        """Deploy what is declared."""
         from seedbed.project import deploying
 
         plan = self._closing.enter_context(deploying.plan_deploy(self.run))
-        self._assembly = plan.context.assembly.directory
         return deploying.deploy(self.run, plan, jobs=STACKS_AT_ONCE)
 
     def destroy(self) -> Outcome:
         from seedbed.project import deploying
 
-        request = deploying.DeployRequest(assembly=self._assembly)
-        with deploying.plan_destroy(self.run, request) as plan:
-            return deploying.destroy(self.run, plan)
+        services = {each.target.database.service for each in self.run.connected}
+        return deploying.destroy(self.run, deploying.plan_destroy(self.run, services))
 
     def seed(self) -> Outcome:
         from seedbed.report.text.seeds import seed_text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
@@ -16,19 +15,14 @@ from seedbed.errors import Refused
 @options.environment
 @options.services
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.option(
-    "--assembly",
-    type=click.Path(exists=True, file_okay=False),
-    metavar="DIR",
-    help="Use this cloud assembly, which was synthesised before.",
-)
 @options.deploy_wait
 @options.as_json
 @command_context
-def command(
-    context: CommandContext, env: str, services: tuple[str, ...], yes: bool, assembly: str | None, wait: float
-) -> None:
+def command(context: CommandContext, env: str, services: tuple[str, ...], yes: bool, wait: float) -> None:
     """Delete stacks and all that is in them. Refused outside ephemeral environments, always.
+
+    All stacks go that are there with the tags of the environment, also those that the CDK app no longer makes; each
+    after those that import from it. It needs neither the app nor Node. Run again, it goes on with what is left.
 
     \b
     seedbed destroy -e dev-ana
@@ -37,18 +31,15 @@ def command(
     from seedbed.model.environment import require_ephemeral
     from seedbed.project import deploying
 
-    require_ephemeral(context.catalog.environment(env), "destroy")
+    environment = context.catalog.environment(env)
+    require_ephemeral(environment, "destroy")
     databases = context.catalog.deployable(context.catalog.databases(services))
-    wanted = deploying.DeployRequest(
-        services=services, assembly=Path(assembly).absolute() if assembly else None, wait=wait
-    )
-    with (
-        context.run(env, databases, wait=wait) as run,
-        deploying.plan_destroy(run, wanted) as plan,
-    ):
-        if plan.stacks and not yes:
+    # Elsewhere no database has to answer: their stacks are found in the account.
+    with context.run(env, databases if environment.is_sandbox else (), wait=wait) as run:
+        plan = deploying.plan_destroy(run, services, wait=wait)
+        if plan.names and not yes:
             with context.asking():
-                _ask(env, ", ".join(stack.name for stack, _ in plan.stacks))
+                _ask(env, ", ".join(plan.names))
         outcome = deploying.destroy(run, plan)
     context.finish(run, outcome)
 

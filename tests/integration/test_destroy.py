@@ -1,0 +1,122 @@
+"""Destroying in the sandbox's AWS, which keeps exports as AWS does: no stack goes while another imports from it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.model.names import stack_tags
+from tests.support.aws_proxy import Proxy, on, proxy
+from tests.support.deployment.releases import OTHER, PLAIN, Shop, write_project
+
+pytestmark = pytest.mark.slow
+
+ORDER = ["shop-dev-a-network", "shop-dev-a-courses-dynamodb", "shop-dev-a-seedbed-task"]
+
+
+@pytest.fixture
+def aws(ministack_account: World) -> Iterator[Proxy]:
+    with proxy(ministack_account.endpoint) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(tmp_path: Path, ministack_account: World, aws: Proxy) -> Shop:
+    """A platform whose stacks nobody can make: there is neither an app nor Node."""
+    write_project(tmp_path, ministack_account.account, PLAIN, prod=OTHER)
+    (tmp_path / "cdk" / "cdk.json").unlink()
+    nowhere = {"SEEDBED_CDK": "/nowhere/cdk"}
+    return replace(Shop(tmp_path, ministack_account, tmp_path), endpoint=aws.endpoint, variables=nowhere)
+
+
+def _has(shop: Shop, name: str, environment: str = "dev-a", *, imports: str = "", **tags: str) -> None:
+    """Make a stack that exports its parameter, whose value is what it imports."""
+    value: Any = {"Fn::ImportValue": imports} if imports else "1"
+    parameter = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": value}}
+    output = {"Value": {"Ref": "P"}, "Export": {"Name": name}}
+    shop.ask(
+        "cloudformation",
+        "CreateStack",
+        StackName=name,
+        TemplateBody=json.dumps({"Resources": {"P": parameter}, "Outputs": {"P": output}}),
+        Tags=[
+            {"Key": key, "Value": value} for key, value in (stack_tags("shop", environment) | tags).items()
+        ],
+    )
+    end = time.monotonic() + 30
+    while (status := _stacks(shop)[name]) != "CREATE_COMPLETE":
+        assert status == "CREATE_IN_PROGRESS" and time.monotonic() < end, status  # noqa: PT018  one wait
+        time.sleep(0.02)
+
+
+def _stacks(shop: Shop) -> dict[str, str]:
+    found = shop.ask("cloudformation", "DescribeStacks")["Stacks"]
+    return {each["StackName"]: each["StackStatus"] for each in found}
+
+
+def _platform(shop: Shop) -> None:
+    """Have a network, a database in it, and a task that uses that, of which no app knows any more."""
+    for name, imports in zip(ORDER, ["", *ORDER], strict=False):
+        _has(shop, name, imports=imports)
+
+
+def test_what_is_there_goes_in_the_order_of_imports_and_nothing_of_others(shop: Shop, aws: Proxy) -> None:
+    _platform(shop)
+    _has(shop, "shop-dev-a-b-network", "dev-a-b")
+    _has(shop, "shop-dev-a-other", platform="other")
+    done = shop.run("destroy", "-e", "dev-a", "--yes")
+    assert done.code == 0, done.everything
+    assert set(_stacks(shop)) == {"shop-dev-a-b-network", "shop-dev-a-other"}
+    deleted = [each.request.body.decode() for each in aws.of(on("DeleteStack"))]
+    assert [next(name for name in ORDER if name in body) for body in deleted] == ORDER[::-1]
+    again = shop.run("destroy", "-e", "dev-a", "--yes")
+    assert (again.code, "nothing to destroy" in again.out) == (0, True)
+
+
+def test_a_service_that_another_stack_needs_is_refused_before_anything_is_deleted(
+    shop: Shop, aws: Proxy
+) -> None:
+    _platform(shop)
+    refused = shop.run("destroy", "-e", "dev-a", "-s", "courses", "--yes")
+    assert (refused.code, f"which {ORDER[2]} imports" in refused.err) == (3, True), refused.everything
+    assert not aws.of(on("DeleteStack"))
+    shop.ask("cloudformation", "DeleteStack", StackName=ORDER[2])
+    while ORDER[2] in _stacks(shop):
+        time.sleep(0.02)
+    assert shop.run("destroy", "-e", "dev-a", "-s", "courses", "--yes").code == 0
+    assert set(_stacks(shop)) == {ORDER[0]}
+
+
+def test_a_protected_stack_is_named_and_stays(shop: Shop, aws: Proxy) -> None:
+    _platform(shop)
+    shop.ask(
+        "cloudformation", "UpdateTerminationProtection", StackName=ORDER[0], EnableTerminationProtection=True
+    )
+    refused = shop.run("destroy", "-e", "dev-a", "--yes")
+    assert (refused.code, f"termination protection is on: {ORDER[0]}" in refused.err) == (3, True)
+    assert set(_stacks(shop)) == set(ORDER)
+
+
+@pytest.mark.parametrize(
+    ("operation", "when"), [("ListImports", "asked"), ("DeleteStack", "asked"), ("DeleteStack", "answered")]
+)
+def test_killed_anywhere_and_run_again_it_finishes(
+    shop: Shop, aws: Proxy, operation: str, when: Literal["asked", "answered"]
+) -> None:
+    _platform(shop)
+    with aws.hold(operation, when=when, times=1) as held:
+        running = shop.start("destroy", "-e", "dev-a", "--yes")
+        held.wait_until_inside()
+        running.send_signal(signal.SIGKILL)
+        running.communicate()
+    done = shop.run("destroy", "-e", "dev-a", "--yes")
+    assert done.code == 0, done.everything
+    assert _stacks(shop) == {}

@@ -101,9 +101,10 @@ _TAKES_ENVIRONMENT = frozenset(
         "revert",
         "seed",
         "status",
+        "verify",
     }
 )
-_TAKES_SERVICES = frozenset({"deploy", "destroy"})  # and no engine: what they change are stacks
+_TAKES_SERVICES = frozenset({"deploy", "destroy", "verify"})  # and no engine: what they change are stacks
 _TAKES_SELECTION = _TAKES_ENVIRONMENT - _TAKES_SERVICES | {"new"}
 
 

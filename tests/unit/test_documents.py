@@ -51,6 +51,7 @@ EVERY: list[Document] = [
     PlanDocument.of(samples.plan_down(), "revert"),
     PlanDocument.of(samples.plan_deferred(), "plan"),
     PlanDocument.of(samples.plan_empty(), "plan"),
+    PlanDocument.of(samples.plan_unverified(), "plan"),
     DeploymentDocument.of(samples.deployment(), "deploy"),
     DeploymentDocument.of(samples.deployment_empty(), "deploy"),
     StatusDocument.of(samples.status(), "status"),

@@ -71,6 +71,7 @@ PAGES: dict[str, Page] = {
     "plan-down": _plan(samples.plan_down()),
     "plan-deferred": _plan(samples.plan_deferred()),
     "plan-empty": _plan(samples.plan_empty()),
+    "plan-unverified": _plan(samples.plan_unverified()),
     "plan-summary": plan_text(PlanDocument.of(samples.plan(), "plan"), summary=True),
     "plan-script": script_text(PlanDocument.of(samples.plan(), "plan")),
     "plan-seeds": _plan(samples.plan_seeds()),

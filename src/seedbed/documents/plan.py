@@ -13,11 +13,11 @@ from msgspec.structs import replace
 from seedbed.documents.deployment import ChangeEntry
 from seedbed.documents.document import VERSION, Document, Part, says
 from seedbed.documents.errors import ErrorEntry
-from seedbed.errors import ExitCode, Location, Refused
+from seedbed.errors import ExitCode, Location, Refused, hint_text
 from seedbed.model.deployment import Estimate
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Direction, Migration, Phase, Step, StepText, text_by_line
-from seedbed.model.plan import Action, Certainty, DatabasePlan, Deferred, Loss, Plan
+from seedbed.model.plan import Action, Certainty, DatabasePlan, Deferred, Loss, Plan, Unverified
 from seedbed.model.seed import PlannedSeed, SeedKind
 
 TextOf: TypeAlias = Callable[[str, Migration, Step], StepText]  # of a step, by the id of its database
@@ -244,6 +244,18 @@ class LossEntry(Part, frozen=True):
         return str(Loss(self.version, self.what, self.rows, self.certainty, self.unit))
 
 
+class UnverifiedEntry(Part, frozen=True):
+    """What a contract of a protected environment still waits for."""
+
+    version: Annotated[str, says("The migration.")]
+    what: Annotated[str, says("What is missing.")]
+    try_: Annotated[str, says("The commands that bring it.")]
+
+    @classmethod
+    def of(cls, unverified: Unverified, environment: str) -> UnverifiedEntry:
+        return cls(unverified.version, unverified.what, hint_text(unverified.try_, environment, ""))
+
+
 class SeedEntry(Part, frozen=True):
     """A seed that `seed` would load. What it shows of a script or a program is masked like a step's text."""
 
@@ -323,8 +335,13 @@ class DatabasePlanEntry(Part, frozen=True):
         ),
     ]
 
+    unverified: Annotated[
+        tuple[UnverifiedEntry, ...],
+        says("What contracts wait for, where the environment is protected; `apply` refuses them until then."),
+    ]
+
     @classmethod
-    def of(cls, plan: DatabasePlan, text_of: TextOf, redact: Redact) -> DatabasePlanEntry:
+    def of(cls, plan: DatabasePlan, text_of: TextOf, redact: Redact, environment: str) -> DatabasePlanEntry:
         migrations = {each.migration.version: each.migration for each in plan.actions}
         return cls(
             plan.database,
@@ -342,6 +359,7 @@ class DatabasePlanEntry(Part, frozen=True):
             tuple(EstimateEntry.of(each) for each in plan.estimates),
             tuple(map(LossEntry.of, plan.losses)),
             tuple(SeedEntry.of(each, redact) for each in plan.seeds),
+            tuple(UnverifiedEntry.of(each, environment) for each in plan.unverified),
         )
 
 
@@ -384,7 +402,9 @@ class PlanDocument(Document, frozen=True, kw_only=True, tag="seedbed/plan/1"):
             gate=plan.gate,
             to=plan.to,
             out_of_order=plan.out_of_order,
-            databases=tuple(DatabasePlanEntry.of(each, text_of, redact) for each in plan.databases),
+            databases=tuple(
+                DatabasePlanEntry.of(each, text_of, redact, plan.environment) for each in plan.databases
+            ),
             stages=tuple(tuple(map(str, stage)) for stage in plan.stages),
         )
         return replace(document, digest=document.digest_of_content())

@@ -248,15 +248,18 @@ def _references(text: Text, ids: set[str]) -> tuple[Reference, ...]:
 
 
 def _reference(section: ReferenceSection, at: Location) -> Reference:
-    number, unit = section.grace.rstrip("sminh"), section.grace.lstrip("0123456789")
-    grace = float(number) * {"s": 1, "min": 60, "h": 3600}[unit]
     where = Where(
         tuple(
             (name, (each,) if isinstance(each, str) else tuple(each)) for name, each in section.when.items()
         )
     )
     ends = _field(section.from_, where), _field(section.to)
-    return Reference(*ends, section.optional, grace, section.tolerated, section.time, at)
+    return Reference(*ends, section.optional, _seconds(section.grace), section.tolerated, section.time, at)
+
+
+def _seconds(duration: str) -> float:
+    number, unit = duration.rstrip("sminh"), duration.lstrip("0123456789")
+    return float(number) * {"s": 1, "min": 60, "h": 3600}[unit]
 
 
 def _field(column: str, where: Where = ALL) -> Field:
@@ -285,6 +288,7 @@ def _environment(text: Text, pattern: str, ids: set[str]) -> EnvironmentPattern:
         access=section.access,
         settings=section.targets,
         context=_context(section),
+        verify_max_age=_seconds(section.verify_max_age),
     )
     broken = broken_rule(declared)
     if broken:

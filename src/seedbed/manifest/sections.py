@@ -191,6 +191,14 @@ class EnvironmentSection(Struct, frozen=True, forbid_unknown_fields=True):
     protected: Annotated[
         bool, Meta(description="Gates, point-in-time recovery and deletion protection are on.")
     ] = False
+    verify_max_age: Annotated[
+        str,
+        Meta(
+            pattern=DURATION,
+            description="How old the `verify` may be that contracts of a protected environment wait for.",
+            examples=["24h"],
+        ),
+    ] = "24h"
     access: Annotated[
         Literal["direct", "task", "tunnel"],
         Meta(

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from seedbed.errors import Refused
 
 SANDBOX = "sandbox"
+DAY = 86_400.0  # seconds
 Access = Literal["direct", "task", "tunnel"]
 
 # Keys of what a CDK app is told, in `context`
@@ -22,7 +23,8 @@ class EnvironmentPattern(Struct, frozen=True):
     """An environment as declared: `pattern` is a name, or a family of names such as `dev-*`.
 
     `settings` holds what is known about single databases there, by database id (never a secret); `context` what a CDK
-    app is told: images, and keys of its own.
+    app is told: images, and keys of its own. `verify_max_age`: seconds for which contracts take what `verify` found,
+    where the environment is protected.
     """
 
     pattern: str
@@ -33,6 +35,7 @@ class EnvironmentPattern(Struct, frozen=True):
     access: Access = "direct"
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     context: Mapping[str, str] = field(default_factory=dict)
+    verify_max_age: float = DAY
 
     def matches(self, name: str) -> bool:
         return fnmatchcase(name, self.pattern)
@@ -47,6 +50,7 @@ class EnvironmentPattern(Struct, frozen=True):
             self.access,
             self.settings,
             self.context,
+            self.verify_max_age,
         )
 
 
@@ -61,6 +65,7 @@ class Environment(Struct, frozen=True):
     access: Access = "direct"
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     context: Mapping[str, str] = field(default_factory=dict)
+    verify_max_age: float = DAY
 
     @property
     def is_sandbox(self) -> bool:

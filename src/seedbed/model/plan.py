@@ -74,6 +74,14 @@ class Loss(Struct, frozen=True):
         return " ".join(filter(None, (f"{self.what}:", self.certainty, many)))
 
 
+class Unverified(Struct, frozen=True):
+    """What the contract `version` of a protected environment still waits for, and how to get it."""
+
+    version: str
+    what: str
+    try_: str
+
+
 class DatabasePlan(Struct, frozen=True):
     """What is to be done on one database, in order.
 
@@ -83,7 +91,7 @@ class DatabasePlan(Struct, frozen=True):
     version, what an action needs and is not there.
     `hazards`: by version, why an action may hurt. `estimates`: what actions will
     cost, where that was asked for. `losses`: the data that a revert would remove. `seeds`: what `seed` would load,
-    where that is reviewed.
+    where that is reviewed. `unverified`: what its contracts wait for, where the environment is protected.
     """
 
     database: str
@@ -97,6 +105,7 @@ class DatabasePlan(Struct, frozen=True):
     estimates: tuple[Estimate, ...] = ()
     losses: tuple[Loss, ...] = ()
     seeds: tuple[PlannedSeed, ...] = ()
+    unverified: tuple[Unverified, ...] = ()
 
     @property
     def works(self) -> tuple[Work, ...]:

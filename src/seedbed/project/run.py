@@ -37,6 +37,7 @@ from seedbed.model.status import DatabaseStatus, Status
 from seedbed.model.verification import Verification
 from seedbed.planning.hazards import require_allowed_hazards
 from seedbed.planning.statuses import migration_statuses
+from seedbed.planning.verified import require_verified
 from seedbed.project import owners, protection, verified
 from seedbed.project.neighbours import Neighbours
 from seedbed.project.replanning import Replanning
@@ -158,7 +159,13 @@ class Run:
         self._read_histories()
         self._neighbours.connect_dependencies(self.connected, self.failed)
         plan = self._replanning.up(request or Request())(self._histories)
+        plan = self._gated(plan, self._histories)
         return self._examined(infrastructure.described(plan, self.connected))
+
+    def _gated(self, plan: Plan, histories: Mapping[str, History]) -> Plan:
+        """Return `plan` with what its contracts wait for."""
+        beside = {each.id: each.history for each in self._neighbours.connected}
+        return verified.gated(plan, self.environment, self.catalog, self.connected, {**beside, **histories})
 
     def _examined(self, plan: Plan) -> Plan:
         """Return `plan` with what its files, its targets and the files of other services show of its hazards."""
@@ -233,6 +240,7 @@ class Run:
             plan = replan(histories)
             infrastructure.require_deployed(plan, self.connected)
             if self.environment.protected:
+                require_verified(self._gated(plan, histories))
                 require_allowed_hazards(self._examined(plan))
             return plan
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
+from seedbed.engines.capabilities import SupportsVerified
 from seedbed.execution.connecting import ConnectedTarget
-from seedbed.planning.verified import pending_at_migrate
+from seedbed.execution.threads import returned, side_by_side
+from seedbed.model.environment import Environment
+from seedbed.model.history import History
+from seedbed.model.plan import Plan
+from seedbed.model.platform import Expectation, Reference
+from seedbed.model.verified import Verified, claim, touched
+from seedbed.planning.verified import Gate, contracts, pending_at_migrate
+from seedbed.planning.verified import gated as gated_by
 from seedbed.project.catalog import Catalog
 
 
@@ -18,3 +26,37 @@ def pending(catalog: Catalog, connected: Sequence[ConnectedTarget]) -> dict[str,
         )
         for each in connected
     }
+
+
+def gated(
+    plan: Plan,
+    environment: Environment,
+    catalog: Catalog,
+    connected: Sequence[ConnectedTarget],
+    histories: Mapping[str, History],
+) -> Plan:
+    """Return `plan` with what its contracts wait for; where the environment is not protected, they wait for nothing.
+
+    What the databases keep is read where a contract is about to run, and nowhere else. `histories`: of all that a
+    contract may come after.
+    """
+    if not environment.protected:
+        return plan
+    declared: list[Reference | Expectation] = [*catalog.platform.references, *catalog.platform.expectations]
+    claims = {
+        each.database: [claim(one) for one in declared if each.database in touched(one)]
+        for each in plan.databases
+        if contracts(each)
+    }
+    asked = [each for each in connected if claims.get(each.id)]  # what did not answer runs nothing
+    if not asked:
+        return plan
+    ids = [each.id for each in asked]
+    kept = dict(zip(ids, returned(ids, side_by_side([partial(_kept, each) for each in asked])), strict=True))
+    return gated_by(
+        plan, Gate({each: claims[each] for each in ids}, kept, histories, environment.verify_max_age)
+    )
+
+
+def _kept(target: ConnectedTarget) -> Verified:
+    return target.session.verified() if isinstance(target.session, SupportsVerified) else Verified()

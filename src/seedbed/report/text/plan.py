@@ -14,6 +14,7 @@ from seedbed.documents.plan import (
     PlanDocument,
     SeedEntry,
     StepEntry,
+    UnverifiedEntry,
 )
 from seedbed.errors import Hint, call, hint_text
 from seedbed.model.environment import SANDBOX
@@ -51,6 +52,7 @@ def _summary(plan: PlanDocument) -> Lines:
             _if_any(len(each.seeds), "{} to seed"),
             (_if_any(sum(not one.allowed for one in each.hazards), "{} hazards"), Style.WARN),
             (_if_any(len({one.version for one in each.hazards if one.fails}), "{} would fail"), Style.BAD),
+            ("waits for verify" if each.unverified else "", Style.BAD),
         )
         for each in plan.databases
     ]
@@ -98,12 +100,20 @@ def _about(plan: DatabasePlanEntry, version: str) -> Iterator[Line]:
     for hazard in plan.hazards:
         if hazard.version == version:
             yield from _hazard(hazard)
+    yield from _unverified([each for each in plan.unverified if each.version == version])
     for loss in plan.losses:
         if loss.version == version:
             yield note(f"removes {loss}", Style.BAD)
     for estimate in plan.estimates:
         if estimate.version == version:
             yield from map(note, estimate.lines)
+
+
+def _unverified(missing: Sequence[UnverifiedEntry]) -> Iterator[Line]:
+    for each in missing:
+        yield note(f"waits for verify: {each.what}", Style.BAD)
+    for try_ in dict.fromkeys(each.try_ for each in missing):
+        yield note(f"try: {try_}")
 
 
 def _hazard(hazard: HazardEntry) -> Iterator[Line]:

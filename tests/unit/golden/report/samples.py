@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 from seedbed.errors import (
+    Hint,
     Interrupted,
     Location,
     MigrationFileError,
@@ -14,6 +15,7 @@ from seedbed.errors import (
     SeveralErrors,
     StepFailed,
     Unreachable,
+    call,
 )
 from seedbed.model.deployment import Change, Deployment, Estimate, Rollout, StackUpdate
 from seedbed.model.environment import ConnectionSettings, EnvironmentPattern
@@ -58,7 +60,7 @@ from seedbed.model.migration import (
     Step,
     StepText,
 )
-from seedbed.model.plan import Action, DatabasePlan, Deferred, Plan
+from seedbed.model.plan import Action, DatabasePlan, Deferred, Plan, Unverified
 from seedbed.model.platform import DatabaseId, Expectation, Field, Query, Reference
 from seedbed.model.seed import PlannedSeed, SeedKind
 from seedbed.model.status import DatabaseStatus, MigrationState, MigrationStatus, Status
@@ -239,6 +241,19 @@ def plan_deferred() -> Plan:
     because = "its phase is contract, the gate is at migrate"
     held = DatabasePlan(USER, (), (Deferred(ref, "name_drop_whole", Phase.CONTRACT, because),), ("c0" * 32,))
     return Plan("prod", Direction.UP, (held,), (), Phase.MIGRATE)
+
+
+def plan_unverified() -> Plan:
+    """Return a plan of a protected environment whose contract waits for `verify`."""
+    action = Action(USER, CONTRACT)
+    try_ = Hint(call("verify", about_all=True))
+    missing = (
+        "never verified: payment/postgres:customers.user_id → user/postgres:users.id",
+        "what was verified at 2026-11-03 09:30 is older than 24 h",
+    )
+    waiting = tuple(Unverified(CONTRACT.version, each, try_) for each in missing)
+    database = DatabasePlan(USER, (action,), (), ("c0" * 32, "c1" * 32), unverified=waiting)
+    return Plan("prod", Direction.UP, (database,), ((action.ref,),))
 
 
 def plan_empty() -> Plan:

@@ -160,7 +160,7 @@ def _make_server(
     elif database.engine == search.ENGINE:
         made.search[database.service] = ServiceSearch(stack, "Search", **place, sizes=sizes.search)
     else:
-        image = container_image(stack, graph_image)
+        image = container_image(stack, graph_image, made.environment)
         made.graph[database.service] = ServiceGraph(
             stack,
             "Graph",
@@ -182,7 +182,7 @@ def _make_task(app: cdk.App, platform: Platform, made: Made, network: Network, i
         environment=made.environment,
         databases=[*made.tables.values(), *servers],
         network=network,
-        image=container_image(stack, image),
+        image=container_image(stack, image, made.environment),
         architecture=_architecture(app, made),
     )
 

@@ -16,8 +16,8 @@ import pytest
 from tests.support.processes import locked
 
 EDTECH = Path(__file__).parents[3] / "edtech"
-IMAGE = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/seedbed:1.0"
-GRAPH_IMAGE = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/neo4j:1.0"
+IMAGE = f"444444444444.dkr.ecr.eu-central-1.amazonaws.com/seedbed@sha256:{'a' * 64}"
+GRAPH_IMAGE = f"444444444444.dkr.ecr.eu-central-1.amazonaws.com/neo4j@sha256:{'b' * 64}"
 
 
 @dataclass(frozen=True, slots=True)

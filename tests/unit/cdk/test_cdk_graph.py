@@ -11,7 +11,7 @@ import pytest
 
 from seedbed.engines.neo4j.address import address
 from seedbed.errors import Refused
-from tests.unit.cdk.conftest import Stack, Synthesise, stacks
+from tests.unit.cdk.conftest import GRAPH_IMAGE, Stack, Synthesise, stacks
 
 EVERYWHERE = pytest.mark.parametrize("environment", ["dev-ana", "staging", "prod"])
 KEPT = pytest.mark.parametrize(
@@ -169,8 +169,13 @@ def test_its_files_are_on_nfs_in_a_protected_environment_only_where_that_is_acce
     synthesise: Synthesise,
 ) -> None:
     with pytest.raises(Refused, match="would be on EFS in prod") as refused:
-        synthesise(environment="prod", **{"graph-image": "neo4j:2026.08.1"})
+        synthesise(environment="prod", **{"graph-image": GRAPH_IMAGE})
     assert "graph-on-nfs=accepted" in refused.value.try_
+
+
+def test_an_image_of_a_protected_environment_is_named_by_its_digest(synthesise: Synthesise) -> None:
+    with pytest.raises(Refused, match=r"neo4j:2026 is not named by its digest, and prod is protected"):
+        synthesise(environment="prod", **{"graph-image": "neo4j:2026", "graph-on-nfs": "accepted"})
 
 
 def test_a_container_is_told_of_an_external_one_by_its_secret_alone(with_node: None) -> None:

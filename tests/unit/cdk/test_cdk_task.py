@@ -199,6 +199,7 @@ def test_the_container_of_one_service_is_told_without_prefixes(with_node: None) 
         "DB_USER",
         "DB_PASSWORD",
         "DB_SSLROOTCERT",
+        "DB_PAUSES",
     }
 
 

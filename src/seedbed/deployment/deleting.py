@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from graphlib import TopologicalSorter
 
 from msgspec import Struct
@@ -16,7 +17,7 @@ from msgspec import Struct
 from seedbed.deployment.destroy import DestroyPlan, Removal
 from seedbed.deployment.stacks import StackEvent, StackStatus
 from seedbed.deployment.states import StackCondition
-from seedbed.errors import Refused, SeedbedError, StepFailed, Unavailable
+from seedbed.errors import Interrupted, Refused, SeedbedError, StepFailed, Unavailable
 from seedbed.model.environment import require_ephemeral
 from seedbed.model.event import (
     DeployFinished,
@@ -70,13 +71,22 @@ def carry_out(plan: DestroyPlan, clock: Clock | None = None) -> None:
         if ended:
             pause = _POLL
         elif active:
-            clock.sleep(pause)
+            _rest(plan, clock, pause)
             pause = min(_SLOWEST, pause * 1.2)
         else:
             break
     _tell_skipped(plan, left, known)
     if plan.removals and not failed:
         _tell_new(plan)
+
+
+def _rest(plan: DestroyPlan, clock: Clock, pause: float) -> None:
+    """Return after `pause` seconds, or soon after a stop was asked for: whoever asked waits for us."""
+    until = clock.now() + pause
+    with suppress(Interrupted):
+        while (left := until - clock.now()) > 0:
+            clock.sleep(min(left, _POLL))
+            plan.stop.check()
 
 
 def _tell_skipped(plan: DestroyPlan, left: dict[str, Removal], known: dict[str, Removal]) -> None:
@@ -106,7 +116,8 @@ class _Deletion(Struct):
     """One stack on its way.
 
     `sent`: when its deletion was asked for, or found under way. `again`: when it is to be asked for again. `tries`: how
-    often that was so. `asked`: whether this run asked. `before`: the last event before it did.
+    often that was so. `asked`: whether this run asked. `before`: the last event before it did. `partly`: a deletion
+    failed after it had begun.
     """
 
     plan: DestroyPlan
@@ -118,6 +129,7 @@ class _Deletion(Struct):
     tries: int = 0
     asked: bool = False
     before: str = ""
+    partly: bool = False
     failed: bool = False
     last: str = ""
 
@@ -198,6 +210,8 @@ class _Deletion(Struct):
 
     def _later(self, current: StackStatus, failures: Sequence[StackEvent]) -> None:
         """Have a deletion that failed tried again, if all that failed may be free by then. Raises StepFailed."""
+        self.partly = self.partly or current.status == "DELETE_FAILED"
+        self.asked = self.asked and self.partly  # CloudFormation may call a deletion off before it begins
         reasons = [each.reason for each in failures if each.type != "AWS::CloudFormation::Stack"]
         if reasons and all(_LATE.search(each) for each in reasons):
             what = "AWS releases network interfaces late"

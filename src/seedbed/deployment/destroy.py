@@ -10,7 +10,7 @@ from msgspec import Struct
 from seedbed.aws.cloud import Cloud
 from seedbed.aws.identity import require_account
 from seedbed.deployment.child import StopSignal
-from seedbed.deployment.ownership import is_own
+from seedbed.deployment.stack_owner import is_own
 from seedbed.deployment.stacks import Stacks, StackStatus
 from seedbed.errors import Refused, UsageError
 from seedbed.model.environment import Environment, require_ephemeral
@@ -119,7 +119,7 @@ def plan_destroy(scope: DestroyScope, listener: Listener, stop: StopSignal) -> D
 
 def _require_place(scope: DestroyScope) -> None:
     where = scope.cloud
-    if not where.region or not (where.account or where.endpoint):
+    if not scope.environment.is_sandbox and not (where.account and where.region):
         missing = "account" if where.region else "region"
         raise UsageError(
             f"{scope.environment.name} has no {missing}",

@@ -10,8 +10,8 @@ from seedbed.deployment import bootstrap
 from seedbed.deployment.assembly import Stack
 from seedbed.deployment.context import DeploymentContext
 from seedbed.deployment.managed import ManagedStack, Resource, unmanaged_stack
-from seedbed.deployment.ownership import require_own
 from seedbed.deployment.request import DeployRequest
+from seedbed.deployment.stack_owner import require_own
 from seedbed.deployment.stacks import require_updatable
 from seedbed.deployment.states import StackCondition
 from seedbed.deployment.synthesis import require_same_account

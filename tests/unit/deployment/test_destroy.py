@@ -48,6 +48,7 @@ class Account:
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.calls_off = True  # as AWS does, where others refuse at once
         self.stacks: dict[str, Made] = {}
         self.imports: dict[str, tuple[str, list[str]]] = {}  # exporter and importers, by the export's name
         self.deleted: list[tuple[float, str]] = []  # when it was asked for
@@ -121,10 +122,16 @@ class Account:
             for name in names
             if id_ == made.id and self.stacks[name].status != "DELETE_COMPLETE"
         ]
-        assert not users, f"{made.name} is imported by {users}"
+        made.events.append((made.name, STACK_TYPE, ""))
+        if users and not self.calls_off:
+            raise _invalid(f"Export {made.name}:Ref is imported by stack {users[0]}")
+        if users:
+            made.more["StackStatusReason"] = (
+                f"Export {made.name}:Ref cannot be deleted as it is in use by {users[0]}"
+            )
+            return
         self.deleted.append((self.now, made.name.removeprefix("shop-dev-a-")))
         made.status, made.ends = "DELETE_IN_PROGRESS", self.now + 10
-        made.events.append((made.name, STACK_TYPE, ""))
 
     def DescribeStackEvents(self, StackName: str) -> Any:
         made = next(each for each in self.stacks.values() if each.id == StackName)
@@ -367,6 +374,34 @@ def test_asked_to_stop_it_leaves_and_the_next_run_goes_on(aws: Account) -> None:
     assert "shop-dev-a-network" in _left(aws)
     assert _destroy(aws).exit_code is ExitCode.DONE
     assert _left(aws) == set()
+
+
+@pytest.mark.parametrize("calls_off", [True, False])
+def test_an_import_that_was_not_known_is_waited_for(aws: Account, calls_off: bool) -> None:
+    aws.calls_off = calls_off
+    network, task = aws.has("network"), aws.has("seedbed-task")
+    told: list[Event] = []
+    plan = _planned(_scope(), told)
+    aws.imported(network, task)
+    deleting.carry_out(plan, deleting.Clock(lambda: aws.now, aws.sleep))
+    assert (fold(told).exit_code, _left(aws)) == (ExitCode.DONE, set())
+    waited = [each.what for each in told if isinstance(each, DeployProgressed)]
+    assert "another stack still imports from it: deleted again in 30 s (1 of 5)" in waited
+
+
+@pytest.mark.parametrize("calls_off", [True, False])
+def test_an_import_that_stays_is_named(aws: Account, calls_off: bool) -> None:
+    aws.calls_off = calls_off
+    network, somebody = aws.has("network"), aws.has("other")
+    somebody.tags = {}
+    told: list[Event] = []
+    plan = _planned(_scope(), told)
+    aws.imported(network, somebody)
+    deleting.carry_out(plan, deleting.Clock(lambda: aws.now, aws.sleep))
+    failed = next(each for each in told if isinstance(each, TargetFailed))
+    assert failed.because.startswith("Export shop-dev-a-network:Ref")
+    assert failed.because.endswith("shop-dev-a-other")
+    assert (fold(told).exit_code, failed.touched) == (ExitCode.FAILED, False)
 
 
 def test_what_is_made_meanwhile_is_said(aws: Account) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seedbed.deployment.ownership import require_own
+from seedbed.deployment.stack_owner import require_own
 from seedbed.deployment.stacks import StackStatus
 from seedbed.deployment.states import STATES, StackCondition, state
 from seedbed.errors import Refused

@@ -22,6 +22,7 @@ from seedbed.support.guess import guess
 from seedbed.support.phrases import shorten
 
 REPEATABLE = frozenset({"after", "allow", "overtake"})  # may be said again, and take several values at once
+_SEVERAL = frozenset({"expect"})  # may be said again, each value whole
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _BARE = re.compile(r"[^\s\"]+")
@@ -77,7 +78,8 @@ def _read_line(reader: _Reader, repeatable: Collection[str], directives: list[Di
         if directive.key in repeatable:
             directives += reader.each_value(directive)
         else:
-            reader.require_once(directive, directives)
+            if directive.key not in _SEVERAL:
+                reader.require_once(directive, directives)
             directives.append(directive)
 
 

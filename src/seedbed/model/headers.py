@@ -11,9 +11,9 @@ from msgspec import Struct
 from seedbed.errors import Location, MigrationFileError, collected
 from seedbed.model.directives import Directive, unknown_directive
 from seedbed.model.hazard import Allowance
-from seedbed.model.migration import Irreversibility, MigrationRef, Phase
+from seedbed.model.migration import Irreversibility, MigrationRef, Phase, Postcondition
 
-COMMON = frozenset({"after", "allow", "irreversible", "overtake", "phase"})
+COMMON = frozenset({"after", "allow", "expect", "irreversible", "overtake", "phase"})
 REASONED = frozenset({"allow", "irreversible", "repeatable"})  # each needs a `because`
 
 _CODE = re.compile(r"[A-Z]+[0-9]+")
@@ -27,6 +27,7 @@ class Header(Struct, frozen=True):
     overtakes: tuple[str, ...] = ()
     irreversible: Irreversibility | None = None
     allows: tuple[Allowance, ...] = ()
+    postconditions: tuple[Postcondition, ...] = ()
 
 
 def read_common(directives: Sequence[Directive], path: str, *, own: Collection[str] = ()) -> Header:
@@ -44,6 +45,9 @@ def read_common(directives: Sequence[Directive], path: str, *, own: Collection[s
         overtakes=tuple(dict.fromkeys(each.value for each in directives if each.key == "overtake")),
         irreversible=Irreversibility(irreversible.because) if irreversible else None,
         allows=tuple(Allowance(each.value, each.because) for each in directives if each.key == "allow"),
+        postconditions=tuple(
+            Postcondition(each.value, each.because, each.line) for each in directives if each.key == "expect"
+        ),
     )
 
 
@@ -57,6 +61,8 @@ def _require_good(directive: Directive, known: Collection[str], path: str) -> No
             require_form(not directive.value, directive, path, 'irreversible because "…"')
         case "phase":
             require_form(directive.value in set(Phase), directive, path, f"phase={'|'.join(Phase)}")
+        case "expect":
+            require_form(bool(directive.value), directive, path, 'expect="SELECT …" because "…"')
         case "after":
             _ref(directive, path)
         case "overtake":

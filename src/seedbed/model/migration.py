@@ -142,12 +142,24 @@ class Irreversibility(Struct, frozen=True):
     because: str
 
 
+class Postcondition(Struct, frozen=True):
+    """A query, in the engine's own language, that has no rows once the migration is done; `because` says what that is.
+
+    `line`: of the file, where it is declared.
+    """
+
+    query: str
+    because: str = ""
+    line: int = 0
+
+
 class Migration(Struct, frozen=True):
     """A parsed migration. `down` is empty where it cannot be reverted; then `irreversible` may say why.
 
     `down_line`: of the down section that its file has although nothing is in it; 0 otherwise.
     `settings` are engine directives that hold while its steps run (`lock_timeout`, …), as written. `hazards` are those
     that the file alone shows; `allows` are those, of whatever source, that its author takes.
+    `postconditions`: of a data migration, checked before it is recorded as applied.
     """
 
     version: str
@@ -164,6 +176,7 @@ class Migration(Struct, frozen=True):
     hazards: tuple[Hazard, ...] = ()
     allows: tuple[Allowance, ...] = ()
     down_line: int = 0
+    postconditions: tuple[Postcondition, ...] = ()
 
     @property
     def label(self) -> str:

@@ -20,7 +20,7 @@ from seedbed.engines.capabilities import (
     SupportsVaryingRows,
 )
 from seedbed.engines.infrastructure import SupportsDeployment
-from seedbed.errors import Hint, SeveralErrors, UsageError, call, try_each
+from seedbed.errors import Hint, Location, MigrationFileError, SeveralErrors, UsageError, call, try_each
 from seedbed.manifest import environments as declared
 from seedbed.manifest import expectations, new_files
 from seedbed.manifest import files as discovery
@@ -173,6 +173,7 @@ class Catalog:
         key = (database_id, file.version)
         if key not in self._parsed:
             self._parsed[key] = self.engine(self.database(database_id).engine).parse(file)
+            _require_walk(self._parsed[key])
         return self._parsed[key]
 
     def step_text(self, database_id: str, migration: Migration, step: Step) -> StepText:
@@ -334,6 +335,17 @@ class Catalog:
     def _varies(self, database: Database) -> bool:
         engine = self.engine(database.engine)
         return isinstance(engine, SupportsVaryingRows) and engine.rows_vary
+
+
+def _require_walk(migration: Migration) -> None:
+    """Raise MigrationFileError for an `expect=` of a migration that does not walk over data."""
+    if migration.postconditions and not any(step.backfill for step in migration.up):
+        raise MigrationFileError(
+            "`expect=` stands in a migration that does not walk over data",
+            because="it is asked after the last batch, and there is none",
+            try_="state what holds from now on in expectations.toml, which `verify` asks",
+            at=Location(migration.path, migration.postconditions[0].line),
+        )
 
 
 def _require_known(what: str, names: Sequence[str], known: set[str]) -> None:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
 from seedbed.engines.base import Progress
+from seedbed.engines.kit.postconditions import postconditions, require_postconditions
 from seedbed.errors import Hint, HistoryConflict, Location, call
 from seedbed.model.event import StepProbed, WorkFinished, WorkProgressed, WorkStarted
 from seedbed.model.history import Revision, RevisionState
 from seedbed.model.migration import Direction, Step, Work, digests
+from seedbed.model.verification import QueryRow
 
 
 class Stepwise(ABC):
@@ -57,7 +59,10 @@ class Stepwise(ABC):
             if len(self.steps) > 1:
                 done = step.index + 1
                 yield WorkProgressed(self.target, version, done, len(self.steps), "steps", step.summary)
-        if self.revision.state is RevisionState.STARTED:  # nothing was left but to say so
+        if (
+            self.revision.state is RevisionState.STARTED
+        ):  # nothing was left but to look how it ended, and to say so
+            require_postconditions(self.work, self._rows)
             self._commit(self._finished())
         yield WorkFinished(self.target, version, name, direction, time.monotonic() - self.began)
 
@@ -77,6 +82,10 @@ class Stepwise(ABC):
     @abstractmethod
     def _restore(self, before: Revision | None) -> None:
         """Make the history say `before` of this version, or nothing, even if somebody asked us to stop."""
+
+    @abstractmethod
+    def _rows(self, query: str, most: int) -> Sequence[QueryRow]:
+        """Return the first `most` rows of `query`, as a session does."""
 
     def _prepare(self) -> Iterator[Progress]:
         """Do what comes before the first step that is left, telling how far it is."""
@@ -116,7 +125,7 @@ class Stepwise(ABC):
 
     def _after(self, step: Step) -> Revision:
         """Return the revision once `step` is finished."""
-        if step.index + 1 == len(self.steps):
+        if step.index + 1 == len(self.steps) and not postconditions(self.work):
             return self._finished()
         done = step.index + 1
         return replace(self.revision, step=done, in_step=False, checkpoint=None, ran=self._digests[done])

@@ -9,10 +9,11 @@ from decimal import Decimal
 import pytest
 
 from seedbed.engines.capabilities import SupportsQueries
-from seedbed.errors import SeedbedError, UsageError
+from seedbed.errors import SeedbedError, StepFailed, UsageError
 from seedbed.testing.bench import Bench, dataset, rows
 from seedbed.testing.contracts.base import Contract
 from seedbed.testing.harness import QueryHarness
+from seedbed.testing.runner import Text
 
 _MANY = 120  # rows, more than are fetched at once
 
@@ -63,6 +64,40 @@ class QueryContract(Contract):
                     session.number(query)
             assert bench.rows("users") == before
             assert len(session.rows(harness.finds("users", "ana"), 10)) == 1  # the session goes on
+
+    def test_a_backfill_is_applied_once_what_it_expects_of_its_end_is_so(self, bench: Bench) -> None:
+        with self._session(bench, ["ana", "ben", "cem"]) as (_, harness):
+            text = self._expecting(bench, harness.finds("users", "ben"))
+        with pytest.raises(StepFailed, match="ended otherwise than it expects: no ben") as caught:
+            bench.apply(text)
+        assert "ben" in caught.value.because
+        assert caught.value.at is not None
+        assert caught.value.at.line == 2  # the suite puts a line of directives above
+        assert [each["visits"] for each in bench.rows("users")] == [1, 1, 1]
+        assert text.version not in bench.applied
+        with pytest.raises(StepFailed, match="no ben"):
+            bench.apply(text)  # it asks anew
+        with bench.lease() as (_, lease):
+            list(lease.load(dataset(rows("users", (2, "bea")))))
+        bench.apply(text)
+        assert bench.applied[-1] == text.version
+        assert [each["visits"] for each in bench.rows("users")] == [1, 1, 1]  # no batch was done again
+
+    def test_what_a_backfill_expects_and_cannot_be_asked_keeps_it_from_being_applied(
+        self, bench: Bench
+    ) -> None:
+        with self._session(bench, ["ana"]) as (_, harness):
+            text = self._expecting(bench, harness.writes("users")[0])
+        with pytest.raises(StepFailed, match="would write"):
+            bench.apply(text)
+        assert [(each["name"], each["visits"]) for each in bench.rows("users")] == [("ana", 1)]
+        assert text.version not in bench.applied
+
+    def _expecting(self, bench: Bench, query: str) -> Text:
+        """Return a backfill that expects no row of `query` in its end."""
+        value = " ".join(query.split()).replace("\\", "\\\\").replace('"', '\\"')
+        directive = f'{bench.harness.comment} seedbed: expect="{value}" because "no ben"\n'
+        return bench.text(directive + bench.harness.backfill("users", 2))
 
     def test_a_query_that_is_misspelled_says_so_and_the_session_goes_on(self, bench: Bench) -> None:
         with self._session(bench, ["ana"]) as (session, harness):

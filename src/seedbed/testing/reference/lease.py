@@ -22,11 +22,13 @@ from seedbed.model.event import Event, WorkProgressed
 from seedbed.model.history import History, Identity, Owner, Revision
 from seedbed.model.migration import Backfill, Step, Work
 from seedbed.model.seed import Dataset, Loaded, Loading, OnLoading, RowSource, Script, ignore_loading
+from seedbed.model.verification import QueryRow
 from seedbed.support.phrases import count
 from seedbed.testing.reference.channel import Channel
 from seedbed.testing.reference.client import Rejected
 from seedbed.testing.reference.history import history, plain
 from seedbed.testing.reference.language import Statement, read, script_statements
+from seedbed.testing.reference.queries import rows
 
 _READ = 500  # rows of a seed that are read at once
 _RECORDS = frozenset({"bind", "record", "forget", "tables"})  # requests that change nothing but the history
@@ -161,6 +163,9 @@ class _Run(Stepwise):
             self._commit_with(_ops(step), self._after(step), step)
         else:
             yield from self._run(step)
+
+    def _rows(self, query: str, most: int) -> Sequence[QueryRow]:
+        return rows(self.ask, query, most)
 
     # the history
 

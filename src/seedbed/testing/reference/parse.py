@@ -65,6 +65,7 @@ def parse(file: MigrationFile) -> Migration:
         overtakes=header.common.overtakes,
         hazards=tuple(_hazards(statements["up"])),
         allows=header.common.allows,
+        postconditions=header.common.postconditions,
     )
 
 

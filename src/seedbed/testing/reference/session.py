@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.engines.kit.errors import held_by_ourselves, interrupted
 from seedbed.engines.kit.ids import takes
-from seedbed.engines.kit.rows import query_row, would_write
 from seedbed.engines.kit.verified import record, text
 from seedbed.engines.kit.waiting import Waiting
 from seedbed.errors import StepFailed, Unavailable
@@ -27,6 +26,8 @@ from seedbed.testing.reference.address import Address
 from seedbed.testing.reference.channel import Channel
 from seedbed.testing.reference.client import Connection, Rejected
 from seedbed.testing.reference.history import history
+from seedbed.testing.reference.queries import found as found_by
+from seedbed.testing.reference.queries import rows as rows_of
 
 if TYPE_CHECKING:
     from seedbed.model.target import Target
@@ -92,26 +93,10 @@ class MemorySession:
         }
 
     def rows(self, query: str, most: int) -> Sequence[QueryRow]:
-        return [
-            query_row(sorted(each), [each[name] for name in sorted(each)])
-            for each in self._found(query)[:most]
-        ]
+        return rows_of(self._channel.ask, query, most)
 
     def number(self, query: str) -> Decimal:
-        return Decimal(len(self._found(query)))
-
-    def _found(self, query: str) -> list[dict[str, Any]]:
-        """Return the rows of a table that `rows users visits 0` finds, or all of them, `rows users`."""
-        word, *names = query.split(None, 3)
-        if word in {"put", "add", "set", "delete", "create", "drop", "increment"}:
-            raise would_write(f"it begins with {word}")
-        if word != "rows" or len(names) not in {1, 3}:
-            raise StepFailed("this is no query", because=query, try_="rows users visits 0")
-        tables: dict[str, list[dict[str, Any]]] = self._channel.ask("tables")["tables"]
-        if names[0] not in tables:
-            raise StepFailed(f"there is no table {names[0]}", because=f"{query} names it")
-        found = tables[names[0]]
-        return [each for each in found if len(names) == 1 or str(each.get(names[1]) or 0) == names[2]]
+        return Decimal(len(found_by(self._channel.ask, query)))
 
     def _rows(self, path: str, where: Where = ALL) -> list[tuple[str, dict[str, Any]]]:
         """Return each row of the table in `path` with what is in its column, as text; empty where nothing is."""

@@ -77,6 +77,7 @@ def parse(file: MigrationFile) -> Migration:
         overtakes=common.overtakes,
         settings=_settings(header, up),
         allows=common.allows,
+        postconditions=common.postconditions,
     )
 
 

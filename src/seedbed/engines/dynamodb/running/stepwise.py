@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -23,6 +23,7 @@ from seedbed.errors import (
 )
 from seedbed.model.history import Revision
 from seedbed.model.migration import Direction, Step, Work
+from seedbed.model.verification import QueryRow
 
 
 class MigrationRun(Stepwise):
@@ -48,6 +49,11 @@ class MigrationRun(Stepwise):
             self._together(step)
         else:
             yield from self._alone(step)
+
+    def _rows(self, query: str, most: int) -> Sequence[QueryRow]:
+        from seedbed.engines.dynamodb.running.queries import rows
+
+        return rows(self.database, query, most)
 
     # the history
 

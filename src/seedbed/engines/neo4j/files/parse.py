@@ -60,6 +60,7 @@ def _migration(file: MigrationFile, text: CypherText) -> Migration:
             up, found.get("down", ()), phase=common.phase, is_repeatable=header.is_repeatable
         ),
         allows=common.allows,
+        postconditions=common.postconditions,
         down_line=down_line,
     )
 

@@ -7,7 +7,7 @@ own is recorded the same way, and runs again only where the file declares it rep
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -36,6 +36,7 @@ from seedbed.errors import Interrupted, Irreversible, Location, OutcomeUnknown, 
 from seedbed.model.event import ServerNotice, WorkProgressed
 from seedbed.model.history import Revision
 from seedbed.model.migration import Direction, Phase, Step, Work
+from seedbed.model.verification import QueryRow
 from seedbed.wire.retrying import Policy, retrying
 
 _LOST_COMMITS = Policy(attempts=3, base=0.0)  # where the connection breaks in each of them
@@ -88,6 +89,11 @@ class StepwiseRun(Stepwise):
     def _kind(self, step: Step) -> StatementKind:
         (only,) = split(step.body)
         return kind_of(only)
+
+    def _rows(self, query: str, most: int) -> Sequence[QueryRow]:
+        from seedbed.engines.neo4j.running.queries import rows
+
+        return rows(self.graph, query, most)
 
     # the history
 

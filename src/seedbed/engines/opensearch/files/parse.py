@@ -79,6 +79,7 @@ def _parsed(file: MigrationFile, findings: Findings) -> Migration:
         overtakes=header.overtakes,
         hazards=tuple(hazards([each for _, each in up], [each for _, each in down])),
         allows=header.allows,
+        postconditions=header.postconditions,
         down_line=found["down"].line if "down" in found and not down else 0,
     )
 

@@ -74,6 +74,7 @@ def parse_program(file: MigrationFile) -> Migration:
         overtakes=header.overtakes,
         settings=_settings(single, subject, functions),
         allows=header.allows,
+        postconditions=header.postconditions,
     )
 
 

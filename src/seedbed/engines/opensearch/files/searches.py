@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from seedbed.engines.opensearch.files.requests import RequestFileError, request
 from seedbed.errors import StepFailed
 
 _SEARCH, _COUNT = "_search", "_count"
+_ON_ONE_LINE = re.compile(r"\A([A-Z]+ \S+) +(\{)")  # as a directive has it, whose value is one line
 _READS = ("GET", "POST")
 _PARAMS = frozenset({"routing", "preference", "expand_wildcards", "q", "df", "default_operator", "analyzer"})
 # What would leave a part out of the answer without a word.
@@ -35,7 +37,7 @@ class Search(Struct, frozen=True):
 def search(query: str) -> Search:
     """Return the request in `query`. Raises UsageError for what is no search, StepFailed for what is no request."""
     try:
-        asked = request(query.strip(), 1)
+        asked = request(_ON_ONE_LINE.sub(r"\1\n\n\2", query.strip()), 1)
     except RequestFileError as error:
         raise _wrong(f"line {error.line} of it: {error.what}, {error.because}") from None
     *indexes, last = asked.segments
@@ -45,7 +47,7 @@ def search(query: str) -> Search:
         raise _wrong("it names no index")
     if unknown := sorted(set(asked.params) - _PARAMS):
         raise _wrong(f"a search of an expectation has no parameter {unknown[0]}")
-    body = asked.json or {}
+    body = {} if asked.json is None else asked.json
     if not isinstance(body, dict):
         raise _wrong("its body is an array or a value, and a search is an object")
     if partial := sorted(_PARTS & body.keys()):

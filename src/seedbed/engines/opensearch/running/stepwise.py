@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -31,6 +31,7 @@ from seedbed.errors import (
 from seedbed.model.event import WorkProgressed
 from seedbed.model.history import Revision
 from seedbed.model.migration import Direction, Step, Work
+from seedbed.model.verification import QueryRow
 
 
 class MigrationRun(Stepwise):
@@ -71,6 +72,11 @@ class MigrationRun(Stepwise):
         what = error.what if self.migration.label in error.what else f"{self.migration.label}: {error.what}"
         at = error.at or self._at(step)
         return kind(what, because=error.because, try_=error.try_ or plugins.advice(error.because), at=at)
+
+    def _rows(self, query: str, most: int) -> Sequence[QueryRow]:
+        from seedbed.engines.opensearch.running.queries import rows
+
+        return rows(self.cluster, query, most)
 
     # the history
 

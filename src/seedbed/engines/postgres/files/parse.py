@@ -49,6 +49,7 @@ def _migration(file: MigrationFile, text: MigrationText) -> Migration:
         settings=header.settings,
         hazards=tuple(outward(up)) if file.source.suffix != ".py" else (),
         allows=common.allows,
+        postconditions=common.postconditions,
         down_line=down_line,
     )
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
 from msgspec import Struct
 
 from seedbed.engines.base import Progress
+from seedbed.engines.kit.postconditions import postconditions, require_postconditions
 from seedbed.engines.kit.python_program import compiled, line_in
 from seedbed.engines.postgres.files.quoting import quoted_name, quoted_text
+from seedbed.engines.postgres.running.queries import rows
 from seedbed.engines.postgres.running.rows import TYPE_NAMES, AmbiguousKey, Convert, RowConverter, RowFailed
 from seedbed.engines.postgres.running.steps import is_untouched, settings
 from seedbed.engines.postgres.running.stepwise import take_back_start
@@ -94,6 +97,8 @@ def _carry_out(writer: FencedWriter, work: Work, revision: Revision | None) -> I
     if declared := settings(migration, local=False):
         run(writer.connection, declared)
     yield from walk.batches(revision.checkpoint if revision else None)
+    if postconditions(work):
+        require_postconditions(work, partial(rows, writer.connection))
     run(
         writer.connection,
         f"BEGIN; {writer.table.finished(work, writer.owner)}; COMMIT; {writer.forget_session()}",

@@ -5,17 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from seedbed.engines.base import Session
+from seedbed.engines.capabilities import SupportsQueries
 from seedbed.errors import ExitCode, SeedbedError, Unavailable
 from seedbed.execution.stopping import Abandonable, Stop
 from seedbed.model.migration import Work
 from seedbed.testing.bench import PATIENCE, Bench
 from seedbed.testing.contracts.base import Contract
 from seedbed.testing.contracts.honesty import ended
-from seedbed.testing.harness import SilenceHarness
+from seedbed.testing.harness import QueryHarness, SilenceHarness
 from seedbed.testing.runner import Text
 
 GRACE = 0.2  # seconds between a stop and the end of waiting
@@ -23,7 +25,7 @@ BOUND = 20.0  # seconds that nothing may take here, however busy the machine: mo
 
 
 class SilenceContract(Contract):
-    """For engines with a server on a line; the harness is a `SilenceHarness` too.
+    """For engines with a server on a line that answer queries; the harness is a `SilenceHarness` and a `QueryHarness`.
 
     Define `hurry`.
     """
@@ -48,6 +50,18 @@ class SilenceContract(Contract):
             session.history()
             line.fall_silent()
             error, seconds = self._stopped(session, session.history)
+        assert isinstance(error, SeedbedError)
+        assert seconds < BOUND
+
+    def test_a_stop_ends_a_query_to_a_server_that_fell_silent(self, bench: Bench) -> None:
+        bench.apply(bench.text(bench.harness.creates("users")))
+        assert isinstance(bench.harness, QueryHarness)
+        query = bench.harness.finds("users", "ana")
+        with _harness(bench).line(bench.settings) as line, bench.over(line.settings).connect() as session:
+            assert isinstance(session, SupportsQueries)
+            assert list(session.rows(query, 1)) == []
+            line.fall_silent()
+            error, seconds = self._stopped(session, partial(session.rows, query, 1))
         assert isinstance(error, SeedbedError)
         assert seconds < BOUND
 

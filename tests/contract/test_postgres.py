@@ -22,6 +22,7 @@ from seedbed.testing import (  # noqa: E402
     IdsContract,
     LossContract,
     OneOwnerContract,
+    PlaceContract,
     PresenceContract,
     QueryContract,
     ResetContract,
@@ -272,6 +273,9 @@ class TestPostgresReadsIds(IdsContract): ...
 
 
 class TestPostgresHasOneOwner(OneOwnerContract): ...
+
+
+class TestPostgresKnowsItsPlace(PlaceContract): ...
 
 
 class TestPostgresTellsWhatIsThere(PresenceContract): ...

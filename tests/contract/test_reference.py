@@ -36,6 +36,7 @@ from seedbed.testing import (  # noqa: E402
     LoadContract,
     LossContract,
     OneOwnerContract,
+    PlaceContract,
     PresenceContract,
     QueryContract,
     ResetContract,
@@ -227,6 +228,9 @@ class TestReferenceReadsIds(IdsContract): ...
 
 
 class TestReferenceHasOneOwner(OneOwnerContract): ...
+
+
+class TestReferenceKnowsItsPlace(PlaceContract): ...
 
 
 class TestReferenceTellsWhatIsThere(PresenceContract): ...

@@ -10,6 +10,7 @@ from msgspec import Meta
 from seedbed.documents.document import VERSION, Document, Part, says
 from seedbed.documents.errors import ErrorEntry
 from seedbed.documents.expectations import ExpectationEntry
+from seedbed.documents.ownership import OwnershipEntry
 from seedbed.errors import Location
 from seedbed.model.verification import Orphan, ReferenceResult, Verdict, Verification
 
@@ -92,6 +93,12 @@ class VerificationDocument(Document, frozen=True, kw_only=True, tag="seedbed/ver
     expectations: Annotated[
         tuple[ExpectationEntry, ...], says("In the order of the manifest, then those beside databases.")
     ]
+    ownership: Annotated[
+        tuple[OwnershipEntry, ...],
+        says(
+            "The databases that were looked at, in the order of their ids; empty in the sandbox and with --only."
+        ),
+    ]
     unkept: Annotated[
         tuple[ErrorEntry, ...],
         says(
@@ -109,5 +116,6 @@ class VerificationDocument(Document, frozen=True, kw_only=True, tag="seedbed/ver
             passed=found.is_passed,
             references=tuple(ReferenceEntry.of(each, found.environment) for each in found.references),
             expectations=tuple(ExpectationEntry.of(each, found.environment) for each in found.expectations),
+            ownership=tuple(OwnershipEntry.of(each, found.environment) for each in found.ownership),
             unkept=tuple(ErrorEntry.of(each, found.environment) for each in found.unkept.values()),
         )

@@ -17,7 +17,7 @@ from seedbed.model.deployment import Estimate
 from seedbed.model.hazard import Hazard, HazardRule
 from seedbed.model.ids import Ids
 from seedbed.model.migration import Migration, MigrationFile, Step, StepText, Work
-from seedbed.model.ownership import Mention, Named
+from seedbed.model.ownership import Mention, Named, Place
 from seedbed.model.plan import Loss
 from seedbed.model.platform import ALL, Where
 from seedbed.model.seed import Dataset, Loaded, OnLoading, Script, SeedKind, ignore_loading
@@ -345,6 +345,23 @@ class SupportsQueries(Protocol):
 
     def number(self, query: str) -> Decimal:
         """Return the number that `query` has: its only value; in a language that cannot count, how many rows."""
+        ...
+
+
+@runtime_checkable
+class SupportsPlace(Protocol):
+    """A session of an engine with which several databases may be on one server, and several logins there."""
+
+    def place(self) -> Place:
+        """Return where the target is, and as whom it is reached."""
+        ...
+
+    def readable(self, place: Place) -> Sequence[str]:
+        """Return the tables of the target that the login of `place`, on the same server, can read, sorted.
+
+        History and what belongs to extensions are left out; of a target in the same database, what is outside of its
+        own area.
+        """
         ...
 
 

@@ -96,26 +96,54 @@ class ExpectationResult(Struct, frozen=True):
     error: SeedbedError | None = None
 
 
+class Reader(Struct, frozen=True):
+    """The login of another service's database, and what it can read: how many tables, and the names of the first."""
+
+    database: str
+    login: str
+    count: int
+    names: tuple[str, ...]
+
+
+class OwnershipResult(Struct, frozen=True):
+    """Whether what is in a database is its service's alone.
+
+    `same`: databases of others that are the same one. `readers`: logins of others that can read it. `alike`: databases
+    of others on the same server that are reached with the same login: what their services may read is not known.
+    """
+
+    database: str
+    verdict: Verdict
+    same: tuple[str, ...] = ()
+    readers: tuple[Reader, ...] = ()
+    alike: tuple[str, ...] = ()
+    error: SeedbedError | None = None
+
+
 class Verification(Struct, frozen=True):
     """All references and expectations that were asked about, each in the order in which they are declared.
 
+    `ownership`: of their databases, in id order, as far as it was looked at.
     `unkept`: by database, why it does not keep what was found.
     """
 
     environment: str
     references: tuple[ReferenceResult, ...] = ()
     expectations: tuple[ExpectationResult, ...] = ()
+    ownership: tuple[OwnershipResult, ...] = ()
     unkept: Mapping[str, SeedbedError] = {}
 
     @property
     def is_passed(self) -> bool:
-        """Whether every one was verified and holds, but for what is tolerated."""
-        return all(each.verdict in {Verdict.OK, Verdict.TOLERATED} for each in self._results)
+        """Whether every one was verified and holds, but for what is tolerated, and of ownership what is not known."""
+        passes = {Verdict.OK, Verdict.TOLERATED}
+        is_owned = all(each.verdict is not Verdict.BROKEN for each in self.ownership)
+        return is_owned and all(each.verdict in passes for each in self._results)
 
     @property
     def errors(self) -> Sequence[SeedbedError]:
-        """What kept references and expectations from being verified."""
-        return [each.error for each in self._results if each.error]
+        """What kept references and expectations from being verified, or ownership from being looked at."""
+        return [each.error for each in (*self._results, *self.ownership) if each.error]
 
     @property
     def _results(self) -> Iterator[ReferenceResult | ExpectationResult]:

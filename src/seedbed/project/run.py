@@ -196,13 +196,17 @@ class Run:
         return replace(plan, databases=tuple(replace(each, seeds=those) for each, those in pairs))
 
     def verify(
-        self, references: Sequence[Reference], expectations: Sequence[Expectation] = ()
+        self,
+        references: Sequence[Reference],
+        expectations: Sequence[Expectation] = (),
+        *,
+        ownership: bool = True,
     ) -> Verification:
         """Return what is found of `references` and `expectations`, whose databases are this run's, and keep it there.
 
-        Raises MissingExtra, Interrupted.
+        `ownership`: whether what is in these is each service's alone, too. Raises MissingExtra, Interrupted.
         """
-        from seedbed.execution import expecting, keeping, verifying
+        from seedbed.execution import expecting, keeping, owning, verifying
 
         if references:
             require_extras({"verify": ("numpy",)})
@@ -212,7 +216,8 @@ class Run:
             verifying.verify(references, self.connected, self.failed, self.context) if references else ()
         )
         kept = expecting.verify(expectations, self.connected, self.failed, self.context)
-        found = Verification(self.environment.name, tuple(results), tuple(kept))
+        owned = owning.verify(self.environment, self.connected, self.context) if ownership else ()
+        found = Verification(self.environment.name, tuple(results), tuple(kept), tuple(owned))
         found = replace(found, unkept=keeping.keep(found, basis, self.connected, self.context))
         for target in self.connected:
             self.context.emit(TargetDone(target.id))

@@ -20,6 +20,7 @@ from seedbed.report.text.findings import (
     findings_of_references,
     sum_words,
 )
+from seedbed.report.text.ownership import findings_of_ownership
 from seedbed.report.text.verification import SIGNS, unkept_words
 from seedbed.support.phrases import shorten
 
@@ -31,10 +32,16 @@ def verification_markdown(found: VerificationDocument) -> Lines:
     """Return every reference and expectation in tables, and below them what was found of those that are not ok."""
     references, expectations = findings_of_references(found), findings_of_expectations(found)
     texts = [f"### {code(found.environment)}: {sum_words(found)}"]
-    for kind, beside, those in (("reference", "leads to", references), ("expectation", "asks", expectations)):
+    owned = findings_of_ownership(found)
+    sections = (
+        ("reference", "leads to", references),
+        ("expectation", "asks", expectations),
+        ("database", "beside", owned),
+    )
+    for kind, beside, those in sections:
         if those:
             texts += ["", f"| | {kind} | {beside} | found |", "|---|---|---|---|", *map(_row, those)]
-    for each in (*references, *expectations):
+    for each in (*references, *expectations, *owned):
         if each.verdict is not Verdict.OK and (details := list(_details(each))):
             texts += ["", f"{SIGNS[each.verdict][0]} {code(each.name)}", "", *details]
     texts += [""] * bool(found.unkept)

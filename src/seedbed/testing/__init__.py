@@ -12,7 +12,7 @@
 at its server from outside. What only some engines can do is a contract of its own: `ResetContract`,
 `SchemaContract`, `UnlockContract`, `ExpiryContract`, `AtomicLoadContract`, `BulkLoadContract`, `ScriptContract`,
 `TroubleContract`, `SilenceContract`, `IdsContract`, `PresenceContract`,
-`QueryContract`, `OneOwnerContract`, `VerifiedContract`.
+`QueryContract`, `OneOwnerContract`, `PlaceContract`, `VerifiedContract`.
 pytest is imported when one of the contracts is asked for, not before: the runner that the suite starts and kills
 lives here too.
 """
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         LoadContract,
         LossContract,
         OneOwnerContract,
+        PlaceContract,
         PresenceContract,
         QueryContract,
         ResetContract,
@@ -68,6 +69,7 @@ __all__ = [
     "LoadContract",
     "LossContract",
     "OneOwnerContract",
+    "PlaceContract",
     "PresenceContract",
     "QueryContract",
     "ResetContract",

@@ -31,8 +31,9 @@ def command(
     """Check that ids in one database are found in the one that they refer to, and that expectations hold.
 
     Checked are [[references]] and [[expectations]], with --service those out of that service and of its databases. An
-    id that is not found is looked up again after the reference's grace: it may be on its way. Exits with 6 if one of
-    them is broken.
+    id that is not found is looked up again after the reference's grace: it may be on its way. Without --only, it is
+    checked as well that no two of their databases are one, and that none can be read by the login of another service.
+    Exits with 6 if something is broken.
 
     \b
     seedbed verify -e staging
@@ -52,7 +53,7 @@ def command(
     references, expectations = chosen(*context.catalog.to_verify(services), only)
     databases = context.catalog.databases_of(references, expectations)
     with context.run(env, databases, wait=0) as run:
-        found = run.verify(references, expectations)
+        found = run.verify(references, expectations, ownership=not only)
     document = VerificationDocument.of(found, context.command)
     context.show(document, verification_markdown if markdown else verification_text)
     for each in findings_annotated(document):

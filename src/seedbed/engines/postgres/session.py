@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from seedbed.model.event import Listener
     from seedbed.model.ids import Ids
     from seedbed.model.migration import Work
+    from seedbed.model.ownership import Place
     from seedbed.model.plan import Loss
     from seedbed.model.target import Target
     from seedbed.model.verification import Holders, QueryRow, Suspect
@@ -135,6 +136,20 @@ class PostgresSession:
 
         with _reading(f"the tables of {self.target}"):
             return present(plain(self._plain or self.connection).rows, names)
+
+    def place(self) -> Place:
+        from seedbed.engines.postgres.running.place import place
+
+        with _reading(f"where {self.target} is"):
+            return place(plain(self._plain or self.connection).rows)
+
+    def readable(self, place: Place) -> Sequence[str]:
+        from seedbed.engines.postgres.running.place import readable
+
+        with _reading(f"the privileges on the tables of {self.target}"):
+            return readable(
+                plain(self._plain or self.connection).rows, place, self.place(), self.address.history_schema
+            )
 
     def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
         from seedbed.engines.postgres.running import ids

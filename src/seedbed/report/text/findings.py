@@ -80,7 +80,12 @@ def findings_of_expectations(found: VerificationDocument) -> list[Found]:
 def sum_words(found: VerificationDocument) -> str:
     """Return how many there are, and how many of each verdict."""
     parts = []
-    for one, entries in (("reference", found.references), ("expectation", found.expectations)):
+    sections = (
+        ("reference", found.references),
+        ("expectation", found.expectations),
+        ("database", found.ownership),
+    )
+    for one, entries in sections:
         totals = {each: sum(entry.verdict is each for entry in entries) for each in Verdict}
         said = ", ".join(f"{number(many)} {each}" for each, many in totals.items() if many)
         parts += [f"{count(len(entries), one)}: {said}"] * bool(entries)

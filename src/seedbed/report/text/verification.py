@@ -15,6 +15,7 @@ from seedbed.report.text.findings import (
     findings_of_references,
     sum_words,
 )
+from seedbed.report.text.ownership import findings_of_ownership
 
 SIGNS = {
     Verdict.OK: ("✓", Style.GOOD),
@@ -27,7 +28,8 @@ SIGNS = {
 def verification_text(found: VerificationDocument) -> Lines:
     """Return every reference and expectation, and of those that are not ok what was found."""
     references, expectations = findings_of_references(found), findings_of_expectations(found)
-    tables = [_table(each, arrow) for each, arrow in ((references, "→ "), (expectations, "")) if each]
+    sections = ((references, "→ "), (expectations, ""), (findings_of_ownership(found), ""))
+    tables = [_table(each, arrow) for each, arrow in sections if each]
     words = f"{found.environment}: {sum_words(found)}"
     unkept = [line((unkept_words(each), Style.WARN)) for each in found.unkept]
     return [*tables, line(), line((words, Style.GOOD if found.passed else Style.BOLD)), *unkept]
@@ -40,7 +42,16 @@ def unkept_words(error: ErrorEntry) -> str:
 
 def findings_annotated(found: VerificationDocument) -> Iterator[Annotation]:
     """Yield an annotation for each that is broken, unverified, or broken by no more than it may be."""
-    for each in (*findings_of_references(found), *findings_of_expectations(found)):
+    findings = (
+        *findings_of_references(found),
+        *findings_of_expectations(found),
+        *(
+            each
+            for each in findings_of_ownership(found)
+            if each.error or each.verdict is not Verdict.UNVERIFIED
+        ),
+    )
+    for each in findings:
         if each.verdict is Verdict.OK:
             continue
         head = f"{each.found}  ({', '.join(each.beside)})"

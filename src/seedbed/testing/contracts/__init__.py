@@ -18,6 +18,7 @@ from seedbed.testing.contracts.optional import (
     ScriptContract,
     UnlockContract,
 )
+from seedbed.testing.contracts.places import PlaceContract
 from seedbed.testing.contracts.presence import PresenceContract
 from seedbed.testing.contracts.queries import QueryContract
 from seedbed.testing.contracts.resume import ResumeContract
@@ -39,6 +40,7 @@ __all__ = [
     "LoadContract",
     "LossContract",
     "OneOwnerContract",
+    "PlaceContract",
     "PresenceContract",
     "QueryContract",
     "ResetContract",

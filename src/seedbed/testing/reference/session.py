@@ -18,6 +18,7 @@ from seedbed.model.event import Listener, TakenOver
 from seedbed.model.history import History, Owner
 from seedbed.model.ids import Ids
 from seedbed.model.migration import Work
+from seedbed.model.ownership import Place
 from seedbed.model.plan import Loss
 from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, QueryRow, Suspect
@@ -69,6 +70,14 @@ class MemorySession:
 
     def present(self, names: Sequence[str]) -> Collection[str]:
         return set(names) & set(self._channel.ask("tables")["tables"])
+
+    def place(self) -> Place:
+        """Return the server and the database in it; everybody is the same there."""
+        server, database = self._channel.place.split(" at ")[::-1]
+        return Place(server, database, "anybody")
+
+    def readable(self, place: Place) -> Sequence[str]:
+        return sorted(self._channel.ask("tables")["tables"])
 
     def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
         rows = self._rows(path, where)

@@ -68,6 +68,8 @@ from seedbed.model.verification import (
     ExpectationResult,
     Holders,
     Orphan,
+    OwnershipResult,
+    Reader,
     ReferenceResult,
     Verdict,
     Verification,
@@ -411,6 +413,16 @@ def verification() -> Verification:
             ReferenceResult(invoices, Verdict.UNVERIFIED, error=error),
         ),
         _expectations(error),
+        ownership=(
+            OwnershipResult(
+                PAYMENT,
+                Verdict.BROKEN,
+                readers=(Reader(USER, "user_admin", 7, ("cards", "invoices", "ledger.entries")),),
+            ),
+            OwnershipResult(REVIEWS, Verdict.BROKEN, same=(VIDEO,)),
+            OwnershipResult(USER, Verdict.OK),
+            OwnershipResult("video/memory", Verdict.UNVERIFIED, alike=(USER,)),
+        ),
         unkept={PAYMENT: unkept},
     )
 

@@ -43,10 +43,16 @@ def id_text(ids: Ids, position: int) -> str:
     return same_id(ids.texts[position - uuids])
 
 
-def row_text(ids: Ids, position: int) -> str:
-    """Return the key of the row that holds the id at `position`; empty where the engine does not tell it."""
-    number = position - len(ids.uuids) // UUID_BYTES
-    return ids.rows[number] if ids.rows and number >= 0 else ""
+def read(ids: Ids, position: int) -> tuple[str, str, str]:
+    """Return the id at `position`, the key of the row that holds it, and how it is spelled there.
+
+    The key is empty where the engine does not tell it, the spelling where it is the id's own text.
+    """
+    at = position - len(ids.uuids) // UUID_BYTES
+    id_ = id_text(ids, position)
+    if at < 0:
+        return id_, "", ""
+    return id_, ids.rows[at] if ids.rows else "", ids.texts[at] if ids.texts[at] != id_ else ""
 
 
 def _of_uuids(packed: bytes) -> Digests:

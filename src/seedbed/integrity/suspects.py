@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from seedbed.integrity.children import Children
-from seedbed.integrity.digests import id_text, row_text
+from seedbed.integrity.digests import read
 from seedbed.integrity.parents import Parents, Part
 from seedbed.model.platform import Reference
 from seedbed.model.verification import Suspect
@@ -17,24 +17,33 @@ _ROWS = 20  # keys of rows that are kept for an id
 
 
 class Suspects(Struct):
-    """The suspects of one reference: ids, each with the keys of rows that hold it, and how many rows more do."""
+    """The suspects of one reference: ids, each with the keys of rows that hold it, and how many rows more do.
+
+    `spelled`: the texts that rows have for an id where it is not its own, each once.
+    """
 
     rows: dict[str, list[str]] = field(default_factory=dict)
     more: dict[str, int] = field(default_factory=dict)
+    spelled: dict[str, dict[str, None]] = field(default_factory=dict)
     is_systemic: bool = False
 
-    def add(self, id_: str, row: str) -> None:
-        """Add an id that was not found, and the row that holds it, if that is known."""
+    def add(self, id_: str, row: str, spelled: str = "") -> None:
+        """Add an id that was not found, the row that holds it, if that is known, and how it is spelled there."""
         rows = self.rows.setdefault(id_, [])
         if row and len(rows) < _ROWS:
             rows.append(row)
         elif row:
             self.more[id_] = self.more.get(id_, 0) + 1
+        if spelled:
+            self.spelled.setdefault(id_, {})[spelled] = None
         self.is_systemic = len(self.rows) > MOST
 
     def all(self) -> list[Suspect]:
         """Return all of them."""
-        return [Suspect(id_, tuple(rows), self.more.get(id_, 0)) for id_, rows in self.rows.items()]
+        return [
+            Suspect(id_, tuple(rows), self.more.get(id_, 0), tuple(self.spelled.get(id_, ())))
+            for id_, rows in self.rows.items()
+        ]
 
 
 def suspects(children: Mapping[Reference, Children], parents: Parents) -> Mapping[Reference, Suspects]:
@@ -51,4 +60,4 @@ def _look_up(children: Children, part: Part, found: Suspects) -> None:
         if found.is_systemic:
             return
         for position in part.missing(digests).nonzero()[0].tolist():
-            found.add(id_text(ids, position), row_text(ids, position))
+            found.add(*read(ids, position))

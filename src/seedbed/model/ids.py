@@ -58,6 +58,14 @@ def number_text(text: str) -> str:
     return "0" if plain in {"-0", ""} else plain
 
 
+def whole(id_: str, least: int = -(1 << 63), most: int = (1 << 63) - 1) -> int | None:
+    """Return the whole number that `id_` writes, if it lies between the two, else None."""
+    if number(id_) is None or "." in id_ or len(id_) > len(str(1 << 64)):
+        return None
+    value = int(id_)
+    return value if least <= value <= most else None
+
+
 def number(id_: str) -> str | None:
     """Return `id_` if it is a number as `number_text` writes it, else None."""
     return id_ if _is_number(id_) and id_ != "-0" else None

@@ -17,11 +17,13 @@ class Suspect(Struct, frozen=True):
     """An id that was not found.
 
     `rows`: keys of rows that hold it, where the engine tells them while it reads; `more`: how many others do.
+    `spelled`: the texts that rows have in its place: a UUID's, in capitals or in a mixture.
     """
 
     id: str
     rows: tuple[str, ...] = ()
     more: int = 0
+    spelled: tuple[str, ...] = ()
 
 
 class Holders(Struct, frozen=True):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import psycopg
 import pytest
@@ -22,10 +26,10 @@ from tests.support.postgres.wire import connected, target
 UUIDS = [f"00000000-0000-4000-8000-{number:012x}" for number in range(5)]
 TABLES = """
 CREATE SCHEMA "Odd";
-CREATE TABLE "Odd"."Tab.le" ("v" uuid, n numeric(12, 4), i bigint, t text, many uuid[], c "char", at timestamptz DEFAULT '2026-01-02+00');
-INSERT INTO "Odd"."Tab.le" (v, n, i, t, many, c)
+CREATE TABLE "Odd"."Tab.le" ("v" uuid, n numeric(12, 4), i bigint, t text, many uuid[], c "char", big bigint, f float8, r real, at timestamptz DEFAULT '2026-01-02+00');
+INSERT INTO "Odd"."Tab.le" (v, n, i, t, many, c, big, f, r)
 SELECT ('00000000-0000-4000-8000-' || lpad(to_hex(x), 12, '0'))::uuid, x * 0.5, x, E'a"b\\\\\n' || x,
-       ARRAY['00000000-0000-4000-8000-000000000001'::uuid, NULL], 'x'
+       ARRAY['00000000-0000-4000-8000-000000000001'::uuid, NULL], 'x', 9223372036854775807, '1e+20', 0.1
 FROM generate_series(0, 4) AS x;
 INSERT INTO "Odd"."Tab.le" DEFAULT VALUES;
 CREATE TABLE days (id int, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
@@ -109,6 +113,9 @@ def test_ids_of_every_kind_of_table(session: PostgresSession, path: str, ids: li
         ("t", [f'a"b\\\n{number}' for number in range(5)], 1, ['a"b\\\n3', ""]),
         ("many", [UUIDS[1]] * 5, 5, [UUIDS[1]]),
         ("c", ["x"] * 5, 1, ["x"]),
+        ("big", ["9223372036854775807"] * 5, 1, ["9223372036854775807", "9223372036854775808"]),
+        ("f", ["100000000000000000000"] * 5, 1, ["100000000000000000000", "9" * 400, "1", "x"]),
+        ("r", ["0.1"] * 5, 1, ["0.1", "9" * 40]),
     ],
 )
 def test_ids_of_every_kind_of_column(
@@ -192,6 +199,98 @@ def test_what_may_not_be_read_says_which_right_is_missing(
     assert read(session, "days.id") == (Counter(["1", "2", "1"]), 0)  # its partitions may not be read by name
     session.connection.execute("RESET ROLE")
     assert read(session, "parent.id")[1] == 1
+
+
+def test_a_time_that_python_does_not_know_is_none(session: PostgresSession) -> None:
+    session.connection.execute(
+        b"CREATE TABLE days_of (id text, at timestamptz);"
+        b"INSERT INTO days_of VALUES ('a', '-infinity'), ('a', '4000-01-01 BC'), ('b', 'infinity')"
+    )
+    held = session.holders("days_of.id", [Suspect("a"), Suspect("b")], time="at", most=1)
+    assert held == {"a": Holders(2), "b": Holders(1)}
+
+
+@pytest.mark.parametrize("path", ["hiding.id", "behind.id"])
+def test_a_policy_that_hides_rows_is_no_table_that_has_none(
+    session: PostgresSession, postgres_server: EmbeddedServer, name: str, path: str
+) -> None:
+    with connected(postgres_server, name) as other:
+        other.execute("DROP ROLE IF EXISTS sees_few")
+        other.execute(
+            b"CREATE ROLE sees_few; CREATE TABLE hiding (id int, who text); INSERT INTO hiding VALUES (1, 'ana');"
+            b"ALTER TABLE hiding ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON hiding USING (who = current_user);"
+            b"CREATE VIEW behind WITH (security_invoker = true) AS SELECT id FROM hiding;"
+            b"GRANT SELECT ON hiding, behind TO sees_few"
+        )
+    session.connection.execute("SET ROLE sees_few")
+    looks: list[Callable[[], object]] = [
+        lambda: read(session, path),
+        lambda: session.found(path, ["1"]),
+        lambda: session.holders(path, [Suspect("1")], time="", most=1),
+    ]
+    for look in looks:
+        with pytest.raises(StepFailed, match="row-level security policy") as raised:
+            look()
+        assert "BYPASSRLS" in raised.value.try_
+    session.connection.execute("RESET ROLE")  # the owner
+    assert read(session, path) == (Counter(["1"]), 0)
+
+
+def test_a_timeout_of_the_server_is_no_wish_to_stop(session: PostgresSession) -> None:
+    session.connection.execute("CREATE VIEW slowly AS SELECT id FROM parent WHERE pg_sleep(5) IS NOT NULL")
+    session.connection.execute("SET statement_timeout = '50ms'")
+    with pytest.raises(StepFailed, match="statement timeout") as raised:
+        read(session, "slowly.id")
+    assert "statement_timeout" in raised.value.try_
+
+
+def test_who_waits_for_the_table_waits_until_it_is_read_and_no_longer(
+    session: PostgresSession,
+    postgres_server: EmbeddedServer,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Whoever asks for the table behind somebody who waits for it, waits too: a second connection would wait for ever.
+    monkeypatch.setattr(reading, "_FEW", 0)
+    monkeypatch.setattr(reading, "_BLOCKS", 1)
+    session.connection.execute("INSERT INTO parent SELECT generate_series(10, 3000)")
+    with connected(postgres_server, name) as other, connected(postgres_server, name) as watch:
+        wants = threading.Thread(
+            target=lambda: other.execute("SET lock_timeout = '20s'; ALTER TABLE parent ADD note text")
+        )
+
+        def beside() -> psycopg.Connection[tuple[object, ...]]:
+            second = connected(postgres_server, name).__enter__()
+            stack.callback(second.close)
+            wants.start()
+            while not watch.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount:
+                time.sleep(0.01)
+            return second
+
+        with ExitStack() as stack:
+            patch = stack.enter_context(pytest.MonkeyPatch.context())
+            patch.setattr(session, "_open_beside", beside)
+            assert len(read(session, "parent.id")[0]) == 2993
+        wants.join()
+        assert read(session, "parent.note") == (Counter(), 2994)
+
+
+def test_a_table_that_is_emptied_just_before_it_is_read_has_the_rows_it_has_then(
+    session: PostgresSession, postgres_server: EmbeddedServer, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Rewritten: for a snapshot that is older, it is empty.
+    with connected(postgres_server, name) as other:
+        looked, original = [], reading._column
+
+        def column(*given: Any) -> Any:
+            found = original(*given)
+            looked.append(found)
+            if len(looked) == 1:
+                other.execute("ALTER TABLE orders ALTER user_id TYPE varchar(20)")
+            return found
+
+        monkeypatch.setattr(reading, "_column", column)
+        assert read(session, "orders.user_id") == (Counter({"ana": 9}), 0)
 
 
 def test_functions_of_the_service_are_not_called(session: PostgresSession) -> None:

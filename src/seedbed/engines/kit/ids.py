@@ -5,10 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
+from seedbed.model.ids import spellings
 from seedbed.model.platform import Where
 from seedbed.model.verification import Holders, Suspect
 
 _MILLISECONDS = 1e11  # a time since 1970 that is larger than this counts them, not seconds
+
+
+def held_texts(suspects: Iterable[Suspect]) -> Mapping[str, str]:
+    """Return, by the texts that rows may have in place of the ids of `suspects`, the ids."""
+    found: dict[str, str] = {}
+    for each in suspects:
+        found |= spellings([each.id])
+        found |= dict.fromkeys(each.spelled, each.id)
+    return found
+
+
+def together(one: Holders | None, other: Holders, most: int) -> Holders:
+    """Return what two say of one id that is spelled in two ways."""
+    if one is None:
+        return other
+    moments = [each for each in (one.since, other.since) if each]
+    return Holders(one.count + other.count, (*one.rows, *other.rows)[:most], min(moments, default=None))
 
 
 class Tally:

@@ -16,7 +16,7 @@ from seedbed.engines.kit.waiting import Waiting
 from seedbed.errors import StepFailed, Unavailable
 from seedbed.model.event import Listener, TakenOver
 from seedbed.model.history import History, Owner
-from seedbed.model.ids import Ids
+from seedbed.model.ids import Ids, same_id
 from seedbed.model.migration import Work
 from seedbed.model.ownership import Place
 from seedbed.model.plan import Loss
@@ -86,7 +86,7 @@ class MemorySession:
             yield Ids(texts=texts, empty=len(rows[first : first + _BLOCK]) - len(texts))
 
     def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
-        return {id_ for id_, _ in self._rows(path)} & set(ids)
+        return {same_id(id_) for id_, _ in self._rows(path) if id_} & set(ids)
 
     def holders(
         self, path: str, suspects: Sequence[Suspect], *, time: str, most: int, where: Where = ALL
@@ -94,7 +94,7 @@ class MemorySession:
         """Return the rows that hold ids now; of when they were written this engine knows nothing."""
         keys: dict[str, list[str]] = {}
         for id_, row in self._rows(path, where):
-            keys.setdefault(id_, []).append(str(row["id"]))
+            keys.setdefault(same_id(id_), []).append(str(row["id"]))
         return {
             each.id: Holders(len(keys[each.id]), tuple(sorted(keys[each.id])[:most]))
             for each in suspects

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,13 @@ import msgspec
 import psycopg
 from msgspec import Struct
 
+from seedbed.engines.kit.ids import held_texts, together
 from seedbed.engines.kit.read_ahead import read_ahead
 from seedbed.engines.postgres.files.quoting import quoted_name, quoted_text
 from seedbed.engines.postgres.running.reading import reading
 from seedbed.engines.postgres.wire.driver import own_rows, relation
 from seedbed.errors import StepFailed, Unreachable
-from seedbed.model.ids import Ids
+from seedbed.model.ids import Ids, number, number_text, same_id, spellings, whole
 from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
 
@@ -30,14 +31,20 @@ if TYPE_CHECKING:
 
 _BLOCKS = 256  # of 8 KB, in a range: more are slower, what the server composes would not stay in its caches
 _FEW = 32  # ranges that one connection reads as quickly as two
+_FIRST, _LAST = "'0001-01-02'", "'9999-12-30'"  # of the times that Python has; infinity is none
 _ROWS = 8192  # of what has no blocks: a view, a foreign table
 _UUID, _TEXTS, _INTEGERS, _NUMERIC = 2950, {25, 1043}, {20, 21, 23}, 1700
+_FLOATS = {
+    700: ("float4", 1e-37, 3e38),
+    701: ("float8", 1e-307, 1e308),
+}  # what surely lies between the least and most
 _IS_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_IS_INTEGER = re.compile(r"-?[0-9]{1,18}")
 
-_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+# A policy that would hide rows is an error: what it hides is neither found nor missed.
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off"
 _COLUMN = """
-SELECT n.nspname, c.relname, a.attname, coalesce(nullif(t.typelem, 0), t.oid)::pg_catalog.int8, t.typcategory = 'A', (
+SELECT n.nspname, c.relname, c.relkind IN ('r', 'p'), a.attname,
+       coalesce(nullif(t.typelem, 0), t.oid)::pg_catalog.int8, t.typcategory = 'A', (
     SELECT array_agg(k.attname ORDER BY k.attnum) FROM pg_index AS i JOIN pg_attribute AS k ON k.attrelid = i.indrelid
     AND k.attnum = ANY (i.indkey) WHERE i.indrelid = c.oid AND i.indisprimary
 )
@@ -65,15 +72,20 @@ class _Column(Struct, frozen=True):
 
     oid: int
     table: str
+    is_locked: bool  # while it is read: no view, nothing that another server has
     name: str
     type: int  # of an id
     is_list: bool
     keys: Sequence[str]
 
     def text(self, value: str) -> str:
-        """Return the expression of an id as text."""
+        """Return the expression of an id as text, of which no two are equal that differ."""
         of = f"pg_catalog.trim_scale({value})" if self.type == _NUMERIC else value
-        return f"{of}::pg_catalog.text"
+        return f'{of}::pg_catalog.text COLLATE pg_catalog."C"'
+
+    def ids_of(self, texts: Sequence[str]) -> Sequence[str]:
+        """Return the ids that the server's `texts` write."""
+        return list(map(number_text, texts)) if self.type in _FLOATS else texts
 
     def ids(self, table: str) -> str:
         """Return what stands behind FROM so that `u.v` is an id, and `t` its row."""
@@ -90,9 +102,7 @@ def ids(
     `beside` opens the second one; where there is no place for it, one has to do.
     """
     with reading(f"the ids of {path}"), ExitStack() as stack:
-        column = _column(connection, path)
-        connection.execute(_SNAPSHOT)
-        stack.callback(_end, connection)
+        column = stack.enter_context(_snapshot(connection, path))
         ranges: list[str] = []
         parts = own_rows(connection, _PARTS.format(table=column.oid))
         if not all(
@@ -106,27 +116,55 @@ def ids(
                 yield from _by_rows(connection, column, table, where)
             ranges += [_range(column, table, first, where) for first in range(0, blocks, _BLOCKS)]
         readers = [connection]
-        if len(ranges) > _FEW and (second := _same_snapshot(connection, beside)):
+        if len(ranges) > _FEW and (second := _same_snapshot(connection, beside, column)):
             stack.callback(_end, second)
             readers.append(second)
         yield from _alternately(
             [
                 stack.enter_context(
-                    closing(read_ahead(_blocks(reader, ranges[n :: len(readers)]), together=1))
+                    closing(read_ahead(_blocks(reader, column, ranges[n :: len(readers)]), together=1))
                 )
                 for n, reader in enumerate(readers)
             ]
         )
 
 
-def _same_snapshot(connection: Connection, beside: Callable[[], Connection]) -> Connection | None:
-    """Return a second connection that sees what this one does, None where there is no place for it."""
+@contextmanager
+def _snapshot(connection: Connection, path: str) -> Iterator[_Column]:
+    """Return the column that `path` names, in a transaction in which nothing of its table changes. Raises StepFailed.
+
+    A table is locked before the snapshot is taken: one that is emptied or rewritten between the two has no rows in it.
+    """
+    column = _column(connection, path)
+    try:
+        connection.execute(f"{_SNAPSHOT}{_lock(column)}".encode())
+        yield _column(connection, path)  # what is there now
+    finally:
+        _end(connection)
+
+
+def _lock(column: _Column) -> str:
+    return f"; LOCK TABLE {column.table} IN ACCESS SHARE MODE" * column.is_locked
+
+
+def _same_snapshot(
+    connection: Connection, beside: Callable[[], Connection], column: _Column
+) -> Connection | None:
+    """Return a second connection that sees what this one does, None where there is no place for it.
+
+    Nor where its lock would wait: for who waits for the lock that `connection` has, as long as both are read.
+    """
     row = connection.execute("SELECT pg_catalog.pg_export_snapshot()").fetchone()
-    snapshot = str(row[0]) if row else ""
+    snapshot = quoted_text(str(row[0]) if row else "")
+    lock = f"{_lock(column)} NOWAIT" * column.is_locked
+    second = None
     try:
         second = beside()
-        second.execute(f"{_SNAPSHOT}; SET TRANSACTION SNAPSHOT {quoted_text(snapshot)}".encode())
+        second.execute(f"{_SNAPSHOT}; SET TRANSACTION SNAPSHOT {snapshot}{lock}".encode())
     except (Unreachable, psycopg.Error):
+        with suppress(psycopg.Error):
+            if second is not None:
+                _end(second)
         return None
     return second
 
@@ -143,11 +181,11 @@ def _alternately(several: Sequence[Iterator[Ids]]) -> Iterator[Ids]:
 
 def found(connection: Connection, path: str, ids: Sequence[str]) -> Collection[str]:
     """Return those of `ids` that a column has now. Raises StepFailed, Unreachable, Interrupted."""
-    with reading(f"the ids of {path}"):
-        column = _column(connection, path)
+    with reading(f"the ids of {path}"), _snapshot(connection, path) as column:
         wanted, given = _wanted(column, ids)
         query = f"SELECT DISTINCT {column.text('u.v')} FROM {column.ids(column.table)} WHERE {wanted}"
-        return {str(text) for (text,) in connection.execute(query.encode(), [given])}
+        texts = [text for (text,) in connection.execute(query.encode(), [given])]
+        return frozenset(map(same_id, column.ids_of(texts)))
 
 
 def holders(
@@ -160,24 +198,26 @@ def holders(
     where: Where = ALL,
 ) -> Mapping[str, Holders]:
     """Return the rows of a column that hold ids now, by id. Raises StepFailed, Unreachable, Interrupted."""
-    with reading(f"the ids of {path}"):
-        column = _column(connection, path)
-        wanted, given = _wanted(column, [each.id for each in suspects])
+    with reading(f"the ids of {path}"), _snapshot(connection, path) as column:
+        wanted, given = _wanted(column, list(held_texts(suspects)))
         texts = ", ".join(f"t.{each}::pg_catalog.text" for each in column.keys)
         row = f"pg_catalog.concat_ws(', ', {texts})" if texts else "NULL"
         since = f"t.{quoted_name(time)}::pg_catalog.timestamptz" if time else "NULL::pg_catalog.timestamptz"
         query = f"""
         SELECT id, pg_catalog.count(*),
-               pg_catalog.array_agg(k ORDER BY k) FILTER (WHERE n OPERATOR(pg_catalog.<=) {most}), pg_catalog.min(s)
-        FROM (SELECT {column.text("u.v")} AS id, {row} AS k, {since} AS s,
-                     pg_catalog.row_number() OVER (PARTITION BY u.v) AS n
-              FROM {column.ids(column.table)} WHERE {wanted}{_meant(where).replace("%", "%%")}) AS found
+               pg_catalog.array_agg(k ORDER BY k) FILTER (WHERE n OPERATOR(pg_catalog.<=) {most}),
+               pg_catalog.min(s) FILTER (WHERE s OPERATOR(pg_catalog.>) {_FIRST} AND s OPERATOR(pg_catalog.<) {_LAST})
+        FROM (SELECT id, k, s, pg_catalog.row_number() OVER (PARTITION BY id) AS n
+              FROM (SELECT {column.text("u.v")} AS id, {row} AS k, {since} AS s
+                    FROM {column.ids(column.table)} WHERE {wanted}{_meant(where).replace("%", "%%")}) AS held
+             ) AS numbered
         GROUP BY id
         """
-        return {
-            id_: Holders(count, tuple(filter(None, rows)), since)
-            for id_, count, rows, since in connection.execute(query.encode(), [given])
-        }
+        found: dict[str, Holders] = {}
+        for text, count, rows, at in connection.execute(query.encode(), [given]):
+            (id_,) = map(same_id, column.ids_of([text]))
+            found[id_] = together(found.get(id_), Holders(count, tuple(filter(None, rows)), at), most)
+        return found
 
 
 def _column(connection: Connection, path: str) -> _Column:
@@ -193,10 +233,11 @@ def _column(connection: Connection, path: str) -> _Column:
             else f"there is no table {'.'.join(table)}",
             try_="correct the reference in seedbed.toml: table.column, or schema.table.column",
         )
-    schema, found, column, type_, is_list, keys = rows[0]
+    schema, found, is_table, column, type_, is_list, keys = rows[0]
     return _Column(
         oid,
         quoted_name(schema, found),
+        is_table,
         quoted_name(column),
         type_,
         is_list,
@@ -222,7 +263,7 @@ def _range(column: _Column, table: str, first: int, where: Where) -> str:
     return f"SELECT {packed}, {empty} FROM {column.ids(f'ONLY {table}')} WHERE {within}{_meant(where)}"
 
 
-def _blocks(connection: Connection, ranges: Sequence[str]) -> Iterator[Ids]:
+def _blocks(connection: Connection, column: _Column, ranges: Sequence[str]) -> Iterator[Ids]:
     with connection.cursor(binary=True) as cursor:
         for query in ranges:
             row = cursor.execute(query.encode()).fetchone()
@@ -231,7 +272,7 @@ def _blocks(connection: Connection, ranges: Sequence[str]) -> Iterator[Ids]:
             if isinstance(value, bytes):
                 yield Ids(uuids=value, empty=empty)
             else:
-                yield Ids(texts=_texts(value) if value else (), empty=empty)
+                yield Ids(texts=column.ids_of(_texts(value)) if value else (), empty=empty)
 
 
 _texts = msgspec.json.Decoder(list[str]).decode
@@ -244,7 +285,7 @@ def _by_rows(connection: Connection, column: _Column, table: str, where: Where) 
         cursor.execute(query.encode())
         while rows := cursor.fetchmany(_ROWS):
             texts = [text for (text,) in rows if text is not None]
-            yield Ids(texts=texts, empty=len(rows) - len(texts))
+            yield Ids(texts=column.ids_of(texts), empty=len(rows) - len(texts))
 
 
 def _meant(where: Where) -> str:
@@ -256,16 +297,21 @@ def _meant(where: Where) -> str:
     )
 
 
-def _wanted(column: _Column, ids: Sequence[str]) -> tuple[str, list[str]]:
+def _wanted(column: _Column, ids: Sequence[str]) -> tuple[str, list[Any]]:
     """Return the condition that `u.v` is one of `ids`, and its parameter: in the column's own type, so that an index
     serves, where every id that it can hold has one form there.
     """
+    given: list[Any]
+    value, type_ = "u.v", "text"
     if column.type == _UUID:
-        return "u.v OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.uuid[])", list(filter(_IS_UUID.fullmatch, ids))
-    if column.type in _INTEGERS:
-        return "u.v OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.int8[])", list(
-            filter(_IS_INTEGER.fullmatch, ids)
-        )
-    if column.type in _TEXTS:
-        return "u.v OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.text[])", list(ids)
-    return f"{column.text('u.v')} OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.text[])", list(ids)
+        type_, given = "uuid", list(filter(_IS_UUID.fullmatch, ids))
+    elif column.type in _INTEGERS:
+        type_, given = "int8", [each for each in map(whole, ids) if each is not None]
+    elif column.type in _FLOATS:
+        type_, least, most = _FLOATS[column.type]
+        floats = [float(each) for each in ids if number(each)]
+        given = [each for each in floats if not each or least < abs(each) < most]
+    else:
+        value = value if column.type in _TEXTS else column.text(value)
+        given = [each for each in spellings(ids) if "\0" not in each]  # which no text has there
+    return f"{value} OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.{type_}[])", given

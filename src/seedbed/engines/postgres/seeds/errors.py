@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from seedbed.engines.postgres.wire.messages import CANCELED, lost
+from seedbed.engines.postgres.wire.messages import lost, was_canceled
 from seedbed.errors import Interrupted, Location, SeedbedError, StepFailed
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def refused(
     diag = error.diag
     if connection.closed or diag.severity_nonlocalized in {"FATAL", "PANIC"}:
         return lost(error)
-    if error.sqlstate == CANCELED and "user request" in str(error):
+    if was_canceled(error):
         return interrupted(at.path)
     message = diag.message_primary or " ".join(str(error).split())
     more = [diag.message_detail, diag.message_hint and f"hint: {diag.message_hint}"]

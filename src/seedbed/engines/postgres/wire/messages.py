@@ -200,6 +200,11 @@ def asking(connection: Connection) -> Query:
     return plain(connection).rows
 
 
+def was_canceled(error: psycopg.Error) -> bool:
+    """Return whether a person, or we, canceled the statement; a timeout of the server's has the same code."""
+    return error.sqlstate == CANCELED and "user request" in str(error)
+
+
 def is_broken(error: psycopg.Error) -> bool:
     """Return whether `error` means that there is no connection any more."""
     return error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))

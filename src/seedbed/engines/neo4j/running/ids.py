@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from seedbed.engines.kit.ids import Tally, moment
+from seedbed.engines.kit.ids import Tally, held_texts, moment
 from seedbed.engines.neo4j.files.commands import Entity, SchemaKind
 from seedbed.engines.neo4j.files.names import quoted
 from seedbed.engines.neo4j.graph import GraphTarget
@@ -22,7 +22,7 @@ from seedbed.engines.neo4j.schema.catalogue import read_catalogue
 from seedbed.engines.neo4j.schema.walks import leads_along
 from seedbed.engines.neo4j.wire.errors import translate_errors
 from seedbed.errors import StepFailed
-from seedbed.model.ids import Ids, number, number_text, same_id, spellings
+from seedbed.model.ids import Ids, number, number_text, same_id, spellings, whole
 from seedbed.model.migration import Backfill
 from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
@@ -72,7 +72,7 @@ def found(graph: GraphTarget, path: str, ids: Sequence[str]) -> Collection[str]:
     """Return those of `ids` that a property has now. Raises StepFailed, Unreachable, Interrupted."""
     with _reading(graph, path):
         query = _property(graph, path).holding("DISTINCT v")
-        values = {"values": _values(ids)}
+        values = {"values": _values(spellings(ids))}
         return {same_id(_text(value)) for rows in _rows(graph, query, values) for (value,) in rows}
 
 
@@ -86,7 +86,7 @@ def holders(
         since = f"n.{quoted(time)}" if time else "NULL"
         meant, values = _meant(where)
         query = property_.holding(f"v, elementId(n), [{keys}], {since}", meant)
-        values["values"] = _values(each.id for each in suspects)
+        values["values"] = _values(held_texts(suspects))
         tally = Tally(suspects, most)
         for rows in _rows(graph, query, values):
             for value, element, key, at in rows:
@@ -185,19 +185,14 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _values(ids: Iterable[str]) -> list[Any]:
-    """Return the values that a property may have whose text is one of `ids`."""
-    found: list[Any] = list(spellings(ids))
+def _values(texts: Iterable[str]) -> list[Any]:
+    """Return the values that a property may have whose text is one of `texts`."""
+    found: list[Any] = list(texts)
     for text in filter(number, tuple(found)):
-        if "." in text or len(text) > _DIGITS:
-            found.append(float(text))
-        else:
-            found.append(int(text))  # equal to a float of the same value
+        value = whole(text)  # equal to a float of the same value
+        found.append(float(text) if value is None else value)
     found += [text == "true" for text in ("true", "false") if text in found]
     return found
-
-
-_DIGITS = 18  # of an integer that surely has 64 bits
 
 
 def _native(value: Any) -> Any:

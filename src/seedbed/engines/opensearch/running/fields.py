@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
 
 from seedbed.errors import StepFailed
-from seedbed.model.ids import number_text
+from seedbed.model.ids import number_text, whole
 
-_WHOLE = frozenset({"long", "integer", "short", "byte"})
+# The least and the most of whole numbers.
+_WHOLE = {
+    kind: (-(1 << bits), (1 << bits) - 1)
+    for kind, bits in (("long", 63), ("integer", 31), ("short", 15), ("byte", 7))
+} | {"unsigned_long": (0, (1 << 64) - 1)}
 _CHANGES = ("normalizer", "null_value")  # what is indexed then is not what the document has
 _WORDS = frozenset({"text", "match_only_text", "keyword"})
 
@@ -20,10 +24,17 @@ class ExactField(Struct, frozen=True):
     """A field whose values are indexed as they are. `longest`: characters beyond which they are not, 0 for none."""
 
     name: str
-    is_whole: bool  # a number without fractions
+    between: tuple[int, int] | None  # of a number without fractions, the least and the most
     longest: int = 0
 
-    def holds(self, ids: Sequence[str]) -> bool:
+    def values(self, texts: Iterable[str]) -> list[Any]:
+        """Return those of `texts` that it can have, as it has them."""
+        if self.between is None:
+            return list(texts)
+        least, most = self.between
+        return [value for each in texts if (value := whole(each, least, most)) is not None]
+
+    def holds(self, ids: Collection[str]) -> bool:
         """Return whether all of `ids` are indexed, wherever they are."""
         return not self.longest or all(len(each) <= self.longest for each in ids)
 
@@ -85,8 +96,8 @@ def _as_it_is(field: Mapping[str, Any], name: str) -> ExactField | None:
     if not is_searched or any(each in field for each in _CHANGES):
         return None
     if kind == "keyword":
-        return ExactField(name, is_whole=False, longest=int(field.get("ignore_above", 0)))
-    return ExactField(name, is_whole=True) if kind in _WHOLE else None
+        return ExactField(name, None, longest=int(field.get("ignore_above", 0)))
+    return ExactField(name, _WHOLE[kind]) if kind in _WHOLE else None
 
 
 def _mapped(mapping: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:

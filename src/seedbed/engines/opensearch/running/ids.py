@@ -6,9 +6,8 @@ documents; else from the documents themselves: of a text, of what is normalized 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from decimal import Decimal
 from functools import partial
 from itertools import islice
@@ -16,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from seedbed.engines.kit.ids import Tally, moment, takes
+from seedbed.engines.kit.ids import Tally, held_texts, moment, takes, together
 from seedbed.engines.opensearch.cluster import Cluster, translate_errors
 from seedbed.engines.opensearch.rest import path as path_of
 from seedbed.engines.opensearch.running.fields import ExactField, exact, ids_in, is_possible
@@ -24,7 +23,7 @@ from seedbed.engines.opensearch.running.reindex.existing import ExistingIndex, f
 from seedbed.engines.opensearch.running.reindex.pages import ALIVE, point_in_time
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import StepFailed
-from seedbed.model.ids import Ids, number, same_id, spellings
+from seedbed.model.ids import Ids, same_id, spellings
 from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
 
@@ -65,8 +64,9 @@ def ids(cluster: Cluster, path: str, where: Where = ALL) -> Iterator[Ids]:
             for page in source.pages({**body, "size": _VALUES}):
                 yield _block([map(str, each.fields.get(field.name, ())) for each in page])
         else:
-            for page in source.sources():
-                yield _block([ids_in(each.source, source.field) for each in page])
+            with closing(source.sources()) as pages:
+                for page in pages:
+                    yield _block([ids_in(each.source, source.field) for each in page])
 
 
 def found(cluster: Cluster, path: str, ids: Sequence[str]) -> Collection[str]:
@@ -75,7 +75,7 @@ def found(cluster: Cluster, path: str, ids: Sequence[str]) -> Collection[str]:
         source = _Source(cluster, path)
         source.refresh()
         if source.searches(ids):
-            return {same_id(str(each["key"])) for each in source.buckets(ids)}
+            return {same_id(str(each["key"])) for each in source.buckets(spellings(ids))}
         wanted, there = frozenset(ids), set[str]()
         for page in source.sources():
             for each in page:
@@ -89,9 +89,9 @@ def holders(
     """Return the documents that hold ids now, by id. Raises StepFailed, Unreachable, Interrupted."""
     with translate_errors(cluster, f"looking for what holds ids in {path}"):
         source = _Source(cluster, path, where)
-        wanted = [each.id for each in suspects]
-        if source.searches(wanted):
-            return _summed(source.buckets(wanted, time=time, most=most), most)
+        texts = held_texts(suspects)
+        if source.searches(texts):
+            return _summed(source.buckets(texts, time=time, most=most), most)
         tally = Tally(suspects, most)
         for page in source.sources(time):
             for each in page:
@@ -137,11 +137,11 @@ class _Source:
             with suppress(RequestFailed):
                 refresh(self._cluster.client, each.name)
 
-    def searches(self, ids: Sequence[str]) -> bool:
+    def searches(self, ids: Collection[str]) -> bool:
         """Return whether the index finds all documents that have one of `ids`."""
         return self.exact is not None and self.exact.holds(ids) and self.finds_rows
 
-    def sources(self, *more: str) -> Iterator[list[_Hit]]:
+    def sources(self, *more: str) -> Generator[list[_Hit], None, None]:
         """Yield the documents that are meant, the field and `more` of their sources, by pages."""
         wanted = [self.field, *filter(None, more), *self._where.fields]
         for page in self.pages({"_source": {"includes": wanted}, "size": _SOURCES}):
@@ -196,17 +196,17 @@ class _Source:
         ]
         return {"query": {"bool": {"filter": filters}}} if filters else {}
 
-    def buckets(self, ids: Sequence[str], *, time: str = "", most: int = 0) -> Iterator[dict[str, Any]]:
-        """Yield, for each of `ids` that documents have, how many, the ids of `most`, and the least `time`."""
+    def buckets(self, texts: Iterable[str], *, time: str = "", most: int = 0) -> Iterator[dict[str, Any]]:
+        """Yield, for each of `texts` that documents have, how many, the ids of `most`, and the least `time`."""
         assert self.exact is not None
-        field, texts = self.exact.name, iter(spellings(ids))
+        field, left = self.exact.name, iter(texts)
         also: dict[str, Any] = {}
         if most:
             also["rows"] = {"top_hits": {"size": most, "_source": False}}
         if time:
             also["since"] = {"min": {"field": time}}
-        while some := list(islice(texts, _TERMS)):
-            values = _indexed(self.exact, some)
+        while some := list(islice(left, _TERMS)):
+            values = self.exact.values(some)
             if not values:
                 continue
             terms = {"field": field, "include": values, "size": len(values)}
@@ -225,21 +225,11 @@ class _Source:
             yield from answer["aggregations"]["ids"]["buckets"]
 
 
-def _indexed(field: ExactField, texts: Sequence[str]) -> list[Any]:
-    """Return the values that `field` may have indexed of `texts`."""
-    return [int(each) for each in texts if _is_whole(each)] if field.is_whole else list(texts)
-
-
 def _terms(field: ExactField | None, texts: Sequence[str]) -> dict[str, Any] | None:
     """Return the filter of documents that have one of `texts` in `field`; None where the index cannot tell them."""
     if field is None or not field.holds(texts):
         return None
-    return {"terms": {field.name: _indexed(field, texts)}}
-
-
-def _is_whole(text: str) -> bool:
-    """Return whether `text` is a number that a field of whole numbers may have."""
-    return number(text) is not None and "." not in text and abs(int(text)) < 1 << 63
+    return {"terms": {field.name: field.values(texts)}}
 
 
 def _summed(buckets: Iterator[dict[str, Any]], most: int) -> Mapping[str, Holders]:
@@ -247,15 +237,10 @@ def _summed(buckets: Iterator[dict[str, Any]], most: int) -> Mapping[str, Holder
     held: dict[str, Holders] = {}
     for each in buckets:
         id_ = same_id(str(each["key"]))
-        before = held.get(id_, Holders(0))
-        rows = [hit["_id"] for hit in each["rows"]["hits"]["hits"]]
+        rows = sorted(hit["_id"] for hit in each["rows"]["hits"]["hits"])
         at = each.get("since", {}).get("value")
-        moments = [before.since, datetime.fromtimestamp(at / 1000, UTC) if at is not None else None]
-        held[id_] = Holders(
-            before.count + each["doc_count"],
-            (*before.rows, *sorted(rows))[:most],
-            min(filter(None, moments), default=None),
-        )
+        since = moment(at / 1000) if at is not None else None
+        held[id_] = together(held.get(id_), Holders(each["doc_count"], tuple(rows), since), most)
     return held
 
 

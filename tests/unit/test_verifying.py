@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import PurePath
 from typing import Any, cast
@@ -53,7 +53,7 @@ class Table:
     def interrupt(self) -> None:
         raise AssertionError("nobody interrupts it")
 
-    def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
+    def ids(self, path: str, where: Where = ALL) -> Generator[Ids, None, None]:
         self.world.look()
         if self.fails:
             raise self.fails

@@ -6,7 +6,7 @@ out. Four sections: what an engine, a server of its sandbox, a session and a lea
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from pathlib import Path, PurePath
@@ -310,7 +310,7 @@ class SupportsIds(Protocol):
     zeros at its end; an id in a list counts as one of its own. Raises StepFailed where there is no such field.
     """
 
-    def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
+    def ids(self, path: str, where: Where = ALL) -> Generator[Ids, None, None]:
         """Yield the ids of the rows of `where`, in blocks and any order, as of one moment where the engine can.
 
         Raises StepFailed too where there is no field that `where` names, as far as the engine can know.

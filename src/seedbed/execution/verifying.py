@@ -8,15 +8,15 @@ among the parents, then whether rows still hold it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import TypeVar
 
 from msgspec import Struct
 
 from seedbed.engines.capabilities import SupportsIds
-from seedbed.errors import Interrupted, SeedbedError, UsageError
+from seedbed.errors import Interrupted, SeedbedError, StepFailed, Unavailable, UsageError
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.context import RunContext
 from seedbed.execution.threads import side_by_side
@@ -63,12 +63,13 @@ def verify(
     `failed`: the errors of the databases that did not answer. A reference of which one field cannot be read is
     unverified; the others are verified all the same.
     """
-    with ExitStack() as closing:
+    with ExitStack() as stack:
         fields = _Fields(connected, failed, context)
-        kept = fields.read((each.from_ for each in references), partial(_keep, closing))
+        kept = fields.read((each.from_ for each in references), partial(_keep, stack))
         at_a_time = MEMORY // max(len({each.to.database for each in references}), 1)
         compared = fields.read(
-            (each.to for each in references), partial(_compare, references, kept, at_a_time)
+            (each.to for each in references if isinstance(kept[each.from_], _Kept)),
+            partial(_compare, references, kept, at_a_time),
         )
         missing = _missing(references, compared)
         _wait(missing, kept, context)
@@ -115,12 +116,31 @@ class _Fields:
                 self._context.stop.check()
                 try:
                     found[field] = read(_Source(session, field, self._context))
-                except Interrupted:
-                    raise
                 except SeedbedError as error:
-                    error.target = database
-                    found[field] = error
+                    self._context.stop.check()  # then it is that which ended it
+                    failed = found[field] = _for_good(error)
+                    failed.target = database
         return found
+
+
+def _for_good(error: SeedbedError) -> SeedbedError:
+    """Return `error`; of an interruption that nobody here asked for, that reading failed."""
+    if not isinstance(error, Interrupted):
+        return error
+    return StepFailed(error.what, because=error.because, try_="run the same command again")
+
+
+@contextmanager
+def _keeping() -> Iterator[None]:
+    """Say what it means that ids cannot be kept in a file. Raises Unavailable."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            "the ids that do not fit into memory cannot be kept in a file",
+            because=f"{error.strerror or error}, in the directory for temporary files",
+            try_="set TMPDIR to a directory with more room",
+        ) from None
 
 
 class _Source(Struct):
@@ -130,24 +150,27 @@ class _Source(Struct):
     field: Field
     context: RunContext
 
-    def blocks(self) -> Iterator[Ids]:
+    def blocks(self) -> Generator[Ids, None, None]:
         """Yield its ids, telling how many have come."""
         count, told = 0, 0
-        for block in self.session.ids(self.field.path, self.field.where):
-            self.context.stop.check()
-            yield block
-            count += block.count
-            if count >= told + _TOLD:
-                told = count
-                self.context.emit(IdsRead(self.field.database, self.field.path, count, 0))
+        # Closed by whoever is not through: the session may be asked for the next field then.
+        with closing(self.session.ids(self.field.path, self.field.where)) as blocks:
+            for block in blocks:
+                self.context.stop.check()
+                yield block
+                count += block.count
+                if count >= told + _TOLD:
+                    told = count
+                    self.context.emit(IdsRead(self.field.database, self.field.path, count, 0))
         self.context.emit(IdsRead(self.field.database, self.field.path, count, count))
 
 
-def _keep(closing: ExitStack, source: _Source) -> _Kept:
-    kept = Children(_IN_MEMORY)
-    closing.callback(kept.close)
-    for block in source.blocks():
-        kept.add(block)
+def _keep(stack: ExitStack, source: _Source) -> _Kept:
+    with _keeping(), closing(source.blocks()) as blocks:
+        kept = Children(_IN_MEMORY)
+        stack.callback(kept.close)
+        for block in blocks:
+            kept.add(block)
     return _Kept(kept, time.monotonic())
 
 
@@ -160,13 +183,11 @@ def _compare(
         for each in references
         if each.to == source.field and isinstance(those := kept[each.from_], _Kept)
     }
-    parents = Parents(memory)
-    try:
-        for block in source.blocks():
-            parents.add(digests(block))
+    with _keeping(), closing(Parents(memory)) as parents:
+        with closing(source.blocks()) as blocks:
+            for block in blocks:
+                parents.add(digests(block))
         return _Compared(parents.count, suspects(children, parents))
-    finally:
-        parents.close()
 
 
 _Missing = Mapping[Reference, Sequence[Suspect]]
@@ -176,7 +197,7 @@ def _missing(references: Sequence[Reference], compared: Mapping[Field, _Compared
     """Return the suspects that are to be looked up again, for each reference that has some."""
     found = {}
     for each in references:
-        those = compared[each.to]
+        those = compared.get(each.to)
         if isinstance(those, _Compared) and each in those.suspects and not those.suspects[each].is_systemic:
             found[each] = those.suspects[each].all()
     return {each: those for each, those in found.items() if those}
@@ -200,24 +221,26 @@ def _look_for(missing: _Missing, source: _Source) -> Collection[str]:
     return frozenset(source.session.found(source.field.path, sorted(ids)))
 
 
+_Held = Mapping[str, Mapping[str, Holders]]
+
+
 def _look_at(
     missing: _Missing, arrived: Mapping[Field, Collection[str] | SeedbedError], source: _Source
-) -> Mapping[str, Holders]:
-    """Return, by id, the rows that hold those of `missing` which have not arrived."""
-    found: dict[str, Suspect] = {}
-    times = set()
+) -> _Held:
+    """Return the rows that hold those of `missing` which have not arrived, by id: for each time that is asked for."""
+    found: dict[str, dict[str, Suspect]] = {}
     for reference, those in missing.items():
         here = arrived[reference.to]
         if reference.from_ == source.field and not isinstance(here, SeedbedError):
-            found |= {each.id: each for each in those if each.id not in here}
-            times.add(reference.time)
-    return source.session.holders(
-        source.field.path,
-        list(found.values()),
-        time=max(times, default=""),
-        most=_ROWS,
-        where=source.field.where,
-    )
+            late = {each.id: each for each in those if each.id not in here}
+            found.setdefault(reference.time, {}).update(late)
+    return {
+        time_: source.session.holders(
+            source.field.path, list(late.values()), time=time_, most=_ROWS, where=source.field.where
+        )
+        for time_, late in found.items()
+        if late
+    }
 
 
 def _result(
@@ -226,19 +249,20 @@ def _result(
     compared: Mapping[Field, _Compared | SeedbedError],
     missing: Sequence[Suspect] | None,
     arrived: Mapping[Field, Collection[str] | SeedbedError],
-    held: Mapping[Field, Mapping[str, Holders] | SeedbedError],
+    held: Mapping[Field, _Held | SeedbedError],
 ) -> ReferenceResult:
     those = missing or ()
-    children, parents = kept[reference.from_], compared[reference.to]
+    children, parents = kept[reference.from_], compared.get(reference.to)
     here: Collection[str] | SeedbedError = arrived[reference.to] if those else ()
-    rows: Mapping[str, Holders] | SeedbedError = held[reference.from_] if those else {}
-    for error in (children, parents, here, rows):
+    there: _Held | SeedbedError = held[reference.from_] if those else {}
+    for error in (children, parents, here, there):
         if isinstance(error, SeedbedError):
             return ReferenceResult(reference, Verdict.UNVERIFIED, error=error)
     assert isinstance(children, _Kept)
     assert isinstance(parents, _Compared)
     assert not isinstance(here, SeedbedError)
-    assert not isinstance(rows, SeedbedError)
+    assert not isinstance(there, SeedbedError)
+    rows = there.get(reference.time, {})
     late = [each.id for each in those if each.id not in here]
     return result(
         reference,

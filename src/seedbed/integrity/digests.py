@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from os import urandom
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 _are_uuids = re.compile(f"(?:{UUID_FORM})*").fullmatch
 _UUID_LENGTH = 36
-_FIRST, _SECOND, _LAST = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93  # odd, bits well mixed
+# Odd numbers of this process alone, as the key of Python's hash is: who writes ids cannot choose one whose digest is
+# that of another one, nor many that lie in one bucket.
+_FIRST, _SECOND, _THIRD, _FOURTH, _LAST = (int.from_bytes(urandom(8), "big") | 1 for _ in range(5))
 
 
 def digests(ids: Ids) -> Digests:
@@ -59,11 +62,19 @@ def _of_uuids(packed: bytes) -> Digests:
     import numpy as np
 
     halves = np.frombuffer(packed, dtype="<u8").reshape(-1, 2)
-    mixed = halves[:, 0] * np.uint64(_FIRST)
-    mixed += halves[:, 1] * np.uint64(_SECOND)
+    mixed = _mixed(halves[:, 0], _FIRST, _SECOND)
+    mixed += _mixed(halves[:, 1], _THIRD, _FOURTH)
+    mixed += np.uint64(_LAST)  # no UUID has the digest of the empty text for certain
+    return mixed
+
+
+def _mixed(half: Digests, first: int, second: int) -> Digests:
+    """Return `half`, mixed so that which bits of it change which of the result is known to nobody else."""
+    import numpy as np
+
+    mixed = half * np.uint64(first)
     mixed ^= mixed >> np.uint64(32)
-    mixed *= np.uint64(_LAST)
-    mixed ^= mixed >> np.uint64(29)
+    mixed *= np.uint64(second)
     return mixed
 
 

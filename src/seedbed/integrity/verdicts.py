@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from seedbed.integrity.children import Children
-from seedbed.integrity.suspects import Suspects
+from seedbed.integrity.suspects import SAMPLES, Suspects
 from seedbed.model.platform import Reference
 from seedbed.model.verification import Holders, Orphan, ReferenceResult, Verdict
-
-SAMPLES = 20  # orphans that are shown
 
 
 def result(
@@ -36,16 +34,17 @@ def result(
         children.empty,
         parents,
         delayed=delayed,
-        vanished=len(rows) - delayed - len(orphans),
-        orphans=len(orphans),
+        vanished=0 if suspects.is_systemic else len(rows) - delayed - len(orphans),
+        orphans=suspects.count if suspects.is_systemic else len(orphans),
         is_systemic=suspects.is_systemic,
         samples=[Orphan(each, orphans[each]) for each in sorted(orphans)[:SAMPLES]],
     )
-    return replace(found, verdict=_verdict(found))
+    return replace(found, verdict=_verdict(found, sum(each.count for each in orphans.values())))
 
 
-def _verdict(found: ReferenceResult) -> Verdict:
-    wrong = found.orphans + (0 if found.reference.optional else found.empty)
+def _verdict(found: ReferenceResult, astray: int) -> Verdict:
+    """Return the verdict where `astray` rows lead nowhere: one id may be in many."""
+    wrong = astray + (0 if found.reference.optional else found.empty)
     if not wrong:
         return Verdict.OK
     most = found.reference.tolerated * (found.ids + found.empty)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
@@ -205,7 +205,7 @@ class DynamoSession:
 
     # ids
 
-    def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
+    def ids(self, path: str, where: Where = ALL) -> Generator[Ids, None, None]:
         from seedbed.engines.dynamodb.running import ids
 
         return ids.ids(self.database, path, where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -105,7 +105,7 @@ class Neo4jSession:
         with translate_errors(f"examining the migrations of {self.graph.target}"):
             return examine(self.graph.client, migrations)
 
-    def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
+    def ids(self, path: str, where: Where = ALL) -> Generator[Ids, None, None]:
         from seedbed.engines.neo4j.running import ids
 
         return ids.ids(self.graph, path, where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
@@ -140,7 +140,7 @@ class OpenSearchSession:
         with translate_errors(self.cluster, f"looking at the indexes of {self.cluster.target}"):
             return [each for each in names if look(self.cluster.client, each)]
 
-    def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
+    def ids(self, path: str, where: Where = ALL) -> Generator[Ids, None, None]:
         from seedbed.engines.opensearch.running import ids
 
         return ids.ids(self.cluster, path, where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -151,7 +151,7 @@ class PostgresSession:
                 plain(self._plain or self.connection).rows, place, self.place(), self.address.history_schema
             )
 
-    def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
+    def ids(self, path: str, where: Where = ALL) -> Generator[Ids, None, None]:
         from seedbed.engines.postgres.running import ids
 
         return ids.ids(self.connection, self._open_beside, path, where)

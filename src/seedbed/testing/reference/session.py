@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from decimal import Decimal
@@ -79,7 +79,7 @@ class MemorySession:
     def readable(self, place: Place) -> Sequence[str]:
         return sorted(self._channel.ask("tables")["tables"])
 
-    def ids(self, path: str, where: Where = ALL) -> Iterator[Ids]:
+    def ids(self, path: str, where: Where = ALL) -> Generator[Ids, None, None]:
         rows = self._rows(path, where)
         for first in range(0, len(rows), _BLOCK):
             texts = [id_ for id_, _ in rows[first : first + _BLOCK] if id_]

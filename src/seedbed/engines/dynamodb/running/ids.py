@@ -44,7 +44,7 @@ _MANY = 1000  # ids for which a scan may be cheaper than asking for each
 _UNPROCESSED = Policy(attempts=20, base=0.05, cap=5.0)
 
 
-def ids(database: DynamoDatabase, path: str, where: Where = ALL) -> Iterator[Ids]:
+def ids(database: DynamoDatabase, path: str, where: Where = ALL) -> Generator[Ids, None, None]:
     """Yield the ids of an attribute, a block for each page. Raises StepFailed, Unreachable, Interrupted."""
     with translate_errors(database, f"reading the ids of {path}"):
         source = _Source(database, path, where)

@@ -6,7 +6,7 @@ is no snapshot, Neo4j has none: what changes meanwhile is seen as it was or as i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import isfinite
 from typing import Any
@@ -58,7 +58,7 @@ class _Property(Struct, frozen=True):
         )
 
 
-def ids(graph: GraphTarget, path: str, where: Where = ALL) -> Iterator[Ids]:
+def ids(graph: GraphTarget, path: str, where: Where = ALL) -> Generator[Ids, None, None]:
     """Yield the ids of a property in blocks. Raises StepFailed, Unreachable, Interrupted."""
     with _reading(graph, path):
         found = _property(graph, path)

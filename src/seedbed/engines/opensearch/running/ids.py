@@ -54,7 +54,7 @@ _decode = msgspec.json.Decoder(_Answer, float_hook=Decimal).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def ids(cluster: Cluster, path: str, where: Where = ALL) -> Iterator[Ids]:
+def ids(cluster: Cluster, path: str, where: Where = ALL) -> Generator[Ids, None, None]:
     """Yield the ids of a field, a block for each page. Raises StepFailed, Unreachable, Interrupted."""
     with translate_errors(cluster, f"reading the ids of {path}"):
         source = _Source(cluster, path, where)

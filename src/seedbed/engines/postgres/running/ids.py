@@ -7,7 +7,7 @@ behind each other. That costs the client next to nothing for a row, and the serv
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -95,7 +95,7 @@ class _Column(Struct, frozen=True):
 
 def ids(
     connection: Connection, beside: Callable[[], Connection], path: str, where: Where = ALL
-) -> Iterator[Ids]:
+) -> Generator[Ids, None, None]:
     """Yield the ids of a column in blocks, all of one snapshot. Raises StepFailed, Unreachable, Interrupted.
 
     The server composes the next blocks while whoever takes them is busy. A large table is read over two connections:

@@ -162,6 +162,7 @@ references = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     state=st.fixed_dictionaries(dict.fromkeys([*CHILDREN, *PARENTS], rows)),
@@ -204,7 +205,7 @@ def _judge(asked: Reference, found: ReferenceResult, shop: Shop) -> None:
         arrived = missing & set(map(canonical, texts(shop.seen["found", parent][parent])))
     if missing - arrived:
         for key, ids in sorted(shop.seen["holders", child][child].items()):
-            for id_ in map(canonical, filter(_is_text, ids)):
+            for id_ in (canonical(each) for each in ids if each is not None):
                 if id_ in missing - arrived:
                     held.setdefault(id_, []).append(key)
     spelled = set(texts(read))
@@ -226,10 +227,6 @@ def _judge(asked: Reference, found: ReferenceResult, shop: Shop) -> None:
         assert found.verdict is Verdict.TOLERATED
     else:
         assert found.verdict is Verdict.BROKEN
-
-
-def _is_text(id_: str | None) -> bool:
-    return id_ is not None
 
 
 @given(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from errno import ENOSPC
 from pathlib import PurePath
 from typing import Any, cast
 from uuid import UUID
@@ -14,12 +16,12 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from seedbed.engines.base import Session
-from seedbed.errors import StepFailed, Unreachable
+from seedbed.errors import ExitCode, Interrupted, StepFailed, Unreachable
 from seedbed.execution import verifying
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.context import RunContext, this_process
 from seedbed.execution.stopping import Stop
-from seedbed.integrity import parents, suspects
+from seedbed.integrity import children, digests, parents, suspects
 from seedbed.model.event import Event, IdsAwaited, IdsRead
 from seedbed.model.history import History
 from seedbed.model.ids import Ids
@@ -49,6 +51,7 @@ class Table:
 
     def __init__(self, world: World, *, packed: bool = False, fails: Exception | None = None) -> None:
         self.world, self.packed, self.fails = world, packed, fails
+        self.reads = 0  # under way
 
     def interrupt(self) -> None:
         raise AssertionError("nobody interrupts it")
@@ -57,10 +60,14 @@ class Table:
         self.world.look()
         if self.fails:
             raise self.fails
-        if path == TO.path:
-            yield from self._blocks([("", each) for each in sorted(self.world.users)])
-        else:
-            yield from self._blocks(sorted(self._meant(where).items()))
+        self.reads += 1
+        try:
+            if path == TO.path:
+                yield from self._blocks([("", each) for each in sorted(self.world.users)])
+            else:
+                yield from self._blocks(sorted(self._meant(where).items()))
+        finally:
+            self.reads -= 1
 
     def _meant(self, where: Where) -> Mapping[str, str]:
         """Return the orders of `where`: the kind of an order is the first character of its key."""
@@ -273,3 +280,64 @@ def test_what_cannot_be_read_is_unverified(side: str, connects: bool) -> None:
     assert found.verdict is Verdict.UNVERIFIED
     assert found.error is error
     assert found.orphans == 0
+
+
+def test_what_is_tolerated_is_a_share_of_rows_however_few_ids_they_have() -> None:
+    world = World({"1": "ana", "2": "nobody", "3": "nobody", "4": "ana"}, {"ana"})
+    reference = Reference(FROM, TO, grace=0, tolerated=0.25)
+    assert verified(world, reference=reference).result.verdict is Verdict.BROKEN
+    del world.orders["3"]
+    world.orders["5"] = "ana"
+    assert verified(world, reference=reference).result.verdict is Verdict.TOLERATED
+
+
+def test_a_full_disk_leaves_unverified_what_did_not_fit_and_the_session_free_for_the_next_field(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Full(children.Children):
+        def add(self, ids: Ids) -> None:
+            if ids.rows[0] < "5":
+                raise OSError(ENOSPC, "No space left on device")
+            super().add(ids)
+
+    monkeypatch.setattr(verifying, "Children", Full)
+    world = World({f"{number}": "ana" for number in range(9)}, {"ana"})
+    table = Table(world)
+    some, others = (Field(ORDERS, FROM.path, Where((("kind", (kind,)),))) for kind in "17")
+    found = verified_all(world, [Reference(some, TO), Reference(others, TO)], orders=table).results
+    assert [each.verdict for each in found] == [Verdict.UNVERIFIED, Verdict.OK]
+    error = found[0].error
+    assert error is not None
+    assert error.exit_code is ExitCode.UNAVAILABLE
+    assert "No space left on device" in error.because
+    assert "TMPDIR" in error.try_
+    assert table.reads == 0
+
+
+def test_a_read_that_others_canceled_is_unverified_and_no_end_of_the_run() -> None:
+    world = World({"1": "ana"}, {"ana"})
+    found = verified(
+        world, users=Table(world, fails=Interrupted("was canceled", because="an operator"))
+    ).result
+    assert found.verdict is Verdict.UNVERIFIED
+    assert isinstance(found.error, StepFailed)
+    assert found.error.because == "an operator"
+
+
+def test_of_a_reference_that_is_broken_altogether_only_what_is_shown_stays_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(suspects, "MOST", 50)
+    with closing(children.Children(1 << 20)) as kept, closing(parents.Parents(0)) as known:
+        kept.add(Ids(texts=[f"{number:03}" for number in range(100)]))
+        (some,) = suspects.suspects({REFERENCE: kept}, known).values()
+    assert (some.count, sorted(some.rows)) == (51, [f"{number:03}" for number in range(20)])
+
+
+def test_ids_cannot_be_chosen_so_that_one_passes_for_another() -> None:
+    # Both highest bits flipped: equal under any odd factors, if each half is multiplied once.
+    one, other = (UUID(int=(7 << 64 | 9) ^ mask) for mask in (0, 0x80_0000000000000080))
+    nil = Ids(texts=["", str(UUID(int=0))])
+    assert len(set(digests.digests(nil).tolist())) == 2
+    assert len(set(digests.digests(Ids(uuids=one.bytes + other.bytes)).tolist())) == 2
+    assert runpy.run_path(str(digests.__file__))["_FIRST"] != digests._FIRST  # each process has its own

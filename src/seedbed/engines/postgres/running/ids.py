@@ -209,7 +209,7 @@ def holders(
                pg_catalog.min(s) FILTER (WHERE s OPERATOR(pg_catalog.>) {_FIRST} AND s OPERATOR(pg_catalog.<) {_LAST})
         FROM (SELECT id, k, s, pg_catalog.row_number() OVER (PARTITION BY id) AS n
               FROM (SELECT {column.text("u.v")} AS id, {row} AS k, {since} AS s
-                    FROM {column.ids(column.table)} WHERE {wanted}{_meant(where).replace("%", "%%")}) AS held
+                    FROM {column.ids(column.table)} WHERE {wanted}{_meant(where).replace("%", "%%")}) AS rows
              ) AS numbered
         GROUP BY id
         """

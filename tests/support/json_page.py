@@ -24,6 +24,7 @@ from seedbed.documents.plan import PlanDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
+from seedbed.documents.verified import VerifiedDocument
 from seedbed.model.event import KINDS, kind_of
 from seedbed.model.outcome import fold
 from tests.unit.golden.report import samples
@@ -71,6 +72,7 @@ def examples() -> dict[str, Document]:
         DeploymentDocument.of(samples.deployment(), "deploy"),
         StatusDocument.of(replace(status, databases=asked), "status"),
         VerificationDocument.of(samples.verification(), "verify"),
+        VerifiedDocument.of("staging", *samples.verified(), "verify"),
         OutcomeDocument.of(fold(applied), applied, "apply"),
         EnvironmentsDocument.of([samples.USER], samples.environments(), "env list"),
         ConnectionsDocument.of("sandbox", samples.connections(), "env up"),
@@ -96,13 +98,15 @@ def _written_by(document: type[Document]) -> str:
     names = commands(document)
     if names == COMMANDS:
         return "any of them, instead of its own"
+    if document is VerifiedDocument:
+        return "`verify --history`"
     return ", ".join(f"`{name}{' --dry-run' if _is_dry(document, name) else ''}`" for name in names)
 
 
 def _is_dry(document: type[Document], command: str) -> bool:
     """Return whether a command writes `document` in a dry run only: it has another one of its own."""
     others = [each for each in DOCUMENTS.values() if command in each.commands and each is not document]
-    return bool(others) and document is not OutcomeDocument
+    return bool(others) and document not in {OutcomeDocument, VerificationDocument}
 
 
 def _table(name: str) -> str:

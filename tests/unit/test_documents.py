@@ -24,6 +24,7 @@ from seedbed.documents.plan import PlanDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema, written_by
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
+from seedbed.documents.verified import VerifiedDocument
 from seedbed.model.event import (
     KINDS,
     AnyEvent,
@@ -58,6 +59,7 @@ EVERY: list[Document] = [
     StatusDocument.of(samples.status_up_to_date(), "status"),
     VerificationDocument.of(samples.verification(), "verify"),
     VerificationDocument.of(samples.verification_passed(), "verify"),
+    VerifiedDocument.of("staging", *samples.verified(), "verify"),
     *(_outcome(samples.eventful(), command) for command in OutcomeDocument.commands),
     _outcome(samples.seeded(), "seed"),
     _outcome(samples.interrupted(), "revert"),

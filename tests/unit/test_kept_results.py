@@ -21,12 +21,15 @@ from seedbed.model.verified import (
     NEWEST,
     Claim,
     Finding,
+    Stretch,
+    Verified,
     VerifyRecord,
     claim,
     findings,
     history_digest,
     superfluous,
 )
+from seedbed.planning.verified_history import claim_history
 from seedbed.project import Run
 from seedbed.testing import reference
 from seedbed.testing.reference.sandbox import Server, embedded
@@ -238,3 +241,43 @@ def test_the_digest_of_a_history_is_about_what_went_through_migrate() -> None:
         (fill, revision("4", Phase.MIGRATE)),
     ):
         assert history_digest(History(None, other)) != taken
+
+
+# From run to run
+
+
+def _run(number: int, verdict: Verdict, *, is_full: bool = True, wrong: int = 0) -> VerifyRecord:
+    found = (Finding(claim(ORDERS), verdict, wrong, is_full),)
+    return VerifyRecord(f"r{number}", "", 0, "", {}, (), found, str(number), NOW + timedelta(days=number))
+
+
+def test_a_history_says_since_when_a_reference_is_broken_and_until_when_it_was_not() -> None:
+    records = [
+        _run(6, Verdict.OK, is_full=False),  # says nothing of the other rows
+        _run(5, Verdict.BROKEN, is_full=False, wrong=3),
+        _run(4, Verdict.BROKEN, wrong=2),
+        _run(2, Verdict.OK),
+        _run(1, Verdict.OK),
+    ]
+    # The other database knows the same runs, by a clock of its own, and one more that reached it alone.
+    other = [
+        replace(each, at=each.at + timedelta(hours=1)) for each in (*records, _run(0, Verdict.UNVERIFIED))
+    ]
+    kept_ = {SHOP: Verified(tuple(records)), USER: Verified(tuple(other))}
+    (found,) = claim_history([ORDERS], kept_)
+    broken, ok, unverified = found.stretches
+    days = [timedelta(days=number) for number in range(6)]
+    assert broken == Stretch(Verdict.BROKEN, NOW + days[4], NOW + days[5], 2, 3)
+    assert ok == Stretch(Verdict.OK, NOW + days[1], NOW + days[2], 2, 0)
+    assert (unverified.verdict, unverified.runs) == (Verdict.UNVERIFIED, 1)
+    assert claim_history([ORDERS], {})[0].stretches == ()
+
+
+def test_the_history_is_read_from_the_databases_that_answer(shop: Shop) -> None:
+    with shop.run("staging") as run:
+        run.verify(shop.references)
+        run.verify(shop.references)
+    with shop.run("staging", silent="user") as run:
+        found, unread = run.verified(shop.references)
+    assert set(unread) == {USER}
+    assert [(each.stretches[0].verdict, each.stretches[0].runs) for each in found] == [(Verdict.OK, 2)] * 2

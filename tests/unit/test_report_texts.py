@@ -15,6 +15,7 @@ from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
+from seedbed.documents.verified import VerifiedDocument
 from seedbed.errors import LeaseLost, Location, SeedbedError, UsageError
 from seedbed.model.deployment import Change, Deployment
 from seedbed.model.event import Event, failure
@@ -37,6 +38,7 @@ from seedbed.report.text.script import script_text
 from seedbed.report.text.seeds import seed_text
 from seedbed.report.text.status import status_text
 from seedbed.report.text.verification import verification_text
+from seedbed.report.text.verified import verified_text
 from tests.unit.golden.report import samples
 from tests.unit.golden.report.files import same_as
 
@@ -83,6 +85,7 @@ PAGES: dict[str, Page] = {
     "status-summary": _status(samples.status(), summary=True),
     "status-up-to-date": _status(samples.status_up_to_date()),
     "verification": _verification(samples.verification()),
+    "verified": verified_text(VerifiedDocument.of("staging", *samples.verified(), "verify")),
     "verification-passed": _verification(samples.verification_passed()),
     "verification-markdown": verification_markdown(VerificationDocument.of(samples.verification(), "verify")),
     "outcome-applied": _outcome(samples.applied()),

@@ -20,6 +20,7 @@ from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
+from seedbed.documents.verified import VerifiedDocument
 from seedbed.support.json_schema import json_schema
 
 _TYPES: tuple[type[Document], ...] = (
@@ -27,6 +28,7 @@ _TYPES: tuple[type[Document], ...] = (
     DeploymentDocument,
     StatusDocument,
     VerificationDocument,
+    VerifiedDocument,
     OutcomeDocument,
     EnvironmentsDocument,
     ConnectionsDocument,

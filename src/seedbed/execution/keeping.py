@@ -6,6 +6,7 @@ one of them changes meanwhile, the record no longer fits, and whoever asks it fi
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -24,10 +25,11 @@ from seedbed.model.verified import VerifyRecord, findings, history_digest, super
 class Basis(Struct, frozen=True):
     """What a verification is taken on, found out before it begins.
 
-    `began`: by the clock of this process. `histories`: by database, a digest of each. `pending`: by database, what
-    waits there at the gate `migrate`.
+    `run`: a random id. `began`: by the clock of this process. `histories`: by database, a digest of each. `pending`: by
+    database, what waits there at the gate `migrate`.
     """
 
+    run: str
     began: float
     histories: Mapping[str, str]
     pending: Mapping[str, tuple[str, ...]]
@@ -35,7 +37,7 @@ class Basis(Struct, frozen=True):
     @classmethod
     def of(cls, connected: Sequence[ConnectedTarget], pending: Mapping[str, tuple[str, ...]]) -> Basis:
         histories = {each.id: history_digest(each.history) for each in connected}
-        return cls(time.monotonic(), histories, pending)
+        return cls(os.urandom(8).hex(), time.monotonic(), histories, pending)
 
 
 def keep(
@@ -70,7 +72,7 @@ def _keep(target: ConnectedTarget, found: Verification, basis: Basis, context: R
     with context.stop.watching(session):
         forget = superfluous(session.verified().records)
         record = VerifyRecord(
-            context.owner.id,
+            basis.run,
             context.owner.who,
             time.monotonic() - basis.began,
             str(identity),

@@ -73,6 +73,26 @@ class VerifyRecord(Struct, frozen=True):
         return next((each for each in self.findings if each.claim.name == name), None)
 
 
+class Stretch(Struct, frozen=True):
+    """Runs one after the other that found the same of a claim: when the first and the last of them were kept.
+
+    `wrong`: as the last of them counted.
+    """
+
+    verdict: Verdict
+    first: datetime
+    last: datetime
+    runs: int
+    wrong: int
+
+
+class ClaimHistory(Struct, frozen=True):
+    """The verdicts on a claim from run to run, the latest first; none where it was never verified."""
+
+    name: str
+    stretches: tuple[Stretch, ...]
+
+
 class Verified(Struct, frozen=True):
     """All that a database keeps of `verify`, the newest first, and what its clock says now."""
 

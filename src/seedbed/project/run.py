@@ -35,6 +35,7 @@ from seedbed.model.platform import Database, Expectation, Reference
 from seedbed.model.seed import Dataset, SeedKind
 from seedbed.model.status import DatabaseStatus, Status
 from seedbed.model.verification import Verification
+from seedbed.model.verified import ClaimHistory
 from seedbed.planning.hazards import require_allowed_hazards
 from seedbed.planning.statuses import migration_statuses
 from seedbed.planning.verified import require_verified
@@ -222,6 +223,12 @@ class Run:
         for target in self.connected:
             self.context.emit(TargetDone(target.id))
         return found
+
+    def verified(
+        self, declared: Sequence[Reference | Expectation]
+    ) -> tuple[tuple[ClaimHistory, ...], dict[str, SeedbedError]]:
+        """Return the verdicts on each of `declared` from run to run, and by database why it could not be asked."""
+        return verified.histories(declared, self.connected, self.failed)
 
     # Changing
 

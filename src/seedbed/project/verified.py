@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from seedbed.engines.capabilities import SupportsVerified
+from seedbed.errors import SeedbedError
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.threads import returned, side_by_side
 from seedbed.model.environment import Environment
 from seedbed.model.history import History
 from seedbed.model.plan import Plan
 from seedbed.model.platform import Expectation, Reference
-from seedbed.model.verified import Verified, claim, touched
+from seedbed.model.verified import ClaimHistory, Verified, claim, touched
 from seedbed.planning.verified import Gate, contracts, pending_at_migrate
 from seedbed.planning.verified import gated as gated_by
+from seedbed.planning.verified_history import claim_history
 from seedbed.project.catalog import Catalog
 
 
@@ -60,3 +62,24 @@ def gated(
 
 def _kept(target: ConnectedTarget) -> Verified:
     return target.session.verified() if isinstance(target.session, SupportsVerified) else Verified()
+
+
+def histories(
+    declared: Sequence[Reference | Expectation],
+    connected: Sequence[ConnectedTarget],
+    failed: Mapping[str, SeedbedError],
+) -> tuple[tuple[ClaimHistory, ...], dict[str, SeedbedError]]:
+    """Return the verdicts on each of `declared` from run to run, and by database why it could not be asked."""
+    kept: dict[str, Verified] = {}
+    unread = dict(failed)
+    for target, found in zip(
+        connected, side_by_side([partial(_kept, each) for each in connected]), strict=True
+    ):
+        if isinstance(found, SeedbedError):
+            found.target = target.id
+            unread[target.id] = found
+        elif isinstance(found, BaseException):
+            raise found
+        else:
+            kept[target.id] = found
+    return claim_history(declared, kept), unread

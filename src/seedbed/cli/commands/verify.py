@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from seedbed.model.platform import Database, Expectation, Reference
 
 
 @click.command("verify")
@@ -24,9 +30,17 @@ from seedbed.errors import ExitCode, UsageError
 @click.option(
     "--markdown", is_flag=True, help="Write the result as Markdown, for a comment or a job's summary."
 )
+@click.option(
+    "--history", is_flag=True, help="Read nothing anew: show since when each holds, and when it broke."
+)
 @command_context
 def command(
-    context: CommandContext, env: str, services: tuple[str, ...], only: tuple[str, ...], markdown: bool
+    context: CommandContext,
+    env: str,
+    services: tuple[str, ...],
+    only: tuple[str, ...],
+    markdown: bool,
+    history: bool,
 ) -> None:
     """Check that ids in one database are found in the one that they refer to, and that expectations hold.
 
@@ -40,6 +54,7 @@ def command(
     seedbed verify -e staging -s payment --json
     seedbed verify -e staging --only "payment/postgres:payments.*"
     seedbed verify -e staging --markdown >> "$GITHUB_STEP_SUMMARY"
+    seedbed verify -e staging --history
     """
     from seedbed.documents.verification import VerificationDocument
     from seedbed.project.only import chosen
@@ -50,8 +65,15 @@ def command(
         raise UsageError(
             "--json and --markdown cannot be combined", because="there is one result", try_="one of them"
         )
+    if history and markdown:
+        raise UsageError(
+            "--history and --markdown cannot be combined", because="a history is no result", try_="--json"
+        )
     references, expectations = chosen(*context.catalog.to_verify(services), only)
     databases = context.catalog.databases_of(references, expectations)
+    if history:
+        _show_history(context, env, databases, (*references, *expectations))
+        return
     with context.run(env, databases, wait=0) as run:
         found = run.verify(references, expectations, ownership=not only)
     document = VerificationDocument.of(found, context.command)
@@ -61,3 +83,19 @@ def command(
     context.leave_for(found.errors)
     if not found.is_passed:
         context.leave(ExitCode.FOUND)
+
+
+def _show_history(
+    context: CommandContext,
+    env: str,
+    databases: Sequence[Database],
+    declared: Sequence[Reference | Expectation],
+) -> None:
+    from seedbed.documents.verified import VerifiedDocument
+    from seedbed.report.text.verified import verified_text
+
+    with context.run(env, databases, wait=0) as run:
+        claims, unread = run.verified(declared)
+        environment = run.environment.name
+    context.show(VerifiedDocument.of(environment, claims, unread, context.command), verified_text)
+    context.leave_for(unread.values())

@@ -74,6 +74,7 @@ from seedbed.model.verification import (
     Verdict,
     Verification,
 )
+from seedbed.model.verified import ClaimHistory, Stretch
 
 USER, PAYMENT, REVIEWS = "user/postgres", "payment/postgres", "reviews/postgres"
 VIDEO, STACK = "video-call/dynamodb", "edtech-staging-video-call-dynamodb"
@@ -446,6 +447,22 @@ def _expectations(error: SeedbedError) -> tuple[ExpectationResult, ...]:
             Expectation("as many courses as chats", equal, at), Verdict.UNVERIFIED, error=error
         ),
     )
+
+
+def verified() -> tuple[tuple[ClaimHistory, ...], dict[str, SeedbedError]]:
+    """Return what is kept of references: one that broke, one that holds, one that nobody asked about."""
+    first, last = datetime(2026, 10, 1, 2, 0, tzinfo=UTC), datetime(2026, 11, 3, 2, 0, tzinfo=UTC)
+    broke, now = datetime(2026, 11, 4, 2, 0, tzinfo=UTC), datetime(2026, 11, 9, 2, 0, tzinfo=UTC)
+    user = f"{USER}:users.id"
+    broken = (Stretch(Verdict.BROKEN, broke, now, 6, 12_400), Stretch(Verdict.OK, first, last, 34, 0))
+    error = Unreachable("chat/memory does not answer", because="connection refused", try_="start it")
+    error.target = "chat/memory"
+    return (
+        ClaimHistory(f"{PAYMENT}:customers.user_id → {user}", broken),
+        ClaimHistory(f"{REVIEWS}:reviews.author_id → {user}", (Stretch(Verdict.OK, first, now, 40, 0),)),
+        ClaimHistory(f"{VIDEO}:calls.host_id → {user}", (Stretch(Verdict.UNVERIFIED, now, now, 1, 0),)),
+        ClaimHistory("the ledger sums to zero", ()),
+    ), {"chat/memory": error}
 
 
 def verification_passed() -> Verification:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.errors import Refused
+from seedbed.errors import Refused, StepFailed
 from seedbed.model.hazard import Hazard
-from seedbed.model.ownership import Mention, Named
+from seedbed.model.ownership import Mention, Named, Place
+from seedbed.model.verification import Verdict
 from seedbed.planning.ownership import strangers, unmade
 from seedbed.project import Project, Request, Run
 from seedbed.testing import reference
 from seedbed.testing.reference.sandbox import embedded
+from seedbed.testing.reference.session import MemorySession
 
 MANIFEST = """
 [platform]
@@ -118,3 +120,31 @@ def test_a_protected_environment_refuses_it_unless_the_file_allows_it(site: Site
     with site.run("cart") as run:
         assert run.plan().of("cart/memory").hazards
         run.apply(Request(unreviewed=True))
+
+
+def test_what_a_server_does_not_say_is_unverified_with_its_error(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = MemorySession.place
+
+    def place(session: MemorySession) -> Place:
+        if session.target == "shop/memory":
+            raise StepFailed("this login may not ask that")
+        return asked(session)
+
+    monkeypatch.setattr(MemorySession, "place", place)
+    with site.run() as run:
+        found = run.verify((), ())
+    cart, shop = found.ownership
+    assert (cart.verdict, shop.verdict) == (Verdict.OK, Verdict.UNVERIFIED)
+    assert [each.what for each in found.errors] == ["this login may not ask that"]
+
+
+def test_databases_of_one_login_are_not_known_and_pass(site: Site) -> None:
+    with site.run() as run:
+        found = run.verify((), ())
+    assert [(each.verdict, each.alike) for each in found.ownership] == [
+        (Verdict.UNVERIFIED, ("shop/memory",)),
+        (Verdict.UNVERIFIED, ("cart/memory",)),
+    ]
+    assert found.is_passed

@@ -9,8 +9,9 @@ import psycopg
 import pytest
 
 from seedbed.engines.postgres.sandbox import EmbeddedServer
+from seedbed.errors import Refused
 from seedbed.model.verification import OwnershipResult, Reader, Verdict
-from seedbed.project import Project
+from seedbed.project import Project, Request, Run
 from tests.support.postgres.wire import connected, role
 from tests.support.projects import ProjectFiles, variables
 
@@ -49,12 +50,18 @@ class Two:
                 found[f"{service}DB_USER"] = login
         return found
 
-    def verify(self, environment: str) -> tuple[dict[str, OwnershipResult], bool]:
-        """Return what is found of each database, and whether all is well."""
+    @contextmanager
+    def run(self, environment: str, *services: str) -> Iterator[Run]:
         payment, user = self.options
         manifest = MANIFEST.format(payment=payment, user=user)
         (self.files.root / "seedbed.toml").write_text(manifest, encoding="utf-8")
-        with Project.open(self.files.root, environ=self.environ).run(environment) as run:
+        project = Project.open(self.files.root, environ=self.environ)
+        with project.run(environment, project.catalog.databases(services)) as run:
+            yield run
+
+    def verify(self, environment: str) -> tuple[dict[str, OwnershipResult], bool]:
+        """Return what is found of each database, and whether all is well."""
+        with self.run(environment) as run:
             found = run.verify((), ())
         return {each.database: each for each in found.ownership}, found.is_passed
 
@@ -156,3 +163,30 @@ def test_a_schema_for_each_service_is_no_common_database(two: Two) -> None:
     assert not found["payment/postgres"].same
     assert [each.names for each in found["payment/postgres"].readers] == [("own.cards",)]
     assert found["user/postgres"].verdict is Verdict.OK
+
+
+def test_a_migration_that_writes_into_the_schema_of_another_service_needs_a_reason(two: Two) -> None:
+    two.databases = two.databases[0], two.databases[0]
+    two.logins = "", ""
+    two.options = (
+        'history_schema = "one"\nsearch_path = ["own"]',
+        'history_schema = "two"\nsearch_path = ["users"]',
+    )
+    two.files.manifest(["payment", "user"])
+    made = "CREATE SCHEMA users; CREATE TABLE users.people (id int)"
+    two.files.migration("20260101000001_make", made, service="user")
+    written = "CREATE TABLE bills (id int);\nINSERT INTO users.people VALUES (1)"
+    two.files.migration("20260101000001_write", written, service="payment")
+    unreviewed = Request(unreviewed=True)
+    with two.run("prod", "user") as run:
+        assert run.apply(unreviewed).exit_code == 0
+    with two.run("prod", "payment") as run, pytest.raises(Refused, match="hazard") as caught:
+        run.apply(unreviewed)
+    assert "line 3: PG201, names users.people, a table of user/postgres" in caught.value.because
+    two.files.migration(
+        "20260101000001_write", written, service="payment", directives='allow=PG201 because "one team"'
+    )
+    with two.run("prod", "payment") as run:
+        assert run.apply(unreviewed).exit_code == 0
+    with two.as_people(0) as people:
+        people.execute("DROP SCHEMA users CASCADE")

@@ -26,6 +26,7 @@ from seedbed.engines.postgres import address as postgres
 from seedbed.execution.stopping import Stop
 from seedbed.model.names import parameter_path, table_name
 from seedbed.model.secret import Secret
+from tests.support.projects import run
 
 EDTECH = Path(__file__).parents[2] / "edtech"
 DYNAMODB = ("ai", "chat", "courses", "tutor-matching", "video-call")
@@ -137,6 +138,12 @@ def test_a_dev_environment_is_deployed_changed_and_destroyed_without_a_trace(app
     said = app.deploy("dev-ana")
     assert "edtech-dev-ana-chat-dynamodb (no changes)" in said
     assert app.live("courses", "courses", "dev-ana").index("by_state_of_teacher") is not None
+
+    stacks = {each["StackName"] for each in app.ask("cloudformation", "DescribeStacks")["Stacks"]}
+    asked = run(app.root, "destroy", "-e", "dev-ana", env=cdk.variables(app.world.cloud))
+    named = asked.err.partition("destroy would delete ")[2].partition("\n")[0].split(", ")
+    assert ({*named, "CDKToolkit"}, len(named), asked.code) == (stacks, len(stacks) - 1, 3)
+    assert named.index("edtech-dev-ana-network") > named.index("edtech-dev-ana-user-postgres")
 
     app.destroy()
     assert app.tables("dev-ana") == set()

@@ -32,6 +32,7 @@ STEPS = [
 ]
 DATABASES = 10  # of eight services
 REFERENCES = 35
+EXPECTATIONS = 6
 
 
 @pytest.fixture
@@ -64,6 +65,8 @@ def test_the_demo_does_every_database_and_leaves_nothing_behind(edtech: Path, tm
     found = msgspec.json.decode((tmp_path / "found.json").read_bytes())
     every_reference_of_the_seeds_leads_somewhere(found["seeded"])
     every_orphan_is_found_with_its_key_and_nothing_else(found)
+    every_expectation_of_the_seeds_holds(found["seeded"])
+    whatever_contradicts_an_expectation_is_found(found["contradicted"])
     counted = re.findall(r"^(\S+): all (\d+) rows of its seeds are there$", done.stderr, re.MULTILINE)
     assert len(counted) == 2 * DATABASES  # after the seeds, and at the end
     assert counted[:DATABASES] == counted[DATABASES:]
@@ -78,6 +81,20 @@ def every_reference_of_the_seeds_leads_somewhere(document: Any) -> None:
     found = document["references"]
     assert [each for each in found if each["verdict"] != "ok" or not each["ids"]] == []
     assert len(found) == REFERENCES
+
+
+def every_expectation_of_the_seeds_holds(document: Any) -> None:
+    found = document["expectations"]
+    assert [each for each in found if each["verdict"] != "ok"] == []
+    assert [each["name"] for each in found if each["numbers"] and "0" in each["numbers"]] == []
+    assert len(found) == EXPECTATIONS
+
+
+def whatever_contradicts_an_expectation_is_found(document: Any) -> None:
+    found = document["expectations"]
+    assert [each for each in found if each["verdict"] != "broken" or each["error"]] == []
+    assert [each["name"] for each in found if not each["samples"] and not each["numbers"]] == []
+    assert len(found) == EXPECTATIONS
 
 
 def every_orphan_is_found_with_its_key_and_nothing_else(found: Any) -> None:

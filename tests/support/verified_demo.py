@@ -16,16 +16,19 @@ from seedbed.cli.commands.demo import Tour
 from seedbed.cli.main import run
 from seedbed.documents.verification import VerificationDocument
 from seedbed.model.outcome import Outcome
+from tests.support.contradictions import contradict
 from tests.support.orphans import orphan, plant
 
 
 class Found(msgspec.Struct):
     """`seeded`, `planted`: what was found without orphans and with one in each reference. By the field that refers:
-    `orphans`, the ids, and `keys`, of the rows that they are in.
+    `orphans`, the ids, and `keys`, of the rows that they are in. `contradicted`: with something that contradicts each
+    expectation.
     """
 
     seeded: VerificationDocument
     planted: VerificationDocument
+    contradicted: VerificationDocument
     orphans: Mapping[str, str]
     keys: Mapping[str, str]
 
@@ -50,12 +53,16 @@ LAST = 2  # the demo counts its rows after the seeds, and at its end
 
 def _verified(tour: Tour) -> Found:
     references = [replace(each, grace=0.0) for each in tour.context.catalog.references()]
-    seeded = tour.run.verify(references)
+    expectations = tour.context.catalog.expectations()
+    seeded = tour.run.verify(references, expectations)
+    contradict(tour.run)
+    contradicted = tour.run.verify((), expectations)
     keys = plant(tour.run, references)
     planted = tour.run.verify(references)
     return Found(
         VerificationDocument.of(seeded, "verify"),
         VerificationDocument.of(planted, "verify"),
+        VerificationDocument.of(contradicted, "verify"),
         {str(each.from_): orphan(each) for each in references},
         keys,
     )

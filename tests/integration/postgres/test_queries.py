@@ -35,7 +35,13 @@ def session(postgres_server: EmbeddedServer, new_database: Callable[[], str]) ->
 
 def test_values_are_as_the_server_writes_them(session: PostgresSession) -> None:
     (row,) = session.rows("WITH one AS (TABLE entries) SELECT *, true, 1 AS id FROM one WHERE id = 1;", 10)
-    assert row == {"id": "1", "amount": "1.50", "at": "2026-01-02 00:00:00+00", "bool": "t", "id (2)": "1"}
+    assert row == {
+        "id": "1",
+        "amount": "1.50",
+        "at": "2026-01-02 00:00:00+00",
+        "?column?": "t",
+        "id (2)": "1",
+    }
     assert session.rows("SELECT '100%' AS share -- %s", 10) == [{"share": "100%"}]
     assert session.number("SELECT sum(amount) FROM entries") == Decimal("0.00")
     with pytest.raises(StepFailed, match="a query whose number is compared has none"):
@@ -52,9 +58,8 @@ def test_values_are_as_the_server_writes_them(session: PostgresSession) -> None:
     ],
 )
 def test_what_writes_is_refused_by_the_server(session: PostgresSession, query: str) -> None:
-    with pytest.raises((UsageError, StepFailed)) as caught:
+    with pytest.raises(UsageError, match="would write"):
         session.rows(query, 10)
-    assert "read-only" in f"{caught.value.what} {caught.value.because}" or "would write" in caught.value.what
     assert session.number("SELECT count(*) FROM entries") == 2
 
 

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 _AT_ONCE = 50  # rows in memory before they are cut
-_WRITES = {
-    "25006",
-    "0A000",
-}  # read_only_sql_transaction; feature_not_supported: WITH that changes data, in a cursor
+# read_only_sql_transaction; active_sql_transaction: it is to write from now on; feature_not_supported: WITH
+# that changes data, in a cursor.
+_WRITES = {"25006", "25001", "0A000"}
 
 
 def rows(connection: Connection, query: str, most: int) -> Sequence[QueryRow]:

@@ -158,6 +158,21 @@ def test_what_is_no_id_and_what_is_misspelled_is_refused(here: Stage) -> None:
     assert texts(here, "progress.tutr") == ([], 4)
 
 
+def test_a_table_that_is_made_anew_while_it_is_read_is_told(
+    here: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    description, seen = type(here.database).description, 0
+
+    def described(database: Any, table: str) -> dict[str, Any]:
+        nonlocal seen
+        seen += 1
+        return {**description(database, table), "TableId": f"{seen}"}
+
+    monkeypatch.setattr(type(here.database), "description", described)
+    with pytest.raises(StepFailed, match="progress was deleted and created again while it was read"):
+        list(ids.ids(here.database, "progress.tutor"))
+
+
 def test_a_read_that_is_interrupted_ends(here: Stage) -> None:
     spied(here.client, lambda operation, _: here.client.interrupt() if operation == "Scan" else None)
     with pytest.raises(Interrupted):

@@ -48,6 +48,10 @@ def test_ids_are_read_from_properties_and_lists_of_nodes_and_relationships(
     assert texts(here, "Student.id") == ([], 0)  # there is none, and a constraint knows of them
     with pytest.raises(StepFailed, match="there is no label Teacher"):
         texts(here, "Teacher.id")
+    with pytest.raises(StepFailed, match="there is no property usr"):
+        texts(here, "Tutor.usr")
+    here.do("CREATE INDEX soon FOR (t:Tutor) ON (t.usr)")
+    assert texts(here, "Tutor.usr") == ([], 3)
 
 
 def test_only_the_nodes_are_read_that_a_reference_is_about(here: Graph) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from seedbed.engines.opensearch.running import ids
+from seedbed.engines.opensearch.running.reindex import pages
 from seedbed.errors import Interrupted, StepFailed
 from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
@@ -121,3 +122,37 @@ def test_a_point_in_time_that_is_gone_is_told(here: Stage, monkeypatch: pytest.M
     here.client.call("DELETE", "/_search/point_in_time/_all", idempotent=True)
     with pytest.raises(StepFailed, match="the point in time at which lessons-3 was read is gone"):
         list(blocks)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [{"enabled": False}, {"excludes": ["with*"]}, {"excludes": ["within.id"]}, {"includes": ["user"]}],
+)
+def test_a_field_that_documents_are_stored_without_is_refused_unless_the_index_has_it(
+    here: Stage, stored: Document
+) -> None:
+    properties = {"user": {"type": "keyword"}, "within": {"properties": {"id": {"type": "text"}}}}
+    here.client.call("PUT", "/cut", {"mappings": {"_source": stored, "properties": properties}})
+    here.put("cut", "a", {"user": "ana", "within": {"id": "x"}})
+    assert texts(here, "cut.user") == (["ana"], 0)
+    for look in (lambda: texts(here, "cut.within.id"), lambda: here.session.found("cut.within.id", ["x"])):
+        with pytest.raises(StepFailed, match=r"the field within\.id of cut cannot be read"):
+            look()
+
+
+def test_an_index_that_is_made_anew_while_it_is_read_is_told(
+    here: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ids, "_VALUES", 1)
+    here.client.call("PUT", "/again", {"mappings": {"properties": {"user": {"type": "keyword"}}}})
+    for name in "ab":
+        here.put("again", name, {"user": name})
+
+    def anew(*given: Any) -> Any:
+        here.client.call("DELETE", "/again")
+        here.client.call("PUT", "/again", {"mappings": {"properties": {"user": {"type": "keyword"}}}})
+        return pages.point_in_time(*given)
+
+    monkeypatch.setattr(ids, "point_in_time", anew)
+    with pytest.raises(StepFailed, match="again was deleted and created again while it was read"):
+        texts(here, "again.user")

@@ -54,6 +54,7 @@ def ids(database: DynamoDatabase, path: str, where: Where = ALL) -> Generator[Id
             unknown = [each for each in unknown if not each.is_any_in(page)]
             yield source.ids.block([each for each in page if source.takes(each)])
         source.require_known(items, unknown)
+        source.require_same()
 
 
 def found(database: DynamoDatabase, path: str, ids: Sequence[str]) -> Collection[str]:
@@ -216,6 +217,15 @@ class _Source:
                 f"no item of {self.table} has the attribute {missing[0]}",
                 because="tables.toml does not declare it either",
                 try_="correct the reference in seedbed.toml, or declare the attribute",
+            )
+
+    def require_same(self) -> None:
+        """Raise StepFailed where the table was made anew while it was read: parts of two were read then."""
+        now = self._database.description(self.table)
+        if any(now.get(each) != self._description.get(each) for each in ("TableId", "CreationDateTime")):
+            raise StepFailed(
+                f"the table {self.table} was deleted and created again while it was read",
+                try_="run the same command again",
             )
 
     @property

@@ -62,7 +62,7 @@ def ids(graph: GraphTarget, path: str, where: Where = ALL) -> Generator[Ids, Non
     """Yield the ids of a property in blocks. Raises StepFailed, Unreachable, Interrupted."""
     with _reading(graph, path):
         found = _property(graph, path)
-        _require_known(graph, found, where)
+        _require_known(graph, found, [path.rpartition(".")[2], *where.fields])
         meant, values = _meant(where)
         for rows in _rows(graph, f"MATCH {found.pattern} WHERE {meant} RETURN n.{found.name}", values):
             yield _block(value for (value,) in rows)
@@ -134,17 +134,15 @@ def _meant(where: Where) -> tuple[str, dict[str, Any]]:
     return " AND ".join(conditions) or _EVERY, values
 
 
-def _require_known(graph: GraphTarget, property_: _Property, where: Where) -> None:
-    """Raise StepFailed where `where` names a property that is nowhere, and there are nodes: it is misspelled."""
-    if not where.fields:
-        return
+def _require_known(graph: GraphTarget, property_: _Property, names: Sequence[str]) -> None:
+    """Raise StepFailed where one of `names` is no property anywhere, and there are nodes: it is misspelled."""
     known = {each["name"] for each in graph.read(_PROPERTIES, {})}
-    for name in where.fields:
+    for name in names:
         if name not in known and graph.read(f"MATCH {property_.pattern} RETURN 1 AS name LIMIT 1", {}):
             raise StepFailed(
                 f"there is no property {name}",
-                because="no node and no relationship has it, and a reference is declared for those that have",
-                try_="correct the reference's when in seedbed.toml",
+                because="no node and no relationship has it, and no index or constraint is for it",
+                try_="correct the reference in seedbed.toml, or create an index for the property",
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from typing import Any
 
 from msgspec import Struct
@@ -55,6 +56,25 @@ def is_possible(mapping: Mapping[str, Any], name: str) -> bool:
         for at in range(1, len(names) + 1)
         for found in [_mapped(mapping, ".".join(names[:at]))]
     )
+
+
+def keeps(mapping: Mapping[str, Any], name: str) -> bool:
+    """Return whether documents are stored with what they had in the field `name`."""
+    field = _mapped(mapping, name)
+    if field is not None and field.get("type") == "alias":
+        return False
+    stored = mapping.get("_source") or {}
+    if str(stored.get("enabled", True)).lower() == "false":
+        return False
+    names = name.split(".")
+    within = [".".join(names[: at + 1]) for at in range(len(names))]  # what it lies in, and itself
+    return (not stored.get("includes") or _is_one(within, stored["includes"])) and not _is_one(
+        within, stored.get("excludes", ())
+    )
+
+
+def _is_one(names: Sequence[str], patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
 def ids_in(source: Any, name: str) -> Iterator[str]:

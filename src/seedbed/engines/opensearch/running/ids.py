@@ -18,7 +18,7 @@ import msgspec
 from seedbed.engines.kit.ids import Tally, held_texts, moment, takes, together
 from seedbed.engines.opensearch.cluster import Cluster, translate_errors
 from seedbed.engines.opensearch.rest import path as path_of
-from seedbed.engines.opensearch.running.fields import ExactField, exact, ids_in, is_possible
+from seedbed.engines.opensearch.running.fields import ExactField, exact, ids_in, is_possible, keeps
 from seedbed.engines.opensearch.running.reindex.existing import ExistingIndex, failures, look, refresh
 from seedbed.engines.opensearch.running.reindex.pages import ALIVE, point_in_time
 from seedbed.engines.opensearch.wire.errors import RequestFailed
@@ -67,6 +67,7 @@ def ids(cluster: Cluster, path: str, where: Where = ALL) -> Generator[Ids, None,
             with closing(source.sources()) as pages:
                 for page in pages:
                     yield _block([ids_in(each.source, source.field) for each in page])
+        source.require_same()
 
 
 def found(cluster: Cluster, path: str, ids: Sequence[str]) -> Collection[str]:
@@ -141,9 +142,27 @@ class _Source:
         """Return whether the index finds all documents that have one of `ids`."""
         return self.exact is not None and self.exact.holds(ids) and self.finds_rows
 
+    def require_same(self) -> None:
+        """Raise StepFailed where an index was made anew while it was read: shards of two were read then."""
+        now = {each.name: each.settings.get("uuid") for each in look(self._cluster.client, self.name)}
+        for each in self._indexes:
+            if now.get(each.name, each.settings.get("uuid")) != each.settings.get("uuid"):
+                raise StepFailed(
+                    f"the index {each.name} was deleted and created again while it was read",
+                    try_="run the same command again",
+                )
+
     def sources(self, *more: str) -> Generator[list[_Hit], None, None]:
         """Yield the documents that are meant, the field and `more` of their sources, by pages."""
         wanted = [self.field, *filter(None, more), *self._where.fields]
+        for index in self._indexes:
+            for name in (self.field, *self._where.fields):
+                if not keeps(index.mappings, name):
+                    raise StepFailed(
+                        f"the field {name} of {index.name} cannot be read",
+                        because="documents are stored without it, and the index has its values changed or not at all",
+                        try_="keep it in _source, or let the reference name a field of type keyword",
+                    )
         for page in self.pages({"_source": {"includes": wanted}, "size": _SOURCES}):
             yield [each for each in page if takes(self._where, partial(ids_in, each.source))]
 

@@ -411,6 +411,8 @@ CASES: dict[str, list[Case]] = {
     "verify": [
         Case("-e dev-test", "verification", 0, "refers"),
         Case("-e dev-test", "verification", 6, "refers orphan"),
+        Case("-e dev-test --dry-run", "reading", 0, "refers"),
+        Case("-e dev-test --dry-run", "reading", 4, "refers one_is_away"),
         Case("-e dev-test", "verification", 4, "refers one_is_away"),
         Case("-e dev-test --history", "verified", 0, "refers"),
         Case("-e dev-test --history", "verified", 4, "refers one_is_away"),

@@ -21,6 +21,7 @@ from seedbed.documents.errors import ErrorDocument
 from seedbed.documents.init import InitDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
+from seedbed.documents.reading import ReadingDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
@@ -73,6 +74,7 @@ def examples() -> dict[str, Document]:
         StatusDocument.of(replace(status, databases=asked), "status"),
         VerificationDocument.of(samples.verification(), "verify"),
         VerifiedDocument.of("staging", *samples.verified(), "verify"),
+        ReadingDocument.of(samples.reading(), "verify"),
         OutcomeDocument.of(fold(applied), applied, "apply"),
         EnvironmentsDocument.of([samples.USER], samples.environments(), "env list"),
         ConnectionsDocument.of("sandbox", samples.connections(), "env up"),

@@ -21,6 +21,7 @@ from seedbed.documents.errors import ErrorDocument
 from seedbed.documents.init import InitDocument
 from seedbed.documents.outcome import OutcomeDocument, without_ticks
 from seedbed.documents.plan import PlanDocument
+from seedbed.documents.reading import ReadingDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema, written_by
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
@@ -60,6 +61,7 @@ EVERY: list[Document] = [
     VerificationDocument.of(samples.verification(), "verify"),
     VerificationDocument.of(samples.verification_passed(), "verify"),
     VerifiedDocument.of("staging", *samples.verified(), "verify"),
+    ReadingDocument.of(samples.reading(), "verify"),
     *(_outcome(samples.eventful(), command) for command in OutcomeDocument.commands),
     _outcome(samples.seeded(), "seed"),
     _outcome(samples.interrupted(), "revert"),

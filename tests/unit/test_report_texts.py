@@ -13,6 +13,7 @@ from seedbed.documents.errors import entries
 from seedbed.documents.init import InitDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
+from seedbed.documents.reading import ReadingDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
 from seedbed.documents.verified import VerifiedDocument
@@ -34,6 +35,7 @@ from seedbed.report.text.errors import error_text
 from seedbed.report.text.init import init_text
 from seedbed.report.text.outcome import outcome_text
 from seedbed.report.text.plan import plan_text
+from seedbed.report.text.reading import reading_text
 from seedbed.report.text.script import script_text
 from seedbed.report.text.seeds import seed_text
 from seedbed.report.text.status import status_text
@@ -87,6 +89,7 @@ PAGES: dict[str, Page] = {
     "verification": _verification(samples.verification()),
     "verified": verified_text(VerifiedDocument.of("staging", *samples.verified(), "verify")),
     "verification-passed": _verification(samples.verification_passed()),
+    "reading": reading_text(ReadingDocument.of(samples.reading(), "verify")),
     "verification-markdown": verification_markdown(VerificationDocument.of(samples.verification(), "verify")),
     "outcome-applied": _outcome(samples.applied()),
     "outcome-eventful": _outcome(samples.eventful()),

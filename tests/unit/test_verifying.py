@@ -16,17 +16,18 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from seedbed.engines.base import Session
-from seedbed.errors import ExitCode, Interrupted, StepFailed, Unreachable
+from seedbed.errors import ExitCode, Interrupted, Refused, SeedbedError, StepFailed, Unreachable
 from seedbed.execution import verifying
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.context import RunContext, this_process
 from seedbed.execution.stopping import Stop
+from seedbed.execution.units import UnitBudget
 from seedbed.integrity import children, digests, parents, suspects
 from seedbed.model.event import Event, IdsAwaited, IdsRead
 from seedbed.model.history import History
-from seedbed.model.ids import Ids
+from seedbed.model.ids import Extent, Ids
 from seedbed.model.platform import ALL, Database, DatabaseId, Field, Reference, Where
-from seedbed.model.verification import Holders, ReferenceResult, Suspect, Verdict
+from seedbed.model.verification import FieldReading, Holders, Reading, ReferenceResult, Suspect, Verdict
 
 ORDERS, USERS = DatabaseId("shop/memory"), DatabaseId("user/memory")
 FROM, TO = Field(ORDERS, "orders.user_id"), Field(USERS, "users.id")
@@ -49,9 +50,21 @@ class World:
 class Table:
     """A session on one of them."""
 
-    def __init__(self, world: World, *, packed: bool = False, fails: Exception | None = None) -> None:
-        self.world, self.packed, self.fails = world, packed, fails
+    def __init__(
+        self,
+        world: World,
+        *,
+        packed: bool = False,
+        fails: Exception | None = None,
+        rows: int | None = None,
+        units: float = 0.0,
+    ) -> None:
+        self.world, self.packed, self.fails, self.rows, self.units = world, packed, fails, rows, units
         self.reads = 0  # under way
+        self.spent: Callable[[float], None] = lambda _: None
+
+    def on_units(self, spent: Callable[[float], None]) -> None:
+        self.spent = spent
 
     def interrupt(self) -> None:
         raise AssertionError("nobody interrupts it")
@@ -79,6 +92,7 @@ class Table:
 
     def _blocks(self, rows: Sequence[tuple[str, str]]) -> Iterator[Ids]:
         for first in range(0, len(rows), 3):
+            self.spent(self.units)
             here = rows[first : first + 3]
             those = [(row, id_) for row, id_ in here if id_]
             without = len(here) - len(those)
@@ -87,6 +101,11 @@ class Table:
             else:
                 keys = [row for row, _ in those] if all(row for row, _ in those) else []
                 yield Ids(texts=[id_ for _, id_ in those], rows=keys, empty=without)
+
+    def extent(self, path: str, where: Where = ALL) -> Extent:
+        if self.fails:
+            raise self.fails
+        return Extent(self.rows)
 
     def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
         assert path == TO.path
@@ -124,7 +143,9 @@ def verified(world: World, *, reference: Reference = REFERENCE, **tables: Any) -
     return Found(found.results[0], found.events)
 
 
-def verified_all(world: World, references: Sequence[Reference], **tables: Any) -> FoundOfAll:
+def verified_all(
+    world: World, references: Sequence[Reference], *, most_units: float = 0.0, **tables: Any
+) -> FoundOfAll:
     """Verify several references of `world`."""
     sessions = {ORDERS: tables.pop("orders", Table(world)), USERS: tables.pop("users", Table(world))}
     failed = {name: each for name, each in sessions.items() if isinstance(each, Exception)}
@@ -134,7 +155,8 @@ def verified_all(world: World, references: Sequence[Reference], **tables: Any) -
         if name not in failed
     ]
     context = RunContext(this_process(), wait=0, listener=lambda _: None, stop=Stop())
-    found = verifying.verify(references, connected, cast(Any, failed), context)
+    budget = UnitBudget(most_units, connected)
+    found = verifying.verify(references, connected, cast(Any, failed), context, budget)
     return FoundOfAll(found, context.events)
 
 
@@ -196,8 +218,8 @@ def test_a_parent_written_before_its_child_is_never_missed() -> None:
     assert found.result.verdict is Verdict.OK
     assert world.looks == 2
     assert [each for each in found.events if isinstance(each, IdsRead)] == [
-        IdsRead(ORDERS, FROM.path, 1, 1),
-        IdsRead(USERS, TO.path, 2, 2),
+        IdsRead(ORDERS, FROM.path, 1, 1, is_all=True),
+        IdsRead(USERS, TO.path, 2, 2, is_all=True),
     ]
 
 
@@ -259,6 +281,41 @@ def test_a_field_refers_to_several_each_by_its_own_rows() -> None:
     assert (second.ids, second.orphans, [each.id for each in second.samples]) == (3, 2, ["math", "nobody"])
     assert first.samples[0].holders == Holders(1, ("u2",))
     assert second.samples[0].holders == Holders(1, ("c1",))
+
+
+def test_of_about_how_many_ids_have_been_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifying, "_TOLD", 3)
+    world = World({str(number): "ana" for number in range(8)}, {"ana"})
+    for rows, about in ((7, 7), (None, 0), (4, 0)):  # an estimate that turns out too low is none
+        found = verified(world, orders=Table(world, rows=rows))
+        told = [(each.done, each.total, each.is_all) for each in found.events if isinstance(each, IdsRead)]
+        assert told[:3] == [(3, about or rows or 0, False), (6, about, False), (8, 8, True)]
+
+
+def test_reading_ends_where_its_units_are_spent() -> None:
+    world = World({str(number): "ana" for number in range(9)}, {"ana"})
+    others = Reference(Field(ORDERS, "orders.other"), TO, grace=0)
+
+    def units(most: float) -> list[SeedbedError | None]:
+        tables = {"orders": Table(world, units=5.0), "users": Table(world)}
+        found = verified_all(world, [REFERENCE, others], most_units=most, **tables)
+        return [each.error for each in found.results]
+
+    assert units(30) == [None, None]
+    for first, second in (units(20), units(14)):
+        assert isinstance(second, Refused)
+        assert second.what == "reading ended, its read units are spent"
+        assert first is None or isinstance(first, Refused)
+    assert "took 15 of the 14" in str(units(14)[0])
+
+
+def test_what_is_expected_to_take_more_units_than_it_may_is_refused() -> None:
+    fields = tuple(FieldReading(each, Extent(10, units)) for each, units in ((FROM, 3.0), (TO, 7.0)))
+    UnitBudget(10).require_enough(Reading("dev", fields))
+    UnitBudget(0).require_enough(Reading("dev", fields))
+    with pytest.raises(Refused, match=r"about 10 read units, more than 9") as refused:
+        UnitBudget(9).require_enough(Reading("dev", fields))
+    assert refused.value.because == "user/memory:users.id alone takes 7; nothing was read"
 
 
 def test_what_is_missing_is_looked_up_again_after_the_grace() -> None:

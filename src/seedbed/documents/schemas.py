@@ -18,6 +18,7 @@ from seedbed.documents.errors import ErrorDocument
 from seedbed.documents.init import InitDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
+from seedbed.documents.reading import ReadingDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
 from seedbed.documents.verified import VerifiedDocument
@@ -29,6 +30,7 @@ _TYPES: tuple[type[Document], ...] = (
     StatusDocument,
     VerificationDocument,
     VerifiedDocument,
+    ReadingDocument,
     OutcomeDocument,
     EnvironmentsDocument,
     ConnectionsDocument,

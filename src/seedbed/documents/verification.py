@@ -88,6 +88,7 @@ class VerificationDocument(Document, frozen=True, kw_only=True, tag="seedbed/ver
     commands: ClassVar = ("verify",)
 
     environment: Annotated[str, says("The environment's name.")]
+    units: Annotated[float, says("How many read units it took, where reads are charged.")]
     passed: Annotated[bool, says("All of them were verified, and none is broken.")]
     references: Annotated[tuple[ReferenceEntry, ...], says("In the order of the manifest.")]
     expectations: Annotated[
@@ -113,6 +114,7 @@ class VerificationDocument(Document, frozen=True, kw_only=True, tag="seedbed/ver
             seedbed=VERSION,
             command=command,
             environment=found.environment,
+            units=found.units,
             passed=found.is_passed,
             references=tuple(ReferenceEntry.of(each, found.environment) for each in found.references),
             expectations=tuple(ExpectationEntry.of(each, found.environment) for each in found.expectations),

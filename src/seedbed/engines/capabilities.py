@@ -6,7 +6,7 @@ out. Four sections: what an engine, a server of its sandbox, a session and a lea
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from pathlib import Path, PurePath
@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from seedbed.engines.base import Embedded, Progress
 from seedbed.model.deployment import Estimate
 from seedbed.model.hazard import Hazard, HazardRule
-from seedbed.model.ids import Ids
+from seedbed.model.ids import Extent, Ids
 from seedbed.model.migration import Migration, MigrationFile, Step, StepText, Work
 from seedbed.model.ownership import Mention, Named, Place
 from seedbed.model.plan import Loss
@@ -317,6 +317,10 @@ class SupportsIds(Protocol):
         """
         ...
 
+    def extent(self, path: str, where: Where = ALL) -> Extent:
+        """Return about how much `ids` has to read, at next to no cost. Raises StepFailed."""
+        ...
+
     def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
         """Return those of `ids` that the field has now."""
         ...
@@ -381,6 +385,18 @@ class SupportsVerified(Protocol):
 
         It takes no lease, waits for none, and disturbs no run that has it. Raises StepFailed, Refused, Unavailable:
         nothing was kept, because the login may not write, perhaps.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsUnits(Protocol):
+    """A session of an engine whose reads are charged by units."""
+
+    def on_units(self, spent: Callable[[float], None]) -> None:
+        """Tell `spent` what each answer takes that `SupportsIds` reads from now on; what it raises ends the reading.
+
+        It is called from several threads.
         """
         ...
 

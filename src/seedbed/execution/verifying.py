@@ -20,15 +20,16 @@ from seedbed.errors import Interrupted, SeedbedError, StepFailed, Unavailable, U
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.context import RunContext
 from seedbed.execution.threads import side_by_side
+from seedbed.execution.units import UnitBudget
 from seedbed.integrity.children import Children
 from seedbed.integrity.digests import digests
 from seedbed.integrity.parents import Parents
 from seedbed.integrity.suspects import Suspects, suspects
 from seedbed.integrity.verdicts import result
 from seedbed.model.event import IdsAwaited, IdsRead
-from seedbed.model.ids import Ids
-from seedbed.model.platform import Field, Reference
-from seedbed.model.verification import Holders, ReferenceResult, Suspect, Verdict
+from seedbed.model.ids import Extent, Ids
+from seedbed.model.platform import ALL, Field, Reference
+from seedbed.model.verification import FieldReading, Holders, ReferenceResult, Suspect, Verdict
 
 MEMORY = 96 << 20  # bytes for all ids that others are compared with at one time
 _IN_MEMORY = 1 << 20  # bytes of the ids of one field that refers, before they go to a file
@@ -57,14 +58,15 @@ def verify(
     connected: Sequence[ConnectedTarget],
     failed: Mapping[str, SeedbedError],
     context: RunContext,
+    budget: UnitBudget | None = None,
 ) -> Sequence[ReferenceResult]:
     """Return what is found of each of `references`, in their order. Raises Interrupted.
 
     `failed`: the errors of the databases that did not answer. A reference of which one field cannot be read is
-    unverified; the others are verified all the same.
+    unverified; the others are verified all the same. `budget`: of read units; where they are spent, reading ends.
     """
     with ExitStack() as stack:
-        fields = _Fields(connected, failed, context)
+        fields = _Fields(connected, failed, context, budget)
         kept = fields.read((each.from_ for each in references), partial(_keep, stack))
         at_a_time = MEMORY // max(len({each.to.database for each in references}), 1)
         compared = fields.read(
@@ -78,15 +80,36 @@ def verify(
         return [_result(each, kept, compared, missing.get(each), arrived, held) for each in references]
 
 
+def reading(
+    references: Sequence[Reference],
+    connected: Sequence[ConnectedTarget],
+    failed: Mapping[str, SeedbedError],
+    context: RunContext,
+) -> tuple[FieldReading, ...]:
+    """Return what `verify` would read, each field once, those that refer first. Raises Interrupted."""
+    ends = [*(each.from_ for each in references), *(each.to for each in references)]
+    found = _Fields(connected, failed, context).read(ends, _Source.extent)
+    return tuple(
+        FieldReading(field, error=each) if isinstance(each, SeedbedError) else FieldReading(field, each)
+        for field in dict.fromkeys(ends)
+        for each in [found[field]]
+    )
+
+
 class _Fields:
     """The fields of the databases of a run: each database is read by one thread, its fields one after the other."""
 
     def __init__(
-        self, connected: Sequence[ConnectedTarget], failed: Mapping[str, SeedbedError], context: RunContext
+        self,
+        connected: Sequence[ConnectedTarget],
+        failed: Mapping[str, SeedbedError],
+        context: RunContext,
+        budget: UnitBudget | None = None,
     ) -> None:
         self._connected = {each.id: each for each in connected}
         self._failed = failed
         self._context = context
+        self._budget = budget or UnitBudget(0)
 
     def read(self, fields: Iterable[Field], read: Callable[[_Source], T]) -> dict[Field, T | SeedbedError]:
         """Return what `read` returns for each of `fields`, or the error that kept it from that. Raises Interrupted."""
@@ -115,6 +138,7 @@ class _Fields:
             for field in fields:
                 self._context.stop.check()
                 try:
+                    self._budget.require_left()
                     found[field] = read(_Source(session, field, self._context))
                 except SeedbedError as error:
                     self._context.stop.check()  # then it is that which ended it
@@ -151,8 +175,8 @@ class _Source(Struct):
     context: RunContext
 
     def blocks(self) -> Generator[Ids, None, None]:
-        """Yield its ids, telling how many have come."""
-        count, told = 0, 0
+        """Yield its ids, telling how many have come, and of about how many."""
+        count, told, total = 0, 0, self._expected()
         # Closed by whoever is not through: the session may be asked for the next field then.
         with closing(self.session.ids(self.field.path, self.field.where)) as blocks:
             for block in blocks:
@@ -161,8 +185,24 @@ class _Source(Struct):
                 count += block.count
                 if count >= told + _TOLD:
                     told = count
-                    self.context.emit(IdsRead(self.field.database, self.field.path, count, 0))
-        self.context.emit(IdsRead(self.field.database, self.field.path, count, count))
+                    # Ids in lists are more than rows, and what is expected may be old.
+                    about = total if count <= total else 0
+                    self.context.emit(IdsRead(self.field.database, self.field.path, count, about))
+        self.context.emit(IdsRead(self.field.database, self.field.path, count, count, is_all=True))
+
+    def extent(self) -> Extent:
+        return self.session.extent(self.field.path, self.field.where)
+
+    def _expected(self) -> int:
+        """Return about how many ids there are, 0 where nothing knows that."""
+        if self.field.where != ALL:
+            return 0  # of the rows that count, nothing knows how many there are
+        try:
+            return self.extent().rows or 0
+        except Interrupted:
+            raise
+        except SeedbedError:
+            return 0  # reading says why
 
 
 def _keep(stack: ExitStack, source: _Source) -> _Kept:

@@ -174,11 +174,12 @@ class CopyFinished(Event, frozen=True):
 
 
 class IdsRead(Event, frozen=True):
-    """Ids of a field of the target have been read: `done` of `total` (0: not known before all of them are)."""
+    """Ids of a field of the target have been read: `done` of about `total` (0: nothing knows that); `is_all`: all."""
 
     path: str
     done: int
     total: int
+    is_all: bool = False
 
 
 class IdsAwaited(Event, frozen=True):

@@ -14,6 +14,18 @@ is_uuid = re.compile(UUID_FORM).fullmatch
 _is_number = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?").fullmatch
 
 
+class Extent(Struct, frozen=True):
+    """What there is to read of a field before its ids are read, about.
+
+    `rows`: None where nothing knows them without reading. `units`: what reading takes, where reads are charged.
+    `index`: what is read in the table's place, empty for the table itself.
+    """
+
+    rows: int | None = None
+    units: float = 0.0
+    index: str = ""
+
+
 class Ids(Struct, frozen=True):
     """A block of the ids of one field.
 

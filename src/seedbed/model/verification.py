@@ -10,7 +10,8 @@ from enum import StrEnum
 from msgspec import Struct
 
 from seedbed.errors import SeedbedError
-from seedbed.model.platform import Expectation, Reference
+from seedbed.model.ids import Extent
+from seedbed.model.platform import Expectation, Field, Reference
 
 
 class Suspect(Struct, frozen=True):
@@ -122,11 +123,32 @@ class OwnershipResult(Struct, frozen=True):
     error: SeedbedError | None = None
 
 
+class FieldReading(Struct, frozen=True):
+    """What there is to read of one field; with an `error`, that is not known."""
+
+    field: Field
+    extent: Extent = Extent()
+    error: SeedbedError | None = None
+
+
+class Reading(Struct, frozen=True):
+    """What a verification would read: each field once, those that refer first."""
+
+    environment: str
+    fields: tuple[FieldReading, ...]
+
+    @property
+    def units(self) -> float:
+        """About how many read units it takes."""
+        return sum(each.extent.units for each in self.fields)
+
+
 class Verification(Struct, frozen=True):
     """All references and expectations that were asked about, each in the order in which they are declared.
 
     `ownership`: of their databases, in id order, as far as it was looked at.
-    `unkept`: by database, why it does not keep what was found.
+    `unkept`: by database, why it does not keep what was found. `units`: read units that it took, where
+    reads are charged.
     """
 
     environment: str
@@ -134,6 +156,7 @@ class Verification(Struct, frozen=True):
     expectations: tuple[ExpectationResult, ...] = ()
     ownership: tuple[OwnershipResult, ...] = ()
     unkept: Mapping[str, SeedbedError] = {}
+    units: float = 0.0
 
     @property
     def is_passed(self) -> bool:

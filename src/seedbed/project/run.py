@@ -34,7 +34,7 @@ from seedbed.model.plan import Plan
 from seedbed.model.platform import Database, Expectation, Reference
 from seedbed.model.seed import Dataset, SeedKind
 from seedbed.model.status import DatabaseStatus, Status
-from seedbed.model.verification import Verification
+from seedbed.model.verification import Reading, Verification
 from seedbed.model.verified import ClaimHistory
 from seedbed.planning.hazards import require_allowed_hazards
 from seedbed.planning.statuses import migration_statuses
@@ -196,29 +196,46 @@ class Run:
         pairs = zip(plan.databases, seeds, strict=True)
         return replace(plan, databases=tuple(replace(each, seeds=those) for each, those in pairs))
 
+    def reading(self, references: Sequence[Reference]) -> Reading:
+        """Return what `verify` would read of `references`, whose databases are this run's. Raises Interrupted."""
+        from seedbed.execution import verifying
+
+        found = verifying.reading(references, self.connected, self.failed, self.context)
+        return Reading(self.environment.name, found)
+
     def verify(
         self,
         references: Sequence[Reference],
         expectations: Sequence[Expectation] = (),
         *,
         ownership: bool = True,
+        max_units: float = 0.0,
     ) -> Verification:
         """Return what is found of `references` and `expectations`, whose databases are this run's, and keep it there.
 
-        `ownership`: whether what is in these is each service's alone, too. Raises MissingExtra, Interrupted.
+        `ownership`: whether what is in these is each service's alone, too. `max_units`: read units that it may take, 0
+        for any. Raises MissingExtra, Interrupted; Refused where it is expected to take more: then nothing was read.
         """
         from seedbed.execution import expecting, keeping, owning, verifying
+        from seedbed.execution.units import UnitBudget
 
         if references:
             require_extras({"verify": ("numpy",)})
+        budget = UnitBudget(max_units, self.connected)
+        if max_units:
+            budget.require_enough(self.reading(references))
         self._read_histories()
         basis = keeping.Basis.of(self.connected, verified.pending(self.catalog, self.connected))
         results = (
-            verifying.verify(references, self.connected, self.failed, self.context) if references else ()
+            verifying.verify(references, self.connected, self.failed, self.context, budget)
+            if references
+            else ()
         )
         kept = expecting.verify(expectations, self.connected, self.failed, self.context)
         owned = owning.verify(self.environment, self.connected, self.context) if ownership else ()
-        found = Verification(self.environment.name, tuple(results), tuple(kept), tuple(owned))
+        found = Verification(
+            self.environment.name, tuple(results), tuple(kept), tuple(owned), units=budget.spent
+        )
         found = replace(found, unkept=keeping.keep(found, basis, self.connected, self.context))
         for target in self.connected:
             self.context.emit(TargetDone(target.id))

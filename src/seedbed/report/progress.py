@@ -179,7 +179,7 @@ class Plain(Progress):
             return track.may_speak(event.version, now, _BATCHES_EVERY)
         if isinstance(event, SeedProgressed):
             return track.may_speak(event.part, now, _BATCHES_EVERY)
-        if isinstance(event, IdsRead) and not event.total:
+        if isinstance(event, IdsRead) and not event.is_all:
             return track.may_speak(event.path, now, _BATCHES_EVERY)
         if isinstance(event, CopyProgressed):
             return track.may_speak(event.unit, now, _BATCHES_EVERY)

@@ -175,9 +175,9 @@ class Track(Struct):
                 self._measure(part_words(event), "rows", done, total, now)
             case CopyProgressed(unit=unit, done=done, total=total):
                 self._measure(self.doing, unit, done, total, now)
-            case IdsRead(path=path, done=done, total=total):
+            case IdsRead(path=path, done=done, total=total, is_all=is_all):
                 self._measure(f"reads {path}", "ids", done, total, now)
-                self.ids += done if total else 0
+                self.ids += done if is_all else 0
             case IdsAwaited(path=path, count=many, seconds=seconds):
                 self.stage, self.note = Stage.QUEUED, awaited_words(path, many, seconds)
             case QueryAsked(expectation=name):

@@ -189,7 +189,7 @@ def test_the_units_that_reading_takes_are_known_before(
         for path in ("progress.user", "progress.tutor", "progress.labels"):
             calls.units = 0.0
             list(ids.ids(here.database, path))
-            assert ids.units(here.database, path) == pytest.approx(calls.units, rel=0.1), path
+            assert ids.extent(here.database, path).units == pytest.approx(calls.units, rel=0.1), path
         monkeypatch.setattr(ids, "_SEGMENT", 100_000)
         calls = Calls(here)
         assert len(texts(here, "progress.user")[0]) == 2003

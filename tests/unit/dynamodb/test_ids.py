@@ -116,7 +116,7 @@ def test_a_large_table_is_read_by_segments_each_to_its_end() -> None:
 
     with scripted(script) as server, server.database() as database:
         texts = [text for block in ids.ids(database, "progress.user") for text in block.texts]
-        assert ids.units(database, "progress.user") == 20 * 256 / 2
+        assert ids.extent(database, "progress.user").units == 20 * 256 / 2
     assert sorted(texts) == ["s0", "s0", "s1", "s1"]
     assert {each["TotalSegments"] for each in server.asked("Scan")} == {2}
 

@@ -13,6 +13,7 @@ from seedbed.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from seedbed.model.platform import Database, Expectation, Reference
+    from seedbed.model.verification import Reading
 
 
 @click.command("verify")
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
     shell_complete=options.known("verifiable"),
     help="Verify this reference, by its field, or this expectation, by its name; * and ? stand for letters; may be"
     " repeated (default: all).",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be read, and what that takes; read no ids.")
+@click.option(
+    "--max-units",
+    cls=options.NumberOption,
+    type=click.IntRange(1),
+    metavar="NUMBER",
+    help="Read nothing if that is expected to take more read units, where these are charged; stop when it does.",
 )
 @options.as_json
 @click.option(
@@ -39,6 +48,8 @@ def command(
     env: str,
     services: tuple[str, ...],
     only: tuple[str, ...],
+    dry_run: bool,
+    max_units: int | None,
     markdown: bool,
     history: bool,
 ) -> None:
@@ -61,21 +72,22 @@ def command(
     from seedbed.report.markdown import verification_markdown
     from seedbed.report.text.verification import findings_annotated, verification_text
 
-    if markdown and context.as_json:
-        raise UsageError(
-            "--json and --markdown cannot be combined", because="there is one result", try_="one of them"
-        )
-    if history and markdown:
-        raise UsageError(
-            "--history and --markdown cannot be combined", because="a history is no result", try_="--json"
-        )
+    _require_one(
+        ("--json", context.as_json and markdown),
+        ("--history", history),
+        ("--dry-run", dry_run),
+        ("--markdown", markdown),
+    )
     references, expectations = chosen(*context.catalog.to_verify(services), only)
     databases = context.catalog.databases_of(references, expectations)
     if history:
         _show_history(context, env, databases, (*references, *expectations))
         return
-    with context.run(env, databases, wait=0) as run:
-        found = run.verify(references, expectations, ownership=not only)
+    with context.run(env, databases, wait=0, silent=dry_run) as run:
+        if dry_run:
+            _show_reading(context, run.reading(references), max_units or 0)
+            return
+        found = run.verify(references, expectations, ownership=not only, max_units=max_units or 0)
     document = VerificationDocument.of(found, context.command)
     context.show(document, verification_markdown if markdown else verification_text)
     for each in findings_annotated(document):
@@ -99,3 +111,23 @@ def _show_history(
         environment = run.environment.name
     context.show(VerifiedDocument.of(environment, claims, unread, context.command), verified_text)
     context.leave_for(unread.values())
+
+
+def _show_reading(context: CommandContext, reading: Reading, max_units: int) -> None:
+    """Show what would be read, and leave with what an attempt would leave with at once."""
+    from seedbed.documents.reading import ReadingDocument
+    from seedbed.execution.units import UnitBudget
+    from seedbed.report.text.reading import reading_text
+
+    context.show(ReadingDocument.of(reading, context.command), reading_text)
+    context.leave_for(each.error for each in reading.fields if each.error)
+    UnitBudget(max_units).require_enough(reading)
+
+
+def _require_one(*kinds: tuple[str, bool]) -> None:
+    """Raise UsageError where several of `kinds` were asked for: options, each of which makes another result."""
+    asked = [name for name, is_asked in kinds if is_asked]
+    if len(asked) > 1:
+        raise UsageError(
+            f"{asked[0]} and {asked[1]} cannot be combined", because="there is one result", try_="one of them"
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import PurePath
 from typing import Any
@@ -20,7 +20,10 @@ from seedbed.model.names import table_name
 
 
 class DynamoDatabase(Struct):
-    """One database of one service in one environment; `directory` holds its tables.toml, if it has one."""
+    """One database of one service in one environment; `directory` holds its tables.toml, if it has one.
+
+    `spent` is told the read units of each answer in which ids are read; what it raises ends that.
+    """
 
     target: str
     address: Address
@@ -28,6 +31,7 @@ class DynamoDatabase(Struct):
     service: str
     environment: str
     directory: PurePath
+    spent: Callable[[float], None] = lambda _: None
     _shapes: dict[str, TableShape] = field(default_factory=dict)
     _declared: TableShapes | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
@@ -21,7 +21,7 @@ from seedbed.model.deployment import Change, Estimate, Template
 from seedbed.model.environment import SANDBOX
 from seedbed.model.event import DeployProgressed
 from seedbed.model.history import History, Owner
-from seedbed.model.ids import Ids
+from seedbed.model.ids import Extent, Ids
 from seedbed.model.migration import Migration, Phase
 from seedbed.model.names import stack_name
 from seedbed.model.platform import ALL, Where
@@ -209,6 +209,14 @@ class DynamoSession:
         from seedbed.engines.dynamodb.running import ids
 
         return ids.ids(self.database, path, where)
+
+    def extent(self, path: str, where: Where = ALL) -> Extent:
+        from seedbed.engines.dynamodb.running.ids import extent
+
+        return extent(self.database, path, where)
+
+    def on_units(self, spent: Callable[[float], None]) -> None:
+        self.database.spent = spent
 
     def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
         from seedbed.engines.dynamodb.running.ids import found

@@ -16,7 +16,7 @@ from seedbed.engines.neo4j.wire.client import BoltClient
 from seedbed.engines.neo4j.wire.errors import translate_errors
 from seedbed.model.hazard import Hazard
 from seedbed.model.history import History, Owner
-from seedbed.model.ids import Ids
+from seedbed.model.ids import Extent, Ids
 from seedbed.model.migration import Migration
 from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, QueryRow, Suspect
@@ -109,6 +109,11 @@ class Neo4jSession:
         from seedbed.engines.neo4j.running import ids
 
         return ids.ids(self.graph, path, where)
+
+    def extent(self, path: str, where: Where = ALL) -> Extent:
+        from seedbed.engines.neo4j.running.ids import extent
+
+        return extent(self.graph, path, where)
 
     def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
         from seedbed.engines.neo4j.running.ids import found

@@ -13,7 +13,7 @@ from seedbed.engines.opensearch.store import history
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.errors import Unreachable
 from seedbed.model.history import History, Owner
-from seedbed.model.ids import Ids
+from seedbed.model.ids import Extent, Ids
 from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, QueryRow, Suspect
 
@@ -144,6 +144,11 @@ class OpenSearchSession:
         from seedbed.engines.opensearch.running import ids
 
         return ids.ids(self.cluster, path, where)
+
+    def extent(self, path: str, where: Where = ALL) -> Extent:
+        from seedbed.engines.opensearch.running.ids import extent
+
+        return extent(self.cluster, path, where)
 
     def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
         from seedbed.engines.opensearch.running.ids import found

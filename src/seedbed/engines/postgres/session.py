@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from seedbed.engines.postgres.store.lease import PostgresLease
     from seedbed.model.event import Listener
-    from seedbed.model.ids import Ids
+    from seedbed.model.ids import Extent, Ids
     from seedbed.model.migration import Work
     from seedbed.model.ownership import Place
     from seedbed.model.plan import Loss
@@ -161,6 +161,11 @@ class PostgresSession:
         if self._beside is None:
             self._beside = open_connection(self.address)
         return self._beside
+
+    def extent(self, path: str, where: Where = ALL) -> Extent:
+        from seedbed.engines.postgres.running.ids import extent
+
+        return extent(self.connection, path, where)
 
     def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
         from seedbed.engines.postgres.running.ids import found

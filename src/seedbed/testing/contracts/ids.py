@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from seedbed.engines.capabilities import SupportsIds
+from seedbed.engines.capabilities import SupportsIds, SupportsUnits
 from seedbed.errors import StepFailed
 from seedbed.integrity.digests import id_text, read
 from seedbed.integrity.suspects import Suspects
@@ -58,6 +58,19 @@ class IdsContract(Contract):
         texts = [id_text(each, position) for each in blocks for position in range(each.count)]
         assert sorted(texts) == sorted([*_NAMES, *_NAMES[:3], _UUID.lower()])
         assert not any(each.empty for each in blocks)
+
+    def test_about_how_much_there_is_to_read_is_known_before(self, bench: Bench) -> None:
+        with self._session(bench, *_NAMES) as session:
+            extent = session.extent("users.name")
+            assert extent.rows in {None, 0, len(_NAMES)}  # some count now and then
+            if isinstance(session, SupportsUnits):
+                spent: list[float] = []
+                session.on_units(spent.append)
+                list(session.ids("users.name"))
+                assert sum(spent) > 0
+                assert extent.units > 0
+            with pytest.raises(StepFailed, match="nothing_here"):
+                session.extent("nothing_here.name")
 
     def test_of_many_ids_those_are_found_that_are_there(self, bench: Bench) -> None:
         with self._session(bench, *_NAMES) as session:

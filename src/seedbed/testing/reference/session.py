@@ -16,7 +16,7 @@ from seedbed.engines.kit.waiting import Waiting
 from seedbed.errors import StepFailed, Unavailable
 from seedbed.model.event import Listener, TakenOver
 from seedbed.model.history import History, Owner
-from seedbed.model.ids import Ids, same_id
+from seedbed.model.ids import Extent, Ids, same_id
 from seedbed.model.migration import Work
 from seedbed.model.ownership import Place
 from seedbed.model.plan import Loss
@@ -84,6 +84,9 @@ class MemorySession:
         for first in range(0, len(rows), _BLOCK):
             texts = [id_ for id_, _ in rows[first : first + _BLOCK] if id_]
             yield Ids(texts=texts, empty=len(rows[first : first + _BLOCK]) - len(texts))
+
+    def extent(self, path: str, where: Where = ALL) -> Extent:
+        return Extent(len(self._rows(path)))
 
     def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
         return {same_id(id_) for id_, _ in self._rows(path) if id_} & set(ids)

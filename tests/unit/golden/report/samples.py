@@ -50,6 +50,7 @@ from seedbed.model.event import (
     failure,
 )
 from seedbed.model.hazard import Allowance, Hazard
+from seedbed.model.ids import Extent
 from seedbed.model.migration import (
     Backfill,
     Direction,
@@ -66,10 +67,12 @@ from seedbed.model.seed import PlannedSeed, SeedKind
 from seedbed.model.status import DatabaseStatus, MigrationState, MigrationStatus, Status
 from seedbed.model.verification import (
     ExpectationResult,
+    FieldReading,
     Holders,
     Orphan,
     OwnershipResult,
     Reader,
+    Reading,
     ReferenceResult,
     Verdict,
     Verification,
@@ -465,6 +468,21 @@ def verified() -> tuple[tuple[ClaimHistory, ...], dict[str, SeedbedError]]:
     ), {"chat/memory": error}
 
 
+def reading() -> Reading:
+    """Return what a verification would read: what is known well, what is charged, what is not known."""
+    answer = Unreachable("chat/memory does not answer", because="connection refused", try_="start it")
+    return Reading(
+        "staging",
+        (
+            FieldReading(Field(DatabaseId(PAYMENT), "customers.user_id"), Extent(123_456)),
+            FieldReading(Field(DatabaseId(VIDEO), "calls.host_id"), Extent(500_000, 62_500.0)),
+            FieldReading(Field(DatabaseId(PAYMENT), "seen.course_id"), Extent()),
+            FieldReading(Field(DatabaseId(VIDEO), "calls.call_id"), Extent(500_000, 6_250.4, "by_room")),
+            FieldReading(Field(DatabaseId("chat/memory"), "a.id"), error=answer),
+        ),
+    )
+
+
 def verification_passed() -> Verification:
     user = Field(DatabaseId(USER), "users.id")
     reviews = Reference(Field(DatabaseId(REVIEWS), "reviews.author_id"), user)
@@ -477,8 +495,8 @@ def eventful() -> tuple[Event, ...]:
         *applied()[:-1],
         CopyProgressed(USER, "restore", 400, 1200, "nodes"),
         CopyFinished(USER, "restore", "1 200 nodes, 3 400 relationships", "graph.jsonl"),
-        IdsRead(PAYMENT, "customers.user_id", 100_000, 0),
-        IdsRead(PAYMENT, "customers.user_id", 123_456, 123_456),
+        IdsRead(PAYMENT, "customers.user_id", 100_000, 120_000),
+        IdsRead(PAYMENT, "customers.user_id", 123_456, 123_456, is_all=True),
         IdsAwaited(PAYMENT, "customers.user_id", 3, 58.2),
         QueryAsked(PAYMENT, "the ledger sums to zero"),
         TargetAwaited(REVIEWS, 12.0),

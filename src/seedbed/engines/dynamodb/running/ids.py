@@ -29,7 +29,7 @@ from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.engines.dynamodb.wire.values import InvalidValue, to_attribute
 from seedbed.engines.kit.ids import Tally, moment, takes
 from seedbed.errors import StepFailed
-from seedbed.model.ids import Ids, number, spellings
+from seedbed.model.ids import Extent, Ids, number, spellings
 from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
 from seedbed.wire.retrying import Policy, retrying
@@ -99,10 +99,10 @@ def holders(
         return tally.holders()
 
 
-def units(database: DynamoDatabase, path: str, where: Where = ALL) -> float:
-    """Return about how many read units `ids` takes, by what DynamoDB counted up to six hours ago."""
+def extent(database: DynamoDatabase, path: str, where: Where = ALL) -> Extent:
+    """Return about how many items and read units `ids` takes, by what DynamoDB counted up to six hours ago."""
     with translate_errors(database, f"estimating what it costs to read {path}"):
-        return _Source(database, path, where).units
+        return _Source(database, path, where).extent
 
 
 class _Source:
@@ -135,6 +135,11 @@ class _Source:
     def units(self) -> float:
         """How many units it takes to read all of it, eventually consistent."""
         return max(1.0, self._states[self.whole].bytes_ / _UNIT) * EVENTUALLY
+
+    @property
+    def extent(self) -> Extent:
+        """What it takes to read all of it."""
+        return Extent(self._states[self.whole].items, self.units, self.whole)
 
     @property
     def whole(self) -> str:
@@ -326,6 +331,7 @@ def read_only(database: DynamoDatabase, table: str, *, item_size: float = 0.0) -
         reads=CapacityBudget(database.address.read_units, sleep=database.client.sleep),
         writes=CapacityBudget(0.0),
         check=_never_writes,
+        spent=database.spent,
         item_size=item_size,
     )
 

@@ -22,7 +22,7 @@ from seedbed.engines.neo4j.schema.catalogue import read_catalogue
 from seedbed.engines.neo4j.schema.walks import leads_along
 from seedbed.engines.neo4j.wire.errors import translate_errors
 from seedbed.errors import StepFailed
-from seedbed.model.ids import Ids, number, number_text, same_id, spellings, whole
+from seedbed.model.ids import Extent, Ids, number, number_text, same_id, spellings, whole
 from seedbed.model.migration import Backfill
 from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
@@ -42,6 +42,11 @@ class _Property(Struct, frozen=True):
     name: str  # quoted
     keys: Sequence[str]
     is_indexed: bool
+
+    @property
+    def counting(self) -> str:
+        """Return the query for how many there are, which the count store answers."""
+        return f"MATCH {self.pattern} RETURN count(n)"
 
     def holding(self, returned: str, meant: str = _EVERY) -> str:
         """Return the query that returns `returned` of each `n` whose property is, or has in a list, `v` of $values.
@@ -66,6 +71,13 @@ def ids(graph: GraphTarget, path: str, where: Where = ALL) -> Generator[Ids, Non
         meant, values = _meant(where)
         for rows in _rows(graph, f"MATCH {found.pattern} WHERE {meant} RETURN n.{found.name}", values):
             yield _block(value for (value,) in rows)
+
+
+def extent(graph: GraphTarget, path: str, where: Where = ALL) -> Extent:
+    """Return how many nodes, or relationships, there are: Neo4j counts them as they come and go. Raises StepFailed."""
+    with _reading(graph, path):
+        ((each,),) = (each.values() for each in graph.read(_property(graph, path).counting, {}))
+        return Extent(each)
 
 
 def found(graph: GraphTarget, path: str, ids: Sequence[str]) -> Collection[str]:

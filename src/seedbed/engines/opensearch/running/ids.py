@@ -23,7 +23,7 @@ from seedbed.engines.opensearch.running.reindex.existing import ExistingIndex, f
 from seedbed.engines.opensearch.running.reindex.pages import ALIVE, point_in_time
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 from seedbed.errors import StepFailed
-from seedbed.model.ids import Ids, same_id, spellings
+from seedbed.model.ids import Extent, Ids, same_id, spellings
 from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
 
@@ -68,6 +68,16 @@ def ids(cluster: Cluster, path: str, where: Where = ALL) -> Generator[Ids, None,
                 for page in pages:
                     yield _block([ids_in(each.source, source.field) for each in page])
         source.require_same()
+
+
+def extent(cluster: Cluster, path: str, where: Where = ALL) -> Extent:
+    """Return how many documents there are, as far as searches see them. Raises StepFailed, Unreachable."""
+    with translate_errors(cluster, f"counting the documents of {path}"):
+        name = _Source(cluster, path, where).name
+        every = {"expand_wildcards": "all"}
+        return Extent(
+            cluster.client.call("GET", path_of(name, "_count"), params=every, idempotent=True)["count"]
+        )
 
 
 def found(cluster: Cluster, path: str, ids: Sequence[str]) -> Collection[str]:

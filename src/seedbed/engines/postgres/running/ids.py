@@ -22,7 +22,7 @@ from seedbed.engines.postgres.files.quoting import quoted_name, quoted_text
 from seedbed.engines.postgres.running.reading import reading
 from seedbed.engines.postgres.wire.driver import own_rows, relation
 from seedbed.errors import StepFailed, Unreachable
-from seedbed.model.ids import Ids, number, number_text, same_id, spellings, whole
+from seedbed.model.ids import Extent, Ids, number, number_text, same_id, spellings, whole
 from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
 
@@ -53,17 +53,27 @@ JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdro
 JOIN pg_type AS t ON t.oid = a.atttypid
 WHERE c.oid = {table} AND a.attname = {column}
 """
-# The tables that hold the rows of one: itself, or its partitions, those of partitions too. Without blocks: -1.
-_PARTS = """
+_TREE = """
 WITH RECURSIVE parts (oid) AS (
     SELECT {table}::oid UNION ALL SELECT i.inhrelid FROM parts AS p JOIN pg_inherits AS i ON i.inhparent = p.oid
 )
-SELECT n.nspname, c.relname,
+"""
+# The tables that hold the rows of one: itself, or its partitions, those of partitions too. Without blocks: -1.
+_PARTS = f"""{_TREE}SELECT n.nspname, c.relname,
        CASE WHEN m.amname = 'heap' THEN pg_relation_size(c.oid) / current_setting('block_size')::int8 ELSE -1 END,
        has_table_privilege(c.oid, 'SELECT')
 FROM parts AS p JOIN pg_class AS c ON c.oid = p.oid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_am AS m ON m.oid = c.relam
 WHERE c.relkind <> 'p'
+"""
+
+
+# What the planner takes for the rows of each: as dense as at the last look, and as long as now. NULL: never looked at.
+_SIZES = f"""{_TREE}
+SELECT CASE WHEN c.relkind NOT IN ('r', 'm') THEN NULL WHEN pg_relation_size(c.oid) = 0 THEN 0
+       WHEN c.relpages > 0 AND c.reltuples >= 0 THEN
+       (c.reltuples / c.relpages * (pg_relation_size(c.oid) / current_setting('block_size')::int8))::int8 END
+FROM parts AS p JOIN pg_class AS c ON c.oid = p.oid WHERE c.relkind <> 'p'
 """
 
 
@@ -127,6 +137,14 @@ def ids(
                 for n, reader in enumerate(readers)
             ]
         )
+
+
+def extent(connection: Connection, path: str, where: Where = ALL) -> Extent:
+    """Return about how many rows a column has, as the planner knows them. Raises StepFailed, Unreachable."""
+    with reading(f"the ids of {path}"):
+        parts = [rows for (rows,) in own_rows(connection, _SIZES.format(table=_column(connection, path).oid))]
+        known = [each for each in parts if each is not None]
+        return Extent(sum(known) if len(known) == len(parts) else None)
 
 
 @contextmanager

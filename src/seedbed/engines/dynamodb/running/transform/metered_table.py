@@ -40,7 +40,8 @@ class ScanPage:
 class MeteredTable:
     """Reads and writes one table within two budgets. Thread-safe.
 
-    `check` is asked right before every write whether we still may, and raises where we may not. `item_size`: bytes
+    `check` is asked right before every write whether we still may, and raises where we may not. `spent` is told what
+    each read took, and may raise too. `item_size`: bytes
     of an average item, as far as anyone knows before the first page.
     """
 
@@ -52,6 +53,7 @@ class MeteredTable:
         reads: CapacityBudget,
         writes: CapacityBudget,
         check: Callable[[], None],
+        spent: Callable[[float], None] = lambda _: None,
         item_size: float = 0.0,
     ) -> None:
         self._client = client
@@ -60,6 +62,7 @@ class MeteredTable:
         self.reads = reads
         self.writes = writes
         self._check = check
+        self._spent = spent
         self._item_size = item_size or 1024.0
         self._lock = threading.Lock()
 
@@ -142,6 +145,7 @@ class MeteredTable:
             taken = consumed(answer)
         finally:
             self.reads.settle(units, taken)
+        self._spent(taken)
         return answer
 
     def _write(self, operation: str, body: Mapping[str, Any], units: float) -> None:

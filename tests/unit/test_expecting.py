@@ -12,7 +12,7 @@ import pytest
 from msgspec import Struct
 
 from seedbed.engines.kit.rows import cell, query_row, the_number
-from seedbed.errors import Interrupted, Location, SeedbedError, StepFailed, Unreachable
+from seedbed.errors import ExitCode, Interrupted, Location, SeedbedError, StepFailed, Unreachable
 from seedbed.execution import expecting
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.context import RunContext, this_process
@@ -63,7 +63,10 @@ class _Target(Struct):
 
 
 def verified(
-    *expectations: Expectation, failed: Mapping[str, SeedbedError] | None = None, **answers: Answer
+    *expectations: Expectation,
+    failed: Mapping[str, SeedbedError] | None = None,
+    stop: Stop | None = None,
+    **answers: Answer,
 ) -> tuple[Sequence[ExpectationResult], RunContext]:
     failed = failed or {}
     session: Any = Session(answers)
@@ -72,7 +75,7 @@ def verified(
         for name in (SHOP, USER)
         if name not in failed
     ]
-    context = RunContext(this_process(), wait=0, listener=lambda _: None, stop=Stop())
+    context = RunContext(this_process(), wait=0, listener=lambda _: None, stop=stop or Stop())
     return expecting.verify(expectations, connected, failed, context), context
 
 
@@ -136,8 +139,17 @@ def test_where_a_database_is_gone_what_asks_it_is_unverified_and_all_else_is_ver
 
 
 def test_an_interruption_is_no_verdict() -> None:
+    stop = Stop()
+    stop.request()
     with pytest.raises(Interrupted):
-        verified(finds(), ledger=Interrupted("stopped"))
+        verified(finds(), stop=stop, ledger=Interrupted("stopped"))
+
+
+def test_a_query_whose_time_is_over_is_unverified() -> None:
+    ((found,), _) = verified(finds(), ledger=Interrupted("canceled", because="statement timeout"))
+    assert found.verdict is Verdict.UNVERIFIED
+    assert found.error is not None
+    assert (found.error.exit_code, found.error.because) == (ExitCode.FAILED, "statement timeout")
 
 
 def test_values_are_short_texts() -> None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import partial
 
 from seedbed.engines.capabilities import SupportsQueries
-from seedbed.errors import Interrupted, SeedbedError, UsageError
+from seedbed.errors import Interrupted, SeedbedError, StepFailed, UsageError
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.context import RunContext
 from seedbed.execution.threads import side_by_side
@@ -66,9 +66,13 @@ def _answers(
             context.emit(QueryAsked(target.id, expectation.name))
             try:
                 found[expectation, query] = _answer(target, expectation, query)
-            except Interrupted:
-                raise
-            except SeedbedError as error:
+            except SeedbedError as caught:
+                error = caught
+                if isinstance(error, Interrupted):
+                    context.stop.check()  # else the server ended it by itself, when its time was over
+                    error = StepFailed(
+                        error.what, because=error.because, try_="let it take longer, or ask for less"
+                    )
                 error.target = target.id
                 error.at = expectation.at
                 error.what = f"{expectation.name}: {error.what}"

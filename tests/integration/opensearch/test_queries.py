@@ -63,6 +63,7 @@ def test_numbers_are_counts_hits_and_values(here: Stage) -> None:
 def test_of_a_count_that_is_not_zero_there_is_a_row(here: Stage) -> None:
     assert here.session.rows("GET lessons/_count?q=lesson:c", 10) == [{"count": "3"}]
     assert here.session.rows("GET lessons/_count?q=lesson:d", 10) == []
+    assert len(here.session.rows("GET lessons/_search?q=lesson:c", 10)) == 3
 
 
 def test_a_query_that_is_interrupted_does_not_begin(here: Stage) -> None:

@@ -55,7 +55,10 @@ def _answer(cluster: Cluster, asked: Search, body: Mapping[str, Any]) -> dict[st
     params: dict[str, str | bool] = {**asked.params, "allow_no_indices": False}
     if not asked.is_count:
         params["allow_partial_search_results"] = False
-    answer: dict[str, Any] = cluster.client.call("POST", asked.path, body, params=params, idempotent=True)
+    # Without a body where there is nothing in it: a count with one does not know `q`.
+    answer: dict[str, Any] = cluster.client.call(
+        "POST", asked.path, body or None, params=params, idempotent=True
+    )
     if answer.get("timed_out") or answer.get("_shards", {}).get("failed"):
         raise StepFailed(
             f"{asked.path} could not be answered in full",

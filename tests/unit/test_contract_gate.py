@@ -350,3 +350,22 @@ def _later(monkeypatch: pytest.MonkeyPatch, hours: float) -> None:
         return replace(found, now=found.now and found.now + timedelta(hours=hours))
 
     monkeypatch.setattr(MemorySession, "verified", later)
+
+
+def test_an_expectation_beside_the_database_is_wanted_as_much_as_a_reference(shop: Shop) -> None:
+    file = shop.root / "services" / "user" / "memory" / "expectations.toml"
+    text = '[[expectations]]\nname = "all users have a name"\nquery = "rows users name 0"\n'
+    file.write_text(text, encoding="utf-8")
+    with shop.run("prod") as run:
+        run.verify(shop.references)
+        assert missing(run) == ["never verified: all users have a name"]
+        run.verify(shop.references, run.catalog.expectations())
+        assert missing(run) == []
+    file.write_text(text.replace("users name 0", "users name ana"), encoding="utf-8")
+    with shop.run("prod") as run:
+        assert missing(run)[0].startswith(
+            "all users have a name is declared otherwise since it was verified at"
+        )
+        run.verify((), run.catalog.expectations())
+        (what,) = missing(run)
+        assert what.startswith("all users have a name is broken: 1 wrong, verified at")

@@ -42,14 +42,11 @@ def gated(
     What the databases keep is read where a contract is about to run, and nowhere else. `histories`: of all that a
     contract may come after.
     """
-    if not environment.protected:
+    wait = [each.database for each in plan.databases if contracts(each)]
+    if not environment.protected or not wait:
         return plan
-    declared: list[Reference | Expectation] = [*catalog.platform.references, *catalog.platform.expectations]
-    claims = {
-        each.database: [claim(one) for one in declared if each.database in touched(one)]
-        for each in plan.databases
-        if contracts(each)
-    }
+    declared: list[Reference | Expectation] = [*catalog.references(), *catalog.expectations()]
+    claims = {each: [claim(one) for one in declared if each in touched(one)] for each in wait}
     asked = [each for each in connected if claims.get(each.id)]  # what did not answer runs nothing
     if not asked:
         return plan

@@ -428,7 +428,7 @@ def test_a_run_that_is_interrupted_keeps_the_password_to_itself(site: Site, numb
         try:
             wait_until(lambda: _is_asleep(site), "the run is at work")
             process.send_signal(number)
-            said, _ = process.communicate(timeout=30)
+            said, _ = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode in {130, 143}, said

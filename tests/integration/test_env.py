@@ -221,7 +221,7 @@ class Toy:
 
     @contextmanager
     def embedded(self, home: Path) -> Iterator[Toy]:
-        self.meet.wait(10)  # all are here at once, or none gets on
+        self.meet.wait(60)  # all are here at once, or none gets on
         if self.fails:
             raise SandboxError(f"{self.name} did not start")
         self.told.append(f"{self.name} came")

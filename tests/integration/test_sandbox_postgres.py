@@ -148,7 +148,7 @@ def test_a_server_does_not_outlive_an_owner_that_was_killed_in_the_middle_of_a_s
         time.sleep(0.5)
         one.kill()
         assert gone(one.directory, one.server, one.supervisor)
-        psql.wait(5)
+        psql.wait(60)
 
 
 def test_a_server_does_not_outlive_its_killed_supervisor(home: Path) -> None:

@@ -65,7 +65,7 @@ def describe(script: str = RECORDER) -> Callable[[Path, Sequence[str]], Server]:
             identity=ME,
             ready=[Check("file", path=str(directory / "log"), contains="ready")],
             stop=[(signal.SIGTERM, 5)],
-            start_seconds=20,
+            start_seconds=60,
         )
 
     return describe

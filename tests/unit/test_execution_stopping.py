@@ -31,7 +31,7 @@ class Silent:
 
     def interrupt(self) -> None:
         self.interrupted_at = self.interrupted_at or time.monotonic()
-        self.is_over.wait(20)
+        self.is_over.wait(60)
 
     def abandon(self) -> None:
         self.abandoned_at = time.monotonic()
@@ -42,8 +42,8 @@ def test_a_session_that_does_not_end_is_abandoned_after_the_grace() -> None:
     stop, session = Stop(grace=0.3), Silent()
     with stop.watching(session):
         stop.request()
-        assert session.is_over.wait(10)
-    assert 0.25 < session.abandoned_at - session.interrupted_at < 5
+        assert session.is_over.wait(60)
+    assert 0.25 < session.abandoned_at - session.interrupted_at < 30
 
 
 def test_a_session_that_ends_within_the_grace_is_left_alone() -> None:
@@ -59,9 +59,9 @@ def test_what_begins_after_the_grace_is_abandoned_too() -> None:
     stop, first, second = Stop(grace=0.1), Silent(), Silent()
     with stop.watching(first):
         stop.request()
-        assert first.is_over.wait(10)
+        assert first.is_over.wait(60)
         with stop.watching(second):
-            assert second.is_over.wait(10)
+            assert second.is_over.wait(60)
 
 
 def test_calls_that_never_return_are_not_waited_for_once_a_stop_is_asked_for() -> None:
@@ -69,8 +69,8 @@ def test_calls_that_never_return_are_not_waited_for_once_a_stop_is_asked_for() -
     threading.Timer(0.1, stop.request, [ExitCode.TERMINATED]).start()
     began = time.monotonic()
     with pytest.raises(Interrupted) as caught:
-        side_by_side([lambda: is_over.wait(20), lambda: True], meanwhile=stop.check)
-    assert time.monotonic() - began < 5
+        side_by_side([lambda: is_over.wait(60), lambda: True], meanwhile=stop.check)
+    assert time.monotonic() - began < 30
     assert caught.value.exit_code is ExitCode.TERMINATED
     is_over.set()
 
@@ -88,7 +88,7 @@ class Decided(Silent):
 
     def _wait(self) -> None:
         self._stop.request(ExitCode.TERMINATED)
-        assert self.is_over.wait(10)
+        assert self.is_over.wait(60)
         raise Interrupted("the connection was closed")
 
     @contextmanager

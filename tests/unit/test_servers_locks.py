@@ -26,7 +26,7 @@ def test_waiting_for_a_lock_ends_in_time(tmp_path: Path) -> None:
         before = time.monotonic()
         with pytest.raises(TimeoutError, match="lock"), locks.holding(path, exclusive=False, seconds=0.1):
             pass
-        assert 0.1 <= time.monotonic() - before < 5
+        assert 0.1 <= time.monotonic() - before < 30
 
 
 def test_asking_about_a_lock_creates_none(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class Shop:
         with self.session(tables) as session:
             session.create_history()
             told: list[Event] = []
-            with session.lease(Owner(uuid.uuid4().hex, "ana"), wait=5, listener=told.append) as lease:
+            with session.lease(Owner(uuid.uuid4().hex, "ana"), wait=60, listener=told.append) as lease:
                 told += lease.deploy_directly(gate)
             assert list(session.changes(gate)) == []
             assert session.is_deployed()

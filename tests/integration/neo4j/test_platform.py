@@ -146,7 +146,7 @@ class PlatformGraph:
     def _call(self, do: Callable[[Run], Outcome]) -> None:
         self.told.clear()
         project = self.project()
-        with project.run(ENVIRONMENT, self._databases(project), listener=self.told.append, wait=20) as run:
+        with project.run(ENVIRONMENT, self._databases(project), listener=self.told.append, wait=60) as run:
             assert int(do(run).exit_code) == 0, self.told
 
 

@@ -19,7 +19,7 @@ from tests.support.servers import Settings
 
 WAIT = "CREATE (d:Door) DELETE d"
 BLOCKED = "SHOW TRANSACTIONS YIELD status, metaData WHERE status STARTS WITH 'Blocked' AND metaData.seedbed IS NOT NULL"
-PATIENCE = 20.0  # seconds
+PATIENCE = 60.0  # seconds
 
 
 @contextmanager

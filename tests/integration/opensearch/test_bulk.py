@@ -71,13 +71,13 @@ def test_a_lease_that_is_gone_ends_a_volume_on_its_way(here: Stage) -> None:
         for at in range(3000):
             if at == 1500:
                 taken.set()
-                gone.wait(10)
+                gone.wait(60)
             yield str(at), {"n": at}
 
     taken, gone = threading.Event(), threading.Event()
 
     def unlock() -> None:
-        taken.wait(10)
+        taken.wait(60)
         here.session.unlock(actor="eve@desk")
         gone.set()
 

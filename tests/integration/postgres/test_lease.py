@@ -95,7 +95,7 @@ def test_the_second_session_waits_is_told_who_holds_it_and_gets_it(
     held, got = threading.Event(), threading.Event()
 
     def second() -> None:
-        held.wait(30)
+        held.wait(60)
         with (
             session(postgres_server, database) as other,
             other.lease(Owner("2", "bob@elsewhere pid 2"), wait=30, listener=told.append),
@@ -111,7 +111,7 @@ def test_the_second_session_waits_is_told_who_holds_it_and_gets_it(
         held.set()
         wait_until(lambda: told, "the second is told that it waits")
         assert not got.is_set()
-    thread.join(30)
+    thread.join(60)
     assert got.is_set()
     assert isinstance(told[0], LeaseAwaited)
     assert "ana@laptop pid 4711" in told[0].holder
@@ -201,7 +201,7 @@ def test_a_busy_target_exits_with_4_after_the_bounded_wait_and_names_the_holder(
         began = time.monotonic()
         ran = site.apply("--wait", "1")
     assert ran.code == 4, ran.everything
-    assert 1 <= time.monotonic() - began < 15
+    assert 1 <= time.monotonic() - began < 40
     assert "another run holds the lease of user/postgres" in ran.everything
     assert "ana@laptop pid 4711" in ran.everything
     assert "--engine postgres --unlock" in " ".join(ran.everything.split())
@@ -213,7 +213,7 @@ def test_an_apply_waits_for_another_one_and_finds_its_work_done(site: Site) -> N
     with site.applying() as first:
         wait_until(site.is_asleep, "the first is at work")
         second = site.apply("--json")
-        assert first.wait(30) == 0
+        assert first.wait(60) == 0
     assert second.code == 0, second.everything
     events = [each["event"] for each in second.document["events"]]
     assert "lease_awaited" in events
@@ -228,12 +228,12 @@ def test_a_run_killed_in_the_middle_of_a_statement_is_taken_over_within_seconds(
     with site.applying() as first:
         wait_until(site.is_asleep, "the first is at work")
         first.send_signal(signal.SIGKILL)
-        first.wait(10)
+        first.wait(60)
     sleeping.write_text("-- migrate:up\nCREATE TABLE a ();\n", encoding="utf-8")
     began = time.monotonic()
-    ran = site.apply("--wait", "20")
+    ran = site.apply("--wait", "50")
     assert ran.code == 0, ran.everything
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 40
     assert not site.is_asleep()
 
 
@@ -271,7 +271,7 @@ def test_repair_unlock_ends_the_holder_by_force_audited(site: Site) -> None:
         ran = site.run("repair", "-e", "dev-ana", "--unlock", "--yes")
         assert ran.code == 0, ran.everything
         assert f"pid {first.pid}" in ran.everything
-        assert first.wait(20) == 5
+        assert first.wait(60) == 5
     assert site.ask("SELECT count(*) FROM seedbed.migrations_audit WHERE action = 'unlock'") == 1
     nobody_there = site.run("repair", "-e", "dev-ana", "--unlock", "--yes")
     assert nobody_there.code == 0
@@ -510,7 +510,7 @@ def test_two_services_on_one_database_are_told_so_at_once(site: Site) -> None:
     began = time.monotonic()
     ran = site.apply()
     assert ran.code == 3, ran.everything
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 40
     assert "user/postgres and payment/postgres are the same database" in ran.everything
     assert site.ask("SELECT count(*) FROM pg_namespace WHERE nspname = 'seedbed'") == 0
 

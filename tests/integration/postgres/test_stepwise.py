@@ -285,7 +285,7 @@ def test_an_index_that_somebody_is_building_right_now_is_left_alone(
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)

@@ -121,7 +121,7 @@ class Place:
             listener(event)
 
         project = self.project()
-        with project.run(ENVIRONMENT, self._databases(project), listener=tell, wait=20) as run:
+        with project.run(ENVIRONMENT, self._databases(project), listener=tell, wait=60) as run:
             return Told(do(run), events)
 
     # Looks
@@ -186,7 +186,7 @@ class Place:
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' "
             "AND application_name LIKE 'seedbed run %%' AND wait_event_type = 'Lock' AND query ILIKE %s"
         )
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         with self.connection() as connection:
             while child.poll() is None and time.monotonic() < until:
                 for (process,) in connection.execute(query, [statement]).fetchall():

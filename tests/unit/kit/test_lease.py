@@ -495,7 +495,7 @@ def test_it_is_kept_alive_for_the_time_of_the_context_and_no_longer(clock: Clock
     store = ScriptedStore(clock, seconds=0.04)
     held = held_by(store, clock)
     with held.alive():
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while store.record.heartbeat < 3:
             assert time.monotonic() < until
             time.sleep(0.001)
@@ -511,7 +511,7 @@ def test_the_first_sign_of_life_may_be_given_at_once(clock: Clock) -> None:
     held, is_given = held_by(store, clock), threading.Event()
     store.back = is_given.set
     with held.alive(at_once=True):
-        assert is_given.wait(10)
+        assert is_given.wait(60)
     assert store.record.heartbeat == 1
 
 
@@ -526,7 +526,7 @@ def test_nothing_is_renewed_any_more_once_it_is_lost(clock: Clock) -> None:
     held = held_by(store, clock)
     with held.alive():
         unlock(store, actor="eve")
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while not held.is_lost:
             assert time.monotonic() < until
             time.sleep(0.001)
@@ -547,7 +547,7 @@ def test_a_thread_that_ends_by_a_bug_says_so_at_once(clock: Clock, monkeypatch: 
     held = held_by(store, clock)
     with held.alive():
         store.there = strange
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while not bugs:
             assert time.monotonic() < until
             time.sleep(0.001)

@@ -60,5 +60,5 @@ def test_they_are_made_while_whoever_takes_them_is_busy() -> None:
 
     taking = read_ahead(items())
     assert next(taking) == 0
-    assert is_made.wait(5)
+    assert is_made.wait(60)
     assert [*taking] == list(range(1, 51))

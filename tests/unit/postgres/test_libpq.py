@@ -45,14 +45,14 @@ def test_a_server_that_answers_nothing_to_the_login_is_given_up_in_time() -> Non
         began = time.monotonic()
         with pytest.raises(QueryFailed, match=r"nothing answered within 0\.2 s"):
             PlainConnection(keywords(server.port), timeout=0.2)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_a_port_where_nobody_listens_is_told_at_once() -> None:
     with serving(Peer.hold) as server:
         port = server.port
     with pytest.raises(QueryFailed, match="refused"):
-        PlainConnection(keywords(port), timeout=10)
+        PlainConnection(keywords(port), timeout=60)
 
 
 def test_warnings_at_the_login_are_told_to_whoever_listens_and_not_written_to_the_terminal(
@@ -64,7 +64,7 @@ def test_warnings_at_the_login_are_told_to_whoever_listens_and_not_written_to_th
         peer.hold()
 
     with serving(login) as server:
-        connection = PlainConnection(keywords(server.port), timeout=10)
+        connection = PlainConnection(keywords(server.port), timeout=60)
         said: list[str | None] = []
         connection.on_notice = lambda diagnostic: said.append(diagnostic.message_primary)
         connection.close()
@@ -79,7 +79,7 @@ def test_a_connection_that_is_cut_fails_whoever_waits_for_an_answer() -> None:
         peer.hold()
 
     with serving(login) as server:
-        connection = PlainConnection(keywords(server.port), timeout=10)
+        connection = PlainConnection(keywords(server.port), timeout=60)
         threading.Timer(0.1, connection.cut).start()
         began = time.monotonic()
         with pytest.raises(QueryFailed) as caught:
@@ -87,4 +87,4 @@ def test_a_connection_that_is_cut_fails_whoever_waits_for_an_answer() -> None:
         connection.close()
         connection.cut()  # there is nothing left to cut
     assert caught.value.is_broken
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30

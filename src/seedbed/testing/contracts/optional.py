@@ -176,7 +176,7 @@ class UnlockContract(Contract):
         with bench.runner(stop_at="lease_taken") as runner:
             runner.wait_until_stopped()
             self._unlock(bench)
-            with bench.lease("eve", wait=5):
+            with bench.lease("eve"):
                 pass
 
     def test_unlock_with_nobody_there_is_nothing(self, bench: Bench) -> None:

@@ -53,9 +53,12 @@ install: .venv/.installed ## .venv with everything that is locked, and seedbed i
 demo: install ## the whole platform on embedded engines: planned, migrated, seeded, verified
 	$(BIN)/seedbed -C edtech demo
 
+# What is compiled stays, whatever the environment says, and not beside the sources: to compile the tests anew takes
+# each worker half of what it takes to collect them.
+test: export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.venv/pycache
 test: install ## every test (TESTS=tests/unit WORKERS=2 PYTEST_ARGS=...); with CI=true a skip is a failure
 	@code=0; \
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(if $(filter true,$(CI)),--durations=40) $(PYTEST_ARGS) $(TESTS) || code=$$?; \
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(if $(filter true,$(CI)),--durations=40) $(PYTEST_ARGS) $(TESTS) || code=$$?; \
 	echo "make test leaves to make soak: $(SOAK_RACES) races, $(SOAK_KILLS) kills, a backfill of $(SOAK_BACKFILL_ROWS) rows killed $(SOAK_BACKFILL_KILLS) times, a transformation of $(SOAK_DYNAMODB_ITEMS) items killed $(SOAK_DYNAMODB_KILLS) times, a refactoring of $(SOAK_NEO4J_RELATIONSHIPS) relationships killed $(SOAK_NEO4J_KILLS) times, an index of $(SOAK_OPENSEARCH_DOCUMENTS) documents reindexed under writes and killed in every state, deployments killed while an index is built"; \
 	exit $$code
 
@@ -90,7 +93,7 @@ soak: soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate so
 soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex: soak-%: install
 	$(BIN)/python -m tests.soak.$*
 
-soak-deploy: install ## deployments killed while an index is built, and between two updates; a whole graph, down and up again
+soak-deploy: install ## deployments killed during an update, while an index is built, and between two; a whole graph, down and up again
 	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal tests/integration
 
 planted: install ## planted faults: each of them has to be caught by the tests that it names (PLANTED="--only dynamodb")

@@ -170,7 +170,7 @@ def test_killed_before_an_update_is_made_it_makes_it_when_it_runs_again(watched:
     _kill_and_run_again(watched, aws, "asked", nth=1)
 
 
-@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("nth", [pytest.param(1, marks=pytest.mark.soak), 2])
 def test_killed_during_an_update_it_goes_on_when_it_runs_again(watched: Shop, aws: Proxy, nth: int) -> None:
     _kill_and_run_again(watched, aws, "answered", nth=nth)
 

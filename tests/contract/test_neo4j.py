@@ -15,6 +15,7 @@ pytest.register_assert_rewrite("seedbed.testing")
 
 from seedbed.engines.neo4j.wire import client  # noqa: E402
 from seedbed.testing import (  # noqa: E402
+    ApplyContract,
     BulkLoadContract,
     EngineContract,
     ExpiryContract,
@@ -60,7 +61,11 @@ class Inside:
 
 
 class Neo4jHarness:
-    """Things are constraints, which schema statements make, and nodes of :Thing, which data statements make."""
+    """Things are nodes of :Thing, which data statements make, and where a step is not atomic constraints.
+
+    After each change of the schema the server plans all statements anew, which takes most of a test. So what makes
+    ids of users the key of their nodes stays from test to test.
+    """
 
     entry_point = "seedbed.engines.neo4j:engine"
     suffix = ".cypher"
@@ -70,13 +75,17 @@ class Neo4jHarness:
     leaves_work = (
         False  # the server ends a transaction when it sees its connection gone, before anybody else or after
     )
+    keeps: Collection[str] = ("users_key",)
 
     def __init__(self, pool: Pool, borrowed: ExitStack) -> None:
         self._pool = pool
         self._borrowed = borrowed
 
     def settings(self) -> Mapping[str, str]:
-        return self._borrowed.enter_context(self._pool.borrowed())
+        settings = self._borrowed.enter_context(self._pool.borrowed(self.keeps))
+        for each in self.keeps:
+            _ask(settings, f"CREATE CONSTRAINT {each} IF NOT EXISTS FOR (n:users) REQUIRE n.id IS UNIQUE")
+        return settings
 
     def _direct(self, settings: Mapping[str, str]) -> Mapping[str, str]:
         """Return the settings by which the harness itself reaches the server."""
@@ -86,8 +95,8 @@ class Neo4jHarness:
         return {"uri": "bolt://127.0.0.1:9"}
 
     def creates(self, thing: str) -> str:
-        up = f"CREATE CONSTRAINT {thing} FOR (n:{thing}) REQUIRE n.id IS UNIQUE"
-        return f"// migrate:up\n{up};\n\n// migrate:down\nDROP CONSTRAINT {thing};\n"
+        down = f"MATCH (t:Thing {{name: '{thing}'}}) DELETE t"
+        return f"// migrate:up\n{_makes(thing)};\n\n// migrate:down\n{down};\n"
 
     def adds(self, table: str) -> str:
         return f"// migrate:up\nCREATE (:{table} {{id: toInteger(rand() * 1e15), name: 'one more'}});\n"
@@ -146,12 +155,11 @@ class Neo4jHarness:
         return f"MERGE (n:{table} {{id: 7}}) ON CREATE SET n.name = 'seven';\n"
 
     def made(self, settings: Mapping[str, str]) -> Collection[str]:
-        constraints = "SHOW CONSTRAINTS YIELD name WHERE name <> 'migrations_history_key' RETURN name"
         rows = [
-            *_ask(self._direct(settings), constraints),
+            *_ask(self._direct(settings), "SHOW CONSTRAINTS YIELD name"),
             *_ask(self._direct(settings), "MATCH (t:Thing) RETURN t.name AS name"),
         ]
-        return [row["name"] for row in rows]
+        return [row["name"] for row in rows if row["name"] not in {"migrations_history_key", *self.keeps}]
 
     def rows(self, settings: Mapping[str, str], table: str) -> Sequence[Mapping[str, Any]]:
         found = _ask(self._direct(settings), f"MATCH (n:{table}) RETURN properties(n) AS row")
@@ -196,7 +204,17 @@ class Neo4jHarness:
         _ask(self._direct(settings), "MATCH (i:migrations_history {key: 'identity'}) DELETE i")
 
 
-class BreakableHarness(Neo4jHarness):
+class SchemaHarness(Neo4jHarness):
+    """Things are constraints."""
+
+    keeps = ()
+
+    def creates(self, thing: str) -> str:
+        up = f"CREATE CONSTRAINT {thing} FOR (n:{thing}) REQUIRE n.id IS UNIQUE"
+        return f"// migrate:up\n{up};\n\n// migrate:down\nDROP CONSTRAINT {thing};\n"
+
+
+class BreakableHarness(SchemaHarness):
     """What the engine says to its server goes over a line that can be broken."""
 
     troubles = ("lost",)
@@ -245,7 +263,24 @@ def harness(neo4j_servers: Pool) -> Iterator[Neo4jHarness]:
         yield Neo4jHarness(neo4j_servers, borrowed)
 
 
+@pytest.fixture
+def schema_harness(neo4j_servers: Pool) -> Iterator[SchemaHarness]:
+    with ExitStack() as borrowed:
+        yield SchemaHarness(neo4j_servers, borrowed)
+
+
+class OfSchema:
+    """Put before a contract: it is kept by steps that change the schema, too."""
+
+    @pytest.fixture
+    def harness(self, schema_harness: SchemaHarness) -> SchemaHarness:
+        return schema_harness
+
+
 class TestNeo4j(EngineContract): ...
+
+
+class TestNeo4jChangesItsSchema(OfSchema, ApplyContract): ...
 
 
 class TestNeo4jLeasesExpire(ExpiryContract): ...
@@ -263,10 +298,10 @@ class TestNeo4jFallsSilent(SilenceContract):
         patch.setattr(client, "CONNECT_TIMEOUT", 0.2)
 
 
-class TestNeo4jResets(ResetContract): ...
+class TestNeo4jResets(OfSchema, ResetContract): ...
 
 
-class TestNeo4jDescribesItself(SchemaContract): ...
+class TestNeo4jDescribesItself(OfSchema, SchemaContract): ...
 
 
 class TestNeo4jRunsScripts(ScriptContract): ...

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +27,11 @@ from seedbed.servers import locks
 FEW = 1  # server of a kind for all workers, where no test needs several at once: it takes a minute to be warm
 RAM = Path("/dev/shm")
 OURS = "migrations_history_key"
+MANY = 10_000  # nodes that are removed at once
 PATHS = os.pathsep.join([str(Path(__file__).parents[2] / "src"), *filter(None, sys.path)])
 
 Settings = Mapping[str, str]
-Wipe = Callable[[Settings], None]
+Wipe = Callable[[Settings, Collection[str]], None]
 Run = Callable[[Path], AbstractContextManager[Embedded]]
 
 
@@ -47,13 +48,16 @@ class Pool:
         self._borrowed = 0
 
     @contextmanager
-    def borrowed(self) -> Iterator[Settings]:
-        """Yield the settings of a server that is empty, and that nobody else has meanwhile."""
+    def borrowed(self, keep: Collection[str] = ()) -> Iterator[Settings]:
+        """Yield the settings of a server that is empty, and that nobody else has meanwhile.
+
+        `keep`: what may be there from tests before, by name: constraints of Neo4j, indexes of OpenSearch.
+        """
         with self._slot() as number:
             if self._servers is None:
                 self._servers = self._closing.enter_context(self._run(self._home))
             settings = self._servers.settings(f"{number}/{self._engine}")
-            self._wipe(settings)
+            self._wipe(settings, keep)
             self._borrowed += 1
             try:
                 yield settings
@@ -145,19 +149,16 @@ def opensearch_pool(home: Path) -> Pool:
     return Pool(home, "opensearch", embedded, wipe_opensearch)
 
 
-def wipe_neo4j(settings: Settings) -> None:
-    """Remove all nodes, constraints and indexes; end what a test left running.
+def wipe_neo4j(settings: Settings, keep: Collection[str] = ()) -> None:
+    """Remove all nodes, constraints and indexes but the constraints `keep`; end what a test left running.
 
     The constraint of seedbed's own history stays where a test made it, with the lease and the fence as they are made
     with it: each change of the schema makes the server plan all its statements anew, which takes it longer than most
-    tests.
+    tests. So the schema is changed last, at once, and only where it has to be.
     """
     import neo4j
 
     with neo4j.GraphDatabase.driver(settings["uri"], auth=None) as driver, driver.session() as session:
-
-        def quoted(name: str) -> str:
-            return f"`{name.replace('`', '``')}`"
 
         def rows(statement: str) -> list[dict[str, Any]]:
             return session.run(statement).data()
@@ -166,19 +167,26 @@ def wipe_neo4j(settings: Settings) -> None:
         for each in rows(mine):
             if each["query"] != mine:
                 rows(f"TERMINATE TRANSACTIONS '{each['id']}'")
-        while rows("MATCH (n) WITH n LIMIT 10000 DETACH DELETE n RETURN count(*) AS n")[0]["n"]:
+        while rows(f"MATCH (n) WITH n LIMIT {MANY} DETACH DELETE n RETURN count(*) AS n")[0]["n"] == MANY:
             pass
-        for each in rows(f"SHOW CONSTRAINTS YIELD name WHERE name <> '{OURS}' RETURN name"):
-            rows(f"DROP CONSTRAINT {quoted(each['name'])} IF EXISTS")
-        other = f"type <> 'LOOKUP' AND name <> '{OURS}'"
-        for each in rows(f"SHOW INDEXES YIELD name, type WHERE {other} RETURN name"):
-            rows(f"DROP INDEX {quoted(each['name'])} IF EXISTS")
-        if rows(f"SHOW CONSTRAINTS YIELD name WHERE name = '{OURS}' RETURN name"):
+        # Every constraint of the Community edition has an index, by its name.
+        there = rows("SHOW INDEXES YIELD name, type, owningConstraint AS owner WHERE type <> 'LOOKUP'")
+        if any(each["owner"] == OURS for each in there):
             rows("UNWIND ['lease', 'fence'] AS key CREATE (:migrations_history {key: key, token: 0})")
+        drops = [
+            f"DROP {'CONSTRAINT' if each['owner'] else 'INDEX'} `{each['name'].replace('`', '``')}`"
+            for each in there
+            if each["name"] not in {OURS, *keep}
+        ]
+        if drops:
+            with session.begin_transaction() as transaction:
+                for each in drops:
+                    transaction.run(each)
+                transaction.commit()
 
 
-def wipe_opensearch(settings: Settings) -> None:
-    """Remove all indexes with their aliases, templates, pipelines, stored scripts and settings."""
+def wipe_opensearch(settings: Settings, keep: Collection[str] = ()) -> None:
+    """Remove all indexes but `keep` with their aliases, templates, pipelines, stored scripts and settings."""
     import urllib3
 
     def call(method: str, path: str, body: object = None) -> Any:
@@ -200,7 +208,7 @@ def wipe_opensearch(settings: Settings) -> None:
         names = [
             each["index"] for each in call("GET", "/_cat/indices?format=json&expand_wildcards=all&h=index")
         ]
-        for name in names:
+        for name in set(names).difference(keep):
             call("DELETE", f"/{name}")
         call("DELETE", "/_index_template/*")
         call("DELETE", "/_component_template/*")

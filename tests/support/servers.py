@@ -204,20 +204,35 @@ def wipe_opensearch(settings: Settings, keep: Collection[str] = ()) -> None:
             for task in each["tasks"]:
                 call("POST", f"/_tasks/{task}/_cancel?wait_for_completion=true")
         call("DELETE", "/_search/point_in_time/_all")
-        call("DELETE", "/_data_stream/*")
+        # One look tells what there is: to delete by a pattern takes the cluster ten times as long, also where nothing is.
+        there = (
+            "indices.*.state",
+            "data_stream",
+            "index_template",
+            "component_template",
+            "templates",
+            "ingest",
+        )
+        look = ",".join(f"metadata.{each}" for each in (*there, "stored_scripts"))
+        found = call("GET", f"/_cluster/state/metadata?filter_path={look}").get("metadata", {})
+        if found.get("data_stream", {}).get("data_stream"):
+            call("DELETE", "/_data_stream/*")
         names = [
-            each["index"] for each in call("GET", "/_cat/indices?format=json&expand_wildcards=all&h=index")
+            each for each in found.get("indices", {}) if each not in keep and not each.startswith(".ds-")
         ]
-        for name in set(names).difference(keep):
-            call("DELETE", f"/{name}")
-        call("DELETE", "/_index_template/*")
-        call("DELETE", "/_component_template/*")
-        call("DELETE", "/_template/*")
-        call("DELETE", "/_ingest/pipeline/*")
+        if names:
+            call("DELETE", f"/{','.join(names)}")
+        for key, kind in (
+            ("index_template", "_index_template"),
+            ("component_template", "_component_template"),
+            ("templates", "_template"),
+            ("ingest", "_ingest/pipeline"),
+        ):
+            if any(found.get(key, {}).values()):
+                call("DELETE", f"/{kind}/*")
         for name in call("GET", "/_search/pipeline"):
             call("DELETE", f"/_search/pipeline/{name}")
-        state = call("GET", "/_cluster/state/metadata?filter_path=metadata.stored_scripts")
-        for name in state.get("metadata", {}).get("stored_scripts", {}):
+        for name in found.get("stored_scripts", {}):
             call("DELETE", f"/_scripts/{name}")
         call("PUT", "/_cluster/settings", {"persistent": {"*": None}, "transient": {"*": None}})
 

@@ -180,8 +180,8 @@ def wipe_neo4j(settings: Settings, keep: Collection[str] = ()) -> None:
         ]
         if drops:
             with session.begin_transaction() as transaction:
-                for each in drops:
-                    transaction.run(each)
+                for drop in drops:
+                    transaction.run(drop)
                 transaction.commit()
 
 

@@ -167,8 +167,8 @@ class Verification(Struct, frozen=True):
 
     @property
     def errors(self) -> Sequence[SeedbedError]:
-        """What kept references and expectations from being verified, or ownership from being looked at."""
-        return [each.error for each in (*self._results, *self.ownership) if each.error]
+        """What kept references and expectations from being verified."""
+        return [each.error for each in self._results if each.error]
 
     @property
     def _results(self) -> Iterator[ReferenceResult | ExpectationResult]:

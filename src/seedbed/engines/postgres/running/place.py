@@ -9,11 +9,11 @@ from seedbed.engines.postgres.wire.connection import OWN_PATH
 from seedbed.engines.postgres.wire.libpq import Query
 from seedbed.model.ownership import Place
 
-# A copy of a server has the same identifier, but did not start at the same moment.
+# A server is told by the microsecond in which it started: copies of one have the same system identifier, which a login
+# may not be allowed to read, besides. Not as text: that is written in the time zone of the role.
 _PLACE = """\
-SELECT pg_catalog.concat_ws('@', c.system_identifier, pg_catalog.pg_postmaster_start_time()),
-       pg_catalog.current_database(), current_user, pg_catalog.current_schema()
-FROM pg_catalog.pg_control_system() AS c"""
+SELECT extract(epoch FROM pg_catalog.pg_postmaster_start_time()), pg_catalog.current_database(), current_user,
+       pg_catalog.current_schema()"""
 _READABLE = """\
 SELECT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, pg_roles r

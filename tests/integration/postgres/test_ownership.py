@@ -111,14 +111,6 @@ def test_a_login_that_can_read_a_table_of_another_service_is_named_with_it(two: 
     assert is_passed
 
 
-def test_a_server_is_the_same_in_every_time_zone(two: Two) -> None:
-    with two.as_people(0) as people:
-        people.execute(f"ALTER ROLE {two.logins[1]} SET timezone = 'Asia/Tokyo'".encode())
-        people.execute(f"GRANT USAGE ON SCHEMA own TO {two.logins[1]}".encode())
-        people.execute(f"GRANT SELECT ON own.cards TO {two.logins[1]}".encode())
-    assert not two.verify("prod")[1]
-
-
 def test_a_privilege_that_leads_nowhere_is_none(two: Two) -> None:
     """Without the schema, or without the right to connect, the table cannot be read."""
     with two.as_people(0) as people:

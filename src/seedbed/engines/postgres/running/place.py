@@ -10,7 +10,7 @@ from seedbed.engines.postgres.wire.libpq import Query
 from seedbed.model.ownership import Place
 
 # A server is told by the microsecond in which it started: copies of one have the same system identifier, which a login
-# may not be allowed to read, besides. Not as text: that is written in the time zone of the role.
+# may not be allowed to read, besides.
 _PLACE = """\
 SELECT extract(epoch FROM pg_catalog.pg_postmaster_start_time()), pg_catalog.current_database(), current_user,
        pg_catalog.current_schema()"""

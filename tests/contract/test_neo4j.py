@@ -82,6 +82,7 @@ class Neo4jHarness:
         self._borrowed = borrowed
 
     def settings(self) -> Mapping[str, str]:
+        self._borrowed.close()  # one target at a time: a second server would have to start, and to become warm
         settings = self._borrowed.enter_context(self._pool.borrowed(self.keeps))
         for each in self.keeps:
             _ask(settings, f"CREATE CONSTRAINT {each} IF NOT EXISTS FOR (n:users) REQUIRE n.id IS UNIQUE")
@@ -224,7 +225,6 @@ class BreakableHarness(SchemaHarness):
         self._lines: dict[str, tuple[BreakableLine, Mapping[str, str]]] = {}
 
     def settings(self) -> Mapping[str, str]:
-        self._borrowed.close()  # one target at a time: the one for the last trouble has seen its end
         settings = super().settings()
         line = self._borrowed.enter_context(breakable(urlsplit(settings["uri"]).port or 0))
         uri = f"bolt://127.0.0.1:{line.port}"

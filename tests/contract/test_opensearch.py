@@ -206,6 +206,7 @@ class OpenSearchHarness:
         self._doors: dict[str, Door] = {}
 
     def settings(self) -> Mapping[str, str]:
+        self._closing.close()  # one target at a time: a second cluster would have to start, and to become warm
         settings = self._closing.enter_context(self._servers.borrowed())
         door = self._closing.enter_context(_open(Door(settings["endpoint"])))
         self._doors[door.endpoint] = door
@@ -383,14 +384,6 @@ class OpenSearchHarness:
         self._ask(settings, "POST", "/migrations_history/_update/state?refresh", {"script": script})
 
 
-class OneByOneHarness(OpenSearchHarness):
-    """Targets one after the other: what the last one had is given back."""
-
-    def settings(self) -> Mapping[str, str]:
-        self._closing.close()
-        return super().settings()
-
-
 def _file(up: str, down: str = "") -> str:
     return f"# migrate:up\n{up}\n" + (f"\n# migrate:down\n{down}\n" if down else "")
 
@@ -441,11 +434,6 @@ class TestOpenSearch(OnCluster, EngineContract): ...
 
 
 class TestInTrouble(OnCluster, TroubleContract):
-    @pytest.fixture
-    def harness(self, opensearch_servers: Pool) -> Iterator[OpenSearchHarness]:
-        with ExitStack() as closing:
-            yield OneByOneHarness(opensearch_servers, closing)
-
     @pytest.fixture(autouse=True)
     def _hasty(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let what gets no answer be tried again at once."""

@@ -33,7 +33,10 @@ class Harness(Protocol):
     leaves_work: bool  # whether a killed runner's step goes on until the next owner ends it
 
     def settings(self) -> Mapping[str, str]:
-        """Return the settings of a fresh, empty database of its own; plain data, a runner process gets them too."""
+        """Return the settings of a fresh, empty database of its own; plain data, a runner process gets them too.
+
+        The database of the call before may be gone then.
+        """
         ...
 
     def nowhere(self) -> Mapping[str, str]:

@@ -201,8 +201,9 @@ class ResumeContract(Contract):
         return bench.texts(bench.harness.creates("users"), bench.harness.adds("users"))
 
     def _is_as_if_never_killed(self, bench: Bench, texts: list[Text]) -> None:
-        assert bench.state() == self._undisturbed(bench, texts)
+        """Check the state of `bench`, the last that is asked of it: another target may take its place."""
         assert len(bench.rows("users")) == 1
+        assert bench.state() == self._undisturbed(bench, texts)
 
     def _undisturbed(self, bench: Bench, texts: list[Text]) -> object:
         """Return the state that `texts` lead to where nobody is killed; found out once, on a target of its own."""

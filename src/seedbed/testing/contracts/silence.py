@@ -15,8 +15,8 @@ from seedbed.errors import ExitCode, SeedbedError, Unavailable
 from seedbed.execution.stopping import Abandonable, Stop
 from seedbed.model.migration import Work
 from seedbed.testing.bench import PATIENCE, Bench
-from seedbed.testing.contracts.base import Contract
 from seedbed.testing.contracts.honesty import ended
+from seedbed.testing.contracts.mid_verify import MidVerifyContract
 from seedbed.testing.harness import QueryHarness, SilenceHarness
 from seedbed.testing.runner import Text
 
@@ -24,15 +24,11 @@ GRACE = 0.2  # seconds between a stop and the end of waiting
 BOUND = 20.0  # seconds that nothing may take here, however busy the machine: most of it takes none
 
 
-class SilenceContract(Contract):
+class SilenceContract(MidVerifyContract):
     """For engines with a server on a line that answer queries; the harness is a `SilenceHarness` and a `QueryHarness`.
 
     Define `hurry`.
     """
-
-    def hurry(self, patch: pytest.MonkeyPatch) -> None:
-        """Let a first answer, and whatever else has a deadline, take a second at most."""
-        raise NotImplementedError
 
     def test_a_server_that_never_says_a_word_is_unreachable_in_time(self, bench: Bench) -> None:
         with _harness(bench).line(bench.settings) as line, pytest.MonkeyPatch.context() as patch:

@@ -240,7 +240,7 @@ def test_many_parents_are_looked_up_part_by_part(monkeypatch: pytest.MonkeyPatch
     orders = {str(number): uuid(number * 7919) for number in range(205)}
     found = verified(World(orders, users)).result
     assert [each.id for each in found.samples] == [uuid(number * 7919) for number in range(200, 205)]
-    assert (found.parents, found.orphans) == (200, 5)
+    assert (found.parents, found.orphans, found.delayed) == (200, 5, 0)
 
 
 def test_a_reference_that_is_broken_altogether_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:

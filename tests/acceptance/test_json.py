@@ -515,7 +515,7 @@ def test_a_verification_is_markdown_too_and_its_findings_stand_beside_their_line
     site.patch.setenv("GITHUB_WORKSPACE", str(site.root))
     code, out, err = site.run("verify", *E, "--markdown")
     assert code == 6
-    assert out.startswith("### `dev-test`: 1 reference: 1 broken\n")
+    assert out.startswith("### `dev-test`: 1 reference: 1 broken")
     assert "- `9` in 1 row: `7`\n" in out
     line = (site.root / "seedbed.toml").read_text("utf-8").partition("from = ")[0].count("\n") + 1
     begins = f"::error title=seedbed%3A shop/memory%3Acarts.item,file=seedbed.toml,line={line},col=1::1 id, 1 orphan"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
 from errno import ENOSPC
 from pathlib import PurePath
 from typing import Any, cast
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
+from msgspec.structs import replace
 
 from seedbed.engines.base import Session
 from seedbed.errors import ExitCode, Interrupted, Refused, SeedbedError, StepFailed, Unreachable
@@ -87,7 +89,7 @@ class Table:
         return {
             key: each
             for key, each in self.world.orders.items()
-            if all(key[0] in kinds for _, kinds in where.equal)
+            if all(key[0] in kinds for _, kinds in where.equal) and (not where.since or key[0] == "n")
         }
 
     def _blocks(self, rows: Sequence[tuple[str, str]]) -> Iterator[Ids]:
@@ -115,7 +117,7 @@ class Table:
     def holders(
         self, path: str, those: Sequence[Suspect], *, time: str, most: int, where: Where = ALL
     ) -> Mapping[str, Holders]:
-        assert path == FROM.path
+        assert path != TO.path
         self.world.look()
         rows: dict[str, list[str]] = {}
         for row, id_ in sorted(self._meant(where).items()):
@@ -144,7 +146,12 @@ def verified(world: World, *, reference: Reference = REFERENCE, **tables: Any) -
 
 
 def verified_all(
-    world: World, references: Sequence[Reference], *, most_units: float = 0.0, **tables: Any
+    world: World,
+    references: Sequence[Reference],
+    *,
+    most_units: float = 0.0,
+    since: datetime | None = None,
+    **tables: Any,
 ) -> FoundOfAll:
     """Verify several references of `world`."""
     sessions = {ORDERS: tables.pop("orders", Table(world)), USERS: tables.pop("users", Table(world))}
@@ -156,7 +163,7 @@ def verified_all(
     ]
     context = RunContext(this_process(), wait=0, listener=lambda _: None, stop=Stop())
     budget = UnitBudget(most_units, connected)
-    found = verifying.verify(references, connected, cast(Any, failed), context, budget)
+    found = verifying.verify(references, connected, cast(Any, failed), context, budget, since)
     return FoundOfAll(found, context.events)
 
 
@@ -283,6 +290,22 @@ def test_a_field_refers_to_several_each_by_its_own_rows() -> None:
     assert second.samples[0].holders == Holders(1, ("c1",))
 
 
+def test_of_new_rows_a_few_ids_are_looked_for_and_no_parent_is_read() -> None:
+    world = World({"a1": "ana", "n1": "ben", "n2": "cid"}, {"ana", "ben"})
+    reference = Reference(FROM, TO, grace=0, time="at")
+    whole = Reference(Field(ORDERS, "orders.other"), TO, grace=0)
+    since = datetime(2026, 11, 3, tzinfo=UTC)
+    (found,) = verified_all(world, [reference], since=since).results
+    assert (found.reference, found.since, found.is_full) == (reference, since, False)
+    assert (found.ids, found.parents, found.orphans, found.verdict) == (2, 0, 1, Verdict.BROKEN)
+    assert [(each.id, each.holders.rows) for each in found.samples] == [("cid", ("n2",))]
+    assert verifying._since(replace(reference, grace=60), since).from_.where.since == since - timedelta(
+        minutes=2
+    )
+    both = verified_all(world, [reference, whole], since=since).results
+    assert [(each.ids, each.is_full) for each in both] == [(2, False), (3, True)]
+
+
 def test_of_about_how_many_ids_have_been_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verifying, "_TOLD", 3)
     world = World({str(number): "ana" for number in range(8)}, {"ana"})
@@ -297,7 +320,7 @@ def test_reading_ends_where_its_units_are_spent() -> None:
     others = Reference(Field(ORDERS, "orders.other"), TO, grace=0)
 
     def units(most: float) -> list[SeedbedError | None]:
-        tables = {"orders": Table(world, units=5.0), "users": Table(world)}
+        tables: dict[str, Any] = {"orders": Table(world, units=5.0), "users": Table(world)}
         found = verified_all(world, [REFERENCE, others], most_units=most, **tables)
         return [each.error for each in found.results]
 

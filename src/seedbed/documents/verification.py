@@ -54,7 +54,10 @@ class ReferenceEntry(Part, frozen=True):
     ]
     ids: Annotated[int, says("How many ids were read.")]
     empty: Annotated[int, says("How many rows have none.")]
-    parents: Annotated[int, says("How many ids there are to refer to.")]
+    parents: Annotated[
+        int,
+        says("How many ids there are to refer to; 0 where a few were looked for one by one: see `since`."),
+    ]
     delayed: Annotated[int, says("How many different ids were found only after the grace.")]
     vanished: Annotated[int, says("How many were not found, and were in no row any more after the grace.")]
     orphans: Annotated[int, says("How many were not found, and are in rows to this moment.")]
@@ -62,6 +65,10 @@ class ReferenceEntry(Part, frozen=True):
     samples: Annotated[tuple[OrphanEntry, ...], says("The first orphans, by id.")]
     error: Annotated[ErrorEntry | None, says("Why it is unverified; null where it is not.")]
     at: Annotated[Location | None, says("Where it is declared.")]
+    since: Annotated[
+        Annotated[datetime, _MOMENT] | None,
+        says("Only rows were read that are new since then, by the reference's time; null where all were."),
+    ]
 
     @classmethod
     def of(cls, found: ReferenceResult, environment: str) -> ReferenceEntry:
@@ -79,6 +86,7 @@ class ReferenceEntry(Part, frozen=True):
             tuple(map(OrphanEntry.of, found.samples)),
             ErrorEntry.of(found.error, environment) if found.error else None,
             found.reference.at,
+            found.since,
         )
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from seedbed.engines.capabilities import SupportsIds
 from seedbed.errors import Interrupted, SeedbedError, StepFailed, Unavailable, UsageError
@@ -22,8 +24,8 @@ from seedbed.execution.context import RunContext
 from seedbed.execution.threads import side_by_side
 from seedbed.execution.units import UnitBudget
 from seedbed.integrity.children import Children
-from seedbed.integrity.digests import digests
-from seedbed.integrity.parents import Parents
+from seedbed.integrity.digests import digests, id_text
+from seedbed.integrity.parents import DIGEST_BYTES, Parents
 from seedbed.integrity.suspects import Suspects, suspects
 from seedbed.integrity.verdicts import result
 from seedbed.model.event import IdsAwaited, IdsRead
@@ -34,6 +36,7 @@ from seedbed.model.verification import FieldReading, Holders, ReferenceResult, S
 MEMORY = 96 << 20  # bytes for all ids that others are compared with at one time
 _IN_MEMORY = 1 << 20  # bytes of the ids of one field that refers, before they go to a file
 _ROWS = 3  # keys of rows that are told for an id
+_FEW = 1000  # ids of new rows that are looked for one by one
 _TOLD = 100_000  # ids between two events
 _PAUSE = 0.1  # seconds between two looks whether to stop
 T = TypeVar("T")
@@ -59,12 +62,21 @@ def verify(
     failed: Mapping[str, SeedbedError],
     context: RunContext,
     budget: UnitBudget | None = None,
+    since: datetime | None = None,
 ) -> Sequence[ReferenceResult]:
     """Return what is found of each of `references`, in their order. Raises Interrupted.
 
     `failed`: the errors of the databases that did not answer. A reference of which one field cannot be read is
     unverified; the others are verified all the same. `budget`: of read units; where they are spent, reading ends.
+    `since`: of references that name a time, only the rows are read that are new since then, and twice the grace before.
     """
+    if since:
+        narrowed = [_since(each, since) for each in references]
+        found = verify(narrowed, connected, failed, context, budget)
+        return [
+            replace(each, reference=whole, since=since if whole.time else None)
+            for each, whole in zip(found, references, strict=True)
+        ]
     with ExitStack() as stack:
         fields = _Fields(connected, failed, context, budget)
         kept = fields.read((each.from_ for each in references), partial(_keep, stack))
@@ -78,6 +90,15 @@ def verify(
         arrived = fields.read((each.to for each in missing), partial(_look_for, missing))
         held = fields.read((each.from_ for each in missing), partial(_look_at, missing, arrived))
         return [_result(each, kept, compared, missing.get(each), arrived, held) for each in references]
+
+
+def _since(reference: Reference, since: datetime) -> Reference:
+    """Return `reference` out of the rows that are new since then: what was on its way at that time is read again."""
+    if not reference.time:
+        return reference
+    since -= timedelta(seconds=2 * reference.grace)
+    where = replace(reference.from_.where, time=reference.time, since=since)
+    return replace(reference, from_=replace(reference.from_, where=where))
 
 
 def reading(
@@ -223,11 +244,31 @@ def _compare(
         for each in references
         if each.to == source.field and isinstance(those := kept[each.from_], _Kept)
     }
+    many = sum(each.count for each in children.values())
+    if many <= _FEW and all(each.from_.where.since for each in children):
+        return _looked_up(children, source)
     with _keeping(), closing(Parents(memory)) as parents:
         with closing(source.blocks()) as blocks:
             for block in blocks:
                 parents.add(digests(block))
         return _Compared(parents.count, suspects(children, parents))
+
+
+def _looked_up(children: Mapping[Reference, Children], source: _Source) -> _Compared:
+    """Look for each of a few ids in the field, instead of reading all that it has."""
+    wanted = {
+        id_text(ids, position)
+        for kept in children.values()
+        for ids, _ in kept.blocks()
+        for position in range(ids.count)
+    }
+    there = source.session.found(source.field.path, sorted(wanted))
+    source.context.emit(
+        IdsRead(source.field.database, source.field.path, len(there), len(there), is_all=True)
+    )
+    with closing(Parents(DIGEST_BYTES * _FEW)) as parents:
+        parents.add(digests(Ids(texts=sorted(there))))
+        return _Compared(0, suspects(children, parents))
 
 
 _Missing = Mapping[Reference, Sequence[Suspect]]
@@ -274,9 +315,10 @@ def _look_at(
         if reference.from_ == source.field and not isinstance(here, SeedbedError):
             late = {each.id: each for each in those if each.id not in here}
             found.setdefault(reference.time, {}).update(late)
+    where = replace(source.field.where, time="", since=None)  # who holds it is not only who is new
     return {
         time_: source.session.holders(
-            source.field.path, list(late.values()), time=time_, most=_ROWS, where=source.field.where
+            source.field.path, list(late.values()), time=time_, most=_ROWS, where=where
         )
         for time_, late in found.items()
         if late

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from pathlib import PurePath
 from typing import NewType
@@ -30,10 +31,13 @@ class Database(Struct, frozen=True):
 class Where(Struct, frozen=True):
     """Which rows of a table hold ids that count.
 
-    `equal`: fields beside the id, each with the texts of which it has to have one.
+    `equal`: fields beside the id, each with the texts of which it has to have one. `since`: of the others, only those
+    are read that have a time from then on in the field `time`, or none there.
     """
 
     equal: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    time: str = ""
+    since: datetime | None = None
 
     def __str__(self) -> str:
         return "".join(f"[{name}={'|'.join(texts)}]" for name, texts in self.equal)
@@ -41,7 +45,7 @@ class Where(Struct, frozen=True):
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields that say whether a row counts."""
-        return tuple(name for name, _ in self.equal)
+        return *(name for name, _ in self.equal), *([self.time] if self.since else [])
 
 
 ALL = Where()

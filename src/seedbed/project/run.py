@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -210,11 +211,13 @@ class Run:
         *,
         ownership: bool = True,
         max_units: float = 0.0,
+        since: datetime | None = None,
     ) -> Verification:
         """Return what is found of `references` and `expectations`, whose databases are this run's, and keep it there.
 
         `ownership`: whether what is in these is each service's alone, too. `max_units`: read units that it may take, 0
-        for any. Raises MissingExtra, Interrupted; Refused where it is expected to take more: then nothing was read.
+        for any. `since`: of references that name a time, only rows are read that are new since then. Raises
+        MissingExtra, Interrupted; Refused where it is expected to take more: then nothing was read.
         """
         from seedbed.execution import expecting, keeping, owning, verifying
         from seedbed.execution.units import UnitBudget
@@ -227,7 +230,7 @@ class Run:
         self._read_histories()
         basis = keeping.Basis.of(self.connected, verified.pending(self.catalog, self.connected))
         results = (
-            verifying.verify(references, self.connected, self.failed, self.context, budget)
+            verifying.verify(references, self.connected, self.failed, self.context, budget, since)
             if references
             else ()
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
     help="Verify this reference, by its field, or this expectation, by its name; * and ? stand for letters; may be"
     " repeated (default: all).",
 )
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]),
+    metavar="TIME",
+    help="Where a reference names a time, read only the rows that are new since then; UTC unless it says otherwise.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be read, and what that takes; read no ids.")
 @click.option(
     "--max-units",
@@ -48,6 +55,7 @@ def command(
     env: str,
     services: tuple[str, ...],
     only: tuple[str, ...],
+    since: datetime | None,
     dry_run: bool,
     max_units: int | None,
     markdown: bool,
@@ -87,7 +95,13 @@ def command(
         if dry_run:
             _show_reading(context, run.reading(references), max_units or 0)
             return
-        found = run.verify(references, expectations, ownership=not only, max_units=max_units or 0)
+        found = run.verify(
+            references,
+            expectations,
+            ownership=not only,
+            max_units=max_units or 0,
+            since=since if since is None or since.tzinfo else since.replace(tzinfo=UTC),
+        )
     document = VerificationDocument.of(found, context.command)
     context.show(document, verification_markdown if markdown else verification_text)
     for each in findings_annotated(document):

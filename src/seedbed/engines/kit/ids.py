@@ -53,7 +53,15 @@ class Tally:
 
 def takes(where: Where, texts: Callable[[str], Iterable[str]]) -> bool:
     """Return whether a row is one of `where`; `texts`: a field's name -> what the row has there, as text."""
-    return all(not frozenset(wanted).isdisjoint(texts(name)) for name, wanted in where.equal)
+    if any(frozenset(wanted).isdisjoint(texts(name)) for name, wanted in where.equal):
+        return False
+    return where.since is None or is_new(where.since, map(moment, texts(where.time)))
+
+
+def is_new(since: datetime, times: Iterable[datetime | None]) -> bool:
+    """Return whether one of `times` is from `since` on, or nothing tells when it was."""
+    known = list(times)
+    return not known or any(each is None or each >= since for each in known)
 
 
 def moment(value: object) -> datetime | None:

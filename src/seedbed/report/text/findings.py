@@ -95,7 +95,8 @@ def sum_words(found: VerificationDocument) -> str:
 def _counts(each: ReferenceEntry) -> str:
     if each.error:
         return "not verified"
-    parts = [count(each.ids, "id")]
+    since = f" since {each.since:%Y-%m-%d %H:%M}" if each.since else ""
+    parts = [count(each.ids, "id") + since]
     parts += [f"{number(each.empty)} empty"] * bool(each.empty)
     parts += [f"{number(each.delayed)} delayed"] * bool(each.delayed)
     parts += [f"{number(each.vanished)} vanished"] * bool(each.vanished)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 
@@ -121,6 +122,13 @@ class IdsContract(Contract):
         assert sorted(read) == ["100%", "ana", "ana"]
         assert {id_: each.count for id_, each in held.items()} == {"ana": 2}
         assert not any(each.count or each.empty for each in none)
+
+    def test_of_rows_that_tell_a_time_those_are_read_that_are_new(self, bench: Bench) -> None:
+        where = Where(time="name", since=datetime(2026, 11, 3, 12, tzinfo=UTC))
+        old, then, new = "2026-11-03T11:59:59+00:00", "2026-11-03T14:00:00+02:00", "2026-11-04T00:00:00+00:00"
+        with self._session(bench, old, then, new) as session:
+            blocks = list(session.ids("users.name", where))
+        assert sorted(id_text(each, at) for each in blocks for at in range(each.count)) == [then, new]
 
     def test_a_table_that_is_not_there_is_refused_by_name(self, bench: Bench) -> None:
         with self._session(bench, "ana") as session, pytest.raises(StepFailed, match="nothing_here"):

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from seedbed.engines.kit.ids import Tally, held_texts, moment
+from seedbed.engines.kit.ids import Tally, held_texts, is_new, moment
 from seedbed.engines.neo4j.files.commands import Entity, SchemaKind
 from seedbed.engines.neo4j.files.names import quoted
 from seedbed.engines.neo4j.graph import GraphTarget
@@ -69,7 +69,14 @@ def ids(graph: GraphTarget, path: str, where: Where = ALL) -> Generator[Ids, Non
         found = _property(graph, path)
         _require_known(graph, found, [path.rpartition(".")[2], *where.fields])
         meant, values = _meant(where)
-        for rows in _rows(graph, f"MATCH {found.pattern} WHERE {meant} RETURN n.{found.name}", values):
+        query = f"MATCH {found.pattern} WHERE {meant} RETURN n.{found.name}"
+        if since := where.since:  # a time may be text or a number too: it is judged here
+            for rows in _rows(graph, f"{query}, n.{quoted(where.time)}", values):
+                yield _block(
+                    value for value, at in rows if at is None or is_new(since, [moment(_native(at))])
+                )
+            return
+        for rows in _rows(graph, query, values):
             yield _block(value for (value,) in rows)
 
 

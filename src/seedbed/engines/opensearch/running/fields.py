@@ -77,6 +77,12 @@ def _is_one(names: Sequence[str], patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
+def is_date(mappings: Sequence[Mapping[str, Any]], name: str) -> bool:
+    """Return whether all `mappings` index `name` as a date."""
+    fields = [_mapped(each, name) or {} for each in mappings]
+    return all(each.get("type") == "date" and "null_value" not in each for each in fields)
+
+
 def ids_in(source: Any, name: str) -> Iterator[str]:
     """Yield the ids that the field `name` of a document has. Raises StepFailed for an object."""
     for value in _within(source, name.split(".")):

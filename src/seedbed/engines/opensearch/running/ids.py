@@ -18,7 +18,7 @@ import msgspec
 from seedbed.engines.kit.ids import Tally, held_texts, moment, takes, together
 from seedbed.engines.opensearch.cluster import Cluster, translate_errors
 from seedbed.engines.opensearch.rest import path as path_of
-from seedbed.engines.opensearch.running.fields import ExactField, exact, ids_in, is_possible, keeps
+from seedbed.engines.opensearch.running.fields import ExactField, exact, ids_in, is_date, is_possible, keeps
 from seedbed.engines.opensearch.running.reindex.existing import ExistingIndex, failures, look, refresh
 from seedbed.engines.opensearch.running.reindex.pages import ALIVE, point_in_time
 from seedbed.engines.opensearch.wire.errors import RequestFailed
@@ -136,6 +136,8 @@ class _Source:
         self.exact = exact(mappings, self.field)
         self._where = where
         self._filters = [_terms(exact(mappings, name), texts) for name, texts in where.equal]
+        if where.since:
+            self._filters.append(_recent(where) if is_date(mappings, where.time) else None)
 
     @property
     def finds_rows(self) -> bool:
@@ -252,6 +254,24 @@ class _Source:
                 idempotent=True,
             )
             yield from answer["aggregations"]["ids"]["buckets"]
+
+
+def _recent(where: Where) -> dict[str, Any]:
+    """Return the filter of documents whose time is from `since` on, or that have none."""
+    assert where.since is not None
+    missing = {"bool": {"must_not": {"exists": {"field": where.time}}}}
+    return {
+        "bool": {
+            "should": [
+                {
+                    "range": {
+                        where.time: {"gte": int(where.since.timestamp() * 1000), "format": "epoch_millis"}
+                    }
+                },
+                missing,
+            ]
+        }
+    }
 
 
 def _terms(field: ExactField | None, texts: Sequence[str]) -> dict[str, Any] | None:

@@ -308,7 +308,14 @@ def _by_rows(connection: Connection, column: _Column, table: str, where: Where) 
 
 def _meant(where: Where) -> str:
     """Return the conditions that a row `t` is one of `where`, each after an AND; empty where all are."""
-    return "".join(
+    recent = ""
+    if where.since:
+        time, since = f"t.{quoted_name(where.time)}", quoted_text(where.since.isoformat())
+        recent = (
+            f" AND ({time} IS NULL OR {time}::pg_catalog.timestamptz"
+            f" OPERATOR(pg_catalog.>=) {since}::pg_catalog.timestamptz)"
+        )
+    return recent + "".join(
         f" AND t.{quoted_name(name)}::pg_catalog.text OPERATOR(pg_catalog.=) "
         f"ANY (ARRAY[{', '.join(map(quoted_text, texts))}]::pg_catalog.text[])"
         for name, texts in where.equal

@@ -40,7 +40,7 @@ class MidVerifyContract(Contract):
         """Let a first answer, and whatever else has a deadline, take a second at most."""
         raise NotImplementedError
 
-    @pytest.mark.parametrize("look", _LOOKS)
+    @pytest.mark.parametrize("look", [_LOOKS[0], _LOOKS[-1]])  # clients try again: each takes its seconds
     def test_a_database_that_is_gone_leaves_its_own_references_unverified_and_no_others(
         self, bench: Bench, look: int
     ) -> None:

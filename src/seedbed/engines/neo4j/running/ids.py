@@ -71,7 +71,7 @@ def ids(graph: GraphTarget, path: str, where: Where = ALL) -> Generator[Ids, Non
         meant, values = _meant(where)
         query = f"MATCH {found.pattern} WHERE {meant} RETURN n.{found.name}"
         if since := where.since:  # a time may be text or a number too: it is judged here
-            for rows in _rows(graph, f"{query}, n.{quoted(where.time)}", values):
+            for rows in _rows(graph, f"{query}, n.{quoted(where.time)} AS at", values):
                 yield _block(
                     value for value, at in rows if at is None or is_new(since, [moment(_native(at))])
                 )

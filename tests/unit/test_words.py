@@ -203,6 +203,7 @@ _API = (
     "project/",
     "engines/base.py",
     "engines/capabilities.py",
+    "engines/verification.py",
     "engines/infrastructure.py",
 )
 

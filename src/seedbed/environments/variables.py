@@ -98,7 +98,7 @@ def unfilled(wanted: Wanted, environ: Mapping[str, str], *, alone: bool) -> Seed
         return None
     return Unreachable(
         f"nothing says where {wanted.database} is: {', '.join(empty)} is empty",
-        because="the secret that it comes from was made with empty members, for somebody to fill in",
+        because="the secret that it comes from was made with empty members, and never filled in",
         try_="aws secretsmanager put-secret-value; the stack's output SecretArn names the secret",
     )
 

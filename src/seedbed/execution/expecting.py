@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 
-from seedbed.engines.capabilities import SupportsQueries
+from seedbed.engines.verification import SupportsQueries
 from seedbed.errors import Interrupted, SeedbedError, StepFailed, UsageError
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.context import RunContext

@@ -13,7 +13,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from seedbed.engines.capabilities import SupportsVerified
+from seedbed.engines.verification import SupportsVerified
 from seedbed.errors import Hint, Interrupted, Refused, SeedbedError, UsageError, call
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.context import RunContext

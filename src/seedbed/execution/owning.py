@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from seedbed.engines.capabilities import SupportsPlace
+from seedbed.engines.verification import SupportsPlace
 from seedbed.errors import Interrupted, SeedbedError
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.context import RunContext

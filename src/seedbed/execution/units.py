@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from seedbed.engines.capabilities import SupportsUnits
+from seedbed.engines.verification import SupportsUnits
 from seedbed.errors import Refused
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.model.verification import Reading

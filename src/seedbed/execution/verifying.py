@@ -17,7 +17,7 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from seedbed.engines.capabilities import SupportsIds
+from seedbed.engines.verification import SupportsIds
 from seedbed.errors import Interrupted, SeedbedError, StepFailed, Unavailable, UsageError
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.context import RunContext

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from seedbed.engines.capabilities import SupportsVerified
+from seedbed.engines.verification import SupportsVerified
 from seedbed.errors import SeedbedError
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.threads import returned, side_by_side

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from seedbed.engines.capabilities import SupportsIds, SupportsUnits
+from seedbed.engines.verification import SupportsIds, SupportsUnits
 from seedbed.errors import StepFailed
 from seedbed.integrity.digests import id_text, read
 from seedbed.integrity.suspects import Suspects

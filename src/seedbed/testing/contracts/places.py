@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from seedbed.engines.capabilities import SupportsPlace
+from seedbed.engines.verification import SupportsPlace
 from seedbed.testing.bench import Bench
 from seedbed.testing.contracts.base import Contract
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from seedbed.engines.capabilities import SupportsQueries
+from seedbed.engines.verification import SupportsQueries
 from seedbed.errors import SeedbedError, StepFailed, UsageError
 from seedbed.testing.bench import Bench, dataset, rows
 from seedbed.testing.contracts.base import Contract

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from seedbed.engines.base import Session
-from seedbed.engines.capabilities import SupportsQueries
+from seedbed.engines.verification import SupportsQueries
 from seedbed.errors import ExitCode, SeedbedError, Unavailable
 from seedbed.execution.stopping import Abandonable, Stop
 from seedbed.model.migration import Work

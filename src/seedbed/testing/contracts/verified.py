@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.engines.base import Session
-from seedbed.engines.capabilities import SupportsReset, SupportsVerified
+from seedbed.engines.capabilities import SupportsReset
+from seedbed.engines.verification import SupportsVerified
 from seedbed.errors import Refused, SeedbedError, StepFailed
 from seedbed.model.migration import Work
 from seedbed.model.verification import Verdict

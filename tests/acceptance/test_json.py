@@ -631,4 +631,4 @@ def test_schema_prints_those_that_there_are_and_says_which_a_command_writes(site
     code, _, err = site.run("schema", "nothing")
     assert code == 2
     listed = err.partition("the schemas are ")[2].splitlines()[0].split(", ")
-    assert set(listed) == {"manifest", "tables.toml", "indexes.toml", *DOCUMENTS}
+    assert set(listed) == {"manifest", "tables.toml", "indexes.toml", "expectations.toml", *DOCUMENTS}

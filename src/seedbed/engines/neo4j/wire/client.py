@@ -116,6 +116,7 @@ class BoltClient:
         self._driver = _driver(address)
         self._stopped = threading.Event()
         self._closed = threading.Event()
+        self._abandoned = threading.Event()
         self._reading = replace(_READING, when=self._may_pass)
         self._marks: set[str] = set()  # of the runs that an interruption ends
         self._sweeper: threading.Thread | None = None
@@ -217,6 +218,10 @@ class BoltClient:
 
     @contextmanager
     def _session(self, access: Literal["READ", "WRITE"] = "WRITE") -> Iterator[neo4j.Session]:
+        if (
+            self._abandoned.is_set()
+        ):  # while its connections are being closed, the driver would open another one
+            raise ConnectionLost(f"the connections to {self.address} were given up")
         # Reads go where writes go: in a cluster, any other member may not know yet what was committed.
         with translate_driver_errors(self.address):  # an abandoned driver is closed
             session = self._driver.session(database=self.address.database, default_access_mode=access)
@@ -273,6 +278,7 @@ class BoltClient:
     def abandon(self) -> None:
         """Close every connection, those that wait for an answer too; from any thread."""
         self._stopped.set()
+        self._abandoned.set()
         self._closed.set()
         with suppress(Exception):
             self._driver.close()

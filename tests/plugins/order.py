@@ -30,7 +30,7 @@ def arranged(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
     rest: list[pytest.Item] = []
     for each in items:
         place = _place(each)
-        (heads[place] if place < workers else rest).append(each)
+        (heads[place] if place < min(workers, len(heads)) else rest).append(each)
     heads[0].sort(key=_seconds, reverse=True)
     dealt: list[pytest.Item] = []
     for number, head in enumerate(heads[:workers]):

@@ -36,7 +36,7 @@ UNIT, PEER = "µs CPU an item", "boto3"
 REGION = "eu-central-1"
 MOST = 1 / 8
 WARM = 25
-NAMES = ("null", "local", "seed")
+ITEMS = {"null": 20_000, "local": 20_000, "seed": 100_000}  # of one load, unless --items says otherwise
 Item = dict[str, Any]
 
 
@@ -235,8 +235,10 @@ def _order(item: Item) -> tuple[Any, ...]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dynamodb", description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="how often each client has its turn")
-    parser.add_argument("--items", type=int, default=20_000, help="items of one load")
-    parser.add_argument("--only", choices=NAMES, action="append", help="measure only this; may be repeated")
+    parser.add_argument("--items", type=int, help="items of one load; by default 20 000, for `seed` 100 000")
+    parser.add_argument(
+        "--only", choices=list(ITEMS), action="append", help="measure only this; may be repeated"
+    )
     parser.add_argument("--client", help=argparse.SUPPRESS)
     parser.add_argument("--endpoint", help=argparse.SUPPRESS)
     parser.add_argument("--table", help=argparse.SUPPRESS)
@@ -244,12 +246,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.client:
         client(asked.client, asked.endpoint, asked.table, asked.items)
         return 0
-    settings, lines = machine("boto3", "botocore", "msgspec", rounds=asked.rounds, items=asked.items), []
+    items_of = {name: asked.items or count for name, count in ITEMS.items()}
+    settings, lines = machine("boto3", "botocore", "msgspec", rounds=asked.rounds, items=items_of), []
     print(json.dumps(settings), flush=True)
-    for name in asked.only or NAMES:
-        for line in {"null": null_lines, "local": local_lines, "seed": seed_lines}[name](
-            asked.rounds, asked.items
-        ):
+    measured = {"null": null_lines, "local": local_lines, "seed": seed_lines}
+    for name in asked.only or ITEMS:
+        for line in measured[name](asked.rounds, asked.items or ITEMS[name]):
             print(line, flush=True)
             lines.append(line)
     if not asked.only:

@@ -49,15 +49,20 @@ def load(here: Stage, *parts: Rows | Script, kind: SeedKind = SeedKind.FIXTURE) 
     return [(each.inserted, each.updated, each.unchanged) for each in done]
 
 
-def test_values_become_what_is_declared(here: Stage) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "price", "part"),
+    [(".py", 9.5, 2.5), (".json", Decimal("9.5"), Decimal("2.5"))],  # the numbers of a .json are decimals
+)
+def test_values_become_what_is_declared(here: Stage, suffix: str, price: Any, part: Any) -> None:
     columns = "id price open tags parts meta raw none other"
     load(
         here,
         rows(
             "courses",
             columns,
-            ("c1", 9.5, True, ["a", "b"], [1, "x", 2.5], {"en": {"n": 1}}, "AQI=", None, 7),
+            ("c1", price, True, ["a", "b"], [1, "x", part], {"en": {"n": 1}}, "AQI=", None, 7),
             ("c2", Decimal("0.1"), False, None, None, None, None, None, None),
+            suffix=suffix,
         ),
     )
     assert here.items("courses") == [

@@ -140,8 +140,11 @@ class SeedPart(Struct, frozen=True, dict=True):
     def _to_fit(self, types: tuple[type[Any], ...]) -> tuple[tuple[str, str], ...]:
         """Return the columns whose values, of `types`, are not fit as they are, and what is declared for each."""
         columns = zip(self.source.columns, self.kinds, types, strict=True)
+        is_exact = self.source.path.endswith(".json")  # its numbers are decimals, however deep they are
         return tuple(
-            (name, kind) for name, kind, each in columns if each not in staying(kind, is_cell=self.is_cell)
+            (name, kind)
+            for name, kind, each in columns
+            if each not in staying(kind, is_cell=self.is_cell, is_exact=is_exact)
         )
 
     def _same_key(self, first: int, number: int) -> StepFailed:

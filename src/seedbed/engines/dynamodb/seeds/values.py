@@ -20,13 +20,24 @@ _AS_IS: Mapping[str, frozenset[type[Any]]] = {
     "B": frozenset({bytes}),
     "BOOL": frozenset({bool}),
 }
+_WITHIN: Mapping[str, frozenset[type[Any]]] = {
+    "": frozenset({dict, list}),
+    "M": frozenset({dict}),
+    "L": frozenset({list}),
+}
 _PLAIN = _AS_IS[""]
 _NEVER: frozenset[type[Any]] = frozenset()
 
 
-def staying(kind: str, *, is_cell: bool) -> frozenset[type[Any]]:
-    """Return the types of values that `fitted` returns as they are, so that most need not be handed to it."""
-    return _AS_IS.get(kind, _NEVER) if kind in {"", "S"} or not is_cell else _NEVER
+def staying(kind: str, *, is_cell: bool, is_exact: bool) -> frozenset[type[Any]]:
+    """Return the types of values that `fitted` returns as they are, so that most need not be handed to it.
+
+    `is_exact`: what is within lists and maps has no float, and names that are text, as it comes from a .json.
+    """
+    if is_cell and kind not in {"", "S"}:
+        return _NEVER
+    found = _AS_IS.get(kind, _NEVER)
+    return found | _WITHIN.get(kind, _NEVER) if is_exact else found
 
 
 def fitted(value: object, kind: str, *, is_cell: bool) -> object:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 import tempfile
 import uuid
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable, Collection, Generator, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import hypothesis
@@ -20,8 +21,17 @@ from seedbed.engines.dynamodb.sandbox.ministack import ministack
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
 from tests.support.dynamodb.accounts import Accounts
+from tests.support.postgres.clusters import new_cluster
 from tests.support.projects import ProjectFiles
-from tests.support.servers import Pool, Settings, home_in_memory, neo4j_pool, new_account, opensearch_pool
+from tests.support.servers import (
+    Lend,
+    Pool,
+    Settings,
+    home_in_memory,
+    neo4j_pool,
+    new_account,
+    opensearch_pool,
+)
 
 pytest.register_assert_rewrite("seedbed.testing")  # before a test imports it
 pytest_plugins = ["tests.plugins.no_silent_skips", "tests.plugins.slow_marks", "tests.plugins.order"]
@@ -65,6 +75,12 @@ def postgres_server(shared_path: Path) -> Iterator[EmbeddedServer]:
     """
     with embedded(shared_path / "pg") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def cluster(shared_path: Path) -> Path:
+    """The data directory of a cluster as initdb makes it: `furnish` gives a sandbox a copy."""
+    return new_cluster(shared_path)
 
 
 @pytest.fixture(scope="session")
@@ -133,6 +149,26 @@ def opensearch_settings(opensearch_servers: Pool) -> Iterator[Settings]:
     """The settings of an empty OpenSearch that no other test uses meanwhile."""
     with opensearch_servers.borrowed() as settings:
         yield settings
+
+
+@pytest.fixture
+def lent(servers_home: Path, neo4j_servers: Pool, opensearch_servers: Pool) -> Iterator[Lend]:
+    """A function that has a sandbox find a Neo4j and an OpenSearch which run already, for the time of a test.
+
+    Called with the sandbox's home, which is not there yet, and the directories of the two.
+    """
+    with ExitStack() as lending:
+
+        def lend(home: Path, neo4j: Collection[str], opensearch: Collection[str]) -> None:
+            there = servers_home / "lent" / uuid.uuid4().hex[:8]
+            there.mkdir(parents=True)
+            lending.callback(shutil.rmtree, there)
+            home.parent.mkdir(parents=True, exist_ok=True)
+            home.symlink_to(there)
+            lending.enter_context(neo4j_servers.lent(there, *neo4j))
+            lending.enter_context(opensearch_servers.lent(there, *opensearch))
+
+        yield lend
 
 
 @pytest.fixture

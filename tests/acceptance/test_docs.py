@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -31,14 +33,16 @@ from click.testing import CliRunner
 from seedbed import __version__, errors
 from seedbed.cli.main import ALIASES, COMMANDS, ENGINE_NOUNS, ENGINE_VERBS, cli
 from seedbed.engines import registry
-from seedbed.engines.postgres.sandbox import EmbeddedServer
+from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
 from seedbed.model.migration import MigrationFile, Source, checksum
 from tests.support import bare
-from tests.support.projects import clean_environment, variables
-from tests.support.servers import Settings
+from tests.support.postgres.clusters import furnish
+from tests.support.projects import Ran, clean_environment, start, variables
+from tests.support.servers import Lend, Settings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+HOW_TO = DOCS / "how-to"
 README = ROOT / "README.md"
 PAGES = sorted(DOCS.rglob("*.md"))
 UPDATE = os.environ.get("UPDATE_GOLDEN", "") not in {"", "0"}
@@ -152,9 +156,12 @@ def compare(page: Path, step: Typed, out: str, err: str) -> None:
 class Reader:
     """Does what a page says, in a directory of its own."""
 
-    def __init__(self, page: Path, home: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, page: Path, home: Path, env: Mapping[str, str], besides: Sequence[str] = ()) -> None:
+        """`besides`: lines that are said here, and that no reader sees."""
         self.page = page
         self.home = home
+        self.besides = besides
+        self.forks = page.is_relative_to(HOW_TO)
         programs = Path(sys.executable).parent
         path = f"{programs}{os.pathsep}{os.environ['PATH']}"
         self.env = {**clean_environment(env), "PATH": path, "LC_ALL": "C.UTF-8"}
@@ -180,12 +187,22 @@ class Reader:
     def leave_nothing_running(self) -> None:
         """End what a page keeps running, also where it was not read to its end."""
         for kept in self.home.rglob(".seedbed"):
-            command = ["seedbed", "-C", str(kept.parent), "env", "down", "sandbox"]
-            subprocess.run(command, env=self.env, capture_output=True, timeout=120, check=True)
+            if any(kept.glob("*/daemons/*.json")):
+                command = ["seedbed", "-C", str(kept.parent), "env", "down", "sandbox"]
+                subprocess.run(command, env=self.env, capture_output=True, timeout=120, check=True)
 
     def type(self, step: Typed) -> None:
+        words = alone(step.command) if self.forks else []
+        done = self.fork(words) if words else self.run(step.command)
+        where = f"{name_of(self.page)}:{step.line}: {step.command}"
+        assert done.code == 0 or step.may_fail, f"{where}\n{done.everything}"
+        said = [line for line in done.out.splitlines() if line not in self.besides]
+        compare(self.page, step, "\n".join(said), done.err)
+
+    def run(self, command: str) -> Ran:
+        """Have a shell carry out a command."""
         done = subprocess.run(
-            ["bash", "-c", step.command],
+            ["bash", "-c", command],
             cwd=self.home,
             env=self.env,
             capture_output=True,
@@ -193,18 +210,44 @@ class Reader:
             timeout=120,
             stdin=subprocess.DEVNULL,
         )
-        where = f"{name_of(self.page)}:{step.line}: {step.command}"
-        assert done.returncode == 0 or step.may_fail, f"{where}\n{done.stdout}{done.stderr}"
-        compare(self.page, step, done.stdout, done.stderr)
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def fork(self, words: Sequence[str]) -> Ran:
+        """Carry out `seedbed` with these arguments, and no shell."""
+        env = {name: value for name, value in self.env.items() if name != "LC_ALL"}
+        with start(self.home, *words, env=env, stderr=subprocess.PIPE) as process:
+            out, err = process.communicate(timeout=120)
+        return Ran(process.returncode, out, err)
+
+
+def alone(command: str) -> list[str]:
+    """Return the arguments of a command that is `seedbed` and nothing that only a shell understands; else none."""
+    joined = command.replace("\\\n", " ")
+    bare = re.sub(r"""'[^']*'|"[^"$`\\]*\"""", "", joined)
+    return shlex.split(joined)[1:] if re.fullmatch(r"seedbed( [\w\s=./@:,+-]*)?", bare) else []
+
+
+@pytest.mark.slow(15)
+@pytest.mark.parametrize("page", sorted({*stories("the sandbox")} - {README}), ids=name_of)
+def test_a_page_does_on_the_sandbox_what_it_says(page: Path, short_path: Path, cluster: Path) -> None:
+    """The tutorial as a reader does it; the rest as forks, on a PostgreSQL that runs from command to command."""
+    reader = Reader(page, short_path, {})
+    with ExitStack() as serving:
+        serving.callback(reader.leave_nothing_running)
+        if reader.forks:
+            furnish(short_path / ".seedbed" / "sandbox", cluster)
+            serving.enter_context(embedded(short_path / ".seedbed" / "sandbox"))
+        assert reader.read() > 2
 
 
 @pytest.mark.slow(25)
-@pytest.mark.parametrize("page", stories("the sandbox"), ids=name_of)
-def test_a_page_does_on_the_sandbox_what_it_says(page: Path, short_path: Path) -> None:
-    if "-C edtech" in page.read_text(encoding="utf-8"):
-        leave_out = shutil.ignore_patterns(".seedbed", "__pycache__")
-        shutil.copytree(ROOT / "edtech", short_path / "edtech", ignore=leave_out)
-    reader = Reader(page, short_path, {})
+def test_the_readme_does_on_the_platform_what_it_says(lent: Lend, short_path: Path) -> None:
+    """On a Neo4j and an OpenSearch that run already: the demo, and what `init` prints, start their own."""
+    leave_out = shutil.ignore_patterns(".seedbed", "__pycache__")
+    shutil.copytree(ROOT / "edtech", short_path / "edtech", ignore=leave_out)
+    lent(short_path / "edtech" / ".seedbed" / "sandbox", ["tutor-matching.neo4j"], ["ai.opensearch"])
+    still = "still used by another command: ai.opensearch, tutor-matching.neo4j"
+    reader = Reader(README, short_path, {}, [still])
     try:
         assert reader.read() > 2
     finally:

@@ -1,10 +1,10 @@
 """The order of a run, so that no worker is the only one that still has something to do.
 
 pytest-xdist (worksteal) deals the tests out in even shares, one after the other, and lets whoever is through with his
-own take the last half of what another one still has. So each worker begins with something else: the first with what
-is `slow(seconds)`, the longest first; the second with the tests that share the one Neo4j, where two workers would wait
-for each other; the third with those of the one OpenSearch. What is quick is dealt out behind, and taken by whoever has
-time.
+own take the last half of what another one still has. So each worker begins with something else: the second with the
+tests that share the one Neo4j, where two workers would wait for each other; the third with those of the one OpenSearch;
+the first with what else is `slow(seconds)`. Each has the longest first. What is quick is dealt out behind, and taken by
+whoever has time.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ def arranged(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
     heads: list[list[pytest.Item]] = [[] for _ in range(1 + len(SHARED))]
     rest: list[pytest.Item] = []
     for each in items:
-        place = _place(each)
-        (heads[place] if place < min(workers, len(heads)) else rest).append(each)
-    heads[0].sort(key=_seconds, reverse=True)
+        place = _place(each, workers)
+        (rest if place is None else heads[place]).append(each)
+    for head in heads:
+        head.sort(key=_seconds, reverse=True)
     dealt: list[pytest.Item] = []
     for number, head in enumerate(heads[:workers]):
         dealt += head
@@ -41,12 +42,13 @@ def arranged(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
     return dealt + rest
 
 
-def _place(item: pytest.Item) -> int:
-    """Return the number of the worker that begins with a test; one beyond all for a test that anybody has."""
-    if _seconds(item):
-        return 0
+def _place(item: pytest.Item, workers: int) -> int | None:
+    """Return the number of the worker that begins with a test, None for a test that anybody has."""
     used = getattr(item, "fixturenames", ())
-    return next((number for number, name in enumerate(SHARED, 1) if name in used), len(SHARED) + 1)
+    for number, name in enumerate(SHARED[: workers - 1], 1):
+        if name in used:
+            return number
+    return 0 if _seconds(item) else None
 
 
 def _seconds(item: pytest.Item) -> float:

@@ -25,6 +25,14 @@ from seedbed.engines.base import Embedded
 from seedbed.servers import locks
 
 FEW = 1  # server of a kind for all workers, where no test needs several at once: it takes a minute to be warm
+FOUND = (
+    "owners.lock",
+    "start.lock",
+    "supervisor.lock",
+    "server.lock",
+    "state.json",
+    "port",
+)  # by who starts it
 RAM = Path("/dev/shm")
 OURS = "migrations_history_key"
 MANY = 10_000  # nodes that are removed at once
@@ -32,6 +40,7 @@ PATHS = os.pathsep.join([str(Path(__file__).parents[2] / "src"), *filter(None, s
 
 Settings = Mapping[str, str]
 Wipe = Callable[[Settings, Collection[str]], None]
+Lend = Callable[[Path, Collection[str], Collection[str]], None]
 Run = Callable[[Path], AbstractContextManager[Embedded]]
 
 
@@ -53,14 +62,36 @@ class Pool:
 
         `keep`: what may be there from tests before, by name: constraints of Neo4j, indexes of OpenSearch.
         """
+        with self._wiped(keep) as (servers, database):
+            yield servers.settings(database)
+
+    @contextmanager
+    def lent(self, home: Path, *directories: str) -> Iterator[None]:
+        """Have `home`, on the same file system, hold a server that runs, is empty, and is in all these `directories`.
+
+        Whatever finds a server of a sandbox there finds this one, by the files that it has in common with it, and is
+        one more of its owners. It takes half a minute of a processor to bring a new one as far.
+        """
+        with self._wiped() as (servers, database), ExitStack() as removing:
+            there = servers.directory(database)  # type: ignore[attr-defined]  # of those that are one for each
+            for each in directories:
+                (home / each).mkdir(mode=0o700)
+                removing.callback(shutil.rmtree, home / each)
+                for name in FOUND:
+                    (home / each / name).hardlink_to(there / name)
+            yield
+
+    @contextmanager
+    def _wiped(self, keep: Collection[str] = ()) -> Iterator[tuple[Embedded, str]]:
+        """Yield what owns the servers, and the database of one that is empty, and that nobody else has meanwhile."""
         with self._slot() as number:
             if self._servers is None:
                 self._servers = self._closing.enter_context(self._run(self._home))
-            settings = self._servers.settings(f"{number}/{self._engine}")
-            self._wipe(settings, keep)
+            database = f"{number}/{self._engine}"
+            self._wipe(self._servers.settings(database), keep)
             self._borrowed += 1
             try:
-                yield settings
+                yield self._servers, database
             finally:
                 self._borrowed -= 1
 
@@ -96,7 +127,8 @@ def home_in_memory(near: Path) -> Iterator[Path]:
         yield near / "servers"
         return
     base = RAM / f"seedbed-tests-{os.geteuid()}"
-    base.mkdir(mode=0o700, exist_ok=True)
+    base.mkdir(exist_ok=True)
+    base.chmod(0o711)  # a sandbox in it may run its PostgreSQL as another user
     _sweep(base)
     name = "-".join(near.parts[-2:])
     using = os.open(base / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

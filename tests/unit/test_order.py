@@ -39,9 +39,9 @@ ITEMS: list[Any] = [
 @pytest.mark.parametrize(
     ("workers", "shares"),
     [
-        (4, ["slowest, slow", "graph 1, graph 2", "search, a", "b, c, d"]),
-        (3, ["slowest, slow, a", "graph 1, graph 2, b", "search, c, d"]),
-        (2, ["slowest, slow, a, b", "graph 1, graph 2, search, c, d"]),
+        (4, ["slowest, a", "slow, graph 1, graph 2", "search", "b, c, d"]),
+        (3, ["slowest, a, b", "slow, graph 1, graph 2", "search, c, d"]),
+        (2, ["slowest, a, b, search", "slow, graph 1, graph 2, c, d"]),
         (1, ["slowest, slow, a, graph 1, b, search, graph 2, c, d"]),
     ],
 )

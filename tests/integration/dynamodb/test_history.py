@@ -14,7 +14,7 @@ from seedbed.engines.dynamodb.store.history import read
 from seedbed.errors import ForeignTarget, LeaseLost, Refused
 from seedbed.model.history import FORMAT, Identity, Revision, RevisionState
 from seedbed.model.migration import Direction, Phase
-from tests.support.dynamodb.tables import Stage, spied, stage
+from tests.support.dynamodb.tables import EACH_SERVER, Stage, spied, stage
 
 OURS = Identity("edtech", "courses/dynamodb", "dev-test")
 
@@ -29,6 +29,7 @@ def revision(version: str, **others: Any) -> Revision:
     return Revision(version, "name", "0" * 64, Phase.EXPAND, **others)
 
 
+@EACH_SERVER
 def test_every_setting_of_a_revision_comes_back(here: Stage) -> None:
     whole = Revision(
         version="20260101000000",
@@ -57,6 +58,7 @@ def test_versions_are_in_order_whatever_their_length(here: Stage) -> None:
     assert [each.version for each in read(here.database).revisions] == ["1", "9", "10", "20260101000000"]
 
 
+@EACH_SERVER
 def test_a_history_of_many_pages_is_read_whole(here: Stage) -> None:
     with here.lease() as lease:
         lease.bind(OURS)
@@ -80,6 +82,7 @@ def test_a_history_of_many_pages_is_read_whole(here: Stage) -> None:
     assert history.checkpoints(here.database, "1") == {0: "a", 1: "b", 2: "c"}
 
 
+@EACH_SERVER
 def test_the_identity_is_written_once(here: Stage) -> None:
     with here.lease() as lease:
         lease.bind(OURS)
@@ -99,6 +102,7 @@ def test_a_newer_format_is_refused_under_the_lease_as_well(here: Stage) -> None:
             lease.history()
 
 
+@EACH_SERVER
 def test_decisions_are_kept_in_order_and_never_replaced(here: Stage) -> None:
     with here.lease() as lease:
         for number in range(5):

@@ -17,7 +17,7 @@ from seedbed.engines.dynamodb.schema.shape import IndexShape, Key, Projection, T
 from seedbed.errors import Interrupted, StepFailed
 from seedbed.model.platform import ALL, Where
 from seedbed.model.verification import Holders, Suspect
-from tests.support.dynamodb.tables import Stage, spied, stage
+from tests.support.dynamodb.tables import EACH_SERVER, Stage, spied, stage
 
 # by_lesson has every progress, by_tutor those that have a tutor, by_mark those that have a mark and when it was given.
 PROGRESS = TableShape(
@@ -86,6 +86,7 @@ def texts(here: Stage, path: str, where: Where = ALL) -> tuple[list[str], int]:
     return sorted(text for each in blocks for text in each.texts), sum(each.empty for each in blocks)
 
 
+@EACH_SERVER
 def test_ids_are_read_from_attributes_lists_sets_and_what_lies_within_maps(here: Stage) -> None:
     here.put("progress", item("cid", 3, tutor=Decimal("1E+20"), labels={Decimal("1.50")}))
     assert texts(here, "progress.tutor") == (["100000000000000000000", "7", "7"], 1)
@@ -94,6 +95,7 @@ def test_ids_are_read_from_attributes_lists_sets_and_what_lies_within_maps(here:
     assert texts(here, "progress.user")[0] == ["ana", "ana", "ben", "cid"]
 
 
+@EACH_SERVER
 def test_only_the_items_are_read_that_a_reference_is_about(here: Stage) -> None:
     calls = Calls(here)
     seven, ana = Where((("tutor", ("7",)),)), Where((("mark", ("a",)), ("labels", ("x", "z"))))
@@ -121,6 +123,7 @@ def test_an_index_is_scanned_only_where_it_has_every_item(ministack_account: Wor
         assert calls.taken() == [("Scan", "")]
 
 
+@EACH_SERVER
 def test_ids_are_looked_for_by_key_or_index_and_by_a_scan_where_no_index_has_them_all(here: Stage) -> None:
     calls = Calls(here)
     assert ids.found(here.database, "progress.user", ["ana", "nobody"]) == {"ana"}
@@ -131,6 +134,7 @@ def test_ids_are_looked_for_by_key_or_index_and_by_a_scan_where_no_index_has_the
     assert calls.taken() == [("Scan", "")]  # by_mark lacks what was not marked at any time
 
 
+@EACH_SERVER
 def test_what_holds_an_id_is_told_by_its_key_with_the_time_of_the_oldest(here: Stage) -> None:
     row = '{"user":"ana","lesson":"1"}'
     gone = '{"user":"ana","lesson":"9"}'

@@ -14,7 +14,7 @@ from seedbed.engines.dynamodb.schema.read import read
 from seedbed.errors import LeaseLost, Location, Refused, SeedFileError, SeveralErrors, StepFailed, hint_text
 from seedbed.model.migration import Source
 from seedbed.model.seed import MISSING, Dataset, Loaded, Loading, Rows, Script, SeedKind
-from tests.support.dynamodb.tables import Stage, spied, stage
+from tests.support.dynamodb.tables import EACH_SERVER, Stage, spied, stage
 
 TABLES = """
 [tables.courses]
@@ -49,6 +49,7 @@ def load(here: Stage, *parts: Rows | Script, kind: SeedKind = SeedKind.FIXTURE) 
     return [(each.inserted, each.updated, each.unchanged) for each in done]
 
 
+@EACH_SERVER
 @pytest.mark.parametrize(
     ("suffix", "price", "part"),
     [(".py", 9.5, 2.5), (".json", Decimal("9.5"), Decimal("2.5"))],  # the numbers of a .json are decimals
@@ -81,6 +82,7 @@ def test_values_become_what_is_declared(here: Stage, suffix: str, price: Any, pa
     ]
 
 
+@EACH_SERVER
 def test_cells_of_a_csv_are_read_as_what_is_declared(here: Stage) -> None:
     columns = "id price open tags parts meta raw other"
     cells = ("1", "9.50", "TRUE", '["a"]', "[1, 2.5]", '{"en": 1}', "AQI=", "007")
@@ -159,6 +161,7 @@ def test_what_does_not_fit_is_said_in_the_words_of_the_declaration(
     assert here.items("courses") == []
 
 
+@EACH_SERVER
 def test_an_empty_value_takes_the_attribute_away(here: Stage) -> None:
     here.put("courses", {"id": "c1", "price": 1, "other": "stays"})
     assert load(here, rows("courses", "id price", ("c1", None))) == [(0, 1, 0)]
@@ -166,6 +169,7 @@ def test_an_empty_value_takes_the_attribute_away(here: Stage) -> None:
     assert load(here, rows("courses", "id price", ("c1", None))) == [(0, 0, 1)]
 
 
+@EACH_SERVER
 def test_items_have_keys_of_two_attributes(here: Stage) -> None:
     part = rows("lessons", "number course marks", (1, "c1", [3, 1]), (2, "c1", [1]), (1, "c2", [2]))
     assert load(here, part) == [(3, 0, 0)]
@@ -174,6 +178,7 @@ def test_items_have_keys_of_two_attributes(here: Stage) -> None:
     assert load(here, changed) == [(0, 1, 1)]
 
 
+@EACH_SERVER
 def test_more_rows_than_one_transaction_takes(here: Stage) -> None:
     part = rows("courses", "id price", *((f"{number:04}", number) for number in range(345)))
     assert load(here, part) == [(345, 0, 0)]
@@ -181,6 +186,7 @@ def test_more_rows_than_one_transaction_takes(here: Stage) -> None:
     assert load(here, part) == [(0, 0, 345)]
 
 
+@EACH_SERVER
 def test_rows_that_are_large_go_in_more_transactions(here: Stage) -> None:
     part = rows("courses", "id text", *((f"{number:03}", "x" * 300_000) for number in range(25)))
     assert load(here, part) == [(25, 0, 0)]
@@ -302,6 +308,7 @@ def test_scripts_are_no_seeds_here(here: Stage) -> None:
         load(here, Script("seeds/x.cql", source))
 
 
+@EACH_SERVER
 def test_volume_goes_in_bulk_with_the_same_types(here: Stage) -> None:
     part = rows(
         "courses",

@@ -12,7 +12,7 @@ from seedbed.engines.dynamodb.store import lease_store
 from seedbed.engines.dynamodb.store.history import read as read_history
 from seedbed.errors import LeaseLost, Refused
 from seedbed.model.history import Identity
-from tests.support.dynamodb.tables import COURSES, LESSONS, Stage, stage
+from tests.support.dynamodb.tables import COURSES, EACH_SERVER, LESSONS, Stage, stage
 
 TABLES = """
 [tables.courses]
@@ -36,6 +36,7 @@ def here(world: World, tmp_path: Path) -> Iterator[Stage]:
         yield made
 
 
+@EACH_SERVER
 def test_every_item_goes_and_the_history_with_them(here: Stage) -> None:
     here.fill("courses", [{"id": f"{number:04}"} for number in range(205)])
     here.fill("lessons", [{"course": "c", "number": number} for number in range(30)])

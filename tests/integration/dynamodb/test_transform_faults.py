@@ -93,11 +93,11 @@ def test_throttles_slow_a_run_down_and_do_not_stop_it(
     aws: Proxy, there: Stage, directives: str, code: str
 ) -> None:
     there.client.policy = structs.replace(
-        there.client.policy, attempts=3
+        there.client.policy, attempts=2
     )  # the rest is the walk's own patience
-    with aws.throttle(writes_items, times=10) as writes, aws.throttle("Scan", times=3) as scans:
+    with aws.throttle(writes_items, times=6) as writes, aws.throttle("Scan", times=3) as scans:
         there.apply(text(directives, code))
-    assert (writes.hits, scans.hits) == (10, 3)
+    assert (writes.hits, scans.hits) == (6, 3)
     assert counts(there) == ONCE
 
 

@@ -19,6 +19,7 @@ from seedbed.engines.dynamodb.wire.errors import ServiceError
 from seedbed.engines.dynamodb.wire.sizes import LARGEST_ITEM, item_size
 from seedbed.engines.dynamodb.wire.values import from_item, to_item
 from seedbed.errors import Interrupted, StepFailed
+from tests.support.dynamodb.tables import EACH_SERVER
 
 TABLE = "chat-messages-dev-ana"
 Item = dict[str, Any]
@@ -94,6 +95,7 @@ def by_number(items: list[Item]) -> list[Item]:
     return sorted(items, key=lambda each: int(each["sk"]))
 
 
+@EACH_SERVER
 def test_every_value_comes_back_from_the_server_as_it_was(client: Client) -> None:
     create(client)
     client.call("PutItem", {"TableName": TABLE, "Item": to_item(EVERYTHING)})
@@ -103,6 +105,7 @@ def test_every_value_comes_back_from_the_server_as_it_was(client: Client) -> Non
     assert to_item(from_item(found)) == to_item(EVERYTHING)
 
 
+@EACH_SERVER
 def test_a_condition_that_does_not_hold_says_what_is_there(client: Client) -> None:
     create(client)
     put = {
@@ -117,6 +120,7 @@ def test_a_condition_that_does_not_hold_says_what_is_there(client: Client) -> No
     assert raised.value.is_condition
 
 
+@EACH_SERVER
 def test_a_transaction_says_which_of_its_actions_failed_and_leaves_nothing(client: Client) -> None:
     create(client)
     client.call("PutItem", {"TableName": TABLE, "Item": to_item({"pk": "lease", "sk": 0, "token": 2})})
@@ -142,6 +146,7 @@ def test_a_transaction_says_which_of_its_actions_failed_and_leaves_nothing(clien
         ("PutItem", {"TableName": TABLE, "Item": {"pk": {"S": "no sort key"}}}, "ValidationException"),
     ],
 )
+@EACH_SERVER
 def test_a_refusal_has_the_code_that_dynamodb_gave_it(
     client: Client, operation: str, body: dict[str, Any], code: str
 ) -> None:
@@ -153,6 +158,7 @@ def test_a_refusal_has_the_code_that_dynamodb_gave_it(
 
 
 @pytest.mark.parametrize("workers", [1, 4])
+@EACH_SERVER
 def test_a_volume_is_in_the_table_as_a_scan_sees_it(client: Client, workers: int) -> None:
     create(client)
     told: list[int] = []
@@ -166,6 +172,7 @@ def test_a_volume_is_in_the_table_as_a_scan_sees_it(client: Client, workers: int
 
 
 @pytest.mark.parametrize("workers", [1, 3])
+@EACH_SERVER
 def test_the_last_of_items_with_one_key_stays(client: Client, workers: int) -> None:
     create(client)
     items = [{"pk": "k", "sk": number % 11, "turn": number} for number in range(300)]
@@ -174,11 +181,13 @@ def test_the_last_of_items_with_one_key_stays(client: Client, workers: int) -> N
     assert {each["sk"]: each["turn"] for each in scan(client)} == wanted
 
 
+@EACH_SERVER
 def test_the_key_of_a_table_has_its_partition_first(client: Client) -> None:
     create(client)
     assert key_of(client, TABLE) == ("pk", "sk")
 
 
+@EACH_SERVER
 def test_an_interrupt_ends_a_load(client: Client) -> None:
     create(client)
 
@@ -199,6 +208,7 @@ def test_an_interrupt_ends_a_load(client: Client) -> None:
         assert len(scan(sheltered)) >= 200
 
 
+@EACH_SERVER
 def test_another_account_sees_nothing_of_it(world: World, client: Client) -> None:
     create(client)
     other = replace(world, account=str(int(world.account) // 2 + 10**11)[:12])

@@ -247,6 +247,11 @@ class TestPostgresInTrouble(TroubleContract): ...
 
 
 class TestPostgresFallsSilent(SilenceContract):
+    @pytest.fixture(autouse=True)
+    def _hasty(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let what is connected to the silent line, where the query opens a connection, be given up soon."""
+        monkeypatch.setattr(opening, "CONNECT_TIMEOUT", 2)
+
     def hurry(self, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(opening, "CONNECT_TIMEOUT", 1)
 

@@ -36,6 +36,7 @@ from seedbed.model.event import to_dict
 from seedbed.model.migration import Direction, Work
 from tests.soak.common import Tally, amount, say
 from tests.support.dynamodb.tables import COURSES, Stage, migration, opened, stage
+from tests.support.forked import Forked
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 600.0  # seconds for a run that nobody kills
@@ -128,10 +129,9 @@ class Runner:
             limits,
         ]
         self.told: list[dict[str, Any]] = []
-        self.process = subprocess.Popen(
+        self.process = Forked(
             [sys.executable, "-m", "tests.soak.dynamodb_kill", "run", json.dumps(order)],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
@@ -412,14 +412,19 @@ def leftovers(there: Stage) -> list[str]:
     return [f"checkpoint of segment {each} is still there" for each in found]
 
 
-def there_and_back(there: Stage, directives: str, items: int, kills: int, rng: Random) -> Iterator[Way]:
-    """Transform and revert, each with `kills` kills, the writer writing; yield how each went, judged."""
+def there_and_back(
+    there: Stage, directives: str, items: int, kills: int, rng: Random, *, pace: float = PACE
+) -> Iterator[Way]:
+    """Transform and revert, each with `kills` kills, the writer writing; yield how each went, judged.
+
+    `pace`: writes a second.
+    """
     journal = fill(there, items, directives)
     for direction in Direction:
         began = time.monotonic()
         # What comes in the new form while all of it goes back, or where nothing tells it from the old, has no place.
         inserts = directives == VERSIONED and direction is Direction.UP
-        with Writer(there, journal, rng, inserts=inserts) as writer:
+        with Writer(there, journal, rng, pace=pace, inserts=inserts) as writer:
             course = killed_again_and_again(there, directives, direction, kills, rng, items)
         problems = (
             course.problems
@@ -482,6 +487,8 @@ def _everything(there: Stage) -> list[str]:
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["run"]:
+        return carry_out(*json.loads(sys.argv[2]))
     items, kills = amount("SOAK_DYNAMODB_ITEMS", 50_000), amount("SOAK_DYNAMODB_KILLS", 30)
     seed = amount("SOAK_SEED", 20261123)
     tally = Tally("ways")
@@ -499,6 +506,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["run"]:
-        sys.exit(carry_out(*json.loads(sys.argv[2])))
     sys.exit(main())

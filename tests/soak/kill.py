@@ -426,6 +426,9 @@ POINTS: tuple[Callable[[EmbeddedServer], list[str]], ...] = (
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["die"]:
+        die(*sys.argv[2:6])
+        return 0
     seed = amount("SOAK_SEED", 20260101)
     tally, rng, met, decisions = Tally("kills"), Random(seed), Counter[str](), Counter[str]()
     kills = amount("SOAK_KILLS", 100)
@@ -451,7 +454,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["die"]:
-        die(*sys.argv[2:6])
-    else:
-        sys.exit(main())
+    sys.exit(main())

@@ -27,6 +27,8 @@ from typing import Any, NamedTuple, NoReturn, TextIO, cast
 ENTRIES = {
     "seedbed": "seedbed.cli.process:run",
     "seedbed.testing.runner": "seedbed.testing.runner:main",
+    "tests.soak.dynamodb_kill": "tests.soak.dynamodb_kill:main",
+    "tests.soak.kill": "tests.soak.kill:main",
     "tests.support.probe": "tests.support.probe:main",
 }
 DRIVERS = ("botocore.session", "neo4j", "postgast", "psycopg.sql", "rich.live", "rich.table")
@@ -241,7 +243,7 @@ def _run(entry: str) -> NoReturn:
     module, _, name = entry.partition(":")
     code: Any = 1
     try:
-        code = getattr(sys.modules[module], name)()
+        code = getattr(importlib.import_module(module), name)()
     except SystemExit as leaving:
         code = leaving.code
     except BaseException:

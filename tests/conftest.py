@@ -36,12 +36,15 @@ from tests.support.servers import (
 pytest.register_assert_rewrite("seedbed.testing")  # before a test imports it
 pytest_plugins = ["tests.plugins.no_silent_skips", "tests.plugins.slow_marks", "tests.plugins.order"]
 
-# As its own profile for CI has it: how long an example takes says more about the machine than about the code.
+# How long an example takes says more about the machine than about the code. `make soak` tries many more of them.
 hypothesis.settings.register_profile(
-    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "seedbed",
+    hypothesis.settings(),  # in CI that is one whose examples are always the same
+    max_examples=int(os.environ.get("SEEDBED_EXAMPLES", "50")),
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
-if not os.environ.get("CI"):
-    hypothesis.settings.load_profile("untimed")
+hypothesis.settings.load_profile("seedbed")
 
 # A shell lets what it starts in the background ignore Ctrl-C, and so do children: tests press it all the same.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from seedbed.engines.dynamodb.schema import template
@@ -239,7 +239,6 @@ def _without_ttl_off(stack: Template) -> dict[str, Any]:
 # -----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
 @given(_stacks(), _stacks(), _others, _others)
 def test_every_update_is_one_that_aws_carries_out_and_the_last_one_arrives(
     current: TableShapes, wanted: TableShapes, some: frozenset[str], other: frozenset[str]
@@ -257,7 +256,6 @@ def test_every_update_is_one_that_aws_carries_out_and_the_last_one_arrives(
         assert some == other
 
 
-@settings(max_examples=100, deadline=None)
 @given(_stacks(), _stacks(), _others, st.sampled_from(list(Phase)), st.data())
 def test_what_was_cut_off_goes_on_where_it_stands(
     current: TableShapes, wanted: TableShapes, some: frozenset[str], gate: Phase, data: st.DataObject
@@ -275,7 +273,6 @@ def test_what_was_cut_off_goes_on_where_it_stands(
     assert [each.waits_for for each in rest] == [each.waits_for for each in found[done:]]
 
 
-@settings(max_examples=100, deadline=None)
 @given(_stacks(), _stacks(), _others, _others, _below)
 def test_below_contract_nothing_that_is_there_is_lost_and_everything_new_arrives(
     current: TableShapes, wanted: TableShapes, some: frozenset[str], other: frozenset[str], gate: Phase
@@ -307,7 +304,6 @@ def _holds_all_of(part: Template, whole: Template) -> None:
             assert each not in properties or properties[each] == has[name].get(each)
 
 
-@settings(max_examples=100, deadline=None)
 @given(_stacks(), _stacks(), st.sampled_from(list(Phase)))
 def test_shapes_alone_tell_the_same_updates_as_templates(
     current: TableShapes, wanted: TableShapes, gate: Phase
@@ -330,7 +326,6 @@ def test_shapes_alone_tell_the_same_updates_as_templates(
     assert all(change.update == number for number, each in enumerate(found, 1) for change in each.changes)
 
 
-@settings(max_examples=100, deadline=None)
 @given(_stacks(), _stacks(), st.data())
 def test_whatever_is_changed_it_is_refused_or_aws_carries_it_out(
     current: TableShapes, wanted: TableShapes, data: st.DataObject
@@ -388,7 +383,6 @@ def _distort(properties: dict[str, Any], how: str) -> None:
         properties["TableName"] += "-2"
 
 
-@settings(max_examples=30, deadline=None)
 @given(_stacks(), _others, st.sampled_from(list(Phase)))
 def test_a_new_stack_is_one_update_and_the_same_stack_none(
     wanted: TableShapes, some: frozenset[str], gate: Phase

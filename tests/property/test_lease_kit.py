@@ -7,7 +7,7 @@ from contextlib import suppress
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seedbed.engines.kit.lease import Candidate, HeldLease, unlock
@@ -138,7 +138,6 @@ class World:
 
 @pytest.mark.parametrize("judges", [False, True], ids=["the waiter judges", "the server judges"])
 @given(chance=st.randoms(use_true_random=True))
-@settings(max_examples=100, deadline=None)
 def test_no_two_runs_have_the_lease_at_once(judges: bool, chance: Random) -> None:
     world = World(chance, judges=judges)
     for _ in range(100):

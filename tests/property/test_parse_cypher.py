@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from seedbed.engines.neo4j.files.commands import parse_command
@@ -15,8 +14,6 @@ from seedbed.engines.neo4j.files.parse import parse
 from seedbed.engines.neo4j.files.split import split
 from seedbed.errors import MigrationFileError, SeedbedError, SeveralErrors
 from seedbed.model.migration import Migration, MigrationFile, Source
-
-EXAMPLES = int(os.environ.get("SEEDBED_EXAMPLES", "150"))
 
 # Schema statements, so that each is a step of its own, with all that a lexer could stumble over.
 STATEMENTS = st.sampled_from(
@@ -65,7 +62,6 @@ def layouts(draw: st.DrawFn) -> tuple[str, list[tuple[str, int]]]:
     return text + "\n", expected
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
 @given(header=BLANKS, up=layouts(), down=layouts(), newline=NEWLINES, bom=st.booleans())
 def test_the_same_statements_and_lines_are_found_in_every_layout(
     header: str,
@@ -91,7 +87,6 @@ def test_the_same_statements_and_lines_are_found_in_every_layout(
         ]
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
 @given(layouts())
 def test_what_was_split_and_joined_is_split_the_same_way(layout: tuple[str, list[tuple[str, int]]]) -> None:
     statements = [each.text for each in split(layout[0])]
@@ -109,7 +104,6 @@ PIECES = st.one_of(
 )
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(PIECES, max_size=12).map(b"".join))
 def test_whatever_a_file_holds_it_is_a_migration_or_refused_with_a_place(data: bytes) -> None:
     errors: Sequence[SeedbedError] = ()
@@ -130,7 +124,6 @@ def _scanned(text: str) -> tuple[Token, ...]:
         return ()
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.text(max_size=40).filter(lambda text: not text or _scanned(text)))
 def test_tokens_lie_in_a_row_and_leave_out_nothing_but_blanks(text: str) -> None:
     tokens, position = _scanned(text), 0
@@ -141,7 +134,6 @@ def test_tokens_lie_in_a_row_and_leave_out_nothing_but_blanks(text: str) -> None
     assert not text[position:].strip()
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
 @given(
     st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=20).filter(
         lambda name: "\\" not in name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from unittest import mock
 
@@ -13,8 +12,6 @@ from seedbed.engines.postgres.files import grammar, scanner
 from seedbed.engines.postgres.files.parse import parse
 from seedbed.errors import MigrationFileError, SeedbedError, SeveralErrors
 from seedbed.model.migration import Migration, MigrationFile, Source
-
-EXAMPLES = int(os.environ.get("SEEDBED_EXAMPLES", "150"))
 
 STATEMENTS = st.sampled_from(
     [
@@ -54,7 +51,6 @@ def layouts(draw: st.DrawFn) -> tuple[str, list[tuple[str, int]]]:
     return text + "\n", expected
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
 @given(header=BLANKS, up=layouts(), down=layouts(), newline=NEWLINES, bom=st.booleans())
 def test_the_same_statements_and_lines_are_found_in_every_layout(
     header: str,
@@ -126,7 +122,7 @@ PIECES = st.one_of(
 )
 
 
-@settings(max_examples=EXAMPLES * 4, deadline=None)
+@settings(max_examples=4 * settings().max_examples)  # each is quick
 @given(
     data=st.one_of(st.binary(), st.lists(PIECES, max_size=20).map(b"".join), st.text().map(str.encode)),
     begins=st.sampled_from([b"", MARKS[0]]),
@@ -162,7 +158,6 @@ TRICKY = st.sampled_from(
 )
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
 @given(texts=st.lists(TRICKY, max_size=8), size=st.integers(1, 60))
 def test_a_text_read_in_pieces_has_the_statements_and_comments_that_it_has_as_a_whole(
     texts: list[str], size: int

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seedbed.aws.cloud import Cloud
@@ -204,7 +204,6 @@ READERS: dict[str, tuple[Callable[[Callable[[], bytes]], object], Any]] = {
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_an_answer_in_json_is_read_or_refused(name: str, data: st.DataObject) -> None:
     read, right = READERS[name]
@@ -241,7 +240,6 @@ def test_what_somebody_else_says_is_not_taken_for_the_server(name: str, said: by
     assert "is not" in str(caught.value)
 
 
-@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_rows_of_a_graph_are_read_or_refused(data: st.DataObject) -> None:
     node = {"stored": {"key": "identity", **IDENTITY}, "applied_at": None}
@@ -254,7 +252,6 @@ def test_rows_of_a_graph_are_read_or_refused(data: st.DataObject) -> None:
     reads(lambda: Neo4jLeaseStore(neo4j(*rows[3:])).read())
 
 
-@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_rows_of_a_history_are_read_or_refused(data: st.DataObject) -> None:
     revisions = changed(data, [REVISION])

@@ -9,7 +9,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Struct
 
@@ -166,7 +166,6 @@ references = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
 @given(
     state=st.fixed_dictionaries(dict.fromkeys([*CHILDREN, *PARENTS], rows)),
     changes=changes,

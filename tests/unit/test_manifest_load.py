@@ -495,7 +495,9 @@ _FRAGMENTS = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=2 * settings().max_examples
+)
 @given(
     st.binary(max_size=300)
     | st.text(max_size=200).map(str.encode)
@@ -513,7 +515,9 @@ def test_junk_raises_nothing_but_a_manifest_error(tmp_path: Path, junk: bytes) -
     assert said.replace("\n", "").isprintable()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=2 * settings().max_examples
+)
 @given(st.integers(0, len(MANIFEST)), st.integers(0, 12), _FRAGMENTS | st.text(max_size=3))
 def test_a_damaged_manifest_raises_nothing_but_a_manifest_error(
     tmp_path: Path, at: int, cut: int, put: str

@@ -554,7 +554,9 @@ _tables = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(_tables, st.data())
 def test_any_rows_load_once_and_one_change_is_one_update(
     connection: Connection, table: dict[tuple[int, str], tuple[object, ...]], data: st.DataObject

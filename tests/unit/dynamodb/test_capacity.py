@@ -69,7 +69,7 @@ def busiest(used: list[Use], *, window: float = 1.0) -> float:
     return most
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=settings().max_examples // 5)  # each simulates a thousand requests
 @given(
     units=st.floats(50, 20_000),
     workers=st.integers(1, 16),
@@ -98,7 +98,7 @@ def test_no_second_gets_more_than_a_fifth_too_much_and_a_run_gets_what_it_may(
     assert 0.9 * units <= total / seconds <= 1.0 * units
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=settings().max_examples // 5)
 @given(units=st.floats(100, 5_000), seed=st.integers(0, 2**32))
 def test_workers_that_wake_up_late_lose_nothing_and_take_no_more(units: float, seed: int) -> None:
     seconds = 12.0

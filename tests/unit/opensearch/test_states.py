@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -132,7 +132,6 @@ class Counting:
         return {"_shards": {"total": 1, "failed": 0}, "aggregations": {"left": {"buckets": buckets}}}
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers())
 def test_whatever_lost_its_number_is_found_however_others_come_in_between(seed: int) -> None:
     rng = Random(seed)

@@ -11,7 +11,7 @@ from io import BytesIO
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seedbed.wire.answers import Answer, _plain
@@ -65,7 +65,6 @@ def to_the_end(body: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\n\r\n" + body
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     body=st.binary(max_size=60),
     write=st.sampled_from([with_length, in_chunks, to_the_end]),
@@ -105,7 +104,6 @@ values = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12
 )
 
 
-@settings(deadline=None)
 @given(
     status=st.sampled_from([200, 201, 400, 404, 500, 503]),
     headers=st.lists(st.tuples(names, st.sampled_from([":", ": ", ":  "]), values), max_size=6),

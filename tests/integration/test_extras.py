@@ -116,10 +116,8 @@ def test_an_extra_alone_migrates_and_seeds_its_engine(
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 
-    seedbed("plan")
     assert f"shop/{engine}" in seedbed("apply")
     assert "2 rows inserted" in seedbed("seed")
-    assert "nothing changed" in seedbed("seed")
     seedbed("status")
 
 

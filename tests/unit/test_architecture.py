@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Set
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ _ID = re.compile(
 )  # "user/postgres:users.id", "seedbed.engines.postgres"
 
 
+@cache
 def engine_in_identifier(name: str) -> str:
     """Return the engine that an identifier or a dotted import names, in any of its words; empty if none."""
     words = {word.lower() for word in _WORD.findall(name)} | {

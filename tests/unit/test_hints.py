@@ -6,6 +6,7 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -22,6 +23,7 @@ from seedbed.errors import (
     called_with,
     hint_text,
 )
+from tests.support.source import tree
 
 SOURCE = Path(seedbed.__file__).parent
 NAMES = "|".join(map(re.escape, COMMANDS))
@@ -40,7 +42,7 @@ SAMPLES = {
 
 def _calls() -> Iterator[tuple[str, ast.Call]]:
     for file in sorted(SOURCE.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree(file)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "call":
                 yield f"{file.relative_to(SOURCE)}:{node.lineno}", node
 
@@ -56,18 +58,21 @@ def _names(node: ast.expr) -> list[str]:
     return [str(node.value)] if isinstance(node, ast.Constant) else ["apply", "revert"]
 
 
-HINTS = [
-    (where, name, tuple(_sample(each) for each in node.args[1:] if not isinstance(each, ast.Starred)))
-    for where, node in _calls()
-    if node.args
-    and isinstance(node.args[0], ast.Constant | ast.Name)
-    and (
-        (isinstance(node.args[0], ast.Name) and node.args[0].id == "verb")
-        or isinstance(node.args[0], ast.Constant)
-    )
-    for name in _names(node.args[0])
-    if name.split()[0] in COMMANDS
-]
+@cache
+def hints() -> list[tuple[str, str, tuple[str, ...]]]:
+    """Return every command that a hint names: where that is, its name and its arguments."""
+    return [
+        (where, name, tuple(_sample(each) for each in node.args[1:] if not isinstance(each, ast.Starred)))
+        for where, node in _calls()
+        if node.args
+        and isinstance(node.args[0], ast.Constant | ast.Name)
+        and (
+            (isinstance(node.args[0], ast.Name) and node.args[0].id == "verb")
+            or isinstance(node.args[0], ast.Constant)
+        )
+        for name in _names(node.args[0])
+        if name.split()[0] in COMMANDS
+    ]
 
 
 def _parse(words: list[str]) -> str:
@@ -88,8 +93,16 @@ def _parse(words: list[str]) -> str:
 
 
 def test_there_are_hints() -> None:
-    assert len(HINTS) > 30
-    assert {name for _, name, _ in HINTS} >= {"apply", "deploy", "new", "plan", "repair", "revert", "status"}
+    assert len(hints()) > 30
+    assert {name for _, name, _ in hints()} >= {
+        "apply",
+        "deploy",
+        "new",
+        "plan",
+        "repair",
+        "revert",
+        "status",
+    }
 
 
 @pytest.mark.parametrize(("target", "directory"), [("", ""), ("tutor-matching/neo4j", "../my platform")])
@@ -99,7 +112,7 @@ def test_every_hint_is_a_command_that_the_command_line_takes(
     (tmp_path / "plan.json").touch()
     monkeypatch.chdir(tmp_path)
     refused = {}
-    for where, name, arguments in HINTS:
+    for where, name, arguments in hints():
         with called_with(directory):
             said = hint_text(Hint(call(name, *arguments)), "staging", target)
         try:
@@ -147,11 +160,11 @@ def test_no_message_writes_a_command_by_hand() -> None:
     """A command in a text is not completed, and nobody parses it. What is typed after a `cd`, and help, has its own."""
     by_hand = []
     for file in sorted(SOURCE.rglob("*.py")):
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        read = {id(each.value) for each in ast.walk(tree) if isinstance(each, ast.Expr)}  # docstrings
+        nodes = list(ast.walk(tree(file)))
+        read = {id(each.value) for each in nodes if isinstance(each, ast.Expr)}  # docstrings
         by_hand += [
             f"{file.relative_to(SOURCE)}:{each.lineno}: {each.value}"
-            for each in ast.walk(tree)
+            for each in nodes
             if isinstance(each, ast.Constant)
             and isinstance(each.value, str)
             and id(each) not in read

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.source import tree
 from tools.repeats import repeated
 
 SRC = Path(__file__).parents[2] / "src"
@@ -17,7 +18,7 @@ MOST_REPEATED = 20  # runs; 41 stood here once
 
 def functions(path: Path) -> Iterator[tuple[str, int]]:
     """Yield the name and the number of lines of every function of a module."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield f"{node.name} at line {node.lineno}", (node.end_lineno or node.lineno) - node.lineno + 1
 

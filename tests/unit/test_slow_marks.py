@@ -37,7 +37,7 @@ def test_a_long_test_without_the_mark_is_named_and_does_not_fail(tmp_path: Path,
     done = run(
         [executable, "-m", "pytest", "-p", "short", *workers, "-q"],
         cwd=tmp_path,
-        env={"PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        env={"PYTHONPATH": f"{tmp_path}:{ROOT}", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         stdout=PIPE,
         stderr=STDOUT,
         text=True,

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
+from tests.support.source import tree
+
 ROOT = Path(__file__).parents[2] / "src" / "seedbed"
 
 # Looking at the inner type takes until another thread has read into the outer one, or has been made to wait.
@@ -67,15 +69,15 @@ def test_whatever_reads_into_a_type_inside_a_function_makes_it_ready_first() -> 
         f"{path.relative_to(ROOT)}:{call.lineno}"
         for path in sorted(ROOT.rglob("*.py"))
         if path.name != "typed.py"
-        for call in _reads(ast.parse(path.read_text(encoding="utf-8")))
+        for call in _reads(tree(path))
         if not _is_ready(call)
     ]
     assert not found
 
 
-def _reads(tree: ast.Module) -> Iterator[ast.Call]:
+def _reads(module: ast.Module) -> Iterator[ast.Call]:
     """Yield msgspec's calls with a type, inside functions: a module's own run once, under the lock of its import."""
-    for function in ast.walk(tree):
+    for function in ast.walk(module):
         if isinstance(function, ast.FunctionDef):
             for call in ast.walk(function):
                 if isinstance(call, ast.Call) and _type_of(call) is not None:
@@ -84,6 +86,9 @@ def _reads(tree: ast.Module) -> Iterator[ast.Call]:
 
 def _type_of(call: ast.Call) -> ast.expr | None:
     """Return what a call of `msgspec.convert`, `msgspec.json.decode` or `Decoder` reads into, None for any other."""
+    last = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    if last not in {"convert", "decode", "Decoder"}:
+        return None
     name = ast.unparse(call.func)
     first = {"msgspec.convert": 1, "msgspec.json.decode": 1, "json.Decoder": 0, "Decoder": 0}
     place = next((at for end, at in first.items() if name == end or name.endswith("." + end)), None)

@@ -16,6 +16,7 @@ from seedbed.documents.schemas import DOCUMENTS, schema
 from seedbed.engines import registry
 from seedbed.engines.capabilities import SupportsSchemas
 from seedbed.manifest.schema import json_schema
+from tests.support.source import tree as parsed
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "seedbed"
@@ -212,7 +213,7 @@ def test_no_message_has_a_retired_word() -> None:
     found = [
         f"{module.relative_to(ROOT)}:{line}: {each}"
         for module in MODULES
-        for line, text in literals(ast.parse(module.read_text(encoding="utf-8")))
+        for line, text in literals(parsed(module))
         for each in retired_in(text)
     ]
     assert found == []
@@ -223,7 +224,7 @@ def test_no_docstring_of_the_api_has_a_retired_word() -> None:
         f"{module.relative_to(ROOT)}:{line}: {each}"
         for module in MODULES
         if str(module.relative_to(SOURCE)).startswith(_API)
-        for line, text in docstrings(ast.parse(module.read_text(encoding="utf-8")))
+        for line, text in docstrings(parsed(module))
         for each in retired_in(text)
     ]
     assert found == []

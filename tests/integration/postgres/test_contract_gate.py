@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from seedbed.engines.postgres.sandbox import EmbeddedServer
-from tests.support.postgres.wire import snapshot
+from tests.support.postgres.wire import connected, snapshot
 from tests.support.projects import ProjectFiles, Ran, run, variables
 
 REFERENCE = """
@@ -54,6 +54,20 @@ def test_a_contract_waits_for_verify_and_runs_once_it_passed(
     assert "prod is protected: contracts of user/postgres wait for verify" in refused.err
     assert "seedbed verify -e prod" in refused.err
     assert {each: snapshot(postgres_server, each) for each in databases.values()} == before
+
+    # What could not be read is kept as that, and lets nothing through.
+    login = f"denied_{databases['user']}"
+    with connected(postgres_server, databases["user"]) as owner:
+        owner.execute(f"CREATE ROLE {login} LOGIN".encode())
+        owner.execute(f"GRANT USAGE ON SCHEMA seedbed TO {login}".encode())
+        owner.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA seedbed TO {login}".encode())
+        denied = run(files.root, "verify", *ENV, env={**env, "USER_DB_USER": login})
+        owner.execute(f"DROP OWNED BY {login}; DROP ROLE {login}".encode())
+    assert denied.code == 7, denied.everything
+    assert "permission denied for table users" in denied.out
+    assert "not kept" not in denied.out
+    assert "unverified since" in seedbed("verify", *ENV, "--history").out
+    assert seedbed("apply", *ENV, "plan.json").code == 3
 
     verified = seedbed("verify", *ENV)
     assert verified.code == 0, verified.everything

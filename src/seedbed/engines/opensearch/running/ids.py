@@ -7,7 +7,7 @@ documents; else from the documents themselves: of a text, of what is normalized 
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from decimal import Decimal
 from functools import partial
 from itertools import islice
@@ -29,6 +29,7 @@ from seedbed.model.verification import Holders, Suspect
 
 _VALUES = 10_000  # documents in a page of which the index tells the field
 _SOURCES = 2000  # in one of whose sources a part is read
+_DENIED = 403
 _TERMS = 1000  # ids in a search; index.max_terms_count is 65 536
 _ASKED = "_shards,timed_out," + ",".join(f"hits.hits.{each}" for each in ("_id", "_source", "fields", "sort"))
 
@@ -145,10 +146,13 @@ class _Source:
         return None not in self._filters
 
     def refresh(self) -> None:
-        """Let searches see what was written, where our login may do that."""
+        """Let searches see what was written, where our login may do that. Raises RequestFailed."""
         for each in self._indexes:
-            with suppress(RequestFailed):
+            try:
                 refresh(self._cluster.client, each.name)
+            except RequestFailed as error:
+                if error.status != _DENIED:  # what cannot be seen now would be taken for missing
+                    raise
 
     def searches(self, ids: Collection[str]) -> bool:
         """Return whether the index finds all documents that have one of `ids`."""

@@ -22,6 +22,7 @@ export AWS_EC2_METADATA_DISABLED = true
 
 SOAK_RACES ?= 100
 SOAK_KILLS ?= 100
+SOAK_VERIFY_KILLS ?= 30
 SOAK_BACKFILL_ROWS ?= 1000000
 SOAK_BACKFILL_KILLS ?= 20
 SOAK_DYNAMODB_ITEMS ?= 50000
@@ -30,11 +31,11 @@ SOAK_NEO4J_RELATIONSHIPS ?= 200000
 SOAK_NEO4J_KILLS ?= 20
 SOAK_OPENSEARCH_DOCUMENTS ?= 20000
 SOAK_EXAMPLES ?= 2000
-export SOAK_RACES SOAK_KILLS SOAK_BACKFILL_ROWS SOAK_BACKFILL_KILLS SOAK_DYNAMODB_ITEMS SOAK_DYNAMODB_KILLS
+export SOAK_RACES SOAK_KILLS SOAK_VERIFY_KILLS SOAK_BACKFILL_ROWS SOAK_BACKFILL_KILLS SOAK_DYNAMODB_ITEMS SOAK_DYNAMODB_KILLS
 export SOAK_NEO4J_RELATIONSHIPS SOAK_NEO4J_KILLS SOAK_OPENSEARCH_DOCUMENTS
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint lint-ruff lint-format lint-types lint-imports format bench planted coverage soak soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy soak-property docs lock clean
+.PHONY: help install demo test lint lint-ruff lint-format lint-types lint-imports format bench planted coverage soak soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy soak-property docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -60,7 +61,7 @@ test: export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.venv/pycache
 test: install ## every test (TESTS=tests/unit WORKERS=2 PYTEST_ARGS=...); with CI=true a skip is a failure
 	@code=0; \
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(if $(filter true,$(CI)),--durations=40) $(PYTEST_ARGS) $(TESTS) || code=$$?; \
-	echo "make test leaves to make soak: $(SOAK_RACES) races, $(SOAK_KILLS) kills, a backfill of $(SOAK_BACKFILL_ROWS) rows killed $(SOAK_BACKFILL_KILLS) times, a transformation of $(SOAK_DYNAMODB_ITEMS) items killed $(SOAK_DYNAMODB_KILLS) times, a refactoring of $(SOAK_NEO4J_RELATIONSHIPS) relationships killed $(SOAK_NEO4J_KILLS) times, an index of $(SOAK_OPENSEARCH_DOCUMENTS) documents reindexed under writes and killed in every state, deployments killed while an index is built, $(SOAK_EXAMPLES) examples of each property"; \
+	echo "make test leaves to make soak: $(SOAK_RACES) races, $(SOAK_KILLS) kills, verify ended $(SOAK_VERIFY_KILLS) times, a backfill of $(SOAK_BACKFILL_ROWS) rows killed $(SOAK_BACKFILL_KILLS) times, a transformation of $(SOAK_DYNAMODB_ITEMS) items killed $(SOAK_DYNAMODB_KILLS) times, a refactoring of $(SOAK_NEO4J_RELATIONSHIPS) relationships killed $(SOAK_NEO4J_KILLS) times, an index of $(SOAK_OPENSEARCH_DOCUMENTS) documents reindexed under writes and killed in every state, deployments killed while an index is built, $(SOAK_EXAMPLES) examples of each property"; \
 	exit $$code
 
 lint: lint-ruff lint-format lint-types lint-imports ## ruff, mypy, import-linter (make -k lint: all of them, whatever fails)
@@ -89,9 +90,9 @@ bench: install ## the benchmarks
 	$(BIN)/python -m benchmarks.opensearch
 	$(BIN)/python -m benchmarks.verify
 
-soak: soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy soak-property ## what takes long (SOAK_RACES, SOAK_KILLS, SOAK_BACKFILL_ROWS, SOAK_NEO4J_KILLS, SOAK_OPENSEARCH_DOCUMENTS, SOAK_EXAMPLES, …)
+soak: soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy soak-property ## what takes long (SOAK_RACES, SOAK_KILLS, SOAK_BACKFILL_ROWS, SOAK_NEO4J_KILLS, SOAK_OPENSEARCH_DOCUMENTS, SOAK_EXAMPLES, …)
 
-soak-race soak-kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex: soak-%: install
+soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex: soak-%: install
 	$(BIN)/python -m tests.soak.$*
 
 soak-deploy: install ## deployments killed during an update, while an index is built, and between two; a whole graph, down and up again

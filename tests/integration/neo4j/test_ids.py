@@ -8,10 +8,11 @@ import pytest
 
 from seedbed.engines.neo4j.running import ids
 from seedbed.errors import Interrupted, StepFailed
-from seedbed.model.platform import ALL, Where
+from seedbed.model.platform import ALL, DatabaseId, Field, Reference, Where
 from seedbed.model.verification import Suspect
 from tests.support.neo4j.graphs import Graph, graph
 from tests.support.servers import Settings
+from tests.support.verified_sessions import verified
 
 
 @pytest.fixture
@@ -84,6 +85,35 @@ def test_what_holds_an_id_is_told_by_its_unique_property_with_the_time_of_the_ol
         assert session.found("TEACHES.course", ["c1", "c2"]) == {"c1"}
     (relationship,) = here.ask("MATCH ()-[n:TEACHES {course: 'c1'}]->() RETURN elementId(n) AS id")
     assert held_by == relationship["id"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("datetime('2026-11-03T13:59:59+02:00')", "datetime('2026-11-03T13:00[Europe/Berlin]')"),
+        ("localdatetime('2026-11-03T11:59:59.999999')", "localdatetime('2026-11-03T12:00')"),
+        ("date('2026-11-03')", "date('2026-11-04')"),
+        ("1793707199", "1793707200000"),
+        ("'2026-11-03T11:59:59Z'", "'2026-11-03T12:00:00Z'"),
+    ],
+    ids=["datetime", "localdatetime", "date", "number", "text"],
+)
+def test_new_orphans_are_found_and_old_ones_left_out_whatever_tells_the_time(
+    here: Graph, old: str, new: str
+) -> None:
+    here.do(
+        f"UNWIND [['before', {old}], ['after', {new}], ['t1', {new}], ['ever', NULL]] AS row "
+        "CREATE (:Visit {who: row[0], at: row[1]})"
+    )
+    place, when = DatabaseId("tutor/neo4j"), datetime(2026, 11, 3, 12, tzinfo=UTC)
+    reference = Reference(Field(place, "Visit.who"), Field(place, "Tutor.id"), grace=0, time="at")
+    with here.session() as session:
+        (found,) = verified({place: session}, reference, since=when).references
+        (whole,) = verified({place: session}, reference).references
+    assert (found.ids, [each.id for each in found.samples], found.error) == (3, ["after", "ever"], None)
+    after = datetime(2026, 11, 4, tzinfo=UTC) if new == "date('2026-11-04')" else when
+    assert found.samples[0].holders.since == after
+    assert [each.id for each in whole.samples] == ["after", "before", "ever"]
 
 
 def test_a_read_that_is_interrupted_ends(here: Graph, monkeypatch: pytest.MonkeyPatch) -> None:

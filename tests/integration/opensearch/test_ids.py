@@ -11,10 +11,13 @@ import pytest
 from seedbed.engines.opensearch.running import ids
 from seedbed.engines.opensearch.running.reindex import pages
 from seedbed.errors import Interrupted, StepFailed
-from seedbed.model.platform import ALL, Where
+from seedbed.model.platform import ALL, DatabaseId, Field, Reference, Where
 from seedbed.model.verification import Holders, Suspect
 from tests.support.opensearch.stage import Document, Stage, stage
+from tests.support.verified_sessions import verified
 
+HERE = DatabaseId("ai/opensearch")
+WHEN = datetime(2026, 11, 3, 12, tzinfo=UTC)
 UUID = "7D444840-9DC0-11D1-B245-5FFDCE74FAD2"
 AT = datetime(2026, 5, 8, 10, tzinfo=UTC)
 FIELDS: Document = {
@@ -95,6 +98,36 @@ def test_what_holds_an_id_is_told_with_the_time_of_the_oldest(here: Stage) -> No
     held = here.session.holders("lessons.number", suspects, time="at", most=5)
     assert held == {"7": Holders(2, ("b", "c"), AT)}
     assert here.session.found("lessons.user", [UUID.lower()]) == {UUID.lower()}
+
+
+@pytest.mark.parametrize(
+    ("mapped", "old", "new"),
+    [
+        ({"type": "date"}, "2026-11-03T13:59:59+02:00", "2026-11-03T14:00:00+02:00"),
+        ({"type": "date"}, 1793707199999, 1793707200000),
+        ({"type": "date", "format": "epoch_second"}, 1793707199, 1793707200),
+        ({"type": "date", "format": "dd.MM.yyyy HH:mm"}, "03.11.2026 11:59", "03.11.2026 12:00"),
+        ({"type": "date", "index": False}, "2026-11-03T11:59:59Z", "2026-11-03T12:00:00Z"),
+        ({"type": "date_nanos"}, "2026-11-03T11:59:59.999999999Z", "2026-11-03T12:00:00.000000001Z"),
+        ({"type": "keyword"}, "2026-11-03T11:59:59Z", "2026-11-03T12:00:00Z"),
+        ({"type": "long"}, 1793707199, 1793707200),
+    ],
+    ids=["date", "milliseconds", "seconds", "format", "not-indexed", "nanos", "keyword", "long"],
+)
+def test_new_orphans_are_found_and_old_ones_left_out_whatever_tells_the_time(
+    here: Stage, mapped: Document, old: Any, new: Any
+) -> None:
+    here.index("visits", who="keyword", at=mapped)
+    here.index("people", id="keyword")
+    here.put("people", "p", {"id": "ana"})
+    for number, (who, at) in enumerate((("before", old), ("after", new), ("ana", new), ("ever", None))):
+        here.put("visits", str(number), {"who": who, **({"at": at} if at else {})})
+    reference = Reference(Field(HERE, "visits.who"), Field(HERE, "people.id"), grace=0, time="at")
+    (found,) = verified({HERE: here.session}, reference, since=WHEN).references
+    assert (found.ids, [each.id for each in found.samples], found.error) == (3, ["after", "ever"], None)
+    assert [each.holders.since for each in found.samples] == [WHEN, None]
+    (whole,) = verified({HERE: here.session}, reference).references
+    assert [each.id for each in whole.samples] == ["after", "before", "ever"]
 
 
 def test_an_index_or_a_field_that_is_not_there_is_refused_by_name(here: Stage) -> None:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -19,10 +20,13 @@ from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.engines.postgres.session import PostgresSession
 from seedbed.errors import StepFailed, Unreachable
 from seedbed.integrity.digests import id_text
-from seedbed.model.platform import ALL, Where
+from seedbed.model.platform import ALL, DatabaseId, Field, Reference, Where
 from seedbed.model.verification import Holders, Suspect
 from tests.support.postgres.wire import connected, target
+from tests.support.verified_sessions import verified
 
+HERE = DatabaseId("shop/postgres")
+WHEN = datetime(2026, 11, 3, 12, tzinfo=UTC)
 UUIDS = [f"00000000-0000-4000-8000-{number:012x}" for number in range(5)]
 TABLES = """
 CREATE SCHEMA "Odd";
@@ -208,6 +212,47 @@ def test_a_time_that_python_does_not_know_is_none(session: PostgresSession) -> N
     )
     held = session.holders("days_of.id", [Suspect("a"), Suspect("b")], time="at", most=1)
     assert held == {"a": Holders(2), "b": Holders(1)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [
+        ("timestamptz", "2026-11-03T13:59:59+02", "2026-11-03T14:00:00+02"),
+        ("timestamp", "2026-11-03T11:59:59", "2026-11-03T12:00:00"),
+        ("date", "2026-11-03", "2026-11-04"),
+        ("bigint", "1793707199", "1793707200"),
+        ("bigint", "1793707199999", "1793707200000"),
+        ("numeric", "1793707199.9", "1793707200.0"),
+        ("double precision", "-1", "1e300"),  # the second tells no time: it may be new
+        ("text", "2026-11-03T11:59:59Z", "2026-11-03 12:00:00"),
+    ],
+)
+def test_new_orphans_are_found_and_old_ones_left_out_whatever_tells_the_time(
+    session: PostgresSession, kind: str, old: str, new: str
+) -> None:
+    session.connection.execute(
+        f"CREATE TABLE visits (who text, at {kind}); CREATE TABLE people (id text); INSERT INTO people VALUES ('ana');"
+        f"INSERT INTO visits VALUES ('before', '{old}'), ('after', '{new}'), ('ana', '{new}'), ('ever', NULL)".encode()
+    )
+    reference = Reference(Field(HERE, "visits.who"), Field(HERE, "people.id"), grace=0, time="at")
+    (found,) = verified({HERE: session}, reference, since=WHEN).references
+    assert (found.ids, [each.id for each in found.samples], found.error) == (3, ["after", "ever"], None)
+    since = datetime(2026, 11, 4, tzinfo=UTC) if kind == "date" else WHEN
+    assert found.samples[0].holders.since == (None if new == "1e300" else since)
+    (whole,) = verified({HERE: session}, reference).references
+    assert [each.id for each in whole.samples] == ["after", "before", "ever"]
+
+
+def test_a_percent_sign_in_names_is_one(session: PostgresSession) -> None:
+    session.connection.execute(
+        b'CREATE TABLE "100%s" ("id%" int PRIMARY KEY, "%s" text, "at%b" timestamptz, "of%(x)s" text);'
+        b"INSERT INTO \"100%s\" VALUES (7, 'an%s', '2026-01-02+00', '5%'), (8, 'an%s', '2026-01-02+00', '%s')"
+    )
+    where = Where((("of%(x)s", ("5%",)),), time="at%b", since=datetime(2026, 1, 1, tzinfo=UTC))
+    assert read(session, "100%s.%s", where) == (Counter(["an%s"]), 0)
+    assert session.found("100%s.%s", ["an%s", "an"]) == {"an%s"}
+    held = session.holders("100%s.%s", [Suspect("an%s")], time="at%b", most=2, where=where)
+    assert held == {"an%s": Holders(1, ("7",), datetime(2026, 1, 2, tzinfo=UTC))}
 
 
 @pytest.mark.parametrize("path", ["hiding.id", "behind.id"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 
 from seedbed.model.ids import spellings
 from seedbed.model.platform import Where
@@ -71,6 +71,8 @@ def moment(value: object) -> datetime | None:
             at = datetime.fromisoformat(value)
         elif isinstance(value, datetime):
             at = value
+        elif isinstance(value, date):
+            at = datetime.combine(value, time(), UTC)
         elif isinstance(value, str | int | float):
             since = float(value)
             at = datetime.fromtimestamp(since / 1000 if since > _MILLISECONDS else since, UTC)

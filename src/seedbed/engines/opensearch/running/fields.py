@@ -78,9 +78,11 @@ def _is_one(names: Sequence[str], patterns: Iterable[str]) -> bool:
 
 
 def is_date(mappings: Sequence[Mapping[str, Any]], name: str) -> bool:
-    """Return whether all `mappings` index `name` as a date."""
+    """Return whether all `mappings` index `name` as a date, for searches and for the least of several."""
     fields = [_mapped(each, name) or {} for each in mappings]
-    return all(each.get("type") == "date" and "null_value" not in each for each in fields)
+    return all(
+        each.get("type") == "date" and "null_value" not in each and _is_searched(each) for each in fields
+    )
 
 
 def ids_in(source: Any, name: str) -> Iterator[str]:
@@ -118,12 +120,15 @@ def _exact(mapping: Mapping[str, Any], name: str) -> ExactField | None:
 
 def _as_it_is(field: Mapping[str, Any], name: str) -> ExactField | None:
     kind = field.get("type")
-    is_searched = all(str(field.get(each, True)).lower() == "true" for each in ("index", "doc_values"))
-    if not is_searched or any(each in field for each in _CHANGES):
+    if not _is_searched(field) or any(each in field for each in _CHANGES):
         return None
     if kind == "keyword":
         return ExactField(name, None, longest=int(field.get("ignore_above", 0)))
     return ExactField(name, _WHOLE[kind]) if kind in _WHOLE else None
+
+
+def _is_searched(field: Mapping[str, Any]) -> bool:
+    return all(str(field.get(each, True)).lower() == "true" for each in ("index", "doc_values"))
 
 
 def _mapped(mapping: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:

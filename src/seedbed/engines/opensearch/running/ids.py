@@ -102,7 +102,7 @@ def holders(
     with translate_errors(cluster, f"looking for what holds ids in {path}"):
         source = _Source(cluster, path, where)
         texts = held_texts(suspects)
-        if source.searches(texts):
+        if source.searches(texts) and source.tells(time):
             return _summed(source.buckets(texts, time=time, most=most), most)
         tally = Tally(suspects, most)
         for page in source.sources(time):
@@ -126,7 +126,7 @@ class _Source:
                 because=f"of {path}, and no alias of that name",
                 try_="correct the reference in seedbed.toml: index.field",
             )
-        mappings = [each.mappings for each in self._indexes]
+        self._mappings = mappings = [each.mappings for each in self._indexes]
         for name in (self.field, *where.fields):
             if not any(is_possible(each, name) for each in mappings):
                 raise StepFailed(
@@ -157,6 +157,10 @@ class _Source:
     def searches(self, ids: Collection[str]) -> bool:
         """Return whether the index finds all documents that have one of `ids`."""
         return self.exact is not None and self.exact.holds(ids) and self.finds_rows
+
+    def tells(self, time: str) -> bool:
+        """Return whether the index tells the least `time`: of a keyword or a number, documents do."""
+        return not time or is_date(self._mappings, time)
 
     def require_same(self) -> None:
         """Raise StepFailed where an index was made anew while it was read: shards of two were read then."""

@@ -32,12 +32,15 @@ if TYPE_CHECKING:
 _BLOCKS = 256  # of 8 KB, in a range: more are slower, what the server composes would not stay in its caches
 _FEW = 32  # ranges that one connection reads as quickly as two
 _FIRST, _LAST = "'0001-01-02'", "'9999-12-30'"  # of the times that Python has; infinity is none
+# The largest number that counts seconds, and milliseconds, since 1970; what is larger tells no time.
+_EPOCHS = ((10**11, 1), (25 * 10**13, 1000))
 _ROWS = 8192  # of what has no blocks: a view, a foreign table
 _UUID, _TEXTS, _INTEGERS, _NUMERIC = 2950, {25, 1043}, {20, 21, 23}, 1700
 _FLOATS = {
     700: ("float4", 1e-37, 3e38),
     701: ("float8", 1e-307, 1e308),
 }  # what surely lies between the least and most
+_GIVEN = "\0"  # stands for the parameter in a query: no name and no text of it has that
 _IS_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # A policy that would hide rows is an error: what it hides is neither found nor missed.
@@ -57,6 +60,10 @@ _TREE = """
 WITH RECURSIVE parts (oid) AS (
     SELECT {table}::oid UNION ALL SELECT i.inhrelid FROM parts AS p JOIN pg_inherits AS i ON i.inhparent = p.oid
 )
+"""
+_IS_NUMBER = """
+SELECT t.typcategory = 'N' FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+WHERE a.attrelid = {table} AND a.attname = {column}
 """
 # The tables that hold the rows of one: itself, or its partitions, those of partitions too. Without blocks: -1.
 _PARTS = f"""{_TREE}SELECT n.nspname, c.relname,
@@ -113,18 +120,19 @@ def ids(
     """
     with reading(f"the ids of {path}"), ExitStack() as stack:
         column = stack.enter_context(_snapshot(connection, path))
+        meant = _meant(connection, column, where)
         ranges: list[str] = []
         parts = own_rows(connection, _PARTS.format(table=column.oid))
         if not all(
             may_read for *_, may_read in parts
         ):  # who may read a table may not read its partitions by name
-            yield from _by_rows(connection, column, column.table, where)
+            yield from _by_rows(connection, column, column.table, meant)
             return
         for schema, name, blocks, _ in parts:
             table = quoted_name(schema, name)
             if blocks < 0:
-                yield from _by_rows(connection, column, table, where)
-            ranges += [_range(column, table, first, where) for first in range(0, blocks, _BLOCKS)]
+                yield from _by_rows(connection, column, table, meant)
+            ranges += [_range(column, table, first, meant) for first in range(0, blocks, _BLOCKS)]
         readers = [connection]
         if len(ranges) > _FEW and (second := _same_snapshot(connection, beside, column)):
             stack.callback(_end, second)
@@ -202,7 +210,7 @@ def found(connection: Connection, path: str, ids: Sequence[str]) -> Collection[s
     with reading(f"the ids of {path}"), _snapshot(connection, path) as column:
         wanted, given = _wanted(column, ids)
         query = f"SELECT DISTINCT {column.text('u.v')} FROM {column.ids(column.table)} WHERE {wanted}"
-        texts = [text for (text,) in connection.execute(query.encode(), [given])]
+        texts = [text for (text,) in _asked(connection, query, given)]
         return frozenset(map(same_id, column.ids_of(texts)))
 
 
@@ -220,19 +228,20 @@ def holders(
         wanted, given = _wanted(column, list(held_texts(suspects)))
         texts = ", ".join(f"t.{each}::pg_catalog.text" for each in column.keys)
         row = f"pg_catalog.concat_ws(', ', {texts})" if texts else "NULL"
-        since = f"t.{quoted_name(time)}::pg_catalog.timestamptz" if time else "NULL::pg_catalog.timestamptz"
+        since = _moment(connection, column, time) if time else "NULL::pg_catalog.timestamptz"
+        meant = _meant(connection, column, where)
         query = f"""
         SELECT id, pg_catalog.count(*),
                pg_catalog.array_agg(k ORDER BY k) FILTER (WHERE n OPERATOR(pg_catalog.<=) {most}),
                pg_catalog.min(s) FILTER (WHERE s OPERATOR(pg_catalog.>) {_FIRST} AND s OPERATOR(pg_catalog.<) {_LAST})
         FROM (SELECT id, k, s, pg_catalog.row_number() OVER (PARTITION BY id) AS n
               FROM (SELECT {column.text("u.v")} AS id, {row} AS k, {since} AS s
-                    FROM {column.ids(column.table)} WHERE {wanted}{_meant(where).replace("%", "%%")}) AS rows
+                    FROM {column.ids(column.table)} WHERE {wanted}{meant}) AS rows
              ) AS numbered
         GROUP BY id
         """
         found: dict[str, Holders] = {}
-        for text, count, rows, at in connection.execute(query.encode(), [given]):
+        for text, count, rows, at in _asked(connection, query, given):
             (id_,) = map(same_id, column.ids_of([text]))
             found[id_] = together(found.get(id_), Holders(count, tuple(filter(None, rows)), at), most)
         return found
@@ -263,7 +272,7 @@ def _column(connection: Connection, path: str) -> _Column:
     )
 
 
-def _range(column: _Column, table: str, first: int, where: Where) -> str:
+def _range(column: _Column, table: str, first: int, meant: str) -> str:
     """Return the query for the ids in a range of blocks, and how many rows have none. A list that is empty has none
     that would be counted.
     """
@@ -278,7 +287,7 @@ def _range(column: _Column, table: str, first: int, where: Where) -> str:
             f"(pg_catalog.json_agg({column.text('u.v')}) FILTER (WHERE u.v IS NOT NULL))::pg_catalog.text"
         )
     empty = "pg_catalog.count(*) FILTER (WHERE u.v IS NULL)"
-    return f"SELECT {packed}, {empty} FROM {column.ids(f'ONLY {table}')} WHERE {within}{_meant(where)}"
+    return f"SELECT {packed}, {empty} FROM {column.ids(f'ONLY {table}')} WHERE {within}{meant}"
 
 
 def _blocks(connection: Connection, column: _Column, ranges: Sequence[str]) -> Iterator[Ids]:
@@ -296,30 +305,46 @@ def _blocks(connection: Connection, column: _Column, ranges: Sequence[str]) -> I
 _texts = msgspec.json.Decoder(list[str]).decode
 
 
-def _by_rows(connection: Connection, column: _Column, table: str, where: Where) -> Iterator[Ids]:
+def _by_rows(connection: Connection, column: _Column, table: str, meant: str) -> Iterator[Ids]:
     """Yield the ids of what has no blocks: a view, a table that another server has."""
     with connection.cursor(name="seedbed_ids") as cursor:
-        query = f"SELECT {column.text('u.v')} FROM {column.ids(table)} WHERE TRUE{_meant(where)}"
+        query = f"SELECT {column.text('u.v')} FROM {column.ids(table)} WHERE TRUE{meant}"
         cursor.execute(query.encode())
         while rows := cursor.fetchmany(_ROWS):
             texts = [text for (text,) in rows if text is not None]
             yield Ids(texts=column.ids_of(texts), empty=len(rows) - len(texts))
 
 
-def _meant(where: Where) -> str:
+def _meant(connection: Connection, column: _Column, where: Where) -> str:
     """Return the conditions that a row `t` is one of `where`, each after an AND; empty where all are."""
     recent = ""
     if where.since:
-        time, since = f"t.{quoted_name(where.time)}", quoted_text(where.since.isoformat())
+        since = f"{quoted_text(where.since.isoformat())}::pg_catalog.timestamptz"
+        # A row that tells no time may be new.
         recent = (
-            f" AND ({time} IS NULL OR {time}::pg_catalog.timestamptz"
-            f" OPERATOR(pg_catalog.>=) {since}::pg_catalog.timestamptz)"
+            f" AND ({_moment(connection, column, where.time)} OPERATOR(pg_catalog.>=) {since}) IS NOT FALSE"
         )
     return recent + "".join(
         f" AND t.{quoted_name(name)}::pg_catalog.text OPERATOR(pg_catalog.=) "
         f"ANY (ARRAY[{', '.join(map(quoted_text, texts))}]::pg_catalog.text[])"
         for name, texts in where.equal
     )
+
+
+def _moment(connection: Connection, column: _Column, name: str) -> str:
+    """Return the expression of the time that `name` of a row `t` tells; a number counts from 1970, in milliseconds
+    where it is large, as `kit.ids.moment` has it.
+    """
+    value = f"t.{quoted_name(name)}"
+    rows = own_rows(connection, _IS_NUMBER.format(table=column.oid, column=quoted_text(name)))
+    if not rows or not rows[0][0]:
+        return f"{value}::pg_catalog.timestamptz"
+    whens = (
+        f"WHEN {value} OPERATOR(pg_catalog.>=) {-most} AND {value} OPERATOR(pg_catalog.<=) {most}"
+        f" THEN pg_catalog.to_timestamp({value}::pg_catalog.float8 OPERATOR(pg_catalog./) {unit})"
+        for most, unit in _EPOCHS
+    )
+    return f"(CASE {' '.join(whens)} END)"
 
 
 def _wanted(column: _Column, ids: Sequence[str]) -> tuple[str, list[Any]]:
@@ -339,4 +364,9 @@ def _wanted(column: _Column, ids: Sequence[str]) -> tuple[str, list[Any]]:
     else:
         value = value if column.type in _TEXTS else column.text(value)
         given = [each for each in spellings(ids) if "\0" not in each]  # which no text has there
-    return f"{value} OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.{type_}[])", given
+    return f"{value} OPERATOR(pg_catalog.=) ANY ({_GIVEN}::pg_catalog.{type_}[])", given
+
+
+def _asked(connection: Connection, query: str, given: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of `query` with `given` in it; every % in it is one, of a name or of a value."""
+    yield from connection.execute(query.replace("%", "%%").replace(_GIVEN, "%s").encode(), [given])

@@ -46,3 +46,10 @@ class ExpectationEntry(Part, frozen=True):
             tuple(format(each, "f") for each in found.numbers),
             ErrorEntry.of(found.error, environment) if found.error else None,
         )
+
+
+class EndEntry(Part, frozen=True):
+    """What a data migration expects of its end, before it is recorded as applied."""
+
+    query: Annotated[str, says("A query that has no rows then.")]
+    because: Annotated[str, says("What that means, as its author wrote it; empty where it is not said.")]

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from seedbed.documents.deployment import ChangeEntry
 from seedbed.documents.document import VERSION, Document, Part, says
 from seedbed.documents.errors import ErrorEntry
+from seedbed.documents.expectations import EndEntry
 from seedbed.errors import ExitCode, Location, Refused, hint_text
 from seedbed.model.deployment import Estimate
 from seedbed.model.hazard import Hazard
@@ -104,10 +105,12 @@ class ActionEntry(Part, frozen=True):
     reversible: Annotated[bool, says("It can be reverted.")]
     irreversible_because: Annotated[str, says("Why it cannot be reverted, as its author wrote it.")]
     steps: Annotated[tuple[StepEntry, ...], says("Its steps, in order.")]
+    expects: Annotated[tuple[EndEntry, ...], says("What is asked after its last batch: `expect=`.")]
 
     @classmethod
-    def of(cls, action: Action, text_of: TextOf) -> ActionEntry:
+    def of(cls, action: Action, text_of: TextOf, redact: Redact = str) -> ActionEntry:
         migration = action.migration
+        asked = migration.postconditions if action.direction is Direction.UP else ()
         said = migration.irreversible
         return cls(
             migration.version,
@@ -126,6 +129,7 @@ class ActionEntry(Part, frozen=True):
                 StepEntry.of(each, text_of(action.database, migration, each))
                 for each in migration.steps(action.direction)
             ),
+            tuple(EndEntry(redact(each.query), redact(each.because)) for each in asked),
         )
 
     @property
@@ -346,7 +350,7 @@ class DatabasePlanEntry(Part, frozen=True):
         return cls(
             plan.database,
             plan.basis,
-            tuple(ActionEntry.of(each, text_of) for each in plan.actions),
+            tuple(ActionEntry.of(each, text_of, redact) for each in plan.actions),
             tuple(DeferredEntry.of(each) for each in plan.deferred),
             tuple(ChangeEntry.of(each) for each in plan.changes),
             tuple(ChangeEntry.of(each) for each in plan.deferred_changes),

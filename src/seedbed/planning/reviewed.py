@@ -122,13 +122,15 @@ def _anew(path: str) -> Hint:
     return Hint("make and review it anew: ", call("plan", "--out", path, about_all=True))
 
 
-def require_as_shown(plan: ReviewedPlan, database: DatabasePlan, text_of: TextOf) -> None:
+def require_as_shown(
+    plan: ReviewedPlan, database: DatabasePlan, text_of: TextOf, redact: Redact = str
+) -> None:
     """Raise StalePlan unless what would be done is what the plan file shows, or the end of it that is left."""
     from seedbed.documents.plan import ActionEntry
 
     shown, states = plan.actions.get(database.database, ()), plan.basis.get(database.database, ())
     done = states.index(database.basis[0])
-    would_run = tuple(_as_shown(ActionEntry.of(each, text_of)) for each in database.actions)
+    would_run = tuple(_as_shown(ActionEntry.of(each, text_of, redact)) for each in database.actions)
     if shown[done:] != would_run or states[done:] != database.basis:
         raise _other_than_shown(
             plan.path,

@@ -139,7 +139,7 @@ class Replanning(Struct, frozen=True):
         shown = {target.id for target in self.connected}
         text_of = masked(self.catalog.step_text, self.redact)
         try_each(
-            (one.database, partial(reviewed.require_as_shown, reviewed_plan, one, text_of))
+            (one.database, partial(reviewed.require_as_shown, reviewed_plan, one, text_of, self.redact))
             for one in plan.databases
             if one.database in shown
         )

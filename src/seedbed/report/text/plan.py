@@ -21,7 +21,7 @@ from seedbed.model.environment import SANDBOX
 from seedbed.model.migration import Direction, Phase
 from seedbed.report.styles import Line, Lines, Row, Style, Table, line, row
 from seedbed.report.text.changes import SIGNS, change_row, note
-from seedbed.support.phrases import count, number
+from seedbed.support.phrases import count, flat, number
 
 
 def plan_text(plan: PlanDocument, *, summary: bool = False) -> Lines:
@@ -153,6 +153,10 @@ def _action(action: ActionEntry) -> Iterator[Row | Line]:
         yield note("does nothing: its section holds no statement", Style.WARN)
     for step in action.steps:
         yield from _step(step, is_program=action.is_program)
+    for each in action.expects:
+        yield line(f"expects no rows of: {flat(each.query)}", indent=6, flex=0)
+        if each.because:
+            yield note(f"because {each.because}")
     if not down:
         yield from _irreversible(action)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from seedbed.documents.plan import ActionEntry, DatabasePlanEntry, PlanDocument, SeedEntry, StepEntry
 from seedbed.model.migration import Direction
 from seedbed.report.styles import Lines, Style, line
-from seedbed.support.phrases import count, number
+from seedbed.support.phrases import count, flat, number
 
 
 def script_text(plan: PlanDocument) -> Lines:
@@ -47,6 +47,11 @@ def _action(
             (f"{comment} step {number_} of {len(action.steps)}, line {step.line}: {_how(step)}", Style.DIM),
         )
         yield (step.text.rstrip("\n"),)
+        yield ("",)
+    for each in action.expects:
+        because = f", because {each.because}" if each.because else ""
+        yield ((f"{comment} expects no rows{because}: {flat(each.query)}", Style.DIM),)
+    if action.expects:
         yield ("",)
 
 

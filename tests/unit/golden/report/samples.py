@@ -58,6 +58,7 @@ from seedbed.model.migration import (
     Migration,
     MigrationRef,
     Phase,
+    Postcondition,
     Step,
     StepText,
 )
@@ -102,6 +103,10 @@ BACKFILL = _migration(
     Phase.MIGRATE,
     _step(0, "UPDATE users SET given = …", atomic=False, backfill=Backfill("users", "id", 1000)),
     irreversible=Irreversibility("names cannot be put together again"),
+    postconditions=(
+        Postcondition("SELECT id FROM users WHERE given IS NULL", "every user has a given name"),
+        Postcondition("SELECT id FROM users WHERE family IS NULL"),
+    ),
     down=(),
 )
 ADD = _migration(SEARCH, "add_search", Phase.EXPAND, _step(0, "ALTER TABLE reviews ADD search tsvector"))

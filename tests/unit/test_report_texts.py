@@ -23,9 +23,17 @@ from seedbed.model.event import Event, failure
 from seedbed.model.migration import Direction, Phase
 from seedbed.model.outcome import fold
 from seedbed.model.plan import DatabasePlan, Plan
+from seedbed.model.platform import DatabaseId, Expectation, Field, Query, Reference
 from seedbed.model.seed import SeedKind
 from seedbed.model.status import Status
-from seedbed.model.verification import Verification
+from seedbed.model.verification import (
+    ExpectationResult,
+    Holders,
+    Orphan,
+    ReferenceResult,
+    Verdict,
+    Verification,
+)
 from seedbed.report.markdown import verification_markdown
 from seedbed.report.styles import Look, Page, render
 from seedbed.report.text.deployment import deployment_text
@@ -168,6 +176,25 @@ def test_a_change_that_cannot_be_made_is_not_counted_among_those_to_deploy() -> 
         "1 change to deploy: seedbed deploy -e staging; 1 change that cannot be made"
     )
     assert last("sandbox", new, new) == "2 changes to deploy: apply makes them"
+
+
+def test_an_id_of_a_megabyte_is_cut_on_the_page_and_whole_in_the_document() -> None:
+    long, key, value = ("".join(each * 1_000_000) for each in "ikv")
+    field = Field(DatabaseId("shop/postgres"), "orders.user_id")
+    broken = ReferenceResult(
+        Reference(field, field), Verdict.BROKEN, 1, orphans=1, samples=[Orphan(long, Holders(1, (key,)))]
+    )
+    query = Query(DatabaseId("shop/postgres"), "SELECT 1")
+    expected = Expectation("no row", (query,), Location("seedbed.toml", 1))
+    rows = ExpectationResult(expected, Verdict.BROKEN, 1, samples=[{"name": value}])
+    document = VerificationDocument.of(Verification("dev", (broken,), (rows,)), "verify")
+    page = render(verification_text(document), Look())
+    assert len(page) < 2000
+    for each in "ikv":
+        assert each * 100 in page
+    assert document.references[0].samples[0].id == long
+    assert document.references[0].samples[0].rows == (key,)
+    assert document.expectations[0].samples[0] == {"name": value}
 
 
 def test_an_error_is_told_as_the_exception_tells_it_itself() -> None:

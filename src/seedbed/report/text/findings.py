@@ -12,8 +12,9 @@ from seedbed.documents.expectations import ExpectationEntry
 from seedbed.documents.verification import OrphanEntry, ReferenceEntry, VerificationDocument
 from seedbed.errors import Location
 from seedbed.model.verification import Verdict
-from seedbed.support.phrases import count, number
+from seedbed.support.phrases import count, number, shorten
 
+_LONGEST = 300  # characters of an id, a key or a value; --json has it whole
 _SHOWN = 5  # orphans of a reference, rows of an expectation; --json has more
 
 
@@ -106,10 +107,14 @@ def _counts(each: ReferenceEntry) -> str:
 
 
 def _orphan(orphan: OrphanEntry) -> Words:
-    words = [Value(orphan.id), f" in {count(orphan.count, 'row')}"]
+    words = [_cut(orphan.id), f" in {count(orphan.count, 'row')}"]
     for at, row in enumerate(orphan.rows):
-        words += [", " if at else ": ", Value(row)]
+        words += [", " if at else ": ", _cut(row)]
     return [*words, f", the oldest of {orphan.since:%Y-%m-%d %H:%M}"] if orphan.since else words
+
+
+def _cut(text: str) -> Value:
+    return Value(shorten(text, _LONGEST))
 
 
 def _found(each: ExpectationEntry) -> str:
@@ -134,5 +139,5 @@ def _cells(sample: dict[str, str | None]) -> Words:
     words: list[str] = []
     for name, value in sample.items():
         words += [", "] * bool(words)
-        words += [Value(name), ": ", "nothing" if value is None else Value(value)]
+        words += [Value(name), ": ", "nothing" if value is None else _cut(value)]
     return words

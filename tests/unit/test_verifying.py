@@ -60,8 +60,10 @@ class Table:
         fails: Exception | None = None,
         rows: int | None = None,
         units: float = 0.0,
+        extent: Extent | None = None,
     ) -> None:
-        self.world, self.packed, self.fails, self.rows, self.units = world, packed, fails, rows, units
+        self.world, self.packed, self.fails, self.units = world, packed, fails, units
+        self.known = extent or Extent(rows)
         self.reads = 0  # under way
         self.spent: Callable[[float], None] = lambda _: None
 
@@ -107,7 +109,7 @@ class Table:
     def extent(self, path: str, where: Where = ALL) -> Extent:
         if self.fails:
             raise self.fails
-        return Extent(self.rows)
+        return self.known
 
     def found(self, path: str, ids: Sequence[str]) -> Collection[str]:
         assert path == TO.path
@@ -155,16 +157,24 @@ def verified_all(
 ) -> FoundOfAll:
     """Verify several references of `world`."""
     sessions = {ORDERS: tables.pop("orders", Table(world)), USERS: tables.pop("users", Table(world))}
+    targets, failed, context = connected(sessions)
+    budget = UnitBudget(most_units, targets)
+    found = verifying.verify(references, targets, failed, context, budget, since)
+    return FoundOfAll(found, context.events)
+
+
+def connected(
+    sessions: Mapping[DatabaseId, Any],
+) -> tuple[Sequence[ConnectedTarget], Mapping[str, SeedbedError], RunContext]:
+    """Return those of `sessions` that are none but an error as targets, the others as errors, and a context."""
     failed = {name: each for name, each in sessions.items() if isinstance(each, Exception)}
-    connected = [
+    targets = [
         ConnectedTarget(cast(Any, _Target(name)), cast(Session, each), History(None, ()), ExitStack())
         for name, each in sessions.items()
         if name not in failed
     ]
     context = RunContext(this_process(), wait=0, listener=lambda _: None, stop=Stop())
-    budget = UnitBudget(most_units, connected)
-    found = verifying.verify(references, connected, cast(Any, failed), context, budget, since)
-    return FoundOfAll(found, context.events)
+    return targets, cast(Any, failed), context
 
 
 class _Target(Struct):
@@ -306,6 +316,50 @@ def test_of_new_rows_a_few_ids_are_looked_for_and_no_parent_is_read() -> None:
     assert [(each.ids, each.is_full) for each in both] == [(2, False), (3, True)]
 
 
+SINCE = datetime(2026, 11, 3, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("finds_few", [True, False])
+def test_of_new_rows_that_is_expected_which_is_read(finds_few: bool) -> None:
+    extent = Extent(500, 70.0, finds_few=finds_few)
+    world = World({"a1": "ana", "n1": "ben"}, {"ana"})
+    tables = {ORDERS: Table(world, extent=Extent(9, 3.0)), USERS: Table(world, extent=extent)}
+    new, other = Reference(FROM, TO, grace=0, time="at"), Reference(Field(ORDERS, "orders.other"), TO)
+
+    def expected(*references: Reference) -> Reading:
+        return Reading("dev", verifying.reading(references, *connected(tables), SINCE))
+
+    ends = expected(new)
+    assert [each.is_looked_for for each in ends.fields] == [False, finds_few]
+    assert ends.units == (3 if finds_few else 73)
+    assert expected(new, other).units == 3 + 3 + 70  # what is read whole for one is so for all
+    assert not any(each.is_looked_for for each in expected(new, other).fields)
+    found = verified_all(world, [new], since=SINCE, orders=tables[ORDERS], users=tables[USERS]).results[0]
+    assert (found.parents, found.orphans) == (0 if finds_few else 1, 1)
+
+
+def test_what_new_rows_refer_to_is_not_read_where_too_few_units_are_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(verifying, "_FEW", 2)
+    world = World({f"n{number}": "ana" for number in range(6)}, {"ana"})
+    reference = Reference(FROM, TO, grace=0, time="at")
+
+    def of(most: float) -> ReferenceResult:
+        orders, users = Table(world, units=10.0), Table(world, extent=Extent(1, 40.0))
+        (found,) = verified_all(
+            world, [reference], most_units=most, since=SINCE, orders=orders, users=users
+        ).results
+        return found
+
+    assert of(60).verdict is Verdict.OK
+    refused = of(59)
+    assert (refused.verdict, world.looks) == (Verdict.UNVERIFIED, 3)  # the second time, nobody looks at users
+    assert isinstance(refused.error, Refused)
+    assert refused.error.what == "the rest takes about 40 read units, more than there are left"
+    assert refused.error.because == "20 of the 59 that it may take are spent"
+
+
 def test_of_about_how_many_ids_have_been_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verifying, "_TOLD", 3)
     world = World({str(number): "ana" for number in range(8)}, {"ana"})
@@ -341,12 +395,29 @@ def test_what_is_expected_to_take_more_units_than_it_may_is_refused() -> None:
     assert refused.value.because == "user/memory:users.id alone takes 7; nothing was read"
 
 
-def test_what_is_missing_is_looked_up_again_after_the_grace() -> None:
+class Clock:
+    """A clock that goes on while somebody sleeps, and only then."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_what_is_missing_is_looked_up_again_after_the_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(verifying, "time", clock)
     world = World({"1": "ana", "2": "ben"}, {"ana"})
-    found = verified(world, reference=Reference(FROM, TO, grace=0.2))
+    looked: list[float] = []
+    world.before = {look: lambda: looked.append(clock.now) for look in (1, 2, 3)}
+    found = verified(world, reference=Reference(FROM, TO, grace=7.25))
     (awaited,) = [each for each in found.events if isinstance(each, IdsAwaited)]
-    assert (awaited.target, awaited.path, awaited.count) == (ORDERS, FROM.path, 1)
-    assert 0 < awaited.seconds <= 0.2
+    assert awaited == IdsAwaited(ORDERS, FROM.path, 1, 7.25)
+    assert looked == [100, 100, pytest.approx(107.25)]
     assert found.result.orphans == 1
 
 

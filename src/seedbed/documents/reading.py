@@ -21,13 +21,20 @@ class FieldReadingEntry(Part, frozen=True):
     rows: Annotated[int | None, says("About how many rows are read; null where nothing knows that.")]
     units: Annotated[float, says("About how many read units that takes; 0 where reads are not charged.")]
     index: Annotated[str, says("The index that is read in the table's place; empty where the table is.")]
+    looked_for: Annotated[
+        bool,
+        says(
+            "With `--since`, the ids of new rows are looked for there, one by one; all that there is is read where they"
+            " are more than 1000."
+        ),
+    ]
     error: Annotated[ErrorEntry | None, says("Why that is not known; null where it is.")]
 
     @classmethod
     def of(cls, found: FieldReading, environment: str) -> FieldReadingEntry:
         extent = found.extent
         error = ErrorEntry.of(found.error, environment) if found.error else None
-        return cls(str(found.field), extent.rows, extent.units, extent.index, error)
+        return cls(str(found.field), extent.rows, extent.units, extent.index, found.is_looked_for, error)
 
 
 class ReadingDocument(Document, frozen=True, kw_only=True, tag="seedbed/reading/1"):

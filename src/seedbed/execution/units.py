@@ -29,8 +29,14 @@ class UnitBudget:
             self.spent += units
         self.require_left()
 
-    def require_left(self) -> None:
-        """Raise Refused where more is spent than may be."""
+    def require_left(self, more: float = 0.0) -> None:
+        """Raise Refused where more is spent than may be, or would be by reading what takes `more`."""
+        if self._most and more and self.spent + more > self._most:
+            raise Refused(
+                f"the rest takes about {number(round(more))} read units, more than there are left",
+                because=f"{number(round(self.spent))} of the {number(round(self._most))} that it may take are spent",
+                try_="a larger --max-units, or fewer references at a time: --only",
+            )
         if self._most and self.spent > self._most:
             raise Refused(
                 "reading ended, its read units are spent",

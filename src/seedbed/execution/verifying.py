@@ -83,7 +83,7 @@ def verify(
         at_a_time = MEMORY // max(len({each.to.database for each in references}), 1)
         compared = fields.read(
             (each.to for each in references if isinstance(kept[each.from_], _Kept)),
-            partial(_compare, references, kept, at_a_time),
+            partial(_compare, references, kept, at_a_time, budget or UnitBudget(0)),
         )
         missing = _missing(references, compared)
         _wait(missing, kept, context)
@@ -106,15 +106,27 @@ def reading(
     connected: Sequence[ConnectedTarget],
     failed: Mapping[str, SeedbedError],
     context: RunContext,
+    since: datetime | None = None,
 ) -> tuple[FieldReading, ...]:
-    """Return what `verify` would read, each field once, those that refer first. Raises Interrupted."""
+    """Return what `verify` would read, each field once, those that refer first. Raises Interrupted.
+
+    What new rows refer to is taken for a few ids, which are looked for: how many there are is not known yet.
+    """
+    if since:
+        references = [_since(each, since) for each in references]
     ends = [*(each.from_ for each in references), *(each.to for each in references)]
+    whole = {each.to for each in references if not each.from_.where.since}
+    whole |= {each.from_ for each in references}
     found = _Fields(connected, failed, context).read(ends, _Source.extent)
-    return tuple(
-        FieldReading(field, error=each) if isinstance(each, SeedbedError) else FieldReading(field, each)
-        for field in dict.fromkeys(ends)
-        for each in [found[field]]
-    )
+    return tuple(_reading(field, found[field], field not in whole) for field in dict.fromkeys(ends))
+
+
+def _reading(field: Field, found: Extent | SeedbedError, is_of_new: bool) -> FieldReading:
+    if isinstance(found, SeedbedError):
+        return FieldReading(field, error=found)
+    if is_of_new and found.finds_few:
+        return FieldReading(field, is_looked_for=True)
+    return FieldReading(field, found)
 
 
 class _Fields:
@@ -236,7 +248,11 @@ def _keep(stack: ExitStack, source: _Source) -> _Kept:
 
 
 def _compare(
-    references: Sequence[Reference], kept: Mapping[Field, _Kept | SeedbedError], memory: int, source: _Source
+    references: Sequence[Reference],
+    kept: Mapping[Field, _Kept | SeedbedError],
+    memory: int,
+    budget: UnitBudget,
+    source: _Source,
 ) -> _Compared:
     """Read all ids of the field, and compare with them those of every reference to it."""
     children = {
@@ -244,9 +260,11 @@ def _compare(
         for each in references
         if each.to == source.field and isinstance(those := kept[each.from_], _Kept)
     }
-    many = sum(each.count for each in children.values())
-    if many <= _FEW and all(each.from_.where.since for each in children):
-        return _looked_up(children, source)
+    if all(each.from_.where.since for each in children):
+        extent = source.extent()
+        if extent.finds_few and sum(each.count for each in children.values()) <= _FEW:
+            return _looked_up(children, source)
+        budget.require_left(extent.units)  # nothing knew before that all of it is to be read
     with _keeping(), closing(Parents(memory)) as parents:
         with closing(source.blocks()) as blocks:
             for block in blocks:

@@ -18,12 +18,14 @@ class Extent(Struct, frozen=True):
     """What there is to read of a field before its ids are read, about.
 
     `rows`: None where nothing knows them without reading. `units`: what reading takes, where reads are charged.
-    `index`: what is read in the table's place, empty for the table itself.
+    `index`: what is read in the table's place, empty for the table itself. `finds_few`: a few ids are found there
+    without reading all of it, where reads are charged.
     """
 
     rows: int | None = None
     units: float = 0.0
     index: str = ""
+    finds_few: bool = True
 
 
 class Ids(Struct, frozen=True):

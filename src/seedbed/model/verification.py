@@ -124,11 +124,15 @@ class OwnershipResult(Struct, frozen=True):
 
 
 class FieldReading(Struct, frozen=True):
-    """What there is to read of one field; with an `error`, that is not known."""
+    """What there is to read of one field; with an `error`, that is not known.
+
+    `is_looked_for`: a few ids are looked for there, one by one, and the rest is not read.
+    """
 
     field: Field
     extent: Extent = Extent()
     error: SeedbedError | None = None
+    is_looked_for: bool = False
 
 
 class Reading(Struct, frozen=True):

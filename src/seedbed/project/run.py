@@ -197,11 +197,11 @@ class Run:
         pairs = zip(plan.databases, seeds, strict=True)
         return replace(plan, databases=tuple(replace(each, seeds=those) for each, those in pairs))
 
-    def reading(self, references: Sequence[Reference]) -> Reading:
+    def reading(self, references: Sequence[Reference], *, since: datetime | None = None) -> Reading:
         """Return what `verify` would read of `references`, whose databases are this run's. Raises Interrupted."""
         from seedbed.execution import verifying
 
-        found = verifying.reading(references, self.connected, self.failed, self.context)
+        found = verifying.reading(references, self.connected, self.failed, self.context, since)
         return Reading(self.environment.name, found)
 
     def verify(
@@ -226,7 +226,7 @@ class Run:
             require_extras({"verify": ("numpy",)})
         budget = UnitBudget(max_units, self.connected)
         if max_units:
-            budget.require_enough(self.reading(references))
+            budget.require_enough(self.reading(references, since=since))
         self._read_histories()
         basis = keeping.Basis.of(self.connected, verified.pending(self.catalog, self.connected))
         results = (

@@ -14,10 +14,12 @@ import pytest
 from seedbed.engines.dynamodb.running import ids
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.schema.shape import IndexShape, Key, Projection, TableShape
+from seedbed.engines.dynamodb.session import DynamoSession
 from seedbed.errors import Interrupted, StepFailed
-from seedbed.model.platform import ALL, Where
+from seedbed.model.platform import ALL, DatabaseId, Field, Reference, Where
 from seedbed.model.verification import Holders, Suspect
 from tests.support.dynamodb.tables import EACH_SERVER, Stage, spied, stage
+from tests.support.verified_sessions import verified
 
 # by_lesson has every progress, by_tutor those that have a tutor, by_mark those that have a mark and when it was given.
 PROGRESS = TableShape(
@@ -132,6 +134,8 @@ def test_ids_are_looked_for_by_key_or_index_and_by_a_scan_where_no_index_has_the
     assert calls.taken() == [("Query", "by_tutor")]
     assert ids.found(here.database, "progress.mark", ["a", "b"]) == {"a"}
     assert calls.taken() == [("Scan", "")]  # by_mark lacks what was not marked at any time
+    few = [ids.extent(here.database, f"progress.{each}").finds_few for each in ("user", "tutor", "mark")]
+    assert few == [True, True, False]
 
 
 @EACH_SERVER
@@ -148,6 +152,35 @@ def test_what_holds_an_id_is_told_by_its_key_with_the_time_of_the_oldest(here: S
     assert [(each.count, each.rows) for each in held.values()] == [(2, (row,))]
     held = ids.holders(here.database, "progress.tutor", [Suspect("7"), Suspect("8")], time="", most=1)
     assert [(each.count, each.rows) for each in held.values()] == [(2, (row,))]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("2026-11-03T13:59:59+02:00", "2026-11-03T14:00:00+02:00"),
+        ("2026-11-03", "2026-11-03T12:00:00.000000000Z"),
+        (1793707199, 1793707200),
+        (Decimal("1793707199.9"), 1793707200000),
+        ("1793707199", "1793707200"),
+    ],
+    ids=["offset", "date", "seconds", "milliseconds", "text"],
+)
+def test_new_orphans_are_found_and_old_ones_left_out_whatever_tells_the_time(
+    here: Stage, old: Any, new: Any
+) -> None:
+    for who, at in (("before", old), ("after", new), ("ana", new)):
+        here.put("progress", item(f"of-{who}", 1, mark=who, at=at))
+    here.put("progress", item("of-ever", 1, mark="ever"))
+    place, when = DatabaseId("courses/dynamodb"), datetime(2026, 11, 3, 12, tzinfo=UTC)
+    kinds = Where((("user", tuple(f"of-{each}" for each in ("before", "after", "ana", "ever"))),))
+    of = Field(place, "progress.mark", kinds)
+    reference = Reference(of, Field(place, "progress.user"), grace=0, time="at")
+    session = DynamoSession(here.database, "edtech")
+    (found,) = verified({place: session}, reference, since=when).references
+    assert (found.ids, [each.id for each in found.samples], found.error) == (3, ["after", "ever"], None)
+    assert [each.holders.since for each in found.samples] == [when, None]
+    (whole,) = verified({place: session}, reference).references
+    assert [each.id for each in whole.samples] == ["after", "before", "ever"]
 
 
 def test_what_is_no_id_and_what_is_misspelled_is_refused(here: Stage) -> None:

@@ -86,6 +86,7 @@ def command(
         ("--dry-run", dry_run),
         ("--markdown", markdown),
     )
+    new = since if since is None or since.tzinfo else since.replace(tzinfo=UTC)
     references, expectations = chosen(*context.catalog.to_verify(services), only)
     databases = context.catalog.databases_of(references, expectations)
     if history:
@@ -93,14 +94,14 @@ def command(
         return
     with context.run(env, databases, wait=0, silent=dry_run) as run:
         if dry_run:
-            _show_reading(context, run.reading(references), max_units or 0)
+            _show_reading(context, run.reading(references, since=new), max_units or 0)
             return
         found = run.verify(
             references,
             expectations,
             ownership=not only,
             max_units=max_units or 0,
-            since=since if since is None or since.tzinfo else since.replace(tzinfo=UTC),
+            since=new,
         )
     document = VerificationDocument.of(found, context.command)
     context.show(document, verification_markdown if markdown else verification_text)

@@ -17,8 +17,9 @@ def reading_text(found: ReadingDocument) -> Lines:
             if each.field.startswith(f"{database}:"):
                 rows.append(_row(each))
                 rows += [line(("  " + str(each.error), Style.BAD))] * bool(each.error)
-    known = [each.rows for each in found.fields if each.rows is not None]
-    more = "more than " if len(known) < len(found.fields) else "about "
+    read = [each for each in found.fields if not each.looked_for]
+    known = [each.rows for each in read if each.rows is not None]
+    more = "more than " if len(known) < len(read) else "about "
     units = f", {_units(found.units)}" if found.units else ""
     sum_ = (
         f"{found.environment}: {count(len(found.fields), 'field')}, {more}{count(sum(known), 'row')}{units}"
@@ -28,6 +29,8 @@ def reading_text(found: ReadingDocument) -> Lines:
 
 def _row(each: FieldReadingEntry) -> Row:
     rows = "rows unknown" if each.rows is None else f"about {count(each.rows, 'row')}"
+    if each.looked_for:
+        rows = "a few ids looked for"
     path = each.field.partition(":")[2]
     index = f"index {each.index}" if each.index else ""
     return row("  " + path, rows, _units(each.units) if each.units else "", (index, Style.DIM))

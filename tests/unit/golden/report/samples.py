@@ -484,6 +484,7 @@ def reading() -> Reading:
             FieldReading(Field(DatabaseId(PAYMENT), "seen.course_id"), Extent()),
             FieldReading(Field(DatabaseId(VIDEO), "calls.call_id"), Extent(500_000, 6_250.4, "by_room")),
             FieldReading(Field(DatabaseId("chat/memory"), "a.id"), error=answer),
+            FieldReading(Field(DatabaseId(USER), "users.id"), is_looked_for=True),
         ),
     )
 

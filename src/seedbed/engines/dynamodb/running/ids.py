@@ -139,7 +139,9 @@ class _Source:
     @property
     def extent(self) -> Extent:
         """What it takes to read all of it."""
-        return Extent(self._states[self.whole].items, self.units, self.whole)
+        return Extent(
+            self._states[self.whole].items, self.units, self.whole, finds_few=self._searched() is not None
+        )
 
     @property
     def whole(self) -> str:

@@ -72,12 +72,15 @@ def ids(cluster: Cluster, path: str, where: Where = ALL) -> Generator[Ids, None,
 
 
 def extent(cluster: Cluster, path: str, where: Where = ALL) -> Extent:
-    """Return how many documents there are, as far as searches see them. Raises StepFailed, Unreachable."""
+    """Return how many documents are read, as far as searches see them. Raises StepFailed, Unreachable."""
     with translate_errors(cluster, f"counting the documents of {path}"):
-        name = _Source(cluster, path, where).name
+        source = _Source(cluster, path, where)
         every = {"expand_wildcards": "all"}
+        body = source.query() or None
         return Extent(
-            cluster.client.call("GET", path_of(name, "_count"), params=every, idempotent=True)["count"]
+            cluster.client.call("POST", path_of(source.name, "_count"), body, params=every, idempotent=True)[
+                "count"
+            ]
         )
 
 
@@ -229,10 +232,11 @@ class _Source:
 
     def _query(self, index: ExistingIndex) -> dict[str, Any]:
         """Return the filter of the alias, where there is one, and those of the documents that are meant."""
-        filters = [
-            *filter(None, [index.aliases.get(self.name, {}).get("filter")]),
-            *filter(None, self._filters),
-        ]
+        return self.query(*filter(None, [index.aliases.get(self.name, {}).get("filter")]))
+
+    def query(self, *more: Any) -> dict[str, Any]:
+        """Return the filters `more`, and those of the documents that are meant as far as the index finds them."""
+        filters = [*more, *filter(None, self._filters)]
         return {"query": {"bool": {"filter": filters}}} if filters else {}
 
     def buckets(self, texts: Iterable[str], *, time: str = "", most: int = 0) -> Iterator[dict[str, Any]]:

@@ -7,11 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from msgspec.structs import replace
 
-from seedbed.errors import Refused, StepFailed
+from seedbed.cli.main import cli
+from seedbed.errors import ExitCode, Refused, StepFailed
+from seedbed.execution import owning
 from seedbed.model.hazard import Hazard
 from seedbed.model.ownership import Mention, Named, Place
-from seedbed.model.verification import Verdict
+from seedbed.model.platform import DatabaseId, Field, Reference
+from seedbed.model.verification import ReferenceResult, Verdict
 from seedbed.planning.ownership import strangers, unmade
 from seedbed.project import Project, Request, Run
 from seedbed.testing import reference
@@ -139,8 +144,56 @@ def test_what_a_server_does_not_say_is_unverified_with_its_error(
     assert (cart.verdict, shop.verdict) == (Verdict.OK, Verdict.UNVERIFIED)
     assert shop.error is not None
     assert shop.error.what == "this login may not ask that"
-    assert found.is_passed
-    assert not found.errors
+    # Where nothing is declared, it is all that was asked; else it is no reason to say that references are not verified.
+    assert (found.is_passed, found.errors) == (False, [shop.error])
+    reference = Reference(Field(DatabaseId("cart/memory"), "a.b"), Field(DatabaseId("shop/memory"), "c.d"))
+    beside = replace(found, references=(ReferenceResult(reference, Verdict.OK),))
+    assert (beside.is_passed, beside.errors) == (True, [])
+
+
+def test_of_a_database_that_does_not_answer_ownership_is_not_known_and_that_is_told(
+    site: Site, tmp_path: Path
+) -> None:
+    site.environ["SHOP_MEMORY_SOCKET"] = str(tmp_path / "nowhere")
+    with site.run() as run:
+        found = run.verify((), ())
+    assert [(each.database, each.verdict) for each in found.ownership] == [
+        ("cart/memory", Verdict.OK),
+        ("shop/memory", Verdict.UNVERIFIED),
+    ]
+    assert not found.is_passed
+    assert [each.exit_code for each in found.errors] == [ExitCode.UNAVAILABLE]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ("-e prod", 0, "prod: 2 databases: 2 unverified"),
+        ("-e prod -s cart", 2, "cart declares neither references nor expectations"),
+        ("-e prod --dry-run", 2, "there is nothing to verify"),
+        ("-e prod --history", 2, "there is nothing to verify"),
+        ("-e sandbox", 2, "there is nothing to verify"),
+    ],
+)
+def test_where_nothing_is_declared_ownership_is_verified_all_the_same(
+    site: Site, monkeypatch: pytest.MonkeyPatch, arguments: str, code: int, words: str
+) -> None:
+    for name, value in site.environ.items():
+        monkeypatch.setenv(name, value)
+    ran = CliRunner().invoke(cli, ["-C", str(site.root), "verify", *arguments.split()], prog_name="seedbed")
+    assert ran.exit_code == code, ran.output
+    assert words in ran.output
+
+
+def test_where_no_engine_tells_what_is_whose_there_is_nothing_to_verify(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owning, "SupportsPlace", int)  # which no session is
+    for name, value in site.environ.items():
+        monkeypatch.setenv(name, value)
+    ran = CliRunner().invoke(cli, ["-C", str(site.root), "verify", "-e", "prod"], prog_name="seedbed")
+    assert ran.exit_code == 2, ran.output
+    assert "there is nothing to verify" in ran.output
 
 
 def test_databases_of_one_login_are_not_known_and_pass(site: Site) -> None:

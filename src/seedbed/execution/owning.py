@@ -5,7 +5,7 @@ Only what the servers say of the logins that seedbed has is known: those that ap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -33,9 +33,14 @@ class _Placed(Struct):
 
 
 def verify(
-    environment: Environment, connected: Sequence[ConnectedTarget], context: RunContext
+    environment: Environment,
+    connected: Sequence[ConnectedTarget],
+    silent: Mapping[str, SeedbedError],
+    context: RunContext,
 ) -> Sequence[OwnershipResult]:
     """Return what is found of each of `connected` whose engine can tell, in id order. Raises Interrupted.
+
+    `silent`: the errors of databases that did not answer, of which nothing is known.
 
     That others can read it is broken where the environment is protected, and tolerated elsewhere. In the sandbox
     nothing is looked at: everything there is one server's, under one login.
@@ -46,6 +51,7 @@ def verify(
     found = returned(ids, side_by_side([partial(_placed, each, context) for each in connected]))
     placed = [each for each in found if isinstance(each, _Placed)]
     failed = [each for each in found if isinstance(each, OwnershipResult)]
+    failed += [OwnershipResult(name, Verdict.UNVERIFIED, error=each) for name, each in silent.items()]
     calls = [partial(_owned, each, placed, environment.protected, context) for each in placed]
     owned = returned([each.target.id for each in placed], side_by_side(calls))
     return sorted([*owned, *failed], key=lambda each: each.database)

@@ -167,12 +167,13 @@ class Verification(Struct, frozen=True):
         """Whether every one was verified and holds, but for what is tolerated, and of ownership what is not known."""
         passes = {Verdict.OK, Verdict.TOLERATED}
         is_owned = all(each.verdict is not Verdict.BROKEN for each in self.ownership)
-        return is_owned and all(each.verdict in passes for each in self._results)
+        return is_owned and not self.errors and all(each.verdict in passes for each in self._results)
 
     @property
     def errors(self) -> Sequence[SeedbedError]:
-        """What kept references and expectations from being verified."""
-        return [each.error for each in self._results if each.error]
+        """What kept references and expectations from being verified; where nothing is declared, what kept ownership."""
+        results = list(self._results) or self.ownership
+        return [each.error for each in results if each.error]
 
     @property
     def _results(self) -> Iterator[ReferenceResult | ExpectationResult]:

@@ -107,16 +107,15 @@ class Catalog:
         return tuple(each for each in found if not own.isdisjoint(each.databases))
 
     def to_verify(
-        self, services: Sequence[str] = ()
+        self, services: Sequence[str] = (), *, may_be_none: bool = False
     ) -> tuple[tuple[Reference, ...], tuple[Expectation, ...]]:
-        """Return references and expectations of `services`. Raises UsageError where there are neither."""
+        """Return references and expectations of `services`. Raises UsageError where there are neither.
+
+        `may_be_none`: there may be: whether each database is its service's alone is verified all the same.
+        """
         found = self.references(services), self.expectations(services)
-        if not any(found):
-            raise UsageError(
-                "there is nothing to verify",
-                because=f"{' and '.join(services) or 'seedbed.toml'} declares neither references nor expectations",
-                try_="declare what crosses a service border, [[references]], or what has to hold, [[expectations]]",
-            )
+        if not any(found) and not may_be_none:
+            raise nothing_to_verify(*services)
         return found
 
     def databases_of(
@@ -360,3 +359,12 @@ def _require_known(what: str, names: Sequence[str], known: set[str]) -> None:
                 if whole
                 else did_you_mean(name, known, otherwise="check the spelling"),
             )
+
+
+def nothing_to_verify(*services: str) -> UsageError:
+    """Return the error for a platform, or `services` of it, of which there is nothing to verify."""
+    return UsageError(
+        "there is nothing to verify",
+        because=f"{' and '.join(services) or 'seedbed.toml'} declares neither references nor expectations",
+        try_="declare what crosses a service border, [[references]], or what has to hold, [[expectations]]",
+    )

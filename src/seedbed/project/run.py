@@ -235,7 +235,9 @@ class Run:
             else ()
         )
         kept = expecting.verify(expectations, self.connected, self.failed, self.context)
-        owned = owning.verify(self.environment, self.connected, self.context) if ownership else ()
+        # Where nothing is declared, nothing else tells that a database did not answer.
+        silent = {} if references or expectations else self.failed
+        owned = owning.verify(self.environment, self.connected, silent, self.context) if ownership else ()
         found = Verification(
             self.environment.name, tuple(results), tuple(kept), tuple(owned), units=budget.spent
         )

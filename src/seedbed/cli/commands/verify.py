@@ -14,7 +14,7 @@ from seedbed.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from seedbed.model.platform import Database, Expectation, Reference
-    from seedbed.model.verification import Reading
+    from seedbed.model.verification import Reading, Verification
 
 
 @click.command("verify")
@@ -75,10 +75,8 @@ def command(
     seedbed verify -e staging --markdown >> "$GITHUB_STEP_SUMMARY"
     seedbed verify -e staging --history
     """
-    from seedbed.documents.verification import VerificationDocument
+    from seedbed.model.environment import SANDBOX
     from seedbed.project.only import chosen
-    from seedbed.report.markdown import verification_markdown
-    from seedbed.report.text.verification import findings_annotated, verification_text
 
     _require_one(
         ("--json", context.as_json and markdown),
@@ -87,8 +85,9 @@ def command(
         ("--markdown", markdown),
     )
     new = since if since is None or since.tzinfo else since.replace(tzinfo=UTC)
-    references, expectations = chosen(*context.catalog.to_verify(services), only)
-    databases = context.catalog.databases_of(references, expectations)
+    may_be_none = not (services or only or history or dry_run or env == SANDBOX)
+    references, expectations = chosen(*context.catalog.to_verify(services, may_be_none=may_be_none), only)
+    databases = context.catalog.databases_of(references, expectations) or context.catalog.databases()
     if history:
         _show_history(context, env, databases, (*references, *expectations))
         return
@@ -103,6 +102,17 @@ def command(
             max_units=max_units or 0,
             since=new,
         )
+    _show_found(context, found, markdown)
+
+
+def _show_found(context: CommandContext, found: Verification, markdown: bool) -> None:
+    from seedbed.documents.verification import VerificationDocument
+    from seedbed.project.catalog import nothing_to_verify
+    from seedbed.report.markdown import verification_markdown
+    from seedbed.report.text.verification import findings_annotated, verification_text
+
+    if not (found.references or found.expectations or found.ownership):
+        raise nothing_to_verify()
     document = VerificationDocument.of(found, context.command)
     context.show(document, verification_markdown if markdown else verification_text)
     for each in findings_annotated(document):

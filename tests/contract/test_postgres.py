@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psycopg
@@ -33,6 +33,7 @@ from seedbed.testing import (  # noqa: E402
     UnlockContract,
     VerifiedContract,
 )
+from tests.support.postgres.databases import empty_database  # noqa: E402
 from tests.support.wire.silent import SilentLine, over_socket, silent_line  # noqa: E402
 
 DOOR = 4711  # an advisory lock: closed while the harness holds it
@@ -84,11 +85,12 @@ class PostgresHarness:
         False  # the server polls its clients, and may end a killed runner's step before anybody else
     )
 
-    def __init__(self, server: EmbeddedServer) -> None:
+    def __init__(self, server: EmbeddedServer, databases: ExitStack) -> None:
         self._server = server
+        self._databases = databases
 
     def settings(self) -> Mapping[str, str]:
-        return self._server.settings(f"contract_{uuid.uuid4().hex[:16]}/postgres")
+        return self._server.settings_of(self._databases.enter_context(empty_database(self._server)))
 
     def nowhere(self) -> Mapping[str, str]:
         return {"host": "/nowhere", "user": "nobody", "name": "nothing"}
@@ -235,9 +237,10 @@ class PostgresHarness:
             server.execute("DELETE FROM seedbed.migrations_identity")
 
 
-@pytest.fixture(scope="session")
-def harness(postgres_server: EmbeddedServer) -> PostgresHarness:
-    return PostgresHarness(postgres_server)
+@pytest.fixture
+def harness(postgres_server: EmbeddedServer) -> Iterator[PostgresHarness]:
+    with ExitStack() as databases:
+        yield PostgresHarness(postgres_server, databases)
 
 
 class TestPostgres(EngineContract): ...

@@ -25,7 +25,8 @@ from typing import Any
 import psycopg
 
 from seedbed.engines.postgres.sandbox import EmbeddedServer
-from tests.soak.common import Connection, Site, amount, fresh_database, own_server, say
+from tests.soak.common import Connection, Site, amount, own_server, say
+from tests.support.postgres.databases import empty_database
 from tests.support.projects import Ran
 
 PLATFORM = Path(__file__).resolve().parents[2] / "edtech"
@@ -192,7 +193,7 @@ class Story:
 def story_site(server: EmbeddedServer) -> Iterator[Site]:
     """Yield the platform on two fresh databases, payment standing where the story begins."""
     with ExitStack() as databases:
-        names = {each: databases.enter_context(fresh_database(server)) for each in ("user", "payment")}
+        names = {each: databases.enter_context(empty_database(server)) for each in ("user", "payment")}
         place = Site(server, PLATFORM, names, "dev-story")
         _succeed(place.run("apply", "-s", "user", "--to", USERS))
         _succeed(place.run("apply", "-s", "payment", "--to", BEFORE_THE_STORY))

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
 from seedbed.engines.postgres.schema.inspect import schema
 from seedbed.engines.postgres.wire.driver import rows_of_all
 from tests.support.forked import Forked
+from tests.support.postgres.databases import empty_database
 from tests.support.projects import ProjectFiles, Ran, clean_environment, command, variables
 
 HISTORY_SCHEMA = "seedbed"
@@ -59,17 +59,6 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-@contextmanager
-def fresh_database(server: EmbeddedServer) -> Iterator[str]:
-    """Yield the name of an empty database, which is dropped afterwards."""
-    name = f"soak_{uuid.uuid4().hex[:16]}"
-    server.ensure_database(name)
-    try:
-        yield name
-    finally:
-        server.drop_database(name)
 
 
 def wait_for(condition: Any, what: str, *, seconds: float = 30.0, every: float = 0.01) -> None:
@@ -164,7 +153,7 @@ class Site:
 @contextmanager
 def site(server: EmbeddedServer, environment: str) -> Iterator[tuple[Site, ProjectFiles]]:
     """Yield an empty project of one service `user`, on an empty database."""
-    with tempfile.TemporaryDirectory(prefix="seedbed-soak-") as root, fresh_database(server) as database:
+    with tempfile.TemporaryDirectory(prefix="seedbed-soak-") as root, empty_database(server) as database:
         files = ProjectFiles(Path(root))
         yield Site(server, files.root, {"user": database}, environment), files
 

@@ -31,13 +31,13 @@ from tests.soak.common import (
     Snapshot,
     Tally,
     amount,
-    fresh_database,
     own_server,
     say,
     site,
     snapshot,
     wait_for,
 )
+from tests.support.postgres.databases import empty_database
 from tests.support.projects import ProjectFiles, Ran
 
 ENVIRONMENT = "dev-kill"
@@ -248,13 +248,13 @@ def prepared(
 
 
 def _on_fresh_database(place: Site) -> Undisturbed:
-    with fresh_database(place.server) as database:
+    with empty_database(place.server) as database:
         return undisturbed(replace(place, databases={"user": database}))
 
 
 def random_kill(place: Site, wanted: Undisturbed, rng: Random, *, companion: bool) -> Killed:
     """Kill a run on a fresh database at any moment of its life, from its first to shortly after its last."""
-    with fresh_database(place.server) as database:
+    with empty_database(place.server) as database:
         here = replace(place, databases={"user": database})
         return kill_at(here, wanted, rng.uniform(0, wanted.seconds * 1.05), companion=companion)
 

@@ -22,7 +22,8 @@ from pathlib import Path
 from random import Random
 
 from seedbed.engines.postgres.sandbox import EmbeddedServer
-from tests.soak.common import Child, Site, Tally, amount, fresh_database, own_server, wait_for
+from tests.soak.common import Child, Site, Tally, amount, own_server, wait_for
+from tests.support.postgres.databases import empty_database
 from tests.support.projects import ProjectFiles, command
 
 ENVIRONMENT = "dev-verify"
@@ -79,7 +80,7 @@ def prepared(server: EmbeddedServer, rows: int = ROWS) -> Iterator[Stage]:
             Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"seedbed-{each}-")))
             for each in ("soak", "spill")
         )
-        databases = {each: stack.enter_context(fresh_database(server)) for each in ("order", "user")}
+        databases = {each: stack.enter_context(empty_database(server)) for each in ("order", "user")}
         files = ProjectFiles(root)
         found = Stage(Site(server, root, databases, ENVIRONMENT), files, temporary)
         found.declare("0s")

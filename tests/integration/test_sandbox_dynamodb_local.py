@@ -59,11 +59,9 @@ def test_it_dies_with_its_owner(home: Path, who: str) -> None:
         assert gone(other.world.directory, other.supervisor, other.world.pid)
 
 
-def test_it_listens_to_this_machine_only(home: Path) -> None:
-    with embedded(home) as world:
-        assert tables(world) == []
-        assert listening(world.pid)
-        assert listening(world.pid) <= LOOPBACK
+def test_it_listens_to_this_machine_only(dynamodb_local_server: World) -> None:
+    assert listening(dynamodb_local_server.pid)
+    assert listening(dynamodb_local_server.pid) <= LOOPBACK
 
 
 def test_access_key_and_region_name_the_tables(dynamodb_local_account: World) -> None:

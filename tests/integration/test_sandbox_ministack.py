@@ -267,26 +267,24 @@ def test_a_port_that_is_taken_meanwhile_is_given_up(home: Path) -> None:
 # --- what it is for
 
 
-def test_the_settings_of_every_database_lead_to_one_account(home: Path) -> None:
-    with embedded(home) as world:
-        settings = world.settings("courses/dynamodb")
-        assert settings == world.settings("chat/dynamodb")
-        assert settings == {
-            "region": "eu-central-1",
-            "caller_region": "eu-central-1",
-            "account": "000000000000",
-            "endpoint": world.endpoint,
-            "access_key": "000000000000",
-            "secret_key": ANY_KEY,
-        }
-        with client(world, "sts") as sts:
-            assert sts.get_caller_identity()["Account"] == settings["account"]
+def test_the_settings_of_every_database_lead_to_one_account(ministack_server: World) -> None:
+    settings = ministack_server.settings("courses/dynamodb")
+    assert settings == ministack_server.settings("chat/dynamodb")
+    assert settings == {
+        "region": "eu-central-1",
+        "caller_region": "eu-central-1",
+        "account": "000000000000",
+        "endpoint": ministack_server.endpoint,
+        "access_key": "000000000000",
+        "secret_key": ANY_KEY,
+    }
+    with client(ministack_server, "sts") as sts:
+        assert sts.get_caller_identity()["Account"] == settings["account"]
 
 
-def test_it_listens_to_this_machine_only(home: Path) -> None:
-    with embedded(home) as world:
-        deploy(world)
-        assert listening(world.pid) == LOOPBACK
+def test_it_listens_to_this_machine_only(ministack_account: World) -> None:
+    deploy(ministack_account)
+    assert listening(ministack_account.pid) == LOOPBACK
 
 
 def test_nothing_of_our_environment_reaches_it(home: Path) -> None:

@@ -218,17 +218,17 @@ def at_retry(count: int, do: Callable[[], object]) -> Listener:
 
 def data(place: Place) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of every table and filled materialised view, columns by name, numbers exact."""
-    relations = place.query(
-        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND NOT relispartition "
-        "AND (relkind IN ('r', 'p') OR relkind = 'm' AND relispopulated) ORDER BY 1"
+    relations = (
+        b"SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND NOT relispartition "
+        b"AND (relkind IN ('r', 'p') OR relkind = 'm' AND relispopulated) ORDER BY 1"
     )
-    return {name: _rows(place, name) for (name,) in relations}
-
-
-def _rows(place: Place, table: str) -> list[dict[str, Any]]:
     with place.connection() as connection:
-        query = sql.SQL("SELECT to_jsonb(t)::text FROM {} AS t ORDER BY 1").format(sql.Identifier(table))
-        return [json.loads(text, parse_float=Decimal) for (text,) in connection.execute(query).fetchall()]
+        return {name: _rows(connection, name) for (name,) in connection.execute(relations).fetchall()}
+
+
+def _rows(connection: Connection, table: str) -> list[dict[str, Any]]:
+    query = sql.SQL("SELECT to_jsonb(t)::text FROM {} AS t ORDER BY 1").format(sql.Identifier(table))
+    return [json.loads(text, parse_float=Decimal) for (text,) in connection.execute(query).fetchall()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,14 +41,19 @@ def rows(settings: Settings, statement: str) -> list[dict[str, Any]]:
         ]
 
 
-@pytest.mark.slow
-def test_it_dies_with_its_owner_and_what_it_held_is_there_again(home: Path) -> None:
-    with owner(MODULE, home, DATABASE) as first:
+@pytest.mark.slow(15)
+def test_it_is_one_databases_alone_dies_with_its_owner_and_what_it_held_is_there_again(
+    neo4j_servers: Pool, servers_home: Path
+) -> None:
+    with owner(MODULE, servers_home, DATABASE) as first:
         rows(first.settings, "CREATE CONSTRAINT person FOR (p:Person) REQUIRE p.id IS UNIQUE")
         rows(first.settings, "CREATE (:Person {id: 1})")
+        with neo4j_servers.borrowed() as other:  # another database of the same home
+            rows(other, "CREATE (:Person {id: 2})")
+            assert rows(first.settings, "MATCH (p:Person) RETURN p.id AS id") == [{"id": 1}]
         first.kill()
         assert gone(first.directory, first.supervisor, first.server)
-    with owner(MODULE, home, DATABASE) as second:
+    with owner(MODULE, servers_home, DATABASE) as second:
         assert second.settings == first.settings  # the same port, so that applications find it again
         assert rows(second.settings, "MATCH (p:Person) RETURN p.id AS id") == [{"id": 1}]
         assert rows(second.settings, "SHOW CONSTRAINTS YIELD name RETURN name") == [{"name": "person"}]
@@ -56,15 +61,6 @@ def test_it_dies_with_its_owner_and_what_it_held_is_there_again(home: Path) -> N
         assert listening(second.server) <= LOOPBACK
         os.kill(second.supervisor, signal.SIGKILL)
         assert gone(second.directory, second.supervisor, second.server)
-
-
-def test_each_database_has_a_server_of_its_own(neo4j_servers: Pool) -> None:
-    with neo4j_servers.borrowed() as one, neo4j_servers.borrowed() as other:
-        rows(one, "CREATE (:Person {id: 1})")
-        assert [rows(each, "MATCH (n:Person) RETURN count(n) AS n") for each in (one, other)] == [
-            [{"n": 1}],
-            [{"n": 0}],
-        ]
 
 
 def test_a_bad_start_says_what_the_server_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

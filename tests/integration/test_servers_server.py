@@ -59,8 +59,11 @@ def test_a_server_that_ignores_its_stop_signal_is_killed(tmp_path: Path) -> None
     assert "still there 0.3 s after signal 15" in (tmp_path / "log").read_text()
 
 
-def test_what_a_killed_server_forked_is_gone_before_the_next_one_starts(tmp_path: Path) -> None:
+def test_what_a_killed_server_forked_is_gone_before_the_next_one_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The child is in another session and knows nothing of its parent's death; only the lock it inherited tells."""
+    monkeypatch.setattr("seedbed.servers.server.ORPHAN_SECONDS", 1.0)
     forking = f"import os, time; os.fork() or os.setsid(); {SLEEPER}"
     with running(server(tmp_path, forking)) as found:
         os.kill(found.supervisor, signal.SIGKILL)

@@ -19,13 +19,15 @@ from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
 from seedbed.environments.sandbox import servers
 from seedbed.errors import SandboxError
 from seedbed.servers import locks
+from tests.support.postgres.clusters import furnish
 from tests.support.processes import alive, until
 from tests.support.projects import ProjectFiles, run, variables
 
 
 @pytest.fixture
-def project(short_path: Path) -> ProjectFiles:
+def project(short_path: Path, cluster: Path) -> ProjectFiles:
     """A project of two PostgreSQL databases, where the sandbox's socket has directory."""
+    furnish(short_path / ".seedbed" / "sandbox", cluster)
     files = ProjectFiles(short_path, ("user", "payment"))
     files.tables(2)
     files.seed("010_t1.csv", "id\n1\n2\n")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.postgres.clusters import furnish
 from tests.support.projects import ProjectFiles, run
 
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
@@ -15,9 +16,10 @@ MISSING = [("pgcrypto", "gen_random_uuid()"), ("uuid-ossp", "uuid_generate_v4()"
 
 @pytest.mark.parametrize(("name", "default"), MISSING)
 def test_an_extension_that_the_sandbox_lacks_says_how_to_go_on(
-    short_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, default: str
+    short_path: Path, cluster: Path, monkeypatch: pytest.MonkeyPatch, name: str, default: str
 ) -> None:
     monkeypatch.delenv("SEEDBED_PG_BIN", raising=False)
+    furnish(short_path / ".seedbed" / "sandbox", cluster)
     files = ProjectFiles(short_path)
     files.migration(
         "20260101000001_uuids", UP.format(name, default), f'DROP TABLE t; DROP EXTENSION "{name}";'

@@ -20,7 +20,7 @@ from seedbed.execution.units import UnitBudget
 from seedbed.model.history import History
 from seedbed.model.ids import Extent, Ids
 from seedbed.model.platform import ALL, Database, DatabaseId, Reference, Where
-from seedbed.model.verification import Holders, Suspect, Verdict, Verification
+from seedbed.model.verification import FieldReading, Holders, Suspect, Verdict, Verification
 from seedbed.model.verified import findings
 
 
@@ -40,14 +40,28 @@ def verified(
     most_units: float = 0.0,
 ) -> Verification:
     """Verify `references` between databases, each by its session."""
-    connected = [
+    targets = _connected(sessions)
+    budget = UnitBudget(most_units, targets)
+    found = verifying.verify(references, targets, {}, _context(), budget, since)
+    return Verification("dev-test", tuple(found), units=budget.spent)
+
+
+def expected_reading(
+    sessions: Mapping[DatabaseId, Any], *references: Reference, since: datetime | None = None
+) -> tuple[FieldReading, ...]:
+    """Return what `verified` is expected to read."""
+    return verifying.reading(references, _connected(sessions), {}, _context(), since)
+
+
+def _connected(sessions: Mapping[DatabaseId, Any]) -> Sequence[ConnectedTarget]:
+    return [
         ConnectedTarget(cast(Any, _Target(name)), cast(Session, session), History(None, ()), ExitStack())
         for name, session in sessions.items()
     ]
-    context = RunContext(this_process(), wait=0, listener=lambda _: None, stop=Stop())
-    budget = UnitBudget(most_units, connected)
-    found = verifying.verify(references, connected, {}, context, budget, since)
-    return Verification("dev-test", tuple(found), units=budget.spent)
+
+
+def _context() -> RunContext:
+    return RunContext(this_process(), wait=0, listener=lambda _: None, stop=Stop())
 
 
 def require_no_verdict(found: Verification, code: ExitCode) -> None:

@@ -338,6 +338,21 @@ def test_of_new_rows_that_is_expected_which_is_read(finds_few: bool) -> None:
     assert (found.parents, found.orphans) == (0 if finds_few else 1, 1)
 
 
+def test_a_field_that_refers_and_is_referred_to_is_expected_to_be_read_twice() -> None:
+    world = World({"1": "ana"}, {"ana"})
+    tables = {ORDERS: Table(world, extent=Extent(9, 3.0)), USERS: Table(world)}
+    further = Reference(Field(USERS, "users.boss"), FROM, grace=0)
+    found = verifying.reading([REFERENCE, further], *connected(tables))
+    assert found[0] == FieldReading(FROM, Extent(18, 6.0))
+    assert [each.field.path for each in found] == [FROM.path, "users.boss", TO.path]
+    new = replace(
+        further, time="at"
+    )  # who has few ids that are new is looked for, beside the one full reading
+    assert verifying.reading([REFERENCE, new], *connected(tables), SINCE)[0] == FieldReading(
+        FROM, Extent(9, 3.0)
+    )
+
+
 def test_what_new_rows_refer_to_is_not_read_where_too_few_units_are_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

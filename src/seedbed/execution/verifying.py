@@ -114,19 +114,31 @@ def reading(
     """
     if since:
         references = [_since(each, since) for each in references]
-    ends = [*(each.from_ for each in references), *(each.to for each in references)]
+    refer = dict.fromkeys(each.from_ for each in references)
+    referred = dict.fromkeys(each.to for each in references)
     whole = {each.to for each in references if not each.from_.where.since}
-    whole |= {each.from_ for each in references}
+    ends = [*refer, *(each for each in referred if each not in refer)]
     found = _Fields(connected, failed, context).read(ends, _Source.extent)
-    return tuple(_reading(field, found[field], field not in whole) for field in dict.fromkeys(ends))
+    return tuple(
+        _reading(
+            each, found[each], (each in refer) + (each in referred), is_few=each in referred.keys() - whole
+        )
+        for each in ends
+    )
 
 
-def _reading(field: Field, found: Extent | SeedbedError, is_of_new: bool) -> FieldReading:
+def _reading(field: Field, found: Extent | SeedbedError, times: int, *, is_few: bool) -> FieldReading:
+    """Return what there is to read of a field that is read `times`: once as each end of references that it is.
+
+    `is_few`: as that which is referred to, it is only asked for a few ids, if it finds those.
+    """
     if isinstance(found, SeedbedError):
         return FieldReading(field, error=found)
-    if is_of_new and found.finds_few:
+    times -= is_few and found.finds_few
+    if not times:
         return FieldReading(field, is_looked_for=True)
-    return FieldReading(field, found)
+    rows = None if found.rows is None else found.rows * times
+    return FieldReading(field, replace(found, rows=rows, units=found.units * times))
 
 
 class _Fields:

@@ -17,9 +17,9 @@ from seedbed.engines.dynamodb.schema.shape import IndexShape, Key, Projection, T
 from seedbed.engines.dynamodb.session import DynamoSession
 from seedbed.errors import Interrupted, StepFailed
 from seedbed.model.platform import ALL, DatabaseId, Field, Reference, Where
-from seedbed.model.verification import Holders, Suspect
+from seedbed.model.verification import Holders, Reading, Suspect
 from tests.support.dynamodb.tables import EACH_SERVER, Stage, spied, stage
-from tests.support.verified_sessions import verified
+from tests.support.verified_sessions import expected_reading, verified
 
 # by_lesson has every progress, by_tutor those that have a tutor, by_mark those that have a mark and when it was given.
 PROGRESS = TableShape(
@@ -227,6 +227,15 @@ def test_the_units_that_reading_takes_are_known_before(
             calls.units = 0.0
             list(ids.ids(here.database, path))
             assert ids.extent(here.database, path).units == pytest.approx(calls.units, rel=0.1), path
+        # And of a whole run, in which one of them is read from both ends.
+        place, session = DatabaseId("courses/dynamodb"), DynamoSession(here.database, "edtech")
+        user, tutor = (Field(place, f"progress.{each}") for each in ("user", "tutor"))
+        references = Reference(user, user, grace=0), Reference(tutor, tutor, optional=True, grace=0)
+        expected = Reading("dev-test", expected_reading({place: session}, *references)).units
+        calls.units = 0.0
+        assert (
+            verified({place: session}, *references).units == calls.units == pytest.approx(expected, rel=0.1)
+        )
         monkeypatch.setattr(ids, "_SEGMENT", 100_000)
         calls = Calls(here)
         assert len(texts(here, "progress.user")[0]) == 2003

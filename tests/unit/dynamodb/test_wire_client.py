@@ -19,6 +19,7 @@ from msgspec import json, structs
 
 from seedbed.aws import faults
 from seedbed.aws.cloud import Cloud
+from seedbed.engines.dynamodb.wire import client as wire
 from seedbed.engines.dynamodb.wire.client import Client, endpoint
 from seedbed.engines.dynamodb.wire.errors import NoAnswer, ServiceError
 from seedbed.engines.dynamodb.wire.values import InvalidValue
@@ -456,7 +457,10 @@ def test_a_write_that_is_under_way_may_still_be_answered_when_we_are_interrupted
         assert len(server.requests) == 1
 
 
-def test_a_write_that_is_never_answered_is_open_when_we_are_interrupted() -> None:
+def test_a_write_that_is_never_answered_is_open_when_we_are_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wire, "GRACE", 0.3)
     with scripted(lambda _: server.hold()) as server, server.client() as client:
         thread, ended = in_thread(lambda: client.call("PutItem", PUT, idempotent=False))
         other, repeatable = in_thread(lambda: client.call("PutItem", PUT))

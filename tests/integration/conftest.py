@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from tests.support.deployment.releases import synthesise
+from tests.support.deployment.releases import Synthesis, release, synthesise
+from tests.support.deployment.sandbox_shop import write_sandbox_shop
+
+EDTECH = Path(__file__).parents[2] / "edtech"
 
 
 @pytest.fixture(scope="session")
 def assemblies(shared_path: Path) -> Path:
-    """All releases, synthesised for the environments that tests deploy to, once for all workers."""
-    made = shared_path / "releases"
+    """All that tests deploy without running an app: synthesised once for all workers, in directories by name."""
+    made = shared_path / "assemblies"
+    flags = json.loads((EDTECH / "cdk" / "cdk.json").read_text())["context"]
     synthesise(
         [
-            *(("one", each) for each in ("dev-ana", "staging", "prod")),
-            *(("two", each) for each in ("dev-ana", "staging")),
-            ("other_key", "dev-ana"),
+            *(release("one", each) for each in ("dev-ana", "staging", "prod")),
+            *(release(name, each) for name in ("half", "two") for each in ("dev-ana", "staging")),
+            release("other_key", "dev-ana"),
+            Synthesis("sandbox-shop", "sandbox", write_sandbox_shop),
+            Synthesis("edtech-dev-ana", "dev-ana", root=EDTECH, context=flags),
         ],
         made,
     )

@@ -26,9 +26,11 @@ from seedbed.engines.postgres import address as postgres
 from seedbed.execution.stopping import Stop
 from seedbed.model.names import parameter_path, table_name
 from seedbed.model.secret import Secret
+from tests.integration.conftest import EDTECH
+from tests.support.deployment.releases import moved
 from tests.support.projects import run
 
-EDTECH = Path(__file__).parents[2] / "edtech"
+DECLARED = "111111111111"  # the account of dev environments
 DYNAMODB = ("ai", "chat", "courses", "tutor-matching", "video-call")
 POSTGRES = ("payment", "reviews", "user")
 LEVEL = """
@@ -56,7 +58,8 @@ class App:
         return "\n".join(ran.lines)
 
     def deploy(self, environment: str, *more: str) -> str:
-        flags = ("--all", "--require-approval", "never", "--progress", "events")
+        # --no-validation: see tests.support.deployment.releases.
+        flags = ("--all", "--no-validation", "--require-approval", "never", "--progress", "events")
         return self.run("deploy", *flags, *self.context(environment), *more)
 
     def destroy(self) -> str:
@@ -109,16 +112,19 @@ def app(tmp_path_factory: pytest.TempPathFactory, ministack_server: World) -> Ap
     world = replace(ministack_server, account=f"{random.randrange(10**11, 10**12)}")
     manifest = root / "seedbed.toml"
     text = manifest.read_text(encoding="utf-8")
-    assert '"111111111111"' in text
-    manifest.write_text(text.replace("111111111111", world.account), encoding="utf-8")
+    assert f'"{DECLARED}"' in text
+    manifest.write_text(text.replace(DECLARED, world.account), encoding="utf-8")
     (place / "home").mkdir()
     app = App(root, world, cdk.find(root / "cdk", os.environ, place / "home", Stop(), print))
     app.run("bootstrap", f"aws://{world.account}/{world.region}", "--app", "")
     return app
 
 
-def test_a_dev_environment_is_deployed_changed_and_destroyed_without_a_trace(app: App) -> None:
-    app.deploy("dev-ana")
+def test_a_dev_environment_is_deployed_changed_and_destroyed_without_a_trace(
+    app: App, assemblies: Path
+) -> None:
+    former = moved(assemblies / "edtech-dev-ana", app.root / "cdk" / "former", DECLARED, app.world.account)
+    app.deploy("dev-ana", "--app", str(former))
     for service in DYNAMODB:
         for table in app.declared(service):
             assert same(app.live(service, table.name, "dev-ana"), table)

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from seedbed.engines.dynamodb.sandbox.ministack import ministack
 from seedbed.engines.dynamodb.session import connect
 from seedbed.fixtures.databases import TestDatabases
 from seedbed.servers import locks
+from tests.support.deployment.sandbox_shop import TABLES, write_sandbox_shop
 from tests.support.processes import until
 from tests.support.projects import Ran, run
 
-MANIFEST = """
-[platform]
-name = "shop"
-[services.cart.dynamodb]
-[services.courses.dynamodb]
-"""
-TABLES = """\
-[tables.courses]
-key = {partition = "pk", sort = "sk"}
-attributes = {pk = "S", sk = "S", teacher = "S"}
-
-[tables.courses.indexes.by_teacher]
-partition = "teacher"
-"""
 ITEMS = [
     {"pk": "course#1", "sk": "about", "title": "Algebra", "teacher": "t1"},
     {"pk": "course#1", "sk": "lesson#1", "minutes": 45},
@@ -42,9 +30,7 @@ class Shop:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        (root / "seedbed.toml").write_text(MANIFEST)
-        self.write("cart", "tables.toml", TABLES.replace("courses", "carts"))
-        self.write("courses", "tables.toml", TABLES)
+        write_sandbox_shop(root)
         self.write("courses", "seeds/fixture/courses.json", json.dumps(ITEMS))
 
     def write(self, service: str, name: str, text: str) -> None:
@@ -56,32 +42,49 @@ class Shop:
         return run(self.root, *arguments, env={"PATH": "/usr/bin:/bin", **variables}, timeout=300)
 
 
+@contextmanager
+def kept(shop: Shop) -> Iterator[None]:
+    """Have the server run between commands, too: to start it takes longer than they do."""
+    with ministack(shop.root / ".seedbed" / "sandbox"):
+        yield
+
+
 @pytest.fixture
-def shop(short_path: Path) -> Iterator[Shop]:
+def stopped(short_path: Path) -> Iterator[Shop]:
+    """The platform, whose server each command starts; the last one out ends it."""
     yield Shop(short_path)
     for lock in short_path.rglob("server.lock"):
         assert until(lambda lock=lock: not locks.holders(lock))  # type: ignore[misc]
 
 
-def test_a_database_without_migrations_gets_its_tables_is_bound_and_seeded(shop: Shop) -> None:
-    refused = shop.run("seed", *E)
-    assert (refused.code, "seed refuses courses/dynamodb" in refused.err) == (3, True), refused.everything
-    assert "try:     bind it first: seedbed apply -e sandbox -s courses --engine dynamodb" in refused.err
-    planned = shop.run("plan", *E)
-    assert "courses: add the table, with index by_teacher" in planned.out
-    assert planned.out.endswith("2 changes to deploy: apply makes them\n")
-    applied = shop.run("apply", *E)
-    assert applied.code == 0, applied.everything
-    assert applied.out == (
-        "✓  cart/dynamodb     1 update deployed\n"
-        "✓  courses/dynamodb  1 update deployed\n"
-        "\n"
-        "done: 2 updates deployed in 2 databases\n"
-    )
-    assert shop.run("apply", *E).out.endswith("nothing to do: every database is up to date\n")
-    seeded = shop.run("seed", *E)
-    assert (seeded.code, "2 rows inserted" in seeded.out) == (0, True), seeded.everything
-    assert "nothing changed: all rows are there already" in shop.run("seed", *E).out
+@pytest.fixture
+def shop(stopped: Shop) -> Iterator[Shop]:
+    """The platform, whose server goes on between commands."""
+    with kept(stopped):
+        yield stopped
+
+
+def test_a_database_without_migrations_gets_its_tables_is_bound_and_seeded(stopped: Shop) -> None:
+    shop = stopped
+    with kept(shop):
+        refused = shop.run("seed", *E)
+        assert (refused.code, "seed refuses courses/dynamodb" in refused.err) == (3, True), refused.everything
+        assert "try:     bind it first: seedbed apply -e sandbox -s courses --engine dynamodb" in refused.err
+        planned = shop.run("plan", *E)
+        assert "courses: add the table, with index by_teacher" in planned.out
+        assert planned.out.endswith("2 changes to deploy: apply makes them\n")
+        applied = shop.run("apply", *E)
+        assert applied.code == 0, applied.everything
+        assert applied.out == (
+            "✓  cart/dynamodb     1 update deployed\n"
+            "✓  courses/dynamodb  1 update deployed\n"
+            "\n"
+            "done: 2 updates deployed in 2 databases\n"
+        )
+        assert shop.run("apply", *E).out.endswith("nothing to do: every database is up to date\n")
+        seeded = shop.run("seed", *E)
+        assert (seeded.code, "2 rows inserted" in seeded.out) == (0, True), seeded.everything
+        assert "nothing changed: all rows are there already" in shop.run("seed", *E).out
     status = shop.run("status", *E)
     assert (status.code, "not bound" in status.out) == (0, False)
 
@@ -153,26 +156,24 @@ def test_a_way_back_that_can_never_run_is_refused_before_it_begins(shop: Shop) -
     assert "1 applied" in shop.run("status", *E, "--summary").out
 
 
-def test_an_endpoint_elsewhere_is_refused_where_the_sandbox_is_meant(shop: Shop) -> None:
+def test_an_endpoint_elsewhere_is_refused_where_the_sandbox_is_meant(stopped: Shop) -> None:
     for url in ("http://aws.example:4566", "https://dynamodb.eu-central-1.amazonaws.com", "http://["):
-        ran = shop.run("apply", *E, AWS_ENDPOINT_URL=url)
+        ran = stopped.run("apply", *E, AWS_ENDPOINT_URL=url)
         assert (ran.code, "unset AWS_ENDPOINT_URL" in ran.err) == (2, True), ran.everything
-    assert shop.run("status", *E, AWS_ENDPOINT_URL="http://127.0.0.1:1").code == 0
+    assert stopped.run("status", *E, AWS_ENDPOINT_URL="http://127.0.0.1:1").code == 0
 
 
-@pytest.mark.slow(25)
-def test_deploy_takes_the_tables_that_an_apply_has_made_into_their_stack(shop: Shop) -> None:
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    app = "from pathlib import Path\nfrom seedbed.cdk import run\nrun(Path(__file__).parents[1] / 'seedbed.toml')\n"
-    (shop.root / "cdk").mkdir()
-    (shop.root / "cdk" / "app.py").write_text(app)
-    (shop.root / "cdk" / "cdk.json").write_text('{"app": "python3 app.py", "versionReporting": false}')
+@pytest.mark.slow
+def test_deploy_takes_the_tables_that_an_apply_has_made_into_their_stack(
+    shop: Shop, assemblies: Path
+) -> None:
+    deploy = ("deploy", *E, "-s", "courses", "--assembly", str(assemblies / "sandbox-shop"))
     assert shop.run("apply", *E).code == 0
     assert shop.run("seed", *E).code == 0
-    deployed = shop.run("deploy", *E, "-s", "courses", PATH=path)
+    deployed = shop.run(*deploy, PATH=os.environ["PATH"])
     assert deployed.code == 0, deployed.everything
     assert "importing courses-courses-sandbox, courses-migrations_history-sandbox" in deployed.err
-    assert "nothing to deploy" in shop.run("deploy", *E, "-s", "courses", PATH=path).out
+    assert "nothing to deploy" in shop.run(*deploy, PATH=os.environ["PATH"]).out
     assert "nothing to do: every database is up to date" in shop.run("apply", *E).out
     assert "nothing changed: all rows are there already" in shop.run("seed", *E).out
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -36,20 +36,35 @@ course_id = "S"
 teacher_id = "S"
 slug = "S"
 """
-INDEXES = """
+BY_SLUG = """
 [tables.courses.indexes.by_slug]
 partition  = "slug"
 projection = "KEYS_ONLY"
-
+"""
+BY_TEACHER = """
 [tables.courses.indexes.by_teacher]
 partition  = "teacher_id"
 projection = "ALL"
 """
 OTHER_KEY = PLAIN.replace('partition = "course_id"', 'partition = "slug"')
-RELEASES = {"one": PLAIN, "two": PLAIN + INDEXES, "other_key": OTHER_KEY}
-APP = (
-    "from pathlib import Path\nfrom seedbed.cdk import run\nrun(Path(__file__).parents[1] / 'seedbed.toml')\n"
-)
+# "half" is what the first of the two updates from "one" to "two" leaves.
+RELEASES = {
+    "one": PLAIN,
+    "half": PLAIN + BY_SLUG,
+    "two": PLAIN + BY_SLUG + BY_TEACHER,
+    "other_key": OTHER_KEY,
+}
+# The CDK's validation of templates takes five seconds of a processor to begin, in every process that synthesises. It is
+# left to tests/unit/cdk, which has the whole platform validated. seedbed hands no variable of the CDK's on, so an app
+# has to set this one itself.
+UNVALIDATED = {"CDK_VALIDATION": "false"}
+APP = f"""
+import os
+from pathlib import Path
+os.environ |= {UNVALIDATED}
+from seedbed.cdk import run
+run(Path(__file__).parents[1] / "seedbed.toml")
+"""
 MANIFEST = """
 [platform]
 name = "shop"
@@ -83,31 +98,68 @@ def write_project(root: Path, account: str, tables: str, *, prod: str) -> None:
     (root / "seedbed.toml").write_text(MANIFEST.format(account=account, prod=prod))
 
 
-def synthesise(releases: Sequence[tuple[str, str]], into: Path) -> None:
-    """Synthesise releases, each for an environment, as if that were in the account NOBODY; once for all workers."""
+@dataclass(frozen=True)
+class Synthesis:
+    """An app to be synthesised. `write`: writes its platform into a directory; else it is the one in `root`."""
+
+    name: str
+    environment: str
+    write: Callable[[Path], None] | None = None
+    root: Path = Path()
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+def release(name: str, environment: str) -> Synthesis:
+    """Return what a release is synthesised from for an environment, as if that were in the account NOBODY."""
+    mine, prod = (OTHER, NOBODY) if environment == "prod" else (NOBODY, OTHER)
+    return Synthesis(
+        f"{name}-{environment}",
+        environment,
+        lambda root: write_project(root, mine, RELEASES[name], prod=prod),
+    )
+
+
+def synthesise(apps: Sequence[Synthesis], into: Path) -> None:
+    """Synthesise apps, each into the directory of its name; once for all workers."""
     into.parent.mkdir(parents=True, exist_ok=True)
     with open(into.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if into.exists():
             return
         with tempfile.TemporaryDirectory(dir=into.parent) as room:
-            manifests = []
-            for release, environment in releases:
-                root, is_prod = Path(room) / f"{release}-{environment}", environment == "prod"
-                accounts = (OTHER, NOBODY) if is_prod else (NOBODY, OTHER)
-                write_project(root, accounts[0], RELEASES[release], prod=accounts[1])
-                manifests.append([str(root / "seedbed.toml"), environment, f"made/{root.name}"])
+            wanted = []
+            for app in apps:
+                root = app.root
+                if app.write is not None:
+                    root = Path(room) / app.name
+                    root.mkdir()
+                    app.write(root)
+                context = {**app.context, "environment": app.environment}
+                wanted.append([str(root / "seedbed.toml"), context, f"made/{app.name}"])
             # One program for all of them: the constructs take seconds to be loaded.
-            subprocess.run([sys.executable, "-c", _SYNTHESIS, json.dumps(manifests)], cwd=room, check=True)
+            subprocess.run(
+                [sys.executable, "-c", _SYNTHESIS, json.dumps(wanted)],
+                cwd=room,
+                env={**os.environ, **UNVALIDATED},
+                check=True,
+            )
             (Path(room) / "made").rename(into)
+
+
+def moved(assembly: Path, into: Path, former: str, account: str) -> Path:
+    """Copy an assembly for another account than the `former` one that it was synthesised for."""
+    shutil.copytree(assembly, into)
+    for path in into.iterdir():
+        path.write_text(path.read_text().replace(former, account))
+    return into
 
 
 _SYNTHESIS = """
 import json, pathlib, sys
 import aws_cdk
 from seedbed.cdk import platform_stacks
-for manifest, environment, into in json.loads(sys.argv[1]):
-    app = aws_cdk.App(outdir=into, context={"environment": environment}, analytics_reporting=False)
+for manifest, context, into in json.loads(sys.argv[1]):
+    app = aws_cdk.App(outdir=into, context=context, analytics_reporting=False)
     platform_stacks(app, pathlib.Path(manifest))
     app.synth()
 """
@@ -145,9 +197,7 @@ class Shop:
         write_project(self.root, OTHER if is_prod else mine, RELEASES[name], prod=mine if is_prod else OTHER)
         into = self.root / "assemblies" / f"{name}-{environment}"
         if not into.exists():
-            shutil.copytree(self.assemblies / f"{name}-{environment}", into)
-            for path in into.iterdir():
-                path.write_text(path.read_text().replace(NOBODY, self.world.account))
+            moved(self.assemblies / into.name, into, NOBODY, self.world.account)
         return ["--assembly", str(into)]
 
     @property
@@ -177,16 +227,17 @@ class Shop:
         """Bring about what deploying `release` leaves, without the seconds that the CDK's command line takes to."""
         assembly, name = Path(self.release(release, environment)[1]), STACK.format(environment=environment)
         stack = json.loads((assembly / "manifest.json").read_text())["artifacts"][name]
+        made = [each["StackName"] for each in self.ask("cloudformation", "DescribeStacks")["Stacks"]]
         self.ask(
             "cloudformation",
-            "CreateStack",
+            "UpdateStack" if name in made else "CreateStack",
             StackName=name,
             TemplateBody=(assembly / stack["properties"]["templateFile"]).read_text(),
             Tags=[{"Key": key, "Value": value} for key, value in stack["properties"]["tags"].items()],
         )
         end = time.monotonic() + 60
-        while (status := self.status(environment)) != "CREATE_COMPLETE":
-            assert status == "CREATE_IN_PROGRESS" and time.monotonic() < end, status  # noqa: PT018  one wait
+        while (status := self.status(environment)) not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+            assert status.endswith("_IN_PROGRESS") and time.monotonic() < end, status  # noqa: PT018  one wait
             time.sleep(0.05)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:

@@ -72,6 +72,9 @@ def with_node() -> Iterator[None]:
     """The CDK finds its Node and does not complain about its age."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JSII_NODE", node())
+        patch.setenv(
+            "CDK_VALIDATION", "true"
+        )  # here, and nowhere else: see tests.support.deployment.releases
         for which in ("UNTESTED", "DEPRECATED", "END_OF_LIFE"):
             patch.setenv(f"JSII_SILENCE_WARNING_{which}_NODE_VERSION", "1")
         yield
@@ -107,6 +110,12 @@ def edtech(synthesise: Synthesise, shared_path: Path) -> Synthesise:
             return msgspec.json.decode(file.read_bytes(), type=dict[str, Stack])
 
     return make
+
+
+@pytest.fixture(scope="session")
+def bare(synthesise: Synthesise) -> Stacks:
+    """The platform's stacks in dev-ana without a container image: nothing runs there but databases."""
+    return synthesise(environment="dev-ana")
 
 
 def stacks(app: Any) -> Stacks:

@@ -19,7 +19,7 @@ from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.execution.stopping import Stop
 from tests.integration.dynamodb.test_tables_replay import Stack
-from tests.support.aws_proxy import Call, Proxy, on, proxy
+from tests.support.aws_proxy import Call, Proxy, mutating, on, proxy
 from tests.support.aws_proxy.cloudformation_guard import CloudFormationGuard
 from tests.support.aws_proxy.http import Response
 from tests.support.deployment.releases import STACK, Shop, helpers
@@ -84,7 +84,7 @@ def test_what_plain_cdk_deploy_is_refused_goes_through_one_index_at_a_time(
     tmp_path: Path,
     dynamodb_local_account: World,
 ) -> None:
-    guard = CloudFormationGuard(building_polls=2)
+    guard = CloudFormationGuard(building_polls=1)
     aws.add(guard)
     plain = _plain_deploy(shop, tmp_path / "plain")
     assert plain.code != 0
@@ -101,6 +101,10 @@ def test_what_plain_cdk_deploy_is_refused_goes_through_one_index_at_a_time(
     assert guard.refused == []
     assert [_indexes(each) for each in submitted] == [[], ["by_slug"], BOTH]
     assert shop.indexes() == BOTH
+    aws.forget()
+    again = shop.deploy("two")
+    assert (again.code, "nothing to deploy: every stack is up to date" in again.out) == (0, True)
+    assert [each.operation for each in aws.of(mutating)] == []
 
     # The same templates, call by call, on a server that refuses what DynamoDB refuses.
     with closing(Client(dynamodb_local_account.cloud)) as client:

@@ -106,7 +106,12 @@ def test_a_protected_stack_is_named_and_stays(shop: Shop, aws: Proxy) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "when"), [("ListImports", "asked"), ("DeleteStack", "asked"), ("DeleteStack", "answered")]
+    ("operation", "when"),
+    [
+        pytest.param("ListImports", "asked", marks=pytest.mark.soak),
+        pytest.param("DeleteStack", "asked", marks=pytest.mark.soak),
+        ("DeleteStack", "answered"),
+    ],
 )
 def test_killed_anywhere_and_run_again_it_finishes(
     shop: Shop, aws: Proxy, operation: str, when: Literal["asked", "answered"]

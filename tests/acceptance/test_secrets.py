@@ -100,11 +100,9 @@ def watch() -> Iterator[Watch]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[EmbeddedServer]:
+def server(servers_home: Path) -> Iterator[EmbeddedServer]:
     """A PostgreSQL that asks everybody but its superuser for a password."""
-    base = tmp_path_factory.getbasetemp()
-    home = (base if worker_id == "master" else base.parent) / "pg-secrets"
-    with embedded(home) as running:
+    with embedded(servers_home / "secrets") as running:
         rules = f"local all {running.user} trust\nlocal all all scram-sha-256\n"
         (running.data_directory / "pg_hba.conf").write_text(rules)
         with connected(running, "postgres") as connection:

@@ -156,7 +156,7 @@ def _sweep(base: Path) -> None:
         if held is None:
             continue
         folder = lock.with_suffix("")
-        for server in folder.glob("*/server.lock"):  # a server that stops still writes
+        for server in folder.glob("**/server.lock"):  # a server that stops still writes
             if (stopped := locks.acquire(server, exclusive=True, seconds=60)) is not None:
                 os.close(stopped)
         shutil.rmtree(folder, ignore_errors=True)

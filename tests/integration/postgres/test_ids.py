@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -43,7 +44,15 @@ CREATE TABLE days_2 PARTITION OF days FOR VALUES FROM ('2025-01-01') TO ('2026-0
 INSERT INTO days VALUES (1, '2024-05-01'), (2, '2024-05-01'), (1, '2025-05-01');
 CREATE TABLE parent (id int); CREATE TABLE child () INHERITS (parent);
 INSERT INTO parent VALUES (1); INSERT INTO child VALUES (2), (NULL);
+CREATE TABLE top (id int); CREATE TABLE one () INHERITS (top); CREATE TABLE other () INHERITS (top);
+CREATE TABLE both_ () INHERITS (one, other); INSERT INTO both_ VALUES (3);
 CREATE VIEW seen AS SELECT id FROM parent; CREATE MATERIALIZED VIEW kept AS SELECT id FROM parent;
+CREATE MATERIALIZED VIEW unfilled AS SELECT id FROM parent WITH NO DATA;
+CREATE DOMAIN price AS numeric(9, 2); CREATE DOMAIN exact AS price; CREATE DOMAIN key AS uuid;
+CREATE DOMAIN share AS float8; CREATE DOMAIN tags AS text[]; CREATE DOMAIN keys AS key[];
+CREATE TABLE made (price exact, key key, share share, tags tags, keys keys, doc jsonb, old json, docs jsonb[], bin bytea, nan float8, tiny real, most real, at timestamptz DEFAULT '2026-01-02+00');
+INSERT INTO made VALUES (1.50, '00000000-0000-4000-8000-000000000001', 1e20, '{x,y}', '{00000000-0000-4000-8000-000000000001}', '["a b", 2.50, null, true]', ' "x" ', '{"[1, 2]"}', decode(repeat('01', 60), 'hex'), 'NaN', 1e-40, 3.4e38);
+INSERT INTO made DEFAULT VALUES;
 CREATE TABLE orders (id int PRIMARY KEY, line int, user_id text, at timestamptz);
 INSERT INTO orders SELECT x, 1, 'ana', '2026-01-01+00'::timestamptz + x * interval '1 day' FROM generate_series(1, 9) AS x;
 """
@@ -96,6 +105,7 @@ def test_only_the_rows_are_read_that_a_reference_is_about(
     ("path", "ids", "empty"),
     [
         ("parent.id", ["1", "2"], 1),
+        ("top.id", ["3"], 0),  # on two ways
         ("child.id", ["2"], 1),
         ("seen.id", ["1", "2"], 1),
         ("kept.id", ["1", "2"], 1),
@@ -115,7 +125,7 @@ def test_ids_of_every_kind_of_table(session: PostgresSession, path: str, ids: li
         ("n", ["0", "0.5", "1", "1.5", "2"], 1, ["0.5", "0.50", "x"]),
         ("i", ["0", "1", "2", "3", "4"], 1, ["3", "x", "99999999999999999999", "-1"]),
         ("t", [f'a"b\\\n{number}' for number in range(5)], 1, ['a"b\\\n3', ""]),
-        ("many", [UUIDS[1]] * 5, 5, [UUIDS[1]]),
+        ("many", [UUIDS[1]] * 5, 6, [UUIDS[1]]),
         ("c", ["x"] * 5, 1, ["x"]),
         ("big", ["9223372036854775807"] * 5, 1, ["9223372036854775807", "9223372036854775808"]),
         ("f", ["100000000000000000000"] * 5, 1, ["100000000000000000000", "9" * 400, "1", "x"]),
@@ -133,6 +143,54 @@ def test_ids_of_every_kind_of_column(
     held = session.holders(path, [Suspect(each) for each in some], time="at", most=1)
     assert set(held) == set(found)
     assert all(each.since is not None for each in held.values())
+
+
+@pytest.mark.parametrize(
+    ("column", "ids", "empty"),
+    [
+        ("price", ["1.5"], 1),
+        ("key", [UUIDS[1]], 1),
+        ("share", ["100000000000000000000"], 1),
+        ("tags", ["x", "y"], 1),
+        ("keys", [UUIDS[1]], 1),
+        ("doc", ["a b", "2.5", "true"], 2),
+        ("old", ["x"], 1),
+        ("docs", ["1", "2"], 1),
+        ("bin", [b64encode(bytes([1] * 60)).decode()], 1),
+        ("nan", ["NaN"], 1),
+        ("tiny", ["0." + "0" * 39 + "1"], 1),
+        ("most", ["34" + "0" * 37], 1),
+    ],
+)
+def test_what_ids_are_made_of_and_packed_in_makes_no_other_id(
+    session: PostgresSession, column: str, ids: list[str], empty: int
+) -> None:
+    path = f"made.{column}"
+    assert read(session, path) == (Counter(ids), empty)
+    assert set(session.found(path, ids)) == set(ids)
+    assert set(session.holders(path, [Suspect(each) for each in ids], time="at", most=1)) == set(ids)
+
+
+def test_what_a_client_wants_to_see_makes_no_other_id(
+    session: PostgresSession, postgres_server: EmbeddedServer, name: str
+) -> None:
+    with connected(postgres_server, name) as connection:
+        connection.execute(
+            "CREATE TABLE spans AS SELECT 0.1::float8 + 0.2 AS f, interval '1 day 2:03' AS i, '\\x00ff'::bytea AS b"
+        )
+    session.connection.execute(
+        "SET extra_float_digits = 0; SET IntervalStyle = 'iso_8601'; SET bytea_output = 'escape'"
+    )
+    expected = {"f": "0.30000000000000004", "i": "1 day 02:03:00", "b": "AP8="}
+    for column, id_ in expected.items():
+        assert read(session, f"spans.{column}") == (Counter([id_]), 0)
+        assert set(session.found(f"spans.{column}", [id_])) == {id_}
+
+
+def test_a_condition_on_a_number_is_not_about_its_zeros(session: PostgresSession) -> None:
+    seven = Where((("price", ("1.5", "2")),))
+    assert read(session, "made.tiny", seven) == (Counter(["0." + "0" * 39 + "1"]), 0)
+    assert session.holders("made.key", [Suspect(UUIDS[1])], time="", most=1, where=seven)
 
 
 def test_rows_are_named_by_their_key_and_the_oldest_tells_its_time(session: PostgresSession) -> None:
@@ -180,6 +238,7 @@ def test_without_a_place_for_a_second_connection_one_has_to_do(
         ("nothing.id", "there is no table nothing"),
         ("parent.nothing", "parent has none of that name"),
         ("a.b.c.d", "there is no table a.b.c"),
+        ("unfilled.id", "has not been populated"),
     ],
 )
 def test_what_is_not_there_is_named(session: PostgresSession, path: str, words: str) -> None:

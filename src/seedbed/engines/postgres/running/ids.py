@@ -6,6 +6,7 @@ behind each other. That costs the client next to nothing for a row, and the serv
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -36,38 +37,52 @@ _FIRST, _LAST = "'0001-01-02'", "'9999-12-30'"  # of the times that Python has; 
 _EPOCHS = ((10**11, 1), (25 * 10**13, 1000))
 _ROWS = 8192  # of what has no blocks: a view, a foreign table
 _UUID, _TEXTS, _INTEGERS, _NUMERIC = 2950, {25, 1043}, {20, 21, 23}, 1700
-_FLOATS = {
-    700: ("float4", 1e-37, 3e38),
-    701: ("float8", 1e-307, 1e308),
-}  # what surely lies between the least and most
+_BYTES, _JSON = 17, {114, 3802}
+_FLOATS = {700: ("float4", 1e-45, 3.40282355e38), 701: ("float8", 0.0, math.inf)}  # finite ones lie between
+_NO_NUMBERS = {"NaN", "Infinity", "-Infinity"}
 _GIVEN = "\0"  # stands for the parameter in a query: no name and no text of it has that
 _IS_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # A policy that would hide rows is an error: what it hides is neither found nor missed.
-_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off"
+# What a role or a database has set for its clients would write one value in two ways.
+_SNAPSHOT = (
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off; "
+    "SET LOCAL extra_float_digits = 1; SET LOCAL IntervalStyle = 'postgres'"
+)
+# A domain counts as what it is made of, and a list as what its elements are.
 _COLUMN = """
-SELECT n.nspname, c.relname, c.relkind IN ('r', 'p'), a.attname,
-       coalesce(nullif(t.typelem, 0), t.oid)::pg_catalog.int8, t.typcategory = 'A', (
+WITH RECURSIVE kinds (name, type, is_list) AS (
+    SELECT attname, atttypid, false FROM pg_attribute WHERE attrelid = {table} AND attnum > 0 AND NOT attisdropped
+    UNION ALL
+    SELECT k.name, CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END, k.is_list OR t.typtype <> 'd'
+    FROM kinds AS k JOIN pg_type AS t ON t.oid = k.type
+    WHERE t.typtype = 'd' OR t.typcategory = 'A' AND t.typelem <> 0
+), columns AS (
+    SELECT k.name, k.type, k.is_list FROM kinds AS k JOIN pg_type AS t ON t.oid = k.type
+    WHERE NOT (t.typtype = 'd' OR t.typcategory = 'A' AND t.typelem <> 0)
+)
+SELECT n.nspname, c.relname, c.relkind IN ('r', 'p'), k.name, k.type::pg_catalog.int8, k.is_list, (
     SELECT array_agg(k.attname ORDER BY k.attnum) FROM pg_index AS i JOIN pg_attribute AS k ON k.attrelid = i.indrelid
     AND k.attnum = ANY (i.indkey) WHERE i.indrelid = c.oid AND i.indisprimary
-)
-FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-JOIN pg_type AS t ON t.oid = a.atttypid
-WHERE c.oid = {table} AND a.attname = {column}
+), (SELECT array_agg(name) FROM columns WHERE type = 1700 AND NOT is_list)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace CROSS JOIN columns AS k
+WHERE c.oid = {table} AND k.name = {column}
 """
+# A table may inherit from another one on two ways: its rows count once.
 _TREE = """
 WITH RECURSIVE parts (oid) AS (
-    SELECT {table}::oid UNION ALL SELECT i.inhrelid FROM parts AS p JOIN pg_inherits AS i ON i.inhparent = p.oid
+    SELECT {table}::oid UNION SELECT i.inhrelid FROM parts AS p JOIN pg_inherits AS i ON i.inhparent = p.oid
 )
 """
 _IS_NUMBER = """
 SELECT t.typcategory = 'N' FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
 WHERE a.attrelid = {table} AND a.attname = {column}
 """
-# The tables that hold the rows of one: itself, or its partitions, those of partitions too. Without blocks: -1.
+# The tables that hold the rows of one: itself, or its partitions, those of partitions too. Without blocks: -1; so it is
+# with a materialized view that was never filled, too: asked for its rows, the server says so.
 _PARTS = f"""{_TREE}SELECT n.nspname, c.relname,
-       CASE WHEN m.amname = 'heap' THEN pg_relation_size(c.oid) / current_setting('block_size')::int8 ELSE -1 END,
+       CASE WHEN m.amname = 'heap' AND c.relispopulated
+       THEN pg_relation_size(c.oid) / current_setting('block_size')::int8 ELSE -1 END,
        has_table_privilege(c.oid, 'SELECT')
 FROM parts AS p JOIN pg_class AS c ON c.oid = p.oid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_am AS m ON m.oid = c.relam
@@ -94,11 +109,11 @@ class _Column(Struct, frozen=True):
     type: int  # of an id
     is_list: bool
     keys: Sequence[str]
+    numerics: frozenset[str]  # the columns that `when` may name and that write zeros behind a point
 
     def text(self, value: str) -> str:
         """Return the expression of an id as text, of which no two are equal that differ."""
-        of = f"pg_catalog.trim_scale({value})" if self.type == _NUMERIC else value
-        return f'{of}::pg_catalog.text COLLATE pg_catalog."C"'
+        return f'{_as_text(self.type, value)} COLLATE pg_catalog."C"'
 
     def ids_of(self, texts: Sequence[str]) -> Sequence[str]:
         """Return the ids that the server's `texts` write."""
@@ -106,8 +121,28 @@ class _Column(Struct, frozen=True):
 
     def ids(self, table: str) -> str:
         """Return what stands behind FROM so that `u.v` is an id, and `t` its row."""
-        of = f"pg_catalog.unnest(t.{self.name})" if self.is_list else f"(SELECT t.{self.name})"
+        value = f"t.{self.name}"
+        of = f"(SELECT {value})"
+        if self.is_list:  # NULL in place of a list is one id that is missing
+            of = f"pg_catalog.unnest(coalesce({value}, '{{NULL}}'))"
+        if self.type in _JSON:
+            of = _JSON_IDS.format(value=f"(SELECT u.v FROM {of} AS u (v))" if self.is_list else value)
         return f"{table} AS t CROSS JOIN LATERAL {of} AS u (v)"
+
+
+# The ids that a value of json has: itself, or each element of an array; null is none, a number has no zeros at its end.
+_JSON_IDS = """(SELECT CASE pg_catalog.jsonb_typeof(e) WHEN 'null' THEN NULL
+WHEN 'number' THEN pg_catalog.trim_scale(e::pg_catalog.numeric)::pg_catalog.text
+ELSE e OPERATOR(pg_catalog.#>>) '{{}}' END
+FROM (SELECT {value}::pg_catalog.jsonb) AS j (v) CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(
+CASE pg_catalog.jsonb_typeof(j.v) WHEN 'array' THEN j.v ELSE pg_catalog.jsonb_build_array(j.v) END) AS a (e))"""
+
+
+def _as_text(type_: int, value: str) -> str:
+    if type_ == _BYTES:  # as DynamoDB and JSON write bytes
+        return f"pg_catalog.translate(pg_catalog.encode({value}, 'base64'), E'\\n', '')"
+    of = f"pg_catalog.trim_scale({value})" if type_ == _NUMERIC else value
+    return f"{of}::pg_catalog.text"
 
 
 def ids(
@@ -260,7 +295,7 @@ def _column(connection: Connection, path: str) -> _Column:
             else f"there is no table {'.'.join(table)}",
             try_="correct the reference in seedbed.toml: table.column, or schema.table.column",
         )
-    schema, found, is_table, column, type_, is_list, keys = rows[0]
+    schema, found, is_table, column, type_, is_list, keys, numerics = rows[0]
     return _Column(
         oid,
         quoted_name(schema, found),
@@ -269,6 +304,7 @@ def _column(connection: Connection, path: str) -> _Column:
         type_,
         is_list,
         [quoted_name(each) for each in keys or ()],
+        frozenset(numerics or ()),
     )
 
 
@@ -325,7 +361,7 @@ def _meant(connection: Connection, column: _Column, where: Where) -> str:
             f" AND ({_moment(connection, column, where.time)} OPERATOR(pg_catalog.>=) {since}) IS NOT FALSE"
         )
     return recent + "".join(
-        f" AND t.{quoted_name(name)}::pg_catalog.text OPERATOR(pg_catalog.=) "
+        f" AND {_as_text(_NUMERIC * (name in column.numerics), f't.{quoted_name(name)}')} OPERATOR(pg_catalog.=) "
         f"ANY (ARRAY[{', '.join(map(quoted_text, texts))}]::pg_catalog.text[])"
         for name, texts in where.equal
     )
@@ -361,8 +397,9 @@ def _wanted(column: _Column, ids: Sequence[str]) -> tuple[str, list[Any]]:
         type_, least, most = _FLOATS[column.type]
         floats = [float(each) for each in ids if number(each)]
         given = [each for each in floats if not each or least < abs(each) < most]
+        given += [float(each) for each in ids if each in _NO_NUMBERS]
     else:
-        value = value if column.type in _TEXTS else column.text(value)
+        value = value if column.type in {*_TEXTS, *_JSON} else column.text(value)
         given = [each for each in spellings(ids) if "\0" not in each]  # which no text has there
     return f"{value} OPERATOR(pg_catalog.=) ANY ({_GIVEN}::pg_catalog.{type_}[])", given
 

@@ -73,6 +73,26 @@ def test_only_the_nodes_are_read_that_a_reference_is_about(here: Graph) -> None:
     )  # there is none that could have it
 
 
+def test_days_and_times_are_ids_and_what_cannot_be_looked_for_again_is_refused(here: Graph) -> None:
+    here.do(
+        "CREATE INDEX days FOR (d:Day) ON (d.at)",
+        "CREATE (:Day {at: date('2026-01-02'), also: date('0999-12-31')})",
+        "CREATE (:Day {at: localdatetime('2026-01-02T03:04:05.000000006'), also: localtime('10:00')})",
+        "CREATE (:Odd {number: 0.0 / 0.0, span: duration('P1D'), place: point({x: 1, y: 2}), at: datetime()})",
+    )
+    for path, first in (("Day.at", "2026-01-02"), ("Day.also", "0999-12-31")):
+        every, _ = texts(here, path)
+        assert first in every
+        assert len(every) == 2
+        with here.session() as session:
+            assert set(session.found(path, every)) == set(every)
+            assert set(session.holders(path, list(map(Suspect, every)), time="", most=1)) == set(every)
+    refused = {"number": "float", "span": "Duration", "place": "CartesianPoint", "at": "DateTime"}
+    for name, kind in refused.items():
+        with pytest.raises(StepFailed, match=f"a {kind} is not an id"):
+            texts(here, f"Odd.{name}")
+
+
 def test_what_holds_an_id_is_told_by_its_unique_property_with_the_time_of_the_oldest(here: Graph) -> None:
     with here.session() as session:
         held = session.holders("Tutor.user", [Suspect("7"), Suspect("8")], time="at", most=5)

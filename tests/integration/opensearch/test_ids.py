@@ -75,6 +75,25 @@ def test_ids_are_found_with_the_documents_that_hold_them(here: Stage, field: str
     assert {id_: (each.count, len(each.rows)) for id_, each in held.items()} == {"Long": (count, 1)}
 
 
+def test_an_id_is_as_long_as_the_index_counts_it(here: Stage) -> None:
+    two = "\U0001f600" * 2  # four of Java's characters: too long for `short`
+    here.put("lessons-3", "d", {"short": two})
+    assert here.session.found("lessons.short", [two]) == {two}
+    assert set(here.session.holders("lessons.short", [Suspect(two)], time="", most=1)) == {two}
+
+
+def test_numbers_beyond_63_bits_and_what_lies_in_documents_of_their_own_are_ids(here: Stage) -> None:
+    within = {"type": "nested", "properties": {"id": {"type": "keyword"}}}
+    here.index("nested", big="unsigned_long", within=within)
+    most = (1 << 64) - 2
+    here.put("nested", "a", {"big": most, "within": [{"id": "x"}, {"id": "y"}]})
+    for field, every in (("big", [str(most)]), ("within.id", ["x", "y"])):
+        path = f"nested.{field}"
+        assert texts(here, path) == (every, 0)
+        assert here.session.found(path, every) == {*every}
+        assert set(here.session.holders(path, list(map(Suspect, every)), time="", most=1)) == {*every}
+
+
 @pytest.mark.parametrize(
     ("where", "seven", "empty"),
     [

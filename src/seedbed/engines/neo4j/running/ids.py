@@ -6,8 +6,9 @@ is no snapshot, Neo4j has none: what changes meanwhile is seen as it was or as i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import isfinite
 from typing import Any
 
@@ -32,6 +33,7 @@ _LABELS = "CALL db.labels() YIELD label RETURN label AS name"
 _PROPERTIES = "CALL db.propertyKeys() YIELD propertyKey RETURN propertyKey AS name"
 _TYPES = "CALL db.relationshipTypes() YIELD relationshipType RETURN relationshipType AS name"
 _EVERY = "true"
+_may_be_time = re.compile(r"[-+]?\d{2,9}[-:]\d\d.*").fullmatch
 _KEYS = (SchemaKind.KEY, SchemaKind.UNIQUENESS)
 
 
@@ -189,7 +191,7 @@ def _block(values: Iterable[Any]) -> Ids:
 
 
 def _text(value: Any) -> str:
-    """Return the text of an id."""
+    """Return the text of an id. Raises StepFailed for what could not be looked for again."""
     match value:
         case str():
             return value
@@ -199,7 +201,14 @@ def _text(value: Any) -> str:
             return str(value)
         case float() if isfinite(value):
             return number_text(repr(value))
-    return str(value)
+    # A date or a time; a duration is none of Python's. With a time zone, equal moments are not equal values.
+    if hasattr(value, "to_native") and hasattr(value, "iso_format") and not getattr(value, "tzinfo", None):
+        return str(value.iso_format())
+    raise StepFailed(
+        f"a {type(value).__name__} is not an id",
+        because=f"one of the values is {str(value)[:100]}",
+        try_="name a property in the reference of seedbed.toml that has texts, numbers or dates",
+    )
 
 
 def _values(texts: Iterable[str]) -> list[Any]:
@@ -209,7 +218,18 @@ def _values(texts: Iterable[str]) -> list[Any]:
         value = whole(text)  # equal to a float of the same value
         found.append(float(text) if value is None else value)
     found += [text == "true" for text in ("true", "false") if text in found]
+    found += [time for text in texts if _may_be_time(text) for time in _times(text)]
     return found
+
+
+def _times(text: str) -> Iterator[Any]:
+    """Yield the date, or time, that `text` is as `_text` writes it."""
+    from neo4j.time import Date, DateTime, Time
+
+    for kind in (Date, Time, DateTime):
+        with suppress(ValueError, OverflowError):
+            if (value := kind.from_iso_format(text)).iso_format() == text:
+                yield value
 
 
 def _native(value: Any) -> Any:

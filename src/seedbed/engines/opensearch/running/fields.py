@@ -12,17 +12,20 @@ from msgspec import Struct
 from seedbed.errors import StepFailed
 from seedbed.model.ids import number_text, whole
 
-# The least and the most of whole numbers.
+# The least and the most of whole numbers. Of unsigned_long, an aggregation rounds those beyond 2^63.
 _WHOLE = {
     kind: (-(1 << bits), (1 << bits) - 1)
     for kind, bits in (("long", 63), ("integer", 31), ("short", 15), ("byte", 7))
-} | {"unsigned_long": (0, (1 << 64) - 1)}
+}
 _CHANGES = ("normalizer", "null_value")  # what is indexed then is not what the document has
 _WORDS = frozenset({"text", "match_only_text", "keyword"})
 
 
 class ExactField(Struct, frozen=True):
-    """A field whose values are indexed as they are. `longest`: characters beyond which they are not, 0 for none."""
+    """A field whose values are indexed as they are. `longest`: characters beyond which they are not, 0 for none.
+
+    OpenSearch counts as Java does: a character beyond U+FFFF is two.
+    """
 
     name: str
     between: tuple[int, int] | None  # of a number without fractions, the least and the most
@@ -37,7 +40,9 @@ class ExactField(Struct, frozen=True):
 
     def holds(self, ids: Collection[str]) -> bool:
         """Return whether all of `ids` are indexed, wherever they are."""
-        return not self.longest or all(len(each) <= self.longest for each in ids)
+        return not self.longest or all(
+            len(each.encode("utf-16-le", "surrogatepass")) <= 2 * self.longest for each in ids
+        )
 
 
 def exact(mappings: Sequence[Mapping[str, Any]], name: str) -> ExactField | None:
@@ -54,7 +59,7 @@ def is_possible(mapping: Mapping[str, Any], name: str) -> bool:
     return any(
         found is not None and (at == len(names) or "properties" not in found)
         for at in range(1, len(names) + 1)
-        for found in [_mapped(mapping, ".".join(names[:at]))]
+        for found in [_mapped(mapping, ".".join(names[:at]), nested=True)]
     )
 
 
@@ -131,11 +136,14 @@ def _is_searched(field: Mapping[str, Any]) -> bool:
     return all(str(field.get(each, True)).lower() == "true" for each in ("index", "doc_values"))
 
 
-def _mapped(mapping: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    """Return the mapping of the field `name`; None where there is none, or it lies in documents of their own."""
+def _mapped(mapping: Mapping[str, Any], name: str, *, nested: bool = False) -> Mapping[str, Any] | None:
+    """Return the mapping of the field `name`; None where there is none, or it lies in documents of their own.
+
+    `nested`: in these, too.
+    """
     found: Mapping[str, Any] = mapping
     for each in name.split("."):
-        if found.get("type") == "nested" or each not in found.get("properties", {}):
+        if (found.get("type") == "nested" and not nested) or each not in found.get("properties", {}):
             return None
         found = found["properties"][each]
     return found

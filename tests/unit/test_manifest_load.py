@@ -251,6 +251,7 @@ _REFUSED = [
     ("[services.courses.dynamodb]", f"[services.{'x' * 33}.dynamodb]", 7, "at most 32 characters"),
     ('to   = "user', 'to   = "usr', 12, "there is no database usr/postgres|did you mean user/postgres?"),
     ("users.id", "users", 12, "references[0].to is wrong|expected service/engine:table.column"),
+    ("users.id", "users .id", 12, "references[0].to is wrong"),
     ('to   = "user/postgres:users.id"', "", 10, "references[0].to is missing"),
     ("user/postgres:users.id", "courses/dynamodb:courses.teacher_id", 10, "points at itself"),
     ("[[references]]", "[references]", 10, "expected [[references]], found a table"),
@@ -295,6 +296,11 @@ def test_a_reference_declared_twice_is_refused(write: Write) -> None:
     error = _refused(write("", again))
     assert "declared twice" in error.what
     assert error.because == "line 10 says the same"
+
+
+def test_names_of_a_reference_may_have_blanks(write: Write) -> None:
+    (found,) = _load(write("users.id", "Order Details.Product Id")).references
+    assert found.to.path == "Order Details.Product Id"
 
 
 def test_a_field_refers_to_several_by_the_rows_that_are_meant(write: Write) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from seedbed.documents.deployment import DeploymentDocument
 from seedbed.documents.doctor import DoctorDocument
@@ -205,6 +206,14 @@ def test_an_error_is_told_as_the_exception_tells_it_itself() -> None:
 def test_a_location_stands_first_and_lines_of_a_reason_stay_below_each_other() -> None:
     error = SeedbedError("what", because="one\ntwo", at=Location("a.sql", 3))
     assert render(_error(error), Look()) == "a.sql:3: error: what\n  because: one\n           two\n"
+
+
+@pytest.mark.parametrize(("id_", "shown"), [("ana", "ana"), ("a b", "a b"), ("ana ", '"ana "'), ("", '""')])
+def test_an_id_that_ends_in_blanks_or_is_empty_is_seen(id_: str, shown: str) -> None:
+    whole = samples.verification()
+    found = replace(whole.references[0], orphans=1, samples=[Orphan(id_, Holders(1))])
+    page = render(_verification(replace(whole, references=(found,))), Look())
+    assert f"  {shown} in 1 row\n" in page
 
 
 def test_a_lost_lease_asks_nobody_for_a_decision() -> None:

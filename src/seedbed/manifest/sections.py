@@ -15,7 +15,8 @@ ENVIRONMENT = r"^[a-z0-9*?\[\]!-]+" + _END
 ACCOUNT = r"^[0-9]{12}" + _END
 REGION = r"^[a-z]{2,6}(-[a-z]+)+-[0-9]{1,2}" + _END
 DATABASE = r"^[a-z0-9-]+/[A-Za-z0-9_-]+" + _END
-COLUMN = r"^[a-z0-9-]+/[A-Za-z0-9_-]+:[^\s./:]+(\.[^\s./:]+)+" + _END
+_PART = r"[^\s./:](?:[^./:\t\r\n]*[^\s./:])?"  # blanks within a name are part of it
+COLUMN = rf"^[a-z0-9-]+/[A-Za-z0-9_-]+:{_PART}(?:\.{_PART})+" + _END
 
 DURATION = r"^[0-9]{1,6}(s|min|h)" + _END
 SHARE = r"^[0-9]{1,2}(\.[0-9]{1,6})?%" + _END

@@ -107,7 +107,9 @@ def _counts(each: ReferenceEntry) -> str:
 
 
 def _orphan(orphan: OrphanEntry) -> Words:
-    words = [_cut(orphan.id), f" in {count(orphan.count, 'row')}"]
+    # Blanks at its ends, or an empty text, would not be seen otherwise.
+    seen = orphan.id if orphan.id and orphan.id == orphan.id.strip() else f'"{orphan.id}"'
+    words = [_cut(seen), f" in {count(orphan.count, 'row')}"]
     for at, row in enumerate(orphan.rows):
         words += [", " if at else ": ", _cut(row)]
     return [*words, f", the oldest of {orphan.since:%Y-%m-%d %H:%M}"] if orphan.since else words

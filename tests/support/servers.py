@@ -266,7 +266,8 @@ def wipe_opensearch(settings: Settings, keep: Collection[str] = ()) -> None:
             call("DELETE", f"/_search/pipeline/{name}")
         for name in found.get("stored_scripts", {}):
             call("DELETE", f"/_scripts/{name}")
-        call("PUT", "/_cluster/settings", {"persistent": {"*": None}, "transient": {"*": None}})
+        if any(call("GET", "/_cluster/settings").values()):
+            call("PUT", "/_cluster/settings", {"persistent": {"*": None}, "transient": {"*": None}})
 
 
 OWNER = """

@@ -1,16 +1,18 @@
 """A small runner: takes the lease, binds, applies what is pending. The suite runs it in process, and as a child.
 
 `python -m seedbed.testing.runner` reads one line of JSON (`Order.to_json`), tells every event as a line of JSON on
-standard output, and ends when its standard input does. At the event named `stop_at` it stops for good, before
-that event is told: so the suite kills it between what was done and the word about it.
+standard output, and ends when its standard input does. At the event named `stop_at` it stops before that event is
+told: so the suite kills it between what was done and the word about it, or lets it sleep there until SIGCONT comes.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from pkgutil import resolve_name
@@ -155,6 +157,8 @@ def main() -> int:
 
 def _teller(order: Order) -> Callable[[Event], None]:
     left = order.stop_count
+    thawed: list[int] = []  # a lock could be taken already by what the handler interrupts
+    signal.signal(signal.SIGCONT, lambda number, _frame: thawed.append(number))
 
     def tell(event: Event) -> None:
         nonlocal left
@@ -162,7 +166,10 @@ def _teller(order: Order) -> Callable[[Event], None]:
             left -= 1
             if left == 0:
                 _say({"event": "stopped_at", "at": event.kind})
-                threading.Event().wait()
+                while (
+                    not thawed
+                ):  # the signal may reach another thread, and wakes up none that waits for a lock
+                    time.sleep(0.02)
         _say(to_dict(event))
 
     return tell

@@ -15,7 +15,7 @@ from seedbed.model.migration import Work
 from seedbed.testing.bench import PATIENCE, Bench, ignore, owner
 from seedbed.testing.contracts.base import Contract
 
-RACERS = 8
+RACERS = 4
 
 
 class LeaseContract(Contract):
@@ -37,13 +37,13 @@ class LeaseContract(Contract):
         told: list[Event] = []
         with bench.lease("ana@laptop"), bench.connect() as session:
             began = time.monotonic()
-            with pytest.raises(Busy), session.lease(owner("ben"), wait=1.2, listener=told.append):
+            with pytest.raises(Busy), session.lease(owner("ben"), wait=0.5, listener=told.append):
                 pass
             waited = time.monotonic() - began
         awaited = [each for each in told if isinstance(each, LeaseAwaited)]
         assert awaited
         assert all("ana@laptop" in each.holder for each in awaited)
-        assert 1.0 <= waited < PATIENCE / 2
+        assert 0.4 <= waited < PATIENCE / 2
 
     def test_not_waiting_is_busy_at_once(self, bench: Bench) -> None:
         with bench.lease("ana@laptop"), bench.connect() as session:

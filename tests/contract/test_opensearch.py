@@ -430,14 +430,16 @@ def declared(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.chdir(home)
 
 
+@pytest.fixture(autouse=True)
+def _soon_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a write that an interruption meets, and whose door is closed, be given up soon."""
+    monkeypatch.setattr(client, "GRACE", 0.3)
+
+
 class TestOpenSearch(OnCluster, EngineContract): ...
 
 
-class TestInTrouble(OnCluster, TroubleContract):
-    @pytest.fixture(autouse=True)
-    def _hasty(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let what gets no answer be tried again at once."""
-        monkeypatch.setattr(client, "CAP", 0.05)
+class TestInTrouble(OnCluster, TroubleContract): ...
 
 
 class TestFallsSilent(OnCluster, SilenceContract):

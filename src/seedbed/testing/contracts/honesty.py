@@ -19,7 +19,7 @@ from seedbed.model.migration import Direction, Migration, Work, digests
 from seedbed.model.outcome import fold
 from seedbed.model.seed import Loading, OnLoading
 from seedbed.testing.bench import PATIENCE, Bench, dataset, rows
-from seedbed.testing.contracts.base import Contract
+from seedbed.testing.contracts.base import Contract, hasty
 from seedbed.testing.contracts.load import volume
 from seedbed.testing.harness import TroubleHarness
 
@@ -265,7 +265,7 @@ class TroubleContract(Contract):
         with bench.lease() as (session, lease):
             if not isinstance(lease, SupportsRestore) or not isinstance(session, SupportsDump):
                 return
-            list(lease.load(dataset(rows("users", *((number, "x") for number in range(5_000))))))
+            list(lease.load(dataset(rows("users", *((number, "x") for number in range(300))))))
             list(session.dump(file))
         self._in_each(bench, partial(self._trouble_in_a_restore, file))
 
@@ -299,7 +299,7 @@ class TroubleContract(Contract):
     def _trouble(self, bench: Bench, kind: str, after: int = 0) -> Iterator[None]:
         harness = bench.harness
         assert isinstance(harness, TroubleHarness)
-        with harness.trouble(bench.settings, kind, after):
+        with hasty(), harness.trouble(bench.settings, kind, after):
             yield
 
 

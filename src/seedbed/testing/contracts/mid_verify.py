@@ -23,7 +23,7 @@ from seedbed.model.ids import Extent, Ids
 from seedbed.model.platform import ALL, Database, DatabaseId, Field, Reference, Where
 from seedbed.model.verification import Holders, ReferenceResult, Suspect, Verdict
 from seedbed.testing.bench import Bench, dataset, ignore, rows
-from seedbed.testing.contracts.base import Contract
+from seedbed.testing.contracts.base import Contract, hasty
 from seedbed.testing.harness import SilenceHarness
 
 NEAR, FAR = DatabaseId("near/engine"), DatabaseId("far/engine")
@@ -40,7 +40,7 @@ class MidVerifyContract(Contract):
         """Let a first answer, and whatever else has a deadline, take a second at most."""
         raise NotImplementedError
 
-    @pytest.mark.parametrize("look", [_LOOKS[0], _LOOKS[-1]])  # clients try again: each takes its seconds
+    @pytest.mark.parametrize("look", [_LOOKS[0], _LOOKS[-1]])
     def test_a_database_that_is_gone_leaves_its_own_references_unverified_and_no_others(
         self, bench: Bench, look: int
     ) -> None:
@@ -50,6 +50,7 @@ class MidVerifyContract(Contract):
             over = bench.over(line.enter_context(harness.line(bench.settings)).settings)
             near, far = stack.enter_context(bench.connect()), stack.enter_context(over.connect())
             self.hurry(patch)
+            stack.enter_context(hasty())
             own, theirs = _verified({NEAR: near, FAR: _Watched(far, look, line.close)}, Stop())
         assert (own.verdict, own.orphans) == (Verdict.BROKEN, 1)
         assert (theirs.verdict, theirs.orphans, theirs.ids) == (Verdict.UNVERIFIED, 0, 0)

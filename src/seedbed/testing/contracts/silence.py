@@ -52,9 +52,16 @@ class SilenceContract(MidVerifyContract):
     def test_a_stop_ends_a_query_to_a_server_that_fell_silent(self, bench: Bench) -> None:
         assert isinstance(bench.harness, QueryHarness)
         query = bench.harness.finds("users", "ana")
-        with _harness(bench).line(bench.settings) as line, bench.over(line.settings).connect() as session:
+        with (
+            _harness(bench).line(bench.settings) as line,
+            bench.over(line.settings).connect() as session,
+            pytest.MonkeyPatch.context() as patch,
+        ):
             assert isinstance(session, SupportsQueries)
             session.history()
+            self.hurry(
+                patch
+            )  # a query may want a connection of its own, whose opening only its time limit ends
             line.fall_silent()
             error, seconds = self._stopped(session, partial(session.rows, query, 1))
         assert isinstance(error, SeedbedError)

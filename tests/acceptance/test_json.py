@@ -418,6 +418,8 @@ CASES: dict[str, list[Case]] = {
         Case("-e dev-test --history", "verified", 4, "refers one_is_away"),
         Case("-e dev-test", "verification", 0),
         Case("-e dev-test --dry-run", "error", 2, "", 1),
+        Case("-e dev-test", "verification", 4, "one_is_away"),
+        Case("-e dev-test -s shop", "error", 2, "", 1),
     ],
     "init": [
         Case("", "init", 0),

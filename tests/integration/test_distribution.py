@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import tarfile
+import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,14 +24,19 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return build(tmp_path_factory.mktemp("dist"))
 
 
-@pytest.fixture
-def installed(built: dict[str, Path], short_path: Path) -> Callable[..., Installed]:
-    def install(*extras: str) -> Installed:
-        home = short_path / "-".join(["with", *extras])
-        home.mkdir()
-        return Installed(home, built["wheel"], extras)
+@pytest.fixture(scope="module")
+def installed(built: dict[str, Path]) -> Iterator[Callable[..., Installed]]:
+    """A function that returns an environment with these extras; whoever asks for the same ones has the same."""
+    with tempfile.TemporaryDirectory(prefix="seedbed-t-", dir="/tmp") as path:
+        Path(path).chmod(0o755)  # the user that runs PostgreSQL passes
 
-    return install
+        @cache
+        def install(*extras: str) -> Installed:
+            home = Path(path, "-".join(["with", *extras]))
+            home.mkdir()
+            return Installed(home, built["wheel"], extras)
+
+        yield install
 
 
 def names(wheel: Path) -> dict[str, bytes]:

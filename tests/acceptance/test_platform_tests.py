@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from seedbed.servers import locks
+from tests.support.postgres.clusters import furnish
 from tests.support.projects import clean_environment
 from tests.support.servers import Lend
 
@@ -58,9 +59,10 @@ def _running(root: Path) -> list[str]:
 
 @pytest.mark.slow(25)
 def test_the_application_passes_its_tests_on_every_engine_with_two_workers(
-    lent: Lend, application: Path
+    lent: Lend, cluster: Path, application: Path
 ) -> None:
     lent(application / ".seedbed" / "tests", GRAPHS, INDEXES)
+    furnish(application / ".seedbed" / "tests", cluster)
     done = run_tests(
         application, "-n", "2", "--dist", "loadfile", "--durations=12"
     )  # a server of each kind is enough
@@ -69,8 +71,11 @@ def test_the_application_passes_its_tests_on_every_engine_with_two_workers(
 
 
 @pytest.mark.slow
-def test_the_postgresql_tests_pass_again_after_tests_that_were_killed(application: Path) -> None:
+def test_the_postgresql_tests_pass_again_after_tests_that_were_killed(
+    cluster: Path, application: Path
+) -> None:
     """What they left behind (copies, a cluster that was not stopped) disturbs nobody."""
+    furnish(application / ".seedbed" / "tests", cluster)
     killer = application / "tests" / "test_kill.py"
     killer.write_text(
         "import os, signal\n"

@@ -32,6 +32,7 @@ from tests.support.servers import (
     neo4j_pool,
     new_account,
     opensearch_pool,
+    quick_folder,
 )
 
 pytest.register_assert_rewrite("seedbed.testing")  # before a test imports it
@@ -197,6 +198,6 @@ def files(tmp_path: Path) -> ProjectFiles:
 @pytest.fixture
 def short_path() -> Iterator[Path]:
     """A directory whose path is short enough for the sandbox's socket, and that the sandbox's user may pass."""
-    with tempfile.TemporaryDirectory(prefix="seedbed-t-", dir="/tmp") as path:
+    with tempfile.TemporaryDirectory(prefix="seedbed-t-", dir=quick_folder()) as path:
         Path(path).chmod(0o755)
         yield Path(path)

@@ -149,6 +149,11 @@ def _has_room(folder: Path) -> bool:
     return found.f_bavail * found.f_frsize > 1 << 30
 
 
+def quick_folder() -> Path:
+    """Return a directory with a short path that anybody may write to: in memory, where programs may run there."""
+    return RAM if _has_room(RAM) and not os.statvfs(RAM).f_flag & os.ST_NOEXEC else Path("/tmp")
+
+
 def _sweep(base: Path) -> None:
     """Remove what no run uses any more: this one, and those that were killed."""
     for lock in base.glob("*.lock"):

@@ -48,6 +48,10 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("seedbed")
 
+# To validate templates takes the CDK five seconds of a processor before it begins, in every app that is synthesised.
+# tests/unit/cdk has the whole platform validated.
+os.environ["CDK_VALIDATION"] = "false"
+
 # A shell lets what it starts in the background ignore Ctrl-C, and so do children: tests press it all the same.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

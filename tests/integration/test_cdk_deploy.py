@@ -58,8 +58,7 @@ class App:
         return "\n".join(ran.lines)
 
     def deploy(self, environment: str, *more: str) -> str:
-        # --no-validation: see tests.support.deployment.releases.
-        flags = ("--all", "--no-validation", "--require-approval", "never", "--progress", "events")
+        flags = ("--all", "--require-approval", "never", "--progress", "events")
         return self.run("deploy", *flags, *self.context(environment), *more)
 
     def destroy(self) -> str:

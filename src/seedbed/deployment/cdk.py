@@ -25,6 +25,7 @@ PACKAGE, VERSION, SIZE = "aws-cdk", "2.1148.1", "29 MB"
 # Of the files of that version, by name: the SHA-256 of the JSON of their SHA-256s.
 FILES = "6714c9b1a7fadf5901d754ff9f67d411b161dd993ceaabec08ee65404031abcd"
 SPECIFIED = "SEEDBED_CDK"
+VALIDATION = "CDK_VALIDATION"  # false: an app validates no templates, which takes seconds to begin
 _VERSION = re.compile(r"^(\d+)\.(\d+)\.(\d+)")
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _BANNERS = ("END_OF_LIFE", "UNTESTED", "DEPRECATED")
@@ -69,14 +70,14 @@ def variables(cloud: Cloud) -> dict[str, str]:
 def base(environ: Mapping[str, str], node: Path, home: Path) -> dict[str, str]:
     """Return the environment that the CLI starts from.
 
-    It reads every variable `CDK_…` as an option of its own, so none goes through. An app that says `python3` gets
-    the Python that we run on. `home`: where it remembers which account a key is of; never from one run to the next,
-    because keys of a sandbox are all alike.
+    It reads every variable `CDK_…` as an option of its own, so none goes through but the one that is the app's as
+    well. An app that says `python3` gets the Python that we run on. `home`: where it remembers which account a key is
+    of; never from one run to the next, because keys of a sandbox are all alike.
     """
     kept = {
         name: value
         for name, value in environ.items()
-        if name != "CDK" and not name.startswith(("CDK_", "JSII_"))
+        if name == VALIDATION or (name != "CDK" and not name.startswith(("CDK_", "JSII_")))
     }
     if kept.pop("PYTHONDONTWRITEBYTECODE", "") and "PYTHONPYCACHEPREFIX" not in kept:
         # Nothing is written beside the sources, as wanted; but to compile the CDK anew takes four seconds a time.

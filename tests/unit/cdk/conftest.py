@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -72,11 +73,11 @@ def with_node() -> Iterator[None]:
     """The CDK finds its Node and does not complain about its age."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JSII_NODE", node())
-        patch.setenv(
-            "CDK_VALIDATION", "true"
-        )  # here, and nowhere else: see tests.support.deployment.releases
         for which in ("UNTESTED", "DEPRECATED", "END_OF_LIFE"):
             patch.setenv(f"JSII_SILENCE_WARNING_{which}_NODE_VERSION", "1")
+        with pytest.MonkeyPatch.context() as here:  # and nowhere else: see tests/conftest.py
+            here.setenv("CDK_VALIDATION", "true")
+            importlib.import_module("aws_cdk")  # starts Node, which keeps the environment that it finds
         yield
 
 
@@ -120,7 +121,9 @@ def bare(synthesise: Synthesise) -> Stacks:
 
 def stacks(app: Any) -> Stacks:
     """Return what `app` is synthesised to."""
-    made = {each.stack_name: each for each in app.synth().stacks}
+    assembly = app.synth()
+    assert Path(assembly.directory, "validation-report.json").exists()  # an invalid template is an error
+    made = {each.stack_name: each for each in assembly.stacks}
     return {
         name: Stack(
             name,

@@ -133,6 +133,7 @@ def test_what_the_cli_would_read_as_its_own_options_stays_behind(tmp_path: Path)
     environ = {
         "CDK": "1",
         "CDK_REQUIRE_APPROVAL": "any-change",
+        "CDK_VALIDATION": "false",
         "JSII_NODE": "/x",
         "KEPT": "1",
         "PATH": "/bin",
@@ -142,8 +143,10 @@ def test_what_the_cli_would_read_as_its_own_options_stays_behind(tmp_path: Path)
         "CDK_DISABLE_CLI_TELEMETRY",
         "CDK_DISABLE_VERSION_CHECK",
         "CDK_HOME",
+        "CDK_VALIDATION",
     }
     assert found["KEPT"] == "1"
+    assert found["CDK_VALIDATION"] == "false"  # which the app reads as well
     assert found["JSII_NODE"] == "/opt/node/bin/node"
 
 

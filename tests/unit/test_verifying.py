@@ -271,6 +271,16 @@ def test_a_reference_that_is_broken_altogether_ends_early(monkeypatch: pytest.Mo
     assert world.looks == 2  # none of them was looked up again
 
 
+def test_a_reference_is_broken_altogether_where_no_keys_of_rows_are_told_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(suspects, "MOST", 5)
+    world = World({f"{number:03}": uuid(number) for number in range(100)}, set())
+    found = verified(world, orders=Table(world, packed=True)).result
+    assert (found.verdict, found.is_systemic) == (Verdict.BROKEN, True)
+    assert found.samples[0].holders == Holders(1)
+
+
 @pytest.mark.parametrize(
     ("reference", "verdict"),
     [

@@ -25,7 +25,8 @@ def result(
 
     `delayed`: how many of `suspects` were found after the grace. `held`: of the others those that rows still hold.
     """
-    rows = {each.id: Holders(len(each.rows) + each.more, each.rows) for each in suspects.all()}
+    # Where an engine tells no keys of rows, one row is all that is known of.
+    rows = {each.id: Holders(max(len(each.rows) + each.more, 1), each.rows) for each in suspects.all()}
     orphans = rows if suspects.is_systemic else held
     found = ReferenceResult(
         reference,
@@ -44,8 +45,10 @@ def result(
 
 def _verdict(found: ReferenceResult, astray: int) -> Verdict:
     """Return the verdict where `astray` rows lead nowhere: one id may be in many."""
+    if found.is_systemic:
+        return Verdict.BROKEN
     wrong = astray + (0 if found.reference.optional else found.empty)
     if not wrong:
         return Verdict.OK
     most = found.reference.tolerated * (found.ids + found.empty)
-    return Verdict.BROKEN if found.is_systemic or wrong > most else Verdict.TOLERATED
+    return Verdict.BROKEN if wrong > most else Verdict.TOLERATED

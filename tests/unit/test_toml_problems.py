@@ -130,6 +130,11 @@ def test_what_is_wrong_is_said_in_tomls_words(type_: Any, value: str, because: s
     assert error.because.startswith(because)
 
 
+def test_of_two_tables_that_are_wrong_alike_the_first_key_that_is_wrong_is_named() -> None:
+    error = _error(dict[str, dict[str, str]], '{a = {host = "x", port = 1}, b = {host = "x", port = 2}}')
+    assert (error.what, error.because) == ("key.a.port is wrong", "expected a string, found the number 1")
+
+
 def test_a_key_that_is_missing_is_named_with_its_table() -> None:
     error = _error(Inner, "{}")
     assert (error.what, error.because) == ("key.number is missing", "[key] cannot do without it")

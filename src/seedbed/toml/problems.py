@@ -210,13 +210,15 @@ def _resolved(inside: str, value: Any, complains: Callable[[Any], bool]) -> tupl
     msgspec writes `[...]` for whichever key of a mapping: the key is found by trying one at a time.
     """
     path: KeyPath = ()
-    here = value
+    here, tried = value, value
     for part in _PATH.finditer(inside):
         if part["any"]:
             keys = list(here) if isinstance(here, Mapping) else list(range(len(here)))
             key: str | int | None = next(
-                (each for each in keys if complains(_only(value, path, each))), keys[0] if keys else None
+                (each for each in keys if complains(_only(tried, path, each))), keys[0] if keys else None
             )
+            if isinstance(here, Mapping) and key is not None:
+                tried = _only(tried, path, key)  # another one beside it may be wrong in the same way
         else:
             key = part["name"] if part["name"] is not None else int(part["index"])
         try:

@@ -149,6 +149,23 @@ def test_new_orphans_are_found_and_old_ones_left_out_whatever_tells_the_time(
     assert [each.id for each in whole.samples] == ["after", "before", "ever"]
 
 
+@pytest.mark.parametrize("size", [2, 1000])
+def test_the_ids_of_documents_themselves_are_a_field(
+    here: Stage, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(ids, "_VALUES", size)
+    monkeypatch.setattr(ids, "_TERMS", size)
+    assert texts(here, "lessons._id") == (["a", "b", "c"], 0)
+    assert texts(here, "lessons._id", Where((("number", ("7",)),))) == (["b", "c"], 0)
+    assert texts(here, "lessons._id", Where((("words", ("Long",)),))) == (["a"], 0)
+    assert here.session.found("lessons._id", ["a", "c", "nothing", "A"]) == {"a", "c"}
+    suspects = [Suspect("a"), Suspect("c"), Suspect("nothing")]
+    held = here.session.holders("lessons._id", suspects, time="at", most=5)
+    assert held == {"a": Holders(1, ("a",)), "c": Holders(1, ("c",), datetime(2026, 5, 9, 10, tzinfo=UTC))}
+    seven = Where((("number", ("7",)),))
+    assert set(here.session.holders("lessons._id", suspects, time="", most=5, where=seven)) == {"c"}
+
+
 def test_an_index_or_a_field_that_is_not_there_is_refused_by_name(here: Stage) -> None:
     with pytest.raises(StepFailed, match="there is no index courses"):
         texts(here, "courses.id")

@@ -10,7 +10,7 @@ from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, 
 from contextlib import closing
 from decimal import Decimal
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -31,6 +31,7 @@ _VALUES = 10_000  # documents in a page of which the index tells the field
 _SOURCES = 2000  # in one of whose sources a part is read
 _DENIED = 403
 _TERMS = 1000  # ids in a search; index.max_terms_count is 65 536
+_ID = "_id"  # of a document: in no mapping and no source, and unique in its index
 _ASKED = "_shards,timed_out," + ",".join(f"hits.hits.{each}" for each in ("_id", "_source", "fields", "sort"))
 
 
@@ -60,14 +61,17 @@ def ids(cluster: Cluster, path: str, where: Where = ALL) -> Generator[Ids, None,
     with translate_errors(cluster, f"reading the ids of {path}"):
         source = _Source(cluster, path, where)
         field = source.exact if source.exact and source.exact.name == source.field else None
-        if field and not field.longest and source.finds_rows:
+        if source.is_id and source.finds_rows:
+            for page in source.pages({"_source": False, "size": _VALUES}):
+                yield _block([source.values(each) for each in page])
+        elif field and not field.longest and source.finds_rows:
             body = {"docvalue_fields": [field.name], "_source": False, "stored_fields": "_none_"}
             for page in source.pages({**body, "size": _VALUES}):
                 yield _block([map(str, each.fields.get(field.name, ())) for each in page])
         else:
             with closing(source.sources()) as pages:
                 for page in pages:
-                    yield _block([ids_in(each.source, source.field) for each in page])
+                    yield _block([source.values(each) for each in page])
         source.require_same()
 
 
@@ -89,6 +93,8 @@ def found(cluster: Cluster, path: str, ids: Sequence[str]) -> Collection[str]:
     with translate_errors(cluster, f"looking for ids in {path}"):
         source = _Source(cluster, path)
         source.refresh()
+        if source.is_id:
+            return {same_id(each.id) for each in source.documents(spellings(ids))}
         if source.searches(ids):
             return {same_id(str(each["key"])) for each in source.buckets(spellings(ids))}
         wanted, there = frozenset(ids), set[str]()
@@ -108,11 +114,11 @@ def holders(
         if source.searches(texts) and source.tells(time):
             return _summed(source.buckets(texts, time=time, most=most), most)
         tally = Tally(suspects, most)
-        for page in source.sources(time):
-            for each in page:
-                since = next(map(moment, ids_in(each.source, time)), None) if time else None
-                for id_ in set(map(same_id, ids_in(each.source, source.field))):
-                    tally.add(id_, each.id, since)
+        hits = source.documents(texts, time) if source.is_id else chain.from_iterable(source.sources(time))
+        for each in hits:
+            since = next(map(moment, ids_in(each.source, time)), None) if time else None
+            for id_ in set(map(same_id, source.values(each))):
+                tally.add(id_, each.id, since)
         return tally.holders()
 
 
@@ -121,6 +127,8 @@ class _Source:
 
     def __init__(self, cluster: Cluster, path: str, where: Where = ALL) -> None:
         self.name, _, self.field = path.partition(".")
+        self.is_id = self.field == _ID
+        self._own = () if self.is_id else (self.field,)  # what is in sources
         self._cluster = cluster
         self._indexes = look(cluster.client, self.name)
         if not self._indexes:
@@ -130,14 +138,14 @@ class _Source:
                 try_="correct the reference in seedbed.toml: index.field",
             )
         self._mappings = mappings = [each.mappings for each in self._indexes]
-        for name in (self.field, *where.fields):
+        for name in (*self._own, *where.fields):
             if not any(is_possible(each, name) for each in mappings):
                 raise StepFailed(
                     f"there is no field {name} in {self.name}",
                     because="its mapping has none, and is strict",
                     try_="correct the reference in seedbed.toml: index.field",
                 )
-        self.exact = exact(mappings, self.field)
+        self.exact = None if self.is_id else exact(mappings, self.field)
         self._where = where
         self._filters = [_terms(exact(mappings, name), texts) for name, texts in where.equal]
         if where.since:
@@ -177,17 +185,47 @@ class _Source:
 
     def sources(self, *more: str) -> Generator[list[_Hit], None, None]:
         """Yield the documents that are meant, the field and `more` of their sources, by pages."""
-        wanted = [self.field, *filter(None, more), *self._where.fields]
+        wanted = self._wanted(*more)
         for index in self._indexes:
-            for name in (self.field, *self._where.fields):
+            for name in (*self._own, *self._where.fields):
                 if not keeps(index.mappings, name):
                     raise StepFailed(
                         f"the field {name} of {index.name} cannot be read",
                         because="documents are stored without it, and the index has its values changed or not at all",
                         try_="keep it in _source, or let the reference name a field of type keyword",
                     )
-        for page in self.pages({"_source": {"includes": wanted}, "size": _SOURCES}):
-            yield [each for each in page if takes(self._where, partial(ids_in, each.source))]
+        for page in self.pages({"_source": wanted, "size": _SOURCES}):
+            yield [each for each in page if self._takes(each)]
+
+    def documents(self, ids: Iterable[str], *more: str) -> Iterator[_Hit]:
+        """Yield the documents that are meant, by their own ids, `more` of their sources with them."""
+        left = iter(ids)
+        while some := list(islice(left, _TERMS)):
+            body = {
+                "query": {"ids": {"values": some}},
+                "size": len(some) * len(self._indexes),
+                "_source": self._wanted(*more),
+            }
+            raw = self._cluster.client.send(
+                "POST",
+                path_of(self.name, "_search"),
+                _encode(body),
+                params={"expand_wildcards": "all", "allow_partial_search_results": False},
+                idempotent=True,
+            )
+            yield from (each for each in _decode(raw).hits.hits if self._takes(each))
+
+    def values(self, hit: _Hit) -> Iterator[str]:
+        """Return the ids that a document has in the field."""
+        return iter((hit.id,)) if self.is_id else ids_in(hit.source, self.field)
+
+    def _wanted(self, *more: str) -> Any:
+        """Return what to ask for of sources: the field, what says whether it counts, and `more`; False for nothing."""
+        names = [*self._own, *filter(None, more), *self._where.fields]
+        return {"includes": names} if names else False
+
+    def _takes(self, hit: _Hit) -> bool:
+        return takes(self._where, partial(ids_in, hit.source))
 
     def pages(self, body: Mapping[str, Any]) -> Iterator[list[_Hit]]:
         """Yield documents by pages, as the search `body` wants them: those that the index finds. Raises StepFailed."""

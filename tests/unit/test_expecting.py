@@ -163,11 +163,19 @@ def test_values_are_short_texts() -> None:
 
 
 @pytest.mark.parametrize(
-    "rows", [[], [{"a": None}], [{"a": "1", "b": "2"}], [{"a": "1"}] * 2, [{"a": "NaN"}]]
+    ("rows", "because"),
+    [
+        ([], "it has no row"),
+        ([{"a": None}], "its value is nothing"),
+        ([{"a": "1", "b": "2"}], "it has 2 columns"),
+        ([{"a": "1"}] * 2, "it has more than one row"),
+        ([{"a": "NaN"}], "its value is 'NaN'"),
+    ],
 )
-def test_what_is_not_one_number_is_none(rows: Sequence[QueryRow]) -> None:
-    with pytest.raises(StepFailed, match="a query whose number is compared has none"):
+def test_what_is_not_one_number_is_none(rows: Sequence[QueryRow], because: str) -> None:
+    with pytest.raises(StepFailed, match="a query whose number is compared has none") as caught:
         the_number(rows)
+    assert caught.value.because == because
 
 
 def test_one_number_is_one() -> None:

@@ -55,6 +55,7 @@ def test_values_are_as_the_server_writes_them(session: PostgresSession) -> None:
         "SELECT nextval('numbers')",
         "SELECT set_config('transaction_read_only', 'off', true), writes()",
         "WITH gone AS (DELETE FROM entries RETURNING id) SELECT * FROM gone",
+        "DELETE FROM entries RETURNING id",
     ],
 )
 def test_what_writes_is_refused_by_the_server(session: PostgresSession, query: str) -> None:
@@ -69,7 +70,6 @@ def test_what_writes_is_refused_by_the_server(session: PostgresSession, query: s
         "SELECT 1; COMMIT; DELETE FROM entries",
         "SELECT 1; DELETE FROM entries",
         "COMMIT",
-        "DELETE FROM entries",
         "",
     ],
 )
@@ -77,6 +77,32 @@ def test_a_query_is_one_select(session: PostgresSession, query: str) -> None:
     with pytest.raises(StepFailed):
         session.rows(query, 10)
     assert session.number("SELECT count(*) FROM entries") == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "said", "because"),
+    [
+        ("SELEC 1", 'syntax error at or near "SELEC"', "SQLSTATE 42601, at character 1 of the query"),
+        (
+            "SELECT 1 FROM entrys",
+            'relation "entrys" does not exist',
+            "SQLSTATE 42P01, at character 15 of the query",
+        ),
+        (
+            "SELECT ammount FROM entries",
+            'column "ammount" does not exist',
+            'reference the column "entries.amount"',
+        ),
+    ],
+)
+def test_a_query_that_is_wrong_is_told_with_the_place(
+    session: PostgresSession, query: str, said: str, because: str
+) -> None:
+    with pytest.raises(StepFailed) as caught:
+        session.rows(query, 10)
+    assert caught.value.what == f"the query of an expectation is wrong: {said}"
+    assert because in caught.value.because
+    assert caught.value.try_ == "correct the query: one SELECT, VALUES or WITH"
 
 
 def test_a_query_that_is_interrupted_ends(session: PostgresSession) -> None:

@@ -35,6 +35,19 @@ def test_what_writes_is_refused(query: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "query", ["SELECT count(*) FROM courses", "SELECT Sum (price) FROM courses WHERE id = 'a'"]
+)
+def test_an_aggregate_is_refused(query: str) -> None:
+    with pytest.raises(StepFailed, match=r"the query calls (COUNT|SUM)") as caught:
+        select(query, str)
+    assert "are counted" in caught.value.try_
+
+
+def test_a_word_that_is_no_call_is_no_aggregate() -> None:
+    assert select("SELECT count, max FROM courses WHERE size(title) > 3", str).table == "courses"
+
+
+@pytest.mark.parametrize(
     "query", ["", "EXISTS(SELECT 1)", "SELECT 1", "SELECT * FROM", "SELECT * FROM a, (SELECT * FROM b)"]
 )
 def test_what_is_no_select_from_one_table_is_refused(query: str) -> None:

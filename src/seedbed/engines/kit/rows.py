@@ -10,7 +10,7 @@ import msgspec
 
 from seedbed.errors import SeedbedError, StepFailed, UsageError
 from seedbed.model.verification import QueryRow
-from seedbed.support.phrases import shorten
+from seedbed.support.phrases import count, shorten
 
 _LONGEST = 200  # characters of a value that are kept: a row shows what is wrong, and is not copied from there
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -50,9 +50,10 @@ def the_number(rows: Sequence[QueryRow]) -> Decimal:
             found = Decimal("NaN")
         if found.is_finite():
             return found
-        raise not_a_number(f"it has {'no value' if text is None else text}")
-    columns = len(rows[0]) if rows else 0
-    raise not_a_number("it has no row" if not rows else f"it has {columns} columns or more than one row")
+        raise not_a_number("its value is nothing" if text is None else f"its value is {shorten(text, 40)!r}")
+    if len(rows) == 1:
+        raise not_a_number(f"it has {count(len(rows[0]), 'column')}")
+    raise not_a_number("it has more than one row" if rows else "it has no row")
 
 
 def not_a_number(because: str) -> StepFailed:

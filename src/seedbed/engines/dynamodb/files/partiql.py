@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -12,6 +13,7 @@ from seedbed.errors import StepFailed
 
 _TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[A-Za-z0-9_.$-]+|\S""")
 _WRITES = {"INSERT", "UPDATE", "DELETE"}
+_AGGREGATES = {"COUNT", "SUM", "AVG", "MIN", "MAX"}
 
 
 class Select(Struct, frozen=True):
@@ -37,6 +39,12 @@ def select(query: str, physical: Callable[[str], str]) -> Select:
             "the query is not a SELECT from one table",
             because="an expectation asks DynamoDB in PartiQL, which knows neither joins nor subqueries",
             try_="SELECT course_id FROM courses WHERE title IS MISSING",
+        )
+    if called := [word for word, behind in pairwise(words) if word in _AGGREGATES and behind == "("]:
+        raise StepFailed(
+            f"the query calls {called[0]}",
+            because="PartiQL of DynamoDB has no aggregates",
+            try_="SELECT the items; where numbers are compared, by `equal`, those that it finds are counted",
         )
     name = tokens[words.index("FROM") + 1]
     table, index = _names(name[0])

@@ -15,8 +15,10 @@ from seedbed.engines.dynamodb.database import DynamoDatabase, translate_errors
 from seedbed.engines.dynamodb.files.partiql import select
 from seedbed.engines.dynamodb.running.ids import read_only
 from seedbed.engines.dynamodb.running.transform.metered_table import consumed
+from seedbed.engines.dynamodb.wire.errors import NOT_FOUND, ServiceError
 from seedbed.engines.dynamodb.wire.values import Item, from_item
 from seedbed.engines.kit.rows import query_row
+from seedbed.errors import StepFailed
 from seedbed.model.verification import QueryRow
 
 
@@ -41,7 +43,16 @@ def _pages(database: DynamoDatabase, query: str) -> Iterator[Sequence[Item]]:
         body["ConsistentRead"] = True
     units = 1.0  # that a call is expected to take: what the last one took
     while True:
-        answer = access.read("ExecuteStatement", body, units)
+        try:
+            answer = access.read("ExecuteStatement", body, units)
+        except ServiceError as error:
+            if error.code != NOT_FOUND:
+                raise
+            raise StepFailed(
+                f"there is no table {found.table}",
+                because=f"{database.address} has no {database.physical(found.table)}",
+                try_="correct the query: the table by its name in tables.toml; or deploy the table",
+            ) from None
         units = max(1.0, consumed(answer))
         yield answer["Items"]
         if not answer.get("NextToken"):

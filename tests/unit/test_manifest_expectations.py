@@ -75,6 +75,7 @@ IN_USER = 'database = "user/postgres"\n'
         (f'name = "a"\n{QUERY}database = "usr/postgres"', 8, "there is no database usr/postgres"),
         (f'name = "a"\n{QUERY}', 5, "a query names no database"),
         (f'name = "a"\n{IN_USER}', 5, "has a query, or numbers"),
+        (f'name = "a"\nquery = ""\n{IN_USER}', 7, "expected a string that is not empty"),
         (f'name = ""\n{QUERY}{IN_USER}', 6, "one line that says what holds"),
         (f"{QUERY}{IN_USER}", 5, "name is missing"),
         (f'name = "a"\n{QUERY}{IN_USER}tolerance = 1', 9, "has no tolerance"),
@@ -117,3 +118,14 @@ def test_beside_a_database_it_need_not_be_named(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="there are two expectations of the name 'a'") as caught:
         beside(database, IDS, {"a": Location("seedbed.toml", 9)})
     assert caught.value.because == "the other one is declared at seedbed.toml:9"
+
+
+@pytest.mark.parametrize(("written", "share"), [('"0.1%"', 0.001), ("0.001", 0.001), ("0", 0.0)])
+def test_what_is_tolerated_of_a_reference_is_a_share_written_either_way(
+    tmp_path: Path, written: str, share: float
+) -> None:
+    path = tmp_path / "seedbed.toml"
+    ends = 'from = "order/postgres:orders.user_id"\nto = "user/postgres:users.id"\n'
+    path.write_text(f"{MANIFEST}[[references]]\n{ends}tolerated = {written}\n", encoding="utf-8")
+    (reference,) = load(path, lambda _: Options).references
+    assert reference.tolerated == share

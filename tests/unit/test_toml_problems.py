@@ -106,7 +106,7 @@ SAID = [
     (Annotated[str, Meta(pattern="^a$")], '"x"', "expected a string matching ^a$, found 'x'"),
     (Annotated[list[int], Meta(max_length=1)], "[1, 2]", "expected an array of length <= 1, found an array"),
     (tuple[int, int], "[1]", "expected an array of length 2, got 1, found an array"),
-    (Annotated[dict[str, int], Meta(min_length=1)], "{}", "expected a table of length >= 1, found a table"),
+    (Annotated[dict[str, int], Meta(min_length=1)], "{}", "expected a table that is not empty"),
     (Colour, '"green"', "expected one of red, blue, found green"),
     (Literal[1, 2], "3", "expected one of 1, 2, found the number 3"),
     (date, '"x"', "Invalid RFC3339 encoded date"),

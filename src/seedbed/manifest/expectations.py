@@ -123,9 +123,14 @@ def _query(
     return Query(DatabaseId(database), query)
 
 
+def share(percent: str) -> Decimal:
+    """Return what a share is of the whole: of "0.1%" 0.001."""
+    return Decimal(percent.rstrip("%")) / 100
+
+
 def _tolerance(section: ExpectationSection) -> Tolerance:
     if isinstance(section.tolerance, str):
-        return Tolerance(share=Decimal(section.tolerance.rstrip("%")) / 100)
+        return Tolerance(share=share(section.tolerance))
     return Tolerance(number=Decimal(str(section.tolerance)))
 
 

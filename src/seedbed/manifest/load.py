@@ -10,7 +10,7 @@ from typing import Any
 
 from seedbed.errors import Hint, Location, ManifestError, UsageError, call
 from seedbed.manifest.environments import broken_rule
-from seedbed.manifest.expectations import expectations, require_declared
+from seedbed.manifest.expectations import expectations, require_declared, share
 from seedbed.manifest.sections import (
     ENVIRONMENT,
     IN_WORDS,
@@ -254,7 +254,8 @@ def _reference(section: ReferenceSection, at: Location) -> Reference:
         )
     )
     ends = _field(section.from_, where), _field(section.to)
-    return Reference(*ends, section.optional, _seconds(section.grace), section.tolerated, section.time, at)
+    tolerated = share(section.tolerated) if isinstance(section.tolerated, str) else section.tolerated
+    return Reference(*ends, section.optional, _seconds(section.grace), float(tolerated), section.time, at)
 
 
 def _seconds(duration: str) -> float:

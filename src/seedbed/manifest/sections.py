@@ -69,8 +69,11 @@ class ReferenceSection(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = "60s"
     tolerated: Annotated[
-        float,
-        Meta(ge=0, lt=1, description="The share of rows that may lead nowhere: 0.001 is one in a thousand."),
+        Annotated[str, Meta(pattern=SHARE)] | Annotated[float, Meta(ge=0, lt=1)],
+        Meta(
+            description="The share of rows that may lead nowhere: 0.001, or 0.1%, is one in a thousand.",
+            examples=["0.1%", 0.001],
+        ),
     ] = 0.0
     time: Annotated[
         str,

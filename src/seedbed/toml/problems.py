@@ -174,6 +174,8 @@ def _because(
         pattern = _unquoted(rule.removeprefix("matching regex "))
         shape = translate_errors.get(pattern, f"{wanted} matching {pattern}")
         return f"expected {shape}, found {clipped(repr(culprit), 60)}"
+    if rule == "of length >= 1":
+        return f"expected {wanted} that is not empty"
     return f"expected {wanted} {rule.replace('`', '')}, found {kind(culprit)}"
 
 

@@ -528,6 +528,21 @@ def test_a_verification_is_markdown_too_and_its_findings_stand_beside_their_line
     assert "--json and --markdown cannot be combined" in err
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--since", "yesterday"), "'yesterday' is no time; write 2026-11-28, 2026-11-28T10:00 or"),
+        (("--since", "9999-01-01"), "--since 9999-01-01 00:00 UTC lies in the future"),
+        (("--since", "2026-01-01", "--history"), "--history and --since cannot be combined"),
+        (("--max-units", "5", "--history"), "--history and --max-units cannot be combined"),
+    ],
+)
+def test_what_would_verify_nothing_is_refused(site: Site, options: tuple[str, ...], said: str) -> None:
+    site.refers()
+    code, _, err = site.run("verify", *E, *options)
+    assert (code, said in err) == (2, True), err
+
+
 class Full(io.StringIO):
     """Standard output on a disk that is full."""
 

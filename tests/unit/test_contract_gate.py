@@ -184,8 +184,8 @@ def test_what_waits_at_migrate_has_to_go_first(shop: Shop) -> None:
     shop.migration("user", DROP, "migrate")
     shop.migration("user", late, "contract")
     with shop.run("prod") as run:
-        assert missing(run) == [f"{DROP}_t waits at migrate"]
-        assert "waits at migrate" in refused(run, version=late)
+        assert missing(run) == [f"{DROP}_t is pending at the gate migrate"]
+        assert "is pending at the gate migrate" in refused(run, version=late)
         run.verify(shop.references)
         (entry,) = PlanDocument.of(run.plan(GO), "plan").databases[2].unverified
     assert entry.try_ == (
@@ -198,7 +198,9 @@ def test_what_waits_at_migrate_in_a_database_that_it_comes_after_has_to_go_first
     shop.migration("user", DROP, "contract", after=f"{SHOP}:{FILL}")
     with shop.run("prod") as run:
         run.verify(shop.references)
-        assert missing(run) == [f"{FILL}_t waits at migrate in {SHOP}, which {DROP}_t comes after"]
+        assert missing(run) == [
+            f"{FILL}_t is pending at the gate migrate in {SHOP}, which {DROP}_t comes after"
+        ]
 
 
 def test_what_goes_through_migrate_between_two_contracts_has_to_be_verified_between_them(shop: Shop) -> None:
@@ -208,7 +210,8 @@ def test_what_goes_through_migrate_between_two_contracts_has_to_be_verified_betw
         run.verify(shop.references)
         (one,) = run.plan(GO).of(USER).unverified
         assert (
-            one.what == "20260101000004_t waits at migrate after 20260101000003_t and before 20260101000005_t"
+            one.what
+            == "20260101000004_t is pending at the gate migrate, after 20260101000003_t and before 20260101000005_t"
         )
         assert one.try_ == f"seedbed plan -e ENV -s user --engine memory --to {DROP} --out plan.json"
 
@@ -221,7 +224,9 @@ def test_one_that_was_taken_while_something_waited_is_not_enough(shop: Shop) -> 
     with shop.run("prod") as run:
         run.verify(shop.references)
         run.apply(TO_MIGRATE)
-        assert missing(run)[0].startswith(f"{DROP} of {USER} waited at migrate when it was verified at")
+        assert missing(run)[0].startswith(
+            f"{DROP} of {USER} was pending at the gate migrate when it was verified at"
+        )
 
 
 def test_one_of_another_history_is_not_enough(shop: Shop) -> None:
@@ -246,7 +251,10 @@ def test_one_that_could_not_verify_all_of_it_is_not_enough(shop: Shop) -> None:
         run.verify(shop.references)
     with shop.run("prod") as run:
         (what,) = missing(run)
-        assert what.startswith("cart/memory:carts.user_id → user/memory:users.id is unverified, verified at")
+        assert what.startswith("cart/memory:carts.user_id → user/memory:users.id could not be verified at")
+        assert what.endswith(" UTC")
+        (one,) = run.plan(GO).of(USER).unverified
+        assert one.try_.startswith("correct what seedbed verify -e ENV shows")
 
 
 def test_partial_runs_add_up(shop: Shop) -> None:
@@ -295,7 +303,7 @@ def test_it_is_asked_again_under_the_lease(shop: Shop, monkeypatch: pytest.Monke
             require_own(targets)
 
         monkeypatch.setattr(executing, "require_own", meanwhile)
-        assert "waited at migrate" in refused(run)
+        assert "was pending at the gate migrate" in refused(run)
 
 
 def test_nothing_is_wanted_where_nothing_touches_the_database(tmp_path: Path, server: Server) -> None:

@@ -60,6 +60,19 @@ def shop(tmp_path: Path, server: Server) -> Shop:
     return found
 
 
+def test_where_a_table_is_missing_what_is_pending_is_told(tmp_path: Path, server: Server) -> None:
+    shop = Shop(tmp_path, server)
+    with shop.run("staging") as run:
+        errors = [each.error for each in run.reading(shop.references).fields]
+        errors += [each.error for each in run.verify(shop.references).references]
+    told = {(each.what, each.because.partition("; ")[2], each.try_) for each in errors if each}
+    assert ("there is no table orders", "1 migration is pending in shop/memory", "seedbed apply -e ENV") in {
+        (what, because, try_[:20]) for what, because, try_ in told
+    }
+    assert len(told) == 3
+    assert all(errors)
+
+
 def kept(run: Run, database: str) -> Sequence[VerifyRecord]:
     (session,) = [each.session for each in run.connected if each.id == database]
     assert isinstance(session, MemorySession)

@@ -67,7 +67,7 @@ def test_what_is_found_of_a_reference_stands_beside_its_line() -> None:
     assert told[0] == (
         "::error title=seedbed%3A payment/postgres%3Acustomers.user_id,file=seedbed.toml,line=18,col=1"
         "::123 456 ids, 3 delayed, 1 vanished, 2 orphans  (user/postgres:users.id)"
-        "%0A7d444840-9dc0-11d1-b245-5ffdce74fad2 in 2 rows: c-17, c-18, the oldest of 2026-11-03 09:30"
+        "%0A7d444840-9dc0-11d1-b245-5ffdce74fad2 in 2 rows: c-17, c-18, the oldest of 2026-11-03 09:30 UTC"
         "%0A100%25%0A::set-env name=A::b\\x1b[1m in 1 row\n"
     )
     assert told[1].startswith("::warning title=seedbed%3A reviews/postgres%3Areviews.author_id::")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from seedbed.support.phrases import LINE, count, duration, listed, number, one_line, shorten
+from seedbed.support.phrases import LINE, count, duration, listed, number, one_line, shorten, units_words
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,17 @@ def test_a_long_value_is_cut_and_says_so() -> None:
 def test_a_summary_is_one_line_however_it_was_written() -> None:
     assert one_line("  CREATE\n\tTABLE  t ") == "CREATE TABLE t"
     assert one_line("x" * (LINE + 1)) == "x" * (LINE - 1) + "…"
+
+
+@pytest.mark.parametrize(
+    ("units", "words"),
+    [
+        (0.5, "0.5 read units"),
+        (1.0, "1 read unit"),
+        (1.5, "1.5 read units"),
+        (9.96, "10 read units"),
+        (12_400.4, "12 400 read units"),
+    ],
+)
+def test_of_a_few_units_halves_are_told(units: float, words: str) -> None:
+    assert units_words(units) == words

@@ -385,6 +385,15 @@ def test_what_new_rows_refer_to_is_not_read_where_too_few_units_are_left(
     assert refused.error.because == "20 of the 59 that it may take are spent"
 
 
+def test_of_a_field_that_refers_to_several_tables_the_rows_that_are_read_are_told() -> None:
+    world = World({"a1": "ana", "b1": "ben"}, {"ana"})
+    ends = [Field(ORDERS, FROM.path, Where((("kind", (kind,)),))) for kind in "ab"]
+    events = verified_all(world, [Reference(each, TO, grace=0.01) for each in ends]).events
+    read = [each.path for each in events if isinstance(each, IdsRead) and each.target == ORDERS]
+    assert read == [f"{FROM.path}[kind=a]", f"{FROM.path}[kind=b]"]
+    assert [each.path for each in events if isinstance(each, IdsAwaited)] == read[1:]
+
+
 def test_of_about_how_many_ids_have_been_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verifying, "_TOLD", 3)
     world = World({str(number): "ana" for number in range(8)}, {"ana"})
@@ -408,7 +417,7 @@ def test_reading_ends_where_its_units_are_spent() -> None:
         assert isinstance(second, Refused)
         assert second.what == "reading ended, its read units are spent"
         assert first is None or isinstance(first, Refused)
-    assert "took 15 of the 14" in str(units(14)[0])
+    assert "took 15 read units, and may take 14" in str(units(14)[0])
 
 
 def test_what_is_expected_to_take_more_units_than_it_may_is_refused() -> None:
@@ -417,7 +426,7 @@ def test_what_is_expected_to_take_more_units_than_it_may_is_refused() -> None:
     UnitBudget(0).require_enough(Reading("dev", fields))
     with pytest.raises(Refused, match=r"about 10 read units, more than 9") as refused:
         UnitBudget(9).require_enough(Reading("dev", fields))
-    assert refused.value.because == "user/memory:users.id alone takes 7; nothing was read"
+    assert refused.value.because == "user/memory:users.id alone takes 7 read units; nothing was read"
 
 
 class Clock:

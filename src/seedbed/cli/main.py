@@ -36,7 +36,7 @@ COMMANDS = {
     "schema": ("schema", "Print the JSON Schema of seedbed.toml or of a --json document."),
     "seed": ("seed", "Load seeds: reference data, fixtures and, with --kind volume, volume data."),
     "status": ("status", "Show every migration of every database and its state."),
-    "verify": ("verify", "Check that ids in one database are found in the other one that they refer to."),
+    "verify": ("verify", "Check that ids lead to rows of other databases, and that expectations hold."),
 }
 ALIASES = {
     "cdk:deploy": "deploy",
@@ -177,7 +177,8 @@ def _environments(ctx: click.Context, param: click.Parameter, incomplete: str) -
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=(
         "Try it without any database of your own: seedbed demo. Exit codes: 0 done, 1 bug, 2 usage, 3 refused, "
-        "4 unreachable or busy, 5 partly done or outcome unknown, 6 changes pending, 7 failed, 130/143 interrupted."
+        "4 unreachable or busy, 5 partly done or outcome unknown, 6 changes pending or something broken, 7 failed, "
+        "130/143 interrupted."
     ),
 )
 @click.version_option(__version__, prog_name="seedbed")

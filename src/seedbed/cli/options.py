@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -23,6 +24,25 @@ class NumberOption(click.Option):
 
     def get_help_extra(self, ctx: click.Context) -> OptionHelpExtra:
         return {}
+
+
+class Moment(click.ParamType[datetime]):
+    """A time in ISO 8601, in UTC where it says nothing else."""
+
+    name = "time"
+
+    def convert(
+        self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        try:
+            found = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(
+                f"{value!r} is no time; write 2026-11-28, 2026-11-28T10:00 or 2026-11-28T10:00:00+01:00.",
+                param,
+                ctx,
+            )
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def known(what: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:

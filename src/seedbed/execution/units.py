@@ -9,7 +9,7 @@ from seedbed.engines.verification import SupportsUnits
 from seedbed.errors import Refused
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.model.verification import Reading
-from seedbed.support.phrases import number
+from seedbed.support.phrases import number, units_words
 
 
 class UnitBudget:
@@ -40,7 +40,7 @@ class UnitBudget:
         if self._most and self.spent > self._most:
             raise Refused(
                 "reading ended, its read units are spent",
-                because=f"it took {number(round(self.spent))} of the {number(round(self._most))} that it may take",
+                because=f"it took {units_words(self.spent)}, and may take {number(round(self._most))}",
                 try_="a larger --max-units, or fewer references at a time: --only",
             )
 
@@ -49,7 +49,7 @@ class UnitBudget:
         if self._most and reading.units > self._most:
             most = max(reading.fields, key=lambda each: each.extent.units)
             raise Refused(
-                f"verify takes about {number(round(reading.units))} read units, more than {number(round(self._most))}",
-                because=f"{most.field} alone takes {number(round(most.extent.units))}; nothing was read",
+                f"verify takes about {units_words(reading.units)}, more than {number(round(self._most))}",
+                because=f"{most.field} alone takes {units_words(most.extent.units)}; nothing was read",
                 try_="a larger --max-units, or fewer references at a time, --only; --dry-run shows what each takes",
             )

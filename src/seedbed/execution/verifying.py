@@ -219,6 +219,11 @@ class _Source(Struct):
     field: Field
     context: RunContext
 
+    @property
+    def path(self) -> str:
+        """The field as it is told, with which rows are meant: of one path there may be several."""
+        return f"{self.field.path}{self.field.where}"
+
     def blocks(self) -> Generator[Ids, None, None]:
         """Yield its ids, telling how many have come, and of about how many."""
         count, told, total = 0, 0, self._expected()
@@ -232,8 +237,8 @@ class _Source(Struct):
                     told = count
                     # Ids in lists are more than rows, and what is expected may be old.
                     about = total if count <= total else 0
-                    self.context.emit(IdsRead(self.field.database, self.field.path, count, about))
-        self.context.emit(IdsRead(self.field.database, self.field.path, count, count, is_all=True))
+                    self.context.emit(IdsRead(self.field.database, self.path, count, about))
+        self.context.emit(IdsRead(self.field.database, self.path, count, count, is_all=True))
 
     def extent(self) -> Extent:
         return self.session.extent(self.field.path, self.field.where)
@@ -293,9 +298,7 @@ def _looked_up(children: Mapping[Reference, Children], source: _Source) -> _Comp
         for position in range(ids.count)
     }
     there = source.session.found(source.field.path, sorted(wanted))
-    source.context.emit(
-        IdsRead(source.field.database, source.field.path, len(there), len(there), is_all=True)
-    )
+    source.context.emit(IdsRead(source.field.database, source.path, len(there), len(there), is_all=True))
     with closing(Parents(DIGEST_BYTES * _FEW)) as parents:
         parents.add(digests(Ids(texts=sorted(there))))
         return _Compared(0, suspects(children, parents))
@@ -320,7 +323,8 @@ def _wait(missing: _Missing, kept: Mapping[Field, _Kept | SeedbedError], context
     now = time.monotonic()
     for each, end in ends.items():
         if end > now:
-            context.emit(IdsAwaited(each.from_.database, each.from_.path, len(missing[each]), end - now))
+            path = f"{each.from_.path}{each.from_.where}"
+            context.emit(IdsAwaited(each.from_.database, path, len(missing[each]), end - now))
     while (left := max(ends.values(), default=0.0) - time.monotonic()) > 0:
         context.stop.check()
         time.sleep(min(left, _PAUSE))

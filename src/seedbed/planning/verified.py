@@ -12,11 +12,15 @@ from seedbed.errors import Hint, Refused, call
 from seedbed.model.history import History
 from seedbed.model.migration import Direction, MigrationFile, Phase
 from seedbed.model.plan import Action, DatabasePlan, Plan, Unverified
+from seedbed.model.verification import Verdict
 from seedbed.model.verified import Claim, Finding, Verified, VerifyRecord, history_digest
 from seedbed.planning.pending import order
-from seedbed.support.phrases import duration, listed, number
+from seedbed.support.phrases import duration, listed, moment, number
 
 _VERIFY = Hint(call("verify", about_all=True))
+_CORRECT = Hint(
+    "correct what ", _VERIFY, " shows, in the data or in what is declared, and run it again until it passes"
+)
 _MIGRATE = Hint(
     call("plan", "--through", "migrate", "--out", "plan.json", about_all=True),
     "; ",
@@ -95,7 +99,7 @@ def _unverified(plan: Plan, database: DatabasePlan, gate: Gate) -> Iterator[Unve
     after.pop(database.database, None)
     if between := _between(database, own):
         try_ = Hint(call("plan", "--to", first, "--out", "plan.json", about=database.database))
-        what = f"{_named(between)} at migrate after {own[0].migration.label} and before {last.label}"
+        what = f"{_pending(between)}, after {own[0].migration.label} and before {last.label}"
         yield Unverified(last.version, what, try_)
         return
     if waiting := list(_waiting(plan, database, own[0], after)):
@@ -103,7 +107,7 @@ def _unverified(plan: Plan, database: DatabasePlan, gate: Gate) -> Iterator[Unve
         return
     kept = gate.kept[database.database]
     latest = {each: _latest(kept, each.name) for each in gate.claims[database.database]}
-    yield from (Unverified(first, what, _VERIFY) for what in _of_claims(latest))
+    yield from (Unverified(first, what, try_) for what, try_ in _of_claims(latest))
     records = {record.id: record for record, _ in filter(None, latest.values())}
     for record in records.values():
         for what in _of_record(record, database.database, after, kept.now, gate):
@@ -122,17 +126,17 @@ def _waiting(
     """Yield what runs in the same plan before the contract, and would be newer than anything verified."""
     before = database.actions[: database.actions.index(contract)]
     if pending := [each for each in before if each.migration.phase is not Phase.CONTRACT]:
-        yield f"{_named(pending)} at migrate"
+        yield _pending(pending)
     for each in plan.databases:
         fill = [one for one in each.actions if one.migration.phase is Phase.MIGRATE]
         if each.database in after and fill:
             label = after[each.database].migration.label
-            yield f"{_named(fill)} at migrate in {each.database}, which {label} comes after"
+            yield f"{_pending(fill)} in {each.database}, which {label} comes after"
 
 
-def _named(actions: Sequence[Action]) -> str:
+def _pending(actions: Sequence[Action]) -> str:
     labels = listed([each.migration.label for each in actions])
-    return f"{labels} {'waits' if len(actions) == 1 else 'wait'}"
+    return f"{labels} {'is' if len(actions) == 1 else 'are'} pending at the gate migrate"
 
 
 def _latest(kept: Verified, name: str) -> tuple[VerifyRecord, Finding] | None:
@@ -144,27 +148,29 @@ def _latest(kept: Verified, name: str) -> tuple[VerifyRecord, Finding] | None:
     return None
 
 
-def _of_claims(latest: Mapping[Claim, tuple[VerifyRecord, Finding] | None]) -> Iterator[str]:
-    """Yield which claims were never verified as they are declared, or did not pass."""
+def _of_claims(latest: Mapping[Claim, tuple[VerifyRecord, Finding] | None]) -> Iterator[tuple[str, str]]:
+    """Yield which claims were never verified as they are declared, or did not pass, and what to try."""
     never = [claim.name for claim, found in latest.items() if found is None]
     if never:
-        yield f"never verified: {listed(never, separator='; ')}"
+        yield f"never verified: {listed(never, separator='; ')}", _VERIFY
     for claim, found in latest.items():
         if found is None:
             continue
         record, finding = found
         if finding.claim != claim:
-            yield f"{claim.name} is declared otherwise since it was verified at {_moment(record)}"
+            yield f"{claim.name} is declared otherwise since it was verified at {moment(record.at)}", _VERIFY
+        elif finding.verdict is Verdict.UNVERIFIED:
+            yield f"{claim.name} could not be verified at {moment(record.at)}", _CORRECT
         elif not finding.is_passed:
             wrong = f": {number(finding.wrong)} wrong" if finding.wrong else ""
-            yield f"{claim.name} is {finding.verdict}{wrong}, verified at {_moment(record)}"
+            yield f"{claim.name} is {finding.verdict}{wrong}, verified at {moment(record.at)}", _CORRECT
 
 
 def _of_record(
     record: VerifyRecord, database: str, after: Mapping[str, Action], now: datetime | None, gate: Gate
 ) -> Iterator[str]:
     """Yield why what `record` says is not about the databases as they are now."""
-    taken = f"what was verified at {_moment(record)}"
+    taken = f"what was verified at {moment(record.at)}"
     history = gate.histories[database]
     if record.identity != str(history.identity):
         yield f"{taken} was {record.identity}"
@@ -175,7 +181,11 @@ def _of_record(
         if _is_older(record, each, gate.histories):
             yield f"{taken} is older than the last migrate step of {each}, which {action.migration.label} comes after"
     if record.pending:
-        yield f"{listed(record.pending)} of {database} waited at migrate when it was verified at {_moment(record)}"
+        were = "was" if len(record.pending) == 1 else "were"
+        yield (
+            f"{listed(record.pending)} of {database} {were} pending at the gate migrate when it was verified at"
+            f" {moment(record.at)}"
+        )
     if now and (now - record.since).total_seconds() > gate.max_age:
         yield f"{taken} is older than {_age(gate.max_age)}"
 
@@ -193,7 +203,3 @@ def _is_older(record: VerifyRecord, database: str, histories: Mapping[str, Histo
 def _age(seconds: float) -> str:
     """Return `24 h` and no `1 d 0 h`: as the manifest says it."""
     return f"{seconds / 3600:.0f} h" if seconds % 3600 == 0 else duration(seconds)
-
-
-def _moment(record: VerifyRecord) -> str:
-    return f"{record.at:%Y-%m-%d %H:%M}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from seedbed.engines.verification import SupportsVerified
-from seedbed.errors import SeedbedError
+from seedbed.errors import Hint, SeedbedError, StepFailed, call
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.threads import returned, side_by_side
 from seedbed.model.environment import Environment
@@ -14,10 +14,12 @@ from seedbed.model.history import History
 from seedbed.model.plan import Plan
 from seedbed.model.platform import Expectation, Reference
 from seedbed.model.verified import ClaimHistory, Verified, claim, touched
+from seedbed.planning.pending import order
 from seedbed.planning.verified import Gate, contracts, pending_at_migrate
 from seedbed.planning.verified import gated as gated_by
 from seedbed.planning.verified_history import claim_history
 from seedbed.project.catalog import Catalog
+from seedbed.support.phrases import count
 
 
 def pending(catalog: Catalog, connected: Sequence[ConnectedTarget]) -> dict[str, tuple[str, ...]]:
@@ -28,6 +30,25 @@ def pending(catalog: Catalog, connected: Sequence[ConnectedTarget]) -> dict[str,
         )
         for each in connected
     }
+
+
+def say_pending(
+    errors: Iterable[SeedbedError | None], catalog: Catalog, connected: Sequence[ConnectedTarget]
+) -> None:
+    """Say of what could not be read what is pending in its database: that may make what is missing."""
+    targets = {each.id: each for each in connected}
+    for error in {id(each): each for each in errors if isinstance(each, StepFailed)}.values():
+        target = targets.get(error.target)
+        if target is None:
+            continue
+        applied = {order(each.version) for each in target.history.applied}
+        many = sum(order(each.version) not in applied for each in catalog.files(target.database))
+        if many:
+            are = "is" if many == 1 else "are"
+            waits = f"{count(many, 'migration')} {are} pending in {target.id}"
+            error.because = "; ".join(filter(None, (error.because, waits)))
+            or_ = f", or {error.try_}" if error.try_ else ""
+            error.try_ = Hint(call("apply", about=target.id), or_)
 
 
 def gated(

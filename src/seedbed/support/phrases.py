@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 LINE = 80  # characters of a summary, at most
 
@@ -19,6 +20,19 @@ def number(value: int) -> str:
 def count(value: int, one: str, many: str = "") -> str:
     """Return `1 row`, `12 400 rows`; `many` where an s does not do."""
     return f"{number(value)} {one if value == 1 else many or one + 's'}"
+
+
+def moment(at: datetime) -> str:
+    """Return `2026-11-28 10:00 UTC`."""
+    return f"{at.astimezone(UTC) if at.tzinfo else at:%Y-%m-%d %H:%M} UTC"
+
+
+def units_words(units: float) -> str:
+    """Return `0.5 read units`, `1 read unit`, `12 400 read units`: of a few, halves too, so that they add up."""
+    few = round(units, 1)
+    if few < 10 and few != int(few):
+        return f"{few} read units"
+    return count(round(units), "read unit")
 
 
 def duration(seconds: float) -> str:

@@ -75,7 +75,10 @@ def command(
         _write(Path(out), text(document))
     context.show(document, script_text if script else partial(plan_text, summary=summary))
     if out:
-        hint = Hint("apply it with: ", call("apply", out))
+        waits = any(each.unverified for each in document.databases)
+        hint = Hint(
+            "apply it with: " if not waits else "once verify passed, apply it with: ", call("apply", out)
+        )
         if any(each.seeds for each in document.databases):
             hint = Hint(hint, "; then load its seeds with: ", call("seed", out))
         context.out.log(f"written to {out} (digest {document.digest}); {hint_text(hint, env, '')}")

@@ -11,6 +11,7 @@ import click
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import ExitCode, UsageError
+from seedbed.support.phrases import moment
 
 if TYPE_CHECKING:
     from seedbed.model.platform import Database, Expectation, Reference
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--since",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]),
+    type=options.Moment(),
     metavar="TIME",
     help="Where a reference names a time, read only the rows that are new since then; UTC unless it says otherwise.",
 )
@@ -84,7 +85,7 @@ def command(
         ("--dry-run", dry_run),
         ("--markdown", markdown),
     )
-    new = since if since is None or since.tzinfo else since.replace(tzinfo=UTC)
+    _require_effect(since, max_units, history=history)
     may_be_none = not (services or only or history or dry_run or env == SANDBOX)
     references, expectations = chosen(*context.catalog.to_verify(services, may_be_none=may_be_none), only)
     databases = context.catalog.databases_of(references, expectations) or context.catalog.databases()
@@ -93,14 +94,14 @@ def command(
         return
     with context.run(env, databases, wait=0, silent=dry_run) as run:
         if dry_run:
-            _show_reading(context, run.reading(references, since=new), max_units or 0)
+            _show_reading(context, run.reading(references, since=since), max_units or 0)
             return
         found = run.verify(
             references,
             expectations,
             ownership=not only,
             max_units=max_units or 0,
-            since=new,
+            since=since,
         )
     _show_found(context, found, markdown)
 
@@ -155,4 +156,21 @@ def _require_one(*kinds: tuple[str, bool]) -> None:
     if len(asked) > 1:
         raise UsageError(
             f"{asked[0]} and {asked[1]} cannot be combined", because="there is one result", try_="one of them"
+        )
+
+
+def _require_effect(since: datetime | None, max_units: int | None, *, history: bool) -> None:
+    """Raise UsageError for an option that has no effect, or one with which nothing would be read."""
+    for name, is_given in (("--since", since is not None), ("--max-units", bool(max_units))):
+        if is_given and history:
+            raise UsageError(
+                f"--history and {name} cannot be combined",
+                because="--history reads nothing anew",
+                try_=f"leave out {name}",
+            )
+    if since and since > (now := datetime.now(UTC)):
+        raise UsageError(
+            f"--since {moment(since)} lies in the future",
+            because=f"it is {moment(now)}, and no row is newer",
+            try_="name the time from which on rows are read",
         )

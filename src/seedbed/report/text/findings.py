@@ -12,7 +12,7 @@ from seedbed.documents.expectations import ExpectationEntry
 from seedbed.documents.verification import OrphanEntry, ReferenceEntry, VerificationDocument
 from seedbed.errors import Location
 from seedbed.model.verification import Verdict
-from seedbed.support.phrases import count, number, shorten
+from seedbed.support.phrases import count, moment, number, shorten
 
 _LONGEST = 300  # characters of an id, a key or a value; --json has it whole
 _SHOWN = 5  # orphans of a reference, rows of an expectation; --json has more
@@ -96,7 +96,7 @@ def sum_words(found: VerificationDocument) -> str:
 def _counts(each: ReferenceEntry) -> str:
     if each.error:
         return "not verified"
-    since = f" since {each.since:%Y-%m-%d %H:%M}" if each.since else ""
+    since = f" since {moment(each.since)}" if each.since else ""
     parts = [count(each.ids, "id") + since]
     parts += [f"{number(each.empty)} empty"] * bool(each.empty)
     parts += [f"{number(each.delayed)} delayed"] * bool(each.delayed)
@@ -112,7 +112,7 @@ def _orphan(orphan: OrphanEntry) -> Words:
     words = [_cut(seen), f" in {count(orphan.count, 'row')}"]
     for at, row in enumerate(orphan.rows):
         words += [", " if at else ": ", _cut(row)]
-    return [*words, f", the oldest of {orphan.since:%Y-%m-%d %H:%M}"] if orphan.since else words
+    return [*words, f", the oldest of {moment(orphan.since)}"] if orphan.since else words
 
 
 def _cut(text: str) -> Value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seedbed.documents.reading import FieldReadingEntry, ReadingDocument
 from seedbed.report.styles import Line, Lines, Row, Style, Table, line, row
-from seedbed.support.phrases import count, number
+from seedbed.support.phrases import count, units_words
 
 
 def reading_text(found: ReadingDocument) -> Lines:
@@ -20,7 +20,7 @@ def reading_text(found: ReadingDocument) -> Lines:
     read = [each for each in found.fields if not each.looked_for]
     known = [each.rows for each in read if each.rows is not None]
     more = "more than " if len(known) < len(read) else "about "
-    units = f", {_units(found.units)}" if found.units else ""
+    units = f", {units_words(found.units)}" if found.units else ""
     sum_ = (
         f"{found.environment}: {count(len(found.fields), 'field')}, {more}{count(sum(known), 'row')}{units}"
     )
@@ -33,9 +33,4 @@ def _row(each: FieldReadingEntry) -> Row:
         rows = "a few ids looked for"
     path = each.field.partition(":")[2]
     index = f"index {each.index}" if each.index else ""
-    return row("  " + path, rows, _units(each.units) if each.units else "", (index, Style.DIM))
-
-
-def _units(units: float) -> str:
-    """Return units rounded up: what is less than one is one."""
-    return f"{number(max(1, round(units)))} read units"
+    return row("  " + path, rows, units_words(each.units) if each.units else "", (index, Style.DIM))

@@ -30,7 +30,7 @@ def _claim(each: ClaimEntry) -> Row:
     since = f"{now.verdict} since {_moment(now.first)}"
     wrong = f"{number(now.wrong)} wrong" if now.wrong else ""
     was = f"{before[0].verdict} until {_moment(before[0].last)}" if before else ""
-    last = f"{count(now.runs, 'run')}, the last {_moment(now.last)}"
+    last = f"in {count(now.runs, 'run')}, the last {_moment(now.last)} UTC"
     return row(
         (sign, style), each.name, (", ".join(filter(None, (since, wrong, was))), style), (last, Style.DIM)
     )

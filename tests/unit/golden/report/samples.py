@@ -260,7 +260,7 @@ def plan_unverified() -> Plan:
     try_ = Hint(call("verify", about_all=True))
     missing = (
         "never verified: payment/postgres:customers.user_id → user/postgres:users.id",
-        "what was verified at 2026-11-03 09:30 is older than 24 h",
+        "what was verified at 2026-11-03 09:30 UTC is older than 24 h",
     )
     waiting = tuple(Unverified(CONTRACT.version, each, try_) for each in missing)
     database = DatabasePlan(USER, (action,), (), ("c0" * 32, "c1" * 32), unverified=waiting)

@@ -24,6 +24,7 @@ STEPS = [
     "migrate every database",
     "seed reference data and fixtures",
     "seed again: nothing changes, every row is there",
+    "verify that ids lead to rows of other services, and that expectations hold",
     "revert the last migration of each database",
     "apply again",
     "seed again: only what went with the reverted ones",
@@ -72,6 +73,8 @@ def test_the_demo_does_every_database_and_leaves_nothing_behind(edtech: Path, tm
     assert counted[:DATABASES] == counted[DATABASES:]
     assert all(int(number) > 9 for _, number in counted)
     total = sum(int(number) for _, number in counted[:DATABASES])
+    verified = f"{REFERENCES} references: {REFERENCES} ok; {EXPECTATIONS} expectations: {EXPECTATIONS} ok"
+    assert f"sandbox: {verified}" in done.stdout
     assert re.search(rf"seed reference data and fixtures \({total} rows, and \d+ by scripts\)", done.stderr)
     assert f"every row is there again ({total} rows); destroy what was deployed (5 stacks)" in done.stderr
     assert [each for each in sorted(edtech.rglob("*")) if each not in before] == []

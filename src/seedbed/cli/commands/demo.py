@@ -18,6 +18,7 @@ from seedbed.cli import options
 from seedbed.cli.context import CommandContext, command_context
 from seedbed.errors import ExitCode, Irreversible, UsageError, ViolationsFound
 from seedbed.support.extras import install_line
+from seedbed.support.phrases import count
 
 if TYPE_CHECKING:
     from seedbed.model.event import SeedLoaded
@@ -42,9 +43,9 @@ _COUNTED = 1_000  # rows that are read at once to be counted
 def command(context: CommandContext, keep: bool, services: tuple[str, ...], engines: tuple[str, ...]) -> None:
     """Run the whole platform on embedded servers, and say what was done.
 
-    Everything is migrated, seeded and counted, and the last migrations are reverted and applied again. Where the CDK
-    and Node are installed, tables are deployed before and destroyed afterwards. Outside a platform it runs its own:
-    an EdTech platform of eight services.
+    Everything is migrated, seeded, counted and verified, and the last migrations are reverted and applied again. Where
+    the CDK and Node are installed, tables are deployed before and destroyed afterwards. Outside a platform it runs its
+    own: an EdTech platform of eight services.
 
     \b
     seedbed demo
@@ -80,6 +81,7 @@ def command(context: CommandContext, keep: bool, services: tuple[str, ...], engi
                 tour.step("migrate every database", run, run.apply)
                 tour.step("seed reference data and fixtures", run, tour.seed)
                 tour.step("seed again: nothing changes, every row is there", run, tour.count)
+                tour.verify(run)
                 tour.step("revert the last migration of each database", run, tour.revert_each)
                 tour.step("apply again", run, run.apply)
                 tour.step("seed again: only what went with the reverted ones", run, tour.load)
@@ -287,6 +289,32 @@ class Tour:
             )
             for each in self.run.connected
         }
+
+    def verify(self, run: Run) -> None:
+        """Verify what is declared of the databases of `run` alone; leave with 6 where something is broken."""
+        from seedbed.documents.verification import VerificationDocument
+        from seedbed.report.text.verification import verification_text
+
+        here = {each.id for each in run.connected}
+        catalog = self.context.catalog
+        references = [
+            each for each in catalog.references() if {each.from_.database, each.to.database} <= here
+        ]
+        expectations = [each for each in catalog.expectations() if here.issuperset(each.databases)]
+        if references and find_spec("numpy") is None:
+            self.context.out.log(f"numpy is not installed, which references need: {install_line('verify')}")
+            references = []
+        if not references and not expectations:
+            return
+        title = "verify that ids lead to rows of other services, and that expectations hold"
+        self.context.out.log(f"\n== {title}")
+        found = run.verify(references, expectations)
+        self.context.out.result(verification_text(VerificationDocument.of(found, self.context.command)))
+        self.context.leave_for(found.errors)
+        if not found.is_passed:
+            self.context.leave(ExitCode.FOUND)
+        many = (count(len(references), "reference"), count(len(expectations), "expectation"))
+        self.done.append(f"{title} ({', '.join(many)})")
 
     def load(self) -> Outcome:
         return self.run.seed(_kinds())

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 from msgspec import Struct, field
 
-from seedbed.errors import AccessRefused, Hint, Unavailable, UsageError, collected, raise_errors, try_each
+from seedbed.errors import (
+    AccessRefused,
+    Hint,
+    SeedbedError,
+    Unavailable,
+    UsageError,
+    collected,
+    raise_errors,
+    try_each,
+)
 from seedbed.execution.connecting import ConnectedTarget, connect
 from seedbed.execution.stopping import Stop
 from seedbed.model.environment import Environment
 from seedbed.model.history import History
 from seedbed.model.platform import Database
+from seedbed.model.target import Target
 from seedbed.project.targets import Targets
 
 
@@ -41,6 +51,27 @@ class Neighbours(Struct):
             databases = [database for name in sorted(wanted) if (database := platform.database(name))]
             new = self._connect(databases) if databases else []
             known |= {target.id for target in new}
+
+    def connect_beside(
+        self, selected: Sequence[ConnectedTarget], failed: Collection[str]
+    ) -> tuple[list[ConnectedTarget], dict[str, SeedbedError]]:
+        """Connect to the other databases of the engines of `selected`, and return what answered and what did not.
+
+        `failed`: ids of selected databases that did not answer. What no settings tell is left out. Raises
+        ForeignTarget.
+        """
+        known = {target.id for target in selected} | set(failed)
+        engines = {target.database.engine for target in selected}
+        targets: list[Target] = []
+        for each in self.targets.catalog.platform.databases:
+            if each.id not in known and each.engine in engines:
+                with suppress(UsageError):
+                    targets += self.closing.enter_context(
+                        self.targets.open(self.environment, [each], beside=True)
+                    )
+        return self.closing.enter_context(
+            connect(targets, self.targets.catalog.engine, lambda _: None, stop=self.stop)
+        )
 
     def history(self, database: Database) -> History | None:
         """Return the history of `database` as it is now; None where nothing says where it is, or it does not answer."""

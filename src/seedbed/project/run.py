@@ -35,7 +35,7 @@ from seedbed.model.plan import Plan
 from seedbed.model.platform import Database, Expectation, Reference
 from seedbed.model.seed import Dataset, SeedKind
 from seedbed.model.status import DatabaseStatus, Status
-from seedbed.model.verification import Reading, Verification
+from seedbed.model.verification import OwnershipResult, Reading, Verification
 from seedbed.model.verified import ClaimHistory
 from seedbed.planning.hazards import require_allowed_hazards
 from seedbed.planning.statuses import migration_statuses
@@ -211,16 +211,18 @@ class Run:
         expectations: Sequence[Expectation] = (),
         *,
         ownership: bool = True,
+        beside: bool = False,
         max_units: float = 0.0,
         since: datetime | None = None,
     ) -> Verification:
         """Return what is found of `references` and `expectations`, whose databases are this run's, and keep it there.
 
-        `ownership`: whether what is in these is each service's alone, too. `max_units`: read units that it may take, 0
+        `ownership`: whether what is in these is each service's alone, too; `beside`: in the platform's other databases
+        of their engines as well, as far as settings tell where they are. `max_units`: read units that it may take, 0
         for any. `since`: of references that name a time, only rows are read that are new since then. Raises
         MissingExtra, Interrupted; Refused where it is expected to take more: then nothing was read.
         """
-        from seedbed.execution import expecting, keeping, owning, verifying
+        from seedbed.execution import expecting, keeping, verifying
         from seedbed.execution.units import UnitBudget
 
         if references:
@@ -240,7 +242,8 @@ class Run:
         verified.say_pending(unread, self.catalog, self.connected)
         # Where nothing is declared, nothing else tells that a database did not answer.
         silent = {} if references or expectations else self.failed
-        owned = owning.verify(self.environment, self.connected, silent, self.context) if ownership else ()
+        beside = beside and not self.environment.is_sandbox
+        owned = self._owned(silent, beside=beside) if ownership else ()
         found = Verification(
             self.environment.name, tuple(results), tuple(kept), tuple(owned), units=budget.spent
         )
@@ -248,6 +251,13 @@ class Run:
         for target in self.connected:
             self.context.emit(TargetDone(target.id))
         return found
+
+    def _owned(self, silent: Mapping[str, SeedbedError], *, beside: bool) -> Sequence[OwnershipResult]:
+        """Return whether what is in these databases, and those `beside`, is each service's alone."""
+        from seedbed.execution import owning
+
+        others, away = self._neighbours.connect_beside(self.connected, self.failed) if beside else ([], {})
+        return owning.verify(self.environment, [*self.connected, *others], {**silent, **away}, self.context)
 
     def verified(
         self, declared: Sequence[Reference | Expectation]

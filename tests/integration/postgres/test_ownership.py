@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from seedbed.engines.postgres.sandbox import EmbeddedServer
-from seedbed.errors import Refused
+from seedbed.errors import Location, Refused, Unavailable
+from seedbed.model.platform import DatabaseId, Expectation, Query
 from seedbed.model.verification import OwnershipResult, Reader, Verdict
 from seedbed.project import Project, Request, Run
 from tests.support.postgres.wire import connected, role
@@ -35,6 +36,7 @@ class Two:
         self.files, self.server, self.databases = files, server, databases
         self.logins = ("", "")
         self.options = ("", "")
+        self.away: Mapping[str, str] = {}
 
     @contextmanager
     def as_people(self, of: int) -> Iterator[psycopg.Connection]:
@@ -48,7 +50,7 @@ class Two:
             found |= variables(self.server, database, service)
             if login:
                 found[f"{service}DB_USER"] = login
-        return found
+        return {name: value for name, value in {**found, **self.away}.items() if value}
 
     @contextmanager
     def run(self, environment: str, *services: str) -> Iterator[Run]:
@@ -148,6 +150,36 @@ def test_two_histories_in_one_database_are_found_by_where_it_is(two: Two) -> Non
         assert found["payment/postgres"].same == ("user/postgres",)
         assert {each.verdict for each in found.values()} == {Verdict.BROKEN}
         assert not is_passed
+
+
+def test_databases_that_no_reference_touches_are_looked_at_as_well(two: Two) -> None:
+    two.databases = two.databases[0], two.databases[0]
+    two.logins = "", ""
+    two.options = 'history_schema = "one"', 'history_schema = "two"'
+    with two.run("prod", "payment") as run:
+        assert run.verify((), ()).is_passed
+        found = run.verify((), (), beside=True)
+        assert [(each.database, each.verdict) for each in found.ownership] == [
+            ("payment/postgres", Verdict.BROKEN),
+            ("user/postgres", Verdict.BROKEN),
+        ]
+
+
+def test_of_a_database_beside_that_does_not_answer_it_is_not_known_and_one_without_settings_is_left_out(
+    two: Two,
+) -> None:
+    two.away = {"USER_DB_HOST": "/nowhere/at/all"}
+    query = Query(DatabaseId("payment/postgres"), "SELECT 1 WHERE false")
+    holds = Expectation("nothing is wrong", (query,), Location("seedbed.toml", 1))
+    with two.run("prod", "payment") as run:
+        found = run.verify((), [holds], beside=True)
+        _, silent = found.ownership
+        assert (silent.database, silent.verdict) == ("user/postgres", Verdict.UNVERIFIED)
+        assert isinstance(silent.error, Unavailable)
+        assert found.is_passed
+    two.away = {"USER_DB_HOST": ""}
+    with two.run("prod", "payment") as run:
+        assert [each.database for each in run.verify((), (), beside=True).ownership] == ["payment/postgres"]
 
 
 def test_a_schema_for_each_service_is_no_common_database(two: Two) -> None:

@@ -66,8 +66,8 @@ def command(
 
     Checked are [[references]] and [[expectations]], with --service those out of that service and of its databases. An
     id that is not found is looked up again after the reference's grace: it may be on its way. Without --only, it is
-    checked as well that no two of their databases are one, and that none can be read by the login of another service.
-    Exits with 6 if something is broken.
+    checked as well that no two databases are one, and that none can be read by the login of another service: of those
+    that are touched, without --service of all that are of the same engines. Exits with 6 if something is broken.
 
     \b
     seedbed verify -e staging
@@ -100,6 +100,7 @@ def command(
             references,
             expectations,
             ownership=not only,
+            beside=not services,
             max_units=max_units or 0,
             since=since,
         )

@@ -65,9 +65,9 @@ def command(
     """Check that ids in one database are found in the one that they refer to, and that expectations hold.
 
     Checked are [[references]] and [[expectations]], with --service those out of that service and of its databases. An
-    id that is not found is looked up again after the reference's grace: it may be on its way. Without --only, it is
-    checked as well that no two databases are one, and that none can be read by the login of another service: of those
-    that are touched, without --service of all that are of the same engines. Exits with 6 if something is broken.
+    id that is not found is looked up again after the reference's grace. Without --only, it is checked as well that no
+    two databases are one, and that none can be read by the login of another service: without --service in all databases
+    of their engines. Exits with 6 if something is broken.
 
     \b
     seedbed verify -e staging
@@ -79,12 +79,7 @@ def command(
     from seedbed.model.environment import SANDBOX
     from seedbed.project.only import chosen
 
-    _require_one(
-        ("--json", context.as_json and markdown),
-        ("--history", history),
-        ("--dry-run", dry_run),
-        ("--markdown", markdown),
-    )
+    _require_one(context, history=history, dry_run=dry_run, markdown=markdown)
     _require_effect(since, max_units, history=history)
     may_be_none = not (services or only or history or dry_run or env == SANDBOX)
     references, expectations = chosen(*context.catalog.to_verify(services, may_be_none=may_be_none), only)
@@ -151,8 +146,14 @@ def _show_reading(context: CommandContext, reading: Reading, max_units: int) -> 
     UnitBudget(max_units).require_enough(reading)
 
 
-def _require_one(*kinds: tuple[str, bool]) -> None:
-    """Raise UsageError where several of `kinds` were asked for: options, each of which makes another result."""
+def _require_one(context: CommandContext, *, history: bool, dry_run: bool, markdown: bool) -> None:
+    """Raise UsageError where several options were given of which each makes another result."""
+    kinds = (
+        ("--json", context.as_json and markdown),
+        ("--history", history),
+        ("--dry-run", dry_run),
+        ("--markdown", markdown),
+    )
     asked = [name for name, is_asked in kinds if is_asked]
     if len(asked) > 1:
         raise UsageError(

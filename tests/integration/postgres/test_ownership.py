@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from seedbed.engines.postgres.sandbox import EmbeddedServer
+from seedbed.engines.postgres.session import PostgresSession
 from seedbed.errors import Location, Refused, Unavailable
 from seedbed.model.platform import DatabaseId, Expectation, Query
 from seedbed.model.verification import OwnershipResult, Reader, Verdict
@@ -158,6 +159,11 @@ def test_databases_that_no_reference_touches_are_looked_at_as_well(two: Two) -> 
     two.options = 'history_schema = "one"', 'history_schema = "two"'
     with two.run("prod", "payment") as run:
         assert run.verify((), ()).is_passed
+        (payment,) = [each.session for each in run.connected]
+        assert isinstance(payment, PostgresSession)
+        assert (
+            len(list(payment.ids("own.cards.id"))) <= 1
+        )  # by the driver, which is not asked for the other one
         found = run.verify((), (), beside=True)
         assert [(each.database, each.verdict) for each in found.ownership] == [
             ("payment/postgres", Verdict.BROKEN),

@@ -10,10 +10,10 @@ from seedbed.engines.postgres.wire.libpq import Query
 from seedbed.model.ownership import Place
 
 # A server is told by the microsecond in which it started: copies of one have the same system identifier, which a login
-# may not be allowed to read, besides.
+# may not be allowed to read, besides. As text: a driver would make a number of it, which is not the one that was sent.
 _PLACE = """\
-SELECT extract(epoch FROM pg_catalog.pg_postmaster_start_time()), pg_catalog.current_database(), current_user,
-       pg_catalog.current_schema()"""
+SELECT extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text, pg_catalog.current_database(),
+       current_user, pg_catalog.current_schema()"""
 _READABLE = """\
 SELECT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, pg_roles r

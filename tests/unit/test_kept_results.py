@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from seedbed.engines.kit import verified
 from seedbed.errors import Interrupted, StepFailed
 from seedbed.execution import keeping
 from seedbed.model.history import History, Revision, RevisionState
@@ -81,6 +82,13 @@ def kept(run: Run, database: str) -> Sequence[VerifyRecord]:
 
 def verdicts(record: VerifyRecord) -> dict[str, Verdict]:
     return {each.claim.name: each.verdict for each in record.findings}
+
+
+def test_a_result_is_kept_in_ascii_which_every_database_can_hold() -> None:
+    kept = VerifyRecord("7", "Zoë 😀", 0, "→ ü", {}, (), (), "1", NOW)
+    text = verified.text(kept)
+    assert text.isascii()
+    assert verified.record(kept.id, NOW, text, "user/postgres") == kept
 
 
 def test_each_database_keeps_what_touches_it_and_what_that_was_taken_on(shop: Shop) -> None:

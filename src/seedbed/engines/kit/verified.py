@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 import msgspec
@@ -14,9 +15,14 @@ _STORES = ("id", "at")  # what the store itself knows
 
 
 def text(record: VerifyRecord) -> str:
-    """Return what is stored of `record`: its id and its time are the store's."""
+    """Return what is stored of `record`, in ASCII: not every database can hold the arrow in a reference's name.
+
+    Its id and its time are the store's.
+    """
     content = msgspec.to_builtins(record)
-    return msgspec.json.encode({key: each for key, each in content.items() if key not in _STORES}).decode()
+    return json.dumps(
+        {key: each for key, each in content.items() if key not in _STORES}, separators=(",", ":")
+    )
 
 
 def record(id_: str, at: datetime, stored: str, target: str) -> VerifyRecord:

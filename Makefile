@@ -35,7 +35,7 @@ export SOAK_RACES SOAK_KILLS SOAK_VERIFY_KILLS SOAK_BACKFILL_ROWS SOAK_BACKFILL_
 export SOAK_NEO4J_RELATIONSHIPS SOAK_NEO4J_KILLS SOAK_OPENSEARCH_DOCUMENTS
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint lint-ruff lint-format lint-types lint-imports format bench planted coverage soak soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy soak-property docs lock clean
+.PHONY: help install demo test lint lint-ruff lint-format lint-types lint-imports format bench planted coverage soak soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy soak-contract soak-property docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -90,13 +90,16 @@ bench: install ## the benchmarks
 	$(BIN)/python -m benchmarks.opensearch
 	$(BIN)/python -m benchmarks.verify
 
-soak: soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy soak-property ## what takes long (SOAK_RACES, SOAK_KILLS, SOAK_BACKFILL_ROWS, SOAK_NEO4J_KILLS, SOAK_OPENSEARCH_DOCUMENTS, SOAK_EXAMPLES, …)
+soak: soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy soak-contract soak-property ## what takes long (SOAK_RACES, SOAK_KILLS, SOAK_BACKFILL_ROWS, SOAK_NEO4J_KILLS, SOAK_OPENSEARCH_DOCUMENTS, SOAK_EXAMPLES, …)
 
 soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex: soak-%: install
 	$(BIN)/python -m tests.soak.$*
 
 soak-deploy: install ## deployments killed before and during an update, while an index is built, and between two; two at once; a destruction killed; a whole graph, down and up again
 	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal tests/integration
+
+soak-contract: install ## the parts of the contract that make test keeps on one DynamoDB server, on the other one
+	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal tests/contract
 
 soak-property: install ## every property, on SOAK_EXAMPLES examples
 	SEEDBED_EXAMPLES=$(SOAK_EXAMPLES) $(BIN)/python -m pytest -n 2 --dist worksteal tests/property

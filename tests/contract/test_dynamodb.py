@@ -522,3 +522,30 @@ class TestLocalAnswersQueries(OnLocal, QueryContract): ...
 
 
 class TestMinistackKeepsWhatVerifyFinds(OnMinistack, VerifiedContract): ...
+
+
+# What seedbed decides is the same on both servers: `make test` asks one of them, `make soak` the stricter one, too.
+
+
+@pytest.mark.soak
+class TestLocalInTrouble(OnLocal, Hasty, TroubleContract): ...
+
+
+@pytest.mark.soak
+class TestLocalLeasesExpire(OnLocal, ExpiryContract): ...
+
+
+@pytest.mark.soak
+class TestLocalUnlocks(OnLocal, UnlockContract): ...
+
+
+@pytest.mark.soak
+class TestLocalCountsLosses(OnLocal, LossContract): ...
+
+
+@pytest.mark.soak
+class TestLocalReadsIds(OnLocal, IdsContract): ...
+
+
+@pytest.mark.soak
+class TestLocalKeepsWhatVerifyFinds(OnLocal, VerifiedContract): ...

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -32,6 +33,7 @@ from benchmarks.null_http import digest
 from benchmarks.null_opensearch import Report
 from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.wire.client import Client
+from seedbed.servers import locks
 
 MOST = 0.4  # of the peer's CPU
 MOST_CLOCK = 1.0  # of the peer's time by the clock, on a real server
@@ -245,8 +247,13 @@ def seed_lines(kind: str, rounds: int, count: int) -> list[Line]:
 def opensearch() -> Iterator[str]:
     from seedbed.engines.opensearch.sandbox import embedded
 
-    with tempfile.TemporaryDirectory(prefix="seedbed-bench-") as home, embedded(Path(home)) as server:
-        yield server.settings("bench/opensearch")["endpoint"]
+    with tempfile.TemporaryDirectory(prefix="seedbed-bench-") as home:
+        with embedded(Path(home)) as server:
+            yield server.settings("bench/opensearch")["endpoint"]
+            lock = server.directory("bench/opensearch") / "server.lock"
+        # It stops by itself, and writes until then.
+        if (stopped := locks.acquire(lock, exclusive=True, seconds=60)) is not None:
+            os.close(stopped)
 
 
 def create(client: Client, index: str) -> None:

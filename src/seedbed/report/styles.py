@@ -214,9 +214,14 @@ def _aligned(each: Row, columns: Sequence[int], table: Table, look: Look) -> _Sp
             return (*spans, _with(cell, shortened(cell.text, max(_LEAST, left), look.unicode)))
         if not columns[index]:
             continue  # a column in which nothing stands anywhere
-        text = shortened(cell.text, columns[index], look.unicode)
-        room, gap = Span(" " * (columns[index] - cells(text))), Span(" " * _GAP)
-        spans += [room, _with(cell, text), gap] if index in table.right else [_with(cell, text), room, gap]
+        room = columns[index] - cells(cell.text)
+        if room < 0:
+            cell = _with(cell, shortened(cell.text, columns[index], look.unicode))  # noqa: PLW2901
+            room = columns[index] - cells(cell.text)
+        if index in table.right:
+            spans += [Span(" " * room), cell, Span(" " * _GAP)]
+        else:
+            spans += [cell, Span(" " * (room + _GAP))]
     return tuple(spans)
 
 
@@ -236,10 +241,10 @@ def _cut_to(spans: _Spans, look: Look) -> _Spans:
 def _stripped(spans: _Spans) -> _Spans:
     """Return `spans` without blanks at the end."""
     kept = list(spans)
-    while kept and not kept[-1].text.rstrip():
+    while kept and not (text := kept[-1].text.rstrip()):
         kept.pop()
-    if kept:
-        kept[-1] = _with(kept[-1], kept[-1].text.rstrip())
+    if kept and text != kept[-1].text:
+        kept[-1] = _with(kept[-1], text)
     return tuple(kept)
 
 
@@ -312,4 +317,6 @@ def _shown(one: Span, look: Look, *, one_line: bool) -> Span:
     text = harmless(look.redact(one.text))  # redacted first: afterwards a secret may be cut in two
     if one_line:
         text = text.replace("\n", " ")
-    return _with(one, text if look.unicode else text.translate(_ASCII))
+    if not look.unicode:
+        text = text.translate(_ASCII)
+    return one if text == one.text else _with(one, text)

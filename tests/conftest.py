@@ -33,6 +33,7 @@ from tests.support.servers import (
     new_account,
     opensearch_pool,
     quick_folder,
+    remove_soon,
 )
 
 pytest.register_assert_rewrite("seedbed.testing")  # before a test imports it
@@ -202,6 +203,9 @@ def files(tmp_path: Path) -> ProjectFiles:
 @pytest.fixture
 def short_path() -> Iterator[Path]:
     """A directory whose path is short enough for the sandbox's socket, and that the sandbox's user may pass."""
-    with tempfile.TemporaryDirectory(prefix="seedbed-t-", dir=quick_folder()) as path:
-        Path(path).chmod(0o755)
-        yield Path(path)
+    path = Path(tempfile.mkdtemp(prefix="seedbed-t-", dir=quick_folder()))
+    path.chmod(0o755)
+    try:
+        yield path
+    finally:
+        remove_soon(path)

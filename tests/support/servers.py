@@ -154,6 +154,18 @@ def quick_folder() -> Path:
     return RAM if _has_room(RAM) and not os.statvfs(RAM).f_flag & os.ST_NOEXEC else Path("/tmp")
 
 
+def remove_soon(folder: Path, seconds: float = 60) -> None:
+    """Remove `folder` once nothing is written there any more: a server that stops writes to the last."""
+    until = time.monotonic() + seconds
+    while folder.exists():
+        try:
+            shutil.rmtree(folder)
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+
+
 def _sweep(base: Path) -> None:
     """Remove what no run uses any more: this one, and those that were killed."""
     for lock in base.glob("*.lock"):

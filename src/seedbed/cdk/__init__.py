@@ -21,7 +21,7 @@ from seedbed.cdk.graph import GraphSizes, ServiceGraph
 from seedbed.cdk.injecting import RDS_BUNDLE, inject
 from seedbed.cdk.network import Network
 from seedbed.cdk.platform import platform_stacks, run
-from seedbed.cdk.postgres import ServicePostgres, Sizes
+from seedbed.cdk.postgres import PostgresOptions, ServicePostgres, Sizes
 from seedbed.cdk.search import SearchSizes, ServiceSearch
 from seedbed.cdk.tables import ServiceTables
 from seedbed.cdk.task import MigrationTask
@@ -32,6 +32,7 @@ __all__ = [
     "GraphSizes",
     "MigrationTask",
     "Network",
+    "PostgresOptions",
     "SearchSizes",
     "ServiceGraph",
     "ServicePostgres",

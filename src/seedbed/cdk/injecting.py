@@ -31,7 +31,8 @@ def inject(
 ) -> None:
     """Give `container` the variables that say where `database` is.
 
-    PostgreSQL: DB_HOST, DB_PORT, DB_NAME, DB_USER, DB_PASSWORD, DB_SSLROOTCERT, and DB_PAUSES where it falls asleep.
+    PostgreSQL: DB_HOST, DB_PORT, DB_NAME, DB_USER, DB_PASSWORD, DB_SSLROOTCERT, DB_PAUSES where it falls asleep,
+    DB_READER where it has readers.
     OpenSearch: OPENSEARCH_ENDPOINT, OPENSEARCH_AUTH. Neo4j: NEO4J_URI, NEO4J_USERNAME, NEO4J_PASSWORD, NEO4J_DATABASE.
     Users and passwords, and all of an external Neo4j, are resolved by ECS when the task starts; they never stand in a
     template or a task definition.
@@ -69,6 +70,7 @@ def _told(database: Server, ca_bundle: str) -> _Told:
         "name": database.name,
         "sslrootcert": ca_bundle,
         "pauses": database.pauses,
+        "reader": database.reader,
     }
     return postgres.VARIABLES, plain, _login(database.attached)
 

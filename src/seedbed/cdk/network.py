@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from aws_cdk import Fn, Stack
+from aws_cdk import Aws, CfnResource, Fn, Stack
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from seedbed.errors import UsageError
 from seedbed.model.environment import Environment, is_ephemeral
+from seedbed.model.network import ADDRESSES, is_zone_id, subnet_prefix, wrong_addresses, wrong_zones
 
-_ADDRESSES = "10.0.0.0/16"
 # What a task needs before its first line runs (image, secrets, log), and whom seedbed asks who it is.
 _ENDPOINTS = ("ECR", "ECR_DOCKER", "CLOUDWATCH_LOGS", "SECRETS_MANAGER", "STS")
+_DOOR = "SSM_MESSAGES"  # over which the Session Manager reaches into a task
 
 
 class NetworkStack(Stack):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml
@@ -35,8 +38,6 @@ class Network(Construct):  # type: ignore[misc]  # the CDK's types are not read,
     An ephemeral one has two zones, no NAT gateway, no internet: nothing in it costs money by the hour. Others reach out
     through NAT gateways: one, or one per zone where protected. S3 and DynamoDB are reached through gateway endpoints,
     which are free.
-    `with_tasks`: where there is no NAT, make the interface endpoints that an ECS task needs, in one zone; these do
-    cost by the hour.
     """
 
     def __init__(
@@ -46,18 +47,32 @@ class Network(Construct):  # type: ignore[misc]  # the CDK's types are not read,
         *,
         environment: Environment,
         with_tasks: bool = False,
+        with_door: bool = False,
+        cidr: str = "",
+        zones: Sequence[str] = (),
     ) -> None:
+        """`with_tasks`: where there is no NAT, make the interface endpoints that an ECS task needs, in one zone; these
+        do cost by the hour.
+
+        `with_door`: these, and the one over which the Session Manager reaches into a task: for ECS Exec, and for ports
+        that are forwarded. `cidr`: its addresses, 10.0.0.0/16 where it is not said. `zones`: its two or three
+        availability zones, all by ids (`euc1-az1`) or all by names; the first of the region where they are not said,
+        and which these are is for CloudFormation to find. Raises UsageError for what AWS would not make.
+        """
         super().__init__(scope, id)
+        self.environment = environment
+        self.cidr = cidr or ADDRESSES
         is_closed = is_ephemeral(environment)
-        zones = 3 if environment.protected else 2
+        _require_possible(self.cidr, zones, environment)
+        count = len(zones) or (3 if environment.protected else 2)
         self.vpc = ec2.Vpc(
             self,
             "Vpc",
-            ip_addresses=ec2.IpAddresses.cidr(_ADDRESSES),
-            max_azs=zones,
-            nat_gateways=0 if is_closed else zones if environment.protected else 1,
+            ip_addresses=ec2.IpAddresses.cidr(self.cidr),
+            max_azs=count,
+            nat_gateways=0 if is_closed else count if environment.protected else 1,
             restrict_default_security_group=False,  # nothing uses it, and emptying it takes a Lambda function
-            subnet_configuration=_closed() if is_closed else _open(),
+            subnet_configuration=_subnets(subnet_prefix(self.cidr), is_closed=is_closed),
             gateway_endpoints={
                 "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),
                 "DynamoDb": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.DYNAMODB),
@@ -69,15 +84,54 @@ class Network(Construct):  # type: ignore[misc]  # the CDK's types are not read,
             if is_closed
             else ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
         )
-        if is_closed and with_tasks:
-            self._make_endpoints()
+        self._place_in(zones)
+        if is_closed and (with_tasks or with_door):
+            self._make_endpoints((*_ENDPOINTS, _DOOR) if with_door else _ENDPOINTS)
 
-    def _make_endpoints(self) -> None:
+    def let_domains_log(self) -> None:
+        """Let the OpenSearch domains of this account write into its log groups; said once, however often it is asked.
+
+        CloudWatch has ten such policies for each account and region, so that there cannot be one for each domain.
+        """
+        if self.node.try_find_child("DomainsLog") is not None:
+            return
+        place = f"{Aws.REGION}:{Aws.ACCOUNT_ID}"
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "es.amazonaws.com"},
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": f"arn:{Aws.PARTITION}:logs:{place}:log-group:*",
+            "Condition": {
+                "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+                "ArnLike": {"aws:SourceArn": f"arn:{Aws.PARTITION}:es:{place}:domain/*"},
+            },
+        }
+        document = {"Version": "2012-10-17", "Statement": [statement]}
+        CfnResource(
+            self,
+            "DomainsLog",
+            type="AWS::Logs::ResourcePolicy",
+            properties={
+                "PolicyName": f"{Stack.of(self).stack_name}-opensearch",
+                "PolicyDocument": Stack.of(self).to_json_string(document),
+            },
+        )
+
+    def _place_in(self, zones: Sequence[str]) -> None:
+        """Name the zone of each subnet, in place of the first, second and third of whatever the region has."""
+        # On the resources: a construct that is handed zones looks them up, which takes credentials for the account.
+        for group in (self.vpc.public_subnets, self.vpc.private_subnets, self.vpc.isolated_subnets):
+            for subnet, zone in zip(group, zones, strict=False):
+                resource = subnet.node.default_child
+                resource.availability_zone = None if is_zone_id(zone) else zone
+                resource.availability_zone_id = zone if is_zone_id(zone) else None
+
+    def _make_endpoints(self, names: Sequence[str]) -> None:
         group = ec2.SecurityGroup(
             self, "Endpoints", vpc=self.vpc, allow_all_outbound=False, description="AWS from inside"
         )
-        group.add_ingress_rule(ec2.Peer.ipv4(_ADDRESSES), ec2.Port.tcp(443), "HTTPS of the network")
-        for name in _ENDPOINTS:
+        group.add_ingress_rule(ec2.Peer.ipv4(self.cidr), ec2.Port.tcp(443), "HTTPS of the network")
+        for name in names:
             self.vpc.add_interface_endpoint(
                 name.title().replace("_", ""),
                 service=getattr(ec2.InterfaceVpcEndpointAwsService, name),
@@ -87,17 +141,34 @@ class Network(Construct):  # type: ignore[misc]  # the CDK's types are not read,
             )
 
 
-def _closed() -> list[ec2.SubnetConfiguration]:
-    return [_subnets("Databases", ec2.SubnetType.PRIVATE_ISOLATED)]
+def _require_possible(cidr: str, zones: Sequence[str], environment: Environment) -> None:
+    for key, value, wrong in (
+        ("cidr", cidr, wrong_addresses(cidr)),
+        ("zones", ",".join(zones), wrong_zones(list(zones), environment.region) if zones else ""),
+    ):
+        if wrong:
+            raise UsageError(
+                f"{key}={value} is no network for {environment.name}",
+                because=wrong,
+                try_=f"write it into [environments.{environment.name}.network], or after cdk deploy -c {key}=",
+            )
 
 
-def _open() -> list[ec2.SubnetConfiguration]:
+def _subnets(prefix: int, *, is_closed: bool) -> list[ec2.SubnetConfiguration]:
+    databases = ec2.SubnetConfiguration(
+        name="Databases", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=prefix
+    )
+    if is_closed:
+        return [databases]
     return [
-        _subnets("Gateways", ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False),
-        _subnets("Tasks", ec2.SubnetType.PRIVATE_WITH_EGRESS),
-        _subnets("Databases", ec2.SubnetType.PRIVATE_ISOLATED),
+        ec2.SubnetConfiguration(
+            name="Gateways",
+            subnet_type=ec2.SubnetType.PUBLIC,
+            cidr_mask=prefix,
+            map_public_ip_on_launch=False,
+        ),
+        ec2.SubnetConfiguration(
+            name="Tasks", subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=prefix
+        ),
+        databases,
     ]
-
-
-def _subnets(name: str, type_: ec2.SubnetType, **more: Any) -> ec2.SubnetConfiguration:
-    return ec2.SubnetConfiguration(name=name, subnet_type=type_, cidr_mask=22, **more)

@@ -8,6 +8,7 @@ from typing import Any
 
 import aws_cdk as cdk
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from seedbed.cdk import graph, postgres, search, tables
 from seedbed.cdk.environment import chosen
@@ -15,7 +16,7 @@ from seedbed.cdk.external import ExternalGraph
 from seedbed.cdk.graph import GraphSizes, ServiceGraph
 from seedbed.cdk.images import container_image
 from seedbed.cdk.network import Network, NetworkStack
-from seedbed.cdk.postgres import ServicePostgres, Sizes
+from seedbed.cdk.postgres import PostgresOptions, ServicePostgres, Sizes
 from seedbed.cdk.search import SearchSizes, ServiceSearch
 from seedbed.cdk.tables import ServiceTables
 from seedbed.cdk.task import MigrationTask
@@ -25,9 +26,12 @@ from seedbed.manifest.load import load
 from seedbed.model.environment import (
     ACCEPTED,
     ARCHITECTURE,
+    CIDR,
     GRAPH_IMAGE,
     GRAPH_ON_NFS,
     IMAGE,
+    STORAGE_KEY,
+    ZONES,
     Environment,
 )
 from seedbed.model.names import stack_name, stack_tags
@@ -61,6 +65,7 @@ class AllSizes(Struct, frozen=True):
     """How large servers are, by engine."""
 
     postgres: Sizes = Sizes()
+    postgres_options: PostgresOptions = PostgresOptions()
     search: SearchSizes = SearchSizes()
     graph: GraphSizes = GraphSizes()
 
@@ -72,13 +77,16 @@ def platform_stacks(
     sizes: Sizes | None = None,
     search_sizes: SearchSizes | None = None,
     graph_sizes: GraphSizes | None = None,
+    postgres_options: PostgresOptions | None = None,
 ) -> Made:
     """Make one stack for each database that the manifest declares, in the environment that the context names.
 
     Context, or what the manifest says in its place: `environment` (required); `image`, a container image that has
     seedbed: with it, a stack with the migration task is made too; `graph-image`, a container image that has Neo4j: with
     it, graphs run here, without it a secret names each, for a person to fill in; `architecture`, that of both images,
-    x86_64 unless it says arm64; `graph-on-nfs=accepted`: let graphs run here in a protected environment, too.
+    x86_64 unless it says arm64; `graph-on-nfs=accepted`: let graphs run here in a protected environment, too; `cidr`,
+    `zones`: addresses and availability zones of the network, the latter with commas between them; `storage-key`:
+    with whose key clusters are encrypted, see `PostgresOptions`.
 
     The sandbox has tables only, its other servers are embedded. Databases that no construct here is for are passed
     over. Raises UsageError, ManifestError, Refused.
@@ -87,7 +95,12 @@ def platform_stacks(
     made = Made(chosen(app, platform))
     _make_tables(app, platform, made)
     if not made.environment.is_sandbox:
-        sizes_ = AllSizes(sizes or Sizes(), search_sizes or SearchSizes(), graph_sizes or GraphSizes())
+        sizes_ = AllSizes(
+            sizes or Sizes(),
+            _options(app, made, postgres_options or PostgresOptions()),
+            search_sizes or SearchSizes(),
+            graph_sizes or GraphSizes(),
+        )
         _make_servers(app, platform, made, sizes_)
     return made
 
@@ -109,7 +122,7 @@ def _make_servers(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes)
     inside = {postgres.ENGINE, search.ENGINE, *([graph.ENGINE] if graph_image else [])}
     if image or any(each.engine in inside for each in platform.databases):
         with_tasks = bool(image) or _has_tasks(platform, graph_image)
-        made.network = _network(app, platform, made.environment, with_tasks=with_tasks)
+        made.network = _network(app, platform, made, with_tasks=with_tasks)
     for database in platform.databases:
         if made.network is not None and database.engine in inside:
             _make_server(app, platform, made, database, made.network, sizes, graph_image)
@@ -128,6 +141,12 @@ def _make_servers(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes)
 def _context(app: cdk.App, made: Made, key: str) -> str:
     """Return what the context says, else the manifest."""
     return str(app.node.try_get_context(key) or made.environment.context.get(key, ""))
+
+
+def _options(app: cdk.App, made: Made, said: PostgresOptions) -> PostgresOptions:
+    """Return `said`, with the key that context or manifest name: a cluster that is there keeps what it has."""
+    key = _context(app, made, STORAGE_KEY)
+    return replace(said, key=key) if key else said
 
 
 def _architecture(app: cdk.App, made: Made) -> str:
@@ -156,7 +175,9 @@ def _make_server(
         "network": network,
     }
     if database.engine == postgres.ENGINE:
-        made.postgres[database.service] = ServicePostgres(stack, "Postgres", **place, sizes=sizes.postgres)
+        made.postgres[database.service] = ServicePostgres(
+            stack, "Postgres", **place, sizes=sizes.postgres, options=sizes.postgres_options
+        )
     elif database.engine == search.ENGINE:
         made.search[database.service] = ServiceSearch(stack, "Search", **place, sizes=sizes.search)
     else:
@@ -201,7 +222,8 @@ def _stack(
     )
 
 
-def _network(app: cdk.App, platform: Platform, environment: Environment, *, with_tasks: bool) -> Network:
+def _network(app: cdk.App, platform: Platform, made: Made, *, with_tasks: bool) -> Network:
+    environment = made.environment
     stack = NetworkStack(
         app,
         f"{platform.name}-{environment.name}-network",
@@ -211,7 +233,15 @@ def _network(app: cdk.App, platform: Platform, environment: Environment, *, with
         termination_protection=environment.protected,
         analytics_reporting=False,
     )
-    return Network(stack, "Network", environment=environment, with_tasks=with_tasks)
+    return Network(
+        stack,
+        "Network",
+        environment=environment,
+        with_tasks=with_tasks,
+        with_door=environment.access == "tunnel",
+        cidr=_context(app, made, CIDR),
+        zones=[each.strip() for each in _context(app, made, ZONES).split(",") if each.strip()],
+    )
 
 
 def _place(environment: Environment) -> cdk.Environment:

@@ -6,6 +6,7 @@ from typing import Any
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 from msgspec import Struct
@@ -13,12 +14,14 @@ from msgspec import Struct
 from seedbed.cdk.environment import removal
 from seedbed.cdk.network import Network
 from seedbed.cdk.settings import pointer, write_settings
+from seedbed.errors import UsageError
 from seedbed.model.environment import Environment, is_ephemeral
 from seedbed.model.platform import Database
 
 ENGINE = "postgres"
 USER = "postgres"  # not the name of the history's schema: "$user" would lead into it
 _PORT = 5432
+OWN_KEY, AWS_KEY = "own", "aws"
 _INSTANCE: dict[str, Any] = {"publicly_accessible": False, "auto_minor_version_upgrade": False}
 
 
@@ -40,6 +43,24 @@ class Sizes(Struct, frozen=True):
     version: str = "17.7"
 
 
+class PostgresOptions(Struct, frozen=True):
+    """What a cluster can do besides.
+
+    `iam_authentication`: logins may show a token of IAM in place of a password. `data_api`: SQL over HTTPS, for who
+    may call `rds-data` and read the secret; seedbed never uses it. `log`: PostgreSQL's own log goes to CloudWatch, into
+    a group that RDS makes, which stays and keeps all. `insights`: Performance Insights, seven days, which cost nothing.
+    `key`: with what storage and snapshots are encrypted: "own", a KMS key of the cluster's own; "aws", the key of the
+    account that AWS manages, whose snapshots no other account can be given; or the ARN of a key. Nothing said is "own"
+    where the environment is protected, "aws" elsewhere. It is set when the cluster is made, and never after.
+    """
+
+    iam_authentication: bool = False
+    data_api: bool = False
+    log: bool = False
+    insights: bool = False
+    key: str = ""
+
+
 class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml
     """Aurora PostgreSQL for one service, reached only from where `allow` says.
 
@@ -58,6 +79,7 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
         database: Database,
         network: Network,
         sizes: Sizes | None = None,
+        options: PostgresOptions | None = None,
     ) -> None:
         super().__init__(scope, id)
         self.service = database.service
@@ -76,7 +98,10 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
             description=f"PostgreSQL of {self.service} in {environment.name}",
         )
         self.group.apply_removal_policy(keep)
-        self.cluster = self._cluster(network, keep, sizes or Sizes())
+        self.key = self._key((options or PostgresOptions()).key)
+        self.cluster = self._cluster(network, keep, sizes or Sizes(), options or PostgresOptions())
+        has_readers = environment.protected and (sizes or Sizes()).readers > 0
+        self.reader = str(self.cluster.cluster_read_endpoint.hostname) if has_readers else ""
         self.attached = self.cluster.secret  # once it is attached, the secret knows its host as well
         self._say_where(platform)
 
@@ -90,7 +115,30 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
         # Seen from the peer: a rule in our stack would make the two stacks depend on each other.
         peer.connections.allow_to(self.cluster, ec2.Port.tcp(_PORT), f"PostgreSQL of {self.service}")
 
-    def _cluster(self, network: Network, keep: RemovalPolicy, sizes: Sizes) -> rds.DatabaseCluster:
+    def _key(self, said: str) -> kms.IKey | None:
+        """Return what the storage is encrypted with, None for the account's key that AWS manages."""
+        said = said or (OWN_KEY if self.environment.protected else AWS_KEY)
+        if said == AWS_KEY:
+            return None
+        if said.startswith("arn:"):
+            return kms.Key.from_key_arn(self, "Key", said)
+        if said != OWN_KEY:
+            raise UsageError(
+                f"{said[:80]!r} is no key for a cluster",
+                because=f"it is {OWN_KEY!r}, {AWS_KEY!r}, or the ARN of a KMS key",
+                try_=f'PostgresOptions(key="{OWN_KEY}")',
+            )
+        return kms.Key(
+            self,
+            "Key",
+            description=f"PostgreSQL of {self.service} in {self.environment.name}",
+            enable_key_rotation=True,
+            removal_policy=removal(self.environment),
+        )
+
+    def _cluster(
+        self, network: Network, keep: RemovalPolicy, sizes: Sizes, options: PostgresOptions
+    ) -> rds.DatabaseCluster:
         throw_away = is_ephemeral(self.environment)
         return rds.DatabaseCluster(
             self,
@@ -103,6 +151,8 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
             vpc_subnets=network.databases,
             security_groups=[self.group],
             storage_encrypted=True,
+            storage_encryption_key=self.key,
+            **_besides(options),
             removal_policy=keep,
             deletion_protection=not throw_away,
             delete_automated_backups=throw_away,
@@ -140,8 +190,8 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
             "user": USER,
             "password": pointer(str(self.attached.secret_arn), "password"),
         }
-        if self.pauses:
-            settings["pauses"] = self.pauses
+        settings |= {"pauses": self.pauses} if self.pauses else {}
+        settings |= {"reader": self.reader} if self.reader else {}
         write_settings(
             self,
             settings,
@@ -164,6 +214,17 @@ def _version(version: str) -> rds.AuroraPostgresEngineVersion:
     return rds.AuroraPostgresEngineVersion.of(
         version, version.partition(".")[0], serverless_v2_auto_pause_supported=True
     )
+
+
+def _besides(options: PostgresOptions) -> dict[str, Any]:
+    """Return the properties of what `options` ask for; what they do not ask for stands in no template."""
+    asked: dict[str, tuple[bool, Any]] = {
+        "iam_authentication": (options.iam_authentication, True),
+        "enable_data_api": (options.data_api, True),
+        "cloudwatch_logs_exports": (options.log, ["postgresql"]),
+        "enable_performance_insights": (options.insights, True),
+    }
+    return {name: value for name, (is_asked, value) in asked.items() if is_asked}
 
 
 def _backup_days(environment: Environment) -> int:

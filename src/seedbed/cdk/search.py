@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from aws_cdk import Stack
+from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_opensearchservice as opensearch
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 from msgspec import Struct
 
+from seedbed.cdk.containers import log_group
 from seedbed.cdk.environment import removal
 from seedbed.cdk.network import Network
 from seedbed.cdk.settings import write_settings
+from seedbed.errors import UsageError
 from seedbed.model.environment import Environment, is_ephemeral
 from seedbed.model.platform import Database
 
 ENGINE = "opensearch"
-_VERSION = "OPENSEARCH_3_5"
+_VERSION = re.compile(r"[2-9]\.[0-9]{1,2}")
 _PORT = 443
 _READ = ("ESHttpGet", "ESHttpHead")
 _WRITE = ("ESHttpPost", "ESHttpPut")
@@ -28,13 +33,17 @@ class SearchSizes(Struct, frozen=True):
     """How large a domain is, per environment that is not ephemeral; that one is a single `t3.small.search` of 10 GiB.
 
     `instance`, `masters`: of a protected environment, which has a node and a dedicated master in each of three zones;
-    `small`: of any other, which has a node in each of two. `storage`: GiB for each node.
+    `small`: of any other, which has a node in each of two. `storage`: GiB for each node. `version`: of OpenSearch; a
+    later one is an update in place. `logs`: whether errors and slow requests go to CloudWatch where the environment is
+    not ephemeral.
     """
 
     instance: str = "r7g.large.search"
     masters: str = "m7g.medium.search"
     small: str = "t3.medium.search"
     storage: int = 100
+    version: str = "3.5"
+    logs: bool = True
 
 
 class ServiceSearch(Construct):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml
@@ -68,6 +77,7 @@ class ServiceSearch(Construct):  # type: ignore[misc]  # the CDK's types are not
             description=f"OpenSearch of {self.service} in {environment.name}",
         )
         self.group.apply_removal_policy(removal(environment))
+        self.logs: dict[str, logs.LogGroup] = {}
         self.domain = self._domain(network, sizes or SearchSizes())
         self._let_the_account_decide()
         self._say_where(platform)
@@ -90,6 +100,33 @@ class ServiceSearch(Construct):  # type: ignore[misc]  # the CDK's types are not
         """Let seedbed migrate and seed all of it, its history included."""
         return self._grant(grantee, (*_READ, *_WRITE, "ESHttpDelete"))
 
+    def snapshots_to(self, bucket: s3.IBucket) -> iam.Role:
+        """Return a role with which the domain keeps snapshots in `bucket`; its ARN is an output of the stack.
+
+        AWS's hourly snapshots stay in the domain; these can be restored into another one, and outlive it. Once a role,
+        however often it is asked for: it is what `PUT _snapshot/NAME` names as `role_arn`.
+        """
+        found = self.node.try_find_child("Snapshots")
+        if found is not None:
+            return found
+        stack = Stack.of(self)
+        own = {"aws:SourceAccount": stack.account}
+        role = iam.Role(
+            self,
+            "Snapshots",
+            assumed_by=iam.ServicePrincipal("es.amazonaws.com", conditions={"StringEquals": own}),
+            description=f"snapshots of the OpenSearch of {self.service} in {self.environment.name}",
+        )
+        bucket.grant_read_write(role)
+        CfnOutput(self, "SnapshotRoleArn", value=role.role_arn)
+        return role
+
+    def grant_snapshots(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let `grantee` name a repository in the bucket of `snapshots_to`, make snapshots and restore them."""
+        role = self.node.find_child("Snapshots")
+        role.grant_pass_role(grantee.grant_principal)
+        return self._grant(grantee, (*_READ, *_WRITE, "ESHttpDelete"))
+
     def _grant(self, grantee: iam.IGrantable, actions: tuple[str, ...]) -> iam.Grant:
         return iam.Grant.add_to_principal(
             grantee=grantee,
@@ -98,11 +135,11 @@ class ServiceSearch(Construct):  # type: ignore[misc]  # the CDK's types are not
         )
 
     def _domain(self, network: Network, sizes: SearchSizes) -> opensearch.Domain:
-        zones = self._zones()
+        zones = self._zones(network)
         return opensearch.Domain(
             self,
             "Domain",
-            version=getattr(opensearch.EngineVersion, _VERSION),
+            version=_version(sizes.version),
             enable_version_upgrade=True,  # without it a new version is a new, empty domain
             vpc=network.vpc,
             vpc_subnets=[ec2.SubnetSelection(subnets=network.vpc.isolated_subnets[:zones])],
@@ -120,12 +157,30 @@ class ServiceSearch(Construct):  # type: ignore[misc]  # the CDK's types are not
             encryption_at_rest=opensearch.EncryptionAtRestOptions(enabled=True),
             tls_security_policy=opensearch.TLSSecurityPolicy.TLS_1_2_PFS,
             removal_policy=removal(self.environment),
+            suppress_logs_resource_policy=True,  # the CDK's is a Lambda function, and one policy for each domain
+            logging=self._logging(network) if sizes.logs and not is_ephemeral(self.environment) else None,
         )
 
-    def _zones(self) -> int:
+    def _logging(self, network: Network) -> opensearch.LoggingOptions:
+        """Return where errors and slow requests go. What is slow is for each index to say: `index.search.slowlog…`."""
+        network.let_domains_log()
+        self.logs = {
+            name: log_group(Construct(self, name), self.environment)
+            for name in ("Errors", "SlowSearches", "SlowWrites")
+        }
+        return opensearch.LoggingOptions(
+            app_log_enabled=True,
+            app_log_group=self.logs["Errors"],
+            slow_search_log_enabled=True,
+            slow_search_log_group=self.logs["SlowSearches"],
+            slow_index_log_enabled=True,
+            slow_index_log_group=self.logs["SlowWrites"],
+        )
+
+    def _zones(self, network: Network) -> int:
         if is_ephemeral(self.environment):
             return 1
-        return 3 if self.environment.protected else 2
+        return min(3 if self.environment.protected else 2, len(network.vpc.isolated_subnets))
 
     def _capacity(self, sizes: SearchSizes, zones: int) -> opensearch.CapacityConfig:
         small = "t3.small.search" if is_ephemeral(self.environment) else sizes.small
@@ -163,3 +218,13 @@ class ServiceSearch(Construct):  # type: ignore[misc]  # the CDK's types are not
             service=self.service,
             engine=ENGINE,
         )
+
+
+def _version(version: str) -> opensearch.EngineVersion:
+    if _VERSION.fullmatch(version) is None:
+        raise UsageError(
+            f"{version[:40]!r} is no version of OpenSearch",
+            because="AWS names them by two numbers",
+            try_=f'SearchSizes(version="{SearchSizes().version}")',
+        )
+    return opensearch.EngineVersion.open_search(version)

@@ -43,6 +43,8 @@ _HOLDING: Mapping[str, tuple[str, ...]] = {
 }
 # They hold nothing, but what refers to them by such a property is replaced with them.
 _OTHERS: Mapping[str, tuple[str, ...]] = {"AWS::RDS::DBSubnetGroup": ("DBSubnetGroupName",)}
+# What keeps a property as it is, where the app has another default than the resource was made with
+_KEPT_BY = {("AWS::RDS::DBCluster", "KmsKeyId"): "; storage-key in the environment's context keeps it"}
 _VERSIONED = {"AWS::RDS::DBCluster", "AWS::OpenSearchService::Domain"}
 
 
@@ -93,7 +95,8 @@ def _why_replaced(before: Resource, after: Resource, replaced: Mapping[str, str]
     for path in (*_HOLDING.get(kind, ()), *_OTHERS.get(kind, ())):
         was, will = _at(before, path), _at(after, path)
         if was != will:
-            return f"{path} would change from {_text(was)} to {_text(will)}, and is set at its creation alone"
+            change = f"{path} would change from {_text(was)} to {_text(will)}"
+            return f"{change}, and is set at its creation alone{_KEPT_BY.get((kind, path), '')}"
         if named := next((each for each in sorted(replaced) if _refers(will, each)), ""):
             return f"{path} is that of {named}, which would be replaced"
     return ""

@@ -24,9 +24,11 @@ from seedbed.manifest.sections import (
 from seedbed.model.environment import (
     ACCEPTED,
     ARCHITECTURE,
+    CIDR,
     GRAPH_IMAGE,
     GRAPH_ON_NFS,
     IMAGE,
+    ZONES,
     EnvironmentPattern,
 )
 from seedbed.model.platform import ALL, Database, DatabaseId, Field, Platform, Reference, Where
@@ -280,6 +282,7 @@ def _environment(text: Text, pattern: str, ids: set[str]) -> EnvironmentPattern:
     section: EnvironmentSection = convert(text, text.data["environments"][pattern], EnvironmentSection, at)
     for database in section.targets:
         require_declared(text, (*at, "targets", database), database, ids)
+    _require_network(text, section, (*at, "network"))
     declared = EnvironmentPattern(
         pattern=pattern,
         account=section.account,
@@ -298,6 +301,23 @@ def _environment(text: Text, pattern: str, ids: set[str]) -> EnvironmentPattern:
     return declared
 
 
+def _require_network(text: Text, section: EnvironmentSection, at: KeyPath) -> None:
+    """Raise ManifestError where the environment's network could not be made."""
+    if not (section.network.cidr or section.network.zones):
+        return
+    from seedbed.model.network import wrong_addresses, wrong_zones
+
+    cidr, zones = section.network.cidr, section.network.zones
+    for key, wrong, example in (
+        ("cidr", wrong_addresses(cidr) if cidr else "", 'cidr = "10.20.0.0/16"'),
+        ("zones", wrong_zones(zones, section.region) if zones else "", 'zones = ["euc1-az1", "euc1-az2"]'),
+    ):
+        if wrong:
+            raise text.error(
+                f"{dotted((*at, key))} is wrong", at=(*at, key), because=wrong, try_=f"{example}, for example"
+            )
+
+
 def _context(section: EnvironmentSection) -> Mapping[str, str]:
     """Return what a CDK app is told in an environment, under the keys of `seedbed.cdk.platform_stacks`."""
     said = {
@@ -305,6 +325,8 @@ def _context(section: EnvironmentSection) -> Mapping[str, str]:
         ARCHITECTURE: section.task.architecture,
         GRAPH_IMAGE: section.graph.image,
         GRAPH_ON_NFS: ACCEPTED if section.graph.on_nfs else "",
+        CIDR: section.network.cidr,
+        ZONES: ",".join(section.network.zones),
     }
     usual = {ARCHITECTURE: TaskSection().architecture}
     return {

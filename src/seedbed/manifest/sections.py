@@ -118,6 +118,27 @@ class GraphSection(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
+class NetworkSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """The network of the environment."""
+
+    cidr: Annotated[
+        str,
+        Meta(
+            description="Its addresses, /16 to /22, private ones. Networks that are to be connected must not overlap."
+            " Default: 10.0.0.0/16.",
+            examples=["10.20.0.0/16"],
+        ),
+    ] = ""
+    zones: Annotated[
+        list[str],
+        Meta(
+            description="Its two or three availability zones, by ids or by names. Default: the first ones of the"
+            " region.",
+            examples=[["euc1-az1", "euc1-az2"]],
+        ),
+    ] = []
+
+
 class AppSection(Struct, frozen=True, forbid_unknown_fields=True):
     """What the CDK app is told there."""
 
@@ -216,6 +237,7 @@ class EnvironmentSection(Struct, frozen=True, forbid_unknown_fields=True):
     graph: Annotated[GraphSection, Meta(description="Graph servers that run in the environment.")] = (
         GraphSection()
     )
+    network: Annotated[NetworkSection, Meta(description="The network of the environment.")] = NetworkSection()
     cdk: Annotated[AppSection, Meta(description="What the CDK app is told there.")] = AppSection()
     targets: Annotated[
         dict[DatabaseName, ConnectionSettings],

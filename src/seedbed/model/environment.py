@@ -16,6 +16,7 @@ Access = Literal["direct", "task", "tunnel"]
 
 # Keys of what a CDK app is told, in `context`
 IMAGE, ARCHITECTURE, GRAPH_IMAGE, GRAPH_ON_NFS = "image", "architecture", "graph-image", "graph-on-nfs"
+CIDR, ZONES, STORAGE_KEY = "cidr", "zones", "storage-key"
 ACCEPTED = "accepted"
 
 

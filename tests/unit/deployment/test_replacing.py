@@ -27,6 +27,12 @@ def told(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     ("kind", "before", "after", "expected"),
     [
         (CLUSTER, {"DatabaseName": "user_db"}, {"DatabaseName": "users_db"}, "DatabaseName would change"),
+        (
+            CLUSTER,
+            {},
+            {"KmsKeyId": "arn:k"},
+            "creation alone; storage-key in the environment's context keeps it",
+        ),
         (CLUSTER, {}, {"StorageEncrypted": True}, "StorageEncrypted would change from nothing to True"),
         (CLUSTER, {"EngineVersion": "17.7"}, {"EngineVersion": "17.5"}, "would go from 17.7 to 17.5"),
         (CLUSTER, {"EngineVersion": "17.10"}, {"EngineVersion": "17.9"}, "would go from 17.10 to 17.9"),

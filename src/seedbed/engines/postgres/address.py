@@ -25,6 +25,7 @@ VARIABLES = (
     Variable("DB_SSLMODE", "sslmode", help="at least `require` off this machine"),
     Variable("DB_SSLROOTCERT", "sslrootcert", help="CA bundle; with it the server's name is verified"),
     Variable("DB_PAUSES", "pauses", help="minutes without a connection after which the server falls asleep"),
+    Variable("DB_READER", "reader", help="host name of readers, for services; seedbed reads what it writes"),
 )
 _SETTINGS = {each.setting for each in VARIABLES} | {"service", "libpq"}
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")

@@ -23,6 +23,7 @@ from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema
+from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
 from seedbed.documents.verified import VerifiedDocument
@@ -80,6 +81,7 @@ def examples() -> dict[str, Document]:
         ConnectionsDocument.of("sandbox", samples.connections(), "env up"),
         DoctorDocument.of([("Python", "3.11.7"), ("PostgreSQL", "18.6, embedded")], (), "doctor"),
         InitDocument.of(*samples.started(), "init"),
+        StateDocument.of("prod", samples.remembered(), "apply"),
         ErrorDocument.of(samples.error(), "apply"),
     )
     return {name: each for name, of in DOCUMENTS.items() for each in documents if isinstance(each, of)}
@@ -98,6 +100,8 @@ def _overview() -> str:
 
 def _written_by(document: type[Document]) -> str:
     names = commands(document)
+    if not document.is_printed:
+        return "runs in the network, into the bucket of their environment"
     if names == COMMANDS:
         return "any of them, instead of its own"
     if document is VerifiedDocument:

@@ -23,6 +23,7 @@ from seedbed.documents.outcome import OutcomeDocument, without_ticks
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema, written_by
+from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
 from seedbed.documents.verified import VerifiedDocument
@@ -58,6 +59,9 @@ EVERY: list[Document] = [
     DeploymentDocument.of(samples.deployment_empty(), "deploy"),
     StatusDocument.of(samples.status(), "status"),
     StatusDocument.of(samples.status_up_to_date(), "status"),
+    StatusDocument.of(samples.status_recalled(), "status"),
+    PlanDocument.of(samples.plan_recalled(), "plan"),
+    StateDocument.of("prod", samples.remembered(), "apply"),
     VerificationDocument.of(samples.verification(), "verify"),
     VerificationDocument.of(samples.verification_passed(), "verify"),
     VerifiedDocument.of("staging", *samples.verified(), "verify"),
@@ -173,6 +177,7 @@ def test_a_document_says_which_commands_write_it() -> None:
     assert written_by("env up") == ("connections", "error")
     assert written_by("baseline") == ()
     assert commands(ErrorDocument) == COMMANDS
+    assert commands(StateDocument) == ()
     with pytest.raises(KeyError):
         schema("apply")
 

@@ -11,7 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.documents.document import text
-from seedbed.documents.plan import PlanDocument, SeedEntry
+from seedbed.documents.plan import PlanDocument
+from seedbed.documents.planned_seeds import SeedEntry
 from seedbed.errors import ExitCode, Location, StalePlan, UsageError
 from seedbed.model.deployment import Change
 from seedbed.model.migration import Migration, Phase, Step, StepText, text_by_line

@@ -81,6 +81,8 @@ def _error(error: SeedbedError) -> Page:
 FINDINGS = [("Python", "3.11.7"), ("PostgreSQL", "18.6, embedded")]
 PAGES: dict[str, Page] = {
     "plan": _plan(samples.plan()),
+    "plan-recalled": _plan(samples.plan_recalled()),
+    "plan-recalled-script": script_text(PlanDocument.of(samples.plan_recalled(), "plan")),
     "plan-down": _plan(samples.plan_down()),
     "plan-deferred": _plan(samples.plan_deferred()),
     "plan-empty": _plan(samples.plan_empty()),
@@ -94,6 +96,7 @@ PAGES: dict[str, Page] = {
     "plan-to-deploy": _plan(samples.plan_to_deploy()),
     "status": _status(samples.status()),
     "status-summary": _status(samples.status(), summary=True),
+    "status-recalled": _status(samples.status_recalled()),
     "status-up-to-date": _status(samples.status_up_to_date()),
     "verification": _verification(samples.verification()),
     "verified": verified_text(VerifiedDocument.of("staging", *samples.verified(), "verify")),

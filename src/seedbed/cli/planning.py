@@ -146,7 +146,8 @@ def require_accepted(context: CommandContext, document: PlanDocument) -> None:
 
 def plan_document(context: CommandContext, plan: Plan) -> PlanDocument:
     """Return `plan` as a document, with the texts of its steps."""
-    from seedbed.documents.plan import PlanDocument, masked
+    from seedbed.documents.plan import PlanDocument
+    from seedbed.documents.texts import masked
 
     text_of = masked(context.catalog.step_text, context.redactor)
     return PlanDocument.of(plan, context.command, text_of, context.redactor)

@@ -34,9 +34,13 @@ class Part(Struct, frozen=True, forbid_unknown_fields=True, rename=_json_name):
 class Document(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=_json_name, tag_field="schema"
 ):
-    """What all documents begin with. `commands`: those that write this one, with --json or to a file."""
+    """What all documents begin with. `commands`: those that write this one, with --json or to a file.
+
+    `is_printed`: False for one that no command prints, and that lies where other runs find it.
+    """
 
     commands: ClassVar[tuple[str, ...]] = ()
+    is_printed: ClassVar[bool] = True
 
     seedbed: Annotated[str, says("The version of seedbed that wrote it.")]
     command: Annotated[

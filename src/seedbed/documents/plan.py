@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import PurePosixPath
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, ClassVar
 
 from msgspec.json import encode
 from msgspec.structs import replace
@@ -14,36 +13,14 @@ from seedbed.documents.deployment import ChangeEntry
 from seedbed.documents.document import VERSION, Document, Part, says
 from seedbed.documents.errors import ErrorEntry
 from seedbed.documents.expectations import EndEntry
+from seedbed.documents.planned_seeds import SeedEntry
+from seedbed.documents.seen import SeenEntry
+from seedbed.documents.texts import Redact, TextOf, by_line
 from seedbed.errors import ExitCode, Location, Refused, hint_text
 from seedbed.model.deployment import Estimate
 from seedbed.model.hazard import Hazard
-from seedbed.model.migration import Direction, Migration, Phase, Step, StepText, text_by_line
+from seedbed.model.migration import Direction, Migration, Phase, Step, StepText
 from seedbed.model.plan import Action, Certainty, DatabasePlan, Deferred, Loss, Plan, Unverified
-from seedbed.model.seed import PlannedSeed, SeedKind
-
-TextOf: TypeAlias = Callable[[str, Migration, Step], StepText]  # of a step, by the id of its database
-
-Redact: TypeAlias = Callable[[str], str]
-
-
-def _by_line(_database: str, _migration: Migration, step: Step) -> StepText:
-    return text_by_line(step)
-
-
-def masked(text_of: TextOf, redact: Redact) -> TextOf:
-    """Return `text_of` with what must not be shown taken out: a plan file is read by many, and kept.
-
-    What a run compares with the file it has to mask alike.
-    """
-
-    def masked_text_of(database: str, migration: Migration, step: Step) -> StepText:
-        return _masked(text_of(database, migration, step), redact)
-
-    return masked_text_of
-
-
-def _masked(text: StepText, redact: Redact) -> StepText:
-    return StepText(redact(text.text), tuple(map(redact, text.statements)), text.comment)
 
 
 class BackfillEntry(Part, frozen=True):
@@ -260,50 +237,6 @@ class UnverifiedEntry(Part, frozen=True):
         return cls(unverified.version, unverified.what, hint_text(unverified.try_, environment, ""))
 
 
-class SeedEntry(Part, frozen=True):
-    """A seed that `seed` would load. What it shows of a script or a program is masked like a step's text."""
-
-    kind: Annotated[SeedKind, says("`reference`: what a protected environment accepts.")]
-    path: Annotated[str, says("Its file.")]
-    table: Annotated[
-        str,
-        says("What its rows go into: a table, an index, a label; empty for a script, which says it itself."),
-    ]
-    sha256: Annotated[str, says("SHA-256 of the bytes of its file.")]
-    rows: Annotated[
-        int | None,
-        says("How many rows it has; null for a script and for a program, which is not run to be counted."),
-    ]
-    statements: Annotated[
-        tuple[str, ...],
-        says("What a script sends: each statement whole, on one line, without comments; else nothing."),
-    ]
-    text: Annotated[str, says("The text of a script or a program, whole; empty for a file of rows.")]
-    comment: Annotated[str, says("What begins a comment in `text`.")]
-
-    @classmethod
-    def of(cls, seed: PlannedSeed, redact: Redact) -> SeedEntry:
-        text = _masked(seed.text, redact) if seed.text else StepText("", ())
-        return cls(
-            seed.kind,
-            seed.path,
-            seed.table,
-            seed.sha256,
-            seed.rows,
-            text.statements,
-            text.text,
-            text.comment,
-        )
-
-    @property
-    def name(self) -> str:
-        return PurePosixPath(self.path).name
-
-    @property
-    def is_program(self) -> bool:
-        return self.path.endswith(".py")
-
-
 class DatabasePlanEntry(Part, frozen=True):
     """What would be done to one database, in order."""
 
@@ -343,6 +276,15 @@ class DatabasePlanEntry(Part, frozen=True):
         tuple[UnverifiedEntry, ...],
         says("What contracts wait for, where the environment is protected; `apply` refuses them until then."),
     ]
+    seen: Annotated[
+        SeenEntry | None,
+        says(
+            "When a run looked at it last, where the plan is made from the state document; null where it was asked."
+        ),
+    ]
+    unknown: Annotated[
+        tuple[str, ...], says("What the plan does not know, because the database was not asked, as text.")
+    ]
 
     @classmethod
     def of(cls, plan: DatabasePlan, text_of: TextOf, redact: Redact, environment: str) -> DatabasePlanEntry:
@@ -364,6 +306,8 @@ class DatabasePlanEntry(Part, frozen=True):
             tuple(map(LossEntry.of, plan.losses)),
             tuple(SeedEntry.of(each, redact) for each in plan.seeds),
             tuple(UnverifiedEntry.of(each, environment) for each in plan.unverified),
+            SeenEntry.of(plan.seen),
+            plan.unknown,
         )
 
 
@@ -393,7 +337,7 @@ class PlanDocument(Document, frozen=True, kw_only=True, tag="seedbed/plan/1"):
     ]
 
     @classmethod
-    def of(cls, plan: Plan, command: str, text_of: TextOf = _by_line, redact: Redact = str) -> PlanDocument:
+    def of(cls, plan: Plan, command: str, text_of: TextOf = by_line, redact: Redact = str) -> PlanDocument:
         """Return `plan` as a document, the texts of its seeds masked by `redact`.
 
         `text_of`: what a step sends, by the id of its database.

@@ -19,6 +19,7 @@ from seedbed.documents.init import InitDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
+from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
 from seedbed.documents.verified import VerifiedDocument
@@ -36,6 +37,7 @@ _TYPES: tuple[type[Document], ...] = (
     ConnectionsDocument,
     DoctorDocument,
     InitDocument,
+    StateDocument,
     ErrorDocument,
 )
 # By the name in the middle of `schema`: seedbed/plan/1.
@@ -46,8 +48,8 @@ COMMANDS = tuple(sorted({command for each in _TYPES for command in each.commands
 
 
 def commands(document: type[Document]) -> tuple[str, ...]:
-    """Return the commands that write `document`; an error, all of them do."""
-    return document.commands or COMMANDS
+    """Return the commands that print `document`; an error, all of them do."""
+    return document.commands or (COMMANDS if document.is_printed else ())
 
 
 def written_by(command: str) -> tuple[str, ...]:

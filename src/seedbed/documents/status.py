@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from seedbed.documents.document import VERSION, Document, Part, says
 from seedbed.documents.errors import ErrorEntry
+from seedbed.documents.seen import SeenEntry
 from seedbed.model.migration import Phase
 from seedbed.model.status import DatabaseStatus, MigrationState, MigrationStatus, Status
 
@@ -68,6 +69,12 @@ class DatabaseEntry(Part, frozen=True):
     deployment: Annotated[tuple[str, ...], says("What a deployment would change, as text.")]
 
     holder: Annotated[str, says("Who is at work on it and since when; empty where its lease is free.")]
+    seen: Annotated[
+        SeenEntry | None,
+        says(
+            "When a run looked at it last, where this is told from the state document; null where it was asked."
+        ),
+    ]
 
     @classmethod
     def of(cls, status: DatabaseStatus, environment: str) -> DatabaseEntry:
@@ -82,6 +89,7 @@ class DatabaseEntry(Part, frozen=True):
             ErrorEntry.of(status.error, environment) if status.error else None,
             status.deployment,
             status.holder,
+            SeenEntry.of(status.seen),
         )
 
     def count(self, *states: MigrationState) -> int:

@@ -9,6 +9,7 @@ from seedbed.aws.cloud import Cloud
 from seedbed.engines.base import Progress
 from seedbed.model.deployment import Change, StackUpdate, Template
 from seedbed.model.migration import Migration, Phase
+from seedbed.model.target import Target
 
 
 @runtime_checkable
@@ -52,6 +53,27 @@ class SupportsDeployedState(Protocol):
 
     def settle(self, things: Sequence[str], *, timeout: float) -> Iterator[Progress]:
         """Wait until `things` (an update's `waits_for`) are ready, telling how far they are. Raises Unavailable."""
+        ...
+
+
+@runtime_checkable
+class SupportsMemory(Protocol):
+    """A session with `SupportsDeployedState`, of an engine with `SupportsRecall`: every such session has both."""
+
+    def memory(self) -> Mapping[str, Any]:
+        """Return what the answers of `SupportsDeployedState` rest on, as plain data without a secret."""
+        ...
+
+
+@runtime_checkable
+class SupportsRecall(Protocol):
+    """An engine that answers for a database whose schema is infrastructure without asking it."""
+
+    def recalled(self, target: Target, memory: Mapping[str, Any]) -> SupportsDeployedState:
+        """Return what answers as a session on `target` would, had it found what `memory` says; connects to nothing.
+
+        What is declared is read anew. `settle` never ends well there. Raises Refused for a memory that is none.
+        """
         ...
 
 

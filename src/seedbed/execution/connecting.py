@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
+from typing import Protocol
 
 from msgspec import Struct
 
-from seedbed.engines.base import Engine, Session
+from seedbed.engines.base import Session
 from seedbed.engines.capabilities import SupportsSleep, SupportsUnlock
 from seedbed.engines.infrastructure import SupportsDeployedState
 from seedbed.errors import ForeignTarget, Hint, Interrupted, SeedbedError, call, try_each
@@ -24,7 +25,14 @@ from seedbed.model.target import NoAddress, Target
 from seedbed.support.extras import import_failure
 from seedbed.support.phrases import count
 
-EngineOf = Callable[[str], Engine]
+
+class Connector(Protocol):
+    """Whoever opens sessions: an engine, or what answers in its place."""
+
+    def connect(self, target: Target) -> AbstractContextManager[Session]: ...
+
+
+EngineOf = Callable[[str], Connector]
 
 
 class ConnectedTarget(Struct):

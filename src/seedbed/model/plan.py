@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from seedbed.model.deployment import Change, Estimate
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Direction, Migration, MigrationRef, Phase, Work
+from seedbed.model.remembered import Seen
 from seedbed.model.seed import PlannedSeed
 from seedbed.support.phrases import count
 
@@ -91,7 +92,8 @@ class DatabasePlan(Struct, frozen=True):
     version, what an action needs and is not there.
     `hazards`: by version, why an action may hurt. `estimates`: what actions will
     cost, where that was asked for. `losses`: the data that a revert would remove. `seeds`: what `seed` would load,
-    where that is reviewed. `unverified`: what its contracts wait for, where the environment is protected.
+    where that is reviewed. `unverified`: what its contracts wait for, where the environment is protected. `seen`: when
+    the database was looked at, where it was not asked; `unknown`: what only it could tell, as text.
     """
 
     database: str
@@ -106,6 +108,8 @@ class DatabasePlan(Struct, frozen=True):
     losses: tuple[Loss, ...] = ()
     seeds: tuple[PlannedSeed, ...] = ()
     unverified: tuple[Unverified, ...] = ()
+    seen: Seen | None = None
+    unknown: tuple[str, ...] = ()
 
     @property
     def works(self) -> tuple[Work, ...]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from seedbed.errors import SeedbedError
+from seedbed.model.remembered import Seen
 
 
 class MigrationState(StrEnum):
@@ -42,6 +43,7 @@ class DatabaseStatus(Struct, frozen=True):
     """All migrations of one database, in version order; `error` instead, where it did not answer.
 
     `deployment`: what a deployment would change in it, as text. `holder`: who has its lease, empty if it is free.
+    `seen`: when it was looked at, where it was not asked.
     """
 
     database: str
@@ -52,6 +54,7 @@ class DatabaseStatus(Struct, frozen=True):
     error: SeedbedError | None = None
     deployment: tuple[str, ...] = ()
     holder: str = ""
+    seen: Seen | None = None
 
     def count(self, *states: MigrationState) -> int:
         return sum(each.state in states for each in self.migrations)

@@ -16,7 +16,9 @@ from seedbed.model.plan import DatabasePlan
 from seedbed.planning.plans import DatabaseState, Policy, basis
 
 if TYPE_CHECKING:  # few runs read a plan file
-    from seedbed.documents.plan import ActionEntry, PlanDocument, Redact, SeedEntry, TextOf
+    from seedbed.documents.plan import ActionEntry, PlanDocument
+    from seedbed.documents.planned_seeds import SeedEntry
+    from seedbed.documents.texts import Redact, TextOf
     from seedbed.model.seed import PlannedSeed
 
 _MAKE = Hint("make it anew: ", call("plan", "--out", "plan.json", about_all=True))
@@ -160,7 +162,7 @@ def require_seeds_as_shown(
     plan: ReviewedPlan, database: str, seeds: Sequence[PlannedSeed], redact: Redact
 ) -> None:
     """Raise StalePlan unless `seeds`, all that would be loaded into `database`, are what the plan file shows."""
-    from seedbed.documents.plan import SeedEntry
+    from seedbed.documents.planned_seeds import SeedEntry
 
     shown = tuple(map(_seed_as_shown, plan.seeds.get(database, ())))
     found = tuple(_seed_as_shown(SeedEntry.of(each, redact)) for each in seeds)

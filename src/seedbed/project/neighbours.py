@@ -70,7 +70,7 @@ class Neighbours(Struct):
                         self.targets.open(self.environment, [each], beside=True)
                     )
         return self.closing.enter_context(
-            connect(targets, self.targets.catalog.engine, lambda _: None, stop=self.stop)
+            connect(targets, self.targets.connector, lambda _: None, stop=self.stop)
         )
 
     def history(self, database: Database) -> History | None:
@@ -102,7 +102,7 @@ class Neighbours(Struct):
                 try_=Hint("say where it is as well, or select it: ", error.try_),
             ) from None
         connected, failed = self.closing.enter_context(
-            connect(targets, self.targets.catalog.engine, lambda _: None, stop=self.stop)
+            connect(targets, self.targets.connector, lambda _: None, stop=self.stop)
         )
         raise_errors(failed.values())
         self.connected += connected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -16,6 +17,7 @@ from seedbed.manifest.load import find, load
 from seedbed.model.environment import SANDBOX
 from seedbed.model.event import Event, Listener
 from seedbed.model.platform import Database, Platform
+from seedbed.model.remembered import Remembered
 from seedbed.model.secret import Redactor
 from seedbed.project.catalog import Catalog
 from seedbed.project.run import DEFAULT_WAIT, Run
@@ -93,6 +95,35 @@ class Project:
         with Run.open(
             self.targets, where, chosen, listener=listener, stop=stop, wait=wait, compare=compare
         ) as run:
+            yield run
+
+    @contextmanager
+    def recall(
+        self,
+        environment: str,
+        databases: Sequence[Database] | None,
+        remembered: Mapping[str, Remembered],
+        *,
+        now: datetime,
+        listener: Listener = _ignore,
+    ) -> Iterator[Run]:
+        """Yield a run that asks no database: its `status` and `plan` are told from what runs left, by database.
+
+        `databases`: None for all. What no run has seen is in `Run.failed`. Raises UsageError, ForeignTarget.
+        """
+        from seedbed.project.recalled import RecalledTargets
+
+        where = self.catalog.environment(environment)
+        chosen = self.catalog.databases() if databases is None else databases
+        targets = RecalledTargets(
+            catalog=self.catalog,
+            redactor=self.redactor,
+            home=self.home,
+            environ={},
+            remembered=remembered,
+            now=now,
+        )
+        with Run.open(targets, where, chosen, listener=listener) as run:
             yield run
 
     def diagnose(self) -> list[tuple[str, str]]:

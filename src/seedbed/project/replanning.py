@@ -134,7 +134,7 @@ class Replanning(Struct, frozen=True):
 
     def _require_as_shown(self, reviewed_plan: ReviewedPlan, plan: Plan) -> None:
         """Raise StalePlan where what would be done is not what the reviewed plan shows."""
-        from seedbed.documents.plan import masked
+        from seedbed.documents.texts import masked
 
         shown = {target.id for target in self.connected}
         text_of = masked(self.catalog.step_text, self.redact)

@@ -20,6 +20,8 @@ from seedbed.execution import (
     infrastructure,
     losses,
     maintenance,
+    recalling,
+    remembering,
     seeding,
 )
 from seedbed.execution.connecting import ConnectedTarget, connect, lease_holders, read_histories
@@ -33,6 +35,7 @@ from seedbed.model.history import History
 from seedbed.model.outcome import Outcome, fold
 from seedbed.model.plan import Plan
 from seedbed.model.platform import Database, Expectation, Reference
+from seedbed.model.remembered import Remembered
 from seedbed.model.seed import Dataset, SeedKind
 from seedbed.model.status import DatabaseStatus, Status
 from seedbed.model.verification import OwnershipResult, Reading, Verification
@@ -103,7 +106,7 @@ class Run:
         )
         with (
             targets.open(environment, databases) as found,
-            connect(found, targets.catalog.engine, context.emit, stop=context.stop, compare=compare) as (
+            connect(found, targets.connector, context.emit, stop=context.stop, compare=compare) as (
                 connected,
                 failed,
             ),
@@ -150,6 +153,7 @@ class Run:
                 ),
                 deployment=to_deploy[target.id],
                 holder=holders[target.id],
+                seen=recalling.seen(target),
             )
             for target in self.connected
         ]
@@ -162,7 +166,16 @@ class Run:
         self._neighbours.connect_dependencies(self.connected, self.failed)
         plan = self._replanning.up(request or Request())(self._histories)
         plan = self._gated(plan, self._histories)
-        return self._examined(infrastructure.described(plan, self.connected))
+        plan = self._examined(infrastructure.described(plan, self.connected))
+        return recalling.told(plan, self.connected)
+
+    def remembered(self, run: str, at: datetime) -> list[Remembered]:
+        """Return what is known of each target by now, for those who cannot ask it; `at`: now, `run`: an id of this one.
+
+        What does not answer any more is left out.
+        """
+        everything = [*self.connected, *self._neighbours.connected]
+        return remembering.remembered(everything, self.targets.connector, run=run, at=at)[0]
 
     def _gated(self, plan: Plan, histories: Mapping[str, History]) -> Plan:
         """Return `plan` with what its contracts wait for."""

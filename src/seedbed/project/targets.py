@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from seedbed.aws.cloud import Cloud
 from seedbed.engines.infrastructure import SupportsDeployment
 from seedbed.environments import aws, variables
+from seedbed.execution.connecting import Connector
 from seedbed.model.environment import Environment
 from seedbed.model.platform import Database
 from seedbed.model.secret import Redactor, Secret
@@ -81,6 +82,10 @@ class Targets(Struct, frozen=True):
         errors = {each.database: variables.unfilled(each, self.environ, alone=alone) for each in wanted}
         found |= {name: NoAddress(error) for name, error in errors.items() if error}
         return [each for each in wanted if each.database not in found]
+
+    def connector(self, engine: str) -> Connector:
+        """Return what opens sessions on the targets of `engine`."""
+        return self.catalog.engine(engine)
 
     def cloud(self, environment: Environment) -> Cloud:
         """Return the account and region of `environment`, with the credentials of the variables."""

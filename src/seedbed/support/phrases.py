@@ -59,6 +59,14 @@ def duration(seconds: float) -> str:
     return f"{number(hours // 24)} d {hours % 24} h"
 
 
+def ago(seconds: float) -> str:
+    """Return `12 minutes ago`, in the largest unit of which there is one; `just now` for less than a second."""
+    for length, unit in ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        if seconds >= length:
+            return f"{count(int(seconds // length), unit)} ago"
+    return "just now"
+
+
 def listed(words: Sequence[str], most: int = 5, *, separator: str = ", ") -> str:
     """Return `words` with a separator between them; of many the first `most`, and how many more there are.
 

@@ -11,8 +11,10 @@ from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
+    from seedbed.engines.infrastructure import SupportsDeployedState
     from seedbed.model.deployment import StackUpdate, Template
     from seedbed.model.migration import MigrationFile, Phase, Work
+    from seedbed.model.target import Target
 
 _TEMPLATE = """\
 # {summary}
@@ -52,6 +54,11 @@ class DynamoEngine(LazyEngineWithDiagnosis):
 
     def cloud(self, address: Any) -> Cloud:
         return cast(Address, address).cloud
+
+    def recalled(self, target: Target, memory: Mapping[str, Any]) -> SupportsDeployedState:
+        from seedbed.engines.dynamodb.running.remembering import recalled
+
+        return recalled(target, memory)
 
     def check_declared(
         self, directory: PurePath, works: Sequence[Work], applied: Sequence[MigrationFile]

@@ -123,6 +123,13 @@ class DynamoSession:
                 return direct.scheduled(self.database, current, gate).messages
         return changes(current, declared, gate)
 
+    def memory(self) -> Mapping[str, Any]:
+        """Return the tables that are declared, and that of the history, as they are described now."""
+        from seedbed.engines.dynamodb.running.remembering import memory
+
+        with translate_errors(self.database, f"looking at the tables of {self.database.target}"):
+            return memory(self.database)
+
     def create_history(self) -> None:
         """Create the table of the history, unless it is there."""
         from seedbed.engines.dynamodb.running import direct

@@ -12,15 +12,16 @@ from seedbed.documents.plan import (
     DeferredEntry,
     HazardEntry,
     PlanDocument,
-    SeedEntry,
     StepEntry,
     UnverifiedEntry,
 )
+from seedbed.documents.planned_seeds import SeedEntry
 from seedbed.errors import Hint, call, hint_text
 from seedbed.model.environment import SANDBOX
 from seedbed.model.migration import Direction, Phase
 from seedbed.report.styles import Line, Lines, Row, Style, Table, line, row
 from seedbed.report.text.changes import SIGNS, change_row, note
+from seedbed.report.text.seen import seen_text
 from seedbed.support.phrases import count, flat, number
 
 
@@ -29,13 +30,14 @@ def plan_text(plan: PlanDocument, *, summary: bool = False) -> Lines:
 
     One line for each statement; with `summary`, one for each database.
     """
+    page = seen_text(((each.database, each.seen) for each in plan.databases), "plan", plan.environment)
     if summary:
-        return [*_summary(plan), _sum(plan)]
-    page: Lines = []
+        return [*page, *_summary(plan), _sum(plan)]
+    aged = len(page)
     for each in plan.databases:
         if _is_busy(each):
             page += [_database(each), line()]
-    if page and (idle := [each.database for each in plan.databases if not _is_busy(each)]):
+    if len(page) > aged and (idle := [each.database for each in plan.databases if not _is_busy(each)]):
         page += [line((f"nothing to do: {', '.join(idle)}", Style.DIM)), line()]
     if len(plan.stages) > 1:
         page += [*_stages(plan), line()]
@@ -85,6 +87,7 @@ def _database(plan: DatabasePlanEntry) -> Table:
     for action in plan.actions:
         rows += _action(action)
         rows += _about(plan, action.version)
+    rows += [note(f"not known without asking it: {each}", Style.WARN) for each in plan.unknown]
     for deferred in plan.deferred:
         rows += _deferred(deferred)
     for seed in plan.seeds:

@@ -4,22 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seedbed.documents.plan import ActionEntry, DatabasePlanEntry, PlanDocument, SeedEntry, StepEntry
+from seedbed.documents.plan import ActionEntry, DatabasePlanEntry, PlanDocument, StepEntry
+from seedbed.documents.planned_seeds import SeedEntry
 from seedbed.model.migration import Direction
 from seedbed.report.styles import Lines, Style, line
-from seedbed.support.phrases import count, flat, number
+from seedbed.support.phrases import ago, count, flat, number
 
 
 def script_text(plan: PlanDocument) -> Lines:
     """Return what is sent to each database; what is said about it stands in comments of its language."""
     page: Lines = []
     for each in plan.databases:
+        page += [line(*one) for one in _seen(each)]
         for position, action in enumerate(each.actions, 1):
             page += [line(*one) for one in _action(each, position, action)]
         comment = _comment(each)
         for position, seed in enumerate(each.seeds, 1):
             page += [line(*one) for one in _seed(each.database, position, len(each.seeds), seed, comment)]
     return page or [line(("# nothing would be sent", Style.DIM))]
+
+
+def _seen(plan: DatabasePlanEntry) -> Iterator[tuple[tuple[str, Style]]]:
+    """Yield how old what the script was made from is, and what it does not know, where there is a script."""
+    if plan.seen and plan.actions:
+        comment = _comment(plan)
+        yield (
+            (
+                f"{comment} {plan.database} as of {ago(plan.seen.age_seconds)}, run {plan.seen.run}",
+                Style.WARN,
+            ),
+        )
+        for each in plan.unknown:
+            yield ((f"{comment} not known without asking it: {each}", Style.WARN),)
 
 
 def _action(

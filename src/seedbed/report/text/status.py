@@ -8,6 +8,7 @@ from seedbed.documents.status import DatabaseEntry, MigrationEntry, StatusDocume
 from seedbed.errors import ExitCode
 from seedbed.model.status import MigrationState
 from seedbed.report.styles import Line, Lines, Row, Style, Table, line, row
+from seedbed.report.text.seen import seen_text
 from seedbed.support.phrases import count, duration, number
 
 _SIGNS = {
@@ -26,7 +27,7 @@ _GRAVE = tuple(
 
 def status_text(status: StatusDocument, *, summary: bool = False) -> Lines:
     """Return where every migration stands; with `summary`, one row for each database."""
-    page: Lines = []
+    page = seen_text(((each.database, each.seen) for each in status.databases), "status", status.environment)
     if summary:
         page += [Table(tuple(_short(each) for each in status.databases), flex=4), line()]
     else:

@@ -21,6 +21,7 @@ from seedbed.testing.contracts.optional import (
 from seedbed.testing.contracts.places import PlaceContract
 from seedbed.testing.contracts.presence import PresenceContract
 from seedbed.testing.contracts.queries import QueryContract
+from seedbed.testing.contracts.recalled import RecalledContract
 from seedbed.testing.contracts.resume import ResumeContract
 from seedbed.testing.contracts.seeds import SeedContract
 from seedbed.testing.contracts.silence import SilenceContract
@@ -43,6 +44,7 @@ __all__ = [
     "PlaceContract",
     "PresenceContract",
     "QueryContract",
+    "RecalledContract",
     "ResetContract",
     "ResumeContract",
     "SchemaContract",

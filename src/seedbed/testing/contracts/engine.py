@@ -7,6 +7,7 @@ from seedbed.testing.contracts.history import HistoryContract
 from seedbed.testing.contracts.honesty import HonestyContract
 from seedbed.testing.contracts.lease import LeaseContract
 from seedbed.testing.contracts.load import LoadContract
+from seedbed.testing.contracts.recalled import RecalledContract
 from seedbed.testing.contracts.resume import ResumeContract
 from seedbed.testing.contracts.seeds import SeedContract
 from seedbed.testing.contracts.unmigrated import UnmigratedContract
@@ -21,5 +22,6 @@ class EngineContract(
     HonestyContract,
     SeedContract,
     UnmigratedContract,
+    RecalledContract,
 ):
     """What every engine promises. Subclass it and give a fixture `harness`."""

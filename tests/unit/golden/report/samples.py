@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from seedbed.errors import (
     Hint,
     Interrupted,
@@ -50,6 +52,7 @@ from seedbed.model.event import (
     failure,
 )
 from seedbed.model.hazard import Allowance, Hazard
+from seedbed.model.history import History, Identity, Revision, RevisionState
 from seedbed.model.ids import Extent
 from seedbed.model.migration import (
     Backfill,
@@ -64,6 +67,7 @@ from seedbed.model.migration import (
 )
 from seedbed.model.plan import Action, DatabasePlan, Deferred, Plan, Unverified
 from seedbed.model.platform import DatabaseId, Expectation, Field, Query, Reference
+from seedbed.model.remembered import Question, Remembered, Seen
 from seedbed.model.seed import PlannedSeed, SeedKind
 from seedbed.model.status import DatabaseStatus, MigrationState, MigrationStatus, Status
 from seedbed.model.verification import (
@@ -78,7 +82,7 @@ from seedbed.model.verification import (
     Verdict,
     Verification,
 )
-from seedbed.model.verified import ClaimHistory, Stretch
+from seedbed.model.verified import Claim, ClaimHistory, Finding, Stretch, Verified, VerifyRecord
 
 USER, PAYMENT, REVIEWS = "user/postgres", "payment/postgres", "reviews/postgres"
 VIDEO, STACK = "video-call/dynamodb", "edtech-staging-video-call-dynamodb"
@@ -361,6 +365,74 @@ def status() -> Status:
 
 def status_up_to_date() -> Status:
     return Status("staging", (status().databases[1],))
+
+
+_LOOKED = datetime(2026, 1, 12, 9, 30, 7, tzinfo=UTC)
+SEEN = Seen("01KEXAMPLE0000000000000001", _LOOKED, 745.0)
+SEEN_EARLIER = Seen("01KEXAMPLE0000000000000000", _LOOKED - timedelta(hours=50), 180_745.0)
+
+
+def status_recalled() -> Status:
+    """Return a status that was told without asking: two databases were last seen by one run, the third by another."""
+    _, payment, _, user, video = status().databases
+    return Status(
+        "prod",
+        (replace(payment, seen=SEEN), replace(user, seen=SEEN_EARLIER), replace(video, seen=SEEN)),
+    )
+
+
+def plan_recalled() -> Plan:
+    """Return a plan that was made without asking."""
+    found = plan()
+    unknown = tuple(each.words for each in (Question.HAZARDS, Question.NAMES))
+    databases = [
+        replace(each, seen=SEEN, unknown=unknown if each.actions else ()) for each in found.databases
+    ]
+    return replace(found, databases=tuple(databases))
+
+
+def remembered() -> tuple[Remembered, ...]:
+    """Return what runs left of two databases."""
+    applied = Revision(USERS, "create_users", "c5" * 32, Phase.EXPAND, applied_at=_LOOKED, duration_ms=12)
+    begun = Revision(
+        NAMES,
+        "name_backfill_parts",
+        "c6" * 32,
+        Phase.MIGRATE,
+        RevisionState.STARTED,
+        step=1,
+        checkpoint="at 500",
+    )
+    finding = Finding(Claim(f"{PAYMENT}:customers.user_id → {USER}:users.id", "3f2a"), Verdict.OK)
+    record = VerifyRecord(
+        "5d0c", "ci", 1.5, f"{USER} of edtech in prod", {USER: "9b1e"}, (), (finding,), "7", _LOOKED
+    )
+    table = {"TableName": "video-call-rooms-prod", "TableStatus": "ACTIVE"}
+    return (
+        Remembered(
+            USER,
+            SEEN_EARLIER.run,
+            SEEN_EARLIER.at,
+            "app@db-1:5432/user",
+            "PostgreSQL 18.6",
+            History(Identity("edtech", USER, "prod"), (applied, begun)),
+            "ana@laptop pid 4711",
+            None,
+            "ab" * 32,
+            (Question.HAZARDS, Question.NAMES),
+            Verified((record,), _LOOKED),
+        ),
+        Remembered(
+            VIDEO,
+            SEEN.run,
+            SEEN.at,
+            "eu-central-1",
+            "DynamoDB",
+            History(),
+            deployed={"tables": {"rooms": {"table": table, "ttl": {}}}},
+            open=(Question.COST,),
+        ),
+    )
 
 
 FAILED = TargetFailed(

@@ -126,10 +126,14 @@ class Proxy:
 
     # --- how
 
-    def close(self) -> None:
-        """Hang up on everybody, and end all threads."""
+    def clear(self) -> None:
+        """Let everything through again, what is held as well."""
         for rule in self._rules:
             rule.release() if isinstance(rule, Held) else rule.remove()
+
+    def close(self) -> None:
+        """Hang up on everybody, and end all threads."""
+        self.clear()
         listening = Wire(self._listener)
         listening.abort()
         self._acceptor.join()

@@ -1,0 +1,83 @@
+"""Objects of one bucket, as bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from seedbed.aws import EXTRA, clients, faults
+from seedbed.errors import SeedbedError, UsageError
+from seedbed.support.extras import require_extras
+
+if TYPE_CHECKING:
+    from seedbed.aws.cloud import Cloud
+
+SERVICE = "s3"
+_MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
+
+
+class Bucket(Struct, frozen=True):
+    """One bucket. Raises what `faults` name; UsageError where the bucket does not exist."""
+
+    cloud: Cloud
+    name: str
+
+    def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
+        """Write an object, in the place of one of that key."""
+        require_extras(EXTRA)
+        from botocore.exceptions import ClientError
+
+        try:
+            clients.call(
+                self.cloud,
+                SERVICE,
+                "PutObject",
+                Bucket=self.name,
+                Key=key,
+                Body=data,
+                ContentType=content_type,
+            )
+        except ClientError as error:
+            raise self._named(error, "PutObject") from None
+
+    def get(self, key: str) -> bytes | None:
+        """Return an object, None where there is none."""
+        require_extras(EXTRA)
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer = clients.call(self.cloud, SERVICE, "GetObject", Bucket=self.name, Key=key)
+            data: bytes = answer["Body"].read()
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code", "") in _MISSING:
+                return None
+            raise self._named(error, "GetObject") from None
+        except BotoCoreError as error:  # while the body is read
+            raise faults.of_exception(error, self.cloud, action=f"{SERVICE}:GetObject") from None
+        return data
+
+    def has(self, key: str) -> bool:
+        """Return whether there is an object of that key."""
+        require_extras(EXTRA)
+        from botocore.exceptions import ClientError
+
+        try:
+            clients.call(self.cloud, SERVICE, "HeadObject", Bucket=self.name, Key=key)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code", "") in _MISSING:
+                return False
+            raise self._named(error, "HeadObject") from None
+        return True
+
+    def _named(self, error: object, operation: str) -> SeedbedError:
+        from botocore.exceptions import ClientError
+
+        assert isinstance(error, ClientError)
+        if error.response.get("Error", {}).get("Code", "") == "NoSuchBucket":
+            return UsageError(
+                f"the bucket {self.name} does not exist in {faults.where(self.cloud)}",
+                because="AWS says NoSuchBucket, and the environment's parameters name it",
+                try_="deploy the stack that makes it",
+            )
+        return faults.of_exception(error, self.cloud, action=f"{SERVICE}:{operation}")

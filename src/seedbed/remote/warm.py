@@ -1,0 +1,102 @@
+"""A worker that waits: it takes the runs of its environment from the table, one child process a run.
+
+A run starts within a second then, instead of within the minute that a new task needs. It ends itself after twenty
+minutes without a run.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from msgspec import Struct
+
+from seedbed.errors import SeedbedError
+from seedbed.remote.control import Control
+
+IDLE = 1200.0  # seconds
+SIDE_BY_SIDE = 3  # runs; only one of them writes
+
+
+class WarmRhythm(Struct, frozen=True):
+    """Seconds: between two looks for runs, two heartbeats; without a run, after which it ends."""
+
+    look: float = 1.0
+    beat: float = 5.0
+    idle: float = IDLE
+
+
+class WarmWorker:
+    """Waits for runs of `environment` as the task `name`. `spawn` starts the process that carries out the run it is
+    given.
+
+    `stop` ends it, from any thread or handler: its children are told to stop, and waited for.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        environment: str,
+        name: str,
+        spawn: Callable[[str], subprocess.Popen[bytes]],
+        rhythm: WarmRhythm | None = None,
+    ) -> None:
+        self._control = control
+        self._environment = environment
+        self._name = name
+        self._spawn = spawn
+        self._rhythm = rhythm or WarmRhythm()
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._taken: set[str] = set()
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def work(self) -> None:
+        """Return once it was stopped, or nothing was to do for long."""
+        beats_at, last = 0.0, time.monotonic()
+        while not self._stopped.is_set():
+            with suppress(SeedbedError):  # AWS may answer the next time
+                if time.monotonic() >= beats_at:
+                    self._control.warm_beat(self._environment, self._name)
+                    beats_at = time.monotonic() + self._rhythm.beat
+                self._take()
+            with suppress(SeedbedError):
+                self._reap()
+            if self._children:
+                last = time.monotonic()
+            elif time.monotonic() - last >= self._rhythm.idle:
+                break
+            self._stopped.wait(self._rhythm.look)
+        with suppress(SeedbedError):
+            self._control.warm_beat(self._environment, self._name, is_open=False)
+        for child in self._children.values():
+            child.send_signal(signal.SIGTERM)
+        for child in self._children.values():
+            child.wait()
+        with suppress(SeedbedError):
+            self._reap()
+
+    def _take(self) -> None:
+        if len(self._children) >= SIDE_BY_SIDE:
+            return
+        for id_ in self._control.asked(self._environment):
+            if id_ not in self._taken and len(self._children) < SIDE_BY_SIDE:
+                self._taken.add(id_)
+                self._children[id_] = self._spawn(id_)
+
+    def _reap(self) -> None:
+        """Write into the records of children that died how they ended: they could not."""
+        for id_, child in list(self._children.items()):
+            code = child.poll()
+            if code is None:
+                continue
+            run = self._control.run(id_)
+            if run is not None and run.state == "claimed" and run.worker == self._name:
+                self._control.mark_lost(run, f"its process ended with {code}")
+            del self._children[id_]

@@ -1,0 +1,57 @@
+"""An environment's table and bucket on a real server of AWS's APIs, behind a proxy on which things go wrong."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from msgspec.structs import replace
+
+from seedbed.aws.cloud import Cloud
+from seedbed.aws.items import Table
+from seedbed.aws.objects import Bucket
+from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.remote.control import Control
+from seedbed.remote.records import Ask
+from tests.support.aws_proxy import Proxy, proxy
+from tests.support.remote import asked, make_records
+from tests.support.servers import new_account
+
+TABLE, BUCKET = "sample-dev-seedbed", "sample-dev-seedbed-files"
+
+
+@pytest.fixture(scope="session")
+def shared_aws(ministack_server: World) -> Iterator[tuple[Proxy, World]]:
+    """A proxy and an account for all tests of this directory in one process: a client costs more than a test."""
+    world = replace(ministack_server, account=new_account())
+    with proxy(world.endpoint) as running:
+        world = replace(world, endpoint=running.endpoint)
+        make_records(world.cloud, TABLE, BUCKET)
+        yield running, world
+
+
+@pytest.fixture
+def aws(shared_aws: tuple[Proxy, World]) -> Iterator[Proxy]:
+    """The proxy, without a rule at first and at the end."""
+    running, _ = shared_aws
+    running.forget()
+    yield running
+    running.clear()
+
+
+@pytest.fixture
+def cloud(shared_aws: tuple[Proxy, World]) -> Cloud:
+    return shared_aws[1].cloud
+
+
+@pytest.fixture
+def control(aws: Proxy, cloud: Cloud) -> Control:
+    """The records of the environment that all tests have, each with another name for it in `ask`."""
+    return Control(Table(cloud, TABLE), Bucket(cloud, BUCKET))
+
+
+@pytest.fixture
+def ask() -> Ask:
+    """A call of apply in an environment that no other test has."""
+    return asked(f"dev-{uuid.uuid4().hex[:8]}")

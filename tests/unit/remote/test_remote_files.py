@@ -1,0 +1,154 @@
+"""The platform's files: the same archive and the same digest wherever they lie, and nothing else comes out of one."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from seedbed.errors import UsageError
+from seedbed.remote import files
+from seedbed.remote.files import pack, platform_digest, platform_files, unpack
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Path:
+    """A platform with a migration, and with much that is no part of it."""
+    root = tmp_path / "platform"
+    for name, text in {
+        "seedbed.toml": "[platform]\n",
+        "services/user/postgres/migrations/1_a.sql": "-- ä\n",
+        "services/user/postgres/seeds/a.csv": "id\r\n",
+        "services/user/__pycache__/a.cpython-312.pyc": "x",
+        "services/user/b.pyc": "x",
+        "cdk/app.py": "x",
+        ".seedbed/state": "x",
+        "README.md": "x",
+    }.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode())
+    return root
+
+
+NAMES = [
+    "seedbed.toml",
+    "services/user/postgres/migrations/1_a.sql",
+    "services/user/postgres/seeds/a.csv",
+]
+
+
+def test_manifest_and_services_are_the_platform(platform: Path, tmp_path: Path) -> None:
+    assert [name for name, _ in platform_files(platform)] == NAMES
+    unpack(pack(platform), tmp_path / "there")
+    for name in NAMES:
+        assert (tmp_path / "there" / name).read_bytes() == (platform / name).read_bytes()
+    assert platform_digest(tmp_path / "there") == platform_digest(platform)
+
+
+def test_the_same_files_make_the_same_archive(platform: Path, tmp_path: Path) -> None:
+    first, digest = pack(platform), platform_digest(platform)
+    for name in NAMES:
+        os.utime(platform / name, (1, 1))
+        (platform / name).chmod(0o600)
+    platform.rename(tmp_path / "elsewhere")
+    assert pack(tmp_path / "elsewhere") == first
+    assert platform_digest(tmp_path / "elsewhere") == digest
+
+
+@pytest.mark.parametrize("change", ["content", "name", "new"])
+def test_any_change_is_another_digest(platform: Path, change: str) -> None:
+    before, archive = platform_digest(platform), pack(platform)
+    path = platform / NAMES[1]
+    if change == "content":
+        path.write_text("-- b\n")
+    elif change == "name":
+        path.rename(path.with_name("2_a.sql"))
+    else:
+        path.with_name("2_a.sql").write_text("")
+    assert platform_digest(platform) != before
+    assert pack(platform) != archive
+
+
+def test_a_directory_of_a_database_may_lie_elsewhere_in_the_platform(platform: Path) -> None:
+    assert "cdk/app.py" in dict(platform_files(platform, [Path("cdk")]))
+    assert "cdk/app.py" in dict(platform_files(platform, [platform / "cdk"]))
+    with pytest.raises(UsageError, match="no part of the platform"):
+        list(platform_files(platform, [platform.parent]))
+
+
+def test_a_link_is_its_content_while_it_stays_inside(platform: Path, tmp_path: Path) -> None:
+    link = platform / "services/user/postgres/seeds/b.csv"
+    link.symlink_to("a.csv")
+    unpack(pack(platform), tmp_path / "there")
+    copied = tmp_path / "there" / link.relative_to(platform)
+    assert copied.read_bytes() == b"id\r\n"
+    assert not copied.is_symlink()
+    link.unlink()
+    link.symlink_to("/etc/hostname")
+    with pytest.raises(UsageError, match="is a link"):
+        pack(platform)
+    link.unlink()
+    link.symlink_to(platform / "cdk")
+    with pytest.raises(UsageError, match="is a link"):
+        pack(platform)
+
+
+def archive(*members: tarfile.TarInfo) -> bytes:
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as made:
+        for each in members:
+            made.addfile(each, io.BytesIO(b"x" * each.size))
+    return gzip.compress(plain.getvalue())
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 0) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname, made.size = kind, link, size
+    return made
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [member("/etc/passwd")],
+        [member("../outside")],
+        [member("services/../../outside")],
+        [member("services\\..\\outside")],
+        [member("link", tarfile.SYMTYPE, "/etc"), member("link/passwd")],
+        [member("hard", tarfile.LNKTYPE, "seedbed.toml")],
+        [member("pipe", tarfile.FIFOTYPE)],
+        [member("device", tarfile.CHRTYPE)],
+        [member("a"), member("a")],
+        [member("large", size=2000)],
+    ],
+    ids=lambda each: each[0].name.replace("/", "_"),
+)
+def test_nothing_else_comes_out_of_an_archive(
+    members: list[tarfile.TarInfo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "LARGEST", 1000)
+    there = tmp_path / "a" / "there"
+    there.mkdir(parents=True)
+    with pytest.raises(UsageError, match="none of ours"):
+        unpack(archive(*members), there)
+    assert not (tmp_path / "outside").exists()
+    assert not (tmp_path / "a" / "outside").exists()
+    assert not any(each.is_symlink() for each in there.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda data: data[: len(data) // 2], lambda _: b"", lambda _: b"no archive"],
+    ids=["cut off", "empty", "other"],
+)
+def test_an_archive_that_is_broken_is_refused(
+    platform: Path, tmp_path: Path, spoil: Callable[[bytes], bytes]
+) -> None:
+    with pytest.raises(UsageError, match="none of ours"):
+        unpack(spoil(pack(platform)), tmp_path / "there")

@@ -10,6 +10,7 @@ from seedbed.cdk.environment import removal
 from seedbed.cdk.graph import ENGINE
 from seedbed.cdk.settings import pointer, write_settings
 from seedbed.model.environment import Environment
+from seedbed.model.names import parameter_path
 from seedbed.model.platform import Database
 
 # The members of the secret, by the setting that each is.
@@ -37,6 +38,7 @@ class ExternalGraph(Construct):  # type: ignore[misc]  # the CDK's types are not
         super().__init__(scope, id)
         self.service = database.service
         self.environment = environment
+        self.path = parameter_path(platform, environment.name, self.service, ENGINE)
         self.secret = secret or self._empty()
         arn = str(self.secret.secret_arn)
         write_settings(

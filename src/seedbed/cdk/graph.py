@@ -7,16 +7,17 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_efs as efs
 from aws_cdk import aws_secretsmanager as secretsmanager
-from aws_cdk import aws_servicediscovery as servicediscovery
 from constructs import Construct
 from msgspec import Struct
 
 from seedbed.cdk.containers import log_driver, log_group, runtime_platform
+from seedbed.cdk.doors import let_in
 from seedbed.cdk.environment import removal
-from seedbed.cdk.network import Network
+from seedbed.cdk.network import Network, zone
 from seedbed.cdk.settings import pointer, write_settings
 from seedbed.errors import Refused
 from seedbed.model.environment import Environment, is_ephemeral
+from seedbed.model.names import parameter_path
 from seedbed.model.platform import Database
 
 ENGINE = "neo4j"
@@ -76,8 +77,9 @@ class ServiceGraph(Construct):  # type: ignore[misc]  # the CDK's types are not 
             raise _on_nfs(database, environment)
         self.service = database.service
         self.environment = environment
-        self._zone = f"{database.service}.{environment.name}.{platform}.internal"
-        self.host = f"{ENGINE}.{self._zone}"
+        self.path = parameter_path(platform, environment.name, self.service, ENGINE)
+        self._names, self._name = network.names(platform), f"{ENGINE}.{database.service}"
+        self.host = f"{self._name}.{zone(platform, environment.name)}"
         self.uri = f"bolt+ssc://{self.host}:{_PORT}"
         self.secret = secretsmanager.Secret(
             self,
@@ -100,8 +102,8 @@ class ServiceGraph(Construct):  # type: ignore[misc]  # the CDK's types are not 
 
     def allow(self, peer: ec2.IConnectable) -> None:
         """Let `peer` (a service, a task, a security group) connect. The rule lies in the stack of `peer`."""
-        # Seen from the peer: a rule in our stack would make the two stacks depend on each other.
-        peer.connections.allow_to(self.group, ec2.Port.tcp(_PORT), f"Neo4j of {self.service}")
+        what = f"Neo4j of {self.service}"
+        let_in(peer, to=self, group=self.group, path=self.path, port=_PORT, what=what)
 
     def _file_system(self, network: Network) -> efs.FileSystem:
         keep = removal(self.environment)
@@ -194,10 +196,8 @@ class ServiceGraph(Construct):  # type: ignore[misc]  # the CDK's types are not 
                 rollback=True
             ),  # else a task that cannot start is waited for
             cloud_map_options=ecs.CloudMapOptions(
-                name=ENGINE,
-                cloud_map_namespace=servicediscovery.PrivateDnsNamespace(
-                    self, "Names", name=self._zone, vpc=network.vpc
-                ),
+                name=self._name,
+                cloud_map_namespace=self._names,
                 dns_ttl=Duration.seconds(10),
             ),
         )

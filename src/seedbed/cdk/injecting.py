@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aws_cdk import Stack
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_secretsmanager as secretsmanager
 
 from seedbed.cdk import graph
 from seedbed.cdk.external import MEMBERS, ExternalGraph
 from seedbed.cdk.graph import ServiceGraph
 from seedbed.cdk.postgres import ServicePostgres
 from seedbed.cdk.search import ServiceSearch
+from seedbed.cdk.settings import across, named_id
 from seedbed.engines.base import Variable
 from seedbed.engines.neo4j import address as neo4j
 from seedbed.engines.opensearch import address as opensearch
@@ -41,10 +44,11 @@ def inject(
     https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem. A file that is not there makes every connection
     fail, it never weakens one; "" is for an image without them: encrypted, but nobody proves who answers.
     """
-    variables, plain, secret = _told(database, ca_bundle)
+    variables, plain, secret = _told(container, database, ca_bundle)
     for setting, value in plain.items():
         if value:
-            container.add_environment(_name(variables, database, setting, is_prefixed=is_prefixed), value)
+            seen = across(database, container, database.path, setting, value)
+            container.add_environment(_name(variables, database, setting, is_prefixed=is_prefixed), seen)
     for setting, source in secret.items():
         container.add_secret(_name(variables, database, setting, is_prefixed=is_prefixed), source)
 
@@ -52,18 +56,19 @@ def inject(
 _Told = tuple[tuple[Variable, ...], Mapping[str, str], Mapping[str, ecs.Secret]]
 
 
-def _told(database: Server, ca_bundle: str) -> _Told:
+def _told(container: ecs.ContainerDefinition, database: Server, ca_bundle: str) -> _Told:
     """Return the engine's variables, the settings that stand in the open, and those that are members of a secret."""
     if isinstance(database, ServiceSearch):
         return opensearch.VARIABLES, {"endpoint": database.endpoint, "auth": "aws"}, {}
     if isinstance(database, ExternalGraph):
+        secret = _seen_from(container, database, database.secret)
         members = {
-            setting: ecs.Secret.from_secrets_manager(database.secret, each)
-            for setting, each in MEMBERS.items()
+            setting: ecs.Secret.from_secrets_manager(secret, each) for setting, each in MEMBERS.items()
         }
         return neo4j.VARIABLES, {}, members
     if isinstance(database, ServiceGraph):
-        return neo4j.VARIABLES, {"uri": database.uri, "database": graph.DATABASE}, _login(database.secret)
+        secret = _seen_from(container, database, database.secret)
+        return neo4j.VARIABLES, {"uri": database.uri, "database": graph.DATABASE}, _login(secret)
     plain = {
         "host": database.host,
         "port": str(database.port),
@@ -72,10 +77,23 @@ def _told(database: Server, ca_bundle: str) -> _Told:
         "pauses": database.pauses,
         "reader": database.reader,
     }
-    return postgres.VARIABLES, plain, _login(database.attached)
+    return postgres.VARIABLES, plain, _login(_seen_from(container, database, database.attached))
 
 
-def _login(secret: object) -> dict[str, ecs.Secret]:
+def _seen_from(
+    container: ecs.ContainerDefinition, database: Server, secret: secretsmanager.ISecret
+) -> secretsmanager.ISecret:
+    """Return the secret of `database` as the stack of `container` may name it."""
+    own = str(secret.secret_arn)
+    arn = across(database, container, database.path, "secret", own)
+    if arn == own:
+        return secret
+    here, id_ = Stack.of(container), named_id("Secret", "", of=database.path)
+    found = here.node.try_find_child(id_)
+    return found or secretsmanager.Secret.from_secret_complete_arn(here, id_, arn)
+
+
+def _login(secret: secretsmanager.ISecret) -> dict[str, ecs.Secret]:
     return {
         "user": ecs.Secret.from_secrets_manager(secret, "username"),
         "password": ecs.Secret.from_secrets_manager(secret, "password"),

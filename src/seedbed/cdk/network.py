@@ -7,6 +7,7 @@ from typing import Any
 
 from aws_cdk import Aws, CfnResource, Fn, Stack
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_servicediscovery as servicediscovery
 from constructs import Construct
 
 from seedbed.errors import UsageError
@@ -88,6 +89,12 @@ class Network(Construct):  # type: ignore[misc]  # the CDK's types are not read,
         if is_closed and (with_tasks or with_door):
             self._make_endpoints((*_ENDPOINTS, _DOOR) if with_door else _ENDPOINTS)
 
+    def names(self, platform: str) -> servicediscovery.PrivateDnsNamespace:
+        """Return the namespace for servers without a name of AWS's own: one for all, made for the first."""
+        name = zone(platform, self.environment.name)
+        found = self.node.try_find_child("Names")
+        return found or servicediscovery.PrivateDnsNamespace(self, "Names", name=name, vpc=self.vpc)
+
     def let_domains_log(self) -> None:
         """Let the OpenSearch domains of this account write into its log groups; said once, however often it is asked.
 
@@ -139,6 +146,11 @@ class Network(Construct):  # type: ignore[misc]  # the CDK's types are not read,
                 security_groups=[group],
                 open=False,
             )
+
+
+def zone(platform: str, environment: str) -> str:
+    """Return the name of an environment's private zone: `dev-ana.edtech.internal`."""
+    return f"{environment}.{platform}.internal"
 
 
 def _require_possible(cidr: str, zones: Sequence[str], environment: Environment) -> None:

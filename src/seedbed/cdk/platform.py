@@ -10,7 +10,8 @@ import aws_cdk as cdk
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from seedbed.cdk import graph, postgres, search, tables
+from seedbed.cdk import control, graph, postgres, search, tables
+from seedbed.cdk.control import Control
 from seedbed.cdk.environment import chosen
 from seedbed.cdk.external import ExternalGraph
 from seedbed.cdk.graph import GraphSizes, ServiceGraph
@@ -47,6 +48,7 @@ class Made(Struct):
     search: dict[str, ServiceSearch] = field(default_factory=dict)
     graph: dict[str, ServiceGraph | ExternalGraph] = field(default_factory=dict)
     network: Network | None = None
+    control: Control | None = None
     task: MigrationTask | None = None
 
 
@@ -82,7 +84,8 @@ def platform_stacks(
     """Make one stack for each database that the manifest declares, in the environment that the context names.
 
     Context, or what the manifest says in its place: `environment` (required); `image`, a container image that has
-    seedbed: with it, a stack with the migration task is made too; `graph-image`, a container image that has Neo4j: with
+    seedbed: with it, a stack with the migration task is made too, and before it one for the records of its runs, which
+    `access = "task"` makes without an image as well; `graph-image`, a container image that has Neo4j: with
     it, graphs run here, without it a secret names each, for a person to fill in; `architecture`, that of both images,
     x86_64 unless it says arm64; `graph-on-nfs=accepted`: let graphs run here in a protected environment, too; `cidr`,
     `zones`: addresses and availability zones of the network, the latter with commas between them; `storage-key`:
@@ -119,6 +122,8 @@ def _make_tables(app: cdk.App, platform: Platform, made: Made) -> None:
 
 def _make_servers(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes) -> None:
     image, graph_image = (_context(app, made, key) for key in (IMAGE, GRAPH_IMAGE))
+    if image or made.environment.access == "task":
+        made.control = _control(app, platform, made.environment)
     inside = {postgres.ENGINE, search.ENGINE, *([graph.ENGINE] if graph_image else [])}
     if image or any(each.engine in inside for each in platform.databases):
         with_tasks = bool(image) or _has_tasks(platform, graph_image)
@@ -134,8 +139,8 @@ def _make_servers(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes)
                 environment=made.environment,
                 database=database,
             )
-    if image and made.network is not None:
-        _make_task(app, platform, made, made.network, image)
+    if image and made.network is not None and made.control is not None:
+        _make_task(app, platform, made, made.network, made.control, image)
 
 
 def _context(app: cdk.App, made: Made, key: str) -> str:
@@ -193,7 +198,14 @@ def _make_server(
         )
 
 
-def _make_task(app: cdk.App, platform: Platform, made: Made, network: Network, image: str) -> None:
+def _control(app: cdk.App, platform: Platform, environment: Environment) -> Control:
+    stack = _stack(app, platform, environment, "seedbed", control.ENGINE)
+    return Control(stack, "Control", platform=platform.name, environment=environment)
+
+
+def _make_task(
+    app: cdk.App, platform: Platform, made: Made, network: Network, control_: Control, image: str
+) -> None:
     stack = _stack(app, platform, made.environment, "seedbed", "task")
     servers = (*made.postgres.values(), *made.search.values(), *made.graph.values())
     made.task = MigrationTask(
@@ -203,6 +215,7 @@ def _make_task(app: cdk.App, platform: Platform, made: Made, network: Network, i
         environment=made.environment,
         databases=[*made.tables.values(), *servers],
         network=network,
+        control=control_,
         image=container_image(stack, image, made.environment),
         architecture=_architecture(app, made),
     )

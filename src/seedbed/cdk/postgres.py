@@ -11,11 +11,13 @@ from aws_cdk import aws_rds as rds
 from constructs import Construct
 from msgspec import Struct
 
+from seedbed.cdk.doors import let_in
 from seedbed.cdk.environment import removal
 from seedbed.cdk.network import Network
 from seedbed.cdk.settings import pointer, write_settings
 from seedbed.errors import UsageError
 from seedbed.model.environment import Environment, is_ephemeral
+from seedbed.model.names import parameter_path
 from seedbed.model.platform import Database
 
 ENGINE = "postgres"
@@ -84,6 +86,7 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
         super().__init__(scope, id)
         self.service = database.service
         self.environment = environment
+        self.path = parameter_path(platform, environment.name, self.service, ENGINE)
         self.name = database_name(database.service)
         self.port = _PORT
         self.pauses = str((sizes or Sizes()).pause) if is_ephemeral(environment) else ""  # minutes
@@ -112,8 +115,8 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
 
     def allow(self, peer: ec2.IConnectable) -> None:
         """Let `peer` (a service, a task, a security group) connect. The rule lies in the stack of `peer`."""
-        # Seen from the peer: a rule in our stack would make the two stacks depend on each other.
-        peer.connections.allow_to(self.cluster, ec2.Port.tcp(_PORT), f"PostgreSQL of {self.service}")
+        what = f"PostgreSQL of {self.service}"
+        let_in(peer, to=self, group=self.group, path=self.path, port=_PORT, what=what)
 
     def _key(self, said: str) -> kms.IKey | None:
         """Return what the storage is encrypted with, None for the account's key that AWS manages."""

@@ -15,11 +15,13 @@ from constructs import Construct
 from msgspec import Struct
 
 from seedbed.cdk.containers import log_group
+from seedbed.cdk.doors import let_in
 from seedbed.cdk.environment import removal
 from seedbed.cdk.network import Network
-from seedbed.cdk.settings import write_settings
+from seedbed.cdk.settings import across, write_settings
 from seedbed.errors import UsageError
 from seedbed.model.environment import Environment, is_ephemeral
+from seedbed.model.names import parameter_path
 from seedbed.model.platform import Database
 
 ENGINE = "opensearch"
@@ -69,6 +71,7 @@ class ServiceSearch(Construct):  # type: ignore[misc]  # the CDK's types are not
         super().__init__(scope, id)
         self.service = database.service
         self.environment = environment
+        self.path = parameter_path(platform, environment.name, self.service, ENGINE)
         self.group = ec2.SecurityGroup(
             self,
             "Access",
@@ -89,8 +92,8 @@ class ServiceSearch(Construct):  # type: ignore[misc]  # the CDK's types are not
 
     def allow(self, peer: ec2.IConnectable) -> None:
         """Let `peer` (a service, a task, a security group) connect. The rule lies in the stack of `peer`."""
-        # Seen from the peer: a rule in our stack would make the two stacks depend on each other.
-        peer.connections.allow_to(self.group, ec2.Port.tcp(_PORT), f"OpenSearch of {self.service}")
+        what = f"OpenSearch of {self.service}"
+        let_in(peer, to=self, group=self.group, path=self.path, port=_PORT, what=what)
 
     def grant_documents(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the service itself search and write; documents are deleted by `_bulk`, an index never."""
@@ -128,10 +131,11 @@ class ServiceSearch(Construct):  # type: ignore[misc]  # the CDK's types are not
         return self._grant(grantee, (*_READ, *_WRITE, "ESHttpDelete"))
 
     def _grant(self, grantee: iam.IGrantable, actions: tuple[str, ...]) -> iam.Grant:
+        domain = across(self, grantee, self.path, "domain", str(self.domain.domain_arn))
         return iam.Grant.add_to_principal(
             grantee=grantee,
             actions=[f"es:{each}" for each in sorted(actions)],
-            resource_arns=[f"{self.domain.domain_arn}/*"],
+            resource_arns=[f"{domain}/*"],
         )
 
     def _domain(self, network: Network, sizes: SearchSizes) -> opensearch.Domain:

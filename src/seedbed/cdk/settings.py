@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from aws_cdk import CfnResource
+from aws_cdk import CfnParameter, CfnResource, Stack, Token
 from constructs import Construct
 
 from seedbed.model.names import parameter_path
+
+_SETTINGS, _SHARED = "Settings", "Shared"  # constructs below one that writes parameters
 
 
 def write_settings(
@@ -29,15 +31,45 @@ def write_settings(
 
 def write_parameters(scope: Construct, values: Mapping[str, str], path: str) -> None:
     """Make a parameter `path`/name for each of `values`."""
-    settings = Construct(scope, "Settings")
+    settings = Construct(scope, _SETTINGS)
     for name, value in values.items():
-        made = CfnResource(
-            settings,
-            name,
-            type="AWS::SSM::Parameter",
-            properties={"Name": f"{path}/{name}", "Type": "String", "Value": value},
-        )
-        made.override_logical_id(named_id("Setting", name.replace("-", "_"), of=f"{path}/{name}"))
+        _write(settings, path, name, value)
+
+
+def _write(scope: Construct, path: str, name: str, value: str) -> None:
+    made = CfnResource(
+        scope,
+        name,
+        type="AWS::SSM::Parameter",
+        properties={"Name": f"{path}/{name}", "Type": "String", "Value": value},
+    )
+    made.override_logical_id(named_id("Setting", name.replace("-", "_"), of=f"{path}/{name}"))
+
+
+def across(of: Construct, to: object, path: str, name: str, value: str) -> str:
+    """Return `value`, a token of the stack of `of`, as the stack of `to` may use it.
+
+    In another stack it is read from a parameter at each deployment: `path`/`name` where `of` wrote that as a setting,
+    else `path`/stacks/`name`, which it writes now. An import by CloudFormation would keep what is imported from ever
+    being made anew or deleted. The stack of `of` is deployed first.
+    """
+    if not isinstance(to, Construct) or not Token.is_unresolved(value):
+        return value
+    here, there = Stack.of(to), Stack.of(of)
+    if here.node.path == there.node.path:
+        return value
+    here.add_dependency(there)
+    settings = of.node.try_find_child(_SETTINGS)
+    if settings is None or settings.node.try_find_child(name) is None:
+        path = f"{path}/stacks"
+        shared = of.node.try_find_child(_SHARED) or Construct(of, _SHARED)
+        if shared.node.try_find_child(name) is None:
+            _write(shared, path, name, value)
+    id_ = named_id("Read", name.replace("-", "_"), of=f"{path}/{name}")
+    found = here.node.try_find_child(id_) or CfnParameter(
+        here, id_, type="AWS::SSM::Parameter::Value<String>", default=f"{path}/{name}"
+    )
+    return str(found.value_as_string)
 
 
 def named_id(kind: str, name: str, *, of: str) -> str:

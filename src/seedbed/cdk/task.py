@@ -8,9 +8,11 @@ from aws_cdk import CfnOutput, Duration
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from seedbed.cdk.containers import log_driver, log_group, runtime_platform
+from seedbed.cdk.control import Control
 from seedbed.cdk.external import ExternalGraph
 from seedbed.cdk.injecting import RDS_BUNDLE, Server, inject
 from seedbed.cdk.network import Network
@@ -18,8 +20,9 @@ from seedbed.cdk.search import ServiceSearch
 from seedbed.cdk.settings import write_parameters
 from seedbed.cdk.tables import ServiceTables
 from seedbed.model.environment import Environment
-from seedbed.model.names import parameter_path
+from seedbed.model.names import CONTROL_BUCKET, CONTROL_ENVIRONMENT, CONTROL_TABLE, parameter_path
 
+CONTAINER = "seedbed"
 _PLATFORM = "/platform"  # where the image has seedbed.toml
 
 
@@ -27,7 +30,8 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
     """A Fargate task that runs `seedbed apply` on `databases`, with the rights that this takes and no others.
 
     It has no public address. What starting one takes, and where it logs, is in the parameters `cluster`,
-    `task-definition`, `subnets`, `security-group` and `log-group` below `/{platform}/{environment}/seedbed/task`.
+    `task-definition`, `container`, `subnets`, `security-group` and `log-group` below
+    `/{platform}/{environment}/seedbed/task`.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         databases: Sequence[ServiceTables | Server],
         network: Network,
         image: ecs.ContainerImage,
+        control: Control | None = None,
         command: Sequence[str] = (),
         cluster: ecs.ICluster | None = None,
         ca_bundle: str = RDS_BUNDLE,
@@ -48,6 +53,7 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         """`image`: for `architecture`; has `seedbed` on its PATH, the platform in /platform, AWS's certificates at
         `ca_bundle`.
 
+        `control`: where its runs are recorded and its log lies; without one it has a log of its own, and no records.
         `command`: instead of `seedbed -C /platform apply -e ENVIRONMENT`; whoever runs the task may override it too.
         """
         super().__init__(scope, id)
@@ -63,21 +69,39 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
             memory_limit_mib=1024,
             runtime_platform=runtime_platform(architecture),
         )
-        self.log_group = log_group(self, environment)
+        self.log_group: logs.ILogGroup = self._log_group(control)
         self.container = self.definition.add_container(
-            "seedbed",
+            CONTAINER,
             image=image,
             command=list(command) or ["seedbed", "-C", _PLATFORM, "apply", "-e", environment.name],
             logging=log_driver("seedbed", self.log_group),
-            environment={"NO_COLOR": "1"},
+            environment={"NO_COLOR": "1", **self._told(control)},
             stop_timeout=Duration.seconds(
                 120
             ),  # SIGTERM is Ctrl-C: the step in hand is rolled back or finished
         )
         for database in databases:
             self._reach(database, databases, ca_bundle)
+        if control is not None:
+            control.grant_work(self.definition.task_role)
         self._may_know_itself()
         self._say_where(platform, network)
+
+    def _log_group(self, control: Control | None) -> logs.ILogGroup:
+        if control is None:
+            return log_group(self, self.environment)
+        return logs.LogGroup.from_log_group_name(self, "Log", control.names(self).log_group)
+
+    def _told(self, control: Control | None) -> dict[str, str]:
+        """Return the variables by which a run finds its record: a closed network has no way to the parameters."""
+        if control is None:
+            return {}
+        names = control.names(self)
+        return {
+            CONTROL_TABLE: names.table,
+            CONTROL_BUCKET: names.bucket,
+            CONTROL_ENVIRONMENT: self.environment.name,
+        }
 
     def _reach(
         self,
@@ -107,6 +131,7 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         values = {
             "cluster": str(self.cluster.cluster_arn),
             "task-definition": str(self.definition.task_definition_arn),
+            "container": CONTAINER,
             "subnets": ",".join(subnets),
             "security-group": str(self.group.security_group_id),
             "log-group": str(self.log_group.log_group_name),

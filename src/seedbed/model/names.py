@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+# Variables by which a run inside the network finds its record
+CONTROL_TABLE, CONTROL_BUCKET, CONTROL_ENVIRONMENT = (
+    "SEEDBED_CONTROL_TABLE",
+    "SEEDBED_CONTROL_BUCKET",
+    "SEEDBED_ENV",
+)
+
 
 def stack_name(platform: str, environment: str, service: str, engine: str) -> str:
     """Return the name of the stack that holds one database: `edtech-dev-ana-courses-dynamodb`."""
@@ -24,3 +31,9 @@ def parameter_path(platform: str, environment: str, service: str, engine: str) -
     A value is the setting itself, or `secret:ARN:KEY`: the member KEY of a JSON secret.
     """
     return f"/{platform}/{environment}/{service}/{engine}"
+
+
+def stack_of_parameter(name: str) -> str:
+    """Return the name of the stack that writes the parameter `name`; "" where no stack of ours does."""
+    parts = name.split("/")
+    return stack_name(*parts[1:5]) if len(parts) > 5 and not parts[0] else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,6 +31,7 @@ class Stack:
     tags: Mapping[str, str]
     is_protected: bool
     template: Mapping[str, Any]
+    depends: Sequence[str] = ()
 
     def resources(self, type_: str) -> dict[str, Any]:
         """Return the resources of a type such as `DynamoDB::Table`, by logical id."""
@@ -44,6 +45,11 @@ class Stack:
         """Return the properties of the only resource of that type."""
         (found,) = self.resources(type_).values()
         return found["Properties"]
+
+    def settings(self, path: str) -> dict[str, Any]:
+        """Return the values directly below `path`, as an environment reads them back."""
+        found = {key.removeprefix(f"{path}/"): value for key, value in self.parameters().items()}
+        return {key: value for key, value in found.items() if "/" not in key}
 
     def parameters(self) -> dict[str, Any]:
         """Return the values in the parameter store, by name."""
@@ -132,6 +138,7 @@ def stacks(app: Any) -> Stacks:
             dict(each.tags),
             bool(each.termination_protection),
             json.loads(Path(each.template_full_path).read_text()),
+            [other.stack_name for other in each.dependencies if hasattr(other, "stack_name")],
         )
         for name, each in made.items()
     }

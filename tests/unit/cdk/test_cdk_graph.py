@@ -147,7 +147,9 @@ def test_what_an_environment_reads_back_is_an_address(edtech: Synthesise, enviro
     assert json.dumps(settings.pop("password")).count(":password") == 1
     read = address({**settings, "password": "sesame"}, None)
     assert str(read) == f"bolt+ssc://neo4j.tutor-matching.{environment}.edtech.internal:7687 database neo4j"
-    names = stack(edtech, environment).one("ServiceDiscovery::PrivateDnsNamespace")["Name"]
+    network = edtech(environment)[f"edtech-{environment}-network"]
+    names = network.one("ServiceDiscovery::PrivateDnsNamespace")["Name"]  # one for all graphs
+    assert not stack(edtech, environment).resources("ServiceDiscovery::PrivateDnsNamespace")
     service = stack(edtech, environment).one("ServiceDiscovery::Service")["Name"]
     assert f"//{service}.{names}:" in settings["uri"]
 
@@ -213,5 +215,4 @@ def test_a_container_is_told_of_an_external_one_by_its_secret_alone(with_node: N
 
 
 def settings_of(stack: Stack, environment: str) -> dict[str, Any]:
-    path = f"/edtech/{environment}/tutor-matching/neo4j/"
-    return {key.removeprefix(path): value for key, value in stack.parameters().items()}
+    return stack.settings(f"/edtech/{environment}/tutor-matching/neo4j")

@@ -27,7 +27,7 @@ def test_every_database_has_a_stack_and_there_is_one_network(edtech: Synthesise,
         for engine, services in SERVERS.items()
         for each in services
     ]
-    names += [f"edtech-{environment}-network", f"edtech-{environment}-seedbed-task"]
+    names += [f"edtech-{environment}-{each}" for each in ("network", "seedbed-control", "seedbed-task")]
     assert sorted(edtech(environment)) == sorted(names)
 
 

@@ -110,9 +110,7 @@ def test_nobody_gets_in_unless_let_in(edtech: Synthesise, environment: str) -> N
 
 @DEPLOYED
 def test_what_an_environment_reads_back_is_an_address(edtech: Synthesise, environment: str) -> None:
-    found = stack(edtech, environment).parameters()
-    path = f"/edtech/{environment}/user/postgres/"
-    settings = {key.removeprefix(path): value for key, value in found.items()}
+    settings = stack(edtech, environment).settings(f"/edtech/{environment}/user/postgres")
     assert settings.keys() <= {each.setting for each in VARIABLES}
     spoken = {key: value if isinstance(value, str) else f"{key}.example" for key, value in settings.items()}
     assert str(address(spoken, None)) == "postgres@host.example:5432/user_db"

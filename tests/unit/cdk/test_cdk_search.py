@@ -95,9 +95,7 @@ def test_no_function_runs_only_to_set_it_up(edtech: Synthesise, environment: str
 def test_what_an_environment_reads_back_is_an_address_that_signs(
     edtech: Synthesise, environment: str
 ) -> None:
-    found = stack(edtech, environment).parameters()
-    path = f"/edtech/{environment}/ai/opensearch/"
-    settings = {key.removeprefix(path): value for key, value in found.items()}
+    settings = stack(edtech, environment).settings(f"/edtech/{environment}/ai/opensearch")
     before, endpoint = settings.pop("endpoint")["Fn::Join"][1]
     assert "DomainEndpoint" in json.dumps(endpoint)
     read = address({**settings, "endpoint": f"{before}vpc-ai.eu-central-1.es.amazonaws.com"}, None)

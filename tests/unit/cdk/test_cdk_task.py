@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ def test_it_applies_what_is_pending_in_its_environment(edtech: Synthesise, envir
 def test_it_knows_every_database_under_the_name_of_its_service(edtech: Synthesise, environment: str) -> None:
     plain = {each["Name"]: each["Value"] for each in container(task(edtech, environment))["Environment"]}
     for service in SERVICES:
-        assert "Fn::ImportValue" in plain[f"{service}_DB_HOST"]
+        parameters = task(edtech, environment).template["Parameters"]
+        path = f"/edtech/{environment}/{service.lower()}/postgres/host"
+        assert parameters[plain[f"{service}_DB_HOST"]["Ref"]]["Default"] == path
         assert plain[f"{service}_DB_PORT"] == "5432"
         assert plain[f"{service}_DB_NAME"] == f"{service.lower()}_db"
         assert plain[f"{service}_DB_SSLROOTCERT"] == "/etc/ssl/certs/rds-global-bundle.pem"
@@ -86,13 +89,16 @@ def test_user_and_password_come_from_the_secret_when_it_starts(edtech: Synthesis
     for name, source in secret.items():
         assert (":password::" if name.endswith("PASSWORD") else ":username::") in source
     assert not wanted & {each["Name"] for each in found["Environment"]}
+    for each in task(edtech, environment).template["Parameters"].values():
+        assert "password" not in each["Default"]
 
 
 @EVERYWHERE
 def test_it_signs_for_opensearch_and_speaks_tls_with_neo4j(edtech: Synthesise, environment: str) -> None:
     plain = {each["Name"]: each["Value"] for each in container(task(edtech, environment))["Environment"]}
     assert plain["AI_OPENSEARCH_AUTH"] == "aws"
-    assert "Fn::Join" in plain["AI_OPENSEARCH_ENDPOINT"]
+    endpoint = task(edtech, environment).template["Parameters"][plain["AI_OPENSEARCH_ENDPOINT"]["Ref"]]
+    assert endpoint["Default"] == f"/edtech/{environment}/ai/opensearch/endpoint"
     assert plain["TUTOR_MATCHING_NEO4J_URI"].startswith("bolt+ssc://")
     assert plain["TUTOR_MATCHING_NEO4J_DATABASE"] == "neo4j"
 
@@ -120,7 +126,7 @@ def test_it_is_let_to_the_tables_of_its_own_environment_only(edtech: Synthesise,
         json.dumps(resource)
         for each in task(edtech, environment).resources("IAM::Policy").values()
         for statement in each["Properties"]["PolicyDocument"]["Statement"]
-        if "dynamodb" in json.dumps(statement["Action"])
+        if "dynamodb" in json.dumps(statement["Action"]) and isinstance(statement["Resource"], list)
         for resource in statement["Resource"]
     ]
     assert found
@@ -141,7 +147,12 @@ def test_it_is_let_into_every_server_and_nobody_is_let_into_it(edtech: Synthesis
 def test_what_starting_it_takes_is_written_down(edtech: Synthesise, environment: str) -> None:
     path = f"/edtech/{environment}/seedbed/task/"
     names = {each.removeprefix(path) for each in task(edtech, environment).parameters()}
-    assert names == {"cluster", "task-definition", "subnets", "security-group", "log-group"}
+    wanted = {"cluster", "task-definition", "container", "subnets", "security-group", "log-group"}
+    assert names == wanted
+    assert (
+        task(edtech, environment).parameters()[f"{path}container"]
+        == container(task(edtech, environment))["Name"]
+    )
 
 
 @EVERYWHERE
@@ -172,7 +183,7 @@ def test_it_runs_where_there_are_no_public_addresses(edtech: Synthesise, environ
 def test_its_log_lasts_as_long_as_its_environment_matters(
     edtech: Synthesise, environment: str, days: int, policy: str
 ) -> None:
-    (log,) = task(edtech, environment).resources("Logs::LogGroup").values()
+    (log,) = edtech(environment)[f"edtech-{environment}-seedbed-control"].resources("Logs::LogGroup").values()
     assert (log["Properties"]["RetentionInDays"], log["DeletionPolicy"]) == (days, policy)
 
 
@@ -239,3 +250,35 @@ def injected(*, is_prefixed: bool, ca_bundle: str) -> set[str]:
     inject(served, database, is_prefixed=is_prefixed, ca_bundle=ca_bundle)
     found = container(stacks(app)["Own"])
     return {each["Name"] for each in (*found.get("Environment", ()), *found["Secrets"])}
+
+
+@EVERYWHERE
+def test_no_stack_of_a_database_is_held_by_what_uses_it(edtech: Synthesise, environment: str) -> None:
+    stacks = edtech(environment)
+    made = task(edtech, environment)
+    imported = re.findall(r'"Fn::ImportValue": "([^"]+):', json.dumps(made.template))
+    assert set(imported) == {f"edtech-{environment}-network"}
+    read = [
+        each["Default"]
+        for each in made.template["Parameters"].values()
+        if each["Type"].startswith("AWS::SSM::P")
+    ]
+    read = [each for each in read if each.startswith("/edtech/")]
+    written = {name for each in stacks.values() for name in each.parameters()}
+    assert set(read) <= written
+    # By these names `destroy` knows whose parameter it is.
+    for name in read:
+        assert name in stacks["-".join(name.split("/")[1:5])].parameters()
+
+
+def test_what_the_task_reads_is_deployed_before_it(edtech: Synthesise) -> None:
+    needed = task(edtech, "dev-ana").depends
+    servers = [
+        "user-postgres",
+        "payment-postgres",
+        "reviews-postgres",
+        "ai-opensearch",
+        "tutor-matching-neo4j",
+    ]
+    for each in ("network", "seedbed-control", *servers):
+        assert f"edtech-dev-ana-{each}" in needed

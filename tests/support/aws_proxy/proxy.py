@@ -43,6 +43,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._rules: list[Rule] = []
+        self._served: list[Answer] = []
         self._calls: list[Call] = []
         self._wires: set[Wire] = set()
         self._lock = threading.Lock()
@@ -97,6 +98,12 @@ class Proxy:
     def answer(self, match: Match, answer: Callable[[Call], Response], *, times: int | None = None) -> Rule:
         """Answer calls instead of the server."""
         return self.add(Answer(match, answer, times, 1.0))
+
+    def serve(self, match: Match, answer: Callable[[Call], Response]) -> Rule:
+        """Stand in for the server behind all rules: what they do to its answers, they do to these."""
+        served = Answer(match, answer, None, 1.0)
+        self._served = [*(each for each in self._served if each.active), served]
+        return served
 
     def expire(self, match: Match = "", *, times: int | None = None) -> Rule:
         """Treat credentials as expired, for `times` calls or from now on."""
@@ -193,6 +200,9 @@ class Proxy:
 
     def _forward(self, call: Call, server: Connection, request: Request) -> Response:
         call.forwarded = True
+        for each in self._served:
+            if each.applies(call):
+                return each.answer(call)
         response = server.ask(request)
         if call.service == "dynamodb":
             call.units += consumed(response)

@@ -9,17 +9,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from botocore.session import Session
-
 from seedbed.engines.dynamodb.sandbox.world import World
+from tests.support.aws_clients import client
 from tests.support.deployment.assemblies import PARAMETER
 from tests.support.projects import Ran, clean_environment, run, start
 
@@ -152,22 +149,6 @@ for manifest, context, into in json.loads(sys.argv[1]):
 """
 
 
-_session = Session()  # it keeps what it read about services, which takes longer than most calls
-_making = threading.Lock()
-
-
-@cache
-def _client(service: str, region: str, endpoint: str, account: str) -> Any:
-    with _making:  # proxies ask too, from threads of their own
-        return _session.create_client(
-            service,
-            region_name=region,
-            endpoint_url=endpoint,
-            aws_access_key_id=account,
-            aws_secret_access_key="x",
-        )
-
-
 @dataclass(frozen=True)
 class Shop:
     """The platform as one test has it. `assemblies`: what was synthesised, by release and environment."""
@@ -235,8 +216,8 @@ class Shop:
         """Ask the server itself, past any proxy."""
         from botocore import xform_name
 
-        client = _client(service, self.world.region, self.world.endpoint, self.world.account)
-        return getattr(client, xform_name(operation))(**parameters)
+        found = client(service, self.world.region, self.world.endpoint, self.world.account)
+        return getattr(found, xform_name(operation))(**parameters)
 
     def prepare(self) -> None:
         """Prepare the account as `cdk bootstrap` does, as far as a deployment looks at it."""

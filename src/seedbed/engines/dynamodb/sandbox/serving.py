@@ -40,6 +40,8 @@ def main(directory: Path) -> None:
     from ministack import app as ministack
 
     _with_expiry()
+    _with_rules_of_security_groups()
+    _with_whole_containers()
     logging.getLogger("persistence").setLevel(logging.WARNING)  # a line for each service and save
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
@@ -76,6 +78,59 @@ def _with_expiry() -> None:
         return made
 
     handlers["create"], handlers["update"] = created, updated
+
+
+def _with_rules_of_security_groups() -> None:
+    """Let CloudFormation make what one security group may ask of another; ministack only knows rules in their group."""
+    from ministack.services import ec2
+    from ministack.services.cloudformation import provisioners
+
+    def created(_logical_id: str, properties: Any, _stack: str) -> Any:
+        group = properties["GroupId"]
+        if group not in ec2._security_groups:
+            raise ValueError(f"The security group '{group}' does not exist")
+        (rule,) = provisioners._ec2_sg_permissions([properties])
+        rule["SecurityGroupRuleId"] = ec2._sg_rule_id(group, False, rule)
+        ec2._security_groups[group]["IpPermissions"].append(rule)
+        return rule["SecurityGroupRuleId"], {"Id": rule["SecurityGroupRuleId"]}
+
+    def deleted(rule: str, properties: Any) -> None:
+        group = ec2._security_groups.get(properties["GroupId"])
+        if group is not None:
+            rules = group["IpPermissions"]
+            group["IpPermissions"] = [each for each in rules if each.get("SecurityGroupRuleId") != rule]
+
+    def updated(rule: str, old: Any, new: Any, stack: str) -> Any:
+        deleted(rule, old)
+        return created("", new, stack)
+
+    handlers = {"create": created, "update": updated, "delete": deleted}
+    provisioners._RESOURCE_HANDLERS["AWS::EC2::SecurityGroupIngress"] = handlers
+
+
+def _with_whole_containers() -> None:
+    """Keep everything that a stack says of a container; ministack loses secrets: it leaves their names as they are."""
+    from ministack.services.cloudformation import provisioners
+
+    normalise = provisioners._normalize_container_defs
+
+    def normalised(containers: Any) -> Any:
+        return [
+            {name: value if name in _FREE else _as_the_api_says(value) for name, value in each.items()}
+            for each in normalise(containers)
+        ]
+
+    provisioners._normalize_container_defs = normalised
+
+
+_FREE = {"dockerLabels", "logConfiguration"}  # parts of a container whose keys are anybody's
+
+
+def _as_the_api_says(value: Any) -> Any:
+    """Return part of a template with its keys as calls have them: `valueFrom`, not `ValueFrom`."""
+    if isinstance(value, dict):
+        return {key[:1].lower() + key[1:]: _as_the_api_says(each) for key, each in value.items()}
+    return [_as_the_api_says(each) for each in value] if isinstance(value, list) else value
 
 
 class Kept:

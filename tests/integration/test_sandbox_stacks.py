@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
 
 from seedbed.engines.dynamodb.sandbox.world import World
 from tests.support.aws_clients import client
+from tests.support.processes import until
 
 STACK = "task"
 SECRET = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:login-abc"
@@ -56,14 +56,13 @@ class Stack:
     def settle(self, operation: str, wanted: str, body: dict[str, Any]) -> dict[str, str]:
         """Create or update the stack, and return its outputs."""
         self.ask("cloudformation", operation, StackName=STACK, TemplateBody=json.dumps(body))
-        until = time.monotonic() + 30
-        while True:
-            [found] = self.ask("cloudformation", "describe_stacks", StackName=STACK)["Stacks"]
-            if found["StackStatus"] == wanted:
-                return {each["OutputKey"]: each["OutputValue"] for each in found["Outputs"]}
-            assert found["StackStatus"].endswith("_IN_PROGRESS"), found
-            assert time.monotonic() < until
-            time.sleep(0.02)
+        assert until(lambda: self.status() == wanted), self.status()
+        [found] = self.ask("cloudformation", "describe_stacks", StackName=STACK)["Stacks"]
+        return {each["OutputKey"]: each["OutputValue"] for each in found["Outputs"]}
+
+    def status(self) -> str:
+        [found] = self.ask("cloudformation", "describe_stacks", StackName=STACK)["Stacks"]
+        return str(found["StackStatus"])
 
     def ports(self, group: str) -> list[tuple[int, str]]:
         """Return which ports of a group may be asked, and by which group."""
@@ -102,9 +101,4 @@ def test_a_rule_of_a_group_that_is_not_there_fails_its_stack(stack: Stack) -> No
     body = template(port=5432)
     body["Resources"]["Rule"]["Properties"]["GroupId"] = "sg-0123456789abcdef0"
     stack.ask("cloudformation", "create_stack", StackName=STACK, TemplateBody=json.dumps(body))
-    until = time.monotonic() + 30
-    while stack.ask("cloudformation", "describe_stacks", StackName=STACK)["Stacks"][0]["StackStatus"] not in {
-        "ROLLBACK_COMPLETE"
-    }:
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    assert until(lambda: stack.status() == "ROLLBACK_COMPLETE")

@@ -337,7 +337,7 @@ def test_one_token_is_one_task_even_where_the_answers_are_lost(stage: Stage) -> 
 
 def test_there_is_capacity_later(stage: Stage) -> None:
     stage.tasks.without_capacity = 1
-    asked = {"command": ["sh", "-c", "exit 0"], "clientToken": "t"}
+    asked: dict[str, Any] = {"command": ["sh", "-c", "exit 0"], "clientToken": "t"}
     first = stage.run(**asked)
     assert (first["tasks"], "Capacity is unavailable" in first["failures"][0]["reason"]) == ([], True)
     assert len(stage.run(**asked)["tasks"]) == 1

@@ -6,6 +6,7 @@ minutes without a run.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import threading
@@ -31,9 +32,9 @@ class WarmRhythm(Struct, frozen=True):
 
 
 class WarmWorker:
-    """Waits for runs of `environment` as the task `name`. `spawn` starts the process that carries out the run it is
-    given.
+    """Waits for runs of `environment` as the task `name`, and claims them.
 
+    `spawn`: starts the process that carries out a run; is given its id, and the token of the claim for `worker.CLAIM`.
     `stop` ends it, from any thread or handler: its children are told to stop, and waited for.
     """
 
@@ -42,7 +43,7 @@ class WarmWorker:
         control: Control,
         environment: str,
         name: str,
-        spawn: Callable[[str], subprocess.Popen[bytes]],
+        spawn: Callable[[str, str], subprocess.Popen[bytes]],
         rhythm: WarmRhythm | None = None,
     ) -> None:
         self._control = control
@@ -51,7 +52,6 @@ class WarmWorker:
         self._spawn = spawn
         self._rhythm = rhythm or WarmRhythm()
         self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._taken: set[str] = set()
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -86,9 +86,10 @@ class WarmWorker:
         if len(self._children) >= SIDE_BY_SIDE:
             return
         for id_ in self._control.asked(self._environment):
-            if id_ not in self._taken and len(self._children) < SIDE_BY_SIDE:
-                self._taken.add(id_)
-                self._children[id_] = self._spawn(id_)
+            token = os.urandom(8).hex()
+            # At once: a caller waits for seconds only, and a process takes some to begin.
+            if len(self._children) < SIDE_BY_SIDE and self._control.claim(id_, self._name, token):
+                self._children[id_] = self._spawn(id_, token)
 
     def _reap(self) -> None:
         """Write into the records of children that died how they ended: they could not."""

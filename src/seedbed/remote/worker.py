@@ -28,6 +28,7 @@ from seedbed.remote.control import Control
 from seedbed.remote.records import Ask, Asked, Blob, Expected, Happened, Kind, Run, Stream, Written
 from seedbed.remote.writing import Writer
 
+CLAIM = "SEEDBED_CLAIM"  # set by a warm worker that has claimed the run already: the token of that claim
 METADATA = "ECS_CONTAINER_METADATA_URI_V4"  # set by ECS in every container: who it is, over HTTP
 
 
@@ -71,6 +72,7 @@ class Worker:
     """One run, carried out in this process. All methods but `claim`, `answer` and `finish` return at once.
 
     `name`: ARN of the task. `redact`: takes secrets out of what is told. `log`: is given lines for the task's own log.
+    `token`: of the claim, where it was made for this process.
     """
 
     def __init__(
@@ -82,10 +84,12 @@ class Worker:
         redact: Callable[[str], str] = str,
         log: Callable[[str], None] | None = None,
         rhythm: Rhythm | None = None,
+        token: str = "",
     ) -> None:
         self._control = control
         self._id = id_
         self._name = name
+        self._token = token or os.urandom(8).hex()
         self._redact = redact
         self._log = log or _log
         self._rhythm = rhythm or Rhythm()
@@ -104,12 +108,11 @@ class Worker:
         return self._run
 
     def claim(self) -> Run:
-        """Return the run, which is ours from now on.
+        """Return the run, which is ours from now on: handlers of signals have to be there by then.
 
         Raises Busy where another worker has it or it is over, UsageError where there is no such run.
         """
-        token = os.urandom(8).hex()
-        run = self._control.claim(self._id, self._name, token)
+        run = self._control.claim(self._id, self._name, self._token)
         if run is None:
             known = self._control.run(self._id)
             if known is None:

@@ -285,6 +285,13 @@ class DatabasePlanEntry(Part, frozen=True):
     unknown: Annotated[
         tuple[str, ...], says("What the plan does not know, because the database was not asked, as text.")
     ]
+    logins: Annotated[
+        tuple[str, ...],
+        says(
+            "What `apply` makes, grants or sets of its logins before anything else, as text. No plan file is refused"
+            " for it."
+        ),
+    ]
 
     @classmethod
     def of(cls, plan: DatabasePlan, text_of: TextOf, redact: Redact, environment: str) -> DatabasePlanEntry:
@@ -308,6 +315,7 @@ class DatabasePlanEntry(Part, frozen=True):
             tuple(UnverifiedEntry.of(each, environment) for each in plan.unverified),
             SeenEntry.of(plan.seen),
             plan.unknown,
+            plan.logins,
         )
 
 

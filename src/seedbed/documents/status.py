@@ -56,7 +56,7 @@ class DatabaseEntry(Part, frozen=True):
     address: Annotated[str, says("Where it is.")]
     server: Annotated[str, says("What answers there.")]
     identity: Annotated[str, says("Which target it says it is; empty before the first apply.")]
-    up_to_date: Annotated[bool, says("Everything is applied and deployed.")]
+    up_to_date: Annotated[bool, says("Everything is applied and deployed, and its logins lack nothing.")]
     counts: Annotated[
         dict[MigrationState, int],
         Meta(
@@ -68,6 +68,7 @@ class DatabaseEntry(Part, frozen=True):
     error: Annotated[ErrorEntry | None, says("Why it could not be asked; null where it answered.")]
     deployment: Annotated[tuple[str, ...], says("What a deployment would change, as text.")]
 
+    logins: Annotated[tuple[str, ...], says("What `apply` would make, grant or set of its logins, as text.")]
     holder: Annotated[str, says("Who is at work on it and since when; empty where its lease is free.")]
     seen: Annotated[
         SeenEntry | None,
@@ -88,6 +89,7 @@ class DatabaseEntry(Part, frozen=True):
             tuple(MigrationEntry.of(each) for each in status.migrations),
             ErrorEntry.of(status.error, environment) if status.error else None,
             status.deployment,
+            status.logins,
             status.holder,
             SeenEntry.of(status.seen),
         )

@@ -312,6 +312,18 @@ class SupportsUnlock(Protocol):
 
 
 @runtime_checkable
+class SupportsLogins(Protocol):
+    """A session of an engine that makes logins: its own and the application's, where the settings say which.
+
+    Whatever they lack is made when a lease is taken, before it, and told as LoginsChanged.
+    """
+
+    def login_changes(self) -> Sequence[str]:
+        """Return what would be made, granted or set, as text; nothing is changed."""
+        ...
+
+
+@runtime_checkable
 class SupportsDump(Protocol):
     """A session whose data can be written to a file, where there is little of it."""
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from seedbed.engines.base import Lease, Session
 from seedbed.errors import SeedbedError, as_one
 from seedbed.execution.stopping import Stop
-from seedbed.model.event import Event, Listener, failure
+from seedbed.model.event import Event, Listener, LoginsChanged, failure
 from seedbed.model.history import Owner
 
 
@@ -30,11 +30,13 @@ class RunContext:
         self.events: list[Event] = []
         self._listener = listener
         self._leases: dict[str, list[Lease]] = {}  # those that a verb took, by target
+        self._with_other_logins: set[str] = set()  # targets whose logins changed before their lease was there
         self._lock = threading.Lock()  # workers emit from threads of their own
 
     def begin(self) -> None:
         """Begin a verb: what an earlier one touched is not told of this one."""
         self._leases.clear()
+        self._with_other_logins.clear()
 
     def emit(self, event: Event) -> None:
         """Keep `event`, and hand it to the listener."""
@@ -45,12 +47,17 @@ class RunContext:
     @property
     def is_touched(self) -> bool:
         """Whether anything of this verb stays in any target, or may."""
-        return any(lease.is_touched for leases in self._leases.values() for lease in leases)
+        return any(map(self._is_touched, {*self._leases, *self._with_other_logins}))
+
+    def _is_touched(self, target: str) -> bool:
+        return target in self._with_other_logins or any(
+            each.is_touched for each in self._leases.get(target, ())
+        )
 
     def fail(self, target: str, error: SeedbedError, version: str = "") -> None:
         """Emit the failure of one target, and whether it is touched; an interruption gets the code of its signal."""
-        touched = any(lease.is_touched for lease in self._leases.get(target, ()))
         failed = self.stop.mark(as_one(error))
+        touched = self._is_touched(target)
         self.emit(failure(target, failed, version, touched=touched, environment=self.environment))
 
     @contextmanager
@@ -65,6 +72,8 @@ class RunContext:
             yield lease
 
     def _emit_or_stop(self, event: Event) -> None:
+        if isinstance(event, LoginsChanged):
+            self._with_other_logins.add(event.target)
         self.emit(event)
         self.stop.check()
 

@@ -16,6 +16,7 @@ from msgspec import Struct, field
 from seedbed.engines.base import Lease
 from seedbed.engines.capabilities import SupportsExpectation
 from seedbed.errors import ForeignTarget, LeaseLost, SeedbedError, Unreachable
+from seedbed.execution import logins
 from seedbed.execution.connecting import ConnectedTarget, has_history, identity, require_own
 from seedbed.execution.context import RunContext
 from seedbed.execution.recovery import advise
@@ -72,7 +73,12 @@ def carry_out(
     happens to single targets is emitted. Raises what `replan` raises: then nothing was touched.
     """
     plan = replan({target.id: target.history for target in connected})
-    at_work = [target for target in connected if plan.of(target.id).actions or _is_to_bind(target, plan)]
+    of_logins = logins.pending(connected) if plan.direction is Direction.UP else {}
+    at_work = [
+        target
+        for target in connected
+        if plan.of(target.id).actions or _is_to_bind(target, plan) or of_logins.get(target.id)
+    ]
     failed = dict(unreachable)
     with ExitStack() as releasing:
         leases: dict[str, tuple[Lease, ExitStack]] = {}

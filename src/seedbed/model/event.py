@@ -65,6 +65,12 @@ class TargetBound(Event, frozen=True):
     identity: str
 
 
+class LoginsChanged(Event, frozen=True):
+    """Something that a login lacked was made or granted, or a password set: `what` as text."""
+
+    what: str
+
+
 class WorkStarted(Event, frozen=True):
     """A migration begins, or goes on where a former run left it (`resumed`)."""
 

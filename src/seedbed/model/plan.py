@@ -94,6 +94,7 @@ class DatabasePlan(Struct, frozen=True):
     cost, where that was asked for. `losses`: the data that a revert would remove. `seeds`: what `seed` would load,
     where that is reviewed. `unverified`: what its contracts wait for, where the environment is protected. `seen`: when
     the database was looked at, where it was not asked; `unknown`: what only it could tell, as text.
+    `logins`: what an apply makes or grants first, as text.
     """
 
     database: str
@@ -110,6 +111,7 @@ class DatabasePlan(Struct, frozen=True):
     unverified: tuple[Unverified, ...] = ()
     seen: Seen | None = None
     unknown: tuple[str, ...] = ()
+    logins: tuple[str, ...] = ()
 
     @property
     def works(self) -> tuple[Work, ...]:
@@ -133,7 +135,7 @@ class Plan(Struct, frozen=True):
 
     @property
     def is_empty(self) -> bool:
-        return not any(each.actions or each.changes for each in self.databases)
+        return not any(each.actions or each.changes or each.logins for each in self.databases)
 
     @property
     def losses(self) -> tuple[tuple[str, Loss], ...]:

@@ -42,8 +42,9 @@ class MigrationStatus(Struct, frozen=True):
 class DatabaseStatus(Struct, frozen=True):
     """All migrations of one database, in version order; `error` instead, where it did not answer.
 
-    `deployment`: what a deployment would change in it, as text. `holder`: who has its lease, empty if it is free.
     `seen`: when it was looked at, where it was not asked.
+    `deployment`: what a deployment would change in it, as text; `logins`: what an apply would change of its logins.
+    `holder`: who has its lease, empty if it is free.
     """
 
     database: str
@@ -55,15 +56,16 @@ class DatabaseStatus(Struct, frozen=True):
     deployment: tuple[str, ...] = ()
     holder: str = ""
     seen: Seen | None = None
+    logins: tuple[str, ...] = ()
 
     def count(self, *states: MigrationState) -> int:
         return sum(each.state in states for each in self.migrations)
 
     @property
     def is_up_to_date(self) -> bool:
-        return not (self.error or self.deployment) and self.count(MigrationState.APPLIED) == len(
-            self.migrations
-        )
+        return not (self.error or self.deployment or self.logins) and self.count(
+            MigrationState.APPLIED
+        ) == len(self.migrations)
 
 
 class Status(Struct, frozen=True):

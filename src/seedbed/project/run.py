@@ -18,6 +18,7 @@ from seedbed.execution import (
     executing,
     hazards,
     infrastructure,
+    logins,
     losses,
     maintenance,
     recalling,
@@ -135,6 +136,7 @@ class Run:
         """Return where every migration of every target stands."""
         self._read_histories()
         to_deploy = infrastructure.pending(self.connected)
+        of_logins = logins.pending(self.connected)
         holders = lease_holders(self.connected)
         databases = [
             DatabaseStatus(
@@ -154,6 +156,7 @@ class Run:
                 deployment=to_deploy[target.id],
                 holder=holders[target.id],
                 seen=recalling.seen(target),
+                logins=of_logins[target.id],
             )
             for target in self.connected
         ]
@@ -166,8 +169,8 @@ class Run:
         self._neighbours.connect_dependencies(self.connected, self.failed)
         plan = self._replanning.up(request or Request())(self._histories)
         plan = self._gated(plan, self._histories)
-        plan = self._examined(infrastructure.described(plan, self.connected))
-        return recalling.told(plan, self.connected)
+        plan = logins.described(infrastructure.described(plan, self.connected), self.connected)
+        return recalling.told(self._examined(plan), self.connected)
 
     def remembered(self, run: str, at: datetime) -> list[Remembered]:
         """Return what is known of each target by now, for those who cannot ask it; `at`: now, `run`: an id of this one.

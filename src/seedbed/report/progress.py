@@ -22,6 +22,7 @@ from seedbed.model.event import (
     IdsAwaited,
     IdsRead,
     LeaseAwaited,
+    LoginsChanged,
     QueryAsked,
     Repaired,
     Retrying,
@@ -209,6 +210,8 @@ def told(event: Event, track: Track, verbose: int = 0, *, tells_failures: bool =
             yield line((f"ended the work of a run that is gone: {work}", Style.WARN))
         case TargetBound(identity=identity):
             yield line(f"bound to {identity}")
+        case LoginsChanged(what=what):
+            yield line(("logins", Style.GOOD), f"  {what}")
         case TargetEmptied(what=what):
             yield line(("emptied", Style.WARN), f"  {what}")
         case TargetDone() if verbose:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from seedbed.engines.base import Variable
 from seedbed.errors import UsageError
@@ -26,7 +27,13 @@ VARIABLES = (
     Variable("DB_SSLROOTCERT", "sslrootcert", help="CA bundle; with it the server's name is verified"),
     Variable("DB_PAUSES", "pauses", help="minutes without a connection after which the server falls asleep"),
     Variable("DB_READER", "reader", help="host name of readers, for services; seedbed reads what it writes"),
+    Variable("DB_ADMIN_USER", "admin_user", help="makes the logins of seedbed and of the application"),
+    Variable("DB_ADMIN_PASSWORD", "admin_password", secret=True),
+    Variable("DB_APP_USER", "app_user", help="the application's login, which seedbed makes"),
+    Variable("DB_APP_PASSWORD", "app_password", secret=True),
 )
+NAME_BYTES = 63  # of a name, as the server keeps it
+_LOGINS = ("admin_user", "admin_password", "app_user", "app_password")
 _SETTINGS = {each.setting for each in VARIABLES} | {"service", "libpq"}
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SCHEMES = frozenset({"postgres", "postgresql"})
@@ -48,13 +55,21 @@ _OTHER_PARAMETERS = frozenset(
 )
 
 
+class Login(Struct, frozen=True):
+    """A role of the server's, and its password."""
+
+    user: str
+    password: Secret
+
+
 class Address(Struct, frozen=True):
     """Where a database is. `host` may be a socket directory.
 
     `uses_libpq`: libpq fills the gaps from PG* variables and service files; `service`: from that service. Only
     where the manifest asks for one of them may `host`, `user` and `name` be empty, `port` 0, and `sslmode` empty:
     then `safe_sslmode` decides about what libpq found. `pauses`: minutes without a connection after which the server
-    falls asleep, 0 where it never does.
+    falls asleep, 0 where it never does. `admin` and `application` are there both or neither: then `user` is seedbed's
+    own login, and seedbed makes it and the application's as `admin`, and `extensions` with them.
     """
 
     host: str = ""
@@ -72,6 +87,9 @@ class Address(Struct, frozen=True):
     lock_retries: int = 10
     statement_timeout: str = "0"
     pauses: int = 0
+    admin: Login | None = None
+    application: Login | None = None
+    extensions: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.service:
@@ -82,7 +100,12 @@ class Address(Struct, frozen=True):
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        return (self.password,) if self.password else ()
+        logins = [each.password for each in (self.admin, self.application) if each]
+        return (*([self.password] if self.password else []), *logins)
+
+    def reached_as(self, login: Login) -> Address:
+        """Return the address of the same database for another login, which makes none."""
+        return replace(self, user=login.user, password=login.password, admin=None, application=None)
 
 
 def address(settings: Mapping[str, str | Secret], options: object) -> Address:
@@ -102,7 +125,10 @@ def address(settings: Mapping[str, str | Secret], options: object) -> Address:
     asks_libpq = uses_libpq or bool(service)
     if not asks_libpq:
         _require_complete(plain)
+    admin, application = _logins(plain, getattr(options, "history_schema", "seedbed"), asks_libpq=asks_libpq)
     return Address(
+        admin=admin,
+        application=application,
         host=plain.get("host", ""),
         port=_port(plain.get("port", ""), otherwise=0 if asks_libpq else 5432),
         user=plain.get("user", ""),
@@ -154,8 +180,52 @@ def _yes(text: str) -> bool:
 
 
 def _settings(options: object) -> dict[str, Any]:
-    names = ("search_path", "history_schema", "lock_timeout", "lock_retries", "statement_timeout")
+    names = (
+        "search_path",
+        "history_schema",
+        "lock_timeout",
+        "lock_retries",
+        "statement_timeout",
+        "extensions",
+    )
     return {name: getattr(options, name) for name in names if hasattr(options, name)}
+
+
+def _logins(
+    settings: Mapping[str, str], history_schema: str, *, asks_libpq: bool
+) -> tuple[Login, Login] | tuple[None, None]:
+    """Return the administrator's login and the application's, None twice where none is given.
+
+    Raises UsageError for one without the other, and for names that cannot be those of three logins.
+    """
+    missing = [_variable(setting) for setting in _LOGINS if not settings.get(setting)]
+    if len(missing) == len(_LOGINS):
+        return None, None
+    if missing or asks_libpq or not settings.get("password"):
+        raise UsageError(
+            f"the logins of a PostgreSQL target are incomplete: {', '.join(missing) or 'DB_USER, DB_PASSWORD'}",
+            because="seedbed makes its own login and the application's with the administrator's, and needs all three",
+            try_="set what is missing, or none of DB_ADMIN_* and DB_APP_*: then it makes no login",
+        )
+    admin, application = (
+        Login(settings[f"{each}_user"], Secret(settings[f"{each}_password"])) for each in ("admin", "app")
+    )
+    _require_three([settings["user"], admin.user, application.user], history_schema)
+    return admin, application
+
+
+def _require_three(users: Sequence[str], history_schema: str) -> None:
+    what = because = ""
+    if len(set(users)) < len(users):
+        what = "DB_USER, DB_ADMIN_USER and DB_APP_USER name one login twice"
+        because = "each of them has rights of its own"
+    elif history_schema in users:
+        what = f"the history's schema {history_schema} has the name of a login"
+        because = 'with the usual search_path, `"$user", public`, unqualified names would lead into it'
+    elif long := [each for each in users if len(each.encode()) > NAME_BYTES]:
+        what, because = f"{long[0]} is too long for a login", f"PostgreSQL keeps {NAME_BYTES} bytes of a name"
+    if what:
+        raise UsageError(what, because=because, try_="the usual names are DATABASE_migrate and DATABASE_app")
 
 
 def _port(text: str, *, otherwise: int) -> int:

@@ -33,3 +33,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     statement_timeout: Annotated[
         Duration, msgspec.Meta(description="how long a statement may run; 0 means as long as it takes")
     ] = "0"
+    extensions: Annotated[
+        tuple[SchemaName, ...],
+        msgspec.Meta(
+            description="extensions that only an administrator may make: made together with the logins, where there is "
+            "an administrator's login (`DB_ADMIN_USER`)"
+        ),
+    ] = ()

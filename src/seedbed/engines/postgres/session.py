@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.store.history import HistoryTable
-from seedbed.engines.postgres.wire.connection import open_connection, open_plain
+from seedbed.engines.postgres.wire.connection import is_not_let_in, open_connection, open_plain
 from seedbed.engines.postgres.wire.libpq import PlainConnection, QueryFailed, cut
 from seedbed.engines.postgres.wire.messages import missing_right, plain
-from seedbed.errors import StepFailed, Unreachable
+from seedbed.errors import AccessRefused, StepFailed, Unreachable
 from seedbed.model.history import History, Owner
 from seedbed.model.platform import ALL, Where
 
@@ -49,7 +49,10 @@ class PostgresSession:
     def __init__(self, target: str, address: Address) -> None:
         self.target = target
         self.address = address
-        self.table = HistoryTable(address.history_schema)
+        closed_to = address.application.user if address.application else ""
+        self.table = HistoryTable(address.history_schema, closed_to)
+        self._reached = address  # another login's where ours is not let in, and only reading can go on
+        self._login_changes: Sequence[str] | None = None
         self._version = 0
         self._plain: PlainConnection | None = None
         self._is_plain_enough = False
@@ -59,14 +62,28 @@ class PostgresSession:
         self._beside: Connection[tuple[Any, ...]] | None = None
 
     def open(self) -> None:
-        """Connect. Raises Unreachable."""
-        self._plain = open_plain(self.address)
+        """Connect; as the administrator where our own login is still to be made. Raises Unreachable, AccessRefused."""
+        try:
+            self._connect()
+        except (AccessRefused, Unreachable) as error:
+            if self.address.admin is None or not is_not_let_in(error):
+                raise
+            self._reached = self.address.reached_as(self.address.admin)
+            try:
+                self._connect()
+            except AccessRefused as worse:
+                worse.try_ = "check DB_ADMIN_USER and DB_ADMIN_PASSWORD"
+                raise
+
+    def _connect(self) -> None:
+        self._plain = open_plain(self._reached)
         self._version = self._plain.server_version if self._plain else self.connection.info.server_version
 
     def close(self) -> None:
         self._close_plain()
         for connection in filter(None, (self._connection, self._beside)):
             connection.close()
+        self._connection = self._beside = None
 
     def _close_plain(self) -> None:
         if self._plain is not None:
@@ -79,7 +96,7 @@ class PostgresSession:
         if self._connection is None:
             if not self._plain_has_lease:
                 self._close_plain()  # a server may have no place for a second one
-            self._connection = open_connection(self.address)
+            self._connection = open_connection(self._reached)
         return self._connection
 
     @property
@@ -159,7 +176,7 @@ class PostgresSession:
     def _open_beside(self) -> Connection[tuple[Any, ...]]:
         """Return a second connection, which lives as long as the first one. Raises Unreachable."""
         if self._beside is None:
-            self._beside = open_connection(self.address)
+            self._beside = open_connection(self._reached)
         return self._beside
 
     def extent(self, path: str, where: Where = ALL) -> Extent:
@@ -214,14 +231,27 @@ class PostgresSession:
         except QueryFailed as error:
             raise StepFailed(f"{doing} failed: {error}", because=f"SQLSTATE {error.sqlstate}") from None
 
-    def lease(
-        self, owner: Owner, *, wait: float, listener: Listener
-    ) -> AbstractContextManager[PostgresLease]:
+    def login_changes(self) -> Sequence[str]:
+        if self.address.admin is None:
+            return ()
+        if self._login_changes is None:
+            from seedbed.engines.postgres.logins.lacking import in_words, lacking
+
+            with _reading(f"the logins of {self.target}"):
+                query = plain(self._plain or self.connection).rows
+                lacks = lacking(query, self.address, self._version, own=self._reached is self.address)
+            self._login_changes = in_words(lacks, self.address)
+        return self._login_changes
+
+    @contextmanager
+    def lease(self, owner: Owner, *, wait: float, listener: Listener) -> Iterator[PostgresLease]:
         from seedbed.engines.postgres.store import lease_store
 
+        if self.login_changes():
+            self._make_logins(owner, wait, listener)
         self._plain_has_lease = self._is_plain_enough and self._plain is not None
         self._is_plain_enough = False  # said of this lease; the next may be for a seed
-        return lease_store.lease(
+        with lease_store.lease(
             self._plain if self._plain and self._plain_has_lease else self.connection,
             self.address,
             self.table,
@@ -230,7 +260,38 @@ class PostgresSession:
             driver=self._without_plain,
             wait=wait,
             listener=listener,
-        )
+        ) as lease:
+            yield lease
+
+    def _make_logins(self, owner: Owner, wait: float, listener: Listener) -> None:
+        """Make the logins as the administrator, under a lease of its own, and connect anew as ourselves."""
+        from seedbed.engines.postgres.logins.making import make
+        from seedbed.engines.postgres.store import lease_store
+        from seedbed.engines.postgres.wire.messages import translate_errors
+        from seedbed.model.event import LoginsChanged
+
+        assert self.address.admin is not None
+        self.close()
+        self._reached = self.address.reached_as(self.address.admin)
+        connection = self.connection
+        with (
+            lease_store.lease(
+                connection,
+                self._reached,
+                self.table,
+                self.target,
+                owner,
+                driver=lambda: connection,
+                wait=wait,
+                listener=listener,
+            ),
+            translate_errors(f"making the logins of {self.target}"),
+        ):
+            for done in make(connection, self.address, self.target):
+                listener(LoginsChanged(self.target, done))
+        self.close()
+        self._reached, self._login_changes = self.address, ()
+        self._connect()
 
     def _without_plain(self) -> Connection[tuple[Any, ...]]:
         self._plain_has_lease = False

@@ -48,7 +48,8 @@ def _summary(plan: PlanDocument) -> Lines:
     rows = [
         row(
             (each.database, Style.BOLD),
-            _kinds(each.actions) or ("nothing to do" if not _is_busy(each) else ""),
+            _kinds(each.actions)
+            or ("nothing to do" if not _is_busy(each) else _if_any(len(each.logins), "{} of logins")),
             _if_any(len(each.changes), "{} to deploy"),
             _if_any(len(each.deferred) + len(each.deferred_changes), "{} deferred"),
             _if_any(len(each.seeds), "{} to seed"),
@@ -72,7 +73,8 @@ def _kinds(actions: Sequence[ActionEntry]) -> str:
 
 
 def _is_busy(plan: DatabasePlanEntry) -> bool:
-    return bool(plan.actions or plan.deferred or plan.changes or plan.deferred_changes or plan.seeds)
+    changes = plan.changes or plan.deferred_changes or plan.logins
+    return bool(plan.actions or plan.deferred or changes or plan.seeds)
 
 
 def _database(plan: DatabasePlanEntry) -> Table:
@@ -84,6 +86,7 @@ def _database(plan: DatabasePlanEntry) -> Table:
             row(("○", Style.DIM), "deploy", change.what, (change.phase.value, Style.DIM)),
             note(f"deferred: it goes at {change.phase.value}", Style.WARN),
         ]
+    rows += [row(("+", Style.GOOD), "login", each, "") for each in plan.logins]
     for action in plan.actions:
         rows += _action(action)
         rows += _about(plan, action.version)
@@ -231,6 +234,8 @@ def _sum(plan: PlanDocument) -> Line:
     seeds = sum(len(each.seeds) for each in plan.databases)
     tail = f"; {number(deferred)} deferred" if deferred else ""
     tail += f"; {count(seeds, 'seed')} to load" if seeds else ""
+    logins = sum(len(each.logins) for each in plan.databases)
+    tail += f"; {count(logins, 'change')} of logins" if logins else ""
     never = f"; {count(refused, 'change')} that cannot be made" if refused else ""
     it = "it" if changes == 1 else "them"
     is_direct = plan.environment == SANDBOX
@@ -255,6 +260,8 @@ def _sum(plan: PlanDocument) -> Line:
         return line((f"nothing to deploy or apply{tail}{never}", Style.BOLD))
     if deferred:
         return line((f"nothing to apply now{tail}", Style.BOLD))
+    if logins and not seeds:
+        return line((f"no migration to apply{tail}: apply makes them", Style.BOLD))
     if seeds:
         return line((f"nothing to apply: every database is up to date{tail}", Style.BOLD))
     return line(("nothing to do: every database is up to date", Style.GOOD))

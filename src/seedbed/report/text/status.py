@@ -50,7 +50,7 @@ def _short(database: DatabaseEntry) -> Row:
 def _sign(database: DatabaseEntry) -> tuple[str, Style]:
     if database.error:
         return "✗", Style.BAD
-    if database.deployment and not database.count(*_GRAVE):
+    if (database.deployment or database.logins) and not database.count(*_GRAVE):
         return _SIGNS[MigrationState.PENDING]
     worst = [each for each in reversed(MigrationState) if database.count(each)]
     return _SIGNS[worst[0]] if worst else _SIGNS[MigrationState.APPLIED]
@@ -61,6 +61,7 @@ def _counts(database: DatabaseEntry) -> str:
         return "no answer" if database.error.exit_code is ExitCode.UNAVAILABLE else "failed"
     holder = ", in use" if database.holder else ""
     pending = ", deployment pending" if database.deployment else ""
+    pending += ", logins pending" if database.logins else ""
     if not database.migrations:
         return f"no migrations{pending}{holder}"
     counted = [(database.count(each), each) for each in MigrationState]
@@ -78,6 +79,7 @@ def _database(database: DatabaseEntry) -> Lines:
         return [head, line("✗ ", str(database.error), indent=2)]
     work = [line(("◐ at work  ", Style.WARN), database.holder, indent=2)] if database.holder else []
     changes = [line(("○ to deploy  ", Style.CHANGE), each, indent=2) for each in database.deployment]
+    changes += [line(("○ to apply  ", Style.CHANGE), each, indent=2) for each in database.logins]
     if not database.migrations:
         return [head, *work, *changes]
     titles = ("", "", "version", "name", "phase", "applied at (UTC)", "took")
@@ -116,6 +118,8 @@ def _sum(status: StatusDocument) -> Line:
     ]
     if changes := sum(len(each.deployment) for each in status.databases):
         found.append(f"{count(changes, 'change')} to deploy")
+    if logins := sum(len(each.logins) for each in status.databases):
+        found.append(f"{count(logins, 'change')} of logins")
     if errors := sum(bool(each.error) for each in status.databases):
         found.append(f"{count(errors, 'database')} could not be asked")
     if not found:

@@ -31,6 +31,7 @@ from seedbed.model.event import (
     IdsAwaited,
     IdsRead,
     LeaseAwaited,
+    LoginsChanged,
     QueryAsked,
     Repaired,
     Retrying,
@@ -267,7 +268,14 @@ def plan_unverified() -> Plan:
         "what was verified at 2026-11-03 09:30 UTC is older than 24 h",
     )
     waiting = tuple(Unverified(CONTRACT.version, each, try_) for each in missing)
-    database = DatabasePlan(USER, (action,), (), ("c0" * 32, "c1" * 32), unverified=waiting)
+    database = DatabasePlan(
+        USER,
+        (action,),
+        (),
+        ("c0" * 32, "c1" * 32),
+        unverified=waiting,
+        logins=("make the login user_db_app",),
+    )
     return Plan("prod", Direction.UP, (database,), ((action.ref,),))
 
 
@@ -350,6 +358,7 @@ def status() -> Status:
                 f"{USER} of edtech in staging",
                 user,
                 holder="ana@laptop pid 4711 (since 2026-01-12T09:30:07Z)",
+                logins=("set the password of user_db_app",),
             ),
             DatabaseStatus(
                 VIDEO,
@@ -582,6 +591,7 @@ def eventful() -> tuple[Event, ...]:
         LeaseAwaited(REVIEWS, "ana@laptop pid 4711", 0.0),
         LeaseAwaited(REVIEWS, "ana@laptop pid 4711", 1.0),
         TakenOver(REVIEWS, "ALTER TABLE reviews, running for 12 s, was cancelled"),
+        LoginsChanged(REVIEWS, "set the password of reviews_db_app"),
         WorkStarted(REVIEWS, INDEX, "index_search", "up", 2, resumed=True),
         StepProbed(REVIEWS, INDEX, 1, "index reviews_search is there and valid: it took effect"),
         WorkProgressed(REVIEWS, INDEX, 2, 2, "statements", "CREATE INDEX CONCURRENTLY reviews_search"),

@@ -96,11 +96,21 @@ _COLUMNS = 5  # of _READ
 ABSENT = {"42P01", "3F000"}  # undefined_table, invalid_schema_name
 
 
+def closed(schema: str, roles: str) -> str:
+    """Return the statements that take from `roles` all rights on the history in the quoted `schema`."""
+    return "; ".join(
+        f"REVOKE ALL ON {what} {schema} FROM {roles}"
+        for what in ("SCHEMA", "ALL TABLES IN SCHEMA", "ALL SEQUENCES IN SCHEMA")
+    )
+
+
 class HistoryTable:
     """The statements, with the schema's name already in them."""
 
-    def __init__(self, schema: str) -> None:
+    def __init__(self, schema: str, closed_to: str = "") -> None:
+        """`closed_to`: a login that has rights on whatever ours makes, and is to have none here."""
         self._schema = schema
+        self._closed_to = closed_to
         self._prefix = quoted_name(schema)
         self.table = f"{self._prefix}.migrations_history"
 
@@ -176,6 +186,8 @@ class HistoryTable:
         )
         guard = ownership.guard(self._schema)
         made = _DEFINITION.format(schema=self._prefix)
+        if self._closed_to:
+            made += f"{closed(self._prefix, quoted_name(self._closed_to))};"
         return f"BEGIN; {OWN_PATH}; {guard}; {made} {stamp}; {guard}; COMMIT"
 
     def rebound(self, identity: Identity, actor: str, because: str) -> str:

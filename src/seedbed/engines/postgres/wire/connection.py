@@ -15,7 +15,7 @@ from seedbed.engines.postgres.address import Address, safe_sslmode
 from seedbed.engines.postgres.files.quoting import quoted_name
 from seedbed.engines.postgres.wire import libpq
 from seedbed.engines.postgres.wire.libpq import PlainConnection, QueryFailed
-from seedbed.errors import AccessRefused, Unreachable
+from seedbed.errors import AccessRefused, SeedbedError, Unreachable
 from seedbed.model.secret import Redactor
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ MARK = "seedbed"  # application_name of a session that only reads; a lease adds 
 _NO_FILE = f"{os.devnull}/none"
 CONNECT_TIMEOUT = 10  # seconds
 WAKING = 90  # seconds: Aurora says 15 after a short sleep, more than 30 after a day
+_NOT_LET_IN = re.compile(
+    'password authentication failed|role ".*" does not exist|is not permitted to log in|'
+    "permission denied for database"
+)
 _STARTING = re.compile(r"starting up|not yet accepting connections")
 # A server that polls its client once a second ends the statement of a killed runner by itself.
 CHECK_INTERVAL = "1s"
@@ -185,6 +189,20 @@ def _of_service(service: str) -> dict[str, str]:
                 pairs = [line.partition("=") for line in takewhile(lambda line: line[0] != "[", section)]
                 return {key: value for key, _, value in pairs if value}
     return {}
+
+
+def is_not_let_in(error: SeedbedError) -> bool:
+    """Return whether the server answered, and did not let this login in: it is not there, or has another password."""
+    return bool(_NOT_LET_IN.search(error.because))
+
+
+def lets_in(address: Address) -> bool:
+    """Return whether the server lets that login in, as far as it says: False where it refuses name or password."""
+    try:
+        (open_plain(address) or open_connection(address)).close()
+    except (AccessRefused, Unreachable) as error:
+        return not is_not_let_in(error)
+    return True
 
 
 def _unreachable(address: Address, text: str) -> AccessRefused | Unreachable:

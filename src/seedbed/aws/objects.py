@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 SERVICE = "s3"
 _MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
+# Another object is there; another write is under way; it is gone meanwhile.
+_OTHERWISE = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409", *_MISSING})
+
+
+class Object(Struct, frozen=True):
+    """What an object holds, and the ETag of that."""
+
+    data: bytes
+    etag: str
 
 
 class Bucket(Struct, frozen=True):
@@ -43,19 +52,49 @@ class Bucket(Struct, frozen=True):
 
     def get(self, key: str) -> bytes | None:
         """Return an object, None where there is none."""
+        found = self.read(key)
+        return found.data if found else None
+
+    def read(self, key: str) -> Object | None:
+        """Return an object together with its ETag, None where there is none."""
         require_extras(EXTRA)
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             answer = clients.call(self.cloud, SERVICE, "GetObject", Bucket=self.name, Key=key)
-            data: bytes = answer["Body"].read()
+            return Object(answer["Body"].read(), str(answer["ETag"]))
         except ClientError as error:
             if error.response.get("Error", {}).get("Code", "") in _MISSING:
                 return None
             raise self._named(error, "GetObject") from None
         except BotoCoreError as error:  # while the body is read
             raise faults.of_exception(error, self.cloud, action=f"{SERVICE}:GetObject") from None
-        return data
+
+    def replace(self, key: str, data: bytes, etag: str, *, content_type: str) -> bool:
+        """Write an object over the one with `etag`, or where none is (empty); return False where that is not so.
+
+        A write whose answer was lost may have been made, and then says False.
+        """
+        require_extras(EXTRA)
+        from botocore.exceptions import ClientError
+
+        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+        try:
+            clients.call(
+                self.cloud,
+                SERVICE,
+                "PutObject",
+                Bucket=self.name,
+                Key=key,
+                Body=data,
+                ContentType=content_type,
+                **condition,
+            )
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code", "") in _OTHERWISE:
+                return False
+            raise self._named(error, "PutObject") from None
+        return True
 
     def has(self, key: str) -> bool:
         """Return whether there is an object of that key."""

@@ -212,8 +212,12 @@ class StateDocument(Document, frozen=True, kw_only=True, tag="seedbed/state/1", 
         return cls(seedbed=VERSION, command=command, environment=environment, databases=tuple(databases))
 
     def over(self, older: StateDocument | None) -> StateDocument:
-        """Return this one together with what only `older` knows, or knows from a later look."""
-        known = {each.database: each for each in older.databases} if older else {}
+        """Return this one together with what only `older` knows, or knows from a later look.
+
+        Of another environment, `older` says nothing.
+        """
+        is_ours = older is not None and older.environment == self.environment
+        known = {each.database: each for each in older.databases} if older and is_ours else {}
         for each in self.databases:
             if each.database not in known or known[each.database].at <= each.at:
                 known[each.database] = each

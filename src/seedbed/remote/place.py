@@ -72,9 +72,7 @@ def find(cloud: Cloud, platform: str, environment: str) -> Place:
     from seedbed.aws.identity import require_account
 
     require_account(cloud)
-    path = parameter_path(platform, environment, SERVICE, "control")
-    control = {name: str(value) for name, value in parameters.read(cloud, path).items()}
-    _require(control, _CONTROL, path, environment)
+    control = control_of(cloud, platform, environment)
     path = parameter_path(platform, environment, SERVICE, "task")
     task = {name: str(value) for name, value in parameters.read(cloud, path).items()}
     if task:
@@ -82,6 +80,19 @@ def find(cloud: Cloud, platform: str, environment: str) -> Place:
     return Place(
         cloud, platform, environment, control["table"], control["bucket"], _task(task) if task else None
     )
+
+
+def control_of(cloud: Cloud, platform: str, environment: str) -> Mapping[str, str]:
+    """Return the names of the table and the bucket of an environment, by `table` and `bucket`.
+
+    Raises UsageError where it was never deployed, and what `seedbed.aws` raises.
+    """
+    from seedbed.aws import parameters
+
+    path = parameter_path(platform, environment, SERVICE, "control")
+    control = {name: str(value) for name, value in parameters.read(cloud, path).items()}
+    _require(control, _CONTROL, path, environment)
+    return control
 
 
 def of_worker(cloud: Cloud, environ: Mapping[str, str]) -> Control:

@@ -1,0 +1,84 @@
+"""The state document of an environment in its bucket: read by whoever plans, replaced by every run that ends.
+
+Runs may end at once. Each writes only over what it has read (a condition on the ETag), and reads again otherwise: so
+none loses what another one saw.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from seedbed.aws.objects import Bucket
+from seedbed.documents.state import StateDocument
+from seedbed.documents.state import read as read_document
+from seedbed.errors import Busy, Hint, Refused, Unavailable, call
+
+if TYPE_CHECKING:
+    from seedbed.aws.cloud import Cloud
+
+KEY = "state/state.json"
+_ATTEMPTS = 12
+_LONGEST = 1.0  # seconds between two attempts
+
+
+def state(bucket: Bucket, environment: str) -> StateDocument:
+    """Return what runs left of `environment`. Raises Unavailable where none has, Refused where it cannot be read."""
+    found = bucket.read(KEY)
+    if found is None:
+        raise Unavailable(
+            f"nothing is known of the databases of {environment} yet",
+            because="they are reached in their network only, and no run there has left what it saw",
+            try_=Hint("ask them, by a run in the network: ", call("status", "--fresh", about_all=True)),
+        )
+    document = read_document(found.data, _place(bucket))
+    if document.environment != environment:
+        raise Refused(
+            f"the state document is not that of {environment}",
+            because=f"{_place(bucket)} says {document.environment}",
+            try_=Hint("deploy the stack that makes the bucket: ", call("deploy", about_all=True)),
+        )
+    return document
+
+
+def leave(bucket: Bucket, document: StateDocument, redact: Callable[[str], str] = str) -> StateDocument:
+    """Write `document` over what is there, and return what stands there now.
+
+    What another version of seedbed wrote, and this one cannot read, is replaced. Raises what `seedbed.aws` raises; Busy
+    where others write all the time.
+    """
+    for attempt in range(_ATTEMPTS):
+        found = bucket.read(KEY)
+        merged = document.over(_known(found.data, bucket) if found else None)
+        if bucket.replace(
+            KEY, merged.written(redact), found.etag if found else "", content_type="application/json"
+        ):
+            return merged
+        time.sleep(random.uniform(0, min(_LONGEST, 0.05 * 2**attempt)))
+    raise Busy(f"{_place(bucket)} is written by others all the time", try_="run the command again")
+
+
+def _known(data: bytes, bucket: Bucket) -> StateDocument | None:
+    try:
+        return read_document(data, _place(bucket))
+    except Refused:
+        return None
+
+
+def _place(bucket: Bucket) -> str:
+    return f"s3://{bucket.name}/{KEY}"
+
+
+def bucket_of(cloud: Cloud, platform: str, environment: str) -> Bucket:
+    """Return where the state document of an environment is, for one who may read that and nothing else.
+
+    Raises UsageError where the environment was never deployed, Refused for credentials of another account, and what
+    `seedbed.aws` raises.
+    """
+    from seedbed.aws.identity import require_account
+    from seedbed.remote.place import control_of
+
+    require_account(cloud)
+    return Bucket(cloud, control_of(cloud, platform, environment)["bucket"])

@@ -1,0 +1,92 @@
+"""The state document in its bucket: what runs that end at once leave there, and what is told where there is none."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from seedbed.aws.cloud import Cloud
+from seedbed.aws.objects import Bucket
+from seedbed.documents.state import StateDocument
+from seedbed.errors import Refused, Unavailable
+from seedbed.execution.threads import side_by_side
+from seedbed.remote import state
+from tests.support.aws_proxy import Proxy
+from tests.unit.golden.report import samples
+
+USER, VIDEO = samples.remembered()
+
+
+@pytest.fixture
+def bucket(aws: Proxy, cloud: Cloud) -> Bucket:
+    """A bucket of its own: an environment has one document."""
+    from seedbed.aws import clients
+
+    name = f"sample-{uuid.uuid4().hex[:12]}"
+    place = {"LocationConstraint": cloud.region}
+    clients.call(cloud, "s3", "CreateBucket", Bucket=name, CreateBucketConfiguration=place)
+    return Bucket(cloud, name)
+
+
+def document(*seen: object, environment: str = "prod") -> StateDocument:
+    return StateDocument.of(environment, seen, "apply")  # type: ignore[arg-type]
+
+
+def test_what_a_run_leaves_is_read_back_and_the_next_one_replaces_what_it_had_open(bucket: Bucket) -> None:
+    state.leave(bucket, document(USER, VIDEO))
+    later = replace(USER, run="later", at=USER.at + timedelta(hours=1))
+    state.leave(bucket, document(later))
+    assert state.state(bucket, "prod").remembered() == {USER.database: later, VIDEO.database: VIDEO}
+
+
+def test_runs_that_end_at_once_lose_nothing_of_each_other(bucket: Bucket) -> None:
+    many = [replace(USER, database=f"s{number}/postgres") for number in range(6)]
+    together = threading.Barrier(len(many))
+
+    def leave(each: object) -> None:
+        together.wait()
+        state.leave(bucket, document(each))
+
+    results = side_by_side([lambda each=each: leave(each) for each in many])  # type: ignore[misc]
+    assert [each for each in results if each is not None] == []
+    assert sorted(state.state(bucket, "prod").remembered()) == [each.database for each in many]
+
+
+def test_a_write_over_what_another_one_wrote_meanwhile_is_refused_by_the_server(bucket: Bucket) -> None:
+    assert bucket.replace("a", b"1", "", content_type="text/plain")
+    assert not bucket.replace("a", b"2", "", content_type="text/plain")
+    found = bucket.read("a")
+    assert found is not None
+    assert bucket.replace("a", b"2", found.etag, content_type="text/plain")
+    assert not bucket.replace("a", b"3", found.etag, content_type="text/plain")
+    assert bucket.get("a") == b"2"
+
+
+def test_no_secret_is_stored(bucket: Bucket) -> None:
+    secret = replace(USER, holder="ana hunter2", address="app:hunter2@db-1")
+    state.leave(bucket, document(secret), lambda said: said.replace("hunter2", "********"))
+    assert b"hunter2" not in (bucket.get(state.KEY) or b"")
+
+
+def test_where_nothing_ran_yet_the_way_is_told(bucket: Bucket) -> None:
+    with pytest.raises(Unavailable, match="nothing is known of the databases of prod yet") as raised:
+        state.state(bucket, "prod")
+    assert "--fresh" in raised.value.try_
+
+
+def test_the_document_of_another_environment_is_refused(bucket: Bucket) -> None:
+    state.leave(bucket, document(USER))
+    with pytest.raises(Refused, match="not that of staging"):
+        state.state(bucket, "staging")
+
+
+def test_what_another_version_wrote_is_refused_and_the_next_run_replaces_it(bucket: Bucket) -> None:
+    bucket.put(state.KEY, b'{"schema": "seedbed/state/9", "seedbed": "9.9"}')
+    with pytest.raises(Refused, match="cannot be read"):
+        state.state(bucket, "prod")
+    state.leave(bucket, document(USER))
+    assert state.state(bucket, "prod").remembered() == {USER.database: USER}

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from seedbed.documents.document import Document
     from seedbed.documents.errors import ErrorDocument
     from seedbed.execution.stopping import Stop
-    from seedbed.model.event import Listener
     from seedbed.model.outcome import Outcome
     from seedbed.model.plan import Plan
     from seedbed.model.platform import Database
@@ -137,6 +136,7 @@ class CommandContext:
     ) -> Iterator[Run]:
         """Yield a run while progress is shown, and stop it cleanly at Ctrl-C and SIGTERM.
 
+        `silent`: nothing is shown of it but servers that sleep, which take their time to answer.
         `compare`: False where targets may be bound to another environment.
         """
         from seedbed.execution.stopping import Stop
@@ -145,10 +145,9 @@ class CommandContext:
         stop = Stop()
         names = [str(each.id) for each in databases]
         with signals(stop), ExitStack() as showing:
-            if not silent:
-                listening = listener_for(self.out, targets=names, tells_failures=self.as_json)
-                self._progress = showing.enter_context(listening)
-            listener: Listener = self._progress or _ignore
+            listening = listener_for(self.out, targets=names, tells_failures=self.as_json, only_waking=silent)
+            listener: Progress = showing.enter_context(listening)
+            self._progress = None if silent else listener
             with self.project.run(
                 env, databases, listener=listener, stop=stop, wait=wait, compare=compare
             ) as run:
@@ -347,10 +346,6 @@ def signals(stop: Stop) -> Iterator[None]:
     finally:
         for number, former in before.items():
             signal.signal(number, former)
-
-
-def _ignore(_: object) -> None:
-    """Listen to nothing."""
 
 
 def _no_text(_: object) -> Page:

@@ -44,6 +44,11 @@ class RunContext:
             self.events.append(event)
             self._listener(event)
 
+    def tell(self, event: Event) -> None:
+        """Hand `event` to the listener alone: it is about a target beside the run, and no part of the outcome."""
+        with self._lock:
+            self._listener(event)
+
     @property
     def is_touched(self) -> bool:
         """Whether anything of this verb stays in any target, or may."""

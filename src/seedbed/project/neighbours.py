@@ -21,6 +21,7 @@ from seedbed.errors import (
 from seedbed.execution.connecting import ConnectedTarget, connect
 from seedbed.execution.stopping import Stop
 from seedbed.model.environment import Environment
+from seedbed.model.event import Event, Listener, TargetAwaited, TargetConnected
 from seedbed.model.history import History
 from seedbed.model.platform import Database
 from seedbed.model.target import Target
@@ -28,12 +29,16 @@ from seedbed.project.targets import Targets
 
 
 class Neighbours(Struct):
-    """Sessions on databases that are not selected, opened when a plan needs their histories, closed by `closing`."""
+    """Sessions on databases that are not selected, opened when a plan needs their histories, closed by `closing`.
+
+    `listener` is told which of them are awaited because they sleep, and that they are there; nothing else.
+    """
 
     targets: Targets
     environment: Environment
     closing: ExitStack
     stop: Stop
+    listener: Listener
     connected: list[ConnectedTarget] = field(default_factory=list)
 
     def connect_dependencies(self, selected: Sequence[ConnectedTarget], failed: Collection[str]) -> None:
@@ -69,20 +74,30 @@ class Neighbours(Struct):
                     targets += self.closing.enter_context(
                         self.targets.open(self.environment, [each], beside=True)
                     )
-        return self.closing.enter_context(
-            connect(targets, self.targets.connector, lambda _: None, stop=self.stop)
-        )
+        return self._opened(targets)
 
-    def history(self, database: Database) -> History | None:
-        """Return the history of `database` as it is now; None where nothing says where it is, or it does not answer."""
-        try:
-            for target in self.connected:
-                if target.id == database.id:
-                    target.history = target.session.history()
-                    return target.history
-            return self._connect([database])[0].history
-        except (UsageError, Unavailable, AccessRefused):
-            return None
+    def histories(self, databases: Sequence[Database]) -> dict[str, History]:
+        """Return the histories of `databases` as they are now, all asked at once.
+
+        Without those that nothing says the place of, that do not answer, or that reject us.
+        """
+        for known in self.connected:
+            if known.database in databases:
+                known.history = known.session.history()
+        there = {each.id for each in self.connected}
+        targets: list[Target] = []
+        for each in databases:
+            if each.id not in there:
+                with suppress(UsageError):
+                    targets += self.closing.enter_context(
+                        self.targets.open(self.environment, [each], beside=True)
+                    )
+        connected, failed = self._opened(targets)
+        self.connected += connected
+        raise_errors(
+            each for each in failed.values() if not isinstance(each, UsageError | Unavailable | AccessRefused)
+        )
+        return {each.id: each.history for each in self.connected if each.database in databases}
 
     def _dependencies(self, target: ConnectedTarget) -> set[str]:
         """Return the databases that pending migrations of `target` come after."""
@@ -101,9 +116,19 @@ class Neighbours(Struct):
                 because=error.what,
                 try_=Hint("say where it is as well, or select it: ", error.try_),
             ) from None
-        connected, failed = self.closing.enter_context(
-            connect(targets, self.targets.connector, lambda _: None, stop=self.stop)
-        )
+        connected, failed = self._opened(targets)
         raise_errors(failed.values())
         self.connected += connected
         return connected
+
+    def _opened(self, targets: Sequence[Target]) -> tuple[list[ConnectedTarget], dict[str, SeedbedError]]:
+        """Return what of `targets` answered, and the errors of the others, by id. Raises ForeignTarget."""
+        awaited = set[str]()
+
+        def told(event: Event) -> None:
+            if isinstance(event, TargetAwaited):
+                awaited.add(event.target)
+            if event.target in awaited and isinstance(event, TargetAwaited | TargetConnected):
+                self.listener(event)
+
+        return self.closing.enter_context(connect(targets, self.targets.connector, told, stop=self.stop))

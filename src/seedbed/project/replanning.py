@@ -17,6 +17,7 @@ from seedbed.execution.executing import Replan
 from seedbed.execution.feasible import require_feasible
 from seedbed.model.environment import Environment
 from seedbed.model.history import History
+from seedbed.model.migration import MigrationFile
 from seedbed.model.plan import Plan
 from seedbed.model.seed import SeedKind
 from seedbed.planning import reviewed
@@ -147,15 +148,15 @@ class Replanning(Struct, frozen=True):
     def _require_no_dependants(self, plan: Plan, histories: dict[str, History]) -> None:
         """Refuse to revert what applied migrations of another database came after, as far as it can be reached."""
         reverted = [str(ref).encode() for stage in plan.stages for ref in stage]
+        naming: dict[str, list[MigrationFile]] = {}
         for database in self.catalog.platform.databases:
-            naming = [
-                file
-                for file in self.catalog.files(database)
-                if any(ref in file.source.data for ref in reverted)
-            ]
-            if not naming:
-                continue
-            history = histories.get(database.id) or self.neighbours.history(database)
-            for file in naming:
-                if history and history.revision(file.version):
-                    require_no_dependants(plan, database.id, self.catalog.parse(database.id, file))
+            files = self.catalog.files(database)
+            found = [each for each in files if any(ref in each.source.data for ref in reverted)]
+            if found:
+                naming[database.id] = found
+        others = [self.catalog.database(each) for each in naming if each not in histories]
+        known = {**(self.neighbours.histories(others) if others else {}), **histories}
+        for name, those in naming.items():
+            for file in those:
+                if name in known and known[name].revision(file.version):
+                    require_no_dependants(plan, name, self.catalog.parse(name, file))

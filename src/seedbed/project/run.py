@@ -113,7 +113,7 @@ class Run:
             ),
             ExitStack() as closing,
         ):
-            neighbours = Neighbours(targets, environment, closing, context.stop)
+            neighbours = Neighbours(targets, environment, closing, context.stop, context.tell)
             yield cls(targets, environment, connected, failed, context, neighbours)
 
     @property

@@ -190,6 +190,17 @@ class Plain(Progress):
         return True
 
 
+class Waking(Plain):
+    """A line now and then for each server that is awaited, and nothing else: the result says the rest."""
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, TargetAwaited):
+            super().__call__(event)
+
+    def __enter__(self) -> Self:
+        return self
+
+
 class Quiet(Progress):
     """Nothing: how it ended, the result says, which is not quiet."""
 

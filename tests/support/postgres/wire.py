@@ -114,15 +114,28 @@ def forwarding(server: EmbeddedServer, tls: ssl.SSLContext | None = None) -> Ite
 
 
 @contextmanager
-def waking(server: EmbeddedServer, after: float, *, refuses: bool = False) -> Iterator[int]:
-    """Listen on a port of this machine, and answer in the server's name `after` seconds from now.
+def waking(
+    server: EmbeddedServer,
+    after: float,
+    *,
+    refuses: bool = False,
+    hangs_up: bool = False,
+    knocked: list[float] | None = None,
+) -> Iterator[int]:
+    """Listen on a port of this machine, and answer in the server's name `after` seconds from the first connection.
 
-    Until then whoever connects waits, or is told that the server is starting up where it `refuses`.
+    Until then whoever connects waits, or is told that the server is starting up where it `refuses`, or nothing at all
+    where it `hangs_up`. `knocked` is told when each connection came, by the monotonic clock.
     """
-    until, path = time.monotonic() + after, f"{server.socket_directory}/.s.PGSQL.{server.port}"
+    path = f"{server.socket_directory}/.s.PGSQL.{server.port}"
+    times: list[float] = [] if knocked is None else knocked
 
     def serve(client: socket.socket) -> None:
+        times.append(time.monotonic())
+        until = times[0] + after
         with suppress(OSError), client:
+            if hangs_up and time.monotonic() < until:
+                return
             if refuses and time.monotonic() < until:
                 client.recv(1024)
                 client.sendall(_STARTING)

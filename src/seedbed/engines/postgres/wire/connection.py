@@ -31,7 +31,11 @@ _NOT_LET_IN = re.compile(
     'password authentication failed|role ".*" does not exist|is not permitted to log in|'
     "permission denied for database"
 )
-_STARTING = re.compile(r"starting up|not yet accepting connections")
+# What may come from a server that wakes, or from what stands before it meanwhile.
+_WAKES = re.compile(
+    r"starting up|not yet accepting connections|closed the connection|Connection (refused|reset|timed out)"
+    r"|timeout expired"
+)
 # A server that polls its client once a second ends the statement of a killed runner by itself.
 CHECK_INTERVAL = "1s"
 # What begins every message of ours whose names, functions and operators are not all qualified: only the server's own
@@ -97,13 +101,13 @@ def open_plain(address: Address) -> PlainConnection | None:
 
 
 def _patiently(address: Address, connect: Callable[[], T], failed: type[Exception]) -> T:
-    """Return what `connect` returns; a server that sleeps is asked again for as long as it says that it starts."""
+    """Return what `connect` returns; one that may sleep is asked again for `WAKING` seconds, unless it rejects us."""
     until = time.monotonic() + WAKING
     while True:
         try:
             return connect()
         except failed as error:
-            if not address.pauses or time.monotonic() > until or not _STARTING.search(str(error)):
+            if not address.pauses or time.monotonic() > until or not _WAKES.search(str(error)):
                 raise
             time.sleep(1)
 

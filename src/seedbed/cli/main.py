@@ -26,6 +26,7 @@ COMMANDS = {
     "doctor": ("doctor", "Check this machine's setup and, with -e, connectivity."),
     "dump": ("dump", "Dump all data of one small database to a file."),
     "env": ("env", "Start, stop or list environments."),
+    "image": ("image", "Write the Dockerfile of the migration task, with everything pinned; build it."),
     "init": ("init", "Start a platform: a manifest, a first service, files for editors and CI."),
     "new": ("new", "Create a migration file, or give one that is out of order a new version."),
     "plan": ("plan", "Show what apply would do; write it to a file for review."),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SERVICE = "dynamodb"  # one of AWS's, whatever engines there are
 Item = Mapping[str, Any]
 _NAME = re.compile(r"#(\w+)")
-_PRECISION = 2.0  # seconds: a server tells whole ones, and its answers take their time
+_PRECISION = 1.0  # seconds: what two machines that keep time may differ by
 _CONFLICTS = Policy(
     attempts=8, base=0.05, cap=1.0
 )  # another transaction has the item in hand, for milliseconds
@@ -173,11 +173,11 @@ class Table:
             raise self._named(error, operation) from None
 
     def _ask(self, operation: str, *, attempts: int = clients.ATTEMPTS, **parameters: Any) -> dict[str, Any]:
+        began = time.time()
         answer = clients.call(self.cloud, SERVICE, operation, attempts=attempts, **parameters)
         told = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
         with suppress(TypeError, ValueError):
-            ahead = time.time() - parsedate_to_datetime(told).timestamp()
-            self._ahead = ahead if abs(ahead) > _PRECISION else 0.0
+            self._ahead = _ahead(began, time.time(), parsedate_to_datetime(told).timestamp())
         return answer
 
     def _named(self, error: Any, operation: str) -> Exception:
@@ -189,6 +189,17 @@ class Table:
                 try_="deploy the stack that makes it",
             )
         return faults.of_exception(error, self.cloud, action=f"{SERVICE}:{operation}")
+
+
+def _ahead(began: float, ended: float, told: float) -> float:
+    """Return how many seconds this machine is ahead of a server that said, in between, that it is `told`, cut to seconds.
+
+    0 where both may have the same time.
+    """
+    least, most = began - told - 1.0, ended - told
+    if least - _PRECISION <= 0.0 <= most + _PRECISION:
+        return 0.0
+    return (least + most) / 2
 
 
 def _expressions(when: str, values: Mapping[str, Any], change: str = "") -> dict[str, Any]:

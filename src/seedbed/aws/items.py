@@ -192,9 +192,9 @@ class Table:
 
 
 def _ahead(began: float, ended: float, told: float) -> float:
-    """Return how many seconds this machine is ahead of a server that said, in between, that it is `told`, cut to seconds.
+    """Return how many seconds this machine is ahead of a server that said in between that it is `told`.
 
-    0 where both may have the same time.
+    That is in whole seconds. 0 where both may have the same time.
     """
     least, most = began - told - 1.0, ended - told
     if least - _PRECISION <= 0.0 <= most + _PRECISION:

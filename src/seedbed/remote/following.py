@@ -14,11 +14,21 @@ from contextlib import suppress
 from msgspec import Struct
 
 from seedbed.aws.faults import ClockSkew, ExpiredCredentials
-from seedbed.errors import ExitCode, Hint, OutcomeUnknown, Refused, SeedbedError, Unavailable, call
+from seedbed.errors import (
+    ExitCode,
+    Hint,
+    OutcomeUnknown,
+    Refused,
+    SeedbedError,
+    Unavailable,
+    UsageError,
+    call,
+)
 from seedbed.remote.control import FRESH, Control
-from seedbed.remote.records import Entry, Run, decoded
+from seedbed.remote.records import Entry, Run, code_of, decoded
 from seedbed.remote.stopping import Stopping
 from seedbed.remote.tasks import Task, Tasks
+from seedbed.support.typed import UNREADABLE
 
 LAST_LINES = 30
 
@@ -42,12 +52,16 @@ class Pace(Struct, frozen=True):
 
 
 class _Seen(Struct):
-    """What one look found: the run, what it told since the last one, its task where that was looked at; or an error."""
+    """What one look found: the run, what it told since the last one, its task where that was looked at.
+
+    Or an error; or a crash, which is for the thread that waits.
+    """
 
     run: Run | None = None
     entries: tuple[Entry, ...] = ()
     task: Task | None = None
     error: SeedbedError | None = None
+    crash: Exception | None = None
 
 
 class Following:
@@ -103,6 +117,8 @@ class Following:
 
     def _taken(self, seen: _Seen) -> Run | None:
         """Take what a look found; return the run if it is over."""
+        if seen.crash is not None:
+            raise seen.crash
         if seen.error is not None:
             self._missed(seen.error)
             return None
@@ -124,11 +140,13 @@ class Following:
         if run.state == "lost":
             raise self._unknown(run, run.because)
         if run.because:
-            raise Unavailable(
+            error = Unavailable(
                 f"run {run.id} was not carried out",
                 because=f"{run.because}; nothing was touched",
                 try_="call the command again",
             )
+            error.exit_code = code_of(run.exit_code)
+            raise error
         return run
 
     # --- the task
@@ -258,6 +276,8 @@ class _Looks:
             except SeedbedError as error:
                 seen = _Seen(error=error)
                 self._pause = self._pace.slowest
+            except Exception as error:  # noqa: BLE001  who waits would wait for ever
+                seen = _Seen(crash=error)
             self.found.put(seen)
             if seen.error is None and (seen.run is None or seen.run.is_over):
                 return
@@ -268,10 +288,20 @@ class _Looks:
         run = self._control.run(self._id, attempts=2)
         entries, after = list[Entry](), self._after
         for after, lines in self._control.lines(self._id, self._after):  # noqa: B007  the last one counts
-            entries += map(decoded, lines)
+            entries += map(self._read, lines)
         seen = _Seen(run, tuple(entries), self._task(run))
         self._after = after  # now: what an error ends is looked at again
         return seen
+
+    def _read(self, line: str) -> Entry:
+        try:
+            return decoded(line)
+        except UNREADABLE:
+            raise UsageError(
+                f"what run {self._id} tells cannot be read by this seedbed",
+                because="another version of it carries the run out",
+                try_="install the version that called it",
+            ) from None
 
     def _task(self, run: Run | None) -> Task | None:
         if run is None or run.is_over or not self.can_look(run) or time.monotonic() < self._next_task:

@@ -179,8 +179,15 @@ class Starter(Struct, frozen=True):
                 return Started(run)
 
     def _noted(self, run: Run, task: str) -> Started:
-        with suppress(Unavailable):  # it is for those who come later
-            self.control.started(run.id, task)
+        until = time.monotonic() + self.patience.answer
+        while True:
+            try:
+                self.control.started(run.id, task)
+                break
+            except Unavailable:  # it is for those who come later, and for who follows it
+                if time.monotonic() >= until:
+                    break
+                time.sleep(_SLICE)
         return Started(replace(run, task=task), task=task)
 
     def _waited(self, run: Run, seconds: float) -> bool:

@@ -172,6 +172,14 @@ def test_a_run_that_no_worker_takes_touched_nothing(follows: Follows, control: C
     assert control.claim(follows.id, "local:9", "t") is None
 
 
+def test_lines_of_another_version_are_named(follows: Follows) -> None:
+    worker = follows.claimed()
+    follows.control.append(worker.run, 0, ['{"line":"sung","song":"la"}'])
+    with pytest.raises(OutcomeUnknown) as found:  # it goes on
+        follows.follow()
+    assert "cannot be read by this seedbed: another version" in found.value.because
+
+
 def test_there_is_no_such_run(control: Control) -> None:
     with pytest.raises(Refused, match="there is no run"):
         Following(control, None, new_id(), entry=lambda _entry: None, pace=PACE).to_the_end()

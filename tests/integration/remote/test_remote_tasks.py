@@ -79,7 +79,7 @@ class Stage:
 
     def sleep(self) -> None:
         """Have tasks do nothing: of some only the start counts, and a Python takes most of a second."""
-        self.ecs.images[IMAGE] = Image({"seedbed": ["/bin/sleep", "60"]})
+        self.ecs.images[IMAGE] = Image({"seedbed": ["/bin/sh", "-c", "exec sleep 60"]})
 
     def is_claimed(self, run: Run) -> bool:
         return self.now(run).state == "claimed"

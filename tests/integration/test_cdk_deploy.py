@@ -130,7 +130,13 @@ def test_a_dev_environment_is_deployed_changed_and_destroyed_without_a_trace(
     for service in POSTGRES:
         settings = app.settings(service, "postgres")
         found = postgres.address(settings, None)
-        assert (found.user, found.name, found.sslmode) == ("postgres", f"{service}_db", "require")
+        assert (found.user, found.name, found.sslmode) == (
+            f"{service}_db_migrate",
+            f"{service}_db",
+            "require",
+        )
+        assert found.application is not None
+        assert found.application.password != found.password
         assert isinstance(settings["password"], Secret)
         assert len(settings["password"].reveal()) == 30
     assert app.settings("chat", "dynamodb") == {"account": app.world.account, "region": app.world.region}

@@ -31,11 +31,14 @@ def inject(
     *,
     is_prefixed: bool = False,
     ca_bundle: str = RDS_BUNDLE,
+    for_migrations: bool = False,
 ) -> None:
     """Give `container` the variables that say where `database` is.
 
     PostgreSQL: DB_HOST, DB_PORT, DB_NAME, DB_USER, DB_PASSWORD, DB_SSLROOTCERT, DB_PAUSES where it falls asleep,
     DB_READER where it has readers.
+    The user is the application's, which changes no schema. `for_migrations`: it is seedbed's own, and DB_ADMIN_USER,
+    DB_ADMIN_PASSWORD, DB_APP_USER and DB_APP_PASSWORD are there, too, with which it makes both logins.
     OpenSearch: OPENSEARCH_ENDPOINT, OPENSEARCH_AUTH. Neo4j: NEO4J_URI, NEO4J_USERNAME, NEO4J_PASSWORD, NEO4J_DATABASE.
     Users and passwords, and all of an external Neo4j, are resolved by ECS when the task starts; they never stand in a
     template or a task definition.
@@ -44,7 +47,7 @@ def inject(
     https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem. A file that is not there makes every connection
     fail, it never weakens one; "" is for an image without them: encrypted, but nobody proves who answers.
     """
-    variables, plain, secret = _told(container, database, ca_bundle)
+    variables, plain, secret = _told(container, database, ca_bundle, for_migrations=for_migrations)
     for setting, value in plain.items():
         if value:
             seen = across(database, container, database.path, setting, value)
@@ -56,7 +59,9 @@ def inject(
 _Told = tuple[tuple[Variable, ...], Mapping[str, str], Mapping[str, ecs.Secret]]
 
 
-def _told(container: ecs.ContainerDefinition, database: Server, ca_bundle: str) -> _Told:
+def _told(
+    container: ecs.ContainerDefinition, database: Server, ca_bundle: str, *, for_migrations: bool
+) -> _Told:
     """Return the engine's variables, the settings that stand in the open, and those that are members of a secret."""
     if isinstance(database, ServiceSearch):
         return opensearch.VARIABLES, {"endpoint": database.endpoint, "auth": "aws"}, {}
@@ -77,26 +82,39 @@ def _told(container: ecs.ContainerDefinition, database: Server, ca_bundle: str) 
         "pauses": database.pauses,
         "reader": database.reader,
     }
-    return postgres.VARIABLES, plain, _login(_seen_from(container, database, database.attached))
+    return postgres.VARIABLES, plain, _logins(container, database, for_migrations=for_migrations)
+
+
+def _logins(
+    container: ecs.ContainerDefinition, database: ServicePostgres, *, for_migrations: bool
+) -> dict[str, ecs.Secret]:
+    application = _seen_from(container, database, database.application, "app-secret")
+    if not for_migrations:
+        return _login(application)
+    return {
+        **_login(_seen_from(container, database, database.own, "migrate-secret")),
+        **_login(_seen_from(container, database, database.attached), "admin_"),
+        **_login(application, "app_"),
+    }
 
 
 def _seen_from(
-    container: ecs.ContainerDefinition, database: Server, secret: secretsmanager.ISecret
+    container: ecs.ContainerDefinition, database: Server, secret: secretsmanager.ISecret, name: str = "secret"
 ) -> secretsmanager.ISecret:
-    """Return the secret of `database` as the stack of `container` may name it."""
+    """Return a secret of `database` as the stack of `container` may name it; `name`: among those of `database`."""
     own = str(secret.secret_arn)
-    arn = across(database, container, database.path, "secret", own)
+    arn = across(database, container, database.path, name, own)
     if arn == own:
         return secret
-    here, id_ = Stack.of(container), named_id("Secret", "", of=database.path)
+    here, id_ = Stack.of(container), named_id("Secret", "", of=f"{database.path}/{name}")
     found = here.node.try_find_child(id_)
     return found or secretsmanager.Secret.from_secret_complete_arn(here, id_, arn)
 
 
-def _login(secret: secretsmanager.ISecret) -> dict[str, ecs.Secret]:
+def _login(secret: secretsmanager.ISecret, prefix: str = "") -> dict[str, ecs.Secret]:
     return {
-        "user": ecs.Secret.from_secrets_manager(secret, "username"),
-        "password": ecs.Secret.from_secrets_manager(secret, "password"),
+        f"{prefix}user": ecs.Secret.from_secrets_manager(secret, "username"),
+        f"{prefix}password": ecs.Secret.from_secrets_manager(secret, "password"),
     }
 
 

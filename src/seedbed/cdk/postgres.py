@@ -69,6 +69,9 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
     Ephemeral environments: serverless, asleep when nobody is connected, and nothing of it stays when the stack goes: no
     final snapshot, no automated backup. Elsewhere: kept with its secret and security group when the stack goes, and
     protected from deletion; provisioned with readers where the environment is protected.
+
+    `secret`: the administrator's login, which only makes the two others; `own`: seedbed's; `application`: what a
+    service gets. Each apply makes the logins, and sets passwords whose secrets changed.
     """
 
     def __init__(
@@ -92,7 +95,12 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
         self.pauses = str((sizes or Sizes()).pause) if is_ephemeral(environment) else ""  # minutes
         keep = removal(environment)
         self.secret = rds.DatabaseSecret(self, "Secret", username=USER, dbname=self.name)
-        self.secret.apply_removal_policy(keep)
+        self.own = rds.DatabaseSecret(self, "Migrate", username=f"{self.name}_migrate", dbname=self.name)
+        self.application = rds.DatabaseSecret(
+            self, "Application", username=f"{self.name}_app", dbname=self.name
+        )
+        for secret in (self.secret, self.own, self.application):
+            secret.apply_removal_policy(keep)
         self.group = ec2.SecurityGroup(
             self,
             "Access",
@@ -190,8 +198,12 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
             "host": self.host,
             "port": str(_PORT),
             "name": self.name,
-            "user": USER,
-            "password": pointer(str(self.attached.secret_arn), "password"),
+            "user": f"{self.name}_migrate",
+            "password": pointer(str(self.own.secret_arn), "password"),
+            "admin_user": USER,
+            "admin_password": pointer(str(self.attached.secret_arn), "password"),
+            "app_user": f"{self.name}_app",
+            "app_password": pointer(str(self.application.secret_arn), "password"),
         }
         settings |= {"pauses": self.pauses} if self.pauses else {}
         settings |= {"reader": self.reader} if self.reader else {}

@@ -114,7 +114,13 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         if isinstance(database, ServiceTables):
             return
         is_alone = len(databases) == 1
-        inject(self.container, database, is_prefixed=not is_alone, ca_bundle=ca_bundle)
+        inject(
+            self.container,
+            database,
+            is_prefixed=not is_alone,
+            ca_bundle=ca_bundle,
+            for_migrations=True,
+        )
         if not isinstance(database, ExternalGraph):
             database.allow(self.group)
 

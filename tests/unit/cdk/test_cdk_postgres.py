@@ -89,11 +89,17 @@ def test_a_kept_cluster_keeps_its_secret_and_its_doors(edtech: Synthesise, envir
 
 
 @DEPLOYED
-def test_the_password_is_made_by_secrets_manager_and_stands_in_no_template(
+def test_three_logins_have_passwords_that_secrets_manager_makes_and_none_stands_in_a_template(
     edtech: Synthesise, environment: str
 ) -> None:
     made = stack(edtech, environment)
-    assert "GenerateSecretString" in made.one("SecretsManager::Secret")
+    secrets = [
+        each["Properties"]["GenerateSecretString"]
+        for each in made.resources("SecretsManager::Secret").values()
+    ]
+    users = sorted(json.loads(each["SecretStringTemplate"])["username"] for each in secrets)
+    assert users == ["postgres", "user_db_app", "user_db_migrate"]
+    assert {each["GenerateStringKey"] for each in secrets} == {"password"}
     password = json.dumps(made.one(CLUSTER)["MasterUserPassword"])
     assert "{{resolve:secretsmanager:" in password
 
@@ -113,17 +119,24 @@ def test_what_an_environment_reads_back_is_an_address(edtech: Synthesise, enviro
     settings = stack(edtech, environment).settings(f"/edtech/{environment}/user/postgres")
     assert settings.keys() <= {each.setting for each in VARIABLES}
     spoken = {key: value if isinstance(value, str) else f"{key}.example" for key, value in settings.items()}
-    assert str(address(spoken, None)) == "postgres@host.example:5432/user_db"
+    found = address(spoken, None)
+    assert str(found) == "user_db_migrate@host.example:5432/user_db"
+    assert found.admin is not None
+    assert found.application is not None
+    assert (found.admin.user, found.application.user) == ("postgres", "user_db_app")
 
 
 @DEPLOYED
-def test_the_password_among_the_settings_is_a_pointer_to_the_secret(
+def test_the_passwords_among_the_settings_are_pointers_to_a_secret_each(
     edtech: Synthesise, environment: str
 ) -> None:
-    found = stack(edtech, environment).parameters()[f"/edtech/{environment}/user/postgres/password"]
-    (before, reference, after) = found["Fn::Join"][1]
-    assert (before, after) == ("secret:", ":password")
-    assert "Ref" in reference
+    found = stack(edtech, environment).parameters()
+    references = set()
+    for each in ("password", "admin_password", "app_password"):
+        (before, reference, after) = found[f"/edtech/{environment}/user/postgres/{each}"]["Fn::Join"][1]
+        assert (before, after) == ("secret:", ":password")
+        references.add(reference["Ref"])
+    assert len(references) == 3
 
 
 def test_no_database_is_called_what_rds_refuses(with_node: None) -> None:

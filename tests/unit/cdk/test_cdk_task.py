@@ -83,11 +83,14 @@ def test_another_processor_is_said_by_its_name(with_node: None) -> None:
 def test_user_and_password_come_from_the_secret_when_it_starts(edtech: Synthesise, environment: str) -> None:
     found = container(task(edtech, environment))
     secret = {each["Name"]: json.dumps(each["ValueFrom"]) for each in found["Secrets"]}
-    wanted = {f"{service}_DB_{each}" for service in SERVICES for each in ("USER", "PASSWORD")}
+    logins = [f"{login}{each}" for login in ("", "ADMIN_", "APP_") for each in ("USER", "PASSWORD")]
+    wanted = {f"{service}_DB_{each}" for service in SERVICES for each in logins}
     wanted |= {f"TUTOR_MATCHING_NEO4J_{each}" for each in ("USERNAME", "PASSWORD")}
     assert secret.keys() == wanted
     for name, source in secret.items():
         assert (":password::" if name.endswith("PASSWORD") else ":username::") in source
+    for service in SERVICES:
+        assert len({secret[f"{service}_DB_{each}PASSWORD"] for each in ("", "ADMIN_", "APP_")}) == 3
     assert not wanted & {each["Name"] for each in found["Environment"]}
     for each in task(edtech, environment).template["Parameters"].values():
         assert "password" not in each["Default"]
@@ -224,6 +227,24 @@ def test_a_container_of_several_services_is_told_with_prefixes(with_node: None) 
 
 def injected(*, is_prefixed: bool, ca_bundle: str) -> set[str]:
     """Return the names of what a service's own container is told of its database."""
+    found = container(own_stack(is_prefixed=is_prefixed, ca_bundle=ca_bundle))
+    return {each["Name"] for each in (*found.get("Environment", ()), *found["Secrets"])}
+
+
+def test_a_service_s_container_gets_the_application_s_login_and_no_other(with_node: None) -> None:
+    made = own_stack(is_prefixed=False, ca_bundle="")
+    secrets = {each["Name"]: json.dumps(each["ValueFrom"]) for each in container(made)["Secrets"]}
+    assert secrets.keys() == {"DB_USER", "DB_PASSWORD"}
+    (application,) = [
+        name
+        for name, each in made.resources("SecretsManager::Secret").items()
+        if "_db_app" in each["Properties"]["GenerateSecretString"]["SecretStringTemplate"]
+    ]
+    assert all(application in each for each in secrets.values())
+
+
+def own_stack(*, is_prefixed: bool, ca_bundle: str) -> Stack:
+    """Return the stack of a database and of a service's container that is told of it."""
     from pathlib import PurePath
 
     from aws_cdk import App, aws_ecs
@@ -248,8 +269,7 @@ def injected(*, is_prefixed: bool, ca_bundle: str) -> set[str]:
     definition = aws_ecs.FargateTaskDefinition(stack, "Definition")
     served = definition.add_container("web", image=aws_ecs.ContainerImage.from_registry("busybox"))
     inject(served, database, is_prefixed=is_prefixed, ca_bundle=ca_bundle)
-    found = container(stacks(app)["Own"])
-    return {each["Name"] for each in (*found.get("Environment", ()), *found["Secrets"])}
+    return stacks(app)["Own"]
 
 
 @EVERYWHERE

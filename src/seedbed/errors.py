@@ -99,13 +99,17 @@ _TAKES_ENVIRONMENT = frozenset(
         "reset",
         "restore",
         "revert",
+        "runs attach",
+        "runs list",
+        "runs stop",
         "seed",
         "status",
         "verify",
     }
 )
 _TAKES_SERVICES = frozenset({"deploy", "destroy", "verify"})  # and no engine: what they change are stacks
-_TAKES_SELECTION = _TAKES_ENVIRONMENT - _TAKES_SERVICES | {"new"}
+_TAKES_NOTHING_ELSE = frozenset({"runs attach", "runs list", "runs stop"})
+_TAKES_SELECTION = _TAKES_ENVIRONMENT - _TAKES_SERVICES - _TAKES_NOTHING_ELSE | {"new"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from seedbed.documents.init import InitDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
+from seedbed.documents.runs import RunsDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema
 from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
@@ -77,6 +78,7 @@ def examples() -> dict[str, Document]:
         VerifiedDocument.of("staging", *samples.verified(), "verify"),
         ReadingDocument.of(samples.reading(), "verify"),
         OutcomeDocument.of(fold(applied), applied, "apply"),
+        RunsDocument.of("staging", samples.runs(), "runs list"),
         EnvironmentsDocument.of([samples.USER], samples.environments(), "env list"),
         ConnectionsDocument.of("sandbox", samples.connections(), "env up"),
         DoctorDocument.of([("Python", "3.11.7"), ("PostgreSQL", "18.6, embedded")], (), "doctor"),

@@ -22,6 +22,7 @@ from seedbed.documents.init import InitDocument
 from seedbed.documents.outcome import OutcomeDocument, without_ticks
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
+from seedbed.documents.runs import RunsDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema, written_by
 from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
@@ -72,6 +73,8 @@ EVERY: list[Document] = [
     _outcome(samples.unknown(), "apply"),
     EnvironmentsDocument.of(["user/x"], samples.environments(), "env list"),
     ConnectionsDocument.of("sandbox", samples.connections(), "env up"),
+    RunsDocument.of("staging", samples.runs(), "runs list"),
+    RunsDocument.of("staging", (), "runs list"),
     DoctorDocument.of([("Python", "3.11.7")], samples.errors().errors, "doctor"),
     InitDocument.of(*samples.started(), "init"),
     InitDocument.of("/srv/shop", (), (), (), "init"),

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from seedbed import __version__
+from seedbed.cli.context import CommandContext
 from seedbed.cli.main import cli
 from seedbed.engines import registry
 from seedbed.errors import SeedbedError
@@ -205,7 +206,7 @@ def test_where_something_cannot_be_written_nothing_of_it_stays(
 def test_on_a_terminal_names_and_engines_are_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seedbed.cli.commands.init.is_terminal", lambda: True)
+    monkeypatch.setattr(CommandContext, "can_ask", True)
     done = init(tmp_path, "program", "--json")
     assert done.exit_code == 0  # a document is asked for by a program
     done = init(tmp_path, "asked", typed="\nitems\npostgres, neo4j\n")

@@ -124,7 +124,9 @@ def test_a_manifest_becomes_a_platform(write: Write) -> None:
         ),
     )
     assert platform.environments == (
-        EnvironmentPattern("dev-*", account="111111111111", region="eu-central-1", ephemeral=True),
+        EnvironmentPattern(
+            "dev-*", account="111111111111", region="eu-central-1", ephemeral=True, files="upload"
+        ),
         EnvironmentPattern(
             "prod",
             account="333333333333",
@@ -156,6 +158,33 @@ context = {colour = "blue"}
         "graph-on-nfs": "accepted",
         "colour": "blue",
     }
+
+
+@pytest.mark.parametrize(
+    ("environment", "said", "files"),
+    [
+        ('"dev-*"', "", "upload"),
+        ('"dev-*"', "image", "image"),
+        ("prod", "", "image"),
+        ("prod", "image", "image"),
+    ],
+)
+def test_a_task_has_uploaded_files_where_all_may_be_deleted(
+    environment: str, said: str, files: str, write: Write
+) -> None:
+    section = f"[environments.{environment}]"
+    task = f"[environments.{environment}.task]\n" + (f'files = "{said}"\n' if said else "")
+    found = _load(write(section, task + section)).environments
+    name = environment.strip('"')
+    assert next(each for each in found if each.pattern == name).named("dev-1").files == files
+
+
+def test_uploaded_files_are_refused_elsewhere(write: Write) -> None:
+    path = write("[environments.prod]", '[environments.prod.task]\nfiles = "upload"\n[environments.prod]')
+    with pytest.raises(ManifestError, match="prod cannot have files uploaded by whoever calls") as refused:
+        _load(path)
+    assert refused.value.at
+    assert refused.value.at.line == 1 + path.read_text()[: path.read_text().index("files =")].count("\n")
 
 
 def test_a_directory_is_taken_from_the_manifests_own(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

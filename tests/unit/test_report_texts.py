@@ -15,6 +15,7 @@ from seedbed.documents.init import InitDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
+from seedbed.documents.runs import RunsDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
 from seedbed.documents.verified import VerifiedDocument
@@ -45,6 +46,7 @@ from seedbed.report.text.init import init_text
 from seedbed.report.text.outcome import outcome_text
 from seedbed.report.text.plan import plan_text
 from seedbed.report.text.reading import reading_text
+from seedbed.report.text.runs import runs_text
 from seedbed.report.text.script import script_text
 from seedbed.report.text.seeds import seed_text
 from seedbed.report.text.status import status_text
@@ -124,6 +126,8 @@ PAGES: dict[str, Page] = {
     "doctor": doctor_text(DoctorDocument.of(FINDINGS, (), "doctor")),
     "init": init_text(InitDocument.of(*samples.started(), "init")),
     "doctor-failed": doctor_text(DoctorDocument.of(FINDINGS, samples.errors().errors, "doctor")),
+    "runs": runs_text(RunsDocument.of("staging", samples.runs(), "runs list")),
+    "runs-none": runs_text(RunsDocument.of("staging", (), "runs list")),
     "environments": environments_text(EnvironmentsDocument.of([], samples.environments(), "env list")),
     "environments-kept": environments_text(
         EnvironmentsDocument.of(["ai/x", "user/x"], samples.environments(), "env list")

@@ -7,13 +7,16 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from seedbed.cli import options
 from seedbed.cli.options import EnvironmentOption
+from seedbed.cli.travel import travels
 from seedbed.errors import (
     ExitCode,
     Interrupted,
@@ -25,12 +28,13 @@ from seedbed.errors import (
 )
 from seedbed.model.environment import SANDBOX
 from seedbed.model.secret import Redactor
-from seedbed.report.console import Output
+from seedbed.report.console import Color, Output
 from seedbed.servers import notify
 from seedbed.support.extras import import_failure
 from seedbed.support.phrases import listed
 
 if TYPE_CHECKING:
+    from seedbed.cli.travel.recorder import Recorder
     from seedbed.documents.document import Document
     from seedbed.documents.errors import ErrorDocument
     from seedbed.execution.stopping import Stop
@@ -42,7 +46,14 @@ if TYPE_CHECKING:
     from seedbed.report.styles import Page
 
 D = TypeVar("D", bound="Document")
-COLORS = ("auto", "always", "never")
+
+
+class CommandKind(Enum):
+    """What a command does with databases. Where they are reached by a task, one that is not local runs there."""
+
+    LOCAL = "local"
+    READS = "reads"
+    WRITES = "writes"
 
 
 class CommandContext:
@@ -54,8 +65,10 @@ class CommandContext:
         self.command = command
         self.environment = environment
         self.as_json = as_json
-        self.redactor = Redactor()
+        self.recorder: Recorder | None = settings.get("recorder")
+        self.redactor = self.recorder.redactor if self.recorder else Redactor()
         self.verbose: int = settings.get("verbose", 0)
+        self.color: Color = settings.get("color", "auto")
         self._settings = settings
         self._project: Project | None = None
         self._progress: Progress | None = None
@@ -64,7 +77,7 @@ class CommandContext:
         self.out = Output(
             sys.stdout,
             sys.stderr,
-            color=settings.get("color", "auto"),
+            color=self.color,
             quiet=settings.get("quiet", 0),
             verbose=self.verbose,
             redact=self.redactor,
@@ -90,6 +103,25 @@ class CommandContext:
         raise UsageError(
             f"{said} is not a directory", because="-C names where to work", try_="check the path after -C"
         )
+
+    @property
+    def called_in(self) -> str:
+        """What -C said, as hints repeat it: to the client, where this command runs for one."""
+        said = self.recorder.directory if self.recorder else self._settings.get("directory")
+        return said or ""
+
+    @property
+    def named_engine(self) -> str:
+        """The engine in the command's own name (`seed:postgres`), which narrows as `--engine` does."""
+        return self._settings.get("engine") or ""
+
+    def mark_changed(self) -> None:
+        """Take note that something was changed that stays: a command that goes on with this one has to know."""
+        self._settings["changed"] = True
+
+    def mark_documented(self) -> None:
+        """Take note that a document is written: an error comes too late for one of its own."""
+        self._documented = True
 
     def move(self, directory: Path) -> None:
         """Work in `directory` from now on, as if -C had said so; the project is not opened yet."""
@@ -121,7 +153,7 @@ class CommandContext:
 
     def databases(self, services: Sequence[str], engines: Sequence[str]) -> tuple[Database, ...]:
         """Return what is selected; an engine in the command's own name narrows as `--engine` does."""
-        named = self._settings.get("engine")
+        named = self.named_engine
         return self.catalog.databases(services, [*engines, named] if named else engines)
 
     @contextmanager
@@ -145,9 +177,15 @@ class CommandContext:
         stop = Stop()
         names = [str(each.id) for each in databases]
         with signals(stop), ExitStack() as showing:
-            listening = listener_for(self.out, targets=names, tells_failures=self.as_json, only_waking=silent)
-            listener: Progress = showing.enter_context(listening)
-            self._progress = None if silent else listener
+            if self.recorder:
+                showing.enter_context(self.recorder.watching(stop))
+                listener: Listener = showing.enter_context(self.recorder.progress(names, only_waking=silent))
+            else:
+                listening = listener_for(
+                    self.out, targets=names, tells_failures=self.as_json, only_waking=silent
+                )
+                progress = showing.enter_context(listening)
+                listener, self._progress = progress, None if silent else progress
             with self.project.run(
                 env, databases, listener=listener, stop=stop, wait=wait, compare=compare
             ) as run:
@@ -166,8 +204,28 @@ class CommandContext:
 
     def expect(self, plan: Callable[[], Plan]) -> None:
         """Tell a live display how much there is to do; asks for the plan only where there is one."""
-        if self._progress is not None and self.out.stderr.is_capable:
-            self._progress.expect({each.database: len(each.actions) for each in plan().databases})
+        listener = self.recorder or self._progress
+        if listener is not None and self.out.stderr.is_capable:
+            listener.expect({each.database: len(each.actions) for each in plan().databases})
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is a terminal to ask at: the client's, where this command runs for one."""
+        return self.recorder.can_ask if self.recorder else sys.stdin.isatty()
+
+    def confirm(self, question: str) -> None:
+        """Ask, with the display kept still. Raises Abort for every answer but yes."""
+        with self.asking():
+            if self.recorder is None:
+                click.confirm(question, abort=True, err=True)
+            elif not self.recorder.ask(question):
+                raise click.Abort
+
+    def prompt(self, question: str, *, default: str | None = None) -> str:
+        """Return what is typed in answer to `question`. Only local commands ask for more than a yes."""
+        with self.asking():
+            answer: str = click.prompt(question, default=default, err=True)
+        return answer.strip()
 
     @contextmanager
     def asking(self) -> Iterator[None]:
@@ -179,6 +237,8 @@ class CommandContext:
 
     def show(self, document: D, text: Callable[[D], Page]) -> None:
         """Write a result to standard output: as JSON where that was asked for, else as `text` makes it."""
+        if self.recorder:
+            self.recorder.keep(document)
         if self.as_json:
             self._documented = True
             self.out.document(document)
@@ -257,53 +317,89 @@ class CommandContext:
         return document
 
 
-def command_context(function: Callable[..., None]) -> Callable[..., None]:
-    """Hand a command its CommandContext, and turn what it raises into output and an exit code."""
+_KINDS: dict[object, CommandKind] = {}  # by the callback of a command
 
-    @click.option("-v", "--verbose", count=True, help="Show more detail; twice: tracebacks.")
-    @click.option("-q", "--quiet", count=True, help="Show results and failures only, no progress.")
-    @click.option("--color", type=click.Choice(COLORS), help="Whether to write in colour (default: auto).")
-    @functools.wraps(function)
-    @click.pass_context
-    def wrapped(ctx: click.Context, /, *args: Any, **kwargs: Any) -> None:
-        as_json = bool(kwargs.pop("as_json", False))
-        settings = ctx.ensure_object(dict)
-        for name in ("verbose", "quiet"):  # like the colour, before or after the command's name
-            settings[name] = settings.get(name, 0) + kwargs.pop(name)
-        if color := kwargs.pop("color"):
-            settings["color"] = color
-        environments, before = _environments(ctx), settings.get("env") or ""
-        if environments and before and ctx.get_parameter_source("env") is not ParameterSource.COMMANDLINE:
-            kwargs["env"] = before
-        context = CommandContext(
-            settings,
-            command=command_name(ctx),
-            as_json=as_json,
-            environment=kwargs.get("env") or "",
-        )
-        with called_with(settings.get("directory") or ""):
-            try:
-                if before and not environments:
-                    raise UsageError(f"{context.command} takes no environment", try_="leave -e out")
-                if any(isinstance(each, EnvironmentOption) for each in environments) and not kwargs["env"]:
-                    raise _no_environment(context)
-                # What seeds and migrations print is no result; `context.out` has the real one.
-                with notify.subscribed(context.out.log), redirect_stdout(sys.stderr):
-                    function(context, *args, **kwargs)
-            except (click.exceptions.Exit, click.ClickException):
-                raise
-            except click.Abort:
-                context.interrupt()
-                raise
-            except SeedbedError as error:
-                ctx.exit(int(context.fail(error)))
-            except KeyboardInterrupt:
-                ctx.exit(int(context.interrupt()))
-            except BaseException as error:  # noqa: BLE001  the last line of defence: said, traced, exit code 1
-                known = context.exhausted(error) or import_failure(error)
-                ctx.exit(int(context.fail(known) if known else context.crash()))
 
-    return wrapped
+def kind_of(command: click.Command) -> CommandKind:
+    """Return what a command declared itself to be. Raises KeyError for one without a CommandContext: a group."""
+    return _KINDS[command.callback]
+
+
+def command_context(kind: CommandKind) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Hand a command its CommandContext, and turn what it raises into output and an exit code.
+
+    `kind` says whether it travels to a task where the environment is reached by one; see `seedbed.cli.travel`.
+    """
+    if not isinstance(kind, CommandKind):
+        raise TypeError("a command says what it does with databases: @command_context(CommandKind.READS)")
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        @click.pass_context
+        def wrapped(ctx: click.Context, /, *args: Any, **kwargs: Any) -> None:
+            _run(ctx, kind, function, args, kwargs)
+
+        _KINDS[wrapped] = kind
+        return options.output(wrapped if kind is CommandKind.LOCAL else options.travelling(wrapped))
+
+    return decorate
+
+
+def _run(
+    ctx: click.Context,
+    kind: CommandKind,
+    function: Callable[..., None],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+) -> None:
+    settings = ctx.ensure_object(dict)
+    as_json = bool(kwargs.pop("as_json", False))
+    local, detach = bool(kwargs.pop("local", False)), bool(kwargs.pop("detach", False))
+    for name in ("verbose", "quiet"):  # like the colour, before or after the command's name
+        settings[name] = settings.get(name, 0) + kwargs.pop(name)
+    if color := kwargs.pop("color"):
+        settings["color"] = color
+    environments, before = _environments(ctx), settings.get("env") or ""
+    if environments and before and ctx.get_parameter_source("env") is not ParameterSource.COMMANDLINE:
+        kwargs["env"] = before
+    context = CommandContext(
+        settings,
+        command=command_name(ctx),
+        as_json=as_json,
+        environment=kwargs.get("env") or "",
+    )
+    with called_with(context.called_in), _ended(ctx, context):
+        if before and not environments:
+            raise UsageError(f"{context.command} takes no environment", try_="leave -e out")
+        if any(isinstance(each, EnvironmentOption) for each in environments) and not kwargs["env"]:
+            raise _no_environment(context)
+        # What seeds and migrations print is no result; `context.out` has the real one.
+        with notify.subscribed(context.out.log), redirect_stdout(sys.stderr):
+            if kind is not CommandKind.LOCAL and travels(context, local=local, detach=detach):
+                from seedbed.cli.travel import client
+
+                client.travel(context, ctx.command, kind, kwargs, detach=detach)
+            else:
+                function(context, *args, **kwargs)
+
+
+@contextmanager
+def _ended(ctx: click.Context, context: CommandContext) -> Iterator[None]:
+    """Turn what ends a command into output and an exit code."""
+    try:
+        yield
+    except (click.exceptions.Exit, click.ClickException):
+        raise
+    except click.Abort:
+        context.interrupt()
+        raise
+    except SeedbedError as error:
+        ctx.exit(int(context.fail(error)))
+    except KeyboardInterrupt:
+        ctx.exit(int(context.interrupt()))
+    except BaseException as error:  # noqa: BLE001  the last line of defence: said, traced, exit code 1
+        known = context.exhausted(error) or import_failure(error)
+        ctx.exit(int(context.fail(known) if known else context.crash()))
 
 
 def _environments(ctx: click.Context) -> list[click.Parameter]:

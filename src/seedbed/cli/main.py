@@ -34,6 +34,7 @@ COMMANDS = {
     "reset": ("reset", "Empty databases. Ephemeral environments only."),
     "restore": ("restore", "Restore a dump into one empty database."),
     "revert": ("revert", "Revert the last migration, several, or all after a version."),
+    "runs": ("runs", "List, follow or stop what runs in a task inside the network."),
     "schema": ("schema", "Print the JSON Schema of seedbed.toml or of a --json document."),
     "seed": ("seed", "Load seeds: reference data, fixtures and, with --kind volume, volume data."),
     "status": ("status", "Show every migration of every database and its state."),
@@ -173,6 +174,14 @@ def _environments(ctx: click.Context, param: click.Parameter, incomplete: str) -
     return completion.environments(ctx, param, incomplete)
 
 
+def _carry_out(ctx: click.Context, _: click.Parameter, run_id: str | None) -> None:
+    """Carry out a run, where this process is the task that was started for it; nobody types that."""
+    if run_id is not None:
+        from seedbed.cli.travel import worker
+
+        raise click.exceptions.Exit(worker.work(run_id, ctx.params.get("directory")))
+
+
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -188,6 +197,7 @@ def _environments(ctx: click.Context, param: click.Parameter, incomplete: str) -
     "--directory",
     metavar="DIR",
     type=click.Path(),
+    is_eager=True,  # --run asks for it
     help="Work on the platform in DIR; files that are named stay relative to here.",
 )
 @click.option(
@@ -205,6 +215,7 @@ def _environments(ctx: click.Context, param: click.Parameter, incomplete: str) -
     default="auto",
     help="Whether to write in colour (default: auto).",
 )
+@click.option("--run", "run_id", hidden=True, expose_value=False, callback=_carry_out)
 @click.pass_context
 def cli(
     ctx: click.Context, directory: str | None, env: str | None, verbose: int, quiet: int, color: str
@@ -219,11 +230,11 @@ def cli(
     ctx.ensure_object(dict).update(directory=directory, env=env, verbose=verbose, quiet=quiet, color=color)
 
 
-def run(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
+def run(arguments: list[str] | None = None, settings: dict[str, Any] | None = None) -> int:
+    """Run the command line and return its exit code. `settings`: what a command is told besides."""
     _tell_of_crashes()
     try:
-        code: Any = cli.main(arguments, prog_name="seedbed", standalone_mode=False)
+        code: Any = cli.main(arguments, prog_name="seedbed", standalone_mode=False, obj=settings)
     except click.exceptions.Exit as leaving:
         code = leaving.exit_code
     except click.Abort:

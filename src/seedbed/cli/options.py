@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from click.types import OptionHelpExtra
 
 F = TypeVar("F", bound=Callable[..., Any])
+COLORS = ("auto", "always", "never")
 
 
 class EnvironmentOption(click.Option):
@@ -101,6 +102,31 @@ def reviewed_plan(function: F) -> F:
     return click.argument(
         "plan", required=False, type=click.Path(exists=True, dir_okay=False), metavar="[PLAN]"
     )(function)
+
+
+def output(function: F) -> F:
+    """Add what every command has: how much is said, and in which colours."""
+    for option in (
+        click.option(
+            "--color", type=click.Choice(COLORS), help="Whether to write in colour (default: auto)."
+        ),
+        click.option("-q", "--quiet", count=True, help="Show results and failures only, no progress."),
+        click.option("-v", "--verbose", count=True, help="Show more detail; twice: tracebacks."),
+    ):
+        function = option(function)
+    return function
+
+
+def travelling(function: F) -> F:
+    """Add what every command has that runs in a task where databases are reached by one."""
+    for option in (
+        click.option(
+            "--detach", is_flag=True, help="In a task: start it, print the run's id, do not wait for it."
+        ),
+        click.option("--local", is_flag=True, help="Run here, not in a task (ephemeral environments)."),
+    ):
+        function = option(function)
+    return function
 
 
 def wait(function: F) -> F:

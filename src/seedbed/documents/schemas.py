@@ -19,6 +19,7 @@ from seedbed.documents.init import InitDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
+from seedbed.documents.runs import RunsDocument
 from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
@@ -35,6 +36,7 @@ _TYPES: tuple[type[Document], ...] = (
     OutcomeDocument,
     EnvironmentsDocument,
     ConnectionsDocument,
+    RunsDocument,
     DoctorDocument,
     InitDocument,
     StateDocument,

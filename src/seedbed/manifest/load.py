@@ -293,11 +293,19 @@ def _environment(text: Text, pattern: str, ids: set[str]) -> EnvironmentPattern:
         settings=section.targets,
         context=_context(section),
         verify_max_age=_seconds(section.verify_max_age),
+        files=section.task.files or ("upload" if section.ephemeral else "image"),
     )
     broken = broken_rule(declared)
     if broken:
         key, what, because, try_ = broken
         raise text.error(what, at=(*at, key) if key else at, because=because, try_=try_)
+    if declared.files == "upload" and not declared.ephemeral:
+        raise text.error(
+            f"{pattern} cannot have files uploaded by whoever calls",
+            at=(*at, "task", "files"),
+            because="only in an ephemeral environment may a task carry out what was never built and reviewed",
+            try_='files = "image", and an image that has the platform\'s files',
+        )
     return declared
 
 

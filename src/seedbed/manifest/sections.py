@@ -103,6 +103,13 @@ class TaskSection(Struct, frozen=True, forbid_unknown_fields=True):
     architecture: Annotated[
         Literal["x86_64", "arm64"], Meta(description="What processor the environment's images are for.")
     ] = "x86_64"
+    files: Annotated[
+        Literal["upload", "image"] | UnsetType,
+        Meta(
+            description="Where the task has the platform's files from: the caller uploads them, or they are in the"
+            " image. Default: upload where the environment is ephemeral, elsewhere image, and there nothing else."
+        ),
+    ] = UNSET
 
 
 class GraphSection(Struct, frozen=True, forbid_unknown_fields=True):

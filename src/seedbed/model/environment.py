@@ -13,6 +13,7 @@ from seedbed.errors import Refused
 SANDBOX = "sandbox"
 DAY = 86_400.0  # seconds
 Access = Literal["direct", "task", "tunnel"]
+Files = Literal["upload", "image"]
 
 # Keys of what a CDK app is told, in `context`
 IMAGE, ARCHITECTURE, GRAPH_IMAGE, GRAPH_ON_NFS = "image", "architecture", "graph-image", "graph-on-nfs"
@@ -25,7 +26,7 @@ class EnvironmentPattern(Struct, frozen=True):
 
     `settings` holds what is known about single databases there, by database id (never a secret); `context` what a CDK
     app is told: images, and keys of its own. `verify_max_age`: seconds for which contracts take what `verify` found,
-    where the environment is protected.
+    where the environment is protected. `files`: where a task has the platform's files from: its caller, or its image.
     """
 
     pattern: str
@@ -37,6 +38,7 @@ class EnvironmentPattern(Struct, frozen=True):
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     context: Mapping[str, str] = field(default_factory=dict)
     verify_max_age: float = DAY
+    files: Files = "image"
 
     def matches(self, name: str) -> bool:
         return fnmatchcase(name, self.pattern)
@@ -52,6 +54,7 @@ class EnvironmentPattern(Struct, frozen=True):
             self.settings,
             self.context,
             self.verify_max_age,
+            self.files,
         )
 
 
@@ -67,6 +70,7 @@ class Environment(Struct, frozen=True):
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     context: Mapping[str, str] = field(default_factory=dict)
     verify_max_age: float = DAY
+    files: Files = "image"
 
     @property
     def is_sandbox(self) -> bool:

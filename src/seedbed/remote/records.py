@@ -25,18 +25,30 @@ ID_LENGTH = 26
 
 
 class Terminal(Struct, frozen=True, kw_only=True):
-    """The caller's terminal, which the worker writes for: `columns` wide, `tty` where it is one."""
+    """The caller's terminal, which the worker writes for: `columns` wide, `tty` where it is one.
+
+    `capable`: it moves its cursor. `color` as the option has it. `workspace`: the checkout on GitHub's runner.
+    `interactive`: somebody can be asked. `directory`: what -C said. `files`: as they were called, by their names in
+    argv; `places`: what is where one is to be written, "new" (nothing), "there" or "nowhere" (no directory).
+    """
 
     columns: int = 80
+    lines: int = 24
     stdout_tty: bool = False
     stderr_tty: bool = False
-    color: bool = False
-    unicode: bool = True
+    stdout_encoding: str = "utf-8"
+    stderr_encoding: str = "utf-8"
+    capable: bool = False
+    color: Literal["auto", "always", "never"] = "never"
     json: bool = False
     verbose: int = 0
     quiet: int = 0
     github: bool = False
+    workspace: str = ""
     interactive: bool = False
+    directory: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 class Blob(Struct, frozen=True):
@@ -151,6 +163,12 @@ class Written(Line, frozen=True):
     text: str
 
 
+class Displayed(Line, frozen=True):
+    """A display of progress begins, with a row for each of `targets`; without any, it ends."""
+
+    targets: tuple[str, ...]
+
+
 class Expected(Line, frozen=True):
     """How much is to be done in each database, for the live display."""
 
@@ -166,7 +184,7 @@ class Asked(Line, frozen=True):
     default: str = ""
 
 
-Entry: TypeAlias = Happened | Written | Expected | Asked
+Entry: TypeAlias = Happened | Written | Displayed | Expected | Asked
 
 
 class _Envelope(Struct, frozen=True):

@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.request import urlopen
@@ -25,7 +25,19 @@ from seedbed.documents.document import VERSION
 from seedbed.errors import Busy, ExitCode, Refused, SeedbedError, UsageError
 from seedbed.model.event import Event
 from seedbed.remote.control import Control
-from seedbed.remote.records import Ask, Asked, Blob, Expected, Happened, Kind, Run, Stream, Written
+from seedbed.remote.records import (
+    Ask,
+    Asked,
+    Blob,
+    Displayed,
+    Entry,
+    Expected,
+    Happened,
+    Kind,
+    Run,
+    Stream,
+    Written,
+)
 from seedbed.remote.writing import Writer
 
 CLAIM = "SEEDBED_CLAIM"  # set by a warm worker that has claimed the run already: the token of that claim
@@ -149,6 +161,10 @@ class Worker:
         for at in range(0, len(text), Writer.LONGEST):
             self._tell(Written(stream, text[at : at + Writer.LONGEST]))
 
+    def displayed(self, targets: Sequence[str]) -> None:
+        """Tell that a display of progress begins, with a row for each target; without any, that it ends."""
+        self._tell(Displayed(tuple(targets)))
+
     def expected(self, totals: Mapping[str, int]) -> None:
         """Tell how much there is to do."""
         self._tell(Expected(totals))
@@ -176,7 +192,7 @@ class Worker:
             time.sleep(min(0.1, self._rhythm.look))
         return self._answers[number]
 
-    def _tell(self, entry: Happened | Written | Expected | Asked) -> None:
+    def _tell(self, entry: Entry) -> None:
         assert self._writer is not None
         self._writer.put(_redacted(entry, self._redact))
 

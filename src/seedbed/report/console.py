@@ -126,6 +126,10 @@ class Output:
         if self.verbose >= level and not (self.quiet and level >= 0):
             self._write(self.stderr, self._rendered(self.stderr, page))
 
+    def pass_on(self, name: Literal["stdout", "stderr"], text: str) -> None:
+        """Write as it is what another process wrote for this terminal, which had laid it out and redacted it."""
+        self._write(self.stdout if name == "stdout" else self.stderr, text)
+
     def error(self, error: ErrorEntry) -> None:
         """Write an error to stderr, however quiet; on GitHub, as an annotation, too."""
         from seedbed.report.text.errors import error_text

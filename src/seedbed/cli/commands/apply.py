@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from seedbed.cli import options
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 
 
 @click.command("apply")
@@ -20,7 +20,7 @@ from seedbed.cli.context import CommandContext, command_context
 @click.option("--sql", "script", is_flag=True, help="With --dry-run: show every statement, whole.")
 @options.wait
 @options.as_json
-@command_context
+@command_context(CommandKind.WRITES)
 def command(
     context: CommandContext,
     plan: str | None,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from seedbed.cli import options
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import ExitCode, Irreversible, UsageError, ViolationsFound
 from seedbed.support.extras import install_line
 from seedbed.support.phrases import count
@@ -39,7 +39,7 @@ _COUNTED = 1_000  # rows that are read at once to be counted
     help="Keep the sandbox afterwards, and the demo's own platform, written to ./edtech.",
 )
 @options.selection
-@command_context
+@command_context(CommandKind.LOCAL)
 def command(context: CommandContext, keep: bool, services: tuple[str, ...], engines: tuple[str, ...]) -> None:
     """Run the whole platform on embedded servers, and say what was done.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import click
 from msgspec.structs import replace
 
 from seedbed.cli import options
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import Refused
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
 )
 @options.deploy_wait
 @options.as_json
-@command_context
+@command_context(CommandKind.LOCAL)
 def command(
     context: CommandContext,
     plan: str | None,
@@ -96,23 +95,22 @@ def command(
             context.show(DeploymentDocument.of(planned.deployment, context.command), deployment_text)
             return
         if not yes:
-            with context.asking():
-                _ask(context.catalog.environment(env), planned.deployment)
+            _ask(context, context.catalog.environment(env), planned.deployment)
         outcome = deploying.deploy(run, planned, jobs=jobs)
     context.finish(run, outcome)
 
 
-def _ask(environment: Environment, deployment: Deployment) -> None:
+def _ask(context: CommandContext, environment: Environment, deployment: Deployment) -> None:
     """Ask before something is removed where it could be missed. Raises Refused where nobody can be asked."""
     from seedbed.model.environment import is_ephemeral
 
     if not deployment.removes or is_ephemeral(environment):
         return
     what = "; ".join(deployment.removes)
-    if not sys.stdin.isatty():
+    if not context.can_ask:
         raise Refused(
             f"deploy would remove: {what}",
             because="there is no terminal to ask at",
             try_="--yes, or leave it to later: --through expand",
         )
-    click.confirm(f"Remove in {environment.name}: {what}?", abort=True, err=True)
+    context.confirm(f"Remove in {environment.name}: {what}?")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from seedbed.cli import options
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import Refused
 
 
@@ -17,7 +15,7 @@ from seedbed.errors import Refused
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @options.deploy_wait
 @options.as_json
-@command_context
+@command_context(CommandKind.LOCAL)
 def command(context: CommandContext, env: str, services: tuple[str, ...], yes: bool, wait: float) -> None:
     """Delete stacks and all that is in them. Refused outside ephemeral environments, always.
 
@@ -38,20 +36,18 @@ def command(context: CommandContext, env: str, services: tuple[str, ...], yes: b
     with context.run(env, databases if environment.is_sandbox else (), wait=wait) as run:
         plan = deploying.plan_destroy(run, services, wait=wait)
         if plan.names and not yes:
-            with context.asking():
-                _ask(env, ", ".join(plan.names))
+            _ask(context, env, ", ".join(plan.names))
         outcome = deploying.destroy(run, plan)
     context.finish(run, outcome)
 
 
-def _ask(env: str, names: str) -> None:
+def _ask(context: CommandContext, env: str, names: str) -> None:
     """Ask for the environment's name: a mere yes is said too easily. Raises Refused where nobody can be asked."""
-    if not sys.stdin.isatty():
+    if not context.can_ask:
         raise Refused(
             f"destroy would delete {names}",
             because="there is no terminal to ask at",
             try_="confirm it with --yes",
         )
-    said = click.prompt(f"This deletes {names}, with all data. Type {env} to go on", err=True)
-    if said != env:
+    if context.prompt(f"This deletes {names}, with all data. Type {env} to go on") != env:
         raise click.Abort

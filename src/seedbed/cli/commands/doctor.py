@@ -10,7 +10,7 @@ import click
 
 from seedbed import __version__
 from seedbed.cli import options
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import Hint, SeedbedError, call, hint_text
 
 
@@ -25,7 +25,7 @@ from seedbed.errors import Hint, SeedbedError, call, hint_text
 )
 @options.selection
 @options.as_json
-@command_context
+@command_context(CommandKind.LOCAL)
 def command(
     context: CommandContext, env: str | None, services: tuple[str, ...], engines: tuple[str, ...]
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from seedbed.cli import options
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 
 
 @click.command("dump")
@@ -15,7 +15,7 @@ from seedbed.cli.context import CommandContext, command_context
 @options.environment
 @options.selection
 @options.as_json
-@command_context
+@command_context(CommandKind.READS)
 def command(
     context: CommandContext, file: Path, env: str, services: tuple[str, ...], engines: tuple[str, ...]
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedbed.cli import options
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import ExitCode, Hint, UsageError, call, exit_code, hint_text
 from seedbed.model.environment import SANDBOX, require_ephemeral
 
@@ -42,7 +42,7 @@ def command() -> None:
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation before removing anything.")
 @options.as_json
-@command_context
+@command_context(CommandKind.LOCAL)
 def up(
     context: CommandContext,
     name: str,
@@ -106,7 +106,7 @@ def up(
 @command.command("down", short_help="Stop an environment.")
 @click.argument("name", shell_complete=options.known("environments"))
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation before deleting stacks.")
-@command_context
+@command_context(CommandKind.LOCAL)
 def down(context: CommandContext, name: str, yes: bool) -> None:
     """Stop NAME: the sandbox's servers, whose data stays; elsewhere delete the stacks, if it is ephemeral.
 
@@ -125,7 +125,7 @@ def down(context: CommandContext, name: str, yes: bool) -> None:
 
 @command.command("list", short_help="List declared environments and running servers.")
 @options.as_json
-@command_context
+@command_context(CommandKind.LOCAL)
 def listing(context: CommandContext) -> None:
     """List the declared environments, and the sandbox's running servers."""
     from seedbed.documents.environments import EnvironmentsDocument

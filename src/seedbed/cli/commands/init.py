@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from seedbed.cli import options
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 
 
 @click.command("init")
@@ -21,7 +20,7 @@ from seedbed.cli.context import CommandContext, command_context
 @click.option("--service", metavar="NAME", help="The first service's name (default: catalog).")
 @click.option("--yes", is_flag=True, help="Ask nothing, and take the defaults.")
 @options.as_json
-@command_context
+@command_context(CommandKind.LOCAL)
 def command(
     context: CommandContext,
     directory: str | None,
@@ -44,19 +43,15 @@ def command(
     from seedbed.report.text.init import init_text
 
     where = Path(_absolute(context.directory, directory))
-    asked = is_terminal() and not yes and not context.as_json
+    asked = context.can_ask and not yes and not context.as_json
     platform = platform or starter.platform_name(where)
     if asked:
-        with context.asking():
-            platform = _ask("Name of the platform", platform)
-            service = service or _ask("Name of its first service", starter.SERVICE)
-            engines = engines or tuple(
-                _ask(
-                    f"Its databases, one or several of {', '.join(starter.engines())}", starter.first_engine()
-                )
-                .replace(",", " ")
-                .split()
-            )
+        platform = context.prompt("Name of the platform", default=platform)
+        service = service or context.prompt("Name of its first service", default=starter.SERVICE)
+        several = f"Its databases, one or several of {', '.join(starter.engines())}"
+        engines = engines or tuple(
+            context.prompt(several, default=starter.first_engine()).replace(",", " ").split()
+        )
     request = starter.StarterRequest(
         where,
         platform,
@@ -70,16 +65,7 @@ def command(
     )
 
 
-def is_terminal() -> bool:
-    return sys.stdin.isatty()
-
-
 def _absolute(base: Path, directory: str | None) -> str:
     import os
 
     return os.path.abspath(base / (directory or "."))
-
-
-def _ask(question: str, default: str) -> str:
-    answer: str = click.prompt(question, default=default, err=True)
-    return answer.strip()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from seedbed.cli import options
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import Hint, UsageError, call
 
 
@@ -39,7 +39,7 @@ from seedbed.errors import Hint, UsageError, call
     metavar="SUFFIX",
     help="Kind of file, where the engine has several: .sql, .http, .py (default: what fits).",
 )
-@command_context
+@command_context(CommandKind.LOCAL)
 def command(
     context: CommandContext,
     name: str | None,

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from seedbed.cli import options
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import ExitCode, Hint, Location, UsageError, call, hint_text
 
 
@@ -37,7 +37,7 @@ from seedbed.errors import ExitCode, Hint, Location, UsageError, call, hint_text
 @click.option("--sql", "script", is_flag=True, help="Show every statement or request, whole, as a script.")
 @click.option("--summary", is_flag=True, help="Show one line per database.")
 @options.as_json
-@command_context
+@command_context(CommandKind.READS)
 def command(
     context: CommandContext,
     env: str,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from seedbed.cli import options
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import Hint, Refused, UsageError, call
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ _DECISIONS = {
 @click.option("--because", default="", metavar="TEXT", help="The reason, for the audit entry.")
 @options.wait
 @options.as_json
-@command_context
+@command_context(CommandKind.WRITES)
 def command(
     context: CommandContext,
     version: str | None,
@@ -120,11 +119,10 @@ def _confirm(context: CommandContext, question: str, yes: bool) -> None:
     """Ask, unless that was answered. Raises Refused where there is nobody to ask."""
     if yes:
         return
-    if context.as_json or not sys.stdin.isatty():
+    if context.as_json or not context.can_ask:
         raise Refused(
             f"not confirmed: {question}",
             because="there is no terminal to ask at",
             try_="confirm it with --yes",
         )
-    with context.asking():
-        click.confirm(question, abort=True, err=True)
+    context.confirm(question)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from seedbed.cli import options
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import Refused
 
 
@@ -17,7 +15,7 @@ from seedbed.errors import Refused
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @options.wait
 @options.as_json
-@command_context
+@command_context(CommandKind.WRITES)
 def command(
     context: CommandContext,
     env: str,
@@ -38,13 +36,13 @@ def command(
     databases = context.databases(services, engines)
     if not yes:
         names = ", ".join(str(each.id) for each in databases)
-        if not sys.stdin.isatty():
+        if not context.can_ask:
             raise Refused(
                 f"reset would delete all data of {names}",
                 because="there is no terminal to ask at",
                 try_="confirm it with --yes",
             )
-        click.confirm(f"Empty {names} in {env}?", abort=True, err=True)
+        context.confirm(f"Empty {names} in {env}?")
     with context.run(env, databases, wait=wait) as run:
         outcome = run.reset()
     context.finish(run, outcome)

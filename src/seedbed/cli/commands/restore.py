@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from seedbed.cli import options
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 
 
 @click.command("restore")
@@ -17,7 +17,7 @@ from seedbed.cli.context import CommandContext, command_context
 @click.option("--unreviewed", is_flag=True, help="Confirm a change to a protected environment.")
 @options.wait
 @options.as_json
-@command_context
+@command_context(CommandKind.WRITES)
 def command(
     context: CommandContext,
     file: Path,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from seedbed.cli import options
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--sql", "script", is_flag=True, help="With --dry-run: show every statement, whole.")
 @options.wait
 @options.as_json
-@command_context
+@command_context(CommandKind.WRITES)
 def command(
     context: CommandContext,
     env: str,
@@ -98,9 +97,9 @@ def _confirm(context: CommandContext, env: str, plan: Plan) -> None:
     """Say how much data goes, and ask. Raises Refused where there is nobody to ask."""
     from seedbed.project.protection import require_no_loss
 
-    if context.as_json or not sys.stdin.isatty():
+    if context.as_json or not context.can_ask:
         require_no_loss(context.catalog.environment(env), plan)
     with context.asking():
         for database, loss in plan.losses:
             context.out.log(f"{database} loses {loss}", level=-1)
-        click.confirm(f"Revert in {env}?", abort=True, err=True)
+        context.confirm(f"Revert in {env}?")

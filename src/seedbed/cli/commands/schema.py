@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import Hint, UsageError, call
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def _names(_: click.Context, __: click.Parameter, incomplete: str) -> list[Compl
 
 @click.command("schema")
 @click.argument("of", default="manifest", metavar="[NAME]", shell_complete=_names)
-@command_context
+@command_context(CommandKind.LOCAL)
 def command(context: CommandContext, of: str) -> None:
     """Print the JSON Schema of NAME: an engine's own file, or a document that --json prints (default: seedbed.toml).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from seedbed.cli import options
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import ExitCode
 
 
@@ -23,7 +23,7 @@ from seedbed.errors import ExitCode
 @click.option("--unreviewed", is_flag=True, help="Allow a protected environment without a plan file.")
 @options.wait
 @options.as_json
-@command_context
+@command_context(CommandKind.WRITES)
 def command(
     context: CommandContext,
     plan: str | None,

@@ -7,7 +7,7 @@ from functools import partial
 import click
 
 from seedbed.cli import options
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import ExitCode
 
 
@@ -17,7 +17,7 @@ from seedbed.errors import ExitCode
 @click.option("--summary", is_flag=True, help="Show one line per database.")
 @click.option("--exit-code", is_flag=True, help="Exit with 6 unless every database is up to date.")
 @options.as_json
-@command_context
+@command_context(CommandKind.READS)
 def command(
     context: CommandContext,
     env: str,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from seedbed.cli import options
-from seedbed.cli.context import CommandContext, command_context
+from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import ExitCode, UsageError
 from seedbed.support.phrases import moment
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 @click.option(
     "--history", is_flag=True, help="Read nothing anew: show since when each holds, and when it broke."
 )
-@command_context
+@command_context(CommandKind.READS)
 def command(
     context: CommandContext,
     env: str,

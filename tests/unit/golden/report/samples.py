@@ -7,7 +7,9 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from seedbed.documents.runs import RunEntry
 from seedbed.errors import (
+    ExitCode,
     Hint,
     Interrupted,
     Location,
@@ -675,6 +677,28 @@ def environments() -> tuple[EnvironmentPattern, ...]:
     return (
         EnvironmentPattern("dev-*", account="111111111111", region="eu-central-1", ephemeral=True),
         EnvironmentPattern("prod", account="333333333333", region="eu-central-1", protected=True),
+    )
+
+
+def runs() -> tuple[RunEntry, ...]:
+    by = "arn:aws:sts::222222222222:assumed-role/Developer/ana"
+    one = RunEntry(
+        id="01KDF7C2M0QS0V6E1TJ9WB6N4X",
+        called="apply",
+        arguments=("--env=staging", "plan.json"),
+        by=by,
+        at="2026-11-30T10:15:00+00:00",
+        state="claimed",
+        writes=True,
+        seconds=None,
+        exit_code=None,
+    )
+    return (
+        one,
+        replace(one, id="01KDF7B9ZD5B8Q4X0M5Q0H6R7T", state="asked", called="status", writes=False),
+        replace(one, id="01KDF6Y1P3F1H2J3K4M5N6P7Q8", state="done", seconds=83.5, exit_code=ExitCode.DONE),
+        replace(one, id="01KDF6W0A1B2C3D4E5F6G7H8J9", state="done", seconds=4.0, exit_code=ExitCode.FAILED),
+        replace(one, id="01KDF6T7K8M9N0P1Q2R3S4T5V6", state="lost", by="ana"),
     )
 
 

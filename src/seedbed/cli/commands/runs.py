@@ -1,0 +1,159 @@
+"""`seedbed runs list`, `seedbed runs attach`, `seedbed runs stop`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from seedbed.cli import options
+from seedbed.cli.context import CommandContext, CommandKind, command_context
+from seedbed.errors import ExitCode, Hint, UsageError, call
+
+if TYPE_CHECKING:
+    from seedbed.documents.runs import RunEntry
+    from seedbed.remote.place import Place
+    from seedbed.remote.records import Listed, Run
+
+
+class _Runs(click.Group):
+    """A group that lists where nothing else is said: `seedbed runs -e staging`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not any(each in self.commands or each in ctx.help_option_names for each in args):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("runs", cls=_Runs)
+def command() -> None:
+    """List, follow or stop what runs in a task inside the network.
+
+    \b
+    seedbed runs -e staging
+    seedbed runs attach 01KDF7C2M0QS0V6E1TJ9WB6N4X -e staging
+    seedbed runs stop 01KDF7C2M0QS0V6E1TJ9WB6N4X -e staging
+    """
+
+
+@command.command("list", short_help="List the newest runs of an environment.")
+@options.environment
+@click.option(
+    "--most",
+    cls=options.NumberOption,
+    type=click.IntRange(1, 1000),
+    default=20,
+    metavar="N",
+    help="How many to list (default: 20).",
+)
+@options.as_json
+@command_context(CommandKind.LOCAL)
+def listing(context: CommandContext, env: str, most: int) -> None:
+    """List the newest runs of an environment: who called what, when, for how long, and how it ended.
+
+    \b
+    seedbed runs -e staging
+    seedbed runs -e prod --json
+    """
+    from seedbed.documents.runs import RunsDocument
+    from seedbed.report.text.runs import runs_text
+
+    runs = _place(context, env).control.runs(env, most=most)
+    context.show(RunsDocument.of(env, map(_entry, runs), context.command), runs_text)
+
+
+@command.command("attach", short_help="Follow a run, and end as it ends.")
+@click.argument("run", metavar="RUN")
+@options.environment
+@command_context(CommandKind.LOCAL)
+def attach(context: CommandContext, run: str, env: str) -> None:
+    """Follow RUN from its beginning, and leave with its exit code. One that is over is shown again.
+
+    Ctrl-C asks the run to stop, as where it was called. What it writes to a file stays where that is.
+
+    \b
+    seedbed runs attach 01KDF7C2M0QS0V6E1TJ9WB6N4X -e staging
+    """
+    from seedbed.cli.travel.client import end, follow, signals
+    from seedbed.remote.tasks import Tasks
+
+    place = _place(context, env)
+    found = _found(place, run)
+    context.as_json = found.ask.terminal.json
+    tasks = Tasks(place.cloud, place.task) if place.task else None
+    with signals() as pressed:
+        ended = follow(context, place.control, tasks, found.id, pressed)
+    end(context, place.control, ended)
+
+
+@command.command("stop", short_help="Ask a run to stop, or end its task.")
+@click.argument("run", metavar="RUN")
+@options.environment
+@click.option("--now", is_flag=True, help="End its task: SIGTERM, and after two minutes SIGKILL.")
+@command_context(CommandKind.LOCAL)
+def stop(context: CommandContext, run: str, env: str, now: bool) -> None:
+    """Ask RUN to stop, as Ctrl-C would: a step in hand is rolled back or finished. --now ends its task.
+
+    \b
+    seedbed runs stop 01KDF7C2M0QS0V6E1TJ9WB6N4X -e staging
+    """
+    from seedbed.remote.tasks import Tasks
+
+    place = _place(context, env)
+    found = _found(place, run)
+    if found.is_over:
+        context.out.result(f"run {found.id} is over\n")
+        return
+    place.control.request_stop(found.id, int(ExitCode.INTERRUPTED))
+    if now and found.carrier:
+        Tasks(place.cloud, place.require_task()).stop(found.carrier, f"seedbed runs stop --now {found.id}")
+    said = (
+        "its task is being ended" if now and found.carrier else "it is asked to stop at its next safe point"
+    )
+    context.out.result(f"run {found.id}: {said}\n")
+
+
+def _place(context: CommandContext, env: str) -> Place:
+    """Return where the runs of an environment are. Raises UsageError where it has none."""
+    from seedbed.remote import place
+
+    environment = context.catalog.environment(env)
+    if environment.is_sandbox or environment.access != "task":
+        raise UsageError(
+            f"no command runs in a task in {env}",
+            because="its databases are reached from where a command is called",
+            try_='see access = "task" in the manifest\'s reference',
+        )
+    cloud = context.project.targets.cloud(environment)
+    return place.find(cloud, context.project.platform.name, env)
+
+
+def _found(place: Place, run: str) -> Run:
+    """Return a run of this environment. Raises UsageError where there is none of that id."""
+    found = place.control.run(run)
+    if found is None or found.ask.environment != place.environment:
+        raise UsageError(
+            f"{place.environment} has no run {run}",
+            because="there is no record of that id, or it has expired",
+            try_=Hint("see which there are: ", call("runs list")),
+        )
+    return found
+
+
+def _entry(run: Listed) -> RunEntry:
+    from seedbed.documents.runs import RunEntry
+    from seedbed.remote.records import code_of
+
+    began, ended = datetime.fromisoformat(run.at), run.ended and datetime.fromisoformat(run.ended)
+    return RunEntry(
+        id=run.id,
+        called=run.command,
+        arguments=tuple(run.argv),
+        by=run.by,
+        at=run.at,
+        state=run.state,
+        writes=run.writes,
+        seconds=max(0.0, (ended - began).total_seconds()) if ended else None,
+        exit_code=code_of(run.exit_code) if run.exit_code is not None else None,
+    )

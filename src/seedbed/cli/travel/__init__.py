@@ -1,0 +1,46 @@
+"""Commands that run in a task inside the network: there and back. See docs/adr/0054.
+
+`arguments` and `parcel` say what is sent, `client` starts it and shows what comes back; `worker` is the other end,
+with `recorder` in the place of its terminal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seedbed.errors import Refused, SeedbedError, UsageError
+from seedbed.model.environment import SANDBOX, is_ephemeral
+
+if TYPE_CHECKING:
+    from seedbed.cli.context import CommandContext
+
+
+def travels(context: CommandContext, *, local: bool, detach: bool) -> bool:
+    """Return whether the databases are reached by a task, and this process is not it.
+
+    Raises Refused for `--local` where that may not be, UsageError for `--detach` where that has no effect. What is
+    wrong with the manifest, or with the environment's name, the command says itself, in an order of its own.
+    """
+    if context.recorder:
+        return False
+    try:
+        environment = (
+            None if context.environment == SANDBOX else context.catalog.environment(context.environment)
+        )
+    except SeedbedError:
+        return False
+    if environment is None or environment.access != "task":
+        if detach:
+            raise UsageError(
+                f"--detach has no effect in {context.environment}",
+                because="its databases are reached from here, and a command ends with its process",
+                try_="leave it out",
+            )
+        return False
+    if local and not is_ephemeral(environment):
+        raise Refused(
+            f"--local is refused in {environment.name}",
+            because="its databases are reached by a task; only in an ephemeral environment may that be passed by",
+            try_="leave it out",
+        )
+    return not local

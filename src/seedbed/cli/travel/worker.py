@@ -1,0 +1,158 @@
+"""`seedbed --run ID`: the end of a run inside the network. The same command, in this process, for another terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+import msgspec
+
+from seedbed.cli.context import CommandContext
+from seedbed.cli.travel import parcel as parcels
+from seedbed.cli.travel.arguments import placed
+from seedbed.cli.travel.recorder import Recorder, Renaming
+from seedbed.environments import aws
+from seedbed.errors import ExitCode, SeedbedError, UsageError
+from seedbed.manifest.load import find
+from seedbed.model.environment import Environment
+from seedbed.remote import place
+from seedbed.remote.files import platform_digest, unpack
+from seedbed.remote.records import IMAGE
+from seedbed.remote.worker import Worker, require_same, this_task
+
+if TYPE_CHECKING:
+    from seedbed.aws.cloud import Cloud
+    from seedbed.remote.control import Control
+    from seedbed.remote.records import Run
+
+PLATFORM = "/platform"  # where an image has the platform's files, unless -C says otherwise
+_SIGNALS = {ExitCode.INTERRUPTED: signal.SIGINT, ExitCode.TERMINATED: signal.SIGTERM}
+
+
+def work(id_: str, directory: str | None) -> int:
+    """Carry out a run, and return the exit code that its record has."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        name = this_task(os.environ)
+        control = place.of_worker(_cloud(name), os.environ)
+        worker = Worker(control, id_, name=name, log=_logged(sys.stderr))
+        run = worker.claim()
+    except SeedbedError as error:  # there is no record that could say it
+        return int(CommandContext({}, command="", as_json=False).fail(error))
+    with tempfile.TemporaryDirectory(prefix="seedbed-run-") as scratch, worker.at_work(_stop):
+        return _Work(control, worker, run, Path(scratch)).done(directory)
+
+
+class _Work:
+    """One run, from its files to its end."""
+
+    def __init__(self, control: Control, worker: Worker, run: Run, scratch: Path) -> None:
+        self._control = control
+        self._worker = worker
+        self._run = run
+        self._scratch = scratch
+        self._outputs = dict(run.ask.terminal.places)
+        self._places: dict[str, Path] = {}
+
+    def done(self, directory: str | None) -> int:
+        ask, log = self._run.ask, sys.stderr
+        inputs: Mapping[str, bytes] = {}
+        trouble: SeedbedError | None = None
+        try:
+            inputs = {name: self._control.fetch(self._run.id, blob) for name, blob in ask.inputs.items()}
+        except SeedbedError as error:
+            trouble = error
+        else:
+            self._places = parcels.unpacked(inputs, self._outputs, self._scratch / "files")
+        names = {str(path): ask.terminal.files[name] for name, path in self._places.items()}
+        recorder = Recorder(self._worker, ask.terminal, Renaming(names), log)
+        log.write(f"run {self._run.id}: seedbed {ask.command} {' '.join(ask.argv)}, called by {ask.by}\n")
+        with recorder.installed():
+            code = self._called(recorder, directory, trouble)
+        for number in (signal.SIGINT, signal.SIGTERM):  # it is over: what is left is to say so
+            signal.signal(number, signal.SIG_IGN)
+        document = msgspec.json.encode(recorder.document) if recorder.document is not None else None
+        self._worker.finish(
+            code,
+            document=document,
+            outputs=parcels.written(self._places, self._outputs) if self._places else {},
+        )
+        log.write(f"run {self._run.id}: exit code {code}\n")
+        return code
+
+    def _called(self, recorder: Recorder, directory: str | None, trouble: SeedbedError | None) -> int:
+        """Return the exit code of the command, or of what kept it from being called."""
+        from seedbed.cli import main
+
+        ask = self._run.ask
+        settings = {"recorder": recorder, "verbose": ask.terminal.verbose, "quiet": ask.terminal.quiet}
+        context = CommandContext(
+            {**settings, "color": ask.terminal.color},
+            command=ask.command,
+            as_json=ask.terminal.json,
+            environment=ask.environment,
+        )
+        try:
+            if trouble is not None:
+                raise trouble
+            os.chdir(self._platform(directory))
+            command = main.cli.get_command(click.Context(main.cli), ask.command)
+            if command is None:
+                raise UsageError(f"there is no command {ask.command!r}")
+            words = placed(command, ask.argv, self._places)
+        except SeedbedError as error:
+            return int(context.fail(error))
+        except KeyboardInterrupt:
+            return int(context.interrupt())
+        except click.exceptions.Exit as leaving:
+            return leaving.exit_code
+        said = ["-v"] * ask.terminal.verbose + ["-q"] * ask.terminal.quiet + ["--color", ask.terminal.color]
+        return main.run([*said, ask.command, *words], {"recorder": recorder})
+
+    def _platform(self, directory: str | None) -> Path:
+        """Return where the platform's files are. Raises Refused unless they are those of the client."""
+        ask = self._run.ask
+        if ask.files == IMAGE:
+            usual = PLATFORM if Path(PLATFORM).is_dir() else "."
+            root = find(Path(directory or usual).absolute()).parent
+        else:
+            root = self._scratch / "platform"
+            root.mkdir()
+            unpack(self._control.files(ask.files), root)
+        from seedbed.project import Project
+
+        databases = Project.open(root).platform.databases
+        require_same(ask, platform_digest(root, [Path(each.directory) for each in databases]))
+        return root
+
+
+def _cloud(task: str) -> Cloud:
+    """Return where this task runs: a container is told that by variables, or by the ARN of its task."""
+    told = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    region = told or (task.split(":")[3] if task.startswith("arn:") else "")
+    return aws.cloud(Environment(os.environ.get(place.ENVIRONMENT, ""), region=region), os.environ)
+
+
+def _stop(code: ExitCode) -> None:
+    """Have this process get the signal that the client got: what happens then is what would happen there."""
+    os.kill(os.getpid(), _SIGNALS.get(code, signal.SIGINT))
+
+
+def _terminated(_number: int, _frame: object) -> None:
+    """End the command where it does not look for a stop itself; within a run it does."""
+    raise click.exceptions.Exit(int(ExitCode.TERMINATED))
+
+
+def _logged(log: TextIO) -> Callable[[str], None]:
+    def write(line: str) -> None:
+        with suppress(OSError, ValueError):
+            print(line, file=log, flush=True)
+
+    return write

@@ -1,0 +1,371 @@
+"""The command line where databases are reached by a task: whatever runs there, it is as if it ran here."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import psycopg
+import pytest
+
+from seedbed.aws import clients
+from seedbed.aws.cloud import Cloud
+from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.engines.postgres.sandbox import EmbeddedServer
+from seedbed.remote.control import Control
+from tests.support.afar import GROUP, IMAGE, Afar, define, make_network, put_facts
+from tests.support.aws_proxy import Proxy
+from tests.support.fargate import Fargate, Image, fargate
+from tests.support.processes import until
+from tests.support.projects import ProjectFiles, Ran, variables
+
+PASSWORD = "canary-7f3e9b"
+ON_THE_WAY = (
+    "run 0",
+    "a warm worker",
+    "waiting for a worker",
+    "the task is",
+)  # what only who waits for a task is told
+
+
+@pytest.fixture(scope="session")
+def network(shared_aws: tuple[Proxy, World]) -> dict[str, str]:
+    return make_network(shared_aws[1].cloud)
+
+
+@pytest.fixture
+def afar(
+    tmp_path: Path,
+    postgres_server: EmbeddedServer,
+    new_database: Callable[[], str],
+    aws: Proxy,
+    cloud: Cloud,
+    control: Control,
+    network: dict[str, str],
+) -> Afar:
+    """A project with an environment of its own, and a fresh database in that."""
+    root = tmp_path / "project"
+    root.mkdir()
+    files = ProjectFiles(root)
+    name = f"dev-{uuid.uuid4().hex[:8]}"
+    manifest = root / "seedbed.toml"
+    text = manifest.read_text().replace(
+        '[environments."dev-*"]\naccount = "111111111111"\n',
+        f'[environments."dev-*"]\naccount = "{cloud.account}"\nregion = "{cloud.region}"\naccess = "task"\n',
+    )
+    manifest.write_text(text)
+    assert cloud.secret_key is not None
+    access = {
+        "AWS_ENDPOINT_URL": aws.endpoint,
+        "AWS_ACCESS_KEY_ID": cloud.access_key,
+        "AWS_SECRET_ACCESS_KEY": cloud.secret_key.reveal(),
+    }
+    inside = {
+        **variables(postgres_server, new_database()),
+        "DB_PASSWORD": PASSWORD,
+        "SEEDBED_CONTROL_TABLE": control.table.name,
+        "SEEDBED_CONTROL_BUCKET": control.bucket.name,
+        "SEEDBED_ENV": name,
+        "AWS_REGION": cloud.region,
+    }
+    facts = {
+        "control": {"table": control.table.name, "bucket": control.bucket.name, "log-group": "x"},
+        "task": {**network, "task-definition": define(cloud, inside)},
+    }
+    put_facts(cloud, "sample", name, facts)
+    return Afar(files, name, control, inside, access)
+
+
+def emptied(afar: Afar, server: EmbeddedServer) -> None:
+    """Bring the database back to what it was at first."""
+    with psycopg.connect(**server.dsn(afar.variables["DB_NAME"]), autocommit=True) as connection:  # type: ignore[arg-type]
+        connection.execute("DROP SCHEMA IF EXISTS public CASCADE; DROP SCHEMA IF EXISTS seedbed CASCADE")
+        connection.execute("CREATE SCHEMA public")
+
+
+def plain(text: str) -> str:
+    """Return a text without times, ids and process ids: two runs of one command have the same."""
+    text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(\+00:00| UTC|Z)?", "TIME", text)
+    text = re.sub(r"\b\d+(\.\d+)? (ms|s)\b", "DURATION", text)
+    text = re.sub(r'("(?:seconds|waited|began|ended|at)": )[\d.e-]+', r"\1N", text)
+    return re.sub(r"\bpid \d+|\b[0-9a-f]{32}\b", "ID", text)
+
+
+def same(ours: Ran, theirs: Ran) -> None:
+    """Assert that two calls ended with the same code and the same words."""
+    assert (ours.code, plain(ours.out)) == (theirs.code, plain(theirs.out)), ours.err
+    lines = [line for line in plain(ours.err).splitlines() if not line.startswith(ON_THE_WAY)]
+    assert lines == plain(theirs.err).splitlines()
+
+
+def fine(afar: Afar) -> None:
+    afar.files.tables(2)
+
+
+def fails(afar: Afar) -> None:
+    afar.files.migration("20260102000000_bad", "INSERT INTO missing VALUES (1);", "SELECT 1;")
+
+
+def half(afar: Afar) -> None:
+    fine(afar)
+    fails(afar)
+
+
+def wrong(afar: Afar) -> None:
+    afar.files.migration("20260102000000_commits", "CREATE TABLE a (id int);\nCOMMIT;", "")
+
+
+def twice(afar: Afar) -> None:
+    afar.files.migration("20260101000001_a", "SELECT 1;")
+    afar.files.migration("20260101000001_b", "SELECT 1;")
+
+
+CASES: list[tuple[str, Callable[[Afar], None], list[str], int]] = [
+    ("done", fine, ["apply", "--json"], 0),
+    ("done, for people", fine, ["apply", "-v"], 0),
+    ("a wrong file", wrong, ["apply", "--json"], 2),
+    ("a wrong call", fine, ["apply", "-s", "nobody"], 2),
+    ("refused", twice, ["apply", "--json"], 3),
+    ("partly", half, ["apply", "--json"], 5),
+    ("found", fine, ["status", "--exit-code"], 6),
+    ("failed", fails, ["apply", "-q"], 7),
+    ("a plan", fine, ["plan", "--json"], 0),
+    ("not confirmed", fine, ["reset"], 3),
+    ("in colours", fine, ["status", "--color", "always"], 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words", "code"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
+def test_a_command_ends_in_a_task_as_it_ends_here(
+    prepare: Callable[[Afar], None],
+    words: list[str],
+    code: int,
+    afar: Afar,
+    postgres_server: EmbeddedServer,
+) -> None:
+    prepare(afar)
+    here = afar.here(*words)
+    assert here.code == code, here.everything
+    emptied(afar, postgres_server)
+    with afar.waited_on():
+        there = afar.call(*words)
+    same(there, here)
+    (run,) = afar.control.runs(afar.name)
+    assert (run.state, run.exit_code, run.command) == ("done", code, words[0])
+
+
+def test_a_database_that_does_not_answer_is_unavailable_from_the_task_too(afar: Afar) -> None:
+    fine(afar)
+    away = {"DB_PORT": "1"}
+    with afar.waited_on(away):
+        same(afar.call("apply", "--json"), afar.here("apply", "--json", env=away))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_reaches_the_task(
+    number: signal.Signals, code: int, afar: Afar, postgres_server: EmbeddedServer
+) -> None:
+    afar.files.migration("20260102000000_sleeps", "CREATE TABLE t (id int); SELECT pg_sleep(600);", "")
+    with afar.waited_on(), afar.start("apply", "--json", "-e", afar.name) as process:
+        assert until(lambda: sleeps(postgres_server, afar), 30)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == code, err
+    assert json.loads(out)["exit_code"] == code
+    assert not sleeps(postgres_server, afar)
+
+
+def sleeps(server: EmbeddedServer, afar: Afar) -> bool:
+    with psycopg.connect(**server.dsn("postgres"), autocommit=True) as connection:  # type: ignore[arg-type]
+        text = "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND query LIKE '%%pg_sleep%%' AND state = 'active'"
+        return bool(connection.execute(text, [afar.variables["DB_NAME"]]).fetchall())
+
+
+def test_errors_stand_beside_their_lines_on_github_too(afar: Afar) -> None:
+    fails(afar)
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(afar.files.root)}
+    with afar.waited_on():
+        there = afar.call("apply", env=github)
+    same(there, afar.here("apply", env=github))
+    assert "::error title=seedbed%3A user/postgres,file=services/user/" in there.err
+
+
+def test_a_plan_file_comes_back_and_goes_there_again(afar: Afar) -> None:
+    fine(afar)
+    here = afar.here("plan", "--out", "plan.json")
+    plan = afar.files.root / "plan.json"
+    made_here = plan.read_bytes()
+    with afar.waited_on():
+        same(afar.call("plan", "--out", "plan.json"), here)  # over what is there, as here
+        assert plain(plan.read_text()) == plain(made_here.decode())
+        nowhere = afar.call("plan", "--out", "nowhere/plan.json")
+        same(nowhere, afar.here("plan", "--out", "nowhere/plan.json"))
+        assert nowhere.code == 2
+        absolute = str(plan.with_name("more.json"))
+        assert f"written to {absolute}" in afar.call("plan", "--out", absolute).err
+        applied = afar.call("apply", "plan.json")
+        assert applied.code == 0, applied.everything
+        assert afar.call("apply", "plan.json", "-s", "user").code == 2
+    listing = afar.control.runs(afar.name, most=2)[1]
+    assert (listing.command, listing.argv[-1]) == ("apply", "plan.json")
+    assert sorted(each.name for each in afar.files.root.glob("*.json")) == ["more.json", "plan.json"]
+    assert not list(afar.files.root.glob(".*.json*"))
+
+
+def test_somebody_at_a_terminal_is_asked_there(afar: Afar) -> None:
+    fine(afar)
+    with afar.waited_on():
+        assert afar.call("apply").code == 0
+        for typed, code in ((b"n\n", 130), (b"y\n", 0)):
+            keyboard, terminal = os.openpty()
+            with afar.start("reset", "-e", afar.name, stdin=terminal) as process:
+                os.close(terminal)
+                os.write(keyboard, typed)
+                out, err = process.communicate(timeout=60)
+            os.close(keyboard)
+            assert f"Empty user/postgres in {afar.name}? [y/N]" in err
+            assert process.returncode == code, out + err
+        assert "3 " not in afar.call("status", "--summary").out
+
+
+def test_a_terminal_shows_it_live(afar: Afar) -> None:
+    fine(afar)
+    screen, terminal = os.openpty()
+    with (
+        afar.waited_on(),
+        afar.start(
+            "apply", "-e", afar.name, env={"TERM": "xterm", "NO_COLOR": ""}, stderr=terminal
+        ) as process,
+    ):
+        os.close(terminal)
+        shown = b""
+        with suppress(OSError):  # the other end is closed
+            while data := os.read(screen, 65_536):
+                shown += data
+        out, _ = process.communicate(timeout=60)
+    os.close(screen)
+    assert process.returncode == 0, out
+    assert "✓" in shown.decode()
+    assert "2 applied" in shown.decode()
+    lines = [line for _, each in afar.control.lines(afar.control.runs(afar.name)[0].id) for line in each]
+    assert any('"totals":{"user/postgres":2}' in line for line in lines)
+
+
+def test_no_secret_is_in_the_record_the_bucket_or_the_log(afar: Afar) -> None:
+    fine(afar)
+    afar.files.seed(
+        "01_t1.py",
+        "# seedbed: table=t1\nimport os\n\n\ndef rows():\n    said = os.environ['DB_PASSWORD']\n"
+        "    print(said, flush=True)\n    raise ValueError(f'it is {said}')\n    yield {'id': 1}\n",
+    )
+    with afar.waited_on():
+        assert afar.call("apply").code == 0
+        ran = afar.call("seed", "-vv", "--json")
+    assert ran.code not in {0, 4}, ran.everything
+    assert "it is ********" in ran.everything
+    cloud, found = afar.control.table.cloud, [ran.everything, afar.log]
+    found.append(
+        json.dumps(clients.call(cloud, "dynamodb", "Scan", TableName=afar.control.table.name), default=repr)
+    )
+    listed = clients.call(cloud, "s3", "ListObjectsV2", Bucket=afar.control.bucket.name)
+    found += [repr(afar.control.bucket.get(each["Key"])) for each in listed.get("Contents", ())]
+    assert "it is ********" in found[1]
+    assert [PASSWORD in each for each in found] == [False] * len(found)
+
+
+def test_a_run_that_nobody_waits_for_is_listed_followed_and_stopped(
+    afar: Afar, postgres_server: EmbeddedServer
+) -> None:
+    fine(afar)
+    assert "no run in dev-" in afar.call("runs").out
+    with afar.waited_on():
+        left = afar.call("apply", "--json", "--detach")
+        assert left.code == 0, left.everything
+        id_ = left.out.strip()
+        assert (
+            f"seedbed runs attach {id_} -e {afar.name}" in left.err
+            or f"attach -e {afar.name} {id_}" in left.err
+        )
+        followed = afar.call("runs", "attach", id_)
+        assert (followed.code, followed.document["changed"]) == (0, True)
+        assert followed.out == afar.call("runs", "attach", id_).out
+        (listed,) = afar.call("runs", "--json").document["runs"]
+        assert (listed["id"], listed["called"], listed["exit_code"]) == (id_, "apply", 0)
+        afar.files.migration("20260102000000_sleeps", "SELECT pg_sleep(600);", "")
+        id_ = afar.call("apply", "--detach").out.strip()
+        assert until(lambda: sleeps(postgres_server, afar), 30)
+        busy = afar.call("seed")
+        assert (busy.code, f"seedbed runs attach {id_}" in busy.err) == (4, True)
+        assert "asked to stop" in afar.call("runs", "stop", id_).out
+        assert afar.call("runs", "attach", id_).code == 130
+        assert "is over" in afar.call("runs", "stop", id_).out
+    assert afar.call("runs", "attach", "0" * 26).code == 2
+    assert "dev-other has no run" in put_elsewhere(afar, id_).err
+
+
+def put_elsewhere(afar: Afar, id_: str) -> Ran:
+    """Ask another environment, that has the same table, for a run."""
+    facts = {"control": {"table": afar.control.table.name, "bucket": afar.control.bucket.name}}
+    put_facts(afar.control.table.cloud, "sample", "dev-other", facts)
+    with afar.start("runs", "attach", id_, "-e", "dev-other") as process:
+        out, err = process.communicate(timeout=60)
+    return Ran(process.returncode, out, err)
+
+
+def test_what_has_no_effect_or_may_not_be_is_refused(afar: Afar) -> None:
+    text = (afar.files.root / "seedbed.toml").read_text()
+    (afar.files.root / "seedbed.toml").write_text(
+        text.replace("[environments.prod]\n", '[environments.prod]\naccess = "task"\n')
+    )
+    for words, code, said in (
+        (["status", "-e", "prod", "--local"], 3, "--local is refused in prod"),
+        (["status", "-e", "staging", "--detach"], 2, "--detach has no effect in staging"),
+        (["plan", "-e", afar.name, "--detach", "--out", "p"], 2, "nobody would bring it back"),
+        (["runs", "-e", "staging"], 2, "no command runs in a task in staging"),
+        (["status", "-e", "dev-new"], 2, "dev-new was never deployed"),
+    ):
+        with afar.start(*words) as process:
+            _, err = process.communicate(timeout=60)
+        assert (process.returncode, said in err) == (code, True), err
+
+
+@pytest.fixture
+def tasks(aws: Proxy, shared_aws: tuple[Proxy, World]) -> Iterator[Fargate]:
+    with fargate(aws, msgspec.structs.replace(shared_aws[1], endpoint=aws.upstream)) as tasks:
+        yield tasks
+
+
+def test_a_task_has_the_files_of_its_image_and_no_others(
+    afar: Afar, tasks: Fargate, aws: Proxy, tmp_path: Path
+) -> None:
+    fine(afar)
+    manifest = afar.files.root / "seedbed.toml"
+    manifest.write_text(manifest.read_text() + '[environments."dev-*".task]\nfiles = "image"\n')
+    image = tmp_path / "image"
+    shutil.copytree(afar.files.root, image)
+    program = [str(Path(sys.executable).with_name("seedbed"))]
+    more = {"AWS_ENDPOINT_URL": aws.endpoint, "LANG": "C.UTF-8"}
+    tasks.images[IMAGE] = Image({"seedbed": program}, environment=more, directory=image)
+    ran = afar.call("apply", "--json", "-v")
+    assert ran.code == 0, ran.everything
+    assert ran.document["changed"] is True
+    task = tasks.wait()
+    assert task.told["containers"][0]["exitCode"] == 0
+    assert f"in task {task.arn.rpartition('/')[2]}; its log is in {GROUP}" in ran.err
+    assert f"log-events/seedbed$252Fseedbed$252F{task.arn.rpartition('/')[2]}" in ran.err
+    assert afar.control.bucket.get("files/") is None
+    afar.files.tables(1, first=3)
+    other = afar.call("status", "--json")
+    assert other.code == 3
+    assert "the task has other files than the caller" in other.document["errors"][0]["error"]

@@ -38,6 +38,8 @@ from seedbed.model.event import (
 from seedbed.model.history import Owner
 from seedbed.model.outcome import Outcome
 from seedbed.project import Project, Run, deploying
+from seedbed.remote import place
+from seedbed.remote.records import Listed
 from seedbed.report.progress import Progress
 from seedbed.testing import reference
 from seedbed.testing.reference.lease import MemoryLease
@@ -249,6 +251,25 @@ class Site:
         for name in ("plan_deploy", "plan_destroy"):
             self.patch.setattr(deploying, name, _raises(refused))
 
+    def tasks(self) -> None:
+        """Have an environment that is reached by a task, and has runs."""
+        text = MANIFEST.replace("[environments.staging]\n", '[environments.staging]\naccess = "task"\n')
+        (self.root / "seedbed.toml").write_text(text, encoding="utf-8")
+        listed = Listed(
+            id="01KDF7C2M0QS0V6E1TJ9WB6N4X",
+            environment="staging",
+            command="apply",
+            argv=("--env=staging",),
+            by="arn:aws:iam::222222222222:user/ana",
+            at="2026-11-30T10:15:00+00:00",
+            writes=True,
+            state="done",
+            exit_code=0,
+            ended="2026-11-30T10:16:00+00:00",
+        )
+        control = SimpleNamespace(runs=lambda *_, **__: [listed])
+        self.patch.setattr(place, "find", lambda *_: SimpleNamespace(control=control))
+
     def no_daemons(self) -> None:
         self.patch.setattr(daemons, "start", lambda *_: None)
 
@@ -425,6 +446,11 @@ CASES: dict[str, list[Case]] = {
         Case("", "init", 0),
         Case("other", "error", 2),
         Case("--engine oracle", "error", 2),
+    ],
+    "runs list": [
+        Case("-e staging", "runs", 0, "tasks"),
+        Case("-e dev-test", "error", 2),
+        Case("-e nowhere", "error", 2),
     ],
     "env list": [Case("", "environments", 0), Case("more", "error", 2)],
     "env up": [

@@ -124,7 +124,10 @@ def test_every_hint_is_a_command_that_the_command_line_takes(
 
 @pytest.mark.parametrize("name", sorted(_TAKES_ENVIRONMENT | _TAKES_SELECTION))
 def test_what_completes_a_hint_is_what_the_command_takes(name: str) -> None:
-    command = cli.get_command(click.Context(cli), name)
+    group, _, within = name.partition(" ")
+    command = cli.get_command(click.Context(cli), group)
+    if isinstance(command, click.Group):
+        command = command.commands[within]
     assert command is not None
     options = {option for each in command.params for option in each.opts}
     assert ("-e" in options) is (name in _TAKES_ENVIRONMENT)

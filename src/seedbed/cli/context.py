@@ -57,7 +57,11 @@ class CommandKind(Enum):
 
 
 class CommandContext:
-    """One command under way."""
+    """One command under way.
+
+    `recorder`: what is in the terminal's place where it runs for a client. `called_in`: what -C said, as hints repeat
+    it. `named_engine`: the engine in the command's own name (`seed:postgres`), which narrows as `--engine` does.
+    """
 
     def __init__(
         self, settings: dict[str, Any], *, command: str, as_json: bool, environment: str = ""
@@ -69,6 +73,9 @@ class CommandContext:
         self.redactor = self.recorder.redactor if self.recorder else Redactor()
         self.verbose: int = settings.get("verbose", 0)
         self.color: Color = settings.get("color", "auto")
+        said = self.recorder.directory if self.recorder else settings.get("directory")
+        self.called_in: str = said or ""
+        self.named_engine: str = settings.get("engine") or ""
         self._settings = settings
         self._project: Project | None = None
         self._progress: Progress | None = None
@@ -103,17 +110,6 @@ class CommandContext:
         raise UsageError(
             f"{said} is not a directory", because="-C names where to work", try_="check the path after -C"
         )
-
-    @property
-    def called_in(self) -> str:
-        """What -C said, as hints repeat it: to the client, where this command runs for one."""
-        said = self.recorder.directory if self.recorder else self._settings.get("directory")
-        return said or ""
-
-    @property
-    def named_engine(self) -> str:
-        """The engine in the command's own name (`seed:postgres`), which narrows as `--engine` does."""
-        return self._settings.get("engine") or ""
 
     def mark_changed(self) -> None:
         """Take note that something was changed that stays: a command that goes on with this one has to know."""

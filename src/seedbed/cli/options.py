@@ -121,9 +121,9 @@ def travelling(function: F) -> F:
     """Add what every command has that runs in a task where databases are reached by one."""
     for option in (
         click.option(
-            "--detach", is_flag=True, help="In a task: start it, print the run's id, do not wait for it."
+            "--detach", is_flag=True, help="Start the task, print the run's id, and leave."
         ),
-        click.option("--local", is_flag=True, help="Run here, not in a task (ephemeral environments)."),
+        click.option("--local", is_flag=True, help="Run here, not in a task (ephemeral only)."),
     ):
         function = option(function)
     return function

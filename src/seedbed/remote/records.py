@@ -28,8 +28,8 @@ class Terminal(Struct, frozen=True, kw_only=True):
     """The caller's terminal, which the worker writes for: `columns` wide, `tty` where it is one.
 
     `capable`: it moves its cursor. `color` as the option has it. `workspace`: the checkout on GitHub's runner.
-    `interactive`: somebody can be asked. `directory`: what -C said. `files`: as they were called, by their names in
-    argv; `places`: what is where one is to be written, "new" (nothing), "there" or "nowhere" (no directory).
+    `interactive`: somebody can be asked. `directory`: what -C said, in `cwd`. `files`: as they were called, by their
+    names in argv; `places`: what is where one is to be written, "new" (nothing), "there" or "nowhere" (no directory).
     """
 
     columns: int = 80
@@ -47,6 +47,7 @@ class Terminal(Struct, frozen=True, kw_only=True):
     workspace: str = ""
     interactive: bool = False
     directory: str = ""
+    cwd: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
-import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import msgspec
 import psycopg
 import pytest
 
@@ -22,9 +19,8 @@ from seedbed.aws.cloud import Cloud
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.remote.control import Control
-from tests.support.afar import GROUP, IMAGE, Afar, define, make_network, put_facts
+from tests.support.afar import Afar, define, make_network, put_facts
 from tests.support.aws_proxy import Proxy
-from tests.support.fargate import Fargate, Image, fargate
 from tests.support.processes import until
 from tests.support.projects import ProjectFiles, Ran, variables
 
@@ -192,12 +188,14 @@ def sleeps(server: EmbeddedServer, afar: Afar) -> bool:
         return bool(connection.execute(text, [afar.variables["DB_NAME"]]).fetchall())
 
 
-def test_errors_stand_beside_their_lines_on_github_too(afar: Afar) -> None:
+def test_errors_stand_beside_their_lines_on_github_too(afar: Afar, postgres_server: EmbeddedServer) -> None:
     fails(afar)
     github = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(afar.files.root)}
+    here = afar.here("apply", env=github)
+    emptied(afar, postgres_server)
     with afar.waited_on():
         there = afar.call("apply", env=github)
-    same(there, afar.here("apply", env=github))
+    same(there, here)
     assert "::error title=seedbed%3A user/postgres,file=services/user/" in there.err
 
 
@@ -293,10 +291,7 @@ def test_a_run_that_nobody_waits_for_is_listed_followed_and_stopped(
         left = afar.call("apply", "--json", "--detach")
         assert left.code == 0, left.everything
         id_ = left.out.strip()
-        assert (
-            f"seedbed runs attach {id_} -e {afar.name}" in left.err
-            or f"attach -e {afar.name} {id_}" in left.err
-        )
+        assert f"seedbed runs attach -e {afar.name} {id_}" in left.err
         followed = afar.call("runs", "attach", id_)
         assert (followed.code, followed.document["changed"]) == (0, True)
         assert followed.out == afar.call("runs", "attach", id_).out
@@ -306,7 +301,7 @@ def test_a_run_that_nobody_waits_for_is_listed_followed_and_stopped(
         id_ = afar.call("apply", "--detach").out.strip()
         assert until(lambda: sleeps(postgres_server, afar), 30)
         busy = afar.call("seed")
-        assert (busy.code, f"seedbed runs attach {id_}" in busy.err) == (4, True)
+        assert (busy.code, f"seedbed runs attach -e {afar.name} {id_}" in busy.err) == (4, True)
         assert "asked to stop" in afar.call("runs", "stop", id_).out
         assert afar.call("runs", "attach", id_).code == 130
         assert "is over" in afar.call("runs", "stop", id_).out
@@ -331,41 +326,10 @@ def test_what_has_no_effect_or_may_not_be_is_refused(afar: Afar) -> None:
     for words, code, said in (
         (["status", "-e", "prod", "--local"], 3, "--local is refused in prod"),
         (["status", "-e", "staging", "--detach"], 2, "--detach has no effect in staging"),
-        (["plan", "-e", afar.name, "--detach", "--out", "p"], 2, "nobody would bring it back"),
+        (["plan", "-e", afar.name, "--detach", "--out", "p"], 2, "which --detach would leave in the bucket"),
         (["runs", "-e", "staging"], 2, "no command runs in a task in staging"),
         (["status", "-e", "dev-new"], 2, "dev-new was never deployed"),
     ):
         with afar.start(*words) as process:
             _, err = process.communicate(timeout=60)
         assert (process.returncode, said in err) == (code, True), err
-
-
-@pytest.fixture
-def tasks(aws: Proxy, shared_aws: tuple[Proxy, World]) -> Iterator[Fargate]:
-    with fargate(aws, msgspec.structs.replace(shared_aws[1], endpoint=aws.upstream)) as tasks:
-        yield tasks
-
-
-def test_a_task_has_the_files_of_its_image_and_no_others(
-    afar: Afar, tasks: Fargate, aws: Proxy, tmp_path: Path
-) -> None:
-    fine(afar)
-    manifest = afar.files.root / "seedbed.toml"
-    manifest.write_text(manifest.read_text() + '[environments."dev-*".task]\nfiles = "image"\n')
-    image = tmp_path / "image"
-    shutil.copytree(afar.files.root, image)
-    program = [str(Path(sys.executable).with_name("seedbed"))]
-    more = {"AWS_ENDPOINT_URL": aws.endpoint, "LANG": "C.UTF-8"}
-    tasks.images[IMAGE] = Image({"seedbed": program}, environment=more, directory=image)
-    ran = afar.call("apply", "--json", "-v")
-    assert ran.code == 0, ran.everything
-    assert ran.document["changed"] is True
-    task = tasks.wait()
-    assert task.told["containers"][0]["exitCode"] == 0
-    assert f"in task {task.arn.rpartition('/')[2]}; its log is in {GROUP}" in ran.err
-    assert f"log-events/seedbed$252Fseedbed$252F{task.arn.rpartition('/')[2]}" in ran.err
-    assert afar.control.bucket.get("files/") is None
-    afar.files.tables(1, first=3)
-    other = afar.call("status", "--json")
-    assert other.code == 3
-    assert "the task has other files than the caller" in other.document["errors"][0]["error"]

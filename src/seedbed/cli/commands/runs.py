@@ -93,7 +93,7 @@ def attach(context: CommandContext, run: str, env: str) -> None:
 @click.option("--now", is_flag=True, help="End its task: SIGTERM, and after two minutes SIGKILL.")
 @command_context(CommandKind.LOCAL)
 def stop(context: CommandContext, run: str, env: str, now: bool) -> None:
-    """Ask RUN to stop, as Ctrl-C would: a step in hand is rolled back or finished. --now ends its task.
+    """Ask RUN to stop, as Ctrl-C would: the current step is rolled back or finished. --now ends its task.
 
     \b
     seedbed runs stop 01KDF7C2M0QS0V6E1TJ9WB6N4X -e staging
@@ -107,7 +107,7 @@ def stop(context: CommandContext, run: str, env: str, now: bool) -> None:
         return
     place.control.request_stop(found.id, int(ExitCode.INTERRUPTED))
     if now and found.carrier:
-        Tasks(place.cloud, place.require_task()).stop(found.carrier, f"seedbed runs stop --now {found.id}")
+        Tasks(place.cloud, place.require_task()).stop(found.carrier, f"run {found.id} is stopped now")
     said = (
         "its task is being ended" if now and found.carrier else "it is asked to stop at its next safe point"
     )

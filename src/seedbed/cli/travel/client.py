@@ -54,7 +54,7 @@ def travel(
     parcel = parcels.packed(command, values)
     if detach and parcel.outputs:
         raise UsageError(
-            f"{context.command} writes a file, and with --detach nobody would bring it back",
+            f"{context.command} writes a file, which --detach would leave in the bucket",
             try_="leave --detach out",
         )
     environment = context.catalog.environment(context.environment)
@@ -198,9 +198,17 @@ def _terminal(context: CommandContext, parcel: parcels.Parcel) -> Terminal:
         workspace=out.root,
         interactive=context.can_ask,
         directory=context.called_in,
+        cwd=_cwd(),
         files=parcel.typed,
         places=parcel.outputs,
     )
+
+
+def _cwd() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # it is gone, and -C names another
+        return ""
 
 
 def _tell(context: CommandContext, tasks: Tasks, started: Started) -> None:

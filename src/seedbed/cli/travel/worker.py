@@ -30,7 +30,7 @@ from seedbed.remote.worker import Worker, require_same, this_task
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
     from seedbed.remote.control import Control
-    from seedbed.remote.records import Run
+    from seedbed.remote.records import Run, Terminal
 
 PLATFORM = "/platform"  # where an image has the platform's files, unless -C says otherwise
 _SIGNALS = {ExitCode.INTERRUPTED: signal.SIGINT, ExitCode.TERMINATED: signal.SIGTERM}
@@ -71,8 +71,7 @@ class _Work:
             trouble = error
         else:
             self._places = parcels.unpacked(inputs, self._outputs, self._scratch / "files")
-        names = {str(path): ask.terminal.files[name] for name, path in self._places.items()}
-        recorder = Recorder(self._worker, ask.terminal, Renaming(names), log)
+        recorder = Recorder(self._worker, ask.terminal, Renaming(_names(ask.terminal, self._places)), log)
         log.write(f"run {self._run.id}: seedbed {ask.command} {' '.join(ask.argv)}, called by {ask.by}\n")
         with recorder.installed():
             code = self._called(recorder, directory, trouble)
@@ -131,6 +130,13 @@ class _Work:
         databases = Project.open(root).platform.databases
         require_same(ask, platform_digest(root, [Path(each.directory) for each in databases]))
         return root
+
+
+def _names(terminal: Terminal, places: Mapping[str, Path]) -> dict[str, str]:
+    """Return what the client calls the files and their directories, by their paths here."""
+    typed = {path: terminal.files[name] for name, path in places.items()}
+    folders = {path.parent: os.path.dirname(os.path.join(terminal.cwd, name)) for path, name in typed.items()}
+    return {str(path): name for path, name in {**typed, **folders}.items()}
 
 
 def _cloud(task: str) -> Cloud:

@@ -14,6 +14,7 @@ from seedbed.aws import clients
 from seedbed.aws.cloud import Cloud
 from seedbed.remote.control import Control
 from seedbed.remote.warm import WarmRhythm, WarmWorker
+from seedbed.remote.worker import CLAIM
 from tests.support.forked import Forked
 from tests.support.projects import ProjectFiles, Ran, clean_environment, command
 
@@ -60,12 +61,12 @@ class Afar:
     def waited_on(self, extra: Mapping[str, str] | None = None) -> Iterator[None]:
         """Have a warm worker carry out what is called within this context: each run in a fork, which starts quickly."""
 
-        def spawn(id_: str) -> subprocess.Popen[bytes]:
+        def spawn(id_: str, token: str) -> subprocess.Popen[bytes]:
             with (self.files.root.parent / "task.log").open("a") as log:
                 process: Any = Forked(
                     command("--run", id_),
                     cwd=self.files.root.parent,
-                    env=clean_environment({**self.aws, **self.variables, **(extra or {})}),
+                    env=clean_environment({**self.aws, **self.variables, **(extra or {}), CLAIM: token}),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

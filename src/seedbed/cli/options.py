@@ -120,9 +120,7 @@ def output(function: F) -> F:
 def travelling(function: F) -> F:
     """Add what every command has that runs in a task where databases are reached by one."""
     for option in (
-        click.option(
-            "--detach", is_flag=True, help="Start the task, print the run's id, and leave."
-        ),
+        click.option("--detach", is_flag=True, help="Start the task, print the run's id, and leave."),
         click.option("--local", is_flag=True, help="Run here, not in a task (ephemeral only)."),
     ):
         function = option(function)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
+import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 
@@ -19,8 +22,9 @@ from seedbed.aws.cloud import Cloud
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.remote.control import Control
-from tests.support.afar import Afar, define, make_network, put_facts
+from tests.support.afar import GROUP, IMAGE, Afar, define, make_network, put_facts
 from tests.support.aws_proxy import Proxy
+from tests.support.fargate import Fargate, Image, fargate
 from tests.support.processes import until
 from tests.support.projects import ProjectFiles, Ran, variables
 
@@ -333,3 +337,34 @@ def test_what_has_no_effect_or_may_not_be_is_refused(afar: Afar) -> None:
         with afar.start(*words) as process:
             _, err = process.communicate(timeout=60)
         assert (process.returncode, said in err) == (code, True), err
+
+
+@pytest.fixture
+def tasks(aws: Proxy, shared_aws: tuple[Proxy, World]) -> Iterator[Fargate]:
+    with fargate(aws, msgspec.structs.replace(shared_aws[1], endpoint=aws.upstream)) as tasks:
+        yield tasks
+
+
+def test_a_task_has_the_files_of_its_image_and_no_others(
+    afar: Afar, tasks: Fargate, aws: Proxy, tmp_path: Path
+) -> None:
+    fine(afar)
+    manifest = afar.files.root / "seedbed.toml"
+    manifest.write_text(manifest.read_text() + '[environments."dev-*".task]\nfiles = "image"\n')
+    image = tmp_path / "image"
+    shutil.copytree(afar.files.root, image)
+    program = [str(Path(sys.executable).with_name("seedbed"))]
+    more = {"AWS_ENDPOINT_URL": aws.endpoint, "LANG": "C.UTF-8"}
+    tasks.images[IMAGE] = Image({"seedbed": program}, environment=more, directory=image)
+    ran = afar.call("apply", "--json", "-v")
+    assert ran.code == 0, ran.everything
+    assert ran.document["changed"] is True
+    task = tasks.wait()
+    assert task.told["containers"][0]["exitCode"] == 0
+    assert f"in task {task.arn.rpartition('/')[2]}; its log is in {GROUP}" in ran.err
+    assert f"log-events/seedbed$252Fseedbed$252F{task.arn.rpartition('/')[2]}" in ran.err
+    assert afar.control.bucket.get("files/") is None
+    afar.files.tables(1, first=3)
+    other = afar.call("status", "--json")
+    assert other.code == 3
+    assert "the task has other files than the caller" in other.document["errors"][0]["error"]

@@ -1,4 +1,4 @@
-"""Commands that run in a task inside the network: there and back. See docs/adr/0054.
+"""Commands that run in a task inside the network: there and back. See docs/explanation/runs.md.
 
 `arguments` and `parcel` say what is sent, `client` starts it and shows what comes back; `worker` is the other end,
 with `recorder` in the place of its terminal.

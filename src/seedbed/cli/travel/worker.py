@@ -25,7 +25,7 @@ from seedbed.model.environment import Environment
 from seedbed.remote import place
 from seedbed.remote.files import platform_digest, unpack
 from seedbed.remote.records import IMAGE
-from seedbed.remote.worker import Worker, require_same, this_task
+from seedbed.remote.worker import CLAIM, Worker, require_same, this_task
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
@@ -42,7 +42,7 @@ def work(id_: str, directory: str | None) -> int:
     try:
         name = this_task(os.environ)
         control = place.of_worker(_cloud(name), os.environ)
-        worker = Worker(control, id_, name=name, log=_logged(sys.stderr))
+        worker = Worker(control, id_, name=name, token=os.environ.pop(CLAIM, ""), log=_logged(sys.stderr))
         run = worker.claim()
     except SeedbedError as error:  # there is no record that could say it
         return int(CommandContext({}, command="", as_json=False).fail(error))

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from seedbed.documents.document import Document
     from seedbed.documents.errors import ErrorDocument
     from seedbed.execution.stopping import Stop
+    from seedbed.model.event import Listener
     from seedbed.model.outcome import Outcome
     from seedbed.model.plan import Plan
     from seedbed.model.platform import Database

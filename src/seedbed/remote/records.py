@@ -165,9 +165,13 @@ class Written(Line, frozen=True):
 
 
 class Displayed(Line, frozen=True):
-    """A display of progress begins, with a row for each of `targets`; without any, it ends."""
+    """A display of progress begins, with a row for each of `targets`; without any, it ends.
+
+    `only_waking`: it says which servers are awaited, no more.
+    """
 
     targets: tuple[str, ...]
+    only_waking: bool = False
 
 
 class Expected(Line, frozen=True):

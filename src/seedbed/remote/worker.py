@@ -161,9 +161,9 @@ class Worker:
         for at in range(0, len(text), Writer.LONGEST):
             self._tell(Written(stream, text[at : at + Writer.LONGEST]))
 
-    def displayed(self, targets: Sequence[str]) -> None:
+    def displayed(self, targets: Sequence[str], *, only_waking: bool = False) -> None:
         """Tell that a display of progress begins, with a row for each target; without any, that it ends."""
-        self._tell(Displayed(tuple(targets)))
+        self._tell(Displayed(tuple(targets), only_waking))
 
     def expected(self, totals: Mapping[str, int]) -> None:
         """Tell how much there is to do."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedbed.cli.context import CommandContext, command_context, signals
+from seedbed.cli.context import CommandContext, CommandKind, command_context, signals
 
 if TYPE_CHECKING:
     from seedbed.project.image import ImageRequest
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     "--push", is_flag=True, help="Build it, push it, and print its name by its digest; needs --name."
 )
 @click.option("--name", metavar="NAME", help="What the image is called where it is pushed: HOST/NAME:TAG.")
-@command_context
+@command_context(CommandKind.LOCAL)
 def command(
     context: CommandContext,
     requirements: str | None,

@@ -72,10 +72,10 @@ class Display:
         match entry:
             case Written(stream, text):
                 self._write(stream, text)
-            case Displayed(targets):
+            case Displayed(targets, only_waking):
                 self.close()
                 if targets:
-                    self._open(targets)
+                    self._open(targets, only_waking=only_waking)
             case Happened(event) if self._progress is not None:
                 self._progress(event)
             case Expected(totals) if self._progress is not None:
@@ -88,9 +88,14 @@ class Display:
         self._showing.close()
         self._progress = None
 
-    def _open(self, targets: tuple[str, ...]) -> None:
+    def _open(self, targets: tuple[str, ...], *, only_waking: bool) -> None:
         self.waiting("")
-        listening = listener_for(self._context.out, targets=targets, tells_failures=self._context.as_json)
+        listening = listener_for(
+            self._context.out,
+            targets=targets,
+            tells_failures=self._context.as_json,
+            only_waking=only_waking,
+        )
         self._progress = self._showing.enter_context(listening)
 
     def _write(self, name: Stream, text: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from msgspec import convert, to_builtins
 
 from seedbed.documents.document import plain, redacted
-from seedbed.model.event import AnyEvent, Event, Listener
+from seedbed.model.event import AnyEvent, Event, Listener, TargetAwaited
 from seedbed.model.secret import Redactor
 from seedbed.report.console import Output
 from seedbed.report.listening import listener_for
@@ -89,15 +89,16 @@ class Recorder:
     # --- the listener
 
     @contextmanager
-    def progress(self, targets: Sequence[str]) -> Iterator[Listener]:
+    def progress(self, targets: Sequence[str], *, only_waking: bool = False) -> Iterator[Listener]:
         """Yield a listener whose events the client shows, in a display that has a row for each of `targets`."""
         logged = Output(None, self._log, color="never", redact=self.redactor, environ={})
-        self._worker.displayed(targets)
+        self._worker.displayed(targets, only_waking=only_waking)
         try:
-            with listener_for(logged, targets=targets, tells_failures=True) as log:
+            with listener_for(logged, targets=targets, tells_failures=True, only_waking=only_waking) as log:
 
                 def listen(event: Event) -> None:
-                    self._happened(event)
+                    if not only_waking or isinstance(event, TargetAwaited):
+                        self._happened(event)
                     log(event)
 
                 yield listen

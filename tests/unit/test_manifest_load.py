@@ -277,6 +277,12 @@ _REFUSED = [
         7,
         "Courses cannot be the name of a service",
     ),
+    (
+        "[services.courses.dynamodb]",
+        "[services.seedbed.dynamodb]",
+        7,
+        "seedbed cannot be the name of a service|stacks and parameters of that name",
+    ),
     ("[services.courses.dynamodb]", f"[services.{'x' * 33}.dynamodb]", 7, "at most 32 characters"),
     ('to   = "user', 'to   = "usr', 12, "there is no database usr/postgres|did you mean user/postgres?"),
     ("users.id", "users", 12, "references[0].to is wrong|expected service/engine:table.column"),

@@ -149,6 +149,22 @@ def deploy_wait(function: F) -> F:
     )(function)
 
 
+def assembly(words: str) -> Callable[[F], F]:
+    """Add --assembly, a cloud assembly that was synthesised before; `words`: what its help says."""
+    return click.option(
+        "--assembly", type=click.Path(exists=True, file_okay=False), metavar="DIR", help=words
+    )
+
+
+def drop(function: F) -> F:
+    return click.option(
+        "--drop",
+        multiple=True,
+        metavar="STACK",
+        help="Leave this stack as it is, which the app no longer makes; may be repeated.",
+    )(function)
+
+
 def as_json(function: F) -> F:
     return click.option(
         "--json", "as_json", is_flag=True, help="Write one JSON document to standard output."

@@ -6,8 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from seedbed.cli.context import CommandContext
-from seedbed.errors import Command, ExitCode, Hint, Location, UsageError, call
+from seedbed.errors import (
+    Command,
+    ExitCode,
+    Hint,
+    Interrupted,
+    Location,
+    SeedbedError,
+    UsageError,
+    call,
+)
 from seedbed.report.github import Annotation
 from seedbed.support.phrases import listed, number
 
@@ -18,6 +30,7 @@ if TYPE_CHECKING:
     from seedbed.model.platform import Database
     from seedbed.planning.reviewed import ReviewedPlan
     from seedbed.project import Request
+    from seedbed.project.run import Run
     from seedbed.report.styles import Page
 
 _LARGEST = 1_000_000_000  # bytes of a plan file
@@ -107,6 +120,48 @@ def deploy_request(
     return wanted, context.catalog.deployable(databases)
 
 
+class StacksAsked(Struct, frozen=True):
+    """Whether a plan is to show stacks: None where that was not said. `to_file`: the plan is written to one, so that
+    `deploy` can read it. `assembly`, `drop` as in a `DeployRequest`.
+    """
+
+    wanted: bool | None
+    to_file: bool
+    assembly: Path | None
+    drop: tuple[str, ...]
+
+
+def with_stacks(
+    context: CommandContext, run: Run, plan: Plan, asked: StacksAsked, services: tuple[str, ...]
+) -> Plan:
+    """Return `plan` with what a deployment would change in stacks, or with the reason why they were not looked at.
+
+    Raises what hinders to look where that was asked for.
+    """
+    from seedbed.deployment.synthesis import has_app
+
+    insists = asked.wanted or asked.assembly is not None or bool(asked.drop)
+    if run.environment.is_sandbox or not (insists or has_app(context.project.platform.root)):
+        return plan
+    if asked.wanted is False:
+        return replace(plan, stacks_unseen="--no-stacks says so")
+    if not insists and not asked.to_file:
+        return replace(plan, stacks_unseen="--stacks does, and so does --out")
+    from seedbed.deployment.request import DeployRequest
+    from seedbed.project import deploying
+
+    request = DeployRequest(plan.gate, services, assembly=asked.assembly, drop=asked.drop, follow=False)
+    try:
+        return deploying.with_stacks(run, plan, request, context.project.targets)
+    except Interrupted:
+        raise
+    except SeedbedError as error:
+        if insists:
+            raise
+        because = error.because.partition("\n")[0]
+        return replace(plan, stacks_unseen=f"{error.what}: {because}" if because else error.what)
+
+
 def _read(path: str) -> ReviewedPlan:
     from seedbed.planning.reviewed import read
 
@@ -135,12 +190,18 @@ def show_plan(context: CommandContext, plan: Plan, *, script: bool = False) -> N
 
 
 def require_accepted(context: CommandContext, document: PlanDocument) -> None:
-    """Leave with 3 where a target rejects something of the plan as it is now: whatever form it was shown in."""
+    """Leave with 3 where a target rejects something of the plan as it is now, or `deploy` would refuse a stack.
+
+    Whatever form it was shown in.
+    """
     failing = [each.label for each in document.failing]
     if failing:
         context.out.log(f"error: this would fail as things are: {listed(failing)}", level=-1)
         for each in document.rejections:
             context.out.annotate(Annotation.of(each))
+    if refused := document.refused_stacks:
+        context.out.log(f"error: deploy would refuse this: {refused[0].what}", level=-1)
+    if failing or refused:
         context.leave(ExitCode.REFUSED)
 
 

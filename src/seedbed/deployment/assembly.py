@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from seedbed.errors import UsageError
 from seedbed.model.deployment import Template
@@ -24,6 +24,7 @@ class Stack(Struct, frozen=True):
 
     `id`: what the CLI knows it by. `depends`: the ids of stacks that have to be deployed before it. `bootstrap`: the
     parameter that says how its account was prepared, "" where it needs no preparation, and the least version of it.
+    `role`: the one that makes its change sets, as the app names it, "" for none.
     """
 
     id: str
@@ -34,6 +35,8 @@ class Stack(Struct, frozen=True):
     depends: tuple[str, ...] = ()
     bootstrap: str = ""
     bootstrap_version: int = 0
+    tags: Mapping[str, str] = field(default_factory=dict)
+    role: str = ""
 
 
 class Assembly(Struct, frozen=True):
@@ -100,6 +103,8 @@ def _stack(name: str, artifact: Mapping[str, Any], artifacts: Mapping[str, Any])
         depends,
         str(properties.get("bootstrapStackVersionSsmParameter", "")),
         int(properties.get("requiresBootstrapStackVersion", 0)),
+        {str(key): str(value) for key, value in properties.get("tags", {}).items()},
+        str(properties.get("assumeRoleArn", "")),
     )
 
 
@@ -114,6 +119,11 @@ def _ordered(stacks: Mapping[str, Stack]) -> list[Stack]:
         for each in free:
             del left[each.id]
     return done
+
+
+def fingerprint(template: Template) -> str:
+    """Return the SHA-256 of a template, whatever the order of its keys."""
+    return sha256(json.dumps(template, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def with_dependencies(assembly: Assembly, chosen: Sequence[Stack]) -> list[Stack]:

@@ -1,30 +1,38 @@
 """Carrying out a deployment: stack after stack, update after update; each ends and is ready before the next.
 
 Updates are computed again before each of them, from what is deployed then. So a run that was killed anywhere goes on
-when it is started again, and two runs at once do each other's work instead of colliding.
+when it is started again, and two runs at once do each other's work instead of colliding. An update is a change set:
+the CDK CLI makes it, what it would do is read, and only then it is executed.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 import threading
 import time
-import uuid
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct, field
 
-from seedbed.deployment import adopting, bootstrap
+from seedbed.aws.cloud import Cloud
+from seedbed.deployment import adopting, bootstrap, change_sets
 from seedbed.deployment.assembly import Stack
-from seedbed.deployment.child import ChildResult
+from seedbed.deployment.change_sets import ChangeSets
+from seedbed.deployment.child import ChildResult, StopSignal
 from seedbed.deployment.context import DeploymentContext
 from seedbed.deployment.managed import ManagedStack
-from seedbed.deployment.plan import DeploymentPlan, collisions, require_possible
-from seedbed.deployment.stacks import StackStatus, require_updatable
-from seedbed.deployment.states import StackCondition
+from seedbed.deployment.plan import DeploymentPlan, collisions, require_possible, updates_of
+from seedbed.deployment.request import DeployRequest
+from seedbed.deployment.roles import Deployers
+from seedbed.deployment.stack_plans import stack_plan, tags_to_set
+from seedbed.deployment.stacks import Stacks, StackStatus, require_updatable
+from seedbed.deployment.states import SUCCEEDED, StackCondition
 from seedbed.errors import Hint, SeedbedError, StepFailed, call
 from seedbed.model.deployment import StackUpdate, Template
 from seedbed.model.event import (
@@ -35,21 +43,25 @@ from seedbed.model.event import (
     TargetSkipped,
     failure,
 )
+from seedbed.planning import reviewed
 from seedbed.support.phrases import listed
 
 _TRIES = 5  # how often in a row another run may be faster, or an update may lead nowhere
+_LOOK = 0.2  # seconds between two looks whether a stop was asked for
 _LISTED = 3  # changes that are told of one update
-# What the CLI says where another run executed, replaced or removed the change set that it was about to execute.
+_MOST = 8  # stacks that are updated side by side, unless more are asked for
+_CHILDREN = max(2, os.cpu_count() or 2)  # CDK CLIs at once: each takes a processor for seconds
+# What the CLI says where another run began an update, or replaced or removed the change set, while it made one.
 _RIVAL = re.compile(
     r"ChangeSetNotFound|InvalidChangeSetStatus|OBSOLETE|_IN_PROGRESS state|AlreadyExistsException"
 )
 
 
-def carry_out(plan: DeploymentPlan, *, jobs: int = 1) -> None:
+def carry_out(plan: DeploymentPlan, *, jobs: int | None = None) -> None:
     """Carry out a deployment; what happens to each stack is emitted, a failure as well.
 
-    `jobs`: how many stacks may be updated side by side, where none of them needs another. Raises StepFailed where
-    an account cannot be prepared, Interrupted.
+    `jobs`: how many stacks may be updated side by side, where none of them needs another; None: all that can be, but
+    no more than eight. Raises StepFailed where an account cannot be prepared, Interrupted.
     """
     context = plan.context
     for where in plan.deployment.bootstrap:
@@ -59,17 +71,30 @@ def carry_out(plan: DeploymentPlan, *, jobs: int = 1) -> None:
         needed = bootstrap.most_demanding(plan.chosen)
         bootstrap.carry_out(context.cli, context.cloud, where, needed, context.room, waiter.repeat)
     board = _Board()
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
+    with ThreadPoolExecutor(jobs or min(_MOST, independent(plan.chosen))) as pool:
         # In the order of the assembly, so that whoever waits for another stack waits for one that has begun.
         for result in [pool.submit(_one, plan, stack, board) for stack in plan.chosen]:
             result.result()
 
 
+def independent(stacks: Sequence[Stack]) -> int:
+    """Return how many of `stacks`, each after those that it depends on, can be updated side by side; at least 1."""
+    depth: dict[str, int] = {}
+    for each in stacks:
+        depth[each.id] = 1 + max((depth.get(other, 0) for other in each.depends), default=0)
+    return max(Counter(depth.values()).values(), default=1)
+
+
 class _Board(Struct):
-    """Which stacks are done (True) or will never be (False), by id; workers wait here for each other."""
+    """Which stacks are done (True) or will never be (False), by id; workers wait here for each other.
+
+    `children`: held while a CDK CLI is at work.
+    """
 
     ended: dict[str, bool] = field(default_factory=dict)
     changed: threading.Condition = field(default_factory=threading.Condition)
+    children: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_CHILDREN))
+    deployers: Deployers = field(default_factory=Deployers)
 
     def end(self, stack: Stack, well: bool) -> None:
         with self.changed:
@@ -92,7 +117,7 @@ def _one(plan: DeploymentPlan, stack: Stack, board: _Board) -> None:
             context.listener(TargetSkipped(managed.target, f"it needs {broken}, which failed"))
             return
         rollout = next(each for each in plan.deployment.rollouts if each.stack == stack.name)
-        run = _StackRun(context, stack, managed, plan.request.adopt, rollout.resumed)
+        run = _StackRun(context, stack, managed, plan.request, board, rollout.resumed)
         run.run()
         well = True
     except SeedbedError as error:
@@ -111,7 +136,8 @@ class _StackRun(Struct):
     context: DeploymentContext
     stack: Stack
     managed: ManagedStack
-    adopt: bool
+    request: DeployRequest
+    board: _Board
     resumed: bool = False
     done: int = 0
     rivals: int = 0
@@ -126,13 +152,13 @@ class _StackRun(Struct):
     def run(self) -> None:
         began, left, tries, told, adopted = time.monotonic(), 0, 0, False, False
         while True:
-            deployed, moved = self._deployed()
+            current, deployed, moved = self._deployed()
             wanted = self.context.assembly.template(self.stack)
-            updates = self.managed.updates(deployed, wanted)
+            updates = updates_of(self.stack, self.managed, current, deployed, wanted)
             if not updates:
                 break
             # Somebody may have deployed since the plan: what would be lost is told by what is there now.
-            require_possible([(self.managed.target, each) for update in updates for each in update.changes])
+            self._require_allowed(current, deployed, wanted, updates)
             tries = tries + 1 if left and len(updates) >= left and not moved else 0
             if tries > _TRIES:
                 raise StepFailed(
@@ -142,10 +168,11 @@ class _StackRun(Struct):
                 )
             left = len(updates)
             if not told:
+                ChangeSets(self._deployer()).delete_left(self.stack.name)
                 self._begin(updates, moved or self.resumed)
                 told = True
             if (
-                self.adopt
+                self.request.adopt
                 and not adopted
                 and (living := collisions(self.managed, deployed, updates[-1].template))
             ):
@@ -156,7 +183,7 @@ class _StackRun(Struct):
                     )
                 adopted = True
                 continue
-            if self._update(updates[0], self.done + len(updates)):
+            if self._update(updates[0], current, deployed, self.done + len(updates)):
                 self.done, self.sent = self.done + 1, False
         if told:
             self.context.listener(
@@ -170,34 +197,83 @@ class _StackRun(Struct):
             DeployStarted(self.managed.target, self.stack.name, len(updates), changes, resumed=resumed)
         )
 
-    def _deployed(self) -> tuple[Template | None, bool]:
-        """Return what is deployed once nothing is under way and all of it is ready, and whether anything was."""
+    def _require_allowed(
+        self,
+        current: StackStatus,
+        deployed: Template | None,
+        wanted: Template,
+        updates: Sequence[StackUpdate],
+    ) -> None:
+        require_possible([(self.managed.target, each) for update in updates for each in update.changes])
+        if self.request.reviewed:
+            planned = stack_plan(self.stack, current, deployed, wanted, updates)
+            reviewed.require_stack_as_shown(self.request.reviewed, planned)
+
+    def _deployed(self) -> tuple[StackStatus, Template | None, bool]:
+        """Return the stack, what is deployed once nothing is under way and all is ready, and whether anything was."""
         waiter = self.context.waiter(self.managed)
         current, moved = waiter.until_settled(self.done)
         require_updatable(current, self.context.stacks)
         if current.condition is StackCondition.ABSENT:
-            return None, moved
+            return current, None, moved
         self.former = self._last_event() if "ROLLBACK" in current.status else ""
         deployed = self.context.stacks.template(self.stack.name)
         waiter.until_everything_ready(deployed, self.done)
-        return deployed, moved
+        return current, deployed, moved
 
-    def _update(self, update: StackUpdate, total: int) -> bool:
+    def _update(
+        self, update: StackUpdate, current: StackStatus, deployed: Template | None, total: int
+    ) -> bool:
         """Make one update and wait for it; return whether it was made: False where another run was faster."""
-        number, waiter = self.done + 1, self.context.waiter(self.managed)
+        number = self.done + 1
         what = _words([change.what for change in update.changes])
         self._emit(number, what, self.done, total)
-        self.sent = True
-        result = self._submit(update.template)
-        if result.code != 0:
-            current = self.context.stacks.status(self.stack.name)
-            self.sent = current.condition in {StackCondition.IN_PROGRESS, StackCondition.STUCK}
-            if current.condition is StackCondition.IN_PROGRESS or self._is_rivalled(result):
-                return False
-            raise self._failed(result, current, number, total)
+        if not self._begun(update, current, deployed, total):
+            return False
+        waiter = self.context.waiter(self.managed)
+        ended = waiter.until_ended(number)
+        if ended.status not in SUCCEEDED:
+            self.sent = ended.condition is StackCondition.STUCK
+            raise self._failed("", ended, number, total)
         self._emit(number, what, number, total)
         waiter.until_ready(update.waits_for, number)
         return True
+
+    def _begun(
+        self, update: StackUpdate, current: StackStatus, deployed: Template | None, total: int
+    ) -> bool:
+        """Have an update begin; return False where another run was faster, so that what is left is computed anew."""
+        if deployed is not None and update.template == deployed:
+            self.sent = True
+            return Stacks(self._deployer()).set_tags(current, tags_to_set(self.stack, current))
+        name = change_sets.new_name()
+        result = self._prepare(update.template, name)
+        found = self.context.stacks.status(self.stack.name)
+        if result.code != 0:
+            if found.condition is StackCondition.IN_PROGRESS or self._is_rivalled(result):
+                return False
+            raise self._failed(result.last_lines, found, self.done + 1, total)
+        sets = ChangeSets(self._deployer())
+        change_set = sets.read(self.stack.name, name, deployed)
+        if change_set is None:
+            return False
+        keeps = False
+        try:
+            if change_set.is_empty:
+                return False
+            gone = set((deployed or {}).get("Resources", {})) - set(update.template.get("Resources", {}))
+            change_sets.require_harmless(change_set, self.context.environment, self.request.reviewed, gone)
+            self.context.stop.check()
+            self.sent = keeps = True  # whatever becomes of the answer
+            keeps = _stoppable(lambda: sets.execute(change_set), self.context.stop)
+            return keeps
+        finally:
+            if not keeps:
+                with suppress(SeedbedError):  # else the next run does it
+                    sets.delete(self.stack.name, name)
+
+    def _deployer(self) -> Cloud:
+        return self.board.deployers.of(self.context.cloud, self.stack)
 
     def _is_rivalled(self, result: ChildResult) -> bool:
         """Return whether another run was faster, as long as that does not happen for ever."""
@@ -213,31 +289,47 @@ class _StackRun(Struct):
         last = next(self.context.stacks.events(self.stack.name), None)
         return last.id if last else ""
 
-    def _submit(self, template: Template) -> ChildResult:
-        with tempfile.TemporaryDirectory(dir=self.context.room) as room:
+    def _prepare(self, template: Template, name: str) -> ChildResult:
+        """Have the CDK CLI make the change set `name`: assets, parameters and roles are its business."""
+        with self.board.children, tempfile.TemporaryDirectory(dir=self.context.room) as room:
             into = Path(room) / "assembly"
             self.context.assembly.write(self.stack, template, into)
             arguments = ["deploy", self.stack.id, "--app", str(into), "--exclusively"]
             arguments += ["--require-approval", "never", "--progress", "events"]
-            # Under one name for all, a run would execute the change set of another.
-            arguments += ["--change-set-name", f"seedbed-{uuid.uuid4().hex}"]
+            arguments += ["--method", "prepare-change-set", "--change-set-name", name]
             return self.context.cli.run(
                 arguments, cwd=into, cloud=self.context.cloud, tell=self.context.waiter(self.managed).repeat
             )
 
-    def _failed(self, result: ChildResult, current: StackStatus, number: int, total: int) -> StepFailed:
+    def _failed(self, said: str, current: StackStatus, number: int, total: int) -> StepFailed:
         back = "ROLLBACK" in current.status or current.condition is StackCondition.STUCK
         back = back and self._last_event() != self.former
         which = f"update {number} of {total} of {self.stack.name}"
         reason = self.context.stacks.why(current) if back else ""
-        collides = "already exists" in f"{reason} {' '.join(result.lines)}"
+        collides = "already exists" in f"{reason} {said}"
         return StepFailed(
             f"{which} failed: the stack is {current.status}" if back else f"{which} was not made",
-            because=reason or result.last_lines,
+            because=reason or said,
             try_=Hint("take what is there already into the stack: ", call("deploy", "--import"))
             if collides
             else "fix what the reason names; the same command goes on from here",
         )
+
+
+def _stoppable(ask: Callable[[], bool], stop: StopSignal) -> bool:
+    """Return what `ask` returns, once its answer is here. Raises Interrupted as soon as a stop is asked for."""
+    asked = Future[bool]()
+
+    def answer() -> None:
+        try:
+            asked.set_result(ask())
+        except BaseException as error:  # noqa: BLE001  raised below
+            asked.set_exception(error)
+
+    threading.Thread(target=answer, daemon=True).start()
+    while not wait([asked], timeout=_LOOK).done:
+        stop.check()
+    return asked.result()
 
 
 def _words(changes: Sequence[str]) -> str:

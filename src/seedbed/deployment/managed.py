@@ -7,10 +7,12 @@ from typing import Any
 
 from msgspec import Struct
 
+from seedbed.deployment.assembly import Stack
 from seedbed.deployment.replacing import losses
 from seedbed.engines.base import Session
 from seedbed.engines.infrastructure import SupportsDeployedState, SupportsDeployment, SupportsImport
 from seedbed.model.deployment import Change, StackUpdate, Template
+from seedbed.model.environment import Environment, is_ephemeral
 from seedbed.model.event import Event
 from seedbed.model.migration import Phase
 from seedbed.model.names import stack_name
@@ -71,6 +73,16 @@ def unmanaged_stack(stack: str, gate: Phase, *, keeps: bool = False) -> ManagedS
         return (StackUpdate(target, tuple(changes)),)
 
     return ManagedStack(stack, stack, updates, lambda _, __: iter(()), lambda _: {})
+
+
+def managed_by_name(
+    environment: Environment, managed_stacks: Sequence[ManagedStack], chosen: Sequence[Stack], gate: Phase
+) -> dict[str, ManagedStack]:
+    """Return what is known of each of `chosen`, by its name; `managed_stacks` hold databases."""
+    known, keeps = {each.stack: each for each in managed_stacks}, not is_ephemeral(environment)
+    return {
+        each.name: known.get(each.name) or unmanaged_stack(each.name, gate, keeps=keeps) for each in chosen
+    }
 
 
 def _losses(stack: str, deployed: Template | None, target: Template, *, keeps: bool) -> list[Change]:

@@ -9,15 +9,19 @@ from msgspec import Struct
 from seedbed.deployment import bootstrap
 from seedbed.deployment.assembly import Stack
 from seedbed.deployment.context import DeploymentContext
-from seedbed.deployment.managed import ManagedStack, Resource, unmanaged_stack
+from seedbed.deployment.left_behind import left_behind
+from seedbed.deployment.managed import ManagedStack, Resource, managed_by_name
 from seedbed.deployment.request import DeployRequest
 from seedbed.deployment.stack_owner import require_own
-from seedbed.deployment.stacks import require_updatable
+from seedbed.deployment.stack_plans import stack_plan, tags_to_set
+from seedbed.deployment.stacks import StackStatus, require_updatable
 from seedbed.deployment.states import StackCondition
 from seedbed.deployment.synthesis import require_same_account
 from seedbed.errors import Hint, Refused, call
-from seedbed.model.deployment import Change, Deployment, Rollout, Template
+from seedbed.model.deployment import Change, Deployment, Rollout, StackUpdate, Template
 from seedbed.model.environment import is_ephemeral
+from seedbed.model.migration import Phase
+from seedbed.planning import reviewed
 
 
 class DeploymentPlan(Struct, frozen=True):
@@ -43,13 +47,9 @@ def plan_deployment(
     """
     require_same_account(chosen, context.cloud, context.account, context.environment.name)
     missing = _bootstrap(context, chosen, request.bootstrap)
-    known = {each.stack: each for each in managed_stacks}
-    keeps = not is_ephemeral(context.environment)
-    known = {
-        each.name: known.get(each.name, unmanaged_stack(each.name, request.gate, keeps=keeps))
-        for each in chosen
-    }
-    rollouts = tuple(_rollout(context, stack, known[stack.name], request.follow) for stack in chosen)
+    known = managed_by_name(context.environment, managed_stacks, chosen, request.gate)
+    _require_none_left(context, request)
+    rollouts = tuple(_rollout(context, stack, known[stack.name], request) for stack in chosen)
     _refuse(rollouts, request.adopt)
     deployment = Deployment(context.environment.name, request.gate, rollouts, missing)
     return DeploymentPlan(context, deployment, known, tuple(chosen), request)
@@ -67,18 +67,59 @@ def _bootstrap(context: DeploymentContext, chosen: Sequence[Stack], prepare: boo
     raise bootstrap.refused(where, needed, missing, ephemeral=ephemeral)
 
 
-def _rollout(context: DeploymentContext, stack: Stack, managed: ManagedStack, follow: bool) -> Rollout:
+def _require_none_left(context: DeploymentContext, request: DeployRequest) -> None:
+    """Raise Refused where the app no longer makes a stack that is there, unless that is meant or was reviewed."""
+    if context.environment.is_sandbox:
+        return
+    shown = request.reviewed.stacks if request.reviewed else {}
+    meant = {name for name, each in shown.items() if each.wanted is None and not each.refusals}
+    left = [
+        refusal
+        for each in left_behind(context, request.declared, request.drop)
+        if each.stack not in meant
+        for refusal in each.refusals
+    ]
+    if left:
+        raise Refused(
+            "; ".join(each.what for each in left),
+            because="\n           ".join(each.because for each in left),
+            try_=left[0].try_,
+        )
+
+
+def _rollout(
+    context: DeploymentContext, stack: Stack, managed: ManagedStack, request: DeployRequest
+) -> Rollout:
     waiter = context.waiter(managed)
-    current, moved = waiter.until_settled(0) if follow else (context.stacks.status(stack.name), False)
+    follows = request.follow
+    current, moved = waiter.until_settled(0) if follows else (context.stacks.status(stack.name), False)
     require_own(current, context.tags)
     require_updatable(current, context.stacks)
     deployed = None if current.condition is StackCondition.ABSENT else context.stacks.template(stack.name)
     wanted = context.assembly.template(stack)
-    updates = tuple(managed.updates(deployed, wanted))
+    updates = tuple(updates_of(stack, managed, current, deployed, wanted))
+    if request.reviewed and updates:
+        planned = stack_plan(stack, current, deployed, wanted, updates)
+        reviewed.require_stack_as_shown(request.reviewed, planned)
     notes = (f"{current.status}: {current.state.means}",) if current.state.means else ()
     living = collisions(managed, deployed, updates[-1].template) if updates else {}
     names = tuple(physical_name(*each) for each in living.items())
     return Rollout(managed.target, stack.name, updates, names, notes, moved)
+
+
+def updates_of(
+    stack: Stack,
+    managed: ManagedStack,
+    current: StackStatus,
+    deployed: Template | None,
+    wanted: Template,
+) -> Sequence[StackUpdate]:
+    """Return the updates that lead to the `wanted` template; where none is left, the one that sets the stack's tags."""
+    updates = managed.updates(deployed, wanted)
+    if not updates and deployed is not None and (tags := tags_to_set(stack, current)):
+        change = Change(Phase.EXPAND, f"{stack.name}: set tags {', '.join(sorted(tags))}")
+        return [StackUpdate(deployed, (change,))]
+    return updates
 
 
 def collisions(managed: ManagedStack, deployed: Template | None, wanted: Template) -> dict[str, Resource]:

@@ -31,7 +31,7 @@ class DeploymentScope(Struct, frozen=True):
     """What a deployment is about.
 
     `tags`: of the environment's stacks. `databases`: those whose schema is infrastructure, each with its engine and an
-    open session. `others`: stacks of databases that the app may deploy as well. `cloud`: where no database says it.
+    open session. `others`: stacks of databases that the app may deploy as well. `cloud`: where all of it is.
     """
 
     environment: Environment
@@ -52,7 +52,7 @@ def prepare(
     Who we are is asked first: another account than the declared one ends it here. Raises Refused, Unavailable,
     UsageError.
     """
-    cloud = the_cloud(scope.environment, scope.databases, scope.cloud)
+    cloud = scope.cloud
     account = require_account(cloud).account
     managed_stacks = [
         managed_stack(target, engine, session, scope.request.gate)
@@ -88,10 +88,13 @@ def prepare(
             scope.tags,
         )
         everything = not scope.request.services and not scope.environment.is_sandbox
+        shown = scope.request.reviewed.stacks if scope.request.reviewed else {}
         yield (
             context,
             managed_stacks,
-            chosen_stacks(assembly, managed_stacks, scope.others, everything=everything),
+            chosen_stacks(
+                assembly, managed_stacks, [*scope.others, *shown], everything=everything and not shown
+            ),
         )
 
 

@@ -18,7 +18,8 @@ class DeployRequest(Struct, frozen=True):
     `reviewed`: the plan that binds it; `unreviewed`: go on without one anywhere. `adopt`: import what is there
     already. `bootstrap`: an account that is not prepared may be. `assembly`: the directory of a cloud assembly that
     was synthesised before. `wait`: seconds for an update that is under way, and for what it makes. `follow`: what is
-    under way, or only look at it.
+    under way, or only look at it. `declared`: the names of stacks of all declared databases. `drop`: stacks that the
+    app no longer makes and that are to be left as they are.
     """
 
     gate: Phase = Phase.CONTRACT
@@ -30,3 +31,5 @@ class DeployRequest(Struct, frozen=True):
     assembly: Path | None = None
     wait: float = A_DAY
     follow: bool = True
+    declared: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()

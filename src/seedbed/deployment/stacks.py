@@ -17,15 +17,20 @@ from seedbed.deployment.states import EXPRESS_WAY, StackCondition, StackState, s
 from seedbed.errors import Refused, Unavailable, Unreachable
 from seedbed.model.deployment import Template
 
-_POLL = 1.0  # seconds between two looks at first
+_POLL = 0.25  # seconds between two looks at first
 _SLOWEST = 10.0  # seconds between two looks in the end
+_REVIEWED = "REVIEW_IN_PROGRESS"  # a stack that is to be made, until its change set is carried out
+
+
+# What the CDK CLI grants as well: who could update the stack before can do so again
+_CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 
 class StackStatus(Struct, frozen=True):
     """A stack as it is now; `status` is "" where there never was one. `reason` is CloudFormation's own.
 
     `is_kept`: its termination protection is on. `is_nested`: it belongs to another stack, and goes with that.
-    `is_express`: its last update was made in express mode, which nothing can roll back.
+    `is_express`: its last update was made in express mode, which nothing can roll back. `parameters`: their keys.
     """
 
     name: str
@@ -36,6 +41,7 @@ class StackStatus(Struct, frozen=True):
     is_kept: bool = False
     is_nested: bool = False
     is_express: bool = False
+    parameters: tuple[str, ...] = ()
 
     @property
     def exists(self) -> bool:
@@ -108,6 +114,27 @@ class Stacks:
         """Have a stack deleted, which then goes on by itself. Raises Refused where CloudFormation will not."""
         self._asked("DeleteStack", StackName=current.id)
 
+    def set_tags(self, current: StackStatus, tags: Mapping[str, str]) -> bool:
+        """Have a stack's tags set and nothing else changed; those that it has beside them stay.
+
+        Returns False where another run was faster. Raises Unavailable, Refused.
+        """
+        parameters = [{"ParameterKey": each, "UsePreviousValue": True} for each in current.parameters]
+        try:
+            self._asked(
+                "UpdateStack",
+                StackName=current.name,
+                UsePreviousTemplate=True,
+                Parameters=parameters,
+                Capabilities=_CAPABILITIES,
+                Tags=[{"Key": key, "Value": value} for key, value in ({**current.tags, **tags}).items()],
+            )
+        except Unreachable as error:
+            if "_IN_PROGRESS state" in error.because or "No updates" in error.because:
+                return False
+            raise
+        return True
+
     def template(self, name: str) -> Template | None:
         """Return the template that the stack was last deployed with; None where there is no stack.
 
@@ -155,16 +182,23 @@ class Stacks:
         return failed[::-1]
 
     def follow(
-        self, current: StackStatus, *, timeout: float, tell: Callable[[str], None], check: Callable[[], None]
+        self,
+        current: StackStatus,
+        *,
+        timeout: float,
+        tell: Callable[[str], None],
+        check: Callable[[], None],
+        is_begun: bool = False,
     ) -> StackStatus:
         """Return how the stack stands once nothing is under way any more; what happens meanwhile is emitted.
 
-        `check` raises to end the waiting. Raises Unavailable after `timeout` seconds.
+        `check` raises to end the waiting. `is_begun`: its change set was just executed, so a stack that is only to be
+        made is one that is made now. Raises Unavailable after `timeout` seconds.
         """
         deadline, pause, seen = time.monotonic() + timeout, self._poll, None
         # By its id: under its name, a stack that was deleted is not to be found.
         wanted = current.id or current.name
-        while current.condition is StackCondition.IN_PROGRESS:
+        while current.condition is StackCondition.IN_PROGRESS or (is_begun and current.status == _REVIEWED):
             check()
             last = next(self.events(wanted), None)
             if last and last.id != seen:
@@ -177,7 +211,7 @@ class Stacks:
                     try_="the same command again follows it on; --wait says for how long",
                 )
             time.sleep(pause)
-            pause = min(_SLOWEST, pause * 1.2)
+            pause = min(_SLOWEST, pause * 1.3)
             current = replace(self.status(wanted), name=current.name)
         return current
 
@@ -245,4 +279,5 @@ def _status(found: Mapping[str, Any]) -> StackStatus:
         bool(found.get("EnableTerminationProtection")),
         bool(found.get("ParentId")),
         found.get("DeploymentConfig", {}).get("Mode") == "EXPRESS",
+        tuple(str(each["ParameterKey"]) for each in found.get("Parameters", ())),
     )

@@ -33,6 +33,14 @@ class Waiter(Struct, frozen=True):
         tell(f"{current.status}: {current.state.means}; waiting for it to end")
         return self.stacks.follow(current, timeout=self.timeout, tell=tell, check=self.stop.check), True
 
+    def until_ended(self, update: int) -> StackStatus:
+        """Return how the stack stands once the update that was just begun has ended."""
+        current = self.stacks.status(self.managed.stack)
+        tell = self.emitter(update)
+        return self.stacks.follow(
+            current, timeout=self.timeout, tell=tell, check=self.stop.check, is_begun=True
+        )
+
     def until_ready(self, things: Sequence[str], update: int) -> None:
         """Return once `things` are ready. Raises Unavailable."""
         for event in self.managed.settle(things, self.timeout) if things else ():

@@ -14,13 +14,14 @@ from seedbed.documents.document import VERSION, Document, Part, says
 from seedbed.documents.errors import ErrorEntry
 from seedbed.documents.expectations import EndEntry
 from seedbed.documents.planned_seeds import SeedEntry
+from seedbed.documents.prospects import EstimateEntry, LossEntry, UnverifiedEntry
 from seedbed.documents.seen import SeenEntry
+from seedbed.documents.stacks import RefusalEntry, StackPlanEntry
 from seedbed.documents.texts import Redact, TextOf, by_line
-from seedbed.errors import ExitCode, Location, Refused, hint_text
-from seedbed.model.deployment import Estimate
+from seedbed.errors import ExitCode, Location, Refused
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Direction, Migration, Phase, Step, StepText
-from seedbed.model.plan import Action, Certainty, DatabasePlan, Deferred, Loss, Plan, Unverified
+from seedbed.model.plan import Action, DatabasePlan, Deferred, Plan
 
 
 class BackfillEntry(Part, frozen=True):
@@ -179,64 +180,6 @@ class HazardEntry(Part, frozen=True):
         )
 
 
-class QuantityEntry(Part, frozen=True):
-    """A number of an estimate."""
-
-    name: Annotated[str, says("`items`, `read_units`, `write_units`, `seconds`, `dollars`.")]
-    value: Annotated[float, says("How many.")]
-
-
-class EstimateEntry(Part, frozen=True):
-    """What a migration will cost."""
-
-    version: Annotated[str, says("The migration.")]
-    quantities: Annotated[tuple[QuantityEntry, ...], says("For machines.")]
-    lines: Annotated[tuple[str, ...], says("For people.")]
-
-    @classmethod
-    def of(cls, estimate: Estimate) -> EstimateEntry:
-        quantities = tuple(QuantityEntry(name, float(value)) for name, value in estimate.quantities.items())
-        return cls(estimate.version, quantities, estimate.lines)
-
-
-class LossEntry(Part, frozen=True):
-    """Data that a revert would remove."""
-
-    version: Annotated[str, says("The migration.")]
-    what: Annotated[str, says("What it is in: a table, a column, an index.")]
-    rows: Annotated[int | None, says("How many of them; null where that is unknown.")]
-    certainty: Annotated[
-        Certainty,
-        says("How sure that number is: empty where it is exact, else `about`, `at most`, `at least`."),
-    ]
-    unit: Annotated[
-        str,
-        says(
-            "What is counted: `row`, `item`, `document`, `entity` (a node or a relationship), `relationship` (of the"
-            " nodes that go)."
-        ),
-    ]
-
-    @classmethod
-    def of(cls, loss: Loss) -> LossEntry:
-        return cls(loss.version, loss.what, loss.rows, loss.certainty, loss.unit)
-
-    def __str__(self) -> str:
-        return str(Loss(self.version, self.what, self.rows, self.certainty, self.unit))
-
-
-class UnverifiedEntry(Part, frozen=True):
-    """What a contract of a protected environment still waits for."""
-
-    version: Annotated[str, says("The migration.")]
-    what: Annotated[str, says("What is missing.")]
-    try_: Annotated[str, says("The commands that bring it.")]
-
-    @classmethod
-    def of(cls, unverified: Unverified, environment: str) -> UnverifiedEntry:
-        return cls(unverified.version, unverified.what, hint_text(unverified.try_, environment, ""))
-
-
 class DatabasePlanEntry(Part, frozen=True):
     """What would be done to one database, in order."""
 
@@ -343,6 +286,20 @@ class PlanDocument(Document, frozen=True, kw_only=True, tag="seedbed/plan/1"):
             "The migrations in an order that is right: stage after stage, what is in one of them side by side."
         ),
     ]
+    stacks: Annotated[
+        tuple[StackPlanEntry, ...],
+        says(
+            "The stacks of CloudFormation that `deploy` with the same selection would touch, in its order; last those"
+            " that the app no longer makes. `deploy PLAN` refuses a stack that is not among them."
+        ),
+    ] = ()
+    stacks_unseen: Annotated[
+        str,
+        says(
+            "Why no stack was looked at; empty where they were, and where nothing is deployed: there is no CDK app, or"
+            " the plan is to revert."
+        ),
+    ] = ""
 
     @classmethod
     def of(cls, plan: Plan, command: str, text_of: TextOf = by_line, redact: Redact = str) -> PlanDocument:
@@ -362,6 +319,8 @@ class PlanDocument(Document, frozen=True, kw_only=True, tag="seedbed/plan/1"):
                 DatabasePlanEntry.of(each, text_of, redact, plan.environment) for each in plan.databases
             ),
             stages=tuple(tuple(map(str, stage)) for stage in plan.stages),
+            stacks=tuple(map(StackPlanEntry.of, plan.stacks)),
+            stacks_unseen=plan.stacks_unseen,
         )
         return replace(document, digest=document.digest_of_content())
 
@@ -374,6 +333,11 @@ class PlanDocument(Document, frozen=True, kw_only=True, tag="seedbed/plan/1"):
             for action in each.actions
             if any(one.fails and one.version == action.version for one in each.hazards)
         )
+
+    @property
+    def refused_stacks(self) -> tuple[RefusalEntry, ...]:
+        """Why `deploy` would refuse stacks as they are."""
+        return tuple(one for each in self.stacks for one in each.refusals)
 
     @property
     def rejections(self) -> tuple[ErrorEntry, ...]:

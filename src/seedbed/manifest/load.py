@@ -31,6 +31,7 @@ from seedbed.model.environment import (
     ZONES,
     EnvironmentPattern,
 )
+from seedbed.model.names import RESERVED
 from seedbed.model.platform import ALL, Database, DatabaseId, Field, Platform, Reference, Where
 from seedbed.support.guess import suggestion
 from seedbed.toml.credentials import require_no_secrets
@@ -137,6 +138,13 @@ def _database_sections(text: Text, engine_names: Sequence[str]) -> Iterator[tupl
     for service, engines in text.data.get("services", {}).items():
         at = ("services", service)
         _require_name(text, at, "a service")
+        if service == RESERVED:
+            raise text.error(
+                f"{service} cannot be the name of a service",
+                at=at,
+                because="stacks and parameters of that name are those that migrate the others",
+                try_=f"another name, such as {service}-api",
+            )
         if not isinstance(engines, dict):
             raise _not(text, at, engines, f"a table such as [{dotted(at)}.ENGINE]")
         if not engines:

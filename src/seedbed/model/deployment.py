@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from seedbed.model.migration import Phase
+from seedbed.model.resource import Replacement, ResourceAction
 
 Template = Mapping[str, Any]  # a CloudFormation template as JSON says it
 
@@ -35,6 +36,46 @@ class StackUpdate(Struct, frozen=True):
     template: Template
     changes: tuple[Change, ...]
     waits_for: tuple[str, ...] = ()
+
+
+class ResourceChange(Struct, frozen=True):
+    """What an update does to one resource of a stack.
+
+    `id`: its logical id. `scope`: what of it is changed, "Properties.DatabaseName" or "DeletionPolicy". `because`: why
+    it is made anew, "" where it is not, or where that is not known. `holds`: data, or what others were given.
+    """
+
+    id: str
+    type: str
+    action: ResourceAction
+    replacement: Replacement = Replacement.NO
+    scope: tuple[str, ...] = ()
+    because: str = ""
+    holds: bool = False
+
+
+class Refusal(Struct, frozen=True):
+    """Why a stack is not deployed as things are, and the way round."""
+
+    what: str
+    because: str
+    try_: str = ""
+
+
+class StackPlan(Struct, frozen=True):
+    """What a deployment would change in one stack.
+
+    `deployed`, `wanted`: the SHA-256 of the template that is deployed, and of the one that the app makes; None where
+    there is none. `changes`: through the gate. `refusals`: why `deploy` would refuse it. `notes`: what is worth knowing
+    about the state that it is in.
+    """
+
+    stack: str
+    deployed: str | None = None
+    wanted: str | None = None
+    changes: tuple[ResourceChange, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Estimate(Struct, frozen=True):

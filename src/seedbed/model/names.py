@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+RESERVED = "seedbed"  # the service that the stacks are of which migrate the others: no platform's own
 # Variables by which a run inside the network finds its record
 CONTROL_TABLE, CONTROL_BUCKET, CONTROL_ENVIRONMENT = (
     "SEEDBED_CONTROL_TABLE",

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from seedbed.model.deployment import Change, Estimate
+from seedbed.model.deployment import Change, Estimate, StackPlan
 from seedbed.model.hazard import Hazard
 from seedbed.model.migration import Direction, Migration, MigrationRef, Phase, Work
 from seedbed.model.remembered import Seen
@@ -123,7 +123,10 @@ class DatabasePlan(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """What is to be done on all of them. `stages`: refs that may run side by side, stage after stage."""
+    """What is to be done on all of them. `stages`: refs that may run side by side, stage after stage.
+
+    `stacks`: what a deployment of them would change, where they were looked at; else `stacks_unseen` says why not.
+    """
 
     environment: str
     direction: Direction
@@ -132,10 +135,13 @@ class Plan(Struct, frozen=True):
     gate: Phase = Phase.CONTRACT
     to: str | None = None
     out_of_order: bool = False
+    stacks: tuple[StackPlan, ...] = ()
+    stacks_unseen: str = ""
 
     @property
     def is_empty(self) -> bool:
-        return not any(each.actions or each.changes or each.logins for each in self.databases)
+        works = any(each.actions or each.changes or each.logins for each in self.databases)
+        return not works and not any(each.changes for each in self.stacks)
 
     @property
     def losses(self) -> tuple[tuple[str, Loss], ...]:

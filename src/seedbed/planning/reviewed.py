@@ -10,14 +10,16 @@ from msgspec.json import decode
 from msgspec.structs import replace
 
 from seedbed.errors import Hint, Location, Refused, StalePlan, UsageError, call
-from seedbed.model.deployment import Change
+from seedbed.model.deployment import Change, ResourceChange, StackPlan
 from seedbed.model.migration import Direction, Phase
 from seedbed.model.plan import DatabasePlan
+from seedbed.model.resource import Replacement, ResourceAction
 from seedbed.planning.plans import DatabaseState, Policy, basis
 
 if TYPE_CHECKING:  # few runs read a plan file
     from seedbed.documents.plan import ActionEntry, PlanDocument
     from seedbed.documents.planned_seeds import SeedEntry
+    from seedbed.documents.stacks import ResourceChangeEntry, StackPlanEntry
     from seedbed.documents.texts import Redact, TextOf
     from seedbed.model.seed import PlannedSeed
 
@@ -29,6 +31,7 @@ class ReviewedPlan(Struct, frozen=True):
 
     `actions`: by database, the migrations that were shown, whole. `changes`: by database, what of its infrastructure
     may change, in words. `digest`: of everything that was shown. `seeds`: by database, those that were shown.
+    `stacks`: by name, those that were shown; `stacks_unseen`: why none was.
     """
 
     path: str
@@ -41,6 +44,13 @@ class ReviewedPlan(Struct, frozen=True):
     changes: Mapping[str, tuple[str, ...]] = {}
     digest: str = ""
     seeds: Mapping[str, tuple[SeedEntry, ...]] = {}
+    stacks: Mapping[str, StackPlanEntry] = {}
+    stacks_unseen: str = ""
+
+    def may_be_replaced(self, stack: str, resource: str) -> bool:
+        """Return whether the plan shows that a resource of a stack is made anew, or may be."""
+        shown = self.stacks[stack].changes if stack in self.stacks else ()
+        return any(each.id == resource and each.replacement not in _IN_PLACE for each in shown)
 
 
 def read(data: bytes, path: str) -> ReviewedPlan:
@@ -75,6 +85,8 @@ def read(data: bytes, path: str) -> ReviewedPlan:
         },
         plan.digest,
         {each.database: each.seeds for each in plan.databases},
+        {each.stack: each for each in plan.stacks},
+        plan.stacks_unseen,
     )
 
 
@@ -217,3 +229,65 @@ def require_same_changes(plan: ReviewedPlan, database: str, changes: Sequence[Ch
 
 def _words(phase: Phase, what: str) -> str:
     return f"{phase.value} {what}"
+
+
+def require_stack_as_shown(plan: ReviewedPlan, stack: StackPlan) -> None:
+    """Raise StalePlan if a deployment would change more in a stack than was reviewed; less is what is left of it."""
+    shown = plan.stacks.get(stack.stack)
+    if shown is None or shown.wanted is None:
+        because = (
+            f"no stack was looked at when it was made: {plan.stacks_unseen}"
+            if plan.stacks_unseen
+            else "it is not among the stacks that were looked at"
+            if plan.stacks
+            else "no stack was looked at when it was made"
+        )
+        raise _other_than_shown(plan.path, f"the plan does not show stack {stack.stack}", because)
+    if stack.wanted != shown.wanted:
+        raise _other_than_shown(
+            plan.path,
+            f"the plan no longer fits stack {stack.stack}",
+            "the app makes another template of it than the one that was reviewed",
+        )
+    _require_shown(plan, stack.stack, [each for each in stack.changes if not _is_shown(shown.changes, each)])
+
+
+def require_resources_as_shown(plan: ReviewedPlan, stack: str, changes: Sequence[ResourceChange]) -> None:
+    """Raise StalePlan for a resource of a change set that the plan does not name."""
+    shown = {each.id for each in plan.stacks[stack].changes} if stack in plan.stacks else set()
+    _require_shown(plan, stack, [each for each in changes if each.id not in shown])
+
+
+def _require_shown(plan: ReviewedPlan, stack: str, other: Sequence[ResourceChange]) -> None:
+    if other:
+        raise _other_than_shown(
+            plan.path,
+            f"the plan no longer fits stack {stack}",
+            f"a deployment would now change what was not reviewed: {'; '.join(map(resource_words, other))}",
+        )
+
+
+def _is_shown(shown: Sequence[ResourceChangeEntry], change: ResourceChange) -> bool:
+    """Return whether `change` is one of those that were reviewed, or what is left of it.
+
+    A resource that was to be made may be there by now, and lack some of what it was to have.
+    """
+    for each in shown:
+        if (each.id, each.type) != (change.id, change.type):
+            continue
+        if each.action is not change.action:
+            return each.action is ResourceAction.ADD and change.replacement in _IN_PLACE
+        worse = change.replacement not in _IN_PLACE and change.replacement is not each.replacement
+        return not worse and set(change.scope) <= set(each.scope)
+    return False
+
+
+_IN_PLACE = {Replacement.NO, Replacement.UNKNOWN}
+
+
+def resource_words(change: ResourceChange) -> str:
+    """Return what is done to a resource in words: "modify Cluster (RDS::DBCluster) Properties.EngineVersion"."""
+    scope = f" {', '.join(change.scope)}" if change.scope else ""
+    new = ", made anew" if change.replacement is Replacement.YES else ""
+    new = ", perhaps made anew" if change.replacement is Replacement.PERHAPS else new
+    return f"{change.action.lower()} {change.id} ({change.type.removeprefix('AWS::')}){scope}{new}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from seedbed.deployment import deleting
+from seedbed.deployment import deleting, stack_plans
 from seedbed.deployment import deploy as deployment
 from seedbed.deployment import destroy as destruction
 from seedbed.deployment.assembly import Stack
@@ -23,16 +23,19 @@ from seedbed.deployment.prepare import DeploymentScope, prepare, the_cloud
 from seedbed.deployment.request import A_DAY, DeployRequest
 from seedbed.engines.base import Engine, Session
 from seedbed.execution import infrastructure
+from seedbed.execution.recalling import RecalledAddress
 from seedbed.model.environment import require_ephemeral
 from seedbed.model.names import stack_name, stack_tags
 from seedbed.model.outcome import Outcome
+from seedbed.model.plan import Plan
 from seedbed.model.platform import Database
 from seedbed.model.target import Target
 from seedbed.planning import reviewed
 from seedbed.project import protection
 from seedbed.project.run import Run
+from seedbed.project.targets import Targets
 
-__all__ = ["DeployRequest", "deploy", "destroy", "plan_deploy", "plan_destroy"]
+__all__ = ["DeployRequest", "deploy", "destroy", "plan_deploy", "plan_destroy", "with_stacks"]
 
 
 @contextmanager
@@ -41,7 +44,7 @@ def plan_deploy(run: Run, request: DeployRequest | None = None) -> Iterator[Depl
 
     An update that is under way is followed to its end first. Raises Refused, StalePlan, Unavailable, UsageError.
     """
-    wanted = _as_reviewed(run, request or DeployRequest())
+    wanted = _as_reviewed(run, _with_declared(run, request or DeployRequest()))
     if (
         run.environment.is_sandbox
     ):  # an apply may have made the tables there: a stack takes them in as they are
@@ -50,8 +53,25 @@ def plan_deploy(run: Run, request: DeployRequest | None = None) -> Iterator[Depl
         yield plan_deployment(context, managed_stacks, chosen, wanted)
 
 
-def deploy(run: Run, plan: DeploymentPlan, *, jobs: int = 1) -> Outcome:
-    """Carry out what `plan_deploy` yielded, each update followed to its end.
+def with_stacks(run: Run, plan: Plan, request: DeployRequest, targets: Targets) -> Plan:
+    """Return `plan` with what a deployment of the databases in `run` would change in their stacks; reads only.
+
+    `targets`: where AWS is and who we are there, also for a `run` that asks no database. Raises Refused, Unavailable,
+    UsageError where that cannot be told.
+    """
+    wanted = _with_declared(run, request)
+    with _site(run, wanted, targets) as (context, managed_stacks, chosen):
+        return replace(plan, stacks=stack_plans.plan_stacks(context, managed_stacks, chosen, wanted))
+
+
+def _with_declared(run: Run, request: DeployRequest) -> DeployRequest:
+    platform, environment = run.catalog.platform, run.environment.name
+    names = (stack_name(platform.name, environment, each.service, each.engine) for each in platform.databases)
+    return replace(request, declared=tuple(names))
+
+
+def deploy(run: Run, plan: DeploymentPlan, *, jobs: int | None = None) -> Outcome:
+    """Carry out what `plan_deploy` yielded, each update followed to its end, `jobs` stacks side by side.
 
     Raises Refused where its environment is protected and no reviewed plan binds it: then nothing was touched.
     """
@@ -95,26 +115,31 @@ def destroy(run: Run, plan: DestroyPlan) -> Outcome:
 
 @contextmanager
 def _site(
-    run: Run, request: DeployRequest
+    run: Run, request: DeployRequest, targets: Targets | None = None
 ) -> Iterator[tuple[DeploymentContext, list[ManagedStack], list[Stack]]]:
     run.require_connected()
     # Here with its line; from inside the app it would come in a trace of the CDK.
     run.catalog.check_declared({target.id: () for target in run.connected})
-    catalog, environment = run.catalog, run.environment
+    catalog, environment, targets = run.catalog, run.environment, targets or run.targets
     others = [] if environment.is_sandbox else catalog.databases(request.services)
+    # Those that know of updates are here by their sessions: else an update could do too much at once.
+    managed = set(catalog.deployable(others))
+    opened = _opened(run)
+    asked = [each for each in opened if not isinstance(each[0].address, RecalledAddress)]
     wanted = DeploymentScope(
         environment,
         stack_tags(catalog.platform.name, environment.name),
         Path(catalog.platform.root),
-        _opened(run),
+        opened,
         [
             stack_name(catalog.platform.name, environment.name, other.service, other.engine)
             for other in others
+            if other not in managed
         ],
-        run.targets.cloud(environment),
+        the_cloud(environment, asked, targets.cloud(environment)),
         request,
     )
-    with prepare(wanted, run.targets.environ, run.context.emit, run.context.stop) as context:
+    with prepare(wanted, targets.environ, run.context.emit, run.context.stop) as context:
         yield context
 
 

@@ -29,19 +29,15 @@ if TYPE_CHECKING:
 @click.option(
     "--bootstrap", is_flag=True, help="Bootstrap the account for the CDK first (ephemeral environments)."
 )
-@click.option(
-    "--assembly",
-    type=click.Path(exists=True, file_okay=False),
-    metavar="DIR",
-    help="Deploy this cloud assembly, which was synthesised before.",
-)
+@options.drop
+@options.assembly("Deploy this cloud assembly, which was synthesised before.")
 @click.option(
     "--jobs",
     type=click.IntRange(1),
     cls=options.NumberOption,
-    default=2,
+    default=None,
     metavar="N",
-    help="How many stacks to update in parallel (default: 2).",
+    help="How many stacks to update in parallel (default: all that need no other, at most 8).",
 )
 @options.deploy_wait
 @options.as_json
@@ -57,8 +53,9 @@ def command(
     yes: bool,
     adopt: bool,
     bootstrap: bool,
+    drop: tuple[str, ...],
     assembly: str | None,
-    jobs: int,
+    jobs: int | None,
     wait: float,
 ) -> None:
     """Update the stacks of databases whose schema is infrastructure to what is declared.
@@ -85,6 +82,7 @@ def command(
         adopt=adopt,
         bootstrap=bootstrap,
         assembly=Path(assembly).absolute() if assembly else None,
+        drop=drop,
         wait=wait,
     )
     with (

@@ -34,6 +34,13 @@ from seedbed.errors import ExitCode, Hint, Location, UsageError, call, hint_text
     help="Try data migrations on N items, in memory, to estimate their cost (default: 0, by sizes only).",
 )
 @click.option("--exit-code", is_flag=True, help="Exit with 6 if anything is pending.")
+@click.option(
+    "--stacks/--no-stacks",
+    default=None,
+    help="Show what deploy would change in stacks (default: with --out, where there is a CDK app).",
+)
+@options.assembly("Compare this cloud assembly, instead of synthesising the CDK app.")
+@options.drop
 @click.option("--sql", "script", is_flag=True, help="Show every statement or request, whole, as a script.")
 @click.option("--summary", is_flag=True, help="Show one line per database.")
 @options.as_json
@@ -49,10 +56,13 @@ def command(
     out: str | None,
     sample: int,
     exit_code: bool,
+    stacks: bool | None,
+    assembly: str | None,
+    drop: tuple[str, ...],
     script: bool,
     summary: bool,
 ) -> None:
-    """Show what apply would do; change nothing.
+    """Show what apply would do, and deploy; change nothing.
 
     \b
     seedbed plan -e staging
@@ -61,7 +71,7 @@ def command(
     seedbed plan -e staging --sample 1000     what data migrations will cost
     seedbed plan -e dev-ana --exit-code       in a pipeline: 6 if any are pending
     """
-    from seedbed.cli.planning import plan_document, request, require_accepted
+    from seedbed.cli.planning import StacksAsked, plan_document, request, require_accepted, with_stacks
     from seedbed.documents.document import text
     from seedbed.report.text.plan import plan_text
     from seedbed.report.text.script import script_text
@@ -70,6 +80,9 @@ def command(
     with context.run(env, databases, wait=0, silent=True) as run:
         run.require_connected()
         plan = run.with_seeds(run.estimate(run.plan(wanted), sample=sample))
+        asked = StacksAsked(stacks, bool(out), Path(assembly).absolute() if assembly else None, drop)
+        chosen = {each.service for each in databases} if services or engines else ()
+        plan = with_stacks(context, run, plan, asked, tuple(sorted(chosen)))
     document = plan_document(context, plan)
     if out:
         _write(Path(out), text(document))

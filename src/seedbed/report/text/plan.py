@@ -13,15 +13,16 @@ from seedbed.documents.plan import (
     HazardEntry,
     PlanDocument,
     StepEntry,
-    UnverifiedEntry,
 )
 from seedbed.documents.planned_seeds import SeedEntry
+from seedbed.documents.prospects import UnverifiedEntry
 from seedbed.errors import Hint, call, hint_text
 from seedbed.model.environment import SANDBOX
 from seedbed.model.migration import Direction, Phase
 from seedbed.report.styles import Line, Lines, Row, Style, Table, line, row
 from seedbed.report.text.changes import SIGNS, change_row, note
 from seedbed.report.text.seen import seen_text
+from seedbed.report.text.stacks import stacks_text
 from seedbed.support.phrases import count, flat, number
 
 
@@ -41,6 +42,7 @@ def plan_text(plan: PlanDocument, *, summary: bool = False) -> Lines:
         page += [line((f"nothing to do: {', '.join(idle)}", Style.DIM)), line()]
     if len(plan.stages) > 1:
         page += [*_stages(plan), line()]
+    page += stacks_text(plan.stacks, plan.stacks_unseen)
     return [*page, _sum(plan)]
 
 
@@ -236,6 +238,8 @@ def _sum(plan: PlanDocument) -> Line:
     tail += f"; {count(seeds, 'seed')} to load" if seeds else ""
     logins = sum(len(each.logins) for each in plan.databases)
     tail += f"; {count(logins, 'change')} of logins" if logins else ""
+    stacks = sum(bool(each.changes) for each in plan.stacks)
+    tail += f"; {count(stacks, 'stack')} to update" if stacks else ""
     never = f"; {count(refused, 'change')} that cannot be made" if refused else ""
     it = "it" if changes == 1 else "them"
     is_direct = plan.environment == SANDBOX
@@ -262,6 +266,6 @@ def _sum(plan: PlanDocument) -> Line:
         return line((f"nothing to apply now{tail}", Style.BOLD))
     if logins and not seeds:
         return line((f"no migration to apply{tail}: apply makes them", Style.BOLD))
-    if seeds:
+    if seeds or stacks:
         return line((f"nothing to apply: every database is up to date{tail}", Style.BOLD))
     return line(("nothing to do: every database is up to date", Style.GOOD))

@@ -1,0 +1,197 @@
+"""Stacks in plans: shown, bound by the plan, refused where something would be lost or left behind."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seedbed.engines.dynamodb.sandbox.world import World
+from tests.support.aws_proxy import Call, Proxy, mutating, on, proxy
+from tests.support.aws_proxy.http import Response
+from tests.support.deployment.releases import STACK, Shop
+
+PROD, STAGING = (STACK.format(environment=each) for each in ("prod", "staging"))
+DATABASE = "AWS::RDS::DBCluster"
+
+
+@pytest.fixture
+def aws(ministack_account: World) -> Iterator[Proxy]:
+    with proxy(ministack_account.endpoint) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(tmp_path: Path, ministack_account: World, assemblies: Path, aws: Proxy) -> Shop:
+    made = Shop(tmp_path, ministack_account, assemblies, aws.endpoint)
+    made.prepare()
+    return made
+
+
+def _made(shop: Shop, name: str, environment: str, *, kind: str = DATABASE, **properties: Any) -> None:
+    """Have a stack with one resource, that an app of former times made in an environment."""
+    tags = {"platform": "shop", "environment": environment, "managed-by": "seedbed"}
+    resource = {"Type": kind, "Properties": properties or {"Engine": "aurora-postgresql"}}
+    shop.ask(
+        "cloudformation",
+        "CreateStack",
+        StackName=name,
+        TemplateBody=json.dumps({"Resources": {"Db": resource}}),
+        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+    )
+    end = time.monotonic() + 30
+    while _stack(shop, name)["StackStatus"] != "CREATE_COMPLETE":
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def _stack(shop: Shop, name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = shop.ask("cloudformation", "DescribeStacks", StackName=name)["Stacks"][0]
+    return found
+
+
+def _edited(options: list[str], old: str, new: str) -> list[str]:
+    """Return the options that deploy the same assembly with a change in its templates or its manifest."""
+    for path in Path(options[1]).glob("*.json"):
+        path.write_text(path.read_text().replace(old, new))
+    return options
+
+
+def test_a_plan_shows_every_stack_with_its_resources_and_says_where_none_was_looked_at(
+    shop: Shop, aws: Proxy
+) -> None:
+    shop.has("one", environment="prod")
+    options = shop.release("one", "prod")
+    same = shop.run("plan", "-e", "prod", "--json", *options).document
+    (stack,) = same["stacks"]
+    assert (stack["stack"], stack["changes"], stack["deployed"]) == (PROD, [], stack["wanted"])
+    _edited(options, '"DeletionProtectionEnabled": true', '"DeletionProtectionEnabled": false')
+    aws.forget()
+    shown = shop.run("plan", "-e", "prod", "--exit-code", *options)
+    assert shown.code == 6, shown.everything
+    assert f"stack {PROD}" in shown.out
+    assert "(DynamoDB::Table)  DeletionProtectionEnabled" in shown.out
+    assert "1 stack to update" in shown.out
+    assert aws.of(mutating) == []
+    assert "stacks were not looked at: --stacks does, and so does --out" in shop.run("plan", "-e", "prod").out
+    file = shop.root / "plan.json"
+    blind = shop.run("plan", "-e", "prod", "--out", str(file), "--no-stacks")
+    assert (blind.code, json.loads(file.read_text())["stacks"]) == (0, [])
+    refused = shop.run("deploy", "-e", "prod", str(file), *options)
+    assert (refused.code, f"the plan does not show stack {PROD}" in refused.err) == (3, True)
+    assert "no stack was looked at when it was made: --no-stacks says so" in refused.err
+    assert aws.of(mutating) == []
+
+
+def test_where_the_cdk_cannot_run_the_plan_is_made_and_says_so(shop: Shop) -> None:
+    shop.release("one", "prod")
+    file = shop.root / "plan.json"
+    variables = {"SEEDBED_CDK": str(shop.root / "nowhere")}
+    planned = shop.run("plan", "-e", "prod", "--out", str(file), env=variables)
+    assert planned.code == 0, planned.everything
+    assert "stacks were not looked at: there is no CDK CLI at" in planned.out
+    insisted = shop.run("plan", "-e", "prod", "--stacks", env=variables)
+    assert (insisted.code, "there is no CDK CLI at" in insisted.err) == (2, True)
+
+
+def test_deploy_refuses_a_template_or_a_change_that_the_plan_does_not_show(shop: Shop, aws: Proxy) -> None:
+    shop.has("one", environment="prod")
+    options = shop.release("one", "prod")
+    _edited(options, '"DeletionProtectionEnabled": true', '"DeletionProtectionEnabled": false')
+    file = str(shop.root / "plan.json")
+    assert shop.run("plan", "-e", "prod", "--out", file, *options).code == 0
+    aws.forget()
+    # Somebody takes a parameter out of the stack that the app makes as well.
+    body = shop.ask("cloudformation", "GetTemplate", StackName=PROD)["TemplateBody"]
+    gone = next(name for name, each in body["Resources"].items() if each["Type"] == "AWS::SSM::Parameter")
+    del body["Resources"][gone]
+    body.pop("Outputs", None)
+    shop.ask("cloudformation", "UpdateStack", StackName=PROD, TemplateBody=json.dumps(body))
+    refused = shop.run("deploy", "-e", "prod", file, *options)
+    assert (refused.code, f"the plan no longer fits stack {PROD}" in refused.err) == (3, True), refused.err
+    assert f"what was not reviewed: add {gone} (SSM::Parameter)" in refused.err
+    _edited(options, '"PointInTimeRecoveryEnabled": true', '"PointInTimeRecoveryEnabled": false')
+    refused = shop.run("deploy", "-e", "prod", file, *options)
+    assert (refused.code, "another template of it than the one that was reviewed" in refused.err) == (3, True)
+    assert aws.of(mutating) == []
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_a_renamed_service_or_a_forgotten_image_is_refused_by_plan_and_by_deploy(
+    shop: Shop, aws: Proxy, environment: str
+) -> None:
+    shop.has("one", environment=environment)
+    old = f"shop-{environment}-user-postgres"
+    _made(shop, old, environment)
+    _made(
+        shop, f"shop-{environment}-seedbed-task", environment, kind="AWS::Logs::LogGroup", LogGroupName="/a"
+    )
+    _made(shop, f"shop-{environment}0-user-postgres", f"{environment}0")  # another environment's
+    options = shop.release("one", environment)
+    file = str(shop.root / "plan.json")
+    aws.forget()
+    planned = shop.run("plan", "-e", environment, "--out", file, *options)
+    unreviewed = ("--unreviewed",) if environment == "prod" else ()
+    for found in (planned, shop.run("deploy", "-e", environment, *options, *unreviewed)):
+        assert found.code == 3, found.everything
+        assert f"the app no longer makes {old}" in found.everything
+        assert "it holds Db (RDS::DBCluster); under another name a service gets an empty" in found.everything
+        assert f"the app no longer makes shop-{environment}-seedbed-task" in found.everything
+        assert "as before; to leave the stack as it is: --drop shop-" in found.everything
+        assert f"{environment}0" not in found.everything
+    assert shop.run("deploy", "-e", environment, file, *options).code == 3
+    dropped = ("--drop", old, "--drop", f"shop-{environment}-seedbed-task")
+    assert shop.run("plan", "-e", environment, "--out", file, *options, *dropped).code == 0
+    meant = shop.run("deploy", "-e", environment, file, *options)
+    assert (meant.code, "every stack is up to date" in meant.out) == (0, True), meant.everything
+    wrong = shop.run("deploy", "-e", environment, *options, *unreviewed, "--drop", "shop-no")
+    assert (wrong.code, "there is no stack shop-no that the app no longer makes" in wrong.err) == (2, True)
+    assert aws.of(mutating) == []
+
+
+def test_in_an_ephemeral_environment_what_the_app_no_longer_makes_is_told_and_stays(shop: Shop) -> None:
+    shop.has("one")
+    _made(shop, "shop-dev-ana-user-postgres", "dev-ana")
+    options = shop.release("one")
+    planned = shop.run("plan", "-e", "dev-ana", *options)
+    assert planned.code == 0
+    assert "the app no longer makes shop-dev-ana-user-postgres: it is left as it is" in planned.out
+    assert shop.run("deploy", "-e", "dev-ana", *options).code == 0
+
+
+def test_tags_alone_reach_the_stack(shop: Shop, aws: Proxy) -> None:
+    shop.has("one", environment="staging")
+    options = _edited(
+        shop.release("one", "staging"), '"service": "courses"', '"service": "courses", "owner": "ana"'
+    )
+    aws.forget()
+    done = shop.run("deploy", "-e", "staging", *options)
+    assert (done.code, "1 update deployed" in done.out) == (0, True), done.everything
+    assert {"Key": "owner", "Value": "ana"} in _stack(shop, STAGING)["Tags"]
+    assert [each.operation for each in aws.of(mutating) if each.operation != "AssumeRole"] == ["UpdateStack"]
+    assert "every stack is up to date" in shop.run("deploy", "-e", "staging", *options).out
+
+
+@pytest.mark.slow
+def test_a_change_set_that_makes_anew_what_the_templates_did_not_tell_is_deleted_and_not_executed(
+    shop: Shop, aws: Proxy
+) -> None:
+    shop.has("one", environment="staging")
+
+    def anew(_: Call, answer: Response) -> Response:
+        return answer.with_body(answer.body.replace(b"<Replacement>False<", b"<Replacement>True<"))
+
+    aws.rewrite("DescribeChangeSet", anew)
+    aws.forget()
+    refused = replace(shop).deploy("half", environment="staging")
+    assert refused.code == 3, refused.everything
+    assert f"the change set of {STAGING} would take data away" in refused.everything
+    assert "TableCourses" in refused.everything
+    assert [each for each in aws.calls if on("ExecuteChangeSet")(each)] == []
+    assert shop.ask("cloudformation", "ListChangeSets", StackName=STAGING)["Summaries"] == []
+    assert shop.indexes("staging") == []

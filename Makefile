@@ -35,7 +35,7 @@ export SOAK_RACES SOAK_KILLS SOAK_VERIFY_KILLS SOAK_BACKFILL_ROWS SOAK_BACKFILL_
 export SOAK_NEO4J_RELATIONSHIPS SOAK_NEO4J_KILLS SOAK_OPENSEARCH_DOCUMENTS
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint lint-ruff lint-format lint-types lint-imports format bench planted coverage soak soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy soak-contract soak-property docs lock clean
+.PHONY: help install demo test lint lint-ruff lint-format lint-types lint-imports format bench planted coverage aws-day soak soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy soak-contract soak-property docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -109,6 +109,9 @@ planted: install ## planted faults: each of them has to be caught by the tests t
 
 coverage: install ## what the tests cover of each room, beside the baseline (COVERAGE=--check)
 	$(BIN)/python -m tools.coverage_by_room --processes $(WORKERS) $(COVERAGE)
+
+aws-day: install ## a day on a real account: prints what it would do and cost (AWS_DAY="--really --account …")
+	$(BIN)/python -m tools.aws_day $(AWS_DAY)
 
 docs: install ## the documentation, as a site
 	$(BIN)/zensical build --clean

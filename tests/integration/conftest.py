@@ -9,7 +9,12 @@ import pytest
 
 from tests.support.deployment.releases import Synthesis, release, synthesise
 from tests.support.deployment.sandbox_shop import write_sandbox_shop
+from tests.support.deployment.stage import one_database
 
+WITH_IMAGES = {
+    "image": f"444444444444.dkr.ecr.eu-central-1.amazonaws.com/seedbed@sha256:{'1' * 64}",
+    "graph-image": f"444444444444.dkr.ecr.eu-central-1.amazonaws.com/neo4j@sha256:{'2' * 64}",
+}
 EDTECH = Path(__file__).parents[2] / "edtech"
 
 
@@ -25,6 +30,17 @@ def assemblies(shared_path: Path) -> Path:
             release("other_key", "dev-ana"),
             Synthesis("sandbox-shop", "sandbox", write_sandbox_shop),
             Synthesis("edtech-dev-ana", "dev-ana", root=EDTECH, context=flags),
+            Synthesis("whole-dev-ana", "dev-ana", root=EDTECH, context={**flags, **WITH_IMAGES}),
+            Synthesis(
+                "whole-prod",
+                "prod",
+                root=EDTECH,
+                context={**flags, **WITH_IMAGES, "graph-on-nfs": "accepted"},
+            ),
+            *(
+                Synthesis(f"{each}-dev-ana", "dev-ana", one_database(each))
+                for each in ("postgres", "opensearch")
+            ),
         ],
         made,
     )

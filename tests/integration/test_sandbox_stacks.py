@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -39,6 +40,11 @@ def template(*, port: int, revision: str = "1") -> dict[str, Any]:
         "Rule": ("AWS::EC2::SecurityGroupIngress", rule),
         "Definition": ("AWS::ECS::TaskDefinition", {"Family": "f", "ContainerDefinitions": [container]}),
     }
+    return body(resources)
+
+
+def body(resources: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
+    """Return a template of resources, by name, whose outputs are called as they are."""
     return {
         "Resources": {name: {"Type": kind, "Properties": of} for name, (kind, of) in resources.items()},
         "Outputs": {name: {"Value": {"Ref": name}} for name in resources},
@@ -53,9 +59,9 @@ class Stack:
         made = client(service, self.world.region, self.world.endpoint, self.world.account)
         return getattr(made, operation)(**parameters)
 
-    def settle(self, operation: str, wanted: str, body: dict[str, Any]) -> dict[str, str]:
+    def settle(self, operation: str, wanted: str, template: dict[str, Any]) -> dict[str, str]:
         """Create or update the stack, and return its outputs."""
-        self.ask("cloudformation", operation, StackName=STACK, TemplateBody=json.dumps(body))
+        self.ask("cloudformation", operation, StackName=STACK, TemplateBody=json.dumps(template))
         assert until(lambda: self.status() == wanted), self.status()
         [found] = self.ask("cloudformation", "describe_stacks", StackName=STACK)["Stacks"]
         return {each["OutputKey"]: each["OutputValue"] for each in found["Outputs"]}
@@ -98,7 +104,43 @@ def test_a_task_definition_keeps_its_secrets_and_words_that_are_anybody_s(stack:
 
 
 def test_a_rule_of_a_group_that_is_not_there_fails_its_stack(stack: Stack) -> None:
-    body = template(port=5432)
-    body["Resources"]["Rule"]["Properties"]["GroupId"] = "sg-0123456789abcdef0"
-    stack.ask("cloudformation", "create_stack", StackName=STACK, TemplateBody=json.dumps(body))
+    wrong = template(port=5432)
+    wrong["Resources"]["Rule"]["Properties"]["GroupId"] = "sg-0123456789abcdef0"
+    stack.ask("cloudformation", "create_stack", StackName=STACK, TemplateBody=json.dumps(wrong))
     assert until(lambda: stack.status() == "ROLLBACK_COMPLETE")
+
+
+def test_a_network_has_a_way_out(stack: Stack) -> None:
+    gateway = {
+        "SubnetId": {"Ref": "Subnet"},
+        "AllocationId": {"Fn::GetAtt": ["Address", "AllocationId"]},
+    }
+    resources = {
+        "Network": ("AWS::EC2::VPC", {"CidrBlock": "10.0.0.0/16"}),
+        "Subnet": ("AWS::EC2::Subnet", {"VpcId": {"Ref": "Network"}, "CidrBlock": "10.0.1.0/24"}),
+        "Address": ("AWS::EC2::EIP", {"Domain": "vpc"}),
+        "Gateway": ("AWS::EC2::NatGateway", gateway),
+    }
+    made = stack.settle("create_stack", "CREATE_COMPLETE", body(resources))
+    [address] = stack.ask("ec2", "describe_addresses")["Addresses"]
+    [found] = stack.ask("ec2", "describe_nat_gateways")["NatGateways"]
+    assert (made["Address"], made["Gateway"]) == (address["PublicIp"], found["NatGatewayId"])
+    assert found["SubnetId"] == made["Subnet"]
+    stack.ask("cloudformation", "delete_stack", StackName=STACK)
+    assert until(lambda: stack.ask("ec2", "describe_addresses")["Addresses"] == [])
+    assert until(lambda: stack.ask("ec2", "describe_nat_gateways")["NatGateways"] == [])
+
+
+def test_a_protected_table_fails_the_deletion_of_its_stack(stack: Stack) -> None:
+    key = {"KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}]}
+    kinds = {"AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}]}
+    paid = {"BillingMode": "PAY_PER_REQUEST", "DeletionProtectionEnabled": True}
+    made = stack.settle(
+        "create_stack", "CREATE_COMPLETE", body({"Table": ("AWS::DynamoDB::Table", {**key, **kinds, **paid})})
+    )
+    stack.ask("cloudformation", "delete_stack", StackName=STACK)
+    assert until(lambda: stack.status() == "DELETE_FAILED")
+    assert stack.ask("dynamodb", "list_tables")["TableNames"] == [made["Table"]]
+    stack.ask("dynamodb", "update_table", TableName=made["Table"], DeletionProtectionEnabled=False)
+    stack.ask("cloudformation", "delete_stack", StackName=STACK)
+    assert until(lambda: stack.ask("dynamodb", "list_tables")["TableNames"] == [])

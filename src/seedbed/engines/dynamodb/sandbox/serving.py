@@ -40,7 +40,9 @@ def main(directory: Path) -> None:
     from ministack import app as ministack
 
     _with_expiry()
+    _with_protected_tables()
     _with_rules_of_security_groups()
+    _with_ways_out()
     _with_whole_containers()
     logging.getLogger("persistence").setLevel(logging.WARNING)  # a line for each service and save
     config = Config()
@@ -80,6 +82,24 @@ def _with_expiry() -> None:
     handlers["create"], handlers["update"] = created, updated
 
 
+def _with_protected_tables() -> None:
+    """Let a table with deletion protection outlive its stack's deletion, which fails, as in AWS."""
+    from ministack.services import dynamodb
+    from ministack.services.cloudformation import provisioners
+
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
+    delete = handlers["delete"]
+
+    def deleted(name: str, properties: Any) -> None:
+        if (dynamodb._tables.get(name) or {}).get("DeletionProtectionEnabled"):
+            raise ValueError(
+                f"Resource cannot be deleted as it is currently protected against deletion: {name}"
+            )
+        delete(name, properties)
+
+    handlers["delete"] = deleted
+
+
 def _with_rules_of_security_groups() -> None:
     """Let CloudFormation make what one security group may ask of another; ministack only knows rules in their group."""
     from ministack.services import ec2
@@ -106,6 +126,42 @@ def _with_rules_of_security_groups() -> None:
 
     handlers = {"create": created, "update": updated, "delete": deleted}
     provisioners._RESOURCE_HANDLERS["AWS::EC2::SecurityGroupIngress"] = handlers
+
+
+def _with_ways_out() -> None:
+    """Let CloudFormation make the NAT gateway of a network, and its address."""
+    from ministack.services import ec2
+    from ministack.services.cloudformation import provisioners
+
+    def address_created(_logical_id: str, _properties: Any, _stack: str) -> Any:
+        before = set(ec2._addresses)
+        ec2._allocate_address({"Domain": ["vpc"]})
+        (id_,) = set(ec2._addresses) - before
+        address = ec2._addresses[id_]["PublicIp"]
+        return address, {"AllocationId": id_, "PublicIp": address}
+
+    def address_deleted(address: str, _properties: Any) -> None:
+        for id_ in [key for key, each in ec2._addresses.items() if each["PublicIp"] == address]:
+            del ec2._addresses[id_]
+
+    def gateway_created(_logical_id: str, properties: Any, _stack: str) -> Any:
+        before = set(ec2._nat_gateways)
+        given = ("SubnetId", "AllocationId", "ConnectivityType")
+        ec2._create_nat_gateway({key: [properties[key]] for key in given if key in properties})
+        (id_,) = set(ec2._nat_gateways) - before
+        return id_, {"NatGatewayId": id_}
+
+    def gateway_deleted(id_: str, _properties: Any) -> None:
+        ec2._nat_gateways.pop(id_, None)
+
+    provisioners._RESOURCE_HANDLERS["AWS::EC2::EIP"] = {
+        "create": address_created,
+        "delete": address_deleted,
+    }
+    provisioners._RESOURCE_HANDLERS["AWS::EC2::NatGateway"] = {
+        "create": gateway_created,
+        "delete": gateway_deleted,
+    }
 
 
 def _with_whole_containers() -> None:

@@ -10,14 +10,14 @@ from msgspec import Struct
 from seedbed.aws.items import Table
 from seedbed.aws.objects import Bucket
 from seedbed.errors import Hint, UsageError, call
-from seedbed.model.names import parameter_path
+from seedbed.model.names import CONTROL_BUCKET, CONTROL_ENVIRONMENT, CONTROL_TABLE, parameter_path
 from seedbed.remote.control import Control
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
 
 SERVICE = "seedbed"  # the name under which an environment's own parameters lie among those of its services
-TABLE, BUCKET, ENVIRONMENT = "SEEDBED_CONTROL_TABLE", "SEEDBED_CONTROL_BUCKET", "SEEDBED_ENV"
+TABLE, BUCKET, ENVIRONMENT = CONTROL_TABLE, CONTROL_BUCKET, CONTROL_ENVIRONMENT  # variables of the container
 _CONTROL = ("table", "bucket")
 _TASK = ("cluster", "task-definition", "subnets", "security-group")
 

@@ -182,6 +182,14 @@ def _carry_out(ctx: click.Context, _: click.Parameter, run_id: str | None) -> No
         raise click.exceptions.Exit(worker.work(run_id, ctx.params.get("directory")))
 
 
+def _wait_for_runs(ctx: click.Context, _: click.Parameter, is_warm: bool) -> None:
+    """Wait for runs, where this process is the task that was started for that; nobody types it."""
+    if is_warm:
+        from seedbed.cli.travel import warm
+
+        raise click.exceptions.Exit(warm.wait(ctx.params.get("directory")))
+
+
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -216,6 +224,7 @@ def _carry_out(ctx: click.Context, _: click.Parameter, run_id: str | None) -> No
     help="Whether to write in colour (default: auto).",
 )
 @click.option("--run", "run_id", hidden=True, expose_value=False, callback=_carry_out)
+@click.option("--warm", is_flag=True, hidden=True, expose_value=False, callback=_wait_for_runs)
 @click.pass_context
 def cli(
     ctx: click.Context, directory: str | None, env: str | None, verbose: int, quiet: int, color: str

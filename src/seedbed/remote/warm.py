@@ -16,10 +16,17 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from seedbed.errors import SeedbedError
+from seedbed.errors import SeedbedError, Unavailable
 from seedbed.remote.control import Control
+from seedbed.remote.records import new_id
+from seedbed.remote.tasks import Tasks
 
+COMMAND = ("seedbed", "--warm")  # what the task runs
 IDLE = 1200.0  # seconds
+_PATIENCE, _PAUSE = (
+    150.0,
+    1.0,
+)  # seconds: for a task to end, two minutes of which are its own; between two looks
 SIDE_BY_SIDE = 3  # runs; only one of them writes
 
 
@@ -101,3 +108,34 @@ class WarmWorker:
             if run is not None and run.state == "claimed" and run.worker == self._name:
                 self._control.mark_lost(run, f"its process ended with {code}")
             del self._children[id_]
+
+
+def begin(control: Control, tasks: Tasks, environment: str) -> tuple[str, bool]:
+    """Return the ARN of the task that waits for runs of `environment`, and whether it was started for that now.
+
+    Raises what starting a task raises.
+    """
+    if (there := control.warm(environment)) is not None:
+        return there.task, False
+    return tasks.start(COMMAND, run="warm", token=new_id()), True
+
+
+def end(
+    control: Control, tasks: Tasks, environment: str, *, tell: Callable[[str], None] = lambda _line: None
+) -> list[str]:
+    """End the workers that wait for runs of `environment`, and return the ARNs of their tasks once they are gone.
+
+    Their children are told to stop, as by Ctrl-C. Raises what `seedbed.aws` raises; Unavailable where one does not end.
+    """
+    ended = []
+    while (there := control.warm(environment)) is not None:
+        tasks.stop(there.task, "its environment needs no warm worker any more")
+        tell(f"task {there.task.rpartition('/')[2]}, which waits for runs, is being ended")
+        until = time.monotonic() + _PATIENCE
+        while not ((task := tasks.look(there.task)).has_ended or task.is_missing):
+            if time.monotonic() >= until:
+                raise Unavailable(f"task {there.task} does not end", because=f"it is {task.status}")
+            time.sleep(_PAUSE)
+        control.warm_beat(environment, there.task, is_open=False)  # it may have had no time to
+        ended.append(there.task)
+    return ended

@@ -368,3 +368,24 @@ def test_a_task_has_the_files_of_its_image_and_no_others(
     other = afar.call("status", "--json")
     assert other.code == 3
     assert "the task has other files than the caller" in other.document["errors"][0]["error"]
+
+
+def test_a_worker_that_waits_takes_runs_until_it_is_ended(
+    afar: Afar, tasks: Fargate, aws: Proxy, tmp_path: Path
+) -> None:
+    fine(afar)
+    program = [str(Path(sys.executable).with_name("seedbed"))]
+    more = {"AWS_ENDPOINT_URL": aws.endpoint, "LANG": "C.UTF-8"}
+    tasks.images[IMAGE] = Image({"seedbed": program}, environment=more, directory=tmp_path)
+    begun = afar.call("runs", "warm")
+    assert (begun.code, "begins to wait for runs" in begun.out) == (0, True), begun.everything
+    assert until(lambda: afar.control.warm(afar.name) is not None, 30)
+    again = afar.call("runs", "warm")
+    assert (again.code, "waits for runs already" in again.out) == (0, True), again.everything
+    ran = afar.call("apply", "--json")
+    assert (ran.code, ran.document["changed"]) == (0, True), ran.everything
+    assert "by a worker that was waiting for one" in ran.err
+    ended = afar.call("runs", "warm", "--end")
+    assert (ended.code, f"ended: {tasks.tasks[0].arn}" in ended.out) == (0, True), ended.everything
+    assert (len(tasks.tasks), tasks.tasks[0].exit_code) == (1, 0)
+    assert afar.call("runs", "warm", "--end").out == "no worker waits for runs\n"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, CommandKind, command_context
-from seedbed.errors import Refused
+from seedbed.errors import Refused, UsageError
+
+if TYPE_CHECKING:
+    from seedbed.model.environment import Environment
 
 
 @click.command("destroy")
@@ -37,8 +42,24 @@ def command(context: CommandContext, env: str, services: tuple[str, ...], yes: b
         plan = deploying.plan_destroy(run, services, wait=wait)
         if plan.names and not yes:
             _ask(context, env, ", ".join(plan.names))
+        if environment.access == "task":
+            _end_warm(context, environment)
         outcome = deploying.destroy(run, plan)
     context.finish(run, outcome)
+
+
+def _end_warm(context: CommandContext, environment: Environment) -> None:
+    """End the worker that waits for runs, if there is one: a cluster that has a task cannot be deleted."""
+    from seedbed.remote import place, warm
+    from seedbed.remote.tasks import Tasks
+
+    cloud = context.project.targets.cloud(environment)
+    try:
+        where = place.find(cloud, context.project.platform.name, environment.name)
+    except UsageError:
+        return  # there are no runs: it was never deployed, or is half gone
+    if where.task is not None:
+        warm.end(where.control, Tasks(cloud, where.task), environment.name, tell=context.out.log)
 
 
 def _ask(context: CommandContext, env: str, names: str) -> None:

@@ -1,4 +1,4 @@
-"""`seedbed runs list`, `seedbed runs attach`, `seedbed runs stop`."""
+"""`seedbed runs list`, `seedbed runs attach`, `seedbed runs stop`, `seedbed runs warm`."""
 
 from __future__ import annotations
 
@@ -112,6 +112,35 @@ def stop(context: CommandContext, run: str, env: str, now: bool) -> None:
         "its task is being ended" if now and found.carrier else "it is asked to stop at its next safe point"
     )
     context.out.result(f"run {found.id}: {said}\n")
+
+
+@command.command("warm", short_help="Keep a worker ready, so that runs begin at once.")
+@options.environment
+@click.option("--end", is_flag=True, help="End it.")
+@command_context(CommandKind.LOCAL)
+def warm(context: CommandContext, env: str, end: bool) -> None:
+    """Start a worker that takes runs within a second or two, and ends itself after 20 minutes without one.
+
+    In ephemeral environments only; seedbed destroy ends it first.
+
+    \b
+    seedbed runs warm -e dev-ana
+    seedbed runs warm -e dev-ana --end
+    """
+    from seedbed.model.environment import require_ephemeral
+    from seedbed.remote import warm
+    from seedbed.remote.tasks import Tasks
+
+    require_ephemeral(context.catalog.environment(env), "runs warm")
+    place = _place(context, env)
+    tasks = Tasks(place.cloud, place.require_task())
+    if end:
+        ended = warm.end(place.control, tasks, env, tell=context.out.log)
+        context.out.result(f"ended: {', '.join(ended)}\n" if ended else "no worker waits for runs\n")
+        return
+    task, is_new = warm.begin(place.control, tasks, env)
+    said = "begins to wait for runs; that takes as long as any task" if is_new else "waits for runs already"
+    context.out.result(f"task {task.rpartition('/')[2]} {said}\n")
 
 
 def _place(context: CommandContext, env: str) -> Place:

@@ -41,7 +41,7 @@ def work(id_: str, directory: str | None) -> int:
     signal.signal(signal.SIGTERM, _terminated)
     try:
         name = this_task(os.environ)
-        control = place.of_worker(_cloud(name), os.environ)
+        control = place.of_worker(cloud(name), os.environ)
         worker = Worker(control, id_, name=name, token=os.environ.pop(CLAIM, ""), log=_logged(sys.stderr))
         run = worker.claim()
     except SeedbedError as error:  # there is no record that could say it
@@ -139,7 +139,7 @@ def _names(terminal: Terminal, places: Mapping[str, Path]) -> dict[str, str]:
     return {str(path): name for path, name in {**typed, **folders}.items()}
 
 
-def _cloud(task: str) -> Cloud:
+def cloud(task: str) -> Cloud:
     """Return where this task runs: a container is told that by variables, or by the ARN of its task."""
     told = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     region = told or (task.split(":")[3] if task.startswith("arn:") else "")

@@ -28,6 +28,7 @@ ALLOWED = {
 DRIVERS = ("psycopg", "postgast")
 TERMINAL = ("rich",)
 MODELS = ("sqlalchemy", "alembic")
+AFAR = ("seedbed.remote", "seedbed.cli.travel.client", "seedbed.aws.clients", "botocore")
 HEAVY = (*DRIVERS, *TERMINAL, *MODELS, "msgspec", "importlib.metadata", "tomllib", "difflib", "json")
 # A page of help as plain as can be: what it imports is click's own.
 PLAIN = """
@@ -85,7 +86,7 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_the_help_of_a_command_imports_no_driver_no_terminal_and_no_project(command: str) -> None:
     names = imported("-m", "seedbed", command, "--help")
-    assert among(names, *DRIVERS, *TERMINAL, *MODELS, "seedbed.project", "seedbed.engines") == []
+    assert among(names, *DRIVERS, *TERMINAL, *MODELS, *AFAR, "seedbed.project", "seedbed.engines") == []
 
 
 def test_the_public_api_imports_no_driver_no_terminal_and_nothing_that_deploys() -> None:
@@ -115,6 +116,7 @@ def test_an_apply_without_work_imports_no_terminal_no_grammar_and_no_models(
     slow = ("importlib.metadata", "concurrent", "logging", "tempfile", "seedbed.servers.directory")
     assert "seedbed.engines.postgres.wire.libpq" in names
     unwanted = (
+        *AFAR,
         *TERMINAL,
         *MODELS,
         *slow,
@@ -124,3 +126,11 @@ def test_an_apply_without_work_imports_no_terminal_no_grammar_and_no_models(
         "seedbed.engines.postgres.files.libpg_query",
     )
     assert among(names, *unwanted) == []
+
+
+def test_a_status_of_what_is_reached_from_here_imports_nothing_that_travels(
+    up_to_date: tuple[Path, dict[str, str]],
+) -> None:
+    root, env = up_to_date
+    names = imported("-m", "seedbed", "status", "--env", "dev-imports", cwd=root, env=env)
+    assert among(names, *AFAR) == []

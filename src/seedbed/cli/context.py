@@ -90,6 +90,7 @@ class CommandContext:
             verbose=self.verbose,
             redact=self.redactor,
         )
+        self.out.below = self.recorder.below if self.recorder else ""
 
     @property
     def directory(self) -> Path:

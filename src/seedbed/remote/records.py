@@ -27,7 +27,7 @@ ID_LENGTH = 26
 class Terminal(Struct, frozen=True, kw_only=True):
     """The caller's terminal, which the worker writes for: `columns` wide, `tty` where it is one.
 
-    `capable`: it moves its cursor. `color` as the option has it. `workspace`: the checkout on GitHub's runner.
+    `capable`: it moves its cursor. `color` as the option has it. `below`: where `cwd` is in the checkout.
     `interactive`: somebody can be asked. `directory`: what -C said, in `cwd`. `files`: as they were called, by their
     names in argv; `places`: what is where one is to be written, "new" (nothing), "there" or "nowhere" (no directory).
     """
@@ -44,7 +44,7 @@ class Terminal(Struct, frozen=True, kw_only=True):
     verbose: int = 0
     quiet: int = 0
     github: bool = False
-    workspace: str = ""
+    below: str = ""
     interactive: bool = False
     directory: str = ""
     cwd: str = ""

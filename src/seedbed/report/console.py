@@ -114,6 +114,7 @@ class Output:
         self.redact = redact
         self.github = github.is_github(environ)
         self.root = environ.get("GITHUB_WORKSPACE", "")
+        self.below = ""  # where what is shown lies in the checkout, if that is elsewhere
         self.lock = threading.RLock()  # a signal handler may write while its own thread is writing
         self.overlay: Overlay | None = None
 
@@ -141,7 +142,7 @@ class Output:
         """Write an annotation as a command to GitHub's runner; anywhere else, nothing."""
         if self.github:
             with self.lock:
-                self.stderr.write(self.redact(github.command(annotation, self.root)))
+                self.stderr.write(self.redact(github.command(annotation, self.root, self.below)))
 
     def document(self, document: Document | Mapping[str, Any]) -> None:
         """Write one JSON document to stdout.

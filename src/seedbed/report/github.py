@@ -45,11 +45,14 @@ class Annotation(Struct, frozen=True):
         return cls("\n".join(lines), error.target, error.at)
 
 
-def command(annotation: Annotation, root: str = "") -> str:
-    """Return one command, its line break included. `root`: the checkout, which paths have to be relative to."""
+def command(annotation: Annotation, root: str = "", below: str = "") -> str:
+    """Return one command, its line break included.
+
+    `root`: the checkout, which paths have to be relative to. `below`: where in it they begin, if it is not here.
+    """
     properties = {"title": f"seedbed: {annotation.about}" if annotation.about else "seedbed"}
     if at := annotation.at:
-        properties["file"] = _relative(at.path, root)
+        properties["file"] = os.path.join(below, _relative(at.path, root))
         properties |= {"line": str(at.line)} if at.line else {}
         properties |= {"col": str(at.column)} if at.line and at.column else {}
     pairs = ",".join(f"{key}={_property(value)}" for key, value in properties.items())

@@ -194,13 +194,17 @@ def sleeps(server: EmbeddedServer, afar: Afar) -> bool:
 
 def test_errors_stand_beside_their_lines_on_github_too(afar: Afar, postgres_server: EmbeddedServer) -> None:
     fails(afar)
-    github = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(afar.files.root)}
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(afar.files.root.parent)}
     here = afar.here("apply", env=github)
     emptied(afar, postgres_server)
     with afar.waited_on():
         there = afar.call("apply", env=github)
-    same(there, here)
-    assert "::error title=seedbed%3A user/postgres,file=services/user/" in there.err
+        same(there, here)
+        assert "::error title=seedbed%3A user/postgres,file=project/services/user/" in there.err
+        wrong(afar)
+        there = afar.call("apply", env=github)
+        same(there, afar.here("apply", env=github))
+        assert ",file=project/services/user/" in there.err
 
 
 def test_a_plan_file_comes_back_and_goes_there_again(afar: Afar) -> None:
@@ -223,6 +227,27 @@ def test_a_plan_file_comes_back_and_goes_there_again(afar: Afar) -> None:
     assert (listing.command, listing.argv[-1]) == ("apply", "plan.json")
     assert sorted(each.name for each in afar.files.root.glob("*.json")) == ["more.json", "plan.json"]
     assert not list(afar.files.root.glob(".*.json*"))
+
+
+def test_a_developers_environment_comes_up_by_its_task(afar: Afar) -> None:
+    fine(afar)
+    afar.files.seed("01_t1.csv", "id\n1\n")
+    with afar.waited_on(), afar.start("env", "up", afar.name) as process:
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert [each.command for each in afar.control.runs(afar.name)] == ["seed", "apply"]
+    assert "2 migrations applied" in err
+
+
+def test_what_breaks_off_in_a_task_ends_in_its_record(afar: Afar, postgres_server: EmbeddedServer) -> None:
+    fine(afar)
+    afar.files.seed("01_t1.py", "# seedbed: table=t1\ndef rows():\n    raise SystemExit(9)\n    yield {}\n")
+    assert afar.here("apply").code == 0
+    here = afar.here("seed", "--json")
+    with afar.waited_on():
+        same(afar.call("seed", "--json"), here)
+    (run,) = afar.control.runs(afar.name)
+    assert (run.state, run.exit_code) == ("done", here.code)
 
 
 def test_somebody_at_a_terminal_is_asked_there(afar: Afar) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,10 +100,9 @@ def _request(context: CommandContext, before: ImageRequest | None, said: dict[st
     if bundle and not bundle.startswith("sha256:"):
         told["ca_bundle"] = checksum(Path(bundle))
     request: ImageRequest = replace(before or ImageRequest(), **told)
-    if not request.base and sys.stdin.isatty():
-        with context.asking():
-            base = click.prompt(f"The base, as python:{request.python}-slim@sha256:…", err=True)
-        request = replace(request, base=base.strip())
+    if not request.base and context.can_ask:
+        base = context.prompt(f"The base, as python:{request.python}-slim@sha256:…")
+        request = replace(request, base=base)
     return request
 
 

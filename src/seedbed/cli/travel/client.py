@@ -195,7 +195,7 @@ def _terminal(context: CommandContext, parcel: parcels.Parcel) -> Terminal:
         verbose=context.verbose,
         quiet=out.quiet,
         github=github.is_github(environ),
-        workspace=out.root,
+        below=_below(out.root),
         interactive=context.can_ask,
         directory=context.called_in,
         cwd=_cwd(),
@@ -209,6 +209,12 @@ def _cwd() -> str:
         return os.getcwd()
     except FileNotFoundError:  # it is gone, and -C names another
         return ""
+
+
+def _below(root: str) -> str:
+    """Return where we are in the checkout `root` of GitHub's runner; empty at its top, and outside of it."""
+    below = os.path.relpath(_cwd() or root, root) if root else "."
+    return "" if below == "." or below.startswith("..") else below
 
 
 def _tell(context: CommandContext, tasks: Tasks, started: Started) -> None:

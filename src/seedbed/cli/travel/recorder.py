@@ -31,9 +31,12 @@ _COLORED = re.compile(r"\x1b\[[0-9;]*m")
 class Renaming(Redactor):
     """Masks secrets, and calls files as the client does, who does not know where they lie here."""
 
-    def __init__(self, names: Mapping[str, str]) -> None:
-        """`names`: what the client calls a file, by its path here."""
+    def __init__(self) -> None:
         super().__init__()
+        self._names: dict[str, str] = {}
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Write names in the place of paths from now on. `names`: what the client calls a file, by its path here."""
         self._names = dict(names)
 
     def __call__(self, text: str) -> str:
@@ -50,6 +53,7 @@ class Recorder:
         self.redactor = redactor
         self.can_ask = terminal.interactive
         self.directory = terminal.directory
+        self.below = terminal.below
         self.document: Any = None
         self._worker = worker
         self._terminal = terminal
@@ -70,7 +74,7 @@ class Recorder:
         }
         os.environ.pop("NO_COLOR", None)
         if terminal.github:
-            os.environ |= {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": terminal.workspace}
+            os.environ |= {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": ""}
         out = _Text(self, "stdout", tty=terminal.stdout_tty, encoding=terminal.stdout_encoding)
         err = _Text(self, "stderr", tty=terminal.stderr_tty, encoding=terminal.stderr_encoding)
         try:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 import msgspec
@@ -58,49 +58,40 @@ class _Work:
         self._worker = worker
         self._run = run
         self._scratch = scratch
-        self._outputs = dict(run.ask.terminal.places)
         self._places: dict[str, Path] = {}
 
     def done(self, directory: str | None) -> int:
+        """Carry it out, and return the exit code that its record has."""
         ask, log = self._run.ask, sys.stderr
-        inputs: Mapping[str, bytes] = {}
-        trouble: SeedbedError | None = None
-        try:
-            inputs = {name: self._control.fetch(self._run.id, blob) for name, blob in ask.inputs.items()}
-        except SeedbedError as error:
-            trouble = error
-        else:
-            self._places = parcels.unpacked(inputs, self._outputs, self._scratch / "files")
-        recorder = Recorder(self._worker, ask.terminal, Renaming(_names(ask.terminal, self._places)), log)
+        redactor = Renaming()
+        recorder = Recorder(self._worker, ask.terminal, redactor, log)
         log.write(f"run {self._run.id}: seedbed {ask.command} {' '.join(ask.argv)}, called by {ask.by}\n")
         with recorder.installed():
-            code = self._called(recorder, directory, trouble)
+            code = self._called(recorder, redactor, directory)
         for number in (signal.SIGINT, signal.SIGTERM):  # it is over: what is left is to say so
             signal.signal(number, signal.SIG_IGN)
         document = msgspec.json.encode(recorder.document) if recorder.document is not None else None
-        self._worker.finish(
-            code,
-            document=document,
-            outputs=parcels.written(self._places, self._outputs) if self._places else {},
-        )
+        outputs = parcels.written(self._places, ask.terminal.places) if self._places else {}
+        self._worker.finish(code, document=document, outputs=outputs)
         log.write(f"run {self._run.id}: exit code {code}\n")
         return code
 
-    def _called(self, recorder: Recorder, directory: str | None, trouble: SeedbedError | None) -> int:
+    def _called(self, recorder: Recorder, redactor: Renaming, directory: str | None) -> int:
         """Return the exit code of the command, or of what kept it from being called."""
         from seedbed.cli import main
 
         ask = self._run.ask
-        settings = {"recorder": recorder, "verbose": ask.terminal.verbose, "quiet": ask.terminal.quiet}
+        settings: dict[str, Any] = {"recorder": recorder, "verbose": ask.terminal.verbose}
         context = CommandContext(
-            {**settings, "color": ask.terminal.color},
+            {**settings, "quiet": ask.terminal.quiet, "color": ask.terminal.color},
             command=ask.command,
             as_json=ask.terminal.json,
             environment=ask.environment,
         )
         try:
-            if trouble is not None:
-                raise trouble
+            inputs = {name: self._control.fetch(self._run.id, blob) for name, blob in ask.inputs.items()}
+            self._places = parcels.unpacked(inputs, ask.terminal.places, self._scratch / "files")
+            redactor.rename(_names(ask.terminal, self._places))
             os.chdir(self._platform(directory))
             command = main.cli.get_command(click.Context(main.cli), ask.command)
             if command is None:
@@ -112,6 +103,9 @@ class _Work:
             return int(context.interrupt())
         except click.exceptions.Exit as leaving:
             return leaving.exit_code
+        except Exception as error:  # noqa: BLE001  it is to be in the record, as a command's own would be
+            known = context.exhausted(error)
+            return int(context.fail(known) if known else context.crash())
         said = ["-v"] * ask.terminal.verbose + ["-q"] * ask.terminal.quiet + ["--color", ask.terminal.color]
         return main.run([*said, ask.command, *words], {"recorder": recorder})
 

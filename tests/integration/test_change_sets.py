@@ -131,7 +131,7 @@ def test_tags_are_set_without_touching_the_template_and_foreign_ones_stay(accoun
     body["Parameters"] = {"Size": {"Type": "String", "Default": "2"}}
     account.has(body, owner="ana", cost="7")
     current = account.stacks.status(NAME)
-    assert current.parameters == ("Size",)
+    assert tuple(current.parameters) == ("Size",)
     assert account.stacks.set_tags(current, {"owner": "bob"})
     ended = account.stacks.follow(
         account.stacks.status(NAME), timeout=30, tell=lambda _: None, check=lambda: None

@@ -42,11 +42,16 @@ def _has(shop: Shop, name: str, environment: str = "dev-a", *, imports: str = ""
     value: Any = {"Fn::ImportValue": imports} if imports else "1"
     parameter = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": value}}
     output = {"Value": {"Ref": "P"}, "Export": {"Name": name}}
+    template = {"Resources": {"P": parameter}, "Outputs": {"P": output}}
+    _made(shop, name, template, environment, **tags)
+
+
+def _made(shop: Shop, name: str, template: Any, environment: str = "dev-a", **tags: str) -> None:
     shop.ask(
         "cloudformation",
         "CreateStack",
         StackName=name,
-        TemplateBody=json.dumps({"Resources": {"P": parameter}, "Outputs": {"P": output}}),
+        TemplateBody=json.dumps(template),
         Tags=[
             {"Key": key, "Value": value} for key, value in (stack_tags("shop", environment) | tags).items()
         ],
@@ -125,3 +130,63 @@ def test_killed_anywhere_and_run_again_it_finishes(
     done = shop.run("destroy", "-e", "dev-a", "--yes")
     assert done.code == 0, done.everything
     assert _stacks(shop) == {}
+
+
+CONTROL = "shop-dev-a-seedbed-control"
+BUCKET = {"Type": "AWS::S3::Bucket", "Properties": {"VersioningConfiguration": {"Status": "Enabled"}}}
+
+
+def _control(shop: Shop) -> str:
+    """Make a control stack whose bucket holds versions, a deletion and half an upload, and a task that reads it."""
+    name: Any = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": {"Ref": "B"}}}
+    name["Properties"]["Name"] = "/shop/dev-a/seedbed/control/bucket"
+    _made(shop, CONTROL, {"Resources": {"B": BUCKET, "P": name}})
+    reads = {"Type": "AWS::SSM::Parameter::Value<String>", "Default": name["Properties"]["Name"]}
+    value = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": {"Ref": "ReadBucket"}}}
+    _made(shop, ORDER[2], {"Parameters": {"ReadBucket": reads}, "Resources": {"P": value}})
+    bucket = shop.ask("ssm", "GetParameter", Name=name["Properties"]["Name"])["Parameter"]["Value"]
+    for number in range(3):
+        shop.ask("s3", "PutObject", Bucket=bucket, Key=f"runs/{number % 2}", Body=b"1")
+    shop.ask("s3", "DeleteObject", Bucket=bucket, Key="runs/0")
+    shop.ask("s3", "CreateMultipartUpload", Bucket=bucket, Key="runs/half")
+    return str(bucket)
+
+
+def _left(shop: Shop, bucket: str) -> int:
+    found = shop.ask("s3", "ListObjectVersions", Bucket=bucket)
+    uploads = shop.ask("s3", "ListMultipartUploads", Bucket=bucket).get("Uploads", ())
+    return len([*found.get("Versions", ()), *found.get("DeleteMarkers", ()), *uploads])
+
+
+def test_the_bucket_of_runs_is_empty_before_its_stack_goes_as_the_last(shop: Shop, aws: Proxy) -> None:
+    bucket = _control(shop)
+    assert _left(shop, bucket) == 5
+    with aws.hold(on("DeleteStack", containing="control"), times=1) as held:
+        running = shop.start("destroy", "-e", "dev-a", "--yes")
+        held.wait_until_inside()
+        assert (set(_stacks(shop)), _left(shop, bucket)) == ({CONTROL}, 0)
+        held.release()
+        _, told = running.communicate()
+    assert (running.returncode, _stacks(shop)) == (0, {}), told
+
+
+def test_killed_while_it_empties_the_bucket_and_run_again_it_finishes(shop: Shop, aws: Proxy) -> None:
+    _control(shop)
+    with aws.hold("DeleteObjects", when="answered", times=1) as held:
+        running = shop.start("destroy", "-e", "dev-a", "--yes")
+        held.wait_until_inside()
+        running.send_signal(signal.SIGKILL)
+        running.communicate()
+    done = shop.run("destroy", "-e", "dev-a", "--yes")
+    assert (done.code, _stacks(shop)) == (0, {}), done.everything
+
+
+def test_a_bucket_that_may_not_be_emptied_is_named_with_the_way_out(shop: Shop, aws: Proxy) -> None:
+    bucket = _control(shop)
+    with aws.refuse("DeleteObjects", "AccessDenied", "Access Denied", status=403):
+        refused = shop.run("destroy", "-e", "dev-a", "--yes")
+    assert refused.code != 0
+    assert f"bucket {bucket} may not be emptied" in refused.everything
+    assert f"aws s3 rm s3://{bucket} --recursive" in refused.everything
+    assert set(_stacks(shop)) == {CONTROL}
+    assert shop.run("destroy", "-e", "dev-a", "--yes").code == 0

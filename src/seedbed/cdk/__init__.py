@@ -5,7 +5,7 @@
 
 is a CDK app: one stack per database of the environment that `cdk deploy -c environment=NAME` names. The constructs
 behind it (`ServiceTables`, `ServicePostgres`, `ServiceSearch`, `ServiceGraph`, `ExternalGraph`, `Network`,
-`MigrationTask`, `inject`) serve in apps of your own as well.
+`Control`, `MigrationTask`, `inject`) serve in apps of your own as well.
 """
 
 from importlib.util import find_spec
@@ -15,6 +15,7 @@ from seedbed.support.extras import install_line
 if find_spec("aws_cdk") is None:
     raise ImportError(f"seedbed.cdk needs the CDK: {install_line('cdk')}")
 
+from seedbed.cdk.control import Control
 from seedbed.cdk.environment import chosen, require_unprotected_account
 from seedbed.cdk.external import ExternalGraph
 from seedbed.cdk.graph import GraphSizes, ServiceGraph
@@ -28,6 +29,7 @@ from seedbed.cdk.task import MigrationTask
 
 __all__ = [
     "RDS_BUNDLE",
+    "Control",
     "ExternalGraph",
     "GraphSizes",
     "MigrationTask",

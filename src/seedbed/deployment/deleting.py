@@ -14,6 +14,7 @@ from graphlib import TopologicalSorter
 
 from msgspec import Struct
 
+from seedbed.deployment import emptying
 from seedbed.deployment.destroy import DestroyPlan, Removal
 from seedbed.deployment.stacks import StackEvent, StackStatus
 from seedbed.deployment.states import StackCondition
@@ -35,6 +36,7 @@ _SILENCE = 60.0  # seconds that a deletion may take to begin
 _LATE = re.compile(
     r"DependencyViolation|has a dependent object|has dependencies and cannot be deleted|mapped public address"
 )
+_FILLED = re.compile(r"bucket you tried to delete is not empty|BucketNotEmpty")
 _IMPORTED = re.compile(r"imported by|in use by")
 
 
@@ -93,7 +95,7 @@ def _tell_skipped(plan: DestroyPlan, left: dict[str, Removal], known: dict[str, 
     """Emit which stacks were not begun with, because of which other one."""
     for each in plan.removals:
         if blockers := [known[id_].stack.name for id_ in each.after if id_ in left]:
-            plan.listener(TargetSkipped(each.target, f"{blockers[0]} is still there and imports from it"))
+            plan.listener(TargetSkipped(each.target, f"{blockers[0]} is still there and uses what it has"))
 
 
 def _tell_new(plan: DestroyPlan) -> None:
@@ -174,6 +176,10 @@ class _Deletion(Struct):
             self._later(current, self.plan.stacks.failures(current))
         return False
 
+    @property
+    def _is_control(self) -> bool:
+        return self.removal.stack.name == self.plan.scope.control
+
     def _begin(self, *, resumed: bool) -> None:
         if self.sent is None:
             name = self.removal.stack.name
@@ -183,6 +189,8 @@ class _Deletion(Struct):
 
     def _delete(self, current: StackStatus) -> None:
         self._begin(resumed=False)
+        if self._is_control:
+            emptying.empty(self.plan.stacks, current, self._emptied, self.plan.stop.check)
         self.before = self._last_event()
         try:
             self.plan.stacks.delete(current)
@@ -194,6 +202,10 @@ class _Deletion(Struct):
                     because=error.because,
                     try_="delete what the reason names first; then the same command again",
                 ) from None
+
+    def _emptied(self, what: str) -> None:
+        self.asked = True
+        self._tell(what)
 
     def _follow(self, current: StackStatus) -> None:
         """Tell what happens to a stack. Raises Unavailable once it has taken too long."""
@@ -215,6 +227,8 @@ class _Deletion(Struct):
         reasons = [each.reason for each in failures if each.type != "AWS::CloudFormation::Stack"]
         if reasons and all(_LATE.search(each) for each in reasons):
             what = "AWS releases network interfaces late"
+        elif reasons and self._is_control and all(_FILLED.search(each) for each in reasons):
+            what = "something was written into its bucket meanwhile"
         elif _IMPORTED.search(current.reason):
             what = "another stack still imports from it"
         else:

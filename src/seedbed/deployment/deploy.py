@@ -154,7 +154,7 @@ class _StackRun(Struct):
         while True:
             current, deployed, moved = self._deployed()
             wanted = self.context.assembly.template(self.stack)
-            updates = updates_of(self.stack, self.managed, current, deployed, wanted)
+            updates = updates_of(self.context, self.stack, self.managed, current, deployed, wanted)
             if not updates:
                 break
             # Somebody may have deployed since the plan: what would be lost is told by what is there now.

@@ -10,6 +10,7 @@ from msgspec import Struct
 from seedbed.aws.cloud import Cloud
 from seedbed.aws.identity import require_account
 from seedbed.deployment.child import StopSignal
+from seedbed.deployment.reading import readers
 from seedbed.deployment.stack_owner import is_own
 from seedbed.deployment.stacks import Stacks, StackStatus
 from seedbed.errors import Refused, UsageError
@@ -31,7 +32,7 @@ class DestroyScope(Struct, frozen=True):
     """What is to be deleted.
 
     `tags`: of the environment's stacks. `databases`: all that are declared. `services`: those that are selected, none:
-    all. `wait`: seconds for one stack.
+    all. `wait`: seconds for one stack. `control`: the name of the stack whose bucket is emptied before it goes.
     """
 
     environment: Environment
@@ -40,6 +41,7 @@ class DestroyScope(Struct, frozen=True):
     databases: Sequence[DatabaseStack]
     services: Collection[str]
     wait: float
+    control: str = ""
 
     def found(self, stacks: Stacks) -> list[StackStatus]:
         """Return the stacks that are there, by name. Raises Unavailable, Refused."""
@@ -60,7 +62,7 @@ class DestroyScope(Struct, frozen=True):
 
 
 class Removal(Struct, frozen=True):
-    """A stack that is to go. `after`: the ids of those that have to be gone before, because they import from it."""
+    """A stack that is to go. `after`: the ids of those that have to be gone before, because they use what it has."""
 
     target: str
     stack: StackStatus
@@ -68,7 +70,7 @@ class Removal(Struct, frozen=True):
 
 
 class DestroyPlan(Struct, frozen=True):
-    """What is to go, each stack after all that import from it. `gone`: targets whose stack is not there."""
+    """What is to go, each stack after all that use what it has. `gone`: targets whose stack is not there."""
 
     scope: DestroyScope
     stacks: Stacks
@@ -97,8 +99,10 @@ def plan_destroy(scope: DestroyScope, listener: Listener, stop: StopSignal) -> D
     importers = stacks.importers({each.id for each in found}) if found else {}
     _require_unused(found, importers)
     ids = {each.name: each.id for each in found}
+    read = readers(stacks, found)
     after = {
         each.id: {ids[name] for names in importers.get(each.id, {}).values() for name in names}
+        | read.get(each.id, set())
         for each in found
     }
     known = {each.id: each for each in found}

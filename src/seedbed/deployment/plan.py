@@ -11,6 +11,7 @@ from seedbed.deployment.assembly import Stack
 from seedbed.deployment.context import DeploymentContext
 from seedbed.deployment.left_behind import left_behind
 from seedbed.deployment.managed import ManagedStack, Resource, managed_by_name
+from seedbed.deployment.reading import stale
 from seedbed.deployment.request import DeployRequest
 from seedbed.deployment.stack_owner import require_own
 from seedbed.deployment.stack_plans import stack_plan, tags_to_set
@@ -97,7 +98,7 @@ def _rollout(
     require_updatable(current, context.stacks)
     deployed = None if current.condition is StackCondition.ABSENT else context.stacks.template(stack.name)
     wanted = context.assembly.template(stack)
-    updates = tuple(updates_of(stack, managed, current, deployed, wanted))
+    updates = tuple(updates_of(context, stack, managed, current, deployed, wanted))
     if request.reviewed and updates:
         planned = stack_plan(stack, current, deployed, wanted, updates)
         reviewed.require_stack_as_shown(request.reviewed, planned)
@@ -108,18 +109,26 @@ def _rollout(
 
 
 def updates_of(
+    context: DeploymentContext,
     stack: Stack,
     managed: ManagedStack,
     current: StackStatus,
     deployed: Template | None,
     wanted: Template,
 ) -> Sequence[StackUpdate]:
-    """Return the updates that lead to the `wanted` template; where none is left, the one that sets the stack's tags."""
+    """Return the updates that lead to the `wanted` template.
+
+    Where none is left, the one that sets the stack's tags, or has it read what has changed since it did.
+    """
     updates = managed.updates(deployed, wanted)
-    if not updates and deployed is not None and (tags := tags_to_set(stack, current)):
-        change = Change(Phase.EXPAND, f"{stack.name}: set tags {', '.join(sorted(tags))}")
-        return [StackUpdate(deployed, (change,))]
-    return updates
+    if updates or deployed is None:
+        return updates
+    whats = []
+    if tags := tags_to_set(stack, current):
+        whats.append(f"{stack.name}: set tags {', '.join(sorted(tags))}")
+    if names := stale(context.stacks, current, deployed):
+        whats.append(f"{stack.name}: read {', '.join(names)} anew")
+    return [StackUpdate(deployed, tuple(Change(Phase.EXPAND, each) for each in whats))] if whats else ()
 
 
 def collisions(managed: ManagedStack, deployed: Template | None, wanted: Template) -> dict[str, Resource]:

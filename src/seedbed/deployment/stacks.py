@@ -30,7 +30,8 @@ class StackStatus(Struct, frozen=True):
     """A stack as it is now; `status` is "" where there never was one. `reason` is CloudFormation's own.
 
     `is_kept`: its termination protection is on. `is_nested`: it belongs to another stack, and goes with that.
-    `is_express`: its last update was made in express mode, which nothing can roll back. `parameters`: their keys.
+    `is_express`: its last update was made in express mode, which nothing can roll back. `parameters`: the values that
+    its parameters had when it was last deployed, those that are read from the parameter store included.
     """
 
     name: str
@@ -41,7 +42,7 @@ class StackStatus(Struct, frozen=True):
     is_kept: bool = False
     is_nested: bool = False
     is_express: bool = False
-    parameters: tuple[str, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def exists(self) -> bool:
@@ -152,6 +153,18 @@ class Stacks:
                     try_="deploy it once with the CDK from the app as it was then",
                 ) from None
         return body or None
+
+    def physical_ids(self, current: StackStatus, type_: str) -> list[str]:
+        """Return the physical ids of the resources of a type, such as AWS::S3::Bucket, that are in a stack now."""
+        pages = self._pages("ListStackResources", StackName=current.id or current.name)
+        return [
+            str(each["PhysicalResourceId"])
+            for answer in pages
+            for each in answer.get("StackResourceSummaries", ())
+            if each.get("ResourceType") == type_
+            and each.get("PhysicalResourceId")
+            and each.get("ResourceStatus") != "DELETE_COMPLETE"
+        ]
 
     def events(self, name: str) -> Iterator[StackEvent]:
         """Yield what happened to the stack, the last first."""
@@ -279,5 +292,8 @@ def _status(found: Mapping[str, Any]) -> StackStatus:
         bool(found.get("EnableTerminationProtection")),
         bool(found.get("ParentId")),
         found.get("DeploymentConfig", {}).get("Mode") == "EXPRESS",
-        tuple(str(each["ParameterKey"]) for each in found.get("Parameters", ())),
+        {
+            str(each["ParameterKey"]): str(each.get("ResolvedValue") or each.get("ParameterValue", ""))
+            for each in found.get("Parameters", ())
+        },
     )

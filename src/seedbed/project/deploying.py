@@ -96,6 +96,7 @@ def plan_destroy(run: Run, services: Collection[str] = (), *, wait: float = A_DA
         [_database_stack(run, each) for each in platform.databases],
         services,
         wait,
+        stack_name(platform.name, environment.name, "seedbed", "control"),
     )
     return destruction.plan_destroy(scope, run.context.emit, run.context.stop)
 

@@ -38,6 +38,15 @@ _S3 = {
     "DELETE": "DeleteObject",
     "POST": "PostObject",
 }
+# What S3 is asked about, by the first word of the query
+_S3_ABOUT = {
+    ("GET", "versions"): "ListObjectVersions",
+    ("GET", "uploads"): "ListMultipartUploads",
+    ("GET", "list-type"): "ListObjectsV2",
+    ("POST", "delete"): "DeleteObjects",
+    ("POST", "uploads"): "CreateMultipartUpload",
+    ("DELETE", "uploadId"): "AbortMultipartUpload",
+}
 _PROTOCOLS = {"cloudformation": "query", "iam": "query", "sts": "query", "s3": "xml", "lambda": "rest"}
 
 
@@ -144,7 +153,11 @@ def _by_form(request: Request) -> str:
 def _by_path(request: Request) -> str:
     if found := re.search(r"/operation/(\w+)$", request.target):  # Smithy RPC
         return found[1]
-    path = request.target.partition("?")[0].strip("/")
+    path, _, query = request.target.partition("?")
+    path = path.strip("/")
+    for each in query.split("&"):
+        if found_about := _S3_ABOUT.get((request.method, each.partition("=")[0])):
+            return found_about
     if not path:
         return "ListBuckets" if request.method == "GET" else request.method
     if "/" in path:

@@ -327,7 +327,7 @@ def test_after_five_more_tries_it_stays_and_so_does_what_it_imports_from(aws: Ac
     )
     skipped = [each for each in told if isinstance(each, TargetSkipped)]
     assert [(each.target, each.because) for each in skipped] == [
-        (network.name, f"{user.name} is still there and imports from it")
+        (network.name, f"{user.name} is still there and uses what it has")
     ]
     assert (outcome.exit_code, _left(aws)) == (ExitCode.PARTIAL, {user.name, network.name})
     assert _destroy(aws).exit_code is ExitCode.DONE

@@ -124,7 +124,7 @@ def denied(day: Day) -> str:
 
 
 def apply(day: Day) -> str:
-    return _succeeds(day, "apply", "-e", ENVIRONMENT, "--yes")
+    return _succeeds(day, "apply", "-e", ENVIRONMENT)
 
 
 def stop(day: Day) -> str:
@@ -168,7 +168,7 @@ def asleep(day: Day) -> str:
 
 
 def waking(day: Day) -> str:
-    return _succeeds(day, "status", "-e", ENVIRONMENT, "--fresh")
+    return apply(day)
 
 
 def rotation(day: Day) -> str:
@@ -185,7 +185,7 @@ def rotation(day: Day) -> str:
     )
     vault.put_secret_value(SecretId=arn, SecretString=json.dumps(said))
     time.sleep(_MINUTE)  # RDS takes it over by and by
-    return _succeeds(day, "status", "-e", ENVIRONMENT, "--fresh")
+    return apply(day)
 
 
 def clean(day: Day) -> str:
@@ -218,6 +218,12 @@ def leftovers(day: Day) -> Iterator[str]:
     prefix = f"{PLATFORM}-{ENVIRONMENT}"
     for each in day.client("logs").describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]:
         yield f"log group {each['logGroupName']}"
+    for each in day.client("s3").list_buckets()["Buckets"]:
+        if each["Name"].startswith(prefix):
+            yield f"bucket {each['Name']}"
+    filters = [{"Key": "tag-value", "Values": [ENVIRONMENT]}]
+    for each in day.client("secretsmanager").list_secrets(Filters=filters)["SecretList"]:
+        yield f"secret {each['Name']}"
     ec2, tagged = day.client("ec2"), [{"Name": "tag:environment", "Values": [ENVIRONMENT]}]
     for vpc in ec2.describe_vpcs(Filters=tagged)["Vpcs"]:
         yield f"network {vpc['VpcId']}"
@@ -308,14 +314,14 @@ STEPS = (
     ),
     Step("stop", "StopTask is SIGTERM, and the exit code is that of the process", stop),
     Step("asleep", "the cluster is at 0 ACU a while after the last connection", asleep),
-    Step("waking", "status wakes it and answers", waking),
+    Step("waking", "a run with nothing to do wakes it and ends well", waking),
     Step("rotation", "after another password, the next task connects", rotation),
 )
 ENDING = (
     Step("clean", "every stack goes, however late AWS releases network interfaces", clean),
     Step(
         "nothing-left",
-        "no stack, cluster, table, parameter, log group, network or interface is left",
+        "no stack, cluster, table, secret, bucket, parameter, log group, network or interface is left",
         nothing_left,
     ),
 )

@@ -7,8 +7,10 @@ import os
 import signal
 from pathlib import Path
 
+import click
 import pytest
 
+from seedbed.cli.main import cli
 from tools import aws_day, aws_day_steps
 from tools.aws_day import Day, Step, carry_out, estimate
 
@@ -99,6 +101,26 @@ def test_whatever_happens_is_written_down_and_everything_is_taken_away(
     assert lines[1]["seen"] == seen
     assert lines[0].keys() >= {"expectation", "seen", "seconds", "at", "account", "region"}
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_every_command_of_the_day_is_one_that_the_command_line_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed: list[tuple[str, ...]] = []
+
+    def seedbed(*words: str) -> tuple[int, str]:
+        typed.append(words)
+        return 0, "done"
+
+    day = Day("111111111111", "us-east-1", "", tmp_path, lambda _: None, seedbed)
+    monkeypatch.setattr(aws_day_steps, "_stacks", lambda _: ["stack a"])
+    for step in (aws_day_steps.deploy, aws_day_steps.apply, aws_day_steps.waking, aws_day_steps.clean):
+        assert step(day) == "done"
+    assert len(typed) == 4
+    for name, *words in typed:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        command.make_context(name, list(words), parent=click.Context(cli, obj={}))
 
 
 def test_what_is_left_is_not_as_expected(tmp_path: Path) -> None:

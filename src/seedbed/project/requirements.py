@@ -41,7 +41,7 @@ def requirements(request: ImageRequest, root: Path) -> str:
     with tempfile.TemporaryDirectory() as nowhere:
         report = _report(request, root, nowhere)
     lines = sorted(_lines(report, request, root))
-    return "\n".join(("# Installed into the image. Written by seedbed image.", *lines, ""))
+    return "\n".join(("# Installed into the image, each file by its hash.", *lines, ""))
 
 
 def _lines(report: Mapping[str, Any], request: ImageRequest, root: Path) -> Iterator[str]:

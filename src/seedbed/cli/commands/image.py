@@ -61,7 +61,7 @@ def command(
     \b
     seedbed image --base python:3.13-slim@sha256:… --ca-bundle global-bundle.pem
     seedbed image --check
-    seedbed image --push --name 444444444444.dkr.ecr.eu-central-1.amazonaws.com/seedbed:1.4.0
+    seedbed image --push --name registry.example/seedbed:1.4.0
     """
     from seedbed.errors import ExitCode, UsageError
     from seedbed.project import image

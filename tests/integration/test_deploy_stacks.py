@@ -14,10 +14,13 @@ import pytest
 from seedbed.engines.dynamodb.sandbox.world import World
 from tests.support.aws_proxy import Call, Proxy, mutating, on, proxy
 from tests.support.aws_proxy.http import Response
+from tests.support.deployment.assemblies import assembly
 from tests.support.deployment.releases import STACK, Shop
 
 PROD, STAGING = (STACK.format(environment=each) for each in ("prod", "staging"))
 DATABASE = "AWS::RDS::DBCluster"
+DATABASE_ALONE = {"Db": {"Type": DATABASE, "Properties": {"Engine": "aurora-postgresql"}}}
+LOG_ALONE = {"Log": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/shop/task"}}}
 
 
 @pytest.fixture
@@ -33,15 +36,16 @@ def shop(tmp_path: Path, ministack_account: World, assemblies: Path, aws: Proxy)
     return made
 
 
-def _made(shop: Shop, name: str, environment: str, *, kind: str = DATABASE, **properties: Any) -> None:
-    """Have a stack with one resource, that an app of former times made in an environment."""
+def _made(
+    shop: Shop, name: str, environment: str, *, resources: Mapping[str, Mapping[str, Any]] = DATABASE_ALONE
+) -> None:
+    """Have a stack that an app of former times made in an environment."""
     tags = {"platform": "shop", "environment": environment, "managed-by": "seedbed"}
-    resource = {"Type": kind, "Properties": properties or {"Engine": "aurora-postgresql"}}
     shop.ask(
         "cloudformation",
         "CreateStack",
         StackName=name,
-        TemplateBody=json.dumps({"Resources": {"Db": resource}}),
+        TemplateBody=json.dumps({"Resources": resources}),
         Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
     )
     end = time.monotonic() + 30
@@ -128,9 +132,7 @@ def test_a_renamed_service_or_a_forgotten_image_is_refused_by_plan_and_by_deploy
     shop.has("one", environment=environment)
     old = f"shop-{environment}-user-postgres"
     _made(shop, old, environment)
-    _made(
-        shop, f"shop-{environment}-seedbed-task", environment, kind="AWS::Logs::LogGroup", LogGroupName="/a"
-    )
+    _made(shop, f"shop-{environment}-seedbed-task", environment, resources=LOG_ALONE)
     _made(shop, f"shop-{environment}0-user-postgres", f"{environment}0")  # another environment's
     options = shop.release("one", environment)
     file = str(shop.root / "plan.json")
@@ -195,3 +197,44 @@ def test_a_change_set_that_makes_anew_what_the_templates_did_not_tell_is_deleted
     assert [each for each in aws.calls if on("ExecuteChangeSet")(each)] == []
     assert shop.ask("cloudformation", "ListChangeSets", StackName=STAGING)["Summaries"] == []
     assert shop.indexes("staging") == []
+
+
+def test_what_would_be_made_anew_set_back_or_dropped_is_shown_and_refused_by_plan_and_by_deploy(
+    shop: Shop, aws: Proxy
+) -> None:
+    shop.has("one", environment="prod")
+    name = "shop-prod-user-postgres"
+    cluster = {"Engine": "aurora-postgresql", "DatabaseName": "user_db"}
+    former = {
+        "Db": {"Type": DATABASE, "Properties": cluster},
+        "Old": {"Type": DATABASE, "Properties": {**cluster, "EngineVersion": "17.7"}},
+        "Files": {"Type": "AWS::EFS::FileSystem", "Properties": {}},
+    }
+    wanted = {
+        "Db": {"Type": DATABASE, "Properties": {**cluster, "DatabaseName": "users_db"}},
+        "Old": {"Type": DATABASE, "Properties": {**cluster, "EngineVersion": "17.5"}},
+    }
+    _made(shop, name, "prod", resources=former)
+    courses = json.loads((Path(shop.release("one", "prod")[1]) / f"{PROD}.template.json").read_text())
+    made = assembly(
+        shop.root / "made", {PROD: courses, name: {"Resources": wanted}}, account=shop.world.account
+    )
+    options, file = ["--assembly", str(made)], str(shop.root / "plan.json")
+    aws.forget()
+    planned = shop.run("plan", "-e", "prod", "--out", file, *options)
+    because = "DatabaseName would change from user_db to users_db, and is set at its creation alone"
+    assert planned.code == 3, planned.everything
+    assert f"made anew, and empty: {because}" in planned.out
+    assert f"refused: {name}: set back Old (RDS::DBCluster)" in planned.out
+    assert f"refused: {name}: remove Files (EFS::FileSystem)" in planned.out
+    assert (
+        f"try: deploy it as it was, or make another beside it and copy the data; to mean it: cdk deploy {name}"
+        in (planned.out)
+    )
+    for arguments in ((file,), ("--unreviewed",)):
+        refused = shop.run("deploy", "-e", "prod", *arguments, *options)
+        assert refused.code == 3, refused.everything
+        assert f"replace Db (RDS::DBCluster): {because}" in refused.err
+        assert "from 17.7 to 17.5, and AWS never goes back" in refused.err
+        assert "remove Files (EFS::FileSystem): the app no longer makes it" in refused.err
+    assert aws.of(mutating) == []

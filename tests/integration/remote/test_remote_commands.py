@@ -414,3 +414,22 @@ def test_a_worker_that_waits_takes_runs_until_it_is_ended(
     assert (ended.code, f"ended: {tasks.tasks[0].arn}" in ended.out) == (0, True), ended.everything
     assert (len(tasks.tasks), tasks.tasks[0].exit_code) == (1, 0)
     assert afar.call("runs", "warm", "--end").out == "no worker waits for runs\n"
+
+
+def test_destroy_ends_the_worker_that_waits(afar: Afar, tasks: Fargate) -> None:
+    tasks.images[IMAGE] = Image({"seedbed": ["/bin/sh", "-c", "exec sleep 60"]})
+    assert afar.call("runs", "warm").code == 0
+    task = tasks.wait("RUNNING")
+    afar.control.warm_beat(afar.name, task.arn)
+    ran = afar.call("destroy", "--yes")
+    assert (ran.code, task.status) == (0, "STOPPED"), ran.everything
+    assert "which waits for runs, is being ended" in ran.err
+
+
+def test_no_worker_waits_where_data_is_to_stay(afar: Afar) -> None:
+    manifest = afar.files.root / "seedbed.toml"
+    declared = "[environments.staging]\n"
+    manifest.write_text(manifest.read_text().replace(declared, f'{declared}access = "task"\n'))
+    with afar.start("runs", "warm", "-e", "staging") as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, "not an ephemeral environment" in err) == (3, True), out + err

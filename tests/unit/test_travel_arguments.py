@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedbed.cli.context import CommandContext, CommandKind, command_context, kind_of
 from seedbed.cli.main import COMMANDS, cli
 from seedbed.cli.options import Moment
-from seedbed.cli.travel.arguments import KEPT, arguments, files, placed
+from seedbed.cli.travel.arguments import KEPT, arguments, files, placed, require_no_directory
 from seedbed.errors import UsageError
 
 
@@ -76,6 +76,8 @@ def _values(param: click.Parameter, there: str) -> st.SearchStrategy[str]:
     if isinstance(kind, Moment):
         return st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)
     if isinstance(kind, click.Path):
+        if not kind.file_okay:
+            return st.just(str(Path(there).parent))
         return st.just(there) if kind.exists else st.sampled_from(["new.json", f"{there}.new", "-o", "ä ö"])
     return TEXT
 
@@ -92,7 +94,7 @@ def calls(draw: st.DrawFn, command: click.Command, there: str) -> list[str]:
         if not isinstance(param, click.Option):
             alone.append(draw(values))
         elif param.is_flag:
-            options.append([draw(st.sampled_from(param.opts))])
+            options.append([draw(st.sampled_from([*param.opts, *param.secondary_opts]))])
         else:
             for _ in range(draw(st.integers(1, 3)) if param.multiple else 1):
                 name, value = max(param.opts, key=len), draw(values)
@@ -102,6 +104,7 @@ def calls(draw: st.DrawFn, command: click.Command, there: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", TRAVELLING)
+@settings(max_examples=max(20, settings.get_profile("seedbed").max_examples // 2))
 @given(data=st.data())
 def test_what_is_sent_has_the_parameters_of_what_was_typed(name: str, data: st.DataObject) -> None:
     command = TRAVELLING[name]
@@ -135,6 +138,13 @@ def test_files_have_names_and_at_the_other_end_a_place() -> None:
     places = {"plan.json": Path("/tmp/r/plan.json")}
     assert placed(plan, sent, places) == ["--env=staging", "--service=plan.json", "--out=/tmp/r/plan.json"]
     assert placed(restore, ["plan.json"], places) == ["/tmp/r/plan.json"]
+
+
+def test_a_directory_is_not_sent(tmp_path: Path) -> None:
+    plan = TRAVELLING["plan"]
+    require_no_directory(plan, {"assembly": None, "out": "plan.json"})
+    with pytest.raises(UsageError, match="--assembly names a directory"):
+        require_no_directory(plan, {"assembly": str(tmp_path)})
 
 
 def test_what_is_no_text_is_not_sent() -> None:

@@ -129,6 +129,12 @@ def twice(afar: Afar) -> None:
     afar.files.migration("20260101000001_b", "SELECT 1;")
 
 
+MORE = {
+    "done, for people",
+    "a wrong call",
+    "a plan",
+    "in colours",
+}  # only in soak: each is a second of a processor
 CASES: list[tuple[str, Callable[[Afar], None], list[str], int]] = [
     ("done", fine, ["apply", "--json"], 0),
     ("done, for people", fine, ["apply", "-v"], 0),
@@ -145,7 +151,11 @@ CASES: list[tuple[str, Callable[[Afar], None], list[str], int]] = [
 
 
 @pytest.mark.parametrize(
-    ("prepare", "words", "code"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+    ("prepare", "words", "code"),
+    [
+        pytest.param(*case[1:], id=case[0], marks=[pytest.mark.soak] if case[0] in MORE else [])
+        for case in CASES
+    ],
 )
 def test_a_command_ends_in_a_task_as_it_ends_here(
     prepare: Callable[[Afar], None],

@@ -45,6 +45,8 @@ def _of_option(option: click.Option, value: Any) -> Iterator[str]:
     if option.is_flag:
         if value is True or value == option.flag_value:
             yield name
+        elif value is False and option.secondary_opts and not _is_default(option, value):
+            yield max(option.secondary_opts, key=len)
     elif option.multiple:
         for each in value:
             yield f"{name}={_text(each)}"
@@ -74,8 +76,20 @@ def _require_text(word: str) -> None:
 def files(command: click.Command) -> Iterator[tuple[click.Parameter, bool]]:
     """Yield the parameters of `command` that are files, and whether it is read; else it is written."""
     for param in command.params:
-        if isinstance(param.type, click.Path):
+        if isinstance(param.type, click.Path) and param.type.file_okay:
             yield param, param.type.exists
+
+
+def require_no_directory(command: click.Command, values: Mapping[str, Any]) -> None:
+    """Raise UsageError for a directory among the `values` of a call: a task is sent files."""
+    for param in command.params:
+        is_directory = isinstance(param.type, click.Path) and not param.type.file_okay
+        if is_directory and values.get(param.name or "") is not None:
+            raise UsageError(
+                f"{max(param.opts, key=len)} names a directory, and a task is sent files only",
+                because="the databases are reached by a task, and the command runs there",
+                try_="leave it out",
+            )
 
 
 def placed(command: click.Command, argv: Sequence[str], places: Mapping[str, Path]) -> list[str]:

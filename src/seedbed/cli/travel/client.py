@@ -17,7 +17,7 @@ import msgspec
 from seedbed.aws.identity import caller
 from seedbed.cli.context import CommandKind
 from seedbed.cli.travel import parcel as parcels
-from seedbed.cli.travel.arguments import arguments
+from seedbed.cli.travel.arguments import arguments, require_no_directory
 from seedbed.cli.travel.display import Display
 from seedbed.documents.document import VERSION
 from seedbed.errors import ExitCode, Hint, UsageError, call, hint_text
@@ -51,6 +51,7 @@ def travel(
 
     Raises what starting and following raise.
     """
+    require_no_directory(command, values)
     parcel = parcels.packed(command, values)
     if detach and parcel.outputs:
         raise UsageError(

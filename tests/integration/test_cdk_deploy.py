@@ -133,7 +133,7 @@ def test_a_dev_environment_is_deployed_changed_and_destroyed_without_a_trace(
         assert (found.user, found.name, found.sslmode) == (
             f"{service}_db_migrate",
             f"{service}_db",
-            "require",
+            "verify-full",
         )
         assert found.application is not None
         assert found.application.password != found.password

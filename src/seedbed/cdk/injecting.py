@@ -45,7 +45,8 @@ def inject(
     `is_prefixed`: USER_DB_HOST and so on, where one container serves several services.
     `ca_bundle`: where the container's image has AWS's certificates for PostgreSQL, which are at
     https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem. A file that is not there makes every connection
-    fail, it never weakens one; "" is for an image without them: encrypted, but nobody proves who answers.
+    fail, it never weakens one; "" is for an image without them: encrypted, but a driver that is told no more lets
+    anybody answer. seedbed itself then fetches them, or refuses.
     """
     variables, plain, secret = _told(container, database, ca_bundle, for_migrations=for_migrations)
     for setting, value in plain.items():

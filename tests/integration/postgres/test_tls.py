@@ -11,7 +11,12 @@ import psycopg
 import pytest
 import trustme
 
+from seedbed.engines.postgres.address import Address, address
 from seedbed.engines.postgres.sandbox import EmbeddedServer
+from seedbed.engines.postgres.wire import authorities
+from seedbed.engines.postgres.wire.connection import open_connection, open_plain
+from seedbed.engines.postgres.wire.libpq import PlainConnection
+from seedbed.errors import AccessRefused
 from tests.support.postgres.wire import (
     ELSEWHERE,
     HERE,
@@ -195,6 +200,50 @@ def test_what_libpq_s_variables_verify_is_verified(
             "PGSSLROOTCERT": str(authority.bundle),
         }
         refused(run(site.root, "apply", "-e", "staging", env=env), "does not prove who it is")
+
+
+RDS = "user.cluster-abc.eu-central-1.rds.amazonaws.com"
+
+
+@pytest.fixture
+def of_rds(
+    postgres_server: EmbeddedServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Address]:
+    """Return the address of a database behind a port of this machine, under a name that RDS would give."""
+
+    def made(port: int, **more: str) -> Address:
+        place = {"host": RDS, "hostaddr": HERE, "port": str(port), **more}
+        for name, value in service_file(tmp_path, postgres_server, database, **place).items():
+            monkeypatch.setenv(name, value)
+        return address({"service": "orders"}, None)
+
+    return made
+
+
+@pytest.mark.parametrize("opened", [open_plain, open_connection])
+def test_a_server_of_rds_is_verified_against_amazon_s_authorities_though_nothing_asks_for_it(
+    postgres_server: EmbeddedServer,
+    of_rds: Callable[..., Address],
+    authority: Authority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    opened: Callable[[Address], psycopg.Connection | PlainConnection],
+) -> None:
+    monkeypatch.setattr(authorities, "IN_IMAGE", authority.bundle)
+    with forwarding(postgres_server, authority.certifies(RDS)) as port:
+        opened(of_rds(port)).close()
+    with forwarding(postgres_server, authority.certifies("other.eu-central-1.rds.amazonaws.com")) as port:
+        with pytest.raises(AccessRefused, match="does not prove who it is") as refusal:
+            opened(of_rds(port))
+        assert RDS in refusal.value.because
+        opened(of_rds(port, sslmode="require")).close()  # who asks for less gets less
+    (tmp_path / "other").mkdir()
+    monkeypatch.setattr(authorities, "IN_IMAGE", Authority(tmp_path / "other").bundle)
+    with (
+        forwarding(postgres_server, authority.certifies(RDS)) as port,
+        pytest.raises(AccessRefused, match="does not prove who it is"),
+    ):
+        opened(of_rds(port))
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,8 @@ VARIABLES = (
     Variable("DB_APP_PASSWORD", "app_password", secret=True),
 )
 NAME_BYTES = 63  # of a name, as the server keeps it
+# Amazon RDS, Aurora included. Its authorities are its own: no system trusts them by itself.
+_RDS = re.compile(r"[\w.-]+\.rds\.amazonaws\.com(\.cn)?\.?", re.ASCII | re.IGNORECASE)
 _LOGINS = ("admin_user", "admin_password", "app_user", "app_password")
 _SETTINGS = {each.setting for each in VARIABLES} | {"service", "libpq"}
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -266,12 +268,20 @@ def _sslmode(settings: Mapping[str, str], *, asks_libpq: bool) -> str:
 
 
 def safe_sslmode(asked: str, host: str, sslrootcert: str) -> str:
-    """Return `asked`, or what is needed at least: verify-full with a CA bundle, require off this machine."""
-    if sslrootcert:
+    """Return `asked`, or what is needed at least: verify-full with a CA bundle, require off this machine.
+
+    Amazon RDS is verified unless something else is asked for.
+    """
+    if sslrootcert or (is_rds(host) and not asked):
         return "verify-full"
     if is_this_machine(host):
         return asked or "prefer"
     return max(asked or "require", "require", key=_SSL_MODES.index)
+
+
+def is_rds(host: str) -> bool:
+    """Return whether `host` is a name that Amazon RDS gave."""
+    return bool(_RDS.fullmatch(host))
 
 
 def is_this_machine(host: str) -> bool:

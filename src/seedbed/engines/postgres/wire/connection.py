@@ -11,7 +11,7 @@ from contextlib import suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from seedbed.engines.postgres.address import Address, safe_sslmode
+from seedbed.engines.postgres.address import Address, is_rds, safe_sslmode
 from seedbed.engines.postgres.files.quoting import quoted_name
 from seedbed.engines.postgres.wire import libpq
 from seedbed.engines.postgres.wire.libpq import PlainConnection, QueryFailed
@@ -140,11 +140,23 @@ def _keywords(address: Address) -> dict[str, Any]:
     given = {key: value for key, value in known.items() if value}
     outside = _take_libpq_environment()
     if not address.uses_libpq and not address.service:
-        return {**given, **fixed, "passfile": _NO_FILE}
+        return _with_authorities({**given, **fixed, "passfile": _NO_FILE})
     found = {**_from_libpq(outside if address.uses_libpq else {}, address.service), **given}
     place = found.get("hostaddr") or found.get("host", "")
+    place = found["host"] if is_rds(found.get("host", "")) else place  # by whatever address it is reached
     found["sslmode"] = safe_sslmode(found.get("sslmode", ""), place, found.get("sslrootcert", ""))
-    return {**found, **fixed}
+    return _with_authorities({**found, **fixed})
+
+
+def _with_authorities(keywords: dict[str, Any]) -> dict[str, Any]:
+    """Return `keywords` with the CA bundle of Amazon RDS where one of its servers is verified and no other is named."""
+    host = str(keywords.get("host", ""))
+    is_verified = str(keywords.get("sslmode", "")).startswith("verify")
+    if not is_verified or keywords.get("sslrootcert") or not is_rds(host):
+        return keywords
+    from seedbed.engines.postgres.wire import authorities
+
+    return {**keywords, "sslrootcert": str(authorities.bundle(host))}
 
 
 def _take_libpq_environment() -> dict[str, str]:

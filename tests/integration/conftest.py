@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.deployment.releases import Synthesis, release, synthesise
 from tests.support.deployment.sandbox_shop import write_sandbox_shop
-from tests.support.deployment.stage import one_database
+from tests.support.deployment.stage import BY_TASK, one_database
 
 WITH_IMAGES = {
     "image": f"444444444444.dkr.ecr.eu-central-1.amazonaws.com/seedbed@sha256:{'1' * 64}",
@@ -37,6 +37,7 @@ def assemblies(shared_path: Path) -> Path:
                 root=EDTECH,
                 context={**flags, **WITH_IMAGES, "graph-on-nfs": "accepted"},
             ),
+            Synthesis("by_task-dev-ana", "dev-ana", one_database("postgres", more=BY_TASK)),
             *(
                 Synthesis(f"{each}-dev-ana", "dev-ana", one_database(each))
                 for each in ("postgres", "opensearch")

@@ -27,6 +27,7 @@ from seedbed.execution.stopping import Stop
 from seedbed.model.names import parameter_path, table_name
 from seedbed.model.secret import Secret
 from tests.integration.conftest import EDTECH
+from tests.support.deployment.leftovers import leftovers
 from tests.support.deployment.releases import moved
 from tests.support.projects import run
 
@@ -157,11 +158,7 @@ def test_a_dev_environment_is_deployed_changed_and_destroyed_without_a_trace(
     assert named.index("edtech-dev-ana-network") > named.index("edtech-dev-ana-user-postgres")
 
     app.destroy()
-    assert app.tables("dev-ana") == set()
-    assert app.ask("rds", "DescribeDBClusters")["DBClusters"] == []
-    assert app.ask("opensearch", "ListDomainNames")["DomainNames"] == []
-    assert app.ask("rds", "DescribeDBClusterSnapshots")["DBClusterSnapshots"] == []
-    assert app.ask("secretsmanager", "ListSecrets")["SecretList"] == []
+    assert leftovers(app.world) == {}
     stacks = app.ask("cloudformation", "DescribeStacks")["Stacks"]
     assert [each["StackName"] for each in stacks] == ["CDKToolkit"]
 

@@ -144,3 +144,16 @@ def test_a_protected_table_fails_the_deletion_of_its_stack(stack: Stack) -> None
     stack.ask("dynamodb", "update_table", TableName=made["Table"], DeletionProtectionEnabled=False)
     stack.ask("cloudformation", "delete_stack", StackName=STACK)
     assert until(lambda: stack.ask("dynamodb", "list_tables")["TableNames"] == [])
+
+
+def test_a_reference_to_a_secret_is_its_address(stack: Stack) -> None:
+    def secret(description: str) -> dict[str, Any]:
+        return body({"Secret": ("AWS::SecretsManager::Secret", {"Description": description})})
+
+    made = stack.settle("create_stack", "CREATE_COMPLETE", secret("one"))["Secret"]
+    [found] = stack.ask("secretsmanager", "list_secrets")["SecretList"]
+    assert made == found["ARN"]
+    assert stack.settle("update_stack", "UPDATE_COMPLETE", secret("two"))["Secret"] == made
+    assert stack.ask("secretsmanager", "describe_secret", SecretId=made)["Description"] == "two"
+    stack.ask("cloudformation", "delete_stack", StackName=STACK)
+    assert until(lambda: stack.ask("secretsmanager", "list_secrets")["SecretList"] == [])

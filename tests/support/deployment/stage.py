@@ -28,14 +28,23 @@ account   = "{account}"
 region    = "eu-central-1"
 ephemeral = true
 """
+IMAGE = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/seedbed:1.4.0"
+BY_TASK = f"""access    = "task"
+
+[environments."dev-*".task]
+image = "{IMAGE}"
+"""
 
 
-def one_database(engine: str, account: str = NOBODY) -> Callable[[Path], None]:
-    """Return what writes a platform of one database, without anything in it, into a directory."""
+def one_database(engine: str, account: str = NOBODY, *, more: str = "") -> Callable[[Path], None]:
+    """Return what writes a platform of one database, without anything in it, into a directory.
+
+    `more`: what its manifest says of dev environments, besides.
+    """
 
     def write(root: Path) -> None:
         (root / "services" / "user" / engine / "migrations").mkdir(parents=True, exist_ok=True)
-        (root / "seedbed.toml").write_text(_ONE.format(engine=engine, account=account))
+        (root / "seedbed.toml").write_text(_ONE.format(engine=engine, account=account) + more)
 
     return write
 

@@ -41,6 +41,7 @@ def main(directory: Path) -> None:
 
     _with_expiry()
     _with_protected_tables()
+    _with_addresses_of_secrets()
     _with_rules_of_security_groups()
     _with_ways_out()
     _with_whole_containers()
@@ -98,6 +99,32 @@ def _with_protected_tables() -> None:
         delete(name, properties)
 
     handlers["delete"] = deleted
+
+
+def _with_addresses_of_secrets() -> None:
+    """Let a reference to a secret be its ARN, as in AWS; ministack's is its name, which no task definition can use."""
+    from ministack.services import secretsmanager
+    from ministack.services.cloudformation import provisioners
+
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::SecretsManager::Secret"]
+    create, update, delete = handlers["create"], handlers["update"], handlers["delete"]
+
+    def name(reference: str) -> str:
+        _, secret = secretsmanager._resolve(reference)
+        return secret["Name"] if secret else reference
+
+    def created(logical_id: str, properties: Any, stack: str) -> Any:
+        _, attributes = create(logical_id, properties, stack)
+        return attributes["Arn"], attributes
+
+    def updated(reference: str, old: Any, new: Any, stack: str, logical_id: str | None = None) -> Any:
+        _, attributes = update(name(reference), old, new, stack, logical_id)
+        return attributes["Arn"], attributes
+
+    def deleted(reference: str, properties: Any) -> None:
+        delete(name(reference), properties)
+
+    handlers |= {"create": created, "update": updated, "delete": deleted}
 
 
 def _with_rules_of_security_groups() -> None:

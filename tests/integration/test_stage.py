@@ -23,7 +23,7 @@ from tests.support.fargate import fargate, seedbed_image
 from tests.support.projects import ProjectFiles, variables
 from tests.support.servers import Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(30)
 
 DEV, PROD = "111111111111", "333333333333"  # the accounts that edtech declares
 STACKS = 13  # of edtech with both images: ten databases, a network, and two of seedbed's own
@@ -207,6 +207,7 @@ def postgres(
     return shop
 
 
+@pytest.mark.soak  # what is reached by a task comes up and goes in the same way, below
 def test_a_platform_of_postgresql_alone_comes_up_is_used_and_goes(postgres: Shop) -> None:
     used_and_gone(postgres)
 

@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 import pytest
 
+from seedbed.aws import rights
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.model.names import stack_tags
-from tests.support.aws_proxy import Proxy, on, proxy
+from tests.support.aws_proxy import Policies, Proxy, on, proxy
 from tests.support.deployment.releases import OTHER, PLAIN, Shop, write_project
 
 pytestmark = pytest.mark.slow
@@ -190,3 +191,33 @@ def test_a_bucket_that_may_not_be_emptied_is_named_with_the_way_out(shop: Shop, 
     assert f"aws s3 rm s3://{bucket} --recursive" in refused.everything
     assert set(_stacks(shop)) == {CONTROL}
     assert shop.run("destroy", "-e", "dev-a", "--yes").code == 0
+
+
+def test_destroying_takes_no_right_that_the_role_deploy_lacks_and_read_is_refused(
+    shop: Shop, aws: Proxy
+) -> None:
+    bucket = _control(shop)
+    names = rights.Names(
+        "shop",
+        "dev-a",
+        "aws",
+        shop.world.account,
+        shop.world.region,
+        "records",
+        bucket,
+        ephemeral=True,
+    )
+    roles = {
+        kind: [each for policy in rights.KINDS[kind] for each in rights.statements(policy, names)]
+        for kind in (rights.READ, rights.DEPLOY)
+    }
+    place = {"account": shop.world.account, "region": shop.world.region}
+    judge = aws.add(Policies(roles, **place, tags=stack_tags("shop", "dev-a")))
+    refused = shop.run("destroy", "-e", "dev-a", "--yes", env={"AWS_SESSION_TOKEN": rights.READ})
+    assert (refused.code, "is not authorized to perform: cloudformation:" in refused.everything) == (3, True)
+    assert set(_stacks(shop)) == {CONTROL, ORDER[2]}
+    done = shop.run("destroy", "-e", "dev-a", "--yes", env={"AWS_SESSION_TOKEN": rights.DEPLOY})
+    assert (done.code, _stacks(shop)) == (0, {}), done.everything
+    assert judge.refused[rights.DEPLOY] == set()
+    emptied = {"s3:ListBucketVersions", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload"}
+    assert {"cloudformation:DeleteStack", *emptied} <= judge.performed[rights.DEPLOY]

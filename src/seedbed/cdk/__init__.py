@@ -15,6 +15,7 @@ from seedbed.support.extras import install_line
 if find_spec("aws_cdk") is None:
     raise ImportError(f"seedbed.cdk needs the CDK: {install_line('cdk')}")
 
+from seedbed.cdk.callers import Callers
 from seedbed.cdk.control import Control
 from seedbed.cdk.environment import chosen, require_unprotected_account
 from seedbed.cdk.external import ExternalGraph
@@ -29,6 +30,7 @@ from seedbed.cdk.task import MigrationTask
 
 __all__ = [
     "RDS_BUNDLE",
+    "Callers",
     "Control",
     "ExternalGraph",
     "GraphSizes",

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from seedbed.cdk import control, graph, postgres, search, tables
+from seedbed.cdk.callers import Callers
 from seedbed.cdk.control import Control
 from seedbed.cdk.environment import chosen
 from seedbed.cdk.external import ExternalGraph
@@ -27,6 +28,7 @@ from seedbed.manifest.load import load
 from seedbed.model.environment import (
     ACCEPTED,
     ARCHITECTURE,
+    CALLERS,
     CIDR,
     GRAPH_IMAGE,
     GRAPH_ON_NFS,
@@ -50,6 +52,7 @@ class Made(Struct):
     network: Network | None = None
     control: Control | None = None
     task: MigrationTask | None = None
+    callers: Callers | None = None
 
 
 def run(manifest: Path) -> None:
@@ -90,6 +93,8 @@ def platform_stacks(
     x86_64 unless it says arm64; `graph-on-nfs=accepted`: let graphs run here in a protected environment, too; `cidr`,
     `zones`: addresses and availability zones of the network, the latter with commas between them; `storage-key`:
     with whose key clusters are encrypted, see `PostgresOptions`.
+
+    `callers`: for whom there are policies, with commas between them (`read,run`).
 
     The sandbox has tables only, its other servers are embedded. Databases that no construct here is for are passed
     over. Raises UsageError, ManifestError, Refused.
@@ -141,6 +146,22 @@ def _make_servers(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes)
             )
     if image and made.network is not None and made.control is not None:
         _make_task(app, platform, made, made.network, made.control, image)
+    if (kinds := _context(app, made, CALLERS)) and made.control is not None:
+        _make_callers(app, platform, made, [each.strip() for each in kinds.split(",")])
+
+
+def _make_callers(app: cdk.App, platform: Platform, made: Made, kinds: list[str]) -> None:
+    stack = _stack(app, platform, made.environment, "seedbed", "callers")
+    for each in filter(None, (made.control, made.task)):
+        stack.add_dependency(cdk.Stack.of(each))
+    made.callers = Callers(
+        stack,
+        "Callers",
+        platform=platform.name,
+        environment=made.environment,
+        kinds=kinds,
+        with_task=made.task is not None,
+    )
 
 
 def _context(app: cdk.App, made: Made, key: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 
 from aws_cdk import CfnParameter, CfnResource, Stack, Token
@@ -29,9 +30,9 @@ def write_settings(
     write_parameters(scope, settings, parameter_path(platform, environment, service, engine))
 
 
-def write_parameters(scope: Construct, values: Mapping[str, str], path: str) -> None:
-    """Make a parameter `path`/name for each of `values`."""
-    settings = Construct(scope, _SETTINGS)
+def write_parameters(scope: Construct, values: Mapping[str, str], path: str, id_: str = _SETTINGS) -> None:
+    """Make a parameter `path`/name for each of `values`; `id_`: of the construct that holds them."""
+    settings = Construct(scope, id_)
     for name, value in values.items():
         _write(settings, path, name, value)
 
@@ -65,7 +66,13 @@ def across(of: Construct, to: object, path: str, name: str, value: str) -> str:
         shared = of.node.try_find_child(_SHARED) or Construct(of, _SHARED)
         if shared.node.try_find_child(name) is None:
             _write(shared, path, name, value)
-    id_ = named_id("Read", name.replace("-", "_"), of=f"{path}/{name}")
+    return reading(here, path, name)
+
+
+def reading(scope: Construct, path: str, name: str) -> str:
+    """Return the value of the parameter `path`/`name`, read when the stack of `scope` is deployed."""
+    here = Stack.of(scope)
+    id_ = named_id("Read", re.sub(r"\W", "_", name), of=f"{path}/{name}")
     found = here.node.try_find_child(id_) or CfnParameter(
         here, id_, type="AWS::SSM::Parameter::Value<String>", default=f"{path}/{name}"
     )

@@ -144,4 +144,10 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         }
         path = parameter_path(platform, self.environment.name, "seedbed", "task")
         write_parameters(self, values, path)
+        inner = {
+            "family": str(self.definition.family),
+            "task-role": str(self.definition.task_role.role_arn),
+            "execution-role": str(self.definition.obtain_execution_role().role_arn),
+        }
+        write_parameters(self, inner, f"{path}/stacks", "Shared")
         CfnOutput(self, "TaskDefinition", value=values["task-definition"])

@@ -18,6 +18,7 @@ Files = Literal["upload", "image"]
 # Keys of what a CDK app is told, in `context`
 IMAGE, ARCHITECTURE, GRAPH_IMAGE, GRAPH_ON_NFS = "image", "architecture", "graph-image", "graph-on-nfs"
 CIDR, ZONES, STORAGE_KEY = "cidr", "zones", "storage-key"
+CALLERS = "callers"
 ACCEPTED = "accepted"
 
 

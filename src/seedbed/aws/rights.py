@@ -1,0 +1,178 @@
+"""What callers of seedbed may do in AWS, by what they are there for, as statements of policies.
+
+Data alone: the constructs make policies of it, and tests judge calls by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from seedbed.model.names import parameter_path
+
+Statement = Mapping[str, Any]
+READ, RUN, DEPLOY, APPROVE, DEV = "read", "run", "deploy", "approve", "dev"
+# Which policies a caller is given: nothing is said twice, and none grows past what a policy may have.
+KINDS: Mapping[str, tuple[str, ...]] = {
+    READ: (READ,),
+    RUN: (READ, RUN),
+    DEPLOY: (READ, DEPLOY),
+    APPROVE: (READ, APPROVE),
+    DEV: (READ, RUN, DEPLOY),
+}
+_RECORDS = ("environment#*", "run#*")
+_APPROVALS = ("approval#*",)
+_LOOKS = ("DescribeContinuousBackups", "DescribeTable", "DescribeTimeToLive")
+
+
+class Names(Struct, frozen=True):
+    """What an environment's rights are about; tokens are welcome, but in `platform` and `environment`.
+
+    `cluster` is an ARN, `family` the name of the task's definition without its number, `roles` are the ARNs of what the
+    task is given. All of these are empty where there is no task.
+    """
+
+    platform: str
+    environment: str
+    partition: str
+    account: str
+    region: str
+    table: str
+    bucket: str
+    cluster: str = ""
+    family: str = ""
+    log_group: str = ""
+    roles: Sequence[str] = ()
+    ephemeral: bool = False
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+    def object(self, key: str = "") -> str:
+        return f"arn:{self.partition}:s3:::{self.bucket}{key and f'/{key}'}"
+
+    @property
+    def records(self) -> str:
+        return self.arn("dynamodb", f"table/{self.table}")
+
+    @property
+    def stacks(self) -> str:
+        return self.arn("cloudformation", f"stack/{self.platform}-{self.environment}-*/*")
+
+    def below(self, engine: str) -> list[str]:
+        """Return the ARNs of the parameters of `seedbed` below `engine`, of the path itself too."""
+        path = parameter_path(self.platform, self.environment, "seedbed", engine)
+        return [self.arn("ssm", f"parameter{path}"), self.arn("ssm", f"parameter{path}/*")]
+
+
+def statements(policy: str, names: Names) -> list[Statement]:
+    """Return the statements of one of the policies that `KINDS` names."""
+    made: Mapping[str, Callable[[Names], list[Statement]]] = {
+        READ: _read,
+        RUN: _run,
+        DEPLOY: _deploy,
+        APPROVE: _approve,
+    }
+    return made[policy](names)
+
+
+def _read(names: Names) -> list[Statement]:
+    """Plan and look, by the state that the last run left: nothing is started, nothing is written, no secret is read."""
+    return [
+        _allow(["sts:GetCallerIdentity"], ["*"]),
+        _allow(["ssm:GetParametersByPath"], names.below("control")),
+        _allow(["s3:GetObject"], [names.object("state/*")]),
+        # Without it S3 calls a key that is not there forbidden.
+        _allow(["s3:ListBucket"], [names.object()]),
+        _allow(
+            [f"cloudformation:{each}" for each in ("DescribeStackEvents", "DescribeStacks", "GetTemplate")],
+            [names.stacks],
+        ),
+        _allow(
+            [f"dynamodb:{each}" for each in _LOOKS],
+            [names.arn("dynamodb", f"table/*-{names.environment}")],
+        ),
+    ]
+
+
+def _run(names: Names) -> list[Statement]:
+    """Have runs carried out inside the network, follow and stop them."""
+    items = ("ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")
+    found = [
+        _allow(["ssm:GetParametersByPath"], names.below("task")),
+        _allow([f"dynamodb:{each}" for each in items], [names.records], _leading(_RECORDS)),
+        _allow(["s3:GetObject", "s3:PutObject"], [names.object("runs/*"), names.object("files/*")]),
+    ]
+    if not names.cluster:
+        return found
+    here = {"ArnEquals": {"ecs:cluster": names.cluster}}
+    tasks = [names.arn("ecs", "task/*")]
+    started = {**here, "StringEquals": {"ecs:CreateAction": "RunTask"}}
+    passed = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    return [
+        *found,
+        _allow(["ecs:RunTask"], [names.arn("ecs", f"task-definition/{names.family}:*")], here),
+        _allow(["ecs:DescribeTasks", "ecs:StopTask"], tasks, here),
+        _allow(["ecs:TagResource"], tasks, started),
+        _allow(["iam:PassRole"], list(names.roles), passed),
+        _allow(["logs:GetLogEvents"], [names.arn("logs", f"log-group:{names.log_group}:log-stream:*")]),
+    ]
+
+
+def _deploy(names: Names) -> list[Statement]:
+    """What seedbed asks with the caller's own rights; all that changes resources is done by the CDK's roles."""
+    sets = ("DeleteChangeSet", "DescribeChangeSet", "ExecuteChangeSet", "ListChangeSets")
+    roles = f"arn:{names.partition}:iam::{names.account}:role/cdk-*-{names.account}-{names.region}"
+    path = f"parameter/{names.platform}/{names.environment}"
+    found = [
+        _allow(["sts:AssumeRole"], [roles]),
+        # Lists have no resource of their own.
+        _allow(
+            [f"cloudformation:{each}" for each in ("DescribeStacks", "ListExports", "ListImports")], ["*"]
+        ),
+        _allow(
+            [f"cloudformation:{each}" for each in (*sets, "ListStackResources")],
+            [names.stacks],
+        ),
+        _allow(["ssm:GetParameter"], [names.arn("ssm", "parameter/cdk-bootstrap/*")]),
+        _allow(["ssm:GetParameters", "ssm:GetParametersByPath"], [names.arn("ssm", f"{path}/*")]),
+        _allow(
+            [f"dynamodb:{each}" for each in ("BatchGetItem", "GetItem", "Query")],
+            [names.arn("dynamodb", f"table/*-migrations_history-{names.environment}")],
+        ),
+    ]
+    return [*found, *_destroy(names)] if names.ephemeral else found
+
+
+def _destroy(names: Names) -> list[Statement]:
+    own = {"platform": names.platform, "environment": names.environment, "managed-by": "seedbed"}
+    tagged = {"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in own.items()}}
+    return [
+        _allow(["cloudformation:DeleteStack"], [names.stacks], tagged),
+        _allow(["s3:ListBucketMultipartUploads", "s3:ListBucketVersions"], [names.object()]),
+        _allow(["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion"], [names.object("*")]),
+    ]
+
+
+def _approve(names: Names) -> list[Statement]:
+    """See what is asked for, and approve it; carry out nothing."""
+    seen = ("GetItem", "Query")
+    return [
+        _allow([f"dynamodb:{each}" for each in seen], [names.records]),
+        _allow(["dynamodb:PutItem", "dynamodb:UpdateItem"], [names.records], _leading(_APPROVALS)),
+    ]
+
+
+def _leading(keys: Sequence[str]) -> Mapping[str, Any]:
+    # ForAllValues is true of nothing at all: a request without keys is refused by the second condition.
+    key = "dynamodb:LeadingKeys"
+    return {"ForAllValues:StringLike": {key: list(keys)}, "Null": {key: "false"}}
+
+
+def _allow(
+    actions: Sequence[str], resources: Sequence[str], condition: Mapping[str, Any] | None = None
+) -> Statement:
+    made = {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+    return {**made, "Condition": condition} if condition else made

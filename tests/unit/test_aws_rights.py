@@ -1,0 +1,97 @@
+"""What callers may do: each call by the policies of its role, and what none of them may."""
+
+from __future__ import annotations
+
+import pytest
+
+from seedbed.aws import rights
+from tests.support.aws_proxy import Asked, allows
+
+CLUSTER = "arn:aws:ecs:eu-central-1:111111111111:cluster/seedbed"
+NAMES = rights.Names(
+    "shop",
+    "dev-a",
+    "aws",
+    "111111111111",
+    "eu-central-1",
+    "records",
+    "files",
+    cluster=CLUSTER,
+    family="seedbed",
+    log_group="log",
+    roles=["arn:aws:iam::111111111111:role/task"],
+    ephemeral=True,
+)
+RECORDS = NAMES.records
+TASK = NAMES.arn("ecs", "task-definition/seedbed:7")
+HERE = {"ecs:cluster": [CLUSTER]}
+RECORD = Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["run#1"]})
+APPROVAL = Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["approval#1"]})
+RUN = Asked("ecs:RunTask", TASK, HERE)
+PASS = {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}
+TAGS = {"aws:ResourceTag/platform": ["shop"], "aws:ResourceTag/environment": ["dev-a"]}
+STACK = NAMES.arn("cloudformation", "stack/shop-dev-a-network/1")
+OWN = {**TAGS, "aws:ResourceTag/managed-by": ["seedbed"]}
+DELETE = Asked("cloudformation:DeleteStack", STACK, OWN)
+
+
+def may(kind: str, asked: Asked, names: rights.Names = NAMES) -> bool:
+    held = [each for policy in rights.KINDS[kind] for each in rights.statements(policy, names)]
+    return allows(held, asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kinds"),
+    [
+        (Asked("sts:GetCallerIdentity", "*"), "read run deploy approve dev"),
+        (Asked("s3:GetObject", NAMES.object("state/state.json")), "read run deploy approve dev"),
+        (Asked("s3:PutObject", NAMES.object("state/state.json")), ""),
+        (Asked("s3:GetObject", NAMES.object("runs/1/plan.json")), "run dev"),
+        (Asked("s3:PutObject", NAMES.object("runs/1/plan.json")), "run dev"),
+        (Asked("s3:PutObject", "arn:aws:s3:::other/runs/1"), ""),
+        (Asked("s3:DeleteObjectVersion", NAMES.object("runs/1")), "deploy dev"),
+        (RECORD, "run dev"),
+        (APPROVAL, "approve"),
+        (Asked("dynamodb:PutItem", RECORDS), ""),  # a request without keys is nobody's
+        (Asked("dynamodb:PutItem", NAMES.arn("dynamodb", "table/user-users-dev-a"), RECORD.context), ""),
+        (Asked("dynamodb:GetItem", NAMES.arn("dynamodb", "table/user-users-dev-a")), ""),
+        (
+            Asked("dynamodb:DescribeTable", NAMES.arn("dynamodb", "table/a-b-dev-a")),
+            "read run deploy approve dev",
+        ),
+        (RUN, "run dev"),
+        (Asked("ecs:RunTask", TASK, {"ecs:cluster": [CLUSTER + "2"]}), ""),
+        (Asked("ecs:RunTask", NAMES.arn("ecs", "task-definition/other:1"), HERE), ""),
+        (Asked("iam:PassRole", NAMES.roles[0], PASS), "run dev"),
+        (Asked("iam:PassRole", NAMES.roles[0], {"iam:PassedToService": ["ec2.amazonaws.com"]}), ""),
+        (Asked("iam:PassRole", "arn:aws:iam::111111111111:role/admin", PASS), ""),
+        (DELETE, "deploy dev"),
+        (Asked("cloudformation:DeleteStack", STACK, TAGS), ""),  # not made by seedbed
+        (
+            Asked(
+                "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-central-1:111111111111:secret:a"
+            ),
+            "",
+        ),
+    ],
+)
+def test_what_is_allowed_to_whom(asked: Asked, kinds: str) -> None:
+    assert [each for each in rights.KINDS if may(each, asked)] == kinds.split()
+
+
+def test_nothing_is_destroyed_where_data_are_kept() -> None:
+    kept = rights.Names(*[getattr(NAMES, each) for each in NAMES.__struct_fields__[:-1]])
+    assert not may(rights.DEPLOY, DELETE, kept)
+    assert not may(rights.DEPLOY, Asked("s3:DeleteObject", NAMES.object("runs/1")), kept)
+    assert may(rights.RUN, RUN, kept)
+
+
+def test_no_statement_allows_every_action_of_a_service() -> None:
+    for policy in ("read", "run", "deploy", "approve"):
+        for each in rights.statements(policy, NAMES):
+            assert not [action for action in each["Action"] if "*" in action]
+            if each["Resource"] == ["*"]:
+                lists = {
+                    f"cloudformation:{name}" for name in ("DescribeStacks", "ListExports", "ListImports")
+                }
+                assert set(each["Action"]) <= {"sts:GetCallerIdentity", *lists}

@@ -136,7 +136,7 @@ def test_a_caller_that_sees_nothing_for_long_leaves(follows: Follows, aws: Proxy
     follows.claimed()
     with aws.unreachable("dynamodb"), pytest.raises(OutcomeUnknown, match="cannot be seen") as found:
         follows.follow(replace(PACE, sight=0.3))
-    assert f"runs attach {follows.id}" in found.value.try_
+    assert f"runs attach -e ENV {follows.id}" in found.value.try_
 
 
 @pytest.mark.parametrize("code", ["ExpiredTokenException", "AccessDeniedException"])
@@ -238,7 +238,7 @@ def test_who_kills_soon_is_left_in_time_and_the_run_goes_on(follows: Follows, co
         follows.follow(stopping=stopping)
     assert 0.2 <= time.monotonic() - began < 1.5
     assert found.value.exit_code is code
-    assert f"runs attach {follows.id}" in found.value.try_
+    assert f"runs attach -e ENV {follows.id}" in found.value.try_
     thread.join()
     run = follows.control.run(follows.id)
     assert run is not None

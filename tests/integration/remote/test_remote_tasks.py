@@ -173,7 +173,7 @@ def test_the_same_call_is_followed_and_another_one_is_refused(stage: Stage, ask:
         stage.start(ask, "say=other")
     assert "apply of ana, since 01:02:03 UTC" in found.value.what
     assert "say=hello" in found.value.because
-    assert f"runs attach {first.run.id}" in found.value.try_
+    assert f"runs attach -e ENV {first.run.id}" in found.value.try_
     read = stage.start(replace(ask, command="status", writes=False), "say=beside")
     assert stage.follow(read.run).exit_code == 0
     stage.control.request_stop(first.run.id, 130)

@@ -101,6 +101,13 @@ def test_where_the_cdk_cannot_run_the_plan_is_made_and_says_so(shop: Shop) -> No
     assert "stacks were not looked at: there is no CDK CLI at" in planned.out
     insisted = shop.run("plan", "-e", "prod", "--stacks", env=variables)
     assert (insisted.code, "there is no CDK CLI at" in insisted.err) == (2, True)
+    empty = {"XDG_CACHE_HOME": str(shop.root / "cache")}
+    planned = shop.run("plan", "-e", "prod", "--out", str(file), env=empty)
+    assert "the CDK CLI is not on this machine: --stacks fetches it, and so does deploy" in planned.out
+    given = shop.run("plan", "-e", "prod", *shop.release("one", "prod"), env=variables)
+    assert (given.code, f"stack {PROD}" in given.out) == (0, True), (
+        given.everything
+    )  # an assembly takes no CLI
 
 
 def test_deploy_refuses_a_template_or_a_change_that_the_plan_does_not_show(shop: Shop, aws: Proxy) -> None:

@@ -150,7 +150,14 @@ def with_stacks(
     from seedbed.deployment.request import DeployRequest
     from seedbed.project import deploying
 
-    request = DeployRequest(plan.gate, services, assembly=asked.assembly, drop=asked.drop, follow=False)
+    request = DeployRequest(
+        plan.gate,
+        services,
+        assembly=asked.assembly,
+        drop=asked.drop,
+        follow=False,
+        fetch=bool(asked.wanted),
+    )
     try:
         return deploying.with_stacks(run, plan, request, context.project.targets)
     except Interrupted:

@@ -95,11 +95,19 @@ def base(environ: Mapping[str, str], node: Path, home: Path) -> dict[str, str]:
     }
 
 
-def find(app: Path, environ: Mapping[str, str], home: Path, stop: StopSignal, tell: Tell) -> Cli:
+def find(
+    app: Path,
+    environ: Mapping[str, str],
+    home: Path,
+    stop: StopSignal,
+    tell: Tell,
+    *,
+    fetch: bool = True,
+) -> Cli:
     """Return the CLI that serves the app in `app`, fetched once where there is none. Raises UsageError, Unavailable.
 
-    `home`: a directory that lives as long as this run. Looked for in the variable SEEDBED_CDK, beside the app, on
-    the PATH (where it is new enough), and in the cache.
+    `home`: a directory that lives as long as this run. `fetch`: False where a look is not worth that. Looked for in the
+    variable SEEDBED_CDK, beside the app, on the PATH (where it is new enough), and in the cache.
     """
     node = find_node(environ)
     surroundings = base(environ, node, home)
@@ -114,6 +122,12 @@ def find(app: Path, environ: Mapping[str, str], home: Path, stop: StopSignal, te
         return _required_version(cli(beside), str(beside))
     if (on_path := shutil.which("cdk", path=environ.get("PATH"))) and _serves(version(cli(Path(on_path)))):
         return cli(Path(on_path))
+    if not fetch and not (cache() / f"{PACKAGE}-{VERSION}").is_dir():
+        raise Unavailable(
+            "the CDK CLI is not on this machine",
+            because="--stacks fetches it, and so does deploy",
+            try_=f"npm install {PACKAGE}@{VERSION}, or say where it is with {SPECIFIED}",
+        )
     return cli(fetched(environ, node, stop, tell))
 
 

@@ -68,7 +68,10 @@ def prepare(
     if scope.request.assembly is None:
         require_app(app)
     with tempfile.TemporaryDirectory(prefix="seedbed-deploy-") as room:
-        cli = cdk.find(app, environ, Path(room) / "home", stop, tell)
+        request = scope.request
+        cli = cdk.Cli((), {}, stop)
+        if request.assembly is None or request.follow:  # else it is only read
+            cli = cdk.find(app, environ, Path(room) / "home", stop, tell, fetch=request.fetch)
         assembly = (
             read(scope.request.assembly)
             if scope.request.assembly

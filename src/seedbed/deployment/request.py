@@ -19,7 +19,7 @@ class DeployRequest(Struct, frozen=True):
     already. `bootstrap`: an account that is not prepared may be. `assembly`: the directory of a cloud assembly that
     was synthesised before. `wait`: seconds for an update that is under way, and for what it makes. `follow`: what is
     under way, or only look at it. `declared`: the names of stacks of all declared databases. `drop`: stacks that the
-    app no longer makes and that are to be left as they are.
+    app no longer makes and that are to be left as they are. `fetch`: a CDK CLI that is nowhere on this machine.
     """
 
     gate: Phase = Phase.CONTRACT
@@ -33,3 +33,4 @@ class DeployRequest(Struct, frozen=True):
     follow: bool = True
     declared: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
+    fetch: bool = True

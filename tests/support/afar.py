@@ -18,6 +18,7 @@ from seedbed.remote.worker import CLAIM
 from tests.support.forked import Forked
 from tests.support.projects import ProjectFiles, Ran, clean_environment, command
 
+PASSWORD = "canary-7f3e9b"  # of the databases, known to the task alone
 IMAGE, GROUP, CLUSTER = "seedbed:1", "sample-dev-log", "sample-dev"
 QUICK = WarmRhythm(look=0.05, beat=1.0, idle=600.0)
 

@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from seedbed.cli import options
+from seedbed.cli.looking import left
 from seedbed.cli.options import EnvironmentOption
 from seedbed.cli.travel import travels
 from seedbed.errors import (
@@ -70,6 +71,7 @@ class CommandContext:
         self.command = command
         self.environment = environment
         self.as_json = as_json
+        self.is_local = False  # --local was given
         self.recorder: Recorder | None = settings.get("recorder")
         self.redactor = self.recorder.redactor if self.recorder else Redactor()
         self.verbose: int = settings.get("verbose", 0)
@@ -188,7 +190,8 @@ class CommandContext:
                 env, databases, listener=listener, stop=stop, wait=wait, compare=compare
             ) as run:
                 self._run = run
-                yield run
+                with left(self, run):
+                    yield run
 
     def exhausted(self, error: BaseException) -> SeedbedError | None:
         """Return what `error` means where this machine has no more to give, with what that left; else None."""
@@ -366,6 +369,7 @@ def _run(
         as_json=as_json,
         environment=kwargs.get("env") or "",
     )
+    context.is_local = local
     with called_with(context.called_in), _ended(ctx, context):
         if before and not environments:
             raise UsageError(f"{context.command} takes no environment", try_="leave -e out")
@@ -373,7 +377,7 @@ def _run(
             raise _no_environment(context)
         # What seeds and migrations print is no result; `context.out` has the real one.
         with notify.subscribed(context.out.log), redirect_stdout(sys.stderr):
-            if kind is not CommandKind.LOCAL and travels(context, local=local, detach=detach):
+            if kind is not CommandKind.LOCAL and travels(context, kwargs, local=local, detach=detach):
                 from seedbed.cli.travel import client
 
                 client.travel(context, ctx.command, kind, kwargs, detach=detach)

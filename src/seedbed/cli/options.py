@@ -127,6 +127,13 @@ def travelling(function: F) -> F:
     return function
 
 
+def fresh(function: F) -> F:
+    """Add --fresh, for looks that are told from the state document where databases are reached by a task."""
+    return click.option(
+        "--fresh", is_flag=True, help="Ask the databases by a task, not what the last run left."
+    )(function)
+
+
 def wait(function: F) -> F:
     return click.option(
         "--wait",

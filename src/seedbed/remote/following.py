@@ -208,7 +208,11 @@ class Following:
         return OutcomeUnknown(
             f"the worker of run {run.id} is gone, and how far it came is unknown",
             because=because,
-            try_=Hint("see what is there: ", call("status", about_all=True), "; then call the command again"),
+            try_=Hint(
+                "see what is there: ",
+                call("status", "--fresh", about_all=True),
+                "; then call the command again",
+            ),
         )
 
     def _log(self, task: Task) -> str:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from seedbed.aws.faults import Denied
 from seedbed.aws.objects import Bucket
 from seedbed.documents.state import StateDocument
 from seedbed.documents.state import read as read_document
@@ -26,7 +27,11 @@ _LONGEST = 1.0  # seconds between two attempts
 
 def state(bucket: Bucket, environment: str) -> StateDocument:
     """Return what runs left of `environment`. Raises Unavailable where none has, Refused where it cannot be read."""
-    found = bucket.read(KEY)
+    try:
+        found = bucket.read(KEY)
+    except Denied as error:
+        error.because += "; so says S3 of what is not there yet, too, where s3:ListBucket is missing"
+        raise
     if found is None:
         raise Unavailable(
             f"nothing is known of the databases of {environment} yet",

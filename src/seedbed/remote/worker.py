@@ -21,6 +21,7 @@ from urllib.request import urlopen
 import msgspec
 from msgspec import Struct
 
+from seedbed.aws.objects import Bucket
 from seedbed.documents.document import VERSION
 from seedbed.errors import Busy, ExitCode, Refused, SeedbedError, UsageError
 from seedbed.model.event import Event
@@ -118,6 +119,11 @@ class Worker:
         """The run as it was claimed."""
         assert self._run is not None
         return self._run
+
+    @property
+    def bucket(self) -> Bucket:
+        """The bucket of its environment."""
+        return self._control.bucket
 
     def claim(self) -> Run:
         """Return the run, which is ours from now on: handlers of signals have to be there by then.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -12,9 +13,12 @@ from seedbed.aws.cloud import Cloud
 from seedbed.aws.items import Table
 from seedbed.aws.objects import Bucket
 from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.remote.control import Control
 from seedbed.remote.records import Ask
+from tests.support.afar import PASSWORD, Afar, define, make_network, put_facts
 from tests.support.aws_proxy import Proxy, proxy
+from tests.support.projects import ProjectFiles, variables
 from tests.support.remote import asked, make_records
 from tests.support.servers import new_account
 
@@ -55,3 +59,51 @@ def control(aws: Proxy, cloud: Cloud) -> Control:
 def ask() -> Ask:
     """A call of apply in an environment that no other test has."""
     return asked(f"dev-{uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture(scope="session")
+def network(shared_aws: tuple[Proxy, World]) -> dict[str, str]:
+    return make_network(shared_aws[1].cloud)
+
+
+@pytest.fixture
+def afar(
+    tmp_path: Path,
+    postgres_server: EmbeddedServer,
+    new_database: Callable[[], str],
+    aws: Proxy,
+    cloud: Cloud,
+    control: Control,
+    network: dict[str, str],
+) -> Afar:
+    """A project with an environment of its own, and a fresh database in that."""
+    root = tmp_path / "project"
+    root.mkdir()
+    files = ProjectFiles(root)
+    name = f"dev-{uuid.uuid4().hex[:8]}"
+    manifest = root / "seedbed.toml"
+    text = manifest.read_text().replace(
+        '[environments."dev-*"]\naccount = "111111111111"\n',
+        f'[environments."dev-*"]\naccount = "{cloud.account}"\nregion = "{cloud.region}"\naccess = "task"\n',
+    )
+    manifest.write_text(text)
+    assert cloud.secret_key is not None
+    access = {
+        "AWS_ENDPOINT_URL": aws.endpoint,
+        "AWS_ACCESS_KEY_ID": cloud.access_key,
+        "AWS_SECRET_ACCESS_KEY": cloud.secret_key.reveal(),
+    }
+    inside = {
+        **variables(postgres_server, new_database()),
+        "DB_PASSWORD": PASSWORD,
+        "SEEDBED_CONTROL_TABLE": control.table.name,
+        "SEEDBED_CONTROL_BUCKET": control.bucket.name,
+        "SEEDBED_ENV": name,
+        "AWS_REGION": cloud.region,
+    }
+    facts = {
+        "control": {"table": control.table.name, "bucket": control.bucket.name, "log-group": "x"},
+        "task": {**network, "task-definition": define(cloud, inside)},
+    }
+    put_facts(cloud, "sample", name, facts)
+    return Afar(files, name, control, inside, access)

@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import sys
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,71 +17,20 @@ import psycopg
 import pytest
 
 from seedbed.aws import clients
-from seedbed.aws.cloud import Cloud
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer
-from seedbed.remote.control import Control
-from tests.support.afar import GROUP, IMAGE, Afar, define, make_network, put_facts
+from tests.support.afar import GROUP, IMAGE, PASSWORD, Afar, put_facts
 from tests.support.aws_proxy import Proxy
 from tests.support.fargate import Fargate, Image, fargate
 from tests.support.processes import until
-from tests.support.projects import ProjectFiles, Ran, variables
+from tests.support.projects import Ran
 
-PASSWORD = "canary-7f3e9b"
 ON_THE_WAY = (
     "run 0",
     "a warm worker",
     "waiting for a worker",
     "the task is",
 )  # what only who waits for a task is told
-
-
-@pytest.fixture(scope="session")
-def network(shared_aws: tuple[Proxy, World]) -> dict[str, str]:
-    return make_network(shared_aws[1].cloud)
-
-
-@pytest.fixture
-def afar(
-    tmp_path: Path,
-    postgres_server: EmbeddedServer,
-    new_database: Callable[[], str],
-    aws: Proxy,
-    cloud: Cloud,
-    control: Control,
-    network: dict[str, str],
-) -> Afar:
-    """A project with an environment of its own, and a fresh database in that."""
-    root = tmp_path / "project"
-    root.mkdir()
-    files = ProjectFiles(root)
-    name = f"dev-{uuid.uuid4().hex[:8]}"
-    manifest = root / "seedbed.toml"
-    text = manifest.read_text().replace(
-        '[environments."dev-*"]\naccount = "111111111111"\n',
-        f'[environments."dev-*"]\naccount = "{cloud.account}"\nregion = "{cloud.region}"\naccess = "task"\n',
-    )
-    manifest.write_text(text)
-    assert cloud.secret_key is not None
-    access = {
-        "AWS_ENDPOINT_URL": aws.endpoint,
-        "AWS_ACCESS_KEY_ID": cloud.access_key,
-        "AWS_SECRET_ACCESS_KEY": cloud.secret_key.reveal(),
-    }
-    inside = {
-        **variables(postgres_server, new_database()),
-        "DB_PASSWORD": PASSWORD,
-        "SEEDBED_CONTROL_TABLE": control.table.name,
-        "SEEDBED_CONTROL_BUCKET": control.bucket.name,
-        "SEEDBED_ENV": name,
-        "AWS_REGION": cloud.region,
-    }
-    facts = {
-        "control": {"table": control.table.name, "bucket": control.bucket.name, "log-group": "x"},
-        "task": {**network, "task-definition": define(cloud, inside)},
-    }
-    put_facts(cloud, "sample", name, facts)
-    return Afar(files, name, control, inside, access)
 
 
 def emptied(afar: Afar, server: EmbeddedServer) -> None:
@@ -142,11 +90,11 @@ CASES: list[tuple[str, Callable[[Afar], None], list[str], int]] = [
     ("a wrong call", fine, ["apply", "-s", "nobody"], 2),
     ("refused", twice, ["apply", "--json"], 3),
     ("partly", half, ["apply", "--json"], 5),
-    ("found", fine, ["status", "--exit-code"], 6),
+    ("found", fine, ["status", "--fresh", "--exit-code"], 6),
     ("failed", fails, ["apply", "-q"], 7),
-    ("a plan", fine, ["plan", "--json"], 0),
+    ("a plan", fine, ["plan", "--fresh", "--json"], 0),
     ("not confirmed", fine, ["reset"], 3),
-    ("in colours", fine, ["status", "--color", "always"], 0),
+    ("in colours", fine, ["status", "--fresh", "--color", "always"], 0),
 ]
 
 
@@ -223,13 +171,13 @@ def test_a_plan_file_comes_back_and_goes_there_again(afar: Afar) -> None:
     plan = afar.files.root / "plan.json"
     made_here = plan.read_bytes()
     with afar.waited_on():
-        same(afar.call("plan", "--out", "plan.json"), here)  # over what is there, as here
+        same(afar.call("plan", "--fresh", "--out", "plan.json"), here)  # over what is there, as here
         assert plain(plan.read_text()) == plain(made_here.decode())
-        nowhere = afar.call("plan", "--out", "nowhere/plan.json")
+        nowhere = afar.call("plan", "--fresh", "--out", "nowhere/plan.json")
         same(nowhere, afar.here("plan", "--out", "nowhere/plan.json"))
         assert nowhere.code == 2
         absolute = str(plan.with_name("more.json"))
-        assert f"written to {absolute}" in afar.call("plan", "--out", absolute).err
+        assert f"written to {absolute}" in afar.call("plan", "--fresh", "--out", absolute).err
         applied = afar.call("apply", "plan.json")
         assert applied.code == 0, applied.everything
         assert afar.call("apply", "plan.json", "-s", "user").code == 2
@@ -273,7 +221,7 @@ def test_somebody_at_a_terminal_is_asked_there(afar: Afar) -> None:
             os.close(keyboard)
             assert f"Empty user/postgres in {afar.name}? [y/N]" in err
             assert process.returncode == code, out + err
-        assert "3 " not in afar.call("status", "--summary").out
+        assert "3 " not in afar.call("status", "--fresh", "--summary").out
 
 
 def test_a_terminal_shows_it_live(afar: Afar) -> None:

@@ -10,12 +10,13 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.aws.cloud import Cloud
+from seedbed.aws.faults import Denied
 from seedbed.aws.objects import Bucket
 from seedbed.documents.state import StateDocument
 from seedbed.errors import Refused, Unavailable
 from seedbed.execution.threads import side_by_side
 from seedbed.remote import state
-from tests.support.aws_proxy import Proxy
+from tests.support.aws_proxy import Proxy, on
 from tests.unit.golden.report import samples
 
 USER, VIDEO = samples.remembered()
@@ -90,3 +91,10 @@ def test_what_another_version_wrote_is_refused_and_the_next_run_replaces_it(buck
         state.state(bucket, "prod")
     state.leave(bucket, document(USER))
     assert state.state(bucket, "prod").remembered() == {USER.database: USER}
+
+
+def test_who_may_not_read_it_is_told_that_it_may_be_missing(bucket: Bucket, aws: Proxy) -> None:
+    aws.refuse(on("GetObject"), "AccessDenied", status=403)
+    with pytest.raises(Denied, match="GetObject") as raised:
+        state.state(bucket, "prod")
+    assert "where s3:ListBucket is missing" in raised.value.because

@@ -43,6 +43,7 @@ from seedbed.errors import ExitCode, Hint, Location, UsageError, call, hint_text
 @options.drop
 @click.option("--sql", "script", is_flag=True, help="Show every statement or request, whole, as a script.")
 @click.option("--summary", is_flag=True, help="Show one line per database.")
+@options.fresh
 @options.as_json
 @command_context(CommandKind.READS)
 def command(
@@ -61,6 +62,7 @@ def command(
     drop: tuple[str, ...],
     script: bool,
     summary: bool,
+    fresh: bool,
 ) -> None:
     """Show what apply would do, and deploy; change nothing.
 
@@ -71,13 +73,15 @@ def command(
     seedbed plan -e staging --sample 1000     what data migrations will cost
     seedbed plan -e dev-ana --exit-code       in a pipeline: 6 if any are pending
     """
+    from seedbed.cli.looking import look, require_asked
     from seedbed.cli.planning import StacksAsked, plan_document, request, require_accepted, with_stacks
     from seedbed.documents.document import text
     from seedbed.report.text.plan import plan_text
     from seedbed.report.text.script import script_text
 
     wanted, databases = request(context, None, env, services, engines, to, through, allow_out_of_order, False)
-    with context.run(env, databases, wait=0, silent=True) as run:
+    require_asked(context, fresh=fresh, sample=sample)
+    with look(context, env, databases, fresh=fresh) as run:
         run.require_connected()
         plan = run.with_seeds(run.estimate(run.plan(wanted), sample=sample))
         asked = StacksAsked(stacks, bool(out), Path(assembly).absolute() if assembly else None, drop)

@@ -16,6 +16,7 @@ from seedbed.errors import ExitCode
 @options.selection
 @click.option("--summary", is_flag=True, help="Show one line per database.")
 @click.option("--exit-code", is_flag=True, help="Exit with 6 unless every database is up to date.")
+@options.fresh
 @options.as_json
 @command_context(CommandKind.READS)
 def command(
@@ -25,6 +26,7 @@ def command(
     engines: tuple[str, ...],
     summary: bool,
     exit_code: bool,
+    fresh: bool,
 ) -> None:
     """Show every migration of every database and its state.
 
@@ -32,10 +34,11 @@ def command(
     seedbed status -e sandbox
     seedbed status -e staging -s payment --exit-code
     """
+    from seedbed.cli.looking import look
     from seedbed.documents.status import StatusDocument
     from seedbed.report.text.status import status_text
 
-    with context.run(env, context.databases(services, engines), wait=0, silent=True) as run:
+    with look(context, env, context.databases(services, engines), fresh=fresh) as run:
         status = StatusDocument.of(run.status(), context.command)
     context.show(status, partial(status_text, summary=summary))
     context.leave_for(run.failed.values())

@@ -6,7 +6,8 @@ with `recorder` in the place of its terminal.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from seedbed.errors import Refused, SeedbedError, UsageError
 from seedbed.model.environment import SANDBOX, is_ephemeral
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     from seedbed.cli.context import CommandContext
 
 
-def travels(context: CommandContext, *, local: bool, detach: bool) -> bool:
+def travels(context: CommandContext, values: Mapping[str, Any], *, local: bool, detach: bool) -> bool:
     """Return whether the databases are reached by a task, and this process is not it.
 
+    Not where `values`, those of the command's parameters, have no `--fresh` and it answers from what the last run left.
     Raises Refused for `--local` where that may not be, UsageError for `--detach` where that has no effect. What is
     wrong with the manifest, or with the environment's name, the command says itself, in an order of its own.
     """
@@ -43,4 +45,4 @@ def travels(context: CommandContext, *, local: bool, detach: bool) -> bool:
             because="its databases are reached by a task; only in an ephemeral environment may that be passed by",
             try_="leave it out",
         )
-    return not local
+    return not local and (detach or values.get("fresh") is not False)

@@ -19,6 +19,7 @@ from seedbed.report.listening import listener_for
 from seedbed.support.typed import ready
 
 if TYPE_CHECKING:
+    from seedbed.aws.objects import Bucket
     from seedbed.documents.document import Document
     from seedbed.execution.stopping import Stop
     from seedbed.remote.records import Stream, Terminal
@@ -108,6 +109,15 @@ class Recorder:
                 yield listen
         finally:
             self._worker.displayed(())
+
+    @property
+    def run_id(self) -> str:
+        return self._worker.run.id
+
+    @property
+    def bucket(self) -> Bucket:
+        """Where what the run saw of its databases is left."""
+        return self._worker.bucket
 
     def expect(self, totals: Mapping[str, int]) -> None:
         self._worker.expected(totals)

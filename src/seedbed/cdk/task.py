@@ -20,7 +20,13 @@ from seedbed.cdk.search import ServiceSearch
 from seedbed.cdk.settings import write_parameters
 from seedbed.cdk.tables import ServiceTables
 from seedbed.model.environment import Environment
-from seedbed.model.names import CONTROL_BUCKET, CONTROL_ENVIRONMENT, CONTROL_TABLE, parameter_path
+from seedbed.model.names import (
+    CONTROL_BUCKET,
+    CONTROL_ENVIRONMENT,
+    CONTROL_FILES,
+    CONTROL_TABLE,
+    parameter_path,
+)
 
 CONTAINER = "seedbed"
 _PLATFORM = "/platform"  # where the image has seedbed.toml
@@ -101,6 +107,7 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
             CONTROL_TABLE: names.table,
             CONTROL_BUCKET: names.bucket,
             CONTROL_ENVIRONMENT: self.environment.name,
+            CONTROL_FILES: self.environment.files,
         }
 
     def _reach(

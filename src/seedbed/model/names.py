@@ -9,6 +9,8 @@ CONTROL_TABLE, CONTROL_BUCKET, CONTROL_ENVIRONMENT = (
     "SEEDBED_CONTROL_BUCKET",
     "SEEDBED_ENV",
 )
+# ... and whether it may carry out files that its caller uploads: a record alone cannot say that
+CONTROL_FILES = "SEEDBED_FILES"
 
 
 def stack_name(platform: str, environment: str, service: str, engine: str) -> str:

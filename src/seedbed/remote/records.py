@@ -20,6 +20,7 @@ Stream = Literal["stdout", "stderr"]
 Kind = Literal["confirm", "text"]
 
 IMAGE = "image"  # `files` of a run whose worker has the platform in its image
+UPLOAD = "upload"  # what a task may be told of others
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: ids sort as their times do
 ID_LENGTH = 26
 

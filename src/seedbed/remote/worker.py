@@ -25,8 +25,11 @@ from seedbed.aws.objects import Bucket
 from seedbed.documents.document import VERSION
 from seedbed.errors import Busy, ExitCode, Refused, SeedbedError, UsageError
 from seedbed.model.event import Event
+from seedbed.model.names import CONTROL_ENVIRONMENT, CONTROL_FILES
 from seedbed.remote.control import Control
 from seedbed.remote.records import (
+    IMAGE,
+    UPLOAD,
     Ask,
     Asked,
     Blob,
@@ -78,6 +81,27 @@ def require_same(ask: Ask, platform_digest: str) -> None:
             because=f"the digest of seedbed.toml and services/ is {ask.platform_digest[:12]} there and "
             f"{platform_digest[:12]} in the task",
             try_="build the image from these files and deploy it, or check out what the image was built from",
+        )
+
+
+def require_ours(ask: Ask, environ: Mapping[str, str]) -> None:
+    """Raise Refused for a run that the definition of this task does not allow, whatever its record says.
+
+    Who may write records could otherwise have anything carried out with the task's rights.
+    """
+    ours = environ.get(CONTROL_ENVIRONMENT, "")
+    if ask.environment != ours:
+        raise Refused(
+            f"the run is for {ask.environment}, and this task is {ours or 'nowhere'}'s",
+            because=f"{CONTROL_ENVIRONMENT} says so in the task's definition",
+            try_="call the command again: it writes its record where it belongs",
+        )
+    allowed = environ.get(CONTROL_FILES) or IMAGE
+    if ask.files != IMAGE and allowed != UPLOAD:
+        raise Refused(
+            f"{ask.environment} carries out the files of its image only, and the run has others",
+            because=f"{CONTROL_FILES} is {allowed} in the task's definition, which deploy makes from the manifest",
+            try_="build an image from the files that are meant, and deploy it",
         )
 
 

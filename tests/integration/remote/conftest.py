@@ -99,6 +99,7 @@ def afar(
         "SEEDBED_CONTROL_TABLE": control.table.name,
         "SEEDBED_CONTROL_BUCKET": control.bucket.name,
         "SEEDBED_ENV": name,
+        "SEEDBED_FILES": "upload",
         "AWS_REGION": cloud.region,
     }
     facts = {

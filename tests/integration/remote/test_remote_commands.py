@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,11 +20,15 @@ import pytest
 from seedbed.aws import clients
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer
+from seedbed.remote.files import pack
+from seedbed.remote.records import Run, blob_of, new_id
 from tests.support.afar import GROUP, IMAGE, PASSWORD, Afar, put_facts
 from tests.support.aws_proxy import Proxy
 from tests.support.fargate import Fargate, Image, fargate
+from tests.support.forked import Forked
 from tests.support.processes import until
-from tests.support.projects import Ran
+from tests.support.projects import Ran, clean_environment, command
+from tests.support.remote import asked
 
 ON_THE_WAY = (
     "run 0",
@@ -320,6 +325,52 @@ def test_what_has_no_effect_or_may_not_be_is_refused(afar: Afar) -> None:
         with afar.start(*words) as process:
             _, err = process.communicate(timeout=60)
         assert (process.returncode, said in err) == (code, True), err
+
+
+def test_a_record_has_nothing_carried_out_that_its_task_may_not(afar: Afar, tmp_path: Path) -> None:
+    """Who may write into the table may write any record: the task's definition has the last word."""
+    fine(afar)
+    sent = afar.control.put_files(pack(afar.files.root, []))
+    right = {"command": "status", "argv": ("-e", afar.name), "environment": afar.name, "writes": False}
+    inside = {"SEEDBED_FILES": "image"}
+    for more, extra, said in (
+        ({"files": sent}, inside, f"{afar.name} carries out the files of its image only"),
+        ({"files": sent}, {"SEEDBED_FILES": ""}, f"{afar.name} carries out the files of its image only"),
+        ({"environment": "dev-other"}, {}, f"the run is for dev-other, and this task is {afar.name}'s"),
+        ({"argv": ("-e", "prod")}, {}, f"the run is for {afar.name}, and its arguments name prod"),
+        ({"command": "init"}, {}, "a task does not carry out 'init'"),
+        ({"command": "env"}, {}, "a task does not carry out 'env'"),
+        ({"command": "nothing"}, {}, "a task does not carry out 'nothing'"),
+        ({"inputs": {"../../found": blob_of(b"x")}}, {}, "leads out of the run's directory"),
+    ):
+        ask = asked(**{**right, **more})
+        id_ = new_id()
+        if "inputs" in more:
+            ask = msgspec.structs.replace(ask, inputs={"../../found": afar.control.store(id_, b"x", ask)})
+        assert afar.control.create(id_, ask) == ""
+        ended = by_hand(afar, id_, extra)
+        assert ended.exit_code == 3, said
+        told = "".join(line for _, lines in afar.control.lines(id_) for line in lines)
+        assert said in told
+    assert not list(tmp_path.rglob("found"))
+
+
+def by_hand(afar: Afar, id_: str, extra: dict[str, str]) -> Run:
+    """Carry out a run as its task does, and return how it ended."""
+    ran = Forked(
+        command("--run", id_),
+        cwd=afar.files.root.parent,
+        env=clean_environment({**afar.aws, **afar.variables, **extra}),
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with ran:
+        ran.communicate(timeout=60)
+    run = afar.control.run(id_)
+    assert run is not None
+    return run
 
 
 @pytest.fixture

@@ -96,6 +96,7 @@ def test_the_task_is_told_of_it_by_name_and_imports_nothing_of_it(
     assert read[told["SEEDBED_CONTROL_TABLE"]["Ref"]] == f"{path}/table"
     assert read[told["SEEDBED_CONTROL_BUCKET"]["Ref"]] == f"{path}/bucket"
     assert told["SEEDBED_ENV"] == environment
+    assert told["SEEDBED_FILES"] == ("upload" if environment.startswith("dev") else "image")
     log = container(task)["LogConfiguration"]["Options"]["awslogs-group"]
     assert read[log["Ref"]] == f"{path}/log-group"
 

@@ -13,7 +13,7 @@ import click
 from msgspec import Struct, field
 
 from seedbed.cli.travel.arguments import files
-from seedbed.errors import Location, UsageError
+from seedbed.errors import Location, Refused, UsageError
 
 LARGEST = 1_000_000_000  # bytes of a file that is sent
 NEW, THERE, NOWHERE = (
@@ -56,8 +56,16 @@ def packed(command: click.Command, values: Mapping[str, Any]) -> Parcel:
 
 
 def unpacked(inputs: Mapping[str, bytes], outputs: Mapping[str, str], folder: Path) -> dict[str, Path]:
-    """Return where the files of a call lie below `folder`: as much is there as was there where it was called."""
+    """Return where the files of a call lie below `folder`: as much is there as was there where it was called.
+
+    Raises Refused for a name that leads elsewhere: `packed` makes none.
+    """
     places = {}
+    for name in (*inputs, *outputs):
+        if name != os.path.basename(name) or name in {"", ".", ".."} or "\0" in name:
+            raise Refused(
+                f"{name!r} is no name of a file of a run", because="it leads out of the run's directory"
+            )
     for number, name in enumerate((*inputs, *outputs)):
         place = folder / str(number) / name
         if outputs.get(name) != NOWHERE:

@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 import msgspec
 
-from seedbed.cli.context import CommandContext
+from seedbed.cli.context import CommandContext, CommandKind, kind_of
 from seedbed.cli.travel import parcel as parcels
 from seedbed.cli.travel.arguments import placed
 from seedbed.cli.travel.recorder import Recorder, Renaming
 from seedbed.environments import aws
-from seedbed.errors import ExitCode, SeedbedError, UsageError
+from seedbed.errors import ExitCode, Refused, SeedbedError
 from seedbed.manifest.load import find
 from seedbed.model.environment import Environment
 from seedbed.remote import place
 from seedbed.remote.files import platform_digest, unpack
 from seedbed.remote.records import IMAGE
-from seedbed.remote.worker import CLAIM, Worker, require_same, this_task
+from seedbed.remote.worker import CLAIM, Worker, require_ours, require_same, this_task
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
     from seedbed.remote.control import Control
-    from seedbed.remote.records import Run, Terminal
+    from seedbed.remote.records import Ask, Run, Terminal
 
 PLATFORM = "/platform"  # where an image has the platform's files, unless -C says otherwise
 _SIGNALS = {ExitCode.INTERRUPTED: signal.SIGINT, ExitCode.TERMINATED: signal.SIGTERM}
@@ -89,13 +89,12 @@ class _Work:
             environment=ask.environment,
         )
         try:
+            require_ours(ask, os.environ)
+            command = _command(ask)
             inputs = {name: self._control.fetch(self._run.id, blob) for name, blob in ask.inputs.items()}
             self._places = parcels.unpacked(inputs, ask.terminal.places, self._scratch / "files")
             redactor.rename(_names(ask.terminal, self._places))
             os.chdir(self._platform(directory))
-            command = main.cli.get_command(click.Context(main.cli), ask.command)
-            if command is None:
-                raise UsageError(f"there is no command {ask.command!r}")
             words = placed(command, ask.argv, self._places)
         except SeedbedError as error:
             return int(context.fail(error))
@@ -124,6 +123,30 @@ class _Work:
         databases = Project.open(root).platform.databases
         require_same(ask, platform_digest(root, [Path(each.directory) for each in databases]))
         return root
+
+
+def _command(ask: Ask) -> click.Command:
+    """Return the command of a run. Raises Refused for one that never travels, or that is for another environment.
+
+    The record may be written by hand: it has no more rights here than a call by somebody who may start runs.
+    """
+    from seedbed.cli import main
+
+    command = main.cli.get_command(click.Context(main.cli), ask.command)
+    if command is None or isinstance(command, click.Group) or kind_of(command) is CommandKind.LOCAL:
+        raise Refused(
+            f"a task does not carry out {ask.command!r}",
+            because="only commands that read or change databases run there",
+            try_="call it where its files and stacks are",
+        )
+    parsed = command.make_context(ask.command, list(ask.argv), resilient_parsing=True).params
+    if parsed.get("env") != ask.environment:
+        raise Refused(
+            f"the run is for {ask.environment}, and its arguments name {parsed.get('env') or 'none'}",
+            because="a task has the databases of one environment",
+            try_="call the command again",
+        )
+    return command
 
 
 def _names(terminal: Terminal, places: Mapping[str, Path]) -> dict[str, str]:

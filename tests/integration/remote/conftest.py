@@ -22,7 +22,8 @@ from tests.support.projects import ProjectFiles, variables
 from tests.support.remote import asked, make_records
 from tests.support.servers import new_account
 
-TABLE, BUCKET = "sample-dev-seedbed", "sample-dev-seedbed-files"
+TABLE = "sample-dev-seedbed"
+BUCKET = f"sample-dev-seedbed-{uuid.uuid4().hex[:12]}"  # one name in all accounts of a server, as in AWS
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psycopg
@@ -331,9 +332,14 @@ def test_a_record_has_nothing_carried_out_that_its_task_may_not(afar: Afar, tmp_
     """Who may write into the table may write any record: the task's definition has the last word."""
     fine(afar)
     sent = afar.control.put_files(pack(afar.files.root, []))
-    right = {"command": "status", "argv": ("-e", afar.name), "environment": afar.name, "writes": False}
+    right: dict[str, Any] = {
+        "command": "status",
+        "argv": ("-e", afar.name),
+        "environment": afar.name,
+        "writes": False,
+    }
     inside = {"SEEDBED_FILES": "image"}
-    for more, extra, said in (
+    cases: tuple[tuple[dict[str, Any], dict[str, str], str], ...] = (
         ({"files": sent}, inside, f"{afar.name} carries out the files of its image only"),
         ({"files": sent}, {"SEEDBED_FILES": ""}, f"{afar.name} carries out the files of its image only"),
         ({"environment": "dev-other"}, {}, f"the run is for dev-other, and this task is {afar.name}'s"),
@@ -342,7 +348,8 @@ def test_a_record_has_nothing_carried_out_that_its_task_may_not(afar: Afar, tmp_
         ({"command": "env"}, {}, "a task does not carry out 'env'"),
         ({"command": "nothing"}, {}, "a task does not carry out 'nothing'"),
         ({"inputs": {"../../found": blob_of(b"x")}}, {}, "leads out of the run's directory"),
-    ):
+    )
+    for more, extra, said in cases:
         ask = asked(**{**right, **more})
         id_ = new_id()
         if "inputs" in more:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def furnished(shared_aws: tuple[Proxy, World]) -> Place:
     subnet = ask_aws(cloud, "ec2", "CreateSubnet", VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
     group = ask_aws(cloud, "ec2", "CreateSecurityGroup", GroupName="task", Description="x", VpcId=vpc)
     place = TaskPlace(CLUSTER, "", "seedbed", (subnet,), group["GroupId"], GROUP)
-    table, bucket = "sample-dev-seedbed", "sample-dev-seedbed-files"
+    table, bucket = "sample-dev-seedbed", f"sample-dev-seedbed-{uuid.uuid4().hex[:12]}"
     return Place(cloud, "sample", "dev", table, bucket, defined(cloud, place, table, bucket))
 
 

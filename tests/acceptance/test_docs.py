@@ -382,7 +382,9 @@ def test_every_page_is_in_the_navigation_or_in_the_list_of_decisions() -> None:
     decisions = set((DOCS / "adr").glob("0*.md"))
     assert listed == {page.relative_to(DOCS).as_posix() for page in set(PAGES) - decisions}
     overview = (DOCS / "adr" / "README.md").read_text(encoding="utf-8")
-    assert not [each.name for each in decisions if f"({each.name})" not in overview]
+    rows = re.findall(r"^\| \[(\d{4})\]\((\1-.+?\.md)\)", overview, re.MULTILINE)
+    assert [name for _, name in rows] == sorted(each.name for each in decisions)
+    assert len({number for number, _ in rows}) == len(rows), "two decisions have one number"
 
 
 def _leaves(nav: object) -> Iterator[str]:

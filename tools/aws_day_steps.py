@@ -80,7 +80,7 @@ def deploy(day: Day) -> str:
 
 
 def pull(day: Day) -> str:
-    task = _ended(day, _start(day, ["seedbed", "--version"]), 10 * _MINUTE)
+    task = _ended(day, _start(day, ["--version"]), 10 * _MINUTE)
     (container,) = task["containers"]
     if container.get("exitCode") != 0:
         raise Unexpected(

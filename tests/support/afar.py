@@ -136,6 +136,7 @@ def define(cloud: Cloud, variables: Mapping[str, str]) -> str:
             {
                 "name": "seedbed",
                 "image": IMAGE,
+                "entryPoint": ["seedbed"],
                 "environment": [{"name": name, "value": value} for name, value in variables.items()],
                 "logConfiguration": {"logDriver": "awslogs", "options": options},
             }

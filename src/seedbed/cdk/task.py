@@ -29,6 +29,7 @@ from seedbed.model.names import (
 )
 
 CONTAINER = "seedbed"
+_PROGRAM = "seedbed"  # on the PATH of the image
 _PLATFORM = "/platform"  # where the image has seedbed.toml
 
 
@@ -60,7 +61,8 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         `ca_bundle`.
 
         `control`: where its runs are recorded and its log lies; without one it has a log of its own, and no records.
-        `command`: instead of `seedbed -C /platform apply -e ENVIRONMENT`; whoever runs the task may override it too.
+        `command`: what follows `seedbed`, instead of `-C /platform apply -e ENVIRONMENT`; whoever runs the task may
+        override it, too.
         """
         super().__init__(scope, id)
         self.environment = environment
@@ -79,7 +81,10 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         self.container = self.definition.add_container(
             CONTAINER,
             image=image,
-            command=list(command) or ["seedbed", "-C", _PLATFORM, "apply", "-e", environment.name],
+            # Of all that RunTask can say anew, this is not: who may start the task can have seedbed do what it does, and
+            # nothing else.
+            entry_point=[_PROGRAM],
+            command=list(command) or ["-C", _PLATFORM, "apply", "-e", environment.name],
             logging=log_driver("seedbed", self.log_group),
             environment={"NO_COLOR": "1", **self._told(control)},
             stop_timeout=Duration.seconds(

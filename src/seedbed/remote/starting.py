@@ -32,7 +32,7 @@ from seedbed.remote.records import Ask, Run, blob_of, new_id, who
 from seedbed.remote.tasks import NoCapacity, Tasks
 from seedbed.support.backoff import backoff
 
-COMMAND = ("seedbed", "--run")  # what the task runs, before the run's id
+COMMAND = ("--run",)  # what the task runs seedbed with, before the run's id
 _ROUNDS = 5  # times that another run may end, and one more begin, while ours tries to
 _SLICE = 0.2  # seconds between two looks whether we are to stop
 

@@ -21,7 +21,7 @@ from seedbed.remote.control import Control
 from seedbed.remote.records import new_id
 from seedbed.remote.tasks import Tasks
 
-COMMAND = ("seedbed", "--warm")  # what the task runs
+COMMAND = ("--warm",)  # what the task runs seedbed with
 IDLE = 1200.0  # seconds
 _PATIENCE, _PAUSE = (
     150.0,

@@ -110,6 +110,7 @@ def defined(cloud: Cloud, place: TaskPlace, table: str, bucket: str, **more: Any
     container: dict[str, Any] = {
         "name": "seedbed",
         "image": IMAGE,
+        "entryPoint": ["seedbed"],
         "environment": [{"name": TABLE, "value": table}, {"name": BUCKET, "value": bucket}],
         "logConfiguration": {"logDriver": "awslogs", "options": options},
         **more,
@@ -158,7 +159,7 @@ def test_a_run_is_carried_out_by_a_task(stage: Stage, ask: Ask) -> None:
     assert [each.done for each in events if isinstance(each, WorkProgressed)] == list(range(50))
     told = stage.ecs.tasks[0].told
     assert told["startedBy"] == run.id
-    assert told["overrides"]["containerOverrides"][0]["command"] == ["seedbed", "--run", run.id]
+    assert told["overrides"]["containerOverrides"][0]["command"] == ["--run", run.id]
     asked = stage.aws.of("RunTask")[0].asked
     assert asked["networkConfiguration"]["awsvpcConfiguration"]["assignPublicIp"] == "DISABLED"
     assert any("the task is" in line for line in stage.lines)
@@ -275,7 +276,7 @@ def test_what_ecs_does_not_know_is_named(
 
 def test_a_call_that_is_too_long_is_refused(stage: Stage, ask: Ask) -> None:
     with pytest.raises(UsageError) as found:
-        stage.start(ask, "code=3", command=["seedbed", "x" * 8200, "--run"])
+        stage.start(ask, "code=3", command=["x" * 8200, "--run"])
     assert "at most 8192" in found.value.because
     closed(stage, ask, ExitCode.USAGE)
 

@@ -81,8 +81,7 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         self.container = self.definition.add_container(
             CONTAINER,
             image=image,
-            # Of all that RunTask can say anew, this is not: who may start the task can have seedbed do what it does, and
-            # nothing else.
+            # RunTask cannot say another one: who may start the task can have seedbed do what it does, and nothing else.
             entry_point=[_PROGRAM],
             command=list(command) or ["-C", _PLATFORM, "apply", "-e", environment.name],
             logging=log_driver("seedbed", self.log_group),

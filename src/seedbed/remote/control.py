@@ -349,7 +349,7 @@ class Control:
             raise OutcomeUnknown(
                 f"a part of what run {id_} told is gone", because=f"{item['key']} is not in the bucket"
             )
-        return msgspec.json.decode(data, type=list[str])
+        return msgspec.json.decode(data, type=ready(list[str]))
 
     def _listed(self, environment: str, item: Mapping[str, Any]) -> Listed:
         id_ = item["part"].removeprefix("run#")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from seedbed.aws import clients
 from seedbed.aws.cloud import Cloud
 from seedbed.aws.items import Table
 from seedbed.aws.objects import Bucket
@@ -16,6 +17,7 @@ from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.remote.control import Control
 from seedbed.remote.records import Ask
+from seedbed.remote.state import KEY
 from tests.support.afar import PASSWORD, Afar, define, make_network, put_facts
 from tests.support.aws_proxy import Proxy, proxy
 from tests.support.projects import ProjectFiles, variables
@@ -108,4 +110,6 @@ def afar(
         "task": {**network, "task-definition": define(cloud, inside)},
     }
     put_facts(cloud, "sample", name, facts)
+    # Tests share a bucket; an environment has one of its own.
+    clients.call(cloud, "s3", "DeleteObject", Bucket=control.bucket.name, Key=KEY)
     return Afar(files, name, control, inside, access)

@@ -406,7 +406,7 @@ def test_a_task_has_the_files_of_its_image_and_no_others(
     assert f"log-events/seedbed$252Fseedbed$252F{task.arn.rpartition('/')[2]}" in ran.err
     assert afar.control.bucket.get("files/") is None
     afar.files.tables(1, first=3)
-    other = afar.call("status", "--json")
+    other = afar.call("status", "--fresh", "--json")
     assert other.code == 3
     assert "the task has other files than the caller" in other.document["errors"][0]["error"]
 

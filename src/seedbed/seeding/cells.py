@@ -11,12 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
+from seedbed.support.possessive import possessive
+
 LONGEST = 8 << 20  # characters of one record: what is in memory when a quote is never closed
 
 # One field and what ends it. A quoted field may hold anything, its quotes doubled; a plain one no quote,
 # comma or line end. Neither part can match in two ways, so the time is linear; nothing that matched is tried again, so
 # that millions of doubled quotes are not remembered.
-_FIELD = re.compile(r'(?:"(?P<quoted>[^"]*+(?:""[^"]*+)*+)"|(?P<plain>[^",\r\n]*+))(?P<end>,|\n|\Z)')
+_INSIDE = '[^"]*+' + possessive('(?:""[^"]*+)*')
+_FIELD = re.compile(rf'(?:"(?P<quoted>{_INSIDE})"|(?P<plain>[^",\r\n]*+))(?P<end>,|\n|\Z)')
 
 Record = tuple[str | None, ...]  # its fields; None is an empty one without quotes
 
@@ -163,7 +166,7 @@ def _malformed(text: str, position: int, line: int) -> Malformed:
             line,
             'put the whole field in quotes and double those inside: "a ""b"" c"',
         )
-    closed = re.compile(r'"[^"]*+(?:""[^"]*+)*+"').match(text, position)
+    closed = re.compile(rf'"{_INSIDE}"').match(text, position)
     if closed is None:
         return Malformed("a quote is not closed", line, "close it, or double it if it is meant")
     line += closed[0].count("\n")

@@ -11,17 +11,21 @@ import re
 import tomllib
 from collections.abc import Callable
 
+from seedbed.support.possessive import possessive
+
 KeyPath = tuple[str | int, ...]  # ("references", 1, "to"): a number counts the items of an array from 0
 
-_GAP = re.compile(r"(?:[ \t\r\n]++|#[^\n]*+)*+")
-_BARE_OR_QUOTED = re.compile(r"""[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\[^\n])*+"|'[^'\n]*+'""")
+_QUOTED = '"' + possessive(r'(?:[^"\\\n]|\\[^\n])*') + '"'
+# Up to two quotes may stand right before the closing three.
+_TEXT = '"""' + possessive(r'(?:[^"\\]|\\.|"{1,2}(?!"))*') + '"{3,5}'
+_LITERAL = "'''" + possessive(r"(?:[^']|'{1,2}(?!'))*") + "'{3,5}"
+_GAP = re.compile(possessive(r"(?:[ \t\r\n]++|#[^\n]*+)*"))
+_BARE_OR_QUOTED = re.compile(rf"""[A-Za-z0-9_-]++|{_QUOTED}|'[^'\n]*+'""")
 _BLANK = re.compile(r"[ \t]*+")
 _DOT = re.compile(r"[ \t]*+\.[ \t]*+")
 _EQUALS = re.compile(r"[ \t]*+=[ \t]*+")
 _SCALAR = re.compile(
-    r'"""(?:[^"\\]|\\.|"{1,2}(?!"))*+"{3,5}'  # up to two quotes may stand right before the closing three
-    r"|'''(?:[^']|'{1,2}(?!'))*+'{3,5}"
-    r'|"(?:[^"\\\n]|\\[^\n])*+"'
+    rf"{_TEXT}|{_LITERAL}|{_QUOTED}"
     r"|'[^'\n]*+'"
     r"|[^\[\]{},#\n\"']++",  # numbers, booleans, and dates, which may hold a blank
     re.DOTALL,

@@ -7,9 +7,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from seedbed.support.possessive import possessive
+
 # What is not closed, a string on its line or a comment, is one piece as well, and stays: otherwise its end would be
 # looked for again from every quote and `/*` in it.
-_PIECE = re.compile(r'"(?:[^"\\\n]|\\.)*+"?|//[^\n]*|/\*.*?(?P<end>\*/|\Z)', re.DOTALL)
+_STRING = '"' + possessive(r'(?:[^"\\\n]|\\.)*') + '"?'
+_PIECE = re.compile(rf"{_STRING}|//[^\n]*|/\*.*?(?P<end>\*/|\Z)", re.DOTALL)
 _VISIBLE = re.compile(r"[^\n]")
 
 

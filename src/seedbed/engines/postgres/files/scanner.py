@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from seedbed.engines.postgres.files import libpg_query
 from seedbed.engines.postgres.files.libpg_query import GrammarError
+from seedbed.support.possessive import possessive
 
 PIECE = 1 << 20  # bytes of a text that are read at once, or more, where a statement is longer
 _CUT = re.compile(rb"[;,]\n")
@@ -115,7 +116,8 @@ def _pattern(kinds: frozenset[SqlTokenKind]) -> re.Pattern[bytes]:
     any_of = b"(?:%b)" % b"|".join(re.escape(packed(kind)) for kind in kinds)
     other = rb"\x12.(?:\x08%b)?\x10%b\x20(?!%b)%b(?:\x28.)?" % (_VARINT, _VARINT, any_of, _VARINT)
     wanted = rb"\x12.(?:\x08(%b))?\x10(%b)\x20(%b)(?:\x28.)?" % (_VARINT, _VARINT, any_of)
-    return re.compile(rb"(?:\x08%b)?+(?:%b)*+%b" % (_VARINT, other, wanted), re.DOTALL)
+    first, others = possessive(rb"(?:\x08%b)?" % _VARINT), possessive(b"(?:%b)*" % other)
+    return re.compile(first + others + wanted, re.DOTALL)
 
 
 def packed(value: int) -> bytes:

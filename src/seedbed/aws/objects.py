@@ -38,15 +38,7 @@ class Bucket(Struct, frozen=True):
         from botocore.exceptions import ClientError
 
         try:
-            clients.call(
-                self.cloud,
-                SERVICE,
-                "PutObject",
-                Bucket=self.name,
-                Key=key,
-                Body=data,
-                ContentType=content_type,
-            )
+            self._put(key, data, content_type)
         except ClientError as error:
             raise self._named(error, "PutObject") from None
 
@@ -80,16 +72,7 @@ class Bucket(Struct, frozen=True):
 
         condition: dict[str, Any] = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
         try:
-            clients.call(
-                self.cloud,
-                SERVICE,
-                "PutObject",
-                Bucket=self.name,
-                Key=key,
-                Body=data,
-                ContentType=content_type,
-                **condition,
-            )
+            self._put(key, data, content_type, **condition)
         except ClientError as error:
             if error.response.get("Error", {}).get("Code", "") in _OTHERWISE:
                 return False
@@ -108,6 +91,18 @@ class Bucket(Struct, frozen=True):
                 return False
             raise self._named(error, "HeadObject") from None
         return True
+
+    def _put(self, key: str, data: bytes, content_type: str, **condition: Any) -> None:
+        clients.call(
+            self.cloud,
+            SERVICE,
+            "PutObject",
+            Bucket=self.name,
+            Key=key,
+            Body=data,
+            ContentType=content_type,
+            **condition,
+        )
 
     def _named(self, error: object, operation: str) -> SeedbedError:
         from botocore.exceptions import ClientError

@@ -17,7 +17,6 @@ from seedbed.support.typed import ready
 
 State = Literal["asked", "claimed", "done", "lost"]
 Stream = Literal["stdout", "stderr"]
-Kind = Literal["confirm", "text"]
 
 IMAGE = "image"  # `files` of a run whose worker has the platform in its image
 UPLOAD = "upload"  # what a task may be told of others
@@ -182,12 +181,10 @@ class Expected(Line, frozen=True):
 
 
 class Asked(Line, frozen=True):
-    """A question to the person who called: the answer is number `number` (from 0) of the record's answers."""
+    """A question to the person who called, for yes or no: answer `number` (from 0) of the record is theirs."""
 
     number: int
     question: str
-    kind: Kind = "confirm"
-    default: str = ""
 
 
 Entry: TypeAlias = Happened | Written | Displayed | Expected | Asked

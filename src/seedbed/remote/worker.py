@@ -37,7 +37,6 @@ from seedbed.remote.records import (
     Entry,
     Expected,
     Happened,
-    Kind,
     Run,
     Stream,
     Written,
@@ -199,17 +198,10 @@ class Worker:
         """Tell how much there is to do."""
         self._tell(Expected(totals))
 
-    def answer(
-        self,
-        question: str,
-        *,
-        kind: Kind = "confirm",
-        default: str = "",
-        check: Callable[[], None] = lambda: None,
-    ) -> str:
+    def answer(self, question: str, *, check: Callable[[], None] = lambda: None) -> str:
         """Ask the caller, and return the answer. `check` raises Interrupted once we are to stop; Refused: no answer."""
         number, self._questions = self._questions, self._questions + 1
-        self._tell(Asked(number, question, kind, default))
+        self._tell(Asked(number, question))
         until = time.monotonic() + self._rhythm.answer
         while len(self._answers) <= number:
             check()

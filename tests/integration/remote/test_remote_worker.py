@@ -174,16 +174,16 @@ def test_it_asks_and_is_answered(control: Control, ask: Ask) -> None:
     with works.at_work() as worker:
 
         def work() -> None:
-            answers.extend([worker.answer("sure?"), worker.answer("its name?", kind="text", default="no")])
+            answers.extend([worker.answer("sure?"), worker.answer("really?")])
 
         asking = threading.Thread(target=work)
         asking.start()
-        for number, text in enumerate(["y", "dev-ana"]):
+        for number, text in enumerate(["yes", "no"]):
             assert until(partial(works.has_told, number + 1), 5)
             control.answer(works.id, number, text)
         asking.join()
-    assert answers == ["y", "dev-ana"]
-    assert works.told == [Asked(0, "sure?"), Asked(1, "its name?", "text", "no")]
+    assert answers == ["yes", "no"]
+    assert works.told == [Asked(0, "sure?"), Asked(1, "really?")]
 
 
 def test_without_an_answer_nothing_is_done(control: Control, ask: Ask) -> None:

@@ -34,7 +34,7 @@ FAILED = TargetFailed(
         Happened(FAILED),
         Written("stderr", "ä\x1b[0m\n"),
         Expected({"a/b": 3}),
-        Asked(1, "sure?", "text", "no"),
+        Asked(1, "sure?"),
     ],
     ids=lambda each: type(each).__name__,
 )

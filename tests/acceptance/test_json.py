@@ -447,6 +447,10 @@ CASES: dict[str, list[Case]] = {
         Case("other", "error", 2),
         Case("--engine oracle", "error", 2),
     ],
+    "image": [
+        Case(f"--check --base python@sha256:{'b' * 64} --ca-bundle sha256:{'c' * 64}", "image", 6),
+        Case("--check", "error", 2),
+    ],
     "runs list": [
         Case("-e staging", "runs", 0, "tasks"),
         Case("-e dev-test", "error", 2),

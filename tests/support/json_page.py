@@ -83,6 +83,7 @@ def examples() -> dict[str, Document]:
         ConnectionsDocument.of("sandbox", samples.connections(), "env up"),
         DoctorDocument.of([("Python", "3.11.7"), ("PostgreSQL", "18.6, embedded")], (), "doctor"),
         InitDocument.of(*samples.started(), "init"),
+        samples.image(),
         StateDocument.of("prod", samples.remembered(), "apply"),
         ErrorDocument.of(samples.error(), "apply"),
     )

@@ -18,6 +18,7 @@ from seedbed.documents.doctor import DoctorDocument
 from seedbed.documents.document import Document, redacted, text
 from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
 from seedbed.documents.errors import ErrorDocument
+from seedbed.documents.image import ImageDocument
 from seedbed.documents.init import InitDocument
 from seedbed.documents.outcome import OutcomeDocument, without_ticks
 from seedbed.documents.plan import PlanDocument
@@ -78,6 +79,8 @@ EVERY: list[Document] = [
     DoctorDocument.of([("Python", "3.11.7")], samples.errors().errors, "doctor"),
     InitDocument.of(*samples.started(), "init"),
     InitDocument.of("/srv/shop", (), (), (), "init"),
+    samples.image(),
+    ImageDocument.of(samples.PYTHON, "x86_64", "upload", "image", checked=True, differences=("+COPY a",)),
     ErrorDocument.of(samples.error(), "apply"),
     ErrorDocument.of(samples.errors(), "plan"),
 ]

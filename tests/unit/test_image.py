@@ -101,7 +101,7 @@ def test_what_is_not_said_again_is_as_before(shop: Path, type_: Callable[..., Sa
 def test_check_says_what_is_no_longer_as_it_would_be_written(shop: Path, type_: Callable[..., Said]) -> None:
     assert type_(*wanted())[0] == 0
     code, out, _ = type_("--check")
-    assert (code, out) == (0, "cdk/Dockerfile is what would be written\n")
+    assert (code, out) == (0, "the files are what would be written\n")
     with (shop / "seedbed.toml").open("a") as manifest:
         manifest.write('[services.cart.postgres]\ndirectory = "cart/database"\n')
     written = (shop / image.DOCKERFILE).read_text()
@@ -217,6 +217,26 @@ def test_an_image_is_built_and_pushed_by_what_there_is_and_named_by_its_digest(
     assert (code, out) == (0, "")
     assert "its digest is known when it is pushed" in err
     assert len(asked.read_text().splitlines()) == 1
+
+
+def test_json_has_what_was_written_built_pushed_and_how_files_differ(
+    shop: Path, type_: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed = f"{NAME.rpartition(':')[0]}@sha256:{'d' * 64}"
+    program(shop / "bin", "docker", f"case $1 in image) echo '[\"{pushed}\"]';; esac")
+    monkeypatch.setenv("PATH", str(shop / "bin"))
+    code, out, err = type_(*wanted("--push", "--name", NAME, "--json"))
+    assert code == 0, err
+    document = json.loads(out)
+    assert document["written"] == [image.DOCKERFILE, image.IGNORED, image.REQUIREMENTS]
+    assert [document[each] for each in ("base", "built", "pushed")] == [BASE, NAME, pushed]
+    (shop / image.DOCKERFILE).write_text((shop / image.DOCKERFILE).read_text().replace("65534", "0"))
+    code, out, _ = type_("--check", "--json")
+    document = json.loads(out)
+    assert (code, document["checked"], document["written"]) == (6, True, [])
+    assert "-USER 0:0" in document["differences"]
+    code, out, _ = type_("--json", "--base", "python:3.13")
+    assert (code, json.loads(out)["schema"]) == (2, "seedbed/error/1")
 
 
 def test_a_builder_that_fails_or_is_not_there_is_said(

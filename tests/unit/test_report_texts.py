@@ -42,6 +42,7 @@ from seedbed.report.text.deployment import deployment_text
 from seedbed.report.text.doctor import doctor_text
 from seedbed.report.text.environments import connections_text, environments_text
 from seedbed.report.text.errors import error_text
+from seedbed.report.text.image import image_text
 from seedbed.report.text.init import init_text
 from seedbed.report.text.outcome import outcome_text
 from seedbed.report.text.plan import plan_text
@@ -124,6 +125,7 @@ PAGES: dict[str, Page] = {
     "error": _error(samples.error()),
     "errors": _error(samples.errors()),
     "doctor": doctor_text(DoctorDocument.of(FINDINGS, (), "doctor")),
+    "image": image_text(samples.image()),
     "init": init_text(InitDocument.of(*samples.started(), "init")),
     "doctor-failed": doctor_text(DoctorDocument.of(FINDINGS, samples.errors().errors, "doctor")),
     "runs": runs_text(RunsDocument.of("staging", samples.runs(), "runs list")),

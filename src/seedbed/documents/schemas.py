@@ -15,6 +15,7 @@ from seedbed.documents.doctor import DoctorDocument
 from seedbed.documents.document import Document
 from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
 from seedbed.documents.errors import ErrorDocument
+from seedbed.documents.image import ImageDocument
 from seedbed.documents.init import InitDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
@@ -39,6 +40,7 @@ _TYPES: tuple[type[Document], ...] = (
     RunsDocument,
     DoctorDocument,
     InitDocument,
+    ImageDocument,
     StateDocument,
     ErrorDocument,
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedbed.cli import options
 from seedbed.cli.context import CommandContext, CommandKind, command_context, signals
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     "--push", is_flag=True, help="Build it, push it, and print its name by its digest; needs --name."
 )
 @click.option("--name", metavar="NAME", help="What the image is called where it is pushed: HOST/NAME:TAG.")
+@options.as_json
 @command_context(CommandKind.LOCAL)
 def command(
     context: CommandContext,
@@ -63,9 +65,10 @@ def command(
     seedbed image --check
     seedbed image --push --name registry.example/seedbed:1.4.0
     """
+    from seedbed.documents.image import ImageDocument
     from seedbed.errors import ExitCode, UsageError
     from seedbed.project import image
-    from seedbed.report.styles import line
+    from seedbed.report.text.image import image_text
 
     platform = context.project.platform
     root = Path(platform.root)
@@ -77,16 +80,21 @@ def command(
     request = _request(context, before, said)
     image.require_possible(request, root)
     texts = image.files(request, platform)
+    about = (request.base, request.architecture, request.files, context.command)
     if check:
         wrong = image.unhashed(request, root)
         found = [*image.differences(texts, root), *([wrong] if wrong else [])]
-        context.out.result([line(each) for each in found or [f"{image.DOCKERFILE} is what would be written"]])
+        context.show(ImageDocument.of(*about, checked=True, differences=found), image_text)
         context.leave(ExitCode.FOUND if found else ExitCode.DONE)
-    texts = {**texts, **_requirements(request, root, requirements)}
-    for each in image.write(texts, root):
+    written = image.write({**texts, **_requirements(request, root, requirements)}, root)
+    for each in written:
         context.out.log(f"wrote {each}")
-    if build or push:
-        _build(context, request, root, str(name), push=push)
+    built, pushed = (str(name), "") if build or push else ("", "")
+    if built:
+        pushed = _build(context, request, root, built, push=push)
+    context.show(ImageDocument.of(*about, written=written, built=built, pushed=pushed), image_text)
+    if pushed:
+        context.out.log(f'write it into the manifest: [environments.NAME.task] image = "{pushed}"')
 
 
 def _request(context: CommandContext, before: ImageRequest | None, said: dict[str, Any]) -> ImageRequest:
@@ -100,7 +108,7 @@ def _request(context: CommandContext, before: ImageRequest | None, said: dict[st
     if bundle and not bundle.startswith("sha256:"):
         told["ca_bundle"] = checksum(Path(bundle))
     request: ImageRequest = replace(before or ImageRequest(), **told)
-    if not request.base and context.can_ask:
+    if not request.base and context.can_ask and not context.as_json:
         base = context.prompt(f"The base, as python:{request.python}-slim@sha256:…")
         request = replace(request, base=base)
     return request
@@ -123,7 +131,8 @@ def _requirements(request: ImageRequest, root: Path, given: str | None) -> dict[
     return {image.REQUIREMENTS: requirements(request, root)} if image.unhashed(request, root) else {}
 
 
-def _build(context: CommandContext, request: ImageRequest, root: Path, name: str, *, push: bool) -> None:
+def _build(context: CommandContext, request: ImageRequest, root: Path, name: str, *, push: bool) -> str:
+    """Build the image, and push it where that is asked for; return it by its digest, "" where it was not pushed."""
     from seedbed.deployment.containers import Builder, program
     from seedbed.execution.stopping import Stop
     from seedbed.project import image
@@ -134,7 +143,5 @@ def _build(context: CommandContext, request: ImageRequest, root: Path, name: str
         builder.build(image.DOCKERFILE, name, image.PLATFORMS[request.architecture])
         if not push:
             context.out.log(f"built {name}; its digest is known when it is pushed: --push")
-            return
-        reference = builder.push(name)
-    context.out.result(f"{reference}\n")
-    context.out.log(f'write it into the manifest: [environments.NAME.task] image = "{reference}"')
+            return ""
+        return builder.push(name)

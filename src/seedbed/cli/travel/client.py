@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from seedbed.model.environment import Environment
     from seedbed.remote.control import Control
 
+KEPT = 90 * 86_400  # seconds that a record stays; in a protected environment it stays for ever
 _PRIVATE = {"dump"}  # commands whose files only their owner may read
 
 
@@ -175,7 +176,7 @@ def _ask(
         output_names=tuple(parcel.outputs),
         terminal=_terminal(context, parcel),
         writes=kind is CommandKind.WRITES and not values.get("dry_run"),
-        kept=environment.record_days * 86_400,
+        kept=0 if environment.protected else KEPT,
     )
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from seedbed.documents.image import ImageDocument
 from seedbed.documents.runs import RunEntry
 from seedbed.errors import (
     ExitCode,
@@ -709,6 +710,23 @@ def connections() -> dict[str, ConnectionSettings]:
             {"USER_DB_HOST": "/run/user", "USER_DB_NAME": "user"}, {"account": "000000000000"}
         ),
     }
+
+
+PYTHON = f"python:3.13-slim@sha256:{'b' * 64}"
+
+
+def image() -> ImageDocument:
+    """What `image --push` did."""
+    name = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/seedbed"
+    return ImageDocument.of(
+        PYTHON,
+        "arm64",
+        "image",
+        "image",
+        written=("cdk/Dockerfile", ".dockerignore"),
+        built=f"{name}:1.4.0",
+        pushed=f"{name}@sha256:{'d' * 64}",
+    )
 
 
 def started() -> tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...]]:

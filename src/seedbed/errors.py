@@ -35,10 +35,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
 from typing import TypeVar
+
+from msgspec import Struct
 
 T = TypeVar("T")
 
@@ -60,8 +61,7 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """A place in a file that a person wrote; `line` and `column` count from 1, 0 means unknown.
 
     `text`: what stands there, with a caret on the line below it; empty where it is not shown.
@@ -112,8 +112,7 @@ _TAKES_NOTHING_ELSE = frozenset({"runs attach", "runs list", "runs stop"})
 _TAKES_SELECTION = _TAKES_ENVIRONMENT - _TAKES_SERVICES - _TAKES_NOTHING_ELSE | {"new"}
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A command of seedbed's that a person may type next: its name and its own arguments.
 
     Where it is shown it is completed by what is known there: the directory that `-C` named, the environment, and the

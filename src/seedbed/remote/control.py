@@ -7,6 +7,7 @@ lost leave what one of them would. All raise what `seedbed.aws` raises: Unavaila
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ INLINE = 300_000  # bytes that stand beside a record; an item of a table has 400
 LINES = 100_000  # bytes of lines in one item
 FRESH = 30.0  # seconds for which a beat says that its worker lives
 WARM_FRESH = 15.0
+GONE = "-"  # in the place of the id of a run that stood in the way, and does not any more
 _NUMBER = "event#{:08d}"
 _LAST = "event#99999999"
 _RUN_FIELDS = (
@@ -67,7 +69,8 @@ class Control:
     def create(self, id_: str, ask: Ask, *, instead_of: str = "") -> str:
         """Write a new record; return "", or the id of the writing run that stands in its way.
 
-        `instead_of`: the run that is known to be over, and whose place is taken.
+        `instead_of`: the run that is known to be over, and whose place is taken. Where what stood in the way is gone
+        by the time that it is looked for, that id is GONE, of which there is no record.
         """
         now, expires = self.now(), self._expires(ask)
         item = {"id": _run(id_), "part": "ask", **_plain(ask), "fingerprint": ask.fingerprint, **expires}
@@ -82,12 +85,12 @@ class Control:
         if ask.writes:
             mark = {"id": _environment(ask.environment), "part": "writing", "run": id_}
             when = "attribute_not_exists(#id) OR #run IN (:none, :over)"
-            writes.append(Write(mark, when, {"none": "", "over": instead_of or "-"}))
-        token = f"{id_}-{instead_of[-8:]}"  # other writes, another token
+            writes.append(Write(mark, when, {"none": "", "over": instead_of or GONE}))
+        token = f"{id_}-{os.urandom(4).hex()}"  # each call has a time of its own: other writes, another token
         refused = self.table.transact(writes, token)
         if not refused or (refused[0] and self.run(id_) is not None):
             return ""  # the second try of a write whose answer was lost finds what the first one wrote
-        return self.writing(ask.environment)
+        return self.writing(ask.environment) or GONE
 
     def writing(self, environment: str) -> str:
         """Return the id of the run that has the mark of the one that writes; empty where none has."""
@@ -133,8 +136,11 @@ class Control:
         return str(answers[number]) if number < len(answers) else text
 
     def close(self, run: Run, code: int, because: str) -> bool:
-        """End a run that no worker has claimed, and now none can; return False where it is claimed, or over."""
-        return self._ended(run, "asked", {"state": "done", "exit_code": code, "because": because})
+        """End a run that nobody has begun, and now nobody can; return False where it is claimed, or over.
+
+        A worker that could not begin a run that it has claimed gives that run, as it was claimed.
+        """
+        return self._ended(run, run.state, {"state": "done", "exit_code": code, "because": because})
 
     def mark_lost(self, run: Run, because: str) -> bool:
         """End a run whose worker is gone: how it ended is not known. Return False where it ended otherwise since."""

@@ -25,7 +25,7 @@ from seedbed.errors import (
     call,
 )
 from seedbed.remote.control import FRESH, Control
-from seedbed.remote.records import Entry, Run, code_of, decoded
+from seedbed.remote.records import Asked, Entry, Run, Written, code_of, decoded
 from seedbed.remote.stopping import Stopping
 from seedbed.remote.tasks import Task, Tasks
 from seedbed.support.typed import UNREADABLE
@@ -122,18 +122,22 @@ class Following:
         if seen.error is not None:
             self._missed(seen.error)
             return None
-        self._lost_sight = None
-        for each in seen.entries:
-            self._entry(each)
         run = seen.run
+        for each in seen.entries:
+            self._entry(_answered(each, run) if run is not None and isinstance(each, Asked) else each)
         if run is None:
             raise Refused(f"there is no run {self._id}", because="its record is not there, or has expired")
         if run.is_over:
             return self._over(run)
-        if seen.task is not None:
-            self._looked(run, seen.task)
-        elif not self._looks.can_look(run):
-            self._without_task(run)
+        try:
+            if seen.task is not None:
+                self._looked(run, seen.task)
+            elif not self._looks.can_look(run):
+                self._without_task(run)
+        except _NotWritten as silent:
+            self._missed(silent.error, "is not carried out any more, and its record cannot say so")
+            return None
+        self._lost_sight = None
         return None
 
     def _over(self, run: Run) -> Run:
@@ -193,7 +197,7 @@ class Following:
         """Write into the record that nobody carries it out, and raise that; return where the record knows better."""
         why = task.why if task.arn else task.reason
         if run.state == "asked":
-            if self._control.close(run, int(ExitCode.UNAVAILABLE), why):
+            if _written(lambda: self._control.close(run, int(ExitCode.UNAVAILABLE), why)):
                 raise Unavailable(
                     f"the task did not start, and run {run.id} with it"
                     if task.failed_to_start
@@ -201,7 +205,7 @@ class Following:
                     because=f"{why}{self._log(task)}",
                     try_=_remedy(why),
                 )
-        elif self._control.mark_lost(run, why):
+        elif _written(lambda: self._control.mark_lost(run, why)):
             raise self._unknown(run, f"{why}{self._log(task)}")
 
     def _unknown(self, run: Run, because: str) -> OutcomeUnknown:
@@ -223,17 +227,19 @@ class Following:
 
     # --- the connection
 
-    def _missed(self, error: SeedbedError) -> None:
-        """Tell that AWS does not answer; raise once that cannot be waited for any longer."""
+    def _missed(
+        self, error: SeedbedError, so: str = "goes on, and cannot be seen from here any more"
+    ) -> None:
+        """Tell that AWS does not answer; raise once that cannot be waited for any longer. `so`: what the run does."""
         now = time.monotonic()
         self._lost_sight = self._lost_sight or now
         seconds = now - self._lost_sight
         can_wait = isinstance(error, Unavailable) and not isinstance(error, ExpiredCredentials | ClockSkew)
         if can_wait and seconds < self._pace.sight:
-            self._tell(f"{error.what}; the run goes on ({seconds:.0f} s)")
+            self._tell(f"{error.what}; the run {so.partition(',')[0]} ({seconds:.0f} s)")
             return
         raise OutcomeUnknown(
-            f"run {self._id} goes on, and cannot be seen from here any more",
+            f"run {self._id} {so}",
             because=f"{error.what}: {error.because}" if error.because else error.what,
             try_=Hint("see how it ends: ", call("runs attach", self._id)),
         )
@@ -323,6 +329,30 @@ class _Looks:
         if task.has_ended or task.is_missing:
             self._next_task = 0.0  # every look from now on: its record is about to end, or never will
         return task
+
+
+class _NotWritten(Exception):
+    """AWS has not answered a write that ends a record: whether it is ended is not known."""
+
+    def __init__(self, error: SeedbedError) -> None:
+        super().__init__(error.what)
+        self.error = error
+
+
+def _written(write: Callable[[], bool]) -> bool:
+    """Return what `write` does. Raises _NotWritten where AWS refuses it or does not answer."""
+    try:
+        return write()
+    except SeedbedError as error:
+        raise _NotWritten(error) from error
+
+
+def _answered(asked: Asked, run: Run) -> Entry:
+    """Return a question as it is: still to be answered, or how it was."""
+    if asked.number >= len(run.answers) and not run.is_over:
+        return asked
+    answer = run.answers[asked.number] if asked.number < len(run.answers) else "no answer"
+    return Written("stderr", f"{asked.question} [y/N]: {answer}\n")
 
 
 def _remedy(why: str) -> str:

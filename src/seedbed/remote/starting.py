@@ -21,6 +21,7 @@ from seedbed.errors import (
     ExitCode,
     Hint,
     Interrupted,
+    OutcomeUnknown,
     Refused,
     SeedbedError,
     Unavailable,
@@ -74,7 +75,7 @@ class Starter(Struct, frozen=True):
 
         A run that writes and asks for the same is followed in its place. Raises Busy where another one writes, Refused
         and UsageError where the task cannot be started, Unavailable where AWS does not answer or has no room,
-        Interrupted: nothing was touched by then.
+        Interrupted: nothing was touched by then. Raises OutcomeUnknown where nobody can say that it never will be.
         """
         inputs = inputs or {}
         ask = replace(ask, inputs={name: blob_of(data) for name, data in inputs.items()})
@@ -84,10 +85,14 @@ class Starter(Struct, frozen=True):
         id_ = new_id(now=self.control.now())
         stored = {name: self.control.store(id_, data, ask) for name, data in inputs.items()}
         ask = replace(ask, inputs=stored)
+        run = Run(id=id_, ask=ask)
         for _ in range(_ROUNDS):
-            other = self.control.create(id_, ask, instead_of=over)
+            try:
+                other = self.control.create(id_, ask, instead_of=over)
+            except Unavailable as error:  # it may be written all the same, and a warm worker would take it
+                return self._given_up(run, error)
             if not other:
-                return self._carried(Run(id=id_, ask=ask))
+                return self._carried(run)
             if there := self._met(ask, other):
                 return Started(there, is_attached=True)
             over = other
@@ -132,13 +137,26 @@ class Starter(Struct, frozen=True):
                 return Started(run)
             return self._with_task(run)
         except SeedbedError as error:
-            try:
-                is_closed = self.control.close(run, int(error.exit_code), error.what)
-            except Unavailable:
-                is_closed = True  # its heartbeat ends here: the next who writes closes it
-            if is_closed:
-                raise
-            return Started(run)  # it was claimed: there is a worker after all
+            return self._given_up(run, error)
+
+    def _given_up(self, run: Run, error: SeedbedError) -> Started:
+        """Close `run`, which could not be started, and raise `error`; return it where a worker has claimed it.
+
+        Raises OutcomeUnknown where it cannot be closed: then a worker may come yet.
+        """
+        try:
+            if not self.control.close(run, int(error.exit_code), error.what) and self.control.run(run.id):
+                return Started(run)
+        except SeedbedError as silent:  # its heartbeat ends here: the next who writes closes it
+            unknown = OutcomeUnknown(
+                f"run {run.id} may begin yet: {error.what}",
+                because=f"its record could not be closed: {silent.what}",
+                try_=Hint("see whether it does: ", call("runs attach", run.id)),
+            )
+            if isinstance(error, Interrupted):
+                unknown.exit_code = error.exit_code
+            raise unknown from error
+        raise error
 
     def _is_taken_by_warm(self, run: Run) -> bool:
         try:

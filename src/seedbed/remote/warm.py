@@ -16,9 +16,9 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from seedbed.errors import SeedbedError, Unavailable
+from seedbed.errors import ExitCode, SeedbedError, Unavailable
 from seedbed.remote.control import Control
-from seedbed.remote.records import new_id
+from seedbed.remote.records import Run, new_id
 from seedbed.remote.tasks import Tasks
 
 COMMAND = ("--warm",)  # what the task runs seedbed with
@@ -59,6 +59,7 @@ class WarmWorker:
         self._spawn = spawn
         self._rhythm = rhythm or WarmRhythm()
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._tokens: dict[str, str] = {}  # of claims that AWS has not answered: they may be made
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -93,10 +94,21 @@ class WarmWorker:
         if len(self._children) >= SIDE_BY_SIDE:
             return
         for id_ in self._control.asked(self._environment):
-            token = os.urandom(8).hex()
+            if len(self._children) >= SIDE_BY_SIDE:
+                return
+            token = self._tokens.setdefault(id_, os.urandom(8).hex())
             # At once: a caller waits for seconds only, and a process takes some to begin.
-            if len(self._children) < SIDE_BY_SIDE and self._control.claim(id_, self._name, token):
-                self._children[id_] = self._spawn(id_, token)
+            run = self._control.claim(id_, self._name, token)
+            del self._tokens[id_]
+            if run is not None:
+                self._begin(run, token)
+
+    def _begin(self, run: Run, token: str) -> None:
+        try:
+            self._children[run.id] = self._spawn(run.id, token)
+        except OSError as error:  # no memory, or too many processes: those that are there go on
+            because = f"a worker had no room for it: {error.strerror or error}"
+            self._control.close(run, int(ExitCode.UNAVAILABLE), because)
 
     def _reap(self) -> None:
         """Write into the records of children that died how they ended: they could not."""

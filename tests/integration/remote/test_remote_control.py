@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from seedbed.aws.faults import Denied
 from seedbed.errors import OutcomeUnknown, Unavailable, Unreachable, UsageError
-from seedbed.remote.control import INLINE, Control
+from seedbed.remote.control import GONE, INLINE, Control
 from seedbed.remote.records import Ask, Run, blob_of, new_id
-from tests.support.aws_proxy import Proxy, on
+from tests.support.aws_proxy import Call, Proxy, on
+from tests.support.aws_proxy.http import Response
 from tests.support.remote import asked
 
 
@@ -64,6 +65,21 @@ def test_one_run_writes_at_a_time_and_others_read_beside_it(control: Control, as
     assert [each.exit_code for each in listed] == [None, None, 0]
     assert [each.id for each in control.runs(ask.environment, most=1)] == [second.id]
     assert control.asked(ask.environment) == [read.id, second.id]
+
+
+def test_a_run_that_was_in_the_way_and_is_over_by_the_time_that_it_is_looked_for_leaves_nothing_written(
+    control: Control, ask: Ask, aws: Proxy
+) -> None:
+    first, id_ = claimed(control, ask), new_id()
+
+    def ends(_call: Call, refused: Response) -> Response:
+        control.finish(first, 0)
+        return refused
+
+    with aws.rewrite("TransactWriteItems", ends, times=1):
+        assert control.create(id_, ask) == GONE
+    assert control.run(id_) is None
+    assert control.create(id_, ask, instead_of=GONE) == ""
 
 
 def test_of_many_that_write_at_once_one_does(control: Control, ask: Ask) -> None:

@@ -14,10 +14,10 @@ from seedbed.errors import ExitCode, Interrupted, OutcomeUnknown, Refused, Unava
 from seedbed.model.event import WorkProgressed
 from seedbed.remote.control import Control
 from seedbed.remote.following import Following, Pace
-from seedbed.remote.records import Ask, Entry, Happened, Run, Written, new_id
+from seedbed.remote.records import Ask, Asked, Entry, Happened, Run, Written, encoded, new_id
 from seedbed.remote.stopping import Stopping
 from seedbed.remote.worker import Rhythm, Worker
-from tests.support.aws_proxy import Proxy
+from tests.support.aws_proxy import Proxy, faults
 from tests.support.processes import until
 
 PACE = Pace(fastest=0.02, slowest=0.05, task_early=0.05, task_late=0.1, settles=0.3, silent=20.0, sight=20.0)
@@ -159,6 +159,38 @@ def test_a_worker_that_vanished_is_an_unknown_outcome(follows: Follows, control:
     with pytest.raises(OutcomeUnknown, match="how far it came"):  # and so for those who attach
         follows.follow()
     assert worker.run.id == follows.id
+
+
+@pytest.mark.parametrize("is_claimed", [True, False], ids=["claimed", "asked"])
+def test_an_end_that_cannot_be_written_is_unknown_and_waited_for_where_aws_may_answer_yet(
+    follows: Follows, aws: Proxy, is_claimed: bool
+) -> None:
+    if is_claimed:
+        follows.claimed()
+    with aws.refuse("UpdateItem", "AccessDeniedException"), pytest.raises(OutcomeUnknown) as found:
+        follows.follow(IMPATIENT)
+    assert "its record cannot say so" in found.value.what
+    with (
+        aws.answer("UpdateItem", lambda call: faults.fault(call, "Sick", "later", 501), times=1) as silent,
+        pytest.raises(OutcomeUnknown if is_claimed else Unavailable, match=r"the worker of|no worker took"),
+    ):
+        follows.follow(IMPATIENT)
+    assert silent.hits == 1
+    assert any("is not carried out any more (" in line for line in follows.lines)
+
+
+def test_a_question_that_was_answered_is_not_asked_again(follows: Follows) -> None:
+    worker = follows.claimed()
+    asked = [encoded(Asked(number, f"sure {number}?")) for number in range(2)]
+    follows.control.append(worker.run, 0, asked)
+    follows.control.answer(follows.id, 0, "yes")
+    with pytest.raises(OutcomeUnknown):
+        follows.follow(IMPATIENT)
+    assert follows.entries == [Written("stderr", "sure 0? [y/N]: yes\n"), Asked(1, "sure 1?")]
+    follows.entries.clear()
+    with pytest.raises(OutcomeUnknown):  # it is lost by now: there is nobody who would hear an answer
+        follows.follow()
+    assert follows.entries[1] == Written("stderr", "sure 1? [y/N]: no answer\n")
 
 
 def test_a_run_that_no_worker_takes_touched_nothing(follows: Follows, control: Control) -> None:

@@ -305,6 +305,33 @@ def test_a_caller_that_stops_before_there_is_a_task_touched_nothing(stage: Stage
     closed(stage, ask, ExitCode.TERMINATED)
 
 
+def sick(call: Call, _answer: Any = None) -> Response:
+    """Return an answer that is no answer, and after which nothing is tried again."""
+    return faults.fault(call, "Sick", "later", 501)
+
+
+def test_a_record_whose_answer_is_lost_for_good_is_closed(stage: Stage, ask: Ask) -> None:
+    with stage.aws.rewrite("TransactWriteItems", sick), pytest.raises(Unavailable):
+        stage.start(ask, "code=3")
+    closed(stage, ask, ExitCode.UNAVAILABLE)
+    with stage.aws.answer("TransactWriteItems", sick), pytest.raises(Unavailable):  # nothing was written
+        stage.start(ask, "code=3")
+
+
+@pytest.mark.parametrize("where", ["TransactWriteItems", "RunTask"])
+def test_a_run_that_may_begin_yet_is_an_unknown_outcome(stage: Stage, ask: Ask, where: str) -> None:
+    """What was sent has arrived, and neither that nor the end of the record is answered."""
+    stage.sleep()
+    with (
+        stage.aws.rewrite(where, sick),
+        stage.aws.answer(on("UpdateItem", containing=":because"), sick),
+        pytest.raises(OutcomeUnknown, match="may begin yet") as found,
+    ):
+        stage.start(ask, "code=3")
+    (run,) = stage.control.runs(ask.environment)
+    assert (run.state, run.id in str(found.value.try_)) == ("asked", True)
+
+
 def test_a_run_that_was_claimed_while_ecs_failed_is_followed(stage: Stage, ask: Ask) -> None:
     """The task started, and its caller was told otherwise."""
 
@@ -501,6 +528,32 @@ def test_a_child_that_dies_is_lost_and_its_worker_goes_on(
     assert "its process ended with 9" in found.value.because
     assert stage.follow(stage.start(ask, "code=3").run).exit_code == 3
     assert stage.ecs.tasks == []
+
+
+def test_a_claim_that_is_not_answered_is_made_again(stage: Stage, ask: Ask, warm: threading.Thread) -> None:
+    assert until(lambda: stage.control.warm(ask.environment) is not None, 10)
+    with stage.aws.rewrite(on("UpdateItem", containing="SET #state = :claimed"), sick, times=1) as lost:
+        run = stage.follow(stage.start(ask, "say=warm", "code=7").run)
+    assert (lost.hits, run.exit_code, stage.text) == (1, 7, "warm\n")
+    assert warm.is_alive()
+
+
+def test_a_child_that_cannot_be_made_touched_nothing_and_its_worker_goes_on(stage: Stage, ask: Ask) -> None:
+    def spawn(_id: str, _token: str) -> subprocess.Popen[bytes]:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    rhythm = WarmRhythm(look=0.05, beat=0.2, idle=1.0)
+    worker = WarmWorker(stage.control, ask.environment, "arn:aws:ecs:::task/sample-dev/warm", spawn, rhythm)
+    thread = threading.Thread(target=worker.work)
+    thread.start()
+    assert until(lambda: stage.control.warm(ask.environment) is not None, 10)
+    run = stage.start(ask, "code=3").run
+    with pytest.raises(Unavailable, match="was not carried out") as found:
+        stage.follow(run)
+    assert "no room for it: Resource temporarily unavailable; nothing was touched" in found.value.because
+    assert thread.is_alive()
+    worker.stop()
+    thread.join()
 
 
 def test_a_warm_worker_that_does_not_react_is_passed_over(stage: Stage, ask: Ask) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,7 +21,17 @@ from seedbed.cli.travel import parcel as parcels
 from seedbed.cli.travel.arguments import arguments, require_no_directory
 from seedbed.cli.travel.display import Display
 from seedbed.documents.document import VERSION
-from seedbed.errors import ExitCode, Hint, UsageError, call, hint_text
+from seedbed.errors import (
+    ExitCode,
+    Hint,
+    Interrupted,
+    OutcomeUnknown,
+    SeedbedError,
+    Unavailable,
+    UsageError,
+    call,
+    hint_text,
+)
 from seedbed.remote import place as places
 from seedbed.remote.files import pack, platform_digest
 from seedbed.remote.following import Following
@@ -36,6 +47,7 @@ if TYPE_CHECKING:
     from seedbed.remote.control import Control
 
 KEPT = 90 * 86_400  # seconds that a record stays; in a protected environment it stays for ever
+_ANSWERED = 60.0  # seconds in which an answer has to reach the record
 _PRIVATE = {"dump"}  # commands whose files only their owner may read
 
 
@@ -64,10 +76,16 @@ def travel(
     tasks = Tasks(cloud, where.require_task())
     ask = _ask(context, command, kind, values, parcel, environment, where.control, caller(cloud).arn)
     with signals() as pressed:
-        display = Display(context, lambda _number, _text: None)
+        display = Display(context, lambda _number, text: text)
         starter = Starter(where.control, tasks, tell=display.waiting, check=pressed.check)
         try:
             started = starter.start(ask, parcel.inputs)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "left before it was known whether the run begins",
+                because="Ctrl-C twice",
+                try_=Hint("see whether it does: ", call("runs list")),
+            ) from None
         finally:
             display.waiting("")
         _tell(context, tasks, started)
@@ -83,7 +101,7 @@ def travel(
 
 def follow(context: CommandContext, control: Control, tasks: Tasks | None, id_: str, pressed: Pressed) -> Run:
     """Show what a run tells until it is over, and return it. Raises what `Following` raises."""
-    display = Display(context, lambda number, text: _ignored(control.answer(id_, number, text)))
+    display = Display(context, lambda number, text: _counted(control, id_, number, text))
     stopping = Stopping(control, tasks, id_, interactive=context.out.stderr.is_terminal, tell=context.out.log)
     pressed.hand_to(stopping)
     following = Following(control, tasks, id_, entry=display, tell=display.waiting, stopping=stopping)
@@ -246,8 +264,8 @@ def link(tasks: Tasks, task: str) -> str:
 
 def _bring_back(context: CommandContext, control: Control, run: Run, parcel: parcels.Parcel) -> None:
     """Write the files that the run has written. Raises UsageError where that is not possible."""
-    for name, blob in run.outputs.items():
-        data = control.fetch(run.id, blob)
+    for name in parcel.outputs.keys() & run.outputs.keys():
+        data = control.fetch(run.id, run.outputs[name])
         over = parcel.outputs[name] == parcels.THERE
         parcels.arrive(Path(parcel.typed[name]), data, over=over, private=context.command in _PRIVATE)
 
@@ -256,9 +274,27 @@ def _changed(control: Control, run: Run) -> bool:
     """Return whether the run has changed something that stays."""
     if run.document is None:
         return False
-    document = msgspec.json.decode(control.fetch(run.id, run.document))
+    try:
+        document = msgspec.json.decode(control.fetch(run.id, run.document))
+    except SeedbedError:  # how the run ended is known; what it changed is of no weight beside that
+        return run.ask.writes
     return isinstance(document, dict) and bool(document.get("changed"))
 
 
-def _ignored(_: object) -> None:
-    """Have no use for a value."""
+def _counted(control: Control, id_: str, number: int, text: str) -> str:
+    """Answer question `number` with `text`, and return the answer that counts: somebody else may have been faster.
+
+    Raises OutcomeUnknown where AWS does not answer for long: the run waits, and an answer may have reached it.
+    """
+    until = time.monotonic() + _ANSWERED
+    while True:
+        try:
+            return control.answer(id_, number, text)
+        except SeedbedError as error:
+            if not isinstance(error, Unavailable) or time.monotonic() >= until:
+                raise OutcomeUnknown(
+                    f"run {id_} waits for an answer that cannot be given from here",
+                    because=f"{error.what}: {error.because}" if error.because else error.what,
+                    try_=Hint("follow it, and answer there: ", call("runs attach", id_)),
+                ) from None
+            time.sleep(1.0)

@@ -58,9 +58,9 @@ class Waiting:
 
 
 class Display:
-    """Shows entries, in order. `answer` is given the number of a question and what was said to it."""
+    """Shows entries, in order. `answer` is given the number of a question and what was said; returns what counts."""
 
-    def __init__(self, context: CommandContext, answer: Callable[[int, str], None]) -> None:
+    def __init__(self, context: CommandContext, answer: Callable[[int, str], str]) -> None:
         self.lost: OutputLost | None = None
         self.waiting = Waiting(context.out)
         self._context = context
@@ -81,7 +81,7 @@ class Display:
             case Expected(totals) if self._progress is not None:
                 self._progress.expect(totals)
             case Asked(number, question):
-                self._answer(number, self._asked(question))
+                self._ask(number, question)
 
     def close(self) -> None:
         """Leave the terminal clean."""
@@ -108,9 +108,16 @@ class Display:
         except OutputLost as error:  # told at the end: the run goes on all the same
             self.lost = error
 
-    def _asked(self, question: str) -> str:
+    def _ask(self, number: int, question: str) -> None:
+        """Have the question answered here, or leave that to others who follow the run at a terminal."""
         if not self._context.can_ask:
-            return NO
+            self._context.out.log(f"the run waits for an answer, and there is no terminal here: {question}")
+            return
+        said = self._asked(question)
+        if (counts := self._answer(number, said)) != said:
+            self._context.out.log(f"it was answered meanwhile: {counts}")
+
+    def _asked(self, question: str) -> str:
         with self._context.asking(), _pressed_as_usual():
             try:
                 return YES if click.confirm(question, err=True) else NO

@@ -11,6 +11,7 @@ import pytest
 from seedbed.model.event import (
     Event,
     LeaseAwaited,
+    TargetAwaited,
     TargetConnected,
     TargetDone,
     TargetFailed,
@@ -72,6 +73,14 @@ def test_waiting_for_a_lease_is_told_every_ten_seconds() -> None:
     waits = [LeaseAwaited("a/b", "ana@laptop pid 4711", float(second)) for second in range(25)]
     said = _told(*waits, seconds=1.0).splitlines()
     assert [each.rsplit("  ", 1)[1] for each in said] == ["<1 ms", "10 s", "20 s"]
+
+
+def test_what_a_server_is_awaited_for_is_told() -> None:
+    said = _told(TargetAwaited("a/b", 10.0, wakes=False), TargetAwaited("c/d", 1.0), seconds=1.0)
+    assert [each.split("  ", 1)[1].strip() for each in said.splitlines()] == [
+        "no answer from its server yet  10 s",
+        "waits for its server to wake  1.0 s",
+    ]
 
 
 def test_what_runs_for_long_without_a_word_is_told_all_the_same() -> None:

@@ -7,14 +7,18 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from seedbed.aws import EXTRA, faults
+from seedbed.aws.awaited import awaited
 from seedbed.support.extras import require_extras
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
 
 CONNECT_TIMEOUT = 5  # seconds
-READ_TIMEOUT = 30  # seconds
+READ_TIMEOUT = 10  # seconds
 ATTEMPTS = 5
+# What takes its time: answers about templates and change sets, and to objects of a gigabyte.
+_SLOW = {"cloudformation": 30, "s3": 20}
+_FEWEST = {"s3": 3}  # attempts, so that one that is silent is given up within a minute
 
 _lock = threading.Lock()
 _clients: dict[tuple[Cloud, str, int], Any] = {}
@@ -56,8 +60,11 @@ def _made(cloud: Cloud, service: str, attempts: int) -> Any:
             else None,
             config=Config(
                 connect_timeout=CONNECT_TIMEOUT,
-                read_timeout=READ_TIMEOUT,
-                retries={"mode": "standard", "total_max_attempts": attempts},
+                read_timeout=_SLOW.get(service, READ_TIMEOUT),
+                retries={
+                    "mode": "standard",
+                    "total_max_attempts": min(attempts, _FEWEST.get(service, attempts)),
+                },
                 user_agent_extra="seedbed",
                 ignore_configured_endpoint_urls=True,  # those of single services: an address names one for all
                 proxies=_proxies(cloud, service),
@@ -102,7 +109,8 @@ def call(
     ask = getattr(client(cloud, service, attempts=attempts), xform_name(operation))
     action = f"{service}:{operation}"
     try:
-        answer: dict[str, Any] = ask(**parameters)
+        with awaited(service, operation, cloud.region):
+            answer: dict[str, Any] = ask(**parameters)
     except ClientError as error:
         found = error.response.get("Error", {})
         named = faults.of_exception(error, cloud, action=action)

@@ -17,6 +17,7 @@ from seedbed.model.names import parameter_path
 
 RUNS, FILES, STATE = "runs/", "files/", "state/"  # what the bucket's keys begin with
 EXPIRES = "expires"  # the attribute after whose time (seconds of the epoch) DynamoDB drops an item
+LATE = 7  # days: DynamoDB drops an item within a few after its time
 ENGINE = "control"  # in the place of an engine in the names of the stack and its parameters
 _WORK = ("ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")
 
@@ -102,12 +103,6 @@ class Control(Construct):  # type: ignore[misc]  # the CDK's types are not read,
         )
 
     def _bucket(self) -> s3.Bucket:
-        days = Duration.days(7 if is_ephemeral(self.environment) else 30)
-        former = {"noncurrent_version_expiration": days} if self.environment.protected else {}
-        rules = [
-            s3.LifecycleRule(id=each.strip("/"), prefix=each, expiration=days, **former)
-            for each in (RUNS, FILES)
-        ]
         return s3.Bucket(
             self,
             "Bucket",
@@ -116,9 +111,21 @@ class Control(Construct):  # type: ignore[misc]  # the CDK's types are not read,
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=True,
             versioned=self.environment.protected,
-            lifecycle_rules=[
-                *rules,
-                s3.LifecycleRule(id="parts", abort_incomplete_multipart_upload_after=Duration.days(1)),
-            ],
+            lifecycle_rules=self._rules(),
             removal_policy=removal(self.environment),
         )
+
+    def _rules(self) -> list[s3.LifecycleRule]:
+        """Return what goes from the bucket and when: nothing that a record names before the record itself."""
+        days = Duration.days(7 if is_ephemeral(self.environment) else 30)
+        former = {"noncurrent_version_expiration": days} if self.environment.protected else {}
+        kept = self.environment.record_days
+        goes = {"expiration": Duration.days(kept + LATE)} if kept else {}
+        rules = [s3.LifecycleRule(id="files", prefix=FILES, expiration=days, **former)]
+        for prefix, more in ((RUNS, {**goes, **former}), (STATE, former)):
+            if more:
+                rules.append(s3.LifecycleRule(id=prefix.strip("/"), prefix=prefix, **more))
+        return [
+            *rules,
+            s3.LifecycleRule(id="parts", abort_incomplete_multipart_upload_after=Duration.days(1)),
+        ]

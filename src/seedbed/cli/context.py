@@ -16,6 +16,7 @@ from click.core import ParameterSource
 
 from seedbed.cli import options
 from seedbed.cli.looking import left
+from seedbed.cli.notices import noticed
 from seedbed.cli.options import EnvironmentOption
 from seedbed.cli.travel import travels
 from seedbed.errors import (
@@ -30,7 +31,6 @@ from seedbed.errors import (
 from seedbed.model.environment import SANDBOX
 from seedbed.model.secret import Redactor
 from seedbed.report.console import Color, Output
-from seedbed.servers import notify
 from seedbed.support.extras import import_failure
 from seedbed.support.phrases import listed
 
@@ -376,7 +376,7 @@ def _run(
         if any(isinstance(each, EnvironmentOption) for each in environments) and not kwargs["env"]:
             raise _no_environment(context)
         # What seeds and migrations print is no result; `context.out` has the real one.
-        with notify.subscribed(context.out.log), redirect_stdout(sys.stderr):
+        with noticed(context), redirect_stdout(sys.stderr):
             if kind is not CommandKind.LOCAL and travels(context, kwargs, local=local, detach=detach):
                 from seedbed.cli.travel import client
 

@@ -33,6 +33,7 @@ class Connector(Protocol):
 
 
 EngineOf = Callable[[str], Connector]
+SILENT = 10.0  # seconds after which a server that does not sleep is told as awaited, too
 
 
 class ConnectedTarget(Struct):
@@ -71,7 +72,7 @@ def connect(
     failed: dict[str, SeedbedError] = {}
     environments = {target.id: target.environment.name for target in ordered}
     with ExitStack() as closing:
-        results = _opened(ordered, engine, _Waking(ordered, engine, listener), stop)
+        results = _opened(ordered, engine, _Awaited(ordered, engine, listener), stop)
         for target, result in zip(ordered, results, strict=True):
             if isinstance(result, SeedbedError):
                 result.target = target.id
@@ -104,8 +105,8 @@ def _open(target: Target, engine: EngineOf) -> ConnectedTarget:
         raise broken from error
 
 
-class _Waking:
-    """The targets that may sleep and have not answered yet: they are told as awaited, once a second."""
+class _Awaited:
+    """The targets that have not answered yet: they are told as awaited, once a second."""
 
     def __init__(self, targets: Sequence[Target], engine: EngineOf, listener: Listener) -> None:
         self._targets, self._engine, self._listener = targets, engine, listener
@@ -121,17 +122,16 @@ class _Waking:
             return
         self._told = now
         for each in self._targets:
-            engine = self._engine(each.database.engine)
-            if (
-                each.id not in self._answered
-                and isinstance(engine, SupportsSleep)
-                and engine.sleeps(each.address)
-            ):
-                self._listener(TargetAwaited(each.id, now - self._began))
+            if each.id in self._answered:
+                continue
+            waited, engine = now - self._began, self._engine(each.database.engine)
+            sleeps = isinstance(engine, SupportsSleep) and engine.sleeps(each.address)
+            if sleeps or waited >= SILENT:
+                self._listener(TargetAwaited(each.id, waited, wakes=sleeps))
 
 
 def _opened(
-    targets: Sequence[Target], engine: EngineOf, waking: _Waking, stop: Stop
+    targets: Sequence[Target], engine: EngineOf, awaited: _Awaited, stop: Stop
 ) -> list[ConnectedTarget | BaseException]:
     """Return each target's connection or what it raised, in order. Raises Interrupted once a stop is asked for.
 
@@ -143,14 +143,14 @@ def _opened(
         try:
             found = _open(target, engine)
         finally:
-            waking.answered(target)
+            awaited.answered(target)
         if is_left.is_set():
             found.closing.close()
         return found
 
     def meanwhile() -> None:
         stop.check()
-        waking.tell()
+        awaited.tell()
 
     try:
         return side_by_side([partial(guarded, each) for each in targets], meanwhile=meanwhile)

@@ -77,6 +77,11 @@ class Environment(Struct, frozen=True):
     def is_sandbox(self) -> bool:
         return self.name == SANDBOX
 
+    @property
+    def record_days(self) -> int:
+        """Days that the record of a run stays, and all that belongs to it; 0: for ever."""
+        return 0 if self.protected else 90
+
 
 def is_dev_name(name: str) -> bool:
     """Return whether `name`, of an environment or a family of them, says that everything there may be deleted."""

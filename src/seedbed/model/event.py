@@ -41,9 +41,13 @@ class TargetConnected(Event, frozen=True):
 
 
 class TargetAwaited(Event, frozen=True):
-    """A server that sleeps without connections wakes; told about once a second meanwhile. `waited` in seconds."""
+    """A server has not answered yet; told about once a second meanwhile. `waited` in seconds.
+
+    `wakes`: it sleeps without connections, and takes its time. Any other is told after ten seconds only.
+    """
 
     waited: float
+    wakes: bool = True
 
 
 class LeaseAwaited(Event, frozen=True):

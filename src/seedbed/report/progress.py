@@ -45,7 +45,7 @@ from seedbed.model.event import (
 from seedbed.report.console import Output
 from seedbed.report.github import Annotation
 from seedbed.report.styles import Line, Span, Style, cells, line
-from seedbed.report.tracking import Track, awaited_words, done_word, part_words
+from seedbed.report.tracking import Track, awaited_words, done_word, part_words, waiting_words
 from seedbed.support.phrases import count, duration, number
 
 Clock = Callable[[], float]
@@ -214,7 +214,7 @@ def told(event: Event, track: Track, verbose: int = 0, *, tells_failures: bool =
         case TargetConnected(server=server) if verbose:
             yield line(f"connected  {server}")
         case TargetAwaited(waited=waited):
-            yield line(("waits for its server to wake", Style.WARN), f"  {duration(waited)}")
+            yield line((waiting_words(event), Style.WARN), f"  {duration(waited)}")
         case LeaseAwaited(holder=holder, waited=waited):
             yield line((f"waits for {holder}", Style.WARN), f"  {duration(waited)}")
         case TakenOver(work=work):

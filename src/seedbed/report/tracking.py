@@ -152,7 +152,7 @@ class Track(Struct):
             case TargetConnected():
                 self.stage = Stage.READY
             case TargetAwaited(waited=waited):
-                self.stage, self.note = Stage.QUEUED, f"waits for its server to wake  {duration(waited)}"
+                self.stage, self.note = Stage.QUEUED, f"{waiting_words(event)}  {duration(waited)}"
             case LeaseAwaited(holder=holder, waited=waited):
                 self.stage, self.note = Stage.QUEUED, f"waits for {holder}  {duration(waited)}"
             case WorkStarted():
@@ -303,6 +303,11 @@ def part_words(event: SeedProgressed) -> str:
     """Return which part of a dataset is at work, and what is done with it where that is not to load it."""
     words = f"{event.dataset}  {event.part}"
     return words if event.verb == "load" else f"{words}  {event.verb}"
+
+
+def waiting_words(event: TargetAwaited) -> str:
+    """Return what a server is awaited for."""
+    return "waits for its server to wake" if event.wakes else "no answer from its server yet"
 
 
 def awaited_words(path: str, many: int, seconds: float) -> str:

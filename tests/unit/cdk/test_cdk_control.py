@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from seedbed.model.environment import Environment
 from tests.unit.cdk.conftest import DECLARED, Stack, Synthesise
 from tests.unit.cdk.test_cdk_task import container
 
 EVERYWHERE = pytest.mark.parametrize("environment", ["dev-ana", "staging", "prod"])
+FORMER = "NoncurrentVersionExpiration"
 READ = "AWS::SSM::Parameter::Value<String>"
 
 
@@ -67,9 +69,28 @@ def test_it_is_kept_where_the_environment_is(
         "runs": "runs/",
         "files": "files/",
         "parts": None,
+        **({"state": "state/"} if environment == "prod" else {}),
     }
-    assert {rules["runs"]["ExpirationInDays"], rules["files"]["ExpirationInDays"]} == {days}
-    assert ("NoncurrentVersionExpiration" in rules["runs"]) is (environment == "prod")
+    assert rules["files"]["ExpirationInDays"] == days
+    former = {key: each["NoncurrentVersionExpiration"] for key, each in rules.items() if FORMER in each}
+    expected = {"NoncurrentDays": days}
+    assert former == (dict.fromkeys(["runs", "files", "state"], expected) if environment == "prod" else {})
+
+
+@EVERYWHERE
+def test_what_a_record_names_stays_in_the_bucket_as_long_as_the_record(
+    edtech: Synthesise, environment: str
+) -> None:
+    bucket = control(edtech, environment).one("S3::Bucket")
+    days = Environment(environment, protected=environment == "prod").record_days
+    ends = {
+        each.get("Prefix", ""): each["ExpirationInDays"]
+        for each in bucket["LifecycleConfiguration"]["Rules"]
+        if "ExpirationInDays" in each
+    }
+    run = min((n for prefix, n in ends.items() if "runs/x".startswith(prefix)), default=0)
+    assert (days, run) in {(90, 97), (0, 0)}  # DynamoDB drops a record within days after its time
+    assert not [prefix for prefix in ends if "state/state.json".startswith(prefix)]
 
 
 @EVERYWHERE

@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from seedbed.model.environment import Environment
     from seedbed.remote.control import Control
 
-KEPT = 90 * 86_400  # seconds that a record stays; in a protected environment it stays for ever
 _ANSWERED = 60.0  # seconds in which an answer has to reach the record
 _PRIVATE = {"dump"}  # commands whose files only their owner may read
 
@@ -194,7 +193,7 @@ def _ask(
         output_names=tuple(parcel.outputs),
         terminal=_terminal(context, parcel),
         writes=kind is CommandKind.WRITES and not values.get("dry_run"),
-        kept=0 if environment.protected else KEPT,
+        kept=environment.record_days * 86_400,
     )
 
 

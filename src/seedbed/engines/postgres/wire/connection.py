@@ -132,9 +132,9 @@ def _keywords(address: Address) -> dict[str, Any]:
         "options": settings,
         "application_name": MARK,
         "connect_timeout": WAKING if address.pauses else CONNECT_TIMEOUT,
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
+        "keepalives_idle": 10,  # a line that carries nothing any more is told after half a minute
+        "keepalives_interval": 5,
+        "keepalives_count": 4,
         "tcp_user_timeout": 30_000,  # milliseconds: keepalives say nothing while something sent waits for its receipt
     }
     given = {key: value for key, value in known.items() if value}

@@ -18,6 +18,7 @@ from tests.support.deployment.assemblies import assembly
 from tests.support.deployment.releases import STACK, Shop
 
 PROD, STAGING = (STACK.format(environment=each) for each in ("prod", "staging"))
+TASK = "shop-staging-seedbed-task"
 DATABASE = "AWS::RDS::DBCluster"
 DATABASE_ALONE = {"Db": {"Type": DATABASE, "Properties": {"Engine": "aurora-postgresql"}}}
 LOG_ALONE = {"Log": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/shop/task"}}}
@@ -37,7 +38,12 @@ def shop(tmp_path: Path, ministack_account: World, assemblies: Path, aws: Proxy)
 
 
 def _made(
-    shop: Shop, name: str, environment: str, *, resources: Mapping[str, Mapping[str, Any]] = DATABASE_ALONE
+    shop: Shop,
+    name: str,
+    environment: str,
+    *,
+    resources: Mapping[str, Mapping[str, Any]] = DATABASE_ALONE,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Have a stack that an app of former times made in an environment."""
     tags = {"platform": "shop", "environment": environment, "managed-by": "seedbed"}
@@ -45,7 +51,9 @@ def _made(
         "cloudformation",
         "CreateStack",
         StackName=name,
-        TemplateBody=json.dumps({"Resources": resources}),
+        TemplateBody=json.dumps(
+            {"Resources": resources, **({"Parameters": parameters} if parameters else {})}
+        ),
         Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
     )
     end = time.monotonic() + 30
@@ -183,6 +191,46 @@ def test_tags_alone_reach_the_stack(shop: Shop, aws: Proxy) -> None:
     assert (done.code, "1 update deployed" in done.out) == (0, True), done.everything
     assert {"Key": "owner", "Value": "ana"} in _stack(shop, STAGING)["Tags"]
     assert [each.operation for each in aws.of(mutating) if each.operation != "AssumeRole"] == ["UpdateStack"]
+    assert "every stack is up to date" in shop.run("deploy", "-e", "staging", *options).out
+
+
+HOST = "/shop/staging/user/postgres/host"
+READER: Mapping[str, Any] = {
+    "Parameters": {"Host": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": HOST}},
+    "Resources": {
+        "Told": {
+            "Type": "AWS::SSM::Parameter",
+            "Properties": {"Name": "/told", "Type": "String", "Value": {"Ref": "Host"}},
+        }
+    },
+}
+
+
+@pytest.mark.slow
+def test_a_value_of_another_stack_that_changed_since_is_in_the_plan_and_deployed_by_a_change_set(
+    shop: Shop, aws: Proxy
+) -> None:
+    shop.has("one", environment="staging")
+    shop.ask("ssm", "PutParameter", Name=HOST, Value="db-1", Type="String")
+    _made(shop, TASK, "staging", resources=READER["Resources"], parameters=READER["Parameters"])
+    courses = json.loads((Path(shop.release("one", "staging")[1]) / f"{STAGING}.template.json").read_text())
+    made = assembly(shop.root / "made", {STAGING: courses, TASK: READER}, account=shop.world.account)
+    options, file = ["--assembly", str(made)], str(shop.root / "plan.json")
+    assert "to update" not in shop.run("plan", "-e", "staging", "--out", file, *options).out
+    shop.ask("ssm", "PutParameter", Name=HOST, Value="db-2", Type="String", Overwrite=True)
+    refused = shop.run("deploy", "-e", "staging", file, *options)
+    assert refused.code == 3, refused.everything
+    assert "what was not reviewed: modify Told (SSM::Parameter) Properties.Value" in refused.err
+    planned = shop.run("plan", "-e", "staging", "--out", file, *options)
+    assert planned.code == 0, planned.everything
+    assert "~  modify  Told (SSM::Parameter)" in planned.out
+    assert f"Parameters.{HOST}" in planned.out
+    assert "1 stack to update" in planned.out
+    aws.forget()
+    done = shop.run("deploy", "-e", "staging", file, *options)
+    assert (done.code, "1 update deployed" in done.out) == (0, True), done.everything
+    assert len([each for each in aws.calls if on("ExecuteChangeSet")(each)]) == 1
+    assert shop.ask("ssm", "GetParameter", Name="/told")["Parameter"]["Value"] == "db-2"
     assert "every stack is up to date" in shop.run("deploy", "-e", "staging", *options).out
 
 

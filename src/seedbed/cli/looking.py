@@ -42,8 +42,16 @@ def look(context: CommandContext, env: str, databases: Sequence[Database], *, fr
         yield run
 
 
-def require_asked(context: CommandContext, *, fresh: bool, sample: int) -> None:
-    """Raise UsageError where data are to be tried, and no database is asked."""
+def require_asked(context: CommandContext, *, fresh: bool, sample: int, stacks: bool) -> None:
+    """Raise UsageError where data are to be tried, and no database is asked; or `stacks` to be shown, in a task."""
+    if stacks and context.recorder is not None:
+        raise UsageError(
+            "--stacks and --drop are about stacks, and with --fresh the plan is made in a task",
+            because="there is no CDK app there",
+            try_=Hint(
+                "leave --fresh out; ask the databases before: ", call("status", "--fresh", about_all=True)
+            ),
+        )
     if sample and recalls(context, fresh=fresh):
         raise UsageError(
             "--sample tries data migrations on data, and this plan is made from what the last runs left",

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from seedbed.report.styles import Page
 
 _LARGEST = 1_000_000_000  # bytes of a plan file
+_IN_TASK = "a task has no CDK app; the same command without --fresh looks at them from where it is called"
 
 
 def request(
@@ -141,10 +142,13 @@ def with_stacks(
     from seedbed.deployment.synthesis import has_app
 
     insists = asked.wanted or asked.assembly is not None or bool(asked.drop)
-    if run.environment.is_sandbox or not (insists or has_app(context.project.platform.root)):
+    is_in_task = context.recorder is not None
+    if run.environment.is_sandbox or not (insists or is_in_task or has_app(context.project.platform.root)):
         return plan
     if asked.wanted is False:
         return replace(plan, stacks_unseen="--no-stacks says so")
+    if is_in_task:
+        return replace(plan, stacks_unseen=_IN_TASK)
     if not insists and not asked.to_file:
         return replace(plan, stacks_unseen="--stacks does, and so does --out")
     from seedbed.deployment.request import DeployRequest

@@ -27,12 +27,14 @@ from seedbed.deployment.change_sets import ChangeSets
 from seedbed.deployment.child import ChildResult, StopSignal
 from seedbed.deployment.context import DeploymentContext
 from seedbed.deployment.managed import ManagedStack
-from seedbed.deployment.plan import DeploymentPlan, collisions, require_possible, updates_of
+from seedbed.deployment.plan import DeploymentPlan, collisions, require_possible
+from seedbed.deployment.reading import stale
 from seedbed.deployment.request import DeployRequest
 from seedbed.deployment.roles import Deployers
-from seedbed.deployment.stack_plans import stack_plan, tags_to_set
+from seedbed.deployment.stack_plans import require_as_reviewed
 from seedbed.deployment.stacks import Stacks, StackStatus, require_updatable
 from seedbed.deployment.states import SUCCEEDED, StackCondition
+from seedbed.deployment.updates import StackUpdates, tags_to_set, updates_of
 from seedbed.errors import Hint, SeedbedError, StepFailed, call
 from seedbed.model.deployment import StackUpdate, Template
 from seedbed.model.event import (
@@ -43,7 +45,6 @@ from seedbed.model.event import (
     TargetSkipped,
     failure,
 )
-from seedbed.planning import reviewed
 from seedbed.support.phrases import listed
 
 _TRIES = 5  # how often in a row another run may be faster, or an update may lead nowhere
@@ -154,11 +155,12 @@ class _StackRun(Struct):
         while True:
             current, deployed, moved = self._deployed()
             wanted = self.context.assembly.template(self.stack)
-            updates = updates_of(self.context, self.stack, self.managed, current, deployed, wanted)
-            if not updates:
+            changed = stale(self.context.stacks, current, deployed)
+            found = updates_of(self.stack, self.managed, current, deployed, wanted, changed)
+            if not (updates := found.updates):
                 break
             # Somebody may have deployed since the plan: what would be lost is told by what is there now.
-            self._require_allowed(current, deployed, wanted, updates)
+            self._require_allowed(deployed, wanted, found)
             tries = tries + 1 if left and len(updates) >= left and not moved else 0
             if tries > _TRIES:
                 raise StepFailed(
@@ -197,17 +199,10 @@ class _StackRun(Struct):
             DeployStarted(self.managed.target, self.stack.name, len(updates), changes, resumed=resumed)
         )
 
-    def _require_allowed(
-        self,
-        current: StackStatus,
-        deployed: Template | None,
-        wanted: Template,
-        updates: Sequence[StackUpdate],
-    ) -> None:
-        require_possible([(self.managed.target, each) for update in updates for each in update.changes])
+    def _require_allowed(self, deployed: Template | None, wanted: Template, found: StackUpdates) -> None:
+        require_possible([(self.managed.target, each) for update in found.updates for each in update.changes])
         if self.request.reviewed:
-            planned = stack_plan(self.stack, current, deployed, wanted, updates)
-            reviewed.require_stack_as_shown(self.request.reviewed, planned)
+            require_as_reviewed(self.request.reviewed, self.stack, deployed, wanted, found)
 
     def _deployed(self) -> tuple[StackStatus, Template | None, bool]:
         """Return the stack, what is deployed once nothing is under way and all is ready, and whether anything was."""
@@ -243,7 +238,7 @@ class _StackRun(Struct):
         self, update: StackUpdate, current: StackStatus, deployed: Template | None, total: int
     ) -> bool:
         """Have an update begin; return False where another run was faster, so that what is left is computed anew."""
-        if deployed is not None and update.template == deployed:
+        if update.sets_tags:
             self.sent = True
             return Stacks(self._deployer()).set_tags(current, tags_to_set(self.stack, current))
         name = change_sets.new_name()

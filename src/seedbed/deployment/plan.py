@@ -14,15 +14,14 @@ from seedbed.deployment.managed import ManagedStack, Resource, managed_by_name
 from seedbed.deployment.reading import stale
 from seedbed.deployment.request import DeployRequest
 from seedbed.deployment.stack_owner import require_own
-from seedbed.deployment.stack_plans import stack_plan, tags_to_set
-from seedbed.deployment.stacks import StackStatus, require_updatable
+from seedbed.deployment.stack_plans import require_as_reviewed
+from seedbed.deployment.stacks import require_updatable
 from seedbed.deployment.states import StackCondition
 from seedbed.deployment.synthesis import require_same_account
+from seedbed.deployment.updates import updates_of
 from seedbed.errors import Hint, Refused, call
-from seedbed.model.deployment import Change, Deployment, Rollout, StackUpdate, Template
+from seedbed.model.deployment import Change, Deployment, Rollout, Template
 from seedbed.model.environment import is_ephemeral
-from seedbed.model.migration import Phase
-from seedbed.planning import reviewed
 
 
 class DeploymentPlan(Struct, frozen=True):
@@ -98,37 +97,15 @@ def _rollout(
     require_updatable(current, context.stacks)
     deployed = None if current.condition is StackCondition.ABSENT else context.stacks.template(stack.name)
     wanted = context.assembly.template(stack)
-    updates = tuple(updates_of(context, stack, managed, current, deployed, wanted))
+    changed = stale(context.stacks, current, deployed)
+    found = updates_of(stack, managed, current, deployed, wanted, changed)
+    updates = tuple(found.updates)
     if request.reviewed and updates:
-        planned = stack_plan(stack, current, deployed, wanted, updates)
-        reviewed.require_stack_as_shown(request.reviewed, planned)
+        require_as_reviewed(request.reviewed, stack, deployed, wanted, found)
     notes = (f"{current.status}: {current.state.means}",) if current.state.means else ()
     living = collisions(managed, deployed, updates[-1].template) if updates else {}
     names = tuple(physical_name(*each) for each in living.items())
     return Rollout(managed.target, stack.name, updates, names, notes, moved)
-
-
-def updates_of(
-    context: DeploymentContext,
-    stack: Stack,
-    managed: ManagedStack,
-    current: StackStatus,
-    deployed: Template | None,
-    wanted: Template,
-) -> Sequence[StackUpdate]:
-    """Return the updates that lead to the `wanted` template.
-
-    Where none is left, the one that sets the stack's tags, or has it read what has changed since it did.
-    """
-    updates = managed.updates(deployed, wanted)
-    if updates or deployed is None:
-        return updates
-    whats = []
-    if tags := tags_to_set(stack, current):
-        whats.append(f"{stack.name}: set tags {', '.join(sorted(tags))}")
-    if names := stale(context.stacks, current, deployed):
-        whats.append(f"{stack.name}: read {', '.join(names)} anew")
-    return [StackUpdate(deployed, tuple(Change(Phase.EXPAND, each) for each in whats))] if whats else ()
 
 
 def collisions(managed: ManagedStack, deployed: Template | None, wanted: Template) -> dict[str, Resource]:

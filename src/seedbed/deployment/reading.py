@@ -6,6 +6,7 @@ value has changed since a stack took it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -30,18 +31,38 @@ def reads(template: Template | None) -> dict[str, str]:
     }
 
 
-def stale(stacks: Stacks, current: StackStatus, template: Template) -> list[str]:
-    """Return the names of the parameters that a stack with `template` read, and whose value has changed since.
+def stale(stacks: Stacks, current: StackStatus, template: Template | None) -> dict[str, str]:
+    """Return the parameters that a stack with `template` (None: no stack yet) read, and whose value has changed since.
 
-    Raises what AWS raises.
+    The names in the parameter store, in order, by those in the template. What no resource is made of is left out: no
+    update would take its new value. Raises what AWS raises.
     """
-    names = reads(template)
+    resources = json.dumps((template or {}).get("Resources", {}))
+    names = {key: name for key, name in reads(template).items() if _is_used(key, resources)}
     values = _values(stacks.cloud, names.values()) if names else {}
-    return sorted(
-        name
+    changed = {
+        key: name
         for key, name in names.items()
         if name in values and values[name] != current.parameters.get(key, values[name])
-    )
+    }
+    return dict(sorted(changed.items(), key=lambda each: each[1]))
+
+
+def read_anew(template: Template, stale: Collection[str]) -> Template:
+    """Return `template` so that it differs from itself wherever a value of the parameters `stale` is used."""
+    resources = json.dumps(template.get("Resources", {}))
+    for key in stale:
+        resources = resources.replace(_ref(key), _ref(f"{key} as it is now"))
+        resources = resources.replace(f"${{{key}}}", f"${{{key} as it is now}}")
+    return {**template, "Resources": json.loads(resources)}
+
+
+def _is_used(key: str, resources: str) -> bool:
+    return _ref(key) in resources or f"${{{key}}}" in resources
+
+
+def _ref(key: str) -> str:
+    return json.dumps({"Ref": key})
 
 
 def readers(stacks: Stacks, found: Collection[StackStatus]) -> dict[str, set[str]]:

@@ -296,8 +296,8 @@ class PlanDocument(Document, frozen=True, kw_only=True, tag="seedbed/plan/1"):
     stacks_unseen: Annotated[
         str,
         says(
-            "Why no stack was looked at; empty where they were, and where nothing is deployed: there is no CDK app, or"
-            " the plan is to revert."
+            "Why no stack was looked at, or which were not; empty where all were, and where nothing is deployed: there"
+            " is no CDK app, or the plan is to revert."
         ),
     ] = ""
 

@@ -31,11 +31,13 @@ class StackUpdate(Struct, frozen=True):
     """One update of a stack: the whole `template` after it, and what it changes.
 
     `waits_for`: what has to be ready before the next update begins, in the engine's words ("courses.by_teacher").
+    `sets_tags`: it sets the stack's tags, and no resource is changed.
     """
 
     template: Template
     changes: tuple[Change, ...]
     waits_for: tuple[str, ...] = ()
+    sets_tags: bool = False
 
 
 class ResourceChange(Struct, frozen=True):

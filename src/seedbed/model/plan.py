@@ -125,7 +125,8 @@ class DatabasePlan(Struct, frozen=True):
 class Plan(Struct, frozen=True):
     """What is to be done on all of them. `stages`: refs that may run side by side, stage after stage.
 
-    `stacks`: what a deployment of them would change, where they were looked at; else `stacks_unseen` says why not.
+    `stacks`: what a deployment of them would change, where they were looked at; `stacks_unseen`: which were not, and
+    why.
     """
 
     environment: str

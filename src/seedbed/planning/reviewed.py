@@ -31,7 +31,7 @@ class ReviewedPlan(Struct, frozen=True):
 
     `actions`: by database, the migrations that were shown, whole. `changes`: by database, what of its infrastructure
     may change, in words. `digest`: of everything that was shown. `seeds`: by database, those that were shown.
-    `stacks`: by name, those that were shown; `stacks_unseen`: why none was.
+    `stacks`: by name, those that were shown; `stacks_unseen`: why none was, or which were not.
     """
 
     path: str
@@ -235,13 +235,10 @@ def require_stack_as_shown(plan: ReviewedPlan, stack: StackPlan) -> None:
     """Raise StalePlan if a deployment would change more in a stack than was reviewed; less is what is left of it."""
     shown = plan.stacks.get(stack.stack)
     if shown is None or shown.wanted is None:
-        because = (
-            f"no stack was looked at when it was made: {plan.stacks_unseen}"
-            if plan.stacks_unseen
-            else "it is not among the stacks that were looked at"
-            if plan.stacks
-            else "no stack was looked at when it was made"
-        )
+        because = "it is not among the stacks that were looked at"
+        if not plan.stacks:
+            reason = f": {plan.stacks_unseen}" if plan.stacks_unseen else ""
+            because = f"no stack was looked at when it was made{reason}"
         raise _other_than_shown(plan.path, f"the plan does not show stack {stack.stack}", because)
     if stack.wanted != shown.wanted:
         raise _other_than_shown(

@@ -61,7 +61,8 @@ def with_stacks(run: Run, plan: Plan, request: DeployRequest, targets: Targets) 
     """
     wanted = _with_declared(run, request)
     with _site(run, wanted, targets) as (context, managed_stacks, chosen):
-        return replace(plan, stacks=stack_plans.plan_stacks(context, managed_stacks, chosen, wanted))
+        shown, unseen = stack_plans.plan_stacks(context, managed_stacks, chosen, wanted)
+        return replace(plan, stacks=shown, stacks_unseen=unseen)
 
 
 def _with_declared(run: Run, request: DeployRequest) -> DeployRequest:

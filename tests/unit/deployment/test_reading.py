@@ -9,6 +9,7 @@ import pytest
 from seedbed.aws import clients
 from seedbed.aws.cloud import Cloud
 from seedbed.deployment import reading
+from seedbed.deployment.replacing import resource_changes
 from seedbed.deployment.stacks import Stacks, StackStatus
 from seedbed.model.names import parameter_path, stack_name, stack_of_parameter
 
@@ -22,7 +23,7 @@ TEMPLATE: dict[str, Any] = {
             "Default": "/cdk-bootstrap/hnb659fds/version",
         },
     },
-    "Resources": {"Task": {"Type": "AWS::ECS::TaskDefinition"}},
+    "Resources": {"Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": {"Host": {"Ref": "ReadHost"}}}},
 }
 
 
@@ -48,15 +49,37 @@ def task(**parameters: str) -> StackStatus:
 
 def test_a_value_that_changed_since_is_told_by_its_name(asked: list[list[str]]) -> None:
     stacks = Stacks(Cloud("eu-central-1"))
-    assert reading.stale(stacks, task(ReadHost="new"), TEMPLATE) == []
-    assert reading.stale(stacks, task(ReadHost="old"), TEMPLATE) == [HOST]
+    assert reading.stale(stacks, task(ReadHost="new"), TEMPLATE) == {}
+    assert reading.stale(stacks, task(ReadHost="old"), TEMPLATE) == {"ReadHost": HOST}
     assert asked == [[HOST], [HOST]]
 
 
 def test_a_template_that_reads_nothing_asks_nothing(asked: list[list[str]]) -> None:
     template = {"Parameters": {"BootstrapVersion": TEMPLATE["Parameters"]["BootstrapVersion"]}}
-    assert reading.stale(Stacks(Cloud("eu-central-1")), task(), template) == []
+    unused = {**TEMPLATE, "Resources": {}}
+    for each in (template, unused, None):
+        assert reading.stale(Stacks(Cloud("eu-central-1")), task(ReadHost="old"), each) == {}
     assert not asked
+
+
+def test_what_is_made_of_a_value_that_changed_is_among_the_resources_of_the_plan() -> None:
+    template = {
+        **TEMPLATE,
+        "Resources": {
+            **TEMPLATE["Resources"],
+            "Url": {
+                "Type": "AWS::SSM::Parameter",
+                "Properties": {"Value": {"Fn::Sub": "http://${ReadHost}"}},
+            },
+            "Size": {"Type": "AWS::SSM::Parameter", "Properties": {"Value": {"Ref": "Size"}}},
+        },
+    }
+    changed = resource_changes(template, reading.read_anew(template, {"ReadHost": HOST}))
+    assert [(each.id, each.scope) for each in changed] == [
+        ("Task", ("Properties.Host",)),
+        ("Url", ("Properties.Value",)),
+    ]
+    assert reading.read_anew(template, {}) == template
 
 
 def test_more_names_than_one_request_takes_are_asked_for_in_several(asked: list[list[str]]) -> None:
@@ -64,7 +87,10 @@ def test_more_names_than_one_request_takes_are_asked_for_in_several(asked: list[
         f"P{number}": {**TEMPLATE["Parameters"]["ReadHost"], "Default": f"/a/{number}"}
         for number in range(23)
     }
-    assert reading.stale(Stacks(Cloud("eu-central-1")), task(P22="old"), {"Parameters": names}) == ["/a/22"]
+    used = {"All": {"Properties": {"Fn::Sub": "".join(f"${{{each}}}" for each in names)}}}
+    template = {"Parameters": names, "Resources": used}
+    found = reading.stale(Stacks(Cloud("eu-central-1")), task(P22="old"), template)
+    assert found == {"P22": "/a/22"}
     assert [len(each) for each in asked] == [10, 10, 3]
 
 

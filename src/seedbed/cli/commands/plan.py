@@ -80,7 +80,7 @@ def command(
     from seedbed.report.text.script import script_text
 
     wanted, databases = request(context, None, env, services, engines, to, through, allow_out_of_order, False)
-    require_asked(context, fresh=fresh, sample=sample)
+    require_asked(context, fresh=fresh, sample=sample, stacks=bool(stacks or drop))
     with look(context, env, databases, fresh=fresh) as run:
         run.require_connected()
         plan = run.with_seeds(run.estimate(run.plan(wanted), sample=sample))

@@ -5,7 +5,7 @@
 
 is a CDK app: one stack per database of the environment that `cdk deploy -c environment=NAME` names. The constructs
 behind it (`ServiceTables`, `ServicePostgres`, `ServiceSearch`, `ServiceGraph`, `ExternalGraph`, `Network`,
-`Control`, `MigrationTask`, `inject`) serve in apps of your own as well.
+`ExistingNetwork`, `Control`, `MigrationTask`, `inject`) serve in apps of your own as well.
 """
 
 from importlib.util import find_spec
@@ -18,6 +18,7 @@ if find_spec("aws_cdk") is None:
 from seedbed.cdk.callers import Callers
 from seedbed.cdk.control import Control
 from seedbed.cdk.environment import chosen, require_unprotected_account
+from seedbed.cdk.existing import ExistingNetwork
 from seedbed.cdk.external import ExternalGraph
 from seedbed.cdk.graph import GraphSizes, ServiceGraph
 from seedbed.cdk.injecting import RDS_BUNDLE, inject
@@ -32,6 +33,7 @@ __all__ = [
     "RDS_BUNDLE",
     "Callers",
     "Control",
+    "ExistingNetwork",
     "ExternalGraph",
     "GraphSizes",
     "MigrationTask",

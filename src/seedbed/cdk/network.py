@@ -89,6 +89,18 @@ class Network(Construct):  # type: ignore[misc]  # the CDK's types are not read,
         if is_closed and (with_tasks or with_door):
             self._make_endpoints((*_ENDPOINTS, _DOOR) if with_door else _ENDPOINTS)
 
+    def subnets(self, which: ec2.SubnetSelection) -> list[ec2.ISubnet]:
+        """Return the subnets that `databases`, or `tasks`, stands for."""
+        found = self.vpc.select_subnets(
+            availability_zones=which.availability_zones,
+            one_per_az=which.one_per_az,
+            subnet_filters=which.subnet_filters,
+            subnet_group_name=which.subnet_group_name,
+            subnets=which.subnets,
+            subnet_type=which.subnet_type,
+        )
+        return list(found.subnets)
+
     def names(self, platform: str) -> servicediscovery.PrivateDnsNamespace:
         """Return the namespace for servers without a name of AWS's own: one for all, made for the first."""
         name = zone(platform, self.environment.name)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -14,12 +16,14 @@ from seedbed.cdk import control, graph, postgres, search, tables
 from seedbed.cdk.callers import Callers
 from seedbed.cdk.control import Control
 from seedbed.cdk.environment import chosen
+from seedbed.cdk.existing import ExistingNetwork
 from seedbed.cdk.external import ExternalGraph
 from seedbed.cdk.graph import GraphSizes, ServiceGraph
 from seedbed.cdk.images import container_image
 from seedbed.cdk.network import Network, NetworkStack
 from seedbed.cdk.postgres import PostgresOptions, ServicePostgres, Sizes
 from seedbed.cdk.search import SearchSizes, ServiceSearch
+from seedbed.cdk.settings import write_parameters
 from seedbed.cdk.tables import ServiceTables
 from seedbed.cdk.task import MigrationTask
 from seedbed.engines import registry
@@ -37,8 +41,10 @@ from seedbed.model.environment import (
     ZONES,
     Environment,
 )
-from seedbed.model.names import stack_name, stack_tags
+from seedbed.model.names import parameter_path, stack_name, stack_tags
 from seedbed.model.platform import Database, Platform
+
+_FIRST = 1000  # above the priority of tags that an app gives to everything, 100
 
 
 class Made(Struct):
@@ -66,6 +72,14 @@ def run(manifest: Path) -> None:
     app.synth()
 
 
+class Yours(Struct, frozen=True):
+    """A network that is not made here, and subnets in it."""
+
+    vpc: ec2.IVpc
+    databases: ec2.SubnetSelection | None
+    tasks: ec2.SubnetSelection | None
+
+
 class AllSizes(Struct, frozen=True):
     """How large servers are, by engine."""
 
@@ -83,6 +97,9 @@ def platform_stacks(
     search_sizes: SearchSizes | None = None,
     graph_sizes: GraphSizes | None = None,
     postgres_options: PostgresOptions | None = None,
+    vpc: ec2.IVpc | None = None,
+    database_subnets: ec2.SubnetSelection | None = None,
+    task_subnets: ec2.SubnetSelection | None = None,
 ) -> Made:
     """Make one stack for each database that the manifest declares, in the environment that the context names.
 
@@ -95,6 +112,9 @@ def platform_stacks(
     with whose key clusters are encrypted, see `PostgresOptions`.
 
     `callers`: for whom there are policies, with commas between them (`read,run`).
+
+    `vpc`: a network of yours in place of one that is made, and in it `database_subnets` and `task_subnets`: see
+    `ExistingNetwork`.
 
     The sandbox has tables only, its other servers are embedded. Databases that no construct here is for are passed
     over. Raises UsageError, ManifestError, Refused.
@@ -109,7 +129,8 @@ def platform_stacks(
             search_sizes or SearchSizes(),
             graph_sizes or GraphSizes(),
         )
-        _make_servers(app, platform, made, sizes_)
+        yours = None if vpc is None else Yours(vpc, database_subnets, task_subnets)
+        _make_servers(app, platform, made, sizes_, yours)
     return made
 
 
@@ -125,14 +146,14 @@ def _make_tables(app: cdk.App, platform: Platform, made: Made) -> None:
             )
 
 
-def _make_servers(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes) -> None:
+def _make_servers(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes, yours: Yours | None) -> None:
     image, graph_image = (_context(app, made, key) for key in (IMAGE, GRAPH_IMAGE))
     if image or made.environment.access == "task":
         made.control = _control(app, platform, made.environment)
     inside = {postgres.ENGINE, search.ENGINE, *([graph.ENGINE] if graph_image else [])}
     if image or any(each.engine in inside for each in platform.databases):
         with_tasks = bool(image) or _has_tasks(platform, graph_image)
-        made.network = _network(app, platform, made, with_tasks=with_tasks)
+        made.network = _network(app, platform, made, yours, with_tasks=with_tasks)
     for database in platform.databases:
         if made.network is not None and database.engine in inside:
             _make_server(app, platform, made, database, made.network, sizes, graph_image)
@@ -245,28 +266,52 @@ def _make_task(
 def _stack(
     app: cdk.App, platform: Platform, environment: Environment, service: str, engine: str
 ) -> cdk.Stack:
-    return cdk.Stack(
-        app,
-        stack_name(platform.name, environment.name, service, engine),
-        env=_place(environment),
-        description=f"{service}/{engine} of {platform.name} in {environment.name}, made by seedbed",
-        tags=stack_tags(platform.name, environment.name) | {"service": service},
-        termination_protection=environment.protected,
-        analytics_reporting=False,
+    return _tagged(
+        cdk.Stack(
+            app,
+            stack_name(platform.name, environment.name, service, engine),
+            env=_place(environment),
+            description=f"{service}/{engine} of {platform.name} in {environment.name}, made by seedbed",
+            termination_protection=environment.protected,
+            analytics_reporting=False,
+        ),
+        stack_tags(platform.name, environment.name) | {"service": service},
     )
 
 
-def _network(app: cdk.App, platform: Platform, made: Made, *, with_tasks: bool) -> Network:
+def _tagged(stack: cdk.Stack, tags: Mapping[str, str]) -> cdk.Stack:
+    """Give a stack the tags by which it is known, whatever `Tags.of(app)` says: `environment` is a common one."""
+    for key, value in tags.items():
+        stack.tags.set_tag(key, value, _FIRST)
+    return stack
+
+
+def _network(
+    app: cdk.App, platform: Platform, made: Made, yours: Yours | None, *, with_tasks: bool
+) -> Network:
     environment = made.environment
-    stack = NetworkStack(
-        app,
-        f"{platform.name}-{environment.name}-network",
-        env=_place(environment),
-        description=f"network of {platform.name} in {environment.name}, made by seedbed",
-        tags=stack_tags(platform.name, environment.name),
-        termination_protection=environment.protected,
-        analytics_reporting=False,
+    stack = _tagged(
+        NetworkStack(
+            app,
+            f"{platform.name}-{environment.name}-network",
+            env=_place(environment),
+            description=f"network of {platform.name} in {environment.name}, made by seedbed",
+            termination_protection=environment.protected,
+            analytics_reporting=False,
+        ),
+        stack_tags(platform.name, environment.name),
     )
+    if yours is not None:
+        path = parameter_path(platform.name, environment.name, "seedbed", "network")
+        write_parameters(stack, {"vpc": str(yours.vpc.vpc_id)}, path)  # a stack has to have something
+        return ExistingNetwork(
+            stack,
+            "Network",
+            environment=environment,
+            vpc=yours.vpc,
+            databases=yours.databases,
+            tasks=yours.tasks,
+        )
     return Network(
         stack,
         "Network",

@@ -146,7 +146,7 @@ class ServiceSearch(Construct):  # type: ignore[misc]  # the CDK's types are not
             version=_version(sizes.version),
             enable_version_upgrade=True,  # without it a new version is a new, empty domain
             vpc=network.vpc,
-            vpc_subnets=[ec2.SubnetSelection(subnets=network.vpc.isolated_subnets[:zones])],
+            vpc_subnets=[ec2.SubnetSelection(subnets=network.subnets(network.databases)[:zones])],
             security_groups=[self.group],
             capacity=self._capacity(sizes, zones),
             ebs=opensearch.EbsOptions(
@@ -184,7 +184,7 @@ class ServiceSearch(Construct):  # type: ignore[misc]  # the CDK's types are not
     def _zones(self, network: Network) -> int:
         if is_ephemeral(self.environment):
             return 1
-        return min(3 if self.environment.protected else 2, len(network.vpc.isolated_subnets))
+        return min(3 if self.environment.protected else 2, len(network.subnets(network.databases)))
 
     def _capacity(self, sizes: SearchSizes, zones: int) -> opensearch.CapacityConfig:
         small = "t3.small.search" if is_ephemeral(self.environment) else sizes.small

@@ -142,9 +142,7 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         )
 
     def _say_where(self, platform: str, network: Network) -> None:
-        subnets = network.vpc.select_subnets(
-            subnet_type=network.tasks.subnet_type, one_per_az=True
-        ).subnet_ids
+        subnets = [str(each.subnet_id) for each in network.subnets(network.tasks)]
         values = {
             "cluster": str(self.cluster.cluster_arn),
             "task-definition": str(self.definition.task_definition_arn),

@@ -40,10 +40,18 @@ class Stack(Struct, frozen=True):
 
 
 class Assembly(Struct, frozen=True):
-    """A directory that `cdk synth` wrote, and the stacks in it, each after those that it depends on."""
+    """A directory that `cdk synth` wrote, and the stacks in it, each after those that it depends on.
+
+    `stages`: assemblies in it, of which each has stacks of its own; those are not looked at.
+    """
 
     directory: Path
     stacks: tuple[Stack, ...]
+    stages: tuple[str, ...] = ()
+
+    @property
+    def has_any(self) -> bool:
+        return bool(self.stacks or self.stages)
 
     def stack(self, name: str) -> Stack | None:
         return next((each for each in self.stacks if each.name == name), None)
@@ -82,7 +90,8 @@ def read(directory: Path) -> Assembly:
         for name, each in artifacts.items()
         if each.get("type") == "aws:cloudformation:stack"
     }
-    return Assembly(directory, tuple(_ordered(stacks)))
+    stages = sorted(name for name, each in artifacts.items() if each.get("type") == "cdk:cloud-assembly")
+    return Assembly(directory, tuple(_ordered(stacks)), tuple(stages))
 
 
 def _stack(name: str, artifact: Mapping[str, Any], artifacts: Mapping[str, Any]) -> Stack:

@@ -17,6 +17,7 @@ from seedbed.deployment.child import StopSignal
 from seedbed.deployment.context import DeploymentContext
 from seedbed.deployment.managed import ManagedStack, managed_stack
 from seedbed.deployment.request import DeployRequest
+from seedbed.deployment.stack_owner import has_tags
 from seedbed.deployment.stacks import Stacks
 from seedbed.deployment.synthesis import APP, require_app, synthesise
 from seedbed.engines.base import Engine, Session
@@ -96,7 +97,11 @@ def prepare(
             context,
             managed_stacks,
             chosen_stacks(
-                assembly, managed_stacks, [*scope.others, *shown], everything=everything and not shown
+                assembly,
+                managed_stacks,
+                [*scope.others, *shown],
+                scope.tags,
+                everything=everything and not shown,
             ),
         )
 
@@ -134,22 +139,45 @@ def the_cloud(
 
 
 def chosen_stacks(
-    assembly: Assembly, managed_stacks: Sequence[ManagedStack], others: Sequence[str], *, everything: bool
+    assembly: Assembly,
+    managed_stacks: Sequence[ManagedStack],
+    others: Sequence[str],
+    tags: Mapping[str, str],
+    *,
+    everything: bool,
 ) -> list[Stack]:
     """Return the stacks that a selection is about, with all that they depend on.
 
     `others`: stacks of databases whose schema is no infrastructure, deployed where the app has them. `everything`:
-    nothing was selected, so stacks that hold no database go along. Raises UsageError for a stack that the app lacks.
+    nothing was selected, so stacks with the environment's `tags` that hold no database go along. Whatever else the app
+    makes is none of ours, also where ours depend on it: `cdk deploy` deploys it. Raises UsageError for a stack that the
+    app lacks.
     """
     for each in managed_stacks:
         if assembly.stack(each.stack) is None:
-            known = ", ".join(stack.name for stack in assembly.stacks) or "none"
             raise UsageError(
                 f"the CDK app has no stack {each.stack}, which would hold {each.target}",
-                because=f"it has {known}",
+                because=_what_there_is(assembly),
                 try_="let the app make a stack of that name for every database that it deploys",
             )
-    if everything:
-        return list(assembly.stacks)
     names = {each.stack for each in managed_stacks} | set(others)
-    return with_dependencies(assembly, [each for each in assembly.stacks if each.name in names])
+
+    def is_meant(stack: Stack) -> bool:
+        return stack.name in names or (everything and has_tags(stack.tags, tags))
+
+    found = with_dependencies(assembly, [each for each in assembly.stacks if is_meant(each)])
+    ours = [each for each in found if each.name in names or has_tags(each.tags, tags)]
+    if everything and not ours and assembly.has_any:
+        raise UsageError(
+            f"the CDK app has no stack of {tags['platform']} in {tags['environment']}",
+            because=_what_there_is(assembly),
+            try_=f"seedbed.cdk.platform_stacks(app, manifest), or tags: {', '.join(map('='.join, tags.items()))}",
+        )
+    return ours
+
+
+def _what_there_is(assembly: Assembly) -> str:
+    known = ", ".join(stack.name for stack in assembly.stacks) or "none"
+    if assembly.stages:
+        return f"it has {known}; what is in a stage ({', '.join(assembly.stages)}) is not looked at"
+    return f"it has {known}"

@@ -19,6 +19,11 @@ def is_own(found: StackStatus, tags: Mapping[str, str], names: Collection[str]) 
     return _marks(found, tags) == tags or (found.name in names and not foreign_tags(found, tags))
 
 
+def has_tags(tags: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Return whether a stack with `tags` has all of `wanted`, by which an environment's stacks are known."""
+    return all(tags.get(key) == value for key, value in wanted.items())
+
+
 def foreign_tags(found: StackStatus, tags: Mapping[str, str]) -> dict[str, str]:
     """Return those tags of a stack that say that it belongs to somebody else."""
     return {key: value for key, value in _marks(found, tags).items() if value != tags[key]}

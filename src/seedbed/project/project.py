@@ -127,8 +127,16 @@ class Project:
             yield run
 
     def diagnose(self) -> list[tuple[str, str]]:
-        """Return (what, finding) pairs about this machine, from every engine that has something to say."""
-        return diagnose({database.engine for database in self.platform.databases}, self.home)
+        """Return (what, finding) pairs about this machine: from its engines, and of what deploys the app."""
+        from seedbed.deployment import synthesis
+
+        found = diagnose({database.engine for database in self.platform.databases}, self.home)
+        if not synthesis.has_app(self.platform.root):
+            return found
+        from seedbed.deployment import diagnosis
+
+        app = Path(self.platform.root, synthesis.APP)
+        return [*found, *diagnosis.diagnose(app, self._environ, Stop())]
 
 
 def sandbox_home(root: PurePath) -> Path:

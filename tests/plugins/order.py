@@ -3,8 +3,9 @@
 pytest-xdist (worksteal) deals the tests out in even shares, one after the other, and lets whoever is through with his
 own take the last half of what another one still has. So each worker begins with something else: the second with the
 tests that share the one Neo4j, where two workers would wait for each other; the third with those of the one OpenSearch;
-the first with what else is `slow(seconds)`. Each has the longest first. What is quick is dealt out behind, and taken by
-whoever has time.
+the first with what else is `slow(seconds)`. Each has the longest first. The last of them also has all that synthesises in
+its own process: to start the CDK there costs as much as a hundred of these tests. What is quick is dealt out behind,
+and taken by whoever has time.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pytest
 from tests.plugins.slow_marks import LIMIT
 
 SHARED = ("neo4j_servers", "opensearch_servers")  # fixtures: one server for all workers
+STARTED = "with_node"  # a fixture: each worker starts its own
 
 
 @pytest.hookimpl(trylast=True)
@@ -48,6 +50,8 @@ def _place(item: pytest.Item, workers: int) -> int | None:
     for number, name in enumerate(SHARED[: workers - 1], 1):
         if name in used:
             return number
+    if STARTED in used and workers > 1:
+        return min(workers - 1, len(SHARED))
     return 0 if _seconds(item) else None
 
 

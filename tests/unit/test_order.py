@@ -22,7 +22,7 @@ class Item(NamedTuple):
 
 
 SLOW, SLOWEST = pytest.mark.slow.mark, pytest.mark.slow(40).mark
-GRAPH, SEARCH = ("neo4j_servers",), ("tmp_path", "opensearch_servers")
+GRAPH, SEARCH, NODE = ("neo4j_servers",), ("tmp_path", "opensearch_servers"), ("with_node",)
 ITEMS: list[Any] = [
     Item("a"),
     Item("graph 1", None, GRAPH),
@@ -32,17 +32,19 @@ ITEMS: list[Any] = [
     Item("slowest", SLOWEST),
     Item("graph 2", None, GRAPH),
     Item("c"),
+    Item("cdk 1", None, NODE),
     Item("d"),
+    Item("cdk 2", None, NODE),
 ]
 
 
 @pytest.mark.parametrize(
     ("workers", "shares"),
     [
-        (4, ["slowest, a", "slow, graph 1, graph 2", "search", "b, c, d"]),
-        (3, ["slowest, a, b", "slow, graph 1, graph 2", "search, c, d"]),
-        (2, ["slowest, a, b, search", "slow, graph 1, graph 2, c, d"]),
-        (1, ["slowest, slow, a, graph 1, b, search, graph 2, c, d"]),
+        (4, ["slowest, a", "slow, graph 1, graph 2", "search, cdk 1, cdk 2", "b, c, d"]),
+        (3, ["slowest, a, b", "slow, graph 1, graph 2, c", "search, cdk 1, cdk 2, d"]),
+        (2, ["slowest, a, b, search, c", "slow, graph 1, graph 2, cdk 1, cdk 2, d"]),
+        (1, ["slowest, slow, a, graph 1, b, search, graph 2, c, cdk 1, d, cdk 2"]),
     ],
 )
 def test_each_worker_begins_with_something_else_and_the_rest_keeps_its_order(

@@ -358,7 +358,10 @@ def _answered(asked: Asked, run: Run) -> Entry:
 def _remedy(why: str) -> str:
     """Return what to try against a task that does not start, by what ECS says."""
     if "CannotPullContainer" in why:
-        return "see whether the image is there, for the architecture of the task, and its role may pull it"
+        return (
+            "see whether the image is there, for the architecture of the task, and may be pulled: by the task's role, "
+            "and of another account by the policy of its repository"
+        )
     if "ResourceInitializationError" in why:
         return "see whether what it names is there, and can be reached from the task's subnets; deploy makes both"
     return "see its log, and call the command again"

@@ -388,6 +388,7 @@ def test_a_task_that_does_not_start_says_why(
     with pytest.raises(Unavailable, match="the task did not start") as found:
         stage.follow(started.run)
     assert said in found.value.because
+    assert ("by the policy of its repository" in str(found.value.try_)) == ("CannotPull" in said)
     assert found.value.exit_code is ExitCode.UNAVAILABLE
     assert ("image" if "Pull" in said else "subnets") in found.value.try_
     closed(stage, ask, ExitCode.UNAVAILABLE)

@@ -45,7 +45,7 @@ def may(kind: str, asked: Asked, names: rights.Names = NAMES) -> bool:
     [
         (Asked("sts:GetCallerIdentity", "*"), "read run deploy approve dev"),
         (Asked("s3:GetObject", NAMES.object("state/state.json")), "read run deploy approve dev"),
-        (Asked("s3:PutObject", NAMES.object("state/state.json")), ""),
+        (Asked("s3:PutObject", NAMES.object("state/state.json")), "deploy dev"),
         (Asked("s3:GetObject", NAMES.object("runs/1/plan.json")), "run dev"),
         (Asked("s3:PutObject", NAMES.object("runs/1/plan.json")), "run dev"),
         (Asked("s3:PutObject", "arn:aws:s3:::other/runs/1"), ""),

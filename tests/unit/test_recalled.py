@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,21 +15,25 @@ from msgspec.structs import replace
 from seedbed.documents.document import text
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.state import StateDocument, read
-from seedbed.errors import ForeignTarget, Refused, StalePlan, Unavailable
+from seedbed.errors import ForeignTarget, SeedbedError, StalePlan, Unavailable
+from seedbed.model.history import Owner
 from seedbed.model.migration import Phase
 from seedbed.model.plan import Plan
-from seedbed.model.remembered import Question, Remembered
+from seedbed.model.remembered import UNKNOWN_LOGINS, Question
 from seedbed.model.status import Status
 from seedbed.planning import reviewed
 from seedbed.project import Project, Request, Run
-from seedbed.support.phrases import ago
 from seedbed.testing import reference
 from seedbed.testing.reference.sandbox import Server, embedded
-from tests.support.shop import FIRST, SHOP, USER, Shop
-from tests.unit.golden.report import samples
+from tests.support.shop import CART, FIRST, MANIFEST, SHOP, USER, Shop
 
 AT = datetime(2026, 11, 28, 10, tzinfo=UTC)
 NOW = AT + timedelta(minutes=12)
+CART_REFERENCE = """[[references]]
+from = "cart/memory:carts.user_id"
+to = "user/memory:users.id"
+grace = "0s"
+"""
 FILL, DROP = "20260101000002", "20260101000003"
 TO_MIGRATE = Request(Phase.MIGRATE, unreviewed=True)
 ALL = Request(unreviewed=True)
@@ -107,17 +112,80 @@ def failed(shop: Shop) -> None:
         run.apply(TO_MIGRATE)
 
 
-@pytest.mark.parametrize("gate", Phase)
-@pytest.mark.parametrize("before", [nothing, through_migrate, verified, all_of_it, failed])
-def test_status_and_plan_are_those_of_the_databases(
-    shop: Shop, before: Callable[[Shop], None], gate: Phase
-) -> None:
+def edited(shop: Shop) -> None:
+    """What is applied has another file now."""
+    through_migrate(shop)
+    shop.migration("shop", FIRST, up="create orders\ncreate more")
+
+
+def orphaned(shop: Shop) -> None:
+    """What is applied has no file any more."""
+    through_migrate(shop)
+    (shop.root / "services" / "user" / "memory" / "migrations" / f"{FILL}_t.mem").unlink()
+
+
+def overtaken(shop: Shop) -> None:
+    """What came in later stands before what is applied."""
+    through_migrate(shop)
+    shop.migration("user", f"{FIRST}1", up="create late")
+
+
+def told(call: Callable[[], Plan | Status]) -> object:
+    """Return what `call` does without its age, or what it raises: that is the same, too."""
+    try:
+        return without_age(call())
+    except SeedbedError as error:
+        return type(error), error.what, error.because, error.try_
+
+
+@pytest.mark.parametrize(
+    "before", [nothing, through_migrate, verified, all_of_it, failed, edited, orphaned, overtaken]
+)
+def test_status_and_plan_are_those_of_the_databases(shop: Shop, before: Callable[[Shop], None]) -> None:
     before(shop)
     with shop.run("prod") as run:
-        data, status, plan = left(run), run.status(), run.plan(Request(gate))
+        data, status = left(run), told(run.status)
+        plans = [told(partial(run.plan, Request(gate))) for gate in Phase]
     with recalled(shop, data) as run:
-        assert without_age(run.status()) == without_age(status)
-        assert without_age(run.plan(Request(gate))) == without_age(plan)
+        assert told(run.status) == status
+        assert [told(partial(run.plan, Request(gate))) for gate in Phase] == plans
+
+
+def test_who_is_at_work_besides_the_run_that_left_it_is_told_as_the_database_tells_it(shop: Shop) -> None:
+    through_migrate(shop)
+    with shop.run("prod") as other, shop.run("prod") as run:
+        session, owner = other.connected[2].session, Owner("0a" * 16, "ana@laptop pid 4711")
+        with session.lease(owner, wait=1, listener=lambda _: None):
+            data, status = left(run), told(run.status)
+    with recalled(shop, data) as run:
+        assert told(run.status) == status
+        assert "ana@laptop" in run.status().databases[2].holder
+
+
+def test_a_database_that_is_no_longer_declared_is_left_alone_and_kept(shop: Shop) -> None:
+    all_of_it(shop)
+    with shop.run("prod") as run:
+        data = left(run)
+    shop.declare(MANIFEST.replace("[services.cart.memory]\n", "").replace(CART_REFERENCE, ""))
+    with recalled(shop, data) as run:
+        assert [each.database for each in run.status().databases] == [SHOP, USER]
+    with shop.run("prod") as run:
+        again = read(left(run, at=NOW), "x")
+    kept = again.over(read(data, "x"), NOW).remembered()
+    assert (sorted(kept), kept[CART].at, kept[SHOP].at) == ([CART, SHOP, USER], AT, NOW)
+
+
+def test_logins_that_lack_something_are_told_and_where_nobody_knows_that_is_told(shop: Shop) -> None:
+    all_of_it(shop)
+    with shop.run("prod") as run:
+        cart, shop_, user = run.remembered("01J", AT)
+    seen = [cart, replace(shop_, logins=("make the login shop_app",)), replace(user, logins=None)]
+    with recalled(shop, StateDocument.of("prod", seen, "apply").written(str)) as run:
+        plan, status = run.plan(ALL), run.status()
+    assert (plan.of(SHOP).logins, plan.of(USER).logins) == (("make the login shop_app",), ())
+    assert [plan.of(each).unknown for each in (CART, SHOP, USER)] == [(), (), (UNKNOWN_LOGINS,)]
+    assert [each.logins for each in status.databases] == [(), ("make the login shop_app",), ()]
+    assert not plan.is_empty
 
 
 def test_how_old_it_is_and_what_nobody_was_asked_is_said(shop: Shop) -> None:
@@ -135,6 +203,7 @@ def test_how_old_it_is_and_what_nobody_was_asked_is_said(shop: Shop) -> None:
         "run": "01J",
         "at": "2026-11-28T10:00:00Z",
         "age_seconds": 720.0,
+        "changed_at": None,
     }
 
 
@@ -223,28 +292,6 @@ def test_who_is_at_work_and_what_was_applied_in_an_interrupted_run_is_left(shop:
         assert run.failed == {}
 
 
-def test_what_a_document_says_it_says_again(shop: Shop) -> None:
-    known = {each.database: each for each in samples.remembered()}
-    assert read(StateDocument.of("prod", known.values(), "apply").written(str), "x").remembered() == known
-
-
-def test_a_run_replaces_what_it_had_open_and_leaves_what_others_saw_later() -> None:
-    user, video = samples.remembered()
-    first = StateDocument.of("prod", [user, video], "apply")
-    later = replace(user, run="later", at=user.at + timedelta(hours=1), server="PostgreSQL 19")
-    second = StateDocument.of("prod", [later], "status").over(first)
-    assert second.remembered() == {user.database: later, video.database: video}
-    assert second.over(None) == second
-    # One that asked before, and ends after: what it saw is older.
-    assert first.over(second).remembered() == second.remembered()
-
-
-def test_nothing_in_the_document_is_a_secret() -> None:
-    user, _ = samples.remembered()
-    document = StateDocument.of("prod", [replace(user, holder="ana hunter2")], "apply")
-    assert b"hunter2" not in document.written(lambda said: said.replace("hunter2", "********"))
-
-
 def test_of_what_verify_kept_that_is_left_which_contracts_ask_for(shop: Shop) -> None:
     verified(shop)
     with shop.run("prod") as run:
@@ -265,46 +312,3 @@ def test_what_was_verified_grows_old_while_it_is_remembered(shop: Shop) -> None:
         assert run.plan(ALL).of(USER).unverified == ()
     with recalled(shop, data, now=AT + timedelta(hours=25)) as run:
         assert any("older than 24 h" in each.what for each in run.plan(ALL).of(USER).unverified)
-
-
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (b"", "Input data was truncated"),
-        (b'{"schema": "seedbed/state/2", "seedbed": "9.0"}', "it was written by seedbed 9.0, and this is"),
-        (b'{"schema": "seedbed/state/1", "seedbed": "0.1"}', "missing required field"),
-    ],
-)
-def test_a_document_that_cannot_be_read_is_refused_with_the_way(data: bytes, said: str) -> None:
-    with pytest.raises(Refused, match=r"cannot be read: s3://b/state/state\.json") as raised:
-        read(data, "s3://b/state/state.json")
-    assert said in raised.value.because
-    assert "--fresh" in raised.value.try_
-
-
-def test_what_a_later_version_adds_is_left_alone() -> None:
-    data = json.loads(StateDocument.of("prod", samples.remembered(), "apply").written(str))
-    data["more"] = 1
-    data["databases"][0]["more"] = data["databases"][0]["revisions"][0]["more"] = {"a": 1}
-    found = read(json.dumps(data).encode(), "x").remembered()
-    assert found == {each.database: each for each in samples.remembered()}
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (0.4, "just now"),
-        (1.9, "1 second ago"),
-        (59.9, "59 seconds ago"),
-        (745, "12 minutes ago"),
-        (3600, "1 hour ago"),
-        (180_000, "2 days ago"),
-    ],
-)
-def test_an_age_is_told_in_one_unit(seconds: float, said: str) -> None:
-    assert ago(seconds) == said
-
-
-def test_a_clock_that_is_behind_makes_nothing_younger_than_new() -> None:
-    user: Remembered = samples.remembered()[0]
-    assert user.seen(user.at - timedelta(minutes=1)).age == 0

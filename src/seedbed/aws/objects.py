@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -20,10 +22,11 @@ _OTHERWISE = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict
 
 
 class Object(Struct, frozen=True):
-    """What an object holds, and the ETag of that."""
+    """What an object holds, the ETag of that, and when it was read, by AWS's clock: to the second."""
 
     data: bytes
     etag: str
+    at: datetime
 
 
 class Bucket(Struct, frozen=True):
@@ -54,7 +57,8 @@ class Bucket(Struct, frozen=True):
 
         try:
             answer = clients.call(self.cloud, SERVICE, "GetObject", Bucket=self.name, Key=key)
-            return Object(answer["Body"].read(), str(answer["ETag"]))
+            date = answer["ResponseMetadata"]["HTTPHeaders"]["date"]
+            return Object(answer["Body"].read(), str(answer["ETag"]), parsedate_to_datetime(date))
         except ClientError as error:
             if error.response.get("Error", {}).get("Code", "") in _MISSING:
                 return None

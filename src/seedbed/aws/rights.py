@@ -142,6 +142,7 @@ def _deploy(names: Names) -> list[Statement]:
             [f"dynamodb:{each}" for each in ("BatchGetItem", "GetItem", "Query")],
             [names.arn("dynamodb", f"table/*-migrations_history-{names.environment}")],
         ),
+        _allow(["s3:PutObject"], [names.object("state/*")]),  # what it changed is marked there
     ]
     return [*found, *_destroy(names)] if names.ephemeral else found
 

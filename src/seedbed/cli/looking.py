@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from seedbed.errors import Hint, SeedbedError, UsageError, call
+from seedbed.errors import Hint, SeedbedError, UsageError, call, hint_text
 
 if TYPE_CHECKING:
+    from seedbed.aws.objects import Bucket
     from seedbed.cli.context import CommandContext
     from seedbed.cli.travel.recorder import Recorder
+    from seedbed.model.deployment import Deployment
+    from seedbed.model.environment import Environment
     from seedbed.model.platform import Database
     from seedbed.project import Run
 
@@ -36,9 +39,8 @@ def look(context: CommandContext, env: str, databases: Sequence[Database], *, fr
     from seedbed.remote import state
 
     project, where = context.project, context.catalog.environment(env)
-    bucket = state.bucket_of(project.targets.cloud(where), project.platform.name, where.name)
-    known = state.state(bucket, where.name).remembered()
-    with project.recall(env, databases, known, now=datetime.now(UTC)) as run:
+    known, now = state.as_of(_bucket(context, where), where.name)
+    with project.recall(env, databases, known.remembered(), now=now) as run:
         yield run
 
 
@@ -71,12 +73,74 @@ def left(context: CommandContext, run: Run) -> Iterator[None]:
 
 
 def _leave(context: CommandContext, recorder: Recorder, run: Run) -> None:
+    try:
+        _write(context, recorder.bucket, run, recorder.run_id, datetime.now(UTC))
+    except SeedbedError as error:  # the run is what counts; the document that was there stays, with its age
+        context.out.log(f"what this run saw is not in the state document: {error.what}", level=-1)
+
+
+def _write(context: CommandContext, bucket: Bucket, run: Run, run_id: str, at: datetime) -> None:
     from seedbed.documents.state import StateDocument
     from seedbed.remote import state
 
-    try:
-        seen = run.remembered(recorder.run_id, datetime.now(UTC))
+    if seen := run.remembered(run_id, at):
         document = StateDocument.of(run.environment.name, seen, context.command)
-        state.leave(recorder.bucket, document, context.redactor)
-    except SeedbedError as error:  # the run is what counts; the document that was there stays, with its age
-        context.out.log(f"what this run saw is not in the state document: {error.what}", level=-1)
+        state.leave(bucket, document, context.redactor)
+
+
+@contextmanager
+def deploys(context: CommandContext, run: Run, deployment: Deployment) -> Iterator[None]:
+    """Keep the state document honest while `deployment` changes stacks.
+
+    Before, the databases whose stacks are updated are marked in it: so it is true of a deployment that is killed, too,
+    and of those that only a run in the network can look at. After, those that `run` has open are told as they are now.
+    """
+    from seedbed.remote import state
+
+    if run.environment.access != "task":
+        yield
+        return
+    with _telling(context):
+        _mark(context, run, deployment)
+    try:
+        yield
+    finally:
+        with _telling(context):
+            bucket = _bucket(context, run.environment)
+            _write(context, bucket, run, "", state.now(bucket))
+
+
+@contextmanager
+def _telling(context: CommandContext) -> Iterator[None]:
+    try:
+        yield
+    except SeedbedError as error:
+        how = hint_text(Hint(call("status", "--fresh", about_all=True)), context.environment, "")
+        said = f"plan and status may tell the state of before this deployment, until {how}: {error.what}"
+        context.out.log(said, level=-1)
+
+
+def _mark(context: CommandContext, run: Run, deployment: Deployment) -> None:
+    from seedbed.model.names import stack_name
+    from seedbed.remote import state
+
+    updated = {each.stack for each in deployment.rollouts if each.updates}
+    platform, name = run.catalog.platform, run.environment.name
+    changed = [
+        each.id
+        for each in platform.databases
+        if stack_name(platform.name, name, each.service, each.engine) in updated
+    ]
+    if not changed:
+        return
+    try:
+        bucket = _bucket(context, run.environment)
+    except UsageError:  # it was never deployed: nothing is known of it yet
+        return
+    state.mark(bucket, run.environment.name, changed)
+
+
+def _bucket(context: CommandContext, where: Environment) -> Bucket:
+    from seedbed.remote import state
+
+    return state.bucket_of(context.project.targets.cloud(where), context.project.platform.name, where.name)

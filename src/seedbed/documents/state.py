@@ -5,12 +5,13 @@ It is read back, by every seedbed that understands its number: what it does not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar
 
 from msgspec import DecodeError, Meta, Struct
 from msgspec.json import decode
+from msgspec.structs import replace
 
 from seedbed.documents.document import VERSION, Document, Part, plain, redacted, says, text
 from seedbed.errors import Hint, Refused, call
@@ -22,6 +23,7 @@ from seedbed.model.verified import Claim, Finding, Verified, VerifyRecord
 
 _MOMENT = Meta(tz=True)
 _Moment = Annotated[datetime, _MOMENT]
+_AHEAD = timedelta(minutes=1)  # what clocks in one region differ by, at most
 
 
 class _Kept(Part, frozen=True, forbid_unknown_fields=False):
@@ -119,7 +121,7 @@ class DatabaseStateEntry(_Kept, frozen=True):
     """One database, as the last run that had it open saw it."""
 
     database: Annotated[str, says("Its id.")]
-    run: Annotated[str, says("The run that looked.")]
+    run: Annotated[str, says("The run that looked; empty where a deployment did.")]
     at: Annotated[_Moment, says("A moment before it looked, by its clock.")]
     seedbed: Annotated[str, says("The version of seedbed that looked.")]
     address: Annotated[str, says("Where it is; no secret is in it.")]
@@ -150,6 +152,14 @@ class DatabaseStateEntry(_Kept, frozen=True):
         says("What `verify` found last of each reference and expectation, the newest first."),
     ]
     verified_now: Annotated[_Moment | None, says("What the clock of its server said then.")]
+    # What was not there from the beginning has a default: documents without it are read.
+    logins: Annotated[
+        tuple[str, ...] | None,
+        says("What `apply` would make, grant or set of its logins first; null where that could not be told."),
+    ] = None
+    changed: Annotated[
+        _Moment | None, says("When a deployment began to change its stack since; null where none has.")
+    ] = None
 
     @classmethod
     def of(cls, seen: Remembered) -> DatabaseStateEntry:
@@ -172,6 +182,8 @@ class DatabaseStateEntry(_Kept, frozen=True):
             seen.open,
             tuple(map(RecordEntry.of, latest(seen.verified.records))),
             seen.verified.now,
+            seen.logins,
+            seen.changed,
         )
 
     def remembered(self) -> Remembered:
@@ -195,7 +207,18 @@ class DatabaseStateEntry(_Kept, frozen=True):
             self.schema_sha256,
             self.open,
             Verified(tuple(each.record() for each in self.verified), self.verified_now),
+            self.logins,
+            self.changed,
         )
+
+    def over(self, other: DatabaseStateEntry, now: datetime) -> DatabaseStateEntry:
+        """Return the later look of the two at one database, marked as changed where either says so of a later time.
+
+        One of a time that is still to come says nothing: the clock of whoever looked was wrong.
+        """
+        later = other if self.at < other.at < now + _AHEAD else self
+        marks = [each.changed for each in (self, other) if each.changed and each.changed >= later.at]
+        return replace(later, changed=max(marks, default=None))
 
 
 class StateDocument(Document, frozen=True, kw_only=True, tag="seedbed/state/1", forbid_unknown_fields=False):
@@ -211,22 +234,32 @@ class StateDocument(Document, frozen=True, kw_only=True, tag="seedbed/state/1", 
         databases = sorted(map(DatabaseStateEntry.of, seen), key=lambda each: each.database)
         return cls(seedbed=VERSION, command=command, environment=environment, databases=tuple(databases))
 
-    def over(self, older: StateDocument | None) -> StateDocument:
-        """Return this one together with what only `older` knows, or knows from a later look.
+    def over(self, older: StateDocument | None, now: datetime) -> StateDocument:
+        """Return this one together with what only `older` knows, or knows from a later look; `now`: by AWS's clock.
 
         Of another environment, `older` says nothing.
         """
         is_ours = older is not None and older.environment == self.environment
         known = {each.database: each for each in older.databases} if older and is_ours else {}
         for each in self.databases:
-            if each.database not in known or known[each.database].at <= each.at:
-                known[each.database] = each
+            known[each.database] = each.over(known[each.database], now) if each.database in known else each
         return StateDocument(
             seedbed=self.seedbed,
             command=self.command,
             environment=self.environment,
             databases=tuple(known[each] for each in sorted(known)),
         )
+
+    def marked(self, changed: Collection[str], at: datetime) -> StateDocument:
+        """Return this one, in which a deployment begins to change the stacks of the databases `changed`.
+
+        It began after all of them were looked at, whatever the clocks say.
+        """
+        marked = [
+            replace(each, changed=max(at, each.at)) if each.database in changed else each
+            for each in self.databases
+        ]
+        return replace(self, databases=tuple(marked))
 
     def remembered(self) -> dict[str, Remembered]:
         """Return what was seen, by database."""

@@ -18,7 +18,7 @@ from seedbed.model.event import Event, Listener
 from seedbed.model.history import History, Owner
 from seedbed.model.migration import Direction, Migration, Phase
 from seedbed.model.plan import DatabasePlan, Plan
-from seedbed.model.remembered import Remembered, Seen
+from seedbed.model.remembered import UNKNOWN_LOGINS, Remembered, Seen
 from seedbed.model.secret import Secret
 from seedbed.model.target import Target
 from seedbed.model.verified import Verified
@@ -55,7 +55,12 @@ class RecalledSession:
     def verified(self) -> Verified:
         """Return what was kept of `verify`; the clock of its server went on since."""
         known = self.remembered.verified
-        return replace(known, now=known.now + timedelta(seconds=self.seen.age)) if known.now else known
+        return (
+            replace(known, now=known.now + timedelta(seconds=max(self.seen.age, 0.0))) if known.now else known
+        )
+
+    def login_changes(self) -> Sequence[str]:
+        return self.remembered.logins or ()
 
     def lease(self, owner: Owner, *, wait: float, listener: Listener) -> AbstractContextManager[Lease]:
         raise self._refusal("changes")
@@ -131,7 +136,9 @@ def told(plan: Plan, connected: Sequence[ConnectedTarget]) -> Plan:
         if not isinstance(session, RecalledSession):
             return database
         runs = any(each.direction is Direction.UP for each in database.actions)
-        unknown = tuple(each.words for each in session.remembered.open) if runs else ()
-        return replace(database, seen=session.seen, unknown=unknown)
+        unknown = [each.words for each in session.remembered.open] if runs else []
+        if session.remembered.logins is None:
+            unknown.append(UNKNOWN_LOGINS)
+        return replace(database, seen=session.seen, unknown=tuple(unknown))
 
     return replace(plan, databases=tuple(map(one, plan.databases)))

@@ -15,6 +15,7 @@ from seedbed.engines.capabilities import (
     SupportsExamination,
     SupportsFeasibility,
     SupportsInspection,
+    SupportsLogins,
     SupportsPresence,
     SupportsUnlock,
 )
@@ -75,7 +76,17 @@ def _asked(target: Target, session: Session, run: str, at: datetime) -> Remember
         _known(partial(_digest, session), "") if isinstance(session, SupportsInspection) else "",
         tuple(question for supports, question in _ASKED if isinstance(session, supports)),
         session.verified() if isinstance(session, SupportsVerified) else Verified(),
+        _logins(session),
     )
+
+
+def _logins(session: Session) -> tuple[str, ...] | None:
+    if not isinstance(session, SupportsLogins):
+        return ()
+    try:
+        return tuple(session.login_changes())
+    except SeedbedError:
+        return None
 
 
 def _known(ask: Callable[[], str], otherwise: str) -> str:

@@ -34,12 +34,22 @@ _WORDS = {
 }
 
 
+_AHEAD = 60.0  # seconds that clocks may differ by
+# In a plan, of a database whose logins could not be looked at
+UNKNOWN_LOGINS = "what its logins lack"
+
+
 class Seen(Struct, frozen=True):
-    """When a target was last looked at, where it is not asked now. `run`: which did. `age`: seconds since."""
+    """When a target was last looked at, where it is not asked now.
+
+    `run`: which did; empty where that was a deployment. `age`: seconds since. `changed`: when a deployment began to
+    change its stack since.
+    """
 
     run: str
     at: datetime
     age: float
+    changed: datetime | None = None
 
 
 class Remembered(Struct, frozen=True):
@@ -48,6 +58,8 @@ class Remembered(Struct, frozen=True):
     `address`: as text, without secrets. `holder`: who had its lease besides that run. `deployed`: what its session
     told of its infrastructure (`SupportsMemory`), None for one without. `schema`: SHA-256 of its schema, empty where
     that is unknown. `open`: the questions that only its session answers. `verified`: what contracts wait for.
+    `logins`: what would be made, granted or set of its logins; None where that is unknown. `changed`: when a deployment
+    began to change its stack since; what is told of it may be otherwise by now.
     """
 
     database: str
@@ -61,9 +73,13 @@ class Remembered(Struct, frozen=True):
     schema: str = ""
     open: tuple[Question, ...] = ()
     verified: Verified = field(default_factory=Verified)
+    logins: tuple[str, ...] | None = ()
+    changed: datetime | None = None
 
     def seen(self, now: datetime) -> Seen:
-        return Seen(self.run, self.at, max((now - self.at).total_seconds(), 0.0))
+        """Return when this was seen, as of `now`. An age below zero is that of a clock that was wrong by far."""
+        age = (now - self.at).total_seconds()
+        return Seen(self.run, self.at, age if age < -_AHEAD else max(age, 0.0), self.changed)
 
 
 def latest(records: tuple[VerifyRecord, ...]) -> tuple[VerifyRecord, ...]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from seedbed.aws.faults import Denied
@@ -26,7 +27,15 @@ _LONGEST = 1.0  # seconds between two attempts
 
 
 def state(bucket: Bucket, environment: str) -> StateDocument:
-    """Return what runs left of `environment`. Raises Unavailable where none has, Refused where it cannot be read."""
+    """Return what `as_of` returns, without the time."""
+    return as_of(bucket, environment)[0]
+
+
+def as_of(bucket: Bucket, environment: str) -> tuple[StateDocument, datetime]:
+    """Return what runs left of `environment`, and what time it is by AWS's clock.
+
+    Raises Unavailable where no run has left anything, Refused where it cannot be read.
+    """
     try:
         found = bucket.read(KEY)
     except Denied as error:
@@ -45,7 +54,7 @@ def state(bucket: Bucket, environment: str) -> StateDocument:
             because=f"{_place(bucket)} says {document.environment}",
             try_=Hint("deploy the stack that makes the bucket: ", call("deploy", about_all=True)),
         )
-    return document
+    return document, found.at
 
 
 def leave(bucket: Bucket, document: StateDocument, redact: Callable[[str], str] = str) -> StateDocument:
@@ -54,13 +63,47 @@ def leave(bucket: Bucket, document: StateDocument, redact: Callable[[str], str] 
     What another version of seedbed wrote, and this one cannot read, is replaced. Raises what `seedbed.aws` raises; Busy
     where others write all the time.
     """
+    left = _changed(bucket, document.over, redact)
+    assert left is not None
+    return left
+
+
+def mark(bucket: Bucket, environment: str, changed: Collection[str]) -> None:
+    """Write into what is there that a deployment begins to change the stacks of the databases `changed`.
+
+    Raises what `leave` raises.
+    """
+
+    def marked(known: StateDocument | None, now: datetime) -> StateDocument | None:
+        # AWS tells the time to the second: what was looked at within this one was looked at before.
+        at = now + timedelta(seconds=1)
+        return known.marked(changed, at) if known and known.environment == environment else None
+
+    _changed(bucket, marked, str)
+
+
+def now(bucket: Bucket) -> datetime:
+    """Return the time by AWS's clock; that of this machine where nothing is in the bucket yet."""
+    found = bucket.read(KEY)
+    return found.at if found else datetime.now(UTC)
+
+
+def _changed(
+    bucket: Bucket,
+    change: Callable[[StateDocument | None, datetime], StateDocument | None],
+    redact: Callable[[str], str],
+) -> StateDocument | None:
+    """Write what `change` makes of what is there (None: nothing, or nothing that can be read), and return that."""
     for attempt in range(_ATTEMPTS):
         found = bucket.read(KEY)
-        merged = document.over(_known(found.data, bucket) if found else None)
+        known = _known(found.data, bucket) if found else None
+        changed = change(known, found.at if found else datetime.now(UTC))
+        if changed is None or changed == known:
+            return changed
         if bucket.replace(
-            KEY, merged.written(redact), found.etag if found else "", content_type="application/json"
+            KEY, changed.written(redact), found.etag if found else "", content_type="application/json"
         ):
-            return merged
+            return changed
         time.sleep(random.uniform(0, min(_LONGEST, 0.05 * 2**attempt)))
     raise Busy(f"{_place(bucket)} is written by others all the time", try_="run the command again")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import uuid
-from datetime import timedelta
+from dataclasses import replace as replaced
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
@@ -16,7 +17,8 @@ from seedbed.documents.state import StateDocument
 from seedbed.errors import Refused, Unavailable
 from seedbed.execution.threads import side_by_side
 from seedbed.remote import state
-from tests.support.aws_proxy import Proxy, on
+from tests.support.aws_proxy import Call, Proxy, on
+from tests.support.aws_proxy.http import Response
 from tests.unit.golden.report import samples
 
 USER, VIDEO = samples.remembered()
@@ -65,6 +67,35 @@ def test_a_write_over_what_another_one_wrote_meanwhile_is_refused_by_the_server(
     assert bucket.replace("a", b"2", found.etag, content_type="text/plain")
     assert not bucket.replace("a", b"3", found.etag, content_type="text/plain")
     assert bucket.get("a") == b"2"
+
+
+def test_a_deployment_is_marked_in_what_is_there_and_nowhere_else(bucket: Bucket) -> None:
+    state.mark(bucket, "prod", [USER.database])
+    assert bucket.get(state.KEY) is None
+    state.leave(bucket, document(USER, VIDEO))
+    state.mark(bucket, "staging", [USER.database])
+    before = state.now(bucket)
+    state.mark(bucket, "prod", [USER.database])
+    found = state.state(bucket, "prod").remembered()
+    changed = found[USER.database].changed
+    assert changed is not None
+    assert timedelta() <= changed - before < timedelta(minutes=1)
+    assert found == {USER.database: replace(USER, changed=changed), VIDEO.database: VIDEO}
+    state.leave(bucket, document(USER))  # what looked before it does not take that back
+    assert state.state(bucket, "prod").remembered() == found
+    bucket.put(state.KEY, b"{}")
+    state.mark(bucket, "prod", [USER.database])
+    assert bucket.get(state.KEY) == b"{}"
+
+
+def test_the_age_is_told_by_the_clock_of_aws(bucket: Bucket, aws: Proxy) -> None:
+    state.leave(bucket, document(USER))
+
+    def later(_: Call, answer: Response) -> Response:
+        return replaced(answer, headers={**answer.headers, "date": "Tue, 01 Dec 2026 10:00:00 GMT"})
+
+    aws.rewrite("GetObject", later)
+    assert state.as_of(bucket, "prod")[1] == datetime(2026, 12, 1, 10, tzinfo=UTC)
 
 
 def test_no_secret_is_stored(bucket: Bucket) -> None:

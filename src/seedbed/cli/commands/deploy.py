@@ -69,6 +69,7 @@ def command(
     seedbed deploy -e staging --through expand   before new code is deployed
     seedbed deploy -e prod plan.json
     """
+    from seedbed.cli.looking import deploys
     from seedbed.cli.planning import deploy_request
     from seedbed.documents.deployment import DeploymentDocument
     from seedbed.project import deploying
@@ -94,7 +95,8 @@ def command(
             return
         if not yes:
             _ask(context, context.catalog.environment(env), planned.deployment)
-        outcome = deploying.deploy(run, planned, jobs=jobs)
+        with deploys(context, run, planned.deployment):
+            outcome = deploying.deploy(run, planned, jobs=jobs)
     context.finish(run, outcome)
 
 

@@ -17,6 +17,7 @@ from seedbed.aws.faults import ClockSkew, ExpiredCredentials
 from seedbed.errors import (
     ExitCode,
     Hint,
+    Interrupted,
     OutcomeUnknown,
     Refused,
     SeedbedError,
@@ -144,12 +145,14 @@ class Following:
         if run.state == "lost":
             raise self._unknown(run, run.because)
         if run.because:
-            error = Unavailable(
+            code = code_of(run.exit_code)
+            kind = Interrupted if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED) else Unavailable
+            error = kind(
                 f"run {run.id} was not carried out",
                 because=f"{run.because}; nothing was touched",
                 try_="call the command again",
             )
-            error.exit_code = code_of(run.exit_code)
+            error.exit_code = code
             raise error
         return run
 

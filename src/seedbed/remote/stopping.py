@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from seedbed.errors import ExitCode, Hint, Interrupted, SeedbedError, Unavailable, call
 from seedbed.remote.control import Control
@@ -16,6 +17,21 @@ from seedbed.remote.tasks import Tasks
 
 GRACE = 8.0  # seconds after which a caller leaves: runners of CI kill it after ten
 _PAUSE = 0.5
+_SIGNALS = {ExitCode.INTERRUPTED: "Ctrl-C", ExitCode.TERMINATED: "SIGTERM"}
+
+
+def withdrawn(control: Control, tasks: Tasks | None, id_: str, code: ExitCode) -> bool:
+    """Close a run that no worker has taken, and end its task: nothing was touched. Return False where one has.
+
+    Raises what `seedbed.aws` raises.
+    """
+    run = control.run(id_, attempts=2)
+    if run is None or run.state != "asked" or not control.close(run, int(code), _SIGNALS[code]):
+        return False
+    if run.carrier and tasks is not None:
+        with suppress(SeedbedError):  # it finds that there is nothing to do, and ends by itself
+            tasks.stop(run.carrier, f"{_SIGNALS[code]} by the caller of run {id_}")
+    return True
 
 
 class Stopping:
@@ -71,7 +87,7 @@ class Stopping:
         asked = "it was asked to stop, and goes on to its next safe point"
         error = Interrupted(
             f"left run {self._id}: {asked if self._told.is_set() else 'it goes on, and could not be asked to stop'}",
-            because="Ctrl-C" if self._code is ExitCode.INTERRUPTED else "SIGTERM",
+            because=_SIGNALS[self._code or ExitCode.INTERRUPTED],
             try_=Hint("see how it ends: ", call("runs attach", self._id)),
         )
         error.exit_code = self._code or ExitCode.INTERRUPTED
@@ -81,7 +97,8 @@ class Stopping:
         self._tell("the run is asked to stop at its next safe point; Ctrl-C again ends its task")
         while not self._told.is_set():
             try:
-                self._control.request_stop(self._id, int(code))
+                if not withdrawn(self._control, self._tasks, self._id, code):
+                    self._control.request_stop(self._id, int(code))
                 self._told.set()
             except Unavailable:
                 time.sleep(_PAUSE)

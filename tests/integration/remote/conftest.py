@@ -20,6 +20,7 @@ from seedbed.remote.records import Ask
 from seedbed.remote.state import KEY
 from tests.support.afar import PASSWORD, Afar, define, make_network, put_facts
 from tests.support.aws_proxy import Proxy, proxy
+from tests.support.fargate import Fargate, fargate
 from tests.support.projects import ProjectFiles, variables
 from tests.support.remote import asked, make_records
 from tests.support.servers import new_account
@@ -62,6 +63,13 @@ def control(aws: Proxy, cloud: Cloud) -> Control:
 def ask() -> Ask:
     """A call of apply in an environment that no other test has."""
     return asked(f"dev-{uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def tasks(aws: Proxy, shared_aws: tuple[Proxy, World]) -> Iterator[Fargate]:
+    """What runs tasks in the place of ECS, until the end of the test."""
+    with fargate(aws, replace(shared_aws[1], endpoint=aws.upstream)) as tasks:
+        yield tasks
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,12 @@ import psycopg
 import pytest
 
 from seedbed.aws import clients
-from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.remote.files import pack
 from seedbed.remote.records import Run, blob_of, new_id
 from tests.support.afar import GROUP, IMAGE, PASSWORD, Afar, put_facts
 from tests.support.aws_proxy import Proxy
-from tests.support.fargate import Fargate, Image, fargate
+from tests.support.fargate import Fargate, Image
 from tests.support.forked import Forked
 from tests.support.processes import until
 from tests.support.projects import Ran, clean_environment, command
@@ -378,12 +377,6 @@ def by_hand(afar: Afar, id_: str, extra: dict[str, str]) -> Run:
     run = afar.control.run(id_)
     assert run is not None
     return run
-
-
-@pytest.fixture
-def tasks(aws: Proxy, shared_aws: tuple[Proxy, World]) -> Iterator[Fargate]:
-    with fargate(aws, msgspec.structs.replace(shared_aws[1], endpoint=aws.upstream)) as tasks:
-        yield tasks
 
 
 def test_a_task_has_the_files_of_its_image_and_no_others(

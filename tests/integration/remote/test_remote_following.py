@@ -287,6 +287,14 @@ def test_who_leaves_while_aws_is_silent_says_that_nobody_was_told(follows: Follo
     held.release()
 
 
+def test_ctrl_c_after_the_end_changes_nothing(follows: Follows) -> None:
+    follows.worked(steps).join()
+    stopping = stops(follows, interactive=True)
+    stopping.request()
+    assert until(stopping._told.is_set, 5)
+    assert follows.follow(stopping=stopping).exit_code == 7
+
+
 def test_a_second_sigterm_and_a_third_ctrl_c_leave_at_once(follows: Follows) -> None:
     for codes in ([ExitCode.TERMINATED] * 2, [ExitCode.INTERRUPTED] * 3):
         stopping = stops(follows, interactive=True, grace=60.0)

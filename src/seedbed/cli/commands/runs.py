@@ -84,7 +84,7 @@ def attach(context: CommandContext, run: str, env: str) -> None:
     tasks = Tasks(place.cloud, place.task) if place.task else None
     with signals() as pressed:
         ended = follow(context, place.control, tasks, found.id, pressed)
-    end(context, place.control, ended)
+    end(context, place.control, ended, pressed)
 
 
 @command.command("stop", short_help="Ask a run to stop, or end its task.")
@@ -98,12 +98,17 @@ def stop(context: CommandContext, run: str, env: str, now: bool) -> None:
     \b
     seedbed runs stop 01KDF7C2M0QS0V6E1TJ9WB6N4X -e staging
     """
+    from seedbed.remote.stopping import withdrawn
     from seedbed.remote.tasks import Tasks
 
     place = _place(context, env)
     found = _found(place, run)
     if found.is_over:
         context.out.result(f"run {found.id} is over\n")
+        return
+    tasks = Tasks(place.cloud, place.task) if place.task else None
+    if withdrawn(place.control, tasks, found.id, ExitCode.INTERRUPTED):
+        context.out.result(f"run {found.id}: no worker had taken it, and none will; nothing was touched\n")
         return
     place.control.request_stop(found.id, int(ExitCode.INTERRUPTED))
     if now and found.carrier:

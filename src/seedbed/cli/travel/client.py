@@ -95,7 +95,7 @@ def travel(
             return
         run = follow(context, where.control, tasks, started.run.id, pressed)
     _bring_back(context, where.control, run, parcel)
-    end(context, where.control, run)
+    end(context, where.control, run, pressed)
 
 
 def follow(context: CommandContext, control: Control, tasks: Tasks | None, id_: str, pressed: Pressed) -> Run:
@@ -114,38 +114,39 @@ def follow(context: CommandContext, control: Control, tasks: Tasks | None, id_: 
     return run
 
 
-def end(context: CommandContext, control: Control, run: Run) -> None:
+def end(context: CommandContext, control: Control, run: Run, pressed: Pressed) -> None:
     """Leave as the command would have that this run is of."""
     if run.ask.writes and _changed(control, run):
         context.mark_changed()
-    context.leave(code_of(run.exit_code))
+    code = code_of(run.exit_code)
+    is_ours = code is ExitCode.TERMINATED and pressed.code is ExitCode.INTERRUPTED  # by a second Ctrl-C
+    context.leave(ExitCode.INTERRUPTED if is_ours else code)
 
 
 class Pressed:
     """Ctrl-C and SIGTERM, from the first moment on: kept until there is a run that can be told."""
 
     def __init__(self) -> None:
-        self._code: ExitCode | None = None
+        self.code: ExitCode | None = None
         self._stopping: Stopping | None = None
 
     def request(self, code: ExitCode) -> None:
+        is_first, self.code = self.code is None, self.code or code
         if self._stopping is not None:
             self._stopping.request(code)
-        elif self._code is not None:
+        elif not is_first:
             raise KeyboardInterrupt  # the second one: whoever presses it waits no longer
-        else:
-            self._code = code
 
     def check(self) -> None:
         """Raise Interrupted once one of them came."""
-        if self._code is not None:
-            raise stopped(self._code)
+        if self.code is not None:
+            raise stopped(self.code)
 
     def hand_to(self, stopping: Stopping) -> None:
         """Have `stopping` told of each from now on, and of the one that came before."""
         self._stopping = stopping
-        if self._code is not None:
-            stopping.request(self._code)
+        if self.code is not None:
+            stopping.request(self.code)
 
 
 @contextmanager

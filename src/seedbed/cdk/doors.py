@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Stack
+from aws_cdk import Annotations, Stack
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
@@ -17,6 +17,9 @@ def let_in(
     The rule lies in the stack of `peer`: in that of `to` it would make the two stacks depend on each other.
     """
     peer.connections.allow_to(_seen_from(peer, to, group, path), ec2.Port.tcp(port), what)
+    for each in peer.connections.security_groups:
+        # Where all may go out, no rule says so again; the CDK warns of that, and nobody is to do anything about it.
+        Annotations.of(each).acknowledge_warning("@aws-cdk/aws-ec2:ipv4IgnoreEgressRule")
 
 
 def _seen_from(

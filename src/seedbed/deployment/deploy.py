@@ -223,10 +223,11 @@ class _StackRun(Struct):
         number = self.done + 1
         what = _words([change.what for change in update.changes])
         self._emit(number, what, self.done, total)
+        before = self._last_event() if current.exists else ""
         if not self._begun(update, current, deployed, total):
             return False
         waiter = self.context.waiter(self.managed)
-        ended = waiter.until_ended(number)
+        ended = waiter.until_ended(number, before)
         if ended.status not in SUCCEEDED:
             self.sent = ended.condition is StackCondition.STUCK
             raise self._failed("", ended, number, total)

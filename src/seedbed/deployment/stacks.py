@@ -13,12 +13,13 @@ from msgspec.structs import replace
 
 from seedbed.aws import clients
 from seedbed.aws.cloud import Cloud
-from seedbed.deployment.states import EXPRESS_WAY, StackCondition, StackState, state
+from seedbed.deployment.states import EXPRESS_WAY, UNPROTECT_WAY, StackCondition, StackState, state
 from seedbed.errors import Refused, Unavailable, Unreachable
 from seedbed.model.deployment import Template
 
 _POLL = 0.25  # seconds between two looks at first
 _SLOWEST = 10.0  # seconds between two looks in the end
+_OLD = 30.0  # seconds after an update was begun for which an answer may be older than that
 _REVIEWED = "REVIEW_IN_PROGRESS"  # a stack that is to be made, until its change set is carried out
 
 
@@ -56,7 +57,15 @@ class StackStatus(Struct, frozen=True):
     def way(self) -> str:
         """The way out of a state that nothing can be done in; "" where none is needed."""
         way = EXPRESS_WAY if self.is_express and "rollback" in self.state.way else self.state.way
+        if self.is_kept and self.must_go:
+            way = f"{UNPROTECT_WAY}, then {way}" if way else f"{UNPROTECT_WAY}, then the same command again"
         return way.format(stack=self.name)
+
+    @property
+    def must_go(self) -> bool:
+        """Whether it was never made, so that it has to be deleted before it can be; somebody else has to where it
+        is protected from that."""
+        return self.status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"}
 
     @property
     def condition(self) -> StackCondition:
@@ -201,20 +210,26 @@ class Stacks:
         timeout: float,
         tell: Callable[[str], None],
         check: Callable[[], None],
-        is_begun: bool = False,
+        begun_after: str | None = None,
     ) -> StackStatus:
         """Return how the stack stands once nothing is under way any more; what happens meanwhile is emitted.
 
-        `check` raises to end the waiting. `is_begun`: its change set was just executed, so a stack that is only to be
-        made is one that is made now. Raises Unavailable after `timeout` seconds.
+        `check` raises to end the waiting. `begun_after`: an update was just begun, and that was the last event before:
+        for some time CloudFormation may still tell how the stack stood then. Raises Unavailable after `timeout`
+        seconds.
         """
-        deadline, pause, seen = time.monotonic() + timeout, self._poll, None
+        began, pause, seen = time.monotonic(), self._poll, None
+        deadline, is_begun = began + timeout, begun_after is not None
         # By its id: under its name, a stack that was deleted is not to be found.
         wanted = current.id or current.name
-        while current.condition is StackCondition.IN_PROGRESS or (is_begun and current.status == _REVIEWED):
-            check()
+        while (is_under_way := current.condition is StackCondition.IN_PROGRESS) or is_begun:
             last = next(self.events(wanted), None)
-            if last and last.id != seen:
+            if not is_under_way and current.status != _REVIEWED:
+                is_old = last is not None and last.id == begun_after
+                if not is_old or time.monotonic() > began + _OLD:
+                    break
+            check()
+            if last and last.id not in {seen, begun_after}:
                 seen = last.id
                 tell(f"{current.status}, {last}")
             if time.monotonic() > deadline:
@@ -263,10 +278,12 @@ class Stacks:
 
 def require_updatable(current: StackStatus, stacks: Stacks) -> None:
     """Raise Refused for a stack that nothing can be done with before somebody has done something else."""
-    if current.condition is StackCondition.STUCK:
-        means = current.state.means
+    is_protected = current.must_go and current.is_kept
+    if current.condition is StackCondition.STUCK or is_protected:
+        means = current.state.means.partition(";")[0] if is_protected else current.state.means
+        protected = ", and its termination protection is on" if is_protected else ""
         raise Refused(
-            f"stack {current.name} is {current.status}: {means}",
+            f"stack {current.name} is {current.status}: {means}{protected}",
             because=stacks.why(current) or "CloudFormation gives no reason",
             try_=current.way,
         )

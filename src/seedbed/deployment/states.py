@@ -32,6 +32,11 @@ EXPRESS_WAY = (
     "--express began"
 )
 
+# A creation that failed in a protected environment: the CLI would delete it, and CloudFormation refuses that.
+UNPROTECT_WAY = (
+    "aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name {stack}"
+)
+
 STATES = {
     "CREATE_COMPLETE": StackState(StackCondition.STEADY),
     "UPDATE_COMPLETE": StackState(StackCondition.STEADY),

@@ -33,12 +33,12 @@ class Waiter(Struct, frozen=True):
         tell(f"{current.status}: {current.state.means}; waiting for it to end")
         return self.stacks.follow(current, timeout=self.timeout, tell=tell, check=self.stop.check), True
 
-    def until_ended(self, update: int) -> StackStatus:
-        """Return how the stack stands once the update that was just begun has ended."""
+    def until_ended(self, update: int, before: str) -> StackStatus:
+        """Return how the stack stands once the update that was just begun has ended. `before`: the last event then."""
         current = self.stacks.status(self.managed.stack)
         tell = self.emitter(update)
         return self.stacks.follow(
-            current, timeout=self.timeout, tell=tell, check=self.stop.check, is_begun=True
+            current, timeout=self.timeout, tell=tell, check=self.stop.check, begun_after=before
         )
 
     def until_ready(self, things: Sequence[str], update: int) -> None:

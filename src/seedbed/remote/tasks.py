@@ -21,7 +21,9 @@ ATTEMPTS = 2  # of one call; whoever has time for more calls again
 LOG_STREAM = "seedbed"  # what the names of its log streams begin with, see `cdk.task`
 _UNKNOWN = frozenset({"ClusterNotFoundException", "ClientException", "InvalidParameterException"})
 _KILLED = 137  # the exit code of a process that was ended by SIGKILL
-_BUSY = ("capacity is unavailable", "resource:", "limit on the number of tasks", "capacity error")
+_BUSY = ("capacity is unavailable", "resource:", "limit on the number of", "capacity error")
+# What ECS says in an error of another code where a service behind it, such as EC2, told it to slow down.
+_THROTTLED = ("request limit exceeded", "rate exceeded", "requestlimitexceeded", "throttling")
 
 
 class NoCapacity(Unavailable):
@@ -106,7 +108,7 @@ class Tasks(Struct, frozen=True):
         """Return how a task stands now."""
         answer = self._call("DescribeTasks", cluster=_cluster(arn, self.place.cluster), tasks=[arn])
         for each in answer.get("tasks", ()):
-            return _described(each)
+            return _described(each, self.place.container)
         return Task(arn)
 
     def stop(self, arn: str, reason: str) -> None:
@@ -146,6 +148,8 @@ class Tasks(Struct, frozen=True):
         because = f"{code}: {said}"
         if operation == "RunTask" and any(each in said.lower() for each in _BUSY):
             return NoCapacity("AWS has no room for the task", because=because, try_="run again later")
+        if any(each in said.lower() for each in _THROTTLED):
+            return faults.of_code("Throttling", because, self.cloud, action=f"{SERVICE}:{operation}")
         if code in _UNKNOWN or code.startswith("Platform") or code == "UnsupportedFeatureException":
             return UsageError(
                 f"ECS does not accept {operation} in {faults.where(self.cloud)}",
@@ -168,9 +172,10 @@ def _failure(failure: dict[str, Any]) -> str:
     return " ".join(each for each in parts if each)
 
 
-def _described(task: dict[str, Any]) -> Task:
-    containers = task.get("containers", ())
-    code = next((each["exitCode"] for each in containers if each.get("exitCode") is not None), None)
+def _described(task: dict[str, Any], ours: str) -> Task:
+    """Return what ECS says of a task. AWS may have put containers beside `ours`: GuardDuty's agent, for one."""
+    containers = sorted(task.get("containers", ()), key=lambda each: each.get("name") != ours)
+    code = next((each["exitCode"] for each in containers[:1] if each.get("exitCode") is not None), None)
     reasons = [task.get("stoppedReason", ""), *(each.get("reason", "") for each in containers)]
     pull = task.get("pullStartedAt"), task.get("pullStoppedAt")
     return Task(

@@ -42,7 +42,9 @@ def company(with_node: None) -> Stacks:
     cdk.CfnResource(stack, "Theirs", type="AWS::SSM::Parameter", properties=parameter)
     cdk.Tags.of(app).add("environment", "Staging/EU")
     cdk.Tags.of(app).add("cost-centre", "42")
-    platform_stacks(app, EDTECH / "seedbed.toml", vpc=vpc)
+    made = platform_stacks(app, EDTECH / "seedbed.toml", vpc=vpc)
+    assert made.network
+    made.postgres["user"].cluster.add_rotation_single_user(vpc_subnets=made.network.tasks)
     return stacks(app)
 
 
@@ -70,6 +72,11 @@ def test_stacks_are_known_by_their_tags_whatever_the_app_tags_everything_with(co
         own = name.startswith("edtech-staging-")
         assert each.tags["environment"] == ("staging" if own else "Staging/EU"), name
         assert (each.tags.get("managed-by"), each.tags["cost-centre"]) == ("seedbed" if own else None, "42")
+
+
+def test_what_rotates_a_password_lies_where_something_leads_to_aws(company: Stacks) -> None:
+    rotation = company["edtech-staging-user-postgres"].one("Serverless::Application")
+    assert rotation["Parameters"]["vpcSubnetIds"] == "subnet-0000000a,subnet-0000000b"
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from seedbed.aws.cloud import Cloud
 from seedbed.deployment.stack_owner import require_own
-from seedbed.deployment.stacks import StackStatus
+from seedbed.deployment.stacks import Stacks, StackStatus, require_updatable
 from seedbed.deployment.states import STATES, StackCondition, state
 from seedbed.errors import Refused
 from seedbed.model.names import stack_tags
@@ -63,3 +64,24 @@ def test_a_stack_of_another_environment_is_not_deployed_over() -> None:
         require_own(StackStatus("shop-dev-a-b-c-postgres", tags=stack_tags("shop", "dev-a-b")), tags)
     assert caught.value.what == "stack shop-dev-a-b-c-postgres belongs to another platform or environment"
     assert caught.value.because == "its tags say environment dev-a-b, and this deployment is of shop in dev-a"
+
+
+@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"])
+def test_what_was_never_made_and_is_protected_is_refused_with_the_way_out(
+    monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    stacks = Stacks(Cloud("eu-central-1"))
+    monkeypatch.setattr(stacks, "why", lambda _: "Db (AWS::RDS::DBCluster): no such version")
+    with pytest.raises(Refused) as caught:
+        require_updatable(StackStatus("x", status, is_kept=True), stacks)
+    assert str(caught.value.try_).startswith(
+        "aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name x, then "
+    )
+    assert (caught.value.because, caught.value.what.endswith("its termination protection is on")) == (
+        "Db (AWS::RDS::DBCluster): no such version",
+        True,
+    )
+
+
+def test_a_creation_that_was_rolled_back_is_made_anew_where_nothing_protects_it() -> None:
+    require_updatable(StackStatus("x", "ROLLBACK_COMPLETE"), Stacks(Cloud("eu-central-1")))

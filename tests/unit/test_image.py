@@ -15,6 +15,7 @@ from seedbed.cli import main
 from seedbed.engines import registry
 from seedbed.manifest.load import load
 from seedbed.project import image
+from seedbed.remote.files import platform_files
 
 BASE = f"python:3.13-slim@sha256:{'b' * 64}"
 NAME = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/seedbed:1.4.0"
@@ -76,6 +77,48 @@ def test_the_files_pin_all_that_they_name(shop: Path, type_: Callable[..., Said]
         "!services/user/dynamodb",
         "!services/user/postgres",
     ]
+
+
+def test_the_image_has_the_files_that_a_run_compares(shop: Path, type_: Callable[..., Said]) -> None:
+    for name in (
+        "user/app.py",
+        "user/postgres/migrations/1_a.sql",
+        "user/postgres/.env",
+    ):
+        (shop / "services" / name).parent.mkdir(parents=True, exist_ok=True)
+        (shop / "services" / name).touch()
+    assert type_(*wanted())[0] == 0
+    ignored = (shop / image.IGNORED).read_text().splitlines()
+    brought = [each[1:] for each in ignored if each.startswith("!services")]
+    left_out = {each.removeprefix("**/") for each in ignored if each.startswith("**/")}
+    copied = {
+        path.relative_to(shop).as_posix()
+        for top in brought
+        for path in (shop / top).rglob("*")
+        if path.is_file() and path.name not in left_out
+    }
+    platform = load(shop / "seedbed.toml", lambda engine: registry.load(engine).options, registry.names())
+    databases = [Path(each.directory) for each in platform.databases]
+    assert {name for name, _ in platform_files(shop, databases)} == copied | {"seedbed.toml"}
+
+
+def test_what_somebody_else_wrote_is_not_written_over(shop: Path, type_: Callable[..., Said]) -> None:
+    (shop / image.IGNORED).write_text("*.secret\n")
+    code, _, err = type_(*wanted())
+    assert (code, "was not written by seedbed" in err) == (2, True)
+    assert (shop / image.IGNORED).read_text() == "*.secret\n"
+    assert not (shop / image.DOCKERFILE).exists()
+
+
+@pytest.mark.parametrize("name", ["a b", "$HOME", "a*"])
+def test_a_directory_that_would_mean_something_else_in_a_dockerfile_is_refused(
+    shop: Path, type_: Callable[..., Said], name: str
+) -> None:
+    with (shop / "seedbed.toml").open("a") as manifest:
+        manifest.write(f'[services.cart.postgres]\ndirectory = "{name}"\n')
+    code, _, err = type_(*wanted())
+    assert (code, "cannot be copied into an image" in err) == (2, True)
+    assert type_(*wanted("--files", "upload"))[0] == 0
 
 
 def test_an_image_for_uploads_holds_nothing_of_the_platform(shop: Path, type_: Callable[..., Said]) -> None:

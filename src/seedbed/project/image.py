@@ -20,6 +20,7 @@ from msgspec.structs import asdict
 
 from seedbed.errors import Hint, UsageError, call
 from seedbed.model.platform import Platform
+from seedbed.remote.files import IGNORED as NO_FILES
 from seedbed.support.phrases import listed
 
 DOCKERFILE, IGNORED, REQUIREMENTS = "cdk/Dockerfile", ".dockerignore", "cdk/image-requirements.txt"
@@ -27,10 +28,12 @@ BUNDLE_URL = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
 BUNDLE = "/etc/ssl/certs/rds-global-bundle.pem"  # where `seedbed.cdk.inject` says that it is
 PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 _INTO = "/opt/image"
+_PLAIN = re.compile(r"[\w.+@-]+(/[\w.+@-]+)*")
 _BASE = re.compile(r"[a-z0-9][\w.:/-]*@sha256:[0-9a-f]{64}")
 _CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 _PYTHON = re.compile(r"3\.[0-9]{1,2}")
 _WROTE = "# Written by: seedbed image "
+_OF_IGNORED = "# What the image is built from, and nothing else. Written by seedbed image."
 
 _FILE = """\
 # The image of the migration task: seedbed{holds}, and AWS's certificates where DB_SSLROOTCERT says.
@@ -154,11 +157,16 @@ def _directories(platform: Platform) -> Iterator[str]:
     """Yield the directory of each database, seen from the platform's. Raises UsageError for one that is elsewhere."""
     for each in platform.databases:
         path = PurePath(os.path.relpath(each.directory, platform.root))
+        because = ""
         if not path.parts or ".." in path.parts:
+            because = f"{path.as_posix()} does not lie below the platform's"
+        elif not _PLAIN.fullmatch(path.as_posix()):
+            because = f"{path.as_posix()!a} would mean something else in a Dockerfile: letters, digits and . _ - + @"
+        if because:
             raise UsageError(
                 f"the directory of {each.id} cannot be copied into an image",
-                because=f"{path.as_posix()} does not lie below the platform's",
-                try_="move it there, or --files upload",
+                because=because,
+                try_="move it, or --files upload",
             )
         yield path.as_posix()
 
@@ -201,19 +209,27 @@ def _ignored(request: ImageRequest, brought: Sequence[str]) -> str:
     lines = [f"!{each}" for each in (*wanted, *sorted(brought))]
     return "\n".join(
         (
-            "# What the image is built from, and nothing else. Written by seedbed image.",
+            _OF_IGNORED,
             "*",
             *lines,
-            "**/__pycache__",
-            "**/.seedbed",
-            "**/.env",
+            *(f"**/{each}" for each in sorted(NO_FILES)),
             "",
         )
     )
 
 
 def write(texts: Mapping[str, str], root: Path) -> tuple[str, ...]:
-    """Write `texts` below `root`, and return the paths of those that were not so before. Raises UsageError."""
+    """Write `texts` below `root`, and return the paths of those that were not so before. Raises UsageError.
+
+    What another program wrote is not written over.
+    """
+    if (root / IGNORED).exists() and not _text(root / IGNORED).startswith(_OF_IGNORED):
+        raise UsageError(
+            f"{IGNORED} was not written by seedbed",
+            because="it decides what an image is built from, and what is in it would be lost",
+            try_="move it away; other images than this one find theirs beside their Dockerfile: "
+            "DOCKERFILE.dockerignore",
+        )
     written = []
     for name, text in texts.items():
         path = root / name

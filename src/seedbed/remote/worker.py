@@ -77,8 +77,8 @@ def require_same(ask: Ask, platform_digest: str) -> None:
     if ask.platform_digest != platform_digest:
         raise Refused(
             "the task has other files than the caller",
-            because=f"the digest of seedbed.toml and services/ is {ask.platform_digest[:12]} there and "
-            f"{platform_digest[:12]} in the task",
+            because=f"the digest of seedbed.toml and the databases' directories is "
+            f"{ask.platform_digest[:12]} there and {platform_digest[:12]} in the task",
             try_="build the image from these files and deploy it, or check out what the image was built from",
         )
 

@@ -330,7 +330,7 @@ def test_what_has_no_effect_or_may_not_be_is_refused(afar: Afar) -> None:
 def test_a_record_has_nothing_carried_out_that_its_task_may_not(afar: Afar, tmp_path: Path) -> None:
     """Who may write into the table may write any record: the task's definition has the last word."""
     fine(afar)
-    sent = afar.control.put_files(pack(afar.files.root, []))
+    sent = afar.control.put_files(pack(afar.files.root)[0])
     right: dict[str, Any] = {
         "command": "status",
         "argv": ("-e", afar.name),

@@ -45,19 +45,19 @@ NAMES = [
 
 def test_manifest_and_services_are_the_platform(platform: Path, tmp_path: Path) -> None:
     assert [name for name, _ in platform_files(platform)] == NAMES
-    unpack(pack(platform), tmp_path / "there")
+    unpack(pack(platform)[0], tmp_path / "there")
     for name in NAMES:
         assert (tmp_path / "there" / name).read_bytes() == (platform / name).read_bytes()
     assert platform_digest(tmp_path / "there") == platform_digest(platform)
 
 
 def test_the_same_files_make_the_same_archive(platform: Path, tmp_path: Path) -> None:
-    first, digest = pack(platform), platform_digest(platform)
+    first, digest = pack(platform)[0], platform_digest(platform)
     for name in NAMES:
         os.utime(platform / name, (1, 1))
         (platform / name).chmod(0o600)
     platform.rename(tmp_path / "elsewhere")
-    assert pack(tmp_path / "elsewhere") == first
+    assert pack(tmp_path / "elsewhere") == (first, digest)
     assert platform_digest(tmp_path / "elsewhere") == digest
 
 
@@ -85,7 +85,7 @@ def test_a_directory_of_a_database_may_lie_elsewhere_in_the_platform(platform: P
 def test_a_link_is_its_content_while_it_stays_inside(platform: Path, tmp_path: Path) -> None:
     link = platform / "services/user/postgres/seeds/b.csv"
     link.symlink_to("a.csv")
-    unpack(pack(platform), tmp_path / "there")
+    unpack(pack(platform)[0], tmp_path / "there")
     copied = tmp_path / "there" / link.relative_to(platform)
     assert copied.read_bytes() == b"id\r\n"
     assert not copied.is_symlink()
@@ -97,6 +97,68 @@ def test_a_link_is_its_content_while_it_stays_inside(platform: Path, tmp_path: P
     link.symlink_to(platform / "cdk")
     with pytest.raises(UsageError, match="is a link"):
         pack(platform)
+
+
+def test_only_what_a_run_needs_is_read_and_no_settings_of_somebodys(platform: Path) -> None:
+    for name in ("services/user/app.py", "services/user/postgres/.env", "services/user/postgres/.venv/a"):
+        (platform / name).parent.mkdir(exist_ok=True)
+        (platform / name).write_text("DB_PASSWORD=x")
+    found = platform_files(platform, [platform / "services/user/postgres", Path("services/none/yet")])
+    assert [name for name, _ in found] == NAMES
+
+
+def test_an_archive_and_its_digest_are_of_the_same_bytes(
+    platform: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    changing = platform / NAMES[1]
+
+    def read(path: Path) -> bytes:
+        data = path.read_bytes()
+        changing.write_bytes(data + b"-- changed\n" if path == changing else changing.read_bytes())
+        return data
+
+    monkeypatch.setattr(files, "_read", read)
+    data, digest = pack(platform)
+    unpack(data, tmp_path / "there")
+    assert platform_digest(tmp_path / "there") == digest
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda home: (home / b"1_\xff.sql".decode(errors="surrogateescape")).touch(), "cannot be sent"),
+        (lambda home: (home / "a\\b.sql").touch(), "cannot be sent"),
+        (lambda home: (home / "a\x1b[2Jb.sql").touch(), "cannot be sent"),
+        (lambda home: (home / "big.sql").write_bytes(b"x" * 2000), "big.sql is one too many"),
+    ],
+    ids=["no UTF-8", "backslash", "escape", "size"],
+)
+def test_what_cannot_be_sent_is_named_before_it_is(
+    platform: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], object], said: str
+) -> None:
+    monkeypatch.setattr(files, "LARGEST", 1000)
+    spoil(platform / "services/user/postgres/migrations")
+    with pytest.raises(UsageError, match=said) as found:
+        pack(platform)
+    assert str(found.value).isprintable() or "\n" in str(found.value)
+    assert "\x1b" not in str(found.value)
+
+
+def test_what_cannot_be_read_is_named_and_a_link_to_itself_is_no_file(
+    platform: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (platform / "services/user/postgres/loop").symlink_to("loop")
+    assert pack(platform)
+
+    def denied(path: object) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    for name in ("os.scandir", "pathlib.Path.read_bytes"):
+        with monkeypatch.context() as patched:
+            patched.setattr(name, denied)
+            with pytest.raises(UsageError, match="cannot be read") as found:
+                pack(platform)
+        assert found.value.because == "Permission denied"
 
 
 def archive(*members: tarfile.TarInfo) -> bytes:
@@ -151,4 +213,4 @@ def test_an_archive_that_is_broken_is_refused(
     platform: Path, tmp_path: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
     with pytest.raises(UsageError, match="none of ours"):
-        unpack(spoil(pack(platform)), tmp_path / "there")
+        unpack(spoil(pack(platform)[0]), tmp_path / "there")

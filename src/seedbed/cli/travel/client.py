@@ -181,7 +181,11 @@ def _ask(
     if context.named_engine and not said.get("plan"):  # a plan file has the selection in it
         said["engines"] = (*said.get("engines", ()), context.named_engine)
     root = Path(platform.root)
-    is_uploaded = environment.files == "upload"
+    if environment.files == "upload":
+        data, digest = pack(root, directories)
+        files = control.put_files(data)
+    else:
+        digest, files = platform_digest(root, directories), IMAGE
     return Ask(
         command=context.command,
         argv=tuple(arguments(command, said, parcel.names)),
@@ -189,8 +193,8 @@ def _ask(
         by=by,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         seedbed=VERSION,
-        platform_digest=platform_digest(root, directories),
-        files=control.put_files(pack(root, directories)) if is_uploaded else IMAGE,
+        platform_digest=digest,
+        files=files,
         output_names=tuple(parcel.outputs),
         terminal=_terminal(context, parcel),
         writes=kind is CommandKind.WRITES and not values.get("dry_run"),

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import io
+from contextlib import AbstractContextManager, nullcontext
+from typing import cast
 
-from seedbed.cli.travel.display import Waiting
+import pytest
+
+from seedbed.cli.context import CommandContext
+from seedbed.cli.travel.display import Display, Waiting
+from seedbed.remote.records import Asked
 from seedbed.report.console import Output
 
 
@@ -45,3 +51,48 @@ def test_with_quiet_nothing_is_said() -> None:
     file = io.StringIO()
     Waiting(output(file, quiet=1))("the task is pending (1 s)")
     assert file.getvalue() == ""
+
+
+def test_a_terminal_gets_the_colours_of_a_record_and_nothing_else_that_it_would_obey() -> None:
+    """Who may write records of runs is not who sits at the terminal."""
+    attack = "\x1b[31mred\x1b[0m \x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b2J\r\u202eevil\tx\n"
+    file = Terminal()
+    output(file).pass_on("stderr", attack)
+    assert file.getvalue() == (
+        "\x1b[31mred\x1b[0m \\x1b]52;c;ZXZpbA==\\x07\\x1b[2J\\x9b2J\\x0d\\u202eevil    x\n"
+    )
+    log = io.StringIO()
+    output(log).pass_on("stderr", attack)
+    assert log.getvalue() == attack
+    file = Terminal()
+    Waiting(output(file))("AWS says \x1b]0;x\x07")
+    assert file.getvalue() == "\r\x1b[KAWS says \\x1b]0;x\\x07"
+
+
+class Asks:
+    """A command at a terminal, or without one."""
+
+    def __init__(self, file: io.StringIO, *, can_ask: bool) -> None:
+        self.out, self.can_ask = output(file), can_ask
+
+    def asking(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+def test_who_cannot_be_asked_leaves_the_question_to_others() -> None:
+    file, answers = io.StringIO(), list[str]()
+
+    def answer(_number: int, text: str) -> str:
+        answers.append(text)
+        return text
+
+    Display(cast("CommandContext", Asks(file, can_ask=False)), answer)(Asked(0, "sure?"))
+    assert answers == []
+    assert file.getvalue() == "the run waits for an answer, and there is no terminal here: sure?\n"
+
+
+def test_who_was_slower_is_told_which_answer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    file = io.StringIO()
+    Display(cast("CommandContext", Asks(file, can_ask=True)), lambda _, _text: "no")(Asked(0, "sure?"))
+    assert file.getvalue() == "it was answered meanwhile: no\n"

@@ -13,6 +13,7 @@ from seedbed.support.extras import require_extras
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
 
+_KINDS = {type(None): "null", bool: "true or false", dict: "an object", list: "a list", float: "a fraction"}
 POINTER = "secret:"  # `secret:ARN:KEY`: the member KEY of the JSON secret ARN
 
 
@@ -62,7 +63,14 @@ def _resolved(cloud: Cloud, parameter: dict[str, Any], secrets: dict[str, dict[s
             because=f"{arn} is there, and what it has is: {', '.join(sorted(secrets[arn])) or 'nothing'}",
             try_="add the member to the secret, or deploy the stack that writes both",
         )
-    return Secret(str(secrets[arn][key]))
+    value = secrets[arn][key]
+    if type(value) not in (str, int):  # a bool is an int, too
+        raise UsageError(
+            f"the parameter {parameter['Name']} points to the member {key!r} of a secret, which is no text",
+            because=f"in {arn} it is {_KINDS.get(type(value), 'another kind of value')}",
+            try_="store it as a JSON string",
+        )
+    return Secret(str(value))
 
 
 def _secret(cloud: Cloud, arn: str, pointer: str) -> dict[str, Any]:
@@ -70,7 +78,7 @@ def _secret(cloud: Cloud, arn: str, pointer: str) -> dict[str, Any]:
     text = _ask(cloud, "secretsmanager", "GetSecretValue", SecretId=arn).get("SecretString", "")
     try:
         members = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         members = None
     if not isinstance(members, dict):
         raise UsageError(

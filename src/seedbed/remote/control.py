@@ -20,7 +20,7 @@ from seedbed.aws.clients import ATTEMPTS
 from seedbed.aws.faults import Denied
 from seedbed.aws.items import Table, Write
 from seedbed.aws.objects import Bucket
-from seedbed.errors import OutcomeUnknown, Unavailable
+from seedbed.errors import OutcomeUnknown, Refused, Unavailable
 from seedbed.remote.records import Ask, Blob, Listed, Run, blob_of
 from seedbed.support.typed import ready
 
@@ -136,11 +136,12 @@ class Control:
         return str(answers[number]) if number < len(answers) else text
 
     def close(self, run: Run, code: int, because: str) -> bool:
-        """End a run that nobody has begun, and now nobody can; return False where it is claimed, or over.
+        """End a run that no worker has claimed, and now none can; return False where it is claimed, or over."""
+        return self._ended(run, "asked", {"state": "done", "exit_code": code, "because": because})
 
-        A worker that could not begin a run that it has claimed gives that run, as it was claimed.
-        """
-        return self._ended(run, run.state, {"state": "done", "exit_code": code, "because": because})
+    def decline(self, run: Run, code: int, because: str) -> bool:
+        """End a run for the worker that has claimed it, and that could not begin it: nothing was touched."""
+        return self._ended(run, "claimed", {"state": "done", "exit_code": code, "because": because})
 
     def mark_lost(self, run: Run, because: str) -> bool:
         """End a run whose worker is gone: how it ended is not known. Return False where it ended otherwise since."""
@@ -157,10 +158,9 @@ class Control:
         """Yield the lines of a run by the number of their item, those behind number `after`, without a gap."""
         expected = after + 1
         for item in self.table.between(_run(id_), _NUMBER.format(expected), _LAST):
-            number = int(item["part"].removeprefix("event#"))
-            if number != expected:
+            if item["part"] != _NUMBER.format(expected):
                 return
-            yield number, self._lines(id_, item)
+            yield expected, self._lines(id_, item)
             expected += 1
 
     def runs(self, environment: str, *, most: int = 20) -> list[Listed]:
@@ -180,7 +180,9 @@ class Control:
             _environment(environment), "run#", "run#~", newest_first=True, page=most
         )
         newest = [each for _, each in zip(range(most), pointers, strict=False)]
-        return [each["part"].removeprefix("run#") for each in reversed(newest) if each["state"] == "asked"]
+        return [
+            each["part"].removeprefix("run#") for each in reversed(newest) if each.get("state") == "asked"
+        ]
 
     # --- a worker
 
@@ -360,9 +362,13 @@ class Control:
     def _listed(self, environment: str, item: Mapping[str, Any]) -> Listed:
         id_ = item["part"].removeprefix("run#")
         found = {**item, "id": id_, "environment": environment}
-        if item["state"] not in ("done", "lost") and (run := self.run(id_)):
+        if item.get("state") not in ("done", "lost") and (run := self.run(id_)):
             found |= {"state": run.state, "exit_code": run.exit_code, "ended": run.ended}
-        return msgspec.convert(found, ready(Listed))
+        try:
+            datetime.fromisoformat(found.get("at", ""))
+            return msgspec.convert(found, ready(Listed))
+        except (msgspec.ValidationError, TypeError, ValueError) as error:
+            raise _unreadable(id_, error) from None
 
 
 def _run(id_: str) -> str:
@@ -383,4 +389,15 @@ def _plain(value: object) -> Any:
 
 def _of_item(id_: str, item: Mapping[str, Any]) -> Run:
     found = {name: item[name] for name in _RUN_FIELDS if name in item}
-    return msgspec.convert({"id": id_, "ask": item, **found}, ready(Run))
+    try:
+        return msgspec.convert({"id": id_, "ask": item, **found}, ready(Run))
+    except msgspec.ValidationError as error:
+        raise _unreadable(id_, error) from None
+
+
+def _unreadable(id_: str, error: Exception) -> Refused:
+    return Refused(
+        f"the record of run {id_} cannot be read",
+        because=f"{error}; it was written by another version of seedbed, or by hand",
+        try_="use the version of seedbed that started it",
+    )

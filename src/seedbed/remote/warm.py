@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from seedbed.errors import ExitCode, SeedbedError, Unavailable
+from seedbed.errors import ExitCode, Refused, SeedbedError, Unavailable
 from seedbed.remote.control import Control
 from seedbed.remote.records import Run, new_id
 from seedbed.remote.tasks import Tasks
@@ -98,7 +98,10 @@ class WarmWorker:
                 return
             token = self._tokens.setdefault(id_, os.urandom(8).hex())
             # At once: a caller waits for seconds only, and a process takes some to begin.
-            run = self._control.claim(id_, self._name, token)
+            try:
+                run = self._control.claim(id_, self._name, token)
+            except Refused:  # a record that cannot be read stands in no other's way
+                continue
             del self._tokens[id_]
             if run is not None:
                 self._begin(run, token)
@@ -108,7 +111,7 @@ class WarmWorker:
             self._children[run.id] = self._spawn(run.id, token)
         except OSError as error:  # no memory, or too many processes: those that are there go on
             because = f"a worker had no room for it: {error.strerror or error}"
-            self._control.close(run, int(ExitCode.UNAVAILABLE), because)
+            self._control.decline(run, int(ExitCode.UNAVAILABLE), because)
 
     def _reap(self) -> None:
         """Write into the records of children that died how they ended: they could not."""

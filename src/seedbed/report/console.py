@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TextIO
 
 from seedbed.errors import OutputLost
 from seedbed.report import github
-from seedbed.report.styles import Line, Look, Page, Span, render
+from seedbed.report.styles import Line, Look, Page, Span, colored, render
 
 if TYPE_CHECKING:
     from seedbed.documents.document import Document
@@ -128,8 +128,13 @@ class Output:
             self._write(self.stderr, self._rendered(self.stderr, page))
 
     def pass_on(self, name: Literal["stdout", "stderr"], text: str) -> None:
-        """Write as it is what another process wrote for this terminal, which had laid it out and redacted it."""
-        self._write(self.stdout if name == "stdout" else self.stderr, text)
+        """Write what another process wrote for this terminal, which had laid it out and redacted it.
+
+        A terminal is given its colours, and nothing else that it would obey: who may write records of runs is not who
+        sits here.
+        """
+        stream = self.stdout if name == "stdout" else self.stderr
+        self._write(stream, colored(text) if stream.is_terminal else text)
 
     def error(self, error: ErrorEntry) -> None:
         """Write an error to stderr, however quiet; on GitHub, as an annotation, too."""

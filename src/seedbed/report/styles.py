@@ -177,6 +177,7 @@ def _wrapped(spans: Sequence[Span], hang: int, width: int) -> Iterator[list[Span
     yield taken
 
 
+_COLOR = re.compile(r"(\x1b\[[0-9;]*m)")
 _HANG = 2  # cells
 _WORD = re.compile(r" *[^ ]+ *|^ +")
 _LEAST = 12  # cells; what is shortened further says nothing
@@ -311,6 +312,12 @@ def harmless(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return text.replace("\r\n", "\n").replace("\t", "    ").translate(_CONTROLS)
+
+
+def colored(text: str) -> str:
+    """Return `text` as `harmless` does, with its colours."""
+    parts = _COLOR.split(text)
+    return "".join(each if number % 2 else harmless(each) for number, each in enumerate(parts))
 
 
 def _shown(one: Span, look: Look, *, one_line: bool) -> Span:

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.aws.faults import Denied
-from seedbed.errors import OutcomeUnknown, Unavailable, Unreachable, UsageError
+from seedbed.errors import OutcomeUnknown, Refused, Unavailable, Unreachable, UsageError
 from seedbed.remote.control import GONE, INLINE, Control
 from seedbed.remote.records import Ask, Run, blob_of, new_id
 from tests.support.aws_proxy import Call, Proxy, on
@@ -281,3 +281,31 @@ def test_a_warm_worker_is_found_while_it_beats(control: Control, ask: Ask) -> No
     assert warm.task == "arn:aws:ecs:task/1"
     control.warm_beat(ask.environment, "arn:aws:ecs:task/1", is_open=False)
     assert control.warm(ask.environment) is None
+
+
+@pytest.mark.parametrize(
+    "spoiled", [{"at": None}, {"state": "sung"}, {"argv": "x"}, {"terminal": 7}, {"beat": "x"}]
+)
+def test_a_record_that_is_none_of_ours_is_named(
+    control: Control, ask: Ask, spoiled: dict[str, object]
+) -> None:
+    run = created(control, ask)
+    item = control.table.get(f"run#{run.id}", "ask")
+    assert item is not None
+    control.table.put({**item, **spoiled})
+    with pytest.raises(Refused, match=f"the record of run {run.id} cannot be read"):
+        control.run(run.id)
+
+
+def test_what_was_written_by_hand_into_the_list_or_between_the_lines_ends_nothing(
+    control: Control, ask: Ask
+) -> None:
+    run = claimed(control, ask)
+    control.append(run, 0, ["a"])
+    control.table.put({"id": f"run#{run.id}", "part": "event#0000000x", "lines": ["b"]})
+    assert list(control.lines(run.id)) == [(0, ["a"])]
+    where = f"environment#{ask.environment}"
+    control.table.put({"id": where, "part": "run#sung"})
+    assert control.asked(ask.environment) == []
+    with pytest.raises(Refused, match="the record of run sung"):
+        control.runs(ask.environment)

@@ -14,6 +14,7 @@ from seedbed.cli.travel.recorder import NO, YES
 from seedbed.errors import OutputLost
 from seedbed.remote.records import Asked, Displayed, Entry, Expected, Happened, Written
 from seedbed.report.listening import listener_for
+from seedbed.report.styles import harmless
 
 if TYPE_CHECKING:
     from seedbed.cli.context import CommandContext
@@ -39,7 +40,7 @@ class Waiting:
                 return
             if self._out.stderr.is_capable and self._out.overlay in {None, self}:
                 self.erase()
-                self._line = line
+                self._line = harmless(line).replace("\n", " ")  # it may be what AWS says
                 self._out.overlay = self if line else None
                 self.paint()
             elif (words := _SECONDS.sub("", line)) != self._told:
@@ -120,7 +121,7 @@ class Display:
     def _asked(self, question: str) -> str:
         with self._context.asking(), _pressed_as_usual():
             try:
-                return YES if click.confirm(question, err=True) else NO
+                return YES if click.confirm(harmless(question), err=True) else NO
             except click.Abort:
                 return NO
 

@@ -86,7 +86,7 @@ class Recorder:
             os.environ.update(before)
 
     def written(self, stream: Stream, text: str) -> None:
-        safe = self.redactor(text)
+        safe = self._safe(text)
         self._worker.written(stream, safe)
         self._log.write(_COLORED.sub("", safe))
         self._log.flush()
@@ -124,11 +124,15 @@ class Recorder:
 
     def _happened(self, event: Event) -> None:
         ready(AnyEvent)
-        self._worker.event(convert(redacted(to_builtins(event), self.redactor), AnyEvent))
+        self._worker.event(convert(redacted(to_builtins(event), self._safe), AnyEvent))
 
     def keep(self, document: Document) -> None:
         """Keep what the command ends with, for who looks at the record later."""
-        self.document = redacted(plain(document), self.redactor)
+        self.document = redacted(plain(document), self._safe)
+
+    def _safe(self, text: str) -> str:
+        """Return `text` without secrets, and with what is no UTF-8 spelled out as a stream would: JSON has no such."""
+        return self.redactor(text).encode("utf-8", "backslashreplace").decode()
 
     # --- whoever is asked, or stops it
 
@@ -143,7 +147,7 @@ class Recorder:
 
     def ask(self, question: str) -> bool:
         """Return whether the client says yes. Raises Interrupted, and Refused where no answer comes."""
-        return self._worker.answer(self.redactor(question), check=self._check) == YES
+        return self._worker.answer(self._safe(question), check=self._check) == YES
 
 
 class _Text(io.TextIOBase):

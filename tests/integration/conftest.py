@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.deployment.application import STACK
 from tests.support.deployment.releases import Synthesis, release, synthesise
 from tests.support.deployment.sandbox_shop import write_sandbox_shop
 from tests.support.deployment.stage import BY_TASK, one_database
@@ -37,7 +38,8 @@ def assemblies(shared_path: Path) -> Path:
                 root=EDTECH,
                 context={**flags, **WITH_IMAGES, "graph-on-nfs": "accepted"},
             ),
-            Synthesis("by_task-dev-ana", "dev-ana", one_database("postgres", more=BY_TASK)),
+            Synthesis("by_task-dev-ana", "dev-ana", one_database("postgres", more=BY_TASK), more=STACK),
+            Synthesis("search_by_task-dev-ana", "dev-ana", one_database("opensearch", more=BY_TASK)),
             *(
                 Synthesis(f"{each}-dev-ana", "dev-ana", one_database(each))
                 for each in ("postgres", "opensearch")

@@ -11,12 +11,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from botocore import xform_name
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from seedbed.engines.dynamodb.sandbox.world import World
 from tests.support.aws_clients import client
 from tests.support.aws_proxy import Proxy, proxy
-from tests.support.fargate import Fargate, Image, fargate, seedbed_image
+from tests.support.fargate import Fargate, Image, execution_role, fargate, seedbed_image
 from tests.support.processes import alive, until
 from tests.support.servers import new_account
 
@@ -53,6 +54,7 @@ class Stage:
                 cpu="256",
                 memory="512",
                 taskRoleArn=self.made["role"],
+                executionRoleArn=self.made["execution"],
                 containerDefinitions=[container],
                 tags=[{"key": "platform", "value": "edtech"}],
             )["taskDefinition"]["taskDefinitionArn"]
@@ -106,7 +108,8 @@ def furnished(ministack_server: World) -> tuple[World, dict[str, Any]]:
     subnet = ask("ec2", "create_subnet", VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
     secret = ask("secretsmanager", "create_secret", Name="login", SecretString='{"password": "sesame"}')
     role = ask("iam", "create_role", RoleName="task", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    return world, {"subnet": subnet, "secret": secret["ARN"], "role": role}
+    execution = execution_role(lambda operation, **told: ask("iam", xform_name(operation), **told))
+    return world, {"subnet": subnet, "secret": secret["ARN"], "role": role, "execution": execution}
 
 
 @pytest.fixture

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import psycopg
 import pytest
 
 from seedbed.engines.dynamodb.sandbox.world import World
@@ -18,8 +16,7 @@ from tests.integration.conftest import EDTECH
 from tests.support.aws_proxy import Proxy, proxy
 from tests.support.deployment.leftovers import leftovers
 from tests.support.deployment.releases import NOBODY, Shop
-from tests.support.deployment.stage import BY_TASK, IMAGE, Stage, one_database
-from tests.support.fargate import fargate, seedbed_image
+from tests.support.deployment.stage import Stage, one_database, write_copying_app
 from tests.support.projects import ProjectFiles, variables
 from tests.support.servers import Settings
 
@@ -158,15 +155,11 @@ def small(
     engine: str,
     env: Mapping[str, str],
     aws: Proxy | None = None,
-    *,
-    more: str = "",
 ) -> Shop:
     """Write a platform of one database into `root`, whose app copies what was synthesised for it: `made`."""
     mine = Stage(world, NOBODY).assembly(made, root / "made")
-    one_database(engine, world.account, more=more)(root)
-    (root / "cdk").mkdir()
-    app = {"app": f"cp -r '{mine}/.' \"$CDK_OUTDIR\"", "versionReporting": False}
-    (root / "cdk" / "cdk.json").write_text(json.dumps(app))
+    one_database(engine, world.account)(root)
+    write_copying_app(root, mine)
     shop = Shop(root, world, root, endpoint=aws.endpoint if aws else "", variables=env)
     shop.prepare()
     return shop
@@ -238,41 +231,3 @@ def test_an_environment_whose_start_is_killed_comes_up_when_it_is_started_again(
         running.send_signal(signal.SIGKILL)
         running.communicate()
     used_and_gone(postgres)
-
-
-# --- through a task
-
-
-def test_what_no_one_outside_can_reach_is_migrated_and_seeded_by_the_task_of_its_stack(
-    tmp_path: Path,
-    ministack_account: World,
-    assemblies: Path,
-    postgres_server: EmbeddedServer,
-    new_database: Callable[[], str],
-    aws: Proxy,
-) -> None:
-    made = assemblies / "by_task-dev-ana"
-    shop = small(tmp_path, ministack_account, made, "postgres", {}, aws, more=BY_TASK)
-    with_rows(tmp_path)
-    database = new_database()
-    real = variables(postgres_server, database)
-    with fargate(aws, ministack_account) as tasks:
-        tasks.images[IMAGE] = seedbed_image(aws=aws.endpoint)
-        deployed = shop.run("deploy", "-e", "dev-ana", "--yes")
-        assert deployed.code == 0, deployed.everything
-        found = shop.ask("ssm", "GetParameter", Name="/small/dev-ana/user/postgres/host")
-        # The server of tests lets everybody in: it takes no certificate, and no logins are made on it.
-        none = ("SSLROOTCERT", "PAUSES", "ADMIN_USER", "ADMIN_PASSWORD", "APP_USER", "APP_PASSWORD")
-        tasks.network[found["Parameter"]["Value"]] = {
-            **dict.fromkeys(none),
-            **{name.removeprefix("DB_"): value for name, value in real.items()},
-        }
-        up = shop.run("env", "up", "dev-ana", "--yes")
-        assert up.code == 0, up.everything
-        assert len(tasks.tasks) >= 2  # apply, and seed
-        assert shop.run("status", "-e", "dev-ana", "--exit-code").code == 0
-        with psycopg.connect(**postgres_server.dsn(database)) as connection:  # type: ignore[arg-type]  # its own keys
-            assert connection.execute("SELECT id FROM t1 ORDER BY 1").fetchall() == [(1,), (2,)]
-        down = shop.run("env", "down", "dev-ana", "--yes")
-        assert down.code == 0, down.everything
-    assert leftovers(ministack_account) == {}

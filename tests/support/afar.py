@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from seedbed.aws import clients
@@ -15,6 +16,7 @@ from seedbed.aws.cloud import Cloud
 from seedbed.remote.control import Control
 from seedbed.remote.warm import WarmRhythm, WarmWorker
 from seedbed.remote.worker import CLAIM
+from tests.support.fargate import execution_role
 from tests.support.forked import Forked
 from tests.support.projects import ProjectFiles, Ran, clean_environment, command
 
@@ -132,6 +134,7 @@ def define(cloud: Cloud, variables: Mapping[str, str]) -> str:
         cpu="256",
         memory="512",
         taskRoleArn=f"arn:aws:iam::{cloud.account}:role/task",
+        executionRoleArn=execution_role(partial(clients.call, cloud, "iam")),
         containerDefinitions=[
             {
                 "name": "seedbed",

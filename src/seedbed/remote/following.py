@@ -360,6 +360,11 @@ def _answered(asked: Asked, run: Run) -> Entry:
 
 def _remedy(why: str) -> str:
     """Return what to try against a task that does not start, by what ECS says."""
+    if "is not authorized to perform" in why:
+        return (
+            "deploy gives that right to the role that starts the task; a policy of the organisation or of a resource"
+            " may take it away"
+        )
     if "CannotPullContainer" in why:
         return (
             "see whether the image is there, for the architecture of the task, and may be pulled: by the task's role, "

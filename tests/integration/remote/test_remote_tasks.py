@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from seedbed.remote.worker import CLAIM
 from tests.support import remote_worker
 from tests.support.aws_proxy import Call, Proxy, faults, on
 from tests.support.aws_proxy.http import Response
-from tests.support.fargate import Fargate, Image, fargate
+from tests.support.fargate import Fargate, Image, execution_role, fargate
 from tests.support.processes import until
 
 IMAGE, GROUP, CLUSTER = "seedbed:1", "sample-dev-seedbed-log", "sample-dev"
@@ -126,6 +127,7 @@ def defined(cloud: Cloud, place: TaskPlace, table: str, bucket: str, **more: Any
         cpu="256",
         memory="512",
         taskRoleArn=role,
+        executionRoleArn=execution_role(partial(ask_aws, cloud, "iam")),
         containerDefinitions=[container],
     )
     return replace(place, task_definition=made["taskDefinition"]["taskDefinitionArn"])

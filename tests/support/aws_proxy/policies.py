@@ -62,11 +62,17 @@ class Policies(Rule):
         tags: Mapping[str, str] | None = None,
         passed: Sequence[str] = (),
     ) -> None:
-        super().__init__(lambda call: call.request.headers.get(TOKEN, "") in roles)
-        self.roles, self.account, self.region = roles, account, region
+        super().__init__(lambda call: call.request.headers.get(TOKEN, "") in self.roles)
+        self.roles, self.account, self.region = dict(roles), account, region
         self.tags, self.passed = tags or {}, passed
         self.performed: dict[str, set[str]] = {each: set() for each in roles}
         self.refused: dict[str, set[str]] = {each: set() for each in roles}
+
+    def enrol(self, token: str, statements: Sequence[Mapping[str, Any]]) -> None:
+        """Judge what a session token signs from now on, too."""
+        self.performed.setdefault(token, set())
+        self.refused.setdefault(token, set())
+        self.roles[token] = statements
 
     def act(self, passage: Passage) -> Response:
         call = passage.call

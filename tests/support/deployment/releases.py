@@ -89,13 +89,17 @@ def write_project(root: Path, account: str, tables: str, *, prod: str) -> None:
 
 @dataclass(frozen=True)
 class Synthesis:
-    """An app to be synthesised. `write`: writes its platform into a directory; else it is the one in `root`."""
+    """An app to be synthesised. `write`: writes its platform into a directory; else it is the one in `root`.
+
+    `more`: a program that goes on with the app, and with what was `made`.
+    """
 
     name: str
     environment: str
     write: Callable[[Path], None] | None = None
     root: Path = Path()
     context: Mapping[str, Any] = field(default_factory=dict)
+    more: str = ""
 
 
 def release(name: str, environment: str) -> Synthesis:
@@ -124,7 +128,7 @@ def synthesise(apps: Sequence[Synthesis], into: Path) -> None:
                     root.mkdir()
                     app.write(root)
                 context = {**app.context, "environment": app.environment}
-                wanted.append([str(root / "seedbed.toml"), context, f"made/{app.name}"])
+                wanted.append([str(root / "seedbed.toml"), context, f"made/{app.name}", app.more])
             # One program for all of them: the constructs take seconds to be loaded.
             subprocess.run([sys.executable, "-c", _SYNTHESIS, json.dumps(wanted)], cwd=room, check=True)
             (Path(room) / "made").rename(into)
@@ -142,9 +146,10 @@ _SYNTHESIS = """
 import json, pathlib, sys
 import aws_cdk
 from seedbed.cdk import platform_stacks
-for manifest, context, into in json.loads(sys.argv[1]):
+for manifest, context, into, more in json.loads(sys.argv[1]):
     app = aws_cdk.App(outdir=into, context=context, analytics_reporting=False)
-    platform_stacks(app, pathlib.Path(manifest))
+    made = platform_stacks(app, pathlib.Path(manifest))
+    exec(more, {"app": app, "made": made})
     app.synth()
 """
 

@@ -49,6 +49,13 @@ def one_database(engine: str, account: str = NOBODY, *, more: str = "") -> Calla
     return write
 
 
+def write_copying_app(root: Path, assembly: Path) -> None:
+    """Give the platform in `root` an app that copies `assembly`, which the CDK would take seconds to make."""
+    (root / "cdk").mkdir()
+    app = {"app": f"cp -r '{assembly}/.' \"$CDK_OUTDIR\"", "versionReporting": False}
+    (root / "cdk" / "cdk.json").write_text(json.dumps(app))
+
+
 @dataclass(frozen=True, slots=True)
 class Synthesised:
     """A stack of an assembly."""

@@ -12,7 +12,7 @@
 
 RunTask, StopTask, DescribeTasks and ListTasks are answered here, with the errors and the words of ECS. All the rest is
 ministack's: there are the task definition, as CloudFormation registered it, its secrets, its network, its roles, and
-the log group that gets the output. The process gets the definition's environment, its secrets, the overrides, what the
+the log group that gets the output. What starting it takes has to be allowed to the definition's execution role. The process gets the definition's environment, its secrets, the overrides, what the
 image sets and what Fargate sets, and nothing of the machine's, so that a variable which nobody declared is missing.
 
 Rules of the proxy apply to these calls as to all: `aws.drop("RunTask", when="answered")` loses an answer, and the task
@@ -21,6 +21,7 @@ runs. What a rule cannot say is an attribute of `Fargate`: how long a start take
 
 from tests.support.fargate.facade import Fargate, fargate
 from tests.support.fargate.images import Image, seedbed_image
+from tests.support.fargate.rights import execution_role
 from tests.support.fargate.tasks import Task
 
-__all__ = ["Fargate", "Image", "Task", "fargate", "seedbed_image"]
+__all__ = ["Fargate", "Image", "Task", "execution_role", "fargate", "seedbed_image"]

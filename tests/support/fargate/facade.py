@@ -6,15 +6,17 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from seedbed.engines.dynamodb.sandbox.world import World
-from tests.support.aws_proxy import Call, Proxy, on
+from tests.support.aws_proxy import Call, Policies, Proxy, on
 from tests.support.aws_proxy.faults import fault
 from tests.support.aws_proxy.http import Response
+from tests.support.fargate import rights
 from tests.support.fargate.images import Image, Network
 from tests.support.fargate.running import Times, live
 from tests.support.fargate.tasks import Task
@@ -28,16 +30,30 @@ NO_CAPACITY = (
 _OURS = "/fargate"  # below it, a container finds its metadata and credentials
 
 
+@dataclass(frozen=True, slots=True)
+class TaskCredentials:
+    """What a task was given to sign with, and the role that it is then."""
+
+    role: str
+    secret: str
+    token: str
+
+
 class Fargate:
     """See the package.
 
     `start`, `end`, `log_delay`: seconds, see Times; `kept`: for how many seconds a task that stopped is known, an hour
-    or more on AWS; `without_capacity`: how many calls are still told that there is none.
+    or more on AWS; `without_capacity`: how many calls are still told that there is none. `inside`: what a task finds in
+    its network besides `network`, looked up when it starts. `credentials`: by access key. `judged`: what tasks may do,
+    by session token, where their calls are judged.
     """
 
-    def __init__(self, proxy: Proxy, world: World) -> None:
+    def __init__(self, proxy: Proxy, world: World, judged: Policies | None = None) -> None:
         self.images: dict[str, Image] = {}
         self.network: Network = {}
+        self.inside: Callable[[Task], Network] = lambda _task: {}
+        self.credentials: dict[str, TaskCredentials] = {}
+        self.judged = judged
         self.start = 0.1
         self.end = 0.05
         self.log_delay = 0.1
@@ -112,6 +128,7 @@ class Fargate:
             cluster = self._upstream.cluster(asked.get("cluster", "default"))
             definition = self._upstream.definition(asked["taskDefinition"])
             _check_overrides(asked, definition)
+            _check_role(definition)
             self._upstream.check_network(asked["networkConfiguration"]["awsvpcConfiguration"])
             if self.without_capacity:
                 self.without_capacity -= 1
@@ -123,7 +140,7 @@ class Fargate:
                 self._tokens[token] = same, task
             self._changed.notify_all()
         times = Times(self.start, self.log_delay, self.end)
-        arguments = (task, self._upstream, self.images, self.network, self._given(task), times)
+        arguments = (task, self._upstream, self.images, self._there, self._given(task), times)
         thread = threading.Thread(target=live, args=arguments, name=f"task-{task.id[:8]}", daemon=True)
         self._threads.append(thread)
         thread.start()
@@ -174,6 +191,9 @@ class Fargate:
                 return None if stopped is not None and time.time() - stopped > self.kept else task
         return None
 
+    def _there(self, task: Task) -> Network:
+        return {**self.network, **self.inside(task)}
+
     # --- what a container is told about itself
 
     def _given(self, task: Task) -> dict[str, str]:
@@ -192,7 +212,7 @@ class Fargate:
         if task is None:
             return _told({"message": "no such task"}, 404)
         if kind == "credentials":
-            return _told(self._upstream.credentials(task.definition["taskRoleArn"], task.id))
+            return _told(self._credentials(task))
         told = task.told
         if more == ["task"]:
             return _told(
@@ -214,6 +234,20 @@ class Fargate:
                 "ContainerARN": container["containerArn"],
             }
         )
+
+    def _credentials(self, task: Task) -> Mapping[str, str]:
+        role = task.definition["taskRoleArn"]
+        given = self._upstream.credentials(role, task.id)
+        self.credentials[given["AccessKeyId"]] = TaskCredentials(
+            role, given["SecretAccessKey"], given["Token"]
+        )
+        if self.judged is not None:
+            self.judged.enrol(given["Token"], self.allowed(role))
+        return given
+
+    def allowed(self, role: str) -> list[Mapping[str, Any]]:
+        """Return the statements of a role's policies; `role`: an ARN."""
+        return rights.statements(self._upstream.service("iam"), role)
 
 
 def _check(asked: Mapping[str, Any]) -> None:
@@ -247,6 +281,15 @@ def _check_overrides(asked: Mapping[str, Any], definition: Mapping[str, Any]) ->
             )
 
 
+def _check_role(definition: Mapping[str, Any]) -> None:
+    wanted = rights.needs_a_role(definition["containerDefinitions"][0])
+    if wanted and not definition.get("executionRoleArn"):
+        raise Refused(
+            "ClientException",
+            f"Fargate requires task definition to have execution role ARN to support {wanted[0]}.",
+        )
+
+
 def _shown(task: Task, *, with_tags: bool = False) -> Mapping[str, Any]:
     with task.changed:
         shown: dict[str, Any] = json.loads(json.dumps(task.told))
@@ -262,9 +305,13 @@ def _told(document: Mapping[str, Any], status: int = 200) -> Response:
 
 
 @contextmanager
-def fargate(proxy: Proxy, world: World) -> Iterator[Fargate]:
-    """Answer the calls about tasks that go through `proxy`, and run tasks until the end of the block."""
-    found = Fargate(proxy, world)
+def fargate(proxy: Proxy, world: World, *, judged: bool = False) -> Iterator[Fargate]:
+    """Answer the calls about tasks that go through `proxy`, and run tasks until the end of the block.
+
+    `judged`: what a task asks of AWS is refused where the policies of its role do not allow it.
+    """
+    policies = proxy.add(Policies({}, account=world.account, region=world.region)) if judged else None
+    found = Fargate(proxy, world, policies)
     try:
         yield found
     finally:

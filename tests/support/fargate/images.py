@@ -10,6 +10,7 @@ from pathlib import Path
 # By a host's name: what variables say instead where one names that host, by the end of their names. None: nothing.
 Network = dict[str, Mapping[str, str | None]]
 
+PLATFORM, RDS_BUNDLE = "/platform", "/etc/ssl/certs/rds-global-bundle.pem"
 WITHOUT_A_HOME = "/nonexistent"  # of `nobody`, as Docker says it
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -40,6 +41,10 @@ class Image:
     def variables(self) -> dict[str, str]:
         return {"PATH": SYSTEM_PATH, "HOME": WITHOUT_A_HOME, **self.environment}
 
+    def placed(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """Return `variables` with the files of the image that they name as they are here."""
+        return {name: self._here(value) for name, value in variables.items()}
+
     def _here(self, argument: str) -> str:
         for directory, path in self.files.items():
             if argument == directory or argument.startswith(f"{directory}/"):
@@ -47,16 +52,18 @@ class Image:
         return argument
 
 
-def seedbed_image(platform: Path | None = None, *, aws: str = "") -> Image:
+def seedbed_image(platform: Path | None = None, *, aws: str = "", authorities: Path | None = None) -> Image:
     """Return the image of the docs, made of what is installed here; `platform` is in /platform, if there is one.
 
     `aws`: the URL that the container finds AWS at, as if that were the address of an endpoint in its network.
+    `authorities`: what the image has as the file by which servers of RDS are verified.
     """
+    there = {RDS_BUNDLE: authorities, PLATFORM: platform}
     return Image(
         {"seedbed": [str(Path(sys.executable).with_name("seedbed"))]},
-        files={} if platform is None else {"/platform": platform},
+        files={name: path for name, path in there.items() if path is not None},
         environment={"LANG": "C.UTF-8", **({"AWS_ENDPOINT_URL": aws} if aws else {})},
-        command=["seedbed", "-C", "/platform", "status"],
+        command=["seedbed", "-C", PLATFORM, "status"],
     )
 
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -40,13 +40,13 @@ def live(
     task: Task,
     upstream: Upstream,
     images: Mapping[str, Image],
-    network: Network,
+    there: Callable[[Task], Network],
     given: Mapping[str, str],
     times: Times,
 ) -> None:
-    """Lead a task through its life. `given`: the variables that Fargate sets."""
+    """Lead a task through its life. `there`: what is in its network; `given`: the variables that Fargate sets."""
     try:
-        process, log = _started(task, upstream, images, network, given, times)
+        process, log = _started(task, upstream, images, there, given, times)
     except NotStarted as error:
         said = {"lastStatus": "STOPPED", "reason": str(error)}
         _stopped(task, said, "TaskFailedToStart", str(error))
@@ -76,7 +76,7 @@ def _started(
     task: Task,
     upstream: Upstream,
     images: Mapping[str, Image],
-    network: Network,
+    there: Callable[[Task], Network],
     given: Mapping[str, str],
     times: Times,
 ) -> tuple[subprocess.Popen[bytes] | None, LogStream | None]:
@@ -85,7 +85,12 @@ def _started(
         return None, None
     task.tell(lastStatus="PENDING", pullStartedAt=time.time())
     container = task.container
-    variables = {each["name"]: upstream.secret(each["valueFrom"]) for each in container.get("secrets", ())}
+    role = task.definition.get("executionRoleArn", "")
+    variables = {
+        each["name"]: upstream.secret(each["valueFrom"], role, task.id)
+        for each in container.get("secrets", ())
+    }
+    upstream.require_image(container["image"], role, task.id)
     image = images.get(container["image"])
     if task.stopping.wait(times.start / 2):
         return None, None
@@ -93,7 +98,7 @@ def _started(
         raise NotStarted(_NO_IMAGE.format(container["image"]))
     task.tell(pullStoppedAt=time.time())
     configuration = container.get("logConfiguration", {})
-    log = LogStream(upstream, configuration, container["name"], task.id) if configuration else None
+    log = LogStream(upstream, configuration, container["name"], task.id, role) if configuration else None
     told = [*container.get("environment", ()), *task.override.get("environment", ())]
     variables |= {each["name"]: each["value"] for each in told}
     asked = task.override.get("command") or container.get("command") or ()
@@ -101,12 +106,13 @@ def _started(
         command = image.local([*container.get("entryPoint", ()), *asked])
     except NoSuchProgram as error:
         raise NotStarted(_NO_PROGRAM.format(error)) from None
+    variables = routed(image.placed(variables), there(task))
     with task.changed:
         if task.stopping.is_set():
             return None, None
         task.process = subprocess.Popen(
             command,
-            env={**image.variables(), **given, **routed(variables, network)},
+            env={**image.variables(), **given, **variables},
             cwd=image.directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 
 from seedbed.engines.dynamodb.sandbox.world import World
 from tests.support.aws_clients import client
+from tests.support.aws_proxy.policies import Asked, allows
+from tests.support.fargate import rights
 
 
 class Refused(Exception):
@@ -81,19 +83,18 @@ class Upstream:
         if len(networks) > 1:
             raise Refused("InvalidParameterException", "Subnets and security groups must be in the same VPC.")
 
-    def secret(self, pointer: str) -> str:
-        """Return what `ARN:key:stage:version` of a container's secret leads to. Raises NotStarted."""
+    def secret(self, pointer: str, role: str, task: str) -> str:
+        """Return what `ARN:key:stage:version` of a container's secret leads to, for a role. Raises NotStarted."""
         parts = pointer.split(":")
         arn, key = ":".join(parts[:7]), parts[7] if len(parts) > 7 else ""
         try:
+            rights.require(self.service("iam"), role, task, "secretsmanager:GetSecretValue", arn)
             text = str(self.service("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+        except rights.Denied as error:
+            raise NotStarted(rights.no_secret(arn, error)) from None
         except ClientError as error:
             said = error.response["Error"]
-            raise NotStarted(
-                "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval "
-                f"failed: unable to retrieve secret from asm: service call has been retried 1 time(s): failed to "
-                f"fetch secret {arn} from secrets manager: {said['Code']}: {said['Message']}"
-            ) from None
+            raise NotStarted(rights.no_secret(arn, Exception(f"{said['Code']}: {said['Message']}"))) from None
         if not key:
             return text
         try:
@@ -104,6 +105,14 @@ class Upstream:
                 f"failed: unable to retrieve secret from asm: service call has been retried 1 time(s): retrieved "
                 f"secret from Secrets Manager did not contain json key {key}"
             ) from None
+
+    def require_image(self, image: str, role: str, task: str) -> None:
+        """Raise NotStarted unless a role may pull an image."""
+        for action, resource in rights.pulling(image):
+            try:
+                rights.require(self.service("iam"), role, task, action, resource)
+            except rights.Denied as error:
+                raise NotStarted(rights.no_image(image, action, error)) from None
 
     def credentials(self, role: str, session: str) -> Mapping[str, str]:
         """Return a task role's credentials, as a container is given them."""
@@ -118,24 +127,30 @@ class Upstream:
 
 
 class LogStream:
-    """Where a container's lines go. Raises NotStarted where there is no such log group."""
+    """Where a container's lines go. Raises NotStarted where there is no such log group, or no right to write to it.
+
+    Without the right to write lines the task runs, and its log stays empty.
+    """
 
     def __init__(
-        self, upstream: Upstream, configuration: Mapping[str, Any], container: str, task: str
+        self, upstream: Upstream, configuration: Mapping[str, Any], container: str, task: str, role: str
     ) -> None:
         options = configuration.get("options", {})
         self._logs = upstream.service("logs")
         self._group = options["awslogs-group"]
         self.name = f"{options['awslogs-stream-prefix']}/{container}/{task}"
+        world, iam = upstream.world, upstream.service("iam")
+        place = f"arn:aws:logs:{world.region}:{world.account}:log-group:{self._group}:log-stream:{self.name}"
         try:
+            rights.require(iam, role, task, "logs:CreateLogStream", place)
             self._logs.create_log_stream(logGroupName=self._group, logStreamName=self.name)
+        except rights.Denied as error:
+            raise NotStarted(rights.no_stream(error)) from None
         except ClientError as error:
             said = error.response["Error"]
-            raise NotStarted(
-                "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: "
-                f"failed to create CloudWatch log stream: {said['Code']}: {said['Message']} : exit status 1"
-            ) from None
+            raise NotStarted(rights.no_stream(Exception(f"{said['Code']}: {said['Message']}"))) from None
+        self._may_write = allows(rights.statements(iam, role), Asked("logs:PutLogEvents", place))
 
     def put(self, events: list[dict[str, Any]]) -> None:
-        if events:
+        if events and self._may_write:
             self._logs.put_log_events(logGroupName=self._group, logStreamName=self.name, logEvents=events)

@@ -1,0 +1,259 @@
+"""Whole platforms in the sandbox's AWS that only a task can reach: migrated and seeded by it, and gone at the end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import urllib3
+
+from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
+from tests.support.aws_clients import client
+from tests.support.aws_proxy import Proxy, proxy
+from tests.support.deployment import application
+from tests.support.deployment.inside import Authority, Servers, ask_for_passwords, inside
+from tests.support.deployment.leftovers import leftovers
+from tests.support.deployment.releases import NOBODY, Shop
+from tests.support.deployment.stage import BY_TASK, IMAGE, Stage, one_database, write_copying_app
+from tests.support.fargate import Fargate, Image, fargate, seedbed_image
+from tests.support.fargate.images import RDS_BUNDLE
+from tests.support.postgres.clusters import furnish
+from tests.support.postgres.wire import connected
+from tests.support.processes import until
+from tests.support.projects import ProjectFiles, run
+from tests.support.servers import Settings
+
+pytestmark = pytest.mark.slow(60)
+
+INDEXES = """
+[[indexes.people.versions]]
+number = 1
+mappings = {dynamic = "strict", properties = {name = {type = "keyword"}}}
+"""
+CREATE_PEOPLE = "# seedbed: index=people version=1\n"
+PEOPLE = """{"table": "people", "key": ["name"], "rows": [{"name": "Ana"}]}"""
+
+
+@pytest.fixture
+def aws(ministack_account: World) -> Iterator[Proxy]:
+    with proxy(ministack_account.endpoint) as running:
+        yield running
+
+
+@pytest.fixture
+def tasks(aws: Proxy, ministack_account: World) -> Iterator[Fargate]:
+    """What starts tasks, whose calls are judged by what their roles may do."""
+    with fargate(aws, ministack_account, judged=True) as running:
+        yield running
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def asking(short_path: Path, cluster: Path) -> Iterator[EmbeddedServer]:
+    """A PostgreSQL that asks for passwords."""
+    furnish(short_path, cluster)
+    with embedded(short_path) as server:
+        ask_for_passwords(server)
+        yield server
+
+
+def ran(shop: Shop, *arguments: str, code: int = 0, out: bool = False) -> str:
+    """Run a command, which has to end with `code`, and return what it said; `out`: on standard output alone."""
+    done = run(
+        shop.root, *arguments, env=shop.environ, timeout=900
+    )  # all stacks are minutes on a slow machine
+    assert done.code == code, done.everything
+    return done.out if out else done.everything
+
+
+def assert_status_agrees(shop: Shop, environment: str) -> None:
+    """Ask the state document and the databases themselves: everything is applied, and both say the same of it."""
+    remembered, asked = (
+        json.loads(ran(shop, "status", "-e", environment, "--exit-code", "--json", *more, out=True))
+        for more in ((), ("--fresh",))
+    )
+    assert all(each["seen"] for each in remembered["databases"])
+    assert not any(each["seen"] for each in asked["databases"])
+    assert [_said(each) for each in remembered["databases"]] == [_said(each) for each in asked["databases"]]
+
+
+def _said(database: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in database.items() if name != "seen"}
+
+
+def refused(tasks: Fargate) -> set[str]:
+    """Return what tasks asked of AWS, and their role does not allow."""
+    assert tasks.judged is not None
+    return set().union(*tasks.judged.refused.values())
+
+
+# --- platforms of one database
+
+
+def small(
+    root: Path, world: World, made: Path, engine: str, aws: Proxy, tasks: Fargate, authority: Authority
+) -> Shop:
+    """Write a platform of one database into `root`, reached by a task; its app copies what was synthesised: `made`."""
+    mine = Stage(world, NOBODY).assembly(made, root / "made")
+    one_database(engine, world.account, more=BY_TASK)(root)
+    write_copying_app(root, mine)
+    tasks.images[IMAGE] = seedbed_image(aws=aws.endpoint, authorities=authority.bundle)
+    shop = Shop(root, world, root, endpoint=aws.endpoint)
+    shop.prepare()
+    return shop
+
+
+@pytest.fixture
+def postgres(
+    tmp_path: Path,
+    ministack_account: World,
+    assemblies: Path,
+    aws: Proxy,
+    tasks: Fargate,
+    authority: Authority,
+) -> Shop:
+    """A platform of one PostgreSQL, with two tables and two rows for one of them."""
+    made = assemblies / "by_task-dev-ana"
+    shop = small(tmp_path, ministack_account, made, "postgres", aws, tasks, authority)
+    manifest = (tmp_path / "seedbed.toml").read_text()
+    files = ProjectFiles(tmp_path)
+    (tmp_path / "seedbed.toml").write_text(manifest)
+    files.tables(2)
+    files.seed("010_t1.csv", "id\n1\n2\n")
+    return shop
+
+
+def test_what_no_one_outside_can_reach_is_migrated_and_seeded_by_the_task_of_its_stack(
+    postgres: Shop, tasks: Fargate, authority: Authority, asking: EmbeddedServer, tmp_path: Path
+) -> None:
+    with inside(postgres.world, tasks, authority, Servers(asking)) as there:
+        ran(postgres, "env", "up", "dev-ana", "--yes")
+        assert_status_agrees(postgres, "dev-ana")
+        with connected(asking, "user_db") as connection:
+            assert owners(connection) == {"user_db_migrate"}
+        assert used_by_the_application(postgres, tasks, authority) == {
+            "told": ["HOST", "NAME", "PASSWORD", "PAUSES", "PORT", "SSLROOTCERT", "USER"],
+            "user": "user_db_app",
+            "rows": [1, 2, 3],
+            "could": [],
+        }
+        (tmp_path / "other").mkdir()
+        there.vouch(Authority(tmp_path / "other"))
+        assert "does not prove who it is" in ran(postgres, "status", "-e", "dev-ana", "--fresh", code=3)
+        ran(postgres, "env", "down", "dev-ana", "--yes")
+    assert refused(tasks) == set()
+    assert leftovers(postgres.world) == {}
+
+
+def owners(connection: psycopg.Connection) -> set[str]:
+    found = connection.execute("SELECT tableowner FROM pg_tables WHERE schemaname IN ('public', 'seedbed')")
+    return {row[0] for row in found.fetchall()}
+
+
+def used_by_the_application(shop: Shop, tasks: Fargate, authority: Authority) -> Any:
+    """Run the service's own task, and return what it says."""
+    told = shop.ask("cloudformation", "DescribeStacks", StackName="small-dev-ana-user-service")["Stacks"][0]
+    stack = {each["OutputKey"]: each["OutputValue"] for each in told["Outputs"]}
+    program = [sys.executable, application.__file__]
+    tasks.images[application.IMAGE] = Image({"serve": program}, files={RDS_BUNDLE: authority.bundle})
+    where = "/small/dev-ana/seedbed/task"
+    cluster, subnets = (
+        shop.ask("ssm", "GetParameter", Name=f"{where}/{name}")["Parameter"]["Value"]
+        for name in ("cluster", "subnets")
+    )
+    network = {"subnets": subnets.split(","), "securityGroups": [stack["group"]]}
+    ecs = client("ecs", shop.world.region, shop.endpoint, shop.world.account)
+    ecs.run_task(
+        cluster=cluster,
+        taskDefinition=stack["definition"],
+        launchType="FARGATE",
+        networkConfiguration={"awsvpcConfiguration": network},
+    )
+    task = tasks.wait()
+    stream = f"web/web/{task.id}"
+
+    def lines() -> list[str]:
+        found = shop.ask("logs", "GetLogEvents", logGroupName="application", logStreamName=stream)
+        return [each["message"] for each in found["events"]]
+
+    assert until(lambda: bool(lines()), 5)
+    assert task.exit_code == 0, lines()
+    return json.loads(lines()[-1])
+
+
+@pytest.mark.soak  # the one of PostgreSQL comes up and goes in the same way, and edtech's has an OpenSearch
+def test_a_platform_of_opensearch_alone_is_migrated_and_seeded_by_its_task_and_goes(
+    tmp_path: Path,
+    ministack_account: World,
+    assemblies: Path,
+    aws: Proxy,
+    tasks: Fargate,
+    authority: Authority,
+    opensearch_settings: Settings,
+) -> None:
+    made = assemblies / "search_by_task-dev-ana"
+    shop = small(tmp_path, ministack_account, made, "opensearch", aws, tasks, authority)
+    home = tmp_path / "services" / "user" / "opensearch"
+    (home / "indexes.toml").write_text(INDEXES)
+    (home / "migrations" / "20260101090000_create_people.py").write_text(CREATE_PEOPLE)
+    (home / "seeds" / "reference").mkdir(parents=True)
+    (home / "seeds" / "reference" / "01_people.json").write_text(PEOPLE)
+    with inside(ministack_account, tasks, authority, Servers(opensearch=opensearch_settings)):
+        ran(shop, "env", "up", "dev-ana", "--yes")
+        assert_status_agrees(shop, "dev-ana")
+        counted = urllib3.request("GET", f"{opensearch_settings['endpoint']}/people/_count").json()
+        assert counted["count"] == 1
+        ran(shop, "env", "down", "dev-ana", "--yes")
+    assert refused(tasks) == set()
+    assert leftovers(ministack_account) == {}
+
+
+# --- what starting a task takes
+
+
+INITIALISING = "ResourceInitializationError: "
+# What ECS says where the role that starts the task may not: by the action, or by what is in the ARN of a secret.
+STARTING = {
+    "secret:small-dev-ana-user-postgres-PostgresApplication": f"{INITIALISING}unable to pull secrets",
+    "ecr:GetAuthorizationToken": f"{INITIALISING}unable to pull secrets or registry auth",
+    "ecr:BatchGetImage": "CannotPullContainerError: ",
+    "logs:CreateLogStream": f"{INITIALISING}failed to validate logger args",
+}
+
+
+def test_a_task_that_may_not_be_started_says_what_its_role_lacks(postgres: Shop, tasks: Fargate) -> None:
+    stage = Stage(postgres.world, postgres.world.account)
+    stage.make(postgres.root / "made")
+    where = {"Name": "/small/dev-ana/seedbed/task/stacks/execution-role"}
+    role = postgres.ask("ssm", "GetParameter", **where)["Parameter"]["Value"].rpartition("/")[2]
+    [name] = postgres.ask("iam", "ListRolePolicies", RoleName=role)["PolicyNames"]
+    policy = {"RoleName": role, "PolicyName": name}
+    whole = postgres.ask("iam", "GetRolePolicy", **policy)["PolicyDocument"]
+    for lacking, expected in STARTING.items():
+        less = {**whole, "Statement": [_without(lacking, each) for each in whole["Statement"]]}
+        postgres.ask("iam", "PutRolePolicy", **policy, PolicyDocument=json.dumps(less))
+        said = ran(postgres, "apply", "-e", "dev-ana", code=4)
+        assert expected in said
+        assert "is not authorized to perform" in said
+        assert "deploy gives that right to the role that starts the task" in said
+    assert [each.exit_code for each in tasks.tasks] == [None] * len(STARTING)
+
+
+def _without(lacking: str, statement: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a statement without an action, or without the resources whose ARN has `lacking` in it."""
+
+    def kept(said: str | list[str]) -> list[str]:
+        every = [said] if isinstance(said, str) else said
+        return [each for each in every if each != lacking and lacking not in each] or ["nothing:AtAll"]
+
+    return {**statement, "Action": kept(statement["Action"]), "Resource": kept(statement["Resource"])}

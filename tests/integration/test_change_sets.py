@@ -19,7 +19,7 @@ from seedbed.deployment.stacks import Stacks
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.errors import Refused
 from seedbed.model.environment import Environment
-from seedbed.model.resource import Replacement
+from seedbed.model.resource import Replacement, ResourceAction
 
 NAME = "shop-prod-user-postgres"
 STAGING = Environment("staging", "1", "eu-central-1")
@@ -60,8 +60,8 @@ class Account:
             assert time.monotonic() < end, self.stacks.status(NAME)
             time.sleep(0.02)
 
-    def change_set(self, body: Mapping[str, Any], name: str = "seedbed-1") -> ChangeSet:
-        self.ask("CreateChangeSet", ChangeSetName=name, TemplateBody=json.dumps(body))
+    def change_set(self, body: Mapping[str, Any], name: str = "seedbed-1", **more: Any) -> ChangeSet:
+        self.ask("CreateChangeSet", ChangeSetName=name, TemplateBody=json.dumps(body), **more)
         found = self.sets.read(NAME, name, self.stacks.template(NAME))
         assert found is not None
         return found
@@ -114,6 +114,27 @@ def test_what_is_harmless_is_executed_once(account: Account) -> None:
     )
     assert ended.status == "UPDATE_COMPLETE"
     assert account.sets.read(NAME, "somebody's", None) is None
+
+
+def test_what_is_imported_is_told_apart_from_what_would_be_made(account: Account) -> None:
+    keys: dict[str, Any] = {
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+    clients.call(account.cloud, "dynamodb", "CreateTable", TableName="there", **keys)
+    tables = {
+        name: {
+            "Type": "AWS::DynamoDB::Table",
+            "DeletionPolicy": "Retain",
+            "Properties": {"TableName": name, **keys},
+        }
+        for name in ("there", "gone")
+    }
+    both = {"Resources": {"There": tables["there"], "Gone": tables["gone"]}}
+    found = account.change_set(both, ChangeSetType="CREATE", ImportExistingResources=True)
+    assert found.imports == {"There": "there"}
+    assert [(each.id, each.action) for each in found.changes] == [("Gone", ResourceAction.ADD)]
 
 
 def test_own_change_sets_that_a_killed_run_left_are_swept_away_and_no_others(account: Account) -> None:

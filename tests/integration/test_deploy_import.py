@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from msgspec.structs import replace
@@ -28,8 +30,9 @@ from seedbed.execution.stopping import Stop
 from seedbed.model.environment import Environment
 from seedbed.model.event import Event, TargetFailed
 from seedbed.model.migration import Phase
-from tests.support.aws_proxy import proxy
+from tests.support.aws_proxy import Call, proxy
 from tests.support.aws_proxy.cloudformation_guard import CloudFormationGuard
+from tests.support.aws_proxy.http import Response
 from tests.support.deployment.releases import STACK, TABLE, Shop
 
 pytestmark = pytest.mark.slow
@@ -94,6 +97,48 @@ def test_what_a_deleted_stack_left_behind_is_named_and_taken_back_with_all_that_
     assert shop.indexes(HERE) == ["by_slug"]
     items = shop.ask("dynamodb", "Scan", TableName=TABLE.format(environment=HERE))["Items"]
     assert items == [{"course_id": {"S": "c1"}}]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("when", ["asked", "answered"])
+@pytest.mark.parametrize("operation", ["CreateChangeSet", "ExecuteChangeSet"])
+def test_an_import_that_is_killed_goes_on_when_it_is_started_again(
+    shop: Shop, operation: str, when: Literal["asked", "answered"]
+) -> None:
+    arguments = ["deploy", "-e", HERE, "--import", "--yes", *shop.release("half", HERE)]
+    with proxy(shop.endpoint) as aws:
+        watched = dataclasses.replace(shop, endpoint=aws.endpoint)
+        with aws.hold(operation, when=when, times=1) as held:
+            running = watched.start(*arguments)
+            held.wait_until_inside()
+            running.send_signal(signal.SIGKILL)
+            running.communicate()
+        done = watched.run(*arguments)
+    assert done.code == 0, done.everything
+    assert shop.indexes(HERE) == ["by_slug"]
+    assert shop.ask("dynamodb", "Scan", TableName=TABLE.format(environment=HERE))["Count"] == 1
+    left = shop.ask("cloudformation", "ListChangeSets", StackName=STACK.format(environment=HERE))["Summaries"]
+    assert [each for each in left if each["ExecutionStatus"] == "AVAILABLE"] == []
+
+
+def test_what_went_before_it_was_imported_is_not_made_empty_in_its_place(shop: Shop, client: Client) -> None:
+    with proxy(shop.endpoint) as aws:
+
+        def gone(_: Call, answer: Response) -> Response:
+            return answer.with_body(answer.body.replace(b"<Action>Import<", b"<Action>Add<"))
+
+        aws.rewrite("DescribeChangeSet", gone)
+        watched = dataclasses.replace(shop, endpoint=aws.endpoint)
+        told: list[Event] = []
+        deploy.carry_out(_examined(watched, client, "one", told, adopt=True))
+        assert aws.of("ExecuteChangeSet") == []
+    (failed,) = [each for each in told if isinstance(each, TargetFailed)]
+    assert (failed.exit_code, "(DynamoDB::Table) is no import" in failed.because) == (ExitCode.REFUSED, True)
+    assert "add TableCourses" in failed.because
+    assert (
+        shop.ask("cloudformation", "ListChangeSets", StackName=STACK.format(environment=HERE))["Summaries"]
+        == []
+    )
 
 
 def test_an_update_that_is_rolled_back_says_why_and_what_leads_on(shop: Shop) -> None:

@@ -1,17 +1,22 @@
-"""Taking what is there already into its stack, exactly as it is."""
+"""Taking what is there already into its stack, exactly as it is, by a change set that does nothing else.
+
+Its type is not IMPORT: such a one takes neither tags nor outputs, so a run that was killed behind it would leave a
+stack that belongs to no environment. An ordinary one imports what exists, and is read before it is executed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from seedbed.deployment.assembly import Stack
-from seedbed.deployment.context import DeploymentContext
-from seedbed.deployment.managed import ManagedStack, Resource
+from seedbed.deployment.change_sets import ChangeSet
+from seedbed.deployment.managed import Resource
 from seedbed.deployment.plan import physical_name
-from seedbed.errors import StepFailed
+from seedbed.errors import Refused
 from seedbed.model.deployment import Template
+from seedbed.planning.reviewed import resource_words
+
+OPTION = "--import-existing-resources"  # of the CDK CLI, when it makes a change set
 
 
 def importing(deployed: Template | None, wanted: Template, living: Mapping[str, Resource]) -> dict[str, Any]:
@@ -34,30 +39,23 @@ def importing(deployed: Template | None, wanted: Template, living: Mapping[str, 
     return {**template, "Resources": resources}
 
 
-def adopt(
-    context: DeploymentContext,
-    stack: Stack,
-    managed: ManagedStack,
-    deployed: Template | None,
-    wanted: Template,
-    living: Mapping[str, Resource],
-    room: Path,
-) -> None:
-    """Import what lives into its stack. Raises StepFailed.
+def require_only_imports(change_set: ChangeSet, living: Mapping[str, Resource]) -> None:
+    """Raise Refused for a change set that does anything but take in what lives, each under the name that it has.
 
-    Not by `cdk import`: that submits YAML, which is no longer compared with the template of the app.
+    Where a table went meanwhile, CloudFormation would make an empty one in its place.
     """
-    waiter = context.waiter(managed)
-    waiter.emitter(0)(f"importing {', '.join(physical_name(*each) for each in living.items())}")
-    into = room / "import"
-    context.assembly.write(stack, importing(deployed, wanted, living), into)
-    arguments = ["deploy", stack.id, "--app", str(into), "--exclusively", "--import-existing-resources"]
-    arguments += ["--require-approval", "never", "--progress", "events"]
-    result = context.cli.run(arguments, cwd=into, cloud=context.cloud, tell=waiter.repeat)
-    current, _ = waiter.until_settled(0)
-    if result.code != 0:
-        raise StepFailed(
-            f"what is there already could not be imported into {stack.name}",
-            because=context.stacks.why(current) if "ROLLBACK" in current.status else result.last_lines,
-            try_="look at what the reason names; a resource can be in one stack only",
+    wanted = {id_: physical_name(id_, resource) for id_, resource in living.items()}
+    other = [f"{resource_words(each)} is no import" for each in change_set.changes]
+    other += [
+        f"{id_} would be {change_set.imports[id_]}, not {wanted.get(id_, 'in it')}"
+        for id_ in sorted(change_set.imports)
+        if change_set.imports[id_] != wanted.get(id_)
+    ]
+    missing = wanted.keys() - change_set.imports.keys() - {each.id for each in change_set.changes}
+    other += [f"{wanted[each]} is not among what it imports" for each in sorted(missing)]
+    if other:
+        raise Refused(
+            f"the change set of {change_set.stack} would do more than import what is there, or less",
+            because="\n           ".join(other),
+            try_="the same command again: it looks anew for what is there",
         )

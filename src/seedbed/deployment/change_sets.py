@@ -6,15 +6,15 @@ A template says what is wanted; only CloudFormation knows what that takes. What 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from msgspec import Struct
 
-from seedbed.aws import clients
 from seedbed.aws.cloud import Cloud
+from seedbed.deployment.asking import Asking
 from seedbed.deployment.replacing import holds
-from seedbed.errors import Refused, Unreachable
+from seedbed.errors import Refused
 from seedbed.model.deployment import ResourceChange, Template
 from seedbed.model.environment import Environment, is_ephemeral
 from seedbed.model.resource import Replacement, ResourceAction
@@ -28,6 +28,7 @@ _GONE = {
     "InvalidChangeSetStatusException",
 }
 _PROPERTIES = "Properties"
+_IMPORT = "Import"
 
 
 def new_name() -> str:
@@ -36,14 +37,18 @@ def new_name() -> str:
 
 
 class ChangeSet(Struct, frozen=True):
-    """A change set as CloudFormation made it. `is_empty`: it would change nothing."""
+    """A change set as CloudFormation made it. `is_empty`: it would change nothing.
+
+    `direct`: the changes that the template itself asks for, not what follows from another change. `imports`: what is
+    taken in as it is, by logical id, with the name that it has outside: no change of it.
+    """
 
     stack: str
     name: str
     changes: tuple[ResourceChange, ...]
     is_empty: bool = False
-    # Those that the template itself asks for, not what follows from another change
     direct: tuple[ResourceChange, ...] = ()
+    imports: Mapping[str, str] = {}
 
 
 class ChangeSets(Struct, frozen=True):
@@ -53,15 +58,20 @@ class ChangeSets(Struct, frozen=True):
 
     def read(self, stack: str, name: str, deployed: Template | None) -> ChangeSet | None:
         """Return the change set `name`; None where another run executed, replaced or removed it."""
-        pages = list(self._pages("DescribeChangeSet", StackName=stack, ChangeSetName=name))
+        pages = list(self._asking.pages("DescribeChangeSet", StackName=stack, ChangeSetName=name))
         if not pages:
             return None
         resources: Mapping[str, Any] = (deployed or {}).get("Resources", {})
-        found = [
-            (_resource_change(each["ResourceChange"], resources), _is_direct(each["ResourceChange"]))
+        said = [
+            each["ResourceChange"]
             for page in pages
             for each in page.get("Changes", ())
-            if "ResourceChange" in each and each["ResourceChange"].get("Action") in set(ResourceAction)
+            if "ResourceChange" in each
+        ]
+        found = [
+            (_resource_change(each, resources), _is_direct(each))
+            for each in said
+            if each.get("Action") != _IMPORT
         ]
         return ChangeSet(
             stack,
@@ -69,6 +79,11 @@ class ChangeSets(Struct, frozen=True):
             tuple(change for change, _ in found),
             pages[0].get("Status") == "FAILED",
             tuple(change for change, is_direct in found if is_direct),
+            {
+                str(each["LogicalResourceId"]): str(each.get("PhysicalResourceId", ""))
+                for each in said
+                if each.get("Action") == _IMPORT
+            },
         )
 
     def execute(self, change_set: ChangeSet) -> bool:
@@ -81,44 +96,30 @@ class ChangeSets(Struct, frozen=True):
 
     def delete_left(self, stack: str) -> None:
         """Delete what a run that was killed left between making a change set and executing it."""
-        for page in self._pages("ListChangeSets", StackName=stack):
+        for page in self._asking.pages("ListChangeSets", StackName=stack):
             for each in page.get("Summaries", ()):
                 name = str(each["ChangeSetName"])
                 if name.startswith(PREFIX) and each.get("ExecutionStatus") in {"AVAILABLE", "UNAVAILABLE"}:
                     self.delete(stack, name)
 
     def _asked(self, operation: str, stack: str, name: str) -> dict[str, Any] | None:
-        return self._call(operation, StackName=stack, ChangeSetName=name)
+        return self._asking.ask(operation, StackName=stack, ChangeSetName=name)
 
-    def _pages(self, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        token: dict[str, str] = {}
-        while (answer := self._call(operation, **parameters, **token)) is not None:
-            yield answer
-            if not answer.get("NextToken"):
-                return
-            token = {"NextToken": answer["NextToken"]}
+    @property
+    def _asking(self) -> Asking:
+        return Asking(self.cloud, _is_gone)
 
-    def _call(self, operation: str, **parameters: Any) -> dict[str, Any] | None:
-        """Return the answer, None where the change set or its stack is not there, or no longer as it was."""
-        try:
-            return clients.call(self.cloud, "cloudformation", operation, **parameters)
-        except Exception as error:
-            said = getattr(error, "response", {}).get("Error", {})
-            if not said:
-                raise
-            code, message = str(said.get("Code")), str(said.get("Message", ""))
-            if code in _GONE or "does not exist" in message or "_IN_PROGRESS state" in message:
-                return None
-            raise Unreachable(
-                f"CloudFormation does not answer {operation}",
-                because=f"{code}: {message}",
-                try_="look at the stack in its console",
-            ) from None
+
+def _is_gone(code: str, message: str) -> bool:
+    """Return whether a change set or its stack is not there, or no longer as it was: another run was faster."""
+    return code in _GONE or "does not exist" in message or "_IN_PROGRESS state" in message
 
 
 def _resource_change(said: Mapping[str, Any], resources: Mapping[str, Any]) -> ResourceChange:
     name, kind = str(said.get("LogicalResourceId", "")), str(said.get("ResourceType", ""))
-    told = str(said.get("Replacement", Replacement.NO))
+    is_known = said.get("Action") in set(ResourceAction)
+    # "Dynamic" is what CloudFormation says where it cannot tell yet.
+    told = str(said.get("Replacement", Replacement.NO if is_known else Replacement.PERHAPS))
     replacement = Replacement(told) if told in set(Replacement) else Replacement.PERHAPS
     if str(said.get("PolicyAction", "")).startswith("ReplaceAnd"):
         replacement = Replacement.YES
@@ -131,7 +132,7 @@ def _resource_change(said: Mapping[str, Any], resources: Mapping[str, Any]) -> R
     return ResourceChange(
         name,
         kind,
-        ResourceAction(said["Action"]),
+        ResourceAction(said["Action"]) if is_known else ResourceAction.MODIFY,
         replacement,
         tuple(dict.fromkeys(map(_attribute, targets))),
         "; ".join(dict.fromkeys(causes)),

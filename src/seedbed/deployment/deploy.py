@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
@@ -23,11 +23,11 @@ from msgspec import Struct, field
 from seedbed.aws.cloud import Cloud
 from seedbed.deployment import adopting, bootstrap, change_sets
 from seedbed.deployment.assembly import Stack
-from seedbed.deployment.change_sets import ChangeSets
+from seedbed.deployment.change_sets import ChangeSet, ChangeSets
 from seedbed.deployment.child import ChildResult, StopSignal
 from seedbed.deployment.context import DeploymentContext
-from seedbed.deployment.managed import ManagedStack
-from seedbed.deployment.plan import DeploymentPlan, collisions, require_possible
+from seedbed.deployment.managed import ManagedStack, Resource
+from seedbed.deployment.plan import DeploymentPlan, collisions, physical_name, require_possible
 from seedbed.deployment.reading import stale
 from seedbed.deployment.request import DeployRequest
 from seedbed.deployment.roles import Deployers
@@ -144,11 +144,12 @@ class _StackRun(Struct):
     rivals: int = 0
     former: str = ""  # the last event before an update, where the one before that was rolled back
     sent: bool = False  # an update whose end is not known, or that could not be rolled back
+    imported: bool = False  # what was there already was taken in
 
     @property
     def is_touched(self) -> bool:
         """Whether anything that this run sent stays in the stack, or may."""
-        return self.sent or self.done > 0
+        return self.sent or self.imported or self.done > 0
 
     def run(self) -> None:
         began, left, tries, told, adopted = time.monotonic(), 0, 0, False, False
@@ -178,12 +179,7 @@ class _StackRun(Struct):
                 and not adopted
                 and (living := collisions(self.managed, deployed, updates[-1].template))
             ):
-                self.sent = True  # an import is an update, too
-                with tempfile.TemporaryDirectory(dir=self.context.room) as room:
-                    adopting.adopt(
-                        self.context, self.stack, self.managed, deployed, wanted, living, Path(room)
-                    )
-                adopted = True
+                adopted = self._adopt(living, current, deployed, wanted)
                 continue
             if self._update(updates[0], current, deployed, self.done + len(updates)):
                 self.done, self.sent = self.done + 1, False
@@ -242,13 +238,70 @@ class _StackRun(Struct):
         if update.sets_tags:
             self.sent = True
             return Stacks(self._deployer()).set_tags(current, tags_to_set(self.stack, current))
+        gone = set((deployed or {}).get("Resources", {})) - set(update.template.get("Resources", {}))
+        return self._executed(
+            update.template,
+            deployed,
+            lambda found: change_sets.require_harmless(
+                found, self.context.environment, self.request.reviewed, gone
+            ),
+            lambda said, current: self._failed(said, current, self.done + 1, total),
+        )
+
+    def _adopt(
+        self,
+        living: Mapping[str, Resource],
+        current: StackStatus,
+        deployed: Template | None,
+        wanted: Template,
+    ) -> bool:
+        """Take what lives into the stack; return whether that was done: False where another run was faster."""
+        waiter = self.context.waiter(self.managed)
+        waiter.emitter(0)(f"importing {', '.join(physical_name(*each) for each in living.items())}")
+        before = self._last_event() if current.exists else ""
+        is_begun = self._executed(
+            adopting.importing(deployed, wanted, living),
+            deployed,
+            lambda found: adopting.require_only_imports(found, living),
+            self._not_imported,
+            adopting.OPTION,
+        )
+        if not is_begun:
+            return False
+        ended = waiter.until_ended(0, before)
+        if ended.status not in SUCCEEDED:
+            self.sent = ended.condition is StackCondition.STUCK
+            raise self._not_imported("", ended)
+        self.imported, self.sent = True, False
+        return True
+
+    def _not_imported(self, said: str, current: StackStatus) -> StepFailed:
+        return StepFailed(
+            f"what is there already could not be imported into {self.stack.name}",
+            because=said or self.context.stacks.why(current),
+            try_="look at what the reason names; a resource can be in one stack only",
+        )
+
+    def _executed(
+        self,
+        template: Template,
+        deployed: Template | None,
+        require: Callable[[ChangeSet], None],
+        failed: Callable[[str, StackStatus], StepFailed],
+        *options: str,
+    ) -> bool:
+        """Have a change set made, read and executed; return False where another run was faster.
+
+        `require` raises for one that does what it should not: it is deleted. `failed` returns the error for one that
+        could not be made, from what the CDK CLI said. `options`: more for the CDK CLI.
+        """
         name = change_sets.new_name()
-        result = self._prepare(update.template, name)
-        found = self.context.stacks.status(self.stack.name)
+        result = self._prepare(template, name, *options)
         if result.code != 0:
+            found = self.context.stacks.status(self.stack.name)
             if found.condition is StackCondition.IN_PROGRESS or self._is_rivalled(result):
                 return False
-            raise self._failed(result.last_lines, found, self.done + 1, total)
+            raise failed(result.last_lines, found)
         sets = ChangeSets(self._deployer())
         change_set = sets.read(self.stack.name, name, deployed)
         if change_set is None:
@@ -257,8 +310,7 @@ class _StackRun(Struct):
         try:
             if change_set.is_empty:
                 return False
-            gone = set((deployed or {}).get("Resources", {})) - set(update.template.get("Resources", {}))
-            change_sets.require_harmless(change_set, self.context.environment, self.request.reviewed, gone)
+            require(change_set)
             self.context.stop.check()
             self.sent = keeps = True  # whatever becomes of the answer
             keeps = _stoppable(lambda: sets.execute(change_set), self.context.stop)
@@ -285,14 +337,14 @@ class _StackRun(Struct):
         last = next(self.context.stacks.events(self.stack.name), None)
         return last.id if last else ""
 
-    def _prepare(self, template: Template, name: str) -> ChildResult:
+    def _prepare(self, template: Template, name: str, *options: str) -> ChildResult:
         """Have the CDK CLI make the change set `name`: assets, parameters and roles are its business."""
         with self.board.children, tempfile.TemporaryDirectory(dir=self.context.room) as room:
             into = Path(room) / "assembly"
             self.context.assembly.write(self.stack, template, into)
             arguments = ["deploy", self.stack.id, "--app", str(into), "--exclusively"]
             arguments += ["--require-approval", "never", "--progress", "events"]
-            arguments += ["--method", "prepare-change-set", "--change-set-name", name]
+            arguments += ["--method", "prepare-change-set", "--change-set-name", name, *options]
             return self.context.cli.run(
                 arguments, cwd=into, cloud=self.context.cloud, tell=self.context.waiter(self.managed).repeat
             )

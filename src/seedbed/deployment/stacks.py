@@ -11,8 +11,8 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from seedbed.aws import clients
 from seedbed.aws.cloud import Cloud
+from seedbed.deployment.asking import Asking
 from seedbed.deployment.states import EXPRESS_WAY, UNPROTECT_WAY, StackCondition, StackState, state
 from seedbed.errors import Refused, Unavailable, Unreachable
 from seedbed.model.deployment import Template
@@ -20,6 +20,7 @@ from seedbed.model.deployment import Template
 _POLL = 0.25  # seconds between two looks at first
 _SLOWEST = 10.0  # seconds between two looks in the end
 _OLD = 30.0  # seconds after an update was begun for which an answer may be older than that
+_INVALID = "ValidationError"
 _REVIEWED = "REVIEW_IN_PROGRESS"  # a stack that is to be made, until its change set is carried out
 
 
@@ -91,24 +92,25 @@ class Stacks:
 
     def __init__(self, cloud: Cloud, *, poll: float = _POLL) -> None:
         self.cloud = cloud
+        self._asking = Asking(cloud, _is_absent)
         self._poll = poll
 
     def status(self, name: str) -> StackStatus:
         """Return how the stack `name` stands. Raises Unavailable, Refused."""
-        answer = self._asked("DescribeStacks", StackName=name)
+        answer = self._asking.ask("DescribeStacks", StackName=name)
         if not answer or not answer.get("Stacks"):
             return StackStatus(name)
         return replace(_status(answer["Stacks"][0]), name=name)
 
     def all(self) -> Iterator[StackStatus]:
         """Yield every stack that is there. Raises Unavailable, Refused."""
-        for answer in self._pages("DescribeStacks"):
+        for answer in self._asking.pages("DescribeStacks"):
             yield from map(_status, answer.get("Stacks", ()))
 
     def importers(self, ids: Collection[str]) -> dict[str, dict[str, tuple[str, ...]]]:
         """Return the names of the stacks that import from those with `ids`: by id, by the export's name."""
         found: dict[str, dict[str, tuple[str, ...]]] = {}
-        for answer in self._pages("ListExports"):
+        for answer in self._asking.pages("ListExports"):
             for export in answer.get("Exports", ()):
                 exporter, name = str(export.get("ExportingStackId", "")), str(export["Name"])
                 if exporter in ids and (names := self._imports(name)):
@@ -117,12 +119,21 @@ class Stacks:
 
     def _imports(self, export: str) -> tuple[str, ...]:
         """Return the names of the stacks that import `export`."""
-        pages = self._pages("ListImports", ExportName=export)
+        pages = self._asking.pages("ListImports", ExportName=export)
         return tuple(str(name) for answer in pages for name in answer.get("Imports", ()))
 
     def delete(self, current: StackStatus) -> None:
         """Have a stack deleted, which then goes on by itself. Raises Refused where CloudFormation will not."""
-        self._asked("DeleteStack", StackName=current.id)
+        try:
+            self._asking.ask("DeleteStack", StackName=current.id)
+        except Unreachable as error:
+            if not error.because.startswith(f"{_INVALID}: "):
+                raise
+            raise Refused(
+                f"CloudFormation does not delete {current.name}",
+                because=error.because.removeprefix(f"{_INVALID}: "),
+                try_="look at the stack in its console",
+            ) from None
 
     def set_tags(self, current: StackStatus, tags: Mapping[str, str]) -> bool:
         """Have a stack's tags set and nothing else changed; those that it has beside them stay.
@@ -131,7 +142,7 @@ class Stacks:
         """
         parameters = [{"ParameterKey": each, "UsePreviousValue": True} for each in current.parameters]
         try:
-            self._asked(
+            self._asking.ask(
                 "UpdateStack",
                 StackName=current.name,
                 UsePreviousTemplate=True,
@@ -150,7 +161,7 @@ class Stacks:
 
         Raises Refused for a template that is not JSON: it was not deployed by us.
         """
-        answer = self._asked("GetTemplate", StackName=name, TemplateStage="Original")
+        answer = self._asking.ask("GetTemplate", StackName=name, TemplateStage="Original")
         body = answer.get("TemplateBody") if answer else None
         if isinstance(body, str):
             try:
@@ -165,7 +176,7 @@ class Stacks:
 
     def physical_ids(self, current: StackStatus, type_: str) -> list[str]:
         """Return the physical ids of the resources of a type, such as AWS::S3::Bucket, that are in a stack now."""
-        pages = self._pages("ListStackResources", StackName=current.id or current.name)
+        pages = self._asking.pages("ListStackResources", StackName=current.id or current.name)
         return [
             str(each["PhysicalResourceId"])
             for answer in pages
@@ -177,7 +188,7 @@ class Stacks:
 
     def events(self, name: str) -> Iterator[StackEvent]:
         """Yield what happened to the stack, the last first."""
-        for answer in self._pages("DescribeStackEvents", StackName=name):
+        for answer in self._asking.pages("DescribeStackEvents", StackName=name):
             for each in answer.get("StackEvents", ()):
                 yield StackEvent(
                     str(each["EventId"]),
@@ -243,37 +254,10 @@ class Stacks:
             current = replace(self.status(wanted), name=current.name)
         return current
 
-    def _pages(self, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        """Yield the pages of an answer; none where what it is about does not exist."""
-        token: dict[str, str] = {}
-        while answer := self._asked(operation, **parameters, **token):
-            yield answer
-            if not answer.get("NextToken"):
-                return
-            token = {"NextToken": answer["NextToken"]}
 
-    def _asked(self, operation: str, **parameters: Any) -> dict[str, Any] | None:
-        """Return the answer, None where the stack does not exist."""
-        try:
-            return clients.call(self.cloud, "cloudformation", operation, **parameters)
-        except Exception as error:
-            said = getattr(error, "response", {}).get("Error", {})
-            if not said:
-                raise
-            is_invalid, message = said.get("Code") == "ValidationError", str(said.get("Message", ""))
-            if is_invalid and ("not exist" in message or "not imported" in message):
-                return None
-            if is_invalid and operation == "DeleteStack":
-                raise Refused(
-                    f"CloudFormation does not delete {parameters['StackName']}",
-                    because=message,
-                    try_="look at the stack in its console",
-                ) from None
-            raise Unreachable(
-                f"CloudFormation does not answer {operation}",
-                because=f"{said.get('Code')}: {message}",
-                try_="look at the stack in its console",
-            ) from None
+def _is_absent(code: str, message: str) -> bool:
+    """Return whether a stack does not exist, or an export is imported by none."""
+    return code == _INVALID and ("not exist" in message or "not imported" in message)
 
 
 def require_updatable(current: StackStatus, stacks: Stacks) -> None:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from seedbed.deployment.adopting import importing
+import pytest
+
+from seedbed.deployment.adopting import importing, require_only_imports
+from seedbed.deployment.change_sets import ChangeSet
+from seedbed.errors import Refused
+from seedbed.model.deployment import ResourceChange
+from seedbed.model.resource import ResourceAction
 
 TABLE = {"Type": "AWS::DynamoDB::Table", "DeletionPolicy": "Retain", "Properties": {"TableName": "a"}}
 WANTED: dict[str, Any] = {
@@ -38,3 +44,24 @@ def test_what_an_ephemeral_environment_would_delete_is_retained_while_it_is_impo
     for wanted, imported in policies.items():
         living = {"A": {"Type": "T", "DeletionPolicy": wanted}}
         assert importing(None, {}, living)["Resources"]["A"] == {"Type": "T", "DeletionPolicy": imported}
+
+
+@pytest.mark.parametrize(
+    ("change_set", "because"),
+    [
+        (ChangeSet("s", "c", (), imports={"A": "a", "B": "b"}), "B would be b, not in it"),
+        (ChangeSet("s", "c", (), imports={"A": "of another"}), "A would be of another, not a"),
+        (ChangeSet("s", "c", ()), "a is not among what it imports"),
+        (
+            ChangeSet("s", "c", (ResourceChange("A", "AWS::DynamoDB::Table", ResourceAction.ADD),)),
+            "add A (DynamoDB::Table) is no import",
+        ),
+    ],
+)
+def test_a_change_set_that_does_anything_but_import_what_lives_is_refused(
+    change_set: ChangeSet, because: str
+) -> None:
+    require_only_imports(ChangeSet("s", "c", (), imports={"A": "a"}), LIVING)
+    with pytest.raises(Refused) as caught:
+        require_only_imports(change_set, LIVING)
+    assert caught.value.because == because

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.model.names import stack_tags
 from tests.support.aws_proxy import Call, Proxy, mutating, on, proxy
 from tests.support.aws_proxy.http import Response
 from tests.support.deployment.assemblies import assembly
+from tests.support.deployment.leftovers import leftovers
 from tests.support.deployment.releases import STACK, Shop
 
 PROD, STAGING = (STACK.format(environment=each) for each in ("prod", "staging"))
@@ -169,6 +171,71 @@ def test_a_renamed_service_or_a_forgotten_image_is_refused_by_plan_and_by_deploy
     wrong = shop.run("deploy", "-e", environment, *options, *unreviewed, "--drop", "shop-no")
     assert (wrong.code, "there is no stack shop-no that the app no longer makes" in wrong.err) == (2, True)
     assert aws.of(mutating) == []
+
+
+def _renamed(shop: Shop, environment: str) -> list[str]:
+    """Declare the service under another name, and return the options that deploy what the app makes of it then."""
+    former = (
+        Path(shop.release("one", environment)[1]) / f"{STACK.format(environment=environment)}.template.json"
+    )
+    template = json.loads(
+        former.read_text().replace('"courses-', '"lessons-').replace("/courses/", "/lessons/")
+    )
+    manifest = shop.root / "seedbed.toml"
+    manifest.write_text(manifest.read_text().replace("services.courses", "services.lessons"))
+    (shop.root / "services" / "courses").rename(shop.root / "services" / "lessons")
+    name = f"shop-{environment}-lessons-dynamodb"
+    tags = {**stack_tags("shop", environment), "service": "lessons"}
+    made = assembly(shop.root / "renamed", {name: template}, account=shop.world.account, tags=tags)
+    return ["--assembly", str(made)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("environment", ["prod", pytest.param("dev-ana", marks=pytest.mark.soak)])
+def test_a_service_that_was_renamed_begins_anew_where_that_is_meant_and_the_old_one_keeps_its_data(
+    shop: Shop, aws: Proxy, environment: str
+) -> None:
+    shop.has("one", environment=environment)
+    item = {"course_id": {"S": "c1"}}
+    table = {"TableName": f"courses-courses-{environment}"}
+    shop.ask("dynamodb", "PutItem", **table, Item=item)
+    old, is_prod = STACK.format(environment=environment), environment == "prod"
+    file = str(shop.root / "plan.json")
+    as_before = shop.release("one", environment)
+    options = _renamed(shop, environment)
+    aws.forget()
+    planned = shop.run("plan", "-e", environment, *options)
+    assert (planned.code, f"the app no longer makes {old}" in planned.out) == (3 if is_prod else 0, True)
+    if is_prod:
+        refused = shop.run("deploy", "-e", environment, "--unreviewed", *options)
+        assert (refused.code, f"--drop {old}" in refused.err) == (3, True), refused.everything
+        assert aws.of(mutating) == []
+    # The first way round: the former name.
+    manifest = shop.root / "seedbed.toml"
+    renamed = manifest.read_text()
+    manifest.write_text(renamed.replace("services.lessons", "services.courses"))
+    (shop.root / "services" / "lessons").rename(shop.root / "services" / "courses")
+    kept = shop.run("plan", "-e", environment, "--exit-code", "--stacks", *as_before)
+    assert (kept.code, "no longer makes" in kept.out) == (0, False), kept.everything
+    manifest.write_text(renamed)
+    (shop.root / "services" / "courses").rename(shop.root / "services" / "lessons")
+    # The second: the stack is left, by name.
+    dropped = ("--drop", old) if is_prod else ()
+    assert shop.run("plan", "-e", environment, "--out", file, *options, *dropped).code == 0
+    done = shop.run("deploy", "-e", environment, file, *options)
+    assert (done.code, "1 update deployed" in done.out) == (0, True), done.everything
+    assert shop.ask("dynamodb", "Scan", **table)["Items"] == [item]
+    assert f"lessons-courses-{environment}" in shop.tables()
+    assert _stack(shop, old)["StackStatus"] == "CREATE_COMPLETE"
+    if not is_prod:
+        assert shop.run("destroy", "-e", environment, "--yes").code == 0
+        assert leftovers(shop.world) == {}
+        return
+    # Once its stack is deleted there is nothing left to say, and its table is kept.
+    shop.ask("cloudformation", "DeleteStack", StackName=old)
+    said = shop.run("plan", "-e", environment, "--exit-code", "--stacks", *options)
+    assert (said.code, "no longer makes" in said.out) == (0, False), said.everything
+    assert shop.ask("dynamodb", "Scan", **table)["Items"] == [item]
 
 
 def test_in_an_ephemeral_environment_what_the_app_no_longer_makes_is_told_and_stays(shop: Shop) -> None:

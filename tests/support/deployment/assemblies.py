@@ -18,12 +18,15 @@ def assembly(
     account: str = "000000000000",
     region: str = "eu-central-1",
     depends: Mapping[str, Sequence[str]] | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the assembly of some stacks, templates by name, into `directory`, and return that."""
     directory.mkdir(parents=True)
     artifacts: dict[str, Any] = {}
     for name, template in templates.items():
         artifacts |= _stack(directory, name, template, account, region, (depends or {}).get(name, ()))
+        if tags:
+            artifacts[name]["properties"]["tags"] = dict(tags)
     manifest = {"version": "55.0.0", "artifacts": artifacts, "minimumCliVersion": "2.1148.0"}
     (directory / "manifest.json").write_text(json.dumps(manifest, indent=2))
     (directory / "cdk.out").write_text('{"version":"55.0.0"}')

@@ -281,7 +281,8 @@ def test_a_value_of_another_stack_that_changed_since_is_in_the_plan_and_deployed
     shop.ask("ssm", "PutParameter", Name=HOST, Value="db-1", Type="String")
     _made(shop, TASK, "staging", resources=READER["Resources"], parameters=READER["Parameters"])
     courses = json.loads((Path(shop.release("one", "staging")[1]) / f"{STAGING}.template.json").read_text())
-    made = assembly(shop.root / "made", {STAGING: courses, TASK: READER}, account=shop.world.account)
+    stacks, tags = {STAGING: courses, TASK: READER}, stack_tags("shop", "staging")
+    made = assembly(shop.root / "made", stacks, account=shop.world.account, tags=tags)
     options, file = ["--assembly", str(made)], str(shop.root / "plan.json")
     assert "to update" not in shop.run("plan", "-e", "staging", "--out", file, *options).out
     shop.ask("ssm", "PutParameter", Name=HOST, Value="db-2", Type="String", Overwrite=True)
@@ -338,9 +339,8 @@ def test_what_would_be_made_anew_set_back_or_dropped_is_shown_and_refused_by_pla
     }
     _made(shop, name, "prod", resources=former)
     courses = json.loads((Path(shop.release("one", "prod")[1]) / f"{PROD}.template.json").read_text())
-    made = assembly(
-        shop.root / "made", {PROD: courses, name: {"Resources": wanted}}, account=shop.world.account
-    )
+    stacks, tags = {PROD: courses, name: {"Resources": wanted}}, stack_tags("shop", "prod")
+    made = assembly(shop.root / "made", stacks, account=shop.world.account, tags=tags)
     options, file = ["--assembly", str(made)], str(shop.root / "plan.json")
     aws.forget()
     planned = shop.run("plan", "-e", "prod", "--out", file, *options)

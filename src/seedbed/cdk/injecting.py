@@ -32,8 +32,8 @@ def inject(
     is_prefixed: bool = False,
     ca_bundle: str = RDS_BUNDLE,
     for_migrations: bool = False,
-) -> None:
-    """Give `container` the variables that say where `database` is.
+) -> dict[str, str | None]:
+    """Give `container` the variables that say where `database` is; return them, with None for what a secret says.
 
     PostgreSQL: DB_HOST, DB_PORT, DB_NAME, DB_USER, DB_PASSWORD, DB_SSLROOTCERT, DB_PAUSES where it falls asleep,
     DB_READER where it has readers.
@@ -49,12 +49,18 @@ def inject(
     anybody answer. seedbed itself then fetches them, or refuses.
     """
     variables, plain, secret = _told(container, database, ca_bundle, for_migrations=for_migrations)
+    given: dict[str, str | None] = {}
     for setting, value in plain.items():
         if value:
             seen = across(database, container, database.path, setting, value)
-            container.add_environment(_name(variables, database, setting, is_prefixed=is_prefixed), seen)
+            name = _name(variables, database, setting, is_prefixed=is_prefixed)
+            container.add_environment(name, seen)
+            given[name] = seen
     for setting, source in secret.items():
-        container.add_secret(_name(variables, database, setting, is_prefixed=is_prefixed), source)
+        name = _name(variables, database, setting, is_prefixed=is_prefixed)
+        container.add_secret(name, source)
+        given[name] = None
+    return given
 
 
 _Told = tuple[tuple[Variable, ...], Mapping[str, str], Mapping[str, ecs.Secret]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import CfnOutput, Duration
 from aws_cdk import aws_ec2 as ec2
@@ -29,8 +29,9 @@ from seedbed.model.names import (
 )
 
 CONTAINER = "seedbed"
-_PROGRAM = "seedbed"  # on the PATH of the image
+_PROGRAM = ("python", "-I", "-m", "seedbed.cli.travel.task")  # `python` is on the PATH of the image
 _PLATFORM = "/platform"  # where the image has seedbed.toml
+_END = "--"  # of what the entry point says
 
 
 class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml
@@ -56,13 +57,15 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         cluster: ecs.ICluster | None = None,
         ca_bundle: str = RDS_BUNDLE,
         architecture: str = "x86_64",
+        variables: Mapping[str, str] | None = None,
     ) -> None:
-        """`image`: for `architecture`; has `seedbed` on its PATH, the platform in /platform, AWS's certificates at
-        `ca_bundle`.
+        """`image`: for `architecture`; has on its PATH the `python` that seedbed is installed for, the platform in
+        /platform, AWS's certificates at `ca_bundle`.
 
         `control`: where its runs are recorded and its log lies; without one it has a log of its own, and no records.
         `command`: what follows `seedbed`, instead of `-C /platform apply -e ENVIRONMENT`; whoever runs the task may
-        override it, too.
+        override it, too. `variables`: what Python migrations and seeds read besides; a task has no others than its
+        definition names, whatever the image or RunTask say.
         """
         super().__init__(scope, id)
         self.environment = environment
@@ -78,20 +81,21 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
             runtime_platform=runtime_platform(architecture),
         )
         self.log_group: logs.ILogGroup = self._log_group(control)
+        plain = {"NO_COLOR": "1", **(variables or {}), **self._told(control)}
         self.container = self.definition.add_container(
             CONTAINER,
             image=image,
-            # RunTask cannot say another one: who may start the task can have seedbed do what it does, and nothing else.
-            entry_point=[_PROGRAM],
             command=list(command) or ["-C", _PLATFORM, "apply", "-e", environment.name],
             logging=log_driver("seedbed", self.log_group),
-            environment={"NO_COLOR": "1", **self._told(control)},
+            environment=plain,
             stop_timeout=Duration.seconds(
                 120
             ),  # SIGTERM is Ctrl-C: the step in hand is rolled back or finished
         )
+        given: dict[str, str | None] = {**plain}
         for database in databases:
-            self._reach(database, databases, ca_bundle)
+            given |= self._reach(database, databases, ca_bundle)
+        self._bind(given)
         if control is not None:
             control.grant_work(self.definition.task_role)
         self._may_know_itself()
@@ -119,13 +123,14 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         database: ServiceTables | Server,
         databases: Sequence[ServiceTables | Server],
         ca_bundle: str,
-    ) -> None:
+    ) -> dict[str, str | None]:
+        """Let the task reach a database; return the variables that it is given for that."""
         if isinstance(database, ServiceTables | ServiceSearch):
             database.grant_migrations(self.definition.task_role)
         if isinstance(database, ServiceTables):
-            return
+            return {}
         is_alone = len(databases) == 1
-        inject(
+        given = inject(
             self.container,
             database,
             is_prefixed=not is_alone,
@@ -134,6 +139,16 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         )
         if not isinstance(database, ExternalGraph):
             database.allow(self.group)
+        return given
+
+    def _bind(self, given: Mapping[str, str | None]) -> None:
+        """Have the entry point say what the variables are: RunTask can give other ones, and no other entry point.
+
+        So whoever may start the task can have seedbed do what it does, and nothing else.
+        """
+        words = [name if value is None else f"{name}={value}" for name, value in given.items()]
+        made: ecs.CfnTaskDefinition = self.definition.node.default_child
+        made.add_property_override("ContainerDefinitions.0.EntryPoint", [*_PROGRAM, *words, _END])
 
     def _may_know_itself(self) -> None:
         """The account is checked before anything else; said here, although nothing can forbid it by silence."""

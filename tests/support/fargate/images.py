@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,11 +60,20 @@ def seedbed_image(platform: Path | None = None, *, aws: str = "", authorities: P
     """
     there = {RDS_BUNDLE: authorities, PLATFORM: platform}
     return Image(
-        {"seedbed": [str(Path(sys.executable).with_name("seedbed"))]},
+        {"seedbed": [str(Path(sys.executable).with_name("seedbed"))], "python": [sys.executable]},
         files={name: path for name, path in there.items() if path is not None},
         environment={"LANG": "C.UTF-8", **({"AWS_ENDPOINT_URL": aws} if aws else {})},
         command=["seedbed", "-C", PLATFORM, "status"],
     )
+
+
+def respelled(words: Sequence[str], change: Callable[[Mapping[str, str]], Mapping[str, str]]) -> list[str]:
+    """Return the words of an entry point, with the variables among them that it sets as `change` has them."""
+    said = dict(each.split("=", 1) for each in words if "=" in each)
+    if not said:
+        return list(words)
+    *others, end = (each for each in words if "=" not in each)
+    return [*others, *(f"{name}={value}" for name, value in change(said).items()), end]
 
 
 def routed(variables: Mapping[str, str], network: Network) -> dict[str, str]:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.fargate.images import Image, Network, NoSuchProgram, routed
+from tests.support.fargate.images import Image, Network, NoSuchProgram, routed, respelled
 from tests.support.fargate.tasks import Task
 from tests.support.fargate.upstream import LogStream, NotStarted, Upstream
 
@@ -102,17 +102,21 @@ def _started(
     told = [*container.get("environment", ()), *task.override.get("environment", ())]
     variables |= {each["name"]: each["value"] for each in told}
     asked = task.override.get("command") or container.get("command") or ()
+    network = there(task)
+
+    def here(variables: Mapping[str, str]) -> Mapping[str, str]:
+        return routed(image.placed(variables), network)
+
     try:
-        command = image.local([*container.get("entryPoint", ()), *asked])
+        command = image.local([*respelled(container.get("entryPoint", ()), here), *asked])
     except NoSuchProgram as error:
         raise NotStarted(_NO_PROGRAM.format(error)) from None
-    variables = routed(image.placed(variables), there(task))
     with task.changed:
         if task.stopping.is_set():
             return None, None
         task.process = subprocess.Popen(
             command,
-            env={**image.variables(), **given, **variables},
+            env={**image.variables(), **given, **here(variables)},
             cwd=image.directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

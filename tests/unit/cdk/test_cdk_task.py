@@ -29,8 +29,22 @@ def container(stack: Stack) -> Any:
 @EVERYWHERE
 def test_it_applies_what_is_pending_in_its_environment(edtech: Synthesise, environment: str) -> None:
     told = container(task(edtech, environment))
-    assert told["EntryPoint"] == ["seedbed"]  # RunTask may say another command, and no other program
     assert told["Command"] == ["-C", "/platform", "apply", "-e", environment]
+
+
+@EVERYWHERE
+def test_its_entry_point_says_what_every_variable_is(edtech: Synthesise, environment: str) -> None:
+    """RunTask may give it other words and other variables, and no other entry point."""
+    told = container(task(edtech, environment))
+    wanted = [
+        f"{name}={value}" if isinstance(value, str) else {"Fn::Join": ["", [f"{name}=", value]]}
+        for name, value in ((each["Name"], each["Value"]) for each in told["Environment"])
+    ]
+    wanted += [each["Name"] for each in told["Secrets"]]
+    program = ["python", "-I", "-m", "seedbed.cli.travel.task"]
+    assert told["EntryPoint"][:4] == program
+    assert told["EntryPoint"][-1] == "--"
+    assert sorted(map(str, told["EntryPoint"][4:-1])) == sorted(map(str, wanted))
 
 
 @EVERYWHERE

@@ -20,7 +20,8 @@ def wait(directory: str | None) -> int:
 
     `directory`: what -C said, and says to each of the processes.
     """
-    words = [sys.executable, "-m", "seedbed", *(["-C", directory] if directory else [])]
+    alone = ["-I"] if sys.flags.isolated else []  # as the task's definition has it
+    words = [sys.executable, *alone, "-m", "seedbed", *(["-C", directory] if directory else [])]
 
     def spawn(id_: str, token: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen([*words, "--run", id_], env={**os.environ, CLAIM: token})

@@ -37,7 +37,7 @@ from tests.support.servers import (
 )
 
 pytest.register_assert_rewrite("seedbed.testing")  # before a test imports it
-pytest_plugins = ["tests.plugins.no_silent_skips", "tests.plugins.slow_marks", "tests.plugins.order"]
+pytest_plugins = [f"tests.plugins.{each}" for each in ("no_silent_skips", "slow_marks", "order", "rights")]
 
 # How long an example takes says more about the machine than about the code. `make soak` tries many more of them.
 hypothesis.settings.register_profile(

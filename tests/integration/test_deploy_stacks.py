@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from seedbed.aws import rights
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.model.names import stack_tags
 from tests.support.aws_proxy import Call, Proxy, mutating, on, proxy
 from tests.support.aws_proxy.http import Response
 from tests.support.deployment.assemblies import assembly
+from tests.support.deployment.callers import called_by
 from tests.support.deployment.leftovers import leftovers
 from tests.support.deployment.releases import STACK, Shop
 
@@ -34,9 +36,10 @@ def aws(ministack_account: World) -> Iterator[Proxy]:
 
 @pytest.fixture
 def shop(tmp_path: Path, ministack_account: World, assemblies: Path, aws: Proxy) -> Shop:
+    """A platform that is deployed by callers who may do no more than that."""
     made = Shop(tmp_path, ministack_account, assemblies, aws.endpoint)
     made.prepare()
-    return made
+    return called_by(rights.DEPLOY, made, aws)
 
 
 def _made(

@@ -15,7 +15,7 @@ import pytest
 from seedbed.aws import rights
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.model.names import stack_tags
-from tests.support.aws_proxy import Policies, Proxy, on, proxy
+from tests.support.aws_proxy import TOKEN_VARIABLE, Policies, Proxy, on, proxy
 from tests.support.deployment.releases import OTHER, PLAIN, Shop, write_project
 
 pytestmark = pytest.mark.slow
@@ -207,16 +207,14 @@ def test_destroying_takes_no_right_that_the_role_deploy_lacks_and_read_is_refuse
         bucket,
         ephemeral=True,
     )
-    roles = {
-        kind: [each for policy in rights.KINDS[kind] for each in rights.statements(policy, names)]
-        for kind in (rights.READ, rights.DEPLOY)
-    }
-    place = {"account": shop.world.account, "region": shop.world.region}
-    judge = aws.add(Policies(roles, **place, tags=stack_tags("shop", "dev-a")))
-    refused = shop.run("destroy", "-e", "dev-a", "--yes", env={"AWS_SESSION_TOKEN": rights.READ})
+    tags = stack_tags("shop", "dev-a")
+    judge = aws.add(Policies(account=shop.world.account, region=shop.world.region, tags=tags))
+    for kind in (rights.READ, rights.DEPLOY):
+        judge.caller(kind, names)
+    refused = shop.run("destroy", "-e", "dev-a", "--yes", env={TOKEN_VARIABLE: rights.READ})
     assert (refused.code, "is not authorized to perform: cloudformation:" in refused.everything) == (3, True)
     assert set(_stacks(shop)) == {CONTROL, ORDER[2]}
-    done = shop.run("destroy", "-e", "dev-a", "--yes", env={"AWS_SESSION_TOKEN": rights.DEPLOY})
+    done = shop.run("destroy", "-e", "dev-a", "--yes", env={TOKEN_VARIABLE: rights.DEPLOY})
     assert (done.code, _stacks(shop)) == (0, {}), done.everything
     assert judge.refused[rights.DEPLOY] == set()
     emptied = {"s3:ListBucketVersions", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload"}

@@ -5,23 +5,31 @@ from __future__ import annotations
 import subprocess
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from seedbed.aws import clients
+from msgspec.structs import replace
+
+from seedbed.aws import clients, rights
 from seedbed.aws.cloud import Cloud
+from seedbed.aws.items import Table
+from seedbed.aws.objects import Bucket
+from seedbed.model.names import stack_tags
+from seedbed.model.secret import Secret
 from seedbed.remote.control import Control
 from seedbed.remote.warm import WarmRhythm, WarmWorker
 from seedbed.remote.worker import CLAIM
+from tests.support.aws_proxy import TOKEN_VARIABLE, Policies, Proxy
 from tests.support.fargate import execution_role
 from tests.support.forked import Forked
 from tests.support.projects import ProjectFiles, Ran, clean_environment, command
 
 PASSWORD = "canary-7f3e9b"  # of the databases, known to the task alone
 IMAGE, GROUP, CLUSTER = "seedbed:1", "sample-dev-log", "sample-dev"
+PROGRAM = ("python", "-I", "-m", "seedbed.cli.travel.task")
 QUICK = WarmRhythm(look=0.05, beat=1.0, idle=600.0)
 
 
@@ -29,7 +37,8 @@ QUICK = WarmRhythm(look=0.05, beat=1.0, idle=600.0)
 class Afar:
     """A project whose environment `name` is reached by a task. `variables`: what the task has in its environment.
 
-    `aws`: what a client has in its own, to get to AWS.
+    `aws`: what a client has in its own, to get to AWS. `judge` lets a call do what the kind of caller may that is there
+    for it (`kind_of`), and a worker what the task may.
     """
 
     files: ProjectFiles
@@ -37,15 +46,23 @@ class Afar:
     control: Control
     variables: Mapping[str, str]
     aws: Mapping[str, str]
+    judge: Policies
+    names: rights.Names
+
+    @property
+    def inside(self) -> dict[str, str]:
+        """What a worker has in its environment."""
+        return {**self.aws, **self.variables, TOKEN_VARIABLE: rights.WORK}
 
     def start(
         self, *words: str, env: Mapping[str, str] | None = None, **options: Any
     ) -> subprocess.Popen[str]:
-        """Start a command, whose databases only the task can find."""
+        """Start a command, whose databases only the task can find; in this environment by a caller of its kind."""
+        signed = {TOKEN_VARIABLE: kind_of(words)} if self.name in words else {}
         return Forked(
             command(*words),
             cwd=options.pop("cwd", self.files.root),
-            env=clean_environment({**self.aws, **(env or {})}),
+            env=clean_environment({**self.aws, **signed, **(env or {})}),
             text=True,
             **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
         )
@@ -69,7 +86,7 @@ class Afar:
                 process: Any = Forked(
                     command("--run", id_),
                     cwd=self.files.root.parent,
-                    env=clean_environment({**self.aws, **self.variables, **(extra or {}), CLAIM: token}),
+                    env=clean_environment({**self.inside, **(extra or {}), CLAIM: token}),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -77,7 +94,9 @@ class Afar:
                 )
             return process  # type: ignore[no-any-return]
 
-        worker = WarmWorker(self.control, self.name, "local:warm", spawn, QUICK)
+        cloud = replace(self.control.table.cloud, session_token=Secret(rights.WORK))
+        control = Control(Table(cloud, self.control.table.name), Bucket(cloud, self.control.bucket.name))
+        worker = WarmWorker(control, self.name, "local:warm", spawn, QUICK)
         thread = threading.Thread(target=worker.work)
         thread.start()
         try:
@@ -91,6 +110,47 @@ class Afar:
         """What workers wrote for whoever reads the log of the task."""
         path = self.files.root.parent / "task.log"
         return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def kind_of(words: Sequence[str]) -> str:
+    """Return which kind of caller a command is for: the one that may the least."""
+    if words[0] in {"env", "destroy"}:
+        return rights.DEV
+    is_look = words[0] in {"plan", "status"} and not {"--fresh", "--local"} & set(words)
+    return rights.READ if is_look else rights.RUN
+
+
+def names_of(cloud: Cloud, environment: str, control: Control, definition: str) -> rights.Names:
+    """Return what the rights of callers and of the task are about."""
+    return rights.Names(
+        "sample",
+        environment,
+        "aws",
+        cloud.account,
+        cloud.region,
+        control.table.name,
+        control.bucket.name,
+        cluster=f"arn:aws:ecs:{cloud.region}:{cloud.account}:cluster/{CLUSTER}",
+        family=definition.rpartition("/")[2].partition(":")[0],
+        log_group=GROUP,
+        roles=[role_of(cloud)],
+        ephemeral=True,
+    )
+
+
+def judged(aws: Proxy, cloud: Cloud, names: rights.Names) -> Policies:
+    """Have calls through `aws` judged that are signed as a kind of caller, or as the task."""
+    tags = stack_tags(names.platform, names.environment)
+    passed = [role_of(cloud)]
+    judge = aws.add(Policies(account=cloud.account, region=cloud.region, tags=tags, passed=passed))
+    for kind in (*rights.KINDS, rights.WORK):
+        judge.caller(kind, names)
+    return judge
+
+
+def role_of(cloud: Cloud) -> str:
+    """Return the ARN of the role of tasks."""
+    return f"arn:aws:iam::{cloud.account}:role/task"
 
 
 def put_facts(cloud: Cloud, platform: str, environment: str, facts: Mapping[str, Mapping[str, str]]) -> None:
@@ -133,13 +193,13 @@ def define(cloud: Cloud, variables: Mapping[str, str]) -> str:
         networkMode="awsvpc",
         cpu="256",
         memory="512",
-        taskRoleArn=f"arn:aws:iam::{cloud.account}:role/task",
+        taskRoleArn=role_of(cloud),
         executionRoleArn=execution_role(partial(clients.call, cloud, "iam")),
         containerDefinitions=[
             {
                 "name": "seedbed",
                 "image": IMAGE,
-                "entryPoint": ["seedbed"],
+                "entryPoint": [*PROGRAM, *(f"{name}={value}" for name, value in variables.items()), "--"],
                 "environment": [{"name": name, "value": value} for name, value in variables.items()],
                 "logConfiguration": {"logDriver": "awslogs", "options": options},
             }

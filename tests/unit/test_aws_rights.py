@@ -55,10 +55,13 @@ def may(kind: str, asked: Asked, names: rights.Names = NAMES) -> bool:
         (Asked("dynamodb:PutItem", RECORDS), ""),  # a request without keys is nobody's
         (Asked("dynamodb:PutItem", NAMES.arn("dynamodb", "table/user-users-dev-a"), RECORD.context), ""),
         (Asked("dynamodb:GetItem", NAMES.arn("dynamodb", "table/user-users-dev-a")), ""),
+        (Asked("dynamodb:DescribeTable", NAMES.arn("dynamodb", "table/a-b-dev-a")), "deploy dev"),
         (
-            Asked("dynamodb:DescribeTable", NAMES.arn("dynamodb", "table/a-b-dev-a")),
-            "read run deploy approve dev",
+            Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["environment#dev-a"]}),
+            "run deploy dev",
         ),
+        (Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["environment#dev-ab"]}), ""),
+        (Asked("ecs:StopTask", NAMES.arn("ecs", "task/seedbed/1"), HERE), "run deploy dev"),
         (RUN, "run dev"),
         (Asked("ecs:RunTask", TASK, {"ecs:cluster": [CLUSTER + "2"]}), ""),
         (Asked("ecs:RunTask", NAMES.arn("ecs", "task-definition/other:1"), HERE), ""),
@@ -79,6 +82,28 @@ def test_what_is_allowed_to_whom(asked: Asked, kinds: str) -> None:
     assert [each for each in rights.KINDS if may(each, asked)] == kinds.split()
 
 
+def test_the_task_keeps_to_the_runs_of_its_environment_and_approves_nothing() -> None:
+    def works(asked: Asked) -> bool:
+        return allows(rights.statements(rights.WORK, NAMES), asked)
+
+    own, other = ({"dynamodb:LeadingKeys": [f"environment#{each}"]} for each in ("dev-a", "dev-b"))
+    assert works(RECORD)
+    assert works(Asked("dynamodb:UpdateItem", RECORDS, own))
+    assert not works(Asked("dynamodb:UpdateItem", RECORDS, other))
+    assert not works(APPROVAL)
+    assert works(Asked("s3:PutObject", NAMES.object("state/state.json")))
+    assert not works(Asked("s3:PutObject", NAMES.object("files/1.tar.gz")))
+    assert not works(RUN)
+
+
+def test_a_developer_may_do_what_runs_and_deploys() -> None:
+    for kind in (rights.RUN, rights.DEPLOY):
+        assert set(rights.KINDS[kind]) <= set(rights.KINDS[rights.DEV])
+    policies = ("read", "run", "deploy", "approve", "work")
+    effects = {each["Effect"] for policy in policies for each in rights.statements(policy, NAMES)}
+    assert effects == {"Allow"}  # more policies never allow less
+
+
 def test_nothing_is_destroyed_where_data_are_kept() -> None:
     kept = rights.Names(*[getattr(NAMES, each) for each in NAMES.__struct_fields__[:-1]])
     assert not may(rights.DEPLOY, DELETE, kept)
@@ -87,7 +112,7 @@ def test_nothing_is_destroyed_where_data_are_kept() -> None:
 
 
 def test_no_statement_allows_every_action_of_a_service() -> None:
-    for policy in ("read", "run", "deploy", "approve"):
+    for policy in ("read", "run", "deploy", "approve", "work"):
         for each in rights.statements(policy, NAMES):
             assert not [action for action in each["Action"] if "*" in action]
             if each["Resource"] == ["*"]:

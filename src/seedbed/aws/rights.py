@@ -1,4 +1,4 @@
-"""What callers of seedbed may do in AWS, by what they are there for, as statements of policies.
+"""What callers of seedbed and its task may do in AWS, by what they are there for, as statements of policies.
 
 Data alone: the constructs make policies of it, and tests judge calls by it.
 """
@@ -14,6 +14,7 @@ from seedbed.model.names import parameter_path
 
 Statement = Mapping[str, Any]
 READ, RUN, DEPLOY, APPROVE, DEV = "read", "run", "deploy", "approve", "dev"
+WORK = "work"  # what the task may do with records, files and the state; no caller is given it
 # Which policies a caller is given: nothing is said twice, and none grows past what a policy may have.
 KINDS: Mapping[str, tuple[str, ...]] = {
     READ: (READ,),
@@ -22,9 +23,8 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     APPROVE: (READ, APPROVE),
     DEV: (READ, RUN, DEPLOY),
 }
-_RECORDS = ("environment#*", "run#*")
 _APPROVALS = ("approval#*",)
-_LOOKS = ("DescribeContinuousBackups", "DescribeTable", "DescribeTimeToLive")
+_LOOKS = ("DescribeTable", "DescribeTimeToLive")
 
 
 class Names(Struct, frozen=True):
@@ -58,6 +58,15 @@ class Names(Struct, frozen=True):
         return self.arn("dynamodb", f"table/{self.table}")
 
     @property
+    def runs(self) -> tuple[str, ...]:
+        """How the ids of items begin that are about runs of this environment."""
+        return self.environment_item, "run#*"
+
+    @property
+    def environment_item(self) -> str:
+        return f"environment#{self.environment}"
+
+    @property
     def stacks(self) -> str:
         return self.arn("cloudformation", f"stack/{self.platform}-{self.environment}-*/*")
 
@@ -68,12 +77,13 @@ class Names(Struct, frozen=True):
 
 
 def statements(policy: str, names: Names) -> list[Statement]:
-    """Return the statements of one of the policies that `KINDS` names."""
+    """Return the statements of one of the policies that `KINDS` names, or of WORK."""
     made: Mapping[str, Callable[[Names], list[Statement]]] = {
         READ: _read,
         RUN: _run,
         DEPLOY: _deploy,
         APPROVE: _approve,
+        WORK: _work,
     }
     return made[policy](names)
 
@@ -90,26 +100,22 @@ def _read(names: Names) -> list[Statement]:
             [f"cloudformation:{each}" for each in ("DescribeStackEvents", "DescribeStacks", "GetTemplate")],
             [names.stacks],
         ),
-        _allow(
-            [f"dynamodb:{each}" for each in _LOOKS],
-            [names.arn("dynamodb", f"table/*-{names.environment}")],
-        ),
     ]
 
 
 def _run(names: Names) -> list[Statement]:
     """Have runs carried out inside the network, follow and stop them."""
-    items = ("ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")
     found = [
         _allow(["ssm:GetParametersByPath"], names.below("task")),
-        _allow([f"dynamodb:{each}" for each in items], [names.records], _leading(_RECORDS)),
+        _of_runs(names),
         _allow(["s3:GetObject", "s3:PutObject"], [names.object("runs/*"), names.object("files/*")]),
     ]
     if not names.cluster:
         return found
     here = {"ArnEquals": {"ecs:cluster": names.cluster}}
     tasks = [names.arn("ecs", "task/*")]
-    started = {**here, "StringEquals": {"ecs:CreateAction": "RunTask"}}
+    # A tag is told what is being made, and no cluster.
+    started = {"StringEquals": {"ecs:CreateAction": "RunTask"}}
     passed = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
     return [
         *found,
@@ -143,6 +149,10 @@ def _deploy(names: Names) -> list[Statement]:
             [names.arn("dynamodb", f"table/*-migrations_history-{names.environment}")],
         ),
         _allow(["s3:PutObject"], [names.object("state/*")]),  # what it changed is marked there
+        _allow(
+            [f"dynamodb:{each}" for each in _LOOKS],
+            [names.arn("dynamodb", f"table/*-{names.environment}")],
+        ),
     ]
     return [*found, *_destroy(names)] if names.ephemeral else found
 
@@ -153,7 +163,29 @@ def _destroy(names: Names) -> list[Statement]:
     return [
         _allow(["cloudformation:DeleteStack"], [names.stacks], tagged),
         _allow(["s3:ListBucketMultipartUploads", "s3:ListBucketVersions"], [names.object()]),
-        _allow(["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion"], [names.object("*")]),
+        _allow(["s3:AbortMultipartUpload", "s3:DeleteObjectVersion"], [names.object("*")]),
+        *_end_warm(names),
+    ]
+
+
+def _end_warm(names: Names) -> list[Statement]:
+    """End the workers that wait for runs: a cluster that has a task is not deleted."""
+    items = [f"dynamodb:{each}" for each in ("PutItem", "Query")]
+    found = [_allow(items, [names.records], _leading([names.environment_item]))]
+    if not names.cluster:
+        return found
+    here = {"ArnEquals": {"ecs:cluster": names.cluster}}
+    return [*found, _allow(["ecs:DescribeTasks", "ecs:StopTask"], [names.arn("ecs", "task/*")], here)]
+
+
+def _work(names: Names) -> list[Statement]:
+    """Take what was asked, tell what happens, leave the state: what a run inside the network does, and no approval."""
+    return [
+        _of_runs(names),
+        _allow(["s3:GetObject"], [names.object(f"{each}/*") for each in ("files", "runs", "state")]),
+        _allow(["s3:PutObject"], [names.object(f"{each}/*") for each in ("runs", "state")]),
+        # Without it S3 calls a key that is not there forbidden.
+        _allow(["s3:ListBucket"], [names.object()]),
     ]
 
 
@@ -164,6 +196,11 @@ def _approve(names: Names) -> list[Statement]:
         _allow([f"dynamodb:{each}" for each in seen], [names.records]),
         _allow(["dynamodb:PutItem", "dynamodb:UpdateItem"], [names.records], _leading(_APPROVALS)),
     ]
+
+
+def _of_runs(names: Names) -> Statement:
+    items = [f"dynamodb:{each}" for each in ("GetItem", "PutItem", "Query", "UpdateItem")]
+    return _allow(items, [names.records], _leading(names.runs))
 
 
 def _leading(keys: Sequence[str]) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 from msgspec import Struct
 
+from seedbed.aws import rights
 from seedbed.cdk.containers import log_group
 from seedbed.cdk.environment import removal
 from seedbed.cdk.settings import across, write_parameters
@@ -19,7 +20,6 @@ RUNS, FILES, STATE = "runs/", "files/", "state/"  # what the bucket's keys begin
 EXPIRES = "expires"  # the attribute after whose time (seconds of the epoch) DynamoDB drops an item
 LATE = 7  # days: DynamoDB drops an item within a few after its time
 ENGINE = "control"  # in the place of an engine in the names of the stack and its parameters
-_WORK = ("ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")
 
 
 class ControlNames(Struct, frozen=True):
@@ -49,6 +49,7 @@ class Control(Construct):  # type: ignore[misc]  # the CDK's types are not read,
     ) -> None:
         super().__init__(scope, id)
         self.environment = environment
+        self._platform = platform
         self.path = parameter_path(platform, environment.name, "seedbed", ENGINE)
         self.table = self._table()
         self.bucket = self._bucket()
@@ -75,16 +76,10 @@ class Control(Construct):  # type: ignore[misc]  # the CDK's types are not read,
     def grant_work(self, role: iam.IRole) -> None:
         """Let `role` do what a run inside the network does: take what was asked, tell what happens, leave the state."""
         names, stack = self.names(role), Stack.of(role)
-        table = stack.format_arn(service="dynamodb", resource="table", resource_name=names.table)
-        bucket = f"arn:{stack.partition}:s3:::{names.bucket}"
-        for actions, resources in (
-            ([f"dynamodb:{each}" for each in _WORK], [table]),
-            (["s3:GetObject"], [f"{bucket}/{each}*" for each in (FILES, RUNS, STATE)]),
-            (["s3:PutObject"], [f"{bucket}/{each}*" for each in (RUNS, STATE)]),
-            # Without it S3 calls a key that is not there forbidden.
-            (["s3:ListBucket"], [bucket]),
-        ):
-            role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=resources))
+        place = (str(stack.partition), str(stack.account), str(stack.region))
+        about = rights.Names(self._platform, self.environment.name, *place, names.table, names.bucket)
+        for each in rights.statements(rights.WORK, about):
+            role.add_to_principal_policy(iam.PolicyStatement.from_json(dict(each)))
 
     def _table(self) -> dynamodb.Table:
         is_kept = not is_ephemeral(self.environment)

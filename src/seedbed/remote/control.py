@@ -29,6 +29,9 @@ LINES = 100_000  # bytes of lines in one item
 FRESH = 30.0  # seconds for which a beat says that its worker lives
 WARM_FRESH = 15.0
 GONE = "-"  # in the place of the id of a run that stood in the way, and does not any more
+# What keeps a pointer as it is. Who meets one looks at the record, too; and the task may not touch those of another
+# environment, whatever a record says.
+_NO_POINTER = (Unavailable, Denied)
 _NUMBER = "event#{:08d}"
 _LAST = "event#99999999"
 _RUN_FIELDS = (
@@ -202,7 +205,7 @@ class Control:
         if changed is None:
             return None
         run = _of_item(id_, changed)
-        with suppress(Unavailable):  # those who look at the list look at the record, too
+        with suppress(*_NO_POINTER):
             self._point(run, "claimed")
         return run
 
@@ -319,7 +322,7 @@ class Control:
             now = self.run(run.id)
             if now is None or now.state != ended["state"] or now.exit_code != ended.get("exit_code"):
                 return False
-        with suppress(Unavailable):  # whoever meets these looks at the record, too
+        with suppress(*_NO_POINTER):
             self._point(run, str(ended["state"]), ended.get("exit_code"), values["ended"])
             self._free(run)
         return True

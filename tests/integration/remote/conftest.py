@@ -18,7 +18,7 @@ from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.remote.control import Control
 from seedbed.remote.records import Ask
 from seedbed.remote.state import KEY
-from tests.support.afar import PASSWORD, Afar, define, make_network, put_facts
+from tests.support.afar import PASSWORD, Afar, define, judged, make_network, names_of, put_facts
 from tests.support.aws_proxy import Proxy, proxy
 from tests.support.fargate import Fargate, fargate
 from tests.support.projects import ProjectFiles, variables
@@ -113,11 +113,13 @@ def afar(
         "SEEDBED_FILES": "upload",
         "AWS_REGION": cloud.region,
     }
+    definition = define(cloud, inside)
     facts = {
         "control": {"table": control.table.name, "bucket": control.bucket.name, "log-group": "x"},
-        "task": {**network, "task-definition": define(cloud, inside)},
+        "task": {**network, "task-definition": definition},
     }
     put_facts(cloud, "sample", name, facts)
     # Tests share a bucket; an environment has one of its own.
     clients.call(cloud, "s3", "DeleteObject", Bucket=control.bucket.name, Key=KEY)
-    return Afar(files, name, control, inside, access)
+    names = names_of(cloud, name, control, definition)
+    return Afar(files, name, control, inside, access, judged(aws, cloud, names), names)

@@ -22,7 +22,7 @@ from seedbed.aws import clients
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.remote.files import pack
 from seedbed.remote.records import Run, blob_of, new_id
-from tests.support.afar import GROUP, IMAGE, PASSWORD, Afar, put_facts
+from tests.support.afar import GROUP, IMAGE, PASSWORD, Afar, define, put_facts
 from tests.support.aws_proxy import Proxy
 from tests.support.fargate import Fargate, Image
 from tests.support.forked import Forked
@@ -366,7 +366,7 @@ def by_hand(afar: Afar, id_: str, extra: dict[str, str]) -> Run:
     ran = Forked(
         command("--run", id_),
         cwd=afar.files.root.parent,
-        env=clean_environment({**afar.aws, **afar.variables, **extra}),
+        env=clean_environment({**afar.inside, **extra}),
         text=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -387,9 +387,8 @@ def test_a_task_has_the_files_of_its_image_and_no_others(
     manifest.write_text(manifest.read_text() + '[environments."dev-*".task]\nfiles = "image"\n')
     image = tmp_path / "image"
     shutil.copytree(afar.files.root, image)
-    program = [str(Path(sys.executable).with_name("seedbed"))]
     more = {"AWS_ENDPOINT_URL": aws.endpoint, "LANG": "C.UTF-8"}
-    tasks.images[IMAGE] = Image({"seedbed": program}, environment=more, directory=image)
+    tasks.images[IMAGE] = Image({"python": [sys.executable]}, environment=more, directory=image)
     ran = afar.call("apply", "--json", "-v")
     assert ran.code == 0, ran.everything
     assert ran.document["changed"] is True
@@ -402,15 +401,63 @@ def test_a_task_has_the_files_of_its_image_and_no_others(
     other = afar.call("status", "--fresh", "--json")
     assert other.code == 3
     assert "the task has other files than the caller" in other.document["errors"][0]["error"]
+    assert not any(afar.judge.refused.values())
+
+
+def test_who_starts_a_task_with_other_variables_has_the_same_carried_out(
+    afar: Afar, tasks: Fargate, aws: Proxy, network: dict[str, str], tmp_path: Path
+) -> None:
+    """Its definition says `image`, and IAM lets whoever may start it give it any variables."""
+    fine(afar)
+    found = tmp_path / "found"
+    more = {"AWS_ENDPOINT_URL": aws.endpoint, "LANG": "C.UTF-8"}
+    tasks.images[IMAGE] = Image({"python": [sys.executable]}, environment=more, directory=tmp_path)
+    cloud, bound = afar.control.table.cloud, {**afar.variables, "SEEDBED_FILES": "image"}
+    ask = asked(afar.name, files=afar.control.put_files(pack(afar.files.root)[0]))
+    id_ = new_id()
+    assert afar.control.create(id_, ask) == ""
+    given = {
+        "SEEDBED_FILES": "upload",
+        "SEEDBED_ENV": "dev-other",
+        # A warning's category is imported; this module starts a browser.
+        "PYTHONWARNINGS": "all:0:antigravity.x:0:0",
+        "BROWSER": f"/bin/sh -c 'touch {found}' #%s",
+    }
+    clients.call(
+        cloud,
+        "ecs",
+        "RunTask",
+        cluster=network["cluster"],
+        taskDefinition=define(cloud, bound),
+        launchType="FARGATE",
+        networkConfiguration={
+            "awsvpcConfiguration": {
+                "subnets": [network["subnets"]],
+                "securityGroups": [network["security-group"]],
+            }
+        },
+        overrides={
+            "containerOverrides": [
+                {
+                    "name": "seedbed",
+                    "command": ["--run", id_],
+                    "environment": [{"name": name, "value": value} for name, value in given.items()],
+                }
+            ]
+        },
+    )
+    assert tasks.wait().exit_code == 3
+    told = "".join(line for _, lines in afar.control.lines(id_) for line in lines)
+    assert f"{afar.name} carries out the files of its image only" in told
+    assert not found.exists()
 
 
 def test_a_worker_that_waits_takes_runs_until_it_is_ended(
     afar: Afar, tasks: Fargate, aws: Proxy, tmp_path: Path
 ) -> None:
     fine(afar)
-    program = [str(Path(sys.executable).with_name("seedbed"))]
     more = {"AWS_ENDPOINT_URL": aws.endpoint, "LANG": "C.UTF-8"}
-    tasks.images[IMAGE] = Image({"seedbed": program}, environment=more, directory=tmp_path)
+    tasks.images[IMAGE] = Image({"python": [sys.executable]}, environment=more, directory=tmp_path)
     begun = afar.call("runs", "warm")
     assert (begun.code, "begins to wait for runs" in begun.out) == (0, True), begun.everything
     assert until(lambda: afar.control.warm(afar.name) is not None, 30)
@@ -426,7 +473,7 @@ def test_a_worker_that_waits_takes_runs_until_it_is_ended(
 
 
 def test_destroy_ends_the_worker_that_waits(afar: Afar, tasks: Fargate) -> None:
-    tasks.images[IMAGE] = Image({"seedbed": ["/bin/sh", "-c", "exec sleep 60"]})
+    tasks.images[IMAGE] = Image({"python": ["/bin/sh", "-c", "exec sleep 60"]})
     assert afar.call("runs", "warm").code == 0
     task = tasks.wait("RUNNING")
     afar.control.warm_beat(afar.name, task.arn)

@@ -101,9 +101,8 @@ def test_ctrl_c_while_the_task_is_provisioned_ends_it_and_touches_nothing(
 @pytest.fixture
 def image(tasks: Fargate, aws: Proxy, tmp_path: Path) -> None:
     """Have tasks run this seedbed."""
-    program = [str(Path(sys.executable).with_name("seedbed"))]
     more = {"AWS_ENDPOINT_URL": aws.endpoint, "LANG": "C.UTF-8"}
-    tasks.images[IMAGE] = Image({"seedbed": program}, environment=more, directory=tmp_path)
+    tasks.images[IMAGE] = Image({"python": [sys.executable]}, environment=more, directory=tmp_path)
 
 
 @pytest.mark.usefixtures("image")

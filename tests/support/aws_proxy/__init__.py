@@ -16,11 +16,13 @@ which they were made; each is a context manager that takes itself out, and count
 
 from tests.support.aws_proxy.calls import Call, mutating
 from tests.support.aws_proxy.cloudformation_guard import CloudFormationGuard
-from tests.support.aws_proxy.policies import Asked, Policies, allows
+from tests.support.aws_proxy.permissions import Asked
+from tests.support.aws_proxy.policies import TOKEN_VARIABLE, Policies, allows
 from tests.support.aws_proxy.proxy import Proxy, proxy
 from tests.support.aws_proxy.rules import Held, Rule, on
 
 __all__ = [
+    "TOKEN_VARIABLE",
     "Asked",
     "Call",
     "CloudFormationGuard",

@@ -156,13 +156,17 @@ for manifest, context, into, more in json.loads(sys.argv[1]):
 
 @dataclass(frozen=True)
 class Shop:
-    """The platform as one test has it. `assemblies`: what was synthesised, by release and environment."""
+    """The platform as one test has it. `assemblies`: what was synthesised, by release and environment.
+
+    `signed`: what a caller of a command has in its environment, by the words of that.
+    """
 
     root: Path
     world: World
     assemblies: Path
     endpoint: str = ""  # where commands find AWS, if it is not the server itself
     variables: Mapping[str, str] = field(default_factory=dict)
+    signed: Callable[[Sequence[str]], Mapping[str, str]] = lambda _: {}
 
     def release(self, name: str, environment: str = "dev-ana") -> list[str]:
         """Declare release `name`, and return the options that deploy what was synthesised for it."""
@@ -191,7 +195,8 @@ class Shop:
         }
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> Ran:
-        return run(self.root, *arguments, env={**self.environ, **(env or {})}, timeout=300)
+        signed = self.signed(arguments)
+        return run(self.root, *arguments, env={**self.environ, **signed, **(env or {})}, timeout=300)
 
     def deploy(self, release: str, *arguments: str, environment: str = "dev-ana") -> Ran:
         return self.run("deploy", "-e", environment, *self.release(release, environment), *arguments)
@@ -215,7 +220,7 @@ class Shop:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command and do not wait for it."""
-        return start(self.root, *arguments, env=clean_environment(self.environ))
+        return start(self.root, *arguments, env=clean_environment({**self.environ, **self.signed(arguments)}))
 
     def ask(self, service: str, operation: str, **parameters: Any) -> Any:
         """Ask the server itself, past any proxy."""

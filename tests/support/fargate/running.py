@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.fargate.images import Image, Network, NoSuchProgram, routed, respelled
+from tests.support.fargate.images import Image, Network, NoSuchProgram, respelled, routed
 from tests.support.fargate.tasks import Task
 from tests.support.fargate.upstream import LogStream, NotStarted, Upstream
 

@@ -88,6 +88,7 @@ bench: install ## the benchmarks
 	$(BIN)/python -m benchmarks.dynamodb
 	$(BIN)/python -m benchmarks.neo4j
 	$(BIN)/python -m benchmarks.opensearch
+	$(BIN)/python -m benchmarks.runs
 	$(BIN)/python -m benchmarks.verify
 
 soak: soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy soak-contract soak-property ## what takes long (SOAK_RACES, SOAK_KILLS, SOAK_BACKFILL_ROWS, SOAK_NEO4J_KILLS, SOAK_OPENSEARCH_DOCUMENTS, SOAK_EXAMPLES, …)

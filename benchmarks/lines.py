@@ -46,6 +46,30 @@ class Line:
         return f"{self.name:34s} {beside:82s} ratio {spread:24s} {wanted}".rstrip()
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`ours` and `peer` in `unit` (medians over the rounds), the median of ours less the peer's, and the most of it."""
+
+    name: str
+    unit: str
+    ours: float
+    peer_name: str
+    peer: float
+    difference: float
+    difference_min: float
+    difference_max: float
+    most: float
+
+    @property
+    def verdict(self) -> str:
+        return "within" if self.difference <= self.most else "MISSED"
+
+    def __str__(self) -> str:
+        beside = f"{self.ours:8.3f} {self.unit} beside {self.peer:8.3f} ({self.peer_name})"
+        spread = f"{self.difference:.3f} ({self.difference_min:.3f} to {self.difference_max:.3f})"
+        return f"{self.name:34s} {beside:82s} {spread:24s} more  <= {self.most:.3g}  {self.verdict}"
+
+
 def compared(
     name: str, unit: str, ours: Sequence[float], peer_name: str, peers: Sequence[float], most: float | None
 ) -> Line:
@@ -54,6 +78,17 @@ def compared(
     median = statistics.median
     return Line(
         name, unit, median(ours), peer_name, median(peers), median(ratios), min(ratios), max(ratios), most
+    )
+
+
+def more_than(
+    name: str, unit: str, ours: Sequence[float], peer_name: str, peers: Sequence[float], most: float
+) -> Difference:
+    """Return by how much ours is more than the peer's: the differences are of the same round."""
+    more = [a - b for a, b in zip(ours, peers, strict=True)]
+    median = statistics.median
+    return Difference(
+        name, unit, median(ours), peer_name, median(peers), median(more), min(more), max(more), most
     )
 
 
@@ -70,7 +105,7 @@ def machine(*packages: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def keep(name: str, settings: Mapping[str, Any], lines: Sequence[Line]) -> None:
+def keep(name: str, settings: Mapping[str, Any], lines: Sequence[Line | Difference]) -> None:
     """Write the results of the benchmark `name` beside the benchmarks."""
     RESULTS.mkdir(exist_ok=True)
     document = {**settings, "results": [{**asdict(line), "verdict": line.verdict} for line in lines]}

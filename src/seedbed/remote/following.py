@@ -42,7 +42,7 @@ class Pace(Struct, frozen=True):
     without an answer of AWS, before the caller gives up.
     """
 
-    fastest: float = 0.3
+    fastest: float = 0.2
     slowest: float = 1.0
     task_early: float = 2.0
     task_late: float = 10.0

@@ -33,7 +33,7 @@ SIDE_BY_SIDE = 3  # runs; only one of them writes
 class WarmRhythm(Struct, frozen=True):
     """Seconds: between two looks for runs, two heartbeats; without a run, after which it ends."""
 
-    look: float = 1.0
+    look: float = 0.3
     beat: float = 5.0
     idle: float = IDLE
 
@@ -42,6 +42,7 @@ class WarmWorker:
     """Waits for runs of `environment` as the task `name`, and claims them.
 
     `spawn`: starts the process that carries out a run; is given its id, and the token of the claim for `worker.CLAIM`.
+    `rest`: is called again and again while no run is under way.
     `stop` ends it, from any thread or handler: its children are told to stop, and waited for.
     """
 
@@ -52,8 +53,11 @@ class WarmWorker:
         name: str,
         spawn: Callable[[str, str], subprocess.Popen[bytes]],
         rhythm: WarmRhythm | None = None,
+        *,
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
         self._control = control
+        self._rest = rest
         self._environment = environment
         self._name = name
         self._spawn = spawn
@@ -80,6 +84,8 @@ class WarmWorker:
                 last = time.monotonic()
             elif time.monotonic() - last >= self._rhythm.idle:
                 break
+            else:
+                self._rest()
             self._stopped.wait(self._rhythm.look)
         with suppress(SeedbedError):
             self._control.warm_beat(self._environment, self._name, is_open=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from seedbed.remote.control import Control
     from seedbed.remote.records import Ask, Run, Terminal
 
+LATER = "-"  # in the place of a run's id: it comes on standard input, once there is one
 PLATFORM = "/platform"  # where an image has the platform's files, unless -C says otherwise
 _SIGNALS = {ExitCode.INTERRUPTED: signal.SIGINT, ExitCode.TERMINATED: signal.SIGTERM}
 
@@ -41,6 +43,12 @@ def work(id_: str, directory: str | None) -> int:
     signal.signal(signal.SIGTERM, _terminated)
     try:
         name = this_task(os.environ)
+        if id_ == LATER:
+            _import_all(name)
+            id_, _, token = sys.stdin.readline().strip().partition(" ")
+            if not id_:
+                return 0  # whoever would have told it is gone
+            os.environ[CLAIM] = token
         control = place.of_worker(cloud(name), os.environ)
         worker = Worker(control, id_, name=name, token=os.environ.pop(CLAIM, ""), log=_logged(sys.stderr))
         run = worker.claim()
@@ -48,6 +56,25 @@ def work(id_: str, directory: str | None) -> int:
         return int(CommandContext({}, command="", as_json=False).fail(error))
     with tempfile.TemporaryDirectory(prefix="seedbed-run-") as scratch, worker.at_work(_stop):
         return _Work(control, worker, run, Path(scratch)).done(directory)
+
+
+def _import_all(name: str) -> None:
+    """Import what a run needs, and make the clients of AWS that it has, before it is known which run."""
+    from seedbed.aws import clients, items, objects
+    from seedbed.engines import registry
+    from seedbed.engines.capabilities import SupportsExtras
+
+    modules = ["seedbed.cli.main", "seedbed.project"]
+    for each in registry.names():
+        with suppress(SeedbedError):  # told by a run that needs it
+            engine = registry.load(each)
+            if isinstance(engine, SupportsExtras):
+                modules += [module for packages in engine.extras.values() for module in packages]
+    for module in modules:
+        with suppress(ImportError):
+            importlib.import_module(module)
+    for service in (items.SERVICE, objects.SERVICE):
+        clients.client(cloud(name), service)
 
 
 class _Work:

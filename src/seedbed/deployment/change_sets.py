@@ -5,6 +5,7 @@ A template says what is wanted; only CloudFormation knows what that takes. What 
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from msgspec import Struct
 from seedbed.aws.cloud import Cloud
 from seedbed.deployment.asking import Asking
 from seedbed.deployment.replacing import holds
-from seedbed.errors import Refused
+from seedbed.errors import Refused, Unavailable
 from seedbed.model.deployment import ResourceChange, Template
 from seedbed.model.environment import Environment, is_ephemeral
 from seedbed.model.resource import Replacement, ResourceAction
@@ -27,6 +28,8 @@ _GONE = {
     "InvalidChangeSetStatus",
     "InvalidChangeSetStatusException",
 }
+_COMPLETE = ("CREATE_COMPLETE", "FAILED")
+_SETTLES, _PAUSE = 30.0, 0.5  # seconds: for a read that is older than what the CLI saw; between two of them
 _PROPERTIES = "Properties"
 _IMPORT = "Import"
 
@@ -57,8 +60,20 @@ class ChangeSets(Struct, frozen=True):
     cloud: Cloud
 
     def read(self, stack: str, name: str, deployed: Template | None) -> ChangeSet | None:
-        """Return the change set `name`; None where another run executed, replaced or removed it."""
-        pages = list(self._asking.pages("DescribeChangeSet", StackName=stack, ChangeSetName=name))
+        """Return the change set `name`; None where another run executed, replaced or removed it.
+
+        Raises Unavailable for one that does not get complete: what is in it so far is not all that it would do.
+        """
+        until, pages = time.monotonic() + _SETTLES, self._described(stack, name)
+        while pages and pages[0].get("Status") not in _COMPLETE:
+            if time.monotonic() >= until:
+                raise Unavailable(
+                    f"the change set {name} of {stack} is {pages[0].get('Status')}, and nothing was executed",
+                    because=f"CloudFormation has said so for {_SETTLES:.0f} s after it was made",
+                    try_="the same command again makes another",
+                )
+            time.sleep(_PAUSE)
+            pages = self._described(stack, name)
         if not pages:
             return None
         resources: Mapping[str, Any] = (deployed or {}).get("Resources", {})
@@ -85,6 +100,9 @@ class ChangeSets(Struct, frozen=True):
                 if each.get("Action") == _IMPORT
             },
         )
+
+    def _described(self, stack: str, name: str) -> list[dict[str, Any]]:
+        return list(self._asking.pages("DescribeChangeSet", StackName=stack, ChangeSetName=name))
 
     def execute(self, change_set: ChangeSet) -> bool:
         """Have a change set carried out; return False where another run was faster."""

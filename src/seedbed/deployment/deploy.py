@@ -31,6 +31,7 @@ from seedbed.deployment.plan import DeploymentPlan, collisions, physical_name, r
 from seedbed.deployment.reading import stale
 from seedbed.deployment.request import DeployRequest
 from seedbed.deployment.roles import Deployers
+from seedbed.deployment.stack_owner import require_own
 from seedbed.deployment.stack_plans import require_as_reviewed
 from seedbed.deployment.stacks import Stacks, StackStatus, require_updatable
 from seedbed.deployment.states import SUCCEEDED, StackCondition
@@ -145,6 +146,7 @@ class _StackRun(Struct):
     former: str = ""  # the last event before an update, where the one before that was rolled back
     sent: bool = False  # an update whose end is not known, or that could not be rolled back
     imported: bool = False  # what was there already was taken in
+    idle: tuple[Template, Template | None] | None = None  # an update that changes nothing, and from what
 
     @property
     def is_touched(self) -> bool:
@@ -162,6 +164,8 @@ class _StackRun(Struct):
                 break
             # Somebody may have deployed since the plan: what would be lost is told by what is there now.
             self._require_allowed(deployed, wanted, found)
+            if len(updates) == 1 and self.idle == (updates[0].template, deployed):
+                break  # a description, say: CloudFormation sees no difference, and keeps the template that it has
             tries = tries + 1 if left and len(updates) >= left and not moved else 0
             if tries > _TRIES:
                 raise StepFailed(
@@ -204,6 +208,7 @@ class _StackRun(Struct):
         """Return the stack, what is deployed once nothing is under way and all is ready, and whether anything was."""
         waiter = self.context.waiter(self.managed)
         current, moved = waiter.until_settled(self.done)
+        require_own(current, self.context.tags)  # it may have been made since the plan, by somebody else
         require_updatable(current, self.context.stacks)
         if current.condition is StackCondition.ABSENT:
             return current, None, moved
@@ -309,6 +314,7 @@ class _StackRun(Struct):
         keeps = False
         try:
             if change_set.is_empty:
+                self.idle = template, deployed
                 return False
             require(change_set)
             self.context.stop.check()

@@ -249,3 +249,18 @@ def test_the_workflow_installs_this_version_with_what_is_needed(
     assert registry.names()
     with pytest.raises(SeedbedError):
         starter.require_possible(starter.StarterRequest(Path("/srv/shop"), "shop", "catalog", ("none",)))
+
+
+def test_the_app_that_makes_the_stacks_is_written_where_it_is_asked_for_as_the_docs_show_it(
+    tmp_path: Path,
+) -> None:
+    assert "cdk/" not in init(tmp_path, "shop", "--yes").output
+    done = init(tmp_path, "shop", "--yes", "--cdk")
+    assert (done.exit_code, "+ cdk/app.py" in done.output) == (0, True), done.output
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "deploy-with-cdk.md").read_text(encoding="utf-8")
+    for name in ("app.py", "cdk.json"):
+        text = (tmp_path / "shop" / "cdk" / name).read_text(encoding="utf-8")
+        assert f'title="cdk/{name}"\n{text}```' in page
+    (tmp_path / "shop" / "cdk" / "app.py").write_text("mine", encoding="utf-8")
+    assert init(tmp_path, "shop", "--yes", "--cdk").exit_code == 0
+    assert (tmp_path / "shop" / "cdk" / "app.py").read_text(encoding="utf-8") == "mine"

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from seedbed.aws.cloud import Cloud
 from seedbed.deployment.assembly import Assembly, Stack, read
 from seedbed.deployment.cdk import VALIDATION, Cli
-from seedbed.errors import Refused, UsageError
+from seedbed.errors import Hint, Refused, UsageError, call
 from seedbed.model.environment import Environment
 from seedbed.support.extras import require_extras
 
@@ -50,7 +50,7 @@ def require_app(app: Path) -> None:
         raise UsageError(
             f"there is no CDK app in {app}",
             because="it holds no cdk.json",
-            try_="write one; docs/how-to/deploy-tables.md shows the ten lines that it takes",
+            try_=Hint("have one written: ", call("init", "--yes", "--cdk")),
         )
     try:
         command = str(json.loads(description.read_bytes())["app"]).split()

@@ -84,6 +84,21 @@ jobs:
       - run: seedbed apply -e sandbox
       - run: seedbed status -e sandbox --exit-code
 """
+_APP = """\
+from pathlib import Path
+
+from seedbed.cdk import run
+
+run(Path(__file__).parents[1] / "seedbed.toml")
+"""
+_CDK = """\
+{
+  "app": "python3 app.py",
+  "versionReporting": false,
+  "pathMetadata": false,
+  "context": {"@aws-cdk/core:defaultCrossStackReferences": "strong"}
+}
+"""
 _INSTALL = """\
       - run: pip install "seedbed[{extras}]=={version}"
 """
@@ -94,12 +109,16 @@ _INSTALL_WHEEL = """\
 
 
 class StarterRequest(Struct, frozen=True):
-    """What is wanted: a platform in `directory`, whose first service has a database of each of `engines`."""
+    """What is wanted: a platform in `directory`, whose first service has a database of each of `engines`.
+
+    `cdk`: with the app that makes its stacks.
+    """
 
     directory: Path
     platform: str
     service: str
     engines: tuple[str, ...]
+    cdk: bool = False
 
 
 class Starter(Struct, frozen=True):
@@ -257,6 +276,9 @@ def _files(
         yield root / SCHEMAS / _schema_file(name), json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     yield root / ".gitignore", _IGNORED
     yield _workflow(request)
+    if request.cdk:
+        yield root / "cdk" / "app.py", _APP
+        yield root / "cdk" / "cdk.json", _CDK
     for name, engine in () if has_manifest else chosen.items():
         directory = root / "services" / request.service / name
         if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):

@@ -113,9 +113,10 @@ def _require(found: Mapping[str, str], names: tuple[str, ...], path: str, enviro
     missing = [name for name in names if not found.get(name)]
     if not missing:
         return
+    are = "is" if len(missing) == 1 else "are"
     raise UsageError(
         f"{environment} was never deployed, or by an older seedbed: nothing says where its runs are",
-        because=f"{', '.join(missing)} is not below {path} in the parameter store",
+        because=f"{', '.join(missing)} {are} not below {path} in the parameter store",
         try_=Hint("make its stacks: ", call("deploy")),
     )
 

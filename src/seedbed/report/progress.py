@@ -257,7 +257,9 @@ def _told_of_deployment(event: Event, track: Track) -> Iterator[Line]:
     match event:
         case DeployStarted(updates=updates, resumed=resumed, stack=stack):
             again = "  resumes an interrupted run" if resumed else ""
-            yield line(f"{stack}  {count(updates, 'update')}{again}" if updates else f"{stack}  is deleted")
+            # A stack that holds no database is its own target, which stands before every line.
+            name = "" if stack == event.target else f"{stack}  "
+            yield line(f"{name}{count(updates, 'update')}{again}" if updates else f"{name}is deleted")
         case DeployProgressed(update=update, what=what, unit=unit, done=done, total=total):
             if track.meter is not None:
                 yield line(f"{what}  {track.meter.words()}")
@@ -266,7 +268,8 @@ def _told_of_deployment(event: Event, track: Track) -> Iterator[Line]:
             if unit != "updates" or done < update:  # that one is made is said by what comes next
                 yield line(f"update {update} of {total}  " if unit == "updates" and total > 1 else head, what)
         case DeployFinished(stack=stack, seconds=seconds):
-            yield line(f"{stack}", ("  done", Style.GOOD), f"  {duration(seconds)}")
+            name = "" if stack == event.target else f"{stack}  "
+            yield line(name, ("done", Style.GOOD), f"  {duration(seconds)}")
         case _:
             return
 

@@ -57,7 +57,7 @@ def test_half_a_stack_is_named(cloud: Cloud, environment: str) -> None:
     written(cloud, environment, "task", {"cluster": "c"})
     with pytest.raises(UsageError) as found:
         find(cloud, "sample", environment)
-    assert "task-definition, subnets, security-group is not below" in found.value.because
+    assert "task-definition, subnets, security-group are not below" in found.value.because
 
 
 def test_an_environment_without_a_task_says_how_to_make_one(cloud: Cloud, environment: str) -> None:

@@ -18,6 +18,7 @@ from seedbed.cli.context import CommandContext, CommandKind, command_context
 )
 @click.option("--platform", metavar="NAME", help="The platform's name (default: the directory's).")
 @click.option("--service", metavar="NAME", help="The first service's name (default: catalog).")
+@click.option("--cdk", is_flag=True, help="With the CDK app that makes the platform's stacks in AWS.")
 @click.option("--yes", is_flag=True, help="Ask nothing, and take the defaults.")
 @options.as_json
 @command_context(CommandKind.LOCAL)
@@ -27,6 +28,7 @@ def command(
     engines: tuple[str, ...],
     platform: str | None,
     service: str | None,
+    cdk: bool,
     yes: bool,
 ) -> None:
     """Start a platform in DIRECTORY (default: this one), and print the commands that come next.
@@ -37,6 +39,7 @@ def command(
     \b
     seedbed init shop
     seedbed init --yes shop --engine postgres --engine dynamodb
+    seedbed init --yes --cdk                  in a platform: the CDK app, if there is none
     """
     from seedbed.documents.init import InitDocument
     from seedbed.project import starter
@@ -57,6 +60,7 @@ def command(
         platform,
         service or starter.SERVICE,
         tuple(dict.fromkeys(engines)) or (starter.first_engine(),),
+        cdk,
     )
     done = starter.start(request, datetime.now(UTC), cwd=Path.cwd())
     context.show(

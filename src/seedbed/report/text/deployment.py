@@ -22,7 +22,10 @@ def deployment_text(deployment: DeploymentDocument) -> Lines:
 
 
 def _stack(stack: StackEntry) -> Iterator[Row | Line]:
-    yield line((stack.target, Style.BOLD), (f"  {stack.stack}", Style.DIM))
+    name = (
+        "" if stack.stack == stack.target else f"  {stack.stack}"
+    )  # a stack without a database is its own target
+    yield line((stack.target, Style.BOLD), (name, Style.DIM))
     for note in stack.notes:
         yield line((note, Style.WARN), indent=4)
     if stack.collisions:

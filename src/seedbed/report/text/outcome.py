@@ -94,10 +94,15 @@ def _where_it_stands(outcome: OutcomeDocument) -> Line:
     idle = results[Result.UNCHANGED]
     if idle:
         tail = f"; {count(idle, 'other')} had nothing to do{tail}"
-    databases = count(results[Result.CHANGED], "database")
+    databases = count(results[Result.CHANGED], _unit(verb))
     did = _did(outcome.targets, verb)
     words = f"done: {did} in {databases}" if did else f"done: {databases} {_DONE.get(verb, 'changed')}"
     return line((f"{words}{tail}", Style.GOOD))
+
+
+def _unit(verb: str) -> str:
+    """Return what a target of a command is: a deployment has stacks, of which some hold no database."""
+    return "stack" if verb in {"deploy", "destroy"} else "database"
 
 
 def _unchanged(verb: str, deferred: int) -> str:
@@ -118,7 +123,7 @@ def _unfinished(outcome: OutcomeDocument, results: Counter[Result]) -> str:
         Result.PENDING: "without a result",
     }
     first, *others = [(results[each], said) for each, said in words.items() if results[each]]
-    head = f"{number(first[0])} of {count(len(outcome.targets), 'database')} {first[1]}"
+    head = f"{number(first[0])} of {count(len(outcome.targets), _unit(outcome.command))} {first[1]}"
     rest = "".join(f", {number(many)} {said}" for many, said in others)
     return f"{'interrupted: ' if stopped else ''}{head}{rest}; {_what_stays(outcome)}"
 

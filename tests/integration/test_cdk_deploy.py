@@ -62,9 +62,8 @@ class App:
         flags = ("--all", "--require-approval", "never", "--progress", "events")
         return self.run("deploy", *flags, *self.context(environment), *more)
 
-    def destroy(self) -> str:
-        """Destroy what was deployed last; its templates are still there, the app is not asked again."""
-        return self.run("destroy", "--app", "cdk.out", "--all", "--force")
+    def destroy(self, environment: str) -> str:
+        return self.run("destroy", "--all", "--force", *self.context(environment))
 
     def context(self, environment: str) -> tuple[str, ...]:
         account = ("-c", f"account={self.world.account}") if environment == "sandbox" else ()
@@ -157,7 +156,7 @@ def test_a_dev_environment_is_deployed_changed_and_destroyed_without_a_trace(
     assert ({*named, "CDKToolkit"}, len(named), asked.code) == (stacks, len(stacks) - 1, 3)
     assert named.index("edtech-dev-ana-network") > named.index("edtech-dev-ana-user-postgres")
 
-    app.destroy()
+    app.destroy("dev-ana")
     assert leftovers(app.world) == {}
     stacks = app.ask("cloudformation", "DescribeStacks")["Stacks"]
     assert [each["StackName"] for each in stacks] == ["CDKToolkit"]
@@ -171,7 +170,7 @@ def test_the_sandbox_gets_every_table_and_no_server(app: App) -> None:
     }
     assert app.tables("sandbox") == wanted
     assert app.ask("rds", "DescribeDBClusters")["DBClusters"] == []
-    app.destroy()
+    app.destroy("sandbox")
     assert app.tables("sandbox") == set()
 
 

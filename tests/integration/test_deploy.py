@@ -303,6 +303,8 @@ def test_another_key_is_refused_with_the_way_round_before_anything_is_touched(
     refused = watched.deploy("other_key")
     assert refused.code == 3
     assert "try:" in refused.err
+    planned = watched.run("plan", "-e", "dev-ana", *watched.release("other_key"))
+    assert (planned.code, "change the key from" in planned.everything) == (3, True), planned.everything
     assert aws.of(mutating) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -10,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from seedbed.aws import rights
+from seedbed.deployment import cdk
+from seedbed.deployment.child import ChildResult
 from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.execution.stopping import Stop
 from seedbed.model.names import stack_tags
 from tests.support.aws_proxy import Call, Proxy, mutating, on, proxy
 from tests.support.aws_proxy.http import Response
@@ -363,3 +368,77 @@ def test_what_would_be_made_anew_set_back_or_dropped_is_shown_and_refused_by_pla
         assert "from 17.7 to 17.5, and AWS never goes back" in refused.err
         assert "remove Files (EFS::FileSystem): the app no longer makes it" in refused.err
     assert aws.of(mutating) == []
+
+
+def _plainly(shop: Shop, app: Path, verb: str, *arguments: str) -> ChildResult:
+    """Have the CDK's own command line do something with an assembly."""
+    room = shop.root / "plain"
+    room.mkdir(exist_ok=True)
+    cli = cdk.find(shop.root / "cdk", os.environ, room, Stop(), print)
+    told = ["--force"] if verb == "destroy" else ["--require-approval", "never"]
+    where = structs.replace(shop.world.cloud, endpoint=shop.endpoint)
+    return cli.run([verb, *arguments, "--app", str(app), *told], cwd=shop.root, cloud=where)
+
+
+@pytest.mark.soak
+def test_what_plain_cdk_leaves_seedbed_deletes(shop: Shop) -> None:
+    shop.release("one")
+    old, control = "shop-dev-ana-user-postgres", "shop-dev-ana-seedbed-control"
+    _made(shop, old, "dev-ana", resources=LOG_ALONE)
+    bucket = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": f"runs-{shop.world.account}"}}
+    tags = stack_tags("shop", "dev-ana")
+    stacks = {control: {"Resources": {"Bucket": bucket}}}
+    app = assembly(shop.root / "made", stacks, account=shop.world.account, tags=tags)
+    deployed = _plainly(shop, app, "deploy", "--all")
+    assert deployed.code == 0, deployed.last_lines
+    shop.ask("s3", "PutObject", Bucket=f"runs-{shop.world.account}", Key="runs/1", Body=b"1")
+    failed = _plainly(shop, app, "destroy", "--all")
+    assert (failed.code != 0, "not empty" in "".join(failed.lines)) == (True, True), failed.lines
+    assert _stack(shop, control)["StackStatus"] == "DELETE_FAILED"
+    shop.ask("s3", "DeleteObject", Bucket=f"runs-{shop.world.account}", Key="runs/1")
+    gone = _plainly(shop, app, "destroy", "--all")
+    assert gone.code == 0, gone.last_lines
+    assert leftovers(shop.world)["stack"] == [old]
+    assert shop.run("destroy", "-e", "dev-ana", "--yes").code == 0
+    assert leftovers(shop.world) == {}
+
+
+@pytest.mark.soak
+def test_each_way_round_that_is_printed_leads_on(shop: Shop) -> None:
+    shop.has("one", environment="prod")
+    name, task = "shop-prod-user-postgres", "shop-prod-seedbed-task"
+    former = {
+        "Db": {"Type": DATABASE, "Properties": {"Engine": "aurora-postgresql", "EngineVersion": "17.7"}}
+    }
+    back = {"Db": {"Type": DATABASE, "Properties": {"Engine": "aurora-postgresql", "EngineVersion": "17.5"}}}
+    _made(shop, name, "prod", resources=former)
+    _made(shop, task, "prod", resources=LOG_ALONE)
+    file = str(shop.root / "plan.json")
+
+    def deployed(which: str, resources: Mapping[str, Any]) -> tuple[int, str]:
+        """Return how plan and deploy end where the app makes `resources` of the database, and the task's stack."""
+        courses = json.loads((Path(shop.release("one", "prod")[1]) / f"{PROD}.template.json").read_text())
+        stacks = {PROD: courses, name: {"Resources": resources}, task: {"Resources": LOG_ALONE}}
+        made = assembly(
+            shop.root / which, stacks, account=shop.world.account, tags=stack_tags("shop", "prod")
+        )
+        options = ("--assembly", str(made))
+        planned = shop.run("plan", "-e", "prod", "--out", file, *options)
+        done = shop.run("deploy", "-e", "prod", file, *options)
+        return max(planned.code, done.code), planned.everything + done.everything
+
+    code, said = deployed("back", back)
+    assert (code, "deploy it as it was, or make another beside it" in said, f"cdk deploy {name}" in said) == (
+        3,
+        True,
+        True,
+    ), said
+    code, said = deployed("as-it-was", former)
+    assert (code, "every stack is up to date" in said) == (0, True), said
+    code, said = deployed("beside", {**former, "Beside": back["Db"]})
+    assert (code, "1 update deployed" in said) == (0, True), said
+    assert len(shop.ask("rds", "DescribeDBClusters")["DBClusters"]) == 2
+    plain = _plainly(shop, shop.root / "back", "deploy", name, "--exclusively")
+    assert plain.code == 0, plain.last_lines
+    code, said = deployed("meant", back)
+    assert (code, "every stack is up to date" in said) == (0, True), said

@@ -41,6 +41,7 @@ def main(directory: Path) -> None:
 
     _with_expiry()
     _with_protected_tables()
+    _with_full_buckets()
     _with_addresses_of_secrets()
     _with_rules_of_security_groups()
     _with_ways_out()
@@ -95,6 +96,25 @@ def _with_protected_tables() -> None:
         if (dynamodb._tables.get(name) or {}).get("DeletionProtectionEnabled"):
             raise ValueError(
                 f"Resource cannot be deleted as it is currently protected against deletion: {name}"
+            )
+        delete(name, properties)
+
+    handlers["delete"] = deleted
+
+
+def _with_full_buckets() -> None:
+    """Let a bucket that holds something outlive its stack's deletion, which fails, as in AWS."""
+    from ministack.services import s3
+    from ministack.services.cloudformation import provisioners
+
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
+    delete = handlers["delete"]
+
+    def deleted(name: str, properties: Any) -> None:
+        if (s3._buckets.get(name) or {}).get("objects") or s3._bucket_has_versions(name):
+            raise ValueError(
+                "The bucket you tried to delete is not empty. You must delete all versions in the bucket. "
+                "(Service: S3, Status Code: 409)"
             )
         delete(name, properties)
 

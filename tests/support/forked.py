@@ -37,6 +37,7 @@ AT_START = ("PYTHON", "LC_", "LANG", "COVERAGE_")  # variables that an interpret
 ROOT = Path(__file__).parents[2]
 MESSAGE = 1 << 20  # bytes
 NOWHERE = "http://127.0.0.1:9"
+SERVICES = ("cloudformation", "dynamodb", "ecs", "logs", "s3", "secretsmanager", "ssm", "sts")
 
 
 class Request(NamedTuple):
@@ -230,12 +231,14 @@ def _import_everything() -> None:
 
 
 def _read_what_botocore_reads() -> None:
-    """Make a client that is never used: what it reads takes longer than all else that a short command does."""
+    """Make clients that are never used: what they read takes longer than all else that a short command does."""
     from seedbed.aws import clients
     from seedbed.aws.cloud import Cloud
     from seedbed.model.secret import Secret
 
-    clients.client(Cloud("eu-central-1", endpoint=NOWHERE, access_key="x", secret_key=Secret("x")), "sts")
+    nowhere = Cloud("eu-central-1", endpoint=NOWHERE, access_key="x", secret_key=Secret("x"))
+    for service in SERVICES:
+        clients.client(nowhere, service)
 
 
 def _run(entry: str) -> NoReturn:

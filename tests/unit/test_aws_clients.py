@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -89,3 +91,19 @@ def test_no_service_is_given_more_than_a_minute_by_calls_that_people_wait_for() 
     for service in ("dynamodb", "ecs", "ssm", "sts", "logs", "s3", "secretsmanager"):
         seconds = clients._SLOW.get(service, clients.READ_TIMEOUT)
         assert seconds * clients._FEWEST.get(service, clients.ATTEMPTS) <= 60
+
+
+def test_clients_share_a_session_as_long_as_the_surroundings_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """To make one takes longer than a client; what it found in files and variables is not to outlive them."""
+    for name in [each for each in os.environ if each.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    clients._session.cache_clear()
+    for key, region in (("AKIDONE", "eu-central-1"), ("AKIDTWO", "eu-west-1")):
+        file = tmp_path / key
+        file.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = x\n")
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+        made = [clients.client(Cloud(region), service) for service in ("sts", "ssm", "sts")]
+        assert {each._request_signer._credentials.access_key for each in made} == {key}
+    assert clients._session.cache_info().misses == 2

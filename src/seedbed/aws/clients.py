@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -40,14 +41,9 @@ def client(cloud: Cloud, service: str, *, attempts: int = ATTEMPTS) -> Any:
 def _made(cloud: Cloud, service: str, attempts: int) -> Any:
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
-    from botocore.session import Session
 
-    # With keys of its own, a cloud is not to depend on a profile that the surroundings name, and that may not exist.
-    nobody = {"profile": (None, None, None, None)}
     try:
-        session = Session(nobody) if cloud.access_key else Session(profile=cloud.profile or None)
-        session.register_component("data_loader", _data(session.get_config_variable("data_path")))
-        return session.create_client(
+        return _session(cloud.profile, bool(cloud.access_key), _surroundings()).create_client(
             service,
             region_name=cloud.region,
             endpoint_url=cloud.endpoint or None,
@@ -72,6 +68,24 @@ def _made(cloud: Cloud, service: str, attempts: int) -> Any:
         )
     except BotoCoreError as error:
         raise faults.of_exception(error, cloud, action=f"{service}:*") from None
+
+
+@cache
+def _session(profile: str, has_keys: bool, _: tuple[tuple[str, str], ...]) -> Any:
+    """Return the session of all clients that have the same surroundings: to make one takes longer than a client."""
+    from botocore.session import Session
+
+    # With keys of its own, a cloud is not to depend on a profile that the surroundings name, and that may not exist.
+    session = Session({"profile": (None, None, None, None)}) if has_keys else Session(profile=profile or None)
+    session.register_component("data_loader", _data(session.get_config_variable("data_path")))
+    return session
+
+
+def _surroundings() -> tuple[tuple[str, str], ...]:
+    """Return the variables that botocore may read: what is found by them is found once."""
+    return tuple(
+        sorted(each for each in os.environ.items() if each[0] == "HOME" or each[0].startswith("AWS_"))
+    )
 
 
 @cache

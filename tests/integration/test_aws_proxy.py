@@ -18,6 +18,9 @@ from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConn
 
 from seedbed.engines.dynamodb.sandbox.world import World
 from tests.support.aws_proxy import CloudFormationGuard, Proxy, mutating, on, proxy
+from tests.support.aws_proxy.calls import recognised
+from tests.support.aws_proxy.http import Request
+from tests.support.aws_proxy.permissions import Place
 
 TABLE = "courses-courses-dev"
 STACK = "courses-dev"
@@ -120,9 +123,6 @@ def test_errors_of_the_server_come_through_and_are_told(aws: Proxy, table: Any) 
 
 
 def test_partiql_mutates_where_it_says_so() -> None:
-    from tests.support.aws_proxy.calls import recognised
-    from tests.support.aws_proxy.http import Request
-
     def asked(statement: str) -> bool:
         headers = {"x-amz-target": "DynamoDB_20120810.ExecuteStatement"}
         return mutating(
@@ -131,6 +131,18 @@ def test_partiql_mutates_where_it_says_so() -> None:
 
     assert asked('INSERT INTO "t" VALUE {}')
     assert not asked(' select * from "t"')
+
+
+@pytest.mark.parametrize(
+    ("statement", "resource"),
+    [('SELECT a FROM "t-1"', "table/t-1"), ('select *\nfrom "t"."by_a" WHERE a = 1', "table/t/index/by_a")],
+)
+def test_a_select_needs_what_iam_calls_it(statement: str, resource: str) -> None:
+    headers = {"x-amz-target": "DynamoDB_20120810.ExecuteStatement"}
+    call = recognised(Request("POST", "/", headers, json.dumps({"Statement": statement}).encode()))
+    [asked] = Place("111111111111").asked(call)
+    assert asked.action == "dynamodb:PartiQLSelect"
+    assert asked.resource == f"arn:aws:dynamodb:eu-central-1:111111111111:{resource}"
 
 
 # --- holding

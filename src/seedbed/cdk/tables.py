@@ -22,7 +22,8 @@ from seedbed.model.platform import Database
 ENGINE = "dynamodb"
 _READ = ("BatchGetItem", "ConditionCheckItem", "DescribeTable", "GetItem", "Query", "Scan")
 _WRITE = ("BatchWriteItem", "DeleteItem", "PutItem", "UpdateItem")
-_LOOK = ("DescribeContinuousBackups", "DescribeTimeToLive")
+# PartiQLSelect: what IAM calls the ExecuteStatement of an expectation.
+_LOOK = ("DescribeContinuousBackups", "DescribeTimeToLive", "PartiQLSelect")
 
 
 class ServiceTables(Construct):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml

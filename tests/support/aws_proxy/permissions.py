@@ -18,6 +18,10 @@ _S3 = {
     "ListMultipartUploads": "ListBucketMultipartUploads",
     "CreateMultipartUpload": "PutObject",
 }
+_SELECT = re.compile(
+    r'\bSELECT\b.*?\bFROM\s+"?(?P<table>[\w.-]+?)"?(?:\."(?P<index>[^"]+)")?(?:\s|$)',
+    re.IGNORECASE | re.DOTALL,
+)
 _ON_BUCKET = ("ListBucket", "ListBucketVersions", "ListBucketMultipartUploads")
 _TO_TASKS = {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}
 
@@ -87,11 +91,20 @@ class Place:
                 for kind, part in each.items():
                     action = "ConditionCheckItem" if kind == "ConditionCheck" else f"{kind}Item"
                     yield self._item(action, part)
+        elif call.operation == "ExecuteStatement":
+            yield self._of_statement(str(told["Statement"]))
         elif "RequestItems" in told:
             for table in told["RequestItems"]:
                 yield self._item(call.operation, {"TableName": table})
         else:
             yield self._item(call.operation, told)
+
+    def _of_statement(self, statement: str) -> Asked:
+        """Return what IAM asks of a SELECT, for which it has an action of its own; a table's name is quoted."""
+        found = _SELECT.search(statement)
+        assert found is not None, statement
+        index = {"IndexName": found["index"]} if found["index"] else {}
+        return self._item("PartiQLSelect", {"TableName": found["table"], **index})
 
     def _item(self, action: str, told: Mapping[str, Any]) -> Asked:
         key = told.get("Key") or told.get("Item") or {}

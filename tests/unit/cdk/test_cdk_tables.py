@@ -200,6 +200,7 @@ def test_seedbed_is_let_to_the_history_too_and_may_not_make_tables(
     (policy,) = stack.resources("IAM::Policy").values()
     (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
     assert any(each.endswith("courses-migrations_history-dev-ana") for each in statement["Resource"])
+    assert "dynamodb:PartiQLSelect" in statement["Action"]  # verify asks expectations by it
     assert not {"dynamodb:CreateTable", "dynamodb:UpdateTable", "dynamodb:DeleteTable", "dynamodb:*"} & set(
         statement["Action"]
     )

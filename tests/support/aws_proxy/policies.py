@@ -29,14 +29,16 @@ TOKEN_VARIABLE = "AWS_SESSION_TOKEN"
 
 
 class Held(NamedTuple):
-    """A statement that a role has. `number`: which one of `policy`, if that is one of `rights`."""
+    """A statement that a role has. `number`: which one of `policy`, if that is one of `rights`; `kind`: of caller."""
 
     statement: Mapping[str, Any]
+    kind: str = ""
     policy: str = ""
     number: int = 0
 
 
-USED: set[tuple[str, int, str]] = set()  # policy, number of its statement, action: what a call was allowed by
+# What calls were allowed by: kind of caller, policy, number of its statement, action.
+USED: set[tuple[str, str, int, str]] = set()
 
 
 def allows(statements: Sequence[Mapping[str, Any]], asked: Asked) -> bool:
@@ -48,7 +50,7 @@ def allows(statements: Sequence[Mapping[str, Any]], asked: Asked) -> bool:
 def of_kind(kind: str, names: rights.Names) -> list[Held]:
     """Return what a caller of a kind has; WORK: what the task's role has for its runs."""
     return [
-        Held(statement, policy, number)
+        Held(statement, kind, policy, number)
         for policy in rights.KINDS.get(kind, (kind,))
         for number, statement in enumerate(rights.statements(policy, names))
     ]
@@ -110,7 +112,11 @@ class Policies(Rule):
             self.refused[token].add(asked.action)
             return False
         self.performed[token].add(asked.action)
-        USED.update((each.policy, each.number, asked.action) for each in held if _fits(each.statement, asked))
+        USED.update(
+            (each.kind, each.policy, each.number, asked.action)
+            for each in held
+            if each.kind and _fits(each.statement, asked)
+        )
         return True
 
     def _denied(self, call: Call, role: str, asked: Asked) -> Response:

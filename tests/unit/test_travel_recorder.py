@@ -46,3 +46,18 @@ def test_what_is_no_utf_8_is_spelled_out_and_secrets_are_masked() -> None:
     told = msgspec.json.encode([worked.told, recorder.document]).decode()
     assert told.count(r"caf\\udce9 ********") == 4
     assert "hunter2" not in told + log.getvalue()
+
+
+class Full(io.StringIO):
+    """A log that takes nothing more."""
+
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_log_that_takes_nothing_more_ends_no_step() -> None:
+    worked = Worked()
+    recorder = Recorder(cast("Worker", worked), Terminal(), Redactor(), Full())
+    with recorder.installed():
+        print("half way")
+    assert worked.told[0] == Written("stdout", "half way")

@@ -7,11 +7,12 @@ import hashlib
 import io
 import os
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from seedbed.errors import UsageError
+from seedbed.errors import Unavailable, UsageError
 from seedbed.support.phrases import number as thousands
 
 if TYPE_CHECKING:
@@ -94,8 +95,16 @@ def unpack(data: bytes, to: Path) -> None:
                 if number >= MOST or left < 0:
                     raise _foreign("it is too large")
                 _write(archive, member, to)
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except FileExistsError as error:
+        raise _foreign(f"it has {error.filename} twice") from None
+    except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile, ValueError) as error:
         raise _foreign(f"it cannot be read: {error}") from None
+    except OSError as error:
+        raise Unavailable(
+            f"the platform's files cannot be unpacked in {to}",
+            because=error.strerror or str(error),
+            try_="give the task more room for files, or move away what is no migration and no seed",
+        ) from None
 
 
 def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, to: Path) -> None:

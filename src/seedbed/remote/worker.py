@@ -15,8 +15,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 import msgspec
 from msgspec import Struct
@@ -61,7 +62,13 @@ class Rhythm(Struct, frozen=True):
 def this_task(environ: Mapping[str, str]) -> str:
     """Return the ARN of the task that this process runs in; `local:HOST:PID` where it runs in none."""
     if url := environ.get(METADATA):
-        with suppress(OSError, ValueError, KeyError), urlopen(f"{url}/task", timeout=2) as answer:  # noqa: S310  ECS set it
+        straight = build_opener(
+            ProxyHandler({})
+        )  # a proxy that the variables name knows nothing of this address
+        with (
+            suppress(OSError, HTTPException, ValueError, LookupError, TypeError),
+            straight.open(f"{url}/task", timeout=2) as answer,
+        ):
             return str(json.loads(answer.read())["TaskARN"])
     return f"local:{socket.gethostname()}:{os.getpid()}"
 

@@ -41,6 +41,7 @@ class Writer:
         self._limit = limit
         self._waiting: deque[tuple[str, bool]] = deque()  # a line, and whether it is progress only
         self._bytes = 0
+        self._passing = 0  # bytes of what waits and is progress only
         self.dropped = 0
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -51,12 +52,19 @@ class Writer:
 
     def put(self, entry: Entry) -> None:
         """Have an entry written soon."""
-        line = encoded(entry)
+        line, is_passing = encoded(entry), progress_only(entry)
         with self._lock:
-            self._waiting.append((line, progress_only(entry)))
+            if self._bytes + len(line) > self._limit:
+                if (
+                    self._passing > self._limit // 8
+                ):  # not for a few bytes: each time, all that waits is looked at
+                    self._drop()
+                elif is_passing:
+                    self.dropped += 1
+                    return
+            self._waiting.append((line, is_passing))
             self._bytes += len(line)
-            if self._bytes > self._limit:
-                self._drop()
+            self._passing += len(line) if is_passing else 0
 
     def close(self, seconds: float) -> bool:
         """Write what is left, for `seconds` at most; return whether all is written."""
@@ -70,6 +78,7 @@ class Writer:
         self.dropped += len(self._waiting) - len(kept)
         self._waiting = deque(kept)
         self._bytes = sum(len(line) for line, _ in kept)
+        self._passing = 0
 
     def _work(self) -> None:
         number = 0
@@ -90,8 +99,9 @@ class Writer:
                     length = len(self._waiting[0][0].encode())
                     if lines and size + length > LINES:
                         break
-                    line, _ = self._waiting.popleft()
+                    line, is_passing = self._waiting.popleft()
                     self._bytes -= len(line)
+                    self._passing -= len(line) if is_passing else 0
                     lines.append(line)
                     size += length
             if not lines:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from seedbed.errors import UsageError
+from seedbed.errors import Unavailable, UsageError
 from seedbed.remote import files
 from seedbed.remote.files import pack, platform_digest, platform_files, unpack
 
@@ -202,6 +202,20 @@ def test_nothing_else_comes_out_of_an_archive(
     assert not (tmp_path / "outside").exists()
     assert not (tmp_path / "a" / "outside").exists()
     assert not any(each.is_symlink() for each in there.rglob("*"))
+
+
+def test_a_full_disk_is_no_fault_of_the_archive(
+    platform: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, _ = pack(platform)
+
+    def full(_: object, *_more: object, **_named: object) -> object:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.mkdir", full)
+    with pytest.raises(Unavailable, match="cannot be unpacked") as found:
+        unpack(data, tmp_path / "there")
+    assert found.value.because == "No space left on device"
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,14 @@ def follow(context: CommandContext, control: Control, tasks: Tasks | None, id_: 
     following = Following(control, tasks, id_, entry=display, tell=display.waiting, stopping=stopping)
     try:
         run = following.to_the_end()
+    except (MemoryError, OSError, RuntimeError) as error:
+        if (known := context.exhausted(error)) is None:
+            raise
+        raise OutcomeUnknown(
+            f"run {id_} goes on, and cannot be followed from here",
+            because=f"{known.what}: {known.because}",
+            try_=Hint("see how it ends: ", call("runs attach", id_)),
+        ) from error
     finally:
         display.close()
     if display.lost:

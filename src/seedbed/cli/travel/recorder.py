@@ -6,7 +6,7 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from msgspec import convert, to_builtins
@@ -88,8 +88,11 @@ class Recorder:
     def written(self, stream: Stream, text: str) -> None:
         safe = self._safe(text)
         self._worker.written(stream, safe)
-        self._log.write(_COLORED.sub("", safe))
-        self._log.flush()
+        with suppress(
+            OSError, ValueError
+        ):  # the record has it; no step fails because its log takes nothing more
+            self._log.write(_COLORED.sub("", safe))
+            self._log.flush()
 
     # --- the listener
 

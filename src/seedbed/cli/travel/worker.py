@@ -27,6 +27,7 @@ from seedbed.remote import place
 from seedbed.remote.files import platform_digest, unpack
 from seedbed.remote.records import IMAGE
 from seedbed.remote.worker import CLAIM, Worker, require_ours, require_same, this_task
+from seedbed.report.styles import harmless
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
@@ -54,7 +55,12 @@ def work(id_: str, directory: str | None) -> int:
         run = worker.claim()
     except SeedbedError as error:  # there is no record that could say it
         return int(CommandContext({}, command="", as_json=False).fail(error))
-    with tempfile.TemporaryDirectory(prefix="seedbed-run-") as scratch, worker.at_work(_stop):
+    try:
+        room = tempfile.TemporaryDirectory(prefix="seedbed-run-")
+    except OSError as error:
+        control.decline(run, int(ExitCode.UNAVAILABLE), f"its task has no room for files: {error}")
+        return int(ExitCode.UNAVAILABLE)
+    with room as scratch, worker.at_work(_stop):
         return _Work(control, worker, run, Path(scratch)).done(directory)
 
 
@@ -89,10 +95,10 @@ class _Work:
 
     def done(self, directory: str | None) -> int:
         """Carry it out, and return the exit code that its record has."""
-        ask, log = self._run.ask, sys.stderr
+        ask, log = self._run.ask, _logged(sys.stderr)
         redactor = Renaming()
-        recorder = Recorder(self._worker, ask.terminal, redactor, log)
-        log.write(f"run {self._run.id}: seedbed {ask.command} {' '.join(ask.argv)}, called by {ask.by}\n")
+        recorder = Recorder(self._worker, ask.terminal, redactor, sys.stderr)
+        log(harmless(f"run {self._run.id}: seedbed {' '.join((ask.command, *ask.argv))}, called by {ask.by}"))
         with recorder.installed():
             code = self._called(recorder, redactor, directory)
         for number in (signal.SIGINT, signal.SIGTERM):  # it is over: what is left is to say so
@@ -100,7 +106,7 @@ class _Work:
         document = msgspec.json.encode(recorder.document) if recorder.document is not None else None
         outputs = parcels.written(self._places, ask.terminal.places) if self._places else {}
         self._worker.finish(code, document=document, outputs=outputs)
-        log.write(f"run {self._run.id}: exit code {code}\n")
+        log(f"run {self._run.id}: exit code {code}")
         return code
 
     def _called(self, recorder: Recorder, redactor: Renaming, directory: str | None) -> int:

@@ -174,7 +174,7 @@ def _make_servers(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes,
 def _make_callers(app: cdk.App, platform: Platform, made: Made, kinds: list[str]) -> None:
     stack = _stack(app, platform, made.environment, "seedbed", "callers")
     for each in filter(None, (made.control, made.task)):
-        stack.add_dependency(cdk.Stack.of(each))
+        stack.add_stack_dependency(cdk.Stack.of(each))
     made.callers = Callers(
         stack,
         "Callers",

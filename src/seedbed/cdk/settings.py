@@ -59,7 +59,7 @@ def across(of: Construct, to: object, path: str, name: str, value: str) -> str:
     here, there = Stack.of(to), Stack.of(of)
     if here.node.path == there.node.path:
         return value
-    here.add_dependency(there)
+    here.add_stack_dependency(there)
     settings = of.node.try_find_child(_SETTINGS)
     if settings is None or settings.node.try_find_child(name) is None:
         path = f"{path}/stacks"

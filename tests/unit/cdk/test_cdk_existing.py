@@ -45,6 +45,9 @@ def company(with_node: None) -> Stacks:
     made = platform_stacks(app, EDTECH / "seedbed.toml", vpc=vpc)
     assert made.network
     made.postgres["user"].cluster.add_rotation_single_user(vpc_subnets=made.network.tasks)
+    told = [str(each.entry.data) for stack in app.synth().stacks for each in stack.messages]
+    assert [each for each in told if "routeTableId" in each]  # of the subnets above
+    assert [each for each in told if "Egress" in each] == []  # nobody is to do anything about it
     return stacks(app)
 
 

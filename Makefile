@@ -61,7 +61,7 @@ test: export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.venv/pycache
 test: install ## every test (TESTS=tests/unit WORKERS=2 PYTEST_ARGS=...); with CI=true a skip is a failure
 	@code=0; \
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(if $(filter true,$(CI)),--durations=40) $(PYTEST_ARGS) $(TESTS) || code=$$?; \
-	echo "make test leaves to make soak: $(SOAK_RACES) races, $(SOAK_KILLS) kills, verify ended $(SOAK_VERIFY_KILLS) times, a backfill of $(SOAK_BACKFILL_ROWS) rows killed $(SOAK_BACKFILL_KILLS) times, a transformation of $(SOAK_DYNAMODB_ITEMS) items killed $(SOAK_DYNAMODB_KILLS) times, a refactoring of $(SOAK_NEO4J_RELATIONSHIPS) relationships killed $(SOAK_NEO4J_KILLS) times, an index of $(SOAK_OPENSEARCH_DOCUMENTS) documents reindexed under writes and killed in every state, deployments killed before and between updates and while an index is built, two deployments at once of several updates, an environment killed while it is destroyed, $(SOAK_EXAMPLES) examples of each property"; \
+	echo "make test leaves to make soak: $(SOAK_RACES) races, $(SOAK_KILLS) kills, verify ended $(SOAK_VERIFY_KILLS) times, a backfill of $(SOAK_BACKFILL_ROWS) rows killed $(SOAK_BACKFILL_KILLS) times, a transformation of $(SOAK_DYNAMODB_ITEMS) items killed $(SOAK_DYNAMODB_KILLS) times, a refactoring of $(SOAK_NEO4J_RELATIONSHIPS) relationships killed $(SOAK_NEO4J_KILLS) times, an index of $(SOAK_OPENSEARCH_DOCUMENTS) documents reindexed under writes and killed in every state, deployments killed before and between updates and while an index is built, two deployments at once of several updates, environments killed at each change that they ask AWS for, as they come up and as they go, $(SOAK_EXAMPLES) examples of each property"; \
 	exit $$code
 
 lint: lint-ruff lint-format lint-types lint-imports ## ruff, mypy, import-linter (make -k lint: all of them, whatever fails)
@@ -96,7 +96,7 @@ soak: soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak
 soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex: soak-%: install
 	$(BIN)/python -m tests.soak.$*
 
-soak-deploy: install ## deployments killed before and during an update, while an index is built, and between two; two at once; a destruction killed; a whole graph, down and up again
+soak-deploy: install ## deployments killed before and during an update, while an index is built, and between two; two at once; an environment killed at each step of coming up and going; a whole graph, down and up again
 	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal tests/integration
 
 soak-contract: install ## the parts of the contract that make test keeps on one DynamoDB server, on the other one

@@ -14,6 +14,7 @@ from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from tests.integration.conftest import EDTECH
 from tests.support.aws_proxy import Proxy, proxy
+from tests.support.deployment.kills import killed_at_each_step, steps
 from tests.support.deployment.leftovers import leftovers
 from tests.support.deployment.releases import NOBODY, Shop
 from tests.support.deployment.stage import Stage, one_database, write_copying_app
@@ -75,22 +76,17 @@ def test_killed_while_it_deletes_a_whole_environment_and_run_again_it_leaves_not
 
 @pytest.mark.soak
 @pytest.mark.parametrize("when", ["asked", "answered"])
-@pytest.mark.parametrize(
-    ("operation", "nth"),
-    [
-        *(("DescribeStacks", each) for each in (1, 2, 5)),
-        *(("ListImports", each) for each in (1, 4)),
-        *(("DeleteStack", each) for each in (1, 5, 9, 14)),
-        ("DescribeStackEvents", 1),
-    ],
-)
-def test_killed_anywhere_and_run_again_it_leaves_nothing(
-    whole: Shop, aws: Proxy, operation: str, nth: int, when: When
+def test_a_whole_environment_goes_wherever_its_destruction_is_killed(
+    whole: Shop, aws: Proxy, when: When
 ) -> None:
-    killed(whole, aws, operation, when, nth=nth)
-    done = whole.run("destroy", "-e", "dev-ana", "--yes")
-    assert done.code == 0, done.everything
+    bucket = leftovers(whole.world)["bucket"][0]
+    whole.ask("s3", "PutObject", Bucket=bucket, Key="runs/1/plan.json", Body=b"{}")
+    whole.ask("s3", "CreateMultipartUpload", Bucket=bucket, Key="runs/half")
+    destroy = ("destroy", "-e", "dev-ana", "--yes")
+    seen = killed_at_each_step(aws, whole.world.account, lambda: whole.start(*destroy), when)
     assert leftovers(whole.world) == {}
+    assert len([each for each in seen if "DeleteStack" in each]) == STACKS
+    assert {each.split()[1] for each in seen} == {"DeleteStack", "DeleteObjects", "AbortMultipartUpload"}
 
 
 def killed(shop: Shop, aws: Proxy, operation: str, when: When, *, nth: int) -> None:
@@ -215,19 +211,23 @@ def test_a_platform_of_opensearch_alone_comes_up_is_used_and_goes(
 
 @pytest.mark.soak
 @pytest.mark.parametrize("when", ["asked", "answered"])
-@pytest.mark.parametrize(
-    "operation", ["GetCallerIdentity", "CreateChangeSet", "ExecuteChangeSet", "GetTemplate"]
-)
-@pytest.mark.parametrize("nth", [1, 2])
-def test_an_environment_whose_start_is_killed_comes_up_when_it_is_started_again(
-    postgres: Shop, aws: Proxy, operation: str, when: When, nth: int
+def test_an_environment_comes_up_and_goes_wherever_it_is_killed(
+    tmp_path: Path, ministack_account: World, assemblies: Path, aws: Proxy, when: When
 ) -> None:
-    seen = iter(range(1, nth + 1))
-    with aws.hold(
-        lambda call: call.operation == operation and next(seen, 0) == nth, when=when, times=1
-    ) as held:
-        running = postgres.start("env", "up", "dev-ana", "--yes")
-        held.wait_until_inside()
-        running.send_signal(signal.SIGKILL)
-        running.communicate()
-    used_and_gone(postgres)
+    shop = Shop(tmp_path, ministack_account, assemblies, aws.endpoint)
+    shop.prepare()
+    write_copying_app(tmp_path, Path(shop.release("one")[1]))
+    seeds = tmp_path / "services" / "courses" / "dynamodb" / "seeds" / "reference"
+    seeds.mkdir(parents=True)
+    (seeds / "010_courses.json").write_text('[{"course_id": "c1", "slug": "one"}]')
+    up, down = (("env", each, "dev-ana", "--yes") for each in ("up", "down"))
+    seen = killed_at_each_step(aws, shop.world.account, lambda: shop.start(*up), when)
+    assert shop.run("status", "-e", "dev-ana", "--exit-code").code == 0
+    assert shop.ask("dynamodb", "Scan", TableName="courses-courses-dev-ana")["Count"] == 1
+    gone = killed_at_each_step(aws, shop.world.account, lambda: shop.start(*down), when)
+    assert leftovers(ministack_account) == {}
+    assert {each.split()[1] for each in gone} == {"DeleteStack"}
+    aws.forget()
+    undisturbed = shop.run(*up)
+    assert undisturbed.code == 0, undisturbed.everything
+    assert set(steps(aws.calls, shop.world.account)) <= set(seen)

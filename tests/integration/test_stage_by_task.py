@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 import pytest
@@ -15,9 +15,10 @@ import urllib3
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
 from tests.support.aws_clients import client
-from tests.support.aws_proxy import Proxy, proxy
+from tests.support.aws_proxy import Proxy, on, proxy
 from tests.support.deployment import application
 from tests.support.deployment.inside import Authority, Servers, ask_for_passwords, inside
+from tests.support.deployment.kills import killed_at_each_step
 from tests.support.deployment.leftovers import leftovers
 from tests.support.deployment.releases import NOBODY, Shop
 from tests.support.deployment.stage import BY_TASK, IMAGE, Stage, one_database, write_copying_app
@@ -152,6 +153,30 @@ def test_what_no_one_outside_can_reach_is_migrated_and_seeded_by_the_task_of_its
         assert "does not prove who it is" in ran(postgres, "status", "-e", "dev-ana", "--fresh", code=3)
         ran(postgres, "env", "down", "dev-ana", "--yes")
     assert refused(tasks) == set()
+    assert leftovers(postgres.world) == {}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("when", ["asked", "answered"])
+def test_what_a_task_reaches_comes_up_and_goes_wherever_its_caller_is_killed(
+    postgres: Shop,
+    aws: Proxy,
+    tasks: Fargate,
+    authority: Authority,
+    asking: EmbeddedServer,
+    when: Literal["asked", "answered"],
+) -> None:
+    up, down = (("env", each, "dev-ana", "--yes") for each in ("up", "down"))
+    account = postgres.world.account
+    with inside(postgres.world, tasks, authority, Servers(asking)):
+        seen = killed_at_each_step(aws, account, lambda: postgres.start(*up), when)
+        assert {"CreateChangeSet", "ExecuteChangeSet", "RunTask"} <= {each.split()[1] for each in seen}
+        assert_status_agrees(postgres, "dev-ana")
+        aws.forget()
+        ran(postgres, "runs", "warm", "-e", "dev-ana")
+        assert until(lambda: aws.of(on("PutItem", containing="warm#")) != [], 60)
+        gone = killed_at_each_step(aws, account, lambda: postgres.start(*down), when)
+    assert {each.split()[1] for each in gone} >= {"StopTask", "DeleteObjects", "DeleteStack"}
     assert leftovers(postgres.world) == {}
 
 

@@ -216,6 +216,17 @@ def test_a_caller_that_died_before_its_task_makes_room_too(
 # --- what ECS does not do
 
 
+@pytest.mark.parametrize("writes", [True, False])
+def test_a_caller_whose_clock_is_wrong_beats_by_the_clock_of_aws(
+    stage: Stage, ask: Ask, writes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.sleep()
+    real = time.time
+    monkeypatch.setattr("seedbed.aws.items.time.time", lambda: real() - 200)
+    run = stage.now(stage.start(replace(ask, writes=writes), "wait=30").run)
+    assert run.beat == pytest.approx(real(), abs=10)
+
+
 def test_an_answer_that_is_lost_twice_is_one_task(stage: Stage, ask: Ask) -> None:
     stage.sleep()
     with stage.aws.drop("RunTask", when="answered", times=2) as lost:

@@ -133,6 +133,23 @@ def test_it_goes_on_while_nothing_can_be_written(control: Control, aws: Proxy, a
     assert run.exit_code == 0
 
 
+def test_a_table_that_is_throttled_for_a_while_loses_and_doubles_nothing(
+    control: Control, aws: Proxy, ask: Ask
+) -> None:
+    works = Works(control, ask)
+    code = "ProvisionedThroughputExceededException"
+    with works.at_work() as worker, aws.throttle("PutItem", times=4, code=code) as throttled:
+        for done in range(100):
+            worker.event(progress(done))
+            time.sleep(0.002)
+        throttled.wait(4)
+        assert worker.finish(0)
+    assert works.told == [Happened(progress(done)) for done in range(100)]
+    assert any(
+        "cannot be written down, and waits: AWS throttled dynamodb:PutItem" in line for line in works.log
+    )
+
+
 def test_the_log_has_the_outcome_where_the_record_cannot(control: Control, aws: Proxy, ask: Ask) -> None:
     works = Works(control, ask, replace(RHYTHM, end=0.3))
     refused = aws.refuse(lambda call: call.mutates, "AccessDeniedException", "no more")

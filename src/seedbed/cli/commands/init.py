@@ -39,7 +39,7 @@ def command(
     \b
     seedbed init shop
     seedbed init --yes shop --engine postgres --engine dynamodb
-    seedbed init --yes --cdk                  in a platform: the CDK app, if there is none
+    seedbed init --yes --cdk  in a platform: the CDK app, if there is none
     """
     from seedbed.documents.init import InitDocument
     from seedbed.project import starter

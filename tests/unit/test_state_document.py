@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,8 @@ from msgspec.structs import replace
 from seedbed.documents.seen import SeenEntry
 from seedbed.documents.state import StateDocument, read
 from seedbed.errors import Refused
+from seedbed.model.history import History, Identity, Revision, RevisionState
+from seedbed.model.migration import Direction, Phase
 from seedbed.model.remembered import Remembered
 from seedbed.report.styles import Look, render
 from seedbed.report.text.seen import seen_text
@@ -38,6 +40,39 @@ def test_what_a_document_says_it_says_again() -> None:
     changed = replace(VIDEO, logins=None, changed=NOW)
     known = {each.database: each for each in (USER, changed)}
     assert read(document(*known.values()).written(str), "x").remembered() == known
+
+
+_TEXT = st.text(max_size=3)
+_TIMES = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+_REVISIONS = st.builds(
+    Revision,
+    _TEXT,
+    _TEXT,
+    _TEXT,
+    st.sampled_from(Phase),
+    st.sampled_from(RevisionState),
+    st.sampled_from(Direction),
+    st.integers(0, 9),
+    st.booleans(),
+    st.none() | _TEXT,
+    st.lists(_TEXT, max_size=2).map(tuple),
+    _TEXT,
+    st.none() | _TIMES,
+    st.integers(0, 9),
+    _TEXT,
+    _TEXT,
+)
+_HISTORIES = st.builds(
+    History, st.none() | st.builds(Identity, _TEXT, _TEXT, _TEXT), st.lists(_REVISIONS, max_size=2).map(tuple)
+)
+
+
+@given(history=_HISTORIES, holder=_TEXT, logins=st.none() | st.lists(_TEXT, max_size=2).map(tuple))
+def test_every_state_that_a_history_can_have_is_read_back_as_it_was(
+    history: History, holder: str, logins: tuple[str, ...] | None
+) -> None:
+    seen = replace(USER, history=history, holder=holder, logins=logins)
+    assert read(document(seen).written(str), "x").remembered() == {USER.database: seen}
 
 
 def test_nothing_in_the_document_is_a_secret() -> None:

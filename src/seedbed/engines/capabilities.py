@@ -315,11 +315,14 @@ class SupportsUnlock(Protocol):
 class SupportsLogins(Protocol):
     """A session of an engine that makes logins: its own and the application's, where the settings say which.
 
-    Whatever they lack is made when a lease is taken, before it, and told as LoginsChanged.
+    Whatever they lack is made when a lease is taken, before it, and told as LoginsChanged. What cannot be made is
+    Refused there, and the lease is not taken.
     """
 
     def login_changes(self) -> Sequence[str]:
-        """Return what would be made, granted or set, as text; nothing is changed."""
+        """Return what would be made, granted or set, as text without secrets; nothing is changed, or where the settings
+        name no such logins.
+        """
         ...
 
 

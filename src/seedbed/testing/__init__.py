@@ -12,7 +12,7 @@
 at its server from outside. What only some engines can do is a contract of its own: `ResetContract`,
 `SchemaContract`, `UnlockContract`, `ExpiryContract`, `AtomicLoadContract`, `BulkLoadContract`, `ScriptContract`,
 `TroubleContract`, `SilenceContract`, `IdsContract`, `PresenceContract`,
-`QueryContract`, `OneOwnerContract`, `PlaceContract`, `VerifiedContract`.
+`QueryContract`, `OneOwnerContract`, `PlaceContract`, `VerifiedContract`, `LoginsContract`.
 pytest is imported when one of the contracts is asked for, not before: the runner that the suite starts and kills
 lives here too.
 """
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from seedbed.testing.harness import Harness, Hold, ScriptHarness, TroubleHarness
+from seedbed.testing.harness import Harness, Hold, LoginsHarness, ScriptHarness, TroubleHarness
 
 if TYPE_CHECKING:
     from seedbed.testing.bench import Bench
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         IdsContract,
         LeaseContract,
         LoadContract,
+        LoginsContract,
         LossContract,
         OneOwnerContract,
         PlaceContract,
@@ -68,6 +69,8 @@ __all__ = [
     "IdsContract",
     "LeaseContract",
     "LoadContract",
+    "LoginsContract",
+    "LoginsHarness",
     "LossContract",
     "OneOwnerContract",
     "PlaceContract",

@@ -159,6 +159,29 @@ class ReaderHarness(Protocol):
 
 
 @runtime_checkable
+class LoginsHarness(Harness, Protocol):
+    """What `LoginsContract` wants besides. The `settings` are those of an empty database whose administrator is there;
+    the login of seedbed and that of the application are not.
+    """
+
+    def with_other_secrets(self, settings: Mapping[str, str]) -> Mapping[str, str]:
+        """Return `settings` in which both logins have other secrets."""
+        ...
+
+    def without_administrator(self, settings: Mapping[str, str]) -> Mapping[str, str]:
+        """Return `settings` whose administrator is not let in."""
+        ...
+
+    def application_uses(self, settings: Mapping[str, str], table: str) -> bool:
+        """Return whether the application's login is let in, and reads and writes the rows of `table`."""
+        ...
+
+    def application_changes(self, settings: Mapping[str, str], table: str) -> bool:
+        """Return whether it can do anything else: change or remove `table`, make things, look into the history."""
+        ...
+
+
+@runtime_checkable
 class LossHarness(Protocol):
     """What `LossContract` wants besides."""
 

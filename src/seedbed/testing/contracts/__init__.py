@@ -10,6 +10,7 @@ from seedbed.testing.contracts.honesty import HonestyContract, TroubleContract
 from seedbed.testing.contracts.ids import IdsContract
 from seedbed.testing.contracts.lease import LeaseContract, OneOwnerContract
 from seedbed.testing.contracts.load import BulkLoadContract, LoadContract
+from seedbed.testing.contracts.logins import LoginsContract
 from seedbed.testing.contracts.optional import (
     AtomicLoadContract,
     LossContract,
@@ -39,6 +40,7 @@ __all__ = [
     "IdsContract",
     "LeaseContract",
     "LoadContract",
+    "LoginsContract",
     "LossContract",
     "OneOwnerContract",
     "PlaceContract",

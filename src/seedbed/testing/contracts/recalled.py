@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from seedbed.documents.state import StateDocument, read
 from seedbed.engines.base import Session
+from seedbed.engines.capabilities import SupportsLogins, SupportsUnlock
 from seedbed.engines.infrastructure import SupportsDeployedState, SupportsMemory, SupportsRecall
 from seedbed.engines.verification import SupportsVerified
 from seedbed.errors import Refused, StepFailed
@@ -51,6 +52,7 @@ class RecalledContract(Contract):
                 )
                 assert _planned(bench, session, made, pending) == _planned(bench, live, made, pending)
                 assert _found(session) == _found(live)
+                assert _logins(session) == _logins(live)
 
     def test_what_was_begun_and_not_finished_is_left_as_it_is(self, bench: Bench) -> None:
         table, failing = bench.texts(bench.harness.creates("users"), bench.harness.fails("orders"))
@@ -59,6 +61,21 @@ class RecalledContract(Contract):
         with bench.connect() as live, recalled(bench, left(bench, live)) as session:
             assert session.history() == live.history()
             assert session.history().identity == bench.identity
+
+    def test_what_was_to_be_reverted_and_was_not_is_left_as_it_is(self, bench: Bench) -> None:
+        text = bench.text(bench.harness.fails_down("things"))
+        bench.apply(text)
+        with pytest.raises(StepFailed):
+            bench.revert(text)
+        with bench.connect() as live, recalled(bench, left(bench, live)) as session:
+            assert session.history() == live.history()
+
+    def test_who_is_at_work_is_left_as_it_is(self, bench: Bench) -> None:
+        with bench.lease("bea"), bench.connect() as live, recalled(bench, left(bench, live)) as session:
+            if isinstance(live, SupportsUnlock):
+                assert isinstance(session, SupportsUnlock)
+                assert session.holder() == live.holder()
+                assert "bea" in session.holder()
 
     def test_a_target_without_a_history_is_left_too(self, bench: Bench) -> None:
         with bench.connect() as live, recalled(bench, left(bench, live)) as session:
@@ -130,6 +147,10 @@ def _planned(bench: Bench, session: Session, *texts: Text) -> Plan:
     (database,) = plan.databases
     assert [each.direction for each in database.actions] == [Direction.UP]
     return plan
+
+
+def _logins(session: Session) -> Sequence[str]:
+    return tuple(session.login_changes()) if isinstance(session, SupportsLogins) else ()
 
 
 def _found(session: Session) -> object:

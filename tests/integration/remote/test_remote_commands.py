@@ -279,6 +279,10 @@ def test_a_run_that_nobody_waits_for_is_listed_followed_and_stopped(
 ) -> None:
     fine(afar)
     assert "no run in dev-" in afar.call("runs").out
+    assert (afar.call("runs", "attach").code, "has no run yet" in afar.call("runs", "attach").err) == (
+        2,
+        True,
+    )
     with afar.waited_on():
         left = afar.call("apply", "--json", "--detach")
         assert left.code == 0, left.everything
@@ -286,7 +290,7 @@ def test_a_run_that_nobody_waits_for_is_listed_followed_and_stopped(
         assert f"seedbed runs attach -e {afar.name} {id_}" in left.err
         followed = afar.call("runs", "attach", id_)
         assert (followed.code, followed.document["changed"]) == (0, True)
-        assert followed.out == afar.call("runs", "attach", id_).out
+        assert followed.out == afar.call("runs", "attach", id_).out == afar.call("runs", "attach").out
         (listed,) = afar.call("runs", "--json").document["runs"]
         assert (listed["id"], listed["called"], listed["exit_code"]) == (id_, "apply", 0)
         afar.files.migration("20260102000000_sleeps", "SELECT pg_sleep(600);", "")

@@ -64,22 +64,25 @@ def listing(context: CommandContext, env: str, most: int) -> None:
 
 
 @command.command("attach", short_help="Follow a run, and end as it ends.")
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="[RUN]", required=False)
 @options.environment
 @command_context(CommandKind.LOCAL)
-def attach(context: CommandContext, run: str, env: str) -> None:
-    """Follow RUN from its beginning, and leave with its exit code. One that is over is shown again.
+def attach(context: CommandContext, run: str | None, env: str) -> None:
+    """Follow RUN (default: the newest) from its beginning, and leave with its exit code.
+
+    One that is over is shown again.
 
     Ctrl-C asks the run to stop, as where it was called. What it writes to a file stays where that is.
 
     \b
+    seedbed runs attach -e staging
     seedbed runs attach 01KDF7C2M0QS0V6E1TJ9WB6N4X -e staging
     """
     from seedbed.cli.travel.client import end, follow, signals
     from seedbed.remote.tasks import Tasks
 
     place = _place(context, env)
-    found = _found(place, run)
+    found = _found(place, run) if run else _newest(place)
     context.as_json = found.ask.terminal.json
     tasks = Tasks(place.cloud, place.task) if place.task else None
     with signals() as pressed:
@@ -161,6 +164,13 @@ def _place(context: CommandContext, env: str) -> Place:
         )
     cloud = context.project.targets.cloud(environment)
     return place.find(cloud, context.project.platform.name, env)
+
+
+def _newest(place: Place) -> Run:
+    """Return the run of this environment that was asked for last. Raises UsageError where there is none."""
+    for each in place.control.runs(place.environment, most=1):
+        return _found(place, each.id)
+    raise UsageError(f"{place.environment} has no run yet", try_=Hint(call("apply")))
 
 
 def _found(place: Place, run: str) -> Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,4 +154,6 @@ class LogStream:
 
     def put(self, events: list[dict[str, Any]]) -> None:
         if events and self._may_write:
-            self._logs.put_log_events(logGroupName=self._group, logStreamName=self.name, logEvents=events)
+            # A task may outlive its log group: then its last lines are lost, as in AWS.
+            with suppress(self._logs.exceptions.ResourceNotFoundException):
+                self._logs.put_log_events(logGroupName=self._group, logStreamName=self.name, logEvents=events)

@@ -357,15 +357,22 @@ def test_what_a_migration_takes_from_the_application_stays_taken(rds: Site) -> N
     rds.cannot("app", "SELECT id FROM t1")
 
 
+@pytest.mark.parametrize(
+    ("rights", "said"),
+    [
+        ("CREATEROLE", "it may make roles"),
+        ("IN ROLE pg_write_all_data, pg_monitor", "it is a member of pg_write_all_data,"),
+    ],
+)
 def test_an_application_s_login_with_an_administrator_s_rights_is_refused_and_nothing_is_made(
-    rds: Site,
+    rds: Site, rights: str, said: str
 ) -> None:
     with connected(rds.server, rds.name) as connection:
-        connection.execute(f"CREATE ROLE {rds.app} LOGIN CREATEROLE".encode())
+        connection.execute(f"CREATE ROLE {rds.app} LOGIN {rights}".encode())
     ran = rds.run("apply")
     assert ran.code == 3
     assert f"cannot have the login {rds.app}" in ran.everything
-    assert "may make roles" in ran.everything
+    assert said in ran.everything
     with connected(rds.server, rds.name) as connection:
         assert not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [rds.migrate]).rowcount
 

@@ -114,9 +114,16 @@ _LACKS = (
         CASE WHEN rolcreatedb THEN 'may make databases' END, CASE WHEN rolreplication THEN 'may replicate' END,
         CASE WHEN rolbypassrls THEN 'passes by row security' END,
         CASE WHEN pg_has_role(app, migrate, 'MEMBER') THEN 'is a member of {migrate_name}' END,
-        CASE WHEN pg_has_role(app, admin, 'MEMBER') THEN 'is a member of {admin_name}' END), '', ''
-    FROM pg_roles AS r, named WHERE r.oid = app AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication
-        OR rolbypassrls OR pg_has_role(app, migrate, 'MEMBER') OR pg_has_role(app, admin, 'MEMBER'))""",
+        CASE WHEN pg_has_role(app, admin, 'MEMBER') THEN 'is a member of {admin_name}' END,
+        'is a member of ' || mighty.names), '', ''
+    FROM pg_roles AS r, named, (
+        SELECT string_agg(m.rolname, ', ' ORDER BY m.rolname) AS names FROM pg_roles AS m, named
+        WHERE m.oid NOT IN (app, admin) AND m.oid IS DISTINCT FROM migrate AND pg_has_role(app, m.oid, 'MEMBER')
+          AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = app)
+          AND (m.rolsuper OR m.rolcreaterole OR m.rolcreatedb OR m.rolbypassrls OR m.rolname IN (
+              'pg_write_all_data', 'pg_write_server_files', 'pg_execute_server_program', 'rds_superuser'))) AS mighty
+    WHERE r.oid = app AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls
+        OR pg_has_role(app, migrate, 'MEMBER') OR pg_has_role(app, admin, 'MEMBER') OR mighty.names IS NOT NULL)""",
     "SELECT 'member', '', '', '', '' FROM named WHERE migrate IS NOT NULL AND NOT is_super AND NOT ({is_member})",
     "SELECT 'database', quote_ident(datname), '', '', '' FROM owner WHERE hands_over",
     "SELECT 'create', quote_ident(datname), '', '', '' FROM owner WHERE NOT coalesce(hands_over, false) "

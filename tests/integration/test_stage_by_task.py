@@ -17,6 +17,7 @@ from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
 from tests.support.aws_clients import client
 from tests.support.aws_proxy import Proxy, on, proxy
 from tests.support.deployment import application
+from tests.support.deployment.canaries import places, secrets
 from tests.support.deployment.inside import Authority, Servers, ask_for_passwords, inside
 from tests.support.deployment.kills import killed_at_each_step
 from tests.support.deployment.leftovers import leftovers
@@ -140,6 +141,7 @@ def test_what_no_one_outside_can_reach_is_migrated_and_seeded_by_the_task_of_its
     with inside(postgres.world, tasks, authority, Servers(asking)) as there:
         ran(postgres, "env", "up", "dev-ana", "--yes")
         assert_status_agrees(postgres, "dev-ana")
+        assert_no_secret_is_told(postgres)
         with connected(asking, "user_db") as connection:
             assert owners(connection) == {"user_db_migrate"}
         assert used_by_the_application(postgres, tasks, authority) == {
@@ -178,6 +180,22 @@ def test_what_a_task_reaches_comes_up_and_goes_wherever_its_caller_is_killed(
         gone = killed_at_each_step(aws, account, lambda: postgres.start(*down), when)
     assert {each.split()[1] for each in gone} >= {"StopTask", "DeleteObjects", "DeleteStack"}
     assert leftovers(postgres.world) == {}
+
+
+def assert_no_secret_is_told(shop: Shop) -> None:
+    """Look for every password of the environment wherever AWS keeps something of it, and in what commands say."""
+    run_ = json.loads(ran(shop, "runs", "list", "-e", "dev-ana", "--json", out=True))["runs"][0]["id"]
+    said = [
+        (" ".join(words), ran(shop, *words, "-e", "dev-ana"))
+        for words in (["runs", "list"], ["runs", "attach", run_], ["plan", "--json"], ["status", "-v"])
+    ]
+    said.append(("doctor", run(shop.root, "doctor", "--json", env=shop.environ).everything))
+    looked = [*places(shop), *said]
+    passwords = secrets(shop)
+    assert len(passwords) == 3  # the administrator's, seedbed's, the application's
+    assert [where for where, text in looked if any(each in text for each in passwords)] == []
+    kinds = {where.partition(" ")[0] for where, text in looked if len(text) > 10}
+    assert {"stack", "template", "parameters", "definition", "table", "object", "log", "doctor"} <= kinds
 
 
 def owners(connection: psycopg.Connection) -> set[str]:

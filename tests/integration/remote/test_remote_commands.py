@@ -262,9 +262,15 @@ def test_no_secret_is_in_the_record_the_bucket_or_the_log(afar: Afar) -> None:
     with afar.waited_on():
         assert afar.call("apply").code == 0
         ran = afar.call("seed", "-vv", "--json")
+        planned = afar.call("plan", "--fresh", "--out", "plan.json", "-vv")
     assert ran.code not in {0, 4}, ran.everything
     assert "it is ********" in ran.everything
-    cloud, found = afar.control.table.cloud, [ran.everything, afar.log]
+    cloud, found = afar.control.table.cloud, [ran.everything, afar.log, planned.everything]
+    found.append((afar.files.root / "plan.json").read_text())
+    failed = next(each.id for each in afar.control.runs(afar.name) if each.command == "seed")
+    told = [afar.call(*words).everything for words in (["runs", "--json"], ["runs", "attach", failed])]
+    assert "it is ********" in told[1]
+    found += told
     found.append(
         json.dumps(clients.call(cloud, "dynamodb", "Scan", TableName=afar.control.table.name), default=repr)
     )

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import neo4j
 import psycopg
 import pytest
 import urllib3
 
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
+from tests.integration.conftest import EDTECH, WITH_IMAGES
 from tests.support.aws_clients import client
 from tests.support.aws_proxy import Proxy, on, proxy
 from tests.support.deployment import application
@@ -40,6 +44,9 @@ mappings = {dynamic = "strict", properties = {name = {type = "keyword"}}}
 """
 CREATE_PEOPLE = "# seedbed: index=people version=1\n"
 PEOPLE = """{"table": "people", "key": ["name"], "rows": [{"name": "Ana"}]}"""
+
+DEV = "111111111111"  # the account that edtech declares
+STACKS = 13  # of edtech with both images: ten databases, a network, and two of seedbed's own
 
 
 @pytest.fixture
@@ -69,6 +76,23 @@ def asking(short_path: Path, cluster: Path) -> Iterator[EmbeddedServer]:
         yield server
 
 
+def edtech(root: Path, world: World, aws: Proxy, made: Path) -> Shop:
+    """Write edtech into `root`, its dev environments in this account and reached by a task; its app copies `made`."""
+    mine = Stage(world, DEV).assembly(made, root / "made")
+    text = (EDTECH / "seedbed.toml").read_text(encoding="utf-8")
+    reached = (
+        f'ephemeral = true\naccess    = "task"\n[environments."dev-*".task]\nimage = "{WITH_IMAGES["image"]}"\n'
+        f'[environments."dev-*".graph]\nimage = "{WITH_IMAGES["graph-image"]}"\n'
+    )
+    text = text.replace("ephemeral = true\n", reached).replace(DEV, world.account)
+    (root / "seedbed.toml").write_text(text, encoding="utf-8")
+    shutil.copytree(EDTECH / "services", root / "services")
+    write_copying_app(root, mine)
+    shop = replace(Shop(root, world, root), endpoint=aws.endpoint)
+    shop.prepare()
+    return shop
+
+
 def ran(shop: Shop, *arguments: str, code: int = 0, out: bool = False) -> str:
     """Run a command, which has to end with `code`, and return what it said; `out`: on standard output alone."""
     done = run(
@@ -76,6 +100,34 @@ def ran(shop: Shop, *arguments: str, code: int = 0, out: bool = False) -> str:
     )  # all stacks are minutes on a slow machine
     assert done.code == code, done.everything
     return done.out if out else done.everything
+
+
+def test_every_stack_of_edtech_comes_up_is_used_through_a_task_and_goes(
+    tmp_path: Path,
+    ministack_account: World,
+    assemblies: Path,
+    aws: Proxy,
+    tasks: Fargate,
+    authority: Authority,
+    asking: EmbeddedServer,
+    neo4j_settings: Settings,
+    opensearch_settings: Settings,
+) -> None:
+    shop = edtech(tmp_path, ministack_account, aws, assemblies / "whole-dev-ana")
+    image = WITH_IMAGES["image"].replace(DEV, ministack_account.account)
+    tasks.images[image] = seedbed_image(aws=aws.endpoint, authorities=authority.bundle)
+    servers = Servers(asking, neo4j_settings, opensearch_settings)
+    with inside(ministack_account, tasks, authority, servers):
+        ran(shop, "env", "up", "dev-ana", "--yes")
+        assert len(leftovers(ministack_account)["stack"]) == STACKS
+        assert_status_agrees(shop, "dev-ana")
+        ran(shop, "verify", "-e", "dev-ana")
+        ended = [each.wait("STOPPED").exit_code for each in tasks.tasks]
+        assert ended == [0] * 4  # apply, seed, a look, verify
+        assert_seeded(asking, neo4j_settings, opensearch_settings)
+        ran(shop, "env", "down", "dev-ana", "--yes")
+    assert refused(tasks) == set()
+    assert leftovers(ministack_account) == {}
 
 
 def assert_status_agrees(shop: Shop, environment: str) -> None:
@@ -91,6 +143,18 @@ def assert_status_agrees(shop: Shop, environment: str) -> None:
 
 def _said(database: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in database.items() if name != "seen"}
+
+
+def assert_seeded(server: EmbeddedServer, graph: Settings, search: Settings) -> None:
+    """Look for what edtech's fixtures say, past seedbed, in each engine but DynamoDB; who owns it, in PostgreSQL."""
+    with connected(server, "user_db") as connection:
+        assert connection.execute("SELECT count(*) FROM users").fetchone() == (9,)
+        owners = connection.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
+        assert owners.fetchall() == [("user_db_migrate",)]
+    with neo4j.GraphDatabase.driver(graph["uri"], auth=None) as driver:
+        assert driver.execute_query("MATCH (t:Tutor) RETURN count(t) > 0 AS some").records[0]["some"]
+    counted = urllib3.request("GET", f"{search['endpoint']}/lessons/_count").json()
+    assert counted["count"] == 10
 
 
 def refused(tasks: Fargate) -> set[str]:

@@ -78,7 +78,7 @@ class Rights:
             self.config.workeroutput[OUTPUT] = [list(each) for each in self.used]
             return
         is_asked = os.environ.get(ALWAYS) == "1"
-        if exitstatus == pytest.ExitCode.OK and (self.is_whole or is_asked):
+        if is_asked or (exitstatus == pytest.ExitCode.OK and self.is_whole):
             self.lines = list(unused(self.used))
         if self.lines and is_asked:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -45,7 +45,7 @@ mappings = {dynamic = "strict", properties = {name = {type = "keyword"}}}
 CREATE_PEOPLE = "# seedbed: index=people version=1\n"
 PEOPLE = """{"table": "people", "key": ["name"], "rows": [{"name": "Ana"}]}"""
 
-DEV = "111111111111"  # the account that edtech declares
+DEV, PROD = "111111111111", "333333333333"  # the accounts that edtech declares
 STACKS = 13  # of edtech with both images: ten databases, a network, and two of seedbed's own
 
 
@@ -76,15 +76,17 @@ def asking(short_path: Path, cluster: Path) -> Iterator[EmbeddedServer]:
         yield server
 
 
-def edtech(root: Path, world: World, aws: Proxy, made: Path) -> Shop:
-    """Write edtech into `root`, its dev environments in this account and reached by a task; its app copies `made`."""
-    mine = Stage(world, DEV).assembly(made, root / "made")
+def edtech(root: Path, world: World, aws: Proxy, made: Path, *, declared: str, environment: str) -> Shop:
+    """Write edtech into `root`, in this account, reached by a task; its app copies what was synthesised: `made`."""
+    mine = Stage(world, declared).assembly(made, root / "made")
     text = (EDTECH / "seedbed.toml").read_text(encoding="utf-8")
+    last = "protected = true\n" if environment == "prod" else "ephemeral = true\n"
+    pattern = environment if environment == "prod" else "dev-*"
     reached = (
-        f'ephemeral = true\naccess    = "task"\n[environments."dev-*".task]\nimage = "{WITH_IMAGES["image"]}"\n'
-        f'[environments."dev-*".graph]\nimage = "{WITH_IMAGES["graph-image"]}"\n'
+        f'{last}access    = "task"\n[environments."{pattern}".task]\nimage = "{WITH_IMAGES["image"]}"\n'
+        f'[environments."{pattern}".graph]\nimage = "{WITH_IMAGES["graph-image"]}"\n'
     )
-    text = text.replace("ephemeral = true\n", reached).replace(DEV, world.account)
+    text = text.replace(last, reached).replace(declared, world.account)
     (root / "seedbed.toml").write_text(text, encoding="utf-8")
     shutil.copytree(EDTECH / "services", root / "services")
     write_copying_app(root, mine)
@@ -113,7 +115,8 @@ def test_every_stack_of_edtech_comes_up_is_used_through_a_task_and_goes(
     neo4j_settings: Settings,
     opensearch_settings: Settings,
 ) -> None:
-    shop = edtech(tmp_path, ministack_account, aws, assemblies / "whole-dev-ana")
+    made = assemblies / "whole-dev-ana"
+    shop = edtech(tmp_path, ministack_account, aws, made, declared=DEV, environment="dev-ana")
     image = WITH_IMAGES["image"].replace(DEV, ministack_account.account)
     tasks.images[image] = seedbed_image(aws=aws.endpoint, authorities=authority.bundle)
     servers = Servers(asking, neo4j_settings, opensearch_settings)
@@ -130,10 +133,12 @@ def test_every_stack_of_edtech_comes_up_is_used_through_a_task_and_goes(
     assert leftovers(ministack_account) == {}
 
 
-def assert_status_agrees(shop: Shop, environment: str) -> None:
-    """Ask the state document and the databases themselves: everything is applied, and both say the same of it."""
+def assert_status_agrees(shop: Shop, environment: str, *, code: int = 0) -> None:
+    """Ask the state document and the databases themselves: both say the same, and `code` that all is applied, or not."""
     remembered, asked = (
-        json.loads(ran(shop, "status", "-e", environment, "--exit-code", "--json", *more, out=True))
+        json.loads(
+            ran(shop, "status", "-e", environment, "--exit-code", "--json", *more, code=code, out=True)
+        )
         for more in ((), ("--fresh",))
     )
     assert all(each["seen"] for each in remembered["databases"])
@@ -161,6 +166,37 @@ def refused(tasks: Fargate) -> set[str]:
     """Return what tasks asked of AWS, and their role does not allow."""
     assert tasks.judged is not None
     return set().union(*tasks.judged.refused.values())
+
+
+# --- production
+
+
+@pytest.mark.soak  # six tasks; edtech's dev environment has as many databases, and its own test above
+def test_production_is_migrated_by_its_task_as_reviewed_and_its_contracts_wait(
+    tmp_path: Path,
+    ministack_account: World,
+    assemblies: Path,
+    aws: Proxy,
+    tasks: Fargate,
+    authority: Authority,
+    asking: EmbeddedServer,
+    neo4j_settings: Settings,
+    opensearch_settings: Settings,
+) -> None:
+    made = assemblies / "whole-prod"
+    shop = edtech(tmp_path, ministack_account, aws, made, declared=PROD, environment="prod")
+    image = seedbed_image(aws=aws.endpoint, authorities=authority.bundle)
+    tasks.images[WITH_IMAGES["image"]] = replace(image, directory=tmp_path)
+    servers = Servers(asking, neo4j_settings, opensearch_settings)
+    Stage(ministack_account, PROD).make(tmp_path / "made")
+    with inside(ministack_account, tasks, authority, servers):
+        ran(shop, "plan", "-e", "prod", "--fresh", "--through", "migrate", "--out", "first.json")
+        ran(shop, "apply", "-e", "prod", "first.json")
+        assert_status_agrees(shop, "prod", code=6)
+        ran(shop, "plan", "-e", "prod", "--out", "all.json")
+        assert "wait for verify" in ran(shop, "apply", "-e", "prod", "all.json", code=3)
+        assert "it is not an ephemeral environment" in ran(shop, "destroy", "-e", "prod", "--yes", code=3)
+    assert refused(tasks) == set()
 
 
 # --- platforms of one database

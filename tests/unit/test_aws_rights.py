@@ -62,6 +62,8 @@ def may(kind: str, asked: Asked, names: rights.Names = NAMES) -> bool:
         ),
         (Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["environment#dev-ab"]}), ""),
         (Asked("ecs:StopTask", NAMES.arn("ecs", "task/seedbed/1"), HERE), "run deploy dev"),
+        (Asked("ecs:ListTasks", "*", HERE), "run deploy dev"),
+        (Asked("ecs:ListTasks", "*", {"ecs:cluster": [CLUSTER + "2"]}), ""),
         (RUN, "run dev"),
         (Asked("ecs:RunTask", TASK, {"ecs:cluster": [CLUSTER + "2"]}), ""),
         (Asked("ecs:RunTask", NAMES.arn("ecs", "task-definition/other:1"), HERE), ""),
@@ -119,4 +121,7 @@ def test_no_statement_allows_every_action_of_a_service() -> None:
                 lists = {
                     f"cloudformation:{name}" for name in ("DescribeStacks", "ListExports", "ListImports")
                 }
-                assert set(each["Action"]) <= {"sts:GetCallerIdentity", *lists}
+                assert set(each["Action"]) <= {"sts:GetCallerIdentity", *lists} or (
+                    each["Action"] == ["ecs:ListTasks"]
+                    and each["Condition"] == {"ArnEquals": {"ecs:cluster": CLUSTER}}
+                )

@@ -121,6 +121,7 @@ def _run(names: Names) -> list[Statement]:
         *found,
         _allow(["ecs:RunTask"], [names.arn("ecs", f"task-definition/{names.family}:*")], here),
         _allow(["ecs:DescribeTasks", "ecs:StopTask"], tasks, here),
+        _allow(["ecs:ListTasks"], ["*"], here),  # it has no resource of its own
         _allow(["ecs:TagResource"], tasks, started),
         _allow(["iam:PassRole"], list(names.roles), passed),
         _allow(["logs:GetLogEvents"], [names.arn("logs", f"log-group:{names.log_group}:log-stream:*")]),
@@ -175,7 +176,8 @@ def _end_warm(names: Names) -> list[Statement]:
     if not names.cluster:
         return found
     here = {"ArnEquals": {"ecs:cluster": names.cluster}}
-    return [*found, _allow(["ecs:DescribeTasks", "ecs:StopTask"], [names.arn("ecs", "task/*")], here)]
+    tasks = _allow(["ecs:DescribeTasks", "ecs:StopTask"], [names.arn("ecs", "task/*")], here)
+    return [*found, tasks, _allow(["ecs:ListTasks"], ["*"], here)]  # it has no resource of its own
 
 
 def _work(names: Names) -> list[Statement]:

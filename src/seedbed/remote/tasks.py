@@ -111,6 +111,11 @@ class Tasks(Struct, frozen=True):
             return _described(each, self.place.container)
         return Task(arn)
 
+    def started_for(self, run: str) -> list[str]:
+        """Return the ARNs of the tasks that were started for `run` and are not told to end."""
+        answer = self._call("ListTasks", cluster=self.place.cluster, startedBy=run)
+        return [str(each) for each in answer.get("taskArns", ())]
+
     def stop(self, arn: str, reason: str) -> None:
         """Have ECS end a task: SIGTERM, and SIGKILL when the container's stop timeout is over."""
         self._call("StopTask", cluster=_cluster(arn, self.place.cluster), task=arn, reason=reason[:255])

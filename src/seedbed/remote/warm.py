@@ -22,6 +22,7 @@ from seedbed.remote.records import Run, new_id
 from seedbed.remote.tasks import Tasks
 
 COMMAND = ("--warm",)  # what the task runs seedbed with
+_STARTED_FOR = "warm"  # what ECS knows its tasks by
 IDLE = 1200.0  # seconds
 _PATIENCE, _PAUSE = (
     150.0,
@@ -138,7 +139,7 @@ def begin(control: Control, tasks: Tasks, environment: str) -> tuple[str, bool]:
     """
     if (there := control.warm(environment)) is not None:
         return there.task, False
-    return tasks.start(COMMAND, run="warm", token=new_id()), True
+    return tasks.start(COMMAND, run=_STARTED_FOR, token=new_id()), True
 
 
 def end(
@@ -148,15 +149,28 @@ def end(
 
     Their children are told to stop, as by Ctrl-C. Raises what `seedbed.aws` raises; Unavailable where one does not end.
     """
-    ended = []
-    while (there := control.warm(environment)) is not None:
-        tasks.stop(there.task, "its environment needs no warm worker any more")
-        tell(f"task {there.task.rpartition('/')[2]}, which waits for runs, is being ended")
-        until = time.monotonic() + _PATIENCE
-        while not ((task := tasks.look(there.task)).has_ended or task.is_missing):
-            if time.monotonic() >= until:
-                raise Unavailable(f"task {there.task} does not end", because=f"it is {task.status}")
-            time.sleep(_PAUSE)
-        control.warm_beat(environment, there.task, is_open=False)  # it may have had no time to
-        ended.append(there.task)
+    ended: list[str] = []
+    while there := _waiting(control, tasks, environment):
+        for arn in there:
+            tasks.stop(arn, "its environment needs no warm worker any more")
+            tell(f"task {arn.rpartition('/')[2]}, which waits for runs, is being ended")
+        for arn in there:
+            _see_end(tasks, arn)
+            control.warm_beat(environment, arn, is_open=False)  # it may have had no time to
+        ended += there
     return ended
+
+
+def _waiting(control: Control, tasks: Tasks, environment: str) -> list[str]:
+    """Return the ARNs of the workers that wait: one that is starting has not written so yet, and ECS knows it."""
+    told = control.warm(environment)
+    return list(dict.fromkeys([*([told.task] if told else []), *tasks.started_for(_STARTED_FOR)]))
+
+
+def _see_end(tasks: Tasks, arn: str) -> None:
+    """Return once a task has ended. Raises Unavailable where it does not."""
+    until = time.monotonic() + _PATIENCE
+    while not ((task := tasks.look(arn)).has_ended or task.is_missing):
+        if time.monotonic() >= until:
+            raise Unavailable(f"task {arn} does not end", because=f"it is {task.status}")
+        time.sleep(_PAUSE)

@@ -23,6 +23,7 @@ from seedbed.aws.faults import Denied
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.errors import Busy, ExitCode, OutcomeUnknown, SeedbedError, Unavailable, UsageError
 from seedbed.model.event import WorkProgressed
+from seedbed.remote import warm as warm_workers
 from seedbed.remote.following import Following, Pace
 from seedbed.remote.place import BUCKET, TABLE, Place, TaskPlace
 from seedbed.remote.records import Ask, Entry, Happened, Run, Written, new_id
@@ -531,6 +532,16 @@ def test_a_warm_worker_takes_runs_without_a_task(stage: Stage, ask: Ask, warm: t
     warm.join(10)  # nothing to do for a second
     assert not warm.is_alive()
     assert stage.control.warm(ask.environment) is None
+
+
+def test_a_worker_that_is_starting_is_ended_too(stage: Stage, ask: Ask) -> None:
+    """It has written nothing yet. A cluster that has it would not be deleted, and it would take runs later on."""
+    stage.sleep()
+    arn, _ = warm_workers.begin(stage.control, stage.tasks, ask.environment)
+    assert stage.control.warm(ask.environment) is None
+    assert warm_workers.end(stage.control, stage.tasks, ask.environment) == [arn]
+    assert stage.tasks.look(arn).has_ended
+    assert warm_workers.end(stage.control, stage.tasks, ask.environment) == []
 
 
 def test_a_child_that_dies_is_lost_and_its_worker_goes_on(

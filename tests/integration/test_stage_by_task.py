@@ -172,7 +172,7 @@ def refused(tasks: Fargate) -> set[str]:
 
 
 @pytest.mark.soak  # six tasks; edtech's dev environment has as many databases, and its own test above
-def test_production_is_migrated_by_its_task_as_reviewed_and_its_contracts_wait(
+def test_production_is_migrated_by_its_task_as_reviewed_and_its_contracts_wait_for_verify(
     tmp_path: Path,
     ministack_account: World,
     assemblies: Path,
@@ -195,6 +195,10 @@ def test_production_is_migrated_by_its_task_as_reviewed_and_its_contracts_wait(
         assert_status_agrees(shop, "prod", code=6)
         ran(shop, "plan", "-e", "prod", "--out", "all.json")
         assert "wait for verify" in ran(shop, "apply", "-e", "prod", "all.json", code=3)
+        ran(shop, "verify", "-e", "prod")
+        ran(shop, "plan", "-e", "prod", "--fresh", "--out", "all.json")
+        ran(shop, "apply", "-e", "prod", "all.json")
+        assert_status_agrees(shop, "prod")
         assert "it is not an ephemeral environment" in ran(shop, "destroy", "-e", "prod", "--yes", code=3)
     assert refused(tasks) == set()
 

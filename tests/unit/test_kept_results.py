@@ -74,6 +74,24 @@ def test_where_a_table_is_missing_what_is_pending_is_told(tmp_path: Path, server
     assert all(errors)
 
 
+def test_where_a_contract_stands_before_what_is_missing_the_way_past_it_is_told(
+    tmp_path: Path, server: Server
+) -> None:
+    shop = Shop(tmp_path, server)
+    for service in ("shop", "user"):
+        shop.migration(service, "20260101000000", phase="contract")  # before what makes the table
+    for environment, way in (
+        ("prod", "say overtake=20260101000000 in the expands"),
+        ("staging", "seedbed apply"),
+    ):
+        with shop.run(environment) as run:
+            error = run.verify(shop.references[:1]).references[0].error
+        assert error is not None
+        assert error.try_.startswith(way)
+        waits = "the next of them, the contract 20260101000000, waits for verify"
+        assert (waits in error.because) == (environment == "prod")
+
+
 def kept(run: Run, database: str) -> Sequence[VerifyRecord]:
     (session,) = [each.session for each in run.connected if each.id == database]
     assert isinstance(session, MemorySession)

@@ -218,7 +218,7 @@ class Run:
         from seedbed.execution import verifying
 
         found = verifying.reading(references, self.connected, self.failed, self.context, since)
-        verified.say_pending((each.error for each in found), self.catalog, self.connected)
+        verified.say_pending((each.error for each in found), self.environment, self.catalog, self.connected)
         return Reading(self.environment.name, found)
 
     def verify(
@@ -255,7 +255,7 @@ class Run:
         )
         kept = expecting.verify(expectations, self.connected, self.failed, self.context)
         unread = [*(each.error for each in results), *(each.error for each in kept)]
-        verified.say_pending(unread, self.catalog, self.connected)
+        verified.say_pending(unread, self.environment, self.catalog, self.connected)
         # Where nothing is declared, nothing else tells that a database did not answer.
         silent = {} if references or expectations else self.failed
         beside = beside and not self.environment.is_sandbox

@@ -11,6 +11,7 @@ from seedbed.execution.connecting import ConnectedTarget
 from seedbed.execution.threads import returned, side_by_side
 from seedbed.model.environment import Environment
 from seedbed.model.history import History
+from seedbed.model.migration import Phase
 from seedbed.model.plan import Plan
 from seedbed.model.platform import Expectation, Reference
 from seedbed.model.verified import ClaimHistory, Verified, claim, touched
@@ -33,22 +34,33 @@ def pending(catalog: Catalog, connected: Sequence[ConnectedTarget]) -> dict[str,
 
 
 def say_pending(
-    errors: Iterable[SeedbedError | None], catalog: Catalog, connected: Sequence[ConnectedTarget]
+    errors: Iterable[SeedbedError | None],
+    environment: Environment,
+    catalog: Catalog,
+    connected: Sequence[ConnectedTarget],
 ) -> None:
-    """Say of what could not be read what is pending in its database: that may make what is missing."""
+    """Say of what could not be read what is pending in its database: that may make what is missing.
+
+    Where a contract is the next, and waits for just this `verify`, only an expand that may pass it can make that.
+    """
     targets = {each.id: each for each in connected}
     for error in {id(each): each for each in errors if isinstance(each, StepFailed)}.values():
         target = targets.get(error.target)
         if target is None:
             continue
         applied = {order(each.version) for each in target.history.applied}
-        many = sum(order(each.version) not in applied for each in catalog.files(target.database))
-        if many:
-            are = "is" if many == 1 else "are"
-            waits = f"{count(many, 'migration')} {are} pending in {target.id}"
-            error.because = "; ".join(filter(None, (error.because, waits)))
-            or_ = f", or {error.try_}" if error.try_ else ""
-            error.try_ = Hint(call("apply", about=target.id), or_)
+        waiting = [each for each in catalog.files(target.database) if order(each.version) not in applied]
+        if not waiting:
+            continue
+        are = "is" if len(waiting) == 1 else "are"
+        told = f"{count(len(waiting), 'migration')} {are} pending in {target.id}"
+        hint = Hint(call("apply", about=target.id))
+        first = waiting[0]
+        if environment.protected and catalog.phase(target.database, first) == Phase.CONTRACT:
+            told += f", and the next of them, the contract {first.version}, waits for verify"
+            hint = Hint(f"say overtake={first.version} in the expands behind it that make what is missing")
+        error.because = "; ".join(filter(None, (error.because, told)))
+        error.try_ = Hint(hint, f", or {error.try_}" if error.try_ else "")
 
 
 def gated(

@@ -1,6 +1,8 @@
 -- Money given back. A payment can be refunded in parts, never beyond what was paid, whoever clicks at the
 -- same moment.
+-- The contract before it may wait for weeks, and refunds do not read what it drops.
 -- seedbed: phase=expand
+-- seedbed: overtake=20260406100000
 -- seedbed: lock_timeout=5s
 
 -- migrate:up

@@ -79,7 +79,7 @@ def test_a_database_without_migrations_gets_its_tables_is_bound_and_seeded(stopp
             "✓  cart/dynamodb     1 update deployed\n"
             "✓  courses/dynamodb  1 update deployed\n"
             "\n"
-            "done: 2 updates deployed in 2 stacks\n"
+            "done: 2 updates deployed in 2 databases\n"
         )
         assert shop.run("apply", *E).out.endswith("nothing to do: every database is up to date\n")
         seeded = shop.run("seed", *E)

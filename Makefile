@@ -97,7 +97,7 @@ soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynam
 	$(BIN)/python -m tests.soak.$*
 
 soak-deploy: install ## deployments killed before and during an update, while an index is built, and between two; two at once; an environment killed at each step of coming up and going; a whole graph, down and up again
-	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal tests/integration
+	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal -o faulthandler_timeout=0 tests/integration
 
 soak-contract: install ## the parts of the contract that make test keeps on one DynamoDB server, on the other one
 	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal tests/contract

@@ -51,7 +51,7 @@ def one_database(engine: str, account: str = NOBODY, *, more: str = "") -> Calla
 
 def write_copying_app(root: Path, assembly: Path) -> None:
     """Give the platform in `root` an app that copies `assembly`, which the CDK would take seconds to make."""
-    (root / "cdk").mkdir()
+    (root / "cdk").mkdir(exist_ok=True)
     app = {"app": f"cp -r '{assembly}/.' \"$CDK_OUTDIR\"", "versionReporting": False}
     (root / "cdk" / "cdk.json").write_text(json.dumps(app))
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from seedbed.engines.dynamodb.sandbox.world import World
 from tests.support.aws_proxy import Call, Policies, Proxy, on
 from tests.support.aws_proxy.faults import fault
@@ -212,7 +214,10 @@ class Fargate:
         if task is None:
             return _told({"message": "no such task"}, 404)
         if kind == "credentials":
-            return _told(self._credentials(task))
+            try:
+                return _told(self._credentials(task))
+            except ClientError as error:  # its role went with its stack, while it still runs
+                return _told({"code": "InternalServerError", "message": str(error)}, 500)
         told = task.told
         if more == ["task"]:
             return _told(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Required, TypedDict, cast
+from typing import Any, Literal, Required, TypedDict, cast
 
 from msgspec import Struct, convert
 from msgspec.json import Decoder
@@ -59,16 +59,16 @@ class _Batch(TypedDict, total=False):
 
 class _Key(Struct):
     AttributeName: str
-    KeyType: str
+    KeyType: Literal["HASH", "RANGE"]
 
 
 class _Attribute(Struct):
     AttributeName: str
-    AttributeType: str
+    AttributeType: Literal["S", "N", "B"]
 
 
 class _Projection(Struct, frozen=True):
-    ProjectionType: str = "ALL"
+    ProjectionType: Literal["ALL", "KEYS_ONLY", "INCLUDE"] = "ALL"
     NonKeyAttributes: list[str] = []
 
 

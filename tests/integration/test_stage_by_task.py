@@ -188,8 +188,11 @@ def test_production_is_migrated_by_its_task_as_reviewed_and_its_contracts_wait_f
     image = seedbed_image(aws=aws.endpoint, authorities=authority.bundle)
     tasks.images[WITH_IMAGES["image"]] = replace(image, directory=tmp_path)
     servers = Servers(asking, neo4j_settings, opensearch_settings)
-    Stage(ministack_account, PROD).make(tmp_path / "made")
     with inside(ministack_account, tasks, authority, servers):
+        ran(shop, "deploy", "-e", "prod", "--dry-run", "--unreviewed")
+        assert leftovers(ministack_account) == {}
+        ran(shop, "deploy", "-e", "prod", "--unreviewed")  # there is nothing to plan yet, and nobody to ask
+        assert len(leftovers(ministack_account)["stack"]) == STACKS
         ran(shop, "plan", "-e", "prod", "--fresh", "--through", "migrate", "--out", "first.json")
         ran(shop, "apply", "-e", "prod", "first.json")
         assert_status_agrees(shop, "prod", code=6)
@@ -199,6 +202,8 @@ def test_production_is_migrated_by_its_task_as_reviewed_and_its_contracts_wait_f
         ran(shop, "plan", "-e", "prod", "--fresh", "--out", "all.json")
         ran(shop, "apply", "-e", "prod", "all.json")
         assert_status_agrees(shop, "prod")
+        assert "rows inserted" in ran(shop, "seed", "-e", "prod", "all.json")
+        ran(shop, "verify", "-e", "prod")
         assert "it is not an ephemeral environment" in ran(shop, "destroy", "-e", "prod", "--yes", code=3)
     assert refused(tasks) == set()
 

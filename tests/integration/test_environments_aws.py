@@ -120,6 +120,18 @@ def test_an_environment_that_was_never_deployed_says_so(
     assert ran.code == 2
     assert "no connection settings for user/postgres in dev-ana" in ran.err
     assert "/sample/dev-ana/user/postgres" in ran.err
+    assert ran.err.rstrip().endswith("or deploy it: seedbed deploy -e dev-ana -s user"), ran.err
+
+
+def test_of_a_protected_one_the_way_needs_no_plan_which_could_not_be_made(
+    platform: ProjectFiles, environ: dict[str, str]
+) -> None:
+    manifest = platform.root / "seedbed.toml"
+    text = manifest.read_text(encoding="utf-8")
+    text = text.replace('"dev-*"', "prod").replace("ephemeral = true", "protected = true")
+    manifest.write_text(text, encoding="utf-8")
+    ran = run(platform.root, "plan", "-e", "prod", env=environ)
+    assert (ran.code, "seedbed deploy -e prod -s user --unreviewed" in ran.err) == (2, True), ran.err
 
 
 def test_credentials_of_another_account_are_refused(

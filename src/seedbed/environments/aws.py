@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from seedbed.aws.cloud import Cloud
 from seedbed.environments.variables import Wanted, are_silent
-from seedbed.errors import Hint, UsageError, call
+from seedbed.errors import Command, Hint, UsageError, call
 from seedbed.model.environment import Environment
 from seedbed.model.names import parameter_path
 from seedbed.model.secret import Secret
@@ -81,6 +81,13 @@ def _is_told(wanted: Wanted) -> bool:
     )
 
 
+def _deploy(environment: Environment, database: str) -> Command:
+    """Return what makes a database that is not there: a protected environment has nothing to plan that by."""
+    if environment.protected:
+        return call("deploy", "--unreviewed", about=database)
+    return call("deploy", about=database)
+
+
 def _read(
     silent: Sequence[Wanted], environment: Environment, platform: str, environ: Mapping[str, str]
 ) -> dict[str, Settings]:
@@ -99,7 +106,7 @@ def _read(
                 f"no connection settings for {each.database} in {environment.name}",
                 because="no environment variable is set, and the parameter store of account "
                 f"{environment.account} has nothing below {path}",
-                try_=Hint("set its variables, or deploy it: ", call("deploy", about=each.database)),
+                try_=Hint("set its variables, or deploy it: ", _deploy(environment, each.database)),
             )
         found[each.database] = settings
     return found

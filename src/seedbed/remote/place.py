@@ -117,7 +117,12 @@ def _require(found: Mapping[str, str], names: tuple[str, ...], path: str, enviro
     raise UsageError(
         f"{environment} was never deployed, or by an older seedbed: nothing says where its runs are",
         because=f"{', '.join(missing)} {are} not below {path} in the parameter store",
-        try_=Hint("make its stacks: ", call("deploy")),
+        try_=Hint(
+            "make its stacks: ",
+            call("deploy"),
+            "; where that requires a plan, nothing is there yet to plan: ",
+            call("deploy", "--unreviewed"),
+        ),
     )
 
 

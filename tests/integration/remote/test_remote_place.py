@@ -49,7 +49,10 @@ def test_an_environment_that_was_never_deployed_says_so(cloud: Cloud, environmen
     with pytest.raises(UsageError, match="was never deployed") as found:
         find(cloud, "sample", environment)
     assert f"/sample/{environment}/seedbed/control" in found.value.because
-    assert f"deploy -e {environment}" in hint_text(found.value.try_, environment, "")
+    way = hint_text(found.value.try_, environment, "")
+    assert f"deploy -e {environment};" in way
+    # A protected one requires a plan, and what makes plans sends here.
+    assert way.endswith(f"deploy -e {environment} --unreviewed"), way
 
 
 def test_half_a_stack_is_named(cloud: Cloud, environment: str) -> None:

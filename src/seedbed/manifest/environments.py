@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from seedbed.errors import UsageError
 from seedbed.model.environment import SANDBOX, Environment, EnvironmentPattern, is_dev_name, is_ephemeral
 from seedbed.model.platform import Platform
 from seedbed.support.guess import did_you_mean
-from seedbed.support.phrases import shorten
+from seedbed.support.phrases import listed, shorten
 
 MAX_NAME = 32
 _NAME = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")  # it becomes part of DNS names, stack names and table names
@@ -61,6 +62,73 @@ def broken_rule(declared: EnvironmentPattern) -> tuple[str, str, str, str] | Non
         because = _NAMES_HAVE
         return ("", f"{_quoted(pattern)} cannot be the name of an environment", because, "")
     return _broken_promise(declared)
+
+
+def broken_base(
+    declared: EnvironmentPattern, among: Sequence[EnvironmentPattern]
+) -> tuple[str, str, str, str] | None:
+    """Return what is wrong with what a declaration says of a base and of an end: as `broken_rule`, or None."""
+    if declared.is_base and (broken := _broken_as_base(declared)):
+        return broken
+    if declared.ttl and not declared.ephemeral:
+        because = "only what is ephemeral may be deleted when its time is over"
+        return ("ttl", f"{declared.pattern} cannot have a ttl", because, "remove the line")
+    if declared.own and not declared.base:
+        because = "`own` says what does not lie in the base, and no base is named"
+        return ("own", f"{declared.pattern} lies in no base", because, 'base = "…", or remove the line')
+    return _broken_within(declared, among) if declared.base else None
+
+
+def _broken_as_base(declared: EnvironmentPattern) -> tuple[str, str, str, str] | None:
+    pattern = declared.pattern
+    if is_pattern(pattern) or is_dev_name(pattern):
+        what = f"{pattern} cannot be a base"
+        because = (
+            "a base is one environment by its own name, and stays, while all that starts with `dev` may go"
+        )
+        return ("base", what, because, "shared-dev, for example")
+    if declared.protected:
+        because = "a base is for environments that may be deleted"
+        return (
+            "protected",
+            f"{pattern} is a base, and cannot be protected",
+            because,
+            "remove one of the lines",
+        )
+    if not (declared.account and declared.region):
+        because = "environments that lie in it are looked for in one account and region"
+        return ("base", f"{pattern} is a base without account or region", because, "add both")
+    return None
+
+
+def _broken_within(
+    declared: EnvironmentPattern, among: Sequence[EnvironmentPattern]
+) -> tuple[str, str, str, str] | None:
+    pattern, base = declared.pattern, next((each for each in among if each.pattern == declared.base), None)
+    if not declared.ephemeral:
+        because = "what lies in a base is isolated from its neighbours by rights alone: only for what may be deleted"
+        return ("base", f"{pattern} cannot lie in a base", because, "remove the line")
+    if base is None or not base.is_base:
+        bases = [each.pattern for each in among if each.is_base]
+        because = f"bases are {listed(bases)}" if bases else "no environment says base = true"
+        try_ = did_you_mean(
+            declared.base, bases, otherwise=f"[environments.{declared.base}] with base = true"
+        )
+        return ("base", f"{declared.base} is no base", because, try_)
+    here, there = (declared.account, declared.region), (base.account, base.region)
+    if here != there:
+        because = f"{pattern} is in {_place(*here)}, {base.pattern} in {_place(*there)}"
+        return (
+            "base",
+            f"{pattern} cannot lie in {base.pattern}",
+            because,
+            "the same account and region for both",
+        )
+    return None
+
+
+def _place(account: str, region: str) -> str:
+    return f"account {account or 'none'}, region {region or 'none'}"
 
 
 def _broken_promise(declared: EnvironmentPattern) -> tuple[str, str, str, str] | None:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from seedbed.errors import Hint, Location, ManifestError, UsageError, call
-from seedbed.manifest.environments import broken_rule
+from seedbed.manifest.environments import broken_base, broken_rule
 from seedbed.manifest.expectations import expectations, require_declared, share
 from seedbed.manifest.sections import (
     ENVIRONMENT,
@@ -33,7 +33,8 @@ from seedbed.model.environment import (
 )
 from seedbed.model.names import RESERVED
 from seedbed.model.platform import ALL, Database, DatabaseId, Field, Platform, Reference, Where
-from seedbed.support.guess import suggestion
+from seedbed.support.guess import did_you_mean, suggestion
+from seedbed.support.phrases import shorten
 from seedbed.toml.credentials import require_no_secrets
 from seedbed.toml.lines import KeyPath
 from seedbed.toml.problems import Unknown, convert, kind, require_known, unknown_keys
@@ -269,8 +270,8 @@ def _reference(section: ReferenceSection, at: Location) -> Reference:
 
 
 def _seconds(duration: str) -> float:
-    number, unit = duration.rstrip("sminh"), duration.lstrip("0123456789")
-    return float(number) * {"s": 1, "min": 60, "h": 3600}[unit]
+    number, unit = duration.rstrip("sminhd"), duration.lstrip("0123456789")
+    return float(number) * {"s": 1, "min": 60, "h": 3600, "d": 86_400}[unit]
 
 
 def _field(column: str, where: Where = ALL) -> Field:
@@ -279,7 +280,17 @@ def _field(column: str, where: Where = ALL) -> Field:
 
 
 def _environments(text: Text, ids: set[str]) -> tuple[EnvironmentPattern, ...]:
-    return tuple(_environment(text, pattern, ids) for pattern in text.data.get("environments", {}))
+    declared = tuple(_environment(text, pattern, ids) for pattern in text.data.get("environments", {}))
+    for each in declared:
+        _require_base(text, each, declared)
+    return declared
+
+
+def _require_base(text: Text, declared: EnvironmentPattern, among: Sequence[EnvironmentPattern]) -> None:
+    """Raise ManifestError where what `declared` says of a base cannot be."""
+    if broken := broken_base(declared, among):
+        key, what, because, try_ = broken
+        raise text.error(what, at=("environments", declared.pattern, key), because=because, try_=try_)
 
 
 def _environment(text: Text, pattern: str, ids: set[str]) -> EnvironmentPattern:
@@ -290,6 +301,7 @@ def _environment(text: Text, pattern: str, ids: set[str]) -> EnvironmentPattern:
     section: EnvironmentSection = convert(text, text.data["environments"][pattern], EnvironmentSection, at)
     for database in section.targets:
         require_declared(text, (*at, "targets", database), database, ids)
+    _require_own(text, section, (*at, "own"), ids)
     _require_network(text, section, (*at, "network"))
     declared = EnvironmentPattern(
         pattern=pattern,
@@ -302,6 +314,10 @@ def _environment(text: Text, pattern: str, ids: set[str]) -> EnvironmentPattern:
         context=_context(section),
         verify_max_age=_seconds(section.verify_max_age),
         files=section.task.files or ("upload" if section.ephemeral else "image"),
+        is_base=section.base is True,
+        base=section.base if isinstance(section.base, str) else "",
+        own=tuple(section.own),
+        ttl=_lifetime(text, section, (*at, "ttl")),
     )
     broken = broken_rule(declared)
     if broken:
@@ -315,6 +331,29 @@ def _environment(text: Text, pattern: str, ids: set[str]) -> EnvironmentPattern:
             try_='files = "image", and an image that has the platform\'s files',
         )
     return declared
+
+
+def _lifetime(text: Text, section: EnvironmentSection, at: KeyPath) -> float:
+    """Return for how many seconds an environment stays, 0 for ever. Raises ManifestError for no time at all."""
+    if not section.ttl:
+        return 0.0
+    seconds = _seconds(section.ttl)
+    if not seconds:
+        raise text.error(f"what lives for {section.ttl} ends as soon as it begins", at=at, try_='ttl = "3d"')
+    return seconds
+
+
+def _require_own(text: Text, section: EnvironmentSection, at: KeyPath, ids: set[str]) -> None:
+    """Raise ManifestError where what has servers of its own is neither a database nor the engine of one."""
+    engines = {each.partition("/")[2] for each in ids}
+    for each in section.own:
+        if each not in ids | engines:
+            raise text.error(
+                f"{shorten(each, 64)} is no database, and no engine of one",
+                at=at,
+                because=f"declared are {', '.join(sorted(ids | engines))}",
+                try_=did_you_mean(each, sorted(ids | engines), otherwise="an engine, or service/engine"),
+            )
 
 
 def _require_network(text: Text, section: EnvironmentSection, at: KeyPath) -> None:

@@ -19,6 +19,8 @@ _PART = r"[^\s./:](?:[^./:\t\r\n]*[^\s./:])?"  # blanks within a name are part o
 COLUMN = rf"^[a-z0-9-]+/[A-Za-z0-9_-]+:{_PART}(?:\.{_PART})+" + _END
 
 DURATION = r"^[0-9]{1,6}(s|min|h)" + _END
+LIFETIME = r"^[0-9]{1,6}(min|h|d)" + _END
+OWN = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)?" + _END
 SHARE = r"^[0-9]{1,2}(\.[0-9]{1,6})?%" + _END
 TITLE = r"^\S(.*\S)?" + _END
 
@@ -30,6 +32,8 @@ IN_WORDS = {
     DATABASE: "service/engine",
     COLUMN: "service/engine:table.column",
     DURATION: "a number and s, min or h, as in 2min",
+    LIFETIME: "a number and min, h or d, as in 3d",
+    OWN: "an engine, or service/engine",
     SHARE: "a share, as in 0.1%, or a number",
     TITLE: "one line that says what holds",
 }
@@ -231,6 +235,29 @@ class EnvironmentSection(Struct, frozen=True, forbid_unknown_fields=True):
             examples=["24h"],
         ),
     ] = "24h"
+    base: Annotated[
+        bool | Annotated[str, Meta(pattern=NAME, max_length=32)],
+        Meta(
+            description="`true`: other environments lie in this one, on its servers and in its network. A name: that"
+            " of the environment that this lies in.",
+            examples=[True, "shared-dev"],
+        ),
+    ] = False
+    own: Annotated[
+        list[Annotated[str, Meta(pattern=OWN)]],
+        Meta(
+            description="What does not lie in the base but has servers of its own: engines, or single databases.",
+            examples=[["ENGINE", "payment/ENGINE"]],
+        ),
+    ] = []
+    ttl: Annotated[
+        Annotated[str, Meta(pattern=LIFETIME)] | UnsetType,
+        Meta(
+            description="How long an ephemeral environment stays after its last use or extension, until `env gc` may"
+            " delete it. Default: for ever.",
+            examples=["8h", "3d"],
+        ),
+    ] = UNSET
     access: Annotated[
         Literal["direct", "task", "tunnel"],
         Meta(

@@ -28,6 +28,10 @@ class EnvironmentPattern(Struct, frozen=True):
     `settings` holds what is known about single databases there, by database id (never a secret); `context` what a CDK
     app is told: images, and keys of its own. `verify_max_age`: seconds for which contracts take what `verify` found,
     where the environment is protected. `files`: where a task has the platform's files from: its caller, or its image.
+
+    `is_base`: other environments lie in it. `base`: the name of the one that this lies in; empty: in none. `own`: what
+    does not lie there, by engine or by database id. `ttl`: seconds after its last use or extension for which it is
+    there to stay; 0: for ever.
     """
 
     pattern: str
@@ -40,6 +44,10 @@ class EnvironmentPattern(Struct, frozen=True):
     context: Mapping[str, str] = field(default_factory=dict)
     verify_max_age: float = DAY
     files: Files = "image"
+    is_base: bool = False
+    base: str = ""
+    own: tuple[str, ...] = ()
+    ttl: float = 0.0
 
     def matches(self, name: str) -> bool:
         return fnmatchcase(name, self.pattern)
@@ -56,6 +64,10 @@ class EnvironmentPattern(Struct, frozen=True):
             self.context,
             self.verify_max_age,
             self.files,
+            self.is_base,
+            self.base,
+            self.own,
+            self.ttl,
         )
 
 
@@ -72,10 +84,18 @@ class Environment(Struct, frozen=True):
     context: Mapping[str, str] = field(default_factory=dict)
     verify_max_age: float = DAY
     files: Files = "image"
+    is_base: bool = False
+    base: str = ""
+    own: tuple[str, ...] = ()
+    ttl: float = 0.0
 
     @property
     def is_sandbox(self) -> bool:
         return self.name == SANDBOX
+
+    def lies_in_base(self, service: str, engine: str) -> bool:
+        """Return whether a database lies on the base's server, where its engine can share one."""
+        return bool(self.base) and not {engine, f"{service}/{engine}"} & set(self.own)
 
     @property
     def record_days(self) -> int:

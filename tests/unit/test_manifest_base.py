@@ -1,0 +1,97 @@
+"""What a manifest says of environments that lie in another one, and of when they go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from seedbed.engines import registry
+from seedbed.errors import ManifestError
+from seedbed.manifest.environments import environment
+from seedbed.manifest.load import load
+from seedbed.model.platform import Platform
+
+MANIFEST = """\
+[platform]
+name = "edtech"
+
+[services.user.postgres]
+[services.payment.postgres]
+[services.ai.opensearch]
+
+[environments.shared-dev]
+account = "111111111111"
+region  = "eu-central-1"
+base    = true
+
+[environments."dev-*"]
+account   = "111111111111"
+region    = "eu-central-1"
+ephemeral = true
+base      = "shared-dev"
+own       = ["opensearch", "payment/postgres"]
+ttl       = "3d"
+
+[environments.prod]
+account = "333333333333"
+"""
+BASE, DEV, PROD = "[environments.shared-dev]\n", '[environments."dev-*"]\n', "[environments.prod]\n"
+Loaded = Callable[..., Platform]
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> Loaded:
+    """Return a function that loads MANIFEST with `old` replaced by `new`."""
+
+    def load_it(old: str = "", new: str = "") -> Platform:
+        assert old in MANIFEST
+        path = tmp_path / "seedbed.toml"
+        path.write_text(MANIFEST.replace(old, new, 1) if old else MANIFEST)
+        return load(path, lambda engine: registry.load(engine).options, registry.names())
+
+    return load_it
+
+
+def test_an_environment_lies_in_the_base_that_it_names(loaded: Loaded) -> None:
+    platform = loaded()
+    base, ana = environment(platform, "shared-dev"), environment(platform, "dev-ana")
+    assert (base.is_base, base.base, base.ttl) == (True, "", 0)
+    assert (ana.is_base, ana.base, ana.ttl) == (False, "shared-dev", 3 * 86_400)
+
+
+def test_what_has_servers_of_its_own_does_not_lie_there(loaded: Loaded) -> None:
+    ana = environment(loaded(), "dev-ana")
+    found = [("user", "postgres"), ("payment", "postgres"), ("ai", "opensearch")]
+    assert [ana.lies_in_base(*each) for each in found] == [True, False, False]
+    assert not environment(loaded(), "prod").lies_in_base("user", "postgres")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("shared-dev", "dev-shared", "dev-shared is not declared ephemeral"),
+        ("[environments.shared-dev]", '[environments."shared-*"]', r"shared-\* cannot be a base"),
+        (BASE, BASE + "protected = true\n", "shared-dev is a base, and cannot be protected"),
+        (BASE, BASE + 'ttl = "3d"\n', "shared-dev cannot have a ttl"),
+        (BASE, BASE + 'own = ["opensearch"]\n', "shared-dev lies in no base"),
+        ('region  = "eu-central-1"\n', "", "shared-dev is a base without account or region"),
+        ('base      = "shared-dev"', 'base = "shared-dve"', "did you mean shared-dev"),
+        ('base      = "shared-dev"', 'base = "prod"', "prod is no base"),
+        ("base    = true\n", "", "no environment says base = true"),
+        ('base      = "shared-dev"', "base = true", r"dev-\* cannot be a base"),
+        ('"opensearch"', '"opensaerch"', "did you mean opensearch"),
+        ('"payment/postgres"', '"payment/neo4j"', "payment/neo4j is no database"),
+        ('region    = "eu-central-1"', 'region = "eu-west-1"', r"dev-\* cannot lie in shared-dev"),
+        (PROD, PROD + 'base = "shared-dev"\n', "prod cannot lie in a base"),
+        (PROD, PROD + 'ttl = "8h"\n', "prod cannot have a ttl"),
+        ('"3d"', '"3 days"', "a number and min, h or d, as in 3d"),
+        ('"3d"', '"0h"', "ends as soon as it begins"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_line(loaded: Loaded, old: str, new: str, says: str) -> None:
+    with pytest.raises(ManifestError, match=says) as refused:
+        loaded(old, new)
+    assert refused.value.at
+    assert refused.value.at.line > 0

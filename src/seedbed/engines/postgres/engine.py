@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 
 from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
 from seedbed.engines.postgres.address import VARIABLES, Address, address
+from seedbed.errors import UsageError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from seedbed.engines.postgres.options import Options
+    from seedbed.engines.sharing import SharedServer
     from seedbed.model.hazard import Hazard, HazardRule
     from seedbed.model.migration import Migration, MigrationFile, Step, StepText
     from seedbed.model.ownership import Mention, Named
+    from seedbed.model.secret import Secret
     from seedbed.model.seed import Script, SeedKind
 
 _TEMPLATE = """\
@@ -93,3 +98,18 @@ class PostgresEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.postgres.rules.seed_scripts import script_text
 
         return script_text(script, kind, options.history_schema)
+
+    def shared_settings(self, environment: str, service: str) -> Mapping[str, str]:
+        from seedbed.engines.postgres.sharing.names import shared_settings
+
+        return shared_settings(environment, service)
+
+    def shared_server(self, settings: Mapping[str, str | Secret]) -> AbstractContextManager[SharedServer]:
+        raise UsageError(
+            "seedbed makes no databases on a shared PostgreSQL server yet",
+            because="that is being built",
+            try_='own = ["postgres"] in the environment\'s section',
+        )
+
+    def sharing_hazards(self, migration: Migration, options: Options) -> Sequence[Hazard]:
+        return ()

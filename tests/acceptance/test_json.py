@@ -336,6 +336,8 @@ CASES: dict[str, list[Case]] = {
         Case("-e dev-test --dry-run", "plan", 0),
         Case("-e prod --dry-run", "plan", 0),
         Case("-e dev-test --dry-run", "plan", 0, "one_is_away"),
+        Case("-e dev-test --seed", "outcome", 0, "seed_files"),
+        Case("-e prod --seed --unreviewed", "outcome", 0, "seed_files"),
     ],
     "plan": [
         Case("-e dev-test", "plan", 0),

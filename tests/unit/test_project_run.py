@@ -32,6 +32,7 @@ from seedbed.model.seed import SeedKind
 from seedbed.model.status import MigrationState
 from seedbed.planning import reviewed
 from seedbed.project import Decision, Project, Request, Run, deploying
+from seedbed.project.filling import fill, usual_kinds
 from seedbed.testing import reference
 from seedbed.testing.reference.lease import MemoryLease
 from seedbed.testing.reference.sandbox import Server, embedded
@@ -512,3 +513,40 @@ def test_where_data_may_go_or_the_change_is_confirmed_a_revert_is_not_asked_abou
     with site.project().run(environment) as run:
         assert run.plan_revert().losses
         assert run.revert(unreviewed=True).exit_code is ExitCode.DONE
+
+
+# Applying and seeding in one go
+
+
+def failing(site: Site, service: str) -> None:
+    file = site.root / "services" / service / "memory" / "migrations" / f"{SECOND}_t.mem"
+    file.write_text('# migrate:up\nfail "because I say so"\n# migrate:down\ndrop t\n', encoding="utf-8")
+
+
+def test_what_is_applied_whole_is_seeded_though_another_database_fails(site: Site) -> None:
+    failing(site, "cart")
+    site.seed("cart", "1_t.csv", ROWS)
+    site.seed("shop", "1_t.csv", ROWS)
+    with site.project().run("dev-ana") as run:
+        outcome = fill(run, usual_kinds(run.environment))
+        assert results(outcome) == {CART: Result.FAILED, SHOP: Result.CHANGED}
+        assert {each.target: each.rows_changed for each in outcome.targets} == {CART: 0, SHOP: 1}
+        assert outcome.exit_code is ExitCode.PARTIAL
+    (site.root / "services" / "cart" / "memory" / "migrations" / f"{SECOND}_t.mem").unlink()
+    with site.project().run("dev-ana") as run:
+        assert {each.rows_changed for each in fill(run, [SeedKind.REFERENCE]).targets} == {0, 1}
+
+
+def test_seeds_that_are_wrong_leave_what_is_applied_and_say_so(site: Site) -> None:
+    site.seed("shop", "1_t.csv", "# seedbed: table=t20260101000001\nid,name\n1\n")
+    with site.project().run("dev-ana") as run:
+        outcome = fill(run, [SeedKind.REFERENCE])
+        assert results(outcome) == {CART: Result.CHANGED, SHOP: Result.FAILED}
+        assert outcome.exit_code is ExitCode.PARTIAL
+        assert applied(run) == {CART: [FIRST], SHOP: [FIRST]}
+
+
+def test_fixtures_are_usual_in_ephemeral_environments_only(site: Site) -> None:
+    environment = site.project().catalog.environment
+    assert usual_kinds(environment("dev-ana")) == (SeedKind.REFERENCE, SeedKind.FIXTURE)
+    assert usual_kinds(environment("staging")) == (SeedKind.REFERENCE,)

@@ -49,14 +49,13 @@ def command(
     seedbed seed -e prod plan.json
     """
     from seedbed.cli.planning import seed_request
-    from seedbed.model.environment import is_ephemeral
     from seedbed.model.seed import SeedKind
+    from seedbed.project.filling import usual_kinds
     from seedbed.project.protection import require_reviewed_seeds
     from seedbed.report.text.seeds import seed_text
 
     environment = context.catalog.environment(env)
-    small = [SeedKind.REFERENCE, SeedKind.FIXTURE]
-    wanted = [SeedKind(each) for each in kinds] or (small if is_ephemeral(environment) else small[:1])
+    wanted = [SeedKind(each) for each in kinds] or usual_kinds(environment)
     request, databases = seed_request(context, plan, env, services, engines, kinds, unreviewed)
     require_reviewed_seeds(environment, wanted, request)
     with context.run(env, databases, wait=wait) as run:

@@ -120,8 +120,8 @@ def afar(room: Path, world: World, server: EmbeddedServer) -> Iterator[Afar]:
             )
         closing.callback(worker.wait)
         closing.callback(worker.terminate)
-        control = Control(Table(cloud, RECORDS), Bucket(cloud, RECORDS))
-        assert until(lambda: control.warm(ENVIRONMENT) is not None, 60)
+        control = Control(Table(cloud, RECORDS), Bucket(cloud, RECORDS), ENVIRONMENT)
+        assert until(lambda: control.warm() is not None, 60)
         yield platform
 
 

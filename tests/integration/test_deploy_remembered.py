@@ -134,14 +134,14 @@ def test_what_a_deployment_changes_is_marked_and_what_it_can_look_at_is_told_as_
 def test_a_deployment_that_cannot_tell_is_carried_out_and_says_so(
     shop: Shop, aws: Proxy, bucket: Bucket
 ) -> None:
-    options, before = _options(shop), bucket.get(state.KEY)
+    options, before = _options(shop), bucket.get(state.key("dev-ana"))
     with aws.refuse(on("PutObject"), "AccessDenied", status=403):
         done = shop.run("deploy", "-e", "dev-ana", *options)
     assert done.code == 0, done.everything
     assert "plan and status may tell the state of before this deployment" in done.err
     assert "seedbed status -e dev-ana --fresh" in done.err
     assert "s3:PutObject is not allowed" in done.err
-    assert bucket.get(state.KEY) == before
+    assert bucket.get(state.key("dev-ana")) == before
 
 
 def test_a_deployment_that_fails_at_its_first_update_has_marked_what_it_began(

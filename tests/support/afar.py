@@ -95,8 +95,10 @@ class Afar:
             return process  # type: ignore[no-any-return]
 
         cloud = replace(self.control.table.cloud, session_token=Secret(rights.WORK))
-        control = Control(Table(cloud, self.control.table.name), Bucket(cloud, self.control.bucket.name))
-        worker = WarmWorker(control, self.name, "local:warm", spawn, QUICK)
+        control = Control(
+            Table(cloud, self.control.table.name), Bucket(cloud, self.control.bucket.name), self.name
+        )
+        worker = WarmWorker(control, "local:warm", spawn, QUICK)
         thread = threading.Thread(target=worker.work)
         thread.start()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from seedbed.aws import rights
 from tests.support.aws_proxy import Asked, allows
@@ -25,7 +26,7 @@ NAMES = rights.Names(
 RECORDS = NAMES.records
 TASK = NAMES.arn("ecs", "task-definition/seedbed:7")
 HERE = {"ecs:cluster": [CLUSTER]}
-RECORD = Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["run#1"]})
+RECORD = Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["run#dev-a#1"]})
 APPROVAL = Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["approval#1"]})
 RUN = Asked("ecs:RunTask", TASK, HERE)
 PASS = {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}
@@ -44,10 +45,10 @@ def may(kind: str, asked: Asked, names: rights.Names = NAMES) -> bool:
     ("asked", "kinds"),
     [
         (Asked("sts:GetCallerIdentity", "*"), "read run deploy approve dev"),
-        (Asked("s3:GetObject", NAMES.object("state/state.json")), "read run deploy approve dev"),
-        (Asked("s3:PutObject", NAMES.object("state/state.json")), "deploy dev"),
-        (Asked("s3:GetObject", NAMES.object("runs/1/plan.json")), "run dev"),
-        (Asked("s3:PutObject", NAMES.object("runs/1/plan.json")), "run dev"),
+        (Asked("s3:GetObject", NAMES.object("state/dev-a/state.json")), "read run deploy approve dev"),
+        (Asked("s3:PutObject", NAMES.object("state/dev-a/state.json")), "deploy dev"),
+        (Asked("s3:GetObject", NAMES.object("runs/dev-a/1/plan.json")), "run dev"),
+        (Asked("s3:PutObject", NAMES.object("runs/dev-a/1/plan.json")), "run dev"),
         (Asked("s3:PutObject", "arn:aws:s3:::other/runs/1"), ""),
         (Asked("s3:DeleteObjectVersion", NAMES.object("runs/1")), "deploy dev"),
         (RECORD, "run dev"),
@@ -93,9 +94,38 @@ def test_the_task_keeps_to_the_runs_of_its_environment_and_approves_nothing() ->
     assert works(Asked("dynamodb:UpdateItem", RECORDS, own))
     assert not works(Asked("dynamodb:UpdateItem", RECORDS, other))
     assert not works(APPROVAL)
-    assert works(Asked("s3:PutObject", NAMES.object("state/state.json")))
-    assert not works(Asked("s3:PutObject", NAMES.object("files/1.tar.gz")))
+    assert works(Asked("s3:PutObject", NAMES.object("state/dev-a/state.json")))
+    assert not works(Asked("s3:PutObject", NAMES.object("files/dev-a/1.tar.gz")))
     assert not works(RUN)
+
+
+@pytest.mark.parametrize("policy", ["read", "run", "deploy", "work"])
+def test_nobody_reaches_the_records_and_objects_of_another_environment_in_the_same_base(policy: str) -> None:
+    held = rights.statements(policy, replace(NAMES, base="shared-dev"))
+    for other in ("dev-b", "dev-a-b", "dev", "dev-"):
+        for action in ("GetItem", "PutItem", "Query", "UpdateItem", "DeleteItem"):
+            for key in (f"run#{other}#1", f"environment#{other}"):
+                asked = Asked(f"dynamodb:{action}", RECORDS, {"dynamodb:LeadingKeys": [key]})
+                assert not allows(held, asked), (action, key)
+        for action in ("GetObject", "PutObject", "DeleteObject", "DeleteObjectVersion"):
+            for kind in ("runs", "files", "state"):
+                assert not allows(held, Asked(f"s3:{action}", NAMES.object(f"{kind}/{other}/x"))), (
+                    action,
+                    kind,
+                )
+
+
+def test_in_a_base_the_bucket_is_not_emptied_and_the_records_are_found_below_it() -> None:
+    lies = replace(NAMES, base="shared-dev")
+    for action in ("ListBucketVersions", "ListBucketMultipartUploads"):
+        assert may(rights.DEV, Asked(f"s3:{action}", NAMES.object()))
+        assert not may(rights.DEV, Asked(f"s3:{action}", NAMES.object()), lies)
+    control, task = (
+        f"parameter/shop/{each}" for each in ("shared-dev/seedbed/control", "dev-a/seedbed/task")
+    )
+    for path in (control, task):
+        assert may(rights.RUN, Asked("ssm:GetParametersByPath", NAMES.arn("ssm", path)), lies)
+    assert not may(rights.RUN, Asked("ssm:GetParametersByPath", NAMES.arn("ssm", control)))
 
 
 def test_a_developer_may_do_what_runs_and_deploys() -> None:
@@ -107,7 +137,7 @@ def test_a_developer_may_do_what_runs_and_deploys() -> None:
 
 
 def test_nothing_is_destroyed_where_data_are_kept() -> None:
-    kept = rights.Names(*[getattr(NAMES, each) for each in NAMES.__struct_fields__[:-1]])
+    kept = replace(NAMES, ephemeral=False)
     assert not may(rights.DEPLOY, DELETE, kept)
     assert not may(rights.DEPLOY, Asked("s3:DeleteObject", NAMES.object("runs/1")), kept)
     assert may(rights.RUN, RUN, kept)

@@ -14,6 +14,7 @@ from seedbed.model.names import parameter_path
 
 Statement = Mapping[str, Any]
 READ, RUN, DEPLOY, APPROVE, DEV = "read", "run", "deploy", "approve", "dev"
+CONTROL = "control"  # the part of `seedbed` whose parameters name table and bucket
 WORK = "work"  # what the task may do with records, files and the state; no caller is given it
 # Which policies a caller is given: nothing is said twice, and none grows past what a policy may have.
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -30,8 +31,9 @@ _LOOKS = ("DescribeTable", "DescribeTimeToLive")
 class Names(Struct, frozen=True):
     """What an environment's rights are about; tokens are welcome, but in `platform` and `environment`.
 
-    `cluster` is an ARN, `family` the name of the task's definition without its number, `roles` are the ARNs of what the
-    task is given. All of these are empty where there is no task.
+    `base`: the environment whose table and bucket they are, where this one lies in it. `cluster` is an ARN, `family`
+    the name of the task's definition without its number, `roles` are the ARNs of what the task is given: all empty
+    where there is no task.
     """
 
     platform: str
@@ -46,12 +48,17 @@ class Names(Struct, frozen=True):
     log_group: str = ""
     roles: Sequence[str] = ()
     ephemeral: bool = False
+    base: str = ""
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
     def object(self, key: str = "") -> str:
         return f"arn:{self.partition}:s3:::{self.bucket}{key and f'/{key}'}"
+
+    def objects(self, kind: str) -> str:
+        """Return what the bucket has of one kind about this environment: it may have those of others, too."""
+        return self.object(f"{kind}/{self.environment}/*")
 
     @property
     def records(self) -> str:
@@ -60,7 +67,7 @@ class Names(Struct, frozen=True):
     @property
     def runs(self) -> tuple[str, ...]:
         """How the ids of items begin that are about runs of this environment."""
-        return self.environment_item, "run#*"
+        return self.environment_item, f"run#{self.environment}#*"
 
     @property
     def environment_item(self) -> str:
@@ -72,7 +79,8 @@ class Names(Struct, frozen=True):
 
     def below(self, engine: str) -> list[str]:
         """Return the ARNs of the parameters of `seedbed` below `engine`, of the path itself too."""
-        path = parameter_path(self.platform, self.environment, "seedbed", engine)
+        where = self.base if self.base and engine == CONTROL else self.environment
+        path = parameter_path(self.platform, where, "seedbed", engine)
         return [self.arn("ssm", f"parameter{path}"), self.arn("ssm", f"parameter{path}/*")]
 
 
@@ -92,8 +100,8 @@ def _read(names: Names) -> list[Statement]:
     """Plan and look, by the state that the last run left: nothing is started, nothing is written, no secret is read."""
     return [
         _allow(["sts:GetCallerIdentity"], ["*"]),
-        _allow(["ssm:GetParametersByPath"], names.below("control")),
-        _allow(["s3:GetObject"], [names.object("state/*")]),
+        _allow(["ssm:GetParametersByPath"], names.below(CONTROL)),
+        _allow(["s3:GetObject"], [names.objects("state")]),
         # Without it S3 calls a key that is not there forbidden.
         _allow(["s3:ListBucket"], [names.object()]),
         _allow(
@@ -108,7 +116,7 @@ def _run(names: Names) -> list[Statement]:
     found = [
         _allow(["ssm:GetParametersByPath"], names.below("task")),
         _of_runs(names),
-        _allow(["s3:GetObject", "s3:PutObject"], [names.object("runs/*"), names.object("files/*")]),
+        _allow(["s3:GetObject", "s3:PutObject"], [names.objects("runs"), names.objects("files")]),
     ]
     if not names.cluster:
         return found
@@ -149,7 +157,7 @@ def _deploy(names: Names) -> list[Statement]:
             [f"dynamodb:{each}" for each in ("BatchGetItem", "GetItem", "Query")],
             [names.arn("dynamodb", f"table/*-migrations_history-{names.environment}")],
         ),
-        _allow(["s3:PutObject"], [names.object("state/*")]),  # what it changed is marked there
+        _allow(["s3:PutObject"], [names.objects("state")]),  # what it changed is marked there
         _allow(
             [f"dynamodb:{each}" for each in _LOOKS],
             [names.arn("dynamodb", f"table/*-{names.environment}")],
@@ -161,10 +169,13 @@ def _deploy(names: Names) -> list[Statement]:
 def _destroy(names: Names) -> list[Statement]:
     own = {"platform": names.platform, "environment": names.environment, "managed-by": "seedbed"}
     tagged = {"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in own.items()}}
-    return [
-        _allow(["cloudformation:DeleteStack"], [names.stacks], tagged),
+    emptied = [
         _allow(["s3:ListBucketMultipartUploads", "s3:ListBucketVersions"], [names.object()]),
         _allow(["s3:AbortMultipartUpload", "s3:DeleteObjectVersion"], [names.object("*")]),
+    ]
+    return [
+        _allow(["cloudformation:DeleteStack"], [names.stacks], tagged),
+        *([] if names.base else emptied),  # the bucket of a base stays, and what others have in it
         *_end_warm(names),
     ]
 
@@ -184,8 +195,8 @@ def _work(names: Names) -> list[Statement]:
     """Take what was asked, tell what happens, leave the state: what a run inside the network does, and no approval."""
     return [
         _of_runs(names),
-        _allow(["s3:GetObject"], [names.object(f"{each}/*") for each in ("files", "runs", "state")]),
-        _allow(["s3:PutObject"], [names.object(f"{each}/*") for each in ("runs", "state")]),
+        _allow(["s3:GetObject"], [names.objects(each) for each in ("files", "runs", "state")]),
+        _allow(["s3:PutObject"], [names.objects(each) for each in ("runs", "state")]),
         # Without it S3 calls a key that is not there forbidden.
         _allow(["s3:ListBucket"], [names.object()]),
     ]

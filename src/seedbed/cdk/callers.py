@@ -75,7 +75,8 @@ class Callers(Construct):  # type: ignore[misc]  # the CDK's types are not read,
         stack = Stack.of(self)
 
         def read(engine: str, name: str) -> str:
-            path = parameter_path(platform, environment.name, "seedbed", engine)
+            where = environment.base if engine == rights.CONTROL and environment.base else environment.name
+            path = parameter_path(platform, where, "seedbed", engine)
             return reading(self, path, name)
 
         named = rights.Names(
@@ -87,6 +88,7 @@ class Callers(Construct):  # type: ignore[misc]  # the CDK's types are not read,
             read("control", "table"),
             read("control", "bucket"),
             ephemeral=is_ephemeral(environment),
+            base=environment.base,
         )
         if not with_task:
             return named

@@ -107,7 +107,7 @@ def deploys(context: CommandContext, run: Run, deployment: Deployment) -> Iterat
     finally:
         with _telling(context):
             bucket = _bucket(context, run.environment)
-            _write(context, bucket, run, "", state.now(bucket))
+            _write(context, bucket, run, "", state.now(bucket, run.environment.name))
 
 
 @contextmanager
@@ -143,4 +143,4 @@ def _mark(context: CommandContext, run: Run, deployment: Deployment) -> None:
 def _bucket(context: CommandContext, where: Environment) -> Bucket:
     from seedbed.remote import state
 
-    return state.bucket_of(context.project.targets.cloud(where), context.project.platform.name, where.name)
+    return state.bucket_of(context.project.targets.cloud(where), context.project.platform.name, where)

@@ -57,11 +57,16 @@ class Warm(Struct, frozen=True):
 
 
 class Control:
-    """The records of all runs of an environment. Thread-safe."""
+    """The records of all runs of `environment`. Thread-safe.
 
-    def __init__(self, table: Table, bucket: Bucket) -> None:
+    A table and a bucket may hold the records of several: each of its keys begins with a kind and the environment's
+    name, so that policies keep the callers and the task of one to its own.
+    """
+
+    def __init__(self, table: Table, bucket: Bucket, environment: str) -> None:
         self.table = table
         self.bucket = bucket
+        self.environment = environment
 
     def now(self) -> float:
         """Return the time in seconds by AWS's clock, which callers and workers have in common."""
@@ -76,45 +81,45 @@ class Control:
         by the time that it is looked for, that id is GONE, of which there is no record.
         """
         now, expires = self.now(), self._expires(ask)
-        item = {"id": _run(id_), "part": "ask", **_plain(ask), "fingerprint": ask.fingerprint, **expires}
+        item = {"id": self._run(id_), "part": "ask", **_plain(ask), "fingerprint": ask.fingerprint, **expires}
         item |= {"state": "asked", "beat": now, "stop": 0, "answers": ()}
         pointer: dict[str, Any] = {
-            "id": _environment(ask.environment),
+            "id": self._here,
             "part": f"run#{id_}",
             "command": ask.command,
         }
         pointer |= {"argv": ask.argv, "by": ask.by, "at": ask.at, "writes": ask.writes, "state": "asked"}
         writes = [Write(item, "attribute_not_exists(#id)"), Write({**pointer, **expires})]
         if ask.writes:
-            mark = {"id": _environment(ask.environment), "part": "writing", "run": id_}
+            mark = {"id": self._here, "part": "writing", "run": id_}
             when = "attribute_not_exists(#id) OR #run IN (:none, :over)"
             writes.append(Write(mark, when, {"none": "", "over": instead_of or GONE}))
         token = f"{id_}-{os.urandom(4).hex()}"  # each call has a time of its own: other writes, another token
         refused = self.table.transact(writes, token)
         if not refused or (refused[0] and self.run(id_) is not None):
             return ""  # the second try of a write whose answer was lost finds what the first one wrote
-        return self.writing(ask.environment) or GONE
+        return self.writing() or GONE
 
-    def writing(self, environment: str) -> str:
+    def writing(self) -> str:
         """Return the id of the run that has the mark of the one that writes; empty where none has."""
-        mark = self.table.get(_environment(environment), "writing")
+        mark = self.table.get(self._here, "writing")
         return str(mark.get("run", "")) if mark else ""
 
     def started(self, id_: str, task: str) -> None:
         """Write down which task was started for a run."""
-        self.table.update(_run(id_), "ask", "SET #task = :task", when="attribute_exists(#id)", task=task)
+        self.table.update(self._run(id_), "ask", "SET #task = :task", when="attribute_exists(#id)", task=task)
 
     def keep(self, id_: str) -> bool:
         """Beat for a run that no worker has claimed; return whether that is still so."""
         changed = self.table.update(
-            _run(id_), "ask", "SET #beat = :now", when="#state = :asked", now=self.now(), asked="asked"
+            self._run(id_), "ask", "SET #beat = :now", when="#state = :asked", now=self.now(), asked="asked"
         )
         return changed is not None
 
     def request_stop(self, id_: str, code: int) -> None:
         """Ask the worker of a run to stop, with the exit code of the signal (130 or 143); the first one counts."""
         self.table.update(
-            _run(id_),
+            self._run(id_),
             "ask",
             "SET #stop = :code",
             when="attribute_exists(#id) AND #stop = :none",
@@ -126,7 +131,7 @@ class Control:
     def answer(self, id_: str, number: int, text: str) -> str:
         """Answer question `number` of a run, unless that is done; return the answer that counts."""
         changed = self.table.update(
-            _run(id_),
+            self._run(id_),
             "ask",
             "SET #answers = list_append(#answers, :one)",
             when="size(#answers) = :number",
@@ -134,7 +139,9 @@ class Control:
             number=number,
         )
         answers = (
-            changed["answers"] if changed else (self.table.get(_run(id_), "ask") or {}).get("answers", ())
+            changed["answers"]
+            if changed
+            else (self.table.get(self._run(id_), "ask") or {}).get("answers", ())
         )
         return str(answers[number]) if number < len(answers) else text
 
@@ -154,34 +161,30 @@ class Control:
 
     def run(self, id_: str, *, attempts: int = ATTEMPTS) -> Run | None:
         """Return a run as it is now, None where there is no such record."""
-        item = self.table.get(_run(id_), "ask", attempts=attempts)
+        item = self.table.get(self._run(id_), "ask", attempts=attempts)
         return _of_item(id_, item) if item else None
 
     def lines(self, id_: str, after: int = -1) -> Iterator[tuple[int, list[str]]]:
         """Yield the lines of a run by the number of their item, those behind number `after`, without a gap."""
         expected = after + 1
-        for item in self.table.between(_run(id_), _NUMBER.format(expected), _LAST):
+        for item in self.table.between(self._run(id_), _NUMBER.format(expected), _LAST):
             if item["part"] != _NUMBER.format(expected):
                 return
             yield expected, self._lines(id_, item)
             expected += 1
 
-    def runs(self, environment: str, *, most: int = 20) -> list[Listed]:
-        """Return the newest runs of an environment, newest first; of those under way, as their records say now."""
+    def runs(self, *, most: int = 20) -> list[Listed]:
+        """Return the newest runs, newest first; of those under way, as their records say now."""
         found = []
-        for item in self.table.between(
-            _environment(environment), "run#", "run#~", newest_first=True, page=most
-        ):
-            found.append(self._listed(environment, item))
+        for item in self.table.between(self._here, "run#", "run#~", newest_first=True, page=most):
+            found.append(self._listed(item))
             if len(found) == most:
                 break
         return found
 
-    def asked(self, environment: str, *, most: int = 10) -> list[str]:
+    def asked(self, *, most: int = 10) -> list[str]:
         """Return the ids of the runs that wait for a worker, the oldest first, of the newest `most` of all."""
-        pointers = self.table.between(
-            _environment(environment), "run#", "run#~", newest_first=True, page=most
-        )
+        pointers = self.table.between(self._here, "run#", "run#~", newest_first=True, page=most)
         newest = [each for _, each in zip(range(most), pointers, strict=False)]
         return [
             each["part"].removeprefix("run#") for each in reversed(newest) if each.get("state") == "asked"
@@ -192,7 +195,7 @@ class Control:
     def claim(self, id_: str, worker: str, token: str) -> Run | None:
         """Claim a run for `worker`; None where another one has it, or it is over. `token`: of this claim alone."""
         changed = self.table.update(
-            _run(id_),
+            self._run(id_),
             "ask",
             "SET #state = :claimed, #worker = :worker, #token = :token, #beat = :now",
             when="#state = :asked OR (#state = :claimed AND #token = :token)",
@@ -212,7 +215,7 @@ class Control:
     def beat(self, id_: str) -> Run | None:
         """Say that the worker of a run lives; return the run, None where it is over."""
         changed = self.table.update(
-            _run(id_),
+            self._run(id_),
             "ask",
             "SET #beat = :now",
             when="#state = :claimed",
@@ -224,10 +227,10 @@ class Control:
 
     def append(self, run: Run, number: int, lines: Sequence[str]) -> None:
         """Write lines as item `number`. Called again with the same, it changes nothing."""
-        part = {"id": _run(run.id), "part": _NUMBER.format(number)}
+        part = {"id": self._run(run.id), "part": _NUMBER.format(number)}
         item: dict[str, Any] = {**part, **self._expires(run.ask)}
         if sum(len(each.encode()) for each in lines) > INLINE:
-            key = f"runs/{run.id}/{item['part'].replace('#', '-')}.json"
+            key = f"runs/{self.environment}/{run.id}/{item['part'].replace('#', '-')}.json"
             self.bucket.put(key, msgspec.json.encode(lines), content_type="application/json")
             item["key"] = key
         else:
@@ -249,11 +252,11 @@ class Control:
         """Keep some bytes of a run beside its record, or in the bucket where they are many."""
         blob = blob_of(data)
         if len(data) > INLINE:
-            blob = blob_of(data, f"runs/{id_}/{blob.sha256}")
+            blob = blob_of(data, f"runs/{self.environment}/{id_}/{blob.sha256}")
             self.bucket.put(blob.key, data)
         else:
             part = f"blob#{blob.sha256}"
-            self.table.put({"id": _run(id_), "part": part, "data": data, **self._expires(ask)})
+            self.table.put({"id": self._run(id_), "part": part, "data": data, **self._expires(ask)})
         return blob
 
     def fetch(self, id_: str, blob: Blob) -> bytes:
@@ -261,7 +264,7 @@ class Control:
         if blob.key:
             data = self.bucket.get(blob.key)
         else:
-            item = self.table.get(_run(id_), f"blob#{blob.sha256}")
+            item = self.table.get(self._run(id_), f"blob#{blob.sha256}")
             data = item["data"] if item else None
         if data is None or hashlib.sha256(data).hexdigest() != blob.sha256:
             raise OutcomeUnknown(
@@ -275,38 +278,48 @@ class Control:
         """Keep an archive of the platform's files, where it is not there yet; return its SHA-256."""
         sha256 = hashlib.sha256(data).hexdigest()
         with suppress(Denied):  # who may not list what is there is not told what is not
-            if self.bucket.has(_files(sha256)):
+            if self.bucket.has(self._files(sha256)):
                 return sha256
-        self.bucket.put(_files(sha256), data, content_type="application/gzip")
+        self.bucket.put(self._files(sha256), data, content_type="application/gzip")
         return sha256
 
     def files(self, sha256: str) -> bytes:
         """Return an archive of the platform's files. Raises Unavailable where it is gone, or is not what it was."""
-        data = self.bucket.get(_files(sha256))
+        data = self.bucket.get(self._files(sha256))
         if data is None or hashlib.sha256(data).hexdigest() != sha256:
             raise Unavailable(
                 f"the platform's files are {'gone' if data is None else 'not what they were'}",
-                because=f"{_files(sha256)} in the bucket {self.bucket.name}",
+                because=f"{self._files(sha256)} in the bucket {self.bucket.name}",
                 try_="call the command again: it uploads them anew",
             )
         return data
 
     # --- warm workers
 
-    def warm_beat(self, environment: str, task: str, *, is_open: bool = True) -> None:
+    def warm_beat(self, task: str, *, is_open: bool = True) -> None:
         """Say that a warm worker waits for runs, or (`is_open` false) that it takes no more."""
-        item = {"id": _environment(environment), "part": f"warm#{task}", "beat": self.now() if is_open else 0}
+        item = {"id": self._here, "part": f"warm#{task}", "beat": self.now() if is_open else 0}
         self.table.put({**item, "expires": int(self.now()) + 86_400})
 
-    def warm(self, environment: str) -> Warm | None:
+    def warm(self) -> Warm | None:
         """Return a worker that waits for runs and was heard of just now."""
         limit = self.now() - WARM_FRESH
-        for item in self.table.between(_environment(environment), "warm#", "warm#~"):
+        for item in self.table.between(self._here, "warm#", "warm#~"):
             if item["beat"] >= limit:
                 return Warm(item["part"].removeprefix("warm#"), item["beat"])
         return None
 
     # --- inside
+
+    @property
+    def _here(self) -> str:
+        return environment_item(self.environment)
+
+    def _run(self, id_: str) -> str:
+        return f"run#{self.environment}#{id_}"
+
+    def _files(self, sha256: str) -> str:
+        return f"files/{self.environment}/{sha256}.tar.gz"
 
     def _ended(self, run: Run, state: str, ended: Mapping[str, Any], *, late: bool = False) -> bool:
         """End a record that is in `state` (`late`: or lost), then what points to it; return whether it was."""
@@ -316,7 +329,7 @@ class Control:
         when = "#state IN (:was, :lost)" if late else "#state = :was"
         more: dict[str, Any] = {"was": state, **({"lost": "lost"} if late else {})}
         changed = self.table.update(
-            _run(run.id), "ask", change, when=when, attempts=2 if late else ATTEMPTS, **values, **more
+            self._run(run.id), "ask", change, when=when, attempts=2 if late else ATTEMPTS, **values, **more
         )
         if changed is None:
             now = self.run(run.id)
@@ -329,7 +342,7 @@ class Control:
 
     def _point(self, run: Run, state: str, exit_code: int | None = None, ended: str = "") -> None:
         self.table.update(
-            _environment(run.ask.environment),
+            self._here,
             f"run#{run.id}",
             "SET #state = :state, #exit_code = :exit_code, #ended = :ended",
             when="attribute_exists(#id)",
@@ -341,7 +354,7 @@ class Control:
     def _free(self, run: Run) -> None:
         if run.ask.writes:
             self.table.update(
-                _environment(run.ask.environment),
+                self._here,
                 "writing",
                 "SET #run = :none",
                 when="#run = :run",
@@ -362,9 +375,9 @@ class Control:
             )
         return msgspec.json.decode(data, type=ready(list[str]))
 
-    def _listed(self, environment: str, item: Mapping[str, Any]) -> Listed:
+    def _listed(self, item: Mapping[str, Any]) -> Listed:
         id_ = item["part"].removeprefix("run#")
-        found = {**item, "id": id_, "environment": environment}
+        found = {**item, "id": id_, "environment": self.environment}
         if item.get("state") not in ("done", "lost") and (run := self.run(id_)):
             found |= {"state": run.state, "exit_code": run.exit_code, "ended": run.ended}
         try:
@@ -374,16 +387,9 @@ class Control:
             raise _unreadable(id_, error) from None
 
 
-def _run(id_: str) -> str:
-    return f"run#{id_}"
-
-
-def _environment(name: str) -> str:
-    return f"environment#{name}"
-
-
-def _files(sha256: str) -> str:
-    return f"files/{sha256}.tar.gz"
+def environment_item(environment: str) -> str:
+    """Return the id of the items about an environment itself, and of those that point to its runs."""
+    return f"environment#{environment}"
 
 
 def _plain(value: object) -> Any:

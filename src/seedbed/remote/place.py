@@ -15,6 +15,7 @@ from seedbed.remote.control import Control
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
+    from seedbed.model.environment import Environment
 
 SERVICE = "seedbed"  # the name under which an environment's own parameters lie among those of its services
 TABLE, BUCKET, ENVIRONMENT = CONTROL_TABLE, CONTROL_BUCKET, CONTROL_ENVIRONMENT  # variables of the container
@@ -45,7 +46,7 @@ class Place(Struct, frozen=True):
 
     @property
     def control(self) -> Control:
-        return Control(Table(self.cloud, self.table), Bucket(self.cloud, self.bucket))
+        return Control(Table(self.cloud, self.table), Bucket(self.cloud, self.bucket), self.environment)
 
     def require_task(self) -> TaskPlace:
         """Return how the task is started. Raises UsageError where there is none."""
@@ -62,7 +63,7 @@ class Place(Struct, frozen=True):
         return self.task
 
 
-def find(cloud: Cloud, platform: str, environment: str) -> Place:
+def find(cloud: Cloud, platform: str, environment: Environment) -> Place:
     """Return where the runs of an environment are kept and carried out.
 
     Raises UsageError where it was never deployed, Refused for credentials of another account, and what `seedbed.aws`
@@ -73,25 +74,26 @@ def find(cloud: Cloud, platform: str, environment: str) -> Place:
 
     require_account(cloud)
     control = control_of(cloud, platform, environment)
-    path = parameter_path(platform, environment, SERVICE, "task")
+    path = parameter_path(platform, environment.name, SERVICE, "task")
     task = {name: str(value) for name, value in parameters.read(cloud, path).items()}
     if task:
-        _require(task, _TASK, path, environment)
-    return Place(
-        cloud, platform, environment, control["table"], control["bucket"], _task(task) if task else None
-    )
+        _require(task, _TASK, path, environment.name)
+    table, bucket = control["table"], control["bucket"]
+    return Place(cloud, platform, environment.name, table, bucket, _task(task) if task else None)
 
 
-def control_of(cloud: Cloud, platform: str, environment: str) -> Mapping[str, str]:
+def control_of(cloud: Cloud, platform: str, environment: Environment) -> Mapping[str, str]:
     """Return the names of the table and the bucket of an environment, by `table` and `bucket`.
 
-    Raises UsageError where it was never deployed, and what `seedbed.aws` raises.
+    Those of its base where it lies in one: all environments there share them. Raises UsageError where that was never
+    deployed, and what `seedbed.aws` raises.
     """
     from seedbed.aws import parameters
 
-    path = parameter_path(platform, environment, SERVICE, "control")
+    where = environment.base or environment.name
+    path = parameter_path(platform, where, SERVICE, "control")
     control = {name: str(value) for name, value in parameters.read(cloud, path).items()}
-    _require(control, _CONTROL, path, environment)
+    _require(control, _CONTROL, path, where)
     return control
 
 
@@ -100,13 +102,14 @@ def of_worker(cloud: Cloud, environ: Mapping[str, str]) -> Control:
 
     Raises UsageError where this is no such task.
     """
-    missing = [name for name in (TABLE, BUCKET) if not environ.get(name)]
+    missing = [name for name in (TABLE, BUCKET, ENVIRONMENT) if not environ.get(name)]
     if missing:
         raise UsageError(
-            f"a run is carried out by the task of its environment: {', '.join(missing)} is not set here",
+            "a run is carried out by the task of its environment: "
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set here",
             try_="call the command itself: it starts the task",
         )
-    return Control(Table(cloud, environ[TABLE]), Bucket(cloud, environ[BUCKET]))
+    return Control(Table(cloud, environ[TABLE]), Bucket(cloud, environ[BUCKET]), environ[ENVIRONMENT])
 
 
 def _require(found: Mapping[str, str], names: tuple[str, ...], path: str, environment: str) -> None:

@@ -79,7 +79,7 @@ class Starter(Struct, frozen=True):
         """
         inputs = inputs or {}
         ask = replace(ask, inputs={name: blob_of(data) for name, data in inputs.items()})
-        marked = self.control.writing(ask.environment)  # of a run that only reads it tells what time it is
+        marked = self.control.writing()  # of a run that only reads it tells what time it is
         over = marked if ask.writes else ""
         if over and (there := self._met(ask, over)):
             return Started(there, is_attached=True)
@@ -161,7 +161,7 @@ class Starter(Struct, frozen=True):
 
     def _is_taken_by_warm(self, run: Run) -> bool:
         try:
-            warm = self.control.warm(run.ask.environment)
+            warm = self.control.warm()
         except Unavailable:
             return False
         if warm is None:

@@ -20,10 +20,15 @@ from seedbed.errors import Busy, Hint, Refused, Unavailable, call
 
 if TYPE_CHECKING:
     from seedbed.aws.cloud import Cloud
+    from seedbed.model.environment import Environment
 
-KEY = "state/state.json"
 _ATTEMPTS = 12
 _LONGEST = 1.0  # seconds between two attempts
+
+
+def key(environment: str) -> str:
+    """Return the key under which the document of an environment lies in its bucket."""
+    return f"state/{environment}/state.json"
 
 
 def state(bucket: Bucket, environment: str) -> StateDocument:
@@ -37,7 +42,7 @@ def as_of(bucket: Bucket, environment: str) -> tuple[StateDocument, datetime]:
     Raises Unavailable where no run has left anything, Refused where it cannot be read.
     """
     try:
-        found = bucket.read(KEY)
+        found = bucket.read(key(environment))
     except Denied as error:
         error.because += "; so says S3 of what is not there yet, too, where s3:ListBucket is missing"
         raise
@@ -47,11 +52,11 @@ def as_of(bucket: Bucket, environment: str) -> tuple[StateDocument, datetime]:
             because="they are reached in their network only, and no run there has left what it saw",
             try_=Hint("ask them, by a run in the network: ", call("status", "--fresh", about_all=True)),
         )
-    document = read_document(found.data, _place(bucket))
+    document = read_document(found.data, _place(bucket, environment))
     if document.environment != environment:
         raise Refused(
             f"the state document is not that of {environment}",
-            because=f"{_place(bucket)} says {document.environment}",
+            because=f"{_place(bucket, environment)} says {document.environment}",
             try_=Hint("deploy the stack that makes the bucket: ", call("deploy", about_all=True)),
         )
     return document, found.at
@@ -63,7 +68,7 @@ def leave(bucket: Bucket, document: StateDocument, redact: Callable[[str], str] 
     What another version of seedbed wrote, and this one cannot read, is replaced. Raises what `seedbed.aws` raises; Busy
     where others write all the time.
     """
-    left = _changed(bucket, document.over, redact)
+    left = _changed(bucket, document.environment, document.over, redact)
     assert left is not None
     return left
 
@@ -79,47 +84,53 @@ def mark(bucket: Bucket, environment: str, changed: Collection[str]) -> None:
         at = now + timedelta(seconds=1)
         return known.marked(changed, at) if known and known.environment == environment else None
 
-    _changed(bucket, marked, str)
+    _changed(bucket, environment, marked, str)
 
 
-def now(bucket: Bucket) -> datetime:
+def now(bucket: Bucket, environment: str) -> datetime:
     """Return the time by AWS's clock; that of this machine where nothing is in the bucket yet."""
-    found = bucket.read(KEY)
+    found = bucket.read(key(environment))
     return found.at if found else datetime.now(UTC)
 
 
 def _changed(
     bucket: Bucket,
+    environment: str,
     change: Callable[[StateDocument | None, datetime], StateDocument | None],
     redact: Callable[[str], str],
 ) -> StateDocument | None:
     """Write what `change` makes of what is there (None: nothing, or nothing that can be read), and return that."""
     for attempt in range(_ATTEMPTS):
-        found = bucket.read(KEY)
-        known = _known(found.data, bucket) if found else None
+        found = bucket.read(key(environment))
+        known = _known(found.data, _place(bucket, environment)) if found else None
         changed = change(known, found.at if found else datetime.now(UTC))
         if changed is None or changed == known:
             return changed
         if bucket.replace(
-            KEY, changed.written(redact), found.etag if found else "", content_type="application/json"
+            key(environment),
+            changed.written(redact),
+            found.etag if found else "",
+            content_type="application/json",
         ):
             return changed
         time.sleep(random.uniform(0, min(_LONGEST, 0.05 * 2**attempt)))
-    raise Busy(f"{_place(bucket)} is written by others all the time", try_="run the command again")
+    raise Busy(
+        f"{_place(bucket, environment)} is written by others all the time", try_="run the command again"
+    )
 
 
-def _known(data: bytes, bucket: Bucket) -> StateDocument | None:
+def _known(data: bytes, place: str) -> StateDocument | None:
     try:
-        return read_document(data, _place(bucket))
+        return read_document(data, place)
     except Refused:
         return None
 
 
-def _place(bucket: Bucket) -> str:
-    return f"s3://{bucket.name}/{KEY}"
+def _place(bucket: Bucket, environment: str) -> str:
+    return f"s3://{bucket.name}/{key(environment)}"
 
 
-def bucket_of(cloud: Cloud, platform: str, environment: str) -> Bucket:
+def bucket_of(cloud: Cloud, platform: str, environment: Environment) -> Bucket:
     """Return where the state document of an environment is, for one who may read that and nothing else.
 
     Raises UsageError where the environment was never deployed, Refused for credentials of another account, and what

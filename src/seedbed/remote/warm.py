@@ -40,7 +40,7 @@ class WarmRhythm(Struct, frozen=True):
 
 
 class WarmWorker:
-    """Waits for runs of `environment` as the task `name`, and claims them.
+    """Waits for the runs of an environment as the task `name`, and claims them.
 
     `spawn`: starts the process that carries out a run; is given its id, and the token of the claim for `worker.CLAIM`.
     `rest`: is called again and again while no run is under way.
@@ -50,7 +50,6 @@ class WarmWorker:
     def __init__(
         self,
         control: Control,
-        environment: str,
         name: str,
         spawn: Callable[[str, str], subprocess.Popen[bytes]],
         rhythm: WarmRhythm | None = None,
@@ -59,7 +58,6 @@ class WarmWorker:
     ) -> None:
         self._control = control
         self._rest = rest
-        self._environment = environment
         self._name = name
         self._spawn = spawn
         self._rhythm = rhythm or WarmRhythm()
@@ -76,7 +74,7 @@ class WarmWorker:
         while not self._stopped.is_set():
             with suppress(SeedbedError):  # AWS may answer the next time
                 if time.monotonic() >= beats_at:
-                    self._control.warm_beat(self._environment, self._name)
+                    self._control.warm_beat(self._name)
                     beats_at = time.monotonic() + self._rhythm.beat
                 self._take()
             with suppress(SeedbedError):
@@ -89,7 +87,7 @@ class WarmWorker:
                 self._rest()
             self._stopped.wait(self._rhythm.look)
         with suppress(SeedbedError):
-            self._control.warm_beat(self._environment, self._name, is_open=False)
+            self._control.warm_beat(self._name, is_open=False)
         for child in self._children.values():
             child.send_signal(signal.SIGTERM)
         for child in self._children.values():
@@ -100,7 +98,7 @@ class WarmWorker:
     def _take(self) -> None:
         if len(self._children) >= SIDE_BY_SIDE:
             return
-        for id_ in self._control.asked(self._environment):
+        for id_ in self._control.asked():
             if len(self._children) >= SIDE_BY_SIDE:
                 return
             token = self._tokens.setdefault(id_, os.urandom(8).hex())
@@ -132,38 +130,36 @@ class WarmWorker:
             del self._children[id_]
 
 
-def begin(control: Control, tasks: Tasks, environment: str) -> tuple[str, bool]:
-    """Return the ARN of the task that waits for runs of `environment`, and whether it was started for that now.
+def begin(control: Control, tasks: Tasks) -> tuple[str, bool]:
+    """Return the ARN of the task that waits for runs, and whether it was started for that now.
 
     Raises what starting a task raises.
     """
-    if (there := control.warm(environment)) is not None:
+    if (there := control.warm()) is not None:
         return there.task, False
     return tasks.start(COMMAND, run=_STARTED_FOR, token=new_id()), True
 
 
-def end(
-    control: Control, tasks: Tasks, environment: str, *, tell: Callable[[str], None] = lambda _line: None
-) -> list[str]:
-    """End the workers that wait for runs of `environment`, and return the ARNs of their tasks once they are gone.
+def end(control: Control, tasks: Tasks, *, tell: Callable[[str], None] = lambda _line: None) -> list[str]:
+    """End the workers that wait for runs, and return the ARNs of their tasks once they are gone.
 
     Their children are told to stop, as by Ctrl-C. Raises what `seedbed.aws` raises; Unavailable where one does not end.
     """
     ended: list[str] = []
-    while there := _waiting(control, tasks, environment):
+    while there := _waiting(control, tasks):
         for arn in there:
             tasks.stop(arn, "its environment needs no warm worker any more")
             tell(f"task {arn.rpartition('/')[2]}, which waits for runs, is being ended")
         for arn in there:
             _see_end(tasks, arn)
-            control.warm_beat(environment, arn, is_open=False)  # it may have had no time to
+            control.warm_beat(arn, is_open=False)  # it may have had no time to
         ended += there
     return ended
 
 
-def _waiting(control: Control, tasks: Tasks, environment: str) -> list[str]:
+def _waiting(control: Control, tasks: Tasks) -> list[str]:
     """Return the ARNs of the workers that wait: one that is starting has not written so yet, and ECS knows it."""
-    told = control.warm(environment)
+    told = control.warm()
     return list(dict.fromkeys([*([told.task] if told else []), *tasks.started_for(_STARTED_FOR)]))
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from seedbed.aws import clients
 from seedbed.aws.cloud import Cloud
 from seedbed.aws.items import Table
 from seedbed.aws.objects import Bucket
@@ -17,7 +16,6 @@ from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.remote.control import Control
 from seedbed.remote.records import Ask
-from seedbed.remote.state import KEY
 from tests.support.afar import PASSWORD, Afar, define, judged, make_network, names_of, put_facts
 from tests.support.aws_proxy import Proxy, proxy
 from tests.support.fargate import Fargate, fargate
@@ -54,9 +52,9 @@ def cloud(shared_aws: tuple[Proxy, World]) -> Cloud:
 
 
 @pytest.fixture
-def control(aws: Proxy, cloud: Cloud) -> Control:
-    """The records of the environment that all tests have, each with another name for it in `ask`."""
-    return Control(Table(cloud, TABLE), Bucket(cloud, BUCKET))
+def control(aws: Proxy, cloud: Cloud, ask: Ask) -> Control:
+    """The records of the environment of `ask`, which lie where those of all tests do."""
+    return Control(Table(cloud, TABLE), Bucket(cloud, BUCKET), ask.environment)
 
 
 @pytest.fixture
@@ -91,7 +89,7 @@ def afar(
     root = tmp_path / "project"
     root.mkdir()
     files = ProjectFiles(root)
-    name = f"dev-{uuid.uuid4().hex[:8]}"
+    name = control.environment
     manifest = root / "seedbed.toml"
     text = manifest.read_text().replace(
         '[environments."dev-*"]\naccount = "111111111111"\n',
@@ -119,7 +117,5 @@ def afar(
         "task": {**network, "task-definition": definition},
     }
     put_facts(cloud, "sample", name, facts)
-    # Tests share a bucket; an environment has one of its own.
-    clients.call(cloud, "s3", "DeleteObject", Bucket=control.bucket.name, Key=KEY)
     names = names_of(cloud, name, control, definition)
     return Afar(files, name, control, inside, access, judged(aws, cloud, names), names)

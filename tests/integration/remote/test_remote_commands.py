@@ -126,7 +126,7 @@ def test_a_command_ends_in_a_task_as_it_ends_here(
     with afar.waited_on():
         there = afar.call(*words)
     same(there, here)
-    (run,) = afar.control.runs(afar.name)
+    (run,) = afar.control.runs()
     assert (run.state, run.exit_code, run.command) == ("done", code, words[0])
 
 
@@ -188,7 +188,7 @@ def test_a_plan_file_comes_back_and_goes_there_again(afar: Afar) -> None:
         applied = afar.call("apply", "plan.json")
         assert applied.code == 0, applied.everything
         assert afar.call("apply", "plan.json", "-s", "user").code == 2
-    listing = afar.control.runs(afar.name, most=2)[1]
+    listing = afar.control.runs(most=2)[1]
     assert (listing.command, listing.argv[-1]) == ("apply", "plan.json")
     assert sorted(each.name for each in afar.files.root.glob("*.json")) == ["more.json", "plan.json"]
     assert not list(afar.files.root.glob(".*.json*"))
@@ -200,7 +200,7 @@ def test_a_developers_environment_comes_up_by_its_task(afar: Afar) -> None:
     with afar.waited_on(), afar.start("env", "up", afar.name) as process:
         out, err = process.communicate(timeout=120)
     assert process.returncode == 0, out + err
-    assert [each.command for each in afar.control.runs(afar.name)] == ["seed", "apply"]
+    assert [each.command for each in afar.control.runs()] == ["seed", "apply"]
     assert "2 migrations applied" in err
 
 
@@ -211,7 +211,7 @@ def test_what_breaks_off_in_a_task_ends_in_its_record(afar: Afar, postgres_serve
     here = afar.here("seed", "--json")
     with afar.waited_on():
         same(afar.call("seed", "--json"), here)
-    (run,) = afar.control.runs(afar.name)
+    (run,) = afar.control.runs()
     assert (run.state, run.exit_code) == ("done", here.code)
 
 
@@ -250,7 +250,7 @@ def test_a_terminal_shows_it_live(afar: Afar) -> None:
     assert process.returncode == 0, out
     assert "✓" in shown.decode()
     assert "2 applied" in shown.decode()
-    lines = [line for _, each in afar.control.lines(afar.control.runs(afar.name)[0].id) for line in each]
+    lines = [line for _, each in afar.control.lines(afar.control.runs()[0].id) for line in each]
     assert any('"totals":{"user/postgres":2}' in line for line in lines)
 
 
@@ -269,7 +269,7 @@ def test_no_secret_is_in_the_record_the_bucket_or_the_log(afar: Afar) -> None:
     assert "it is ********" in ran.everything
     cloud, found = afar.control.table.cloud, [ran.everything, afar.log, planned.everything]
     found.append((afar.files.root / "plan.json").read_text())
-    failed = next(each.id for each in afar.control.runs(afar.name) if each.command == "seed")
+    failed = next(each.id for each in afar.control.runs() if each.command == "seed")
     told = [afar.call(*words).everything for words in (["runs", "--json"], ["runs", "attach", failed])]
     assert "it is ********" in told[1]
     found += told
@@ -472,7 +472,7 @@ def test_a_worker_that_waits_takes_runs_until_it_is_ended(
     tasks.images[IMAGE] = Image({"python": [sys.executable]}, environment=more, directory=tmp_path)
     begun = afar.call("runs", "warm")
     assert (begun.code, "begins to wait for runs" in begun.out) == (0, True), begun.everything
-    assert until(lambda: afar.control.warm(afar.name) is not None, 30)
+    assert until(lambda: afar.control.warm() is not None, 30)
     again = afar.call("runs", "warm")
     assert (again.code, "waits for runs already" in again.out) == (0, True), again.everything
     ran = afar.call("apply", "--json")
@@ -488,7 +488,7 @@ def test_destroy_ends_the_worker_that_waits(afar: Afar, tasks: Fargate) -> None:
     tasks.images[IMAGE] = Image({"python": ["/bin/sh", "-c", "exec sleep 60"]})
     assert afar.call("runs", "warm").code == 0
     task = tasks.wait("RUNNING")
-    afar.control.warm_beat(afar.name, task.arn)
+    afar.control.warm_beat(task.arn)
     ran = afar.call("destroy", "--yes")
     assert (ran.code, task.status) == (0, "STOPPED"), ran.everything
     assert "which waits for runs, is being ended" in ran.err

@@ -14,7 +14,6 @@ from seedbed.remote.control import GONE, INLINE, Control
 from seedbed.remote.records import Ask, Run, blob_of, new_id
 from tests.support.aws_proxy import Call, Proxy, on
 from tests.support.aws_proxy.http import Response
-from tests.support.remote import asked
 
 
 def created(control: Control, ask: Ask) -> Run:
@@ -57,14 +56,14 @@ def test_one_run_writes_at_a_time_and_others_read_beside_it(control: Control, as
     assert control.create(new_id(), ask) == first.id
     read = created(control, replace(ask, command="status", writes=False))
     control.finish(first, 0)
-    assert control.writing(ask.environment) == ""
+    assert control.writing() == ""
     second = created(control, ask)
-    listed = control.runs(ask.environment)
+    listed = control.runs()
     assert [each.id for each in listed] == [second.id, read.id, first.id]
     assert [each.state for each in listed] == ["asked", "asked", "done"]
     assert [each.exit_code for each in listed] == [None, None, 0]
-    assert [each.id for each in control.runs(ask.environment, most=1)] == [second.id]
-    assert control.asked(ask.environment) == [read.id, second.id]
+    assert [each.id for each in control.runs(most=1)] == [second.id]
+    assert control.asked() == [read.id, second.id]
 
 
 def test_a_run_that_was_in_the_way_and_is_over_by_the_time_that_it_is_looked_for_leaves_nothing_written(
@@ -86,7 +85,7 @@ def test_of_many_that_write_at_once_one_does(control: Control, ask: Ask) -> None
     with ThreadPoolExecutor(8) as pool:
         ways = list(pool.map(lambda _: control.create(new_id(), ask), range(8)))
     assert ways.count("") == 1
-    assert {each for each in ways if each} == {control.writing(ask.environment)}
+    assert {each for each in ways if each} == {control.writing()}
 
 
 def test_of_many_workers_one_claims(control: Control, ask: Ask) -> None:
@@ -97,7 +96,7 @@ def test_of_many_workers_one_claims(control: Control, ask: Ask) -> None:
     now = control.run(run.id)
     assert now is not None
     assert [each.worker for each in one] == [now.worker]
-    assert control.asked(ask.environment) == []
+    assert control.asked() == []
 
 
 @pytest.mark.parametrize("operation", ["TransactWriteItems", "UpdateItem", "PutItem"])
@@ -118,7 +117,7 @@ def test_a_write_whose_answer_was_lost_is_made_once(
     now = control.run(id_)
     assert now is not None
     assert (now.state, now.exit_code, now.answers) == ("done", 7, ("yes",))
-    assert control.writing(ask.environment) == ""
+    assert control.writing() == ""
 
 
 def test_lines_are_read_after_a_number_and_never_across_a_gap(control: Control, ask: Ask) -> None:
@@ -171,7 +170,7 @@ def test_a_run_that_was_claimed_cannot_be_closed_and_one_that_was_closed_cannot_
     now = control.run(other.id)
     assert now is not None
     assert (now.state, now.exit_code, now.because) == ("done", 4, "no room")
-    assert control.writing(ask.environment) == ""
+    assert control.writing() == ""
 
 
 def test_a_worker_that_was_taken_for_lost_says_in_the_end_how_it_ended(control: Control, ask: Ask) -> None:
@@ -182,16 +181,16 @@ def test_a_worker_that_was_taken_for_lost_says_in_the_end_how_it_ended(control: 
     now = control.run(run.id)
     assert now is not None
     assert (now.state, now.exit_code) == ("done", 0)
-    assert control.writing(ask.environment) == next_one.id  # the mark of another is not touched
+    assert control.writing() == next_one.id  # the mark of another is not touched
 
 
 def test_a_run_that_is_over_makes_room(control: Control, ask: Ask) -> None:
     run = claimed(control, ask)
     id_ = new_id()
     assert control.create(id_, ask, instead_of=run.id) == ""
-    assert control.writing(ask.environment) == id_
+    assert control.writing() == id_
     control.finish(run, 0)
-    assert control.writing(ask.environment) == id_
+    assert control.writing() == id_
 
 
 @pytest.mark.parametrize("size", [0, INLINE, INLINE + 1])
@@ -221,13 +220,14 @@ def test_the_platforms_files_are_uploaded_once(control: Control, aws: Proxy) -> 
         control.files("0" * 64)
 
 
-def test_records_expire_unless_they_are_to_stay(control: Control) -> None:
+def test_records_expire_unless_they_are_to_stay(control: Control, ask: Ask) -> None:
     for kept in (0, 90 * 86_400):
-        run = claimed(control, asked(f"dev-{new_id()[-8:].lower()}", kept=kept))
+        run = claimed(control, replace(ask, kept=kept))
+        control.finish(run, 0)
         control.append(run, 0, ["line"])
         control.store(run.id, b"x", run.ask)
-        items = list(control.table.between(f"run#{run.id}", "a", "z"))
-        items += control.table.between(f"environment#{run.ask.environment}", "run#", "run#~")
+        items = list(control.table.between(f"run#{run.ask.environment}#{run.id}", "a", "z"))
+        items += control.table.between(f"environment#{run.ask.environment}", f"run#{run.id}", f"run#{run.id}")
         assert len(items) == 4
         for item in items:
             assert item.get("expires", 0) == pytest.approx(control.now() + kept if kept else 0, abs=5)
@@ -246,7 +246,7 @@ def test_the_clock_is_that_of_the_server(
 
 
 def test_a_table_that_is_not_there_is_named(control: Control, aws: Proxy, ask: Ask) -> None:
-    gone = Control(type(control.table)(control.table.cloud, "nowhere"), control.bucket)
+    gone = Control(type(control.table)(control.table.cloud, "nowhere"), control.bucket, ask.environment)
     for call in (lambda: gone.run(new_id()), lambda: gone.create(new_id(), ask)):
         with pytest.raises(UsageError, match="nowhere"):
             call()
@@ -274,13 +274,13 @@ def test_a_transaction_that_meets_another_is_tried_again(control: Control, aws: 
 
 
 def test_a_warm_worker_is_found_while_it_beats(control: Control, ask: Ask) -> None:
-    assert control.warm(ask.environment) is None
-    control.warm_beat(ask.environment, "arn:aws:ecs:task/1")
-    warm = control.warm(ask.environment)
+    assert control.warm() is None
+    control.warm_beat("arn:aws:ecs:task/1")
+    warm = control.warm()
     assert warm is not None
     assert warm.task == "arn:aws:ecs:task/1"
-    control.warm_beat(ask.environment, "arn:aws:ecs:task/1", is_open=False)
-    assert control.warm(ask.environment) is None
+    control.warm_beat("arn:aws:ecs:task/1", is_open=False)
+    assert control.warm() is None
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_a_record_that_is_none_of_ours_is_named(
     control: Control, ask: Ask, spoiled: dict[str, object]
 ) -> None:
     run = created(control, ask)
-    item = control.table.get(f"run#{run.id}", "ask")
+    item = control.table.get(f"run#{ask.environment}#{run.id}", "ask")
     assert item is not None
     control.table.put({**item, **spoiled})
     with pytest.raises(Refused, match=f"the record of run {run.id} cannot be read"):
@@ -302,10 +302,10 @@ def test_what_was_written_by_hand_into_the_list_or_between_the_lines_ends_nothin
 ) -> None:
     run = claimed(control, ask)
     control.append(run, 0, ["a"])
-    control.table.put({"id": f"run#{run.id}", "part": "event#0000000x", "lines": ["b"]})
+    control.table.put({"id": f"run#{ask.environment}#{run.id}", "part": "event#0000000x", "lines": ["b"]})
     assert list(control.lines(run.id)) == [(0, ["a"])]
     where = f"environment#{ask.environment}"
     control.table.put({"id": where, "part": "run#sung"})
-    assert control.asked(ask.environment) == []
+    assert control.asked() == []
     with pytest.raises(Refused, match="the record of run sung"):
-        control.runs(ask.environment)
+        control.runs()

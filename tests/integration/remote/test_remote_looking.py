@@ -51,7 +51,7 @@ def test_a_look_is_answered_at_once_from_what_the_last_run_left(afar: Afar, aws:
     assert [looked(afar, *words) for words in (["status"], ["plan"])] == pages
     assert signed_by(aws) == {rights.READ}
     found = afar.call("status", "--json").document["databases"][0]
-    run = afar.control.runs(afar.name)[0]
+    run = afar.control.runs()[0]
     assert found["seen"]["run"] == run.id
     assert 0 <= found["seen"]["age_seconds"] < 600
     assert re.match(rf"as of (just now|\d+ seconds? ago), run {run.id}\n", afar.call("status").out)
@@ -94,8 +94,8 @@ def test_with_the_right_to_look_production_is_planned_and_nothing_else_is_done(
     afar.files.tables(1)
     with afar.waited_on():
         assert afar.call("status", "--fresh").code == 0
-    left = control.bucket.get(state.KEY) or b""
-    control.bucket.put(state.KEY, left.replace(afar.name.encode(), b"prod"))
+    left = control.bucket.get(state.key(afar.name)) or b""
+    control.bucket.put(state.key("prod"), left.replace(afar.name.encode(), b"prod"))
     put_facts(
         cloud, "sample", "prod", {"control": {"table": control.table.name, "bucket": control.bucket.name}}
     )
@@ -145,7 +145,7 @@ def changes(control: Control, cloud: Cloud, names: rights.Names) -> Iterator[tup
     """Yield calls that would change something, or tell a secret."""
     item = {"id": {"S": "run#1"}, "part": {"S": "ask"}}
     yield "dynamodb", "PutItem", {"TableName": control.table.name, "Item": item}
-    for key in (state.KEY, "runs/1/plan.json"):
+    for key in (state.key(names.environment), f"runs/{names.environment}/1/plan.json"):
         yield "s3", "PutObject", {"Bucket": control.bucket.name, "Key": key, "Body": b"{}"}
     network = {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}
     task = names.arn("ecs", f"task-definition/{names.family}:1")
@@ -172,9 +172,9 @@ def test_no_secret_is_in_the_document_and_each_run_has_it_written_anew(afar: Afa
     afar.files.tables(1)
     with afar.waited_on():
         assert afar.call("apply").code == 0
-        first = afar.control.bucket.get(state.KEY) or b""
+        first = afar.control.bucket.get(state.key(afar.name)) or b""
         assert afar.call("revert", "--yes").code == 0
-    second = json.loads(afar.control.bucket.get(state.KEY) or b"{}")
+    second = json.loads(afar.control.bucket.get(state.key(afar.name)) or b"{}")
     assert PASSWORD.encode() not in first
     assert (second["environment"], second["command"]) == (afar.name, "revert")
     assert [len(each["revisions"]) for each in second["databases"]] == [0]

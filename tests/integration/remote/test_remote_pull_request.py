@@ -24,6 +24,7 @@ def _role(afar: Afar) -> dict[str, Any]:
     names = {
         "edtech/prod": f"sample/{afar.name}",
         "333333333333": account,
+        "state/prod/": f"state/{afar.name}/",
         "BUCKET": afar.control.bucket.name,
     }
     for old, new in names.items():

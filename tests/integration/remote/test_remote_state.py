@@ -71,10 +71,10 @@ def test_a_write_over_what_another_one_wrote_meanwhile_is_refused_by_the_server(
 
 def test_a_deployment_is_marked_in_what_is_there_and_nowhere_else(bucket: Bucket) -> None:
     state.mark(bucket, "prod", [USER.database])
-    assert bucket.get(state.KEY) is None
+    assert bucket.get(state.key("prod")) is None
     state.leave(bucket, document(USER, VIDEO))
     state.mark(bucket, "staging", [USER.database])
-    before = state.now(bucket)
+    before = state.now(bucket, "prod")
     state.mark(bucket, "prod", [USER.database])
     found = state.state(bucket, "prod").remembered()
     changed = found[USER.database].changed
@@ -83,9 +83,9 @@ def test_a_deployment_is_marked_in_what_is_there_and_nowhere_else(bucket: Bucket
     assert found == {USER.database: replace(USER, changed=changed), VIDEO.database: VIDEO}
     state.leave(bucket, document(USER))  # what looked before it does not take that back
     assert state.state(bucket, "prod").remembered() == found
-    bucket.put(state.KEY, b"{}")
+    bucket.put(state.key("prod"), b"{}")
     state.mark(bucket, "prod", [USER.database])
-    assert bucket.get(state.KEY) == b"{}"
+    assert bucket.get(state.key("prod")) == b"{}"
 
 
 def test_the_age_is_told_by_the_clock_of_aws(bucket: Bucket, aws: Proxy) -> None:
@@ -101,7 +101,7 @@ def test_the_age_is_told_by_the_clock_of_aws(bucket: Bucket, aws: Proxy) -> None
 def test_no_secret_is_stored(bucket: Bucket) -> None:
     secret = replace(USER, holder="ana hunter2", address="app:hunter2@db-1")
     state.leave(bucket, document(secret), lambda said: said.replace("hunter2", "********"))
-    assert b"hunter2" not in (bucket.get(state.KEY) or b"")
+    assert b"hunter2" not in (bucket.get(state.key("prod")) or b"")
 
 
 def test_where_nothing_ran_yet_the_way_is_told(bucket: Bucket) -> None:
@@ -111,13 +111,13 @@ def test_where_nothing_ran_yet_the_way_is_told(bucket: Bucket) -> None:
 
 
 def test_the_document_of_another_environment_is_refused(bucket: Bucket) -> None:
-    state.leave(bucket, document(USER))
+    bucket.put(state.key("staging"), document(USER).written(str))
     with pytest.raises(Refused, match="not that of staging"):
         state.state(bucket, "staging")
 
 
 def test_what_another_version_wrote_is_refused_and_the_next_run_replaces_it(bucket: Bucket) -> None:
-    bucket.put(state.KEY, b'{"schema": "seedbed/state/9", "seedbed": "9.9"}')
+    bucket.put(state.key("prod"), b'{"schema": "seedbed/state/9", "seedbed": "9.9"}')
     with pytest.raises(Refused, match="cannot be read"):
         state.state(bucket, "prod")
     state.leave(bucket, document(USER))

@@ -33,11 +33,11 @@ def called(afar: Afar, *words: str) -> Iterator[Terminal]:
 
 def ended(afar: Afar) -> Run:
     """Return the run of the environment, which is to be the only one, and over."""
-    (listed,) = afar.control.runs(afar.name)
+    (listed,) = afar.control.runs()
     run = afar.control.run(listed.id)
     assert run is not None
     assert run.state == "done"
-    assert afar.control.writing(afar.name) == ""
+    assert afar.control.writing() == ""
     return run
 
 
@@ -142,7 +142,7 @@ def test_of_a_caller_that_was_killed_nothing_is_lost_and_nothing_told_twice(
             process.kill()
             process.communicate()
         assert process.returncode == -signal.SIGKILL
-        (run,) = afar.control.runs(afar.name)
+        (run,) = afar.control.runs()
         attached = afar.call("runs", "attach", run.id)
         assert afar.call("runs", "attach", run.id).err == attached.err  # and so whenever it is shown again
     assert attached.code == 0, attached.everything

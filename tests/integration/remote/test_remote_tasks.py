@@ -25,7 +25,7 @@ from seedbed.errors import Busy, ExitCode, OutcomeUnknown, SeedbedError, Unavail
 from seedbed.model.event import WorkProgressed
 from seedbed.remote import warm as warm_workers
 from seedbed.remote.following import Following, Pace
-from seedbed.remote.place import BUCKET, TABLE, Place, TaskPlace
+from seedbed.remote.place import BUCKET, ENVIRONMENT, TABLE, Place, TaskPlace
 from seedbed.remote.records import Ask, Entry, Happened, Run, Written, new_id
 from seedbed.remote.starting import Patience, Started, Starter, stopped
 from seedbed.remote.stopping import Stopping
@@ -135,15 +135,15 @@ def defined(cloud: Cloud, place: TaskPlace, table: str, bucket: str, **more: Any
 
 
 @pytest.fixture
-def stage(furnished: Place, aws: Proxy, shared_aws: tuple[Proxy, World]) -> Iterator[Stage]:
+def stage(furnished: Place, aws: Proxy, shared_aws: tuple[Proxy, World], ask: Ask) -> Iterator[Stage]:
     upstream = msgspec.structs.replace(shared_aws[1], endpoint=aws.upstream)
     with fargate(aws, upstream) as tasks:
         tasks.start, tasks.end = 0.05, 0.02
         python = [sys.executable, remote_worker.__file__]
         root = str(Path(remote_worker.__file__).parents[2])
-        variables = {"AWS_ENDPOINT_URL": aws.endpoint, "PYTHONPATH": root}
+        variables = {"AWS_ENDPOINT_URL": aws.endpoint, "PYTHONPATH": root, ENVIRONMENT: ask.environment}
         tasks.images[IMAGE] = Image({"seedbed": python}, environment=variables)
-        yield Stage(furnished, aws, tasks)
+        yield Stage(msgspec.structs.replace(furnished, environment=ask.environment), aws, tasks)
 
 
 # --- what works
@@ -246,10 +246,10 @@ def test_there_is_room_later(stage: Stage, ask: Ask) -> None:
 
 def closed(stage: Stage, ask: Ask, code: ExitCode) -> None:
     """Assert that the newest run touched nothing and stands in nobody's way."""
-    newest = stage.control.runs(ask.environment)[0]
+    newest = stage.control.runs()[0]
     assert (newest.state, newest.exit_code) == ("done", int(code))
     assert stage.control.claim(newest.id, "local:9", "t") is None
-    assert stage.control.writing(ask.environment) == ""
+    assert stage.control.writing() == ""
 
 
 def test_there_is_no_room_for_long(stage: Stage, ask: Ask) -> None:
@@ -342,7 +342,7 @@ def test_a_run_that_may_begin_yet_is_an_unknown_outcome(stage: Stage, ask: Ask, 
         pytest.raises(OutcomeUnknown, match="may begin yet") as found,
     ):
         stage.start(ask, "code=3")
-    (run,) = stage.control.runs(ask.environment)
+    (run,) = stage.control.runs()
     assert (run.state, run.id in str(found.value.try_)) == ("asked", True)
 
 
@@ -350,7 +350,7 @@ def test_a_run_that_was_claimed_while_ecs_failed_is_followed(stage: Stage, ask: 
     """The task started, and its caller was told otherwise."""
 
     def refused(call: Call) -> Any:
-        stage.control.claim(stage.control.asked(ask.environment)[0], "local:1", "t")
+        stage.control.claim(stage.control.asked()[0], "local:1", "t")
         return faults.fault(call, "ClientException", "no such thing")
 
     with stage.aws.answer("RunTask", refused):
@@ -442,7 +442,7 @@ def test_a_task_that_vanishes_is_an_unknown_outcome(stage: Stage, ask: Ask, how:
     assert "| worker begins" in found.value.because
     assert found.value.exit_code is ExitCode.PARTIAL
     assert stage.now(started.run).state == "lost"
-    assert stage.control.writing(ask.environment) == ""
+    assert stage.control.writing() == ""
 
 
 @pytest.mark.soak
@@ -500,6 +500,7 @@ def warm(stage: Stage, ask: Ask, tmp_path: Path) -> Iterator[Any]:
         "AWS_SECRET_ACCESS_KEY": "x",
         TABLE: stage.place.table,
         BUCKET: stage.place.bucket,
+        ENVIRONMENT: ask.environment,
         "WORKER_NAME": name,
     }
 
@@ -511,9 +512,7 @@ def warm(stage: Stage, ask: Ask, tmp_path: Path) -> Iterator[Any]:
             stderr=subprocess.DEVNULL,
         )
 
-    worker = WarmWorker(
-        stage.control, ask.environment, name, spawn, WarmRhythm(look=0.05, beat=0.2, idle=1.0)
-    )
+    worker = WarmWorker(stage.control, name, spawn, WarmRhythm(look=0.05, beat=0.2, idle=1.0))
     thread = threading.Thread(target=worker.work)
     thread.start()
     yield thread
@@ -522,7 +521,7 @@ def warm(stage: Stage, ask: Ask, tmp_path: Path) -> Iterator[Any]:
 
 
 def test_a_warm_worker_takes_runs_without_a_task(stage: Stage, ask: Ask, warm: threading.Thread) -> None:
-    assert until(lambda: stage.control.warm(ask.environment) is not None, 10)
+    assert until(lambda: stage.control.warm() is not None, 10)
     for code in (0, 7):
         started = stage.start(ask, "say=warm", f"code={code}")
         run = stage.follow(started.run)
@@ -531,23 +530,23 @@ def test_a_warm_worker_takes_runs_without_a_task(stage: Stage, ask: Ask, warm: t
     assert stage.ecs.tasks == []
     warm.join(10)  # nothing to do for a second
     assert not warm.is_alive()
-    assert stage.control.warm(ask.environment) is None
+    assert stage.control.warm() is None
 
 
 def test_a_worker_that_is_starting_is_ended_too(stage: Stage, ask: Ask) -> None:
     """It has written nothing yet. A cluster that has it would not be deleted, and it would take runs later on."""
     stage.sleep()
-    arn, _ = warm_workers.begin(stage.control, stage.tasks, ask.environment)
-    assert stage.control.warm(ask.environment) is None
-    assert warm_workers.end(stage.control, stage.tasks, ask.environment) == [arn]
+    arn, _ = warm_workers.begin(stage.control, stage.tasks)
+    assert stage.control.warm() is None
+    assert warm_workers.end(stage.control, stage.tasks) == [arn]
     assert stage.tasks.look(arn).has_ended
-    assert warm_workers.end(stage.control, stage.tasks, ask.environment) == []
+    assert warm_workers.end(stage.control, stage.tasks) == []
 
 
 def test_a_child_that_dies_is_lost_and_its_worker_goes_on(
     stage: Stage, ask: Ask, warm: threading.Thread
 ) -> None:
-    assert until(lambda: stage.control.warm(ask.environment) is not None, 10)
+    assert until(lambda: stage.control.warm() is not None, 10)
     with pytest.raises(OutcomeUnknown) as found:
         stage.follow(stage.start(ask, "say=warm", "die=9").run)
     assert "its process ended with 9" in found.value.because
@@ -556,7 +555,7 @@ def test_a_child_that_dies_is_lost_and_its_worker_goes_on(
 
 
 def test_a_claim_that_is_not_answered_is_made_again(stage: Stage, ask: Ask, warm: threading.Thread) -> None:
-    assert until(lambda: stage.control.warm(ask.environment) is not None, 10)
+    assert until(lambda: stage.control.warm() is not None, 10)
     with stage.aws.rewrite(on("UpdateItem", containing="SET #state = :claimed"), sick, times=1) as lost:
         run = stage.follow(stage.start(ask, "say=warm", "code=7").run)
     assert (lost.hits, run.exit_code, stage.text) == (1, 7, "warm\n")
@@ -568,10 +567,10 @@ def test_a_child_that_cannot_be_made_touched_nothing_and_its_worker_goes_on(stag
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     rhythm = WarmRhythm(look=0.05, beat=0.2, idle=1.0)
-    worker = WarmWorker(stage.control, ask.environment, "arn:aws:ecs:::task/sample-dev/warm", spawn, rhythm)
+    worker = WarmWorker(stage.control, "arn:aws:ecs:::task/sample-dev/warm", spawn, rhythm)
     thread = threading.Thread(target=worker.work)
     thread.start()
-    assert until(lambda: stage.control.warm(ask.environment) is not None, 10)
+    assert until(lambda: stage.control.warm() is not None, 10)
     run = stage.start(ask, "code=3").run
     with pytest.raises(Unavailable, match="was not carried out") as found:
         stage.follow(run)
@@ -582,7 +581,7 @@ def test_a_child_that_cannot_be_made_touched_nothing_and_its_worker_goes_on(stag
 
 
 def test_a_warm_worker_that_does_not_react_is_passed_over(stage: Stage, ask: Ask) -> None:
-    stage.control.warm_beat(ask.environment, "arn:aws:ecs:eu-central-1:111111111111:task/sample-dev/warm")
+    stage.control.warm_beat("arn:aws:ecs:eu-central-1:111111111111:task/sample-dev/warm")
     began, patient = time.monotonic(), replace(PATIENCE, warm=0.3)
     stage.sleep()
     assert stage.start(ask, "code=3", patience=patient).task

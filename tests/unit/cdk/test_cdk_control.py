@@ -88,9 +88,9 @@ def test_what_a_record_names_stays_in_the_bucket_as_long_as_the_record(
         for each in bucket["LifecycleConfiguration"]["Rules"]
         if "ExpirationInDays" in each
     }
-    run = min((n for prefix, n in ends.items() if "runs/x".startswith(prefix)), default=0)
+    run = min((n for prefix, n in ends.items() if "runs/dev-ana/x".startswith(prefix)), default=0)
     assert (days, run) in {(90, 97), (0, 0)}  # DynamoDB drops a record within days after its time
-    assert not [prefix for prefix in ends if "state/state.json".startswith(prefix)]
+    assert not [prefix for prefix in ends if "state/dev-ana/state.json".startswith(prefix)]
 
 
 @EVERYWHERE

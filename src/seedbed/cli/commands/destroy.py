@@ -55,11 +55,11 @@ def _end_warm(context: CommandContext, environment: Environment) -> None:
 
     cloud = context.project.targets.cloud(environment)
     try:
-        where = place.find(cloud, context.project.platform.name, environment.name)
+        where = place.find(cloud, context.project.platform.name, environment)
     except UsageError:
         return  # there are no runs: it was never deployed, or is half gone
     if where.task is not None:
-        warm.end(where.control, Tasks(cloud, where.task), environment.name, tell=context.out.log)
+        warm.end(where.control, Tasks(cloud, where.task), tell=context.out.log)
 
 
 def _ask(context: CommandContext, env: str, names: str) -> None:

@@ -59,7 +59,7 @@ def listing(context: CommandContext, env: str, most: int) -> None:
     from seedbed.documents.runs import RunsDocument
     from seedbed.report.text.runs import runs_text
 
-    runs = _place(context, env).control.runs(env, most=most)
+    runs = _place(context, env).control.runs(most=most)
     context.show(RunsDocument.of(env, map(_entry, runs), context.command), runs_text)
 
 
@@ -143,10 +143,10 @@ def warm(context: CommandContext, env: str, end: bool) -> None:
     place = _place(context, env)
     tasks = Tasks(place.cloud, place.require_task())
     if end:
-        ended = warm.end(place.control, tasks, env, tell=context.out.log)
+        ended = warm.end(place.control, tasks, tell=context.out.log)
         context.out.result(f"ended: {', '.join(ended)}\n" if ended else "no worker waits for runs\n")
         return
-    task, is_new = warm.begin(place.control, tasks, env)
+    task, is_new = warm.begin(place.control, tasks)
     said = "begins to wait for runs; that takes as long as any task" if is_new else "waits for runs already"
     context.out.result(f"task {task.rpartition('/')[2]} {said}\n")
 
@@ -163,12 +163,12 @@ def _place(context: CommandContext, env: str) -> Place:
             try_='see access = "task" in the manifest\'s reference',
         )
     cloud = context.project.targets.cloud(environment)
-    return place.find(cloud, context.project.platform.name, env)
+    return place.find(cloud, context.project.platform.name, environment)
 
 
 def _newest(place: Place) -> Run:
     """Return the run of this environment that was asked for last. Raises UsageError where there is none."""
-    for each in place.control.runs(place.environment, most=1):
+    for each in place.control.runs(most=1):
         return _found(place, each.id)
     raise UsageError(f"{place.environment} has no run yet", try_=Hint(call("apply")))
 
@@ -176,7 +176,7 @@ def _newest(place: Place) -> Run:
 def _found(place: Place, run: str) -> Run:
     """Return a run of this environment. Raises UsageError where there is none of that id."""
     found = place.control.run(run)
-    if found is None or found.ask.environment != place.environment:
+    if found is None:
         raise UsageError(
             f"{place.environment} has no run {run}",
             because="there is no record of that id, or it has expired",

@@ -71,7 +71,7 @@ def travel(
         )
     environment = context.catalog.environment(context.environment)
     cloud = context.project.targets.cloud(environment)
-    where = places.find(cloud, context.project.platform.name, environment.name)
+    where = places.find(cloud, context.project.platform.name, environment)
     tasks = Tasks(cloud, where.require_task())
     ask = _ask(context, command, kind, values, parcel, environment, where.control, caller(cloud).arn)
     with signals() as pressed:

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from seedbed.cli.context import CommandContext
 from seedbed.cli.travel.worker import LATER, cloud
-from seedbed.errors import SeedbedError, UsageError
+from seedbed.errors import SeedbedError
 from seedbed.remote import place
 from seedbed.remote.warm import WarmWorker
 from seedbed.remote.worker import CLAIM, this_task
@@ -69,17 +69,12 @@ def wait(directory: str | None) -> int:
     try:
         name = this_task(os.environ)
         control = place.of_worker(cloud(name), os.environ)
-        environment = os.environ.get(place.ENVIRONMENT)
-        if not environment:
-            raise UsageError(
-                f"a worker waits for the runs of one environment: {place.ENVIRONMENT} is not set here"
-            )
     except SeedbedError as error:
         return int(CommandContext({}, command="", as_json=False).fail(error))
-    warm = WarmWorker(control, environment, name, processes.carry_out, rest=processes.prepare)
+    warm = WarmWorker(control, name, processes.carry_out, rest=processes.prepare)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: warm.stop())
-    sys.stderr.write(f"waiting for runs of {environment}\n")
+    sys.stderr.write(f"waiting for runs of {control.environment}\n")
     try:
         warm.work()
     finally:

@@ -5,7 +5,8 @@
 
 is a CDK app: one stack per database of the environment that `cdk deploy -c environment=NAME` names. The constructs
 behind it (`ServiceTables`, `ServicePostgres`, `ServiceSearch`, `ServiceGraph`, `ExternalGraph`, `Network`,
-`ExistingNetwork`, `Control`, `MigrationTask`, `inject`) serve in apps of your own as well.
+`ExistingNetwork`, `Control`, `MigrationTask`, `inject`) serve in apps of your own as well. `Base…`, `Shared…` are of a
+base, and of environments that lie in one.
 """
 
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ from seedbed.support.extras import install_line
 if find_spec("aws_cdk") is None:
     raise ImportError(f"seedbed.cdk needs the CDK: {install_line('cdk')}")
 
+from seedbed.cdk.base import BasePostgres, BaseSearch
 from seedbed.cdk.callers import Callers
 from seedbed.cdk.control import Control
 from seedbed.cdk.environment import chosen, require_unprotected_account
@@ -28,9 +30,14 @@ from seedbed.cdk.postgres import PostgresOptions, ServicePostgres, Sizes
 from seedbed.cdk.search import SearchSizes, ServiceSearch
 from seedbed.cdk.tables import ServiceTables
 from seedbed.cdk.task import MigrationTask
+from seedbed.cdk.within import BaseControl, BaseNetwork, SharedPostgres, SharedSearch
 
 __all__ = [
     "RDS_BUNDLE",
+    "BaseControl",
+    "BaseNetwork",
+    "BasePostgres",
+    "BaseSearch",
     "Callers",
     "Control",
     "ExistingNetwork",
@@ -44,6 +51,8 @@ __all__ = [
     "ServicePostgres",
     "ServiceSearch",
     "ServiceTables",
+    "SharedPostgres",
+    "SharedSearch",
     "Sizes",
     "chosen",
     "inject",

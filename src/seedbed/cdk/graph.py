@@ -13,7 +13,7 @@ from msgspec import Struct
 from seedbed.cdk.containers import log_driver, log_group, runtime_platform
 from seedbed.cdk.doors import let_in
 from seedbed.cdk.environment import removal
-from seedbed.cdk.network import Network, zone
+from seedbed.cdk.network import Network
 from seedbed.cdk.settings import pointer, write_settings
 from seedbed.errors import Refused
 from seedbed.model.environment import Environment, is_ephemeral
@@ -67,10 +67,12 @@ class ServiceGraph(Construct):  # type: ignore[misc]  # the CDK's types are not 
         sizes: GraphSizes | None = None,
         architecture: str = "x86_64",
         allow_nfs: bool = False,
+        cluster: ecs.ICluster | None = None,
     ) -> None:
         """`image`: Neo4j's own for Docker, for `architecture`, with `openssl` added.
 
-        `allow_nfs`: make it in a protected environment, too. Raises Refused without it.
+        `allow_nfs`: make it in a protected environment, too. `cluster`: where its task runs, one of its own where that
+        is not said. Raises Refused for a protected environment without `allow_nfs`.
         """
         super().__init__(scope, id)
         if environment.protected and not allow_nfs:
@@ -78,8 +80,8 @@ class ServiceGraph(Construct):  # type: ignore[misc]  # the CDK's types are not 
         self.service = database.service
         self.environment = environment
         self.path = parameter_path(platform, environment.name, self.service, ENGINE)
-        self._names, self._name = network.names(platform), f"{ENGINE}.{database.service}"
-        self.host = f"{self._name}.{zone(platform, environment.name)}"
+        self._names, self._name = network.names(platform), _name(database.service, environment)
+        self.host = f"{self._name}.{network.zone(platform)}"
         self.uri = f"bolt+ssc://{self.host}:{_PORT}"
         self.secret = secretsmanager.Secret(
             self,
@@ -97,7 +99,7 @@ class ServiceGraph(Construct):  # type: ignore[misc]  # the CDK's types are not 
         )
         self.files = self._file_system(network)
         self.definition = self._definition(image, sizes or GraphSizes(), architecture)
-        self.running = self._running(network)
+        self.running = self._running(network, cluster or ecs.Cluster(self, "Cluster", vpc=network.vpc))
         self._say_where(platform)
 
     def allow(self, peer: ec2.IConnectable) -> None:
@@ -180,11 +182,11 @@ class ServiceGraph(Construct):  # type: ignore[misc]  # the CDK's types are not 
         )
         return definition
 
-    def _running(self, network: Network) -> ecs.FargateService:
+    def _running(self, network: Network, cluster: ecs.ICluster) -> ecs.FargateService:
         service = ecs.FargateService(
             self,
             "Service",
-            cluster=ecs.Cluster(self, "Cluster", vpc=network.vpc),
+            cluster=cluster,
             task_definition=self.definition,
             desired_count=1,
             min_healthy_percent=0,
@@ -219,6 +221,11 @@ class ServiceGraph(Construct):  # type: ignore[misc]  # the CDK's types are not 
             service=self.service,
             engine=ENGINE,
         )
+
+
+def _name(service: str, environment: Environment) -> str:
+    """Return the name of a server in its zone: environments that lie in one base have one zone."""
+    return f"{ENGINE}.{service}.{environment.name}" if environment.base else f"{ENGINE}.{service}"
 
 
 def _on_nfs(database: Database, environment: Environment) -> Refused:

@@ -11,8 +11,8 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from seedbed.cdk import graph
 from seedbed.cdk.external import MEMBERS, ExternalGraph
 from seedbed.cdk.graph import ServiceGraph
-from seedbed.cdk.postgres import ServicePostgres
-from seedbed.cdk.search import ServiceSearch
+from seedbed.cdk.postgres import Postgres
+from seedbed.cdk.search import Search
 from seedbed.cdk.settings import across, named_id
 from seedbed.engines.base import Variable
 from seedbed.engines.neo4j import address as neo4j
@@ -22,7 +22,7 @@ from seedbed.environments.variables import prefixed
 
 RDS_BUNDLE = "/etc/ssl/certs/rds-global-bundle.pem"
 
-Server = ServicePostgres | ServiceSearch | ServiceGraph | ExternalGraph
+Server = Postgres | Search | ServiceGraph | ExternalGraph
 
 
 def inject(
@@ -39,7 +39,9 @@ def inject(
     DB_READER where it has readers.
     The user is the application's, which changes no schema. `for_migrations`: it is seedbed's own, and DB_ADMIN_USER,
     DB_ADMIN_PASSWORD, DB_APP_USER and DB_APP_PASSWORD are there, too, with which it makes both logins.
-    OpenSearch: OPENSEARCH_ENDPOINT, OPENSEARCH_AUTH. Neo4j: NEO4J_URI, NEO4J_USERNAME, NEO4J_PASSWORD, NEO4J_DATABASE.
+    On a server of a base, there is no administrator: it is the base's own task that makes logins.
+    OpenSearch: OPENSEARCH_ENDPOINT, OPENSEARCH_AUTH, OPENSEARCH_PREFIX in a domain of a base, with which the names of
+    all that is the service's begin. Neo4j: NEO4J_URI, NEO4J_USERNAME, NEO4J_PASSWORD, NEO4J_DATABASE.
     Users and passwords, and all of an external Neo4j, are resolved by ECS when the task starts; they never stand in a
     template or a task definition.
     `is_prefixed`: USER_DB_HOST and so on, where one container serves several services.
@@ -70,8 +72,9 @@ def _told(
     container: ecs.ContainerDefinition, database: Server, ca_bundle: str, *, for_migrations: bool
 ) -> _Told:
     """Return the engine's variables, the settings that stand in the open, and those that are members of a secret."""
-    if isinstance(database, ServiceSearch):
-        return opensearch.VARIABLES, {"endpoint": database.endpoint, "auth": "aws"}, {}
+    if isinstance(database, Search):
+        plain = {"endpoint": database.endpoint, "auth": "aws", "prefix": database.prefix}
+        return opensearch.VARIABLES, plain, {}
     if isinstance(database, ExternalGraph):
         secret = _seen_from(container, database, database.secret)
         members = {
@@ -83,26 +86,16 @@ def _told(
         return neo4j.VARIABLES, {"uri": database.uri, "database": graph.DATABASE}, _login(secret)
     plain = {
         "host": database.host,
-        "port": str(database.port),
+        "port": database.port,
         "name": database.name,
         "sslrootcert": ca_bundle,
         "pauses": database.pauses,
         "reader": database.reader,
     }
-    return postgres.VARIABLES, plain, _logins(container, database, for_migrations=for_migrations)
-
-
-def _logins(
-    container: ecs.ContainerDefinition, database: ServicePostgres, *, for_migrations: bool
-) -> dict[str, ecs.Secret]:
-    application = _seen_from(container, database, database.application, "app-secret")
-    if not for_migrations:
-        return _login(application)
-    return {
-        **_login(_seen_from(container, database, database.own, "migrate-secret")),
-        **_login(_seen_from(container, database, database.attached), "admin_"),
-        **_login(application, "app_"),
-    }
+    secrets: dict[str, ecs.Secret] = {}
+    for login, (name, secret) in database.logins(for_migrations=for_migrations).items():
+        secrets |= _login(_seen_from(container, database, secret, name), login)
+    return postgres.VARIABLES, plain, secrets
 
 
 def _seen_from(

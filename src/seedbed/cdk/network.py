@@ -101,9 +101,13 @@ class Network(Construct):  # type: ignore[misc]  # the CDK's types are not read,
         )
         return list(found.subnets)
 
-    def names(self, platform: str) -> servicediscovery.PrivateDnsNamespace:
+    def zone(self, platform: str) -> str:
+        """Return the name of the zone that `names` has."""
+        return zone(platform, self.environment.name)
+
+    def names(self, platform: str) -> servicediscovery.IPrivateDnsNamespace:
         """Return the namespace for servers without a name of AWS's own: one for all, made for the first."""
-        name = zone(platform, self.environment.name)
+        name = self.zone(platform)
         found = self.node.try_find_child("Names")
         return found or servicediscovery.PrivateDnsNamespace(self, "Names", name=name, vpc=self.vpc)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
-from msgspec import Struct, field
+from aws_cdk import aws_ecs as ecs
 from msgspec.structs import replace
 
-from seedbed.cdk import control, graph, postgres, search, tables
+from seedbed.cdk import base, control, graph, postgres, search, tables
 from seedbed.cdk.callers import Callers
 from seedbed.cdk.control import Control
 from seedbed.cdk.environment import chosen
@@ -20,18 +20,19 @@ from seedbed.cdk.existing import ExistingNetwork
 from seedbed.cdk.external import ExternalGraph
 from seedbed.cdk.graph import GraphSizes, ServiceGraph
 from seedbed.cdk.images import container_image
-from seedbed.cdk.network import Network, NetworkStack
+from seedbed.cdk.made import AllSizes, Made, Yours, architecture, network_stack, stack, told
+from seedbed.cdk.network import Network
 from seedbed.cdk.postgres import PostgresOptions, ServicePostgres, Sizes
 from seedbed.cdk.search import SearchSizes, ServiceSearch
 from seedbed.cdk.settings import write_parameters
 from seedbed.cdk.tables import ServiceTables
 from seedbed.cdk.task import MigrationTask
+from seedbed.cdk.within import BaseControl, BaseNetwork, SharedPostgres, SharedSearch
 from seedbed.engines import registry
 from seedbed.errors import SeedbedError
 from seedbed.manifest.load import load
 from seedbed.model.environment import (
     ACCEPTED,
-    ARCHITECTURE,
     CALLERS,
     CIDR,
     GRAPH_IMAGE,
@@ -41,24 +42,10 @@ from seedbed.model.environment import (
     ZONES,
     Environment,
 )
-from seedbed.model.names import parameter_path, stack_name, stack_tags
+from seedbed.model.names import RESERVED, parameter_path
 from seedbed.model.platform import Database, Platform
 
-_FIRST = 1000  # above the priority of tags that an app gives to everything, 100
-
-
-class Made(Struct):
-    """What `platform_stacks` made, for an app that adds services of its own; databases by service."""
-
-    environment: Environment
-    tables: dict[str, ServiceTables] = field(default_factory=dict)
-    postgres: dict[str, ServicePostgres] = field(default_factory=dict)
-    search: dict[str, ServiceSearch] = field(default_factory=dict)
-    graph: dict[str, ServiceGraph | ExternalGraph] = field(default_factory=dict)
-    network: Network | None = None
-    control: Control | None = None
-    task: MigrationTask | None = None
-    callers: Callers | None = None
+_InNetwork = Callable[[cdk.Stack], Network]  # the environment's network, as a stack sees it
 
 
 def run(manifest: Path) -> None:
@@ -70,23 +57,6 @@ def run(manifest: Path) -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(int(error.exit_code))
     app.synth()
-
-
-class Yours(Struct, frozen=True):
-    """A network that is not made here, and subnets in it."""
-
-    vpc: ec2.IVpc
-    databases: ec2.SubnetSelection | None
-    tasks: ec2.SubnetSelection | None
-
-
-class AllSizes(Struct, frozen=True):
-    """How large servers are, by engine."""
-
-    postgres: Sizes = Sizes()
-    postgres_options: PostgresOptions = PostgresOptions()
-    search: SearchSizes = SearchSizes()
-    graph: GraphSizes = GraphSizes()
 
 
 def platform_stacks(
@@ -121,16 +91,22 @@ def platform_stacks(
     """
     platform = load(manifest, lambda engine: registry.load(engine).options, registry.names())
     made = Made(chosen(app, platform))
-    _make_tables(app, platform, made)
-    if not made.environment.is_sandbox:
-        sizes_ = AllSizes(
-            sizes or Sizes(),
-            _options(app, made, postgres_options or PostgresOptions()),
-            search_sizes or SearchSizes(),
-            graph_sizes or GraphSizes(),
-        )
-        yours = None if vpc is None else Yours(vpc, database_subnets, task_subnets)
-        _make_servers(app, platform, made, sizes_, yours)
+    environment = made.environment
+    if not environment.is_base:
+        _make_tables(app, platform, made)
+    if environment.is_sandbox:
+        return made
+    sizes_ = AllSizes(
+        sizes or Sizes(),
+        _options(app, made, postgres_options or PostgresOptions()),
+        search_sizes or SearchSizes(),
+        graph_sizes or GraphSizes(),
+    )
+    yours = None if vpc is None else Yours(vpc, database_subnets, task_subnets)
+    make = _make_base if environment.is_base else _make_servers
+    make(app, platform, made, sizes_, yours)
+    if (kinds := told(app, environment, CALLERS)) and (made.control or environment.base):
+        _make_callers(app, platform, made, [each.strip() for each in kinds.split(",")])
     return made
 
 
@@ -138,7 +114,7 @@ def _make_tables(app: cdk.App, platform: Platform, made: Made) -> None:
     for database in platform.databases:
         if database.engine == tables.ENGINE:
             made.tables[database.service] = ServiceTables(
-                _stack(app, platform, made.environment, database.service, database.engine),
+                stack(app, platform.name, made.environment, database.service, database.engine),
                 "Tables",
                 platform=platform.name,
                 environment=made.environment,
@@ -146,37 +122,51 @@ def _make_tables(app: cdk.App, platform: Platform, made: Made) -> None:
             )
 
 
+def _make_base(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes, yours: Yours | None) -> None:
+    """Make what the environments have in common that lie in this one; it has no databases of its own."""
+    image = told(app, made.environment, IMAGE)
+    base.require_image(made.environment, image)
+    made.control = _control(app, platform, made.environment)
+    made.network = _network(app, platform, made, yours, with_tasks=True)
+    base.say_where(made.network, cdk.Stack.of(made.network), platform.name)
+    base.make_servers(app, platform, made, made.network, sizes)
+    made.task = base.make_task(app, platform, made, made.network, made.control, image)
+
+
 def _make_servers(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes, yours: Yours | None) -> None:
-    image, graph_image = (_context(app, made, key) for key in (IMAGE, GRAPH_IMAGE))
-    if image or made.environment.access == "task":
-        made.control = _control(app, platform, made.environment)
+    environment = made.environment
+    image, graph_image = (told(app, environment, key) for key in (IMAGE, GRAPH_IMAGE))
+    if not environment.base and (image or environment.access == "task"):
+        made.control = _control(app, platform, environment)
     inside = {postgres.ENGINE, search.ENGINE, *([graph.ENGINE] if graph_image else [])}
-    if image or any(each.engine in inside for each in platform.databases):
+    if not environment.base and (image or any(each.engine in inside for each in platform.databases)):
         with_tasks = bool(image) or _has_tasks(platform, graph_image)
         made.network = _network(app, platform, made, yours, with_tasks=with_tasks)
+
+    def network(home: cdk.Stack) -> Network:
+        return made.network or BaseNetwork(home, "Base", platform=platform.name, environment=environment)
+
     for database in platform.databases:
-        if made.network is not None and database.engine in inside:
-            _make_server(app, platform, made, database, made.network, sizes, graph_image)
+        if database.engine in inside:
+            _make_server(app, platform, made, database, network, sizes, graph_image)
         elif database.engine == graph.ENGINE:
             made.graph[database.service] = ExternalGraph(
-                _stack(app, platform, made.environment, database.service, database.engine),
+                stack(app, platform.name, environment, database.service, database.engine),
                 "Graph",
                 platform=platform.name,
-                environment=made.environment,
+                environment=environment,
                 database=database,
             )
-    if image and made.network is not None and made.control is not None:
-        _make_task(app, platform, made, made.network, made.control, image)
-    if (kinds := _context(app, made, CALLERS)) and made.control is not None:
-        _make_callers(app, platform, made, [each.strip() for each in kinds.split(",")])
+    if image:
+        made.task = _make_task(app, platform, made, network, image)
 
 
 def _make_callers(app: cdk.App, platform: Platform, made: Made, kinds: list[str]) -> None:
-    stack = _stack(app, platform, made.environment, "seedbed", "callers")
+    home = stack(app, platform.name, made.environment, RESERVED, "callers")
     for each in filter(None, (made.control, made.task)):
-        stack.add_stack_dependency(cdk.Stack.of(each))
+        home.add_stack_dependency(cdk.Stack.of(each))
     made.callers = Callers(
-        stack,
+        home,
         "Callers",
         platform=platform.name,
         environment=made.environment,
@@ -185,19 +175,10 @@ def _make_callers(app: cdk.App, platform: Platform, made: Made, kinds: list[str]
     )
 
 
-def _context(app: cdk.App, made: Made, key: str) -> str:
-    """Return what the context says, else the manifest."""
-    return str(app.node.try_get_context(key) or made.environment.context.get(key, ""))
-
-
 def _options(app: cdk.App, made: Made, said: PostgresOptions) -> PostgresOptions:
     """Return `said`, with the key that context or manifest name: a cluster that is there keeps what it has."""
-    key = _context(app, made, STORAGE_KEY)
+    key = told(app, made.environment, STORAGE_KEY)
     return replace(said, key=key) if key else said
-
-
-def _architecture(app: cdk.App, made: Made) -> str:
-    return _context(app, made, ARCHITECTURE) or "x86_64"
 
 
 def _has_tasks(platform: Platform, graph_image: str) -> bool:
@@ -209,103 +190,88 @@ def _make_server(
     platform: Platform,
     made: Made,
     database: Database,
-    network: Network,
+    network: _InNetwork,
     sizes: AllSizes,
     graph_image: str,
 ) -> None:
-    """Make the server of `database` inside `network`."""
-    stack = _stack(app, platform, made.environment, database.service, database.engine)
-    place: dict[str, Any] = {
-        "platform": platform.name,
-        "environment": made.environment,
-        "database": database,
-        "network": network,
-    }
-    if database.engine == postgres.ENGINE:
-        made.postgres[database.service] = ServicePostgres(
-            stack, "Postgres", **place, sizes=sizes.postgres, options=sizes.postgres_options
+    """Make the server of `database`, or what it has on that of a base."""
+    environment, service, engine = made.environment, database.service, database.engine
+    home = stack(app, platform.name, environment, service, engine)
+    named: dict[str, Any] = {"platform": platform.name, "environment": environment, "database": database}
+    is_shared = environment.lies_in_base(service, engine)
+    if engine == postgres.ENGINE and is_shared:
+        made.postgres[service] = SharedPostgres(home, "Postgres", **named)
+    elif engine == postgres.ENGINE:
+        made.postgres[service] = ServicePostgres(
+            home,
+            "Postgres",
+            **named,
+            network=network(home),
+            sizes=sizes.postgres,
+            options=sizes.postgres_options,
         )
-    elif database.engine == search.ENGINE:
-        made.search[database.service] = ServiceSearch(stack, "Search", **place, sizes=sizes.search)
+    elif engine == search.ENGINE and is_shared:
+        made.search[service] = SharedSearch(home, "Search", **named)
+    elif engine == search.ENGINE:
+        made.search[service] = ServiceSearch(
+            home, "Search", **named, network=network(home), sizes=sizes.search
+        )
     else:
-        image = container_image(stack, graph_image, made.environment)
-        made.graph[database.service] = ServiceGraph(
-            stack,
+        there = network(home)
+        made.graph[service] = ServiceGraph(
+            home,
             "Graph",
-            **place,
-            image=image,
+            **named,
+            network=there,
+            image=container_image(home, graph_image, environment),
             sizes=sizes.graph,
-            architecture=_architecture(app, made),
-            allow_nfs=_context(app, made, GRAPH_ON_NFS) == ACCEPTED,
+            architecture=architecture(app, environment),
+            allow_nfs=told(app, environment, GRAPH_ON_NFS) == ACCEPTED,
+            cluster=_cluster(there),
         )
 
 
 def _control(app: cdk.App, platform: Platform, environment: Environment) -> Control:
-    stack = _stack(app, platform, environment, "seedbed", control.ENGINE)
-    return Control(stack, "Control", platform=platform.name, environment=environment)
+    home = stack(app, platform.name, environment, RESERVED, control.ENGINE)
+    return Control(home, "Control", platform=platform.name, environment=environment)
 
 
 def _make_task(
-    app: cdk.App, platform: Platform, made: Made, network: Network, control_: Control, image: str
-) -> None:
-    stack = _stack(app, platform, made.environment, "seedbed", "task")
+    app: cdk.App, platform: Platform, made: Made, network: _InNetwork, image: str
+) -> MigrationTask:
+    home = stack(app, platform.name, made.environment, RESERVED, "task")
+    here: dict[str, Any] = {"platform": platform.name, "environment": made.environment}
     servers = (*made.postgres.values(), *made.search.values(), *made.graph.values())
-    made.task = MigrationTask(
-        stack,
+    there = network(home)
+    return MigrationTask(
+        home,
         "Migrations",
-        platform=platform.name,
-        environment=made.environment,
+        **here,
         databases=[*made.tables.values(), *servers],
-        network=network,
-        control=control_,
-        image=container_image(stack, image, made.environment),
-        architecture=_architecture(app, made),
+        network=there,
+        control=made.control or BaseControl(home, "Control", **here),
+        image=container_image(home, image, made.environment),
+        architecture=architecture(app, made.environment),
+        cluster=_cluster(there),
     )
 
 
-def _stack(
-    app: cdk.App, platform: Platform, environment: Environment, service: str, engine: str
-) -> cdk.Stack:
-    return _tagged(
-        cdk.Stack(
-            app,
-            stack_name(platform.name, environment.name, service, engine),
-            env=_place(environment),
-            description=f"{service}/{engine} of {platform.name} in {environment.name}, made by seedbed",
-            termination_protection=environment.protected,
-            analytics_reporting=False,
-        ),
-        stack_tags(platform.name, environment.name) | {"service": service},
-    )
-
-
-def _tagged(stack: cdk.Stack, tags: Mapping[str, str]) -> cdk.Stack:
-    """Give a stack the tags by which it is known, whatever `Tags.of(app)` says: `environment` is a common one."""
-    for key, value in tags.items():
-        stack.tags.set_tag(key, value, _FIRST)
-    return stack
+def _cluster(network: Network) -> ecs.ICluster | None:
+    """Return the cluster that goes with a network, None where each has one of its own."""
+    return network.cluster if isinstance(network, BaseNetwork) else None
 
 
 def _network(
     app: cdk.App, platform: Platform, made: Made, yours: Yours | None, *, with_tasks: bool
 ) -> Network:
     environment = made.environment
-    stack = _tagged(
-        NetworkStack(
-            app,
-            f"{platform.name}-{environment.name}-network",
-            env=_place(environment),
-            description=f"network of {platform.name} in {environment.name}, made by seedbed",
-            termination_protection=environment.protected,
-            analytics_reporting=False,
-        ),
-        stack_tags(platform.name, environment.name),
-    )
+    home = network_stack(app, platform.name, environment)
     if yours is not None:
-        path = parameter_path(platform.name, environment.name, "seedbed", "network")
-        write_parameters(stack, {"vpc": str(yours.vpc.vpc_id)}, path)  # a stack has to have something
+        if not environment.is_base:
+            path = parameter_path(platform.name, environment.name, RESERVED, "network")
+            write_parameters(home, {"vpc": str(yours.vpc.vpc_id)}, path)  # a stack has to have something
         return ExistingNetwork(
-            stack,
+            home,
             "Network",
             environment=environment,
             vpc=yours.vpc,
@@ -313,15 +279,11 @@ def _network(
             tasks=yours.tasks,
         )
     return Network(
-        stack,
+        home,
         "Network",
         environment=environment,
         with_tasks=with_tasks,
         with_door=environment.access == "tunnel",
-        cidr=_context(app, made, CIDR),
-        zones=[each.strip() for each in _context(app, made, ZONES).split(",") if each.strip()],
+        cidr=told(app, environment, CIDR),
+        zones=[each.strip() for each in told(app, environment, ZONES).split(",") if each.strip()],
     )
-
-
-def _place(environment: Environment) -> cdk.Environment:
-    return cdk.Environment(account=environment.account, region=environment.region)

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_rds as rds
+from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 from msgspec import Struct
 
 from seedbed.cdk.doors import let_in
 from seedbed.cdk.environment import removal
 from seedbed.cdk.network import Network
-from seedbed.cdk.settings import pointer, write_settings
+from seedbed.cdk.settings import pointer, write_parameters
 from seedbed.errors import UsageError
 from seedbed.model.environment import Environment, is_ephemeral
 from seedbed.model.names import parameter_path
 from seedbed.model.platform import Database
 
 ENGINE = "postgres"
+ALWAYS_THERE = "postgres"  # a database that every server has, and nobody is given
 USER = "postgres"  # not the name of the history's schema: "$user" would lead into it
 _PORT = 5432
 OWN_KEY, AWS_KEY = "own", "aws"
+# By what the settings begin with: under which name other stacks read a secret's ARN, and the secret.
+Logins = Mapping[str, tuple[str, secretsmanager.ISecret]]
 _INSTANCE: dict[str, Any] = {"publicly_accessible": False, "auto_minor_version_upgrade": False}
 
 
@@ -63,15 +68,39 @@ class PostgresOptions(Struct, frozen=True):
     key: str = ""
 
 
-class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml
-    """Aurora PostgreSQL for one service, reached only from where `allow` says.
+class Postgres(Construct):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml
+    """What there is to tell a container of a PostgreSQL, and who may connect; where its server is, its kinds say.
+
+    `name`: of the database. `pauses`: minutes after which the server falls asleep, `reader`: a host; "" where there is
+    none.
+    """
+
+    service: str
+    environment: Environment
+    path: str
+    name: str
+    host: str
+    port: str
+    pauses: str
+    reader: str = ""
+    group: ec2.ISecurityGroup
+
+    def allow(self, peer: ec2.IConnectable) -> None:
+        """Let `peer` (a service, a task, a security group) connect. The rule lies in the stack of `peer`."""
+        what = f"PostgreSQL of {self.service}"
+        let_in(peer, to=self, group=self.group, path=self.path, port=_PORT, what=what)
+
+    def logins(self, *, for_migrations: bool) -> Logins:
+        """Return the logins of a container, those of seedbed's own task `for_migrations`."""
+        raise NotImplementedError
+
+
+class PostgresServer(Postgres):
+    """An Aurora PostgreSQL cluster with its administrator's secret, reached only from where `allow` says.
 
     Ephemeral environments: serverless, asleep when nobody is connected, and nothing of it stays when the stack goes: no
-    final snapshot, no automated backup. Elsewhere: kept with its secret and security group when the stack goes, and
-    protected from deletion; provisioned with readers where the environment is protected.
-
-    `secret`: the administrator's login, which only makes the two others; `own`: seedbed's; `application`: what a
-    service gets. Each apply makes the logins, and sets passwords whose secrets changed.
+    final snapshot, no automated backup. A base: asleep likewise, and kept. Elsewhere: kept with its secret and security
+    group when the stack goes, and protected from deletion; provisioned with readers where the environment is protected.
     """
 
     def __init__(
@@ -81,50 +110,50 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
         *,
         platform: str,
         environment: Environment,
-        database: Database,
+        service: str,
+        name: str,
         network: Network,
-        sizes: Sizes | None = None,
-        options: PostgresOptions | None = None,
+        sizes: Sizes,
+        options: PostgresOptions,
     ) -> None:
+        """`name`: of its first database."""
         super().__init__(scope, id)
-        self.service = database.service
+        self.service = service
         self.environment = environment
-        self.path = parameter_path(platform, environment.name, self.service, ENGINE)
-        self.name = database_name(database.service)
-        self.port = _PORT
-        self.pauses = str((sizes or Sizes()).pause) if is_ephemeral(environment) else ""  # minutes
+        self.path = parameter_path(platform, environment.name, service, ENGINE)
+        self.name = name
+        self.port = str(_PORT)
+        self.pauses = str(sizes.pause) if _sleeps(environment) else ""
         keep = removal(environment)
-        self.secret = rds.DatabaseSecret(self, "Secret", username=USER, dbname=self.name)
-        self.own = rds.DatabaseSecret(self, "Migrate", username=f"{self.name}_migrate", dbname=self.name)
-        self.application = rds.DatabaseSecret(
-            self, "Application", username=f"{self.name}_app", dbname=self.name
-        )
-        for secret in (self.secret, self.own, self.application):
-            secret.apply_removal_policy(keep)
+        self.secret = rds.DatabaseSecret(self, "Secret", username=USER, dbname=name)
+        self.secret.apply_removal_policy(keep)
         self.group = ec2.SecurityGroup(
             self,
             "Access",
             vpc=network.vpc,
             allow_all_outbound=False,
-            description=f"PostgreSQL of {self.service} in {environment.name}",
+            description=f"PostgreSQL of {service} in {environment.name}",
         )
         self.group.apply_removal_policy(keep)
-        self.key = self._key((options or PostgresOptions()).key)
-        self.cluster = self._cluster(network, keep, sizes or Sizes(), options or PostgresOptions())
-        has_readers = environment.protected and (sizes or Sizes()).readers > 0
+        self.key = self._key(options.key)
+        self.cluster = self._cluster(network, keep, sizes, options)
+        has_readers = environment.protected and sizes.readers > 0
+        self.host = str(self.cluster.cluster_endpoint.hostname)
         self.reader = str(self.cluster.cluster_read_endpoint.hostname) if has_readers else ""
         self.attached = self.cluster.secret  # once it is attached, the secret knows its host as well
-        self._say_where(platform)
 
     @property
-    def host(self) -> str:
-        """The writer's name, as a token."""
-        return str(self.cluster.cluster_endpoint.hostname)
-
-    def allow(self, peer: ec2.IConnectable) -> None:
-        """Let `peer` (a service, a task, a security group) connect. The rule lies in the stack of `peer`."""
-        what = f"PostgreSQL of {self.service}"
-        let_in(peer, to=self, group=self.group, path=self.path, port=_PORT, what=what)
+    def server(self) -> dict[str, str]:
+        """The settings that lead to the server, with its administrator."""
+        settings = {
+            "host": self.host,
+            "port": self.port,
+            "name": self.name,
+            "admin_user": USER,
+            "admin_password": pointer(str(self.attached.secret_arn), "password"),
+        }
+        settings |= {"pauses": self.pauses} if self.pauses else {}
+        return settings | ({"reader": self.reader} if self.reader else {})
 
     def _key(self, said: str) -> kms.IKey | None:
         """Return what the storage is encrypted with, None for the account's key that AWS manages."""
@@ -156,7 +185,7 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
             "Cluster",
             engine=rds.DatabaseClusterEngine.aurora_postgres(version=_version(sizes.version)),
             credentials=rds.Credentials.from_secret(self.secret),
-            default_database_name=self.name,
+            default_database_name=None if self.name == ALWAYS_THERE else self.name,
             port=_PORT,
             vpc=network.vpc,
             vpc_subnets=network.databases,
@@ -174,7 +203,7 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
 
     def _serverless(self, sizes: Sizes) -> dict[str, Any]:
         scaling: dict[str, Any] = {"serverless_v2_min_capacity": sizes.least}
-        if is_ephemeral(self.environment):
+        if _sleeps(self.environment):
             scaling = {
                 "serverless_v2_min_capacity": 0,
                 "serverless_v2_auto_pause_duration": Duration.minutes(sizes.pause),
@@ -193,28 +222,68 @@ class ServicePostgres(Construct):  # type: ignore[misc]  # the CDK's types are n
         ]
         return {"writer": rds.ClusterInstance.provisioned("Writer", **kind), "readers": readers}
 
-    def _say_where(self, platform: str) -> None:
-        settings = {
-            "host": self.host,
-            "port": str(_PORT),
-            "name": self.name,
-            "user": f"{self.name}_migrate",
-            "password": pointer(str(self.own.secret_arn), "password"),
-            "admin_user": USER,
-            "admin_password": pointer(str(self.attached.secret_arn), "password"),
-            "app_user": f"{self.name}_app",
-            "app_password": pointer(str(self.application.secret_arn), "password"),
-        }
-        settings |= {"pauses": self.pauses} if self.pauses else {}
-        settings |= {"reader": self.reader} if self.reader else {}
-        write_settings(
-            self,
-            settings,
+
+class ServicePostgres(PostgresServer):
+    """Aurora PostgreSQL for one service: a cluster of its own.
+
+    `secret`: the administrator's login, which only makes the two others; `own`: seedbed's; `application`: what a
+    service gets. Each apply makes the logins, and sets passwords whose secrets changed.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002  what every construct calls it
+        *,
+        platform: str,
+        environment: Environment,
+        database: Database,
+        network: Network,
+        sizes: Sizes | None = None,
+        options: PostgresOptions | None = None,
+    ) -> None:
+        super().__init__(
+            scope,
+            id,
             platform=platform,
-            environment=self.environment.name,
-            service=self.service,
-            engine=ENGINE,
+            environment=environment,
+            service=database.service,
+            name=database_name(database.service),
+            network=network,
+            sizes=sizes or Sizes(),
+            options=options or PostgresOptions(),
         )
+        self.own = rds.DatabaseSecret(self, "Migrate", username=f"{self.name}_migrate", dbname=self.name)
+        self.application = rds.DatabaseSecret(
+            self, "Application", username=f"{self.name}_app", dbname=self.name
+        )
+        for secret in (self.own, self.application):
+            secret.apply_removal_policy(removal(environment))
+        users = {"user": f"{self.name}_migrate", "app_user": f"{self.name}_app"}
+        settings = self.server | logins_as_settings(users, self.own, self.application)
+        write_parameters(self, settings, self.path)
+
+    def logins(self, *, for_migrations: bool) -> Logins:
+        application = ("app-secret", self.application)
+        if not for_migrations:
+            return {"": application}
+        return {
+            "": ("migrate-secret", self.own),
+            "admin_": ("secret", self.attached),
+            "app_": application,
+        }
+
+
+def logins_as_settings(
+    users: Mapping[str, str], own: secretsmanager.ISecret, application: secretsmanager.ISecret
+) -> dict[str, str]:
+    """Return the settings of seedbed's login and the application's; `users`: their names, as settings."""
+    return {
+        "user": users["user"],
+        "password": pointer(str(own.secret_arn), "password"),
+        "app_user": users["app_user"],
+        "app_password": pointer(str(application.secret_arn), "password"),
+    }
 
 
 def database_name(service: str) -> str:
@@ -223,6 +292,11 @@ def database_name(service: str) -> str:
     With an ending, because RDS refuses what is a word of SQL, and `user` is one.
     """
     return f"{service.replace('-', '_')}_db"
+
+
+def _sleeps(environment: Environment) -> bool:
+    """Return whether a cluster falls asleep: one that is somebody's alone, and one that all of them have together."""
+    return is_ephemeral(environment) or environment.is_base
 
 
 def _version(version: str) -> rds.AuroraPostgresEngineVersion:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from aws_cdk import CfnOutput, Stack
@@ -18,7 +19,7 @@ from seedbed.cdk.containers import log_group
 from seedbed.cdk.doors import let_in
 from seedbed.cdk.environment import removal
 from seedbed.cdk.network import Network
-from seedbed.cdk.settings import across, write_settings
+from seedbed.cdk.settings import across, write_parameters
 from seedbed.errors import UsageError
 from seedbed.model.environment import Environment, is_ephemeral
 from seedbed.model.names import parameter_path
@@ -48,13 +49,55 @@ class SearchSizes(Struct, frozen=True):
     logs: bool = True
 
 
-class ServiceSearch(Construct):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml
+class Search(Construct):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml
+    """What there is to tell a container of an OpenSearch, who may connect, and what roles may do.
+
+    `endpoint`: its URL, as a token. `prefix`: what the names of all that is there begin with; "": the domain is the
+    service's own.
+    """
+
+    service: str
+    environment: Environment
+    path: str
+    endpoint: str
+    prefix: str = ""
+    group: ec2.ISecurityGroup
+    arn: str  # of the domain
+
+    def allow(self, peer: ec2.IConnectable) -> None:
+        """Let `peer` (a service, a task, a security group) connect. The rule lies in the stack of `peer`."""
+        what = f"OpenSearch of {self.service}"
+        let_in(peer, to=self, group=self.group, path=self.path, port=_PORT, what=what)
+
+    def grant_documents(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let the service itself search and write; documents are deleted by `_bulk`, an index never."""
+        return self._grant(grantee, (*_READ, *_WRITE))
+
+    def grant_migrations(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let seedbed migrate and seed all of it, its history included."""
+        return self._grant(grantee, (*_READ, *_WRITE, "ESHttpDelete"))
+
+    def _grant(self, grantee: iam.IGrantable, actions: tuple[str, ...]) -> iam.Grant:
+        return self._grant_paths(grantee, actions, ("*",))
+
+    def _grant_paths(
+        self, grantee: iam.IGrantable, actions: tuple[str, ...], paths: Sequence[str]
+    ) -> iam.Grant:
+        domain = across(self, grantee, self.path, "domain", self.arn)
+        return iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=[f"es:{each}" for each in sorted(actions)],
+            resource_arns=[f"{domain}/{each}" for each in paths],
+        )
+
+
+class ServiceSearch(Search):
     """An OpenSearch domain for one service, reached only from where `allow` says, by whom a `grant_…` names.
 
     Encrypted at rest and between its nodes, HTTPS only. Every request is signed (SigV4): there is no password.
-    Ephemeral environments have one node, and nothing stays when the stack goes; elsewhere the domain and its security
-    group are kept. Never "Multi-AZ with Standby", which refuses an index without two replicas: a new one is filled
-    without any.
+    Ephemeral environments have one node, and nothing stays when the stack goes; a base has one, too, and keeps it;
+    elsewhere the domain and its security group are kept. Never "Multi-AZ with Standby", which refuses an index without
+    two replicas: a new one is filled without any.
     """
 
     def __init__(
@@ -82,26 +125,10 @@ class ServiceSearch(Construct):  # type: ignore[misc]  # the CDK's types are not
         self.group.apply_removal_policy(removal(environment))
         self.logs: dict[str, logs.LogGroup] = {}
         self.domain = self._domain(network, sizes or SearchSizes())
+        self.endpoint = f"https://{self.domain.domain_endpoint}"
+        self.arn = str(self.domain.domain_arn)
         self._let_the_account_decide()
-        self._say_where(platform)
-
-    @property
-    def endpoint(self) -> str:
-        """The URL, as a token."""
-        return f"https://{self.domain.domain_endpoint}"
-
-    def allow(self, peer: ec2.IConnectable) -> None:
-        """Let `peer` (a service, a task, a security group) connect. The rule lies in the stack of `peer`."""
-        what = f"OpenSearch of {self.service}"
-        let_in(peer, to=self, group=self.group, path=self.path, port=_PORT, what=what)
-
-    def grant_documents(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the service itself search and write; documents are deleted by `_bulk`, an index never."""
-        return self._grant(grantee, (*_READ, *_WRITE))
-
-    def grant_migrations(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let seedbed migrate and seed all of it, its history included."""
-        return self._grant(grantee, (*_READ, *_WRITE, "ESHttpDelete"))
+        write_parameters(self, signed_settings(self, self.endpoint), self.path)
 
     def snapshots_to(self, bucket: s3.IBucket) -> iam.Role:
         """Return a role with which the domain keeps snapshots in `bucket`; its ARN is an output of the stack.
@@ -129,14 +156,6 @@ class ServiceSearch(Construct):  # type: ignore[misc]  # the CDK's types are not
         role = self.node.find_child("Snapshots")
         role.grant_pass_role(grantee.grant_principal)
         return self._grant(grantee, (*_READ, *_WRITE, "ESHttpDelete"))
-
-    def _grant(self, grantee: iam.IGrantable, actions: tuple[str, ...]) -> iam.Grant:
-        domain = across(self, grantee, self.path, "domain", str(self.domain.domain_arn))
-        return iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=[f"es:{each}" for each in sorted(actions)],
-            resource_arns=[f"{domain}/*"],
-        )
 
     def _domain(self, network: Network, sizes: SearchSizes) -> opensearch.Domain:
         zones = self._zones(network)
@@ -182,7 +201,7 @@ class ServiceSearch(Construct):  # type: ignore[misc]  # the CDK's types are not
         )
 
     def _zones(self, network: Network) -> int:
-        if is_ephemeral(self.environment):
+        if is_ephemeral(self.environment) or self.environment.is_base:
             return 1
         return min(3 if self.environment.protected else 2, len(network.subnets(network.databases)))
 
@@ -206,22 +225,11 @@ class ServiceSearch(Construct):  # type: ignore[misc]  # the CDK's types are not
         # The construct's own `access_policies` would set them by a Lambda function, after the domain is made.
         self.domain.node.default_child.access_policies = iam.PolicyDocument(statements=[statement])
 
-    def _say_where(self, platform: str) -> None:
-        stack = Stack.of(self)
-        settings = {
-            "endpoint": self.endpoint,
-            "auth": "aws",
-            "account": stack.account,
-            "region": stack.region,
-        }
-        write_settings(
-            self,
-            settings,
-            platform=platform,
-            environment=self.environment.name,
-            service=self.service,
-            engine=ENGINE,
-        )
+
+def signed_settings(scope: Construct, endpoint: str) -> dict[str, str]:
+    """Return the settings of a domain to which requests are signed, in the account and region of `scope`."""
+    stack = Stack.of(scope)
+    return {"endpoint": endpoint, "auth": "aws", "account": stack.account, "region": stack.region}
 
 
 def _version(version: str) -> opensearch.EngineVersion:

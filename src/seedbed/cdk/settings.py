@@ -37,6 +37,14 @@ def write_parameters(scope: Construct, values: Mapping[str, str], path: str, id_
         _write(settings, path, name, value)
 
 
+def share(of: Construct, values: Mapping[str, str], path: str) -> None:
+    """Make a parameter `path`/stacks/name for each of `values`, which other stacks read: those of other apps, too.
+
+    What stacks of one app alone read, `across` writes when it is asked for.
+    """
+    write_parameters(of, values, f"{path}/stacks", _SHARED)
+
+
 def _write(scope: Construct, path: str, name: str, value: str) -> None:
     made = CfnResource(
         scope,

@@ -16,8 +16,8 @@ from seedbed.cdk.control import Control
 from seedbed.cdk.external import ExternalGraph
 from seedbed.cdk.injecting import RDS_BUNDLE, Server, inject
 from seedbed.cdk.network import Network
-from seedbed.cdk.search import ServiceSearch
-from seedbed.cdk.settings import write_parameters
+from seedbed.cdk.search import Search
+from seedbed.cdk.settings import share, write_parameters
 from seedbed.cdk.tables import ServiceTables
 from seedbed.model.environment import Environment
 from seedbed.model.names import (
@@ -63,6 +63,7 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         /platform, AWS's certificates at `ca_bundle`.
 
         `control`: where its runs are recorded and its log lies; without one it has a log of its own, and no records.
+        In an environment that lies in a base the log is its own, too.
         `command`: what follows `seedbed`, instead of `-C /platform apply -e ENVIRONMENT`; whoever runs the task may
         override it, too. `variables`: what Python migrations and seeds read besides; a task has no others than its
         definition names, whatever the image or RunTask say.
@@ -102,7 +103,7 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         self._say_where(platform, network)
 
     def _log_group(self, control: Control | None) -> logs.ILogGroup:
-        if control is None:
+        if control is None or self.environment.base:  # nobody reads what his neighbours' tasks say
             return log_group(self, self.environment)
         return logs.LogGroup.from_log_group_name(self, "Log", control.names(self).log_group)
 
@@ -125,11 +126,11 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         ca_bundle: str,
     ) -> dict[str, str | None]:
         """Let the task reach a database; return the variables that it is given for that."""
-        if isinstance(database, ServiceTables | ServiceSearch):
+        if isinstance(database, ServiceTables | Search):
             database.grant_migrations(self.definition.task_role)
         if isinstance(database, ServiceTables):
             return {}
-        is_alone = len(databases) == 1
+        is_alone = len(databases) == 1 and not self.environment.is_base
         given = inject(
             self.container,
             database,
@@ -173,5 +174,5 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
             "task-role": str(self.definition.task_role.role_arn),
             "execution-role": str(self.definition.obtain_execution_role().role_arn),
         }
-        write_parameters(self, inner, f"{path}/stacks", "Shared")
+        share(self, inner, path)
         CfnOutput(self, "TaskDefinition", value=values["task-definition"])

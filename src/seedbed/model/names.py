@@ -36,6 +36,19 @@ def parameter_path(platform: str, environment: str, service: str, engine: str) -
     return f"/{platform}/{environment}/{service}/{engine}"
 
 
+def login_secret(platform: str, environment: str, database: str, login: str) -> str:
+    """Return the name of the secret of a login on a shared server: `edtech/dev-ana/user/ENGINE/migrate`.
+
+    The base's task has to find it by names alone, and may read those of what may be deleted: see `login_secrets`.
+    """
+    return f"{platform}/{environment}/{database}/{login}"
+
+
+def login_secrets(platform: str) -> str:
+    """Return how the names of all secrets are that `login_secret` names, with `*` for the rest."""
+    return f"{platform}/dev*"
+
+
 def stack_of_parameter(name: str) -> str:
     """Return the name of the stack that writes the parameter `name`; "" where no stack of ours does."""
     parts = name.split("/")

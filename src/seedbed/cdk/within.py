@@ -1,0 +1,223 @@
+"""What an environment has that lies in a base: names on the base's servers, and a place in its network.
+
+Where all of it is, is read from the base's parameters when the environment's stacks are deployed: those of the base may
+belong to another app. See docs/adr/0064.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from aws_cdk import Annotations, Fn
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_servicediscovery as servicediscovery
+from constructs import Construct
+
+from seedbed.cdk import postgres, search
+from seedbed.cdk.control import Control, ControlNames
+from seedbed.cdk.environment import removal
+from seedbed.cdk.network import Network, zone
+from seedbed.cdk.postgres import Logins, Postgres, logins_as_settings
+from seedbed.cdk.search import Search, signed_settings
+from seedbed.cdk.settings import reading, write_parameters
+from seedbed.engines import registry
+from seedbed.engines.sharing import SupportsSharing
+from seedbed.errors import UsageError
+from seedbed.model.environment import Environment
+from seedbed.model.names import RESERVED, login_secret, parameter_path
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_iam as iam
+
+    from seedbed.model.platform import Database
+
+SUBNETS = 2  # of each kind that a base tells: as many zones as Aurora wants
+
+
+class BaseNetwork(Network):
+    """The network of the base that `environment` lies in, as a stack sees it: nothing in it is made or changed.
+
+    `cluster`: of the base, in which tasks of the environment run.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002  what every construct calls it
+        *,
+        platform: str,
+        environment: Environment,
+    ) -> None:
+        Construct.__init__(self, scope, id)
+        self.environment = environment
+        self._platform = platform
+        self.vpc = ec2.Vpc.from_vpc_attributes(
+            self,
+            "Vpc",
+            vpc_id=self._read("network", "vpc"),
+            availability_zones=self._several("zones"),
+            isolated_subnet_ids=self._several("databases"),
+            private_subnet_ids=self._several("tasks"),
+        )
+        for subnet in (*self.vpc.isolated_subnets, *self.vpc.private_subnets):
+            # Nothing is routed anew here.
+            Annotations.of(subnet).acknowledge_warning("@aws-cdk/aws-ec2:noSubnetRouteTableId")
+        self.databases = ec2.SubnetSelection(subnets=self.vpc.isolated_subnets)
+        self.tasks = ec2.SubnetSelection(subnets=self.vpc.private_subnets)
+        self.cluster = self._cluster()
+
+    def zone(self, platform: str) -> str:
+        return zone(platform, self.environment.base)
+
+    def names(self, platform: str) -> servicediscovery.IPrivateDnsNamespace:
+        found = self.node.try_find_child("Names")
+        return found or servicediscovery.PrivateDnsNamespace.from_private_dns_namespace_attributes(
+            self,
+            "Names",
+            namespace_arn=self._read("network", "namespace-arn"),
+            namespace_id=self._read("network", "namespace"),
+            namespace_name=self.zone(platform),
+        )
+
+    def _cluster(self) -> ecs.ICluster:
+        arn = self._read("task", "cluster")
+        return ecs.Cluster.from_cluster_attributes(
+            self,
+            "Cluster",
+            cluster_name=Fn.select(1, Fn.split("/", arn)),
+            cluster_arn=arn,
+            vpc=self.vpc,
+            security_groups=[],
+        )
+
+    def _several(self, name: str) -> list[str]:
+        told = Fn.split(",", self._read("network", name))
+        return [Fn.select(number, told) for number in range(SUBNETS)]
+
+    def _read(self, engine: str, name: str) -> str:
+        return read_of_base(self, self._platform, self.environment, engine, name)
+
+
+class BaseControl(Control):
+    """The records of the base, as far as they are about `environment`: see `rights`."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002  what every construct calls it
+        *,
+        platform: str,
+        environment: Environment,
+    ) -> None:
+        Construct.__init__(self, scope, id)
+        self.environment = environment
+        self._platform = platform
+        self.path = parameter_path(platform, environment.base, RESERVED, "control")
+
+    def names(self, scope: Construct) -> ControlNames:
+        return ControlNames(*(reading(scope, self.path, each) for each in ("table", "bucket", "log-group")))
+
+
+class SharedPostgres(Postgres):
+    """A database of one service on the cluster of a base: the secrets of its logins, and where it is.
+
+    The base's own task makes the database and the logins, with what is in the secrets: it finds them by their names,
+    which follow from those of platform, environment and service. Nothing else of the environment has the
+    administrator's login.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002  what every construct calls it
+        *,
+        platform: str,
+        environment: Environment,
+        database: Database,
+    ) -> None:
+        super().__init__(scope, id)
+        self.service = database.service
+        self.environment = environment
+        self.path = parameter_path(platform, environment.name, self.service, postgres.ENGINE)
+        named = _shared_settings(environment, database)
+        self.name = named["name"]
+
+        def read(name: str) -> str:
+            return read_of_base(self, platform, environment, postgres.ENGINE, name)
+
+        def secret(id_: str, login: str, user: str) -> rds.DatabaseSecret:
+            name = login_secret(platform, environment.name, database.id, login)
+            made = rds.DatabaseSecret(self, id_, username=user, dbname=self.name, secret_name=name)
+            made.apply_removal_policy(removal(environment))
+            return made
+
+        self.host, self.port, self.pauses = (read(each) for each in ("host", "port", "pauses"))
+        self.group = ec2.SecurityGroup.from_security_group_id(self, "Access", read("stacks/security-group"))
+        self.own = secret("Migrate", "migrate", named["user"])
+        self.application = secret("Application", "app", named["app_user"])
+        settings = {"host": self.host, "port": self.port, "name": self.name, "pauses": self.pauses}
+        write_parameters(self, settings | logins_as_settings(named, self.own, self.application), self.path)
+
+    def logins(self, *, for_migrations: bool) -> Logins:
+        application = ("app-secret", self.application)
+        if not for_migrations:
+            return {"": application}
+        return {"": ("migrate-secret", self.own), "app_": application}
+
+
+class SharedSearch(Search):
+    """What one service has in the domain of a base: all that has names which begin with its prefix.
+
+    There is nothing to make before there is an index. Roles are let into no other part of the domain, where that can be
+    told by the path of a request.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002  what every construct calls it
+        *,
+        platform: str,
+        environment: Environment,
+        database: Database,
+    ) -> None:
+        super().__init__(scope, id)
+        self.service = database.service
+        self.environment = environment
+        self.path = parameter_path(platform, environment.name, self.service, search.ENGINE)
+        self.prefix = _shared_settings(environment, database)["prefix"]
+
+        def read(name: str) -> str:
+            return read_of_base(self, platform, environment, search.ENGINE, name)
+
+        self.endpoint, self.arn = read("endpoint"), read("stacks/domain")
+        self.group = ec2.SecurityGroup.from_security_group_id(self, "Access", read("stacks/security-group"))
+        write_parameters(self, signed_settings(self, self.endpoint) | {"prefix": self.prefix}, self.path)
+
+    def _grant(self, grantee: iam.IGrantable, actions: tuple[str, ...]) -> iam.Grant:
+        return self._grant_paths(grantee, actions, [f"{self.prefix}*"])
+
+
+def read_of_base(scope: Construct, platform: str, environment: Environment, engine: str, name: str) -> str:
+    """Return what a parameter of the base says that `environment` lies in, as a token."""
+    return reading(scope, parameter_path(platform, environment.base, RESERVED, engine), name)
+
+
+def can_share(engine: str) -> bool:
+    """Return whether several environments can have their databases on one server of `engine`."""
+    return isinstance(registry.load(engine), SupportsSharing)
+
+
+def _shared_settings(environment: Environment, database: Database) -> Mapping[str, str]:
+    """Return the names that a database has on a shared server. Raises UsageError where its engine shares none."""
+    engine = registry.load(database.engine)
+    if not isinstance(engine, SupportsSharing):
+        raise UsageError(
+            f"{database.id} cannot lie on the server of {environment.base}",
+            because=f"no server of {database.engine} can be shared",
+            try_=f'own = ["{database.engine}"] in the section of {environment.name} in seedbed.toml',
+        )
+    return engine.shared_settings(environment.name, database.service)

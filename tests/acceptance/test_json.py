@@ -23,9 +23,10 @@ import click
 import pytest
 
 from seedbed.cli import main
+from seedbed.deployment import templates
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, written_by
 from seedbed.environments.sandbox import daemons
-from seedbed.errors import OutcomeUnknown, Refused
+from seedbed.errors import OutcomeUnknown, Refused, Unavailable
 from seedbed.model.event import (
     CopyFinished,
     CopyProgressed,
@@ -270,6 +271,33 @@ class Site:
         control = SimpleNamespace(runs=lambda *_, **__: [listed])
         self.patch.setattr(place, "find", lambda *_: SimpleNamespace(control=control))
 
+    def assembly(self) -> None:
+        """Have an environment in a region, and in `made` what a CDK app made for it."""
+        self._in_a_region()
+        tags = {"platform": "sample", "environment": "dev-test", "managed-by": "seedbed"}
+        stack = {
+            "type": "aws:cloudformation:stack",
+            "environment": "aws://111111111111/eu-central-1",
+            "properties": {"templateFile": "one.json", "tags": tags},
+        }
+        made = self.root / "made"
+        made.mkdir()
+        (made / "manifest.json").write_text(json.dumps({"artifacts": {"one": stack}}), encoding="utf-8")
+        template = {"Resources": {"Key": {"Type": "AWS::KMS::Key", "Properties": {}}}}
+        (made / "one.json").write_text(json.dumps(template), encoding="utf-8")
+        self.patch.chdir(self.root)
+        self.patch.setenv("SEEDBED_CACHE", str(self.root / "cache"))
+
+    def nowhere_to_look(self) -> None:
+        """Have an environment in a region where AWS does not answer."""
+        self._in_a_region()
+        self.patch.setattr(templates, "deployed", _raises(Unavailable("AWS does not answer")))
+
+    def _in_a_region(self) -> None:
+        place = 'account = "111111111111"\nregion = "eu-central-1"\nephemeral = true\n'
+        text = MANIFEST.replace("ephemeral = true\n", place, 1)
+        (self.root / "seedbed.toml").write_text(text, encoding="utf-8")
+
     def no_daemons(self) -> None:
         self.patch.setattr(daemons, "start", lambda *_: None)
 
@@ -457,6 +485,13 @@ CASES: dict[str, list[Case]] = {
         Case("-e staging", "runs", 0, "tasks"),
         Case("-e dev-test", "error", 2),
         Case("-e nowhere", "error", 2),
+    ],
+    "env cost": [
+        Case("dev-test --assembly made", "cost", 0, "assembly"),
+        Case("dev-test", "error", 2),
+        Case("sandbox", "error", 2),
+        Case("--planned", "error", 2),
+        Case("", "cost", 4, "nowhere_to_look", 1),
     ],
     "env list": [Case("", "environments", 0), Case("more", "error", 2)],
     "env up": [

@@ -38,6 +38,7 @@ from seedbed.model.verification import (
 )
 from seedbed.report.markdown import verification_markdown
 from seedbed.report.styles import Look, Page, render
+from seedbed.report.text.cost import cost_text
 from seedbed.report.text.deployment import deployment_text
 from seedbed.report.text.doctor import doctor_text
 from seedbed.report.text.environments import connections_text, environments_text
@@ -134,6 +135,9 @@ PAGES: dict[str, Page] = {
     "environments-kept": environments_text(
         EnvironmentsDocument.of(["ai/x", "user/x"], samples.environments(), "env list")
     ),
+    "costs": cost_text(samples.costs()),
+    "costs-none": cost_text(samples.costs_none()),
+    "costs-unpriced": cost_text(samples.costs_unpriced()),
     "connections": connections_text(ConnectionsDocument.of("sandbox", samples.connections(), "env up")),
 }
 LOOKS = {

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from inspect import cleandoc
 from typing import Any
 
+from seedbed.documents.cost import CostDocument
 from seedbed.documents.deployment import DeploymentDocument
 from seedbed.documents.doctor import DoctorDocument
 from seedbed.documents.document import Document
@@ -37,6 +38,7 @@ _TYPES: tuple[type[Document], ...] = (
     OutcomeDocument,
     EnvironmentsDocument,
     ConnectionsDocument,
+    CostDocument,
     RunsDocument,
     DoctorDocument,
     InitDocument,

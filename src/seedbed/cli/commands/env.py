@@ -1,4 +1,4 @@
-"""`seedbed env up`, `seedbed env down`, `seedbed env list`."""
+"""`seedbed env up`, `seedbed env down`, `seedbed env list`; `seedbed env cost` is beside it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedbed.cli import options
+from seedbed.cli.commands.env_cost import command as cost
 from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import ExitCode, Hint, UsageError, call, exit_code, hint_text
 from seedbed.model.environment import SANDBOX, require_ephemeral
@@ -136,6 +137,9 @@ def listing(context: CommandContext) -> None:
     if context.has_manifest:  # without one there is the sandbox, of a platform that is yet to come
         kept, declared = context.project.sandbox.kept_databases(), context.project.platform.environments
     context.show(EnvironmentsDocument.of(kept, declared, context.command), environments_text)
+
+
+command.add_command(cost)
 
 
 def _up_sandbox(context: CommandContext, databases: Sequence[Database], form: str, *, bare: bool) -> None:

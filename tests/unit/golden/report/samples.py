@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from seedbed.documents.cost import ActualEntry, CostDocument
 from seedbed.documents.image import ImageDocument
 from seedbed.documents.runs import RunEntry
 from seedbed.errors import (
@@ -22,6 +23,7 @@ from seedbed.errors import (
     Unreachable,
     call,
 )
+from seedbed.model.cost import Inventory, Meter, Metered, Price, PriceTable, Spending, Spent
 from seedbed.model.deployment import Change, Deployment, Estimate, Rollout, StackUpdate
 from seedbed.model.environment import ConnectionSettings, EnvironmentPattern
 from seedbed.model.event import (
@@ -87,6 +89,7 @@ from seedbed.model.verification import (
     Verification,
 )
 from seedbed.model.verified import Claim, ClaimHistory, Finding, Stretch, Verified, VerifyRecord
+from seedbed.planning.costs import DAY, MONTH, estimate
 
 USER, PAYMENT, REVIEWS = "user/postgres", "payment/postgres", "reviews/postgres"
 VIDEO, STACK = "video-call/dynamodb", "edtech-staging-video-call-dynamodb"
@@ -737,3 +740,59 @@ def started() -> tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], tuple[
         ((".gitignore", "it should have .seedbed/, .env and cdk.out/"),),
         ("cd shop", "seedbed apply -e sandbox"),
     )
+
+
+def costs() -> CostDocument:
+    """What ana's environment and the base that it lies in cost, with a price that is not known, and what was paid."""
+    endpoint, node = Meter("AmazonVPC", "VpcEndpoint-Hours"), Meter("AmazonES", "ESInstance:t3.small")
+    having = (("databaseEngine", "aurora-postgresql"),)
+    unit = Meter("AmazonRDS", "Aurora:ServerlessV2Usage", having=having)
+    secret = Meter("AWSSecretsManager", "AWSSecretsManager-Secrets", "month")
+    listed = "Price List API, AmazonVPC, published 2026-11-20"
+    missing = Price(None, "", "", "2026-11-30", f"the price list has no {node.id} in eu-central-1")
+    prices = {
+        endpoint.id: Price(0.012, "Hrs", "AAAAAAAAAAAAAAA1", "2026-11-30", listed),
+        unit.id: Price(0.14, "ACU-Hr", "AAAAAAAAAAAAAAA2", "2026-11-30", listed.replace("VPC", "RDS")),
+        secret.id: Price(0.4, "Secrets", "AAAAAAAAAAAAAAA3", "2026-11-02", listed.replace("VPC", "SM")),
+        node.id: missing,
+    }
+    own = Inventory(
+        "dev-ana",
+        "shared-dev",
+        "eu-central-1",
+        True,
+        9,
+        64,
+        (Metered("secret", secret, 6, 6), Metered("AWS::Athena::WorkGroup", None, 1, 1)),
+        ("AWS::DynamoDB::Table",),
+    )
+    shared = (
+        Metered("interface endpoint, a zone", endpoint, 5, 5),
+        Metered("Aurora capacity unit", unit, 0, 1),
+        Metered("search node, t3.small.search", node, 1, 1),
+    )
+    base = Inventory("shared-dev", "", "eu-central-1", False, 6, 88, shared, ("AWS::S3::Bucket",))
+    table = PriceTable("eu-central-1", prices)
+    paid = Spending("2026-10-31", "2026-11-30", (Spent("", 1.5), Spent("dev-ana", 1203.25)), 1, True)
+    return CostDocument.of(
+        [estimate(each, table, MONTH) for each in (own, base)],
+        [table],
+        MONTH,
+        [ActualEntry.of("111111111111", paid), ActualEntry.of("222222222222", Spending("a", "b", (), 1))],
+        ["333333333333"],
+        [error()],
+        "env cost",
+    )
+
+
+def costs_none() -> CostDocument:
+    """Nothing is deployed anywhere."""
+    return CostDocument.of([], [], DAY, [], [], [], "env cost")
+
+
+def costs_unpriced() -> CostDocument:
+    """An environment in a region of which no price is known."""
+    nat = Metered("NAT gateway", Meter("AmazonEC2", "NatGateway-Hours"), 1, 1)
+    found = Inventory("staging", "", "eu-west-1", True, 1, 1, (nat,))
+    table = PriceTable("eu-west-1")
+    return CostDocument.of([estimate(found, table, DAY)], [table], DAY, [], [], [], "env cost")

@@ -243,3 +243,33 @@ def test_no_part_of_a_badly_encoded_password_is_ever_shown(password: str) -> Non
         shown = f"{error!r} {error}"
     assert "secret" not in shown
     assert password not in shown
+
+
+# Logins that are made, or are there
+
+OWN = {**SETTINGS, "password": "p"}
+ADMIN = {"admin_user": "boss", "admin_password": "q"}
+APPLICATION = {"app_user": "orders_app", "app_password": "r"}
+
+
+def test_with_an_administrator_there_are_three_logins() -> None:
+    found = made(**OWN, **ADMIN, **APPLICATION)
+    assert found.admin
+    assert found.application
+    assert (found.user, found.admin.user, found.application.user) == ("app", "boss", "orders_app")
+
+
+def test_without_one_the_application_s_login_is_there_already() -> None:
+    found = made(**OWN, **APPLICATION)
+    assert found.admin is None
+    assert found.application
+    assert found.application.user == "orders_app"
+
+
+@pytest.mark.parametrize("gone", [*ADMIN, *APPLICATION])
+def test_half_of_an_administrator_or_one_without_an_application_is_refused(gone: str) -> None:
+    settings = {key: each for key, each in {**OWN, **ADMIN, **APPLICATION}.items() if key != gone}
+    assert f"DB_{gone.upper()}" in refusal(**settings)
+    assert "DB_APP_USER, DB_APP_PASSWORD" in refusal(**OWN, **ADMIN)
+    assert "DB_APP_PASSWORD" in refusal(**OWN, app_user="orders_app")
+    assert "name one login twice" in refusal(**OWN, app_user="app", app_password="r")

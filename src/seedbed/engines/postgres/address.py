@@ -29,13 +29,14 @@ VARIABLES = (
     Variable("DB_READER", "reader", help="host name of readers, for services; seedbed reads what it writes"),
     Variable("DB_ADMIN_USER", "admin_user", help="makes the logins of seedbed and of the application"),
     Variable("DB_ADMIN_PASSWORD", "admin_password", secret=True),
-    Variable("DB_APP_USER", "app_user", help="the application's login, which seedbed makes"),
+    Variable("DB_APP_USER", "app_user", help="the application's login, which the administrator makes"),
     Variable("DB_APP_PASSWORD", "app_password", secret=True),
 )
 NAME_BYTES = 63  # of a name, as the server keeps it
 # Amazon RDS, Aurora included. Its authorities are its own: no system trusts them by itself.
 _RDS = re.compile(r"[\w.-]+\.rds\.amazonaws\.com(\.cn)?\.?", re.ASCII | re.IGNORECASE)
-_LOGINS = ("admin_user", "admin_password", "app_user", "app_password")
+_ADMIN, _APPLICATION = ("admin_user", "admin_password"), ("app_user", "app_password")
+_LOGINS = (*_ADMIN, *_APPLICATION)
 _SETTINGS = {each.setting for each in VARIABLES} | {"service", "libpq"}
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SCHEMES = frozenset({"postgres", "postgresql"})
@@ -70,8 +71,8 @@ class Address(Struct, frozen=True):
     `uses_libpq`: libpq fills the gaps from PG* variables and service files; `service`: from that service. Only
     where the manifest asks for one of them may `host`, `user` and `name` be empty, `port` 0, and `sslmode` empty:
     then `safe_sslmode` decides about what libpq found. `pauses`: minutes without a connection after which the server
-    falls asleep, 0 where it never does. `admin` and `application` are there both or neither: then `user` is seedbed's
-    own login, and seedbed makes it and the application's as `admin`, and `extensions` with them.
+    falls asleep, 0 where it never does. `application`: `user` is seedbed's own login then, and owns all. With `admin`
+    as well, seedbed makes these two logins as that one, and `extensions` with them; without it they are there already.
     """
 
     host: str = ""
@@ -195,28 +196,33 @@ def _settings(options: object) -> dict[str, Any]:
 
 def _logins(
     settings: Mapping[str, str], history_schema: str, *, asks_libpq: bool
-) -> tuple[Login, Login] | tuple[None, None]:
-    """Return the administrator's login and the application's, None twice where none is given.
+) -> tuple[Login | None, Login | None]:
+    """Return the administrator's login and the application's, None for one that is not given.
 
-    Raises UsageError for one without the other, and for names that cannot be those of three logins.
+    Raises UsageError for an administrator's without the application's, and for names that cannot be those of several
+    logins.
     """
-    missing = [_variable(setting) for setting in _LOGINS if not settings.get(setting)]
-    if len(missing) == len(_LOGINS):
+    given = [setting for setting in _LOGINS if settings.get(setting)]
+    if not given:
         return None, None
+    wanted = _LOGINS if set(given) & set(_ADMIN) else _APPLICATION
+    missing = [_variable(setting) for setting in wanted if setting not in given]
     if missing or asks_libpq or not settings.get("password"):
         raise UsageError(
             f"the logins of a PostgreSQL target are incomplete: {', '.join(missing) or 'DB_USER, DB_PASSWORD'}",
             because="seedbed makes its own login and the application's with the administrator's, and needs all three",
-            try_="set what is missing, or none of DB_ADMIN_* and DB_APP_*: then it makes no login",
+            try_="set what is missing; DB_APP_* alone where these logins are made already, or none of them",
         )
-    admin, application = (
-        Login(settings[f"{each}_user"], Secret(settings[f"{each}_password"])) for each in ("admin", "app")
-    )
-    _require_three([settings["user"], admin.user, application.user], history_schema)
-    return admin, application
+    logins = {
+        each: Login(settings[f"{each}_user"], Secret(settings[f"{each}_password"]))
+        for each in ("admin", "app")
+        if f"{each}_user" in wanted
+    }
+    _require_different([settings["user"], *(each.user for each in logins.values())], history_schema)
+    return logins.get("admin"), logins["app"]
 
 
-def _require_three(users: Sequence[str], history_schema: str) -> None:
+def _require_different(users: Sequence[str], history_schema: str) -> None:
     what = because = ""
     if len(set(users)) < len(users):
         what = "DB_USER, DB_ADMIN_USER and DB_APP_USER name one login twice"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
 from seedbed.engines.postgres.address import VARIABLES, Address, address
-from seedbed.errors import UsageError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -105,11 +104,8 @@ class PostgresEngine(LazyEngineWithDiagnosis):
         return shared_settings(environment, service)
 
     def shared_server(self, settings: Mapping[str, str | Secret]) -> AbstractContextManager[SharedServer]:
-        raise UsageError(
-            "seedbed makes no databases on a shared PostgreSQL server yet",
-            because="that is being built",
-            try_='own = ["postgres"] in the environment\'s section',
-        )
+        server: AbstractContextManager[SharedServer] = self._part("sharing.server", "shared_server")(settings)
+        return server
 
     def sharing_hazards(self, migration: Migration, options: Options) -> Sequence[Hazard]:
         return ()

@@ -126,11 +126,11 @@ def _first(connection: Connection, address: Address, lacks: Sequence[Lack], vers
     logins = {each.user: each for each in (own, address.application)}
     by_topic = {topic: [each for each in lacks if each.topic is topic] for topic in Topic}
     for each in by_topic[Topic.ROLE]:
-        yield f"CREATE ROLE {quoted_name(each.name)} LOGIN PASSWORD {_verifier(connection, logins[each.name])}"
+        yield f"CREATE ROLE {quoted_name(each.name)} LOGIN PASSWORD {verifier(connection, logins[each.name])}"
     for each in by_topic[Topic.LOGIN]:
         yield f"ALTER ROLE {quoted_name(each.name)} LOGIN"
     for each in by_topic[Topic.PASSWORD]:
-        yield f"ALTER ROLE {quoted_name(each.name)} PASSWORD {_verifier(connection, logins[each.name])}"
+        yield f"ALTER ROLE {quoted_name(each.name)} PASSWORD {verifier(connection, logins[each.name])}"
     is_new = any(each.name == address.user for each in by_topic[Topic.ROLE])
     if by_topic[Topic.MEMBER] or (is_new and not _is_superuser(connection)):
         options = " WITH INHERIT TRUE, SET TRUE" if version >= _SET_OPTION else ""
@@ -179,7 +179,7 @@ def _granted(each: Lack, app: str) -> Iterator[str]:
         yield f"GRANT {_SEQUENCE} ON SEQUENCE {sequences} TO {app}"
 
 
-def _verifier(connection: Connection, login: Login) -> str:
+def verifier(connection: Connection, login: Login) -> str:
     """Return what the server keeps of a password, quoted: computed here, so that no statement carries the password."""
     made = connection.pgconn.encrypt_password(login.password.reveal().encode(), login.user.encode(), _SCRAM)
     return quoted_text(made.decode())

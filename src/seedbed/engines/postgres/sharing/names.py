@@ -10,6 +10,9 @@ from seedbed.engines.postgres.address import NAME_BYTES
 
 # What follows a database's name in those of its logins: migrations find these by `current_database() || '_app'`.
 MIGRATE, APP = "_migrate", "_app"
+# Roles that nobody logs in as: templates are owned by the one, and the other has the application's rights there.
+TEMPLATE_OWNER, TEMPLATE_APP = "seedbed_template_migrate", "seedbed_template_app"
+TEMPLATE_PREFIX = "seedbed_template_"
 _END = "_db"
 _MOST = NAME_BYTES - len(MIGRATE)
 _DIGITS = 12
@@ -26,7 +29,15 @@ def shared_settings(environment: str, service: str) -> Mapping[str, str]:
     words = f"{environment}_{service}".replace("-", "_")
     name = words + _END
     if _IS_PLAIN.fullmatch(service) is None or "_" in environment or len(name.encode()) > _MOST:
-        digits = sha256(f"{environment}\0{service}".encode()).hexdigest()[:_DIGITS]
-        ending = f"{_END}_{digits}"
+        ending = f"{_END}_{_digits(environment, service)}"
         name = words.encode()[: _MOST - len(ending)].decode(errors="ignore") + ending
     return {"name": name, "user": name + MIGRATE, "app_user": name + APP}
+
+
+def template_database(platform: str, database: str, template: str) -> str:
+    """Return what the database is called that is kept of `database` as `template`."""
+    return f"{TEMPLATE_PREFIX}{_digits(platform, database, template)}"
+
+
+def _digits(*parts: str) -> str:
+    return sha256("\0".join(parts).encode()).hexdigest()[:_DIGITS]

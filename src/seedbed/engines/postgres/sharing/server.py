@@ -1,0 +1,400 @@
+"""A shared server: the databases and logins of each environment there, as its administrator makes and drops them.
+
+Each share has a lock of its own, an advisory one in the administrator's database: it goes with the session that has it.
+What is done under it is done in steps that the next run finds as they are:
+
+1. the two logins, with the share in their comments,
+2. the database, empty or a copy, closed to everybody; it is the administrator's until all in it is handed over,
+3. what the logins lack there (`logins.making`), and the history's identity, written as the login that owns it: what a
+   copy brought along never runs as the administrator.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from seedbed.engines.postgres.address import Address, Login, address
+from seedbed.engines.postgres.files.quoting import quoted_name, quoted_text
+from seedbed.engines.postgres.logins import making
+from seedbed.engines.postgres.sharing import catalog
+from seedbed.engines.postgres.sharing.binding import bind
+from seedbed.engines.postgres.sharing.handover import Handover, Pair
+from seedbed.engines.postgres.sharing.names import (
+    TEMPLATE_APP,
+    TEMPLATE_OWNER,
+    TEMPLATE_PREFIX,
+    shared_settings,
+    template_database,
+)
+from seedbed.engines.postgres.wire.connection import OWN_PATH, open_connection
+from seedbed.engines.postgres.wire.messages import ServerError, asking, run, translate_errors
+from seedbed.errors import LeaseLost, Refused, Unreachable, UsageError
+from seedbed.model.secret import Secret
+from seedbed.model.sharing import Share
+from seedbed.support.phrases import listed
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+MOST_TEMPLATES = 4  # of one database
+_TEMPLATE_PAIR = Pair(TEMPLATE_OWNER, TEMPLATE_APP)
+_SET_OPTION = 160000  # since version 16 a member may inherit a role's rights, or act as it, or both
+_GONE, _IN_USE = "3D000", "55006"
+_COLLIDED = (
+    "XX000"  # two statements changed one row of a catalogue that all databases share: "concurrently updated"
+)
+_KNOWN = ("host", "port", "sslmode", "sslrootcert", "pauses")
+
+
+@contextmanager
+def shared_server(settings: Mapping[str, str | Secret]) -> Iterator[SharedPostgres]:
+    """Reach the server that `settings` describe as their `admin_user`, in the database `name`, else in `postgres`.
+
+    Raises UsageError, Unreachable.
+    """
+    missing = [name for name in ("host", "admin_user", "admin_password") if not settings.get(name)]
+    if missing:
+        raise UsageError(
+            f"the administrator of a shared PostgreSQL server is not known: {listed(missing)}",
+            because="only it can make databases and logins there",
+            try_="deploy the base, whose parameters have them",
+        )
+    given = {name: settings[name] for name in _KNOWN if settings.get(name)}
+    name = settings.get("name") or "postgres"
+    user, password = settings["admin_user"], settings["admin_password"]
+    place = address({**given, "name": name, "user": user, "password": password}, None)
+    with closing(open_connection(replace(place, lock_timeout="0"))) as connection:
+        yield SharedPostgres(connection, place)
+
+
+class SharedPostgres:
+    """One, reached in the administrator's own database."""
+
+    def __init__(self, connection: Connection, place: Address) -> None:
+        self._connection = connection
+        self._place = place
+        self._query = asking(connection)
+        self._is_superuser = connection.info.parameter_status("is_superuser") == "on"
+
+    def listed(self) -> Sequence[Share]:
+        with _doing("listing what is on the shared server"):
+            return catalog.shares(self._query)
+
+    def templates(self) -> Sequence[str]:
+        with _doing("listing the templates of the shared server"):
+            return sorted({each.name for each in catalog.templates(self._query).values()})
+
+    def make(self, share: Share, logins: Mapping[str, Secret], *, template: str = "") -> str:
+        place = self._place_of(share, logins)
+        with _doing(f"making {share}"), self._locked(place.name):
+            made = self._logins(share, place)
+            made += self._database(share, place, template)
+            made += self._rights(place)
+            bind(replace(place, admin=None), share)
+            self._close()
+        return "; ".join(made)
+
+    def drop(self, share: Share) -> str:
+        names = shared_settings(share.environment, share.service)
+        pair = Pair(names["user"], names["app_user"])
+        with _doing(f"dropping {share}"), self._locked(names["name"]):
+            found = catalog.roles(self._query, (pair.owner, pair.app))
+            ours = [
+                each for each in (pair.app, pair.owner) if found.get(each) == catalog.share_comment(share)
+            ]
+            gone = []
+            if ours and catalog.database(self._query, names["name"]):
+                self._drop_database(names["name"])
+                gone.append(f"database {names['name']}")
+            for each in ours:  # the one that owned the database last: until then the share is listed
+                self._drop_login(each)
+                gone.append(f"login {each}")
+        return "; ".join(gone)
+
+    def keep(self, share: Share, template: str) -> bool:
+        names = shared_settings(share.environment, share.service)
+        pair = Pair(names["user"], names["app_user"])
+        copy = template_database(share.platform, share.database, template)
+        with _doing(f"keeping {share}"), self._locked(names["name"]), self._locked(copy):
+            if copy in catalog.templates(self._query):
+                return True
+            found = catalog.database(self._query, names["name"], pair.app)
+            if found is None or found.owner != pair.owner or found.is_own:
+                return False
+            self._template_logins()
+            if not self._copied(copy, names["name"]) or not self._handed_to_nobody(copy, pair):
+                return False
+            self._finish(
+                copy, catalog.Template(share.platform, share.database, template, catalog.now(self._query))
+            )
+            self._prune(share)
+        return True
+
+    def drop_template(self, name: str) -> None:
+        with _doing(f"dropping template {name}"):
+            for database, each in catalog.templates(self._query).items():
+                if each.name == name:
+                    self._drop_template(database)
+
+    # The steps of `make`
+
+    def _place_of(self, share: Share, logins: Mapping[str, Secret]) -> Address:
+        """Return the address of what `share` has, with its three logins. Raises UsageError."""
+        names = shared_settings(share.environment, share.service)
+        if missing := [each for each in ("user", "app_user") if not logins.get(each)]:
+            raise UsageError(
+                f"{share} has no password for {listed([names[each] for each in missing])}",
+                because="a login of a shared server is made with the password that its secret has",
+                try_="deploy the environment, whose stacks make the secrets",
+            )
+        assert self._place.password is not None
+        return replace(
+            self._place,
+            name=names["name"],
+            user=names["user"],
+            password=logins["user"],
+            admin=Login(self._place.user, self._place.password),
+            application=Login(names["app_user"], logins["app_user"]),
+        )
+
+    def _logins(self, share: Share, place: Address) -> list[str]:
+        assert place.password is not None
+        assert place.application is not None
+        wanted = [Login(place.user, place.password), place.application]
+        found = catalog.roles(self._query, [each.user for each in wanted])
+        comment = catalog.share_comment(share)
+        if strange := [name for name, said in found.items() if said != comment]:
+            raise Refused(
+                f"the login {strange[0]} is there, and {share} did not make it",
+                because="its comment does not say so, and what it has would be the environment's",
+                try_="look who made it, and drop or rename it",
+            )
+        missing = [each for each in wanted if each.user not in found]
+        statements = []
+        for each in missing:
+            name = quoted_name(each.user)
+            statements += [
+                f"CREATE ROLE {name} LOGIN PASSWORD {making.verifier(self._connection, each)}",
+                f"COMMENT ON ROLE {name} IS {quoted_text(comment)}",
+            ]
+        self._transaction([*statements, *(self._membership(each.user) for each in wanted)])
+        return [f"login {each.user}" for each in missing]
+
+    def _membership(self, role: str) -> str:
+        """Return the statement that gives the administrator the rights of `role`: to hand over, to cut off, to drop."""
+        options = (
+            " WITH INHERIT TRUE, SET TRUE" if self._connection.info.server_version >= _SET_OPTION else ""
+        )
+        return "" if self._is_superuser else f"GRANT {quoted_name(role)} TO CURRENT_USER{options}"
+
+    def _database(self, share: Share, place: Address, template: str) -> list[str]:
+        found = catalog.database(self._query, place.name)
+        if found is None:
+            copied = self._created(
+                place.name, template_database(share.platform, share.database, template) if template else ""
+            )
+            told = [f"database {place.name}, {f'a copy of template {template}' if copied else 'empty'}"]
+        else:
+            told = [] if found.owner == place.user else [f"database {place.name}"]
+        assert place.application is not None
+        pair = Pair(place.user, place.application.user)
+        if found is None or found.owner != place.user:
+            self._open(place.name)
+            self._handed_to(pair, place.name)
+        reached = [f"GRANT CONNECT ON DATABASE {quoted_name(place.name)} TO {quoted_name(pair.app)}"]
+        if found is not None and not found.allows:  # what `drop` began
+            reached.append(f"ALTER DATABASE {quoted_name(place.name)} WITH ALLOW_CONNECTIONS true")
+        self._transaction(reached)
+        return told
+
+    def _created(self, name: str, template: str) -> bool:
+        """Make the database `name`, and return whether it is a copy of `template`: where that is gone it is empty."""
+        kept = catalog.templates(self._query)
+        if template in kept:
+            try:
+                self._finish(template, replace(kept[template], used=catalog.now(self._query)))
+                run(self._connection, _create(name, template))
+                return True
+            except ServerError as error:
+                if error.sqlstate != _GONE:
+                    raise
+        run(self._connection, _create(name, "template0"))
+        return False
+
+    def _open(self, name: str) -> None:
+        database = quoted_name(name)
+        self._transaction(
+            [
+                f"REVOKE ALL ON DATABASE {database} FROM PUBLIC",
+                f"ALTER DATABASE {database} WITH ALLOW_CONNECTIONS true",
+            ]
+        )
+
+    def _handed_to(self, pair: Pair, name: str) -> None:
+        """Hand what is in the database `name`, which may be a copy, to `pair`, and then itself."""
+        if TEMPLATE_OWNER not in catalog.roles(self._query, [TEMPLATE_OWNER]):  # nothing was ever kept here
+            self._transaction([f"ALTER DATABASE {quoted_name(name)} OWNER TO {quoted_name(pair.owner)}"])
+            return
+        with self._inside(name) as connection:
+            handover = Handover(_TEMPLATE_PAIR, pair, name, then=pair.owner)
+            _sent(connection, handover.statements(asking(connection)))
+
+    def _rights(self, place: Address) -> list[str]:
+        with self._inside(place.name) as connection:
+            return [*making.make(connection, place, place.name)]
+
+    def _close(self) -> None:
+        """Take the administrator's own databases from those who have one of their own, where that is ours to do."""
+        names = [self._place.name, "postgres", "template1"]
+        with self._locked("databases of all"):
+            for each in catalog.open_to_all(self._query, names):
+                database = quoted_name(each)
+                self._transaction(
+                    [
+                        f"GRANT CONNECT ON DATABASE {database} TO CURRENT_USER",
+                        f"REVOKE ALL ON DATABASE {database} FROM PUBLIC",
+                    ]
+                )
+
+    # The steps of `drop`
+
+    def _drop_database(self, name: str) -> None:
+        """Drop the database `name`, whatever its owner said of it, and whoever is connected."""
+        database = quoted_name(name)
+        run(self._connection, f"ALTER DATABASE {database} WITH ALLOW_CONNECTIONS false IS_TEMPLATE false")
+        run(self._connection, f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+    def _drop_login(self, name: str) -> None:
+        """Drop a login, and first what others gave it in their databases; what it made there is their owners'."""
+        role = quoted_name(name)
+        self._transaction([f"ALTER ROLE {role} NOLOGIN", self._membership(name)])
+        kept = catalog.templates(self._query)
+        for database, owner in catalog.leaning(self._query, name):
+            if database.startswith(TEMPLATE_PREFIX) and database not in kept:  # of a `keep` that was killed
+                self._drop_database(database)
+            elif database:
+                with self._inside(database) as connection:
+                    given = f"REASSIGN OWNED BY {role} TO {quoted_name(owner)}"
+                    _sent(connection, ["BEGIN", OWN_PATH, given, f"DROP OWNED BY {role}", "COMMIT"])
+        self._transaction([f"DROP OWNED BY {role}", f"DROP ROLE IF EXISTS {role}"])
+
+    # The steps of `keep`
+
+    def _template_logins(self) -> None:
+        with self._locked("logins of templates"):
+            found = catalog.roles(self._query, [TEMPLATE_OWNER, TEMPLATE_APP])
+            missing = [each for each in (TEMPLATE_OWNER, TEMPLATE_APP) if each not in found]
+            made = [f"CREATE ROLE {quoted_name(each)} NOLOGIN" for each in missing]
+            self._transaction([*made, *map(self._membership, missing)])
+
+    def _copied(self, copy: str, name: str) -> bool:
+        """Copy the database `name`, and return whether that could be done: not while somebody is connected to it."""
+        if catalog.database(self._query, copy):  # of a `keep` that was killed
+            self._drop_database(copy)
+        try:
+            run(self._connection, _create(copy, name))
+        except ServerError as error:
+            if error.sqlstate == _IN_USE:
+                return False
+            raise
+        return True
+
+    def _handed_to_nobody(self, copy: str, pair: Pair) -> bool:
+        """Hand what is in `copy` to those whom nobody logs in as; return False, and drop it, where that cannot be."""
+        self._open(copy)
+        with self._inside(copy) as connection:
+            handover = Handover(pair, _TEMPLATE_PAIR, copy, then=self._place.user)
+            query = asking(connection)
+            is_done = not handover.strange(query)
+            if is_done:
+                _sent(connection, handover.statements(query))
+                is_done = not handover.left(query)
+        if not is_done:
+            self._drop_database(copy)
+        return is_done
+
+    def _finish(self, copy: str, template: catalog.Template) -> None:
+        database = quoted_name(copy)
+        self._transaction(
+            [
+                f"ALTER DATABASE {database} WITH ALLOW_CONNECTIONS false",
+                f"COMMENT ON DATABASE {database} IS {quoted_text(catalog.template_comment(template))}",
+            ]
+        )
+
+    def _prune(self, share: Share) -> None:
+        """Drop the templates of a database that were used longest ago, but for the last few."""
+        kept = [
+            (each.used, name)
+            for name, each in catalog.templates(self._query).items()
+            if (each.platform, each.database) == (share.platform, share.database)
+        ]
+        for _, name in sorted(kept)[:-MOST_TEMPLATES]:
+            self._drop_template(name)
+
+    def _drop_template(self, database: str) -> None:
+        self._drop_database(database)
+
+    # Of all steps
+
+    @contextmanager
+    def _inside(self, name: str) -> Iterator[Connection]:
+        """Yield the administrator's session in the database `name`."""
+        with closing(open_connection(replace(self._place, name=name))) as connection:
+            yield connection
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        digest = sha256(f"seedbed share {name}".encode()).digest()
+        key = int.from_bytes(digest[:8], "big", signed=True)
+        run(self._connection, f"SELECT pg_catalog.pg_advisory_lock({key})")
+        try:
+            yield
+        finally:
+            if not self._connection.closed:
+                run(self._connection, f"SELECT pg_catalog.pg_advisory_unlock({key})")
+
+    def _transaction(self, statements: Sequence[str]) -> None:
+        wanted = [*filter(None, statements)]
+        if wanted:
+            _sent(self._connection, ["BEGIN", OWN_PATH, *wanted, "COMMIT"])
+
+
+@contextmanager
+def _doing(what: str) -> Iterator[None]:
+    """Say what an error of the server's means for who does `what`. Raises Unreachable, StepFailed."""
+    try:
+        with translate_errors(what):
+            yield
+    except LeaseLost as error:
+        raise Unreachable(
+            f"{what} stopped halfway: the connection broke",
+            because=error.because,
+            try_="run it again: it goes on",
+        ) from None
+
+
+def _sent(connection: Connection, statements: Sequence[str]) -> None:
+    """Send `statements` as one message, and again where another one changed the same row of a catalogue meanwhile."""
+    for attempt in range(5):
+        try:
+            run(connection, "; ".join(statements))
+            return
+        except ServerError as error:
+            collided = error.sqlstate == _COLLIDED and "concurrently" in str(error)
+            if attempt == 4 or not (collided or error.is_transient):
+                raise
+        time.sleep(0.1 * 2**attempt)
+
+
+def _create(name: str, template: str) -> str:
+    """Return the statement that makes a database to which nobody can connect yet: PUBLIC may, until that is revoked."""
+    return f"CREATE DATABASE {quoted_name(name)} TEMPLATE {quoted_name(template)} ALLOW_CONNECTIONS false"

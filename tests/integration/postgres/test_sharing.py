@@ -1,0 +1,355 @@
+"""Several environments on one server: what is made and dropped for each, and that none reaches another."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from seedbed.engines.postgres.sandbox import EmbeddedServer
+from seedbed.errors import Refused, UsageError
+from tests.support.postgres.shared import Base, Part, base_server
+from tests.support.postgres.wire import connected
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    with base_server(tmp_path_factory.mktemp("sharing")) as found:
+        yield found
+
+
+@pytest.fixture(params=["rds", "boss"])
+def base(request: pytest.FixtureRequest, server: EmbeddedServer) -> Base:
+    return Base(server, request.param)
+
+
+@pytest.fixture
+def rds(server: EmbeddedServer) -> Base:
+    """The server, as one reaches it whose administrator is no superuser."""
+    return Base(server, "rds")
+
+
+def named(base: Base, who: str) -> Part:
+    return base.part(f"dev-{who}{next(_numbers)}")
+
+
+# Made, and dropped
+
+
+def test_a_part_is_made_once_and_its_logins_have_the_rights_that_they_have_anywhere(base: Base) -> None:
+    ana = named(base, "ana")
+    told = base.make(ana)
+    assert f"database {ana.name}" in told
+    assert "canary" not in told
+    ana.can("CREATE TABLE t (id bigserial PRIMARY KEY)", "CREATE SCHEMA s", "CREATE EXTENSION citext")
+    ana.can("INSERT INTO t DEFAULT VALUES", "SELECT id FROM t", which="app_user")
+    for refused in ("DROP TABLE t", "CREATE TABLE mine ()", f"SET ROLE {ana.names['user']}"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            ana.can(refused, which="app_user")
+    assert base.make(ana) == ""
+    with base.reached() as shared:
+        assert ana.share in shared.listed()
+
+
+def test_a_password_that_changed_is_set(rds: Base) -> None:
+    ana = named(rds, "ana")
+    rds.make(ana)
+    ana.password = "canary-new-1f9c"
+    assert "set the password" in rds.make(ana)
+    assert ana.can("SELECT 1", which="app_user") == [(1,)]
+
+
+def test_a_part_goes_whole_while_its_logins_are_at_work_and_nothing_else_does(base: Base) -> None:
+    ana, ben, whole = named(base, "ana"), named(base, "ben"), named(base, "ana")
+    base.make(ben)
+    before = base.everything()
+    base.make(ana)
+    base.make(whole)
+    ana.can("CREATE TABLE t (id int)")
+    with ana.login() as owner, ana.login("app_user") as app:
+        told = base.drop(ana)
+        for each in (owner, app):
+            with pytest.raises(psycopg.OperationalError):
+                each.execute("SELECT 1")
+    assert told.split("; ") == [
+        f"database {ana.name}",
+        f"login {ana.names['app_user']}",
+        f"login {ana.names['user']}",
+    ]
+    assert base.drop(ana) == ""
+    base.drop(whole)
+    assert base.everything() == before
+    assert ben.can("SELECT 1") == [(1,)]
+
+
+def test_what_its_owner_said_of_a_database_does_not_keep_it(rds: Base) -> None:
+    ana = named(rds, "ana")
+    rds.make(ana)
+    ana.can(
+        f"ALTER DATABASE {ana.name} WITH IS_TEMPLATE true", f"ALTER DATABASE {ana.name} SET role = 'nobody'"
+    )
+    ana.can(f"COMMENT ON DATABASE {ana.name} IS 'seedbed share of nobody'")
+    with rds.reached() as shared:
+        assert ana.share in shared.listed()
+    rds.drop(ana)
+    with rds.reached() as shared:
+        assert ana.share not in shared.listed()
+
+
+def test_what_others_gave_a_login_goes_with_it_and_what_it_made_there_stays(rds: Base) -> None:
+    ana, ben = named(rds, "ana"), named(rds, "ben")
+    rds.make(ana)
+    rds.make(ben)
+    ben.can(
+        "CREATE TABLE mine (id int)",
+        f"GRANT SELECT ON mine TO {ana.names['app_user']}",
+        f"GRANT CONNECT ON DATABASE {ben.name} TO {ana.names['user']}",
+        f"GRANT CREATE ON SCHEMA public TO {ana.names['user']}",
+    )
+    with ana.login(database=ben.name) as connection:
+        connection.execute("CREATE TABLE hers (id int)")
+    rds.drop(ana)
+    assert ben.can("SELECT count(*) FROM hers, mine") == [(0,)]
+    rds.drop(ben)
+
+
+def test_a_login_that_is_there_already_is_nobody_s_to_take(rds: Base) -> None:
+    ana = named(rds, "ana")
+    with connected(rds.server, "postgres") as connection:
+        connection.execute(f"CREATE ROLE {ana.names['app_user']} LOGIN".encode())
+        with pytest.raises(Refused, match="did not make it"):
+            rds.make(ana)
+        assert rds.drop(ana) == ""
+        connection.execute(f"DROP ROLE {ana.names['app_user']}".encode())
+
+
+def test_what_is_missing_is_named_and_no_password_is_told(rds: Base) -> None:
+    ana = named(rds, "ana")
+    with rds.reached() as shared, pytest.raises(UsageError, match=ana.names["app_user"]) as caught:
+        shared.make(ana.share, {"user": ana.logins["user"]})
+    assert "canary" not in str(caught.value)
+
+
+def test_two_at_once_make_one_and_two_that_drop_it_leave_none(base: Base) -> None:
+    ana = named(base, "ana")
+    for work in (base.make, base.drop):
+        errors: list[BaseException] = []
+
+        def run(work=work, errors=errors) -> None:  # type: ignore[no-untyped-def]
+            try:
+                work(ana)
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=run) for _ in range(3)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        assert not errors
+    assert not any(ana.name in "".join(each) for each in base.everything())
+
+
+# Apart
+
+
+@pytest.fixture(scope="module")
+def two(server: EmbeddedServer) -> tuple[Part, Part]:
+    base = Base(server, "rds")
+    ana, ben = base.part("dev-a"), base.part("dev-a-b")
+    base.make(ana)
+    base.make(ben)
+    ana.settle()
+    base.keep(ana, "kept")
+    return ana, ben
+
+
+@pytest.mark.parametrize("which", ["user", "app_user"])
+def test_nobody_connects_to_another_s_database_nor_to_those_of_the_administrator(
+    two: tuple[Part, Part], which: str
+) -> None:
+    ana, ben = two
+    with ben.login() as connection:
+        names = [str(row[0]) for row in connection.execute("SELECT datname FROM pg_database").fetchall()]
+    others = {each for each in names if each != ben.name}
+    assert {ana.name, "postgres", "template1", "template0"} < others
+    assert any(each.startswith("seedbed_template_") for each in others)
+    for each in sorted(others):
+        with (
+            pytest.raises(psycopg.OperationalError, match=r"permission denied|not currently accepting"),
+            ben.login(which, database=each),
+        ):
+            pass
+
+
+@pytest.mark.parametrize("which", ["user", "app_user"])
+def test_nobody_ends_or_reads_what_another_one_does(two: tuple[Part, Part], which: str) -> None:
+    ana, ben = two
+    with ana.login() as hers, ben.login(which) as his:
+        hers.execute("SELECT 'her own words'")
+        pid = hers.info.backend_pid
+        seen = his.execute(
+            "SELECT query, state, client_addr FROM pg_stat_activity WHERE pid = %s", [pid]
+        ).fetchone()
+        assert seen == ("<insufficient privilege>", None, None)
+        for each in ("pg_terminate_backend", "pg_cancel_backend"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                his.execute(f"SELECT {each}({pid})".encode())
+        assert hers.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE DATABASE mine TEMPLATE {template}",
+        "CREATE DATABASE mine TEMPLATE {hers}",
+        "DROP DATABASE {hers}",
+        "ALTER DATABASE {hers} OWNER TO CURRENT_USER",
+        "ALTER DATABASE {own} RENAME TO dev_a_c_user_db",
+        "ALTER DATABASE {hers} SET search_path = evil",
+        "GRANT CONNECT ON DATABASE {hers} TO CURRENT_USER",
+        "SET ROLE {hers}_migrate",
+        "SET SESSION AUTHORIZATION {hers}_migrate",
+        "ALTER ROLE {hers}_app PASSWORD 'x'",
+        "COMMENT ON ROLE {own}_migrate IS 'x'",
+        "GRANT {hers}_migrate TO CURRENT_USER",
+        "SET ROLE seedbed_template_migrate",
+        "SET ROLE rds",
+        "CREATE ROLE mine",
+        "ALTER SYSTEM SET work_mem = '1MB'",
+        "CREATE EVENT TRIGGER mine ON ddl_command_start EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "CREATE TABLESPACE mine LOCATION '/tmp'",
+        "COPY pg_class TO PROGRAM 'true'",
+    ],
+)
+def test_nobody_changes_what_is_the_server_s_or_another_s(two: tuple[Part, Part], statement: str) -> None:
+    ana, ben = two
+    with ben.login() as connection:
+        found = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'seedbed_template_%'")
+        (template,) = found.fetchall()[0]
+        text = statement.format(hers=ana.name, own=ben.name, template=template)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(text.encode())
+
+
+# Copies
+
+
+RICH = (
+    "CREATE TABLE t (id bigserial PRIMARY KEY, note text)",
+    "INSERT INTO t (note) VALUES ('seeded')",
+    "CREATE SCHEMA s CREATE VIEW v AS SELECT note FROM public.t",
+    "CREATE FUNCTION s.twice(n int) RETURNS int LANGUAGE sql AS 'SELECT 2 * n'",
+    "REVOKE EXECUTE ON FUNCTION s.twice(int) FROM PUBLIC",
+    "GRANT EXECUTE ON FUNCTION s.twice(int) TO {app}",
+    "CREATE TYPE s.kind AS ENUM ('a')",
+    "CREATE TABLE hidden (id int, seen int)",
+    "REVOKE ALL ON hidden FROM {app}",
+    "GRANT SELECT (seen) ON hidden TO {app}",
+    "CREATE TABLE rows (id int)",
+    "INSERT INTO rows VALUES (1), (2)",
+    "ALTER TABLE rows ENABLE ROW LEVEL SECURITY",
+    "CREATE POLICY few ON rows TO {app} USING (id = 1)",
+    "CREATE EXTENSION citext",
+    "CREATE STATISTICS about ON id, note FROM t",
+    "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA s GRANT TRUNCATE ON TABLES TO {app}",
+    "SELECT lo_from_bytea(4711, 'large')",
+    "GRANT SELECT ON LARGE OBJECT 4711 TO {app}",
+)
+RIGHTS = """
+SELECT what, replace(rights::text, %(own)s, '') FROM (
+    SELECT relname AS what, relacl AS rights FROM pg_class WHERE relnamespace > 16383 OR relnamespace = 2200
+    UNION ALL SELECT attrelid::regclass || attname, attacl FROM pg_attribute WHERE attacl IS NOT NULL
+    UNION ALL SELECT proname, proacl FROM pg_proc WHERE oid > 16383
+    UNION ALL SELECT nspname, nspacl FROM pg_namespace
+    UNION ALL SELECT defaclobjtype::text || defaclnamespace::regnamespace, defaclacl FROM pg_default_acl
+    UNION ALL SELECT 'large', lomacl FROM pg_largeobject_metadata
+    UNION ALL SELECT extname, ARRAY[makeaclitem(extowner, extowner, 'SELECT', false)] FROM pg_extension
+    UNION ALL SELECT typname, ARRAY[makeaclitem(typowner, typowner, 'USAGE', false)] FROM pg_type WHERE oid > 16383
+    UNION ALL SELECT 'owner ' || relname, ARRAY[makeaclitem(relowner, relowner, 'SELECT', false)] FROM pg_class
+              WHERE oid > 16383
+) AS r ORDER BY 1, 2
+"""
+
+
+def rights(part: Part) -> list[tuple[str, ...]]:
+    """Return who owns what and who may do what, without what its names have of their own; grants in an order."""
+    with connected(part.base.server, part.name) as connection:
+        rows = connection.execute(RIGHTS, {"own": part.name}).fetchall()
+    return [(str(what), *sorted(str(found).strip("{}").split(","))) for what, found in rows]
+
+
+def rich(base: Base) -> Part:
+    ana = named(base, "ana")
+    base.make(ana)
+    ana.settle()
+    ana.can(*(each.format(app=ana.names["app_user"]) for each in RICH))
+    return ana
+
+
+def test_a_copy_has_all_that_was_kept_under_its_own_logins(base: Base) -> None:
+    ana, ben = rich(base), named(base, "ben")
+    template = f"digest-{ana.environment}"
+    assert base.keep(ana, template)
+    before = rights(ana)
+    assert f"a copy of template {template}" in base.make(ben, template)
+    assert rights(ben) == before == rights(ana)
+    assert ben.can("SELECT note, s.twice(2) FROM s.v", which="app_user") == [("seeded", 4)]
+    assert ben.can("SELECT id FROM rows", which="app_user") == [(1,)]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        ben.can("SELECT id FROM hidden", which="app_user")
+    found = ben.can("SELECT platform, database, environment FROM seedbed.migrations_identity")
+    assert found == [("sample", "user/postgres", ben.environment)]
+    ben.can(
+        "INSERT INTO t (note) VALUES ('his')", "ALTER TABLE t ADD COLUMN more int", "DROP SCHEMA s CASCADE"
+    )
+    ben.can("DROP EXTENSION citext")
+    assert ana.can("SELECT count(*) FROM t") == [(1,)]
+    assert base.make(ben, template) == ""
+    # ... and neither the one who was copied nor the copy is bound to the other.
+    base.drop(ana)
+    ben.can("SELECT note FROM t")
+    base.drop(ben)
+    with base.reached() as shared:
+        assert template in shared.templates()
+        shared.drop_template(template)
+        assert template not in shared.templates()
+
+
+def test_nothing_is_kept_of_a_database_that_somebody_is_connected_to_or_that_has_settings_of_its_own(
+    rds: Base,
+) -> None:
+    ana = named(rds, "ana")
+    rds.make(ana)
+    with ana.login():
+        assert not rds.keep(ana, "busy")
+    ana.can(f"ALTER DATABASE {ana.name} SET work_mem = '1MB'")
+    assert not rds.keep(ana, "own")
+    ana.can(f"ALTER DATABASE {ana.name} RESET work_mem", f"GRANT TEMPORARY ON DATABASE {ana.name} TO PUBLIC")
+    assert not rds.keep(ana, "own")
+    assert not rds.keep(named(rds, "nobody"), "none")
+    with rds.reached() as shared:
+        assert not {"busy", "own", "none"} & set(shared.templates())
+
+
+def test_a_template_that_is_gone_leaves_an_empty_database(rds: Base) -> None:
+    ana = named(rds, "ana")
+    assert f"database {ana.name}, empty" in rds.make(ana, "never-kept")
+
+
+def test_the_templates_of_a_database_are_few_and_those_used_last_stay(rds: Base) -> None:
+    ana, ben = rds.part(f"dev-x{next(_numbers)}", "pay"), rds.part(f"dev-y{next(_numbers)}", "pay")
+    rds.make(ana)
+    for n in range(4):
+        assert rds.keep(ana, f"pay-{n}")
+    rds.make(ben, "pay-0")
+    assert rds.keep(ana, "pay-4")
+    with rds.reached() as shared:
+        found = [each for each in shared.templates() if each.startswith("pay-")]
+    assert found == ["pay-0", "pay-2", "pay-3", "pay-4"]

@@ -115,21 +115,23 @@ _TAKES_SELECTION = _TAKES_ENVIRONMENT - _TAKES_SERVICES - _TAKES_NOTHING_ELSE | 
 class Command(Struct, frozen=True):
     """A command of seedbed's that a person may type next: its name and its own arguments.
 
-    Where it is shown it is completed by what is known there: the directory that `-C` named, the environment, and the
-    database that it is about (`about`, or that of the error), unless it is about all of them.
+    Where it is shown it is completed by what is known there: the directory that `-C` named, the environment unless it
+    names another (`environment`), and the database that it is about (`about`, or that of the error), unless it is about
+    all of them.
     """
 
     name: str
     arguments: tuple[str, ...] = ()
     about: str = ""
     about_all: bool = False
+    environment: str = ""
 
     def words(self, environment: str, target: str) -> list[str]:
         """Return the words to type. Without an `environment`, it says ENV."""
         service, slash, engine = (self.about or target).partition("/")
         words = ["seedbed", *_before_the_name, *self.name.split()]
         if self.name in _TAKES_ENVIRONMENT:
-            words += ["-e", environment or "ENV"]
+            words += ["-e", self.environment or environment or "ENV"]
         is_narrowed = bool(slash) and not self.about_all
         if is_narrowed and self.name in _TAKES_SELECTION:
             words += ["-s", service, "--engine", engine]
@@ -138,9 +140,11 @@ class Command(Struct, frozen=True):
         return [*words, *self.arguments]
 
 
-def call(name: str, *arguments: str, about: str = "", about_all: bool = False) -> Command:
+def call(
+    name: str, *arguments: str, about: str = "", about_all: bool = False, environment: str = ""
+) -> Command:
     """Return a command for a hint; `name` and options are literals, so that a test finds and parses them."""
-    return Command(name, arguments, about, about_all)
+    return Command(name, arguments, about, about_all, environment)
 
 
 _before_the_name: tuple[

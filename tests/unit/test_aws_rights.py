@@ -128,6 +128,16 @@ def test_in_a_base_the_bucket_is_not_emptied_and_the_records_are_found_below_it(
     assert not may(rights.RUN, Asked("ssm:GetParametersByPath", NAMES.arn("ssm", control)))
 
 
+@pytest.mark.parametrize("action", ["ecs:StopTask", "ecs:DescribeTasks"])
+@pytest.mark.parametrize("kind", [rights.RUN, rights.DEPLOY])
+def test_in_the_cluster_of_a_base_nobody_stops_the_tasks_of_a_neighbour(kind: str, action: str) -> None:
+    lies, task = replace(NAMES, base="shared-dev"), NAMES.arn("ecs", "task/seedbed/1")
+    others = {**OWN, "aws:ResourceTag/environment": ["dev-b"]}
+    assert may(kind, Asked(action, task, {**HERE, **OWN}), lies)
+    assert not may(kind, Asked(action, task, {**HERE, **others}), lies)
+    assert may(kind, Asked(action, task, HERE))  # a cluster of its own has no others
+
+
 def test_a_developer_may_do_what_runs_and_deploys() -> None:
     for kind in (rights.RUN, rights.DEPLOY):
         assert set(rights.KINDS[kind]) <= set(rights.KINDS[rights.DEV])

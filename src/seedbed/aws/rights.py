@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from seedbed.model.names import parameter_path
+from seedbed.model.names import parameter_path, stack_tags
 
 Statement = Mapping[str, Any]
 READ, RUN, DEPLOY, APPROVE, DEV = "read", "run", "deploy", "approve", "dev"
@@ -74,6 +74,11 @@ class Names(Struct, frozen=True):
         return f"environment#{self.environment}"
 
     @property
+    def tags(self) -> Mapping[str, str]:
+        """What every stack of the environment is tagged with, and each task that it starts."""
+        return stack_tags(self.platform, self.environment)
+
+    @property
     def stacks(self) -> str:
         return self.arn("cloudformation", f"stack/{self.platform}-{self.environment}-*/*")
 
@@ -128,7 +133,7 @@ def _run(names: Names) -> list[Statement]:
     return [
         *found,
         _allow(["ecs:RunTask"], [names.arn("ecs", f"task-definition/{names.family}:*")], here),
-        _allow(["ecs:DescribeTasks", "ecs:StopTask"], tasks, here),
+        _allow(["ecs:DescribeTasks", "ecs:StopTask"], tasks, _own_tasks(names)),
         _allow(["ecs:ListTasks"], ["*"], here),  # it has no resource of its own
         _allow(["ecs:TagResource"], tasks, started),
         _allow(["iam:PassRole"], list(names.roles), passed),
@@ -167,8 +172,7 @@ def _deploy(names: Names) -> list[Statement]:
 
 
 def _destroy(names: Names) -> list[Statement]:
-    own = {"platform": names.platform, "environment": names.environment, "managed-by": "seedbed"}
-    tagged = {"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in own.items()}}
+    tagged = {"StringEquals": _tags(names)}
     emptied = [
         _allow(["s3:ListBucketMultipartUploads", "s3:ListBucketVersions"], [names.object()]),
         _allow(["s3:AbortMultipartUpload", "s3:DeleteObjectVersion"], [names.object("*")]),
@@ -187,8 +191,18 @@ def _end_warm(names: Names) -> list[Statement]:
     if not names.cluster:
         return found
     here = {"ArnEquals": {"ecs:cluster": names.cluster}}
-    tasks = _allow(["ecs:DescribeTasks", "ecs:StopTask"], [names.arn("ecs", "task/*")], here)
+    tasks = _allow(["ecs:DescribeTasks", "ecs:StopTask"], [names.arn("ecs", "task/*")], _own_tasks(names))
     return [*found, tasks, _allow(["ecs:ListTasks"], ["*"], here)]  # it has no resource of its own
+
+
+def _own_tasks(names: Names) -> Mapping[str, Any]:
+    """Return which tasks are the environment's: in the cluster of a base run those of its neighbours, too."""
+    here = {"ArnEquals": {"ecs:cluster": names.cluster}}
+    return {**here, "StringEquals": _tags(names)} if names.base else here
+
+
+def _tags(names: Names) -> Mapping[str, str]:
+    return {f"aws:ResourceTag/{key}": value for key, value in names.tags.items()}
 
 
 def _work(names: Names) -> list[Statement]:

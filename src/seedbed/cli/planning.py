@@ -113,11 +113,16 @@ def deploy_request(
 ) -> tuple[DeployRequest, tuple[Database, ...]]:
     """Return what is asked for, and the databases it is about. Raises UsageError, Refused."""
     from seedbed.deployment.request import DeployRequest
-    from seedbed.project.protection import require_reviewed
+    from seedbed.project.protection import require_databases, require_reviewed
 
+    environment = context.catalog.environment(env)
+    if services:
+        require_databases(context.project.platform, environment)
     asked, databases = request(context, plan, env, services, (), None, through, False, unreviewed)
-    require_reviewed(context.catalog.environment(env), asked, verb="deploy")
+    require_reviewed(environment, asked, verb="deploy")
     wanted = DeployRequest(asked.gate, tuple(services), asked.reviewed, asked.unreviewed, follow=follow)
+    if environment.is_base:
+        return wanted, ()
     return wanted, context.catalog.deployable(databases)
 
 

@@ -26,13 +26,15 @@ from seedbed.errors import Hint, Refused, UsageError, call
 from seedbed.model.environment import Environment
 from seedbed.model.event import DeployProgressed, Listener
 from seedbed.model.target import Target
+from seedbed.support.phrases import listed
 
 
 class DeploymentScope(Struct, frozen=True):
     """What a deployment is about.
 
     `tags`: of the environment's stacks. `databases`: those whose schema is infrastructure, each with its engine and an
-    open session. `others`: stacks of databases that the app may deploy as well. `cloud`: where all of it is.
+    open session. `others`: stacks of databases that the app may deploy as well. `cloud`: where all of it is. `base`:
+    the stacks of the environment's base that its own read from.
     """
 
     environment: Environment
@@ -42,6 +44,7 @@ class DeploymentScope(Struct, frozen=True):
     others: Sequence[str]
     cloud: Cloud
     request: DeployRequest
+    base: Sequence[str] = ()
 
 
 @contextmanager
@@ -55,6 +58,7 @@ def prepare(
     """
     cloud = scope.cloud
     account = require_account(cloud).account
+    _require_base(scope, Stacks(cloud))
     managed_stacks = [
         managed_stack(target, engine, session, scope.request.gate)
         for target, engine, session in scope.databases
@@ -103,6 +107,18 @@ def prepare(
                 scope.tags,
                 everything=everything and not shown,
             ),
+        )
+
+
+def _require_base(scope: DeploymentScope, stacks: Stacks) -> None:
+    """Raise Refused where a stack of the base is not there: CloudFormation would name a parameter, and nothing else."""
+    base = scope.environment.base
+    there = {each.name for each in stacks.all() if each.exists} if base else set()
+    if missing := [each for each in scope.base if each not in there]:
+        raise Refused(
+            f"{base}, in which {scope.environment.name} lies, is not deployed",
+            because=f"there is no stack {listed(missing)}",
+            try_=Hint("deploy it first: ", call("deploy", environment=base)),
         )
 
 

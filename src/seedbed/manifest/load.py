@@ -309,7 +309,7 @@ def _environment(text: Text, pattern: str, ids: set[str]) -> EnvironmentPattern:
         region=section.region,
         ephemeral=section.ephemeral,
         protected=section.protected,
-        access=section.access,
+        access="task" if section.base is True else section.access,
         settings=section.targets,
         context=_context(section),
         verify_max_age=_seconds(section.verify_max_age),

@@ -22,10 +22,11 @@ from seedbed.deployment.plan import DeploymentPlan, plan_deployment
 from seedbed.deployment.prepare import DeploymentScope, prepare, the_cloud
 from seedbed.deployment.request import A_DAY, DeployRequest
 from seedbed.engines.base import Engine, Session
+from seedbed.engines.sharing import SupportsSharing
 from seedbed.execution import infrastructure
 from seedbed.execution.recalling import RecalledAddress
 from seedbed.model.environment import require_ephemeral
-from seedbed.model.names import stack_name, stack_tags
+from seedbed.model.names import RESERVED, stack_name, stack_tags
 from seedbed.model.outcome import Outcome
 from seedbed.model.plan import Plan
 from seedbed.model.platform import Database
@@ -67,8 +68,24 @@ def with_stacks(run: Run, plan: Plan, request: DeployRequest, targets: Targets) 
 
 def _with_declared(run: Run, request: DeployRequest) -> DeployRequest:
     platform, environment = run.catalog.platform, run.environment.name
-    names = (stack_name(platform.name, environment, each.service, each.engine) for each in platform.databases)
+    databases = () if run.environment.is_base else platform.databases
+    names = (stack_name(platform.name, environment, each.service, each.engine) for each in databases)
     return replace(request, declared=tuple(names))
+
+
+def _of_base(run: Run) -> tuple[str, ...]:
+    """Return the names of the stacks of the base that those of the environment read from."""
+    environment, catalog = run.environment, run.catalog
+    if not environment.base:
+        return ()
+    shared = {
+        each.engine
+        for each in catalog.platform.databases
+        if environment.lies_in_base(each.service, each.engine)
+        and isinstance(catalog.engine(each.engine), SupportsSharing)
+    }
+    parts = [*(f"{RESERVED}-{each}" for each in ("control", "task", *sorted(shared))), "network"]
+    return tuple(f"{catalog.platform.name}-{environment.base}-{each}" for each in parts)
 
 
 def deploy(run: Run, plan: DeploymentPlan, *, jobs: int | None = None) -> Outcome:
@@ -123,7 +140,8 @@ def _site(
     # Here with its line; from inside the app it would come in a trace of the CDK.
     run.catalog.check_declared({target.id: () for target in run.connected})
     catalog, environment, targets = run.catalog, run.environment, targets or run.targets
-    others = [] if environment.is_sandbox else catalog.databases(request.services)
+    has_none = environment.is_sandbox or environment.is_base
+    others = [] if has_none else catalog.databases(request.services)
     # Those that know of updates are here by their sessions: else an update could do too much at once.
     managed = set(catalog.deployable(others))
     opened = _opened(run)
@@ -140,6 +158,7 @@ def _site(
         ],
         the_cloud(environment, asked, targets.cloud(environment)),
         request,
+        _of_base(run),
     )
     with prepare(wanted, targets.environ, run.context.emit, run.context.stop) as context:
         yield context

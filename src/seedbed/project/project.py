@@ -14,12 +14,13 @@ from seedbed.engines.capabilities import SupportsDiagnosis
 from seedbed.errors import SeedbedError, hint_text
 from seedbed.execution.stopping import Stop
 from seedbed.manifest.load import find, load
-from seedbed.model.environment import SANDBOX
+from seedbed.model.environment import SANDBOX, Environment
 from seedbed.model.event import Event, Listener
 from seedbed.model.platform import Database, Platform
 from seedbed.model.remembered import Remembered
 from seedbed.model.secret import Redactor
 from seedbed.project.catalog import Catalog
+from seedbed.project.protection import require_databases
 from seedbed.project.run import DEFAULT_WAIT, Run
 from seedbed.project.sandbox import Sandbox
 from seedbed.project.targets import Targets
@@ -89,8 +90,7 @@ class Project:
         to wait for another run's lease. `compare`: False for a run that is to `bind` a copy, which is what is bound to
         another environment. Raises UsageError, ForeignTarget: then nothing was touched.
         """
-        where = self.catalog.environment(environment)
-        chosen = self.catalog.databases() if databases is None else databases
+        where, chosen = self._chosen(environment, databases)
         self.catalog.require_extras(chosen)
         with Run.open(
             self.targets, where, chosen, listener=listener, stop=stop, wait=wait, compare=compare
@@ -113,8 +113,7 @@ class Project:
         """
         from seedbed.project.recalled import RecalledTargets
 
-        where = self.catalog.environment(environment)
-        chosen = self.catalog.databases() if databases is None else databases
+        where, chosen = self._chosen(environment, databases)
         targets = RecalledTargets(
             catalog=self.catalog,
             redactor=self.redactor,
@@ -125,6 +124,15 @@ class Project:
         )
         with Run.open(targets, where, chosen, listener=listener) as run:
             yield run
+
+    def _chosen(
+        self, environment: str, databases: Sequence[Database] | None
+    ) -> tuple[Environment, Sequence[Database]]:
+        where = self.catalog.environment(environment)
+        chosen = self.catalog.databases() if databases is None else databases
+        if chosen:
+            require_databases(self.platform, where)
+        return where, chosen
 
     def diagnose(self) -> list[tuple[str, str]]:
         """Return (what, finding) pairs about this machine: from its engines, and of what deploys the app."""

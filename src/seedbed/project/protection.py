@@ -11,8 +11,10 @@ from typing import Protocol
 from seedbed.errors import Hint, Location, Refused, UsageError, call
 from seedbed.model.environment import Environment, is_ephemeral
 from seedbed.model.plan import Plan
+from seedbed.model.platform import Platform
 from seedbed.model.seed import SeedKind
 from seedbed.planning.reviewed import ReviewedPlan
+from seedbed.support.phrases import listed
 
 _REVIEWED = "production should run exactly what has been reviewed"
 
@@ -25,6 +27,19 @@ class Reviewable(Protocol):
 
     @property
     def unreviewed(self) -> bool: ...
+
+
+def require_databases(platform: Platform, environment: Environment) -> None:
+    """Raise UsageError for a base: it has servers, and no databases of its own."""
+    if environment.is_base:
+        within = [each.pattern for each in platform.environments if each.base == environment.name]
+        raise UsageError(
+            f"{environment.name} is a base, and has no databases of its own",
+            because="it has servers, on which the environments that lie in it have theirs",
+            try_=f"name one of those, {listed(within)}: -e NAME"
+            if within
+            else f'an environment that lies in it: base = "{environment.name}"',
+        )
 
 
 def require_reviewed(environment: Environment, request: Reviewable, *, verb: str = "apply") -> None:

@@ -22,7 +22,6 @@ from seedbed.remote.records import Run, new_id
 from seedbed.remote.tasks import Tasks
 
 COMMAND = ("--warm",)  # what the task runs seedbed with
-_STARTED_FOR = "warm"  # what ECS knows its tasks by
 IDLE = 1200.0  # seconds
 _PATIENCE, _PAUSE = (
     150.0,
@@ -137,7 +136,7 @@ def begin(control: Control, tasks: Tasks) -> tuple[str, bool]:
     """
     if (there := control.warm()) is not None:
         return there.task, False
-    return tasks.start(COMMAND, run=_STARTED_FOR, token=new_id()), True
+    return tasks.start(COMMAND, run=_started_for(control), token=new_id()), True
 
 
 def end(control: Control, tasks: Tasks, *, tell: Callable[[str], None] = lambda _line: None) -> list[str]:
@@ -160,7 +159,12 @@ def end(control: Control, tasks: Tasks, *, tell: Callable[[str], None] = lambda 
 def _waiting(control: Control, tasks: Tasks) -> list[str]:
     """Return the ARNs of the workers that wait: one that is starting has not written so yet, and ECS knows it."""
     told = control.warm()
-    return list(dict.fromkeys([*([told.task] if told else []), *tasks.started_for(_STARTED_FOR)]))
+    return list(dict.fromkeys([*([told.task] if told else []), *tasks.started_for(_started_for(control))]))
+
+
+def _started_for(control: Control) -> str:
+    """Return what ECS knows the workers by that wait: in the cluster of a base there are those of others."""
+    return f"warm/{control.environment}"
 
 
 def _see_end(tasks: Tasks, arn: str) -> None:

@@ -20,8 +20,12 @@ import pytest
 
 from seedbed.aws import clients
 from seedbed.engines.postgres.sandbox import EmbeddedServer
+from seedbed.model.environment import Environment
+from seedbed.remote import place, warm
+from seedbed.remote.control import Control
 from seedbed.remote.files import pack
 from seedbed.remote.records import Run, blob_of, new_id
+from seedbed.remote.tasks import Tasks
 from tests.support.afar import GROUP, IMAGE, PASSWORD, Afar, define, put_facts
 from tests.support.aws_proxy import Proxy
 from tests.support.fargate import Fargate, Image
@@ -484,13 +488,21 @@ def test_a_worker_that_waits_takes_runs_until_it_is_ended(
     assert afar.call("runs", "warm", "--end").out == "no worker waits for runs\n"
 
 
-def test_destroy_ends_the_worker_that_waits(afar: Afar, tasks: Fargate) -> None:
+def test_destroy_ends_the_worker_that_waits_and_none_of_a_neighbour_in_the_same_cluster(
+    afar: Afar, tasks: Fargate
+) -> None:
     tasks.images[IMAGE] = Image({"python": ["/bin/sh", "-c", "exec sleep 60"]})
     assert afar.call("runs", "warm").code == 0
     task = tasks.wait("RUNNING")
     afar.control.warm_beat(task.arn)
+    table = afar.control.table
+    there = place.find(table.cloud, "sample", Environment(afar.name)).require_task()
+    warm.begin(Control(table, afar.control.bucket, "dev-ben"), Tasks(table.cloud, there))
+    neighbour = tasks.tasks[1]
     ran = afar.call("destroy", "--yes")
     assert (ran.code, task.status) == (0, "STOPPED"), ran.everything
+    assert neighbour.status != "STOPPED"
+    neighbour.end()
     assert "which waits for runs, is being ended" in ran.err
 
 

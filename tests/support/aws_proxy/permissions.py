@@ -37,7 +37,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where calls are made. `tags`: of every stack. `passed`: the roles that a task is given."""
+    """Where calls are made. `tags`: of every stack and task. `passed`: the roles that a task is given."""
 
     account: str
     region: str = "eu-central-1"
@@ -120,8 +120,9 @@ class Place:
         cluster = name if name.startswith("arn:") else self._arn("ecs", f"cluster/{name}")
         context = {"ecs:cluster": [cluster]}
         if call.operation != "RunTask":
+            tags = {f"aws:ResourceTag/{key}": [value] for key, value in self.tags.items()}
             for each in told.get("tasks") or [told.get("task", "*")]:
-                yield Asked(f"ecs:{call.operation}", str(each), context)
+                yield Asked(f"ecs:{call.operation}", str(each), {**context, **tags})
             return
         yield Asked("ecs:RunTask", str(told["taskDefinition"]), context)
         overridden = [told.get("overrides", {}).get(each, "") for each in ("taskRoleArn", "executionRoleArn")]

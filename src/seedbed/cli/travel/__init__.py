@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from seedbed.cli.context import CommandContext
 
 
+_ABOUT_BASES = frozenset({"share"})  # what travels to a base: groups, or commands, by name
+
+
 def travels(context: CommandContext, values: Mapping[str, Any], *, local: bool, detach: bool) -> bool:
     """Return whether the databases are reached by a task, and this process is not it.
 
     Not where `values`, those of the command's parameters, have no `--fresh` and it answers from what the last run left.
-    Raises Refused for `--local` where that may not be, UsageError for `--detach` where that has no effect. What is
+    Raises Refused for `--local` where that may not be, UsageError for `--detach` where that has no effect, and for a
+    base, whose task does nothing but what is about its servers. What is
     wrong with the manifest, or with the environment's name, the command says itself, in an order of its own.
     """
     if context.recorder:
@@ -31,6 +35,10 @@ def travels(context: CommandContext, values: Mapping[str, Any], *, local: bool, 
         )
     except SeedbedError:
         return False
+    if environment is not None and context.command.partition(" ")[0] not in _ABOUT_BASES:
+        from seedbed.project.protection import require_databases
+
+        require_databases(context.project.platform, environment)
     if environment is None or environment.access != "task":
         if detach:
             raise UsageError(

@@ -35,7 +35,7 @@ export SOAK_RACES SOAK_KILLS SOAK_VERIFY_KILLS SOAK_BACKFILL_ROWS SOAK_BACKFILL_
 export SOAK_NEO4J_RELATIONSHIPS SOAK_NEO4J_KILLS SOAK_OPENSEARCH_DOCUMENTS
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint lint-ruff lint-format lint-types lint-imports format bench planted coverage aws-day soak soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy soak-contract soak-property docs lock clean
+.PHONY: help install demo test lint lint-ruff lint-format lint-types lint-imports format bench planted coverage aws-day soak soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-opensearch_shared soak-deploy soak-contract soak-property docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -95,6 +95,9 @@ soak: soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak
 
 soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex: soak-%: install
 	$(BIN)/python -m tests.soak.$*
+
+soak-opensearch_shared: install ## every test of OpenSearch below a prefix, on a domain that another environment shares
+	SEEDBED_TESTS_PREFIX=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/integration/opensearch tests/contract/test_opensearch.py
 
 soak-deploy: install ## deployments killed before and during an update, while an index is built, and between two; two at once; an environment killed at each step of coming up and going; a whole graph, down and up again
 	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal -o faulthandler_timeout=0 tests/integration

@@ -21,6 +21,7 @@ from seedbed.engines.dynamodb.sandbox.ministack import ministack
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
 from tests.support.dynamodb.accounts import Accounts
+from tests.support.opensearch.beside import beside_another
 from tests.support.postgres.clusters import new_cluster
 from tests.support.postgres.databases import empty_database
 from tests.support.projects import ProjectFiles
@@ -155,9 +156,16 @@ def neo4j_settings(neo4j_servers: Pool) -> Iterator[Settings]:
 
 @pytest.fixture
 def opensearch_settings(opensearch_servers: Pool) -> Iterator[Settings]:
-    """The settings of an empty OpenSearch that no other test uses meanwhile."""
+    """The settings of an empty OpenSearch that no other test uses meanwhile.
+
+    With SEEDBED_TESTS_PREFIX=1 it is the part of one environment on a domain that another one shares.
+    """
     with opensearch_servers.borrowed() as settings:
-        yield settings
+        if not os.environ.get("SEEDBED_TESTS_PREFIX"):
+            yield settings
+            return
+        with beside_another(settings) as part:
+            yield part
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from seedbed.engines.opensearch.running.reindex import pages
 from seedbed.errors import Interrupted, StepFailed
 from seedbed.model.platform import ALL, DatabaseId, Field, Reference, Where
 from seedbed.model.verification import Holders, Suspect
+from tests.support.opensearch.beside import client
 from tests.support.opensearch.stage import Document, Stage, stage
 from tests.support.verified_sessions import verified
 
@@ -64,7 +65,8 @@ def test_ids_are_read_as_documents_have_them(here: Stage, monkeypatch: pytest.Mo
     assert texts(here, "lessons.within.id") == (["x", "y"], 2)
     for field in ("short", "lower", "words", "named", "hidden"):
         assert texts(here, f"lessons.{field}") == (["Long"], 2), field
-    assert here.client.call("GET", "/_search/point_in_time/_all", idempotent=True).get("pits", []) == []
+    with client({"endpoint": here.client.address.endpoint}) as whole:
+        assert whole.call("GET", "/_search/point_in_time/_all", idempotent=True).get("pits", []) == []
 
 
 @pytest.mark.parametrize("field", ["user", "short", "lower", "words", "named", "hidden"])
@@ -188,7 +190,8 @@ def test_a_point_in_time_that_is_gone_is_told(here: Stage, monkeypatch: pytest.M
     monkeypatch.setattr(ids, "_VALUES", 1)
     blocks = here.session.ids("lessons.user")
     next(blocks)
-    here.client.call("DELETE", "/_search/point_in_time/_all", idempotent=True)
+    with client({"endpoint": here.client.address.endpoint}) as whole:
+        whole.call("DELETE", "/_search/point_in_time/_all", idempotent=True)
     with pytest.raises(StepFailed, match="the point in time at which lessons-3 was read is gone"):
         list(blocks)
 

@@ -136,4 +136,4 @@ def test_a_template_comes_and_goes(there: Stage) -> None:
     there.client.call("PUT", "/logs-1")
     assert existing.look(there.client, "logs-1")[0].settings["number_of_replicas"] == "0"
     there.revert(text, "1")
-    assert there.client.call("GET", "/_index_template")["index_templates"] == []
+    assert there.client.ask("GET", "/_index_template").data.get("index_templates", []) == []

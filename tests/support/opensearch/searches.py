@@ -117,22 +117,21 @@ class Stage:
 
     def indexes(self) -> list[str]:
         """Return all physical indexes but those of seedbed and the cluster itself."""
-        found = self.client.call("GET", "/_cat/indices", params={"format": "json"})
-        return sorted(each["index"] for each in found if not each["index"].startswith((".", "migrations_")))
+        found = self.client.call("GET", "/_all")
+        return sorted(each for each in found if not each.startswith((".", "migrations_")))
 
 
 def documents(client: Client, index: str) -> dict[str, Any]:
     """Return all documents of `index`, by id."""
     client.call("POST", f"/{index}/_refresh")
     found: dict[str, Any] = {}
-    body: dict[str, Any] = {"size": 5000, "sort": ["_doc"]}
-    answer = client.call("POST", f"/{index}/_search", body, params={"scroll": "1m"})
-    while answer["hits"]["hits"]:
-        found |= {each["_id"]: each["_source"] for each in answer["hits"]["hits"]}
-        answer = client.call(
-            "POST", "/_search/scroll", {"scroll": "1m", "scroll_id": answer["_scroll_id"]}, idempotent=True
-        )
-    client.call("DELETE", "/_search/scroll", {"scroll_id": [answer["_scroll_id"]]})
+    named = {"keep_alive": "1m"}
+    point = client.call("POST", f"/{index}/_search/point_in_time", params=named, idempotent=True)["pit_id"]
+    body: dict[str, Any] = {"size": 5000, "sort": ["_shard_doc"], "pit": {"id": point, **named}}
+    while hits := client.call("POST", "/_search", body, idempotent=True)["hits"]["hits"]:
+        found |= {each["_id"]: each["_source"] for each in hits}
+        body["search_after"] = hits[-1]["sort"]
+    client.call("DELETE", "/_search/point_in_time", {"pit_id": [point]})
     return found
 
 

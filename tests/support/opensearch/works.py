@@ -63,7 +63,7 @@ def indexes(here: Stage) -> set[str]:
 
 def aliases(here: Stage) -> dict[str, str]:
     """Return the index of each alias that is not seedbed's own."""
-    found: dict[str, Any] = here.client.call("GET", "/_alias", params={"expand_wildcards": "all"})
+    found: dict[str, Any] = here.client.call("GET", "/_all/_alias", params={"expand_wildcards": "all"})
     return {
         alias: index
         for index, each in found.items()
@@ -85,14 +85,15 @@ def killed() -> Iterator[None]:
 class Lossy(ThreadingHTTPServer):
     """A proxy before a cluster that passes every request on, and loses the answers to those it is told of.
 
-    `loses`: a part of "METHOD /path" -> how many answers.
+    `loses`: a part of "METHOD /path", with plain names -> how many answers.
     """
 
     daemon_threads = True
 
-    def __init__(self, endpoint: str, loses: Mapping[str, int]) -> None:
+    def __init__(self, endpoint: str, loses: Mapping[str, int], prefix: str = "") -> None:
         super().__init__(("127.0.0.1", 0), _Passage)
         self.behind = urlsplit(endpoint).netloc
+        self._prefix = prefix
         self.loses = dict(loses)
 
     @property
@@ -100,6 +101,7 @@ class Lossy(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def is_lost(self, request: str) -> bool:
+        request = request.replace(self._prefix, "")
         found = next((each for each, left in self.loses.items() if left and each in request), None)
         if found:
             self.loses[found] -= 1
@@ -136,7 +138,7 @@ class _Passage(BaseHTTPRequestHandler):
 @contextmanager
 def lossy(settings: Mapping[str, str], loses: Mapping[str, int]) -> Iterator[Mapping[str, str]]:
     """Yield the settings of the same cluster behind a `Lossy`."""
-    with Lossy(settings["endpoint"], loses) as proxy:
+    with Lossy(settings["endpoint"], loses, settings.get("prefix", "")) as proxy:
         threading.Thread(target=proxy.serve_forever, args=(0.02,), daemon=True).start()
         yield {**settings, "endpoint": proxy.endpoint}
         proxy.shutdown()

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from seedbed.aws.cloud import Cloud
 from seedbed.engines.base import Variable
+from seedbed.engines.opensearch.prefix.names import is_prefix
 from seedbed.errors import UsageError
 from seedbed.model.secret import Secret
 from seedbed.wire.endpoint import endpoint as located
@@ -24,6 +25,9 @@ VARIABLES = (
     Variable("OPENSEARCH_USERNAME", "user"),
     Variable("OPENSEARCH_PASSWORD", "password", secret=True),
     Variable("OPENSEARCH_CA", "ca", help="file with the certificates of authorities to trust"),
+    Variable(
+        "OPENSEARCH_PREFIX", "prefix", help="what all names begin with, on a domain that environments share"
+    ),
     # AWS_REGION is the newer name and wins: it comes last.
     Variable("AWS_DEFAULT_REGION", "caller_region", shared=True, help="what requests are signed for"),
     Variable("AWS_REGION", "caller_region", shared=True, help="what requests are signed for"),
@@ -42,7 +46,8 @@ _OPTIONS = ("lease_seconds", "request_timeout", "slices")
 class Address(Struct, frozen=True):
     """Where a cluster answers, what its requests carry, and the options that how to work there depends on.
 
-    `endpoint` is scheme, host and port, then perhaps a path. `cloud` signs where `auth` is "aws".
+    `endpoint` is scheme, host and port, then perhaps a path. `cloud` signs where `auth` is "aws". `prefix`: what every
+    name begins with there, where environments share the cluster; empty: they do not.
     """
 
     endpoint: str
@@ -55,6 +60,7 @@ class Address(Struct, frozen=True):
     lease_seconds: float = 20.0
     request_timeout: float = 60.0
     slices: int = 0
+    prefix: str = ""
 
     def __str__(self) -> str:
         return self.endpoint
@@ -104,6 +110,7 @@ def address(settings: Mapping[str, str | Secret], options: object) -> Address:
         ca=plain.get("ca", ""),
         cloud=_cloud(plain, region) if auth == "aws" else None,
         service=service,
+        prefix=_prefix(plain.get("prefix", "")),
         **{name: getattr(options, name) for name in _OPTIONS if hasattr(options, name)},
     )
 
@@ -129,6 +136,16 @@ def _endpoint(text: str) -> str:
             try_="correct it; user and password have variables of their own",
         )
     return text.rstrip("/")
+
+
+def _prefix(text: str) -> str:
+    if text and not is_prefix(text):
+        raise UsageError(
+            f"OPENSEARCH_PREFIX={text} is not the prefix of an environment",
+            because="it is the names of the environment and of the service, each with a dot after it",
+            try_="OPENSEARCH_PREFIX=dev-ana.search.",
+        )
+    return text
 
 
 def _auth(plain: Mapping[str, str], endpoint: str) -> Auth:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
 from seedbed.engines.opensearch.address import VARIABLES, address
+from seedbed.engines.opensearch.prefix.names import prefix_of
 
 if TYPE_CHECKING:
+    from seedbed.engines.sharing import SharedServer
     from seedbed.model.hazard import Hazard, HazardRule
     from seedbed.model.migration import Migration, MigrationFile, Step, StepText, Work
     from seedbed.model.ownership import Mention, Named
+    from seedbed.model.secret import Secret
 
 _TEMPLATE = """\
 # {summary}
@@ -88,6 +92,20 @@ class OpenSearchEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.opensearch.rules.names import foreign
 
         return foreign(mention, name, owner, is_there=is_there)
+
+    def shared_settings(self, environment: str, service: str) -> Mapping[str, str]:
+        return {"prefix": prefix_of(environment, service)}
+
+    def shared_server(self, settings: Mapping[str, str | Secret]) -> AbstractContextManager[SharedServer]:
+        from seedbed.engines.opensearch.options import Options
+        from seedbed.engines.opensearch.running.shared_server import shared_server
+
+        return shared_server(address(settings, Options()))
+
+    def sharing_hazards(self, migration: Migration, options: object) -> Sequence[Hazard]:
+        from seedbed.engines.opensearch.rules.sharing import sharing_hazards
+
+        return sharing_hazards(migration)
 
     def new_file(self, suffix: str, directory: PurePath, files: Sequence[MigrationFile]) -> tuple[str, str]:
         if suffix != ".http":

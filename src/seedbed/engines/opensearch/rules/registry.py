@@ -119,6 +119,13 @@ NAMES_OTHERS = HazardRule(
     instead="ask the service that owns the data, or keep a copy that its events bring up to date",
     refused=True,
 )
+REACHES_BEYOND = HazardRule(
+    "OS314",
+    "reaches beyond what its environment has on a domain that it shares",
+    why="other environments' indexes lie on the same domain, and what a request names cannot be kept apart from them",
+    instead='say it with plain names, or give the environment a domain of its own: own = ["opensearch"]',
+    refused=True,
+)
 
 RULES = (
     REMOVES_INDEX,
@@ -137,4 +144,5 @@ RULES = (
     NO_ROOM,
     SANDBOX_LACKS,
     NAMES_OTHERS,
+    REACHES_BEYOND,
 )

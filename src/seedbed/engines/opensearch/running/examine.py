@@ -9,7 +9,8 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from seedbed.engines.opensearch.rules import registry, sandbox
-from seedbed.engines.opensearch.rules.index_hazards import examine as declared_hazards
+from seedbed.engines.opensearch.rules.index_hazards import examine as index_hazards
+from seedbed.engines.opensearch.rules.sharing import declared_hazards
 from seedbed.engines.opensearch.wire import shapes
 from seedbed.engines.opensearch.wire.errors import LineLost, RequestFailed
 from seedbed.model.hazard import Hazard
@@ -40,12 +41,18 @@ class Disk(Struct, frozen=True):
 
 def examine(cluster: Cluster, migrations: Sequence[Migration]) -> Mapping[str, tuple[Hazard, ...]]:
     """Return, by version, what indexes.toml and the cluster together show; nothing is changed."""
-    found = dict(declared_hazards(cluster.declared(), migrations))
+    found = dict(index_hazards(cluster.declared(), migrations))
     if cluster.is_sandbox:
         for each in migrations:
             found[each.version] = (
                 *found.get(each.version, ()),
                 *sandbox.hazards(cluster.declared(), each),
+            )
+    if prefix := cluster.address.prefix:
+        for each in migrations:
+            found[each.version] = (
+                *found.get(each.version, ()),
+                *declared_hazards(prefix, cluster.declared(), each),
             )
     copied = [each for each in migrations if _is_copied(found.get(each.version, ()))]
     if not copied:

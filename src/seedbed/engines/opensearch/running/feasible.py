@@ -7,11 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from seedbed.engines.opensearch.files.programs import is_program, subject_of
+from seedbed.engines.opensearch.rules.sharing import beyond
 from seedbed.engines.opensearch.running.reindex.existing import find_behind
 from seedbed.engines.opensearch.running.reindex.goal import obstacle
 from seedbed.engines.opensearch.store import history
 from seedbed.engines.opensearch.wire.errors import RequestFailed
-from seedbed.errors import collected
+from seedbed.errors import collected, raise_errors
 from seedbed.model.history import RevisionState
 from seedbed.model.migration import Direction, Work
 
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
 
 
 def require_feasible(cluster: Cluster, works: Sequence[Work]) -> None:
-    """Raise Refused for an index that is not where the first of `works` that is about it sets out from."""
+    """Raise Refused for an index that is not where the first of `works` that is about it sets out from.
+
+    On a domain that environments share, also for each of `works` that reaches further than its own.
+    """
+    if prefix := cluster.address.prefix:
+        raise_errors(
+            error
+            for each in works
+            for error in beyond(prefix, cluster.declared, each.migration, each.direction)
+        )
     collected(partial(_require, cluster, each) for each in _firsts(works))
 
 

@@ -6,7 +6,7 @@ it runs it is in the list of tasks; afterwards its result is a document of the i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -68,6 +68,11 @@ def running(client: Client, target: str) -> Mapping[str, str]:
         for name, mark in _marks(client).items()
         if mark.startswith(start)
     }
+
+
+def all_running(client: Client) -> Sequence[str]:
+    """Return the ids of all running tasks of seedbed that the client sees, of any database."""
+    return [name for name, mark in _marks(client).items() if mark.startswith(f"{MARK}:")]
 
 
 def _marks(client: Client) -> Mapping[str, str]:

@@ -11,6 +11,8 @@ import msgspec
 from msgspec import convert
 
 from seedbed.engines.kit.touched import Touched
+from seedbed.engines.opensearch.prefix.names import Names
+from seedbed.engines.opensearch.prefix.translator import Sent, answered, sent
 from seedbed.engines.opensearch.rest import Params, query
 from seedbed.engines.opensearch.schema.names import HISTORY
 from seedbed.engines.opensearch.wire.errors import LineLost, NoAnswer, failed
@@ -85,6 +87,7 @@ class Client(TransportClient):
         self._transport = _transport(address, connect, read)
         self._prefix = self._transport.endpoint.path.rstrip("/")
         self._sign = _signer(address, self._transport.endpoint.authority)
+        self._names = Names(address.prefix) if address.prefix else None  # whoever asks has plain ones
         self.touched: Touched | None = None  # counts what is written to anything but seedbed's own
 
     def sheltered(self, *, max_attempts: int = 3, timeout: float = 0.0) -> Client:
@@ -193,13 +196,13 @@ class Client(TransportClient):
         """Send and return the answer whatever its status.
 
         429 is tried again: nothing was done. 502, 503, 504 and lost answers are where that is harmless.
-        Raises NoAnswer, Unreachable, Interrupted.
+        On a domain that is shared, names are translated here, and nowhere else.
+        Raises NoAnswer, Unreachable, Interrupted; Refused for what may reach beyond the prefix.
         """
         may_repeat = method in _READS if idempotent is None else idempotent
-        target, named = (
-            encoded_target(self._prefix + path + query(params)),
-            {**self._headers, **(headers or {})},
-        )
+        asked = self._asked(path, body, params, headers)
+        target, body = encoded_target(self._prefix + asked.path + query(asked.params)), asked.body
+        named = {**self._headers, **asked.headers}
         named.pop("Accept-Encoding", None)  # of a migration's own: answers are read as they come
         if body:
             named["Content-Type"] = "application/x-ndjson" if ndjson else "application/json"
@@ -233,9 +236,23 @@ class Client(TransportClient):
                 undo()
             passes = answer.status == 429 or (may_repeat and answer.status in {502, 503, 504})
             if not passes or attempt.is_last:
-                return self._let_in(Reply(*answer))
+                return self._let_in(self._plain(asked, Reply(*answer)))
             attempt.failed(LineLost(f"OpenSearch answered {answer.status}"))
         raise AssertionError("attempts end by an answer or an error")
+
+    def _asked(
+        self, path: str, body: bytes, params: Params | None, headers: Mapping[str, str] | None
+    ) -> Sent:
+        """Return the request as it is sent."""
+        if self._names is None:
+            return Sent(path, params or {}, headers or {}, body)
+        return sent(self._names, path, body, params=params, headers=headers)
+
+    def _plain(self, asked: Sent, answer: Reply) -> Reply:
+        """Return the answer as whoever asked reads it."""
+        if self._names is None:
+            return answer
+        return Reply(answer.status, answer.headers, answered(self._names, asked, answer.status, answer.body))
 
     def _let_in(self, answer: Reply) -> Reply:
         if answer.status in {400, 401, 403} and self._sign and self.address.cloud:

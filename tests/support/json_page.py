@@ -19,6 +19,7 @@ from seedbed.documents.document import Document, text
 from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
 from seedbed.documents.errors import ErrorDocument
 from seedbed.documents.init import InitDocument
+from seedbed.documents.lifetimes import LifetimeDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
@@ -78,6 +79,7 @@ def examples() -> dict[str, Document]:
         VerifiedDocument.of("staging", *samples.verified(), "verify"),
         ReadingDocument.of(samples.reading(), "verify"),
         OutcomeDocument.of(fold(applied), applied, "apply"),
+        LifetimeDocument.of("dev-ana", samples.record(), 259_200.0, "env touch"),
         RunsDocument.of("staging", samples.runs(), "runs list"),
         EnvironmentsDocument.of([samples.USER], samples.environments(), "env list"),
         ConnectionsDocument.of("sandbox", samples.connections(), "env up"),

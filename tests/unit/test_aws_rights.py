@@ -27,7 +27,7 @@ RECORDS = NAMES.records
 TASK = NAMES.arn("ecs", "task-definition/seedbed:7")
 HERE = {"ecs:cluster": [CLUSTER]}
 RECORD = Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["run#dev-a#1"]})
-APPROVAL = Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["approval#1"]})
+APPROVAL = Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["approval#dev-a#1"]})
 RUN = Asked("ecs:RunTask", TASK, HERE)
 PASS = {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}
 TAGS = {"aws:ResourceTag/platform": ["shop"], "aws:ResourceTag/environment": ["dev-a"]}
@@ -99,12 +99,12 @@ def test_the_task_keeps_to_the_runs_of_its_environment_and_approves_nothing() ->
     assert not works(RUN)
 
 
-@pytest.mark.parametrize("policy", ["read", "run", "deploy", "work"])
+@pytest.mark.parametrize("policy", ["read", "run", "deploy", "approve", "work"])
 def test_nobody_reaches_the_records_and_objects_of_another_environment_in_the_same_base(policy: str) -> None:
     held = rights.statements(policy, replace(NAMES, base="shared-dev"))
     for other in ("dev-b", "dev-a-b", "dev", "dev-"):
         for action in ("GetItem", "PutItem", "Query", "UpdateItem", "DeleteItem"):
-            for key in (f"run#{other}#1", f"environment#{other}"):
+            for key in (f"run#{other}#1", f"environment#{other}", f"approval#{other}#1"):
                 asked = Asked(f"dynamodb:{action}", RECORDS, {"dynamodb:LeadingKeys": [key]})
                 assert not allows(held, asked), (action, key)
         for action in ("GetObject", "PutObject", "DeleteObject", "DeleteObjectVersion"):

@@ -20,6 +20,7 @@ from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocu
 from seedbed.documents.errors import ErrorDocument
 from seedbed.documents.image import ImageDocument
 from seedbed.documents.init import InitDocument
+from seedbed.documents.lifetimes import LifetimeDocument
 from seedbed.documents.outcome import OutcomeDocument, without_ticks
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
@@ -39,6 +40,7 @@ from seedbed.model.event import (
     WorkProgressed,
     to_dict,
 )
+from seedbed.model.lifetime import EnvironmentRecord
 from seedbed.model.outcome import fold
 from tests.support import json_page
 from tests.support.documents import problems
@@ -74,6 +76,8 @@ EVERY: list[Document] = [
     _outcome(samples.unknown(), "apply"),
     EnvironmentsDocument.of(["user/x"], samples.environments(), "env list"),
     ConnectionsDocument.of("sandbox", samples.connections(), "env up"),
+    LifetimeDocument.of("dev-ana", samples.record(), 259_200.0, "env touch"),
+    LifetimeDocument.of("dev-ben", EnvironmentRecord(name="dev-ben", keep=True), 0.0, "env keep"),
     RunsDocument.of("staging", samples.runs(), "runs list"),
     RunsDocument.of("staging", (), "runs list"),
     samples.costs(),

@@ -12,6 +12,7 @@ from seedbed.documents.doctor import DoctorDocument
 from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
 from seedbed.documents.errors import entries
 from seedbed.documents.init import InitDocument
+from seedbed.documents.lifetimes import LifetimeDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
@@ -22,6 +23,7 @@ from seedbed.documents.verified import VerifiedDocument
 from seedbed.errors import LeaseLost, Location, SeedbedError, UsageError
 from seedbed.model.deployment import Change, Deployment
 from seedbed.model.event import Event, failure
+from seedbed.model.lifetime import EnvironmentRecord
 from seedbed.model.migration import Direction, Phase
 from seedbed.model.outcome import fold
 from seedbed.model.plan import DatabasePlan, Plan
@@ -45,6 +47,7 @@ from seedbed.report.text.environments import connections_text, environments_text
 from seedbed.report.text.errors import error_text
 from seedbed.report.text.image import image_text
 from seedbed.report.text.init import init_text
+from seedbed.report.text.lifetimes import lifetime_text
 from seedbed.report.text.outcome import outcome_text
 from seedbed.report.text.plan import plan_text
 from seedbed.report.text.reading import reading_text
@@ -131,6 +134,13 @@ PAGES: dict[str, Page] = {
     "doctor-failed": doctor_text(DoctorDocument.of(FINDINGS, samples.errors().errors, "doctor")),
     "runs": runs_text(RunsDocument.of("staging", samples.runs(), "runs list")),
     "runs-none": runs_text(RunsDocument.of("staging", (), "runs list")),
+    "lifetime": lifetime_text(LifetimeDocument.of("dev-ana", samples.record(), 259_200.0, "env touch")),
+    "lifetime-kept": lifetime_text(
+        LifetimeDocument.of("dev-ana", replace(samples.record(), keep=True), 259_200.0, "env keep")
+    ),
+    "lifetime-unknown": lifetime_text(
+        LifetimeDocument.of("dev-ana", EnvironmentRecord(name="dev-ana"), 0.0, "env keep")
+    ),
     "environments": environments_text(EnvironmentsDocument.of([], samples.environments(), "env list")),
     "environments-kept": environments_text(
         EnvironmentsDocument.of(["ai/x", "user/x"], samples.environments(), "env list")

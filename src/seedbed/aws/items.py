@@ -86,6 +86,14 @@ class Table:
         answer = self._conditional("UpdateItem", attempts, Key=key, ReturnValues="ALL_NEW", **parameters)
         return None if answer is None else _plain(answer.get("Attributes", {}))
 
+    def delete(
+        self, id_: str, part: str, *, when: str = "", attempts: int = clients.ATTEMPTS, **values: Any
+    ) -> bool:
+        """Delete an item, which may be gone already; return False, and delete nothing, where `when` does not hold."""
+        key = _typed({"id": id_, "part": part})
+        parameters = _expressions(when, values)
+        return self._conditional("DeleteItem", attempts, Key=key, **parameters) is not None
+
     def between(
         self,
         id_: str,

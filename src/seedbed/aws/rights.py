@@ -24,7 +24,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     APPROVE: (READ, APPROVE),
     DEV: (READ, RUN, DEPLOY),
 }
-_APPROVALS = ("approval#*",)
+ENVIRONMENTS = "environments"  # the id of the items that all environments of a table are listed by
 _LOOKS = ("DescribeTable", "DescribeTimeToLive")
 
 
@@ -79,6 +79,15 @@ class Names(Struct, frozen=True):
         return stack_tags(self.platform, self.environment)
 
     @property
+    def approvals(self) -> str:
+        return f"approval#{self.environment}#*"
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """How the ids of items begin that say who uses this environment; none of one that does not end."""
+        return (self.environment_item, ENVIRONMENTS) if self.ephemeral else ()
+
+    @property
     def stacks(self) -> str:
         return self.arn("cloudformation", f"stack/{self.platform}-{self.environment}-*/*")
 
@@ -113,14 +122,22 @@ def _read(names: Names) -> list[Statement]:
             [f"cloudformation:{each}" for each in ("DescribeStackEvents", "DescribeStacks", "GetTemplate")],
             [names.stacks],
         ),
+        *_list(names),
     ]
+
+
+def _list(names: Names) -> list[Statement]:
+    """See which environments there are beside this one, and who uses them."""
+    if not names.ephemeral:
+        return []
+    return [_allow(["dynamodb:Query"], [names.records], _leading([ENVIRONMENTS]))]
 
 
 def _run(names: Names) -> list[Statement]:
     """Have runs carried out inside the network, follow and stop them."""
     found = [
         _allow(["ssm:GetParametersByPath"], names.below("task")),
-        _of_runs(names),
+        _of_runs(names, names.used),
         _allow(["s3:GetObject", "s3:PutObject"], [names.objects("runs"), names.objects("files")]),
     ]
     if not names.cluster:
@@ -180,19 +197,24 @@ def _destroy(names: Names) -> list[Statement]:
     return [
         _allow(["cloudformation:DeleteStack"], [names.stacks], tagged),
         *([] if names.base else emptied),  # the bucket of a base stays, and what others have in it
+        _of_use(names),
         *_end_warm(names),
     ]
 
 
+def _of_use(names: Names) -> Statement:
+    """Say that the environment is used, or that it is gone; and which workers wait for its runs no more."""
+    items = [f"dynamodb:{each}" for each in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")]
+    return _allow(items, [names.records], _leading(names.used))
+
+
 def _end_warm(names: Names) -> list[Statement]:
     """End the workers that wait for runs: a cluster that has a task is not deleted."""
-    items = [f"dynamodb:{each}" for each in ("PutItem", "Query")]
-    found = [_allow(items, [names.records], _leading([names.environment_item]))]
     if not names.cluster:
-        return found
+        return []
     here = {"ArnEquals": {"ecs:cluster": names.cluster}}
     tasks = _allow(["ecs:DescribeTasks", "ecs:StopTask"], [names.arn("ecs", "task/*")], _own_tasks(names))
-    return [*found, tasks, _allow(["ecs:ListTasks"], ["*"], here)]  # it has no resource of its own
+    return [tasks, _allow(["ecs:ListTasks"], ["*"], here)]  # it has no resource of its own
 
 
 def _own_tasks(names: Names) -> Mapping[str, Any]:
@@ -220,14 +242,16 @@ def _approve(names: Names) -> list[Statement]:
     """See what is asked for, and approve it; carry out nothing."""
     seen = ("GetItem", "Query")
     return [
-        _allow([f"dynamodb:{each}" for each in seen], [names.records]),
-        _allow(["dynamodb:PutItem", "dynamodb:UpdateItem"], [names.records], _leading(_APPROVALS)),
+        _allow(
+            [f"dynamodb:{each}" for each in seen], [names.records], _leading([*names.runs, names.approvals])
+        ),
+        _allow(["dynamodb:PutItem", "dynamodb:UpdateItem"], [names.records], _leading([names.approvals])),
     ]
 
 
-def _of_runs(names: Names) -> Statement:
+def _of_runs(names: Names, more: Sequence[str] = ()) -> Statement:
     items = [f"dynamodb:{each}" for each in ("GetItem", "PutItem", "Query", "UpdateItem")]
-    return _allow(items, [names.records], _leading(names.runs))
+    return _allow(items, [names.records], _leading([*dict.fromkeys((*names.runs, *more))]))
 
 
 def _leading(keys: Sequence[str]) -> Mapping[str, Any]:

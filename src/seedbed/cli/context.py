@@ -17,8 +17,8 @@ from click.core import ParameterSource
 from seedbed.cli import options
 from seedbed.cli.looking import left
 from seedbed.cli.notices import noticed
-from seedbed.cli.options import EnvironmentOption
 from seedbed.cli.travel import travels
+from seedbed.cli.using import noted
 from seedbed.errors import (
     ExitCode,
     Interrupted,
@@ -373,10 +373,10 @@ def _run(
     with called_with(context.called_in), _ended(ctx, context):
         if before and not environments:
             raise UsageError(f"{context.command} takes no environment", try_="leave -e out")
-        if any(isinstance(each, EnvironmentOption) for each in environments) and not kwargs["env"]:
+        if any(isinstance(each, options.EnvironmentOption) for each in environments) and not kwargs["env"]:
             raise _no_environment(context)
         # What seeds and migrations print is no result; `context.out` has the real one.
-        with noticed(context), redirect_stdout(sys.stderr):
+        with noticed(context), noted(context, kind.value, kwargs), redirect_stdout(sys.stderr):
             if kind is not CommandKind.LOCAL and travels(context, kwargs, local=local, detach=detach):
                 from seedbed.cli.travel import client
 

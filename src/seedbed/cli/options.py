@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
@@ -44,6 +44,24 @@ class Moment(click.ParamType[datetime]):
                 ctx,
             )
         return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+class Duration(click.ParamType[float]):
+    """A length of time, in seconds: 30min, 8h, 3d."""
+
+    name = "duration"
+    _UNITS: ClassVar = {"min": 60.0, "h": 3600.0, "d": 86_400.0}
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if not isinstance(value, str):
+            return value
+        number, unit = value.rstrip("minhd"), value.lstrip("0123456789")
+        if (
+            not (number.isascii() and number.isdigit() and len(number) <= 6 and int(number))
+            or unit not in self._UNITS
+        ):
+            self.fail(f"{value!r} is no length of time; write 30min, 8h or 3d.", param, ctx)
+        return int(number) * self._UNITS[unit]
 
 
 def known(what: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:

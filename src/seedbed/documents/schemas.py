@@ -18,6 +18,7 @@ from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocu
 from seedbed.documents.errors import ErrorDocument
 from seedbed.documents.image import ImageDocument
 from seedbed.documents.init import InitDocument
+from seedbed.documents.lifetimes import LifetimeDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
@@ -39,6 +40,7 @@ _TYPES: tuple[type[Document], ...] = (
     EnvironmentsDocument,
     ConnectionsDocument,
     CostDocument,
+    LifetimeDocument,
     RunsDocument,
     DoctorDocument,
     InitDocument,

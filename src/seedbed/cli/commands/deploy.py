@@ -71,6 +71,7 @@ def command(
     """
     from seedbed.cli.looking import deploys
     from seedbed.cli.planning import deploy_request
+    from seedbed.cli.using import used
     from seedbed.documents.deployment import DeploymentDocument
     from seedbed.project import deploying
     from seedbed.report.text.deployment import deployment_text
@@ -95,7 +96,7 @@ def command(
             return
         if not yes:
             _ask(context, context.catalog.environment(env), planned.deployment)
-        with deploys(context, run, planned.deployment):
+        with used(context, run.environment), deploys(context, run, planned.deployment):
             outcome = deploying.deploy(run, planned, jobs=jobs)
     context.finish(run, outcome)
 

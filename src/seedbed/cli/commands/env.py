@@ -11,6 +11,7 @@ import click
 from seedbed.cli import options
 from seedbed.cli.commands.env_cost import command as cost
 from seedbed.cli.context import CommandContext, CommandKind, command_context
+from seedbed.cli.lifetimes import extend, keep, touch
 from seedbed.errors import ExitCode, Hint, UsageError, call, exit_code, hint_text
 from seedbed.model.environment import SANDBOX, require_ephemeral
 
@@ -139,7 +140,8 @@ def listing(context: CommandContext) -> None:
     context.show(EnvironmentsDocument.of(kept, declared, context.command), environments_text)
 
 
-command.add_command(cost)
+for _each in (cost, touch, extend, keep):
+    command.add_command(_each)
 
 
 def _up_sandbox(context: CommandContext, databases: Sequence[Database], form: str, *, bare: bool) -> None:

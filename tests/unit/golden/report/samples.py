@@ -60,6 +60,7 @@ from seedbed.model.event import (
 from seedbed.model.hazard import Allowance, Hazard
 from seedbed.model.history import History, Identity, Revision, RevisionState
 from seedbed.model.ids import Extent
+from seedbed.model.lifetime import EnvironmentRecord
 from seedbed.model.migration import (
     Backfill,
     Direction,
@@ -681,6 +682,22 @@ def environments() -> tuple[EnvironmentPattern, ...]:
     return (
         EnvironmentPattern("dev-*", account="111111111111", region="eu-central-1", ephemeral=True),
         EnvironmentPattern("prod", account="333333333333", region="eu-central-1", protected=True),
+    )
+
+
+def record() -> EnvironmentRecord:
+    """What is written down of dev-ana, which is marked to be collected."""
+    by = "arn:aws:sts::111111111111:assumed-role/Developer/ana"
+    return EnvironmentRecord(
+        name="dev-ana",
+        owner=by,
+        by=by.replace("/ana", "/ben"),
+        command="apply",
+        created=1_795_000_000.0,
+        used=1_795_600_000.0,
+        marked=1_795_900_000.0,
+        commit="6ea16859d0b54a8c3c2f0f2a9b7e1d5c4b3a2918",
+        branch="main",
     )
 
 

@@ -54,7 +54,7 @@ def plain(text: str) -> str:
     text = re.sub(r"(digest\"?:? \"?)[0-9a-f]{64}", r"\1DIGEST", text)  # of that, too
     text = re.sub(r"(stacks were not looked at: )?a task has no CDK app; [^\n\"]*(\n\n)?", "", text)
     text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(\+00:00| UTC|Z)?", "TIME", text)
-    text = re.sub(r"\b\d+(\.\d+)? (ms|s)\b", "DURATION", text)
+    text = re.sub(r"<?\b\d+(\.\d+)? (ms|s)\b", "DURATION", text)
     text = re.sub(r'("(?:seconds|waited|began|ended|at)": )[\d.e-]+', r"\1N", text)
     return re.sub(r"\bpid \d+|\b[0-9a-f]{32}\b", "ID", text)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.deployment.application import STACK
+from tests.support.deployment.in_base import BASE, write_in_base
 from tests.support.deployment.releases import Synthesis, release, synthesise
 from tests.support.deployment.sandbox_shop import write_sandbox_shop
 from tests.support.deployment.stage import BY_TASK, one_database
@@ -40,6 +41,10 @@ def assemblies(shared_path: Path) -> Path:
             ),
             Synthesis("by_task-dev-ana", "dev-ana", one_database("postgres", more=BY_TASK), more=STACK),
             Synthesis("search_by_task-dev-ana", "dev-ana", one_database("opensearch", more=BY_TASK)),
+            *(
+                Synthesis(f"base-{each}", each, write_in_base, context=flags)
+                for each in (BASE, "dev-ana", "dev-ben")
+            ),
             *(
                 Synthesis(f"{each}-dev-ana", "dev-ana", one_database(each))
                 for each in ("postgres", "opensearch")

@@ -141,6 +141,8 @@ def test_a_hint_is_completed_where_it_is_shown() -> None:
     assert hint_text(hint, "staging", "user/postgres") == (
         "accept it: seedbed repair -e staging -s user --engine postgres 1 --checksum; or seedbed status -e staging"
     )
+    base = Hint(call("deploy", environment="shared-dev"))
+    assert hint_text(base, "dev-ana", "") == "seedbed deploy -e shared-dev"
     about = Hint(call("new", "--rebase", "1", about="ai/opensearch"))
     assert hint_text(about, "staging", "user/postgres") == "seedbed new -s ai --engine opensearch --rebase 1"
     assert hint_text("look", "staging", "user/postgres") == "look"

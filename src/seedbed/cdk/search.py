@@ -28,8 +28,8 @@ from seedbed.model.platform import Database
 ENGINE = "opensearch"
 _VERSION = re.compile(r"[2-9]\.[0-9]{1,2}")
 _PORT = 443
-_READ = ("ESHttpGet", "ESHttpHead")
-_WRITE = ("ESHttpPost", "ESHttpPut")
+DOCUMENTS = ("ESHttpGet", "ESHttpHead", "ESHttpPost", "ESHttpPut")
+EVERYTHING = (*DOCUMENTS, "ESHttpDelete")
 
 
 class SearchSizes(Struct, frozen=True):
@@ -71,17 +71,14 @@ class Search(Construct):  # type: ignore[misc]  # the CDK's types are not read, 
 
     def grant_documents(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let the service itself search and write; documents are deleted by `_bulk`, an index never."""
-        return self._grant(grantee, (*_READ, *_WRITE))
+        return self._grant_paths(grantee, DOCUMENTS)
 
     def grant_migrations(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let seedbed migrate and seed all of it, its history included."""
-        return self._grant(grantee, (*_READ, *_WRITE, "ESHttpDelete"))
-
-    def _grant(self, grantee: iam.IGrantable, actions: tuple[str, ...]) -> iam.Grant:
-        return self._grant_paths(grantee, actions, ("*",))
+        return self._grant_paths(grantee, EVERYTHING)
 
     def _grant_paths(
-        self, grantee: iam.IGrantable, actions: tuple[str, ...], paths: Sequence[str]
+        self, grantee: iam.IGrantable, actions: Sequence[str], paths: Sequence[str] = ("*",)
     ) -> iam.Grant:
         domain = across(self, grantee, self.path, "domain", self.arn)
         return iam.Grant.add_to_principal(
@@ -155,7 +152,7 @@ class ServiceSearch(Search):
         """Let `grantee` name a repository in the bucket of `snapshots_to`, make snapshots and restore them."""
         role = self.node.find_child("Snapshots")
         role.grant_pass_role(grantee.grant_principal)
-        return self._grant(grantee, (*_READ, *_WRITE, "ESHttpDelete"))
+        return self._grant_paths(grantee, EVERYTHING)
 
     def _domain(self, network: Network, sizes: SearchSizes) -> opensearch.Domain:
         zones = self._zones(network)

@@ -24,6 +24,7 @@ from seedbed.cdk.postgres import Logins, Postgres, logins_as_settings
 from seedbed.cdk.search import Search, signed_settings
 from seedbed.cdk.settings import reading, write_parameters
 from seedbed.engines import registry
+from seedbed.engines.opensearch.prefix.paths import common_paths, own_paths
 from seedbed.engines.sharing import SupportsSharing
 from seedbed.errors import UsageError
 from seedbed.model.environment import Environment
@@ -197,8 +198,14 @@ class SharedSearch(Search):
         self.group = ec2.SecurityGroup.from_security_group_id(self, "Access", read("stacks/security-group"))
         write_parameters(self, signed_settings(self, self.endpoint) | {"prefix": self.prefix}, self.path)
 
-    def _grant(self, grantee: iam.IGrantable, actions: tuple[str, ...]) -> iam.Grant:
-        return self._grant_paths(grantee, actions, [f"{self.prefix}*"])
+    def grant_documents(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let the service itself search and write below its prefix. `_bulk` and `_search` without an index are none."""
+        return self._grant_paths(grantee, search.DOCUMENTS, [f"{self.prefix}*"])
+
+    def grant_migrations(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let seedbed migrate and seed all of it, its history included: by the paths of all that it sends."""
+        self._grant_paths(grantee, search.EVERYTHING, common_paths())  # once a role, for several services
+        return self._grant_paths(grantee, search.EVERYTHING, own_paths(self.prefix))
 
 
 def read_of_base(scope: Construct, platform: str, environment: Environment, engine: str, name: str) -> str:

@@ -34,6 +34,7 @@ from tests.support.postgres.wire import connected, forwarding
 from tests.support.servers import Settings
 from tests.support.wire.tls import secured, to_port
 
+_ALWAYS_THERE = "postgres"
 _POSTGRES, _HTTPS, _BOLT = 5432, 443, 7687
 _ASKS = "local all postgres trust\nlocal all all scram-sha-256\n"
 
@@ -96,7 +97,10 @@ class Inside:
         }
 
     def admin(self, name: str) -> str:
-        """Return who administrates the database `name`: one server has them all, and their logins in common."""
+        """Return who administrates the database `name`: one server has them all, and their logins in common.
+
+        The cluster of a base has no database but `postgres`, and its administrator makes the others.
+        """
         return f"{name}_admin"
 
     # --- PostgreSQL
@@ -108,7 +112,8 @@ class Inside:
                 yield each
 
     def _postgres(self, cluster: Mapping[str, Any], task: Task) -> Mapping[str, str]:
-        host, name, server = cluster["Endpoint"], cluster["DatabaseName"], self._servers.postgres
+        host, server = cluster["Endpoint"], self._servers.postgres
+        name = cluster.get("DatabaseName") or _ALWAYS_THERE
         assert server is not None
         if name not in self._databases:
             self._make(server, name, self._password(host))
@@ -127,7 +132,13 @@ class Inside:
         with connected(server, "postgres") as connection:
             login = sql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE PASSWORD {}")
             connection.execute(login.format(who, sql.Literal(password)))
-            connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), who))
+            if name == _ALWAYS_THERE:
+                for each in (_ALWAYS_THERE, "template1"):
+                    connection.execute(
+                        sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(each), who)
+                    )
+            else:
+                connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), who))
 
     def _password(self, host: str) -> str:
         """Return the administrator's password: that of the secret which is attached to the cluster."""

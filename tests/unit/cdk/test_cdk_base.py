@@ -17,6 +17,7 @@ SERVICES = """
 [services.user.postgres]
 [services.payment.postgres]
 [services.tutor-matching.neo4j]
+[services.search.opensearch]
 """
 PLACE = 'account = "111111111111"\nregion = "eu-central-1"\n'
 DECLARED = f"""
@@ -75,9 +76,9 @@ def types(stacks: Stacks) -> set[str]:
 
 
 def test_a_base_has_what_environments_share_and_no_database_of_its_own(base: Stacks) -> None:
-    names = ("network", "seedbed-control", "seedbed-postgres", "seedbed-task")
+    names = ("network", "seedbed-control", "seedbed-postgres", "seedbed-opensearch", "seedbed-task")
     assert sorted(base) == sorted(f"sample-shared-dev-{each}" for each in names)
-    assert types(base) >= {"EC2::VPC", "ECS::Cluster", "RDS::DBCluster"}
+    assert types(base) >= {"EC2::VPC", "ECS::Cluster", "RDS::DBCluster", "OpenSearchService::Domain"}
     assert [each["Properties"]["KeySchema"][0]["AttributeName"] for each in tables(base)] == ["id"]  # runs
 
 
@@ -87,7 +88,7 @@ def tables(stacks: Stacks) -> list[Any]:
 
 def test_an_environment_in_a_base_has_no_server_that_costs_by_the_hour_but_its_graph(ana: Stacks) -> None:
     names: tuple[str, ...] = ("courses-dynamodb", "user-postgres", "payment-postgres")
-    names += ("tutor-matching-neo4j", "seedbed-task", "seedbed-callers")
+    names += ("search-opensearch", "tutor-matching-neo4j", "seedbed-task", "seedbed-callers")
     assert sorted(ana) == sorted(f"sample-dev-ana-{each}" for each in names)
     shared = {"EC2::VPC", "EC2::Subnet", "EC2::VPCEndpoint", "ECS::Cluster", "S3::Bucket"}
     assert not types(ana) & {*shared, "RDS::DBCluster", "OpenSearchService::Domain"}
@@ -115,6 +116,8 @@ def test_all_that_an_environment_reads_of_its_base_the_base_has_written(base: St
 def test_a_base_stays_and_what_lies_in_it_goes(base: Stacks, ana: Stacks) -> None:
     cluster = only(base["sample-shared-dev-seedbed-postgres"], "RDS::DBCluster")
     assert (cluster["DeletionPolicy"], cluster["Properties"]["DeletionProtection"]) == ("Retain", True)
+    domain = only(base["sample-shared-dev-seedbed-opensearch"], "OpenSearchService::Domain")
+    assert domain["DeletionPolicy"] == "Retain"
     assert not any(each.is_protected for each in (*base.values(), *ana.values()))
     kept = [
         name
@@ -135,6 +138,8 @@ def test_the_servers_of_a_base_are_small_and_its_cluster_sleeps(base: Stacks) ->
     scaling = cluster["ServerlessV2ScalingConfiguration"]
     assert (scaling["MinCapacity"], scaling["SecondsUntilAutoPause"]) == (0, 600)
     assert "DatabaseName" not in cluster
+    domain = base["sample-shared-dev-seedbed-opensearch"].one("OpenSearchService::Domain")
+    assert domain["ClusterConfig"]["InstanceCount"] == 1
     told = base["sample-shared-dev-seedbed-postgres"].settings("/sample/shared-dev/seedbed/postgres")
     assert (told["name"], told["admin_user"], told["pauses"]) == ("postgres", "postgres", "10")
     assert "user" not in told
@@ -184,7 +189,8 @@ def test_the_task_of_a_base_has_the_administrator_and_carries_out_no_files_of_a_
         "SEEDBED_DB_ADMIN_USER",
         "SEEDBED_DB_ADMIN_PASSWORD",
     }
-    assert "SEEDBED_DB_HOST" in told
+    assert {"SEEDBED_DB_HOST", "SEEDBED_OPENSEARCH_ENDPOINT"} <= told.keys()
+    assert "SEEDBED_OPENSEARCH_PREFIX" not in told
     read = [each for each in statements(stack) if each["Action"] == "secretsmanager:GetSecretValue"]
     assert "secret:sample/dev*" in json.dumps(read)
 
@@ -211,6 +217,21 @@ def test_the_task_of_an_environment_has_no_administrator_and_none_of_its_neighbo
     assert "secret:" not in json.dumps(statements(stack))
     assert stack.resources("Logs::LogGroup")  # nobody reads what another's tasks say
     assert ana["sample-dev-ana-seedbed-task"].one("Logs::LogGroup")["RetentionInDays"] == 7
+
+
+def test_a_task_reaches_no_more_of_the_domain_than_what_begins_with_its_prefix(ana: Stacks) -> None:
+    stack = ana["sample-dev-ana-search-opensearch"]
+    told = stack.settings("/sample/dev-ana/search/opensearch")
+    assert (told["prefix"], told["auth"]) == ("dev-ana.search.", "aws")
+    task = ana["sample-dev-ana-seedbed-task"]
+    plain = {each["Name"]: each["Value"] for each in container(task)["Environment"]}
+    assert plain["SEARCH_OPENSEARCH_PREFIX"] == "dev-ana.search."
+    allowed = [each for each in statements(task) if "es:ESHttpPut" in each["Action"]]
+    paths = {
+        json.dumps(each).rpartition('"/')[2].rstrip(']}"') for said in allowed for each in said["Resource"]
+    }
+    assert {"dev-ana.search.*", "_*/dev-ana.search.*", "_bulk"} <= paths
+    assert not paths & {"*", "_all", "_cluster/settings"}
 
 
 def test_a_graph_runs_in_the_cluster_and_the_zone_of_the_base_under_its_environments_name(

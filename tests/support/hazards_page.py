@@ -53,6 +53,8 @@ def _section(known: Sequence[HazardRule]) -> str:
 
 
 def _refused(rule: HazardRule) -> str:
+    if rule.in_base:
+        return "in a base"
     return "yes" if rule.refused else f"if {rule.refused_if}" if rule.refused_if else ""
 
 
@@ -71,6 +73,11 @@ def _paragraphs(rule: HazardRule) -> Iterator[str]:
     if rule.refused or rule.refused_if:
         case = f" if {rule.refused_if}" if rule.refused_if else ""
         yield f'Refused in protected environments{case}, unless the file declares `allow={rule.code} because "…"`.'
+    if rule.in_base:
+        yield (
+            "Looked for, and refused, only where the environment lies in [a base](../explanation/a-shared-base.md) and"
+            f' the database is not its own, unless the file declares `allow={rule.code} because "…"`.'
+        )
 
 
 def _sentence(text: str) -> str:

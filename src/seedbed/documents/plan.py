@@ -160,6 +160,9 @@ class HazardEntry(Part, frozen=True):
     line: Annotated[int, says("The line of the statement in the migration's file; 0 where there is none.")]
     refused: Annotated[bool, says("A protected environment refuses it, unless the migration allows it.")]
     fails: Annotated[bool, says("The target rejects it as it is now; `plan` exits with 3.")]
+    in_base: Annotated[
+        bool, says("This environment lies in a base, and refuses it, unless the migration allows it.")
+    ]
     allowed: Annotated[
         str, says("Why the migration allows it, as its author wrote it; empty where it does not.")
     ]
@@ -176,6 +179,7 @@ class HazardEntry(Part, frozen=True):
             hazard.line,
             hazard.refused,
             hazard.fails,
+            hazard.in_base,
             allowed,
         )
 

@@ -12,7 +12,8 @@ class Hazard(Struct, frozen=True):
 
     `code`: "NEO201", two or three letters for the engine and a number. `what`: what the migration does, as text.
     `because`: what that may do to whom. `try_`: the way round it. `line`: of the statement in the file, 0 where there
-    is none. `refused`: a protected environment refuses it, unless the file allows it: `allow=CODE because "…"`.
+    is none. `refused`: a protected environment refuses it, unless the file allows it: `allow=CODE because "…"`;
+    `in_base`: one that lies in a base does, and there alone it is looked for.
     `fails`: the target rejects it as it is now.
     """
 
@@ -23,6 +24,7 @@ class Hazard(Struct, frozen=True):
     line: int = 0
     refused: bool = False
     fails: bool = False
+    in_base: bool = False
 
 
 class HazardRule(Struct, frozen=True):
@@ -30,7 +32,8 @@ class HazardRule(Struct, frozen=True):
 
     `title`: what a migration does, in a few words. `why`: what that may do, and to whom. `instead`: what to do. The
     latter two are clauses without a full stop, as messages have them. `refused`: a protected environment refuses it.
-    `refused_if`: it does so in these cases only, "it changes nodes". `fails`: it cannot be carried out.
+    `refused_if`: it does so in these cases only, "it changes nodes". `fails`: it cannot be carried out. `in_base`: it
+    is looked for where the database lies on the server of a base, and refused there.
     """
 
     code: str
@@ -40,6 +43,7 @@ class HazardRule(Struct, frozen=True):
     refused: bool = False
     refused_if: str = ""
     fails: bool = False
+    in_base: bool = False
 
     def hazard(
         self, what: str, *, because: str = "", try_: str = "", line: int = 0, refused: bool | None = None
@@ -47,7 +51,14 @@ class HazardRule(Struct, frozen=True):
         """Return a case of this rule; what is not given is as the rule has it."""
         is_refused = self.refused if refused is None else refused
         return Hazard(
-            self.code, what, because or self.why, try_ or self.instead, line, is_refused, self.fails
+            self.code,
+            what,
+            because or self.why,
+            try_ or self.instead,
+            line,
+            is_refused,
+            self.fails,
+            self.in_base,
         )
 
 

@@ -41,10 +41,10 @@ from seedbed.model.seed import Dataset, SeedKind
 from seedbed.model.status import DatabaseStatus, Status
 from seedbed.model.verification import OwnershipResult, Reading, Verification
 from seedbed.model.verified import ClaimHistory
-from seedbed.planning.hazards import require_allowed_hazards
+from seedbed.planning.hazards import require_allowed_hazards, require_own_database
 from seedbed.planning.statuses import migration_statuses
 from seedbed.planning.verified import require_verified
-from seedbed.project import owners, protection, verified
+from seedbed.project import owners, protection, sharing, verified
 from seedbed.project.neighbours import Neighbours
 from seedbed.project.replanning import Replanning
 from seedbed.project.request import Request
@@ -173,10 +173,7 @@ class Run:
         return recalling.told(self._examined(plan), self.connected)
 
     def remembered(self, run: str, at: datetime) -> list[Remembered]:
-        """Return what is known of each target by now, for those who cannot ask it; `at`: now, `run`: an id of this one.
-
-        What does not answer any more is left out.
-        """
+        """Return what is known of each target that answers, for who cannot ask it; `at`: now, `run`: our own id."""
         everything = [*self.connected, *self._neighbours.connected]
         return remembering.remembered(everything, self.targets.connector, run=run, at=at)[0]
 
@@ -187,7 +184,8 @@ class Run:
 
     def _examined(self, plan: Plan) -> Plan:
         """Return `plan` with what its files, its targets and the files of other services show of its hazards."""
-        return owners.examined(hazards.examined(plan, self.connected), self.connected, self.catalog)
+        plan = owners.examined(hazards.examined(plan, self.connected), self.connected, self.catalog)
+        return sharing.examined(plan, self.environment, self.catalog)
 
     def plan_revert(self, *, steps: int = 1, to: str | None = None) -> Plan:
         """Return what `revert` would do, on each target by itself. Raises Irreversible, HistoryConflict."""
@@ -305,6 +303,7 @@ class Run:
             if self.environment.protected:
                 require_verified(self._gated(plan, histories))
                 require_allowed_hazards(self._examined(plan))
+            require_own_database(sharing.examined(plan, self.environment, self.catalog))
             return plan
 
         is_direct = any(map(direct.is_direct, self.connected))

@@ -12,7 +12,8 @@ import pytest
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.errors import Refused, UsageError
 from tests.support.postgres.shared import Base, Part, base_server
-from tests.support.postgres.wire import connected
+from tests.support.postgres.wire import HERE, connected
+from tests.support.projects import ProjectFiles, run
 
 _numbers = itertools.count(1)
 
@@ -235,6 +236,83 @@ def test_nobody_changes_what_is_the_server_s_or_another_s(two: tuple[Part, Part]
         text = statement.format(hers=ana.name, own=ben.name, template=template)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(text.encode())
+
+
+# Applied, as the environment's own task does it
+
+
+IN_BASE = """
+[environments.shared-dev]
+account = "111111111111"
+region = "eu-central-1"
+base = true
+"""
+
+
+def in_base(files: ProjectFiles) -> None:
+    """Let the project's dev environments lie in a base."""
+    files.manifest(["user"], IN_BASE)
+    path = files.root / "seedbed.toml"
+    text = path.read_text(encoding="utf-8")
+    lying = 'ephemeral = true\nregion = "eu-central-1"\nbase = "shared-dev"\n'
+    path.write_text(text.replace("ephemeral = true\n", lying, 1), encoding="utf-8")
+
+
+def variables(part: Part) -> dict[str, str]:
+    """Return what the environment's task is told: no administrator."""
+    return {
+        "DB_HOST": HERE,
+        "DB_PORT": str(part.base.server.port),
+        "DB_NAME": part.name,
+        "DB_USER": part.names["user"],
+        "DB_PASSWORD": part.logins["user"].reveal(),
+        "DB_APP_USER": part.names["app_user"],
+        "DB_APP_PASSWORD": part.logins["app_user"].reveal(),
+    }
+
+
+def test_an_environment_applies_without_an_administrator_and_another_begins_with_what_was_kept(
+    rds: Base, files: ProjectFiles
+) -> None:
+    in_base(files)
+    files.tables(2)
+    ana, ben = named(rds, "ana"), named(rds, "ben")
+    rds.make(ana)
+    applied = run(files.root, "apply", "-e", ana.environment, env=variables(ana))
+    assert applied.code == 0, applied.everything
+    ana.can("INSERT INTO t1 VALUES (1)", which="app_user")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        ana.can("SELECT * FROM seedbed.migrations_history", which="app_user")
+    assert rds.keep(ana, "two-tables")
+    rds.make(ben, "two-tables")
+    nothing = run(files.root, "plan", "--exit-code", "-e", ben.environment, env=variables(ben))
+    assert nothing.code == 0, nothing.everything
+    files.tables(1, first=3)
+    applied = run(files.root, "apply", "-e", ben.environment, env=variables(ben))
+    assert applied.code == 0, applied.everything
+    ben.can("INSERT INTO t3 VALUES (1)", which="app_user")
+    strange = run(files.root, "plan", "-e", ana.environment, env=variables(ben))
+    assert strange.code == 3, strange.everything
+
+
+def test_what_reaches_beyond_a_database_is_refused_before_anything_is_touched_unless_the_file_allows_it(
+    rds: Base, files: ProjectFiles
+) -> None:
+    in_base(files)
+    ana = named(rds, "ana")
+    rds.make(ana)
+    told = f"GRANT SELECT ON t TO {ana.names['app_user']};"
+    path = files.migration("20260101000001_roles", f"CREATE TABLE t (id int); {told}")
+    planned = run(files.root, "plan", "-e", ana.environment, env=variables(ana))
+    assert "refused where it lies in a base" in planned.everything
+    refused = run(files.root, "apply", "-e", ana.environment, env=variables(ana))
+    assert refused.code == 3, refused.everything
+    assert "PG302" in refused.everything
+    assert ana.can("SELECT to_regclass('t')") == [(None,)]
+    text = path.read_text(encoding="utf-8")
+    path.write_text(f'-- seedbed: allow=PG302 because "it is there"\n{text}', encoding="utf-8")
+    applied = run(files.root, "apply", "-e", ana.environment, env=variables(ana))
+    assert applied.code == 0, applied.everything
 
 
 # Copies

@@ -108,4 +108,6 @@ class PostgresEngine(LazyEngineWithDiagnosis):
         return server
 
     def sharing_hazards(self, migration: Migration, options: Options) -> Sequence[Hazard]:
-        return ()
+        from seedbed.engines.postgres.rules.beyond import beyond
+
+        return tuple(beyond(migration.up))

@@ -130,7 +130,8 @@ def _hazard(hazard: HazardEntry) -> Iterator[Line]:
         yield note(f"{hazard.code} {hazard.what}{where}: allowed because {hazard.allowed}")
         return
     refused = "; refused where it is protected" if hazard.refused and not hazard.fails else ""
-    style = Style.BAD if hazard.refused or hazard.fails else Style.WARN
+    refused = "; refused where it lies in a base" if hazard.in_base else refused
+    style = Style.BAD if hazard.refused or hazard.fails or hazard.in_base else Style.WARN
     yield note(f"{hazard.code} {hazard.what}{where}{refused}", style)
     if hazard.because:
         yield note(f"because {hazard.because}")

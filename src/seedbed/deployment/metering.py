@@ -35,7 +35,7 @@ _BY_USE = {
     "AWS::Scheduler::Schedule",
 }
 _FREE = re.compile(
-    r"AWS::(IAM|CDK|CloudFormation)::\w+"
+    r"Custom::.+|AWS::(IAM|CDK|CloudFormation)::\w+"
     r"|AWS::EC2::(VPC|VPCGatewayAttachment|InternetGateway|Subnet\w*|RouteTable|Route|SecurityGroup\w*|NetworkAcl\w*"
     r"|DHCPOptions|VPCDHCPOptionsAssociation)"
     r"|AWS::RDS::(DBSubnetGroup|DBClusterParameterGroup|DBParameterGroup)"

@@ -133,6 +133,7 @@ def test_what_costs_by_use_is_named_and_what_is_free_is_not() -> None:
         resource("SSM::Parameter", Value="1"),
         resource("EC2::SubnetRouteTableAssociation"),
         resource("ECS::Cluster"),
+        {"Type": "Custom::S3AutoDeleteObjects", "Properties": {}},  # its function is paid for by use
     )
     assert found.metered == ()
     assert found.by_use == ("AWS::DynamoDB::Table", "AWS::S3::Bucket")

@@ -496,7 +496,9 @@ CASES: dict[str, list[Case]] = {
     "env list": [Case("", "environments", 0), Case("more", "error", 2)],
     "env up": [
         Case("sandbox", "connections", 0, "no_daemons"),
-        Case("dev-test", "error", 2),
+        Case("dev-test", "up", 0, "seed_files"),
+        Case("dev-test", "up", 5, "one_is_away"),
+        Case("prod", "error", 3),
         Case("nowhere", "error", 2),
     ],
 }

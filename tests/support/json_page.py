@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from seedbed.documents.coming_up import UpDocument
 from seedbed.documents.deployment import DeploymentDocument
 from seedbed.documents.doctor import DoctorDocument
 from seedbed.documents.document import Document, text
@@ -83,6 +84,7 @@ def examples() -> dict[str, Document]:
         RunsDocument.of("staging", samples.runs(), "runs list"),
         EnvironmentsDocument.of([samples.USER], samples.environments(), "env list"),
         ConnectionsDocument.of("sandbox", samples.connections(), "env up"),
+        UpDocument.of(samples.arrival(), "env up"),
         DoctorDocument.of([("Python", "3.11.7"), ("PostgreSQL", "18.6, embedded")], (), "doctor"),
         InitDocument.of(*samples.started(), "init"),
         samples.image(),
@@ -112,13 +114,15 @@ def _written_by(document: type[Document]) -> str:
         return "any of them, instead of its own"
     if document is VerifiedDocument:
         return "`verify --history`"
+    if document is ConnectionsDocument:
+        return "`env up sandbox`"
     return ", ".join(f"`{name}{' --dry-run' if _is_dry(document, name) else ''}`" for name in names)
 
 
 def _is_dry(document: type[Document], command: str) -> bool:
     """Return whether a command writes `document` in a dry run only: it has another one of its own."""
     others = [each for each in DOCUMENTS.values() if command in each.commands and each is not document]
-    return bool(others) and document not in {OutcomeDocument, VerificationDocument}
+    return bool(others) and document not in {OutcomeDocument, UpDocument, VerificationDocument}
 
 
 def _table(name: str) -> str:

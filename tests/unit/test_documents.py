@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from seedbed import documents
+from seedbed.documents.coming_up import UpDocument
 from seedbed.documents.deployment import DeploymentDocument
 from seedbed.documents.doctor import DoctorDocument
 from seedbed.documents.document import Document, redacted, text
@@ -78,6 +79,8 @@ EVERY: list[Document] = [
     ConnectionsDocument.of("sandbox", samples.connections(), "env up"),
     LifetimeDocument.of("dev-ana", samples.record(), 259_200.0, "env touch"),
     LifetimeDocument.of("dev-ben", EnvironmentRecord(name="dev-ben", keep=True), 0.0, "env keep"),
+    UpDocument.of(samples.arrival(), "env up"),
+    UpDocument.of(samples.stopped_on_the_way(), "env up"),
     RunsDocument.of("staging", samples.runs(), "runs list"),
     RunsDocument.of("staging", (), "runs list"),
     samples.costs(),
@@ -187,7 +190,7 @@ def test_schemas_are_schemas_without_defaults_and_line_breaks() -> None:
 
 def test_a_document_says_which_commands_write_it() -> None:
     assert written_by("apply") == ("plan", "outcome", "error")
-    assert written_by("env up") == ("connections", "error")
+    assert written_by("env up") == ("connections", "up", "error")
     assert written_by("baseline") == ()
     assert commands(ErrorDocument) == COMMANDS
     assert commands(StateDocument) == ()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
+from seedbed.documents.coming_up import UpDocument
 from seedbed.documents.deployment import DeploymentDocument
 from seedbed.documents.doctor import DoctorDocument
 from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
@@ -40,6 +41,7 @@ from seedbed.model.verification import (
 )
 from seedbed.report.markdown import verification_markdown
 from seedbed.report.styles import Look, Page, render
+from seedbed.report.text.coming_up import up_text
 from seedbed.report.text.cost import cost_text
 from seedbed.report.text.deployment import deployment_text
 from seedbed.report.text.doctor import doctor_text
@@ -148,6 +150,9 @@ PAGES: dict[str, Page] = {
     "costs": cost_text(samples.costs()),
     "costs-none": cost_text(samples.costs_none()),
     "costs-unpriced": cost_text(samples.costs_unpriced()),
+    "up_in_part": up_text(UpDocument.of(samples.arrival(), "env up")),
+    "up": up_text(UpDocument.of(samples.arrived(), "env up")),
+    "up_stopped": up_text(UpDocument.of(samples.stopped_on_the_way(), "env up")),
     "connections": connections_text(ConnectionsDocument.of("sandbox", samples.connections(), "env up")),
 }
 LOOKS = {

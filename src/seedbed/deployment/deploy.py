@@ -26,6 +26,7 @@ from seedbed.deployment.assembly import Stack
 from seedbed.deployment.change_sets import ChangeSet, ChangeSets
 from seedbed.deployment.child import ChildResult, StopSignal
 from seedbed.deployment.context import DeploymentContext
+from seedbed.deployment.durations import longest_first, minutes
 from seedbed.deployment.managed import ManagedStack, Resource
 from seedbed.deployment.plan import DeploymentPlan, collisions, physical_name, require_possible
 from seedbed.deployment.reading import stale
@@ -74,9 +75,14 @@ def carry_out(plan: DeploymentPlan, *, jobs: int | None = None) -> None:
         bootstrap.carry_out(context.cli, context.cloud, where, needed, context.room, waiter.repeat)
     board = _Board()
     with ThreadPoolExecutor(jobs or min(_MOST, independent(plan.chosen))) as pool:
-        # In the order of the assembly, so that whoever waits for another stack waits for one that has begun.
-        for result in [pool.submit(_one, plan, stack, board) for stack in plan.chosen]:
+        for result in [pool.submit(_one, plan, stack, board) for stack in _in_order(plan)]:
             result.result()
+
+
+def _in_order(plan: DeploymentPlan) -> list[Stack]:
+    """Return the stacks of a plan, those first that take longest with all that waits for them."""
+    template = plan.context.assembly.template
+    return longest_first(plan.chosen, lambda each: minutes(template(each)))
 
 
 def independent(stacks: Sequence[Stack]) -> int:

@@ -56,7 +56,7 @@ def prepare(
     Who we are is asked first: another account than the declared one ends it here. Raises Refused, Unavailable,
     UsageError.
     """
-    cloud = scope.cloud
+    cloud = _placed(scope)
     account = require_account(cloud).account
     _require_base(scope, Stacks(cloud))
     managed_stacks = [
@@ -120,6 +120,17 @@ def _require_base(scope: DeploymentScope, stacks: Stacks) -> None:
             because=f"there is no stack {listed(missing)}",
             try_=Hint("deploy it first: ", call("deploy", environment=base)),
         )
+
+
+def _placed(scope: DeploymentScope) -> Cloud:
+    """Return where the environment is. Raises UsageError where that has no region."""
+    if not scope.cloud.region:
+        raise UsageError(
+            f"{scope.environment.name} has no region",
+            because="its stacks are deployed in one account and region, and the manifest does not say in which",
+            try_=f"account and region in the section of {scope.environment.name}",
+        )
+    return scope.cloud
 
 
 def the_cloud(

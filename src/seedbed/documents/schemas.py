@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from inspect import cleandoc
 from typing import Any
 
+from seedbed.documents.coming_up import UpDocument
 from seedbed.documents.cost import CostDocument
 from seedbed.documents.deployment import DeploymentDocument
 from seedbed.documents.doctor import DoctorDocument
@@ -41,6 +42,7 @@ _TYPES: tuple[type[Document], ...] = (
     ConnectionsDocument,
     CostDocument,
     LifetimeDocument,
+    UpDocument,
     RunsDocument,
     DoctorDocument,
     InitDocument,

@@ -204,8 +204,9 @@ def test_a_developers_environment_comes_up_by_its_task(afar: Afar) -> None:
     with afar.waited_on(), afar.start("env", "up", afar.name) as process:
         out, err = process.communicate(timeout=120)
     assert process.returncode == 0, out + err
-    assert [each.command for each in afar.control.runs()] == ["seed", "apply"]
-    assert "2 migrations applied" in err
+    assert [(each.command, "--seed" in each.argv) for each in afar.control.runs()] == [("apply", True)]
+    assert f"{afar.name} is up: 2 migrations applied, 1 row inserted or updated in" in out
+    assert "20260101000002_t2  applied" in err
 
 
 def test_what_breaks_off_in_a_task_ends_in_its_record(afar: Afar, postgres_server: EmbeddedServer) -> None:

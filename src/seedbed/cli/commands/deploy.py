@@ -95,13 +95,13 @@ def command(
             context.show(DeploymentDocument.of(planned.deployment, context.command), deployment_text)
             return
         if not yes:
-            _ask(context, context.catalog.environment(env), planned.deployment)
+            require_removals(context, context.catalog.environment(env), planned.deployment)
         with used(context, run.environment), deploys(context, run, planned.deployment):
             outcome = deploying.deploy(run, planned, jobs=jobs)
     context.finish(run, outcome)
 
 
-def _ask(context: CommandContext, environment: Environment, deployment: Deployment) -> None:
+def require_removals(context: CommandContext, environment: Environment, deployment: Deployment) -> None:
     """Ask before something is removed where it could be missed. Raises Refused where nobody can be asked."""
     from seedbed.model.environment import is_ephemeral
 

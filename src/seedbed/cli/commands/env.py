@@ -56,12 +56,16 @@ def up(
 ) -> None:
     """Start NAME: the sandbox's servers, which then run between commands; elsewhere deploy, apply and seed.
 
+    Stacks are deployed side by side, those first that take longest; each service is migrated and seeded as soon as its
+    own are there. A failure of one service leaves the others usable. Run again, it goes on with what is left.
+
     \b
     seedbed env up sandbox
     seedbed env up sandbox -s user -s payment
     seedbed env up sandbox --dotenv > .env
     seedbed env up sandbox --json
     seedbed env up dev-ana --yes
+    seedbed env up dev-ana --json
     """
     context.environment = name
     environment = context.catalog.environment(name)
@@ -78,31 +82,16 @@ def up(
             because="applications there are given their variables by what deploys them",
             try_=Hint(call("env up", "sandbox", f"--{form or 'bare'}")),
         )
-    if context.as_json and not environment.is_sandbox:
-        raise UsageError(
-            f"env up {name} is several commands, and --json is one document",
-            try_=Hint(
-                "run them one by one: ",
-                call("deploy", "--json"),
-                "; ",
-                call("apply", "--json"),
-                "; ",
-                call("seed", "--json"),
-            ),
-        )
     if environment.is_sandbox:
         _require_one_service(databases, bare=bare)
         _up_sandbox(context, databases, form, bare=bare)
         return
-    from seedbed.deployment.synthesis import has_app
-    from seedbed.project.protection import require_unprotected
+    from seedbed.cli.coming_up import bring_up
+    from seedbed.project.protection import require_databases, require_unprotected
 
+    require_databases(context.project.platform, environment)
     require_unprotected(environment, "env up", "deploy", "apply")
-    selection = {"env": name, "services": services, "engines": engines}
-    if has_app(context.project.platform.root) or context.catalog.deployable(databases):
-        _go_on_with(context, "deploy", env=name, services=services, yes=yes)
-    _go_on_with(context, "apply", **selection)
-    _go_on_with(context, "seed", **selection)
+    bring_up(context, environment, databases, services, yes=yes)
 
 
 @command.command("down", short_help="Stop an environment.")

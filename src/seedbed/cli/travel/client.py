@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from seedbed.aws.identity import caller
 from seedbed.cli.context import CommandKind
 from seedbed.cli.travel import parcel as parcels
 from seedbed.cli.travel.arguments import arguments, require_no_directory
-from seedbed.cli.travel.display import Display
+from seedbed.cli.travel.display import Display, Waiting
 from seedbed.documents.document import VERSION
 from seedbed.errors import (
     ExitCode,
@@ -69,33 +69,46 @@ def travel(
             f"{context.command} writes a file, which --detach would leave in the bucket",
             try_="leave --detach out",
         )
+    with signals() as pressed:
+        control, tasks, started = begun(context, command, kind, values, parcel, pressed)
+        if detach:
+            context.out.result(f"{started.run.id}\n")
+            how = hint_text(Hint(call("runs attach", started.run.id)), context.environment, "")
+            context.out.log(f"follow it: {how}")
+            return
+        run = follow(context, control, tasks, started.run.id, pressed)
+    _bring_back(context, control, run, parcel)
+    end(context, control, run, pressed)
+
+
+def begun(
+    context: CommandContext,
+    command: click.Command,
+    kind: CommandKind,
+    values: Mapping[str, Any],
+    parcel: parcels.Parcel,
+    pressed: Pressed,
+) -> tuple[Control, Tasks, Started]:
+    """Return a run that carries out a call of `command` and is under way, and where. Raises what `Starter` raises."""
     environment = context.catalog.environment(context.environment)
     cloud = context.project.targets.cloud(environment)
     where = places.find(cloud, context.project.platform.name, environment)
     tasks = Tasks(cloud, where.require_task())
     ask = _ask(context, command, kind, values, parcel, environment, where.control, caller(cloud).arn)
-    with signals() as pressed:
-        display = Display(context, lambda _number, text: text)
-        starter = Starter(where.control, tasks, tell=display.waiting, check=pressed.check)
-        try:
-            started = starter.start(ask, parcel.inputs)
-        except KeyboardInterrupt:
-            raise Interrupted(
-                "left before it was known whether the run begins",
-                because="Ctrl-C twice",
-                try_=Hint("see whether it does: ", call("runs list")),
-            ) from None
-        finally:
-            display.waiting("")
-        _tell(context, tasks, started)
-        if detach:
-            context.out.result(f"{started.run.id}\n")
-            how = hint_text(Hint(call("runs attach", started.run.id)), environment.name, "")
-            context.out.log(f"follow it: {how}")
-            return
-        run = follow(context, where.control, tasks, started.run.id, pressed)
-    _bring_back(context, where.control, run, parcel)
-    end(context, where.control, run, pressed)
+    waiting = Waiting(context.out)
+    starter = Starter(where.control, tasks, tell=waiting, check=pressed.check)
+    try:
+        started = starter.start(ask, parcel.inputs)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "left before it was known whether the run begins",
+            because="Ctrl-C twice",
+            try_=Hint("see whether it does: ", call("runs list")),
+        ) from None
+    finally:
+        waiting("")
+    _tell(context, tasks, started)
+    return where.control, tasks, started
 
 
 def follow(context: CommandContext, control: Control, tasks: Tasks | None, id_: str, pressed: Pressed) -> Run:
@@ -158,13 +171,16 @@ class Pressed:
 
 
 @contextmanager
-def signals() -> Iterator[Pressed]:
+def signals(also: Callable[[ExitCode], None] = lambda _code: None) -> Iterator[Pressed]:
+    """Yield what Ctrl-C and SIGTERM reach within this context; `also` is told of each, too."""
     pressed = Pressed()
     codes = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
-    before = {
-        number: signal.signal(number, lambda got, _frame: pressed.request(codes[signal.Signals(got)]))
-        for number in codes
-    }
+
+    def handle(number: int, _frame: object) -> None:
+        also(codes[signal.Signals(number)])
+        pressed.request(codes[signal.Signals(number)])
+
+    before = {number: signal.signal(number, handle) for number in codes}
     try:
         yield pressed
     finally:

@@ -35,12 +35,13 @@ def outcome_text(outcome: OutcomeDocument) -> Lines:
     """Return how it ended for each target, and where it all stands."""
     rows: list[Row | Line] = []
     for each in outcome.targets:
-        rows += _target(each, outcome.command)
+        rows += target_rows(each, outcome.command)
     page: Lines = [Table(tuple(rows)), line()] if rows else []
     return [*page, _where_it_stands(outcome)]
 
 
-def _target(each: TargetEntry, verb: str) -> Iterator[Row | Line]:
+def target_rows(each: TargetEntry, verb: str) -> Iterator[Row | Line]:
+    """Yield how it ended for one target, what failed there and why."""
     sign, style = _RESULTS[each.result]
     yield row((sign, style), (each.target, Style.BOLD), (_ended(each, verb), style))
     if failed := each.error:
@@ -51,7 +52,7 @@ def _target(each: TargetEntry, verb: str) -> Iterator[Row | Line]:
 
 
 def _ended(each: TargetEntry, verb: str) -> str:
-    did = _did([each], verb)
+    did = done_words([each], verb)
     match each.result:
         case Result.UNCHANGED:
             return "nothing to do"
@@ -67,7 +68,7 @@ def _ended(each: TargetEntry, verb: str) -> str:
             return "no result reported" + (f", after {did}" if did else "")
 
 
-def _did(targets: Sequence[TargetEntry], verb: str) -> str:
+def done_words(targets: Sequence[TargetEntry], verb: str) -> str:
     """Return what was done to `targets`, in numbers; empty where there is nothing to count."""
     finished = sum(len(each.finished) for each in targets)
     updates = sum(each.updates for each in targets)
@@ -95,7 +96,7 @@ def _where_it_stands(outcome: OutcomeDocument) -> Line:
     if idle:
         tail = f"; {count(idle, 'other')} had nothing to do{tail}"
     databases = count(results[Result.CHANGED], _unit(verb))
-    did = _did(outcome.targets, verb)
+    did = done_words(outcome.targets, verb)
     words = f"done: {did} in {databases}" if did else f"done: {databases} {_DONE.get(verb, 'changed')}"
     return line((f"{words}{tail}", Style.GOOD))
 
@@ -139,8 +140,10 @@ def _what_stays(outcome: OutcomeDocument) -> str:
     if not outcome.changed:
         again = ": trying again may help" if outcome.exit_code is ExitCode.UNAVAILABLE else ""
         return f"nothing was changed{again}"
-    did = _did(outcome.targets, outcome.command)
-    if any(each.error and each.touched and not _did([each], outcome.command) for each in outcome.targets):
+    did = done_words(outcome.targets, outcome.command)
+    if any(
+        each.error and each.touched and not done_words([each], outcome.command) for each in outcome.targets
+    ):
         return f"{did + ', and ' if did else ''}part of what failed stayed"
     if outcome.command == "seed":  # the history knows nothing of rows: they are compared again
         return f"{did or 'what was loaded'}, which stay: the same seed goes on from there"

@@ -23,6 +23,7 @@ from seedbed.errors import (
     Unreachable,
     call,
 )
+from seedbed.model.coming_up import Arrival, Readiness, ServiceOutcome
 from seedbed.model.cost import Inventory, Meter, Metered, Price, PriceTable, Spending, Spent
 from seedbed.model.deployment import Change, Deployment, Estimate, Rollout, StackUpdate
 from seedbed.model.environment import ConnectionSettings, EnvironmentPattern
@@ -72,6 +73,7 @@ from seedbed.model.migration import (
     Step,
     StepText,
 )
+from seedbed.model.outcome import Outcome, fold
 from seedbed.model.plan import Action, DatabasePlan, Deferred, Plan, Unverified
 from seedbed.model.platform import DatabaseId, Expectation, Field, Query, Reference
 from seedbed.model.remembered import Question, Remembered, Seen
@@ -730,6 +732,71 @@ def connections() -> dict[str, ConnectionSettings]:
             {"USER_DB_HOST": "/run/user", "USER_DB_NAME": "user"}, {"account": "000000000000"}
         ),
     }
+
+
+def arrival() -> Arrival:
+    """A deployment of three stacks of which one failed, and what could be filled all the same."""
+    stacks: list[Event] = [
+        DeployFinished("shop-dev-ana-network", "shop-dev-ana-network", 1, 75.0),
+        TargetDone("shop-dev-ana-network"),
+        TargetDone("cart/dynamodb"),
+        failure(
+            "shop-dev-ana-search-opensearch",
+            StepFailed(
+                "update 1 of 1 of shop-dev-ana-search-opensearch failed: the stack is ROLLBACK_COMPLETE",
+                because="Domain: you have reached your limit of domains",
+                try_="fix what the reason names; the same command goes on from here",
+            ),
+            touched=True,
+        ),
+    ]
+    databases: list[Event] = [
+        WorkFinished("cart/dynamodb", "20260101000001", "fill", "up", 0.4),
+        SeedLoaded("cart/dynamodb", "reference", "01.json", 12, 0, 0),
+        TargetDone("cart/dynamodb"),
+        failure("user/postgres", StepFailed("there is no table t9"), touched=True),
+    ]
+    return Arrival(
+        "dev-ana",
+        fold(stacks),
+        fold(databases),
+        (
+            ServiceOutcome("cart", Readiness.READY, ("cart/dynamodb",), "", 62.5),
+            ServiceOutcome(
+                "search",
+                Readiness.SKIPPED,
+                ("search/opensearch",),
+                "shop-dev-ana-search-opensearch failed",
+            ),
+            ServiceOutcome(
+                "user",
+                Readiness.FAILED,
+                ("user/postgres",),
+                "user/postgres failed: there is no table t9",
+                71.0,
+            ),
+        ),
+        (),
+        312.7,
+    )
+
+
+def arrived() -> Arrival:
+    """All of it went well."""
+    events: list[Event] = [
+        WorkFinished("cart/dynamodb", "20260101000001", "fill", "up", 0.4),
+        TargetDone("cart/dynamodb"),
+    ]
+    ready = ServiceOutcome("cart", Readiness.READY, ("cart/dynamodb",), "", 1.5)
+    return Arrival("dev-ana", Outcome(), fold(events), (ready,), (), 1.6)
+
+
+def stopped_on_the_way() -> Arrival:
+    """Nothing was done, and an error says why."""
+    skipped = ServiceOutcome("cart", Readiness.SKIPPED, ("cart/dynamodb",), "it was stopped before")
+    return Arrival(
+        "dev-ana", Outcome(), Outcome(), (skipped,), (Interrupted("stopped", because="Ctrl-C"),), 3.0
+    )
 
 
 PYTHON = f"python:3.13-slim@sha256:{'b' * 64}"

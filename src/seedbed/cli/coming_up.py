@@ -1,0 +1,167 @@
+"""`env up` in an account: what is done on the way, handed to `project.bringing_up`, and how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from seedbed.errors import SeedbedError
+
+if TYPE_CHECKING:
+    from seedbed.cli.context import CommandContext
+    from seedbed.deployment.plan import DeploymentPlan
+    from seedbed.execution.stopping import Stop
+    from seedbed.model.coming_up import Filled, ServiceOutcome
+    from seedbed.model.environment import Environment
+    from seedbed.model.event import Event, Listener
+    from seedbed.model.outcome import Outcome
+    from seedbed.model.platform import Database
+    from seedbed.project.bringing_up import Deploy, Fill
+    from seedbed.project.run import Run
+
+
+def bring_up(
+    context: CommandContext,
+    environment: Environment,
+    databases: Sequence[Database],
+    services: tuple[str, ...],
+    *,
+    yes: bool,
+) -> None:
+    """Deploy, apply and seed `databases`, each service as soon as it can be, and leave with how that ended.
+
+    `services`: those that were selected; none: all stacks of the environment are deployed.
+    """
+    from seedbed.cli.context import signals
+    from seedbed.cli.using import used
+    from seedbed.deployment.synthesis import has_app
+    from seedbed.documents.coming_up import UpDocument
+    from seedbed.execution.stopping import Stop
+    from seedbed.project.bringing_up import Steps, bring_up, parts_of
+    from seedbed.report.listening import listener_for
+    from seedbed.report.text.coming_up import up_text
+
+    context.catalog.require_files(databases)
+    stop, names = Stop(), [each.id for each in databases]
+    with signals(stop), ExitStack() as closing:
+        showing = listener_for(context.out, targets=names, tells_failures=context.as_json)
+        listener = closing.enter_context(showing)
+        deploy, plan = None, None
+        if has_app(context.project.platform.root) or context.catalog.deployable(databases):
+            run, plan = _planned(context, environment, services, listener, stop, closing, yes=yes)
+            deploy = _deploy(context, run, plan)
+        fill = _by_task if environment.access == "task" else _here
+        steps = Steps(
+            deploy,
+            fill(context, environment, databases, listener, stop),
+            lambda *told: _tell(context, *told),
+            stop.check,
+        )
+        parts = parts_of(context.catalog, environment, databases, plan)
+        with used(context, environment):
+            arrival = bring_up(environment.name, parts, steps)
+    if arrival.changed:
+        context.mark_changed()
+    context.show(UpDocument.of(arrival, context.command), up_text)
+    context.leave(arrival.exit_code)
+
+
+def _planned(
+    context: CommandContext,
+    environment: Environment,
+    services: tuple[str, ...],
+    listener: Listener,
+    stop: Stop,
+    closing: ExitStack,
+    *,
+    yes: bool,
+) -> tuple[Run, DeploymentPlan]:
+    """Return what is to be deployed, once removals are allowed, and the run that does it."""
+    from seedbed.cli.commands.deploy import require_removals
+    from seedbed.project import deploying
+
+    deployable = context.catalog.deployable(context.catalog.databases(services))
+    run = closing.enter_context(
+        context.project.run(environment.name, deployable, listener=listener, stop=stop)
+    )
+    request = deploying.DeployRequest(services=services)
+    plan = closing.enter_context(deploying.plan_deploy(run, request))
+    if not yes:
+        require_removals(context, environment, plan.deployment)
+    return run, plan
+
+
+def _deploy(context: CommandContext, run: Run, plan: DeploymentPlan) -> Deploy:
+    from msgspec.structs import replace
+
+    from seedbed.cli.looking import deploys
+    from seedbed.project import deploying
+
+    def deploy(also: Listener) -> Outcome:
+        def listen(event: Event) -> None:
+            run.context.emit(event)
+            also(event)
+
+        told = replace(plan, context=replace(plan.context, listener=listen))
+        with deploys(context, run, plan.deployment):
+            return deploying.deploy(run, told)
+
+    return deploy
+
+
+def _here(
+    context: CommandContext,
+    environment: Environment,
+    _: Sequence[Database],
+    listener: Listener,
+    stop: Stop,
+) -> Fill:
+    """Return what fills databases that are reached from here."""
+    from seedbed.model.coming_up import Filled
+    from seedbed.project.filling import fill, usual_kinds
+
+    def here(names: Sequence[str]) -> Filled:
+        chosen = [context.catalog.database(each) for each in names]
+        try:
+            with context.project.run(environment.name, chosen, listener=listener, stop=stop) as run:
+                return Filled(fill(run, usual_kinds(environment)))
+        except SeedbedError as error:
+            return Filled(errors=error.errors)
+
+    return here
+
+
+def _by_task(
+    context: CommandContext,
+    environment: Environment,
+    databases: Sequence[Database],
+    listener: Listener,
+    stop: Stop,
+) -> Fill:
+    """Return what fills databases that only a task reaches."""
+    from seedbed.cli.travel.apart import carried
+
+    everything = [each.id for each in context.catalog.databases()]
+    engines = () if len(databases) == len(everything) else tuple(sorted({each.engine for each in databases}))
+
+    def by_task(names: Sequence[str]) -> Filled:
+        services = dict.fromkeys(each.partition("/")[0] for each in names)
+        values = {
+            "env": environment.name,
+            "services": () if len(names) == len(everything) else tuple(services),
+            "engines": engines,
+            "seeds": True,
+        }
+        return carried(context, "apply", values, listener=listener, stop=stop.request)
+
+    return by_task
+
+
+def _tell(context: CommandContext, service: ServiceOutcome, ready: int, everything: int) -> None:
+    """Say that a service is ready, or failed, and how many are."""
+    from seedbed.support.phrases import duration
+
+    if not service.because:
+        took = duration(service.seconds)
+        context.out.log(f"{service.service} is ready after {took}: {ready} of {everything}")
